@@ -1,0 +1,132 @@
+//! Figures and the report that carries them.
+
+use crate::{Machine, Noise};
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// The percentiles of one distribution, in its unit.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
+pub struct Percentiles {
+    /// Values recorded.
+    pub count: u64,
+    /// Median.
+    pub p50: u64,
+    /// 90th percentile.
+    pub p90: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// 99.9th percentile.
+    pub p999: u64,
+    /// 99.99th percentile.
+    pub p9999: u64,
+    /// The largest value.
+    pub max: u64,
+}
+
+impl From<&Histogram<u64>> for Percentiles {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile);
+        Self {
+            count: histogram.len(),
+            p50: at(0.50),
+            p90: at(0.90),
+            p99: at(0.99),
+            p999: at(0.999),
+            p9999: at(0.9999),
+            max: histogram.max(),
+        }
+    }
+}
+
+/// One figure: a distribution or a single value, over several repetitions.
+#[derive(Serialize, Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// Stable name.
+    pub name: String,
+    /// `ns` or `events/s`.
+    pub unit: &'static str,
+    /// The repetition with the median p50.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub percentiles: Option<Percentiles>,
+    /// The median of the repetitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// Repetitions.
+    pub repeats: usize,
+    /// (largest − smallest) / median over the repetitions, of the p50 or of the value.
+    pub spread: f64,
+}
+
+impl Figure {
+    /// A latency, in ns, from one distribution a repetition. `None` when no repetition recorded anything.
+    pub fn latency(name: &str, repetitions: &[Percentiles]) -> Option<Self> {
+        let mut seen: Vec<Percentiles> = repetitions.iter().copied().filter(|p| p.count > 0).collect();
+        seen.sort_by_key(|percentiles| percentiles.p50);
+        let median = *seen.get(seen.len() / 2)?;
+        let spread = spread(seen[0].p50 as f64, median.p50 as f64, seen[seen.len() - 1].p50 as f64);
+        Some(Self {
+            name: name.into(),
+            unit: "ns",
+            percentiles: Some(median),
+            value: None,
+            repeats: seen.len(),
+            spread,
+        })
+    }
+
+    /// A rate, in events/s, one a repetition. `None` without repetitions.
+    pub fn rate(name: &str, repetitions: &[f64]) -> Option<Self> {
+        let mut seen = repetitions.to_vec();
+        seen.sort_by(f64::total_cmp);
+        let median = *seen.get(seen.len() / 2)?;
+        let spread = spread(seen[0], median, seen[seen.len() - 1]);
+        Some(Self {
+            name: name.into(),
+            unit: "events/s",
+            percentiles: None,
+            value: Some(median),
+            repeats: seen.len(),
+            spread,
+        })
+    }
+}
+
+fn spread(smallest: f64, median: f64, largest: f64) -> f64 {
+    if median > 0.0 { (largest - smallest) / median } else { 0.0 }
+}
+
+/// Everything that one `stele perf` prints.
+#[derive(Serialize, Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What was measured.
+    pub scenario: &'static str,
+    /// Version of the program.
+    pub revision: String,
+    /// What it was measured on.
+    pub machine: Machine,
+    /// The machine's own stalls, seen in the same run.
+    pub noise: Noise,
+    /// The figures.
+    pub figures: Vec<Figure>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_figure_is_the_repetition_in_the_middle_and_tells_the_spread() {
+        let repetition = |p50| Percentiles { count: 10, p50, p99: p50 * 10, ..Default::default() };
+        let figure = Figure::latency("hop", &[repetition(300), repetition(100), repetition(200)]).unwrap();
+        assert_eq!(figure.percentiles.unwrap().p99, 2_000);
+        assert_eq!(figure.spread, 1.0);
+        assert!(Figure::latency("hop", &[Percentiles::default()]).is_none());
+    }
+
+    #[test]
+    fn a_figure_prints_its_percentiles_beside_its_name() {
+        let figure = Figure::rate("throughput", &[2.0, 1.0, 3.0]).unwrap();
+        let json = serde_json::to_string(&figure).unwrap();
+        assert_eq!(json, r#"{"name":"throughput","unit":"events/s","value":2.0,"repeats":3,"spread":1.0}"#);
+    }
+}
