@@ -1,0 +1,89 @@
+//! Every bound of the bus in one place, with the relations between them checked at compile time.
+//! Lengths are in bytes.
+
+use stele_wire::Nanos;
+use stele_wire::bounds::{BODY_LENGTH_MAX, FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
+
+/// The log's ring, unless the configuration says otherwise: stalls of 8 ms happen, at some 4 GB/s.
+pub const RING_LENGTH_DEFAULT: usize = 64 << 20;
+/// The smallest ring: the longest frames of every class must find headroom in it.
+pub const RING_LENGTH_MIN: usize = 512 << 10;
+/// The largest ring.
+pub const RING_LENGTH_MAX: usize = 64 << 30;
+
+/// The writer claims this much at a time, so that readers without a gate do not fetch the claim for every frame.
+pub const CLAIM_LENGTH: u64 = 4 << 10;
+
+/// Device blocks that batches close on, smallest and largest.
+pub const BLOCK_LENGTH_MIN: usize = 512;
+/// See [`BLOCK_LENGTH_MIN`].
+pub const BLOCK_LENGTH_MAX: usize = 32 << 10;
+/// The smallest segment's data: a frame must fit one whatever stands before it.
+pub const SEGMENT_LENGTH_MIN: usize = 256 << 10;
+
+/// A batch closes at the end of the stretch that brings it to this length.
+pub const BATCH_LENGTH_MAX: usize = 64 << 10;
+/// A batch closes when its first event is this old.
+pub const BATCH_AGE_MAX: Nanos = Nanos(200_000);
+/// A batch with an order in it closes at once while the closed and unwritten bytes are below this.
+pub const IN_FLIGHT_LENGTH_MAX: usize = 4 * BATCH_LENGTH_MAX;
+/// When idle, a watermark-only block follows an acknowledgement that no padding has recorded after this time.
+/// The acknowledgement is noticed within a duty cycle, so that the block stands within 1 ms of it.
+pub const IDLE_WATERMARK_DELAY: Nanos = Nanos(500_000);
+
+/// Events that one intake gives per duty cycle before the next intake has its turn.
+pub const CHUNK_EVENTS_MAX: usize = 64;
+/// Events that share one reading of the clock and one publication: well below a microsecond of work.
+pub const STRETCH_EVENTS_MAX: usize = 8;
+/// Frame bytes that share one reading of the clock and one publication.
+pub const STRETCH_LENGTH_MAX: usize = 2 << 10;
+
+/// Share of the ring that market data and new orders leave free, as a divisor of its length.
+pub const HEADROOM_MARKET_DIVISOR: usize = 4;
+/// Share of the ring that cancels and reports leave free.
+pub const HEADROOM_REPORT_DIVISOR: usize = 8;
+/// Control leaves nothing but the room of the closing padding.
+pub const CLOSING_LENGTH_MAX: usize = BLOCK_LENGTH_MAX + PADDING_LENGTH_MIN;
+
+/// Words of a submission's header in a publisher's ring.
+pub const SUBMISSION_HEADER_WORDS: usize = 3;
+/// Words of the longest submission.
+pub const SUBMISSION_WORDS_MAX: usize = SUBMISSION_HEADER_WORDS + BODY_LENGTH_MAX.div_ceil(8);
+/// A publisher's ring, unless the configuration says otherwise, in words of 8 bytes (512 KiB).
+pub const PUBLISHER_WORDS_DEFAULT: usize = 64 << 10;
+/// Publishers of one sequencer.
+pub const PUBLISHERS_MAX: usize = 64;
+/// Gating consumers of one log, the journal not counted.
+pub const GATING_CONSUMERS_MAX: usize = 32;
+
+/// Orders that wait for their release watermark in one gateway.
+pub const RELEASE_QUEUE_MAX: usize = 4096;
+
+/// Counters in one mapping, unless said otherwise.
+pub const COUNTERS_DEFAULT: usize = 256;
+/// Bytes of a counter's label, UTF-8.
+pub const COUNTER_LABEL_MAX: usize = 48;
+
+/// Largest change of rate by which the clock approaches UTC, in parts per billion (NTP's limit, RFC 5905).
+pub const SLEW_PPB_MAX: i64 = 500_000;
+/// An error above this is a step, taken at once when it leads forward (RFC 5905, STEPT).
+pub const CLOCK_STEP_MIN: Nanos = Nanos(128_000_000);
+/// How often the clock is compared with the system's UTC.
+pub const CLOCK_CHECK_INTERVAL: Nanos = Nanos(100_000_000);
+
+const _: () = assert!(RING_LENGTH_MIN.is_power_of_two() && RING_LENGTH_DEFAULT >= RING_LENGTH_MIN);
+const _: () = assert!(BLOCK_LENGTH_MIN.is_power_of_two() && BLOCK_LENGTH_MAX.is_power_of_two());
+const _: () = assert!(BLOCK_LENGTH_MIN > PADDING_LENGTH_MIN, "a block's room takes a padding");
+const _: () = assert!(SEGMENT_LENGTH_MIN >= 2 * (FRAME_LENGTH_MAX + PADDING_LENGTH_MIN));
+const _: () = assert!(
+    RING_LENGTH_MIN / HEADROOM_REPORT_DIVISOR >= CLOSING_LENGTH_MAX,
+    "control finds room after the reports' padding"
+);
+const _: () = assert!(
+    RING_LENGTH_MIN / HEADROOM_MARKET_DIVISOR - RING_LENGTH_MIN / HEADROOM_REPORT_DIVISOR >= 64 << 10,
+    "a refusal finds room where an order does not"
+);
+const _: () = assert!(RING_LENGTH_MIN >= 4 * (FRAME_LENGTH_MAX + PADDING_LENGTH_MIN));
+const _: () = assert!(IN_FLIGHT_LENGTH_MAX <= RING_LENGTH_MIN / 2);
+const _: () = assert!(PUBLISHER_WORDS_DEFAULT >= 4 * SUBMISSION_WORDS_MAX);
+const _: () = assert!(STRETCH_EVENTS_MAX <= CHUNK_EVENTS_MAX);
