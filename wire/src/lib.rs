@@ -2,12 +2,21 @@
 //!
 //! Nothing here owns a thread, reads a clock or allocates; everything is a view over bytes or a plain value.
 //! The schema is `wire/schema/stele.xml`; the modules below [`messages`] are generated from it by
-//! `stele-codegen` and committed.
+//! `stele-codegen` and committed. [`layout`] is the same schema as values, by which [`describe`] prints any
+//! message.
 #![forbid(unsafe_code)]
 
 pub mod bounds;
+pub mod codec;
 pub mod frame;
+mod items;
+pub mod messages;
 pub mod units;
 
 pub use frame::{Frame, FrameError, FrameHeader, Identity, Seed};
+pub use stele_layout as layout;
+pub use stele_layout::describe;
 pub use units::{Epoch, Nanos, Position, Price, Quantity, Sequence, ShardId, TrailId};
+
+/// The text of the schema that this code was generated from, as it is put on every trail.
+pub const SCHEMA_TEXT: &str = include_str!("../schema/stele.xml");

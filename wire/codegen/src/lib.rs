@@ -1,1 +1,20 @@
-//! codegen
+//! SBE schemas: read into a [`stele_layout::Schema`], printed as Rust for `stele-wire`.
+//!
+//! `cargo run -p stele-codegen -- wire/schema/stele.xml wire/src/messages` writes the project's codecs anew. The
+//! same [`parse`] reads the schema text that stands on an old trail.
+#![forbid(unsafe_code)]
+
+mod emit;
+mod error;
+mod names;
+mod parse;
+mod tables;
+mod types;
+
+pub use emit::{GenerateError, Options, generate};
+pub use error::{Fault, SchemaError};
+pub use parse::parse;
+
+/// The files of the project's own messages: each takes the template ids from its number on.
+pub const FAMILIES: &[(u16, &str)] =
+    &[(0, "market_data"), (200, "reference"), (300, "orders"), (400, "reports"), (500, "control")];

@@ -1,0 +1,198 @@
+//! From a [`Schema`] to the tables that hold it at run time: one line a field.
+
+use crate::emit::{IN_MEMORY, banner};
+use crate::names::upper;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use stele_layout::{Block, ByteOrder, Data, Enum, Field, Group, Kind, Message, Schema, Set, Slot};
+
+/// The files of the tables, below `layout/`.
+pub(crate) fn generate(schema: &Schema, files: &BTreeMap<&str, Vec<&Message>>) -> Vec<(String, String)> {
+    let tables = Tables { schema };
+    let mut sources = vec![
+        ("layout/mod.rs".to_owned(), tables.root(files)),
+        ("layout/types.rs".to_owned(), tables.types()),
+    ];
+    for (name, messages) in files {
+        let mut out = banner(schema);
+        out.push_str("use super::types::*;\nuse std::borrow::Cow::Borrowed;\nuse stele_layout::Presence::*;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n");
+        for message in messages {
+            tables.message(&mut out, message);
+        }
+        sources.push((format!("layout/{name}.rs"), out));
+    }
+    sources
+}
+
+struct Tables<'s> {
+    schema: &'s Schema,
+}
+
+impl Tables<'_> {
+    fn root(&self, files: &BTreeMap<&str, Vec<&Message>>) -> String {
+        let schema = self.schema;
+        let mut out = banner(schema);
+        out.push_str("//! The schema as a table, without its descriptions.\n\n");
+        files.keys().for_each(|name| writeln!(out, "mod {name};").expect(IN_MEMORY));
+        out.push_str("mod types;\n\nuse std::borrow::Cow::Borrowed;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n\n");
+        let order = if schema.byte_order == ByteOrder::Little { "Little" } else { "Big" };
+        let header = schema.header;
+        write!(
+            out,
+            "/// Every message, field, group and data of the schema, as values.\npub static SCHEMA: Schema = Schema {{\n    \
+             package: Borrowed({:?}),\n    id: {},\n    version: {},\n    description: Borrowed(\"\"),\n    \
+             byte_order: ByteOrder::{order},\n    header: Header {{ length: {}, block_length: {}, template_id: {}, schema_id: {}, version: {} }},\n    \
+             enums: Borrowed(&types::ENUMS),\n    sets: Borrowed(&types::SETS),\n    composites: Borrowed(&types::COMPOSITES),\n    messages: Borrowed(&MESSAGES),\n}};\n\n",
+            &*schema.package, schema.id, schema.version, header.length, slot(header.block_length),
+            slot(header.template_id), slot(header.schema_id), slot(header.version)
+        )
+        .expect(IN_MEMORY);
+        writeln!(out, "static MESSAGES: [Message; {}] = [", schema.messages.len()).expect(IN_MEMORY);
+        for message in schema.messages.iter() {
+            let file = files.iter().find(|(_, messages)| messages.iter().any(|other| other.id == message.id));
+            let (file, name) = (file.map_or("", |(name, _)| name), upper(&message.name));
+            writeln!(out, "    {file}::{name},").expect(IN_MEMORY);
+        }
+        out.push_str("];\n");
+        out
+    }
+
+    fn types(&self) -> String {
+        let schema = self.schema;
+        let mut out = banner(schema);
+        out.push_str("use std::borrow::Cow::Borrowed;\nuse stele_layout::Presence::*;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n");
+        writeln!(out, "\npub(super) static ENUMS: [Enum; {}] = [", schema.enums.len()).expect(IN_MEMORY);
+        schema.enums.iter().for_each(|layout| enumeration(&mut out, layout));
+        writeln!(out, "];\n\npub(super) static SETS: [Set; {}] = [", schema.sets.len()).expect(IN_MEMORY);
+        schema.sets.iter().for_each(|layout| set(&mut out, layout));
+        writeln!(out, "];\n\npub(super) static COMPOSITES: [Composite; {}] = [", schema.composites.len())
+            .expect(IN_MEMORY);
+        for layout in schema.composites.iter() {
+            writeln!(out, "    Composite {{ name: Borrowed({:?}), length: {}, description: Borrowed(\"\"), members: Borrowed(&[", &*layout.name, layout.length).expect(IN_MEMORY);
+            layout.members.iter().for_each(|member| self.field(&mut out, "        ", member));
+            out.push_str("    ]) },\n");
+        }
+        out.push_str("];\n");
+        out
+    }
+
+    fn message(&self, out: &mut String, message: &Message) {
+        writeln!(
+            out,
+            "\npub(super) const {}: Message = Message {{\n    name: Borrowed({:?}), id: {}, since: {}, deprecated: {}, semantic: Borrowed({:?}), description: Borrowed(\"\"),",
+            upper(&message.name), &*message.name, message.id, message.since, message.deprecated, &*message.semantic
+        )
+        .expect(IN_MEMORY);
+        self.block(out, "    ", &message.block);
+        out.push_str("};\n");
+    }
+
+    fn block(&self, out: &mut String, indent: &str, block: &Block) {
+        let inner = format!("{indent}    ");
+        writeln!(out, "{indent}block: Block {{ length: {}, fields: Borrowed(&[", block.length)
+            .expect(IN_MEMORY);
+        block.fields.iter().for_each(|field| self.field(out, &inner, field));
+        writeln!(out, "{indent}]), groups: Borrowed(&[").expect(IN_MEMORY);
+        block.groups.iter().for_each(|group| self.group(out, &inner, group));
+        writeln!(out, "{indent}]), data: Borrowed(&[").expect(IN_MEMORY);
+        block.data.iter().for_each(|data| variable(out, &inner, data));
+        writeln!(out, "{indent}]) }},").expect(IN_MEMORY);
+    }
+
+    fn group(&self, out: &mut String, indent: &str, group: &Group) {
+        writeln!(
+            out,
+            "{indent}Group {{ name: Borrowed({:?}), id: {}, since: {}, description: Borrowed(\"\"), dimensions: Borrowed({:?}), dimensions_length: {}, block_length: {}, count: {},",
+            &*group.name, group.id, group.since, &*group.dimensions, group.dimensions_length,
+            slot(group.block_length), slot(group.count)
+        )
+        .expect(IN_MEMORY);
+        self.block(out, &format!("{indent}    "), &group.block);
+        writeln!(out, "{indent}}},").expect(IN_MEMORY);
+    }
+
+    fn field(&self, out: &mut String, indent: &str, field: &Field) {
+        writeln!(
+            out,
+            "{indent}Field::compiled({:?}, {}, {}, {}, {}, {:?}, {:?}, {}),",
+            &*field.name,
+            field.id,
+            field.offset,
+            field.since,
+            field.deprecated,
+            field.presence,
+            &*field.semantic,
+            self.kind(&field.kind)
+        )
+        .expect(IN_MEMORY);
+    }
+
+    fn kind(&self, kind: &Kind) -> String {
+        let schema = self.schema;
+        match kind {
+            Kind::Number { primitive, null } => {
+                format!("Kind::Number {{ primitive: {primitive:?}, null: {null} }}")
+            }
+            Kind::Array { primitive, length } => {
+                format!("Kind::Array {{ primitive: {primitive:?}, length: {length} }}")
+            }
+            Kind::Enum(layout) => {
+                let index = schema.enums.iter().position(|other| other == &**layout).unwrap_or(0);
+                format!("Kind::Enum(Borrowed(&ENUMS[{index}]))")
+            }
+            Kind::Set(layout) => {
+                let index = schema.sets.iter().position(|other| other == &**layout).unwrap_or(0);
+                format!("Kind::Set(Borrowed(&SETS[{index}]))")
+            }
+            Kind::Composite(layout) => {
+                let index = schema.composites.iter().position(|other| other == &**layout).unwrap_or(0);
+                format!("Kind::Composite(Borrowed(&COMPOSITES[{index}]))")
+            }
+            Kind::Constant(constant) => format!(
+                "Kind::Constant(Constant {{ primitive: {:?}, text: Borrowed({:?}), value: {}, enumeration: Borrowed({:?}) }})",
+                constant.primitive, &*constant.text, constant.value, &*constant.enumeration
+            ),
+        }
+    }
+}
+
+fn slot(slot: Slot) -> String {
+    format!("Slot {{ offset: {}, primitive: {:?} }}", slot.offset, slot.primitive)
+}
+
+fn variable(out: &mut String, indent: &str, data: &Data) {
+    writeln!(
+        out,
+        "{indent}Data {{ name: Borrowed({:?}), id: {}, since: {}, description: Borrowed(\"\"), length: {}, offset: {}, is_text: {} }},",
+        &*data.name, data.id, data.since, slot(data.length), data.offset, data.is_text
+    )
+    .expect(IN_MEMORY);
+}
+
+fn enumeration(out: &mut String, layout: &Enum) {
+    writeln!(
+        out,
+        "    Enum {{ name: Borrowed({:?}), primitive: {:?}, null: {}, description: Borrowed(\"\"), values: Borrowed(&[",
+        &*layout.name, layout.primitive, layout.null
+    )
+    .expect(IN_MEMORY);
+    for valid in layout.values.iter() {
+        writeln!(out, "        ValidValue::compiled({:?}, {}, {}),", &*valid.name, valid.value, valid.since)
+            .expect(IN_MEMORY);
+    }
+    out.push_str("    ]) },\n");
+}
+
+fn set(out: &mut String, layout: &Set) {
+    writeln!(
+        out,
+        "    Set {{ name: Borrowed({:?}), primitive: {:?}, description: Borrowed(\"\"), choices: Borrowed(&[",
+        &*layout.name, layout.primitive
+    )
+    .expect(IN_MEMORY);
+    for choice in layout.choices.iter() {
+        writeln!(out, "        Choice::compiled({:?}, {}, {}),", &*choice.name, choice.bit, choice.since)
+            .expect(IN_MEMORY);
+    }
+    out.push_str("    ]) },\n");
+}
