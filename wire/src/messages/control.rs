@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct SessionStart {
-    /// `startTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub start_time: U64,
     /// `epoch`.
     pub epoch: U32,
@@ -24,15 +24,15 @@ pub struct SessionStart {
     pub process_id: U32,
     /// `schemaVersion`.
     pub schema_version: U16,
-    /// `previousEndedCleanly`.
+    /// A truth value; 255 is not known.
     pub previous_ended_cleanly: Boolean,
     /// `reserved`.
     pub reserved: u8,
-    /// `binaryHash`.
+    /// SHA-256.
     pub binary_hash: [u8; 32],
-    /// `configurationHash`.
+    /// SHA-256.
     pub configuration_hash: [u8; 32],
-    /// `schemaHash`.
+    /// SHA-256.
     pub schema_hash: [u8; 32],
     /// `host`.
     pub host: [u8; 32],
@@ -87,15 +87,15 @@ impl SessionStart {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct SessionEnd {
-    /// `endTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub end_time: U64,
     /// `epoch`.
     pub epoch: U32,
-    /// `reason`.
+    /// Why a session ended.
     pub reason: EndReason,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
-    /// `events`.
+    /// A count.
     pub events: U64,
 }
 
@@ -137,13 +137,13 @@ impl SessionEnd {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct FeedStatus {
-    /// `venueTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub venue_time: U64,
-    /// `source`.
+    /// Defined by SourceDefinition; 0 is none.
     pub source: U16,
-    /// `state`.
+    /// State of a source.
     pub state: FeedState,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
     /// Records read.
     pub records: U64,
@@ -193,27 +193,27 @@ impl FeedStatus {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct RiskLimit {
-    /// `effective`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective: U64,
     /// `scopeId`.
     pub scope_id: U32,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `check`.
+    /// What refused an order.
     pub check: Check,
-    /// `scope`.
+    /// What a mass cancel or a kill switch covers.
     pub scope: CancelScope,
     /// Domain Reason.
     pub reason: U16,
-    /// `changedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub changed_by: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
-    /// `limit`.
+    /// A signed number; its unit is the field's.
     pub limit: I64,
-    /// `previous`.
+    /// A signed number; its unit is the field's.
     pub previous: I64,
 }
 
@@ -237,29 +237,29 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct RiskDecision {
-    /// `orderSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `limit`.
+    /// A signed number; its unit is the field's.
     pub limit: I64,
-    /// `value`.
+    /// A signed number; its unit is the field's.
     pub value: I64,
-    /// `authorisedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub authorised_by: U32,
-    /// `verifiedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub verified_by: U32,
-    /// `check`.
+    /// What refused an order.
     pub check: Check,
-    /// `decision`.
+    /// Outcome of a risk decision.
     pub decision: Decision,
     /// Domain Reason.
     pub reason: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -286,15 +286,15 @@ crate::message! {
 pub struct KillSwitch {
     /// `scopeId`.
     pub scope_id: U32,
-    /// `party`.
+    /// Defined by PartyDefinition; 0 is none.
     pub party: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
     /// Domain Reason.
     pub reason: U16,
-    /// `scope`.
+    /// What a mass cancel or a kill switch covers.
     pub scope: CancelScope,
-    /// `state`.
+    /// State of a kill switch or hold.
     pub state: SwitchState,
 }
 
@@ -337,19 +337,19 @@ impl KillSwitch {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct TimerSet {
-    /// `timerId`.
+    /// Identification; 0 is none.
     pub timer_id: U64,
-    /// `due`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub due: U64,
-    /// `cause`.
+    /// Sequence of an event on this shard; 0 is none.
     pub cause: U64,
     /// `publisherSequence`.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 
@@ -369,15 +369,15 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct TimerFired {
-    /// `timerId`.
+    /// Identification; 0 is none.
     pub timer_id: U64,
-    /// `due`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub due: U64,
     /// Its TimerSet.
     pub set_sequence: U64,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -395,19 +395,19 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct ClockStatus {
-    /// `measured`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub measured: U64,
     /// Clock less reference.
     pub offset: I64,
     /// What the clock was moved by at once.
     pub step: I64,
-    /// `uncertainty`.
+    /// Nanoseconds.
     pub uncertainty: U64,
-    /// `tolerance`.
+    /// Nanoseconds.
     pub tolerance: U64,
-    /// `source`.
+    /// What disciplines the clock.
     pub source: ClockSource,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -430,9 +430,9 @@ crate::message! {
 pub struct PublisherProgress {
     /// `publisherSequence`.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
     /// `name`.
     pub name: [u8; 32],
@@ -451,23 +451,23 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct Communication {
-    /// `time`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub time: U64,
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `counterpart`.
+    /// Defined by PartyDefinition; 0 is none.
     pub counterpart: U32,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `orderSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub order_sequence: U64,
-    /// `contentHash`.
+    /// SHA-256.
     pub content_hash: [u8; 32],
-    /// `medium`.
+    /// Medium of a communication.
     pub medium: Medium,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -513,21 +513,21 @@ impl Communication {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct Alert {
-    /// `alertId`.
+    /// Identification; 0 is none.
     pub alert_id: U64,
-    /// `eventTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub event_time: U64,
-    /// `detectedTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub detected_time: U64,
-    /// `firstSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub first_sequence: U64,
-    /// `lastSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub last_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `beneficialOwner`.
+    /// Defined by PartyDefinition; 0 is none.
     pub beneficial_owner: U32,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// Domain Pattern.
     pub pattern: U16,
@@ -537,9 +537,9 @@ pub struct Alert {
     pub score: U16,
     /// `severity`.
     pub severity: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
-    /// `parametersHash`.
+    /// SHA-256.
     pub parameters_hash: [u8; 32],
 }
 
@@ -615,7 +615,7 @@ impl Alert {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct AlertEvidence {
-    /// `sequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub sequence: U64,
 }
 
@@ -629,19 +629,19 @@ crate::entry! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct AlertAction {
-    /// `alertId`.
+    /// Identification; 0 is none.
     pub alert_id: U64,
-    /// `time`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub time: U64,
-    /// `caseId`.
+    /// Identification; 0 is none.
     pub case_id: U64,
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
-    /// `step`.
+    /// What was done about an alert.
     pub step: AlertStep,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -685,27 +685,27 @@ impl AlertAction {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct LegalHold {
-    /// `holdId`.
+    /// Identification; 0 is none.
     pub hold_id: U64,
-    /// `caseId`.
+    /// Identification; 0 is none.
     pub case_id: U64,
-    /// `from`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub from: U64,
-    /// `to`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub to: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `placedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub placed_by: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
-    /// `state`.
+    /// State of a kill switch or hold.
     pub state: SwitchState,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
 }
 
@@ -753,21 +753,21 @@ impl LegalHold {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct OpeningPosition {
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `currency`.
+    /// ISO 4217.
     pub currency: [u8; 3],
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
-    /// `quantity`.
+    /// Signed mantissa; the exponent stands in the instrument definition.
     pub quantity: I64,
-    /// `averagePrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub average_price: I64,
-    /// `realised`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub realised: I64,
 }
 
@@ -788,11 +788,11 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct SnapshotTaken {
-    /// `snapshotSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub snapshot_sequence: U64,
     /// `length`.
     pub length: U64,
-    /// `hash`.
+    /// SHA-256.
     pub hash: [u8; 32],
     /// `machine`.
     pub machine: [u8; 32],
@@ -811,17 +811,17 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct AccessRecorded {
-    /// `time`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub time: U64,
-    /// `fromSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub from_sequence: U64,
-    /// `toSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub to_sequence: U64,
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `kind`.
+    /// What an auditor did.
     pub kind: AccessKind,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
     /// `user`.
     pub user: [u8; 32],
@@ -885,19 +885,19 @@ pub struct RetentionAct {
     pub from_segment: U64,
     /// `toSegment`.
     pub to_segment: U64,
-    /// `fromSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub from_sequence: U64,
-    /// `toSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub to_sequence: U64,
-    /// `contentHash`.
+    /// SHA-256.
     pub content_hash: [u8; 32],
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
-    /// `kind`.
+    /// What was done to old records.
     pub kind: RetentionKind,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -955,13 +955,13 @@ pub struct RecoveryReport {
     pub cut_bytes: U64,
     /// Whole events among them.
     pub cut_events: U64,
-    /// `setAsideHash`.
+    /// SHA-256.
     pub set_aside_hash: [u8; 32],
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `kind`.
+    /// What repair or recovery did.
     pub kind: RepairKind,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
 }
 
@@ -1014,15 +1014,15 @@ pub struct SubmissionRefused {
     pub first_publisher_sequence: U64,
     /// `lastPublisherSequence`.
     pub last_publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
     /// `templateId`.
     pub template_id: U16,
-    /// `submissionClass`.
+    /// Classes of refusal, first to last refused.
     pub submission_class: SubmissionClass,
-    /// `reason`.
+    /// Why a submission was not taken.
     pub reason: RefusalReason,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -1043,15 +1043,15 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct KeyRotated {
-    /// `effective`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective: U64,
-    /// `oldKey`.
+    /// Public key, Ed25519.
     pub old_key: [u8; 32],
-    /// `newKey`.
+    /// Public key, Ed25519.
     pub new_key: [u8; 32],
-    /// `person`.
+    /// Defined by PartyDefinition; 0 is none.
     pub person: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
     /// By the old key, over the new one.
     pub signature: [u8; 64],
@@ -1072,21 +1072,21 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct CreditAllotment {
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
     /// `shard`.
     pub shard: U32,
-    /// `amount`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub amount: I64,
-    /// `firmLimit`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub firm_limit: I64,
-    /// `changedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub changed_by: U32,
-    /// `approvedBy`.
+    /// Defined by PartyDefinition; 0 is none.
     pub approved_by: U32,
-    /// `currency`.
+    /// ISO 4217.
     pub currency: [u8; 3],
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
 }
 
@@ -1109,7 +1109,7 @@ crate::message! {
 pub struct Forwarded {
     /// `originSequence`.
     pub origin_sequence: U64,
-    /// `originTimestamp`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub origin_timestamp: U64,
     /// `originShard`.
     pub origin_shard: U32,

@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct BookAdd {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -20,15 +20,15 @@ pub struct BookAdd {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
 }
 
@@ -53,7 +53,7 @@ crate::message! {
 pub struct BookModify {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -61,15 +61,15 @@ pub struct BookModify {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
 }
 
@@ -94,7 +94,7 @@ crate::message! {
 pub struct BookReplace {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -102,17 +102,17 @@ pub struct BookReplace {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
     /// The new order.
     pub order_id: U64,
     /// The order that left.
     pub prior_order_id: U64,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
 }
 
@@ -138,7 +138,7 @@ crate::message! {
 pub struct BookCancel {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -146,11 +146,11 @@ pub struct BookCancel {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
     /// The order's price where the source repeats it.
     pub price: I64,
@@ -180,7 +180,7 @@ crate::message! {
 pub struct BookExecute {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -188,24 +188,24 @@ pub struct BookExecute {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
     /// Price of the execution; null is the order's own.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `tradeId`.
+    /// Trade, match or execution identification; 0 is none.
     pub trade_id: U64,
-    /// `attributes`.
+    /// How an order in the book was executed.
     pub attributes: ExecuteAttributes,
     /// True: the quantity leaves the book by this record; False: a cancel or modify follows (Databento
     /// fills).
     pub book_effect: Boolean,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -234,7 +234,7 @@ crate::message! {
 pub struct BookClear {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -242,13 +242,13 @@ pub struct BookClear {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `scope`.
+    /// What a clear empties.
     pub scope: BookScope,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -272,7 +272,7 @@ crate::message! {
 pub struct BookLevel {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -280,23 +280,23 @@ pub struct BookLevel {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
     /// `orderCount`.
     pub order_count: U32,
     /// Depth, 0 is the touch; 65535 where the source gives none.
     pub level: U16,
-    /// `action`.
+    /// What happened to a price level.
     pub action: BookAction,
     /// `reserved`.
     pub reserved: u8,
-    /// `updateId`.
+    /// Identification; 0 is none.
     pub update_id: U64,
 }
 
@@ -325,7 +325,7 @@ crate::message! {
 pub struct BookSnapshot {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -333,15 +333,15 @@ pub struct BookSnapshot {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `updateId`.
+    /// Identification; 0 is none.
     pub update_id: U64,
     /// Levels asked for; 0 is all.
     pub depth: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -402,13 +402,13 @@ impl BookSnapshot {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct BookSnapshotBids {
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
     /// `orderCount`.
     pub order_count: U32,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 
@@ -425,13 +425,13 @@ crate::entry! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct BookSnapshotAsks {
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
     /// `orderCount`.
     pub order_count: U32,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 
@@ -450,7 +450,7 @@ crate::entry! {
 pub struct TopOfBook {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -458,29 +458,29 @@ pub struct TopOfBook {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
     /// Of the record that caused the update.
     pub price: I64,
     /// Of the record that caused the update.
     pub quantity: U64,
-    /// `updateId`.
+    /// Identification; 0 is none.
     pub update_id: U64,
-    /// `action`.
+    /// What happened to a price level.
     pub action: BookAction,
     /// Level of the update, 0 is the touch.
     pub depth: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
-    /// `bidPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub bid_price: I64,
-    /// `askPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub ask_price: I64,
-    /// `bidQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub bid_quantity: U64,
-    /// `askQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub ask_quantity: U64,
     /// `bidOrderCount`.
     pub bid_order_count: U32,
@@ -518,7 +518,7 @@ crate::message! {
 pub struct BookDepth {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -526,21 +526,21 @@ pub struct BookDepth {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
     /// Of the record that caused the update.
     pub price: I64,
     /// Of the record that caused the update.
     pub quantity: U64,
-    /// `updateId`.
+    /// Identification; 0 is none.
     pub update_id: U64,
-    /// `action`.
+    /// What happened to a price level.
     pub action: BookAction,
     /// Level of the update, 0 is the touch.
     pub depth: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -594,13 +594,13 @@ impl BookDepth {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct BookDepthLevels {
-    /// `bidPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub bid_price: I64,
-    /// `askPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub ask_price: I64,
-    /// `bidQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub bid_quantity: U64,
-    /// `askQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub ask_quantity: U64,
     /// `bidOrderCount`.
     pub bid_order_count: U32,
@@ -625,7 +625,7 @@ crate::entry! {
 pub struct Trade {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -633,21 +633,21 @@ pub struct Trade {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `tradeId`.
+    /// Trade, match or execution identification; 0 is none.
     pub trade_id: U64,
     /// The resting order, where the venue tells.
     pub order_id: U64,
     /// The venue's sale conditions.
     pub conditions: [u8; 4],
-    /// `attributes`.
+    /// What kind of trade.
     pub attributes: TradeAttributes,
     /// The venue's kind of cross.
     pub cross_type: u8,
@@ -681,7 +681,7 @@ crate::message! {
 pub struct TradeBreak {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -689,11 +689,11 @@ pub struct TradeBreak {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `tradeId`.
+    /// Trade, match or execution identification; 0 is none.
     pub trade_id: U64,
     /// Corrected price; null where the trade is broken.
     pub price: I64,
@@ -722,7 +722,7 @@ crate::message! {
 pub struct TradingStatus {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -730,13 +730,13 @@ pub struct TradingStatus {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `state`.
+    /// Whether an instrument may be traded.
     pub state: TradingState,
-    /// `phase`.
+    /// Trading phase, RTS 24 field 49.
     pub phase: TradingPhase,
     /// Domain Reason.
     pub reason: U16,
@@ -746,11 +746,11 @@ pub struct TradingStatus {
     pub venue_action: U16,
     /// `venueEvent`.
     pub venue_event: U16,
-    /// `isTrading`.
+    /// A truth value; 255 is not known.
     pub is_trading: Boolean,
-    /// `isQuoting`.
+    /// A truth value; 255 is not known.
     pub is_quoting: Boolean,
-    /// `isShortSaleRestricted`.
+    /// A truth value; 255 is not known.
     pub is_short_sale_restricted: Boolean,
     /// The venue's own letter.
     pub event_code: u8,
@@ -784,7 +784,7 @@ crate::message! {
 pub struct AuctionImbalance {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -792,33 +792,33 @@ pub struct AuctionImbalance {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `referencePrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub reference_price: I64,
-    /// `indicativePrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub indicative_price: I64,
     /// Near price.
     pub continuous_clearing_price: I64,
     /// Far price.
     pub auction_clearing_price: I64,
-    /// `shortSaleFillingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub short_sale_filling_price: I64,
-    /// `upperCollar`.
+    /// Price in units of 1e-9; negative allowed.
     pub upper_collar: I64,
-    /// `lowerCollar`.
+    /// Price in units of 1e-9; negative allowed.
     pub lower_collar: I64,
-    /// `auctionTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub auction_time: U64,
-    /// `pairedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub paired_quantity: U64,
-    /// `imbalanceQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub imbalance_quantity: U64,
-    /// `marketImbalanceQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub market_imbalance_quantity: U64,
-    /// `unpairedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub unpaired_quantity: U64,
     /// `auctionType`.
     pub auction_type: u8,
@@ -828,7 +828,7 @@ pub struct AuctionImbalance {
     pub freeze_status: u8,
     /// `extensions`.
     pub extensions: u8,
-    /// `unpairedSide`.
+    /// Side of an order or of a book.
     pub unpaired_side: Side,
     /// `significance`.
     pub significance: u8,
@@ -876,7 +876,7 @@ crate::message! {
 pub struct PriceBands {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -884,15 +884,15 @@ pub struct PriceBands {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `referencePrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub reference_price: I64,
-    /// `upperPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub upper_price: I64,
-    /// `lowerPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub lower_price: I64,
     /// `extension`.
     pub extension: U32,
@@ -900,7 +900,7 @@ pub struct PriceBands {
     pub indicator: u8,
     /// `tier`.
     pub tier: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -929,7 +929,7 @@ crate::message! {
 pub struct Statistic {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -937,23 +937,23 @@ pub struct Statistic {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `referenceTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub reference_time: U64,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Signed mantissa; the exponent stands in the instrument definition.
     pub quantity: I64,
     /// Databento's numbering.
     pub statistic_type: U16,
-    /// `action`.
+    /// What a definition or statistic does.
     pub action: UpdateAction,
     /// `statisticFlags`.
     pub statistic_flags: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 
@@ -982,7 +982,7 @@ crate::message! {
 pub struct Bar {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -990,25 +990,25 @@ pub struct Bar {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `open`.
+    /// Price in units of 1e-9; negative allowed.
     pub open: I64,
-    /// `high`.
+    /// Price in units of 1e-9; negative allowed.
     pub high: I64,
-    /// `low`.
+    /// Price in units of 1e-9; negative allowed.
     pub low: I64,
-    /// `close`.
+    /// Price in units of 1e-9; negative allowed.
     pub close: I64,
-    /// `volume`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub volume: U64,
-    /// `interval`.
+    /// Nanoseconds.
     pub interval: U64,
-    /// `tradeCount`.
+    /// A count.
     pub trade_count: U64,
-    /// `vwap`.
+    /// Price in units of 1e-9; negative allowed.
     pub vwap: I64,
 }
 
@@ -1038,7 +1038,7 @@ crate::message! {
 pub struct News {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1046,19 +1046,19 @@ pub struct News {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `newsId`.
+    /// Identification; 0 is none.
     pub news_id: U64,
     /// `urgency`.
     pub urgency: u8,
     /// `language`.
     pub language: [u8; 2],
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
-    /// `contentHash`.
+    /// SHA-256.
     pub content_hash: [u8; 32],
 }
 
@@ -1123,7 +1123,7 @@ impl News {
 pub struct VenueNotice {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1131,13 +1131,13 @@ pub struct VenueNotice {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
     /// The venue's message type.
     pub kind: [u8; 4],
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 

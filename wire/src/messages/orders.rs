@@ -12,21 +12,21 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct NewOrder {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
     /// First order of the chain of replacements; in a replacement, the order replaced is replacedOrderId.
     pub original_order_id: U64,
-    /// `replacedOrderId`.
+    /// Order identification; 0 is none.
     pub replaced_order_id: U64,
-    /// `parentOrderId`.
+    /// Order identification; 0 is none.
     pub parent_order_id: U64,
     /// RTS 24 field 46.
     pub strategy_link_id: U64,
@@ -34,47 +34,47 @@ pub struct NewOrder {
     pub decision_time: U64,
     /// When the client's order was received.
     pub receipt_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `client`.
+    /// Defined by PartyDefinition; 0 is none.
     pub client: U32,
-    /// `submittingEntity`.
+    /// Defined by PartyDefinition; 0 is none.
     pub submitting_entity: U32,
-    /// `nonExecutingBroker`.
+    /// Defined by PartyDefinition; 0 is none.
     pub non_executing_broker: U32,
     /// Party or algorithm, by its kind.
     pub investment_decision: U32,
     /// Party or algorithm, by its kind.
     pub executor: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `clientKind`.
+    /// RTS 24 field 3: how the client is identified.
     pub client_kind: ClientKind,
-    /// `investmentDecisionKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub investment_decision_kind: DeciderKind,
-    /// `executorKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub executor_kind: DeciderKind,
-    /// `capacity`.
+    /// RTS 24 field 7.
     pub capacity: Capacity,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `shortSale`.
+    /// RTS 22 field 62 and FINRA CAT side.
     pub short_sale: ShortSale,
-    /// `orderType`.
+    /// How the price of an order is set.
     pub order_type: OrderType,
-    /// `timeInForce`.
+    /// RTS 24 field 10.
     pub time_in_force: TimeInForce,
-    /// `restriction`.
+    /// RTS 24 field 11.
     pub restriction: OrderRestriction,
-    /// `pegKind`.
+    /// What a pegged order follows.
     pub peg_kind: PegKind,
-    /// `selfTradePrevention`.
+    /// What happens when an order would meet one of the same owner.
     pub self_trade_prevention: SelfTradePrevention,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
     /// Domain VenueOrderType.
     pub venue_order_type: U16,
@@ -88,29 +88,29 @@ pub struct NewOrder {
     pub handling: U16,
     /// Domain Representative.
     pub representative: U16,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `senderKind`.
+    /// FINRA CAT senderType.
     pub sender_kind: SenderKind,
     /// Domain InformationBarrier.
     pub information_barrier: U16,
-    /// `expiry`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub expiry: U64,
-    /// `limitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub limit_price: I64,
-    /// `additionalLimitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub additional_limit_price: I64,
-    /// `stopPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub stop_price: I64,
-    /// `peggedPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub pegged_price: I64,
-    /// `pegOffset`.
+    /// Price in units of 1e-9; negative allowed.
     pub peg_offset: I64,
-    /// `netPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub net_price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
     /// Minimum acceptable, RTS 24 field 40.
     pub minimum_quantity: U64,
@@ -118,15 +118,15 @@ pub struct NewOrder {
     pub minimum_executable_quantity: U64,
     /// FINRA CAT requestTimestamp.
     pub request_time: U64,
-    /// `requestForQuoteId`.
+    /// Identification; 0 is none.
     pub request_for_quote_id: U64,
-    /// `quoteId`.
+    /// Identification; 0 is none.
     pub quote_id: U64,
-    /// `quoteDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub quote_date: U32,
-    /// `manualOrderDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub manual_order_date: U32,
-    /// `manualOrderId`.
+    /// Identification; 0 is none.
     pub manual_order_id: U64,
 }
 
@@ -247,15 +247,15 @@ impl NewOrder {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct NewOrderAggregatedOrders {
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `orderDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub order_date: U32,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
-    /// `imid`.
+    /// Industry member identifier of FINRA CAT.
     pub imid: [u8; 8],
 }
 
@@ -275,21 +275,21 @@ crate::entry! {
 pub struct ReplaceOrder {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
     /// First order of the chain of replacements; in a replacement, the order replaced is replacedOrderId.
     pub original_order_id: U64,
-    /// `replacedOrderId`.
+    /// Order identification; 0 is none.
     pub replaced_order_id: U64,
-    /// `parentOrderId`.
+    /// Order identification; 0 is none.
     pub parent_order_id: U64,
     /// RTS 24 field 46.
     pub strategy_link_id: U64,
@@ -297,47 +297,47 @@ pub struct ReplaceOrder {
     pub decision_time: U64,
     /// When the client's order was received.
     pub receipt_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `client`.
+    /// Defined by PartyDefinition; 0 is none.
     pub client: U32,
-    /// `submittingEntity`.
+    /// Defined by PartyDefinition; 0 is none.
     pub submitting_entity: U32,
-    /// `nonExecutingBroker`.
+    /// Defined by PartyDefinition; 0 is none.
     pub non_executing_broker: U32,
     /// Party or algorithm, by its kind.
     pub investment_decision: U32,
     /// Party or algorithm, by its kind.
     pub executor: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `clientKind`.
+    /// RTS 24 field 3: how the client is identified.
     pub client_kind: ClientKind,
-    /// `investmentDecisionKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub investment_decision_kind: DeciderKind,
-    /// `executorKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub executor_kind: DeciderKind,
-    /// `capacity`.
+    /// RTS 24 field 7.
     pub capacity: Capacity,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `shortSale`.
+    /// RTS 22 field 62 and FINRA CAT side.
     pub short_sale: ShortSale,
-    /// `orderType`.
+    /// How the price of an order is set.
     pub order_type: OrderType,
-    /// `timeInForce`.
+    /// RTS 24 field 10.
     pub time_in_force: TimeInForce,
-    /// `restriction`.
+    /// RTS 24 field 11.
     pub restriction: OrderRestriction,
-    /// `pegKind`.
+    /// What a pegged order follows.
     pub peg_kind: PegKind,
-    /// `selfTradePrevention`.
+    /// What happens when an order would meet one of the same owner.
     pub self_trade_prevention: SelfTradePrevention,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
     /// Domain VenueOrderType.
     pub venue_order_type: U16,
@@ -351,29 +351,29 @@ pub struct ReplaceOrder {
     pub handling: U16,
     /// Domain Representative.
     pub representative: U16,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `senderKind`.
+    /// FINRA CAT senderType.
     pub sender_kind: SenderKind,
     /// Domain InformationBarrier.
     pub information_barrier: U16,
-    /// `expiry`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub expiry: U64,
-    /// `limitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub limit_price: I64,
-    /// `additionalLimitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub additional_limit_price: I64,
-    /// `stopPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub stop_price: I64,
-    /// `peggedPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub pegged_price: I64,
-    /// `pegOffset`.
+    /// Price in units of 1e-9; negative allowed.
     pub peg_offset: I64,
-    /// `netPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub net_price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
     /// Minimum acceptable, RTS 24 field 40.
     pub minimum_quantity: U64,
@@ -381,15 +381,15 @@ pub struct ReplaceOrder {
     pub minimum_executable_quantity: U64,
     /// FINRA CAT requestTimestamp.
     pub request_time: U64,
-    /// `requestForQuoteId`.
+    /// Identification; 0 is none.
     pub request_for_quote_id: U64,
-    /// `quoteId`.
+    /// Identification; 0 is none.
     pub quote_id: U64,
-    /// `quoteDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub quote_date: U32,
-    /// `manualOrderDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub manual_order_date: U32,
-    /// `manualOrderId`.
+    /// Identification; 0 is none.
     pub manual_order_id: U64,
 }
 
@@ -510,15 +510,15 @@ impl ReplaceOrder {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct ReplaceOrderAggregatedOrders {
-    /// `orderId`.
+    /// Order identification; 0 is none.
     pub order_id: U64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `orderDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub order_date: U32,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
-    /// `imid`.
+    /// Industry member identifier of FINRA CAT.
     pub imid: [u8; 8],
 }
 
@@ -538,11 +538,11 @@ crate::entry! {
 pub struct CancelOrder {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
@@ -552,45 +552,45 @@ pub struct CancelOrder {
     pub original_order_id: U64,
     /// The order to cancel.
     pub cancelled_order_id: U64,
-    /// `decisionTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub decision_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `client`.
+    /// Defined by PartyDefinition; 0 is none.
     pub client: U32,
-    /// `submittingEntity`.
+    /// Defined by PartyDefinition; 0 is none.
     pub submitting_entity: U32,
-    /// `nonExecutingBroker`.
+    /// Defined by PartyDefinition; 0 is none.
     pub non_executing_broker: U32,
     /// Party or algorithm, by its kind.
     pub investment_decision: U32,
     /// Party or algorithm, by its kind.
     pub executor: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `clientKind`.
+    /// RTS 24 field 3: how the client is identified.
     pub client_kind: ClientKind,
-    /// `investmentDecisionKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub investment_decision_kind: DeciderKind,
-    /// `executorKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub executor_kind: DeciderKind,
-    /// `capacity`.
+    /// RTS 24 field 7.
     pub capacity: Capacity,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `requestTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub request_time: U64,
     /// To cancel; null is all.
     pub quantity: U64,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
 }
 
@@ -633,37 +633,37 @@ crate::message! {
 pub struct MassCancel {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `decisionTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub decision_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
     /// `scopeId`.
     pub scope_id: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `scope`.
+    /// What a mass cancel or a kill switch covers.
     pub scope: CancelScope,
     /// None is both.
     pub side: Side,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
     /// Domain Reason.
     pub reason: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
 }
 
@@ -695,11 +695,11 @@ crate::message! {
 pub struct Quote {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
@@ -707,51 +707,51 @@ pub struct Quote {
     pub client_order_id: U64,
     /// The quote that it replaces.
     pub original_order_id: U64,
-    /// `requestForQuoteId`.
+    /// Identification; 0 is none.
     pub request_for_quote_id: U64,
-    /// `decisionTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub decision_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `client`.
+    /// Defined by PartyDefinition; 0 is none.
     pub client: U32,
-    /// `submittingEntity`.
+    /// Defined by PartyDefinition; 0 is none.
     pub submitting_entity: U32,
-    /// `nonExecutingBroker`.
+    /// Defined by PartyDefinition; 0 is none.
     pub non_executing_broker: U32,
     /// Party or algorithm, by its kind.
     pub investment_decision: U32,
     /// Party or algorithm, by its kind.
     pub executor: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `clientKind`.
+    /// RTS 24 field 3: how the client is identified.
     pub client_kind: ClientKind,
-    /// `investmentDecisionKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub investment_decision_kind: DeciderKind,
-    /// `executorKind`.
+    /// RTS 24 fields 4 and 5: who decided or executed.
     pub executor_kind: DeciderKind,
-    /// `capacity`.
+    /// RTS 24 field 7.
     pub capacity: Capacity,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `bidPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub bid_price: I64,
-    /// `askPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub ask_price: I64,
-    /// `bidQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub bid_quantity: U64,
-    /// `askQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub ask_quantity: U64,
-    /// `expiry`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub expiry: U64,
-    /// `timeInForce`.
+    /// RTS 24 field 10.
     pub time_in_force: TimeInForce,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 6],
 }
 
@@ -796,11 +796,11 @@ crate::message! {
 pub struct QuoteCancel {
     /// The publisher's own number of this submission.
     pub publisher_sequence: U64,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The event that the strategy was handling.
     pub cause: U64,
@@ -808,17 +808,17 @@ pub struct QuoteCancel {
     pub client_order_id: U64,
     /// The quote.
     pub original_order_id: U64,
-    /// `decisionTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub decision_time: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `releaseWatermark`.
+    /// What must have passed before an order leaves the host.
     pub release_watermark: ReleaseWatermark,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
 }
 

@@ -10,57 +10,57 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct InstrumentDefinition {
-    /// `venueTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
-    /// `source`.
+    /// Defined by SourceDefinition; 0 is none.
     pub source: U16,
-    /// `action`.
+    /// What a definition or statistic does.
     pub action: UpdateAction,
-    /// `instrumentClass`.
+    /// What kind of instrument.
     pub instrument_class: InstrumentClass,
-    /// `venueInstrumentId`.
+    /// Identification; 0 is none.
     pub venue_instrument_id: U64,
-    /// `priceNotation`.
+    /// RTS 24 field 31.
     pub price_notation: PriceNotation,
-    /// `quantityNotation`.
+    /// RTS 24 field 34.
     pub quantity_notation: QuantityNotation,
     /// `priceExponent`.
     pub price_exponent: i8,
     /// `quantityExponent`.
     pub quantity_exponent: i8,
-    /// `optionKind`.
+    /// RTS 22 field 50.
     pub option_kind: OptionKind,
-    /// `exerciseStyle`.
+    /// RTS 22 field 53.
     pub exercise_style: ExerciseStyle,
-    /// `currency`.
+    /// ISO 4217.
     pub currency: [u8; 3],
-    /// `secondLegCurrency`.
+    /// ISO 4217.
     pub second_leg_currency: [u8; 3],
-    /// `settlementCurrency`.
+    /// ISO 4217.
     pub settlement_currency: [u8; 3],
-    /// `quantityCurrency`.
+    /// ISO 4217.
     pub quantity_currency: [u8; 3],
-    /// `strikeCurrency`.
+    /// ISO 4217.
     pub strike_currency: [u8; 3],
-    /// `isShortSaleRestricted`.
+    /// A truth value; 255 is not known.
     pub is_short_sale_restricted: Boolean,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
-    /// `isin`.
+    /// ISO 6166.
     pub isin: [u8; 12],
-    /// `underlyingIsin`.
+    /// ISO 6166.
     pub underlying_isin: [u8; 12],
-    /// `cfi`.
+    /// ISO 10962.
     pub cfi: [u8; 6],
-    /// `segmentMic`.
+    /// Market identifier code, ISO 10383.
     pub segment_mic: [u8; 4],
     /// `securityType`.
     pub security_type: [u8; 8],
     /// `exchange`.
     pub exchange: [u8; 8],
-    /// `reserved2`.
+    /// Zero.
     pub reserved2: [u8; 2],
     /// `orderBookCode`.
     pub order_book_code: [u8; 20],
@@ -68,7 +68,7 @@ pub struct InstrumentDefinition {
     pub security_group: [u8; 20],
     /// `asset`.
     pub asset: [u8; 12],
-    /// `underlyingInstrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub underlying_instrument: U32,
     /// `channel`.
     pub channel: U16,
@@ -76,45 +76,45 @@ pub struct InstrumentDefinition {
     pub market_segment: U16,
     /// `marketDepth`.
     pub market_depth: U32,
-    /// `reserved3`.
+    /// Zero.
     pub reserved3: [u8; 4],
-    /// `tick`.
+    /// Price in units of 1e-9; negative allowed.
     pub tick: I64,
-    /// `displayFactor`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub display_factor: I64,
-    /// `multiplier`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub multiplier: I64,
-    /// `incrementAmount`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub increment_amount: I64,
-    /// `lotSize`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub lot_size: U64,
-    /// `minimumQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub minimum_quantity: U64,
-    /// `maximumQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub maximum_quantity: U64,
-    /// `minimumBlockQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub minimum_block_quantity: U64,
-    /// `upperLimitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub upper_limit_price: I64,
-    /// `lowerLimitPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub lower_limit_price: I64,
-    /// `maximumPriceVariation`.
+    /// Price in units of 1e-9; negative allowed.
     pub maximum_price_variation: I64,
-    /// `tradingReferencePrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub trading_reference_price: I64,
-    /// `strike`.
+    /// Price in units of 1e-9; negative allowed.
     pub strike: I64,
-    /// `activation`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub activation: U64,
-    /// `expiry`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub expiry: U64,
-    /// `tradingReferenceDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub trading_reference_date: U32,
-    /// `maturityDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub maturity_date: U32,
-    /// `venueSymbol`.
+    /// The venue's symbol.
     pub venue_symbol: [u8; 72],
-    /// `underlyingSymbol`.
+    /// The venue's symbol.
     pub underlying_symbol: [u8; 72],
 }
 
@@ -208,25 +208,25 @@ impl InstrumentDefinition {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct InstrumentDefinitionLegs {
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// `ratioNumerator`.
     pub ratio_numerator: I32,
     /// `ratioDenominator`.
     pub ratio_denominator: I32,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `instrumentClass`.
+    /// What kind of instrument.
     pub instrument_class: InstrumentClass,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `delta`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub delta: I64,
-    /// `venueInstrumentId`.
+    /// Identification; 0 is none.
     pub venue_instrument_id: U64,
-    /// `venueSymbol`.
+    /// The venue's symbol.
     pub venue_symbol: [u8; 72],
 }
 
@@ -249,19 +249,19 @@ crate::entry! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct SourceDefinition {
-    /// `source`.
+    /// Defined by SourceDefinition; 0 is none.
     pub source: U16,
-    /// `publisher`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub publisher: U16,
     /// The vendor's publisher id.
     pub vendor_publisher: U16,
     /// `channel`.
     pub channel: U16,
-    /// `kind`.
+    /// What a source is.
     pub kind: SourceKind,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
-    /// `mic`.
+    /// Market identifier code, ISO 10383.
     pub mic: [u8; 4],
     /// `dataset`.
     pub dataset: [u8; 16],
@@ -311,17 +311,17 @@ impl SourceDefinition {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct AccountDefinition {
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `beneficialOwner`.
+    /// Defined by PartyDefinition; 0 is none.
     pub beneficial_owner: U32,
-    /// `effectiveFrom`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective_from: U64,
-    /// `effectiveTo`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective_to: U64,
-    /// `lei`.
+    /// Legal entity identifier, ISO 17442.
     pub lei: [u8; 20],
-    /// `imid`.
+    /// Industry member identifier of FINRA CAT.
     pub imid: [u8; 8],
     /// `firmDesignatedId`.
     pub firm_designated_id: [u8; 40],
@@ -331,11 +331,11 @@ pub struct AccountDefinition {
     pub is_affiliate: Boolean,
     /// FINRA CAT deptType.
     pub department_type: [u8; 2],
-    /// `currency`.
+    /// ISO 4217.
     pub currency: [u8; 3],
     /// `reserved`.
     pub reserved: u8,
-    /// `clearingFirm`.
+    /// Defined by PartyDefinition; 0 is none.
     pub clearing_firm: U32,
     /// `name`.
     pub name: [u8; 32],
@@ -364,31 +364,31 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct PartyDefinition {
-    /// `party`.
+    /// Defined by PartyDefinition; 0 is none.
     pub party: U32,
-    /// `kind`.
+    /// What a party is.
     pub kind: PartyKind,
-    /// `country`.
+    /// ISO 3166-1 alpha-2.
     pub country: [u8; 2],
     /// `reserved`.
     pub reserved: u8,
-    /// `lei`.
+    /// Legal entity identifier, ISO 17442.
     pub lei: [u8; 20],
-    /// `imid`.
+    /// Industry member identifier of FINRA CAT.
     pub imid: [u8; 8],
-    /// `reserved2`.
+    /// Zero.
     pub reserved2: [u8; 4],
-    /// `effectiveFrom`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective_from: U64,
-    /// `effectiveTo`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub effective_to: U64,
     /// `crd`.
     pub crd: U32,
-    /// `parent`.
+    /// Defined by PartyDefinition; 0 is none.
     pub parent: U32,
     /// `code`.
     pub code: [u8; 52],
-    /// `reserved3`.
+    /// Zero.
     pub reserved3: [u8; 4],
 }
 
@@ -414,23 +414,23 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct AlgorithmDefinition {
-    /// `algorithm`.
+    /// Defined by AlgorithmDefinition; 0 is none.
     pub algorithm: U32,
-    /// `owner`.
+    /// Defined by PartyDefinition; 0 is none.
     pub owner: U32,
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `trader`.
+    /// Defined by PartyDefinition; 0 is none.
     pub trader: U32,
-    /// `approvedFrom`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub approved_from: U64,
-    /// `binaryHash`.
+    /// SHA-256.
     pub binary_hash: [u8; 32],
     /// `code`.
     pub code: [u8; 52],
     /// `version`.
     pub version: [u8; 32],
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
 }
 
@@ -452,15 +452,15 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct DeskDefinition {
-    /// `desk`.
+    /// Defined by DeskDefinition; 0 is none.
     pub desk: U32,
-    /// `party`.
+    /// Defined by PartyDefinition; 0 is none.
     pub party: U32,
     /// FINRA CAT receivingDeskType.
     pub desk_type: [u8; 2],
     /// Domain InformationBarrier.
     pub information_barrier: U16,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 4],
     /// `code`.
     pub code: [u8; 32],
@@ -481,17 +481,17 @@ crate::message! {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct StrategyDefinition {
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// Whose submissions its orders are.
     pub order_publisher: U16,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `algorithm`.
+    /// Defined by AlgorithmDefinition; 0 is none.
     pub algorithm: U32,
     /// True: it goes on with the state it had in the epoch before; False: it begins anew.
     pub is_resumed: Boolean,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 3],
     /// `seed`.
     pub seed: U64,
@@ -540,11 +540,11 @@ impl StrategyDefinition {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct CodeDefinition {
-    /// `code`.
+    /// Defined by CodeDefinition in the domain that the field names; 0 is none.
     pub code: U16,
-    /// `domain`.
+    /// What a code is of.
     pub domain: CodeDomain,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 5],
     /// `text`.
     pub text: [u8; 64],
@@ -571,7 +571,7 @@ pub struct SchemaText {
     pub part: U16,
     /// `parts`.
     pub parts: U16,
-    /// `schemaHash`.
+    /// SHA-256.
     pub schema_hash: [u8; 32],
 }
 

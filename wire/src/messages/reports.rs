@@ -12,7 +12,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct OrderAccepted {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -20,23 +20,23 @@ pub struct OrderAccepted {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -46,21 +46,21 @@ pub struct OrderAccepted {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
-    /// `workingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub working_price: I64,
 }
 
@@ -101,7 +101,7 @@ crate::message! {
 pub struct OrderRejected {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -109,23 +109,23 @@ pub struct OrderRejected {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -135,9 +135,9 @@ pub struct OrderRejected {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
@@ -147,9 +147,9 @@ pub struct OrderRejected {
     pub limit: I64,
     /// In the unit of the check.
     pub value: I64,
-    /// `check`.
+    /// What refused an order.
     pub check: Check,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -214,7 +214,7 @@ impl OrderRejected {
 pub struct OrderCancelled {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -222,23 +222,23 @@ pub struct OrderCancelled {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -248,9 +248,9 @@ pub struct OrderCancelled {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
@@ -258,13 +258,13 @@ pub struct OrderCancelled {
     pub venue_reason: [u8; 4],
     /// The cancel that is answered; 0 unsolicited.
     pub request_sequence: U64,
-    /// `cancelledQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub cancelled_quantity: U64,
-    /// `requestTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub request_time: U64,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -306,7 +306,7 @@ crate::message! {
 pub struct OrderReplaced {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -314,23 +314,23 @@ pub struct OrderReplaced {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -340,31 +340,31 @@ pub struct OrderReplaced {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `replacedOrderId`.
+    /// Order identification; 0 is none.
     pub replaced_order_id: U64,
-    /// `requestSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub request_sequence: U64,
-    /// `requestTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub request_time: U64,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
-    /// `workingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub working_price: I64,
-    /// `initiator`.
+    /// Who asked for a change: RTS 24 originator and FINRA CAT initiator.
     pub initiator: Initiator,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -410,7 +410,7 @@ crate::message! {
 pub struct OrderTriggered {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -418,23 +418,23 @@ pub struct OrderTriggered {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -444,21 +444,21 @@ pub struct OrderTriggered {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
-    /// `workingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub working_price: I64,
 }
 
@@ -499,7 +499,7 @@ crate::message! {
 pub struct OrderSuspended {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -507,23 +507,23 @@ pub struct OrderSuspended {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -533,21 +533,21 @@ pub struct OrderSuspended {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
-    /// `workingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub working_price: I64,
 }
 
@@ -588,7 +588,7 @@ crate::message! {
 pub struct OrderRestated {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -596,23 +596,23 @@ pub struct OrderRestated {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -622,21 +622,21 @@ pub struct OrderRestated {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `displayedQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub displayed_quantity: U64,
-    /// `workingPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub working_price: I64,
 }
 
@@ -677,7 +677,7 @@ crate::message! {
 pub struct OrderFilled {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -685,23 +685,23 @@ pub struct OrderFilled {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -711,39 +711,39 @@ pub struct OrderFilled {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `executionId`.
+    /// Trade, match or execution identification; 0 is none.
     pub execution_id: U64,
-    /// `matchId`.
+    /// Trade, match or execution identification; 0 is none.
     pub match_id: U64,
     /// RTS 24 field 28.
     pub last_price: I64,
-    /// `lastQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub last_quantity: U64,
     /// Positive is paid.
     pub fee: I64,
-    /// `counterparty`.
+    /// Defined by PartyDefinition; 0 is none.
     pub counterparty: U32,
-    /// `clearingFirm`.
+    /// Defined by PartyDefinition; 0 is none.
     pub clearing_firm: U32,
-    /// `feeCurrency`.
+    /// ISO 4217.
     pub fee_currency: [u8; 3],
     /// RTS 24 field 44.
     pub liquidity: Liquidity,
-    /// `capacity`.
+    /// RTS 24 field 7.
     pub capacity: Capacity,
     /// `multiLegReporting`.
     pub multi_leg_reporting: u8,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 2],
-    /// `tradeDate`.
+    /// Calendar date as YYYYMMDD; 0 is none.
     pub trade_date: U32,
     /// RTS 24 field 48.
     pub transaction_code: [u8; 52],
@@ -805,7 +805,7 @@ crate::message! {
 pub struct OrderExpired {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -813,23 +813,23 @@ pub struct OrderExpired {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -839,9 +839,9 @@ pub struct OrderExpired {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
@@ -885,7 +885,7 @@ crate::message! {
 pub struct TradeBusted {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -893,23 +893,23 @@ pub struct TradeBusted {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -919,21 +919,21 @@ pub struct TradeBusted {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `executionId`.
+    /// Trade, match or execution identification; 0 is none.
     pub execution_id: U64,
-    /// `matchId`.
+    /// Trade, match or execution identification; 0 is none.
     pub match_id: U64,
-    /// `lastPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub last_price: I64,
-    /// `lastQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub last_quantity: U64,
     /// The OrderFilled that is amended.
     pub fill_sequence: U64,
@@ -980,7 +980,7 @@ crate::message! {
 pub struct TradeCorrected {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -988,23 +988,23 @@ pub struct TradeCorrected {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -1014,25 +1014,25 @@ pub struct TradeCorrected {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `executionId`.
+    /// Trade, match or execution identification; 0 is none.
     pub execution_id: U64,
-    /// `matchId`.
+    /// Trade, match or execution identification; 0 is none.
     pub match_id: U64,
-    /// `lastPrice`.
+    /// Price in units of 1e-9; negative allowed.
     pub last_price: I64,
-    /// `lastQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub last_quantity: U64,
     /// The OrderFilled that is amended.
     pub fill_sequence: U64,
-    /// `fee`.
+    /// Amount of money, or a ratio, in units of 1e-9.
     pub fee: I64,
 }
 
@@ -1075,7 +1075,7 @@ crate::message! {
 pub struct CancelRejected {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1083,23 +1083,23 @@ pub struct CancelRejected {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -1109,9 +1109,9 @@ pub struct CancelRejected {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
@@ -1119,11 +1119,11 @@ pub struct CancelRejected {
     pub venue_reason: [u8; 4],
     /// Of the request.
     pub request_order_id: U64,
-    /// `requestSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub request_sequence: U64,
-    /// `check`.
+    /// What refused an order.
     pub check: Check,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
 }
 
@@ -1188,7 +1188,7 @@ impl CancelRejected {
 pub struct ReplaceRejected {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1196,23 +1196,23 @@ pub struct ReplaceRejected {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -1222,9 +1222,9 @@ pub struct ReplaceRejected {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
@@ -1232,15 +1232,15 @@ pub struct ReplaceRejected {
     pub venue_reason: [u8; 4],
     /// Of the request.
     pub request_order_id: U64,
-    /// `requestSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub request_sequence: U64,
-    /// `check`.
+    /// What refused an order.
     pub check: Check,
-    /// `reserved`.
+    /// Zero.
     pub reserved: [u8; 7],
-    /// `limit`.
+    /// A signed number; its unit is the field's.
     pub limit: I64,
-    /// `value`.
+    /// A signed number; its unit is the field's.
     pub value: I64,
 }
 
@@ -1306,17 +1306,17 @@ impl ReplaceRejected {
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 pub struct OrderReleased {
-    /// `throughSequence`.
+    /// Sequence of an event on this shard; 0 is none.
     pub through_sequence: U64,
-    /// `watermark`.
+    /// Byte offset in this shard's log.
     pub watermark: U64,
-    /// `releasedTime`.
+    /// Nanoseconds since the Unix epoch, UTC.
     pub released_time: U64,
     /// Orders since the release before.
     pub count: U32,
-    /// `gateway`.
+    /// Publisher of the bus; 0 is the sequencer itself.
     pub gateway: U16,
-    /// `kind`.
+    /// What must have passed before an order leaves the host.
     pub kind: ReleaseWatermark,
     /// `reserved`.
     pub reserved: u8,
@@ -1340,7 +1340,7 @@ crate::message! {
 pub struct OrderRouted {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1348,23 +1348,23 @@ pub struct OrderRouted {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -1374,35 +1374,35 @@ pub struct OrderRouted {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `routedOrderId`.
+    /// Order identification; 0 is none.
     pub routed_order_id: U64,
-    /// `priorRoutedOrderId`.
+    /// Order identification; 0 is none.
     pub prior_routed_order_id: U64,
-    /// `destination`.
+    /// Defined by PartyDefinition; 0 is none.
     pub destination: U32,
-    /// `sender`.
+    /// Defined by PartyDefinition; 0 is none.
     pub sender: U32,
     /// Domain Session.
     pub session: U16,
-    /// `destinationKind`.
+    /// FINRA CAT destinationType.
     pub destination_kind: DestinationKind,
-    /// `isAffiliate`.
+    /// A truth value; 255 is not known.
     pub is_affiliate: Boolean,
-    /// `attributes`.
+    /// Yes-or-no facts of an order.
     pub attributes: OrderAttributes,
-    /// `price`.
+    /// Price in units of 1e-9; negative allowed.
     pub price: I64,
-    /// `quantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub quantity: U64,
-    /// `minimumQuantity`.
+    /// Mantissa; the exponent stands in the instrument definition.
     pub minimum_quantity: U64,
 }
 
@@ -1450,7 +1450,7 @@ crate::message! {
 pub struct RouteRejected {
     /// When the venue says it happened.
     pub venue_time: U64,
-    /// `instrument`.
+    /// Defined by InstrumentDefinition; 0 is the whole market.
     pub instrument: U32,
     /// The venue's own packet or message number, low 32 bits; 0 where it gives none.
     pub venue_sequence: U32,
@@ -1458,23 +1458,23 @@ pub struct RouteRejected {
     pub received_delta: U32,
     /// Whose publisher numbering is implicit: see PublisherProgress.
     pub source: U16,
-    /// `flags`.
+    /// What a source said about a record; the bits of Databento's flags.
     pub flags: MarketFlags,
-    /// `side`.
+    /// Side of an order or of a book.
     pub side: Side,
-    /// `clientOrderId`.
+    /// Order identification; 0 is none.
     pub client_order_id: U64,
-    /// `venueOrderId`.
+    /// Order identification; 0 is none.
     pub venue_order_id: U64,
     /// The event on this log that is answered.
     pub order_sequence: U64,
-    /// `account`.
+    /// Defined by AccountDefinition; 0 is none.
     pub account: U32,
-    /// `strategy`.
+    /// Defined by StrategyDefinition; 0 is none.
     pub strategy: U16,
     /// RTS 24 field 21.
     pub event: OrderEvent,
-    /// `originator`.
+    /// Who caused an event.
     pub originator: Originator,
     /// RTS 24 field 37.
     pub leaves_quantity: U64,
@@ -1484,21 +1484,21 @@ pub struct RouteRejected {
     pub priority_time: U64,
     /// RTS 24 field 14.
     pub priority_size: U64,
-    /// `status`.
+    /// RTS 24 field 33, first part.
     pub status: OrderStatus,
-    /// `firmness`.
+    /// RTS 24 field 33, second part.
     pub firmness: OrderFirmness,
     /// Domain Reason.
     pub reason: U16,
     /// `venueReason`.
     pub venue_reason: [u8; 4],
-    /// `routedOrderId`.
+    /// Order identification; 0 is none.
     pub routed_order_id: U64,
-    /// `destination`.
+    /// Defined by PartyDefinition; 0 is none.
     pub destination: U32,
     /// Domain Session.
     pub session: U16,
-    /// `destinationKind`.
+    /// FINRA CAT destinationType.
     pub destination_kind: DestinationKind,
     /// `reserved`.
     pub reserved: u8,

@@ -24,7 +24,7 @@ pub(super) const SESSION_START: Message = Message {
         Field::compiled("version", 14, 168, 0, 0, Required, "", Kind::Array { primitive: Char, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("configuration"), id: 15, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("configuration"), id: 15, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -38,7 +38,7 @@ pub(super) const SESSION_END: Message = Message {
         Field::compiled("events", 5, 16, 0, 0, Optional, "Count", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 6, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 6, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -54,7 +54,7 @@ pub(super) const FEED_STATUS: Message = Message {
         Field::compiled("contentHash", 7, 32, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -108,7 +108,7 @@ pub(super) const KILL_SWITCH: Message = Message {
         Field::compiled("state", 6, 15, 0, 0, Required, "", Kind::Enum(Borrowed(&ENUMS[37]))),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 7, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 7, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -181,7 +181,7 @@ pub(super) const COMMUNICATION: Message = Message {
         Field::compiled("reserved", 9, 65, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("reference"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("reference"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -211,8 +211,8 @@ pub(super) const ALERT: Message = Message {
             ]) },
         },
     ]), data: Borrowed(&[
-        Data { name: Borrowed("explanation"), id: 17, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
-        Data { name: Borrowed("parameters"), id: 18, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("explanation"), id: 17, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("parameters"), id: 18, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -228,7 +228,7 @@ pub(super) const ALERT_ACTION: Message = Message {
         Field::compiled("reserved", 7, 33, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("note"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("note"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -248,7 +248,7 @@ pub(super) const LEGAL_HOLD: Message = Message {
         Field::compiled("reserved", 11, 53, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 3 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("reason"), id: 12, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("reason"), id: 12, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -292,8 +292,8 @@ pub(super) const ACCESS_RECORDED: Message = Message {
         Field::compiled("user", 7, 32, 0, 0, Required, "", Kind::Array { primitive: Char, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("query"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
-        Data { name: Borrowed("reason"), id: 9, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("query"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("reason"), id: 9, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -311,7 +311,7 @@ pub(super) const RETENTION_ACT: Message = Message {
         Field::compiled("reserved", 9, 73, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("reason"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("reason"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -330,7 +330,7 @@ pub(super) const RECOVERY_REPORT: Message = Message {
         Field::compiled("reserved", 10, 85, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 3 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("setAside"), id: 11, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("setAside"), id: 11, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 

@@ -422,8 +422,8 @@ pub(super) const NEWS: Message = Message {
         Field::compiled("contentHash", 12, 40, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("headline"), id: 13, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
-        Data { name: Borrowed("reference"), id: 14, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("headline"), id: 13, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("reference"), id: 14, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 

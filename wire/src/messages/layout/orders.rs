@@ -80,8 +80,8 @@ pub(super) const NEW_ORDER: Message = Message {
             ]) },
         },
     ]), data: Borrowed(&[
-        Data { name: Borrowed("handlingInstructions"), id: 66, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
-        Data { name: Borrowed("externalOrderId"), id: 67, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("handlingInstructions"), id: 66, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("externalOrderId"), id: 67, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -160,8 +160,8 @@ pub(super) const REPLACE_ORDER: Message = Message {
             ]) },
         },
     ]), data: Borrowed(&[
-        Data { name: Borrowed("handlingInstructions"), id: 66, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
-        Data { name: Borrowed("externalOrderId"), id: 67, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("handlingInstructions"), id: 66, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("externalOrderId"), id: 67, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 

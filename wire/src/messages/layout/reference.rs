@@ -96,7 +96,7 @@ pub(super) const SOURCE_DEFINITION: Message = Message {
         Field::compiled("name", 9, 32, 0, 0, Required, "", Kind::Array { primitive: Char, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("description"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("description"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -187,7 +187,7 @@ pub(super) const STRATEGY_DEFINITION: Message = Message {
         Field::compiled("name", 8, 24, 0, 0, Required, "", Kind::Array { primitive: Char, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("parameters"), id: 9, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("parameters"), id: 9, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -213,6 +213,6 @@ pub(super) const SCHEMA_TEXT: Message = Message {
         Field::compiled("schemaHash", 5, 8, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 32 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 6, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 6, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };

@@ -70,7 +70,7 @@ pub(super) const ORDER_REJECTED: Message = Message {
         Field::compiled("reserved", 26, 113, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 27, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 27, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -431,7 +431,7 @@ pub(super) const CANCEL_REJECTED: Message = Message {
         Field::compiled("reserved", 26, 113, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 27, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 27, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -468,7 +468,7 @@ pub(super) const REPLACE_REJECTED: Message = Message {
         Field::compiled("value", 28, 128, 0, 0, Optional, "", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 29, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 29, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
 
@@ -560,6 +560,6 @@ pub(super) const ROUTE_REJECTED: Message = Message {
         Field::compiled("reserved", 27, 111, 0, 0, Required, "", Kind::Number { primitive: Uint8, null: 255 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
-        Data { name: Borrowed("text"), id: 28, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+        Data { name: Borrowed("text"), id: 28, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };

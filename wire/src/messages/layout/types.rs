@@ -444,7 +444,7 @@ pub(super) static SETS: [Set; 5] = [
     ]) },
 ];
 
-pub(super) static COMPOSITES: [Composite; 3] = [
+pub(super) static COMPOSITES: [Composite; 4] = [
     Composite { name: Borrowed("messageHeader"), length: 8, description: Borrowed(""), members: Borrowed(&[
         Field::compiled("blockLength", 0, 0, 0, 0, Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("templateId", 0, 2, 0, 0, Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
@@ -456,6 +456,10 @@ pub(super) static COMPOSITES: [Composite; 3] = [
         Field::compiled("numInGroup", 0, 2, 0, 0, Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
     ]) },
     Composite { name: Borrowed("varData"), length: 2, description: Borrowed(""), members: Borrowed(&[
+        Field::compiled("length", 0, 0, 0, 0, Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
+        Field::compiled("varData", 0, 2, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 0 }),
+    ]) },
+    Composite { name: Borrowed("varText"), length: 2, description: Borrowed(""), members: Borrowed(&[
         Field::compiled("length", 0, 0, 0, 0, Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("varData", 0, 2, 0, 0, Required, "", Kind::Array { primitive: Uint8, length: 0 }),
     ]) },
