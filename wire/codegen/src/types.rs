@@ -122,11 +122,12 @@ pub(crate) struct Types<'a> {
 /// Every enumeration, set and composite.
 pub(crate) type All = (Vec<Enum>, Vec<Set>, Vec<Composite>);
 
-/// A type: its kind, whether its values may be null, its semantic type.
+/// A type: its kind, whether its values may be null, what it means.
 struct Resolved {
     kind: Kind,
     presence: Presence,
     semantic: Text,
+    description: Text,
 }
 
 impl<'a> Types<'a> {
@@ -217,7 +218,10 @@ impl<'a> Types<'a> {
                 (Some(outer), _) => outer,
             },
             semantic,
-            description: element.text_of("description"),
+            description: match element.attribute("description") {
+                Some(_) => element.text_of("description"),
+                None => resolved.description,
+            },
             kind: resolved.kind,
         })
     }
@@ -229,7 +233,8 @@ impl<'a> Types<'a> {
         let primitive =
             Primitive::from_name(name).ok_or_else(|| at.fault(Fault::UnknownType(name.to_owned())))?;
         let kind = Kind::number(primitive);
-        Ok(Resolved { kind, presence: Presence::Required, semantic: Text::default() })
+        let (semantic, description) = Default::default();
+        Ok(Resolved { kind, presence: Presence::Required, semantic, description })
     }
 
     fn resolve(&self, element: Element<'a>, above: &mut Vec<&'a str>) -> Result<Resolved, SchemaError> {
@@ -243,7 +248,8 @@ impl<'a> Types<'a> {
                 return Err(element.impossible("element", other, "type, enum, set, composite or ref"));
             }
         };
-        Ok(Resolved { kind, presence, semantic: element.text_of("semanticType") })
+        let (semantic, description) = (element.text_of("semanticType"), element.text_of("description"));
+        Ok(Resolved { kind, presence, semantic, description })
     }
 
     fn members(&self, element: Element<'a>, above: &mut Vec<&'a str>) -> Result<Composite, SchemaError> {

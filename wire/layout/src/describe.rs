@@ -7,8 +7,9 @@
 //! | enumerations | the value's name, or the number when the schema does not know it | the same | the same |
 //! | sets | array of names; bits the schema does not know as one number | names joined by a vertical bar | the same |
 //! | text | string; bytes that are no UTF-8 become U+FFFD | the same | the same, quoted when not one word |
-//! | data that is no text | string of hexadecimal digits | the same | the same |
-//! | null | `null` | nothing | left out |
+//! | bytes and data that are no text | string of hexadecimal digits | the same | the same |
+//! | null | `null` | nothing | left out, as is empty text |
+//! | bytes called `reserved` | left out | left out | left out |
 //! | groups | array of objects | that array in one cell | `name=[{…} {…}]` |
 
 use crate::reading::{ReadError, Reading, Value, Visitor};
@@ -51,7 +52,7 @@ pub fn csv_columns(message: &Message, out: &mut impl Write) -> fmt::Result {
     let mut separator = "";
     let mut column =
         |path: fmt::Arguments<'_>| write!(out, "{}{path}", std::mem::replace(&mut separator, ","));
-    for field in message.block.fields.iter() {
+    for field in message.block.fields.iter().filter(|field| !field.is_reserved()) {
         match members(field) {
             Some(members) => members
                 .iter()
@@ -113,6 +114,9 @@ impl<W: Write> Json<'_, W> {
 
 impl<W: Write> Visitor for Json<'_, W> {
     fn field(&mut self, field: &Field, value: Value<'_>) -> fmt::Result {
+        if field.is_reserved() {
+            return Ok(());
+        }
         self.key(&field.name)?;
         json_value(self.out, value)
     }
@@ -160,6 +164,7 @@ fn json_value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Decimal(number) => write!(out, "\"{number}\""),
         Value::Time(time) => write!(out, "{}", time.0),
         Value::Text(text) => json_text(out, text),
+        Value::Bytes(bytes) => write!(out, "\"{}\"", Hex(bytes)),
         Value::Array(array) => {
             out.write_char('[')?;
             separated(out, ',', array.values(), json_value)?;
@@ -221,7 +226,7 @@ impl<W: Write> Line<'_, W> {
 
 impl<W: Write> Visitor for Line<'_, W> {
     fn field(&mut self, field: &Field, value: Value<'_>) -> fmt::Result {
-        if value == Value::Null {
+        if field.is_reserved() || matches!(value, Value::Null | Value::Text([])) {
             return Ok(());
         }
         self.space()?;
@@ -281,6 +286,7 @@ fn plain_value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
         Value::Decimal(number) => write!(out, "{number}"),
         Value::Time(time) => write!(out, "{}", time.0),
         Value::Text(text) => each_char(text, |char| out.write_char(char)),
+        Value::Bytes(bytes) => write!(out, "{}", Hex(bytes)),
         Value::Array(array) => separated(out, '|', array.values(), plain_value),
         Value::Enum(layout, raw) => match layout.name_of(raw) {
             Some(name) => out.write_str(name),
@@ -318,6 +324,9 @@ impl<W: Write> Csv<'_, W> {
 
 impl<W: Write> Visitor for Csv<'_, W> {
     fn field(&mut self, field: &Field, value: Value<'_>) -> fmt::Result {
+        if field.is_reserved() {
+            return Ok(());
+        }
         if self.depth > IN_COMPOSITE {
             return self.inside(|json| json.field(field, value));
         }

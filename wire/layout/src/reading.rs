@@ -71,10 +71,12 @@ pub enum Value<'a> {
     Float(f64),
     /// A number of `semanticType` "Price", or a composite of mantissa and exponent.
     Decimal(Decimal),
-    /// A number of `semanticType` "UTCTimestamp": nanoseconds since the epoch.
+    /// A number of `semanticType` "Time" or "UTCTimestamp": nanoseconds since the epoch.
     Time(Utc),
     /// Characters, without what fills them up.
     Text(&'a [u8]),
+    /// Bytes that are no text.
+    Bytes(&'a [u8]),
     /// Several numbers.
     Array(Array<'a>),
     /// A value of an enumeration, known to the schema or not.
@@ -321,13 +323,14 @@ fn value<'a>(field: &'a Field, bytes: &'a [u8], order: ByteOrder, version: u16) 
             }
             match &*field.semantic {
                 "Price" => decimal(number, PRICE_EXPONENT),
-                "UTCTimestamp" => {
+                "Time" | "UTCTimestamp" => {
                     u64::try_from(number).map_or(Value::Integer(number), |time| Value::Time(Utc(time)))
                 }
                 _ => Value::Integer(number),
             }
         }
         Kind::Array { primitive: Primitive::Char, .. } => text(bytes),
+        Kind::Array { primitive: Primitive::Uint8, .. } => Value::Bytes(bytes),
         Kind::Array { primitive, .. } => Value::Array(Array { primitive: *primitive, order, bytes }),
         Kind::Enum(layout) => match integer(bytes, layout.primitive, order) {
             raw if raw == layout.null && layout.name_of(raw).is_none() => Value::Null,

@@ -115,7 +115,7 @@ pub struct Field {
     pub presence: Presence,
     /// The `semanticType` of the field or, failing that, of its type.
     pub semantic: Text,
-    /// What the schema says of it; empty in compiled tables.
+    /// What the schema says of it or, failing that, of its type; empty in compiled tables.
     pub description: Text,
     /// What its bytes are.
     pub kind: Kind,
@@ -407,6 +407,12 @@ impl Field {
     ) -> Self {
         let (name, semantic, description) = (Cow::Borrowed(name), Cow::Borrowed(semantic), Cow::Borrowed(""));
         Self { name, id, offset, since, deprecated, presence, semantic, description, kind }
+    }
+
+    /// Whether it only fills its place, as bytes called `reserved` do.
+    pub fn is_reserved(&self) -> bool {
+        matches!(self.kind, Kind::Array { primitive: Primitive::Uint8, .. })
+            && self.name.starts_with("reserved")
     }
 
     /// The first byte behind the field.
