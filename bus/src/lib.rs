@@ -13,14 +13,52 @@ mod sync;
 pub mod watermarks;
 
 #[cfg(not(loom))]
+pub mod agent;
+#[cfg(not(loom))]
+pub mod appender;
+#[cfg(not(loom))]
+pub mod clock;
+#[cfg(not(loom))]
+pub mod consumer;
+#[cfg(not(loom))]
+pub mod core;
+#[cfg(not(loom))]
+pub mod counters;
+#[cfg(not(loom))]
+pub mod feed;
+#[cfg(not(loom))]
+mod head;
+#[cfg(not(loom))]
 pub mod health;
+#[cfg(not(loom))]
+pub mod idle;
 #[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
+pub mod publisher;
+#[cfg(not(loom))]
 pub mod ring;
+#[cfg(not(loom))]
+pub mod risk;
+#[cfg(not(loom))]
+pub mod sequencer;
+#[cfg(not(loom))]
+pub mod templates;
 
 #[cfg(not(loom))]
-pub use health::Behind;
-#[cfg(not(loom))]
-pub use ring::{JournalReader, LogRing, RingError, RingOptions, RingParts, RingWriter, SealMark};
+pub use {
+    agent::{Agent, AgentError, Invoker},
+    appender::{Appender, Geometry, GeometryError},
+    clock::{Clock, ClockStatus, ManualClock, UtcClock},
+    consumer::{Event, GatingConsumer, LossyConsumer, Observed},
+    core::{Core, CoreError, CoreOptions, allowed_cpus},
+    counters::{Counter, CounterError, Counters, Reading},
+    health::Behind,
+    idle::{Idle, Idler},
+    publisher::{NOT_RECEIVED, Publisher, Refusal},
+    ring::{JournalReader, LogRing, RingError, RingOptions, RingParts, RingWriter, SealMark},
+    risk::{Breach, OrderTerms, Risk, RiskLimits},
+    sequencer::{Sequencer, SequencerStart, SequencerStatistics},
+    templates::{Class, Template, template},
+};
 pub use watermarks::{Watermark, Watermarks};
