@@ -33,6 +33,8 @@ pub const IDLE_WATERMARK_DELAY: Nanos = Nanos(500_000);
 
 /// Events that one intake gives per duty cycle before the next intake has its turn.
 pub const CHUNK_EVENTS_MAX: usize = 64;
+/// Words that one intake gives per duty cycle before the next has its turn; the last submission may pass it.
+pub const CHUNK_WORDS_MAX: usize = 8 << 10;
 /// Events that share one reading of the clock and one publication: well below a microsecond of work.
 pub const STRETCH_EVENTS_MAX: usize = 8;
 /// Frame bytes that share one reading of the clock and one publication.
@@ -55,6 +57,12 @@ pub const PUBLISHER_WORDS_DEFAULT: usize = 64 << 10;
 pub const PUBLISHERS_MAX: usize = 64;
 /// Gating consumers of one log, the journal not counted.
 pub const GATING_CONSUMERS_MAX: usize = 32;
+
+/// Kill switches that are kept apart; one more stops everything.
+pub const KILL_SWITCHES_MAX: usize = 64;
+/// After a stop was asked for and every intake was empty for this long, the sequencer stops although publishers
+/// remain that have not finished.
+pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
 /// Orders that wait for their release watermark in one gateway.
 pub const RELEASE_QUEUE_MAX: usize = 4096;

@@ -45,6 +45,7 @@ pub mod sequencer;
 #[cfg(not(loom))]
 pub mod templates;
 
+pub use watermarks::{Watermark, Watermarks};
 #[cfg(not(loom))]
 pub use {
     agent::{Agent, AgentError, Invoker},
@@ -61,4 +62,3 @@ pub use {
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
     templates::{Class, Template, template},
 };
-pub use watermarks::{Watermark, Watermarks};

@@ -15,8 +15,8 @@ use crate::health::{Behind, Health};
 use crate::mapping::Mapping;
 use crate::sync::{AtomicU64, Line, Ordering};
 use crate::watermarks::{Watermark, Watermarks};
-use std::sync::Arc;
-use stele_wire::Position;
+use std::sync::{Arc, OnceLock};
+use stele_wire::{Position, Sequence};
 
 /// How the ring is made.
 #[derive(Clone, Debug)]
@@ -59,9 +59,19 @@ pub(crate) struct Shared {
     pub(crate) claims: Claims,
     pub(crate) health: Health,
     pub(crate) base: Position,
+    first_sequence: OnceLock<Sequence>,
 }
 
 impl Shared {
+    /// The number of the epoch's first event; none before there is a sequencer.
+    pub(crate) fn first_sequence(&self) -> Option<Sequence> {
+        self.first_sequence.get().copied()
+    }
+
+    pub(crate) fn set_first_sequence(&self, first: Sequence) {
+        self.first_sequence.set(first).expect("a ring has one sequencer");
+    }
+
     /// The offset of `position` in the mapping.
     #[inline]
     pub(crate) fn offset(&self, position: Position) -> usize {
@@ -115,6 +125,7 @@ impl LogRing {
             claims: Claims::at(base),
             health: Health::default(),
             base,
+            first_sequence: OnceLock::new(),
         });
         let ring = Self { shared };
         let writer = RingWriter {
@@ -272,7 +283,7 @@ pub struct RingWriter {
     ring: LogRing,
     /// The end of what is written on the ring, published or not.
     head: Position,
-    /// How far readers without a gate have been warned; never goes back, whatever `head` does.
+    /// How far readers without a gate have been warned.
     claimed: Position,
     gates: Vec<Gate>,
     /// Nothing at or after this is written: what the gates allowed when they were last looked at.
@@ -316,6 +327,11 @@ impl RingWriter {
         self.limit
     }
 
+    /// Bytes that may be written after `head`, as the gates were last seen.
+    pub(crate) fn room(&self) -> u64 {
+        self.limit.0 - self.head.0
+    }
+
     /// Who keeps the ring from being written further.
     pub(crate) fn behind(&self) -> Behind {
         let slowest = self.gates.iter().map(|gate| gate.0.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX);
@@ -342,10 +358,12 @@ impl RingWriter {
         (from, &shared.mapping.words()[start..start + length / 8])
     }
 
-    /// Takes back the unpublished run that began at `from`.
-    pub(crate) fn rewind(&mut self, from: Position) {
-        assert!(self.ring.watermarks().published() <= from && from <= self.head);
-        self.head = from;
+    /// Stores the first word of the unpublished run at `at` once more: it holds the checksum of the others.
+    #[inline]
+    pub(crate) fn store_first(&mut self, at: Position, word: u64) {
+        let shared = &*self.ring.shared;
+        debug_assert!(shared.watermarks.published() <= at && at < self.head);
+        shared.mapping.words()[shared.offset(at) / 8].store(word, Ordering::Relaxed);
     }
 
     /// The unpublished bytes `[from .. to)` as the caller stored them.
@@ -353,7 +371,7 @@ impl RingWriter {
     pub(crate) fn unpublished(&self, from: Position, to: Position) -> &[u8] {
         let shared = &*self.ring.shared;
         debug_assert!(shared.watermarks.published() <= from && from <= to && to <= self.head);
-        // SAFETY: stores need `word_run(&mut self)` or the slice it lent from `&mut self`, so none happens while
+        // SAFETY: stores need `store_first(&mut self)` or the slice that `word_run(&mut self)` lent, so none happens while
         // this borrow of `self` lives, and the earlier ones are this thread's own.
         unsafe { shared.mapping.bytes(shared.offset(from), (to.0 - from.0) as usize) }
     }

@@ -1,0 +1,198 @@
+//! Where times come from: UTC in nanoseconds, read without a system call, or whatever a test says.
+
+use crate::bounds::{CLOCK_CHECK_INTERVAL, CLOCK_STEP_MIN, SLEW_PPB_MAX};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+use stele_wire::Nanos;
+
+/// Reads the time. It may go back; whoever needs it monotonic takes the maximum, as the sequencer does.
+pub trait Clock: Send {
+    /// Nanoseconds since the Unix epoch, UTC.
+    fn now(&mut self) -> Nanos;
+}
+
+/// How well [`UtcClock`] follows UTC, as of its last comparison.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClockStatus {
+    /// This clock less the system's UTC, in nanoseconds.
+    pub offset: i64,
+    /// How long the comparison took: the reading of UTC lies somewhere within, in nanoseconds.
+    pub uncertainty: u64,
+    /// The change of rate by which the offset is being worked off, in parts per billion.
+    pub slew_ppb: i64,
+    /// Steps taken at once since the start.
+    pub steps: u64,
+    /// The last step in nanoseconds; 0 before there is one.
+    pub last_step: i64,
+}
+
+/// The processor's counter, slewed towards the system's UTC by at most [`SLEW_PPB_MAX`].
+///
+/// A reading costs one read of the counter and a multiplication. Every [`CLOCK_CHECK_INTERVAL`] one reading also
+/// asks for the system's UTC (through the vDSO, so without a system call) and sets the rate with which the
+/// difference disappears over the next interval. UTC ahead by more than [`CLOCK_STEP_MIN`] is followed at once;
+/// UTC that stepped back is approached by slewing, since events cannot be timed backwards.
+#[derive(Debug)]
+pub struct UtcClock {
+    counter: quanta::Clock,
+    anchor_raw: u64,
+    anchor_utc: u64,
+    status: ClockStatus,
+}
+
+impl Default for UtcClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl UtcClock {
+    /// Calibrates the counter once a process (up to 200 ms) and takes UTC from the system.
+    pub fn new() -> Self {
+        let counter = quanta::Clock::new();
+        let (anchor_raw, anchor_utc, uncertainty) = compare(&counter);
+        let status = ClockStatus { uncertainty, ..ClockStatus::default() };
+        Self { counter, anchor_raw, anchor_utc, status }
+    }
+
+    /// How well it follows UTC.
+    pub fn status(&self) -> ClockStatus {
+        self.status
+    }
+
+    #[inline]
+    fn at(&self, raw: u64) -> (u64, u64) {
+        let elapsed = self.counter.delta_as_nanos(self.anchor_raw, raw);
+        (self.anchor_utc.wrapping_add_signed(slewed(elapsed, self.status.slew_ppb)), elapsed)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn discipline(&mut self) {
+        let (raw, utc, uncertainty) = compare(&self.counter);
+        let (ours, _) = self.at(raw);
+        let correction = correct(ours, utc);
+        self.anchor_raw = raw;
+        self.anchor_utc = ours.wrapping_add_signed(correction.step);
+        self.status.offset = ours.wrapping_sub(utc) as i64;
+        self.status.uncertainty = uncertainty;
+        self.status.slew_ppb = correction.slew_ppb;
+        if correction.step != 0 {
+            self.status.steps += 1;
+            self.status.last_step = correction.step;
+        }
+    }
+}
+
+impl Clock for UtcClock {
+    #[inline]
+    fn now(&mut self) -> Nanos {
+        let (utc, elapsed) = self.at(self.counter.raw());
+        if elapsed >= CLOCK_CHECK_INTERVAL.0 {
+            self.discipline();
+        }
+        Nanos(utc)
+    }
+}
+
+/// `elapsed` nanoseconds of the counter at a rate that differs by `slew_ppb`.
+#[inline]
+fn slewed(elapsed: u64, slew_ppb: i64) -> i64 {
+    elapsed as i64 + (elapsed as i128 * slew_ppb as i128 / 1_000_000_000) as i64
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Correction {
+    step: i64,
+    slew_ppb: i64,
+}
+
+/// What brings a clock that says `ours` to `utc`.
+fn correct(ours: u64, utc: u64) -> Correction {
+    let error = utc.wrapping_sub(ours) as i64;
+    if error >= CLOCK_STEP_MIN.0 as i64 {
+        return Correction { step: error, slew_ppb: 0 };
+    }
+    let slew_ppb = error as i128 * 1_000_000_000 / CLOCK_CHECK_INTERVAL.0 as i128;
+    Correction { step: 0, slew_ppb: slew_ppb.clamp(-SLEW_PPB_MAX as i128, SLEW_PPB_MAX as i128) as i64 }
+}
+
+/// Reads UTC between two readings of the counter, the closest of five: counter, UTC, width in nanoseconds.
+fn compare(counter: &quanta::Clock) -> (u64, u64, u64) {
+    (0..5)
+        .map(|_| {
+            let before = counter.raw();
+            let utc = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+            let after = counter.raw();
+            (before + (after - before) / 2, utc, counter.delta_as_nanos(before, after))
+        })
+        .min_by_key(|(_, _, width)| *width)
+        .expect("five readings")
+}
+
+/// A clock that stands until it is moved; its copies show the same time.
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock {
+    now: Arc<AtomicU64>,
+}
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    pub fn at(now: Nanos) -> Self {
+        Self { now: Arc::new(AtomicU64::new(now.0)) }
+    }
+
+    /// Moves it, back as well as forward.
+    pub fn set(&self, now: Nanos) {
+        self.now.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, by: Nanos) {
+        self.now.fetch_add(by.0, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&mut self) -> Nanos {
+        Nanos(self.now.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_small_error_is_slewed_away_within_the_next_interval() {
+        let correction = correct(1_000_000_000, 1_000_020_000);
+        assert_eq!(correction.step, 0);
+        let gained = slewed(CLOCK_CHECK_INTERVAL.0, correction.slew_ppb) - CLOCK_CHECK_INTERVAL.0 as i64;
+        assert!((19_990..=20_010).contains(&gained), "{gained}");
+    }
+
+    #[test]
+    fn the_rate_never_changes_by_more_than_the_limit() {
+        assert_eq!(correct(0, 100_000_000).slew_ppb, SLEW_PPB_MAX);
+        assert_eq!(correct(100_000_000, 0).slew_ppb, -SLEW_PPB_MAX);
+    }
+
+    #[test]
+    fn utc_that_steps_forward_is_followed_at_once_and_back_by_slewing() {
+        let hour = 3_600_000_000_000;
+        assert_eq!(correct(hour, 2 * hour), Correction { step: hour as i64, slew_ppb: 0 });
+        assert_eq!(correct(2 * hour, hour), Correction { step: 0, slew_ppb: -SLEW_PPB_MAX });
+    }
+
+    #[test]
+    fn the_clock_shows_the_systems_utc() {
+        let mut clock = UtcClock::new();
+        std::thread::sleep(Duration::from_millis(120));
+        clock.now();
+        let (ours, utc) =
+            (clock.now().0, SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64);
+        assert!(ours.abs_diff(utc) < 50_000_000, "{ours} against {utc}");
+    }
+}

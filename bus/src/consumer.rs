@@ -1,0 +1,311 @@
+//! Reading the log: in place for who gates it, by copy for who may be overrun.
+
+use crate::claims::copy_words;
+use crate::ring::{Gate, LogRing, RingWriter};
+use crate::sync::Ordering;
+use std::convert::Infallible;
+use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
+use stele_wire::{Frame, FrameHeader, Nanos, Position, Sequence};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// An event on the log: its frame and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    frame: Frame<'a>,
+    position: Position,
+}
+
+impl<'a> Event<'a> {
+    /// The frame as it stands on the log.
+    #[inline]
+    pub fn frame(&self) -> Frame<'a> {
+        self.frame
+    }
+
+    /// Where the frame begins.
+    #[inline]
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Where the frame ends: what a watermark must have reached for the event to be under it.
+    #[inline]
+    pub fn end(&self) -> Position {
+        self.position.plus(self.frame.len() as u64)
+    }
+
+    /// The event's number.
+    #[inline]
+    pub fn sequence(&self) -> Sequence {
+        self.frame.sequence()
+    }
+
+    /// When it was sequenced.
+    #[inline]
+    pub fn timestamp(&self) -> Nanos {
+        self.frame.timestamp()
+    }
+
+    /// Which message it carries.
+    #[inline]
+    pub fn template_id(&self) -> u16 {
+        self.frame.template_id()
+    }
+
+    /// The message, with the zeros that close the frame.
+    #[inline]
+    pub fn body(&self) -> &'a [u8] {
+        self.frame.body()
+    }
+}
+
+/// Reads in place. The sequencer never overwrites what it has not released, so a consumer that stops reading
+/// stops the bus: publishers are refused. Dropping it opens its gate.
+#[derive(Debug)]
+pub struct GatingConsumer {
+    ring: LogRing,
+    gate: Gate,
+    /// What the gate says: everything before it may be overwritten.
+    released: Position,
+    /// Everything before it has been shown.
+    scanned: Position,
+    last: Option<Sequence>,
+}
+
+impl GatingConsumer {
+    /// A consumer of everything that `writer` publishes from here on.
+    pub(crate) fn new(writer: &mut RingWriter) -> Self {
+        let gate = writer.add_gate();
+        let start = Position(gate.0.load(Ordering::Relaxed));
+        Self { ring: writer.ring().clone(), gate, released: start, scanned: start, last: None }
+    }
+
+    /// The ring, its watermarks included.
+    pub fn ring(&self) -> &LogRing {
+        &self.ring
+    }
+
+    /// Everything before it has been shown.
+    pub fn scanned(&self) -> Position {
+        self.scanned
+    }
+
+    /// Everything before it may be overwritten.
+    pub fn released(&self) -> Position {
+        self.released
+    }
+
+    /// Shows up to `limit` events, padding left out, then releases them. Returns how many.
+    #[inline]
+    pub fn poll(&mut self, limit: usize, on_event: impl FnMut(Event<'_>)) -> usize {
+        let count = self.scan(limit, on_event);
+        self.release(self.scanned);
+        count
+    }
+
+    /// As [`GatingConsumer::poll`]; an event that `on_event` fails on is not consumed and comes again.
+    ///
+    /// # Errors
+    /// What `on_event` said.
+    pub fn try_poll<E>(
+        &mut self,
+        limit: usize,
+        on_event: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let result = self.try_scan(limit, on_event);
+        self.release(self.scanned);
+        result
+    }
+
+    /// Shows up to `limit` events and keeps them: they stay readable by [`GatingConsumer::event_at`] until
+    /// [`GatingConsumer::release`] passes them.
+    #[inline]
+    pub fn scan(&mut self, limit: usize, mut on_event: impl FnMut(Event<'_>)) -> usize {
+        let shown = self.try_scan(limit, |event| {
+            on_event(event);
+            Ok::<(), Infallible>(())
+        });
+        let Ok(count) = shown;
+        count
+    }
+
+    #[inline]
+    fn try_scan<E>(
+        &mut self,
+        limit: usize,
+        mut on_event: impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let published = self.ring.watermarks().published();
+        let mut count = 0;
+        while self.scanned < published && count < limit {
+            let event = self.read(self.scanned, published);
+            let (end, sequence) = (event.end(), event.sequence());
+            if !event.frame.is_padding() {
+                let expected = self.last.map_or(sequence, Sequence::next);
+                assert_eq!(sequence, expected, "the log skips at {}", self.scanned);
+                on_event(event)?;
+                self.last = Some(sequence);
+                count += 1;
+            }
+            self.scanned = end;
+        }
+        Ok(count)
+    }
+
+    /// The event at `position`, which was shown there and not released.
+    ///
+    /// # Panics
+    /// When `position` is outside `[released .. scanned)`.
+    #[inline]
+    pub fn event_at(&self, position: Position) -> Event<'_> {
+        assert!(self.released <= position && position < self.scanned);
+        self.read(position, self.scanned)
+    }
+
+    /// The frame at `position`, before `end`, which is `published` or behind it.
+    #[inline]
+    fn read(&self, position: Position, end: Position) -> Event<'_> {
+        let shared = &*self.ring.shared;
+        let length = (end.min(shared.ring_end(position)).0 - position.0) as usize;
+        debug_assert!(self.released <= position);
+        // SAFETY: `end` is a value of `published` that was loaded with Acquire (in `try_scan`, of which `scanned`
+        // is a result), so the stores before it happened before. The gate stands at `released <= position`
+        // until `release(&mut self)`, which cannot run while the slice borrows `self`, and the writer stores
+        // nothing at or after `gate + capacity` (`RingWriter::word_run` asserts it).
+        let bytes = unsafe { shared.mapping.bytes(shared.offset(position), length) };
+        let frame = Frame::read(bytes).expect("the sequencer publishes whole frames");
+        Event { frame, position }
+    }
+
+    /// Everything before `to` may be overwritten.
+    ///
+    /// # Panics
+    /// When `to` goes back or passes what was shown.
+    #[inline]
+    pub fn release(&mut self, to: Position) {
+        assert!(self.released <= to && to <= self.scanned);
+        if to != self.released {
+            self.released = to;
+            // Release, partner of the Acquire load in `RingWriter::look_at_gates`: the reads happened before.
+            self.gate.0.store(to.0, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for GatingConsumer {
+    fn drop(&mut self) {
+        self.gate.0.store(u64::MAX, Ordering::Release);
+    }
+}
+
+/// What a [`LossyConsumer`] sees.
+#[derive(Clone, Copy, Debug)]
+pub enum Observed<'a> {
+    /// The next event, a copy.
+    Event(Event<'a>),
+    /// The consumer was overrun: it will never see the events `first ..= last`. The next event is `last + 1`.
+    Lost {
+        /// The first event lost.
+        first: Sequence,
+        /// The last event lost.
+        last: Sequence,
+    },
+}
+
+/// Reads by copy and holds nobody up. When overrun, it goes on at the newest closed batch and says exactly which
+/// events it lost: the batch's padding carries the number of the last event before it.
+#[derive(Debug)]
+pub struct LossyConsumer {
+    ring: LogRing,
+    position: Position,
+    /// The last event seen or lost; none as long as that is unknown.
+    last: Option<Sequence>,
+    copy: Box<[u64]>,
+}
+
+/// The words that a copy was made of have been claimed again.
+struct Overrun;
+
+impl LossyConsumer {
+    /// Joins at the newest closed batch, or at the epoch's beginning while there is none.
+    pub fn join(ring: &LogRing) -> Self {
+        let mut consumer = Self {
+            ring: ring.clone(),
+            position: ring.base(),
+            last: ring.shared.first_sequence().map(|first| Sequence(first.0 - 1)),
+            copy: vec![0; FRAME_LENGTH_MAX / 8].into(),
+        };
+        if ring.shared.claims.resume() != consumer.position {
+            consumer.last = None;
+            consumer.resume(|_| ());
+        }
+        consumer
+    }
+
+    /// Where the next frame that it will look at begins.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Shows up to `limit` events, padding left out, and each loss in its place. Returns the number of events.
+    pub fn poll(&mut self, limit: usize, mut on_observed: impl FnMut(Observed<'_>)) -> usize {
+        let mut published = self.ring.watermarks().published();
+        let mut count = 0;
+        while self.position < published && count < limit {
+            let Ok(length) = self.copy_frame(self.position) else {
+                self.resume(&mut on_observed);
+                published = self.ring.watermarks().published();
+                continue;
+            };
+            let event = Event { frame: self.copied(length), position: self.position };
+            let (end, sequence) = (event.end(), event.sequence());
+            if !event.frame.is_padding() {
+                let expected = self.last.map_or(sequence, Sequence::next);
+                assert_eq!(sequence, expected, "the log skips at {}", self.position);
+                on_observed(Observed::Event(event));
+                self.last = Some(sequence);
+                count += 1;
+            }
+            self.position = end;
+        }
+        count
+    }
+
+    fn copied(&self, length: usize) -> Frame<'_> {
+        Frame::read(&self.copy.as_bytes()[..length]).expect("an intact copy of a published frame is a frame")
+    }
+
+    /// Copies the published frame at `position` and returns its length in bytes. The header is copied and found
+    /// intact before its length is believed.
+    fn copy_frame(&mut self, position: Position) -> Result<usize, Overrun> {
+        let shared = &*self.ring.shared;
+        let (words, capacity) = (shared.mapping.words(), shared.mapping.length());
+        let (header, rest) = self.copy.split_at_mut(HEADER_LENGTH / 8);
+        copy_words(words, position, header);
+        if !shared.claims.is_intact(position, capacity) {
+            return Err(Overrun);
+        }
+        let (believed, _) = FrameHeader::ref_from_prefix(header.as_bytes()).expect("a header's words");
+        let length = believed.length.get() as usize;
+        assert!((HEADER_LENGTH..=FRAME_LENGTH_MAX).contains(&length), "an intact header says {length} bytes");
+        let body = &mut rest[..(length - HEADER_LENGTH) / 8];
+        copy_words(words, position.plus(HEADER_LENGTH as u64), body);
+        if shared.claims.is_intact(position, capacity) { Ok(length) } else { Err(Overrun) }
+    }
+
+    /// Goes on at the newest closed batch and tells what lies between.
+    fn resume(&mut self, mut on_observed: impl FnMut(Observed<'_>)) {
+        loop {
+            let at = self.ring.shared.claims.resume();
+            assert!(at > self.position, "a batch closes many times while the ring goes round");
+            let Ok(length) = self.copy_frame(at) else { continue };
+            let padding = self.copied(length).padding().expect("a batch is resumed at its padding");
+            let last = Sequence(padding.last_sequence.get());
+            if let Some(first) = self.last.map(Sequence::next).filter(|first| *first <= last) {
+                on_observed(Observed::Lost { first, last });
+            }
+            (self.position, self.last) = (at, Some(last));
+            return;
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A core: agents that share one thread, pinned to one CPU.
+
+use crate::agent::{Agent, AgentError};
+use crate::idle::{Idle, Idler};
+use rustix::thread::{CpuSet, sched_getaffinity};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+/// How a core runs.
+#[derive(Clone, Debug)]
+pub struct CoreOptions {
+    /// The thread's name, at most 15 bytes shown by the kernel.
+    pub name: String,
+    /// The CPU it is pinned to; none leaves it to the kernel.
+    pub cpu: Option<usize>,
+    /// What it does when there is nothing to do.
+    pub idle: Idle,
+}
+
+/// Why a core ended otherwise than asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CoreError {
+    /// The thread could not be made.
+    #[error("core {core}: cannot start a thread: {source}")]
+    Spawn {
+        /// Of the core.
+        core: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The CPU is not one that this process may use.
+    #[error("core {core}: cannot pin to CPU {cpu}; this process may use {allowed:?}")]
+    Pin {
+        /// Of the core.
+        core: String,
+        /// Asked for.
+        cpu: usize,
+        /// What there is.
+        allowed: Vec<usize>,
+    },
+    /// An agent could not go on.
+    #[error("core {core}, agent {agent}: {source}")]
+    Agent {
+        /// Of the core.
+        core: String,
+        /// Of the agent.
+        agent: String,
+        /// What it said.
+        source: AgentError,
+    },
+    /// An agent panicked: an invariant is broken.
+    #[error("core {core}, agent {agent}: {message}; an invariant is broken, please report it")]
+    Panic {
+        /// Of the core.
+        core: String,
+        /// Of the agent.
+        agent: String,
+        /// Of the panic.
+        message: String,
+    },
+}
+
+/// A running core. Dropping it asks it to stop and does not wait.
+#[derive(Debug)]
+pub struct Core {
+    name: String,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<(), CoreError>>>,
+}
+
+impl Core {
+    /// Starts the thread, pins it, starts the agents in order, and runs them in turns until asked to stop or until
+    /// one fails; then stops those that started, in reverse order.
+    ///
+    /// # Errors
+    /// [`CoreError::Spawn`]; everything else comes from [`Core::join`].
+    pub fn spawn(options: CoreOptions, agents: Vec<Box<dyn Agent>>) -> Result<Self, CoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (name, asked) = (options.name.clone(), stop.clone());
+        let thread = Builder::new()
+            .name(options.name.clone())
+            .spawn(move || run(&options, agents, &asked))
+            .map_err(|source| CoreError::Spawn { core: name.clone(), source })?;
+        Ok(Self { name, stop, thread: Some(thread) })
+    }
+
+    /// The core's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Asks the core to stop after the duty cycle it is in.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the thread has ended, by request or by failure.
+    pub fn is_finished(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Waits for the thread to end. It does not ask it to.
+    ///
+    /// # Errors
+    /// What ended it otherwise than asked.
+    pub fn join(mut self) -> Result<(), CoreError> {
+        let thread = self.thread.take().expect("`join` takes the core, so it comes once");
+        thread.join().unwrap_or_else(|panic| {
+            let (core, agent) = (self.name.clone(), "none".into());
+            Err(CoreError::Panic { core, agent, message: panic_message(&*panic) })
+        })
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// The CPUs that this process may use, ascending.
+pub fn allowed_cpus() -> Vec<usize> {
+    let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
+    (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
+}
+
+/// Pins the calling thread. `core_affinity` aborts on numbers that its set cannot hold, and says only yes or no,
+/// hence the look at the allowed CPUs first.
+fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
+    let allowed = allowed_cpus();
+    if allowed.contains(&cpu) && core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
+        return Ok(());
+    }
+    Err(CoreError::Pin { core: core.into(), cpu, allowed })
+}
+
+fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, stop: &AtomicBool) -> Result<(), CoreError> {
+    if let Some(cpu) = options.cpu {
+        pin(&options.name, cpu)?;
+    }
+    let mut started = 0;
+    let mut result = Ok(());
+    for agent in &mut agents {
+        started += 1;
+        result = guarded(options, agent, |agent| agent.on_start());
+        if result.is_err() {
+            break;
+        }
+    }
+    if result.is_ok() {
+        result = turn(options, &mut agents, stop);
+    }
+    for agent in agents[..started].iter_mut().rev() {
+        let stopped = guarded(options, agent, |agent| agent.on_stop());
+        result = result.and(stopped);
+    }
+    result
+}
+
+fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], stop: &AtomicBool) -> Result<(), CoreError> {
+    let mut idler = Idler::new(options.idle);
+    let mut current = 0;
+    let turns = catch_unwind(AssertUnwindSafe(|| {
+        while !stop.load(Ordering::Relaxed) {
+            let mut work = 0;
+            for (index, agent) in agents.iter_mut().enumerate() {
+                current = index;
+                work += agent.do_work()?;
+            }
+            idler.idle(work);
+        }
+        Ok(())
+    }));
+    let agent = || agents.get(current).map_or(String::new(), |agent| agent.name().into());
+    turns
+        .map_err(|panic| CoreError::Panic {
+            core: options.name.clone(),
+            agent: agent(),
+            message: panic_message(&*panic),
+        })?
+        .map_err(|source| CoreError::Agent { core: options.name.clone(), agent: agent(), source })
+}
+
+fn guarded(
+    options: &CoreOptions,
+    agent: &mut Box<dyn Agent>,
+    call: impl FnOnce(&mut Box<dyn Agent>) -> Result<(), AgentError>,
+) -> Result<(), CoreError> {
+    let core = || options.name.clone();
+    match catch_unwind(AssertUnwindSafe(|| call(agent))) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(source)) => Err(CoreError::Agent { core: core(), agent: agent.name().into(), source }),
+        Err(panic) => {
+            let message = panic_message(&*panic);
+            Err(CoreError::Panic { core: core(), agent: agent.name().into(), message })
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
+
+    #[derive(Default)]
+    struct Probe {
+        name: &'static str,
+        fail_at: Option<usize>,
+        panic_at: Option<usize>,
+        cycles: Arc<AtomicUsize>,
+        said: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Probe {
+        fn say(&self, what: &str) {
+            self.said.lock().unwrap().push(format!("{} {what}", self.name));
+        }
+    }
+
+    impl Agent for Probe {
+        fn name(&self) -> &str {
+            self.name
+        }
+        fn on_start(&mut self) -> Result<(), AgentError> {
+            self.say("start");
+            Ok(())
+        }
+        fn do_work(&mut self) -> Result<usize, AgentError> {
+            let cycle = self.cycles.fetch_add(1, Ordering::Relaxed);
+            assert!(self.panic_at != Some(cycle), "cycle {cycle} broke");
+            if self.fail_at == Some(cycle) { Err(AgentError::new("no more")) } else { Ok(0) }
+        }
+        fn on_stop(&mut self) -> Result<(), AgentError> {
+            self.say("stop");
+            Ok(())
+        }
+    }
+
+    fn options(cpu: Option<usize>) -> CoreOptions {
+        CoreOptions { name: "probe".into(), cpu, idle: Idle::SpinYield { spins: 10 } }
+    }
+
+    #[test]
+    fn agents_of_a_core_start_in_order_work_in_turns_and_stop_in_reverse() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let cycles = Arc::new(AtomicUsize::new(0));
+        let agents = ["a", "b"].map(|name| {
+            Box::new(Probe { name, said: said.clone(), cycles: cycles.clone(), ..Probe::default() })
+                as Box<dyn Agent>
+        });
+        let core = Core::spawn(options(allowed_cpus().first().copied()), agents.into()).unwrap();
+        while cycles.load(Ordering::Relaxed) < 100 {
+            std::thread::yield_now();
+        }
+        core.stop();
+        core.join().unwrap();
+        assert_eq!(*said.lock().unwrap(), ["a start", "b start", "b stop", "a stop"]);
+    }
+
+    #[test]
+    fn an_agents_error_ends_the_core_and_reaches_whoever_joins() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let good = Probe { name: "good", said: said.clone(), ..Probe::default() };
+        let bad = Probe { name: "bad", fail_at: Some(3), said: said.clone(), ..Probe::default() };
+        let core = Core::spawn(options(None), vec![Box::new(good), Box::new(bad)]).unwrap();
+        let error = core.join().unwrap_err();
+        assert_eq!(error.to_string(), "core probe, agent bad: no more");
+        assert_eq!(said.lock().unwrap().len(), 4, "both were stopped");
+    }
+
+    #[test]
+    fn a_panic_names_its_agent_and_is_not_lost() {
+        let bad = Probe { name: "bad", panic_at: Some(2), ..Probe::default() };
+        let error = Core::spawn(options(None), vec![Box::new(bad)]).unwrap().join().unwrap_err();
+        let CoreError::Panic { agent, message, .. } = error else { panic!("{error}") };
+        assert_eq!((agent.as_str(), message.as_str()), ("bad", "cycle 2 broke"));
+    }
+
+    #[test]
+    fn a_cpu_that_is_not_ours_is_refused_with_the_ones_that_are() {
+        let error = Core::spawn(options(Some(1023)), vec![]).unwrap().join().unwrap_err();
+        let CoreError::Pin { cpu: 1023, allowed, .. } = error else { panic!("{error}") };
+        assert_eq!(allowed, allowed_cpus());
+    }
+}

@@ -1,0 +1,271 @@
+//! The log's head: gives an event its number, time and checksum and puts it on the ring; closes batches.
+
+use crate::appender::{Appender, Geometry, GeometryError};
+use crate::bounds::{STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
+use crate::clock::Clock;
+use crate::publisher::NOT_RECEIVED;
+use crate::ring::RingWriter;
+use crate::sync::Ordering;
+use crate::templates::{RECEIVED_DELTA_OFFSET, Template};
+use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
+use stele_wire::frame::{FrameHeader, crc32c, frame_length, write_padding};
+use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION};
+use stele_wire::{Identity, Nanos, Position, Seed, Sequence};
+use zerocopy::FromBytes;
+use zerocopy::little_endian::{U16, U32, U64};
+
+/// Where a log goes on: what the journal's opening returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SequencerStart {
+    /// Whose log: what every CRC is seeded with.
+    pub identity: Identity,
+    /// The number of the next event.
+    pub next_sequence: Sequence,
+    /// Where the next frame goes, the epoch's first position, a multiple of `block_length`.
+    pub position: Position,
+    /// The timestamp of the last event; none is smaller from here on.
+    pub last_timestamp: Nanos,
+    /// Of a segment's data, in bytes.
+    pub segment_length: u64,
+    /// Of the device block that batches end on, in bytes.
+    pub block_length: usize,
+}
+
+/// An event without its number and time.
+pub(crate) struct Draft<'a> {
+    pub(crate) template_id: u16,
+    pub(crate) template: Template,
+    pub(crate) body_length: usize,
+    /// The body, zero to 8 bytes, in two parts.
+    pub(crate) body: (&'a [u64], &'a [u64]),
+    pub(crate) received: Nanos,
+}
+
+#[derive(Debug)]
+pub(crate) struct LogHead<C> {
+    clock: C,
+    writer: RingWriter,
+    appender: Appender,
+    seed: Seed,
+    next_sequence: Sequence,
+    /// The newest reading of the clock, or an older one if the clock went back since.
+    timestamp: Nanos,
+    /// Events and bytes since the last publication.
+    stretch_events: usize,
+    stretch_length: usize,
+    batches: u64,
+    padding: Box<[u8]>,
+}
+
+const DELTA_WORD: usize = (HEADER_LENGTH + RECEIVED_DELTA_OFFSET) / 8;
+const _: () = assert!(RECEIVED_DELTA_OFFSET.is_multiple_of(8) && cfg!(target_endian = "little"));
+
+/// `receivedDelta` when it is not known.
+const DELTA_NULL: u32 = u32::MAX;
+
+impl<C: Clock> LogHead<C> {
+    pub(crate) fn new(start: &SequencerStart, writer: RingWriter, clock: C) -> Result<Self, GeometryError> {
+        let geometry = Geometry {
+            base: start.position,
+            ring_length: writer.ring().capacity(),
+            segment_length: start.segment_length,
+            block_length: start.block_length,
+        };
+        assert_eq!(writer.head(), start.position, "the ring begins where the log goes on");
+        writer.ring().shared.set_first_sequence(start.next_sequence);
+        Ok(Self {
+            clock,
+            writer,
+            appender: Appender::new(geometry)?,
+            seed: start.identity.seed(),
+            next_sequence: start.next_sequence,
+            timestamp: start.last_timestamp,
+            stretch_events: 0,
+            stretch_length: 0,
+            batches: 0,
+            padding: vec![0; FRAME_LENGTH_MAX].into(),
+        })
+    }
+
+    pub(crate) fn writer(&mut self) -> &mut RingWriter {
+        &mut self.writer
+    }
+
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.next_sequence
+    }
+
+    /// Whether frames of `length` bytes together leave `headroom` bytes of the ring free, after their batch closed.
+    #[inline]
+    pub(crate) fn has_room(&mut self, length: usize, headroom: usize) -> bool {
+        self.writer.has_room(self.appender.end_closed_after(length).plus(headroom as u64))
+    }
+
+    /// `max(previous, UTC)`.
+    #[inline]
+    pub(crate) fn read_clock(&mut self) -> Nanos {
+        self.timestamp = self.timestamp.max(self.clock.now());
+        self.timestamp
+    }
+
+    /// Batches closed so far.
+    pub(crate) fn batches(&self) -> u64 {
+        self.batches
+    }
+
+    /// How far the log may grow past the head as the gates stand, in bytes.
+    pub(crate) fn room(&self) -> u64 {
+        self.writer.room()
+    }
+
+    /// Puts an event on the ring and returns its number. Room was asked for with [`LogHead::has_room`]. It can be
+    /// read after [`LogHead::end_stretch`].
+    #[inline]
+    pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Sequence {
+        let length = frame_length(draft.body_length);
+        let padding = self.appender.padding_before(length);
+        if padding > 0 {
+            self.pad(padding);
+        }
+        if self.stretch_events == 0 || draft.template.waits_for_release {
+            self.read_clock();
+        }
+        let sequence = self.next_sequence;
+        self.write(draft, sequence, length);
+        self.appender.on_event(length, self.timestamp, draft.template.waits_for_release);
+        self.next_sequence = sequence.next();
+        self.stretch_events += 1;
+        self.stretch_length += length;
+        if self.stretch_events >= STRETCH_EVENTS_MAX || self.stretch_length >= STRETCH_LENGTH_MAX {
+            self.end_stretch();
+        }
+        sequence
+    }
+
+    #[inline]
+    fn write(&mut self, draft: &Draft<'_>, sequence: Sequence, length: usize) {
+        let header = FrameHeader {
+            crc: U32::ZERO,
+            length: U16::new(length as u16),
+            flags: 0,
+            version: FRAME_VERSION,
+            sequence: U64::new(sequence.0),
+            timestamp: U64::new(self.timestamp.0),
+            block_length: U16::new(draft.template.block_length),
+            template_id: U16::new(draft.template_id),
+            schema_id: U16::new(SCHEMA_ID),
+            schema_version: U16::new(SCHEMA_VERSION),
+        };
+        let header: [u64; HEADER_LENGTH / 8] = zerocopy::transmute!(header);
+        let (at, words) = self.writer.word_run(length);
+        let (first, second) = draft.body;
+        assert_eq!(words.len(), header.len() + first.len() + second.len());
+        let (head, body) = words.split_at(header.len());
+        for (word, value) in head.iter().zip(header) {
+            word.store(value, Ordering::Relaxed);
+        }
+        let (body_first, body_second) = body.split_at(first.len());
+        for (word, value) in body_first.iter().zip(first) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        for (word, value) in body_second.iter().zip(second) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        if draft.template.stamped {
+            let delta = received_delta(self.timestamp, draft.received);
+            let rest = words[DELTA_WORD].load(Ordering::Relaxed) & !u64::from(u32::MAX);
+            words[DELTA_WORD].store(rest | u64::from(delta), Ordering::Relaxed);
+        }
+        let crc = crc32c(&self.writer.unpublished(at, at.plus(length as u64))[4..]) ^ self.seed.0;
+        self.writer.store_first(at, header[0] | u64::from(crc));
+    }
+
+    /// Publishes what was appended, and closes the batch if it is full.
+    #[inline]
+    pub(crate) fn end_stretch(&mut self) {
+        if self.stretch_events == 0 {
+            return;
+        }
+        self.stretch_events = 0;
+        self.stretch_length = 0;
+        self.writer.publish();
+        if self.appender.is_batch_full() {
+            self.close_batch();
+        }
+    }
+
+    /// Closes the open batch when it is time to, or writes a watermark-only block when one is due. Returns how
+    /// many of the two.
+    #[inline]
+    pub(crate) fn end_cycle(&mut self) -> usize {
+        self.end_stretch();
+        let (durable, written) = {
+            let marks = self.writer.ring().watermarks();
+            (marks.durable(), marks.written())
+        };
+        if self.appender.batch_length() > 0 {
+            self.read_clock();
+            let unwritten = self.writer.ring().watermarks().batched().0 - written.0;
+            if self.appender.closes(self.timestamp, unwritten) {
+                self.close_batch();
+                return 1;
+            }
+        } else if self.appender.is_unrecorded(durable) {
+            self.read_clock();
+            let length = self.appender.watermark_length();
+            if self.appender.needs_watermark(self.timestamp, durable) && self.has_room(0, 0) {
+                self.close(length);
+                return 1;
+            }
+        }
+        0
+    }
+
+    /// Closes the open batch, if there is one, on a block end.
+    pub(crate) fn close_batch(&mut self) {
+        self.end_stretch();
+        if self.appender.batch_length() > 0 {
+            self.close(self.appender.padding_to_close());
+        }
+    }
+
+    fn close(&mut self, padding: usize) {
+        let start = self.writer.head();
+        self.pad(padding);
+        self.appender.on_close();
+        self.batches += 1;
+        self.writer.publish();
+        self.writer.close_batch(start);
+    }
+
+    /// Writes `length` bytes of padding frames that record the durable watermark.
+    #[cold]
+    #[inline(never)]
+    fn pad(&mut self, length: usize) {
+        let durable = self.writer.ring().watermarks().durable();
+        let last = Sequence(self.next_sequence.0 - 1);
+        let mut left = length;
+        while left > 0 {
+            let piece = Appender::padding_piece(left);
+            let frame = &mut self.padding[..piece];
+            write_padding(frame, self.timestamp, durable, last, self.seed);
+            let words = <[U64]>::ref_from_bytes(frame).expect("padding is of whole words");
+            assert!(self.writer.has_room(self.writer.head().plus(piece as u64)), "room for padding is kept");
+            let (_, run) = self.writer.word_run(piece);
+            for (word, value) in run.iter().zip(words) {
+                word.store(value.get(), Ordering::Relaxed);
+            }
+            self.appender.on_padding(piece, self.timestamp, durable);
+            left -= piece;
+        }
+    }
+}
+
+/// How long ago `received` was, at most what the field takes.
+#[inline]
+fn received_delta(timestamp: Nanos, received: Nanos) -> u32 {
+    if received == NOT_RECEIVED {
+        return DELTA_NULL;
+    }
+    timestamp.0.saturating_sub(received.0).min(u64::from(DELTA_NULL - 1)) as u32
+}

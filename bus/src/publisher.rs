@@ -1,0 +1,300 @@
+//! How events reach the sequencer: a bounded ring of words for each publisher, filled and drained by chunks.
+//!
+//! ```text
+//!  word 0                                  word 1               word 2                 word 3 …
+//! ┌──────────────────────────────────────┬────────────────────┬──────────────────────┬─────────────────────────┐
+//! │ body length u16 · template id u16 · 0│ received, ns UTC   │ publisher sequence   │ body, zero to 8 bytes   │
+//! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
+//! ```
+//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones.
+
+use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
+use crate::health::Behind;
+use crate::ring::LogRing;
+use crate::templates::template;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use stele_wire::Nanos;
+use stele_wire::bounds::BODY_LENGTH_MAX;
+use stele_wire::codec::Message;
+
+/// When a message has no time of receipt.
+pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
+
+/// Why a submission was not taken. Nothing of it reaches the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The publisher is faster than the sequencer for the moment.
+    #[error("the publisher's ring is full: offer again")]
+    RingFull,
+    /// The publisher's ring is full because the journal does not keep up.
+    #[error("the journal is behind: offer again when it has written more")]
+    JournalBehind,
+    /// The publisher's ring is full because a gating consumer does not keep up.
+    #[error("a gating consumer is behind: offer again when it has read more")]
+    ConsumerBehind,
+    /// The journal failed; nothing is accepted any more.
+    #[error("the journal is poisoned: stop, see the journal's message, and start again")]
+    JournalPoisoned,
+    /// The bus is stopping, or this publisher has finished.
+    #[error("the bus is stopping")]
+    Stopped,
+    /// The template id is not of this schema.
+    #[error("template {0} is not of this schema")]
+    UnknownTemplate(u16),
+    /// The body is shorter than the message's root block.
+    #[error("a body of {found} bytes is shorter than its block of {needed}")]
+    TooShort {
+        /// Bytes of the root block.
+        needed: u16,
+        /// Bytes offered.
+        found: usize,
+    },
+    /// The body is longer than a frame takes, or than this publisher's ring.
+    #[error("a body of {found} bytes is longer than the {longest} that fit")]
+    TooLong {
+        /// Bytes that fit.
+        longest: usize,
+        /// Bytes offered.
+        found: usize,
+    },
+}
+
+impl Refusal {
+    /// Whether the same submission may be taken later.
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::RingFull | Self::JournalBehind | Self::ConsumerBehind)
+    }
+}
+
+/// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
+#[derive(Debug)]
+pub struct Publisher {
+    id: u16,
+    ring: LogRing,
+    words: Producer<u64>,
+    staged: Vec<u64>,
+    staged_count: u64,
+    next_sequence: u64,
+    finished: Arc<AtomicBool>,
+    refused: u64,
+}
+
+/// The sequencer's end of a publisher's ring.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) id: u16,
+    pub(crate) name: [u8; 32],
+    pub(crate) words: Consumer<u64>,
+    /// What the next submission is numbered if nothing is missing.
+    pub(crate) expected: Option<u64>,
+    finished: Arc<AtomicBool>,
+}
+
+/// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
+pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) -> (Publisher, Intake) {
+    assert!(capacity >= 2 * SUBMISSION_HEADER_WORDS, "a ring of {capacity} words takes no submission");
+    let (mut producer, mut consumer) = RingBuffer::new(capacity);
+    // The first touch of a page costs microseconds: here rather than on the hot path.
+    let mut staged = vec![0; capacity.max(SUBMISSION_WORDS_MAX)];
+    producer.push_entire_slice(&staged[..capacity]).expect("the ring is empty");
+    consumer.read_chunk(capacity).expect("the ring is full").commit_all();
+    staged.clear();
+    let finished = Arc::new(AtomicBool::new(false));
+    let mut shown = [0; 32];
+    let length = name.floor_char_boundary(shown.len());
+    shown[..length].copy_from_slice(&name.as_bytes()[..length]);
+    let publisher = Publisher {
+        id,
+        ring: ring.clone(),
+        words: producer,
+        staged,
+        staged_count: 0,
+        next_sequence: 1,
+        finished: finished.clone(),
+        refused: 0,
+    };
+    (publisher, Intake { id, name: shown, words: consumer, expected: None, finished })
+}
+
+impl Publisher {
+    /// The number that stands in the messages of this publisher.
+    pub fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// The ring that the log is on.
+    pub fn ring(&self) -> &LogRing {
+        &self.ring
+    }
+
+    /// The number of the next submission, for messages that carry it.
+    #[inline]
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Numbers the next submission `sequence + 1`: for going on after a restart.
+    ///
+    /// # Panics
+    /// When something is staged or the number would go back.
+    pub fn continue_after(&mut self, sequence: u64) {
+        assert!(self.staged.is_empty() && sequence + 1 >= self.next_sequence);
+        self.next_sequence = sequence + 1;
+    }
+
+    /// Submissions refused so far.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Submits one message: `body` is its root block, groups and data. `received` is when it reached us, UTC, or
+    /// [`NOT_RECEIVED`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    #[inline]
+    pub fn offer(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
+        self.stage(template_id, body, received)?;
+        self.commit();
+        Ok(())
+    }
+
+    /// As [`Publisher::offer`], for a message without groups and data.
+    ///
+    /// # Errors
+    /// As [`Publisher::offer`].
+    #[inline]
+    pub fn offer_message<M: Message>(&mut self, message: &M, received: Nanos) -> Result<(), Refusal> {
+        self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+    }
+
+    /// Prepares one message for the next [`Publisher::commit`], which cannot fail: room in the ring is kept.
+    ///
+    /// # Errors
+    /// As [`Publisher::offer`]. What was staged before stays staged.
+    #[inline]
+    pub fn stage(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
+        let words = SUBMISSION_HEADER_WORDS + body.len().div_ceil(8);
+        if let Err(refusal) = self.check(template_id, body.len(), words) {
+            self.refused += 1;
+            return Err(refusal);
+        }
+        let sequence = self.next_sequence + self.staged_count;
+        self.staged.extend([body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        let (whole, rest) = body.as_chunks::<8>();
+        self.staged.extend(whole.iter().map(|bytes| u64::from_ne_bytes(*bytes)));
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.staged.push(u64::from_ne_bytes(last));
+        }
+        self.staged_count += 1;
+        Ok(())
+    }
+
+    /// Hands everything staged to the sequencer at once. Returns how many messages.
+    #[inline]
+    pub fn commit(&mut self) -> u64 {
+        if self.staged.is_empty() {
+            return 0;
+        }
+        self.words.push_entire_slice(&self.staged).expect("`stage` kept the room");
+        self.staged.clear();
+        let count = std::mem::take(&mut self.staged_count);
+        self.next_sequence += count;
+        count
+    }
+
+    /// Nothing more comes from this publisher; the sequencer need not wait for it when it stops.
+    pub fn finish(&mut self) {
+        self.commit();
+        // Release, partner of the Acquire load in `Intake::is_finished`: the last commit is visible.
+        self.finished.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    fn check(&self, template_id: u16, length: usize, words: usize) -> Result<(), Refusal> {
+        let known = template(template_id).ok_or(Refusal::UnknownTemplate(template_id))?;
+        if length < known.block_length as usize {
+            return Err(Refusal::TooShort { needed: known.block_length, found: length });
+        }
+        let longest = BODY_LENGTH_MAX.min((self.words.buffer().capacity() - SUBMISSION_HEADER_WORDS) * 8);
+        if length > longest {
+            return Err(Refusal::TooLong { longest, found: length });
+        }
+        let health = &self.ring.shared.health;
+        if health.poisoned().is_some() {
+            return Err(Refusal::JournalPoisoned);
+        }
+        if health.is_stopping() || self.finished.load(Ordering::Relaxed) {
+            return Err(Refusal::Stopped);
+        }
+        let needed = self.staged.len() + words;
+        if needed <= self.words.cached_slots() || needed <= self.words.slots() {
+            return Ok(());
+        }
+        Err(match health.behind() {
+            None => Refusal::RingFull,
+            Some(Behind::Journal) => Refusal::JournalBehind,
+            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+        })
+    }
+}
+
+impl Intake {
+    /// Whether nothing more can come: what is in the ring now is all.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire) || self.words.is_abandoned()
+    }
+}
+
+/// One submission as it lies in a chunk of the ring.
+pub(crate) struct Submission<'a> {
+    pub(crate) template_id: u16,
+    pub(crate) body_length: usize,
+    pub(crate) received: Nanos,
+    pub(crate) sequence: u64,
+    /// The body's words, in two parts where the ring's end lies between.
+    pub(crate) body: (&'a [u64], &'a [u64]),
+}
+
+impl<'a> Submission<'a> {
+    /// The submission at word `at` of a chunk that consists of `chunk.0` and `chunk.1`.
+    #[inline]
+    pub(crate) fn read(chunk: (&'a [u64], &'a [u64]), at: usize) -> Self {
+        let word = |index: usize| match chunk.0.get(index) {
+            Some(word) => *word,
+            None => chunk.1[index - chunk.0.len()],
+        };
+        let body_length = (word(at) & 0xFFFF) as usize;
+        let start = at + SUBMISSION_HEADER_WORDS;
+        Self {
+            template_id: (word(at) >> 16) as u16,
+            body_length,
+            received: Nanos(word(at + 1)),
+            sequence: word(at + 2),
+            body: between(chunk, start, start + body_length.div_ceil(8)),
+        }
+    }
+
+    /// Words that it takes in the ring.
+    #[inline]
+    pub(crate) fn words(&self) -> usize {
+        SUBMISSION_HEADER_WORDS + self.body.0.len() + self.body.1.len()
+    }
+}
+
+#[inline]
+fn between<'a>(chunk: (&'a [u64], &'a [u64]), from: usize, to: usize) -> (&'a [u64], &'a [u64]) {
+    let (first, second) = chunk;
+    let split = first.len();
+    if to <= split {
+        (&first[from..to], &[])
+    } else if from >= split {
+        (&second[from - split..to - split], &[])
+    } else {
+        (&first[from..], &second[..to - split])
+    }
+}

@@ -1,0 +1,456 @@
+//! The sequencer: takes what publishers submit, in turns, and makes a log of it. One thread, no lock, no wait.
+
+use crate::agent::{Agent, AgentError};
+use crate::appender::GeometryError;
+use crate::bounds::{
+    CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, HEADROOM_MARKET_DIVISOR, HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX,
+    STOP_GRACE,
+};
+use crate::clock::Clock;
+use crate::consumer::GatingConsumer;
+use crate::counters::{Counter, CounterError, Counters};
+use crate::head::{Draft, LogHead};
+use crate::publisher::{Intake, NOT_RECEIVED, Publisher, Submission, publisher};
+use crate::ring::{LogRing, RingWriter};
+use crate::risk::{Breach, OrderTerms, Risk};
+use crate::templates::{Class, Template, template};
+use stele_wire::bounds::FRAME_LENGTH_MAX;
+use stele_wire::frame::frame_length;
+use stele_wire::messages::{
+    Check, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress, RefusalReason,
+    SubmissionClass, SubmissionRefused,
+};
+use stele_wire::{Nanos, Sequence};
+use zerocopy::{FromBytes, IntoBytes};
+
+pub use crate::head::SequencerStart;
+
+/// Ids of the counters that [`Sequencer::count_in`] registers.
+pub mod counter_ids {
+    /// Events put on the log, the sequencer's own included.
+    pub const EVENTS: u32 = 101;
+    /// Orders answered with a refusal.
+    pub const ORDERS_REFUSED: u32 = 102;
+    /// Submissions that are not a message of the schema.
+    pub const MALFORMED: u32 = 103;
+    /// Duty cycles in which an intake had to wait for room on the ring.
+    pub const WAITS: u32 = 104;
+    /// Batches closed.
+    pub const BATCHES: u32 = 105;
+}
+
+/// What the sequencer has done since it began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SequencerStatistics {
+    /// Events put on the log, its own included.
+    pub events: u64,
+    /// Orders answered with a refusal.
+    pub orders_refused: u64,
+    /// Submissions that are not a message of the schema.
+    pub malformed: u64,
+    /// Duty cycles in which an intake had to wait for room on the ring.
+    pub waits: u64,
+    /// Batches closed.
+    pub batches: u64,
+}
+
+/// The log's only writer.
+#[derive(Debug)]
+pub struct Sequencer<C> {
+    desk: Desk<C>,
+    intakes: Vec<Intake>,
+    turn: usize,
+    counters: Option<[Counter; 5]>,
+    /// Since when there was nothing to do although a stop was asked for.
+    quiet_since: Option<Nanos>,
+}
+
+/// Everything that a submission meets between its intake and the ring.
+#[derive(Debug)]
+struct Desk<C> {
+    head: LogHead<C>,
+    risk: Risk,
+    statistics: SequencerStatistics,
+    /// Bytes of the ring that each class leaves free.
+    headrooms: [usize; 5],
+    is_behind: bool,
+    /// One body in one piece.
+    scratch: Box<[u64]>,
+}
+
+/// What became of a submission.
+#[derive(PartialEq, Eq)]
+enum Verdict {
+    /// It is on the log, or its refusal is.
+    Taken,
+    /// It stays where it is.
+    NoRoom,
+}
+
+impl<C: Clock> Sequencer<C> {
+    /// A sequencer that goes on at `start`, where the ring of `writer` begins.
+    ///
+    /// # Errors
+    /// When `start`'s lengths do not go together.
+    ///
+    /// # Panics
+    /// When the ring begins elsewhere than `start`, or had a sequencer already.
+    pub fn new(
+        start: &SequencerStart,
+        writer: RingWriter,
+        clock: C,
+        risk: Risk,
+    ) -> Result<Self, GeometryError> {
+        let capacity = writer.ring().capacity();
+        let (market, report) = (capacity / HEADROOM_MARKET_DIVISOR, capacity / HEADROOM_REPORT_DIVISOR);
+        let desk = Desk {
+            head: LogHead::new(start, writer, clock)?,
+            risk,
+            statistics: SequencerStatistics::default(),
+            headrooms: [market, market, report, report, 0],
+            is_behind: false,
+            scratch: vec![0; FRAME_LENGTH_MAX / 8].into(),
+        };
+        let intakes = Vec::with_capacity(PUBLISHERS_MAX);
+        Ok(Self { desk, intakes, turn: 0, counters: None, quiet_since: None })
+    }
+
+    /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
+    /// stands in its messages (0 is the sequencer itself); `name` is cut to 32 bytes.
+    ///
+    /// # Panics
+    /// When the id is 0 or taken, or there are [`PUBLISHERS_MAX`] already.
+    pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
+        assert!(id != 0 && self.intakes.iter().all(|intake| intake.id != id), "publisher id {id} is taken");
+        assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
+        let (publisher, intake) = publisher(self.desk.head.writer().ring(), id, name, capacity);
+        self.intakes.push(intake);
+        publisher
+    }
+
+    /// A new gating consumer of everything published from now on.
+    ///
+    /// # Panics
+    /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] already.
+    pub fn gating_consumer(&mut self) -> GatingConsumer {
+        GatingConsumer::new(self.desk.head.writer())
+    }
+
+    /// The ring that the log is on.
+    pub fn ring(&mut self) -> &LogRing {
+        self.desk.head.writer().ring()
+    }
+
+    /// Shows [`SequencerStatistics`] in `counters` from now on, by the ids in [`counter_ids`].
+    ///
+    /// # Errors
+    /// When an id is taken or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters) -> Result<(), CounterError> {
+        self.counters = Some([
+            counters.register(counter_ids::EVENTS, "sequencer: events")?,
+            counters.register(counter_ids::ORDERS_REFUSED, "sequencer: orders refused")?,
+            counters.register(counter_ids::MALFORMED, "sequencer: malformed submissions")?,
+            counters.register(counter_ids::WAITS, "sequencer: waits for room")?,
+            counters.register(counter_ids::BATCHES, "sequencer: batches")?,
+        ]);
+        Ok(())
+    }
+
+    /// What it has done since it began.
+    pub fn statistics(&self) -> SequencerStatistics {
+        self.desk.statistics
+    }
+
+    /// The number of the next event.
+    pub fn next_sequence(&self) -> Sequence {
+        self.desk.head.next_sequence()
+    }
+
+    /// One chunk of one intake. Returns how many submissions were taken.
+    #[inline]
+    fn drain(&mut self, index: usize) -> usize {
+        let intake = &mut self.intakes[index];
+        let available = intake.words.slots();
+        if available == 0 {
+            return 0;
+        }
+        let (id, name) = (intake.id, intake.name);
+        let chunk = intake.words.read_chunk(available).expect("the words were there");
+        let words = chunk.as_slices();
+        let (mut at, mut taken) = (0, 0);
+        while at < available.min(CHUNK_WORDS_MAX) && taken < CHUNK_EVENTS_MAX {
+            let submission = Submission::read(words, at);
+            let origin = Origin { id, name, expected: &mut intake.expected };
+            if self.desk.admit(&submission, origin) == Verdict::NoRoom {
+                self.desk.statistics.waits += 1;
+                break;
+            }
+            at += submission.words();
+            taken += 1;
+        }
+        self.desk.head.end_stretch();
+        chunk.commit(at);
+        taken
+    }
+
+    fn show_statistics(&mut self) {
+        let Some(counters) = &mut self.counters else { return };
+        let statistics = self.desk.statistics;
+        let values = [
+            statistics.events,
+            statistics.orders_refused,
+            statistics.malformed,
+            statistics.waits,
+            statistics.batches,
+        ];
+        for (counter, value) in counters.iter_mut().zip(values) {
+            counter.set(value);
+        }
+    }
+
+    /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings stayed
+    /// empty for [`STOP_GRACE`].
+    fn try_stop(&mut self) {
+        let is_empty = self.intakes.iter().all(|intake| intake.words.is_empty());
+        if !is_empty {
+            self.quiet_since = None;
+            return;
+        }
+        let now = self.desk.head.read_clock();
+        let since = *self.quiet_since.get_or_insert(now);
+        // `is_finished` is asked before the rings are looked at again: what was committed before it is seen.
+        let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.words.is_empty());
+        if finished || now.0 - since.0 >= STOP_GRACE.0 {
+            self.desk.head.close_batch();
+            self.desk.head.writer().set_stopped();
+        }
+    }
+}
+
+impl<C: Clock> Agent for Sequencer<C> {
+    fn name(&self) -> &str {
+        "sequencer"
+    }
+
+    /// A turn of every intake, then the batch. Does nothing once stopped or poisoned.
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        let health = &self.desk.head.writer().ring().shared.health;
+        let (is_stopping, is_stopped) = (health.is_stopping(), health.is_stopped());
+        if is_stopped || health.poisoned().is_some() {
+            if is_stopping && !is_stopped {
+                self.desk.head.writer().set_stopped();
+            }
+            return Ok(0);
+        }
+        let count = self.intakes.len();
+        let mut work = 0;
+        for offset in 0..count {
+            let index = self.turn + offset;
+            work += self.drain(if index < count { index } else { index - count });
+        }
+        self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
+        let closed = self.desk.head.end_cycle();
+        self.desk.statistics.batches = self.desk.head.batches();
+        if work + closed > 0 {
+            self.show_statistics();
+        }
+        if is_stopping && work == 0 {
+            self.try_stop();
+        }
+        Ok(work + closed)
+    }
+}
+
+/// Where a submission comes from, and which number it should have.
+struct Origin<'a> {
+    id: u16,
+    name: [u8; 32],
+    expected: &'a mut Option<u64>,
+}
+
+/// Longest frame that the sequencer writes on its own account.
+const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
+const _: () = assert!(frame_length(size_of::<PublisherProgress>()) <= OWN_FRAME_LENGTH_MAX);
+const _: () = assert!(frame_length(size_of::<SubmissionRefused>()) <= OWN_FRAME_LENGTH_MAX);
+
+impl<C: Clock> Desk<C> {
+    #[inline]
+    fn headroom(&self, class: Class) -> usize {
+        self.headrooms[class as usize]
+    }
+
+    /// Puts a submission on the log, or a refusal in its place, or leaves it for want of room.
+    #[inline]
+    fn admit(&mut self, submission: &Submission<'_>, origin: Origin<'_>) -> Verdict {
+        let known = template(submission.template_id)
+            .filter(|template| submission.body_length >= template.block_length as usize);
+        let Some(template) = known else { return self.refuse_malformed(submission, origin) };
+        // Room for the event and for the note on its numbering that may go before it.
+        let length = frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX;
+        if !self.head.has_room(length, self.headroom(template.class)) {
+            return self.on_no_room(submission, &template, origin);
+        }
+        self.is_behind = self.is_behind && !self.in_time_again(&template);
+        self.note_origin(submission, origin);
+        if template.class >= Class::NewOrder && self.is_held_back(submission, &template) {
+            return Verdict::Taken;
+        }
+        self.head.append(&Draft {
+            template_id: submission.template_id,
+            template,
+            body_length: submission.body_length,
+            body: submission.body,
+            received: submission.received,
+        });
+        self.statistics.events += 1;
+        Verdict::Taken
+    }
+
+    /// The ring has room for the first classes again: says so, once.
+    #[cold]
+    fn in_time_again(&mut self, template: &Template) -> bool {
+        let is_first_class = template.class <= Class::NewOrder;
+        if is_first_class {
+            self.head.writer().ring().shared.health.set_behind(None);
+        }
+        is_first_class
+    }
+
+    /// Says who is behind. A new order is answered by a refusal, for which there is headroom; everything else
+    /// stays in its publisher's ring.
+    #[cold]
+    fn on_no_room(
+        &mut self,
+        submission: &Submission<'_>,
+        template: &Template,
+        origin: Origin<'_>,
+    ) -> Verdict {
+        let behind = self.head.writer().behind();
+        self.head.writer().ring().shared.health.set_behind(Some(behind));
+        self.is_behind = true;
+        let report = self.headroom(Class::Report);
+        if template.class != Class::NewOrder || !self.head.has_room(2 * OWN_FRAME_LENGTH_MAX, report) {
+            return Verdict::NoRoom;
+        }
+        let breach = Breach {
+            check: Check::BUS_BEHIND,
+            limit: self.headroom(template.class) as i64,
+            value: self.head.room() as i64,
+        };
+        let Some(terms) = self.terms(submission) else { return self.refuse_malformed(submission, origin) };
+        self.note_origin(submission, origin);
+        self.reject(&terms, breach);
+        Verdict::Taken
+    }
+
+    /// Says so on the log when a publisher's numbering begins or skips.
+    #[inline]
+    fn note_origin(&mut self, submission: &Submission<'_>, origin: Origin<'_>) {
+        if *origin.expected != Some(submission.sequence) {
+            let progress = PublisherProgress {
+                publisher_sequence: (submission.sequence - 1).into(),
+                publisher: origin.id.into(),
+                name: origin.name,
+                ..PublisherProgress::NULL
+            };
+            self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
+        }
+        *origin.expected = Some(submission.sequence + 1);
+    }
+
+    /// What orders and kill switches meet before they get a sequence. Whether the submission was answered by a
+    /// refusal.
+    #[inline]
+    fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
+        if template.class == Class::NewOrder {
+            // The body is as long as the block, so the terms are there.
+            let terms = self.terms(submission).expect("an order has terms");
+            if let Err(breach) = self.risk.check(&terms) {
+                self.reject(&terms, breach);
+                return true;
+            }
+        } else if submission.template_id == KillSwitch::TEMPLATE_ID {
+            let body = self.gather(submission);
+            let switch = KillSwitch::read_from_prefix(body).expect("the body is as long as the block").0;
+            self.risk.on_kill_switch(&switch);
+        }
+        false
+    }
+
+    fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
+        OrderTerms::read(submission.template_id, self.gather(submission))
+    }
+
+    /// The body in one piece: in place, unless the end of the publisher's ring lies in it.
+    fn gather<'a>(&'a mut self, submission: &Submission<'a>) -> &'a [u8] {
+        let (first, second) = submission.body;
+        if second.is_empty() {
+            return &first.as_bytes()[..submission.body_length];
+        }
+        self.scratch[..first.len()].copy_from_slice(first);
+        self.scratch[first.len()..first.len() + second.len()].copy_from_slice(second);
+        &self.scratch.as_bytes()[..submission.body_length]
+    }
+
+    /// Answers an order that gets no sequence.
+    fn reject(&mut self, terms: &OrderTerms, breach: Breach) {
+        let rejected = OrderRejected {
+            instrument: terms.instrument.into(),
+            side: terms.side,
+            client_order_id: terms.client_order_id.into(),
+            account: terms.account.into(),
+            strategy: terms.strategy.into(),
+            event: OrderEvent::REJECTED,
+            originator: Originator::MEMBER,
+            leaves_quantity: 0.into(),
+            cumulative_quantity: 0.into(),
+            status: OrderStatus::DONE,
+            limit: breach.limit.into(),
+            value: breach.value.into(),
+            check: breach.check,
+            ..OrderRejected::NULL
+        };
+        let mut body = [0; size_of::<OrderRejected>() + 2];
+        rejected.encode(&mut body, b"").expect("the body is as long as the message");
+        self.append_own(OrderRejected::TEMPLATE_ID, &body);
+        self.statistics.orders_refused += 1;
+    }
+
+    /// Answers something that is no message of the schema. The publisher's own check comes first, so this is for
+    /// publishers whose memory is not ours to trust.
+    #[cold]
+    fn refuse_malformed(&mut self, submission: &Submission<'_>, origin: Origin<'_>) -> Verdict {
+        if !self.head.has_room(OWN_FRAME_LENGTH_MAX, self.headroom(Class::Report)) {
+            return Verdict::NoRoom;
+        }
+        let class = template(submission.template_id).map_or(Class::Control, |template| template.class);
+        let refused = SubmissionRefused {
+            count: 1.into(),
+            first_publisher_sequence: submission.sequence.into(),
+            last_publisher_sequence: submission.sequence.into(),
+            publisher: origin.id.into(),
+            template_id: submission.template_id.into(),
+            submission_class: SubmissionClass(class as u8),
+            reason: RefusalReason::MALFORMED,
+            ..SubmissionRefused::NULL
+        };
+        *origin.expected = None;
+        self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
+        self.statistics.malformed += 1;
+        Verdict::Taken
+    }
+
+    /// Puts a message of the sequencer's own on the log.
+    fn append_own(&mut self, template_id: u16, body: &[u8]) {
+        let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
+        words.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        self.head.append(&Draft {
+            template_id,
+            template: template(template_id).expect("the sequencer's messages are of the schema"),
+            body_length: body.len(),
+            body: (&words[..body.len().div_ceil(8)], &[]),
+            received: NOT_RECEIVED,
+        });
+        self.statistics.events += 1;
+    }
+}
