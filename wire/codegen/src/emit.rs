@@ -17,6 +17,22 @@ pub struct Options<'a> {
     pub families: &'a [(u16, &'a str)],
 }
 
+impl Options<'static> {
+    /// For the project's own messages, inside `stele-wire`.
+    pub const OWN: Self = Self {
+        runtime: "crate",
+        families: &[
+            (0, "market_data"),
+            (200, "reference"),
+            (300, "orders"),
+            (400, "reports"),
+            (500, "control"),
+        ],
+    };
+    /// For the messages of others, in any crate that uses `stele-wire`.
+    pub const FOREIGN: Self = Self { runtime: "stele_wire", families: &[] };
+}
+
 /// Why no Rust can be printed for a schema that is itself in order.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum GenerateError {
@@ -54,7 +70,7 @@ pub fn generate(schema: &Schema, options: Options<'_>) -> Result<Vec<(String, St
         sources.push((format!("{name}.rs"), emitter.family(messages)?));
     }
     sources.push(("mod.rs".to_owned(), emitter.root(&files)));
-    sources.extend(tables::generate(schema, &files));
+    sources.extend(tables::generate(schema, &files, options.runtime));
     sources.sort();
     Ok(sources)
 }
@@ -272,7 +288,7 @@ impl Emitter<'_, '_> {
         .expect(IN_MEMORY);
         self.block_items(out, &name, block)?;
         out.push_str("}\n");
-        self.tail(out, &name, block)
+        self.tail(out, &name, block, false)
     }
 
     fn entry(&mut self, out: &mut String, name: &str, group: &Group) -> Result<(), GenerateError> {
@@ -299,7 +315,7 @@ impl Emitter<'_, '_> {
         .expect(IN_MEMORY);
         self.block_items(out, &name, &group.block)?;
         out.push_str("}\n");
-        self.tail(out, &name, &group.block)
+        self.tail(out, &name, &group.block, true)
     }
 
     /// Prints the struct `name` and gives back its null values, one a line.
@@ -384,35 +400,75 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
+    /// Prints the readers of the groups and data behind the block `name`: methods of its view, which outside the
+    /// view's own crate a trait must bring.
+    fn readers(&self, out: &mut String, name: &str, readers: &[Reader]) {
+        let is_own = self.options.runtime == "crate";
+        if is_own {
+            write!(out, "\nimpl<'a> View<'a, {name}> {{\n").expect(IN_MEMORY);
+        } else {
+            write!(out, "\n/// The groups and data behind a [`{name}`].\npub trait {name}Tail<'a> {{\n")
+                .expect(IN_MEMORY);
+            for reader in readers {
+                doc(out, "///", "    ", &reader.about);
+                writeln!(out, "    fn {}(&self) -> {};", reader.name, reader.returns).expect(IN_MEMORY);
+            }
+            write!(out, "}}\n\nimpl<'a> {name}Tail<'a> for View<'a, {name}> {{\n").expect(IN_MEMORY);
+        }
+        for (index, Reader { name, about, returns, read, steps }) in readers.iter().enumerate() {
+            if index > 0 {
+                out.push('\n');
+            }
+            if is_own {
+                doc(out, "///", "    ", about);
+            }
+            let public = if is_own { "pub " } else { "" };
+            writeln!(out, "    {public}fn {name}(&self) -> {returns} {{").expect(IN_MEMORY);
+            if steps.is_empty() {
+                writeln!(out, "        self.tail().{read}").expect(IN_MEMORY);
+            } else {
+                out.push_str("        let mut tail = self.tail();\n");
+                steps.iter().for_each(|step| writeln!(out, "        {step}").expect(IN_MEMORY));
+                writeln!(out, "        tail.{read}").expect(IN_MEMORY);
+            }
+            out.push_str("    }\n");
+        }
+        out.push_str("}\n");
+    }
+
     /// Readers and the writer of the groups and data behind the block `name`.
-    fn tail(&mut self, out: &mut String, name: &str, block: &Block) -> Result<(), GenerateError> {
+    fn tail(
+        &mut self,
+        out: &mut String,
+        name: &str,
+        block: &Block,
+        is_entry: bool,
+    ) -> Result<(), GenerateError> {
         if block.groups.is_empty() && block.data.is_empty() {
             return Ok(());
         }
-        write!(out, "\nimpl<'a> View<'a, {name}> {{\n").expect(IN_MEMORY);
+        let mut readers = Vec::new();
         for (index, group) in block.groups.iter().enumerate() {
-            let entry = format!("{name}{}", pascal(&group.name));
-            let about = described(&group.description, &group.name);
-            let read = format!("tail.group({})", group.since);
-            reader(
-                out,
-                index,
-                &snake(&group.name),
-                &about,
-                &format!("Group<'a, {entry}>"),
-                &read,
-                steps(name, block, index)?,
-            );
+            readers.push(Reader {
+                name: snake(&group.name),
+                about: described(&group.description, &group.name),
+                returns: format!("Group<'a, {name}{}>", pascal(&group.name)),
+                read: format!("group({})", group.since),
+                steps: steps(name, block, index)?,
+            });
         }
         for (index, data) in block.data.iter().enumerate() {
-            let index = index + block.groups.len();
-            let about = described(&data.description, &data.name);
-            let read = format!("tail.data::<{}>({})", length_type(data)?, data.since);
-            reader(out, index, &snake(&data.name), &about, "&'a [u8]", &read, steps(name, block, index)?);
+            readers.push(Reader {
+                name: snake(&data.name),
+                about: described(&data.description, &data.name),
+                returns: "&'a [u8]".to_owned(),
+                read: format!("data::<{}>({})", length_type(data)?, data.since),
+                steps: steps(name, block, index + block.groups.len())?,
+            });
         }
-        out.push_str("}\n");
+        self.readers(out, name, &readers);
         if block.groups.iter().all(|group| group.block.groups.is_empty() && group.block.data.is_empty()) {
-            writer(out, name, block)?;
+            writer(out, name, block, is_entry)?;
         }
         for group in block.groups.iter() {
             self.entry(out, &format!("{name}{}", pascal(&group.name)), group)?;
@@ -421,35 +477,24 @@ impl Emitter<'_, '_> {
     }
 }
 
-/// Prints the method that reads one group or data.
-fn reader(
-    out: &mut String,
-    index: usize,
-    name: &str,
-    about: &str,
-    returns: &str,
-    read: &str,
+/// A method that reads one group or data.
+struct Reader {
+    name: String,
+    about: String,
+    returns: String,
+    /// The call that reads it.
+    read: String,
+    /// The statements that pass over what stands before it.
     steps: Vec<String>,
-) {
-    if index > 0 {
-        out.push('\n');
-    }
-    doc(out, "///", "    ", about);
-    writeln!(out, "    pub fn {name}(&self) -> {returns} {{").expect(IN_MEMORY);
-    if steps.is_empty() {
-        writeln!(out, "        self.tail().{}", &read[5..]).expect(IN_MEMORY);
-    } else {
-        out.push_str("        let mut tail = self.tail();\n");
-        steps.iter().for_each(|step| writeln!(out, "        {step}").expect(IN_MEMORY));
-        writeln!(out, "        {read}").expect(IN_MEMORY);
-    }
-    out.push_str("    }\n");
 }
 
-/// Prints the method that writes the block with its groups and data.
-fn writer(out: &mut String, name: &str, block: &Block) -> Result<(), GenerateError> {
-    let mut parameters = vec!["&self".to_owned(), "buffer: &'b mut [u8]".to_owned()];
-    let mut body = String::new();
+/// Prints the method that writes the block with its groups and data: a whole message, or an entry of a group that
+/// the caller has begun.
+fn writer(out: &mut String, name: &str, block: &Block, is_entry: bool) -> Result<(), GenerateError> {
+    let target = if is_entry { "writer: &mut Writer<'_>" } else { "buffer: &'b mut [u8]" };
+    let mut parameters = vec!["&self".to_owned(), target.to_owned()];
+    let begin = if is_entry { "" } else { "        let mut writer = Writer::new(buffer);\n" };
+    let mut body = format!("{begin}        writer.block(self)?;\n");
     for group in block.groups.iter() {
         let (parameter, entry) = (snake(&group.name), format!("{name}{}", pascal(&group.name)));
         parameters.push(format!("{parameter}: impl IntoIterator<Item = {entry}>"));
@@ -460,21 +505,25 @@ fn writer(out: &mut String, name: &str, block: &Block) -> Result<(), GenerateErr
         parameters.push(format!("{parameter}: &[u8]"));
         writeln!(body, "        writer.data::<{}>({parameter})?;", length_type(data)?).expect(IN_MEMORY);
     }
+    let (about, head, returns, end) = if is_entry {
+        let about = "Writes the entry with its groups and data; the group has been begun";
+        (about, "write", "Result<(), WriteError>", "Ok(())")
+    } else {
+        let about = "Writes the message with its groups and data; gives back the bytes written";
+        (about, "encode<'b>", "Result<&'b [u8], WriteError>", "Ok(writer.finish())")
+    };
     write!(out, "\nimpl {name} {{\n").expect(IN_MEMORY);
-    doc(out, "///", "    ", "Writes the block with what follows it; gives back the bytes written");
-    out.push_str("    ///\n    /// # Errors\n    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.\n");
-    let returns = "Result<&'b [u8], WriteError>";
-    let line = format!("    pub fn encode<'b>({}) -> {returns} {{\n", parameters.join(", "));
+    doc(out, "///", "    ", about);
+    out.push_str("    ///\n    /// # Errors\n    /// [`WriteError`] when memory is too short, or a count or length does not fit.\n");
+    let line = format!("    pub fn {head}({}) -> {returns} {{\n", parameters.join(", "));
     if line.len() <= WIDTH + 1 {
         out.push_str(&line);
     } else {
-        out.push_str("    pub fn encode<'b>(\n");
+        writeln!(out, "    pub fn {head}(").expect(IN_MEMORY);
         parameters.iter().for_each(|parameter| writeln!(out, "        {parameter},").expect(IN_MEMORY));
         writeln!(out, "    ) -> {returns} {{").expect(IN_MEMORY);
     }
-    out.push_str("        let mut writer = Writer::new(buffer);\n        writer.block(self)?;\n");
-    out.push_str(&body);
-    out.push_str("        Ok(writer.finish())\n    }\n}\n");
+    write!(out, "{body}        {end}\n    }}\n}}\n").expect(IN_MEMORY);
     Ok(())
 }
 

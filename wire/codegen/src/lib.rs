@@ -14,7 +14,3 @@ mod types;
 pub use emit::{GenerateError, Options, generate};
 pub use error::{Fault, SchemaError};
 pub use parse::parse;
-
-/// The files of the project's own messages: each takes the template ids from its number on.
-pub const FAMILIES: &[(u16, &str)] =
-    &[(0, "market_data"), (200, "reference"), (300, "orders"), (400, "reports"), (500, "control")];

@@ -1,17 +1,20 @@
 //! Writes the project's codecs anew: `cargo run -p stele-codegen -- wire/schema/stele.xml wire/src/messages`.
+//! With `--foreign` in front: code for use outside `stele-wire`, without the schema's descriptions.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::process::ExitCode;
-use stele_codegen::{FAMILIES, Options, generate, parse};
+use stele_codegen::{Options, generate, parse};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let is_foreign = arguments.first().is_some_and(|first| first == "--foreign");
+    arguments.drain(..usize::from(is_foreign));
     let [schema, folder] = &arguments[..] else {
-        eprintln!("usage: stele-codegen SCHEMA FOLDER");
+        eprintln!("usage: stele-codegen [--foreign] SCHEMA FOLDER");
         return ExitCode::from(2);
     };
-    match write(Path::new(schema), Path::new(folder)) {
+    match write(Path::new(schema), Path::new(folder), is_foreign) {
         Ok(files) => {
             println!("{files} files written to {folder}");
             ExitCode::SUCCESS
@@ -23,11 +26,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(schema: &Path, folder: &Path) -> Result<usize, Box<dyn std::error::Error>> {
+fn write(schema: &Path, folder: &Path, is_foreign: bool) -> Result<usize, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(schema)?;
     let beside = schema.parent().unwrap_or(Path::new("."));
     let parsed = parse(&text, |href| std::fs::read_to_string(beside.join(href)).ok())?;
-    let sources = generate(&parsed, Options { runtime: "crate", families: FAMILIES })?;
+    let sources = if is_foreign {
+        generate(&parsed.without_descriptions(), Options::FOREIGN)?
+    } else {
+        generate(&parsed, Options::OWN)?
+    };
     for (name, source) in &sources {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(folder))?;

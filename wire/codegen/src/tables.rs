@@ -7,15 +7,19 @@ use std::fmt::Write;
 use stele_layout::{Block, ByteOrder, Data, Enum, Field, Group, Kind, Message, Schema, Set, Slot};
 
 /// The files of the tables, below `layout/`.
-pub(crate) fn generate(schema: &Schema, files: &BTreeMap<&str, Vec<&Message>>) -> Vec<(String, String)> {
-    let tables = Tables { schema };
+pub(crate) fn generate(
+    schema: &Schema,
+    files: &BTreeMap<&str, Vec<&Message>>,
+    runtime: &str,
+) -> Vec<(String, String)> {
+    let tables = Tables { schema, runtime };
     let mut sources = vec![
         ("layout/mod.rs".to_owned(), tables.root(files)),
         ("layout/types.rs".to_owned(), tables.types()),
     ];
     for (name, messages) in files {
         let mut out = banner(schema);
-        out.push_str("use super::types::*;\nuse std::borrow::Cow::Borrowed;\nuse stele_layout::Presence::*;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n");
+        tables.imports(&mut out, "use super::types::*;\n");
         for message in messages {
             tables.message(&mut out, message);
         }
@@ -26,15 +30,27 @@ pub(crate) fn generate(schema: &Schema, files: &BTreeMap<&str, Vec<&Message>>) -
 
 struct Tables<'s> {
     schema: &'s Schema,
+    runtime: &'s str,
 }
 
 impl Tables<'_> {
+    /// What every table names, `first` before it.
+    fn imports(&self, out: &mut String, first: &str) {
+        let layout = format!("{}::layout", self.runtime);
+        write!(
+            out,
+            "{first}use {layout}::Primitive::*;\nuse {layout}::*;\nuse std::borrow::Cow::Borrowed;\n"
+        )
+        .expect(IN_MEMORY);
+    }
+
     fn root(&self, files: &BTreeMap<&str, Vec<&Message>>) -> String {
         let schema = self.schema;
         let mut out = banner(schema);
         out.push_str("//! The schema as a table, without its descriptions.\n\n");
         files.keys().for_each(|name| writeln!(out, "mod {name};").expect(IN_MEMORY));
-        out.push_str("mod types;\n\nuse std::borrow::Cow::Borrowed;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n\n");
+        self.imports(&mut out, "mod types;\n\n");
+        out.push('\n');
         let order = if schema.byte_order == ByteOrder::Little { "Little" } else { "Big" };
         let header = schema.header;
         write!(
@@ -60,7 +76,7 @@ impl Tables<'_> {
     fn types(&self) -> String {
         let schema = self.schema;
         let mut out = banner(schema);
-        out.push_str("use std::borrow::Cow::Borrowed;\nuse stele_layout::Presence::*;\nuse stele_layout::Primitive::*;\nuse stele_layout::*;\n");
+        self.imports(&mut out, "");
         writeln!(out, "\npub(super) static ENUMS: [Enum; {}] = [", schema.enums.len()).expect(IN_MEMORY);
         schema.enums.iter().for_each(|layout| enumeration(&mut out, layout));
         writeln!(out, "];\n\npub(super) static SETS: [Set; {}] = [", schema.sets.len()).expect(IN_MEMORY);
@@ -114,7 +130,7 @@ impl Tables<'_> {
     fn field(&self, out: &mut String, indent: &str, field: &Field) {
         writeln!(
             out,
-            "{indent}Field::compiled({:?}, {}, {}, {}, {}, {:?}, {:?}, {}),",
+            "{indent}Field::compiled({:?}, {}, {}, {}, {}, Presence::{:?}, {:?}, {}),",
             &*field.name,
             field.id,
             field.offset,

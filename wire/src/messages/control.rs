@@ -71,10 +71,10 @@ impl<'a> View<'a, SessionStart> {
 }
 
 impl SessionStart {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], configuration: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -121,10 +121,10 @@ impl<'a> View<'a, SessionEnd> {
 }
 
 impl SessionEnd {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -177,10 +177,10 @@ impl<'a> View<'a, FeedStatus> {
 }
 
 impl FeedStatus {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -321,10 +321,10 @@ impl<'a> View<'a, KillSwitch> {
 }
 
 impl KillSwitch {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -497,10 +497,10 @@ impl<'a> View<'a, Communication> {
 }
 
 impl Communication {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], reference: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -591,10 +591,10 @@ impl<'a> View<'a, Alert> {
 }
 
 impl Alert {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -669,10 +669,10 @@ impl<'a> View<'a, AlertAction> {
 }
 
 impl AlertAction {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], note: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -737,10 +737,10 @@ impl<'a> View<'a, LegalHold> {
 }
 
 impl LegalHold {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], reason: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -859,10 +859,10 @@ impl<'a> View<'a, AccessRecorded> {
 }
 
 impl AccessRecorded {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -927,10 +927,10 @@ impl<'a> View<'a, RetentionAct> {
 }
 
 impl RetentionAct {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], reason: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -992,10 +992,10 @@ impl<'a> View<'a, RecoveryReport> {
 }
 
 impl RecoveryReport {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], set_aside: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -1150,10 +1150,10 @@ impl<'a> View<'a, Forwarded> {
 }
 
 impl Forwarded {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], body: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;

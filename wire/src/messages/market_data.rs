@@ -380,10 +380,10 @@ impl<'a> View<'a, BookSnapshot> {
 }
 
 impl BookSnapshot {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -574,10 +574,10 @@ impl<'a> View<'a, BookDepth> {
 }
 
 impl BookDepth {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -1099,10 +1099,10 @@ impl<'a> View<'a, News> {
 }
 
 impl News {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -1167,10 +1167,10 @@ impl<'a> View<'a, VenueNotice> {
 }
 
 impl VenueNotice {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], payload: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;

@@ -223,10 +223,10 @@ impl<'a> View<'a, NewOrder> {
 }
 
 impl NewOrder {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -486,10 +486,10 @@ impl<'a> View<'a, ReplaceOrder> {
 }
 
 impl ReplaceOrder {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],

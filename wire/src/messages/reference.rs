@@ -188,10 +188,10 @@ impl<'a> View<'a, InstrumentDefinition> {
 }
 
 impl InstrumentDefinition {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(
         &self,
         buffer: &'b mut [u8],
@@ -295,10 +295,10 @@ impl<'a> View<'a, SourceDefinition> {
 }
 
 impl SourceDefinition {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], description: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -524,10 +524,10 @@ impl<'a> View<'a, StrategyDefinition> {
 }
 
 impl StrategyDefinition {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], parameters: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -597,10 +597,10 @@ impl<'a> View<'a, SchemaText> {
 }
 
 impl SchemaText {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;

@@ -196,10 +196,10 @@ impl<'a> View<'a, OrderRejected> {
 }
 
 impl OrderRejected {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -1170,10 +1170,10 @@ impl<'a> View<'a, CancelRejected> {
 }
 
 impl CancelRejected {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -1289,10 +1289,10 @@ impl<'a> View<'a, ReplaceRejected> {
 }
 
 impl ReplaceRejected {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;
@@ -1548,10 +1548,10 @@ impl<'a> View<'a, RouteRejected> {
 }
 
 impl RouteRejected {
-    /// Writes the block with what follows it; gives back the bytes written.
+    /// Writes the message with its groups and data; gives back the bytes written.
     ///
     /// # Errors
-    /// [`WriteError`] when `buffer` is too short, or a count or length does not fit.
+    /// [`WriteError`] when memory is too short, or a count or length does not fit.
     pub fn encode<'b>(&self, buffer: &'b mut [u8], text: &[u8]) -> Result<&'b [u8], WriteError> {
         let mut writer = Writer::new(buffer);
         writer.block(self)?;

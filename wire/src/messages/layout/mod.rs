@@ -8,9 +8,9 @@ mod reference;
 mod reports;
 mod types;
 
+use crate::layout::Primitive::*;
+use crate::layout::*;
 use std::borrow::Cow::Borrowed;
-use stele_layout::Primitive::*;
-use stele_layout::*;
 
 /// Every message, field, group and data of the schema, as values.
 pub static SCHEMA: Schema = Schema {
