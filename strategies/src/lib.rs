@@ -1,1 +1,44 @@
-//! strategies
+//! What decides: the strategy trait and its host, order books, positions, the built-in strategies.
+//!
+//! Everything but [`agent`] is pure: `&mut self` state machines that are fed events and know no clock, no thread
+//! and no I/O. A [`Host`] owns the [`Market`] (the books) and the strategies with their positions and open orders;
+//! whoever feeds it the events of a log, live or from a trail, gets the same orders.
+//!
+//! | who | on which thread |
+//! |---|---|
+//! | [`StrategyAgent`]: host, books and every strategy in it | the core that its agent is put on, one event at a time |
+//! | [`StrategyTester`], the check of a trail, a backtest | the caller's |
+//!
+//! A strategy is never called from two threads, so it needs no lock and shares nothing.
+#![forbid(unsafe_code)]
+
+pub mod account;
+pub mod book;
+pub mod by_instrument;
+pub mod dip_buyer;
+pub mod host;
+pub mod market;
+pub mod moving_average_cross;
+pub mod order;
+pub mod pace;
+pub mod parameters;
+pub mod random;
+pub mod registry;
+pub mod report;
+pub mod snapshot;
+pub mod strategy;
+pub mod tester;
+
+pub use account::{Account, ContractScale, Fill, Holding, Money};
+pub use book::{Book, BookSide, Level};
+pub use by_instrument::ByInstrument;
+pub use host::{Failure, Host, Hosted, StrategyState};
+pub use market::{Change, Instrument, Market, Print};
+pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
+pub use parameters::{Parameter, ParameterError, Parameters};
+pub use random::Random;
+pub use registry::{Kind, Registry, UnknownStrategy};
+pub use report::{Report, ReportKind};
+pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+pub use strategy::{Context, Desk, OrderSink, Profit, Strategy};
+pub use tester::StrategyTester;

@@ -1,0 +1,163 @@
+//! Identification → slot, by open addressing: what finds an order in a book and a book in the host.
+
+/// Where an id stands in a slab. Linear probing, deletion by shifting back, so there are no tombstones and
+/// nothing is allocated unless more ids are held at once than ever before. At most half of the cells are used.
+/// Id 0 is "none" on the wire and marks an empty cell here. Nothing iterates over the cells, so that their order
+/// never reaches an output.
+#[derive(Clone, Debug)]
+pub(crate) struct IdIndex {
+    cells: Vec<Cell>,
+    shift: u32,
+    count: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Cell {
+    id: u64,
+    slot: u32,
+}
+
+/// 2^64 divided by the golden ratio: Fibonacci hashing (Knuth, TAOCP volume 3, section 6.4).
+const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+
+impl IdIndex {
+    /// An index that holds `capacity` ids without allocating.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        let cells = (capacity * 2).next_power_of_two().max(16);
+        Self { cells: vec![Cell::default(); cells], shift: 64 - cells.trailing_zeros(), count: 0 }
+    }
+
+    #[inline]
+    fn home(&self, id: u64) -> usize {
+        (id.wrapping_mul(MULTIPLIER) >> self.shift) as usize
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.cells.len() - 1
+    }
+
+    /// The slot of `id`.
+    #[inline]
+    pub(crate) fn get(&self, id: u64) -> Option<u32> {
+        if id == 0 {
+            return None;
+        }
+        let mut at = self.home(id);
+        loop {
+            let cell = self.cells[at];
+            if cell.id == id {
+                return Some(cell.slot);
+            }
+            if cell.id == 0 {
+                return None;
+            }
+            at = (at + 1) & self.mask();
+        }
+    }
+
+    /// Adds an id that is not there.
+    #[inline]
+    pub(crate) fn insert(&mut self, id: u64, slot: u32) {
+        debug_assert!(id != 0 && self.get(id).is_none(), "id {id} is none or there already");
+        if (self.count + 1) * 2 > self.cells.len() {
+            self.grow();
+        }
+        self.place(Cell { id, slot });
+        self.count += 1;
+    }
+
+    fn place(&mut self, cell: Cell) {
+        let mut at = self.home(cell.id);
+        while self.cells[at].id != 0 {
+            at = (at + 1) & self.mask();
+        }
+        self.cells[at] = cell;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let cells = self.cells.len() * 2;
+        let old = std::mem::replace(&mut self.cells, vec![Cell::default(); cells]);
+        self.shift -= 1;
+        old.into_iter().filter(|cell| cell.id != 0).for_each(|cell| self.place(cell));
+    }
+
+    /// Takes an id out and says which slot it had.
+    #[inline]
+    pub(crate) fn remove(&mut self, id: u64) -> Option<u32> {
+        if id == 0 {
+            return None;
+        }
+        let mut hole = self.home(id);
+        while self.cells[hole].id != id {
+            if self.cells[hole].id == 0 {
+                return None;
+            }
+            hole = (hole + 1) & self.mask();
+        }
+        let slot = self.cells[hole].slot;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & self.mask();
+            let cell = self.cells[at];
+            if cell.id == 0 {
+                break;
+            }
+            let distance_home = at.wrapping_sub(self.home(cell.id)) & self.mask();
+            let distance_hole = at.wrapping_sub(hole) & self.mask();
+            if distance_home >= distance_hole {
+                self.cells[hole] = cell;
+                hole = at;
+            }
+        }
+        self.cells[hole] = Cell::default();
+        self.count -= 1;
+        Some(slot)
+    }
+
+    /// Forgets every id and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        if self.count > 0 {
+            self.cells.fill(Cell::default());
+            self.count = 0;
+        }
+    }
+
+    /// How many ids are held.
+    #[inline]
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #[test]
+        fn it_answers_as_an_ordered_map_does(steps in prop::collection::vec((any::<bool>(), 1u64..200, 0u32..9), 0..2000)) {
+            let (mut index, mut model) = (IdIndex::with_capacity(4), BTreeMap::new());
+            for (add, id, slot) in steps {
+                if add {
+                    if let Entry::Vacant(vacant) = model.entry(id) {
+                        vacant.insert(slot);
+                        index.insert(id, slot);
+                    }
+                } else {
+                    prop_assert_eq!(index.remove(id), model.remove(&id));
+                }
+                prop_assert_eq!(index.count(), model.len());
+                prop_assert_eq!(index.get(id), model.get(&id).copied());
+            }
+            for id in 0..200 {
+                prop_assert_eq!(index.get(id), model.get(&id).copied());
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One side of a book: its price levels in the order of their price.
+
+use super::Level;
+use stele_wire::{Price, Quantity};
+
+/// No slot.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// The levels of one side. `rungs` is sorted with the touch at its end, where nearly everything happens: a
+/// change there moves no other rung. Levels keep their slot for as long as they live, so an order can name its
+/// level and find it again without a search.
+#[derive(Clone, Debug)]
+pub(super) struct Ladder {
+    /// Exclusive-or on a price that makes a better price a greater key: 0 for bids, -1 for asks.
+    sign: i64,
+    rungs: Vec<Rung>,
+    levels: Vec<LevelSlot>,
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Rung {
+    key: i64,
+    level: u32,
+}
+
+/// What stands at one price; the orders are a list from `head`, the oldest, to `tail`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LevelSlot {
+    pub(super) price: i64,
+    pub(super) quantity: u64,
+    pub(super) count: u32,
+    pub(super) head: u32,
+    pub(super) tail: u32,
+}
+
+/// Rungs looked at one after the other from the touch before the search halves the rest.
+const NEAR: usize = 8;
+
+impl Ladder {
+    pub(super) fn new(is_bid: bool, capacity: usize) -> Self {
+        Self {
+            sign: if is_bid { 0 } else { -1 },
+            rungs: Vec::with_capacity(capacity),
+            levels: Vec::with_capacity(capacity),
+            free: Vec::with_capacity(capacity),
+        }
+    }
+
+    #[inline]
+    fn search(&self, price: i64) -> Result<usize, usize> {
+        let key = price ^ self.sign;
+        let near = self.rungs.len().saturating_sub(NEAR);
+        for at in (near..self.rungs.len()).rev() {
+            let found = self.rungs[at].key;
+            if found <= key {
+                return if found == key { Ok(at) } else { Err(at + 1) };
+            }
+        }
+        self.rungs[..near].binary_search_by_key(&key, |rung| rung.key)
+    }
+
+    /// The slot of the level at `price`.
+    #[inline]
+    pub(super) fn find(&self, price: i64) -> Option<u32> {
+        self.search(price).ok().map(|at| self.rungs[at].level)
+    }
+
+    /// The slot of the level at `price`, which is made if it is not there.
+    #[inline]
+    pub(super) fn find_or_insert(&mut self, price: i64) -> u32 {
+        match self.search(price) {
+            Ok(at) => self.rungs[at].level,
+            Err(at) => {
+                let slot = LevelSlot { price, quantity: 0, count: 0, head: NONE, tail: NONE };
+                let level = match self.free.pop() {
+                    Some(level) => {
+                        self.levels[level as usize] = slot;
+                        level
+                    }
+                    None => {
+                        self.levels.push(slot);
+                        (self.levels.len() - 1) as u32
+                    }
+                };
+                self.rungs.insert(at, Rung { key: price ^ self.sign, level });
+                level
+            }
+        }
+    }
+
+    /// Takes the level at `price` away.
+    pub(super) fn remove(&mut self, price: i64) {
+        if let Ok(at) = self.search(price) {
+            let rung = self.rungs.remove(at);
+            self.free.push(rung.level);
+        }
+    }
+
+    /// Takes every level that is worse than `price` away.
+    pub(super) fn remove_behind(&mut self, price: i64) {
+        let end = self.search(price).unwrap_or_else(|at| at);
+        self.free.extend(self.rungs.drain(..end).map(|rung| rung.level));
+    }
+
+    #[inline]
+    pub(super) fn level(&self, slot: u32) -> &LevelSlot {
+        &self.levels[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn level_mut(&mut self, slot: u32) -> &mut LevelSlot {
+        &mut self.levels[slot as usize]
+    }
+
+    #[inline]
+    pub(super) fn best(&self) -> Option<Level> {
+        self.rungs.last().map(|rung| self.level(rung.level).public())
+    }
+
+    /// Best first.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Level> {
+        self.rungs.iter().rev().map(|rung| self.level(rung.level).public())
+    }
+
+    /// Slots, best first.
+    pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = &LevelSlot> {
+        self.rungs.iter().rev().map(|rung| self.level(rung.level))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.rungs.len()
+    }
+
+    /// Quantity at `price` and at better prices.
+    pub(super) fn volume_to(&self, price: i64) -> u64 {
+        let key = price ^ self.sign;
+        self.rungs
+            .iter()
+            .rev()
+            .take_while(|rung| rung.key >= key)
+            .fold(0, |sum, rung| sum.saturating_add(self.level(rung.level).quantity))
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rungs.clear();
+        self.levels.clear();
+        self.free.clear();
+    }
+}
+
+impl LevelSlot {
+    #[inline]
+    fn public(&self) -> Level {
+        Level { price: Price(self.price), quantity: Quantity(self.quantity), orders: self.count }
+    }
+}

@@ -1,0 +1,78 @@
+//! Writing a book into a snapshot and reading it back, its queues in their order.
+
+use super::{Book, BookKind, BookSide, NONE};
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use stele_wire::{Price, Quantity};
+
+const KINDS: [BookKind; 5] =
+    [BookKind::Empty, BookKind::Top, BookKind::Depth, BookKind::Levels, BookKind::Orders];
+
+impl Book {
+    /// Appends the whole state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.kind as u64);
+        out.put_u64(self.source.into());
+        for side in [BookSide::Bid, BookSide::Ask] {
+            let ladder = &self.ladders[side as usize];
+            out.put_u64(ladder.count() as u64);
+            for level in ladder.slots() {
+                out.put_i64(level.price);
+                out.put_u64(level.quantity);
+                out.put_u64(level.count.into());
+                let mut at = level.head;
+                while at != NONE {
+                    let order = &self.orders[at as usize];
+                    out.put_u64(order.id);
+                    out.put_u64(order.quantity);
+                    at = order.next;
+                }
+            }
+        }
+        for count in self.counts.as_array() {
+            out.put_u64(count);
+        }
+    }
+
+    /// The book that [`Book::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut book = Self::default();
+        let kind = KINDS[reader.at_most("kind of book", 4)? as usize];
+        let source = reader.at_most("source", u16::MAX.into())? as u16;
+        for side in [BookSide::Bid, BookSide::Ask] {
+            for _ in 0..reader.count("levels")? {
+                let (price, quantity) = (Price(reader.i64()?), Quantity(reader.u64()?));
+                let orders = reader.at_most("orders", u32::MAX.into())? as u32;
+                if kind != BookKind::Orders {
+                    book.set_level(side, price, quantity, orders);
+                    continue;
+                }
+                for _ in 0..orders {
+                    book.add(reader.u64()?, side, price, Quantity(reader.u64()?));
+                }
+            }
+        }
+        (book.kind, book.source) = (kind, source);
+        let mut counts = [0; 8];
+        for count in &mut counts {
+            *count = reader.u64()?;
+        }
+        book.counts = super::BookCounts::from_array(counts);
+        Ok(book)
+    }
+}
+
+impl super::BookCounts {
+    /// In the order of declaration.
+    fn as_array(&self) -> [u64; 8] {
+        let Self { updates, repeated, unknown, excess, malformed, foreign, poorer, crossed } = *self;
+        [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed]
+    }
+
+    fn from_array(counts: [u64; 8]) -> Self {
+        let [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed] = counts;
+        Self { updates, repeated, unknown, excess, malformed, foreign, poorer, crossed }
+    }
+}

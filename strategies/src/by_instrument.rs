@@ -1,0 +1,80 @@
+//! A value for each instrument, found by its id.
+
+use crate::book::IdIndex;
+
+/// One value an instrument. Made at the first use of an instrument (which may allocate) and kept; iterated in the
+/// order of first use, so that the order depends on the log alone. Instrument 0 is the whole market and has none.
+#[derive(Clone, Debug)]
+pub struct ByInstrument<T> {
+    index: IdIndex,
+    entries: Vec<(u32, T)>,
+}
+
+/// Instruments there is room for before anything is allocated.
+const CAPACITY: usize = 64;
+
+impl<T> Default for ByInstrument<T> {
+    fn default() -> Self {
+        Self { index: IdIndex::with_capacity(CAPACITY), entries: Vec::with_capacity(CAPACITY) }
+    }
+}
+
+impl<T> ByInstrument<T> {
+    /// The value of an instrument that was used before.
+    #[inline]
+    pub fn get(&self, instrument: u32) -> Option<&T> {
+        self.index.get(instrument.into()).map(|slot| &self.entries[slot as usize].1)
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub fn get_mut(&mut self, instrument: u32) -> Option<&mut T> {
+        self.index.get(instrument.into()).map(|slot| &mut self.entries[slot as usize].1)
+    }
+
+    /// The value of an instrument, made by `make` at its first use.
+    ///
+    /// # Panics
+    /// When `instrument` is 0.
+    #[inline]
+    pub fn entry_with(&mut self, instrument: u32, make: impl FnOnce() -> T) -> &mut T {
+        assert!(instrument != 0, "instrument 0 is the whole market");
+        let slot = match self.index.get(instrument.into()) {
+            Some(slot) => slot,
+            None => {
+                let slot = self.entries.len() as u32;
+                self.index.insert(instrument.into(), slot);
+                self.entries.push((instrument, make()));
+                slot
+            }
+        };
+        &mut self.entries[slot as usize].1
+    }
+
+    /// Every instrument with its value, in the order of first use.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.entries.iter().map(|(instrument, value)| (*instrument, value))
+    }
+
+    /// The same, to change the values.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        self.entries.iter_mut().map(|(instrument, value)| (*instrument, value))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.index.clear();
+        self.entries.clear();
+    }
+}
+
+impl<T: Default> ByInstrument<T> {
+    /// The value of an instrument, the default at its first use.
+    ///
+    /// # Panics
+    /// When `instrument` is 0.
+    #[inline]
+    pub fn entry(&mut self, instrument: u32) -> &mut T {
+        self.entry_with(instrument, T::default)
+    }
+}

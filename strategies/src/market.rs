@@ -1,0 +1,531 @@
+//! What the log has said about the market so far: instruments, their books, the last trades.
+//!
+//! **When a venue's event ends.** Several records may belong to one event of the venue; a book is shown to a
+//! strategy only behind the last of them. A record ends the event when its flag `last` is set. A source that has
+//! not set the flag since it started is taken for one that never does: each of its records is an event of its
+//! own, but for those of a snapshot. From its first `last` on, only `last` counts.
+//!
+//! **Which trades are seen.** Every `Trade`, and every `BookExecute` by which quantity leaves the book and that
+//! is to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
+
+use crate::account::ContractScale;
+use crate::book::{Book, BookKind, BookSide};
+use crate::by_instrument::ByInstrument;
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use stele_wire::codec::text;
+use stele_wire::messages::{
+    BookAction, BookAdd, BookCancel, BookClear, BookDepth, BookExecute, BookLevel, BookModify, BookReplace,
+    BookScope, BookSnapshot, Boolean, ExecuteAttributes, FeedState, FeedStatus, InstrumentDefinition,
+    MarketFlags, Side, TopOfBook, Trade,
+};
+use stele_wire::{Frame, Nanos, Price, Quantity};
+
+/// What is known of one instrument.
+#[derive(Clone, Debug)]
+pub struct Instrument {
+    symbol: [u8; 72],
+    tick: Price,
+    scale: ContractScale,
+    book: Book,
+    last_trade: Option<Print>,
+    is_touched: bool,
+}
+
+impl Default for Instrument {
+    fn default() -> Self {
+        Self {
+            symbol: [0; 72],
+            tick: Price::UNDEFINED,
+            scale: ContractScale::default(),
+            book: Book::default(),
+            last_trade: None,
+            is_touched: false,
+        }
+    }
+}
+
+impl Instrument {
+    /// The venue's symbol; empty when there was no definition.
+    pub fn symbol(&self) -> &str {
+        text(&self.symbol)
+    }
+
+    /// The smallest step of a price, if the definition says so.
+    pub fn tick(&self) -> Option<Price> {
+        self.tick.is_defined().then_some(self.tick)
+    }
+
+    /// How price × quantity becomes money.
+    pub fn scale(&self) -> ContractScale {
+        self.scale
+    }
+
+    /// The book.
+    #[inline]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// The last trade.
+    pub fn last_trade(&self) -> Option<&Print> {
+        self.last_trade.as_ref()
+    }
+
+    /// What a unit is worth now: the mid of the book, else the last trade's price.
+    pub fn mark(&self) -> Option<Price> {
+        self.book.mid().or_else(|| self.last_trade.map(|trade| trade.price))
+    }
+
+    fn define(&mut self, definition: &InstrumentDefinition) {
+        self.symbol = definition.venue_symbol;
+        self.tick = Price(definition.tick.get());
+        let multiplier = definition.multiplier.get();
+        let multiplier = if multiplier == i64::MAX || multiplier == 0 { Price::SCALE } else { multiplier };
+        let quantity_exponent = match definition.quantity_exponent {
+            i8::MIN | i8::MAX => 0,
+            exponent => exponent,
+        };
+        self.scale = ContractScale { multiplier, quantity_exponent };
+    }
+}
+
+/// A trade at the venue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Print {
+    /// What was traded.
+    pub instrument: u32,
+    /// At which price.
+    pub price: Price,
+    /// How much.
+    pub quantity: Quantity,
+    /// The side that was hit, where the source tells: bids for an incoming sale.
+    pub resting: Option<BookSide>,
+    /// The venue's identification; 0 is none.
+    pub trade_id: u64,
+    /// When the venue says it happened.
+    pub venue_time: Option<Nanos>,
+}
+
+/// What an event did to the market.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Change {
+    /// The instrument whose book is to be shown: a venue event that touched it has ended.
+    pub book: Option<u32>,
+    /// The trade that happened.
+    pub trade: Option<Print>,
+}
+
+/// Everything known of the market, as pure state: the same events give the same market.
+#[derive(Clone, Debug, Default)]
+pub struct Market {
+    instruments: ByInstrument<Instrument>,
+    /// Sources, and whether each has set `last` since it started.
+    sources: Vec<(u16, bool)>,
+}
+
+/// What every market-data message begins with, read from the message at hand.
+struct Record {
+    instrument: u32,
+    source: u16,
+    flags: MarketFlags,
+    side: Option<BookSide>,
+    venue_time: Option<Nanos>,
+}
+
+macro_rules! record {
+    ($message:expr) => {{
+        let message = &$message;
+        Record {
+            instrument: message.instrument.get(),
+            source: message.source.get(),
+            flags: message.flags,
+            side: book_side(message.side),
+            venue_time: Some(Nanos(message.venue_time.get())).filter(|time| time.0 != u64::MAX),
+        }
+    }};
+}
+
+/// The side of a book; none for neither.
+pub fn book_side(side: Side) -> Option<BookSide> {
+    match side {
+        Side::BUY => Some(BookSide::Bid),
+        Side::SELL => Some(BookSide::Ask),
+        _ => None,
+    }
+}
+
+fn optional(quantity: u64) -> Option<Quantity> {
+    (quantity != u64::MAX).then_some(Quantity(quantity))
+}
+
+impl Market {
+    /// An instrument that an event has named.
+    #[inline]
+    pub fn instrument(&self, instrument: u32) -> Option<&Instrument> {
+        self.instruments.get(instrument)
+    }
+
+    /// Every instrument named so far, in the order of first mention.
+    pub fn instruments(&self) -> impl Iterator<Item = (u32, &Instrument)> {
+        self.instruments.iter()
+    }
+
+    /// The book of an instrument.
+    #[inline]
+    pub fn book(&self, instrument: u32) -> Option<&Book> {
+        self.instruments.get(instrument).map(|known| &known.book)
+    }
+
+    /// Takes in one event. Those that say nothing about the market change nothing.
+    #[inline]
+    pub fn apply(&mut self, frame: &Frame<'_>) -> Change {
+        self.take_in(frame).unwrap_or_default()
+    }
+
+    /// None also for a body shorter than its block: such an event changes nothing.
+    #[inline]
+    fn take_in(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        match frame.template_id() {
+            BookAdd::TEMPLATE_ID => self.on_add(frame),
+            BookCancel::TEMPLATE_ID => self.on_cancel(frame),
+            BookExecute::TEMPLATE_ID => self.on_execute(frame),
+            BookModify::TEMPLATE_ID => self.on_modify(frame),
+            BookReplace::TEMPLATE_ID => self.on_replace(frame),
+            Trade::TEMPLATE_ID => self.on_trade(frame),
+            TopOfBook::TEMPLATE_ID => self.on_top(frame),
+            BookLevel::TEMPLATE_ID => self.on_level(frame),
+            BookDepth::TEMPLATE_ID => self.on_depth(frame),
+            BookSnapshot::TEMPLATE_ID => self.on_snapshot(frame),
+            BookClear::TEMPLATE_ID => self.on_clear(frame),
+            FeedStatus::TEMPLATE_ID => self.on_feed_status(frame),
+            InstrumentDefinition::TEMPLATE_ID => {
+                let definition = frame.message::<InstrumentDefinition>()?;
+                self.known(definition.instrument.get())?.define(&definition);
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.instruments.clear();
+        self.sources.clear();
+    }
+
+    #[inline]
+    fn known(&mut self, instrument: u32) -> Option<&mut Instrument> {
+        (instrument != 0).then(|| self.instruments.entry(instrument))
+    }
+
+    /// Lets `update` change the book, if the record is one for it, and sees whether the venue's event ends.
+    #[inline]
+    fn update<T>(
+        &mut self,
+        record: &Record,
+        kind: BookKind,
+        update: impl FnOnce(&mut Book) -> T,
+    ) -> (Change, Option<T>) {
+        let Some(known) = self.known(record.instrument) else { return (Change::default(), None) };
+        let updated = known.book.admit(record.source, kind).then(|| {
+            known.is_touched = true;
+            update(&mut known.book)
+        });
+        (self.end(record), updated)
+    }
+
+    /// The change of a record by which a venue's event may end.
+    #[inline]
+    fn end(&mut self, record: &Record) -> Change {
+        if !self.ends_event(record.source, record.flags) {
+            return Change::default();
+        }
+        match self.instruments.get_mut(record.instrument) {
+            Some(known) if known.is_touched => {
+                known.is_touched = false;
+                known.book.end_event();
+                Change { book: Some(record.instrument), trade: None }
+            }
+            _ => Change::default(),
+        }
+    }
+
+    #[inline]
+    fn ends_event(&mut self, source: u16, flags: MarketFlags) -> bool {
+        let is_last = flags.contains(MarketFlags::LAST);
+        match self.sources.iter_mut().find(|(id, _)| *id == source) {
+            Some((_, sets_last)) => {
+                *sets_last |= is_last;
+                is_last || !*sets_last && !flags.contains(MarketFlags::SNAPSHOT)
+            }
+            None => {
+                self.sources.push((source, is_last));
+                is_last || !flags.contains(MarketFlags::SNAPSHOT)
+            }
+        }
+    }
+
+    fn on_add(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let add = frame.message::<BookAdd>()?;
+        let record = record!(add);
+        let (price, quantity) = (Price(add.price.get()), Quantity(add.quantity.get()));
+        let update = |book: &mut Book| {
+            let Some(side) = record.side else { return book.note_malformed() };
+            if record.flags.contains(MarketFlags::TOP_OF_BOOK) {
+                book.clear_side(side);
+                if !price.is_defined() {
+                    return;
+                }
+            }
+            book.add(add.order_id.get(), side, price, quantity);
+        };
+        Some(self.update(&record, BookKind::Orders, update).0)
+    }
+
+    fn on_modify(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let modify = frame.message::<BookModify>()?;
+        let record = record!(modify);
+        let (price, quantity) = (Price(modify.price.get()), Quantity(modify.quantity.get()));
+        let update = |book: &mut Book| book.modify(modify.order_id.get(), record.side, price, quantity);
+        Some(self.update(&record, BookKind::Orders, update).0)
+    }
+
+    fn on_replace(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let replace = frame.message::<BookReplace>()?;
+        let record = record!(replace);
+        let (price, quantity) = (Price(replace.price.get()), Quantity(replace.quantity.get()));
+        let (id, prior) = (replace.order_id.get(), replace.prior_order_id.get());
+        let update = |book: &mut Book| book.replace(id, prior, record.side, price, quantity);
+        Some(self.update(&record, BookKind::Orders, update).0)
+    }
+
+    fn on_cancel(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let cancel = frame.message::<BookCancel>()?;
+        let record = record!(cancel);
+        let update = |book: &mut Book| {
+            book.reduce(cancel.order_id.get(), optional(cancel.quantity.get()));
+        };
+        Some(self.update(&record, BookKind::Orders, update).0)
+    }
+
+    fn on_execute(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let execute = frame.message::<BookExecute>()?;
+        let record = record!(execute);
+        if execute.book_effect != Boolean::TRUE {
+            return Some(self.end(&record));
+        }
+        let quantity = Quantity(execute.quantity.get());
+        let update = |book: &mut Book| book.reduce(execute.order_id.get(), optional(quantity.0));
+        let (change, order) = self.update(&record, BookKind::Orders, update);
+        let order = order.flatten();
+        let price = match Price(execute.price.get()) {
+            price if price.is_defined() => Some(price),
+            _ => order.map(|order| order.price),
+        };
+        let trade =
+            price.filter(|_| !execute.attributes.contains(ExecuteAttributes::NON_PRINTABLE)).map(|price| {
+                let resting = order.map(|order| order.side).or(record.side);
+                let trade_id = execute.trade_id.get();
+                let instrument = record.instrument;
+                Print { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
+            });
+        Some(Change { trade: self.note_trade(trade), ..change })
+    }
+
+    fn on_trade(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let trade = frame.message::<Trade>()?;
+        let record = record!(trade);
+        let print = Print {
+            instrument: record.instrument,
+            price: Price(trade.price.get()),
+            quantity: Quantity(trade.quantity.get()),
+            resting: record.side.map(BookSide::opposite),
+            trade_id: trade.trade_id.get(),
+            venue_time: record.venue_time,
+        };
+        self.known(record.instrument)?;
+        let change = self.end(&record);
+        Some(Change {
+            trade: self.note_trade(Some(print).filter(|print| print.price.is_defined())),
+            ..change
+        })
+    }
+
+    fn note_trade(&mut self, trade: Option<Print>) -> Option<Print> {
+        if let Some(known) = trade.and_then(|trade| self.instruments.get_mut(trade.instrument)) {
+            known.last_trade = trade;
+        }
+        trade
+    }
+
+    fn on_top(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let top = frame.message::<TopOfBook>()?;
+        let record = record!(top);
+        let update = |book: &mut Book| {
+            let bid = (top.bid_price.get(), top.bid_quantity.get(), top.bid_order_count.get());
+            let ask = (top.ask_price.get(), top.ask_quantity.get(), top.ask_order_count.get());
+            for (side, (price, quantity, orders)) in [(BookSide::Bid, bid), (BookSide::Ask, ask)] {
+                book.clear_side(side);
+                set_level(book, side, price, quantity, orders);
+            }
+        };
+        Some(self.update(&record, BookKind::Top, update).0)
+    }
+
+    fn on_depth(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let depth = frame.message::<BookDepth>()?;
+        let record = record!(depth);
+        let update = |book: &mut Book| {
+            book.clear_side(BookSide::Bid);
+            book.clear_side(BookSide::Ask);
+            for level in depth.levels() {
+                let (bid, ask) = (level.bid_price.get(), level.ask_price.get());
+                set_level(book, BookSide::Bid, bid, level.bid_quantity.get(), level.bid_order_count.get());
+                set_level(book, BookSide::Ask, ask, level.ask_quantity.get(), level.ask_order_count.get());
+            }
+        };
+        Some(self.update(&record, BookKind::Depth, update).0)
+    }
+
+    fn on_snapshot(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let snapshot = frame.message::<BookSnapshot>()?;
+        let record = record!(snapshot);
+        let update = |book: &mut Book| {
+            book.clear_side(BookSide::Bid);
+            book.clear_side(BookSide::Ask);
+            for bid in snapshot.bids() {
+                set_level(book, BookSide::Bid, bid.price.get(), bid.quantity.get(), bid.order_count.get());
+            }
+            for ask in snapshot.asks() {
+                set_level(book, BookSide::Ask, ask.price.get(), ask.quantity.get(), ask.order_count.get());
+            }
+        };
+        Some(self.update(&record, BookKind::Levels, update).0)
+    }
+
+    fn on_level(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let level = frame.message::<BookLevel>()?;
+        let record = record!(level);
+        let (price, quantity) = (Price(level.price.get()), Quantity(level.quantity.get()));
+        let update = |book: &mut Book| match (level.action, record.side) {
+            (BookAction::CLEAR, side) => [BookSide::Bid, BookSide::Ask]
+                .into_iter()
+                .filter(|one| side.is_none_or(|side| side == *one))
+                .for_each(|one| book.clear_side(one)),
+            (BookAction::TRADE | BookAction::FILL | BookAction::NONE, _) => {}
+            (_, None) => book.note_malformed(),
+            (BookAction::DELETE, Some(side)) => book.set_level(side, price, Quantity(0), 0),
+            (action, Some(side)) => {
+                book.set_level(side, price, quantity, level.order_count.get());
+                if action == BookAction::REPLACE {
+                    book.clear_behind(side, price);
+                }
+            }
+        };
+        Some(self.update(&record, BookKind::Levels, update).0)
+    }
+
+    fn on_clear(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let clear = frame.message::<BookClear>()?;
+        let record = record!(clear);
+        match clear.scope {
+            BookScope::SOURCE => self.clear_books(|book| book.source() == record.source),
+            BookScope::ALL => self.clear_books(|_| true),
+            _ => {
+                let known = self.known(record.instrument)?;
+                if [0, record.source].contains(&known.book.source()) {
+                    known.book.clear();
+                    known.is_touched = true;
+                }
+            }
+        }
+        Some(self.end(&record))
+    }
+
+    fn on_feed_status(&mut self, frame: &Frame<'_>) -> Option<Change> {
+        let status = frame.message::<FeedStatus>()?;
+        if status.state == FeedState::STARTED {
+            let source = status.source.get();
+            self.clear_books(|book| book.source() == source);
+            self.sources.retain(|(id, _)| *id != source);
+        }
+        None
+    }
+
+    fn clear_books(&mut self, which: impl Fn(&Book) -> bool) {
+        for (_, known) in self.instruments.iter_mut().filter(|(_, known)| which(&known.book)) {
+            known.book.clear();
+            known.is_touched = false;
+        }
+    }
+
+    /// Appends the whole state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.sources.len() as u64);
+        for (source, sets_last) in &self.sources {
+            out.put_u64((*source).into());
+            out.put_u64((*sets_last).into());
+        }
+        out.put_u64(self.instruments.iter().count() as u64);
+        for (id, known) in self.instruments.iter() {
+            out.put_u64(id.into());
+            out.put_bytes(&known.symbol);
+            [known.tick.0, known.scale.multiplier, known.scale.quantity_exponent.into()]
+                .into_iter()
+                .for_each(|value| out.put_i64(value));
+            out.put_u64(known.is_touched.into());
+            known.book.snapshot(out);
+            out.put_u64(known.last_trade.is_some().into());
+            if let Some(trade) = &known.last_trade {
+                out.put_i64(trade.price.0);
+                let resting = trade.resting.map_or(2, |side| side as u64);
+                let venue_time = trade.venue_time.map_or(u64::MAX, |time| time.0);
+                [trade.quantity.0, resting, trade.trade_id, venue_time]
+                    .into_iter()
+                    .for_each(|v| out.put_u64(v));
+            }
+        }
+    }
+
+    /// The market that [`Market::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut market = Self::default();
+        for _ in 0..reader.count("sources")? {
+            let source = reader.at_most("source", u16::MAX.into())? as u16;
+            market.sources.push((source, reader.at_most("truth value", 1)? == 1));
+        }
+        for _ in 0..reader.count("instruments")? {
+            let id = reader.id("instrument")?;
+            let known = market.known(id).ok_or(RestoreError::Value { what: "instrument", found: 0 })?;
+            let symbol = reader.bytes()?;
+            let wrong_length = RestoreError::Value { what: "length of a symbol", found: symbol.len() as u64 };
+            known.symbol = symbol.try_into().map_err(|_| wrong_length)?;
+            known.tick = Price(reader.i64()?);
+            known.scale = ContractScale { multiplier: reader.i64()?, quantity_exponent: reader.i64()? as i8 };
+            known.is_touched = reader.at_most("truth value", 1)? == 1;
+            known.book = Book::restore(reader)?;
+            if reader.at_most("truth value", 1)? == 1 {
+                known.last_trade = Some(Print {
+                    instrument: id,
+                    price: Price(reader.i64()?),
+                    quantity: Quantity(reader.u64()?),
+                    resting: [Some(BookSide::Bid), Some(BookSide::Ask), None]
+                        [reader.at_most("side", 2)? as usize],
+                    trade_id: reader.u64()?,
+                    venue_time: Some(Nanos(reader.u64()?)).filter(|time| time.0 != u64::MAX),
+                });
+            }
+        }
+        Ok(market)
+    }
+}
+
+/// Sets a level where there is one.
+fn set_level(book: &mut Book, side: BookSide, price: i64, quantity: u64, orders: u32) {
+    if price != i64::MAX && quantity != u64::MAX {
+        book.set_level(side, Price(price), Quantity(quantity), orders);
+    }
+}

@@ -1,0 +1,209 @@
+//! `ma-cross`: is long while the fast average of the price is above the slow one, and short while it is below.
+
+use crate::by_instrument::ByInstrument;
+use crate::market::Print;
+use crate::order::Order;
+use crate::pace::{Pace, PriceSource};
+use crate::parameters::{Parameter, ParameterError, Parameters};
+use crate::registry::Kind;
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use crate::strategy::{Context, Strategy};
+use stele_wire::messages::Side;
+use stele_wire::{Price, Quantity};
+
+/// How it is called and what it can be told.
+pub const KIND: Kind = Kind {
+    name: "ma-cross",
+    about: "long while the fast moving average is above the slow one, short while it is below",
+    parameters: &[
+        Parameter::integer("fast", 8, (1, 100_000), "price changes that the fast average spans"),
+        Parameter::integer("slow", 32, (2, 1_000_000), "price changes that the slow average spans"),
+        Parameter::choice("price", PriceSource::WORDS, "the price that is averaged"),
+        Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity to be long or short"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
+        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+    ],
+    make: |parameters| Ok(Box::new(MovingAverageCross::new(parameters)?)),
+};
+
+/// The strategy: see the [module](self).
+pub struct MovingAverageCross {
+    fast: i64,
+    slow: i64,
+    price: PriceSource,
+    quantity: u64,
+    max_position: Quantity,
+    symbol: String,
+    pace: Pace,
+    averages: ByInstrument<Averages>,
+}
+
+/// Exponential averages over price changes, in the units of a price.
+#[derive(Clone, Copy, Default)]
+struct Averages {
+    last: i64,
+    changes: u64,
+    fast: i64,
+    slow: i64,
+}
+
+impl MovingAverageCross {
+    fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
+        let (fast, slow) = (parameters.integer("fast"), parameters.integer("slow"));
+        if fast >= slow {
+            let text = format!("parameter `fast` is {fast}, but must be below `slow`, which is {slow}");
+            return Err(ParameterError::Together(text));
+        }
+        Ok(Self {
+            fast,
+            slow,
+            price: PriceSource::of(parameters.text("price")),
+            quantity: parameters.integer("quantity") as u64,
+            max_position: Quantity(parameters.integer("max-position") as u64),
+            symbol: parameters.text("symbol").into(),
+            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            averages: ByInstrument::default(),
+        })
+    }
+
+    fn on_price(&mut self, instrument: u32, price: Price, context: &mut Context<'_>) {
+        let symbol = context.instrument(instrument).map_or("", |known| known.symbol());
+        if !self.symbol.is_empty() && self.symbol != symbol {
+            return;
+        }
+        let averages = self.averages.entry(instrument);
+        if !averages.change(price.0, self.fast, self.slow) || averages.changes <= self.slow as u64 {
+            return;
+        }
+        let position = context.position(instrument);
+        if averages.fast > averages.slow && position <= 0 {
+            self.turn(instrument, Side::BUY, context);
+        } else if averages.fast < averages.slow && position >= 0 {
+            self.turn(instrument, Side::SELL, context);
+        }
+    }
+
+    /// Takes what the touch has until the position is `quantity` on the other side.
+    fn turn(&mut self, instrument: u32, side: Side, context: &mut Context<'_>) {
+        let Some(book) = context.book(instrument) else { return };
+        let touch = if side == Side::BUY { book.ask() } else { book.bid() };
+        let wanted = self.quantity.saturating_add(context.position(instrument).unsigned_abs());
+        let quantity = wanted.min(context.room(instrument, side, self.max_position).0);
+        let is_waiting = context.orders().iter().any(|order| order.instrument == instrument);
+        if let Some(touch) = touch
+            && quantity > 0
+            && !is_waiting
+            && self.pace.admits(context.now())
+        {
+            let order = Order::limit(instrument, side, Quantity(quantity), touch.price);
+            context.send(order.immediate_or_cancel());
+        }
+    }
+}
+
+impl Averages {
+    /// Takes in a price; says whether it is a new one. The averages are exponential with the weight
+    /// 2 / (span + 1) for the newest (Roberts, Control Chart Tests Based on Geometric Moving Averages,
+    /// Technometrics 1, 1959), rounded towards the average.
+    fn change(&mut self, price: i64, fast: i64, slow: i64) -> bool {
+        if price == self.last && self.changes > 0 {
+            return false;
+        }
+        if self.changes == 0 {
+            (self.fast, self.slow) = (price, price);
+        }
+        let step = |average: i64, span: i64| {
+            let distance = i128::from(price) - i128::from(average);
+            average + (distance * 2 / (i128::from(span) + 1)) as i64
+        };
+        (self.fast, self.slow) = (step(self.fast, fast), step(self.slow, slow));
+        self.last = price;
+        self.changes += 1;
+        true
+    }
+}
+
+impl Strategy for MovingAverageCross {
+    fn on_book(&mut self, instrument: u32, context: &mut Context<'_>) {
+        if let Some(price) = self.price.of_book(instrument, context) {
+            self.on_price(instrument, price, context);
+        }
+    }
+
+    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+        if let Some(price) = self.price.of_trade(trade) {
+            self.on_price(trade.instrument, price, context);
+        }
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.pace.snapshot(out);
+        out.put_u64(self.averages.iter().count() as u64);
+        for (instrument, averages) in self.averages.iter() {
+            out.put_u64(instrument.into());
+            out.put_u64(averages.changes);
+            [averages.last, averages.fast, averages.slow].into_iter().for_each(|value| out.put_i64(value));
+        }
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = SnapshotReader::new(state);
+        self.pace.restore(&mut reader)?;
+        for _ in 0..reader.count("instruments")? {
+            let averages = self.averages.entry(reader.id("instrument")?);
+            averages.changes = reader.u64()?;
+            averages.last = reader.i64()?;
+            averages.fast = reader.i64()?;
+            averages.slow = reader.i64()?;
+        }
+        reader.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tester::StrategyTester;
+
+    #[test]
+    fn it_turns_long_when_the_price_rises_and_short_when_it_falls() {
+        let mut tester = StrategyTester::start("ma-cross", "fast = 2\nslow = 5\nquantity = 3").unwrap();
+        for step in 0..10 {
+            tester.quote(1, (100 + step, 10), (102 + step, 10));
+        }
+        let orders = tester.take_orders();
+        assert_eq!(orders.len(), 1);
+        assert_eq!((orders[0].side, orders[0].quantity.get()), (Side::BUY, 3));
+        assert_eq!(orders[0].limit_price.get(), 107);
+        tester.fill(&orders[0], 107, 3);
+        assert_eq!(tester.position(1), 3);
+        for step in 0..10 {
+            tester.quote(1, (110 - step, 10), (112 - step, 10));
+        }
+        let orders = tester.take_orders();
+        assert_eq!((orders[0].side, orders[0].quantity.get()), (Side::SELL, 6));
+    }
+
+    #[test]
+    fn it_waits_for_its_order_and_never_exceeds_its_position() {
+        let settings = "fast = 1\nslow = 2\nquantity = 8\nmax-position = 5\nsymbol = \"A\"";
+        let mut tester = StrategyTester::start("ma-cross", settings).unwrap();
+        tester.define(1, "A").define(2, "B");
+        for step in 0..20 {
+            tester.quote(1, (100 + step, 10), (102 + step, 10)).quote(2, (100 + step, 10), (102 + step, 10));
+        }
+        let orders = tester.take_orders();
+        assert_eq!(orders.len(), 1);
+        assert_eq!((orders[0].instrument.get(), orders[0].quantity.get()), (1, 5));
+        tester.cancelled(&orders[0]);
+        tester.quote(1, (150, 10), (152, 10));
+        assert_eq!(tester.take_orders().len(), 1);
+    }
+
+    #[test]
+    fn averages_that_do_not_fit_are_refused() {
+        let error = KIND.start("fast = 32").map(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "parameter `fast` is 32, but must be below `slow`, which is 32");
+    }
+}

@@ -1,0 +1,110 @@
+//! What the built-in strategies share: which price they watch, and how often they may order.
+
+use crate::market::Print;
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use crate::strategy::Context;
+use stele_wire::{Nanos, Price};
+
+/// Which price a strategy watches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PriceSource {
+    /// The mid of the book, weighted by the quantities at the touch.
+    Weighted,
+    /// The mid of the book.
+    Mid,
+    /// The last trade.
+    Trade,
+}
+
+impl PriceSource {
+    /// The words for a parameter, the default first.
+    pub const WORDS: &'static [&'static str] = &["weighted", "mid", "trade"];
+
+    /// The source of that word.
+    ///
+    /// # Panics
+    /// When it is none of [`PriceSource::WORDS`], which a parameter cannot be.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "weighted" => Self::Weighted,
+            "mid" => Self::Mid,
+            "trade" => Self::Trade,
+            _ => unreachable!("`{word}` is outside the parameter's domain"),
+        }
+    }
+
+    /// The price that a book gives; none if trades are watched.
+    pub fn of_book(self, instrument: u32, context: &Context<'_>) -> Option<Price> {
+        let book = context.book(instrument)?;
+        match self {
+            Self::Weighted => book.weighted_mid(),
+            Self::Mid => book.mid(),
+            Self::Trade => None,
+        }
+    }
+
+    /// The price that a trade gives; none if books are watched.
+    pub fn of_trade(self, trade: &Print) -> Option<Price> {
+        (self == Self::Trade).then_some(trade.price)
+    }
+}
+
+/// Lets through so many orders a second of the log's time, as many as that at once after a quiet second. In whole
+/// nanoseconds, so that it follows from the events alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pace {
+    interval: u64,
+    /// When the orders let through so far would all have been let through one by one.
+    used_until: Nanos,
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+impl Pace {
+    /// A pace of `per_second` orders.
+    ///
+    /// # Panics
+    /// When `per_second` is 0.
+    pub fn new(per_second: u64) -> Self {
+        Self { interval: SECOND / per_second, used_until: Nanos(0) }
+    }
+
+    /// Whether an order may be sent now; if so it is counted.
+    pub fn admits(&mut self, now: Nanos) -> bool {
+        let used_until = self.used_until.0.max(now.0.saturating_sub(SECOND)) + self.interval;
+        let admits = used_until <= now.0;
+        if admits {
+            self.used_until = Nanos(used_until);
+        }
+        admits
+    }
+
+    /// Appends the state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.used_until.0);
+    }
+
+    /// Takes the state that [`Pace::snapshot`] told.
+    ///
+    /// # Errors
+    /// [`RestoreError::Truncated`].
+    pub fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.used_until = Nanos(reader.u64()?);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_quiet_second_a_seconds_worth_goes_at_once_and_then_one_by_one() {
+        let (mut pace, start) = (Pace::new(50), 1_700_000_000 * SECOND);
+        let admitted = |pace: &mut Pace, now: u64| (0..100).filter(|_| pace.admits(Nanos(now))).count();
+        assert_eq!(admitted(&mut pace, start), 50);
+        assert_eq!(admitted(&mut pace, start + 19_999_999), 0);
+        assert_eq!(admitted(&mut pace, start + 20_000_000), 1);
+        assert_eq!(admitted(&mut pace, start + 9 * SECOND), 50);
+    }
+}

@@ -1,0 +1,461 @@
+//! The trait that a strategy implements, and the context that it acts through.
+
+use crate::account::{Account, Money};
+use crate::book::Book;
+use crate::market::{Instrument, Market, Print};
+use crate::order::{OpenOrder, Order, OrderState, OrderTable};
+use crate::parameters::Parameters;
+use crate::random::Random;
+use crate::report::Report;
+use crate::snapshot::RestoreError;
+use stele_wire::messages::{
+    CancelOrder, Capacity, DeciderKind, NewOrder, OrderAttributes, ReleaseWatermark, ReplaceOrder, Side,
+    TimerSet,
+};
+use stele_wire::{Frame, Nanos, Price, Quantity, Sequence};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// What decides. A strategy sees every event of the log, in its order, and acts through the [`Context`]. All it
+/// does must follow from the events, its parameters and its seed: it reads no clock, no file and no other source
+/// of chance, and iterates over no hash map, so that the recorded events give the same orders again.
+///
+/// For one event the calls come in the order of this list, each only where it applies. Before the first of them
+/// books, positions and open orders have taken the event in.
+pub trait Strategy: Send {
+    /// Trading may begin: once at the start, and when a kill switch that stopped the strategy is released.
+    fn on_start(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// Any event.
+    fn on_event(&mut self, event: &Frame<'_>, context: &mut Context<'_>) {
+        let _ = (event, context);
+    }
+
+    /// A trade at the venue: see [`crate::market`] for which.
+    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+        let _ = (trade, context);
+    }
+
+    /// What became of an order of this strategy.
+    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+        let _ = (report, context);
+    }
+
+    /// The time that [`Context::set_timer`] asked for has come.
+    fn on_timer(&mut self, timer_id: u64, context: &mut Context<'_>) {
+        let _ = (timer_id, context);
+    }
+
+    /// A venue's event is over and touched this book: see [`crate::market`] for the rule.
+    fn on_book(&mut self, instrument: u32, context: &mut Context<'_>) {
+        let _ = (instrument, context);
+    }
+
+    /// Trading ends: a kill switch, or the end of the session. In the first case every order that is still open
+    /// is cancelled next; in the second nothing can be sent any longer.
+    fn on_stop(&mut self, context: &mut Context<'_>) {
+        let _ = context;
+    }
+
+    /// Appends the strategy's own state; what the context holds is kept by the host.
+    fn snapshot(&self, out: &mut Vec<u8>);
+
+    /// Takes the state that [`Strategy::snapshot`] told, into an instance made with the same parameters.
+    ///
+    /// # Errors
+    /// When `state` is not of such a snapshot.
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError>;
+}
+
+/// Takes what strategies send: `body` is an SBE message of template `template_id` without its header. Bodies
+/// are at most [`SUBMISSION_LENGTH_MAX`] bytes.
+pub trait OrderSink {
+    /// Takes one submission. The caller of [`crate::Host::handle`] has made room for all that one event may
+    /// give.
+    fn submit(&mut self, template_id: u16, body: &[u8]);
+}
+
+impl<F: FnMut(u16, &[u8])> OrderSink for F {
+    fn submit(&mut self, template_id: u16, body: &[u8]) {
+        self(template_id, body);
+    }
+}
+
+/// Orders, cancels, replacements and timers that a strategy may send while it handles one event; what is above
+/// is not sent.
+pub const SUBMISSIONS_PER_EVENT_MAX: usize = 16;
+
+/// The longest body that is ever submitted, in bytes.
+pub const SUBMISSION_LENGTH_MAX: usize = 576;
+
+/// Bytes behind the block of an order: an empty group and two empty texts.
+const ORDER_TAIL: usize = 8;
+
+/// The first word of client order ids: see [`OrderIds`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OrderIds {
+    /// The strategy.
+    pub strategy: u16,
+    /// Epoch of the log, its low 16 bits.
+    pub epoch: u16,
+    /// Ids given in this epoch.
+    pub given: u32,
+}
+
+impl OrderIds {
+    /// The next id: `strategy << 48 | epoch << 32 | counter`, the counter from 1 in each epoch. No two requests
+    /// of a trail have the same one (before the 65,536th epoch).
+    fn next(&mut self) -> u64 {
+        self.given += 1;
+        u64::from(self.strategy) << 48 | u64::from(self.epoch) << 32 | u64::from(self.given)
+    }
+}
+
+/// What a host keeps for a strategy, beside the strategy's own state.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    pub(crate) ids: OrderIds,
+    pub(crate) publisher: u16,
+    pub(crate) account_id: u32,
+    pub(crate) algorithm: u32,
+    pub(crate) parameters: Parameters,
+    pub(crate) random: Random,
+    pub(crate) account: Account,
+    pub(crate) orders: OrderTable,
+    /// What may still be sent while this event is handled.
+    pub(crate) budget: usize,
+    /// Requests that could not be sent.
+    pub(crate) withheld: u64,
+}
+
+impl Desk {
+    /// Positions and profit.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Open orders.
+    pub fn orders(&self) -> &OrderTable {
+        &self.orders
+    }
+
+    /// The parameters that the strategy runs with.
+    pub fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Requests that were not sent: malformed, more than [`SUBMISSIONS_PER_EVENT_MAX`] for an event, or more
+    /// than [`crate::OPEN_ORDERS_MAX`] open orders.
+    pub fn withheld(&self) -> u64 {
+        self.withheld
+    }
+
+    /// Profit so far at the market's marks: realised, unrealised (none where there is no mark), fees.
+    pub fn profit(&self, market: &Market) -> Profit {
+        let mut profit = Profit::default();
+        for (id, holding) in self.account.holdings() {
+            let instrument = market.instrument(id);
+            let scale = instrument.map(Instrument::scale).unwrap_or_default();
+            profit.realised = profit.realised + scale.money(holding.realised());
+            profit.fees = profit.fees + holding.fees();
+            if let Some(mark) = instrument.and_then(Instrument::mark) {
+                profit.unrealised = profit.unrealised + scale.money(holding.unrealised(mark));
+            }
+        }
+        profit
+    }
+}
+
+/// What a strategy has earned. Amounts of several currencies are added as they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Profit {
+    /// By positions that were closed.
+    pub realised: Money,
+    /// By positions that are open, at the mid of their book or else the last trade.
+    pub unrealised: Money,
+    /// Paid for executions.
+    pub fees: Money,
+}
+
+impl Profit {
+    /// Realised and unrealised, less fees.
+    pub fn net(&self) -> Money {
+        self.realised + self.unrealised - self.fees
+    }
+}
+
+/// What each publisher has been given in this epoch: strategies number their submissions themselves, so that the
+/// numbers follow from the log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) given: Vec<(u16, u64)>,
+}
+
+impl Numbers {
+    /// The number of the publisher's next submission, from 1 in each epoch.
+    pub(crate) fn next(&mut self, publisher: u16) -> u64 {
+        match self.given.iter_mut().find(|(id, _)| *id == publisher) {
+            Some((_, given)) => {
+                *given += 1;
+                *given
+            }
+            None => {
+                self.given.push((publisher, 1));
+                1
+            }
+        }
+    }
+}
+
+/// How a strategy sees the world and acts while it handles one event. Nothing here depends on when, where or how
+/// fast the event is handled.
+pub struct Context<'a> {
+    pub(crate) now: Nanos,
+    pub(crate) cause: Sequence,
+    pub(crate) market: &'a Market,
+    pub(crate) desk: &'a mut Desk,
+    pub(crate) numbers: &'a mut Numbers,
+    pub(crate) out: &'a mut dyn OrderSink,
+}
+
+impl Context<'_> {
+    /// When the event was sequenced: the only clock there is.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The event that is being handled: the `cause` of whatever is sent.
+    pub fn sequence(&self) -> Sequence {
+        self.cause
+    }
+
+    /// Everything known of the market.
+    pub fn market(&self) -> &Market {
+        self.market
+    }
+
+    /// What is known of an instrument.
+    pub fn instrument(&self, instrument: u32) -> Option<&Instrument> {
+        self.market.instrument(instrument)
+    }
+
+    /// The book of an instrument.
+    #[inline]
+    pub fn book(&self, instrument: u32) -> Option<&Book> {
+        self.market.book(instrument)
+    }
+
+    /// What the strategy holds of an instrument: positive is long.
+    #[inline]
+    pub fn position(&self, instrument: u32) -> i64 {
+        self.desk.account.position(instrument)
+    }
+
+    /// Positions with their cost.
+    pub fn account(&self) -> &Account {
+        &self.desk.account
+    }
+
+    /// Profit so far.
+    pub fn profit(&self) -> Profit {
+        self.desk.profit(self.market)
+    }
+
+    /// Open orders.
+    pub fn orders(&self) -> &OrderTable {
+        &self.desk.orders
+    }
+
+    /// What may still be bought, or sold, of an instrument until the position is at `limit`, long or short, even
+    /// if every open order of that side is executed.
+    pub fn room(&self, instrument: u32, side: Side, limit: Quantity) -> Quantity {
+        let position = i128::from(self.position(instrument));
+        let signed = if side == Side::SELL { -position } else { position };
+        let working = i128::from(self.desk.orders.working(instrument, side).0);
+        Quantity((i128::from(limit.0) - signed - working).clamp(0, u64::MAX.into()) as u64)
+    }
+
+    /// The parameters.
+    pub fn parameters(&self) -> &Parameters {
+        &self.desk.parameters
+    }
+
+    /// The seeded source of chance.
+    pub fn random(&mut self) -> &mut Random {
+        &mut self.desk.random
+    }
+
+    /// Sends an order and gives its client order id. None, and nothing is sent, when it names no instrument,
+    /// side or quantity, or a bound is reached: [`SUBMISSIONS_PER_EVENT_MAX`], [`crate::OPEN_ORDERS_MAX`].
+    pub fn send(&mut self, order: Order) -> Option<u64> {
+        let mut block = order.block;
+        let is_complete = block.instrument.get() != 0
+            && [Side::BUY, Side::SELL].contains(&block.side)
+            && !matches!(block.quantity.get(), 0 | u64::MAX);
+        if !is_complete || self.desk.orders.is_full() || !self.spend() {
+            self.desk.withheld += 1;
+            return None;
+        }
+        let id = self.desk.ids.next();
+        self.sign(&mut block);
+        block.client_order_id = U64::new(id);
+        block.original_order_id = U64::new(id);
+        self.open(&block);
+        self.submit_order(NewOrder::TEMPLATE_ID, &block);
+        Some(id)
+    }
+
+    /// Asks for an open order to be replaced by one with another price and quantity (what is to be left of it),
+    /// and gives the new client order id. None, and nothing is sent, when the order is not open or is being
+    /// cancelled or replaced already, or when a bound is reached.
+    pub fn replace(&mut self, client_order_id: u64, price: Price, quantity: Quantity) -> Option<u64> {
+        let Some(&old) = self.requestable(client_order_id) else {
+            self.desk.withheld += 1;
+            return None;
+        };
+        if matches!(quantity.0, 0 | u64::MAX) || self.desk.orders.is_full() || !self.spend() {
+            self.desk.withheld += 1;
+            return None;
+        }
+        let id = self.desk.ids.next();
+        let mut block = Order::limit(old.instrument, old.side, quantity, price).block;
+        self.sign(&mut block);
+        block.client_order_id = U64::new(id);
+        block.original_order_id = U64::new(old.original_order_id);
+        block.replaced_order_id = U64::new(client_order_id);
+        self.desk.orders.set_state(client_order_id, OrderState::Replacing);
+        self.open(&block);
+        self.submit_order(ReplaceOrder::TEMPLATE_ID, &block);
+        Some(id)
+    }
+
+    /// Asks for an open order to be cancelled. Says whether the request was sent: not when the order is not open
+    /// or is being cancelled or replaced already, or when a bound is reached.
+    pub fn cancel(&mut self, client_order_id: u64) -> bool {
+        let Some(&order) = self.requestable(client_order_id) else {
+            self.desk.withheld += 1;
+            return false;
+        };
+        if !self.spend() {
+            self.desk.withheld += 1;
+            return false;
+        }
+        self.request_cancel(&order);
+        true
+    }
+
+    /// Asks to be woken by an event at `due`, and gives the id that [`Strategy::on_timer`] will name. None when
+    /// the bound on what one event may send is reached.
+    pub fn set_timer(&mut self, due: Nanos) -> Option<u64> {
+        if !self.spend() {
+            self.desk.withheld += 1;
+            return None;
+        }
+        let timer_id = self.desk.ids.next();
+        let timer = TimerSet {
+            timer_id: U64::new(timer_id),
+            due: U64::new(due.0),
+            cause: U64::new(self.cause.0),
+            publisher: U16::new(self.desk.publisher),
+            publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
+            strategy: U16::new(self.desk.ids.strategy),
+            ..TimerSet::NULL
+        };
+        self.out.submit(TimerSet::TEMPLATE_ID, timer.as_bytes());
+        Some(timer_id)
+    }
+
+    /// Cancels every open order, whatever was sent for this event.
+    pub(crate) fn cancel_all(&mut self) {
+        let count = self.desk.orders.iter().len();
+        for at in 0..count {
+            let order = self.desk.orders.at(at);
+            if order.state != OrderState::Cancelling {
+                self.request_cancel(&order);
+            }
+        }
+    }
+
+    fn requestable(&self, client_order_id: u64) -> Option<&OpenOrder> {
+        let order = self.desk.orders.get(client_order_id)?;
+        matches!(order.state, OrderState::Sent | OrderState::Working).then_some(order)
+    }
+
+    fn spend(&mut self) -> bool {
+        let has_room = self.desk.budget > 0;
+        self.desk.budget -= usize::from(has_room);
+        has_room
+    }
+
+    /// Fills in who sends the order, for whom and why.
+    fn sign(&mut self, block: &mut NewOrder) {
+        block.publisher_sequence = U64::new(self.numbers.next(self.desk.publisher));
+        block.publisher = U16::new(self.desk.publisher);
+        block.strategy = U16::new(self.desk.ids.strategy);
+        block.cause = U64::new(self.cause.0);
+        block.decision_time = U64::new(self.now.0);
+        block.account = U32::new(self.desk.account_id);
+        block.investment_decision = U32::new(self.desk.algorithm);
+        block.investment_decision_kind = DeciderKind::ALGORITHM;
+        block.executor = U32::new(self.desk.algorithm);
+        block.executor_kind = DeciderKind::ALGORITHM;
+    }
+
+    fn open(&mut self, block: &NewOrder) {
+        self.desk.orders.push(OpenOrder {
+            client_order_id: block.client_order_id.get(),
+            original_order_id: block.original_order_id.get(),
+            replaces: block.replaced_order_id.get(),
+            instrument: block.instrument.get(),
+            side: block.side,
+            price: Some(Price(block.limit_price.get())).filter(|price| price.is_defined()),
+            leaves: Quantity(block.quantity.get()),
+            cumulative: Quantity(0),
+            state: OrderState::Sent,
+        });
+    }
+
+    /// Both orders and replacements have the block of a `NewOrder`, which a test holds to be true.
+    fn submit_order(&mut self, template_id: u16, block: &NewOrder) {
+        let mut body = [0; size_of::<NewOrder>() + ORDER_TAIL];
+        let length = if template_id == ReplaceOrder::TEMPLATE_ID {
+            let replace =
+                ReplaceOrder::read_from_bytes(block.as_bytes()).expect("the blocks are equally long");
+            replace.encode(&mut body, [], &[], &[]).map(<[u8]>::len)
+        } else {
+            block.encode(&mut body, [], &[], &[]).map(<[u8]>::len)
+        };
+        self.out.submit(template_id, &body[..length.expect("the buffer has room for an order")]);
+    }
+
+    fn request_cancel(&mut self, order: &OpenOrder) {
+        let cancel = CancelOrder {
+            publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
+            publisher: U16::new(self.desk.publisher),
+            strategy: U16::new(self.desk.ids.strategy),
+            instrument: U32::new(order.instrument),
+            cause: U64::new(self.cause.0),
+            client_order_id: U64::new(self.desk.ids.next()),
+            original_order_id: U64::new(order.original_order_id),
+            cancelled_order_id: U64::new(order.client_order_id),
+            decision_time: U64::new(self.now.0),
+            account: U32::new(self.desk.account_id),
+            investment_decision: U32::new(self.desk.algorithm),
+            investment_decision_kind: DeciderKind::ALGORITHM,
+            executor: U32::new(self.desk.algorithm),
+            executor_kind: DeciderKind::ALGORITHM,
+            capacity: Capacity::DEALING,
+            attributes: OrderAttributes::ALGORITHMIC,
+            side: order.side,
+            release_watermark: ReleaseWatermark::DURABLE,
+            ..CancelOrder::NULL
+        };
+        self.desk.orders.set_state(order.client_order_id, OrderState::Cancelling);
+        self.out.submit(CancelOrder::TEMPLATE_ID, cancel.as_bytes());
+    }
+}
+
+const _: () = assert!(size_of::<NewOrder>() + ORDER_TAIL <= SUBMISSION_LENGTH_MAX);
+const _: () = assert!(size_of::<NewOrder>() == size_of::<ReplaceOrder>());

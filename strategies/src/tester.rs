@@ -1,0 +1,350 @@
+//! Trying a strategy by hand: feed events, move time, look at what it sent. No thread, no bus, no clock.
+
+use crate::host::{Host, Hosted};
+use crate::registry::Registry;
+use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
+use stele_wire::codec::{Message, View, text_field};
+use stele_wire::frame::frame_length;
+use stele_wire::messages::{
+    CancelOrder, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderCancelled, OrderFilled,
+    OrderRejected, OrderStatus, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, SessionStart, StrategyDefinition,
+    TimerFired, TimerSet, TopOfBook, Trade,
+};
+use stele_wire::{Frame, FrameHeader, Nanos, Quantity, Sequence};
+use zerocopy::little_endian::{I64, U16, U32, U64};
+use zerocopy::{FromZeros, IntoBytes};
+
+/// The source that the tester's market data comes from.
+pub const TEST_SOURCE: u16 = 1;
+
+/// A log in memory with one host of one strategy on it. What the strategy sends becomes events of the log, as it
+/// would live, behind the event that caused it.
+///
+/// ```
+/// use stele_strategies::StrategyTester;
+///
+/// let mut tester = StrategyTester::start("ma-cross", "fast = 2\nslow = 5").unwrap();
+/// for price in 100..110 {
+///     tester.quote(1, (price, 10), (price + 2, 10));
+/// }
+/// let orders = tester.take_orders();
+/// tester.fill(&orders[0], 107, 1);
+/// assert_eq!(tester.position(1), 1);
+/// ```
+pub struct StrategyTester {
+    host: Host,
+    frame: Vec<u8>,
+    now: Nanos,
+    sequence: u64,
+    submitted: Vec<(u16, Vec<u8>)>,
+    orders: Vec<NewOrder>,
+    replacements: Vec<ReplaceOrder>,
+    cancels: Vec<CancelOrder>,
+    others: Vec<(u16, Vec<u8>)>,
+    timers: Vec<(Nanos, u64)>,
+}
+
+/// The strategy's id on the tester's log.
+pub const TEST_STRATEGY: u16 = 7;
+
+impl StrategyTester {
+    /// Starts a built-in strategy with these parameters, at 1,000,000 s after the Unix epoch.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn start(name: &str, parameters: &str) -> Result<Self, String> {
+        Self::start_of(Registry::built_in(), name, parameters)
+    }
+
+    /// Starts a strategy of a registry of your own.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn start_of(registry: Registry, name: &str, parameters: &str) -> Result<Self, String> {
+        let mut tester = Self {
+            host: Host::new(registry),
+            frame: Vec::with_capacity(FRAME_LENGTH_MAX),
+            now: Nanos(1_000_000_000_000_000),
+            sequence: 0,
+            submitted: Vec::new(),
+            orders: Vec::new(),
+            replacements: Vec::new(),
+            cancels: Vec::new(),
+            others: Vec::new(),
+            timers: Vec::new(),
+        };
+        let start = SessionStart { epoch: U32::new(1), ..SessionStart::NULL };
+        let mut body = vec![0; size_of::<SessionStart>() + 2];
+        let body = start.encode(&mut body, &[]).expect("the buffer has room");
+        tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, body);
+        tester.define_strategy(name, parameters, false);
+        match tester.host.failures() {
+            [] => Ok(tester),
+            [failure, ..] => Err(failure.reason.clone()),
+        }
+    }
+
+    /// Feeds the definition of the strategy: anew, or to be resumed.
+    pub fn define_strategy(&mut self, name: &str, parameters: &str, is_resumed: bool) -> &mut Self {
+        let definition = StrategyDefinition {
+            strategy: U16::new(TEST_STRATEGY),
+            order_publisher: U16::new(3),
+            account: U32::new(4),
+            algorithm: U32::new(5),
+            is_resumed: stele_wire::messages::Boolean(is_resumed.into()),
+            seed: U64::new(6),
+            name: text_field(name).expect("a strategy's name has at most 32 bytes"),
+            ..StrategyDefinition::NULL
+        };
+        let mut body = vec![0; size_of::<StrategyDefinition>() + 2 + parameters.len()];
+        let body = definition.encode(&mut body, parameters.as_bytes()).expect("the buffer has room");
+        self.body(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body)
+    }
+
+    /// Feeds a message without groups and data.
+    pub fn event<M: Message>(&mut self, message: &M) -> &mut Self {
+        self.body(M::TEMPLATE_ID, M::BLOCK_LENGTH, message.as_bytes())
+    }
+
+    /// Feeds any message.
+    pub fn body(&mut self, template_id: u16, block_length: u16, body: &[u8]) -> &mut Self {
+        self.feed(template_id, block_length, body);
+        while !self.submitted.is_empty() {
+            for (template_id, body) in std::mem::take(&mut self.submitted) {
+                let block_length =
+                    stele_wire::messages::block_length(template_id).expect("a message of the schema");
+                self.keep(template_id, block_length, &body);
+                self.feed(template_id, block_length, &body);
+            }
+        }
+        self
+    }
+
+    fn feed(&mut self, template_id: u16, block_length: u16, body: &[u8]) {
+        self.sequence += 1;
+        let length = frame_length(body.len());
+        let header = FrameHeader {
+            length: U16::new(length as u16),
+            version: FRAME_VERSION,
+            sequence: U64::new(self.sequence),
+            timestamp: U64::new(self.now.0),
+            block_length: U16::new(block_length),
+            template_id: U16::new(template_id),
+            schema_id: U16::new(SCHEMA_ID),
+            schema_version: U16::new(SCHEMA_VERSION),
+            ..FrameHeader::new_zeroed()
+        };
+        self.frame.clear();
+        self.frame.resize(length, 0);
+        self.frame[..HEADER_LENGTH].copy_from_slice(header.as_bytes());
+        self.frame[HEADER_LENGTH..HEADER_LENGTH + body.len()].copy_from_slice(body);
+        let frame = Frame::read(&self.frame).expect("the header was just written");
+        let submitted = &mut self.submitted;
+        self.host.handle(&frame, &mut |template_id: u16, body: &[u8]| {
+            submitted.push((template_id, body.to_vec()))
+        });
+    }
+
+    fn keep(&mut self, template_id: u16, block_length: u16, body: &[u8]) {
+        let whole = "the host submits whole messages";
+        match template_id {
+            NewOrder::TEMPLATE_ID => {
+                self.orders.push(*View::<NewOrder>::read(block_length, SCHEMA_VERSION, body).expect(whole));
+            }
+            ReplaceOrder::TEMPLATE_ID => {
+                self.replacements
+                    .push(*View::<ReplaceOrder>::read(block_length, SCHEMA_VERSION, body).expect(whole));
+            }
+            CancelOrder::TEMPLATE_ID => {
+                self.cancels
+                    .push(*View::<CancelOrder>::read(block_length, SCHEMA_VERSION, body).expect(whole));
+            }
+            TimerSet::TEMPLATE_ID => {
+                let set = View::<TimerSet>::read(block_length, SCHEMA_VERSION, body).expect(whole);
+                self.timers.push((Nanos(set.due.get()), set.timer_id.get()));
+            }
+            _ => self.others.push((template_id, body.to_vec())),
+        }
+    }
+
+    /// Moves time on; timers that fall due fire in the order of their times.
+    pub fn advance(&mut self, by: Nanos) -> &mut Self {
+        let end = Nanos(self.now.0 + by.0);
+        while let Some(at) = (0..self.timers.len()).min_by_key(|at| self.timers[*at])
+            && self.timers[at].0 <= end
+        {
+            let (due, timer_id) = self.timers.remove(at);
+            self.now = self.now.max(due);
+            self.event(&TimerFired {
+                timer_id: U64::new(timer_id),
+                due: U64::new(due.0),
+                strategy: U16::new(TEST_STRATEGY),
+                ..TimerFired::NULL
+            });
+        }
+        self.now = end;
+        self
+    }
+
+    /// Feeds the definition of an instrument.
+    pub fn define(&mut self, instrument: u32, symbol: &str) -> &mut Self {
+        let venue_symbol = text_field(symbol).expect("a symbol has at most 72 bytes");
+        let definition = InstrumentDefinition {
+            instrument: U32::new(instrument),
+            source: U16::new(TEST_SOURCE),
+            venue_symbol,
+            ..InstrumentDefinition::NULL
+        };
+        let mut body = vec![0; size_of::<InstrumentDefinition>() + 4];
+        let body = definition.encode(&mut body, []).expect("the buffer has room");
+        self.body(InstrumentDefinition::TEMPLATE_ID, InstrumentDefinition::BLOCK_LENGTH, body)
+    }
+
+    /// Feeds a best bid and offer: price (in 1e-9) and quantity of each.
+    pub fn quote(&mut self, instrument: u32, bid: (i64, u64), ask: (i64, u64)) -> &mut Self {
+        self.event(&TopOfBook {
+            instrument: U32::new(instrument),
+            source: U16::new(TEST_SOURCE),
+            flags: MarketFlags::LAST,
+            bid_price: I64::new(bid.0),
+            bid_quantity: U64::new(bid.1),
+            ask_price: I64::new(ask.0),
+            ask_quantity: U64::new(ask.1),
+            ..TopOfBook::NULL
+        })
+    }
+
+    /// Feeds a trade of the market.
+    pub fn trade(&mut self, instrument: u32, price: i64, quantity: u64) -> &mut Self {
+        self.event(&Trade {
+            instrument: U32::new(instrument),
+            source: U16::new(TEST_SOURCE),
+            flags: MarketFlags::LAST,
+            price: I64::new(price),
+            quantity: U64::new(quantity),
+            ..Trade::NULL
+        })
+    }
+
+    /// Answers an order: the venue has taken it.
+    pub fn accept(&mut self, order: &NewOrder) -> &mut Self {
+        self.event(&OrderAccepted {
+            instrument: order.instrument,
+            side: order.side,
+            client_order_id: order.client_order_id,
+            strategy: order.strategy,
+            leaves_quantity: order.quantity,
+            cumulative_quantity: U64::ZERO,
+            status: OrderStatus::ACTIVE,
+            price: order.limit_price,
+            quantity: order.quantity,
+            ..OrderAccepted::NULL
+        })
+    }
+
+    /// Answers an order: so much of it was executed, at a price in 1e-9.
+    pub fn fill(&mut self, order: &NewOrder, price: i64, quantity: u64) -> &mut Self {
+        let open = self.strategy().desk.orders().get(order.client_order_id.get()).copied();
+        let (leaves, done) = open.map_or((0, 0), |open| (open.leaves.0, open.cumulative.0));
+        self.event(&OrderFilled {
+            instrument: order.instrument,
+            side: order.side,
+            client_order_id: order.client_order_id,
+            strategy: order.strategy,
+            leaves_quantity: U64::new(leaves.saturating_sub(quantity)),
+            cumulative_quantity: U64::new(done + quantity),
+            status: if leaves > quantity { OrderStatus::ACTIVE } else { OrderStatus::DONE },
+            execution_id: U64::new(self.sequence + 1),
+            last_price: I64::new(price),
+            last_quantity: U64::new(quantity),
+            ..OrderFilled::NULL
+        })
+    }
+
+    /// Answers an order: it was refused.
+    pub fn reject(&mut self, order: &NewOrder) -> &mut Self {
+        let rejected = OrderRejected {
+            instrument: order.instrument,
+            side: order.side,
+            client_order_id: order.client_order_id,
+            strategy: order.strategy,
+            leaves_quantity: U64::ZERO,
+            status: OrderStatus::DONE,
+            ..OrderRejected::NULL
+        };
+        let mut body = vec![0; size_of::<OrderRejected>() + 2];
+        let body = rejected.encode(&mut body, &[]).expect("the buffer has room");
+        self.body(OrderRejected::TEMPLATE_ID, OrderRejected::BLOCK_LENGTH, body)
+    }
+
+    /// Answers an order: what was left of it is no longer working.
+    pub fn cancelled(&mut self, order: &NewOrder) -> &mut Self {
+        self.event(&OrderCancelled {
+            instrument: order.instrument,
+            side: order.side,
+            client_order_id: order.client_order_id,
+            strategy: order.strategy,
+            leaves_quantity: U64::ZERO,
+            status: OrderStatus::DONE,
+            ..OrderCancelled::NULL
+        })
+    }
+
+    /// Orders sent since the last call.
+    pub fn take_orders(&mut self) -> Vec<NewOrder> {
+        std::mem::take(&mut self.orders)
+    }
+
+    /// Replacements sent since the last call.
+    pub fn take_replacements(&mut self) -> Vec<ReplaceOrder> {
+        std::mem::take(&mut self.replacements)
+    }
+
+    /// Cancels sent since the last call.
+    pub fn take_cancels(&mut self) -> Vec<CancelOrder> {
+        std::mem::take(&mut self.cancels)
+    }
+
+    /// Whatever else was submitted since the last call: template id and body.
+    pub fn take_others(&mut self) -> Vec<(u16, Vec<u8>)> {
+        std::mem::take(&mut self.others)
+    }
+
+    /// What the strategy holds of an instrument.
+    pub fn position(&self, instrument: u32) -> i64 {
+        self.strategy().desk.account().position(instrument)
+    }
+
+    /// What an order still has working; none when it is not open.
+    pub fn working(&self, order: &NewOrder) -> Option<Quantity> {
+        self.strategy().desk.orders().get(order.client_order_id.get()).map(|open| open.leaves)
+    }
+
+    /// The strategy.
+    ///
+    /// # Panics
+    /// Never: the tester starts with one.
+    pub fn strategy(&self) -> Hosted<'_> {
+        self.host.strategies().next().expect("the tester starts with a strategy")
+    }
+
+    /// The host that it runs in.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The host, to snapshot or restore it.
+    pub fn host_mut(&mut self) -> &mut Host {
+        &mut self.host
+    }
+
+    /// The time on the log.
+    pub fn now(&self) -> Nanos {
+        self.now
+    }
+
+    /// The last event's number.
+    pub fn sequence(&self) -> Sequence {
+        Sequence(self.sequence)
+    }
+}
