@@ -1,1 +1,41 @@
-//! journal
+//! What survives: segments on disk, the writer that fills them straight from the ring, recovery, and readers.
+//!
+//! [`Journal::open`] recovers a trail and begins an epoch; [`Opened::attach`] makes the [`Journal`] agent over
+//! the ring. [`TrailReader`] reads a trail, also a live one. The bytes are drawn in `journal/FORMAT.md`.
+#![deny(unsafe_code)]
+
+pub mod bounds;
+mod continuity;
+pub mod engine;
+mod error;
+#[cfg(test)]
+mod fixture;
+pub mod flight;
+pub mod format;
+pub mod journal;
+mod lock;
+mod open;
+mod pages;
+mod plain;
+pub mod pool;
+mod reader;
+pub mod recovery;
+mod storage;
+mod stream;
+pub mod survey;
+mod trail;
+mod uring;
+
+pub use continuity::{Continuity, Fault};
+pub use engine::{Engine, FlushMethod};
+pub use error::TrailError;
+pub use journal::{Journal, JournalFailure, JournalParts, JournalStatistics};
+pub use lock::{LOCK_NAME, LockError, WriterLock};
+pub use open::{EngineChoice, Notice, OpenError, Opened, Options, schema_hash};
+pub use pages::Pages;
+pub use plain::PlainEngine;
+pub use reader::{Entry, TrailReader};
+pub use recovery::{RecoveryError, RecoveryReport};
+pub use storage::{CUT_FOLDER, Directory, Storage, StoredFile};
+pub use trail::{FoundSegment, Segment, find_segments, read_segments};
+pub use uring::UringEngine;

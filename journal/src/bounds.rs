@@ -1,0 +1,51 @@
+//! Every bound of the journal in one place, with the relations between them checked at compile time.
+
+use stele_wire::bounds::FRAME_LENGTH_MAX;
+
+/// Bytes of a segment file in front of its data: the header block.
+pub const HEADER_BLOCK_LENGTH: usize = 4096;
+
+/// Memory and length alignment that satisfies direct I/O on every device in use, in bytes.
+pub const PAGE_LENGTH: usize = 4096;
+
+/// The smallest block that a device writes as a whole, in bytes.
+pub const BLOCK_LENGTH_MIN: u32 = stele_bus::bounds::BLOCK_LENGTH_MIN as u32;
+
+/// The largest block that a trail may be written in, in bytes.
+pub const BLOCK_LENGTH_MAX: u32 = 4096;
+
+/// Data bytes of a segment unless configured otherwise.
+pub const SEGMENT_LENGTH_DEFAULT: u64 = 64 << 20;
+
+/// The least data bytes of a segment.
+pub const SEGMENT_LENGTH_MIN: u64 = stele_bus::bounds::SEGMENT_LENGTH_MIN as u64;
+
+/// The most data bytes of a segment; offsets within one fit `u32` arithmetic of io_uring requests.
+pub const SEGMENT_LENGTH_MAX: u64 = 1 << 32;
+
+/// The most bytes that one write carries.
+pub const WRITE_LENGTH_MAX: u64 = 256 << 10;
+
+/// The most requests that are on their way to the device at once.
+pub const IN_FLIGHT_MAX: usize = 8;
+
+/// Segments that the pool keeps ready unless configured otherwise.
+pub const SPARE_SEGMENTS_DEFAULT: usize = 2;
+
+/// The most segments that the pool keeps ready.
+pub const SPARE_SEGMENTS_MAX: usize = 64;
+
+/// Bytes that a reader asks a file for at once.
+pub const READ_LENGTH: usize = 1 << 20;
+
+/// Room in front of a read for the frame that the previous read cut, in bytes.
+pub const CARRY_LENGTH_MAX: usize = 1 << 16;
+
+const _: () = assert!(HEADER_BLOCK_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
+const _: () = assert!(PAGE_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
+const _: () = assert!(SEGMENT_LENGTH_MIN.is_multiple_of(BLOCK_LENGTH_MAX as u64));
+const _: () = assert!(SEGMENT_LENGTH_MIN > FRAME_LENGTH_MAX as u64);
+const _: () = assert!(SEGMENT_LENGTH_DEFAULT.is_multiple_of(BLOCK_LENGTH_MAX as u64));
+const _: () = assert!(WRITE_LENGTH_MAX.is_multiple_of(BLOCK_LENGTH_MAX as u64));
+const _: () = assert!(READ_LENGTH.is_multiple_of(PAGE_LENGTH) && READ_LENGTH > FRAME_LENGTH_MAX);
+const _: () = assert!(CARRY_LENGTH_MAX >= FRAME_LENGTH_MAX && CARRY_LENGTH_MAX.is_multiple_of(PAGE_LENGTH));

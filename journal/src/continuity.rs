@@ -1,0 +1,123 @@
+//! What makes bytes the next frame of a log: a pure check that writer's tests, reader, scan and recovery share.
+
+use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
+use stele_wire::frame::{Frame, FrameError, Seed};
+use stele_wire::units::{Nanos, Sequence};
+
+/// Why bytes are not the next frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Fault {
+    /// They are no frame of this epoch.
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    /// The sequence does not follow.
+    #[error("sequence {found} stands where {expected} belongs")]
+    Sequence {
+        /// The sequence after the last one.
+        expected: Sequence,
+        /// What the frame says.
+        found: Sequence,
+    },
+    /// Time runs backwards.
+    #[error("time {found} stands after {previous}")]
+    Time {
+        /// Time of the frame before.
+        previous: Nanos,
+        /// What the frame says.
+        found: Nanos,
+    },
+    /// The data ends within a frame.
+    #[error("the segment ends within a frame")]
+    Cut,
+}
+
+impl Fault {
+    /// Whether more bytes could turn the fault into a frame.
+    pub fn is_short(&self) -> bool {
+        matches!(self, Self::Frame(FrameError::Truncated { .. }))
+    }
+}
+
+/// Where a log has got to: what the next frame must fit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Continuity {
+    /// Seed of the epoch.
+    pub seed: Seed,
+    /// Sequence of the last event.
+    pub last_sequence: Sequence,
+    /// Time of the last frame.
+    pub last_timestamp: Nanos,
+}
+
+impl Continuity {
+    /// The frame at the start of `bytes`, if it is the next one: layout, CRC, sequence and time.
+    ///
+    /// # Errors
+    /// [`Fault`]; the state is unchanged then.
+    #[inline]
+    pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, Fault> {
+        let frame = Frame::read(bytes)?;
+        frame.verify(self.seed)?;
+        let sequence = if frame.is_padding() {
+            if frame.len() < PADDING_LENGTH_MIN {
+                return Err(Fault::Frame(FrameError::Length { found: frame.len() as u16 }));
+            }
+            self.last_sequence
+        } else {
+            let expected = self.last_sequence.next();
+            if frame.sequence() != expected {
+                return Err(Fault::Sequence { expected, found: frame.sequence() });
+            }
+            expected
+        };
+        if frame.timestamp() < self.last_timestamp {
+            return Err(Fault::Time { previous: self.last_timestamp, found: frame.timestamp() });
+        }
+        (self.last_sequence, self.last_timestamp) = (sequence, frame.timestamp());
+        Ok(frame)
+    }
+}
+
+const _: () = assert!(PADDING_LENGTH_MIN > HEADER_LENGTH);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use stele_wire::frame::write_padding;
+    use stele_wire::units::Position;
+
+    const SEED: Seed = Seed(7);
+
+    fn start() -> Continuity {
+        Continuity { seed: SEED, last_sequence: Sequence(4), last_timestamp: Nanos(100) }
+    }
+
+    #[test]
+    fn the_next_event_and_padding_are_admitted() {
+        let mut continuity = start();
+        let event = fixture::event(Sequence(5), Nanos(100), 40, SEED);
+        assert_eq!(continuity.admit(&event).unwrap().sequence(), Sequence(5));
+        let mut padding = [0; 64];
+        write_padding(&mut padding, Nanos(101), Position(0), Sequence(5), SEED);
+        assert!(continuity.admit(&padding).unwrap().is_padding());
+        assert_eq!((continuity.last_sequence, continuity.last_timestamp), (Sequence(5), Nanos(101)));
+    }
+
+    #[test]
+    fn a_gap_a_repeat_and_a_step_back_in_time_are_refused_and_change_nothing() {
+        for (sequence, time) in [(6, 100), (4, 100), (5, 99)] {
+            let mut continuity = start();
+            let event = fixture::event(Sequence(sequence), Nanos(time), 40, SEED);
+            assert!(matches!(continuity.admit(&event), Err(Fault::Sequence { .. } | Fault::Time { .. })));
+            assert_eq!(continuity, start());
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_epoch_is_refused() {
+        let event = fixture::event(Sequence(5), Nanos(100), 40, Seed(8));
+        let fault = start().admit(&event).unwrap_err();
+        assert!(matches!(fault, Fault::Frame(FrameError::Crc { .. })));
+    }
+}

@@ -1,0 +1,157 @@
+//! Requests on their way to the device, and how far the log is written and durable without a hole: pure.
+
+use crate::bounds::IN_FLIGHT_MAX;
+use std::collections::VecDeque;
+use stele_wire::units::Position;
+
+/// Number of a request, counted from 0.
+pub type Ticket = u64;
+
+/// How far one request has got.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Progress {
+    /// Handed to the device.
+    Submitted,
+    /// The device has it.
+    Written,
+    /// The device has it on its medium.
+    Durable,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    end: Position,
+    slot: usize,
+    progress: Progress,
+}
+
+/// The requests in the order of the log. One that completes early waits for those in front of it.
+#[derive(Debug)]
+pub struct Flight {
+    requests: VecDeque<Request>,
+    first: Ticket,
+    durable: Position,
+}
+
+impl Flight {
+    /// Nothing on its way, everything up to `base` durable.
+    pub fn new(base: Position) -> Self {
+        Self { requests: VecDeque::with_capacity(IN_FLIGHT_MAX), first: 0, durable: base }
+    }
+
+    /// Whether another request may go.
+    pub fn has_room(&self) -> bool {
+        self.requests.len() < IN_FLIGHT_MAX
+    }
+
+    /// Whether nothing is on its way.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// Whether a request is on its way to file `slot`.
+    pub fn uses(&self, slot: usize) -> bool {
+        self.requests.iter().any(|request| request.slot == slot)
+    }
+
+    /// Takes in a request that completes the log up to `end` in file `slot`. A segment's header completes
+    /// nothing: its `end` is the segment's base, and what follows waits for it.
+    ///
+    /// # Panics
+    /// When there is no room, or `end` lies in front of the last request's.
+    pub fn push(&mut self, end: Position, slot: usize) -> Ticket {
+        assert!(self.has_room(), "more than {IN_FLIGHT_MAX} requests in flight");
+        let last = self.requests.back().map_or(self.durable, |request| request.end);
+        assert!(end >= last, "request up to {end} after one up to {last}");
+        self.requests.push_back(Request { end, slot, progress: Progress::Submitted });
+        self.first + self.requests.len() as u64 - 1
+    }
+
+    /// Notes how far request `ticket` has got.
+    ///
+    /// # Panics
+    /// When there is no such request.
+    pub fn advance(&mut self, ticket: Ticket, progress: Progress) {
+        let at = ticket.checked_sub(self.first).expect("the request is in flight") as usize;
+        let request = &mut self.requests[at];
+        request.progress = request.progress.max(progress);
+        while let Some(front) = self.requests.front()
+            && front.progress == Progress::Durable
+        {
+            self.durable = front.end;
+            self.requests.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// The log is written without a hole up to here.
+    pub fn written(&self) -> Position {
+        let requests = self.requests.iter().take_while(|request| request.progress >= Progress::Written);
+        requests.last().map_or(self.durable, |request| request.end)
+    }
+
+    /// The log is durable without a hole up to here.
+    pub fn durable(&self) -> Position {
+        self.durable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_that_completes_early_waits_for_those_in_front() {
+        let mut flight = Flight::new(Position(100));
+        let tickets: Vec<Ticket> = (1..=3).map(|n| flight.push(Position(100 * (n + 1)), 0)).collect();
+        flight.advance(tickets[2], Progress::Durable);
+        flight.advance(tickets[1], Progress::Written);
+        assert_eq!((flight.written(), flight.durable()), (Position(100), Position(100)));
+        flight.advance(tickets[0], Progress::Durable);
+        assert_eq!((flight.written(), flight.durable()), (Position(400), Position(200)));
+        flight.advance(tickets[1], Progress::Durable);
+        assert_eq!((flight.written(), flight.durable()), (Position(400), Position(400)));
+        assert!(flight.is_empty());
+    }
+
+    #[test]
+    fn a_header_that_is_late_holds_back_its_segment() {
+        let mut flight = Flight::new(Position(0));
+        let header = flight.push(Position(0), 1);
+        let data = flight.push(Position(512), 1);
+        flight.advance(data, Progress::Durable);
+        assert_eq!((flight.written(), flight.durable()), (Position(0), Position(0)));
+        assert!(flight.uses(1) && !flight.uses(0));
+        flight.advance(header, Progress::Durable);
+        assert_eq!(flight.durable(), Position(512));
+    }
+
+    /// Against the plainest model: durable is the end of the longest prefix of durable requests.
+    #[test]
+    fn any_order_of_completion_gives_the_contiguous_prefix() {
+        let mut state = 1u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 33) as usize
+        };
+        for _ in 0..2_000 {
+            let mut flight = Flight::new(Position(0));
+            let count = 1 + random() % IN_FLIGHT_MAX;
+            let mut model = vec![Progress::Submitted; count];
+            for n in 0..count {
+                assert_eq!(flight.push(Position(n as u64 + 1), 0), n as u64);
+            }
+            while model.iter().any(|&progress| progress != Progress::Durable) {
+                let at = random() % count;
+                if model[at] != Progress::Durable {
+                    model[at] =
+                        if random() % 2 == 0 { Progress::Written.max(model[at]) } else { Progress::Durable };
+                    flight.advance(at as u64, model[at]);
+                }
+                let prefix = |least| model.iter().take_while(|&&progress| progress >= least).count() as u64;
+                assert_eq!(flight.durable(), Position(prefix(Progress::Durable)));
+                assert_eq!(flight.written(), Position(prefix(Progress::Written)));
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The journal agent: hands closed batches to the device straight from the ring and moves `written` and `durable`.
+
+use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
+use crate::engine::{Completion, Engine, Stage};
+use crate::flight::Flight;
+use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
+use crate::lock::WriterLock;
+use crate::pool::Spares;
+use crate::storage::Storage;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use stele_bus::agent::{Agent, AgentError};
+use stele_bus::{JournalReader, LogRing};
+use stele_wire::bounds::PADDING_LENGTH_MIN;
+use stele_wire::frame::Frame;
+use stele_wire::units::{Position, Sequence};
+
+/// What the journal has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct JournalStatistics {
+    /// Bytes of the log handed to the device.
+    pub bytes: u64,
+    /// Writes that carried them.
+    pub writes: u64,
+    /// Segments begun since the start.
+    pub rolls: u64,
+    /// Duty cycles in which the next segment was needed and not ready.
+    pub waits_for_segment: u64,
+}
+
+/// Why the journal accepts nothing more.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the journal stopped: {stage} failed at offset {offset} of {file} (position {position}): {source}{advice}. \
+     Everything up to position {durable} is durable",
+    advice = crate::error::advice(source)
+)]
+pub struct JournalFailure {
+    /// What was being done.
+    pub stage: Stage,
+    /// The segment file.
+    pub file: String,
+    /// Where in it the first byte lies that is not known to be written.
+    pub offset: u64,
+    /// The log position of that.
+    pub position: Position,
+    /// How far the log is durable.
+    pub durable: Position,
+    /// What the medium said.
+    pub source: io::Error,
+}
+
+/// What a journal is put together from; [`crate::Opened::attach`] does it for files.
+pub struct JournalParts<F> {
+    /// Its key to the ring, which stands at the segment's base.
+    pub reader: JournalReader,
+    /// What carries the bytes.
+    pub engine: Box<dyn Engine<F>>,
+    /// Where segments come from.
+    pub spares: Box<dyn Spares<F>>,
+    /// Where closed segments are cut.
+    pub storage: Arc<dyn Storage>,
+    /// The first segment, its header durable.
+    pub header: SegmentHeader,
+    /// Its file.
+    pub file: F,
+    /// Held as long as the journal lives.
+    pub lock: Option<WriterLock>,
+}
+
+/// The journal of one shard. Drive it with [`Journal::do_work`], as an agent or by hand.
+///
+/// ```text
+///  do_work   reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was submitted
+/// ```
+pub struct Journal<F = File> {
+    reader: JournalReader,
+    // In front of `spares` and `lock`: dropping it waits for what is on its way.
+    engine: Box<dyn Engine<F>>,
+    spares: Box<dyn Spares<F>>,
+    storage: Arc<dyn Storage>,
+    flight: Flight,
+    header: SegmentHeader,
+    slot: usize,
+    submitted: Position,
+    summed: Position,
+    data_crc: RunningCrc,
+    completions: Vec<Completion>,
+    statistics: JournalStatistics,
+    failure: Option<JournalFailure>,
+    closed: bool,
+    _lock: Option<WriterLock>,
+}
+
+impl<F> Journal<F> {
+    /// A journal that begins at the base of its first segment.
+    ///
+    /// # Panics
+    /// When ring and segment do not begin at the same position.
+    pub fn new(parts: JournalParts<F>) -> Self {
+        let JournalParts { reader, mut engine, spares, storage, header, file, lock } = parts;
+        let base = header.base_position;
+        assert_eq!(reader.ring().base(), base, "ring and segment begin at the same position");
+        assert_eq!(reader.ring().watermarks().written(), base, "the ring is fresh");
+        engine.adopt(0, file);
+        Self {
+            reader,
+            engine,
+            spares,
+            storage,
+            flight: Flight::new(base),
+            header,
+            slot: 0,
+            submitted: base,
+            summed: base,
+            data_crc: RunningCrc::default(),
+            completions: Vec::with_capacity(2 * IN_FLIGHT_MAX),
+            statistics: JournalStatistics::default(),
+            failure: None,
+            closed: false,
+            _lock: lock,
+        }
+    }
+
+    /// One duty cycle; gives how many requests completed or were sent. Never waits.
+    ///
+    /// # Errors
+    /// [`JournalFailure`], now and from then on: nothing more is acknowledged.
+    pub fn do_work(&mut self) -> Result<usize, &JournalFailure> {
+        if self.failure.is_none() {
+            match self.cycle() {
+                Ok(work) => return Ok(work),
+                Err((stage, source)) => self.poison(stage, source),
+            }
+        }
+        Err(self.failure.as_ref().expect("poisoned above or before"))
+    }
+
+    /// Writes what is batched, waits until it is durable, and closes the trail: the last segment is cut to its
+    /// end and read-only, unused segments are gone. May wait; doing it again does nothing.
+    ///
+    /// # Errors
+    /// [`JournalFailure`]; a poisoned journal leaves its last segment as it is, for recovery.
+    pub fn stop(&mut self) -> Result<(), &JournalFailure> {
+        if !self.closed && self.failure.is_none() {
+            match self.drain().and_then(|()| self.close()) {
+                Ok(()) => self.closed = true,
+                Err((stage, source)) => self.poison(stage, source),
+            }
+        }
+        // Spares that stay behind a failure are no harm: opening the trail again removes them.
+        let _ = self.spares.stop();
+        self.failure.as_ref().map_or(Ok(()), Err)
+    }
+
+    /// The ring that it journals.
+    pub fn ring(&self) -> &LogRing {
+        self.reader.ring()
+    }
+
+    /// What it has done so far.
+    pub fn statistics(&self) -> JournalStatistics {
+        self.statistics
+    }
+
+    /// The segment that it writes to.
+    pub fn segment(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// How it writes, for a person.
+    pub fn describe(&self) -> String {
+        self.engine.describe()
+    }
+
+    /// Why it accepts nothing more; none while it does.
+    pub fn failure(&self) -> Option<&JournalFailure> {
+        self.failure.as_ref()
+    }
+
+    fn cycle(&mut self) -> Result<usize, (Stage, io::Error)> {
+        Ok(self.reap()? + self.send()?)
+    }
+
+    fn reap(&mut self) -> Result<usize, (Stage, io::Error)> {
+        self.engine.reap(&mut self.completions);
+        let work = self.completions.len();
+        if work == 0 {
+            return Ok(0);
+        }
+        for completion in self.completions.drain(..) {
+            self.flight.advance(completion.ticket, completion.outcome?);
+        }
+        let watermarks = self.reader.ring().watermarks();
+        let (written, durable) = (self.flight.written(), self.flight.durable());
+        let (was_written, was_durable) = (watermarks.written(), watermarks.durable());
+        if written > was_written {
+            self.reader.advance_written(written);
+        }
+        if durable > was_durable {
+            self.reader.advance_durable(durable);
+        }
+        Ok(work)
+    }
+
+    fn send(&mut self) -> Result<usize, (Stage, io::Error)> {
+        let batched = self.reader.ring().watermarks().batched();
+        let mut sent = 0;
+        while self.submitted < batched && self.flight.has_room() {
+            if self.submitted == self.header.end_position() {
+                if !self.roll(batched)? {
+                    break;
+                }
+            } else {
+                self.send_write(batched)?;
+            }
+            sent += 1;
+        }
+        if sent > 0 {
+            self.engine.submit().map_err(|source| (Stage::Submit, source))?;
+            self.sum();
+        }
+        Ok(sent)
+    }
+
+    fn send_write(&mut self, batched: Position) -> Result<(), (Stage, io::Error)> {
+        let from = self.submitted;
+        let to = batched.min(self.header.end_position()).min(from.plus(WRITE_LENGTH_MAX));
+        let to = self.reader.contiguous_end(from, to);
+        let bytes = self.reader.bytes(from, to);
+        let block = u64::from(self.header.block_length);
+        assert!(from.0.is_multiple_of(block) && to.0.is_multiple_of(block), "batches end on a block");
+        let ticket = self.flight.push(to, self.slot);
+        let offset = self.header.file_offset(from);
+        self.engine.write(ticket, self.slot, offset, bytes).map_err(|source| (Stage::Submit, source))?;
+        self.submitted = to;
+        self.statistics.bytes += to.0 - from.0;
+        self.statistics.writes += 1;
+        Ok(())
+    }
+
+    /// Begins the next segment, whose header goes to the device in front of its data. Says whether it could:
+    /// not while the segment before last is still on its way, nor before the next is prepared.
+    fn roll(&mut self, batched: Position) -> Result<bool, (Stage, io::Error)> {
+        let slot = 1 - self.slot;
+        if self.flight.uses(slot) {
+            return Ok(false);
+        }
+        let Some(spare) = self.spares.take() else {
+            self.statistics.waits_for_segment += 1;
+            return Ok(false);
+        };
+        let spare = spare.map_err(|source| (Stage::Roll, source))?;
+        assert_eq!(spare.index, self.header.index + 1, "the pool hands out segments in order");
+        self.sum();
+        let header = self.next_header(batched);
+        let block: HeaderBlock = header.to_block();
+        if let Some(file) = self.engine.adopt(slot, spare.file) {
+            self.spares.retire(file);
+        }
+        let ticket = self.flight.push(self.submitted, slot);
+        self.engine.write_header(ticket, slot, &block).map_err(|source| (Stage::Submit, source))?;
+        (self.header, self.slot) = (header, slot);
+        self.data_crc = RunningCrc::default();
+        self.statistics.rolls += 1;
+        Ok(true)
+    }
+
+    /// The header of the segment that begins at `submitted`. The first frame there tells sequence and time.
+    fn next_header(&self, batched: Position) -> SegmentHeader {
+        let base = self.submitted;
+        let bytes = self.reader.bytes(base, self.reader.contiguous_end(base, batched));
+        let first = Frame::read(bytes).expect("a batch begins with a frame");
+        assert!(!first.is_padding() || first.len() >= PADDING_LENGTH_MIN, "padding says what came before it");
+        let last = match first.padding() {
+            Some(padding) => Sequence(padding.last_sequence.get()),
+            None => Sequence(first.sequence().0 - 1),
+        };
+        SegmentHeader {
+            index: self.header.index + 1,
+            base_position: base,
+            base_sequence: last.next(),
+            created: first.timestamp(),
+            link: link_after(&self.header.to_block(), base, last, self.data_crc.value()),
+            ..self.header
+        }
+    }
+
+    /// Takes what was submitted since the last call into the segment's CRC, while the device is at work.
+    fn sum(&mut self) {
+        while self.summed < self.submitted {
+            let to = self.reader.contiguous_end(self.summed, self.submitted);
+            self.data_crc.update(self.reader.bytes(self.summed, to));
+            self.summed = to;
+        }
+    }
+
+    fn drain(&mut self) -> Result<(), (Stage, io::Error)> {
+        loop {
+            self.cycle()?;
+            let batched = self.reader.ring().watermarks().batched();
+            if self.submitted == batched && self.flight.is_empty() {
+                return Ok(());
+            }
+            if self.flight.is_empty() {
+                std::thread::sleep(std::time::Duration::from_micros(200));
+            } else {
+                self.engine.wait().map_err(|source| (Stage::Submit, source))?;
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), (Stage, io::Error)> {
+        let length = self.header.file_offset(self.submitted);
+        if self.statistics.rolls > 0 {
+            let full = self.header.file_offset(self.header.end_position());
+            let previous = segment_name(self.header.index - 1);
+            self.storage.close(&previous, full).map_err(|source| (Stage::Close, source))?;
+        }
+        self.storage.close(&segment_name(self.header.index), length).map_err(|source| (Stage::Close, source))
+    }
+
+    fn poison(&mut self, stage: Stage, source: io::Error) {
+        let position = self.flight.written();
+        let base = self.header.base_position;
+        let (index, offset) = if position >= base {
+            (self.header.index, self.header.file_offset(position))
+        } else {
+            let full = self.header.file_offset(self.header.end_position());
+            (self.header.index - 1, full - (base.0 - position.0))
+        };
+        let file = self.storage.describe(&segment_name(index));
+        let durable = self.flight.durable();
+        let failure = JournalFailure { stage, file, offset, position, durable, source };
+        self.reader.poison(failure.to_string());
+        self.failure = Some(failure);
+    }
+}
+
+impl<F: Send> Agent for Journal<F> {
+    fn name(&self) -> &str {
+        "journal"
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        Self::do_work(self).map_err(|failure| AgentError::new(failure.to_string()))
+    }
+
+    fn on_stop(&mut self) -> Result<(), AgentError> {
+        self.stop().map_err(|failure| AgentError::new(failure.to_string()))
+    }
+}

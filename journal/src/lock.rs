@@ -1,0 +1,71 @@
+//! One writer a trail: a lock that the kernel gives back when its holder ends, however it ends.
+
+use rustix::fs::{FlockOperation, flock};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use stele_wire::units::Nanos;
+
+/// Name of the lock file.
+pub const LOCK_NAME: &str = "writer.lock";
+
+/// The writer's lock, held until dropped. The file stays: only the kernel's lock on it says that someone writes.
+#[derive(Debug)]
+pub struct WriterLock {
+    _file: File,
+}
+
+/// Why the lock is not to be had.
+#[derive(Debug)]
+pub enum LockError {
+    /// Someone else holds it; what they wrote about themselves.
+    Held(String),
+    /// The file system refused.
+    Io(io::Error),
+}
+
+impl WriterLock {
+    /// Takes the lock of the trail in `directory`, and writes who holds it into the lock file.
+    ///
+    /// # Errors
+    /// [`LockError`].
+    pub fn take(directory: &Path, now: Nanos) -> Result<Self, LockError> {
+        let path = directory.join(LOCK_NAME);
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut file = file.map_err(LockError::Io)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut owner = String::new();
+                let _ = file.take(4096).read_to_string(&mut owner);
+                return Err(LockError::Held(owner.trim().replace('\n', ", ")));
+            }
+            Err(errno) => return Err(LockError::Io(errno.into())),
+        }
+        let host = rustix::system::uname();
+        let host = host.nodename().to_string_lossy().into_owned();
+        let text = format!("pid {}\nhost {host}\nsince {} ns after 1970 UTC\n", std::process::id(), now.0);
+        file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(LockError::Io)?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_writer_is_told_who_the_first_is_and_a_later_one_gets_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = WriterLock::take(folder.path(), Nanos(17)).unwrap();
+        let Err(LockError::Held(owner)) = WriterLock::take(folder.path(), Nanos(18)) else {
+            panic!("two writers at once")
+        };
+        assert!(owner.contains(&format!("pid {}", std::process::id())), "{owner}");
+        assert!(owner.contains("since 17 ns"), "{owner}");
+        drop(first);
+        WriterLock::take(folder.path(), Nanos(19)).unwrap();
+    }
+}

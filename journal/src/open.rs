@@ -1,0 +1,335 @@
+//! Opening a trail for writing: lock, recovery, medium, first segment of the new epoch.
+
+use crate::bounds::{
+    HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN,
+    SPARE_SEGMENTS_DEFAULT, SPARE_SEGMENTS_MAX,
+};
+use crate::engine::{Engine, FlushMethod};
+use crate::error::{TrailError, advice};
+use crate::format::SegmentHeader;
+use crate::journal::{Journal, JournalParts};
+use crate::lock::{LockError, WriterLock};
+use crate::pages::Pages;
+use crate::plain::PlainEngine;
+use crate::pool::{FilePool, Medium, Spare, remove_unfinished};
+use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
+use crate::storage::Directory;
+use crate::survey::survey;
+use crate::uring::UringEngine;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use stele_bus::{JournalReader, SequencerStart};
+use stele_wire::frame::Identity;
+use stele_wire::units::{Nanos, ShardId, TrailId};
+use zerocopy::IntoBytes;
+
+/// Which engine writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EngineChoice {
+    /// io_uring where it and direct I/O are to be had, otherwise the plain one.
+    #[default]
+    Auto,
+    /// io_uring or nothing.
+    Uring,
+    /// `pwrite` and `fdatasync`.
+    Plain,
+}
+
+/// How a trail is written.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The shard whose trail this is.
+    pub shard: ShardId,
+    /// Data bytes of a segment: a multiple of 4096 between [`SEGMENT_LENGTH_MIN`] and [`SEGMENT_LENGTH_MAX`].
+    pub segment_length: u64,
+    /// Segments that the pool keeps ready, 1 to [`SPARE_SEGMENTS_MAX`].
+    pub spare_segments: usize,
+    /// Which engine writes.
+    pub engine: EngineChoice,
+    /// How a write becomes durable (io_uring only).
+    pub method: FlushMethod,
+    /// Whether files may bypass the page cache.
+    pub direct: bool,
+    /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
+    /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
+    pub yield_while_flushing: bool,
+    /// SHA-256 of the schema, for the segments' headers.
+    pub schema: [u8; 32],
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            shard: ShardId(0),
+            segment_length: SEGMENT_LENGTH_DEFAULT,
+            spare_segments: SPARE_SEGMENTS_DEFAULT,
+            engine: EngineChoice::default(),
+            method: FlushMethod::default(),
+            direct: true,
+            yield_while_flushing: true,
+            schema: schema_hash(),
+        }
+    }
+}
+
+/// Something that a person should be told once: the journal works, but not at its best.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// There is no io_uring here; what the kernel said.
+    NoUring(String),
+    /// The file system does not let files bypass the page cache.
+    NoDirect,
+    /// The ring's memory could not be registered; what the kernel said.
+    Unregistered(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUring(why) => write!(
+                f,
+                "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
+                 waits for each write and flush, tens of microseconds to milliseconds, and nothing else runs on it \
+                 meanwhile; in a container, allow io_uring in the seccomp profile"
+            ),
+            Self::NoDirect => write!(
+                f,
+                "this file system does not allow direct I/O: the journal writes through the page cache with pwrite and \
+                 fdatasync, which costs a copy and waits; tmpfs keeps nothing when the machine stops"
+            ),
+            Self::Unregistered(why) => write!(
+                f,
+                "the ring's memory could not be registered with io_uring ({why}): about 0.3 µs more a write; raise the \
+                 locked-memory limit (ulimit -l) above the ring's size"
+            ),
+        }
+    }
+}
+
+/// Why a trail cannot be opened for writing.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Someone else writes it.
+    #[error(
+        "{directory} is being written by another process ({owner}): stop that one, or choose another directory"
+    )]
+    Locked {
+        /// The trail.
+        directory: String,
+        /// What the owner wrote about itself.
+        owner: String,
+    },
+    /// The trail is another shard's.
+    #[error("{directory} holds the trail of shard {found}, not of shard {wanted}: choose another directory")]
+    Shard {
+        /// The trail.
+        directory: String,
+        /// Whose it is.
+        found: ShardId,
+        /// Whose it had to be.
+        wanted: ShardId,
+    },
+    /// An option is out of its range.
+    #[error("{0}")]
+    Options(String),
+    /// The medium refused.
+    #[error("cannot {action} {path}: {source}{}", advice(source))]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: String,
+        /// What the medium said.
+        source: io::Error,
+    },
+    /// io_uring was demanded and is not to be had.
+    #[error("io_uring is not to be had: {0}; allow it, or choose the plain engine")]
+    Uring(io::Error),
+    /// What is there cannot be continued.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+}
+
+impl From<TrailError> for OpenError {
+    fn from(error: TrailError) -> Self {
+        Self::Recovery(error.into())
+    }
+}
+
+/// A trail open for writing, its new epoch begun on the medium. Give [`Self::start`] to the sequencer and the
+/// ring, then [`Self::attach`] the ring.
+pub struct Opened {
+    /// Where the log goes on.
+    pub start: SequencerStart,
+    /// What was found and done.
+    pub recovery: RecoveryReport,
+    header: SegmentHeader,
+    file: File,
+    pool: FilePool,
+    medium: Medium,
+    directory: Directory,
+    options: Options,
+    lock: WriterLock,
+}
+
+impl Journal<File> {
+    /// Opens the trail in `path`, which is created if it is not there. What is there is recovered and goes on in
+    /// a new epoch; it is never overwritten. `now` is the time, UTC.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub fn open(path: &Path, options: &Options, now: Nanos) -> Result<Opened, OpenError> {
+        options.check()?;
+        let directory = Directory::new(path);
+        let io = |action| move |source| OpenError::Io { action, path: path.display().to_string(), source };
+        directory.create().map_err(io("create the directory"))?;
+        let lock = WriterLock::take(path, now).map_err(|error| match error {
+            LockError::Held(owner) => OpenError::Locked { directory: path.display().to_string(), owner },
+            LockError::Io(source) => io("lock")(source),
+        })?;
+        remove_unfinished(&directory).map_err(io("clear up"))?;
+        let found = survey(&directory)?;
+        let trail = match found.segments.last() {
+            Some(last) if last.header.identity.shard != options.shard && found.problem.is_none() => {
+                let (found, wanted) = (last.header.identity.shard, options.shard);
+                return Err(OpenError::Shard { directory: path.display().to_string(), found, wanted });
+            }
+            Some(last) => last.header.identity.trail,
+            None => new_trail_id().map_err(io("draw an identity for"))?,
+        };
+        let (recovery, next) = recover(&directory, found)?;
+        let medium = Medium::probe(&directory, options.direct).map_err(io("write in"))?;
+        let count = options.spare_segments;
+        let pool = FilePool::start(&directory, medium.direct, options.segment_length, count, next.index);
+        let mut pool = pool.map_err(io("start the thread that prepares segments for"))?;
+        let Spare { file, .. } = pool.wait().map_err(io("prepare a segment in"))?;
+        let header = first_header(options, trail, &next, medium, now);
+        write_header(&file, &header).map_err(io("write a segment's header in"))?;
+        let start = SequencerStart {
+            identity: header.identity,
+            next_sequence: header.base_sequence,
+            position: header.base_position,
+            last_timestamp: next.last_timestamp,
+            segment_length: header.segment_length,
+            block_length: header.block_length as usize,
+        };
+        let options = options.clone();
+        Ok(Opened { start, recovery, header, file, pool, medium, directory, options, lock })
+    }
+}
+
+impl Options {
+    fn check(&self) -> Result<(), OpenError> {
+        let lengths = SEGMENT_LENGTH_MIN..=SEGMENT_LENGTH_MAX;
+        if !lengths.contains(&self.segment_length) || !self.segment_length.is_multiple_of(PAGE_LENGTH as u64)
+        {
+            return Err(OpenError::Options(format!(
+                "segments of {} bytes: choose a multiple of {PAGE_LENGTH} between {SEGMENT_LENGTH_MIN} and \
+                 {SEGMENT_LENGTH_MAX}",
+                self.segment_length
+            )));
+        }
+        if !(1..=SPARE_SEGMENTS_MAX).contains(&self.spare_segments) {
+            return Err(OpenError::Options(format!(
+                "{} spare segments: choose 1 to {SPARE_SEGMENTS_MAX}",
+                self.spare_segments
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// An engine over files, whichever it is.
+type FileEngine = Box<dyn Engine<File>>;
+
+impl Opened {
+    /// Puts the journal together over the ring, which begins at [`Self::start`]'s position. What a person should
+    /// be told comes with it.
+    ///
+    /// # Errors
+    /// [`OpenError::Uring`], when io_uring was demanded and is not to be had.
+    ///
+    /// # Panics
+    /// When the ring begins elsewhere.
+    pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
+        let (engine, notices) = self.choose_engine(&reader)?;
+        let journal = Journal::new(JournalParts {
+            reader,
+            engine,
+            spares: Box::new(self.pool),
+            storage: Arc::new(self.directory),
+            header: self.header,
+            file: self.file,
+            lock: Some(self.lock),
+        });
+        Ok((journal, notices))
+    }
+
+    fn choose_engine(&self, reader: &JournalReader) -> Result<(FileEngine, Vec<Notice>), OpenError> {
+        let Options { engine, method, yield_while_flushing, .. } = self.options;
+        let plain = || -> FileEngine { Box::new(PlainEngine::new(self.medium.direct)) };
+        if engine == EngineChoice::Plain {
+            return Ok((plain(), Vec::new()));
+        }
+        if !self.medium.direct && engine == EngineChoice::Auto {
+            return Ok((plain(), vec![Notice::NoDirect]));
+        }
+        match UringEngine::new(reader.ring().clone(), method, yield_while_flushing) {
+            Ok((uring, refused)) => {
+                let notices = refused.map(|error| Notice::Unregistered(error.to_string()));
+                Ok((Box::new(uring), notices.into_iter().collect()))
+            }
+            Err(error) if engine == EngineChoice::Auto => {
+                Ok((plain(), vec![Notice::NoUring(error.to_string())]))
+            }
+            Err(error) => Err(OpenError::Uring(error)),
+        }
+    }
+}
+
+fn first_header(
+    options: &Options,
+    trail: TrailId,
+    next: &Continuation,
+    medium: Medium,
+    now: Nanos,
+) -> SegmentHeader {
+    SegmentHeader {
+        identity: Identity { trail, shard: options.shard, epoch: next.epoch },
+        index: next.index,
+        block_length: medium.block_length,
+        segment_length: options.segment_length,
+        base_position: next.base(medium.block_length),
+        base_sequence: next.last_sequence.next(),
+        // The clock may have been set back since; the log's time was not.
+        created: now.max(next.last_timestamp),
+        link: next.link,
+        schema: options.schema,
+    }
+}
+
+fn write_header(file: &File, header: &SegmentHeader) -> io::Result<()> {
+    let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
+    pages.copy_from_slice(header.to_block().as_bytes());
+    file.write_all_at(&pages, 0)?;
+    file.sync_all()
+}
+
+/// SHA-256 of the schema that this build writes.
+pub fn schema_hash() -> [u8; 32] {
+    Sha256::digest(stele_wire::SCHEMA_TEXT.as_bytes()).into()
+}
+
+fn new_trail_id() -> io::Result<TrailId> {
+    let mut id = [0; 16];
+    let mut filled = 0;
+    while filled < id.len() {
+        filled += rustix::rand::getrandom(&mut id[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(TrailId(id))
+}

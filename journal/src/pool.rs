@@ -1,0 +1,324 @@
+//! The pool: a background thread that keeps the next segments prepared, so that rolling costs one write.
+//!
+//! A segment is created under a name of its own, filled with zeros, flushed, renamed to the name it will have as
+//! a segment, and the directory flushed, all before the journal can take it. Its header block is zeros until the
+//! roll, which is what tells a segment that was never used.
+
+use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, READ_LENGTH, SPARE_SEGMENTS_MAX};
+use crate::format::{UNFINISHED_EXTENSION, segment_name};
+use crate::pages::Pages;
+use crate::storage::{Directory, Storage};
+use rustix::fs::{FallocateFlags, Mode, OFlags, StatxFlags};
+use std::fs::{File, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How often the thread looks whether a segment was taken.
+const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A segment file that is prepared and open.
+#[derive(Debug)]
+pub struct Spare<F> {
+    /// The index that its name says.
+    pub index: u64,
+    /// The file.
+    pub file: F,
+}
+
+/// Where the journal gets its next segment from.
+pub trait Spares<F>: Send {
+    /// The next segment, in the order of the indexes; none while it is not ready. Never waits.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    fn take(&mut self) -> Option<io::Result<Spare<F>>>;
+
+    /// Takes back a full segment that nothing writes to any more, to be made read-only and closed.
+    fn retire(&mut self, file: F);
+
+    /// Ends the pool and removes what was not used. May wait.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn stop(&mut self) -> io::Result<()>;
+}
+
+/// How segment files on this medium are to be opened and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Medium {
+    /// Whether files bypass the page cache.
+    pub direct: bool,
+    /// Bytes that the device writes as a whole.
+    pub block_length: u32,
+}
+
+/// The pool over a directory.
+pub struct FilePool {
+    ready: rtrb::Consumer<io::Result<Spare<File>>>,
+    retired: rtrb::Producer<File>,
+    stopping: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    directory: Directory,
+}
+
+struct Worker {
+    directory: Directory,
+    direct: bool,
+    segment_length: u64,
+    next: u64,
+    ready: rtrb::Producer<io::Result<Spare<File>>>,
+    retired: rtrb::Consumer<File>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl FilePool {
+    /// Starts the thread: it prepares segments from index `next` on and keeps `count` of them ready.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
+        directory: &Directory,
+        direct: bool,
+        segment_length: u64,
+        count: usize,
+        next: u64,
+    ) -> io::Result<Self> {
+        let (ready_in, ready) = rtrb::RingBuffer::new(count.clamp(1, SPARE_SEGMENTS_MAX));
+        let (retired, retired_out) = rtrb::RingBuffer::new(SPARE_SEGMENTS_MAX);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            directory: directory.clone(),
+            direct,
+            segment_length,
+            next,
+            ready: ready_in,
+            retired: retired_out,
+            stopping: stopping.clone(),
+        };
+        let thread = std::thread::Builder::new().name("journal-pool".into()).spawn(|| worker.run())?;
+        Ok(Self { ready, retired, stopping, thread: Some(thread), directory: directory.clone() })
+    }
+
+    /// Waits for the next segment.
+    ///
+    /// # Errors
+    /// Why there will be none.
+    pub fn wait(&mut self) -> io::Result<Spare<File>> {
+        loop {
+            if let Some(spare) = self.take() {
+                return spare;
+            }
+            if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+                return Err(io::Error::other("the thread that prepares segments has ended"));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+}
+
+impl Spares<File> for FilePool {
+    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+        self.ready.pop().ok()
+    }
+
+    fn retire(&mut self, file: File) {
+        // A full queue leaves the file writable; recovery and readers do not mind.
+        let _ = self.retired.push(file);
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        self.stopping.store(true, Ordering::Release);
+        thread.thread().unpark();
+        let _ = thread.join();
+        let mut removed = false;
+        while let Ok(spare) = self.ready.pop() {
+            if let Ok(spare) = spare {
+                std::fs::remove_file(self.directory.root().join(segment_name(spare.index)))?;
+                removed = true;
+            }
+        }
+        if removed { self.directory.sync() } else { Ok(()) }
+    }
+}
+
+impl Drop for FilePool {
+    fn drop(&mut self) {
+        let _ = self.stop();
+    }
+}
+
+impl Worker {
+    fn run(mut self) {
+        let mut failed = false;
+        while !self.stopping.load(Ordering::Acquire) {
+            while let Ok(file) = self.retired.pop() {
+                // A segment that stays writable is no harm to what is in it.
+                let _ = file.set_permissions(Permissions::from_mode(0o400));
+            }
+            if failed || self.ready.is_full() {
+                std::thread::park_timeout(LOOK_INTERVAL);
+                continue;
+            }
+            let spare = self.prepare();
+            failed = spare.is_err();
+            if let Some(spare) = spare.transpose() {
+                let _ = self.ready.push(spare);
+            }
+        }
+        while let Ok(file) = self.retired.pop() {
+            let _ = file.set_permissions(Permissions::from_mode(0o400));
+        }
+    }
+
+    /// Prepares the next segment; none when it was told to stop meanwhile.
+    fn prepare(&mut self) -> io::Result<Option<Spare<File>>> {
+        let index = self.next;
+        let name = segment_name(index);
+        let path = self.directory.root().join(&name);
+        let unfinished = path.with_extension(UNFINISHED_EXTENSION);
+        let filled = self.fill(&unfinished);
+        if !matches!(filled, Ok(Some(_))) {
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        let Some(file) = filled.map_err(|error| named(&error, &unfinished))? else { return Ok(None) };
+        std::fs::rename(&unfinished, &path)
+            .and_then(|()| self.directory.sync())
+            .map_err(|e| named(&e, &path))?;
+        self.next += 1;
+        Ok(Some(Spare { index, file }))
+    }
+
+    fn fill(&self, path: &Path) -> io::Result<Option<File>> {
+        let file = create(path, self.direct)?;
+        let length = HEADER_BLOCK_LENGTH as u64 + self.segment_length;
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length) {
+            Err(rustix::io::Errno::OPNOTSUPP) | Ok(()) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        let zeros = Pages::zeroed(READ_LENGTH);
+        let mut offset = 0;
+        while offset < length {
+            if self.stopping.load(Ordering::Acquire) {
+                return Ok(None);
+            }
+            let count = (length - offset).min(zeros.len() as u64);
+            file.write_all_at(&zeros[..count as usize], offset)?;
+            offset += count;
+        }
+        file.sync_all()?;
+        Ok(Some(file))
+    }
+}
+
+fn named(error: &io::Error, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+fn create(path: &Path, direct: bool) -> io::Result<File> {
+    let flags = if direct { OFlags::DIRECT } else { OFlags::empty() };
+    let flags = flags | OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
+}
+
+impl Medium {
+    /// Finds out how files in `directory` can be written: whether past the page cache, and in which blocks.
+    ///
+    /// # Errors
+    /// What the file system says when it lets no file be written at all.
+    pub fn probe(directory: &Directory, allow_direct: bool) -> io::Result<Self> {
+        let path = directory.root().join(format!("probe.{UNFINISHED_EXTENSION}"));
+        let result = Self::probe_with(&path, allow_direct);
+        let _ = std::fs::remove_file(&path);
+        result
+    }
+
+    fn probe_with(path: &Path, allow_direct: bool) -> io::Result<Self> {
+        let buffered = Self { direct: false, block_length: PAGE_LENGTH as u32 };
+        let file = match create(path, allow_direct) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {
+                create(path, false)?;
+                return Ok(buffered);
+            }
+            other => other?,
+        };
+        if !allow_direct {
+            return Ok(buffered);
+        }
+        if let Some(block_length) = told_by_statx(&file) {
+            return Ok(Self { direct: true, block_length });
+        }
+        let zeros = Pages::zeroed(PAGE_LENGTH);
+        for block_length in [512, 1024, 2048, 4096u32] {
+            match file.write_all_at(&zeros[..block_length as usize], u64::from(block_length)) {
+                Ok(()) => return Ok(Self { direct: true, block_length }),
+                Err(error) if error.raw_os_error() == Some(rustix::io::Errno::INVAL.raw_os_error()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(buffered)
+    }
+}
+
+/// The alignment that direct I/O on the file needs, where the kernel tells it.
+fn told_by_statx(file: &File) -> Option<u32> {
+    let flags = rustix::fs::AtFlags::EMPTY_PATH;
+    let stat = rustix::fs::statx(file, "", flags, StatxFlags::DIOALIGN).ok()?;
+    let told = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
+    let fits = (512..=4096).contains(&stat.stx_dio_offset_align) && stat.stx_dio_mem_align <= 4096;
+    (told && fits).then_some(stat.stx_dio_offset_align)
+}
+
+/// Removes what a pool that was killed left unfinished.
+pub(crate) fn remove_unfinished(storage: &dyn Storage) -> io::Result<()> {
+    for name in storage.list()? {
+        if name.ends_with(&format!(".{UNFINISHED_EXTENSION}")) {
+            storage.remove(&name)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::HeaderState;
+    use crate::trail::find_segments;
+
+    #[test]
+    fn segments_are_ready_zeroed_in_order_and_gone_when_unused() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path());
+        let medium = Medium::probe(&directory, true).unwrap();
+        let mut pool = FilePool::start(&directory, medium.direct, 1 << 20, 2, 7).unwrap();
+        let (first, second) = (pool.wait().unwrap(), pool.wait().unwrap());
+        assert_eq!((first.index, second.index), (7, 8));
+        assert!(pool.wait().unwrap().index == 9);
+        for found in find_segments(&directory).unwrap() {
+            assert_eq!((found.state, found.file_length), (HeaderState::Blank, 4096 + (1 << 20)));
+        }
+        pool.retire(first.file);
+        pool.stop().unwrap();
+        let left: Vec<u64> = find_segments(&directory).unwrap().iter().map(|found| found.index).collect();
+        assert_eq!(left, [7, 8, 9], "only what was taken stays");
+        let mode =
+            |index| std::fs::metadata(folder.path().join(segment_name(index))).unwrap().permissions().mode();
+        assert_eq!((mode(7) & 0o777, mode(8) & 0o777), (0o400, 0o600));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn a_pool_that_cannot_prepare_says_which_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path().join("gone"));
+        let mut pool = FilePool::start(&directory, false, 1 << 20, 2, 1).unwrap();
+        let error = pool.wait().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("0000000001.new"), "{error}");
+    }
+}

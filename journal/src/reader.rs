@@ -1,0 +1,465 @@
+//! Reads a trail's frames in order, verified, across segments and epochs; follows a live one.
+
+use crate::continuity::{Continuity, Fault};
+use crate::error::TrailError;
+use crate::format::{HeaderState, align_up};
+use crate::pages::Pages;
+use crate::storage::{Directory, Storage};
+use crate::stream::ByteStream;
+use crate::trail::{Segment, find_segment, read_segments};
+use std::path::Path;
+use std::sync::Arc;
+use stele_wire::frame::Frame;
+use stele_wire::units::{Epoch, Nanos, Position, Sequence};
+
+/// A frame and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// Position of the frame's first byte.
+    pub position: Position,
+    /// The epoch that wrote it.
+    pub epoch: Epoch,
+    /// Index of the segment that holds it.
+    pub segment: u64,
+    /// The frame, its CRC checked.
+    pub frame: Frame<'a>,
+}
+
+/// A cursor over a trail, open for reading only.
+///
+/// Every frame that it hands out has passed its CRC, follows its predecessor without a gap and does not step
+/// back in time. One frame is lent at a time and nothing is allocated per frame. At the end of a trail
+/// that is still being written it says "nothing yet" and can be asked again: it never blocks the writer and
+/// takes no lock. It does not check the links between segments; [`crate::verify`] does.
+pub struct TrailReader {
+    storage: Arc<dyn Storage>,
+    segments: Vec<Segment>,
+    current: usize,
+    stream: ByteStream,
+    continuity: Continuity,
+    reread: bool,
+}
+
+/// What stands at the cursor.
+enum Step {
+    Frame(usize),
+    NextSegment,
+    Nothing,
+}
+
+impl TrailReader {
+    /// Opens the trail in `directory`, at its first frame.
+    ///
+    /// # Errors
+    /// [`TrailError`]; [`TrailError::NoTrail`] when there is none.
+    pub fn open(directory: &Path) -> Result<Self, TrailError> {
+        Self::over(Arc::new(Directory::new(directory)))
+    }
+
+    /// Opens the trail in `storage`, at its first frame.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn over(storage: Arc<dyn Storage>) -> Result<Self, TrailError> {
+        let segments = read_segments(storage.as_ref())?;
+        let Some(first) = segments.first() else {
+            return Err(TrailError::NoTrail(storage.describe("")));
+        };
+        let stream = open_stream(storage.as_ref(), first)?;
+        let continuity = start_of(first);
+        Ok(Self { storage, segments, current: 0, stream, continuity, reread: false })
+    }
+
+    /// The segments known so far, oldest first.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// Position of the next frame.
+    pub fn position(&self) -> Position {
+        let segment = &self.segments[self.current];
+        segment
+            .header
+            .base_position
+            .plus(self.stream.offset() - segment.header.file_offset(segment.header.base_position))
+    }
+
+    /// Sequence of the last event in front of the cursor.
+    pub fn last_sequence(&self) -> Sequence {
+        self.continuity.last_sequence
+    }
+
+    /// Time of the last frame in front of the cursor; at the start of a segment, when that was begun.
+    pub fn last_timestamp(&self) -> Nanos {
+        self.continuity.last_timestamp
+    }
+
+    /// The next event; padding is passed over. None at the end of what is there now: ask again later, or
+    /// call it the end.
+    ///
+    /// # Errors
+    /// [`TrailError::Frame`] when a closed segment holds anything but frames, and the medium's errors.
+    #[inline]
+    pub fn read_next(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+        loop {
+            match self.advance()? {
+                None => return Ok(None),
+                Some((length, false)) => return Ok(Some(self.entry(length))),
+                Some((_, true)) => {}
+            }
+        }
+    }
+
+    /// As [`Self::read_next`], padding included.
+    ///
+    /// # Errors
+    /// As [`Self::read_next`].
+    pub fn read_next_frame(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+        Ok(self.advance()?.map(|(length, _)| length).map(|length| self.entry(length)))
+    }
+
+    /// Moves the cursor in front of event `sequence`. The event after the last one is a place too: what
+    /// comes next.
+    ///
+    /// # Errors
+    /// [`TrailError::NotFound`] when the trail does not reach that far, and as [`Self::read_next`].
+    pub fn seek(&mut self, sequence: Sequence) -> Result<(), TrailError> {
+        while self.discover()? {}
+        let after = self.segments.partition_point(|segment| segment.header.base_sequence <= sequence);
+        let first = self.segments[0].header.base_sequence;
+        if after == 0 {
+            return Err(TrailError::NotFound { sequence, first, last: self.find_last()? });
+        }
+        self.enter(after - 1)?;
+        while self.continuity.last_sequence.next() < sequence {
+            if self.read_next()?.is_none() {
+                return Err(TrailError::NotFound { sequence, first, last: self.continuity.last_sequence });
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the cursor in front of the first event at or after `time`, or to the end.
+    ///
+    /// # Errors
+    /// As [`Self::read_next`].
+    pub fn seek_time(&mut self, time: Nanos) -> Result<(), TrailError> {
+        while self.discover()? {}
+        let after = self.segments.partition_point(|segment| segment.header.created <= time);
+        self.enter(after.saturating_sub(1))?;
+        loop {
+            match self.peek()? {
+                Step::Frame(length) => {
+                    let frame = Frame::read(&self.stream.bytes()[..length]).expect("peeked at");
+                    if frame.timestamp() >= time && !frame.is_padding() {
+                        return Ok(());
+                    }
+                    self.advance()?;
+                }
+                Step::NextSegment => self.enter_next()?,
+                Step::Nothing => return Ok(()),
+            }
+        }
+    }
+
+    /// Moves the cursor back to the trail's first frame.
+    ///
+    /// # Errors
+    /// The medium's.
+    pub fn rewind(&mut self) -> Result<(), TrailError> {
+        self.enter(0)
+    }
+
+    fn find_last(&mut self) -> Result<Sequence, TrailError> {
+        self.enter(self.segments.len() - 1)?;
+        while self.read_next()?.is_some() {}
+        Ok(self.continuity.last_sequence)
+    }
+
+    fn entry(&self, length: usize) -> Entry<'_> {
+        let header = &self.segments[self.current].header;
+        let bytes = self.stream.before(length);
+        Entry {
+            position: Position(self.position().0 - length as u64),
+            epoch: header.identity.epoch,
+            segment: header.index,
+            frame: Frame::read(bytes).expect("admitted when the cursor passed it"),
+        }
+    }
+
+    /// Passes over the next frame; gives its length and whether it is padding.
+    #[inline]
+    fn advance(&mut self) -> Result<Option<(usize, bool)>, TrailError> {
+        loop {
+            if let Ok(frame) = self.continuity.admit(self.stream.bytes()) {
+                let (length, padding) = (frame.len(), frame.is_padding());
+                self.stream.consume(length);
+                self.reread = false;
+                return Ok(Some((length, padding)));
+            }
+            match self.peek()? {
+                Step::Frame(_) => {}
+                Step::NextSegment => self.enter_next()?,
+                Step::Nothing => return Ok(None),
+            }
+        }
+    }
+
+    /// What stands at the cursor, without passing over it.
+    fn peek(&mut self) -> Result<Step, TrailError> {
+        loop {
+            let mut probe = self.continuity;
+            let fault = match probe.admit(self.stream.bytes()) {
+                Ok(frame) => return Ok(Step::Frame(frame.len())),
+                Err(fault) => fault,
+            };
+            if fault.is_short() && self.refill()? {
+                continue;
+            }
+            let offset = self.stream.offset();
+            let closed = self.current + 1 < self.segments.len() || self.discover()?;
+            if closed && self.stream.bytes().is_empty() && self.ends_here() {
+                return Ok(Step::NextSegment);
+            }
+            if closed && self.reread {
+                return Err(self.frame_error(fault));
+            }
+            // The bytes may be older than the write that completed them: read them once more, now if the
+            // segment is closed, at the next call if it is the live one.
+            self.stream.restart(offset);
+            self.reread = closed;
+            if !closed {
+                return Ok(Step::Nothing);
+            }
+        }
+    }
+
+    fn refill(&mut self) -> Result<bool, TrailError> {
+        let segment = &self.segments[self.current];
+        self.stream
+            .refill()
+            .map_err(|source| TrailError::io(self.storage.as_ref(), &segment.name(), "read", source))
+    }
+
+    fn ends_here(&self) -> bool {
+        let next = &self.segments[self.current + 1].header;
+        align_up(self.position(), next.block_length) == next.base_position
+            && next.base_sequence == self.continuity.last_sequence.next()
+    }
+
+    fn frame_error(&self, fault: Fault) -> TrailError {
+        let next = &self.segments[self.current + 1].header;
+        let fault = match fault {
+            fault if !self.stream.bytes().is_empty() => fault,
+            _ if align_up(self.position(), next.block_length) != next.base_position => Fault::Cut,
+            _ => {
+                Fault::Sequence { expected: self.continuity.last_sequence.next(), found: next.base_sequence }
+            }
+        };
+        TrailError::Frame {
+            file: self.storage.describe(&self.segments[self.current].name()),
+            offset: self.stream.offset(),
+            position: self.position(),
+            after: self.continuity.last_sequence,
+            fault,
+        }
+    }
+
+    /// Looks for a segment behind the last one known.
+    fn discover(&mut self) -> Result<bool, TrailError> {
+        let last = self.segments.last().expect("a reader has a segment");
+        let mut pages = Pages::zeroed(crate::bounds::HEADER_BLOCK_LENGTH);
+        let storage = self.storage.as_ref();
+        let Some(found) = find_segment(storage, last.header.index + 1, &mut pages)? else { return Ok(false) };
+        if found.state == HeaderState::Blank {
+            return Ok(false);
+        }
+        let next = found.usable(storage)?;
+        // Closing a segment cuts its file: its length was another when it was found.
+        let mut last = *last;
+        if let Some(now) = find_segment(storage, last.header.index, &mut pages)? {
+            last.file_length = now.file_length;
+        }
+        next.check_follows(&last, storage)?;
+        *self.segments.last_mut().expect("checked above") = last;
+        self.segments.push(next);
+        Ok(true)
+    }
+
+    fn enter_next(&mut self) -> Result<(), TrailError> {
+        let (sequence, timestamp) = (self.continuity.last_sequence, self.continuity.last_timestamp);
+        self.enter(self.current + 1)?;
+        assert_eq!(self.continuity.last_sequence, sequence, "checked before the segment was left");
+        self.continuity.last_timestamp = self.continuity.last_timestamp.max(timestamp);
+        Ok(())
+    }
+
+    fn enter(&mut self, index: usize) -> Result<(), TrailError> {
+        let segment = &self.segments[index];
+        let name = segment.name();
+        let file = self.storage.open(&name);
+        let file = file.map_err(|source| TrailError::io(self.storage.as_ref(), &name, "open", source))?;
+        self.stream.replace(file, segment.header.file_offset(segment.header.base_position));
+        self.continuity = start_of(segment);
+        (self.current, self.reread) = (index, false);
+        Ok(())
+    }
+}
+
+fn open_stream(storage: &dyn Storage, segment: &Segment) -> Result<ByteStream, TrailError> {
+    let name = segment.name();
+    let file = storage.open(&name).map_err(|source| TrailError::io(storage, &name, "open", source))?;
+    Ok(ByteStream::new(file, segment.header.file_offset(segment.header.base_position)))
+}
+
+/// What the first frame of `segment` must fit.
+pub(crate) fn start_of(segment: &Segment) -> Continuity {
+    let header = &segment.header;
+    Continuity {
+        seed: header.identity.seed(),
+        last_sequence: Sequence(header.base_sequence.0 - 1),
+        last_timestamp: header.created,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Epochs;
+    use crate::format::segment_name;
+
+    /// Three segments of epoch 1, two of epoch 2.
+    fn trail() -> Epochs {
+        let mut epochs = Epochs::new(16 << 10);
+        while epochs.segments.len() < 3 {
+            epochs.batch(7, 60);
+        }
+        epochs.batch(5, 60);
+        epochs.start_epoch();
+        while epochs.segments.len() < 5 {
+            epochs.batch(3, 500);
+        }
+        epochs.batch(2, 30);
+        epochs
+    }
+
+    fn read_all(reader: &mut TrailReader) -> Vec<(Position, usize, Sequence)> {
+        let mut all = Vec::new();
+        while let Some(entry) = reader.read_next().unwrap() {
+            all.push((entry.position, entry.frame.len(), entry.frame.sequence()));
+        }
+        all
+    }
+
+    #[test]
+    fn every_event_comes_in_order_across_segments_and_epochs() {
+        for closed in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let epochs = trail();
+            epochs.write(folder.path(), closed);
+            let mut reader = TrailReader::open(folder.path()).unwrap();
+            assert_eq!(read_all(&mut reader), epochs.events);
+            assert_eq!(reader.position(), epochs.position);
+            assert!(reader.read_next().unwrap().is_none());
+        }
+    }
+
+    #[test]
+    fn seeking_finds_any_sequence_and_any_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let epochs = trail();
+        epochs.write(folder.path(), true);
+        let mut reader = TrailReader::open(folder.path()).unwrap();
+        for &(position, _, sequence) in epochs.events.iter().rev().step_by(3) {
+            reader.seek(sequence).unwrap();
+            let entry = reader.read_next().unwrap().unwrap();
+            assert_eq!((entry.position, entry.frame.sequence()), (position, sequence));
+            let time = entry.frame.timestamp();
+            for time in [Nanos(time.0 - 1), time] {
+                reader.seek_time(time).unwrap();
+                assert_eq!(reader.read_next().unwrap().unwrap().frame.sequence(), sequence);
+            }
+        }
+        let last = epochs.sequence;
+        reader.seek(last.next()).unwrap();
+        assert!(reader.read_next().unwrap().is_none());
+        let error = reader.seek(Sequence(last.0 + 2)).unwrap_err();
+        assert!(matches!(error, TrailError::NotFound { last: found, .. } if found == last), "{error}");
+        reader.seek_time(Nanos(0)).unwrap();
+        assert_eq!(reader.read_next().unwrap().unwrap().frame.sequence(), Sequence(1));
+        reader.seek_time(Nanos(u64::MAX)).unwrap();
+        assert!(reader.read_next().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_live_tail_is_followed_byte_by_byte_and_into_the_next_segment() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut epochs = Epochs::new(16 << 10);
+        epochs.batch(5, 60);
+        epochs.write(folder.path(), false);
+        let mut reader = TrailReader::open(folder.path()).unwrap();
+        let mut seen = read_all(&mut reader);
+        while epochs.segments.len() < 4 {
+            epochs.batch(5, 60);
+            epochs.write(folder.path(), false);
+            seen.extend(read_all(&mut reader));
+            assert_eq!(seen, epochs.events);
+        }
+        epochs.start_epoch();
+        epochs.batch(5, 60);
+        epochs.write(folder.path(), true);
+        seen.extend(read_all(&mut reader));
+        assert_eq!(seen, epochs.events);
+    }
+
+    #[test]
+    fn a_damaged_closed_segment_is_named_with_offset_and_sequence() {
+        let folder = tempfile::tempdir().unwrap();
+        let epochs = trail();
+        epochs.write(folder.path(), true);
+        let path = folder.path().join(segment_name(2));
+        let base = epochs.segments[1].0.base_position;
+        let &(position, _, sequence) = epochs.events.iter().find(|event| event.0 > base.plus(5000)).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let offset = 4096 + (position.0 - base.0);
+        bytes[offset as usize + 40] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let mut reader = TrailReader::open(folder.path()).unwrap();
+        let error = loop {
+            match reader.read_next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the damage was passed over"),
+                Err(error) => break error,
+            }
+        };
+        match error {
+            TrailError::Frame { file, offset: at, position: place, after, .. } => {
+                assert!(file.ends_with("0000000002.stele"));
+                assert_eq!((at, place, after.next()), (offset, position, sequence));
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn segments_that_do_not_belong_together_are_refused_by_name() {
+        let story = |change: &dyn Fn(&Path)| {
+            let folder = tempfile::tempdir().unwrap();
+            trail().write(folder.path(), true);
+            change(folder.path());
+            TrailReader::open(folder.path()).err().unwrap().to_string()
+        };
+        let missing = story(&|folder| std::fs::remove_file(folder.join(segment_name(2))).unwrap());
+        assert!(missing.contains("0000000002.stele is missing"), "{missing}");
+        let copied = story(&|folder| {
+            std::fs::copy(folder.join(segment_name(1)), folder.join(segment_name(2))).unwrap();
+        });
+        assert!(copied.contains("its index is 1, expected 2"), "{copied}");
+        let empty = story(&|folder| {
+            (1..=5).for_each(|index| std::fs::remove_file(folder.join(segment_name(index))).unwrap());
+        });
+        assert!(empty.contains("holds no trail"), "{empty}");
+        let blank = story(&|folder| std::fs::write(folder.join(segment_name(3)), [0; 8192]).unwrap());
+        assert!(blank.contains("blank although later segments"), "{blank}");
+    }
+}

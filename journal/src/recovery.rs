@@ -1,0 +1,622 @@
+//! What to do with a trail that some writer left, and doing it.
+//!
+//! The decision is a table over what [`crate::survey`] found; it does no I/O. The acknowledged floor is the
+//! highest durable watermark that any valid padding of the last epoch carries: below it nothing may be lost,
+//! above it nothing was promised.
+//!
+//! | row | what was found | what is done |
+//! |---|---|---|
+//! | A | no segment was ever written | a new trail begins at sequence 1 |
+//! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged in front of written ones | refuse, naming the file |
+//! | C | the last frame ends with its file: a clean stop | go on behind it |
+//! | D | behind the last frame are only zeros: killed while nothing was on its way | cut the zeros, go on |
+//! | E | behind the last frame is something else, and the floor is not above it: a torn batch, a hole, a segment half begun | set aside, cut, report, go on |
+//! | F | the last frame that follows from the others ends below the floor: acknowledged bytes are damaged | refuse, saying where and what is intact |
+
+use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::continuity::Fault;
+use crate::error::TrailError;
+use crate::format::{Link, align_up, link_after, segment_name};
+use crate::pages::Pages;
+use crate::storage::{CUT_FOLDER, Storage, StoredFile};
+use crate::survey::{Stray, Survey, Tail};
+use std::io;
+use stele_wire::units::{Epoch, Nanos, Position, Sequence};
+
+/// A row of the table in the [module's](self) head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Row {
+    /// No segment was ever written.
+    A,
+    /// The segments are not one trail.
+    B,
+    /// A clean stop.
+    C,
+    /// Killed while nothing was on its way.
+    D,
+    /// Bytes behind the last frame, none of them acknowledged.
+    E,
+    /// Acknowledged bytes are damaged.
+    F,
+}
+
+/// What the table is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Evidence {
+    /// The segments do not belong together.
+    pub broken_chain: bool,
+    /// A segment was written.
+    pub any_segment: bool,
+    /// Position after the last frame.
+    pub end: Position,
+    /// The acknowledged floor.
+    pub floor: Position,
+    /// The file ends with its last frame.
+    pub ends_with_file: bool,
+    /// Anything but zeros lies behind the last frame.
+    pub strays: bool,
+    /// A segment file lies behind the one with the last frame and is to go.
+    pub files_behind: bool,
+}
+
+/// Picks the row. Total: every evidence has exactly one.
+pub fn decide(evidence: &Evidence) -> Row {
+    match *evidence {
+        Evidence { broken_chain: true, .. } => Row::B,
+        Evidence { any_segment: false, .. } => Row::A,
+        Evidence { end, floor, .. } if end < floor => Row::F,
+        Evidence { strays: true, .. } | Evidence { files_behind: true, .. } => Row::E,
+        Evidence { ends_with_file: true, .. } => Row::C,
+        Evidence { ends_with_file: false, .. } => Row::D,
+    }
+}
+
+/// Bytes that recovery cut off, and where they are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cut {
+    /// The segment file they were in.
+    pub file: String,
+    /// Where in it they began.
+    pub offset: u64,
+    /// How many they were, zeros at the end not counted.
+    pub bytes: u64,
+    /// Lowest and highest sequence of the whole frames among them.
+    pub sequences: Option<(Sequence, Sequence)>,
+    /// The file that keeps them; none when there were none to keep.
+    pub kept: Option<String>,
+}
+
+/// What recovery found and did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecoveryReport {
+    /// Which row of the table applied.
+    pub row: Row,
+    /// The epoch that ended; 0 when there was none.
+    pub epoch: Epoch,
+    /// Segments of the trail, those cut away not counted.
+    pub segments: usize,
+    /// Position after the last frame that stays.
+    pub end: Position,
+    /// The last event that stays; 0 when there is none.
+    pub last_sequence: Sequence,
+    /// Time of the last frame that stays.
+    pub last_timestamp: Nanos,
+    /// What was acknowledged as durable, as far as the trail itself knows.
+    pub floor: Position,
+    /// What was cut.
+    pub cuts: Vec<Cut>,
+}
+
+/// Where and how the trail goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Continuation {
+    /// Index of the next segment.
+    pub index: u64,
+    /// The epoch that begins.
+    pub epoch: Epoch,
+    /// Position after the last frame that stays.
+    pub end: Position,
+    /// The last event that stays.
+    pub last_sequence: Sequence,
+    /// Time of the last frame that stays.
+    pub last_timestamp: Nanos,
+    /// The next segment's link.
+    pub link: Link,
+}
+
+/// Why a trail cannot be continued.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The trail is not one, or the medium refuses.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// Row F.
+    #[error(
+        "{file}, offset {offset} (position {position}): acknowledged bytes are damaged: {fault}. Intact is everything \
+         up to sequence {after}; the log was durable up to position {floor}{}. Nothing was changed: restore the file \
+         from a copy, or keep this trail as it is and begin another",
+        intact_behind(behind)
+    )]
+    Damaged {
+        /// The segment file.
+        file: String,
+        /// Where in it the damage begins.
+        offset: u64,
+        /// The log position of that.
+        position: Position,
+        /// What is wrong there.
+        fault: Fault,
+        /// The last event in front.
+        after: Sequence,
+        /// The acknowledged floor.
+        floor: Position,
+        /// Lowest and highest sequence of whole frames behind the damage.
+        behind: Option<(Sequence, Sequence)>,
+    },
+}
+
+fn intact_behind(behind: &Option<(Sequence, Sequence)>) -> String {
+    behind.map_or(String::new(), |(low, high)| {
+        format!(", and whole events between sequences {low} and {high} lie behind the damage")
+    })
+}
+
+impl Survey {
+    /// What the table is to decide on.
+    pub fn evidence(&self) -> Evidence {
+        let tail = self.tail.as_ref();
+        let ends_with_file = tail
+            .is_some_and(|tail| tail.file_length == self.segments[tail.last].header.file_offset(tail.end));
+        Evidence {
+            broken_chain: self.problem.is_some(),
+            any_segment: !self.segments.is_empty(),
+            end: tail.map_or(Position(0), |tail| tail.end),
+            floor: tail.map_or(Position(0), |tail| tail.floor),
+            ends_with_file,
+            strays: tail.is_some_and(|tail| !tail.strays.is_empty()),
+            files_behind: tail.is_some_and(|tail| !tail.behind.is_empty()),
+        }
+    }
+}
+
+/// Brings the trail into a state that a new epoch can follow. Doing it again, also after a crash in its middle,
+/// comes to the same end.
+///
+/// # Errors
+/// [`RecoveryError`]; nothing was changed then, unless the medium failed half-way.
+pub fn recover(
+    storage: &dyn Storage,
+    survey: Survey,
+) -> Result<(RecoveryReport, Continuation), RecoveryError> {
+    let row = decide(&survey.evidence());
+    let Survey { segments, problem, tail, mut unused } = survey;
+    if let (Row::B, Some(problem)) = (row, problem) {
+        return Err(problem.into());
+    }
+    let Some(tail) = tail else {
+        remove_all(storage, &mut unused)?;
+        return Ok(begin(row));
+    };
+    let last = &segments[tail.last];
+    if row == Row::F {
+        return Err(RecoveryError::Damaged {
+            file: storage.describe(&last.name()),
+            offset: last.header.file_offset(tail.end),
+            position: tail.end,
+            fault: tail.fault.unwrap_or(Fault::Cut),
+            after: tail.last_sequence,
+            floor: tail.floor,
+            behind: span(&tail.strays),
+        });
+    }
+    let cuts = cut(storage, &tail)?;
+    remove_all(storage, &mut unused)?;
+    let name = last.name();
+    let length = last.header.file_offset(tail.end);
+    storage.close(&name, length).map_err(|source| TrailError::io(storage, &name, "cut", source))?;
+    let epoch = last.header.identity.epoch;
+    let link = link_after(&last.header_block(), tail.end, tail.last_sequence, tail.data_crc);
+    let (last_sequence, last_timestamp) = (tail.last_sequence, tail.last_timestamp);
+    let report = RecoveryReport {
+        row,
+        epoch,
+        segments: tail.last + 1,
+        end: tail.end,
+        last_sequence,
+        last_timestamp,
+        floor: tail.floor,
+        cuts,
+    };
+    let (index, epoch) = (last.header.index + 1, Epoch(epoch.0 + 1));
+    Ok((report, Continuation { index, epoch, end: tail.end, last_sequence, last_timestamp, link }))
+}
+
+impl Continuation {
+    /// The first position of the epoch that begins, on a device with blocks of `block_length`.
+    pub fn base(&self, block_length: u32) -> Position {
+        align_up(self.end, block_length)
+    }
+}
+
+fn begin(row: Row) -> (RecoveryReport, Continuation) {
+    let (end, last_sequence, last_timestamp) = (Position(0), Sequence(0), Nanos(0));
+    let report = RecoveryReport {
+        row,
+        epoch: Epoch(0),
+        segments: 0,
+        end,
+        last_sequence,
+        last_timestamp,
+        floor: Position(0),
+        cuts: Vec::new(),
+    };
+    let link = [0; 32];
+    (report, Continuation { index: 1, epoch: Epoch(1), end, last_sequence, last_timestamp, link })
+}
+
+fn span(strays: &[Stray]) -> Option<(Sequence, Sequence)> {
+    let ranges = strays.iter().filter_map(|stray| stray.sequences);
+    ranges.reduce(|(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)))
+}
+
+/// Keeps what lies behind the end, then removes the files that lie behind it whole.
+fn cut(storage: &dyn Storage, tail: &Tail) -> Result<Vec<Cut>, TrailError> {
+    let mut cuts = Vec::new();
+    for stray in &tail.strays {
+        let name = segment_name(stray.index);
+        let kept = keep(storage, &name, stray)?;
+        cuts.push(Cut {
+            file: storage.describe(&name),
+            offset: stray.offset,
+            bytes: stray.bytes,
+            sequences: stray.sequences,
+            kept: Some(storage.describe(&kept)),
+        });
+    }
+    let mut behind = tail.behind.clone();
+    remove_all(storage, &mut behind)?;
+    Ok(cuts)
+}
+
+/// Removes segment files from the highest index down, so that no hole shows if this is cut short.
+fn remove_all(storage: &dyn Storage, indexes: &mut Vec<u64>) -> Result<(), TrailError> {
+    indexes.sort_unstable();
+    for index in indexes.drain(..).rev() {
+        let name = segment_name(index);
+        storage.remove(&name).map_err(|source| TrailError::io(storage, &name, "remove", source))?;
+    }
+    Ok(())
+}
+
+/// Copies stray bytes to the cut folder; gives the copy's name. Bytes kept before under the same name stay.
+fn keep(storage: &dyn Storage, name: &str, stray: &Stray) -> Result<String, TrailError> {
+    let open =
+        |name: &str| storage.open(name).map_err(|source| TrailError::io(storage, name, "open", source));
+    for attempt in 1u32.. {
+        let suffix = if attempt == 1 { String::new() } else { format!("-{attempt}") };
+        let copy = format!("{CUT_FOLDER}/{:010}-{}{suffix}.bytes", stray.index, stray.offset);
+        let mut source = Slice::new(open(name)?, stray.offset, stray.bytes);
+        match storage.open(&copy) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                storage
+                    .keep(&copy, &mut source)
+                    .map_err(|source| TrailError::io(storage, &copy, "write", source))?;
+                return Ok(copy);
+            }
+            Err(source) => return Err(TrailError::io(storage, &copy, "open", source)),
+            Ok(kept) => {
+                let read = |source| TrailError::io(storage, &copy, "read", source);
+                let length = kept.length().map_err(read)?;
+                if length == stray.bytes
+                    && same(&mut Slice::new(kept, 0, length), &mut source).map_err(read)?
+                {
+                    return Ok(copy);
+                }
+            }
+        }
+    }
+    unreachable!("more attempts than a u32 counts")
+}
+
+fn same(a: &mut Slice, b: &mut Slice) -> io::Result<bool> {
+    let (mut left, mut right) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let count = io::Read::read(a, &mut left)?;
+        if count == 0 {
+            return Ok(io::Read::read(b, &mut right)? == 0);
+        }
+        if io::Read::read_exact(b, &mut right[..count]).is_err() || left[..count] != right[..count] {
+            return Ok(false);
+        }
+    }
+}
+
+/// Some bytes of a stored file as a stream.
+struct Slice {
+    file: Box<dyn StoredFile>,
+    pages: Pages,
+    next: u64,
+    end: u64,
+}
+
+impl Slice {
+    fn new(file: Box<dyn StoredFile>, offset: u64, length: u64) -> Self {
+        Self { file, pages: Pages::zeroed(1 << 18), next: offset, end: offset + length }
+    }
+}
+
+impl io::Read for Slice {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.next >= self.end || into.is_empty() {
+            return Ok(0);
+        }
+        let skip = (self.next % HEADER_BLOCK_LENGTH as u64) as usize;
+        let count = self.file.read_at(&mut self.pages, self.next - skip as u64)?;
+        let rest = (self.end - self.next).min(into.len() as u64) as usize;
+        let count = count.saturating_sub(skip).min(rest);
+        into[..count].copy_from_slice(&self.pages[skip..skip + count]);
+        self.next += count as u64;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::{BLOCK, Epochs};
+    use crate::reader::TrailReader;
+    use crate::storage::Directory;
+    use crate::survey::survey;
+    use std::path::Path;
+
+    fn evidence() -> Evidence {
+        Evidence {
+            broken_chain: false,
+            any_segment: true,
+            end: Position(1024),
+            floor: Position(1024),
+            ends_with_file: true,
+            strays: false,
+            files_behind: false,
+        }
+    }
+
+    #[test]
+    fn row_a_nothing_was_ever_written() {
+        assert_eq!(decide(&Evidence { any_segment: false, ..evidence() }), Row::A);
+    }
+
+    #[test]
+    fn row_b_a_broken_chain_is_refused_whatever_else_holds() {
+        for bits in 0..16u32 {
+            let evidence = Evidence {
+                broken_chain: true,
+                any_segment: bits & 1 != 0,
+                floor: Position(u64::from(bits & 2) * 4096),
+                strays: bits & 4 != 0,
+                ends_with_file: bits & 8 != 0,
+                ..evidence()
+            };
+            assert_eq!(decide(&evidence), Row::B);
+        }
+    }
+
+    #[test]
+    fn row_c_a_clean_stop() {
+        assert_eq!(decide(&evidence()), Row::C);
+        assert_eq!(decide(&Evidence { floor: Position(512), ..evidence() }), Row::C);
+    }
+
+    #[test]
+    fn row_d_zeros_behind_the_end() {
+        assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), Row::D);
+    }
+
+    #[test]
+    fn row_e_unacknowledged_bytes_or_files_behind_the_end() {
+        for ends_with_file in [true, false] {
+            assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), Row::E);
+            assert_eq!(decide(&Evidence { files_behind: true, ends_with_file, ..evidence() }), Row::E);
+        }
+    }
+
+    #[test]
+    fn row_f_the_end_lies_below_the_floor() {
+        for strays in [true, false] {
+            let evidence = Evidence { floor: Position(1025), strays, files_behind: strays, ..evidence() };
+            assert_eq!(decide(&evidence), Row::F);
+        }
+    }
+
+    fn recover_in(folder: &Path) -> Result<(RecoveryReport, Continuation), RecoveryError> {
+        let directory = Directory::new(folder);
+        recover(&directory, survey(&directory).unwrap())
+    }
+
+    fn trail() -> Epochs {
+        let mut epochs = Epochs::new(16 << 10);
+        while epochs.segments.len() < 2 {
+            epochs.batch(5, 60);
+        }
+        for _ in 0..6 {
+            epochs.batch(4, 60);
+        }
+        epochs
+    }
+
+    fn events_in(folder: &Path) -> u64 {
+        let mut reader = TrailReader::open(folder).unwrap();
+        let mut last = 0;
+        while let Some(entry) = reader.read_next().unwrap() {
+            last += 1;
+            assert_eq!(entry.frame.sequence(), Sequence(last));
+        }
+        last
+    }
+
+    /// The model: `kept` whole events are there from the front, as many as lie in front of the first changed
+    /// byte, or recovery refuses because acknowledged bytes changed.
+    fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize)) {
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), false);
+        let (header, _) = epochs.segments.last().unwrap();
+        let path = folder.path().join(segment_name(header.index));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let before = bytes.clone();
+        change(&mut bytes, header.file_offset(changed) as usize);
+        std::fs::write(&path, &bytes).unwrap();
+        let whole =
+            epochs.events.iter().filter(|event| event.0.0 + event.1 as u64 <= changed.0).count() as u64;
+        match recover_in(folder.path()) {
+            Err(RecoveryError::Damaged { position, floor, after, .. }) => {
+                assert!(position < floor && floor <= epochs.floor(), "{position} {floor}");
+                assert!(position <= changed);
+                assert_eq!(after, Sequence(whole));
+                assert_eq!(std::fs::read(&path).unwrap(), bytes, "a refusal changes nothing");
+            }
+            Ok((report, next)) => {
+                assert!(changed >= report.floor && report.end >= report.floor, "acknowledged bytes were cut");
+                assert!(report.last_sequence.0 >= whole && report.last_sequence <= epochs.sequence);
+                assert!(matches!(report.row, Row::D | Row::E), "{report:?}");
+                assert_eq!(events_in(folder.path()), report.last_sequence.0);
+                for cut in &report.cuts {
+                    let kept = std::fs::read(cut.kept.as_ref().unwrap()).unwrap();
+                    let offset = cut.offset as usize;
+                    assert_eq!(kept, bytes[offset..offset + cut.bytes as usize]);
+                }
+                let (again, same) = recover_in(folder.path()).unwrap();
+                assert_eq!(again.row, Row::C, "recovery is done after the first time");
+                assert_eq!((again.end, same), (report.end, next));
+            }
+            Err(other) => panic!("{other}"),
+        }
+        assert_eq!(before.len(), bytes.len());
+    }
+
+    fn positions(epochs: &Epochs) -> impl Iterator<Item = Position> {
+        let base = epochs.segments.last().unwrap().0.base_position.0;
+        let length = epochs.position.0 - base;
+        // Every 8 bytes around each batch's end, and a spread over everything.
+        let edges: Vec<u64> =
+            epochs.batches.iter().filter(|end| end.0 > base).map(|end| end.0 - base).collect();
+        (0..length)
+            .filter(move |at| at % 37 == 0 || edges.iter().any(|edge| edge.abs_diff(*at) <= 9))
+            .map(move |at| Position(base + at))
+    }
+
+    #[test]
+    fn whatever_byte_the_log_is_cut_at_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+        let epochs = trail();
+        let mut tried = 0;
+        for position in positions(&epochs) {
+            check(&epochs, position, |bytes, at| bytes[at..].fill(0));
+            tried += 1;
+        }
+        assert!(tried > 100, "{tried}");
+    }
+
+    #[test]
+    fn whatever_byte_is_damaged_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+        let epochs = trail();
+        for position in positions(&epochs).step_by(2) {
+            check(&epochs, position, |bytes, at| bytes[at] ^= 0x40);
+        }
+    }
+
+    #[test]
+    fn a_hole_of_one_block_above_the_floor_is_cut_and_below_it_is_refused() {
+        let epochs = trail();
+        for block in epochs.batches.iter().rev().skip(1).take(6) {
+            check(&epochs, *block, |bytes, at| bytes[at..at + BLOCK as usize].fill(0));
+        }
+    }
+
+    #[test]
+    fn damage_below_the_floor_is_refused_with_what_is_intact_on_both_sides() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), false);
+        let (header, _) = epochs.segments.last().unwrap();
+        let path = folder.path().join(segment_name(header.index));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4096 + 600] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let text = recover_in(folder.path()).unwrap_err().to_string();
+        assert!(text.contains("0000000002.stele, offset 4"), "{text}");
+        assert!(text.contains("acknowledged bytes are damaged"), "{text}");
+        assert!(text.contains(&format!("and {} lie behind the damage", epochs.sequence)), "{text}");
+    }
+
+    #[test]
+    fn segments_half_begun_lost_or_never_used_are_cleared_away() {
+        let epochs = trail();
+        let story = |change: &dyn Fn(&Path)| {
+            let folder = tempfile::tempdir().unwrap();
+            epochs.write(folder.path(), false);
+            change(folder.path());
+            let (report, next) = recover_in(folder.path()).unwrap();
+            assert_eq!(report.last_sequence, epochs.sequence);
+            assert_eq!(next.index, 3);
+            assert_eq!(recover_in(folder.path()).unwrap().0.row, Row::C);
+            report
+        };
+        let unused = story(&|folder| {
+            std::fs::write(folder.join(segment_name(3)), [0; 20480]).unwrap();
+            std::fs::write(folder.join(segment_name(4)), [0; 20480]).unwrap();
+        });
+        assert_eq!((unused.row, unused.cuts.len()), (Row::D, 0));
+        let torn = story(&|folder| {
+            let mut bytes = vec![0; 20480];
+            bytes[..512].copy_from_slice(&std::fs::read(folder.join(segment_name(2))).unwrap()[..512]);
+            bytes[..8].copy_from_slice(b"STELESEG");
+            bytes[700] = 1;
+            std::fs::write(folder.join(segment_name(3)), bytes).unwrap();
+        });
+        assert_eq!((torn.row, torn.cuts.len()), (Row::E, 1));
+        assert_eq!(torn.cuts[0].bytes, 701);
+        let short = story(&|folder| std::fs::write(folder.join(segment_name(3)), b"STEL").unwrap());
+        assert_eq!((short.row, short.cuts[0].bytes), (Row::E, 4));
+    }
+
+    #[test]
+    fn files_that_do_not_belong_are_refused_by_name_and_nothing_changes() {
+        let epochs = trail();
+        let refused = |change: &dyn Fn(&Path)| {
+            let folder = tempfile::tempdir().unwrap();
+            epochs.write(folder.path(), false);
+            change(folder.path());
+            let error = recover_in(folder.path()).unwrap_err();
+            assert!(matches!(error, RecoveryError::Trail(_)), "{error}");
+            error.to_string()
+        };
+        let missing = refused(&|folder| {
+            let (two, three) = (folder.join(segment_name(2)), folder.join(segment_name(3)));
+            std::fs::rename(two, three).unwrap();
+        });
+        assert!(missing.contains("its index is 2, expected 3"), "{missing}");
+        let foreign = refused(&|folder| {
+            let mut header = epochs.segments[1].0;
+            header.index = 3;
+            header.identity.shard.0 = 77;
+            let mut bytes = zerocopy::IntoBytes::as_bytes(&header.to_block()).to_vec();
+            bytes.resize(20480, 0);
+            std::fs::write(folder.join(segment_name(3)), bytes).unwrap();
+        });
+        assert!(foreign.contains("its shard is 77, expected 2"), "{foreign}");
+        let newer = refused(&|folder| {
+            let mut block = epochs.segments[1].0.to_block();
+            block.version.set(2);
+            let crc = stele_wire::frame::crc32c(&zerocopy::IntoBytes::as_bytes(&block)[..4092]);
+            block.crc.set(crc);
+            std::fs::write(folder.join(segment_name(3)), zerocopy::IntoBytes::as_bytes(&block)).unwrap();
+        });
+        assert!(newer.contains("format version 2"), "{newer}");
+        let damaged = refused(&|folder| {
+            let path = folder.join(segment_name(1));
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[50] ^= 1;
+            std::fs::write(&path, bytes).unwrap();
+        });
+        assert!(damaged.contains("0000000001.stele: the header's CRC"), "{damaged}");
+    }
+}

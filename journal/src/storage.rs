@@ -1,0 +1,248 @@
+//! Where the files of a trail live: a directory, or a simulated disk.
+//!
+//! Everything that is not the hot write path (recovery, the reader, closing) goes through [`Storage`]; the hot
+//! path goes through [`crate::engine::Engine`]. Both are traits so that a test can stand in for the medium.
+
+use crate::bounds::PAGE_LENGTH;
+use rustix::fs::{Mode, OFlags};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Folder within a trail for what recovery cut off.
+pub const CUT_FOLDER: &str = "cut";
+
+/// The files of one trail. Names are relative to it.
+pub trait Storage: Send + Sync {
+    /// Names of the files directly in the trail, in any order.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// What the medium says; [`io::ErrorKind::NotFound`] when there is no such file.
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>>;
+
+    /// Writes a new file that holds all of `source`; it appears whole and durable, or not at all. A file of
+    /// that name is replaced.
+    ///
+    /// # Errors
+    /// What the medium or `source` says.
+    fn keep(&self, name: &str, source: &mut dyn io::Read) -> io::Result<()>;
+
+    /// Cuts a file to `length` bytes, durably, and makes it read-only.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn close(&self, name: &str, length: u64) -> io::Result<()>;
+
+    /// Removes a file, durably.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// What to call the file in messages.
+    fn describe(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// The file system path of a file, where there is one.
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        let _ = name;
+        None
+    }
+}
+
+/// A file open for reading.
+pub trait StoredFile: Send {
+    /// Bytes in the file.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reads at `offset`, both it and the length of `buffer` multiples of 4096, the memory aligned likewise.
+    /// Fewer bytes than asked for means that the file ends there.
+    ///
+    /// # Errors
+    /// What the medium says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+/// A trail in a directory. Reads bypass the page cache where the file system lets them, so that reading a live
+/// trail neither sees stale pages nor disturbs its writer.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The trail in `path`, which need not exist yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// Creates the directory, for its owner only, if it is missing.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn create(&self) -> io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        if self.path.is_dir() {
+            return Ok(());
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        match self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => sync_folder(parent),
+            None => sync_folder(Path::new(".")),
+        }
+    }
+
+    /// Makes the names in the directory durable.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn sync(&self) -> io::Result<()> {
+        sync_folder(&self.path)
+    }
+
+    /// The directory's path.
+    pub fn root(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+impl Storage for Directory {
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
+        let path = self.path.join(name);
+        let open = |flags| rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty());
+        let file = match open(OFlags::DIRECT) {
+            Err(rustix::io::Errno::INVAL) => open(OFlags::empty()),
+            other => other,
+        };
+        Ok(Box::new(File::from(file?)))
+    }
+
+    fn keep(&self, name: &str, source: &mut dyn io::Read) -> io::Result<()> {
+        let path = self.path.join(name);
+        let folder = path.parent().expect("a name within the trail");
+        if !folder.is_dir() {
+            Directory::new(folder).create()?;
+        }
+        let unfinished = path.with_extension("unfinished");
+        let mut options = OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+        io::copy(source, &mut file)?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        sync_folder(folder)
+    }
+
+    fn close(&self, name: &str, length: u64) -> io::Result<()> {
+        let path = self.path.join(name);
+        fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        let file = OpenOptions::new().write(true).open(&path)?;
+        if file.metadata()?.len() != length {
+            file.set_len(length)?;
+        }
+        file.set_permissions(Permissions::from_mode(0o400))?;
+        file.sync_all()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))?;
+        self.sync()
+    }
+
+    fn describe(&self, name: &str) -> String {
+        self.path.join(name).display().to_string()
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.path.join(name))
+    }
+}
+
+impl StoredFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                // A direct read ends off a page only where the file ends.
+                Ok(count) if !count.is_multiple_of(PAGE_LENGTH) => return Ok(done + count),
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::Pages;
+
+    #[test]
+    fn a_kept_file_appears_whole_and_is_for_its_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path().join("trail"));
+        directory.create().unwrap();
+        directory.keep("cut/x.bytes", &mut &b"hello"[..]).unwrap();
+        let path = directory.path("cut/x.bytes").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"hello");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(directory.root()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::read_dir(folder.path().join("trail/cut")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_ends_off_a_page_is_read_to_its_last_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path());
+        let bytes: Vec<u8> = (0..10_000u32).map(|i| i as u8).collect();
+        directory.keep("a", &mut &bytes[..]).unwrap();
+        let mut pages = Pages::zeroed(16_384);
+        let file = directory.open("a").unwrap();
+        assert_eq!(file.length().unwrap(), 10_000);
+        assert_eq!(file.read_at(&mut pages, 0).unwrap(), 10_000);
+        assert_eq!(pages[..10_000], bytes);
+        assert_eq!(file.read_at(&mut pages[..4096], 8192).unwrap(), 10_000 - 8192);
+    }
+
+    #[test]
+    fn a_closed_file_is_cut_and_read_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::new(folder.path());
+        directory.keep("a", &mut &[1u8; 9000][..]).unwrap();
+        directory.close("a", 5000).unwrap();
+        directory.close("a", 5000).unwrap();
+        let metadata = fs::metadata(folder.path().join("a")).unwrap();
+        assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (5000, 0o400));
+    }
+}

@@ -1,0 +1,450 @@
+//! Looks at what a trail's writer left behind: how far the log is whole, what was acknowledged, what lies behind.
+//!
+//! Only the end of the last epoch is read frame by frame: back to the first segment that begins at or below the
+//! acknowledged floor. Everything in front of it was acknowledged as durable and is [`crate::verify`]'s to check.
+
+use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::continuity::{Continuity, Fault};
+use crate::error::TrailError;
+use crate::format::{HeaderState, RunningCrc, segment_name};
+use crate::reader::start_of;
+use crate::storage::Storage;
+use crate::stream::ByteStream;
+use crate::trail::{FoundSegment, Segment, find_segments};
+use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
+use stele_wire::frame::{Frame, FrameError, Seed};
+use stele_wire::units::{Epoch, Nanos, Position, Sequence};
+
+/// Everything that recovery decides on.
+#[derive(Debug)]
+pub struct Survey {
+    /// Written segments that follow each other, oldest first.
+    pub segments: Vec<Segment>,
+    /// The first thing that keeps the segments from being one trail, if any does.
+    pub problem: Option<TrailError>,
+    /// The end of the last epoch; none when no segment was ever written.
+    pub tail: Option<Tail>,
+    /// Indexes of prepared segments that were never used.
+    pub unused: Vec<u64>,
+}
+
+/// The end of the last epoch.
+#[derive(Debug)]
+pub struct Tail {
+    /// Which of [`Survey::segments`] holds the last whole frame, or would.
+    pub last: usize,
+    /// Position after the last frame that follows from the ones in front.
+    pub end: Position,
+    /// The last event up to there.
+    pub last_sequence: Sequence,
+    /// Time of the last frame up to there.
+    pub last_timestamp: Nanos,
+    /// CRC-32C of the last segment's data up to there.
+    pub data_crc: u32,
+    /// The highest durable watermark in any valid padding of the epoch, also behind `end`.
+    pub floor: Position,
+    /// What the bytes at `end` are instead of a frame; none when the file ends there.
+    pub fault: Option<Fault>,
+    /// Files, and from which offset on, that hold anything but zeros behind `end`, with the bytes and the
+    /// sequences there.
+    pub strays: Vec<Stray>,
+    /// Files behind the last segment that are to go because nothing in them counts.
+    pub behind: Vec<u64>,
+    /// Bytes of the last segment's file.
+    pub file_length: u64,
+}
+
+/// Bytes behind the end of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stray {
+    /// Index of the segment file.
+    pub index: u64,
+    /// Where in the file they begin.
+    pub offset: u64,
+    /// How many, up to the last one that is not zero.
+    pub bytes: u64,
+    /// Lowest and highest sequence of the whole frames among them.
+    pub sequences: Option<(Sequence, Sequence)>,
+}
+
+/// One segment file, read to its end.
+struct Swept {
+    end: Position,
+    continuity: Continuity,
+    data_crc: u32,
+    fault: Option<Fault>,
+    floor: Position,
+    stray: Option<Stray>,
+}
+
+/// Looks at the trail in `storage`.
+///
+/// # Errors
+/// [`TrailError::Io`]; what is wrong with the trail itself is in the survey.
+pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
+    let mut found = find_segments(storage)?;
+    let mut unused = Vec::new();
+    while let Some(last) = found.last()
+        && last.state == HeaderState::Blank
+        && sweep_headless(storage, last, None)?.is_none()
+    {
+        unused.push(last.index);
+        found.pop();
+    }
+    let mut headless = Vec::new();
+    while found.len() > 1
+        && let Some(last) = found.last()
+        && matches!(last.state, HeaderState::Damaged(_) | HeaderState::Blank)
+    {
+        headless.push(*last);
+        found.pop();
+    }
+    let (segments, problem) = chain(storage, &found);
+    let mut survey = Survey { segments, problem, tail: None, unused };
+    if survey.problem.is_none() && !survey.segments.is_empty() {
+        survey.tail = Some(sweep_tail(storage, &survey.segments, &headless)?);
+    }
+    Ok(survey)
+}
+
+/// The longest run of segments that follow each other, and what comes after it.
+fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option<TrailError>) {
+    let mut segments: Vec<Segment> = Vec::with_capacity(found.len());
+    for found in found {
+        let follows = found.usable(storage).and_then(|segment| {
+            let Some(previous) = segments.last() else { return Ok(segment) };
+            if segment.header.index != previous.header.index + 1 {
+                let file = storage.describe(&segment_name(previous.header.index + 1));
+                return Err(TrailError::Missing { file });
+            }
+            segment.check_follows(previous, storage).map(|()| segment)
+        });
+        match follows {
+            Ok(segment) => segments.push(segment),
+            Err(problem) => return (segments, Some(problem)),
+        }
+    }
+    (segments, None)
+}
+
+fn sweep_tail(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    headless: &[FoundSegment],
+) -> Result<Tail, TrailError> {
+    let newest = segments.last().expect("the caller has a segment");
+    let epoch = newest.header.identity.epoch;
+    let mut floor = Position(0);
+    let (mut strays, mut behind) = (Vec::new(), Vec::new());
+    for file in headless {
+        for epoch in [epoch, Epoch(epoch.0 + 1)] {
+            let mut identity = newest.header.identity;
+            identity.epoch = epoch;
+            if let Some((stray, durable)) = sweep_headless(storage, file, Some(identity.seed()))? {
+                floor = floor.max(durable);
+                if epoch == newest.header.identity.epoch || stray.sequences.is_some() {
+                    strays.retain(|known: &Stray| known.index != stray.index);
+                    strays.push(stray);
+                }
+            }
+        }
+        behind.push(file.index);
+    }
+    // From the newest segment back to the first that begins at or below the floor.
+    let first = segments.partition_point(|segment| segment.header.identity.epoch < epoch);
+    let mut tail: Option<(usize, Swept)> = None;
+    for at in (first..segments.len()).rev() {
+        let segment = &segments[at];
+        let swept = sweep(storage, segment)?;
+        floor = floor.max(swept.floor);
+        tail = Some(match tail {
+            Some((last, later)) if swept.leads_to(segment, &segments[at + 1]) => (last, later),
+            dropped => {
+                if let Some((last, _)) = dropped {
+                    (at + 1..=last).try_for_each(|at| {
+                        behind.push(segments[at].header.index);
+                        strays.extend(whole_file(storage, &segments[at])?);
+                        Ok::<_, TrailError>(())
+                    })?;
+                }
+                (at, swept)
+            }
+        });
+        if floor >= segment.header.base_position {
+            break;
+        }
+    }
+    let (last, swept) = tail.expect("at least one segment was swept");
+    strays.retain(|stray| stray.index != segments[last].header.index);
+    strays.extend(swept.stray.clone());
+    strays.sort_by_key(|stray| stray.index);
+    Ok(Tail {
+        last,
+        end: swept.end,
+        last_sequence: swept.continuity.last_sequence,
+        last_timestamp: swept.continuity.last_timestamp,
+        data_crc: swept.data_crc,
+        floor,
+        fault: swept.fault,
+        strays,
+        behind,
+        file_length: segments[last].file_length,
+    })
+}
+
+impl Swept {
+    /// Whether the log goes on from this segment into `next` without a hole.
+    fn leads_to(&self, segment: &Segment, next: &Segment) -> bool {
+        self.end == segment.header.end_position()
+            && self.continuity.last_sequence.next() == next.header.base_sequence
+    }
+}
+
+/// Everything in the file of a segment that the log does not reach.
+fn whole_file(storage: &dyn Storage, segment: &Segment) -> Result<Option<Stray>, TrailError> {
+    let found = FoundSegment {
+        index: segment.header.index,
+        file_length: segment.file_length,
+        state: HeaderState::Valid(segment.header),
+    };
+    let stray = sweep_headless(storage, &found, Some(segment.header.identity.seed()))?;
+    Ok(stray.map(|(stray, _)| stray))
+}
+
+/// The bytes of a file whose header does not count, and the highest durable watermark in valid padding among
+/// them; none when they are all zeros.
+fn sweep_headless(
+    storage: &dyn Storage,
+    found: &FoundSegment,
+    seed: Option<Seed>,
+) -> Result<Option<(Stray, Position)>, TrailError> {
+    let name = segment_name(found.index);
+    let mut sweeper = Sweeper::open(storage, &name, 0)?;
+    let mut stray = Stray { index: found.index, offset: 0, bytes: 0, sequences: None };
+    let floor = sweeper.sweep_rest(seed, &mut stray, 0)?;
+    Ok((stray.bytes > 0).then_some((stray, floor)))
+}
+
+fn sweep(storage: &dyn Storage, segment: &Segment) -> Result<Swept, TrailError> {
+    let header = &segment.header;
+    let mut continuity = start_of(segment);
+    let mut crc = RunningCrc::default();
+    let mut floor = Position(0);
+    let mut sweeper = Sweeper::open(storage, &segment.name(), HEADER_BLOCK_LENGTH as u64)?;
+    let room = header.segment_length;
+    let mut done = 0;
+    let fault = loop {
+        let admitted = continuity.admit(sweeper.stream.bytes());
+        match admitted.map(|frame| (frame.len(), durable_in(&frame))) {
+            Ok((length, _)) if done + length as u64 > room => break Some(Fault::Cut),
+            Ok((length, durable)) => {
+                floor = floor.max(durable);
+                done += length as u64;
+                sweeper.stream.consume(length);
+                crc.update(sweeper.stream.before(length));
+            }
+            Err(fault) if fault.is_short() && sweeper.refill()? => {}
+            Err(_) if sweeper.stream.bytes().is_empty() => break None,
+            Err(fault) => break Some(fault),
+        }
+    };
+    let end = header.base_position.plus(done);
+    let offset = header.file_offset(end);
+    let mut stray = Stray { index: header.index, offset, bytes: 0, sequences: None };
+    let block = u64::from(header.block_length);
+    floor =
+        floor.max(sweeper.sweep_rest(Some(continuity.seed), &mut stray, offset.next_multiple_of(block))?);
+    let stray = (stray.bytes > 0).then_some(stray);
+    Ok(Swept { end, continuity, data_crc: crc.value(), fault, floor, stray })
+}
+
+fn durable_in(frame: &Frame<'_>) -> Position {
+    frame.padding().map_or(Position(0), |padding| Position(padding.durable.get()))
+}
+
+/// The smallest block that a batch can begin on.
+const STEP: usize = 512;
+
+struct Sweeper<'a> {
+    stream: ByteStream,
+    storage: &'a dyn Storage,
+    name: String,
+}
+
+impl<'a> Sweeper<'a> {
+    fn open(storage: &'a dyn Storage, name: &str, offset: u64) -> Result<Self, TrailError> {
+        let file = storage.open(name).map_err(|source| TrailError::io(storage, name, "open", source))?;
+        Ok(Self { stream: ByteStream::new(file, offset), storage, name: name.to_owned() })
+    }
+
+    fn refill(&mut self) -> Result<bool, TrailError> {
+        self.stream.refill().map_err(|source| TrailError::io(self.storage, &self.name, "read", source))
+    }
+
+    /// Goes through the rest of the file: counts its bytes up to the last that is not zero into `stray`, and
+    /// looks for whole frames at every block from `blocks_from` on, for batches that were written behind a
+    /// hole. Gives the highest durable watermark in their padding.
+    fn sweep_rest(
+        &mut self,
+        seed: Option<Seed>,
+        stray: &mut Stray,
+        blocks_from: u64,
+    ) -> Result<Position, TrailError> {
+        let mut floor = Position(0);
+        loop {
+            let offset = self.stream.offset();
+            let bytes = self.stream.bytes();
+            if let Some(seed) = seed
+                && offset >= blocks_from
+            {
+                match Frame::read(bytes).and_then(|frame| frame.verify(seed).map(|()| frame)) {
+                    Ok(frame) => {
+                        let length = frame.len();
+                        if frame.is_padding() && length >= PADDING_LENGTH_MIN {
+                            floor = floor.max(durable_in(&frame));
+                        } else if !frame.is_padding() {
+                            stray.note(frame.sequence());
+                        }
+                        stray.bytes = offset + length as u64 - stray.offset;
+                        self.stream.consume(length);
+                        continue;
+                    }
+                    Err(FrameError::Truncated { needed, .. })
+                        if needed > HEADER_LENGTH || bytes.len() < HEADER_LENGTH =>
+                    {
+                        if self.refill()? {
+                            continue;
+                        }
+                    }
+                    Err(_) => {}
+                }
+            }
+            if self.stream.bytes().is_empty() && !self.refill()? {
+                return Ok(floor);
+            }
+            // No frame here: on to the next block.
+            let offset = self.stream.offset();
+            let bytes = self.stream.bytes();
+            let step = (STEP - (offset % STEP as u64) as usize).min(bytes.len());
+            if let Some(at) = bytes[..step].iter().rposition(|&byte| byte != 0) {
+                stray.bytes = offset + at as u64 + 1 - stray.offset;
+            }
+            self.stream.consume(step);
+        }
+    }
+}
+
+impl Stray {
+    fn note(&mut self, sequence: Sequence) {
+        let (low, high) = self.sequences.unwrap_or((sequence, sequence));
+        self.sequences = Some((low.min(sequence), high.max(sequence)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Epochs;
+    use crate::storage::Directory;
+
+    fn epochs() -> Epochs {
+        let mut epochs = Epochs::new(16 << 10);
+        while epochs.segments.len() < 4 {
+            epochs.batch(5, 60);
+        }
+        epochs.batch(5, 60);
+        epochs.batch(3, 100);
+        epochs
+    }
+
+    fn survey_of(epochs: &Epochs, closed: bool, change: impl Fn(&std::path::Path)) -> Survey {
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), closed);
+        change(folder.path());
+        survey(&Directory::new(folder.path())).unwrap()
+    }
+
+    #[test]
+    fn the_end_and_the_floor_of_a_whole_trail_are_found() {
+        let epochs = epochs();
+        for closed in [true, false] {
+            let tail = survey_of(&epochs, closed, |_| {}).tail.unwrap();
+            assert_eq!((tail.end, tail.floor), (epochs.position, epochs.floor()));
+            assert_eq!((tail.last_sequence, tail.last_timestamp), (epochs.sequence, epochs.time));
+            assert_eq!((tail.fault.is_none(), tail.strays.len(), tail.behind.len()), (closed, 0, 0));
+        }
+    }
+
+    #[test]
+    fn a_batch_behind_a_hole_is_stray_and_its_watermark_counts() {
+        let epochs = epochs();
+        let (hole, after) =
+            (epochs.batches[epochs.batches.len() - 3], epochs.batches[epochs.batches.len() - 2]);
+        let header = epochs.segments.last().unwrap().0;
+        let tail = survey_of(&epochs, false, |folder| {
+            let path = folder.join(segment_name(header.index));
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[header.file_offset(hole) as usize..header.file_offset(after) as usize].fill(0);
+            std::fs::write(&path, bytes).unwrap();
+        });
+        let tail = tail.tail.unwrap();
+        assert_eq!((tail.end, tail.floor), (hole, epochs.floor()));
+        let last = epochs.sequence;
+        let stray = &tail.strays[0];
+        assert_eq!(stray.sequences, Some((Sequence(last.0 - 2), last)));
+        assert_eq!(stray.offset, header.file_offset(hole));
+        assert!(stray.offset + stray.bytes <= header.file_offset(epochs.position));
+    }
+
+    /// A file's blocks may hold what an earlier life of the same disk, or the trail's own earlier epoch, wrote.
+    #[test]
+    fn frames_of_another_epoch_behind_the_end_are_never_taken_for_the_log() {
+        let epochs = epochs();
+        let mut older = Epochs::new(16 << 10);
+        older.identity.epoch = Epoch(7);
+        older.sequence = epochs.sequence;
+        older.time = epochs.time;
+        older.segments.clear();
+        older.start_epoch();
+        older.batch(4, 60);
+        let (header, data) = epochs.segments.last().unwrap();
+        let tail = survey_of(&epochs, false, |folder| {
+            let path = folder.join(segment_name(header.index));
+            let mut bytes = std::fs::read(&path).unwrap();
+            let at = 4096 + data.len();
+            let old = &older.segments[0].1;
+            bytes[at..at + old.len()].copy_from_slice(old);
+            std::fs::write(&path, bytes).unwrap();
+        });
+        let tail = tail.tail.unwrap();
+        assert_eq!((tail.end, tail.last_sequence), (epochs.position, epochs.sequence));
+        assert_eq!(tail.strays[0].sequences, None);
+    }
+
+    #[test]
+    fn a_hole_at_a_segments_end_drops_the_segments_behind_it() {
+        let mut epochs = Epochs::new(16 << 10);
+        epochs.lag = 1_000;
+        while epochs.segments.len() < 4 {
+            epochs.batch(5, 60);
+        }
+        epochs.batch(5, 60);
+        let header = epochs.segments[1].0;
+        let survey = survey_of(&epochs, false, |folder| {
+            let path = folder.join(segment_name(2));
+            let mut bytes = std::fs::read(&path).unwrap();
+            let length = bytes.len();
+            bytes[length - 512..].fill(0);
+            std::fs::write(&path, bytes).unwrap();
+        });
+        let tail = survey.tail.unwrap();
+        assert_eq!(survey.segments[tail.last].header, header);
+        assert!(tail.end >= header.end_position().0.checked_sub(1024).map(Position).unwrap());
+        assert!(tail.end < header.end_position());
+        let mut behind = tail.behind.clone();
+        behind.sort_unstable();
+        assert_eq!(behind, [3, 4]);
+        let strays: Vec<u64> = tail.strays.iter().map(|stray| stray.index).collect();
+        assert!(strays.contains(&3) && strays.contains(&4), "{strays:?}");
+    }
+}
