@@ -631,6 +631,7 @@ fn rust_type(kind: &Kind) -> String {
 /// The value that stands for "none"; bytes and text are zeros, sets empty.
 fn null(field: &Field) -> String {
     match &field.kind {
+        Kind::Number { .. } if field.is_reserved() => "0".to_owned(),
         Kind::Number { primitive, null } => number(*primitive, *null),
         Kind::Array { primitive, length } if primitive.size() == 1 => format!("[0; {length}]"),
         Kind::Array { primitive, length } => format!("[{}; {length}]", number(*primitive, primitive.null())),

@@ -409,10 +409,14 @@ impl Field {
         Self { name, id, offset, since, deprecated, presence, semantic, description, kind }
     }
 
-    /// Whether it only fills its place, as bytes called `reserved` do.
+    /// Whether it only fills its place, as bytes called `reserved` do. They are zero.
     pub fn is_reserved(&self) -> bool {
-        matches!(self.kind, Kind::Array { primitive: Primitive::Uint8, .. })
-            && self.name.starts_with("reserved")
+        let is_bytes = matches!(
+            self.kind,
+            Kind::Array { primitive: Primitive::Uint8, .. }
+                | Kind::Number { primitive: Primitive::Uint8, .. }
+        );
+        is_bytes && self.name.starts_with("reserved")
     }
 
     /// The first byte behind the field.

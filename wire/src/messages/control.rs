@@ -50,7 +50,7 @@ crate::message! {
         process_id: U32::new(u32::MAX),
         schema_version: U16::new(u16::MAX),
         previous_ended_cleanly: Boolean::NULL,
-        reserved: u8::MAX,
+        reserved: 0,
         binary_hash: [0; 32],
         configuration_hash: [0; 32],
         schema_hash: [0; 32],

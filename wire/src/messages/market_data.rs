@@ -314,7 +314,7 @@ crate::message! {
         order_count: U32::new(u32::MAX),
         level: U16::new(u16::MAX),
         action: BookAction::NULL,
-        reserved: u8::MAX,
+        reserved: 0,
         update_id: U64::new(0),
     }
 }

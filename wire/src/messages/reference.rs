@@ -354,7 +354,7 @@ crate::message! {
         is_affiliate: Boolean::NULL,
         department_type: [0; 2],
         currency: [0; 3],
-        reserved: u8::MAX,
+        reserved: 0,
         clearing_firm: U32::new(0),
         name: [0; 32],
     }
@@ -397,7 +397,7 @@ crate::message! {
         party: U32::new(0),
         kind: PartyKind::NULL,
         country: [0; 2],
-        reserved: u8::MAX,
+        reserved: 0,
         lei: [0; 20],
         imid: [0; 8],
         reserved2: [0; 4],

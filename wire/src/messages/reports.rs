@@ -1330,7 +1330,7 @@ crate::message! {
         count: U32::new(u32::MAX),
         gateway: U16::new(0),
         kind: ReleaseWatermark::NULL,
-        reserved: u8::MAX,
+        reserved: 0,
     }
 }
 
@@ -1532,7 +1532,7 @@ crate::message! {
         destination: U32::new(0),
         session: U16::new(0),
         destination_kind: DestinationKind::NULL,
-        reserved: u8::MAX,
+        reserved: 0,
     }
     const TAIL_MIN: usize = 2;
     fn skip_tail(tail: &mut Tail<'_>) {
