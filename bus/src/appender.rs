@@ -72,6 +72,12 @@ impl Geometry {
     }
 }
 
+/// Whether `length` bytes may stand before an end that is `room` bytes away.
+#[inline]
+const fn fits(length: usize, room: usize) -> bool {
+    length == room || length + PADDING_LENGTH_MIN <= room
+}
+
 /// A batch that has begun and not closed.
 #[derive(Clone, Copy, Debug)]
 struct OpenBatch {
@@ -118,12 +124,13 @@ impl Appender {
         self.head
     }
 
-    /// Bytes of padding that go before an event frame of `length` bytes; 0 in most cases.
+    /// Bytes of padding that go to the next end before an event frame of `length` bytes; 0 in most cases. To be
+    /// asked again after it: a ring's end and a segment's may be nearer to each other than the frame is long.
     #[inline]
     pub fn padding_before(&self, length: usize) -> usize {
         debug_assert!(length.is_multiple_of(FRAME_ALIGNMENT));
         let room = (self.next_end.0 - self.head.0) as usize;
-        if length == room || length + PADDING_LENGTH_MIN <= room { 0 } else { room }
+        if fits(length, room) { 0 } else { room }
     }
 
     /// Bytes of padding that close the open batch: never 0, because each batch's padding carries the durable
@@ -145,7 +152,21 @@ impl Appender {
     #[inline]
     pub fn end_closed_after(&self, length: usize) -> Position {
         let closing = self.geometry.block_length + PADDING_LENGTH_MIN;
-        self.head.plus((self.padding_before(length) + length + closing) as u64)
+        let at = if self.padding_before(length) == 0 { self.head } else { self.first_fit(length) };
+        at.plus((length + closing) as u64)
+    }
+
+    /// The first end after which there is room for `length` bytes.
+    #[cold]
+    fn first_fit(&self, length: usize) -> Position {
+        let mut at = self.next_end;
+        loop {
+            let end = self.geometry.next_end(at);
+            if fits(length, (end.0 - at.0) as usize) {
+                return at;
+            }
+            at = end;
+        }
     }
 
     /// An event frame of `length` bytes stands at the head. `waits` says that its release is waited for.
@@ -232,5 +253,147 @@ impl Appender {
     /// Bytes of a watermark-only block.
     pub fn watermark_length(&self) -> usize {
         self.geometry.block_length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RING: usize = 1 << 20;
+
+    fn geometry(block_length: usize, segment_blocks: u64, base_blocks: u64) -> Geometry {
+        let block = block_length as u64;
+        let segment_length = (SEGMENT_LENGTH_MIN as u64).next_multiple_of(block) + segment_blocks * block;
+        Geometry { base: Position(base_blocks * block), ring_length: RING, segment_length, block_length }
+    }
+
+    /// Places frames of these lengths as the sequencer does, closing where told, and gives back every frame as
+    /// (position, length, is padding) with the batch ends.
+    fn lay(geometry: Geometry, frames: &[(usize, bool)]) -> (Vec<(u64, usize, bool)>, Vec<u64>) {
+        let mut appender = Appender::new(geometry).unwrap();
+        let (mut laid, mut ends) = (Vec::new(), Vec::new());
+        let pad = |appender: &mut Appender, laid: &mut Vec<_>, mut left: usize| {
+            while left > 0 {
+                let piece = Appender::padding_piece(left);
+                laid.push((appender.head().0, piece, true));
+                appender.on_padding(piece, Nanos(0), geometry.base);
+                left -= piece;
+            }
+        };
+        for &(length, closes) in frames {
+            let bound = appender.end_closed_after(length);
+            while appender.padding_before(length) > 0 {
+                let padding = appender.padding_before(length);
+                pad(&mut appender, &mut laid, padding);
+            }
+            laid.push((appender.head().0, length, false));
+            appender.on_event(length, Nanos(0), false);
+            let closed = appender.head().plus(appender.padding_to_close() as u64);
+            assert!(closed <= bound, "the bound {bound} holds {closed}");
+            if closes {
+                let padding = appender.padding_to_close();
+                pad(&mut appender, &mut laid, padding);
+                appender.on_close();
+                ends.push(appender.head().0);
+            }
+        }
+        (laid, ends)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_byte_is_in_one_frame_and_no_frame_crosses_an_end(
+            block_shift in 9_usize..=15,
+            segment_blocks in 0_u64..5,
+            base_blocks in 0_u64..5_000,
+            frames in prop::collection::vec(
+                (prop_oneof![4 => 5_usize..40, 1 => 5_usize..=8191].prop_map(|words| words * 8), prop::bool::weighted(0.2)),
+                1..400,
+            ),
+        ) {
+            let geometry = geometry(1 << block_shift, segment_blocks, base_blocks);
+            let (laid, ends) = lay(geometry, &frames);
+            let mut head = geometry.base.0;
+            for &(position, length, is_padding) in &laid {
+                prop_assert_eq!(position, head, "no byte is left out");
+                head += length as u64;
+                prop_assert_eq!(position / RING as u64, (head - 1) / RING as u64, "ring end");
+                let segment = |position: u64| (position - geometry.base.0) / geometry.segment_length;
+                prop_assert_eq!(segment(position), segment(head - 1), "segment end");
+                prop_assert!(length <= FRAME_LENGTH_MAX && length % FRAME_ALIGNMENT == 0);
+                prop_assert!(!is_padding || length >= PADDING_LENGTH_MIN);
+            }
+            for end in ends {
+                prop_assert_eq!(end % geometry.block_length as u64, 0, "batch end");
+            }
+            let events: Vec<usize> = laid.iter().filter(|frame| !frame.2).map(|frame| frame.1).collect();
+            prop_assert_eq!(events, frames.iter().map(|frame| frame.0).collect::<Vec<_>>());
+        }
+    }
+
+    fn small() -> Appender {
+        Appender::new(geometry(512, 0, 0)).unwrap()
+    }
+
+    #[test]
+    fn a_batch_closes_for_an_order_only_while_the_journal_can_take_it() {
+        let mut appender = small();
+        appender.on_event(80, Nanos(1_000), false);
+        assert!(!appender.closes(Nanos(1_000), 0), "nobody waits for market data");
+        appender.on_event(304, Nanos(1_000), true);
+        assert!(appender.closes(Nanos(1_000), 0));
+        assert!(!appender.closes(Nanos(1_000), IN_FLIGHT_LENGTH_MAX as u64), "the batch grows instead");
+    }
+
+    #[test]
+    fn a_batch_closes_by_age_and_by_length_whatever_the_journal_does() {
+        let mut appender = small();
+        let opened = Nanos(1_000);
+        appender.on_event(80, opened, false);
+        let behind = u64::MAX;
+        assert!(!appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0 - 1), behind));
+        assert!(appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0), behind));
+        appender.on_event(BATCH_LENGTH_MAX - 80, opened, false);
+        assert!(appender.closes(opened, behind));
+    }
+
+    #[test]
+    fn padding_too_short_for_its_block_goes_on_over_the_next() {
+        let mut appender = small();
+        appender.on_event(512 - 48, Nanos(0), false);
+        assert_eq!(appender.padding_to_close(), 48 + 512);
+        let mut appender = small();
+        appender.on_event(512, Nanos(0), false);
+        assert_eq!(appender.padding_to_close(), 512, "each batch's padding carries the watermark");
+    }
+
+    #[test]
+    fn a_watermark_only_block_is_due_once_after_the_delay() {
+        let mut appender = small();
+        appender.on_event(80, Nanos(0), true);
+        let padding = appender.padding_to_close();
+        appender.on_padding(padding, Nanos(0), Position(0));
+        appender.on_close();
+        let durable = appender.head();
+        assert!(!appender.needs_watermark(Nanos(10), Position(0)), "nothing is acknowledged");
+        assert!(!appender.needs_watermark(Nanos(100), durable));
+        assert!(!appender.needs_watermark(Nanos(99 + IDLE_WATERMARK_DELAY.0), durable));
+        assert!(appender.needs_watermark(Nanos(100 + IDLE_WATERMARK_DELAY.0), durable));
+        appender.on_padding(appender.watermark_length(), Nanos(0), durable);
+        appender.on_close();
+        assert!(!appender.needs_watermark(Nanos(u64::MAX), appender.head()), "it needs no other");
+    }
+
+    #[test]
+    fn lengths_that_do_not_go_together_are_named() {
+        let good = geometry(4096, 0, 0);
+        assert_eq!(Geometry { block_length: 1000, ..good }.check(), Err(GeometryError::Block(1000)));
+        assert_eq!(Geometry { segment_length: 4096, ..good }.check(), Err(GeometryError::Segment(4096)));
+        let base = Geometry { base: Position(512), ..good }.check();
+        assert_eq!(base, Err(GeometryError::Base { base: Position(512), block_length: 4096 }));
     }
 }

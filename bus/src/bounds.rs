@@ -66,6 +66,8 @@ pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
 /// Orders that wait for their release watermark in one gateway.
 pub const RELEASE_QUEUE_MAX: usize = 4096;
+/// Events that a gateway looks at per duty cycle.
+pub const GATEWAY_SCAN_MAX: usize = 256;
 
 /// Counters in one mapping, unless said otherwise.
 pub const COUNTERS_DEFAULT: usize = 256;

@@ -129,8 +129,12 @@ impl GatingConsumer {
         count
     }
 
+    /// As [`GatingConsumer::scan`]; an event that `on_event` fails on comes again.
+    ///
+    /// # Errors
+    /// What `on_event` said.
     #[inline]
-    fn try_scan<E>(
+    pub fn try_scan<E>(
         &mut self,
         limit: usize,
         mut on_event: impl FnMut(Event<'_>) -> Result<(), E>,

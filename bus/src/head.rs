@@ -113,9 +113,9 @@ impl<C: Clock> LogHead<C> {
         self.batches
     }
 
-    /// How far the log may grow past the head as the gates stand, in bytes.
-    pub(crate) fn room(&self) -> u64 {
-        self.writer.room()
+    /// Bytes of the ring that frames of `length` bytes together would leave free after their batch closed.
+    pub(crate) fn room_after(&self, length: usize) -> u64 {
+        self.writer.limit().0.saturating_sub(self.appender.end_closed_after(length).0)
     }
 
     /// Puts an event on the ring and returns its number. Room was asked for with [`LogHead::has_room`]. It can be
@@ -123,9 +123,8 @@ impl<C: Clock> LogHead<C> {
     #[inline]
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Sequence {
         let length = frame_length(draft.body_length);
-        let padding = self.appender.padding_before(length);
-        if padding > 0 {
-            self.pad(padding);
+        while self.appender.padding_before(length) > 0 {
+            self.pad(self.appender.padding_before(length));
         }
         if self.stretch_events == 0 || draft.template.waits_for_release {
             self.read_clock();

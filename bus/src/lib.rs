@@ -27,6 +27,8 @@ pub mod counters;
 #[cfg(not(loom))]
 pub mod feed;
 #[cfg(not(loom))]
+pub mod gateway;
+#[cfg(not(loom))]
 mod head;
 #[cfg(not(loom))]
 pub mod health;
@@ -54,6 +56,7 @@ pub use {
     consumer::{Event, GatingConsumer, LossyConsumer, Observed},
     core::{Core, CoreError, CoreOptions, allowed_cpus},
     counters::{Counter, CounterError, Counters, Reading},
+    gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},
     publisher::{NOT_RECEIVED, Publisher, Refusal},

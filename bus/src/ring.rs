@@ -327,9 +327,9 @@ impl RingWriter {
         self.limit
     }
 
-    /// Bytes that may be written after `head`, as the gates were last seen.
-    pub(crate) fn room(&self) -> u64 {
-        self.limit.0 - self.head.0
+    /// Nothing at or after this may be written, as the gates were last seen.
+    pub(crate) fn limit(&self) -> Position {
+        self.limit
     }
 
     /// Who keeps the ring from being written further.

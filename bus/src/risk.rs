@@ -6,7 +6,7 @@
 
 use crate::bounds::KILL_SWITCHES_MAX;
 use stele_wire::messages::{
-    CancelScope, Check, KillSwitch, NewOrder, Quote, ReplaceOrder, Side, SwitchState,
+    CancelScope, Check, KillSwitch, NewOrder, Quote, ReleaseWatermark, ReplaceOrder, Side, SwitchState,
 };
 use stele_wire::{Price, Quantity};
 use zerocopy::FromBytes;
@@ -39,6 +39,8 @@ pub struct OrderTerms {
     pub quantity: Quantity,
     /// The larger in magnitude in a quote; undefined without a limit.
     pub limit_price: Price,
+    /// What must have passed before the order leaves the host.
+    pub release: ReleaseWatermark,
 }
 
 impl OrderTerms {
@@ -55,6 +57,7 @@ impl OrderTerms {
                     side: order.side,
                     quantity: Quantity(order.quantity.get()),
                     limit_price: Price(order.limit_price.get()),
+                    release: order.release_watermark,
                 })
             }
             ReplaceOrder::TEMPLATE_ID => {
@@ -67,6 +70,7 @@ impl OrderTerms {
                     side: order.side,
                     quantity: Quantity(order.quantity.get()),
                     limit_price: Price(order.limit_price.get()),
+                    release: order.release_watermark,
                 })
             }
             Quote::TEMPLATE_ID => {
@@ -83,6 +87,7 @@ impl OrderTerms {
                     limit_price: defined
                         .max_by_key(|price| price.0.unsigned_abs())
                         .unwrap_or(Price::UNDEFINED),
+                    release: quote.release_watermark,
                 })
             }
             _ => None,
@@ -142,6 +147,7 @@ impl Risk {
     /// [`Breach`].
     pub fn check(&self, order: &OrderTerms) -> Result<(), Breach> {
         self.check_kill_switch(order)?;
+        check_release(order)?;
         self.check_quantity(order)?;
         self.check_notional(order)
     }
@@ -199,6 +205,19 @@ impl Risk {
     }
 }
 
+/// There is no replication to wait for, and an order is not let go earlier than it asked.
+fn check_release(order: &OrderTerms) -> Result<(), Breach> {
+    if order.release == ReleaseWatermark::REPLICATED {
+        let (limit, value) = (ReleaseWatermark::DURABLE, order.release);
+        return Err(Breach {
+            check: Check::RELEASE_HELD,
+            limit: i64::from(limit.0),
+            value: i64::from(value.0),
+        });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,7 +226,17 @@ mod tests {
     fn terms(quantity: u64, limit_price: i64) -> OrderTerms {
         let (quantity, limit_price) = (Quantity(quantity), Price(limit_price));
         let side = Side::BUY;
-        OrderTerms { client_order_id: 1, account: 7, instrument: 3, strategy: 2, side, quantity, limit_price }
+        let release = ReleaseWatermark(255);
+        OrderTerms {
+            client_order_id: 1,
+            account: 7,
+            instrument: 3,
+            strategy: 2,
+            side,
+            quantity,
+            limit_price,
+            release,
+        }
     }
 
     fn switch(scope: CancelScope, id: u32, state: SwitchState) -> KillSwitch {
@@ -236,6 +265,13 @@ mod tests {
         let risk = Risk::new(RiskLimits::default());
         assert_eq!(risk.check(&terms(0, 1)).unwrap_err().check, Check::MALFORMED);
         assert_eq!(risk.check(&terms(u64::MAX, 1)).unwrap_err().check, Check::MALFORMED);
+    }
+
+    #[test]
+    fn an_order_that_waits_for_a_replica_is_refused_because_there_is_none() {
+        let order = OrderTerms { release: ReleaseWatermark::REPLICATED, ..terms(1, 1) };
+        let breach = Risk::new(RiskLimits::default()).check(&order).unwrap_err();
+        assert_eq!((breach.check, breach.limit, breach.value), (Check::RELEASE_HELD, 2, 3));
     }
 
     #[test]

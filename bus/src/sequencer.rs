@@ -273,6 +273,12 @@ const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2)
 const _: () = assert!(frame_length(size_of::<PublisherProgress>()) <= OWN_FRAME_LENGTH_MAX);
 const _: () = assert!(frame_length(size_of::<SubmissionRefused>()) <= OWN_FRAME_LENGTH_MAX);
 
+/// Bytes of the event's frame and of the note on its numbering that may go before it.
+#[inline]
+fn submitted_length(submission: &Submission<'_>) -> usize {
+    frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX
+}
+
 impl<C: Clock> Desk<C> {
     #[inline]
     fn headroom(&self, class: Class) -> usize {
@@ -285,9 +291,7 @@ impl<C: Clock> Desk<C> {
         let known = template(submission.template_id)
             .filter(|template| submission.body_length >= template.block_length as usize);
         let Some(template) = known else { return self.refuse_malformed(submission, origin) };
-        // Room for the event and for the note on its numbering that may go before it.
-        let length = frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX;
-        if !self.head.has_room(length, self.headroom(template.class)) {
+        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
             return self.on_no_room(submission, &template, origin);
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
@@ -335,7 +339,7 @@ impl<C: Clock> Desk<C> {
         let breach = Breach {
             check: Check::BUS_BEHIND,
             limit: self.headroom(template.class) as i64,
-            value: self.head.room() as i64,
+            value: self.head.room_after(submitted_length(submission)) as i64,
         };
         let Some(terms) = self.terms(submission) else { return self.refuse_malformed(submission, origin) };
         self.note_origin(submission, origin);
@@ -396,6 +400,7 @@ impl<C: Clock> Desk<C> {
     fn reject(&mut self, terms: &OrderTerms, breach: Breach) {
         let rejected = OrderRejected {
             instrument: terms.instrument.into(),
+            venue_sequence: 0.into(),
             side: terms.side,
             client_order_id: terms.client_order_id.into(),
             account: terms.account.into(),

@@ -1,0 +1,272 @@
+//! The order gateway: an order leaves the host when its release watermark has passed.
+//!
+//! The gateway reads ahead of the watermark and keeps the places of the orders it saw; the orders themselves stay
+//! on the ring, which the gateway's own gate keeps. Orders leave in the order of the log.
+
+use crate::agent::{Agent, AgentError};
+use crate::bounds::{GATEWAY_SCAN_MAX, RELEASE_QUEUE_MAX};
+use crate::clock::Clock;
+use crate::consumer::{Event, GatingConsumer};
+use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
+use crate::templates::{Class, template};
+use crate::watermarks::{Watermark, Watermarks};
+use std::collections::VecDeque;
+use stele_wire::messages::{
+    CancelOrder, MassCancel, NewOrder, OrderReleased, Quote, ReleaseWatermark, ReplaceOrder,
+};
+use stele_wire::{Nanos, Position, Sequence};
+
+/// Where orders go when they leave.
+pub trait Venue: Send {
+    /// Takes one order, replacement, cancel or quote that may leave the host at `now`.
+    ///
+    /// # Errors
+    /// [`VenueBusy`]: the gateway offers the same event again at its next duty cycle, and nothing after it.
+    fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy>;
+
+    /// Whether this venue is the one that `order` goes to. Others' orders are passed over.
+    fn takes(&self, order: &Event<'_>) -> bool {
+        let _ = order;
+        true
+    }
+
+    /// One duty cycle of the venue's own, after the gateway's. Returns how much was done.
+    ///
+    /// # Errors
+    /// What keeps the venue from going on.
+    fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
+        let _ = now;
+        Ok(0)
+    }
+}
+
+/// The venue can take nothing at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VenueBusy;
+
+/// An order that has not left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Waiting {
+    sequence: Sequence,
+    position: Position,
+    end: Position,
+    release: Watermark,
+}
+
+/// The places of the orders that have not left, in the order of the log. Pure, bounded, never allocates.
+#[derive(Clone, Debug)]
+pub struct ReleaseQueue {
+    waiting: VecDeque<Waiting>,
+    /// What an order must wait for at least.
+    least: Watermark,
+}
+
+impl ReleaseQueue {
+    /// An empty queue of orders that wait for `least` at least.
+    pub fn new(least: Watermark) -> Self {
+        Self { waiting: VecDeque::with_capacity(RELEASE_QUEUE_MAX), least }
+    }
+
+    /// Whether another order can be kept.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() == RELEASE_QUEUE_MAX
+    }
+
+    /// Orders kept.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether no order is kept.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Keeps the place of an order that asks for `asked`; later watermarks only, never earlier ones, than the
+    /// queue's own are granted.
+    ///
+    /// # Panics
+    /// When the queue is full.
+    pub fn on_order(&mut self, order: &Event<'_>, asked: Option<Watermark>) {
+        assert!(!self.is_full(), "ask `is_full` first");
+        let release = asked.map_or(self.least, |asked| asked.max(self.least));
+        let (sequence, position, end) = (order.sequence(), order.position(), order.end());
+        self.waiting.push_back(Waiting { sequence, position, end, release });
+    }
+
+    /// The place of the first order, if it may leave now.
+    pub fn first_released(&self, marks: &Watermarks) -> Option<Position> {
+        let first = self.waiting.front()?;
+        (first.end <= marks.get(first.release)).then_some(first.position)
+    }
+
+    /// The first order has left. Returns its number.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn on_left(&mut self) -> Sequence {
+        self.waiting.pop_front().expect("an order was there to leave").sequence
+    }
+
+    /// Where the first order that has not left stands.
+    pub fn first(&self) -> Option<Position> {
+        self.waiting.front().map(|first| first.position)
+    }
+}
+
+/// What left and has not been told of.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    through: Sequence,
+    count: u32,
+}
+
+/// An agent that hands orders to a venue when they may leave, and says so on the log (`OrderReleased`).
+#[derive(Debug)]
+pub struct OrderGateway<V, C> {
+    name: String,
+    consumer: GatingConsumer,
+    publisher: Publisher,
+    queue: ReleaseQueue,
+    venue: V,
+    clock: C,
+    left: Left,
+}
+
+impl<V: Venue, C: Clock> OrderGateway<V, C> {
+    /// A gateway to `venue` whose orders wait for `release` at least; [`Watermark::Durable`] is the sane choice.
+    pub fn new(
+        name: impl Into<String>,
+        consumer: GatingConsumer,
+        publisher: Publisher,
+        release: Watermark,
+        venue: V,
+        clock: C,
+    ) -> Self {
+        let (queue, left) = (ReleaseQueue::new(release), Left::default());
+        Self { name: name.into(), consumer, publisher, queue, venue, clock, left }
+    }
+
+    /// The venue.
+    pub fn venue(&mut self) -> &mut V {
+        &mut self.venue
+    }
+
+    /// Orders seen that have not left.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Reads ahead and keeps the places of orders, as long as there is room for them.
+    fn look_ahead(&mut self) -> usize {
+        let Self { consumer, queue, venue, .. } = self;
+        let mut seen = 0;
+        // Stopping at a full queue is no failure: the event comes again.
+        let _ = consumer.try_scan(GATEWAY_SCAN_MAX, |event| {
+            let class = template(event.template_id()).map(|template| template.class);
+            if matches!(class, Some(Class::NewOrder | Class::OrderCancel)) && venue.takes(&event) {
+                if queue.is_full() {
+                    return Err(());
+                }
+                queue.on_order(&event, asked_release(&event));
+            }
+            seen += 1;
+            Ok(())
+        });
+        seen
+    }
+
+    /// Hands over every order that may leave, as far as the venue takes them.
+    fn let_go(&mut self, now: Nanos) -> usize {
+        let mut count = 0;
+        while let Some(position) = self.queue.first_released(self.consumer.ring().watermarks()) {
+            if self.venue.submit(self.consumer.event_at(position), now).is_err() {
+                break;
+            }
+            self.left.through = self.queue.on_left();
+            self.left.count += 1;
+            count += 1;
+        }
+        self.consumer.release(self.queue.first().unwrap_or(self.consumer.scanned()));
+        count
+    }
+
+    /// Says on the log what left. Where the publisher is refused for the moment, the next event tells it with
+    /// what leaves until then.
+    fn tell(&mut self, now: Nanos) -> Result<(), AgentError> {
+        if self.left.count == 0 {
+            return Ok(());
+        }
+        let marks = self.consumer.ring().watermarks();
+        let released = OrderReleased {
+            through_sequence: self.left.through.0.into(),
+            watermark: marks.get(self.queue.least).0.into(),
+            released_time: now.0.into(),
+            count: self.left.count.into(),
+            gateway: self.publisher.id().into(),
+            kind: release_kind(self.queue.least),
+            ..OrderReleased::NULL
+        };
+        match self.publisher.offer_message(&released, NOT_RECEIVED) {
+            Ok(()) => self.left.count = 0,
+            Err(refusal) if refusal.is_transient() => (),
+            Err(Refusal::JournalPoisoned | Refusal::Stopped) => (),
+            Err(refusal) => return Err(AgentError::caused_by("cannot say that orders left", refusal)),
+        }
+        Ok(())
+    }
+}
+
+impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        let seen = self.look_ahead();
+        if self.consumer.ring().poisoned().is_some() {
+            // Nothing more is acknowledged, so nothing more leaves.
+            return Ok(seen);
+        }
+        let now = self.clock.now();
+        let left = self.let_go(now);
+        self.tell(now)?;
+        Ok(seen + left + self.venue.do_work(now)?)
+    }
+
+    fn on_stop(&mut self) -> Result<(), AgentError> {
+        self.publisher.finish();
+        Ok(())
+    }
+}
+
+/// What an order asks to wait for; none leaves it to the gateway.
+fn asked_release(order: &Event<'_>) -> Option<Watermark> {
+    let frame = order.frame();
+    let asked = match frame.template_id() {
+        NewOrder::TEMPLATE_ID => frame.message::<NewOrder>()?.release_watermark,
+        ReplaceOrder::TEMPLATE_ID => frame.message::<ReplaceOrder>()?.release_watermark,
+        CancelOrder::TEMPLATE_ID => frame.message::<CancelOrder>()?.release_watermark,
+        MassCancel::TEMPLATE_ID => frame.message::<MassCancel>()?.release_watermark,
+        Quote::TEMPLATE_ID => frame.message::<Quote>()?.release_watermark,
+        _ => return None,
+    };
+    match asked {
+        ReleaseWatermark::PUBLISHED => Some(Watermark::Published),
+        ReleaseWatermark::WRITTEN => Some(Watermark::Written),
+        // Orders that ask for a replica are refused before they get a sequence; a cancel is not held back for it.
+        ReleaseWatermark::DURABLE | ReleaseWatermark::REPLICATED => Some(Watermark::Durable),
+        ReleaseWatermark::SEALED => Some(Watermark::Sealed),
+        _ => None,
+    }
+}
+
+fn release_kind(mark: Watermark) -> ReleaseWatermark {
+    match mark {
+        Watermark::Published => ReleaseWatermark::PUBLISHED,
+        // A closed batch is not in the device's hands before it is written.
+        Watermark::Batched | Watermark::Written => ReleaseWatermark::WRITTEN,
+        Watermark::Durable => ReleaseWatermark::DURABLE,
+        Watermark::Sealed => ReleaseWatermark::SEALED,
+    }
+}

@@ -1,0 +1,97 @@
+//! After start, publisher, sequencer, consumers and gateway neither allocate nor give memory back.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use stele_bus::bounds::RING_LENGTH_MIN;
+use stele_bus::{
+    Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
+    Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
+};
+use stele_wire::messages::{BookAdd, NewOrder};
+use stele_wire::{Identity, Nanos, Position, Sequence};
+
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes on to the system's allocator as it came; counting touches a thread-local cell that
+// needs no allocation.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        CALLS.set(CALLS.get() + 1);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+struct Sink(u64);
+
+impl Venue for Sink {
+    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
+        self.0 += order.sequence().0;
+        Ok(())
+    }
+}
+
+#[test]
+fn nothing_on_the_hot_path_allocates() {
+    let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
+    let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
+    let start = SequencerStart {
+        identity: Identity::default(),
+        next_sequence: Sequence(1),
+        position: Position(0),
+        last_timestamp: Nanos(0),
+        segment_length: 1 << 20,
+        block_length: 4096,
+    };
+    let risk = Risk::new(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
+    let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
+    sequencer.count_in(&Counters::create().unwrap()).unwrap();
+    let mut feed = sequencer.publisher(1, "feed", 4096);
+    let mut strategy = sequencer.publisher(2, "strategy", 4096);
+    let released = sequencer.publisher(3, "gateway", 4096);
+    let mut consumer = sequencer.gating_consumer();
+    let orders = sequencer.gating_consumer();
+    let mut gateway =
+        OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
+    let mut lossy = LossyConsumer::join(&ring);
+    let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
+    let orders = [10, 10_000].map(|price| {
+        let order = NewOrder { quantity: 1.into(), limit_price: price.into(), ..NewOrder::NULL };
+        let mut buffer = [0; 512];
+        order.encode(&mut buffer, [], b"", b"").unwrap().to_vec()
+    });
+
+    let before = CALLS.get();
+    let mut seen = 0;
+    for round in 0..20_000 {
+        for _ in 0..5 {
+            feed.offer_message(&market, Nanos(1)).unwrap();
+        }
+        strategy.offer(NewOrder::TEMPLATE_ID, &orders[round % 2], Nanos(1)).unwrap();
+        sequencer.do_work().unwrap();
+        consumer.poll(100, |event| seen += u64::from(!event.body().is_empty()));
+        if round % 50 != 0 {
+            lossy.poll(10, |_| ());
+        }
+        let (from, batched) = (ring.watermarks().written(), ring.watermarks().batched());
+        let to = journal.contiguous_end(from, batched);
+        seen += journal.bytes(from, to).len() as u64 & 1;
+        journal.advance_written(to);
+        journal.advance_durable(to);
+        gateway.do_work().unwrap();
+    }
+    assert_eq!(CALLS.get() - before, 0, "calls to the allocator");
+    assert!(seen >= 120_000 && gateway.venue().0 > 0);
+}

@@ -1,0 +1,7 @@
+//! The bus as a whole, driven by hand on a manual clock, and once by two threads.
+
+mod contracts;
+mod random_schedules;
+mod release;
+mod rig;
+mod threads;

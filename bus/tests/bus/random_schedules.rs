@@ -1,0 +1,201 @@
+//! Whatever the parties do in whatever order, the log is what was accepted and everyone sees what is theirs.
+
+use crate::rig::{Expected, Rig, START, accepted, cancel, notice, order, order_body};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use stele_bus::{GatingConsumer, LossyConsumer, Observed, Publisher};
+use stele_wire::messages::{CancelOrder, NewOrder, OrderAccepted, OrderRejected, VenueNotice};
+use stele_wire::{Nanos, Sequence};
+use zerocopy::IntoBytes;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Market(usize, usize),
+    Order(usize),
+    Cancel(usize),
+    Report(usize),
+    Cycle,
+    Write(u64),
+    Flush,
+    Gating(usize, usize),
+    Lossy(usize),
+    Time(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let length = prop_oneof![3 => 32_usize..200, 2 => 200_usize..9_000, 1 => 9_000_usize..=65_496];
+    prop_oneof![
+        8 => (0_usize..2, length).prop_map(|(publisher, length)| Step::Market(publisher, length)),
+        2 => (0_usize..2).prop_map(Step::Order),
+        1 => (0_usize..2).prop_map(Step::Cancel),
+        1 => (0_usize..2).prop_map(Step::Report),
+        6 => Just(Step::Cycle),
+        3 => (1_u64..200_000).prop_map(Step::Write),
+        1 => Just(Step::Flush),
+        5 => (0_usize..2, 1_usize..50).prop_map(|(consumer, limit)| Step::Gating(consumer, limit)),
+        1 => (1_usize..200).prop_map(Step::Lossy),
+        2 => (0_u64..300_000).prop_map(Step::Time),
+    ]
+}
+
+struct Model {
+    rig: Rig,
+    publishers: Vec<Publisher>,
+    accepted: Vec<Expected>,
+    gating: Vec<GatingConsumer>,
+    gating_seen: Vec<Vec<(u16, Vec<u8>)>>,
+    lossy: LossyConsumer,
+    lossy_next: Sequence,
+    lossy_seen: Vec<(u64, u16, Vec<u8>)>,
+    tag: u32,
+}
+
+impl Model {
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        let publishers =
+            [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
+        let gating = (0..2).map(|_| rig.sequencer.gating_consumer()).collect();
+        let lossy = LossyConsumer::join(&rig.ring);
+        Self {
+            publishers,
+            accepted: vec![VecDeque::new(), VecDeque::new()],
+            gating,
+            gating_seen: vec![Vec::new(), Vec::new()],
+            lossy,
+            lossy_next: rig.start.next_sequence,
+            lossy_seen: Vec::new(),
+            tag: 0,
+            rig,
+        }
+    }
+
+    fn offer(&mut self, publisher: usize, template_id: u16, body: Vec<u8>) {
+        if self.publishers[publisher].offer(template_id, &body, START).is_ok() {
+            self.accepted[publisher].push_back((template_id, body));
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        self.tag += 1;
+        // The publisher's index stands in the instrument's lowest bit, to tell whose event it is.
+        let tag = |publisher: usize, tag: u32| tag << 1 | publisher as u32;
+        match step {
+            Step::Market(publisher, length) => {
+                self.offer(publisher, VenueNotice::TEMPLATE_ID, notice(tag(publisher, self.tag), length));
+            }
+            Step::Order(publisher) => {
+                let order = NewOrder { instrument: tag(publisher, self.tag).into(), ..order(1, 1) };
+                self.offer(publisher, NewOrder::TEMPLATE_ID, order_body(&order));
+            }
+            Step::Cancel(publisher) => {
+                let cancel = CancelOrder { instrument: tag(publisher, self.tag).into(), ..cancel(1) };
+                self.offer(publisher, CancelOrder::TEMPLATE_ID, cancel.as_bytes().to_vec());
+            }
+            Step::Report(publisher) => {
+                let report = OrderAccepted { instrument: tag(publisher, self.tag).into(), ..accepted(1) };
+                self.offer(publisher, OrderAccepted::TEMPLATE_ID, report.as_bytes().to_vec());
+            }
+            Step::Cycle => drop(self.rig.cycle()),
+            Step::Write(bytes) => self.rig.write(bytes / 4096 * 4096),
+            Step::Flush => self.rig.flush(),
+            Step::Gating(consumer, limit) => {
+                let seen = &mut self.gating_seen[consumer];
+                self.gating[consumer]
+                    .poll(limit, |event| seen.push((event.template_id(), event.body().to_vec())));
+            }
+            Step::Lossy(limit) => self.poll_lossy(limit),
+            Step::Time(by) => self.rig.clock.advance(Nanos(by)),
+        }
+        let marks = self.rig.ring.watermarks();
+        let positions = stele_bus::Watermark::ALL.map(|mark| marks.get(mark));
+        assert!(positions.is_sorted_by(|a, b| a >= b), "{positions:?}");
+        assert_eq!(marks.batched().0 % 4096, 0);
+    }
+
+    fn poll_lossy(&mut self, limit: usize) {
+        let (next, seen) = (&mut self.lossy_next, &mut self.lossy_seen);
+        self.lossy.poll(limit, |observed| match observed {
+            Observed::Event(event) => {
+                assert_eq!(event.sequence(), *next);
+                *next = next.next();
+                seen.push((event.sequence().0, event.template_id(), event.body().to_vec()));
+            }
+            Observed::Lost { first, last } => {
+                assert_eq!(first, *next);
+                *next = last.next();
+            }
+        });
+    }
+
+    /// Lets everyone catch up, then compares.
+    fn finish(mut self) {
+        for publisher in &mut self.publishers {
+            publisher.finish();
+        }
+        self.rig.ring.request_stop();
+        while !self.rig.ring.is_stopped() {
+            self.rig.cycle();
+            self.rig.flush();
+            for consumer in 0..2 {
+                self.take(Step::Gating(consumer, usize::MAX));
+            }
+        }
+        self.rig.flush();
+        self.poll_lossy(usize::MAX);
+        for consumer in 0..2 {
+            self.take(Step::Gating(consumer, usize::MAX));
+        }
+        let log: Vec<(u16, Vec<u8>)> = self
+            .rig
+            .verified_trail()
+            .into_iter()
+            .filter(|(_, frame)| !frame.is_padding())
+            .map(|(_, frame)| (frame.template_id(), frame.body().to_vec()))
+            .collect();
+        assert_eq!(self.gating_seen[0], log);
+        assert_eq!(self.gating_seen[1], log);
+        let first = self.rig.start.next_sequence.0;
+        assert_eq!(self.lossy_next.0, first + log.len() as u64);
+        for (sequence, template_id, body) in &self.lossy_seen {
+            assert_eq!(
+                (*template_id, body),
+                (log[(sequence - first) as usize].0, &log[(sequence - first) as usize].1)
+            );
+        }
+        self.compare_with_accepted(&log);
+    }
+
+    /// Each publisher's submissions are on the log in their order, an order possibly as its refusal.
+    fn compare_with_accepted(&mut self, log: &[(u16, Vec<u8>)]) {
+        for (template_id, body) in log.iter().filter(|event| event.0 != 510) {
+            let instrument_at = if [301, 303].contains(template_id) { 12 } else { 8 };
+            let instrument = u32::from_le_bytes(body[instrument_at..instrument_at + 4].try_into().unwrap());
+            let (expected_id, expected) = self.accepted[(instrument & 1) as usize].pop_front().unwrap();
+            if *template_id == OrderRejected::TEMPLATE_ID {
+                assert_eq!(expected_id, NewOrder::TEMPLATE_ID);
+                assert_eq!(body[8..12], expected[12..16], "the refusal names the order's instrument");
+                continue;
+            }
+            assert_eq!(*template_id, expected_id);
+            let is_stamped = ![301, 303].contains(template_id);
+            for (index, (found, expected)) in body.iter().zip(&expected).enumerate() {
+                assert!(found == expected || is_stamped && (16..20).contains(&index), "byte {index}");
+            }
+        }
+        assert!(self.accepted.iter().all(VecDeque::is_empty), "nothing accepted is missing");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_log_is_what_was_accepted_whoever_runs_when(steps in prop::collection::vec(step(), 1..1_500)) {
+        let mut model = Model::new();
+        for step in steps {
+            model.take(step);
+        }
+        model.finish();
+    }
+}

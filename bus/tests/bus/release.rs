@@ -1,0 +1,147 @@
+//! Orders leave when their watermark has passed, and not before.
+
+use crate::rig::{Rig, START, cancel, notice, order, order_body};
+use stele_bus::{
+    Agent, AgentError, Event, GatingConsumer, ManualClock, OrderGateway, Venue, VenueBusy, Watermark,
+};
+use stele_wire::messages::{CancelOrder, NewOrder, OrderReleased, ReleaseWatermark, VenueNotice};
+use stele_wire::{Nanos, Position};
+
+#[derive(Default)]
+struct Recorder {
+    taken: Vec<(u64, Position)>,
+    is_busy: bool,
+}
+
+impl Venue for Recorder {
+    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
+        if self.is_busy {
+            return Err(VenueBusy);
+        }
+        let new = order.frame().message::<NewOrder>().map(|order| order.client_order_id.get());
+        let cancel = order.frame().message::<CancelOrder>().map(|cancel| cancel.cancelled_order_id.get());
+        self.taken.push((new.or(cancel).unwrap(), order.end()));
+        Ok(())
+    }
+    fn do_work(&mut self, _now: Nanos) -> Result<usize, AgentError> {
+        Ok(0)
+    }
+}
+
+struct Released {
+    rig: Rig,
+    strategy: stele_bus::Publisher,
+    gateway: OrderGateway<Recorder, ManualClock>,
+    observer: GatingConsumer,
+}
+
+impl Released {
+    fn new() -> Self {
+        let mut rig = Rig::new();
+        let strategy = rig.sequencer.publisher(1, "strategy", 4096);
+        let publisher = rig.sequencer.publisher(2, "gateway", 4096);
+        let (consumer, observer) = (rig.sequencer.gating_consumer(), rig.sequencer.gating_consumer());
+        let (venue, clock) = (Recorder::default(), rig.clock.clone());
+        let gateway = OrderGateway::new("paper", consumer, publisher, Watermark::Durable, venue, clock);
+        Self { rig, strategy, gateway, observer }
+    }
+
+    fn submit(&mut self, order: &NewOrder) {
+        self.strategy.offer(NewOrder::TEMPLATE_ID, &order_body(order), START).unwrap();
+        self.rig.settle();
+    }
+
+    fn taken(&mut self) -> Vec<u64> {
+        self.gateway.do_work().unwrap();
+        self.gateway.venue().taken.iter().map(|taken| taken.0).collect()
+    }
+
+    fn told(&mut self) -> Vec<(u64, u32)> {
+        self.rig.settle();
+        let mut told = Vec::new();
+        self.observer.poll(1_000, |event| {
+            let released = event.frame().message::<OrderReleased>();
+            told.extend(released.map(|released| (released.through_sequence.get(), released.count.get())));
+        });
+        told
+    }
+}
+
+#[test]
+fn an_order_leaves_when_it_is_durable_and_the_log_says_so() {
+    let mut run = Released::new();
+    run.submit(&order(1, 10));
+    assert_eq!(run.taken(), [0; 0], "published is not enough");
+    run.rig.write(u64::MAX >> 1);
+    assert_eq!(run.taken(), [0; 0], "written is not enough");
+    run.rig.flush();
+    assert_eq!(run.taken(), [1]);
+    let end = run.gateway.venue().taken[0].1;
+    assert!(end <= run.rig.ring.watermarks().durable());
+    assert_eq!(run.told(), [(1_002, 1)]);
+}
+
+#[test]
+fn orders_and_cancels_leave_in_the_order_of_the_log() {
+    let mut run = Released::new();
+    for id in 1..=3 {
+        run.submit(&order(id, 10));
+    }
+    run.strategy.offer_message(&cancel(2), START).unwrap();
+    run.rig.settle();
+    run.rig.flush();
+    assert_eq!(run.taken(), [1, 2, 3, 2]);
+    assert_eq!(run.told(), [(1_005, 4)]);
+}
+
+#[test]
+fn a_busy_venue_is_offered_the_same_order_again() {
+    let mut run = Released::new();
+    run.submit(&order(1, 10));
+    run.rig.flush();
+    run.gateway.venue().is_busy = true;
+    assert_eq!(run.taken(), [0; 0]);
+    assert_eq!(run.gateway.waiting(), 1);
+    run.gateway.venue().is_busy = false;
+    assert_eq!(run.taken(), [1]);
+}
+
+#[test]
+fn an_order_may_ask_for_more_than_the_gateway_but_not_for_less() {
+    let mut run = Released::new();
+    run.submit(&NewOrder { release_watermark: ReleaseWatermark::PUBLISHED, ..order(1, 10) });
+    assert_eq!(run.taken(), [0; 0]);
+    run.submit(&NewOrder { release_watermark: ReleaseWatermark::SEALED, ..order(2, 10) });
+    run.rig.flush();
+    assert_eq!(run.taken(), [1]);
+    let durable = run.rig.ring.watermarks().durable();
+    run.rig.seal.advance_sealed(durable);
+    assert_eq!(run.taken(), [1, 2]);
+}
+
+#[test]
+fn nothing_leaves_once_the_journal_is_poisoned() {
+    let mut run = Released::new();
+    run.submit(&order(1, 10));
+    run.rig.flush();
+    run.rig.journal.poison("sync failed");
+    assert_eq!(run.taken(), [0; 0]);
+}
+
+#[test]
+fn an_order_that_waits_stays_on_the_ring_however_much_market_data_follows() {
+    let mut run = Released::new();
+    run.submit(&order(1, 10));
+    run.gateway.do_work().unwrap();
+    for tag in 0..5_000 {
+        let _ = run.strategy.offer(VenueNotice::TEMPLATE_ID, &notice(tag, 968), START);
+        run.rig.settle();
+        run.rig.write(u64::MAX >> 1);
+        run.gateway.do_work().unwrap();
+        run.observer.poll(100, |_| ());
+    }
+    let position = run.gateway.venue().taken.len();
+    assert_eq!(position, 0);
+    run.rig.flush();
+    assert_eq!(run.taken(), [1], "read in place, still the same order");
+}
