@@ -18,7 +18,7 @@
 //! Nothing is allocated for an event but when more instruments, orders or levels are known than ever before, or a
 //! strategy starts or fails.
 
-use crate::account::Fill;
+use crate::account::{Fill, Holding};
 use crate::market::{Change, Market};
 use crate::order::OPEN_ORDERS_MAX;
 use crate::random::Random;
@@ -26,7 +26,8 @@ use crate::registry::Registry;
 use crate::report::{Report, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
-    Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
+    Context, Desk, Numbers, OrderIds, OrderSink, Profit, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX,
+    Strategy,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_wire::codec::text;
@@ -95,6 +96,40 @@ pub struct Hosted<'a> {
     pub state: StrategyState,
     /// Positions, orders, parameters.
     pub desk: &'a Desk,
+}
+
+/// What a strategy has come to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategySummary {
+    /// Its id on the log.
+    pub id: u16,
+    /// The kind of strategy.
+    pub name: String,
+    /// What it is at the moment.
+    pub state: StrategyState,
+    /// What it has earned.
+    pub profit: Profit,
+    /// Instruments it has traded, in the order of the first trade.
+    pub holdings: Vec<HoldingSummary>,
+    /// Orders that are still open.
+    pub open_orders: usize,
+    /// Requests that it made and that were not sent: see [`Desk::withheld`].
+    pub withheld: u64,
+}
+
+/// What a strategy holds of one instrument.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldingSummary {
+    /// The instrument.
+    pub instrument: u32,
+    /// The venue's symbol; empty when there was no definition.
+    pub symbol: String,
+    /// Position, average price, fills.
+    pub holding: Holding,
+    /// What a unit is worth now.
+    pub mark: Option<Price>,
+    /// What it has brought.
+    pub profit: Profit,
 }
 
 /// One event as the strategies are to handle it.
@@ -166,6 +201,11 @@ impl Host {
             state: seat.state,
             desk: &seat.desk,
         })
+    }
+
+    /// What each strategy has come to.
+    pub fn summaries(&self) -> Vec<StrategySummary> {
+        self.strategies().map(|hosted| hosted.summary(&self.market)).collect()
     }
 
     /// Everything known of the market.
@@ -550,6 +590,30 @@ impl Seat {
         };
         strategy.restore(reader.bytes()?)?;
         Ok(Self { name, definition, strategy, desk, state })
+    }
+}
+
+impl Hosted<'_> {
+    fn summary(&self, market: &Market) -> StrategySummary {
+        let holdings = self.desk.account().holdings().map(|(id, holding)| {
+            let instrument = market.instrument(id);
+            HoldingSummary {
+                instrument: id,
+                symbol: instrument.map(|known| known.symbol().to_owned()).unwrap_or_default(),
+                holding: *holding,
+                mark: instrument.and_then(|known| known.mark()),
+                profit: Profit::of(holding, instrument),
+            }
+        });
+        StrategySummary {
+            id: self.id,
+            name: self.name.to_owned(),
+            state: self.state,
+            profit: self.desk.profit(market),
+            holdings: holdings.collect(),
+            open_orders: self.desk.orders().iter().len(),
+            withheld: self.desk.withheld(),
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod agent;
 pub mod book;
 pub mod by_instrument;
 pub mod dip_buyer;
@@ -30,9 +31,10 @@ pub mod strategy;
 pub mod tester;
 
 pub use account::{Account, ContractScale, Fill, Holding, Money};
+pub use agent::{AgentOptions, Outcome, OutcomeSlot, StrategyAgent};
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
-pub use host::{Failure, Host, Hosted, StrategyState};
+pub use host::{Failure, HoldingSummary, Host, Hosted, StrategyState, StrategySummary};
 pub use market::{Change, Instrument, Market, Print};
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};

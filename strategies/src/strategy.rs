@@ -1,6 +1,6 @@
 //! The trait that a strategy implements, and the context that it acts through.
 
-use crate::account::{Account, Money};
+use crate::account::{Account, Holding, Money};
 use crate::book::Book;
 use crate::market::{Instrument, Market, Print};
 use crate::order::{OpenOrder, Order, OrderState, OrderTable};
@@ -154,17 +154,12 @@ impl Desk {
 
     /// Profit so far at the market's marks: realised, unrealised (none where there is no mark), fees.
     pub fn profit(&self, market: &Market) -> Profit {
-        let mut profit = Profit::default();
-        for (id, holding) in self.account.holdings() {
-            let instrument = market.instrument(id);
-            let scale = instrument.map(Instrument::scale).unwrap_or_default();
-            profit.realised = profit.realised + scale.money(holding.realised());
-            profit.fees = profit.fees + holding.fees();
-            if let Some(mark) = instrument.and_then(Instrument::mark) {
-                profit.unrealised = profit.unrealised + scale.money(holding.unrealised(mark));
-            }
-        }
-        profit
+        let each = self.account.holdings().map(|(id, holding)| Profit::of(holding, market.instrument(id)));
+        each.fold(Profit::default(), |sum, one| Profit {
+            realised: sum.realised + one.realised,
+            unrealised: sum.unrealised + one.unrealised,
+            fees: sum.fees + one.fees,
+        })
     }
 }
 
@@ -180,6 +175,17 @@ pub struct Profit {
 }
 
 impl Profit {
+    /// What one holding has earned; without a mark nothing is unrealised.
+    pub(crate) fn of(holding: &Holding, instrument: Option<&Instrument>) -> Self {
+        let scale = instrument.map(Instrument::scale).unwrap_or_default();
+        let mark = instrument.and_then(Instrument::mark);
+        Self {
+            realised: scale.money(holding.realised()),
+            unrealised: mark.map_or(Money(0), |mark| scale.money(holding.unrealised(mark))),
+            fees: holding.fees(),
+        }
+    }
+
     /// Realised and unrealised, less fees.
     pub fn net(&self) -> Money {
         self.realised + self.unrealised - self.fees
