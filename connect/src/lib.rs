@@ -1,1 +1,10 @@
-//! connect
+//! The world outside: where market data comes from, one module a connector.
+#![forbid(unsafe_code)]
+
+mod counts;
+pub mod generator;
+pub mod instruments;
+pub mod itch;
+mod source;
+#[cfg(test)]
+mod testing;

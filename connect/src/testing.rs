@@ -1,0 +1,54 @@
+//! What the tests of several connectors need: the shared data, and a feed read to its end.
+
+use std::path::PathBuf;
+use stele_bus::feed::{Batch, Feed, FeedError, Step};
+use stele_wire::codec::{Message, View};
+use stele_wire::messages::SCHEMA_VERSION;
+
+/// The folder with the shared data; none, said once, where it is missing.
+pub(crate) fn shared(path: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("STELE_SHARED")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
+    let found = root.join("data").join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", found.display());
+    println!("skipped: needs STELE_SHARED");
+    None
+}
+
+/// One event, copied.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Played {
+    pub(crate) template_id: u16,
+    pub(crate) body: Vec<u8>,
+    pub(crate) due: u64,
+}
+
+impl Played {
+    /// The event as an `M`, where it is one.
+    pub(crate) fn message<M: Message>(&self) -> Option<View<'_, M>> {
+        (self.template_id == M::TEMPLATE_ID)
+            .then(|| View::read(M::BLOCK_LENGTH, SCHEMA_VERSION, &self.body).expect("a whole message"))
+    }
+}
+
+/// Everything a feed gives, and the error that it ends with, if any.
+pub(crate) fn play(feed: &mut dyn Feed) -> (Vec<Played>, Option<FeedError>) {
+    let (mut played, mut batch) = (Vec::new(), Batch::new());
+    loop {
+        let step = feed.fill(&mut batch);
+        played.extend(batch.iter().map(|pending| Played {
+            template_id: pending.template_id,
+            body: pending.body.to_vec(),
+            due: pending.due.0,
+        }));
+        batch.clear();
+        match step {
+            Ok(Step::More) => {}
+            Ok(Step::End) => return (played, None),
+            Err(error) => return (played, Some(error)),
+        }
+    }
+}
