@@ -212,8 +212,10 @@ macro_rules! dimensions {
     ($name:ident, $length:ident, $count:ident) => {
         impl $crate::codec::Dimensions for $name {
             fn new(block_length: usize, count: usize) -> Option<Self> {
-                let block_length = <$length as $crate::codec::Length>::of(block_length)?;
-                Some(Self { block_length, num_in_group: <$count as $crate::codec::Length>::of(count)? })
+                let mut dimensions = Self::NULL;
+                dimensions.block_length = <$length as $crate::codec::Length>::of(block_length)?;
+                dimensions.num_in_group = <$count as $crate::codec::Length>::of(count)?;
+                Some(dimensions)
             }
 
             fn block_length(&self) -> usize {

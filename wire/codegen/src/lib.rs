@@ -8,7 +8,9 @@ mod emit;
 mod error;
 mod names;
 mod parse;
+mod rust;
 mod tables;
+mod tails;
 mod types;
 
 pub use emit::{GenerateError, Options, generate};

@@ -3,7 +3,7 @@
 mod shared;
 
 use proptest::prelude::*;
-use stele_codegen::{Fault, SchemaError, parse};
+use stele_codegen::{Fault, Options, SchemaError, generate, parse};
 use stele_layout::{ByteOrder, Presence, Schema};
 
 fn foreign(name: &str) -> Option<Result<Schema, SchemaError>> {
@@ -33,34 +33,46 @@ fn fault(inside: &str) -> Fault {
     parse(&schema(inside), |_| None).expect_err(inside).fault
 }
 
+/// Every valid schema of the test data.
+const VALID: [&str; 21] = [
+    "binance/spot_3_1.xml",
+    "binance/stream_1_0.xml",
+    "car/example-extension-schema.xml",
+    "car/example-schema.xml",
+    "cme/templates_FixBinary.xml",
+    "edge-cases/basic-variable-length-schema.xml",
+    "edge-cases/block-length-schema.xml",
+    "edge-cases/composite-offsets-schema.xml",
+    "edge-cases/example-bigendian-test-schema.xml",
+    "edge-cases/field-order-check-schema.xml",
+    "edge-cases/group-with-data-schema.xml",
+    "edge-cases/ilinkbinary.xml",
+    "edge-cases/issue567-valid.xml",
+    "edge-cases/nested-group-schema.xml",
+    "edge-cases/npe-small-header.xml",
+    "edge-cases/since-deprecated-test-schema.xml",
+    "edge-cases/versioned-message-v1.xml",
+    "edge-cases/versioned-message-v2.xml",
+    "fix-sbe-conformance/schema1.xml",
+    "fix-sbe-conformance/schema2.xml",
+    "fix-sbe-conformance/schema3.xml",
+];
+
 #[test]
-fn every_valid_foreign_schema_is_read() {
-    for name in [
-        "binance/spot_3_1.xml",
-        "binance/stream_1_0.xml",
-        "car/example-extension-schema.xml",
-        "car/example-schema.xml",
-        "cme/templates_FixBinary.xml",
-        "edge-cases/basic-variable-length-schema.xml",
-        "edge-cases/block-length-schema.xml",
-        "edge-cases/composite-offsets-schema.xml",
-        "edge-cases/example-bigendian-test-schema.xml",
-        "edge-cases/field-order-check-schema.xml",
-        "edge-cases/group-with-data-schema.xml",
-        "edge-cases/ilinkbinary.xml",
-        "edge-cases/issue567-valid.xml",
-        "edge-cases/nested-group-schema.xml",
-        "edge-cases/npe-small-header.xml",
-        "edge-cases/since-deprecated-test-schema.xml",
-        "edge-cases/versioned-message-v1.xml",
-        "edge-cases/versioned-message-v2.xml",
-        "fix-sbe-conformance/schema1.xml",
-        "fix-sbe-conformance/schema2.xml",
-        "fix-sbe-conformance/schema3.xml",
-    ] {
+fn every_valid_foreign_schema_is_read_and_printed_as_rust() {
+    for name in VALID {
         let Some(result) = foreign(name) else { return };
         let schema = result.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!schema.messages.is_empty(), "{name}");
+        let files = generate(&schema, Options::FOREIGN).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let all: String = files.into_iter().map(|(_, source)| source).collect();
+        for message in schema.messages.iter() {
+            assert!(
+                all.contains(&format!(" = {}, \"{}\", ", message.id, message.name)),
+                "{name}: {}",
+                message.name
+            );
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod describe;
+mod descriptions;
 mod numbers;
 mod reading;
 mod schema;
