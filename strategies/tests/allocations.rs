@@ -1,7 +1,7 @@
 //! The strategy path allocates nothing once it is warm: host, books, strategies, accounts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
 use stele_strategies::{Host, Registry};
 use stele_wire::codec::{Message, View, text_field};
 use stele_wire::frame::frame_length;
@@ -12,12 +12,14 @@ use zerocopy::{FromZeros, IntoBytes};
 
 struct Counting;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
 
 // SAFETY: every call goes to the system's allocator with the arguments it came with.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps `alloc`'s contract, which is the system's.
         unsafe { System.alloc(layout) }
     }
@@ -28,7 +30,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: `pointer` came from `alloc` above, so from the system.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -164,9 +166,9 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
         log.feed(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body);
     }
     market(&mut log, 2_000);
-    let (warm, orders, events) = (ALLOCATIONS.load(Ordering::Relaxed), log.orders, log.sequence);
+    let (warm, orders, events) = (ALLOCATIONS.get(), log.orders, log.sequence);
     market(&mut log, 20_000);
-    assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - warm, 0);
+    assert_eq!(ALLOCATIONS.get() - warm, 0);
     assert!(log.orders - orders > 100, "{} orders", log.orders - orders);
     assert!(log.sequence - events > 100_000);
     assert!(log.host.strategies().all(|hosted| hosted.desk.account().holdings().next().is_some()));

@@ -1,0 +1,302 @@
+//! The life of strategies in a host, event by event.
+
+use stele_strategies::tester::TEST_STRATEGY;
+use stele_strategies::{
+    Context, Kind, Order, Parameter, ParameterError, Parameters, Print, Registry, Report, ReportKind,
+    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
+};
+use stele_wire::messages::*;
+use stele_wire::{Frame, Nanos, Price, Quantity};
+use zerocopy::little_endian::{I64, U16, U32, U64};
+
+/// Does one thing for each price of a trade: sends, replaces, cancels, sets a timer, panics; and keeps what it
+/// was told.
+struct Puppet {
+    last: u64,
+    told: Vec<u64>,
+}
+
+const PUPPET: Kind = Kind {
+    name: "puppet",
+    about: "does what the price of a trade says",
+    parameters: &[Parameter::integer("unused", 1, (0, 9), "nothing")],
+    make: |_: &Parameters| -> Result<Box<dyn Strategy>, ParameterError> {
+        Ok(Box::new(Puppet { last: 0, told: Vec::new() }))
+    },
+};
+
+impl Strategy for Puppet {
+    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+        let instrument = trade.instrument;
+        let order = Order::limit(instrument, Side::BUY, trade.quantity, Price(100));
+        match trade.price.0 {
+            1 => self.last = context.send(order).unwrap(),
+            2 => assert!(context.cancel(self.last)),
+            3 => self.last = context.replace(self.last, Price(101), Quantity(4)).unwrap(),
+            4 => self.told.push(context.set_timer(Nanos(context.now().0 + 50)).unwrap()),
+            5 => panic!("the price is 5"),
+            6 => assert_eq!((0..100).filter_map(|_| context.send(order)).count(), 16),
+            7 => self.told.push(context.random().bits()),
+            _ => {}
+        }
+    }
+
+    fn on_timer(&mut self, timer_id: u64, context: &mut Context<'_>) {
+        self.told.extend([timer_id, context.now().0]);
+    }
+
+    fn on_report(&mut self, report: &Report, _: &mut Context<'_>) {
+        self.told.push(u64::from(report.kind == ReportKind::Filled));
+    }
+
+    fn on_event(&mut self, _: &Frame<'_>, _: &mut Context<'_>) {}
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.last);
+        out.put_u64(self.told.len() as u64);
+        self.told.iter().for_each(|value| out.put_u64(*value));
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = SnapshotReader::new(state);
+        self.last = reader.u64()?;
+        for _ in 0..reader.count("values")? {
+            self.told.push(reader.u64()?);
+        }
+        reader.finish()
+    }
+}
+
+fn registry() -> Registry {
+    let mut registry = Registry::built_in();
+    registry.register(PUPPET);
+    registry
+}
+
+fn puppet() -> StrategyTester {
+    StrategyTester::start_of(registry(), "puppet", "").unwrap()
+}
+
+/// Feeds a kill switch without a text.
+fn switch(tester: &mut StrategyTester, scope: CancelScope, scope_id: u32, state: SwitchState) {
+    let switch = KillSwitch { scope, scope_id: U32::new(scope_id), state, ..KillSwitch::NULL };
+    let mut body = [0; 32];
+    let body = switch.encode(&mut body, &[]).unwrap();
+    tester.body(KillSwitch::TEMPLATE_ID, KillSwitch::BLOCK_LENGTH, body);
+}
+
+#[test]
+fn an_order_says_who_sent_it_and_why() {
+    let mut tester = puppet();
+    tester.trade(1, 1, 9);
+    let cause = tester.sequence().0 - 1;
+    let orders = tester.take_orders();
+    let order = &orders[0];
+    assert_eq!((order.cause.get(), order.decision_time.get()), (cause, tester.now().0));
+    assert_eq!(
+        (order.strategy.get(), order.publisher.get(), order.publisher_sequence.get()),
+        (TEST_STRATEGY, 3, 1)
+    );
+    assert_eq!(order.client_order_id.get(), 7 << 48 | 1 << 32 | 1);
+    assert_eq!((order.account.get(), order.executor.get(), order.investment_decision.get()), (4, 5, 5));
+    assert_eq!(
+        (order.order_type, order.time_in_force, order.side),
+        (OrderType::LIMIT, TimeInForce::DAY, Side::BUY)
+    );
+    assert_eq!(
+        (order.limit_price.get(), order.stop_price.get(), order.displayed_quantity.get()),
+        (100, i64::MAX, u64::MAX)
+    );
+}
+
+#[test]
+fn a_strategy_that_panics_is_stopped_its_orders_cancelled_and_the_reason_told() {
+    let mut tester = puppet();
+    tester.trade(1, 1, 9).trade(1, 1, 9);
+    let orders = tester.take_orders();
+    tester.accept(&orders[0]).trade(1, 5, 1);
+    assert_eq!(tester.strategy().state, StrategyState::Failed);
+    assert_eq!(tester.host().failures()[0].reason, "puppet panicked: the price is 5");
+    let cancels = tester.take_cancels();
+    let cancelled: Vec<_> = cancels.iter().map(|cancel| cancel.cancelled_order_id).collect();
+    assert_eq!(cancelled, [orders[0].client_order_id, orders[1].client_order_id]);
+    let others = tester.take_others();
+    assert_eq!(others.len(), 1);
+    assert_eq!(others[0].0, KillSwitch::TEMPLATE_ID);
+    assert!(others[0].1.ends_with(b"puppet panicked: the price is 5"));
+    tester.fill(&orders[1], 100, 2).trade(1, 1, 9);
+    assert_eq!(tester.position(1), 2, "positions are kept up");
+    assert!(tester.take_orders().is_empty(), "it is called no more");
+}
+
+#[test]
+fn a_kill_switch_halts_and_releases_what_it_covers() {
+    let mut tester = puppet();
+    tester.trade(1, 1, 9);
+    switch(&mut tester, CancelScope::STRATEGY, 99, SwitchState::ENGAGED);
+    switch(&mut tester, CancelScope::INSTRUMENT, 1, SwitchState::ENGAGED);
+    assert_eq!(tester.strategy().state, StrategyState::Running);
+    switch(&mut tester, CancelScope::ACCOUNT, 4, SwitchState::ENGAGED);
+    assert_eq!(tester.strategy().state, StrategyState::Halted);
+    assert_eq!(tester.take_cancels().len(), 1);
+    tester.take_orders();
+    tester.trade(1, 1, 9);
+    assert!(tester.take_orders().is_empty());
+    switch(&mut tester, CancelScope::ALL, 0, SwitchState::RELEASED);
+    tester.trade(1, 1, 9);
+    assert_eq!(tester.take_orders().len(), 1);
+}
+
+#[test]
+fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
+    let mut tester = puppet();
+    tester.trade(1, 1, 9);
+    let order = tester.take_orders()[0];
+    tester.fill(&order, 100, 9);
+    session(&mut tester, 2);
+    assert_eq!(tester.strategy().state, StrategyState::Suspended);
+    tester.trade(1, 1, 9);
+    assert!(tester.take_orders().is_empty(), "it is not called between the epochs");
+    tester.define_strategy("puppet", "", true).trade(1, 1, 9);
+    let order = tester.take_orders()[0];
+    assert_eq!(order.client_order_id.get(), 7 << 48 | 2 << 32 | 1);
+    assert_eq!((tester.position(1), order.publisher_sequence.get()), (9, 1));
+    tester.define_strategy("puppet", "", false);
+    assert_eq!(tester.position(1), 0, "a new instance holds nothing");
+    assert_eq!(tester.take_cancels().len(), 1, "the old one's orders are cancelled");
+    tester.define_strategy("pupet", "", false).define_strategy("puppet", "unused = 10", false);
+    let reasons: Vec<_> = tester.host().failures().iter().map(|failure| failure.reason.as_str()).collect();
+    assert!(reasons[0].contains("did you mean `puppet`?"), "{reasons:?}");
+    assert!(reasons[1].contains("must be a whole number from 0 to 9"), "{reasons:?}");
+}
+
+/// Feeds the beginning of an epoch.
+fn session(tester: &mut StrategyTester, epoch: u32) {
+    let start = SessionStart { epoch: U32::new(epoch), ..SessionStart::NULL };
+    let mut body = [0; 256];
+    let body = start.encode(&mut body, &[]).unwrap();
+    tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, body);
+}
+
+#[test]
+fn replacing_and_cancelling_follow_the_venues_answers() {
+    let mut tester = puppet();
+    tester.trade(1, 1, 9).trade(1, 3, 1);
+    let (orders, replacements) = (tester.take_orders(), tester.take_replacements());
+    let (old, new) = (&orders[0], &replacements[0]);
+    assert_eq!((new.replaced_order_id, new.original_order_id), (old.client_order_id, old.client_order_id));
+    assert_eq!((new.limit_price.get(), new.quantity.get()), (101, 4));
+    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(13));
+    tester.event(&OrderReplaced {
+        instrument: U32::new(1),
+        side: Side::BUY,
+        client_order_id: new.client_order_id,
+        replaced_order_id: old.client_order_id,
+        strategy: U16::new(TEST_STRATEGY),
+        leaves_quantity: U64::new(4),
+        price: I64::new(101),
+        ..OrderReplaced::NULL
+    });
+    assert_eq!(tester.working(old), None);
+    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(4));
+    tester.trade(1, 2, 1);
+    assert_eq!(tester.take_cancels()[0].cancelled_order_id, new.client_order_id);
+}
+
+#[test]
+fn no_event_leads_to_more_than_the_bound() {
+    let mut tester = puppet();
+    tester.trade(1, 6, 1);
+    assert_eq!(tester.take_orders().len(), 16);
+    assert_eq!(tester.strategy().desk.withheld(), 84);
+}
+
+#[test]
+fn a_timer_comes_back_at_its_time() {
+    let mut tester = puppet();
+    let start = tester.now().0;
+    tester.trade(1, 4, 1).advance(Nanos(49));
+    let mut state = Vec::new();
+    tester.host().snapshot(&mut state);
+    tester.advance(Nanos(100));
+    let mut later = Vec::new();
+    tester.host().snapshot(&mut later);
+    let woken = (start + 50).to_le_bytes();
+    let contains = |bytes: &[u8]| bytes.windows(8).any(|window| window == woken);
+    assert!(!contains(&state) && contains(&later));
+}
+
+#[test]
+fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
+    let walk = |tester: &mut StrategyTester, from: i64, to: i64| {
+        let mut sent = Vec::new();
+        for step in from..to {
+            let price = 1_000 + (step * 37) % 101;
+            tester.quote(1, (price, 5), (price + 2, 5 + step as u64 % 3)).trade(2, 1 + step % 7 * 2 % 5, 3);
+            for order in tester.take_orders() {
+                sent.push(order);
+                if step % 3 > 0 {
+                    tester.fill(&order, order.limit_price.get(), order.quantity.get());
+                } else {
+                    tester.cancelled(&order);
+                }
+            }
+            tester.take_cancels();
+            tester.advance(Nanos(3_000_000));
+        }
+        sent
+    };
+    for name in ["ma-cross", "dip-buyer"] {
+        let mut whole = StrategyTester::start_of(registry(), name, "").unwrap();
+        let mut restored = StrategyTester::start_of(registry(), name, "").unwrap();
+        walk(&mut whole, 0, 300);
+        walk(&mut restored, 0, 300);
+        let mut state = Vec::new();
+        restored.host().snapshot(&mut state);
+        *restored.host_mut() = stele_strategies::Host::new(registry());
+        restored.host_mut().restore(&state).unwrap();
+        assert!(restored.host_mut().restore(&state[..state.len() - 1]).is_err());
+        let (a, b) = (walk(&mut whole, 300, 600), walk(&mut restored, 300, 600));
+        assert!(a.len() > 3, "{name}: {}", a.len());
+        assert_eq!(a, b);
+        let (mut x, mut y) = (Vec::new(), Vec::new());
+        whole.host().snapshot(&mut x);
+        restored.host().snapshot(&mut y);
+        assert_eq!(x, y);
+    }
+}
+
+#[test]
+fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
+    let mut tester = StrategyTester::start("ma-cross", "fast = 1\nslow = 2\nprice = \"mid\"").unwrap();
+    let add = |id: u64, side, price: i64, flags| BookAdd {
+        instrument: U32::new(1),
+        source: U16::new(5),
+        side,
+        order_id: U64::new(id),
+        price: I64::new(price),
+        quantity: U64::new(1),
+        flags,
+        ..BookAdd::NULL
+    };
+    let none = MarketFlags::EMPTY;
+    tester.event(&add(1, Side::BUY, 100, MarketFlags::SNAPSHOT)).event(&add(
+        2,
+        Side::SELL,
+        200,
+        MarketFlags::SNAPSHOT,
+    ));
+    for (id, price) in [(3, 110), (4, 120), (5, 130)] {
+        tester.event(&add(id, Side::BUY, price, MarketFlags::LAST));
+    }
+    assert_eq!(tester.take_orders().len(), 1, "three mids are enough");
+    let order = tester.strategy().desk.orders().iter().next().copied().unwrap();
+    assert_eq!(order.price, Some(Price(200)));
+    tester.event(&add(6, Side::SELL, 131, none));
+    let feed = |state| FeedStatus { source: U16::new(5), state, ..FeedStatus::NULL };
+    assert_eq!(tester.host().market().book(1).unwrap().levels(stele_strategies::BookSide::Ask).len(), 2);
+    let mut body = [0; 128];
+    let body = feed(FeedState::STARTED).encode(&mut body, &[]).unwrap();
+    tester.body(FeedStatus::TEMPLATE_ID, FeedStatus::BLOCK_LENGTH, body);
+    assert!(tester.host().market().book(1).unwrap().is_empty());
+}
