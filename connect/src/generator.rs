@@ -211,7 +211,7 @@ fn put(record: &FlowRecord, source: u16, counts: &mut Counts, batch: &mut Batch)
         flags |= MarketFlags::SNAPSHOT;
     }
     macro_rules! message {
-        ($kind:expr, $name:ident { $($field:ident: $value:expr,)* }) => {{
+        ($kind:expr, $name:ident { $($field:ident: $value:expr),* $(,)? }) => {{
             counts.record($kind);
             counts.push(batch, due, &$name {
                 venue_time: record.time.into(),

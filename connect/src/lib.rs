@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod counts;
+pub mod dbn;
 pub mod generator;
 pub mod instruments;
 pub mod itch;

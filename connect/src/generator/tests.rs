@@ -88,11 +88,10 @@ fn books_are_never_crossed_and_always_ten_levels_deep() {
 }
 
 /// What the tables of the module's documentation are checked against.
-#[derive(Default, Debug)]
+#[derive(Default)]
 struct Statistics {
     kinds: [f64; 5],
     spread: f64,
-    depth: f64,
     touch: f64,
     spreads: f64,
     moves_with_imbalance: f64,

@@ -12,7 +12,6 @@ use stele_wire::messages::{
     TradingStatus, UpdateAction, VenueNotice,
 };
 use stele_wire::units::Nanos;
-use zerocopy::FromBytes;
 use zerocopy::little_endian::I64;
 
 /// Units of 1e-9 in one of four decimals.

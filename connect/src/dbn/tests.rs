@@ -1,0 +1,250 @@
+use super::*;
+use crate::testing::{Played, play, shared};
+use std::collections::BTreeMap;
+use stele_wire::messages::*;
+
+fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
+    let options = Options { source: 1, ..Options::default() };
+    DbnFeed::from_reader("test", Box::new(io::Cursor::new(bytes.to_vec())), options)
+}
+
+fn whole(path: &str) -> Option<(FeedReport, Vec<Played>)> {
+    let mut feed = DbnFeed::open(&shared(path)?, Options { source: 1, ..Options::default() }).unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{path}: {error:?}");
+    assert!(feed.content_hash().is_some());
+    let report = feed.report();
+    assert_eq!((report.event_count(), report.not_carried_count()), (played.len() as u64, 0), "{path}");
+    Some((report, played))
+}
+
+fn all<'a, M: stele_wire::codec::Message>(
+    played: &'a [Played],
+) -> impl Iterator<Item = stele_wire::codec::View<'a, M>> {
+    played.iter().filter_map(Played::message::<M>)
+}
+
+/// The bytes of a file, decompressed.
+fn decompressed(path: &str) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(shared(path)?).unwrap();
+    Some(zstd::decode_all(&bytes[..]).unwrap())
+}
+
+const MBO: &str = "dbn/orderbooks_mbo_2024-05-08T00-00-00_2024-05-08T00-00-02.dbn.zst";
+const TRADES: &str = "dbn/futures_trades_2024-07-01T23-58_2024-07-02T00-02.dbn.zst";
+const TOPS: &str = "dbn/futures_mbp-1_2024-07-01T23-58_2024-07-02T00-02.dbn.zst";
+const BARS: &str = "dbn/futures_ohlcv-1m_2024-07-01T23-40_2024-07-02T00-10.dbn.zst";
+
+#[test]
+fn every_file_has_the_records_that_the_independent_decoder_counted() {
+    let Some(path) = shared("dbn/EXPECTED.json") else { return };
+    let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    for file in expected["files"].as_array().unwrap() {
+        let name = file["file"].as_str().unwrap();
+        let (report, played) = whole(&format!("dbn/{name}")).unwrap();
+        assert_eq!(report.record_count(), file["records"].as_u64().unwrap(), "{name}");
+        assert_eq!(report.records.len(), 1, "{name}: {:?}", report.records);
+        assert_eq!(report.records[0].0, file["schema"].as_str().unwrap(), "{name}");
+        let definitions: std::collections::BTreeSet<u32> =
+            all::<InstrumentDefinition>(&played).map(|definition| definition.instrument.get()).collect();
+        assert_eq!(definitions.len() as u64, file["n_instrument_ids"].as_u64().unwrap(), "{name}");
+        let times = |event: &Played| u64::from_le_bytes(event.body[..8].try_into().unwrap());
+        let market = played.iter().filter(|event| event.template_id < 200).map(times);
+        if let (Some(first), Some(last)) = (market.clone().min(), market.max()) {
+            assert_eq!(first, file["min_ts_event"].as_u64().unwrap(), "{name}");
+            assert_eq!(last, file["max_ts_event"].as_u64().unwrap(), "{name}");
+        }
+    }
+    let book = &expected["books"][0];
+    let (report, played) = whole(MBO).unwrap();
+    assert_eq!(report.record_count(), book["records"].as_u64().unwrap());
+    let last = played.iter().filter(|event| event.template_id < 200 && event.body[22] & 0x80 != 0).count();
+    assert_eq!(last as u64, book["f_last_events"].as_u64().unwrap());
+    let volume: u64 = all::<Trade>(&played).map(|trade| trade.quantity.get()).sum();
+    assert_eq!(volume, book["trade_volume_T"].as_u64().unwrap());
+}
+
+#[test]
+fn the_volume_of_trades_quotes_and_bars_is_the_same() {
+    let (Some((_, trades)), Some((_, tops)), Some((_, bars))) = (whole(TRADES), whole(TOPS), whole(BARS))
+    else {
+        return;
+    };
+    let volume = |played: &[Played]| all::<Trade>(played).map(|trade| trade.quantity.get()).sum::<u64>();
+    assert_eq!((volume(&trades), volume(&tops)), (253, 253));
+    assert_eq!(all::<TopOfBook>(&tops).count(), 2_288);
+    assert_eq!(all::<Bar>(&bars).map(|bar| bar.volume.get()).sum::<u64>(), 2_742);
+    // A bar is due when it is over, and until then nobody can know it.
+    for (bar, event) in bars.iter().filter_map(|event| event.message::<Bar>().map(|bar| (bar, event))) {
+        assert_eq!(event.due, bar.venue_time.get() + bar.interval.get());
+    }
+    // Bars of the minutes for which every trade is there are the bars of the trades.
+    let mut made: BTreeMap<u64, (i64, i64, u64)> = BTreeMap::new();
+    for trade in all::<Trade>(&trades) {
+        let minute = trade.venue_time.get() / 60_000_000_000 * 60_000_000_000;
+        let bar = made.entry(minute).or_insert((i64::MIN, i64::MAX, 0));
+        let price = trade.price.get();
+        *bar = (bar.0.max(price), bar.1.min(price), bar.2 + trade.quantity.get());
+    }
+    let symbol = |id: u32| {
+        let definition =
+            all::<InstrumentDefinition>(&bars).find(|definition| definition.instrument.get() == id);
+        stele_wire::codec::text(&definition.unwrap().venue_symbol).to_owned()
+    };
+    let compared = all::<Bar>(&bars).filter(|bar| symbol(bar.instrument.get()) == "ESU4").filter(|bar| {
+        made.get(&bar.venue_time.get())
+            .is_some_and(|made| *made == (bar.high.get(), bar.low.get(), bar.volume.get()))
+    });
+    assert_eq!(compared.count(), 4);
+}
+
+#[test]
+fn the_versions_decode_to_the_same_values_where_the_schema_did_not_change() {
+    for schema in
+        ["mbo", "trades", "mbp-1", "mbp-10", "tbbo", "ohlcv-1m", "statistics", "definition", "status"]
+    {
+        let versions: Vec<_> = (1..=3)
+            .filter_map(|version| {
+                let path = format!("dbn/vectors/test_data.{schema}.v{version}.dbn.zst");
+                shared("dbn/vectors").filter(|folder| folder.join(&path[12..]).exists())?;
+                whole(&path)
+            })
+            .collect();
+        let Some((first, rest)) = versions.split_first() else { continue };
+        assert!(first.0.record_count() >= 2, "{schema}");
+        for (report, played) in rest {
+            assert_eq!(report.records, first.0.records, "{schema}");
+            for (ours, theirs) in played.iter().zip(&first.1) {
+                if schema == "definition" {
+                    // Version 3 changed what a definition says; who it is about did not change.
+                    let named = |event: &Played| {
+                        event.message::<InstrumentDefinition>().map(|definition| {
+                            (
+                                definition.venue_symbol,
+                                definition.tick,
+                                definition.venue_instrument_id,
+                                definition.asset,
+                            )
+                        })
+                    };
+                    assert_eq!(named(ours), named(theirs));
+                } else {
+                    assert_eq!(ours, theirs, "{schema}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_definition_says_what_the_contract_is() {
+    let Some((_, played)) = whole("dbn/futures_definition.dbn.zst") else { return };
+    let definitions: Vec<_> = all::<InstrumentDefinition>(&played).collect();
+    let es = definitions.iter().find(|definition| definition.venue_symbol.starts_with(b"ESU4\0")).unwrap();
+    assert_eq!((es.tick.get(), es.multiplier.get()), (250_000_000, 50_000_000_000));
+    assert_eq!(
+        (&es.currency, &es.asset[..3], es.instrument_class),
+        (b"USD", &b"ES\0"[..], InstrumentClass::FUTURE)
+    );
+    assert_eq!((&es.segment_mic, es.action), (b"XCME", UpdateAction::ADD));
+}
+
+#[test]
+fn a_cut_file_says_how_many_records_were_good() {
+    let Some(bytes) = decompressed(TRADES) else { return };
+    let length = size_of::<v3::TradeMsg>();
+    let records = 120;
+    let first = bytes.len() - records * length;
+    for cut in (0..bytes.len()).step_by(13) {
+        match feed(&bytes[..cut]) {
+            Err(error) => {
+                assert!(cut < first && error.good_records == 0, "{error}");
+                assert!(error.to_string().contains("metadata") || cut < 3, "{error}");
+            }
+            Ok(mut feed) => {
+                let (played, error) = play(&mut feed);
+                let (good, rest) = ((cut - first) / length, (cut - first) % length);
+                assert_eq!(all::<Trade>(&played).count(), good);
+                assert_eq!(error.is_some(), rest != 0);
+                if let Some(error) = error {
+                    assert_eq!(
+                        (error.good_records, error.offset),
+                        (good as u64, (first + good * length) as u64)
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cut_compressed_file_is_an_error_and_never_more_than_was_there() {
+    let Some(path) = shared(TRADES) else { return };
+    let bytes = std::fs::read(path).unwrap();
+    for cut in (5..bytes.len()).step_by(17) {
+        if let Ok(mut feed) = feed(&bytes[..cut]) {
+            let (played, error) = play(&mut feed);
+            let error = error.expect("the frame is not whole");
+            assert_eq!(all::<Trade>(&played).count() as u64, error.good_records);
+            assert!(error.to_string().contains("whole copy"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn no_damaged_byte_makes_it_panic() {
+    for path in
+        ["dbn/vectors/test_data.definition.v1.dbn.zst", "dbn/vectors/test_data.mbo.v3.dbn.zst", TRADES]
+    {
+        let Some(bytes) = decompressed(path) else { return };
+        for at in 0..bytes.len().min(1_500) {
+            for value in [0, 0xFF, bytes[at] ^ 0x10, bytes[at].wrapping_add(1)] {
+                let mut damaged = bytes.clone();
+                damaged[at] = value;
+                if let Ok(mut feed) = feed(&damaged) {
+                    play(&mut feed);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_no_dbn_is_refused_with_advice() {
+    let said = |bytes: &[u8]| feed(bytes).err().unwrap().to_string();
+    assert!(said(b"PAR1 and more").contains("give a .dbn or .dbn.zst file"));
+    assert!(said(b"DBN\x04\x00\x00\x00\x00").contains("version 4"));
+    assert!(said(b"DBN\x03\xFF\xFF\xFF\xFF").contains("metadata of 4294967295 bytes"));
+    assert!(said(b"").contains("ends inside the metadata"));
+    let missing = DbnFeed::open(Path::new("/nowhere.dbn"), Options::default()).err().unwrap().to_string();
+    assert!(missing.contains("/nowhere.dbn") && missing.contains("check the path"), "{missing}");
+}
+
+#[test]
+fn a_record_of_a_kind_that_nobody_knows_is_counted_as_not_carried() {
+    let Some(mut bytes) = decompressed(TRADES) else { return };
+    let last = bytes.len() - size_of::<v3::TradeMsg>();
+    bytes[last + 1] = 0x77;
+    let mut feed = feed(&bytes).unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{error:?}");
+    let report = feed.report();
+    assert_eq!(
+        (report.record_count(), report.not_carried_count(), all::<Trade>(&played).count()),
+        (120, 1, 119)
+    );
+    assert_eq!(report.not_carried[0].kind, "0x77");
+}
+
+#[test]
+fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
+    let Some(path) = shared(TRADES) else { return };
+    let mut first = DbnFeed::open(&path, Options { source: 1, ..Options::default() }).unwrap();
+    play(&mut first);
+    let mut ids = first.ids().clone();
+    ids.seed(999_999_999, "OTHER", 77);
+    let mut second = DbnFeed::open(&path, Options { source: 1, ids }).unwrap();
+    let (played, _) = play(&mut second);
+    let definition = all::<InstrumentDefinition>(&played).next().unwrap();
+    assert_eq!((definition.instrument.get(), definition.action), (1, UpdateAction::MODIFY));
+}
