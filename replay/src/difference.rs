@@ -1,0 +1,240 @@
+//! In which field a recorded message differs from the one that a strategy sends.
+
+use crate::regeneration::Submission;
+use std::fmt;
+use stele_wire::Frame;
+use stele_wire::layout::{Data, Field, Group, Reading, Value, Visitor};
+use stele_wire::messages::{
+    CancelOrder, MassCancel, NewOrder, ReplaceOrder, SCHEMA, SCHEMA_VERSION, TimerSet, block_length,
+    message_name,
+};
+
+/// Where a trail and its strategies part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Difference {
+    /// The recorded event; where nothing is recorded, the trail's last one.
+    pub sequence: u64,
+    /// The strategy.
+    pub strategy: u16,
+    /// Its kind.
+    pub name: String,
+    /// In what they part.
+    pub kind: DifferenceKind,
+}
+
+/// In what a trail and a strategy part.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DifferenceKind {
+    /// The same message with other values.
+    Fields {
+        /// The message.
+        template_id: u16,
+        /// Every field that differs.
+        fields: Vec<FieldDifference>,
+    },
+    /// Another message.
+    OtherMessage {
+        /// What the strategy sends.
+        expected: u16,
+        /// What the trail has.
+        found: u16,
+    },
+    /// The trail has a message where the strategy sends nothing.
+    NotSent {
+        /// The message.
+        template_id: u16,
+    },
+    /// The strategy sends a message that the trail does not have.
+    NotRecorded {
+        /// The message.
+        template_id: u16,
+        /// The event that the strategy was handling.
+        cause: u64,
+    },
+    /// The trail has a refusal of another order than the one that the strategy sends.
+    OtherRefused {
+        /// The client order id that was refused.
+        refused: u64,
+        /// The client order id that the strategy sends; none when it sends no order.
+        sent: Option<u64>,
+    },
+}
+
+/// A field with two values.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FieldDifference {
+    /// The schema's name, behind the group's and the entry's number where it is in one.
+    pub name: String,
+    /// What the strategy sends.
+    pub expected: String,
+    /// What the trail has.
+    pub found: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sequence, strategy, name, kind } = self;
+        let message = |id: u16| message_name(id).unwrap_or("a message of an unknown template");
+        let who = format_args!("strategy {strategy} ({name})");
+        match kind {
+            DifferenceKind::Fields { template_id, fields } => {
+                write!(f, "event {sequence}, {} of {who}:", message(*template_id))?;
+                fields.iter().enumerate().try_for_each(|(index, field)| {
+                    let FieldDifference { name, expected, found } = field;
+                    let separator = if index == 0 { "" } else { ";" };
+                    write!(f, "{separator} {name} is {found}, the strategy sends {expected}")
+                })
+            }
+            DifferenceKind::OtherMessage { expected, found } => {
+                let (expected, found) = (message(*expected), message(*found));
+                write!(f, "event {sequence} of {who} is {found}, the strategy sends {expected}")
+            }
+            DifferenceKind::NotSent { template_id } => {
+                let message = message(*template_id);
+                write!(f, "event {sequence}, {message} of {who}: the strategy sends nothing there")
+            }
+            DifferenceKind::NotRecorded { template_id, cause } => {
+                let message = message(*template_id);
+                write!(f, "{who} sends {message} because of event {cause}, and the trail does not have it")
+            }
+            DifferenceKind::OtherRefused { refused, sent: Some(sent) } => {
+                write!(f, "event {sequence} refuses order {refused} of {who}, which sends order {sent}")
+            }
+            DifferenceKind::OtherRefused { refused, sent: None } => {
+                write!(f, "event {sequence} refuses order {refused} of {who}, which sends none there")
+            }
+        }
+    }
+}
+
+/// In what the recorded `event` differs from `sent`; none when it does not. `is_numbered`: the publisher's own
+/// number counts.
+pub(crate) fn compare(event: &Frame<'_>, sent: &Submission, is_numbered: bool) -> Option<DifferenceKind> {
+    let (found, expected) = (event.template_id(), sent.template_id);
+    if found != expected {
+        return Some(DifferenceKind::OtherMessage { expected, found });
+    }
+    if is_same(event.body(), &sent.body, found, is_numbered) {
+        return None;
+    }
+    let header = event.header();
+    let (length, version) = (header.block_length.get(), header.schema_version.get());
+    let recorded = values(SCHEMA.read(found, length, version, event.body()));
+    let length = block_length(expected).unwrap_or_default();
+    let again = values(SCHEMA.read(expected, length, SCHEMA_VERSION, &sent.body));
+    let mut fields: Vec<FieldDifference> = again
+        .iter()
+        .filter_map(|(name, expected)| {
+            let found = recorded.iter().find(|(other, _)| other == name).map_or("absent", |(_, value)| value);
+            let counts = is_numbered || name != "publisherSequence";
+            (counts && found != expected).then(|| FieldDifference {
+                name: name.clone(),
+                expected: expected.clone(),
+                found: found.to_owned(),
+            })
+        })
+        .collect();
+    for (name, found) in recorded.iter().filter(|(name, _)| again.iter().all(|(other, _)| other != name)) {
+        fields.push(FieldDifference {
+            name: name.clone(),
+            expected: "absent".to_owned(),
+            found: found.clone(),
+        });
+    }
+    if fields.is_empty() {
+        if header.block_length.get() != length {
+            // Written by another version of the schema: the fields that both know are all alike.
+            return None;
+        }
+        let (expected, found) = (hexadecimal(&sent.body), hexadecimal(event.body()));
+        fields.push(FieldDifference { name: "body".to_owned(), expected, found });
+    }
+    Some(DifferenceKind::Fields { template_id: found, fields })
+}
+
+/// Whether both bodies are the same bytes; the zeros that close a frame do not count.
+fn is_same(recorded: &[u8], sent: &[u8], template_id: u16, is_numbered: bool) -> bool {
+    let Some((body, zeros)) = recorded.split_at_checked(sent.len()) else { return false };
+    if zeros.iter().any(|byte| *byte != 0) {
+        return false;
+    }
+    let number = match template_id {
+        _ if is_numbered => return body == sent,
+        NewOrder::TEMPLATE_ID => std::mem::offset_of!(NewOrder, publisher_sequence),
+        ReplaceOrder::TEMPLATE_ID => std::mem::offset_of!(ReplaceOrder, publisher_sequence),
+        CancelOrder::TEMPLATE_ID => std::mem::offset_of!(CancelOrder, publisher_sequence),
+        MassCancel::TEMPLATE_ID => std::mem::offset_of!(MassCancel, publisher_sequence),
+        TimerSet::TEMPLATE_ID => std::mem::offset_of!(TimerSet, publisher_sequence),
+        _ => return body == sent,
+    };
+    body[..number] == sent[..number] && body[number + 8..] == sent[number + 8..]
+}
+
+type Values = Vec<(String, String)>;
+
+fn values<E>(reading: Result<Reading<'_>, E>) -> Values {
+    let mut collected = Collected::default();
+    if let Ok(reading) = reading {
+        // What was read before damage is shown; the damage itself shows as fields that are absent.
+        let _ = reading.walk(&mut collected);
+    }
+    collected.values
+}
+
+/// Every field with its value in words.
+#[derive(Default)]
+struct Collected {
+    values: Values,
+    prefix: String,
+    entry: u32,
+}
+
+impl Visitor for Collected {
+    fn field(&mut self, field: &Field, value: Value<'_>) -> fmt::Result {
+        self.values.push((format!("{}{}", self.prefix, field.name), shown(value)));
+        Ok(())
+    }
+
+    fn begin_group(&mut self, group: &Group, count: u32) -> fmt::Result {
+        self.values.push((format!("{} count", group.name), count.to_string()));
+        (self.prefix, self.entry) = (format!("{} ", group.name), 0);
+        Ok(())
+    }
+
+    fn begin_entry(&mut self) -> fmt::Result {
+        let group = self.prefix.split(' ').next().unwrap_or_default().to_owned();
+        self.prefix = format!("{group} {} ", self.entry);
+        self.entry += 1;
+        Ok(())
+    }
+
+    fn end_group(&mut self) -> fmt::Result {
+        self.prefix.clear();
+        Ok(())
+    }
+
+    fn data(&mut self, data: &Data, bytes: &[u8]) -> fmt::Result {
+        self.values.push((data.name.to_string(), format!("{:?}", String::from_utf8_lossy(bytes))));
+        Ok(())
+    }
+}
+
+fn shown(value: Value<'_>) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Decimal(decimal) => decimal.to_string(),
+        Value::Time(time) => time.to_string(),
+        Value::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+        Value::Bytes(bytes) => hexadecimal(bytes),
+        Value::Array(array) => array.values().map(shown).collect::<Vec<_>>().join(" "),
+        Value::Enum(layout, value) => layout.name_of(value).map_or_else(|| value.to_string(), str::to_owned),
+        Value::Set(_, bits) => format!("{bits:#b}"),
+        Value::Name(name) => name.to_owned(),
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

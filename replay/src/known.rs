@@ -1,0 +1,91 @@
+//! What a trail has defined: instruments, sources, publishers and how far they got.
+
+use std::collections::BTreeMap;
+use stele_wire::Frame;
+use stele_wire::codec::text;
+use stele_wire::messages::{
+    CancelOrder, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder,
+    SourceDefinition, SourceKind, TimerSet, UpdateAction,
+};
+
+/// An instrument that is defined.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownInstrument {
+    /// The source that defined it.
+    pub source: u16,
+    /// The venue's own number.
+    pub venue_instrument_id: u64,
+    /// The venue's symbol.
+    pub symbol: String,
+}
+
+/// A source that is defined.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KnownSource {
+    /// Its publisher on the bus.
+    pub publisher: u16,
+    /// What it is.
+    pub kind: SourceKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// Definitions by number. Pure; feed it every event in order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Known {
+    /// Instruments that are defined and not deleted.
+    pub instruments: BTreeMap<u32, KnownInstrument>,
+    /// Sources.
+    pub sources: BTreeMap<u16, KnownSource>,
+    /// The last number of each publisher that the trail tells: in its `PublisherProgress`, or in the messages
+    /// that carry one.
+    pub publishers: BTreeMap<u16, u64>,
+}
+
+impl Known {
+    /// Takes the next event.
+    pub fn on_event(&mut self, event: &Frame<'_>) {
+        macro_rules! numbered {
+            ($message:ident) => {
+                if let Some(message) = event.message::<$message>() {
+                    self.publishers.insert(message.publisher.get(), message.publisher_sequence.get());
+                }
+            };
+        }
+        match event.template_id() {
+            InstrumentDefinition::TEMPLATE_ID => {
+                if let Some(message) = event.message::<InstrumentDefinition>() {
+                    self.define(&message);
+                }
+            }
+            SourceDefinition::TEMPLATE_ID => {
+                if let Some(message) = event.message::<SourceDefinition>() {
+                    let (publisher, kind) = (message.publisher.get(), message.kind);
+                    let known = KnownSource { publisher, kind, name: text(&message.name).to_owned() };
+                    self.sources.insert(message.source.get(), known);
+                }
+            }
+            PublisherProgress::TEMPLATE_ID => numbered!(PublisherProgress),
+            NewOrder::TEMPLATE_ID => numbered!(NewOrder),
+            ReplaceOrder::TEMPLATE_ID => numbered!(ReplaceOrder),
+            CancelOrder::TEMPLATE_ID => numbered!(CancelOrder),
+            MassCancel::TEMPLATE_ID => numbered!(MassCancel),
+            TimerSet::TEMPLATE_ID => numbered!(TimerSet),
+            _ => {}
+        }
+    }
+
+    fn define(&mut self, message: &InstrumentDefinition) {
+        let instrument = message.instrument.get();
+        if message.action == UpdateAction::DELETE {
+            self.instruments.remove(&instrument);
+            return;
+        }
+        let known = KnownInstrument {
+            source: message.source.get(),
+            venue_instrument_id: message.venue_instrument_id.get(),
+            symbol: text(&message.venue_symbol).to_owned(),
+        };
+        self.instruments.insert(instrument, known);
+    }
+}

@@ -1,0 +1,256 @@
+//! What the exchange reads of the market: definitions, books, executions.
+
+use super::PaperExchange;
+use super::order::{Order, Owner};
+use super::queue::{self, Execution};
+use super::report::Fill;
+use super::shadow::Shadow;
+use stele_strategies::book::{Book, BookKind, BookSide};
+use stele_strategies::market::book_side;
+use stele_wire::Frame;
+use stele_wire::Price;
+use stele_wire::codec::View;
+use stele_wire::messages::{
+    BookAction, BookClear, BookDepth, BookExecute, BookScope, FeedState, FeedStatus, InstrumentDefinition,
+    Liquidity, MarketFlags, Side, TopOfBook, Trade, TradeAttributes, UpdateAction,
+};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+/// What the exchange keeps for an instrument beside the market itself.
+#[derive(Debug, Default)]
+pub(super) struct Venue {
+    /// Whether its definition has come.
+    pub(super) is_defined: bool,
+    pub(super) currency: [u8; 3],
+    /// When the venue's last event of it was.
+    pub(super) venue_time: Option<u64>,
+    /// Its last event's source.
+    source: u16,
+    /// Its book was cleared and is being built again.
+    is_rebuilding: bool,
+    pub(super) orders: Vec<Order>,
+    pub(super) shadow: Shadow,
+}
+
+impl Venue {
+    /// Where the owner's order of this id stands among the resting ones.
+    pub(super) fn find(&self, owner: Owner, client_order_id: u64) -> Option<usize> {
+        self.orders.iter().position(|order| order.client_order_id == client_order_id && order.owner == owner)
+    }
+
+    /// Whether nothing of ours is there that a market event could touch.
+    fn is_idle(&self) -> bool {
+        self.orders.is_empty() && self.shadow.is_empty()
+    }
+}
+
+/// The levels of a side, best first, as price and quantity.
+pub(super) fn levels(book: Option<&Book>, side: BookSide) -> impl Iterator<Item = (i64, u64)> {
+    book.into_iter().flat_map(move |book| book.levels(side)).map(|level| (level.price.0, level.quantity.0))
+}
+
+/// What a side displays at a price.
+pub(super) fn displayed(book: Option<&Book>, side: BookSide, price: i64) -> u64 {
+    book.and_then(|book| book.level(side, Price(price))).map_or(0, |level| level.quantity.0)
+}
+
+/// What every market-data message begins with.
+#[repr(C)]
+#[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
+struct Prefix {
+    venue_time: U64,
+    instrument: U32,
+    venue_sequence: U32,
+    received_delta: U32,
+    source: U16,
+    flags: MarketFlags,
+    side: Side,
+}
+
+/// Template ids of the market-data messages.
+const MARKET_DATA: std::ops::RangeInclusive<u16> = 101..=199;
+
+/// Trades that are no execution of a displayed order in continuous trading.
+const APART: [TradeAttributes; 5] = [
+    TradeAttributes::CROSS,
+    TradeAttributes::OFF_BOOK,
+    TradeAttributes::LATE,
+    TradeAttributes::CORRECTION,
+    TradeAttributes::BLOCK,
+];
+
+impl PaperExchange {
+    /// Takes the next market event: definitions, market data, states of feeds. Anything else changes nothing.
+    pub fn on_market(&mut self, event: &Frame<'_>) {
+        match event.template_id() {
+            InstrumentDefinition::TEMPLATE_ID => {
+                if let Some(message) = event.message::<InstrumentDefinition>()
+                    && message.instrument.get() != 0
+                {
+                    self.market.apply(event);
+                    let venue = self.venues.entry(message.instrument.get());
+                    venue.is_defined = message.action != UpdateAction::DELETE;
+                    venue.currency = message.currency;
+                }
+            }
+            FeedStatus::TEMPLATE_ID => {
+                let message = event.message::<FeedStatus>();
+                self.market.apply(event);
+                if let Some(message) = message.filter(|message| message.state == FeedState::STARTED) {
+                    let source = message.source.get();
+                    self.rebuild(|_, venue| venue.source == source);
+                }
+            }
+            template if MARKET_DATA.contains(&template) => self.on_record(event),
+            _ => {}
+        }
+    }
+
+    fn on_record(&mut self, event: &Frame<'_>) {
+        let Ok((prefix, _)) = Prefix::ref_from_prefix(event.body()) else { return };
+        let id = prefix.instrument.get();
+        let executions = self.executions(event, id);
+        let change = self.market.apply(event);
+        if let Some(message) = event.message::<BookClear>() {
+            return self.clear(&message);
+        }
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        let venue_time = prefix.venue_time.get();
+        let venue_time = if venue_time == u64::MAX { event.timestamp().0 } else { venue_time };
+        (venue.venue_time, venue.source) = (Some(venue_time), prefix.source.get());
+        if venue.is_rebuilding && !prefix.flags.contains(MarketFlags::SNAPSHOT) {
+            venue.is_rebuilding = false;
+        }
+        if venue.is_idle() || venue.is_rebuilding {
+            return;
+        }
+        self.reporter.venue_time = venue_time;
+        for execution in executions.into_iter().flatten() {
+            self.execute(id, execution);
+        }
+        self.follow(id);
+        if change.book == Some(id) {
+            self.meet(id);
+        }
+    }
+
+    /// What `event` executed in the market, seen before the book changes by it.
+    fn executions(&self, event: &Frame<'_>, id: u32) -> [Option<Execution>; 2] {
+        let book = self.market.book(id);
+        match event.template_id() {
+            BookExecute::TEMPLATE_ID => [event.message().and_then(|message| resting(book, &message)), None],
+            _ if book.is_some_and(|book| book.kind() == BookKind::Orders) => [None, None],
+            Trade::TEMPLATE_ID => {
+                let Some(trade) = event.message::<Trade>() else { return [None, None] };
+                if APART.iter().any(|attribute| trade.attributes.contains(*attribute)) {
+                    return [None, None];
+                }
+                traded(book, trade.side, trade.price.get(), trade.quantity.get())
+            }
+            TopOfBook::TEMPLATE_ID => match event.message::<TopOfBook>() {
+                Some(top) if top.action == BookAction::TRADE => {
+                    traded(book, top.side, top.price.get(), top.quantity.get())
+                }
+                _ => [None, None],
+            },
+            BookDepth::TEMPLATE_ID => match event.message::<BookDepth>() {
+                Some(depth) if depth.action == BookAction::TRADE => {
+                    traded(book, depth.side, depth.price.get(), depth.quantity.get())
+                }
+                _ => [None, None],
+            },
+            _ => [None, None],
+        }
+    }
+
+    fn clear(&mut self, message: &BookClear) {
+        let (id, source) = (message.instrument.get(), message.source.get());
+        match message.scope {
+            BookScope::SOURCE => self.rebuild(|_, venue| venue.source == source),
+            BookScope::ALL => self.rebuild(|_, _| true),
+            _ => self.rebuild(|instrument, _| instrument == id),
+        }
+    }
+
+    fn rebuild(&mut self, wanted: impl Fn(u32, &Venue) -> bool) {
+        for (id, venue) in self.venues.iter_mut() {
+            if wanted(id, venue) {
+                venue.is_rebuilding = true;
+            }
+        }
+    }
+
+    /// Gives resting orders their share of an execution in the market.
+    fn execute(&mut self, id: u32, execution: Execution) {
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        queue::execute(&mut venue.orders, execution, &mut self.matches);
+        self.fill_matches(id);
+    }
+
+    /// Keeps queues and shadows no larger than what is displayed.
+    fn follow(&mut self, id: u32) {
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        let book = self.market.book(id);
+        queue::follow(&mut venue.orders, |side, price| displayed(book, side, price));
+        venue.shadow.follow(|side, price| displayed(book, side, price));
+    }
+
+    /// Meets resting orders with what the other side displays.
+    fn meet(&mut self, id: u32) {
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        let book = self.market.book(id);
+        let Venue { orders, shadow, .. } = venue;
+        queue::meet(orders, |side| levels(book, side), shadow, &mut self.matches);
+        self.fill_matches(id);
+    }
+
+    /// Fills resting orders with what was found for them, each at its limit, and lets go of those that are done.
+    fn fill_matches(&mut self, id: u32) {
+        if self.matches.is_empty() {
+            return;
+        }
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        let scale = self.market.instrument(id).map(|instrument| instrument.scale()).unwrap_or_default();
+        let currency = venue.currency;
+        for found in &self.matches {
+            let order = &mut venue.orders[found.index];
+            let Some(price) = order.limit else { continue };
+            order.cumulative += found.quantity;
+            let fee = self.options.fees.maker.fee(price, found.quantity, scale);
+            let fill = Fill { price, quantity: found.quantity, liquidity: Liquidity::MAKER, fee, currency };
+            self.reporter.filled(order, fill);
+        }
+        self.matches.clear();
+        let before = venue.orders.len();
+        venue.orders.retain(|order| order.leaves() > 0);
+        self.open -= before - venue.orders.len();
+    }
+}
+
+/// The order that rested stands in the book, or the record tells its side and price.
+fn resting(book: Option<&Book>, message: &View<'_, BookExecute>) -> Option<Execution> {
+    let order = book.and_then(|book| book.order(message.order_id.get()));
+    let side = order.map(|order| order.side).or_else(|| book_side(message.side))?;
+    let price = order.map_or(message.price.get(), |order| order.price.0);
+    let quantity = message.quantity.get();
+    let is_whole = price != i64::MAX && quantity != u64::MAX;
+    is_whole.then_some(Execution { resting: side, price, quantity })
+}
+
+/// A trade of a book without orders; `aggressor` is the side that took. Where the source does not tell it, the
+/// trade hit the bid unless the offer displayed was there or lower, and the other way round.
+fn traded(book: Option<&Book>, aggressor: Side, price: i64, quantity: u64) -> [Option<Execution>; 2] {
+    if price == i64::MAX || quantity == u64::MAX {
+        return [None, None];
+    }
+    let execution = |resting| Execution { resting, price, quantity };
+    match book_side(aggressor) {
+        Some(side) => [Some(execution(side.opposite())), None],
+        None => [BookSide::Bid, BookSide::Ask].map(|side| {
+            let other = book.and_then(|book| book.best(side.opposite()));
+            let is_lifted = other.is_some_and(|level| super::reaches(side, Some(price), level.price.0));
+            (!is_lifted).then(|| execution(side))
+        }),
+    }
+}
