@@ -40,6 +40,9 @@ pub trait Feed: Send {
     /// later calls give the same error or [`Step::End`].
     fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError>;
 
+    /// Records read whole so far; cheap.
+    fn records(&self) -> u64;
+
     /// What was read so far, and what became of it.
     fn report(&self) -> FeedReport;
 

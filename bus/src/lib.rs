@@ -37,6 +37,8 @@ pub mod idle;
 #[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
+pub mod player;
+#[cfg(not(loom))]
 pub mod publisher;
 #[cfg(not(loom))]
 pub mod ring;
