@@ -360,6 +360,10 @@ impl Feed for DbnFeed {
         taken.map_err(|fault| failure(&self.name, self.mapping.counts().total(), self.offset(), fault))
     }
 
+    fn records(&self) -> u64 {
+        self.mapping.counts().total()
+    }
+
     fn report(&self) -> FeedReport {
         self.mapping.report()
     }

@@ -189,6 +189,10 @@ impl Feed for Generator {
         Ok(Step::More)
     }
 
+    fn records(&self) -> u64 {
+        self.counts.total()
+    }
+
     fn report(&self) -> FeedReport {
         self.counts.report(record_kind, |_| "")
     }

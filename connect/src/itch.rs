@@ -293,6 +293,10 @@ impl Feed for ItchFeed {
         taken.map_err(|fault| self.failure(fault))
     }
 
+    fn records(&self) -> u64 {
+        self.mapping.counts().total()
+    }
+
     fn report(&self) -> FeedReport {
         let mut report = self.mapping.counts().report(|letter| char::from(letter).to_string(), |_| RETOLD);
         report.notices.clone_from(&self.notices);
