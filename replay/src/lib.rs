@@ -1,11 +1,38 @@
-//! replay
+//! What happened, again: the exchange on paper, the check of a trail, the restart over one, a trail as a feed, and
+//! what a person wants to know of it.
+//!
+//! Everything that decides is pure, fed event by event, and knows no clock, thread or file; thin functions beside
+//! it read a trail.
+//!
+//! | what | on which thread |
+//! |---|---|
+//! | [`PaperVenue`] with its [`PaperExchange`] | the order gateway's core, in the gateway's duty cycle |
+//! | [`TrailFeed`] | the thread of whoever plays the feed |
+//! | [`divergence::check`], [`resume::resume`], [`summary::summarise`], [`pacer::play`] | the caller's, to the end |
 #![forbid(unsafe_code)]
+
 pub mod difference;
 pub mod divergence;
 #[cfg(test)]
 mod fixture;
 pub mod known;
 pub mod open_orders;
+pub mod pacer;
 pub mod paper_exchange;
+pub mod paper_venue;
 pub mod regeneration;
 pub mod resume;
+pub mod summary;
+pub mod trail_feed;
+
+pub use difference::{Difference, DifferenceKind, FieldDifference};
+pub use divergence::{Check, CheckError, Checked};
+pub use known::{Known, KnownInstrument, KnownSource};
+pub use open_orders::{OpenOrder, OpenOrders, OpenState};
+pub use pacer::Pacer;
+pub use paper_exchange::{FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions};
+pub use paper_venue::PaperVenue;
+pub use regeneration::{RegenerationError, Submission, Tally};
+pub use resume::{Resume, ResumeError, Resumed};
+pub use summary::{Percentiles, Summary};
+pub use trail_feed::TrailFeed;
