@@ -20,6 +20,7 @@
 
 mod index;
 mod ladder;
+mod queries;
 mod state;
 
 pub(crate) use index::IdIndex;
@@ -152,119 +153,6 @@ impl Book {
             index: IdIndex::with_capacity(orders),
             counts: BookCounts::default(),
         }
-    }
-
-    /// What the book is kept from.
-    pub fn kind(&self) -> BookKind {
-        self.kind
-    }
-
-    /// The source whose records the book is kept from; 0 when it is empty.
-    pub fn source(&self) -> u16 {
-        self.source
-    }
-
-    /// How often each rule was used. Clearing the book does not clear them.
-    pub fn counts(&self) -> &BookCounts {
-        &self.counts
-    }
-
-    /// The best level of a side.
-    #[inline]
-    pub fn best(&self, side: BookSide) -> Option<Level> {
-        self.ladders[side as usize].best()
-    }
-
-    /// The highest bid.
-    #[inline]
-    pub fn bid(&self) -> Option<Level> {
-        self.best(BookSide::Bid)
-    }
-
-    /// The lowest offer.
-    #[inline]
-    pub fn ask(&self) -> Option<Level> {
-        self.best(BookSide::Ask)
-    }
-
-    /// Halfway between best bid and offer, rounded down; none unless both are there.
-    #[inline]
-    pub fn mid(&self) -> Option<Price> {
-        let (bid, ask) = (self.bid()?.price.0, self.ask()?.price.0);
-        Some(Price(((bid as i128 + ask as i128) >> 1) as i64))
-    }
-
-    /// The mid weighted by the quantities at the touch, nearer to the side that has less: `(bid × ask quantity + ask
-    /// × bid quantity) / (bid quantity + ask quantity)`, rounded down (Gatheral and Oomen, Zero-intelligence
-    /// realized variance estimation, Finance and Stochastics 14, 2010, section 5). None unless both sides are there.
-    #[inline]
-    pub fn weighted_mid(&self) -> Option<Price> {
-        let (bid, ask) = (self.bid()?, self.ask()?);
-        let (bids, asks) = (i128::from(bid.quantity.0), i128::from(ask.quantity.0));
-        // The distance is below 2^64 and a quantity too, so that their product fits.
-        let above =
-            (i128::from(ask.price.0) - i128::from(bid.price.0)).saturating_mul(bids).div_euclid(bids + asks);
-        Some(Price((i128::from(bid.price.0) + above) as i64))
-    }
-
-    /// Offer less bid, in units of a price; negative when crossed.
-    #[inline]
-    pub fn spread(&self) -> Option<i64> {
-        Some(self.ask()?.price.0.saturating_sub(self.bid()?.price.0))
-    }
-
-    /// Whether the best bid is at (locked) or above (crossed) the best offer.
-    #[inline]
-    pub fn is_crossed(&self) -> bool {
-        self.spread().is_some_and(|spread| spread <= 0)
-    }
-
-    /// Whether neither side has a level.
-    pub fn is_empty(&self) -> bool {
-        self.ladders.iter().all(|ladder| ladder.count() == 0)
-    }
-
-    /// The levels of a side, best first; `take(n)` gives the depth.
-    pub fn levels(&self, side: BookSide) -> impl ExactSizeIterator<Item = Level> {
-        self.ladders[side as usize].iter()
-    }
-
-    /// What stands at a price.
-    pub fn level(&self, side: BookSide, price: Price) -> Option<Level> {
-        let ladder = &self.ladders[side as usize];
-        ladder.find(price.0).map(|slot| {
-            let level = ladder.level(slot);
-            Level { price, quantity: Quantity(level.quantity), orders: level.count }
-        })
-    }
-
-    /// Quantity at `price` and better ones: what an order of the other side with this limit could meet.
-    pub fn volume_to(&self, side: BookSide, price: Price) -> Quantity {
-        Quantity(self.ladders[side as usize].volume_to(price.0))
-    }
-
-    /// How many single orders are in the book.
-    pub fn order_count(&self) -> usize {
-        self.index.count()
-    }
-
-    /// An order by the venue's identification.
-    #[inline]
-    pub fn order(&self, id: u64) -> Option<BookOrder> {
-        let order = &self.orders[self.index.get(id)? as usize];
-        let price = self.ladders[order.side as usize].level(order.level).price;
-        Some(BookOrder { id, side: order.side, price: Price(price), quantity: Quantity(order.quantity) })
-    }
-
-    /// Quantity that stands before an order at its price. Walks the queue.
-    pub fn queue_ahead(&self, id: u64) -> Option<Quantity> {
-        let mut ahead = 0u64;
-        let mut at = self.orders[self.index.get(id)? as usize].previous;
-        while at != NONE {
-            ahead = ahead.saturating_add(self.orders[at as usize].quantity);
-            at = self.orders[at as usize].previous;
-        }
-        Some(Quantity(ahead))
     }
 
     /// Whether a record of this source and kind is for this book; when it is, the book is of that kind from now

@@ -18,25 +18,25 @@
 //! Nothing is allocated for an event but when more instruments, orders or levels are known than ever before, or a
 //! strategy starts or fails.
 
-use crate::account::{Fill, Holding};
+mod seat;
+mod summary;
+
+pub use summary::{HoldingSummary, StrategySummary};
+
 use crate::market::{Change, Market};
 use crate::order::OPEN_ORDERS_MAX;
 use crate::random::Random;
 use crate::registry::Registry;
-use crate::report::{Report, ReportKind};
+use crate::report::Report;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-use crate::strategy::{
-    Context, Desk, Numbers, OrderIds, OrderSink, Profit, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX,
-    Strategy,
-};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX};
+use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart, Side, StrategyDefinition,
+    Boolean, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart, StrategyDefinition,
     SwitchState, TimerFired,
 };
 use stele_wire::{Frame, Price, Sequence};
-use zerocopy::little_endian::U32;
 
 /// Submissions of one strategy that one event can lead to at most: its own, a cancel for each open order, and
 /// the report of its failure.
@@ -66,14 +66,6 @@ pub struct Failure {
     pub reason: String,
 }
 
-struct Seat {
-    name: String,
-    definition: String,
-    strategy: Box<dyn Strategy>,
-    desk: Desk,
-    state: StrategyState,
-}
-
 /// Books, strategies and what belongs to them. See the [module](self).
 pub struct Host {
     registry: Registry,
@@ -96,48 +88,6 @@ pub struct Hosted<'a> {
     pub state: StrategyState,
     /// Positions, orders, parameters.
     pub desk: &'a Desk,
-}
-
-/// What a strategy has come to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StrategySummary {
-    /// Its id on the log.
-    pub id: u16,
-    /// The kind of strategy.
-    pub name: String,
-    /// What it is at the moment.
-    pub state: StrategyState,
-    /// What it has earned.
-    pub profit: Profit,
-    /// Instruments it has traded, in the order of the first trade.
-    pub holdings: Vec<HoldingSummary>,
-    /// Orders that are still open.
-    pub open_orders: usize,
-    /// Requests that it made and that were not sent: see [`Desk::withheld`].
-    pub withheld: u64,
-}
-
-/// What a strategy holds of one instrument.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HoldingSummary {
-    /// The instrument.
-    pub instrument: u32,
-    /// The venue's symbol; empty when there was no definition.
-    pub symbol: String,
-    /// Position, average price, fills.
-    pub holding: Holding,
-    /// What a unit is worth now.
-    pub mark: Option<Price>,
-    /// What it has brought.
-    pub profit: Profit,
-}
-
-/// One event as the strategies are to handle it.
-struct Occurrence<'e> {
-    frame: &'e Frame<'e>,
-    change: Change,
-    report: Option<Report>,
-    timer: Option<(u16, u64)>,
 }
 
 impl Host {
@@ -188,7 +138,7 @@ impl Host {
         }
     }
 
-    /// Most submissions that one event can lead to, each of at most [`SUBMISSION_LENGTH_MAX`] bytes.
+    /// Most submissions that one event can lead to, each of at most [`crate::strategy::SUBMISSION_LENGTH_MAX`] bytes.
     pub fn submissions_max(&self) -> usize {
         (self.seats.len() + 1) * SUBMISSIONS_PER_STRATEGY_MAX
     }
@@ -432,237 +382,3 @@ impl Host {
 
 /// Template ids up to here are the market's: nothing governs strategies among them.
 const MARKET_DATA_TEMPLATES: u16 = 199;
-
-impl Seat {
-    /// Takes one event in and lets the strategy act on it. Gives its failure, if it failed.
-    #[inline]
-    fn handle(
-        &mut self,
-        occurrence: &Occurrence<'_>,
-        market: &Market,
-        numbers: &mut Numbers,
-        out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
-        let id = self.desk.ids.strategy;
-        let report = occurrence.report.filter(|report| {
-            let owner =
-                if report.strategy != 0 { report.strategy } else { (report.client_order_id >> 48) as u16 };
-            owner == id
-        });
-        if let Some(report) = &report {
-            self.desk.take_in(report);
-        }
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
-        if self.state != StrategyState::Running {
-            return None;
-        }
-        let Change { book, trade } = occurrence.change;
-        self.run(occurrence.frame, market, numbers, out, |strategy, context| {
-            strategy.on_event(occurrence.frame, context);
-            if let Some(trade) = &trade {
-                strategy.on_trade(trade, context);
-            }
-            if let Some(report) = &report {
-                strategy.on_report(report, context);
-            }
-            if let Some((_, timer_id)) = occurrence.timer.filter(|(owner, _)| *owner == id) {
-                strategy.on_timer(timer_id, context);
-            }
-            if let Some(instrument) = book {
-                strategy.on_book(instrument, context);
-            }
-        })
-    }
-
-    /// Calls the strategy. When it panics it has failed: its orders are cancelled and the reason is submitted.
-    #[inline]
-    fn run(
-        &mut self,
-        frame: &Frame<'_>,
-        market: &Market,
-        numbers: &mut Numbers,
-        out: &mut dyn OrderSink,
-        call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
-    ) -> Option<Failure> {
-        let (now, cause) = (frame.timestamp(), frame.sequence());
-        let mut context = Context { now, cause, market, desk: &mut self.desk, numbers, out };
-        let strategy = &mut *self.strategy;
-        // A strategy that panicked is never called again, so that its broken state is never seen; the context's
-        // parts are changed by whole steps.
-        let panic = catch_unwind(AssertUnwindSafe(|| call(strategy, &mut context))).err()?;
-        Some(self.fail(&*panic, frame, market, numbers, out))
-    }
-
-    #[cold]
-    fn fail(
-        &mut self,
-        panic: &(dyn std::any::Any + Send),
-        frame: &Frame<'_>,
-        market: &Market,
-        numbers: &mut Numbers,
-        out: &mut dyn OrderSink,
-    ) -> Failure {
-        let said = panic.downcast_ref::<String>().map(String::as_str);
-        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        let reason = format!("{} panicked: {said}", self.name);
-        self.state = StrategyState::Failed;
-        let (now, cause) = (frame.timestamp(), frame.sequence());
-        let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
-        Context { now, cause, market, desk: &mut self.desk, numbers, out }.cancel_all();
-        report_failure(id, &reason, numbers, publisher, out);
-        Failure { strategy: id, sequence: cause, reason }
-    }
-
-    /// Tells the strategy that trading ends, then cancels what is open, unless nothing can be sent any longer.
-    fn stop(
-        &mut self,
-        frame: &Frame<'_>,
-        market: &Market,
-        numbers: &mut Numbers,
-        out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
-        if self.state != StrategyState::Running {
-            return None;
-        }
-        let is_last = frame.template_id() == SessionEnd::TEMPLATE_ID;
-        let mut nowhere = |_: u16, _: &[u8]| ();
-        let out: &mut dyn OrderSink = if is_last { &mut nowhere } else { out };
-        let failure = self.run(frame, market, numbers, out, |strategy, context| {
-            strategy.on_stop(context);
-            if !is_last {
-                context.cancel_all();
-            }
-        });
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
-        failure
-    }
-
-    fn suspend(&mut self) {
-        if self.state != StrategyState::Failed {
-            self.state = StrategyState::Suspended;
-        }
-    }
-
-    fn snapshot(&self, out: &mut Vec<u8>) {
-        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, .. } =
-            &self.desk;
-        out.put_bytes(self.name.as_bytes());
-        out.put_bytes(self.definition.as_bytes());
-        [self.state as u64, ids.strategy.into(), ids.epoch.into(), ids.given.into()]
-            .into_iter()
-            .for_each(|value| out.put_u64(value));
-        [(*publisher).into(), (*account_id).into(), (*algorithm).into(), *withheld]
-            .into_iter()
-            .for_each(|value| out.put_u64(value));
-        random.snapshot(out);
-        account.snapshot(out);
-        orders.snapshot(out);
-        let mut own = Vec::new();
-        self.strategy.snapshot(&mut own);
-        out.put_bytes(&own);
-    }
-
-    fn restore(reader: &mut SnapshotReader<'_>, registry: &Registry) -> Result<Self, RestoreError> {
-        const STATES: [StrategyState; 4] =
-            [StrategyState::Running, StrategyState::Halted, StrategyState::Suspended, StrategyState::Failed];
-        let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
-        let definition = String::from_utf8_lossy(reader.bytes()?).into_owned();
-        let state = STATES[reader.at_most("state of a strategy", 3)? as usize];
-        let ids = OrderIds {
-            strategy: reader.at_most("strategy", u16::MAX.into())? as u16,
-            epoch: reader.at_most("epoch", u16::MAX.into())? as u16,
-            given: reader.at_most("orders", u32::MAX.into())? as u32,
-        };
-        let unknown = RestoreError::Value { what: "strategy of an unknown kind", found: ids.strategy.into() };
-        let kind = registry.find(&name).map_err(|_| unknown)?;
-        let (parameters, mut strategy) = kind.start(&definition).map_err(|_| unknown)?;
-        let desk = Desk {
-            ids,
-            publisher: reader.at_most("publisher", u16::MAX.into())? as u16,
-            account_id: reader.at_most("account", u32::MAX.into())? as u32,
-            algorithm: reader.at_most("algorithm", u32::MAX.into())? as u32,
-            withheld: reader.u64()?,
-            parameters,
-            random: Random::restore(reader)?,
-            account: crate::account::Account::restore(reader)?,
-            orders: crate::order::OrderTable::restore(reader)?,
-            budget: SUBMISSIONS_PER_EVENT_MAX,
-        };
-        strategy.restore(reader.bytes()?)?;
-        Ok(Self { name, definition, strategy, desk, state })
-    }
-}
-
-impl Hosted<'_> {
-    fn summary(&self, market: &Market) -> StrategySummary {
-        let holdings = self.desk.account().holdings().map(|(id, holding)| {
-            let instrument = market.instrument(id);
-            HoldingSummary {
-                instrument: id,
-                symbol: instrument.map(|known| known.symbol().to_owned()).unwrap_or_default(),
-                holding: *holding,
-                mark: instrument.and_then(|known| known.mark()),
-                profit: Profit::of(holding, instrument),
-            }
-        });
-        StrategySummary {
-            id: self.id,
-            name: self.name.to_owned(),
-            state: self.state,
-            profit: self.desk.profit(market),
-            holdings: holdings.collect(),
-            open_orders: self.desk.orders().iter().len(),
-            withheld: self.desk.withheld(),
-        }
-    }
-}
-
-impl Desk {
-    /// Positions and open orders take in what became of an order.
-    fn take_in(&mut self, report: &Report) {
-        self.orders.on_report(report);
-        let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
-        match report.kind {
-            ReportKind::Filled if report.instrument != 0 => self.account.fill(Fill {
-                sequence: report.sequence,
-                execution_id: report.execution_id,
-                instrument: report.instrument,
-                is_buy: report.side == Side::BUY,
-                price,
-                quantity,
-                fee: report.fee.unwrap_or(0),
-            }),
-            ReportKind::TradeBusted => {
-                self.account.bust(report.fill_sequence, report.execution_id);
-            }
-            ReportKind::TradeCorrected => {
-                let (fill, execution) = (report.fill_sequence, report.execution_id);
-                self.account.correct(fill, execution, price, quantity, report.fee);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Submits that a strategy is stopped, and why: a kill switch for it, engaged.
-#[cold]
-fn report_failure(
-    strategy: u16,
-    reason: &str,
-    numbers: &mut Numbers,
-    publisher: u16,
-    out: &mut dyn OrderSink,
-) {
-    let switch = KillSwitch {
-        scope_id: U32::new(strategy.into()),
-        scope: CancelScope::STRATEGY,
-        state: SwitchState::ENGAGED,
-        ..KillSwitch::NULL
-    };
-    let mut body = [0; SUBMISSION_LENGTH_MAX];
-    let room = SUBMISSION_LENGTH_MAX - size_of::<KillSwitch>() - size_of::<u16>();
-    let shown = &reason[..reason.floor_char_boundary(room)];
-    let length = switch.encode(&mut body, shown.as_bytes()).expect("the text was cut to the room").len();
-    numbers.next(publisher);
-    out.submit(KillSwitch::TEMPLATE_ID, &body[..length]);
-}

@@ -1,0 +1,247 @@
+//! A strategy in its host: how it is called, how it fails, how it is kept.
+
+use super::{Failure, StrategyState};
+use crate::account::{Account, Fill};
+use crate::market::{Change, Market};
+use crate::order::OrderTable;
+use crate::random::Random;
+use crate::registry::Registry;
+use crate::report::{Report, ReportKind};
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use crate::strategy::{
+    Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use stele_wire::Frame;
+use stele_wire::messages::{CancelScope, KillSwitch, SessionEnd, Side, SwitchState};
+use zerocopy::little_endian::U32;
+
+/// A strategy with all that belongs to it.
+pub(super) struct Seat {
+    pub(super) name: String,
+    pub(super) definition: String,
+    pub(super) strategy: Box<dyn Strategy>,
+    pub(super) desk: Desk,
+    pub(super) state: StrategyState,
+}
+
+/// One event as the strategies are to handle it.
+pub(super) struct Occurrence<'e> {
+    pub(super) frame: &'e Frame<'e>,
+    pub(super) change: Change,
+    pub(super) report: Option<Report>,
+    pub(super) timer: Option<(u16, u64)>,
+}
+
+impl Seat {
+    /// Takes one event in and lets the strategy act on it. Gives its failure, if it failed.
+    #[inline]
+    pub(super) fn handle(
+        &mut self,
+        occurrence: &Occurrence<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+    ) -> Option<Failure> {
+        let id = self.desk.ids.strategy;
+        let report = occurrence.report.filter(|report| {
+            let owner =
+                if report.strategy != 0 { report.strategy } else { (report.client_order_id >> 48) as u16 };
+            owner == id
+        });
+        if let Some(report) = &report {
+            self.desk.take_in(report);
+        }
+        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        if self.state != StrategyState::Running {
+            return None;
+        }
+        let Change { book, trade } = occurrence.change;
+        self.run(occurrence.frame, market, numbers, out, |strategy, context| {
+            strategy.on_event(occurrence.frame, context);
+            if let Some(trade) = &trade {
+                strategy.on_trade(trade, context);
+            }
+            if let Some(report) = &report {
+                strategy.on_report(report, context);
+            }
+            if let Some((_, timer_id)) = occurrence.timer.filter(|(owner, _)| *owner == id) {
+                strategy.on_timer(timer_id, context);
+            }
+            if let Some(instrument) = book {
+                strategy.on_book(instrument, context);
+            }
+        })
+    }
+
+    /// Calls the strategy. When it panics it has failed: its orders are cancelled and the reason is submitted.
+    #[inline]
+    pub(super) fn run(
+        &mut self,
+        frame: &Frame<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+        call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
+    ) -> Option<Failure> {
+        let (now, cause) = (frame.timestamp(), frame.sequence());
+        let mut context = Context { now, cause, market, desk: &mut self.desk, numbers, out };
+        let strategy = &mut *self.strategy;
+        // A strategy that panicked is never called again, so that its broken state is never seen; the context's
+        // parts are changed by whole steps.
+        let panic = catch_unwind(AssertUnwindSafe(|| call(strategy, &mut context))).err()?;
+        Some(self.fail(&*panic, frame, market, numbers, out))
+    }
+
+    #[cold]
+    fn fail(
+        &mut self,
+        panic: &(dyn std::any::Any + Send),
+        frame: &Frame<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+    ) -> Failure {
+        let said = panic.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        let reason = format!("{} panicked: {said}", self.name);
+        self.state = StrategyState::Failed;
+        let (now, cause) = (frame.timestamp(), frame.sequence());
+        let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
+        Context { now, cause, market, desk: &mut self.desk, numbers, out }.cancel_all();
+        report_failure(id, &reason, numbers, publisher, out);
+        Failure { strategy: id, sequence: cause, reason }
+    }
+
+    /// Tells the strategy that trading ends, then cancels what is open, unless nothing can be sent any longer.
+    pub(super) fn stop(
+        &mut self,
+        frame: &Frame<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+    ) -> Option<Failure> {
+        if self.state != StrategyState::Running {
+            return None;
+        }
+        let is_last = frame.template_id() == SessionEnd::TEMPLATE_ID;
+        let mut nowhere = |_: u16, _: &[u8]| ();
+        let out: &mut dyn OrderSink = if is_last { &mut nowhere } else { out };
+        let failure = self.run(frame, market, numbers, out, |strategy, context| {
+            strategy.on_stop(context);
+            if !is_last {
+                context.cancel_all();
+            }
+        });
+        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        failure
+    }
+
+    pub(super) fn suspend(&mut self) {
+        if self.state != StrategyState::Failed {
+            self.state = StrategyState::Suspended;
+        }
+    }
+
+    pub(super) fn snapshot(&self, out: &mut Vec<u8>) {
+        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, .. } =
+            &self.desk;
+        out.put_bytes(self.name.as_bytes());
+        out.put_bytes(self.definition.as_bytes());
+        [self.state as u64, ids.strategy.into(), ids.epoch.into(), ids.given.into()]
+            .into_iter()
+            .for_each(|value| out.put_u64(value));
+        [(*publisher).into(), (*account_id).into(), (*algorithm).into(), *withheld]
+            .into_iter()
+            .for_each(|value| out.put_u64(value));
+        random.snapshot(out);
+        account.snapshot(out);
+        orders.snapshot(out);
+        let mut own = Vec::new();
+        self.strategy.snapshot(&mut own);
+        out.put_bytes(&own);
+    }
+
+    pub(super) fn restore(
+        reader: &mut SnapshotReader<'_>,
+        registry: &Registry,
+    ) -> Result<Self, RestoreError> {
+        const STATES: [StrategyState; 4] =
+            [StrategyState::Running, StrategyState::Halted, StrategyState::Suspended, StrategyState::Failed];
+        let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
+        let definition = String::from_utf8_lossy(reader.bytes()?).into_owned();
+        let state = STATES[reader.at_most("state of a strategy", 3)? as usize];
+        let ids = OrderIds {
+            strategy: reader.at_most("strategy", u16::MAX.into())? as u16,
+            epoch: reader.at_most("epoch", u16::MAX.into())? as u16,
+            given: reader.at_most("orders", u32::MAX.into())? as u32,
+        };
+        let unknown = RestoreError::Value { what: "strategy of an unknown kind", found: ids.strategy.into() };
+        let kind = registry.find(&name).map_err(|_| unknown)?;
+        let (parameters, mut strategy) = kind.start(&definition).map_err(|_| unknown)?;
+        let desk = Desk {
+            ids,
+            publisher: reader.at_most("publisher", u16::MAX.into())? as u16,
+            account_id: reader.at_most("account", u32::MAX.into())? as u32,
+            algorithm: reader.at_most("algorithm", u32::MAX.into())? as u32,
+            withheld: reader.u64()?,
+            parameters,
+            random: Random::restore(reader)?,
+            account: Account::restore(reader)?,
+            orders: OrderTable::restore(reader)?,
+            budget: SUBMISSIONS_PER_EVENT_MAX,
+        };
+        strategy.restore(reader.bytes()?)?;
+        Ok(Self { name, definition, strategy, desk, state })
+    }
+}
+
+impl Desk {
+    /// Positions and open orders take in what became of an order.
+    fn take_in(&mut self, report: &Report) {
+        self.orders.on_report(report);
+        let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
+        match report.kind {
+            ReportKind::Filled if report.instrument != 0 => self.account.fill(Fill {
+                sequence: report.sequence,
+                execution_id: report.execution_id,
+                instrument: report.instrument,
+                is_buy: report.side == Side::BUY,
+                price,
+                quantity,
+                fee: report.fee.unwrap_or(0),
+            }),
+            ReportKind::TradeBusted => {
+                self.account.bust(report.fill_sequence, report.execution_id);
+            }
+            ReportKind::TradeCorrected => {
+                let (fill, execution) = (report.fill_sequence, report.execution_id);
+                self.account.correct(fill, execution, price, quantity, report.fee);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Submits that a strategy is stopped, and why: a kill switch for it, engaged.
+#[cold]
+pub(super) fn report_failure(
+    strategy: u16,
+    reason: &str,
+    numbers: &mut Numbers,
+    publisher: u16,
+    out: &mut dyn OrderSink,
+) {
+    let switch = KillSwitch {
+        scope_id: U32::new(strategy.into()),
+        scope: CancelScope::STRATEGY,
+        state: SwitchState::ENGAGED,
+        ..KillSwitch::NULL
+    };
+    let mut body = [0; SUBMISSION_LENGTH_MAX];
+    let room = SUBMISSION_LENGTH_MAX - size_of::<KillSwitch>() - size_of::<u16>();
+    let shown = &reason[..reason.floor_char_boundary(room)];
+    let length = switch.encode(&mut body, shown.as_bytes()).expect("the text was cut to the room").len();
+    numbers.next(publisher);
+    out.submit(KillSwitch::TEMPLATE_ID, &body[..length]);
+}

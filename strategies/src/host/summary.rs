@@ -1,0 +1,65 @@
+//! What strategies have come to, for a person.
+
+use super::{Hosted, StrategyState};
+use crate::account::Holding;
+use crate::market::Market;
+use crate::strategy::Profit;
+use stele_wire::Price;
+
+/// What a strategy has come to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategySummary {
+    /// Its id on the log.
+    pub id: u16,
+    /// The kind of strategy.
+    pub name: String,
+    /// What it is at the moment.
+    pub state: StrategyState,
+    /// What it has earned.
+    pub profit: Profit,
+    /// Instruments it has traded, in the order of the first trade.
+    pub holdings: Vec<HoldingSummary>,
+    /// Orders that are still open.
+    pub open_orders: usize,
+    /// Requests that it made and that were not sent: see [`crate::Desk::withheld`].
+    pub withheld: u64,
+}
+
+/// What a strategy holds of one instrument.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldingSummary {
+    /// The instrument.
+    pub instrument: u32,
+    /// The venue's symbol; empty when there was no definition.
+    pub symbol: String,
+    /// Position, average price, fills.
+    pub holding: Holding,
+    /// What a unit is worth now.
+    pub mark: Option<Price>,
+    /// What it has brought.
+    pub profit: Profit,
+}
+
+impl Hosted<'_> {
+    pub(super) fn summary(&self, market: &Market) -> StrategySummary {
+        let holdings = self.desk.account().holdings().map(|(id, holding)| {
+            let instrument = market.instrument(id);
+            HoldingSummary {
+                instrument: id,
+                symbol: instrument.map(|known| known.symbol().to_owned()).unwrap_or_default(),
+                holding: *holding,
+                mark: instrument.and_then(|known| known.mark()),
+                profit: Profit::of(holding, instrument),
+            }
+        });
+        StrategySummary {
+            id: self.id,
+            name: self.name.to_owned(),
+            state: self.state,
+            profit: self.desk.profit(market),
+            holdings: holdings.collect(),
+            open_orders: self.desk.orders().iter().len(),
+            withheld: self.desk.withheld(),
+        }
+    }
+}
