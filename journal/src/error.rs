@@ -80,6 +80,19 @@ pub enum TrailError {
         /// What is wrong with the bytes.
         fault: Fault,
     },
+    /// A segment's link is not that of what stands in front of it.
+    #[error(
+        "{file}: the link to the segment in front is {found}, what stands there gives {expected}: one of the two was \
+         changed after it was written"
+    )]
+    Link {
+        /// The file.
+        file: String,
+        /// What the segment in front gives, hexadecimal.
+        expected: String,
+        /// What the header says, hexadecimal.
+        found: String,
+    },
     /// The event is not in the trail.
     #[error("sequence {sequence} is not in the trail, which holds {first} to {last}")]
     NotFound {

@@ -20,11 +20,13 @@ mod plain;
 pub mod pool;
 mod reader;
 pub mod recovery;
+pub mod scan;
 mod storage;
 mod stream;
 pub mod survey;
 mod trail;
 mod uring;
+pub mod verify;
 
 pub use continuity::{Continuity, Fault};
 pub use engine::{Engine, FlushMethod};

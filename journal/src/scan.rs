@@ -1,0 +1,519 @@
+//! Reads many segments at once, each from front to back, and folds what each gave in the trail's order.
+//!
+//! One glommio executor a core streams segments by direct I/O with read-ahead; everything that knows of glommio
+//! is in `stream_with_glommio`. Where it cannot start, the same threads read through [`Storage`].
+
+use crate::bounds::{HEADER_BLOCK_LENGTH, READ_LENGTH};
+use crate::continuity::{Continuity, Fault};
+use crate::error::TrailError;
+use crate::format::RunningCrc;
+use crate::pages::Pages;
+use crate::reader::start_of;
+use crate::storage::Storage;
+use crate::trail::Segment;
+use glommio::io::{DmaFile, DmaStreamReaderBuilder};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, mpsc};
+use stele_wire::bounds::HEADER_LENGTH;
+use stele_wire::frame::Frame;
+use stele_wire::units::{Nanos, Position, Sequence};
+
+/// Bytes of one read-ahead buffer, and how many there are per thread.
+const BUFFER_LENGTH: usize = 512 << 10;
+const READ_AHEAD: usize = 4;
+/// Memory that an executor keeps for its buffers; it is pinned where the locked-memory limit allows.
+const EXECUTOR_MEMORY: usize = (READ_AHEAD + 2) * BUFFER_LENGTH;
+
+/// What looks at the frames of one segment.
+pub trait SegmentVisitor {
+    /// What it makes of them.
+    type Output: Send;
+
+    /// A verified frame, padding included, in the order of the log.
+    fn on_frame(&mut self, position: Position, frame: &Frame<'_>);
+
+    /// The segment, or the readable part of it, is through.
+    fn finish(self) -> Self::Output;
+}
+
+/// How a scan runs.
+#[derive(Clone, Copy, Default)]
+pub struct ScanOptions<'a> {
+    /// Threads; 0 is one a CPU that this process may use.
+    pub threads: usize,
+    /// Called from any thread with the bytes done and the bytes in all.
+    pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// Do without glommio.
+    pub plain: bool,
+}
+
+/// One segment, read through.
+#[derive(Debug)]
+pub struct SegmentScan<T> {
+    /// Which one.
+    pub segment: Segment,
+    /// Position after its last good frame.
+    pub end: Position,
+    /// The last event up to there.
+    pub last_sequence: Sequence,
+    /// Time of the last frame up to there.
+    pub last_timestamp: Nanos,
+    /// Events in it.
+    pub events: u64,
+    /// CRC-32C of its data up to `end`.
+    pub data_crc: u32,
+    /// What stands at `end` instead of a frame; none when the file ends there.
+    pub fault: Option<Fault>,
+    /// Whether anything but zeros stands behind `end`.
+    pub strays: bool,
+    /// What the visitor made of it.
+    pub output: T,
+}
+
+/// How a scan went.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScanReport {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Threads that read.
+    pub threads: usize,
+    /// Why glommio did not; none when it did.
+    pub without_glommio: Option<String>,
+}
+
+/// Scans `segments`, several at a time. `start` makes a visitor for each, on the thread that reads it; `fold`
+/// takes the results in the order of `segments`, on the caller's thread, and may break off.
+///
+/// # Errors
+/// [`TrailError::Io`]. What is wrong inside a segment is in its [`SegmentScan::fault`].
+pub fn scan<V: SegmentVisitor>(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    options: &ScanOptions<'_>,
+    start: impl Fn(&Segment) -> V + Sync,
+    mut fold: impl FnMut(SegmentScan<V::Output>) -> ControlFlow<()>,
+) -> Result<ScanReport, TrailError> {
+    let cpus = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if options.threads == 0 { cpus() } else { options.threads };
+    let threads = threads.clamp(1, segments.len().max(1));
+    let total = segments.iter().map(|segment| segment.file_length).sum();
+    let work = Work {
+        storage,
+        segments,
+        turn: Mutex::new(Turn { next: 0, folded: 0, stop: false }),
+        moved: Condvar::new(),
+        window: threads * 2,
+        done: AtomicU64::new(0),
+        total,
+        progress: options.progress,
+        refusal: Mutex::new(options.plain.then(|| "it was not asked for".to_owned())),
+    };
+    let (sender, receiver) = mpsc::channel();
+    let mut failure = None;
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let (work, start, sender) = (&work, &start, sender.clone());
+            scope.spawn(move || work.run(start, &sender));
+        }
+        drop(sender);
+        failure = work.fold_in_order(&receiver, &mut fold).err();
+    });
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(ScanReport {
+            bytes: work.done.into_inner(),
+            threads,
+            without_glommio: work.refusal.into_inner().expect("no thread panicked"),
+        }),
+    }
+}
+
+type Scanned<T> = (usize, Result<SegmentScan<T>, TrailError>);
+
+struct Work<'a> {
+    storage: &'a dyn Storage,
+    segments: &'a [Segment],
+    turn: Mutex<Turn>,
+    moved: Condvar,
+    /// Segments that may be read ahead of the one that is folded.
+    window: usize,
+    done: AtomicU64,
+    total: u64,
+    progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    refusal: Mutex<Option<String>>,
+}
+
+struct Turn {
+    next: usize,
+    folded: usize,
+    stop: bool,
+}
+
+impl Work<'_> {
+    fn run<V: SegmentVisitor>(
+        &self,
+        start: &(impl Fn(&Segment) -> V + Sync),
+        to: &mpsc::Sender<Scanned<V::Output>>,
+    ) {
+        let executor = self.executor();
+        while let Some(at) = self.take() {
+            let segment = &self.segments[at];
+            let mut scanner = Scanner::new(segment, start(segment));
+            let name = segment.name();
+            let path = self.storage.path(&name);
+            let read = match (&executor, path) {
+                (Some(executor), Some(path)) => {
+                    stream_with_glommio(executor, &path, |bytes| self.feed(&mut scanner, bytes))
+                }
+                _ => self.stream_plainly(&name, |bytes| self.feed(&mut scanner, bytes)),
+            };
+            let result = read.map(|()| scanner.finish(*segment));
+            let result = result.map_err(|source| TrailError::io(self.storage, &name, "read", source));
+            if to.send((at, result)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn executor(&self) -> Option<LocalExecutor> {
+        let mut refusal = self.refusal.lock().expect("no thread panicked");
+        if refusal.is_some() {
+            return None;
+        }
+        match LocalExecutorBuilder::new(Placement::Unbound).io_memory(EXECUTOR_MEMORY).make() {
+            Ok(executor) => Some(executor),
+            Err(error) => {
+                *refusal = Some(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The next segment to read; waits while too many are read and not folded.
+    fn take(&self) -> Option<usize> {
+        let mut turn = self.turn.lock().expect("no thread panicked");
+        while !turn.stop && turn.next >= turn.folded + self.window {
+            turn = self.moved.wait(turn).expect("no thread panicked");
+        }
+        (!turn.stop && turn.next < self.segments.len()).then(|| {
+            turn.next += 1;
+            turn.next - 1
+        })
+    }
+
+    fn feed<V: SegmentVisitor>(&self, scanner: &mut Scanner<V>, bytes: &[u8]) {
+        scanner.feed(bytes);
+        let done = self.done.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
+        if let Some(progress) = self.progress {
+            progress(done, self.total);
+        }
+    }
+
+    fn stream_plainly(&self, name: &str, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+        let file = self.storage.open(name)?;
+        let mut pages = Pages::zeroed(READ_LENGTH);
+        let mut offset = 0;
+        loop {
+            let count = file.read_at(&mut pages, offset)?;
+            on_bytes(&pages[..count]);
+            offset += count as u64;
+            if count < pages.len() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn fold_in_order<T>(
+        &self,
+        from: &mpsc::Receiver<Scanned<T>>,
+        fold: &mut impl FnMut(SegmentScan<T>) -> ControlFlow<()>,
+    ) -> Result<(), TrailError> {
+        let mut waiting: Vec<Option<SegmentScan<T>>> = self.segments.iter().map(|_| None).collect();
+        let mut folded = 0;
+        let mut outcome = Ok(());
+        while folded < self.segments.len() {
+            let Ok((at, result)) = from.recv() else { break };
+            match result {
+                Ok(scan) => waiting[at] = Some(scan),
+                Err(error) => {
+                    outcome = Err(error);
+                    break;
+                }
+            }
+            let mut broken_off = false;
+            while !broken_off && let Some(scan) = waiting.get_mut(folded).and_then(Option::take) {
+                broken_off = fold(scan).is_break();
+                folded += 1;
+            }
+            if broken_off {
+                break;
+            }
+            self.turn.lock().expect("no thread panicked").folded = folded;
+            self.moved.notify_all();
+        }
+        self.turn.lock().expect("no thread panicked").stop = true;
+        self.moved.notify_all();
+        outcome
+    }
+}
+
+/// Streams a file through glommio's direct I/O with read-ahead.
+fn stream_with_glommio(
+    executor: &LocalExecutor,
+    path: &Path,
+    mut on_bytes: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    executor.run(async {
+        let file = DmaFile::open(path).await?;
+        let builder = DmaStreamReaderBuilder::new(file);
+        let mut stream = builder.with_buffer_size(BUFFER_LENGTH).with_read_ahead(READ_AHEAD).build();
+        loop {
+            let buffer = stream.get_buffer_aligned(BUFFER_LENGTH as u64).await?;
+            if buffer.is_empty() {
+                break;
+            }
+            on_bytes(&buffer);
+        }
+        stream.close().await?;
+        Ok(())
+    })
+}
+
+/// Takes a segment's bytes as they come, in pieces of any length.
+struct Scanner<V> {
+    visitor: V,
+    continuity: Continuity,
+    /// Header bytes still to pass over.
+    skip: usize,
+    position: Position,
+    room: u64,
+    events: u64,
+    crc: RunningCrc,
+    /// The beginning of a frame whose end has not come.
+    carry: Vec<u8>,
+    fault: Option<Fault>,
+    strays: bool,
+}
+
+impl<V: SegmentVisitor> Scanner<V> {
+    fn new(segment: &Segment, visitor: V) -> Self {
+        Self {
+            visitor,
+            continuity: start_of(segment),
+            skip: HEADER_BLOCK_LENGTH,
+            position: segment.header.base_position,
+            room: segment.header.segment_length,
+            events: 0,
+            crc: RunningCrc::default(),
+            carry: Vec::new(),
+            fault: None,
+            strays: false,
+        }
+    }
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let skipped = self.skip.min(bytes.len());
+        self.skip -= skipped;
+        let mut bytes = &bytes[skipped..];
+        while !self.carry.is_empty() && !bytes.is_empty() && self.fault.is_none() {
+            let wanted = self.wanted() - self.carry.len();
+            let (part, rest) = bytes.split_at(wanted.min(bytes.len()));
+            self.carry.extend_from_slice(part);
+            bytes = rest;
+            let carry = std::mem::take(&mut self.carry);
+            let used = self.admit_all(&carry);
+            self.carry = carry;
+            self.carry.drain(..used);
+        }
+        if self.fault.is_none() {
+            let used = self.admit_all(bytes);
+            bytes = &bytes[used..];
+            if self.fault.is_none() {
+                self.carry.extend_from_slice(bytes);
+                return;
+            }
+        }
+        self.strays |= self.carry.iter().chain(bytes).any(|&byte| byte != 0);
+        self.carry.clear();
+    }
+
+    /// Bytes that the carried frame needs to be looked at again.
+    fn wanted(&self) -> usize {
+        if self.carry.len() < HEADER_LENGTH {
+            return HEADER_LENGTH;
+        }
+        let length = u16::from_le_bytes([self.carry[4], self.carry[5]]) as usize;
+        length.max(self.carry.len())
+    }
+
+    /// Takes every whole frame from the front of `bytes`; gives how many bytes those were.
+    fn admit_all(&mut self, bytes: &[u8]) -> usize {
+        let mut used = 0;
+        loop {
+            match self.continuity.admit(&bytes[used..]) {
+                Ok(frame) if frame.len() as u64 > self.room => {
+                    self.fault = Some(Fault::Cut);
+                    break;
+                }
+                Ok(frame) => {
+                    self.visitor.on_frame(self.position, &frame);
+                    let length = frame.len();
+                    used += length;
+                    self.room -= length as u64;
+                    self.position = self.position.plus(length as u64);
+                    self.events += u64::from(!frame.is_padding());
+                }
+                Err(fault) if fault.is_short() => break,
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    break;
+                }
+            }
+        }
+        self.crc.update(&bytes[..used]);
+        used
+    }
+
+    fn finish(mut self, segment: Segment) -> SegmentScan<V::Output> {
+        if !self.carry.is_empty() && self.fault.is_none() {
+            self.fault = Some(Fault::Cut);
+            self.strays = self.carry.iter().any(|&byte| byte != 0);
+        }
+        SegmentScan {
+            segment,
+            end: self.position,
+            last_sequence: self.continuity.last_sequence,
+            last_timestamp: self.continuity.last_timestamp,
+            events: self.events,
+            data_crc: self.crc.value(),
+            fault: self.fault,
+            strays: self.strays,
+            output: self.visitor.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Epochs;
+    use crate::storage::Directory;
+    use crate::trail::read_segments;
+
+    struct Sequences(Vec<(Position, u64)>);
+
+    impl SegmentVisitor for Sequences {
+        type Output = Vec<(Position, u64)>;
+
+        fn on_frame(&mut self, position: Position, frame: &Frame<'_>) {
+            if !frame.is_padding() {
+                self.0.push((position, frame.sequence().0));
+            }
+        }
+
+        fn finish(self) -> Self::Output {
+            self.0
+        }
+    }
+
+    fn trail() -> Epochs {
+        let mut epochs = Epochs::new(256 << 10);
+        while epochs.segments.len() < 5 {
+            epochs.batch(40, 300);
+        }
+        epochs.start_epoch();
+        epochs.batch(3, 60_000);
+        epochs
+    }
+
+    fn collect(folder: &Path, options: &ScanOptions<'_>) -> (Vec<(Position, u64)>, ScanReport) {
+        let directory = Directory::new(folder);
+        let segments = read_segments(&directory).unwrap();
+        let mut all = Vec::new();
+        let report = scan(
+            &directory,
+            &segments,
+            options,
+            |_| Sequences(Vec::new()),
+            |scan| {
+                all.extend(scan.output);
+                ControlFlow::Continue(())
+            },
+        );
+        (all, report.unwrap())
+    }
+
+    #[test]
+    fn a_parallel_scan_gives_every_event_in_order_with_and_without_glommio() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let expected: Vec<_> = epochs.events.iter().map(|event| (event.0, event.2.0)).collect();
+        for plain in [false, true] {
+            for threads in [1, 3] {
+                let seen = AtomicU64::new(0);
+                let progress = |done: u64, total: u64| {
+                    assert!(done <= total);
+                    seen.fetch_max(done, Ordering::Relaxed);
+                };
+                let options = ScanOptions { threads, plain, progress: Some(&progress) };
+                let (all, report) = collect(folder.path(), &options);
+                assert_eq!(all, expected);
+                assert_eq!(seen.load(Ordering::Relaxed), report.bytes);
+                assert!(plain == report.without_glommio.is_some() || report.without_glommio.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn frames_cut_anywhere_between_two_pieces_are_put_together() {
+        let epochs = trail();
+        let (header, data) = &epochs.segments[0];
+        let segment = Segment { header: *header, file_length: 4096 + data.len() as u64 };
+        let mut bytes = zerocopy::IntoBytes::as_bytes(&header.to_block()).to_vec();
+        bytes.extend_from_slice(data);
+        let whole = {
+            let mut scanner = Scanner::new(&segment, Sequences(Vec::new()));
+            scanner.feed(&bytes);
+            scanner.finish(segment)
+        };
+        assert!(whole.events > 100 && whole.fault.is_none());
+        for piece in [1, 7, 31, 33, 64, 500, 4095, 4097] {
+            let mut scanner = Scanner::new(&segment, Sequences(Vec::new()));
+            bytes.chunks(piece).for_each(|part| scanner.feed(part));
+            let scan = scanner.finish(segment);
+            assert_eq!((scan.output, scan.data_crc), (whole.output.clone(), whole.data_crc), "{piece}");
+            assert_eq!((scan.end, scan.fault), (whole.end, None));
+        }
+    }
+
+    #[test]
+    fn a_fault_ends_its_segment_and_breaking_off_ends_the_scan() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let path = folder.path().join("0000000002.stele");
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100_000] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let directory = Directory::new(folder.path());
+        let segments = read_segments(&directory).unwrap();
+        let mut order = Vec::new();
+        scan(
+            &directory,
+            &segments,
+            &ScanOptions::default(),
+            |_| Sequences(Vec::new()),
+            |scan| {
+                order.push((scan.segment.header.index, scan.fault.is_some()));
+                if scan.fault.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        )
+        .unwrap();
+        assert_eq!(order, [(1, false), (2, true)]);
+    }
+}

@@ -1,0 +1,281 @@
+//! Checks a whole trail: every frame's CRC, sequence without a gap, time not backwards, the links of the chain.
+
+use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::continuity::Fault;
+use crate::error::TrailError;
+use crate::format::{Link, align_up, link_after};
+use crate::recovery::{Row, decide};
+use crate::scan::{ScanOptions, ScanReport, SegmentScan, SegmentVisitor, scan};
+use crate::storage::Storage;
+use crate::survey::survey;
+use crate::trail::{Segment, read_segments};
+use std::ops::ControlFlow;
+use stele_wire::frame::Frame;
+use stele_wire::units::{Epoch, Nanos, Position, Sequence};
+
+/// What a whole trail holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VerifyReport {
+    /// Segments.
+    pub segments: usize,
+    /// The last epoch.
+    pub epoch: Epoch,
+    /// Events.
+    pub events: u64,
+    /// The first event's sequence.
+    pub first_sequence: Sequence,
+    /// The last event's sequence.
+    pub last_sequence: Sequence,
+    /// Time of the last frame.
+    pub last_timestamp: Nanos,
+    /// Position after the last frame.
+    pub end: Position,
+    /// Where the last segment stops being a log, when its writer did not close it: it is being written, or was
+    /// killed.
+    pub open_tail: Option<OpenTail>,
+    /// How it was read.
+    pub scan: ScanReport,
+}
+
+/// The unclosed end of a trail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OpenTail {
+    /// The last segment's file.
+    pub file: String,
+    /// Where in it the log ends.
+    pub offset: u64,
+    /// Whether anything but zeros stands behind that: a batch that was on its way.
+    pub torn: bool,
+}
+
+struct Nothing;
+
+impl SegmentVisitor for Nothing {
+    type Output = ();
+
+    fn on_frame(&mut self, _: Position, _: &Frame<'_>) {}
+
+    fn finish(self) {}
+}
+
+/// Verifies the trail in `storage`. Seals are not looked at.
+///
+/// # Errors
+/// [`TrailError`]: the first thing wrong in the order of the log, with file, offset and sequence.
+pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<VerifyReport, TrailError> {
+    let segments = read_segments(storage)?;
+    let Some(first) = segments.first() else { return Err(TrailError::NoTrail(storage.describe(""))) };
+    let mut chain = Chain { storage, segments: &segments, previous: None, events: 0, failure: None };
+    let report = scan(storage, &segments, options, |_| Nothing, |scan| chain.fold(scan))?;
+    if let Some(failure) = chain.failure {
+        return Err(failure);
+    }
+    let last = chain.previous.expect("there is a segment");
+    let events = chain.events;
+    let open_tail = check_tail(storage, &last)?;
+    Ok(VerifyReport {
+        segments: segments.len(),
+        epoch: last.segment.header.identity.epoch,
+        events,
+        first_sequence: first.header.base_sequence,
+        last_sequence: last.last_sequence,
+        last_timestamp: last.last_timestamp,
+        end: last.end,
+        open_tail,
+        scan: report,
+    })
+}
+
+/// What the segments give in their order.
+struct Chain<'a> {
+    storage: &'a dyn Storage,
+    segments: &'a [Segment],
+    previous: Option<SegmentScan<()>>,
+    events: u64,
+    failure: Option<TrailError>,
+}
+
+impl Chain<'_> {
+    fn fold(&mut self, scan: SegmentScan<()>) -> ControlFlow<()> {
+        match self.check(&scan) {
+            Ok(()) => {
+                self.events += scan.events;
+                self.previous = Some(scan);
+                ControlFlow::Continue(())
+            }
+            Err(failure) => {
+                self.failure = Some(failure);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    fn check(&self, scan: &SegmentScan<()>) -> Result<(), TrailError> {
+        let header = &scan.segment.header;
+        if let Some(previous) = &self.previous {
+            if header.created < previous.last_timestamp {
+                let fault = Fault::Time { previous: previous.last_timestamp, found: header.created };
+                return Err(frame_error(self.storage, previous, fault));
+            }
+            let block = previous.segment.header_block();
+            let expected = link_after(&block, previous.end, previous.last_sequence, previous.data_crc);
+            if expected != header.link {
+                let file = self.storage.describe(&scan.segment.name());
+                return Err(TrailError::Link { file, expected: hex(&expected), found: hex(&header.link) });
+            }
+        } else if header.index == 1 && header.link != [0; 32] {
+            let file = self.storage.describe(&scan.segment.name());
+            return Err(TrailError::Link { file, expected: hex(&[0; 32]), found: hex(&header.link) });
+        }
+        let is_last = self.segments.last().is_some_and(|last| last.header.index == header.index);
+        if is_last {
+            return Ok(());
+        }
+        let next = &self.segments[(header.index - self.segments[0].header.index) as usize + 1].header;
+        if let Some(fault) = scan.fault {
+            return Err(frame_error(self.storage, scan, fault));
+        }
+        if align_up(scan.end, next.block_length) != next.base_position {
+            return Err(frame_error(self.storage, scan, Fault::Cut));
+        }
+        let expected = scan.last_sequence.next();
+        if next.base_sequence != expected {
+            let fault = Fault::Sequence { expected, found: next.base_sequence };
+            return Err(frame_error(self.storage, scan, fault));
+        }
+        Ok(())
+    }
+}
+
+fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: Fault) -> TrailError {
+    TrailError::Frame {
+        file: storage.describe(&scan.segment.name()),
+        offset: scan.segment.header.file_offset(scan.end),
+        position: scan.end,
+        after: scan.last_sequence,
+        fault,
+    }
+}
+
+/// The last segment may end anywhere at or above the acknowledged floor.
+fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<OpenTail>, TrailError> {
+    let header = &last.segment.header;
+    let ends_with_file = header.file_offset(last.end) == last.segment.file_length;
+    if last.fault.is_none() && ends_with_file && last.segment.file_length >= HEADER_BLOCK_LENGTH as u64 {
+        return Ok(None);
+    }
+    let survey = survey(storage)?;
+    let tail_moved = survey.tail.as_ref().is_none_or(|tail| tail.end != last.end);
+    if decide(&survey.evidence()) == Row::F && !tail_moved {
+        return Err(frame_error(storage, last, last.fault.unwrap_or(Fault::Cut)));
+    }
+    Ok(Some(OpenTail {
+        file: storage.describe(&last.segment.name()),
+        offset: header.file_offset(last.end),
+        torn: last.strays,
+    }))
+}
+
+fn hex(link: &Link) -> String {
+    link.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Epochs;
+    use crate::format::segment_name;
+    use crate::storage::Directory;
+    use std::path::Path;
+    use stele_wire::frame::seal;
+
+    fn trail() -> Epochs {
+        let mut epochs = Epochs::new(16 << 10);
+        while epochs.segments.len() < 3 {
+            epochs.batch(5, 60);
+        }
+        epochs.batch(5, 60);
+        epochs.start_epoch();
+        for _ in 0..6 {
+            epochs.batch(5, 60);
+        }
+        epochs
+    }
+
+    fn verify_in(folder: &Path) -> Result<VerifyReport, TrailError> {
+        verify(&Directory::new(folder), &ScanOptions { threads: 2, ..ScanOptions::default() })
+    }
+
+    fn after(closed: bool, change: impl Fn(&Epochs, &Path)) -> Result<VerifyReport, TrailError> {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), closed);
+        change(&epochs, folder.path());
+        verify_in(folder.path())
+    }
+
+    fn edit(folder: &Path, index: u64, change: impl Fn(&mut Vec<u8>)) {
+        let path = folder.join(segment_name(index));
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+    }
+
+    #[test]
+    fn a_whole_trail_passes_and_is_counted() {
+        let epochs = trail();
+        for closed in [true, false] {
+            let report = after(closed, |_, _| {}).unwrap();
+            assert_eq!((report.segments, report.epoch), (4, Epoch(2)));
+            assert_eq!(report.events, epochs.sequence.0);
+            assert_eq!((report.first_sequence, report.last_sequence), (Sequence(1), epochs.sequence));
+            assert_eq!((report.end, report.last_timestamp), (epochs.position, epochs.time));
+            assert_eq!(report.open_tail.is_none(), closed);
+            assert!(report.open_tail.is_none_or(|tail| !tail.torn));
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_any_segment_is_found_at_its_frame() {
+        for index in 1..=3 {
+            let error =
+                after(true, |_, folder| edit(folder, index, |bytes| bytes[4096 + 777] ^= 4)).unwrap_err();
+            let TrailError::Frame { file, offset, .. } = error else { panic!("{error}") };
+            assert!(file.ends_with(&segment_name(index)));
+            assert!((4096 + 777 - 1_100..=4096 + 777).contains(&offset), "{offset}");
+        }
+    }
+
+    /// Someone who can compute CRCs rewrites an event: the chain of links still shows it.
+    #[test]
+    fn a_mended_event_breaks_the_chain_of_links() {
+        let error = after(true, |epochs, folder| {
+            let (position, length, _) = epochs.events[3];
+            edit(folder, 1, |bytes| {
+                let at = 4096 + position.0 as usize;
+                bytes[at + 40] ^= 1;
+                seal(&mut bytes[at..at + length], epochs.segments[0].0.identity.seed());
+            });
+        });
+        let error = error.unwrap_err();
+        assert!(
+            matches!(&error, TrailError::Link { file, .. } if file.ends_with("0000000002.stele")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_torn_tail_is_told_and_damage_below_the_floor_is_an_error() {
+        let torn = after(false, |epochs, folder| {
+            let header = epochs.segments.last().unwrap().0;
+            let at = header.file_offset(epochs.batches[epochs.batches.len() - 2]) as usize;
+            edit(folder, header.index, |bytes| bytes[at + 5] ^= 1);
+        });
+        assert!(torn.unwrap().open_tail.unwrap().torn);
+        let error = after(false, |epochs, folder| {
+            let header = epochs.segments.last().unwrap().0;
+            edit(folder, header.index, |bytes| bytes[4096 + 50] ^= 1);
+        });
+        assert!(matches!(error, Err(TrailError::Frame { .. })));
+    }
+}
