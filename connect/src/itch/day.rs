@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use std::path::Path;
 use stele_wire::units::Nanos;
 
-const EASTERN: &str = "EST5EDT,M3.2.0,M11.1.0";
+pub(crate) const EASTERN: &str = "EST5EDT,M3.2.0,M11.1.0";
 
 /// Midnight at the start of `date`, US Eastern; none before 1970.
 pub fn midnight(date: Date) -> Option<Nanos> {

@@ -1,0 +1,50 @@
+//! How fast a feed fills batches on one core, with nobody behind it:
+//!
+//! ```text
+//! cargo run --release -p stele-connect --example rate -- generator [EVENTS]
+//! cargo run --release -p stele-connect --example rate -- itch:FILE
+//! cargo run --release -p stele-connect --example rate -- dbn:FILE
+//! ```
+//! Seven runs each; the first warms up and is not shown.
+
+use std::error::Error;
+use std::time::Instant;
+use stele_bus::feed::{Batch, Feed, Step};
+use stele_connect::generator::{Config, Generator};
+use stele_connect::{FeedSpec, dbn, itch};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let spec = FeedSpec::parse(&arguments.next().unwrap_or("generator".into()))?;
+    let events = arguments.next().map_or(Ok(20_000_000), |events| events.parse())?;
+    for run in 0..7 {
+        let mut feed = open(&spec, events)?;
+        let (mut batch, mut made, began) = (Batch::new(), 0usize, Instant::now());
+        loop {
+            let step = feed.fill(&mut batch)?;
+            made += batch.len();
+            batch.clear();
+            if step == Step::End {
+                break;
+            }
+        }
+        let elapsed = began.elapsed();
+        if run > 0 {
+            println!("{made} events in {elapsed:.1?}: {:.2} M/s", made as f64 / elapsed.as_secs_f64() / 1e6);
+        }
+    }
+    Ok(())
+}
+
+fn open(spec: &FeedSpec, events: u64) -> Result<Box<dyn Feed>, Box<dyn Error>> {
+    Ok(match spec {
+        FeedSpec::Dbn(path) => Box::new(dbn::DbnFeed::open(path, dbn::Options::default())?),
+        FeedSpec::Itch { path, date } => {
+            Box::new(itch::ItchFeed::open(path, itch::Options { date: *date, ..Default::default() })?)
+        }
+        FeedSpec::Generator { seed } => {
+            Box::new(Generator::new(Config { seed: *seed, events: Some(events), ..Config::default() })?)
+        }
+        FeedSpec::Trail(_) => return Err("a trail is opened elsewhere".into()),
+    })
+}
