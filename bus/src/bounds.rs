@@ -11,6 +11,9 @@ pub const RING_LENGTH_MIN: usize = 512 << 10;
 /// The largest ring.
 pub const RING_LENGTH_MAX: usize = 64 << 30;
 
+/// Mappings are multiples of this and touched at each: the smallest page of the machines we run on.
+pub const PAGE_LENGTH: usize = 4 << 10;
+
 /// The writer claims this much at a time, so that readers without a gate do not fetch the claim for every frame.
 pub const CLAIM_LENGTH: u64 = 4 << 10;
 
@@ -82,6 +85,7 @@ pub const CLOCK_STEP_MIN: Nanos = Nanos(128_000_000);
 pub const CLOCK_CHECK_INTERVAL: Nanos = Nanos(100_000_000);
 
 const _: () = assert!(RING_LENGTH_MIN.is_power_of_two() && RING_LENGTH_DEFAULT >= RING_LENGTH_MIN);
+const _: () = assert!(RING_LENGTH_MIN.is_multiple_of(PAGE_LENGTH));
 const _: () = assert!(BLOCK_LENGTH_MIN.is_power_of_two() && BLOCK_LENGTH_MAX.is_power_of_two());
 const _: () = assert!(BLOCK_LENGTH_MIN > PADDING_LENGTH_MIN, "a block's room takes a padding");
 const _: () = assert!(SEGMENT_LENGTH_MIN >= 2 * (FRAME_LENGTH_MAX + PADDING_LENGTH_MIN));

@@ -95,6 +95,11 @@ impl GatingConsumer {
         self.released
     }
 
+    /// The consumer's progress, for another thread to watch.
+    pub fn progress(&self) -> ConsumerProgress {
+        ConsumerProgress { gate: self.gate.clone() }
+    }
+
     /// Shows up to `limit` events, padding left out, then releases them. Returns how many.
     #[inline]
     pub fn poll(&mut self, limit: usize, on_event: impl FnMut(Event<'_>)) -> usize {
@@ -193,6 +198,19 @@ impl GatingConsumer {
             // Release, partner of the Acquire load in `RingWriter::look_at_gates`: the reads happened before.
             self.gate.0.store(to.0, Ordering::Release);
         }
+    }
+}
+
+/// How far a gating consumer has come, as others see it.
+#[derive(Clone, Debug)]
+pub struct ConsumerProgress {
+    gate: Gate,
+}
+
+impl ConsumerProgress {
+    /// Everything before it has been read and released; the end of time once the consumer is gone.
+    pub fn released(&self) -> Position {
+        Position(self.gate.0.load(Ordering::Acquire))
     }
 }
 

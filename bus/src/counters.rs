@@ -10,7 +10,7 @@
 //! ```
 //! with 8 zero bytes between length and label. Everything is a little-endian word stored atomically.
 
-use crate::bounds::{COUNTER_LABEL_MAX, COUNTERS_DEFAULT};
+use crate::bounds::{COUNTER_LABEL_MAX, COUNTERS_DEFAULT, PAGE_LENGTH};
 use crate::mapping::Mapping;
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -75,7 +75,7 @@ impl Counters {
     /// # Errors
     /// When the kernel does not give the memory.
     pub fn create() -> std::io::Result<Self> {
-        let length = ((COUNTERS_DEFAULT + 1) * SLOT_WORDS * 8).next_multiple_of(rustix::param::page_size());
+        let length = ((COUNTERS_DEFAULT + 1) * SLOT_WORDS * 8).next_multiple_of(PAGE_LENGTH);
         Ok(Self { mapping: Arc::new(Mapping::anonymous(length, false)?), registration: Arc::default() })
     }
 

@@ -4,7 +4,7 @@ use crate::appender::{Appender, Geometry, GeometryError};
 use crate::bounds::{STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
 use crate::clock::Clock;
 use crate::publisher::NOT_RECEIVED;
-use crate::ring::RingWriter;
+use crate::ring::{LogRing, RingWriter};
 use crate::sync::Ordering;
 use crate::templates::{RECEIVED_DELTA_OFFSET, Template};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
@@ -106,6 +106,10 @@ impl<C: Clock> LogHead<C> {
     pub(crate) fn read_clock(&mut self) -> Nanos {
         self.timestamp = self.timestamp.max(self.clock.now());
         self.timestamp
+    }
+
+    pub(crate) fn ring(&self) -> &LogRing {
+        self.writer.ring()
     }
 
     /// Batches closed so far.

@@ -1,10 +1,30 @@
 //! The order of things: agents on pinned cores, the ring that the log's tail lies in, the sequencer that is its
 //! only writer, and everyone who follows it.
 //!
-//! What the journal needs: [`LogRing::create`] gives [`RingParts`]. Its [`JournalReader`] lends the bytes of closed
-//! batches in place ([`JournalReader::bytes`], `[written .. batched)` of [`Watermarks`]) and moves `written` and
-//! `durable`; [`LogRing::memory`] is what to register with io_uring; [`JournalReader::poison`] ends it all with a
-//! reason. At the end the sequencer sets [`LogRing::is_stopped`]: `batched == published` is then final.
+//! ```text
+//! Publisher ──rtrb──┐                                    ┌─> GatingConsumer   in place, never overrun
+//! Publisher ──rtrb──┼─> Sequencer ─> ring ─ published ───┼─> LossyConsumer    by copy, told what it lost
+//! Publisher ──rtrb──┘   (RingWriter)                     ├─> OrderGateway     lets orders go when durable
+//!                                                        └─> JournalReader    closed batches, written, durable
+//! ```
+//!
+//! How a bus is put together: [`LogRing::create`] gives [`RingParts`], [`Sequencer::new`] takes the writer and a
+//! [`SequencerStart`], [`Sequencer::publisher`] and [`Sequencer::gating_consumer`] give the ends out before the
+//! sequencer moves to its [`Core`]. [`LossyConsumer::join`] needs the ring alone and comes at any time.
+//!
+//! What the journal needs: [`JournalReader`] lends the bytes of closed batches in place
+//! ([`JournalReader::bytes`], `[written .. batched)` of [`Watermarks`]) and moves `written` and `durable`;
+//! [`LogRing::memory`] is what to register with io_uring; [`JournalReader::poison`] ends it all with a reason.
+//!
+//! How a bus stops: publishers [finish](Publisher::finish) or are dropped, someone calls
+//! [`LogRing::request_stop`], the sequencer puts on the log what it has accepted, closes the last batch and sets
+//! [`LogRing::is_stopped`]. From then on `batched == published` is final, and everything is on disk when
+//! `durable` has reached it.
+//!
+//! Unsafe code is in `mapping` (the memory), and in `ring` and `consumer` where they borrow from it. The words of
+//! the ring are atomics, so that reading by copy is no data race; loom checks the protocols:
+//! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release loom`.
+#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 pub mod bounds;
@@ -55,7 +75,7 @@ pub use {
     agent::{Agent, AgentError, Invoker},
     appender::{Appender, Geometry, GeometryError},
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
-    consumer::{Event, GatingConsumer, LossyConsumer, Observed},
+    consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
     core::{Core, CoreError, CoreOptions, allowed_cpus},
     counters::{Counter, CounterError, Counters, Reading},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},

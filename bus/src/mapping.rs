@@ -1,5 +1,6 @@
 //! Memory of our own outside the heap: mapped, touched and locked before anything hot begins.
 
+use crate::bounds::PAGE_LENGTH;
 use crate::sync::AtomicU64;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
 use std::ptr::NonNull;
@@ -20,10 +21,10 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps `length` bytes, a multiple of the page size, touches each page and locks them all if allowed.
+    /// Maps `length` bytes, a multiple of [`PAGE_LENGTH`], touches each page and locks them all if allowed.
     /// With `huge_pages` the kernel is asked for transparent huge pages first; it may decline.
     pub(crate) fn anonymous(length: usize, huge_pages: bool) -> io::Result<Self> {
-        assert!(length > 0 && length.is_multiple_of(rustix::param::page_size()), "mapping of {length} bytes");
+        assert!(length > 0 && length.is_multiple_of(PAGE_LENGTH), "mapping of {length} bytes");
         // SAFETY: the kernel chooses the address, so that no memory in use is replaced.
         let start = unsafe {
             mmap_anonymous(
@@ -41,7 +42,7 @@ impl Mapping {
             // SAFETY: the range is the mapping made above. A refusal costs speed alone.
             let _ = unsafe { madvise(start.as_ptr().cast(), length, Advice::LinuxHugepage) };
         }
-        for page in mapping.words().chunks(rustix::param::page_size() / 8) {
+        for page in mapping.words().chunks(PAGE_LENGTH / 8) {
             page[0].store(0, crate::sync::Ordering::Relaxed);
         }
         // SAFETY: the range is the mapping made above; locking changes no byte.

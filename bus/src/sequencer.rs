@@ -123,7 +123,7 @@ impl<C: Clock> Sequencer<C> {
     pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
         assert!(id != 0 && self.intakes.iter().all(|intake| intake.id != id), "publisher id {id} is taken");
         assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
-        let (publisher, intake) = publisher(self.desk.head.writer().ring(), id, name, capacity);
+        let (publisher, intake) = publisher(self.desk.head.ring(), id, name, capacity);
         self.intakes.push(intake);
         publisher
     }
@@ -137,8 +137,8 @@ impl<C: Clock> Sequencer<C> {
     }
 
     /// The ring that the log is on.
-    pub fn ring(&mut self) -> &LogRing {
-        self.desk.head.writer().ring()
+    pub fn ring(&self) -> &LogRing {
+        self.desk.head.ring()
     }
 
     /// Shows [`SequencerStatistics`] in `counters` from now on, by the ids in [`counter_ids`].
@@ -234,7 +234,7 @@ impl<C: Clock> Agent for Sequencer<C> {
 
     /// A turn of every intake, then the batch. Does nothing once stopped or poisoned.
     fn do_work(&mut self) -> Result<usize, AgentError> {
-        let health = &self.desk.head.writer().ring().shared.health;
+        let health = &self.desk.head.ring().shared.health;
         let (is_stopping, is_stopped) = (health.is_stopping(), health.is_stopped());
         if is_stopped || health.poisoned().is_some() {
             if is_stopping && !is_stopped {
@@ -315,7 +315,7 @@ impl<C: Clock> Desk<C> {
     fn in_time_again(&mut self, template: &Template) -> bool {
         let is_first_class = template.class <= Class::NewOrder;
         if is_first_class {
-            self.head.writer().ring().shared.health.set_behind(None);
+            self.head.ring().shared.health.set_behind(None);
         }
         is_first_class
     }
@@ -330,7 +330,7 @@ impl<C: Clock> Desk<C> {
         origin: Origin<'_>,
     ) -> Verdict {
         let behind = self.head.writer().behind();
-        self.head.writer().ring().shared.health.set_behind(Some(behind));
+        self.head.ring().shared.health.set_behind(Some(behind));
         self.is_behind = true;
         let report = self.headroom(Class::Report);
         if template.class != Class::NewOrder || !self.head.has_room(2 * OWN_FRAME_LENGTH_MAX, report) {

@@ -1,4 +1,5 @@
 //! After start, publisher, sequencer, consumers and gateway neither allocate nor give memory back.
+#![cfg(not(loom))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,4 +1,5 @@
 //! The bus as a whole, driven by hand on a manual clock, and once by two threads.
+#![cfg(not(loom))]
 
 mod contracts;
 mod random_schedules;
