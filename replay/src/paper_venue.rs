@@ -6,8 +6,19 @@
 //! while they cannot be, the venue takes neither orders nor market data, so that none is ever dropped.
 
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
-use stele_bus::{AgentError, Event, GatingConsumer, Publisher, Refusal, Venue, VenueBusy};
+use stele_bus::{
+    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Publisher, Refusal, Venue, VenueBusy,
+};
 use stele_wire::Nanos;
+use stele_wire::messages::OrderFilled;
+
+/// Ids of the counters that [`PaperVenue::count_in`] registers.
+pub mod counter_ids {
+    /// Orders, replacements and cancels that reached the exchange.
+    pub const ORDERS: u32 = 201;
+    /// Executions that it reported.
+    pub const FILLS: u32 = 202;
+}
 
 /// Events of the log that the venue looks at in one duty cycle at most.
 pub const MARKET_POLL_MAX: usize = 4096;
@@ -20,6 +31,13 @@ pub struct PaperVenue {
     publisher: Publisher,
     failure: Option<AgentError>,
     reports: u64,
+    counters: Option<VenueCounters>,
+}
+
+#[derive(Debug)]
+struct VenueCounters {
+    orders: Counter,
+    fills: Counter,
 }
 
 /// Whether every report is on its way.
@@ -32,7 +50,19 @@ enum Backlog {
 impl PaperVenue {
     /// A venue of `exchange`, that sees the log through `market` and reports through `publisher`.
     pub fn new(exchange: PaperExchange, market: GatingConsumer, publisher: Publisher) -> Self {
-        Self { exchange, market, publisher, failure: None, reports: 0 }
+        Self { exchange, market, publisher, failure: None, reports: 0, counters: None }
+    }
+
+    /// Counts orders and executions in `counters` from now on, by the ids in [`counter_ids`].
+    ///
+    /// # Errors
+    /// When an id is taken or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters) -> Result<(), CounterError> {
+        self.counters = Some(VenueCounters {
+            orders: counters.register(counter_ids::ORDERS, "paper exchange: orders")?,
+            fills: counters.register(counter_ids::FILLS, "paper exchange: executions")?,
+        });
+        Ok(())
     }
 
     /// The exchange.
@@ -56,6 +86,11 @@ impl PaperVenue {
         while let Some(report) = self.exchange.report() {
             match self.publisher.offer(report.template_id(), report.encode(&mut buffer), now) {
                 Ok(()) => {
+                    if let Some(counters) = &mut self.counters
+                        && report.template_id() == OrderFilled::TEMPLATE_ID
+                    {
+                        counters.fills.add(1);
+                    }
                     self.exchange.pop_report();
                     self.reports += 1;
                 }
@@ -106,6 +141,9 @@ impl Venue for PaperVenue {
             return Err(VenueBusy);
         }
         self.exchange.on_order(&order.frame());
+        if let Some(counters) = &mut self.counters {
+            counters.orders.add(1);
+        }
         self.flush(now);
         Ok(())
     }

@@ -84,6 +84,8 @@ pub struct Hosted<'a> {
     pub id: u16,
     /// The kind of strategy.
     pub name: &'a str,
+    /// The parameters as its definition has them.
+    pub definition: &'a str,
     /// What it is at the moment.
     pub state: StrategyState,
     /// Positions, orders, parameters.
@@ -148,6 +150,7 @@ impl Host {
         self.seats.iter().map(|seat| Hosted {
             id: seat.desk.ids.strategy,
             name: &seat.name,
+            definition: &seat.definition,
             state: seat.state,
             desk: &seat.desk,
         })
