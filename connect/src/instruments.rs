@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Instruments of one feed at most.
-pub const INSTRUMENTS_MAX: u32 = 4_000_000;
+/// The highest number that an instrument may have.
+pub const INSTRUMENT_MAX: u32 = u32::MAX - 1;
 
 /// Numbers of instruments on the log, from 1 up, by the venue's number and symbol.
 ///
@@ -72,7 +72,7 @@ impl InstrumentIds {
     /// Names an instrument; an empty `symbol` is one not known.
     ///
     /// # Panics
-    /// When [`INSTRUMENTS_MAX`] numbers were given.
+    /// When [`INSTRUMENT_MAX`] was given before.
     pub fn name(&mut self, venue_id: u64, symbol: &str) -> Named {
         let current = self.get(venue_id);
         if let Some(id) = current {
@@ -90,7 +90,7 @@ impl InstrumentIds {
             return Named::Renamed(id);
         }
         let id = self.next;
-        assert!(id <= INSTRUMENTS_MAX, "more than {INSTRUMENTS_MAX} instruments");
+        assert!(id <= INSTRUMENT_MAX, "more than {INSTRUMENT_MAX} instruments");
         self.next += 1;
         self.set(venue_id, symbol, id);
         Named::New(id)

@@ -62,7 +62,7 @@ impl<W: Write> File<'_, W> {
         Ok(Head { letter, locate: locate.into(), tracking: 0.into(), time: Timestamp::new(since) })
     }
 
-    fn message(&mut self, message: &(impl Layout + zerocopy::Immutable)) -> Result<(), Failure> {
+    fn message(&mut self, message: &impl Layout) -> Result<(), Failure> {
         let bytes = message.as_bytes();
         self.into.write_all(&(bytes.len() as u16).to_be_bytes())?;
         self.into.write_all(bytes)?;
