@@ -23,7 +23,7 @@
 //!
 //! Unsafe code is in `mapping` (the memory), and in `ring` and `consumer` where they borrow from it. The words of
 //! the ring are atomics, so that reading by copy is no data race; loom checks the protocols:
-//! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release loom`.
+//! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
