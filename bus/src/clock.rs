@@ -99,7 +99,8 @@ impl Clock for UtcClock {
 /// `elapsed` nanoseconds of the counter at a rate that differs by `slew_ppb`.
 #[inline]
 fn slewed(elapsed: u64, slew_ppb: i64) -> i64 {
-    elapsed as i64 + (elapsed as i128 * slew_ppb as i128 / 1_000_000_000) as i64
+    // Saturates after five hours without a reading; the comparison that follows such a reading sets it right.
+    elapsed as i64 + (elapsed as i64).saturating_mul(slew_ppb) / 1_000_000_000
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
