@@ -45,7 +45,7 @@ pub struct JournalFailure {
     pub offset: u64,
     /// The log position of that.
     pub position: Position,
-    /// How far the log is durable.
+    /// How far the log was acknowledged as durable; it stays there.
     pub durable: Position,
     /// What the medium said.
     pub source: io::Error,
@@ -331,7 +331,7 @@ impl<F> Journal<F> {
             (self.header.index - 1, full - (base.0 - position.0))
         };
         let file = self.storage.describe(&segment_name(index));
-        let durable = self.flight.durable();
+        let durable = self.reader.ring().watermarks().durable();
         let failure = JournalFailure { stage, file, offset, position, durable, source };
         self.reader.poison(failure.to_string());
         self.failure = Some(failure);
