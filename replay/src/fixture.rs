@@ -64,16 +64,6 @@ impl Log {
     pub(crate) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames.iter().map(|frame| Frame::read(frame).expect("a frame"))
     }
-
-    /// The bytes of the event of a sequence, to alter them; mend them with [`Log::mend`].
-    pub(crate) fn bytes_mut(&mut self, sequence: u64) -> &mut [u8] {
-        &mut self.frames[sequence as usize - 1]
-    }
-
-    /// Makes the CRC of the event of a sequence that of its bytes.
-    pub(crate) fn mend(&mut self, sequence: u64) {
-        seal(self.bytes_mut(sequence), seed());
-    }
 }
 
 pub(crate) fn definition(instrument: u32) -> InstrumentDefinition {

@@ -455,7 +455,7 @@ impl Latencies {
             self.untimed += 1;
             return;
         }
-        self.sequenced.saturating_record(timestamp.saturating_sub(received));
+        record(&mut self.sequenced, timestamp.saturating_sub(received));
         if self.unreleased.len() == UNRELEASED_MAX {
             self.unreleased.pop_front();
             self.untimed += 1;
@@ -465,9 +465,13 @@ impl Latencies {
 
     fn on_released(&mut self, through: u64, time: u64) {
         while let Some((_, received)) = self.unreleased.pop_front_if(|(sequence, _)| *sequence <= through) {
-            self.released.saturating_record(time.saturating_sub(received));
+            record(&mut self.released, time.saturating_sub(received));
         }
     }
+}
+
+fn record(histogram: &mut Histogram<u64>, nanos: u64) {
+    histogram.record(nanos).expect("the histogram grows to any value");
 }
 
 fn decimal<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {

@@ -116,6 +116,10 @@ impl Feed for TrailFeed {
         Ok(Step::More)
     }
 
+    fn records(&self) -> u64 {
+        self.read
+    }
+
     fn report(&self) -> FeedReport {
         let name = |id: u16| message_name(id).unwrap_or("unknown");
         FeedReport {

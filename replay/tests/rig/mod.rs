@@ -1,0 +1,250 @@
+//! A whole shard on one thread and a manual clock: feed, sequencer, strategy host, gateway, paper exchange, journal.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use stele_bus::{
+    Agent, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, RingOptions, Risk, RiskLimits,
+    Sequencer, Watermark,
+};
+use stele_journal::{Journal, Options, TrailReader};
+use stele_replay::{PaperExchange, PaperOptions, PaperVenue, Submission};
+use stele_strategies::registry::Registry;
+use stele_strategies::{AgentOptions, Host, StrategyAgent};
+use stele_wire::codec::text_field;
+use stele_wire::frame::seal;
+use stele_wire::messages::{
+    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, SessionEnd,
+    SessionStart, Side, StrategyDefinition, TimeInForce,
+};
+use stele_wire::units::{Nanos, Sequence};
+use zerocopy::little_endian::{I64, U16, U32, U64};
+
+/// The strategy's number on the trail.
+pub(crate) const STRATEGY: u16 = 1;
+const SOURCE: u16 = 1;
+const TICK: i64 = 10_000_000;
+
+/// How long the disk may take: it is a real one, and shared.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Rig {
+    clock: ManualClock,
+    sequencer: Sequencer<ManualClock>,
+    control: Publisher,
+    feed: Publisher,
+    strategies: StrategyAgent<ManualClock>,
+    gateway: OrderGateway<PaperVenue, ManualClock>,
+    journal: Journal,
+    ring: LogRing,
+    epoch: u32,
+}
+
+impl Rig {
+    /// A shard over the trail in `path`, with the state of an earlier one if there is one.
+    pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<(Host, PaperExchange)>) -> Self {
+        let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
+        let options = Options { segment_length: 4 << 20, ..Options::default() };
+        let opened = Journal::open(path, &options, now).unwrap();
+        let start = opened.start;
+        let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
+        let parts = LogRing::create(&ring_options, start.position).unwrap();
+        let (clock, ring) = (ManualClock::at(now), parts.ring);
+        let risk = Risk::new(RiskLimits::default());
+        let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
+        let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
+        let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
+        let (orders, releases, reports) =
+            (publisher(3, "strategies"), publisher(4, "gateway"), publisher(5, "paper"));
+        let (host, exchange) = resumed.unwrap_or_else(|| {
+            let options = PaperOptions { source: 2, ..PaperOptions::default() };
+            (Host::new(Registry::built_in()), PaperExchange::new(options))
+        });
+        let consumer = sequencer.gating_consumer();
+        let strategies = StrategyAgent::new(AgentOptions::default(), host, consumer, orders, clock.clone());
+        let venue = PaperVenue::new(exchange, sequencer.gating_consumer(), reports);
+        let consumer = sequencer.gating_consumer();
+        let gateway =
+            OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
+        let (journal, _) = opened.attach(parts.journal).unwrap();
+        Self { clock, sequencer, control, feed, strategies, gateway, journal, ring, epoch }
+    }
+
+    /// Begins the session, the instrument and the strategy.
+    pub(crate) fn begin(&mut self, name: &str, parameters: &str, is_resumed: bool) {
+        let mut buffer = [0; 1024];
+        let start = SessionStart { epoch: U32::new(self.epoch), seed: U64::new(7), ..SessionStart::NULL };
+        let body = start.encode(&mut buffer, b"").unwrap();
+        self.control.offer(SessionStart::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        let definition = InstrumentDefinition {
+            instrument: U32::new(1),
+            source: U16::new(SOURCE),
+            tick: I64::new(TICK),
+            currency: *b"USD",
+            venue_symbol: text_field("ONE").unwrap(),
+            ..InstrumentDefinition::NULL
+        };
+        let body = definition.encode(&mut buffer, []).unwrap();
+        self.feed.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.settle();
+        let definition = StrategyDefinition {
+            strategy: U16::new(STRATEGY),
+            order_publisher: U16::new(3),
+            account: U32::new(7),
+            is_resumed: if is_resumed { Boolean::TRUE } else { Boolean::FALSE },
+            seed: U64::new(7),
+            name: text_field(name).unwrap(),
+            ..StrategyDefinition::NULL
+        };
+        let body = definition.encode(&mut buffer, parameters.as_bytes()).unwrap();
+        self.control.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.settle();
+    }
+
+    /// Moves a book of three levels a side up and down by a walk from `seed`, `steps` times.
+    pub(crate) fn market(&mut self, seed: u64, steps: u64) {
+        let (mut state, mut mid) = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 10_000i64);
+        let (mut shown, mut drift) = (Vec::new(), 1i64);
+        for _ in 0..steps {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            if state.is_multiple_of(17) {
+                drift = -drift;
+            }
+            mid += if state.is_multiple_of(3) { -drift } else { drift };
+            let mut levels = Vec::new();
+            for depth in 0..3 {
+                levels.push((Side::BUY, (mid - 1 - depth) * TICK, 5 + state % 7));
+                levels.push((Side::SELL, (mid + 1 + depth) * TICK, 5 + state % 5));
+            }
+            let gone: Vec<(Side, i64, u64)> = shown
+                .iter()
+                .filter(|(side, price, _)| !levels.iter().any(|(other, at, _)| (other, at) == (side, price)))
+                .map(|(side, price, _)| (*side, *price, 0))
+                .collect();
+            let updates: Vec<_> = gone.into_iter().chain(levels.iter().copied()).collect();
+            for (index, (side, price, quantity)) in updates.iter().enumerate() {
+                self.level(*side, *price, *quantity, index + 1 == updates.len());
+            }
+            shown = levels;
+            self.settle();
+        }
+    }
+
+    fn level(&mut self, side: Side, price: i64, quantity: u64, is_last: bool) {
+        let now = self.clock_now();
+        let level = BookLevel {
+            venue_time: U64::new(now - 1_000),
+            instrument: U32::new(1),
+            source: U16::new(SOURCE),
+            flags: if is_last { MarketFlags::LAST } else { MarketFlags::EMPTY },
+            side,
+            price: I64::new(price),
+            quantity: U64::new(quantity),
+            ..BookLevel::NULL
+        };
+        self.feed.offer_message(&level, Nanos(now - 300)).unwrap();
+    }
+
+    fn clock_now(&mut self) -> u64 {
+        stele_bus::Clock::now(&mut self.clock).0
+    }
+
+    /// An order of no strategy that rests far from the market.
+    pub(crate) fn rest_an_order(&mut self, id: u64) {
+        let order = NewOrder {
+            account: U32::new(8),
+            instrument: U32::new(1),
+            client_order_id: U64::new(id),
+            side: Side::BUY,
+            order_type: OrderType::LIMIT,
+            time_in_force: TimeInForce::DAY,
+            limit_price: I64::new(TICK),
+            quantity: U64::new(3),
+            ..NewOrder::NULL
+        };
+        let mut buffer = [0; 512];
+        let body = order.encode(&mut buffer, [], &[], &[]).unwrap();
+        self.control.offer(NewOrder::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.settle();
+    }
+
+    /// Submits what an earlier session left unsent.
+    pub(crate) fn submit(&mut self, unsent: &[Submission]) {
+        for submission in unsent {
+            self.control.offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
+        }
+        self.settle();
+    }
+
+    /// One duty cycle of each, 10 µs apart. Returns the work of all but the journal.
+    fn turn(&mut self) -> usize {
+        self.clock.advance(Nanos(10_000));
+        let work = self.sequencer.do_work().unwrap()
+            + self.strategies.do_work().unwrap()
+            + self.gateway.do_work().unwrap();
+        self.journal.do_work().unwrap();
+        work
+    }
+
+    /// Turns until nothing happens any more and everything is durable.
+    fn settle(&mut self) {
+        let (mut quiet, start) = (0, Instant::now());
+        while start.elapsed() < PATIENCE {
+            let is_idle = self.turn() == 0;
+            let marks = self.ring.watermarks();
+            quiet = if is_idle && marks.durable() == marks.published() { quiet + 1 } else { 0 };
+            if quiet > 3 {
+                return;
+            }
+        }
+        panic!("not quiet after {PATIENCE:?}: {:?}", self.ring.watermarks());
+    }
+
+    /// Ends in order.
+    pub(crate) fn end(mut self) {
+        let end = SessionEnd { epoch: U32::new(self.epoch), reason: EndReason::FINISHED, ..SessionEnd::NULL };
+        let mut buffer = [0; 64];
+        let body = end.encode(&mut buffer, b"").unwrap();
+        self.control.offer(SessionEnd::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.settle();
+        self.ring.request_stop();
+        let start = Instant::now();
+        while !self.ring.is_stopped() && start.elapsed() < PATIENCE {
+            self.turn();
+        }
+        assert!(self.ring.is_stopped());
+        self.journal.stop().unwrap();
+    }
+
+    /// Ends as a kill does.
+    pub(crate) fn kill(self) {}
+}
+
+/// Every event of the trail.
+pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
+    let mut reader = TrailReader::open(path).unwrap();
+    let mut all = Vec::new();
+    while let Some(entry) = reader.read_next().unwrap() {
+        all.push(entry.frame.bytes().to_vec());
+    }
+    all
+}
+
+/// Alters the body of the event of `sequence` in its file and makes its CRC right again.
+pub(crate) fn mend(path: &Path, sequence: Sequence, alter: impl FnOnce(&mut [u8])) {
+    let mut reader = TrailReader::open(path).unwrap();
+    reader.seek(sequence).unwrap();
+    let (position, segment, mut bytes) = {
+        let entry = reader.read_next().unwrap().unwrap();
+        (entry.position, entry.segment, entry.frame.bytes().to_vec())
+    };
+    let segment = reader.segments().iter().find(|found| found.header.index == segment).copied().unwrap();
+    alter(&mut bytes[stele_wire::bounds::HEADER_LENGTH..]);
+    seal(&mut bytes, segment.header.identity.seed());
+    let file = path.join(segment.name());
+    let mut whole = std::fs::read(&file).unwrap();
+    let offset = segment.header.file_offset(position) as usize;
+    whole[offset..offset + bytes.len()].copy_from_slice(&bytes);
+    std::fs::write(&file, whole).unwrap();
+}
