@@ -26,6 +26,7 @@
 //! told by a `SourceDefinition` before its first event.
 
 mod definition;
+mod letters;
 mod mapping;
 mod sources;
 mod symbols;
@@ -300,7 +301,7 @@ fn least_length(version: u8, kind: u8) -> usize {
     match (kind, version) {
         (rtype::MBO, _) => size_of::<v3::MboMsg>(),
         (rtype::MBP_0, _) => size_of::<v3::TradeMsg>(),
-        (rtype::MBP_1 | rtype::TBBO, _) => size_of::<v3::Mbp1Msg>(),
+        (rtype::MBP_1, _) => size_of::<v3::Mbp1Msg>(),
         (rtype::MBP_10, _) => size_of::<v3::Mbp10Msg>(),
         (rtype::BBO_1S | rtype::BBO_1M, _) => size_of::<v3::BboMsg>(),
         (rtype::CMBP_1 | rtype::TCBBO, _) => size_of::<v3::Cmbp1Msg>(),

@@ -1,24 +1,22 @@
 //! What each record of DBN becomes. Records of earlier versions have been raised to version 3 before.
 
 use super::definition::{self, LEGS_MAX, quantity, side, text};
+use super::letters::{boolean, digits, interval, kind_name, state};
 use super::sources::{NO_CHANNEL, Sources};
 use super::symbols::Symbols;
 use super::{DbnFault, OHLCV_OLD};
 use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named};
 use dbn::{
-    BboMsg, BidAskPair, CbboMsg, Cmbp1Msg, ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Mbp1Msg,
-    Mbp10Msg, Metadata, OhlcvMsg, RecordHeader, RecordRef, Schema, StatMsg, StatusMsg, SymbolMappingMsg,
-    SystemMsg, TradeMsg, rtype,
+    ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Metadata, OhlcvMsg, RecordHeader, RecordRef, Schema,
+    StatMsg, StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
 };
 use std::collections::BTreeMap;
-use std::ffi::c_char;
 use stele_bus::feed::{Batch, FeedReport};
 use stele_wire::messages::{
-    AuctionImbalance, Bar, BookAction, BookAdd, BookCancel, BookClear, BookDepth, BookDepthLevels,
-    BookExecute, BookModify, BookScope, Boolean, ExecuteAttributes, InstrumentDefinition,
-    InstrumentDefinitionLegs, MarketFlags, Side, Statistic, TopOfBook, Trade, TradeAttributes, TradingPhase,
-    TradingState, TradingStatus, UpdateAction, VenueNotice,
+    AuctionImbalance, Bar, BookAdd, BookCancel, BookClear, BookExecute, BookModify, BookScope, Boolean,
+    ExecuteAttributes, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, Side, Statistic, Trade,
+    TradeAttributes, TradingStatus, UpdateAction, VenueNotice,
 };
 use stele_wire::units::Nanos;
 
@@ -74,6 +72,8 @@ macro_rules! start {
     };
 }
 
+mod quotes;
+
 impl Mapping {
     pub(super) fn new(source: u16, ids: InstrumentIds, metadata: &Metadata) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl Mapping {
         match kind {
             rtype::MBO => self.mbo(record.try_get()?, batch),
             rtype::MBP_0 => self.trade(record.try_get()?, batch),
-            rtype::MBP_1 | rtype::TBBO => self.top_of_book(record.try_get()?, batch),
+            rtype::MBP_1 => self.top_of_book(record.try_get()?, batch),
             rtype::MBP_10 => self.depth(record.try_get()?, batch),
             rtype::BBO_1S | rtype::BBO_1M => self.bbo(record.try_get()?, batch),
             rtype::CMBP_1 | rtype::TCBBO => self.consolidated(record.try_get()?, batch),
@@ -305,115 +305,6 @@ impl Mapping {
         );
     }
 
-    /// A trade is told before the quote that it comes with, as part of the same event of the venue.
-    fn trade_before(
-        &mut self,
-        prefix: Prefix,
-        action: c_char,
-        price: i64,
-        size: u32,
-        depth: u8,
-        batch: &mut Batch,
-    ) {
-        if action as u8 == b'T' {
-            let flags = prefix.flags.without(MarketFlags::LAST);
-            self.put_trade(Prefix { flags, ..prefix }, price, size, depth, batch);
-        }
-    }
-
-    fn top_of_book(&mut self, record: &Mbp1Msg, batch: &mut Batch) {
-        let prefix = Prefix {
-            sequence: record.sequence,
-            flags: MarketFlags::from_bits(record.flags.raw()),
-            side: side(record.side),
-            ..self.prefix(&record.hd, record.ts_recv, NO_CHANNEL, batch)
-        };
-        self.trade_before(prefix, record.action, record.price, record.size, record.depth, batch);
-        let top = TopOfBook {
-            price: record.price.into(),
-            quantity: quantity(record.size).into(),
-            action: book_action(record.action),
-            depth: record.depth,
-            ..touch(prefix, &record.levels[0])
-        };
-        self.counts.push(batch, prefix.due, &top);
-    }
-
-    fn bbo(&mut self, record: &BboMsg, batch: &mut Batch) {
-        let prefix = Prefix {
-            sequence: record.sequence,
-            flags: MarketFlags::from_bits(record.flags.raw()),
-            side: side(record.side),
-            ..self.prefix(&record.hd, record.ts_recv, NO_CHANNEL, batch)
-        };
-        let top = TopOfBook {
-            price: record.price.into(),
-            quantity: quantity(record.size).into(),
-            ..touch(prefix, &record.levels[0])
-        };
-        self.counts.push(batch, prefix.due, &top);
-    }
-
-    fn consolidated(&mut self, record: &Cmbp1Msg, batch: &mut Batch) {
-        let prefix = Prefix {
-            flags: MarketFlags::from_bits(record.flags.raw()),
-            side: side(record.side),
-            ..self.prefix(&record.hd, record.ts_recv, NO_CHANNEL, batch)
-        };
-        self.trade_before(prefix, record.action, record.price, record.size, 0, batch);
-        let top = TopOfBook {
-            price: record.price.into(),
-            quantity: quantity(record.size).into(),
-            action: book_action(record.action),
-            ..touch(prefix, &without_counts(&record.levels[0]))
-        };
-        self.counts.push(batch, prefix.due, &top);
-    }
-
-    fn consolidated_bbo(&mut self, record: &CbboMsg, batch: &mut Batch) {
-        let prefix = Prefix {
-            flags: MarketFlags::from_bits(record.flags.raw()),
-            side: side(record.side),
-            ..self.prefix(&record.hd, record.ts_recv, NO_CHANNEL, batch)
-        };
-        let top = TopOfBook {
-            price: record.price.into(),
-            quantity: quantity(record.size).into(),
-            ..touch(prefix, &without_counts(&record.levels[0]))
-        };
-        self.counts.push(batch, prefix.due, &top);
-    }
-
-    fn depth(&mut self, record: &Mbp10Msg, batch: &mut Batch) {
-        let prefix = Prefix {
-            sequence: record.sequence,
-            flags: MarketFlags::from_bits(record.flags.raw()),
-            side: side(record.side),
-            ..self.prefix(&record.hd, record.ts_recv, NO_CHANNEL, batch)
-        };
-        self.trade_before(prefix, record.action, record.price, record.size, record.depth, batch);
-        let depth = start!(
-            prefix,
-            BookDepth {
-                price: record.price.into(),
-                quantity: quantity(record.size).into(),
-                action: book_action(record.action),
-                depth: record.depth,
-            }
-        );
-        let levels = record.levels.iter().map(|level| BookDepthLevels {
-            bid_price: level.bid_px.into(),
-            ask_price: level.ask_px.into(),
-            bid_quantity: quantity(level.bid_sz).into(),
-            ask_quantity: quantity(level.ask_sz).into(),
-            bid_order_count: level.bid_ct.into(),
-            ask_order_count: level.ask_ct.into(),
-        });
-        self.counts
-            .push_with::<BookDepth>(batch, prefix.due, |buffer| depth.encode(buffer, levels))
-            .expect("ten levels fit");
-    }
-
     fn bar(&mut self, record: &OhlcvMsg, batch: &mut Batch) {
         let interval = interval(record.hd.rtype, self.schema);
         let over = record.hd.ts_event.saturating_add(interval.unwrap_or(0));
@@ -553,120 +444,4 @@ impl Mapping {
             .push_with::<VenueNotice>(batch, prefix.due, |buffer| notice.encode(buffer, payload))
             .expect("a record fits");
     }
-}
-
-fn touch(prefix: Prefix, level: &BidAskPair) -> TopOfBook {
-    start!(
-        prefix,
-        TopOfBook {
-            action: BookAction::NONE,
-            depth: 0,
-            bid_price: level.bid_px.into(),
-            ask_price: level.ask_px.into(),
-            bid_quantity: quantity(level.bid_sz).into(),
-            ask_quantity: quantity(level.ask_sz).into(),
-            bid_order_count: level.bid_ct.into(),
-            ask_order_count: level.ask_ct.into(),
-        }
-    )
-}
-
-fn without_counts(level: &dbn::ConsolidatedBidAskPair) -> BidAskPair {
-    let dbn::ConsolidatedBidAskPair { bid_px, ask_px, bid_sz, ask_sz, .. } = *level;
-    BidAskPair { bid_px, ask_px, bid_sz, ask_sz, bid_ct: u32::MAX, ask_ct: u32::MAX }
-}
-
-fn book_action(letter: c_char) -> BookAction {
-    match letter as u8 {
-        b'A' => BookAction::ADD,
-        b'M' => BookAction::MODIFY,
-        b'C' => BookAction::DELETE,
-        b'R' => BookAction::CLEAR,
-        b'T' => BookAction::TRADE,
-        b'F' => BookAction::FILL,
-        _ => BookAction::NONE,
-    }
-}
-
-fn boolean(letter: c_char) -> Boolean {
-    match letter as u8 {
-        b'Y' => Boolean::TRUE,
-        b'N' => Boolean::FALSE,
-        _ => Boolean::UNKNOWN,
-    }
-}
-
-/// The vendor's number of a reason, as decimal digits; empty where there is none.
-fn digits(reason: u16) -> [u8; 4] {
-    let mut digits = [0; 4];
-    if reason > 0 {
-        let shown = reason.min(9_999).to_string();
-        digits[..shown.len()].copy_from_slice(shown.as_bytes());
-    }
-    digits
-}
-
-/// State and phase of a status action, Databento's `StatusAction`.
-fn state(action: u16) -> (TradingState, TradingPhase) {
-    match action {
-        1 => (TradingState::PRE_OPEN, TradingPhase::OUT_OF_MAIN_SESSION),
-        2 | 4 | 5 | 6 => (TradingState::PRE_OPEN, TradingPhase::UNSCHEDULED_AUCTION),
-        3 => (TradingState::QUOTATION_ONLY, TradingPhase::UNKNOWN),
-        7 => (TradingState::TRADING, TradingPhase::CONTINUOUS),
-        8 => (TradingState::HALTED, TradingPhase::UNKNOWN),
-        9 => (TradingState::PAUSED, TradingPhase::UNKNOWN),
-        10 => (TradingState::SUSPENDED, TradingPhase::UNKNOWN),
-        11 => (TradingState::TRADING, TradingPhase::CLOSING_AUCTION),
-        12 => (TradingState::CLOSED, TradingPhase::UNKNOWN),
-        13 => (TradingState::POST_CLOSE, TradingPhase::OUT_OF_MAIN_SESSION),
-        15 => (TradingState::NOT_AVAILABLE, TradingPhase::UNKNOWN),
-        _ => (TradingState::UNKNOWN, TradingPhase::UNKNOWN),
-    }
-}
-
-/// Nanoseconds of a bar, by its type or, in old files, by the schema.
-fn interval(kind: u8, schema: Option<Schema>) -> Option<u64> {
-    const SECOND: u64 = 1_000_000_000;
-    match (kind, schema) {
-        (rtype::OHLCV_1S, _) | (OHLCV_OLD, Some(Schema::Ohlcv1S)) => Some(SECOND),
-        (rtype::OHLCV_1M, _) | (OHLCV_OLD, Some(Schema::Ohlcv1M)) => Some(60 * SECOND),
-        (rtype::OHLCV_1H, _) | (OHLCV_OLD, Some(Schema::Ohlcv1H)) => Some(3_600 * SECOND),
-        (rtype::OHLCV_1D | rtype::OHLCV_EOD, _) | (OHLCV_OLD, Some(Schema::Ohlcv1D | Schema::OhlcvEod)) => {
-            Some(86_400 * SECOND)
-        }
-        _ => None,
-    }
-}
-
-/// The schema's name of a kind of record, as Databento writes it.
-fn kind_name(kind: u8, schema: Option<Schema>) -> String {
-    let name = match kind {
-        rtype::MBO => "mbo",
-        rtype::MBP_0 => "trades",
-        rtype::MBP_1 if schema == Some(Schema::Tbbo) => "tbbo",
-        rtype::MBP_1 => "mbp-1",
-        rtype::TBBO => "tbbo",
-        rtype::MBP_10 => "mbp-10",
-        rtype::BBO_1S => "bbo-1s",
-        rtype::BBO_1M => "bbo-1m",
-        rtype::CMBP_1 => "cmbp-1",
-        rtype::TCBBO => "tcbbo",
-        rtype::CBBO_1S => "cbbo-1s",
-        rtype::CBBO_1M => "cbbo-1m",
-        rtype::OHLCV_1S => "ohlcv-1s",
-        rtype::OHLCV_1M => "ohlcv-1m",
-        rtype::OHLCV_1H => "ohlcv-1h",
-        rtype::OHLCV_1D => "ohlcv-1d",
-        rtype::OHLCV_EOD => "ohlcv-eod",
-        OHLCV_OLD => "ohlcv",
-        rtype::STATUS => "status",
-        rtype::INSTRUMENT_DEF => "definition",
-        rtype::IMBALANCE => "imbalance",
-        rtype::STATISTICS => "statistics",
-        rtype::SYMBOL_MAPPING => "symbol-mapping",
-        rtype::ERROR => "error",
-        rtype::SYSTEM => "system",
-        _ => return format!("0x{kind:02x}"),
-    };
-    name.into()
 }

@@ -248,3 +248,136 @@ fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
     let definition = all::<InstrumentDefinition>(&played).next().unwrap();
     assert_eq!((definition.instrument.get(), definition.action), (1, UpdateAction::MODIFY));
 }
+
+/// A file of these records, of many schemas.
+fn encoded(records: &[dbn::RecordEnum]) -> Vec<u8> {
+    use dbn::encode::EncodeRecordRef;
+    let metadata = Metadata::builder()
+        .dataset("TEST".to_owned())
+        .schema(None)
+        .start(0)
+        .stype_in(None)
+        .stype_out(dbn::SType::InstrumentId)
+        .build();
+    let mut bytes = Vec::new();
+    let mut encoder = dbn::encode::dbn::Encoder::new(&mut bytes, &metadata).unwrap();
+    for record in records {
+        encoder.encode_record_ref(dbn::RecordRef::from(record)).unwrap();
+    }
+    bytes
+}
+
+fn of_kind<T: Default>(kind: u8, set: impl FnOnce(&mut T) -> &mut dbn::RecordHeader) -> T {
+    let mut record = T::default();
+    let header = set(&mut record);
+    (header.rtype, header.instrument_id, header.ts_event, header.publisher_id) = (kind, 7, 5, 1);
+    record
+}
+
+#[test]
+fn every_kind_of_record_becomes_an_event() {
+    use dbn::rtype;
+    let kinds: [(u8, &str); 22] = [
+        (rtype::MBP_0, "Trade"),
+        (rtype::MBP_1, "TopOfBook"),
+        (rtype::MBP_10, "BookDepth"),
+        (rtype::BBO_1S, "TopOfBook"),
+        (rtype::BBO_1M, "TopOfBook"),
+        (rtype::CMBP_1, "TopOfBook"),
+        (rtype::TCBBO, "TopOfBook"),
+        (rtype::CBBO_1S, "TopOfBook"),
+        (rtype::CBBO_1M, "TopOfBook"),
+        (rtype::OHLCV_1S, "Bar"),
+        (rtype::OHLCV_1M, "Bar"),
+        (rtype::OHLCV_1H, "Bar"),
+        (rtype::OHLCV_1D, "Bar"),
+        (rtype::OHLCV_EOD, "Bar"),
+        (OHLCV_OLD, "Bar"),
+        (rtype::STATUS, "TradingStatus"),
+        (rtype::INSTRUMENT_DEF, "InstrumentDefinition"),
+        (rtype::IMBALANCE, "AuctionImbalance"),
+        (rtype::STATISTICS, "Statistic"),
+        (rtype::SYMBOL_MAPPING, "InstrumentDefinition"),
+        (rtype::ERROR, "VenueNotice"),
+        (rtype::SYSTEM, "VenueNotice"),
+    ];
+    for (kind, expected) in kinds {
+        let mut record = vec![0; least_length(3, kind)];
+        (record[0], record[1], record[4]) = ((record.len() / 4) as u8, kind, 7);
+        let mut feed = feed(&[encoded(&[]), record].concat()).unwrap();
+        let (played, error) = play(&mut feed);
+        assert!(error.is_none(), "{expected}: {error:?}");
+        let last = played.last().map(|event| message_name(event.template_id).unwrap());
+        assert_eq!(last, Some(expected), "{kind:x}");
+        assert_eq!((feed.report().record_count(), feed.report().not_carried_count()), (1, 0), "{expected}");
+    }
+}
+
+#[test]
+fn fills_and_trades_leave_the_book_to_the_cancel_that_follows() {
+    let mbo = |action: u8, size: u32| {
+        dbn::RecordEnum::Mbo(dbn::MboMsg {
+            action: action as _,
+            side: b'A' as _,
+            size,
+            order_id: 3,
+            price: 7,
+            flags: dbn::FlagSet::empty(),
+            ..of_kind(dbn::rtype::MBO, |m: &mut dbn::MboMsg| &mut m.hd)
+        })
+    };
+    let bytes = encoded(&[
+        mbo(b'T', 2),
+        mbo(b'F', 2),
+        mbo(b'C', 2),
+        mbo(b'R', u32::MAX),
+        mbo(b'N', 0),
+        mbo(b'A', u32::MAX),
+    ]);
+    let (played, _) = play(&mut feed(&bytes).unwrap());
+    let played = &played[played.len() - 6..];
+    let trade = played[0].message::<Trade>().unwrap();
+    assert_eq!((trade.side, trade.quantity.get(), trade.order_id.get()), (Side::SELL, 2, 3));
+    let fill = played[1].message::<BookExecute>().unwrap();
+    assert_eq!((fill.book_effect, fill.attributes), (Boolean::FALSE, ExecuteAttributes::NON_PRINTABLE));
+    let cancel = played[2].message::<BookCancel>().unwrap();
+    assert_eq!((cancel.quantity.get(), cancel.price.get()), (2, 7));
+    assert_eq!(played[3].message::<BookClear>().unwrap().scope, BookScope::INSTRUMENT);
+    let none = played[4].message::<VenueNotice>().unwrap();
+    assert_eq!((none.kind, none.payload().len()), (*b"N\0\0\0", size_of::<dbn::MboMsg>()));
+    assert_eq!(played[5].message::<BookAdd>().unwrap().quantity.get(), u64::MAX);
+}
+
+#[test]
+fn a_spread_is_defined_with_its_legs_as_they_are_told() {
+    let leg = |index: u16, number: u32| {
+        dbn::RecordEnum::InstrumentDef(dbn::InstrumentDefMsg {
+            leg_count: 2,
+            leg_index: index,
+            leg_instrument_id: number,
+            leg_side: b'B' as _,
+            ..of_kind(dbn::rtype::INSTRUMENT_DEF, |m: &mut dbn::InstrumentDefMsg| &mut m.hd)
+        })
+    };
+    let (played, _) = play(&mut feed(&encoded(&[leg(0, 11), leg(1, 12)])).unwrap());
+    let last = played.last().unwrap().message::<InstrumentDefinition>().unwrap();
+    let legs: Vec<u64> = last.legs().map(|leg| leg.venue_instrument_id.get()).collect();
+    assert_eq!((legs, last.action), (vec![11, 12], UpdateAction::MODIFY));
+}
+
+#[test]
+fn each_publisher_and_channel_is_a_source_told_before_its_first_event() {
+    let mbo = |publisher: u16, channel: u8| {
+        let mut record: dbn::MboMsg = of_kind(dbn::rtype::MBO, |m: &mut dbn::MboMsg| &mut m.hd);
+        (record.hd.publisher_id, record.channel_id, record.action) = (publisher, channel, b'A' as _);
+        dbn::RecordEnum::Mbo(record)
+    };
+    let bytes = encoded(&[mbo(1, 0), mbo(2, 0), mbo(1, 9), mbo(1, 0)]);
+    let (played, _) = play(&mut feed(&bytes).unwrap());
+    let sources: Vec<u16> = all::<BookAdd>(&played).map(|add| add.source.get()).collect();
+    assert_eq!(sources, [1, 2, 3, 1]);
+    let told: Vec<(u16, u16, u16)> = all::<SourceDefinition>(&played)
+        .map(|source| (source.source.get(), source.vendor_publisher.get(), source.channel.get()))
+        .collect();
+    assert_eq!(told, [(1, 1, 0), (2, 2, 0), (3, 1, 9)]);
+}

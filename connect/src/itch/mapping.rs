@@ -6,10 +6,9 @@ use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named, fixed};
 use stele_bus::feed::Batch;
 use stele_wire::messages::{
-    AuctionImbalance, BookAdd, BookCancel, BookExecute, BookReplace, Boolean, ExecuteAttributes,
-    ExerciseStyle, InstrumentClass, InstrumentDefinition, MarketFlags, OptionKind, PriceBands, PriceNotation,
-    QuantityNotation, Side, Statistic, Trade, TradeAttributes, TradeBreak, TradingPhase, TradingState,
-    TradingStatus, UpdateAction, VenueNotice,
+    BookAdd, BookCancel, BookExecute, BookReplace, Boolean, ExecuteAttributes, ExerciseStyle,
+    InstrumentClass, InstrumentDefinition, MarketFlags, OptionKind, PriceNotation, QuantityNotation, Side,
+    Trade, TradeAttributes, TradeBreak, UpdateAction, VenueNotice,
 };
 use stele_wire::units::Nanos;
 use zerocopy::little_endian::I64;
@@ -50,6 +49,8 @@ macro_rules! event {
         });
     }};
 }
+
+mod market;
 
 impl Mapping {
     pub(super) fn new(source: u16, midnight: Nanos, ids: InstrumentIds) -> Self {
@@ -321,210 +322,6 @@ impl Mapping {
             instrument,
             LAST,
             TradeBreak { trade_id: message.match_number.get().into() }
-        );
-    }
-
-    fn imbalance(&mut self, message: &Imbalance, batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        let unpaired = side(message.direction);
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            LAST,
-            AuctionImbalance {
-                side: unpaired,
-                reference_price: price_or_none(message.reference_price.get()),
-                continuous_clearing_price: price_or_none(message.near_price.get()),
-                auction_clearing_price: price_or_none(message.far_price.get()),
-                paired_quantity: message.paired.get().into(),
-                imbalance_quantity: message.imbalance.get().into(),
-                auction_type: message.cross_type,
-                unpaired_side: unpaired,
-                price_variation: message.variation,
-                direction: message.direction,
-            }
-        );
-    }
-
-    fn collar(&mut self, message: &AuctionCollar, batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            LAST,
-            PriceBands {
-                reference_price: price_or_none(message.reference.get()),
-                upper_price: price_or_none(message.upper.get()),
-                lower_price: price_or_none(message.lower.get()),
-                extension: message.extension.get().into(),
-                indicator: b'J',
-            }
-        );
-    }
-
-    fn direct_listing(&mut self, message: &DirectListing, bytes: &[u8], batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            MarketFlags::EMPTY,
-            PriceBands {
-                reference_price: price_or_none(message.near_price.get()),
-                upper_price: price_or_none(message.upper_collar.get()),
-                lower_price: price_or_none(message.lower_collar.get()),
-                extension: 0.into(),
-                indicator: b'O',
-            }
-        );
-        self.notice(&message.head, &message.stock, bytes, batch);
-    }
-
-    /// Prices with eight decimals, checked before by [`level_that_does_not_fit`].
-    fn decline_levels(&mut self, message: &DeclineLevels, batch: &mut Batch) {
-        for (index, level) in message.levels.iter().enumerate() {
-            let flags = if index == 2 { LAST } else { MarketFlags::EMPTY };
-            event!(
-                self,
-                batch,
-                message.head,
-                0,
-                flags,
-                Statistic {
-                    price: (level.get() as i64 * 10).into(),
-                    statistic_type: (DECLINE_LEVEL_1 + index as u16).into(),
-                    action: UpdateAction::ADD,
-                    statistic_flags: 0,
-                }
-            );
-        }
-    }
-
-    fn system_event(&mut self, message: &SystemEvent, batch: &mut Batch) {
-        let (state, phase) = match message.event {
-            b'O' | b'S' => (TradingState::PRE_OPEN, TradingPhase::OUT_OF_MAIN_SESSION),
-            b'Q' => (TradingState::TRADING, TradingPhase::CONTINUOUS),
-            b'M' => (TradingState::POST_CLOSE, TradingPhase::OUT_OF_MAIN_SESSION),
-            b'E' | b'C' => (TradingState::CLOSED, TradingPhase::UNKNOWN),
-            _ => (TradingState::UNKNOWN, TradingPhase::UNKNOWN),
-        };
-        event!(
-            self,
-            batch,
-            message.head,
-            0,
-            LAST,
-            TradingStatus { state: state, phase: phase, event_code: message.event }
-        );
-    }
-
-    fn trading_action(&mut self, message: &TradingAction, batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        let (state, trades, quotes) = match message.state {
-            b'T' => (TradingState::TRADING, Boolean::TRUE, Boolean::TRUE),
-            b'Q' => (TradingState::QUOTATION_ONLY, Boolean::FALSE, Boolean::TRUE),
-            b'P' => (TradingState::PAUSED, Boolean::FALSE, Boolean::UNKNOWN),
-            b'H' => (TradingState::HALTED, Boolean::FALSE, Boolean::UNKNOWN),
-            _ => (TradingState::UNKNOWN, Boolean::UNKNOWN, Boolean::UNKNOWN),
-        };
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            LAST,
-            TradingStatus {
-                state: state,
-                phase: TradingPhase::UNKNOWN,
-                venue_reason: fixed(&message.reason),
-                is_trading: trades,
-                is_quoting: quotes,
-                event_code: message.state,
-            }
-        );
-    }
-
-    fn operational_halt(&mut self, message: &OperationalHalt, batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        let (state, trades) = match message.action {
-            b'H' => (TradingState::HALTED, Boolean::FALSE),
-            b'T' => (TradingState::TRADING, Boolean::TRUE),
-            _ => (TradingState::UNKNOWN, Boolean::UNKNOWN),
-        };
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            LAST,
-            TradingStatus {
-                state: state,
-                phase: TradingPhase::UNKNOWN,
-                venue_reason: [b'h', message.market, 0, 0],
-                is_trading: trades,
-                event_code: message.action,
-            }
-        );
-    }
-
-    fn reg_sho(&mut self, message: &RegSho, batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        let restricted = match message.action {
-            b'0' => Boolean::FALSE,
-            b'1' | b'2' => Boolean::TRUE,
-            _ => Boolean::UNKNOWN,
-        };
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            LAST,
-            TradingStatus {
-                state: TradingState::UNKNOWN,
-                phase: TradingPhase::UNKNOWN,
-                is_short_sale_restricted: restricted,
-                event_code: message.action,
-            }
-        );
-    }
-
-    fn ipo(&mut self, message: &IpoQuotingPeriod, bytes: &[u8], batch: &mut Batch) {
-        let instrument = self.instrument(&message.head, &message.stock, batch);
-        event!(
-            self,
-            batch,
-            message.head,
-            instrument,
-            MarketFlags::EMPTY,
-            TradingStatus {
-                state: TradingState::QUOTATION_ONLY,
-                phase: TradingPhase::UNKNOWN,
-                venue_reason: *b"IPO\0",
-                event_code: message.qualifier,
-            }
-        );
-        self.notice(&message.head, &message.stock, bytes, batch);
-    }
-
-    fn decline_status(&mut self, message: &DeclineStatus, batch: &mut Batch) {
-        event!(
-            self,
-            batch,
-            message.head,
-            0,
-            LAST,
-            TradingStatus {
-                state: TradingState::HALTED,
-                phase: TradingPhase::UNKNOWN,
-                venue_reason: *b"MWCB",
-                event_code: message.level,
-            }
         );
     }
 
