@@ -1,7 +1,7 @@
 //! An exchange on paper: our orders against the market that is replayed.
 //!
 //! Pure and deterministic: the same events and orders in the same order give the same reports. It owns no thread,
-//! reads no clock and waits for nothing; an agent feeds it (see [`crate::venue_agent`]).
+//! reads no clock and waits for nothing; an agent feeds it (see [`crate::paper_venue`]).
 //!
 //! Market data is public the moment it is sequenced; an order reaches the exchange when its release watermark has
 //! passed. The market never learns of our orders: its books change by its own events only. What we took from a

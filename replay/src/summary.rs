@@ -185,6 +185,7 @@ pub fn summarise(directory: &Path, epoch: Option<u32>) -> Result<Summary, TrailE
 }
 
 /// The scan, fed event by event.
+#[derive(Default)]
 pub struct Scan {
     types: BTreeMap<u16, (u64, u64)>,
     strategies: BTreeMap<u16, Seat>,
@@ -203,23 +204,6 @@ struct Seat {
     name: String,
     orders: OrderSummary,
     account: Account,
-}
-
-impl Default for Scan {
-    fn default() -> Self {
-        Self {
-            types: BTreeMap::new(),
-            strategies: BTreeMap::new(),
-            market: Market::default(),
-            latencies: Latencies::default(),
-            events: 0,
-            bytes: 0,
-            first: None,
-            last: (0, 0),
-            sessions: 0,
-            has_ended: false,
-        }
-    }
 }
 
 impl Scan {

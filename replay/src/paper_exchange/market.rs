@@ -110,7 +110,8 @@ impl PaperExchange {
     fn on_record(&mut self, event: &Frame<'_>) {
         let Ok((prefix, _)) = Prefix::ref_from_prefix(event.body()) else { return };
         let id = prefix.instrument.get();
-        let executions = self.executions(event, id);
+        let is_idle = self.venues.get(id).is_none_or(Venue::is_idle);
+        let executions = if is_idle { [None, None] } else { self.executions(event, id) };
         let change = self.market.apply(event);
         if let Some(message) = event.message::<BookClear>() {
             return self.clear(&message);
@@ -122,7 +123,7 @@ impl PaperExchange {
         if venue.is_rebuilding && !prefix.flags.contains(MarketFlags::SNAPSHOT) {
             venue.is_rebuilding = false;
         }
-        if venue.is_idle() || venue.is_rebuilding {
+        if is_idle || venue.is_rebuilding {
             return;
         }
         self.reporter.venue_time = venue_time;
