@@ -97,6 +97,8 @@ fn low_rate(trail: &Path, options: &Options) {
     let mut system = System::start(trail, options);
     let mut durable = Vec::with_capacity(ROUNDS);
     let mut order = NewOrder::NULL;
+    order.quantity.set(1);
+    order.limit_price.set(1_000_000_000);
     for round in 0..ROUNDS {
         order.client_order_id.set(round as u64 + 1);
         let published = system.ring.watermarks().published();
@@ -110,12 +112,17 @@ fn low_rate(trail: &Path, options: &Options) {
         pause(&mut system);
     }
     print_percentiles("publish to durable", &mut durable);
+    assert_eq!(
+        system.sequencer.statistics().orders_refused,
+        0,
+        "a refused order does not close its batch at once"
+    );
     system.stop();
     let mut raw = raw_flushed_writes(trail, ROUNDS);
     print_percentiles("raw 512 B pwrite with O_DSYNC", &mut raw);
 }
 
-/// 300 µs in which the watermark-only block that follows an acknowledgement is written too.
+/// A millisecond in which the watermark-only block that follows an acknowledgement is written too.
 fn pause(system: &mut System) {
     let until = Instant::now() + Duration::from_micros(1_000);
     while Instant::now() < until {
