@@ -1,2 +1,50 @@
-//! The `stele` binary.
-fn main() {}
+//! `stele`: the program. Parses the command line, runs one command, turns its failure into a message and an exit
+//! code.
+//!
+//! | thread | what it does | made by |
+//! |---|---|---|
+//! | main | commands, the live line, stopping | the operating system |
+//! | sequencer, feed, journal (hot, pinned) | the jobs that [`layout`] gives them | [`topology`], nobody else |
+//! | the journal's pool | prepares segments | `stele_journal` |
+//! | executors of a scan | read a trail, one a CPU | `stele_journal` |
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod config;
+mod failure;
+mod feeds;
+mod layout;
+mod live;
+mod prelude;
+mod progress;
+mod report;
+mod session;
+mod signals;
+mod topology;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match &Cli::parse().command {
+        Command::Demo(args) => commands::demo::demo(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Config(args) => commands::config::config(args),
+        Command::Generate(args) => commands::generate::generate(args),
+        Command::Verify(args) => commands::verify::verify(args),
+        Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args),
+        Command::Replay(args) => commands::replay::replay(args),
+        Command::Dump(args) => commands::dump::dump(args),
+        Command::Summary(args) => commands::summary::summary(args),
+        Command::Perf(args) => commands::perf::perf(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}

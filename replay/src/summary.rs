@@ -40,6 +40,8 @@ pub struct Percentiles {
     pub p99: u64,
     /// 999 of 1,000.
     pub p999: u64,
+    /// 9,999 of 10,000.
+    pub p9999: u64,
     /// The longest.
     pub max: u64,
 }
@@ -53,6 +55,7 @@ impl Percentiles {
             p90: histogram.value_at_quantile(0.9),
             p99: histogram.value_at_quantile(0.99),
             p999: histogram.value_at_quantile(0.999),
+            p9999: histogram.value_at_quantile(0.9999),
             max: histogram.max(),
         }
     }

@@ -1,0 +1,188 @@
+//! The command line: every command, flag and default that a person sees in `stele --help`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// A trading event bus whose log is an audit trail that can be proved.
+#[derive(Parser, Debug)]
+#[command(name = "stele", version, max_term_width = 110, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Watch a market being sequenced, traded and journaled, with no configuration at all
+    Demo(DemoArgs),
+    /// Run strategies on a feed and journal everything
+    Run(RunArgs),
+    /// Print the effective configuration, with comments, as a file that `run -c` takes
+    Config(RunArgs),
+    /// Write the generator's order flow as a market-data file
+    Generate(GenerateArgs),
+    /// Check every frame of a trail: CRC, sequence, time, chain of segments
+    Verify(TrailArgs),
+    /// Feed the recorded events to the recorded strategies: their orders must equal the recorded ones
+    CheckStrategy(TrailArgs),
+    /// Play a recorded market again, to the terminal or into another run
+    Replay(ReplayArgs),
+    /// Print the events of a trail
+    Dump(DumpArgs),
+    /// Count what happened on a trail: events, orders, fills, latencies, profit and loss
+    Summary(TrailArgs),
+    /// Measure this machine and this program on it
+    Perf(PerfArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// How long the market is open
+    #[arg(long, default_value_t = 10.0, value_name = "SECONDS")]
+    pub(crate) seconds: f64,
+    /// Market events a second; without it, a rate this machine sustains
+    #[arg(long, value_name = "EVENTS")]
+    pub(crate) rate: Option<u64>,
+    /// As fast as the machine goes
+    #[arg(long, conflicts_with = "rate")]
+    pub(crate) unpaced: bool,
+    /// Seed of the order flow; the same seed is the same market
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Where the trail goes; without it, a new directory each time
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct RunArgs {
+    /// Configuration file; flags win over it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Market data: dbn:FILE, itch:FILE, trail:DIR or generator[:SEED]
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) feed: Option<String>,
+    /// Strategy to run; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Vec<String>,
+    /// Parameter of the strategies, `key=value` or `strategy.key=value`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// Directory of the trail; one that exists is continued in a new epoch
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// fast, real-time, or a multiple such as 10x
+    #[arg(long)]
+    pub(crate) pace: Option<String>,
+    /// Stop after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<f64>,
+    /// Trading day of a file that does not carry one, as YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    /// Journal engine: auto, io-uring or plain
+    #[arg(long)]
+    pub(crate) engine: Option<String>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(crate) enum FileFormat {
+    /// NASDAQ TotalView-ITCH 5.0, each message behind its length
+    Itch,
+    /// Databento Binary Encoding, market by order
+    Dbn,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GenerateArgs {
+    /// Format of the file
+    #[arg(long)]
+    pub(crate) format: FileFormat,
+    /// File to write; one that exists is not overwritten
+    pub(crate) file: PathBuf,
+    /// Market events to write
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) events: u64,
+    /// Seed of the order flow
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TrailArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Multiple of the recorded speed; 0 is as fast as possible
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) speed: f64,
+    /// Play into a new run with this trail directory, instead of to the terminal
+    #[arg(long, value_name = "DIR")]
+    pub(crate) into: Option<PathBuf>,
+    /// Strategy of the new run; may be given several times
+    #[arg(long, value_name = "NAME", requires = "into")]
+    pub(crate) strategy: Vec<String>,
+    /// Parameter of the strategies of the new run
+    #[arg(long, value_name = "KEY=VALUE", requires = "into")]
+    pub(crate) param: Vec<String>,
+    /// Print events, or the new run's summary, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DumpArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// First sequence
+    #[arg(long, value_name = "SEQUENCE")]
+    pub(crate) from: Option<u64>,
+    /// Last sequence
+    #[arg(long, value_name = "SEQUENCE")]
+    pub(crate) to: Option<u64>,
+    /// Only events of this type, e.g. NewOrder; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// One JSON object a line
+    #[arg(long, conflicts_with = "csv")]
+    pub(crate) json: bool,
+    /// Comma-separated values, with a header line for each type of event
+    #[arg(long)]
+    pub(crate) csv: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+pub(crate) enum Scenario {
+    /// Feed to trail, everything running: latency at the demo's pace, throughput without one
+    Pipeline,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PerfArgs {
+    /// What to measure
+    pub(crate) scenario: Scenario,
+    /// Repetitions; the median and the spread are printed
+    #[arg(long, default_value_t = 5)]
+    pub(crate) repeats: u32,
+    /// Seconds of each repetition
+    #[arg(long, default_value_t = 3.0)]
+    pub(crate) seconds: f64,
+    /// One JSON object and nothing else
+    #[arg(long)]
+    pub(crate) json: bool,
+}

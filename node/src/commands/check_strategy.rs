@@ -1,0 +1,91 @@
+//! `stele check-strategy`: do the recorded strategies, fed the recorded events, send the recorded orders?
+
+use crate::cli::TrailArgs;
+use crate::failure::Failure;
+use crate::progress::Progress;
+use serde::Serialize;
+use stele_replay::divergence::{CheckError, Checked, check};
+use stele_strategies::Registry;
+
+#[derive(Serialize)]
+struct Outcome {
+    equal: bool,
+    events: u64,
+    ended_in_order: bool,
+    strategies: Vec<StrategyOutcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<String>,
+}
+
+#[derive(Serialize)]
+struct StrategyOutcome {
+    strategy: u16,
+    name: String,
+    orders: u64,
+    timers: u64,
+    refused: u64,
+    in_flight: u64,
+}
+
+/// Prints the comparison.
+///
+/// # Errors
+/// [`Failure`]: not so when a strategy sends something else than the trail has.
+pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
+    super::open_trail(&args.trail)?;
+    let progress = Progress::new("checking", "events", None);
+    let checked = check(&args.trail, Registry::built_in(), |sequence| progress.set(sequence));
+    drop(progress);
+    let checked = checked.map_err(|error| match error {
+        CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
+        CheckError::Strategies(error) => Failure::usage(error),
+    })?;
+    let outcome = Outcome::from(&checked);
+    if args.json {
+        super::print_json(&outcome)?;
+    } else {
+        outcome.print();
+    }
+    match &outcome.difference {
+        None => Ok(()),
+        Some(difference) => Err(Failure::not_so(difference)
+            .help("the trail or the strategy was changed since: compare the binary hashes in `stele dump --type SessionStart`")),
+    }
+}
+
+impl From<&Checked> for Outcome {
+    fn from(checked: &Checked) -> Self {
+        let strategies = checked.strategies.iter().map(|(strategy, name, tally)| StrategyOutcome {
+            strategy: *strategy,
+            name: name.clone(),
+            orders: tally.orders,
+            timers: tally.timers,
+            refused: tally.refused,
+            in_flight: tally.in_flight,
+        });
+        Self {
+            equal: checked.is_equal(),
+            events: checked.events,
+            ended_in_order: checked.has_ended,
+            strategies: strategies.collect(),
+            difference: checked.difference.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl Outcome {
+    fn print(&self) {
+        println!("{} events fed to {} strategies", self.events, self.strategies.len());
+        for strategy in &self.strategies {
+            let StrategyOutcome { strategy: id, name, orders, timers, refused, in_flight } = strategy;
+            print!("  {id} {name}: {orders} orders and cancels, {timers} timers, {refused} refused: ");
+            println!("{}", if self.equal { "all as recorded" } else { "compared" });
+            if *in_flight > 0 {
+                println!("    and {in_flight} more that were on their way when an epoch was cut short");
+            }
+        }
+        if self.equal {
+            println!("equal: the strategies send what the trail has");
+        }
+    }
+}

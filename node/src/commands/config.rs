@@ -1,0 +1,16 @@
+//! `stele config`: the effective configuration, with comments.
+
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::failure::Failure;
+
+/// Prints a file that `stele run -c` takes.
+pub(crate) fn config(args: &RunArgs) -> Result<(), Failure> {
+    let config = Config::effective(args)?;
+    if args.json {
+        super::print_json(&config)
+    } else {
+        print!("{}", config.render());
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! `stele demo`: a market sequenced, traded and journaled, with nothing to configure.
+
+use crate::cli::DemoArgs;
+use crate::config::{Config, StrategyConfig};
+use crate::failure::Failure;
+use std::path::PathBuf;
+
+/// Market events a second that two cores of an ordinary virtual machine sustain with room to spare.
+pub(crate) const RATE: u64 = 200_000;
+
+/// Opens the market for some seconds, closes it, and says what happened.
+pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+    let dir = match &args.dir {
+        Some(dir) => dir.clone(),
+        None => new_directory()?,
+    };
+    let mut config = demo_config(args.seed, args.rate.unwrap_or(RATE), args.unpaced);
+    config.trail.dir = dir;
+    config.feed.seconds = Some(args.seconds);
+    super::run::run_session(&config, args.json)
+}
+
+/// The demo as a configuration: the generator, two strategies.
+pub(crate) fn demo_config(seed: u64, rate: u64, unpaced: bool) -> Config {
+    let strategy = |name: &str| StrategyConfig { name: name.into(), seed, ..StrategyConfig::default() };
+    let mut config =
+        Config { strategy: vec![strategy("ma-cross"), strategy("dip-buyer")], ..Config::default() };
+    config.feed.spec = format!("generator:{seed}");
+    config.feed.pace = if unpaced { "fast" } else { "real-time" }.into();
+    config.feed.events_per_second = rate;
+    config
+}
+
+/// A directory that nobody has, where temporary things go on this machine.
+pub(crate) fn new_directory() -> Result<PathBuf, Failure> {
+    let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
+    let base = std::env::temp_dir();
+    (0..100)
+        .map(|attempt| match attempt {
+            0 => base.join(format!("stele-demo-{now}")),
+            _ => base.join(format!("stele-demo-{now}-{attempt}")),
+        })
+        .find(|path| !path.exists())
+        .ok_or_else(|| {
+            Failure::environment(format!("no free name for a trail in {}", base.display()))
+                .help("give one with --dir")
+        })
+}

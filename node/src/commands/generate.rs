@@ -1,0 +1,37 @@
+//! `stele generate`: the generator's flow as a market-data file.
+
+use crate::cli::{FileFormat, GenerateArgs};
+use crate::failure::Failure;
+use crate::live::grouped;
+use stele_connect::generate::{self, GenerateError};
+use stele_connect::generator;
+
+/// Writes the file and says what is in it.
+pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
+    let format = match args.format {
+        FileFormat::Itch => generate::FileFormat::Itch,
+        FileFormat::Dbn => generate::FileFormat::Dbn,
+    };
+    let flow =
+        generator::Config { seed: args.seed, events: Some(args.events), ..generator::Config::default() };
+    let written = generate::generate(&flow, format, &args.file).map_err(|error| match error {
+        GenerateError::Config(_) | GenerateError::Endless | GenerateError::DoesNotFit { .. } => {
+            Failure::usage(error)
+        }
+        GenerateError::Exists(_) | GenerateError::Io { .. } | GenerateError::Encoder(_) => {
+            Failure::environment(error)
+        }
+    })?;
+    let kind = match args.format {
+        FileFormat::Itch => "itch",
+        FileFormat::Dbn => "dbn",
+    };
+    println!(
+        "{}: {} records from {} messages of the flow",
+        args.file.display(),
+        grouped(written.records),
+        grouped(written.flow_messages)
+    );
+    println!("try next\n  stele run --feed {kind}:{} --strategy ma-cross --dir trail", args.file.display());
+    Ok(())
+}

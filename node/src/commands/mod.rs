@@ -1,0 +1,33 @@
+//! One module a command. A command parses nothing and decides no exit code: it returns a [`Failure`] or not.
+
+pub(crate) mod check_strategy;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod dump;
+pub(crate) mod generate;
+pub(crate) mod perf;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod summary;
+pub(crate) mod verify;
+
+use crate::failure::Failure;
+use serde::Serialize;
+use std::path::Path;
+use stele_journal::TrailReader;
+
+/// Opens a trail for reading.
+fn open_trail(path: &Path) -> Result<TrailReader, Failure> {
+    TrailReader::open(path).map_err(|error| {
+        Failure::environment(error)
+            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote")
+    })
+}
+
+/// Prints one JSON document to standard output.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::environment(format!("cannot print: {error}")))?;
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! `stele perf`: this machine, and this program on it.
+
+use crate::cli::{PerfArgs, Scenario};
+use crate::commands::demo::{demo_config, new_directory};
+use crate::failure::Failure;
+use crate::live::grouped;
+use crate::report::RunReport;
+use std::fs;
+use std::time::Duration;
+use stele_perf::{Figure, HiccupMeter, Machine, Percentiles, Report};
+
+/// Market events a second of the paced half: the demo's.
+const PACED_RATE: u64 = super::demo::RATE;
+/// How long the machine's own stalls are watched before each repetition.
+const WATCH: Duration = Duration::from_millis(300);
+
+/// Measures and prints.
+pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
+    if args.repeats == 0 {
+        return Err(Failure::usage("no repetitions").help("give --repeats 1 or more"));
+    }
+    let report = match args.scenario {
+        Scenario::Pipeline => pipeline(args)?,
+    };
+    if args.json { super::print_json(&report) } else { print(&report) }
+}
+
+/// Feed to trail, everything running: once at the demo's pace for the latencies, once as fast as it goes.
+///
+/// ```text
+///  generator ─> sequencer ─> ring ─┬─> strategies ─> orders ─> sequencer
+///                                  ├─> order gateway ─> paper exchange ─> reports ─> sequencer
+///                                  └─> journal ─> disk
+/// ```
+fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
+    let mut meter = HiccupMeter::new();
+    let mut latencies: [Vec<Percentiles>; 3] = Default::default();
+    let mut names = [""; 3];
+    let (mut rates, mut paced_rates) = (Vec::new(), Vec::new());
+    for repeat in 0..args.repeats {
+        eprintln!("repetition {} of {}", repeat + 1, args.repeats);
+        meter.watch(WATCH);
+        let paced = measure(args, Some(PACED_RATE))?;
+        for (index, (name, percentiles)) in paced.latencies().into_iter().enumerate() {
+            names[index] = name;
+            latencies[index].push(convert(percentiles));
+        }
+        paced_rates.push(paced.events_per_second());
+        rates.push(measure(args, None)?.events_per_second());
+    }
+    let timed = names.iter().zip(&latencies).filter_map(|(name, seen)| Figure::latency(name, seen));
+    let rated = [("paced_rate", &paced_rates), ("pipeline_throughput", &rates)];
+    let figures =
+        timed.chain(rated.into_iter().filter_map(|(name, seen)| Figure::rate(name, seen))).collect();
+    Ok(Report {
+        scenario: "pipeline",
+        revision: env!("CARGO_PKG_VERSION").into(),
+        machine: Machine::read(),
+        noise: meter.noise(),
+        figures,
+    })
+}
+
+/// One run over a trail that is thrown away.
+fn measure(args: &PerfArgs, rate: Option<u64>) -> Result<RunReport, Failure> {
+    let mut config = demo_config(1, rate.unwrap_or(PACED_RATE), rate.is_none());
+    config.trail.dir = new_directory()?;
+    config.feed.seconds = Some(args.seconds);
+    let report = super::run::session_report(&config, if rate.is_some() { 1 } else { 64 }, false);
+    let removed = fs::remove_dir_all(&config.trail.dir);
+    let report = report?;
+    removed.map_err(|error| Failure::environment(format!("{}: {error}", config.trail.dir.display())))?;
+    Ok(report)
+}
+
+fn convert(percentiles: stele_replay::Percentiles) -> Percentiles {
+    let stele_replay::Percentiles { count, p50, p90, p99, p999, p9999, max } = percentiles;
+    Percentiles { count, p50, p90, p99, p999, p9999, max }
+}
+
+fn print(report: &Report) -> Result<(), Failure> {
+    let Machine { cpus, model, kernel, .. } = &report.machine;
+    println!("{} on {cpus} CPUs ({model}, {kernel})", report.scenario);
+    let noise = &report.noise;
+    println!(
+        "the machine's own stalls: {} a second above 10 µs, the longest {} ns",
+        noise.gaps_per_second,
+        grouped(noise.hiccup_max_ns)
+    );
+    for Figure { name, unit, percentiles, value, repeats, spread } in &report.figures {
+        match (percentiles, value) {
+            (Some(Percentiles { p50, p99, p999, max, count, .. }), _) => println!(
+                "  {name:<26} p50 {:>9} {unit}  p99 {:>11}  p99.9 {:>11}  max {:>12}  ({} samples, {repeats} runs, spread {spread:.2})",
+                grouped(*p50),
+                grouped(*p99),
+                grouped(*p999),
+                grouped(*max),
+                grouped(*count)
+            ),
+            (None, Some(value)) => {
+                println!(
+                    "  {name:<26} {:>13} {unit}  ({repeats} runs, spread {spread:.2})",
+                    grouped(*value as u64)
+                );
+            }
+            (None, None) => {}
+        }
+    }
+    Ok(())
+}

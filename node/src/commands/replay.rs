@@ -1,0 +1,111 @@
+//! `stele replay`: a recorded market again, to the terminal or into another run.
+
+use crate::cli::ReplayArgs;
+use crate::config::{Config, StrategyConfig};
+use crate::failure::Failure;
+use crate::signals::StopRequest;
+use std::io::{self, BufWriter, Write as _};
+use std::ops::ControlFlow;
+use stele_bus::feed::Pace;
+use stele_replay::pacer::play;
+use stele_wire::Frame;
+use stele_wire::describe;
+use stele_wire::layout::Utc;
+use stele_wire::messages::SCHEMA;
+
+/// Plays the trail as `args` says.
+pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
+    let is_speed = args.speed.is_finite() && args.speed >= 0.0;
+    if !is_speed {
+        return Err(Failure::usage(format!("`{}` is no speed", args.speed)).help("0 is as fast as possible"));
+    }
+    match &args.into {
+        Some(_) => into_run(args),
+        None => to_terminal(args),
+    }
+}
+
+fn into_run(args: &ReplayArgs) -> Result<(), Failure> {
+    let named = args.strategy.iter();
+    let mut config = Config {
+        strategy: named.map(|name| StrategyConfig { name: name.clone(), ..Default::default() }).collect(),
+        ..Config::default()
+    };
+    config.feed.spec = format!("trail:{}", args.trail.display());
+    config.feed.pace = if args.speed == 0.0 { "fast".into() } else { format!("{}x", args.speed) };
+    config.trail.dir = args.into.clone().expect("`into` is what brought us here");
+    config.apply_parameters(&args.param)?;
+    super::run::run_session(&config, args.json)
+}
+
+fn to_terminal(args: &ReplayArgs) -> Result<(), Failure> {
+    super::open_trail(&args.trail)?;
+    let stop = StopRequest::listen()?;
+    let pace = if args.speed == 0.0 { Pace::Fast } else { Pace::Times(args.speed) };
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let (mut line, mut broken) = (String::new(), None);
+    let played = play(
+        &args.trail,
+        pace,
+        || stop.is_asked(),
+        |event| {
+            line.clear();
+            describe_event(event, args.json, &mut line);
+            // At a person's pace each line is shown as it comes; as fast as possible, whole buffers are.
+            let written = out
+                .write_all(line.as_bytes())
+                .and_then(|()| if pace == Pace::Fast { Ok(()) } else { out.flush() });
+            match written {
+                Ok(()) if !stop.is_asked() => ControlFlow::Continue(()),
+                Ok(()) => ControlFlow::Break(()),
+                Err(error) => {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        },
+    );
+    let flushed = broken.map_or_else(|| out.flush(), Err);
+    match flushed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(Failure::environment(format!("cannot print: {error}")));
+        }
+        _ => {}
+    }
+    let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
+    eprintln!("{shown} market events");
+    Ok(())
+}
+
+fn describe_event(event: &Frame<'_>, json: bool, line: &mut String) {
+    use std::fmt::Write as _;
+    let header = event.header();
+    let (block_length, version) = (header.block_length.get(), header.schema_version.get());
+    let reading = SCHEMA.read(event.template_id(), block_length, version, event.body());
+    let (sequence, time) = (event.sequence(), Utc(event.timestamp().0));
+    let described = match (&reading, json) {
+        (Ok(reading), true) => {
+            let name = &reading.message().name;
+            let _ = write!(
+                line,
+                "{{\"sequence\":{sequence},\"timestamp\":{},\"type\":\"{name}\",\"message\":",
+                event.timestamp()
+            );
+            let described = describe::json(reading, line);
+            line.push('}');
+            described
+        }
+        (Ok(reading), false) => {
+            let _ = write!(line, "{sequence:>9} {time} ");
+            describe::line(reading, line)
+        }
+        (Err(error), _) => {
+            let _ = write!(line, "{sequence:>9} {time} unreadable: {error}");
+            Ok(())
+        }
+    };
+    if let Err(error) = described {
+        let _ = write!(line, " [the rest is damaged: {error}]");
+    }
+    line.push('\n');
+}

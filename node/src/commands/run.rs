@@ -1,0 +1,73 @@
+//! `stele run`: a feed, strategies, a trail.
+
+use crate::cli::RunArgs;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::live::LiveLine;
+use crate::report::{RunReport, next_commands};
+use crate::session::{Session, Until};
+use crate::signals::StopRequest;
+use std::time::Duration;
+
+/// Of how many market events the latency to the strategies is measured.
+const SAMPLE_EVERY: u32 = 16;
+
+/// Runs what the flags and the file say.
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    if args.strategy.iter().any(|name| name == "help") {
+        print!("{}", describe_strategies());
+        return Ok(());
+    }
+    run_session(&Config::effective(args)?, args.json)
+}
+
+/// Runs a session to its end and prints its report. A feed that failed makes the run fail, after everything that
+/// came before is durable.
+pub(crate) fn run_session(config: &Config, json: bool) -> Result<(), Failure> {
+    let report = session_report(config, SAMPLE_EVERY, !json)?;
+    if json {
+        super::print_json(&report)?;
+    } else {
+        print!("{}\n{}", report.page(), next_commands(&config.trail.dir));
+    }
+    match report.feed_failure() {
+        None => Ok(()),
+        Some(failure) => {
+            Err(Failure::environment(failure).help("everything before it is on the trail, durable"))
+        }
+    }
+}
+
+/// Runs a session to its end. `is_told`: with notices and a live line on standard error.
+pub(crate) fn session_report(
+    config: &Config,
+    sample_every: u32,
+    is_told: bool,
+) -> Result<RunReport, Failure> {
+    let stop = StopRequest::listen()?;
+    let seconds = config.feed.seconds;
+    let elapsed = seconds
+        .map(|seconds| Duration::try_from_secs_f64(seconds))
+        .transpose()
+        .map_err(|error| Failure::usage(format!("{} seconds: {error}", seconds.unwrap_or_default())))?;
+    let session = Session::open(config, sample_every)?;
+    let epoch = session.epoch();
+    if is_told {
+        eprintln!("{}", session.layout.reason);
+        session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
+        session.notices.iter().for_each(|notice| eprintln!("notice: {notice}"));
+    }
+    let mut line = is_told.then(LiveLine::new);
+    let ended = session.run(Until { elapsed }, &stop, |glance| {
+        if let Some(line) = &mut line {
+            line.show(glance);
+        }
+    });
+    drop(line);
+    RunReport::new(&config.trail.dir, epoch, &ended?)
+}
+
+fn describe_strategies() -> String {
+    let registry = stele_strategies::Registry::built_in();
+    registry.kinds().iter().map(|kind| kind.describe() + "\n").collect()
+}

@@ -1,0 +1,412 @@
+//! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
+
+use crate::cli::RunArgs;
+use crate::failure::{Failure, nearest};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A whole run: feed, strategies, trail, and how the machine is used.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) feed: FeedConfig,
+    pub(crate) trail: TrailConfig,
+    pub(crate) journal: JournalConfig,
+    pub(crate) bus: BusConfig,
+    pub(crate) cores: CoresConfig,
+    pub(crate) venue: VenueConfig,
+    pub(crate) risk: RiskConfig,
+    pub(crate) strategy: Vec<StrategyConfig>,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct FeedConfig {
+    pub(crate) spec: String,
+    pub(crate) pace: String,
+    pub(crate) events_per_second: u64,
+    pub(crate) date: Option<String>,
+    pub(crate) seconds: Option<f64>,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct TrailConfig {
+    pub(crate) dir: PathBuf,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct JournalConfig {
+    pub(crate) engine: String,
+    pub(crate) segment_mib: u64,
+    pub(crate) spare_segments: usize,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BusConfig {
+    pub(crate) ring_mib: usize,
+    pub(crate) idle: String,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CoresConfig {
+    pub(crate) sequencer: Option<usize>,
+    pub(crate) journal: Option<usize>,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct VenueConfig {
+    pub(crate) maker_fee_bp: f64,
+    pub(crate) taker_fee_bp: f64,
+    pub(crate) release: String,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct RiskConfig {
+    pub(crate) order_quantity_max: u64,
+    pub(crate) order_notional_max: u64,
+}
+
+/// One strategy of the run.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct StrategyConfig {
+    pub(crate) name: String,
+    pub(crate) seed: u64,
+    pub(crate) parameters: toml::Table,
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        Self {
+            spec: "generator:1".into(),
+            pace: "fast".into(),
+            events_per_second: 100_000,
+            date: None,
+            seconds: None,
+        }
+    }
+}
+
+impl Default for TrailConfig {
+    fn default() -> Self {
+        Self { dir: "trail".into() }
+    }
+}
+
+impl Default for JournalConfig {
+    fn default() -> Self {
+        Self { engine: "auto".into(), segment_mib: 64, spare_segments: 3 }
+    }
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        Self { ring_mib: 64, idle: "auto".into() }
+    }
+}
+
+impl Default for VenueConfig {
+    fn default() -> Self {
+        Self { maker_fee_bp: 0.0, taker_fee_bp: 0.5, release: "durable".into() }
+    }
+}
+
+impl Default for RiskConfig {
+    fn default() -> Self {
+        Self { order_quantity_max: 1_000_000, order_notional_max: 1_000_000_000 }
+    }
+}
+
+impl Config {
+    /// The configuration in force: the file that `-c` names, or the defaults, with the flags over it.
+    pub(crate) fn effective(args: &RunArgs) -> Result<Self, Failure> {
+        let mut config = match &args.config {
+            Some(path) => Self::load(path)?,
+            None => Self::default(),
+        };
+        config.apply(args)?;
+        Ok(config)
+    }
+
+    fn load(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::environment(format!("cannot read the configuration {}: {error}", path.display()))
+                .help("`stele config > stele.toml` writes one to start from")
+        })?;
+        Self::parse(&text).map_err(|(what, help)| {
+            let failure = Failure::usage(format!("{}: {what}", path.display()));
+            failure.help(help.unwrap_or_else(|| "`stele config` prints every key with its meaning".into()))
+        })
+    }
+
+    /// Parses TOML. The error is a message and, for an unknown key, the nearest one.
+    fn parse(text: &str) -> Result<Self, (String, Option<String>)> {
+        toml::from_str(text).map_err(|error| {
+            let help = unknown_key(error.message());
+            (error.to_string().trim_end().to_owned(), help)
+        })
+    }
+
+    fn apply(&mut self, args: &RunArgs) -> Result<(), Failure> {
+        if let Some(feed) = &args.feed {
+            self.feed.spec.clone_from(feed);
+        }
+        if let Some(pace) = &args.pace {
+            self.feed.pace.clone_from(pace);
+        }
+        if let Some(dir) = &args.dir {
+            self.trail.dir.clone_from(dir);
+        }
+        if let Some(engine) = &args.engine {
+            self.journal.engine.clone_from(engine);
+        }
+        self.feed.seconds = args.seconds.or(self.feed.seconds);
+        self.feed.date = args.date.clone().or(self.feed.date.take());
+        if !args.strategy.is_empty() {
+            let named = args.strategy.iter();
+            self.strategy =
+                named.map(|name| StrategyConfig { name: name.clone(), ..Default::default() }).collect();
+        }
+        self.apply_parameters(&args.param)
+    }
+
+    /// Gives the strategies what `--param` says.
+    pub(crate) fn apply_parameters(&mut self, parameters: &[String]) -> Result<(), Failure> {
+        parameters.iter().try_for_each(|parameter| self.apply_parameter(parameter))
+    }
+
+    /// `key=value` goes to every strategy, `strategy.key=value` to the one named.
+    fn apply_parameter(&mut self, param: &str) -> Result<(), Failure> {
+        let usage = |what: String| Failure::usage(what).help("write --param key=value");
+        let (key, value) =
+            param.split_once('=').ok_or_else(|| usage(format!("parameter `{param}` has no value")))?;
+        let value = toml::from_str::<toml::Table>(&format!("v = {value}"))
+            .ok()
+            .and_then(|mut table| table.remove("v"))
+            .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        let (only, key) = match key.split_once('.') {
+            Some((strategy, key)) => (Some(strategy), key),
+            None => (None, key),
+        };
+        if self.strategy.is_empty() {
+            return Err(usage(format!("parameter `{param}` is given, and no strategy")));
+        }
+        let mut hit = false;
+        for strategy in &mut self.strategy {
+            if only.is_none_or(|only| only == strategy.name) {
+                strategy.parameters.insert(key.to_owned(), value.clone());
+                hit = true;
+            }
+        }
+        if hit {
+            return Ok(());
+        }
+        let only = only.unwrap_or_default();
+        let names = self.strategy.iter().map(|strategy| strategy.name.as_str());
+        Err(Failure::usage(format!("parameter `{param}`: no strategy `{only}` in this run"))
+            .help(nearest(only, names)))
+    }
+
+    /// The configuration as a commented TOML file that [`Config::load`] reads back to the same value.
+    pub(crate) fn render(&self) -> String {
+        let mut out = String::new();
+        let mut page = Page { out: &mut out };
+        page.section("feed", "Where market data comes from");
+        page.key("spec", &self.feed.spec, "dbn:FILE, itch:FILE, trail:DIR or generator[:SEED]");
+        page.key("pace", &self.feed.pace, "fast, real-time, or a multiple such as \"10x\"");
+        page.key("events_per_second", self.feed.events_per_second, "of the generator, in real time");
+        page.optional("date", &self.feed.date, "2020-01-30", "trading day of a file that carries none");
+        page.optional("seconds", &self.feed.seconds, 10.0, "stop after this long");
+        page.section("trail", "Where events go");
+        let dir = self.trail.dir.display().to_string();
+        page.key("dir", dir, "one that exists is continued in a new epoch, never overwritten");
+        page.section("journal", "How they get there");
+        page.key("engine", &self.journal.engine, "auto, io-uring or plain");
+        page.key("segment_mib", self.journal.segment_mib, "data bytes of a segment, in MiB");
+        page.key("spare_segments", self.journal.spare_segments, "kept zero-filled ahead of the writer");
+        page.section("bus", "The ring of memory that is the tail of the log");
+        page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
+        page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
+        page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
+        page.optional("sequencer", &self.cores.sequencer, 0, "sequencer and strategies");
+        page.optional("journal", &self.cores.journal, 1, "feed, journal and order gateway");
+        page.section("venue", "The paper exchange");
+        page.key("maker_fee_bp", self.venue.maker_fee_bp, "basis points of the amount; negative is a rebate");
+        page.key("taker_fee_bp", self.venue.taker_fee_bp, "basis points of the amount");
+        page.key(
+            "release",
+            &self.venue.release,
+            "an order leaves when this has passed: published, written, durable",
+        );
+        page.section("risk", "Checks before an order is sequenced");
+        page.key("order_quantity_max", self.risk.order_quantity_max, "units");
+        page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
+        for strategy in &self.strategy {
+            page.strategy(strategy);
+        }
+        out
+    }
+}
+
+/// Writes one commented TOML page.
+struct Page<'a> {
+    out: &'a mut String,
+}
+
+impl Page<'_> {
+    fn section(&mut self, name: &str, meaning: &str) {
+        let gap = if self.out.is_empty() { "" } else { "\n" };
+        let _ = writeln!(self.out, "{gap}# {meaning}\n[{name}]");
+    }
+
+    fn key(&mut self, name: &str, value: impl Into<Scalar>, meaning: &str) {
+        let _ = writeln!(self.out, "{name} = {}  # {meaning}", value.into().0);
+    }
+
+    /// A key that may be absent is printed as a comment with an example.
+    fn optional<T: Clone + Into<Scalar>>(
+        &mut self,
+        name: &str,
+        value: &Option<T>,
+        example: impl Into<Scalar>,
+        meaning: &str,
+    ) {
+        match value {
+            Some(value) => self.key(name, value.clone(), meaning),
+            None => {
+                let _ = writeln!(self.out, "# {name} = {}  # {meaning}", example.into().0);
+            }
+        }
+    }
+
+    fn strategy(&mut self, strategy: &StrategyConfig) {
+        let _ = writeln!(self.out, "\n[[strategy]]");
+        self.key("name", &strategy.name, "see `stele run --strategy help`");
+        self.key("seed", strategy.seed, "of the strategy's random source");
+        let _ = writeln!(self.out, "[strategy.parameters]");
+        self.out.push_str(&strategy.parameters.to_string());
+    }
+}
+
+/// A TOML value.
+struct Scalar(toml::Value);
+
+impl From<&String> for Scalar {
+    fn from(value: &String) -> Self {
+        Self(toml::Value::String(value.clone()))
+    }
+}
+impl From<String> for Scalar {
+    fn from(value: String) -> Self {
+        Self(toml::Value::String(value))
+    }
+}
+impl From<&str> for Scalar {
+    fn from(value: &str) -> Self {
+        Self(toml::Value::String(value.into()))
+    }
+}
+impl From<f64> for Scalar {
+    fn from(value: f64) -> Self {
+        Self(toml::Value::Float(value))
+    }
+}
+impl From<i32> for Scalar {
+    fn from(value: i32) -> Self {
+        Self(toml::Value::Integer(value.into()))
+    }
+}
+impl From<u64> for Scalar {
+    fn from(value: u64) -> Self {
+        Self(toml::Value::Integer(value as i64))
+    }
+}
+impl From<usize> for Scalar {
+    fn from(value: usize) -> Self {
+        Self(toml::Value::Integer(value as i64))
+    }
+}
+
+/// What serde's "unknown field `x`, expected one of `a`, `b`" most likely meant.
+fn unknown_key(message: &str) -> Option<String> {
+    let mut quoted = message.strip_prefix("unknown field")?.split('`').skip(1).step_by(2);
+    let given = quoted.next()?;
+    let known: Vec<&str> = quoted.collect();
+    Some(nearest(given, known.iter().copied()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(arguments: &[&str]) -> RunArgs {
+        use clap::Parser as _;
+        let line = ["stele", "run"].into_iter().chain(arguments.iter().copied());
+        match crate::cli::Cli::parse_from(line).command {
+            crate::cli::Command::Run(args) => args,
+            other => panic!("{other:?} is no run"),
+        }
+    }
+
+    #[test]
+    fn what_config_prints_is_read_back_to_the_same_configuration() {
+        let args = flags(&[
+            "--feed",
+            "itch:day.itch50",
+            "--strategy",
+            "ma-cross",
+            "--strategy",
+            "dip-buyer",
+            "--param",
+            "ma-cross.fast=5",
+            "--param",
+            "quantity=10",
+            "--seconds",
+            "2.5",
+            "--date",
+            "2020-01-30",
+        ]);
+        for config in [Config::default(), Config::effective(&args).unwrap()] {
+            assert_eq!(Config::parse(&config.render()).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "[feed]\nspec = 'itch:a'\npace = '2x'\n").unwrap();
+        let args = RunArgs { config: Some(file.path().into()), ..flags(&["--feed", "itch:b"]) };
+        let config = Config::effective(&args).unwrap();
+        assert_eq!((config.feed.spec.as_str(), config.feed.pace.as_str()), ("itch:b", "2x"));
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_line_and_the_nearest_key() {
+        let (what, help) = Config::parse("[feed]\npase = 'fast'\n").unwrap_err();
+        assert!(what.contains("line 2"), "{what}");
+        assert_eq!(help.as_deref(), Some("did you mean `pace`?"));
+    }
+
+    #[test]
+    fn a_parameter_reaches_every_strategy_or_the_one_it_names() {
+        let args = flags(&["--strategy", "a", "--strategy", "b", "--param", "x=1", "--param", "b.y=abc"]);
+        let config = Config::effective(&args).unwrap();
+        assert_eq!(config.strategy[0].parameters.len(), 1);
+        assert_eq!(config.strategy[1].parameters["x"].as_integer(), Some(1));
+        assert_eq!(config.strategy[1].parameters["y"].as_str(), Some("abc"));
+    }
+
+    #[test]
+    fn a_parameter_for_a_strategy_that_does_not_run_is_refused() {
+        let args = flags(&["--strategy", "ma-cross", "--param", "ma-cros.x=1"]);
+        let failure = Config::effective(&args).unwrap_err().to_string();
+        assert!(failure.contains("did you mean `ma-cross`?"), "{failure}");
+    }
+}

@@ -1,0 +1,284 @@
+//! What a person reads after a run: what happened, how fast, who earned what, and what to try next.
+
+use crate::failure::Failure;
+use crate::live::grouped;
+use crate::session::Ended;
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::path::Path;
+use stele_bus::feed::FeedReport;
+use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
+use stele_wire::messages::EndReason;
+
+/// A run's result: what the run itself saw, and what its trail says.
+#[derive(Serialize)]
+pub(crate) struct RunReport {
+    trail: String,
+    end_reason: &'static str,
+    seconds: f64,
+    events_per_second: f64,
+    log_bytes: u64,
+    feed: FeedOutcome,
+    tick_to_strategy: Percentiles,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+/// What became of a feed's records.
+#[derive(Serialize)]
+struct FeedOutcome {
+    records: Vec<(String, u64)>,
+    not_carried: Vec<NotCarried>,
+    notices: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+#[derive(Serialize)]
+struct NotCarried {
+    kind: String,
+    reason: &'static str,
+    count: u64,
+}
+
+impl RunReport {
+    /// Reads the epoch that ended from its trail and puts what the run saw beside it.
+    pub(crate) fn new(trail: &Path, epoch: u32, ended: &Ended) -> Result<Self, Failure> {
+        let summary = summarise(trail, Some(epoch)).map_err(Failure::not_so)?;
+        Ok(Self {
+            trail: trail.display().to_string(),
+            end_reason: ended.reason.name().unwrap_or("Unknown"),
+            seconds: ended.elapsed.as_secs_f64(),
+            events_per_second: summary.events as f64 / ended.elapsed.as_secs_f64(),
+            log_bytes: ended.log_bytes,
+            feed: FeedOutcome::new(&ended.feed, ended.feed_failure.clone()),
+            tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
+            summary,
+        })
+    }
+
+    /// Why the feed ended before its end, where it did.
+    pub(crate) fn feed_failure(&self) -> Option<&str> {
+        self.feed.failure.as_deref()
+    }
+
+    pub(crate) fn events_per_second(&self) -> f64 {
+        self.events_per_second
+    }
+
+    pub(crate) fn latencies(&self) -> [(&'static str, Percentiles); 3] {
+        [
+            ("tick_to_strategy", self.tick_to_strategy),
+            ("tick_to_sequenced_order", self.summary.tick_to_sequenced_order),
+            ("tick_to_released_order", self.summary.tick_to_released_order),
+        ]
+    }
+
+    /// The page.
+    pub(crate) fn page(&self) -> String {
+        let mut page = String::new();
+        let ended = match self.end_reason {
+            reason if Some(reason) == EndReason::FINISHED.name() => "the feed came to its end",
+            _ => "it was asked to stop",
+        };
+        let _ = writeln!(
+            page,
+            "{} events in {:.1} s ({} a second); {ended}; everything is durable",
+            grouped(self.summary.events),
+            self.seconds,
+            grouped(self.events_per_second as u64)
+        );
+        self.feed.print(&mut page);
+        print_types(&mut page, &self.summary);
+        let _ = writeln!(
+            page,
+            "\nlatency                        p50       p90       p99     p99.9       max   samples"
+        );
+        for (name, percentiles) in self.latencies() {
+            print_latency(&mut page, name, &percentiles);
+        }
+        self.summary.strategies.iter().for_each(|strategy| print_strategy(&mut page, strategy));
+        let _ = writeln!(
+            page,
+            "\njournal  {} bytes on disk for {} bytes of events",
+            grouped(self.log_bytes),
+            grouped(self.summary.bytes)
+        );
+        let _ = writeln!(page, "trail    {}", self.trail);
+        page
+    }
+}
+
+/// What to try next on a trail, as it can be pasted.
+pub(crate) fn next_commands(trail: &Path) -> String {
+    let program = std::env::current_exe().map_or_else(|_| "stele".into(), |path| path.display().to_string());
+    let (program, trail) = (quoted(&program), quoted(&trail.display().to_string()));
+    let commands = [
+        ("verify", "", "check every frame"),
+        ("check-strategy", "", "run the strategies again: the same orders?"),
+        ("dump", " --type NewOrder --to 100000", "see the first orders"),
+        ("replay", " --speed 10", "watch the market again"),
+        ("summary", "", "these numbers, from the trail alone"),
+    ];
+    let mut out = String::from("try next\n");
+    for (command, flags, meaning) in commands {
+        let _ = writeln!(out, "  {program} {command} {trail}{flags}    # {meaning}");
+    }
+    out
+}
+
+/// Quoted for a shell where that is needed.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// The page of `stele summary`: what the trail alone says.
+pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
+    let mut page = String::new();
+    let sessions = if summary.sessions == 1 { "session" } else { "sessions" };
+    let _ = writeln!(
+        page,
+        "{}: {} events (sequence {} to {}) in {} {sessions}{}",
+        trail.display(),
+        grouped(summary.events),
+        summary.first_sequence,
+        summary.last_sequence,
+        summary.sessions,
+        if summary.has_ended { "" } else { "; the last one was cut short or is running" }
+    );
+    print_types(&mut page, summary);
+    let _ = writeln!(
+        page,
+        "\nlatency                        p50       p90       p99     p99.9       max   samples"
+    );
+    print_latency(&mut page, "tick_to_sequenced_order", &summary.tick_to_sequenced_order);
+    print_latency(&mut page, "tick_to_released_order", &summary.tick_to_released_order);
+    summary.strategies.iter().for_each(|strategy| print_strategy(&mut page, strategy));
+    page
+}
+
+impl FeedOutcome {
+    fn new(report: &FeedReport, failure: Option<String>) -> Self {
+        let not_carried = report.not_carried.iter().map(|kind| NotCarried {
+            kind: kind.kind.clone(),
+            reason: kind.reason,
+            count: kind.count,
+        });
+        Self {
+            records: report.records.clone(),
+            not_carried: not_carried.collect(),
+            notices: report.notices.clone(),
+            failure,
+        }
+    }
+
+    fn print(&self, page: &mut String) {
+        let total: u64 = self.records.iter().map(|(_, count)| count).sum();
+        let kinds: Vec<String> =
+            self.records.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect();
+        let _ = writeln!(page, "feed     {} records: {}", grouped(total), kinds.join(", "));
+        for NotCarried { kind, reason, count } in &self.not_carried {
+            let _ = writeln!(page, "         {} {kind} became no event: {reason}", grouped(*count));
+        }
+        for notice in &self.notices {
+            let _ = writeln!(page, "         {notice}");
+        }
+    }
+}
+
+fn print_types(page: &mut String, summary: &Summary) {
+    let _ = writeln!(page, "\nevents");
+    for kind in &summary.types {
+        let _ = writeln!(
+            page,
+            "  {:<22} {:>12} {:>16} bytes",
+            kind.name,
+            grouped(kind.count),
+            grouped(kind.bytes)
+        );
+    }
+}
+
+fn print_latency(page: &mut String, name: &str, percentiles: &Percentiles) {
+    let Percentiles { count, p50, p90, p99, p999, max, .. } = *percentiles;
+    if count == 0 {
+        let _ = writeln!(page, "  {name:<24} none measured");
+        return;
+    }
+    let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(duration);
+    let _ =
+        writeln!(page, "  {name:<24} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {max:>9} {:>9}", grouped(count));
+}
+
+/// Nanoseconds with three digits that mean something.
+fn duration(nanos: u64) -> String {
+    match nanos {
+        0..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{} µs", three_digits(nanos as f64 / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} ms", three_digits(nanos as f64 / 1e6)),
+        _ => format!("{} s", three_digits(nanos as f64 / 1e9)),
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn print_strategy(page: &mut String, strategy: &StrategySummary) {
+    let StrategySummary { strategy: id, name, orders, .. } = strategy;
+    let OrderSummary { sent, cancels, accepted, rejected, filled, fills, volume, .. } = orders;
+    let _ = writeln!(page, "\nstrategy {id} {name}");
+    let _ = writeln!(
+        page,
+        "  orders   {} sent, {} accepted, {} rejected, {} filled in {} executions of {}, {} cancels",
+        grouped(*sent),
+        grouped(*accepted),
+        grouped(*rejected),
+        grouped(*filled),
+        grouped(*fills),
+        grouped(*volume),
+        grouped(*cancels)
+    );
+    for (check, count) in &orders.rejected_by_check {
+        let _ = writeln!(page, "           {} refused by {check}", grouped(*count));
+    }
+    for position in strategy.positions.iter().filter(|position| position.quantity != 0) {
+        let price = position.average_price.as_deref().unwrap_or("-");
+        let mark = position.mark.as_deref().unwrap_or("-");
+        let _ = writeln!(
+            page,
+            "  position {:>8} {:<10} at {price}, marked at {mark}",
+            position.quantity, position.symbol
+        );
+    }
+    let StrategySummary { realised, unrealised, fees, net, .. } = strategy;
+    let _ = writeln!(page, "  profit   {net} net: {realised} realised, {unrealised} unrealised, {fees} fees");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_keep_three_digits() {
+        assert_eq!(
+            [999, 1_234, 45_678, 7_890_123, 12_000_000_000].map(duration),
+            ["999 ns", "1.23 µs", "45.7 µs", "7.89 ms", "12.0 s"]
+        );
+    }
+
+    #[test]
+    fn a_path_with_a_blank_can_still_be_pasted() {
+        assert_eq!(quoted("/tmp/stele-1/trail"), "/tmp/stele-1/trail");
+        assert_eq!(quoted("my trail's"), r"'my trail'\''s'");
+    }
+}

@@ -1,0 +1,373 @@
+//! One run, from its configuration to its last durable event: opened, resumed, begun, watched, ended.
+
+use crate::config::{Config, StrategyConfig};
+use crate::failure::Failure;
+use crate::feeds;
+use crate::layout::{Layout, allowed_cpus, disk_cpus};
+use crate::prelude::{Beginning, Hired, sha256};
+use crate::progress::Progress;
+use crate::signals::StopRequest;
+use crate::topology::{Parts, Running, Topology, publishers, sources};
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use stele_bus::feed::FeedReport;
+use stele_bus::sequencer::counter_ids;
+use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
+use stele_journal::{EngineChoice, Journal, Notice, Options, TrailError, TrailReader};
+use stele_replay::resume::{Resumed, resume};
+use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
+use stele_strategies::agent::Outcome;
+use stele_strategies::host::StrategyState;
+use stele_strategies::{Host, Registry};
+use stele_wire::messages::EndReason;
+use stele_wire::{Price, Quantity, SCHEMA_TEXT};
+
+/// When a run ends by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Until {
+    /// The market closes after this long.
+    pub(crate) elapsed: Option<Duration>,
+}
+
+/// What the main thread sees of a run, some times a second.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Glance {
+    pub(crate) elapsed: Duration,
+    pub(crate) events: u64,
+    pub(crate) orders: u64,
+    pub(crate) fills: u64,
+    pub(crate) published: u64,
+    pub(crate) written: u64,
+    pub(crate) durable: u64,
+}
+
+/// A session whose market is open.
+pub(crate) struct Session {
+    running: Running,
+    pub(crate) layout: Layout,
+    pub(crate) notices: Vec<String>,
+    opened: Instant,
+}
+
+/// How a session ended; everything in it is durable.
+pub(crate) struct Ended {
+    pub(crate) reason: EndReason,
+    /// How long the market was open.
+    pub(crate) elapsed: Duration,
+    /// What the feed read and what became of it.
+    pub(crate) feed: FeedReport,
+    /// Why the feed ended before its end, where it did.
+    pub(crate) feed_failure: Option<String>,
+    pub(crate) strategies: Outcome,
+    /// Bytes of log of this epoch.
+    pub(crate) log_bytes: u64,
+}
+
+/// A poll of the running system.
+const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
+/// For this long nothing may have moved before the log counts as quiet.
+const QUIET: Duration = Duration::from_millis(30);
+/// What does not come to an end by then is stuck.
+const STUCK: Duration = Duration::from_secs(30);
+
+impl Session {
+    /// Opens everything and starts the hot threads. Nothing is written before the configuration, the strategies
+    /// and the feed are known to be good.
+    pub(crate) fn open(config: &Config, sample_every: u32) -> Result<Self, Failure> {
+        let registry = Registry::built_in();
+        let strategies = config
+            .strategy
+            .iter()
+            .map(|strategy| parameters_in_full(&registry, strategy))
+            .collect::<Result<Vec<_>, _>>()?;
+        let spec = feeds::spec(config)?;
+        let pace = feeds::pace(&config.feed.pace)?;
+        let idle = idle(&config.bus.idle)?;
+        let release = release(&config.venue.release)?;
+        let options = journal_options(config)?;
+        let ring = RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() };
+
+        let past = Past::read(config, &registry)?;
+        let feed = feeds::open(&spec, config, past.known())?;
+        let now = UtcClock::new().now();
+        let opened = Journal::open(&config.trail.dir, &options, now).map_err(Failure::environment)?;
+        let (recovery, start) = (opened.recovery.clone(), opened.start);
+        let paper = PaperOptions { source: sources::VENUE, fees: fees(config), ..PaperOptions::default() };
+        let exchange = match &past.resumed {
+            Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers.clone()),
+            None => PaperExchange::new(paper),
+        };
+        let Past { resumed, schemas } = past;
+        let (host, unsent) = match resumed {
+            Some(resumed) => (resumed.host, resumed.unsent),
+            None => (Host::new(registry), Vec::new()),
+        };
+        let resumable = resumable(&host, config, &strategies);
+        let mut topology = Topology::compose(Parts {
+            opened,
+            ring,
+            risk: risk(config),
+            feed,
+            pace,
+            host,
+            exchange,
+            release,
+            sample_every,
+        })?;
+        let clock = UtcClock::new().status();
+        let beginning =
+            Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, clock, now };
+        topology.clerk.begin(&beginning)?;
+        for (index, (strategy, parameters)) in config.strategy.iter().zip(strategies).enumerate() {
+            let id = index as u16 + 1;
+            topology.clerk.hire(&Hired {
+                id,
+                publisher: publishers::STRATEGIES,
+                config: strategy,
+                parameters,
+                resumes: resumable.contains(&id),
+            })?;
+        }
+        topology.clerk.resubmit(&unsent)?;
+        topology.sequence_prelude()?;
+        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(&config.trail.dir), &config.cores);
+        let mut notices: Vec<String> = topology.notices.iter().map(Notice::to_string).collect();
+        notices.extend(layout.warnings.iter().cloned());
+        let running = topology.spawn(&layout, idle)?;
+        Ok(Self { running, layout, notices, opened: Instant::now() })
+    }
+
+    /// The epoch that the session writes.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.running.start.identity.epoch.0
+    }
+
+    /// Watches until the market closes, somebody asks for the end, or something fails; then brings everything to
+    /// an end: what was submitted is sequenced, what is sequenced is durable, and the last event says so.
+    pub(crate) fn run(
+        mut self,
+        until: Until,
+        stop: &StopRequest,
+        mut on_glance: impl FnMut(&Glance),
+    ) -> Result<Ended, Failure> {
+        let reason = loop {
+            sleep(GLANCE_INTERVAL);
+            on_glance(&self.glance());
+            if self.running.cores.iter().any(|core| core.is_finished()) {
+                return Err(self.failure());
+            }
+            if self.running.player.is_done() {
+                break EndReason::FINISHED;
+            }
+            let is_over = until.elapsed.is_some_and(|limit| self.opened.elapsed() >= limit);
+            if stop.is_asked() || is_over {
+                break EndReason::REQUESTED;
+            }
+        };
+        self.end(reason)
+    }
+
+    fn end(mut self, reason: EndReason) -> Result<Ended, Failure> {
+        let elapsed = self.opened.elapsed();
+        self.running.player.request_stop();
+        self.await_that("the feed stops", |session| session.running.player.is_done())?;
+        self.await_quiet()?;
+        let start = self.running.start;
+        let feed_failure = self.running.player.failure().map(str::to_owned);
+        let events = self.counted(counter_ids::EVENTS) + 1;
+        let text = feed_failure.as_deref().unwrap_or_default();
+        self.running.clerk.end(&start, reason, events, UtcClock::new().now(), text)?;
+        self.running.ring.request_stop();
+        self.await_that("the sequencer stops", |session| session.running.ring.is_stopped())?;
+        self.await_that("everything is durable", |session| {
+            let marks = session.running.ring.watermarks();
+            marks.durable() == marks.published()
+        })?;
+        let log_bytes = self.running.ring.watermarks().durable().0 - start.position.0;
+        self.running.cores.iter().for_each(|core| core.stop());
+        for core in self.running.cores.drain(..) {
+            core.join().map_err(Failure::environment)?;
+        }
+        Ok(Ended {
+            reason,
+            elapsed,
+            feed: self.running.player.report().cloned().expect("a player that is done has reported"),
+            feed_failure,
+            strategies: self.running.outcome.get().cloned().expect("an agent that stopped left its outcome"),
+            log_bytes,
+        })
+    }
+
+    fn glance(&self) -> Glance {
+        let marks = self.running.ring.watermarks();
+        Glance {
+            elapsed: self.opened.elapsed(),
+            events: self.counted(counter_ids::EVENTS),
+            orders: self.counted(paper_venue::counter_ids::ORDERS),
+            fills: self.counted(paper_venue::counter_ids::FILLS),
+            published: marks.published().0,
+            written: marks.written().0,
+            durable: marks.durable().0,
+        }
+    }
+
+    fn counted(&self, id: u32) -> u64 {
+        let mut readings = self.running.counters.read();
+        readings.find(|reading| reading.id == id).map_or(0, |reading| reading.value)
+    }
+
+    /// Waits until every consumer has read everything and nothing new comes of it.
+    fn await_quiet(&mut self) -> Result<(), Failure> {
+        let mut seen = (self.running.ring.watermarks().published(), Instant::now());
+        self.await_that("the log becomes quiet", |session| {
+            let ring = &session.running.ring;
+            let published = ring.watermarks().published();
+            let behind = |consumer: &ConsumerProgress| consumer.released() < published;
+            if published != seen.0 || session.running.consumers.iter().any(behind) {
+                seen = (published, Instant::now());
+            }
+            seen.1.elapsed() >= QUIET
+        })
+    }
+
+    fn await_that(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<(), Failure> {
+        let since = Instant::now();
+        while !is_so(self) {
+            if self.running.ring.poisoned().is_some()
+                || self.running.cores.iter().any(|core| core.is_finished())
+            {
+                return Err(self.failure());
+            }
+            if since.elapsed() > STUCK {
+                let what = format!("waited {} s until {what}", STUCK.as_secs());
+                return Err(
+                    Failure::environment(what).help("what is durable is intact; start again over the trail")
+                );
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Why a core ended although nobody asked: stops the others, keeps what is durable.
+    fn failure(&mut self) -> Failure {
+        self.running.ring.request_stop();
+        self.running.cores.iter().for_each(|core| core.stop());
+        let results: Vec<_> = self.running.cores.drain(..).map(stele_bus::Core::join).collect();
+        let poisoned = self.running.ring.poisoned().map(Failure::environment);
+        let failed = results.into_iter().find_map(Result::err).map(Failure::environment);
+        poisoned
+            .or(failed)
+            .unwrap_or_else(|| Failure::environment("a core stopped although nobody asked it to"))
+            .help("everything acknowledged as durable is intact: `stele verify` shows it; start again over the trail")
+    }
+}
+
+/// What an existing trail leaves to the new epoch.
+#[derive(Default)]
+struct Past {
+    resumed: Option<Resumed>,
+    schemas: BTreeSet<[u8; 32]>,
+}
+
+impl Past {
+    /// Reads the trail that the configuration names, if there is one and nobody writes it.
+    fn read(config: &Config, registry: &Registry) -> Result<Self, Failure> {
+        let dir = &config.trail.dir;
+        let schemas = match TrailReader::open(dir) {
+            Ok(reader) => reader.segments().iter().map(|segment| segment.header.schema).collect(),
+            Err(TrailError::NoTrail(_)) => return Ok(Self::default()),
+            // What is wrong with a trail is the journal's to say when it opens it.
+            Err(_) => return Ok(Self::default()),
+        };
+        let progress = Progress::new("resuming", "events", None);
+        let resumed = resume(dir, registry.clone(), |sequence| progress.set(sequence)).map_err(|error| {
+            Failure::not_so(error).help("`stele verify` and `stele check-strategy` say more")
+        })?;
+        Ok(Self { resumed: Some(resumed), schemas })
+    }
+
+    fn known(&self) -> Option<&Known> {
+        self.resumed.as_ref().map(|resumed| &resumed.known)
+    }
+}
+
+/// A strategy's parameters with every default, as they go on the log.
+fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<String, Failure> {
+    let kind = registry.find(&strategy.name).map_err(Failure::usage)?;
+    let (parameters, _) = kind
+        .start(&strategy.parameters.to_string())
+        .map_err(|error| Failure::usage(format!("{}: {error}", strategy.name)).help(kind.describe()))?;
+    Ok(parameters.to_toml())
+}
+
+/// Strategies that go on with the state they had: the same name and the same parameters, not failed.
+fn resumable(host: &Host, config: &Config, parameters: &[String]) -> BTreeSet<u16> {
+    let wanted = config.strategy.iter().zip(parameters).enumerate();
+    let matching = wanted.filter(|(index, (strategy, parameters))| {
+        host.strategies().any(|hosted| {
+            usize::from(hosted.id) == index + 1
+                && hosted.state != StrategyState::Failed
+                && (hosted.name, hosted.definition) == (&strategy.name, parameters)
+        })
+    });
+    matching.map(|(index, _)| index as u16 + 1).collect()
+}
+
+fn idle(name: &str) -> Result<Idle, Failure> {
+    match name {
+        "auto" | "yield" => Ok(Idle::SpinYield { spins: 100 }),
+        "spin" => Ok(Idle::Spin),
+        "back-off" => Ok(Idle::BACK_OFF),
+        "park" => Ok(Idle::Park(Duration::from_micros(50))),
+        other => Err(Failure::usage(format!("[bus] idle is `{other}`"))
+            .help("one of auto, spin, yield, back-off, park")),
+    }
+}
+
+fn release(name: &str) -> Result<Watermark, Failure> {
+    match name {
+        "published" => Ok(Watermark::Published),
+        "written" => Ok(Watermark::Written),
+        "durable" => Ok(Watermark::Durable),
+        other => Err(Failure::usage(format!("[venue] release is `{other}`"))
+            .help("one of published, written, durable")),
+    }
+}
+
+fn journal_options(config: &Config) -> Result<Options, Failure> {
+    let engine = match config.journal.engine.as_str() {
+        "auto" => EngineChoice::Auto,
+        "io-uring" => EngineChoice::Uring,
+        "plain" => EngineChoice::Plain,
+        other => {
+            return Err(
+                Failure::usage(format!("[journal] engine is `{other}`")).help("one of auto, io-uring, plain")
+            );
+        }
+    };
+    Ok(Options {
+        engine,
+        segment_length: config.journal.segment_mib << 20,
+        spare_segments: config.journal.spare_segments,
+        schema: sha256(SCHEMA_TEXT.as_bytes()),
+        ..Options::default()
+    })
+}
+
+fn risk(config: &Config) -> Risk {
+    let notional = i64::try_from(config.risk.order_notional_max).unwrap_or(i64::MAX);
+    Risk::new(RiskLimits {
+        order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
+        order_notional_max: Some(notional.saturating_mul(Price::SCALE)),
+    })
+}
+
+fn fees(config: &Config) -> FeeSchedule {
+    let rate = |basis_points: f64| match (basis_points * FeeRate::BASIS_POINT as f64).round() as i64 {
+        0 => FeeRate::Free,
+        rate => FeeRate::OfValue(rate),
+    };
+    FeeSchedule { maker: rate(config.venue.maker_fee_bp), taker: rate(config.venue.taker_fee_bp) }
+}

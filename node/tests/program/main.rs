@@ -1,0 +1,53 @@
+//! The built program as a person runs it: real files, kills, bad input.
+
+mod bad_input;
+mod files;
+mod kill;
+mod tamper;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Runs `stele` to its end.
+fn stele(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_stele")).args(arguments).output().expect("the program was built")
+}
+
+/// Runs `stele`, which must succeed, and gives what it printed.
+fn stele_ok(arguments: &[&str]) -> String {
+    let output = stele(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "stele {} failed:\n{errors}", arguments.join(" "));
+    String::from_utf8(output.stdout).expect("the program prints UTF-8")
+}
+
+/// Runs `stele`, which must succeed, with `--json`, and gives what it printed.
+fn stele_json(arguments: &[&str]) -> serde_json::Value {
+    let printed = stele_ok(&[arguments, &["--json"]].concat());
+    serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error} in:\n{printed}"))
+}
+
+/// Runs `stele`, which must end with `code`, and gives what it said on standard error.
+fn stele_fails(arguments: &[&str], code: i32) -> String {
+    let output = stele(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "stele {}:\n{errors}", arguments.join(" "));
+    errors
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("paths here are UTF-8")
+}
+
+/// The shared market data, or none where it is missing: then the test says so, counted, and passes; in CI it fails.
+fn shared_data() -> Option<PathBuf> {
+    let root = std::env::var_os("STELE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let data = root.join("data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    assert!(std::env::var_os("CI").is_none(), "CI needs the shared data in STELE_SHARED");
+    println!("skipped: needs STELE_SHARED");
+    None
+}
