@@ -1,1 +1,16 @@
-//! compliance
+//! Was it allowed, and can we prove it.
+//!
+//! [`verify()`] checks a trail from its first byte to its last: the medium, by the journal's own check, and the
+//! meaning, by the rules in [`rules`]. It blocks its caller, whose thread reads the trail in order and applies the
+//! rules; beside it the journal's threads check frames and links, one segment a thread. Nothing here runs on a hot
+//! core, takes the writer's lock or writes to the trail, so a trail can be verified while it is being written.
+#![forbid(unsafe_code)]
+
+mod broken;
+pub mod rules;
+mod verified;
+pub mod verify;
+
+pub use broken::{Broken, Finding, Intact};
+pub use verified::{OpenEnd, RuleCount, Speed, Unknown, Verified};
+pub use verify::{VerifyError, VerifyOptions, verify};

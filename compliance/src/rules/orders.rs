@@ -1,0 +1,62 @@
+//! The orders, replacements, cancels and quotes on the log, and which of them left.
+
+use super::Site;
+use stele_wire::{Position, Sequence};
+
+/// What a release has proved of an order of this epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Left {
+    /// Nothing yet, or it is not certain by which gateway it left.
+    Unknown,
+    /// It left behind the durable watermark or a later one.
+    Durable,
+    /// It left behind an earlier watermark.
+    Earlier,
+}
+
+/// An order of this epoch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Order {
+    pub(super) end: Position,
+    pub(super) left: Left,
+}
+
+/// Orders in the order of the log: the sequences of all, more of those of this epoch.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    sequences: Vec<u64>,
+    /// The last ones of `sequences`.
+    of_epoch: Vec<Order>,
+}
+
+impl Orders {
+    pub(super) fn on_epoch(&mut self) {
+        self.of_epoch.clear();
+    }
+
+    pub(super) fn on_request(&mut self, site: &Site<'_>) {
+        self.sequences.push(site.sequence().0);
+        self.of_epoch.push(Order { end: site.end(), left: Left::Unknown });
+    }
+
+    /// Whether this event is an order.
+    pub(super) fn contains(&self, sequence: Sequence) -> bool {
+        self.sequences.binary_search(&sequence.0).is_ok()
+    }
+
+    /// The order, if it is one of this epoch.
+    pub(super) fn of_epoch(&self, sequence: Sequence) -> Option<&Order> {
+        let start = self.sequences.len() - self.of_epoch.len();
+        let at = self.sequences[start..].binary_search(&sequence.0).ok()?;
+        Some(&self.of_epoch[at])
+    }
+
+    /// This epoch's orders behind `after` and up to `through`.
+    pub(super) fn between(&mut self, after: Sequence, through: Sequence) -> &mut [Order] {
+        let start = self.sequences.len() - self.of_epoch.len();
+        let sequences = &self.sequences[start..];
+        let from = sequences.partition_point(|sequence| *sequence <= after.0);
+        let to = sequences.partition_point(|sequence| *sequence <= through.0);
+        &mut self.of_epoch[from..to.max(from)]
+    }
+}

@@ -1,0 +1,32 @@
+//! Publishers' numbering, as `docs/decisions/0002-origin-numbering.md` has it.
+
+use super::{Counts, Rule, Verdict, breach};
+use std::collections::BTreeMap;
+use stele_wire::Frame;
+use stele_wire::messages::PublisherProgress;
+
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    reached: BTreeMap<u16, u64>,
+}
+
+impl Origins {
+    pub(super) fn on_epoch(&mut self) {
+        self.reached.clear();
+    }
+
+    pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+        counts.add(Rule::OriginNumbering);
+        let Some(progress) = frame.message::<PublisherProgress>() else {
+            return breach(Rule::OriginNumbering, "a PublisherProgress that decodes", "one that does not");
+        };
+        let (publisher, found) = (progress.publisher.get(), progress.publisher_sequence.get());
+        let reached = self.reached.entry(publisher).or_insert(found);
+        if found < *reached {
+            let expected = format!("publisher {publisher} at {reached} or beyond");
+            return breach(Rule::OriginNumbering, expected, found.to_string());
+        }
+        *reached = found;
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What the rules look at in each message: worked out once from the schema.
+
+use stele_bus::{Class, template};
+use stele_wire::Frame;
+use stele_wire::codec::Message;
+use stele_wire::layout;
+use stele_wire::messages::{
+    self, AccessRecorded, CancelRejected, OrderRejected, OrderReleased, PublisherProgress, ReplaceRejected,
+    RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
+};
+
+/// What a message is to the rules.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Role {
+    /// Not of our schema, or of a later version of it.
+    Unknown,
+    SessionStart,
+    SessionEnd,
+    SchemaText,
+    Progress,
+    Request,
+    Report,
+    Released,
+    Other,
+}
+
+/// What is defined and referred to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Instrument,
+    Source,
+    Strategy,
+    Account,
+}
+
+/// A field that refers to a definition.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reference {
+    pub(super) kind: Kind,
+    pub(super) offset: u16,
+}
+
+/// What is looked at in one message.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) id: u16,
+    pub(super) role: Role,
+    pub(super) block_length: u16,
+    pub(super) is_control: bool,
+    /// What it names may be the submitter's mistake.
+    pub(super) is_claim: bool,
+    /// A refusal, which may have been made before the order left.
+    pub(super) is_refusal: bool,
+    pub(super) is_whole: fn(&Frame<'_>) -> bool,
+    pub(super) references: Vec<Reference>,
+    /// Offsets of sequences that must lie before the event.
+    pub(super) sequences: Vec<u16>,
+    /// Offsets of the sequences that must be orders', in a report.
+    pub(super) answers: Vec<u16>,
+    /// Offset of the originator, in a report.
+    pub(super) originator: Option<u16>,
+}
+
+/// A plan for every message, by template id.
+#[derive(Debug)]
+pub(super) struct Plans(Vec<Option<Plan>>);
+
+impl Plans {
+    #[inline]
+    pub(super) fn get(&self, template_id: u16) -> Option<&Plan> {
+        self.0.get(usize::from(template_id))?.as_ref()
+    }
+}
+
+impl Default for Plans {
+    fn default() -> Self {
+        let last = SCHEMA.messages.iter().map(|message| message.id).max().unwrap_or(0);
+        let mut plans: Vec<_> = (0..=last).map(|_| None).collect();
+        for message in SCHEMA.messages.iter() {
+            plans[usize::from(message.id)] = Some(plan(message));
+        }
+        Self(plans)
+    }
+}
+
+fn plan(message: &layout::Message) -> Plan {
+    let id = message.id;
+    let fields = || message.block.fields.iter();
+    let role = role(id);
+    let is_control = template(id).is_some_and(|template| template.class == Class::Control);
+    let references = fields().filter_map(|field| {
+        let kind = match &*field.semantic {
+            "Instrument" => Kind::Instrument,
+            "Source" => Kind::Source,
+            "Strategy" => Kind::Strategy,
+            "Account" => Kind::Account,
+            _ => return None,
+        };
+        Some(Reference { kind, offset: field.offset })
+    });
+    let named = |name: &str| fields().find(|field| field.name == name).map(|field| field.offset);
+    let sequences =
+        fields().filter(|field| field.semantic == "Sequence" && id != AccessRecorded::TEMPLATE_ID);
+    let is_report = role == Role::Report;
+    let answers = ["orderSequence", "requestSequence"].into_iter().filter_map(named).filter(|_| is_report);
+    let is_refusal = [
+        OrderRejected::TEMPLATE_ID,
+        CancelRejected::TEMPLATE_ID,
+        ReplaceRejected::TEMPLATE_ID,
+        RouteRejected::TEMPLATE_ID,
+    ]
+    .contains(&id);
+    Plan {
+        id,
+        role,
+        block_length: message.block.length,
+        is_control,
+        is_claim: role == Role::Request || is_refusal,
+        is_refusal,
+        is_whole: whole(id),
+        references: references.collect(),
+        sequences: sequences.map(|field| field.offset).collect(),
+        answers: answers.collect(),
+        originator: named("originator").filter(|_| is_report),
+    }
+}
+
+fn role(id: u16) -> Role {
+    match id {
+        SessionStart::TEMPLATE_ID => Role::SessionStart,
+        SessionEnd::TEMPLATE_ID => Role::SessionEnd,
+        SchemaText::TEMPLATE_ID => Role::SchemaText,
+        PublisherProgress::TEMPLATE_ID => Role::Progress,
+        OrderReleased::TEMPLATE_ID => Role::Released,
+        _ => match template(id).map(|template| template.class) {
+            Some(Class::NewOrder | Class::OrderCancel) => Role::Request,
+            Some(Class::Report) => Role::Report,
+            Some(Class::MarketData | Class::Control) | None => Role::Other,
+        },
+    }
+}
+
+fn is_whole<M: Message>(frame: &Frame<'_>) -> bool {
+    frame.message::<M>().is_some_and(|view| view.is_whole())
+}
+
+macro_rules! whole_by_id {
+    ($($message:ident,)*) => {
+        fn whole(id: u16) -> fn(&Frame<'_>) -> bool {
+            match id {
+                $(messages::$message::TEMPLATE_ID => is_whole::<messages::$message>,)*
+                _ => unreachable!("a message of the schema"),
+            }
+        }
+    };
+}
+stele_wire::for_each_message!(whole_by_id);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stele_wire::messages::{BookAdd, NewOrder, OrderFilled};
+
+    #[test]
+    fn the_schema_tells_where_references_and_sequences_stand() {
+        let plans = Plans::default();
+        let add = plans.get(BookAdd::TEMPLATE_ID).unwrap();
+        assert_eq!(add.references.len(), 2);
+        assert!(add.references.iter().any(|at| at.kind == Kind::Instrument && at.offset == 8));
+        assert!(add.sequences.is_empty() && add.role == Role::Other);
+        let order = plans.get(NewOrder::TEMPLATE_ID).unwrap();
+        let cause = std::mem::offset_of!(NewOrder, cause) as u16;
+        assert_eq!((order.sequences.as_slice(), order.role), ([cause].as_slice(), Role::Request));
+        assert_eq!(order.references.len(), 3);
+        let fill = plans.get(OrderFilled::TEMPLATE_ID).unwrap();
+        assert_eq!(fill.originator, Some(std::mem::offset_of!(OrderFilled, originator) as u16));
+        assert_eq!(fill.answers, [std::mem::offset_of!(OrderFilled, order_sequence) as u16]);
+        assert!(plans.get(0).is_none() && plans.get(u16::MAX).is_none());
+    }
+}

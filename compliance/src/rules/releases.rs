@@ -1,0 +1,209 @@
+//! Releases: that orders left when their watermark had passed, and no answer came earlier.
+
+use super::orders::{Left, Orders};
+use super::plan::Plan;
+use super::{Counts, Rule, Site, Verdict, breach, field};
+use std::collections::BTreeMap;
+use stele_wire::messages::{OrderReleased, Originator, ReleaseWatermark};
+use stele_wire::{Position, Sequence};
+
+/// How far one gateway has got in this epoch.
+#[derive(Clone, Copy, Debug)]
+struct Gateway {
+    through: Sequence,
+    watermark: Position,
+}
+
+/// An answer to an order that was not recorded as durable when it came.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    order: Sequence,
+    end: Position,
+    report: Sequence,
+    /// What the padding behind the answer recorded; none when there was none yet.
+    recorded: Option<Position>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Releases {
+    gateways: BTreeMap<u16, Gateway>,
+    /// The last event of the epoch before.
+    previous: Sequence,
+    /// The last order that any release of this epoch goes through to, and the last one that was answered.
+    through: Sequence,
+    answered: Sequence,
+    /// The highest watermark of a release behind `durable`.
+    claimed: Position,
+    recorded: Option<Position>,
+    answers: Vec<Answer>,
+    before_the_trail: u64,
+}
+
+impl Releases {
+    pub(super) fn on_epoch(&mut self, last: Sequence) {
+        self.gateways.clear();
+        self.answers.clear();
+        (self.previous, self.through, self.answered, self.claimed) = (last, last, last, Position(0));
+    }
+
+    pub(super) fn durable(&self) -> Option<Position> {
+        self.recorded
+    }
+
+    pub(super) fn before_the_trail(&self) -> u64 {
+        self.before_the_trail
+    }
+
+    pub(super) fn on_padding(&mut self, position: Position, durable: Position, orders: &Orders) -> Verdict {
+        let floor = self.recorded.unwrap_or(Position(0)).max(self.claimed);
+        if durable < floor || durable > position {
+            let expected = format!("a durable watermark from {floor} to {position}");
+            return breach(Rule::DurableRecorded, expected, durable.to_string());
+        }
+        self.recorded = Some(durable);
+        self.answers.retain_mut(|answer| {
+            let recorded = *answer.recorded.get_or_insert(durable);
+            // A release in front of the padding has claimed more than it could record here.
+            answer.end > recorded
+                && orders.of_epoch(answer.order).is_some_and(|order| order.left == Left::Unknown)
+        });
+        Ok(())
+    }
+
+    pub(super) fn on_released(
+        &mut self,
+        site: &Site<'_>,
+        orders: &mut Orders,
+        counts: &mut Counts,
+    ) -> Verdict {
+        counts.add(Rule::ReleaseOrder);
+        let Some(released) = site.frame.message::<OrderReleased>() else {
+            return breach(Rule::ReleaseOrder, "an OrderReleased that decodes", "one that does not");
+        };
+        let (number, through) = (released.gateway.get(), Sequence(released.through_sequence.get()));
+        let start = Gateway { through: self.previous, watermark: Position(0) };
+        let before = *self.gateways.get(&number).unwrap_or(&start);
+        let Some(end) = orders.of_epoch(through).map(|order| order.end) else {
+            let expected = format!("an order behind {} and before {}", before.through, site.sequence());
+            return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
+        };
+        if through <= before.through {
+            let expected = format!("an order behind {}, where gateway {number} was", before.through);
+            return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
+        }
+        let covered = orders.between(before.through, through);
+        let count = released.count.get() as usize;
+        if count == 0 || count > covered.len() {
+            let expected =
+                format!("1 to {} orders, as many as there are since {}", covered.len(), before.through);
+            return breach(Rule::ReleaseOrder, expected, format!("count {count}"));
+        }
+        counts.add(Rule::ReleaseWatermark);
+        let watermark = Position(released.watermark.get());
+        let least = end.max(before.watermark);
+        if watermark < least || watermark > site.position {
+            let expected = format!("a watermark from {least} to {}", site.position);
+            return breach(Rule::ReleaseWatermark, expected, watermark.to_string());
+        }
+        let is_durable = [ReleaseWatermark::DURABLE, ReleaseWatermark::REPLICATED, ReleaseWatermark::SEALED]
+            .contains(&released.kind);
+        if count == covered.len() {
+            let left = if is_durable { Left::Durable } else { Left::Earlier };
+            covered.iter_mut().for_each(|order| order.left = left);
+        }
+        self.gateways.insert(number, Gateway { through, watermark });
+        self.through = self.through.max(through);
+        if is_durable {
+            self.claimed = self.claimed.max(watermark);
+        }
+        self.settle(orders, counts)
+    }
+
+    /// Judges the answers whose orders a release now covers.
+    fn settle(&mut self, orders: &Orders, counts: &mut Counts) -> Verdict {
+        let mut verdict = Ok(());
+        self.answers.retain(|answer| {
+            let Some(recorded) = answer.recorded else { return true };
+            match orders.of_epoch(answer.order).map(|order| order.left) {
+                Some(Left::Unknown) => true,
+                Some(Left::Durable) if verdict.is_ok() => {
+                    counts.add(Rule::ReportAfterRelease);
+                    verdict = answer.is_early(recorded);
+                    false
+                }
+                _ => false,
+            }
+        });
+        verdict
+    }
+
+    pub(super) fn on_report(
+        &mut self,
+        plan: &Plan,
+        block: &[u8],
+        site: &Site<'_>,
+        first: Sequence,
+        orders: &Orders,
+        counts: &mut Counts,
+    ) -> Verdict {
+        let originator =
+            plan.originator.and_then(|offset| field::<1>(block, offset)).map_or(0, |[byte]| byte);
+        let is_ours = plan.is_refusal && Originator(originator) == Originator::MEMBER;
+        for &offset in &plan.answers {
+            let order = Sequence(field(block, offset).map_or(0, u64::from_le_bytes));
+            if order == Sequence(0) {
+                continue;
+            }
+            if order < first {
+                self.before_the_trail += 1;
+                continue;
+            }
+            counts.add(Rule::AnswersOrder);
+            if !orders.contains(order) {
+                let found = format!("event {order}, which is none");
+                return breach(
+                    Rule::AnswersOrder,
+                    "the sequence of an order, replacement, cancel or quote",
+                    found,
+                );
+            }
+            if is_ours {
+                continue;
+            }
+            let Some(end) = orders.of_epoch(order).map(|order| order.end) else { continue };
+            counts.add(Rule::ReportAfterRelease);
+            self.answered = self.answered.max(order);
+            if self.recorded.is_none_or(|recorded| end > recorded) {
+                self.answers.push(Answer { order, end, report: site.sequence(), recorded: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// The epoch ended in order: everything that left has been told.
+    pub(super) fn on_session_end(&mut self, counts: &mut Counts) -> Verdict {
+        counts.add(Rule::ReportAfterRelease);
+        if self.answered > self.through {
+            let expected = format!("a release of order {}, which was answered", self.answered);
+            let found = match self.through > self.previous {
+                true => format!("the session's end, and releases through {} only", self.through),
+                false => "the session's end, and no release".to_owned(),
+            };
+            return breach(Rule::ReportAfterRelease, expected, found);
+        }
+        Ok(())
+    }
+}
+
+impl Answer {
+    fn is_early(&self, recorded: Position) -> Verdict {
+        let Self { order, end, report, .. } = self;
+        let expected =
+            format!("order {order}, which ends at {end}, durable before event {report} answered it");
+        breach(
+            Rule::ReportAfterRelease,
+            expected,
+            format!("durable up to {recorded} in the padding behind the answer"),
+        )
+    }
+}

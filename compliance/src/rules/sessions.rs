@@ -1,0 +1,172 @@
+//! Epochs: how each begins and ends.
+
+use super::{Counts, Role, Rule, Verdict, breach};
+use serde::Serialize;
+use stele_journal::format::SegmentHeader;
+use stele_wire::Frame;
+use stele_wire::codec::text;
+use stele_wire::messages::{SessionEnd, SessionStart};
+use stele_wire::units::{Epoch, Nanos, Sequence};
+
+/// How an epoch ended.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "how", content = "why")]
+pub enum Ending {
+    /// In order: its last event is `SessionEnd`, with this reason.
+    InOrder(String),
+    /// Its writer was cut short; what had been acknowledged is there.
+    CutShort,
+    /// It is the last one and has no end: it is being written, or was cut short.
+    Open,
+}
+
+/// An epoch of the trail.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct EpochSummary {
+    /// Its number.
+    pub epoch: u32,
+    /// Its first event.
+    pub first_sequence: u64,
+    /// Its last event; one less than the first when it has none.
+    pub last_sequence: u64,
+    /// When its writer began, ns since 1970 UTC.
+    pub began: u64,
+    /// Time of its last event; when it began if there is none.
+    pub ended: u64,
+    /// The program's version, as `SessionStart` tells it; empty when it was cut short before that.
+    pub version: String,
+    /// The host, likewise.
+    pub host: String,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+impl EpochSummary {
+    /// Events in it.
+    pub fn events(&self) -> u64 {
+        self.last_sequence + 1 - self.first_sequence
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum State {
+    /// Nothing but notes on numbering so far.
+    #[default]
+    New,
+    Begun,
+    Ended,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    epochs: Vec<EpochSummary>,
+    state: State,
+    /// The last event of the epoch before.
+    previous: Sequence,
+    last_timestamp: Nanos,
+}
+
+impl Sessions {
+    pub(super) fn on_epoch(&mut self, epoch: Epoch, last: Sequence, created: Nanos) {
+        if let Some(before) = self.epochs.last_mut() {
+            (before.last_sequence, before.ended) = (last.0, self.last_timestamp.0.max(before.began));
+            if before.ending == Ending::Open {
+                before.ending = Ending::CutShort;
+            }
+        }
+        self.epochs.push(EpochSummary {
+            epoch: epoch.0,
+            first_sequence: last.next().0,
+            last_sequence: last.0,
+            began: created.0,
+            ended: created.0,
+            version: String::new(),
+            host: String::new(),
+            ending: Ending::Open,
+        });
+        (self.state, self.previous) = (State::New, last);
+    }
+
+    #[inline]
+    pub(super) fn on_event(
+        &mut self,
+        frame: &Frame<'_>,
+        role: Role,
+        segment: &SegmentHeader,
+        counts: &mut Counts,
+    ) -> Verdict {
+        self.last_timestamp = frame.timestamp();
+        match (self.state, role) {
+            (State::Begun, Role::SessionEnd) => self.end(frame, counts),
+            (State::Begun, Role::SessionStart) => {
+                counts.add(Rule::SessionBegins);
+                breach(Rule::SessionBegins, "one SessionStart in an epoch", "another one")
+            }
+            (State::Begun, _) | (State::New, Role::Progress) => Ok(()),
+            (State::New, Role::SessionStart) => self.begin(frame, segment, counts),
+            (State::New, _) => {
+                counts.add(Rule::SessionBegins);
+                let expected = format!("SessionStart as the first event of epoch {}", segment.identity.epoch);
+                breach(Rule::SessionBegins, expected, "an event of another kind")
+            }
+            (State::Ended, _) => {
+                counts.add(Rule::SessionEnds);
+                let expected = format!("nothing behind the SessionEnd of epoch {}", segment.identity.epoch);
+                breach(Rule::SessionEnds, expected, "an event")
+            }
+        }
+    }
+
+    fn begin(&mut self, frame: &Frame<'_>, segment: &SegmentHeader, counts: &mut Counts) -> Verdict {
+        counts.add(Rule::SessionBegins);
+        let Some(start) = frame.message::<SessionStart>() else {
+            return breach(Rule::SessionBegins, "a SessionStart that decodes", "one that does not");
+        };
+        let identity = &segment.identity;
+        let rows = [
+            ("epoch", u64::from(identity.epoch.0), u64::from(start.epoch.get())),
+            ("shard", u64::from(identity.shard.0), u64::from(start.shard.get())),
+            ("previousSequence", self.previous.0, start.previous_sequence.get()),
+        ];
+        if let Some((name, expected, found)) = rows.into_iter().find(|(_, expected, found)| expected != found)
+        {
+            return breach(Rule::SessionBegins, format!("{name} {expected}"), format!("{name} {found}"));
+        }
+        if start.schema_hash != [0; 32] {
+            super::schema_text::same_schema(&segment.schema, &start.schema_hash)?;
+        }
+        if let Some(epoch) = self.epochs.last_mut() {
+            (epoch.version, epoch.host) = (text(&start.version).to_owned(), text(&start.host).to_owned());
+        }
+        self.state = State::Begun;
+        Ok(())
+    }
+
+    fn end(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+        counts.add(Rule::SessionEnds);
+        let Some(end) = frame.message::<SessionEnd>() else {
+            return breach(Rule::SessionEnds, "a SessionEnd that decodes", "one that does not");
+        };
+        let epoch = self.epochs.last_mut().expect("an epoch was told");
+        if end.epoch.get() != epoch.epoch {
+            let expected = format!("the end of epoch {}", epoch.epoch);
+            return breach(Rule::SessionEnds, expected, format!("that of epoch {}", end.epoch.get()));
+        }
+        let events = frame.sequence().0 - self.previous.0;
+        let counted = end.events.get();
+        if counted != SessionEnd::NULL.events.get() && counted != events {
+            return breach(Rule::SessionEnds, format!("{events} events"), format!("{counted} events"));
+        }
+        epoch.ending = Ending::InOrder(end.reason.to_string());
+        self.state = State::Ended;
+        Ok(())
+    }
+
+    pub(super) fn summaries(&self, last: Sequence, last_timestamp: Nanos) -> Vec<EpochSummary> {
+        let mut epochs = self.epochs.clone();
+        if let Some(open) = epochs.last_mut() {
+            (open.last_sequence, open.ended) = (last.0, last_timestamp.0.max(open.began));
+        }
+        epochs
+    }
+}
