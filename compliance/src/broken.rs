@@ -46,8 +46,8 @@ pub struct Intact {
     pub events: u64,
     /// The last of them; 0 when there is none.
     pub last_sequence: u64,
-    /// Whether the rules of meaning hold for all of them, too; none when they could not be applied.
-    pub has_meaning: Option<bool>,
+    /// Whether the rules of meaning hold for all of them, too; not so when they could not be applied.
+    pub has_meaning: bool,
 }
 
 impl Finding {
@@ -153,11 +153,7 @@ impl fmt::Display for Broken {
             f,
             "  in front   {events} events, through sequence {last_sequence}, and {segments} whole segments: intact"
         )?;
-        match has_meaning {
-            Some(true) => write!(f, ", every rule holds")?,
-            Some(false) => write!(f, ", not every rule holds")?,
-            None => write!(f, ", rules of meaning not applied")?,
-        }
+        f.write_str(if has_meaning { ", every rule holds" } else { ", rules of meaning not applied" })?;
         match &self.also {
             Some(also) => write!(f, "\nalso {also}"),
             None => Ok(()),

@@ -61,13 +61,13 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified,
         let meaning = check_meaning(&storage, &work);
         (medium.join().expect("the journal's check does not panic"), meaning)
     });
-    let Meaning { rules, segments, violation } = match (&medium, meaning) {
+    let Meaning { rules, segments, violation, stopped } = match (&medium, meaning) {
         (_, Ok(meaning)) => meaning,
         // The same headers keep both from beginning.
         (Err(_), Err(_)) => Meaning::default(),
         (Ok(_), Err(error)) => return Err(error.into()),
     };
-    match (medium, violation) {
+    match (medium.and_then(|report| stopped.map_or(Ok(report), Err)), violation) {
         (Ok(report), None) => {
             let speed = |events| speed(begun, events, &report);
             Ok(verified(storage.as_ref(), &report, &rules, &segments, speed))
@@ -110,6 +110,8 @@ struct Meaning {
     rules: Rules,
     segments: Vec<Segment>,
     violation: Option<(Violation, Segment)>,
+    /// What stands in the place of the next frame, where it is no frame.
+    stopped: Option<TrailError>,
 }
 
 /// Bytes of log between two reports of progress.
@@ -126,7 +128,10 @@ fn check_meaning(storage: &Arc<dyn Storage>, work: &Work<'_>) -> Result<Meaning,
             Ok(Some(entry)) => entry,
             Ok(None) => break,
             Err(error @ TrailError::Io { .. }) => return Err(error),
-            Err(_) => return Ok(meaning),
+            Err(error) => {
+                meaning.stopped = Some(error);
+                return Ok(meaning);
+            }
         };
         if told == 0 || meaning.segments[told - 1].header.index < entry.segment {
             if meaning.segments.last().is_none_or(|last| last.header.index < entry.segment) {
@@ -272,24 +277,22 @@ fn broken(
         return VerifyError::Broken(Box::new(Broken { first, also: None, intact }));
     };
     let Some(found) = Finding::of_medium(&error) else { return error.into() };
-    let intact = match before_damage(storage, &error, rules, violation.as_ref().map(|found| &found.0)) {
+    let intact = match before_damage(storage, &error, rules) {
         Ok(intact) => intact,
         Err(error) => return error.into(),
     };
-    let comes_first =
-        |violation: &Violation| violation.sequence.0 <= intact.last_sequence || error_is_behind(&error);
+    let comes_first = |violation: &Violation, segment: &Segment| match &error {
+        // The link shows that the segment in front was changed: what breaks a rule there says where.
+        TrailError::Link { file, .. } => storage.describe(&segment.name()) < *file,
+        _ => violation.sequence.0 <= intact.last_sequence,
+    };
     let broken = match (violation, meant) {
-        (Some((violation, segment)), Some(first)) if comes_first(&violation) => {
+        (Some((violation, segment)), Some(first)) if comes_first(&violation, &segment) => {
             Broken { first, also: Some(found), intact: before_violation(&violation, &segment, segments) }
         }
         (_, also) => Broken { first: found, also, intact },
     };
     VerifyError::Broken(Box::new(broken))
-}
-
-/// Whether the error is about what stands in front of it: a link shows that the segment in front was changed.
-fn error_is_behind(error: &TrailError) -> bool {
-    matches!(error, TrailError::Link { .. })
 }
 
 fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segment]) -> Intact {
@@ -301,18 +304,13 @@ fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segmen
         segments: segment.header.index - segments[0].header.index,
         events: (last + 1).saturating_sub(first),
         last_sequence: last,
-        has_meaning: Some(true),
+        has_meaning: true,
     }
 }
 
 /// What is intact in front of what the journal found. Where that is a header, nothing was read yet: the segments in
 /// front of it are read now.
-fn before_damage(
-    storage: &dyn Storage,
-    error: &TrailError,
-    rules: &Rules,
-    violation: Option<&Violation>,
-) -> Result<Intact, TrailError> {
+fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Result<Intact, TrailError> {
     let (file, last) = match error {
         TrailError::Frame { file, after, .. } => (file, Some(*after)),
         TrailError::Link { file, .. }
@@ -331,7 +329,7 @@ fn before_damage(
         let Some(header) = found.state.header().filter(|_| storage.describe(&name) < *file) else { break };
         front.push(Segment { header: *header, file_length: found.file_length });
     }
-    if error_is_behind(error) {
+    if matches!(error, TrailError::Link { .. }) {
         // The link tells that one of the two was changed, not which.
         front.pop();
     }
@@ -339,13 +337,9 @@ fn before_damage(
         Some(last) => (front.len() as u64, last),
         None => whole(storage, &front)?,
     };
-    let applied = rules.events() > 0;
-    Ok(Intact {
-        segments,
-        events: (last.0 + 1).saturating_sub(first),
-        last_sequence: last.0,
-        has_meaning: applied.then(|| violation.is_none_or(|violation| violation.sequence > last)),
-    })
+    let has_meaning = rules.last_sequence() >= last && rules.events() > 0;
+    let events = (last.0 + 1).saturating_sub(first);
+    Ok(Intact { segments, events, last_sequence: last.0, has_meaning })
 }
 
 struct Nothing;

@@ -112,7 +112,7 @@ fn a_flipped_bit_is_named_with_file_offset_sequence_and_what_is_intact() {
         );
         assert!(broken.first.file.ends_with("0000000001.stele"));
         assert_eq!((broken.intact.segments, broken.intact.last_sequence), (0, at.1 - 1));
-        assert_eq!((broken.intact.events, broken.intact.has_meaning), (at.1 - 1, Some(true)));
+        assert_eq!((broken.intact.events, broken.intact.has_meaning), (at.1 - 1, true));
         assert!(broken.to_string().contains(&format!("at sequence {}", at.1)), "{broken}");
         (folder, frames)
     };
@@ -179,6 +179,26 @@ fn an_altered_event_under_a_mended_crc_breaks_the_link_and_its_rule_where_it_has
     assert_eq!(found.intact.last_sequence, sequence - 1);
 }
 
+/// The link of segment 2 shows that segment 1 was changed; the rule that breaks in segment 3 comes behind.
+#[test]
+fn of_two_things_wrong_the_first_in_the_log_is_named_first() {
+    let (folder, _) = after(|frames| {
+        let trade = frames.nth(Trade::TEMPLATE_ID, 10);
+        frames.bytes[trade.start + 60] ^= 1;
+        frames.mend(trade);
+    });
+    let mut third = Frames::read(folder.path(), 3);
+    let order = third.nth(NewOrder::TEMPLATE_ID, 0);
+    let strategy = order.start + 32 + std::mem::offset_of!(NewOrder, strategy);
+    third.bytes[strategy] = 77;
+    third.mend(order);
+    third.write();
+    let found = broken(folder.path());
+    assert_eq!(found.first.rule, "link");
+    assert_eq!(found.also.as_ref().map(|also| also.rule), Some("defined-before"));
+    assert_eq!((found.intact.segments, found.intact.events), (0, 0));
+}
+
 #[test]
 fn a_release_and_a_schema_that_were_rewritten_are_found() {
     let (folder, _) = after(|frames| {
@@ -216,7 +236,7 @@ fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_co
     std::fs::remove_file(folder.path().join("0000000002.stele")).unwrap();
     let found = broken(folder.path());
     assert!(found.first.file.ends_with("0000000002.stele"));
-    assert_eq!((found.first.rule, found.intact.segments, found.intact.has_meaning), ("header", 1, None));
+    assert_eq!((found.first.rule, found.intact.segments, found.intact.has_meaning), ("header", 1, false));
     assert!(found.intact.events > 100);
 
     let (folder, _) = after(|_| {});
