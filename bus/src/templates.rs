@@ -123,6 +123,7 @@ templates! {
     OrderReleased Report as_is flows,
     OrderRouted Report stamped flows,
     RouteRejected Report stamped flows,
+    VenueOrderCode Report as_is flows,
     SessionStart Control as_is waits,
     SessionEnd Control as_is waits,
     FeedStatus MarketData as_is flows,

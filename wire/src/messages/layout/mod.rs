@@ -26,7 +26,7 @@ pub static SCHEMA: Schema = Schema {
     messages: Borrowed(&MESSAGES),
 };
 
-static MESSAGES: [Message; 73] = [
+static MESSAGES: [Message; 74] = [
     market_data::BOOK_ADD,
     market_data::BOOK_MODIFY,
     market_data::BOOK_REPLACE,
@@ -77,6 +77,7 @@ static MESSAGES: [Message; 73] = [
     reports::ORDER_RELEASED,
     reports::ORDER_ROUTED,
     reports::ROUTE_REJECTED,
+    reports::VENUE_ORDER_CODE,
     control::SESSION_START,
     control::SESSION_END,
     control::FEED_STATUS,

@@ -562,3 +562,18 @@ pub(super) const ROUTE_REJECTED: Message = Message {
         Data { name: Borrowed("text"), id: 28, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };
+
+pub(super) const VENUE_ORDER_CODE: Message = Message {
+    name: Borrowed("VenueOrderCode"), id: 417, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: Block { length: 80, fields: Borrowed(&[
+        Field::compiled("venueOrderId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
+        Field::compiled("clientOrderId", 2, 8, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
+        Field::compiled("instrument", 3, 16, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("source", 4, 20, 0, 0, Presence::Optional, "Source", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reserved", 5, 22, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 2 }),
+        Field::compiled("code", 6, 24, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 52 }),
+        Field::compiled("reserved2", 7, 76, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 4 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+    ]) },
+};
