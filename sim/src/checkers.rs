@@ -1,0 +1,425 @@
+//! What must hold, apart from the faults that try to break it. A checker keeps its own account of what happened
+//! and believes nobody else's.
+
+use crate::disk::Disk;
+use crate::traffic::Submission;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use stele_bus::{Class, Event, Watermark, Watermarks, template};
+use stele_journal::format::segment_name;
+use stele_journal::recovery::{Continuation, Row};
+use stele_journal::{RecoveryReport, TrailReader};
+use stele_wire::frame::Seed;
+use stele_wire::messages::{OrderRejected, OrderReleased, PublisherProgress};
+use stele_wire::{Epoch, Nanos, Position, Sequence};
+
+/// A promise that was broken.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{rule}: {what}")]
+pub struct Violation {
+    /// The rule, in a few words.
+    pub rule: &'static str,
+    /// What was seen instead.
+    pub what: String,
+}
+
+/// A violation of `rule`.
+pub fn violated(rule: &'static str, what: impl Into<String>) -> Violation {
+    Violation { rule, what: what.into() }
+}
+
+/// What a check says.
+pub type Checked = Result<(), Violation>;
+
+macro_rules! hold {
+    ($condition:expr, $rule:expr, $($what:tt)+) => {
+        if !$condition {
+            return Err(violated($rule, format!($($what)+)));
+        }
+    };
+}
+
+/// Watermarks only grow and none passes the one before it.
+#[derive(Clone, Debug)]
+pub struct WatermarkChecker {
+    last: [Position; 5],
+}
+
+impl WatermarkChecker {
+    /// From where they are now.
+    pub fn new(marks: &Watermarks) -> Self {
+        Self { last: Watermark::ALL.map(|mark| marks.get(mark)) }
+    }
+
+    /// Looks at them once more.
+    ///
+    /// # Errors
+    /// Which one moved wrongly.
+    pub fn look(&mut self, marks: &Watermarks) -> Checked {
+        let now = Watermark::ALL.map(|mark| marks.get(mark));
+        for (index, mark) in Watermark::ALL.into_iter().enumerate() {
+            hold!(now[index] >= self.last[index], "watermarks grow", "{mark:?} went back to {}", now[index]);
+            hold!(
+                index == 0 || now[index] <= now[index - 1],
+                "watermarks are ordered",
+                "{mark:?} is at {}, the one before it at {}",
+                now[index],
+                now[index - 1]
+            );
+        }
+        self.last = now;
+        Ok(())
+    }
+}
+
+/// Everything that each publisher submitted stands on the log, once, in its order and unchanged; everything else
+/// there is the sequencer's or the gateway's own.
+#[derive(Clone, Debug)]
+pub struct SubmissionChecker {
+    waiting: Vec<VecDeque<Submission>>,
+    gateway: u16,
+}
+
+/// Bytes of a stamped message that the sequencer writes: `receivedDelta`.
+const STAMP: std::ops::Range<usize> =
+    stele_bus::templates::RECEIVED_DELTA_OFFSET..stele_bus::templates::RECEIVED_DELTA_OFFSET + 4;
+
+impl SubmissionChecker {
+    /// For `publishers` publishers and a gateway that publishes as `gateway`.
+    pub fn new(publishers: usize, gateway: u16) -> Self {
+        Self { waiting: vec![VecDeque::new(); publishers], gateway }
+    }
+
+    /// Publisher `index` was told that its submission was taken.
+    pub fn on_taken(&mut self, index: usize, submission: Submission) {
+        self.waiting[index].push_back(submission);
+    }
+
+    /// Submissions taken and not seen on the log.
+    pub fn missing(&self) -> usize {
+        self.waiting.iter().map(VecDeque::len).sum()
+    }
+
+    /// An event stands on the log.
+    ///
+    /// # Errors
+    /// When nobody submitted it, or not now.
+    pub fn on_event(&mut self, event: &Event<'_>) -> Checked {
+        let of_front = |queue: &&mut VecDeque<Submission>| {
+            queue.front().is_some_and(|submission| is_same(submission, event))
+        };
+        if let Some(queue) = self.waiting.iter_mut().find(of_front) {
+            queue.pop_front();
+            return Ok(());
+        }
+        let frame = event.frame();
+        if frame.message::<PublisherProgress>().is_some() {
+            return Ok(());
+        }
+        if let Some(released) = frame.message::<OrderReleased>() {
+            hold!(
+                released.gateway.get() == self.gateway,
+                "only the gateway releases",
+                "publisher {} told of it at sequence {}",
+                released.gateway,
+                event.sequence()
+            );
+            return Ok(());
+        }
+        if let Some(rejected) = frame.message::<OrderRejected>() {
+            let refused = |queue: &&mut VecDeque<Submission>| {
+                queue.front().is_some_and(|front| {
+                    front.order_id() == Some(rejected.client_order_id.get())
+                        && template(front.template_id).is_some_and(|known| known.class == Class::NewOrder)
+                })
+            };
+            if let Some(queue) = self.waiting.iter_mut().find(refused) {
+                queue.pop_front();
+                return Ok(());
+            }
+        }
+        let what = format!("sequence {} is of template {}", event.sequence(), event.template_id());
+        Err(violated("every event was submitted, once and in order", what))
+    }
+}
+
+fn is_same(submission: &Submission, event: &Event<'_>) -> bool {
+    let (said, found) = (&submission.body, event.body());
+    if submission.template_id != event.template_id() || found.len() < said.len() {
+        return false;
+    }
+    let (found, rest) = found.split_at(said.len());
+    if rest.len() >= 8 || rest.iter().any(|&byte| byte != 0) {
+        return false;
+    }
+    if template(submission.template_id).is_some_and(|known| known.stamped) {
+        found[..STAMP.start] == said[..STAMP.start] && found[STAMP.end..] == said[STAMP.end..]
+    } else {
+        found == said
+    }
+}
+
+/// An event as it was published.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// Its number.
+    pub sequence: Sequence,
+    /// The epoch that wrote it.
+    pub epoch: Epoch,
+    /// Where it begins.
+    pub position: Position,
+    /// Where it ends.
+    pub end: Position,
+    /// When it was sequenced.
+    pub timestamp: Nanos,
+    /// The whole frame.
+    pub bytes: Box<[u8]>,
+}
+
+/// An order that left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Where its frame ends.
+    pub end: Position,
+    /// How far the log was durable when it left.
+    pub durable: Position,
+}
+
+/// The log as its readers saw it: what the trail is held against.
+#[derive(Clone, Debug, Default)]
+pub struct Truth {
+    events: Vec<Known>,
+    /// What was acknowledged: as durable, or by an epoch that began behind it.
+    acknowledged: Position,
+    /// The first event that is not behind the newest recovery.
+    epoch_first: usize,
+    epoch: Epoch,
+    released: Sequence,
+}
+
+impl Truth {
+    /// Events that count.
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether no event counts.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// The last event that counts; 0 when there is none.
+    pub fn last_sequence(&self) -> Sequence {
+        self.events.last().map_or(Sequence(0), |event| event.sequence)
+    }
+
+    /// What was acknowledged.
+    pub fn acknowledged(&self) -> Position {
+        self.acknowledged
+    }
+
+    /// An event was published in `epoch`.
+    ///
+    /// # Errors
+    /// When it does not follow the one before it.
+    pub fn on_event(&mut self, event: &Event<'_>, epoch: Epoch, seed: Seed) -> Checked {
+        let expected = self.last_sequence().next();
+        hold!(event.sequence() == expected, "sequences have no gap", "{} for {expected}", event.sequence());
+        if let Some(last) = self.events.last() {
+            let (was, is) = (last.timestamp, event.timestamp());
+            hold!(is >= was, "time does not go back", "{is} after {was} at {expected}");
+            let position = event.position();
+            hold!(position >= last.end, "events do not overlap", "{position} before {}", last.end);
+        }
+        let verified = event.frame().verify(seed);
+        hold!(verified.is_ok(), "a frame carries its checksum", "{expected}: {verified:?}");
+        self.events.push(Known {
+            sequence: event.sequence(),
+            epoch,
+            position: event.position(),
+            end: event.end(),
+            timestamp: event.timestamp(),
+            bytes: event.frame().bytes().into(),
+        });
+        Ok(())
+    }
+
+    /// An order left the host.
+    ///
+    /// # Errors
+    /// When the log was not durable up to its end.
+    pub fn on_left(&mut self, left: &Left) -> Checked {
+        let Left { sequence, end, durable } = *left;
+        hold!(
+            durable >= end,
+            "orders leave when they are durable",
+            "{sequence} ends at {end} above {durable}"
+        );
+        hold!(sequence > self.released, "orders leave once, in order", "{sequence} after {}", self.released);
+        self.released = sequence;
+        Ok(())
+    }
+
+    /// The log was durable up to `position` when the epoch ended.
+    pub fn on_acknowledged(&mut self, position: Position) {
+        self.acknowledged = self.acknowledged.max(position);
+    }
+
+    /// Recovery came to this, `continuation` being where the log goes on.
+    ///
+    /// # Errors
+    /// What was lost, invented or promised twice.
+    pub fn on_recovered(&self, report: &RecoveryReport, continuation: &Continuation) -> Checked {
+        let RecoveryReport { end, last_sequence, .. } = *report;
+        hold!(
+            end >= self.acknowledged,
+            "what was acknowledged survives",
+            "the log ends at {end}, acknowledged was {}",
+            self.acknowledged
+        );
+        hold!(
+            report.floor <= self.acknowledged,
+            "the floor was acknowledged",
+            "the floor is {}, acknowledged was {}",
+            report.floor,
+            self.acknowledged
+        );
+        let released = self.released;
+        hold!(
+            last_sequence >= released,
+            "orders that left survive",
+            "{released} left, {last_sequence} is the last"
+        );
+        let known = self.last_sequence();
+        hold!(
+            last_sequence <= known,
+            "nothing is invented",
+            "{last_sequence} is the last, {known} was published"
+        );
+        if let Some(last) = (last_sequence.0 as usize).checked_sub(1).and_then(|at| self.events.get(at)) {
+            hold!(last.end <= end, "the end is behind the last event", "{} above {end}", last.end);
+            let time = report.last_timestamp;
+            hold!(time >= last.timestamp, "time does not go back", "the log's is {time}, {}", last.timestamp);
+        }
+        // An epoch that began and wrote nothing begins on a block behind the end.
+        if report.epoch == self.epoch
+            && let Some(next) = self.events.get(last_sequence.0 as usize)
+        {
+            hold!(next.position >= end, "the end is before the next event", "{} below {end}", next.position);
+        }
+        let epoch = continuation.epoch;
+        hold!(epoch > self.epoch, "epochs grow", "epoch {epoch} after {}", self.epoch);
+        Ok(())
+    }
+
+    /// The trail goes on behind `report`: what was published behind its end is gone for good, what is in front
+    /// of it counts as acknowledged.
+    pub fn begin_epoch(&mut self, report: &RecoveryReport, epoch: Epoch) {
+        self.events.truncate(report.last_sequence.0 as usize);
+        self.acknowledged = report.end;
+        self.epoch_first = self.events.len();
+        self.epoch = epoch;
+    }
+
+    /// A reader of the trail sees exactly the events from `from` on.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn read(&self, disk: &Disk, from: Sequence) -> Checked {
+        let rule = "a reader sees exactly what survived";
+        let mut reader = match TrailReader::over(Arc::new(disk.clone())) {
+            Ok(reader) => reader,
+            Err(error) => return Err(violated(rule, error.to_string())),
+        };
+        let failed = |error: stele_journal::TrailError| violated(rule, error.to_string());
+        reader.seek(from).map_err(failed)?;
+        let mut next = from.0 as usize - 1;
+        while let Some(entry) = reader.read_next().map_err(failed)? {
+            let Some(known) = self.events.get(next) else {
+                return Err(violated(rule, format!("sequence {} was not published", entry.frame.sequence())));
+            };
+            hold!(
+                entry.frame.bytes() == &*known.bytes
+                    && entry.position == known.position
+                    && entry.epoch == known.epoch,
+                rule,
+                "sequence {} at {} of epoch {} differs from {} at {} of epoch {}",
+                entry.frame.sequence(),
+                entry.position,
+                entry.epoch,
+                known.sequence,
+                known.position,
+                known.epoch
+            );
+            next += 1;
+        }
+        hold!(next == self.events.len(), rule, "it saw up to {next} of {}", self.events.len());
+        Ok(())
+    }
+
+    /// A reader of a live trail sees a beginning of the log and as much as `written` at least.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn read_live(&self, disk: &Disk, from: Sequence, written: Position) -> Checked {
+        let rule = "a live reader sees a beginning of the log";
+        let failed = |error: stele_journal::TrailError| violated(rule, error.to_string());
+        let mut reader = TrailReader::over(Arc::new(disk.clone())).map_err(failed)?;
+        reader.seek(from).map_err(failed)?;
+        let mut next = from.0 as usize - 1;
+        while let Some(entry) = reader.read_next().map_err(failed)? {
+            // What the recorder has not seen yet cannot be told from what was never published.
+            let Some(known) = self.events.get(next) else { return Ok(()) };
+            hold!(
+                entry.frame.bytes() == &*known.bytes && entry.position == known.position,
+                rule,
+                "sequence {} at {} differs",
+                entry.frame.sequence(),
+                entry.position
+            );
+            next += 1;
+        }
+        if let Some(unread) = self.events.get(next) {
+            hold!(unread.end > written, rule, "it does not see {}, written is {written}", unread.sequence);
+        }
+        Ok(())
+    }
+
+    /// The first event of the newest epoch.
+    pub fn epoch_first(&self) -> Sequence {
+        Sequence(self.epoch_first as u64 + 1)
+    }
+}
+
+/// Every segment holds, up to the log's end, byte for byte what was handed over, padding included.
+///
+/// # Errors
+/// The first segment that does not.
+pub fn check_bytes(disk: &Disk, report: &RecoveryReport) -> Checked {
+    for index in 1..=report.segments as u64 {
+        let name = segment_name(index);
+        if let Some(at) = disk.find_difference(&name) {
+            let what = format!("{name} differs at offset {at}");
+            return Err(violated("what survives is a beginning of what was written", what));
+        }
+    }
+    Ok(())
+}
+
+/// Doing recovery again comes to the same.
+///
+/// # Errors
+/// What differs.
+pub fn check_again(
+    first: (&RecoveryReport, &Continuation),
+    again: (&RecoveryReport, &Continuation),
+) -> Checked {
+    let rule = "recovery twice gives the same";
+    hold!(first.1 == again.1, rule, "{:?} and then {:?}", first.1, again.1);
+    hold!(matches!(again.0.row, Row::A | Row::C), rule, "row {:?} the second time", again.0.row);
+    hold!(again.0.cuts.is_empty(), rule, "the second time cut {:?}", again.0.cuts);
+    hold!(first.0.segments == again.0.segments, rule, "{:?} and then {:?} segments", first.0, again.0);
+    Ok(())
+}

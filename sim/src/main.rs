@@ -1,0 +1,119 @@
+//! `stele-sim`: runs worlds, one seed after the other, until enough rounds are done or a promise is broken.
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use serde::Serialize;
+use std::process::ExitCode;
+use std::time::Instant;
+use stele_sim::{Allowances, Failure, Outcome};
+
+/// The whole write path in one thread, on a manual clock and a faulty disk in memory, from one seed.
+#[derive(Parser)]
+#[command(name = "stele-sim", version)]
+struct Arguments {
+    /// Seed of the first world; the next ones follow it.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Lives, each ended by a stop, a kill or a failure of the power, and recovered from. Worlds are run whole, so
+    /// that `--rounds 1` is the one world of the seed.
+    #[arg(long, default_value_t = 10_000)]
+    rounds: u64,
+    /// Spare the write path nothing: also the failures that it is known not to live through.
+    #[arg(long)]
+    strict: bool,
+    /// Go on behind a failure and tell them all.
+    #[arg(long)]
+    keep_going: bool,
+    /// Print one JSON object and nothing else.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report {
+    scenario: &'static str,
+    seed: u64,
+    worlds: u64,
+    rounds_per_second: f64,
+    outcome: Outcome,
+    failures: Vec<Told>,
+}
+
+#[derive(Serialize)]
+struct Told {
+    seed: u64,
+    life: u64,
+    step: u64,
+    rule: &'static str,
+    what: String,
+    again: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A panic of the code under test is told as a failure, with its seed.
+    std::panic::set_hook(Box::new(|_| ()));
+    let allowances = if arguments.strict { Allowances::NONE } else { Allowances::TODAY };
+    let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
+    let began = Instant::now();
+    while total.lives < arguments.rounds && (failures.is_empty() || arguments.keep_going) {
+        match stele_sim::run(arguments.seed.wrapping_add(worlds), allowances, None) {
+            Ok(outcome) => total.add(&outcome),
+            Err(failure) => {
+                // The lives that went well count, so that the rounds come to an end.
+                total.lives += failure.life.max(1);
+                if !arguments.json {
+                    eprintln!("{failure}{}", if arguments.strict { " --strict" } else { "" });
+                }
+                failures.push(failure);
+            }
+        }
+        worlds += 1;
+    }
+    let seconds = began.elapsed().as_secs_f64().max(1e-9);
+    let rounds_per_second = total.lives as f64 / seconds;
+    let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if arguments.json {
+        let failures = failures.into_iter().map(|failure| told(failure, arguments.strict)).collect();
+        let seed = arguments.seed;
+        let report =
+            Report { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
+        println!("{}", serde_json::to_string(&report).expect("numbers and text"));
+    } else {
+        print(&total, worlds, rounds_per_second, failures.len());
+    }
+    code
+}
+
+fn told(failure: Failure, strict: bool) -> Told {
+    let Failure { seed, life, step, violation } = failure;
+    let strict = if strict { " --strict" } else { "" };
+    let again = format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1{strict}");
+    Told { seed, life, step, rule: violation.rule, what: violation.what, again }
+}
+
+fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) {
+    let [stopped, killed, powerless] = total.ends;
+    let [a, b, c, d, e, f] = total.rows;
+    let (life, disk) = (&total.life, &total.disk);
+    println!(
+        "{} rounds in {worlds} worlds, {rounds_per_second:.0} a second: {failures} failures",
+        total.lives
+    );
+    println!("  ended   {stopped} by a stop, {killed} by a kill, {powerless} by a failure of the power");
+    println!("  rows    A {a}, B {b}, C {c}, D {d}, E {e}, F {f}; {} cut short", total.interrupted);
+    println!(
+        "  events  {} kept, {} rolled back; {} submitted, {} refused",
+        total.events, total.rolled_back, life.submitted, life.refused
+    );
+    println!("  orders  {} left, {} refused", life.orders_left, life.orders_refused);
+    println!(
+        "  journal {} rolls, {} failures; {} looks of a live reader",
+        life.rolls, life.poisonings, life.live_reads
+    );
+    println!(
+        "  disk    {} writes, {} out of order, {} failed; sectors lost {}, kept unpromised {}",
+        disk.writes, disk.out_of_order, disk.failures, disk.sectors_lost, disk.sectors_kept
+    );
+}

@@ -1,0 +1,616 @@
+//! A disk in memory: files of sectors, a volatile cache in front of them, requests on their way, and what a
+//! failure of the power leaves. Pure: no trait of the journal, no thread.
+//!
+//! ```text
+//!  request ── some time later, in any order ──> cache (what a read sees) ── flush ──> medium (what a power failure leaves)
+//! ```
+//! At a power failure each sector that is in a request or in the cache is on the medium or is not, by chance, so
+//! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
+//! killed, the cache stays as it is, unflushed.
+
+use crate::bounds::SECTOR_LENGTH;
+use crate::dice::Dice;
+use std::collections::BTreeMap;
+use std::io;
+
+/// A file's number, given once and never again.
+pub type Inode = u64;
+
+/// How the disk behaves. Throws are per request; 0 is never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Behaviour {
+    /// The longest that a write or a sync takes, in ticks.
+    pub delay_max: u64,
+    /// One in so many writes fails.
+    pub write_failure: u64,
+    /// One in so many syncs fails.
+    pub sync_failure: u64,
+    /// One in so many submissions is refused.
+    pub submit_failure: u64,
+    /// One in so many prepared segments fails.
+    pub spare_failure: u64,
+    /// Prepared segments hold bytes of earlier lives instead of zeros behind their blank header.
+    pub stale: bool,
+    /// What the write path is spared.
+    pub allowances: Allowances,
+    /// A way in which the disk breaks its promises; none in a disk that may be trusted.
+    pub lie: Option<Lie>,
+}
+
+/// Failures that a disk may have and that a world is spared, because the write path is known not to live through
+/// them. Each that goes is one less to be afraid of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Allowances {
+    /// A sync covers every file, not only its own. Without it, a segment that a killed writer wrote and did not
+    /// flush is lost at the next failure of the power, although recovery built on it.
+    pub sync_covers_all_files: bool,
+    /// The next segment is not ready before the header of the current one is durable. Without it, two headers are
+    /// on their way at once, and the later one alone may survive.
+    pub one_header_at_a_time: bool,
+    /// The header of a trail's very first segment is written whole or not at all. Without it, a trail whose first
+    /// start was cut short cannot be opened.
+    pub first_header_is_whole: bool,
+    /// No live reader looks while a roll is on its way. Without it, a reader calls the trail damaged when the next
+    /// segment's header overtook the last bytes in front of it.
+    pub no_reader_during_rolls: bool,
+}
+
+impl Allowances {
+    /// Everything that the write path has to be spared today.
+    pub const TODAY: Self = Self {
+        sync_covers_all_files: true,
+        one_header_at_a_time: true,
+        first_header_is_whole: true,
+        no_reader_during_rolls: true,
+    };
+    /// Nothing.
+    pub const NONE: Self = Self {
+        sync_covers_all_files: false,
+        one_header_at_a_time: false,
+        first_header_is_whole: false,
+        no_reader_during_rolls: false,
+    };
+}
+
+/// A promise that a disk breaks: what the checkers must notice.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lie {
+    /// One in ten flushes is acknowledged and does nothing.
+    LosesFlushes,
+    /// A write is acknowledged as durable before it has happened.
+    AcknowledgesEarly,
+    /// A power failure changes a bit of something that was durable.
+    RotsBits,
+    /// A flushed write puts some other sector of the file back to what it was before.
+    WritesElsewhere,
+}
+
+impl Lie {
+    /// Every one of them.
+    pub const ALL: [Self; 4] =
+        [Self::LosesFlushes, Self::AcknowledgesEarly, Self::RotsBits, Self::WritesElsewhere];
+}
+
+#[derive(Clone, Debug, Default)]
+struct File {
+    /// With everything that was written.
+    cached: Vec<u8>,
+    /// With everything that was flushed. As long as `cached`.
+    durable: Vec<u8>,
+    /// Sectors in which the two may differ, with the number of the write that made them so.
+    dirty: BTreeMap<usize, u64>,
+}
+
+/// What a request is to do.
+#[derive(Clone, Debug)]
+struct Request {
+    id: u64,
+    inode: Inode,
+    offset: usize,
+    bytes: Vec<u8>,
+    /// The write flushes itself.
+    flushed: bool,
+    due: u64,
+    fate: Fate,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    Succeeds,
+    WriteFails,
+    SyncFails,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Step {
+    Writing,
+    /// The sync covers these sectors of these files as of these writes.
+    Syncing(Vec<(Inode, usize, u64)>),
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Done {
+    /// It is in the cache; its sync is on its way.
+    Written,
+    /// It is on the medium, if the disk keeps its promises.
+    Durable,
+    /// The write failed; some of it may have happened.
+    WriteFailed,
+    /// The sync failed; some of it may have happened.
+    SyncFailed,
+}
+
+/// What the disk has done, for telling whether a simulation exercised anything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct MediumStatistics {
+    /// Writes that completed.
+    pub writes: u64,
+    /// Requests that completed before one that was submitted earlier.
+    pub out_of_order: u64,
+    /// Sectors that a power failure took away.
+    pub sectors_lost: u64,
+    /// Sectors that a power failure left although nobody had been promised them.
+    pub sectors_kept: u64,
+    /// Requests that failed.
+    pub failures: u64,
+}
+
+impl MediumStatistics {
+    /// Adds another disk's.
+    pub fn add(&mut self, other: &Self) {
+        self.writes += other.writes;
+        self.out_of_order += other.out_of_order;
+        self.sectors_lost += other.sectors_lost;
+        self.sectors_kept += other.sectors_kept;
+        self.failures += other.failures;
+    }
+}
+
+/// The disk.
+#[derive(Debug)]
+pub struct Medium {
+    names: BTreeMap<String, Inode>,
+    files: BTreeMap<Inode, File>,
+    requests: Vec<Request>,
+    done: Vec<(u64, Done)>,
+    next_inode: Inode,
+    next_write: u64,
+    next_request: u64,
+    now: u64,
+    dice: Dice,
+    behaviour: Behaviour,
+    /// Operations on names that still succeed before the power fails; none is no limit.
+    fuse: Option<u64>,
+    statistics: MediumStatistics,
+}
+
+impl Medium {
+    /// An empty disk.
+    pub fn new(dice: Dice) -> Self {
+        Self {
+            names: BTreeMap::new(),
+            files: BTreeMap::new(),
+            requests: Vec::new(),
+            done: Vec::new(),
+            next_inode: 1,
+            next_write: 1,
+            next_request: 0,
+            now: 0,
+            dice,
+            behaviour: Behaviour::default(),
+            fuse: None,
+            statistics: MediumStatistics::default(),
+        }
+    }
+
+    /// How it behaves from now on.
+    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+        self.behaviour = behaviour;
+    }
+
+    /// How it behaves.
+    pub fn behaviour(&self) -> Behaviour {
+        self.behaviour
+    }
+
+    /// What it has done.
+    pub fn statistics(&self) -> MediumStatistics {
+        self.statistics
+    }
+
+    /// The names in the directory.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.keys().map(String::as_str)
+    }
+
+    /// The file of that name.
+    pub fn find(&self, name: &str) -> Option<Inode> {
+        self.names.get(name).copied()
+    }
+
+    /// What a read of the whole file sees.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    pub fn bytes(&self, inode: Inode) -> &[u8] {
+        &self.files[&inode].cached
+    }
+
+    /// A new file, flushed with its name. A file that had the name loses it.
+    pub fn create(&mut self, name: &str, bytes: Vec<u8>) -> Inode {
+        let inode = self.next_inode;
+        self.next_inode += 1;
+        let file = File { durable: bytes.clone(), cached: bytes, dirty: BTreeMap::new() };
+        self.files.insert(inode, file);
+        self.names.insert(name.to_owned(), inode);
+        inode
+    }
+
+    /// Takes the name away. Whoever has the file open keeps it.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.names.remove(name).is_some()
+    }
+
+    /// Cuts a file and flushes it.
+    pub fn cut(&mut self, inode: Inode, length: usize) {
+        let file = self.files.get_mut(&inode).expect("an open file");
+        file.cached.resize(length, 0);
+        file.harden_all();
+        if self.behaviour.allowances.sync_covers_all_files {
+            self.files.values_mut().for_each(File::harden_all);
+        }
+    }
+
+    /// Flushes everything written to a file.
+    pub fn sync(&mut self, inode: Inode) {
+        let length = self.bytes(inode).len();
+        self.cut(inode, length);
+    }
+
+    /// Cuts a file without flushing anything: what a cut that the power failed in may leave.
+    pub fn cut_unflushed(&mut self, inode: Inode, length: usize) {
+        let file = self.files.get_mut(&inode).expect("an open file");
+        file.cached.resize(length, 0);
+        file.durable.resize(length, 0);
+        file.dirty.retain(|sector, _| sector * SECTOR_LENGTH < length);
+    }
+
+    /// Writes at once, into the cache.
+    pub fn write_through_cache(&mut self, inode: Inode, offset: usize, bytes: &[u8]) {
+        let sectors = bytes.len() / SECTOR_LENGTH;
+        self.apply(inode, offset, bytes, |_| true);
+        debug_assert!(sectors > 0);
+    }
+
+    /// Takes in a write; `flushed` says that it flushes itself, otherwise a sync of its file is linked to it.
+    /// Gives the request's number.
+    ///
+    /// # Panics
+    /// When it is not of whole sectors within the file.
+    pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Vec<u8>, flushed: bool) -> u64 {
+        assert!(offset.is_multiple_of(SECTOR_LENGTH) && bytes.len().is_multiple_of(SECTOR_LENGTH));
+        assert!(offset + bytes.len() <= self.files[&inode].cached.len(), "a write beyond the file's end");
+        let id = self.next_request;
+        self.next_request += 1;
+        let behaviour = self.behaviour;
+        let fate = if self.dice.one_in(behaviour.write_failure) {
+            Fate::WriteFails
+        } else if self.dice.one_in(behaviour.sync_failure) {
+            Fate::SyncFails
+        } else {
+            Fate::Succeeds
+        };
+        let due = self.now + self.delay();
+        self.requests.push(Request { id, inode, offset, bytes, flushed, due, fate, step: Step::Writing });
+        if behaviour.lie == Some(Lie::AcknowledgesEarly) {
+            self.done.push((id, Done::Durable));
+        }
+        id
+    }
+
+    fn delay(&mut self) -> u64 {
+        // Mostly quick, now and then very late: what reorders requests.
+        let max = self.behaviour.delay_max;
+        if self.dice.one_in(4) { self.dice.between(0, max) } else { self.dice.between(0, max / 8) }
+    }
+
+    /// Lets time pass and gives what completed since it was last asked.
+    pub fn advance(&mut self, ticks: u64) {
+        self.now += ticks;
+        while let Some(at) = self.next_due() {
+            self.complete(at);
+        }
+    }
+
+    /// Lets time pass until a request completes, if any is on its way.
+    pub fn advance_to_next(&mut self) {
+        if let Some(due) = self.requests.iter().map(|request| request.due).min() {
+            let ticks = due.saturating_sub(self.now);
+            self.advance(ticks);
+        }
+    }
+
+    /// Takes what completed: the request's number and what became of it.
+    pub fn take_done(&mut self) -> Vec<(u64, Done)> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// One of the requests that are due, by chance.
+    fn next_due(&mut self) -> Option<usize> {
+        let due: Vec<usize> =
+            (0..self.requests.len()).filter(|&at| self.requests[at].due <= self.now).collect();
+        (!due.is_empty()).then(|| due[self.dice.below(due.len())])
+    }
+
+    fn complete(&mut self, at: usize) {
+        match std::mem::replace(&mut self.requests[at].step, Step::Writing) {
+            Step::Writing => self.complete_write(at),
+            Step::Syncing(covered) => {
+                let request = self.requests.remove(at);
+                if request.fate == Fate::SyncFails {
+                    self.statistics.failures += 1;
+                    self.finish(request.id, Done::SyncFailed);
+                    return;
+                }
+                if !self.loses_flush() {
+                    self.flush(&covered);
+                }
+                self.write_elsewhere(&request);
+                self.finish(request.id, Done::Durable);
+            }
+        }
+    }
+
+    fn complete_write(&mut self, at: usize) {
+        let request = self.requests[at].clone();
+        self.statistics.out_of_order +=
+            u64::from(self.requests[..at].iter().any(|other| other.id < request.id));
+        if request.fate == Fate::WriteFails {
+            self.statistics.failures += 1;
+            self.requests.remove(at);
+            self.apply_by_chance(&request);
+            self.finish(request.id, Done::WriteFailed);
+            return;
+        }
+        self.statistics.writes += 1;
+        let covered = self.apply(request.inode, request.offset, &request.bytes, |_| true);
+        if !request.flushed {
+            // The linked sync is submitted now: it covers every write to the file that has completed.
+            let covered = self.covered_by_sync(request.inode);
+            let due = self.now + self.delay();
+            let waiting = &mut self.requests[at];
+            (waiting.step, waiting.due) = (Step::Syncing(covered), due);
+            self.finish(request.id, Done::Written);
+            return;
+        }
+        self.requests.remove(at);
+        if request.fate == Fate::SyncFails {
+            self.statistics.failures += 1;
+            self.finish(request.id, Done::SyncFailed);
+            return;
+        }
+        if !self.loses_flush() {
+            let covered: Vec<_> =
+                covered.into_iter().map(|(sector, write)| (request.inode, sector, write)).collect();
+            self.flush(&covered);
+        }
+        self.write_elsewhere(&request);
+        self.finish(request.id, Done::Durable);
+    }
+
+    fn covered_by_sync(&self, inode: Inode) -> Vec<(Inode, usize, u64)> {
+        let all = self.behaviour.allowances.sync_covers_all_files;
+        let files = self.files.iter().filter(|(of, _)| all || **of == inode);
+        files.flat_map(|(of, file)| file.dirty.iter().map(|(at, write)| (*of, *at, *write))).collect()
+    }
+
+    fn finish(&mut self, id: u64, done: Done) {
+        if self.behaviour.lie != Some(Lie::AcknowledgesEarly) {
+            self.done.push((id, done));
+        }
+    }
+
+    /// Puts the sectors that `happens` picks into the cache; gives them with the number of this write.
+    fn apply(
+        &mut self,
+        inode: Inode,
+        offset: usize,
+        bytes: &[u8],
+        mut happens: impl FnMut(&mut Dice) -> bool,
+    ) -> Vec<(usize, u64)> {
+        let write = self.next_write;
+        self.next_write += 1;
+        let mut applied = Vec::with_capacity(bytes.len() / SECTOR_LENGTH);
+        let Some(file) = self.files.get_mut(&inode) else { return applied };
+        for (index, sector) in bytes.chunks(SECTOR_LENGTH).enumerate() {
+            let start = offset + index * SECTOR_LENGTH;
+            let Some(place) = file.cached.get_mut(start..start + sector.len()) else { break };
+            if happens(&mut self.dice) {
+                place.copy_from_slice(sector);
+                file.dirty.insert(start / SECTOR_LENGTH, write);
+                applied.push((start / SECTOR_LENGTH, write));
+            }
+        }
+        applied
+    }
+
+    /// A write that was cut short: all of it, nothing, or any of its sectors.
+    fn apply_by_chance(&mut self, request: &Request) {
+        let kind = self.dice.below(3);
+        self.apply(request.inode, request.offset, &request.bytes, |dice| match kind {
+            0 => true,
+            1 => false,
+            _ => dice.one_in(2),
+        });
+    }
+
+    fn flush(&mut self, sectors: &[(Inode, usize, u64)]) {
+        for (inode, sector, write) in sectors {
+            if let Some(file) = self.files.get_mut(inode)
+                && file.dirty.get(sector) == Some(write)
+            {
+                file.harden(*sector);
+            }
+        }
+    }
+
+    fn loses_flush(&mut self) -> bool {
+        self.behaviour.lie == Some(Lie::LosesFlushes) && self.dice.one_in(10)
+    }
+
+    fn write_elsewhere(&mut self, request: &Request) {
+        if self.behaviour.lie != Some(Lie::WritesElsewhere) || !self.dice.one_in(10) || request.offset < 4096
+        {
+            return;
+        }
+        let sector = 8 + self.dice.below(request.offset / SECTOR_LENGTH - 7);
+        let Some(file) = self.files.get_mut(&request.inode) else { return };
+        let place = sector * SECTOR_LENGTH..(sector + 1) * SECTOR_LENGTH;
+        file.cached[place.clone()].fill(0);
+        file.durable[place].fill(0);
+    }
+
+    /// The power fails: what was on its way or in the cache is on the medium or is not, sector by sector.
+    pub fn fail_power(&mut self) {
+        self.land_requests();
+        for file in self.files.values_mut() {
+            let kind = self.dice.below(3);
+            for sector in std::mem::take(&mut file.dirty).into_keys() {
+                let stays = match kind {
+                    0 => true,
+                    1 => false,
+                    _ => self.dice.one_in(2),
+                };
+                let count =
+                    if stays { &mut self.statistics.sectors_kept } else { &mut self.statistics.sectors_lost };
+                *count += 1;
+                if stays {
+                    file.copy_sector_to_durable(sector);
+                }
+            }
+            file.cached.clone_from(&file.durable);
+        }
+        self.rot();
+        self.forget_unnamed();
+    }
+
+    /// The process is killed and the machine goes on: what was on its way happens or does not, the cache stays.
+    pub fn kill_process(&mut self) {
+        self.land_requests();
+        self.forget_unnamed();
+    }
+
+    fn land_requests(&mut self) {
+        for request in std::mem::take(&mut self.requests) {
+            if request.step == Step::Writing {
+                self.apply_by_chance(&request);
+            }
+        }
+        self.done.clear();
+        self.fuse = None;
+    }
+
+    fn rot(&mut self) {
+        if self.behaviour.lie != Some(Lie::RotsBits) {
+            return;
+        }
+        let inodes: Vec<Inode> = self.names.values().copied().collect();
+        let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.dice.below(inodes.len())]) else { return };
+        let file = self.files.get_mut(&inode).expect("a named file");
+        // Within what was written: the zeros behind it are nobody's.
+        let Some(end) = file.durable.iter().rposition(|&byte| byte != 0) else { return };
+        let (at, bit) = (self.dice.below(end + 1), self.dice.below(8));
+        file.durable[at] ^= 1 << bit;
+        file.cached[at] ^= 1 << bit;
+    }
+
+    fn forget_unnamed(&mut self) {
+        let named: Vec<Inode> = self.names.values().copied().collect();
+        self.files.retain(|inode, _| named.contains(inode));
+    }
+
+    /// The power fails after so many more operations on names.
+    pub fn set_fuse(&mut self, operations: Option<u64>) {
+        self.fuse = operations;
+    }
+
+    /// Whether the power has failed in the middle of an operation.
+    pub fn is_dark(&self) -> bool {
+        self.fuse == Some(0)
+    }
+
+    /// Whether an operation on names happens whole. If not the power has failed, and the caller does as much of
+    /// it as [`Self::happens_partly`] says.
+    ///
+    /// # Errors
+    /// When the power was off before.
+    pub fn operate(&mut self) -> io::Result<bool> {
+        match &mut self.fuse {
+            None => Ok(true),
+            Some(0) => Err(power_failed()),
+            Some(left) => {
+                *left -= 1;
+                Ok(*left > 0)
+            }
+        }
+    }
+
+    /// Whether a part of the operation that the power failed in happened.
+    pub fn happens_partly(&mut self) -> bool {
+        self.dice.one_in(2)
+    }
+
+    /// Whether a submission is refused.
+    pub fn throw_submit_failure(&mut self) -> bool {
+        self.dice.one_in(self.behaviour.submit_failure)
+    }
+
+    /// Whether the next segment has to wait for the header of the current one.
+    pub fn delays_roll(&self) -> bool {
+        self.behaviour.allowances.one_header_at_a_time
+            && self.requests.iter().any(|request| request.offset == 0)
+    }
+
+    /// Whether a segment cannot be prepared.
+    pub fn throw_spare_failure(&mut self) -> bool {
+        self.dice.one_in(self.behaviour.spare_failure)
+    }
+
+    /// A throw of the disk's own dice.
+    pub fn throw(&mut self, one_in: u64) -> bool {
+        self.dice.one_in(one_in)
+    }
+
+    /// A number of the disk's own.
+    pub fn draw(&mut self, low: u64, high: u64) -> u64 {
+        self.dice.between(low, high)
+    }
+}
+
+impl File {
+    fn harden(&mut self, sector: usize) {
+        self.copy_sector_to_durable(sector);
+        self.dirty.remove(&sector);
+    }
+
+    fn harden_all(&mut self) {
+        if self.dirty.is_empty() && self.cached.len() == self.durable.len() {
+            return;
+        }
+        self.durable.clone_from(&self.cached);
+        self.dirty.clear();
+    }
+
+    fn copy_sector_to_durable(&mut self, sector: usize) {
+        let start = sector * SECTOR_LENGTH;
+        let end = (start + SECTOR_LENGTH).min(self.cached.len());
+        self.durable[start..end].copy_from_slice(&self.cached[start..end]);
+    }
+}
+
+/// What every operation says while the power is off.
+pub fn power_failed() -> io::Error {
+    io::Error::other("the power failed")
+}

@@ -1,0 +1,172 @@
+//! What publishers submit: valid messages of every class, by chance.
+
+use crate::dice::Dice;
+use stele_bus::{OrderTerms, template};
+use stele_wire::Nanos;
+use stele_wire::messages::{
+    CancelOrder, CancelScope, KillSwitch, NewOrder, OrderReleased, OrderType, Quote, ReplaceOrder,
+    SchemaText, Side, SwitchState,
+};
+use zerocopy::IntoBytes;
+
+/// One submission.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Submission {
+    /// Which message.
+    pub template_id: u16,
+    /// Its block, groups and data.
+    pub body: Vec<u8>,
+    /// When it was received.
+    pub received: Nanos,
+}
+
+impl Submission {
+    /// The number of the order in it, if it is one that may be refused by an event.
+    pub fn order_id(&self) -> Option<u64> {
+        OrderTerms::read(self.template_id, &self.body).map(|terms| terms.client_order_id)
+    }
+}
+
+/// What a life's publishers tend to submit.
+#[derive(Clone, Copy, Debug)]
+pub struct Mix {
+    /// Weights of: market data and everything else by chance, orders, cancels, kill switches, very long messages.
+    pub weights: [u32; 5],
+}
+
+/// Makes submissions.
+#[derive(Clone, Debug)]
+pub struct Traffic {
+    dice: Dice,
+    /// Every message that nobody but a publisher says.
+    anything: Vec<u16>,
+    next_order: u64,
+}
+
+/// Behind a block, empty groups and data of every message of the schema are so many zeros at most.
+const EMPTY_TAIL: usize = 64;
+
+impl Traffic {
+    /// Traffic by these dice.
+    pub fn new(dice: Dice) -> Self {
+        let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
+        let apart = [KillSwitch::TEMPLATE_ID, OrderReleased::TEMPLATE_ID];
+        let anything = (1..u16::MAX)
+            .filter(|id| template(*id).is_some() && !typed.contains(id) && !apart.contains(id))
+            .collect();
+        Self { dice, anything, next_order: 1 }
+    }
+
+    /// The next submission, received at `now` or a little before.
+    pub fn next(&mut self, mix: &Mix, now: Nanos) -> Submission {
+        let received = Nanos(now.0.saturating_sub(self.dice.between(0, 5_000)));
+        let (template_id, body) = match self.dice.weighted(&mix.weights) {
+            0 => self.anything(),
+            1 => self.order(),
+            2 => self.cancel(),
+            3 => self.kill_switch(),
+            _ => self.long(),
+        };
+        Submission { template_id, body, received }
+    }
+
+    fn anything(&mut self) -> (u16, Vec<u8>) {
+        let template_id = self.dice.pick(&self.anything);
+        let block_length = usize::from(template(template_id).expect("of the schema").block_length);
+        let mut body = vec![0; block_length + self.dice.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
+        self.dice.fill(&mut body[..block_length]);
+        (template_id, body)
+    }
+
+    fn order(&mut self) -> (u16, Vec<u8>) {
+        let client_order_id = self.number();
+        let account = self.dice.below(4) as u32;
+        let quantity = self.dice.between(0, 50);
+        let limit_price = self.dice.between(1, 1_000_000) as i64;
+        let side = self.dice.pick(&[Side::BUY, Side::SELL]);
+        // Null, and every watermark there is, the one that is not offered included.
+        let release =
+            stele_wire::messages::ReleaseWatermark(self.dice.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
+        let mut body = match self.dice.below(3) {
+            0 => {
+                let order = ReplaceOrder {
+                    client_order_id: client_order_id.into(),
+                    account: account.into(),
+                    quantity: quantity.into(),
+                    limit_price: limit_price.into(),
+                    release_watermark: release,
+                    side,
+                    ..ReplaceOrder::NULL
+                };
+                (ReplaceOrder::TEMPLATE_ID, order.as_bytes().to_vec())
+            }
+            1 => {
+                let quote = Quote {
+                    client_order_id: client_order_id.into(),
+                    account: account.into(),
+                    bid_quantity: quantity.into(),
+                    ask_quantity: quantity.into(),
+                    bid_price: limit_price.into(),
+                    ask_price: (limit_price + 1).into(),
+                    release_watermark: release,
+                    ..Quote::NULL
+                };
+                (Quote::TEMPLATE_ID, quote.as_bytes().to_vec())
+            }
+            _ => {
+                let order = NewOrder {
+                    client_order_id: client_order_id.into(),
+                    account: account.into(),
+                    quantity: quantity.into(),
+                    limit_price: limit_price.into(),
+                    order_type: OrderType::LIMIT,
+                    release_watermark: release,
+                    side,
+                    ..NewOrder::NULL
+                };
+                (NewOrder::TEMPLATE_ID, order.as_bytes().to_vec())
+            }
+        };
+        body.1.resize(body.1.len() + EMPTY_TAIL, 0);
+        body
+    }
+
+    /// A number that no other submission has.
+    fn number(&mut self) -> u64 {
+        self.next_order += 1;
+        self.next_order - 1
+    }
+
+    fn cancel(&mut self) -> (u16, Vec<u8>) {
+        let cancelled = self.dice.between(0, self.next_order);
+        let client_order_id = self.number().into();
+        let cancel =
+            CancelOrder { client_order_id, cancelled_order_id: cancelled.into(), ..CancelOrder::NULL };
+        let mut body = cancel.as_bytes().to_vec();
+        body.resize(body.len() + EMPTY_TAIL, 0);
+        (CancelOrder::TEMPLATE_ID, body)
+    }
+
+    fn kill_switch(&mut self) -> (u16, Vec<u8>) {
+        let switch = KillSwitch {
+            // No two submissions are alike, so that a checker can tell them apart.
+            party: (self.number() as u32).into(),
+            scope: CancelScope::ACCOUNT,
+            scope_id: (self.dice.below(4) as u32).into(),
+            state: self.dice.pick(&[SwitchState::ENGAGED, SwitchState::RELEASED, SwitchState::RELEASED]),
+            ..KillSwitch::NULL
+        };
+        (KillSwitch::TEMPLATE_ID, switch.as_bytes().to_vec())
+    }
+
+    fn long(&mut self) -> (u16, Vec<u8>) {
+        let longest = stele_wire::bounds::BODY_LENGTH_MAX - size_of::<SchemaText>() - 4;
+        let shortest = self.dice.pick(&[1_000, 20_000, longest as u64]);
+        let mut text = vec![0; self.dice.between(shortest, longest as u64) as usize];
+        self.dice.fill(&mut text);
+        let mut body = vec![0; size_of::<SchemaText>() + 4 + text.len()];
+        let length = SchemaText::NULL.encode(&mut body, &text).expect("the text is short enough").len();
+        body.truncate(length);
+        (SchemaText::TEMPLATE_ID, body)
+    }
+}

@@ -1,0 +1,83 @@
+//! Worlds on a disk that fails and keeps its promises, and worlds in which something is broken on purpose.
+
+use stele_sim::{Allowances, Lie, Outcome, Sabotage, run};
+
+/// Runs the worlds of `seeds` one after the other.
+fn run_all(seeds: std::ops::Range<u64>) -> Outcome {
+    let mut total = Outcome::default();
+    for seed in seeds {
+        match run(seed, Allowances::TODAY, None) {
+            Ok(outcome) => total.add(&outcome),
+            Err(failure) => panic!("{failure}"),
+        }
+    }
+    total
+}
+
+/// That a broken promise is noticed within `worlds` worlds, and as what.
+fn rules_broken_by(sabotage: Sabotage, worlds: u64) -> Vec<&'static str> {
+    let failures = (1..=worlds).filter_map(|seed| run(seed, Allowances::TODAY, Some(sabotage)).err());
+    let mut rules: Vec<_> = failures.map(|failure| failure.violation.rule).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    rules
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_invented_in_a_thousand_lives() {
+    let total = run_all(1..150);
+    assert!(total.lives > 900, "{total:?}");
+    assert_exercised(&total);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_invented_in_a_thousand_more() {
+    assert_exercised(&run_all(100_000..100_150));
+}
+
+/// A simulation that does not reach something proves nothing about it.
+fn assert_exercised(total: &Outcome) {
+    let [a, b, c, d, e, f] = total.rows;
+    assert!(a > 50 && c > 50 && d > 50 && e > 50 && b + f == 0, "{total:?}");
+    assert!(total.ends.iter().all(|&count| count > 50) && total.interrupted > 50, "{total:?}");
+    let (life, disk) = (&total.life, &total.disk);
+    assert!(total.rolled_back > 1_000 && total.events > 10_000, "{total:?}");
+    assert!(life.orders_left > 1_000 && life.orders_refused > 1_000 && life.refused > 1_000, "{total:?}");
+    assert!(life.rolls > 50 && life.poisonings > 10 && life.live_reads > 1_000, "{total:?}");
+    assert!(disk.out_of_order > 500 && disk.sectors_lost > 500 && disk.sectors_kept > 500, "{total:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_world() {
+    for seed in 500..505 {
+        assert_eq!(run(seed, Allowances::TODAY, None), run(seed, Allowances::TODAY, None));
+    }
+}
+
+#[test]
+fn a_disk_that_acknowledges_a_flush_and_loses_it_is_caught() {
+    let rules = rules_broken_by(Sabotage::Disk(Lie::LosesFlushes), 20);
+    assert!(rules.contains(&"what was acknowledged survives"), "{rules:?}");
+}
+
+#[test]
+fn an_acknowledgement_before_the_write_is_caught() {
+    let rules = rules_broken_by(Sabotage::Disk(Lie::AcknowledgesEarly), 20);
+    assert!(rules.contains(&"what was acknowledged survives"), "{rules:?}");
+}
+
+#[test]
+fn bits_that_rot_are_caught() {
+    assert!(!rules_broken_by(Sabotage::Disk(Lie::RotsBits), 20).is_empty());
+}
+
+#[test]
+fn a_write_that_spoils_another_sector_is_caught() {
+    assert!(!rules_broken_by(Sabotage::Disk(Lie::WritesElsewhere), 20).is_empty());
+}
+
+#[test]
+fn an_order_that_leaves_before_it_is_durable_is_caught() {
+    let rules = rules_broken_by(Sabotage::EarlyRelease, 5);
+    assert_eq!(rules, ["orders leave when they are durable"]);
+}
