@@ -232,6 +232,7 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     let mut sentences = vec![
         "seals: someone who rewrote an event and everything behind it, CRCs and links included, is not found out"
             .to_owned(),
+        "that parties, desks, algorithms and codes were defined before events name them".to_owned(),
         "that the strategies would send these orders: `stele check-strategy` does".to_owned(),
     ];
     if report.first_sequence > Sequence(1) {
