@@ -205,9 +205,10 @@ impl Risk {
     }
 }
 
-/// There is no replication to wait for, and an order is not let go earlier than it asked.
+/// There is no replication and no sealing to wait for, and an order is not let go earlier than it asked: one that
+/// waited for ever would hold the ring for ever.
 fn check_release(order: &OrderTerms) -> Result<(), Breach> {
-    if order.release == ReleaseWatermark::REPLICATED {
+    if matches!(order.release, ReleaseWatermark::REPLICATED | ReleaseWatermark::SEALED) {
         let (limit, value) = (ReleaseWatermark::DURABLE, order.release);
         return Err(Breach {
             check: Check::RELEASE_HELD,

@@ -214,7 +214,7 @@ impl Journal<File> {
             identity: header.identity,
             next_sequence: header.base_sequence,
             position: header.base_position,
-            last_timestamp: next.last_timestamp,
+            last_timestamp: header.created,
             segment_length: header.segment_length,
             block_length: header.block_length as usize,
         };

@@ -217,21 +217,32 @@ impl TrailReader {
                 continue;
             }
             let offset = self.stream.offset();
-            let closed = self.current + 1 < self.segments.len() || self.discover()?;
-            if closed && self.stream.bytes().is_empty() && self.ends_here() {
+            let followed = self.current + 1 < self.segments.len() || self.discover()?;
+            if followed && self.stream.bytes().is_empty() && self.ends_here() {
                 return Ok(Step::NextSegment);
             }
-            if closed && self.reread {
+            let complete = followed && self.is_complete()?;
+            if complete && self.reread {
                 return Err(self.frame_error(fault));
             }
             // The bytes may be older than the write that completed them: read them once more, now if the
-            // segment is closed, at the next call if it is the live one.
+            // segment is complete, at the next call if it is not.
             self.stream.restart(offset);
-            self.reread = closed;
-            if !closed {
+            self.reread = complete;
+            if !complete {
                 return Ok(Step::Nothing);
             }
         }
+    }
+
+    /// Whether every write to the current segment, which has a successor, is certain to be done. Writes complete
+    /// out of order, so that the successor's header may be there before the last bytes in front of it. A second
+    /// successor, one of a later epoch, or one that was closed is proof.
+    fn is_complete(&mut self) -> Result<bool, TrailError> {
+        let next = &self.segments[self.current + 1];
+        let is_closed = next.file_end() < next.header.base_position.plus(next.header.segment_length);
+        let is_later = next.header.identity.epoch > self.segments[self.current].header.identity.epoch;
+        Ok(is_closed || is_later || self.current + 2 < self.segments.len() || self.discover()?)
     }
 
     fn refill(&mut self) -> Result<bool, TrailError> {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
+use stele_journal::FlushMethod;
 
 /// The jobs of a running system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +80,17 @@ impl Layout {
         }
         let reason = format!("{count} CPUs: {} threads; {journal_reason}", cores.len());
         Self { cores, reason, warnings }
+    }
+
+    /// How the journal makes its writes durable. A flushed write is the fastest where nothing spins on the CPU
+    /// that takes the disk's interrupt; elsewhere it may wait for a scheduler tick, and a linked sync does not.
+    pub(crate) fn flush_method(&self, disk_cpus: &BTreeSet<usize>) -> FlushMethod {
+        let is_journal = |core: &&Core| core.jobs.contains(&Job::Journal);
+        let journal = self.cores.iter().find(is_journal).and_then(|core| core.cpu);
+        match journal {
+            Some(cpu) if disk_cpus.len() == 1 && disk_cpus.contains(&cpu) => FlushMethod::FlushedWrites,
+            _ => FlushMethod::LinkedSync,
+        }
     }
 
     /// A sentence a core: its jobs and its CPU.
@@ -177,6 +189,8 @@ mod tests {
             assert_eq!(layout.cores[1].cpu, Some(disk));
             assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Gateway, Job::Feed]);
             assert!(layout.warnings.is_empty());
+            assert_eq!(layout.flush_method(&cpus(&[disk])), FlushMethod::FlushedWrites);
+            assert_eq!(layout.flush_method(&cpus(&[])), FlushMethod::LinkedSync);
         }
     }
 

@@ -206,8 +206,11 @@ impl Clerk {
 
     /// What resumed strategies sent in the epoch before and the process took with it: it is on the log after all,
     /// before anything else of theirs.
-    pub(crate) fn resubmit(&mut self, unsent: &[Submission]) -> Result<(), Failure> {
-        unsent.iter().try_for_each(|submission| {
+    pub(crate) fn resubmit<'a>(
+        &mut self,
+        mut unsent: impl Iterator<Item = &'a Submission>,
+    ) -> Result<(), Failure> {
+        unsent.try_for_each(|submission| {
             let offered = self.publisher.offer(submission.template_id, &submission.body, NOT_RECEIVED);
             offered.map_err(|refusal| Failure::environment(format!("an unsent order: {refusal}")))
         })

@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use stele_bus::feed::FeedReport;
 use stele_bus::sequencer::counter_ids;
 use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
-use stele_journal::{EngineChoice, Journal, Notice, Options, TrailError, TrailReader};
+use stele_journal::{
+    EngineChoice, FlushMethod, Journal, LockError, Notice, Options, TrailReader, WriterLock,
+};
 use stele_replay::resume::{Resumed, resume};
 use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
 use stele_strategies::agent::Outcome;
@@ -85,7 +87,9 @@ impl Session {
         let pace = feeds::pace(&config.feed.pace)?;
         let idle = idle(&config.bus.idle)?;
         let release = release(&config.venue.release)?;
-        let options = journal_options(config)?;
+        let disk_cpus = disk_cpus(&config.trail.dir);
+        let layout = Layout::choose(&allowed_cpus(), &disk_cpus, &config.cores);
+        let options = journal_options(config, layout.flush_method(&disk_cpus))?;
         let ring = RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() };
 
         let past = Past::read(config, &registry)?;
@@ -98,10 +102,9 @@ impl Session {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers.clone()),
             None => PaperExchange::new(paper),
         };
-        let Past { resumed, schemas } = past;
-        let (host, unsent) = match resumed {
-            Some(resumed) => (resumed.host, resumed.unsent),
-            None => (Host::new(registry), Vec::new()),
+        let (host, unsent, schemas) = match past.resumed {
+            Some(resumed) => (resumed.host, resumed.unsent, resumed.known.schemas),
+            None => (Host::new(registry), Vec::new(), BTreeSet::new()),
         };
         let resumable = resumable(&host, config, &strategies);
         let mut topology = Topology::compose(Parts {
@@ -129,9 +132,8 @@ impl Session {
                 resumes: resumable.contains(&id),
             })?;
         }
-        topology.clerk.resubmit(&unsent)?;
+        topology.clerk.resubmit(unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
-        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(&config.trail.dir), &config.cores);
         let mut notices: Vec<String> = topology.notices.iter().map(Notice::to_string).collect();
         notices.extend(layout.warnings.iter().cloned());
         let running = topology.spawn(&layout, idle)?;
@@ -268,24 +270,32 @@ impl Session {
 #[derive(Default)]
 struct Past {
     resumed: Option<Resumed>,
-    schemas: BTreeSet<[u8; 32]>,
 }
 
 impl Past {
     /// Reads the trail that the configuration names, if there is one and nobody writes it.
     fn read(config: &Config, registry: &Registry) -> Result<Self, Failure> {
         let dir = &config.trail.dir;
-        let schemas = match TrailReader::open(dir) {
-            Ok(reader) => reader.segments().iter().map(|segment| segment.header.schema).collect(),
-            Err(TrailError::NoTrail(_)) => return Ok(Self::default()),
-            // What is wrong with a trail is the journal's to say when it opens it.
-            Err(_) => return Ok(Self::default()),
-        };
+        // What is wrong with a trail is the journal's to say when it opens it.
+        if TrailReader::open(dir).is_err() {
+            return Ok(Self::default());
+        }
+        let _lock = WriterLock::take(dir, UtcClock::new().now()).map_err(|error| match error {
+            LockError::Held(owner) => Failure::environment(format!(
+                "{} is being written by another process ({owner})",
+                dir.display()
+            ))
+            .help("stop that process, or choose another directory"),
+            LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", dir.display())),
+        })?;
         let progress = Progress::new("resuming", "events", None);
         let resumed = resume(dir, registry.clone(), |sequence| progress.set(sequence)).map_err(|error| {
-            Failure::not_so(error).help("`stele verify` and `stele check-strategy` say more")
+            Failure::not_so(error).help(
+                "`stele verify` and `stele check-strategy` say more; run the program that wrote the trail, or \
+                 choose another directory",
+            )
         })?;
-        Ok(Self { resumed: Some(resumed), schemas })
+        Ok(Self { resumed: Some(resumed) })
     }
 
     fn known(&self) -> Option<&Known> {
@@ -336,7 +346,7 @@ fn release(name: &str) -> Result<Watermark, Failure> {
     }
 }
 
-fn journal_options(config: &Config) -> Result<Options, Failure> {
+fn journal_options(config: &Config, method: FlushMethod) -> Result<Options, Failure> {
     let engine = match config.journal.engine.as_str() {
         "auto" => EngineChoice::Auto,
         "io-uring" => EngineChoice::Uring,
@@ -349,6 +359,7 @@ fn journal_options(config: &Config) -> Result<Options, Failure> {
     };
     Ok(Options {
         engine,
+        method,
         segment_length: config.journal.segment_mib << 20,
         spare_segments: config.journal.spare_segments,
         schema: sha256(SCHEMA_TEXT.as_bytes()),

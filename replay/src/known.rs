@@ -1,10 +1,10 @@
 //! What a trail has defined: instruments, sources, publishers and how far they got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    CancelOrder, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder,
+    CancelOrder, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder, SchemaText,
     SourceDefinition, SourceKind, TimerSet, UpdateAction,
 };
 
@@ -37,6 +37,10 @@ pub struct Known {
     pub instruments: BTreeMap<u32, KnownInstrument>,
     /// Sources.
     pub sources: BTreeMap<u16, KnownSource>,
+    /// Schemas of which the whole text is on the trail, by hash.
+    pub schemas: BTreeSet<[u8; 32]>,
+    /// A text that is being told: its hash and the part that comes next.
+    telling: Option<([u8; 32], u16)>,
     /// The last number of each publisher that the trail tells: in its `PublisherProgress`, or in the messages
     /// that carry one.
     pub publishers: BTreeMap<u16, u64>,
@@ -65,6 +69,11 @@ impl Known {
                     self.sources.insert(message.source.get(), known);
                 }
             }
+            SchemaText::TEMPLATE_ID => {
+                if let Some(message) = event.message::<SchemaText>() {
+                    self.tell(&message);
+                }
+            }
             PublisherProgress::TEMPLATE_ID => numbered!(PublisherProgress),
             NewOrder::TEMPLATE_ID => numbered!(NewOrder),
             ReplaceOrder::TEMPLATE_ID => numbered!(ReplaceOrder),
@@ -72,6 +81,16 @@ impl Known {
             MassCancel::TEMPLATE_ID => numbered!(MassCancel),
             TimerSet::TEMPLATE_ID => numbered!(TimerSet),
             _ => {}
+        }
+    }
+
+    /// Parts count only in their order from the first: a kill may have cut a telling short.
+    fn tell(&mut self, message: &SchemaText) {
+        let (hash, part) = (message.schema_hash, message.part.get());
+        let is_next = part == 0 || self.telling == Some((hash, part));
+        self.telling = is_next.then_some((hash, part + 1));
+        if is_next && part + 1 == message.parts.get() {
+            self.schemas.insert(hash);
         }
     }
 

@@ -34,18 +34,24 @@ fn kill_after(mut child: Child, delay: Duration) -> u64 {
     let pipe = BufReader::new(child.stderr.take().expect("it is piped"));
     let (sender, receiver) = mpsc::channel();
     let reader = thread::spawn(move || {
-        let mut last = 0;
-        for position in pipe.lines().map_while(Result::ok).filter_map(|line| durable(&line)) {
-            last = position;
-            let _ = sender.send(());
+        let mut said = String::new();
+        for line in pipe.lines().map_while(Result::ok) {
+            if durable(&line).is_some() {
+                let _ = sender.send(());
+            }
+            said.push_str(&line);
+            said.push('\n');
         }
-        last
+        said
     });
-    receiver.recv_timeout(Duration::from_secs(30)).expect("it says how it goes");
+    let began = receiver.recv_timeout(Duration::from_secs(30));
     thread::sleep(delay);
-    child.kill().expect("it runs");
+    // It may have failed by itself, which what it said shows.
+    let _ = child.kill();
     child.wait().expect("it was started");
-    reader.join().expect("the reader only reads")
+    let said = reader.join().expect("the reader only reads");
+    assert!(began.is_ok(), "it did not begin:\n{said}");
+    said.lines().filter_map(durable).next_back().expect("it began")
 }
 
 /// The position behind the last whole frame of the trail.
