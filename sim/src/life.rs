@@ -311,7 +311,7 @@ impl Life {
         self.record(usize::MAX, truth)?;
         let written = self.ring.watermarks().written();
         let spared = self.disk.with(|medium| medium.behaviour().allowances.no_reader_during_rolls);
-        if spared && written < self.journal.segment().base_position {
+        if spared && written <= self.journal.segment().base_position {
             return Ok(());
         }
         truth.read_live(&self.disk, truth.epoch_first(), written)

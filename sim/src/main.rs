@@ -1,7 +1,7 @@
 //! `stele-sim`: runs worlds, one seed after the other, until enough rounds are done or a promise is broken.
 #![forbid(unsafe_code)]
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -18,15 +18,53 @@ struct Arguments {
     /// that `--rounds 1` is the one world of the seed.
     #[arg(long, default_value_t = 10_000)]
     rounds: u64,
-    /// Spare the write path nothing: also the failures that it is known not to live through.
-    #[arg(long)]
-    strict: bool,
+    /// Do not spare the write path this, although it is known not to live through it. May be given several times.
+    #[arg(long, value_enum)]
+    unspared: Vec<Unspared>,
     /// Go on behind a failure and tell them all.
     #[arg(long)]
     keep_going: bool,
     /// Print one JSON object and nothing else.
     #[arg(long)]
     json: bool,
+}
+
+/// A failure of the disk that worlds are spared unless asked for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Unspared {
+    /// A sync covers its own file only.
+    Sync,
+    /// Headers of two segments are on their way at once.
+    Headers,
+    /// The first header of a trail is torn.
+    FirstHeader,
+    /// A reader looks while a roll is on its way.
+    Reader,
+    /// All of these.
+    All,
+}
+
+impl Arguments {
+    fn allowances(&self) -> Allowances {
+        let spared = |what| !self.unspared.contains(&what) && !self.unspared.contains(&Unspared::All);
+        let today = Allowances::TODAY;
+        Allowances {
+            sync_covers_all_files: today.sync_covers_all_files && spared(Unspared::Sync),
+            one_header_at_a_time: today.one_header_at_a_time && spared(Unspared::Headers),
+            first_header_is_whole: today.first_header_is_whole && spared(Unspared::FirstHeader),
+            no_reader_during_rolls: today.no_reader_during_rolls && spared(Unspared::Reader),
+        }
+    }
+
+    /// What to run to see the failure of `seed` again.
+    fn again(&self, seed: u64) -> String {
+        let mut command = format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1");
+        for unspared in &self.unspared {
+            let value = unspared.to_possible_value().expect("no value is hidden");
+            command += &format!(" --unspared {}", value.get_name());
+        }
+        command
+    }
 }
 
 /// What is printed as JSON.
@@ -54,7 +92,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic of the code under test is told as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
-    let allowances = if arguments.strict { Allowances::NONE } else { Allowances::TODAY };
+    let allowances = arguments.allowances();
     let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
     let began = Instant::now();
     while total.lives < arguments.rounds && (failures.is_empty() || arguments.keep_going) {
@@ -64,7 +102,11 @@ fn main() -> ExitCode {
                 // The lives that went well count, so that the rounds come to an end.
                 total.lives += failure.life.max(1);
                 if !arguments.json {
-                    eprintln!("{failure}{}", if arguments.strict { " --strict" } else { "" });
+                    eprintln!(
+                        "{failure}
+  run it again: {}",
+                        arguments.again(failure.seed)
+                    );
                 }
                 failures.push(failure);
             }
@@ -75,7 +117,7 @@ fn main() -> ExitCode {
     let rounds_per_second = total.lives as f64 / seconds;
     let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if arguments.json {
-        let failures = failures.into_iter().map(|failure| told(failure, arguments.strict)).collect();
+        let failures = failures.into_iter().map(|failure| told(failure, &arguments)).collect();
         let seed = arguments.seed;
         let report =
             Report { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
@@ -86,11 +128,9 @@ fn main() -> ExitCode {
     code
 }
 
-fn told(failure: Failure, strict: bool) -> Told {
+fn told(failure: Failure, arguments: &Arguments) -> Told {
     let Failure { seed, life, step, violation } = failure;
-    let strict = if strict { " --strict" } else { "" };
-    let again = format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1{strict}");
-    Told { seed, life, step, rule: violation.rule, what: violation.what, again }
+    Told { seed, life, step, rule: violation.rule, what: violation.what, again: arguments.again(seed) }
 }
 
 fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) {

@@ -614,3 +614,105 @@ impl File {
 pub fn power_failed() -> io::Error {
     io::Error::other("the power failed")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECTOR: [u8; SECTOR_LENGTH] = [7; SECTOR_LENGTH];
+
+    /// A disk with a file of 64 sectors of zeros that takes no time.
+    fn disk(seed: u64) -> (Medium, Inode) {
+        let mut medium = Medium::new(Dice::new(seed, 0));
+        let inode = medium.create("a", vec![0; 64 * SECTOR_LENGTH]);
+        (medium, inode)
+    }
+
+    fn is_written(medium: &Medium, inode: Inode, sector: usize) -> bool {
+        medium.bytes(inode)[sector * SECTOR_LENGTH] == 7
+    }
+
+    /// How many of 100 disks have `sector` after `on` and a failure of the power.
+    fn survivors(sector: usize, on: impl Fn(&mut Medium, Inode)) -> usize {
+        let survives = |seed: &u64| {
+            let (mut medium, inode) = disk(*seed);
+            on(&mut medium, inode);
+            medium.fail_power();
+            is_written(&medium, inode, sector)
+        };
+        (0..100).filter(survives).count()
+    }
+
+    #[test]
+    fn a_flushed_write_vouches_for_itself_and_for_no_other() {
+        let both = |medium: &mut Medium, inode| {
+            medium.write_through_cache(inode, 0, &SECTOR);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.to_vec(), true);
+            medium.advance(1);
+            assert_eq!(medium.take_done(), [(0, Done::Durable)]);
+        };
+        assert_eq!(survivors(1, both), 100);
+        assert!((20..80).contains(&survivors(0, both)));
+    }
+
+    #[test]
+    fn a_sync_vouches_for_what_was_written_before_it_was_submitted() {
+        let between = |medium: &mut Medium, inode| {
+            medium.write_through_cache(inode, 0, &SECTOR);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.to_vec(), false);
+            let at = medium.next_due().expect("a write without delay is due");
+            medium.complete(at);
+            // The sync is on its way now.
+            medium.write_through_cache(inode, 2 * SECTOR_LENGTH, &SECTOR);
+            medium.advance(1);
+            assert_eq!(medium.take_done(), [(0, Done::Written), (0, Done::Durable)]);
+        };
+        assert_eq!((survivors(0, between), survivors(1, between)), (100, 100));
+        assert!((20..80).contains(&survivors(2, between)));
+    }
+
+    #[test]
+    fn a_write_on_its_way_is_torn_between_sectors_and_never_within_one() {
+        let mut torn = 0;
+        for seed in 0..100 {
+            let (mut medium, inode) = disk(seed);
+            medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+            medium.submit(inode, 0, [SECTOR; 8].concat(), true);
+            medium.fail_power();
+            let there = (0..8).filter(|&sector| is_written(&medium, inode, sector)).count();
+            torn += usize::from((1..8).contains(&there));
+            for sector in medium.bytes(inode).chunks(SECTOR_LENGTH) {
+                assert!(sector.iter().all(|&byte| byte == sector[0]));
+            }
+        }
+        assert!(torn > 10, "{torn}");
+    }
+
+    #[test]
+    fn what_a_killed_process_wrote_is_there_until_the_power_fails() {
+        let mut lost = 0;
+        for seed in 0..100 {
+            let (mut medium, inode) = disk(seed);
+            medium.write_through_cache(inode, 0, &SECTOR);
+            medium.kill_process();
+            assert!(is_written(&medium, inode, 0));
+            medium.fail_power();
+            lost += usize::from(!is_written(&medium, inode, 0));
+        }
+        assert!((20..80).contains(&lost), "{lost}");
+    }
+
+    #[test]
+    fn requests_complete_late_and_out_of_their_order() {
+        let (mut medium, inode) = disk(3);
+        medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+        let ids: Vec<u64> = (0..20)
+            .map(|sector| medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.to_vec(), true))
+            .collect();
+        medium.advance(0);
+        assert!(medium.take_done().len() < 20);
+        medium.advance(100);
+        let done: Vec<u64> = medium.take_done().iter().map(|(id, _)| *id).collect();
+        assert!(done.len() > 10 && !done.is_sorted() && done.iter().all(|id| ids.contains(id)), "{done:?}");
+    }
+}

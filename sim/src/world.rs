@@ -60,10 +60,7 @@ impl Outcome {
 
 /// A promise broken, and where.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error(
-    "seed {seed}, life {life}, step {step}: {violation}\n  run it again: cargo run --release -p stele-sim -- --seed \
-     {seed} --rounds 1"
-)]
+#[error("seed {seed}, life {life}, step {step}: {violation}")]
 pub struct Failure {
     /// Seed of the world.
     pub seed: u64,
