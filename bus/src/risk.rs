@@ -20,6 +20,9 @@ pub struct RiskLimits {
     /// The largest price × quantity of one order, in units of 1e-9 of the price times the quantity's mantissa:
     /// RTS 6 Art. 15(1)(b), maximum order value; SEC 15c3-5(c)(1)(i) bounds their sum.
     pub order_notional_max: Option<i64>,
+    /// Whether a sealer follows this log. Without one, an order that waits to be sealed would wait for ever and
+    /// hold the ring for ever, so that it is refused.
+    pub has_sealer: bool,
 }
 
 /// What a check needs of an order, whichever message it came in.
@@ -147,7 +150,7 @@ impl Risk {
     /// [`Breach`].
     pub fn check(&self, order: &OrderTerms) -> Result<(), Breach> {
         self.check_kill_switch(order)?;
-        check_release(order)?;
+        self.check_release(order)?;
         self.check_quantity(order)?;
         self.check_notional(order)
     }
@@ -189,6 +192,22 @@ impl Risk {
         }
     }
 
+    /// There is no replication to wait for, and perhaps no sealing, and an order is not let go earlier than it
+    /// asked.
+    fn check_release(&self, order: &OrderTerms) -> Result<(), Breach> {
+        let is_held = match order.release {
+            ReleaseWatermark::REPLICATED => true,
+            ReleaseWatermark::SEALED => !self.limits.has_sealer,
+            _ => false,
+        };
+        if is_held {
+            let (limit, value) = (ReleaseWatermark::DURABLE, order.release);
+            let (limit, value) = (i64::from(limit.0), i64::from(value.0));
+            return Err(Breach { check: Check::RELEASE_HELD, limit, value });
+        }
+        Ok(())
+    }
+
     /// Takes over a kill switch as it goes on the log.
     pub fn on_kill_switch(&mut self, switch: &KillSwitch) {
         let key = (switch.scope, switch.scope_id.get());
@@ -203,20 +222,6 @@ impl Risk {
             }
         }
     }
-}
-
-/// There is no replication and no sealing to wait for, and an order is not let go earlier than it asked: one that
-/// waited for ever would hold the ring for ever.
-fn check_release(order: &OrderTerms) -> Result<(), Breach> {
-    if matches!(order.release, ReleaseWatermark::REPLICATED | ReleaseWatermark::SEALED) {
-        let (limit, value) = (ReleaseWatermark::DURABLE, order.release);
-        return Err(Breach {
-            check: Check::RELEASE_HELD,
-            limit: i64::from(limit.0),
-            value: i64::from(value.0),
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -246,7 +251,11 @@ mod tests {
 
     #[test]
     fn an_order_at_a_limit_passes_and_one_above_is_refused_with_limit_and_value() {
-        let limits = RiskLimits { order_quantity_max: Some(Quantity(100)), order_notional_max: Some(5_000) };
+        let limits = RiskLimits {
+            order_quantity_max: Some(Quantity(100)),
+            order_notional_max: Some(5_000),
+            ..RiskLimits::default()
+        };
         let risk = Risk::new(limits);
         assert_eq!(risk.check(&terms(100, 50)), Ok(()));
         let breach = |check, limit, value| Err(Breach { check, limit, value });

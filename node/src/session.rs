@@ -372,6 +372,7 @@ fn risk(config: &Config) -> Risk {
     Risk::new(RiskLimits {
         order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
         order_notional_max: Some(notional.saturating_mul(Price::SCALE)),
+        has_sealer: false,
     })
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn start() -> SequencerStart {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        Self::with_limits(RiskLimits::default())
+        Self::with_limits(RiskLimits { has_sealer: true, ..RiskLimits::default() })
     }
 
     pub(crate) fn with_limits(limits: RiskLimits) -> Self {
