@@ -2,10 +2,11 @@
 //!
 //! [`world::run`] lives through several lives of one trail: publishers, sequencer, journal and order gateway
 //! driven by hand in an order that the seed chooses, ended by a stop, a kill or a failure of the power, and
-//! recovered from. [`medium`] says how the disk fails; [`checkers`] say what must hold all the same, and know
+//! recovered from. [`medium`] and [`behaviour`] say how the disk fails; [`checkers`] say what must hold all the same, and know
 //! nothing of the faults. A failure names the seed, and the seed gives exactly that failure again.
 #![deny(unsafe_code)]
 
+pub mod behaviour;
 pub mod bounds;
 pub mod checkers;
 pub mod dice;
@@ -17,6 +18,6 @@ mod ring_memory;
 pub mod traffic;
 pub mod world;
 
+pub use behaviour::{Allowances, Lie};
 pub use checkers::Violation;
-pub use medium::{Allowances, Lie};
 pub use world::{Failure, Outcome, Sabotage, run};

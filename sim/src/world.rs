@@ -1,11 +1,12 @@
 //! A world: one trail on one disk through several lives, all of it from one seed.
 
+use crate::behaviour::{Allowances, Behaviour, Lie, MediumStatistics};
 use crate::bounds::{LIVES_MAX, LIVES_MIN, RECOVERIES_MAX, STEPS_MAX, STEPS_MIN};
 use crate::checkers::{Checked, Truth, Violation, check_again, check_bytes, violated};
 use crate::dice::Dice;
 use crate::disk::Disk;
 use crate::life::{Life, LifeStatistics, Temper};
-use crate::medium::{Allowances, Behaviour, Lie, Medium, MediumStatistics};
+use crate::medium::Medium;
 use crate::opening::{Opened, Options, is_honest, open};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_bus::{Clock, ManualClock, Watermark};
