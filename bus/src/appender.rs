@@ -171,25 +171,25 @@ impl Appender {
 
     /// An event frame of `length` bytes stands at the head. `waits` says that its release is waited for.
     #[inline]
-    pub fn on_event(&mut self, length: usize, timestamp: Nanos, waits: bool) {
+    pub fn on_event(&mut self, length: usize, age: Nanos, waits: bool) {
         debug_assert_eq!(self.padding_before(length), 0, "frame across an end");
         let start = self.head;
         self.advance(length);
         self.last_event_end = self.head;
         match &mut self.batch {
             Some(batch) => batch.waits |= waits,
-            None => self.batch = Some(OpenBatch { start, opened: timestamp, waits }),
+            None => self.batch = Some(OpenBatch { start, opened: age, waits }),
         }
     }
 
     /// A padding frame of `length` bytes that records `durable` stands at the head.
-    pub fn on_padding(&mut self, length: usize, timestamp: Nanos, durable: Position) {
+    pub fn on_padding(&mut self, length: usize, age: Nanos, durable: Position) {
         assert!((PADDING_LENGTH_MIN..=FRAME_LENGTH_MAX).contains(&length) && self.recorded <= durable);
         let start = self.head;
         self.advance(length);
         self.recorded = durable;
         self.unrecorded_since = None;
-        self.batch.get_or_insert(OpenBatch { start, opened: timestamp, waits: false });
+        self.batch.get_or_insert(OpenBatch { start, opened: age, waits: false });
     }
 
     #[inline]

@@ -243,20 +243,23 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
 /// What an order asks to wait for; none leaves it to the gateway.
 fn asked_release(order: &Event<'_>) -> Option<Watermark> {
     let frame = order.frame();
-    let asked = match frame.template_id() {
-        NewOrder::TEMPLATE_ID => frame.message::<NewOrder>()?.release_watermark,
-        ReplaceOrder::TEMPLATE_ID => frame.message::<ReplaceOrder>()?.release_watermark,
-        CancelOrder::TEMPLATE_ID => frame.message::<CancelOrder>()?.release_watermark,
-        MassCancel::TEMPLATE_ID => frame.message::<MassCancel>()?.release_watermark,
-        Quote::TEMPLATE_ID => frame.message::<Quote>()?.release_watermark,
+    let (asked, is_cancel) = match frame.template_id() {
+        NewOrder::TEMPLATE_ID => (frame.message::<NewOrder>()?.release_watermark, false),
+        ReplaceOrder::TEMPLATE_ID => (frame.message::<ReplaceOrder>()?.release_watermark, false),
+        Quote::TEMPLATE_ID => (frame.message::<Quote>()?.release_watermark, false),
+        CancelOrder::TEMPLATE_ID => (frame.message::<CancelOrder>()?.release_watermark, true),
+        MassCancel::TEMPLATE_ID => (frame.message::<MassCancel>()?.release_watermark, true),
         _ => return None,
     };
     match asked {
         ReleaseWatermark::PUBLISHED => Some(Watermark::Published),
         ReleaseWatermark::WRITTEN => Some(Watermark::Written),
-        // Orders that ask for a replica are refused before they get a sequence; a cancel is not held back for it.
-        ReleaseWatermark::DURABLE | ReleaseWatermark::REPLICATED => Some(Watermark::Durable),
-        ReleaseWatermark::SEALED => Some(Watermark::Sealed),
+        // What takes risk away is not held back for a seal or a replica. Orders that ask for what the system does
+        // not have are refused before they get a sequence.
+        ReleaseWatermark::SEALED if !is_cancel => Some(Watermark::Sealed),
+        ReleaseWatermark::DURABLE | ReleaseWatermark::REPLICATED | ReleaseWatermark::SEALED => {
+            Some(Watermark::Durable)
+        }
         _ => None,
     }
 }

@@ -50,6 +50,10 @@ pub(crate) struct LogHead<C> {
     next_sequence: Sequence,
     /// The newest reading of the clock, or an older one if the clock went back since.
     timestamp: Nanos,
+    /// The newest reading of the clock.
+    reading: Nanos,
+    /// How long the head has been at work, as of the newest reading.
+    age: Nanos,
     /// Events and bytes since the last publication.
     stretch_events: usize,
     stretch_length: usize,
@@ -64,7 +68,11 @@ const _: () = assert!(RECEIVED_DELTA_OFFSET.is_multiple_of(8) && cfg!(target_end
 const DELTA_NULL: u32 = u32::MAX;
 
 impl<C: Clock> LogHead<C> {
-    pub(crate) fn new(start: &SequencerStart, writer: RingWriter, clock: C) -> Result<Self, GeometryError> {
+    pub(crate) fn new(
+        start: &SequencerStart,
+        writer: RingWriter,
+        mut clock: C,
+    ) -> Result<Self, GeometryError> {
         let geometry = Geometry {
             base: start.position,
             ring_length: writer.ring().capacity(),
@@ -74,6 +82,8 @@ impl<C: Clock> LogHead<C> {
         assert_eq!(writer.head(), start.position, "the ring begins where the log goes on");
         writer.ring().shared.set_first_sequence(start.next_sequence);
         Ok(Self {
+            reading: clock.now(),
+            age: Nanos(0),
             clock,
             writer,
             appender: Appender::new(geometry)?,
@@ -101,11 +111,16 @@ impl<C: Clock> LogHead<C> {
         self.writer.has_room(self.appender.end_closed_after(length).plus(headroom as u64))
     }
 
-    /// `max(previous, UTC)`.
+    /// Reads the clock: the log's time becomes `max(previous, UTC)`, and what passed since the last reading is
+    /// added to the age, by which batches and waits are timed. After a step back of the clock the log's time
+    /// stands until UTC has caught up; the age does not.
     #[inline]
     pub(crate) fn read_clock(&mut self) -> Nanos {
-        self.timestamp = self.timestamp.max(self.clock.now());
-        self.timestamp
+        let reading = self.clock.now();
+        self.age.0 += reading.0.saturating_sub(self.reading.0);
+        self.reading = reading;
+        self.timestamp = self.timestamp.max(reading);
+        self.age
     }
 
     pub(crate) fn ring(&self) -> &LogRing {
@@ -135,7 +150,7 @@ impl<C: Clock> LogHead<C> {
         }
         let sequence = self.next_sequence;
         self.write(draft, sequence, length);
-        self.appender.on_event(length, self.timestamp, draft.template.waits_for_release);
+        self.appender.on_event(length, self.age, draft.template.waits_for_release);
         self.next_sequence = sequence.next();
         self.stretch_events += 1;
         self.stretch_length += length;
@@ -209,14 +224,14 @@ impl<C: Clock> LogHead<C> {
         if self.appender.batch_length() > 0 {
             self.read_clock();
             let unwritten = self.writer.ring().watermarks().batched().0 - written.0;
-            if self.appender.closes(self.timestamp, unwritten) {
+            if self.appender.closes(self.age, unwritten) {
                 self.close_batch();
                 return 1;
             }
         } else if self.appender.is_unrecorded(durable) {
             self.read_clock();
             let length = self.appender.watermark_length();
-            if self.appender.needs_watermark(self.timestamp, durable) && self.has_room(0, 0) {
+            if self.appender.needs_watermark(self.age, durable) && self.has_room(0, 0) {
                 self.close(length);
                 return 1;
             }
@@ -258,7 +273,7 @@ impl<C: Clock> LogHead<C> {
             for (word, value) in run.iter().zip(words) {
                 word.store(value.get(), Ordering::Relaxed);
             }
-            self.appender.on_padding(piece, self.timestamp, durable);
+            self.appender.on_padding(piece, self.age, durable);
             left -= piece;
         }
     }

@@ -59,7 +59,7 @@ impl Layout {
             vec![Core { name: "sequencer", cpu: Some(sequencer), jobs: vec![Sequencer, Strategies] }];
         match others().rev().find(|cpu| *cpu != sequencer) {
             Some(feed) => {
-                cores.push(Core { name: "feed", cpu: Some(feed), jobs: vec![Gateway, Feed] });
+                cores.push(Core { name: "feed", cpu: Some(feed), jobs: vec![Feed] });
                 cores.push(Core { name: "journal", cpu: Some(journal), jobs: vec![Journal] });
             }
             None => {
@@ -187,7 +187,7 @@ mod tests {
             let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[disk]), &CoresConfig::default());
             assert_eq!(layout.cores[0].cpu, Some(sequencer));
             assert_eq!(layout.cores[1].cpu, Some(disk));
-            assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Gateway, Job::Feed]);
+            assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Feed]);
             assert!(layout.warnings.is_empty());
             assert_eq!(layout.flush_method(&cpus(&[disk])), FlushMethod::FlushedWrites);
             assert_eq!(layout.flush_method(&cpus(&[])), FlushMethod::LinkedSync);

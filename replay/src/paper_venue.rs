@@ -21,7 +21,7 @@ pub mod counter_ids {
 }
 
 /// Events of the log that the venue looks at in one duty cycle at most.
-pub const MARKET_POLL_MAX: usize = 4096;
+pub const MARKET_POLL_MAX: usize = 256;
 
 /// The venue.
 #[derive(Debug)]
