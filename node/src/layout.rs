@@ -2,7 +2,7 @@
 //!
 //! Two hot threads can spin only where two CPUs are free for them, and a flushed write finishes in a kernel
 //! worker on the CPU that takes the disk's interrupt. So the journal's core, which yields while a flush is
-//! outstanding, goes on that CPU, and the sequencer's core, which never yields, on another.
+//! outstanding, goes on that CPU, and the sequencer's core, which spins, on another.
 
 use crate::config::CoresConfig;
 use std::collections::BTreeSet;

@@ -12,6 +12,7 @@
 mod cli;
 mod commands;
 mod config;
+mod event_text;
 mod failure;
 mod feeds;
 mod layout;

@@ -99,7 +99,7 @@ impl Session {
         let (recovery, start) = (opened.recovery.clone(), opened.start);
         let paper = PaperOptions { source: sources::VENUE, fees: fees(config), ..PaperOptions::default() };
         let exchange = match &past.resumed {
-            Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers.clone()),
+            Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
         let (host, unsent, schemas) = match past.resumed {

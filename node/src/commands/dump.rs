@@ -1,15 +1,13 @@
 //! `stele dump`: the events of a trail, one a line.
 
 use crate::cli::DumpArgs;
+use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
 use stele_journal::{Entry, TrailReader};
 use stele_wire::Sequence;
-use stele_wire::layout::{Reading, Utc};
 use stele_wire::messages::SCHEMA;
-use stele_wire::{describe, messages};
 
 /// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
@@ -92,86 +90,12 @@ impl<W: io::Write> Printer<W> {
         }
     }
 
-    /// Appends the event to the line, whatever state its message is in: what cannot be read is said.
     fn describe(&mut self, entry: &Entry<'_>) {
-        let header = entry.frame.header();
-        let known = header.schema_id.get() == messages::SCHEMA_ID;
-        let (block_length, version) = (header.block_length.get(), header.schema_version.get());
-        let reading = SCHEMA
-            .read(header.template_id.get(), block_length, version, entry.frame.body())
-            .ok()
-            .filter(|_| known);
-        let result = match (&reading, self.format) {
-            (Some(reading), Format::Lines) => self.line_of(entry, reading),
-            (Some(reading), Format::Json) => self.json_of(entry, reading),
-            (Some(reading), Format::Csv) => self.csv_of(entry, reading),
-            (None, Format::Lines) => self.unknown_line(entry),
-            (None, Format::Json) => self.unknown_json(entry),
-            (None, Format::Csv) => self.unknown_csv(entry),
-        };
-        if let Err(error) = result {
-            let _ = write!(self.line, " [the rest is damaged: {error}]");
+        match self.format {
+            Format::Lines => push_line(&entry.frame, &mut self.line),
+            Format::Json => push_json(entry, &mut self.line),
+            Format::Csv => push_csv(&entry.frame, &mut self.headed, &mut self.line),
         }
-    }
-
-    fn line_of(&mut self, entry: &Entry<'_>, reading: &Reading<'_>) -> Result<(), String> {
-        let (sequence, time) = (entry.frame.sequence(), Utc(entry.frame.timestamp().0));
-        let _ = write!(self.line, "{sequence:>9} {time} ");
-        describe::line(reading, &mut self.line).map_err(|error| error.to_string())
-    }
-
-    fn json_of(&mut self, entry: &Entry<'_>, reading: &Reading<'_>) -> Result<(), String> {
-        let name = &reading.message().name;
-        self.json_head(entry);
-        let _ = write!(self.line, ",\"type\":\"{name}\",\"message\":");
-        let described = describe::json(reading, &mut self.line).map_err(|error| error.to_string());
-        self.line.push('}');
-        described
-    }
-
-    fn csv_of(&mut self, entry: &Entry<'_>, reading: &Reading<'_>) -> Result<(), String> {
-        if self.headed.insert(reading.message().id) {
-            self.line.push_str("sequence,timestamp,type,");
-            let _ = describe::csv_columns(reading.message(), &mut self.line);
-            self.line.push('\n');
-        }
-        let frame = &entry.frame;
-        let _ = write!(self.line, "{},{},{},", frame.sequence(), frame.timestamp(), reading.message().name);
-        describe::csv_row(reading, &mut self.line).map_err(|error| error.to_string())
-    }
-
-    fn json_head(&mut self, entry: &Entry<'_>) {
-        let (sequence, time) = (entry.frame.sequence(), entry.frame.timestamp());
-        let (epoch, position) = (entry.epoch, entry.position);
-        let _ = write!(
-            self.line,
-            "{{\"sequence\":{sequence},\"timestamp\":{time},\"epoch\":{epoch},\"position\":{position}"
-        );
-    }
-
-    fn unknown_line(&mut self, entry: &Entry<'_>) -> Result<(), String> {
-        let header = entry.frame.header();
-        let (sequence, time) = (entry.frame.sequence(), Utc(entry.frame.timestamp().0));
-        let _ = write!(
-            self.line,
-            "{sequence:>9} {time} template {} of schema {}",
-            header.template_id, header.schema_id
-        );
-        Ok(())
-    }
-
-    fn unknown_json(&mut self, entry: &Entry<'_>) -> Result<(), String> {
-        let header = entry.frame.header();
-        self.json_head(entry);
-        let _ =
-            write!(self.line, ",\"templateId\":{},\"schemaId\":{}}}", header.template_id, header.schema_id);
-        Ok(())
-    }
-
-    fn unknown_csv(&mut self, entry: &Entry<'_>) -> Result<(), String> {
-        let (sequence, time) = (entry.frame.sequence(), entry.frame.timestamp());
-        let _ = write!(self.line, "{sequence},{time},template {}", entry.frame.template_id());
-        Ok(())
     }
 }
 

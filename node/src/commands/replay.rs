@@ -2,16 +2,13 @@
 
 use crate::cli::ReplayArgs;
 use crate::config::{Config, StrategyConfig};
+use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
 use crate::signals::StopRequest;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use stele_bus::feed::Pace;
 use stele_replay::pacer::play;
-use stele_wire::Frame;
-use stele_wire::describe;
-use stele_wire::layout::Utc;
-use stele_wire::messages::SCHEMA;
 
 /// Plays the trail as `args` says.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
@@ -50,7 +47,12 @@ fn to_terminal(args: &ReplayArgs) -> Result<(), Failure> {
         || stop.is_asked(),
         |event| {
             line.clear();
-            describe_event(event, args.json, &mut line);
+            if args.json {
+                push_json_frame(event, &mut line)
+            } else {
+                push_line(event, &mut line)
+            }
+            line.push('\n');
             // At a person's pace each line is shown as it comes; as fast as possible, whole buffers are.
             let written = out
                 .write_all(line.as_bytes())
@@ -75,37 +77,4 @@ fn to_terminal(args: &ReplayArgs) -> Result<(), Failure> {
     let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
     eprintln!("{shown} market events");
     Ok(())
-}
-
-fn describe_event(event: &Frame<'_>, json: bool, line: &mut String) {
-    use std::fmt::Write as _;
-    let header = event.header();
-    let (block_length, version) = (header.block_length.get(), header.schema_version.get());
-    let reading = SCHEMA.read(event.template_id(), block_length, version, event.body());
-    let (sequence, time) = (event.sequence(), Utc(event.timestamp().0));
-    let described = match (&reading, json) {
-        (Ok(reading), true) => {
-            let name = &reading.message().name;
-            let _ = write!(
-                line,
-                "{{\"sequence\":{sequence},\"timestamp\":{},\"type\":\"{name}\",\"message\":",
-                event.timestamp()
-            );
-            let described = describe::json(reading, line);
-            line.push('}');
-            described
-        }
-        (Ok(reading), false) => {
-            let _ = write!(line, "{sequence:>9} {time} ");
-            describe::line(reading, line)
-        }
-        (Err(error), _) => {
-            let _ = write!(line, "{sequence:>9} {time} unreadable: {error}");
-            Ok(())
-        }
-    };
-    if let Err(error) = described {
-        let _ = write!(line, " [the rest is damaged: {error}]");
-    }
-    line.push('\n');
 }

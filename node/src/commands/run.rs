@@ -47,7 +47,7 @@ pub(crate) fn session_report(
     let stop = StopRequest::listen()?;
     let seconds = config.feed.seconds;
     let elapsed = seconds
-        .map(|seconds| Duration::try_from_secs_f64(seconds))
+        .map(Duration::try_from_secs_f64)
         .transpose()
         .map_err(|error| Failure::usage(format!("{} seconds: {error}", seconds.unwrap_or_default())))?;
     let session = Session::open(config, sample_every)?;
