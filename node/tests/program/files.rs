@@ -77,7 +77,7 @@ fn a_recorded_market_played_into_another_run_is_the_same_market() {
         let summary = stele_json(&["summary", text(trail)]);
         let types = summary["types"].as_array().unwrap();
         let market = |kind: &&Value| kind["template_id"].as_u64().unwrap() < 200;
-        types.iter().filter(market).map(|kind| kind.clone()).collect()
+        types.iter().filter(market).cloned().collect()
     };
     assert_eq!(market(&first), market(&second));
     assert!(market(&first).iter().map(|kind| kind["count"].as_u64().unwrap()).sum::<u64>() > 15_000);
