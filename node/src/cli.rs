@@ -63,7 +63,7 @@ pub(crate) struct RunArgs {
     /// Configuration file; flags win over it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Market data: dbn:FILE, itch:FILE, trail:DIR or generator[:SEED]
+    /// Market data: dbn:FILE, itch:FILE, trail:DIR, generator or generator:SEED
     #[arg(long, value_name = "SPEC")]
     pub(crate) feed: Option<String>,
     /// Strategy to run; may be given several times
