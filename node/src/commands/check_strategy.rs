@@ -44,7 +44,7 @@ pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
     if args.json {
         super::print_json(&outcome)?;
     } else {
-        outcome.print();
+        super::print_page(&outcome.page())?;
     }
     match &outcome.difference {
         None => Ok(()),
@@ -74,18 +74,22 @@ impl From<&Checked> for Outcome {
 }
 
 impl Outcome {
-    fn print(&self) {
-        println!("{} events fed to {} strategies", self.events, self.strategies.len());
+    fn page(&self) -> String {
+        let mut page = format!("{} events fed to {} strategies\n", self.events, self.strategies.len());
         for strategy in &self.strategies {
             let StrategyOutcome { strategy: id, name, orders, timers, refused, in_flight } = strategy;
-            print!("  {id} {name}: {orders} orders and cancels, {timers} timers, {refused} refused: ");
-            println!("{}", if self.equal { "all as recorded" } else { "compared" });
+            let compared = if self.equal { "all as recorded" } else { "compared" };
+            page += &format!(
+                "  {id} {name}: {orders} orders and cancels, {timers} timers, {refused} refused: {compared}\n"
+            );
             if *in_flight > 0 {
-                println!("    and {in_flight} more that were on their way when an epoch was cut short");
+                page +=
+                    &format!("    and {in_flight} more that were on their way when an epoch was cut short\n");
             }
         }
         if self.equal {
-            println!("equal: the strategies send what the trail has");
+            page += "equal: the strategies send what the trail has\n";
         }
+        page
     }
 }

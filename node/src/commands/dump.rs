@@ -21,10 +21,9 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let printed = printer.print_all(&mut reader, args.to, &wanted);
     let flushed = printer.out.flush().map_err(Stop::Pipe);
     match printed.and(flushed) {
-        Ok(()) => Ok(()),
-        Err(Stop::Pipe(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(Stop::Pipe(error)) => Err(Failure::environment(format!("cannot print: {error}"))),
         Err(Stop::Trail(failure)) => Err(failure),
+        Err(Stop::Pipe(error)) => super::ended_by_reader(Err(error)),
+        Ok(()) => Ok(()),
     }
 }
 

@@ -26,12 +26,10 @@ pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
         FileFormat::Itch => "itch",
         FileFormat::Dbn => "dbn",
     };
-    println!(
-        "{}: {} records from {} messages of the flow",
-        args.file.display(),
-        grouped(written.records),
-        grouped(written.flow_messages)
-    );
-    println!("try next\n  stele run --feed {kind}:{} --strategy ma-cross --dir trail", args.file.display());
-    Ok(())
+    let (records, messages) = (grouped(written.records), grouped(written.flow_messages));
+    let file = args.file.display();
+    super::print_page(&format!(
+        "{file}: {records} records from {messages} messages of the flow\n\
+         try next\n  stele run --feed {kind}:{file} --strategy ma-cross --dir trail\n"
+    ))
 }

@@ -13,6 +13,7 @@ pub(crate) mod verify;
 
 use crate::failure::Failure;
 use serde::Serialize;
+use std::io::{self, Write as _, stdout};
 use std::path::Path;
 use stele_journal::TrailReader;
 
@@ -28,6 +29,21 @@ fn open_trail(path: &Path) -> Result<TrailReader, Failure> {
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::environment(format!("cannot print: {error}")))?;
-    println!("{text}");
-    Ok(())
+    print_page(&(text + "\n"))
+}
+
+/// Prints to standard output. A reader that closes the pipe has seen enough.
+fn print_page(page: &str) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    ended_by_reader(out.write_all(page.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// What became of writing to a reader who may leave at any time.
+fn ended_by_reader(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("cannot print: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -22,7 +22,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
     let report = match args.scenario {
         Scenario::Pipeline => pipeline(args)?,
     };
-    if args.json { super::print_json(&report) } else { print(&report) }
+    if args.json { super::print_json(&report) } else { super::print_page(&page(&report)) }
 }
 
 /// Feed to trail, everything running: once at the demo's pace for the latencies, once as fast as it goes.
@@ -78,33 +78,29 @@ fn convert(percentiles: stele_replay::Percentiles) -> Percentiles {
     Percentiles { count, p50, p90, p99, p999, p9999, max }
 }
 
-fn print(report: &Report) -> Result<(), Failure> {
+fn page(report: &Report) -> String {
     let Machine { cpus, model, kernel, .. } = &report.machine;
-    println!("{} on {cpus} CPUs ({model}, {kernel})", report.scenario);
     let noise = &report.noise;
-    println!(
-        "the machine's own stalls: {} a second above 10 µs, the longest {} ns",
+    let mut page = format!(
+        "{} on {cpus} CPUs ({model}, {kernel})\n\
+         the machine's own stalls: {} a second above 10 µs, the longest {} ns\n",
+        report.scenario,
         noise.gaps_per_second,
         grouped(noise.hiccup_max_ns)
     );
     for Figure { name, unit, percentiles, value, repeats, spread } in &report.figures {
-        match (percentiles, value) {
-            (Some(Percentiles { p50, p99, p999, max, count, .. }), _) => println!(
-                "  {name:<26} p50 {:>9} {unit}  p99 {:>11}  p99.9 {:>11}  max {:>12}  ({} samples, {repeats} runs, spread {spread:.2})",
-                grouped(*p50),
-                grouped(*p99),
-                grouped(*p999),
-                grouped(*max),
-                grouped(*count)
-            ),
-            (None, Some(value)) => {
-                println!(
-                    "  {name:<26} {:>13} {unit}  ({repeats} runs, spread {spread:.2})",
-                    grouped(*value as u64)
-                );
-            }
-            (None, None) => {}
+        if let Some(percentiles) = percentiles {
+            let Percentiles { p50, p99, p999, max, count, .. } = *percentiles;
+            let [p50, p99, p999, max, count] = [p50, p99, p999, max, count].map(grouped);
+            page += &format!(
+                "  {name:<26} p50 {p50:>9} {unit}  p99 {p99:>11}  p99.9 {p999:>11}  max {max:>12}  \
+                 ({count} samples, {repeats} runs, spread {spread:.2})\n"
+            );
+        }
+        if let Some(value) = value {
+            let value = grouped(*value as u64);
+            page += &format!("  {name:<26} {value:>13} {unit}  ({repeats} runs, spread {spread:.2})\n");
         }
     }
-    Ok(())
+    page
 }

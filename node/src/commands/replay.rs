@@ -67,13 +67,7 @@ fn to_terminal(args: &ReplayArgs) -> Result<(), Failure> {
             }
         },
     );
-    let flushed = broken.map_or_else(|| out.flush(), Err);
-    match flushed {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(Failure::environment(format!("cannot print: {error}")));
-        }
-        _ => {}
-    }
+    super::ended_by_reader(broken.map_or_else(|| out.flush(), Err))?;
     let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
     eprintln!("{shown} market events");
     Ok(())

@@ -15,8 +15,7 @@ const SAMPLE_EVERY: u32 = 16;
 /// Runs what the flags and the file say.
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if args.strategy.iter().any(|name| name == "help") {
-        print!("{}", describe_strategies());
-        return Ok(());
+        return super::print_page(&describe_strategies());
     }
     run_session(&Config::effective(args)?, args.json)
 }
@@ -28,7 +27,7 @@ pub(crate) fn run_session(config: &Config, json: bool) -> Result<(), Failure> {
     if json {
         super::print_json(&report)?;
     } else {
-        print!("{}\n{}", report.page(), next_commands(&config.trail.dir));
+        super::print_page(&format!("{}\n{}", report.page(), next_commands(&config.trail.dir)))?;
     }
     match report.feed_failure() {
         None => Ok(()),

@@ -13,6 +13,5 @@ pub(crate) fn summary(args: &TrailArgs) -> Result<(), Failure> {
     if args.json {
         return super::print_json(&summary);
     }
-    print!("{}", summary_page(&args.trail, &summary));
-    Ok(())
+    super::print_page(&summary_page(&args.trail, &summary))
 }

@@ -22,6 +22,5 @@ pub(crate) fn verify(args: &TrailArgs) -> Result<(), Failure> {
     if args.json {
         return super::print_json(&verified);
     }
-    println!("{verified}");
-    Ok(())
+    super::print_page(&format!("{verified}\n"))
 }

@@ -177,3 +177,20 @@ fn an_interrupt_stops_in_order_with_everything_durable() {
     let verified = stele_json(&["verify", text(&trail)]);
     assert_eq!(verified["epochs"][0]["ending"]["why"], "Requested");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let scratch = tempfile::tempdir().unwrap();
+    let trail = scratch.path().join("trail");
+    stele_ok(&["demo", "--seconds", "0.3", "--rate", "50000", "--dir", text(&trail)]);
+    for command in ["verify", "check-strategy", "summary", "dump"] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stele"))
+            .args([command, text(&trail)])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{command}");
+    }
+}
