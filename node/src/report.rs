@@ -111,7 +111,12 @@ impl RunReport {
 
 /// What to try next on a trail, as it can be pasted.
 pub(crate) fn next_commands(trail: &Path) -> String {
-    let program = std::env::current_exe().map_or_else(|_| "stele".into(), |path| path.display().to_string());
+    let program = std::env::current_exe().unwrap_or_else(|_| "stele".into());
+    // Below the current directory the shorter path is the one to paste.
+    let here = std::env::current_dir().ok();
+    let program =
+        here.and_then(|here| program.strip_prefix(here).ok().map(Path::to_path_buf)).unwrap_or(program);
+    let program = program.display().to_string();
     let (program, trail) = (quoted(&program), quoted(&trail.display().to_string()));
     let commands = [
         ("verify", "", "check every frame"),
