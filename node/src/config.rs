@@ -235,8 +235,8 @@ impl Config {
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
         page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
-        page.optional("sequencer", &self.cores.sequencer, 0, "sequencer, strategies, order gateway");
-        page.optional("journal", &self.cores.journal, 1, "journal and feed");
+        page.optional("sequencer", &self.cores.sequencer, 0, "sequencer and strategies");
+        page.optional("journal", &self.cores.journal, 1, "journal, order gateway and feed");
         page.section("venue", "The paper exchange");
         page.key("maker_fee_bp", self.venue.maker_fee_bp, "basis points of the amount; negative is a rebate");
         page.key("taker_fee_bp", self.venue.taker_fee_bp, "basis points of the amount");

@@ -59,7 +59,7 @@ impl Layout {
             vec![Core { name: "sequencer", cpu: Some(sequencer), jobs: vec![Sequencer, Strategies] }];
         match others().rev().find(|cpu| *cpu != sequencer) {
             Some(feed) => {
-                cores.push(Core { name: "feed", cpu: Some(feed), jobs: vec![Feed] });
+                cores.push(Core { name: "feed", cpu: Some(feed), jobs: vec![Gateway, Feed] });
                 cores.push(Core { name: "journal", cpu: Some(journal), jobs: vec![Journal] });
             }
             None => {
@@ -181,13 +181,18 @@ mod tests {
         numbers.iter().copied().collect()
     }
 
+    fn jobs(layout: &Layout) -> usize {
+        layout.cores.iter().map(|core| core.jobs.len()).sum()
+    }
+
     #[test]
     fn on_two_cpus_the_journal_sits_where_the_disk_interrupts_and_the_sequencer_elsewhere() {
         for (disk, sequencer) in [(1, 0), (0, 1)] {
             let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[disk]), &CoresConfig::default());
             assert_eq!(layout.cores[0].cpu, Some(sequencer));
             assert_eq!(layout.cores[1].cpu, Some(disk));
-            assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Feed]);
+            assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Gateway, Job::Feed]);
+            assert_eq!(jobs(&layout), 5, "every job is on one core");
             assert!(layout.warnings.is_empty());
             assert_eq!(layout.flush_method(&cpus(&[disk])), FlushMethod::FlushedWrites);
             assert_eq!(layout.flush_method(&cpus(&[])), FlushMethod::LinkedSync);
@@ -199,6 +204,7 @@ mod tests {
         let layout = Layout::choose(&cpus(&[0, 1, 2, 3]), &cpus(&[2]), &CoresConfig::default());
         let cores: Vec<_> = layout.cores.iter().map(|core| (core.name, core.cpu.unwrap())).collect();
         assert_eq!(cores, [("sequencer", 3), ("feed", 1), ("journal", 2)]);
+        assert_eq!(jobs(&layout), 5, "every job is on one core");
     }
 
     #[test]
