@@ -20,6 +20,7 @@ use crate::format::{Link, align_up, link_after, segment_name};
 use crate::pages::Pages;
 use crate::storage::{CUT_FOLDER, Storage, StoredFile};
 use crate::survey::{Stray, Survey, Tail};
+use crate::trail::Segment;
 use std::io;
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
@@ -211,9 +212,7 @@ pub fn recover(
     }
     let cuts = cut(storage, &tail)?;
     remove_all(storage, &mut unused)?;
-    let name = last.name();
-    let length = last.header.file_offset(tail.end);
-    storage.close(&name, length).map_err(|source| TrailError::io(storage, &name, "cut", source))?;
+    close_swept(storage, &segments, &tail)?;
     let epoch = last.header.identity.epoch;
     let link = link_after(&last.header_block(), tail.end, tail.last_sequence, tail.data_crc);
     let (last_sequence, last_timestamp) = (tail.last_sequence, tail.last_timestamp);
@@ -276,6 +275,19 @@ fn cut(storage: &dyn Storage, tail: &Tail) -> Result<Vec<Cut>, TrailError> {
     let mut behind = tail.behind.clone();
     remove_all(storage, &mut behind)?;
     Ok(cuts)
+}
+
+/// Closes, which syncs, every segment that the decision rests on, oldest first. A writer that was killed leaves
+/// writes behind that only a cache holds: they can be read, and the next failure of the power takes them away from
+/// under the epoch that builds on them.
+fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &Tail) -> Result<(), TrailError> {
+    for segment in &segments[tail.from..=tail.last] {
+        let name = segment.name();
+        let end = tail.end.min(segment.header.end_position());
+        let length = segment.header.file_offset(end);
+        storage.close(&name, length).map_err(|source| TrailError::io(storage, &name, "cut", source))?;
+    }
+    Ok(())
 }
 
 /// Removes segment files from the highest index down, so that no hole shows if this is cut short.
@@ -576,6 +588,25 @@ mod tests {
         assert_eq!(torn.cuts[0].bytes, 701);
         let short = story(&|folder| std::fs::write(folder.join(segment_name(3)), b"STEL").unwrap());
         assert_eq!((short.row, short.cuts[0].bytes), (Row::E, 4));
+    }
+
+    #[test]
+    fn every_segment_from_the_floors_on_is_closed_before_the_log_goes_on() {
+        let mut epochs = Epochs::new(16 << 10);
+        epochs.lag = 1_000;
+        while epochs.segments.len() < 3 {
+            epochs.batch(5, 60);
+        }
+        epochs.batch(5, 60);
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), false);
+        let is_closed = |index| {
+            std::fs::metadata(folder.path().join(segment_name(index))).unwrap().permissions().readonly()
+        };
+        assert!(!is_closed(1) && !is_closed(2) && !is_closed(3), "the writer was killed");
+        let (report, _) = recover_in(folder.path()).unwrap();
+        assert!(report.floor < epochs.segments[1].0.base_position, "the floor lies in the first segment");
+        assert!(is_closed(1) && is_closed(2) && is_closed(3));
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub struct Survey {
 pub struct Tail {
     /// Which of [`Survey::segments`] holds the last whole frame, or would.
     pub last: usize,
+    /// The first of [`Survey::segments`] that was swept. What lies in front of it was acknowledged; from here on
+    /// bytes may have been read that are not on the medium yet.
+    pub from: usize,
     /// Position after the last frame that follows from the ones in front.
     pub end: Position,
     /// The last event up to there.
@@ -153,6 +156,7 @@ fn sweep_tail(
     // From the newest segment back to the first that begins at or below the floor.
     let first = segments.partition_point(|segment| segment.header.identity.epoch < epoch);
     let mut tail: Option<(usize, Swept)> = None;
+    let mut from = first;
     for at in (first..segments.len()).rev() {
         let segment = &segments[at];
         let swept = sweep(storage, segment)?;
@@ -171,6 +175,7 @@ fn sweep_tail(
             }
         });
         if floor >= segment.header.base_position {
+            from = at;
             break;
         }
     }
@@ -180,6 +185,7 @@ fn sweep_tail(
     strays.sort_by_key(|stray| stray.index);
     Ok(Tail {
         last,
+        from,
         end: swept.end,
         last_sequence: swept.continuity.last_sequence,
         last_timestamp: swept.continuity.last_timestamp,
