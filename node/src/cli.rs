@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use stele_connect::generate::FileFormat;
 
 /// A trading event bus whose log is an audit trail that can be proved.
 #[derive(Parser, Debug)]
@@ -92,17 +93,9 @@ pub(crate) struct RunArgs {
     pub(crate) json: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum, Debug)]
-pub(crate) enum FileFormat {
-    /// NASDAQ TotalView-ITCH 5.0, each message behind its length
-    Itch,
-    /// Databento Binary Encoding, market by order
-    Dbn,
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct GenerateArgs {
-    /// Format of the file
+    /// Format of the file: itch or dbn
     #[arg(long)]
     pub(crate) format: FileFormat,
     /// File to write; one that exists is not overwritten

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Run(args) => commands::run::run(args),
         Command::Config(args) => commands::config::config(args),
-        Command::Generate(args) => commands::generate::generate(args),
+        Command::Generate(args) => commands::generate::generate_file(args),
         Command::Verify(args) => commands::verify::verify(args),
         Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args),
         Command::Replay(args) => commands::replay::replay(args),

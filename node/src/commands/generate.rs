@@ -1,20 +1,16 @@
 //! `stele generate`: the generator's flow as a market-data file.
 
-use crate::cli::{FileFormat, GenerateArgs};
+use crate::cli::GenerateArgs;
 use crate::failure::Failure;
 use crate::live::grouped;
-use stele_connect::generate::{self, GenerateError};
+use stele_connect::generate::{FileFormat, GenerateError, generate};
 use stele_connect::generator;
 
 /// Writes the file and says what is in it.
-pub(crate) fn generate(args: &GenerateArgs) -> Result<(), Failure> {
-    let format = match args.format {
-        FileFormat::Itch => generate::FileFormat::Itch,
-        FileFormat::Dbn => generate::FileFormat::Dbn,
-    };
+pub(crate) fn generate_file(args: &GenerateArgs) -> Result<(), Failure> {
     let flow =
         generator::Config { seed: args.seed, events: Some(args.events), ..generator::Config::default() };
-    let written = generate::generate(&flow, format, &args.file).map_err(|error| match error {
+    let written = generate(&flow, args.format, &args.file).map_err(|error| match error {
         GenerateError::Config(_) | GenerateError::Endless | GenerateError::DoesNotFit { .. } => {
             Failure::usage(error)
         }
