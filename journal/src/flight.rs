@@ -21,7 +21,6 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug)]
 struct Request {
     end: Position,
-    slot: usize,
     progress: Progress,
 }
 
@@ -49,21 +48,21 @@ impl Flight {
         self.requests.is_empty()
     }
 
-    /// Whether a request is on its way to file `slot`.
-    pub fn uses(&self, slot: usize) -> bool {
-        self.requests.iter().any(|request| request.slot == slot)
+    /// Whether request `ticket`, which was taken in, or one in front of it is not durable yet.
+    pub fn holds(&self, ticket: Ticket) -> bool {
+        ticket >= self.first
     }
 
-    /// Takes in a request that completes the log up to `end` in file `slot`. A segment's header completes
-    /// nothing: its `end` is the segment's base, and what follows waits for it.
+    /// Takes in a request that completes the log up to `end`. A segment's header completes nothing: its `end` is
+    /// the segment's base, and what follows waits for it.
     ///
     /// # Panics
     /// When there is no room, or `end` lies in front of the last request's.
-    pub fn push(&mut self, end: Position, slot: usize) -> Ticket {
+    pub fn push(&mut self, end: Position) -> Ticket {
         assert!(self.has_room(), "more than {IN_FLIGHT_MAX} requests in flight");
         let last = self.requests.back().map_or(self.durable, |request| request.end);
         assert!(end >= last, "request up to {end} after one up to {last}");
-        self.requests.push_back(Request { end, slot, progress: Progress::Submitted });
+        self.requests.push_back(Request { end, progress: Progress::Submitted });
         self.first + self.requests.len() as u64 - 1
     }
 
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn a_write_that_completes_early_waits_for_those_in_front() {
         let mut flight = Flight::new(Position(100));
-        let tickets: Vec<Ticket> = (1..=3).map(|n| flight.push(Position(100 * (n + 1)), 0)).collect();
+        let tickets: Vec<Ticket> = (1..=3).map(|n| flight.push(Position(100 * (n + 1)))).collect();
         flight.advance(tickets[2], Progress::Durable);
         flight.advance(tickets[1], Progress::Written);
         assert_eq!((flight.written(), flight.durable()), (Position(100), Position(100)));
@@ -117,13 +116,14 @@ mod tests {
     #[test]
     fn a_header_that_is_late_holds_back_its_segment() {
         let mut flight = Flight::new(Position(0));
-        let header = flight.push(Position(0), 1);
-        let data = flight.push(Position(512), 1);
+        let header = flight.push(Position(0));
+        let data = flight.push(Position(512));
         flight.advance(data, Progress::Durable);
         assert_eq!((flight.written(), flight.durable()), (Position(0), Position(0)));
-        assert!(flight.uses(1) && !flight.uses(0));
+        assert!(flight.holds(header) && flight.holds(data));
         flight.advance(header, Progress::Durable);
         assert_eq!(flight.durable(), Position(512));
+        assert!(!flight.holds(header) && !flight.holds(data));
     }
 
     /// Against the plainest model: durable is the end of the longest prefix of durable requests.
@@ -139,7 +139,7 @@ mod tests {
             let count = 1 + random() % IN_FLIGHT_MAX;
             let mut model = vec![Progress::Submitted; count];
             for n in 0..count {
-                assert_eq!(flight.push(Position(n as u64 + 1), 0), n as u64);
+                assert_eq!(flight.push(Position(n as u64 + 1)), n as u64);
             }
             while model.iter().any(|&progress| progress != Progress::Durable) {
                 let at = random() % count;

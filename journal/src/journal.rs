@@ -2,7 +2,7 @@
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
 use crate::engine::{Completion, Engine, Stage};
-use crate::flight::Flight;
+use crate::flight::{Flight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
 use crate::lock::WriterLock;
 use crate::pool::Spares;
@@ -82,6 +82,8 @@ pub struct Journal<F = File> {
     storage: Arc<dyn Storage>,
     flight: Flight,
     header: SegmentHeader,
+    /// The write of `header`, which is on the medium when this has left the flight.
+    header_ticket: Option<Ticket>,
     slot: usize,
     submitted: Position,
     summed: Position,
@@ -111,6 +113,7 @@ impl<F> Journal<F> {
             storage,
             flight: Flight::new(base),
             header,
+            header_ticket: None,
             slot: 0,
             submitted: base,
             summed: base,
@@ -231,7 +234,7 @@ impl<F> Journal<F> {
         let bytes = self.reader.bytes(from, to);
         let block = u64::from(self.header.block_length);
         assert!(from.0.is_multiple_of(block) && to.0.is_multiple_of(block), "batches end on a block");
-        let ticket = self.flight.push(to, self.slot);
+        let ticket = self.flight.push(to);
         let offset = self.header.file_offset(from);
         self.engine.write(ticket, self.slot, offset, bytes).map_err(|source| (Stage::Submit, source))?;
         self.submitted = to;
@@ -240,11 +243,12 @@ impl<F> Journal<F> {
         Ok(())
     }
 
-    /// Begins the next segment, whose header goes to the device in front of its data. Says whether it could:
-    /// not while the segment before last is still on its way, nor before the next is prepared.
+    /// Begins the next segment, whose header goes to the device in front of its data. Says whether it could: not
+    /// before the next segment is prepared, nor before the current one's header, and with it everything in front,
+    /// is durable. Two headers are therefore never on their way at once: behind a damaged one nothing was
+    /// acknowledged, and nothing but the segment itself was begun.
     fn roll(&mut self, batched: Position) -> Result<bool, (Stage, io::Error)> {
-        let slot = 1 - self.slot;
-        if self.flight.uses(slot) {
+        if self.header_ticket.is_some_and(|ticket| self.flight.holds(ticket)) {
             return Ok(false);
         }
         let Some(spare) = self.spares.take() else {
@@ -256,12 +260,13 @@ impl<F> Journal<F> {
         self.sum();
         let header = self.next_header(batched);
         let block: HeaderBlock = header.to_block();
+        let slot = 1 - self.slot;
         if let Some(file) = self.engine.adopt(slot, spare.file) {
             self.spares.retire(file);
         }
-        let ticket = self.flight.push(self.submitted, slot);
+        let ticket = self.flight.push(self.submitted);
         self.engine.write_header(ticket, slot, &block).map_err(|source| (Stage::Submit, source))?;
-        (self.header, self.slot) = (header, slot);
+        (self.header, self.header_ticket, self.slot) = (header, Some(ticket), slot);
         self.data_crc = RunningCrc::default();
         self.statistics.rolls += 1;
         Ok(true)

@@ -6,7 +6,7 @@ use crate::format::{HeaderState, align_up};
 use crate::pages::Pages;
 use crate::storage::{Directory, Storage};
 use crate::stream::ByteStream;
-use crate::trail::{Segment, find_segment, read_segments};
+use crate::trail::{Segment, find_segment, read_live_segments};
 use std::path::Path;
 use std::sync::Arc;
 use stele_wire::frame::Frame;
@@ -61,7 +61,7 @@ impl TrailReader {
     /// # Errors
     /// As [`Self::open`].
     pub fn over(storage: Arc<dyn Storage>) -> Result<Self, TrailError> {
-        let segments = read_segments(storage.as_ref())?;
+        let segments = read_live_segments(storage.as_ref())?;
         let Some(first) = segments.first() else {
             return Err(TrailError::NoTrail(storage.describe("")));
         };
@@ -278,19 +278,28 @@ impl TrailReader {
 
     /// Looks for a segment behind the last one known.
     fn discover(&mut self) -> Result<bool, TrailError> {
-        let last = self.segments.last().expect("a reader has a segment");
+        let mut last = *self.segments.last().expect("a reader has a segment");
+        let index = last.header.index + 1;
         let mut pages = Pages::zeroed(crate::bounds::HEADER_BLOCK_LENGTH);
         let storage = self.storage.as_ref();
-        let Some(found) = find_segment(storage, last.header.index + 1, &mut pages)? else { return Ok(false) };
+        let Some(mut found) = find_segment(storage, index, &mut pages)? else { return Ok(false) };
         if found.state == HeaderState::Blank {
             return Ok(false);
         }
-        let next = found.usable(storage)?;
         // Closing a segment cuts its file: its length was another when it was found.
-        let mut last = *last;
         if let Some(now) = find_segment(storage, last.header.index, &mut pages)? {
             last.file_length = now.file_length;
         }
+        if found.may_be_begun_behind(&last) {
+            match find_segment(storage, index + 1, &mut pages)? {
+                // Whatever stands in front of a segment that was begun is whole, now if not a moment ago.
+                Some(beyond) if beyond.state != HeaderState::Blank => {
+                    found = find_segment(storage, index, &mut pages)?.unwrap_or(found);
+                }
+                _ => return Ok(false),
+            }
+        }
+        let next = found.usable(storage)?;
         next.check_follows(&last, storage)?;
         *self.segments.last_mut().expect("checked above") = last;
         self.segments.push(next);
@@ -421,6 +430,44 @@ mod tests {
         epochs.write(folder.path(), true);
         seen.extend(read_all(&mut reader));
         assert_eq!(seen, epochs.events);
+    }
+
+    /// A header that is being written may be read half-way: it is nothing yet, unless a segment behind it shows
+    /// that it was written long ago, or its file that it was closed.
+    #[test]
+    fn a_header_on_its_way_is_nothing_yet_and_a_damaged_one_is_an_error() {
+        let mut epochs = Epochs::new(256 << 10);
+        while epochs.segments.len() < 3 {
+            epochs.batch(20, 900);
+        }
+        epochs.batch(5, 60);
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), false);
+        let path = |index| folder.path().join(segment_name(index));
+        let tear = |index| {
+            let mut bytes = std::fs::read(path(index)).unwrap();
+            bytes[1024..1536].fill(0xee);
+            std::fs::write(path(index), bytes).unwrap();
+        };
+        let (two, three) = (std::fs::read(path(2)).unwrap(), std::fs::read(path(3)).unwrap());
+        std::fs::write(path(3), vec![0; three.len()]).unwrap();
+        let mut reader = TrailReader::open(folder.path()).unwrap();
+        let in_front = epochs.segments[2].0.base_sequence.0 as usize - 1;
+        assert_eq!(read_all(&mut reader), epochs.events[..in_front]);
+        std::fs::write(path(3), &three).unwrap();
+        tear(3);
+        assert!(reader.read_next().unwrap().is_none());
+        assert_eq!(read_all(&mut TrailReader::open(folder.path()).unwrap()), epochs.events[..in_front]);
+        std::fs::write(path(3), &three).unwrap();
+        assert_eq!(read_all(&mut reader), epochs.events[in_front..]);
+        tear(2);
+        let begun_behind = TrailReader::open(folder.path()).err().unwrap();
+        assert!(matches!(begun_behind, TrailError::Header { .. }), "{begun_behind}");
+        std::fs::write(path(2), &two).unwrap();
+        std::fs::write(path(3), &three[..8192]).unwrap();
+        tear(3);
+        let closed = TrailReader::open(folder.path()).err().unwrap();
+        assert!(matches!(closed, TrailError::Header { .. }), "{closed}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which segment files a trail has, and whether they belong together.
 
-use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_MIN};
 use crate::error::TrailError;
 use crate::format::{HeaderBlock, HeaderState, SegmentHeader, align_up, segment_index, segment_name};
 use crate::pages::Pages;
@@ -113,12 +113,14 @@ pub fn find_segments(storage: &dyn Storage) -> Result<Vec<FoundSegment>, TrailEr
         other => other.map_err(|source| TrailError::io(storage, ".", "list", source))?,
     };
     let mut indexes: Vec<u64> = names.iter().filter_map(|name| segment_index(name)).collect();
-    indexes.sort_unstable();
+    // The newest first: behind a trail's writer, whatever stands in front of a segment that was begun is whole.
+    indexes.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::with_capacity(indexes.len());
     let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
     for index in indexes {
         found.extend(find_segment(storage, index, &mut pages)?);
     }
+    found.reverse();
     Ok(found)
 }
 
@@ -146,12 +148,37 @@ pub(crate) fn find_segment(
 /// # Errors
 /// [`TrailError`]: a damaged or newer header, a missing segment, segments that do not belong together.
 pub fn read_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
+    chain(storage, &find_written(storage)?)
+}
+
+/// As [`read_segments`], of a trail that may be written at this moment: a newest segment whose header may be on
+/// its way is left out.
+///
+/// # Errors
+/// As [`read_segments`].
+pub(crate) fn read_live_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
+    let mut found = find_written(storage)?;
+    if let [.., previous, last] = &found[..]
+        && let HeaderState::Valid(header) = previous.state
+        && last.may_be_begun_behind(&Segment { header, file_length: previous.file_length })
+    {
+        found.pop();
+    }
+    chain(storage, &found)
+}
+
+/// The segment files up to the last one that is not blank.
+fn find_written(storage: &dyn Storage) -> Result<Vec<FoundSegment>, TrailError> {
     let mut found = find_segments(storage)?;
     while found.last().is_some_and(|last| last.state == HeaderState::Blank) {
         found.pop();
     }
+    Ok(found)
+}
+
+fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> Result<Vec<Segment>, TrailError> {
     let mut segments: Vec<Segment> = Vec::with_capacity(found.len());
-    for found in &found {
+    for found in found {
         let segment = found.usable(storage)?;
         if let Some(previous) = segments.last() {
             if segment.header.index != previous.header.index + 1 {
@@ -166,6 +193,26 @@ pub fn read_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> 
 }
 
 impl FoundSegment {
+    /// Whether this, the newest segment that is not blank, may be one whose header is being written behind
+    /// `previous`: the header makes no sense yet, and the file has the length that it was prepared with. A segment
+    /// that was closed is shorter, but for one in many that ended just there.
+    pub(crate) fn may_be_begun_behind(&self, previous: &Segment) -> bool {
+        let is_prepared = if previous.file_end() == previous.header.end_position() {
+            self.file_length == HEADER_BLOCK_LENGTH as u64 + previous.header.segment_length
+        } else {
+            self.has_prepared_length()
+        };
+        matches!(self.state, HeaderState::Damaged(_))
+            && self.index == previous.header.index + 1
+            && is_prepared
+    }
+
+    /// Whether the file is as long as one that was prepared and not closed, in whatever epoch.
+    pub(crate) fn has_prepared_length(&self) -> bool {
+        self.file_length >= HEADER_BLOCK_LENGTH as u64 + SEGMENT_LENGTH_MIN
+            && self.file_length.is_multiple_of(PAGE_LENGTH as u64)
+    }
+
     /// The segment, if its header is valid and fits the file's name.
     ///
     /// # Errors
