@@ -4,7 +4,9 @@
 //! the ring. [`TrailReader`] reads a trail, also a live one. The bytes are drawn in `journal/FORMAT.md`.
 #![deny(unsafe_code)]
 
+pub mod archive;
 pub mod bounds;
+mod choice;
 mod continuity;
 pub mod engine;
 mod error;
@@ -28,12 +30,13 @@ mod trail;
 mod uring;
 pub mod verify;
 
+pub use choice::{EngineChoice, Notice};
 pub use continuity::{Continuity, Fault};
 pub use engine::{Engine, FlushMethod};
 pub use error::TrailError;
 pub use journal::{Journal, JournalFailure, JournalParts, JournalStatistics};
 pub use lock::{LOCK_NAME, LockError, WriterLock};
-pub use open::{EngineChoice, Notice, OpenError, Opened, Options, schema_hash};
+pub use open::{OpenError, Opened, Options, schema_hash};
 pub use pages::Pages;
 pub use plain::PlainEngine;
 pub use reader::{Entry, TrailReader};

@@ -4,20 +4,18 @@ use crate::bounds::{
     HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN,
     SPARE_SEGMENTS_DEFAULT, SPARE_SEGMENTS_MAX,
 };
-use crate::engine::{Engine, FlushMethod};
+use crate::choice::{EngineChoice, Notice, choose_engine};
+use crate::engine::FlushMethod;
 use crate::error::{TrailError, advice};
 use crate::format::SegmentHeader;
 use crate::journal::{Journal, JournalParts};
 use crate::lock::{LockError, WriterLock};
 use crate::pages::Pages;
-use crate::plain::PlainEngine;
 use crate::pool::{FilePool, Medium, Spare, remove_unfinished};
 use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
 use crate::storage::Directory;
 use crate::survey::survey;
-use crate::uring::UringEngine;
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -27,18 +25,6 @@ use stele_bus::{JournalReader, SequencerStart};
 use stele_wire::frame::Identity;
 use stele_wire::units::{Nanos, ShardId, TrailId};
 use zerocopy::IntoBytes;
-
-/// Which engine writes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum EngineChoice {
-    /// io_uring where it and direct I/O are to be had, otherwise the plain one.
-    #[default]
-    Auto,
-    /// io_uring or nothing.
-    Uring,
-    /// `pwrite` and `fdatasync`.
-    Plain,
-}
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
@@ -73,40 +59,6 @@ impl Default for Options {
             direct: true,
             yield_while_flushing: true,
             schema: schema_hash(),
-        }
-    }
-}
-
-/// Something that a person should be told once: the journal works, but not at its best.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// There is no io_uring here; what the kernel said.
-    NoUring(String),
-    /// The file system does not let files bypass the page cache.
-    NoDirect,
-    /// The ring's memory could not be registered; what the kernel said.
-    Unregistered(String),
-}
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoUring(why) => write!(
-                f,
-                "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
-                 waits for each write and flush, tens of microseconds to milliseconds, and nothing else runs on it \
-                 meanwhile; in a container, allow io_uring in the seccomp profile"
-            ),
-            Self::NoDirect => write!(
-                f,
-                "this file system does not allow direct I/O: the journal writes through the page cache with pwrite and \
-                 fdatasync, which costs a copy and waits; tmpfs keeps nothing when the machine stops"
-            ),
-            Self::Unregistered(why) => write!(
-                f,
-                "the ring's memory could not be registered with io_uring ({why}): about 0.3 µs more a write; raise the \
-                 locked-memory limit (ulimit -l) above the ring's size"
-            ),
         }
     }
 }
@@ -244,9 +196,6 @@ impl Options {
     }
 }
 
-/// An engine over files, whichever it is.
-type FileEngine = Box<dyn Engine<File>>;
-
 impl Opened {
     /// Puts the journal together over the ring, which begins at [`Self::start`]'s position. What a person should
     /// be told comes with it.
@@ -257,7 +206,7 @@ impl Opened {
     /// # Panics
     /// When the ring begins elsewhere.
     pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
-        let (engine, notices) = self.choose_engine(&reader)?;
+        let (engine, notices) = choose_engine(&self.options, self.medium, &reader)?;
         let journal = Journal::new(JournalParts {
             reader,
             engine,
@@ -268,27 +217,6 @@ impl Opened {
             lock: Some(self.lock),
         });
         Ok((journal, notices))
-    }
-
-    fn choose_engine(&self, reader: &JournalReader) -> Result<(FileEngine, Vec<Notice>), OpenError> {
-        let Options { engine, method, yield_while_flushing, .. } = self.options;
-        let plain = || -> FileEngine { Box::new(PlainEngine::new(self.medium.direct)) };
-        if engine == EngineChoice::Plain {
-            return Ok((plain(), Vec::new()));
-        }
-        if !self.medium.direct && engine == EngineChoice::Auto {
-            return Ok((plain(), vec![Notice::NoDirect]));
-        }
-        match UringEngine::new(reader.ring().clone(), method, yield_while_flushing) {
-            Ok((uring, refused)) => {
-                let notices = refused.map(|error| Notice::Unregistered(error.to_string()));
-                Ok((Box::new(uring), notices.into_iter().collect()))
-            }
-            Err(error) if engine == EngineChoice::Auto => {
-                Ok((plain(), vec![Notice::NoUring(error.to_string())]))
-            }
-            Err(error) => Err(OpenError::Uring(error)),
-        }
     }
 }
 

@@ -1,0 +1,83 @@
+//! Which engine writes, and what a person should be told about it.
+
+use crate::engine::Engine;
+use crate::open::{OpenError, Options};
+use crate::plain::PlainEngine;
+use crate::pool::Medium;
+use crate::uring::UringEngine;
+use std::fmt;
+use std::fs::File;
+use stele_bus::JournalReader;
+
+/// Which engine writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EngineChoice {
+    /// io_uring where it and direct I/O are to be had, otherwise the plain one.
+    #[default]
+    Auto,
+    /// io_uring or nothing.
+    Uring,
+    /// `pwrite` and `fdatasync`.
+    Plain,
+}
+
+/// Something that a person should be told once: the journal works, but not at its best.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// There is no io_uring here; what the kernel said.
+    NoUring(String),
+    /// The file system does not let files bypass the page cache.
+    NoDirect,
+    /// The ring's memory could not be registered; what the kernel said.
+    Unregistered(String),
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUring(why) => write!(
+                f,
+                "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
+                 waits for each write and flush, tens of microseconds to milliseconds, and nothing else runs on it \
+                 meanwhile; in a container, allow io_uring in the seccomp profile"
+            ),
+            Self::NoDirect => write!(
+                f,
+                "this file system does not allow direct I/O: the journal writes through the page cache with pwrite and \
+                 fdatasync, which costs a copy and waits; tmpfs keeps nothing when the machine stops"
+            ),
+            Self::Unregistered(why) => write!(
+                f,
+                "the ring's memory could not be registered with io_uring ({why}): about 0.3 µs more a write; raise the \
+                 locked-memory limit (ulimit -l) above the ring's size"
+            ),
+        }
+    }
+}
+
+/// An engine over files, whichever it is.
+pub(crate) type FileEngine = Box<dyn Engine<File>>;
+
+/// The engine that the options ask for and the medium allows, and what a person should be told about it.
+pub(crate) fn choose_engine(
+    options: &Options,
+    medium: Medium,
+    reader: &JournalReader,
+) -> Result<(FileEngine, Vec<Notice>), OpenError> {
+    let Options { engine, method, yield_while_flushing, .. } = *options;
+    let plain = || -> FileEngine { Box::new(PlainEngine::new(medium.direct)) };
+    if engine == EngineChoice::Plain {
+        return Ok((plain(), Vec::new()));
+    }
+    if !medium.direct && engine == EngineChoice::Auto {
+        return Ok((plain(), vec![Notice::NoDirect]));
+    }
+    match UringEngine::new(reader.ring().clone(), method, yield_while_flushing) {
+        Ok((uring, refused)) => {
+            let notices = refused.map(|error| Notice::Unregistered(error.to_string()));
+            Ok((Box::new(uring), notices.into_iter().collect()))
+        }
+        Err(error) if engine == EngineChoice::Auto => Ok((plain(), vec![Notice::NoUring(error.to_string())])),
+        Err(error) => Err(OpenError::Uring(error)),
+    }
+}
