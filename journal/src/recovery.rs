@@ -6,7 +6,7 @@
 //!
 //! | row | what was found | what is done |
 //! |---|---|---|
-//! | A | no segment was ever written | a new trail begins at sequence 1 |
+//! | A | no segment was ever written, but for the torn header of the very first, with nothing behind it | set that aside; a new trail begins at sequence 1 |
 //! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged in front of written ones | refuse, naming the file |
 //! | C | the last frame ends with its file: a clean stop | go on behind it |
 //! | D | behind the last frame are only zeros: killed while nothing was on its way | cut the zeros, go on |
@@ -16,7 +16,7 @@
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::Fault;
 use crate::error::TrailError;
-use crate::format::{Link, align_up, link_after, segment_name};
+use crate::format::{Link, SegmentHeader, align_up, link_after, segment_name};
 use crate::pages::Pages;
 use crate::storage::{CUT_FOLDER, Storage, StoredFile};
 use crate::survey::{Stray, Survey, Tail};
@@ -75,7 +75,9 @@ pub fn decide(evidence: &Evidence) -> Row {
 /// Bytes that recovery cut off, and where they are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cut {
-    /// The segment file they were in.
+    /// Index of the segment they were in.
+    pub segment: u64,
+    /// Its file.
     pub file: String,
     /// Where in it they began.
     pub offset: u64,
@@ -83,8 +85,8 @@ pub struct Cut {
     pub bytes: u64,
     /// Lowest and highest sequence of the whole frames among them.
     pub sequences: Option<(Sequence, Sequence)>,
-    /// The file that keeps them; none when there were none to keep.
-    pub kept: Option<String>,
+    /// The file that keeps them.
+    pub kept: String,
 }
 
 /// What recovery found and did.
@@ -128,17 +130,31 @@ pub struct Continuation {
 /// Why a trail cannot be continued.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// The trail is not one, or the medium refuses.
+    /// The medium refuses.
     #[error(transparent)]
     Trail(#[from] TrailError),
+    /// Row B.
+    #[error("{problem}. {}. {}", intact_around(before, beyond), what_to_do(trail))]
+    NotOneTrail {
+        /// The trail.
+        trail: String,
+        /// The first file that does not belong, or is not there.
+        problem: TrailError,
+        /// The newest of the segments in front that belong together.
+        before: Option<SegmentHeader>,
+        /// Segments behind it whose headers are whole, oldest first.
+        beyond: Vec<SegmentHeader>,
+    },
     /// Row F.
     #[error(
         "{file}, offset {offset} (position {position}): acknowledged bytes are damaged: {fault}. Intact is everything \
-         up to sequence {after}; the log was durable up to position {floor}{}. Nothing was changed: restore the file \
-         from a copy, or keep this trail as it is and begin another",
-        intact_behind(behind)
+         up to sequence {after}; the log was durable up to position {floor}{}. {}",
+        intact_behind(behind),
+        what_to_do(trail)
     )]
     Damaged {
+        /// The trail.
+        trail: String,
         /// The segment file.
         file: String,
         /// Where in it the damage begins.
@@ -156,10 +172,32 @@ pub enum RecoveryError {
     },
 }
 
+fn what_to_do(trail: &str) -> String {
+    format!("Nothing was changed: `stele repair {trail}` says what can be done")
+}
+
 fn intact_behind(behind: &Option<(Sequence, Sequence)>) -> String {
     behind.map_or(String::new(), |(low, high)| {
         format!(", and whole events between sequences {low} and {high} lie behind the damage")
     })
+}
+
+/// What the headers on both sides of a file that does not belong tell.
+fn intact_around(before: &Option<SegmentHeader>, beyond: &[SegmentHeader]) -> String {
+    let front = before.map_or("No segment in front of it is whole".to_owned(), |last| {
+        let (index, position, sequence) = (last.index, last.base_position, last.base_sequence);
+        format!(
+            "In front of it the segments up to {index} belong together; that one begins at position {position} with \
+             sequence {sequence}"
+        )
+    });
+    let [first, ..] = beyond else { return format!("{front}; behind it there is none") };
+    let (index, position, sequence) = (first.index, first.base_position, first.base_sequence);
+    let count = beyond.len();
+    format!(
+        "{front}; behind it {count} have whole headers, of which {index} begins at position {position} with sequence \
+         {sequence}"
+    )
 }
 
 impl Survey {
@@ -190,17 +228,25 @@ pub fn recover(
     survey: Survey,
 ) -> Result<(RecoveryReport, Continuation), RecoveryError> {
     let row = decide(&survey.evidence());
-    let Survey { segments, problem, tail, mut unused } = survey;
+    let Survey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
     if let (Row::B, Some(problem)) = (row, problem) {
-        return Err(problem.into());
+        let before = segments.last().map(|segment| segment.header);
+        let beyond = beyond.iter().map(|segment| segment.header).collect();
+        return Err(RecoveryError::NotOneTrail { trail: storage.describe(""), problem, before, beyond });
     }
     let Some(tail) = tail else {
+        let mut cuts = Vec::new();
+        if let Some(stray) = torn_start {
+            cuts.push(set_aside(storage, &stray)?);
+            unused.push(stray.index);
+        }
         remove_all(storage, &mut unused)?;
-        return Ok(begin(row));
+        return Ok(begin(row, cuts));
     };
     let last = &segments[tail.last];
     if row == Row::F {
         return Err(RecoveryError::Damaged {
+            trail: storage.describe(""),
             file: storage.describe(&last.name()),
             offset: last.header.file_offset(tail.end),
             position: tail.end,
@@ -237,7 +283,7 @@ impl Continuation {
     }
 }
 
-fn begin(row: Row) -> (RecoveryReport, Continuation) {
+fn begin(row: Row, cuts: Vec<Cut>) -> (RecoveryReport, Continuation) {
     let (end, last_sequence, last_timestamp) = (Position(0), Sequence(0), Nanos(0));
     let report = RecoveryReport {
         row,
@@ -247,7 +293,7 @@ fn begin(row: Row) -> (RecoveryReport, Continuation) {
         last_sequence,
         last_timestamp,
         floor: Position(0),
-        cuts: Vec::new(),
+        cuts,
     };
     let link = [0; 32];
     (report, Continuation { index: 1, epoch: Epoch(1), end, last_sequence, last_timestamp, link })
@@ -262,19 +308,24 @@ fn span(strays: &[Stray]) -> Option<(Sequence, Sequence)> {
 fn cut(storage: &dyn Storage, tail: &Tail) -> Result<Vec<Cut>, TrailError> {
     let mut cuts = Vec::new();
     for stray in &tail.strays {
-        let name = segment_name(stray.index);
-        let kept = keep(storage, &name, stray)?;
-        cuts.push(Cut {
-            file: storage.describe(&name),
-            offset: stray.offset,
-            bytes: stray.bytes,
-            sequences: stray.sequences,
-            kept: Some(storage.describe(&kept)),
-        });
+        cuts.push(set_aside(storage, stray)?);
     }
     let mut behind = tail.behind.clone();
     remove_all(storage, &mut behind)?;
     Ok(cuts)
+}
+
+fn set_aside(storage: &dyn Storage, stray: &Stray) -> Result<Cut, TrailError> {
+    let name = segment_name(stray.index);
+    let kept = keep(storage, &name, stray)?;
+    Ok(Cut {
+        segment: stray.index,
+        file: storage.describe(&name),
+        offset: stray.offset,
+        bytes: stray.bytes,
+        sequences: stray.sequences,
+        kept: storage.describe(&kept),
+    })
 }
 
 /// Closes, which syncs, every segment that the decision rests on, oldest first. A writer that was killed leaves
@@ -399,6 +450,14 @@ mod tests {
     }
 
     #[test]
+    fn row_a_takes_no_notice_of_ends_and_floors_that_nothing_was_written_up_to() {
+        for strays in [true, false] {
+            let evidence = Evidence { any_segment: false, floor: Position(2048), strays, ..evidence() };
+            assert_eq!(decide(&evidence), Row::A);
+        }
+    }
+
+    #[test]
     fn row_b_a_broken_chain_is_refused_whatever_else_holds() {
         for bits in 0..16u32 {
             let evidence = Evidence {
@@ -492,7 +551,7 @@ mod tests {
                 assert!(matches!(report.row, Row::D | Row::E), "{report:?}");
                 assert_eq!(events_in(folder.path()), report.last_sequence.0);
                 for cut in &report.cuts {
-                    let kept = std::fs::read(cut.kept.as_ref().unwrap()).unwrap();
+                    let kept = std::fs::read(&cut.kept).unwrap();
                     let offset = cut.offset as usize;
                     assert_eq!(kept, bytes[offset..offset + cut.bytes as usize]);
                 }
@@ -617,7 +676,7 @@ mod tests {
             epochs.write(folder.path(), false);
             change(folder.path());
             let error = recover_in(folder.path()).unwrap_err();
-            assert!(matches!(error, RecoveryError::Trail(_)), "{error}");
+            assert!(matches!(error, RecoveryError::NotOneTrail { .. }), "{error}");
             error.to_string()
         };
         let missing = refused(&|folder| {

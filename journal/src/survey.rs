@@ -22,10 +22,14 @@ pub struct Survey {
     pub segments: Vec<Segment>,
     /// The first thing that keeps the segments from being one trail, if any does.
     pub problem: Option<TrailError>,
+    /// Segments behind the problem whose headers are whole, oldest first.
+    pub beyond: Vec<Segment>,
     /// The end of the last epoch; none when no segment was ever written.
     pub tail: Option<Tail>,
     /// Indexes of prepared segments that were never used.
     pub unused: Vec<u64>,
+    /// The torn header of a trail's very first segment, when there is nothing else: the trail never began.
+    pub torn_start: Option<Stray>,
 }
 
 /// The end of the last epoch.
@@ -102,12 +106,29 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
         headless.push(*last);
         found.pop();
     }
+    let torn_start = torn_start(storage, &found)?;
+    if torn_start.is_some() {
+        found.clear();
+    }
     let (segments, problem) = chain(storage, &found);
-    let mut survey = Survey { segments, problem, tail: None, unused };
+    let beyond = if problem.is_some() { whole_behind(storage, &found, &segments) } else { Vec::new() };
+    let mut survey = Survey { segments, problem, beyond, tail: None, unused, torn_start };
     if survey.problem.is_none() && !survey.segments.is_empty() {
         survey.tail = Some(sweep_tail(storage, &survey.segments, &headless)?);
     }
     Ok(survey)
+}
+
+/// What a first start that was cut short within its first write left: a damaged header of segment 1 in a file of
+/// the length that it was prepared with, and nothing in any file behind it. A header precedes everything in its
+/// segment, so that nothing was acknowledged. Anything behind the header is proof that it was whole once.
+fn torn_start(storage: &dyn Storage, found: &[FoundSegment]) -> Result<Option<Stray>, TrailError> {
+    let [only] = found else { return Ok(None) };
+    if only.index != 1 || !matches!(only.state, HeaderState::Damaged(_)) || !only.has_prepared_length() {
+        return Ok(None);
+    }
+    let stray = sweep_headless(storage, only, None)?.map(|(stray, _)| stray);
+    Ok(stray.filter(|stray| stray.bytes <= HEADER_BLOCK_LENGTH as u64))
 }
 
 /// The longest run of segments that follow each other, and what comes after it.
@@ -130,6 +151,13 @@ fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option
     (segments, None)
 }
 
+/// The segments with whole headers behind those that follow each other and the file that does not.
+fn whole_behind(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
+    let rest = found.iter().skip(segments.len());
+    let behind = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
+    behind.filter_map(|found| found.usable(storage).ok()).collect()
+}
+
 fn sweep_tail(
     storage: &dyn Storage,
     segments: &[Segment],
@@ -140,12 +168,13 @@ fn sweep_tail(
     let mut floor = Position(0);
     let (mut strays, mut behind) = (Vec::new(), Vec::new());
     for file in headless {
-        for epoch in [epoch, Epoch(epoch.0 + 1)] {
+        // Its header would say which epoch it belongs to: this one, or one that each such file may have begun.
+        for later in 0..=headless.len() as u32 {
             let mut identity = newest.header.identity;
-            identity.epoch = epoch;
+            identity.epoch = Epoch(epoch.0 + later);
             if let Some((stray, durable)) = sweep_headless(storage, file, Some(identity.seed()))? {
                 floor = floor.max(durable);
-                if epoch == newest.header.identity.epoch || stray.sequences.is_some() {
+                if later == 0 || stray.sequences.is_some() {
                     strays.retain(|known: &Stray| known.index != stray.index);
                     strays.push(stray);
                 }

@@ -128,15 +128,14 @@ impl Clerk {
             let block = RecoveryEvent {
                 acknowledged: U64::new(report.floor.0),
                 end: U64::new(report.end.0),
-                segment: U64::new(stele_journal::format::segment_index(&cut.file).unwrap_or_default()),
+                segment: U64::new(cut.segment),
                 offset: U64::new(cut.offset),
                 cut_bytes: U64::new(cut.bytes),
                 cut_events: events.map_or(RecoveryEvent::NULL.cut_events, U64::new),
                 kind: RepairKind::CUT,
                 ..RecoveryEvent::NULL
             };
-            let kept = cut.kept.as_deref().unwrap_or_default();
-            self.submit(&block, |writer| writer.data::<U16>(kept.as_bytes()))?;
+            self.submit(&block, |writer| writer.data::<U16>(cut.kept.as_bytes()))?;
         }
         Ok(())
     }

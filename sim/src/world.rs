@@ -241,8 +241,7 @@ impl World {
         check_again((report, continuation), (&opened.again.0, &opened.again.1))?;
         check_bytes(&self.disk, report)?;
         for cut in &report.cuts {
-            let kept = cut.kept.as_ref().is_none_or(|kept| self.disk.open(kept).is_ok());
-            if !kept {
+            if self.disk.open(&cut.kept).is_err() {
                 return Err(violated("what is cut is kept", format!("{cut:?}")));
             }
         }
