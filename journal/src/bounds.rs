@@ -41,6 +41,15 @@ pub const READ_LENGTH: usize = 1 << 20;
 /// Room in front of a read for the frame that the previous read cut, in bytes.
 pub const CARRY_LENGTH_MAX: usize = 1 << 16;
 
+/// Raw bytes in one frame of an archive: what a reader asks for at once.
+pub const ARCHIVE_FRAME_LENGTH: usize = READ_LENGTH;
+
+/// The most bytes that such a frame takes packed: zstd's own bound is the raw length and 1/128 more.
+pub const ARCHIVE_PACKED_LENGTH_MAX: usize = ARCHIVE_FRAME_LENGTH + (ARCHIVE_FRAME_LENGTH >> 7);
+
+/// The most frames of an archive: the longest segment's, and one for its header.
+pub const ARCHIVE_FRAMES_MAX: usize = (SEGMENT_LENGTH_MAX / ARCHIVE_FRAME_LENGTH as u64) as usize + 1;
+
 const _: () = assert!(HEADER_BLOCK_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(PAGE_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(SEGMENT_LENGTH_MIN.is_multiple_of(BLOCK_LENGTH_MAX as u64));
@@ -49,3 +58,4 @@ const _: () = assert!(SEGMENT_LENGTH_DEFAULT.is_multiple_of(BLOCK_LENGTH_MAX as 
 const _: () = assert!(WRITE_LENGTH_MAX.is_multiple_of(BLOCK_LENGTH_MAX as u64));
 const _: () = assert!(READ_LENGTH.is_multiple_of(PAGE_LENGTH) && READ_LENGTH > FRAME_LENGTH_MAX);
 const _: () = assert!(CARRY_LENGTH_MAX >= FRAME_LENGTH_MAX && CARRY_LENGTH_MAX.is_multiple_of(PAGE_LENGTH));
+const _: () = assert!(ARCHIVE_FRAME_LENGTH > HEADER_BLOCK_LENGTH);

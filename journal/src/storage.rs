@@ -3,7 +3,9 @@
 //! Everything that is not the hot write path (recovery, the reader, closing) goes through [`Storage`]; the hot
 //! path goes through [`crate::engine::Engine`]. Both are traits so that a test can stand in for the medium.
 
+use crate::archive::{ArchiveFile, archive_index, archive_name};
 use crate::bounds::PAGE_LENGTH;
+use crate::format::{segment_index, segment_name};
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
@@ -14,6 +16,10 @@ use std::path::{Path, PathBuf};
 pub const CUT_FOLDER: &str = "cut";
 
 /// The files of one trail. Names are relative to it.
+///
+/// A segment that is archived is a file like any other under the segment's own name: [`Storage::list`] gives that
+/// name, [`Storage::open`] gives the raw bytes, [`Storage::remove`] removes it. Where both are there, the raw file
+/// counts.
 pub trait Storage: Send + Sync {
     /// Names of the files directly in the trail, in any order.
     ///
@@ -34,10 +40,10 @@ pub trait Storage: Send + Sync {
     /// What the medium or `source` says.
     fn keep(&self, name: &str, source: &mut dyn io::Read) -> io::Result<()>;
 
-    /// Cuts a file to `length` bytes, durably, and makes it read-only.
+    /// Cuts a file to `length` bytes, durably, and makes it read-only. An archived segment is so already.
     ///
     /// # Errors
-    /// What the medium says.
+    /// What the medium says; [`io::ErrorKind::InvalidInput`] when an archived segment has another length.
     fn close(&self, name: &str, length: u64) -> io::Result<()>;
 
     /// Removes a file, durably.
@@ -51,7 +57,7 @@ pub trait Storage: Send + Sync {
         name.to_owned()
     }
 
-    /// The file system path of a file, where there is one.
+    /// The file system path of a file, where there is one: none for an archived segment.
     fn path(&self, name: &str) -> Option<PathBuf> {
         let _ = name;
         None
@@ -115,6 +121,21 @@ impl Directory {
     pub fn root(&self) -> &Path {
         &self.path
     }
+
+    fn open_as_it_is(&self, name: &str) -> io::Result<File> {
+        let path = self.path.join(name);
+        let open = |flags| rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty());
+        let file = match open(OFlags::DIRECT) {
+            Err(rustix::io::Errno::INVAL) => open(OFlags::empty()),
+            other => other,
+        };
+        Ok(File::from(file?))
+    }
+
+    fn open_archive(&self, index: u64) -> io::Result<ArchiveFile> {
+        let name = archive_name(index);
+        ArchiveFile::open(Box::new(self.open_as_it_is(&name)?), self.describe(&name))
+    }
 }
 
 fn sync_folder(path: &Path) -> io::Result<()> {
@@ -126,20 +147,21 @@ impl Storage for Directory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
+                names.push(archive_index(&name).map_or(name, segment_name));
             }
         }
+        names.sort_unstable();
+        names.dedup();
         Ok(names)
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
-        let path = self.path.join(name);
-        let open = |flags| rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty());
-        let file = match open(OFlags::DIRECT) {
-            Err(rustix::io::Errno::INVAL) => open(OFlags::empty()),
-            other => other,
-        };
-        Ok(Box::new(File::from(file?)))
+        match (self.open_as_it_is(name), segment_index(name)) {
+            (Err(error), Some(index)) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Box::new(self.open_archive(index)?))
+            }
+            (file, _) => Ok(Box::new(file?)),
+        }
     }
 
     fn keep(&self, name: &str, source: &mut dyn io::Read) -> io::Result<()> {
@@ -159,6 +181,18 @@ impl Storage for Directory {
 
     fn close(&self, name: &str, length: u64) -> io::Result<()> {
         let path = self.path.join(name);
+        if let Some(index) = segment_index(name)
+            && !path.exists()
+            && let Ok(archive) = self.open_archive(index)
+        {
+            return match archive.length()? {
+                held if held == length => Ok(()),
+                held => Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("it is archived with {held} bytes, and cannot be cut to {length}"),
+                )),
+            };
+        }
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let file = OpenOptions::new().write(true).open(&path)?;
         if file.metadata()?.len() != length {
@@ -169,7 +203,14 @@ impl Storage for Directory {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        fs::remove_file(self.path.join(name))?;
+        let mut removed = fs::remove_file(self.path.join(name));
+        if let Some(index) = segment_index(name) {
+            match fs::remove_file(self.path.join(archive_name(index))) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                gone => removed = gone,
+            }
+        }
+        removed?;
         self.sync()
     }
 
@@ -178,7 +219,10 @@ impl Storage for Directory {
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {
-        Some(self.path.join(name))
+        let path = self.path.join(name);
+        let is_archived = segment_index(name)
+            .is_some_and(|index| !path.exists() && self.path.join(archive_name(index)).exists());
+        (!is_archived).then_some(path)
     }
 }
 

@@ -1,0 +1,302 @@
+//! Archived segments: the raw file byte for byte, packed by zstd in frames of their own, with a seek table.
+//!
+//! The first frame holds the header block alone, so that finding the segments of a trail unpacks no data; each
+//! frame after it holds 1 MiB, which is what a reader asks for at once. Every zstd frame carries the checksum of its
+//! content. `zstd -d` gives the raw file back.
+//!
+//! ```text
+//!  0000000007.stele ──pack──> 0000000007.stele.zst.new ──verify──> 0000000007.stele.zst ──> the raw file goes
+//! ```
+//!
+//! Where both files are there, the raw one counts and the archive is made again: a crash anywhere leaves the segment
+//! whole.
+
+mod file;
+mod seek_table;
+
+pub use file::ArchiveFile;
+
+use crate::bounds::{ARCHIVE_FRAME_LENGTH, HEADER_BLOCK_LENGTH};
+use crate::continuity::Fault;
+use crate::error::TrailError;
+use crate::format::{Link, RunningCrc, SEGMENT_EXTENSION, UNFINISHED_EXTENSION, link_after, segment_name};
+use crate::pages::Pages;
+use crate::reader::start_of;
+use crate::storage::{Directory, Storage, StoredFile};
+use crate::stream::ByteStream;
+use crate::trail::Segment;
+use seek_table::SeekTable;
+use sha2::{Digest, Sha256};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
+
+/// What an archive's name has behind its segment's.
+pub const ARCHIVE_EXTENSION: &str = "zst";
+
+/// zstd level unless asked otherwise.
+pub const ARCHIVE_LEVEL_DEFAULT: i32 = 9;
+
+/// Name of segment `index`'s archive.
+pub fn archive_name(index: u64) -> String {
+    format!("{}.{ARCHIVE_EXTENSION}", segment_name(index))
+}
+
+/// The index in an archive's file name; none for any other name.
+pub fn archive_index(name: &str) -> Option<u64> {
+    let raw = name.strip_suffix(ARCHIVE_EXTENSION)?.strip_suffix('.')?;
+    let index = raw.strip_suffix(SEGMENT_EXTENSION)?.strip_suffix('.')?.parse().ok()?;
+    (archive_name(index) == name).then_some(index)
+}
+
+/// A segment that is archived, its raw file still there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Archived {
+    /// Which.
+    pub index: u64,
+    /// Bytes of the raw file.
+    pub raw_bytes: u64,
+    /// Bytes of the archive.
+    pub packed_bytes: u64,
+    /// SHA-256 of the raw file, which the archive was read back to.
+    pub sha256: [u8; 32],
+}
+
+/// Why a segment cannot be archived. Its raw file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The medium refused, or the segment cannot be read.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// The segment itself is damaged.
+    #[error("{file}, offset {offset}: {fault}: a damaged segment is not archived, see `stele repair`")]
+    Damaged {
+        /// The segment's file.
+        file: String,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong there.
+        fault: Fault,
+    },
+    /// What was read back is something else.
+    #[error("{archive} was read back and is not {file}: the medium does not keep what is written to it")]
+    Differs {
+        /// The archive.
+        archive: String,
+        /// The segment's file.
+        file: String,
+    },
+    /// The segment is not the one that the next one follows.
+    #[error(
+        "{file}: the segment behind it has the link {found}, its content gives {expected}: see `stele repair`"
+    )]
+    Link {
+        /// The segment's file.
+        file: String,
+        /// What the content gives, hexadecimal.
+        expected: String,
+        /// What the next segment's header says, hexadecimal.
+        found: String,
+    },
+}
+
+/// Makes the archive of a closed segment and proves it: it is read back from the medium, compared with the raw
+/// file, and its frames are checked up to `next_link`, the link in the next segment's header. The raw file stays;
+/// [`release_raw`] removes it. `progress` is told the raw bytes packed so far.
+///
+/// # Errors
+/// [`ArchiveError`]; no archive is left then.
+pub fn archive_segment(
+    directory: &Directory,
+    segment: &Segment,
+    next_link: &Link,
+    level: i32,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Archived, ArchiveError> {
+    let index = segment.header.index;
+    let (name, archive) = (segment.name(), archive_name(index));
+    let unfinished = format!("{archive}.{UNFINISHED_EXTENSION}");
+    let path = directory.root().join(&unfinished);
+    let made = make(directory, segment, &unfinished, level, progress)
+        .and_then(|made| verify(directory, segment, &unfinished, &made, next_link).map(|()| made));
+    let made = made.inspect_err(|_| {
+        let _ = fs::remove_file(&path);
+    })?;
+    let finish = || {
+        fs::set_permissions(&path, Permissions::from_mode(0o400))?;
+        fs::rename(&path, directory.root().join(&archive))?;
+        directory.sync()
+    };
+    finish().map_err(|source| TrailError::io(directory, &archive, "finish", source))?;
+    debug_assert_eq!(segment_name(index), name);
+    Ok(made)
+}
+
+/// Removes the raw file of a segment that [`archive_segment`] has archived; from here on the archive is the segment.
+///
+/// # Errors
+/// What the file system says; [`io::ErrorKind::NotFound`] when there is no archive.
+pub fn release_raw(directory: &Directory, index: u64) -> io::Result<()> {
+    fs::metadata(directory.root().join(archive_name(index)))?;
+    match fs::remove_file(directory.root().join(segment_name(index))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => directory.sync(),
+    }
+}
+
+/// Whether segment `index` is there as an archive alone.
+pub fn is_archived(directory: &Directory, index: u64) -> bool {
+    let there = |name: String| directory.root().join(name).exists();
+    there(archive_name(index)) && !there(segment_name(index))
+}
+
+fn make(
+    directory: &Directory,
+    segment: &Segment,
+    unfinished: &str,
+    level: i32,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Archived, ArchiveError> {
+    let name = segment.name();
+    let raw = directory.open(&name).map_err(|source| TrailError::io(directory, &name, "open", source))?;
+    let mut packer = Packer::new(level).map_err(|source| TrailError::io(directory, &name, "pack", source))?;
+    let mut write = || {
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        let file = options.open(directory.root().join(unfinished))?;
+        packer.pack(raw.as_ref(), &file, progress)?;
+        file.sync_all()?;
+        // What is read back comes from the medium.
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+        Ok(())
+    };
+    write().map_err(|source| TrailError::io(directory, unfinished, "write", source))?;
+    Ok(Archived {
+        index: segment.header.index,
+        raw_bytes: packer.table.raw_length(),
+        packed_bytes: packer.table.packed_length()
+            + SeekTable::encoded_length(packer.table.spans().len()) as u64,
+        sha256: packer.hash.finalize().into(),
+    })
+}
+
+/// Turns a raw file into an archive.
+struct Packer {
+    compressor: Compressor<'static>,
+    table: SeekTable,
+    hash: Sha256,
+}
+
+impl Packer {
+    fn new(level: i32) -> io::Result<Self> {
+        let mut compressor = Compressor::new(level)?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        Ok(Self { compressor, table: SeekTable::default(), hash: Sha256::new() })
+    }
+
+    fn pack(
+        &mut self,
+        raw: &dyn StoredFile,
+        mut archive: impl Write,
+        progress: &mut dyn FnMut(u64),
+    ) -> io::Result<()> {
+        let mut pages = Pages::zeroed(ARCHIVE_FRAME_LENGTH);
+        let mut wanted = HEADER_BLOCK_LENGTH;
+        loop {
+            let count = raw.read_at(&mut pages[..wanted], self.table.raw_length())?;
+            if count > 0 {
+                let packed = self.compressor.compress(&pages[..count])?;
+                archive.write_all(&packed)?;
+                self.hash.update(&pages[..count]);
+                self.table.push(packed.len(), count);
+                progress(self.table.raw_length());
+            }
+            if count < wanted {
+                break;
+            }
+            wanted = ARCHIVE_FRAME_LENGTH;
+        }
+        archive.write_all(&self.table.encode())
+    }
+}
+
+fn verify(
+    directory: &Directory,
+    segment: &Segment,
+    unfinished: &str,
+    made: &Archived,
+    next_link: &Link,
+) -> Result<(), ArchiveError> {
+    let (name, archive) = (segment.name(), archive_name(segment.header.index));
+    let differs =
+        || ArchiveError::Differs { archive: directory.describe(&archive), file: directory.describe(&name) };
+    let open = || {
+        let packed = directory.open(unfinished)?;
+        ArchiveFile::open(packed, directory.describe(unfinished))
+    };
+    let read = |source| TrailError::io(directory, unfinished, "read back", source);
+    let mut file = open().map_err(read)?;
+    if file.length().map_err(read)? != segment.file_length || made.raw_bytes != segment.file_length {
+        return Err(differs());
+    }
+    if hash_of(&mut file).map_err(read)? != made.sha256 {
+        return Err(differs());
+    }
+    check_frames(directory, segment, Box::new(file), next_link)
+}
+
+fn hash_of(file: &mut ArchiveFile) -> io::Result<[u8; 32]> {
+    let mut pages = Pages::zeroed(ARCHIVE_FRAME_LENGTH);
+    let (mut hash, mut offset) = (Sha256::new(), 0);
+    loop {
+        let wanted = if offset == 0 { HEADER_BLOCK_LENGTH } else { pages.len() };
+        let count = file.read_at(&mut pages[..wanted], offset)?;
+        hash.update(&pages[..count]);
+        offset += count as u64;
+        if count < wanted {
+            return Ok(hash.finalize().into());
+        }
+    }
+}
+
+/// Every frame of the segment in `file` up to the file's end, and the link behind it.
+fn check_frames(
+    directory: &Directory,
+    segment: &Segment,
+    file: Box<dyn StoredFile>,
+    next_link: &Link,
+) -> Result<(), ArchiveError> {
+    let name = segment.name();
+    let read = |source| TrailError::io(directory, &name, "read", source);
+    let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
+    let mut continuity = start_of(segment);
+    let mut crc = RunningCrc::default();
+    loop {
+        let admitted = continuity.admit(stream.bytes()).map(|frame| frame.len());
+        match admitted {
+            Ok(length) => {
+                stream.consume(length);
+                crc.update(stream.before(length));
+            }
+            Err(fault) if fault.is_short() && stream.refill().map_err(read)? => {}
+            Err(_) if stream.bytes().is_empty() => break,
+            Err(fault) => {
+                let (file, offset) = (directory.describe(&name), stream.offset());
+                return Err(ArchiveError::Damaged { file, offset, fault });
+            }
+        }
+    }
+    let end = segment.header.base_position.plus(stream.offset() - HEADER_BLOCK_LENGTH as u64);
+    let link = link_after(&segment.header_block(), end, continuity.last_sequence, crc.value());
+    if link != *next_link {
+        let hex = |link: &Link| link.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (expected, found) = (hex(&link), hex(next_link));
+        return Err(ArchiveError::Link { file: directory.describe(&name), expected, found });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
