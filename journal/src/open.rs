@@ -1,30 +1,28 @@
 //! Opening a trail for writing: lock, recovery, medium, first segment of the new epoch.
 
 use crate::bounds::{
-    HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN,
-    SPARE_SEGMENTS_DEFAULT, SPARE_SEGMENTS_MAX,
+    PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN, SPARE_SEGMENTS_DEFAULT,
+    SPARE_SEGMENTS_MAX,
 };
 use crate::choice::{EngineChoice, Notice, choose_engine};
-use crate::engine::FlushMethod;
+use crate::engine::{Engine, FlushMethod};
 use crate::error::{TrailError, advice};
 use crate::format::SegmentHeader;
 use crate::journal::{Journal, JournalParts};
 use crate::lock::{LockError, WriterLock};
-use crate::pages::Pages;
-use crate::pool::{FilePool, Medium, Spare, remove_unfinished};
+use crate::pool::{Medium, Spare, Spares, remove_unfinished};
 use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
-use crate::storage::Directory;
+use crate::site::Site;
+use crate::storage::{Directory, Storage};
 use crate::survey::survey;
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use stele_bus::{JournalReader, SequencerStart};
 use stele_wire::frame::Identity;
 use stele_wire::units::{Nanos, ShardId, TrailId};
-use zerocopy::IntoBytes;
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
@@ -115,18 +113,19 @@ impl From<TrailError> for OpenError {
 
 /// A trail open for writing, its new epoch begun on the medium. Give [`Self::start`] to the sequencer and the
 /// ring, then [`Self::attach`] the ring.
-pub struct Opened {
+pub struct Opened<F = File> {
     /// Where the log goes on.
     pub start: SequencerStart,
     /// What was found and done.
     pub recovery: RecoveryReport,
-    header: SegmentHeader,
-    file: File,
-    pool: FilePool,
+    /// The first segment of the epoch, its header durable.
+    pub header: SegmentHeader,
+    file: F,
+    spares: Box<dyn Spares<F>>,
+    storage: Arc<dyn Storage>,
     medium: Medium,
-    directory: Directory,
     options: Options,
-    lock: WriterLock,
+    lock: Option<WriterLock>,
 }
 
 impl Journal<File> {
@@ -136,43 +135,50 @@ impl Journal<File> {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub fn open(path: &Path, options: &Options, now: Nanos) -> Result<Opened, OpenError> {
-        options.check()?;
-        let directory = Directory::new(path);
-        let io = |action| move |source| OpenError::Io { action, path: path.display().to_string(), source };
-        directory.create().map_err(io("create the directory"))?;
-        let lock = WriterLock::take(path, now).map_err(|error| match error {
-            LockError::Held(owner) => OpenError::Locked { directory: path.display().to_string(), owner },
-            LockError::Io(source) => io("lock")(source),
-        })?;
-        remove_unfinished(&directory).map_err(io("clear up"))?;
-        let found = survey(&directory)?;
-        let trail = match found.segments.last() {
-            Some(last) if last.header.identity.shard != options.shard && found.problem.is_none() => {
-                let (found, wanted) = (last.header.identity.shard, options.shard);
-                return Err(OpenError::Shard { directory: path.display().to_string(), found, wanted });
-            }
-            Some(last) => last.header.identity.trail,
-            None => new_trail_id().map_err(io("draw an identity for"))?,
-        };
-        let (recovery, next) = recover(&directory, found)?;
-        let medium = Medium::probe(&directory, options.direct).map_err(io("write in"))?;
-        let count = options.spare_segments;
-        let pool = FilePool::start(&directory, medium.direct, options.segment_length, count, next.index);
-        let mut pool = pool.map_err(io("start the thread that prepares segments for"))?;
-        let Spare { file, .. } = pool.wait().map_err(io("prepare a segment in"))?;
-        let header = first_header(options, trail, &next, medium, now);
-        write_header(&file, &header).map_err(io("write a segment's header in"))?;
-        let start = SequencerStart {
-            identity: header.identity,
-            next_sequence: header.base_sequence,
-            position: header.base_position,
-            last_timestamp: header.created,
-            segment_length: header.segment_length,
-            block_length: header.block_length as usize,
-        };
-        let options = options.clone();
-        Ok(Opened { start, recovery, header, file, pool, medium, directory, options, lock })
+        open(&Directory::new(path), options, now)
     }
+}
+
+/// As [`Journal::open`], of the trail on `site`.
+///
+/// # Errors
+/// [`OpenError`], which says what to do.
+pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S::File>, OpenError> {
+    options.check()?;
+    let storage = site.storage();
+    let path = || storage.describe("");
+    let io = |action| move |source| OpenError::Io { action, path: path(), source };
+    site.create().map_err(io("create the directory"))?;
+    let lock = site.lock(now).map_err(|error| match error {
+        LockError::Held(owner) => OpenError::Locked { directory: path(), owner },
+        LockError::Io(source) => io("lock")(source),
+    })?;
+    remove_unfinished(storage.as_ref()).map_err(io("clear up"))?;
+    let found = survey(storage.as_ref())?;
+    let trail = match found.segments.last() {
+        Some(last) if last.header.identity.shard != options.shard && found.problem.is_none() => {
+            let (found, wanted) = (last.header.identity.shard, options.shard);
+            return Err(OpenError::Shard { directory: path(), found, wanted });
+        }
+        Some(last) => last.header.identity.trail,
+        None => site.draw_identity().map_err(io("draw an identity for"))?,
+    };
+    let (recovery, next) = recover(storage.as_ref(), found)?;
+    let medium = site.probe(options.direct).map_err(io("write in"))?;
+    let prepared = site.prepare(medium, options, next.index);
+    let (Spare { file, .. }, spares) = prepared.map_err(io("prepare segments in"))?;
+    let header = first_header(options, trail, &next, medium, now);
+    site.write_header(&file, &header.to_block()).map_err(io("write a segment's header in"))?;
+    let start = SequencerStart {
+        identity: header.identity,
+        next_sequence: header.base_sequence,
+        position: header.base_position,
+        last_timestamp: header.created,
+        segment_length: header.segment_length,
+        block_length: header.block_length as usize,
+    };
+    let options = options.clone();
+    Ok(Opened { start, recovery, header, file, spares, storage, medium, options, lock })
 }
 
 impl Options {
@@ -207,16 +213,18 @@ impl Opened {
     /// When the ring begins elsewhere.
     pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
         let (engine, notices) = choose_engine(&self.options, self.medium, &reader)?;
-        let journal = Journal::new(JournalParts {
-            reader,
-            engine,
-            spares: Box::new(self.pool),
-            storage: Arc::new(self.directory),
-            header: self.header,
-            file: self.file,
-            lock: Some(self.lock),
-        });
-        Ok((journal, notices))
+        Ok((self.attach_engine(reader, engine), notices))
+    }
+}
+
+impl<F> Opened<F> {
+    /// Puts the journal together over the ring and this engine.
+    ///
+    /// # Panics
+    /// When the ring begins elsewhere than at [`Self::start`]'s position.
+    pub fn attach_engine(self, reader: JournalReader, engine: Box<dyn Engine<F>>) -> Journal<F> {
+        let Self { header, file, spares, storage, lock, .. } = self;
+        Journal::new(JournalParts { reader, engine, spares, storage, header, file, lock })
     }
 }
 
@@ -241,23 +249,7 @@ fn first_header(
     }
 }
 
-fn write_header(file: &File, header: &SegmentHeader) -> io::Result<()> {
-    let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
-    pages.copy_from_slice(header.to_block().as_bytes());
-    file.write_all_at(&pages, 0)?;
-    file.sync_all()
-}
-
 /// SHA-256 of the schema that this build writes.
 pub fn schema_hash() -> [u8; 32] {
     Sha256::digest(stele_wire::SCHEMA_TEXT.as_bytes()).into()
-}
-
-fn new_trail_id() -> io::Result<TrailId> {
-    let mut id = [0; 16];
-    let mut filled = 0;
-    while filled < id.len() {
-        filled += rustix::rand::getrandom(&mut id[filled..], rustix::rand::GetRandomFlags::empty())?;
-    }
-    Ok(TrailId(id))
 }

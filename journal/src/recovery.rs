@@ -137,11 +137,11 @@ pub enum RecoveryError {
     #[error("{problem}. {}. {}", intact_around(before, beyond), what_to_do(trail))]
     NotOneTrail {
         /// The trail.
-        trail: String,
+        trail: Box<str>,
         /// The first file that does not belong, or is not there.
-        problem: TrailError,
-        /// The newest of the segments in front that belong together.
-        before: Option<SegmentHeader>,
+        problem: Box<TrailError>,
+        /// The segments in front, which belong together, oldest first.
+        before: Vec<SegmentHeader>,
         /// Segments behind it whose headers are whole, oldest first.
         beyond: Vec<SegmentHeader>,
     },
@@ -154,7 +154,7 @@ pub enum RecoveryError {
     )]
     Damaged {
         /// The trail.
-        trail: String,
+        trail: Box<str>,
         /// The segment file.
         file: String,
         /// Where in it the damage begins.
@@ -183,8 +183,8 @@ fn intact_behind(behind: &Option<(Sequence, Sequence)>) -> String {
 }
 
 /// What the headers on both sides of a file that does not belong tell.
-fn intact_around(before: &Option<SegmentHeader>, beyond: &[SegmentHeader]) -> String {
-    let front = before.map_or("No segment in front of it is whole".to_owned(), |last| {
+fn intact_around(before: &[SegmentHeader], beyond: &[SegmentHeader]) -> String {
+    let front = before.last().map_or("No segment in front of it is whole".to_owned(), |last| {
         let (index, position, sequence) = (last.index, last.base_position, last.base_sequence);
         format!(
             "In front of it the segments up to {index} belong together; that one begins at position {position} with \
@@ -230,9 +230,14 @@ pub fn recover(
     let row = decide(&survey.evidence());
     let Survey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
     if let (Row::B, Some(problem)) = (row, problem) {
-        let before = segments.last().map(|segment| segment.header);
-        let beyond = beyond.iter().map(|segment| segment.header).collect();
-        return Err(RecoveryError::NotOneTrail { trail: storage.describe(""), problem, before, beyond });
+        let [before, beyond] =
+            [segments, beyond].map(|side| side.iter().map(|segment| segment.header).collect());
+        return Err(RecoveryError::NotOneTrail {
+            trail: storage.describe("").into(),
+            problem: problem.into(),
+            before,
+            beyond,
+        });
     }
     let Some(tail) = tail else {
         let mut cuts = Vec::new();
@@ -246,7 +251,7 @@ pub fn recover(
     let last = &segments[tail.last];
     if row == Row::F {
         return Err(RecoveryError::Damaged {
-            trail: storage.describe(""),
+            trail: storage.describe("").into(),
             file: storage.describe(&last.name()),
             offset: last.header.file_offset(tail.end),
             position: tail.end,
