@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Dump(DumpArgs),
     /// Count what happened on a trail: events, orders, fills, latencies, profit and loss
     Summary(TrailArgs),
+    /// Pack the closed segments of a trail; everything that reads a trail reads both kinds
+    Archive(ArchiveArgs),
     /// Measure this machine and this program on it
     Perf(PerfArgs),
 }
@@ -112,6 +114,22 @@ pub(crate) struct GenerateArgs {
 pub(crate) struct TrailArgs {
     /// Directory of the trail
     pub(crate) trail: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// Directory of the trail, which nobody may be writing
+    pub(crate) trail: PathBuf,
+    /// Closed segments that stay as they are, the newest ones
+    #[arg(long, default_value_t = 0, value_name = "SEGMENTS")]
+    pub(crate) keep_raw: usize,
+    /// How hard to pack, 1 to 22: higher is smaller and slower
+    #[arg(long, default_value_t = stele_journal::archive::ARCHIVE_LEVEL_DEFAULT,
+          value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(crate) level: i32,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

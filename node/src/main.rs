@@ -9,6 +9,7 @@
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
+mod act;
 mod cli;
 mod commands;
 mod config;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::replay(args),
         Command::Dump(args) => commands::dump::dump(args),
         Command::Summary(args) => commands::summary::summary(args),
+        Command::Archive(args) => commands::archive::archive(args),
         Command::Perf(args) => commands::perf::perf(args),
     };
     match result {

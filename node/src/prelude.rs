@@ -49,6 +49,18 @@ pub(crate) struct Beginning<'a> {
     pub(crate) now: Nanos,
 }
 
+/// What is known of a trail that an epoch begins on for an act alone: nothing is traded in it.
+pub(crate) struct Errand<'a> {
+    /// What the epoch is for, in place of a configuration.
+    pub(crate) configuration: &'a str,
+    pub(crate) start: &'a SequencerStart,
+    pub(crate) recovery: &'a RecoveryReport,
+    /// Tell the schema's text once more: the events that told it are about to go.
+    pub(crate) with_schema: bool,
+    pub(crate) clock: ClockStatus,
+    pub(crate) now: Nanos,
+}
+
 /// A strategy of the run, as it is defined on the log.
 pub(crate) struct Hired<'a> {
     pub(crate) id: u16,
@@ -65,7 +77,8 @@ impl Clerk {
 
     /// Session, schema, recovery, clock, limits, account.
     pub(crate) fn begin(&mut self, beginning: &Beginning<'_>) -> Result<(), Failure> {
-        self.session_start(beginning)?;
+        let Beginning { config, start, recovery, now, .. } = beginning;
+        self.session_start(&config.render(), start, recovery, *now)?;
         let schema = sha256(SCHEMA_TEXT.as_bytes());
         if !beginning.schemas.contains(&schema) {
             self.schema_text(schema)?;
@@ -77,9 +90,23 @@ impl Clerk {
         self.venue()
     }
 
-    fn session_start(&mut self, beginning: &Beginning<'_>) -> Result<(), Failure> {
-        let configuration = beginning.config.render();
-        let recovery = beginning.recovery;
+    /// Session, recovery, clock: an epoch in which nothing is traded.
+    pub(crate) fn begin_errand(&mut self, errand: &Errand<'_>) -> Result<(), Failure> {
+        self.session_start(errand.configuration, errand.start, errand.recovery, errand.now)?;
+        if errand.with_schema {
+            self.schema_text(sha256(SCHEMA_TEXT.as_bytes()))?;
+        }
+        self.recovery(errand.recovery)?;
+        self.clock(errand.clock, errand.now)
+    }
+
+    fn session_start(
+        &mut self,
+        configuration: &str,
+        start: &SequencerStart,
+        recovery: &RecoveryReport,
+        now: Nanos,
+    ) -> Result<(), Failure> {
         let ended_cleanly = match recovery.epoch.0 {
             0 => Boolean::UNKNOWN,
             _ if recovery.row == stele_journal::recovery::Row::C => Boolean::TRUE,
@@ -88,9 +115,9 @@ impl Clerk {
         let binary = fs::read("/proc/self/exe").map(|program| sha256(&program));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let block = SessionStart {
-            start_time: U64::new(beginning.now.0),
-            epoch: U32::new(beginning.start.identity.epoch.0),
-            shard: U32::new(beginning.start.identity.shard.0),
+            start_time: U64::new(now.0),
+            epoch: U32::new(start.identity.epoch.0),
+            shard: U32::new(start.identity.shard.0),
             previous_sequence: U64::new(recovery.last_sequence.0),
             process_id: U32::new(std::process::id()),
             schema_version: U16::new(SCHEMA_VERSION),
@@ -251,7 +278,8 @@ impl Clerk {
         Ok(())
     }
 
-    fn submit<M: Message>(
+    /// Hands over one event.
+    pub(crate) fn submit<M: Message>(
         &mut self,
         block: &M,
         tail: impl FnOnce(&mut Writer<'_>) -> Result<(), stele_wire::codec::WriteError>,

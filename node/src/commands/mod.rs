@@ -1,5 +1,6 @@
 //! One module a command. A command parses nothing and decides no exit code: it returns a [`Failure`] or not.
 
+pub(crate) mod archive;
 pub(crate) mod check_strategy;
 pub(crate) mod config;
 pub(crate) mod demo;

@@ -1,0 +1,164 @@
+//! Writing a few events on a trail that nobody else writes: a whole epoch on one thread, by hand.
+//!
+//! ```text
+//!  lock, recovery, new epoch ─> SessionStart ─> the events that somebody asked for ─> SessionEnd ─> closed
+//! ```
+//!
+//! The same sequencer and journal as in a run, with nothing hot about them. An event that [`Act::enter`] gave a
+//! sequence is durable when it returns.
+
+use crate::failure::Failure;
+use crate::prelude::{Clerk, Errand};
+use crate::topology::publishers;
+use std::path::Path;
+use std::time::Duration;
+use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
+use stele_bus::{
+    Agent as _, Clock as _, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart, UtcClock,
+};
+use stele_journal::{
+    Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
+};
+use stele_wire::codec::{Message, WriteError, Writer};
+use stele_wire::messages::EndReason;
+use stele_wire::{Position, Sequence};
+
+/// Data bytes of a segment that holds acts, and of the ring: a few events, and nothing to prepare for long.
+const SEGMENT_LENGTH: u64 = 1 << 20;
+/// How long the thread sleeps while a batch has to become old enough.
+const NAP: Duration = Duration::from_micros(100);
+
+/// An epoch that is open for acts.
+pub(crate) struct Act {
+    /// What opening the trail found and did.
+    pub(crate) recovery: RecoveryReport,
+    ring: LogRing,
+    sequencer: Sequencer<UtcClock>,
+    journal: Journal,
+    clerk: Clerk,
+    start: SequencerStart,
+}
+
+/// What an epoch of acts is opened for.
+pub(crate) struct Purpose<'a> {
+    /// The command, as it stands in `SessionStart` in place of a configuration.
+    pub(crate) command: &'a str,
+    /// The events that told the schema's text are about to go: tell it once more.
+    pub(crate) retell_schema: bool,
+}
+
+impl Act {
+    /// Opens the trail in `path` as its writer: it is recovered, and a new epoch begins. There must be one.
+    ///
+    /// # Errors
+    /// [`Failure`]: the trail is missing, is being written, or needs repair.
+    pub(crate) fn begin(path: &Path, purpose: &Purpose<'_>) -> Result<Self, Failure> {
+        let segments = segments_of(path)?;
+        let shard = segments.last().expect("a trail has a segment").header.identity.shard;
+        let schema = schema_hash();
+        let with_schema =
+            purpose.retell_schema || segments.iter().all(|segment| segment.header.schema != schema);
+        let options = Options {
+            shard,
+            segment_length: SEGMENT_LENGTH,
+            spare_segments: 1,
+            engine: EngineChoice::Plain,
+            ..Options::default()
+        };
+        let now = UtcClock::new().now();
+        let opened = Journal::open(path, &options, now).map_err(refused)?;
+        let (recovery, start) = (opened.recovery.clone(), opened.start);
+        let ring = RingOptions { capacity: SEGMENT_LENGTH as usize, ..RingOptions::default() };
+        let ring = LogRing::create(&ring, start.position).map_err(Failure::environment)?;
+        let risk =
+            Risk::new(RiskLimits { order_quantity_max: None, order_notional_max: None, has_sealer: false });
+        let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), risk)
+            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
+        let publisher = sequencer.publisher(publishers::CLERK, "clerk", PUBLISHER_WORDS_DEFAULT);
+        let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
+        let clerk = Clerk::new(publisher);
+        let mut act = Self { recovery, ring: ring.ring, sequencer, journal, clerk, start };
+        let configuration = toml::Table::from_iter([("command".to_owned(), purpose.command.into())]);
+        act.clerk.begin_errand(&Errand {
+            configuration: &configuration.to_string(),
+            start: &start,
+            recovery: &act.recovery,
+            with_schema,
+            clock: UtcClock::new().status(),
+            now,
+        })?;
+        act.settle()?;
+        Ok(act)
+    }
+
+    /// Puts an event on the trail and waits until it is durable. Gives its sequence.
+    ///
+    /// # Errors
+    /// [`Failure`]: the event does not fit, or the journal failed.
+    pub(crate) fn enter<M: Message>(
+        &mut self,
+        block: &M,
+        tail: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
+    ) -> Result<Sequence, Failure> {
+        self.clerk.submit(block, tail)?;
+        self.settle()?;
+        Ok(Sequence(self.sequencer.next_sequence().0 - 1))
+    }
+
+    /// Ends the epoch in order; the trail is closed and unlocked then.
+    ///
+    /// # Errors
+    /// [`Failure`]: the journal failed.
+    pub(crate) fn end(mut self, reason: EndReason, text: &str) -> Result<(), Failure> {
+        let events = self.sequencer.statistics().events + 1;
+        self.clerk.end(&self.start, reason, events, UtcClock::new().now(), text)?;
+        self.ring.request_stop();
+        while !self.ring.is_stopped() {
+            self.work()?;
+        }
+        self.journal.stop().map_err(Failure::environment)
+    }
+
+    /// Sequences what was submitted and waits until it is durable.
+    fn settle(&mut self) -> Result<(), Failure> {
+        while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
+        let target = self.ring.watermarks().published();
+        while self.ring.watermarks().durable() < target {
+            self.work()?;
+        }
+        assert!(self.ring.watermarks().durable() > Position(0), "an epoch begins with an event");
+        Ok(())
+    }
+
+    fn work(&mut self) -> Result<(), Failure> {
+        let sequenced = self.sequencer.do_work().map_err(Failure::environment)?;
+        let written = self.journal.do_work().map_err(Failure::environment)?;
+        if sequenced + written == 0 {
+            std::thread::sleep(NAP);
+        }
+        Ok(())
+    }
+}
+
+/// The segments of the trail in `path`, oldest first, at least one.
+///
+/// # Errors
+/// [`Failure`]: no trail there, or one that is none.
+pub(crate) fn segments_of(path: &Path) -> Result<Vec<Segment>, Failure> {
+    let directory = Directory::new(path);
+    let segments = read_segments(&directory)
+        .map_err(|error| Failure::environment(error).help("`stele repair` says what can be done"))?;
+    if segments.is_empty() {
+        let what = format!("{} holds no trail", path.display());
+        return Err(Failure::environment(what)
+            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"));
+    }
+    Ok(segments)
+}
+
+fn refused(error: OpenError) -> Failure {
+    match &error {
+        OpenError::Recovery(_) => Failure::environment(error).help("`stele repair` says what can be done"),
+        _ => Failure::environment(error),
+    }
+}
