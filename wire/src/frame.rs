@@ -13,8 +13,8 @@
 //! and epoch, so that bytes left over from an earlier life of the same disk block never look valid.
 
 use crate::bounds::{FRAME_ALIGNMENT, FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH, PADDING_LENGTH_MIN};
+pub use crate::crc::crc32c;
 use crate::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
-use crc_fast::{CrcAlgorithm, checksum};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -95,11 +95,6 @@ impl Identity {
         bytes[20..].copy_from_slice(&self.epoch.0.to_le_bytes());
         Seed(crc32c(&bytes))
     }
-}
-
-/// CRC-32C (Castagnoli, RFC 3720 appendix B.4) of `bytes`.
-pub fn crc32c(bytes: &[u8]) -> u32 {
-    checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
 /// Bytes of the frame that a message body of `body_length` bytes needs.

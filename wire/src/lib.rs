@@ -4,12 +4,15 @@
 //! The schema is `wire/schema/stele.xml`; the modules below [`messages`] are generated from it by
 //! `stele-codegen` and committed. [`layout`] is the same schema as values, by which [`describe`] prints any
 //! message.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod bounds;
+#[forbid(unsafe_code)]
 pub mod codec;
+mod crc;
 pub mod frame;
 mod items;
+#[forbid(unsafe_code)]
 pub mod messages;
 pub mod units;
 

@@ -1,0 +1,116 @@
+//! CRC-32C (Castagnoli, RFC 3720 appendix B.4): short input through the processor's own instruction, long input
+//! through `crc-fast`, which folds wide registers and is slow to begin.
+#![allow(unsafe_code)]
+
+use crc_fast::{CrcAlgorithm, checksum};
+
+/// The most bytes for which a chain of CRC instructions, 3 cycles for 8 bytes, is done before folding has begun.
+const SHORT_LENGTH_MAX: usize = 192;
+
+/// CRC-32C of `bytes`.
+#[inline]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    if bytes.len() <= SHORT_LENGTH_MAX && instruction::is_there() {
+        // SAFETY: `is_there` has just said that this processor has the instruction.
+        return unsafe { instruction::crc32c(bytes) };
+    }
+    checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
+}
+
+#[cfg(target_arch = "x86_64")]
+mod instruction {
+    use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u32, _mm_crc32_u64};
+
+    #[inline]
+    pub(super) fn is_there() -> bool {
+        std::arch::is_x86_feature_detected!("sse4.2")
+    }
+
+    #[target_feature(enable = "sse4.2")]
+    pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut crc = 0xffff_ffff_u64;
+        for word in words {
+            crc = _mm_crc32_u64(crc, u64::from_le_bytes(*word));
+        }
+        let mut crc = crc as u32;
+        let (halves, rest) = rest.as_chunks::<4>();
+        for half in halves {
+            crc = _mm_crc32_u32(crc, u32::from_le_bytes(*half));
+        }
+        for &byte in rest {
+            crc = _mm_crc32_u8(crc, byte);
+        }
+        !crc
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod instruction {
+    use std::arch::aarch64::{__crc32cb, __crc32cd, __crc32cw};
+
+    #[inline]
+    pub(super) fn is_there() -> bool {
+        std::arch::is_aarch64_feature_detected!("crc")
+    }
+
+    #[target_feature(enable = "crc")]
+    pub(super) fn crc32c(bytes: &[u8]) -> u32 {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut crc = 0xffff_ffff_u32;
+        for word in words {
+            crc = __crc32cd(crc, u64::from_le_bytes(*word));
+        }
+        let (halves, rest) = rest.as_chunks::<4>();
+        for half in halves {
+            crc = __crc32cw(crc, u32::from_le_bytes(*half));
+        }
+        for &byte in rest {
+            crc = __crc32cb(crc, byte);
+        }
+        !crc
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod instruction {
+    pub(super) fn is_there() -> bool {
+        false
+    }
+
+    /// # Safety
+    /// None is needed: it is never called.
+    pub(super) unsafe fn crc32c(_: &[u8]) -> u32 {
+        unreachable!("no such instruction")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instruction_and_the_library_agree_on_every_length_and_alignment() {
+        let bytes: Vec<u8> =
+            (0..4096 + 8_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for length in 0..=4096 {
+            for start in 0..8 {
+                let bytes = &bytes[start..start + length];
+                let expected = checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32;
+                assert_eq!(crc32c(bytes), expected, "{length} bytes from {start}");
+                if instruction::is_there() {
+                    // SAFETY: the line above.
+                    assert_eq!(unsafe { instruction::crc32c(bytes) }, expected, "{length} bytes from {start}");
+                }
+            }
+        }
+    }
+
+    /// RFC 3720, appendix B.4.
+    #[test]
+    fn the_values_are_those_of_the_standard() {
+        assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+        assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+}
