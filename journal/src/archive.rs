@@ -19,11 +19,10 @@ pub use file::ArchiveFile;
 use crate::bounds::{ARCHIVE_FRAME_LENGTH, HEADER_BLOCK_LENGTH};
 use crate::continuity::Fault;
 use crate::error::TrailError;
-use crate::format::{Link, RunningCrc, SEGMENT_EXTENSION, UNFINISHED_EXTENSION, link_after, segment_name};
+use crate::examine::examine;
+use crate::format::{Link, SEGMENT_EXTENSION, UNFINISHED_EXTENSION, segment_name};
 use crate::pages::Pages;
-use crate::reader::start_of;
 use crate::storage::{Directory, Storage, StoredFile};
-use crate::stream::ByteStream;
 use crate::trail::Segment;
 use seek_table::SeekTable;
 use sha2::{Digest, Sha256};
@@ -269,27 +268,13 @@ fn check_frames(
     next_link: &Link,
 ) -> Result<(), ArchiveError> {
     let name = segment.name();
-    let read = |source| TrailError::io(directory, &name, "read", source);
-    let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
-    let mut continuity = start_of(segment);
-    let mut crc = RunningCrc::default();
-    loop {
-        let admitted = continuity.admit(stream.bytes()).map(|frame| frame.len());
-        match admitted {
-            Ok(length) => {
-                stream.consume(length);
-                crc.update(stream.before(length));
-            }
-            Err(fault) if fault.is_short() && stream.refill().map_err(read)? => {}
-            Err(_) if stream.bytes().is_empty() => break,
-            Err(fault) => {
-                let (file, offset) = (directory.describe(&name), stream.offset());
-                return Err(ArchiveError::Damaged { file, offset, fault });
-            }
-        }
+    let examined = examine(file, segment, &mut |_| {});
+    let examined = examined.map_err(|source| TrailError::io(directory, &name, "read", source))?;
+    if let Some(fault) = examined.fault {
+        let (file, offset) = (directory.describe(&name), examined.offset(segment));
+        return Err(ArchiveError::Damaged { file, offset, fault });
     }
-    let end = segment.header.base_position.plus(stream.offset() - HEADER_BLOCK_LENGTH as u64);
-    let link = link_after(&segment.header_block(), end, continuity.last_sequence, crc.value());
+    let link = examined.link(segment);
     if link != *next_link {
         let hex = |link: &Link| link.iter().map(|byte| format!("{byte:02x}")).collect();
         let (expected, found) = (hex(&link), hex(next_link));

@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stele_bus::{JournalReader, SequencerStart};
 use stele_wire::frame::Identity;
-use stele_wire::units::{Nanos, ShardId, TrailId};
+use stele_wire::units::{Epoch, Nanos, ShardId, TrailId};
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
@@ -44,6 +44,9 @@ pub struct Options {
     pub yield_while_flushing: bool,
     /// SHA-256 of the schema, for the segments' headers.
     pub schema: [u8; 32],
+    /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to it, and their
+    /// numbers are not given out again.
+    pub later_than: Epoch,
 }
 
 impl Default for Options {
@@ -57,6 +60,7 @@ impl Default for Options {
             direct: true,
             yield_while_flushing: true,
             schema: schema_hash(),
+            later_than: Epoch(0),
         }
     }
 }
@@ -236,7 +240,11 @@ fn first_header(
     now: Nanos,
 ) -> SegmentHeader {
     SegmentHeader {
-        identity: Identity { trail, shard: options.shard, epoch: next.epoch },
+        identity: Identity {
+            trail,
+            shard: options.shard,
+            epoch: next.epoch.max(Epoch(options.later_than.0 + 1)),
+        },
         index: next.index,
         block_length: medium.block_length,
         segment_length: options.segment_length,

@@ -132,6 +132,38 @@ impl Directory {
         Ok(File::from(file?))
     }
 
+    /// Opens the file of exactly that name: an archive gives its packed bytes.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn open_file(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
+        Ok(Box::new(self.open_as_it_is(name)?))
+    }
+
+    /// Opens the raw file in the archive of that name.
+    ///
+    /// # Errors
+    /// What the file system says, and [`io::ErrorKind::InvalidData`] when it is no archive.
+    pub fn open_packed(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
+        let packed = self.open_file(name)?;
+        Ok(Box::new(ArchiveFile::open(packed, self.describe(name))?))
+    }
+
+    /// Names of the files directly in the directory, archives under their own.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn list_as_it_is(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     fn open_archive(&self, index: u64) -> io::Result<ArchiveFile> {
         let name = archive_name(index);
         ArchiveFile::open(Box::new(self.open_as_it_is(&name)?), self.describe(&name))
@@ -144,12 +176,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 impl Storage for Directory {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(archive_index(&name).map_or(name, segment_name));
-            }
-        }
+        let names = self.list_as_it_is()?.into_iter();
+        let mut names: Vec<String> =
+            names.map(|name| archive_index(&name).map_or(name, segment_name)).collect();
         names.sort_unstable();
         names.dedup();
         Ok(names)
@@ -170,7 +199,7 @@ impl Storage for Directory {
         if !folder.is_dir() {
             Directory::new(folder).create()?;
         }
-        let unfinished = path.with_extension("unfinished");
+        let unfinished = path.with_added_extension("unfinished");
         let mut options = OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         io::copy(source, &mut file)?;

@@ -1,0 +1,115 @@
+//! Looks at one segment by itself: how far its frames follow each other, and what is whole behind a damage.
+
+use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::continuity::Fault;
+use crate::format::{Link, RunningCrc, link_after};
+use crate::reader::start_of;
+use crate::storage::StoredFile;
+use crate::stream::ByteStream;
+use crate::trail::Segment;
+use std::io;
+use stele_wire::frame::Frame;
+use stele_wire::units::{Nanos, Position, Sequence};
+
+/// One segment, read from its first frame to its file's end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Examined {
+    /// Position after the last frame that follows from the ones in front.
+    pub end: Position,
+    /// The last event up to there.
+    pub last_sequence: Sequence,
+    /// Time of the last frame up to there.
+    pub last_timestamp: Nanos,
+    /// CRC-32C of the data up to there.
+    pub data_crc: u32,
+    /// What stands there instead of a frame; none when the file ends there.
+    pub fault: Option<Fault>,
+    /// Lowest and highest sequence of whole events behind that.
+    pub behind: Option<(Sequence, Sequence)>,
+}
+
+impl Examined {
+    /// The link that a segment behind `segment` carries, if this is its whole content.
+    pub fn link(&self, segment: &Segment) -> Link {
+        link_after(&segment.header_block(), self.end, self.last_sequence, self.data_crc)
+    }
+
+    /// Where in the file the frames stop.
+    pub fn offset(&self, segment: &Segment) -> u64 {
+        segment.header.file_offset(self.end)
+    }
+}
+
+/// Blocks that a batch can begin on.
+const STEP: u64 = 512;
+
+/// Reads `file`, which is `segment`'s. `progress` is told the bytes passed since it was last told.
+///
+/// # Errors
+/// What the medium says.
+pub(crate) fn examine(
+    file: Box<dyn StoredFile>,
+    segment: &Segment,
+    progress: &mut dyn FnMut(u64),
+) -> io::Result<Examined> {
+    let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
+    let mut continuity = start_of(segment);
+    let mut crc = RunningCrc::default();
+    let mut told = 0;
+    let fault = loop {
+        let admitted = continuity.admit(stream.bytes()).map(|frame| frame.len());
+        match admitted {
+            Ok(length) => {
+                stream.consume(length);
+                crc.update(stream.before(length));
+            }
+            Err(fault) if fault.is_short() => {
+                progress(stream.offset() - told);
+                told = stream.offset();
+                if !stream.refill()? {
+                    break (!stream.bytes().is_empty()).then_some(Fault::Cut);
+                }
+            }
+            Err(fault) => break Some(fault),
+        }
+    };
+    let end = segment.header.base_position.plus(stream.offset() - HEADER_BLOCK_LENGTH as u64);
+    let behind = match fault {
+        Some(_) => whole_events(&mut stream, continuity.seed)?,
+        None => None,
+    };
+    let (last_sequence, last_timestamp) = (continuity.last_sequence, continuity.last_timestamp);
+    Ok(Examined { end, last_sequence, last_timestamp, data_crc: crc.value(), fault, behind })
+}
+
+/// Whole events from the next block on, found by their CRC.
+fn whole_events(
+    stream: &mut ByteStream,
+    seed: stele_wire::frame::Seed,
+) -> io::Result<Option<(Sequence, Sequence)>> {
+    let mut found: Option<(Sequence, Sequence)> = None;
+    let mut is_first = true;
+    loop {
+        let frame = Frame::read(stream.bytes()).and_then(|frame| frame.verify(seed).map(|()| frame));
+        let frame = frame.map(|frame| (frame.len(), (!frame.is_padding()).then(|| frame.sequence())));
+        match frame {
+            Ok((length, event)) if !is_first => {
+                if let Some(sequence) = event {
+                    let (low, high) = found.unwrap_or((sequence, sequence));
+                    found = Some((low.min(sequence), high.max(sequence)));
+                }
+                stream.consume(length);
+                continue;
+            }
+            Err(error) if Fault::Frame(error).is_short() && stream.refill()? => continue,
+            _ => {}
+        }
+        is_first = false;
+        let step = (STEP - stream.offset() % STEP) as usize;
+        if stream.bytes().len() <= step && !stream.refill()? {
+            return Ok(found);
+        }
+        let step = step.min(stream.bytes().len());
+        stream.consume(step);
+    }
+}
