@@ -13,7 +13,7 @@
 //! | E | behind the last frame is something else, and the floor is not above it: a torn batch, a hole, a segment half begun | set aside, cut, report, go on |
 //! | F | the last frame that follows from the others ends below the floor: acknowledged bytes are damaged | refuse, saying where and what is intact |
 
-use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::bounds::{CARRY_LENGTH_MAX, HEADER_BLOCK_LENGTH};
 use crate::continuity::Fault;
 use crate::error::TrailError;
 use crate::format::{Link, SegmentHeader, align_up, link_after, segment_name};
@@ -409,7 +409,7 @@ struct Slice {
 
 impl Slice {
     fn new(file: Box<dyn StoredFile>, offset: u64, length: u64) -> Self {
-        Self { file, pages: Pages::zeroed(1 << 18), next: offset, end: offset + length }
+        Self { file, pages: Pages::zeroed(CARRY_LENGTH_MAX), next: offset, end: offset + length }
     }
 }
 

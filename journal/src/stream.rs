@@ -24,8 +24,8 @@ pub(crate) struct ByteStream {
 impl ByteStream {
     /// A window over `file` that begins at `offset`, still empty.
     pub(crate) fn new(file: Box<dyn StoredFile>, offset: u64) -> Self {
-        let memory = Pages::zeroed(CARRY_LENGTH_MAX + READ_LENGTH);
-        let mut stream = Self { file, memory, begin: 0, end: 0, next_read: 0, read_length: READ_LENGTH };
+        let memory = Pages::zeroed(2 * CARRY_LENGTH_MAX);
+        let mut stream = Self { file, memory, begin: 0, end: 0, next_read: 0, read_length: 0 };
         stream.restart(offset);
         stream
     }
@@ -81,7 +81,9 @@ impl ByteStream {
         self.memory.copy_within(self.begin..self.end, front);
         (self.begin, self.end) = (front, CARRY_LENGTH_MAX);
         let from = self.next_read - skip as u64;
-        let space = &mut self.memory[CARRY_LENGTH_MAX..][..self.read_length];
+        self.make_room(front, from)?;
+        let room = self.read_length.min(self.memory.len() - CARRY_LENGTH_MAX);
+        let space = &mut self.memory[CARRY_LENGTH_MAX..][..room];
         let count = self.file.read_at(space, from)?;
         self.read_length = (self.read_length * 2).min(READ_LENGTH);
         if count <= skip {
@@ -91,6 +93,22 @@ impl ByteStream {
         self.end += count;
         self.next_read = from + count as u64;
         Ok(true)
+    }
+
+    /// Room for a read of what is left of the file from `from` on, but never more than it asks for: many files are
+    /// small, and many looks short. What lies in the carry from `front` on stays.
+    fn make_room(&mut self, front: usize, from: u64) -> io::Result<()> {
+        if self.memory.len() >= CARRY_LENGTH_MAX + self.read_length {
+            return Ok(());
+        }
+        let left = self.file.length()?.saturating_sub(from).next_multiple_of(PAGE_LENGTH as u64);
+        let room = left.min(READ_LENGTH as u64) as usize;
+        if self.memory.len() < CARRY_LENGTH_MAX + room {
+            let mut larger = Pages::zeroed(CARRY_LENGTH_MAX + room);
+            larger[front..CARRY_LENGTH_MAX].copy_from_slice(&self.memory[front..CARRY_LENGTH_MAX]);
+            self.memory = larger;
+        }
+        Ok(())
     }
 }
 

@@ -90,10 +90,11 @@ struct Swept {
 /// [`TrailError::Io`]; what is wrong with the trail itself is in the survey.
 pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
     let mut found = find_segments(storage)?;
+    let sweeper = &mut Sweeper::new(storage);
     let mut unused = Vec::new();
     while let Some(last) = found.last()
         && last.state == HeaderState::Blank
-        && sweep_headless(storage, last, None)?.is_none()
+        && sweep_headless(sweeper, last, None)?.is_none()
     {
         unused.push(last.index);
         found.pop();
@@ -106,7 +107,7 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
         headless.push(*last);
         found.pop();
     }
-    let torn_start = torn_start(storage, &found)?;
+    let torn_start = torn_start(sweeper, &found)?;
     if torn_start.is_some() {
         found.clear();
     }
@@ -114,7 +115,7 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
     let beyond = if problem.is_some() { whole_behind(storage, &found, &segments) } else { Vec::new() };
     let mut survey = Survey { segments, problem, beyond, tail: None, unused, torn_start };
     if survey.problem.is_none() && !survey.segments.is_empty() {
-        survey.tail = Some(sweep_tail(storage, &survey.segments, &headless)?);
+        survey.tail = Some(sweep_tail(sweeper, &survey.segments, &headless)?);
     }
     Ok(survey)
 }
@@ -122,12 +123,12 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
 /// What a first start that was cut short within its first write left: a damaged header of segment 1 in a file of
 /// the length that it was prepared with, and nothing in any file behind it. A header precedes everything in its
 /// segment, so that nothing was acknowledged. Anything behind the header is proof that it was whole once.
-fn torn_start(storage: &dyn Storage, found: &[FoundSegment]) -> Result<Option<Stray>, TrailError> {
+fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<Stray>, TrailError> {
     let [only] = found else { return Ok(None) };
     if only.index != 1 || !matches!(only.state, HeaderState::Damaged(_)) || !only.has_prepared_length() {
         return Ok(None);
     }
-    let stray = sweep_headless(storage, only, None)?.map(|(stray, _)| stray);
+    let stray = sweep_headless(sweeper, only, None)?.map(|(stray, _)| stray);
     Ok(stray.filter(|stray| stray.bytes <= HEADER_BLOCK_LENGTH as u64))
 }
 
@@ -159,7 +160,7 @@ fn whole_behind(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segme
 }
 
 fn sweep_tail(
-    storage: &dyn Storage,
+    sweeper: &mut Sweeper<'_>,
     segments: &[Segment],
     headless: &[FoundSegment],
 ) -> Result<Tail, TrailError> {
@@ -172,7 +173,7 @@ fn sweep_tail(
         for later in 0..=headless.len() as u32 {
             let mut identity = newest.header.identity;
             identity.epoch = Epoch(epoch.0 + later);
-            if let Some((stray, durable)) = sweep_headless(storage, file, Some(identity.seed()))? {
+            if let Some((stray, durable)) = sweep_headless(sweeper, file, Some(identity.seed()))? {
                 floor = floor.max(durable);
                 if later == 0 || stray.sequences.is_some() {
                     strays.retain(|known: &Stray| known.index != stray.index);
@@ -188,7 +189,7 @@ fn sweep_tail(
     let mut from = first;
     for at in (first..segments.len()).rev() {
         let segment = &segments[at];
-        let swept = sweep(storage, segment)?;
+        let swept = sweep(sweeper, segment)?;
         floor = floor.max(swept.floor);
         tail = Some(match tail {
             Some((last, later)) if swept.leads_to(segment, &segments[at + 1]) => (last, later),
@@ -196,7 +197,7 @@ fn sweep_tail(
                 if let Some((last, _)) = dropped {
                     (at + 1..=last).try_for_each(|at| {
                         behind.push(segments[at].header.index);
-                        strays.extend(whole_file(storage, &segments[at])?);
+                        strays.extend(whole_file(sweeper, &segments[at])?);
                         Ok::<_, TrailError>(())
                     })?;
                 }
@@ -236,50 +237,49 @@ impl Swept {
 }
 
 /// Everything in the file of a segment that the log does not reach.
-fn whole_file(storage: &dyn Storage, segment: &Segment) -> Result<Option<Stray>, TrailError> {
+fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<Stray>, TrailError> {
     let found = FoundSegment {
         index: segment.header.index,
         file_length: segment.file_length,
         state: HeaderState::Valid(segment.header),
     };
-    let stray = sweep_headless(storage, &found, Some(segment.header.identity.seed()))?;
+    let stray = sweep_headless(sweeper, &found, Some(segment.header.identity.seed()))?;
     Ok(stray.map(|(stray, _)| stray))
 }
 
 /// The bytes of a file whose header does not count, and the highest durable watermark in valid padding among
 /// them; none when they are all zeros.
 fn sweep_headless(
-    storage: &dyn Storage,
+    sweeper: &mut Sweeper<'_>,
     found: &FoundSegment,
     seed: Option<Seed>,
 ) -> Result<Option<(Stray, Position)>, TrailError> {
-    let name = segment_name(found.index);
-    let mut sweeper = Sweeper::open(storage, &name, 0)?;
+    sweeper.begin(&segment_name(found.index), 0)?;
     let mut stray = Stray { index: found.index, offset: 0, bytes: 0, sequences: None };
     let floor = sweeper.sweep_rest(seed, &mut stray, 0)?;
     Ok((stray.bytes > 0).then_some((stray, floor)))
 }
 
-fn sweep(storage: &dyn Storage, segment: &Segment) -> Result<Swept, TrailError> {
+fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailError> {
     let header = &segment.header;
     let mut continuity = start_of(segment);
     let mut crc = RunningCrc::default();
     let mut floor = Position(0);
-    let mut sweeper = Sweeper::open(storage, &segment.name(), HEADER_BLOCK_LENGTH as u64)?;
+    sweeper.begin(&segment.name(), HEADER_BLOCK_LENGTH as u64)?;
     let room = header.segment_length;
     let mut done = 0;
     let fault = loop {
-        let admitted = continuity.admit(sweeper.stream.bytes());
+        let admitted = continuity.admit(sweeper.stream().bytes());
         match admitted.map(|frame| (frame.len(), durable_in(&frame))) {
             Ok((length, _)) if done + length as u64 > room => break Some(Fault::Cut),
             Ok((length, durable)) => {
                 floor = floor.max(durable);
                 done += length as u64;
-                sweeper.stream.consume(length);
-                crc.update(sweeper.stream.before(length));
+                sweeper.stream().consume(length);
+                crc.update(sweeper.stream().before(length));
             }
             Err(fault) if fault.is_short() && sweeper.refill()? => {}
-            Err(_) if sweeper.stream.bytes().is_empty() => break None,
+            Err(_) if sweeper.stream().bytes().is_empty() => break None,
             Err(fault) => break Some(fault),
         }
     };
@@ -300,20 +300,39 @@ fn durable_in(frame: &Frame<'_>) -> Position {
 /// The smallest block that a batch can begin on.
 const STEP: usize = 512;
 
+/// A step of what was prepared and not written, most of what a sweep passes over.
+const ZEROS: [u8; STEP] = [0; STEP];
+
+/// Reads one file after the other, in the same memory.
 struct Sweeper<'a> {
-    stream: ByteStream,
     storage: &'a dyn Storage,
     name: String,
+    stream: Option<ByteStream>,
 }
 
 impl<'a> Sweeper<'a> {
-    fn open(storage: &'a dyn Storage, name: &str, offset: u64) -> Result<Self, TrailError> {
-        let file = storage.open(name).map_err(|source| TrailError::io(storage, name, "open", source))?;
-        Ok(Self { stream: ByteStream::new(file, offset), storage, name: name.to_owned() })
+    fn new(storage: &'a dyn Storage) -> Self {
+        Self { storage, name: String::new(), stream: None }
+    }
+
+    fn begin(&mut self, name: &str, offset: u64) -> Result<(), TrailError> {
+        let file = self.storage.open(name);
+        let file = file.map_err(|source| TrailError::io(self.storage, name, "open", source))?;
+        name.clone_into(&mut self.name);
+        match &mut self.stream {
+            Some(stream) => stream.replace(file, offset),
+            none => *none = Some(ByteStream::new(file, offset)),
+        }
+        Ok(())
+    }
+
+    fn stream(&mut self) -> &mut ByteStream {
+        self.stream.as_mut().expect("a file was begun")
     }
 
     fn refill(&mut self) -> Result<bool, TrailError> {
-        self.stream.refill().map_err(|source| TrailError::io(self.storage, &self.name, "read", source))
+        let refilled = self.stream().refill();
+        refilled.map_err(|source| TrailError::io(self.storage, &self.name, "read", source))
     }
 
     /// Goes through the rest of the file: counts its bytes up to the last that is not zero into `stray`, and
@@ -327,8 +346,8 @@ impl<'a> Sweeper<'a> {
     ) -> Result<Position, TrailError> {
         let mut floor = Position(0);
         loop {
-            let offset = self.stream.offset();
-            let bytes = self.stream.bytes();
+            let offset = self.stream().offset();
+            let bytes = self.stream().bytes();
             if let Some(seed) = seed
                 && offset >= blocks_from
             {
@@ -341,7 +360,7 @@ impl<'a> Sweeper<'a> {
                             stray.note(frame.sequence());
                         }
                         stray.bytes = offset + length as u64 - stray.offset;
-                        self.stream.consume(length);
+                        self.stream().consume(length);
                         continue;
                     }
                     Err(FrameError::Truncated { needed, .. })
@@ -354,17 +373,19 @@ impl<'a> Sweeper<'a> {
                     Err(_) => {}
                 }
             }
-            if self.stream.bytes().is_empty() && !self.refill()? {
+            if self.stream().bytes().is_empty() && !self.refill()? {
                 return Ok(floor);
             }
             // No frame here: on to the next block.
-            let offset = self.stream.offset();
-            let bytes = self.stream.bytes();
+            let offset = self.stream().offset();
+            let bytes = self.stream().bytes();
             let step = (STEP - (offset % STEP as u64) as usize).min(bytes.len());
-            if let Some(at) = bytes[..step].iter().rposition(|&byte| byte != 0) {
+            if bytes[..step] != ZEROS[..step]
+                && let Some(at) = bytes[..step].iter().rposition(|&byte| byte != 0)
+            {
                 stray.bytes = offset + at as u64 + 1 - stray.offset;
             }
-            self.stream.consume(step);
+            self.stream().consume(step);
         }
     }
 }

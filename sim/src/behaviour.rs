@@ -1,4 +1,20 @@
-//! How a disk behaves: what it may do, what a world is spared, which promises it breaks, and what it did.
+//! How a disk behaves: what it may do, which promises it breaks, and what it did.
+
+/// What puts a write on the medium.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flush {
+    /// The write flushes itself, and vouches for no other.
+    Itself,
+    /// A sync that is linked to the write, and submitted when that has completed.
+    Linked,
+    /// A sync by another thread, now and then: it vouches for every write that completed before it was submitted.
+    Apart,
+}
+
+impl Flush {
+    /// Every one of them.
+    pub const ALL: [Self; 3] = [Self::Itself, Self::Linked, Self::Apart];
+}
 
 /// How the disk behaves. Throws are per request; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,45 +31,8 @@ pub struct Behaviour {
     pub spare_failure: u64,
     /// Prepared segments hold bytes of earlier lives instead of zeros behind their blank header.
     pub stale: bool,
-    /// What the write path is spared.
-    pub allowances: Allowances,
     /// A way in which the disk breaks its promises; none in a disk that may be trusted.
     pub lie: Option<Lie>,
-}
-
-/// Failures that a disk may have and that a world is spared, because the write path is known not to live through
-/// them. Each that goes is one less to be afraid of.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Allowances {
-    /// A sync covers every file, not only its own. Without it, a segment that a killed writer wrote and did not
-    /// flush is lost at the next failure of the power, although recovery built on it.
-    pub sync_covers_all_files: bool,
-    /// The next segment is not ready before the header of the current one is durable. Without it, two headers are
-    /// on their way at once, and the later one alone may survive.
-    pub one_header_at_a_time: bool,
-    /// The header of a trail's very first segment is written whole or not at all. Without it, a trail whose first
-    /// start was cut short cannot be opened.
-    pub first_header_is_whole: bool,
-    /// No live reader looks while a roll is on its way. Without it, a reader calls the trail damaged when the next
-    /// segment's header overtook the last bytes in front of it.
-    pub no_reader_during_rolls: bool,
-}
-
-impl Allowances {
-    /// Everything that the write path has to be spared today.
-    pub const TODAY: Self = Self {
-        sync_covers_all_files: false,
-        one_header_at_a_time: true,
-        first_header_is_whole: true,
-        no_reader_during_rolls: true,
-    };
-    /// Nothing.
-    pub const NONE: Self = Self {
-        sync_covers_all_files: false,
-        one_header_at_a_time: false,
-        first_header_is_whole: false,
-        no_reader_during_rolls: false,
-    };
 }
 
 /// A promise that a disk breaks: what the checkers must notice.

@@ -1,20 +1,19 @@
-//! The simulated disk as the journal sees it: its storage, its engine and its pool of segments, over one
-//! [`Medium`].
+//! The simulated disk as the journal sees it: its storage, the site of a trail on it, and its pool of segments, over
+//! one [`Medium`].
 
 use crate::bounds::SEGMENT_LENGTH;
-use crate::medium::{Done, Inode, Medium, power_failed};
-use crate::ring_memory;
+use crate::checkers::Violation;
+use crate::content::Content;
+use crate::dice::Dice;
+use crate::medium::{Inode, Medium, power_failed};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
-use stele_bus::LogRing;
 use stele_journal::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH};
-use stele_journal::engine::{Completion, Stage};
-use stele_journal::flight::{Progress, Ticket};
-use stele_journal::format::{HeaderBlock, segment_name};
-use stele_journal::pool::{Spare, Spares};
-use stele_journal::{Engine, FlushMethod, Storage, StoredFile};
-use stele_wire::frame::crc32c;
+use stele_journal::format::{HeaderBlock, segment_index, segment_name};
+use stele_journal::pool::{self, Spare, Spares};
+use stele_journal::{LockError, Options, Prepared, Site, Storage, StoredFile, WriterLock};
+use stele_wire::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
 /// Bytes of a segment file.
@@ -26,19 +25,19 @@ pub struct Disk {
     shared: Arc<Mutex<Shared>>,
 }
 
-#[derive(Debug)]
-struct Shared {
-    medium: Medium,
-    ledger: Ledger,
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) medium: Medium,
+    pub(crate) ledger: Ledger,
 }
 
 /// What the journal handed over, kept apart from the disk and its faults.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     /// What each file would hold if every write had happened.
-    intended: BTreeMap<Inode, Vec<u8>>,
-    /// Writes whose bytes changed on the ring before they completed.
-    pub changed_in_flight: Vec<String>,
+    intended: BTreeMap<Inode, Arc<Content>>,
+    /// What the engine noticed that must not be.
+    pub(crate) noticed: Option<Violation>,
 }
 
 /// A segment file open for writing.
@@ -51,7 +50,14 @@ impl Disk {
         Self { shared: Arc::new(Mutex::new(Shared { medium, ledger: Ledger::default() })) }
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    /// Another disk in the same state, which goes on by these dice.
+    pub fn fork(&self, dice: Dice) -> Self {
+        let mut shared = self.shared().clone();
+        shared.medium.set_dice(dice);
+        Self { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -65,40 +71,110 @@ impl Disk {
     pub fn find_difference(&self, name: &str) -> Option<usize> {
         let shared = self.shared();
         let inode = shared.medium.find(name)?;
-        let (intended, found) = (shared.ledger.intended.get(&inode)?, shared.medium.bytes(inode));
-        match intended.get(..found.len()) {
-            None => Some(found.len()),
-            Some(intended) if intended == found => None,
-            Some(intended) => intended.iter().zip(found).position(|(intended, found)| intended != found),
-        }
+        shared.medium.content(inode).find_difference(shared.ledger.intended.get(&inode)?)
     }
 
-    /// Takes what was noticed of writes whose bytes changed on their way.
-    pub fn take_changed_in_flight(&self) -> Vec<String> {
-        std::mem::take(&mut self.shared().ledger.changed_in_flight)
+    /// Takes what the engine noticed.
+    pub fn take_noticed(&self) -> Option<Violation> {
+        self.shared().ledger.noticed.take()
     }
 
     /// A segment file as the pool prepares it: zeros, or a blank header and bytes of an earlier life.
-    pub(crate) fn prepare(&self, index: u64, donor: Option<&[u8]>) -> SimFile {
-        let mut bytes = vec![0; FILE_LENGTH];
-        if let Some(donor) = donor {
-            let length = donor.len().min(FILE_LENGTH);
-            bytes[HEADER_BLOCK_LENGTH..length].copy_from_slice(&donor[HEADER_BLOCK_LENGTH..length]);
-        }
-        SimFile(self.with(|medium| medium.create(&segment_name(index), bytes)))
+    fn prepare(&self, index: u64, donor: Option<&Content>) -> io::Result<SimFile> {
+        let content = donor.map_or_else(
+            || Content::zeros(FILE_LENGTH),
+            |donor| {
+                let mut content = donor.clone();
+                content.resize(FILE_LENGTH);
+                content.write(0, &[0; HEADER_BLOCK_LENGTH]);
+                content
+            },
+        );
+        self.with(|medium| {
+            if medium.operate()? {
+                return Ok(SimFile(medium.create(&segment_name(index), content)));
+            }
+            if medium.happens_partly() {
+                medium.create(&segment_name(index), content);
+            }
+            Err(power_failed())
+        })
     }
 
-    /// Writes the header of the first segment of an epoch and flushes it, as opening a trail does.
-    ///
-    /// # Errors
-    /// When the power fails meanwhile; the header may be torn then.
-    pub(crate) fn write_first_header(&self, file: SimFile, block: &HeaderBlock) -> io::Result<()> {
-        let mut shared = self.shared();
-        let whole = shared.medium.operate()?;
-        let allowed = shared.medium.behaviour().allowances.first_header_is_whole;
-        if !whole && allowed && block.index.get() == 1 {
-            return Err(power_failed());
+    /// The content of a segment of an earlier epoch, as blocks of the device that are used again may hold it.
+    fn earlier_life(&self) -> Option<Content> {
+        self.with(|medium| {
+            let segments: Vec<Inode> = medium
+                .names()
+                .filter(|name| segment_index(name).is_some())
+                .filter_map(|name| medium.find(name))
+                .collect();
+            let which = medium.draw(0, segments.len().saturating_sub(1) as u64) as usize;
+            let content = medium.content(*segments.get(which)?).clone();
+            (content.len() > HEADER_BLOCK_LENGTH).then_some(content)
+        })
+    }
+}
+
+impl Ledger {
+    pub(crate) fn intend(&mut self, inode: Inode, offset: usize, bytes: &[u8]) {
+        let intended = Arc::make_mut(self.intended.entry(inode).or_default());
+        if intended.len() < offset + bytes.len() {
+            intended.resize(offset + bytes.len());
         }
+        intended.write(offset, bytes);
+    }
+}
+
+/// Where a trail is opened on a disk.
+#[derive(Clone, Debug)]
+pub struct SimSite {
+    /// The disk.
+    pub disk: Disk,
+    /// The identity that a new trail gets.
+    pub trail: TrailId,
+    /// The device's block.
+    pub block_length: u32,
+    /// How the trail is written.
+    pub options: Options,
+}
+
+impl Site for SimSite {
+    type File = SimFile;
+
+    fn create(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, _: Nanos) -> Result<Option<WriterLock>, LockError> {
+        Ok(None)
+    }
+
+    fn storage(&self) -> Arc<dyn Storage> {
+        Arc::new(self.disk.clone())
+    }
+
+    fn draw_identity(&self) -> io::Result<TrailId> {
+        Ok(self.trail)
+    }
+
+    fn probe(&self, _: bool) -> io::Result<pool::Medium> {
+        Ok(pool::Medium { direct: true, block_length: self.block_length })
+    }
+
+    fn prepare(&self, _: pool::Medium, options: &Options, next: u64) -> io::Result<Prepared<SimFile>> {
+        let stale = self.disk.with(|medium| medium.behaviour().stale);
+        let donor = if stale { self.disk.earlier_life() } else { None };
+        let mut spares =
+            SimSpares { disk: self.disk.clone(), ready: VecDeque::new(), next, donor, stopped: false };
+        (0..=options.spare_segments).try_for_each(|_| spares.prepare())?;
+        let first = spares.ready.pop_front().expect("one at least was prepared");
+        Ok((first, Box::new(spares)))
+    }
+
+    fn write_header(&self, file: &SimFile, block: &HeaderBlock) -> io::Result<()> {
+        let mut shared = self.disk.shared();
+        let whole = shared.medium.operate()?;
         shared.ledger.intend(file.0, 0, block.as_bytes());
         shared.medium.write_through_cache(file.0, 0, block.as_bytes());
         if !whole {
@@ -106,17 +182,6 @@ impl Disk {
         }
         shared.medium.sync(file.0);
         Ok(())
-    }
-}
-
-impl Ledger {
-    fn intend(&mut self, inode: Inode, offset: usize, bytes: &[u8]) {
-        let intended = self.intended.entry(inode).or_default();
-        let end = offset + bytes.len();
-        if intended.len() < end {
-            intended.resize(end, 0);
-        }
-        intended[offset..end].copy_from_slice(bytes);
     }
 }
 
@@ -135,12 +200,12 @@ impl Storage for Disk {
         source.read_to_end(&mut bytes)?;
         self.with(|medium| {
             if medium.operate()? {
-                medium.create(name, bytes);
+                medium.create(name, Content::of(&bytes));
                 return Ok(());
             }
             if medium.happens_partly() {
                 let length = medium.draw(0, bytes.len() as u64) as usize;
-                medium.create(&format!("{name}.unfinished"), bytes[..length].to_vec());
+                medium.create(&format!("{name}.unfinished"), Content::of(&bytes[..length]));
             }
             Err(power_failed())
         })
@@ -178,180 +243,45 @@ struct OpenFile {
 
 impl StoredFile for OpenFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.disk.with(|medium| medium.bytes(self.inode).len() as u64))
+        Ok(self.disk.with(|medium| medium.content(self.inode).len() as u64))
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         assert!(offset.is_multiple_of(PAGE_LENGTH as u64) && buffer.len().is_multiple_of(PAGE_LENGTH));
         assert!((buffer.as_ptr() as usize).is_multiple_of(PAGE_LENGTH));
-        self.disk.with(|medium| {
-            let rest = medium.bytes(self.inode).get(offset as usize..).unwrap_or_default();
-            let count = rest.len().min(buffer.len());
-            buffer[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        })
+        Ok(self.disk.with(|medium| medium.content(self.inode).read(offset as usize, buffer)))
     }
 }
 
-/// The engine over the disk. What was submitted is the disk's; what was only taken in is lost with the process.
-pub struct SimEngine {
-    disk: Disk,
-    ring: LogRing,
-    method: FlushMethod,
-    files: [Option<SimFile>; 2],
-    taken_in: Vec<TakenIn>,
-    on_the_way: BTreeMap<u64, OnTheWay>,
-}
-
-struct TakenIn {
-    ticket: Ticket,
-    file: SimFile,
-    offset: usize,
-    bytes: Vec<u8>,
-    in_ring: Option<usize>,
-}
-
-/// A request that was submitted.
-struct OnTheWay {
-    ticket: Ticket,
-    /// Where in the ring its bytes lie, how many, and their checksum when it was submitted.
-    in_ring: Option<(usize, usize, u32)>,
-}
-
-impl SimEngine {
-    /// An engine that writes from `ring` to `disk`.
-    pub fn new(disk: Disk, ring: LogRing, method: FlushMethod) -> Self {
-        Self { disk, ring, method, files: [None, None], taken_in: Vec::new(), on_the_way: BTreeMap::new() }
-    }
-
-    fn take_in(&mut self, ticket: Ticket, slot: usize, offset: usize, bytes: &[u8], in_ring: Option<usize>) {
-        let file = self.files[slot].expect("a file was adopted into the slot");
-        self.taken_in.push(TakenIn { ticket, file, offset, bytes: bytes.to_vec(), in_ring });
-    }
-
-    /// A device reads the memory until the request completes: it must not have changed until then.
-    fn check_unchanged(&self, flying: &OnTheWay) {
-        let Some((at, length, checksum)) = flying.in_ring else { return };
-        if ring_memory::checksum(&self.ring, at, length) != checksum {
-            let what = format!("{length} bytes at {at} of the ring changed under request {}", flying.ticket);
-            self.disk.shared().ledger.changed_in_flight.push(what);
-        }
-    }
-}
-
-impl Engine<SimFile> for SimEngine {
-    fn describe(&self) -> String {
-        format!("a simulated disk, {:?}", self.method)
-    }
-
-    fn adopt(&mut self, slot: usize, file: SimFile) -> Option<SimFile> {
-        self.files[slot].replace(file)
-    }
-
-    fn write(&mut self, ticket: Ticket, slot: usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let at = ring_memory::offset_of(&self.ring, bytes);
-        self.take_in(ticket, slot, offset as usize, bytes, Some(at));
-        Ok(())
-    }
-
-    fn write_header(&mut self, ticket: Ticket, slot: usize, block: &HeaderBlock) -> io::Result<()> {
-        self.take_in(ticket, slot, 0, block.as_bytes(), None);
-        Ok(())
-    }
-
-    fn submit(&mut self) -> io::Result<()> {
-        let mut shared = self.disk.shared();
-        let Shared { medium, ledger } = &mut *shared;
-        if medium.throw_submit_failure() {
-            return Err(io::Error::other("the kernel refuses"));
-        }
-        for TakenIn { ticket, file, offset, bytes, in_ring } in self.taken_in.drain(..) {
-            ledger.intend(file.0, offset, &bytes);
-            let in_ring = in_ring.map(|at| (at, bytes.len(), crc32c(&bytes)));
-            let id = medium.submit(file.0, offset, bytes, self.method == FlushMethod::FlushedWrites);
-            self.on_the_way.insert(id, OnTheWay { ticket, in_ring });
-        }
-        Ok(())
-    }
-
-    fn reap(&mut self, completions: &mut Vec<Completion>) {
-        let done = self.disk.with(Medium::take_done);
-        for (id, done) in done {
-            let Some(flying) = self.on_the_way.get_mut(&id) else { continue };
-            let ticket = flying.ticket;
-            let outcome = match done {
-                Done::Written => Ok(Progress::Written),
-                Done::Durable => Ok(Progress::Durable),
-                Done::WriteFailed => Err((Stage::Write, io::Error::other("the device failed a write"))),
-                Done::SyncFailed => Err((Stage::Sync, io::Error::other("the device failed a flush"))),
-            };
-            let is_written = matches!(outcome, Ok(Progress::Written));
-            self.check_unchanged(&self.on_the_way[&id]);
-            if is_written {
-                self.on_the_way.get_mut(&id).expect("found above").in_ring = None;
-            } else {
-                self.on_the_way.remove(&id);
-            }
-            completions.push(Completion { ticket, outcome });
-        }
-    }
-
-    fn wait(&mut self) -> io::Result<()> {
-        self.disk.with(Medium::advance_to_next);
-        Ok(())
-    }
-}
-
-/// The pool over the disk. Preparing is instantaneous; a segment is not ready whenever the dice say so.
-pub struct SimSpares {
+/// The pool over the disk. Preparing is instantaneous; a segment is not ready whenever the dice say so. Its segments
+/// hold the bytes of `donor`, a segment of an earlier epoch, behind a blank header if there is one.
+struct SimSpares {
     disk: Disk,
     ready: VecDeque<Spare<SimFile>>,
     next: u64,
-    donor: Option<Vec<u8>>,
+    donor: Option<Content>,
     stopped: bool,
 }
 
 impl SimSpares {
-    /// A pool that prepares segments from index `next` on and keeps `count` of them ready. They hold the bytes
-    /// of `donor`, a segment of an earlier epoch, behind a blank header if there is one.
-    pub fn start(disk: Disk, next: u64, count: usize, donor: Option<Vec<u8>>) -> Self {
-        let mut spares = Self { disk, ready: VecDeque::new(), next, donor, stopped: false };
-        (0..count).for_each(|_| spares.prepare());
-        spares
-    }
-
-    fn prepare(&mut self) {
-        let file = self.disk.prepare(self.next, self.donor.as_deref());
+    fn prepare(&mut self) -> io::Result<()> {
+        let file = self.disk.prepare(self.next, self.donor.as_ref())?;
         self.ready.push_back(Spare { index: self.next, file });
         self.next += 1;
-    }
-
-    /// The segment that the epoch begins in, always ready.
-    ///
-    /// # Panics
-    /// When the pool was started with none.
-    pub fn first(&mut self) -> Spare<SimFile> {
-        self.ready.pop_front().expect("a pool of one at least")
+        Ok(())
     }
 }
 
 impl Spares<SimFile> for SimSpares {
     fn take(&mut self) -> Option<io::Result<Spare<SimFile>>> {
         if self.disk.with(Medium::throw_spare_failure) {
-            return Some(Err(io::Error::other("no space is left")));
+            return Some(Err(io::Error::from_raw_os_error(NO_SPACE)));
         }
-        if self.disk.with(|medium| medium.delays_roll()) {
-            return None;
+        let spare = self.ready.pop_front();
+        if spare.is_none() && self.disk.with(|medium| medium.throw(3)) {
+            return self.prepare().err().map(Err);
         }
-        match self.ready.pop_front() {
-            Some(spare) => Some(Ok(spare)),
-            None => {
-                if self.disk.with(|medium| medium.throw(3)) {
-                    self.prepare();
-                }
-                None
-            }
-        }
+        spare.map(Ok)
     }
 
     fn retire(&mut self, _: SimFile) {}
@@ -365,3 +295,6 @@ impl Spares<SimFile> for SimSpares {
         Ok(())
     }
 }
+
+/// ENOSPC.
+pub(crate) const NO_SPACE: i32 = 28;

@@ -7,19 +7,20 @@
 //!                                └────> recorder (the checkers' eyes)
 //! ```
 
+use crate::behaviour::Flush;
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
 use crate::checkers::{Checked, Left, SubmissionChecker, Truth, Violation, WatermarkChecker, violated};
 use crate::dice::Dice;
-use crate::disk::{Disk, SimEngine, SimFile};
+use crate::disk::{Disk, SimFile};
+use crate::engine::SimEngine;
 use crate::medium::Medium;
-use crate::opening::Opened;
 use crate::traffic::{Mix, Traffic};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
     Refusal, RingOptions, RingParts, Risk, RiskLimits, SealMark, Sequencer, Venue, VenueBusy, Watermark,
 };
-use stele_journal::{FlushMethod, Journal, JournalParts};
+use stele_journal::{Journal, Opened};
 use stele_wire::{Identity, Nanos, Position};
 
 /// What a life is like.
@@ -37,7 +38,7 @@ pub struct Temper {
     /// One in so many submissions to the venue finds it busy.
     pub venue_busy: u64,
     /// How the journal flushes.
-    pub method: FlushMethod,
+    pub flush: Flush,
     /// What orders wait for. Anything but [`Watermark::Durable`] is for proving that a checker notices.
     pub release: Watermark,
 }
@@ -58,7 +59,7 @@ impl Temper {
             burst_max: dice.pick(&[1, 4, 40]),
             clock_max: dice.pick(&[1_000, 100_000, 2_000_000]),
             venue_busy: dice.pick(&[0, 3]),
-            method: dice.pick(&[FlushMethod::FlushedWrites, FlushMethod::LinkedSync]),
+            flush: dice.pick(&Flush::ALL),
             release: Watermark::Durable,
         }
     }
@@ -130,6 +131,7 @@ pub struct Life {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
     journal: Journal<SimFile>,
+    first_segment: u64,
     gateway: OrderGateway<Exchange, ManualClock>,
     recorder: GatingConsumer,
     seal: SealMark,
@@ -149,8 +151,14 @@ impl Life {
     ///
     /// # Panics
     /// When there is no memory for a ring.
-    pub fn begin(disk: &Disk, opened: Opened, temper: Temper, clock: ManualClock, seed: u64) -> Self {
-        let start = opened.start();
+    pub fn begin(
+        disk: &Disk,
+        opened: Opened<SimFile>,
+        temper: Temper,
+        clock: ManualClock,
+        seed: u64,
+    ) -> Self {
+        let start = opened.start;
         let epoch = u64::from(start.identity.epoch.0);
         let options = RingOptions { capacity: RING_LENGTH, huge_pages: false };
         let parts = LogRing::create(&options, start.position).expect("memory for a ring");
@@ -180,7 +188,8 @@ impl Life {
             identity: start.identity,
             marks: WatermarkChecker::new(ring.watermarks()),
             recorder: sequencer.gating_consumer(),
-            journal: journal_over(disk, journal, opened, temper.method),
+            first_segment: opened.header.index,
+            journal: journal_over(disk, journal, opened, temper.flush),
             ring,
             seal,
             clock,
@@ -208,6 +217,11 @@ impl Life {
     /// How far the log is durable.
     pub fn durable(&self) -> Position {
         self.ring.watermarks().durable()
+    }
+
+    /// The segment that the epoch began with.
+    pub fn first_segment(&self) -> u64 {
+        self.first_segment
     }
 
     /// Whether the journal accepts nothing more.
@@ -290,6 +304,14 @@ impl Life {
         read.map(drop)
     }
 
+    /// The recorder reads everything that was published.
+    ///
+    /// # Errors
+    /// A promise broken.
+    pub fn record_all(&mut self, truth: &mut Truth) -> Checked {
+        self.record(usize::MAX, truth)
+    }
+
     fn pass_time(&mut self) {
         if self.dice.one_in(20) {
             // A clock may step back.
@@ -308,19 +330,15 @@ impl Life {
 
     fn read_live(&mut self, truth: &mut Truth) -> Checked {
         self.statistics.live_reads += 1;
-        self.record(usize::MAX, truth)?;
+        self.record_all(truth)?;
         let written = self.ring.watermarks().written();
-        let spared = self.disk.with(|medium| medium.behaviour().allowances.no_reader_during_rolls);
-        if spared && written <= self.journal.segment().base_position {
-            return Ok(());
-        }
         truth.read_live(&self.disk, truth.epoch_first(), written)
     }
 
     fn check(&mut self) -> Checked {
         self.marks.look(self.ring.watermarks())?;
-        if let Some(what) = self.disk.take_changed_in_flight().pop() {
-            return Err(violated("bytes on their way to the disk stay as they are", what));
+        if let Some(violation) = self.disk.take_noticed() {
+            return Err(violation);
         }
         let Some(durable) = self.durable_at_failure else { return Ok(()) };
         if self.durable() != durable {
@@ -347,7 +365,7 @@ impl Life {
             self.journal();
             self.seal();
             self.gateway(truth)?;
-            self.record(usize::MAX, truth)?;
+            self.record_all(truth)?;
             self.disk.with(|medium| medium.advance(1));
             self.clock.advance(Nanos(50_000));
             self.check_stopping()?;
@@ -374,7 +392,7 @@ impl Life {
     }
 
     fn close(&mut self, truth: &mut Truth) -> Checked {
-        self.record(usize::MAX, truth)?;
+        self.record_all(truth)?;
         if self.journal.stop().is_err() {
             self.statistics.poisonings += 1;
             return Ok(());
@@ -396,7 +414,7 @@ impl Life {
     /// # Errors
     /// A promise broken among what was not looked at yet.
     pub fn end(mut self, truth: &mut Truth) -> Result<LifeStatistics, Violation> {
-        self.record(usize::MAX, truth)?;
+        self.record_all(truth)?;
         truth.on_acknowledged(self.durable());
         Ok(self.statistics())
     }
@@ -406,16 +424,13 @@ impl Life {
     }
 }
 
-fn journal_over(disk: &Disk, reader: JournalReader, opened: Opened, method: FlushMethod) -> Journal<SimFile> {
-    let engine = SimEngine::new(disk.clone(), reader.ring().clone(), method);
+fn journal_over(
+    disk: &Disk,
+    reader: JournalReader,
+    opened: Opened<SimFile>,
+    flush: Flush,
+) -> Journal<SimFile> {
+    let engine = SimEngine::new(disk.clone(), reader.ring().clone(), flush);
     disk.with(Medium::take_done);
-    Journal::new(JournalParts {
-        reader,
-        engine: Box::new(engine),
-        spares: Box::new(opened.spares),
-        storage: Arc::new(disk.clone()),
-        header: opened.header,
-        file: opened.file,
-        lock: None,
-    })
+    opened.attach_engine(reader, Box::new(engine))
 }

@@ -1,11 +1,11 @@
 //! `stele-sim`: runs worlds, one seed after the other, until enough rounds are done or a promise is broken.
 #![forbid(unsafe_code)]
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
-use stele_sim::{Allowances, Failure, Outcome};
+use stele_sim::{Failure, Outcome};
 
 /// The whole write path in one thread, on a manual clock and a faulty disk in memory, from one seed.
 #[derive(Parser)]
@@ -14,13 +14,10 @@ struct Arguments {
     /// Seed of the first world; the next ones follow it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Lives, each ended by a stop, a kill or a failure of the power, and recovered from. Worlds are run whole, so
-    /// that `--rounds 1` is the one world of the seed.
+    /// Stops, kills and failures of the power, each recovered from and checked. Worlds are run whole, so that
+    /// `--rounds 1` is the one world of the seed.
     #[arg(long, default_value_t = 10_000)]
     rounds: u64,
-    /// Do not spare the write path this, although it is known not to live through it. May be given several times.
-    #[arg(long, value_enum)]
-    unspared: Vec<Unspared>,
     /// Go on behind a failure and tell them all.
     #[arg(long)]
     keep_going: bool,
@@ -29,42 +26,9 @@ struct Arguments {
     json: bool,
 }
 
-/// A failure of the disk that worlds are spared unless asked for.
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Unspared {
-    /// A sync covers its own file only.
-    Sync,
-    /// Headers of two segments are on their way at once.
-    Headers,
-    /// The first header of a trail is torn.
-    FirstHeader,
-    /// A reader looks while a roll is on its way.
-    Reader,
-    /// All of these.
-    All,
-}
-
-impl Arguments {
-    fn allowances(&self) -> Allowances {
-        let spared = |what| !self.unspared.contains(&what) && !self.unspared.contains(&Unspared::All);
-        let today = Allowances::TODAY;
-        Allowances {
-            sync_covers_all_files: today.sync_covers_all_files && spared(Unspared::Sync),
-            one_header_at_a_time: today.one_header_at_a_time && spared(Unspared::Headers),
-            first_header_is_whole: today.first_header_is_whole && spared(Unspared::FirstHeader),
-            no_reader_during_rolls: today.no_reader_during_rolls && spared(Unspared::Reader),
-        }
-    }
-
-    /// What to run to see the failure of `seed` again.
-    fn again(&self, seed: u64) -> String {
-        let mut command = format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1");
-        for unspared in &self.unspared {
-            let value = unspared.to_possible_value().expect("no value is hidden");
-            command += &format!(" --unspared {}", value.get_name());
-        }
-        command
-    }
+/// What to run to see the failure of `seed` again.
+fn again(seed: u64) -> String {
+    format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1")
 }
 
 /// What is printed as JSON.
@@ -92,11 +56,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic of the code under test is told as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
-    let allowances = arguments.allowances();
     let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
     let began = Instant::now();
-    while total.lives < arguments.rounds && (failures.is_empty() || arguments.keep_going) {
-        match stele_sim::run(arguments.seed.wrapping_add(worlds), allowances, None) {
+    while total.rounds() < arguments.rounds && (failures.is_empty() || arguments.keep_going) {
+        match stele_sim::run(arguments.seed.wrapping_add(worlds), None) {
             Ok(outcome) => total.add(&outcome),
             Err(failure) => {
                 // The lives that went well count, so that the rounds come to an end.
@@ -105,7 +68,7 @@ fn main() -> ExitCode {
                     eprintln!(
                         "{failure}
   run it again: {}",
-                        arguments.again(failure.seed)
+                        again(failure.seed)
                     );
                 }
                 failures.push(failure);
@@ -114,10 +77,10 @@ fn main() -> ExitCode {
         worlds += 1;
     }
     let seconds = began.elapsed().as_secs_f64().max(1e-9);
-    let rounds_per_second = total.lives as f64 / seconds;
+    let rounds_per_second = total.rounds() as f64 / seconds;
     let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if arguments.json {
-        let failures = failures.into_iter().map(|failure| told(failure, &arguments)).collect();
+        let failures = failures.into_iter().map(told).collect();
         let seed = arguments.seed;
         let report =
             Report { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
@@ -128,9 +91,9 @@ fn main() -> ExitCode {
     code
 }
 
-fn told(failure: Failure, arguments: &Arguments) -> Told {
+fn told(failure: Failure) -> Told {
     let Failure { seed, life, step, violation } = failure;
-    Told { seed, life, step, rule: violation.rule, what: violation.what, again: arguments.again(seed) }
+    Told { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
 }
 
 fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) {
@@ -139,7 +102,11 @@ fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) 
     let (life, disk) = (&total.life, &total.disk);
     println!(
         "{} rounds in {worlds} worlds, {rounds_per_second:.0} a second: {failures} failures",
-        total.lives
+        total.rounds()
+    );
+    println!(
+        "  rounds  {} ends of a life, {} crashes in its midst, {} of these with rot, {} times told of",
+        total.lives, total.crashes, total.rotten, total.rot_reported
     );
     println!("  ended   {stopped} by a stop, {killed} by a kill, {powerless} by a failure of the power");
     println!("  rows    A {a}, B {b}, C {c}, D {d}, E {e}, F {f}; {} cut short", total.interrupted);

@@ -8,11 +8,13 @@
 //! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
 //! killed, the cache stays as it is, unflushed.
 
-use crate::behaviour::{Behaviour, Lie, MediumStatistics};
+use crate::behaviour::{Behaviour, Flush, Lie, MediumStatistics};
 use crate::bounds::SECTOR_LENGTH;
+use crate::content::Content;
 use crate::dice::Dice;
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 
 /// A file's number, given once and never again.
 pub type Inode = u64;
@@ -20,9 +22,9 @@ pub type Inode = u64;
 #[derive(Clone, Debug, Default)]
 struct File {
     /// With everything that was written.
-    cached: Vec<u8>,
+    cached: Content,
     /// With everything that was flushed. As long as `cached`.
-    durable: Vec<u8>,
+    durable: Content,
     /// Sectors in which the two may differ, with the number of the write that made them so.
     dirty: BTreeMap<usize, u64>,
 }
@@ -33,9 +35,8 @@ struct Request {
     id: u64,
     inode: Inode,
     offset: usize,
-    bytes: Vec<u8>,
-    /// The write flushes itself.
-    flushed: bool,
+    bytes: Arc<[u8]>,
+    flush: Flush,
     due: u64,
     fate: Fate,
     step: Step,
@@ -51,14 +52,14 @@ enum Fate {
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Step {
     Writing,
-    /// The sync covers these sectors of these files as of these writes.
-    Syncing(Vec<(Inode, usize, u64)>),
+    /// The sync covers these sectors as of these writes.
+    Syncing(Vec<(usize, u64)>),
 }
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Done {
-    /// It is in the cache; its sync is on its way.
+    /// It is in the cache; its sync, if it is linked, is on its way.
     Written,
     /// It is on the medium, if the disk keeps its promises.
     Durable,
@@ -68,11 +69,11 @@ pub enum Done {
     SyncFailed,
 }
 
-/// The disk.
-#[derive(Debug)]
+/// The disk. A copy is a disk of its own, in the same state.
+#[derive(Clone, Debug)]
 pub struct Medium {
-    names: BTreeMap<String, Inode>,
-    files: BTreeMap<Inode, File>,
+    names: BTreeMap<Arc<str>, Inode>,
+    files: BTreeMap<Inode, Arc<File>>,
     requests: Vec<Request>,
     done: Vec<(u64, Done)>,
     next_inode: Inode,
@@ -105,6 +106,11 @@ impl Medium {
         }
     }
 
+    /// Which dice it throws from now on.
+    pub fn set_dice(&mut self, dice: Dice) {
+        self.dice = dice;
+    }
+
     /// How it behaves from now on.
     pub fn set_behaviour(&mut self, behaviour: Behaviour) {
         self.behaviour = behaviour;
@@ -122,7 +128,7 @@ impl Medium {
 
     /// The names in the directory.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(String::as_str)
+        self.names.keys().map(|name| &**name)
     }
 
     /// The file of that name.
@@ -134,17 +140,17 @@ impl Medium {
     ///
     /// # Panics
     /// When there is no such file.
-    pub fn bytes(&self, inode: Inode) -> &[u8] {
+    pub fn content(&self, inode: Inode) -> &Content {
         &self.files[&inode].cached
     }
 
     /// A new file, flushed with its name. A file that had the name loses it.
-    pub fn create(&mut self, name: &str, bytes: Vec<u8>) -> Inode {
+    pub fn create(&mut self, name: &str, content: Content) -> Inode {
         let inode = self.next_inode;
         self.next_inode += 1;
-        let file = File { durable: bytes.clone(), cached: bytes, dirty: BTreeMap::new() };
-        self.files.insert(inode, file);
-        self.names.insert(name.to_owned(), inode);
+        let file = File { durable: content.clone(), cached: content, dirty: BTreeMap::new() };
+        self.files.insert(inode, Arc::new(file));
+        self.names.insert(name.into(), inode);
         inode
     }
 
@@ -155,57 +161,67 @@ impl Medium {
 
     /// Cuts a file and flushes it.
     pub fn cut(&mut self, inode: Inode, length: usize) {
-        let file = self.files.get_mut(&inode).expect("an open file");
-        file.cached.resize(length, 0);
+        let file = self.file_mut(inode);
+        file.cached.resize(length);
         file.harden_all();
-        if self.behaviour.allowances.sync_covers_all_files {
-            self.files.values_mut().for_each(File::harden_all);
-        }
     }
 
     /// Flushes everything written to a file.
     pub fn sync(&mut self, inode: Inode) {
-        let length = self.bytes(inode).len();
+        let length = self.content(inode).len();
         self.cut(inode, length);
     }
 
     /// Cuts a file without flushing anything: what a cut that the power failed in may leave.
     pub fn cut_unflushed(&mut self, inode: Inode, length: usize) {
-        let file = self.files.get_mut(&inode).expect("an open file");
-        file.cached.resize(length, 0);
-        file.durable.resize(length, 0);
+        let file = self.file_mut(inode);
+        file.cached.resize(length);
+        file.durable.resize(length);
         file.dirty.retain(|sector, _| sector * SECTOR_LENGTH < length);
     }
 
     /// Writes at once, into the cache.
     pub fn write_through_cache(&mut self, inode: Inode, offset: usize, bytes: &[u8]) {
-        let sectors = bytes.len() / SECTOR_LENGTH;
         self.apply(inode, offset, bytes, |_| true);
-        debug_assert!(sectors > 0);
     }
 
-    /// Takes in a write; `flushed` says that it flushes itself, otherwise a sync of its file is linked to it.
-    /// Gives the request's number.
+    fn file_mut(&mut self, inode: Inode) -> &mut File {
+        Arc::make_mut(self.files.get_mut(&inode).expect("an open file"))
+    }
+
+    /// Takes in a write and how it is flushed. Gives the request's number.
     ///
     /// # Panics
     /// When it is not of whole sectors within the file.
-    pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Vec<u8>, flushed: bool) -> u64 {
+    pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: Flush) -> u64 {
         assert!(offset.is_multiple_of(SECTOR_LENGTH) && bytes.len().is_multiple_of(SECTOR_LENGTH));
         assert!(offset + bytes.len() <= self.files[&inode].cached.len(), "a write beyond the file's end");
+        self.take_in(inode, offset, bytes, flush, Step::Writing)
+    }
+
+    /// Takes in a sync, which vouches for every write to the file that has completed. Gives the request's number.
+    pub fn submit_sync(&mut self, inode: Inode) -> u64 {
+        let covered = self.dirty(inode);
+        self.take_in(inode, 0, Arc::new([]), Flush::Apart, Step::Syncing(covered))
+    }
+
+    fn take_in(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: Flush, step: Step) -> u64 {
         let id = self.next_request;
         self.next_request += 1;
         let behaviour = self.behaviour;
-        let fate = if self.dice.one_in(behaviour.write_failure) {
+        let is_write = step == Step::Writing;
+        let is_flushed = !(is_write && flush == Flush::Apart);
+        let fate = if is_write && self.dice.one_in(behaviour.write_failure) {
             Fate::WriteFails
-        } else if self.dice.one_in(behaviour.sync_failure) {
+        } else if is_flushed && self.dice.one_in(behaviour.sync_failure) {
             Fate::SyncFails
         } else {
             Fate::Succeeds
         };
         let due = self.now + self.delay();
-        self.requests.push(Request { id, inode, offset, bytes, flushed, due, fate, step: Step::Writing });
+        self.requests.push(Request { id, inode, offset, bytes, flush, due, fate, step });
         if behaviour.lie == Some(Lie::AcknowledgesEarly) {
-            self.done.push((id, Done::Durable));
+            self.done.push((id, if is_flushed { Done::Durable } else { Done::Written }));
         }
         id
     }
@@ -254,11 +270,7 @@ impl Medium {
                     self.finish(request.id, Done::SyncFailed);
                     return;
                 }
-                if !self.loses_flush() {
-                    self.flush(&covered);
-                }
-                self.write_elsewhere(&request);
-                self.finish(request.id, Done::Durable);
+                self.finish_flush(&request, &covered);
             }
         }
     }
@@ -276,34 +288,43 @@ impl Medium {
         }
         self.statistics.writes += 1;
         let covered = self.apply(request.inode, request.offset, &request.bytes, |_| true);
-        if !request.flushed {
-            // The linked sync is submitted now: it covers every write to the file that has completed.
-            let covered = self.covered_by_sync(request.inode);
-            let due = self.now + self.delay();
-            let waiting = &mut self.requests[at];
-            (waiting.step, waiting.due) = (Step::Syncing(covered), due);
-            self.finish(request.id, Done::Written);
-            return;
+        match request.flush {
+            Flush::Apart => {
+                self.requests.remove(at);
+                self.finish(request.id, Done::Written);
+            }
+            Flush::Linked => {
+                // The sync is submitted now: it covers every write to the file that has completed.
+                let covered = self.dirty(request.inode);
+                let due = self.now + self.delay();
+                let waiting = &mut self.requests[at];
+                (waiting.step, waiting.due) = (Step::Syncing(covered), due);
+                self.finish(request.id, Done::Written);
+            }
+            Flush::Itself => {
+                self.requests.remove(at);
+                if request.fate == Fate::SyncFails {
+                    self.statistics.failures += 1;
+                    self.finish(request.id, Done::SyncFailed);
+                } else {
+                    self.finish_flush(&request, &covered);
+                }
+            }
         }
-        self.requests.remove(at);
-        if request.fate == Fate::SyncFails {
-            self.statistics.failures += 1;
-            self.finish(request.id, Done::SyncFailed);
-            return;
-        }
+    }
+
+    fn finish_flush(&mut self, request: &Request, covered: &[(usize, u64)]) {
         if !self.loses_flush() {
-            let covered: Vec<_> =
-                covered.into_iter().map(|(sector, write)| (request.inode, sector, write)).collect();
-            self.flush(&covered);
+            self.flush(request.inode, covered);
         }
-        self.write_elsewhere(&request);
+        self.write_elsewhere(request);
         self.finish(request.id, Done::Durable);
     }
 
-    fn covered_by_sync(&self, inode: Inode) -> Vec<(Inode, usize, u64)> {
-        let all = self.behaviour.allowances.sync_covers_all_files;
-        let files = self.files.iter().filter(|(of, _)| all || **of == inode);
-        files.flat_map(|(of, file)| file.dirty.iter().map(|(at, write)| (*of, *at, *write))).collect()
+    /// What a read of the file sees and the medium may not have.
+    fn dirty(&self, inode: Inode) -> Vec<(usize, u64)> {
+        let file = self.files.get(&inode);
+        file.map_or(Vec::new(), |file| file.dirty.iter().map(|(sector, write)| (*sector, *write)).collect())
     }
 
     fn finish(&mut self, id: u64, done: Done) {
@@ -324,11 +345,14 @@ impl Medium {
         self.next_write += 1;
         let mut applied = Vec::with_capacity(bytes.len() / SECTOR_LENGTH);
         let Some(file) = self.files.get_mut(&inode) else { return applied };
+        let file = Arc::make_mut(file);
         for (index, sector) in bytes.chunks(SECTOR_LENGTH).enumerate() {
             let start = offset + index * SECTOR_LENGTH;
-            let Some(place) = file.cached.get_mut(start..start + sector.len()) else { break };
+            if start + sector.len() > file.cached.len() {
+                break;
+            }
             if happens(&mut self.dice) {
-                place.copy_from_slice(sector);
+                file.cached.write(start, sector);
                 file.dirty.insert(start / SECTOR_LENGTH, write);
                 applied.push((start / SECTOR_LENGTH, write));
             }
@@ -346,11 +370,11 @@ impl Medium {
         });
     }
 
-    fn flush(&mut self, sectors: &[(Inode, usize, u64)]) {
-        for (inode, sector, write) in sectors {
-            if let Some(file) = self.files.get_mut(inode)
-                && file.dirty.get(sector) == Some(write)
-            {
+    fn flush(&mut self, inode: Inode, sectors: &[(usize, u64)]) {
+        let Some(file) = self.files.get_mut(&inode) else { return };
+        let file = Arc::make_mut(file);
+        for (sector, write) in sectors {
+            if file.dirty.get(sector) == Some(write) {
                 file.harden(*sector);
             }
         }
@@ -367,9 +391,9 @@ impl Medium {
         }
         let sector = 8 + self.dice.below(request.offset / SECTOR_LENGTH - 7);
         let Some(file) = self.files.get_mut(&request.inode) else { return };
-        let place = sector * SECTOR_LENGTH..(sector + 1) * SECTOR_LENGTH;
-        file.cached[place.clone()].fill(0);
-        file.durable[place].fill(0);
+        let file = Arc::make_mut(file);
+        file.cached.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
+        file.durable.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
     }
 
     /// The power fails: what was on its way or in the cache is on the medium or is not, sector by sector.
@@ -377,6 +401,10 @@ impl Medium {
         self.land_requests();
         for file in self.files.values_mut() {
             let kind = self.dice.below(3);
+            if file.dirty.is_empty() {
+                continue;
+            }
+            let file = Arc::make_mut(file);
             for sector in std::mem::take(&mut file.dirty).into_keys() {
                 let stays = match kind {
                     0 => true,
@@ -387,7 +415,7 @@ impl Medium {
                     if stays { &mut self.statistics.sectors_kept } else { &mut self.statistics.sectors_lost };
                 *count += 1;
                 if stays {
-                    file.copy_sector_to_durable(sector);
+                    file.durable.take_sector(&file.cached, sector);
                 }
             }
             file.cached.clone_from(&file.durable);
@@ -413,17 +441,20 @@ impl Medium {
     }
 
     fn rot(&mut self) {
-        if self.behaviour.lie != Some(Lie::RotsBits) {
-            return;
+        if self.behaviour.lie == Some(Lie::RotsBits) {
+            self.rot_a_bit();
         }
+    }
+
+    /// Changes one bit of what some file holds, within what was written: the zeros behind it are nobody's.
+    pub fn rot_a_bit(&mut self) {
         let inodes: Vec<Inode> = self.names.values().copied().collect();
         let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.dice.below(inodes.len())]) else { return };
-        let file = self.files.get_mut(&inode).expect("a named file");
-        // Within what was written: the zeros behind it are nobody's.
-        let Some(end) = file.durable.iter().rposition(|&byte| byte != 0) else { return };
+        let Some(end) = self.files[&inode].durable.last_set() else { return };
         let (at, bit) = (self.dice.below(end + 1), self.dice.below(8));
-        file.durable[at] ^= 1 << bit;
-        file.cached[at] ^= 1 << bit;
+        let file = self.file_mut(inode);
+        file.durable.flip(at, bit);
+        file.cached.flip(at, bit);
     }
 
     fn forget_unnamed(&mut self) {
@@ -467,10 +498,10 @@ impl Medium {
         self.dice.one_in(self.behaviour.submit_failure)
     }
 
-    /// Whether the next segment has to wait for the header of the current one.
-    pub fn delays_roll(&self) -> bool {
-        self.behaviour.allowances.one_header_at_a_time
-            && self.requests.iter().any(|request| request.offset == 0)
+    /// Headers of segments that are on their way.
+    pub fn headers_on_their_way(&self) -> usize {
+        let header = |request: &&Request| request.offset == 0 && !request.bytes.is_empty();
+        self.requests.iter().filter(header).count()
     }
 
     /// Whether a segment cannot be prepared.
@@ -491,22 +522,13 @@ impl Medium {
 
 impl File {
     fn harden(&mut self, sector: usize) {
-        self.copy_sector_to_durable(sector);
+        self.durable.take_sector(&self.cached, sector);
         self.dirty.remove(&sector);
     }
 
     fn harden_all(&mut self) {
-        if self.dirty.is_empty() && self.cached.len() == self.durable.len() {
-            return;
-        }
         self.durable.clone_from(&self.cached);
         self.dirty.clear();
-    }
-
-    fn copy_sector_to_durable(&mut self, sector: usize) {
-        let start = sector * SECTOR_LENGTH;
-        let end = (start + SECTOR_LENGTH).min(self.cached.len());
-        self.durable[start..end].copy_from_slice(&self.cached[start..end]);
     }
 }
 
@@ -524,12 +546,14 @@ mod tests {
     /// A disk with a file of 64 sectors of zeros that takes no time.
     fn disk(seed: u64) -> (Medium, Inode) {
         let mut medium = Medium::new(Dice::new(seed, 0));
-        let inode = medium.create("a", vec![0; 64 * SECTOR_LENGTH]);
+        let inode = medium.create("a", Content::zeros(64 * SECTOR_LENGTH));
         (medium, inode)
     }
 
     fn is_written(medium: &Medium, inode: Inode, sector: usize) -> bool {
-        medium.bytes(inode)[sector * SECTOR_LENGTH] == 7
+        let mut byte = [0];
+        medium.content(inode).read(sector * SECTOR_LENGTH, &mut byte);
+        byte == [7]
     }
 
     /// How many of 100 disks have `sector` after `on` and a failure of the power.
@@ -547,7 +571,7 @@ mod tests {
     fn a_flushed_write_vouches_for_itself_and_for_no_other() {
         let both = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
-            medium.submit(inode, SECTOR_LENGTH, SECTOR.to_vec(), true);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), Flush::Itself);
             medium.advance(1);
             assert_eq!(medium.take_done(), [(0, Done::Durable)]);
         };
@@ -559,7 +583,7 @@ mod tests {
     fn a_sync_vouches_for_what_was_written_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
-            medium.submit(inode, SECTOR_LENGTH, SECTOR.to_vec(), false);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), Flush::Linked);
             let at = medium.next_due().expect("a write without delay is due");
             medium.complete(at);
             // The sync is on its way now.
@@ -572,16 +596,38 @@ mod tests {
     }
 
     #[test]
+    fn a_sync_apart_vouches_for_writes_that_completed_before_it_was_submitted() {
+        let between = |medium: &mut Medium, inode| {
+            let write = |medium: &mut Medium, sector| {
+                medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), Flush::Apart);
+            };
+            write(medium, 0);
+            medium.advance(1);
+            assert_eq!(medium.take_done(), [(0, Done::Written)]);
+            write(medium, 1);
+            medium.submit_sync(inode);
+            let sync = medium.requests.len() - 1;
+            medium.complete(0);
+            medium.complete(sync - 1);
+            assert_eq!(medium.take_done(), [(1, Done::Written), (2, Done::Durable)]);
+        };
+        assert_eq!(survivors(0, between), 100);
+        assert!((20..80).contains(&survivors(1, between)));
+    }
+
+    #[test]
     fn a_write_on_its_way_is_torn_between_sectors_and_never_within_one() {
         let mut torn = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
             medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
-            medium.submit(inode, 0, [SECTOR; 8].concat(), true);
+            medium.submit(inode, 0, [SECTOR; 8].concat().into(), Flush::Itself);
             medium.fail_power();
             let there = (0..8).filter(|&sector| is_written(&medium, inode, sector)).count();
             torn += usize::from((1..8).contains(&there));
-            for sector in medium.bytes(inode).chunks(SECTOR_LENGTH) {
+            let mut bytes = [0; 8 * SECTOR_LENGTH];
+            medium.content(inode).read(0, &mut bytes);
+            for sector in bytes.chunks(SECTOR_LENGTH) {
                 assert!(sector.iter().all(|&byte| byte == sector[0]));
             }
         }
@@ -607,7 +653,7 @@ mod tests {
         let (mut medium, inode) = disk(3);
         medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
         let ids: Vec<u64> = (0..20)
-            .map(|sector| medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.to_vec(), true))
+            .map(|sector| medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), Flush::Itself))
             .collect();
         medium.advance(0);
         assert!(medium.take_done().len() < 20);

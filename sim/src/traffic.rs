@@ -1,6 +1,7 @@
 //! What publishers submit: valid messages of every class, by chance.
 
 use crate::dice::Dice;
+use std::sync::LazyLock;
 use stele_bus::{OrderTerms, template};
 use stele_wire::Nanos;
 use stele_wire::messages::{
@@ -38,10 +39,16 @@ pub struct Mix {
 #[derive(Clone, Debug)]
 pub struct Traffic {
     dice: Dice,
-    /// Every message that nobody but a publisher says.
-    anything: Vec<u16>,
     next_order: u64,
 }
+
+/// Every message that nobody but a publisher says.
+static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
+    let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
+    let apart = [KillSwitch::TEMPLATE_ID, OrderReleased::TEMPLATE_ID];
+    let others = |id: &u16| template(*id).is_some() && !typed.contains(id) && !apart.contains(id);
+    (1..u16::MAX).filter(others).collect()
+});
 
 /// Behind a block, empty groups and data of every message of the schema are so many zeros at most.
 const EMPTY_TAIL: usize = 64;
@@ -49,12 +56,7 @@ const EMPTY_TAIL: usize = 64;
 impl Traffic {
     /// Traffic by these dice.
     pub fn new(dice: Dice) -> Self {
-        let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
-        let apart = [KillSwitch::TEMPLATE_ID, OrderReleased::TEMPLATE_ID];
-        let anything = (1..u16::MAX)
-            .filter(|id| template(*id).is_some() && !typed.contains(id) && !apart.contains(id))
-            .collect();
-        Self { dice, anything, next_order: 1 }
+        Self { dice, next_order: 1 }
     }
 
     /// The next submission, received at `now` or a little before.
@@ -71,7 +73,7 @@ impl Traffic {
     }
 
     fn anything(&mut self) -> (u16, Vec<u8>) {
-        let template_id = self.dice.pick(&self.anything);
+        let template_id = self.dice.pick(&ANYTHING);
         let block_length = usize::from(template(template_id).expect("of the schema").block_length);
         let mut body = vec![0; block_length + self.dice.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
         self.dice.fill(&mut body[..block_length]);

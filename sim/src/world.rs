@@ -1,19 +1,22 @@
 //! A world: one trail on one disk through several lives, all of it from one seed.
 
-use crate::behaviour::{Allowances, Behaviour, Lie, MediumStatistics};
-use crate::bounds::{LIVES_MAX, LIVES_MIN, RECOVERIES_MAX, STEPS_MAX, STEPS_MIN};
-use crate::checkers::{Checked, Truth, Violation, check_again, check_bytes, violated};
+use crate::behaviour::{Behaviour, Lie, MediumStatistics};
+use crate::bounds::{
+    CRASHES_BETWEEN_ROT, LIVES_MAX, LIVES_MIN, RECOVERIES_MAX, SEGMENT_LENGTH, SHARD, STEPS_BETWEEN_CRASHES,
+    STEPS_MAX, STEPS_MIN,
+};
+use crate::checkers::{Checked, Truth, Violation, violated};
 use crate::dice::Dice;
-use crate::disk::Disk;
+use crate::disk::{Disk, SimFile, SimSite};
 use crate::life::{Life, LifeStatistics, Temper};
 use crate::medium::Medium;
-use crate::opening::{Opened, Options, is_honest, open};
+use crate::restart::Restart;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_bus::{Clock, ManualClock, Watermark};
-use stele_journal::Storage;
 use stele_journal::scan::ScanOptions;
 use stele_journal::verify::verify;
-use stele_wire::{Nanos, Sequence, TrailId};
+use stele_journal::{OpenError, Opened, Options};
+use stele_wire::{Nanos, Position, Sequence, TrailId};
 
 /// Something broken on purpose: what the checkers must notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +32,12 @@ pub enum Sabotage {
 pub struct Outcome {
     /// Lives, each ended by a stop, a kill or a failure of the power, and each recovered from.
     pub lives: u64,
+    /// Crashes of a copy of the disk in the midst of a life, each recovered from.
+    pub crashes: u64,
+    /// Such crashes that also rotted a bit.
+    pub rotten: u64,
+    /// Rots that took something acknowledged or changed what a trail says, and were reported.
+    pub rot_reported: u64,
     /// How lives ended: stopped, killed, powerless.
     pub ends: [u64; 3],
     /// How often each row of the recovery's table applied, A to F.
@@ -46,9 +55,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Crashes, kills and stops that were recovered from.
+    pub fn rounds(&self) -> u64 {
+        self.lives + self.crashes
+    }
+
     /// Adds another world's.
     pub fn add(&mut self, other: &Self) {
         self.lives += other.lives;
+        self.crashes += other.crashes;
+        self.rotten += other.rotten;
+        self.rot_reported += other.rot_reported;
         let ends = self.ends.iter_mut().zip(other.ends);
         ends.chain(self.rows.iter_mut().zip(other.rows)).for_each(|(to, count)| *to += count);
         self.interrupted += other.interrupted;
@@ -85,11 +102,8 @@ enum End {
 struct World {
     seed: u64,
     dice: Dice,
-    disk: Disk,
+    site: SimSite,
     clock: ManualClock,
-    trail: TrailId,
-    block_length: u32,
-    allowances: Allowances,
     sabotage: Option<Sabotage>,
     truth: Truth,
     life: u64,
@@ -97,12 +111,12 @@ struct World {
     outcome: Outcome,
 }
 
-/// Runs the world of `seed` to its end, spared `allowances`; `sabotage` is for proving that the checkers can fail.
+/// Runs the world of `seed` to its end; `sabotage` is for proving that the checkers can fail.
 ///
 /// # Errors
 /// [`Failure`]: the first promise broken. A panic of the code under test counts as one.
-pub fn run(seed: u64, allowances: Allowances, sabotage: Option<Sabotage>) -> Result<Outcome, Failure> {
-    let mut world = World::new(seed, allowances, sabotage);
+pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Result<Outcome, Failure> {
+    let mut world = World::new(seed, sabotage);
     let done = catch_unwind(AssertUnwindSafe(|| world.run()));
     let violation = match done {
         Ok(Ok(())) => return Ok(world.outcome),
@@ -118,19 +132,18 @@ fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 impl World {
-    fn new(seed: u64, allowances: Allowances, sabotage: Option<Sabotage>) -> Self {
+    fn new(seed: u64, sabotage: Option<Sabotage>) -> Self {
         let mut dice = Dice::new(seed, 1);
         let mut trail = [0; 16];
         dice.fill(&mut trail);
-        let mut medium = Medium::new(Dice::new(seed, 2));
-        medium.set_behaviour(Behaviour { allowances, ..Behaviour::default() });
+        let disk = Disk::new(Medium::new(Dice::new(seed, 2)));
+        let clock = ManualClock::at(Nanos(1_700_000_000_000_000_000 + dice.between(0, 1 << 40)));
+        let block_length = dice.pick(&[512, 512, 1024, 4096]);
+        let options = Options { shard: SHARD, segment_length: SEGMENT_LENGTH, ..Options::default() };
         Self {
             seed,
-            allowances,
-            disk: Disk::new(medium),
-            clock: ManualClock::at(Nanos(1_700_000_000_000_000_000 + dice.between(0, 1 << 40))),
-            trail: TrailId(trail),
-            block_length: dice.pick(&[512, 512, 1024, 4096]),
+            site: SimSite { disk, trail: TrailId(trail), block_length, options },
+            clock,
             dice,
             sabotage,
             truth: Truth::default(),
@@ -154,19 +167,22 @@ impl World {
     }
 
     /// One life, from an open trail to its end.
-    fn live(&mut self, opened: Opened) -> Checked {
+    fn live(&mut self, opened: Opened<SimFile>) -> Checked {
         let behaviour = self.behaviour_of_life();
-        self.disk.with(|medium| medium.set_behaviour(behaviour));
+        self.site.disk.with(|medium| medium.set_behaviour(behaviour));
         let mut temper = Temper::draw(&mut self.dice);
         if self.sabotage == Some(Sabotage::EarlyRelease) {
             temper.release = Watermark::Published;
         }
         let end = [End::Stop, End::Kill, End::PowerFailure][self.dice.weighted(&[2, 3, 6])];
         let steps = self.dice.between(STEPS_MIN, STEPS_MAX);
-        let mut life = Life::begin(&self.disk, opened, temper, self.clock.clone(), self.seed);
+        let mut life = Life::begin(&self.site.disk, opened, temper, self.clock.clone(), self.seed);
         for step in 1..=steps {
             self.step = step;
             life.step(&mut self.truth)?;
+            if self.dice.one_in(STEPS_BETWEEN_CRASHES) {
+                self.crash_a_copy(&mut life)?;
+            }
         }
         if end == End::Stop {
             life.stop(&mut self.truth)?;
@@ -176,10 +192,72 @@ impl World {
         self.outcome.ends[end as usize] += 1;
         match end {
             // A poisoned writer cannot close its trail; whatever it left is the next one's to recover.
-            End::Stop | End::Kill => self.disk.with(Medium::kill_process),
-            End::PowerFailure => self.disk.with(Medium::fail_power),
+            End::Stop | End::Kill => self.site.disk.with(Medium::kill_process),
+            End::PowerFailure => self.site.disk.with(Medium::fail_power),
         }
         Ok(())
+    }
+
+    /// What would be left of the trail if the process, or the power, failed at this moment.
+    fn crash_a_copy(&mut self, life: &mut Life) -> Checked {
+        life.record_all(&mut self.truth)?;
+        self.outcome.crashes += 1;
+        let moment = self.life << 20 | self.step;
+        let mut dice = Dice::new(self.seed, 1 << 40 | moment);
+        let disk = self.site.disk.fork(Dice::new(self.seed, 1 << 41 | moment));
+        let site = SimSite { disk, ..self.site.clone() };
+        let is_rotten = dice.one_in(CRASHES_BETWEEN_ROT);
+        let is_killed = dice.one_in(3);
+        site.disk.with(|medium| {
+            if is_killed {
+                medium.kill_process()
+            } else {
+                medium.fail_power()
+            }
+            if is_rotten {
+                medium.rot_a_bit();
+            }
+        });
+        let now = stele_bus::Clock::now(&mut self.clock.clone());
+        let restarted = if is_rotten {
+            Restart::attempt(&site, 1, now)
+        } else {
+            restart(&site, &mut dice, now, &mut self.outcome.interrupted)
+        };
+        let acknowledged = self.truth.acknowledged().max(life.durable());
+        let first = life.first_segment();
+        if is_rotten {
+            self.outcome.rotten += 1;
+            let is_told = self.is_told_or_sound(&site, restarted, acknowledged, first)?;
+            self.outcome.rot_reported += u64::from(is_told);
+            return Ok(());
+        }
+        let restarted = restarted.map_err(|error| violated("recovery succeeds", error.to_string()))?;
+        self.outcome.rows[restarted.report.row as usize] += 1;
+        restarted.check(&site, &self.truth, acknowledged, first)
+    }
+
+    /// Behind rot, either everything holds all the same, or something says that it does not: the refusal of the
+    /// trail, the report of what was cut, or its verification. Says whether it was told.
+    fn is_told_or_sound(
+        &self,
+        site: &SimSite,
+        restarted: Result<Restart, OpenError>,
+        acknowledged: Position,
+        first: u64,
+    ) -> Result<bool, Violation> {
+        let restarted = match restarted {
+            Ok(restarted) => restarted,
+            Err(OpenError::Recovery(_)) => return Ok(true),
+            Err(other) => return Err(violated("rot is refused as rot", other.to_string())),
+        };
+        let Err(violation) = restarted.check(site, &self.truth, acknowledged, first) else {
+            return Ok(false);
+        };
+        if restarted.report.cuts.is_empty() && verify(&site.disk, &scan_options()).is_ok() {
+            return Err(violated("rot is reported", format!("{violation}; {:?}", restarted.report)));
+        }
+        Ok(true)
     }
 
     fn behaviour_of_life(&self) -> Behaviour {
@@ -192,7 +270,6 @@ impl World {
             submit_failure: rarely(&mut dice),
             spare_failure: rarely(&mut dice),
             stale: dice.one_in(3),
-            allowances: self.allowances,
             lie: match self.sabotage {
                 Some(Sabotage::Disk(lie)) => Some(lie),
                 _ => None,
@@ -200,72 +277,55 @@ impl World {
         }
     }
 
-    /// Recovers, a few times cut short by another failure of the power, and checks what it came to.
-    fn open(&mut self) -> Result<Opened, Violation> {
-        let interruptions = if self.dice.one_in(3) { self.dice.between(1, RECOVERIES_MAX - 1) } else { 0 };
-        for _ in 0..interruptions {
-            let operations = self.dice.between(1, 8);
-            self.disk.with(|medium| medium.set_fuse(Some(operations)));
-            let options = self.options();
-            let attempt = open(&self.disk, &options);
-            if !self.disk.with(|medium| medium.is_dark()) {
-                // It came through before the power failed.
-                self.disk.with(|medium| medium.set_fuse(None));
-                return self
-                    .accept(attempt.map_err(|error| violated("recovery succeeds", error.to_string()))?);
-            }
-            drop(attempt);
-            self.outcome.interrupted += 1;
-            self.disk.with(Medium::fail_power);
-        }
-        let options = self.options();
-        let opened = open(&self.disk, &options);
-        self.accept(opened.map_err(|error| violated("recovery succeeds", error.to_string()))?)
-    }
-
-    fn options(&mut self) -> Options {
+    /// Opens the trail again and checks what it came to.
+    fn open(&mut self) -> Result<Opened<SimFile>, Violation> {
         // The clock of a machine that starts again may be anywhere near.
         let now = Nanos(self.clock.now().0 + self.dice.between(0, 2_000_000_000) - 1_000_000_000);
         self.clock.set(now);
-        let spare_segments = self.dice.between(1, 2) as usize;
-        Options { trail: self.trail, block_length: self.block_length, spare_segments, now }
-    }
-
-    fn accept(&mut self, opened: Opened) -> Result<Opened, Violation> {
-        let (report, continuation) = (&opened.report, &opened.continuation);
+        let restarted = restart(&self.site, &mut self.dice, now, &mut self.outcome.interrupted);
+        let restarted = restarted.map_err(|error| violated("recovery succeeds", error.to_string()))?;
+        let report = &restarted.report;
         self.outcome.rows[report.row as usize] += 1;
-        if !is_honest(report.row) {
-            return Err(violated("recovery succeeds", format!("row {:?}", report.row)));
-        }
-        self.truth.on_recovered(report, continuation)?;
-        check_again((report, continuation), (&opened.again.0, &opened.again.1))?;
-        check_bytes(&self.disk, report)?;
-        for cut in &report.cuts {
-            if self.disk.open(&cut.kept).is_err() {
-                return Err(violated("what is cut is kept", format!("{cut:?}")));
-            }
-        }
+        restarted.check(&self.site, &self.truth, self.truth.acknowledged(), 1)?;
         let before = self.truth.len();
-        let from = self.truth.epoch_first();
-        self.truth.begin_epoch(report, continuation.epoch);
+        self.truth.begin_epoch(report, restarted.continuation.epoch);
         self.outcome.rolled_back += (before - self.truth.len()) as u64;
-        let from = from.min(Sequence(self.truth.last_sequence().0 + 1));
-        self.truth.read(&self.disk, from)?;
-        Ok(opened)
+        Ok(restarted.opened)
     }
 
     /// The whole trail, from its first frame.
     fn verify(&mut self) -> Checked {
-        self.truth.read(&self.disk, Sequence(1))?;
-        let options = ScanOptions { threads: 1, plain: true, ..ScanOptions::default() };
-        let report = verify(&self.disk, &options);
+        self.truth.read(&self.site.disk, Sequence(1), self.truth.last_sequence())?;
+        let report = verify(&self.site.disk, &scan_options());
         let report = report.map_err(|error| violated("the whole trail verifies", error.to_string()))?;
         self.outcome.events = report.events;
-        self.outcome.disk = self.disk.with(|medium| medium.statistics());
+        self.outcome.disk = self.site.disk.with(|medium| medium.statistics());
         if report.events != self.truth.len() as u64 || report.last_sequence != self.truth.last_sequence() {
             let what = format!("{} events to {}", report.events, report.last_sequence);
             return Err(violated("the whole trail verifies", what));
         }
         Ok(())
     }
+}
+
+/// Restarts, now and then a few times cut short by another failure of the power, which `interrupted` counts.
+fn restart(site: &SimSite, dice: &mut Dice, now: Nanos, interrupted: &mut u64) -> Result<Restart, OpenError> {
+    let spare_segments = dice.between(1, 2) as usize;
+    let interruptions = if dice.one_in(3) { dice.between(1, RECOVERIES_MAX - 1) } else { 0 };
+    for _ in 0..interruptions {
+        let operations = dice.between(1, 10);
+        site.disk.with(|medium| medium.set_fuse(Some(operations)));
+        let attempt = Restart::attempt(site, spare_segments, now);
+        if !site.disk.with(|medium| medium.is_dark()) {
+            site.disk.with(|medium| medium.set_fuse(None));
+            return attempt;
+        }
+        *interrupted += 1;
+        site.disk.with(Medium::fail_power);
+    }
+    Restart::attempt(site, spare_segments, now)
+}
+
+fn scan_options() -> ScanOptions<'static> {
+    ScanOptions { threads: 1, plain: true, ..ScanOptions::default() }
 }

@@ -1,0 +1,187 @@
+//! The bytes of a file in pages that copies of it share until one of them is written to, so that a whole disk is
+//! copied in no time.
+
+use crate::bounds::{PAGE_LENGTH, SECTOR_LENGTH};
+use std::sync::Arc;
+
+type Page = [u8; PAGE_LENGTH];
+
+/// A file's bytes. A page that nobody wrote to is of zeros and takes no memory.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    length: usize,
+    pages: Vec<Option<Arc<Page>>>,
+}
+
+impl Content {
+    /// `length` zeros.
+    pub fn zeros(length: usize) -> Self {
+        Self { length, pages: vec![None; length.div_ceil(PAGE_LENGTH)] }
+    }
+
+    /// A copy of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut content = Self::zeros(bytes.len());
+        content.write(0, bytes);
+        content
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is no byte.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Cuts it, or makes it longer by zeros.
+    pub fn resize(&mut self, length: usize) {
+        self.pages.resize(length.div_ceil(PAGE_LENGTH), None);
+        let within = length % PAGE_LENGTH;
+        if length < self.length
+            && within > 0
+            && let Some(Some(last)) = self.pages.last_mut()
+        {
+            Arc::make_mut(last)[within..].fill(0);
+        }
+        self.length = length;
+    }
+
+    /// Reads from `offset` on and says how many bytes there were.
+    pub fn read(&self, offset: usize, into: &mut [u8]) -> usize {
+        let count = self.length.saturating_sub(offset).min(into.len());
+        let mut done = 0;
+        while done < count {
+            let (page, within) = ((offset + done) / PAGE_LENGTH, (offset + done) % PAGE_LENGTH);
+            let part = (PAGE_LENGTH - within).min(count - done);
+            let into = &mut into[done..done + part];
+            match &self.pages[page] {
+                Some(page) => into.copy_from_slice(&page[within..within + part]),
+                None => into.fill(0),
+            }
+            done += part;
+        }
+        count
+    }
+
+    /// Writes `bytes` at `offset`.
+    ///
+    /// # Panics
+    /// When they do not fit.
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) {
+        assert!(offset + bytes.len() <= self.length, "a write beyond the file's end");
+        let mut done = 0;
+        while done < bytes.len() {
+            let (page, within) = ((offset + done) / PAGE_LENGTH, (offset + done) % PAGE_LENGTH);
+            let part = (PAGE_LENGTH - within).min(bytes.len() - done);
+            let page = self.pages[page].get_or_insert_with(|| Arc::new([0; PAGE_LENGTH]));
+            Arc::make_mut(page)[within..within + part].copy_from_slice(&bytes[done..done + part]);
+            done += part;
+        }
+    }
+
+    /// Takes over one sector of another file of the same length.
+    pub fn take_sector(&mut self, from: &Self, sector: usize) {
+        let (page, within) = (sector * SECTOR_LENGTH / PAGE_LENGTH, sector * SECTOR_LENGTH % PAGE_LENGTH);
+        match &from.pages[page] {
+            None if self.pages[page].is_none() => {}
+            None => self.page_mut(page)[within..within + SECTOR_LENGTH].fill(0),
+            Some(theirs) => self.page_mut(page)[within..within + SECTOR_LENGTH]
+                .copy_from_slice(&theirs[within..within + SECTOR_LENGTH]),
+        }
+    }
+
+    /// Changes one bit.
+    ///
+    /// # Panics
+    /// When it lies beyond the end.
+    pub fn flip(&mut self, at: usize, bit: usize) {
+        assert!(at < self.length);
+        self.page_mut(at / PAGE_LENGTH)[at % PAGE_LENGTH] ^= 1 << bit;
+    }
+
+    /// The last byte that is not zero.
+    pub fn last_set(&self) -> Option<usize> {
+        self.pages.iter().enumerate().rev().find_map(|(number, page)| {
+            let at = page.as_ref()?.iter().rposition(|&byte| byte != 0)?;
+            Some(number * PAGE_LENGTH + at)
+        })
+    }
+
+    /// Where this differs from the beginning of `other`: the offset, this one's length when the other is shorter.
+    pub fn find_difference(&self, other: &Self) -> Option<usize> {
+        if other.length < self.length {
+            return Some(self.length);
+        }
+        const ZEROS: &Page = &[0; PAGE_LENGTH];
+        for (number, (ours, theirs)) in self.pages.iter().zip(&other.pages).enumerate() {
+            let is_one = match (ours, theirs) {
+                (None, None) => true,
+                (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+                _ => false,
+            };
+            if is_one {
+                continue;
+            }
+            let count = (self.length - number * PAGE_LENGTH).min(PAGE_LENGTH);
+            let [ours, theirs] = [ours, theirs].map(|page| &page.as_deref().unwrap_or(ZEROS)[..count]);
+            if ours != theirs {
+                let at = ours.iter().zip(theirs).position(|(ours, theirs)| ours != theirs);
+                return at.map(|at| number * PAGE_LENGTH + at);
+            }
+        }
+        None
+    }
+
+    fn page_mut(&mut self, page: usize) -> &mut Page {
+        Arc::make_mut(self.pages[page].get_or_insert_with(|| Arc::new([0; PAGE_LENGTH])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::Dice;
+
+    /// Against a plain vector of bytes.
+    #[test]
+    fn whatever_is_done_to_it_it_holds_what_a_vector_holds_and_so_does_an_older_copy() {
+        for seed in 0..50 {
+            let mut dice = Dice::new(seed, 0);
+            let (mut content, mut model) = (Content::default(), Vec::new());
+            for _ in 0..60 {
+                let (older, was) = (content.clone(), model.clone());
+                match dice.below(4) {
+                    0 => {
+                        let length = dice.below(5 * PAGE_LENGTH);
+                        content.resize(length);
+                        model.resize(length, 0);
+                    }
+                    1 if !model.is_empty() => {
+                        let at = dice.below(model.len());
+                        content.flip(at, 3);
+                        model[at] ^= 8;
+                    }
+                    _ => {
+                        let at = dice.below(model.len());
+                        let mut bytes = vec![0; dice.below(model.len() - at)];
+                        dice.fill(&mut bytes);
+                        content.write(at, &bytes);
+                        model[at..at + bytes.len()].copy_from_slice(&bytes);
+                    }
+                }
+                let mut read = vec![1; model.len().max(was.len()) + 10];
+                assert_eq!(content.read(0, &mut read), model.len());
+                assert_eq!((&read[..model.len()], content.len()), (&model[..], model.len()));
+                assert_eq!(content.last_set(), model.iter().rposition(|&byte| byte != 0));
+                assert_eq!(older.read(0, &mut read), was.len());
+                assert_eq!(read[..was.len()], was);
+                let differs = (0..was.len()).find(|&at| model.get(at) != was.get(at));
+                let differs = if model.len() < was.len() { Some(was.len()) } else { differs };
+                assert_eq!(older.find_difference(&content), differs);
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The engine over the simulated disk.
+
+use crate::behaviour::Flush;
+use crate::checkers::violated;
+use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
+use crate::medium::{Done, Inode, Medium};
+use crate::ring_memory;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use stele_bus::LogRing;
+use stele_journal::Engine;
+use stele_journal::engine::{Completion, Stage};
+use stele_journal::flight::{Progress, Ticket};
+use stele_journal::format::HeaderBlock;
+use stele_wire::frame::crc32c;
+use zerocopy::IntoBytes;
+
+/// The engine over the disk. What was submitted is the disk's; what was only taken in is lost with the process.
+pub struct SimEngine {
+    disk: Disk,
+    ring: LogRing,
+    flush: Flush,
+    files: [Option<SimFile>; 2],
+    taken_in: Vec<TakenIn>,
+    on_the_way: BTreeMap<u64, OnTheWay>,
+    /// Writes that completed and that no sync covers yet, where syncs are apart.
+    unsynced: Vec<(Inode, Ticket)>,
+    /// The sync that is on its way, where syncs are apart, and what it vouches for.
+    sync: Option<(u64, Vec<Ticket>)>,
+}
+
+struct TakenIn {
+    ticket: Ticket,
+    file: SimFile,
+    offset: usize,
+    bytes: Arc<[u8]>,
+    in_ring: Option<usize>,
+}
+
+/// A write that was submitted.
+struct OnTheWay {
+    ticket: Ticket,
+    file: SimFile,
+    /// Where in the ring its bytes lie, how many, and their checksum when it was submitted.
+    in_ring: Option<(usize, usize, u32)>,
+}
+
+impl SimEngine {
+    /// An engine that writes from `ring` to `disk`.
+    pub fn new(disk: Disk, ring: LogRing, flush: Flush) -> Self {
+        Self {
+            disk,
+            ring,
+            flush,
+            files: [None, None],
+            taken_in: Vec::new(),
+            on_the_way: BTreeMap::new(),
+            unsynced: Vec::new(),
+            sync: None,
+        }
+    }
+
+    fn take_in(&mut self, ticket: Ticket, slot: usize, offset: usize, bytes: &[u8], in_ring: Option<usize>) {
+        let file = self.files[slot].expect("a file was adopted into the slot");
+        self.taken_in.push(TakenIn { ticket, file, offset, bytes: bytes.into(), in_ring });
+    }
+
+    /// A device reads the memory until the request completes: it must not have changed until then.
+    fn check_unchanged(&self, id: u64, flying: &OnTheWay) {
+        let Some((at, length, checksum)) = flying.in_ring else { return };
+        if ring_memory::checksum(&self.ring, at, length) != checksum {
+            let what = format!("{length} bytes at {at} of the ring changed under request {id}");
+            let rule = "bytes on their way to the disk stay as they are";
+            self.disk.shared().ledger.noticed = Some(violated(rule, what));
+        }
+    }
+
+    fn finish_write(&mut self, id: u64, done: Done, completions: &mut Vec<Completion>) {
+        let Some(mut flying) = self.on_the_way.remove(&id) else { return };
+        self.check_unchanged(id, &flying);
+        let ticket = flying.ticket;
+        if done == Done::Written {
+            if self.flush == Flush::Apart {
+                self.unsynced.push((flying.file.0, ticket));
+            } else {
+                flying.in_ring = None;
+                self.on_the_way.insert(id, flying);
+            }
+        }
+        completions.push(Completion { ticket, outcome: outcome(id, done) });
+    }
+
+    /// The thread that syncs: one sync at a time, of one file, for the writes that have completed.
+    fn sync_apart(&mut self) {
+        let Some(&(inode, _)) = self.unsynced.first() else { return };
+        if self.sync.is_none() {
+            let covered = self.unsynced.extract_if(.., |(of, _)| *of == inode).map(|(_, ticket)| ticket);
+            let covered = covered.collect();
+            self.sync = Some((self.disk.with(|medium| medium.submit_sync(inode)), covered));
+        }
+    }
+}
+
+fn outcome(id: u64, done: Done) -> Result<Progress, (Stage, io::Error)> {
+    match done {
+        Done::Written => Ok(Progress::Written),
+        Done::Durable => Ok(Progress::Durable),
+        Done::SyncFailed => Err((Stage::Sync, io::Error::from_raw_os_error(FAULTY))),
+        Done::WriteFailed => Err((
+            Stage::Write,
+            match id % 3 {
+                0 => io::Error::from_raw_os_error(FAULTY),
+                1 => io::Error::from_raw_os_error(NO_SPACE),
+                _ => io::Error::new(io::ErrorKind::WriteZero, "the device wrote less than it was given"),
+            },
+        )),
+    }
+}
+
+/// EIO.
+const FAULTY: i32 = 5;
+
+impl Engine<SimFile> for SimEngine {
+    fn describe(&self) -> String {
+        format!("a simulated disk, {:?}", self.flush)
+    }
+
+    fn adopt(&mut self, slot: usize, file: SimFile) -> Option<SimFile> {
+        self.files[slot].replace(file)
+    }
+
+    fn write(&mut self, ticket: Ticket, slot: usize, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let at = ring_memory::offset_of(&self.ring, bytes);
+        self.take_in(ticket, slot, offset as usize, bytes, Some(at));
+        Ok(())
+    }
+
+    fn write_header(&mut self, ticket: Ticket, slot: usize, block: &HeaderBlock) -> io::Result<()> {
+        self.take_in(ticket, slot, 0, block.as_bytes(), None);
+        Ok(())
+    }
+
+    fn submit(&mut self) -> io::Result<()> {
+        let mut shared = self.disk.shared();
+        let Shared { medium, ledger } = &mut *shared;
+        if medium.throw_submit_failure() {
+            return Err(io::Error::other("the kernel refuses"));
+        }
+        for TakenIn { ticket, file, offset, bytes, in_ring } in self.taken_in.drain(..) {
+            ledger.intend(file.0, offset, &bytes);
+            let in_ring = in_ring.map(|at| (at, bytes.len(), crc32c(&bytes)));
+            let id = medium.submit(file.0, offset, bytes, self.flush);
+            self.on_the_way.insert(id, OnTheWay { ticket, file, in_ring });
+            let headers = medium.headers_on_their_way();
+            if headers > 1 {
+                let rule = "one header at a time is on its way";
+                ledger.noticed = Some(violated(rule, format!("{headers} are")));
+            }
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self, completions: &mut Vec<Completion>) {
+        for (id, done) in self.disk.with(Medium::take_done) {
+            match &mut self.sync {
+                Some((sync, covered)) if *sync == id => {
+                    let covered = std::mem::take(covered).into_iter();
+                    completions
+                        .extend(covered.map(|ticket| Completion { ticket, outcome: outcome(id, done) }));
+                    self.sync = None;
+                }
+                _ => self.finish_write(id, done, completions),
+            }
+        }
+        self.sync_apart();
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        self.disk.with(Medium::advance_to_next);
+        Ok(())
+    }
+}
