@@ -43,7 +43,7 @@ impl From<&Histogram<u64>> for Percentiles {
 pub struct Figure {
     /// Stable name.
     pub name: String,
-    /// `ns` or `events/s`.
+    /// `ns`, `s`, `events/s`, `bytes` or `bytes/s`.
     pub unit: &'static str,
     /// The repetition with the median p50.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -51,10 +51,34 @@ pub struct Figure {
     /// The median of the repetitions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
+    /// The raw limit, or the rival, that it is compared with: another figure, or another side of the same run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<&'static str>,
+    /// How it compares; nothing without a baseline.
+    #[serde(flatten)]
+    pub ratios: Ratios,
     /// Repetitions.
     pub repeats: usize,
-    /// (largest − smallest) / median over the repetitions, of the p50 or of the value.
+    /// (largest − smallest) / median over the repetitions: of the ratio where there is a baseline, otherwise of the
+    /// p50 or of the value.
     pub spread: f64,
+}
+
+/// A figure over its baseline, each the median of the repetitions' own ratios.
+#[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
+pub struct Ratios {
+    /// Of a single value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio: Option<f64>,
+    /// Of the medians.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_p50: Option<f64>,
+    /// Of the 99th percentiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_p99: Option<f64>,
+    /// Of the 99.99th percentiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_p9999: Option<f64>,
 }
 
 impl Figure {
@@ -69,6 +93,8 @@ impl Figure {
             unit: "ns",
             percentiles: Some(median),
             value: None,
+            baseline: None,
+            ratios: Ratios::default(),
             repeats: seen.len(),
             spread,
         })
@@ -76,19 +102,59 @@ impl Figure {
 
     /// A rate, in events/s, one a repetition. `None` without repetitions.
     pub fn rate(name: &str, repetitions: &[f64]) -> Option<Self> {
-        let mut seen = repetitions.to_vec();
-        seen.sort_by(f64::total_cmp);
-        let median = *seen.get(seen.len() / 2)?;
-        let spread = spread(seen[0], median, seen[seen.len() - 1]);
+        Self::single(name, "events/s", repetitions)
+    }
+
+    /// A single value in `unit`, one a repetition. `None` without repetitions.
+    pub fn single(name: &str, unit: &'static str, repetitions: &[f64]) -> Option<Self> {
+        let (value, spread) = median(repetitions)?;
         Some(Self {
             name: name.into(),
-            unit: "events/s",
+            unit,
             percentiles: None,
-            value: Some(median),
-            repeats: seen.len(),
+            value: Some(value),
+            baseline: None,
+            ratios: Ratios::default(),
+            repeats: repetitions.len(),
             spread,
         })
     }
+
+    /// The same beside the figure `name`, of which each repetition was measured beside the one of the same number
+    /// of this figure.
+    #[must_use]
+    pub fn beside(mut self, name: &'static str, own: &[Percentiles], baseline: &[Percentiles]) -> Self {
+        let ratios = |of: fn(&Percentiles) -> u64| {
+            let both = own.iter().zip(baseline).filter(|(own, base)| own.count > 0 && of(base) > 0);
+            median(&both.map(|(own, base)| of(own) as f64 / of(base) as f64).collect::<Vec<_>>())
+        };
+        let (p50, p99, p9999) = (ratios(|at| at.p50), ratios(|at| at.p99), ratios(|at| at.p9999));
+        self.baseline = Some(name);
+        self.spread = p50.map_or(self.spread, |(_, spread)| spread);
+        let value = |ratio: Option<(f64, f64)>| ratio.map(|(ratio, _)| ratio);
+        self.ratios =
+            Ratios { ratio: None, ratio_p50: value(p50), ratio_p99: value(p99), ratio_p9999: value(p9999) };
+        self
+    }
+
+    /// The same beside the value `name`; `ratios` has one ratio a repetition.
+    #[must_use]
+    pub fn over(mut self, name: &'static str, ratios: &[f64]) -> Self {
+        if let Some((ratio, spread)) = median(ratios) {
+            self.baseline = Some(name);
+            self.ratios.ratio = Some(ratio);
+            self.spread = spread;
+        }
+        self
+    }
+}
+
+/// The value in the middle, and the spread around it.
+fn median(values: &[f64]) -> Option<(f64, f64)> {
+    let mut seen = values.to_vec();
+    seen.sort_by(f64::total_cmp);
+    let median = *seen.get(seen.len() / 2)?;
+    Some((median, spread(seen[0], median, seen[seen.len() - 1])))
 }
 
 fn spread(smallest: f64, median: f64, largest: f64) -> f64 {
@@ -121,6 +187,19 @@ mod tests {
         assert_eq!(figure.percentiles.unwrap().p99, 2_000);
         assert_eq!(figure.spread, 1.0);
         assert!(Figure::latency("hop", &[Percentiles::default()]).is_none());
+    }
+
+    #[test]
+    fn a_ratio_is_the_median_of_the_repetitions_own_ratios() {
+        let repetition =
+            |p50| Percentiles { count: 10, p50, p99: p50 * 2, p9999: p50 * 4, ..Default::default() };
+        let (own, raw) = ([30, 20, 60].map(repetition), [10, 20, 30].map(repetition));
+        let figure = Figure::latency("durable", &own).unwrap().beside("raw", &own, &raw);
+        assert_eq!((figure.percentiles.unwrap().p50, figure.baseline), (30, Some("raw")));
+        assert_eq!((figure.ratios.ratio_p50, figure.ratios.ratio_p99), (Some(2.0), Some(2.0)));
+        assert_eq!(figure.spread, 1.0, "of the ratio: from 1 to 3 around 2");
+        let rate = Figure::rate("rate", &[1.0]).unwrap().over("raw", &[0.5, 0.9, 0.7]);
+        assert_eq!(rate.ratios.ratio, Some(0.7));
     }
 
     #[test]

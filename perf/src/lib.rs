@@ -2,14 +2,16 @@
 //!
 //! A [`Report`] names the scenario, the machine, the [`Noise`] that the machine itself made during the run,
 //! and [`Figure`]s, each the median of several repetitions with their spread. The JSON names are stable once
-//! published. Nothing here starts a hot thread: the `stele` binary runs the scenario and hands the
-//! measurements over; the [`noise::HiccupMeter`] runs on whichever thread calls it.
-#![forbid(unsafe_code)]
+//! published. A scenario whose threads are the program's own is run by the `stele` binary, which hands the
+//! measurements over; a scenario of parts ([`journal`]) composes and drives them itself, and shows its threads in
+//! the diagram that it opens with. The [`noise::HiccupMeter`] runs on whichever thread calls it.
+#![deny(unsafe_code)]
 
 pub mod figure;
+pub mod journal;
 pub mod machine;
 pub mod noise;
 
-pub use figure::{Figure, Percentiles, Report};
+pub use figure::{Figure, Percentiles, Ratios, Report};
 pub use machine::Machine;
 pub use noise::{HiccupMeter, Noise};

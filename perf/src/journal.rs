@@ -1,0 +1,266 @@
+//! Scenario `journal`: what the journal costs over the raw device, measured beside it in the same run.
+//!
+//! ```text
+//!  load ─> publisher ─> sequencer ─> ring ─> journal ─> device        one core each, as a running system has them
+//!                                    raw WriteFixed ──> device        on the journal's CPU, a spinning thread on the other
+//! ```
+//!
+//! Ours and the raw side alternate, with the same block, flags, depth and arrival times. What each figure means
+//! stands in the module that measures it.
+
+mod arrivals;
+mod latency;
+mod mix;
+mod raw;
+mod recovery;
+mod rig;
+mod roll;
+mod scan;
+mod throughput;
+
+pub use mix::Mix;
+
+use crate::{Figure, HiccupMeter, Machine, Percentiles, Report};
+use arrivals::Arrivals;
+use hdrhistogram::Histogram;
+use raw::{RawDevice, Style};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use stele_journal::{FlushMethod, OpenError, TrailError};
+
+/// Orders a second of an idle journal: most find nothing on its way.
+const LOW_RATE: f64 = 1_000.0;
+/// Orders a second under load: more than one flushed write after the other could carry.
+const LOAD_RATE: f64 = 30_000.0;
+/// How long the machine's own stalls are watched before each repetition.
+const WATCH: Duration = Duration::from_millis(200);
+
+/// Where and how the journal is measured: as it would run.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// A directory that everything is written below, on the file system in question. It is there; what is written
+    /// is removed.
+    pub directory: PathBuf,
+    /// The journal's CPU, and the raw writer's.
+    pub journal_cpu: Option<usize>,
+    /// The sequencer's CPU.
+    pub sequencer_cpu: Option<usize>,
+    /// How a write becomes durable.
+    pub flush: FlushMethod,
+    /// Whether the journal's thread yields while a flush is outstanding.
+    pub yields: bool,
+    /// Data bytes of a segment.
+    pub segment_length: u64,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Repetitions.
+    pub repeats: u32,
+    /// How long orders come in each latency run.
+    pub latency: Duration,
+    /// Bytes of log of each throughput run.
+    pub throughput_bytes: u64,
+    /// Bytes of the trail that is recovered.
+    pub recovery_bytes: u64,
+    /// Rolls in each run of the roll comparison.
+    pub rolls: u32,
+}
+
+impl Extent {
+    /// What the figures are published from: `repeats` repetitions, recovery of a trail of `recovery_gib`.
+    pub fn full(repeats: u32, recovery_gib: u64) -> Self {
+        Self {
+            repeats,
+            latency: Duration::from_secs(2),
+            throughput_bytes: 1 << 30,
+            recovery_bytes: recovery_gib << 30,
+            rolls: 24,
+        }
+    }
+
+    /// A few seconds in all: whether everything runs, not how fast.
+    pub fn quick() -> Self {
+        Self {
+            repeats: 1,
+            latency: Duration::from_millis(100),
+            throughput_bytes: 32 << 20,
+            recovery_bytes: 32 << 20,
+            rolls: 4,
+        }
+    }
+}
+
+/// Why the scenario cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The medium or the kernel refused.
+    #[error("cannot measure the journal: {0}")]
+    Io(#[from] io::Error),
+    /// A trail could not be opened for writing.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A trail could not be read.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+}
+
+/// Measures everything. `mixes` are recorded markets whose frames are journaled beside the 64-byte ones.
+/// `on_stage` is told what is measured next.
+///
+/// # Errors
+/// [`ScenarioError`]; what was written may then stay in the directory.
+pub fn run(
+    place: &Place,
+    extent: &Extent,
+    mixes: &[Mix],
+    mut on_stage: impl FnMut(&str),
+) -> Result<Report, ScenarioError> {
+    let mut meter = HiccupMeter::new();
+    let mut latencies = Latencies::default();
+    let mut streams = throughput::Streams::default();
+    let mut scans = scan::Scans::default();
+    let mut rolls = roll::Rolls::default();
+    let mut recoveries = Vec::new();
+    for repeat in 1..=extent.repeats {
+        let mut tell = |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
+        tell("the machine's own stalls");
+        meter.watch(WATCH);
+        tell("latency");
+        latencies.measure(place, extent, u64::from(repeat))?;
+        tell("throughput");
+        streams.measure(place, extent, mixes)?;
+        tell("verified scan");
+        scans.measure(place, extent)?;
+        tell("rolls");
+        rolls.measure(place, extent)?;
+        tell("recovery");
+        recoveries.push(recovery::measure(place, extent)?);
+    }
+    let mut figures = latencies.figures();
+    figures.extend(streams.figures());
+    figures.extend(scans.figures());
+    figures.extend(recovery::figures(extent, &recoveries));
+    figures.extend(rolls.figures());
+    Ok(Report {
+        scenario: "journal",
+        revision: env!("CARGO_PKG_VERSION").into(),
+        machine: Machine::read(),
+        noise: meter.noise(),
+        figures,
+    })
+}
+
+/// Both sides of the latency comparison, one entry a repetition.
+#[derive(Default)]
+struct Latencies {
+    idle: Sides,
+    loaded: Sides,
+}
+
+#[derive(Default)]
+struct Sides {
+    written: Vec<Percentiles>,
+    durable: Vec<Percentiles>,
+    raw_write: Vec<Percentiles>,
+    raw_flushed_write: Vec<Percentiles>,
+}
+
+impl Latencies {
+    fn measure(&mut self, place: &Place, extent: &Extent, seed: u64) -> Result<(), ScenarioError> {
+        self.idle.measure(place, extent, Arrivals::new(seed, LOW_RATE))?;
+        self.loaded.measure(place, extent, Arrivals::new(seed, LOAD_RATE))
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let names = |written, durable, raw, flushed| [written, durable, raw, flushed];
+        let idle = names("publish_to_written", "publish_to_durable", "raw_write", "raw_flushed_write");
+        let loaded = names(
+            "publish_to_written_under_load",
+            "publish_to_durable_under_load",
+            "raw_write_under_load",
+            "raw_flushed_write_under_load",
+        );
+        [self.idle.figures(idle), self.loaded.figures(loaded)].concat()
+    }
+}
+
+impl Sides {
+    fn measure(&mut self, place: &Place, extent: &Extent, arrivals: Arrivals) -> Result<(), ScenarioError> {
+        let seen = in_folder(place, |folder| {
+            latency::publish_latency(folder, place, arrivals.clone(), extent.latency)
+        })?;
+        self.written.push(seen.written);
+        self.durable.push(seen.durable);
+        for (flushed, side) in [(false, &mut self.raw_write), (true, &mut self.raw_flushed_write)] {
+            let style = Style { flushed, yields: place.yields };
+            side.push(raw_beside_spinning(place, place.segment_length, |device| {
+                device.latency(arrivals.clone(), seen.block, style, extent.latency)
+            })?);
+        }
+        Ok(())
+    }
+
+    /// `written` stands beside a raw write that does what the journal's write does: flushes, where each write of
+    /// the journal's method is flushed.
+    fn figures(&self, [written, durable, raw, flushed]: [&'static str; 4]) -> Vec<Figure> {
+        let is_flushed = self.written == self.durable;
+        let (name, side) =
+            if is_flushed { (flushed, &self.raw_flushed_write) } else { (raw, &self.raw_write) };
+        let figure = |name, own: &[Percentiles]| Figure::latency(name, own);
+        [
+            figure(written, &self.written).map(|figure| figure.beside(name, &self.written, side)),
+            figure(durable, &self.durable)
+                .map(|figure| figure.beside(flushed, &self.durable, &self.raw_flushed_write)),
+            figure(raw, &self.raw_write),
+            figure(flushed, &self.raw_flushed_write),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+/// Runs `work` on a raw device of `length` bytes, on the journal's CPU, while a thread spins on the sequencer's.
+fn raw_beside_spinning<T: Send>(
+    place: &Place,
+    length: u64,
+    work: impl FnOnce(&mut RawDevice) -> io::Result<T> + Send,
+) -> Result<T, ScenarioError> {
+    let path = place.directory.join("raw");
+    let mut device = RawDevice::create(&path, length)?;
+    let done = AtomicBool::new(false);
+    let result = std::thread::scope(|scope| {
+        scope.spawn(|| rig::on_cpu(place.sequencer_cpu, || spin_until(&done)));
+        let result = rig::on_cpu(place.journal_cpu, || work(&mut device));
+        done.store(true, Ordering::Relaxed);
+        result
+    });
+    std::fs::remove_file(&path)?;
+    Ok(result?)
+}
+
+fn spin_until(done: &AtomicBool) {
+    while !done.load(Ordering::Relaxed) {
+        std::hint::spin_loop();
+    }
+}
+
+/// Runs `work` in a new folder, which is gone afterwards.
+fn in_folder<T>(
+    place: &Place,
+    work: impl FnOnce(&std::path::Path) -> Result<T, ScenarioError>,
+) -> Result<T, ScenarioError> {
+    let folder = place.directory.join("trail");
+    let result = work(&folder)?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(result)
+}
+
+/// From 1 ns to 10 s in two digits: small enough to stay in a cache.
+fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are a histogram's")
+}

@@ -1,0 +1,110 @@
+//! How long until an event is written, and until it is durable: orders at random times, idle and under load.
+//!
+//! ```text
+//!  load (sequencer's CPU)                                       journal's core
+//!  order due ─> publisher ─> sequencer ─> ring, published ────────> journal ─> device
+//!                                          └ sees written, durable <── watermarks
+//! ```
+//!
+//! From the sequencer's Release store of `published` to the moment at which the load's thread, on another CPU than
+//! the journal's, sees the watermark behind the order. The loop is open: how late the thread came to an order is
+//! added, so that a stall counts for every order that was due in it.
+
+use super::arrivals::Arrivals;
+use super::rig::{Pool, Rig, on_cpu};
+use super::{Place, ScenarioError, latency_histogram};
+use crate::Percentiles;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use stele_bus::publisher::NOT_RECEIVED;
+use stele_wire::bounds::PADDING_LENGTH_MIN;
+use stele_wire::frame::frame_length;
+use stele_wire::messages::NewOrder;
+use stele_wire::units::Position;
+
+/// What one run of orders saw.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) written: Percentiles,
+    pub(crate) durable: Percentiles,
+    /// Bytes that one order takes on the device.
+    pub(crate) block: usize,
+}
+
+/// Turns of the loop between two looks whether the journal is still there.
+const CHECK_EVERY: u32 = 1 << 20;
+
+/// Publishes an order at each arrival for `length`.
+pub(crate) fn publish_latency(
+    trail: &Path,
+    place: &Place,
+    arrivals: Arrivals,
+    length: Duration,
+) -> Result<Seen, ScenarioError> {
+    let rig = Rig::open(trail, place, place.segment_length, Pool::Meanwhile)?;
+    on_cpu(place.sequencer_cpu, move || measure(rig, place, arrivals, length))
+}
+
+/// An order that was published up to `end`, at `start` less its lateness.
+struct Waiting {
+    end: Position,
+    start: Duration,
+}
+
+fn measure(rig: Rig, place: &Place, mut arrivals: Arrivals, length: Duration) -> Result<Seen, ScenarioError> {
+    let mut running = rig.start(place)?;
+    let (mut unwritten, mut undurable) = (VecDeque::with_capacity(1 << 16), VecDeque::with_capacity(1 << 16));
+    let (mut written, mut durable) = (latency_histogram(), latency_histogram());
+    let mut order = order();
+    let mut turns = 0u32;
+    let begin = Instant::now();
+    loop {
+        let now = begin.elapsed();
+        let is_due = arrivals.next_due() <= now && arrivals.next_due() < length;
+        if is_due {
+            order.client_order_id.set(order.client_order_id.get() + 1);
+            running.publisher.offer_message(&order, NOT_RECEIVED).map_err(std::io::Error::other)?;
+        }
+        running.turn()?;
+        if is_due {
+            let end = running.ring.watermarks().published();
+            let published = begin.elapsed();
+            let late = now - arrivals.take();
+            let start = published.saturating_sub(late);
+            unwritten.push_back(Waiting { end, start });
+            undurable.push_back(Waiting { end, start });
+        } else if arrivals.next_due() >= length && undurable.is_empty() {
+            break;
+        }
+        let marks = running.ring.watermarks();
+        for (mark, waiting, seen) in
+            [(marks.written(), &mut unwritten, &mut written), (marks.durable(), &mut undurable, &mut durable)]
+        {
+            while let Some(order) = waiting.pop_front_if(|order: &mut Waiting| order.end <= mark) {
+                seen.saturating_record((begin.elapsed() - order.start).as_nanos() as u64);
+            }
+        }
+        turns = turns.wrapping_add(1);
+        if turns.is_multiple_of(CHECK_EVERY) {
+            running.check()?;
+        }
+    }
+    assert_eq!(
+        running.sequencer.statistics().orders_refused,
+        0,
+        "a refusal does not close its batch at once"
+    );
+    let length = frame_length(size_of::<NewOrder>()) + PADDING_LENGTH_MIN;
+    let block = length.next_multiple_of(running.block_length);
+    running.stop()?;
+    Ok(Seen { written: (&written).into(), durable: (&durable).into(), block })
+}
+
+/// An order that passes every check. Its batch closes at once, because somebody waits for its release.
+fn order() -> NewOrder {
+    let mut order = NewOrder::NULL;
+    order.quantity.set(1);
+    order.limit_price.set(1_000_000_000);
+    order
+}

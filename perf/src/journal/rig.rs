@@ -1,0 +1,246 @@
+//! The real sequencer and the real journal over a trail that is thrown away.
+
+use super::{Place, ScenarioError};
+use rustix::thread::CpuSet;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use stele_bus::agent::AgentError;
+use stele_bus::bounds::RING_LENGTH_DEFAULT;
+use stele_bus::{
+    Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Risk, RiskLimits,
+    Sequencer, UtcClock,
+};
+use stele_journal::format::{HeaderBlock, segment_name};
+use stele_journal::pool::{Medium, Spare, Spares};
+use stele_journal::{
+    Directory, Journal, JournalStatistics, LockError, Options, Prepared, Site, Storage, WriterLock, open,
+};
+use stele_wire::units::{Nanos, TrailId};
+
+/// Words of the publisher's ring: the load is handed over in large pieces.
+const PUBLISHER_WORDS: usize = 256 << 10;
+
+/// Sequencer, one publisher and a journal that nobody drives yet.
+pub(crate) struct Rig {
+    pub(crate) sequencer: Sequencer<UtcClock>,
+    pub(crate) publisher: Publisher,
+    pub(crate) ring: LogRing,
+    pub(crate) journal: Journal,
+    pub(crate) block_length: usize,
+}
+
+/// Where the journal's segments come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pool {
+    /// So many were prepared before; none is prepared meanwhile.
+    Before(usize),
+    /// The pool prepares them as they go, as a running system does.
+    Meanwhile,
+}
+
+impl Rig {
+    /// A new trail in `trail`, which is not there yet.
+    pub(crate) fn open(
+        trail: &Path,
+        place: &Place,
+        segment_length: u64,
+        pool: Pool,
+    ) -> Result<Self, ScenarioError> {
+        let options = Options {
+            segment_length,
+            method: place.flush,
+            yield_while_flushing: place.yields,
+            ..Options::default()
+        };
+        let now = UtcClock::new().now();
+        let site = Bench { directory: Directory::new(trail), pool };
+        let opened = open(&site, &options, now)?;
+        let start = opened.start;
+        let parts = LogRing::create(
+            &RingOptions { capacity: RING_LENGTH_DEFAULT, ..RingOptions::default() },
+            start.position,
+        )
+        .map_err(io::Error::other)?;
+        let risk = Risk::new(RiskLimits::default());
+        let mut sequencer =
+            Sequencer::new(&start, parts.writer, UtcClock::new(), risk).map_err(io::Error::other)?;
+        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS);
+        let (journal, _) = opened.attach(parts.journal)?;
+        Ok(Self { sequencer, publisher, ring: parts.ring, journal, block_length: start.block_length })
+    }
+
+    /// Starts the journal on its core. The rest stays with the caller, who is the sequencer's core.
+    pub(crate) fn start(self, place: &Place) -> Result<Running, ScenarioError> {
+        let Self { sequencer, publisher, ring, journal, block_length } = self;
+        let statistics = Arc::new(OnceLock::new());
+        let agent = Watched { journal, statistics: statistics.clone() };
+        let idle = Idle::SpinYield { spins: 100 };
+        let options = CoreOptions { name: "journal".into(), cpu: place.journal_cpu, idle };
+        let core = Core::spawn(options, vec![Box::new(agent)]).map_err(io::Error::other)?;
+        Ok(Running { sequencer, publisher, ring, core, statistics, block_length })
+    }
+}
+
+/// A rig whose journal runs.
+pub(crate) struct Running {
+    pub(crate) sequencer: Sequencer<UtcClock>,
+    pub(crate) publisher: Publisher,
+    pub(crate) ring: LogRing,
+    core: Core,
+    statistics: Arc<OnceLock<JournalStatistics>>,
+    pub(crate) block_length: usize,
+}
+
+impl Running {
+    /// One duty cycle of the sequencer.
+    #[inline]
+    pub(crate) fn turn(&mut self) -> Result<usize, ScenarioError> {
+        self.sequencer.do_work().map_err(|error| ScenarioError::from(io::Error::other(error)))
+    }
+
+    /// Whether the journal still runs: a loop that waits for it asks from time to time.
+    pub(crate) fn check(&self) -> Result<(), ScenarioError> {
+        match self.ring.poisoned() {
+            Some(reason) => Err(io::Error::other(reason).into()),
+            None if self.core.is_finished() => Err(io::Error::other("the journal's core ended").into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Brings everything to an end: the trail is closed.
+    pub(crate) fn stop(mut self) -> Result<JournalStatistics, ScenarioError> {
+        self.publisher.finish();
+        self.ring.request_stop();
+        while !self.ring.is_stopped() {
+            self.turn()?;
+            self.check()?;
+        }
+        self.core.stop();
+        self.core.join().map_err(io::Error::other)?;
+        Ok(*self.statistics.get().expect("the agent left them when it stopped"))
+    }
+}
+
+/// Nothing when the submission may be offered again, else the refusal.
+pub(crate) fn wait_or_fail(refusal: Refusal) -> Result<(), ScenarioError> {
+    if refusal.is_transient() { Ok(()) } else { Err(io::Error::other(refusal).into()) }
+}
+
+/// Runs `work` on a new thread on this CPU, or on any.
+pub(crate) fn on_cpu<T: Send>(cpu: Option<usize>, work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let pinned = scope.spawn(|| {
+            if let Some(cpu) = cpu {
+                let mut set = CpuSet::new();
+                set.set(cpu);
+                // A CPU that is not ours is named by the journal's core, which is pinned with checks.
+                let _ = rustix::thread::sched_setaffinity(None, &set);
+            }
+            work()
+        });
+        pinned.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+/// The journal, leaving its statistics behind.
+struct Watched {
+    journal: Journal,
+    statistics: Arc<OnceLock<JournalStatistics>>,
+}
+
+impl Agent for Watched {
+    fn name(&self) -> &str {
+        "journal"
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        Agent::do_work(&mut self.journal)
+    }
+
+    fn on_stop(&mut self) -> Result<(), AgentError> {
+        let stopped = self.journal.on_stop();
+        self.statistics.get_or_init(|| self.journal.statistics());
+        stopped
+    }
+}
+
+/// A directory whose pool may be full before and prepare nothing more.
+struct Bench {
+    directory: Directory,
+    pool: Pool,
+}
+
+impl Site for Bench {
+    type File = File;
+
+    fn create(&self) -> io::Result<()> {
+        Site::create(&self.directory)
+    }
+
+    fn lock(&self, now: Nanos) -> Result<Option<WriterLock>, LockError> {
+        self.directory.lock(now)
+    }
+
+    fn storage(&self) -> Arc<dyn Storage> {
+        self.directory.storage()
+    }
+
+    fn draw_identity(&self) -> io::Result<TrailId> {
+        self.directory.draw_identity()
+    }
+
+    fn probe(&self, allow_direct: bool) -> io::Result<Medium> {
+        self.directory.probe(allow_direct)
+    }
+
+    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
+        let Pool::Before(count) = self.pool else {
+            return self.directory.prepare(medium, options, next);
+        };
+        let one = Options { spare_segments: 1, ..options.clone() };
+        let (first, mut pool) = self.directory.prepare(medium, &one, next)?;
+        let mut ready = VecDeque::with_capacity(count);
+        while ready.len() < count {
+            match pool.take() {
+                Some(spare) => ready.push_back(spare?),
+                None => std::thread::sleep(std::time::Duration::from_millis(1)),
+            }
+        }
+        pool.stop()?;
+        Ok((first, Box::new(Stock { ready, root: self.directory.root().to_path_buf() })))
+    }
+
+    fn write_header(&self, file: &File, block: &HeaderBlock) -> io::Result<()> {
+        self.directory.write_header(file, block)
+    }
+}
+
+/// Segments that were prepared before; nothing prepares more.
+struct Stock {
+    ready: VecDeque<Spare<File>>,
+    root: PathBuf,
+}
+
+impl Spares<File> for Stock {
+    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+        Some(
+            self.ready
+                .pop_front()
+                .ok_or_else(|| io::Error::other("more segments are used than were prepared")),
+        )
+    }
+
+    fn retire(&mut self, file: File) {
+        drop(file);
+    }
+
+    fn stop(&mut self) -> io::Result<()> {
+        for spare in self.ready.drain(..) {
+            std::fs::remove_file(self.root.join(segment_name(spare.index)))?;
+        }
+        Ok(())
+    }
+}

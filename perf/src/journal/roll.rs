@@ -1,0 +1,97 @@
+//! What a roll costs a publisher: the same stream of events, with rolls and without.
+//!
+//! ```text
+//!  load (sequencer's CPU): event due ─> publisher ─> sequencer ─> ring, published
+//!                                                                 └─> journal ─> segments of 4 MiB, or one long one
+//! ```
+//!
+//! From when an event was due to the sequencer's Release store of `published`; the loop is open. Where
+//! there are rolls the pool prepares the next segments meanwhile, as in a running system; where there are none it
+//! rests.
+
+use super::mix::Mix;
+use super::rig::{Pool, Rig, on_cpu, wait_or_fail};
+use super::{Extent, Place, ScenarioError, in_folder, latency_histogram};
+use crate::{Figure, HiccupMeter, Percentiles};
+use std::time::{Duration, Instant};
+use stele_bus::publisher::NOT_RECEIVED;
+
+/// Data bytes of a segment where rolls are wanted.
+const SHORT: u64 = 4 << 20;
+/// Events a second, of 64 bytes.
+const RATE: u64 = 500_000;
+const WITHOUT: &str = "publish_without_rolls";
+
+/// Both sides, one entry a repetition.
+#[derive(Default)]
+pub(crate) struct Rolls {
+    with: Vec<Percentiles>,
+    without: Vec<Percentiles>,
+    rolls: Vec<f64>,
+    gaps: Vec<f64>,
+}
+
+impl Rolls {
+    pub(crate) fn measure(&mut self, place: &Place, extent: &Extent) -> Result<(), ScenarioError> {
+        let bytes = u64::from(extent.rolls) * SHORT;
+        let (seen, _) = in_folder(place, |folder| {
+            measure(Rig::open(folder, place, 2 * bytes, Pool::Before(0))?, place, bytes)
+        })?;
+        self.without.push(seen);
+        let (seen, rolls) = in_folder(place, |folder| {
+            measure(Rig::open(folder, place, SHORT, Pool::Meanwhile)?, place, bytes)
+        })?;
+        self.with.push(seen);
+        self.rolls.push(rolls as f64);
+        let mut meter = HiccupMeter::new();
+        on_cpu(place.sequencer_cpu, || meter.watch(Duration::from_millis(200)));
+        self.gaps.push(meter.noise().hiccup_max_ns as f64);
+        Ok(())
+    }
+
+    pub(crate) fn figures(&self) -> Vec<Figure> {
+        let figures = [
+            Figure::latency("roll", &self.with)
+                .map(|figure| figure.beside(WITHOUT, &self.with, &self.without)),
+            Figure::latency(WITHOUT, &self.without),
+            Figure::single("rolls", "rolls", &self.rolls),
+            Figure::single("machine_gap_max", "ns", &self.gaps),
+        ];
+        figures.into_iter().flatten().collect()
+    }
+}
+
+/// Publishes `bytes` of log at [`RATE`]. Gives the latencies and how many rolls there were.
+fn measure(rig: Rig, place: &Place, bytes: u64) -> Result<(Percentiles, u64), ScenarioError> {
+    on_cpu(place.sequencer_cpu, move || {
+        let mut running = rig.start(place)?;
+        let (mix, mut seen) = (Mix::of_64_bytes(), latency_histogram());
+        let (message, base, ring) = (&mix.messages[0], running.ring.base(), running.ring.clone());
+        let due = |event: u64| Duration::from_nanos(event * 1_000_000_000 / RATE);
+        let (mut offered, mut published) = (0, 0);
+        let begin = Instant::now();
+        while ring.watermarks().published().0 - base.0 < bytes {
+            while due(offered) <= begin.elapsed() {
+                match running.publisher.offer(message.template_id, &message.body, NOT_RECEIVED) {
+                    Ok(()) => offered += 1,
+                    Err(refusal) => {
+                        wait_or_fail(refusal)?;
+                        break;
+                    }
+                }
+            }
+            running.turn()?;
+            // The sequencer's own note on the publisher's numbering is the first event.
+            let sequenced = (running.sequencer.next_sequence().0 - 1).saturating_sub(1);
+            if sequenced > published {
+                let now = begin.elapsed();
+                (published..sequenced)
+                    .for_each(|event| seen.saturating_record((now - due(event)).as_nanos() as u64));
+                published = sequenced;
+            } else {
+                running.check()?;
+            }
+        }
+        Ok((Percentiles::from(&seen), running.stop()?.rolls))
+    })
+}

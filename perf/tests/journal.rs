@@ -1,0 +1,106 @@
+//! The journal's scenario, as short as it gets: whether it runs and what it prints, not how fast.
+
+use stele_journal::FlushMethod;
+use stele_perf::journal::{Extent, Mix, Place, run};
+
+const LATENCIES: [&str; 8] = [
+    "publish_to_written",
+    "publish_to_durable",
+    "publish_to_written_under_load",
+    "publish_to_durable_under_load",
+    "raw_write",
+    "raw_flushed_write",
+    "roll",
+    "publish_without_rolls",
+];
+const VALUES: [&str; 9] = [
+    "journal_throughput",
+    "durable_throughput",
+    "journal_throughput_while_zeroing",
+    "journal_drain",
+    "journal_throughput_mix",
+    "verified_scan",
+    "recovery",
+    "rolls",
+    "raw_sequential_read",
+];
+
+#[test]
+fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
+    let folder = tempfile::tempdir().unwrap();
+    if std::fs::metadata("/proc/sys/kernel/io_uring_disabled").is_err() {
+        println!("skipped: no io_uring");
+        return;
+    }
+    let place = Place {
+        directory: folder.path().into(),
+        journal_cpu: None,
+        sequencer_cpu: None,
+        flush: FlushMethod::LinkedSync,
+        yields: true,
+        segment_length: 4 << 20,
+    };
+    let mut feed = TwoTrades::default();
+    let mix = Mix::read("mix", &mut feed, 1_000).unwrap();
+    let mut stages = Vec::new();
+    let report = run(&place, &Extent::quick(), &[mix], |stage| stages.push(stage.to_owned())).unwrap();
+    assert!(stages.len() >= 5 && stages[0].contains("repetition 1 of 1"), "{stages:?}");
+    let report: serde_json::Value = serde_json::to_value(&report).unwrap();
+    let figures = report["figures"].as_array().unwrap();
+    let find = |name: &str| {
+        let found = figures.iter().find(|figure| figure["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is missing of {figures:#?}"))
+    };
+    for name in LATENCIES {
+        let figure = find(name);
+        assert!(figure["count"].as_u64().unwrap() > 0 && figure["p9999"].as_u64() >= figure["p50"].as_u64());
+        assert_eq!((figure["unit"].as_str(), figure["repeats"].as_u64()), (Some("ns"), Some(1)), "{name}");
+    }
+    for name in VALUES {
+        assert!(find(name)["value"].as_f64().unwrap() > 0.0, "{name}");
+    }
+    for (name, baseline, ratio) in [
+        ("publish_to_written", "raw_write", "ratio_p50"),
+        ("publish_to_durable", "raw_flushed_write", "ratio_p99"),
+        ("journal_throughput", "raw_sequential_write", "ratio"),
+        ("durable_throughput", "raw_flushed_sequential_write", "ratio"),
+        ("verified_scan", "raw_sequential_read", "ratio"),
+        ("roll", "publish_without_rolls", "ratio_p9999"),
+    ] {
+        assert_eq!(find(name)["baseline"], baseline);
+        assert!(find(name)[ratio].as_f64().unwrap() > 0.0, "{name}: {:?}", find(name));
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "everything written was removed");
+}
+
+/// A feed of two trades, then nothing.
+#[derive(Default)]
+struct TwoTrades {
+    is_read: bool,
+}
+
+impl stele_bus::feed::Feed for TwoTrades {
+    fn describe(&self) -> stele_bus::feed::Description {
+        unreachable!("a mix asks for events alone")
+    }
+
+    fn fill(
+        &mut self,
+        batch: &mut stele_bus::feed::Batch,
+    ) -> Result<stele_bus::feed::Step, stele_bus::feed::FeedError> {
+        use stele_wire::messages::Trade;
+        if !std::mem::replace(&mut self.is_read, true) {
+            batch.push(stele_wire::Nanos(1), &Trade::NULL);
+            batch.push(stele_wire::Nanos(2), &Trade::NULL);
+        }
+        Ok(stele_bus::feed::Step::End)
+    }
+
+    fn records(&self) -> u64 {
+        2
+    }
+
+    fn report(&self) -> stele_bus::feed::FeedReport {
+        unreachable!("a mix asks for events alone")
+    }
+}
