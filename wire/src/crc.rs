@@ -28,8 +28,14 @@ mod instruction {
 
     #[target_feature(enable = "sse4.2")]
     pub(super) fn crc32c(bytes: &[u8]) -> u32 {
-        let (words, rest) = bytes.as_chunks::<8>();
         let mut crc = 0xffff_ffff_u64;
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            for word in block.as_chunks::<8>().0 {
+                crc = _mm_crc32_u64(crc, u64::from_le_bytes(*word));
+            }
+        }
+        let (words, rest) = rest.as_chunks::<8>();
         for word in words {
             crc = _mm_crc32_u64(crc, u64::from_le_bytes(*word));
         }

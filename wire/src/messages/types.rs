@@ -829,6 +829,8 @@ crate::enumeration! {
         CUT = 1, "Cut";
         /// A damaged part was set aside on request.
         SET_ASIDE = 2, "SetAside";
+        /// A damaged segment was replaced by an intact copy on request.
+        RESTORED = 3, "Restored";
     }
 }
 

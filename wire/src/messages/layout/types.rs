@@ -372,6 +372,7 @@ pub(super) static ENUMS: [Enum; 46] = [
         ValidValue::compiled("None", 0, 0),
         ValidValue::compiled("Cut", 1, 0),
         ValidValue::compiled("SetAside", 2, 0),
+        ValidValue::compiled("Restored", 3, 0),
     ]) },
     Enum { name: Borrowed("CodeDomain"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("None", 0, 0),
