@@ -50,6 +50,15 @@ pub const ARCHIVE_PACKED_LENGTH_MAX: usize = ARCHIVE_FRAME_LENGTH + (ARCHIVE_FRA
 /// The most frames of an archive: the longest segment's, and one for its header.
 pub const ARCHIVE_FRAMES_MAX: usize = (SEGMENT_LENGTH_MAX / ARCHIVE_FRAME_LENGTH as u64) as usize + 1;
 
+/// Bytes after which a block of verified frames is handed on.
+pub const RELAY_BLOCK_LENGTH: usize = 256 << 10;
+
+/// Blocks of the segment whose frames are being looked at that wait for that.
+pub const RELAY_LANE_BLOCKS: usize = 16;
+
+/// Blocks of all segments behind it that wait for their turn.
+pub const RELAY_AHEAD_BLOCKS: usize = 64;
+
 const _: () = assert!(HEADER_BLOCK_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(PAGE_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(SEGMENT_LENGTH_MIN.is_multiple_of(BLOCK_LENGTH_MAX as u64));

@@ -56,7 +56,27 @@ impl Continuity {
     /// [`Fault`]; the state is unchanged then.
     #[inline]
     pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, Fault> {
-        let frame = Frame::read(bytes)?;
+        match Frame::read(bytes) {
+            Ok(frame) if self.is_next_event(&frame) => {
+                (self.last_sequence, self.last_timestamp) = (frame.sequence(), frame.timestamp());
+                Ok(frame)
+            }
+            read => self.admit_with_reason(read),
+        }
+    }
+
+    #[inline]
+    fn is_next_event(&self, frame: &Frame<'_>) -> bool {
+        !frame.is_padding()
+            && frame.sequence().0 == self.last_sequence.0.wrapping_add(1)
+            && frame.timestamp() >= self.last_timestamp
+            && frame.verify(self.seed).is_ok()
+    }
+
+    /// As [`Self::admit`], for padding and for what is no next frame. Kept out of the loop over events.
+    #[inline(never)]
+    fn admit_with_reason<'a>(&mut self, read: Result<Frame<'a>, FrameError>) -> Result<Frame<'a>, Fault> {
+        let frame = read?;
         frame.verify(self.seed)?;
         let sequence = if frame.is_padding() {
             if frame.len() < PADDING_LENGTH_MIN {

@@ -23,6 +23,7 @@ mod plain;
 pub mod pool;
 mod reader;
 pub mod recovery;
+mod relay;
 pub mod repair;
 pub mod retention;
 pub mod scan;

@@ -28,6 +28,9 @@ const READ_AHEAD: usize = 4;
 /// Memory that an executor keeps for its buffers; it is pinned where the locked-memory limit allows.
 const EXECUTOR_MEMORY: usize = (READ_AHEAD + 2) * BUFFER_LENGTH;
 
+/// Bytes that are checked frame by frame before they are summed, while the first cache still has them.
+const SUM_LENGTH: usize = 16 << 10;
+
 /// What looks at the frames of one segment.
 pub trait SegmentVisitor {
     /// What it makes of them.
@@ -35,6 +38,11 @@ pub trait SegmentVisitor {
 
     /// A verified frame, padding included, in the order of the log.
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>);
+
+    /// Whole frames one behind the other, the first at `position`: those that [`Self::on_frame`] was just shown.
+    fn on_run(&mut self, position: Position, frames: &[u8]) {
+        let _ = (position, frames);
+    }
 
     /// The segment, or the readable part of it, is through.
     fn finish(self) -> Self::Output;
@@ -352,29 +360,37 @@ impl<V: SegmentVisitor> Scanner<V> {
 
     /// Takes every whole frame from the front of `bytes`; gives how many bytes those were.
     fn admit_all(&mut self, bytes: &[u8]) -> usize {
-        let mut used = 0;
-        loop {
-            match self.continuity.admit(&bytes[used..]) {
-                Ok(frame) if frame.len() as u64 > self.room => {
-                    self.fault = Some(Fault::Cut);
-                    break;
-                }
+        let mut continuity = self.continuity;
+        let (mut used, mut summed, mut padding, mut frames) = (0, 0, 0, 0);
+        let fault = loop {
+            let before = continuity;
+            match continuity.admit(&bytes[used..]) {
                 Ok(frame) => {
-                    self.visitor.on_frame(self.position, &frame);
                     let length = frame.len();
+                    if (used + length) as u64 > self.room {
+                        continuity = before;
+                        break Some(Fault::Cut);
+                    }
+                    self.visitor.on_frame(self.position.plus(used as u64), &frame);
                     used += length;
-                    self.room -= length as u64;
-                    self.position = self.position.plus(length as u64);
-                    self.events += u64::from(!frame.is_padding());
+                    frames += 1;
+                    padding += u64::from(frame.is_padding());
+                    if used - summed >= SUM_LENGTH {
+                        self.crc.update(&bytes[summed..used]);
+                        summed = used;
+                    }
                 }
-                Err(fault) if fault.is_short() => break,
-                Err(fault) => {
-                    self.fault = Some(fault);
-                    break;
-                }
+                Err(fault) if fault.is_short() => break None,
+                Err(fault) => break Some(fault),
             }
-        }
-        self.crc.update(&bytes[..used]);
+        };
+        self.crc.update(&bytes[summed..used]);
+        self.visitor.on_run(self.position, &bytes[..used]);
+        self.continuity = continuity;
+        self.fault = fault;
+        self.position = self.position.plus(used as u64);
+        self.room -= used as u64;
+        self.events += frames - padding;
         used
     }
 

@@ -5,6 +5,7 @@ use crate::continuity::Fault;
 use crate::error::TrailError;
 use crate::format::{Link, align_up, link_after};
 use crate::recovery::{Row, decide};
+use crate::relay::Relay;
 use crate::scan::{ScanOptions, ScanReport, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
 use crate::survey::survey;
@@ -58,15 +59,104 @@ impl SegmentVisitor for Nothing {
     fn finish(self) {}
 }
 
+/// What looks at the frames of a trail while it is verified.
+pub trait LogVisitor {
+    /// A segment begins; also one without a frame.
+    fn on_segment(&mut self, segment: &Segment) -> ControlFlow<()>;
+
+    /// The next frame of the segment, padding included.
+    fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()>;
+}
+
 /// Verifies the trail in `storage`. Seals are not looked at.
 ///
 /// # Errors
 /// [`TrailError`]: the first thing wrong in the order of the log, with file, offset and sequence.
 pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<VerifyReport, TrailError> {
+    check(storage, &written_segments(storage)?, options, |_| Nothing, OnFailure::Stop)
+}
+
+/// As [`verify`], and shows `visitor` every verified frame in the order of the log, on the caller's thread, while
+/// others read and check. Each byte is read once. The visitor sees everything in front of the first byte that is
+/// no next frame, also behind a link that does not hold, unless it breaks off; the verification goes on without it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_with(
+    storage: &dyn Storage,
+    options: &ScanOptions<'_>,
+    visitor: &mut impl LogVisitor,
+) -> Result<VerifyReport, TrailError> {
+    let segments = written_segments(storage)?;
+    let relay = Relay::default();
+    let first = segments[0].header.index;
+    std::thread::scope(|scope| {
+        let medium = scope.spawn(|| {
+            let _ended = relay.ends_with_this();
+            let filler = |segment: &Segment| relay.filler((segment.header.index - first) as usize);
+            check(storage, &segments, options, filler, OnFailure::ReadOn)
+        });
+        show(&relay, &segments, visitor);
+        medium.join().expect("checking does not panic")
+    })
+}
+
+/// The segments of a trail that is there.
+fn written_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
     let segments = read_segments(storage)?;
-    let Some(first) = segments.first() else { return Err(TrailError::NoTrail(storage.describe(""))) };
-    let mut chain = Chain { storage, segments: &segments, previous: None, events: 0, failure: None };
-    let report = scan(storage, &segments, options, |_| Nothing, |scan| chain.fold(scan))?;
+    if segments.is_empty() { Err(TrailError::NoTrail(storage.describe(""))) } else { Ok(segments) }
+}
+
+/// Shows `visitor` what comes through `relay`, up to the first segment that does not follow from what came.
+fn show(relay: &Relay, segments: &[Segment], visitor: &mut impl LogVisitor) {
+    let _left = relay.left_with_this();
+    let mut reached = None;
+    for segment in segments {
+        let header = &segment.header;
+        let start = (header.base_position, header.base_sequence);
+        let follows = |(end, next): (Position, Sequence)| (align_up(end, header.block_length), next) == start;
+        if !reached.is_none_or(follows) || visitor.on_segment(segment).is_break() {
+            return;
+        }
+        let (mut end, mut next) = start;
+        while let Some(block) = relay.next() {
+            let mut rest = &block.bytes[..];
+            while !rest.is_empty() {
+                let frame = Frame::read(rest).expect("verified by the thread that read it");
+                let position = Position(block.position.0 + (block.bytes.len() - rest.len()) as u64);
+                if visitor.on_frame(position, &frame).is_break() {
+                    return;
+                }
+                rest = &rest[frame.len()..];
+                end = position.plus(frame.len() as u64);
+                if !frame.is_padding() {
+                    next = frame.sequence().next();
+                }
+            }
+            relay.give_back(block);
+        }
+        relay.next_lane();
+        reached = Some((end, next));
+    }
+}
+
+/// What a check does behind the first thing wrong.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    Stop,
+    /// Reads on as long as there are frames: somebody looks at them.
+    ReadOn,
+}
+
+fn check<V: SegmentVisitor<Output = ()>>(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    options: &ScanOptions<'_>,
+    start: impl Fn(&Segment) -> V + Sync,
+    on_failure: OnFailure,
+) -> Result<VerifyReport, TrailError> {
+    let mut chain = Chain { storage, segments, on_failure, previous: None, events: 0, failure: None };
+    let report = scan(storage, segments, options, start, |scan| chain.fold(scan))?;
     if let Some(failure) = chain.failure {
         return Err(failure);
     }
@@ -77,7 +167,7 @@ pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<Verify
         segments: segments.len(),
         epoch: last.segment.header.identity.epoch,
         events,
-        first_sequence: first.header.base_sequence,
+        first_sequence: segments[0].header.base_sequence,
         last_sequence: last.last_sequence,
         last_timestamp: last.last_timestamp,
         end: last.end,
@@ -90,6 +180,7 @@ pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<Verify
 struct Chain<'a> {
     storage: &'a dyn Storage,
     segments: &'a [Segment],
+    on_failure: OnFailure,
     previous: Option<SegmentScan<()>>,
     events: u64,
     failure: Option<TrailError>,
@@ -97,16 +188,19 @@ struct Chain<'a> {
 
 impl Chain<'_> {
     fn fold(&mut self, scan: SegmentScan<()>) -> ControlFlow<()> {
-        match self.check(&scan) {
-            Ok(()) => {
-                self.events += scan.events;
-                self.previous = Some(scan);
-                ControlFlow::Continue(())
+        if self.failure.is_none() {
+            match self.check(&scan) {
+                Ok(()) => {
+                    self.events += scan.events;
+                    self.previous = Some(scan);
+                    return ControlFlow::Continue(());
+                }
+                Err(failure) => self.failure = Some(failure),
             }
-            Err(failure) => {
-                self.failure = Some(failure);
-                ControlFlow::Break(())
-            }
+        }
+        match self.on_failure {
+            OnFailure::ReadOn if scan.fault.is_none() => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
         }
     }
 

@@ -97,8 +97,7 @@ mod tests {
 
     #[test]
     fn the_instruction_and_the_library_agree_on_every_length_and_alignment() {
-        let bytes: Vec<u8> =
-            (0..4096 + 8_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let bytes: Vec<u8> = (0..4096 + 8_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         for length in 0..=4096 {
             for start in 0..8 {
                 let bytes = &bytes[start..start + length];
@@ -106,7 +105,11 @@ mod tests {
                 assert_eq!(crc32c(bytes), expected, "{length} bytes from {start}");
                 if instruction::is_there() {
                     // SAFETY: the line above.
-                    assert_eq!(unsafe { instruction::crc32c(bytes) }, expected, "{length} bytes from {start}");
+                    assert_eq!(
+                        unsafe { instruction::crc32c(bytes) },
+                        expected,
+                        "{length} bytes from {start}"
+                    );
                 }
             }
         }
