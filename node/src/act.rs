@@ -16,12 +16,13 @@ use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
     Agent as _, Clock as _, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart, UtcClock,
 };
+use stele_journal::recovery::Row;
 use stele_journal::{
-    Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
+    Directory, EngineChoice, Journal, Options, RecoveryReport, Segment, read_segments, schema_hash,
 };
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
-use stele_wire::{Position, Sequence};
+use stele_wire::{Epoch, Position, Sequence};
 
 /// Data bytes of a segment that holds acts, and of the ring: a few events, and nothing to prepare for long.
 const SEGMENT_LENGTH: u64 = 1 << 20;
@@ -40,9 +41,14 @@ pub(crate) struct Act {
 }
 
 /// What an epoch of acts is opened for.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Purpose<'a> {
     /// The command, as it stands in `SessionStart` in place of a configuration.
     pub(crate) command: &'a str,
+    /// Why, likewise; empty when nobody said.
+    pub(crate) reason: &'a str,
+    /// The epoch gets a number beyond this.
+    pub(crate) later_than: u32,
     /// The events that told the schema's text are about to go: tell it once more.
     pub(crate) retell_schema: bool,
 }
@@ -63,10 +69,11 @@ impl Act {
             segment_length: SEGMENT_LENGTH,
             spare_segments: 1,
             engine: EngineChoice::Plain,
+            later_than: Epoch(purpose.later_than),
             ..Options::default()
         };
         let now = UtcClock::new().now();
-        let opened = Journal::open(path, &options, now).map_err(refused)?;
+        let opened = Journal::open(path, &options, now).map_err(Failure::environment)?;
         let (recovery, start) = (opened.recovery.clone(), opened.start);
         let ring = RingOptions { capacity: SEGMENT_LENGTH as usize, ..RingOptions::default() };
         let ring = LogRing::create(&ring, start.position).map_err(Failure::environment)?;
@@ -78,11 +85,19 @@ impl Act {
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
         let clerk = Clerk::new(publisher);
         let mut act = Self { recovery, ring: ring.ring, sequencer, journal, clerk, start };
-        let configuration = toml::Table::from_iter([("command".to_owned(), purpose.command.into())]);
+        let said = [("command", purpose.command), ("reason", purpose.reason)];
+        let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+        let configuration: toml::Table =
+            said.map(|(key, text)| (key.to_owned(), toml::Value::from(text))).collect();
+        let mut told = act.recovery.clone();
+        if purpose.later_than > 0 {
+            // What a repair cut away was no clean stop, however whole it left the rest.
+            told.row = Row::E;
+        }
         act.clerk.begin_errand(&Errand {
             configuration: &configuration.to_string(),
             start: &start,
-            recovery: &act.recovery,
+            recovery: &told,
             with_schema,
             clock: UtcClock::new().status(),
             now,
@@ -103,6 +118,11 @@ impl Act {
         self.clerk.submit(block, tail)?;
         self.settle()?;
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
+    }
+
+    /// The epoch's number.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.start.identity.epoch.0
     }
 
     /// Ends the epoch in order; the trail is closed and unlocked then.
@@ -154,11 +174,4 @@ pub(crate) fn segments_of(path: &Path) -> Result<Vec<Segment>, Failure> {
             .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"));
     }
     Ok(segments)
-}
-
-fn refused(error: OpenError) -> Failure {
-    match &error {
-        OpenError::Recovery(_) => Failure::environment(error).help("`stele repair` says what can be done"),
-        _ => Failure::environment(error),
-    }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Summary(TrailArgs),
     /// Pack the closed segments of a trail; everything that reads a trail reads both kinds
     Archive(ArchiveArgs),
+    /// Say what is damaged on a trail; with --restore or --cut, repair it. Nothing is ever destroyed
+    Repair(RepairArgs),
     /// Measure this machine and this program on it
     Perf(PerfArgs),
 }
@@ -130,6 +132,27 @@ pub(crate) struct ArchiveArgs {
     #[arg(long, default_value_t = stele_journal::archive::ARCHIVE_LEVEL_DEFAULT,
           value_parser = clap::value_parser!(i32).range(1..=22))]
     pub(crate) level: i32,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RepairArgs {
+    /// Directory of the trail, which nobody may be writing
+    pub(crate) trail: PathBuf,
+    /// Replace damaged segments by intact copies, from a segment file or a directory of them
+    #[arg(long, value_name = "COPY", conflicts_with = "cut")]
+    pub(crate) restore: Option<PathBuf>,
+    /// Set aside everything from the first damage on, and go on in front of it
+    #[arg(long, requires = "reason", requires = "by")]
+    pub(crate) cut: bool,
+    /// Why; it goes on the trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Who, by the number of the party; it goes on the trail
+    #[arg(long, value_name = "ID")]
+    pub(crate) by: Option<u32>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Dump(args) => commands::dump::dump(args),
         Command::Summary(args) => commands::summary::summary(args),
         Command::Archive(args) => commands::archive::archive(args),
+        Command::Repair(args) => commands::repair::repair(args),
         Command::Perf(args) => commands::perf::perf(args),
     };
     match result {

@@ -44,7 +44,7 @@ pub(crate) fn archive(args: &ArchiveArgs) -> Result<(), Failure> {
 
 /// Opens the trail as its writer, whose new epoch closes everything in front of it, and archives that.
 fn archive_over(args: &ArchiveArgs, directory: &Directory) -> Result<Report, Failure> {
-    let mut act = Act::begin(&args.trail, &Purpose { command: "stele archive", retell_schema: false })?;
+    let mut act = Act::begin(&args.trail, &Purpose { command: "stele archive", ..Purpose::default() })?;
     let segments = segments_of(&args.trail)?;
     let count = segments.len() - 1;
     let wanted = wanted(directory, &segments[..count], args.keep_raw);

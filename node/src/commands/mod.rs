@@ -7,6 +7,7 @@ pub(crate) mod demo;
 pub(crate) mod dump;
 pub(crate) mod generate;
 pub(crate) mod perf;
+pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod summary;

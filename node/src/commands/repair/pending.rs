@@ -1,0 +1,161 @@
+//! A repair that is written down before it begins, so that one which was cut short can be finished.
+
+use crate::cli::RepairArgs;
+use crate::failure::Failure;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use stele_journal::repair::{Diagnosis, Plan, Step};
+use stele_journal::{CUT_FOLDER, Directory, Storage as _, TrailReader};
+use stele_wire::messages::RecoveryReport;
+
+/// Where it is written, within the trail.
+const FILE: &str = "repair.toml";
+
+/// A repair, as far as it has to be known to finish it and to tell of it.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(super) struct Pending {
+    pub(super) command: String,
+    pub(super) reason: String,
+    pub(super) person: u32,
+    /// Position where the log ends when it is cut.
+    pub(super) end: Option<u64>,
+    /// The epoch that tells of it has a number beyond this.
+    pub(super) later_than: u32,
+    pub(super) restored: Vec<u64>,
+    pub(super) set_aside: Vec<Aside>,
+    steps: Vec<WrittenStep>,
+}
+
+/// Something that is set aside.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(super) struct Aside {
+    pub(super) segment: u64,
+    pub(super) offset: u64,
+    pub(super) bytes: u64,
+    pub(super) events: Option<u64>,
+    pub(super) sha256: String,
+    pub(super) kept: String,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+enum WrittenStep {
+    SetAside { from: String, to: String },
+    CutOff { file: String, offset: u64, to: String },
+    Place { from: String, to: String },
+}
+
+impl Pending {
+    pub(super) fn new(args: &RepairArgs, diagnosis: &Diagnosis, plan: &Plan) -> Self {
+        let trail = args.trail.display();
+        let command = match &args.restore {
+            Some(copies) => format!("stele repair {trail} --restore {}", copies.display()),
+            None => format!("stele repair {trail} --cut"),
+        };
+        let steps = plan.steps.iter().cloned().map(|step| match step {
+            Step::SetAside { from, to } => WrittenStep::SetAside { from, to },
+            Step::CutOff { file, offset, to } => WrittenStep::CutOff { file, offset, to },
+            Step::Place { from, to } => WrittenStep::Place { from, to },
+        });
+        let set_aside = plan.aside.iter().map(|aside| Aside {
+            segment: aside.segment,
+            offset: aside.offset,
+            bytes: aside.bytes,
+            events: aside.events,
+            sha256: hex(&aside.sha256),
+            kept: aside.kept.clone(),
+        });
+        Self {
+            command,
+            reason: args.reason.clone().unwrap_or_default(),
+            person: args.by.unwrap_or_default(),
+            end: plan.end.map(|end| end.0),
+            later_than: if plan.restored.is_empty() { diagnosis.epoch.0 } else { 0 },
+            restored: plan.restored.clone(),
+            set_aside: set_aside.collect(),
+            steps: steps.collect(),
+        }
+    }
+
+    /// What is left of a repair that was cut short.
+    pub(super) fn load(directory: &Directory) -> Result<Option<Self>, Failure> {
+        let path = directory.root().join(CUT_FOLDER).join(FILE);
+        let text = match fs::read_to_string(&path) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                return Ok(None);
+            }
+            text => text
+                .map_err(|error| Failure::environment(format!("cannot read {}: {error}", path.display())))?,
+        };
+        toml::from_str(&text)
+            .map(Some)
+            .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))
+    }
+
+    pub(super) fn store(&self, directory: &Directory) -> Result<(), Failure> {
+        let failed =
+            |error: String| Failure::environment(format!("cannot write the plan of the repair: {error}"));
+        let text = toml::to_string(self).map_err(|error| failed(error.to_string()))?;
+        directory
+            .keep(&format!("{CUT_FOLDER}/{FILE}"), &mut text.as_bytes())
+            .map_err(|error| failed(error.to_string()))
+    }
+
+    /// It is done and told.
+    pub(super) fn forget(directory: &Directory) -> Result<(), Failure> {
+        let name = format!("{CUT_FOLDER}/{FILE}");
+        directory
+            .remove(&name)
+            .map_err(|error| Failure::environment(format!("cannot remove {name}: {error}")))
+    }
+
+    pub(super) fn steps(&self) -> Vec<Step> {
+        let steps = self.steps.iter().cloned().map(|step| match step {
+            WrittenStep::SetAside { from, to } => Step::SetAside { from, to },
+            WrittenStep::CutOff { file, offset, to } => Step::CutOff { file, offset, to },
+            WrittenStep::Place { from, to } => Step::Place { from, to },
+        });
+        steps.collect()
+    }
+
+    /// Whether something of a segment that is restored is set aside.
+    pub(super) fn keeps(&self, segment: u64) -> bool {
+        self.set_aside.iter().any(|aside| aside.segment == segment)
+    }
+
+    /// Files of this repair that the trail's last epochs tell of already: it was cut short after its events.
+    pub(super) fn told(&self, directory: &Directory, now: u32) -> Result<BTreeSet<String>, Failure> {
+        let mut told = BTreeSet::new();
+        let mut reader = TrailReader::open(directory.root()).map_err(Failure::environment)?;
+        let segments = reader.segments();
+        let recent = segments.get(segments.len().wrapping_sub(2));
+        let Some(recent) = recent.filter(|recent| recent.header.identity.epoch.0 < now) else {
+            return Ok(told);
+        };
+        reader.seek(recent.header.base_sequence).map_err(Failure::environment)?;
+        while let Some(entry) = reader.read_next().map_err(Failure::environment)? {
+            if let Some(report) = entry.frame.message::<RecoveryReport>()
+                && entry.frame.template_id() == RecoveryReport::TEMPLATE_ID
+            {
+                told.insert(String::from_utf8_lossy(report.set_aside()).into_owned());
+            }
+        }
+        Ok(told)
+    }
+}
+
+impl Aside {
+    pub(super) fn hash(&self) -> Result<[u8; 32], Failure> {
+        let bytes: Vec<u8> = (0..self.sha256.len() / 2)
+            .filter_map(|at| u8::from_str_radix(self.sha256.get(2 * at..2 * at + 2)?, 16).ok())
+            .collect();
+        bytes.try_into().map_err(|_| Failure::environment(format!("`{}` is no SHA-256", self.sha256)))
+    }
+}
+
+/// `bytes` as a person reads them.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
