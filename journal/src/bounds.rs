@@ -32,6 +32,15 @@ pub const IN_FLIGHT_MAX: usize = 8;
 /// Segments that the pool keeps ready unless configured otherwise.
 pub const SPARE_SEGMENTS_DEFAULT: usize = 2;
 
+/// Bytes of zeros that the pool writes at once: a write of the journal waits behind one for tens of microseconds.
+pub const ZEROING_LENGTH: usize = 256 << 10;
+
+/// Room for fewer further segments than this is warned of, unless configured otherwise.
+pub const FREE_SPACE_WARNING_SEGMENTS: u64 = 16;
+
+/// Less free space than this is warned of, unless configured otherwise, in bytes.
+pub const FREE_SPACE_WARNING_MIN: u64 = 1 << 30;
+
 /// The most segments that the pool keeps ready.
 pub const SPARE_SEGMENTS_MAX: usize = 64;
 
@@ -66,5 +75,6 @@ const _: () = assert!(SEGMENT_LENGTH_MIN > FRAME_LENGTH_MAX as u64);
 const _: () = assert!(SEGMENT_LENGTH_DEFAULT.is_multiple_of(BLOCK_LENGTH_MAX as u64));
 const _: () = assert!(WRITE_LENGTH_MAX.is_multiple_of(BLOCK_LENGTH_MAX as u64));
 const _: () = assert!(READ_LENGTH.is_multiple_of(PAGE_LENGTH) && READ_LENGTH > FRAME_LENGTH_MAX);
+const _: () = assert!(ZEROING_LENGTH.is_multiple_of(PAGE_LENGTH));
 const _: () = assert!(CARRY_LENGTH_MAX >= FRAME_LENGTH_MAX && CARRY_LENGTH_MAX.is_multiple_of(PAGE_LENGTH));
 const _: () = assert!(ARCHIVE_FRAME_LENGTH > HEADER_BLOCK_LENGTH);

@@ -13,6 +13,28 @@ pub enum FlushMethod {
     FlushedWrites,
     /// Each write is followed by an fdatasync linked to it, on a kernel worker: immune to threads that spin.
     LinkedSync,
+    /// A thread of the journal's own calls fdatasync in a loop. Each sync vouches for the writes that had completed
+    /// before it was submitted: immune to threads that spin, and one sync for many writes under load.
+    SyncThread,
+}
+
+impl FlushMethod {
+    /// All of them, the plainest first.
+    pub const ALL: [Self; 3] = [Self::FlushedWrites, Self::LinkedSync, Self::SyncThread];
+
+    /// Its name in configurations and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FlushedWrites => "flushed-writes",
+            Self::LinkedSync => "linked-sync",
+            Self::SyncThread => "sync-thread",
+        }
+    }
+
+    /// The method of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.name() == name)
+    }
 }
 
 /// Which half of a request failed.

@@ -6,6 +6,7 @@ use crate::flight::{Flight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
 use crate::lock::WriterLock;
 use crate::pool::Spares;
+use crate::space::SpaceWatch;
 use crate::storage::Storage;
 use std::fs::File;
 use std::io;
@@ -170,6 +171,11 @@ impl<F> Journal<F> {
     /// The segment that it writes to.
     pub fn segment(&self) -> &SegmentHeader {
         &self.header
+    }
+
+    /// How much room there is for more segments; none where that is not known.
+    pub fn space(&self) -> Option<Arc<SpaceWatch>> {
+        self.spares.space()
     }
 
     /// How it writes, for a person.

@@ -42,6 +42,8 @@ pub struct Options {
     /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
     /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
     pub yield_while_flushing: bool,
+    /// Free bytes below which the pool warns; none is [`crate::free_space_warning_default`].
+    pub free_space_warning: Option<u64>,
     /// SHA-256 of the schema, for the segments' headers.
     pub schema: [u8; 32],
     /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to it, and their
@@ -59,6 +61,7 @@ impl Default for Options {
             method: FlushMethod::default(),
             direct: true,
             yield_while_flushing: true,
+            free_space_warning: None,
             schema: schema_hash(),
             later_than: Epoch(0),
         }

@@ -6,7 +6,8 @@ use crate::format::HeaderBlock;
 use crate::lock::{LockError, WriterLock};
 use crate::open::Options;
 use crate::pages::Pages;
-use crate::pool::{FilePool, Medium, Spare, Spares};
+use crate::pool::{FilePool, Medium, PoolOptions, Spare, Spares};
+use crate::space::free_space_warning_default;
 use crate::storage::{Directory, Storage};
 use std::fs::File;
 use std::io;
@@ -93,8 +94,12 @@ impl Site for Directory {
     }
 
     fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
-        let Options { segment_length, spare_segments, .. } = *options;
-        let mut pool = FilePool::start(self, medium.direct, segment_length, spare_segments, next)?;
+        let Options { segment_length, spare_segments: count, free_space_warning, .. } = *options;
+        let free_space_warning =
+            free_space_warning.unwrap_or_else(|| free_space_warning_default(segment_length));
+        let direct = medium.direct;
+        let pool = PoolOptions { direct, segment_length, count, next, free_space_warning };
+        let mut pool = FilePool::start(self, pool)?;
         let first = pool.wait()?;
         Ok((first, Box::new(pool)))
     }

@@ -6,11 +6,13 @@ use crate::engine::{Completion, Engine, FlushMethod, Stage};
 use crate::flight::{Progress, Ticket};
 use crate::format::HeaderBlock;
 use crate::pages::Pages;
+use crate::sync_thread::SyncThread;
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::Duration;
 use stele_bus::LogRing;
 use zerocopy::IntoBytes;
 
@@ -23,22 +25,34 @@ const ENTRIES: u32 = 4 * IN_FLIGHT_MAX as u32;
 /// arrangement in which a flush is not starved by a thread that spins (PERFORMANCE.md, "Traps").
 pub struct UringEngine {
     uring: IoUring,
+    /// In front of `files`: its thread is joined before they close.
+    sync_thread: Option<SyncThread>,
     ring: LogRing,
     files: [Option<File>; 2],
     headers: [Pages; 2],
-    lengths: [u32; 2 * IN_FLIGHT_MAX],
+    sent: [Sent; 2 * IN_FLIGHT_MAX],
     method: FlushMethod,
     registered: bool,
     outstanding: usize,
     yields: bool,
 }
 
+/// What a completion is held against.
+#[derive(Clone, Copy, Default)]
+struct Sent {
+    length: u32,
+    slot: usize,
+}
+
+/// How often [`Engine::wait`] looks whether the sync thread is through.
+const SYNC_LOOK_INTERVAL: Duration = Duration::from_micros(20);
+
 impl UringEngine {
     /// An engine over the ring's memory, and why that memory could not be registered, if it could not: the
     /// kernel then looks the pages up at each write, some 0.3 µs.
     ///
     /// # Errors
-    /// When the kernel does not give an io_uring, as in many containers.
+    /// When the kernel does not give an io_uring, as in many containers, or no thread.
     pub fn new(ring: LogRing, method: FlushMethod, yields: bool) -> io::Result<(Self, Option<io::Error>)> {
         let uring = IoUring::builder().setup_clamp().build(ENTRIES)?;
         let (start, length) = ring.memory();
@@ -52,12 +66,17 @@ impl UringEngine {
         // SAFETY: the pieces lie in the ring's mapping, which `self.ring` keeps until after `self.uring` is
         // dropped: `drop` below waits for every request, and fields drop in order.
         let refused = unsafe { uring.submitter().register_buffers(&pieces) }.err();
+        let sync_thread = match method {
+            FlushMethod::SyncThread => Some(SyncThread::start()?),
+            FlushMethod::FlushedWrites | FlushMethod::LinkedSync => None,
+        };
         let engine = Self {
             uring,
+            sync_thread,
             ring,
             files: [None, None],
             headers: [Pages::zeroed(HEADER_BLOCK_LENGTH), Pages::zeroed(HEADER_BLOCK_LENGTH)],
-            lengths: [0; 2 * IN_FLIGHT_MAX],
+            sent: [Sent::default(); 2 * IN_FLIGHT_MAX],
             method,
             registered: refused.is_none(),
             outstanding: 0,
@@ -90,14 +109,19 @@ impl UringEngine {
             opcode::Write::new(fd, start, length).offset(offset).rw_flags(flags as i32).build()
         };
         let write = write.user_data(ticket << 1);
-        self.lengths[ticket as usize % self.lengths.len()] = length;
+        self.sent[ticket as usize % self.sent.len()] = Sent { length, slot };
         match self.method {
-            FlushMethod::FlushedWrites => self.enqueue(&[write]),
+            FlushMethod::FlushedWrites | FlushMethod::SyncThread => self.enqueue(&[write]),
             FlushMethod::LinkedSync => {
                 let sync = opcode::Fsync::new(fd).flags(types::FsyncFlags::DATASYNC).build();
                 self.enqueue(&[write.flags(squeue::Flags::IO_LINK), sync.user_data(ticket << 1 | 1)])
             }
         }
+    }
+
+    /// Whether a write or its flush is on its way.
+    fn is_waited_for(&self) -> bool {
+        self.outstanding > 0 || self.sync_thread.as_ref().is_some_and(SyncThread::is_waited_for)
     }
 
     fn enqueue(&mut self, entries: &[squeue::Entry]) -> io::Result<()> {
@@ -112,7 +136,7 @@ impl UringEngine {
 
     fn outcome(&self, user_data: u64, result: i32) -> Completion {
         let (ticket, sync) = (user_data >> 1, user_data & 1 == 1);
-        let expected = self.lengths[ticket as usize % self.lengths.len()];
+        let expected = self.sent[ticket as usize % self.sent.len()].length;
         let stage = if sync { Stage::Sync } else { Stage::Write };
         let outcome = match result {
             error if error < 0 => Err((stage, io::Error::from_raw_os_error(-error))),
@@ -133,12 +157,16 @@ impl Engine<File> for UringEngine {
         let how = match self.method {
             FlushMethod::FlushedWrites => "flushed writes",
             FlushMethod::LinkedSync => "writes with linked fdatasync",
+            FlushMethod::SyncThread => "writes, fdatasync on a thread of its own",
         };
         let memory = if self.registered { "from registered memory" } else { "from unregistered memory" };
         format!("io_uring, direct I/O, {how} {memory}, up to {IN_FLIGHT_MAX} in flight")
     }
 
     fn adopt(&mut self, slot: usize, file: File) -> Option<File> {
+        if let Some(sync_thread) = &self.sync_thread {
+            sync_thread.adopt(slot, file.as_raw_fd());
+        }
         self.files[slot].replace(file)
     }
 
@@ -168,12 +196,27 @@ impl Engine<File> for UringEngine {
             self.outstanding -= 1;
             completions.push(self.outcome(entry.user_data(), entry.result()));
         }
-        if self.yields && self.outstanding > 0 && completions.len() == before {
+        if let Some(sync_thread) = &mut self.sync_thread {
+            let written = completions[before..].iter().filter(|done| done.outcome.is_ok());
+            for done in written {
+                let slot = self.sent[done.ticket as usize % self.sent.len()].slot;
+                sync_thread.on_written(slot, done.ticket);
+            }
+            if completions.len() > before {
+                sync_thread.hand_over();
+            }
+            sync_thread.reap(completions);
+        }
+        if self.yields && self.is_waited_for() && completions.len() == before {
             rustix::thread::sched_yield();
         }
     }
 
     fn wait(&mut self) -> io::Result<()> {
+        if self.outstanding == 0 && self.is_waited_for() {
+            std::thread::sleep(SYNC_LOOK_INTERVAL);
+            return Ok(());
+        }
         if self.outstanding == 0 || !self.uring.completion().is_empty() {
             return Ok(());
         }

@@ -9,10 +9,11 @@ use stele_journal::recovery::Row;
 use stele_journal::{EngineChoice, FlushMethod, Notice, OpenError, Options, TrailReader};
 use stele_wire::units::{Epoch, Nanos, Sequence};
 
-fn engines() -> [(&'static str, Options); 4] {
+fn engines() -> [(&'static str, Options); 5] {
     [
         ("flushed writes", Options { engine: EngineChoice::Auto, ..options() }),
         ("linked sync", Options { method: FlushMethod::LinkedSync, ..options() }),
+        ("sync thread", Options { method: FlushMethod::SyncThread, ..options() }),
         ("plain", Options { engine: EngineChoice::Plain, ..options() }),
         ("plain, page cache", Options { engine: EngineChoice::Plain, direct: false, ..options() }),
     ]
@@ -47,7 +48,8 @@ fn what_is_published_is_read_back_across_rolls_restarts_and_engines() {
         let lock = name.ends_with("writer.lock");
         assert_eq!(mode(&name), if lock { 0o600 } else { 0o400 }, "{}", name.display());
         let extension = name.extension().unwrap();
-        assert!(extension == "stele" || extension == "lock", "{} is left over", name.display());
+        let known = extension == "stele" || extension == "index" || extension == "lock";
+        assert!(known, "{} is left over", name.display());
     }
 }
 
@@ -95,6 +97,46 @@ fn a_live_trail_is_read_while_it_is_written() {
         assert!(reader.position() <= rig.ring.watermarks().written());
     }
     assert!(rig.journal.statistics().rolls >= 3);
+    rig.stop();
+}
+
+/// Two readers on threads of their own, one from the start and one that begins late, while the writer rolls.
+#[test]
+fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
+    const EVENTS: u64 = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path(), &options()).unwrap();
+    let follow = |delay: u64| {
+        let path = folder.path().to_owned();
+        std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(delay));
+            let mut reader = TrailReader::open(&path).unwrap();
+            let (mut seen, mut quiet) = (0, 0);
+            while seen < EVENTS {
+                match reader.read_next().unwrap() {
+                    Some(entry) => {
+                        seen += 1;
+                        quiet = 0;
+                        assert_eq!(entry.frame.sequence(), Sequence(seen));
+                    }
+                    None => {
+                        quiet += 1;
+                        assert!(quiet < 60_000, "nothing came for a minute behind event {seen}");
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                }
+            }
+        })
+    };
+    let readers = [follow(0), follow(50)];
+    for _ in 0..EVENTS / 100 {
+        rig.publish(100);
+        (0..5).for_each(|_| rig.turn());
+    }
+    rig.settle();
+    let rolls = rig.journal.statistics().rolls;
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+    assert!(rolls >= 3, "{rolls} rolls");
     rig.stop();
 }
 
