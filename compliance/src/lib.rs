@@ -8,6 +8,7 @@
 
 mod broken;
 pub mod rules;
+pub mod seal;
 mod verified;
 pub mod verify;
 
