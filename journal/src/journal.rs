@@ -323,13 +323,20 @@ impl<F> Journal<F> {
     }
 
     fn close(&mut self) -> Result<(), (Stage, io::Error)> {
-        let length = self.header.file_offset(self.submitted);
+        let full = self.header.file_offset(self.header.end_position());
         if self.statistics.rolls > 0 {
-            let full = self.header.file_offset(self.header.end_position());
-            let previous = segment_name(self.header.index - 1);
-            self.storage.close(&previous, full).map_err(|source| (Stage::Close, source))?;
+            self.close_segment(self.header.index - 1, full)?;
         }
-        self.storage.close(&segment_name(self.header.index), length).map_err(|source| (Stage::Close, source))
+        self.close_segment(self.header.index, self.header.file_offset(self.submitted))
+    }
+
+    fn close_segment(&self, index: u64, length: u64) -> Result<(), (Stage, io::Error)> {
+        let name = segment_name(index);
+        let closed = self.storage.close(&name, length);
+        let named = |error: io::Error| {
+            io::Error::new(error.kind(), format!("{}: {error}", self.storage.describe(&name)))
+        };
+        closed.map_err(|error| (Stage::Close, named(error)))
     }
 
     fn poison(&mut self, stage: Stage, source: io::Error) {

@@ -57,6 +57,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_lock_file_that_a_killed_writer_left_behind_locks_nobody_out() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(LOCK_NAME), "pid 1\nhost elsewhere\nsince 3 ns after 1970 UTC\n")
+            .unwrap();
+        let lock = WriterLock::take(folder.path(), Nanos(20)).unwrap();
+        let owner = std::fs::read_to_string(folder.path().join(LOCK_NAME)).unwrap();
+        assert!(owner.starts_with(&format!("pid {}\n", std::process::id())), "{owner}");
+        assert!(!owner.contains("elsewhere"), "{owner}");
+        drop(lock);
+    }
+
+    #[test]
     fn a_second_writer_is_told_who_the_first_is_and_a_later_one_gets_in() {
         let folder = tempfile::tempdir().unwrap();
         let first = WriterLock::take(folder.path(), Nanos(17)).unwrap();

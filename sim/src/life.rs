@@ -224,9 +224,19 @@ impl Life {
         self.first_segment
     }
 
+    /// The segment that is written to.
+    pub fn segment(&self) -> u64 {
+        self.journal.segment().index
+    }
+
     /// Whether the journal accepts nothing more.
     pub fn is_poisoned(&self) -> bool {
         self.ring.poisoned().is_some()
+    }
+
+    /// What the journal said when it stopped; none while it works.
+    pub fn failure(&self) -> Option<String> {
+        self.journal.failure().map(ToString::to_string)
     }
 
     /// One step of one part, and everything checked behind it.
