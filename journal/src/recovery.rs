@@ -7,11 +7,15 @@
 //! | row | what was found | what is done |
 //! |---|---|---|
 //! | A | no segment was ever written, but for the torn header of the very first, with nothing behind it | set that aside; a new trail begins at sequence 1 |
-//! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged in front of written ones | refuse, naming the file |
+//! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged in front of written ones | refuse, naming the file and what belongs together on both sides of it |
 //! | C | the last frame ends with its file: a clean stop | go on behind it |
 //! | D | behind the last frame are only zeros: killed while nothing was on its way | cut the zeros, go on |
 //! | E | behind the last frame is something else, and the floor is not above it: a torn batch, a hole, a segment half begun | set aside, cut, report, go on |
-//! | F | the last frame that follows from the others ends below the floor: acknowledged bytes are damaged | refuse, saying where and what is intact |
+//! | F | the last frame that follows from the others ends below the floor: acknowledged bytes are damaged | refuse, saying where and what is intact on both sides |
+//!
+//! A refusal changes nothing and points to `stele repair`. Whatever is cut is kept in `cut/` first, and doing it all
+//! again, also after a crash in its middle, comes to the same. `recovery/cases.rs` has every row on bytes, the
+//! simulator (`sim/`) at every moment of a writer's life.
 
 use crate::bounds::{CARRY_LENGTH_MAX, HEADER_BLOCK_LENGTH};
 use crate::continuity::Fault;
