@@ -204,6 +204,8 @@ pub(crate) struct DumpArgs {
 pub(crate) enum Scenario {
     /// Feed to trail, everything running: latency at the demo's pace, throughput without one
     Pipeline,
+    /// The journal beside the raw device: latency, throughput, rolls, verified scan, recovery
+    Journal,
 }
 
 #[derive(Args, Debug)]
@@ -213,9 +215,18 @@ pub(crate) struct PerfArgs {
     /// Repetitions; the median and the spread are printed
     #[arg(long, default_value_t = 5)]
     pub(crate) repeats: u32,
-    /// Seconds of each repetition
+    /// Seconds of each repetition; of the journal's, of each of its latency runs
     #[arg(long, default_value_t = 3.0)]
     pub(crate) seconds: f64,
+    /// A few seconds in all: whether it runs, not how fast
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Journal: where to write, on the file system to be measured; without it, where temporary things go
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Journal: size of the trail that is recovered
+    #[arg(long, default_value_t = 1, value_name = "GIB")]
+    pub(crate) recovery_gib: u64,
     /// One JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,

@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
-use stele_journal::FlushMethod;
 
 /// The jobs of a running system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,15 +81,9 @@ impl Layout {
         Self { cores, reason, warnings }
     }
 
-    /// How the journal makes its writes durable. A flushed write is the fastest where nothing spins on the CPU
-    /// that takes the disk's interrupt; elsewhere it may wait for a scheduler tick, and a linked sync does not.
-    pub(crate) fn flush_method(&self, disk_cpus: &BTreeSet<usize>) -> FlushMethod {
-        let is_journal = |core: &&Core| core.jobs.contains(&Job::Journal);
-        let journal = self.cores.iter().find(is_journal).and_then(|core| core.cpu);
-        match journal {
-            Some(cpu) if disk_cpus.len() == 1 && disk_cpus.contains(&cpu) => FlushMethod::FlushedWrites,
-            _ => FlushMethod::LinkedSync,
-        }
+    /// The CPU of the core that does `job`, where it is pinned.
+    pub(crate) fn cpu_of(&self, job: Job) -> Option<usize> {
+        self.cores.iter().find(|core| core.jobs.contains(&job))?.cpu
     }
 
     /// A sentence a core: its jobs and its CPU.
@@ -128,6 +121,12 @@ fn choose_journal(
 /// The CPUs that this process may run on.
 pub(crate) fn allowed_cpus() -> BTreeSet<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
+}
+
+/// The CPUs that the kernel keeps other work away from (`isolcpus`).
+pub(crate) fn isolated_cpus() -> BTreeSet<usize> {
+    let list = fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
+    parse_cpu_list(&list).into_iter().collect()
 }
 
 /// The CPUs that take the interrupts of the disk under `path`; empty when that cannot be told.
@@ -194,8 +193,7 @@ mod tests {
             assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Gateway, Job::Feed]);
             assert_eq!(jobs(&layout), 5, "every job is on one core");
             assert!(layout.warnings.is_empty());
-            assert_eq!(layout.flush_method(&cpus(&[disk])), FlushMethod::FlushedWrites);
-            assert_eq!(layout.flush_method(&cpus(&[])), FlushMethod::LinkedSync);
+            assert_eq!(layout.cpu_of(Job::Gateway), Some(disk));
         }
     }
 

@@ -2,7 +2,10 @@
 
 use crate::session::Glance;
 use std::io::{IsTerminal, Write as _, stderr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+use stele_journal::SpaceWatch;
 
 /// Shows how a run goes on, on standard error: one line that is redrawn on a terminal, a line a second in a log.
 pub(crate) struct LiveLine {
@@ -33,6 +36,32 @@ impl LiveLine {
         };
         self.before = *glance;
         self.next = glance.elapsed + LOG_INTERVAL;
+    }
+}
+
+/// Says when free space gets scarce, once a level.
+pub(crate) struct SpaceWarner {
+    directory: PathBuf,
+    space: Option<Arc<SpaceWatch>>,
+    told: u64,
+}
+
+impl SpaceWarner {
+    pub(crate) fn new(directory: &Path, space: Option<Arc<SpaceWatch>>) -> Self {
+        Self { directory: directory.into(), space, told: 0 }
+    }
+
+    /// Looks, and says what is new on a line of its own.
+    pub(crate) fn warn(&mut self, line: Option<&mut LiveLine>) {
+        let Some(space) = &self.space else { return };
+        let warnings = space.warnings();
+        if warnings == self.told {
+            return;
+        }
+        self.told = warnings;
+        let clear = if line.is_some_and(|line| line.is_terminal) { "\r\x1b[2K" } else { "" };
+        // Whoever does not listen any more does not stop the run.
+        let _ = writeln!(stderr(), "{clear}warning: {}: {space}", self.directory.display());
     }
 }
 

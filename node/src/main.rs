@@ -16,6 +16,7 @@ mod config;
 mod event_text;
 mod failure;
 mod feeds;
+mod flush;
 mod layout;
 mod live;
 mod prelude;

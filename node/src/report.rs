@@ -1,6 +1,7 @@
 //! What a person reads after a run: what happened, how fast, who earned what, and what to try next.
 
 use crate::failure::Failure;
+use crate::flush::FlushReport;
 use crate::live::grouped;
 use crate::session::Ended;
 use serde::Serialize;
@@ -18,6 +19,7 @@ pub(crate) struct RunReport {
     seconds: f64,
     events_per_second: f64,
     log_bytes: u64,
+    flush: FlushReport,
     feed: FeedOutcome,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
@@ -43,7 +45,12 @@ struct NotCarried {
 
 impl RunReport {
     /// Reads the epoch that ended from its trail and puts what the run saw beside it.
-    pub(crate) fn new(trail: &Path, epoch: u32, ended: &Ended) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        trail: &Path,
+        epoch: u32,
+        ended: &Ended,
+        flush: FlushReport,
+    ) -> Result<Self, Failure> {
         let summary = summarise(trail, Some(epoch)).map_err(Failure::not_so)?;
         Ok(Self {
             trail: trail.display().to_string(),
@@ -51,6 +58,7 @@ impl RunReport {
             seconds: ended.elapsed.as_secs_f64(),
             events_per_second: summary.events as f64 / ended.elapsed.as_secs_f64(),
             log_bytes: ended.log_bytes,
+            flush,
             feed: FeedOutcome::new(&ended.feed, ended.feed_failure.clone()),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
             summary,

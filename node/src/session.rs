@@ -3,19 +3,21 @@
 use crate::config::{Config, StrategyConfig};
 use crate::failure::Failure;
 use crate::feeds;
+use crate::flush::FlushPlan;
 use crate::layout::{Layout, allowed_cpus, disk_cpus};
 use crate::prelude::{Beginning, Hired, sha256};
 use crate::progress::Progress;
 use crate::signals::StopRequest;
 use crate::topology::{Parts, Running, Topology, publishers, sources};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::feed::FeedReport;
 use stele_bus::sequencer::counter_ids;
 use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
 use stele_journal::{
-    EngineChoice, FlushMethod, Journal, LockError, Notice, Options, TrailReader, WriterLock,
+    EngineChoice, Journal, LockError, Notice, Options, SpaceWatch, TrailReader, WriterLock,
 };
 use stele_replay::resume::{Resumed, resume};
 use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
@@ -48,6 +50,7 @@ pub(crate) struct Glance {
 pub(crate) struct Session {
     running: Running,
     pub(crate) layout: Layout,
+    pub(crate) flush: FlushPlan,
     pub(crate) notices: Vec<String>,
     opened: Instant,
 }
@@ -89,11 +92,12 @@ impl Session {
         let release = release(&config.venue.release)?;
         let disk_cpus = disk_cpus(&config.trail.dir);
         let layout = Layout::choose(&allowed_cpus(), &disk_cpus, &config.cores);
-        let options = journal_options(config, layout.flush_method(&disk_cpus))?;
         let ring = RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() };
 
         let past = Past::read(config, &registry)?;
         let feed = feeds::open(&spec, config, past.known())?;
+        let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
+        let options = journal_options(config, &flush)?;
         let now = UtcClock::new().now();
         let opened = Journal::open(&config.trail.dir, &options, now).map_err(Failure::environment)?;
         let (recovery, start) = (opened.recovery.clone(), opened.start);
@@ -137,7 +141,12 @@ impl Session {
         let mut notices: Vec<String> = topology.notices.iter().map(Notice::to_string).collect();
         notices.extend(layout.warnings.iter().cloned());
         let running = topology.spawn(&layout, idle)?;
-        Ok(Self { running, layout, notices, opened: Instant::now() })
+        Ok(Self { running, layout, flush, notices, opened: Instant::now() })
+    }
+
+    /// How much room there is for more segments, where that is known.
+    pub(crate) fn space(&self) -> Option<Arc<SpaceWatch>> {
+        self.running.space.clone()
     }
 
     /// The epoch that the session writes.
@@ -155,6 +164,7 @@ impl Session {
     ) -> Result<Ended, Failure> {
         let reason = loop {
             sleep(GLANCE_INTERVAL);
+            self.running.count_space_warnings();
             on_glance(&self.glance());
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
@@ -346,7 +356,7 @@ fn release(name: &str) -> Result<Watermark, Failure> {
     }
 }
 
-fn journal_options(config: &Config, method: FlushMethod) -> Result<Options, Failure> {
+fn journal_options(config: &Config, flush: &FlushPlan) -> Result<Options, Failure> {
     let engine = match config.journal.engine.as_str() {
         "auto" => EngineChoice::Auto,
         "io-uring" => EngineChoice::Uring,
@@ -359,7 +369,9 @@ fn journal_options(config: &Config, method: FlushMethod) -> Result<Options, Fail
     };
     Ok(Options {
         engine,
-        method,
+        method: flush.method,
+        yield_while_flushing: flush.yields,
+        free_space_warning: config.journal.free_space_warning_mib.map(|mib| mib << 20),
         segment_length: config.journal.segment_mib << 20,
         spare_segments: config.journal.spare_segments,
         schema: sha256(SCHEMA_TEXT.as_bytes()),

@@ -18,10 +18,10 @@ use stele_bus::feed::{Feed, Pace};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, RingOptions, Risk, Sequencer,
+    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, RingOptions, Risk, Sequencer,
     SequencerStart, UtcClock, Watermark,
 };
-use stele_journal::{Journal, Notice, Opened};
+use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
@@ -39,6 +39,11 @@ pub(crate) mod publishers {
 pub(crate) mod sources {
     pub(crate) const FEED: u16 = 1;
     pub(crate) const VENUE: u16 = 60_000;
+}
+
+/// Ids of the counters that the main thread owns.
+pub(crate) mod counter_ids {
+    pub(crate) const FREE_SPACE_WARNINGS: u32 = 301;
 }
 
 /// What the system is made of.
@@ -62,6 +67,7 @@ pub(crate) struct Topology {
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
     counters: Counters,
+    space_warnings: Counter,
     consumers: Vec<ConsumerProgress>,
     player_status: Arc<PlayerStatus>,
     outcome: OutcomeSlot,
@@ -79,6 +85,9 @@ pub(crate) struct Running {
     pub(crate) start: SequencerStart,
     pub(crate) cores: Vec<Core>,
     pub(crate) counters: Counters,
+    /// How much room there is for more segments, where that is known.
+    pub(crate) space: Option<Arc<SpaceWatch>>,
+    space_warnings: Counter,
     pub(crate) player: Arc<PlayerStatus>,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
@@ -94,6 +103,9 @@ impl Topology {
         let counters = Counters::create()
             .map_err(|error| Failure::environment(format!("cannot map the counters: {error}")))?;
         sequencer.count_in(&counters).map_err(Failure::environment)?;
+        let space_warnings = counters
+            .register(counter_ids::FREE_SPACE_WARNINGS, "journal: free-space warnings")
+            .map_err(Failure::environment)?;
         let (journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
@@ -120,6 +132,7 @@ impl Topology {
             start,
             notices,
             counters,
+            space_warnings,
             consumers,
             player_status,
             outcome,
@@ -139,6 +152,7 @@ impl Topology {
 
     /// Starts the threads that `layout` has; nothing else in the program starts a hot one.
     pub(crate) fn spawn(self, layout: &Layout, idle: Idle) -> Result<Running, Failure> {
+        let space = self.journal.space();
         let mut agents: Vec<(Job, Box<dyn Agent>)> = vec![
             (Job::Sequencer, Box::new(self.sequencer)),
             (Job::Strategies, Box::new(self.strategies)),
@@ -162,9 +176,19 @@ impl Topology {
             start: self.start,
             cores,
             counters: self.counters,
+            space,
+            space_warnings: self.space_warnings,
             consumers: self.consumers,
             player: self.player_status,
             outcome: self.outcome,
         })
+    }
+}
+
+impl Running {
+    /// Shows in its counter how often free space became scarce.
+    pub(crate) fn count_space_warnings(&mut self) {
+        let warnings = self.space.as_ref().map_or(0, |space| space.warnings());
+        self.space_warnings.set(warnings);
     }
 }

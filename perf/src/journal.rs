@@ -235,12 +235,20 @@ fn raw_beside_spinning<T: Send>(
     let done = AtomicBool::new(false);
     let result = std::thread::scope(|scope| {
         scope.spawn(|| rig::on_cpu(place.sequencer_cpu, || spin_until(&done)));
-        let result = rig::on_cpu(place.journal_cpu, || work(&mut device));
-        done.store(true, Ordering::Relaxed);
-        result
+        let _spinning = Spinning(&done);
+        rig::on_cpu(place.journal_cpu, || work(&mut device))
     });
     std::fs::remove_file(&path)?;
     Ok(result?)
+}
+
+/// The other thread spins until this is dropped, by a panic too.
+struct Spinning<'a>(&'a AtomicBool);
+
+impl Drop for Spinning<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn spin_until(done: &AtomicBool) {

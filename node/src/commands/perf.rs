@@ -1,5 +1,7 @@
 //! `stele perf`: this machine, and this program on it.
 
+mod journal;
+
 use crate::cli::{PerfArgs, Scenario};
 use crate::commands::demo::{demo_config, new_directory};
 use crate::failure::Failure;
@@ -7,12 +9,15 @@ use crate::live::grouped;
 use crate::report::RunReport;
 use std::fs;
 use std::time::Duration;
-use stele_perf::{Figure, HiccupMeter, Machine, Percentiles, Report};
+use stele_perf::{Figure, HiccupMeter, Machine, Percentiles, Ratios, Report};
 
 /// Market events a second of the paced half: the demo's.
 const PACED_RATE: u64 = super::demo::RATE;
 /// How long the machine's own stalls are watched before each repetition.
 const WATCH: Duration = Duration::from_millis(300);
+
+/// Seconds of a repetition where it is to be quick.
+const QUICK_SECONDS: f64 = 0.5;
 
 /// Measures and prints.
 pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
@@ -21,6 +26,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
     }
     let report = match args.scenario {
         Scenario::Pipeline => pipeline(args)?,
+        Scenario::Journal => return journal::journal(args),
     };
     if args.json { super::print_json(&report) } else { super::print_page(&page(&report)) }
 }
@@ -37,8 +43,9 @@ fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
     let mut latencies: [Vec<Percentiles>; 3] = Default::default();
     let mut names = [""; 3];
     let (mut rates, mut paced_rates) = (Vec::new(), Vec::new());
-    for repeat in 0..args.repeats {
-        eprintln!("repetition {} of {}", repeat + 1, args.repeats);
+    let repeats = if args.quick { 1 } else { args.repeats };
+    for repeat in 0..repeats {
+        eprintln!("repetition {} of {repeats}", repeat + 1);
         meter.watch(WATCH);
         let paced = measure(args, Some(PACED_RATE))?;
         for (index, (name, percentiles)) in paced.latencies().into_iter().enumerate() {
@@ -65,7 +72,7 @@ fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
 fn measure(args: &PerfArgs, rate: Option<u64>) -> Result<RunReport, Failure> {
     let mut config = demo_config(1, rate.unwrap_or(PACED_RATE), rate.is_none());
     config.trail.dir = new_directory()?;
-    config.feed.seconds = Some(args.seconds);
+    config.feed.seconds = Some(if args.quick { QUICK_SECONDS } else { args.seconds });
     let report = super::run::session_report(&config, if rate.is_some() { 1 } else { 64 }, false);
     let removed = fs::remove_dir_all(&config.trail.dir);
     let report = report?;
@@ -88,19 +95,31 @@ fn page(report: &Report) -> String {
         noise.gaps_per_second,
         grouped(noise.hiccup_max_ns)
     );
-    for Figure { name, unit, percentiles, value, repeats, spread } in &report.figures {
+    for figure in &report.figures {
+        let Figure { name, unit, percentiles, value, repeats, spread, .. } = figure;
+        let beside = beside(figure);
         if let Some(percentiles) = percentiles {
             let Percentiles { p50, p99, p999, max, count, .. } = *percentiles;
             let [p50, p99, p999, max, count] = [p50, p99, p999, max, count].map(grouped);
             page += &format!(
                 "  {name:<26} p50 {p50:>9} {unit}  p99 {p99:>11}  p99.9 {p999:>11}  max {max:>12}  \
-                 ({count} samples, {repeats} runs, spread {spread:.2})\n"
+                 ({count} samples, {repeats} runs, spread {spread:.2}){beside}\n"
             );
         }
         if let Some(value) = value {
             let value = grouped(*value as u64);
-            page += &format!("  {name:<26} {value:>13} {unit}  ({repeats} runs, spread {spread:.2})\n");
+            page += &format!("  {name:<26} {value:>13} {unit}  ({repeats} runs, spread {spread:.2}){beside}\n");
         }
     }
     page
+}
+
+/// How a figure compares with its baseline.
+fn beside(figure: &Figure) -> String {
+    let Some(baseline) = figure.baseline else { return String::new() };
+    let Ratios { ratio, ratio_p50, ratio_p99, ratio_p9999 } = figure.ratios;
+    let named = [("", ratio), ("p50 ", ratio_p50), ("p99 ", ratio_p99), ("p99.99 ", ratio_p9999)];
+    let ratios: Vec<String> =
+        named.iter().filter_map(|(name, ratio)| ratio.map(|ratio| format!("{name}{ratio:.2}"))).collect();
+    format!("\n      over {baseline}: {}", ratios.join(", "))
 }

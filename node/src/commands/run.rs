@@ -3,7 +3,7 @@
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::live::LiveLine;
+use crate::live::{LiveLine, SpaceWarner};
 use crate::report::{RunReport, next_commands};
 use crate::session::{Session, Until};
 use crate::signals::StopRequest;
@@ -54,16 +54,20 @@ pub(crate) fn session_report(
     if is_told {
         eprintln!("{}", session.layout.reason);
         session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
+        eprintln!("  {}", session.flush.describe());
         session.notices.iter().for_each(|notice| eprintln!("notice: {notice}"));
     }
+    let flush = session.flush.report();
+    let mut warner = SpaceWarner::new(&config.trail.dir, session.space());
     let mut line = is_told.then(LiveLine::new);
     let ended = session.run(Until { elapsed }, &stop, |glance| {
+        warner.warn(line.as_mut());
         if let Some(line) = &mut line {
             line.show(glance);
         }
     });
     drop(line);
-    RunReport::new(&config.trail.dir, epoch, &ended?)
+    RunReport::new(&config.trail.dir, epoch, &ended?, flush)
 }
 
 fn describe_strategies() -> String {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod files;
 mod kill;
+mod perf;
 mod tamper;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,28 @@
+//! `stele perf`, as short as it gets: whether it runs and prints what it should, not how fast.
+
+use super::{stele_json, text};
+
+#[test]
+fn perf_journal_prints_every_figure_with_its_baseline_and_cleans_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = stele_json(&["perf", "journal", "--quick", "--dir", text(folder.path())]);
+    assert_eq!(report["scenario"], "journal");
+    assert!(report["machine"]["cpus"].as_u64() > Some(0) && report["noise"]["hiccup_max_ns"].is_u64());
+    assert!(report["flush_methods"]["method"].is_string() && report["flush_methods"]["trials"].is_array());
+    let figures = report["figures"].as_array().unwrap();
+    for name in [
+        "publish_to_written",
+        "publish_to_durable",
+        "journal_throughput",
+        "durable_throughput",
+        "verified_scan",
+        "recovery",
+        "roll",
+    ] {
+        let figure = figures.iter().find(|figure| figure["name"] == name);
+        let figure = figure.unwrap_or_else(|| panic!("{name} is missing of {figures:#?}"));
+        assert!(figure["unit"].is_string() && figure["repeats"] == 1 && figure["spread"].is_number());
+        assert!(name == "recovery" || figure["baseline"].is_string(), "{figure}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "everything written was removed");
+}
