@@ -1,7 +1,229 @@
-//! How long records are kept, and what may go: a pure decision over what is known of a trail's segments.
+//! How long records are kept, what is held, and what may go: a survey of verified frames, then a pure decision.
+//!
+//! The log is the only truth about holds and acts: they are found by reading it, never by an index, which proves
+//! nothing. A hold keeps every segment of its time, whatever instrument or account it names: which records it is
+//! about is for the case to find.
+
+mod survey;
+
+pub use survey::{SegmentRecords, Surveyed, snapshot_name, survey_records};
 
 use crate::trail::Segment;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt;
+use stele_wire::units::{Nanos, Sequence};
+
+/// What a record is, as far as the time goes that it is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum RecordClass {
+    /// What sources said of the market: templates 100 to 199.
+    MarketData,
+    /// Definitions of instruments, accounts, parties: templates 200 to 299.
+    Reference,
+    /// Orders and reports of them: templates 300 to 499.
+    Orders,
+    /// Sessions, limits, clocks, alerts, holds, acts, and whatever this program does not know.
+    Control,
+}
+
+impl RecordClass {
+    /// Every class.
+    pub const ALL: [Self; 4] = [Self::MarketData, Self::Reference, Self::Orders, Self::Control];
+
+    /// The class of a message of our schema.
+    pub fn of(template_id: u16) -> Self {
+        match template_id {
+            100..=199 => Self::MarketData,
+            200..=299 => Self::Reference,
+            300..=499 => Self::Orders,
+            _ => Self::Control,
+        }
+    }
+
+    /// What the configuration calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MarketData => "market-data",
+            Self::Reference => "reference",
+            Self::Orders => "orders",
+            Self::Control => "control",
+        }
+    }
+}
+
+impl fmt::Display for RecordClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How long records of each class are kept, in nanoseconds from the time of the record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// By class; a class that is not here is kept for ever.
+    pub ages: BTreeMap<RecordClass, u64>,
+}
+
+/// A hold that is in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Hold {
+    /// Its number.
+    pub id: u64,
+    /// The case that it is for.
+    pub case: u64,
+    /// Records from this time on; none is from the first.
+    pub from: Option<Nanos>,
+    /// Records up to this time; none is for ever.
+    pub to: Option<Nanos>,
+    /// An instrument that the case names; 0 is all.
+    pub instrument: u32,
+    /// An account that the case names; 0 is all.
+    pub account: u32,
+    /// Who placed it.
+    pub placed_by: u32,
+    /// Who approved it; 0 is nobody.
+    pub approved_by: u32,
+    /// The event that placed it.
+    pub sequence: Sequence,
+    /// The segment that carries that event.
+    pub segment: u64,
+    /// Why.
+    pub reason: String,
+}
+
+impl Hold {
+    /// Whether it keeps records of the time from `first` to `last`.
+    pub fn covers(&self, first: Nanos, last: Nanos) -> bool {
+        self.from.is_none_or(|from| from <= last) && self.to.is_none_or(|to| to >= first)
+    }
+}
+
+/// Why a segment stays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Keep {
+    /// It is the newest.
+    Last,
+    /// No snapshot lets a start do without it.
+    NoSnapshot,
+    /// Records of a class in it are too young.
+    Young {
+        /// The class, the one that stays longest.
+        class: RecordClass,
+        /// When the last of them may go; none when never.
+        until: Option<Nanos>,
+    },
+    /// A hold covers its time.
+    Held {
+        /// The hold.
+        hold: u64,
+        /// Its case.
+        case: u64,
+    },
+    /// It carries the event that placed a hold which is in force.
+    CarriesHold {
+        /// The hold.
+        hold: u64,
+        /// Its case.
+        case: u64,
+    },
+    /// A segment in front of it stays, and a trail has no holes.
+    Behind {
+        /// That segment.
+        index: u64,
+    },
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("it is the newest"),
+            Self::NoSnapshot => {
+                f.write_str("no valid snapshot of it or a later one lets a start do without it")
+            }
+            Self::Young { class, until: Some(until) } => {
+                write!(f, "records of class {class} are kept until {until}")
+            }
+            Self::Young { class, until: None } => write!(f, "records of class {class} are kept for ever"),
+            Self::Held { hold, case } => write!(f, "hold {hold} of case {case} covers its time"),
+            Self::CarriesHold { hold, case } => {
+                write!(f, "it carries the event that placed hold {hold} of case {case}")
+            }
+            Self::Behind { index } => write!(f, "segment {index} in front of it stays"),
+        }
+    }
+}
+
+/// What becomes of one segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// Which.
+    pub index: u64,
+    /// Why it stays, every reason; empty when it goes.
+    pub keep: Vec<Keep>,
+}
+
+impl Verdict {
+    /// Whether nothing but holds keeps it.
+    pub fn is_held_back(&self) -> bool {
+        let is_hold = |keep: &Keep| matches!(keep, Keep::Held { .. } | Keep::CarriesHold { .. });
+        !self.keep.is_empty() && self.keep.iter().all(is_hold)
+    }
+}
+
+/// What may go of `segments`, oldest first, at the time `now`. `snapshot` is the newest index with a valid snapshot.
+pub fn decide(
+    policy: &Policy,
+    segments: &[SegmentRecords],
+    holds: &[Hold],
+    snapshot: Option<u64>,
+    now: Nanos,
+) -> Vec<Verdict> {
+    let mut verdicts: Vec<Verdict> = Vec::with_capacity(segments.len());
+    let last = segments.last().map(|segment| segment.index);
+    for segment in segments {
+        let mut keep = Vec::new();
+        if Some(segment.index) == last {
+            keep.push(Keep::Last);
+        }
+        if snapshot.is_none_or(|snapshot| snapshot < segment.index) {
+            keep.push(Keep::NoSnapshot);
+        }
+        keep.extend(policy.too_young(segment, now));
+        for hold in holds {
+            let (id, case) = (hold.id, hold.case);
+            if hold.covers(segment.first_timestamp, segment.last_timestamp) {
+                keep.push(Keep::Held { hold: id, case });
+            }
+            if hold.segment == segment.index {
+                keep.push(Keep::CarriesHold { hold: id, case });
+            }
+        }
+        let kept = verdicts.iter().find(|verdict| !verdict.keep.is_empty() && !verdict.is_held_back());
+        if let Some(index) = kept.map(|verdict| verdict.index) {
+            keep.push(Keep::Behind { index });
+        }
+        verdicts.push(Verdict { index: segment.index, keep });
+    }
+    // A segment behind one that only a hold keeps is held back by it, unless it stays anyway.
+    if let Some(first) = verdicts.iter().position(|verdict| !verdict.keep.is_empty()) {
+        let index = verdicts[first].index;
+        let free = verdicts[first..].iter_mut().filter(|verdict| verdict.keep.is_empty());
+        free.for_each(|verdict| verdict.keep.push(Keep::Behind { index }));
+    }
+    verdicts
+}
+
+impl Policy {
+    fn too_young(&self, segment: &SegmentRecords, now: Nanos) -> Option<Keep> {
+        let until = |class: &RecordClass, newest: &Nanos| {
+            self.ages.get(class).map(|age| Nanos(newest.0.saturating_add(*age)))
+        };
+        let each = segment.newest.iter().map(|(class, newest)| (*class, until(class, newest)));
+        let (class, until) = each.max_by_key(|(_, until)| until.map_or(u64::MAX, |until| until.0))?;
+        until.is_none_or(|until| until > now).then_some(Keep::Young { class, until })
+    }
+}
 
 /// What a `RetentionAct` says the segments were that it is about: SHA-256 over the links behind each of them, oldest
 /// first. `segments` are these, and the one behind them.
@@ -12,4 +234,109 @@ pub fn content_hash(segments: &[Segment]) -> [u8; 32] {
     let mut hash = Sha256::new();
     segments.iter().skip(1).for_each(|segment| hash.update(segment.header.link));
     hash.finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: u64 = 86_400_000_000_000;
+
+    fn policy() -> Policy {
+        let days = [(RecordClass::MarketData, 10), (RecordClass::Orders, 30), (RecordClass::Control, 10)];
+        Policy { ages: days.map(|(class, days)| (class, days * DAY)).into() }
+    }
+
+    /// Segment `index` of day `index`, with market data and control.
+    fn segment(index: u64) -> SegmentRecords {
+        let (first, last) = (Nanos(index * DAY), Nanos(index * DAY + DAY / 2));
+        SegmentRecords {
+            index,
+            first_timestamp: first,
+            last_timestamp: last,
+            last_sequence: Sequence(index * 100),
+            newest: [(RecordClass::MarketData, last), (RecordClass::Control, first)].into(),
+            bytes: 1 << 20,
+        }
+    }
+
+    fn hold(from: Option<u64>, to: Option<u64>, segment: u64) -> Hold {
+        Hold {
+            id: 77,
+            case: 5,
+            from: from.map(|day| Nanos(day * DAY)),
+            to: to.map(|day| Nanos(day * DAY)),
+            instrument: 0,
+            account: 0,
+            placed_by: 1,
+            approved_by: 0,
+            sequence: Sequence(segment * 100 - 1),
+            segment,
+            reason: "inquiry".into(),
+        }
+    }
+
+    fn going(holds: &[Hold], snapshot: Option<u64>, day: u64) -> Vec<u64> {
+        let segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
+        let verdicts = decide(&policy(), &segments, holds, snapshot, Nanos(day * DAY));
+        verdicts.iter().filter(|verdict| verdict.keep.is_empty()).map(|verdict| verdict.index).collect()
+    }
+
+    #[test]
+    fn segments_go_oldest_first_when_every_class_in_them_is_old_enough() {
+        assert_eq!(going(&[], Some(8), 13), [0u64; 0]);
+        assert_eq!(going(&[], Some(8), 14), [3]);
+        assert_eq!(going(&[], Some(8), 16), [3, 4, 5]);
+        assert_eq!(going(&[], Some(8), 100), [3, 4, 5, 6, 7], "the newest stays");
+    }
+
+    #[test]
+    fn one_young_record_keeps_its_segment_and_all_behind_it() {
+        let mut segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
+        let ordered = segments[1].first_timestamp;
+        segments[1].newest.insert(RecordClass::Orders, ordered);
+        let verdicts = decide(&policy(), &segments, &[], Some(8), Nanos(30 * DAY));
+        assert!(verdicts[0].keep.is_empty());
+        let until = Some(Nanos(34 * DAY));
+        assert_eq!(verdicts[1].keep, [Keep::Young { class: RecordClass::Orders, until }]);
+        assert_eq!(verdicts[2].keep, [Keep::Behind { index: 4 }]);
+        segments[1].newest.insert(RecordClass::Reference, Nanos(0));
+        let verdicts = decide(&policy(), &segments, &[], Some(8), Nanos(u64::MAX - 1));
+        assert_eq!(verdicts[1].keep, [Keep::Young { class: RecordClass::Reference, until: None }]);
+    }
+
+    #[test]
+    fn nothing_goes_that_no_snapshot_stands_for() {
+        assert_eq!(going(&[], None, 100), [0u64; 0]);
+        assert_eq!(going(&[], Some(2), 100), [0u64; 0]);
+        assert_eq!(going(&[], Some(5), 100), [3, 4, 5]);
+    }
+
+    #[test]
+    fn a_hold_keeps_its_time_and_the_segment_of_its_own_event() {
+        assert_eq!(going(&[hold(Some(5), Some(5), 8)], Some(8), 100), [3, 4]);
+        assert_eq!(going(&[hold(None, None, 8)], Some(8), 100), [0u64; 0]);
+        assert_eq!(going(&[hold(Some(20), None, 6)], Some(8), 100), [3, 4, 5], "it carries the hold");
+        assert_eq!(going(&[hold(Some(20), None, 8)], Some(8), 100), [3, 4, 5, 6, 7]);
+        assert_eq!(going(&[hold(None, Some(2), 8)], Some(8), 100), [3, 4, 5, 6, 7]);
+    }
+
+    #[test]
+    fn what_only_a_hold_keeps_is_told_from_what_stays_anyway() {
+        let segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
+        let verdicts = decide(&policy(), &segments, &[hold(None, None, 8)], Some(8), Nanos(15 * DAY));
+        let held: Vec<u64> =
+            verdicts.iter().filter(|verdict| verdict.is_held_back()).map(|verdict| verdict.index).collect();
+        assert_eq!(held, [3, 4], "the others are too young as well");
+    }
+
+    #[test]
+    fn every_template_of_the_schema_has_the_class_of_its_range() {
+        use stele_wire::messages::SCHEMA;
+        for message in SCHEMA.messages.iter() {
+            let class = RecordClass::of(message.id);
+            assert_eq!(class == RecordClass::Control, message.id >= 500, "{}", message.name);
+        }
+        assert_eq!(RecordClass::of(u16::MAX), RecordClass::Control);
+    }
 }

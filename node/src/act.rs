@@ -120,6 +120,11 @@ impl Act {
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
     }
 
+    /// The sequence that the next event gets.
+    pub(crate) fn next_sequence(&self) -> Sequence {
+        self.sequencer.next_sequence()
+    }
+
     /// The epoch's number.
     pub(crate) fn epoch(&self) -> u32 {
         self.start.identity.epoch.0

@@ -35,6 +35,10 @@ pub(crate) enum Command {
     Summary(TrailArgs),
     /// Pack the closed segments of a trail; everything that reads a trail reads both kinds
     Archive(ArchiveArgs),
+    /// Place, release or list legal holds, which keep records from expiring
+    Hold(HoldArgs),
+    /// Say what of a trail may go by the policy, enter the act, and remove it
+    Expire(ExpireArgs),
     /// Say what is damaged on a trail; with --restore or --cut, repair it. Nothing is ever destroyed
     Repair(RepairArgs),
     /// Measure this machine and this program on it
@@ -138,6 +142,109 @@ pub(crate) struct ArchiveArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct HoldArgs {
+    #[command(subcommand)]
+    pub(crate) command: HoldCommand,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum HoldCommand {
+    /// Keep records of a time until the hold is released
+    Place(HoldPlaceArgs),
+    /// Let the records of a case go again
+    Release(HoldReleaseArgs),
+    /// List the holds that are in force
+    List(HoldListArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HoldPlaceArgs {
+    /// Directory of the trail, which nobody may be writing
+    pub(crate) trail: PathBuf,
+    /// Number of the case
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: u64,
+    /// Records from this time on: 2026-11-21 or 2026-11-21T09:30:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// Records up to this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Instrument that the case names; every segment of the time is kept all the same
+    #[arg(long, value_name = "ID")]
+    pub(crate) instrument: Option<u32>,
+    /// Account that the case names; every segment of the time is kept all the same
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<u32>,
+    /// Why; it goes on the trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who, by the number of the party
+    #[arg(long, value_name = "ID")]
+    pub(crate) by: u32,
+    /// Who approved it, somebody else
+    #[arg(long, value_name = "ID")]
+    pub(crate) approved_by: Option<u32>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HoldReleaseArgs {
+    /// Directory of the trail, which nobody may be writing
+    pub(crate) trail: PathBuf,
+    /// Number of the case; all its holds are released
+    #[arg(long, value_name = "ID")]
+    pub(crate) case: u64,
+    /// Why; it goes on the trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who, by the number of the party
+    #[arg(long, value_name = "ID")]
+    pub(crate) by: u32,
+    /// Who approved it, somebody else
+    #[arg(long, value_name = "ID")]
+    pub(crate) approved_by: Option<u32>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HoldListArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExpireArgs {
+    /// Directory of the trail, which nobody may be writing
+    pub(crate) trail: PathBuf,
+    /// Configuration file, for its [retention]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Say what would go, and why each of the others stays; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Judge as if it were this time: 2033-11-21 or 2033-11-21T09:30:00Z
+    #[arg(long, value_name = "TIME", requires = "dry_run")]
+    pub(crate) now: Option<String>,
+    /// Who, by the number of the party
+    #[arg(long, value_name = "ID")]
+    pub(crate) person: Option<u32>,
+    /// Why; it goes on the trail
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct RepairArgs {
     /// Directory of the trail, which nobody may be writing
     pub(crate) trail: PathBuf,
@@ -189,6 +296,9 @@ pub(crate) struct DumpArgs {
     /// Last sequence
     #[arg(long, value_name = "SEQUENCE")]
     pub(crate) to: Option<u64>,
+    /// Go on printing what is written, also by another process, until interrupted
+    #[arg(long)]
+    pub(crate) follow: bool,
     /// Only events of this type, e.g. NewOrder; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,

@@ -1,5 +1,9 @@
 //! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
 
+mod retention;
+
+pub(crate) use retention::RetentionConfig;
+
 use crate::cli::RunArgs;
 use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
@@ -17,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) cores: CoresConfig,
     pub(crate) venue: VenueConfig,
     pub(crate) risk: RiskConfig,
+    pub(crate) retention: RetentionConfig,
     pub(crate) strategy: Vec<StrategyConfig>,
 }
 
@@ -42,8 +47,6 @@ pub(crate) struct JournalConfig {
     pub(crate) engine: String,
     pub(crate) segment_mib: u64,
     pub(crate) spare_segments: usize,
-    pub(crate) flush: String,
-    pub(crate) free_space_warning_mib: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -104,13 +107,7 @@ impl Default for TrailConfig {
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self {
-            engine: "auto".into(),
-            segment_mib: 64,
-            spare_segments: 3,
-            flush: "measured".into(),
-            free_space_warning_mib: None,
-        }
+        Self { engine: "auto".into(), segment_mib: 64, spare_segments: 3 }
     }
 }
 
@@ -239,17 +236,6 @@ impl Config {
         page.key("engine", &self.journal.engine, "auto, io-uring or plain");
         page.key("segment_mib", self.journal.segment_mib, "data bytes of a segment, in MiB");
         page.key("spare_segments", self.journal.spare_segments, "kept zero-filled ahead of the writer");
-        page.key(
-            "flush",
-            &self.journal.flush,
-            "measured at start, or one of flushed-writes, linked-sync, sync-thread",
-        );
-        page.optional(
-            "free_space_warning_mib",
-            &self.journal.free_space_warning_mib,
-            1024,
-            "warns below; default 16 segments, at least 1024",
-        );
         page.section("bus", "The ring of memory that is the tail of the log");
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
@@ -267,6 +253,7 @@ impl Config {
         page.section("risk", "Checks before an order is sequenced");
         page.key("order_quantity_max", self.risk.order_quantity_max, "units");
         page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
+        self.retention.render(&mut page);
         for strategy in &self.strategy {
             page.strategy(strategy);
         }

@@ -43,6 +43,8 @@ fn main() -> ExitCode {
         Command::Summary(args) => commands::summary::summary(args),
         Command::Archive(args) => commands::archive::archive(args),
         Command::Repair(args) => commands::repair::repair(args),
+        Command::Hold(args) => commands::hold::hold(args),
+        Command::Expire(args) => commands::expire::expire(args),
         Command::Perf(args) => commands::perf::perf(args),
     };
     match result {

@@ -1,0 +1,213 @@
+//! What a trail holds, as far as retention has to know: read from verified frames.
+
+use super::{Hold, RecordClass};
+use crate::bounds::READ_LENGTH;
+use crate::error::TrailError;
+use crate::pages::Pages;
+use crate::scan::{ScanOptions, SegmentScan, SegmentVisitor, scan};
+use crate::storage::Storage;
+use crate::trail::Segment;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::ControlFlow;
+use stele_wire::frame::Frame;
+use stele_wire::messages::{
+    AccountDefinition, InstrumentDefinition, LegalHold, RetentionAct, RetentionKind, SCHEMA_ID,
+    SnapshotTaken, SwitchState,
+};
+use stele_wire::units::{Nanos, Position, Sequence};
+
+/// The records of one segment.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentRecords {
+    /// Which.
+    pub index: u64,
+    /// When it was begun: no record in it is older.
+    pub first_timestamp: Nanos,
+    /// Time of its last frame.
+    pub last_timestamp: Nanos,
+    /// The last event in it or in front of it.
+    pub last_sequence: Sequence,
+    /// Time of the newest record of each class that it holds.
+    pub newest: BTreeMap<RecordClass, Nanos>,
+    /// Bytes of its raw file.
+    pub bytes: u64,
+}
+
+/// A whole trail.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Surveyed {
+    /// Its segments, oldest first.
+    pub segments: Vec<SegmentRecords>,
+    /// Holds in force, in the order of their placing.
+    pub holds: Vec<Hold>,
+    /// The last segment that an act has declared expired; 0 when none did.
+    pub expired_to: u64,
+    /// Instruments that are defined.
+    pub instruments: BTreeSet<u32>,
+    /// Accounts that are defined.
+    pub accounts: BTreeSet<u32>,
+    /// Snapshots that the trail knows: SHA-256 and length.
+    pub snapshots: BTreeSet<([u8; 32], u64)>,
+    /// The first damaged segment that was met; nothing behind it was looked at.
+    pub damaged: Option<u64>,
+}
+
+/// Reads all of `segments`, several at a time.
+///
+/// # Errors
+/// [`TrailError::Io`].
+pub fn survey_records(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    options: &ScanOptions<'_>,
+) -> Result<Surveyed, TrailError> {
+    let mut surveyed = Surveyed::default();
+    let last = segments.last().map(|segment| segment.header.index);
+    let start = |segment: &Segment| Records { segment: segment.header.index, ..Records::default() };
+    scan(storage, segments, options, start, |scan| {
+        let is_last = Some(scan.segment.header.index) == last;
+        if scan.fault.is_some() && !is_last {
+            surveyed.damaged = Some(scan.segment.header.index);
+            return ControlFlow::Break(());
+        }
+        surveyed.take(scan);
+        ControlFlow::Continue(())
+    })?;
+    Ok(surveyed)
+}
+
+/// What one segment says.
+#[derive(Default)]
+struct Records {
+    segment: u64,
+    newest: BTreeMap<RecordClass, Nanos>,
+    holds: Vec<(Hold, bool)>,
+    expired_to: u64,
+    instruments: BTreeSet<u32>,
+    accounts: BTreeSet<u32>,
+    snapshots: Vec<([u8; 32], u64)>,
+}
+
+impl SegmentVisitor for Records {
+    type Output = Self;
+
+    fn on_frame(&mut self, _: Position, frame: &Frame<'_>) {
+        if frame.is_padding() {
+            return;
+        }
+        let is_ours = frame.header().schema_id.get() == SCHEMA_ID;
+        let class = if is_ours { RecordClass::of(frame.template_id()) } else { RecordClass::Control };
+        self.newest.insert(class, frame.timestamp());
+        if !is_ours || class == RecordClass::MarketData || class == RecordClass::Orders {
+            return;
+        }
+        match frame.template_id() {
+            LegalHold::TEMPLATE_ID => self.on_hold(frame),
+            RetentionAct::TEMPLATE_ID => {
+                if let Some(act) = frame.message::<RetentionAct>()
+                    && act.kind == RetentionKind::EXPIRED
+                {
+                    self.expired_to = self.expired_to.max(act.to_segment.get());
+                }
+            }
+            InstrumentDefinition::TEMPLATE_ID => {
+                let id = frame.message::<InstrumentDefinition>().map(|message| message.instrument.get());
+                self.instruments.extend(id);
+            }
+            AccountDefinition::TEMPLATE_ID => {
+                self.accounts
+                    .extend(frame.message::<AccountDefinition>().map(|message| message.account.get()));
+            }
+            SnapshotTaken::TEMPLATE_ID => {
+                let taken = frame.message::<SnapshotTaken>().map(|taken| (taken.hash, taken.length.get()));
+                self.snapshots.extend(taken);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Self {
+        self
+    }
+}
+
+impl Records {
+    fn on_hold(&mut self, frame: &Frame<'_>) {
+        let Some(message) = frame.message::<LegalHold>() else { return };
+        let time = |field: u64, null: u64| (field != null).then_some(Nanos(field));
+        let hold = Hold {
+            id: message.hold_id.get(),
+            case: message.case_id.get(),
+            from: time(message.from.get(), LegalHold::NULL.from.get()),
+            to: time(message.to.get(), LegalHold::NULL.to.get()),
+            instrument: message.instrument.get(),
+            account: message.account.get(),
+            placed_by: message.placed_by.get(),
+            approved_by: message.approved_by.get(),
+            sequence: frame.sequence(),
+            segment: self.segment,
+            reason: String::from_utf8_lossy(message.reason()).into_owned(),
+        };
+        self.holds.push((hold, message.state == SwitchState::ENGAGED));
+    }
+}
+
+impl Surveyed {
+    fn take(&mut self, scan: SegmentScan<Records>) {
+        let Records { newest, holds, expired_to, instruments, accounts, snapshots, .. } = scan.output;
+        for (hold, is_engaged) in holds {
+            self.holds.retain(|known| known.id != hold.id);
+            if is_engaged {
+                self.holds.push(hold);
+            }
+        }
+        self.expired_to = self.expired_to.max(expired_to);
+        self.instruments.extend(instruments);
+        self.accounts.extend(accounts);
+        self.snapshots.extend(snapshots);
+        self.segments.push(SegmentRecords {
+            index: scan.segment.header.index,
+            first_timestamp: scan.segment.header.created,
+            last_timestamp: scan.last_timestamp,
+            last_sequence: scan.last_sequence,
+            newest,
+            bytes: scan.segment.file_length,
+        });
+    }
+
+    /// The newest of `indexes` whose snapshot is the one that the trail says was taken: by length and SHA-256.
+    ///
+    /// # Errors
+    /// What the medium says.
+    pub fn newest_snapshot(&self, storage: &dyn Storage, indexes: &[u64]) -> io::Result<Option<u64>> {
+        let mut newest_first: Vec<u64> = indexes.to_vec();
+        newest_first.sort_unstable_by(|one, other| other.cmp(one));
+        for index in newest_first {
+            if self.snapshots.contains(&fingerprint(storage, &snapshot_name(index))?) {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Name of the file with the state after segment `index`.
+pub fn snapshot_name(index: u64) -> String {
+    format!("{index:010}.snapshot")
+}
+
+fn fingerprint(storage: &dyn Storage, name: &str) -> io::Result<([u8; 32], u64)> {
+    let file = storage.open(name)?;
+    let mut pages = Pages::zeroed(READ_LENGTH);
+    let (mut hash, mut length) = (Sha256::new(), 0);
+    loop {
+        let count = file.read_at(&mut pages, length)?;
+        hash.update(&pages[..count]);
+        length += count as u64;
+        if count < pages.len() {
+            return Ok((hash.finalize().into(), length));
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! `stele expire`: what may go by the policy goes, oldest first, after the trail says so.
+
+use super::hold::{survey, time};
+use crate::act::{Act, Purpose, segments_of};
+use crate::cli::ExpireArgs;
+use crate::config::{Config, RetentionConfig};
+use crate::failure::Failure;
+use crate::live::grouped;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use stele_bus::{Clock as _, UtcClock};
+use stele_journal::retention::{Policy, RecordClass, Surveyed, Verdict, content_hash, decide, snapshot_name};
+use stele_journal::{Directory, Segment, Storage as _};
+use stele_wire::Nanos;
+use stele_wire::messages::{EndReason, RetentionAct, RetentionKind};
+use zerocopy::little_endian::{U16, U32, U64};
+
+const DAY: u64 = 24 * 3600 * 1_000_000_000;
+
+#[derive(Serialize)]
+struct Report {
+    dry_run: bool,
+    /// Segments that go, or would.
+    expired: Vec<u64>,
+    stays: Vec<Stay>,
+    /// Raw bytes of the segments that stay, and of how many the configuration would have at most.
+    bytes: u64,
+    bytes_max: Option<u64>,
+    /// Sequences of the events that say so.
+    acts: Vec<u64>,
+}
+
+#[derive(Serialize)]
+struct Stay {
+    segment: u64,
+    because: Vec<String>,
+}
+
+/// Decides, and does it unless asked not to.
+pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
+    let retention = Config::retention(args.config.as_deref())?;
+    let now = time(args.now.as_deref())?.unwrap_or_else(|| UtcClock::new().now());
+    let surveyed = survey(&args.trail)?;
+    let directory = Directory::new(&args.trail);
+    let verdicts = judge(&directory, &surveyed, &policy(&retention), now)?;
+    let acts = if args.dry_run { Vec::new() } else { carry_out(args, &directory, &surveyed, &verdicts)? };
+    let report = Report::new(args.dry_run, &retention, &surveyed, &verdicts, acts);
+    if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
+}
+
+fn policy(retention: &RetentionConfig) -> Policy {
+    let days = |class: RecordClass| match class {
+        RecordClass::MarketData => retention.market_data_days,
+        RecordClass::Reference => retention.reference_days,
+        RecordClass::Orders => retention.orders_days,
+        RecordClass::Control => retention.control_days,
+    };
+    let age = |class| (class, days(class).unwrap_or(retention.keep_days).saturating_mul(DAY));
+    Policy { ages: RecordClass::ALL.map(age).into_iter().collect::<BTreeMap<_, _>>() }
+}
+
+fn judge(
+    directory: &Directory,
+    surveyed: &Surveyed,
+    policy: &Policy,
+    now: Nanos,
+) -> Result<Vec<Verdict>, Failure> {
+    let unreadable = |error| Failure::environment(format!("cannot read the snapshots: {error}"));
+    let indexes = snapshots(directory)?;
+    let snapshot = surveyed.newest_snapshot(directory, &indexes).map_err(unreadable)?;
+    Ok(decide(policy, &surveyed.segments, &surveyed.holds, snapshot, now))
+}
+
+/// Indexes with a snapshot file.
+fn snapshots(directory: &Directory) -> Result<Vec<u64>, Failure> {
+    let names =
+        directory.list().map_err(|error| Failure::environment(format!("cannot list the trail: {error}")))?;
+    let index = |name: &String| {
+        let index = name.split_once('.')?.0.parse().ok()?;
+        (snapshot_name(index) == *name).then_some(index)
+    };
+    Ok(names.iter().filter_map(index).collect())
+}
+
+/// Enters the acts, durable, and only then removes what has expired, oldest first.
+fn carry_out(
+    args: &ExpireArgs,
+    directory: &Directory,
+    surveyed: &Surveyed,
+    verdicts: &[Verdict],
+) -> Result<Vec<u64>, Failure> {
+    let expired: Vec<u64> = expired(verdicts);
+    let held: Vec<u64> =
+        verdicts.iter().filter(|verdict| verdict.is_held_back()).map(|verdict| verdict.index).collect();
+    if expired.is_empty() && held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let reason = args.reason.as_deref().unwrap_or_default();
+    let purpose =
+        Purpose { command: "stele expire", reason, retell_schema: !expired.is_empty(), ..Purpose::default() };
+    let mut act = Act::begin(&args.trail, &purpose)?;
+    let segments = segments_of(&args.trail)?;
+    let mut acts = Vec::new();
+    // What an act has declared expired before, and a crash left there, goes without another one.
+    let new: Vec<u64> = expired.iter().copied().filter(|index| *index > surveyed.expired_to).collect();
+    for (run, kind) in runs(&new, RetentionKind::EXPIRED).chain(runs(&held, RetentionKind::HELD_BACK)) {
+        let block = retention_act(&segments, run, kind, args.person.unwrap_or_default());
+        acts.push(act.enter(&block, |writer| writer.data::<U16>(reason.as_bytes()))?.0);
+    }
+    let removed = remove(directory, &expired);
+    let ending = if removed.is_ok() { EndReason::FINISHED } else { EndReason::AGENT_FAILED };
+    act.end(ending, "")?;
+    removed.map(|()| acts)
+}
+
+fn expired(verdicts: &[Verdict]) -> Vec<u64> {
+    verdicts.iter().filter(|verdict| verdict.keep.is_empty()).map(|verdict| verdict.index).collect()
+}
+
+/// Unbroken runs of indexes.
+fn runs(indexes: &[u64], kind: RetentionKind) -> impl Iterator<Item = (&[u64], RetentionKind)> {
+    indexes.chunk_by(|one, next| one + 1 == *next).map(move |run| (run, kind))
+}
+
+fn retention_act(segments: &[Segment], run: &[u64], kind: RetentionKind, person: u32) -> RetentionAct {
+    let at = |index: u64| {
+        let at = segments.iter().position(|segment| segment.header.index == index);
+        at.expect("a segment that was judged is there")
+    };
+    let (first, last) = (at(run[0]), at(run[run.len() - 1]));
+    RetentionAct {
+        from_segment: U64::new(segments[first].header.index),
+        to_segment: U64::new(segments[last].header.index),
+        from_sequence: U64::new(segments[first].header.base_sequence.0),
+        to_sequence: U64::new(segments[last + 1].header.base_sequence.0 - 1),
+        content_hash: content_hash(&segments[first..=last + 1]),
+        person: U32::new(person),
+        kind,
+        ..RetentionAct::NULL
+    }
+}
+
+/// Removes segments, oldest first, and what is of no use without them: their indexes, and the snapshots of all but the
+/// last of them, which the rest of the trail goes on from.
+fn remove(directory: &Directory, expired: &[u64]) -> Result<(), Failure> {
+    let names =
+        directory.list().map_err(|error| Failure::environment(format!("cannot list the trail: {error}")))?;
+    for index in expired {
+        let is_last = Some(index) == expired.last();
+        let segment = stele_journal::format::segment_name(*index);
+        let index_file = format!("{index:010}.index");
+        let snapshot = snapshot_name(*index);
+        let mine = names
+            .iter()
+            .filter(|name| **name == segment || **name == index_file || (**name == snapshot && !is_last));
+        for name in mine {
+            directory.remove(name).map_err(|error| {
+                Failure::environment(format!("cannot remove {}: {error}", directory.describe(name)))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+impl Report {
+    fn new(
+        dry_run: bool,
+        retention: &RetentionConfig,
+        surveyed: &Surveyed,
+        verdicts: &[Verdict],
+        acts: Vec<u64>,
+    ) -> Self {
+        let expired = expired(verdicts);
+        let staying = surveyed.segments.iter().filter(|segment| !expired.contains(&segment.index));
+        let stays = verdicts.iter().filter(|verdict| !verdict.keep.is_empty());
+        Self {
+            dry_run,
+            bytes: staying.map(|segment| segment.bytes).sum(),
+            bytes_max: retention.size_max_gib.map(|gib| gib << 30),
+            stays: stays
+                .map(|verdict| Stay {
+                    segment: verdict.index,
+                    because: verdict.keep.iter().map(ToString::to_string).collect(),
+                })
+                .collect(),
+            expired,
+            acts,
+        }
+    }
+
+    fn page(&self) -> String {
+        let mut page = String::new();
+        let goes = if self.dry_run { "would go" } else { "is gone" };
+        for segment in &self.expired {
+            page += &format!("segment {segment} {goes}\n");
+        }
+        for Stay { segment, because } in &self.stays {
+            page += &format!("segment {segment} stays: {}\n", because.join("; "));
+        }
+        if self.expired.is_empty() {
+            page += "nothing expires\n";
+        }
+        if let Some(most) = self.bytes_max.filter(|most| *most < self.bytes) {
+            page += &format!(
+                "{} bytes stay, more than the {} that the configuration would have: the minimum ages go before it\n",
+                grouped(self.bytes),
+                grouped(most)
+            );
+        }
+        if !self.acts.is_empty() {
+            let acts: Vec<String> = self.acts.iter().map(u64::to_string).collect();
+            page += &format!("on the trail as RetentionAct, sequence {}\n", acts.join(", "));
+        }
+        page
+    }
+}

@@ -1,0 +1,205 @@
+//! `stele hold`: legal holds, which are events on the trail and nothing else.
+
+use crate::act::{Act, Purpose, segments_of};
+use crate::cli::{HoldArgs, HoldCommand, HoldListArgs, HoldPlaceArgs, HoldReleaseArgs};
+use crate::failure::Failure;
+use crate::progress::Progress;
+use serde::Serialize;
+use std::path::Path;
+use stele_journal::Directory;
+use stele_journal::retention::{Hold, Surveyed, survey_records};
+use stele_journal::scan::ScanOptions;
+use stele_wire::Nanos;
+use stele_wire::messages::{EndReason, LegalHold, SwitchState};
+use zerocopy::little_endian::{U16, U32, U64};
+
+/// A hold as it is told.
+#[derive(Serialize)]
+struct HoldReport {
+    hold: u64,
+    case: u64,
+    from: Option<String>,
+    to: Option<String>,
+    instrument: Option<u32>,
+    account: Option<u32>,
+    placed_by: u32,
+    approved_by: Option<u32>,
+    sequence: u64,
+    reason: String,
+}
+
+#[derive(Serialize)]
+struct HoldsReport {
+    holds: Vec<HoldReport>,
+}
+
+/// Places, releases or lists.
+pub(crate) fn hold(args: &HoldArgs) -> Result<(), Failure> {
+    match &args.command {
+        HoldCommand::Place(args) => place(args),
+        HoldCommand::Release(args) => release(args),
+        HoldCommand::List(args) => list(args),
+    }
+}
+
+fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
+    different_people(args.by, args.approved_by)?;
+    let (from, to) = (time(args.from.as_deref())?, time(args.to.as_deref())?);
+    if let (Some(from), Some(to)) = (from, to)
+        && from > to
+    {
+        return Err(Failure::usage(format!("a hold from {from} to {to} covers nothing")));
+    }
+    if args.case == 0 {
+        return Err(Failure::usage("case 0 is no case"));
+    }
+    let surveyed = survey(&args.trail)?;
+    let is_whole = surveyed.segments.first().is_some_and(|first| first.index == 1);
+    let unknown = |what: &str, id: u32| {
+        Failure::usage(format!("the trail defines no {what} {id}"))
+            .help("`stele dump --type InstrumentDefinition --type AccountDefinition` lists what there is")
+    };
+    if let Some(id) = args.instrument.filter(|id| is_whole && !surveyed.instruments.contains(id)) {
+        return Err(unknown("instrument", id));
+    }
+    if let Some(id) = args.account.filter(|id| is_whole && !surveyed.accounts.contains(id)) {
+        return Err(unknown("account", id));
+    }
+    let purpose = Purpose { command: "stele hold place", reason: &args.reason, ..Purpose::default() };
+    let mut act = Act::begin(&args.trail, &purpose)?;
+    let id = act.next_sequence().0;
+    let null = LegalHold::NULL;
+    let block = LegalHold {
+        hold_id: U64::new(id),
+        case_id: U64::new(args.case),
+        from: from.map_or(null.from, |from| U64::new(from.0)),
+        to: to.map_or(null.to, |to| U64::new(to.0)),
+        instrument: U32::new(args.instrument.unwrap_or(0)),
+        account: U32::new(args.account.unwrap_or(0)),
+        placed_by: U32::new(args.by),
+        approved_by: U32::new(args.approved_by.unwrap_or(0)),
+        state: SwitchState::ENGAGED,
+        ..null
+    };
+    let sequence = act.enter(&block, |writer| writer.data::<U16>(args.reason.as_bytes()))?;
+    act.end(EndReason::FINISHED, "")?;
+    let placed = survey(&args.trail)?.holds.into_iter().find(|hold| hold.sequence == sequence);
+    let placed =
+        placed.ok_or_else(|| Failure::environment("the hold was entered and is not on the trail"))?;
+    tell(args.json, &[placed], "placed")
+}
+
+fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
+    different_people(args.by, args.approved_by)?;
+    let in_force: Vec<Hold> =
+        survey(&args.trail)?.holds.into_iter().filter(|hold| hold.case == args.case).collect();
+    if in_force.is_empty() {
+        return Err(Failure::usage(format!("no hold of case {} is in force", args.case))
+            .help(format!("`stele hold list {}` lists those that are", args.trail.display())));
+    }
+    let purpose = Purpose { command: "stele hold release", reason: &args.reason, ..Purpose::default() };
+    let mut act = Act::begin(&args.trail, &purpose)?;
+    let null = LegalHold::NULL;
+    for hold in &in_force {
+        let block = LegalHold {
+            hold_id: U64::new(hold.id),
+            case_id: U64::new(hold.case),
+            from: hold.from.map_or(null.from, |from| U64::new(from.0)),
+            to: hold.to.map_or(null.to, |to| U64::new(to.0)),
+            instrument: U32::new(hold.instrument),
+            account: U32::new(hold.account),
+            placed_by: U32::new(args.by),
+            approved_by: U32::new(args.approved_by.unwrap_or(0)),
+            state: SwitchState::RELEASED,
+            ..null
+        };
+        act.enter(&block, |writer| writer.data::<U16>(args.reason.as_bytes()))?;
+    }
+    act.end(EndReason::FINISHED, "")?;
+    tell(args.json, &in_force, "released")
+}
+
+fn list(args: &HoldListArgs) -> Result<(), Failure> {
+    let holds = survey(&args.trail)?.holds;
+    if holds.is_empty() && !args.json {
+        return super::print_page("no hold is in force\n");
+    }
+    tell(args.json, &holds, "in force")
+}
+
+/// Reads the whole trail, verified: an index could hide a hold.
+pub(super) fn survey(trail: &Path) -> Result<Surveyed, Failure> {
+    let segments = segments_of(trail)?;
+    let progress = Progress::new("reading", "bytes", None);
+    let show = |done, total| progress.set_of(done, total);
+    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let surveyed = survey_records(&Directory::new(trail), &segments, &options);
+    drop(progress);
+    let surveyed = surveyed.map_err(Failure::environment)?;
+    match surveyed.damaged {
+        None => Ok(surveyed),
+        Some(index) => {
+            let help = format!("`stele repair {}` says what can be done", trail.display());
+            Err(Failure::not_so(format!("segment {index} is damaged: holds may be hidden in it")).help(help))
+        }
+    }
+}
+
+/// Four eyes are those of two people.
+pub(super) fn different_people(by: u32, approved_by: Option<u32>) -> Result<(), Failure> {
+    if by == 0 || approved_by == Some(0) {
+        return Err(Failure::usage("party 0 is nobody"));
+    }
+    if approved_by == Some(by) {
+        return Err(Failure::usage(format!("party {by} cannot approve what it does itself")));
+    }
+    Ok(())
+}
+
+/// A time as a person gives it: a day, or a moment of RFC 3339.
+pub(super) fn time(text: Option<&str>) -> Result<Option<Nanos>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let day =
+        || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    let moment = text.parse::<jiff::Timestamp>().ok().or_else(day);
+    let nanos = moment.and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
+    nanos.map(|nanos| Some(Nanos(nanos))).ok_or_else(|| {
+        Failure::usage(format!("`{text}` is no time")).help("write 2026-11-21, or 2026-11-21T09:30:00Z")
+    })
+}
+
+fn tell(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {
+    let some = |id: u32| (id != 0).then_some(id);
+    let reports = holds.iter().map(|hold| HoldReport {
+        hold: hold.id,
+        case: hold.case,
+        from: hold.from.map(|from| from.to_string()),
+        to: hold.to.map(|to| to.to_string()),
+        instrument: some(hold.instrument),
+        account: some(hold.account),
+        placed_by: hold.placed_by,
+        approved_by: some(hold.approved_by),
+        sequence: hold.sequence.0,
+        reason: hold.reason.clone(),
+    });
+    if json {
+        return super::print_json(&HoldsReport { holds: reports.collect() });
+    }
+    let page: String = reports.map(|report| line(&report, what)).collect();
+    super::print_page(&page)
+}
+
+fn line(report: &HoldReport, what: &str) -> String {
+    let HoldReport { hold, case, placed_by, sequence, reason, .. } = report;
+    let from = report.from.as_deref().unwrap_or("the beginning");
+    let to = report.to.as_deref().unwrap_or("further notice");
+    let about: String = [("instrument", report.instrument), ("account", report.account)]
+        .iter()
+        .filter_map(|(name, id)| Some(format!(", {name} {}", (*id)?)))
+        .collect();
+    let approved = report.approved_by.map_or(String::new(), |id| format!(", approved by {id}"));
+    format!(
+        "hold {hold} of case {case} {what}: records from {from} to {to}{about}; placed by {placed_by}{approved} at \
+         sequence {sequence}: {reason}\n"
+    )
+}
