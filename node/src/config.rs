@@ -47,6 +47,8 @@ pub(crate) struct JournalConfig {
     pub(crate) engine: String,
     pub(crate) segment_mib: u64,
     pub(crate) spare_segments: usize,
+    pub(crate) flush: String,
+    pub(crate) free_space_warning_mib: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -107,7 +109,13 @@ impl Default for TrailConfig {
 
 impl Default for JournalConfig {
     fn default() -> Self {
-        Self { engine: "auto".into(), segment_mib: 64, spare_segments: 3 }
+        Self {
+            engine: "auto".into(),
+            segment_mib: 64,
+            spare_segments: 3,
+            flush: "measured".into(),
+            free_space_warning_mib: None,
+        }
     }
 }
 
@@ -236,6 +244,17 @@ impl Config {
         page.key("engine", &self.journal.engine, "auto, io-uring or plain");
         page.key("segment_mib", self.journal.segment_mib, "data bytes of a segment, in MiB");
         page.key("spare_segments", self.journal.spare_segments, "kept zero-filled ahead of the writer");
+        page.key(
+            "flush",
+            &self.journal.flush,
+            "measured at start, or one of flushed-writes, linked-sync, sync-thread",
+        );
+        page.optional(
+            "free_space_warning_mib",
+            &self.journal.free_space_warning_mib,
+            1024,
+            "warns below; default 16 segments, at least 1024",
+        );
         page.section("bus", "The ring of memory that is the tail of the log");
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
