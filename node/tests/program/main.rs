@@ -2,12 +2,15 @@
 
 mod bad_input;
 mod files;
+mod full_disk;
 mod kill;
 mod perf;
 mod tamper;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use stele_journal::{TrailError, TrailReader};
+use stele_wire::Position;
 
 /// Runs `stele` to its end.
 fn stele(arguments: &[&str]) -> Output {
@@ -34,6 +37,13 @@ fn stele_fails(arguments: &[&str], code: i32) -> String {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "stele {}:\n{errors}", arguments.join(" "));
     errors
+}
+
+/// The position behind the last whole frame of the trail.
+fn log_end(trail: &Path) -> Result<Position, TrailError> {
+    let mut reader = TrailReader::open(trail)?;
+    while reader.read_next_frame()?.is_some() {}
+    Ok(reader.position())
 }
 
 fn text(path: &Path) -> &str {
