@@ -58,6 +58,8 @@ pub(crate) struct LogHead<C> {
     stretch_events: usize,
     stretch_length: usize,
     batches: u64,
+    /// The clock was read for the next event.
+    is_stamped: bool,
     padding: Box<[u8]>,
 }
 
@@ -93,6 +95,7 @@ impl<C: Clock> LogHead<C> {
             stretch_events: 0,
             stretch_length: 0,
             batches: 0,
+            is_stamped: false,
             padding: vec![0; FRAME_LENGTH_MAX].into(),
         })
     }
@@ -123,6 +126,18 @@ impl<C: Clock> LogHead<C> {
         self.age
     }
 
+    /// Reads the clock for the event that is appended next: the time that it will carry.
+    pub(crate) fn stamp(&mut self) -> Nanos {
+        self.read_clock();
+        self.is_stamped = true;
+        self.timestamp
+    }
+
+    /// The time of the event that was appended last.
+    pub(crate) fn timestamp(&self) -> Nanos {
+        self.timestamp
+    }
+
     pub(crate) fn ring(&self) -> &LogRing {
         self.writer.ring()
     }
@@ -145,7 +160,8 @@ impl<C: Clock> LogHead<C> {
         while self.appender.padding_before(length) > 0 {
             self.pad(self.appender.padding_before(length));
         }
-        if self.stretch_events == 0 || draft.template.waits_for_release {
+        let is_stamped = std::mem::take(&mut self.is_stamped);
+        if !is_stamped && (self.stretch_events == 0 || draft.template.waits_for_release) {
             self.read_clock();
         }
         let sequence = self.next_sequence;

@@ -83,7 +83,7 @@ pub use {
     idle::{Idle, Idler},
     publisher::{NOT_RECEIVED, Publisher, Refusal},
     ring::{JournalReader, LogRing, RingError, RingOptions, RingParts, RingWriter, SealMark},
-    risk::{Breach, OrderTerms, Risk, RiskLimits},
+    risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
     templates::{Class, Template, template},
 };

@@ -12,16 +12,16 @@ use crate::counters::{Counter, CounterError, Counters};
 use crate::head::{Draft, LogHead};
 use crate::publisher::{Intake, NOT_RECEIVED, Publisher, Submission, publisher};
 use crate::ring::{LogRing, RingWriter};
-use crate::risk::{Breach, OrderTerms, Risk};
+use crate::risk::{self, Breach, OrderTerms, Risk, Sequenced};
 use crate::templates::{Class, Template, template};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
-    Check, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress, RefusalReason,
-    SubmissionClass, SubmissionRefused,
+    Check, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress, RefusalReason,
+    RiskDecision, SCHEMA_VERSION, SubmissionClass, SubmissionRefused,
 };
 use stele_wire::{Nanos, Sequence};
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::IntoBytes;
 
 pub use crate::head::SequencerStart;
 
@@ -273,6 +273,20 @@ const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2)
 const _: () = assert!(frame_length(size_of::<PublisherProgress>()) <= OWN_FRAME_LENGTH_MAX);
 const _: () = assert!(frame_length(size_of::<SubmissionRefused>()) <= OWN_FRAME_LENGTH_MAX);
 
+const _: () = assert!(frame_length(size_of::<RiskDecision>()) <= OWN_FRAME_LENGTH_MAX);
+
+/// The body in one piece: in place, unless the end of the publisher's ring lies in it.
+#[inline]
+fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) -> &'a [u8] {
+    let (first, second) = submission.body;
+    if second.is_empty() {
+        return &first.as_bytes()[..submission.body_length];
+    }
+    scratch[..first.len()].copy_from_slice(first);
+    scratch[first.len()..first.len() + second.len()].copy_from_slice(second);
+    &scratch.as_bytes()[..submission.body_length]
+}
+
 /// Bytes of the event's frame and of the note on its numbering that may go before it.
 #[inline]
 fn submitted_length(submission: &Submission<'_>) -> usize {
@@ -299,7 +313,7 @@ impl<C: Clock> Desk<C> {
         if template.class >= Class::NewOrder && self.is_held_back(submission, &template) {
             return Verdict::Taken;
         }
-        self.head.append(&Draft {
+        let sequence = self.head.append(&Draft {
             template_id: submission.template_id,
             template,
             body_length: submission.body_length,
@@ -307,6 +321,16 @@ impl<C: Clock> Desk<C> {
             received: submission.received,
         });
         self.statistics.events += 1;
+        if risk::follows(submission.template_id) {
+            self.risk.on_sequenced(&Sequenced {
+                template_id: submission.template_id,
+                block_length: template.block_length,
+                schema_version: SCHEMA_VERSION,
+                sequence,
+                timestamp: self.head.timestamp(),
+                body: gather(&mut self.scratch, submission),
+            });
+        }
         Verdict::Taken
     }
 
@@ -362,49 +386,41 @@ impl<C: Clock> Desk<C> {
         *origin.expected = Some(submission.sequence + 1);
     }
 
-    /// What orders and kill switches meet before they get a sequence. Whether the submission was answered by a
-    /// refusal.
-    #[inline]
+    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the submission
+    /// was answered by a refusal.
     fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
         if template.class == Class::NewOrder {
+            let now = self.head.stamp();
             // The body is as long as the block, so the terms are there.
             let terms = self.terms(submission).expect("an order has terms");
-            if let Err(breach) = self.risk.check(&terms) {
+            if let Err(breach) = self.risk.check(&terms, now) {
                 self.reject(&terms, breach);
                 return true;
             }
-        } else if submission.template_id == KillSwitch::TEMPLATE_ID {
-            let body = self.gather(submission);
-            let switch = KillSwitch::read_from_prefix(body).expect("the body is as long as the block").0;
-            self.risk.on_kill_switch(&switch);
+        } else if risk::governs(submission.template_id) {
+            let now = self.head.stamp();
+            let body = gather(&mut self.scratch, submission);
+            if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {
+                self.append_own(RiskDecision::TEMPLATE_ID, decision.as_bytes());
+                return true;
+            }
         }
         false
     }
 
     fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
-        OrderTerms::read(submission.template_id, self.gather(submission))
-    }
-
-    /// The body in one piece: in place, unless the end of the publisher's ring lies in it.
-    fn gather<'a>(&'a mut self, submission: &Submission<'a>) -> &'a [u8] {
-        let (first, second) = submission.body;
-        if second.is_empty() {
-            return &first.as_bytes()[..submission.body_length];
-        }
-        self.scratch[..first.len()].copy_from_slice(first);
-        self.scratch[first.len()..first.len() + second.len()].copy_from_slice(second);
-        &self.scratch.as_bytes()[..submission.body_length]
+        OrderTerms::read(submission.template_id, gather(&mut self.scratch, submission))
     }
 
     /// Answers an order that gets no sequence.
     fn reject(&mut self, terms: &OrderTerms, breach: Breach) {
         let rejected = OrderRejected {
-            instrument: terms.instrument.into(),
+            instrument: terms.owner.instrument.into(),
             venue_sequence: 0.into(),
-            side: terms.side,
+            side: terms.side(),
             client_order_id: terms.client_order_id.into(),
-            account: terms.account.into(),
-            strategy: terms.strategy.into(),
+            account: terms.owner.account.into(),
+            strategy: terms.owner.strategy.into(),
             event: OrderEvent::REJECTED,
             originator: Originator::MEMBER,
             leaves_quantity: 0.into(),

@@ -77,8 +77,7 @@ impl Act {
         let (recovery, start) = (opened.recovery.clone(), opened.start);
         let ring = RingOptions { capacity: SEGMENT_LENGTH as usize, ..RingOptions::default() };
         let ring = LogRing::create(&ring, start.position).map_err(Failure::environment)?;
-        let risk =
-            Risk::new(RiskLimits { order_quantity_max: None, order_notional_max: None, has_sealer: false });
+        let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
         let publisher = sequencer.publisher(publishers::CLERK, "clerk", PUBLISHER_WORDS_DEFAULT);

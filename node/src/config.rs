@@ -9,6 +9,7 @@ use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use stele_wire::Price;
 
 /// A whole run: feed, strategies, trail, and how the machine is used.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
@@ -78,6 +79,14 @@ pub(crate) struct VenueConfig {
 pub(crate) struct RiskConfig {
     pub(crate) order_quantity_max: u64,
     pub(crate) order_notional_max: u64,
+    pub(crate) four_eyes: bool,
+}
+
+impl RiskConfig {
+    /// The largest value of an order in the unit of the check, 1e-9 of the currency.
+    pub(crate) fn notional_limit(&self) -> i64 {
+        i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
+    }
 }
 
 /// One strategy of the run.
@@ -133,7 +142,7 @@ impl Default for VenueConfig {
 
 impl Default for RiskConfig {
     fn default() -> Self {
-        Self { order_quantity_max: 1_000_000, order_notional_max: 1_000_000_000 }
+        Self { order_quantity_max: 1_000_000, order_notional_max: 1_000_000_000, four_eyes: false }
     }
 }
 
@@ -272,6 +281,7 @@ impl Config {
         page.section("risk", "Checks before an order is sequenced");
         page.key("order_quantity_max", self.risk.order_quantity_max, "units");
         page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
+        page.key("four_eyes", self.risk.four_eyes, "a limit is changed by two different people");
         self.retention.render(&mut page);
         for strategy in &self.strategy {
             page.strategy(strategy);
@@ -336,6 +346,11 @@ impl From<String> for Scalar {
 impl From<&str> for Scalar {
     fn from(value: &str) -> Self {
         Self(toml::Value::String(value.into()))
+    }
+}
+impl From<bool> for Scalar {
+    fn from(value: bool) -> Self {
+        Self(toml::Value::Boolean(value))
     }
 }
 impl From<f64> for Scalar {

@@ -182,7 +182,7 @@ impl Clerk {
         let risk = &beginning.config.risk;
         let limits = [
             (Check::ORDER_QUANTITY, risk.order_quantity_max as i64),
-            (Check::NOTIONAL, risk.order_notional_max as i64),
+            (Check::NOTIONAL, risk.notional_limit()),
         ];
         for (check, limit) in limits {
             let block = RiskLimit {

@@ -25,7 +25,7 @@ use stele_strategies::agent::Outcome;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_wire::messages::EndReason;
-use stele_wire::{Price, Quantity, SCHEMA_TEXT};
+use stele_wire::{Quantity, SCHEMA_TEXT};
 
 /// When a run ends by itself.
 #[derive(Clone, Copy, Debug)]
@@ -380,11 +380,11 @@ fn journal_options(config: &Config, flush: &FlushPlan) -> Result<Options, Failur
 }
 
 fn risk(config: &Config) -> Risk {
-    let notional = i64::try_from(config.risk.order_notional_max).unwrap_or(i64::MAX);
     Risk::new(RiskLimits {
         order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
-        order_notional_max: Some(notional.saturating_mul(Price::SCALE)),
+        order_notional_max: Some(config.risk.notional_limit()),
         has_sealer: false,
+        four_eyes: config.risk.four_eyes,
     })
 }
 

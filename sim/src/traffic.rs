@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use stele_bus::{OrderTerms, template};
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    CancelOrder, CancelScope, KillSwitch, NewOrder, OrderReleased, OrderType, Quote, ReplaceOrder,
-    SchemaText, Side, SwitchState,
+    CancelOrder, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderReleased, OrderType, Quote,
+    ReplaceOrder, RiskLimit, SchemaText, Side, SwitchState,
 };
 use zerocopy::IntoBytes;
 
@@ -45,7 +45,12 @@ pub struct Traffic {
 /// Every message that nobody but a publisher says.
 static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
-    let apart = [KillSwitch::TEMPLATE_ID, OrderReleased::TEMPLATE_ID];
+    let apart = [
+        KillSwitch::TEMPLATE_ID,
+        OrderReleased::TEMPLATE_ID,
+        RiskLimit::TEMPLATE_ID,
+        CreditAllotment::TEMPLATE_ID,
+    ];
     let others = |id: &u16| template(*id).is_some() && !typed.contains(id) && !apart.contains(id);
     (1..u16::MAX).filter(others).collect()
 });

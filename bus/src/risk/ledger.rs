@@ -1,0 +1,377 @@
+//! What accounts hold and could come to hold: positions, open orders, and the credit that both take.
+//!
+//! Positions are kept by average cost. A holding's *exposure* is the larger of what it would have cost if every
+//! open buy were executed and if every open sell were:
+//!
+//! ```text
+//! exposure = max(cost + open buys, −cost + open sells, 0)         cost > 0 long, < 0 short
+//! ```
+//! so that an order that only closes a position adds nothing to it, and an account that has spent its credit can
+//! still get out. The credit used is the sum of the exposures.
+
+use super::orders::{Ends, Entry, NIL, OrderKey, Orders, side_index};
+use super::rate::{Bucket, Rate};
+use super::table::Table;
+use crate::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_STRATEGIES_MAX};
+use stele_wire::messages::Side;
+
+/// An account.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Account {
+    /// The exposures of its holdings, 1e-9 of the currency.
+    pub(super) used: i128,
+    /// The shard's part of its credit; `i64::MAX` when none was allotted.
+    pub(super) allotted: i64,
+    pub(super) open: u32,
+    pub(super) limits: u16,
+    /// Zeros when not told.
+    pub(super) currency: [u8; 3],
+    pub(super) bucket: Bucket,
+    pub(super) rate: Rate,
+}
+
+impl Account {
+    pub(super) const NEW: Self = Self {
+        used: 0,
+        allotted: i64::MAX,
+        open: 0,
+        limits: 0,
+        currency: [0; 3],
+        bucket: Bucket::NEW,
+        rate: Rate::NONE,
+    };
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+/// A strategy.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Strategy {
+    pub(super) algorithm: u32,
+    pub(super) open: u32,
+    pub(super) limits: u16,
+    pub(super) bucket: Bucket,
+    pub(super) rate: Rate,
+}
+
+impl Strategy {
+    pub(super) const NEW: Self =
+        Self { algorithm: 0, open: 0, limits: 0, bucket: Bucket::NEW, rate: Rate::NONE };
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+/// What an account holds of an instrument.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holding {
+    pub(super) account: u32,
+    /// Signed quantity: positive is long.
+    pub(super) position: i128,
+    /// What the position cost, with its sign, 1e-9 of the currency.
+    pub(super) cost: i128,
+    /// Quantity and value of the open buys, and of the open sells.
+    pub(super) open: [i128; 2],
+    pub(super) open_value: [i128; 2],
+    pub(super) resting: [Ends; 2],
+}
+
+impl Default for Holding {
+    fn default() -> Self {
+        Self::NEW
+    }
+}
+
+impl Holding {
+    pub(super) const NEW: Self = Self {
+        account: 0,
+        position: 0,
+        cost: 0,
+        open: [0; 2],
+        open_value: [0; 2],
+        resting: [Ends::EMPTY; 2],
+    };
+
+    /// The position in the direction of `side` if every open order on it and `more` were executed.
+    #[inline]
+    pub(super) fn worst(&self, side: usize, more: i128) -> i128 {
+        let position = if side == 0 { self.position } else { -self.position };
+        position + self.open[side] + more
+    }
+
+    /// The credit that it takes with `more` value of open orders on a side.
+    #[inline]
+    pub(super) fn exposure_with(&self, more: [i128; 2]) -> i128 {
+        let long = self.cost + self.open_value[0] + more[0];
+        let short = self.open_value[1] + more[1] - self.cost;
+        long.max(short).max(0)
+    }
+
+    #[inline]
+    pub(super) fn exposure(&self) -> i128 {
+        self.exposure_with([0, 0])
+    }
+
+    /// Books a trade of `traded` (signed) that was worth `value`.
+    fn trade(&mut self, traded: i128, value: i64) {
+        let value = i128::from(value) * traded.signum();
+        let (held, after) = (self.position, self.position + traded);
+        if held.signum() * traded.signum() >= 0 {
+            self.cost += value;
+        } else if after.signum() * held.signum() >= 0 {
+            self.cost -= share(self.cost, traded.abs(), held.abs());
+        } else {
+            self.cost = share(value, after.abs(), traded.abs());
+        }
+        self.position = after;
+    }
+}
+
+/// `amount` × `part` / `whole`, towards zero; less exact where the product is beyond the numbers.
+fn share(amount: i128, part: i128, whole: i128) -> i128 {
+    match amount.checked_mul(part) {
+        Some(product) => product / whole,
+        None => (amount / whole).saturating_mul(part),
+    }
+}
+
+/// One execution.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Fill {
+    pub(super) sequence: u64,
+    pub(super) execution_id: u64,
+    pub(super) account: u32,
+    pub(super) instrument: u32,
+    /// Negative when it was sold.
+    pub(super) quantity: i128,
+    pub(super) price: i64,
+    /// What it was worth when it was booked.
+    pub(super) value: i64,
+}
+
+/// Accounts, strategies, holdings and open orders, which change together.
+#[derive(Clone, Debug)]
+pub(super) struct Ledger {
+    pub(super) accounts: Table<u32, Account>,
+    pub(super) strategies: Table<u32, Strategy>,
+    pub(super) holdings: Table<u64, Holding>,
+    pub(super) orders: Orders,
+    /// The credit used by all accounts.
+    pub(super) used: i128,
+    /// Orders and executions that found no room and are not counted.
+    pub(super) untracked: u64,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            accounts: Table::new(RISK_ACCOUNTS_MAX),
+            strategies: Table::new(RISK_STRATEGIES_MAX),
+            holdings: Table::new(RISK_HOLDINGS_MAX),
+            orders: Orders::default(),
+            used: 0,
+            untracked: 0,
+        }
+    }
+}
+
+#[inline]
+pub(super) fn holding_key(account: u32, instrument: u32) -> u64 {
+    u64::from(account) << 32 | u64::from(instrument)
+}
+
+impl Ledger {
+    /// The holding of an account in an instrument, made if there is room.
+    #[inline]
+    fn holding(&mut self, account: u32, instrument: u32) -> Option<u32> {
+        let key = holding_key(account, instrument);
+        if let Some(slot) = self.holdings.slot(key) {
+            return Some(slot);
+        }
+        let owner = self.accounts.enter(account)?;
+        let slot = self.holdings.enter(key)?;
+        self.holdings.at_mut(slot).account = owner;
+        Some(slot)
+    }
+
+    /// A holding as a snapshot has it; none when there is no room.
+    pub(super) fn hold(&mut self, key: u64, position: i128, cost: i128) -> Option<()> {
+        let slot = self.holding((key >> 32) as u32, key as u32)?;
+        self.change(slot, |holding| (holding.position, holding.cost) = (position, cost));
+        Some(())
+    }
+
+    /// Changes a holding, and with it the credit used.
+    #[inline]
+    fn change(&mut self, slot: u32, change: impl FnOnce(&mut Holding)) {
+        let holding = self.holdings.at_mut(slot);
+        let before = holding.exposure();
+        change(holding);
+        let (more, account) = (holding.exposure() - before, holding.account);
+        self.accounts.at_mut(account).used += more;
+        self.used += more;
+    }
+
+    /// What an open order of this key and side adds to its holding: nothing when there is none.
+    #[inline]
+    pub(super) fn counted(&self, key: OrderKey, side: Side) -> (u64, i64) {
+        let entry = self.orders.find(key).map(|slot| self.orders.at(slot));
+        let entry = entry.filter(|entry| entry.side == side);
+        entry.map_or((0, 0), |entry| (entry.counted, entry.counted_value))
+    }
+
+    /// An order is open. One of the same key that is open already stays so and this one is added to it: too much
+    /// is counted rather than too little.
+    #[inline]
+    pub(super) fn open(&mut self, mut entry: Entry) {
+        if let Some(slot) = self.orders.find(entry.key) {
+            let known = self.orders.at(slot);
+            let (leaves, value) = (entry.leaves, entry.counted_value);
+            let leaves = known.leaves.saturating_add(leaves);
+            let counted =
+                (known.counted.saturating_add(entry.counted), known.counted_value.saturating_add(value));
+            self.orders.at_mut(slot).leaves = leaves;
+            self.count(slot, counted);
+            return;
+        }
+        let Some(holding) = self.holding(entry.owner.account, entry.owner.instrument) else {
+            self.untracked += 1;
+            return;
+        };
+        let (counted, is_resting) = ((entry.counted, entry.counted_value), entry.is_resting);
+        let strategy = self.strategies.enter(entry.owner.strategy.into()).unwrap_or(NIL);
+        (entry.counted, entry.counted_value, entry.is_resting) = (0, 0, false);
+        (entry.holding, entry.strategy) = (holding, strategy);
+        let Some(slot) = self.orders.insert(entry) else {
+            self.untracked += 1;
+            return;
+        };
+        let account = self.holdings.at(holding).account;
+        self.accounts.at_mut(account).open += 1;
+        if strategy != NIL {
+            self.strategies.at_mut(strategy).open += 1;
+        }
+        self.count(slot, counted);
+        if is_resting {
+            self.rest(slot);
+        }
+    }
+
+    /// The order adds `counted` to its holding from here on.
+    #[inline]
+    fn count(&mut self, slot: u32, counted: (u64, i64)) {
+        let entry = self.orders.at_mut(slot);
+        let Some(side) = side_index(entry.side) else { return };
+        let quantity = i128::from(counted.0) - i128::from(entry.counted);
+        let value = i128::from(counted.1) - i128::from(entry.counted_value);
+        (entry.counted, entry.counted_value) = counted;
+        let holding = entry.holding;
+        self.change(holding, |holding| {
+            holding.open[side] += quantity;
+            holding.open_value[side] += value;
+        });
+    }
+
+    /// The order can be met from here on.
+    pub(super) fn rest(&mut self, slot: u32) {
+        let entry = *self.orders.at(slot);
+        if let Some(side) = side_index(entry.side).filter(|_| !entry.is_resting) {
+            self.orders.link(&mut self.holdings.at_mut(entry.holding).resting[side], slot);
+        }
+    }
+
+    /// So much of the order is left, worth `value`.
+    #[inline]
+    pub(super) fn settle(&mut self, slot: u32, leaves: u64, value: i64) {
+        if leaves == 0 {
+            return self.close(slot);
+        }
+        self.orders.at_mut(slot).leaves = leaves;
+        self.count(slot, (leaves, value));
+    }
+
+    /// The order has another price from here on.
+    pub(super) fn reprice(&mut self, slot: u32, price: i64) {
+        let entry = *self.orders.at(slot);
+        if let Some(side) = side_index(entry.side).filter(|_| entry.is_resting) {
+            let ends = &mut self.holdings.at_mut(entry.holding).resting[side];
+            self.orders.unlink(ends, slot);
+            self.orders.at_mut(slot).price = price;
+            self.orders.link(ends, slot);
+        } else {
+            self.orders.at_mut(slot).price = price;
+        }
+        self.orders.at_mut(slot).valued_at = price;
+    }
+
+    /// The order is open no longer.
+    pub(super) fn close(&mut self, slot: u32) {
+        self.count(slot, (0, 0));
+        let entry = *self.orders.at(slot);
+        if let Some(side) = side_index(entry.side) {
+            self.orders.unlink(&mut self.holdings.at_mut(entry.holding).resting[side], slot);
+        }
+        self.orders.remove(slot);
+        let account = self.holdings.at(entry.holding).account;
+        self.accounts.at_mut(account).open -= 1;
+        if entry.strategy != NIL {
+            self.strategies.at_mut(entry.strategy).open -= 1;
+        }
+    }
+
+    /// Books an execution, or, with `is_undone`, its reversal.
+    pub(super) fn trade(&mut self, fill: &Fill, is_undone: bool) {
+        let Some(holding) = self.holding(fill.account, fill.instrument) else {
+            self.untracked += 1;
+            return;
+        };
+        let traded = if is_undone { -fill.quantity } else { fill.quantity };
+        self.change(holding, |holding| holding.trade(traded, fill.value));
+    }
+}
+
+/// A quantity with the sign of its side; 0 without one.
+pub(super) fn signed(side: Side, quantity: u64) -> i128 {
+    match side {
+        Side::BUY => quantity.into(),
+        Side::SELL => -i128::from(quantity),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trade(holding: &mut Holding, quantity: i128, value: i64) -> (i128, i128) {
+        holding.trade(quantity, value);
+        (holding.position, holding.cost)
+    }
+
+    #[test]
+    fn a_position_is_kept_by_average_cost_through_zero() {
+        let mut holding = Holding::default();
+        assert_eq!(trade(&mut holding, 100, 1_000), (100, 1_000));
+        assert_eq!(trade(&mut holding, 100, 2_000), (200, 3_000));
+        assert_eq!(trade(&mut holding, -50, 999), (150, 2_250));
+        assert_eq!(trade(&mut holding, -250, 5_000), (-100, -2_000));
+        assert_eq!(trade(&mut holding, 100, 7), (0, 0));
+    }
+
+    #[test]
+    fn an_order_that_closes_a_position_takes_no_credit() {
+        let mut holding = Holding::default();
+        holding.trade(100, 1_000);
+        assert_eq!(holding.exposure(), 1_000);
+        assert_eq!(holding.exposure_with([0, 1_900]), 1_000);
+        assert_eq!(holding.exposure_with([0, 2_100]), 1_100, "through zero to the other side");
+        assert_eq!(holding.exposure_with([5, 0]), 1_005);
+    }
+}
