@@ -4,12 +4,17 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_bus::bounds::RING_LENGTH_MIN;
+use stele_bus::risk::Sequenced;
 use stele_bus::{
     Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
     Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
 };
-use stele_wire::messages::{BookAdd, NewOrder};
+use stele_wire::messages::{
+    BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
+    Trade,
+};
 use stele_wire::{Identity, Nanos, Position, Sequence};
+use zerocopy::IntoBytes;
 
 struct Counting;
 
@@ -44,6 +49,29 @@ impl Venue for Sink {
     }
 }
 
+/// Every table of risk is in use.
+fn limit_everything(risk: &mut Risk) {
+    let limits = [
+        (Check::DUPLICATE, 1_000),
+        (Check::MESSAGE_RATE, 1_000_000),
+        (Check::OPEN_ORDERS, 1_000),
+        (Check::POSITION, 1_000),
+        (Check::CREDIT, 1_000_000),
+        (Check::SELF_MATCH, 0),
+    ];
+    for (check, limit) in limits {
+        let change = RiskLimit { check, limit: limit.into(), scope: CancelScope::ALL, ..RiskLimit::NULL };
+        risk.on_sequenced(&Sequenced {
+            template_id: RiskLimit::TEMPLATE_ID,
+            block_length: RiskLimit::BLOCK_LENGTH,
+            schema_version: SCHEMA_VERSION,
+            sequence: Sequence(1),
+            timestamp: Nanos(1),
+            body: change.as_bytes(),
+        });
+    }
+}
+
 #[test]
 fn nothing_on_the_hot_path_allocates() {
     let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
@@ -56,7 +84,8 @@ fn nothing_on_the_hot_path_allocates() {
         segment_length: 1 << 20,
         block_length: 4096,
     };
-    let risk = Risk::new(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
+    let mut risk = Risk::new(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
+    limit_everything(&mut risk);
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     sequencer.count_in(&Counters::create().unwrap()).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 4096);
@@ -69,10 +98,13 @@ fn nothing_on_the_hot_path_allocates() {
     let mut lossy = LossyConsumer::join(&ring);
     let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
     let orders = [10, 10_000].map(|price| {
-        let order = NewOrder { quantity: 1.into(), limit_price: price.into(), ..NewOrder::NULL };
+        let (side, limit_price) = (Side::BUY, price.into());
+        let order = NewOrder { quantity: 1.into(), limit_price, side, ..NewOrder::NULL };
         let mut buffer = [0; 512];
         order.encode(&mut buffer, [], b"", b"").unwrap().to_vec()
     });
+
+    let done = OrderCancelled { status: OrderStatus::DONE, ..OrderCancelled::NULL };
 
     let before = CALLS.get();
     let mut seen = 0;
@@ -80,6 +112,8 @@ fn nothing_on_the_hot_path_allocates() {
         for _ in 0..5 {
             feed.offer_message(&market, Nanos(1)).unwrap();
         }
+        feed.offer_message(&Trade { price: 10.into(), ..Trade::NULL }, Nanos(1)).unwrap();
+        feed.offer_message(&done, Nanos(1)).unwrap();
         strategy.offer(NewOrder::TEMPLATE_ID, &orders[round % 2], Nanos(1)).unwrap();
         sequencer.do_work().unwrap();
         consumer.poll(100, |event| seen += u64::from(!event.body().is_empty()));

@@ -2,6 +2,7 @@
 #![cfg(not(loom))]
 
 mod contracts;
+mod controls;
 mod random_schedules;
 mod release;
 mod rig;

@@ -1,0 +1,76 @@
+//! Changes of the controls on orders, on their way through the sequencer.
+
+use crate::rig::{Rig, START, order, order_body};
+use stele_bus::{Publisher, RiskLimits};
+use stele_wire::codec::Message;
+use stele_wire::messages::{CancelScope, Check, Decision, NewOrder, OrderRejected, RiskDecision, RiskLimit};
+use stele_wire::{Frame, Nanos};
+
+fn offer<M: Message>(publisher: &mut Publisher, message: &M) {
+    publisher.offer_message(message, START).unwrap();
+}
+
+/// The events of the trail that are of this kind.
+fn found<M: Message>(rig: &Rig) -> Vec<(M, Nanos)> {
+    let read = |frame: &Frame<'_>| frame.message::<M>().map(|message| (*message, frame.timestamp()));
+    rig.verified_trail().iter().filter_map(|(_, frame)| read(frame)).collect()
+}
+
+#[test]
+fn a_limit_holds_for_the_order_behind_it_and_one_that_is_refused_leaves_a_decision() {
+    let mut rig = Rig::with_limits(RiskLimits { four_eyes: true, ..RiskLimits::default() });
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let by = |approved_by: u32, limit: i64| RiskLimit {
+        scope: CancelScope::ALL,
+        check: Check::ORDER_QUANTITY,
+        limit: limit.into(),
+        changed_by: 1.into(),
+        approved_by: approved_by.into(),
+        ..RiskLimit::NULL
+    };
+    offer(&mut desk, &by(2, 10));
+    offer(&mut desk, &by(1, 1_000));
+    for (id, quantity) in [(1, 10), (2, 11)] {
+        desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(id, quantity)), START).unwrap();
+    }
+    rig.settle();
+    rig.close_batch();
+    rig.flush();
+    assert_eq!(found::<RiskLimit>(&rig).iter().map(|(limit, _)| limit.limit.get()).collect::<Vec<_>>(), [10]);
+    let decisions = found::<RiskDecision>(&rig);
+    let [(decision, _)] = &decisions[..] else { panic!("{decisions:?}") };
+    assert_eq!((decision.check, decision.decision), (Check::ORDER_QUANTITY, Decision::REFUSED));
+    assert_eq!((decision.limit.get(), decision.value.get()), (1_000, 10));
+    let orders = found::<NewOrder>(&rig);
+    assert_eq!(orders.iter().map(|(order, _)| order.client_order_id.get()).collect::<Vec<_>>(), [1]);
+    let rejected = found::<OrderRejected>(&rig);
+    let [(rejected, _)] = &rejected[..] else { panic!("{rejected:?}") };
+    let terms = (rejected.client_order_id.get(), rejected.limit.get(), rejected.value.get());
+    assert_eq!((rejected.check, terms), (Check::ORDER_QUANTITY, (2, 10, 11)));
+}
+
+#[test]
+fn an_order_is_checked_at_the_time_that_it_carries() {
+    let mut rig = Rig::new();
+    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
+    let window = RiskLimit {
+        scope: CancelScope::ALL,
+        check: Check::DUPLICATE,
+        limit: 1_000.into(),
+        ..RiskLimit::NULL
+    };
+    offer(&mut desk, &window);
+    for (id, wait) in [(1, 0), (2, 999), (3, 1)] {
+        rig.clock.advance(Nanos(wait));
+        let bought = NewOrder { side: stele_wire::messages::Side::BUY, ..order(id, 5) };
+        desk.offer(NewOrder::TEMPLATE_ID, &order_body(&bought), START).unwrap();
+        rig.cycle();
+    }
+    rig.close_batch();
+    rig.flush();
+    let times: Vec<u64> = found::<NewOrder>(&rig).iter().map(|(_, time)| time.0 - START.0).collect();
+    assert_eq!(times, [0, 1_000]);
+    let rejected = found::<OrderRejected>(&rig);
+    let [(rejected, time)] = &rejected[..] else { panic!("{rejected:?}") };
+    assert_eq!((rejected.limit.get(), rejected.value.get(), time.0 - START.0), (1_000, 999, 999));
+}
