@@ -1,21 +1,5 @@
 //! How a disk behaves: what it may do, which promises it breaks, and what it did.
 
-/// What puts a write on the medium.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Flush {
-    /// The write flushes itself, and vouches for no other.
-    Itself,
-    /// A sync that is linked to the write, and submitted when that has completed.
-    Linked,
-    /// A sync by another thread, now and then: it vouches for every write that completed before it was submitted.
-    Apart,
-}
-
-impl Flush {
-    /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::Itself, Self::Linked, Self::Apart];
-}
-
 /// How the disk behaves. Throws are per request; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Behaviour {

@@ -1,6 +1,5 @@
 //! The engine over the simulated disk.
 
-use crate::behaviour::Flush;
 use crate::checkers::violated;
 use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
 use crate::medium::{Done, Inode, Medium};
@@ -9,10 +8,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use stele_bus::LogRing;
-use stele_journal::Engine;
 use stele_journal::engine::{Completion, Stage};
 use stele_journal::flight::{Progress, Ticket};
 use stele_journal::format::HeaderBlock;
+use stele_journal::{Engine, FlushMethod};
 use stele_wire::frame::crc32c;
 use zerocopy::IntoBytes;
 
@@ -20,7 +19,7 @@ use zerocopy::IntoBytes;
 pub struct SimEngine {
     disk: Disk,
     ring: LogRing,
-    flush: Flush,
+    flush: FlushMethod,
     files: [Option<SimFile>; 2],
     taken_in: Vec<TakenIn>,
     on_the_way: BTreeMap<u64, OnTheWay>,
@@ -48,7 +47,7 @@ struct OnTheWay {
 
 impl SimEngine {
     /// An engine that writes from `ring` to `disk`.
-    pub fn new(disk: Disk, ring: LogRing, flush: Flush) -> Self {
+    pub fn new(disk: Disk, ring: LogRing, flush: FlushMethod) -> Self {
         Self {
             disk,
             ring,
@@ -81,7 +80,7 @@ impl SimEngine {
         self.check_unchanged(id, &flying);
         let ticket = flying.ticket;
         if done == Done::Written {
-            if self.flush == Flush::Apart {
+            if self.flush == FlushMethod::SyncThread {
                 self.unsynced.push((flying.file.0, ticket));
             } else {
                 flying.in_ring = None;

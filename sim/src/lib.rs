@@ -22,6 +22,6 @@ mod ring_memory;
 pub mod traffic;
 pub mod world;
 
-pub use behaviour::{Flush, Lie};
+pub use behaviour::Lie;
 pub use checkers::Violation;
 pub use world::{Failure, Outcome, Sabotage, run};

@@ -7,7 +7,6 @@
 //!                                └────> recorder (the checkers' eyes)
 //! ```
 
-use crate::behaviour::Flush;
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
 use crate::checkers::{Checked, Left, SubmissionChecker, Truth, Violation, WatermarkChecker, violated};
 use crate::dice::Dice;
@@ -20,7 +19,7 @@ use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
     Refusal, RingOptions, RingParts, Risk, RiskLimits, SealMark, Sequencer, Venue, VenueBusy, Watermark,
 };
-use stele_journal::{Journal, Opened};
+use stele_journal::{FlushMethod, Journal, Opened};
 use stele_wire::{Identity, Nanos, Position};
 
 /// What a life is like.
@@ -38,7 +37,7 @@ pub struct Temper {
     /// One in so many submissions to the venue finds it busy.
     pub venue_busy: u64,
     /// How the journal flushes.
-    pub flush: Flush,
+    pub flush: FlushMethod,
     /// What orders wait for. Anything but [`Watermark::Durable`] is for proving that a checker notices.
     pub release: Watermark,
 }
@@ -59,7 +58,7 @@ impl Temper {
             burst_max: dice.pick(&[1, 4, 40]),
             clock_max: dice.pick(&[1_000, 100_000, 2_000_000]),
             venue_busy: dice.pick(&[0, 3]),
-            flush: dice.pick(&Flush::ALL),
+            flush: dice.pick(&FlushMethod::ALL),
             release: Watermark::Durable,
         }
     }
@@ -438,7 +437,7 @@ fn journal_over(
     disk: &Disk,
     reader: JournalReader,
     opened: Opened<SimFile>,
-    flush: Flush,
+    flush: FlushMethod,
 ) -> Journal<SimFile> {
     let engine = SimEngine::new(disk.clone(), reader.ring().clone(), flush);
     disk.with(Medium::take_done);

@@ -8,13 +8,14 @@
 //! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
 //! killed, the cache stays as it is, unflushed.
 
-use crate::behaviour::{Behaviour, Flush, Lie, MediumStatistics};
+use crate::behaviour::{Behaviour, Lie, MediumStatistics};
 use crate::bounds::SECTOR_LENGTH;
 use crate::content::Content;
 use crate::dice::Dice;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use stele_journal::FlushMethod;
 
 /// A file's number, given once and never again.
 pub type Inode = u64;
@@ -36,7 +37,7 @@ struct Request {
     inode: Inode,
     offset: usize,
     bytes: Arc<[u8]>,
-    flush: Flush,
+    flush: FlushMethod,
     due: u64,
     fate: Fate,
     step: Step,
@@ -193,7 +194,7 @@ impl Medium {
     ///
     /// # Panics
     /// When it is not of whole sectors within the file.
-    pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: Flush) -> u64 {
+    pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: FlushMethod) -> u64 {
         assert!(offset.is_multiple_of(SECTOR_LENGTH) && bytes.len().is_multiple_of(SECTOR_LENGTH));
         assert!(offset + bytes.len() <= self.files[&inode].cached.len(), "a write beyond the file's end");
         self.take_in(inode, offset, bytes, flush, Step::Writing)
@@ -202,15 +203,22 @@ impl Medium {
     /// Takes in a sync, which vouches for every write to the file that has completed. Gives the request's number.
     pub fn submit_sync(&mut self, inode: Inode) -> u64 {
         let covered = self.dirty(inode);
-        self.take_in(inode, 0, Arc::new([]), Flush::Apart, Step::Syncing(covered))
+        self.take_in(inode, 0, Arc::new([]), FlushMethod::SyncThread, Step::Syncing(covered))
     }
 
-    fn take_in(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: Flush, step: Step) -> u64 {
+    fn take_in(
+        &mut self,
+        inode: Inode,
+        offset: usize,
+        bytes: Arc<[u8]>,
+        flush: FlushMethod,
+        step: Step,
+    ) -> u64 {
         let id = self.next_request;
         self.next_request += 1;
         let behaviour = self.behaviour;
         let is_write = step == Step::Writing;
-        let is_flushed = !(is_write && flush == Flush::Apart);
+        let is_flushed = !(is_write && flush == FlushMethod::SyncThread);
         let fate = if is_write && self.dice.one_in(behaviour.write_failure) {
             Fate::WriteFails
         } else if is_flushed && self.dice.one_in(behaviour.sync_failure) {
@@ -289,11 +297,11 @@ impl Medium {
         self.statistics.writes += 1;
         let covered = self.apply(request.inode, request.offset, &request.bytes, |_| true);
         match request.flush {
-            Flush::Apart => {
+            FlushMethod::SyncThread => {
                 self.requests.remove(at);
                 self.finish(request.id, Done::Written);
             }
-            Flush::Linked => {
+            FlushMethod::LinkedSync => {
                 // The sync is submitted now: it covers every write to the file that has completed.
                 let covered = self.dirty(request.inode);
                 let due = self.now + self.delay();
@@ -301,7 +309,7 @@ impl Medium {
                 (waiting.step, waiting.due) = (Step::Syncing(covered), due);
                 self.finish(request.id, Done::Written);
             }
-            Flush::Itself => {
+            FlushMethod::FlushedWrites => {
                 self.requests.remove(at);
                 if request.fate == Fate::SyncFails {
                     self.statistics.failures += 1;
@@ -571,7 +579,7 @@ mod tests {
     fn a_flushed_write_vouches_for_itself_and_for_no_other() {
         let both = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
-            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), Flush::Itself);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites);
             medium.advance(1);
             assert_eq!(medium.take_done(), [(0, Done::Durable)]);
         };
@@ -583,7 +591,7 @@ mod tests {
     fn a_sync_vouches_for_what_was_written_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
-            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), Flush::Linked);
+            medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::LinkedSync);
             let at = medium.next_due().expect("a write without delay is due");
             medium.complete(at);
             // The sync is on its way now.
@@ -599,7 +607,7 @@ mod tests {
     fn a_sync_apart_vouches_for_writes_that_completed_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             let write = |medium: &mut Medium, sector| {
-                medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), Flush::Apart);
+                medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::SyncThread);
             };
             write(medium, 0);
             medium.advance(1);
@@ -621,7 +629,7 @@ mod tests {
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
             medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
-            medium.submit(inode, 0, [SECTOR; 8].concat().into(), Flush::Itself);
+            medium.submit(inode, 0, [SECTOR; 8].concat().into(), FlushMethod::FlushedWrites);
             medium.fail_power();
             let there = (0..8).filter(|&sector| is_written(&medium, inode, sector)).count();
             torn += usize::from((1..8).contains(&there));
@@ -653,7 +661,9 @@ mod tests {
         let (mut medium, inode) = disk(3);
         medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
         let ids: Vec<u64> = (0..20)
-            .map(|sector| medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), Flush::Itself))
+            .map(|sector| {
+                medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites)
+            })
             .collect();
         medium.advance(0);
         assert!(medium.take_done().len() < 20);

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use stele_bus::{Clock, ManualClock};
-use stele_journal::Options;
 use stele_journal::format::segment_name;
+use stele_journal::{FlushMethod, Options};
+use stele_sim::Lie;
 use stele_sim::behaviour::Behaviour;
 use stele_sim::bounds::{SEGMENT_LENGTH, SHARD};
 use stele_sim::checkers::Truth;
@@ -13,7 +14,6 @@ use stele_sim::disk::{Disk, SimSite};
 use stele_sim::life::{Life, Temper};
 use stele_sim::medium::Medium;
 use stele_sim::restart::Restart;
-use stele_sim::{Flush, Lie};
 use stele_wire::{Nanos, TrailId};
 
 /// Steps without a failure before it comes.
@@ -27,7 +27,7 @@ fn site(seed: u64) -> SimSite {
     SimSite { disk, trail: TrailId([4; 16]), block_length: 512, options }
 }
 
-fn temper(flush: Flush) -> Temper {
+fn temper(flush: FlushMethod) -> Temper {
     let mut temper = Temper::draw(&mut Dice::new(1, 1));
     // Much traffic, so that segments roll, and every part has its turns.
     temper.steps = [8, 8, 8, 4, 4, 8, 4, 1, 1];
@@ -38,7 +38,7 @@ fn temper(flush: Flush) -> Temper {
 
 /// One life that the disk begins to fail in as `behaviour` says. What a step must keep to, poisoned or not,
 /// [`Life::step`] checks. Gives what the journal said.
-fn fail(seed: u64, flush: Flush, behaviour: Behaviour) -> String {
+fn fail(seed: u64, flush: FlushMethod, behaviour: Behaviour) -> String {
     let (site, mut truth, clock) = (site(seed), Truth::default(), ManualClock::at(Nanos(1 << 60)));
     let opened = Restart::attempt(&site, 2, clock.clone().now()).unwrap();
     truth.begin_epoch(&opened.report, opened.continuation.epoch);
@@ -71,7 +71,7 @@ fn fail(seed: u64, flush: Flush, behaviour: Behaviour) -> String {
 
 /// What the journal says over some seeds and every way to flush.
 fn failures(behaviour: Behaviour) -> BTreeSet<String> {
-    let seeds = (0..4).flat_map(|seed| Flush::ALL.map(|flush| (seed, flush)));
+    let seeds = (0..4).flat_map(|seed| FlushMethod::ALL.map(|flush| (seed, flush)));
     let said = seeds.map(|(seed, flush)| fail(seed, flush, behaviour));
     said.collect()
 }
@@ -118,7 +118,7 @@ fn a_segment_that_vanished_is_noticed_when_the_trail_is_closed() {
     let (site, mut truth, clock) = (site(1), Truth::default(), ManualClock::at(Nanos(1 << 60)));
     let opened = Restart::attempt(&site, 2, clock.clone().now()).unwrap();
     truth.begin_epoch(&opened.report, opened.continuation.epoch);
-    let mut life = Life::begin(&site.disk, opened.opened, temper(Flush::Itself), clock, 1);
+    let mut life = Life::begin(&site.disk, opened.opened, temper(FlushMethod::FlushedWrites), clock, 1);
     (0..SOUND_STEPS).for_each(|_| life.step(&mut truth).unwrap());
     let name = segment_name(life.segment());
     assert!(site.disk.with(|medium| medium.remove(&name)));
@@ -132,7 +132,7 @@ fn a_segment_that_vanished_is_noticed_when_the_trail_is_closed() {
 fn a_poisoned_journal_does_not_hide_that_the_disk_lost_what_it_flushed() {
     let lost = (0..20).filter(|&seed| {
         let behaviour = Behaviour { write_failure: 40, lie: Some(Lie::LosesFlushes), ..Behaviour::default() };
-        std::panic::catch_unwind(|| fail(seed, Flush::Itself, behaviour)).is_err()
+        std::panic::catch_unwind(|| fail(seed, FlushMethod::FlushedWrites, behaviour)).is_err()
     });
     assert!(lost.count() > 5);
 }
