@@ -81,11 +81,11 @@ impl Risk {
         self.check_release(order)?;
         self.check_resubmission(order)?;
         let (found, mut values) = (self.find(order), [None; 2]);
-        for (leg, value) in order.legs().iter().zip(&mut values) {
+        for (at, leg) in order.legs().iter().enumerate() {
             self.check_quantity(leg, &found)?;
             let price = priced(order, leg, found.instrument);
-            *value = price.map(|price| found.instrument.value(price, leg.quantity));
-            self.check_notional(*value, &found)?;
+            values[at] = price.map(|price| found.instrument.value(price, leg.quantity));
+            self.check_notional(values[at], &found)?;
         }
         if self.limits.needs_state { self.check_state(order, values, &found, now.0) } else { Ok(()) }
     }
@@ -106,7 +106,8 @@ impl Risk {
         self.check_open_orders(order, found)?;
         let mut added = [0; 2];
         let mut is_valued = true;
-        for (leg, value) in order.legs().iter().zip(values) {
+        for (at, leg) in order.legs().iter().enumerate() {
+            let value = values[at];
             let Some(side) = side_index(leg.side) else {
                 return refuse(Check::MALFORMED, 1, i64::from(leg.side.0));
             };

@@ -83,8 +83,9 @@ impl Model {
     }
 
     pub(crate) fn set_switch(&mut self, scope: CancelScope, id: u32, is_engaged: bool) {
-        self.switches.retain(|switch| *switch != (scope, id));
-        if is_engaged {
+        if !is_engaged {
+            self.switches.retain(|switch| *switch != (scope, id));
+        } else if !self.switches.contains(&(scope, id)) {
             self.switches.push((scope, id));
         }
     }
