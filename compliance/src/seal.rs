@@ -10,13 +10,29 @@
 //! | [`tree`] | the frontier, proofs and their verification | RFC 6962, section 2.1; RFC 9162, section 2.1 |
 //! | [`note`] | signed texts, keys in text form, cosignatures | C2SP signed-note, tlog-cosignature |
 //! | [`checkpoint`] | what is signed: origin, size, root | C2SP tlog-checkpoint |
+//! | [`key`] | private keys in files | PKCS #8 (RFC 5958), PBES2 (RFC 8018) |
+//! | [`tiles`] | the tree on disk | C2SP tlog-tiles |
+//! | [`sealer`] | events in, tiles and checkpoints out | |
+//! | [`sealing`] | seals a trail, and goes on where it stopped | |
+//! | [`proof`] | that one event is on the log | C2SP tlog-proof |
+//! | [`check`] | the trail against its seals | |
 
+pub mod check;
 pub mod checkpoint;
 pub mod hash;
+pub mod key;
 pub mod note;
+pub mod proof;
+pub mod sealer;
+pub mod sealing;
+pub mod tiles;
 pub mod tree;
 
+pub use check::{SealBroken, SealReport, check};
 pub use checkpoint::{Checkpoint, SignedCheckpoint, origin_of};
 pub use hash::{Hash, LeafHasher};
 pub use note::{Signer, VerifierKey};
+pub use proof::{Proof, prove};
+pub use sealer::{Policy, Sealer};
+pub use sealing::{SealError, Sealing, seal_trail};
 pub use tree::Frontier;

@@ -1,0 +1,344 @@
+//! The sealer: events in, tiles and signed checkpoints out. A pure state machine: it reads no clock and no file.
+//!
+//! What it signs extends what it signed before: every new root is proved against the last one signed, from nodes kept
+//! apart from the frontier that gave the root, and nothing is signed when the proof does not hold.
+
+use super::checkpoint::{Checkpoint, SignedCheckpoint};
+use super::hash::{Hash, LeafHasher};
+use super::note::Signer;
+use super::tiles::{LEVELS, TILE_WIDTH, Tile, level_length, node_in};
+use super::tree::{Frontier, Nodes, ProofError, prove_consistency, verify_consistency};
+use stele_wire::{Frame, Nanos};
+
+/// When a checkpoint is due; one always is at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Policy {
+    /// After this many events.
+    pub events: u64,
+    /// After this much time since the last one, when there is anything new.
+    pub interval: Nanos,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { events: 1 << 20, interval: Nanos(10_000_000_000) }
+    }
+}
+
+/// Why nothing is signed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SealerError {
+    /// The tree is not what it was when it was last signed.
+    #[error(
+        "the tree of {new} events does not extend the one of {old} that was signed: {why}; nothing was signed"
+    )]
+    Contradiction {
+        /// Events of the checkpoint signed last.
+        old: u64,
+        /// Events now.
+        new: u64,
+        /// What does not hold.
+        why: ProofError,
+    },
+}
+
+/// What a checkpoint needs on disk before it, and the checkpoint.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    /// Tiles that changed since the last checkpoint, full and partial, level 1 and above.
+    pub tiles: Vec<Tile>,
+    /// The checkpoint.
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// See the module.
+pub struct Sealer {
+    origin: String,
+    signer: Signer,
+    policy: Policy,
+    hasher: LeafHasher,
+    frontier: Frontier,
+    /// The rightmost tile of each level, not full yet.
+    open: Vec<Vec<Hash>>,
+    /// The tile of each level in which the signed tree ends, as far as it has grown since.
+    edges: Vec<Tile>,
+    full: Vec<Tile>,
+    signed: Option<(u64, Hash)>,
+    signed_at: Nanos,
+}
+
+impl Sealer {
+    /// A sealer of the log `origin` from its first event on.
+    pub fn new(origin: String, signer: Signer, policy: Policy) -> Self {
+        Self::over(origin, signer, policy, Frontier::default(), vec![Vec::new(); LEVELS])
+    }
+
+    /// A sealer that goes on behind `size` leaves, of which the rightmost tile of each level is given; none when a
+    /// tile has not the length that the size calls for. [`Self::set_signed`] says what was signed.
+    pub fn restore(
+        origin: String,
+        signer: Signer,
+        policy: Policy,
+        size: u64,
+        open: Vec<Vec<Hash>>,
+    ) -> Option<Self> {
+        let fits = |(level, hashes): (usize, &Vec<Hash>)| {
+            hashes.len() as u64 == level_length(size, level) % TILE_WIDTH
+        };
+        if open.len() != LEVELS || !open.iter().enumerate().all(fits) {
+            return None;
+        }
+        let subtree = |height: u32| {
+            let level = (height / 8) as usize;
+            let first = level_length(size, level) / TILE_WIDTH * TILE_WIDTH;
+            node_in(&open[level], first, height, (size >> height) - 1)
+        };
+        let heights = (0..63).rev().filter(|height| size >> height & 1 == 1);
+        let subtrees: Option<Vec<Hash>> = heights.map(subtree).collect();
+        Some(Self::over(origin, signer, policy, Frontier::restore(size, &subtrees?)?, open))
+    }
+
+    fn over(
+        origin: String,
+        signer: Signer,
+        policy: Policy,
+        frontier: Frontier,
+        open: Vec<Vec<Hash>>,
+    ) -> Self {
+        let hasher = LeafHasher::default();
+        let (edges, full, signed, signed_at) = (Vec::new(), Vec::new(), None, Nanos(0));
+        let mut sealer =
+            Self { origin, signer, policy, hasher, frontier, open, edges, full, signed, signed_at };
+        sealer.keep_edges();
+        sealer
+    }
+
+    /// The present tree was signed before, with this root.
+    ///
+    /// # Errors
+    /// [`SealerError::Contradiction`] when it has another root now.
+    pub fn set_signed(&mut self, root: Hash) -> Result<(), SealerError> {
+        let (size, found) = (self.size(), self.frontier.root());
+        if found != root {
+            let why = ProofError::Root { expected: root, found };
+            return Err(SealerError::Contradiction { old: size, new: size, why });
+        }
+        self.signed = Some((size, root));
+        self.keep_edges();
+        Ok(())
+    }
+
+    /// Leaves so far.
+    pub fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// Leaves under the last checkpoint.
+    pub fn signed_size(&self) -> u64 {
+        self.signed.map_or(0, |(size, _)| size)
+    }
+
+    /// The next durable event.
+    ///
+    /// # Panics
+    /// When it is not the next, or padding.
+    #[inline]
+    pub fn on_event(&mut self, frame: &Frame<'_>) {
+        assert_eq!(frame.sequence().0, self.size() + 1, "events come in order and none is left out");
+        let leaf = self.hasher.hash(frame.bytes());
+        self.on_leaf(leaf);
+    }
+
+    /// The hash of the next durable event.
+    #[inline]
+    pub fn on_leaf(&mut self, leaf: Hash) {
+        self.frontier.append(leaf);
+        self.push(0, leaf);
+    }
+
+    /// Whether a checkpoint is due at `now`.
+    pub fn is_due(&self, now: Nanos) -> bool {
+        let new = self.size() - self.signed_size();
+        new >= self.policy.events
+            || (new > 0 && now.0.saturating_sub(self.signed_at.0) >= self.policy.interval.0)
+    }
+
+    /// Signs the present tree; none when it is signed already, or empty.
+    ///
+    /// # Errors
+    /// [`SealerError`].
+    pub fn seal(&mut self, now: Nanos) -> Result<Option<Sealed>, SealerError> {
+        let (size, root) = (self.size(), self.frontier.root());
+        if size == 0 || self.signed == Some((size, root)) {
+            return Ok(None);
+        }
+        if let Some((old, old_root)) = self.signed {
+            let proof = prove_consistency(&mut Remembered(self), old, size);
+            let proof = proof.expect("the two edges hold every node between them");
+            verify_consistency(old, size, old_root, root, &proof)
+                .map_err(|why| SealerError::Contradiction { old, new: size, why })?;
+        }
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root }.sign(&self.signer);
+        let partial =
+            (1..LEVELS).filter(|level| !self.open[*level].is_empty()).map(|level| self.open_tile(level));
+        let partial: Vec<Tile> = partial.collect();
+        let mut tiles = std::mem::take(&mut self.full);
+        tiles.extend(partial);
+        (self.signed, self.signed_at) = (Some((size, root)), now);
+        self.keep_edges();
+        Ok(Some(Sealed { tiles, checkpoint }))
+    }
+
+    #[inline]
+    fn push(&mut self, level: usize, hash: Hash) {
+        let index = self.open_index(level);
+        if let Some(edge) = self.edges.get_mut(level)
+            && edge.index == index
+        {
+            edge.hashes.push(hash);
+        }
+        self.open[level].push(hash);
+        if self.open[level].len() as u64 == TILE_WIDTH {
+            let hashes = std::mem::take(&mut self.open[level]);
+            let above = root_of(&hashes);
+            if level > 0 {
+                self.full.push(Tile { level, index, hashes });
+            }
+            if level + 1 < LEVELS {
+                self.push(level + 1, above);
+            }
+        }
+    }
+
+    /// Number of the tile that takes the newest hash of `level`, which the frontier counts already.
+    fn open_index(&self, level: usize) -> u64 {
+        (level_length(self.size(), level) - 1) / TILE_WIDTH
+    }
+
+    fn open_tile(&self, level: usize) -> Tile {
+        let index = level_length(self.size(), level) / TILE_WIDTH;
+        Tile { level, index, hashes: self.open[level].clone() }
+    }
+
+    /// Remembers the tiles in which the present tree ends.
+    fn keep_edges(&mut self) {
+        self.edges = (0..LEVELS).map(|level| self.open_tile(level)).collect();
+    }
+}
+
+/// The root over a full tile.
+fn root_of(hashes: &[Hash]) -> Hash {
+    let mut row = hashes.to_vec();
+    while row.len() > 1 {
+        row = row.chunks_exact(2).map(|pair| Hash::node(pair[0], pair[1])).collect();
+    }
+    row[0]
+}
+
+/// The nodes around the signed tree's end and the present one's.
+struct Remembered<'a>(&'a Sealer);
+
+impl Nodes for Remembered<'_> {
+    type Error = ();
+
+    fn node(&mut self, height: u32, index: u64) -> Result<Hash, ()> {
+        let level = (height / 8) as usize;
+        let edge = &self.0.edges[level];
+        let open = self.0.open_tile(level);
+        let found = |tile: &Tile| node_in(&tile.hashes, tile.index * TILE_WIDTH, height, index);
+        found(edge).or_else(|| found(&open)).ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::checkpoint::SignedCheckpoint;
+    use super::super::note::KeyKind;
+    use super::super::tree::range_root;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn signer() -> Signer {
+        Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap()
+    }
+
+    fn leaf(number: u64) -> Hash {
+        Hash::leaf(&number.to_le_bytes())
+    }
+
+    fn sealer() -> Sealer {
+        Sealer::new("stele.internal/0/0".into(), signer(), Policy::default())
+    }
+
+    fn root_of_leaves(size: u64) -> Hash {
+        let mut frontier = Frontier::default();
+        (0..size).for_each(|number| frontier.append(leaf(number)));
+        frontier.root()
+    }
+
+    fn state(checkpoint: &SignedCheckpoint) -> (u64, Hash) {
+        (checkpoint.unchecked().size, checkpoint.unchecked().root)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_checkpoint_has_the_trees_root_whatever_was_signed_before_and_after_any_restart(
+            steps in prop::collection::vec((1u64..1500, any::<bool>()), 1..6)
+        ) {
+            let mut sealer = sealer();
+            for (step, restart) in steps {
+                for number in sealer.size()..sealer.size() + step {
+                    sealer.on_leaf(leaf(number));
+                }
+                let sealed = sealer.seal(Nanos(1)).unwrap().unwrap();
+                let size = sealer.size();
+                prop_assert_eq!(state(&sealed.checkpoint), (size, root_of_leaves(size)));
+                prop_assert!(sealer.seal(Nanos(1)).unwrap().is_none());
+                if restart {
+                    let open = sealer.open.clone();
+                    let policy = Policy::default();
+                    sealer = Sealer::restore("stele.internal/0/0".into(), signer(), policy, size, open).unwrap();
+                    sealer.set_signed(state(&sealed.checkpoint).1).unwrap();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_hold_the_roots_of_the_subtrees_below_them() {
+        let mut sealer = sealer();
+        (0..70_000).for_each(|number| sealer.on_leaf(leaf(number)));
+        let sealed = sealer.seal(Nanos(0)).unwrap().unwrap();
+        let places: Vec<_> =
+            sealed.tiles.iter().map(|tile| (tile.level, tile.index, tile.hashes.len())).collect();
+        assert_eq!(places, [(1, 0, 256), (1, 1, 17), (2, 0, 1)]);
+        let mut whole = Remembered(&sealer);
+        let above = range_root(&mut whole, 0, 65_536).unwrap();
+        assert_eq!(sealed.tiles[2].hashes, [above]);
+        assert_eq!(root_of(&sealed.tiles[0].hashes), above);
+    }
+
+    #[test]
+    fn a_tree_that_differs_from_the_signed_one_is_not_signed() {
+        let mut sealer = sealer();
+        (0..300).for_each(|number| sealer.on_leaf(leaf(number)));
+        sealer.signed = Some((300, leaf(1)));
+        sealer.keep_edges();
+        sealer.on_leaf(leaf(300));
+        assert!(matches!(sealer.seal(Nanos(0)), Err(SealerError::Contradiction { old: 300, new: 301, .. })));
+        assert!(sealer.set_signed(leaf(1)).is_err());
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_by_count_and_by_time_and_never_for_nothing() {
+        let policy = Policy { events: 10, interval: Nanos(100) };
+        let mut sealer = Sealer::new("stele.internal/0/0".into(), signer(), policy);
+        assert!(!sealer.is_due(Nanos(1000)));
+        sealer.on_leaf(leaf(0));
+        assert!(sealer.is_due(Nanos(100)) && !sealer.is_due(Nanos(99)));
+        (1..10).for_each(|number| sealer.on_leaf(leaf(number)));
+        assert!(sealer.is_due(Nanos(0)));
+    }
+}

@@ -1,0 +1,277 @@
+//! Seals a trail: feeds the sealer from the log, keeps what it gives, and goes on where it stopped.
+//!
+//! Only what is durable is sealed: a trail that was closed to its end, any other up to the acknowledged floor that its
+//! padding records. What lies behind that may be cut by the next recovery, and a signature on it could not be kept.
+//!
+//! Tiles are kept first, then the numbered checkpoint, then the newest one. A crash in between leaves tiles that the
+//! next run writes again with the same bytes. The log is the truth and tiles follow from it: where they are missing or
+//! damaged they are made again, and the root they give must be the signed one.
+
+use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
+use super::hash::{Hash, LeafHasher};
+use super::note::Signer;
+use super::sealer::{Policy, Sealed, Sealer, SealerError};
+use super::tiles::{
+    CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
+};
+use std::io;
+use std::sync::Arc;
+use stele_journal::survey::survey;
+use stele_journal::{Storage, TrailError, TrailReader};
+use stele_wire::{Nanos, Position, Sequence};
+
+/// Why a trail is not sealed, or not further.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// The trail cannot be read or is damaged.
+    #[error(transparent)]
+    Trail(#[from] TrailError),
+    /// A seal cannot be read or kept.
+    #[error("{file}: {source}")]
+    Io {
+        /// The file.
+        file: String,
+        /// What the medium says.
+        source: io::Error,
+    },
+    /// The newest checkpoint is damaged or by another key.
+    #[error("{file}: {why}; nothing was signed")]
+    Checkpoint {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        why: CheckpointError,
+    },
+    /// The trail is shorter than what was signed.
+    #[error(
+        "{file} was signed over {size} events, the trail holds {last} that are durable: it was cut or is an older \
+         copy; nothing was signed"
+    )]
+    RolledBack {
+        /// The checkpoint's file.
+        file: String,
+        /// Events under it.
+        size: u64,
+        /// The last event on the trail.
+        last: u64,
+    },
+    /// The events give another tree than the one that was signed.
+    #[error(transparent)]
+    Sealer(#[from] SealerError),
+}
+
+/// What sealing came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Sealing {
+    /// Events that were sealed before.
+    pub before: u64,
+    /// Events that are sealed now.
+    pub sealed: u64,
+    /// Checkpoints signed now.
+    pub checkpoints: u64,
+    /// Events behind the last checkpoint, not known to be durable.
+    pub unsealed: u64,
+}
+
+/// Seals the trail in `storage` up to its durable end. `now` gives the time, in nanoseconds since 1970; `progress` is
+/// called with the events sealed and those on the trail.
+///
+/// # Errors
+/// [`SealError`].
+pub fn seal_trail(
+    storage: &Arc<dyn Storage>,
+    signer: &Signer,
+    policy: Policy,
+    now: impl Fn() -> Nanos,
+    progress: &dyn Fn(u64, u64),
+) -> Result<Sealing, SealError> {
+    let (limit, last) = durable_end(storage.as_ref())?;
+    let mut reader = TrailReader::over(storage.clone())?;
+    let mut kept = resume(storage.as_ref(), &mut reader, signer, policy, last)?;
+    let before = kept.sealer.size();
+    let first_number = kept.number;
+    reader.seek(Sequence(before + 1))?;
+    while let Some(entry) = reader.read_next()? {
+        if entry.position.plus(entry.frame.len() as u64) > limit {
+            break;
+        }
+        kept.sealer.on_event(&entry.frame);
+        if kept.sealer.size().is_multiple_of(1 << 14) {
+            progress(kept.sealer.size(), last);
+        }
+        if kept.sealer.size() - kept.sealer.signed_size() >= policy.events {
+            kept.seal(storage.as_ref(), now())?;
+        }
+    }
+    kept.seal(storage.as_ref(), now())?;
+    let sealed = kept.sealer.size();
+    Ok(Sealing {
+        before,
+        sealed,
+        checkpoints: kept.number - first_number,
+        unsealed: last.saturating_sub(sealed),
+    })
+}
+
+/// Up to which position the log is durable, and the last event that can be read.
+fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
+    let survey = survey(storage)?;
+    let Some(tail) = survey.tail else {
+        return Err(survey.problem.unwrap_or_else(|| TrailError::NoTrail(storage.describe(""))).into());
+    };
+    let last = &survey.segments[tail.last];
+    let is_closed = tail.fault.is_none()
+        && tail.strays.is_empty()
+        && tail.last + 1 == survey.segments.len()
+        && last.header.file_offset(tail.end) == tail.file_length;
+    // What an earlier epoch left was synced before this one began.
+    let epoch = last.header.identity.epoch;
+    let begun = survey.segments.iter().find(|segment| segment.header.identity.epoch == epoch);
+    let begun = begun.map_or(Position(0), |segment| segment.header.base_position);
+    let limit = if is_closed { tail.end } else { tail.floor.max(begun) };
+    Ok((limit, tail.last_sequence.0))
+}
+
+/// A sealer and the number of the last checkpoint kept.
+struct Kept {
+    sealer: Sealer,
+    number: u64,
+}
+
+impl Kept {
+    fn seal(&mut self, storage: &dyn Storage, now: Nanos) -> Result<(), SealError> {
+        let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(()) };
+        for tile in tiles {
+            keep(storage, &tile.name(), &tile.bytes())?;
+        }
+        let text = checkpoint.to_string();
+        keep(storage, &checkpoint_name(self.number + 1), text.as_bytes())?;
+        keep(storage, CHECKPOINT_NAME, text.as_bytes())?;
+        self.number += 1;
+        Ok(())
+    }
+}
+
+fn keep(storage: &dyn Storage, name: &str, mut bytes: &[u8]) -> Result<(), SealError> {
+    storage.keep(name, &mut bytes).map_err(|source| SealError::Io { file: storage.describe(name), source })
+}
+
+/// How many numbered checkpoints there are; they have no gap.
+pub(super) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
+    let is_there = |number| match storage.open(&checkpoint_name(number)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    };
+    let mut above = 1;
+    while is_there(above)? {
+        above *= 2;
+    }
+    let mut there = above / 2;
+    while there + 1 < above {
+        let middle = there.midpoint(above);
+        if is_there(middle)? {
+            there = middle;
+        } else {
+            above = middle;
+        }
+    }
+    Ok(there)
+}
+
+/// A checkpoint of the trail; none when the file is missing.
+pub(super) fn read_checkpoint(
+    storage: &dyn Storage,
+    name: &str,
+) -> Result<Option<SignedCheckpoint>, SealError> {
+    let bytes =
+        read_file(storage, name).map_err(|source| SealError::Io { file: storage.describe(name), source })?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let text = String::from_utf8(bytes).map_err(|_| CheckpointError::Malformed("it is not UTF-8"));
+    let read = text.and_then(|text| SignedCheckpoint::parse(&text));
+    read.map(Some).map_err(|why| SealError::Checkpoint { file: storage.describe(name), why })
+}
+
+/// The log that the trail's checkpoints are of.
+pub(super) fn origin_of_trail(reader: &TrailReader) -> String {
+    let identity = reader.segments()[0].header.identity;
+    origin_of(identity.trail, identity.shard)
+}
+
+fn resume(
+    storage: &dyn Storage,
+    reader: &mut TrailReader,
+    signer: &Signer,
+    policy: Policy,
+    last: u64,
+) -> Result<Kept, SealError> {
+    let origin = origin_of_trail(reader);
+    let counted = count_checkpoints(storage);
+    let number = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
+    let new = || Sealer::new(origin.clone(), signer.clone(), policy);
+    let name = checkpoint_name(number);
+    let Some(signed) = (if number == 0 { None } else { read_checkpoint(storage, &name)? }) else {
+        return Ok(Kept { sealer: new(), number: 0 });
+    };
+    let file = storage.describe(&name);
+    let checkpoint = signed
+        .check(signer.public(), Some(&origin))
+        .map_err(|why| SealError::Checkpoint { file: file.clone(), why })?;
+    let (size, root) = (checkpoint.size, checkpoint.root);
+    if size > last {
+        return Err(SealError::RolledBack { file, size, last });
+    }
+    let text = signed.to_string();
+    if read_file(storage, CHECKPOINT_NAME).ok().flatten().as_deref() != Some(text.as_bytes()) {
+        keep(storage, CHECKPOINT_NAME, text.as_bytes())?;
+    }
+    let leaves = hash_leaves(reader, size / TILE_WIDTH * TILE_WIDTH, size % TILE_WIDTH)?;
+    let stored = (1..LEVELS).map(|level| open_tile(storage, level, size));
+    let open: Result<Vec<_>, _> = std::iter::once(Ok(leaves)).chain(stored).collect();
+    let restored =
+        open.ok().and_then(|open| Sealer::restore(origin.clone(), signer.clone(), policy, size, open));
+    if let Some(mut sealer) = restored
+        && sealer.set_signed(root).is_ok()
+    {
+        return Ok(Kept { sealer, number });
+    }
+    let mut sealer = new();
+    reader.seek(Sequence(1))?;
+    while sealer.size() < size {
+        let Some(entry) = reader.read_next()? else { return Err(SealError::RolledBack { file, size, last }) };
+        sealer.on_event(&entry.frame);
+    }
+    sealer.set_signed(root)?;
+    Ok(Kept { sealer, number })
+}
+
+fn open_tile(storage: &dyn Storage, level: usize, size: u64) -> io::Result<Vec<Hash>> {
+    let length = level_length(size, level);
+    if length.is_multiple_of(TILE_WIDTH) {
+        return Ok(Vec::new());
+    }
+    Ok(read_tile(storage, level, length / TILE_WIDTH, size)?.hashes)
+}
+
+/// Hashes of `count` events behind the first `before`.
+pub(super) fn hash_leaves(
+    reader: &mut TrailReader,
+    before: u64,
+    count: u64,
+) -> Result<Vec<Hash>, TrailError> {
+    let mut leaves = Vec::with_capacity(count as usize);
+    let mut hasher = LeafHasher::default();
+    if count > 0 {
+        reader.seek(Sequence(before + 1))?;
+    }
+    while (leaves.len() as u64) < count {
+        match reader.read_next()? {
+            Some(entry) => leaves.push(hasher.hash(entry.frame.bytes())),
+            None => {
+                let (sequence, last) = (Sequence(before + leaves.len() as u64 + 1), reader.last_sequence());
+                return Err(TrailError::NotFound { sequence, first: Sequence(1), last });
+            }
+        }
+    }
+    Ok(leaves)
+}

@@ -1,0 +1,188 @@
+//! A trail is sealed, sealed on, checked, proved from, and tampered with.
+
+mod rig;
+
+use rig::{Frames, Rig, write};
+use std::path::Path;
+use std::sync::Arc;
+use stele_compliance::seal::note::KeyKind;
+use stele_compliance::seal::sealing::SealError;
+use stele_compliance::seal::{
+    Policy, Proof, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, prove, seal_trail,
+};
+use stele_journal::format::segment_name;
+use stele_journal::scan::ScanOptions;
+use stele_journal::{Directory, Storage};
+use stele_wire::Sequence;
+use stele_wire::codec::Message;
+use stele_wire::messages::Trade;
+use stele_wire::units::Nanos;
+
+fn storage(folder: &Path) -> Arc<dyn Storage> {
+    Arc::new(Directory::new(folder))
+}
+
+fn signer() -> Signer {
+    Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap()
+}
+
+/// One session of some thousand events. Gives its last sequence.
+fn session(folder: &Path, trades: u64) -> u64 {
+    let mut rig = Rig::open(folder);
+    rig.trade(trades);
+    rig.stop()
+}
+
+fn seal(folder: &Path) -> Result<Sealing, SealError> {
+    let policy = Policy { events: 1000, ..Policy::default() };
+    seal_trail(&storage(folder), &signer(), policy, || Nanos(1), &|_, _| {})
+}
+
+fn checked(folder: &Path) -> Result<SealReport, SealBroken> {
+    check(&storage(folder), signer().public(), None, &ScanOptions::default())
+}
+
+fn newest(folder: &Path) -> SignedCheckpoint {
+    SignedCheckpoint::parse(&std::fs::read_to_string(folder.join("seals/checkpoint")).unwrap()).unwrap()
+}
+
+#[test]
+fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = session(folder.path(), 3000);
+    let first = seal(folder.path()).unwrap();
+    assert_eq!((first.before, first.sealed, first.unsealed), (0, last, 0));
+    assert_eq!(first.checkpoints, last.div_ceil(1000));
+    assert_eq!(seal(folder.path()).unwrap(), Sealing { before: last, checkpoints: 0, ..first });
+    let kept_elsewhere = newest(folder.path());
+    let later = session(folder.path(), 2000);
+    assert_eq!(checked(folder.path()).unwrap().unsealed, later - last);
+    let second = seal(folder.path()).unwrap();
+    assert_eq!((second.before, second.sealed), (last, later));
+    let report = checked(folder.path()).unwrap();
+    assert_eq!((report.events, report.sealed, report.unsealed), (later, later, 0));
+    assert_eq!(report.checkpoints, first.checkpoints + second.checkpoints);
+    let against = Some(("kept", &kept_elsewhere));
+    let report = check(&storage(folder.path()), signer().public(), against, &ScanOptions::default()).unwrap();
+    assert_eq!(report.against, Some(last));
+}
+
+#[test]
+fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    session(folder.path(), 1500);
+    seal(folder.path()).unwrap();
+    let size = newest(folder.path()).unchecked().size;
+    let tile = folder.path().join(format!("seals/tile/1/000.p/{}", size / 256));
+    let mut bytes = std::fs::read(&tile).unwrap();
+    bytes[0] ^= 1;
+    std::fs::write(&tile, bytes).unwrap();
+    session(folder.path(), 100);
+    seal(folder.path()).unwrap();
+    std::fs::remove_dir_all(folder.path().join("seals/tile")).unwrap();
+    let last = session(folder.path(), 100);
+    seal(folder.path()).unwrap();
+    let report = checked(folder.path()).unwrap();
+    assert_eq!((report.sealed, report.unsealed), (last, 0));
+    prove(&storage(folder.path()), Sequence(7), signer().public()).unwrap();
+}
+
+#[test]
+fn every_event_is_proved_and_the_proof_checks_with_the_key_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = session(folder.path(), 1500);
+    seal(folder.path()).unwrap();
+    for sequence in [1, 2, 255, 256, 257, 1000, last - 1, last] {
+        let proof = prove(&storage(folder.path()), Sequence(sequence), signer().public()).unwrap();
+        let read = Proof::parse(&proof.to_string()).unwrap();
+        assert_eq!(read, proof);
+        let (frame, checkpoint) = read.check(signer().public()).unwrap();
+        assert_eq!((frame.sequence().0, checkpoint.size), (sequence, last));
+        let mut altered = read.clone();
+        altered.frame[40] ^= 1;
+        assert!(altered.check(signer().public()).is_err());
+        let mut moved = read.clone();
+        moved.index ^= 1;
+        assert!(moved.check(signer().public()).is_err());
+    }
+    assert!(prove(&storage(folder.path()), Sequence(last + 1), signer().public()).is_err());
+}
+
+/// An edit in the last segment under a mended CRC passes every check of the medium.
+#[test]
+fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints() {
+    let folder = tempfile::tempdir().unwrap();
+    session(folder.path(), 1500);
+    seal(folder.path()).unwrap();
+    let mut frames = Frames::read(folder.path(), last_segment(folder.path()));
+    let place = frames.nth(<Trade as Message>::TEMPLATE_ID, 3);
+    let sequence = frames.sequence(&place);
+    frames.bytes[place.start + 60] ^= 1;
+    frames.mend(place);
+    frames.write();
+    match checked(folder.path()) {
+        Err(SealBroken::Root { first, size, .. }) => assert!((first..=size).contains(&sequence)),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(prove(&storage(folder.path()), Sequence(sequence), signer().public()), Err(_)));
+}
+
+#[test]
+fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_elsewhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = tempfile::tempdir().unwrap();
+    session(folder.path(), 500);
+    seal(folder.path()).unwrap();
+    copy(folder.path(), older.path());
+    session(folder.path(), 500);
+    seal(folder.path()).unwrap();
+    let kept_elsewhere = newest(folder.path());
+    checked(older.path()).unwrap();
+    let against = Some(("kept", &kept_elsewhere));
+    let rolled_back = check(&storage(older.path()), signer().public(), against, &ScanOptions::default());
+    assert!(matches!(rolled_back, Err(SealBroken::Short { .. })), "{rolled_back:?}");
+    std::fs::remove_dir_all(older.path().join("seals")).unwrap();
+    copy(&folder.path().join("seals"), &older.path().join("seals"));
+    assert!(matches!(checked(older.path()), Err(SealBroken::Short { .. })));
+    assert!(matches!(seal(older.path()), Err(SealError::RolledBack { .. })));
+}
+
+#[test]
+fn checkpoints_of_another_key_or_another_trail_and_altered_ones_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = tempfile::tempdir().unwrap();
+    session(folder.path(), 500);
+    session(other.path(), 500);
+    seal(folder.path()).unwrap();
+    seal(other.path()).unwrap();
+    let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
+    let judged = check(&storage(folder.path()), stranger.public(), None, &ScanOptions::default());
+    assert!(matches!(judged, Err(SealBroken::Checkpoint { .. })));
+    let resealed = seal_trail(&storage(folder.path()), &stranger, Policy::default(), || Nanos(1), &|_, _| {});
+    assert!(matches!(resealed, Err(SealError::Checkpoint { .. })));
+    let path = folder.path().join("seals/checkpoints/0000000001");
+    let good = std::fs::read_to_string(&path).unwrap();
+    write(&path, &std::fs::read(other.path().join("seals/checkpoints/0000000001")).unwrap());
+    assert!(matches!(checked(folder.path()), Err(SealBroken::Checkpoint { .. })));
+    let size = newest(folder.path()).unchecked().size;
+    write(&path, good.replacen(&format!("\n{size}\n"), &format!("\n{}\n", size - 1), 1).as_bytes());
+    assert!(checked(folder.path()).is_err());
+    write(&path, good.as_bytes());
+    checked(folder.path()).unwrap();
+}
+
+fn last_segment(folder: &Path) -> u64 {
+    (1..).take_while(|index| folder.join(segment_name(*index)).exists()).last().unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
