@@ -59,6 +59,18 @@ pub const ARCHIVE_PACKED_LENGTH_MAX: usize = ARCHIVE_FRAME_LENGTH + (ARCHIVE_FRA
 /// The most frames of an archive: the longest segment's, and one for its header.
 pub const ARCHIVE_FRAMES_MAX: usize = (SEGMENT_LENGTH_MAX / ARCHIVE_FRAME_LENGTH as u64) as usize + 1;
 
+/// Bytes of log between two entries of a segment's index.
+pub const INDEX_INTERVAL: u64 = 256 << 10;
+
+/// The most entries of an index.
+pub const INDEX_ENTRIES_MAX: usize = (SEGMENT_LENGTH_MAX / INDEX_INTERVAL) as usize + 1;
+
+/// The most kinds of events that an index counts; a segment with more has none.
+pub const INDEX_TEMPLATES_MAX: usize = 4096;
+
+/// Closed segments that a clean stop indexes before it ends; where there are more, the next start does it.
+pub const INDEX_AT_STOP_MAX: usize = 4;
+
 /// Bytes after which a block of verified frames is handed on.
 pub const RELAY_BLOCK_LENGTH: usize = 256 << 10;
 

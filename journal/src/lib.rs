@@ -15,6 +15,7 @@ mod examine;
 mod fixture;
 pub mod flight;
 pub mod format;
+pub mod index;
 pub mod journal;
 mod lock;
 mod measure;

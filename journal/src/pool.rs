@@ -15,6 +15,7 @@
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SPARE_SEGMENTS_MAX, ZEROING_LENGTH};
 use crate::format::{UNFINISHED_EXTENSION, segment_name};
+use crate::index::Indexer;
 use crate::pages::Pages;
 use crate::space::{FreeSpace, SpaceWatch};
 use crate::storage::{Directory, Storage};
@@ -30,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How often the thread looks whether a segment was taken.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How long it rests between two pieces of a closed segment's index.
+const INDEX_REST: Duration = Duration::from_millis(1);
 /// How nice the thread is to hot ones on its CPU.
 const NICENESS: i32 = 10;
 
@@ -96,6 +99,8 @@ pub struct FilePool {
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     directory: Directory,
+    /// The first segment that it prepared.
+    first: u64,
     space: Arc<SpaceWatch>,
 }
 
@@ -139,7 +144,7 @@ impl FilePool {
             stopping: stopping.clone(),
         };
         let thread = std::thread::Builder::new().name("journal-pool".into()).spawn(|| worker.run())?;
-        Ok(Self { ready, retired, stopping, thread: Some(thread), directory: directory.clone(), space })
+        Ok(Self { ready, retired, stopping, thread: Some(thread), directory: directory.clone(), first: options.next, space })
     }
 
     /// Waits for the next segment.
@@ -181,7 +186,9 @@ impl Spares<File> for FilePool {
                 removed = true;
             }
         }
-        if removed { self.directory.sync() } else { Ok(()) }
+        let synced = if removed { self.directory.sync() } else { Ok(()) };
+        Indexer::for_trail(&self.directory, self.first..u64::MAX).finish(&self.directory);
+        synced
     }
 
     fn space(&self) -> Option<Arc<SpaceWatch>> {
@@ -200,13 +207,17 @@ impl Worker {
         // Not being nice is no failure.
         let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
         let mut failed = false;
+        let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..self.next), self.next);
         while !self.stopping.load(Ordering::Acquire) {
             while let Ok(file) = self.retired.pop() {
                 // A segment that stays writable is no harm to what is in it.
                 let _ = file.set_permissions(Permissions::from_mode(0o400));
+                indexer.add(retired);
+                retired += 1;
             }
             if failed || self.ready.is_full() {
-                std::thread::park_timeout(LOOK_INTERVAL);
+                let indexed = indexer.do_work(&self.directory);
+                std::thread::park_timeout(if indexed { INDEX_REST } else { LOOK_INTERVAL });
                 continue;
             }
             let spare = self.prepare();

@@ -3,12 +3,14 @@
 use crate::continuity::{Continuity, Fault};
 use crate::error::TrailError;
 use crate::format::{HeaderState, align_up};
+use crate::index::{IndexEntry, SegmentIndex};
 use crate::pages::Pages;
 use crate::storage::{Directory, Storage};
 use crate::stream::ByteStream;
 use crate::trail::{Segment, find_segment, read_live_segments};
 use std::path::Path;
 use std::sync::Arc;
+use stele_wire::bounds::FRAME_ALIGNMENT;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
@@ -131,6 +133,7 @@ impl TrailReader {
             return Err(TrailError::NotFound { sequence, first, last: self.find_last()? });
         }
         self.enter(after - 1)?;
+        self.skip(|entry| entry.sequence < sequence)?;
         while self.continuity.last_sequence.next() < sequence {
             if self.read_next()?.is_none() {
                 return Err(TrailError::NotFound { sequence, first, last: self.continuity.last_sequence });
@@ -147,6 +150,7 @@ impl TrailReader {
         while self.discover()? {}
         let after = self.segments.partition_point(|segment| segment.header.created <= time);
         self.enter(after.saturating_sub(1))?;
+        self.skip(|entry| entry.timestamp < time)?;
         loop {
             match self.peek()? {
                 Step::Frame(length) => {
@@ -162,12 +166,62 @@ impl TrailReader {
         }
     }
 
+    /// Moves the cursor in front of the first frame that begins at `position` or behind it, or to the end.
+    ///
+    /// # Errors
+    /// As [`Self::read_next`].
+    pub fn seek_position(&mut self, position: Position) -> Result<(), TrailError> {
+        while self.discover()? {}
+        let after = self.segments.partition_point(|segment| segment.header.base_position <= position);
+        let at = after.saturating_sub(1);
+        let header = self.segments[at].header;
+        self.enter(at)?;
+        // In front of the segment there is no offset, and no entry is needed.
+        let offset = header.file_offset(position.max(header.base_position));
+        self.skip(|entry| entry.offset < offset)?;
+        while self.position() < position {
+            match self.peek()? {
+                Step::Frame(_) => self.advance().map(|_| ())?,
+                Step::NextSegment => self.enter_next()?,
+                Step::Nothing => break,
+            }
+        }
+        Ok(())
+    }
+
     /// Moves the cursor back to the trail's first frame.
     ///
     /// # Errors
     /// The medium's.
     pub fn rewind(&mut self) -> Result<(), TrailError> {
         self.enter(0)
+    }
+
+    /// Moves the cursor on within the segment that it has just entered, to the last entry of the segment's index for
+    /// which `is_before` holds. The index is believed where the event that it names stands where it says.
+    fn skip(&mut self, is_before: impl Fn(&IndexEntry) -> bool) -> Result<(), TrailError> {
+        let segment = self.segments[self.current];
+        let header = &segment.header;
+        let index = SegmentIndex::read(self.storage.as_ref(), &segment);
+        let Some(entry) = index.and_then(|index| index.last_where(is_before)) else { return Ok(()) };
+        let inside = header.file_offset(header.base_position)..segment.file_length;
+        let is_aligned = entry.offset.is_multiple_of(FRAME_ALIGNMENT as u64);
+        if !inside.contains(&entry.offset) || !is_aligned || entry.sequence < header.base_sequence {
+            return Ok(());
+        }
+        let Continuity { seed, last_timestamp: created, .. } = self.continuity;
+        self.stream.restart(entry.offset);
+        self.continuity =
+            Continuity { seed, last_sequence: Sequence(entry.sequence.0 - 1), last_timestamp: created };
+        loop {
+            let mut probe = self.continuity;
+            let admitted = probe.admit(self.stream.bytes());
+            match admitted.map(|frame| !frame.is_padding() && frame.timestamp() == entry.timestamp) {
+                Ok(true) => return Ok(()),
+                Err(fault) if fault.is_short() && self.refill()? => {}
+                _ => return self.enter(self.current),
+            }
+        }
     }
 
     fn find_last(&mut self) -> Result<Sequence, TrailError> {

@@ -329,6 +329,69 @@ mod tests {
         }
     }
 
+    /// Breaks off in front of a sequence.
+    struct Seen(Vec<(Position, Sequence)>, Sequence, Vec<u64>);
+
+    impl LogVisitor for Seen {
+        fn on_segment(&mut self, segment: &Segment) -> ControlFlow<()> {
+            self.2.push(segment.header.index);
+            ControlFlow::Continue(())
+        }
+
+        fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()> {
+            if frame.is_padding() {
+                return ControlFlow::Continue(());
+            }
+            if frame.sequence() == self.1 {
+                return ControlFlow::Break(());
+            }
+            self.0.push((position, frame.sequence()));
+            ControlFlow::Continue(())
+        }
+    }
+
+    #[test]
+    fn a_visitor_sees_every_event_in_order_and_may_leave_without_a_change_to_the_result() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), false);
+        let directory = Directory::new(folder.path());
+        let options = ScanOptions { threads: 3, plain: true, ..ScanOptions::default() };
+        let alone = verify(&directory, &options).unwrap();
+        for until in [u64::MAX, 1, 40] {
+            let mut seen = Seen(Vec::new(), Sequence(until), Vec::new());
+            assert_eq!(verify_with(&directory, &options, &mut seen).unwrap(), alone);
+            let expected = epochs.events.iter().filter(|event| event.2.0 < until);
+            assert_eq!(seen.0, expected.map(|event| (event.0, event.2)).collect::<Vec<_>>());
+            assert!(until < u64::MAX || seen.2 == [1, 2, 3, 4]);
+        }
+    }
+
+    #[test]
+    fn a_visitor_sees_what_stands_in_front_of_damage_and_what_stands_behind_a_wrong_link() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let (position, length, damaged) = epochs.events[3];
+        let at = 4096 + position.0 as usize;
+        let options = ScanOptions { threads: 2, ..ScanOptions::default() };
+        let see = || {
+            let mut seen = Seen(Vec::new(), Sequence(u64::MAX), Vec::new());
+            let error = verify_with(&Directory::new(folder.path()), &options, &mut seen).unwrap_err();
+            (seen.0.len(), error)
+        };
+        edit(folder.path(), 1, |bytes| bytes[at + 40] ^= 1);
+        let (seen, error) = see();
+        assert_eq!(seen as u64, damaged.0 - 1);
+        assert!(matches!(error, TrailError::Frame { after, .. } if after.next() == damaged), "{error}");
+        edit(folder.path(), 1, |bytes| {
+            seal(&mut bytes[at..at + length], epochs.segments[0].0.identity.seed())
+        });
+        let (seen, error) = see();
+        assert_eq!(seen, epochs.events.len());
+        assert!(matches!(error, TrailError::Link { .. }), "{error}");
+    }
+
     #[test]
     fn a_flipped_bit_in_any_segment_is_found_at_its_frame() {
         for index in 1..=3 {

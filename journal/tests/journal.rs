@@ -129,11 +129,10 @@ fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
         })
     };
     let readers = [follow(0), follow(50)];
-    for _ in 0..EVENTS / 100 {
-        rig.publish(100);
-        (0..5).for_each(|_| rig.turn());
+    for _ in 0..EVENTS / 500 {
+        rig.publish(500);
+        rig.settle();
     }
-    rig.settle();
     let rolls = rig.journal.statistics().rolls;
     readers.into_iter().for_each(|reader| reader.join().unwrap());
     assert!(rolls >= 3, "{rolls} rolls");

@@ -1,0 +1,414 @@
+//! The sparse index of a closed segment: where in the file a sequence or a time stands, and what kinds of events the
+//! segment holds. Drawn in `journal/FORMAT.md`.
+//!
+//! An index is a help and never a witness. It is made from the headers of frames without their CRCs, it is not
+//! flushed, and whoever follows it checks what stands where it leads: a damaged or lying index costs time.
+
+use crate::bounds::{
+    HEADER_BLOCK_LENGTH, INDEX_AT_STOP_MAX, INDEX_ENTRIES_MAX, INDEX_INTERVAL, INDEX_TEMPLATES_MAX,
+};
+use crate::error::TrailError;
+use crate::format::RunningCrc;
+use crate::pages::Pages;
+use crate::storage::{Directory, Storage};
+use crate::stream::ByteStream;
+use crate::trail::{Segment, find_segment, find_segments};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::ops::Range;
+use stele_wire::frame::{Frame, FrameError, Identity, crc32c};
+use stele_wire::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
+use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The first 8 bytes of every index file.
+pub const INDEX_MAGIC: [u8; 8] = *b"STELEIDX";
+
+/// Version of the layout that this code writes, and the only one it reads: an index is made again rather than
+/// converted.
+pub const INDEX_VERSION: u32 = 1;
+
+/// File name extension of an index.
+pub const INDEX_EXTENSION: &str = "index";
+
+/// The first bytes of an index file.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
+struct Head {
+    magic: [u8; 8],
+    version: U32,
+    data_crc: U32,
+    trail: [u8; 16],
+    shard: U32,
+    epoch: U32,
+    index: U64,
+    base_position: U64,
+    end_position: U64,
+    base_sequence: U64,
+    last_sequence: U64,
+    first_timestamp: U64,
+    last_timestamp: U64,
+    events: U64,
+    templates: U32,
+    entries: U32,
+}
+
+/// Events of one template.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
+struct Count {
+    schema_id: U16,
+    template_id: U16,
+    reserved: U32,
+    events: U64,
+}
+
+/// An event and where it stands.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
+struct Mark {
+    sequence: U64,
+    timestamp: U64,
+    offset: U64,
+}
+
+const HEAD_LENGTH: usize = size_of::<Head>();
+const _: () = assert!(HEAD_LENGTH == 112);
+const _: () = assert!(size_of::<Count>() == 16 && size_of::<Mark>() == 24);
+
+/// An event about every 256 KiB of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct IndexEntry {
+    /// The event.
+    pub sequence: Sequence,
+    /// Its time.
+    pub timestamp: Nanos,
+    /// Where its frame begins in the segment's raw file.
+    pub offset: u64,
+}
+
+/// What an index file says of a segment. Nothing of it is proved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SegmentIndex {
+    /// Whose segment.
+    pub identity: Identity,
+    /// Index of the segment.
+    pub index: u64,
+    /// Position of the first data byte.
+    pub base_position: Position,
+    /// Position after the last frame.
+    pub end_position: Position,
+    /// Sequence of the first event in the segment or after it.
+    pub base_sequence: Sequence,
+    /// The last event in the segment or in front of it.
+    pub last_sequence: Sequence,
+    /// Time of the first event; 0 where there is none.
+    pub first_timestamp: Nanos,
+    /// Time of the last event; 0 where there is none.
+    pub last_timestamp: Nanos,
+    /// Events.
+    pub events: u64,
+    /// CRC-32C of all data bytes.
+    pub data_crc: u32,
+    /// Events of each schema id and template id.
+    pub templates: BTreeMap<(u16, u16), u64>,
+    /// Events to begin at, in the order of the log.
+    pub entries: Vec<IndexEntry>,
+}
+
+/// Name of the index file of segment `index`.
+pub fn index_name(index: u64) -> String {
+    format!("{index:010}.{INDEX_EXTENSION}")
+}
+
+impl SegmentIndex {
+    /// The file's bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let head = Head {
+            magic: INDEX_MAGIC,
+            version: U32::new(INDEX_VERSION),
+            data_crc: U32::new(self.data_crc),
+            trail: self.identity.trail.0,
+            shard: U32::new(self.identity.shard.0),
+            epoch: U32::new(self.identity.epoch.0),
+            index: U64::new(self.index),
+            base_position: U64::new(self.base_position.0),
+            end_position: U64::new(self.end_position.0),
+            base_sequence: U64::new(self.base_sequence.0),
+            last_sequence: U64::new(self.last_sequence.0),
+            first_timestamp: U64::new(self.first_timestamp.0),
+            last_timestamp: U64::new(self.last_timestamp.0),
+            events: U64::new(self.events),
+            templates: U32::new(self.templates.len() as u32),
+            entries: U32::new(self.entries.len() as u32),
+        };
+        let mut bytes = head.as_bytes().to_vec();
+        for (&(schema_id, template_id), &events) in &self.templates {
+            let (schema_id, template_id) = (U16::new(schema_id), U16::new(template_id));
+            let count = Count { schema_id, template_id, reserved: U32::ZERO, events: U64::new(events) };
+            bytes.extend_from_slice(count.as_bytes());
+        }
+        for entry in &self.entries {
+            let (sequence, timestamp) = (U64::new(entry.sequence.0), U64::new(entry.timestamp.0));
+            let mark = Mark { sequence, timestamp, offset: U64::new(entry.offset) };
+            bytes.extend_from_slice(mark.as_bytes());
+        }
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        bytes
+    }
+
+    /// What the bytes of a file say; none when they are no index of a version that this code knows, or damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (bytes, crc) = bytes.split_last_chunk::<4>()?;
+        let (head, rest) = Head::read_from_prefix(bytes).ok()?;
+        let known = head.magic == INDEX_MAGIC && head.version.get() == INDEX_VERSION;
+        if !known || crc32c(bytes) != u32::from_le_bytes(*crc) {
+            return None;
+        }
+        let (counts, rest) =
+            <[Count]>::ref_from_prefix_with_elems(rest, head.templates.get() as usize).ok()?;
+        let marks = <[Mark]>::ref_from_bytes_with_elems(rest, head.entries.get() as usize).ok()?;
+        let entry = |mark: &Mark| IndexEntry {
+            sequence: Sequence(mark.sequence.get()),
+            timestamp: Nanos(mark.timestamp.get()),
+            offset: mark.offset.get(),
+        };
+        let template = |count: &Count| (count.schema_id.get(), count.template_id.get());
+        Some(Self {
+            identity: Identity {
+                trail: TrailId(head.trail),
+                shard: ShardId(head.shard.get()),
+                epoch: Epoch(head.epoch.get()),
+            },
+            index: head.index.get(),
+            base_position: Position(head.base_position.get()),
+            end_position: Position(head.end_position.get()),
+            base_sequence: Sequence(head.base_sequence.get()),
+            last_sequence: Sequence(head.last_sequence.get()),
+            first_timestamp: Nanos(head.first_timestamp.get()),
+            last_timestamp: Nanos(head.last_timestamp.get()),
+            events: head.events.get(),
+            data_crc: head.data_crc.get(),
+            templates: counts.iter().map(|count| (template(count), count.events.get())).collect(),
+            entries: marks.iter().map(entry).collect(),
+        })
+    }
+
+    /// Reads the index of `segment`; none when there is none, or it is not of this segment as it stands.
+    pub fn read(storage: &dyn Storage, segment: &Segment) -> Option<Self> {
+        let file = storage.open(&index_name(segment.header.index)).ok()?;
+        let length = file.length().ok().filter(|length| *length <= INDEX_LENGTH_MAX as u64)? as usize;
+        let mut pages = Pages::zeroed(length + 1);
+        let count = file.read_at(&mut pages, 0).ok()?;
+        Self::from_bytes(pages.get(..count.min(length))?).filter(|index| index.is_of(segment))
+    }
+
+    fn is_of(&self, segment: &Segment) -> bool {
+        let header = &segment.header;
+        let end = HEADER_BLOCK_LENGTH as u64 + self.end_position.0.saturating_sub(self.base_position.0);
+        (self.identity, self.index) == (header.identity, header.index)
+            && (self.base_position, self.base_sequence) == (header.base_position, header.base_sequence)
+            && end == segment.file_length
+    }
+
+    /// The last entry for which `is_before` holds; entries are in the order of the log.
+    pub(crate) fn last_where(&self, is_before: impl Fn(&IndexEntry) -> bool) -> Option<IndexEntry> {
+        self.entries.iter().rev().copied().find(is_before)
+    }
+}
+
+/// The most bytes of an index file.
+const INDEX_LENGTH_MAX: usize = HEAD_LENGTH
+    + INDEX_TEMPLATES_MAX * size_of::<Count>()
+    + INDEX_ENTRIES_MAX * size_of::<Mark>()
+    + size_of::<u32>();
+
+/// An index on its way: made a piece at a time, so that whoever makes it can do other things between.
+struct Making {
+    segment: Segment,
+    stream: ByteStream,
+    crc: RunningCrc,
+    done: SegmentIndex,
+    next_entry: u64,
+}
+
+enum Piece {
+    More,
+    Made(SegmentIndex),
+    /// The file holds something else than frames up to its end: it is not closed, or damaged.
+    Unfit,
+}
+
+impl Making {
+    fn begin(storage: &dyn Storage, segment: &Segment) -> io::Result<Self> {
+        let header = &segment.header;
+        let done = SegmentIndex {
+            identity: header.identity,
+            index: header.index,
+            base_position: header.base_position,
+            end_position: header.base_position,
+            base_sequence: header.base_sequence,
+            last_sequence: Sequence(header.base_sequence.0 - 1),
+            first_timestamp: Nanos(0),
+            last_timestamp: Nanos(0),
+            events: 0,
+            data_crc: 0,
+            templates: BTreeMap::new(),
+            entries: Vec::new(),
+        };
+        let stream = ByteStream::new(storage.open(&segment.name())?, HEADER_BLOCK_LENGTH as u64);
+        Ok(Self { segment: *segment, stream, crc: RunningCrc::default(), done, next_entry: 0 })
+    }
+
+    /// Reads on, about a mebibyte.
+    fn go_on(&mut self) -> io::Result<Piece> {
+        let came = self.stream.refill()?;
+        let (mut used, from) = (0, self.stream.offset());
+        let bytes = self.stream.bytes();
+        loop {
+            match Frame::read(&bytes[used..]) {
+                Ok(frame) if self.done.note(&frame, from + used as u64, &mut self.next_entry) => {
+                    used += frame.len();
+                }
+                Err(FrameError::Truncated { .. }) => break,
+                _ => return Ok(Piece::Unfit),
+            }
+        }
+        self.crc.update(&bytes[..used]);
+        self.stream.consume(used);
+        if came {
+            return Ok(Piece::More);
+        }
+        let end = self.stream.offset();
+        if end != self.segment.file_length {
+            return Ok(Piece::Unfit);
+        }
+        self.done.end_position = self.done.base_position.plus(end - HEADER_BLOCK_LENGTH as u64);
+        self.done.data_crc = self.crc.value();
+        Ok(Piece::Made(self.done.clone()))
+    }
+}
+
+impl SegmentIndex {
+    /// Takes in a frame at `offset`. Whether it can be the next one, as far as its header tells.
+    #[inline]
+    fn note(&mut self, frame: &Frame<'_>, offset: u64, next_entry: &mut u64) -> bool {
+        if frame.is_padding() {
+            return true;
+        }
+        let (sequence, timestamp) = (frame.sequence(), frame.timestamp());
+        if sequence != self.last_sequence.next() || timestamp < self.last_timestamp {
+            return false;
+        }
+        if self.events == 0 {
+            self.first_timestamp = timestamp;
+        }
+        if offset >= *next_entry && self.entries.len() < INDEX_ENTRIES_MAX {
+            self.entries.push(IndexEntry { sequence, timestamp, offset });
+            *next_entry = offset + INDEX_INTERVAL;
+        }
+        (self.last_sequence, self.last_timestamp) = (sequence, timestamp);
+        self.events += 1;
+        let template = (frame.header().schema_id.get(), frame.template_id());
+        if let Some(count) = self.templates.get_mut(&template) {
+            *count += 1;
+        } else if self.templates.len() < INDEX_TEMPLATES_MAX {
+            self.templates.insert(template, 1);
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// Makes the index of one segment and writes its file. None, and no file, when the segment is not closed or holds
+/// anything but frames.
+///
+/// # Errors
+/// [`TrailError`]: there is no such segment, or the medium refuses.
+pub fn make_index(storage: &dyn Storage, index: u64) -> Result<Option<SegmentIndex>, TrailError> {
+    let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
+    let Some(found) = find_segment(storage, index, &mut pages)? else { return Ok(None) };
+    let segment = found.usable(storage)?;
+    let io =
+        |action| move |source| TrailError::Io { file: storage.describe(&index_name(index)), action, source };
+    let mut making = Making::begin(storage, &segment).map_err(io("make"))?;
+    loop {
+        match making.go_on().map_err(io("make"))? {
+            Piece::More => {}
+            Piece::Unfit => return Ok(None),
+            Piece::Made(made) => {
+                storage.keep(&index_name(index), &mut &made.to_bytes()[..]).map_err(io("write"))?;
+                return Ok(Some(made));
+            }
+        }
+    }
+}
+
+/// Makes the indexes of a trail in the background of its writer, a piece at each call. What fails is left out: an
+/// index is a help.
+#[derive(Default)]
+pub struct Indexer {
+    waiting: VecDeque<u64>,
+    making: Option<Making>,
+}
+
+impl Indexer {
+    /// One that begins with the segments among these that have no index.
+    pub fn for_trail(storage: &dyn Storage, indexes: Range<u64>) -> Self {
+        let found = find_segments(storage).unwrap_or_default();
+        let lacks = |segment: &Segment| SegmentIndex::read(storage, segment).is_none();
+        let segments = found.iter().filter(|found| indexes.contains(&found.index));
+        let segments = segments.filter_map(|found| found.usable(storage).ok()).filter(lacks);
+        Self { waiting: segments.map(|segment| segment.header.index).collect(), making: None }
+    }
+
+    /// Segment `index` is closed.
+    pub fn add(&mut self, index: u64) {
+        self.waiting.push_back(index);
+    }
+
+    /// Does a millisecond's work or so; whether there was any.
+    pub fn do_work(&mut self, directory: &Directory) -> bool {
+        if let Some(making) = &mut self.making {
+            match making.go_on() {
+                Ok(Piece::More) => return true,
+                Ok(Piece::Made(made)) => {
+                    let _ = put(directory, &made);
+                }
+                Ok(Piece::Unfit) | Err(_) => {}
+            }
+            self.making = None;
+            return true;
+        }
+        let Some(index) = self.waiting.pop_front() else { return false };
+        let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
+        let found = find_segment(directory, index, &mut pages).ok().flatten();
+        let segment = found.and_then(|found| found.usable(directory).ok());
+        self.making = segment.and_then(|segment| Making::begin(directory, &segment).ok());
+        true
+    }
+
+    /// Finishes what is waiting, unless that is much: then the next start does it.
+    pub fn finish(&mut self, directory: &Directory) {
+        if self.waiting.len() <= INDEX_AT_STOP_MAX {
+            while self.do_work(directory) {}
+        }
+    }
+}
+
+/// Writes an index so that it appears whole, without a flush: the writer's own flushes are not to wait for it.
+fn put(directory: &Directory, index: &SegmentIndex) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let path = directory.root().join(index_name(index.index));
+    let unfinished = path.with_added_extension("unfinished");
+    // One that an earlier start left half-written is read-only.
+    let _ = std::fs::remove_file(&unfinished);
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished)?;
+    file.write_all(&index.to_bytes())?;
+    std::fs::rename(&unfinished, &path)
+}
+
+#[cfg(test)]
+mod tests;
