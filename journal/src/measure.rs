@@ -93,8 +93,10 @@ impl FlushTrials {
         }
         let path = directory.root().join(format!("flush.{UNFINISHED_EXTENSION}"));
         let result = Probe::create(&path, medium).and_then(|probe| probe.try_all(cpus));
-        std::fs::remove_file(&path)?;
-        result
+        let removed = std::fs::remove_file(&path);
+        let trials = result?;
+        removed?;
+        Ok(trials)
     }
 
     /// The trial that the journal goes by.
@@ -171,6 +173,8 @@ impl Probe {
     }
 
     fn try_all(&self, cpus: Cpus) -> io::Result<Option<FlushTrials>> {
+        // Made on this thread: the sync thread must not inherit the journal's CPU.
+        let Some(engines) = self.engines(cpus.is_isolated)? else { return Ok(None) };
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             if cpus.spinning.is_some() {
@@ -183,7 +187,7 @@ impl Probe {
             }
             let pinned = scope.spawn(|| {
                 pin(cpus.journal);
-                self.try_in_turn(cpus.is_isolated)
+                self.try_in_turn(engines).map(Some)
             });
             let result = pinned.join();
             done.store(true, Ordering::Relaxed);
@@ -191,21 +195,30 @@ impl Probe {
         })
     }
 
-    fn try_in_turn(&self, is_isolated: bool) -> io::Result<Option<FlushTrials>> {
-        let mut trials: Vec<Trial> = Vec::new();
+    /// An engine for each trial; none where there is no io_uring.
+    fn engines(&self, is_isolated: bool) -> io::Result<Option<Vec<(FlushMethod, bool, UringEngine)>>> {
         let arrangements: &[bool] = if is_isolated { &[true, false] } else { &[true] };
+        let mut engines = Vec::with_capacity(FlushMethod::ALL.len() * arrangements.len());
         for method in FlushMethod::ALL {
             for &yields in arrangements {
                 let Ok((mut engine, _)) = UringEngine::new(self.ring.clone(), method, yields) else {
                     return Ok(None);
                 };
                 engine.adopt(0, self.file.try_clone()?);
-                let best = trials.iter().map(|trial| trial.p50_ns).min();
-                trials.push(Run::new(engine, self).trial(method, yields, best)?);
+                engines.push((method, yields, engine));
             }
         }
+        Ok(Some(engines))
+    }
+
+    fn try_in_turn(&self, engines: Vec<(FlushMethod, bool, UringEngine)>) -> io::Result<FlushTrials> {
+        let mut trials: Vec<Trial> = Vec::with_capacity(engines.len());
+        for (method, yields, engine) in engines {
+            let best = trials.iter().map(|trial| trial.p50_ns).min();
+            trials.push(Run::new(engine, self).trial(method, yields, best)?);
+        }
         let chosen = choose(&trials);
-        Ok(Some(FlushTrials { trials, chosen }))
+        Ok(FlushTrials { trials, chosen })
     }
 }
 

@@ -140,7 +140,7 @@ pub fn run(
         tell("recovery");
         recoveries.push(recovery::measure(place, extent)?);
     }
-    let mut figures = latencies.figures();
+    let mut figures = latencies.figures(place.flush == FlushMethod::FlushedWrites);
     figures.extend(streams.figures());
     figures.extend(scans.figures());
     figures.extend(recovery::figures(extent, &recoveries));
@@ -175,7 +175,7 @@ impl Latencies {
         self.loaded.measure(place, extent, Arrivals::new(seed, LOAD_RATE))
     }
 
-    fn figures(&self) -> Vec<Figure> {
+    fn figures(&self, is_flushed: bool) -> Vec<Figure> {
         let names = |written, durable, raw, flushed| [written, durable, raw, flushed];
         let idle = names("publish_to_written", "publish_to_durable", "raw_write", "raw_flushed_write");
         let loaded = names(
@@ -184,7 +184,7 @@ impl Latencies {
             "raw_write_under_load",
             "raw_flushed_write_under_load",
         );
-        [self.idle.figures(idle), self.loaded.figures(loaded)].concat()
+        [self.idle.figures(is_flushed, idle), self.loaded.figures(is_flushed, loaded)].concat()
     }
 }
 
@@ -206,8 +206,7 @@ impl Sides {
 
     /// `written` stands beside a raw write that does what the journal's write does: flushes, where each write of
     /// the journal's method is flushed.
-    fn figures(&self, [written, durable, raw, flushed]: [&'static str; 4]) -> Vec<Figure> {
-        let is_flushed = self.written == self.durable;
+    fn figures(&self, is_flushed: bool, [written, durable, raw, flushed]: [&'static str; 4]) -> Vec<Figure> {
         let (name, side) =
             if is_flushed { (flushed, &self.raw_flushed_write) } else { (raw, &self.raw_write) };
         let figure = |name, own: &[Percentiles]| Figure::latency(name, own);

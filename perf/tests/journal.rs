@@ -32,10 +32,11 @@ fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
         println!("skipped: no io_uring");
         return;
     }
+    let cpus = stele_bus::allowed_cpus();
     let place = Place {
         directory: folder.path().into(),
-        journal_cpu: None,
-        sequencer_cpu: None,
+        journal_cpu: cpus.first().copied(),
+        sequencer_cpu: cpus.last().copied(),
         flush: FlushMethod::LinkedSync,
         yields: true,
         segment_length: 4 << 20,

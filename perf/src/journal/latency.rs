@@ -6,12 +6,12 @@
 //!                                          └ sees written, durable <── watermarks
 //! ```
 //!
-//! From the sequencer's Release store of `published` to the moment at which the load's thread, on another CPU than
+//! From the sequencer's Release store of `published` (the end of the duty cycle that it lies in, some 100 ns later) to the moment at which the load's thread, on another CPU than
 //! the journal's, sees the watermark behind the order. The loop is open: how late the thread came to an order is
 //! added, so that a stall counts for every order that was due in it.
 
 use super::arrivals::Arrivals;
-use super::rig::{Pool, Rig, on_cpu};
+use super::rig::{Pool, Rig, Running, on_cpu};
 use super::{Place, ScenarioError, latency_histogram};
 use crate::Percentiles;
 use std::collections::VecDeque;
@@ -42,8 +42,8 @@ pub(crate) fn publish_latency(
     arrivals: Arrivals,
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
-    let rig = Rig::open(trail, place, place.segment_length, Pool::Meanwhile)?;
-    on_cpu(place.sequencer_cpu, move || measure(rig, place, arrivals, length))
+    let running = Rig::open(trail, place, place.segment_length, Pool::Meanwhile)?.start(place)?;
+    on_cpu(place.sequencer_cpu, move || measure(running, arrivals, length))
 }
 
 /// An order that was published up to `end`, at `start` less its lateness.
@@ -52,8 +52,7 @@ struct Waiting {
     start: Duration,
 }
 
-fn measure(rig: Rig, place: &Place, mut arrivals: Arrivals, length: Duration) -> Result<Seen, ScenarioError> {
-    let mut running = rig.start(place)?;
+fn measure(mut running: Running, mut arrivals: Arrivals, length: Duration) -> Result<Seen, ScenarioError> {
     let (mut unwritten, mut undurable) = (VecDeque::with_capacity(1 << 16), VecDeque::with_capacity(1 << 16));
     let (mut written, mut durable) = (latency_histogram(), latency_histogram());
     let mut order = order();

@@ -72,7 +72,8 @@ impl Rig {
         Ok(Self { sequencer, publisher, ring: parts.ring, journal, block_length: start.block_length })
     }
 
-    /// Starts the journal on its core. The rest stays with the caller, who is the sequencer's core.
+    /// Starts the journal on its core. The rest stays with the caller, who takes it to the sequencer's CPU: from a
+    /// thread that is pinned there already, the journal could not get to its own.
     pub(crate) fn start(self, place: &Place) -> Result<Running, ScenarioError> {
         let Self { sequencer, publisher, ring, journal, block_length } = self;
         let statistics = Arc::new(OnceLock::new());

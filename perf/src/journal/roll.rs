@@ -63,8 +63,8 @@ impl Rolls {
 
 /// Publishes `bytes` of log at [`RATE`]. Gives the latencies and how many rolls there were.
 fn measure(rig: Rig, place: &Place, bytes: u64) -> Result<(Percentiles, u64), ScenarioError> {
+    let mut running = rig.start(place)?;
     on_cpu(place.sequencer_cpu, move || {
-        let mut running = rig.start(place)?;
         let (mix, mut seen) = (Mix::of_64_bytes(), latency_histogram());
         let (message, base, ring) = (&mix.messages[0], running.ring.base(), running.ring.clone());
         let due = |event: u64| Duration::from_nanos(event * 1_000_000_000 / RATE);

@@ -137,9 +137,8 @@ fn sustain(
     bytes: u64,
     pool: Pool,
 ) -> Result<(Sustained, u64), ScenarioError> {
-    let rig = Rig::open(trail, place, place.segment_length, pool)?;
+    let mut running = Rig::open(trail, place, place.segment_length, pool)?.start(place)?;
     on_cpu(place.sequencer_cpu, move || {
-        let mut running = rig.start(place)?;
         let seen = feed(&mut running, mix, bytes)?;
         Ok((seen, running.stop()?.waits_for_segment))
     })
