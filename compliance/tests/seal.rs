@@ -4,6 +4,7 @@ mod rig;
 
 use rig::{Frames, Rig, write};
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::SealError;
@@ -185,4 +186,48 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// tools/verify_stele.py shares nothing with this code: its judgement of a trail, by its exit code.
+fn judged_by_python(folder: &Path, arguments: &[&str]) -> Option<(i32, String)> {
+    let has = Command::new("python3").args(["-c", "import cryptography"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "python3 with cryptography is missing");
+        println!("skipped: needs python3 with the package cryptography");
+        return None;
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/verify_stele.py");
+    let key = signer().public().to_string();
+    let output = Command::new("python3").arg(script).arg(folder).args(["--key", &key]).args(arguments).output();
+    let output = output.unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    Some((output.status.code().unwrap(), text))
+}
+
+#[test]
+fn a_verifier_that_shares_no_code_finds_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = tempfile::tempdir().unwrap();
+    let last = session(folder.path(), 400);
+    seal(folder.path()).unwrap();
+    copy(folder.path(), older.path());
+    let later = session(folder.path(), 100);
+    let Some((code, text)) = judged_by_python(folder.path(), &[]) else { return };
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains(&format!("{} events behind the last checkpoint", later - last)), "{text}");
+    seal(folder.path()).unwrap();
+    let kept = folder.path().join("seals/checkpoint");
+    let against = ["--against", kept.to_str().unwrap()];
+    assert_eq!(judged_by_python(folder.path(), &against).unwrap().0, 0);
+    let (code, text) = judged_by_python(older.path(), &against).unwrap();
+    assert!(code == 1 && text.contains("the trail ends after"), "{text}");
+    let mut frames = Frames::read(folder.path(), last_segment(folder.path()));
+    let place = frames.nth(<Trade as Message>::TEMPLATE_ID, 3);
+    frames.bytes[place.start + 60] ^= 1;
+    frames.mend(place);
+    frames.write();
+    let (code, text) = judged_by_python(folder.path(), &[]).unwrap();
+    assert!(code == 1 && text.contains("was changed after it was sealed"), "{text}");
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(judged_by_python(empty.path(), &[]).unwrap().0, 3);
 }
