@@ -198,7 +198,8 @@ fn judged_by_python(folder: &Path, arguments: &[&str]) -> Option<(i32, String)> 
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/verify_stele.py");
     let key = signer().public().to_string();
-    let output = Command::new("python3").arg(script).arg(folder).args(["--key", &key]).args(arguments).output();
+    let output =
+        Command::new("python3").arg(script).arg(folder).args(["--key", &key]).args(arguments).output();
     let output = output.unwrap();
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     Some((output.status.code().unwrap(), text))
