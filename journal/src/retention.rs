@@ -12,6 +12,7 @@ use crate::trail::Segment;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
+use stele_wire::layout::Utc;
 use stele_wire::units::{Nanos, Sequence};
 
 /// What a record is, as far as the time goes that it is kept.
@@ -142,7 +143,7 @@ impl fmt::Display for Keep {
                 f.write_str("no valid snapshot of it or a later one lets a start do without it")
             }
             Self::Young { class, until: Some(until) } => {
-                write!(f, "records of class {class} are kept until {until}")
+                write!(f, "records of class {class} are kept until {}", Utc(until.0))
             }
             Self::Young { class, until: None } => write!(f, "records of class {class} are kept for ever"),
             Self::Held { hold, case } => write!(f, "hold {hold} of case {case} covers its time"),

@@ -214,3 +214,142 @@ impl Report {
         page
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use stele_journal::TrailReader;
+    use stele_wire::messages::{LegalHold, SchemaText, SnapshotTaken, SwitchState};
+
+    /// A trail of several segments, and a snapshot that it knows after segment 2.
+    fn trail(folder: &Path) {
+        let mut config = Config::default();
+        config.trail.dir = folder.to_owned();
+        config.journal.segment_mib = 1;
+        config.journal.engine = "plain".into();
+        config.feed.seconds = Some(0.6);
+        crate::commands::run::session_report(&config, 1, false).unwrap();
+        assert!(segments_of(folder).unwrap().len() > 3);
+        let state = b"the state of every machine";
+        std::fs::write(folder.join(snapshot_name(2)), state).unwrap();
+        let mut act = Act::begin(folder, &Purpose { command: "a test", ..Purpose::default() }).unwrap();
+        let taken = SnapshotTaken {
+            length: U64::new(state.len() as u64),
+            hash: crate::prelude::sha256(state),
+            ..SnapshotTaken::NULL
+        };
+        act.enter(&taken, |_| Ok(())).unwrap();
+        act.end(EndReason::FINISHED, "").unwrap();
+    }
+
+    fn args(folder: &Path, days: u64) -> ExpireArgs {
+        let config = folder.join("../policy.toml");
+        std::fs::write(&config, format!("[retention]\nkeep_days = {days}\n")).unwrap();
+        let trail = folder.to_owned();
+        ExpireArgs {
+            trail,
+            config: Some(config),
+            dry_run: false,
+            now: None,
+            person: Some(7),
+            reason: Some("policy".into()),
+            json: false,
+        }
+    }
+
+    fn indexes(folder: &Path) -> Vec<u64> {
+        segments_of(folder).unwrap().iter().map(|segment| segment.header.index).collect()
+    }
+
+    fn acts(folder: &Path) -> Vec<(RetentionKind, u64, u64, u32)> {
+        let mut reader = TrailReader::open(folder).unwrap();
+        let mut acts = Vec::new();
+        while let Some(entry) = reader.read_next().unwrap() {
+            if entry.frame.template_id() == RetentionAct::TEMPLATE_ID {
+                let act = entry.frame.message::<RetentionAct>().unwrap();
+                acts.push((act.kind, act.from_segment.get(), act.to_segment.get(), act.person.get()));
+            }
+        }
+        acts
+    }
+
+    fn hold(folder: &Path, id: u64, state: SwitchState) {
+        let mut act = Act::begin(folder, &Purpose::default()).unwrap();
+        let block = LegalHold { hold_id: U64::new(id), case_id: U64::new(5), state, ..LegalHold::NULL };
+        act.enter(&block, |writer| writer.data::<U16>(b"inquiry")).unwrap();
+        act.end(EndReason::FINISHED, "").unwrap();
+    }
+
+    #[test]
+    fn what_is_old_enough_goes_up_to_the_snapshot_after_the_trail_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("trail");
+        trail(&folder);
+        let before = indexes(&folder);
+        expire(&args(&folder, 2557)).unwrap();
+        assert_eq!((indexes(&folder), acts(&folder)), (before.clone(), vec![]), "all of it is young");
+        expire(&ExpireArgs { dry_run: true, ..args(&folder, 0) }).unwrap();
+        assert_eq!(indexes(&folder), before);
+        expire(&args(&folder, 0)).unwrap();
+        let after = indexes(&folder);
+        assert_eq!((after[0], after.len()), (3, before.len() - 1), "two are gone, and one came with the act");
+        assert_eq!(acts(&folder), [(RetentionKind::EXPIRED, 1, 2, 7)]);
+        assert!(folder.join(snapshot_name(2)).exists(), "the rest goes on from it");
+        let mut reader = TrailReader::open(&folder).unwrap();
+        let mut texts = 0;
+        while let Some(entry) = reader.read_next().unwrap() {
+            texts += u32::from(entry.frame.template_id() == SchemaText::TEMPLATE_ID);
+        }
+        assert!(texts > 0, "the schema's text is on the trail still");
+        // Nothing more may go: doing it again changes nothing.
+        expire(&args(&folder, 0)).unwrap();
+        assert_eq!(indexes(&folder), after);
+    }
+
+    #[test]
+    fn a_crash_between_the_act_and_the_removal_is_finished_without_another_act() {
+        let folder = tempfile::tempdir().unwrap();
+        let (copy, folder) = (folder.path().join("copy"), folder.path().join("trail"));
+        trail(&folder);
+        std::fs::create_dir(&copy).unwrap();
+        for index in [1, 2] {
+            let name = stele_journal::format::segment_name(index);
+            std::fs::copy(folder.join(&name), copy.join(&name)).unwrap();
+        }
+        expire(&args(&folder, 0)).unwrap();
+        // The crash came after the first removal.
+        let name = stele_journal::format::segment_name(2);
+        std::fs::copy(copy.join(&name), folder.join(&name)).unwrap();
+        assert_eq!(indexes(&folder)[0], 2);
+        expire(&args(&folder, 0)).unwrap();
+        assert_eq!(indexes(&folder)[0], 3);
+        assert_eq!(acts(&folder), [(RetentionKind::EXPIRED, 1, 2, 7)]);
+    }
+
+    #[test]
+    fn a_hold_holds_back_what_would_go_and_the_trail_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("trail");
+        trail(&folder);
+        hold(&folder, 77, SwitchState::ENGAGED);
+        let before = indexes(&folder);
+        expire(&args(&folder, 0)).unwrap();
+        assert_eq!(indexes(&folder)[..2], before[..2]);
+        assert_eq!(acts(&folder), [(RetentionKind::HELD_BACK, 1, 2, 7)]);
+        hold(&folder, 77, SwitchState::RELEASED);
+        expire(&args(&folder, 0)).unwrap();
+        assert_eq!(indexes(&folder)[0], 3);
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_the_one_the_trail_knows_does_not_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("trail");
+        trail(&folder);
+        std::fs::write(folder.join(snapshot_name(2)), b"another state").unwrap();
+        let before = indexes(&folder);
+        expire(&args(&folder, 0)).unwrap();
+        assert_eq!(indexes(&folder), before);
+    }
+}

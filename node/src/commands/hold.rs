@@ -10,6 +10,7 @@ use stele_journal::Directory;
 use stele_journal::retention::{Hold, Surveyed, survey_records};
 use stele_journal::scan::ScanOptions;
 use stele_wire::Nanos;
+use stele_wire::layout::Utc;
 use stele_wire::messages::{EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -48,7 +49,7 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {
-        return Err(Failure::usage(format!("a hold from {from} to {to} covers nothing")));
+        return Err(Failure::usage(format!("a hold from {} to {} covers nothing", Utc(from.0), Utc(to.0))));
     }
     if args.case == 0 {
         return Err(Failure::usage("case 0 is no case"));
@@ -173,8 +174,8 @@ fn tell(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {
     let reports = holds.iter().map(|hold| HoldReport {
         hold: hold.id,
         case: hold.case,
-        from: hold.from.map(|from| from.to_string()),
-        to: hold.to.map(|to| to.to_string()),
+        from: hold.from.map(|from| Utc(from.0).to_string()),
+        to: hold.to.map(|to| Utc(to.0).to_string()),
         instrument: some(hold.instrument),
         account: some(hold.account),
         placed_by: hold.placed_by,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod files;
 mod full_disk;
+mod keep;
 mod kill;
 mod perf;
 mod tamper;
