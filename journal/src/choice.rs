@@ -24,6 +24,8 @@ pub enum EngineChoice {
 /// Something that a person should be told once: the journal works, but not at its best.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
+    /// The plain engine writes because it was asked for.
+    Plain,
     /// There is no io_uring here; what the kernel said.
     NoUring(String),
     /// The file system does not let files bypass the page cache.
@@ -35,6 +37,12 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Plain => write!(
+                f,
+                "the journal writes with pwrite and fdatasync, as configured: its thread waits for each write and \
+                 flush, tens of microseconds to milliseconds, and nothing else runs on it meanwhile; `engine = \
+                 \"auto\"` takes io_uring where it is to be had"
+            ),
             Self::NoUring(why) => write!(
                 f,
                 "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
@@ -67,7 +75,7 @@ pub(crate) fn choose_engine(
     let Options { engine, method, yield_while_flushing, .. } = *options;
     let plain = || -> FileEngine { Box::new(PlainEngine::new(medium.direct)) };
     if engine == EngineChoice::Plain {
-        return Ok((plain(), Vec::new()));
+        return Ok((plain(), vec![Notice::Plain]));
     }
     if !medium.direct && engine == EngineChoice::Auto {
         return Ok((plain(), vec![Notice::NoDirect]));
