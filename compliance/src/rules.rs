@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use stele_journal::format::SegmentHeader;
 use stele_wire::frame::PaddingBody;
-use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION, message_name};
+use stele_wire::messages::{RetentionAct, RetentionKind, SCHEMA_ID, SCHEMA_VERSION, message_name};
 use stele_wire::{Frame, Nanos, Position, Sequence};
 
 macro_rules! rules {
@@ -96,6 +96,9 @@ rules! {
     /// Padding tells the last event in front of it and a durable watermark that never falls, is not beyond the
     /// padding, and is at or beyond that of any release of kind durable or later in front of it.
     DurableRecorded "durable-recorded" "padding records a durable watermark that can be";
+    /// A trail whose first segment is not segment 1 has an event `RetentionAct` of kind `Expired` that names all
+    /// segments in front: its beginning did not merely get lost.
+    ExpirySaid "expiry-said" "a trail without its beginning says that it expired";
 }
 
 impl fmt::Display for Rule {
@@ -193,6 +196,8 @@ pub struct Rules {
     releases: Releases,
     padding_bytes: u64,
     frame_bytes: u64,
+    /// The last segment that a retention act says expired.
+    expired: u64,
     unknown: BTreeMap<(u16, u16, u16), u64>,
 }
 
@@ -219,12 +224,33 @@ impl Rules {
             let verdict = schema_text::same_schema(&previous.schema, &header.schema);
             return self.judge(verdict, header.base_position, "segment header");
         }
-        self.sessions.on_epoch(header.identity.epoch, self.last, header.created);
+        let may_be_begun = previous.is_none() && header.index > 1;
+        self.sessions.on_epoch(header.identity.epoch, self.last, header.created, may_be_begun);
         self.schemas.on_epoch();
         self.origins.on_epoch();
         self.orders.on_epoch();
-        self.releases.on_epoch(self.last);
+        self.releases.on_epoch(self.last, may_be_begun);
         Ok(())
+    }
+
+    /// The trail, which begins with the segment of this header, is at its end.
+    ///
+    /// # Errors
+    /// [`Violation`]: it does not say where its beginning is.
+    pub fn on_end(&mut self, first: &SegmentHeader) -> Result<(), Box<Violation>> {
+        self.counts.add(Rule::ExpirySaid);
+        if self.expired + 1 >= first.index {
+            return Ok(());
+        }
+        let index = first.index;
+        Err(Box::new(Violation {
+            rule: Rule::ExpirySaid,
+            sequence: Sequence(first.base_sequence.0 - 1),
+            position: first.base_position,
+            message: "segment header",
+            expected: format!("a RetentionAct on the trail that says that segment {} expired", index - 1),
+            found: format!("the trail begins at segment {index}, and no retention act on it says why"),
+        }))
     }
 
     /// The next frame of the segment, padding included.
@@ -303,6 +329,14 @@ impl Rules {
             Role::SessionEnd => releases.on_session_end(counts),
             Role::Request => {
                 orders.on_request(site);
+                Ok(())
+            }
+            Role::Retention => {
+                if let Some(act) = frame.message::<RetentionAct>()
+                    && act.kind == RetentionKind::EXPIRED
+                {
+                    self.expired = self.expired.max(act.to_segment.get());
+                }
                 Ok(())
             }
             Role::SessionStart | Role::Other | Role::Unknown => Ok(()),

@@ -42,6 +42,8 @@ pub struct Verified {
     pub unknown: Vec<Unknown>,
     /// Instruments and accounts that orders and refusals name and nobody defined.
     pub undefined_in_orders: u64,
+    /// References to what was defined, ordered or released before the trail's first event; its beginning has expired.
+    pub before_the_trail: u64,
     /// What this does not say, a sentence each.
     pub not_checked: Vec<String>,
     /// How fast it went.
@@ -90,7 +92,7 @@ pub struct Speed {
     pub seconds: f64,
     /// Events a second.
     pub events_per_second: f64,
-    /// Bytes of segment files a second, each read twice but counted once.
+    /// Bytes of segment files a second, each read once.
     pub bytes_per_second: f64,
     /// Threads that checked the medium, beside the one that applied the rules.
     pub threads: usize,
@@ -170,6 +172,10 @@ impl Verified {
                 f,
                 "  {count:>15}  not judged: template {template} of schema {schema}, version {version}"
             )?;
+        }
+        if self.first_sequence > 1 {
+            let count = number(self.before_the_trail);
+            writeln!(f, "  {count:>15}  defined before the trail's first event")?;
         }
         if self.undefined_in_orders > 0 {
             let count = number(self.undefined_in_orders);

@@ -1,13 +1,12 @@
-//! Verifies a trail: the medium and the meaning, side by side.
+//! Verifies a trail: the medium and the meaning, in one read.
 //!
 //! ```text
-//!  caller's thread    every frame in the order of the log ──> rules
-//!  a thread           waits for the journal's check; folds its results: chain of segments
-//!    n threads        a segment each: CRC, sequence, time (glommio, direct I/O)
+//!    n threads        a segment each: CRC, sequence, time (glommio, direct I/O) ──┐ verified frames
+//!  a thread           folds their results: chain of segments                      │ in the order of the log
+//!  caller's thread    rules  <────────────────────────────────────────────────────┘
 //! ```
 //!
-//! Both read the whole trail: the rules depend on the order of the log, the medium's check does not and takes
-//! as many threads as there are.
+//! The rules depend on the order of the log; what is read ahead of them is bounded.
 
 use crate::broken::{Broken, Finding, Intact};
 use crate::rules::{Rule, Rules, Violation};
@@ -15,20 +14,19 @@ use crate::verified::{OpenEnd, RuleCount, Speed, Unknown, Verified};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use stele_journal::scan::{ScanOptions, SegmentVisitor, scan};
-use stele_journal::verify::VerifyReport;
-use stele_journal::{Directory, Segment, Storage, TrailError, TrailReader, find_segments, read_segments};
+use stele_journal::verify::{LogVisitor, VerifyReport, verify_with};
+use stele_journal::{Directory, Segment, Storage, TrailError, find_segments};
 use stele_wire::{Frame, Position, Sequence};
 
 /// How a verification runs.
 #[derive(Clone, Copy, Default)]
 pub struct VerifyOptions<'a> {
-    /// Threads that check the medium, beside the one that applies the rules; 0 is one less than the CPUs that this
-    /// process may use, and 1 at least.
+    /// Threads that read and check the medium, beside the one that applies the rules; 0 is one less than the CPUs that
+    /// this process may use, and 1 at least.
     pub threads: usize,
-    /// Called from any thread with the work done and the work in all, in bytes. Each byte is work twice.
+    /// Called from any thread with the bytes read and the bytes in all.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
 }
 
@@ -51,23 +49,18 @@ pub enum VerifyError {
 pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified, VerifyError> {
     let begun = Instant::now();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
-    let work = Work { done: AtomicU64::new(0), total: AtomicU64::new(0), progress: options.progress };
     let threads = match options.threads {
         0 => std::thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).max(1),
         threads => threads,
     };
-    let (medium, meaning) = std::thread::scope(|scope| {
-        let medium = scope.spawn(|| check_medium(storage.as_ref(), threads, &work));
-        let meaning = check_meaning(&storage, &work);
-        (medium.join().expect("the journal's check does not panic"), meaning)
-    });
-    let Meaning { rules, segments, violation, stopped } = match (&medium, meaning) {
-        (_, Ok(meaning)) => meaning,
-        // The same headers keep both from beginning.
-        (Err(_), Err(_)) => Meaning::default(),
-        (Ok(_), Err(error)) => return Err(error.into()),
-    };
-    match (medium.and_then(|report| stopped.map_or(Ok(report), Err)), violation) {
+    let mut meaning = Meaning::default();
+    let scan = ScanOptions { threads, progress: options.progress, plain: false };
+    let medium = verify_with(storage.as_ref(), &scan, &mut meaning);
+    if medium.is_ok() {
+        meaning.end();
+    }
+    let Meaning { rules, segments, violation } = meaning;
+    match (medium, violation) {
         (Ok(report), None) => {
             let speed = |events| speed(begun, events, &report);
             Ok(verified(storage.as_ref(), &report, &rules, &segments, speed))
@@ -76,97 +69,45 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified,
     }
 }
 
-/// How far both checks are together.
-struct Work<'a> {
-    done: AtomicU64,
-    total: AtomicU64,
-    progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
-}
-
-impl Work<'_> {
-    fn add(&self, bytes: u64) {
-        let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if let Some(progress) = self.progress {
-            progress(done, self.total.load(Ordering::Relaxed).max(done));
-        }
-    }
-}
-
-fn check_medium(storage: &dyn Storage, threads: usize, work: &Work<'_>) -> Result<VerifyReport, TrailError> {
-    let seen = AtomicU64::new(0);
-    let progress = |done: u64, total: u64| {
-        work.total.store(total * 2, Ordering::Relaxed);
-        // Threads may overtake each other between the count and this call; what one leaves out, the other adds.
-        let before = seen.fetch_max(done, Ordering::Relaxed);
-        work.add(done.saturating_sub(before));
-    };
-    let options = ScanOptions { threads, progress: Some(&progress), plain: false };
-    stele_journal::verify::verify(storage, &options)
-}
-
-/// What the rules made of a trail.
+/// What the rules make of a trail, up to the first violation.
 #[derive(Default)]
 struct Meaning {
     rules: Rules,
     segments: Vec<Segment>,
     violation: Option<(Violation, Segment)>,
-    /// What stands in the place of the next frame, where it is no frame.
-    stopped: Option<TrailError>,
-}
-
-/// Bytes of log between two reports of progress.
-const PROGRESS_BYTES: u64 = 4 << 20;
-
-/// Reads the trail in order and applies the rules, up to the first violation, the end, or the first byte that is no
-/// frame, which is the medium's to judge.
-fn check_meaning(storage: &Arc<dyn Storage>, work: &Work<'_>) -> Result<Meaning, TrailError> {
-    let mut reader = TrailReader::over(storage.clone())?;
-    let mut meaning = Meaning { segments: reader.segments().to_vec(), ..Meaning::default() };
-    let (mut told, mut reported) = (0, 0);
-    loop {
-        let entry = match reader.read_next_frame() {
-            Ok(Some(entry)) => entry,
-            Ok(None) => break,
-            Err(error @ TrailError::Io { .. }) => return Err(error),
-            Err(error) => {
-                meaning.stopped = Some(error);
-                return Ok(meaning);
-            }
-        };
-        if told == 0 || meaning.segments[told - 1].header.index < entry.segment {
-            if meaning.segments.last().is_none_or(|last| last.header.index < entry.segment) {
-                meaning.segments = read_segments(storage.as_ref())?;
-            }
-            if !meaning.begin_segments(&mut told, entry.segment) {
-                return Ok(meaning);
-            }
-        }
-        if let Err(violation) = meaning.rules.on_frame(entry.position, &entry.frame) {
-            meaning.violation = Some((*violation, meaning.segments[told - 1]));
-            return Ok(meaning);
-        }
-        let (bytes, _) = meaning.rules.bytes();
-        if bytes - reported >= PROGRESS_BYTES {
-            work.add(bytes - reported);
-            reported = bytes;
-        }
-    }
-    work.add(meaning.rules.bytes().0 - reported);
-    meaning.begin_segments(&mut told, u64::MAX);
-    Ok(meaning)
 }
 
 impl Meaning {
-    /// Tells the rules of segments up to the one of this index. Whether the rules hold.
-    fn begin_segments(&mut self, told: &mut usize, index: u64) -> bool {
-        while let Some(segment) = self.segments.get(*told).filter(|segment| segment.header.index <= index) {
-            *told += 1;
-            if let Err(violation) = self.rules.on_segment(&segment.header) {
-                self.violation = Some((*violation, *segment));
-                return false;
-            }
+    fn judge(&mut self, verdict: Result<(), Box<Violation>>, segment: Segment) -> ControlFlow<()> {
+        let Err(violation) = verdict else { return ControlFlow::Continue(()) };
+        self.violation = Some((*violation, segment));
+        ControlFlow::Break(())
+    }
+
+    /// The trail is at its end; the medium has nothing against it.
+    fn end(&mut self) {
+        if self.violation.is_none()
+            && let Some(first) = self.segments.first().copied()
+        {
+            let verdict = self.rules.on_end(&first.header);
+            let _ = self.judge(verdict, first);
         }
-        true
+    }
+}
+
+impl LogVisitor for Meaning {
+    fn on_segment(&mut self, segment: &Segment) -> ControlFlow<()> {
+        self.segments.push(*segment);
+        let verdict = self.rules.on_segment(&segment.header);
+        self.judge(verdict, *segment)
+    }
+
+    #[inline]
+    fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()> {
+        match self.rules.on_frame(position, frame) {
+            Ok(()) => ControlFlow::Continue(()),
+            verdict => self.judge(verdict, *self.segments.last().expect("a segment was told")),
+        }
     }
 }
 
@@ -178,9 +119,7 @@ fn verified(
     speed: impl FnOnce(u64) -> Speed,
 ) -> Verified {
     let header = &segments[0].header;
-    // A live trail may have grown between the two checks: what both have seen is what is said.
-    let last = report.last_sequence.min(rules.last_sequence());
-    let events = (last.0 + 1).saturating_sub(report.first_sequence.0);
+    let (last, events) = (report.last_sequence, report.events);
     let epochs = rules.epochs();
     let (log_bytes, padding_bytes) = rules.bytes();
     let medium = [
@@ -223,6 +162,7 @@ fn verified(
         rules: medium.into_iter().chain([links]).chain(meant).collect(),
         unknown: rules.unknown().map(unknown).collect(),
         undefined_in_orders: rules.undefined_in_orders(),
+        before_the_trail: rules.before_the_trail(),
         not_checked: not_checked(report, rules),
         speed: speed(events),
     }
@@ -238,7 +178,7 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     if report.first_sequence > Sequence(1) {
         let references = rules.before_the_trail();
         sentences.push(format!(
-            "what stands before sequence {}: {references} references may lead there",
+            "what was defined before the trail's first event, {}: {references} references may lead there",
             report.first_sequence
         ));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;
 use stele_compliance::{Broken, Intact, Verified, VerifyError, VerifyOptions, verify};
-use stele_wire::messages::{NewOrder, OrderReleased, SchemaText, SessionEnd, Trade};
+use stele_wire::messages::{NewOrder, OrderReleased, RetentionKind, SchemaText, SessionEnd, Trade};
 
 fn check(folder: &Path) -> Result<Verified, VerifyError> {
     verify(folder, &VerifyOptions { threads: 2, progress: None })
@@ -254,4 +254,47 @@ fn a_first_segment_without_a_header_leaves_nothing_in_front() {
     let (folder, _) = after(|frames| frames.bytes[20] ^= 1);
     let found = broken(folder.path());
     assert_eq!((found.first.rule, found.intact), ("header", Intact::default()));
+}
+
+/// Two sessions; the second one says what became of old segments, and then the first `gone` are not there.
+fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path());
+    rig.trade(6_000);
+    rig.stop();
+    let mut rig = Rig::open(folder.path());
+    rig.say_retention(to_segment, kind);
+    rig.trade(100);
+    rig.stop();
+    for index in 1..=gone {
+        std::fs::remove_file(folder.path().join(format!("{index:010}.stele"))).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_trail_whose_beginning_has_expired_verifies_and_says_what_was_defined_before() {
+    for gone in 1..=2 {
+        let folder = expired(RetentionKind::EXPIRED, 2, gone);
+        let verified = check(folder.path()).unwrap();
+        assert!(verified.first_sequence > 1 && verified.before_the_trail > 100);
+        assert_eq!(verified.events, verified.last_sequence + 1 - verified.first_sequence);
+        let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
+        let in_order = Ending::InOrder("Finished".to_owned());
+        assert_eq!(endings, [in_order.clone(), in_order]);
+        assert!(verified.to_string().contains("defined before the trail's first event"), "{verified}");
+    }
+}
+
+#[test]
+fn a_trail_without_its_beginning_is_broken_unless_it_says_why() {
+    let archived = expired(RetentionKind::ARCHIVED, 2, 2);
+    let too_few = expired(RetentionKind::EXPIRED, 1, 2);
+    for folder in [archived, too_few] {
+        let found = broken(folder.path());
+        assert_eq!((found.first.rule, found.intact.segments, found.intact.events), ("expiry-said", 0, 0));
+        assert!(found.first.file.ends_with("0000000003.stele"));
+        let said = "the trail begins at segment 3, and no retention act on it says why";
+        assert!(found.to_string().contains(said), "{found}");
+    }
 }

@@ -6,7 +6,7 @@ use stele_wire::codec::Message;
 use stele_wire::layout;
 use stele_wire::messages::{
     self, AccessRecorded, CancelRejected, OrderRejected, OrderReleased, PublisherProgress, ReplaceRejected,
-    RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
+    RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
 };
 
 /// What a message is to the rules.
@@ -21,6 +21,7 @@ pub(super) enum Role {
     Request,
     Report,
     Released,
+    Retention,
     Other,
 }
 
@@ -132,6 +133,7 @@ fn role(id: u16) -> Role {
         SchemaText::TEMPLATE_ID => Role::SchemaText,
         PublisherProgress::TEMPLATE_ID => Role::Progress,
         OrderReleased::TEMPLATE_ID => Role::Released,
+        RetentionAct::TEMPLATE_ID => Role::Retention,
         _ => match template(id).map(|template| template.class) {
             Some(Class::NewOrder | Class::OrderCancel) => Role::Request,
             Some(Class::Report) => Role::Report,

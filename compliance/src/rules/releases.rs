@@ -37,10 +37,13 @@ pub(super) struct Releases {
     recorded: Option<Position>,
     answers: Vec<Answer>,
     before_the_trail: u64,
+    /// The epoch may have begun in front of the trail, and orders in it.
+    may_be_begun: bool,
 }
 
 impl Releases {
-    pub(super) fn on_epoch(&mut self, last: Sequence) {
+    pub(super) fn on_epoch(&mut self, last: Sequence, may_be_begun: bool) {
+        self.may_be_begun = may_be_begun;
         self.gateways.clear();
         self.answers.clear();
         (self.previous, self.through, self.answered, self.claimed) = (last, last, last, Position(0));
@@ -81,8 +84,14 @@ impl Releases {
             return breach(Rule::ReleaseOrder, "an OrderReleased that decodes", "one that does not");
         };
         let (number, through) = (released.gateway.get(), Sequence(released.through_sequence.get()));
-        let start = Gateway { through: self.previous, watermark: Position(0) };
-        let before = *self.gateways.get(&number).unwrap_or(&start);
+        let known = self.gateways.get(&number).copied();
+        let before = known.unwrap_or(Gateway { through: self.previous, watermark: Position(0) });
+        // What it covers may lie in front of the trail, some of it or all.
+        let is_partial = self.may_be_begun && known.is_none();
+        if is_partial && through <= self.previous {
+            self.before_the_trail += 1;
+            return Ok(());
+        }
         let Some(end) = orders.of_epoch(through).map(|order| order.end) else {
             let expected = format!("an order behind {} and before {}", before.through, site.sequence());
             return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
@@ -93,7 +102,8 @@ impl Releases {
         }
         let covered = orders.between(before.through, through);
         let count = released.count.get() as usize;
-        if count == 0 || count > covered.len() {
+        self.before_the_trail += u64::from(is_partial && count > covered.len());
+        if count == 0 || (count > covered.len() && !is_partial) {
             let expected =
                 format!("1 to {} orders, as many as there are since {}", covered.len(), before.through);
             return breach(Rule::ReleaseOrder, expected, format!("count {count}"));
@@ -107,7 +117,7 @@ impl Releases {
         }
         let is_durable = [ReleaseWatermark::DURABLE, ReleaseWatermark::REPLICATED, ReleaseWatermark::SEALED]
             .contains(&released.kind);
-        if count == covered.len() {
+        if count == covered.len() && !is_partial {
             let left = if is_durable { Left::Durable } else { Left::Earlier };
             covered.iter_mut().for_each(|order| order.left = left);
         }

@@ -53,6 +53,8 @@ enum State {
     /// Nothing but notes on numbering so far.
     #[default]
     New,
+    /// As `New`, where the trail begins: the epoch may have begun in front of it.
+    Joined,
     Begun,
     Ended,
 }
@@ -61,13 +63,15 @@ enum State {
 pub(super) struct Sessions {
     epochs: Vec<EpochSummary>,
     state: State,
-    /// The last event of the epoch before.
+    /// The last event of the epoch before; the last in front of the trail, when the epoch began there.
     previous: Sequence,
+    /// The epoch began in front of the trail.
+    is_partial: bool,
     last_timestamp: Nanos,
 }
 
 impl Sessions {
-    pub(super) fn on_epoch(&mut self, epoch: Epoch, last: Sequence, created: Nanos) {
+    pub(super) fn on_epoch(&mut self, epoch: Epoch, last: Sequence, created: Nanos, may_be_begun: bool) {
         if let Some(before) = self.epochs.last_mut() {
             (before.last_sequence, before.ended) = (last.0, self.last_timestamp.0.max(before.began));
             if before.ending == Ending::Open {
@@ -84,7 +88,8 @@ impl Sessions {
             host: String::new(),
             ending: Ending::Open,
         });
-        (self.state, self.previous) = (State::New, last);
+        self.state = if may_be_begun { State::Joined } else { State::New };
+        (self.previous, self.is_partial) = (last, false);
     }
 
     #[inline]
@@ -102,8 +107,12 @@ impl Sessions {
                 counts.add(Rule::SessionBegins);
                 breach(Rule::SessionBegins, "one SessionStart in an epoch", "another one")
             }
-            (State::Begun, _) | (State::New, Role::Progress) => Ok(()),
-            (State::New, Role::SessionStart) => self.begin(frame, segment, counts),
+            (State::Begun, _) | (State::New | State::Joined, Role::Progress) => Ok(()),
+            (State::New | State::Joined, Role::SessionStart) => self.begin(frame, segment, counts),
+            (State::Joined, _) => {
+                (self.state, self.is_partial) = (State::Begun, true);
+                if role == Role::SessionEnd { self.end(frame, counts) } else { Ok(()) }
+            }
             (State::New, _) => {
                 counts.add(Rule::SessionBegins);
                 let expected = format!("SessionStart as the first event of epoch {}", segment.identity.epoch);
@@ -154,7 +163,12 @@ impl Sessions {
         }
         let events = frame.sequence().0 - self.previous.0;
         let counted = end.events.get();
-        if counted != SessionEnd::NULL.events.get() && counted != events {
+        let is_told = counted != SessionEnd::NULL.events.get();
+        if is_told && self.is_partial && counted < events {
+            let expected = format!("{events} events or more, some before the trail");
+            return breach(Rule::SessionEnds, expected, format!("{counted} events"));
+        }
+        if is_told && !self.is_partial && counted != events {
             return breach(Rule::SessionEnds, format!("{events} events"), format!("{counted} events"));
         }
         epoch.ending = Ending::InOrder(end.reason.to_string());

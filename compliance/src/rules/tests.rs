@@ -1,5 +1,6 @@
 use super::fixture::{ACCOUNT, INSTRUMENT, Told, Trail, broken};
 use super::*;
+use stele_journal::format::SegmentHeader;
 use stele_wire::messages::{
     AccessRecorded, CancelRejected, NewOrder, OrderCancelled, OrderFilled, OrderRejected, Originator,
     PublisherProgress, ReleaseWatermark, SessionEnd, TimerFired, Trade,
@@ -51,6 +52,7 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     assert!(epochs.iter().all(|epoch| epoch.ending == Ending::InOrder("Finished".to_owned())), "{epochs:?}");
     assert_eq!(epochs.iter().map(EpochSummary::events).sum::<u64>(), last);
     assert_eq!((trail.rules.events(), trail.rules.last_sequence()), (last, Sequence(last)));
+    trail.rules.on_end(&SegmentHeader { index: 1, ..trail.header }).unwrap();
     for rule in Rule::ALL {
         assert!(trail.rules.counts().of(*rule) > 0, "{rule} was never asked");
     }
