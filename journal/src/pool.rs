@@ -144,7 +144,15 @@ impl FilePool {
             stopping: stopping.clone(),
         };
         let thread = std::thread::Builder::new().name("journal-pool".into()).spawn(|| worker.run())?;
-        Ok(Self { ready, retired, stopping, thread: Some(thread), directory: directory.clone(), first: options.next, space })
+        Ok(Self {
+            ready,
+            retired,
+            stopping,
+            thread: Some(thread),
+            directory: directory.clone(),
+            first: options.next,
+            space,
+        })
     }
 
     /// Waits for the next segment.
