@@ -6,8 +6,8 @@
 //!
 //! Zeros must be written: in a file that is merely allocated the first write of each block changes the file system's
 //! own books, which costs the journal 3–8 µs at the median and milliseconds in the tail. Writing them takes the disk
-//! and a CPU from the journal, so the thread is a nice one, writes in pieces behind which a write of the journal does
-//! not wait long, and rests after each piece as long as the piece took, while a segment is ready. When none is, it
+//! and a CPU from the journal, so the thread writes in pieces behind which a write of the journal does not wait long,
+//! and rests after each piece as long as the piece took, while a segment is ready. When none is, it
 //! goes as fast as it can. If the journal is faster still, it waits ([`crate::JournalStatistics::waits_for_segment`]),
 //! the ring fills, and publishers are held back: nothing fails. A segment is never used twice, although its file is
 //! there and full of blocks: recovery tells a segment's own bytes from those of an earlier life by their checksums'
@@ -33,8 +33,6 @@ use std::time::{Duration, Instant};
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long it rests between two pieces of a closed segment's index.
 const INDEX_REST: Duration = Duration::from_millis(1);
-/// How nice the thread is to hot ones on its CPU.
-const NICENESS: i32 = 10;
 
 /// A segment file that is prepared and open.
 #[derive(Debug)]
@@ -212,8 +210,6 @@ impl Drop for FilePool {
 
 impl Worker {
     fn run(mut self) {
-        // Not being nice is no failure.
-        let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS);
         let mut failed = false;
         let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..self.next), self.next);
         while !self.stopping.load(Ordering::Acquire) {

@@ -2,8 +2,9 @@
 #![allow(dead_code)]
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, LogRing, ManualClock, Publisher, Refusal, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart,
+    Agent, LogRing, ManualClock, Publisher, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart,
 };
 use stele_journal::{Journal, Notice, OpenError, Options, RecoveryReport, TrailReader};
 use stele_wire::messages::Trade;
@@ -54,7 +55,7 @@ impl Rig {
             loop {
                 match self.publisher.offer(Trade::TEMPLATE_ID, trade.as_bytes(), Nanos(1)) {
                     Ok(()) => break,
-                    Err(Refusal::RingFull) => self.turn(),
+                    Err(refusal) if refusal.is_transient() => self.turn(),
                     Err(other) => panic!("{other:?}"),
                 }
             }
@@ -68,16 +69,17 @@ impl Rig {
         self.journal.do_work().unwrap();
     }
 
-    /// Turns until everything published is durable.
+    /// Turns until everything published is durable. A segment that is waited for may take the disk a while.
     pub(crate) fn settle(&mut self) {
-        for _ in 0..1_000_000 {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(30) {
             self.turn();
             let marks = self.ring.watermarks();
             if marks.durable() == marks.published() && self.sequencer.next_sequence().0 > self.published {
                 return;
             }
         }
-        panic!("not durable after a million turns: {:?}", self.ring.watermarks());
+        panic!("not durable after 30 s: {:?}", self.ring.watermarks());
     }
 
     /// Stops as a program does: sequencer first, then the journal.
