@@ -3,11 +3,13 @@
 use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
+use crate::signals::StopRequest;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
+use std::time::Duration;
 use stele_journal::{Entry, TrailReader};
-use stele_wire::Sequence;
-use stele_wire::messages::SCHEMA;
+use stele_wire::messages::{SCHEMA, SessionEnd};
+use stele_wire::{Epoch, Sequence};
 
 /// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
@@ -18,7 +20,10 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     }
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut printer = Printer { out, line: String::new(), format: Format::of(args), headed: BTreeSet::new() };
-    let printed = printer.print_all(&mut reader, args.to, &wanted);
+    let printed = match args.follow {
+        true => printer.follow(&mut reader, args.to, &wanted),
+        false => printer.print_all(&mut reader, args.to, &wanted).map(|_| ()),
+    };
     let flushed = printer.out.flush().map_err(Stop::Pipe);
     match printed.and(flushed) {
         Err(Stop::Trail(failure)) => Err(failure),
@@ -68,23 +73,68 @@ struct Printer<W> {
     headed: BTreeSet<u16>,
 }
 
+/// How often a trail that is followed is looked at.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Why printing came to an end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The last event that was asked for is printed.
+    Asked,
+    /// There is nothing more for now. The epoch of the last event, when that ended it.
+    Nothing { ended: Option<Epoch> },
+}
+
 impl<W: io::Write> Printer<W> {
-    fn print_all(
+    /// Prints what is there and what comes, until it is interrupted.
+    fn follow(
         &mut self,
         reader: &mut TrailReader,
         to: Option<u64>,
         wanted: &BTreeSet<u16>,
     ) -> Result<(), Stop> {
+        let stop = StopRequest::listen().map_err(Stop::Trail)?;
+        while !stop.is_asked() {
+            match self.print_all(reader, to, wanted)? {
+                End::Asked => return Ok(()),
+                End::Nothing { ended } => {
+                    self.out.flush().map_err(Stop::Pipe)?;
+                    if let Some(epoch) = ended {
+                        eprintln!(
+                            "epoch {epoch} was ended by its writer; waiting for the next (Ctrl-C ends this)"
+                        );
+                    }
+                }
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        Ok(())
+    }
+
+    fn print_all(
+        &mut self,
+        reader: &mut TrailReader,
+        to: Option<u64>,
+        wanted: &BTreeSet<u16>,
+    ) -> Result<End, Stop> {
+        let mut ended = None;
         loop {
             let next = reader.read_next().map_err(|error| Stop::Trail(Failure::not_so(error)))?;
-            let Some(entry) = next.filter(|entry| to.is_none_or(|to| entry.frame.sequence().0 <= to)) else {
-                return Ok(());
-            };
+            let Some(entry) = next else { return Ok(End::Nothing { ended }) };
+            let sequence = entry.frame.sequence().0;
+            if to.is_some_and(|to| sequence > to) {
+                return Ok(End::Asked);
+            }
+            let is_end = entry.frame.template_id() == SessionEnd::TEMPLATE_ID;
+            ended = is_end.then_some(entry.epoch);
             if wanted.is_empty() || wanted.contains(&entry.frame.template_id()) {
                 self.line.clear();
                 self.describe(&entry);
                 self.line.push('\n');
                 self.out.write_all(self.line.as_bytes()).map_err(Stop::Pipe)?;
+            }
+            if to == Some(sequence) {
+                return Ok(End::Asked);
             }
         }
     }
