@@ -7,7 +7,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;
 use stele_compliance::{Broken, Intact, Verified, VerifyError, VerifyOptions, verify};
-use stele_wire::messages::{NewOrder, OrderReleased, RetentionKind, SchemaText, SessionEnd, Trade};
+use stele_wire::messages::{
+    NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,
+};
+use zerocopy::little_endian::U64;
 
 fn check(folder: &Path) -> Result<Verified, VerifyError> {
     verify(folder, &VerifyOptions { threads: 2, progress: None })
@@ -263,7 +266,9 @@ fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir
     rig.trade(6_000);
     rig.stop();
     let mut rig = Rig::open(folder.path());
-    rig.say_retention(to_segment, kind);
+    let act = RetentionAct { to_segment: U64::new(to_segment), kind, ..RetentionAct::NULL };
+    let mut buffer = [0; 256];
+    rig.say::<RetentionAct>(act.encode(&mut buffer, b"seven years are over").unwrap());
     rig.trade(100);
     rig.stop();
     for index in 1..=gone {

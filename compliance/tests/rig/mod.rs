@@ -12,9 +12,8 @@ use stele_journal::{Journal, Options};
 use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
-    AccountDefinition, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderType, RetentionAct,
-    RetentionKind, SCHEMA_ID, SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition,
-    StrategyDefinition, Trade,
+    AccountDefinition, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderType, SCHEMA_ID,
+    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition, StrategyDefinition, Trade,
 };
 use stele_wire::units::Nanos;
 use stele_wire::{Frame, SCHEMA_TEXT};
@@ -130,7 +129,8 @@ impl Rig {
         rig
     }
 
-    fn say<M: Message>(&mut self, body: &[u8]) {
+    /// Says a message; turns until it is taken.
+    pub(crate) fn say<M: Message>(&mut self, body: &[u8]) {
         while let Err(refusal) = self.clerk.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
             assert!(refusal.is_transient(), "{refusal:?}");
             self.turn();
@@ -173,14 +173,6 @@ impl Rig {
             }
         }
         self.settle();
-    }
-
-    /// Says that the segments up to this one are kept no longer, or what else was done with them.
-    pub(crate) fn say_retention(&mut self, to_segment: u64, kind: RetentionKind) {
-        let act = RetentionAct { to_segment: U64::new(to_segment), kind, ..RetentionAct::NULL };
-        let mut buffer = [0; 256];
-        let body = act.encode(&mut buffer, b"seven years are over").unwrap().to_vec();
-        self.say::<RetentionAct>(&body);
     }
 
     fn turn(&mut self) {
