@@ -53,20 +53,16 @@ impl Story<'_> {
     fn kill_once(&mut self) -> Result<(), String> {
         let before = newest_epoch(self.trail);
         let mut child = self.start();
-        if self.random.below(4) > 0 {
-            wait_for_epoch(self.trail, before, &mut child)?;
-        }
-        thread::sleep(Duration::from_micros(self.random.below(250_000)));
-        // Recovery may cut what an earlier run wrote and did not flush; what this epoch's reader saw, stays.
-        let has_begun = newest_epoch(self.trail) > before;
-        let seen =
-            if has_begun { log_end(self.trail).map_err(|error| error.to_string())? } else { Position(0) };
+        let seen = self.watch(before, &mut child);
         let ended = child.try_wait().expect("it was started");
         child.kill().expect("it was started");
         child.wait().expect("it was started");
         if let Some(status) = ended {
             return Err(format!("it ended by itself, {status}"));
         }
+        let seen = seen?;
+        let has_begun = seen.is_some();
+        let seen = seen.unwrap_or(Position(0));
         let end = match log_end(self.trail) {
             Err(TrailError::NoTrail(_)) if before == Epoch(0) => Position(0),
             other => other.map_err(|error| error.to_string())?,
@@ -80,6 +76,19 @@ impl Story<'_> {
             return Err("the lock file is gone".to_owned());
         }
         Ok(())
+    }
+
+    /// Lets a run live for a moment of the seed's choice; gives where its log ended at the end of that, if its epoch
+    /// had begun. Recovery may cut what an earlier run wrote and did not flush; what this epoch's reader saw, stays.
+    fn watch(&mut self, before: Epoch, child: &mut Child) -> Result<Option<Position>, String> {
+        if self.random.below(4) > 0 {
+            wait_for_epoch(self.trail, before, child)?;
+        }
+        thread::sleep(Duration::from_micros(self.random.below(250_000)));
+        if newest_epoch(self.trail) == before {
+            return Ok(None);
+        }
+        log_end(self.trail).map(Some).map_err(|error| error.to_string())
     }
 
     /// A run that says what it has to say into a file.
