@@ -79,7 +79,9 @@ impl FlushPlan {
         match &self.reason {
             Reason::Measured(trials) => format!("flush method, measured: {trials}"),
             Reason::Configured => format!("flush method, as configured: {name}"),
-            Reason::NotMeasured(why) => format!("flush method, not measured ({why}): {name} where there is a choice"),
+            Reason::NotMeasured(why) => {
+                format!("flush method, not measured ({why}): {name} where there is a choice")
+            }
         }
     }
 
@@ -149,7 +151,8 @@ mod tests {
         let plan = FlushPlan::make(&config("sync-thread"), folder.path(), &layout()).unwrap();
         assert_eq!((plan.method, plan.yields), (FlushMethod::SyncThread, true));
         assert!(plan.describe().contains("as configured: sync-thread"), "{}", plan.describe());
-        let failure = FlushPlan::make(&config("sometimes"), folder.path(), &layout()).unwrap_err().to_string();
+        let failure =
+            FlushPlan::make(&config("sometimes"), folder.path(), &layout()).unwrap_err().to_string();
         assert!(failure.contains("sync-thread"), "{failure}");
     }
 

@@ -45,12 +45,7 @@ struct NotCarried {
 
 impl RunReport {
     /// Reads the epoch that ended from its trail and puts what the run saw beside it.
-    pub(crate) fn new(
-        trail: &Path,
-        epoch: u32,
-        ended: &Ended,
-        flush: FlushReport,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn new(trail: &Path, epoch: u32, ended: &Ended, flush: FlushReport) -> Result<Self, Failure> {
         let summary = summarise(trail, Some(epoch)).map_err(Failure::not_so)?;
         Ok(Self {
             trail: trail.display().to_string(),

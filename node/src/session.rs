@@ -16,9 +16,7 @@ use std::time::{Duration, Instant};
 use stele_bus::feed::FeedReport;
 use stele_bus::sequencer::counter_ids;
 use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
-use stele_journal::{
-    EngineChoice, Journal, LockError, Notice, Options, SpaceWatch, TrailReader, WriterLock,
-};
+use stele_journal::{EngineChoice, Journal, LockError, Notice, Options, SpaceWatch, TrailReader, WriterLock};
 use stele_replay::resume::{Resumed, resume};
 use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
 use stele_strategies::agent::Outcome;

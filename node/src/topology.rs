@@ -18,8 +18,8 @@ use stele_bus::feed::{Feed, Pace};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, RingOptions, Risk, Sequencer,
-    SequencerStart, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, RingOptions, Risk,
+    Sequencer, SequencerStart, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};

@@ -108,7 +108,8 @@ fn page(report: &Report) -> String {
         }
         if let Some(value) = value {
             let value = grouped(*value as u64);
-            page += &format!("  {name:<26} {value:>13} {unit}  ({repeats} runs, spread {spread:.2}){beside}\n");
+            page +=
+                &format!("  {name:<26} {value:>13} {unit}  ({repeats} runs, spread {spread:.2}){beside}\n");
         }
     }
     page

@@ -73,8 +73,7 @@ fn measure(args: &PerfArgs, directory: &Path) -> Result<JournalReport, Failure> 
         Extent { latency, ..Extent::full(args.repeats, args.recovery_gib) }
     };
     let mixes = if args.quick { Vec::new() } else { recorded_mixes()? };
-    let report =
-        run(&place, &extent, &mixes, |stage| eprintln!("{stage}")).map_err(Failure::environment)?;
+    let report = run(&place, &extent, &mixes, |stage| eprintln!("{stage}")).map_err(Failure::environment)?;
     Ok(JournalReport { report, flush_methods: plan.report() })
 }
 
