@@ -80,6 +80,12 @@ pub const RELAY_LANE_BLOCKS: usize = 16;
 /// Blocks of all segments behind it that wait for their turn.
 pub const RELAY_AHEAD_BLOCKS: usize = 64;
 
+/// The most bytes of a snapshot file.
+pub const SNAPSHOT_LENGTH_MAX: u64 = 1 << 30;
+
+/// The most machines in a snapshot.
+pub const SNAPSHOT_SECTIONS_MAX: usize = 64;
+
 const _: () = assert!(HEADER_BLOCK_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(PAGE_LENGTH.is_multiple_of(BLOCK_LENGTH_MAX as usize));
 const _: () = assert!(SEGMENT_LENGTH_MIN.is_multiple_of(BLOCK_LENGTH_MAX as u64));

@@ -30,6 +30,7 @@ pub mod repair;
 pub mod retention;
 pub mod scan;
 mod site;
+pub mod snapshot;
 mod space;
 mod storage;
 mod stream;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use stele_journal::bounds::HEADER_BLOCK_LENGTH;
 use stele_journal::format::{FORMAT_VERSION, HeaderBlock, MAGIC};
+use stele_journal::snapshot::{SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SectionRow, SnapshotHead};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
 use stele_wire::frame::{FrameHeader, PaddingBody};
 
@@ -70,6 +71,39 @@ fn the_padding_table_is_the_codes_layout() {
     assert_eq!(table("Padding"), code);
     assert!(FORMAT.contains(&format!("at least {PADDING_LENGTH_MIN} bytes, the shortest padding")));
     assert!(FORMAT.contains(&format!("at most {FRAME_LENGTH_MAX}")));
+}
+
+#[test]
+fn the_snapshot_tables_are_the_codes_layout() {
+    let head = layout!(
+        SnapshotHead,
+        0,
+        magic,
+        version,
+        sections,
+        trail,
+        shard,
+        epoch,
+        segment,
+        end,
+        last_sequence,
+        last_timestamp,
+        link,
+        length,
+        program
+    );
+    assert_eq!(table("Snapshot head"), head);
+    assert_eq!(head.values().map(|(_, length)| length).sum::<usize>(), size_of::<SnapshotHead>());
+    let row = layout!(SectionRow, 0, name, version, reserved, offset, length, hash);
+    assert_eq!(table("Snapshot section"), row);
+    assert_eq!(row.values().map(|(_, length)| length).sum::<usize>(), size_of::<SectionRow>());
+    let (head, row) = (size_of::<SnapshotHead>(), size_of::<SectionRow>());
+    assert!(
+        FORMAT.contains(&format!("head, {head} bytes"))
+            && FORMAT.contains(&format!("table, {row} bytes a row"))
+    );
+    assert!(FORMAT.contains(&format!("of this container: {SNAPSHOT_VERSION}")));
+    assert!(FORMAT.contains(std::str::from_utf8(&SNAPSHOT_MAGIC).unwrap()));
 }
 
 /// The drawing is the one in `wire/src/frame.rs`, and its ruler shows the fields' offsets.

@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Expire(ExpireArgs),
     /// Say what is damaged on a trail; with --restore or --cut, repair it. Nothing is ever destroyed
     Repair(RepairArgs),
+    /// Take the snapshot after the last closed segment of a trail that nobody writes: a start goes on from it, and
+    /// what is in front of it may expire
+    Snapshot(TrailArgs),
     /// Measure this machine and this program on it
     Perf(PerfArgs),
 }

@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) feed: FeedConfig,
     pub(crate) trail: TrailConfig,
     pub(crate) journal: JournalConfig,
+    pub(crate) snapshots: SnapshotsConfig,
     pub(crate) bus: BusConfig,
     pub(crate) cores: CoresConfig,
     pub(crate) venue: VenueConfig,
@@ -50,6 +51,13 @@ pub(crate) struct JournalConfig {
     pub(crate) spare_segments: usize,
     pub(crate) flush: String,
     pub(crate) free_space_warning_mib: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SnapshotsConfig {
+    pub(crate) every: String,
+    pub(crate) keep: usize,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -125,6 +133,12 @@ impl Default for JournalConfig {
             flush: "measured".into(),
             free_space_warning_mib: None,
         }
+    }
+}
+
+impl Default for SnapshotsConfig {
+    fn default() -> Self {
+        Self { every: "roll".into(), keep: 2 }
     }
 }
 
@@ -264,6 +278,12 @@ impl Config {
             1024,
             "warns below; default 16 segments, at least 1024",
         );
+        page.section(
+            "snapshots",
+            "The state of every machine, so that a start need not read the whole trail",
+        );
+        page.key("every", &self.snapshots.every, "roll: at the end of each segment; or never");
+        page.key("keep", self.snapshots.keep, "the newest that stay, 1 or more");
         page.section("bus", "The ring of memory that is the tail of the log");
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");

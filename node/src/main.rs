@@ -6,6 +6,7 @@
 //! | main | commands, the live line, stopping | the operating system |
 //! | sequencer, feed, journal (hot, pinned) | the jobs that [`layout`] gives them | [`topology`], nobody else |
 //! | the journal's pool | prepares segments | `stele_journal` |
+//! | snapshots | follows the trail, takes a snapshot at each roll | [`topology`] |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ mod progress;
 mod report;
 mod session;
 mod signals;
+mod snapshots;
 mod topology;
 
 use clap::Parser as _;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args),
         Command::Replay(args) => commands::replay::replay(args),
         Command::Dump(args) => commands::dump::dump(args),
+        Command::Snapshot(args) => commands::snapshot::snapshot(args),
         Command::Summary(args) => commands::summary::summary(args),
         Command::Archive(args) => commands::archive::archive(args),
         Command::Repair(args) => commands::repair::repair(args),

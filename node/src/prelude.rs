@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use stele_bus::{ClockStatus, NOT_RECEIVED, Publisher, Refusal, SequencerStart};
 use stele_journal::RecoveryReport;
+use stele_journal::snapshot::{Standing, Written};
 use stele_replay::Submission;
 use stele_wire::Nanos;
 use stele_wire::SCHEMA_TEXT;
@@ -16,7 +17,8 @@ use stele_wire::codec::{Message, Writer, text_field};
 use stele_wire::messages::{
     AccountDefinition, AlgorithmDefinition, Boolean, CancelScope, Check, ClockSource,
     ClockStatus as ClockEvent, EndReason, RecoveryReport as RecoveryEvent, RepairKind, RiskLimit, SCHEMA_ID,
-    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, SourceDefinition, SourceKind, StrategyDefinition,
+    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, SnapshotTaken, SourceDefinition, SourceKind,
+    StrategyDefinition,
 };
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
@@ -254,6 +256,17 @@ impl Clerk {
             ..SourceDefinition::NULL
         };
         self.submit(&block, |writer| writer.data::<U16>(b"matches orders against the market that is fed"))
+    }
+
+    /// The hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be offered again.
+    pub(crate) fn snapshot_taken(&mut self, standing: &Standing, written: &Written) -> bool {
+        let block = SnapshotTaken {
+            snapshot_sequence: U64::new(standing.last_sequence.0),
+            length: U64::new(written.length),
+            hash: written.hash,
+            machine: cut_text("every machine"),
+        };
+        self.publisher.offer_message(&block, NOT_RECEIVED).is_ok()
     }
 
     /// The epoch's last event, which is the `events`th of it.

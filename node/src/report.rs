@@ -20,6 +20,11 @@ pub(crate) struct RunReport {
     events_per_second: f64,
     log_bytes: u64,
     flush: FlushReport,
+    /// The snapshot that the next start goes on from, where one was taken at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot_failure: Option<String>,
     feed: FeedOutcome,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
@@ -54,6 +59,8 @@ impl RunReport {
             events_per_second: summary.events as f64 / ended.elapsed.as_secs_f64(),
             log_bytes: ended.log_bytes,
             flush,
+            snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
+            snapshot_failure: ended.snapshots.failure.clone(),
             feed: FeedOutcome::new(&ended.feed, ended.feed_failure.clone()),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
             summary,
@@ -107,6 +114,13 @@ impl RunReport {
             grouped(self.log_bytes),
             grouped(self.summary.bytes)
         );
+        if let Some(sequence) = self.snapshot_sequence {
+            let _ =
+                writeln!(page, "snapshot of sequence {}: the next start goes on from it", grouped(sequence));
+        }
+        if let Some(failure) = &self.snapshot_failure {
+            let _ = writeln!(page, "snapshots ended early: {failure}");
+        }
         let _ = writeln!(page, "trail    {}", self.trail);
         page
     }

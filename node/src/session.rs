@@ -5,9 +5,11 @@ use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
 use crate::layout::{Layout, allowed_cpus, disk_cpus};
+use crate::live::grouped;
 use crate::prelude::{Beginning, Hired, sha256};
 use crate::progress::Progress;
 use crate::signals::StopRequest;
+use crate::snapshots::{Plan, SnapshotOutcome, Snapshots};
 use crate::topology::{Parts, Running, Topology, publishers, sources};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +19,9 @@ use stele_bus::feed::FeedReport;
 use stele_bus::sequencer::counter_ids;
 use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
 use stele_journal::{EngineChoice, Journal, LockError, Notice, Options, SpaceWatch, TrailReader, WriterLock};
-use stele_replay::resume::{Resumed, resume};
+use stele_replay::follower::Taken;
+use stele_replay::recall::{Recalled, UsedSnapshot, recall};
+use stele_replay::resume::{Resume, Resumed};
 use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
 use stele_strategies::agent::Outcome;
 use stele_strategies::host::StrategyState;
@@ -51,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) flush: FlushPlan,
     pub(crate) notices: Vec<String>,
     opened: Instant,
+    /// Snapshots that are not on the log yet.
+    untold: Vec<Taken>,
 }
 
 /// How a session ended; everything in it is durable.
@@ -65,6 +71,8 @@ pub(crate) struct Ended {
     pub(crate) strategies: Outcome,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
+    /// Snapshots that the trail does not name, and what went wrong with them.
+    pub(crate) snapshots: SnapshotOutcome,
 }
 
 /// A poll of the running system.
@@ -73,6 +81,8 @@ const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
 const QUIET: Duration = Duration::from_millis(30);
 /// What does not come to an end by then is stuck.
 const STUCK: Duration = Duration::from_secs(30);
+/// For this long the end of a run waits for the snapshot after its last event.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Opens everything and starts the hot threads. Nothing is written before the configuration, the strategies
@@ -89,16 +99,24 @@ impl Session {
         let idle = idle(&config.bus.idle)?;
         let release = release(&config.venue.release)?;
         let disk_cpus = disk_cpus(&config.trail.dir);
-        let layout = Layout::choose(&allowed_cpus(), &disk_cpus, &config.cores);
+        let cpus = allowed_cpus();
+        let layout = Layout::choose(&cpus, &disk_cpus, &config.cores);
         let ring = RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() };
 
-        let past = Past::read(config, &registry)?;
+        let snapshots_wanted = snapshots_wanted(config)?;
+        let mut past = Past::read(config, &registry)?;
+        let follow = snapshots_wanted.then(|| past.follow(&registry)).transpose()?;
         let feed = feeds::open(&spec, config, past.known())?;
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let options = journal_options(config, &flush)?;
         let now = UtcClock::new().now();
         let opened = Journal::open(&config.trail.dir, &options, now).map_err(Failure::environment)?;
         let (recovery, start) = (opened.recovery.clone(), opened.start);
+        let snapshots = follow.map(|resume| Plan {
+            directory: config.trail.dir.clone(),
+            resume,
+            keep: config.snapshots.keep,
+        });
         let paper = PaperOptions { source: sources::VENUE, fees: fees(config), ..PaperOptions::default() };
         let exchange = match &past.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
@@ -118,12 +136,16 @@ impl Session {
             host,
             exchange,
             release,
+            snapshots,
             sample_every,
         })?;
         let clock = UtcClock::new().status();
         let beginning =
             Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, clock, now };
         topology.clerk.begin(&beginning)?;
+        if let Some(UsedSnapshot { standing, written, is_told: false }) = &past.snapshot {
+            topology.clerk.snapshot_taken(standing, written);
+        }
         for (index, (strategy, parameters)) in config.strategy.iter().zip(strategies).enumerate() {
             let id = index as u16 + 1;
             topology.clerk.hire(&Hired {
@@ -136,10 +158,11 @@ impl Session {
         }
         topology.clerk.resubmit(unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
-        let mut notices: Vec<String> = topology.notices.iter().map(Notice::to_string).collect();
+        let mut notices = past.notices;
+        notices.extend(topology.notices.iter().map(Notice::to_string));
         notices.extend(layout.warnings.iter().cloned());
-        let running = topology.spawn(&layout, idle)?;
-        Ok(Self { running, layout, flush, notices, opened: Instant::now() })
+        let running = topology.spawn(&layout, &cpus, idle)?;
+        Ok(Self { running, layout, flush, notices, opened: Instant::now(), untold: Vec::new() })
     }
 
     /// How much room there is for more segments, where that is known.
@@ -164,6 +187,7 @@ impl Session {
             sleep(GLANCE_INTERVAL);
             self.running.count_space_warnings();
             on_glance(&self.glance());
+            self.tell_snapshots();
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
             }
@@ -176,6 +200,13 @@ impl Session {
             }
         };
         self.end(reason)
+    }
+
+    /// Puts on the log what the snapshots' thread took. What is not told when the session ends, the next one tells.
+    fn tell_snapshots(&mut self) {
+        self.untold.extend(self.running.snapshots.iter().flat_map(Snapshots::taken));
+        let clerk = &mut self.running.clerk;
+        self.untold.retain(|taken| !clerk.snapshot_taken(&taken.standing, &taken.written));
     }
 
     fn end(mut self, reason: EndReason) -> Result<Ended, Failure> {
@@ -199,6 +230,8 @@ impl Session {
         for core in self.running.cores.drain(..) {
             core.join().map_err(Failure::environment)?;
         }
+        let snapshots = self.running.snapshots.take();
+        let snapshots = snapshots.map(|thread| thread.close(SNAPSHOT_PATIENCE)).unwrap_or_default();
         Ok(Ended {
             reason,
             elapsed,
@@ -206,6 +239,7 @@ impl Session {
             feed_failure,
             strategies: self.running.outcome.get().cloned().expect("an agent that stopped left its outcome"),
             log_bytes,
+            snapshots,
         })
     }
 
@@ -278,6 +312,11 @@ impl Session {
 #[derive(Default)]
 struct Past {
     resumed: Option<Resumed>,
+    /// The same state once more, for the thread that follows the trail.
+    resume: Option<Resume>,
+    /// The snapshot that the state began with.
+    snapshot: Option<UsedSnapshot>,
+    notices: Vec<String>,
 }
 
 impl Past {
@@ -297,17 +336,59 @@ impl Past {
             LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", dir.display())),
         })?;
         let progress = Progress::new("resuming", "events", None);
-        let resumed = resume(dir, registry.clone(), |sequence| progress.set(sequence)).map_err(|error| {
+        let since = Instant::now();
+        let recalled = recall(dir, registry.clone(), |sequence| progress.set(sequence)).map_err(|error| {
             Failure::not_so(error).help(
                 "`stele verify` and `stele check-strategy` say more; run the program that wrote the trail, or \
                  choose another directory",
             )
         })?;
-        Ok(Self { resumed: Some(resumed) })
+        let notices = notices_of(&recalled, since.elapsed());
+        let Recalled { resume, snapshot, .. } = recalled;
+        let again = resume.fork(registry.clone()).ok();
+        Ok(Self { resumed: Some(resume.finish()), resume: again, snapshot, notices })
     }
 
     fn known(&self) -> Option<&Known> {
         self.resumed.as_ref().map(|resumed| &resumed.known)
+    }
+
+    /// The state that the thread for snapshots begins with.
+    fn follow(&mut self, registry: &Registry) -> Result<Resume, Failure> {
+        match (self.resume.take(), &self.resumed) {
+            (Some(resume), _) => Ok(resume),
+            (None, None) => Ok(Resume::new(registry.clone())),
+            (None, Some(_)) => {
+                Err(Failure::environment("a strategy does not take the state that it told itself")
+                    .help("set [snapshots] every = \"never\", and report it"))
+            }
+        }
+    }
+}
+
+/// How the trail was read, for a person.
+fn notices_of(recalled: &Recalled, elapsed: Duration) -> Vec<String> {
+    let refused = recalled.refused.iter().map(|why| format!("a snapshot is passed over: {why}"));
+    let (replayed, seconds) = (grouped(recalled.replayed), elapsed.as_secs_f64());
+    let how = match &recalled.snapshot {
+        Some(UsedSnapshot { standing, .. }) => format!(
+            "goes on from the snapshot after segment {} (sequence {}): {replayed} events behind it replayed, {seconds:.2} s",
+            standing.segment, standing.last_sequence
+        ),
+        None => format!("goes on from the whole trail: {replayed} events replayed, {seconds:.2} s"),
+    };
+    refused.chain([how]).collect()
+}
+
+fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
+    let snapshots = &config.snapshots;
+    if snapshots.keep == 0 {
+        return Err(Failure::usage("[snapshots] keep is 0").help("1 or more; every = \"never\" takes none"));
+    }
+    match snapshots.every.as_str() {
+        "roll" => Ok(true),
+        "never" => Ok(false),
+        other => Err(Failure::usage(format!("[snapshots] every is `{other}`")).help("one of roll, never")),
     }
 }
 

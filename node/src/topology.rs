@@ -7,11 +7,15 @@
 //!                               │                       │      └ paper exchange ─> pub. 5 ┤
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
+//!
+//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the clerk
 //! ```
 
 use crate::failure::Failure;
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
+use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::{Feed, Pace};
@@ -56,6 +60,8 @@ pub(crate) struct Parts {
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
+    /// Whether and how snapshots are taken.
+    pub(crate) snapshots: Option<Plan>,
     /// Of how many market events the latency to the strategies is measured.
     pub(crate) sample_every: u32,
 }
@@ -76,6 +82,7 @@ pub(crate) struct Topology {
     strategies: StrategyAgent<UtcClock>,
     gateway: OrderGateway<PaperVenue, UtcClock>,
     player: Player<UtcClock>,
+    snapshots: Option<SnapshotAgent>,
 }
 
 /// The hot threads, and what the main thread sees of them.
@@ -92,6 +99,8 @@ pub(crate) struct Running {
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: OutcomeSlot,
+    /// The background thread that takes snapshots.
+    pub(crate) snapshots: Option<Snapshots>,
 }
 
 impl Topology {
@@ -126,6 +135,8 @@ impl Topology {
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new());
         let player = Player::new(parts.feed, feed, UtcClock::new(), parts.pace);
         let player_status = player.status();
+        let snapshots =
+            parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), &counters)).transpose()?;
         Ok(Self {
             ring: ring.ring,
             clerk,
@@ -141,6 +152,7 @@ impl Topology {
             strategies,
             gateway,
             player,
+            snapshots,
         })
     }
 
@@ -150,8 +162,14 @@ impl Topology {
         Ok(())
     }
 
-    /// Starts the threads that `layout` has; nothing else in the program starts a hot one.
-    pub(crate) fn spawn(self, layout: &Layout, idle: Idle) -> Result<Running, Failure> {
+    /// Starts the threads that `layout` has, and the one for snapshots on those of `cpus` that are left; nothing else
+    /// in the program starts a hot one.
+    pub(crate) fn spawn(
+        self,
+        layout: &Layout,
+        cpus: &BTreeSet<usize>,
+        idle: Idle,
+    ) -> Result<Running, Failure> {
         let space = self.journal.space();
         let mut agents: Vec<(Job, Box<dyn Agent>)> = vec![
             (Job::Sequencer, Box::new(self.sequencer)),
@@ -170,6 +188,9 @@ impl Topology {
             cores.push(Core::spawn(options, mine.collect()).map_err(Failure::environment)?);
         }
         assert!(agents.is_empty(), "every job is on a core");
+        let is_hot = |cpu: &usize| layout.cores.iter().any(|core| core.cpu.is_none_or(|hot| hot == *cpu));
+        let spare = cpus.iter().copied().filter(|cpu| !is_hot(cpu)).collect();
+        let snapshots = self.snapshots.map(|agent| agent.spawn(spare)).transpose()?;
         Ok(Running {
             ring: self.ring,
             clerk: self.clerk,
@@ -181,6 +202,7 @@ impl Topology {
             consumers: self.consumers,
             player: self.player_status,
             outcome: self.outcome,
+            snapshots,
         })
     }
 }

@@ -1,11 +1,16 @@
 //! Do a trail's strategies send again what the trail has?
 //!
-//! Runs on the caller's thread. [`check`] reads a trail; the comparison itself is [`crate::regeneration`].
+//! Runs on the caller's thread. [`check`] reads a trail; the comparison itself is [`crate::regeneration`]. A trail
+//! that is whole is checked from its first event. One whose first segments have expired is checked from the oldest
+//! snapshot that is left.
 
 use crate::difference::Difference;
+use crate::recall::{Preference, load_any};
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Tally};
+use crate::resume::ResumeError;
 use std::path::Path;
-use stele_journal::{TrailError, TrailReader};
+use std::sync::Arc;
+use stele_journal::{Directory, Storage, TrailError, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
 
@@ -14,6 +19,8 @@ use stele_wire::Frame;
 pub struct Checked {
     /// Events compared: all of the trail, or those up to the difference.
     pub events: u64,
+    /// Sequence of the first event compared: 1, unless the trail's beginning has expired.
+    pub from_sequence: u64,
     /// Strategies by number, with their kind and tally.
     pub strategies: Vec<(u16, String, Tally)>,
     /// Whether the last session ended in order.
@@ -38,6 +45,9 @@ pub enum CheckError {
     /// Its strategies could not be run.
     #[error(transparent)]
     Strategies(#[from] RegenerationError),
+    /// Its beginning has expired and nothing stands for it.
+    #[error(transparent)]
+    NoBeginning(ResumeError),
 }
 
 /// How often progress is told, in events.
@@ -53,8 +63,17 @@ pub fn check(
     registry: Registry,
     mut progress: impl FnMut(u64),
 ) -> Result<Checked, CheckError> {
-    let mut reader = TrailReader::open(directory)?;
-    let mut check = Check::new(registry);
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
+    let mut reader = TrailReader::over(storage.clone())?;
+    let segments = reader.segments().to_vec();
+    let mut check = Check::new(registry.clone());
+    if segments[0].header.index > 1 {
+        let loaded = load_any(storage.as_ref(), &segments, &registry, Preference::Oldest);
+        let (loaded, _) = loaded.map_err(CheckError::NoBeginning)?;
+        let loaded = loaded.expect("a trail without a beginning is refused where nothing stands for it");
+        reader.seek(loaded.standing.last_sequence.next())?;
+        check = Check::going_on(loaded.resume.regeneration);
+    }
     while let Some(entry) = reader.read_next()? {
         if check.on_event(&entry.frame)? {
             break;
@@ -69,13 +88,21 @@ pub fn check(
 /// A check, fed event by event.
 pub struct Check {
     regeneration: Regeneration,
+    /// Events in front of the first that is compared, and their last sequence.
+    before: (u64, u64),
     difference: Option<Box<Difference>>,
 }
 
 impl Check {
     /// A check that has seen nothing.
     pub fn new(registry: Registry) -> Self {
-        Self { regeneration: Regeneration::new(registry), difference: None }
+        Self::going_on(Regeneration::new(registry))
+    }
+
+    /// A check that goes on from a state.
+    fn going_on(regeneration: Regeneration) -> Self {
+        let before = (regeneration.events(), regeneration.last_sequence());
+        Self { regeneration, before, difference: None }
     }
 
     /// Takes the next event. Whether a difference is found, after which nothing more is looked at.
@@ -97,7 +124,8 @@ impl Check {
     pub fn finish(mut self) -> Checked {
         let difference = self.difference.or_else(|| self.regeneration.difference_at_end());
         Checked {
-            events: self.regeneration.events(),
+            events: self.regeneration.events() - self.before.0,
+            from_sequence: self.before.1 + 1,
             strategies: self
                 .regeneration
                 .tallies()

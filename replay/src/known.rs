@@ -1,5 +1,7 @@
 //! What a trail has defined: instruments, sources, publishers and how far they got.
 
+mod state;
+
 use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
 use stele_wire::codec::text;

@@ -8,18 +8,21 @@
 //! |---|---|
 //! | [`PaperVenue`] with its [`PaperExchange`] | the order gateway's core, in the gateway's duty cycle |
 //! | [`TrailFeed`] | the thread of whoever plays the feed |
-//! | [`divergence::check`], [`resume::resume`], [`summary::summarise`], [`pacer::play`] | the caller's, to the end |
+//! | [`Follower`] | a background thread of its own, in turns |
+//! | [`divergence::check`], [`recall::recall`], [`summary::summarise`], [`pacer::play`] | the caller's, to the end |
 #![forbid(unsafe_code)]
 
 pub mod difference;
 pub mod divergence;
 #[cfg(test)]
 mod fixture;
+pub mod follower;
 pub mod known;
 pub mod open_orders;
 pub mod pacer;
 pub mod paper_exchange;
 pub mod paper_venue;
+pub mod recall;
 pub mod regeneration;
 pub mod resume;
 pub mod summary;
@@ -27,12 +30,14 @@ pub mod trail_feed;
 
 pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
+pub use follower::{FollowError, Follower, Taken};
 pub use known::{Known, KnownInstrument, KnownSource};
 pub use open_orders::{OpenOrder, OpenOrders, OpenState};
 pub use pacer::Pacer;
 pub use paper_exchange::{FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions};
 pub use paper_venue::PaperVenue;
+pub use recall::{Recalled, UsedSnapshot, recall};
 pub use regeneration::{RegenerationError, Submission, Tally};
-pub use resume::{Resume, ResumeError, Resumed};
+pub use resume::{LoadError, Resume, ResumeError, Resumed};
 pub use summary::{Percentiles, Summary};
 pub use trail_feed::TrailFeed;

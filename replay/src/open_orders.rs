@@ -1,5 +1,7 @@
 //! Which orders a trail leaves open: sequenced, and neither refused nor done by its end.
 
+mod state;
+
 use crate::paper_exchange::Numbers;
 use std::collections::BTreeMap;
 use stele_wire::Frame;

@@ -11,6 +11,8 @@
 //! An order that the sequencer refused (risk, or no room) is on the trail as an `OrderRejected` of no sequenced
 //! order; it is compared by its client order id.
 
+mod state;
+
 use crate::difference::{Difference, DifferenceKind, compare};
 use std::collections::{BTreeMap, VecDeque};
 use stele_strategies::parameters::ParameterError;

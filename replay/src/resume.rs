@@ -1,17 +1,17 @@
 //! Where a trail left off: what a new session over it goes on from.
 //!
-//! Runs on the caller's thread, before any hot thread is there.
+//! Pure: [`Resume`] is fed event by event, and its whole state can be written and read back, machine by machine.
+//! [`crate::recall`] reads a trail into one, [`crate::follower`] follows a live one.
 
 use crate::difference::Difference;
-use crate::divergence::PROGRESS_INTERVAL;
 use crate::known::Known;
 use crate::open_orders::{OpenOrder, OpenOrders};
 use crate::paper_exchange::Numbers;
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
-use std::path::Path;
-use stele_journal::{TrailError, TrailReader};
-use stele_strategies::Host;
+use stele_journal::TrailError;
+use stele_journal::snapshot::Section;
 use stele_strategies::registry::Registry;
+use stele_strategies::{Host, RestoreError, SnapshotReader};
 use stele_wire::Frame;
 
 /// The end of a trail, as far as a new session needs it.
@@ -28,7 +28,7 @@ pub struct Resumed {
     pub numbers: Numbers,
     /// Instruments, sources and publishers that the trail defines.
     pub known: Known,
-    /// Events read.
+    /// Events of the trail, those that a snapshot stands for included.
     pub events: u64,
     /// Sequence of the last event; 0 when there is none.
     pub last_sequence: u64,
@@ -52,32 +52,73 @@ pub enum ResumeError {
     /// This program's strategies do not do what the recorded ones did, so their state would be made up.
     #[error("the strategies of this program do not do what the trail has: {0}; start them anew instead")]
     Difference(Box<Difference>),
+    /// The trail's first segments have expired, and no snapshot stands for them.
+    #[error(
+        "the trail begins at segment {segment} (sequence {sequence}), what was in front has expired, and no snapshot \
+         can be used{}: bring back a snapshot or the expired segments from a copy, or choose another directory",
+        list_of(refused)
+    )]
+    NoBeginning {
+        /// The first segment that is there.
+        segment: u64,
+        /// Its first event.
+        sequence: u64,
+        /// Each snapshot that is there, and why it cannot be used.
+        refused: Vec<String>,
+    },
 }
 
-/// Reads the trail in `directory` to its end. `progress` is told the sequence reached every
-/// [`PROGRESS_INTERVAL`] events.
-///
-/// # Errors
-/// [`ResumeError`].
-pub fn resume(
-    directory: &Path,
-    registry: Registry,
-    mut progress: impl FnMut(u64),
-) -> Result<Resumed, ResumeError> {
-    let mut reader = TrailReader::open(directory)?;
-    let mut resume = Resume::new(registry);
-    while let Some(entry) = reader.read_next()? {
-        resume.on_event(&entry.frame)?;
-        if resume.regeneration.events().is_multiple_of(PROGRESS_INTERVAL) {
-            progress(entry.frame.sequence().0);
-        }
+fn list_of(refused: &[String]) -> String {
+    match refused {
+        [] => " (there is none)".into(),
+        refused => format!(" ({})", refused.join("; ")),
     }
-    Ok(resume.finish())
 }
 
-/// The same, fed event by event.
+/// Why a snapshot that is whole cannot be loaded by this program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It has no state of a machine that this program has.
+    #[error("it has no state of the {machine}")]
+    Missing {
+        /// The machine.
+        machine: &'static str,
+    },
+    /// A machine's state has another layout.
+    #[error("the state of the {machine} is of version {found}, this program loads {known}")]
+    Version {
+        /// The machine.
+        machine: &'static str,
+        /// In the snapshot.
+        found: u32,
+        /// Of this program.
+        known: u32,
+    },
+    /// A machine does not take its state.
+    #[error("the {machine} cannot be loaded: {source}")]
+    State {
+        /// The machine.
+        machine: &'static str,
+        /// What is wrong with it.
+        source: RestoreError,
+    },
+}
+
+/// Machines, as their states are called in a snapshot.
+pub mod machines {
+    /// [`super::Known`].
+    pub const DEFINITIONS: &str = "definitions";
+    /// [`super::OpenOrders`].
+    pub const OPEN_ORDERS: &str = "open orders";
+    /// [`super::Host`].
+    pub const STRATEGIES: &str = "strategies";
+    /// [`super::Regeneration`] without its host.
+    pub const SUBMISSIONS: &str = "submissions";
+}
+
+/// Everything that a new session needs of a trail, as a function of its events.
 pub struct Resume {
-    regeneration: Regeneration,
+    pub(crate) regeneration: Regeneration,
     open_orders: OpenOrders,
     known: Known,
 }
@@ -105,6 +146,84 @@ impl Resume {
         })
     }
 
+    /// Events taken, those that a snapshot stood for included.
+    pub fn events(&self) -> u64 {
+        self.regeneration.events()
+    }
+
+    /// The last event's sequence; 0 before the first.
+    pub fn last_sequence(&self) -> u64 {
+        self.regeneration.last_sequence()
+    }
+
+    /// The last event's timestamp in nanoseconds UTC; 0 before the first.
+    pub fn last_timestamp(&self) -> u64 {
+        self.regeneration.last_timestamp()
+    }
+
+    /// The whole state, a section for each machine: one that is restored from it and fed the events behind it is the
+    /// same, byte for byte, as one that was fed all of them.
+    pub fn snapshot(&self) -> Vec<Section> {
+        let section = |name, version, write: &dyn Fn(&mut Vec<u8>)| {
+            let mut body = Vec::new();
+            write(&mut body);
+            Section { name, version, body }
+        };
+        let host = self.regeneration.host();
+        vec![
+            section(machines::DEFINITIONS, Known::STATE_VERSION, &|out| self.known.snapshot(out)),
+            section(machines::OPEN_ORDERS, OpenOrders::STATE_VERSION, &|out| self.open_orders.snapshot(out)),
+            section(machines::STRATEGIES, Host::STATE_VERSION, &|out| host.snapshot(out)),
+            section(machines::SUBMISSIONS, Regeneration::STATE_VERSION, &|out| {
+                self.regeneration.snapshot(out);
+            }),
+        ]
+    }
+
+    /// What [`Resume::snapshot`] told: `section` gives version and state of a machine.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn restore<'a>(
+        registry: Registry,
+        section: impl Fn(&str) -> Option<(u32, &'a [u8])>,
+    ) -> Result<Self, LoadError> {
+        let state = |machine, known| match section(machine) {
+            None => Err(LoadError::Missing { machine }),
+            Some((found, _)) if found != known => Err(LoadError::Version { machine, found, known }),
+            Some((_, state)) => Ok(state),
+        };
+        let known =
+            load(machines::DEFINITIONS, |machine| state(machine, Known::STATE_VERSION), Known::restore)?;
+        let open_orders = load(
+            machines::OPEN_ORDERS,
+            |machine| state(machine, OpenOrders::STATE_VERSION),
+            OpenOrders::restore,
+        )?;
+        let mut host = Host::new(registry.clone());
+        let strategies = state(machines::STRATEGIES, Host::STATE_VERSION)?;
+        let machine = machines::STRATEGIES;
+        host.restore(strategies).map_err(|source| LoadError::State { machine, source })?;
+        let regeneration = load(
+            machines::SUBMISSIONS,
+            |machine| state(machine, Regeneration::STATE_VERSION),
+            |reader| Regeneration::restore(registry, host, reader),
+        )?;
+        Ok(Self { regeneration, open_orders, known })
+    }
+
+    /// A second one in the same state.
+    ///
+    /// # Errors
+    /// [`LoadError`], when a strategy does not take the state that it told itself.
+    pub fn fork(&self, registry: Registry) -> Result<Self, LoadError> {
+        let sections = self.snapshot();
+        Self::restore(registry, |name| {
+            let section = sections.iter().find(|section| section.name == name)?;
+            Some((section.version, &section.body))
+        })
+    }
+
     /// The trail is at its end.
     pub fn finish(self) -> Resumed {
         let Self { regeneration, open_orders, known } = self;
@@ -125,4 +244,15 @@ impl Resume {
             has_ended,
         }
     }
+}
+
+/// Reads all of a machine's state.
+fn load<'a, T>(
+    machine: &'static str,
+    state: impl Fn(&'static str) -> Result<&'a [u8], LoadError>,
+    restore: impl FnOnce(&mut SnapshotReader<'_>) -> Result<T, RestoreError>,
+) -> Result<T, LoadError> {
+    let mut reader = SnapshotReader::new(state(machine)?);
+    let loaded = restore(&mut reader).and_then(|loaded| reader.finish().map(|()| loaded));
+    loaded.map_err(|source| LoadError::State { machine, source })
 }

@@ -2,6 +2,7 @@
 //! journal, driven by hand; and what this crate makes of the trails they leave.
 
 mod rig;
+mod snapshots;
 
 use rig::{Rig, STRATEGY, frames, mend};
 use std::ops::ControlFlow;
@@ -9,7 +10,7 @@ use std::path::Path;
 use stele_bus::feed::{Batch, Feed, Pace, Step};
 use stele_replay::divergence::{CheckError, check};
 use stele_replay::pacer::{is_market, play, received};
-use stele_replay::resume::resume;
+use stele_replay::recall::resume;
 use stele_replay::summary::summarise;
 use stele_replay::{Check, Checked, DifferenceKind, PaperExchange, PaperOptions, TrailFeed};
 use stele_strategies::registry::Registry;

@@ -93,6 +93,9 @@ pub struct Hosted<'a> {
 }
 
 impl Host {
+    /// Version of the layout that [`Host::snapshot`] writes, without what each strategy writes of its own.
+    pub const STATE_VERSION: u32 = 1;
+
     /// A host of every strategy that the log defines.
     pub fn new(registry: Registry) -> Self {
         Self {

@@ -11,6 +11,7 @@ use stele_strategies::Registry;
 struct Outcome {
     equal: bool,
     events: u64,
+    from_sequence: u64,
     ended_in_order: bool,
     strategies: Vec<StrategyOutcome>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +40,7 @@ pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
     let checked = checked.map_err(|error| match error {
         CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
         CheckError::Strategies(error) => Failure::usage(error),
+        CheckError::NoBeginning(error) => Failure::not_so(error),
     })?;
     let outcome = Outcome::from(&checked);
     if args.json {
@@ -66,6 +68,7 @@ impl From<&Checked> for Outcome {
         Self {
             equal: checked.is_equal(),
             events: checked.events,
+            from_sequence: checked.from_sequence,
             ended_in_order: checked.has_ended,
             strategies: strategies.collect(),
             difference: checked.difference.as_ref().map(ToString::to_string),
@@ -76,6 +79,12 @@ impl From<&Checked> for Outcome {
 impl Outcome {
     fn page(&self) -> String {
         let mut page = format!("{} events fed to {} strategies\n", self.events, self.strategies.len());
+        if self.from_sequence > 1 {
+            page += &format!(
+                "  from sequence {} on: what was in front has expired, a snapshot stands for it\n",
+                self.from_sequence
+            );
+        }
         for strategy in &self.strategies {
             let StrategyOutcome { strategy: id, name, orders, timers, refused, in_flight } = strategy;
             let compared = if self.equal { "all as recorded" } else { "compared" };

@@ -12,6 +12,7 @@ pub(crate) mod perf;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod snapshot;
 pub(crate) mod summary;
 pub(crate) mod verify;
 

@@ -6,6 +6,7 @@ mod full_disk;
 mod keep;
 mod kill;
 mod perf;
+mod snapshots;
 mod tamper;
 
 use std::path::{Path, PathBuf};

@@ -13,10 +13,10 @@ use stele_strategies::{AgentOptions, Host, StrategyAgent};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
-    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, SessionEnd,
-    SessionStart, Side, StrategyDefinition, TimeInForce,
+    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, SchemaText,
+    SessionEnd, SessionStart, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
 };
-use stele_wire::units::{Nanos, Sequence};
+use stele_wire::units::{Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// The strategy's number on the trail.
@@ -42,8 +42,18 @@ pub(crate) struct Rig {
 impl Rig {
     /// A shard over the trail in `path`, with the state of an earlier one if there is one.
     pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<(Host, PaperExchange)>) -> Self {
+        Self::open_with(path, epoch, resumed, 4 << 20)
+    }
+
+    /// The same, with segments of that many data bytes.
+    pub(crate) fn open_with(
+        path: &Path,
+        epoch: u32,
+        resumed: Option<(Host, PaperExchange)>,
+        segment_length: u64,
+    ) -> Self {
         let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
-        let options = Options { segment_length: 4 << 20, ..Options::default() };
+        let options = Options { segment_length, ..Options::default() };
         let opened = Journal::open(path, &options, now).unwrap();
         let start = opened.start;
         let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
@@ -199,6 +209,34 @@ impl Rig {
             }
         }
         panic!("not quiet after {PATIENCE:?}: {:?}", self.ring.watermarks());
+    }
+
+    /// Puts some 150 KiB on the log at once: a schema that is never told to its end.
+    pub(crate) fn fill(&mut self) {
+        let mut buffer = vec![0; 50 << 10];
+        for part in 0..3 {
+            let text = SchemaText {
+                part: U16::new(part),
+                parts: U16::new(u16::MAX),
+                schema_hash: [part as u8; 32],
+                ..SchemaText::NULL
+            };
+            let body = text.encode(&mut buffer, &[b'x'; 48 << 10]).unwrap();
+            self.control.offer(SchemaText::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        }
+        self.settle();
+    }
+
+    /// How far the log is durable.
+    pub(crate) fn durable(&self) -> Position {
+        self.ring.watermarks().durable()
+    }
+
+    /// Puts the hash of a snapshot on the log.
+    pub(crate) fn tell(&mut self, sequence: Sequence, hash: [u8; 32]) {
+        let taken = SnapshotTaken { snapshot_sequence: U64::new(sequence.0), hash, ..SnapshotTaken::NULL };
+        self.control.offer_message(&taken, NOT_RECEIVED).unwrap();
+        self.settle();
     }
 
     /// Ends in order.

@@ -1,0 +1,231 @@
+//! The snapshot files of a trail: written, read back, held against the trail's segments, and removed when newer
+//! ones serve.
+
+use super::{
+    SNAPSHOT_EXTENSION, Section, Snapshot, SnapshotError, Standing, Written, check_head, decode, encode,
+    snapshot_index, snapshot_name,
+};
+use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SNAPSHOT_LENGTH_MAX};
+use crate::error::TrailError;
+use crate::format::{Link, RunningCrc, link_after};
+use crate::pages::Pages;
+use crate::reader::start_of;
+use crate::storage::Storage;
+use crate::stream::ByteStream;
+use crate::trail::Segment;
+use std::fmt::Write as _;
+use std::io;
+
+/// What looking for the newest snapshot came to.
+#[derive(Debug, Default)]
+pub struct Newest {
+    /// The newest that is whole and of this trail; none where there is none.
+    pub snapshot: Option<Snapshot>,
+    /// Newer ones, and why they are not to be used.
+    pub refused: Vec<SnapshotError>,
+}
+
+/// Writes a snapshot: it appears whole, durable and read-only, or not at all. One of the same segment is replaced.
+///
+/// # Errors
+/// [`SnapshotError::Trail`] when the medium refuses, [`SnapshotError::TooLong`].
+pub fn write(
+    storage: &dyn Storage,
+    standing: &Standing,
+    program: &str,
+    sections: &[Section],
+) -> Result<Written, SnapshotError> {
+    let name = snapshot_name(standing.segment);
+    let bytes = encode(standing, program, sections);
+    let length = bytes.len() as u64;
+    if length > SNAPSHOT_LENGTH_MAX {
+        return Err(SnapshotError::TooLong { file: storage.describe(&name), length });
+    }
+    let kept = storage.keep(&name, &mut &bytes[..]).and_then(|()| storage.close(&name, length));
+    kept.map_err(|source| TrailError::io(storage, &name, "write", source))?;
+    Ok(Written::of(&bytes))
+}
+
+/// Indexes of the segments that a snapshot was taken after, ascending, whatever state its file is in.
+///
+/// # Errors
+/// [`TrailError::Io`].
+pub fn list(storage: &dyn Storage) -> Result<Vec<u64>, TrailError> {
+    let names = match storage.list() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(|source| TrailError::io(storage, ".", "list", source))?,
+    };
+    let mut indexes: Vec<u64> = names.iter().filter_map(|name| snapshot_index(name)).collect();
+    indexes.sort_unstable();
+    Ok(indexes)
+}
+
+/// Reads the snapshot after segment `index` and holds it against the trail's `segments`. Allocates no more than the
+/// file has bytes, and at most [`SNAPSHOT_LENGTH_MAX`].
+///
+/// # Errors
+/// [`SnapshotError`].
+pub fn read(storage: &dyn Storage, segments: &[Segment], index: u64) -> Result<Snapshot, SnapshotError> {
+    let name = snapshot_name(index);
+    let damaged = |fault| SnapshotError::Damaged { file: storage.describe(&name), fault };
+    let io = |source| TrailError::io(storage, &name, "read", source);
+    let file = storage.open(&name).map_err(io)?;
+    let length = file.length().map_err(io)?;
+    let mut first = Pages::zeroed(PAGE_LENGTH);
+    let found = file.read_at(&mut first, 0).map_err(io)?;
+    check_head(&first[..found], length).map_err(damaged)?;
+    if length > SNAPSHOT_LENGTH_MAX {
+        return Err(SnapshotError::TooLong { file: storage.describe(&name), length });
+    }
+    let mut pages = Pages::zeroed(length as usize);
+    let found = file.read_at(&mut pages, 0).map_err(io)?;
+    let bytes = pages[..found.min(length as usize)].to_vec();
+    let snapshot = match decode(bytes).map_err(damaged)? {
+        Ok(snapshot) => snapshot,
+        Err(version) => return Err(SnapshotError::Newer { file: storage.describe(&name), version }),
+    };
+    snapshot.standing.check_named(storage, index)?;
+    snapshot.standing.check(storage, segments)?;
+    Ok(snapshot)
+}
+
+/// The newest snapshot that is whole and of the trail of `segments`.
+///
+/// # Errors
+/// [`TrailError::Io`] when the files cannot be listed.
+pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<Newest, TrailError> {
+    let mut newest = Newest::default();
+    for index in list(storage)?.into_iter().rev() {
+        match read(storage, segments, index) {
+            Ok(snapshot) => {
+                newest.snapshot = Some(snapshot);
+                break;
+            }
+            Err(refusal) => newest.refused.push(refusal),
+        }
+    }
+    Ok(newest)
+}
+
+/// Removes snapshots that newer ones make needless, and what a kill left of an unfinished one: the newest `keep`
+/// valid ones stay, and so does the one that the beginning of a trail rests on whose first segments have expired.
+/// Where fewer than `keep` are valid, all stay.
+///
+/// # Errors
+/// [`TrailError::Io`].
+///
+/// # Panics
+/// When `keep` is 0.
+pub fn prune(storage: &dyn Storage, segments: &[Segment], keep: usize) -> Result<(), TrailError> {
+    assert!(keep > 0, "the newest snapshot stays");
+    let remove = |name: &str| match storage.remove(name) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(TrailError::io(storage, name, "remove", source))
+        }
+        _ => Ok(()),
+    };
+    let unfinished = format!(".{SNAPSHOT_EXTENSION}.unfinished");
+    let names = storage.list().map_err(|source| TrailError::io(storage, ".", "list", source))?;
+    names.iter().filter(|name| name.ends_with(&unfinished)).try_for_each(|name| remove(name))?;
+    let indexes = list(storage)?;
+    let mut valid = indexes.iter().rev().filter(|index| read(storage, segments, **index).is_ok());
+    let Some(&oldest_kept) = valid.nth(keep - 1) else { return Ok(()) };
+    let first = segments.first().map_or(1, |segment| segment.header.index);
+    let needless = |index: &&u64| **index < oldest_kept && **index + 1 != first;
+    indexes.iter().filter(needless).try_for_each(|index| remove(&snapshot_name(*index)))
+}
+
+/// What the end of `segment`, closed and without a successor, is: read from its frames.
+///
+/// # Errors
+/// [`TrailError::Frame`] when anything but frames stands in it, as in one that was never closed, and
+/// [`TrailError::Io`].
+pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, TrailError> {
+    let name = segment.name();
+    let io = |source| TrailError::io(storage, &name, "read", source);
+    let mut stream = ByteStream::new(storage.open(&name).map_err(io)?, HEADER_BLOCK_LENGTH as u64);
+    let mut continuity = start_of(segment);
+    let mut crc = RunningCrc::default();
+    let position = |offset: u64| segment.header.base_position.plus(offset - HEADER_BLOCK_LENGTH as u64);
+    loop {
+        match continuity.admit(stream.bytes()).map(|frame| frame.len()) {
+            Ok(length) => {
+                stream.consume(length);
+                crc.update(stream.before(length));
+            }
+            Err(fault) if fault.is_short() && stream.refill().map_err(io)? => {}
+            Err(_) if stream.bytes().is_empty() => break,
+            Err(fault) => {
+                return Err(TrailError::Frame {
+                    file: storage.describe(&name),
+                    offset: stream.offset(),
+                    position: position(stream.offset()),
+                    after: continuity.last_sequence,
+                    fault,
+                });
+            }
+        }
+    }
+    let (end, last_sequence) = (position(stream.offset()), continuity.last_sequence);
+    Ok(Standing {
+        identity: segment.header.identity,
+        segment: segment.header.index,
+        end,
+        last_sequence,
+        last_timestamp: continuity.last_timestamp,
+        link: link_after(&segment.header_block(), end, last_sequence, crc.value()),
+    })
+}
+
+impl Standing {
+    fn check_named(&self, storage: &dyn Storage, index: u64) -> Result<(), SnapshotError> {
+        if self.segment == index {
+            return Ok(());
+        }
+        let (expected, found) = (index.to_string(), self.segment.to_string());
+        let file = storage.describe(&snapshot_name(index));
+        Err(SnapshotError::Misfit { file, field: "segment", expected, found })
+    }
+
+    /// Whether the state follows from the trail of `segments`: the segment behind it carries the link, and the one
+    /// that it was taken after, where there is none behind, gives it.
+    fn check(&self, storage: &dyn Storage, segments: &[Segment]) -> Result<(), SnapshotError> {
+        let file = || storage.describe(&snapshot_name(self.segment));
+        let misfit = |field, expected: String, found: String| {
+            Err(SnapshotError::Misfit { file: file(), field, expected, found })
+        };
+        let of = |index: u64| segments.iter().find(|segment| segment.header.index == index);
+        let Some(known) = of(self.segment + 1).or_else(|| of(self.segment)) else {
+            let [first, last] = [segments.first(), segments.last()]
+                .map(|segment| segment.map_or(0, |segment| segment.header.index));
+            return misfit("segment", format!("one of {first} to {last}"), self.segment.to_string());
+        };
+        let identity = known.header.identity;
+        if self.identity.trail != identity.trail {
+            return misfit("trail", identity.trail.to_string(), self.identity.trail.to_string());
+        }
+        if self.identity.shard != identity.shard {
+            return misfit("shard", identity.shard.to_string(), self.identity.shard.to_string());
+        }
+        let (link, last) = if known.header.index == self.segment {
+            let end = read_end(storage, known)?;
+            (end.link, end.last_sequence)
+        } else {
+            (known.header.link, stele_wire::units::Sequence(known.header.base_sequence.0 - 1))
+        };
+        if self.last_sequence != last {
+            return misfit("last sequence", last.to_string(), self.last_sequence.to_string());
+        }
+        if self.link != link {
+            return misfit("link", hexadecimal(&link), hexadecimal(&self.link));
+        }
+        Ok(())
+    }
+}
+
+fn hexadecimal(link: &Link) -> String {
+    link.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

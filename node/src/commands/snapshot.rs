@@ -1,0 +1,95 @@
+//! `stele snapshot`: the state after a stopped trail's last closed segment, so that a start goes on from there and
+//! what is in front of it may expire.
+
+use crate::cli::TrailArgs;
+use crate::failure::Failure;
+use crate::live::grouped;
+use crate::progress::Progress;
+use serde::Serialize;
+use stele_bus::{Clock as _, UtcClock};
+use stele_journal::snapshot::snapshot_name;
+use stele_journal::{LockError, WriterLock};
+use stele_replay::follower::{FollowError, Newest, take_newest};
+use stele_strategies::Registry;
+
+/// Snapshots that stay, as a run keeps them by default.
+const KEEP: usize = 2;
+
+#[derive(Serialize)]
+struct Outcome {
+    file: String,
+    was_there: bool,
+    segment: u64,
+    sequence: u64,
+    bytes: u64,
+    sha256: String,
+    replayed: u64,
+    passed_over: Vec<String>,
+}
+
+/// Takes the snapshot, or says that it is there already.
+///
+/// # Errors
+/// [`Failure`]: environment when somebody writes the trail or no segment is closed; not so when the trail's
+/// strategies do not do what it has.
+pub(crate) fn snapshot(args: &TrailArgs) -> Result<(), Failure> {
+    super::open_trail(&args.trail)?;
+    let dir = &args.trail;
+    let _lock = WriterLock::take(dir, UtcClock::new().now()).map_err(|error| match error {
+        LockError::Held(owner) => {
+            Failure::environment(format!("{} is being written by another process ({owner})", dir.display()))
+                .help("a run takes its snapshots by itself: see [snapshots] in `stele config`")
+        }
+        LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", dir.display())),
+    })?;
+    let progress = Progress::new("replaying", "events", None);
+    let newest = take_newest(dir, &Registry::built_in(), KEEP, |sequence| progress.set(sequence));
+    drop(progress);
+    let newest = newest.map_err(|error| match error {
+        FollowError::Resume(error) => {
+            Failure::not_so(error).help("`stele verify` and `stele check-strategy` say more")
+        }
+        FollowError::Snapshot(error) => Failure::environment(error),
+    })?;
+    let newest = newest.ok_or_else(|| {
+        Failure::environment(format!("{} has no closed segment yet", dir.display()))
+            .help("its only segment was cut short: `stele run` over it recovers and closes it")
+    })?;
+    let outcome = Outcome::new(args, newest);
+    if args.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
+}
+
+impl Outcome {
+    fn new(args: &TrailArgs, newest: Newest) -> Self {
+        let Newest { taken, was_there, replayed, refused } = newest;
+        Self {
+            file: args.trail.join(snapshot_name(taken.standing.segment)).display().to_string(),
+            was_there,
+            segment: taken.standing.segment,
+            sequence: taken.standing.last_sequence.0,
+            bytes: taken.written.length,
+            sha256: taken.written.hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            replayed,
+            passed_over: refused,
+        }
+    }
+
+    fn page(&self) -> String {
+        let mut page = String::new();
+        self.passed_over.iter().for_each(|why| page += &format!("passed over: {why}\n"));
+        let how = if self.was_there {
+            "is there already, whole".into()
+        } else {
+            format!("taken, {} events replayed", grouped(self.replayed))
+        };
+        page += &format!("{}: {how}\n", self.file);
+        page += &format!(
+            "  the state after sequence {}, {} bytes, SHA-256 {}\n",
+            grouped(self.sequence),
+            grouped(self.bytes),
+            self.sha256
+        );
+        page += &format!("  a start goes on from it; segments up to {} may expire\n", self.segment);
+        page
+    }
+}

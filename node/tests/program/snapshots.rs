@@ -1,0 +1,147 @@
+//! A start over a trail goes on from its newest snapshot, and comes to what the whole trail comes to.
+
+use crate::{stele, stele_fails, stele_json, stele_ok, text};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn snapshots(trail: &Path) -> Vec<PathBuf> {
+    let names = fs::read_dir(trail).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> =
+        names.filter(|path| path.extension().is_some_and(|extension| extension == "snapshot")).collect();
+    found.sort();
+    found
+}
+
+/// A configuration with segments of 1 MiB, and snapshots as said.
+fn configuration(folder: &Path, every: &str) -> PathBuf {
+    let path = folder.join(format!("{every}.toml"));
+    fs::write(&path, format!("[journal]\nsegment_mib = 1\n[snapshots]\nevery = \"{every}\"\n")).unwrap();
+    path
+}
+
+fn run(folder: &Path, every: &str, file: &Path, trail: &Path) -> (Value, String) {
+    let config = configuration(folder, every);
+    let spec = format!("itch:{}", text(file));
+    let output = stele(&[
+        "run",
+        "-c",
+        text(&config),
+        "--feed",
+        &spec,
+        "--date",
+        "2026-01-05",
+        "--strategy",
+        "ma-cross",
+        "--dir",
+        text(trail),
+    ]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    (stele_json(&["summary", text(trail)]), said)
+}
+
+fn copy(from: &Path, to: &Path, with_snapshots: bool) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let is_snapshot = path.extension().is_some_and(|extension| extension == "snapshot");
+        if path.is_file() && (with_snapshots || !is_snapshot) {
+            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
+/// What a session said and sent before its first market event: definitions, resumed strategies, cancels, unsent orders.
+fn beginning(trail: &Path, epoch_start: u64) -> Vec<Value> {
+    let from = epoch_start.to_string();
+    let lines = stele_ok(&["dump", text(trail), "--from", &from, "--json"]);
+    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let wanted = ["StrategyDefinition", "NewOrder", "OrderCancelled", "OrderRejected", "OrderFilled"];
+    let of_type = |event: &Value| wanted.iter().any(|name| event["type"] == *name);
+    let mut events: Vec<Value> = events.filter(of_type).collect();
+    for event in &mut events {
+        let event = event.as_object_mut().unwrap();
+        event.retain(|key, _| !key.contains("time") && !key.contains("sequence") && key != "position");
+    }
+    events
+}
+
+#[test]
+fn a_start_goes_on_from_the_snapshot_and_comes_to_what_the_whole_trail_comes_to() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
+    let file = folder.join("flow.itch50");
+    stele_ok(&["generate", "--format", "itch", text(&file), "--events", "40000"]);
+    let first = folder.join("first");
+    let (summary, said) = run(folder, "roll", &file, &first);
+    assert!(!said.contains("goes on"), "{said}");
+    let events = summary["events"].as_u64().unwrap();
+    assert!(fs::read_dir(&first).unwrap().count() > 4, "several segments");
+    let taken = snapshots(&first);
+    assert!((1..=2).contains(&taken.len()), "{taken:?}");
+
+    // A market of one event: what the strategies are and do in it comes from the sessions before.
+    let file = folder.join("one.itch50");
+    stele_ok(&["generate", "--format", "itch", text(&file), "--events", "1"]);
+    let [with, without] = ["with", "without"].map(|name| folder.join(name));
+    copy(&first, &with, true);
+    copy(&first, &without, false);
+    let (of_snapshot, said) = run(folder, "roll", &file, &with);
+    assert!(said.contains("goes on from the snapshot after segment"), "{said}");
+    assert!(said.contains(": 0 events behind it replayed"), "{said}");
+    let (of_trail, said) = run(folder, "never", &file, &without);
+    assert!(said.contains("goes on from the whole trail"), "{said}");
+    assert!(snapshots(&without).is_empty());
+
+    assert_eq!(of_snapshot["strategies"][0]["positions"], of_trail["strategies"][0]["positions"]);
+    let begun = beginning(&with, events + 1);
+    assert!(!begun.is_empty());
+    assert_eq!(begun, beginning(&without, events + 1));
+    assert_ne!(of_snapshot["strategies"][0]["positions"], Value::Array(Vec::new()));
+    let told = stele_ok(&["dump", text(&with), "--type", "SnapshotTaken"]);
+    assert!(told.lines().count() >= 1, "{told}");
+    for trail in [&with, &without] {
+        stele_ok(&["check-strategy", text(trail)]);
+        stele_ok(&["verify", text(trail)]);
+    }
+
+    let taken = stele_json(&["snapshot", text(&without)]);
+    assert_eq!(
+        (taken["was_there"].as_bool(), taken["sequence"].as_u64()),
+        (Some(false), of_trail["events"].as_u64())
+    );
+    assert_eq!(stele_json(&["snapshot", text(&without)])["was_there"], true);
+
+    // Damaged, it is named and passed over; so is the next; then the whole trail serves.
+    for path in snapshots(&with) {
+        let mut bytes = fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+    }
+    let (_, said) = run(folder, "roll", &file, &with);
+    assert!(
+        said.contains("a snapshot is passed over") && said.contains("goes on from the whole trail"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_trail_without_its_beginning_and_without_a_snapshot_is_refused_with_what_to_do() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
+    let file = folder.join("flow.itch50");
+    stele_ok(&["generate", "--format", "itch", text(&file), "--events", "20000"]);
+    let trail = folder.join("trail");
+    run(folder, "never", &file, &trail);
+    fs::remove_file(trail.join("0000000001.stele")).unwrap();
+    let spec = format!("itch:{}", text(&file));
+    let arguments =
+        ["run", "--feed", &spec, "--date", "2026-01-05", "--strategy", "ma-cross", "--dir", text(&trail)];
+    let said = stele_fails(&arguments, 1);
+    assert!(said.contains("has expired") && said.contains("bring back a snapshot"), "{said}");
+    let said = stele_fails(&["check-strategy", text(&trail)], 1);
+    assert!(said.contains("no snapshot can be used"), "{said}");
+}

@@ -1,0 +1,83 @@
+//! Writing what is known into a snapshot and reading it back.
+
+use super::{Known, KnownInstrument, KnownSource};
+use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
+use stele_wire::messages::SourceKind;
+
+impl Known {
+    /// Version of the layout that [`Known::snapshot`] writes.
+    pub const STATE_VERSION: u32 = 1;
+
+    /// Appends the whole state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.instruments.len() as u64);
+        for (id, known) in &self.instruments {
+            [(*id).into(), known.source.into(), known.venue_instrument_id]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            out.put_bytes(known.symbol.as_bytes());
+        }
+        out.put_u64(self.sources.len() as u64);
+        for (id, known) in &self.sources {
+            [(*id).into(), known.publisher.into(), known.kind.0.into()]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            out.put_bytes(known.name.as_bytes());
+        }
+        out.put_u64(self.schemas.len() as u64);
+        self.schemas.iter().for_each(|hash| out.put_bytes(hash));
+        out.put_u64(self.telling.is_some().into());
+        if let Some((hash, next)) = &self.telling {
+            out.put_bytes(hash);
+            out.put_u64((*next).into());
+        }
+        out.put_u64(self.publishers.len() as u64);
+        for (publisher, last) in &self.publishers {
+            out.put_u64((*publisher).into());
+            out.put_u64(*last);
+        }
+    }
+
+    /// What [`Known::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut known = Self::default();
+        for _ in 0..reader.count("instruments")? {
+            let id = reader.at_most("instrument", u32::MAX.into())? as u32;
+            let source = reader.at_most("source", u16::MAX.into())? as u16;
+            let venue_instrument_id = reader.u64()?;
+            let symbol = string(reader)?;
+            known.instruments.insert(id, KnownInstrument { source, venue_instrument_id, symbol });
+        }
+        for _ in 0..reader.count("sources")? {
+            let id = reader.at_most("source", u16::MAX.into())? as u16;
+            let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
+            let kind = SourceKind(reader.at_most("kind of source", u8::MAX.into())? as u8);
+            known.sources.insert(id, KnownSource { publisher, kind, name: string(reader)? });
+        }
+        for _ in 0..reader.count("schemas")? {
+            known.schemas.insert(hash(reader)?);
+        }
+        if reader.at_most("truth value", 1)? == 1 {
+            known.telling = Some((hash(reader)?, reader.at_most("part", u16::MAX.into())? as u16));
+        }
+        for _ in 0..reader.count("publishers")? {
+            let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
+            known.publishers.insert(publisher, reader.u64()?);
+        }
+        Ok(known)
+    }
+}
+
+fn string(reader: &mut SnapshotReader<'_>) -> Result<String, RestoreError> {
+    let bytes = reader.bytes()?;
+    let wrong = RestoreError::Value { what: "length of a text that is none", found: bytes.len() as u64 };
+    str::from_utf8(bytes).map(str::to_owned).map_err(|_| wrong)
+}
+
+fn hash(reader: &mut SnapshotReader<'_>) -> Result<[u8; 32], RestoreError> {
+    let bytes = reader.bytes()?;
+    bytes.try_into().map_err(|_| RestoreError::Value { what: "length of a hash", found: bytes.len() as u64 })
+}

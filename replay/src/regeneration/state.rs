@@ -1,0 +1,98 @@
+//! Writing the comparison into a snapshot and reading it back, without its host, which writes itself.
+
+use super::{Regeneration, Submission, Tally};
+use std::collections::VecDeque;
+use stele_strategies::registry::Registry;
+use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};
+
+impl Regeneration {
+    /// Version of the layout that [`Regeneration::snapshot`] writes.
+    pub const STATE_VERSION: u32 = 1;
+
+    /// The host as it stands.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// Appends the whole state but the host's: what waits to be found on the trail, and how the comparison came out.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        [self.epoch.into(), self.has_ended.into(), self.events, self.last_sequence, self.last_timestamp]
+            .into_iter()
+            .for_each(|value| out.put_u64(value));
+        out.put_u64(self.waiting.len() as u64);
+        for (strategy, waiting) in &self.waiting {
+            out.put_u64((*strategy).into());
+            out.put_u64(waiting.len() as u64);
+            for Submission { strategy, template_id, cause, body, epoch } in waiting {
+                [(*strategy).into(), (*template_id).into(), *cause, (*epoch).into()]
+                    .into_iter()
+                    .for_each(|value| out.put_u64(value));
+                out.put_bytes(body);
+            }
+        }
+        out.put_u64(self.tallies.len() as u64);
+        for (strategy, (name, tally)) in &self.tallies {
+            let Tally { orders, timers, refused, in_flight } = *tally;
+            out.put_u64((*strategy).into());
+            out.put_bytes(name.as_bytes());
+            [orders, timers, refused, in_flight].into_iter().for_each(|value| out.put_u64(value));
+        }
+        out.put_u64(self.resumed.len() as u64);
+        for (strategy, since) in &self.resumed {
+            out.put_u64((*strategy).into());
+            out.put_u64(*since);
+        }
+    }
+
+    /// What [`Regeneration::snapshot`] wrote, around the host that was restored beside it.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    pub fn restore(
+        registry: Registry,
+        host: Host,
+        reader: &mut SnapshotReader<'_>,
+    ) -> Result<Self, RestoreError> {
+        let mut engine = Self {
+            host,
+            epoch: reader.at_most("epoch", u32::MAX.into())? as u32,
+            has_ended: reader.at_most("truth value", 1)? == 1,
+            events: reader.u64()?,
+            last_sequence: reader.u64()?,
+            last_timestamp: reader.u64()?,
+            ..Self::new(registry)
+        };
+        for _ in 0..reader.count("strategies")? {
+            let strategy = number(reader)?;
+            let count = reader.count("submissions")?;
+            let waiting: Result<VecDeque<_>, _> = (0..count).map(|_| submission(reader)).collect();
+            engine.waiting.insert(strategy, waiting?);
+        }
+        for _ in 0..reader.count("strategies")? {
+            let strategy = number(reader)?;
+            let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
+            let [orders, timers, refused, in_flight] =
+                [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
+            engine.tallies.insert(strategy, (name, Tally { orders, timers, refused, in_flight }));
+        }
+        for _ in 0..reader.count("strategies")? {
+            let strategy = number(reader)?;
+            engine.resumed.insert(strategy, reader.u64()?);
+        }
+        Ok(engine)
+    }
+}
+
+fn number(reader: &mut SnapshotReader<'_>) -> Result<u16, RestoreError> {
+    reader.at_most("strategy", u16::MAX.into()).map(|strategy| strategy as u16)
+}
+
+fn submission(reader: &mut SnapshotReader<'_>) -> Result<Submission, RestoreError> {
+    Ok(Submission {
+        strategy: number(reader)?,
+        template_id: reader.at_most("template", u16::MAX.into())? as u16,
+        cause: reader.u64()?,
+        epoch: reader.at_most("epoch", u32::MAX.into())? as u32,
+        body: reader.bytes()?.to_vec(),
+    })
+}
