@@ -2,11 +2,12 @@
 
 use crate::agent::{Agent, AgentError};
 use crate::idle::{Idle, Idler};
-use rustix::thread::{CpuSet, sched_getaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 
 /// How a core runs.
@@ -63,11 +64,29 @@ pub enum CoreError {
     },
 }
 
+/// How many turns a core has taken. A turn that is counted is over, with everything that its agents did in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Turns {
+    /// Turns in which an agent had something to do.
+    pub working: u64,
+    /// Turns in which none had.
+    pub idle: u64,
+}
+
+/// What the core's thread and the one that watches it share; only the thread writes the counts.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Shared {
+    working: AtomicU64,
+    idle: AtomicU64,
+    stop: AtomicBool,
+}
+
 /// A running core. Dropping it asks it to stop and does not wait.
 #[derive(Debug)]
 pub struct Core {
     name: String,
-    stop: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     thread: Option<JoinHandle<Result<(), CoreError>>>,
 }
 
@@ -78,13 +97,13 @@ impl Core {
     /// # Errors
     /// [`CoreError::Spawn`]; everything else comes from [`Core::join`].
     pub fn spawn(options: CoreOptions, agents: Vec<Box<dyn Agent>>) -> Result<Self, CoreError> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (name, asked) = (options.name.clone(), stop.clone());
+        let shared = Arc::new(Shared::default());
+        let (name, own) = (options.name.clone(), shared.clone());
         let thread = Builder::new()
             .name(options.name.clone())
-            .spawn(move || run(&options, agents, &asked))
+            .spawn(move || run(&options, agents, &own))
             .map_err(|source| CoreError::Spawn { core: name.clone(), source })?;
-        Ok(Self { name, stop, thread: Some(thread) })
+        Ok(Self { name, shared, thread: Some(thread) })
     }
 
     /// The core's name.
@@ -94,7 +113,14 @@ impl Core {
 
     /// Asks the core to stop after the duty cycle it is in.
     pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// How many turns it has taken.
+    pub fn turns(&self) -> Turns {
+        // Acquire: whoever sees a turn counted sees what its agents did. Partner: the Release stores in `turn`.
+        let idle = self.shared.idle.load(Ordering::Acquire);
+        Turns { working: self.shared.working.load(Ordering::Acquire), idle }
     }
 
     /// Whether the thread has ended, by request or by failure.
@@ -127,6 +153,20 @@ pub fn allowed_cpus() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
 }
 
+/// Keeps the calling thread to these CPUs: a background thread, to where it is in nobody's way. Where none is given
+/// it stays as it is.
+///
+/// # Errors
+/// What the kernel says, as when it lets this process use none of them.
+pub fn keep_to(cpus: &[usize]) -> io::Result<()> {
+    if cpus.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU).for_each(|cpu| set.set(*cpu));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
 /// Pins the calling thread. `core_affinity` aborts on numbers that its set cannot hold, and says only yes or no,
 /// hence the look at the allowed CPUs first.
 fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
@@ -137,7 +177,7 @@ fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
     Err(CoreError::Pin { core: core.into(), cpu, allowed })
 }
 
-fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, stop: &AtomicBool) -> Result<(), CoreError> {
+fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) -> Result<(), CoreError> {
     if let Some(cpu) = options.cpu {
         pin(&options.name, cpu)?;
     }
@@ -151,7 +191,7 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, stop: &AtomicBool
         }
     }
     if result.is_ok() {
-        result = turn(options, &mut agents, stop);
+        result = turn(options, &mut agents, shared);
     }
     for agent in agents[..started].iter_mut().rev() {
         let stopped = guarded(options, agent, |agent| agent.on_stop());
@@ -160,16 +200,22 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, stop: &AtomicBool
     result
 }
 
-fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], stop: &AtomicBool) -> Result<(), CoreError> {
+fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -> Result<(), CoreError> {
     let mut idler = Idler::new(options.idle);
-    let mut current = 0;
+    let (mut current, mut taken) = (0, Turns::default());
     let turns = catch_unwind(AssertUnwindSafe(|| {
-        while !stop.load(Ordering::Relaxed) {
+        while !shared.stop.load(Ordering::Relaxed) {
             let mut work = 0;
             for (index, agent) in agents.iter_mut().enumerate() {
                 current = index;
                 work += agent.do_work()?;
             }
+            let (counter, count) = match work {
+                0 => (&shared.idle, &mut taken.idle),
+                _ => (&shared.working, &mut taken.working),
+            };
+            *count += 1;
+            counter.store(*count, Ordering::Release);
             idler.idle(work);
         }
         Ok(())
@@ -248,6 +294,43 @@ mod tests {
 
     fn options(cpu: Option<usize>) -> CoreOptions {
         CoreOptions { name: "probe".into(), cpu, idle: Idle::SpinYield { spins: 10 } }
+    }
+
+    /// Has something to do in its first five turns.
+    struct Five(usize);
+
+    impl Agent for Five {
+        fn name(&self) -> &str {
+            "five"
+        }
+        fn do_work(&mut self) -> Result<usize, AgentError> {
+            self.0 += 1;
+            Ok(usize::from(self.0 <= 5))
+        }
+    }
+
+    #[test]
+    fn turns_with_work_and_without_are_counted_apart() {
+        let core = Core::spawn(options(None), vec![Box::new(Five(0))]).unwrap();
+        while core.turns().idle < 3 {
+            std::thread::yield_now();
+        }
+        assert_eq!(core.turns().working, 5);
+        core.stop();
+        core.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_is_kept_to_the_cpus_that_it_is_given() {
+        std::thread::spawn(|| {
+            let before = allowed_cpus();
+            keep_to(&[]).unwrap();
+            assert_eq!(allowed_cpus(), before);
+            keep_to(&before[..1]).unwrap();
+            assert_eq!(allowed_cpus(), before[..1]);
+        })
+        .join()
+        .unwrap();
     }
 
     #[test]

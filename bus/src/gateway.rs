@@ -230,8 +230,9 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
         }
         let now = self.clock.now();
         let left = self.let_go(now);
+        let untold = usize::from(self.left.count > 0);
         self.tell(now)?;
-        Ok(seen + left + self.venue.do_work(now)?)
+        Ok(seen + left + untold + self.venue.do_work(now)?)
     }
 
     fn on_stop(&mut self) -> Result<(), AgentError> {

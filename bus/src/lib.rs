@@ -76,7 +76,7 @@ pub use {
     appender::{Appender, Geometry, GeometryError},
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
-    core::{Core, CoreError, CoreOptions, allowed_cpus},
+    core::{Core, CoreError, CoreOptions, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, Counters, Reading},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,

@@ -15,7 +15,6 @@ use crate::pages::Pages;
 use crate::pool::{Medium, create};
 use crate::storage::Directory;
 use crate::uring::UringEngine;
-use rustix::thread::CpuSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -319,11 +318,7 @@ fn is_hopeless(p50_ns: u64, best: Option<u64>) -> bool {
 
 /// Pins the calling thread where that can be done: the journal's core says so when its CPU is not to be had.
 fn pin(cpu: Option<usize>) {
-    if let Some(cpu) = cpu.filter(|cpu| *cpu < CpuSet::MAX_CPU) {
-        let mut set = CpuSet::new();
-        set.set(cpu);
-        let _ = rustix::thread::sched_setaffinity(None, &set);
-    }
+    let _ = stele_bus::keep_to(cpu.as_slice());
 }
 
 #[cfg(test)]

@@ -42,6 +42,9 @@ pub struct Options {
     /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
     /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
     pub yield_while_flushing: bool,
+    /// CPUs that the pool's thread keeps to; any where none is named. On a CPU with a thread that spins it takes that
+    /// one's time in slices of milliseconds.
+    pub background_cpus: Vec<usize>,
     /// Free bytes below which the pool warns; none is [`crate::free_space_warning_default`].
     pub free_space_warning: Option<u64>,
     /// SHA-256 of the schema, for the segments' headers.
@@ -61,6 +64,7 @@ impl Default for Options {
             method: FlushMethod::default(),
             direct: true,
             yield_while_flushing: true,
+            background_cpus: Vec::new(),
             free_space_warning: None,
             schema: schema_hash(),
             later_than: Epoch(0),

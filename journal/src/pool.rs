@@ -67,7 +67,7 @@ pub trait Spares<F>: Send {
 }
 
 /// What a pool prepares.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PoolOptions {
     /// Whether files bypass the page cache.
     pub direct: bool,
@@ -77,6 +77,8 @@ pub struct PoolOptions {
     pub count: usize,
     /// Index of the first one.
     pub next: u64,
+    /// CPUs that the thread keeps to; any where none is named.
+    pub cpus: Vec<usize>,
     /// Free bytes below which it warns.
     pub free_space_warning: u64,
 }
@@ -131,10 +133,11 @@ impl FilePool {
         let (retired, retired_out) = rtrb::RingBuffer::new(SPARE_SEGMENTS_MAX);
         let stopping = Arc::new(AtomicBool::new(false));
         let space = Arc::new(SpaceWatch::new(options.segment_length, options.free_space_warning));
+        let first = options.next;
         let worker = Worker {
             directory: directory.clone(),
             options,
-            next: options.next,
+            next: first,
             free_space,
             space: space.clone(),
             ready: ready_in,
@@ -148,7 +151,7 @@ impl FilePool {
             stopping,
             thread: Some(thread),
             directory: directory.clone(),
-            first: options.next,
+            first,
             space,
         })
     }
@@ -210,6 +213,8 @@ impl Drop for FilePool {
 
 impl Worker {
     fn run(mut self) {
+        // Elsewhere it does its work as well; only the threads that it meets there are worse off.
+        let _ = stele_bus::keep_to(&self.options.cpus);
         let mut failed = false;
         let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..self.next), self.next);
         while !self.stopping.load(Ordering::Acquire) {
@@ -358,7 +363,14 @@ mod tests {
     use crate::trail::find_segments;
 
     fn options(direct: bool, next: u64) -> PoolOptions {
-        PoolOptions { direct, segment_length: 1 << 20, count: 2, next, free_space_warning: 0 }
+        PoolOptions {
+            direct,
+            segment_length: 1 << 20,
+            count: 2,
+            next,
+            cpus: Vec::new(),
+            free_space_warning: 0,
+        }
     }
 
     /// A file system that has this much less free at each look.

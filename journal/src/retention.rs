@@ -6,7 +6,7 @@
 
 mod survey;
 
-pub use survey::{SegmentRecords, Surveyed, snapshot_name, survey_records};
+pub use survey::{SegmentRecords, Surveyed, survey_records};
 
 use crate::trail::Segment;
 use sha2::{Digest, Sha256};

@@ -284,6 +284,8 @@ fn stream_with_glommio(
             if buffer.is_empty() {
                 break;
             }
+            // The next reads go to the device before this buffer keeps the thread busy.
+            glommio::executor().yield_task_queue_now().await;
             on_bytes(&buffer);
         }
         stream.close().await?;

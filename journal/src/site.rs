@@ -94,12 +94,19 @@ impl Site for Directory {
     }
 
     fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
-        let Options { segment_length, spare_segments: count, free_space_warning, .. } = *options;
         let free_space_warning =
-            free_space_warning.unwrap_or_else(|| free_space_warning_default(segment_length));
-        let direct = medium.direct;
-        let pool = PoolOptions { direct, segment_length, count, next, free_space_warning };
-        let mut pool = FilePool::start(self, pool)?;
+            options.free_space_warning.unwrap_or_else(|| free_space_warning_default(options.segment_length));
+        let mut pool = FilePool::start(
+            self,
+            PoolOptions {
+                direct: medium.direct,
+                segment_length: options.segment_length,
+                count: options.spare_segments,
+                next,
+                cpus: options.background_cpus.clone(),
+                free_space_warning,
+            },
+        )?;
         let first = pool.wait()?;
         Ok((first, Box::new(pool)))
     }

@@ -28,10 +28,21 @@ pub(crate) struct Core {
     pub(crate) jobs: Vec<Job>,
 }
 
+/// Where background threads belong: those that prepare segments, index them and take snapshots.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Background {
+    /// The CPUs that no hot thread is pinned to. Where there are none, the journal's, which yields while it waits for
+    /// the disk; any where nothing is pinned.
+    pub(crate) cpus: Vec<usize>,
+    /// Whether hot threads run there.
+    pub(crate) is_shared: bool,
+}
+
 /// All threads, and why they are so.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
     pub(crate) cores: Vec<Core>,
+    pub(crate) background: Background,
     pub(crate) reason: String,
     pub(crate) warnings: Vec<String>,
 }
@@ -46,6 +57,7 @@ impl Layout {
                 Core { name: "core", cpu: None, jobs: vec![Sequencer, Strategies, Gateway, Journal, Feed] };
             return Self {
                 cores: vec![core],
+                background: Background { cpus: Vec::new(), is_shared: true },
                 reason: "one CPU: every job in turn on one thread".into(),
                 warnings: vec!["one CPU: latencies will be those of the slowest job; use two or more".into()],
             };
@@ -78,7 +90,11 @@ impl Layout {
             ));
         }
         let reason = format!("{count} CPUs: {} threads; {journal_reason}", cores.len());
-        Self { cores, reason, warnings }
+        let is_spare = |cpu: &usize| cores.iter().all(|core| core.cpu != Some(*cpu));
+        let spare: Vec<usize> = cpus.iter().copied().filter(is_spare).collect();
+        let is_shared = spare.is_empty();
+        let background = Background { cpus: if is_shared { vec![journal] } else { spare }, is_shared };
+        Self { cores, background, reason, warnings }
     }
 
     /// The CPU of the core that does `job`, where it is pinned.

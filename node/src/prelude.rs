@@ -260,13 +260,7 @@ impl Clerk {
 
     /// The hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be offered again.
     pub(crate) fn snapshot_taken(&mut self, standing: &Standing, written: &Written) -> bool {
-        let block = SnapshotTaken {
-            snapshot_sequence: U64::new(standing.last_sequence.0),
-            length: U64::new(written.length),
-            hash: written.hash,
-            machine: cut_text("every machine"),
-        };
-        self.publisher.offer_message(&block, NOT_RECEIVED).is_ok()
+        self.publisher.offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
     }
 
     /// The epoch's last event, which is the `events`th of it.
@@ -302,6 +296,16 @@ impl Clerk {
         written.map_err(|error| Failure::usage(format!("{} does not fit an event: {error}", M::NAME)))?;
         let offered = self.publisher.offer(M::TEMPLATE_ID, writer.finish(), NOT_RECEIVED);
         offered.map_err(|refusal: Refusal| Failure::environment(format!("{}: {refusal}", M::NAME)))
+    }
+}
+
+/// That a snapshot of the state of every machine was taken, and its hash.
+pub(crate) fn snapshot_taken(standing: &Standing, written: &Written) -> SnapshotTaken {
+    SnapshotTaken {
+        snapshot_sequence: U64::new(standing.last_sequence.0),
+        length: U64::new(written.length),
+        hash: written.hash,
+        machine: cut_text("every machine"),
     }
 }
 

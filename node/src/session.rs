@@ -17,7 +17,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::feed::FeedReport;
 use stele_bus::sequencer::counter_ids;
-use stele_bus::{Clock as _, ConsumerProgress, Idle, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
+use stele_bus::{
+    Clock as _, ConsumerProgress, Core, Idle, RingOptions, Risk, RiskLimits, Turns, UtcClock, Watermark,
+};
 use stele_journal::{EngineChoice, Journal, LockError, Notice, Options, SpaceWatch, TrailReader, WriterLock};
 use stele_replay::follower::Taken;
 use stele_replay::recall::{Recalled, UsedSnapshot, recall};
@@ -77,8 +79,6 @@ pub(crate) struct Ended {
 
 /// A poll of the running system.
 const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
-/// For this long nothing may have moved before the log counts as quiet.
-const QUIET: Duration = Duration::from_millis(30);
 /// What does not come to an end by then is stuck.
 const STUCK: Duration = Duration::from_secs(30);
 /// For this long the end of a run waits for the snapshot after its last event.
@@ -108,7 +108,7 @@ impl Session {
         let follow = snapshots_wanted.then(|| past.follow(&registry)).transpose()?;
         let feed = feeds::open(&spec, config, past.known())?;
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
-        let options = journal_options(config, &flush)?;
+        let options = journal_options(config, &flush, &layout)?;
         let now = UtcClock::new().now();
         let opened = Journal::open(&config.trail.dir, &options, now).map_err(Failure::environment)?;
         let (recovery, start) = (opened.recovery.clone(), opened.start);
@@ -161,7 +161,7 @@ impl Session {
         let mut notices = past.notices;
         notices.extend(topology.notices.iter().map(Notice::to_string));
         notices.extend(layout.warnings.iter().cloned());
-        let running = topology.spawn(&layout, &cpus, idle)?;
+        let running = topology.spawn(&layout, idle)?;
         Ok(Self { running, layout, flush, notices, opened: Instant::now(), untold: Vec::new() })
     }
 
@@ -261,17 +261,22 @@ impl Session {
         readings.find(|reading| reading.id == id).map_or(0, |reading| reading.value)
     }
 
-    /// Waits until every consumer has read everything and nothing new comes of it.
+    /// Waits until every consumer has read everything and nothing new comes of it: each core has taken a whole turn in
+    /// which it found nothing to do, and none has found anything since the first of them began.
     fn await_quiet(&mut self) -> Result<(), Failure> {
-        let mut seen = (self.running.ring.watermarks().published(), Instant::now());
+        let turns = |session: &Self| session.running.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
+        let mut seen = turns(self);
         self.await_that("the log becomes quiet", |session| {
-            let ring = &session.running.ring;
-            let published = ring.watermarks().published();
-            let behind = |consumer: &ConsumerProgress| consumer.released() < published;
-            if published != seen.0 || session.running.consumers.iter().any(behind) {
-                seen = (published, Instant::now());
+            let published = session.running.ring.watermarks().published();
+            let is_behind = |consumer: &ConsumerProgress| consumer.released() < published;
+            let now = turns(session);
+            let is_still = now.iter().zip(&seen).all(|(now, seen)| now.working == seen.working);
+            if !is_still || session.running.consumers.iter().any(is_behind) {
+                seen = now;
+                return false;
             }
-            seen.1.elapsed() >= QUIET
+            // The first of two was perhaps under way when the count was taken.
+            now.iter().zip(&seen).all(|(now, seen)| now.idle >= seen.idle + 2)
         })
     }
 
@@ -435,7 +440,7 @@ fn release(name: &str) -> Result<Watermark, Failure> {
     }
 }
 
-fn journal_options(config: &Config, flush: &FlushPlan) -> Result<Options, Failure> {
+fn journal_options(config: &Config, flush: &FlushPlan, layout: &Layout) -> Result<Options, Failure> {
     let engine = match config.journal.engine.as_str() {
         "auto" => EngineChoice::Auto,
         "io-uring" => EngineChoice::Uring,
@@ -450,6 +455,7 @@ fn journal_options(config: &Config, flush: &FlushPlan) -> Result<Options, Failur
         engine,
         method: flush.method,
         yield_while_flushing: flush.yields,
+        background_cpus: layout.background.cpus.clone(),
         free_space_warning: config.journal.free_space_warning_mib.map(|mib| mib << 20),
         segment_length: config.journal.segment_mib << 20,
         spare_segments: config.journal.spare_segments,

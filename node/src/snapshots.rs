@@ -4,7 +4,7 @@
 //! the main thread, whose clerk puts it on the log.
 
 use crate::failure::Failure;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use crate::layout::Background;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,8 +33,7 @@ pub(crate) struct SnapshotAgent {
     behind: Counter,
     status: Arc<Status>,
     directory: PathBuf,
-    /// CPUs that no hot thread is pinned to; none where there are no such.
-    spare: Vec<usize>,
+    place: Background,
 }
 
 #[derive(Default)]
@@ -82,12 +81,12 @@ impl SnapshotAgent {
         let behind = counters.register(SEGMENTS_BEHIND, "snapshots: segments behind");
         let behind = behind.map_err(Failure::environment)?;
         let (status, directory) = (Arc::default(), plan.directory);
-        Ok(Self { follower: Some(follower), ring, behind, status, directory, spare: Vec::new() })
+        Ok(Self { follower: Some(follower), ring, behind, status, directory, place: Background::default() })
     }
 
-    /// Starts the thread, on the CPUs of `spare` if there are any.
-    pub(crate) fn spawn(mut self, spare: Vec<usize>) -> Result<Snapshots, Failure> {
-        self.spare = spare;
+    /// Starts the thread in this place.
+    pub(crate) fn spawn(mut self, place: Background) -> Result<Snapshots, Failure> {
+        self.place = place;
         let (status, directory) = (self.status.clone(), self.directory.clone());
         let options = CoreOptions { name: "snapshots".into(), cpu: None, idle: Idle::Park(REST) };
         let core = Core::spawn(options, vec![Box::new(self)]).map_err(Failure::environment)?;
@@ -107,7 +106,7 @@ impl SnapshotAgent {
         if !is_closed && behind < STEP {
             return Ok(0);
         }
-        let is_shared = self.spare.is_empty() && !is_closed;
+        let is_shared = self.place.is_shared && !is_closed;
         match follower.follow(durable, if is_shared { FRAMES_SHARED } else { FRAMES })? {
             Turn::Taken(taken) => self.tell(Some(taken)),
             Turn::Followed(count) if !is_shared => return Ok(count),
@@ -130,12 +129,8 @@ impl Agent for SnapshotAgent {
     fn on_start(&mut self) -> Result<(), AgentError> {
         let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
         rustix::process::setpriority_process(None, NICE).map_err(refused)?;
-        if self.spare.is_empty() {
-            return Ok(());
-        }
-        let mut cpus = CpuSet::new();
-        self.spare.iter().for_each(|cpu| cpus.set(*cpu));
-        sched_setaffinity(None, &cpus).map_err(refused)
+        stele_bus::keep_to(&self.place.cpus)
+            .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {

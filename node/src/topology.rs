@@ -15,7 +15,6 @@ use crate::failure::Failure;
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::{Feed, Pace};
@@ -164,12 +163,7 @@ impl Topology {
 
     /// Starts the threads that `layout` has, and the one for snapshots on those of `cpus` that are left; nothing else
     /// in the program starts a hot one.
-    pub(crate) fn spawn(
-        self,
-        layout: &Layout,
-        cpus: &BTreeSet<usize>,
-        idle: Idle,
-    ) -> Result<Running, Failure> {
+    pub(crate) fn spawn(self, layout: &Layout, idle: Idle) -> Result<Running, Failure> {
         let space = self.journal.space();
         let mut agents: Vec<(Job, Box<dyn Agent>)> = vec![
             (Job::Sequencer, Box::new(self.sequencer)),
@@ -188,9 +182,7 @@ impl Topology {
             cores.push(Core::spawn(options, mine.collect()).map_err(Failure::environment)?);
         }
         assert!(agents.is_empty(), "every job is on a core");
-        let is_hot = |cpu: &usize| layout.cores.iter().any(|core| core.cpu.is_none_or(|hot| hot == *cpu));
-        let spare = cpus.iter().copied().filter(|cpu| !is_hot(cpu)).collect();
-        let snapshots = self.snapshots.map(|agent| agent.spawn(spare)).transpose()?;
+        let snapshots = self.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
         Ok(Running {
             ring: self.ring,
             clerk: self.clerk,

@@ -149,11 +149,12 @@ impl Venue for PaperVenue {
     }
 
     fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
+        let told = self.reports;
         let seen = self.follow(MARKET_POLL_MAX, now);
-        self.flush(now);
+        let waits = usize::from(self.flush(now) == Backlog::Waits);
         match self.failure.take() {
             Some(failure) => Err(failure),
-            None => Ok(seen),
+            None => Ok(seen + (self.reports - told) as usize + waits),
         }
     }
 }

@@ -107,8 +107,9 @@ impl<C: Clock> Agent for StrategyAgent<C> {
 
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let Self { options, host, consumer, outbox, probe, .. } = self;
+        // What waits is work, also while there is no room for it.
+        let mut handled = outbox.waiting.len();
         outbox.drain();
-        let mut handled = 0;
         // An error stops the poll with the event unread.
         let _ = consumer.try_poll(options.events_per_cycle, |event| {
             if !outbox.is_drained() {

@@ -1,15 +1,11 @@
 //! What a trail holds, as far as retention has to know: read from verified frames.
 
 use super::{Hold, RecordClass};
-use crate::bounds::READ_LENGTH;
 use crate::error::TrailError;
-use crate::pages::Pages;
 use crate::scan::{ScanOptions, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
 use crate::trail::Segment;
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::ops::ControlFlow;
 use stele_wire::frame::Frame;
 use stele_wire::messages::{
@@ -175,39 +171,5 @@ impl Surveyed {
             newest,
             bytes: scan.segment.file_length,
         });
-    }
-
-    /// The newest of `indexes` whose snapshot is the one that the trail says was taken: by length and SHA-256.
-    ///
-    /// # Errors
-    /// What the medium says.
-    pub fn newest_snapshot(&self, storage: &dyn Storage, indexes: &[u64]) -> io::Result<Option<u64>> {
-        let mut newest_first: Vec<u64> = indexes.to_vec();
-        newest_first.sort_unstable_by(|one, other| other.cmp(one));
-        for index in newest_first {
-            if self.snapshots.contains(&fingerprint(storage, &snapshot_name(index))?) {
-                return Ok(Some(index));
-            }
-        }
-        Ok(None)
-    }
-}
-
-/// Name of the file with the state after segment `index`.
-pub fn snapshot_name(index: u64) -> String {
-    format!("{index:010}.snapshot")
-}
-
-fn fingerprint(storage: &dyn Storage, name: &str) -> io::Result<([u8; 32], u64)> {
-    let file = storage.open(name)?;
-    let mut pages = Pages::zeroed(READ_LENGTH);
-    let (mut hash, mut length) = (Sha256::new(), 0);
-    loop {
-        let count = file.read_at(&mut pages, length)?;
-        hash.update(&pages[..count]);
-        length += count as u64;
-        if count < pages.len() {
-            return Ok((hash.finalize().into(), length));
-        }
     }
 }

@@ -6,12 +6,13 @@ use crate::cli::ExpireArgs;
 use crate::config::{Config, RetentionConfig};
 use crate::failure::Failure;
 use crate::live::grouped;
+use crate::prelude::snapshot_taken;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use stele_bus::{Clock as _, UtcClock};
-use stele_journal::retention::{Policy, RecordClass, Surveyed, Verdict, content_hash, decide, snapshot_name};
+use stele_journal::retention::{Policy, RecordClass, Surveyed, Verdict, content_hash, decide};
+use stele_journal::snapshot::{self, Snapshot, snapshot_name};
 use stele_journal::{Directory, Segment, Storage as _};
-use stele_wire::Nanos;
 use stele_wire::messages::{EndReason, RetentionAct, RetentionKind};
 use zerocopy::little_endian::{U16, U32, U64};
 
@@ -42,8 +43,15 @@ pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
     let now = time(args.now.as_deref())?.unwrap_or_else(|| UtcClock::new().now());
     let surveyed = survey(&args.trail)?;
     let directory = Directory::new(&args.trail);
-    let verdicts = judge(&directory, &surveyed, &policy(&retention), now)?;
-    let acts = if args.dry_run { Vec::new() } else { carry_out(args, &directory, &surveyed, &verdicts)? };
+    let segments = segments_of(&args.trail)?;
+    let snapshot = snapshot::newest(&directory, &segments).map_err(Failure::environment)?.snapshot;
+    let after = snapshot.as_ref().map(|snapshot| snapshot.standing.segment);
+    let verdicts = decide(&policy(&retention), &surveyed.segments, &surveyed.holds, after, now);
+    let acts = if args.dry_run {
+        Vec::new()
+    } else {
+        carry_out(args, &directory, &surveyed, snapshot.as_ref(), &verdicts)?
+    };
     let report = Report::new(args.dry_run, &retention, &surveyed, &verdicts, acts);
     if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
@@ -59,34 +67,12 @@ fn policy(retention: &RetentionConfig) -> Policy {
     Policy { ages: RecordClass::ALL.map(age).into_iter().collect::<BTreeMap<_, _>>() }
 }
 
-fn judge(
-    directory: &Directory,
-    surveyed: &Surveyed,
-    policy: &Policy,
-    now: Nanos,
-) -> Result<Vec<Verdict>, Failure> {
-    let unreadable = |error| Failure::environment(format!("cannot read the snapshots: {error}"));
-    let indexes = snapshots(directory)?;
-    let snapshot = surveyed.newest_snapshot(directory, &indexes).map_err(unreadable)?;
-    Ok(decide(policy, &surveyed.segments, &surveyed.holds, snapshot, now))
-}
-
-/// Indexes with a snapshot file.
-fn snapshots(directory: &Directory) -> Result<Vec<u64>, Failure> {
-    let names =
-        directory.list().map_err(|error| Failure::environment(format!("cannot list the trail: {error}")))?;
-    let index = |name: &String| {
-        let index = name.split_once('.')?.0.parse().ok()?;
-        (snapshot_name(index) == *name).then_some(index)
-    };
-    Ok(names.iter().filter_map(index).collect())
-}
-
 /// Enters the acts, durable, and only then removes what has expired, oldest first.
 fn carry_out(
     args: &ExpireArgs,
     directory: &Directory,
     surveyed: &Surveyed,
+    snapshot: Option<&Snapshot>,
     verdicts: &[Verdict],
 ) -> Result<Vec<u64>, Failure> {
     let expired: Vec<u64> = expired(verdicts);
@@ -100,6 +86,13 @@ fn carry_out(
         Purpose { command: "stele expire", reason, retell_schema: !expired.is_empty(), ..Purpose::default() };
     let mut act = Act::begin(&args.trail, &purpose)?;
     let segments = segments_of(&args.trail)?;
+    // What takes the place of the expired segments is on the trail before they go.
+    if let Some(Snapshot { standing, written, .. }) = snapshot
+        && !expired.is_empty()
+        && !surveyed.snapshots.contains(&(written.hash, written.length))
+    {
+        act.enter(&snapshot_taken(standing, written), |_| Ok(()))?;
+    }
     let mut acts = Vec::new();
     // What an act has declared expired before, and a crash left there, goes without another one.
     let new: Vec<u64> = expired.iter().copied().filter(|index| *index > surveyed.expired_to).collect();
@@ -220,27 +213,22 @@ mod tests {
     use super::*;
     use std::path::Path;
     use stele_journal::TrailReader;
-    use stele_wire::messages::{LegalHold, SchemaText, SnapshotTaken, SwitchState};
+    use stele_wire::messages::{LegalHold, SchemaText, SwitchState};
 
-    /// A trail of several segments, and a snapshot that it knows after segment 2.
+    /// A trail of several segments, and a snapshot after segment 2 that is not on it yet.
     fn trail(folder: &Path) {
         let mut config = Config::default();
         config.trail.dir = folder.to_owned();
         config.journal.segment_mib = 1;
         config.journal.engine = "plain".into();
         config.feed.seconds = Some(0.6);
+        config.snapshots.every = "never".into();
         crate::commands::run::session_report(&config, 1, false).unwrap();
-        assert!(segments_of(folder).unwrap().len() > 3);
-        let state = b"the state of every machine";
-        std::fs::write(folder.join(snapshot_name(2)), state).unwrap();
-        let mut act = Act::begin(folder, &Purpose { command: "a test", ..Purpose::default() }).unwrap();
-        let taken = SnapshotTaken {
-            length: U64::new(state.len() as u64),
-            hash: crate::prelude::sha256(state),
-            ..SnapshotTaken::NULL
-        };
-        act.enter(&taken, |_| Ok(())).unwrap();
-        act.end(EndReason::FINISHED, "").unwrap();
+        let segments = segments_of(folder).unwrap();
+        assert!(segments.len() > 3);
+        let directory = Directory::new(folder);
+        let standing = snapshot::read_end(&directory, &segments[1]).unwrap();
+        snapshot::write(&directory, &standing, "a test", &[]).unwrap();
     }
 
     fn args(folder: &Path, days: u64) -> ExpireArgs {
@@ -343,11 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_is_not_the_one_the_trail_knows_does_not_count() {
+    fn a_snapshot_that_is_damaged_does_not_count() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("trail");
         trail(&folder);
-        std::fs::write(folder.join(snapshot_name(2)), b"another state").unwrap();
+        let path = folder.join(snapshot_name(2));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[100] ^= 1;
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         let before = indexes(&folder);
         expire(&args(&folder, 0)).unwrap();
         assert_eq!(indexes(&folder), before);

@@ -1,7 +1,6 @@
 //! The real sequencer and the real journal over a trail that is thrown away.
 
 use super::{Place, ScenarioError};
-use rustix::thread::CpuSet;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -53,6 +52,7 @@ impl Rig {
             segment_length,
             method: place.flush,
             yield_while_flushing: place.yields,
+            background_cpus: place.journal_cpu.into_iter().collect(),
             ..Options::default()
         };
         let now = UtcClock::new().now();
@@ -134,12 +134,8 @@ pub(crate) fn wait_or_fail(refusal: Refusal) -> Result<(), ScenarioError> {
 pub(crate) fn on_cpu<T: Send>(cpu: Option<usize>, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let pinned = scope.spawn(|| {
-            if let Some(cpu) = cpu {
-                let mut set = CpuSet::new();
-                set.set(cpu);
-                // A CPU that is not ours is named by the journal's core, which is pinned with checks.
-                let _ = rustix::thread::sched_setaffinity(None, &set);
-            }
+            // A CPU that is not ours is named by the journal's core, which is pinned with checks.
+            let _ = stele_bus::keep_to(cpu.as_slice());
             work()
         });
         pinned.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
