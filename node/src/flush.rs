@@ -40,7 +40,7 @@ pub(crate) struct TrialReport {
     yields: bool,
     samples: usize,
     p50_ns: u64,
-    p99_ns: u64,
+    p90_ns: u64,
     bytes_per_second: u64,
 }
 
@@ -104,12 +104,12 @@ impl FlushReport {
     /// A line a method.
     pub(crate) fn page(&self) -> String {
         let mut page = format!("flush method: {} ({})\n", self.method, self.reason);
-        for TrialReport { method, yields, samples, p50_ns, p99_ns, bytes_per_second } in &self.trials {
+        for TrialReport { method, yields, samples, p50_ns, p90_ns, bytes_per_second } in &self.trials {
             let without = if *yields { "" } else { ", without yielding" };
             page += &format!(
-                "  {method:<26} p50 {:>9} ns  p99 {:>11} ns  {:>13} bytes/s  ({samples} samples{without})\n",
+                "  {method:<26} p50 {:>9} ns  p90 {:>11} ns  {:>13} bytes/s  ({samples} samples{without})\n",
                 grouped(*p50_ns),
-                grouped(*p99_ns),
+                grouped(*p90_ns),
                 grouped(*bytes_per_second)
             );
         }
@@ -119,8 +119,8 @@ impl FlushReport {
 
 impl From<&Trial> for TrialReport {
     fn from(trial: &Trial) -> Self {
-        let Trial { method, yields, samples, p50_ns, p99_ns, bytes_per_second } = *trial;
-        Self { method: method.name(), yields, samples, p50_ns, p99_ns, bytes_per_second }
+        let Trial { method, yields, samples, p50_ns, p90_ns, bytes_per_second } = *trial;
+        Self { method: method.name(), yields, samples, p50_ns, p90_ns, bytes_per_second }
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
         }
         assert_eq!(report.trials.len(), FlushMethod::ALL.len());
         assert!(report.trials.iter().any(|trial| trial.method == report.method));
-        assert!(plan.describe().contains("p99"), "{}", plan.describe());
+        assert!(plan.describe().contains("p90"), "{}", plan.describe());
     }
 
     #[test]
