@@ -140,7 +140,7 @@ impl fmt::Display for Keep {
         match self {
             Self::Last => f.write_str("it is the newest"),
             Self::NoSnapshot => {
-                f.write_str("no valid snapshot of it or a later one lets a start do without it")
+                f.write_str("no valid snapshot of it or a later one lets a start do without it (`stele snapshot` takes one)")
             }
             Self::Young { class, until: Some(until) } => {
                 write!(f, "records of class {class} are kept until {}", Utc(until.0))
