@@ -1,5 +1,6 @@
 //! The command line: every command, flag and default that a person sees in `stele --help`.
 
+use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use stele_connect::generate::FileFormat;
@@ -293,12 +294,12 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct DumpArgs {
     /// Directory of the trail
     pub(crate) trail: PathBuf,
-    /// First sequence
-    #[arg(long, value_name = "SEQUENCE")]
-    pub(crate) from: Option<u64>,
-    /// Last sequence
-    #[arg(long, value_name = "SEQUENCE")]
-    pub(crate) to: Option<u64>,
+    /// First event: its sequence, or a time such as 2026-11-21 or 2026-11-21T09:30:00Z
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) from: Option<Place>,
+    /// Last event: its sequence, or a time
+    #[arg(long, value_name = "SEQUENCE|TIME")]
+    pub(crate) to: Option<Place>,
     /// Go on printing what is written, also by another process, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,

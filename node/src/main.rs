@@ -20,6 +20,7 @@ mod feeds;
 mod flush;
 mod layout;
 mod live;
+mod place;
 mod prelude;
 mod progress;
 mod report;

@@ -3,20 +3,21 @@
 use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
+use crate::place::Place;
 use crate::signals::StopRequest;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
 use std::time::Duration;
 use stele_journal::{Entry, TrailReader};
+use stele_wire::Epoch;
 use stele_wire::messages::{SCHEMA, SessionEnd};
-use stele_wire::{Epoch, Sequence};
 
 /// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let wanted = wanted_types(&args.types)?;
     let mut reader = super::open_trail(&args.trail)?;
-    if let Some(from) = args.from.filter(|from| *from > 1) {
-        reader.seek(Sequence(from)).map_err(Failure::environment)?;
+    if let Some(from) = args.from {
+        from.seek(&mut reader).map_err(Failure::environment)?;
     }
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut printer = Printer { out, line: String::new(), format: Format::of(args), headed: BTreeSet::new() };
@@ -90,7 +91,7 @@ impl<W: io::Write> Printer<W> {
     fn follow(
         &mut self,
         reader: &mut TrailReader,
-        to: Option<u64>,
+        to: Option<Place>,
         wanted: &BTreeSet<u16>,
     ) -> Result<(), Stop> {
         let stop = StopRequest::listen().map_err(Stop::Trail)?;
@@ -114,15 +115,14 @@ impl<W: io::Write> Printer<W> {
     fn print_all(
         &mut self,
         reader: &mut TrailReader,
-        to: Option<u64>,
+        to: Option<Place>,
         wanted: &BTreeSet<u16>,
     ) -> Result<End, Stop> {
         let mut ended = None;
         loop {
             let next = reader.read_next().map_err(|error| Stop::Trail(Failure::not_so(error)))?;
             let Some(entry) = next else { return Ok(End::Nothing { ended }) };
-            let sequence = entry.frame.sequence().0;
-            if to.is_some_and(|to| sequence > to) {
+            if to.is_some_and(|to| to.is_passed_by(&entry.frame)) {
                 return Ok(End::Asked);
             }
             let is_end = entry.frame.template_id() == SessionEnd::TEMPLATE_ID;
@@ -133,7 +133,7 @@ impl<W: io::Write> Printer<W> {
                 self.line.push('\n');
                 self.out.write_all(self.line.as_bytes()).map_err(Stop::Pipe)?;
             }
-            if to == Some(sequence) {
+            if to.is_some_and(|to| to.ends_with(&entry.frame)) {
                 return Ok(End::Asked);
             }
         }

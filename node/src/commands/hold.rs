@@ -3,6 +3,7 @@
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::{HoldArgs, HoldCommand, HoldListArgs, HoldPlaceArgs, HoldReleaseArgs};
 use crate::failure::Failure;
+use crate::place;
 use crate::progress::Progress;
 use serde::Serialize;
 use std::path::Path;
@@ -159,14 +160,7 @@ pub(super) fn different_people(by: u32, approved_by: Option<u32>) -> Result<(), 
 
 /// A time as a person gives it: a day, or a moment of RFC 3339.
 pub(super) fn time(text: Option<&str>) -> Result<Option<Nanos>, Failure> {
-    let Some(text) = text else { return Ok(None) };
-    let day =
-        || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
-    let moment = text.parse::<jiff::Timestamp>().ok().or_else(day);
-    let nanos = moment.and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
-    nanos.map(|nanos| Some(Nanos(nanos))).ok_or_else(|| {
-        Failure::usage(format!("`{text}` is no time")).help("write 2026-11-21, or 2026-11-21T09:30:00Z")
-    })
+    text.map(place::time).transpose().map_err(Failure::usage)
 }
 
 fn tell(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {

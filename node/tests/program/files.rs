@@ -94,7 +94,12 @@ fn what_dump_prints_is_json_csv_or_a_line_for_every_event() {
     let lines: Vec<Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len() as u64, events);
     assert!(lines.iter().zip(1..).all(|(line, sequence)| line["sequence"] == sequence));
-    assert_eq!(stele_ok(&["dump", text(&trail)]).lines().count() as u64, events);
+    let page = stele_ok(&["dump", text(&trail)]);
+    assert_eq!(page.lines().count() as u64, events);
+    let times: Vec<&str> = page.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    let between = times.iter().filter(|time| (times[700]..=times[900]).contains(*time)).count();
+    let selected = stele_ok(&["dump", text(&trail), "--from", times[700], "--to", times[900]]);
+    assert_eq!(selected.lines().count(), between);
     let adds =
         stele_ok(&["dump", text(&trail), "--type", "BookAdd", "--from", "100", "--to", "2000", "--csv"]);
     let mut rows = adds.lines().map(|row| row.split(',').count());
