@@ -1,7 +1,7 @@
 //! Where a trail left off: what a new session over it goes on from.
 //!
 //! Pure: [`Resume`] is fed event by event, and its whole state can be written and read back, machine by machine.
-//! [`crate::recall`] reads a trail into one, [`crate::follower`] follows a live one.
+//! [`crate::recall()`] reads a trail into one, [`crate::follower`] follows a live one.
 
 use crate::difference::Difference;
 use crate::known::Known;
