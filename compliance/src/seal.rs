@@ -15,7 +15,7 @@
 //! | [`sealer`] | events in, tiles and checkpoints out | |
 //! | [`sealing`] | seals a trail, and goes on where it stopped | |
 //! | [`proof`] | that one event is on the log | C2SP tlog-proof |
-//! | [`check`] | the trail against its seals | |
+//! | [`check()`] | the trail against its seals | |
 
 pub mod check;
 pub mod checkpoint;

@@ -228,7 +228,7 @@ pub(crate) struct HoldListArgs {
 pub(crate) struct ExpireArgs {
     /// Directory of the trail, which nobody may be writing
     pub(crate) trail: PathBuf,
-    /// Configuration file, for its [retention]
+    /// Configuration file, for its `[retention]`
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Say what would go, and why each of the others stays; change nothing
