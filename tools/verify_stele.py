@@ -17,15 +17,11 @@ except ImportError:
 NotSo, Unreadable = type("NotSo", (Exception,), {}), type("Unreadable", (Exception,), {})
 # --- CRC-32C (Castagnoli), eight bytes a step ------------------------------------------------------------------------
 def crc_tables():
-    first = []
-    for byte in range(256):
-        value = byte
-        for _ in range(8):
-            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-        first.append(value)
-    tables = [first]
+    tables = [list(range(256))]
+    for _ in range(8):
+        tables[0] = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in tables[0]]
     for _ in range(7):
-        tables.append([value >> 8 ^ first[value & 255] for value in tables[-1]])
+        tables.append([value >> 8 ^ tables[0][value & 255] for value in tables[-1]])
     return tables
 
 T0, T1, T2, T3, T4, T5, T6, T7 = crc_tables()
@@ -65,10 +61,9 @@ def read_segment(folder, name):
 
 def segments_of(folder):
     found = {}
-    for name in os.listdir(folder):
-        match = re.fullmatch(r"(\d{10})\.stele(\.zst)?", name)
-        if match and (int(match[1]) not in found or not match[2]):
-            found[int(match[1])] = name
+    for name in sorted(os.listdir(folder), reverse=True):  # a raw file comes behind its archive, and counts
+        if re.fullmatch(r"\d{10}\.stele(\.zst)?", name):
+            found[int(name[:10])] = name
     return [found[index] for index in sorted(found)]
 
 class Log:
@@ -76,10 +71,8 @@ class Log:
     def __init__(self, folder):
         self.folder, self.sequence, self.time, self.open_tail = folder, 0, 0, None
     def events(self):
-        names, before = segments_of(self.folder), None
-        if not names:
-            raise Unreadable(f"{self.folder} holds no trail")
-        for at, name in enumerate(names):
+        before = None
+        for at, name in enumerate(segments_of(self.folder)):
             path, data = read_segment(self.folder, name)
             if not any(data[:4096]) and at > 0:
                 if any(data):
@@ -88,21 +81,16 @@ class Log:
             header = Header(path, data[:4096])
             if header.index != int(name[:10]):
                 raise NotSo(f"{path}: its header says index {header.index}")
-            if before is None:
-                self.sequence = header.base_sequence - 1
-            else:
+            if before:
                 self.check_follows(path, header, before)
+            self.sequence = header.base_sequence - 1
             self.time = max(self.time, header.created)
-            end = 4096
-            while end < min(len(data), 4096 + header.segment_length):
-                frame = self.frame_at(path, header, data, end)
-                if frame is None:
-                    break
+            end, stop = 4096, min(len(data), 4096 + header.segment_length)
+            while end < stop and (frame := self.frame_at(path, header, data, end)):
                 end += len(frame)
                 if not frame[6] & 1:
                     yield frame
-            rest = any(data[end:])
-            tail = f"{path}, offset {end}" + (": a torn batch stands behind it" if rest else "")
+            tail = f"{path}, offset {end}" + (": a torn batch stands behind it" if any(data[end:]) else "")
             self.open_tail = tail if end < len(data) else None
             position = header.base_position + end - 4096
             before = (header, data[:4096], position, self.sequence, crc32c(data[4096:end]), self.open_tail)
@@ -127,13 +115,10 @@ class Log:
             return None
         if version != 1:
             raise Unreadable(f"{path}, offset {at}: frame version {version}")
-        if flags & 1:
-            if sequence != 0:
-                raise NotSo(f"{path}, offset {at}: padding with sequence {sequence}")
-        elif sequence != self.sequence + 1:
-            raise NotSo(f"{path}, offset {at}: sequence {sequence} stands where {self.sequence + 1} belongs")
-        else:
-            self.sequence = sequence
+        expected = 0 if flags & 1 else self.sequence + 1
+        if sequence != expected:
+            raise NotSo(f"{path}, offset {at}: sequence {sequence} stands where {expected} belongs")
+        self.sequence = max(self.sequence, sequence)
         if time < self.time:
             raise NotSo(f"{path}, offset {at}: time steps back after event {self.sequence}")
         self.time = time
@@ -149,8 +134,6 @@ class Tree:
         self.stack.append(node)
         self.size += 1
     def root(self):
-        if not self.stack:
-            return hashlib.sha256(b"").digest()
         node = self.stack[-1]
         for left in reversed(self.stack[:-1]):
             node = hashlib.sha256(b"\1" + left + node).digest()
@@ -158,15 +141,11 @@ class Tree:
 # --- checkpoints: C2SP signed-note, tlog-checkpoint ------------------------------------------------------------------
 class Key:
     def __init__(self, vkey):
-        try:
-            self.name, digits, data = vkey.split("+", 2)
-            self.id, data = bytes.fromhex(digits), base64.b64decode(data, validate=True)
-        except ValueError:
-            data = b""
+        self.name, digits, data = vkey.split("+", 2)
+        self.id, data = bytes.fromhex(digits), base64.b64decode(data, validate=True)
         if data[:1] != b"\1" or len(data) != 33 \
                 or hashlib.sha256(self.name.encode() + b"\n" + data).digest()[:4] != self.id:
-            print("--key is not the text of an Ed25519 key", file=sys.stderr)
-            raise SystemExit(2)
+            raise ValueError("no Ed25519 key")
         if Ed25519PublicKey is None:
             raise Unreadable("--key needs the Python package cryptography")
         self.key = Ed25519PublicKey.from_public_bytes(data[1:])
@@ -204,8 +183,8 @@ def read_checkpoint(path, key, origin):
 
 def claims_of(folder, key, against, origin):
     checkpoints = os.path.join(folder, "seals", "checkpoints")
-    names = sorted(os.listdir(checkpoints)) if os.path.isdir(checkpoints) else []
-    names = [name for name in names if re.fullmatch(r"\d{10}", name)]
+    names = os.listdir(checkpoints) if os.path.isdir(checkpoints) else []
+    names = sorted(name for name in names if re.fullmatch(r"\d{10}", name))
     if names != [f"{number:010}" for number in range(1, len(names) + 1)]:
         raise NotSo(f"{checkpoints}: a checkpoint is missing between others")
     claims = [read_checkpoint(os.path.join(checkpoints, name), key, origin) for name in names]
@@ -253,11 +232,11 @@ def verify(folder, key, against):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trail")
-    parser.add_argument("--key", help="the public key, name+id+base64")
+    parser.add_argument("--key", type=Key, help="the public key, name+id+base64")
     parser.add_argument("--against", help="a checkpoint that was kept elsewhere")
-    given = parser.parse_args()
     try:
-        verify(given.trail, Key(given.key) if given.key else None, given.against)
+        given = parser.parse_args()
+        verify(given.trail, given.key, given.against)
     except NotSo as wrong:
         print(f"NOT SO: {wrong}", file=sys.stderr)
         return 1

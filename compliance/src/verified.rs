@@ -1,6 +1,7 @@
 //! What a trail that verifies holds, and what was checked of it.
 
 use crate::rules::{Ending, EpochSummary};
+use crate::seal::SealReport;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt;
@@ -44,6 +45,8 @@ pub struct Verified {
     pub undefined_in_orders: u64,
     /// References to what was defined, ordered or released before the trail's first event; its beginning has expired.
     pub before_the_trail: u64,
+    /// The seals, where they were checked.
+    pub seals: Option<SealReport>,
     /// What this does not say, a sentence each.
     pub not_checked: Vec<String>,
     /// How fast it went.
@@ -122,6 +125,7 @@ impl fmt::Display for Verified {
         }
         self.write_epochs(f)?;
         self.write_rules(f)?;
+        self.write_seals(f)?;
         for what in &self.not_checked {
             writeln!(f, "  not checked: {what}")?;
         }
@@ -139,10 +143,36 @@ impl fmt::Display for Verified {
     }
 }
 
+/// What is not said of a trail whose seals were not checked.
+pub(crate) const SEALS_NOT_CHECKED: &str = "seals: someone who rewrote an event and everything behind it, CRCs and links included, is not found out; \
+     --key checks them";
+
 /// Epochs shown one by one; of more, the last ones.
 const EPOCHS_SHOWN: usize = 8;
 
 impl Verified {
+    /// The same, with seals that were checked and hold.
+    #[must_use]
+    pub fn with_seals(mut self, seals: SealReport) -> Self {
+        self.not_checked.retain(|sentence| sentence != SEALS_NOT_CHECKED);
+        self.seals = Some(seals);
+        self
+    }
+
+    fn write_seals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(seals) = &self.seals else { return Ok(()) };
+        let (sealed, checkpoints) = (number(seals.sealed), number(seals.checkpoints));
+        writeln!(
+            f,
+            "  sealed      events up to {sealed}, checkpoints: {checkpoints}; all signed, all roots hold"
+        )?;
+        if let Some(size) = seals.against {
+            writeln!(f, "  extends     the checkpoint of {} events kept elsewhere", number(size))?;
+        }
+        let unsealed = number(seals.unsealed);
+        writeln!(f, "  unsealed    {unsealed} events behind the last checkpoint, under no signature")
+    }
+
     fn write_epochs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let earlier = self.epochs.len().saturating_sub(EPOCHS_SHOWN);
         if earlier > 0 {

@@ -10,7 +10,7 @@
 
 use crate::broken::{Broken, Finding, Intact};
 use crate::rules::{Rule, Rules, Violation};
-use crate::verified::{OpenEnd, RuleCount, Speed, Unknown, Verified};
+use crate::verified::{OpenEnd, RuleCount, SEALS_NOT_CHECKED, Speed, Unknown, Verified};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -163,6 +163,7 @@ fn verified(
         unknown: rules.unknown().map(unknown).collect(),
         undefined_in_orders: rules.undefined_in_orders(),
         before_the_trail: rules.before_the_trail(),
+        seals: None,
         not_checked: not_checked(report, rules),
         speed: speed(events),
     }
@@ -170,8 +171,7 @@ fn verified(
 
 fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     let mut sentences = vec![
-        "seals: someone who rewrote an event and everything behind it, CRCs and links included, is not found out"
-            .to_owned(),
+        SEALS_NOT_CHECKED.to_owned(),
         "that parties, desks, algorithms and codes were defined before events name them".to_owned(),
         "that the strategies would send these orders: `stele check-strategy` does".to_owned(),
     ];

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     /// Write the generator's order flow as a market-data file
     Generate(GenerateArgs),
     /// Check every frame of a trail: CRC, sequence, time, chain of segments
-    Verify(TrailArgs),
+    Verify(VerifyArgs),
     /// Feed the recorded events to the recorded strategies: their orders must equal the recorded ones
     CheckStrategy(TrailArgs),
     /// Play a recorded market again, to the terminal or into another run
@@ -45,8 +45,96 @@ pub(crate) enum Command {
     /// Take the snapshot after the last closed segment of a trail that nobody writes: a start goes on from it, and
     /// what is in front of it may expire
     Snapshot(TrailArgs),
+    /// Make the key that checkpoints are signed with, or show its public part
+    Key(KeyArgs),
+    /// Sign the root over a trail's events, up to its durable end
+    Seal(SealArgs),
+    /// Prove that an event is on a sealed trail, to somebody who has nothing but the key
+    Prove(ProveArgs),
+    /// Check such a proof and print the event that it proves
+    CheckProof(CheckProofArgs),
     /// Measure this machine and this program on it
     Perf(PerfArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Check the seals too: public key that they must be signed with, name+id+base64
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: Option<String>,
+    /// A checkpoint that was kept elsewhere: the trail must extend it
+    #[arg(long, value_name = "CHECKPOINT", requires = "key")]
+    pub(crate) against: Option<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct KeyArgs {
+    #[command(subcommand)]
+    pub(crate) action: KeyAction,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum KeyAction {
+    /// Make a key in a new file for its owner only, and print its public part
+    New {
+        /// File to write; one that exists is not overwritten
+        file: PathBuf,
+        /// Name of the key, such as bank.example/stele
+        #[arg(long)]
+        name: String,
+        /// Ask for a passphrase and encrypt the file with it
+        #[arg(long)]
+        passphrase: bool,
+    },
+    /// Print the public part of a key
+    Show {
+        /// File of the key
+        file: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SealArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// File of the private key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProveArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Which event
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) sequence: u64,
+    /// Public key that the trail is sealed with, name+id+base64
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: String,
+    /// File to write, by custom ending in .tlog-proof; without it, the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckProofArgs {
+    /// File of the proof
+    pub(crate) proof: PathBuf,
+    /// Public key that it must be signed with, name+id+base64
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: String,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

@@ -49,6 +49,10 @@ fn main() -> ExitCode {
         Command::Repair(args) => commands::repair::repair(args),
         Command::Hold(args) => commands::hold::hold(args),
         Command::Expire(args) => commands::expire::expire(args),
+        Command::Key(args) => commands::key::key(args),
+        Command::Seal(args) => commands::seal::seal(args),
+        Command::Prove(args) => commands::prove::prove(args),
+        Command::CheckProof(args) => commands::check_proof::check_proof(args),
         Command::Perf(args) => commands::perf::perf(args),
     };
     match result {

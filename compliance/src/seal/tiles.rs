@@ -4,7 +4,8 @@
 //! trail/seals/
 //! ├── checkpoint                  the newest checkpoint
 //! ├── checkpoints/0000000001      every checkpoint, numbered without a gap
-//! └── tile/1/x001/067             level 1 and above; 256 hashes, or .p/W with W of them
+//! ├── tile/1/x001/067             level 1 and above; 256 hashes, or .p/W with W of them
+//! └── writer.lock                 who seals; what counts is the kernel's lock on it
 //! ```
 //!
 //! Level 0, the leaf hashes, is not stored: it follows from the segments. A tile of level L holds the roots of
@@ -19,6 +20,8 @@ use stele_journal::{Pages, Storage};
 pub const TILE_WIDTH: u64 = 256;
 /// Levels that a tree of [`super::tree::SIZE_MAX`] leaves has.
 pub const LEVELS: usize = 8;
+/// Where seals lie in a trail.
+pub const SEALS_FOLDER: &str = "seals";
 /// Where the newest checkpoint lies.
 pub const CHECKPOINT_NAME: &str = "seals/checkpoint";
 

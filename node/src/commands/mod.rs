@@ -1,6 +1,7 @@
 //! One module a command. A command parses nothing and decides no exit code: it returns a [`Failure`] or not.
 
 pub(crate) mod archive;
+pub(crate) mod check_proof;
 pub(crate) mod check_strategy;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -8,10 +9,13 @@ pub(crate) mod dump;
 pub(crate) mod expire;
 pub(crate) mod generate;
 pub(crate) mod hold;
+pub(crate) mod key;
 pub(crate) mod perf;
+pub(crate) mod prove;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod seal;
 pub(crate) mod snapshot;
 pub(crate) mod summary;
 pub(crate) mod verify;

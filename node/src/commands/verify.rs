@@ -1,16 +1,26 @@
-//! `stele verify`: every frame of a trail, and what the events say of each other.
+//! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
 
-use crate::cli::TrailArgs;
+use super::prove::read_key;
+use crate::cli::VerifyArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use std::path::Path;
+use std::sync::Arc;
+use stele_compliance::seal::{
+    SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
+};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
+use stele_journal::scan::ScanOptions;
+use stele_journal::{Directory, Storage};
 
 /// Checks the trail and prints what holds.
 ///
 /// # Errors
 /// [`Failure`]: not so, with the first thing wrong and what is intact in front of it.
-pub(crate) fn verify(args: &TrailArgs) -> Result<(), Failure> {
+pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
+    let key = args.key.as_deref().map(read_key).transpose()?;
+    let against = args.against.as_deref().map(read_checkpoint).transpose()?;
     let progress = Progress::new("verifying", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
     let verified = verify_trail(&args.trail, &VerifyOptions { threads: 0, progress: Some(&show) });
@@ -19,8 +29,45 @@ pub(crate) fn verify(args: &TrailArgs) -> Result<(), Failure> {
         VerifyError::Broken(broken) => Failure::not_so(broken),
         VerifyError::Unreadable(error) => Failure::environment(error),
     })?;
+    let seals = key.map(|key| check_seals(&args.trail, &key, against.as_ref()));
+    let (verified, broken) = match seals {
+        None => (verified, None),
+        Some(Ok(seals)) => (verified.with_seals(seals), None),
+        Some(Err(broken)) => (verified, Some(broken)),
+    };
     if args.json {
-        return super::print_json(&verified);
+        super::print_json(&verified)?;
+    } else {
+        super::print_page(&format!("{verified}\n"))?;
     }
-    super::print_page(&format!("{verified}\n"))
+    broken.map_or(Ok(()), Err)
+}
+
+/// A checkpoint kept elsewhere, with its file's name.
+fn read_checkpoint(file: &Path) -> Result<(String, SignedCheckpoint), Failure> {
+    let name = file.display().to_string();
+    let read = std::fs::read(file);
+    let bytes = read.map_err(|error| Failure::environment(format!("{name}: {error}")))?;
+    let checkpoint = SignedCheckpoint::parse(&String::from_utf8_lossy(&bytes))
+        .map_err(|error| Failure::not_so(format!("{name}: {error}")))?;
+    Ok((name, checkpoint))
+}
+
+fn check_seals(
+    trail: &Path,
+    key: &VerifierKey,
+    against: Option<&(String, SignedCheckpoint)>,
+) -> Result<SealReport, Failure> {
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
+    let against = against.map(|(name, checkpoint)| (name.as_str(), checkpoint));
+    let progress = Progress::new("checking the seals", "bytes", None);
+    let show = |done, total| progress.set_of(done, total);
+    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    check(&storage, key, against, &options).map_err(|error| match error {
+        SealBroken::Begins { .. } | SealBroken::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+            Failure::environment(error)
+        }
+        SealBroken::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        _ => Failure::not_so(error),
+    })
 }

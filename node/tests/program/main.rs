@@ -6,6 +6,7 @@ mod full_disk;
 mod keep;
 mod kill;
 mod perf;
+mod seal;
 mod snapshots;
 mod tamper;
 

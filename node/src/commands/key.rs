@@ -1,0 +1,59 @@
+//! `stele key`: the keys that checkpoints are signed with.
+
+use crate::cli::{KeyAction, KeyArgs};
+use crate::failure::Failure;
+use std::io;
+use std::path::Path;
+use stele_compliance::seal::Signer;
+use stele_compliance::seal::key::{KeyError, generate, read, read_public, write};
+use stele_compliance::seal::note::KeyKind;
+
+/// Makes a key, or shows the public part of one.
+///
+/// # Errors
+/// [`Failure`].
+pub(crate) fn key(args: &KeyArgs) -> Result<(), Failure> {
+    match &args.action {
+        KeyAction::New { file, name, passphrase } => {
+            let signer = generate(name, KeyKind::Log).map_err(failed)?;
+            let passphrase = if *passphrase { Some(ask_twice()?) } else { None };
+            write(file, &signer, passphrase.as_deref()).map_err(failed)?;
+            super::print_page(&format!("{}\n", signer.public()))
+        }
+        KeyAction::Show { file } => {
+            let public = read_public(file).map_err(failed)?;
+            super::print_page(&format!("{public}\n"))
+        }
+    }
+}
+
+/// The private key in a file; asks for the passphrase where it has one.
+///
+/// # Errors
+/// [`Failure`].
+pub(super) fn read_signer(file: &Path) -> Result<Signer, Failure> {
+    read(file, || ask(&format!("passphrase of {}: ", file.display()))).map_err(failed)
+}
+
+fn ask_twice() -> Result<String, Failure> {
+    let asked = ask("passphrase: ").and_then(|first| Ok((first, ask("once more: ")?)));
+    let (first, second) = asked.map_err(|error| Failure::environment(format!("no passphrase: {error}")))?;
+    if first != second {
+        return Err(Failure::usage("the two passphrases differ; no key was made"));
+    }
+    Ok(first)
+}
+
+fn ask(prompt: &str) -> io::Result<String> {
+    rpassword::prompt_password(prompt)
+}
+
+fn failed(error: KeyError) -> Failure {
+    match error {
+        KeyError::Name(_) => Failure::usage(error),
+        KeyError::Io { ref source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            Failure::environment(error).help("a key is never overwritten: name a new file")
+        }
+        _ => Failure::environment(error),
+    }
+}
