@@ -195,7 +195,7 @@ impl Standing {
             Err(SnapshotError::Misfit { file: file(), field, expected, found })
         };
         let of = |index: u64| segments.iter().find(|segment| segment.header.index == index);
-        let Some(known) = of(self.segment + 1).or_else(|| of(self.segment)) else {
+        let Some(known) = self.segment.checked_add(1).and_then(of).or_else(|| of(self.segment)) else {
             let [first, last] = [segments.first(), segments.last()]
                 .map(|segment| segment.map_or(0, |segment| segment.header.index));
             return misfit("segment", format!("one of {first} to {last}"), self.segment.to_string());

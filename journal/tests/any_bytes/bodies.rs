@@ -1,0 +1,251 @@
+//! What is asked of a trail of any bytes: every way in ends with a result, never with a panic, and within bounded
+//! memory.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use stele_journal::format::{HeaderBlock, SegmentHeader, segment_name};
+use stele_journal::index::{INDEX_MAGIC, SegmentIndex, index_name, make_index};
+use stele_journal::recovery::recover;
+use stele_journal::scan::ScanOptions;
+use stele_journal::snapshot::{self, Section, SectionRow, SnapshotHead, snapshot_name};
+use stele_journal::survey::survey;
+use stele_journal::verify::{LogVisitor, verify, verify_with};
+use stele_journal::{Directory, Segment, TrailReader, read_segments};
+use stele_wire::Frame;
+use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
+use stele_wire::frame::{Identity, crc32c, seal};
+use stele_wire::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Far more than what a reader, a scan and a survey at a time keep, far less than what a length in the bytes can say.
+const LIVE_BYTES_MAX: usize = 256 << 20;
+
+/// Data bytes of a full segment in these trails.
+pub(crate) const SEGMENT_LENGTH: usize = 8192;
+
+/// Counts the bytes that are allocated, and ends the test when those are too many.
+struct Bounded;
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: it hands on to the system's allocator what it is asked for, and counts beside it.
+unsafe impl GlobalAlloc for Bounded {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        if live > LIVE_BYTES_MAX {
+            LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+            return std::ptr::null_mut();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Bounded = Bounded;
+
+/// Sees every frame and believes nothing.
+#[derive(Default)]
+struct Last(Option<u64>);
+
+impl LogVisitor for Last {
+    fn on_segment(&mut self, _: &Segment) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn on_frame(&mut self, _: Position, frame: &Frame<'_>) -> ControlFlow<()> {
+        if !frame.is_padding() {
+            let sequence = frame.sequence().0;
+            assert!(self.0.is_none_or(|last| last + 1 == sequence), "{sequence} behind {:?}", self.0);
+            self.0 = Some(sequence);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The header of segment `index` of a trail whose segments are full.
+pub(crate) fn header(index: u64) -> SegmentHeader {
+    SegmentHeader {
+        identity: Identity { trail: TrailId([1; 16]), shard: ShardId(0), epoch: Epoch(1) },
+        index,
+        block_length: 512,
+        segment_length: SEGMENT_LENGTH as u64,
+        base_position: Position((index - 1) * SEGMENT_LENGTH as u64),
+        base_sequence: Sequence(1),
+        created: Nanos(5),
+        link: [0; 32],
+        schema: [0; 32],
+    }
+}
+
+/// A segment file of segment `index`: its header, then `data`.
+pub(crate) fn segment_bytes(index: u64, data: &[u8]) -> Vec<u8> {
+    let mut bytes = header(index).to_block().as_bytes().to_vec();
+    bytes.extend_from_slice(data);
+    bytes
+}
+
+/// Writes `files` as the segments of a trail, the first as segment 1, and exercises it.
+pub(crate) fn exercise_segments(folder: &Path, files: &[Vec<u8>]) {
+    for (at, bytes) in files.iter().enumerate() {
+        fs::write(folder.join(segment_name(at as u64 + 1)), bytes).unwrap();
+    }
+    exercise(folder);
+}
+
+/// Exercises a trail of one segment of `data` with `index` as its index.
+pub(crate) fn exercise_index(folder: &Path, data: &[u8], index: &[u8]) {
+    let _ = SegmentIndex::from_bytes(index);
+    fs::write(folder.join(index_name(1)), index).unwrap();
+    exercise_segments(folder, &[segment_bytes(1, data)]);
+}
+
+/// Exercises a trail whose segments are the raw `files` and behind them `archive`.
+pub(crate) fn exercise_archive(folder: &Path, files: &[Vec<u8>], archive: &[u8]) {
+    let name = format!("{}.zst", segment_name(files.len() as u64 + 1));
+    fs::write(folder.join(name), archive).unwrap();
+    exercise_segments(folder, files);
+}
+
+/// Exercises a trail of one segment of `data` with `bytes` as the snapshot after segment `index`.
+pub(crate) fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
+    let directory = Directory::new(folder);
+    for earlier in snapshot::list(&directory).unwrap() {
+        fs::remove_file(folder.join(snapshot_name(earlier))).unwrap();
+    }
+    fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
+    fs::write(folder.join(snapshot_name(index)), bytes).unwrap();
+    let segments = read_segments(&directory).unwrap();
+    let _ = snapshot::read_end(&directory, &segments[0]);
+    let read = snapshot::read(&directory, &segments, index);
+    let newest = snapshot::newest(&directory, &segments).unwrap();
+    assert_eq!(newest.snapshot.is_some(), read.is_ok(), "the newest is the only one");
+    if let Ok(read) = read {
+        assert_eq!(read.standing.segment, index);
+        let lengths: usize = read.machines().map(|(_, length)| length).sum();
+        assert!(lengths < bytes.len(), "states of {lengths} bytes in a file of {}", bytes.len());
+        for (name, _) in read.machines() {
+            assert!(read.section(name).is_some(), "{name}");
+        }
+    }
+    snapshot::prune(&directory, &segments, 1).unwrap();
+    exercise(folder);
+}
+
+/// Reads, verifies and recovers; the results may be anything but a panic or an endless loop.
+pub(crate) fn exercise(folder: &Path) {
+    let directory = Directory::new(folder);
+    if let Ok(mut reader) = TrailReader::open(folder) {
+        let mut frames = 0;
+        while let Ok(Some(_)) = reader.read_next_frame() {
+            frames += 1;
+            assert!(frames < 100_000);
+        }
+        let _ = reader.seek(Sequence(3));
+        let _ = reader.seek_time(Nanos(9));
+        let _ = reader.seek_position(Position(8200));
+    }
+    let options = ScanOptions { threads: 1, plain: true, progress: None };
+    let alone = verify(&directory, &options);
+    let shown = verify_with(&directory, &options, &mut Last::default());
+    assert_eq!(alone.as_ref().ok(), shown.as_ref().ok());
+    assert_eq!(alone.err().map(|error| error.to_string()), shown.err().map(|error| error.to_string()));
+    let _ = make_index(&directory, 1);
+    if let Ok(found) = survey(&directory)
+        && let Ok((report, _)) = recover(&directory, found)
+    {
+        let again = survey(&directory).map(|found| recover(&directory, found));
+        if let Ok(Ok((second, _))) = again {
+            assert_eq!(second.end, report.end, "recovery run twice comes to the same end");
+        }
+    }
+}
+
+/// Makes frames with right CRCs of whatever in `data` has the length of one, but for the frames whose bit in
+/// `spared` is set.
+pub(crate) fn seal_frames(data: &mut [u8], mut spared: u64) {
+    let mut rest = data;
+    while rest.len() >= HEADER_LENGTH {
+        let length = usize::from(u16::from_le_bytes([rest[4], rest[5]]));
+        if length < HEADER_LENGTH || length > rest.len() || !length.is_multiple_of(8) {
+            rest = &mut rest[8..];
+            continue;
+        }
+        let (frame, behind) = rest.split_at_mut(length);
+        if spared & 1 == 0 {
+            frame[7] = FRAME_VERSION;
+            seal(frame, header(1).identity.seed());
+        }
+        spared >>= 1;
+        rest = behind;
+    }
+}
+
+/// The right CRC for the header block at the beginning of `bytes`, if there is a whole one.
+pub(crate) fn seal_header(bytes: &mut [u8]) {
+    if let Some((block, crc)) =
+        bytes.get_mut(..size_of::<HeaderBlock>()).and_then(|b| b.split_last_chunk_mut::<4>())
+    {
+        *crc = crc32c(block).to_le_bytes();
+    }
+}
+
+/// The right magic and CRC for an index, if there is room for both.
+pub(crate) fn seal_index(bytes: &mut [u8]) {
+    if let Some((content, crc)) = bytes.split_last_chunk_mut::<4>()
+        && let Some(magic) = content.first_chunk_mut()
+    {
+        *magic = INDEX_MAGIC;
+        *crc = crc32c(content).to_le_bytes();
+    }
+}
+
+/// The index that segment 1 of `data` would have; none where it would have none.
+pub(crate) fn index_of(folder: &Path, data: &[u8]) -> Option<Vec<u8>> {
+    let directory = Directory::new(folder);
+    fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
+    make_index(&directory, 1).ok().flatten().map(|index| index.to_bytes())
+}
+
+/// A snapshot after segment 1 of `data`, if that were closed, of machines with `states`.
+pub(crate) fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec<u8>> {
+    let directory = Directory::new(folder);
+    fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
+    let segments = read_segments(&directory).unwrap();
+    let standing = snapshot::read_end(&directory, &segments[0]).ok()?;
+    let section = |name, state: &[u8]| Section { name, version: 1, body: state.to_vec() };
+    Some(snapshot::encode(&standing, "any", &[section("bus", states[0]), section("book", states[1])]))
+}
+
+/// The right magic, length and hashes for a snapshot, if there is room for them. What the table says stays.
+pub(crate) fn seal_snapshot(bytes: &mut [u8]) {
+    let length = bytes.len() as u64;
+    let Some((content, hash)) = bytes.split_last_chunk_mut::<32>() else { return };
+    let Ok((head, _)) = SnapshotHead::mut_from_prefix(content) else { return };
+    head.magic = snapshot::SNAPSHOT_MAGIC;
+    head.length.set(length);
+    for row in 0..head.sections.get().min(64) as usize {
+        let at = size_of::<SnapshotHead>() + row * size_of::<SectionRow>();
+        let Some(Ok((mut row, _))) = content.get(at..).map(SectionRow::read_from_prefix) else { break };
+        let body = row.offset.get() as usize..row.offset.get().saturating_add(row.length.get()) as usize;
+        if let Some(body) = content.get(body) {
+            row.hash = sha256(body);
+            content[at..at + size_of::<SectionRow>()].copy_from_slice(row.as_bytes());
+        }
+    }
+    *hash = sha256(content);
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
