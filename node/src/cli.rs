@@ -429,6 +429,9 @@ pub(crate) struct PerfArgs {
     /// Journal: size of the trail that is recovered
     #[arg(long, default_value_t = 1, value_name = "GIB")]
     pub(crate) recovery_gib: u64,
+    /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
+    #[arg(long, default_value = "measured", value_name = "METHOD")]
+    pub(crate) flush: String,
     /// One JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,

@@ -53,7 +53,7 @@ pub(super) fn journal(args: &PerfArgs) -> Result<(), Failure> {
 
 fn measure(args: &PerfArgs, directory: &Path) -> Result<JournalReport, Failure> {
     let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &Config::default().cores);
-    let config = JournalConfig::default();
+    let config = JournalConfig { flush: args.flush.clone(), ..JournalConfig::default() };
     let plan = FlushPlan::make(&config, directory, &layout)?;
     eprintln!("{}", layout.reason);
     eprintln!("{}", plan.describe());
