@@ -124,6 +124,7 @@ templates! {
     OrderRouted Report stamped flows,
     RouteRejected Report stamped flows,
     VenueOrderCode Report as_is flows,
+    RefusedOrder Control as_is flows,
     SessionStart Control as_is waits,
     SessionEnd Control as_is waits,
     FeedStatus MarketData as_is flows,

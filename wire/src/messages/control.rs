@@ -95,7 +95,7 @@ pub struct SessionEnd {
     pub reason: EndReason,
     /// Zero.
     pub reserved: [u8; 3],
-    /// A count.
+    /// Of the epoch, this one included; the sequencer counts them where the submitter leaves null.
     pub events: U64,
 }
 
@@ -339,7 +339,7 @@ impl KillSwitch {
 pub struct TimerSet {
     /// Identification; 0 is none.
     pub timer_id: U64,
-    /// Nanoseconds since the Unix epoch, UTC.
+    /// Null: the timer of this timerId is wanted no longer.
     pub due: U64,
     /// Sequence of an event on this shard; 0 is none.
     pub cause: U64,

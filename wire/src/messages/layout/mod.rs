@@ -26,7 +26,7 @@ pub static SCHEMA: Schema = Schema {
     messages: Borrowed(&MESSAGES),
 };
 
-static MESSAGES: [Message; 74] = [
+static MESSAGES: [Message; 75] = [
     market_data::BOOK_ADD,
     market_data::BOOK_MODIFY,
     market_data::BOOK_REPLACE,
@@ -78,6 +78,7 @@ static MESSAGES: [Message; 74] = [
     reports::ORDER_ROUTED,
     reports::ROUTE_REJECTED,
     reports::VENUE_ORDER_CODE,
+    reports::REFUSED_ORDER,
     control::SESSION_START,
     control::SESSION_END,
     control::FEED_STATUS,

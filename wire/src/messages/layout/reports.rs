@@ -577,3 +577,17 @@ pub(super) const VENUE_ORDER_CODE: Message = Message {
     ]), data: Borrowed(&[
     ]) },
 };
+
+pub(super) const REFUSED_ORDER: Message = Message {
+    name: Borrowed("RefusedOrder"), id: 418, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: Block { length: 16, fields: Borrowed(&[
+        Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("templateId", 3, 10, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
+        Field::compiled("schemaVersion", 4, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
+        Field::compiled("blockLength", 5, 14, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("body"), id: 6, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+    ]) },
+};
