@@ -61,6 +61,9 @@ pub const PUBLISHERS_MAX: usize = 64;
 /// Gating consumers of one log, the journal not counted.
 pub const GATING_CONSUMERS_MAX: usize = 32;
 
+/// Bytes of a bus's name.
+pub const BUS_NAME_MAX: usize = 64;
+
 /// Kill switches that are kept apart; one more stops everything.
 pub const KILL_SWITCHES_MAX: usize = 64;
 /// Instruments that risk knows a reference price, a scale or limits of.

@@ -67,6 +67,8 @@ pub mod risk;
 #[cfg(not(loom))]
 pub mod sequencer;
 #[cfg(not(loom))]
+pub mod shared;
+#[cfg(not(loom))]
 pub mod templates;
 
 pub use watermarks::{Watermark, Watermarks};
@@ -85,5 +87,9 @@ pub use {
     ring::{JournalReader, LogRing, RingError, RingOptions, RingParts, RingWriter, SealMark},
     risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
+    shared::{
+        directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
+        process::Process,
+    },
     templates::{Class, Template, template},
 };

@@ -1,0 +1,79 @@
+//! Who a process is, so that others can tell whether it lives.
+
+use std::fmt;
+use std::fs;
+
+/// A process of this machine. The start time tells it from a later one with the same number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Process {
+    /// Its number.
+    pub id: u32,
+    /// When it started, in clock ticks since the machine did: field 22 of /proc/PID/stat, proc_pid_stat(5).
+    pub start_time: u64,
+}
+
+impl Process {
+    /// The calling process.
+    ///
+    /// # Panics
+    /// When /proc is not there: nothing works without it.
+    pub fn current() -> Self {
+        let id = std::process::id();
+        Self::of(id).expect("/proc is mounted and shows this process")
+    }
+
+    /// The process that has the number `id` now; none when none has, or when it is dead and not yet buried.
+    pub fn of(id: u32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        parse_stat(&stat).map(|start_time| Self { id, start_time })
+    }
+
+    /// Whether it still runs. Reads a file of /proc: some ten microseconds, nothing for a hot thread.
+    pub fn is_alive(self) -> bool {
+        Self::of(self.id) == Some(self)
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "process {}", self.id)
+    }
+}
+
+/// The start time in a line of /proc/PID/stat; none for a zombie or a dead process.
+fn parse_stat(stat: &str) -> Option<u64> {
+    // The name in parentheses may hold anything, a parenthesis too.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let state = fields.next()?;
+    let start_time = fields.nth(18)?.parse().ok()?;
+    (!matches!(state, "Z" | "X" | "x")).then_some(start_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_line_of_proc_is_read_whatever_the_process_is_called() {
+        let fields = "1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 8675309 1000 10";
+        let line = |state: &str| format!("42 (a ) b (c)) {state} {fields}");
+        assert_eq!(parse_stat(&line("S")), Some(8_675_309));
+        assert_eq!(parse_stat(&line("Z")), None);
+        assert_eq!(parse_stat("42 (x) S 1 2"), None);
+    }
+
+    #[test]
+    fn a_process_lives_until_it_is_killed_also_when_nobody_has_waited_for_it() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::of(child.id()).unwrap();
+        assert!(process.is_alive() && Process::current().is_alive());
+        child.kill().unwrap();
+        while process.is_alive() {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        let impostor = Process { start_time: Process::current().start_time + 1, ..Process::current() };
+        assert!(!impostor.is_alive());
+    }
+}
