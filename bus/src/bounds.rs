@@ -90,6 +90,17 @@ pub const RISK_LIMIT_PAIRS_MAX: usize = 1 << 10;
 pub const RISK_PENDING_MAX: usize = 64;
 /// Allotments of credit, over all accounts and shards.
 pub const RISK_ALLOTMENTS_MAX: usize = 1 << 10;
+/// Pending timers of one strategy.
+pub const TIMERS_PER_STRATEGY_MAX: usize = 64;
+/// Strategies with timers.
+pub const TIMER_STRATEGIES_MAX: usize = RISK_STRATEGIES_MAX;
+/// Timers that fire, and cancels that follow from kill switches, in one duty cycle of the sequencer.
+pub const OWN_EVENTS_PER_CYCLE_MAX: usize = 64;
+/// At most so often the log is told of submissions that were not taken, by publisher and reason.
+pub const REFUSALS_TOLD_INTERVAL: Nanos = Nanos(100_000_000);
+/// Duty cycles between two looks at what publishers were refused.
+pub const REFUSALS_LOOKED_AT_CYCLES: u32 = 256;
+
 /// After a stop was asked for and every intake was empty for this long, the sequencer stops although publishers
 /// remain that have not finished.
 pub const STOP_GRACE: Nanos = Nanos(10_000_000);
@@ -110,6 +121,13 @@ pub const SLEW_PPB_MAX: i64 = 500_000;
 pub const CLOCK_STEP_MIN: Nanos = Nanos(128_000_000);
 /// How often the clock is compared with the system's UTC.
 pub const CLOCK_CHECK_INTERVAL: Nanos = Nanos(100_000_000);
+/// A divergence from UTC above this is told: the largest that is allowed of high-frequency trading (Commission
+/// Delegated Regulation (EU) 2017/574, "RTS 25", Article 3 and Annex, table 2).
+pub const CLOCK_TOLERANCE: Nanos = Nanos(100_000);
+/// An uncertainty that becomes twice what was told, or half, is told again, unless both are below this.
+pub const CLOCK_UNCERTAINTY_MIN: Nanos = Nanos(1_000);
+/// A reading that is so much before the one before is told as a step back.
+pub const CLOCK_BACK_MIN: Nanos = Nanos(1_000);
 
 const _: () = assert!(RING_LENGTH_MIN.is_power_of_two() && RING_LENGTH_DEFAULT >= RING_LENGTH_MIN);
 const _: () = assert!(RING_LENGTH_MIN.is_multiple_of(PAGE_LENGTH));

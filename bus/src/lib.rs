@@ -69,9 +69,13 @@ pub mod sequencer;
 #[cfg(not(loom))]
 pub mod shared;
 #[cfg(not(loom))]
+mod state;
+#[cfg(not(loom))]
 pub mod templates;
 
 pub use watermarks::{Watermark, Watermarks};
+#[cfg(not(loom))]
+pub mod timers;
 #[cfg(not(loom))]
 pub use {
     agent::{Agent, AgentError, Invoker},
@@ -93,3 +97,4 @@ pub use {
     },
     templates::{Class, Template, template},
 };
+    timers::Timers,

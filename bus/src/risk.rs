@@ -38,18 +38,19 @@ use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};
 use credit::Allotments;
 use duplicates::Recent;
 use ledger::{Fill, Ledger};
-use limits::{Limits, place};
+use limits::{Limits, Target, place};
 use market::Market;
+use orders::{Entry, OrderKey};
 use rate::{Bucket, Rate};
 use std::collections::VecDeque;
-use stele_wire::messages::{Check, KillSwitch, Side};
+use stele_wire::messages::{CancelScope, Check, Side};
 use stele_wire::{Price, Quantity, Sequence};
 use switches::Switches;
 use table::Table;
 
 pub use control::governs;
 pub use events::{Sequenced, follows};
-pub use snapshot::RestoreError;
+pub use crate::state::RestoreError;
 pub use terms::{Leg, OrderKind, OrderTerms, Owner};
 
 /// What the checks begin with, before any event. None checks nothing.
@@ -154,12 +155,13 @@ impl Risk {
         }
     }
 
-    /// Fills `orders` with every open order that the switch covers, oldest first: what is to be cancelled when it
-    /// is engaged (RTS 6 Art. 12(1): cancel "any or all of its unexecuted orders"; 12(3): know which algorithm,
-    /// trader, desk or client each belongs to). An order that does not tell what the scope asks for is covered.
-    pub fn to_cancel(&self, switch: &KillSwitch, orders: &mut Vec<WorkingOrder>) {
-        let (scope, id) = (switch.scope, switch.scope_id.get());
-        let covered = self.ledger.orders.iter().filter(|entry| entry.owner.is_in(scope, id));
+    /// Fills `orders` with every open order that a switch of this scope covers and of which no cancel is under way,
+    /// oldest first: what is to be cancelled when it is engaged (RTS 6 Art. 12(1): cancel "any or all of its
+    /// unexecuted orders"; 12(3): know which algorithm, trader, desk or client each belongs to). An order that does
+    /// not tell what the scope asks for is covered.
+    pub fn to_cancel(&self, scope: CancelScope, id: u32, orders: &mut Vec<WorkingOrder>) {
+        let is_covered = |entry: &&Entry| !entry.is_cancelling && entry.owner.is_in(scope, id);
+        let covered = self.ledger.orders.iter().filter(is_covered);
         orders.clear();
         orders.extend(covered.map(|entry| {
             let is_quote = entry.key.leg != 0;
@@ -174,6 +176,35 @@ impl Risk {
         }));
         orders.sort_unstable_by_key(|order| (order.sequence, order.client_order_id, !order.leaves.0));
         orders.dedup_by_key(|order| (order.sequence, order.client_order_id, order.owner.account));
+    }
+
+    /// Whether an order may still be executed and no cancel of it is under way.
+    pub(crate) fn is_working(&self, order: &WorkingOrder) -> bool {
+        let Owner { account, strategy, .. } = order.owner;
+        let legs = if order.is_quote { [Side::BUY.0, Side::SELL.0] } else { [0, 0] };
+        legs.into_iter().any(|leg| {
+            let key = OrderKey { client_order_id: order.client_order_id, account, strategy, leg };
+            self.ledger.orders.find(key).is_some_and(|slot| !self.ledger.orders.at(slot).is_cancelling)
+        })
+    }
+
+    /// The scopes that a kill switch is engaged for, with their ids.
+    pub fn engaged(&self) -> impl Iterator<Item = (CancelScope, u32)> {
+        let (engaged, has_overflowed) = self.switches.parts();
+        engaged.iter().copied().chain(has_overflowed.then_some((CancelScope::ALL, 0)))
+    }
+
+    /// What a limit over all is at the moment; none where there is none.
+    pub fn limit_over_all(&self, check: Check) -> Option<i64> {
+        Some(self.limit_of(Target::All, check)).filter(|limit| *limit != limits::NONE)
+    }
+
+    /// Goes on in a session whose log has a sealer or not, and asks for four eyes or not: neither follows from the
+    /// log.
+    #[must_use]
+    pub fn in_session(mut self, limits: RiskLimits) -> Self {
+        (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
+        self
     }
 
     /// Orders and legs of quotes that may still be executed.

@@ -368,8 +368,8 @@ impl Risk {
         refuse(Check::POSITION, limit, saturated(value))
     }
 
-    /// Regulation (EU) 596/2014 Art. 12(1)(a) and RTS 6 Art. 13, FINRA 5210.02: no trade with oneself. The own resting order
-    /// that would be met first; an order that a quote or replacement takes the place of does not count, nor does
+    /// Regulation (EU) 596/2014 Art. 12(1)(a) and RTS 6 Art. 13, FINRA 5210.02: no trade with oneself. The resting order
+    /// that would be met first, of this account or another one of the same beneficial owner; an order that a quote or replacement takes the place of does not count, nor does
     /// one that waits for its stop.
     fn check_self_match(&self, order: &OrderTerms, leg: &Leg, side: usize, found: &Found<'_>) -> Verdict {
         if self.limit(Check::SELF_MATCH, found) != 0 || order.stop_price.is_defined() {
@@ -384,9 +384,11 @@ impl Risk {
         {
             return refuse(Check::SELF_MATCH, ask.price.0, bid.price.0);
         }
-        let mut resting = self.ledger.orders.resting(&found.holding.resting[1 - side]);
+        let ends = self.ledger.resting_of(found.holding, found.account, order.owner.instrument);
+        let mut resting = ends.into_iter().flat_map(|ends| self.ledger.orders.resting(&ends[1 - side]));
         let met = resting.find(|entry| {
             let is_replaced = order.replaced_order_id != 0
+                && entry.key.account == order.owner.account
                 && entry.key.client_order_id == order.replaced_order_id
                 && entry.key.strategy == order.owner.strategy;
             !is_replaced || !crosses(entry.price)

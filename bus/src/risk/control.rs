@@ -154,7 +154,7 @@ impl Risk {
     }
 
     /// The limit that a scope has of its own.
-    fn limit_of(&self, target: Target, check: Check) -> i64 {
+    pub(super) fn limit_of(&self, target: Target, check: Check) -> i64 {
         let of_set = |number: Option<u16>| self.limits.set(number.unwrap_or(0))[place(check)];
         let of_pair = |pair: Option<&Pair>| pair.map_or(NONE, |pair| pair.get(check));
         match target {

@@ -4,12 +4,12 @@ use super::Risk;
 use super::checks::{key, likeness, priced};
 use super::ledger::{Fill, signed};
 use super::market::Instrument;
-use super::orders::Entry;
+use super::orders::{Entry, OrderKey};
 use super::terms::{OrderKind, OrderTerms};
 use crate::bounds::RISK_FILLS_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::{
-    AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CreditAllotment, FeedStatus,
+    AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment, FeedStatus,
     InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted, OrderCancelled,
     OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated, OrderSuspended, OrderTriggered,
     Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
@@ -36,7 +36,7 @@ pub struct Sequenced<'a> {
 
 impl<'a> Sequenced<'a> {
     #[inline]
-    pub(super) fn message<M: Message>(&self) -> Option<View<'a, M>> {
+    pub(crate) fn message<M: Message>(&self) -> Option<View<'a, M>> {
         View::read(self.block_length, self.schema_version, self.body)
     }
 }
@@ -53,7 +53,7 @@ macro_rules! followed {
 }
 
 static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
-    AccountDefinition BookClear BookDepth BookExecute CancelOrder CreditAllotment FeedStatus
+    AccountDefinition BookClear BookDepth BookExecute CancelOrder CancelRejected CreditAllotment FeedStatus
     InstrumentDefinition KillSwitch MassCancel NewOrder OpeningPosition OrderAccepted OrderCancelled
     OrderExpired OrderFilled OrderRejected OrderReplaced OrderRestated OrderSuspended OrderTriggered
     Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart
@@ -177,6 +177,16 @@ impl Risk {
 
     /// What takes risk away: it is counted and never refused.
     fn on_request(&mut self, event: &Sequenced<'_>) {
+        macro_rules! named_by {
+            ($request:ident, $id:ident) => {
+                OrderKey {
+                    client_order_id: $request.$id.get(),
+                    account: $request.account.get(),
+                    strategy: $request.strategy.get(),
+                    leg: 0,
+                }
+            };
+        }
         macro_rules! sender {
             ($request:ident) => {{
                 let publisher = $request.publisher.get();
@@ -190,6 +200,9 @@ impl Risk {
             CancelOrder::TEMPLATE_ID => {
                 if let Some(request) = event.message::<CancelOrder>() {
                     sender!(request);
+                    if request.quantity.get() == u64::MAX {
+                        self.set_cancelling(named_by!(request, cancelled_order_id), true);
+                    }
                 }
             }
             MassCancel::TEMPLATE_ID => {
@@ -200,6 +213,7 @@ impl Risk {
             QuoteCancel::TEMPLATE_ID => {
                 if let Some(request) = event.message::<QuoteCancel>() {
                     sender!(request);
+                    self.set_cancelling(named_by!(request, original_order_id), true);
                 }
             }
             _ => {}
@@ -232,6 +246,8 @@ impl Risk {
             SessionStart::TEMPLATE_ID => {
                 if let Some(session) = event.message::<SessionStart>() {
                     self.set_shard(session.shard.get());
+                    // What was under way when the session before ended was perhaps lost with it.
+                    self.ledger.orders.forget_cancels();
                 }
             }
             _ => {}
@@ -246,10 +262,11 @@ impl Risk {
                 }
             }
             AccountDefinition::TEMPLATE_ID => {
-                if let Some(definition) = event.message::<AccountDefinition>()
-                    && let Some(account) = self.ledger.accounts.entry(definition.account.get())
-                {
-                    account.currency = definition.currency;
+                if let Some(definition) = event.message::<AccountDefinition>() {
+                    let id = definition.account.get();
+                    let account = self.ledger.accounts.entry(id);
+                    account.into_iter().for_each(|account| account.currency = definition.currency);
+                    self.ledger.set_owner(id, definition.beneficial_owner.get());
                 }
             }
             StrategyDefinition::TEMPLATE_ID => {

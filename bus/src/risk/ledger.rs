@@ -24,6 +24,10 @@ pub(super) struct Account {
     pub(super) allotted: i64,
     pub(super) open: u32,
     pub(super) limits: u16,
+    /// The party that what it holds belongs to; 0 when not told.
+    pub(super) owner: u32,
+    /// The first account of the same owner, which may be itself; 0 without an owner.
+    pub(super) lead: u32,
     /// Zeros when not told.
     pub(super) currency: [u8; 3],
     pub(super) bucket: Bucket,
@@ -36,6 +40,8 @@ impl Account {
         allotted: i64::MAX,
         open: 0,
         limits: 0,
+        owner: 0,
+        lead: 0,
         currency: [0; 3],
         bucket: Bucket::NEW,
         rate: Rate::NONE,
@@ -80,7 +86,8 @@ pub(super) struct Holding {
     /// Quantity and value of the open buys, and of the open sells.
     pub(super) open: [i128; 2],
     pub(super) open_value: [i128; 2],
-    pub(super) resting: [Ends; 2],
+    /// Where the resting orders of its beneficial owner in the instrument stand; [`NIL`] of none.
+    resting: u32,
 }
 
 impl Default for Holding {
@@ -96,7 +103,7 @@ impl Holding {
         cost: 0,
         open: [0; 2],
         open_value: [0; 2],
-        resting: [Ends::EMPTY; 2],
+        resting: NIL,
     };
 
     /// The position in the direction of `side` if every open order on it and `more` were executed.
@@ -162,6 +169,9 @@ pub(super) struct Ledger {
     pub(super) accounts: Table<u32, Account>,
     pub(super) strategies: Table<u32, Strategy>,
     pub(super) holdings: Table<u64, Holding>,
+    /// Resting buys and sells by beneficial owner, who is named by the first of the accounts, and instrument. There
+    /// are never more than holdings.
+    resting: Table<u64, [Ends; 2]>,
     pub(super) orders: Orders,
     /// The credit used by all accounts.
     pub(super) used: i128,
@@ -175,6 +185,7 @@ impl Default for Ledger {
             accounts: Table::new(RISK_ACCOUNTS_MAX),
             strategies: Table::new(RISK_STRATEGIES_MAX),
             holdings: Table::new(RISK_HOLDINGS_MAX),
+            resting: Table::new(RISK_HOLDINGS_MAX),
             orders: Orders::default(),
             used: 0,
             untracked: 0,
@@ -198,7 +209,51 @@ impl Ledger {
         let owner = self.accounts.enter(account)?;
         let slot = self.holdings.enter(key)?;
         self.holdings.at_mut(slot).account = owner;
+        self.find_resting(slot, key);
         Some(slot)
+    }
+
+    /// Gives a holding its beneficial owner's lists of resting orders.
+    fn find_resting(&mut self, slot: u32, key: u64) {
+        let lead = self.accounts.at(self.holdings.at(slot).account).lead;
+        let (account, instrument) = ((key >> 32) as u32, key as u32);
+        let of_owner = holding_key(if lead == 0 { account } else { lead }, instrument);
+        let resting = self.resting.enter(of_owner).expect("there are no more lists than holdings");
+        self.holdings.at_mut(slot).resting = resting;
+    }
+
+    /// The resting buys and sells of whoever an account belongs to.
+    #[inline]
+    pub(super) fn resting_of(&self, holding: &Holding, account: &Account, instrument: u32) -> Option<&[Ends; 2]> {
+        if holding.resting != NIL {
+            return Some(self.resting.at(holding.resting));
+        }
+        // An account that holds nothing yet may share its owner with one that does.
+        if account.lead == 0 { None } else { self.resting.get(holding_key(account.lead, instrument)) }
+    }
+
+    /// An account belongs to this party from here on; 0 is not told.
+    #[cold]
+    pub(super) fn set_owner(&mut self, id: u32, owner: u32) {
+        let Some(account) = self.accounts.entry(id).filter(|account| account.owner != owner) else { return };
+        let before = account.owner;
+        account.owner = owner;
+        for party in [before, owner].into_iter().filter(|party| *party != 0) {
+            let lead = self.accounts.iter().find(|(_, account)| account.owner == party).map(|(id, _)| *id);
+            let of_party = self.accounts.values_mut().filter(|account| account.owner == party);
+            of_party.for_each(|account| account.lead = lead.unwrap_or(0));
+        }
+        if owner == 0 {
+            self.accounts.entry(id).into_iter().for_each(|account| account.lead = 0);
+        }
+        self.resting.clear();
+        let holdings = self.holdings.iter().len();
+        for slot in 0..holdings {
+            let key = self.holdings.key(slot as u32);
+            self.find_resting(slot as u32, key);
+        }
+        let Self { orders, holdings, resting, .. } = self;
+        orders.link_anew(|holding, side, link| link(&mut resting.at_mut(holdings.at(holding).resting)[side]));
     }
 
     /// A holding as a snapshot has it; none when there is no room.
@@ -283,7 +338,8 @@ impl Ledger {
     pub(super) fn rest(&mut self, slot: u32) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| !entry.is_resting) {
-            self.orders.link(&mut self.holdings.at_mut(entry.holding).resting[side], slot);
+            let ends = self.resting.at_mut(self.holdings.at(entry.holding).resting);
+            self.orders.link(&mut ends[side], slot);
         }
     }
 
@@ -301,7 +357,7 @@ impl Ledger {
     pub(super) fn reprice(&mut self, slot: u32, price: i64) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| entry.is_resting) {
-            let ends = &mut self.holdings.at_mut(entry.holding).resting[side];
+            let ends = &mut self.resting.at_mut(self.holdings.at(entry.holding).resting)[side];
             self.orders.unlink(ends, slot);
             self.orders.at_mut(slot).price = price;
             self.orders.link(ends, slot);
@@ -316,7 +372,8 @@ impl Ledger {
         self.count(slot, (0, 0));
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side) {
-            self.orders.unlink(&mut self.holdings.at_mut(entry.holding).resting[side], slot);
+            let ends = self.resting.at_mut(self.holdings.at(entry.holding).resting);
+            self.orders.unlink(&mut ends[side], slot);
         }
         self.orders.remove(slot);
         let account = self.holdings.at(entry.holding).account;

@@ -64,6 +64,8 @@ pub(super) struct Entry {
     pub(super) strategy: u32,
     pub(super) side: Side,
     pub(super) is_resting: bool,
+    /// A cancel of all of it is on the log and not answered.
+    pub(super) is_cancelling: bool,
     pub(super) next: u32,
     pub(super) previous: u32,
 }
@@ -91,6 +93,7 @@ const VACANT: Entry = Entry {
     strategy: NIL,
     side: Side::NONE,
     is_resting: false,
+    is_cancelling: false,
     next: NIL,
     previous: NIL,
 };
@@ -115,6 +118,12 @@ pub(super) struct Ends {
 
 impl Ends {
     pub(super) const EMPTY: Self = Self { first: NIL, last: NIL };
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self::EMPTY
+    }
 }
 
 /// The open orders.
@@ -233,6 +242,21 @@ impl Orders {
             at = entry.next;
             Some(entry)
         })
+    }
+
+    /// No cancel is under way.
+    pub(super) fn forget_cancels(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.is_cancelling = false);
+    }
+
+    /// Puts every order that rests into the list that `ends` has for its holding and side, all lists being empty.
+    pub(super) fn link_anew(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
+        for slot in 0..self.entries.len() as u32 {
+            let Entry { key, holding, side, is_resting, .. } = *self.at(slot);
+            if let Some(side) = side_index(side).filter(|_| is_resting && self.find(key) == Some(slot)) {
+                ends(holding, side, &mut |ends| self.link(ends, slot));
+            }
+        }
     }
 
     /// Every open order, in no order that means anything.

@@ -4,7 +4,7 @@ use super::Risk;
 use super::events::Sequenced;
 use super::orders::{Entry, OrderKey};
 use stele_wire::messages::{
-    Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced,
+    CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced,
     OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side, TradeBusted,
     TradeCorrected,
 };
@@ -82,6 +82,11 @@ impl Risk {
                     self.settle(named!(report), 0, OrderStatus::DONE);
                 }
             }
+            CancelRejected::TEMPLATE_ID => {
+                if let Some(report) = event.message::<CancelRejected>() {
+                    self.set_cancelling(named!(report).key, false);
+                }
+            }
             ReplaceRejected::TEMPLATE_ID => {
                 if let Some(report) = event.message::<ReplaceRejected>() {
                     let request = report.request_order_id.get();
@@ -132,6 +137,13 @@ impl Risk {
             let is_meant = named.side == side || !matches!(named.side, Side::BUY | Side::SELL);
             if is_meant { orders.find(OrderKey { leg: side.0, ..named.key }) } else { None }
         })
+    }
+
+    /// Whether a cancel of an order, or of both legs of a quote, is under way.
+    pub(super) fn set_cancelling(&mut self, key: OrderKey, is_cancelling: bool) {
+        for slot in self.slots(Named { key, side: Side::NONE }).into_iter().flatten() {
+            self.ledger.orders.at_mut(slot).is_cancelling = is_cancelling;
+        }
     }
 
     fn leaves(&self, named: Named) -> u64 {

@@ -14,112 +14,11 @@ use crate::bounds::{
     KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_FILLS_MAX, RISK_OPEN_ORDERS_MAX, RISK_PENDING_MAX,
     RISK_RECENT_ORDERS_MAX,
 };
+use crate::state::{Number, Reader, RestoreError, no_room};
 use stele_wire::messages::{CancelScope, Check, Side};
 
-/// Why bytes are no snapshot of [`Risk`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum RestoreError {
-    /// The bytes end too early.
-    #[error("the snapshot of risk ends at byte {at}, where more is needed")]
-    Truncated {
-        /// Where reading stopped.
-        at: usize,
-    },
-    /// Bytes are left over.
-    #[error("the snapshot of risk goes on behind its end at byte {at}")]
-    Trailing {
-        /// Where reading ended.
-        at: usize,
-    },
-    /// A number is none that was ever written.
-    #[error("the snapshot of risk holds {found} as {what}, which cannot be")]
-    Value {
-        /// What the number stands for.
-        what: &'static str,
-        /// The number.
-        found: i128,
-    },
-}
-
 /// What the bytes are: changes whenever their order does.
-const VERSION: u64 = 1;
-
-/// A number that a snapshot is made of.
-trait Number: Copy {
-    fn put(self, out: &mut Vec<u8>);
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError>;
-}
-
-macro_rules! numbers {
-    ($($number:ty),*) => {$(
-        impl Number for $number {
-            fn put(self, out: &mut Vec<u8>) {
-                out.extend_from_slice(&self.to_le_bytes());
-            }
-            fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
-                reader.take().map(<$number>::from_le_bytes)
-            }
-        }
-    )*};
-}
-numbers!(u8, u16, u32, u64, i64, i128);
-
-impl Number for bool {
-    fn put(self, out: &mut Vec<u8>) {
-        u8::from(self).put(out);
-    }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
-        match reader.get::<u8>()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            other => Err(RestoreError::Value { what: "a truth value", found: other.into() }),
-        }
-    }
-}
-
-impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
-    fn put(self, out: &mut Vec<u8>) {
-        self.into_iter().for_each(|number| number.put(out));
-    }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
-        let mut numbers = [N::default(); COUNT];
-        for number in &mut numbers {
-            *number = reader.get()?;
-        }
-        Ok(numbers)
-    }
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn take<const LENGTH: usize>(&mut self) -> Result<[u8; LENGTH], RestoreError> {
-        let Some(found) = self.bytes[self.at..].first_chunk::<LENGTH>() else {
-            return Err(RestoreError::Truncated { at: self.at });
-        };
-        self.at += LENGTH;
-        Ok(*found)
-    }
-
-    fn get<N: Number>(&mut self) -> Result<N, RestoreError> {
-        N::get(self)
-    }
-
-    fn count(&mut self, what: &'static str, most: usize) -> Result<usize, RestoreError> {
-        let count = self.get::<u64>()?;
-        if count > most as u64 {
-            return Err(RestoreError::Value { what, found: count.into() });
-        }
-        Ok(count as usize)
-    }
-}
-
-fn no_room(what: &'static str) -> RestoreError {
-    RestoreError::Value { what, found: 0 }
-}
+const VERSION: u64 = 2;
 
 impl Risk {
     /// Appends the whole state. What [`RiskLimits`] says of sealing and of four eyes is no part of it.
@@ -206,6 +105,7 @@ impl Risk {
         for (id, account) in self.ledger.accounts.iter() {
             id.put(out);
             account.currency.put(out);
+            account.owner.put(out);
             account.bucket.full_at().put(out);
             account.rate.limit().put(out);
             self.put_set(account.limits, out);
@@ -242,7 +142,7 @@ impl Risk {
             owner.algorithms.put(out);
             [entry.key.strategy, owner.strategy].put(out);
             [entry.key.leg, entry.side.0].put(out);
-            [owner.is_by_person, entry.is_resting].put(out);
+            [owner.is_by_person, entry.is_resting, entry.is_cancelling].put(out);
             [entry.price, entry.valued_at, entry.counted_value].put(out);
         }
     }
@@ -252,7 +152,7 @@ impl Risk {
     /// # Errors
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut risk, mut reader) = (Self::new(limits), Reader { bytes, at: 0 });
+        let (mut risk, mut reader) = (Self::new(limits), Reader::new(bytes));
         match reader.get::<u64>()? {
             VERSION => {}
             other => return Err(RestoreError::Value { what: "its version", found: other.into() }),
@@ -283,7 +183,7 @@ impl Risk {
         risk.rate = Rate::per_second(risk.limits.all[limits::place(Check::MESSAGE_RATE)]);
         risk.allot();
         risk.limits.derive(risk.allotments.iter().len() > 0);
-        if reader.at == bytes.len() { Ok(risk) } else { Err(RestoreError::Trailing { at: reader.at }) }
+        reader.finish().map(|()| risk)
     }
 
     fn get_limits(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
@@ -353,11 +253,13 @@ impl Risk {
             };
         }
         for _ in 0..reader.count("accounts", self.ledger.accounts.capacity())? {
-            let (id, currency, full_at) = (reader.get::<u32>()?, reader.get()?, reader.get()?);
+            let (id, currency, owner) = (reader.get::<u32>()?, reader.get()?, reader.get()?);
+            let full_at = reader.get()?;
             let (rate, limits) = (Rate::per_second(reader.get()?), self.get_set(reader)?);
             let account = self.ledger.accounts.entry(id).ok_or(no_room("an account"))?;
             (account.currency, account.bucket) = (currency, Bucket::restored(full_at));
             (account.rate, account.limits) = (rate, limits);
+            self.ledger.set_owner(id, owner);
         }
         for _ in 0..reader.count("strategies", self.ledger.strategies.capacity())? {
             let ([id, algorithm], full_at) = (reader.get::<[u32; 2]>()?, reader.get()?);
@@ -384,7 +286,8 @@ impl Risk {
             let [client_order_id, sequence, replaces, leaves, counted] = reader.get()?;
             let [key_account, account, instrument, desk, trader, client] = reader.get()?;
             let (algorithms, [key_strategy, strategy]) = (reader.get()?, reader.get()?);
-            let ([leg, side], [is_by_person, is_resting]) = (reader.get::<[u8; 2]>()?, reader.get()?);
+            let ([leg, side], [is_by_person, is_resting, is_cancelling]) =
+                (reader.get::<[u8; 2]>()?, reader.get()?);
             let [price, valued_at, counted_value] = reader.get()?;
             let key = OrderKey { client_order_id, account: key_account, strategy: key_strategy, leg };
             let owner =
@@ -398,6 +301,7 @@ impl Risk {
                 counted_value,
                 side: Side(side),
                 is_resting,
+                is_cancelling,
                 ..Entry::new(key, owner, sequence)
             });
         }

@@ -183,6 +183,18 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         Some(self.at_mut(slot))
     }
 
+    /// The key of an entry.
+    pub(super) fn key(&self, slot: u32) -> K {
+        self.entries[slot as usize].0
+    }
+
+    /// Forgets every entry.
+    pub(super) fn clear(&mut self) {
+        self.entries[..self.length].fill((K::default(), V::default()));
+        self.index.cells.iter_mut().for_each(|cell| cell.slot = VACANT);
+        self.length = 0;
+    }
+
     /// Every entry in the order in which they came.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(K, V)> {
         self.entries[..self.length].iter()

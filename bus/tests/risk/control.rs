@@ -99,7 +99,7 @@ fn an_engaged_switch_names_the_working_orders_that_it_covers_oldest_first() {
     rig.put(&other);
     let named = |rig: &Rig, scope, id: u32| {
         let mut orders: Vec<WorkingOrder> = Vec::new();
-        rig.risk.to_cancel(&switch(scope, id, SwitchState::ENGAGED), &mut orders);
+        rig.risk.to_cancel(scope, id, &mut orders);
         let named = orders.iter().map(|order| (order.client_order_id, order.leaves.0, order.is_quote));
         named.collect::<Vec<_>>()
     };
