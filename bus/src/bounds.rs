@@ -110,8 +110,8 @@ pub const RELEASE_QUEUE_MAX: usize = 4096;
 /// Events that a gateway looks at per duty cycle.
 pub const GATEWAY_SCAN_MAX: usize = 256;
 
-/// Counters in one mapping, unless said otherwise.
-pub const COUNTERS_DEFAULT: usize = 256;
+/// Slots of 128 bytes in one mapping of counters, the header's included.
+pub const COUNTER_SLOTS: usize = 4096;
 /// Bytes of a counter's label, UTF-8.
 pub const COUNTER_LABEL_MAX: usize = 48;
 

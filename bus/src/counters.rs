@@ -1,134 +1,307 @@
 //! Counters that anyone may read while their owners count, without touching the hot path.
 //!
-//! One mapping of 128-byte slots. Slot 0 says how many are registered; each other one is a counter:
+//! One mapping of 128-byte slots of little-endian words, each stored atomically. [`Counters::create_at`] makes it of
+//! a file, which other processes map read-only through [`CounterReader::open`]. Slot 0 is the header:
 //!
 //! ```text
-//!  0                 8                                              64
-//! ┌─────────────────┬──────────────────────────────────────────────┬───────────────────────────┬────────────────┐
-//! │ value u64       │ zero to 64: the owner's line is its own      │ id u32 · label length u32 │ label, 48 bytes│
-//! └─────────────────┴──────────────────────────────────────────────┴───────────────────────────┴────────────────┘
+//!  word 0                1                2              3               4            5
+//! ┌────────────────────┬────────────────┬──────────────┬───────────────┬────────────┬─────────────────────────┐
+//! │ magic "STELECNT"   │ version, now 1 │ slots in all │ slots in use  │ writer pid │ ticks from the boot to  │
+//! │                    │                │              │ behind this   │            │ that process's start    │
+//! ├────────────────────┼────────────────┼──────────────┴───────────────┴────────────┴─────────────────────────┘
+//! │ 6: begun, ns UTC   │ 7: 1 running,  │
+//! │                    │    2 ended     │
+//! └────────────────────┴────────────────┘
 //! ```
-//! with 8 zero bytes between length and label. Everything is a little-endian word stored atomically.
+//! Each counter is a slot; a histogram has [`HISTOGRAM_SLOTS`] more behind it, its buckets, and its sum as the value:
+//!
+//! ```text
+//!  0            8             64                                                            72            80 … 128
+//! ┌────────────┬─────────────┬─────────────────────────────────────────────────────────────┬─────────────┬─────────┐
+//! │ value u64  │ zero: the   │ id u16 · shard u16 · instance u16 · label length u8 ·        │ slots behind│ label,  │
+//! │            │ owner's line│ contract u8 (0 none, 1 gating, 2 lossy, 3 catch-up, 4 confl.)│ it: 0 or 16 │ 48 bytes│
+//! └────────────┴─────────────┴─────────────────────────────────────────────────────────────┴─────────────┴─────────┘
+//! ```
+//! What an id means is in [`table`]. A version is read by the program that knows it; rows of the table may be added
+//! without one.
 
-use crate::bounds::{COUNTER_LABEL_MAX, COUNTERS_DEFAULT, PAGE_LENGTH};
-use crate::mapping::Mapping;
+pub mod histogram;
+mod memory;
+mod process;
+pub(crate) mod sequencer;
+pub mod table;
+
+use crate::bounds::{COUNTER_LABEL_MAX, COUNTER_SLOTS, PAGE_LENGTH};
 use crate::sync::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use histogram::{BUCKETS, Distribution};
+use memory::Words;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+use stele_wire::Nanos;
+use table::{Definition, Shape};
 
 const SLOT_WORDS: usize = 16;
 const DESCRIPTION: usize = 8;
+const FOLLOWERS: usize = 9;
 const LABEL: usize = 10;
+/// What of a description names a counter: id, shard and instance.
+const KEY: u64 = (1 << 48) - 1;
+
+/// Slots behind a histogram's own.
+pub const HISTOGRAM_SLOTS: usize = BUCKETS / SLOT_WORDS;
+const MAGIC: u64 = u64::from_le_bytes(*b"STELECNT");
+/// Of the layout above.
+pub const VERSION: u64 = 1;
 
 const _: () = assert!((SLOT_WORDS - LABEL) * 8 == COUNTER_LABEL_MAX);
+const _: () = assert!(BUCKETS.is_multiple_of(SLOT_WORDS) && COUNTER_LABEL_MAX <= u8::MAX as usize);
+
+/// Words of the header.
+mod header {
+    pub(super) const MAGIC: usize = 0;
+    pub(super) const VERSION: usize = 1;
+    pub(super) const SLOTS: usize = 2;
+    pub(super) const USED: usize = 3;
+    pub(super) const PID: usize = 4;
+    pub(super) const STARTED: usize = 5;
+    pub(super) const BEGUN: usize = 6;
+    pub(super) const PHASE: usize = 7;
+}
+
+const RUNNING: u64 = 1;
+const ENDED: u64 = 2;
+
+/// What a consumer promised when it subscribed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Contract {
+    /// Not a consumer.
+    #[default]
+    None,
+    /// Input is refused rather than overrun it.
+    Gating,
+    /// May be overrun, and learns what it lost.
+    Lossy,
+    /// Reads the journal when overrun or late.
+    CatchUp,
+    /// Sees the newest state of each instrument.
+    Conflating,
+}
+
+impl Contract {
+    const ALL: [Self; 5] = [Self::None, Self::Gating, Self::Lossy, Self::CatchUp, Self::Conflating];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gating => "gating",
+            Self::Lossy => "lossy",
+            Self::CatchUp => "catch-up",
+            Self::Conflating => "conflating",
+        }
+    }
+}
+
+/// Whose a counter is, among those of its definition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Place<'a> {
+    /// The shard; 0 where there is one.
+    pub shard: u16,
+    /// Which publisher, consumer, core or reason; 0 where the definition is per shard.
+    pub instance: u16,
+    /// Of a consumer.
+    pub contract: Contract,
+    /// Its name for a person, cut to [`COUNTER_LABEL_MAX`] bytes.
+    pub label: &'a str,
+}
+
+impl<'a> Place<'a> {
+    /// A shard.
+    pub fn shard(shard: u16) -> Self {
+        Self { shard, ..Self::default() }
+    }
+
+    /// One of several of a shard.
+    pub fn named(shard: u16, instance: u16, label: &'a str) -> Self {
+        Self { shard, instance, label, ..Self::default() }
+    }
+
+    /// A consumer of a shard.
+    pub fn consumer(shard: u16, instance: u16, label: &'a str, contract: Contract) -> Self {
+        Self { shard, instance, contract, label }
+    }
+}
 
 /// The mapping that counters live in. Cloning it clones a handle.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    mapping: Arc<Mapping>,
+    words: Arc<Words>,
     registration: Arc<Mutex<()>>,
 }
 
 /// Why a counter cannot be registered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CounterError {
-    /// The mapping has no slot left.
-    #[error("no slot left for counter {id} ({label}): there are {capacity}")]
+    /// The mapping has no room left.
+    #[error("no slot left for counter {name} of shard {shard} ({label}): there are {slots}")]
     Full {
         /// Asked for.
-        id: u32,
+        name: &'static str,
+        /// Asked for.
+        shard: u16,
         /// Asked for.
         label: String,
-        /// Counters in the mapping.
-        capacity: usize,
+        /// Slots in the mapping.
+        slots: usize,
     },
-    /// The id is 0 or another counter's.
-    #[error("counter {id} ({label}): the id is taken")]
-    Id {
+    /// It is registered.
+    #[error("counter {name} of shard {shard}, instance {instance} ({label}), is registered already")]
+    Taken {
         /// Asked for.
-        id: u32,
+        name: &'static str,
+        /// Asked for.
+        shard: u16,
+        /// Asked for.
+        instance: u16,
         /// Asked for.
         label: String,
     },
-}
-
-/// What a reader sees of one counter.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reading {
-    /// As registered.
-    pub id: u32,
-    /// As registered, cut to [`COUNTER_LABEL_MAX`] bytes.
-    pub label: String,
-    /// At the moment of reading.
-    pub value: u64,
-}
-
-/// One counter, for its one owner.
-#[derive(Debug)]
-pub struct Counter {
-    mapping: Arc<Mapping>,
-    word: usize,
 }
 
 impl Counters {
-    /// Room for [`COUNTERS_DEFAULT`] counters or a few more, to the page.
+    /// Counters in memory of this process's own.
     ///
     /// # Errors
     /// When the kernel does not give the memory.
     pub fn create() -> std::io::Result<Self> {
-        let length = ((COUNTERS_DEFAULT + 1) * SLOT_WORDS * 8).next_multiple_of(PAGE_LENGTH);
-        Ok(Self { mapping: Arc::new(Mapping::anonymous(length, false)?), registration: Arc::default() })
+        let words = Words::anonymous(length())?;
+        write_header(&words);
+        Ok(Self { words: Arc::new(words), registration: Arc::default() })
     }
 
-    fn slots(&self) -> std::slice::ChunksExact<'_, AtomicU64> {
-        self.mapping.words().chunks_exact(SLOT_WORDS)
+    /// Counters in a new file at `path`, which takes the place of one that is there.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or the kernel does not give the memory.
+    pub fn create_at(path: &Path) -> std::io::Result<Self> {
+        let words = Words::create(path, length(), write_header)?;
+        Ok(Self { words: Arc::new(words), registration: Arc::default() })
     }
 
     /// Registers a counter at 0.
     ///
     /// # Errors
-    /// When the id is taken or no slot is left.
-    pub fn register(&self, id: u32, label: &str) -> Result<Counter, CounterError> {
-        let _one_at_a_time = self.registration.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if id == 0 || self.read().any(|reading| reading.id == id) {
-            return Err(CounterError::Id { id, label: label.into() });
+    /// When it is registered already or no slot is left.
+    ///
+    /// # Panics
+    /// When the definition is a histogram's.
+    pub fn register(
+        &self,
+        definition: &'static Definition,
+        place: Place<'_>,
+    ) -> Result<Counter, CounterError> {
+        assert!(definition.shape != Shape::Histogram, "{} is a histogram", definition.name);
+        let slot = self.claim(definition, place, 0)?;
+        Ok(Counter { words: self.words.clone(), word: slot * SLOT_WORDS })
+    }
+
+    /// Registers an empty histogram.
+    ///
+    /// # Errors
+    /// As [`Counters::register`].
+    ///
+    /// # Panics
+    /// When the definition is not a histogram's.
+    pub fn histogram(
+        &self,
+        definition: &'static Definition,
+        place: Place<'_>,
+    ) -> Result<Histogram, CounterError> {
+        assert!(definition.shape == Shape::Histogram, "{} is no histogram", definition.name);
+        let slot = self.claim(definition, place, HISTOGRAM_SLOTS)?;
+        Ok(Histogram { words: self.words.clone(), word: slot * SLOT_WORDS })
+    }
+
+    /// Takes a slot with `followers` behind it and describes it.
+    fn claim(
+        &self,
+        definition: &'static Definition,
+        place: Place<'_>,
+        followers: usize,
+    ) -> Result<usize, CounterError> {
+        let _one_at_a_time = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
+        let Place { shard, instance, contract, label } = place;
+        let (name, text) = (definition.name, || label.to_owned());
+        let key = u64::from(definition.id) | u64::from(shard) << 16 | u64::from(instance) << 32;
+        let words = self.words.words();
+        if slots(words).any(|slot| slot[DESCRIPTION].load(Ordering::Relaxed) & KEY == key) {
+            return Err(CounterError::Taken { name, shard, instance, label: text() });
         }
-        let registered = &self.mapping.words()[0];
-        let index = registered.load(Ordering::Relaxed) as usize + 1;
-        let Some(slot) = self.slots().nth(index) else {
-            return Err(CounterError::Full { id, label: label.into(), capacity: self.slots().len() - 1 });
-        };
+        let (slots, used) = (words.len() / SLOT_WORDS, words[header::USED].load(Ordering::Relaxed) as usize);
+        if used + 1 + followers >= slots {
+            return Err(CounterError::Full { name, shard, label: text(), slots });
+        }
+        let index = used + 1;
+        let slot = &words[index * SLOT_WORDS..][..SLOT_WORDS];
         let mut bytes = [0; COUNTER_LABEL_MAX];
         let length = label.floor_char_boundary(COUNTER_LABEL_MAX);
         bytes[..length].copy_from_slice(&label.as_bytes()[..length]);
-        for (word, bytes) in slot[LABEL..].iter().zip(bytes.chunks_exact(8)) {
-            word.store(u64::from_le_bytes(bytes.try_into().expect("eight bytes")), Ordering::Relaxed);
+        for (word, bytes) in slot[LABEL..].iter().zip(bytes.as_chunks::<8>().0) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
         }
-        slot[DESCRIPTION].store(u64::from(id) | (length as u64) << 32, Ordering::Relaxed);
-        // Release, partner of the Acquire load in `read`: the description is in place.
-        registered.store(index as u64, Ordering::Release);
-        Ok(Counter { mapping: self.mapping.clone(), word: index * SLOT_WORDS })
+        let description = key | (length as u64) << 48 | (contract as u64) << 56;
+        slot[DESCRIPTION].store(description, Ordering::Relaxed);
+        slot[FOLLOWERS].store(followers as u64, Ordering::Relaxed);
+        // Release, partner of the Acquire load in `slots`: the description is in place.
+        words[header::USED].store((index + followers) as u64, Ordering::Release);
+        Ok(index)
     }
 
-    /// Every registered counter, in the order of registration.
-    pub fn read(&self) -> impl Iterator<Item = Reading> {
-        let registered = self.mapping.words()[0].load(Ordering::Acquire) as usize;
-        self.slots().skip(1).take(registered).map(|slot| {
-            let description = slot[DESCRIPTION].load(Ordering::Relaxed);
-            let words = slot[LABEL..].iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
-            let label: Vec<u8> = words.take((description >> 32) as usize).collect();
-            Reading {
-                id: description as u32,
-                label: String::from_utf8_lossy(&label).into_owned(),
-                value: slot[0].load(Ordering::Relaxed),
-            }
-        })
+    /// A reader of the same memory.
+    pub fn reader(&self) -> CounterReader {
+        CounterReader { words: self.words.clone() }
     }
+
+    /// Says to every reader that nothing more is counted.
+    pub fn end(&self) {
+        // Release, partner of the Acquire load in `CounterReader::writer`: the last values are in place.
+        self.words.words()[header::PHASE].store(ENDED, Ordering::Release);
+    }
+}
+
+fn length() -> usize {
+    (COUNTER_SLOTS * SLOT_WORDS * 8).next_multiple_of(PAGE_LENGTH)
+}
+
+fn write_header(words: &Words) {
+    let words = words.words();
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+    let pid = std::process::id();
+    for (word, value) in [
+        (header::VERSION, VERSION),
+        (header::SLOTS, (words.len() / SLOT_WORDS) as u64),
+        (header::PID, u64::from(pid)),
+        (header::STARTED, process::start_ticks(pid).unwrap_or(0)),
+        (header::BEGUN, begun),
+        (header::PHASE, RUNNING),
+        (header::MAGIC, MAGIC),
+    ] {
+        words[word].store(value, Ordering::Relaxed);
+    }
+}
+
+/// One counter, for its one owner.
+#[derive(Debug)]
+pub struct Counter {
+    words: Arc<Words>,
+    word: usize,
 }
 
 impl Counter {
     #[inline]
     fn word(&self) -> &AtomicU64 {
-        &self.mapping.words()[self.word]
+        &self.words.words()[self.word]
     }
 
     /// Counts on. `&mut self`: there is one owner, so a load and a store suffice.
@@ -150,36 +323,268 @@ impl Counter {
     }
 }
 
+/// One histogram, for its one owner.
+#[derive(Debug)]
+pub struct Histogram {
+    words: Arc<Words>,
+    word: usize,
+}
+
+impl Histogram {
+    /// Counts `value`: two loads and two stores.
+    #[inline]
+    pub fn record(&mut self, value: u64) {
+        let words = &self.words.words()[self.word..][..SLOT_WORDS + BUCKETS];
+        for (word, by) in [(0, value), (SLOT_WORDS + histogram::bucket(value), 1)] {
+            words[word].store(words[word].load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+        }
+    }
+}
+
+/// Counters as whoever does not own them sees them: another process, or another thread.
+#[derive(Clone, Debug)]
+pub struct CounterReader {
+    words: Arc<Words>,
+}
+
+/// Why a file cannot be read as counters.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The system's word.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Something else than counters.
+    #[error("it does not begin as a file of counters does")]
+    Magic,
+    /// Another version of this program wrote it.
+    #[error("it is of layout {found}, and this program reads {VERSION}")]
+    Version {
+        /// In the file.
+        found: u64,
+    },
+}
+
+/// What became of the process that counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Writer {
+    /// It runs.
+    Running,
+    /// It came to its end in order.
+    Ended,
+    /// It is gone without having said so.
+    Died,
+}
+
+/// What a reader sees of one counter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// What it means.
+    pub definition: &'static Definition,
+    /// As registered.
+    pub shard: u16,
+    /// As registered.
+    pub instance: u16,
+    /// As registered.
+    pub contract: Contract,
+    /// As registered.
+    pub label: String,
+    /// At the moment of reading; of a histogram, the sum of its values.
+    pub value: u64,
+    /// Of a histogram.
+    pub distribution: Option<Distribution>,
+}
+
+impl CounterReader {
+    /// Maps the file at `path` read-only.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let words = Words::open(path)?;
+        let word = |index: usize| words.words()[index].load(Ordering::Relaxed);
+        if word(header::MAGIC) != MAGIC {
+            return Err(OpenError::Magic);
+        }
+        if word(header::VERSION) != VERSION {
+            return Err(OpenError::Version { found: word(header::VERSION) });
+        }
+        if word(header::SLOTS) != (words.words().len() / SLOT_WORDS) as u64 {
+            return Err(OpenError::Magic);
+        }
+        Ok(Self { words: Arc::new(words) })
+    }
+
+    /// The process that counts.
+    pub fn pid(&self) -> u32 {
+        self.header(header::PID) as u32
+    }
+
+    /// When the counters were made.
+    pub fn begun(&self) -> Nanos {
+        Nanos(self.header(header::BEGUN))
+    }
+
+    /// What became of the process that counts. A process of another pid namespace looks dead.
+    pub fn writer(&self) -> Writer {
+        if self.words.words()[header::PHASE].load(Ordering::Acquire) == ENDED {
+            return Writer::Ended;
+        }
+        let started = process::start_ticks(self.pid());
+        if started == Some(self.header(header::STARTED)) { Writer::Running } else { Writer::Died }
+    }
+
+    fn header(&self, word: usize) -> u64 {
+        self.words.words()[word].load(Ordering::Relaxed)
+    }
+
+    /// Every registered counter, in the order of registration. A counter of an id that this program does not know is
+    /// left out.
+    pub fn readings(&self) -> impl Iterator<Item = Reading> {
+        slots(self.words.words()).filter_map(read_slot)
+    }
+
+    /// The value of one counter, 0 where it is not registered.
+    pub fn value(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+        let wanted = (definition, shard, instance);
+        let mut readings = self.readings();
+        let found = readings.find(|found| (found.definition, found.shard, found.instance) == wanted);
+        found.map_or(0, |found| found.value)
+    }
+}
+
+/// The words from each counter's slot on, in the order of registration.
+fn slots(words: &[AtomicU64]) -> impl Iterator<Item = &[AtomicU64]> {
+    let last = words.len() / SLOT_WORDS - 1;
+    // Acquire, partner of the Release store in `Counters::claim`: the descriptions are in place.
+    let used = (words[header::USED].load(Ordering::Acquire) as usize).min(last);
+    let mut next = 1;
+    std::iter::from_fn(move || {
+        let index = next;
+        let slot = words.get(index * SLOT_WORDS..).filter(|_| index <= used)?;
+        next += 1 + (slot[FOLLOWERS].load(Ordering::Relaxed) as usize).min(used);
+        Some(slot)
+    })
+}
+
+/// The counter in the slot that `words` begin with.
+fn read_slot(words: &[AtomicU64]) -> Option<Reading> {
+    let word = |index: usize| words[index].load(Ordering::Relaxed);
+    let description = word(DESCRIPTION);
+    let definition = Definition::find(description as u16)?;
+    let label = (LABEL..SLOT_WORDS).flat_map(|index| word(index).to_le_bytes());
+    let label: Vec<u8> = label.take((description >> 48) as u8 as usize).collect();
+    let is_histogram = word(FOLLOWERS) == HISTOGRAM_SLOTS as u64 && words.len() >= SLOT_WORDS + BUCKETS;
+    let distribution = is_histogram.then(|| Distribution {
+        buckets: (0..BUCKETS).map(|index| word(SLOT_WORDS + index)).collect(),
+        sum: word(0),
+    });
+    Some(Reading {
+        definition,
+        shard: (description >> 16) as u16,
+        instance: (description >> 32) as u16,
+        contract: Contract::ALL.get((description >> 56) as usize).copied().unwrap_or_default(),
+        label: String::from_utf8_lossy(&label).into_owned(),
+        value: word(0),
+        distribution,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_sees_each_counter_with_its_id_label_and_value() {
+    fn a_reader_sees_each_counter_with_its_meaning_place_and_value() {
         let counters = Counters::create().unwrap();
-        let mut events = counters.register(7, "events sequenced").unwrap();
-        counters.register(9, "orders refused, with a label longer than the slot holds").unwrap();
+        let mut events = counters.register(table::EVENTS, Place::shard(3)).unwrap();
+        let consumer =
+            Place::consumer(3, 2, "a label longer than a slot holds, so that it is cut", Contract::Lossy);
+        counters.register(table::CONSUMER_POSITION, consumer).unwrap();
+        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(3)).unwrap();
+        let mut batches = counters.register(table::BATCHES, Place::shard(3)).unwrap();
         events.add(40);
         events.add(2);
-        let readings: Vec<Reading> = counters.read().collect();
-        assert_eq!(readings[0], Reading { id: 7, label: "events sequenced".into(), value: 42 });
-        assert_eq!((readings[1].label.len(), readings[1].value), (COUNTER_LABEL_MAX, 0));
+        batches.set(9);
+        [100, 100, 40_000].into_iter().for_each(|value| latency.record(value));
+        let readings: Vec<Reading> = counters.reader().readings().collect();
+        let seen: Vec<_> = readings.iter().map(|reading| (reading.definition.name, reading.value)).collect();
+        let expected =
+            [("events", 42), ("consumer_position", 0), ("publish_to_durable", 40_200), ("batches", 9)];
+        assert_eq!(seen, expected);
+        let Reading { shard, instance, contract, label, .. } = &readings[1];
+        assert_eq!((*shard, *instance, *contract, label.len()), (3, 2, Contract::Lossy, COUNTER_LABEL_MAX));
+        let distribution = readings[2].distribution.as_ref().unwrap();
+        assert_eq!((distribution.count(), distribution.quantile(0.5)), (3, Some(103)));
+        assert_eq!(counters.reader().value(table::EVENTS, 3, 0), 42);
+        assert_eq!(counters.reader().value(table::EVENTS, 4, 0), 0);
     }
 
     #[test]
-    fn an_id_is_registered_once_and_the_last_slot_is_usable() {
+    fn a_place_is_registered_once_and_the_last_slot_is_usable() {
         let counters = Counters::create().unwrap();
-        let mut id = 0;
+        let mut instance = 0;
         let error = loop {
-            id += 1;
-            match counters.register(id, "x") {
-                Ok(mut counter) => counter.set(u64::from(id)),
+            match counters.register(table::QUEUE_DEPTH, Place::named(0, instance, "x")) {
+                Ok(mut counter) => counter.set(u64::from(instance)),
                 Err(error) => break error,
             }
+            instance += 1;
         };
-        assert!(id as usize > COUNTERS_DEFAULT);
-        assert_eq!(error, CounterError::Full { id, label: "x".into(), capacity: id as usize - 1 });
-        assert!(counters.read().all(|reading| reading.value == u64::from(reading.id)));
-        assert_eq!(counters.register(1, "y").unwrap_err(), CounterError::Id { id: 1, label: "y".into() });
+        assert_eq!(usize::from(instance), COUNTER_SLOTS - 1);
+        assert!(matches!(error, CounterError::Full { slots: COUNTER_SLOTS, .. }), "{error}");
+        assert!(counters.reader().readings().all(|reading| reading.value == u64::from(reading.instance)));
+        let again = counters.register(table::QUEUE_DEPTH, Place::named(0, 1, "y")).unwrap_err();
+        assert!(again.to_string().contains("queue_depth of shard 0, instance 1 (y)"), "{again}");
+    }
+
+    #[test]
+    fn a_file_is_read_by_others_while_it_is_counted_in_and_they_learn_of_the_end() {
+        let folder = std::env::temp_dir().join(format!("stele-counters-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("counters");
+        let counters = Counters::create_at(&path).unwrap();
+        let reader = CounterReader::open(&path).unwrap();
+        assert_eq!((reader.pid(), reader.readings().count()), (std::process::id(), 0));
+        let mut events = counters.register(table::EVENTS, Place::shard(0)).unwrap();
+        events.set(7);
+        assert_eq!(reader.value(table::EVENTS, 0, 0), 7);
+        assert_eq!(reader.writer(), Writer::Running);
+        let next = Counters::create_at(&path).unwrap();
+        events.set(8);
+        assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "who has the file mapped keeps it");
+        counters.end();
+        assert_eq!(reader.writer(), Writer::Ended);
+        assert_eq!(CounterReader::open(&path).unwrap().writer(), Writer::Running);
+        drop(next);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_writer_that_is_gone_without_a_word_is_told_from_one_that_ended() {
+        let counters = Counters::create().unwrap();
+        let reader = counters.reader();
+        counters.words.words()[header::STARTED].store(1, Ordering::Relaxed);
+        assert_eq!(reader.writer(), Writer::Died, "the pid is another process's now");
+        counters.words.words()[header::PID].store(u64::from(u32::MAX), Ordering::Relaxed);
+        assert_eq!(reader.writer(), Writer::Died);
+    }
+
+    #[test]
+    fn files_that_are_no_counters_or_of_another_layout_are_refused() {
+        let path = std::env::temp_dir().join(format!("stele-no-counters-{}", std::process::id()));
+        let refusal = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            CounterReader::open(&path).unwrap_err().to_string()
+        };
+        assert!(refusal(b"").contains("0 bytes are no file of counters"));
+        assert!(refusal(&[7; 4096]).contains("does not begin"));
+        let mut bytes = vec![0; 4096];
+        bytes[..8].copy_from_slice(b"STELECNT");
+        bytes[8] = 9;
+        assert!(refusal(&bytes).contains("of layout 9, and this program reads 1"));
+        bytes[8] = 1;
+        bytes[16] = 200;
+        assert!(refusal(&bytes).contains("does not begin"), "a cut file");
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -83,7 +83,7 @@ pub use {
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
     core::{Core, CoreError, CoreOptions, Turns, allowed_cpus, keep_to},
-    counters::{Counter, CounterError, Counters, Reading},
+    counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},

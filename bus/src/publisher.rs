@@ -9,6 +9,7 @@
 //! A commit covers whole submissions, so that a chunk read from the ring holds whole ones.
 
 use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
+use crate::counters::sequencer::IntakeCounters;
 use crate::health::Behind;
 use crate::ring::LogRing;
 use crate::templates::template;
@@ -89,6 +90,7 @@ pub(crate) struct Intake {
     pub(crate) words: Consumer<u64>,
     /// What the next submission is numbered if nothing is missing.
     pub(crate) expected: Option<u64>,
+    pub(crate) counters: Option<IntakeCounters>,
     finished: Arc<AtomicBool>,
 }
 
@@ -115,7 +117,7 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         finished: finished.clone(),
         refused: 0,
     };
-    (publisher, Intake { id, name: shown, words: consumer, expected: None, finished })
+    (publisher, Intake { id, name: shown, words: consumer, expected: None, counters: None, finished })
 }
 
 impl Publisher {

@@ -8,7 +8,8 @@ use crate::bounds::{
 };
 use crate::clock::Clock;
 use crate::consumer::GatingConsumer;
-use crate::counters::{Counter, CounterError, Counters};
+use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
+use crate::counters::{CounterError, Counters};
 use crate::head::{Draft, LogHead};
 use crate::publisher::{Intake, NOT_RECEIVED, Publisher, Submission, publisher};
 use crate::ring::{LogRing, RingWriter};
@@ -24,20 +25,6 @@ use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
 pub use crate::head::SequencerStart;
-
-/// Ids of the counters that [`Sequencer::count_in`] registers.
-pub mod counter_ids {
-    /// Events put on the log, the sequencer's own included.
-    pub const EVENTS: u32 = 101;
-    /// Orders answered with a refusal.
-    pub const ORDERS_REFUSED: u32 = 102;
-    /// Submissions that are not a message of the schema.
-    pub const MALFORMED: u32 = 103;
-    /// Duty cycles in which an intake had to wait for room on the ring.
-    pub const WAITS: u32 = 104;
-    /// Batches closed.
-    pub const BATCHES: u32 = 105;
-}
 
 /// What the sequencer has done since it began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -60,7 +47,6 @@ pub struct Sequencer<C> {
     desk: Desk<C>,
     intakes: Vec<Intake>,
     turn: usize,
-    counters: Option<[Counter; 5]>,
     /// Since when there was nothing to do although a stop was asked for.
     quiet_since: Option<Nanos>,
 }
@@ -74,6 +60,7 @@ struct Desk<C> {
     /// Bytes of the ring that each class leaves free.
     headrooms: [usize; 5],
     is_behind: bool,
+    counters: Option<SequencerCounters>,
     /// One body in one piece.
     scratch: Box<[u64]>,
 }
@@ -109,10 +96,11 @@ impl<C: Clock> Sequencer<C> {
             statistics: SequencerStatistics::default(),
             headrooms: [market, market, report, report, 0],
             is_behind: false,
+            counters: None,
             scratch: vec![0; FRAME_LENGTH_MAX / 8].into(),
         };
         let intakes = Vec::with_capacity(PUBLISHERS_MAX);
-        Ok(Self { desk, intakes, turn: 0, counters: None, quiet_since: None })
+        Ok(Self { desk, intakes, turn: 0, quiet_since: None })
     }
 
     /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
@@ -141,18 +129,19 @@ impl<C: Clock> Sequencer<C> {
         self.desk.head.ring()
     }
 
-    /// Shows [`SequencerStatistics`] in `counters` from now on, by the ids in [`counter_ids`].
+    /// Shows in `counters` from now on, as those of `shard`, what it does and what waits in the rings of the
+    /// publishers that it has by now.
     ///
     /// # Errors
-    /// When an id is taken or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters) -> Result<(), CounterError> {
-        self.counters = Some([
-            counters.register(counter_ids::EVENTS, "sequencer: events")?,
-            counters.register(counter_ids::ORDERS_REFUSED, "sequencer: orders refused")?,
-            counters.register(counter_ids::MALFORMED, "sequencer: malformed submissions")?,
-            counters.register(counter_ids::WAITS, "sequencer: waits for room")?,
-            counters.register(counter_ids::BATCHES, "sequencer: batches")?,
-        ]);
+    /// When they are registered already or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+        self.desk.counters = Some(SequencerCounters::register(counters, shard)?);
+        for intake in &mut self.intakes {
+            let name = String::from_utf8_lossy(&intake.name);
+            let (name, capacity) = (name.trim_end_matches('\0'), intake.words.buffer().capacity());
+            let counters = IntakeCounters::register(counters, shard, (intake.id, name), capacity)?;
+            intake.counters = Some(counters);
+        }
         Ok(())
     }
 
@@ -185,27 +174,18 @@ impl<C: Clock> Sequencer<C> {
                 self.desk.statistics.waits += 1;
                 break;
             }
+            if taken == 0 {
+                self.desk.count_latency(submission.received);
+            }
             at += submission.words();
             taken += 1;
         }
         self.desk.head.end_stretch();
         chunk.commit(at);
-        taken
-    }
-
-    fn show_statistics(&mut self) {
-        let Some(counters) = &mut self.counters else { return };
-        let statistics = self.desk.statistics;
-        let values = [
-            statistics.events,
-            statistics.orders_refused,
-            statistics.malformed,
-            statistics.waits,
-            statistics.batches,
-        ];
-        for (counter, value) in counters.iter_mut().zip(values) {
-            counter.set(value);
+        if let Some(counters) = &mut intake.counters {
+            counters.on_chunk(taken, available - at);
         }
+        taken
     }
 
     /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings stayed
@@ -251,8 +231,10 @@ impl<C: Clock> Agent for Sequencer<C> {
         self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
         let closed = self.desk.head.end_cycle();
         self.desk.statistics.batches = self.desk.head.batches();
-        if work + closed > 0 {
-            self.show_statistics();
+        if work + closed > 0
+            && let Some(counters) = &mut self.desk.counters
+        {
+            counters.show(&self.desk.statistics);
         }
         if is_stopping && work == 0 {
             self.try_stop();
@@ -435,6 +417,9 @@ impl<C: Clock> Desk<C> {
         rejected.encode(&mut body, b"").expect("the body is as long as the message");
         self.append_own(OrderRejected::TEMPLATE_ID, &body);
         self.statistics.orders_refused += 1;
+        if let Some(counters) = &mut self.counters {
+            counters.on_refusal(breach.check);
+        }
     }
 
     /// Answers something that is no message of the schema. The publisher's own check comes first, so this is for
@@ -459,6 +444,14 @@ impl<C: Clock> Desk<C> {
         self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
         self.statistics.malformed += 1;
         Verdict::Taken
+    }
+
+    /// Counts how long the event that was appended last has been on its way.
+    #[inline]
+    fn count_latency(&mut self, received: Nanos) {
+        if let Some(counters) = &mut self.counters {
+            counters.on_sequenced(received, self.head.timestamp());
+        }
     }
 
     /// Puts a message of the sequencer's own on the log.

@@ -87,10 +87,10 @@ fn nothing_on_the_hot_path_allocates() {
     let mut risk = Risk::new(RiskLimits { order_notional_max: Some(1_000), ..RiskLimits::default() });
     limit_everything(&mut risk);
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
-    sequencer.count_in(&Counters::create().unwrap()).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 4096);
     let mut strategy = sequencer.publisher(2, "strategy", 4096);
     let released = sequencer.publisher(3, "gateway", 4096);
+    sequencer.count_in(&Counters::create().unwrap(), 0).unwrap();
     let mut consumer = sequencer.gating_consumer();
     let orders = sequencer.gating_consumer();
     let mut gateway =

@@ -15,8 +15,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use stele_bus::counters::table::{self, Definition};
 use stele_bus::feed::FeedReport;
-use stele_bus::sequencer::counter_ids;
 use stele_bus::{
     Clock as _, ConsumerProgress, Core, Idle, RingOptions, Risk, RiskLimits, Turns, UtcClock, Watermark,
 };
@@ -24,7 +24,7 @@ use stele_journal::{EngineChoice, Journal, LockError, Notice, Options, SpaceWatc
 use stele_replay::follower::Taken;
 use stele_replay::recall::{Recalled, UsedSnapshot, recall};
 use stele_replay::resume::{Resume, Resumed};
-use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, paper_venue};
+use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions};
 use stele_strategies::agent::Outcome;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
@@ -216,7 +216,7 @@ impl Session {
         self.await_quiet()?;
         let start = self.running.start;
         let feed_failure = self.running.player.failure().map(str::to_owned);
-        let events = self.counted(counter_ids::EVENTS) + 1;
+        let events = self.counted(table::EVENTS) + 1;
         let text = feed_failure.as_deref().unwrap_or_default();
         self.running.clerk.end(&start, reason, events, UtcClock::new().now(), text)?;
         self.running.ring.request_stop();
@@ -247,18 +247,17 @@ impl Session {
         let marks = self.running.ring.watermarks();
         Glance {
             elapsed: self.opened.elapsed(),
-            events: self.counted(counter_ids::EVENTS),
-            orders: self.counted(paper_venue::counter_ids::ORDERS),
-            fills: self.counted(paper_venue::counter_ids::FILLS),
+            events: self.counted(table::EVENTS),
+            orders: self.counted(table::VENUE_ORDERS),
+            fills: self.counted(table::VENUE_FILLS),
             published: marks.published().0,
             written: marks.written().0,
             durable: marks.durable().0,
         }
     }
 
-    fn counted(&self, id: u32) -> u64 {
-        let mut readings = self.running.counters.read();
-        readings.find(|reading| reading.id == id).map_or(0, |reading| reading.value)
+    fn counted(&self, definition: &'static Definition) -> u64 {
+        self.running.counters.reader().value(definition, 0, 0)
     }
 
     /// Waits until every consumer has read everything and nothing new comes of it: each core has taken a whole turn in

@@ -10,8 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, Counters, Idle, LogRing, UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, UtcClock,
 };
 use stele_journal::WriterLock;
 use stele_replay::Resume;
@@ -61,8 +62,6 @@ pub(crate) struct SnapshotOutcome {
     pub(crate) failure: Option<String>,
 }
 
-/// Id of the counter of whole segments that are durable and not yet followed.
-const SEGMENTS_BEHIND: u32 = 401;
 /// Bytes of log that it lets gather before it reads: as many as a reader asks the disk for at once.
 const STEP: u64 = stele_journal::bounds::READ_LENGTH as u64;
 /// Frames of a turn on a CPU of its own.
@@ -78,7 +77,7 @@ impl SnapshotAgent {
     pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
-        let behind = counters.register(SEGMENTS_BEHIND, "snapshots: segments behind");
+        let behind = counters.register(table::SEGMENTS_BEHIND, Place::shard(0));
         let behind = behind.map_err(Failure::environment)?;
         let (status, directory) = (Arc::default(), plan.directory);
         Ok(Self { follower: Some(follower), ring, behind, status, directory, place: Background::default() })

@@ -17,11 +17,12 @@ use crate::prelude::Clerk;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
+use stele_bus::counters::table;
 use stele_bus::feed::{Feed, Pace};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, RingOptions, Risk,
+    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, RingOptions, Risk,
     Sequencer, SequencerStart, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
@@ -42,11 +43,6 @@ pub(crate) mod publishers {
 pub(crate) mod sources {
     pub(crate) const FEED: u16 = 1;
     pub(crate) const VENUE: u16 = 60_000;
-}
-
-/// Ids of the counters that the main thread owns.
-pub(crate) mod counter_ids {
-    pub(crate) const FREE_SPACE_WARNINGS: u32 = 301;
 }
 
 /// What the system is made of.
@@ -110,10 +106,8 @@ impl Topology {
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?;
         let counters = Counters::create()
             .map_err(|error| Failure::environment(format!("cannot map the counters: {error}")))?;
-        sequencer.count_in(&counters).map_err(Failure::environment)?;
-        let space_warnings = counters
-            .register(counter_ids::FREE_SPACE_WARNINGS, "journal: free-space warnings")
-            .map_err(Failure::environment)?;
+        let space_warnings =
+            counters.register(table::FREE_SPACE_WARNINGS, Place::shard(0)).map_err(Failure::environment)?;
         let (journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
@@ -122,6 +116,7 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
+        sequencer.count_in(&counters, 0).map_err(Failure::environment)?;
         let [decided, released, traded] = [(); 3].map(|()| sequencer.gating_consumer());
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
 
@@ -129,7 +124,7 @@ impl Topology {
         let strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
         let outcome = strategies.outcome();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
-        venue.count_in(&counters).map_err(Failure::environment)?;
+        venue.count_in(&counters, 0).map_err(Failure::environment)?;
         let gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new());
         let player = Player::new(parts.feed, feed, UtcClock::new(), parts.pace);

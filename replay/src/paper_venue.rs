@@ -6,19 +6,13 @@
 //! while they cannot be, the venue takes neither orders nor market data, so that none is ever dropped.
 
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
+use stele_bus::counters::table;
 use stele_bus::{
-    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Publisher, Refusal, Venue, VenueBusy,
+    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Place, Publisher, Refusal, Venue,
+    VenueBusy,
 };
 use stele_wire::Nanos;
 use stele_wire::messages::OrderFilled;
-
-/// Ids of the counters that [`PaperVenue::count_in`] registers.
-pub mod counter_ids {
-    /// Orders, replacements and cancels that reached the exchange.
-    pub const ORDERS: u32 = 201;
-    /// Executions that it reported.
-    pub const FILLS: u32 = 202;
-}
 
 /// Events of the log that the venue looks at in one duty cycle at most.
 pub const MARKET_POLL_MAX: usize = 256;
@@ -53,14 +47,14 @@ impl PaperVenue {
         Self { exchange, market, publisher, failure: None, reports: 0, counters: None }
     }
 
-    /// Counts orders and executions in `counters` from now on, by the ids in [`counter_ids`].
+    /// Counts orders and executions in `counters` from now on, as those of `shard`.
     ///
     /// # Errors
-    /// When an id is taken or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters) -> Result<(), CounterError> {
+    /// When they are registered already or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(VenueCounters {
-            orders: counters.register(counter_ids::ORDERS, "paper exchange: orders")?,
-            fills: counters.register(counter_ids::FILLS, "paper exchange: executions")?,
+            orders: counters.register(table::VENUE_ORDERS, Place::shard(shard))?,
+            fills: counters.register(table::VENUE_FILLS, Place::shard(shard))?,
         });
         Ok(())
     }

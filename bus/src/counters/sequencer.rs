@@ -1,0 +1,95 @@
+//! What the sequencer shows: set once for each duty cycle in which it had something to do.
+
+use super::{Counter, CounterError, Counters, Histogram, Place, table};
+use crate::publisher::NOT_RECEIVED;
+use crate::sequencer::SequencerStatistics;
+use stele_wire::Nanos;
+use stele_wire::messages::Check;
+
+/// Checks that refusals are counted by: as many as a byte of the wire can say without waste.
+pub(crate) const CHECKS_MAX: usize = 64;
+
+/// The sequencer's counters.
+#[derive(Debug)]
+pub(crate) struct SequencerCounters {
+    events: Counter,
+    orders_refused: Counter,
+    malformed: Counter,
+    waits: Counter,
+    batches: Counter,
+    refusals: Vec<(Check, Counter)>,
+    tick_to_sequenced: Histogram,
+}
+
+/// A publisher's ring as the sequencer sees it.
+#[derive(Debug)]
+pub(crate) struct IntakeCounters {
+    depth: Counter,
+    submissions: Counter,
+}
+
+impl SequencerCounters {
+    pub(crate) fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
+        let register = |definition| counters.register(definition, Place::shard(shard));
+        let checks = (1..CHECKS_MAX as u8).map(Check).filter_map(|check| Some((check, check.name()?)));
+        let refusals = checks.map(|(check, name)| {
+            let place = Place::named(shard, u16::from(check.0), name);
+            counters.register(table::REFUSALS, place).map(|counter| (check, counter))
+        });
+        Ok(Self {
+            events: register(table::EVENTS)?,
+            orders_refused: register(table::ORDERS_REFUSED)?,
+            malformed: register(table::MALFORMED)?,
+            waits: register(table::WAITS)?,
+            batches: register(table::BATCHES)?,
+            refusals: refusals.collect::<Result<_, _>>()?,
+            tick_to_sequenced: counters.histogram(table::TICK_TO_SEQUENCED, Place::shard(shard))?,
+        })
+    }
+
+    /// Shows what was done until now.
+    pub(crate) fn show(&mut self, statistics: &SequencerStatistics) {
+        self.events.set(statistics.events);
+        self.orders_refused.set(statistics.orders_refused);
+        self.malformed.set(statistics.malformed);
+        self.waits.set(statistics.waits);
+        self.batches.set(statistics.batches);
+    }
+
+    /// Counts a refusal by this check.
+    #[cold]
+    pub(crate) fn on_refusal(&mut self, check: Check) {
+        if let Some((_, counter)) = self.refusals.iter_mut().find(|(own, _)| *own == check) {
+            counter.add(1);
+        }
+    }
+
+    /// Counts how long an event took from its receipt to its place on the log.
+    #[inline]
+    pub(crate) fn on_sequenced(&mut self, received: Nanos, sequenced: Nanos) {
+        if received != NOT_RECEIVED {
+            self.tick_to_sequenced.record(sequenced.0.saturating_sub(received.0));
+        }
+    }
+}
+
+impl IntakeCounters {
+    /// Of the publisher `id`, whose ring takes `capacity` words.
+    pub(crate) fn register(
+        counters: &Counters,
+        shard: u16,
+        (id, name): (u16, &str),
+        capacity: usize,
+    ) -> Result<Self, CounterError> {
+        let register = |definition| counters.register(definition, Place::named(shard, id, name));
+        register(table::QUEUE_LENGTH)?.set(8 * capacity as u64);
+        Ok(Self { depth: register(table::QUEUE_DEPTH)?, submissions: register(table::SUBMISSIONS)? })
+    }
+
+    /// `taken` more submissions are through; `left` words wait.
+    #[inline]
+    pub(crate) fn on_chunk(&mut self, taken: usize, left: usize) {
+        self.submissions.add(taken as u64);
+        self.depth.set(8 * left as u64);
+    }
+}

@@ -1,0 +1,175 @@
+//! Every counter that there is: its id, its name, its unit, what there is one of, and what it says.
+//!
+//! An id stands in the file that other programs read. It is never given to another counter.
+
+/// How a counter moves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// Only grows.
+    Total,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size, see [`super::Histogram`].
+    Histogram,
+}
+
+/// What a counter counts in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unit {
+    /// Pieces of what the name says.
+    Pieces,
+    /// Bytes; of a position, those of the log before it.
+    Bytes,
+    /// Nanoseconds.
+    Nanoseconds,
+}
+
+/// What there is one counter of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Per {
+    /// The process.
+    Process,
+    /// Each shard.
+    Shard,
+    /// Each publisher of a shard; the instance is its id, the label its name.
+    Publisher,
+    /// Each consumer of a shard; the instance is its number, the label its name, with its contract.
+    Consumer,
+    /// Each core; the instance is its number, the label its name.
+    Core,
+    /// Each reason for a refusal, of a shard; the instance is the reason's value on the wire, the label its name.
+    Reason,
+}
+
+/// One row of the table.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Definition {
+    /// In the file; not 0.
+    pub id: u16,
+    /// In reports, in `snake_case`, without a unit.
+    pub name: &'static str,
+    /// How it moves.
+    pub shape: Shape,
+    /// What it counts in.
+    pub unit: Unit,
+    /// What there is one of.
+    pub per: Per,
+    /// What it says, a sentence without its full stop.
+    pub help: &'static str,
+}
+
+macro_rules! table {
+    ($($constant:ident = $id:literal, $name:literal, $shape:ident, $unit:ident, $per:ident, $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: &Definition = &Definition {
+                id: $id, name: $name, shape: Shape::$shape, unit: Unit::$unit, per: Per::$per, help: $help,
+            };
+        )*
+
+        /// The table, in the order of the ids.
+        pub const ALL: &[&Definition] = &[$($constant),*];
+    };
+}
+
+table! {
+    EVENTS = 101, "events", Total, Pieces, Shard, "Events put on the log, the sequencer's own included";
+    ORDERS_REFUSED = 102, "orders_refused", Total, Pieces, Shard, "Orders answered with a refusal";
+    MALFORMED = 103, "malformed", Total, Pieces, Shard, "Submissions that are not a message of the schema";
+    WAITS = 104, "waits", Total, Pieces, Shard, "Duty cycles in which a publisher's ring had to wait for room on the log";
+    BATCHES = 105, "batches", Total, Pieces, Shard, "Batches closed on a block of the device";
+    REFUSALS = 106, "refusals", Total, Pieces, Reason, "Orders refused by this check";
+    DUPLICATES = 107, "duplicates", Total, Pieces, Shard, "Submissions recognised as sent before, and left out";
+    PUBLISHED = 110, "published", Gauge, Bytes, Shard, "Position up to which frames may be read";
+    BATCHED = 111, "batched", Gauge, Bytes, Shard, "Position of the end of the last closed batch";
+    WRITTEN = 112, "written", Gauge, Bytes, Shard, "Position up to which the device has the log";
+    DURABLE = 113, "durable", Gauge, Bytes, Shard, "Position up to which the log is flushed";
+    SEALED = 114, "sealed", Gauge, Bytes, Shard, "Position up to which the log is under a signed checkpoint";
+    RING_LENGTH = 115, "ring_length", Gauge, Bytes, Shard, "Length of the ring that the log's tail lies in";
+    BEHIND = 116, "behind", Gauge, Pieces, Shard, "Why there is no room for new orders: 0 there is, 1 the journal, 2 a gating consumer";
+    POISONED = 117, "poisoned", Gauge, Pieces, Shard, "1 when the journal failed and nothing more is accepted";
+    TICK_TO_SEQUENCED = 120, "tick_to_sequenced", Histogram, Nanoseconds, Shard, "From our receipt of an event to its place on the log, of the first of each chunk";
+    VENUE_ORDERS = 201, "venue_orders", Total, Pieces, Shard, "Orders, replacements and cancels that reached the venue";
+    VENUE_FILLS = 202, "venue_fills", Total, Pieces, Shard, "Executions that the venue reported";
+    RELEASED = 203, "released", Total, Pieces, Shard, "Orders, replacements and cancels that left the gateway";
+    RELEASE_WAITING = 204, "release_waiting", Gauge, Pieces, Shard, "Orders that wait for their release watermark";
+    SEQUENCED_TO_RELEASED = 205, "sequenced_to_released", Histogram, Nanoseconds, Shard, "From an order's place on the log to its leaving the gateway";
+    FREE_SPACE_WARNINGS = 301, "free_space_warnings", Total, Pieces, Shard, "Times that free space for segments became scarce";
+    FREE_SPACE = 302, "free_space", Gauge, Bytes, Shard, "Free on the trail's file system when a segment was last prepared";
+    JOURNAL_WRITES = 303, "journal_writes", Total, Pieces, Shard, "Writes handed to the device";
+    JOURNAL_ROLLS = 304, "journal_rolls", Total, Pieces, Shard, "Segments begun since the start";
+    JOURNAL_SEGMENT_WAITS = 305, "journal_segment_waits", Total, Pieces, Shard, "Duty cycles in which the next segment was needed and not ready";
+    PUBLISH_TO_DURABLE = 310, "publish_to_durable", Histogram, Nanoseconds, Shard, "From an event's place on the log to its being durable, of one batch at a time";
+    SEGMENTS_BEHIND = 401, "snapshot_segments_behind", Gauge, Pieces, Shard, "Whole segments that are durable and that the thread for snapshots has not read";
+    SNAPSHOTS = 402, "snapshots", Total, Pieces, Shard, "Snapshots taken";
+    QUEUE_DEPTH = 501, "queue_depth", Gauge, Bytes, Publisher, "What waits in the publisher's ring";
+    QUEUE_LENGTH = 502, "queue_length", Gauge, Bytes, Publisher, "Length of the publisher's ring";
+    SUBMISSIONS = 503, "submissions", Total, Pieces, Publisher, "Submissions that the sequencer took from the publisher's ring";
+    CONSUMER_POSITION = 601, "consumer_position", Gauge, Bytes, Consumer, "Position that the consumer has read and released";
+    CONSUMER_LOST = 602, "consumer_lost", Total, Pieces, Consumer, "Events that the consumer was told it lost";
+    TURNS_WORKING = 701, "turns_working", Total, Pieces, Core, "Duty cycles in which an agent had something to do";
+    TURNS_IDLE = 702, "turns_idle", Total, Pieces, Core, "Duty cycles in which none had";
+    CORE_BUSY = 703, "core_busy", Total, Nanoseconds, Core, "Time in working duty cycles, by the clock of every sixteenth";
+    CORE_STALL_MAX = 704, "core_stall_max", Gauge, Nanoseconds, Core, "Longest that sixteen duty cycles in a row have taken: a stall is in it whole";
+    CORE_CPU = 705, "core_cpu", Gauge, Pieces, Core, "CPU that the core is pinned to; all ones where it is not";
+    TICK_TO_STRATEGY = 801, "tick_to_strategy", Histogram, Nanoseconds, Shard, "From our receipt of an event to the first strategy that sees it, sampled";
+    TIMERS = 802, "timers_fired", Total, Pieces, Shard, "Timers of strategies that fired";
+}
+
+impl Definition {
+    /// The row with this id.
+    pub fn find(id: u16) -> Option<&'static Self> {
+        ALL.iter().copied().find(|definition| definition.id == id)
+    }
+}
+
+/// The table as the page `docs/counters.md` shows it.
+pub fn markdown() -> String {
+    let mut page = String::from("| id | name | moves | in | one per | says |\n|---:|---|---|---|---|---|\n");
+    for Definition { id, name, shape, unit, per, help } in ALL {
+        let (shape, unit, per) = (lower(shape), lower(unit), lower(per));
+        page += &format!("| {id} | `{name}` | {shape} | {unit} | {per} | {help} |\n");
+    }
+    page
+}
+
+fn lower(word: &impl std::fmt::Debug) -> String {
+    format!("{word:?}").to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ids_ascend_and_names_are_given_once() {
+        assert!(ALL[0].id > 0 && ALL.windows(2).all(|pair| pair[0].id < pair[1].id));
+        let names: BTreeSet<_> = ALL.iter().map(|definition| definition.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn names_are_words_and_say_no_unit() {
+        for Definition { name, help, .. } in ALL {
+            assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
+            let units = ["_total", "_bytes", "_seconds", "_ns", "_nanoseconds"];
+            assert!(units.iter().all(|unit| !name.ends_with(unit)), "{name}");
+            assert!(!help.ends_with('.') && help.len() <= 120 && !help.contains('|'), "{name}: {help}");
+        }
+    }
+
+    #[test]
+    fn the_page_in_the_documents_shows_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/counters.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let (before, rest) = page.split_once("<!-- table -->\n").expect("the page has a place for the table");
+        let (shown, after) = rest.split_once("<!-- end -->").expect("the table has an end");
+        if std::env::var("STELE_GOLDEN").is_ok_and(|mode| mode == "write") {
+            let page = format!("{before}<!-- table -->\n{}<!-- end -->{after}", markdown());
+            std::fs::write(path, page).unwrap();
+            return;
+        }
+        assert_eq!(shown, markdown(), "STELE_GOLDEN=write writes it anew");
+    }
+}
