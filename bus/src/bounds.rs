@@ -61,6 +61,8 @@ pub const PUBLISHERS_MAX: usize = 64;
 /// Gating consumers of one log, the journal not counted.
 pub const GATING_CONSUMERS_MAX: usize = 32;
 
+/// Bytes of the reason for the journal's end that other processes can read, UTF-8.
+pub const POISON_REASON_MAX: usize = 512 - 16;
 /// Bytes of a bus's name.
 pub const BUS_NAME_MAX: usize = 64;
 

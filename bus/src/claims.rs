@@ -12,6 +12,7 @@ use crate::sync::{AtomicU64, Line, Ordering, fence};
 use stele_wire::Position;
 
 /// The writer's claim and the place where an overrun reader joins again.
+#[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Claims {
     claimed: Line<AtomicU64>,
@@ -19,8 +20,15 @@ pub(crate) struct Claims {
 }
 
 impl Claims {
-    pub(crate) fn at(base: Position) -> Self {
+    #[cfg(all(test, loom))]
+    fn at(base: Position) -> Self {
         Self { claimed: Line(AtomicU64::new(base.0)), resume: Line(AtomicU64::new(base.0)) }
+    }
+
+    /// Puts both at `base`, before anybody else sees them.
+    pub(crate) fn begin(&self, base: Position) {
+        self.claimed.0.store(base.0, Ordering::Relaxed);
+        self.resume.0.store(base.0, Ordering::Relaxed);
     }
 
     /// Says that words up to `to` are about to be written. The writer calls it before it writes them.

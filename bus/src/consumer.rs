@@ -1,7 +1,7 @@
 //! Reading the log: in place for who gates it, by copy for who may be overrun.
 
 use crate::claims::copy_words;
-use crate::ring::{Gate, LogRing, RingWriter};
+use crate::ring::{Gate, LogRing, RingView, RingWriter};
 use crate::sync::Ordering;
 use std::convert::Infallible;
 use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
@@ -238,7 +238,7 @@ pub enum Observed<'a> {
 /// events it lost: the batch's padding carries the number of the last event before it.
 #[derive(Debug)]
 pub struct LossyConsumer {
-    ring: LogRing,
+    ring: RingView,
     position: Position,
     /// The last event seen or lost; none as long as that is unknown.
     last: Option<Sequence>,
@@ -250,11 +250,11 @@ struct Overrun;
 
 impl LossyConsumer {
     /// Joins at the newest closed batch, or at the epoch's beginning while there is none.
-    pub fn join(ring: &LogRing) -> Self {
+    pub fn join(ring: &RingView) -> Self {
         let mut consumer = Self {
             ring: ring.clone(),
             position: ring.base(),
-            last: ring.shared.first_sequence().map(|first| Sequence(first.0 - 1)),
+            last: ring.first_sequence().map(|first| Sequence(first.0 - 1)),
             copy: vec![0; FRAME_LENGTH_MAX / 8].into(),
         };
         if ring.shared.claims.resume() != consumer.position {

@@ -82,7 +82,7 @@ impl<C: Clock> LogHead<C> {
             block_length: start.block_length,
         };
         assert_eq!(writer.head(), start.position, "the ring begins where the log goes on");
-        writer.ring().shared.set_first_sequence(start.next_sequence);
+        writer.ring().shared.set_start(&start.identity, start.next_sequence);
         Ok(Self {
             reading: clock.now(),
             age: Nanos(0),

@@ -21,7 +21,8 @@
 //! [`LogRing::is_stopped`]. From then on `batched == published` is final, and everything is on disk when
 //! `durable` has reached it.
 //!
-//! Unsafe code is in `mapping` (the memory), and in `ring` and `consumer` where they borrow from it. The words of
+//! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, and in the boards of
+//! `shared`, which promise their layout. The words of
 //! the ring are atomics, so that reading by copy is no data race; loom checks the protocols:
 //! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
@@ -88,7 +89,10 @@ pub use {
     health::Behind,
     idle::{Idle, Idler},
     publisher::{NOT_RECEIVED, Publisher, Refusal},
-    ring::{JournalReader, LogRing, RingError, RingOptions, RingParts, RingWriter, SealMark},
+    ring::{
+        AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
+        SealMark, WriterState,
+    },
     risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
     shared::{

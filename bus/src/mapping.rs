@@ -1,12 +1,18 @@
-//! Memory of our own outside the heap: mapped, touched and locked before anything hot begins.
+//! Memory of our own outside the heap: mapped, touched and locked before anything hot begins; anonymous, or a file
+//! that other processes map.
 
 use crate::bounds::PAGE_LENGTH;
 use crate::sync::AtomicU64;
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap_anonymous, munmap};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
+use std::fs::{File, OpenOptions};
+use std::marker::PhantomData;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::ptr::NonNull;
-use std::{io, slice};
+use std::{fs, io, slice};
 
-/// A private anonymous mapping, zero at first, seen as words that any thread may load and store.
+/// A mapping, zero at first, seen as words that any thread may load and store.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -19,6 +25,15 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapping {}
+
+/// What a process may do to a file of another one that it maps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Load. A store ends the process: nothing that is handed out with such a mapping stores.
+    Read,
+    /// Load and store.
+    Write,
+}
 
 impl Mapping {
     /// Maps `length` bytes, a multiple of [`PAGE_LENGTH`], touches each page and locks them all if allowed.
@@ -34,20 +49,67 @@ impl Mapping {
                 MapFlags::PRIVATE | MapFlags::NORESERVE,
             )
         }?;
-        let start = NonNull::new(start.cast::<u8>()).expect("the kernel maps nothing at address 0");
-        let mut mapping = Self { start, length, locked: false };
-        // SAFETY: the range is the mapping made above. A child process must not share pages that a device reads.
-        unsafe { madvise(start.as_ptr().cast(), length, Advice::LinuxDontFork) }?;
-        if huge_pages {
-            // SAFETY: the range is the mapping made above. A refusal costs speed alone.
-            let _ = unsafe { madvise(start.as_ptr().cast(), length, Advice::LinuxHugepage) };
+        Self::over(start, length).prepared(huge_pages)
+    }
+
+    /// Makes the file `path` of `length` bytes, for the user of this process alone, and maps it as
+    /// [`Mapping::anonymous`] maps memory. The file's memory is there before this returns: one that would not fit is
+    /// an error now and no SIGBUS later.
+    pub(crate) fn create(path: &Path, length: usize, huge_pages: bool) -> io::Result<Self> {
+        assert!(length > 0 && length.is_multiple_of(PAGE_LENGTH), "mapping of {length} bytes");
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
+        let made = fallocate(&file, FallocateFlags::empty(), 0, length as u64)
+            .map_err(io::Error::from)
+            .and_then(|()| Self::of_file(&file, length, Access::Write)?.prepared(huge_pages));
+        if made.is_err() {
+            let _ = fs::remove_file(path);
         }
-        for page in mapping.words().chunks(PAGE_LENGTH / 8) {
+        made
+    }
+
+    /// Maps the whole of a file that another process made with [`Mapping::create`].
+    pub(crate) fn open(path: &Path, access: Access) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
+        let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        if length == 0 || !length.is_multiple_of(PAGE_LENGTH) {
+            let what = format!("{length} bytes long, which is no multiple of {PAGE_LENGTH}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Self::of_file(&file, length, access)
+    }
+
+    fn of_file(file: &File, length: usize, access: Access) -> io::Result<Self> {
+        let protection = match access {
+            Access::Read => ProtFlags::READ,
+            Access::Write => ProtFlags::READ | ProtFlags::WRITE,
+        };
+        // SAFETY: the kernel chooses the address, so that no memory in use is replaced. That other processes store to
+        // the file is provided for: everything that is read of it is read as atomics.
+        let start = unsafe { mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file, 0) }?;
+        Ok(Self::over(start, length))
+    }
+
+    fn over(start: *mut std::ffi::c_void, length: usize) -> Self {
+        let start = NonNull::new(start.cast::<u8>()).expect("the kernel maps nothing at address 0");
+        Self { start, length, locked: false }
+    }
+
+    /// Touches each page and locks them all if allowed.
+    fn prepared(mut self, huge_pages: bool) -> io::Result<Self> {
+        let (start, length) = (self.start.as_ptr().cast(), self.length);
+        // SAFETY: the range is the mapping. A child process must not share pages that a device reads.
+        unsafe { madvise(start, length, Advice::LinuxDontFork) }?;
+        if huge_pages {
+            // SAFETY: the range is the mapping. A refusal costs speed alone.
+            let _ = unsafe { madvise(start, length, Advice::LinuxHugepage) };
+        }
+        for page in self.words().chunks(PAGE_LENGTH / 8) {
             page[0].store(0, crate::sync::Ordering::Relaxed);
         }
-        // SAFETY: the range is the mapping made above; locking changes no byte.
-        mapping.locked = unsafe { mlock(start.as_ptr().cast(), length) }.is_ok();
-        Ok(mapping)
+        // SAFETY: the range is the mapping; locking changes no byte.
+        self.locked = unsafe { mlock(start, length) }.is_ok();
+        Ok(self)
     }
 
     /// Bytes mapped.
@@ -60,16 +122,90 @@ impl Mapping {
         self.locked
     }
 
-    /// The first byte, page-aligned.
-    pub(crate) fn start(&self) -> *const u8 {
-        self.start.as_ptr()
-    }
-
     /// The mapping as words.
     #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: `start` is page-aligned and `length` bytes long, a multiple of 8, mapped until `drop`, which
         // `&self` outlives; every bit pattern is an `AtomicU64`.
+        unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.length / 8) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is the one that was mapped, and every borrow of it ended before `drop`.
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// What stands in the first bytes of a mapping, for everybody who has it.
+///
+/// # Safety
+/// The type is `repr(C)`, consists of `AtomicU64` and padding alone, and its size and alignment are multiples and a
+/// divisor of [`PAGE_LENGTH`]: any bytes are a value of it, and sharing it with another process is no data race.
+pub(crate) unsafe trait Board: Sync {}
+
+/// A mapping with a board in front and words behind it.
+#[derive(Debug)]
+pub(crate) struct Mapped<B> {
+    mapping: Mapping,
+    /// The first byte behind the board.
+    start: NonNull<u8>,
+    /// Bytes behind the board.
+    length: usize,
+    board: PhantomData<B>,
+}
+
+// SAFETY: as for `Mapping`, whose memory this is.
+unsafe impl<B: Board> Send for Mapped<B> {}
+// SAFETY: as for `Send`; a board is `Sync`.
+unsafe impl<B: Board> Sync for Mapped<B> {}
+
+impl<B: Board> Mapped<B> {
+    /// Bytes of the board, a multiple of [`PAGE_LENGTH`].
+    pub(crate) const BOARD_LENGTH: usize = {
+        assert!(size_of::<B>().is_multiple_of(PAGE_LENGTH) && PAGE_LENGTH.is_multiple_of(align_of::<B>()));
+        size_of::<B>()
+    };
+
+    /// None when the mapping is not longer than the board.
+    pub(crate) fn new(mapping: Mapping) -> Option<Self> {
+        let length = mapping.length().checked_sub(Self::BOARD_LENGTH).filter(|length| *length > 0)?;
+        // SAFETY: the mapping is longer than the board.
+        let start = unsafe { mapping.start.add(Self::BOARD_LENGTH) };
+        Some(Self { mapping, start, length, board: PhantomData })
+    }
+
+    /// The board.
+    #[inline]
+    pub(crate) fn board(&self) -> &B {
+        // SAFETY: `start` lies a board's length behind the beginning of the mapping, which is page-aligned and
+        // mapped until `drop`, which `&self` outlives; the trait's promise is that any bytes are a board.
+        unsafe { self.start.sub(Self::BOARD_LENGTH).cast::<B>().as_ref() }
+    }
+
+    /// Whether every page is locked in memory.
+    pub(crate) fn locked(&self) -> bool {
+        self.mapping.locked()
+    }
+
+    /// The first byte behind the board, page-aligned.
+    pub(crate) fn start(&self) -> *const u8 {
+        self.start.as_ptr()
+    }
+
+    /// Bytes behind the board.
+    #[inline]
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The words behind the board.
+    #[inline]
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `start` is page-aligned and followed by `length` bytes, a multiple of 8, mapped until `drop`,
+        // which `&self` outlives; every bit pattern is an `AtomicU64`.
         unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.length / 8) }
     }
 
@@ -87,13 +223,5 @@ impl Mapping {
         // SAFETY: the range is inside the mapping by the assertion above. Atomic loads by other threads are
         // reads and may go on beside this borrow; the caller excludes stores.
         unsafe { slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the range is the one `anonymous` mapped, and every borrow of it ended before `drop`.
-        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
-        debug_assert!(unmapped.is_ok());
     }
 }

@@ -227,7 +227,7 @@ impl Publisher {
             return Err(Refusal::TooLong { longest, found: length });
         }
         let health = &self.ring.shared.health;
-        if health.poisoned().is_some() {
+        if health.is_poisoned() {
             return Err(Refusal::JournalPoisoned);
         }
         if health.is_stopping() || self.finished.load(Ordering::Relaxed) {

@@ -1,7 +1,9 @@
 //! The ring: the memory that the log's tail lies in, and the three keys to it.
 //!
 //! [`LogRing::create`] makes one [`RingWriter`] (the sequencer's), one [`JournalReader`] and one [`SealMark`];
-//! none can be cloned. [`LogRing`] itself is a handle for everyone else, cheap to clone.
+//! none can be cloned. [`LogRing`] itself is a handle for everyone else in the process, cheap to clone; [`RingView`]
+//! is what it shows, to other processes too: [`LogRing::create_at`] makes the ring of a file, and
+//! [`RingView::attach`] maps it there to read alone. `shared/board.rs` draws what stands in front of its bytes.
 //!
 //! Byte `p` of the log lies at `p & (capacity - 1)`. The writer writes `[published .. limit)`, where `limit` is
 //! the slowest of `written` and the gating consumers' cursors, plus the capacity. Whatever lies between such a
@@ -10,13 +12,17 @@
 use crate::bounds::{
     CLAIM_LENGTH, GATING_CONSUMERS_MAX, RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN,
 };
-use crate::claims::Claims;
-use crate::health::{Behind, Health};
-use crate::mapping::Mapping;
+use crate::health::{Behind, Phase};
+use crate::mapping::{Access, Mapped, Mapping};
+use crate::shared::board::RingBoard;
+use crate::shared::process::Process;
 use crate::sync::{AtomicU64, Line, Ordering};
 use crate::watermarks::{Watermark, Watermarks};
+use std::io;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use stele_wire::{Position, Sequence};
+use stele_wire::{Identity, Position, Sequence};
 
 /// How the ring is made.
 #[derive(Clone, Debug)]
@@ -43,35 +49,90 @@ pub enum RingError {
     #[error("the log cannot begin at position {0}: it is no multiple of 512")]
     Base(Position),
     /// The kernel did not give the memory.
-    #[error("cannot map {capacity} bytes for the ring: {source}; choose a smaller ring or free memory")]
+    #[error(
+        "cannot map {capacity} bytes for the ring{}: {source}; choose a smaller ring or free memory",
+        describe(path)
+    )]
     Map {
         /// Bytes asked for.
         capacity: usize,
+        /// The file, where it has one.
+        path: Option<PathBuf>,
         /// What the kernel said.
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+fn describe(path: &Option<PathBuf>) -> String {
+    path.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default()
+}
+
+/// Why the ring of another process cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// The file cannot be mapped.
+    #[error("cannot map {}: {source}", path.display())]
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file is of another kind, version or length.
+    #[error("{} cannot be read: {what}", path.display())]
+    Layout {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: String,
+    },
+    /// There is no sequencer yet.
+    #[error("{} is being made: try again in a moment", .0.display())]
+    NotReady(PathBuf),
+}
+
+/// What becomes of whoever writes a ring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriterState {
+    /// It goes on, or is about to stop.
+    Running,
+    /// It put everything it had accepted on the log; `published` is final.
+    Stopped,
+    /// Its process gave the ring up without having stopped: it failed. What is published stays readable.
+    Abandoned,
+    /// Its process is dead. What is published stays readable; what is not durable is perhaps cut from the trail by the
+    /// next start.
+    Dead(Process),
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) mapping: Mapping,
-    pub(crate) watermarks: Watermarks,
-    pub(crate) claims: Claims,
-    pub(crate) health: Health,
+    pub(crate) mapping: Mapped<RingBoard>,
     pub(crate) base: Position,
-    first_sequence: OnceLock<Sequence>,
+    /// Why the journal is poisoned, as this process knows it.
+    reason: OnceLock<String>,
+    access: Access,
+}
+
+/// What everybody on the ring shares: watermarks, claims, health.
+impl Deref for Shared {
+    type Target = RingBoard;
+
+    #[inline]
+    fn deref(&self) -> &RingBoard {
+        self.mapping.board()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.access == Access::Write {
+            self.health.set_abandoned();
+        }
+    }
 }
 
 impl Shared {
-    /// The number of the epoch's first event; none before there is a sequencer.
-    pub(crate) fn first_sequence(&self) -> Option<Sequence> {
-        self.first_sequence.get().copied()
-    }
-
-    pub(crate) fn set_first_sequence(&self, first: Sequence) {
-        self.first_sequence.set(first).expect("a ring has one sequencer");
-    }
-
     /// The offset of `position` in the mapping.
     #[inline]
     pub(crate) fn offset(&self, position: Position) -> usize {
@@ -85,10 +146,110 @@ impl Shared {
     }
 }
 
-/// A handle to the ring: its watermarks, its memory's place, its health. No reading of the log.
+/// What the ring shows to everyone, in its process and in others: watermarks, health, whose log it is.
+#[derive(Clone, Debug)]
+pub struct RingView {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl RingView {
+    /// Maps the ring of another process to read: nothing that is done with it can disturb the writer.
+    ///
+    /// # Errors
+    /// [`AttachError`].
+    pub fn attach(path: &Path) -> Result<Self, AttachError> {
+        let mapping = Mapping::open(path, Access::Read);
+        let mapping = mapping.map_err(|source| AttachError::Map { path: path.into(), source })?;
+        let layout = |what| AttachError::Layout { path: path.into(), what };
+        let mapping = Mapped::<RingBoard>::new(mapping).ok_or_else(|| layout("it is too short".into()))?;
+        mapping.board().check(mapping.length()).map_err(layout)?;
+        if mapping.board().start().is_none() {
+            return Err(AttachError::NotReady(path.into()));
+        }
+        let base = mapping.board().base();
+        Ok(Self { shared: Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Read }) })
+    }
+
+    /// Bytes of the ring, a power of two.
+    #[inline]
+    pub fn capacity(&self) -> usize {
+        self.shared.mapping.length()
+    }
+
+    /// The first position of this epoch.
+    pub fn base(&self) -> Position {
+        self.shared.base
+    }
+
+    /// Whose log it is; none before there is a sequencer.
+    pub fn identity(&self) -> Option<Identity> {
+        self.shared.start().map(|(identity, _)| identity)
+    }
+
+    /// The number of the epoch's first event; none before there is a sequencer.
+    pub fn first_sequence(&self) -> Option<Sequence> {
+        self.shared.start().map(|(_, first)| first)
+    }
+
+    /// The process that writes it.
+    pub fn writer(&self) -> Process {
+        self.shared.writer()
+    }
+
+    /// What has become of the writer. Reads a file of /proc: some ten microseconds, nothing for a hot thread.
+    pub fn writer_state(&self) -> WriterState {
+        match self.shared.health.phase() {
+            Phase::Stopped => WriterState::Stopped,
+            Phase::Abandoned => WriterState::Abandoned,
+            Phase::Accepting | Phase::Stopping if self.writer().is_alive() => WriterState::Running,
+            // It may have stopped in the last moment of its life.
+            Phase::Accepting | Phase::Stopping => match self.shared.health.phase() {
+                Phase::Stopped => WriterState::Stopped,
+                _ => WriterState::Dead(self.writer()),
+            },
+        }
+    }
+
+    /// The log's watermarks.
+    #[inline]
+    pub fn watermarks(&self) -> &Watermarks {
+        &self.shared.watermarks
+    }
+
+    /// Why the journal accepts nothing more; none while it does. In another process at most the first
+    /// [`crate::bounds::POISON_REASON_MAX`] bytes.
+    #[inline]
+    pub fn poisoned(&self) -> Option<&str> {
+        let shared = &*self.shared;
+        shared.health.is_poisoned().then(|| shared.reason.get_or_init(|| shared.health.reason()).as_str())
+    }
+
+    /// Why market data or new orders wait or are refused at the moment; none when there is room.
+    #[inline]
+    pub fn behind(&self) -> Option<Behind> {
+        self.shared.health.behind()
+    }
+
+    /// Whether the sequencer has done what [`LogRing::request_stop`] asked; `published` and `batched` are final.
+    pub fn is_stopped(&self) -> bool {
+        self.shared.health.is_stopped()
+    }
+}
+
+/// A handle to the ring of this process: [what it shows](RingView), its memory's place, the request to stop. No
+/// reading of the log.
 #[derive(Clone, Debug)]
 pub struct LogRing {
-    pub(crate) shared: Arc<Shared>,
+    view: RingView,
+}
+
+impl Deref for LogRing {
+    type Target = RingView;
+
+    #[inline]
+    fn deref(&self) -> &RingView {
+        &self.view
+    }
 }
 
 /// What [`LogRing::create`] makes, each to be handed to its owner.
@@ -110,6 +271,20 @@ impl LogRing {
     /// # Errors
     /// [`RingError`]. That the memory could not be locked is no error: see [`LogRing::is_locked`].
     pub fn create(options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
+        Self::make(options, base, None)
+    }
+
+    /// As [`LogRing::create`], in a new file that other processes of the same user may map, under /dev/shm: see
+    /// [`crate::ShardDirectory::ring`]. All its memory is there at once or not at all; a caller that can do without
+    /// readers in other processes falls back to [`LogRing::create`] when there is too little.
+    ///
+    /// # Errors
+    /// As [`LogRing::create`].
+    pub fn create_at(path: &Path, options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
+        Self::make(options, base, Some(path))
+    }
+
+    fn make(options: &RingOptions, base: Position, path: Option<&Path>) -> Result<RingParts, RingError> {
         let capacity = options.capacity;
         if !capacity.is_power_of_two() || !(RING_LENGTH_MIN..=RING_LENGTH_MAX).contains(&capacity) {
             return Err(RingError::Capacity(capacity));
@@ -117,17 +292,16 @@ impl LogRing {
         if !base.0.is_multiple_of(512) {
             return Err(RingError::Base(base));
         }
-        let mapping = Mapping::anonymous(capacity, options.huge_pages)
-            .map_err(|source| RingError::Map { capacity, source })?;
-        let shared = Arc::new(Shared {
-            mapping,
-            watermarks: Watermarks::at(base),
-            claims: Claims::at(base),
-            health: Health::default(),
-            base,
-            first_sequence: OnceLock::new(),
-        });
-        let ring = Self { shared };
+        let length = Mapped::<RingBoard>::BOARD_LENGTH + capacity;
+        let mapping = match path {
+            Some(path) => Mapping::create(path, length, options.huge_pages),
+            None => Mapping::anonymous(length, options.huge_pages),
+        };
+        let failed = |source| RingError::Map { capacity, path: path.map(Path::to_owned), source };
+        let mapping = Mapped::<RingBoard>::new(mapping.map_err(failed)?).expect("longer than its board");
+        mapping.board().begin(capacity, base);
+        let shared = Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Write });
+        let ring = Self { view: RingView { shared } };
         let writer = RingWriter {
             ring: ring.clone(),
             head: base,
@@ -138,12 +312,6 @@ impl LogRing {
         let journal = JournalReader { ring: ring.clone() };
         let seal = SealMark { ring: ring.clone() };
         Ok(RingParts { ring, writer, journal, seal })
-    }
-
-    /// Bytes of the ring, a power of two.
-    #[inline]
-    pub fn capacity(&self) -> usize {
-        self.shared.mapping.length()
     }
 
     /// First byte and length of the ring's memory, page-aligned, valid while any handle lives: for registering
@@ -157,37 +325,9 @@ impl LogRing {
         self.shared.mapping.locked()
     }
 
-    /// The first position of this epoch.
-    pub fn base(&self) -> Position {
-        self.shared.base
-    }
-
-    /// The log's watermarks.
-    #[inline]
-    pub fn watermarks(&self) -> &Watermarks {
-        &self.shared.watermarks
-    }
-
-    /// Why the journal accepts nothing more; none while it does.
-    #[inline]
-    pub fn poisoned(&self) -> Option<&str> {
-        self.shared.health.poisoned()
-    }
-
-    /// Why market data or new orders wait or are refused at the moment; none when there is room.
-    #[inline]
-    pub fn behind(&self) -> Option<Behind> {
-        self.shared.health.behind()
-    }
-
     /// Asks the sequencer to accept nothing new, put what it has accepted on the log and close the last batch.
     pub fn request_stop(&self) {
         self.shared.health.request_stop();
-    }
-
-    /// Whether the sequencer has done what [`LogRing::request_stop`] asked; `published` and `batched` are final.
-    pub fn is_stopped(&self) -> bool {
-        self.shared.health.is_stopped()
     }
 }
 
@@ -249,7 +389,15 @@ impl JournalReader {
     /// Nothing more will be written: publishers are refused and the sequencer stops. `reason` says what failed,
     /// where, and what to do. The first reason stands.
     pub fn poison(&self, reason: impl Into<String>) {
-        self.ring.shared.health.poison(reason.into());
+        let shared = &*self.ring.shared;
+        let mut is_first = false;
+        let reason = shared.reason.get_or_init(|| {
+            is_first = true;
+            reason.into()
+        });
+        if is_first {
+            shared.health.poison(reason);
+        }
     }
 }
 

@@ -216,7 +216,7 @@ impl<C: Clock> Agent for Sequencer<C> {
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let health = &self.desk.head.ring().shared.health;
         let (is_stopping, is_stopped) = (health.is_stopping(), health.is_stopped());
-        if is_stopped || health.poisoned().is_some() {
+        if is_stopped || health.is_poisoned() {
             if is_stopping && !is_stopped {
                 self.desk.head.writer().set_stopped();
             }

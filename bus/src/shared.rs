@@ -14,5 +14,6 @@
 //! who owns something here writes down who it is ([`Process`]: number and start time, which no two processes of one
 //! machine share), and whoever finds it asks /proc whether the owner lives.
 
+pub(crate) mod board;
 pub mod directory;
 pub mod process;

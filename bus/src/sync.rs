@@ -6,6 +6,6 @@ pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// A value on cache lines of its own: two of them, because the hardware prefetches lines in pairs.
-#[repr(align(128))]
+#[repr(C, align(128))]
 #[derive(Debug, Default)]
 pub(crate) struct Line<T>(pub(crate) T);

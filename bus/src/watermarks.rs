@@ -27,6 +27,7 @@ impl Watermark {
 ///
 /// Reading is open to every thread. Setting is not: each watermark has one owner ([`crate::RingWriter`],
 /// [`crate::JournalReader`], [`crate::SealMark`]), because what may be overwritten depends on `written`.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Watermarks {
     marks: [Line<AtomicU64>; 5],
@@ -34,8 +35,14 @@ pub struct Watermarks {
 
 impl Watermarks {
     /// All of them at `base`.
+    #[cfg(test)]
     pub(crate) fn at(base: Position) -> Self {
         Self { marks: std::array::from_fn(|_| Line(AtomicU64::new(base.0))) }
+    }
+
+    /// Puts all of them at `base`, before anybody else sees them.
+    pub(crate) fn begin(&self, base: Position) {
+        self.marks.iter().for_each(|mark| mark.0.store(base.0, Ordering::Relaxed));
     }
 
     /// Where `mark` is. Acquire: what its owner did before moving it there is visible; partner of the Release

@@ -3,6 +3,7 @@
 
 mod contracts;
 mod controls;
+mod named_ring;
 mod random_schedules;
 mod release;
 mod rig;

@@ -1,6 +1,7 @@
 //! A sequencer on a small ring, a journal that does what the test says, and messages to submit.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions, RingParts, Risk, RiskLimits,
@@ -44,9 +45,14 @@ impl Rig {
     }
 
     pub(crate) fn with_limits(limits: RiskLimits) -> Self {
-        let start = start();
         let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
-        let RingParts { ring, writer, journal, seal } = LogRing::create(&options, start.position).unwrap();
+        Self::over(LogRing::create(&options, start().position).unwrap(), limits)
+    }
+
+    /// A rig on a ring that begins where [`start`] says.
+    pub(crate) fn over(parts: RingParts, limits: RiskLimits) -> Self {
+        let start = start();
+        let RingParts { ring, writer, journal, seal } = parts;
         let clock = ManualClock::at(START);
         let sequencer = Sequencer::new(&start, writer, clock.clone(), Risk::new(limits)).unwrap();
         Self { sequencer, clock, ring, journal, seal, start, trail: Vec::new() }
@@ -121,6 +127,25 @@ impl Rig {
         let frames = self.verified_trail().into_iter().map(|(_, frame)| frame);
         let events = frames.filter(|frame| !frame.is_padding() && frame.template_id() != 510);
         events.map(|frame| (frame.template_id(), frame.body().to_vec())).collect()
+    }
+}
+
+/// A new folder under /dev/shm, gone with this.
+pub(crate) struct Folder {
+    pub(crate) path: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn new(test: &str) -> Self {
+        let path = PathBuf::from(format!("/dev/shm/stele-test-{test}-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        Self { path }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
