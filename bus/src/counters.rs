@@ -27,11 +27,11 @@
 
 pub mod histogram;
 mod memory;
-mod process;
 pub(crate) mod sequencer;
 pub mod table;
 
 use crate::bounds::{COUNTER_LABEL_MAX, COUNTER_SLOTS, PAGE_LENGTH};
+use crate::shared::process::Process;
 use crate::sync::{AtomicU64, Ordering};
 use histogram::{BUCKETS, Distribution};
 use memory::Words;
@@ -277,12 +277,12 @@ fn length() -> usize {
 fn write_header(words: &Words) {
     let words = words.words();
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-    let pid = std::process::id();
+    let Process { id, start_time } = Process::current();
     for (word, value) in [
         (header::VERSION, VERSION),
         (header::SLOTS, (words.len() / SLOT_WORDS) as u64),
-        (header::PID, u64::from(pid)),
-        (header::STARTED, process::start_ticks(pid).unwrap_or(0)),
+        (header::PID, u64::from(id)),
+        (header::STARTED, start_time),
         (header::BEGUN, begun),
         (header::PHASE, RUNNING),
         (header::MAGIC, MAGIC),
@@ -415,8 +415,8 @@ impl CounterReader {
     }
 
     /// The process that counts.
-    pub fn pid(&self) -> u32 {
-        self.header(header::PID) as u32
+    pub fn process(&self) -> Process {
+        Process { id: self.header(header::PID) as u32, start_time: self.header(header::STARTED) }
     }
 
     /// When the counters were made.
@@ -429,8 +429,7 @@ impl CounterReader {
         if self.words.words()[header::PHASE].load(Ordering::Acquire) == ENDED {
             return Writer::Ended;
         }
-        let started = process::start_ticks(self.pid());
-        if started == Some(self.header(header::STARTED)) { Writer::Running } else { Writer::Died }
+        if self.process().is_alive() { Writer::Running } else { Writer::Died }
     }
 
     fn header(&self, word: usize) -> u64 {
@@ -544,7 +543,7 @@ mod tests {
         let path = folder.join("counters");
         let counters = Counters::create_at(&path).unwrap();
         let reader = CounterReader::open(&path).unwrap();
-        assert_eq!((reader.pid(), reader.readings().count()), (std::process::id(), 0));
+        assert_eq!((reader.process().id, reader.readings().count()), (std::process::id(), 0));
         let mut events = counters.register(table::EVENTS, Place::shard(0)).unwrap();
         events.set(7);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 7);

@@ -100,5 +100,5 @@ pub use {
         process::Process,
     },
     templates::{Class, Template, template},
-};
     timers::Timers,
+};

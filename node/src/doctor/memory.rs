@@ -1,0 +1,84 @@
+//! Memory: whether it stays where it is, and in pages of which size.
+
+use super::{Machine, Setup, Verdict, good, unknown, warning};
+
+/// `CAP_IPC_LOCK`, whose owner may lock as much as there is.
+const LOCKS_ANYTHING: u64 = 1 << 14;
+/// What a process locks beside its rings: counters, tables, stacks, the program.
+const BESIDE_RINGS: u64 = 64 << 20;
+
+pub(super) fn locked(machine: &Machine, setup: &Setup) -> Verdict {
+    let status = machine.read("/proc/self/status").unwrap_or_default();
+    let capabilities = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let capabilities = capabilities.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    if capabilities & LOCKS_ANYTHING != 0 {
+        return good("this user may lock any amount");
+    }
+    let limits = machine.read("/proc/self/limits").unwrap_or_default();
+    let soft = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
+    match soft.and_then(|line| line.split_whitespace().next()) {
+        None => unknown("the limit of locked memory cannot be told"),
+        Some("unlimited") => good("no limit"),
+        Some(limit) => {
+            let (limit, needed) = (limit.parse().unwrap_or(0), setup.ring_length + BESIDE_RINGS);
+            if limit >= needed {
+                return good(format!("{} MiB may be locked", limit >> 20));
+            }
+            warning(
+                format!("{} MiB may be locked and {} MiB are needed: pages may be taken away", limit >> 20, needed >> 20),
+                "ulimit -l unlimited, LimitMEMLOCK=infinity in the systemd unit, or CAP_IPC_LOCK",
+            )
+        }
+    }
+}
+
+pub(super) fn huge_pages(machine: &Machine, setup: &Setup) -> Verdict {
+    let pool = machine.read("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
+    let pool: u64 = pool.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let Some(choice) = machine.read("/sys/kernel/mm/transparent_hugepage/enabled") else {
+        return unknown("the kernel has no transparent huge pages");
+    };
+    let pooled = format!("{pool} of 2 MiB free in the pool");
+    if choice.contains("[always]") {
+        return warning(
+            format!("transparent huge pages are `always`: the kernel moves pages of hot threads while they run ({pooled})"),
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then only memory that asks gets them",
+        );
+    }
+    if choice.contains("[never]") && pool < setup.ring_length.div_ceil(2 << 20) {
+        return warning(
+            format!("transparent huge pages are `never`, and {pooled}: the ring is in pages of 4 KiB"),
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
+        );
+    }
+    good(format!("for memory that asks ({pooled})"))
+}
+
+pub(super) fn shared(_: &Machine, setup: &Setup) -> Verdict {
+    let needed = setup.ring_length + (8 << 20);
+    match setup.shared_free {
+        None => unknown("/dev/shm cannot be asked"),
+        Some(free) if free >= needed => good(format!("{} MiB free in /dev/shm", free >> 20)),
+        Some(free) => warning(
+            format!("{} MiB free in /dev/shm, and rings and counters need {} MiB", free >> 20, needed >> 20),
+            "mount -o remount,size=1G /dev/shm (docker: --shm-size), or a smaller [bus] ring_mib",
+        ),
+    }
+}
+
+pub(super) fn swap(machine: &Machine, _: &Setup) -> Verdict {
+    let Some(swaps) = machine.read("/proc/swaps") else { return unknown("/proc/swaps is not there") };
+    let used = |line: &str| -> Option<(String, u64)> {
+        let mut words = line.split_whitespace();
+        Some((words.next()?.to_owned(), words.nth(2)?.parse().ok()?))
+    };
+    let areas: Vec<_> = swaps.lines().skip(1).filter_map(used).collect();
+    match areas.iter().find(|(_, used)| *used > 0) {
+        Some((area, used)) => warning(
+            format!("{used} KiB lie in {area}: memory that is not locked may be read back from a disk"),
+            "swapoff -a, or vm.swappiness=0 and more memory",
+        ),
+        None if areas.is_empty() => good("none"),
+        None => good("there, not in use"),
+    }
+}
