@@ -1,15 +1,23 @@
 //! Where times come from: UTC in nanoseconds, read without a system call, or whatever a test says.
 
-use crate::bounds::{CLOCK_CHECK_INTERVAL, CLOCK_STEP_MIN, SLEW_PPB_MAX};
-use std::sync::Arc;
+use crate::bounds::{
+    CLOCK_CHECK_INTERVAL, CLOCK_STEP_MIN, CLOCK_TOLERANCE, CLOCK_UNCERTAINTY_MIN, SLEW_PPB_MAX,
+};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_wire::Nanos;
+use stele_wire::messages::{ClockSource, ClockStatus as ClockEvent};
 
 /// Reads the time. It may go back; whoever needs it monotonic takes the maximum, as the sequencer does.
 pub trait Clock: Send {
     /// Nanoseconds since the Unix epoch, UTC.
     fn now(&mut self) -> Nanos;
+
+    /// How well it follows UTC; none of a clock that does not know.
+    fn status(&self) -> Option<ClockStatus> {
+        None
+    }
 }
 
 /// How well [`UtcClock`] follows UTC, as of its last comparison.
@@ -94,6 +102,10 @@ impl Clock for UtcClock {
         }
         Nanos(utc)
     }
+
+    fn status(&self) -> Option<ClockStatus> {
+        Some(self.status)
+    }
 }
 
 /// `elapsed` nanoseconds of the counter at a rate that differs by `slew_ppb`.
@@ -132,21 +144,79 @@ fn compare(counter: &quanta::Clock) -> (u64, u64, u64) {
         .expect("five readings")
 }
 
+/// What the log was told of a clock: RTS 25 Art. 4, traceability to UTC, by events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClockWatch {
+    told: ClockStatus,
+}
+
+impl ClockWatch {
+    /// The log knows the clock's status as of now.
+    pub(crate) fn new(status: Option<ClockStatus>) -> Self {
+        Self { told: status.unwrap_or_default() }
+    }
+
+    /// What the log is to be told now: a step, forward as the clock says or backward by `back`; an uncertainty that
+    /// has doubled or halved; a divergence that became too large, or is so no longer.
+    pub(crate) fn look(&mut self, status: Option<ClockStatus>, back: i64, now: Nanos) -> Option<ClockEvent> {
+        let found = status.unwrap_or(self.told);
+        let step = if back != 0 {
+            back
+        } else if found.steps != self.told.steps {
+            found.last_step
+        } else {
+            0
+        };
+        let is_other = step != 0
+            || is_tolerable(&found) != is_tolerable(&self.told)
+            || has_changed(self.told.uncertainty, found.uncertainty);
+        if !is_other {
+            return None;
+        }
+        self.told = found;
+        let (known, null) = (status.is_some(), ClockEvent::NULL);
+        Some(ClockEvent {
+            measured: now.0.into(),
+            offset: if known { found.offset.into() } else { null.offset },
+            step: if step != 0 { step.into() } else { null.step },
+            uncertainty: if known { found.uncertainty.into() } else { null.uncertainty },
+            tolerance: CLOCK_TOLERANCE.0.into(),
+            source: if known { ClockSource::SYSTEM } else { ClockSource::UNKNOWN },
+            ..null
+        })
+    }
+}
+
+fn is_tolerable(status: &ClockStatus) -> bool {
+    status.offset.unsigned_abs().saturating_add(status.uncertainty) <= CLOCK_TOLERANCE.0
+}
+
+fn has_changed(told: u64, found: u64) -> bool {
+    let (less, more) = (told.min(found), told.max(found));
+    more >= CLOCK_UNCERTAINTY_MIN.0 && more >= 2 * less.max(CLOCK_UNCERTAINTY_MIN.0 / 2)
+}
+
 /// A clock that stands until it is moved; its copies show the same time.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
+    status: Arc<Mutex<Option<ClockStatus>>>,
 }
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub fn at(now: Nanos) -> Self {
-        Self { now: Arc::new(AtomicU64::new(now.0)) }
+        Self { now: Arc::new(AtomicU64::new(now.0)), status: Arc::default() }
     }
 
     /// Moves it, back as well as forward.
     pub fn set(&self, now: Nanos) {
         self.now.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Says how well it follows UTC.
+    pub fn set_status(&self, status: ClockStatus) {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
     /// Moves it on.
@@ -158,6 +228,10 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&mut self) -> Nanos {
         Nanos(self.now.load(Ordering::Relaxed))
+    }
+
+    fn status(&self) -> Option<ClockStatus> {
+        *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -185,6 +259,28 @@ mod tests {
         let hour = 3_600_000_000_000;
         assert_eq!(correct(hour, 2 * hour), Correction { step: hour as i64, slew_ppb: 0 });
         assert_eq!(correct(2 * hour, hour), Correction { step: 0, slew_ppb: -SLEW_PPB_MAX });
+    }
+
+    #[test]
+    fn steps_a_doubled_uncertainty_and_a_divergence_too_large_are_told_once() {
+        let mut watch = ClockWatch::new(Some(ClockStatus { uncertainty: 60, ..ClockStatus::default() }));
+        let mut look = |status: ClockStatus, back| {
+            let event = watch.look(Some(status), back, Nanos(9))?;
+            Some((event.offset.get(), event.step.get(), event.uncertainty.get()))
+        };
+        let (none, mut status) = (i64::MAX, ClockStatus { uncertainty: 900, ..ClockStatus::default() });
+        assert_eq!(look(status, 0), None, "both are below what matters");
+        status.uncertainty = 2_000;
+        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 2_000)), None));
+        status.uncertainty = 1_000;
+        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 1_000)), None));
+        (status.steps, status.last_step) = (1, 5_000_000_000);
+        assert_eq!((look(status, 0), look(status, 0)), (Some((0, 5_000_000_000, 1_000)), None));
+        status.offset = -99_001;
+        assert_eq!((look(status, 0), look(status, 0)), (Some((-99_001, none, 1_000)), None));
+        assert_eq!(look(status, -7_000), Some((-99_001, -7_000, 1_000)));
+        status.offset = 0;
+        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 1_000)), None));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The order gateway: an order leaves the host when its release watermark has passed.
 //!
 //! The gateway reads ahead of the watermark and keeps the places of the orders it saw; the orders themselves stay
-//! on the ring, which the gateway's own gate keeps. Orders leave in the order of the log.
+//! on the ring, which the gateway's own gate keeps. Orders leave in the order of the log. After a restart nothing
+//! leaves before the venue was asked for every order [in doubt](crate::doubt).
 
 use crate::agent::{Agent, AgentError};
 use crate::bounds::{GATEWAY_SCAN_MAX, RELEASE_QUEUE_MAX};
 use crate::clock::Clock;
 use crate::consumer::{Event, GatingConsumer};
+use crate::doubt::{ANSWER_LENGTH_MAX, Answer, InDoubt};
 use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
 use crate::templates::{Class, template};
 use crate::watermarks::{Watermark, Watermarks};
@@ -23,6 +25,17 @@ pub trait Venue: Send {
     /// # Errors
     /// [`VenueBusy`]: the gateway offers the same event again at its next duty cycle, and nothing after it.
     fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy>;
+
+    /// Says what became of an order that an earlier session left open. Asked before anything is submitted, for each
+    /// such order until it is answered; what happened to the order since is to be on its way as the venue's own
+    /// reports by then. A venue that forgets with the process what it had knows of none.
+    ///
+    /// # Errors
+    /// [`VenueBusy`]: the gateway asks again at its next duty cycle, and submits nothing before.
+    fn reconcile(&mut self, order: &InDoubt, now: Nanos) -> Result<Answer, VenueBusy> {
+        let _ = (order, now);
+        Ok(Answer::Unknown)
+    }
 
     /// Whether this venue is the one that `order` goes to. Others' orders are passed over.
     fn takes(&self, order: &Event<'_>) -> bool {
@@ -131,6 +144,10 @@ pub struct OrderGateway<V, C> {
     venue: V,
     clock: C,
     left: Left,
+    /// Orders that the venue is to be asked for, the next one last.
+    doubts: Vec<InDoubt>,
+    /// What the venue said of the next one; the log is still to be told.
+    answer: Option<Answer>,
 }
 
 impl<V: Venue, C: Clock> OrderGateway<V, C> {
@@ -144,7 +161,21 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         clock: C,
     ) -> Self {
         let (queue, left) = (ReleaseQueue::new(release), Left::default());
-        Self { name: name.into(), consumer, publisher, queue, venue, clock, left }
+        let (doubts, answer) = (Vec::new(), None);
+        Self { name: name.into(), consumer, publisher, queue, venue, clock, left, doubts, answer }
+    }
+
+    /// Asks the venue for `orders`, oldest first, before anything leaves.
+    #[must_use]
+    pub fn with_doubts(mut self, mut orders: Vec<InDoubt>) -> Self {
+        orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.sequence));
+        self.doubts = orders;
+        self
+    }
+
+    /// Orders of earlier sessions that the venue has not answered for.
+    pub fn in_doubt(&self) -> usize {
+        self.doubts.len()
     }
 
     /// The venue.
@@ -176,6 +207,39 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         seen
     }
 
+    /// Asks the venue for the orders in doubt and tells the log what follows. Returns how many were settled.
+    #[cold]
+    fn reconcile(&mut self, now: Nanos) -> Result<usize, AgentError> {
+        let mut settled = 0;
+        while let Some(order) = self.doubts.last() {
+            let answer = match self.answer {
+                Some(answer) => answer,
+                None => match self.venue.reconcile(order, now) {
+                    Ok(answer) => answer,
+                    Err(VenueBusy) => break,
+                },
+            };
+            self.answer = Some(answer);
+            let mut buffer = [0; ANSWER_LENGTH_MAX];
+            let offered = match order.answer(answer, &mut buffer) {
+                Some((template_id, body)) => self.publisher.offer(template_id, body, now),
+                None => Ok(()),
+            };
+            match offered {
+                Ok(()) => {}
+                Err(refusal) if refusal.is_transient() => break,
+                Err(Refusal::JournalPoisoned | Refusal::Stopped) => break,
+                Err(refusal) => {
+                    return Err(AgentError::caused_by("cannot tell of an order in doubt", refusal));
+                }
+            }
+            self.answer = None;
+            self.doubts.pop();
+            settled += 1;
+        }
+        Ok(settled)
+    }
+
     /// Hands over every order that may leave, as far as the venue takes them.
     fn let_go(&mut self, now: Nanos) -> usize {
         let mut count = 0;
@@ -187,7 +251,6 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
             self.left.count += 1;
             count += 1;
         }
-        self.consumer.release(self.queue.first().unwrap_or(self.consumer.scanned()));
         count
     }
 
@@ -229,10 +292,12 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
             return Ok(seen);
         }
         let now = self.clock.now();
-        let left = self.let_go(now);
+        let settled = if self.doubts.is_empty() { 0 } else { self.reconcile(now)? };
+        let left = if self.doubts.is_empty() { self.let_go(now) } else { 0 };
+        self.consumer.release(self.queue.first().unwrap_or(self.consumer.scanned()));
         let untold = usize::from(self.left.count > 0);
         self.tell(now)?;
-        Ok(seen + left + untold + self.venue.do_work(now)?)
+        Ok(seen + settled + left + untold + self.venue.do_work(now)?)
     }
 
     fn on_stop(&mut self) -> Result<(), AgentError> {

@@ -1,8 +1,8 @@
 //! The log's head: gives an event its number, time and checksum and puts it on the ring; closes batches.
 
 use crate::appender::{Appender, Geometry, GeometryError};
-use crate::bounds::{STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
-use crate::clock::Clock;
+use crate::bounds::{CLOCK_BACK_MIN, STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
+use crate::clock::{Clock, ClockStatus};
 use crate::publisher::NOT_RECEIVED;
 use crate::ring::{LogRing, RingWriter};
 use crate::sync::Ordering;
@@ -52,6 +52,8 @@ pub(crate) struct LogHead<C> {
     timestamp: Nanos,
     /// The newest reading of the clock.
     reading: Nanos,
+    /// By how much the clock went back, where that is more than its noise, until somebody asks; 0 or negative.
+    back: i64,
     /// How long the head has been at work, as of the newest reading.
     age: Nanos,
     /// Events and bytes since the last publication.
@@ -85,6 +87,7 @@ impl<C: Clock> LogHead<C> {
         writer.ring().shared.set_start(&start.identity, start.next_sequence);
         Ok(Self {
             reading: clock.now(),
+            back: 0,
             age: Nanos(0),
             clock,
             writer,
@@ -121,6 +124,9 @@ impl<C: Clock> LogHead<C> {
     pub(crate) fn read_clock(&mut self) -> Nanos {
         let reading = self.clock.now();
         self.age.0 += reading.0.saturating_sub(self.reading.0);
+        if reading.0 + CLOCK_BACK_MIN.0 <= self.reading.0 {
+            self.back -= (self.reading.0 - reading.0) as i64;
+        }
         self.reading = reading;
         self.timestamp = self.timestamp.max(reading);
         self.age
@@ -136,6 +142,16 @@ impl<C: Clock> LogHead<C> {
     /// The time of the event that was appended last.
     pub(crate) fn timestamp(&self) -> Nanos {
         self.timestamp
+    }
+
+    /// How long the head has been at work, as of the newest reading of the clock.
+    pub(crate) fn age(&self) -> Nanos {
+        self.age
+    }
+
+    /// How well the clock follows UTC, by how much it went back since this was last asked, and its newest reading.
+    pub(crate) fn clock_status(&mut self) -> (Option<ClockStatus>, i64, Nanos) {
+        (self.clock.status(), std::mem::take(&mut self.back), self.reading)
     }
 
     pub(crate) fn ring(&self) -> &LogRing {

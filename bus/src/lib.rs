@@ -38,6 +38,8 @@ pub mod agent;
 #[cfg(not(loom))]
 pub mod appender;
 #[cfg(not(loom))]
+mod cancels;
+#[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
 pub mod consumer;
@@ -45,6 +47,8 @@ pub mod consumer;
 pub mod core;
 #[cfg(not(loom))]
 pub mod counters;
+#[cfg(not(loom))]
+pub mod doubt;
 #[cfg(not(loom))]
 pub mod feed;
 #[cfg(not(loom))]
@@ -61,6 +65,8 @@ mod mapping;
 pub mod player;
 #[cfg(not(loom))]
 pub mod publisher;
+#[cfg(not(loom))]
+pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
 #[cfg(not(loom))]
@@ -87,10 +93,12 @@ pub use {
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
+    doubt::{Answer, InDoubt},
     idle::{Idle, Idler},
     publisher::{NOT_RECEIVED, Publisher, Refusal},
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
+    refusals::Refusals,
         SealMark, WriterState,
     },
     risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},

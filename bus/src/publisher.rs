@@ -11,6 +11,7 @@
 use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
 use crate::counters::sequencer::IntakeCounters;
 use crate::health::Behind;
+use crate::refusals::{RefusedAtRing, Untold};
 use crate::ring::LogRing;
 use crate::templates::template;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use stele_wire::Nanos;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::Message;
+use stele_wire::messages::RefusalReason;
 
 /// When a message has no time of receipt.
 pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
@@ -67,6 +69,20 @@ impl Refusal {
     pub fn is_transient(self) -> bool {
         matches!(self, Self::RingFull | Self::JournalBehind | Self::ConsumerBehind)
     }
+
+    /// The reason as it is counted and stands on the log.
+    pub fn reason(self) -> RefusalReason {
+        match self {
+            Self::RingFull => RefusalReason::RING_FULL,
+            Self::JournalBehind => RefusalReason::JOURNAL_BEHIND,
+            Self::ConsumerBehind => RefusalReason::CONSUMER_BEHIND,
+            Self::JournalPoisoned => RefusalReason::JOURNAL_POISONED,
+            Self::Stopped => RefusalReason::STOPPED,
+            Self::UnknownTemplate(_) | Self::TooShort { .. } | Self::TooLong { .. } => {
+                RefusalReason::MALFORMED
+            }
+        }
+    }
 }
 
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
@@ -80,6 +96,7 @@ pub struct Publisher {
     next_sequence: u64,
     finished: Arc<AtomicBool>,
     refused: u64,
+    refusals: Arc<RefusedAtRing>,
 }
 
 /// The sequencer's end of a publisher's ring.
@@ -90,6 +107,13 @@ pub(crate) struct Intake {
     pub(crate) words: Consumer<u64>,
     /// What the next submission is numbered if nothing is missing.
     pub(crate) expected: Option<u64>,
+    /// The last number that was taken, 0 before the first.
+    pub(crate) last: u64,
+    /// The publisher outlives the process.
+    pub(crate) is_outside: bool,
+    /// What the publisher was refused at its own end.
+    pub(crate) refused: Arc<RefusedAtRing>,
+    pub(crate) untold: Untold,
     pub(crate) counters: Option<IntakeCounters>,
     finished: Arc<AtomicBool>,
 }
@@ -116,8 +140,22 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         next_sequence: 1,
         finished: finished.clone(),
         refused: 0,
+        refusals: Arc::default(),
     };
-    (publisher, Intake { id, name: shown, words: consumer, expected: None, counters: None, finished })
+    let refused = publisher.refusals.clone();
+    let intake = Intake {
+        id,
+        name: shown,
+        words: consumer,
+        expected: None,
+        last: 0,
+        is_outside: false,
+        refused,
+        untold: Untold::default(),
+        counters: None,
+        finished,
+    };
+    (publisher, intake)
 }
 
 impl Publisher {
@@ -137,12 +175,13 @@ impl Publisher {
         self.next_sequence
     }
 
-    /// Numbers the next submission `sequence + 1`: for going on after a restart.
+    /// Numbers the next submission `sequence + 1`: for going on after a restart, or back, for sending once more what
+    /// was perhaps not taken. The sequencer recognises what it took.
     ///
     /// # Panics
-    /// When something is staged or the number would go back.
+    /// When something is staged.
     pub fn continue_after(&mut self, sequence: u64) {
-        assert!(self.staged.is_empty() && sequence + 1 >= self.next_sequence);
+        assert!(self.staged.is_empty(), "what is staged has its number");
         self.next_sequence = sequence + 1;
     }
 
@@ -181,6 +220,7 @@ impl Publisher {
         let words = SUBMISSION_HEADER_WORDS + body.len().div_ceil(8);
         if let Err(refusal) = self.check(template_id, body.len(), words) {
             self.refused += 1;
+            self.refusals.count(refusal.reason());
             return Err(refusal);
         }
         let sequence = self.next_sequence + self.staged_count;

@@ -1,26 +1,33 @@
 //! The sequencer: takes what publishers submit, in turns, and makes a log of it. One thread, no lock, no wait.
+//!
+//! A submission is known by its publisher and the publisher's own number, which only grows: one that was taken before
+//! is recognised, left out, counted and told, also after a restart ([`Sequencer::continue_numbering`]).
+
+mod own;
 
 use crate::agent::{Agent, AgentError};
 use crate::appender::GeometryError;
 use crate::bounds::{
-    CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, HEADROOM_MARKET_DIVISOR, HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX,
-    STOP_GRACE,
+    CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, CLOCK_CHECK_INTERVAL, HEADROOM_MARKET_DIVISOR,
+    HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX, REFUSALS_LOOKED_AT_CYCLES, STOP_GRACE,
 };
-use crate::clock::Clock;
+use crate::cancels::Cancels;
+use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
 use crate::counters::{CounterError, Counters};
 use crate::head::{Draft, LogHead};
-use crate::publisher::{Intake, NOT_RECEIVED, Publisher, Submission, publisher};
+use crate::publisher::{Intake, Publisher, Submission, publisher};
+use crate::refusals::{Refusals, Untold};
 use crate::ring::{LogRing, RingWriter};
-use crate::risk::{self, Breach, OrderTerms, Risk, Sequenced};
+use crate::risk::{self, Breach, OrderTerms, Risk};
 use crate::templates::{Class, Template, template};
+use crate::timers::{TimerStop, Timers};
+use own::{OWN_FRAME_LENGTH_MAX, refusal_length};
+use std::collections::BTreeMap;
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::frame::frame_length;
-use stele_wire::messages::{
-    Check, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress, RefusalReason,
-    RiskDecision, SCHEMA_VERSION, SubmissionClass, SubmissionRefused,
-};
+use stele_wire::messages::{Check, RiskDecision, SessionEnd};
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
@@ -35,6 +42,16 @@ pub struct SequencerStatistics {
     pub orders_refused: u64,
     /// Submissions that are not a message of the schema.
     pub malformed: u64,
+    /// Submissions that were taken before, and left out.
+    pub duplicates: u64,
+    /// Whatever was not taken, by reason, also at the publishers' rings.
+    pub refused: Refusals,
+    /// Cancels that followed from kill switches.
+    pub cancels: u64,
+    /// Timers of strategies that fired.
+    pub timers_fired: u64,
+    /// Timers that no running strategy wants any longer, or beyond the bound.
+    pub timers_dropped: u64,
     /// Duty cycles in which an intake had to wait for room on the ring.
     pub waits: u64,
     /// Batches closed.
@@ -47,6 +64,10 @@ pub struct Sequencer<C> {
     desk: Desk<C>,
     intakes: Vec<Intake>,
     turn: usize,
+    /// The last number of each publisher in earlier sessions.
+    known: BTreeMap<u16, u64>,
+    /// Duty cycles, to look at what publishers were refused now and then.
+    cycles: u32,
     /// Since when there was nothing to do although a stop was asked for.
     quiet_since: Option<Nanos>,
 }
@@ -63,6 +84,19 @@ struct Desk<C> {
     counters: Option<SequencerCounters>,
     /// One body in one piece.
     scratch: Box<[u64]>,
+    /// A refused order with what stands in front of it.
+    refused: Box<[u64]>,
+    timers: Timers,
+    timer_stop: TimerStop,
+    cancels: Cancels,
+    clock_watch: ClockWatch,
+    /// When the clock is looked at again, by the age of the log's head.
+    clock_looked_at: Nanos,
+    first_sequence: Sequence,
+    /// The session's last event is on the log.
+    is_over: bool,
+    /// The log is to be told of refusals.
+    has_untold: bool,
 }
 
 /// What became of a submission.
@@ -90,6 +124,7 @@ impl<C: Clock> Sequencer<C> {
     ) -> Result<Self, GeometryError> {
         let capacity = writer.ring().capacity();
         let (market, report) = (capacity / HEADROOM_MARKET_DIVISOR, capacity / HEADROOM_REPORT_DIVISOR);
+        let clock_watch = ClockWatch::new(clock.status());
         let desk = Desk {
             head: LogHead::new(start, writer, clock)?,
             risk,
@@ -98,9 +133,44 @@ impl<C: Clock> Sequencer<C> {
             is_behind: false,
             counters: None,
             scratch: vec![0; FRAME_LENGTH_MAX / 8].into(),
+            refused: vec![0; FRAME_LENGTH_MAX / 8].into(),
+            timers: Timers::new(),
+            timer_stop: TimerStop::default(),
+            cancels: Cancels::default(),
+            clock_watch,
+            clock_looked_at: CLOCK_CHECK_INTERVAL,
+            first_sequence: start.next_sequence,
+            is_over: false,
+            has_untold: false,
         };
         let intakes = Vec::with_capacity(PUBLISHERS_MAX);
-        Ok(Self { desk, intakes, turn: 0, quiet_since: None })
+        let known = BTreeMap::new();
+        Ok(Self { desk, intakes, turn: 0, known, cycles: 0, quiet_since: None })
+    }
+
+    /// Goes on with the timers that the log leaves pending.
+    #[must_use]
+    pub fn with_timers(mut self, timers: Timers) -> Self {
+        self.desk.timers = timers;
+        self
+    }
+
+    /// What publishers that come from now on have submitted in earlier sessions, by id: their numbers go on from
+    /// there, and what they send once more is recognised.
+    pub fn continue_numbering(&mut self, numbers: impl IntoIterator<Item = (u16, u64)>) {
+        self.known.extend(numbers);
+    }
+
+    /// Cancels every order that works in the scope of a kill switch that is engaged: after a restart, once orders in
+    /// doubt can be asked for.
+    pub fn cancel_what_is_stopped(&mut self) {
+        let Desk { cancels, risk, .. } = &mut self.desk;
+        cancels.resume(risk);
+    }
+
+    /// Ends the firing of timers, from any thread: before a session is brought to its end.
+    pub fn timer_stop(&self) -> TimerStop {
+        self.desk.timer_stop.clone()
     }
 
     /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
@@ -111,7 +181,9 @@ impl<C: Clock> Sequencer<C> {
     pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
         assert!(id != 0 && self.intakes.iter().all(|intake| intake.id != id), "publisher id {id} is taken");
         assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
-        let (publisher, intake) = publisher(self.desk.head.ring(), id, name, capacity);
+        let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
+        intake.last = self.known.get(&id).copied().unwrap_or(0);
+        publisher.continue_after(intake.last);
         self.intakes.push(intake);
         publisher
     }
@@ -163,14 +235,21 @@ impl<C: Clock> Sequencer<C> {
         if available == 0 {
             return 0;
         }
-        let (id, name) = (intake.id, intake.name);
+        let (id, name, is_outside) = (intake.id, intake.name, intake.is_outside);
         let chunk = intake.words.read_chunk(available).expect("the words were there");
         let words = chunk.as_slices();
         let (mut at, mut taken) = (0, 0);
         while at < available.min(CHUNK_WORDS_MAX) && taken < CHUNK_EVENTS_MAX {
             let submission = Submission::read(words, at);
-            let origin = Origin { id, name, expected: &mut intake.expected };
-            if self.desk.admit(&submission, origin) == Verdict::NoRoom {
+            let mut origin = Origin {
+                id,
+                name,
+                is_outside,
+                expected: &mut intake.expected,
+                last: &mut intake.last,
+                untold: &mut intake.untold,
+            };
+            if self.desk.admit(&submission, &mut origin) == Verdict::NoRoom {
                 self.desk.statistics.waits += 1;
                 break;
             }
@@ -188,6 +267,17 @@ impl<C: Clock> Sequencer<C> {
         taken
     }
 
+    /// Looks at what publishers were refused, and tells the log what it must know of it.
+    #[cold]
+    fn tell_refusals(&mut self, is_last: bool) -> usize {
+        let Self { desk, intakes, .. } = self;
+        desk.head.read_clock();
+        let told = intakes.iter_mut().map(|intake| desk.tell_refusals(intake, is_last)).sum();
+        desk.has_untold = intakes.iter().any(|intake| !intake.untold.is_empty());
+        desk.statistics.timers_dropped = desk.timers.dropped();
+        told
+    }
+
     /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings stayed
     /// empty for [`STOP_GRACE`].
     fn try_stop(&mut self) {
@@ -201,6 +291,7 @@ impl<C: Clock> Sequencer<C> {
         // `is_finished` is asked before the rings are looked at again: what was committed before it is seen.
         let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.words.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
+            self.tell_refusals(true);
             self.desk.head.close_batch();
             self.desk.head.writer().set_stopped();
         }
@@ -216,7 +307,13 @@ impl<C: Clock> Agent for Sequencer<C> {
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let health = &self.desk.head.ring().shared.health;
         let (is_stopping, is_stopped) = (health.is_stopping(), health.is_stopped());
+        self.cycles = self.cycles.wrapping_add(1);
+        let looks = self.cycles.is_multiple_of(REFUSALS_LOOKED_AT_CYCLES);
         if is_stopped || health.is_poisoned() {
+            if looks {
+                let Self { desk, intakes, .. } = self;
+                intakes.iter_mut().for_each(|intake| desk.look_at_refusals(intake));
+            }
             if is_stopping && !is_stopped {
                 self.desk.head.writer().set_stopped();
             }
@@ -229,6 +326,10 @@ impl<C: Clock> Agent for Sequencer<C> {
             work += self.drain(if index < count { index } else { index - count });
         }
         self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
+        work += self.desk.do_own_work(work == 0);
+        if looks || self.desk.has_untold {
+            work += self.tell_refusals(false);
+        }
         let closed = self.desk.head.end_cycle();
         self.desk.statistics.batches = self.desk.head.batches();
         if work + closed > 0
@@ -247,15 +348,13 @@ impl<C: Clock> Agent for Sequencer<C> {
 struct Origin<'a> {
     id: u16,
     name: [u8; 32],
+    /// The publisher outlives the process: a restart must know its last number.
+    is_outside: bool,
     expected: &'a mut Option<u64>,
+    /// The last number that was taken.
+    last: &'a mut u64,
+    untold: &'a mut Untold,
 }
-
-/// Longest frame that the sequencer writes on its own account.
-const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
-const _: () = assert!(frame_length(size_of::<PublisherProgress>()) <= OWN_FRAME_LENGTH_MAX);
-const _: () = assert!(frame_length(size_of::<SubmissionRefused>()) <= OWN_FRAME_LENGTH_MAX);
-
-const _: () = assert!(frame_length(size_of::<RiskDecision>()) <= OWN_FRAME_LENGTH_MAX);
 
 /// The body in one piece: in place, unless the end of the publisher's ring lies in it.
 #[inline]
@@ -283,7 +382,10 @@ impl<C: Clock> Desk<C> {
 
     /// Puts a submission on the log, or a refusal in its place, or leaves it for want of room.
     #[inline]
-    fn admit(&mut self, submission: &Submission<'_>, origin: Origin<'_>) -> Verdict {
+    fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
+        if submission.sequence <= *origin.last {
+            return self.refuse_duplicate(submission, origin);
+        }
         let known = template(submission.template_id)
             .filter(|template| submission.body_length >= template.block_length as usize);
         let Some(template) = known else { return self.refuse_malformed(submission, origin) };
@@ -303,16 +405,7 @@ impl<C: Clock> Desk<C> {
             received: submission.received,
         });
         self.statistics.events += 1;
-        if risk::follows(submission.template_id) {
-            self.risk.on_sequenced(&Sequenced {
-                template_id: submission.template_id,
-                block_length: template.block_length,
-                schema_version: SCHEMA_VERSION,
-                sequence,
-                timestamp: self.head.timestamp(),
-                body: gather(&mut self.scratch, submission),
-            });
-        }
+        self.follow(submission, template.block_length, sequence);
         Verdict::Taken
     }
 
@@ -333,13 +426,14 @@ impl<C: Clock> Desk<C> {
         &mut self,
         submission: &Submission<'_>,
         template: &Template,
-        origin: Origin<'_>,
+        origin: &mut Origin<'_>,
     ) -> Verdict {
         let behind = self.head.writer().behind();
         self.head.ring().shared.health.set_behind(Some(behind));
         self.is_behind = true;
         let report = self.headroom(Class::Report);
-        if template.class != Class::NewOrder || !self.head.has_room(2 * OWN_FRAME_LENGTH_MAX, report) {
+        let needed = refusal_length(submission.body_length);
+        if template.class != Class::NewOrder || !self.head.has_room(needed, report) {
             return Verdict::NoRoom;
         }
         let breach = Breach {
@@ -349,23 +443,8 @@ impl<C: Clock> Desk<C> {
         };
         let Some(terms) = self.terms(submission) else { return self.refuse_malformed(submission, origin) };
         self.note_origin(submission, origin);
-        self.reject(&terms, breach);
+        self.reject(submission, &terms, breach);
         Verdict::Taken
-    }
-
-    /// Says so on the log when a publisher's numbering begins or skips.
-    #[inline]
-    fn note_origin(&mut self, submission: &Submission<'_>, origin: Origin<'_>) {
-        if *origin.expected != Some(submission.sequence) {
-            let progress = PublisherProgress {
-                publisher_sequence: (submission.sequence - 1).into(),
-                publisher: origin.id.into(),
-                name: origin.name,
-                ..PublisherProgress::NULL
-            };
-            self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
-        }
-        *origin.expected = Some(submission.sequence + 1);
     }
 
     /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the submission
@@ -376,7 +455,7 @@ impl<C: Clock> Desk<C> {
             // The body is as long as the block, so the terms are there.
             let terms = self.terms(submission).expect("an order has terms");
             if let Err(breach) = self.risk.check(&terms, now) {
-                self.reject(&terms, breach);
+                self.reject(submission, &terms, breach);
                 return true;
             }
         } else if risk::governs(submission.template_id) {
@@ -386,6 +465,9 @@ impl<C: Clock> Desk<C> {
                 self.append_own(RiskDecision::TEMPLATE_ID, decision.as_bytes());
                 return true;
             }
+        } else if submission.template_id == SessionEnd::TEMPLATE_ID {
+            self.end_session(submission, *template);
+            return true;
         }
         false
     }
@@ -394,77 +476,11 @@ impl<C: Clock> Desk<C> {
         OrderTerms::read(submission.template_id, gather(&mut self.scratch, submission))
     }
 
-    /// Answers an order that gets no sequence.
-    fn reject(&mut self, terms: &OrderTerms, breach: Breach) {
-        let rejected = OrderRejected {
-            instrument: terms.owner.instrument.into(),
-            venue_sequence: 0.into(),
-            side: terms.side(),
-            client_order_id: terms.client_order_id.into(),
-            account: terms.owner.account.into(),
-            strategy: terms.owner.strategy.into(),
-            event: OrderEvent::REJECTED,
-            originator: Originator::MEMBER,
-            leaves_quantity: 0.into(),
-            cumulative_quantity: 0.into(),
-            status: OrderStatus::DONE,
-            limit: breach.limit.into(),
-            value: breach.value.into(),
-            check: breach.check,
-            ..OrderRejected::NULL
-        };
-        let mut body = [0; size_of::<OrderRejected>() + 2];
-        rejected.encode(&mut body, b"").expect("the body is as long as the message");
-        self.append_own(OrderRejected::TEMPLATE_ID, &body);
-        self.statistics.orders_refused += 1;
-        if let Some(counters) = &mut self.counters {
-            counters.on_refusal(breach.check);
-        }
-    }
-
-    /// Answers something that is no message of the schema. The publisher's own check comes first, so this is for
-    /// publishers whose memory is not ours to trust.
-    #[cold]
-    fn refuse_malformed(&mut self, submission: &Submission<'_>, origin: Origin<'_>) -> Verdict {
-        if !self.head.has_room(OWN_FRAME_LENGTH_MAX, self.headroom(Class::Report)) {
-            return Verdict::NoRoom;
-        }
-        let class = template(submission.template_id).map_or(Class::Control, |template| template.class);
-        let refused = SubmissionRefused {
-            count: 1.into(),
-            first_publisher_sequence: submission.sequence.into(),
-            last_publisher_sequence: submission.sequence.into(),
-            publisher: origin.id.into(),
-            template_id: submission.template_id.into(),
-            submission_class: SubmissionClass(class as u8),
-            reason: RefusalReason::MALFORMED,
-            ..SubmissionRefused::NULL
-        };
-        *origin.expected = None;
-        self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
-        self.statistics.malformed += 1;
-        Verdict::Taken
-    }
-
     /// Counts how long the event that was appended last has been on its way.
     #[inline]
     fn count_latency(&mut self, received: Nanos) {
         if let Some(counters) = &mut self.counters {
             counters.on_sequenced(received, self.head.timestamp());
         }
-    }
-
-    /// Puts a message of the sequencer's own on the log.
-    fn append_own(&mut self, template_id: u16, body: &[u8]) {
-        let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
-        words.as_mut_bytes()[..body.len()].copy_from_slice(body);
-        self.head.append(&Draft {
-            template_id,
-            template: template(template_id).expect("the sequencer's messages are of the schema"),
-            body_length: body.len(),
-            body: (&words[..body.len().div_ceil(8)], &[]),
-            received: NOT_RECEIVED,
-        });
-        self.statistics.events += 1;
     }
 }

@@ -18,10 +18,29 @@
 use crate::bounds::{TIMER_STRATEGIES_MAX, TIMERS_PER_STRATEGY_MAX};
 use crate::risk::Sequenced;
 use crate::state::{Number, Reader, RestoreError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use stele_wire::messages::{
     Boolean, SCHEMA_ID, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,
 };
 use stele_wire::{Frame, Nanos};
+
+/// Ends the firing of timers of one sequencer, from any thread: a strategy that sets one timer after another would
+/// keep its session from ever becoming quiet.
+#[derive(Clone, Debug, Default)]
+pub struct TimerStop(Arc<AtomicBool>);
+
+impl TimerStop {
+    /// Nothing fires from here on; what is pending sleeps until the next session.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
 
 /// When no timer is pending.
 pub const NEVER: Nanos = Nanos(u64::MAX);

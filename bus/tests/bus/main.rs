@@ -3,8 +3,11 @@
 
 mod contracts;
 mod controls;
+mod own_events;
 mod named_ring;
 mod random_schedules;
+mod refusals;
 mod release;
 mod rig;
+mod switches;
 mod threads;

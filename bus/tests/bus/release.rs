@@ -1,11 +1,16 @@
 //! Orders leave when their watermark has passed, and not before.
 
 use crate::rig::{Rig, START, cancel, notice, order, order_body};
+use std::collections::BTreeMap;
 use stele_bus::{
-    Agent, AgentError, Event, GatingConsumer, ManualClock, OrderGateway, Venue, VenueBusy, Watermark,
+    Agent, AgentError, Answer, Event, GatingConsumer, InDoubt, ManualClock, OrderGateway, Venue, VenueBusy,
+    Watermark,
 };
-use stele_wire::messages::{CancelOrder, NewOrder, OrderReleased, ReleaseWatermark, VenueNotice};
-use stele_wire::{Nanos, Position};
+use stele_wire::messages::{
+    CancelOrder, CancelRejected, Check, NewOrder, OrderCancelled, OrderRejected, OrderReleased,
+    ReleaseWatermark, ReplaceRejected, Side, VenueNotice,
+};
+use stele_wire::{Nanos, Position, Sequence};
 
 #[derive(Default)]
 struct Recorder {
@@ -144,4 +149,92 @@ fn an_order_that_waits_stays_on_the_ring_however_much_market_data_follows() {
     assert_eq!(position, 0);
     run.rig.flush();
     assert_eq!(run.taken(), [1], "read in place, still the same order");
+}
+
+/// A venue that has a book of its own, which outlives the process.
+#[derive(Default)]
+struct Book {
+    /// What it knows of each order.
+    knows: BTreeMap<u64, Answer>,
+    asked: Vec<u64>,
+    sent: Vec<u64>,
+    is_away: bool,
+}
+
+impl Venue for Book {
+    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
+        self.sent.push(order.sequence().0);
+        Ok(())
+    }
+
+    fn reconcile(&mut self, order: &InDoubt, _now: Nanos) -> Result<Answer, VenueBusy> {
+        if self.is_away {
+            return Err(VenueBusy);
+        }
+        self.asked.push(order.client_order_id);
+        Ok(self.knows.get(&order.client_order_id).copied().unwrap_or(Answer::Unknown))
+    }
+}
+
+fn doubt(client_order_id: u64) -> InDoubt {
+    InDoubt {
+        sequence: Sequence(client_order_id),
+        strategy: 1,
+        account: 2,
+        instrument: 3,
+        side: Side::BUY,
+        client_order_id,
+        venue_order_id: 0,
+        replaced_order_id: 0,
+        quantity: 10,
+        cumulative: 4,
+        leaves: 6,
+        is_acknowledged: false,
+        cancel: None,
+    }
+}
+
+#[test]
+fn nothing_new_leaves_before_the_venue_has_answered_for_every_order_in_doubt() {
+    let mut rig = Rig::new();
+    let mut strategy = rig.sequencer.publisher(1, "strategy", 4096);
+    let publisher = rig.sequencer.publisher(2, "gateway", 4096);
+    let (consumer, mut observer) = (rig.sequencer.gating_consumer(), rig.sequencer.gating_consumer());
+    let knows = BTreeMap::from([(11, Answer::Working), (12, Answer::Done), (16, Answer::Working)]);
+    let venue = Book { knows, is_away: true, ..Book::default() };
+    let doubts = vec![
+        InDoubt { is_acknowledged: true, ..doubt(13) },
+        doubt(11),
+        doubt(12),
+        doubt(14),
+        InDoubt { replaced_order_id: 11, ..doubt(15) },
+        InDoubt { is_acknowledged: true, cancel: Some((Sequence(20), 99)), ..doubt(16) },
+    ];
+    let clock = rig.clock.clone();
+    let mut gateway =
+        OrderGateway::new("book", consumer, publisher, Watermark::Durable, venue, clock).with_doubts(doubts);
+    strategy.offer(NewOrder::TEMPLATE_ID, &order_body(&order(50, 1)), START).unwrap();
+    rig.settle();
+    rig.flush();
+    for _ in 0..3 {
+        gateway.do_work().unwrap();
+        rig.settle();
+    }
+    assert_eq!((gateway.in_doubt(), gateway.venue().sent.len()), (6, 0), "the venue is away");
+    gateway.venue().is_away = false;
+    gateway.do_work().unwrap();
+    assert_eq!(gateway.venue().asked, [11, 12, 13, 14, 15, 16], "each once, oldest first");
+    assert_eq!((gateway.in_doubt(), gateway.venue().sent.len()), (0, 1));
+    rig.settle();
+    let mut told = Vec::new();
+    observer.poll(100, |event| {
+        let frame = event.frame();
+        let rejected = frame.message::<OrderRejected>().map(|it| (it.client_order_id.get(), it.check));
+        let gone = frame.message::<OrderCancelled>().map(|it| (it.client_order_id.get(), Check::NONE));
+        let replace = frame.message::<ReplaceRejected>().map(|it| (it.request_order_id.get(), it.check));
+        let cancel = frame.message::<CancelRejected>().map(|it| (it.request_order_id.get(), it.check));
+        told.extend([rejected, gone, replace, cancel].into_iter().flatten());
+    });
+    let in_doubt = Check::IN_DOUBT;
+    assert_eq!(told, [(13, Check::NONE), (14, in_doubt), (15, in_doubt), (99, in_doubt)]);
 }

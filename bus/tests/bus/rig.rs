@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions, RingParts, Risk, RiskLimits,
-    SealMark, Sequencer, SequencerStart,
+    SealMark, Sequencer, SequencerStart, Timers,
 };
 use stele_wire::bounds::FRAME_LENGTH_MAX;
-use stele_wire::messages::{CancelOrder, NewOrder, OrderAccepted, VenueNotice};
+use stele_wire::messages::{
+    CancelOrder, NewOrder, OrderAccepted, PublisherProgress, RefusedOrder, SubmissionRefused, VenueNotice,
+};
 use stele_wire::{Epoch, Frame, Identity, Nanos, Position, Quantity, Sequence, ShardId, TrailId};
 use zerocopy::IntoBytes;
 
@@ -45,16 +47,32 @@ impl Rig {
     }
 
     pub(crate) fn with_limits(limits: RiskLimits) -> Self {
+        Self::made(Risk::new(limits), Timers::new())
+    }
+
+    pub(crate) fn with_risk(risk: Risk) -> Self {
+        Self::made(risk, Timers::new())
+    }
+
+    pub(crate) fn with_timers(timers: Timers) -> Self {
+        Self::made(Risk::new(RiskLimits::default()), timers)
+    }
+
+    fn made(risk: Risk, timers: Timers) -> Self {
         let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
-        Self::over(LogRing::create(&options, start().position).unwrap(), limits)
+        Self::around(LogRing::create(&options, start().position).unwrap(), risk, timers)
     }
 
     /// A rig on a ring that begins where [`start`] says.
     pub(crate) fn over(parts: RingParts, limits: RiskLimits) -> Self {
+        Self::around(parts, Risk::new(limits), Timers::new())
+    }
+
+    fn around(parts: RingParts, risk: Risk, timers: Timers) -> Self {
         let start = start();
         let RingParts { ring, writer, journal, seal } = parts;
         let clock = ManualClock::at(START);
-        let sequencer = Sequencer::new(&start, writer, clock.clone(), Risk::new(limits)).unwrap();
+        let sequencer = Sequencer::new(&start, writer, clock.clone(), risk).unwrap().with_timers(timers);
         Self { sequencer, clock, ring, journal, seal, start, trail: Vec::new() }
     }
 
@@ -122,10 +140,15 @@ impl Rig {
         frames
     }
 
-    /// The events of the trail by template and body, the sequencer's own notes on numbering left out.
+    /// The events of the trail by template and body, the sequencer's own notes on numbering and on what it did not
+    /// take left out.
     pub(crate) fn trail_events(&self) -> Vec<(u16, Vec<u8>)> {
         let frames = self.verified_trail().into_iter().map(|(_, frame)| frame);
-        let events = frames.filter(|frame| !frame.is_padding() && frame.template_id() != 510);
+        let is_note = |id| {
+            [PublisherProgress::TEMPLATE_ID, RefusedOrder::TEMPLATE_ID, SubmissionRefused::TEMPLATE_ID]
+                .contains(&id)
+        };
+        let events = frames.filter(|frame| !frame.is_padding() && !is_note(frame.template_id()));
         events.map(|frame| (frame.template_id(), frame.body().to_vec())).collect()
     }
 }

@@ -4,8 +4,8 @@ use super::rig::*;
 use stele_bus::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_OPEN_ORDERS_MAX, RISK_RECENT_ORDERS_MAX};
 use stele_bus::{Risk, RiskLimits};
 use stele_wire::messages::{
-    Check, OpeningPosition, OrderExpired, OrderRestated, OrderStatus, OrderTriggered, OrderType,
-    ReplaceRejected, Side, TradeBusted, TradeCorrected,
+    AccountDefinition, Check, NewOrder, OpeningPosition, OrderExpired, OrderRestated, OrderStatus,
+    OrderTriggered, OrderType, ReplaceOrder, ReplaceRejected, Side, TradeBusted, TradeCorrected,
 };
 use stele_wire::{Frame, frame};
 use zerocopy::IntoBytes;
@@ -230,4 +230,41 @@ fn an_order_whose_status_is_done_is_gone_whatever_the_report_says_is_left() {
     assert_eq!(done.status, OrderStatus::DONE);
     rig.put(&done);
     assert_eq!(rig.risk.open_orders(), 0);
+}
+
+#[test]
+fn an_order_does_not_meet_one_of_another_account_of_the_same_beneficial_owner() {
+    let mut rig = Rig::with(&[(Check::SELF_MATCH, 0)]);
+    let owned = |account: u32, owner: u32| AccountDefinition {
+        account: account.into(),
+        beneficial_owner: owner.into(),
+        ..AccountDefinition::NULL
+    };
+    rig.put(&owned(1, 70));
+    rig.put(&NewOrder { account: 1.into(), ..sell(1, 10, 100) });
+    let answer = |rig: &Rig, account: u32| {
+        let crossing = NewOrder { account: account.into(), ..buy(2, 10, 100) };
+        rig.clone().submit(&crossing)
+    };
+    let own = refused(Check::SELF_MATCH, 100, 100);
+    assert_eq!(answer(&rig, 1), own);
+    assert_eq!(answer(&rig, 2), Answer::Passed, "nobody says that they belong together");
+    rig.put(&owned(2, 70));
+    rig.put(&owned(3, 71));
+    assert_eq!(answer(&rig, 2), own, "although that account holds nothing yet");
+    assert_eq!(answer(&rig, 3), Answer::Passed, "somebody else's");
+    let restored = Risk::restore(RiskLimits::default(), &rig.snapshot()).unwrap();
+    assert_eq!(answer(&Rig { risk: restored, ..rig.clone() }, 2), own);
+    let same_number =
+        ReplaceOrder { account: 2.into(), replaced_order_id: 1.into(), ..replace(3, 1, Side::BUY, 1, 100) };
+    assert_eq!(rig.clone().submit(&same_number), own, "another account's order of that number stays");
+    rig.put(&owned(3, 70));
+    rig.put(&owned(1, 72));
+    assert_eq!(answer(&rig, 2), Answer::Passed, "the account has another owner now");
+    assert_eq!(answer(&rig, 3), Answer::Passed);
+    assert_eq!(answer(&rig, 1), own);
+    rig.put(&owned(2, 72));
+    assert_eq!(answer(&rig, 2), own);
+    rig.put(&owned(2, 0));
+    assert_eq!(answer(&rig, 2), Answer::Passed);
 }

@@ -1,0 +1,153 @@
+//! Submissions that were not taken: every one is counted by its reason, and the log is told of those that an auditor
+//! must know of, many in one event.
+//!
+//! | reason | where | on the log |
+//! |---|---|---|
+//! | ring full | the publisher's ring | no: nothing is lost, the publisher offers again |
+//! | journal behind, consumer behind | the publisher's ring | `SubmissionRefused`, many in one |
+//! | the same, of a new order | the log's ring | `RefusedOrder`, `OrderRejected` (`BusBehind`) |
+//! | journal poisoned, stopped | the publisher's ring | no: there is no log to say it on |
+//! | kill switch, risk | the sequencer | `RefusedOrder`, `OrderRejected` with check, limit and value |
+//! | malformed | the sequencer | `SubmissionRefused`, many in one |
+//! | malformed | the publisher's ring | no: it was told, and nothing left it |
+//! | duplicate | the sequencer | `SubmissionRefused`, many in one |
+
+use crate::bounds::REFUSALS_TOLD_INTERVAL;
+use std::sync::atomic::{AtomicU64, Ordering};
+use stele_wire::Nanos;
+use stele_wire::messages::{Check, RefusalReason, SubmissionClass, SubmissionRefused};
+
+/// Reasons that there are, NONE included.
+const REASONS: usize = RefusalReason::DUPLICATE.0 as usize + 1;
+
+/// Refusals by reason.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Refusals([u64; REASONS]);
+
+impl Refusals {
+    /// How many for this reason.
+    pub fn of(&self, reason: RefusalReason) -> u64 {
+        self.0.get(usize::from(reason.0)).copied().unwrap_or(0)
+    }
+
+    /// How many in all.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Every reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (RefusalReason, u64)> {
+        (1_u8..).zip(&self.0[1..]).map(|(reason, count)| (RefusalReason(reason), *count))
+    }
+
+    pub(crate) fn add(&mut self, reason: RefusalReason, count: u64) {
+        self.0[usize::from(reason.0)] += count;
+    }
+}
+
+/// Why an order is refused that fails this check.
+pub(crate) fn reason_of(check: Check, is_journal: bool) -> RefusalReason {
+    match check {
+        Check::KILL_SWITCH => RefusalReason::KILL_SWITCH,
+        Check::MALFORMED => RefusalReason::MALFORMED,
+        Check::BUS_BEHIND if is_journal => RefusalReason::JOURNAL_BEHIND,
+        Check::BUS_BEHIND => RefusalReason::CONSUMER_BEHIND,
+        _ => RefusalReason::RISK,
+    }
+}
+
+/// What a publisher was refused at its own end: counted by the publisher alone, read by the sequencer.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedAtRing([AtomicU64; REASONS]);
+
+impl RefusedAtRing {
+    #[cold]
+    pub(crate) fn count(&self, reason: RefusalReason) {
+        self.0[usize::from(reason.0)].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What was refused of a publisher and is not told, and what the log must know of it.
+#[derive(Debug, Default)]
+pub(crate) struct Untold {
+    /// What was seen of the publisher's own counts.
+    seen: Refusals,
+    notes: [Option<Note>; REASONS],
+    /// When the log was told last, by the age of the log's head.
+    told_at: Option<Nanos>,
+}
+
+/// Refusals of one publisher for one reason.
+#[derive(Clone, Copy, Debug)]
+struct Note {
+    count: u64,
+    first: u64,
+    last: u64,
+    template_id: u16,
+    class: SubmissionClass,
+}
+
+impl Untold {
+    /// The submission `sequence` is refused.
+    pub(crate) fn note(
+        &mut self,
+        reason: RefusalReason,
+        sequence: u64,
+        template_id: u16,
+        class: SubmissionClass,
+    ) {
+        let note = &mut self.notes[usize::from(reason.0)];
+        let first = note.map_or(sequence, |note| note.first.min(sequence));
+        let last = note.map_or(sequence, |note| note.last.max(sequence));
+        let count = note.map_or(0, |note| note.count) + 1;
+        *note = Some(Note { count, first, last, template_id, class });
+    }
+
+    /// Takes in what the publisher counted since; `next` is the submission that it could not make. Whether something
+    /// is to be told.
+    pub(crate) fn look(&mut self, ring: &RefusedAtRing, next: u64, into: &mut Refusals) -> bool {
+        let mut is_news = false;
+        for (index, count) in ring.0.iter().enumerate() {
+            let more = count.load(Ordering::Relaxed) - self.seen.0[index];
+            if more == 0 {
+                continue;
+            }
+            let reason = RefusalReason(index as u8);
+            self.seen.add(reason, more);
+            into.add(reason, more);
+            if matches!(reason, RefusalReason::JOURNAL_BEHIND | RefusalReason::CONSUMER_BEHIND) {
+                self.note(reason, next, 0, SubmissionClass::NULL);
+                self.notes[index].iter_mut().for_each(|note| note.count += more - 1);
+                is_news = true;
+            }
+        }
+        is_news
+    }
+
+    /// Whether the log may be told, the head being so old.
+    pub(crate) fn is_due(&self, age: Nanos) -> bool {
+        self.told_at.is_none_or(|told| age.0.saturating_sub(told.0) >= REFUSALS_TOLD_INTERVAL.0)
+    }
+
+    /// The next event that tells of them; it is told then.
+    pub(crate) fn tell(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
+        let index = self.notes.iter().position(Option::is_some)?;
+        let Note { count, first, last, template_id, class } = self.notes[index].take()?;
+        self.told_at = Some(age);
+        Some(SubmissionRefused {
+            count: count.into(),
+            first_publisher_sequence: first.into(),
+            last_publisher_sequence: last.into(),
+            publisher: publisher.into(),
+            template_id: template_id.into(),
+            submission_class: class,
+            reason: RefusalReason(index as u8),
+            ..SubmissionRefused::NULL
+        })
+    }
+
+    /// Whether everything was told.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.notes.iter().all(Option::is_none)
+    }
+}

@@ -1,0 +1,351 @@
+//! What the sequencer puts on the log by itself: refusals, cancels that follow from kill switches, timers that fire,
+//! what became of its clock. Off the hot path, bounded in each duty cycle, in the class that is refused last.
+
+use super::{Desk, Origin, Verdict, gather};
+use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
+use crate::cancels::Cancel;
+use crate::clock::Clock;
+use crate::head::Draft;
+use crate::health::Behind;
+use crate::publisher::{Intake, NOT_RECEIVED, Submission};
+use crate::refusals::reason_of;
+use crate::risk::{self, Breach, OrderTerms, Sequenced};
+use crate::templates::{Class, Template, template};
+use crate::timers::{self, NEVER};
+use std::mem::offset_of;
+use stele_wire::bounds::BODY_LENGTH_MAX;
+use stele_wire::codec::{Message, View};
+use stele_wire::frame::frame_length;
+use stele_wire::messages::{
+    CancelOrder, ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator,
+    PublisherProgress, QuoteCancel, RefusalReason, RefusedOrder, RiskDecision, SCHEMA_VERSION, SessionEnd,
+    SessionStart, SubmissionClass, SubmissionRefused, TimerFired,
+};
+use stele_wire::{Nanos, Sequence};
+use zerocopy::IntoBytes;
+
+/// Longest frame that the sequencer writes on its own account, but for a refused order.
+pub(super) const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
+
+macro_rules! fits {
+    ($($message:ident),*) => {
+        $(const _: () = assert!(frame_length(size_of::<$message>()) <= OWN_FRAME_LENGTH_MAX);)*
+    };
+}
+fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCancel, TimerFired, ClockStatus);
+
+/// Bytes of a refused order in front of its body.
+const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
+
+/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its numbering.
+#[inline]
+pub(super) const fn refusal_length(body_length: usize) -> usize {
+    frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
+}
+
+impl<C: Clock> Desk<C> {
+    /// Says so on the log when a publisher's numbering begins or skips, and in front of every event that does not
+    /// itself tell the number of a publisher that outlives the process.
+    #[inline]
+    pub(super) fn note_origin(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) {
+        if *origin.expected != Some(submission.sequence) || origin.is_outside {
+            self.note_number(submission, origin);
+        }
+        *origin.expected = Some(submission.sequence + 1);
+        *origin.last = submission.sequence;
+    }
+
+    #[cold]
+    fn note_number(&mut self, submission: &Submission<'_>, origin: &Origin<'_>) {
+        let is_told = template(submission.template_id)
+            .is_some_and(|template| matches!(template.class, Class::NewOrder | Class::OrderCancel));
+        if is_told && *origin.expected == Some(submission.sequence) {
+            return;
+        }
+        let progress = PublisherProgress {
+            publisher_sequence: (submission.sequence - 1).into(),
+            publisher: origin.id.into(),
+            name: origin.name,
+            ..PublisherProgress::NULL
+        };
+        self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
+    }
+
+    /// Answers an order that gets no sequence: the order itself as it was submitted, then why.
+    #[cold]
+    pub(super) fn reject(&mut self, submission: &Submission<'_>, terms: &OrderTerms, breach: Breach) {
+        self.append_refused(submission, terms);
+        let rejected = OrderRejected {
+            instrument: terms.owner.instrument.into(),
+            venue_sequence: 0.into(),
+            side: terms.side(),
+            client_order_id: terms.client_order_id.into(),
+            account: terms.owner.account.into(),
+            strategy: terms.owner.strategy.into(),
+            event: OrderEvent::REJECTED,
+            originator: Originator::MEMBER,
+            leaves_quantity: 0.into(),
+            cumulative_quantity: 0.into(),
+            status: OrderStatus::DONE,
+            limit: breach.limit.into(),
+            value: breach.value.into(),
+            check: breach.check,
+            ..OrderRejected::NULL
+        };
+        let mut body = [0; size_of::<OrderRejected>() + 2];
+        rejected.encode(&mut body, b"").expect("the body is as long as the message");
+        self.append_own(OrderRejected::TEMPLATE_ID, &body);
+        let is_journal = self.head.ring().shared.health.behind() != Some(Behind::Consumer);
+        self.statistics.orders_refused += 1;
+        self.statistics.refused.add(reason_of(breach.check, is_journal), 1);
+        if let Some(counters) = &mut self.counters {
+            counters.on_refusal(breach.check);
+        }
+    }
+
+    fn append_refused(&mut self, submission: &Submission<'_>, terms: &OrderTerms) {
+        let body = gather(&mut self.scratch, submission);
+        let body = &body[..body.len().min(BODY_LENGTH_MAX - REFUSED_HEAD)];
+        let template = template(submission.template_id).expect("an order has a template");
+        let refused = RefusedOrder {
+            publisher_sequence: terms.publisher_sequence.into(),
+            publisher: terms.publisher.into(),
+            template_id: submission.template_id.into(),
+            schema_version: SCHEMA_VERSION.into(),
+            block_length: template.block_length.into(),
+        };
+        let length = REFUSED_HEAD + body.len();
+        let words = &mut self.refused[..length.div_ceil(8)];
+        words[words.len() - 1] = 0;
+        let written = refused.encode(words.as_mut_bytes(), body).expect("the body was cut to the room").len();
+        debug_assert_eq!(written, length);
+        self.head.append(&Draft {
+            template_id: RefusedOrder::TEMPLATE_ID,
+            template: self::template(RefusedOrder::TEMPLATE_ID).expect("of the schema"),
+            body_length: length,
+            body: (&self.refused[..length.div_ceil(8)], &[]),
+            received: NOT_RECEIVED,
+        });
+        self.statistics.events += 1;
+    }
+
+    /// Leaves out something that is no message of the schema. The publisher's own check comes first, so this is for
+    /// publishers whose memory is not ours to trust.
+    #[cold]
+    pub(super) fn refuse_malformed(
+        &mut self,
+        submission: &Submission<'_>,
+        origin: &mut Origin<'_>,
+    ) -> Verdict {
+        // Its number is used up without an event: the next one is told.
+        *origin.expected = None;
+        *origin.last = submission.sequence;
+        self.statistics.malformed += 1;
+        self.leave_out(RefusalReason::MALFORMED, submission, origin)
+    }
+
+    /// Leaves out a submission that was taken before: a retry after a reconnect or a restart.
+    #[cold]
+    pub(super) fn refuse_duplicate(
+        &mut self,
+        submission: &Submission<'_>,
+        origin: &mut Origin<'_>,
+    ) -> Verdict {
+        self.statistics.duplicates += 1;
+        self.leave_out(RefusalReason::DUPLICATE, submission, origin)
+    }
+
+    fn leave_out(
+        &mut self,
+        reason: RefusalReason,
+        submission: &Submission<'_>,
+        origin: &mut Origin<'_>,
+    ) -> Verdict {
+        let class = template(submission.template_id).map_or(Class::Control, |template| template.class);
+        let class = SubmissionClass(class as u8);
+        origin.untold.note(reason, submission.sequence, submission.template_id, class);
+        self.statistics.refused.add(reason, 1);
+        self.has_untold = true;
+        Verdict::Taken
+    }
+
+    /// Counts what a publisher was refused at its own end.
+    #[cold]
+    pub(super) fn look_at_refusals(&mut self, intake: &mut Intake) {
+        let next = intake.last + 1;
+        self.has_untold |= intake.untold.look(&intake.refused, next, &mut self.statistics.refused);
+    }
+
+    /// Tells the log what was refused of a publisher, as far as it is due. Returns how many events that took.
+    #[cold]
+    pub(super) fn tell_refusals(&mut self, intake: &mut Intake, is_last: bool) -> usize {
+        self.look_at_refusals(intake);
+        let age = self.head.age();
+        let mut told = 0;
+        if self.is_log_open() && (is_last || intake.untold.is_due(age)) {
+            while self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
+                && let Some(refused) = intake.untold.tell(intake.id, age)
+            {
+                self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
+                told += 1;
+            }
+        }
+        told
+    }
+
+    /// Whether the session goes on: before its first event and behind its last nothing may stand.
+    #[inline]
+    pub(super) fn is_log_open(&self) -> bool {
+        !self.is_over && self.statistics.events > 0
+    }
+
+    /// Cancels that follow from kill switches, timers that are due, and what became of the clock. Returns how many
+    /// events that came to.
+    #[inline]
+    pub(super) fn do_own_work(&mut self, is_idle: bool) -> usize {
+        let has_timers = self.timers.next_due() != NEVER;
+        if !has_timers && self.cancels.is_empty() && self.head.age() < self.clock_looked_at {
+            return 0;
+        }
+        if is_idle && has_timers {
+            // Nothing else reads the clock then.
+            self.head.read_clock();
+        }
+        if !self.is_log_open() {
+            return 0;
+        }
+        self.cancel() + self.fire_timers() + self.watch_clock()
+    }
+
+    fn cancel(&mut self) -> usize {
+        let mut count = 0;
+        while count < OWN_EVENTS_PER_CYCLE_MAX
+            && !self.cancels.is_empty()
+            && self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
+        {
+            let (sequence, now) = (self.head.next_sequence(), self.head.timestamp());
+            match self.cancels.next(&self.risk, sequence, now) {
+                None => break,
+                Some(Cancel::Order(cancel)) => self.append_followed(&cancel),
+                Some(Cancel::Quote(cancel)) => self.append_followed(&cancel),
+            }
+            self.statistics.cancels += 1;
+            count += 1;
+        }
+        count
+    }
+
+    #[inline]
+    fn fire_timers(&mut self) -> usize {
+        if self.timers.next_due() > self.head.timestamp() || self.timer_stop.is_stopped() {
+            return 0;
+        }
+        let mut count = 0;
+        while count < OWN_EVENTS_PER_CYCLE_MAX
+            && self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
+            && let Some(fired) = self.timers.due(self.head.timestamp())
+        {
+            self.append_followed(&fired);
+            self.statistics.timers_fired += 1;
+            count += 1;
+        }
+        count
+    }
+
+    fn watch_clock(&mut self) -> usize {
+        if self.head.age() < self.clock_looked_at || !self.head.has_room(OWN_FRAME_LENGTH_MAX, 0) {
+            return 0;
+        }
+        self.clock_looked_at = Nanos(self.head.age().0 + CLOCK_CHECK_INTERVAL.0);
+        let (status, back, now) = self.head.clock_status();
+        let Some(event) = self.clock_watch.look(status, back, now) else { return 0 };
+        self.append_own(ClockStatus::TEMPLATE_ID, event.as_bytes());
+        1
+    }
+
+    /// Puts the session's last event on the log, with the count of its events where the submitter left it open: the
+    /// sequencer alone knows what it adds by itself.
+    #[cold]
+    pub(super) fn end_session(&mut self, submission: &Submission<'_>, template: Template) {
+        let (length, (first, second)) = (submission.body_length, submission.body);
+        self.scratch[..first.len()].copy_from_slice(first);
+        self.scratch[first.len()..first.len() + second.len()].copy_from_slice(second);
+        let events = self.head.next_sequence().0 - self.first_sequence.0 + 1;
+        let body = self.scratch.as_mut_bytes();
+        let at = offset_of!(SessionEnd, events);
+        let field = &mut body[at..at + size_of::<u64>()];
+        if field == SessionEnd::NULL.events.as_bytes() {
+            field.copy_from_slice(&events.to_le_bytes());
+        }
+        self.head.append(&Draft {
+            template_id: SessionEnd::TEMPLATE_ID,
+            template,
+            body_length: length,
+            body: (&self.scratch[..length.div_ceil(8)], &[]),
+            received: submission.received,
+        });
+        self.statistics.events += 1;
+        self.is_over = true;
+        self.has_untold = false;
+    }
+
+    /// Shows an event that is on the log to what is kept of the log.
+    #[inline]
+    pub(super) fn follow(&mut self, submission: &Submission<'_>, block_length: u16, sequence: Sequence) {
+        let template_id = submission.template_id;
+        let is_risk = risk::follows(template_id);
+        if !is_risk && !timers::follows(template_id) {
+            return;
+        }
+        let event = Sequenced {
+            template_id,
+            block_length,
+            schema_version: SCHEMA_VERSION,
+            sequence,
+            timestamp: self.head.timestamp(),
+            body: gather(&mut self.scratch, submission),
+        };
+        if is_risk {
+            self.risk.on_sequenced(&event);
+        }
+        if timers::follows(template_id) {
+            self.timers.on_sequenced(&event);
+        }
+        match template_id {
+            KillSwitch::TEMPLATE_ID => {
+                let switch = View::<KillSwitch>::read(block_length, SCHEMA_VERSION, event.body);
+                switch.into_iter().for_each(|switch| self.cancels.on_switch(&switch, sequence));
+            }
+            SessionStart::TEMPLATE_ID => self.is_over = false,
+            _ => {}
+        }
+    }
+
+    fn append_followed<M: Message>(&mut self, message: &M) {
+        let sequence = self.append_own(M::TEMPLATE_ID, message.as_bytes());
+        let event = Sequenced {
+            template_id: M::TEMPLATE_ID,
+            block_length: M::BLOCK_LENGTH,
+            schema_version: SCHEMA_VERSION,
+            sequence,
+            timestamp: self.head.timestamp(),
+            body: message.as_bytes(),
+        };
+        self.risk.on_sequenced(&event);
+        self.timers.on_sequenced(&event);
+    }
+
+    /// Puts a message of the sequencer's own on the log.
+    pub(super) fn append_own(&mut self, template_id: u16, body: &[u8]) -> Sequence {
+        let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
+        words.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        self.statistics.events += 1;
+        self.head.append(&Draft {
+            template_id,
+            template: template(template_id).expect("the sequencer's messages are of the schema"),
+            body_length: body.len(),
+            body: (&words[..body.len().div_ceil(8)], &[]),
+            received: NOT_RECEIVED,
+        })
+    }
+}
