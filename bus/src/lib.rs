@@ -74,15 +74,15 @@ pub mod risk;
 #[cfg(not(loom))]
 pub mod sequencer;
 #[cfg(not(loom))]
-pub mod shared;
-#[cfg(not(loom))]
 mod state;
 #[cfg(not(loom))]
+pub mod shared;
+#[cfg(not(loom))]
 pub mod templates;
-
-pub use watermarks::{Watermark, Watermarks};
 #[cfg(not(loom))]
 pub mod timers;
+
+pub use watermarks::{Watermark, Watermarks};
 #[cfg(not(loom))]
 pub use {
     agent::{Agent, AgentError, Invoker},
@@ -91,14 +91,14 @@ pub use {
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
     core::{Core, CoreError, CoreOptions, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
+    doubt::{Answer, InDoubt},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
-    doubt::{Answer, InDoubt},
     idle::{Idle, Idler},
     publisher::{NOT_RECEIVED, Publisher, Refusal},
+    refusals::Refusals,
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
-    refusals::Refusals,
         SealMark, WriterState,
     },
     risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
