@@ -25,6 +25,7 @@ mod state;
 
 pub(crate) use index::IdIndex;
 use ladder::{Ladder, NONE};
+pub use queries::weighted_mid;
 use stele_wire::{Price, Quantity};
 
 /// A side of a book.

@@ -1,6 +1,7 @@
 //! `ma-cross`: is long while the fast average of the price is above the slow one, and short while it is below.
 
 use crate::by_instrument::ByInstrument;
+use crate::indicators::Ewma;
 use crate::market::Print;
 use crate::order::Order;
 use crate::pace::{Pace, PriceSource};
@@ -29,8 +30,8 @@ pub const KIND: Kind = Kind {
 
 /// The strategy: see the [module](self).
 pub struct MovingAverageCross {
-    fast: i64,
-    slow: i64,
+    fast: usize,
+    slow: usize,
     price: PriceSource,
     quantity: u64,
     max_position: Quantity,
@@ -39,18 +40,17 @@ pub struct MovingAverageCross {
     averages: ByInstrument<Averages>,
 }
 
-/// Exponential averages over price changes, in the units of a price.
-#[derive(Clone, Copy, Default)]
+/// Averages over price changes.
+#[derive(Clone, Copy)]
 struct Averages {
-    last: i64,
-    changes: u64,
-    fast: i64,
-    slow: i64,
+    last: Price,
+    fast: Ewma<Price>,
+    slow: Ewma<Price>,
 }
 
 impl MovingAverageCross {
     fn new(parameters: &Parameters) -> Result<Self, ParameterError> {
-        let (fast, slow) = (parameters.integer("fast"), parameters.integer("slow"));
+        let (fast, slow) = (parameters.integer("fast") as usize, parameters.integer("slow") as usize);
         if fast >= slow {
             let text = format!("parameter `fast` is {fast}, but must be below `slow`, which is {slow}");
             return Err(ParameterError::Together(text));
@@ -72,14 +72,13 @@ impl MovingAverageCross {
         if !self.symbol.is_empty() && self.symbol != symbol {
             return;
         }
-        let averages = self.averages.entry(instrument);
-        if !averages.change(price.0, self.fast, self.slow) || averages.changes <= self.slow as u64 {
-            return;
-        }
+        let (fast, slow) = (self.fast, self.slow);
+        let averages = self.averages.entry_with(instrument, || Averages::new(fast, slow));
+        let Some((fast, slow)) = averages.change(price) else { return };
         let position = context.position(instrument);
-        if averages.fast > averages.slow && position <= 0 {
+        if fast > slow && position <= 0 {
             self.turn(instrument, Side::BUY, context);
-        } else if averages.fast < averages.slow && position >= 0 {
+        } else if fast < slow && position >= 0 {
             self.turn(instrument, Side::SELL, context);
         }
     }
@@ -103,24 +102,18 @@ impl MovingAverageCross {
 }
 
 impl Averages {
-    /// Takes in a price; says whether it is a new one. The averages are exponential with the weight
-    /// 2 / (span + 1) for the newest (Roberts, Control Chart Tests Based on Geometric Moving Averages,
-    /// Technometrics 1, 1959), rounded towards the average.
-    fn change(&mut self, price: i64, fast: i64, slow: i64) -> bool {
-        if price == self.last && self.changes > 0 {
-            return false;
+    fn new(fast: usize, slow: usize) -> Self {
+        Self { last: Price::UNDEFINED, fast: Ewma::new(fast), slow: Ewma::new(slow) }
+    }
+
+    /// Takes in a price. Gives the averages when it is a new one and more prices than the slow one spans have come.
+    fn change(&mut self, price: Price) -> Option<(Price, Price)> {
+        if price == self.last {
+            return None;
         }
-        if self.changes == 0 {
-            (self.fast, self.slow) = (price, price);
-        }
-        let step = |average: i64, span: i64| {
-            let distance = i128::from(price) - i128::from(average);
-            average + (distance * 2 / (i128::from(span) + 1)) as i64
-        };
-        (self.fast, self.slow) = (step(self.fast, fast), step(self.slow, slow));
         self.last = price;
-        self.changes += 1;
-        true
+        let averages = (self.fast.update(price), self.slow.update(price));
+        (self.slow.count() > self.slow.span()).then_some(averages)
     }
 }
 
@@ -142,8 +135,9 @@ impl Strategy for MovingAverageCross {
         out.put_u64(self.averages.iter().count() as u64);
         for (instrument, averages) in self.averages.iter() {
             out.put_u64(instrument.into());
-            out.put_u64(averages.changes);
-            [averages.last, averages.fast, averages.slow].into_iter().for_each(|value| out.put_i64(value));
+            out.put_u64(averages.slow.count());
+            let prices = [Some(averages.last), averages.fast.average(), averages.slow.average()];
+            prices.into_iter().flatten().for_each(|price| out.put_i64(price.0));
         }
     }
 
@@ -151,11 +145,14 @@ impl Strategy for MovingAverageCross {
         let mut reader = SnapshotReader::new(state);
         self.pace.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
-            let averages = self.averages.entry(reader.id("instrument")?);
-            averages.changes = reader.u64()?;
-            averages.last = reader.i64()?;
-            averages.fast = reader.i64()?;
-            averages.slow = reader.i64()?;
+            let (instrument, changes) = (reader.id("instrument")?, reader.u64()?);
+            let [last, fast, slow] = [reader.i64()?, reader.i64()?, reader.i64()?].map(Price);
+            let averages = Averages {
+                last,
+                fast: Ewma::resume(self.fast, changes, fast),
+                slow: Ewma::resume(self.slow, changes, slow),
+            };
+            *self.averages.entry_with(instrument, || averages) = averages;
         }
         reader.finish()
     }

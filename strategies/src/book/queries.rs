@@ -3,6 +3,21 @@
 use super::{Book, BookCounts, BookKind, BookOrder, BookSide, Level, NONE};
 use stele_wire::{Price, Quantity};
 
+/// The mid weighted by the quantities at the touch, nearer to the side that has less: `(bid × ask quantity + ask × bid
+/// quantity) / (bid quantity + ask quantity)`, rounded down (Gatheral and Oomen, Zero-intelligence realized variance
+/// estimation, Finance and Stochastics 14, 2010, section 5). None when neither has any.
+#[inline]
+pub fn weighted_mid(bid: Level, ask: Level) -> Option<Price> {
+    let (bids, asks) = (i128::from(bid.quantity.0), i128::from(ask.quantity.0));
+    if bids + asks == 0 {
+        return None;
+    }
+    // The distance is below 2^64 and a quantity too, so that their product fits.
+    let above =
+        (i128::from(ask.price.0) - i128::from(bid.price.0)).saturating_mul(bids).div_euclid(bids + asks);
+    Some(Price((i128::from(bid.price.0) + above) as i64))
+}
+
 impl Book {
     /// What the book is kept from.
     pub fn kind(&self) -> BookKind {
@@ -44,17 +59,10 @@ impl Book {
         Some(Price(((bid as i128 + ask as i128) >> 1) as i64))
     }
 
-    /// The mid weighted by the quantities at the touch, nearer to the side that has less: `(bid × ask quantity + ask
-    /// × bid quantity) / (bid quantity + ask quantity)`, rounded down (Gatheral and Oomen, Zero-intelligence
-    /// realized variance estimation, Finance and Stochastics 14, 2010, section 5). None unless both sides are there.
+    /// The [`weighted_mid`] of the touch. None unless both sides are there.
     #[inline]
     pub fn weighted_mid(&self) -> Option<Price> {
-        let (bid, ask) = (self.bid()?, self.ask()?);
-        let (bids, asks) = (i128::from(bid.quantity.0), i128::from(ask.quantity.0));
-        // The distance is below 2^64 and a quantity too, so that their product fits.
-        let above =
-            (i128::from(ask.price.0) - i128::from(bid.price.0)).saturating_mul(bids).div_euclid(bids + asks);
-        Some(Price((i128::from(bid.price.0) + above) as i64))
+        weighted_mid(self.bid()?, self.ask()?)
     }
 
     /// Offer less bid, in units of a price; negative when crossed.

@@ -1,0 +1,298 @@
+//! Bars of trades: by time, by volume; and the average price that volume was traded at.
+
+use crate::market::Print;
+use crate::operators::{
+    Aggregate, Late, Losses, Merge, Operator, Remove, State, Value, Window, Windows, floor_divide,
+};
+use crate::snapshot::{RestoreError, SnapshotReader};
+use stele_wire::{Nanos, Price, Quantity};
+
+/// What a bar says of its trades, of which there is at least one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Candle {
+    /// Price of the earliest trade.
+    pub open: Price,
+    /// The highest price.
+    pub high: Price,
+    /// The lowest price.
+    pub low: Price,
+    /// Price of the latest trade.
+    pub close: Price,
+    /// Quantity of all trades.
+    pub volume: Quantity,
+    /// Sum of price × quantity mantissa.
+    pub notional: i128,
+    /// How many trades.
+    pub trades: u64,
+}
+
+impl Candle {
+    /// The volume-weighted average price, rounded down; none when nothing but empty trades came.
+    pub fn vwap(&self) -> Option<Price> {
+        weighted(self.notional, self.volume.0.into())
+    }
+}
+
+/// A candle with its stretch of time.
+pub type Bar = Window<Candle>;
+
+fn weighted(notional: i128, volume: i128) -> Option<Price> {
+    (volume > 0).then(|| Price(floor_divide(notional, volume) as i64))
+}
+
+fn notional(print: &Print) -> i128 {
+    i128::from(print.price.0).wrapping_mul(print.quantity.0.into())
+}
+
+/// Open, high, low, close and volume of trades: the aggregate behind every [`Bar`]. Among trades of one time the first
+/// to arrive is the earliest. Sums that no market reaches wrap.
+#[derive(Clone, Copy, Debug)]
+pub struct Ohlcv {
+    candle: Candle,
+    first: u64,
+    last: u64,
+}
+
+impl Default for Ohlcv {
+    fn default() -> Self {
+        let zero = Price(0);
+        let candle = Candle {
+            open: zero,
+            high: zero,
+            low: zero,
+            close: zero,
+            volume: Quantity(0),
+            notional: 0,
+            trades: 0,
+        };
+        Self { candle, first: 0, last: 0 }
+    }
+}
+
+impl State for Ohlcv {
+    #[inline]
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        let Candle { open, high, low, close, volume, notional, trades } = self.candle;
+        (open, high, low, close).put(out);
+        (volume, notional, trades).put(out);
+        (self.first, self.last).put(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        let (open, high, low, close) = Value::take(reader)?;
+        let (volume, notional, trades) = Value::take(reader)?;
+        self.candle = Candle { open, high, low, close, volume, notional, trades };
+        (self.first, self.last) = Value::take(reader)?;
+        Ok(())
+    }
+}
+
+impl Aggregate<Print> for Ohlcv {
+    type Out = Candle;
+
+    #[inline]
+    fn add(&mut self, order: u64, print: &Print) {
+        let candle = &mut self.candle;
+        if candle.trades == 0 {
+            (candle.open, candle.high, candle.low) = (print.price, print.price, print.price);
+            (candle.close, self.first, self.last) = (print.price, order, order);
+        }
+        if order < self.first {
+            (candle.open, self.first) = (print.price, order);
+        }
+        if order >= self.last {
+            (candle.close, self.last) = (print.price, order);
+        }
+        candle.high = candle.high.max(print.price);
+        candle.low = candle.low.min(print.price);
+        candle.volume.0 = candle.volume.0.wrapping_add(print.quantity.0);
+        candle.notional = candle.notional.wrapping_add(notional(print));
+        candle.trades += 1;
+    }
+
+    #[inline]
+    fn value(&self) -> Candle {
+        assert!(self.candle.trades > 0, "a window is asked only while something is in it");
+        self.candle
+    }
+}
+
+impl Merge for Ohlcv {
+    fn merge(&mut self, other: &Self) {
+        if self.candle.trades == 0 {
+            *self = *other;
+            return;
+        }
+        let (candle, theirs) = (&mut self.candle, &other.candle);
+        if theirs.trades == 0 {
+            return;
+        }
+        if other.first < self.first {
+            (candle.open, self.first) = (theirs.open, other.first);
+        }
+        if other.last >= self.last {
+            (candle.close, self.last) = (theirs.close, other.last);
+        }
+        candle.high = candle.high.max(theirs.high);
+        candle.low = candle.low.min(theirs.low);
+        candle.volume.0 = candle.volume.0.wrapping_add(theirs.volume.0);
+        candle.notional = candle.notional.wrapping_add(theirs.notional);
+        candle.trades += theirs.trades;
+    }
+}
+
+/// Volume-weighted average price: `Σ price · quantity / Σ quantity`, rounded down (Berkowitz, Logue and Noser, The
+/// Total Cost of Transactions on the NYSE, Journal of Finance 43, 1988). For any window; none while the volume is 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Vwap {
+    notional: i128,
+    volume: i128,
+}
+
+impl State for Vwap {
+    #[inline]
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        (self.notional, self.volume).put(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        (self.notional, self.volume) = Value::take(reader)?;
+        Ok(())
+    }
+}
+
+impl Aggregate<Print> for Vwap {
+    type Out = Option<Price>;
+
+    #[inline]
+    fn add(&mut self, _: u64, print: &Print) {
+        self.notional = self.notional.wrapping_add(notional(print));
+        self.volume += i128::from(print.quantity.0);
+    }
+
+    #[inline]
+    fn value(&self) -> Option<Price> {
+        weighted(self.notional, self.volume)
+    }
+}
+
+impl Merge for Vwap {
+    fn merge(&mut self, other: &Self) {
+        self.notional = self.notional.wrapping_add(other.notional);
+        self.volume += other.volume;
+    }
+}
+
+impl Remove<Print> for Vwap {
+    #[inline]
+    fn remove(&mut self, _: u64, print: &Print) {
+        self.notional = self.notional.wrapping_sub(notional(print));
+        self.volume -= i128::from(print.quantity.0);
+    }
+}
+
+/// Time bars: the trades of every `length` since the epoch (López de Prado, Advances in Financial Machine Learning,
+/// 2018, section 2.3.1). Closes and treats late trades as [`Windows`] does; a stretch without trades has no bar.
+#[derive(Clone, Debug)]
+pub struct TimeBars {
+    windows: Windows<Ohlcv>,
+}
+
+impl TimeBars {
+    /// Bars of `length`, given `grace` after their end.
+    ///
+    /// # Panics
+    /// As [`Windows::new`].
+    pub fn new(length: Nanos, grace: Nanos) -> Self {
+        Self { windows: Windows::new(length, length, grace, Ohlcv::default()) }
+    }
+}
+
+impl State for TimeBars {
+    fn reset(&mut self) {
+        self.windows.reset();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.windows.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.windows.restore(reader)
+    }
+
+    fn losses(&self) -> Losses {
+        self.windows.losses()
+    }
+}
+
+impl Operator<Print> for TimeBars {
+    type Out = Result<Bar, Late<Print>>;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Self::Out)) {
+        self.windows.on_event(at, input, emit);
+    }
+
+    #[inline]
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
+        Operator::<Print>::on_time(&mut self.windows, at, emit);
+    }
+}
+
+/// Volume bars: trades in the order of arrival until their volume reaches a threshold; the trade that reaches it
+/// belongs to the bar as a whole (López de Prado, Advances in Financial Machine Learning, 2018, section 2.3.1). The
+/// bar goes from its earliest trade to just behind its latest, and is given with the trade that completes it.
+#[derive(Clone, Copy, Debug)]
+pub struct VolumeBars {
+    threshold: u64,
+    ohlcv: Ohlcv,
+}
+
+impl VolumeBars {
+    /// Bars of at least `threshold`.
+    ///
+    /// # Panics
+    /// When `threshold` is 0.
+    pub fn new(threshold: Quantity) -> Self {
+        assert!(threshold.0 > 0, "a bar of no volume is never complete");
+        Self { threshold: threshold.0, ohlcv: Ohlcv::default() }
+    }
+}
+
+impl State for VolumeBars {
+    fn reset(&mut self) {
+        self.ohlcv.reset();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.ohlcv.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.ohlcv.restore(reader)
+    }
+}
+
+impl Operator<Print> for VolumeBars {
+    type Out = Bar;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Bar)) {
+        self.ohlcv.add(at.0, &input);
+        if self.ohlcv.candle.volume.0 >= self.threshold {
+            let (start, end) = (Nanos(self.ohlcv.first), Nanos(self.ohlcv.last.saturating_add(1)));
+            let value = self.ohlcv.value();
+            self.ohlcv.reset();
+            emit(at, Window { start, end, value });
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Numbers without a unit of their own: a percentage, a correlation, a factor.
+
+use crate::operators::{Number, Value};
+use crate::snapshot::{RestoreError, SnapshotReader};
+use std::fmt;
+use stele_wire::Price;
+
+/// A number in units of 1e-9, as a price and a parameter ([`crate::Parameter::decimal`]) are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Decimal(pub i64);
+
+impl Decimal {
+    /// One.
+    pub const ONE: Self = Self(1_000_000_000);
+    /// A hundred: all, as a percentage.
+    pub const HUNDRED: Self = Self(100_000_000_000);
+
+    /// A whole number.
+    pub const fn whole(number: i32) -> Self {
+        Self(number as i64 * Self::ONE.0)
+    }
+}
+
+impl fmt::Display for Decimal {
+    /// Without trailing zeros, e.g. `70.5`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Price(self.0.min(i64::MAX - 1)).fmt(f)
+    }
+}
+
+impl Value for Decimal {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        reader.i64().map(Self)
+    }
+}
+
+impl Number for Decimal {
+    #[inline]
+    fn units(self) -> i128 {
+        self.0.into()
+    }
+
+    #[inline]
+    fn from_units(units: i128) -> Self {
+        Self(Number::from_units(units))
+    }
+}

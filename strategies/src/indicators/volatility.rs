@@ -1,0 +1,166 @@
+//! How much a price moves: realised volatility, Bollinger bands.
+
+use super::decimal::Decimal;
+use crate::operators::{Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
+use crate::snapshot::{RestoreError, SnapshotReader};
+use stele_wire::{Nanos, Price};
+
+/// Units of a logarithmic return: 1e-12.
+const RETURN_UNITS: f64 = 1e12;
+
+/// Realised volatility: the square root of the sum of the squares of the last `n` logarithmic returns, from the
+/// `n`-th return on; for the time that they span, not annualised (Andersen, Bollerslev, Diebold and Labys, Modeling
+/// and Forecasting Realized Volatility, Econometrica 71, 2003, section 2).
+///
+/// A logarithm is no decimal, so the result is an `f64`: from a logarithm and a square root of the `libm` crate, the
+/// same bits on every machine. Between them a return is a whole number of 1e-12 and their sum is exact, so that it
+/// does not depend on what has left the window. A price that is not positive has no logarithm: it is skipped and
+/// counted as [`Losses::undefined`].
+#[derive(Clone, Debug)]
+pub struct RealisedVolatility {
+    last: Option<Price>,
+    returns: Recent<SquaredReturn, Sum>,
+    losses: Losses,
+}
+
+/// A return in units of 1e-12, which is summed by its square.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct SquaredReturn(i64);
+
+impl Value for SquaredReturn {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+
+    fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        reader.i64().map(Self)
+    }
+}
+
+impl Number for SquaredReturn {
+    /// Below 2^92 for any two prices, so that 2^20 of them fit.
+    #[inline]
+    fn units(self) -> i128 {
+        i128::from(self.0) * i128::from(self.0)
+    }
+
+    fn from_units(units: i128) -> Self {
+        Self(units.max(0).isqrt() as i64)
+    }
+}
+
+impl RealisedVolatility {
+    /// Over the last `returns` returns.
+    ///
+    /// # Panics
+    /// When `returns` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
+    pub fn new(returns: usize) -> Self {
+        Self { last: None, returns: Recent::new(returns, Sum::default()), losses: Losses::default() }
+    }
+}
+
+impl State for RealisedVolatility {
+    fn reset(&mut self) {
+        self.last = None;
+        self.returns.reset();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.last.put(out);
+        self.losses.put(out);
+        self.returns.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.last = Value::take(reader)?;
+        self.losses = Value::take(reader)?;
+        self.returns.restore(reader)
+    }
+
+    fn losses(&self) -> Losses {
+        self.losses
+    }
+}
+
+impl Operator<Price> for RealisedVolatility {
+    type Out = f64;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: Price, emit: &mut impl FnMut(Nanos, f64)) {
+        if input.0 <= 0 {
+            self.losses.undefined += 1;
+            return;
+        }
+        if let Some(last) = self.last.replace(input) {
+            let logarithm = libm::log(input.0 as f64 / last.0 as f64);
+            let squared = SquaredReturn(libm::round(logarithm * RETURN_UNITS) as i64);
+            if let Some(sum) = self.returns.push(squared) {
+                emit(at, libm::sqrt(sum as f64) / RETURN_UNITS);
+            }
+        }
+    }
+}
+
+/// Bands around a moving average.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bands<N> {
+    /// The average less so many deviations.
+    pub lower: N,
+    /// The average.
+    pub middle: N,
+    /// The average and so many deviations.
+    pub upper: N,
+}
+
+/// Bollinger bands: the mean of the last `n` values, and `k` standard deviations of the same values (of the
+/// population, so divided by `n`) to either side; 20 and 2 are Bollinger's (Bollinger on Bollinger Bands, 2001,
+/// chapter 7). Mean, deviation and width are each rounded down to the unit. From the `n`-th value on.
+///
+/// An event costs a pass over the values: the deviation is exact and never drifts.
+#[derive(Clone, Debug)]
+pub struct Bollinger<N> {
+    recent: Recent<N, Mean<N>>,
+    width: Decimal,
+}
+
+impl<N: Number> Bollinger<N> {
+    /// Over the last `count` values, `width` deviations to either side.
+    ///
+    /// # Panics
+    /// When `width` is negative, or `count` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
+    pub fn new(count: usize, width: Decimal) -> Self {
+        assert!(width >= Decimal(0), "a width of {width} deviations");
+        Self { recent: Recent::new(count, Mean::default()), width }
+    }
+}
+
+impl<N: Number> State for Bollinger<N> {
+    fn reset(&mut self) {
+        self.recent.reset();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.recent.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.recent.restore(reader)
+    }
+}
+
+impl<N: Number> Operator<N> for Bollinger<N> {
+    type Out = Bands<N>;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, Bands<N>)) {
+        let Some(middle) = self.recent.push(input) else { return };
+        let mean = middle.units();
+        let squares = self.recent.inputs().fold(0u128, |sum, value| {
+            let distance = (value.units() - mean).unsigned_abs();
+            sum.saturating_add(distance.saturating_mul(distance))
+        });
+        let deviation = (squares / self.recent.capacity() as u128).isqrt() as i128;
+        let width = floor_divide(deviation * i128::from(self.width.0), Decimal::ONE.0.into());
+        emit(at, Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) });
+    }
+}

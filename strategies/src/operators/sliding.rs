@@ -1,0 +1,241 @@
+//! Windows that move with every event: by time, by number, and over everything so far.
+
+use super::aggregate::{Aggregate, Remove};
+use super::ring::Ring;
+use super::state::{Losses, State, Value};
+use super::stream::Operator;
+use super::window::{Late, Window};
+use crate::snapshot::{RestoreError, SnapshotReader};
+use stele_wire::Nanos;
+
+/// An aggregate over the last `length` of time, given at every event: over `(time - length, time]`, where time is
+/// the latest that an event or [`Operator::on_time`] brought.
+///
+/// An event that comes out of order and is still within the window enters at its place, and the window as it is now
+/// is given again; one from before the window is counted and given on as [`Late`]. The window holds `capacity` events
+/// at most: when one more comes the oldest leaves, and is counted as [`Losses::crowded_out`].
+#[derive(Clone, Debug)]
+pub struct Sliding<In, A> {
+    length: u64,
+    events: Ring<(u64, In)>,
+    aggregate: A,
+    time: u64,
+    losses: Losses,
+}
+
+impl<In: Value, A: Remove<In>> Sliding<In, A> {
+    /// A window of `length` that holds at most `capacity` events.
+    ///
+    /// # Panics
+    /// When `length` is 0, or `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
+    pub fn new(length: Nanos, capacity: usize, aggregate: A) -> Self {
+        assert!(length.0 > 0, "a window of no length holds nothing");
+        let (events, losses) = (Ring::new(capacity), Losses::default());
+        Self { length: length.0, events, aggregate, time: 0, losses }
+    }
+
+    /// Whether a time is before the window.
+    #[inline]
+    fn is_before(&self, at: u64) -> bool {
+        self.time.checked_sub(self.length).is_some_and(|end| at <= end)
+    }
+
+    #[inline]
+    fn advance(&mut self, at: u64) {
+        self.time = self.time.max(at);
+        while let Some(&(at, input)) = self.events.front()
+            && self.is_before(at)
+        {
+            self.events.pop_front();
+            self.aggregate.remove(at, &input);
+        }
+    }
+}
+
+impl<In: Value, A: State> State for Sliding<In, A> {
+    fn reset(&mut self) {
+        self.events.clear();
+        self.aggregate.reset();
+        self.time = 0;
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.time.put(out);
+        self.losses.put(out);
+        self.events.snapshot(out);
+        self.aggregate.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.time = Value::take(reader)?;
+        self.losses = Value::take(reader)?;
+        self.events.restore(reader)?;
+        self.aggregate.restore(reader)
+    }
+
+    fn losses(&self) -> Losses {
+        self.losses + self.aggregate.losses()
+    }
+}
+
+impl<In: Value, A: Remove<In>> Operator<In> for Sliding<In, A> {
+    type Out = Result<Window<A::Out>, Late<In>>;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, Self::Out)) {
+        self.advance(at.0);
+        if self.is_before(at.0) {
+            self.losses.late += 1;
+            return emit(at, Err(Late(input)));
+        }
+        if self.events.is_full() {
+            self.losses.crowded_out += 1;
+            match self.events.front().copied() {
+                Some((oldest, crowded_out)) if oldest <= at.0 => {
+                    self.events.pop_front();
+                    self.aggregate.remove(oldest, &crowded_out);
+                }
+                _ => return,
+            }
+        }
+        let place = self.events.place(at.0);
+        self.events.insert(place, (at.0, input));
+        self.aggregate.add(at.0, &input);
+        let end = self.time.saturating_add(1);
+        let (start, end) = (Nanos(end.saturating_sub(self.length)), Nanos(end));
+        emit(Nanos(self.time), Ok(Window { start, end, value: self.aggregate.value() }));
+    }
+
+    #[inline]
+    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, Self::Out)) {
+        self.advance(at.0);
+    }
+}
+
+/// An aggregate over the last so many events in the order of their arrival, given at every event once so many have
+/// come.
+#[derive(Clone, Debug)]
+pub struct Recent<In, A> {
+    events: Ring<(u64, In)>,
+    aggregate: A,
+    arrivals: u64,
+    waits: bool,
+}
+
+impl<In: Value, A: Remove<In>> Recent<In, A> {
+    /// The last `count` events, from the `count`-th on.
+    ///
+    /// # Panics
+    /// When `count` is 0 or above [`super::bounds::BUFFERED_MAX`].
+    pub fn new(count: usize, aggregate: A) -> Self {
+        Self { events: Ring::new(count), aggregate, arrivals: 0, waits: true }
+    }
+
+    /// The last `count` events, from the first on.
+    ///
+    /// # Panics
+    /// As [`Recent::new`].
+    pub fn from_first(count: usize, aggregate: A) -> Self {
+        Self { waits: false, ..Self::new(count, aggregate) }
+    }
+
+    /// Takes an event in, and gives the summary if it is to be given.
+    #[inline]
+    pub(crate) fn push(&mut self, input: In) -> Option<A::Out> {
+        if self.events.is_full()
+            && let Some((order, oldest)) = self.events.pop_front()
+        {
+            self.aggregate.remove(order, &oldest);
+        }
+        self.events.push_back((self.arrivals, input));
+        self.aggregate.add(self.arrivals, &input);
+        self.arrivals += 1;
+        (!self.waits || self.events.is_full()).then(|| self.aggregate.value())
+    }
+
+    /// What is in, oldest first.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = In> {
+        self.events.iter().map(|(_, input)| *input)
+    }
+
+    /// How many events the summary is over once they have come.
+    pub(crate) fn capacity(&self) -> usize {
+        self.events.capacity()
+    }
+}
+
+impl<In: Value, A: State> State for Recent<In, A> {
+    fn reset(&mut self) {
+        self.events.clear();
+        self.aggregate.reset();
+        self.arrivals = 0;
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.arrivals.put(out);
+        self.events.snapshot(out);
+        self.aggregate.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.arrivals = Value::take(reader)?;
+        self.events.restore(reader)?;
+        self.aggregate.restore(reader)
+    }
+
+    fn losses(&self) -> Losses {
+        self.aggregate.losses()
+    }
+}
+
+impl<In: Value, A: Remove<In>> Operator<In> for Recent<In, A> {
+    type Out = A::Out;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, A::Out)) {
+        if let Some(value) = self.push(input) {
+            emit(at, value);
+        }
+    }
+}
+
+/// An aggregate over everything so far, given at every event.
+#[derive(Clone, Debug)]
+pub struct Running<A> {
+    aggregate: A,
+}
+
+impl<A> Running<A> {
+    /// From the first event on.
+    pub fn new(aggregate: A) -> Self {
+        Self { aggregate }
+    }
+}
+
+impl<A: State> State for Running<A> {
+    fn reset(&mut self) {
+        self.aggregate.reset();
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.aggregate.snapshot(out);
+    }
+
+    fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        self.aggregate.restore(reader)
+    }
+
+    fn losses(&self) -> Losses {
+        self.aggregate.losses()
+    }
+}
+
+impl<In, A: Aggregate<In>> Operator<In> for Running<A> {
+    type Out = A::Out;
+
+    #[inline]
+    fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, A::Out)) {
+        self.aggregate.add(at.0, &input);
+        emit(at, self.aggregate.value());
+    }
+}

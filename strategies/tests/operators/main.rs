@@ -1,0 +1,74 @@
+//! Operators and indicators against naive versions, over restarts at any point, and without an allocation.
+
+mod aggregates;
+mod allocations;
+mod indicators;
+mod joins;
+mod keys;
+mod published;
+mod restarts;
+mod windows;
+
+use proptest::prelude::*;
+use stele_strategies::book::BookSide;
+use stele_strategies::operators::Operator;
+use stele_strategies::{Level, Print};
+use stele_wire::{Nanos, Price, Quantity};
+
+/// What a pipeline gives for events, with the times.
+fn run<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec<(u64, O::Out)> {
+    let mut out = Vec::new();
+    for (at, input) in events {
+        pipeline.on_event(Nanos(*at), *input, &mut |at, result| out.push((at.0, result)));
+    }
+    out
+}
+
+/// What it gives when all is over.
+fn end<In, O: Operator<In>>(pipeline: &mut O) -> Vec<(u64, O::Out)> {
+    let mut out = Vec::new();
+    pipeline.on_time(Nanos(u64::MAX), &mut |at, result| out.push((at.0, result)));
+    out
+}
+
+/// The same without the times.
+fn results<In: Copy, O: Operator<In>>(pipeline: &mut O, inputs: impl IntoIterator<Item = In>) -> Vec<O::Out> {
+    let events: Vec<_> = inputs.into_iter().zip(1..).map(|(input, at)| (at, input)).collect();
+    run(pipeline, &events).into_iter().map(|(_, result)| result).collect()
+}
+
+/// Events whose time goes on by some 10 and often back by as much, now and then far on.
+fn disordered<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<(u64, T)>> {
+    let step = prop_oneof![12 => -25..45i64, 1 => 200..600i64];
+    prop::collection::vec((step, value), 1..120).prop_map(|steps| {
+        let mut time = 1_000i64;
+        steps
+            .into_iter()
+            .map(|(step, value)| {
+                time = (time + step).max(0);
+                (time as u64, value)
+            })
+            .collect()
+    })
+}
+
+fn prints() -> impl Strategy<Value = Print> {
+    let side = prop_oneof![Just(None), Just(Some(BookSide::Bid)), Just(Some(BookSide::Ask))];
+    (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| Print {
+        instrument,
+        price: Price(price * 10_000_000),
+        quantity: Quantity(quantity),
+        resting,
+        trade_id: 0,
+        venue_time: None,
+    })
+}
+
+fn levels() -> impl Strategy<Value = Option<Level>> {
+    let level = (90..110i64, 1..50u64).prop_map(|(price, quantity)| Level {
+        price: Price(price),
+        quantity: Quantity(quantity),
+        orders: 1,
+    });
+    prop_oneof![9 => level.prop_map(Some), 1 => Just(None)]
+}
