@@ -408,6 +408,8 @@ pub(crate) enum Scenario {
     Pipeline,
     /// The journal beside the raw device: latency, throughput, rolls, verified scan, recovery
     Journal,
+    /// The bus beside rtrb and the disruptor: hops, fan-out, tick to order, order to release, risk checks
+    Bus,
 }
 
 #[derive(Args, Debug)]

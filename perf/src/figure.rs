@@ -3,6 +3,7 @@
 use crate::{Machine, Noise};
 use hdrhistogram::Histogram;
 use serde::Serialize;
+use std::borrow::Cow;
 
 /// The percentiles of one distribution, in its unit.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
@@ -38,12 +39,32 @@ impl From<&Histogram<u64>> for Percentiles {
     }
 }
 
+/// From 1 ns to 10 s in two digits: small enough to stay in a cache.
+pub(crate) fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are a histogram's")
+}
+
+/// Where a figure's time begins and ends, and where it is spent.
+#[derive(Serialize, Clone, Debug, PartialEq)]
+pub struct Route {
+    /// The start stamp.
+    pub from: &'static str,
+    /// The end stamp.
+    pub to: &'static str,
+    /// Handovers from one role to the next on the way.
+    pub hops: u32,
+    /// Which role was on which CPU.
+    pub cores: String,
+    /// Whether publisher and consumer were on one CPU.
+    pub publisher_and_consumer_share_a_core: bool,
+}
+
 /// One figure: a distribution or a single value, over several repetitions.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Figure {
     /// Stable name.
     pub name: String,
-    /// `ns`, `s`, `events/s`, `bytes` or `bytes/s`.
+    /// `ns`, `s`, `events/s`, `instructions/event`, `bytes` or `bytes/s`.
     pub unit: &'static str,
     /// The repetition with the median p50.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -53,10 +74,13 @@ pub struct Figure {
     pub value: Option<f64>,
     /// The raw limit, or the rival, that it is compared with: another figure, or another side of the same run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub baseline: Option<&'static str>,
+    pub baseline: Option<Cow<'static, str>>,
     /// How it compares; nothing without a baseline.
     #[serde(flatten)]
     pub ratios: Ratios,
+    /// Stamps, cores and hops, where the scenario tells them.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
     /// Repetitions.
     pub repeats: usize,
     /// (largest − smallest) / median over the repetitions: of the ratio where there is a baseline, otherwise of the
@@ -95,6 +119,7 @@ impl Figure {
             value: None,
             baseline: None,
             ratios: Ratios::default(),
+            route: None,
             repeats: seen.len(),
             spread,
         })
@@ -115,6 +140,7 @@ impl Figure {
             value: Some(value),
             baseline: None,
             ratios: Ratios::default(),
+            route: None,
             repeats: repetitions.len(),
             spread,
         })
@@ -123,13 +149,18 @@ impl Figure {
     /// The same beside the figure `name`, of which each repetition was measured beside the one of the same number
     /// of this figure.
     #[must_use]
-    pub fn beside(mut self, name: &'static str, own: &[Percentiles], baseline: &[Percentiles]) -> Self {
+    pub fn beside(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        own: &[Percentiles],
+        baseline: &[Percentiles],
+    ) -> Self {
         let ratios = |of: fn(&Percentiles) -> u64| {
             let both = own.iter().zip(baseline).filter(|(own, base)| own.count > 0 && of(base) > 0);
             median(&both.map(|(own, base)| of(own) as f64 / of(base) as f64).collect::<Vec<_>>())
         };
         let (p50, p99, p9999) = (ratios(|at| at.p50), ratios(|at| at.p99), ratios(|at| at.p9999));
-        self.baseline = Some(name);
+        self.baseline = Some(name.into());
         self.spread = p50.map_or(self.spread, |(_, spread)| spread);
         let value = |ratio: Option<(f64, f64)>| ratio.map(|(ratio, _)| ratio);
         self.ratios =
@@ -137,11 +168,18 @@ impl Figure {
         self
     }
 
+    /// The same with its stamps, cores and hops.
+    #[must_use]
+    pub fn along(mut self, route: Route) -> Self {
+        self.route = Some(route);
+        self
+    }
+
     /// The same beside the value `name`; `ratios` has one ratio a repetition.
     #[must_use]
-    pub fn over(mut self, name: &'static str, ratios: &[f64]) -> Self {
+    pub fn over(mut self, name: impl Into<Cow<'static, str>>, ratios: &[f64]) -> Self {
         if let Some((ratio, spread)) = median(ratios) {
-            self.baseline = Some(name);
+            self.baseline = Some(name.into());
             self.ratios.ratio = Some(ratio);
             self.spread = spread;
         }
@@ -195,7 +233,7 @@ mod tests {
             |p50| Percentiles { count: 10, p50, p99: p50 * 2, p9999: p50 * 4, ..Default::default() };
         let (own, raw) = ([30, 20, 60].map(repetition), [10, 20, 30].map(repetition));
         let figure = Figure::latency("durable", &own).unwrap().beside("raw", &own, &raw);
-        assert_eq!((figure.percentiles.unwrap().p50, figure.baseline), (30, Some("raw")));
+        assert_eq!((figure.percentiles.unwrap().p50, figure.baseline.as_deref()), (30, Some("raw")));
         assert_eq!((figure.ratios.ratio_p50, figure.ratios.ratio_p99), (Some(2.0), Some(2.0)));
         assert_eq!(figure.spread, 1.0, "of the ratio: from 1 to 3 around 2");
         let rate = Figure::rate("rate", &[1.0]).unwrap().over("raw", &[0.5, 0.9, 0.7]);

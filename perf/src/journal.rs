@@ -8,21 +8,17 @@
 //! Ours and the raw side alternate, with the same block, flags, depth and arrival times. What each figure means
 //! stands in the module that measures it.
 
-mod arrivals;
 mod latency;
-mod mix;
 mod raw;
 mod recovery;
-mod rig;
+pub(crate) mod rig;
 mod roll;
 mod scan;
 mod throughput;
 
-pub use mix::Mix;
-
-use crate::{Figure, HiccupMeter, Machine, Percentiles, Report};
-use arrivals::Arrivals;
-use hdrhistogram::Histogram;
+use crate::arrivals::Arrivals;
+use crate::cpu::on_cpu;
+use crate::{Figure, HiccupMeter, Machine, Mix, Percentiles, Report};
 use raw::{RawDevice, Style};
 use std::io;
 use std::path::PathBuf;
@@ -233,9 +229,9 @@ fn raw_beside_spinning<T: Send>(
     let mut device = RawDevice::create(&path, length)?;
     let done = AtomicBool::new(false);
     let result = std::thread::scope(|scope| {
-        scope.spawn(|| rig::on_cpu(place.sequencer_cpu, || spin_until(&done)));
+        scope.spawn(|| on_cpu(place.sequencer_cpu, || spin_until(&done)));
         let _spinning = Spinning(&done);
-        rig::on_cpu(place.journal_cpu, || work(&mut device))
+        on_cpu(place.journal_cpu, || work(&mut device))
     });
     std::fs::remove_file(&path)?;
     Ok(result?)
@@ -257,7 +253,7 @@ fn spin_until(done: &AtomicBool) {
 }
 
 /// Runs `work` in a new folder, which is gone afterwards.
-fn in_folder<T>(
+pub(crate) fn in_folder<T>(
     place: &Place,
     work: impl FnOnce(&std::path::Path) -> Result<T, ScenarioError>,
 ) -> Result<T, ScenarioError> {
@@ -265,9 +261,4 @@ fn in_folder<T>(
     let result = work(&folder)?;
     std::fs::remove_dir_all(&folder)?;
     Ok(result)
-}
-
-/// From 1 ns to 10 s in two digits: small enough to stay in a cache.
-fn latency_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are a histogram's")
 }

@@ -1,7 +1,8 @@
 //! The journal's scenario, as short as it gets: whether it runs and what it prints, not how fast.
 
 use stele_journal::FlushMethod;
-use stele_perf::journal::{Extent, Mix, Place, run};
+use stele_perf::Mix;
+use stele_perf::journal::{Extent, Place, run};
 
 const LATENCIES: [&str; 8] = [
     "publish_to_written",

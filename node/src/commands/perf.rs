@@ -1,5 +1,7 @@
 //! `stele perf`: this machine, and this program on it.
 
+mod bench;
+mod bus;
 mod journal;
 
 use crate::cli::{PerfArgs, Scenario};
@@ -27,6 +29,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
     let report = match args.scenario {
         Scenario::Pipeline => pipeline(args)?,
         Scenario::Journal => return journal::journal(args),
+        Scenario::Bus => return bus::bus(args),
     };
     if args.json { super::print_json(&report) } else { super::print_page(&page(&report)) }
 }
@@ -99,10 +102,11 @@ fn page(report: &Report) -> String {
         let Figure { name, unit, percentiles, value, repeats, spread, .. } = figure;
         let beside = beside(figure);
         if let Some(percentiles) = percentiles {
-            let Percentiles { p50, p99, p999, max, count, .. } = *percentiles;
-            let [p50, p99, p999, max, count] = [p50, p99, p999, max, count].map(grouped);
+            let Percentiles { p50, p99, p999, p9999, max, count, .. } = *percentiles;
+            let [p50, p99, p999, p9999, max, count] = [p50, p99, p999, p9999, max, count].map(grouped);
             page += &format!(
-                "  {name:<26} p50 {p50:>9} {unit}  p99 {p99:>11}  p99.9 {p999:>11}  max {max:>12}  \
+                "  {name:<26} p50 {p50:>9} {unit}  p99 {p99:>11}  p99.9 {p999:>11}  p99.99 {p9999:>11}  \
+                 max {max:>12}  \
                  ({count} samples, {repeats} runs, spread {spread:.2}){beside}\n"
             );
         }
@@ -117,7 +121,7 @@ fn page(report: &Report) -> String {
 
 /// How a figure compares with its baseline.
 fn beside(figure: &Figure) -> String {
-    let Some(baseline) = figure.baseline else { return String::new() };
+    let Some(baseline) = &figure.baseline else { return String::new() };
     let Ratios { ratio, ratio_p50, ratio_p99, ratio_p9999 } = figure.ratios;
     let named = [("", ratio), ("p50 ", ratio_p50), ("p99 ", ratio_p99), ("p99.99 ", ratio_p9999)];
     let ratios: Vec<String> =

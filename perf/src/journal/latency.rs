@@ -10,10 +10,12 @@
 //! the journal's, sees the watermark behind the order. The loop is open: how late the thread came to an order is
 //! added, so that a stall counts for every order that was due in it.
 
-use super::arrivals::Arrivals;
-use super::rig::{Pool, Rig, Running, on_cpu};
-use super::{Place, ScenarioError, latency_histogram};
+use super::rig::{Pool, Rig, Running};
+use super::{Place, ScenarioError};
 use crate::Percentiles;
+use crate::arrivals::Arrivals;
+use crate::cpu::on_cpu;
+use crate::figure::latency_histogram;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -6,8 +6,9 @@
 //! ```
 #![allow(unsafe_code)]
 
-use super::arrivals::Arrivals;
 use crate::Percentiles;
+use crate::arrivals::Arrivals;
+use crate::figure::latency_histogram;
 use hdrhistogram::Histogram;
 use io_uring::{IoUring, opcode, squeue, types};
 use rustix::fs::{Mode, OFlags};
@@ -87,7 +88,7 @@ impl RawDevice {
         style: Style,
         length: Duration,
     ) -> io::Result<Percentiles> {
-        let mut seen = super::latency_histogram();
+        let mut seen = latency_histogram();
         let mut due: Vec<Duration> = Vec::with_capacity(1 << 16);
         let mut flying: [Vec<Duration>; IN_FLIGHT_MAX] = std::array::from_fn(|_| Vec::with_capacity(1 << 10));
         let (mut offset, mut count) = (0, 0);

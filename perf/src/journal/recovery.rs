@@ -4,10 +4,9 @@
 //!  trail of a given size, last segment open ─> open: lock, survey, recovery, first segment of the new epoch
 //! ```
 
-use super::mix::Mix;
 use super::rig::{Pool, Rig};
 use super::{Extent, Place, ScenarioError, in_folder, throughput};
-use crate::Figure;
+use crate::{Figure, Mix};
 use std::time::Instant;
 
 /// Nanoseconds from the call that opens the trail until it can be written.

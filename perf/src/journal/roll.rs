@@ -9,10 +9,11 @@
 //! there are rolls the pool prepares the next segments meanwhile, as in a running system; where there are none it
 //! rests.
 
-use super::mix::Mix;
-use super::rig::{Pool, Rig, on_cpu, wait_or_fail};
-use super::{Extent, Place, ScenarioError, in_folder, latency_histogram};
-use crate::{Figure, HiccupMeter, Percentiles};
+use super::rig::{Pool, Rig, wait_or_fail};
+use super::{Extent, Place, ScenarioError, in_folder};
+use crate::cpu::on_cpu;
+use crate::figure::latency_histogram;
+use crate::{Figure, HiccupMeter, Mix, Percentiles};
 use std::time::{Duration, Instant};
 use stele_bus::publisher::NOT_RECEIVED;
 

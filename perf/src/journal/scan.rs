@@ -5,10 +5,9 @@
 //!  device ─> the same files in requests of 1 MiB, four at once, looked at by nobody
 //! ```
 
-use super::mix::Mix;
 use super::raw::RawDevice;
 use super::{Extent, Place, ScenarioError, in_folder, throughput};
-use crate::Figure;
+use crate::{Figure, Mix};
 use std::path::Path;
 use std::time::Instant;
 use stele_journal::Directory;

@@ -8,11 +8,12 @@
 //! From the first submission until the watermark (`written`, `durable`) is behind the last event. `journal_drain`
 //! is the journal alone: a ring that was filled before, emptied by its thread.
 
-use super::mix::{Message, Mix};
 use super::raw::Style;
-use super::rig::{Pool, Rig, Running, on_cpu, wait_or_fail};
+use super::rig::{Pool, Rig, Running, wait_or_fail};
 use super::{Extent, Place, ScenarioError, in_folder, raw_beside_spinning};
 use crate::Figure;
+use crate::cpu::on_cpu;
+use crate::mix::{Message, Mix};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::Agent as _;

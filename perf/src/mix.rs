@@ -1,4 +1,4 @@
-//! Messages to journal: all of one length, or those of a recorded market.
+//! Messages to publish: all of one length, or those of a recorded market.
 
 use std::io;
 use stele_bus::feed::{Batch, Feed, Step};
@@ -6,7 +6,7 @@ use stele_wire::frame::frame_length;
 use stele_wire::messages::BookClear;
 use zerocopy::IntoBytes;
 
-/// A part of a market in memory, so that reading it costs nothing while it is journaled.
+/// A part of a market in memory, so that reading it costs nothing while it is published.
 #[derive(Clone, Debug)]
 pub struct Mix {
     /// What it is in the names of figures: `itch`, `dbn`.

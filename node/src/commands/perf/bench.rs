@@ -1,0 +1,88 @@
+//! Where and with what a scenario of parts is measured: as a run would have it.
+
+use crate::cli::PerfArgs;
+use crate::config::{Config, JournalConfig};
+use crate::failure::Failure;
+use crate::feeds;
+use crate::flush::FlushPlan;
+use crate::layout::{Job, Layout, allowed_cpus, disk_cpus};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use stele_connect::spec::FeedSpec;
+use stele_perf::Mix;
+use stele_perf::journal::Place;
+
+/// Events of a recorded market that are published over and over.
+const MIX_EVENTS: usize = 200_000;
+/// Recorded markets: the name in figures, the format, the file.
+const RECORDED: [(&str, &str, &str); 2] = [
+    ("itch", "itch", "itch/aapl-20200130-10000.itch50"),
+    ("dbn", "dbn", "dbn/orderbooks_mbo_2024-05-08T00-00-00_2024-05-08T00-00-02.dbn.zst"),
+];
+/// Data bytes of a segment where it is to be quick.
+const QUICK_SEGMENT: u64 = 4 << 20;
+
+/// What the arguments and this machine give.
+pub(super) struct Bench {
+    pub(super) plan: FlushPlan,
+    pub(super) place: Place,
+    /// How long each latency run is.
+    pub(super) latency: Duration,
+    /// Recorded markets; none where it is to be quick.
+    pub(super) mixes: Vec<Mix>,
+}
+
+impl Bench {
+    /// Measures in a new directory, which is gone afterwards.
+    pub(super) fn measure<T>(
+        args: &PerfArgs,
+        measure: impl FnOnce(&Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let base = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+        let directory = base.join(format!("stele-perf-{}", std::process::id()));
+        fs::create_dir_all(&directory).map_err(|error| {
+            Failure::environment(format!("cannot create {}: {error}", directory.display()))
+        })?;
+        let measured = Self::new(args, &directory).and_then(|bench| measure(&bench));
+        let removed = fs::remove_dir_all(&directory);
+        let measured = measured?;
+        removed.map_err(|error| Failure::environment(format!("{}: {error}", directory.display())))?;
+        Ok(measured)
+    }
+
+    fn new(args: &PerfArgs, directory: &Path) -> Result<Self, Failure> {
+        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &Config::default().cores);
+        let config = JournalConfig { flush: args.flush.clone(), ..JournalConfig::default() };
+        let plan = FlushPlan::make(&config, directory, &layout)?;
+        eprintln!("{}", layout.reason);
+        eprintln!("{}", plan.describe());
+        let place = Place {
+            directory: directory.into(),
+            journal_cpu: layout.cpu_of(Job::Journal),
+            sequencer_cpu: layout.cpu_of(Job::Sequencer),
+            flush: plan.method,
+            yields: plan.yields,
+            segment_length: if args.quick { QUICK_SEGMENT } else { config.segment_mib << 20 },
+        };
+        let latency = Duration::try_from_secs_f64(args.seconds)
+            .map_err(|error| Failure::usage(format!("{} seconds: {error}", args.seconds)))?;
+        let mixes = if args.quick { Vec::new() } else { recorded_mixes()? };
+        Ok(Self { plan, place, latency, mixes })
+    }
+}
+
+/// The markets that were recorded, where the shared data is.
+fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
+    let Some(shared) = std::env::var_os("STELE_SHARED").map(PathBuf::from) else {
+        eprintln!("recorded markets are left out: STELE_SHARED does not say where they are");
+        return Ok(Vec::new());
+    };
+    let read = |(name, kind, file): (&'static str, &str, &str)| {
+        let spec = FeedSpec::parse(&format!("{kind}:{}", shared.join("data").join(file).display()))
+            .map_err(Failure::usage)?;
+        let mut feed = feeds::open(&spec, &Config::default(), None)?;
+        Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
+    };
+    RECORDED.into_iter().map(read).collect()
+}

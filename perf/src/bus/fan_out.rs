@@ -1,0 +1,250 @@
+//! `fan_out_1` … `fan_out_3`: events a second from a publisher through the sequencer to one, two or three
+//! consumers, and the `disruptor` crate in the same shape. `sequencer_throughput`: the same without a consumer, and
+//! a bare `rtrb` ring.
+//!
+//! ```text
+//!  ours:       publisher ──rtrb──────> sequencer: number, time, CRC ──log ring───┬─> consumer, in place
+//!  disruptor:  publisher ──disruptor─> relay: copy                  ──disruptor──┼─> consumer, in place
+//!  … sealed:   publisher ──disruptor─> relay: number, time, CRC     ──disruptor──┴─> consumer, in place
+//! ```
+//!
+//! All hand over 64 events at once, spin, and touch one word of each event at its consumer; the rings are as long in
+//! bytes as ours: 64 MiB, which no cache of one core holds, and 512 KiB (`_in_cache`). `disruptor` and the sealed one
+//! differ in what the relay does: the second does what the sequencer does (one reading of the clock for eight
+//! events, one CRC for each).
+
+use super::hop::touched;
+use super::load::{FRAME_WORDS_MAX, Parcel};
+use super::rig::{self, Rig};
+use super::seats::Seats;
+use super::stream::{BATCH, Roles, Turn, rate};
+use disruptor::{BusySpin, EventPoller, Producer, SingleProducerBarrier, build_single_producer};
+use std::hint::black_box;
+use std::io;
+use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, STRETCH_EVENTS_MAX};
+use stele_bus::{Clock, UtcClock};
+use stele_wire::frame::crc32c;
+use zerocopy::IntoBytes;
+
+/// Events that a consumer looks at in one turn.
+const POLL_MAX: usize = 256;
+/// Slots of the disruptor between publisher and relay: half a mebibyte of 64 bytes, as a publisher's ring has.
+const FIRST_SLOTS: usize = 8 << 10;
+
+/// Our path; gives events a second.
+pub(crate) fn ours(
+    parcels: &[Parcel],
+    count: u64,
+    seats: &Seats,
+    ring: usize,
+    consumers: usize,
+) -> io::Result<f64> {
+    let Rig { mut publisher, mut sequencer, consumers, mut journal, .. } = Rig::new(ring, consumers)?;
+    let mut next = 0;
+    let mut turns: Vec<Turn<'_>> = Vec::new();
+    for mut consumer in consumers {
+        turns.push(Box::new(move || {
+            let mut sum = 0_u64;
+            let count = rig::poll(&mut consumer, POLL_MAX, |word| sum = sum.wrapping_add(word));
+            black_box(sum);
+            count
+        }));
+    }
+    let roles = Roles {
+        publish: Box::new(move |most| {
+            journal.turn();
+            rig::publish(&mut publisher, parcels, &mut next, most)
+        }),
+        relay: Box::new(move || {
+            let own = u64::from(sequencer.next_sequence().0 == 1);
+            // The first event says where the publisher's numbers begin.
+            let events = rig::sequence(&mut sequencer);
+            events - own.min(events)
+        }),
+        consumers: turns,
+    };
+    Ok(rate(count, seats, roles))
+}
+
+/// What the relay of the disruptor does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Work {
+    /// It copies.
+    Copy,
+    /// It numbers, stamps and checksums as well.
+    Seal,
+}
+
+/// The disruptor in the same shape, its second ring `ring` bytes long.
+pub(crate) fn disruptor(
+    parcels: &[Parcel],
+    count: u64,
+    seats: &Seats,
+    ring: usize,
+    consumers: usize,
+    work: Work,
+) -> f64 {
+    if parcels.iter().all(|parcel| parcel.frame_words() == 8) {
+        disruptor_of::<8>(parcels, count, seats, ring, consumers, work)
+    } else {
+        disruptor_of::<FRAME_WORDS_MAX>(parcels, count, seats, ring, consumers, work)
+    }
+}
+
+/// A slot of `N` words: the words of the frame, then its content.
+type Slot<const N: usize> = [u64; N];
+
+fn disruptor_of<const N: usize>(
+    parcels: &[Parcel],
+    count: u64,
+    seats: &Seats,
+    ring: usize,
+    consumers: usize,
+    work: Work,
+) -> f64 {
+    let frames: Vec<Slot<N>> = parcels
+        .iter()
+        .map(|parcel| {
+            let mut slot = [0; N];
+            slot[0] = parcel.frame_words() as u64;
+            slot
+        })
+        .collect();
+    let (at_relay, first) = build_single_producer(FIRST_SLOTS, || [0; N], BusySpin).new_event_poller();
+    let second = build_single_producer(ring / size_of::<Slot<N>>(), || [0_u64; N], BusySpin);
+    // A single consumer has a shorter barrier: that is the disruptor at its best.
+    let (relay, pollers) = if consumers == 1 {
+        let (poller, second) = second.new_event_poller();
+        (relaying(at_relay, second.build(), work), vec![poller])
+    } else {
+        let (mut second, mut pollers) = (second.with_multi_consumer(), Vec::new());
+        while pollers.len() < consumers {
+            let (poller, more) = second.new_event_poller();
+            pollers.push(poller);
+            second = more;
+        }
+        (relaying(at_relay, second.build(), work), pollers)
+    };
+    let consumers = pollers.into_iter().map(consuming).collect();
+    rate(count, seats, Roles { publish: publishing(first.build(), frames), relay, consumers })
+}
+
+type Poller<const N: usize> = EventPoller<Slot<N>, SingleProducerBarrier>;
+
+fn publishing<'a, const N: usize>(
+    mut producer: impl Producer<Slot<N>> + Send + 'a,
+    frames: Vec<Slot<N>>,
+) -> Box<dyn FnMut(u64) -> u64 + Send + 'a> {
+    let (mut next, mut stamp) = (0, 0);
+    Box::new(move |most| {
+        if most == 0 {
+            return 0;
+        }
+        let sent = producer.try_batch_publish(most as usize, |slots| {
+            for slot in slots {
+                copy(slot, &frames[next]);
+                slot[STAMP] = stamp;
+                stamp += 1;
+                next = if next + 1 < frames.len() { next + 1 } else { 0 };
+            }
+        });
+        if sent.is_ok() { most } else { 0 }
+    })
+}
+
+fn relaying<'a, const N: usize>(
+    mut from: Poller<N>,
+    mut to: impl Producer<Slot<N>> + Send + 'a,
+    work: Work,
+) -> Turn<'a> {
+    let (mut clock, mut sequence, mut time) = (UtcClock::new(), 0, 0);
+    Box::new(move || {
+        let Ok(mut events) = from.take(BATCH) else { return 0 };
+        let count = (&mut events).len();
+        to.batch_publish(count, |slots| {
+            for (index, (slot, event)) in slots.zip(&mut events).enumerate() {
+                copy(slot, event);
+                if work == Work::Seal {
+                    if index.is_multiple_of(STRETCH_EVENTS_MAX) {
+                        time = clock.now().0;
+                    }
+                    sequence += 1;
+                    seal(slot, sequence, time);
+                }
+            }
+        });
+        count as u64
+    })
+}
+
+fn consuming<'a, const N: usize>(mut poller: Poller<N>) -> Turn<'a> {
+    Box::new(move || {
+        let Ok(mut events) = poller.take(POLL_MAX as u64) else { return 0 };
+        let count = (&mut events).len() as u64;
+        black_box((&mut events).fold(0_u64, |sum, event| sum.wrapping_add(event[STAMP])));
+        count
+    })
+}
+
+/// Where a slot's content begins: behind the 32 bytes that our frame has for its header.
+const STAMP: usize = 4;
+
+#[inline]
+fn copy<const N: usize>(to: &mut Slot<N>, from: &Slot<N>) {
+    if N == 8 {
+        *to = *from;
+    } else {
+        let words = from[0] as usize;
+        to[..words].copy_from_slice(&from[..words]);
+    }
+}
+
+/// Number, time and CRC, where our frame has them.
+#[inline]
+fn seal<const N: usize>(slot: &mut Slot<N>, sequence: u64, time: u64) {
+    let words = if N == 8 { 8 } else { slot[0] as usize };
+    (slot[1], slot[2]) = (sequence, time);
+    let crc = crc32c(&slot[..words].as_bytes()[4..]);
+    slot[3] = u64::from(crc);
+}
+
+/// A bare `rtrb` ring with the same messages, handed over and taken 64 at once; gives events a second.
+pub(crate) fn rtrb(parcels: &[Parcel], count: u64, seats: &Seats) -> f64 {
+    let (mut to, mut from) = touched(PUBLISHER_WORDS_DEFAULT);
+    let frames: Vec<Vec<u64>> = parcels
+        .iter()
+        .map(|parcel| {
+            let mut words = vec![0; parcel.frame_words()];
+            words[0] = words.len() as u64;
+            words
+        })
+        .collect();
+    let (mut next, mut batch) = (0, Vec::with_capacity(BATCH as usize * FRAME_WORDS_MAX));
+    let publish = move |most| {
+        let mut at = next;
+        batch.clear();
+        for _ in 0..most {
+            batch.extend_from_slice(&frames[at]);
+            at = if at + 1 < frames.len() { at + 1 } else { 0 };
+        }
+        if to.push_entire_slice(&batch).is_err() {
+            return 0;
+        }
+        next = at;
+        most
+    };
+    let take = move || {
+        let available = from.slots();
+        let Ok(chunk) = from.read_chunk(available) else { return 0 };
+        let (first, second) = chunk.as_slices();
+        let word = |at: usize| first.get(at).copied().unwrap_or_else(|| second[at - first.len()]);
+        let (mut at, mut count) = (0, 0);
+        while at < available {
+            at += black_box(word(at)) as usize;
+            count += 1;
+        }
+        chunk.commit_all();
+        count
+    };
+    rate(count, seats, Roles { publish: Box::new(publish), relay: Box::new(take), consumers: Vec::new() })
+}

@@ -1,0 +1,305 @@
+//! `hop`: how long an event takes from its publisher through the sequencer to a consumer, and a bare `rtrb` path
+//! with the same number of hops.
+//!
+//! ```text
+//!  ours:  publisher ──rtrb──> sequencer: number, time, CRC ──log ring──> gating consumer, in place
+//!  rtrb:  publisher ──rtrb──> relay: copy                   ──rtrb─────> consumer, in place
+//! ```
+//!
+//! From when an event was due to when the consumer's callback reads the clock. The loop is open, with arrivals at
+//! random: how late the publisher came to an event is part of it. Both paths have their roles on the same CPUs,
+//! sharing threads in the same way; `hop` has both handovers between CPUs, `hop_as_run` has the consumer on the
+//! sequencer's thread, as the strategies of a running system are.
+
+use super::load::{Parcel, Stopwatch};
+use super::rig::{self, NoJournal, Rig};
+use super::seats::{Seats, Sharing};
+use crate::Percentiles;
+use crate::arrivals::Arrivals;
+use crate::cpu::on_cpu;
+use crate::figure::latency_histogram;
+use hdrhistogram::Histogram;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, RING_LENGTH_DEFAULT};
+use stele_bus::{GatingConsumer, Idler, Publisher, Sequencer, UtcClock};
+use stele_wire::Nanos;
+
+/// Everything begins so long after the threads are started.
+const SETTLING: Duration = Duration::from_millis(5);
+/// Events that a consumer looks at in one turn.
+const POLL_MAX: usize = 256;
+
+/// How events come, and on which CPUs they are handled.
+#[derive(Clone)]
+pub(crate) struct Traffic {
+    pub(crate) arrivals: Arrivals,
+    pub(crate) length: Duration,
+    pub(crate) seats: Seats,
+}
+
+pub(crate) trait Source: Send {
+    /// Hands over the next message, due at `due`; says whether there was room.
+    fn offer(&mut self, due: u64) -> bool;
+}
+
+pub(crate) trait Relay: Send {
+    /// Passes on what is there; gives how much.
+    fn turn(&mut self) -> usize;
+}
+
+pub(crate) trait Sink: Send {
+    /// Shows when each message that is there was due.
+    fn turn(&mut self, on_due: impl FnMut(u64)) -> usize;
+}
+
+/// From due to seen, by our path.
+pub(crate) fn ours(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percentiles> {
+    let Rig { publisher, sequencer, mut consumers, journal, .. } = Rig::new(RING_LENGTH_DEFAULT, 1)?;
+    let source = Publishing { publisher, parcels: parcels.to_vec(), next: 0 };
+    let sink = Following { consumer: consumers.remove(0), journal };
+    Ok(measure(source, sequencer, sink, traffic))
+}
+
+/// From due to seen, by two `rtrb` rings and a relay.
+pub(crate) fn rival(parcels: &[Parcel], traffic: &Traffic) -> Percentiles {
+    let (to_relay, at_relay) = touched(PUBLISHER_WORDS_DEFAULT);
+    let (to_sink, at_sink) = touched(PUBLISHER_WORDS_DEFAULT);
+    let frames = parcels.iter().map(|parcel| {
+        let mut words = vec![0; parcel.frame_words()];
+        words[0] = words.len() as u64;
+        words
+    });
+    let source = RtrbSource { ring: to_relay, frames: frames.collect(), next: 0 };
+    measure(source, RtrbRelay { from: at_relay, to: to_sink }, RtrbSink { ring: at_sink }, traffic)
+}
+
+/// A ring of `capacity` words, each of which was touched.
+pub(crate) fn touched(capacity: usize) -> (Producer<u64>, Consumer<u64>) {
+    let (mut producer, mut consumer) = RingBuffer::new(capacity);
+    producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
+    consumer.read_chunk(capacity).expect("the ring is full").commit_all();
+    (producer, consumer)
+}
+
+struct Publishing {
+    publisher: Publisher,
+    parcels: Vec<Parcel>,
+    next: usize,
+}
+
+impl Source for Publishing {
+    #[inline]
+    fn offer(&mut self, due: u64) -> bool {
+        let parcel = &mut self.parcels[self.next];
+        parcel.stamp(due);
+        let is_taken = self.publisher.offer(parcel.template_id, parcel.body(), Nanos(1)).is_ok();
+        if is_taken {
+            self.next = if self.next + 1 < self.parcels.len() { self.next + 1 } else { 0 };
+        }
+        is_taken
+    }
+}
+
+impl Relay for Sequencer<UtcClock> {
+    #[inline]
+    fn turn(&mut self) -> usize {
+        rig::sequence(self) as usize
+    }
+}
+
+struct Following {
+    consumer: GatingConsumer,
+    journal: NoJournal,
+}
+
+impl Sink for Following {
+    #[inline]
+    fn turn(&mut self, on_due: impl FnMut(u64)) -> usize {
+        self.journal.turn();
+        rig::poll(&mut self.consumer, POLL_MAX, on_due) as usize
+    }
+}
+
+struct RtrbSource {
+    ring: Producer<u64>,
+    /// Frames: words, due, anything.
+    frames: Vec<Vec<u64>>,
+    next: usize,
+}
+
+impl Source for RtrbSource {
+    #[inline]
+    fn offer(&mut self, due: u64) -> bool {
+        let frame = &mut self.frames[self.next];
+        frame[1] = due;
+        let is_taken = self.ring.push_entire_slice(frame).is_ok();
+        if is_taken {
+            self.next = if self.next + 1 < self.frames.len() { self.next + 1 } else { 0 };
+        }
+        is_taken
+    }
+}
+
+struct RtrbRelay {
+    from: Consumer<u64>,
+    to: Producer<u64>,
+}
+
+impl Relay for RtrbRelay {
+    #[inline]
+    fn turn(&mut self) -> usize {
+        let available = self.from.slots();
+        if available == 0 || self.to.slots() < available {
+            return 0;
+        }
+        let chunk = self.from.read_chunk(available).expect("the words are there");
+        let (first, second) = chunk.as_slices();
+        self.to.push_entire_slice(first).expect("the room is there");
+        self.to.push_entire_slice(second).expect("the room is there");
+        chunk.commit_all();
+        available
+    }
+}
+
+struct RtrbSink {
+    ring: Consumer<u64>,
+}
+
+impl Sink for RtrbSink {
+    #[inline]
+    fn turn(&mut self, mut on_due: impl FnMut(u64)) -> usize {
+        let available = self.ring.slots();
+        if available == 0 {
+            return 0;
+        }
+        let chunk = self.ring.read_chunk(available).expect("the words are there");
+        let (first, second) = chunk.as_slices();
+        let word = |at: usize| first.get(at).copied().unwrap_or_else(|| second[at - first.len()]);
+        let (mut at, mut count) = (0, 0);
+        // The relay may have handed over the front of a frame alone.
+        while at + 1 < available && at + word(at) as usize <= available {
+            on_due(word(at + 1));
+            at += word(at) as usize;
+            count += 1;
+        }
+        chunk.commit(at);
+        count
+    }
+}
+
+/// The publisher's role: hands over what is due.
+struct Sending<S> {
+    source: S,
+    arrivals: Arrivals,
+    end: Duration,
+    watch: Stopwatch,
+    sent: u64,
+}
+
+impl<S: Source> Sending<S> {
+    #[inline]
+    fn turn(&mut self) -> usize {
+        let due = self.arrivals.next_due();
+        if due >= self.end {
+            return 0;
+        }
+        let due = (SETTLING + due).as_nanos() as u64;
+        if due > self.watch.now() || !self.source.offer(due) {
+            return 0;
+        }
+        self.arrivals.take();
+        self.sent += 1;
+        1
+    }
+
+    fn is_over(&self) -> bool {
+        self.arrivals.next_due() >= self.end
+    }
+}
+
+/// The consumer's role: notes how long each message took.
+struct Receiving<K> {
+    sink: K,
+    watch: Stopwatch,
+    seen: Histogram<u64>,
+}
+
+impl<K: Sink> Receiving<K> {
+    #[inline]
+    fn turn(&mut self) -> usize {
+        let Self { sink, watch, seen } = self;
+        sink.turn(|due| seen.saturating_record(watch.now().saturating_sub(due).max(1)))
+    }
+}
+
+fn measure<S: Source, R: Relay, K: Sink>(source: S, mut relay: R, sink: K, traffic: &Traffic) -> Percentiles {
+    let count = {
+        let mut arrivals = traffic.arrivals.clone();
+        std::iter::from_fn(|| Some(arrivals.take())).take_while(|due| *due < traffic.length).count() as u64
+    };
+    let watch = Stopwatch::start();
+    let (arrivals, end) = (traffic.arrivals.clone(), traffic.length);
+    let mut sending = Sending { source, arrivals, end, watch: watch.clone(), sent: 0 };
+    let mut receiving = Receiving { sink, watch, seen: latency_histogram() };
+    let (seats, is_done) = (&traffic.seats, &AtomicBool::new(false));
+    let idle = || Idler::new(seats.idle());
+    std::thread::scope(|scope| match seats.sharing {
+        Sharing::PublisherAndConsumer => {
+            scope.spawn(|| on_cpu(seats.sequencer, || until(is_done, idle(), || relay.turn())));
+            let done = Done(is_done);
+            on_cpu(seats.publisher, || {
+                let mut idle = idle();
+                while receiving.seen.len() < count {
+                    let work = sending.turn() + receiving.turn();
+                    idle.idle(work);
+                }
+                drop(done);
+            });
+        }
+        Sharing::SequencerAndConsumer => {
+            scope.spawn(|| on_cpu(seats.publisher, || until(is_done, idle(), || sending.turn())));
+            let done = Done(is_done);
+            on_cpu(seats.sequencer, || {
+                let mut idle = idle();
+                while receiving.seen.len() < count {
+                    let work = relay.turn() + receiving.turn();
+                    idle.idle(work);
+                }
+                drop(done);
+            });
+        }
+        Sharing::Apart => {
+            scope.spawn(|| on_cpu(seats.sequencer, || until(is_done, idle(), || relay.turn())));
+            scope.spawn(|| on_cpu(seats.publisher, || until(is_done, idle(), || sending.turn())));
+            let done = Done(is_done);
+            on_cpu(seats.consumers.first().copied(), || {
+                let mut idle = idle();
+                while receiving.seen.len() < count {
+                    idle.idle(receiving.turn());
+                }
+                drop(done);
+            });
+        }
+    });
+    assert!(sending.is_over() && sending.sent == count);
+    Percentiles::from(&receiving.seen)
+}
+
+/// The other threads end when this is dropped, by a panic too.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Turns until told to end.
+fn until(is_done: &AtomicBool, mut idle: Idler, mut turn: impl FnMut() -> usize) {
+    while !is_done.load(Ordering::Relaxed) {
+        idle.idle(turn());
+    }
+}

@@ -1,0 +1,106 @@
+//! The real publisher, sequencer and consumers over the real ring, with a journal that writes nothing.
+
+use super::load::Parcel;
+use std::io;
+use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
+use stele_bus::{
+    Agent, AgentError, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Risk,
+    RiskLimits, Sequencer, SequencerStart, UtcClock,
+};
+use stele_wire::messages::PublisherProgress;
+use stele_wire::{Identity, Nanos, Position, Sequence};
+use zerocopy::FromBytes;
+
+/// A bus with one publisher and so many gating consumers.
+pub(crate) struct Rig {
+    pub(crate) ring: LogRing,
+    pub(crate) publisher: Publisher,
+    pub(crate) sequencer: Sequencer<UtcClock>,
+    pub(crate) consumers: Vec<GatingConsumer>,
+    pub(crate) journal: NoJournal,
+}
+
+impl Rig {
+    /// `capacity` is the ring's, in bytes.
+    pub(crate) fn new(capacity: usize, consumers: usize) -> io::Result<Self> {
+        let options = RingOptions { capacity, ..RingOptions::default() };
+        let RingParts { ring, writer, journal, .. } =
+            LogRing::create(&options, Position(0)).map_err(io::Error::other)?;
+        let start = SequencerStart {
+            identity: Identity::default(),
+            next_sequence: Sequence(1),
+            position: Position(0),
+            last_timestamp: Nanos(0),
+            segment_length: 256 << 20,
+            block_length: 512,
+        };
+        let risk = Risk::new(RiskLimits::default());
+        let mut sequencer =
+            Sequencer::new(&start, writer, UtcClock::new(), risk).map_err(io::Error::other)?;
+        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT);
+        let consumers = (0..consumers).map(|_| sequencer.gating_consumer()).collect();
+        Ok(Self { ring, publisher, sequencer, consumers, journal: NoJournal(journal) })
+    }
+}
+
+/// Moves `written` and `durable` to the last closed batch at once, without a device.
+pub(crate) struct NoJournal(pub(crate) JournalReader);
+
+impl NoJournal {
+    #[inline]
+    pub(crate) fn turn(&mut self) -> usize {
+        let marks = self.0.ring().watermarks();
+        let (written, batched) = (marks.written(), marks.batched());
+        if written == batched {
+            return 0;
+        }
+        self.0.advance_written(batched);
+        self.0.advance_durable(batched);
+        1
+    }
+}
+
+impl Agent for NoJournal {
+    fn name(&self) -> &str {
+        "no journal"
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        Ok(self.turn())
+    }
+}
+
+/// Shows the first word of up to `limit` events of the load; what the sequencer says itself is passed over.
+#[inline]
+pub(crate) fn poll(consumer: &mut GatingConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
+    let mut count = 0;
+    consumer.poll(limit, |event| {
+        if event.template_id() != PublisherProgress::TEMPLATE_ID {
+            let (word, _) = u64::read_from_prefix(event.body()).expect("a body begins with the venue's time");
+            on_word(word);
+            count += 1;
+        }
+    });
+    count
+}
+
+/// Stages up to `count` of `parcels`, in turn, and hands over what the publisher's ring has room for.
+#[inline]
+pub(crate) fn publish(publisher: &mut Publisher, parcels: &[Parcel], next: &mut usize, count: u64) -> u64 {
+    for _ in 0..count {
+        let parcel = &parcels[*next];
+        if publisher.stage(parcel.template_id, parcel.body(), Nanos(1)).is_err() {
+            break;
+        }
+        *next = if *next + 1 < parcels.len() { *next + 1 } else { 0 };
+    }
+    publisher.commit()
+}
+
+/// One duty cycle; gives how many events were sequenced.
+#[inline]
+pub(crate) fn sequence(sequencer: &mut Sequencer<UtcClock>) -> u64 {
+    let before = sequencer.next_sequence().0;
+    sequencer.do_work().expect("nothing poisons a journal that writes nothing");
+    sequencer.next_sequence().0 - before
+}
