@@ -63,6 +63,8 @@ pub const GATING_CONSUMERS_MAX: usize = 32;
 
 /// Bytes of the reason for the journal's end that other processes can read, UTF-8.
 pub const POISON_REASON_MAX: usize = 512 - 16;
+/// How often a publisher in another process looks whether the sequencer's process lives.
+pub const SEQUENCER_WATCH_INTERVAL: Nanos = Nanos(10_000_000);
 /// Bytes of a bus's name.
 pub const BUS_NAME_MAX: usize = 64;
 

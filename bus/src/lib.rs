@@ -73,10 +73,9 @@ pub mod ring;
 pub mod risk;
 #[cfg(not(loom))]
 pub mod sequencer;
+pub mod shared;
 #[cfg(not(loom))]
 mod state;
-#[cfg(not(loom))]
-pub mod shared;
 #[cfg(not(loom))]
 pub mod templates;
 #[cfg(not(loom))]
@@ -106,6 +105,7 @@ pub use {
     shared::{
         directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
         process::Process,
+        publisher::{Acknowledged, JoinError, RemotePublisher},
     },
     templates::{Class, Template, template},
     timers::Timers,

@@ -13,8 +13,11 @@ use crate::counters::sequencer::IntakeCounters;
 use crate::health::Behind;
 use crate::refusals::{RefusedAtRing, Untold};
 use crate::ring::LogRing;
+use crate::shared::intake::RemoteIntake;
 use crate::templates::template;
 use rtrb::{Consumer, Producer, RingBuffer};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stele_wire::Nanos;
@@ -43,6 +46,9 @@ pub enum Refusal {
     /// The bus is stopping, or this publisher has finished.
     #[error("the bus is stopping")]
     Stopped,
+    /// The process that the sequencer ran in is dead; of a publisher in another process alone.
+    #[error("the process of the sequencer is dead: attach again when it has been started")]
+    SequencerGone,
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]
     UnknownTemplate(u16),
@@ -77,7 +83,7 @@ impl Refusal {
             Self::JournalBehind => RefusalReason::JOURNAL_BEHIND,
             Self::ConsumerBehind => RefusalReason::CONSUMER_BEHIND,
             Self::JournalPoisoned => RefusalReason::JOURNAL_POISONED,
-            Self::Stopped => RefusalReason::STOPPED,
+            Self::Stopped | Self::SequencerGone => RefusalReason::STOPPED,
             Self::UnknownTemplate(_) | Self::TooShort { .. } | Self::TooLong { .. } => {
                 RefusalReason::MALFORMED
             }
@@ -115,6 +121,8 @@ pub(crate) struct Intake {
     pub(crate) refused: Arc<RefusedAtRing>,
     pub(crate) untold: Untold,
     pub(crate) counters: Option<IntakeCounters>,
+    /// What fills `words` where the publisher is in another process.
+    pub(crate) remote: Option<RemoteIntake>,
     finished: Arc<AtomicBool>,
 }
 
@@ -128,9 +136,6 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
     staged.clear();
     let finished = Arc::new(AtomicBool::new(false));
-    let mut shown = [0; 32];
-    let length = name.floor_char_boundary(shown.len());
-    shown[..length].copy_from_slice(&name.as_bytes()[..length]);
     let publisher = Publisher {
         id,
         ring: ring.clone(),
@@ -143,19 +148,45 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         refusals: Arc::default(),
     };
     let refused = publisher.refusals.clone();
-    let intake = Intake {
-        id,
-        name: shown,
-        words: consumer,
-        expected: None,
-        last: 0,
-        is_outside: false,
-        refused,
-        untold: Untold::default(),
-        counters: None,
-        finished,
-    };
-    (publisher, intake)
+    (publisher, Intake { refused, finished, ..Intake::new(id, shown(name), consumer) })
+}
+
+/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
+/// words, a power of two. `last` is what the log knows of the publisher's numbering.
+pub(crate) fn remote_intake(
+    path: &Path,
+    id: u16,
+    name: &str,
+    capacity: usize,
+    last: u64,
+) -> io::Result<Intake> {
+    let (mut producer, mut consumer) = RingBuffer::new(capacity);
+    producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
+    consumer.read_chunk(capacity).expect("the ring is full").commit_all();
+    let name = shown(name);
+    let remote = RemoteIntake::create(path, id, &name, capacity, producer, last)?;
+    Ok(Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) })
+}
+
+/// A publisher's name as it stands on the log.
+fn shown(name: &str) -> [u8; 32] {
+    let mut shown = [0; 32];
+    let length = name.floor_char_boundary(shown.len());
+    shown[..length].copy_from_slice(&name.as_bytes()[..length]);
+    shown
+}
+
+/// Whether a body of `length` bytes may be a message of the template, in a ring that takes `longest`.
+#[inline]
+pub(crate) fn check_message(template_id: u16, length: usize, longest: usize) -> Result<(), Refusal> {
+    let known = template(template_id).ok_or(Refusal::UnknownTemplate(template_id))?;
+    if length < known.block_length as usize {
+        return Err(Refusal::TooShort { needed: known.block_length, found: length });
+    }
+    if length > longest {
+        return Err(Refusal::TooLong { longest, found: length });
+    }
+    Ok(())
 }
 
 impl Publisher {
@@ -258,14 +289,8 @@ impl Publisher {
 
     #[inline]
     fn check(&self, template_id: u16, length: usize, words: usize) -> Result<(), Refusal> {
-        let known = template(template_id).ok_or(Refusal::UnknownTemplate(template_id))?;
-        if length < known.block_length as usize {
-            return Err(Refusal::TooShort { needed: known.block_length, found: length });
-        }
         let longest = BODY_LENGTH_MAX.min((self.words.buffer().capacity() - SUBMISSION_HEADER_WORDS) * 8);
-        if length > longest {
-            return Err(Refusal::TooLong { longest, found: length });
-        }
+        check_message(template_id, length, longest)?;
         let health = &self.ring.shared.health;
         if health.is_poisoned() {
             return Err(Refusal::JournalPoisoned);
@@ -286,9 +311,33 @@ impl Publisher {
 }
 
 impl Intake {
+    fn new(id: u16, name: [u8; 32], words: Consumer<u64>) -> Self {
+        Self {
+            id,
+            name,
+            words,
+            expected: None,
+            last: 0,
+            is_outside: false,
+            refused: Arc::default(),
+            untold: Untold::default(),
+            counters: None,
+            remote: None,
+            finished: Arc::default(),
+        }
+    }
+
     /// Whether nothing more can come: what is in the ring now is all.
     pub(crate) fn is_finished(&self) -> bool {
-        self.finished.load(Ordering::Acquire) || self.words.is_abandoned()
+        match &self.remote {
+            Some(remote) => remote.is_finished(),
+            None => self.finished.load(Ordering::Acquire) || self.words.is_abandoned(),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.remote.as_ref().is_none_or(RemoteIntake::is_empty)
     }
 }
 

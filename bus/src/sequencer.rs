@@ -17,7 +17,7 @@ use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
 use crate::counters::{CounterError, Counters};
 use crate::head::{Draft, LogHead};
-use crate::publisher::{Intake, Publisher, Submission, publisher};
+use crate::publisher::{Intake, Publisher, Submission, publisher, remote_intake};
 use crate::refusals::{Refusals, Untold};
 use crate::ring::{LogRing, RingWriter};
 use crate::risk::{self, Breach, OrderTerms, Risk};
@@ -25,6 +25,8 @@ use crate::templates::{Class, Template, template};
 use crate::timers::{TimerStop, Timers};
 use own::{OWN_FRAME_LENGTH_MAX, refusal_length};
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{Check, RiskDecision, SessionEnd};
@@ -179,13 +181,32 @@ impl<C: Clock> Sequencer<C> {
     /// # Panics
     /// When the id is 0 or taken, or there are [`PUBLISHERS_MAX`] already.
     pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
-        assert!(id != 0 && self.intakes.iter().all(|intake| intake.id != id), "publisher id {id} is taken");
-        assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
+        self.assert_free(id);
         let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
         intake.last = self.known.get(&id).copied().unwrap_or(0);
         publisher.continue_after(intake.last);
         self.intakes.push(intake);
         publisher
+    }
+
+    /// Makes a place for a publisher in another process: a ring of `capacity` words, a power of two, in the new file
+    /// `path`, see [`crate::ShardDirectory::publisher`]. [`crate::RemotePublisher::attach`] takes it.
+    ///
+    /// # Errors
+    /// The kernel's, when there is no memory for the file.
+    ///
+    /// # Panics
+    /// As [`Sequencer::publisher`].
+    pub fn remote_publisher(&mut self, path: &Path, id: u16, name: &str, capacity: usize) -> io::Result<()> {
+        self.assert_free(id);
+        let last = self.known.get(&id).copied().unwrap_or(0);
+        self.intakes.push(remote_intake(path, id, name, capacity, last)?);
+        Ok(())
+    }
+
+    fn assert_free(&self, id: u16) {
+        assert!(id != 0 && self.intakes.iter().all(|intake| intake.id != id), "publisher id {id} is taken");
+        assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
     }
 
     /// A new gating consumer of everything published from now on.
@@ -231,6 +252,9 @@ impl<C: Clock> Sequencer<C> {
     #[inline]
     fn drain(&mut self, index: usize) -> usize {
         let intake = &mut self.intakes[index];
+        if let Some(remote) = &mut intake.remote {
+            remote.pump();
+        }
         let available = intake.words.slots();
         if available == 0 {
             return 0;
@@ -261,6 +285,9 @@ impl<C: Clock> Sequencer<C> {
         }
         self.desk.head.end_stretch();
         chunk.commit(at);
+        if let Some(remote) = &intake.remote {
+            remote.tell(intake.last, self.desk.head.writer().head());
+        }
         if let Some(counters) = &mut intake.counters {
             counters.on_chunk(taken, available - at);
         }
@@ -281,7 +308,7 @@ impl<C: Clock> Sequencer<C> {
     /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings stayed
     /// empty for [`STOP_GRACE`].
     fn try_stop(&mut self) {
-        let is_empty = self.intakes.iter().all(|intake| intake.words.is_empty());
+        let is_empty = self.intakes.iter().all(Intake::is_empty);
         if !is_empty {
             self.quiet_since = None;
             return;
@@ -289,7 +316,7 @@ impl<C: Clock> Sequencer<C> {
         let now = self.desk.head.read_clock();
         let since = *self.quiet_since.get_or_insert(now);
         // `is_finished` is asked before the rings are looked at again: what was committed before it is seen.
-        let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.words.is_empty());
+        let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
             self.tell_refusals(true);
             self.desk.head.close_batch();

@@ -32,6 +32,21 @@ impl Process {
     pub fn is_alive(self) -> bool {
         Self::of(self.id) == Some(self)
     }
+
+    /// As one word: unlike that of any other process within 497 days of the machine's running.
+    pub(crate) fn to_word(self) -> u64 {
+        u64::from(self.id) << 32 | u64::from(self.start_time as u32)
+    }
+
+    /// The process of such a word; of its start time the low half.
+    pub(crate) fn of_word(word: u64) -> Self {
+        Self { id: (word >> 32) as u32, start_time: word & u64::from(u32::MAX) }
+    }
+
+    /// The process of such a word, if it lives.
+    pub(crate) fn alive_of_word(word: u64) -> Option<Self> {
+        Self::of((word >> 32) as u32).filter(|found| found.to_word() == word)
+    }
 }
 
 impl fmt::Display for Process {
@@ -68,10 +83,12 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::of(child.id()).unwrap();
         assert!(process.is_alive() && Process::current().is_alive());
+        assert_eq!(Process::alive_of_word(process.to_word()), Some(process));
         child.kill().unwrap();
         while process.is_alive() {
             std::thread::yield_now();
         }
+        assert_eq!(Process::alive_of_word(process.to_word()), None);
         child.wait().unwrap();
         let impostor = Process { start_time: Process::current().start_time + 1, ..Process::current() };
         assert!(!impostor.is_alive());

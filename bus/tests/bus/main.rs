@@ -3,11 +3,13 @@
 
 mod contracts;
 mod controls;
-mod own_events;
+mod kills;
 mod named_ring;
+mod own_events;
 mod random_schedules;
 mod refusals;
 mod release;
+mod remote_publisher;
 mod rig;
 mod switches;
 mod threads;

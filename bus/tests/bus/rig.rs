@@ -1,11 +1,11 @@
 //! A sequencer on a small ring, a journal that does what the test says, and messages to submit.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions, RingParts, Risk, RiskLimits,
-    SealMark, Sequencer, SequencerStart, Timers,
+    Agent, BusDirectory, FoundBus, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions,
+    RingParts, Risk, RiskLimits, SealMark, Sequencer, SequencerStart, ShardDirectory, Timers,
 };
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::messages::{
@@ -156,6 +156,38 @@ impl Rig {
 /// A new folder under /dev/shm, gone with this.
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
+}
+
+/// The directory of a bus that is no other's, gone with this.
+pub(crate) struct Shard {
+    folder: Folder,
+    _directory: BusDirectory,
+    pub(crate) shard: ShardDirectory,
+}
+
+impl Shard {
+    pub(crate) fn new(test: &str) -> Self {
+        let folder = Folder::new(test);
+        let directory = BusDirectory::create_in(&folder.path, "test").unwrap();
+        let shard = directory.shard(0).unwrap();
+        Self { folder, _directory: directory, shard }
+    }
+
+    /// What another process finds there by `Shard::find`.
+    pub(crate) fn root(&self) -> &Path {
+        &self.folder.path
+    }
+
+    pub(crate) fn find(root: &Path) -> ShardDirectory {
+        FoundBus::find_in(root, Some("test")).unwrap().shards().unwrap().remove(0)
+    }
+
+    /// A rig on a ring in the directory.
+    pub(crate) fn rig(&self) -> Rig {
+        let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
+        let parts = LogRing::create_at(&self.shard.ring(), &options, start().position).unwrap();
+        Rig::over(parts, RiskLimits { has_sealer: true, ..RiskLimits::default() })
+    }
 }
 
 impl Folder {

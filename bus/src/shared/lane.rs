@@ -1,0 +1,287 @@
+//! The ring that a publisher in another process fills: one producer, one consumer, words.
+//!
+//! ```text
+//!  byte 0               8                     16                 24             32                 64
+//! ┌────────────────────┬─────────────────────┬──────────────────┬──────────────┬──────────────────┬─────────────┐
+//! │ magic "STELEPUB"   │ version u32 · board │ capacity u64,    │ publisher's  │ its name, 32     │ sequencer's │
+//! │                    │ length u32          │ words            │ id u64       │ bytes            │ pid u64     │
+//! ├────────────────────┼─────────────────────┴──────────────────┴──────────────┴──────────────────┴─────────────┤
+//! │ 72: its start time │ zero                                                                                   │
+//! └────────────────────┴────────────────────────────────────────────────────────────────────────────────────────┘
+//!  128 claim u64: 0 free, else the publisher's pid · its start time       a line of 128 bytes each; who stores:
+//!  256 committed u64: words that may be read                               the publisher
+//!  384 taken u64: words that may be overwritten · highest sequence there   the sequencer
+//!  512 finished u64: 0 or 1, nothing more comes                            the publisher
+//!  640 sequenced u64: last sequence on the log · position behind it u64    the sequencer
+//!  768 zero
+//!  4096 the ring: word w lies at 4096 + 8 (w mod capacity); submissions as `publisher` draws them
+//! ```
+//! Both sides map the file to write. The sequencer believes nothing of what the publisher stores: it copies words to
+//! memory of its own and looks at the copy; what it has taken it remembers itself. A publisher that dies leaves
+//! words behind `committed` that nobody reads; the next one that claims the ring writes over them.
+
+use crate::sync::{AtomicU64, Line, Ordering};
+
+/// The words that both sides share.
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Lane {
+    claim: Line<AtomicU64>,
+    committed: Line<AtomicU64>,
+    taken: Line<[AtomicU64; 2]>,
+    finished: Line<AtomicU64>,
+    sequenced: Line<[AtomicU64; 2]>,
+}
+
+/// How far the sequencer has come with a publisher's submissions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Sequenced {
+    /// The last submission that is on the log, or its refusal.
+    pub(crate) sequence: u64,
+    /// A position of the log that it does not lie behind.
+    pub(crate) position: u64,
+}
+
+impl Lane {
+    /// Claims the lane for the process of the word `me`, if it is free or its owner is dead.
+    ///
+    /// # Errors
+    /// The word of the owner that lives.
+    pub(crate) fn claim(&self, me: u64, is_alive: impl Fn(u64) -> bool) -> Result<(), u64> {
+        let mut owner = self.claim.0.load(Ordering::Relaxed);
+        loop {
+            if owner != 0 && is_alive(owner) {
+                return Err(owner);
+            }
+            // Acquire, partner of the Release in `release`: what the owner before did is done. What a dead owner did
+            // is done because it is dead.
+            match self.claim.0.compare_exchange(owner, me, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Ok(()),
+                Err(found) => owner = found,
+            }
+        }
+    }
+
+    /// Gives the lane up. `me` claimed it.
+    pub(crate) fn release(&self, me: u64) {
+        let _ = self.claim.0.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Whose it is, 0 nobody's.
+    pub(crate) fn owner(&self) -> u64 {
+        self.claim.0.load(Ordering::Acquire)
+    }
+
+    /// Words that may be read. Acquire, partner of the Release store in `commit`.
+    #[inline]
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed.0.load(Ordering::Acquire)
+    }
+
+    /// Everything in front of word `to` may be read.
+    #[inline]
+    pub(crate) fn commit(&self, to: u64) {
+        self.committed.0.store(to, Ordering::Release);
+    }
+
+    /// Words that may be overwritten, and the highest sequence of a submission in front of them or behind. Acquire,
+    /// partner of the Release store in `take`: the sequencer has read them.
+    #[inline]
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        let taken = self.taken.0[0].load(Ordering::Acquire);
+        (taken, self.taken.0[1].load(Ordering::Relaxed))
+    }
+
+    /// Everything in front of word `to` may be overwritten; `sequence` is the highest of the submissions in front of it.
+    #[inline]
+    pub(crate) fn take(&self, to: u64, sequence: u64) {
+        self.taken.0[1].store(sequence, Ordering::Relaxed);
+        self.taken.0[0].store(to, Ordering::Release);
+    }
+
+    /// Whether nothing more comes. Acquire, partner of the Release store in `set_finished`: what was committed before
+    /// is seen.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.finished.0.load(Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn set_finished(&self, finished: bool) {
+        self.finished.0.store(finished.into(), Ordering::Release);
+    }
+
+    /// How far the sequencer has come. Acquire, partner of the Release store in `set_sequenced`: the position belongs
+    /// to the sequence, or to a later one.
+    pub(crate) fn sequenced(&self) -> Sequenced {
+        let sequence = self.sequenced.0[0].load(Ordering::Acquire);
+        Sequenced { sequence, position: self.sequenced.0[1].load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn set_sequenced(&self, sequenced: Sequenced) {
+        self.sequenced.0[1].store(sequenced.position, Ordering::Relaxed);
+        self.sequenced.0[0].store(sequenced.sequence, Ordering::Release);
+    }
+}
+
+/// Stores `values` from word `at` on. The producer does it, in front of `taken` + capacity.
+#[inline]
+pub(crate) fn put(ring: &[AtomicU64], at: u64, values: impl IntoIterator<Item = u64>) {
+    for (index, value) in values.into_iter().enumerate() {
+        ring[(at as usize).wrapping_add(index) & (ring.len() - 1)].store(value, Ordering::Relaxed);
+    }
+}
+
+/// Copies `into.len()` words from word `at` on. Whoever may not be written over while it reads does it.
+#[inline]
+pub(crate) fn get(ring: &[AtomicU64], at: u64, into: &mut [u64]) {
+    for (index, value) in into.iter_mut().enumerate() {
+        *value = ring[(at as usize).wrapping_add(index) & (ring.len() - 1)].load(Ordering::Relaxed);
+    }
+}
+
+/// The protocols in small, on the same code.
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    const CAPACITY: u64 = 2;
+
+    struct Model {
+        lane: Lane,
+        words: Vec<AtomicU64>,
+        /// Whether the first owner lives, as /proc would say.
+        alive: AtomicU64,
+    }
+
+    fn model() -> Arc<Model> {
+        let line = || Line(AtomicU64::new(0));
+        let pair = || Line([AtomicU64::new(0), AtomicU64::new(0)]);
+        let lane =
+            Lane { claim: line(), committed: line(), taken: pair(), finished: line(), sequenced: pair() };
+        let words = (0..CAPACITY).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Model { lane, words, alive: AtomicU64::new(1) })
+    }
+
+    /// Submission `n` is the word `n`.
+    fn submit(model: &Model, sequence: u64) -> bool {
+        let committed = model.lane.committed();
+        if committed - model.lane.taken().0 == CAPACITY {
+            return false;
+        }
+        put(&model.words, committed, [sequence]);
+        model.lane.commit(committed + 1);
+        true
+    }
+
+    /// Takes what is there; every word must be the next submission.
+    fn take(model: &Model, taken: &mut u64, last: &mut u64) {
+        let committed = model.lane.committed();
+        while *taken < committed {
+            let mut word = [0];
+            get(&model.words, *taken, &mut word);
+            assert_eq!(word[0], *last + 1, "torn, lost or repeated");
+            (*taken, *last) = (*taken + 1, word[0]);
+            model.lane.take(*taken, *last);
+        }
+    }
+
+    #[test]
+    fn loom_what_is_taken_is_what_was_committed_in_its_order() {
+        loom::model(|| {
+            let model = model();
+            let publisher = thread::spawn({
+                let model = model.clone();
+                move || {
+                    let mut sequence = 1;
+                    for _ in 0..4 {
+                        sequence += u64::from(submit(&model, sequence));
+                    }
+                    sequence - 1
+                }
+            });
+            let (mut taken, mut last) = (0, 0);
+            take(&model, &mut taken, &mut last);
+            take(&model, &mut taken, &mut last);
+            let submitted = publisher.join().unwrap();
+            take(&model, &mut taken, &mut last);
+            assert_eq!(last, submitted);
+        });
+    }
+
+    #[test]
+    fn loom_a_dead_publishers_half_written_submission_vanishes_and_the_next_one_goes_on() {
+        loom::model(|| {
+            let model = model();
+            model.lane.claim(1, |_| unreachable!()).unwrap();
+            let first = thread::spawn({
+                let model = model.clone();
+                move || {
+                    submit(&model, 1);
+                    // Killed in the middle of its second submission.
+                    put(&model.words, 1, [99]);
+                    model.alive.store(0, Ordering::Release);
+                }
+            });
+            let second = thread::spawn({
+                let model = model.clone();
+                move || {
+                    let is_alive = |owner| owner == 1 && model.alive.load(Ordering::Acquire) == 1;
+                    if model.lane.claim(2, is_alive).is_err() {
+                        return false;
+                    }
+                    // The sequence to go on from: taken, or still in the ring.
+                    let (taken, mut last) = model.lane.taken();
+                    if taken < model.lane.committed() {
+                        let mut word = [0];
+                        get(&model.words, taken, &mut word);
+                        last = word[0];
+                    }
+                    assert!(submit(&model, last + 1));
+                    model.lane.release(2);
+                    true
+                }
+            });
+            let (mut taken, mut last) = (0, 0);
+            take(&model, &mut taken, &mut last);
+            first.join().unwrap();
+            let went_on = second.join().unwrap();
+            take(&model, &mut taken, &mut last);
+            assert_eq!(last, 1 + u64::from(went_on));
+        });
+    }
+
+    #[test]
+    fn loom_of_two_that_take_a_dead_publishers_lane_one_gets_it() {
+        loom::model(|| {
+            let model = model();
+            model.lane.claim(1, |_| unreachable!()).unwrap();
+            let contend = |me: u64| {
+                let model = model.clone();
+                thread::spawn(move || model.lane.claim(me, |owner| owner != 1).is_ok())
+            };
+            let threads = [contend(2), contend(3)];
+            let won: Vec<bool> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+            assert_eq!(won.iter().filter(|won| **won).count(), 1);
+            assert_eq!(model.lane.owner(), if won[0] { 2 } else { 3 });
+        });
+    }
+
+    #[test]
+    fn loom_a_position_that_is_told_is_never_in_front_of_its_submission() {
+        loom::model(|| {
+            let model = model();
+            let sequencer = thread::spawn({
+                let model = model.clone();
+                move || {
+                    for sequence in 1..3 {
+                        model.lane.set_sequenced(Sequenced { sequence, position: sequence * 100 });
+                    }
+                }
+            });
+            let Sequenced { sequence, position } = model.lane.sequenced();
+            assert!(position >= sequence * 100);
+            sequencer.join().unwrap();
+        });
+    }
+}

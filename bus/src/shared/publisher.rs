@@ -1,0 +1,289 @@
+//! Submitting to a bus from another process.
+
+use super::directory::ShardDirectory;
+use super::intake::LaneBoard;
+use super::lane::{Lane, get, put};
+use super::process::Process;
+use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
+use crate::health::Behind;
+use crate::mapping::{Access, Mapped, Mapping};
+use crate::publisher::{Refusal, check_message};
+use crate::ring::{AttachError, RingView, WriterState};
+use rustix::time::{ClockId, clock_gettime};
+use stele_wire::bounds::BODY_LENGTH_MAX;
+use stele_wire::codec::Message;
+use stele_wire::{Nanos, Position};
+
+/// Why a process cannot publish.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// The ring or the publisher's own cannot be mapped.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// Another process publishes there.
+    #[error(
+        "publisher {id} is {owner}: end that first, or attach as another of the configuration's [[publisher]]s"
+    )]
+    Taken {
+        /// The publisher's id.
+        id: u16,
+        /// Who has it.
+        owner: Process,
+    },
+    /// The process that would take submissions is not there.
+    #[error("{0} that would take submissions has ended")]
+    SequencerGone(Process),
+}
+
+/// A publisher in another process than the sequencer's. Dropping it gives its place back; a process that dies loses
+/// its place to the next one that asks, and what it had not committed vanishes.
+#[derive(Debug)]
+pub struct RemotePublisher {
+    ring: RingView,
+    memory: Mapped<LaneBoard>,
+    /// Its own process as a word, by which it holds the lane.
+    me: u64,
+    /// Words committed, and staged behind them.
+    committed: u64,
+    staged: u64,
+    /// What the sequencer had taken when it was last asked.
+    taken: u64,
+    next_sequence: u64,
+    staged_count: u64,
+    refused: u64,
+    /// When it was last seen that the sequencer lives, in nanoseconds of the coarse monotonic clock.
+    seen_alive: u64,
+    is_gone: bool,
+}
+
+/// What became of a publisher's submissions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Acknowledged {
+    /// Every submission up to this number is on the log, an order perhaps as its refusal.
+    pub sequence: u64,
+    /// They all end at this position or before it: they are durable when `durable` has reached it.
+    pub position: Position,
+}
+
+impl RemotePublisher {
+    /// Takes the place of publisher `id` in a shard of another process's bus.
+    ///
+    /// # Errors
+    /// [`JoinError`].
+    pub fn attach(shard: &ShardDirectory, id: u16) -> Result<Self, JoinError> {
+        let ring = RingView::attach(&shard.ring())?;
+        let path = shard.publisher(id);
+        let mapping = Mapping::open(&path, Access::Write)
+            .map_err(|source| AttachError::Map { path: path.clone(), source })?;
+        let layout = |what| AttachError::Layout { path: path.clone(), what };
+        let memory = Mapped::<LaneBoard>::new(mapping).ok_or_else(|| layout("it is too short".into()))?;
+        memory.board().check(memory.words().len()).map_err(layout)?;
+        if memory.board().id() != id {
+            return Err(layout(format!("it is publisher {}'s", memory.board().id())).into());
+        }
+        let sequencer = memory.board().sequencer();
+        if sequencer != ring.writer() || !sequencer.is_alive() {
+            return Err(JoinError::SequencerGone(sequencer));
+        }
+        let me = Process::current().to_word();
+        let lane = &memory.board().lane;
+        let is_alive = |owner| Process::alive_of_word(owner).is_some();
+        lane.claim(me, is_alive).map_err(|owner| JoinError::Taken { id, owner: Process::of_word(owner) })?;
+        lane.set_finished(false);
+        let committed = lane.committed();
+        let mut publisher = Self {
+            ring,
+            me,
+            committed,
+            staged: 0,
+            taken: 0,
+            next_sequence: 1,
+            staged_count: 0,
+            refused: 0,
+            seen_alive: coarse_now(),
+            is_gone: false,
+            memory,
+        };
+        publisher.next_sequence = publisher.last_committed().saturating_add(1);
+        Ok(publisher)
+    }
+
+    fn lane(&self) -> &Lane {
+        &self.memory.board().lane
+    }
+
+    /// The highest number of a submission that this publisher's place has committed, by whichever process: the
+    /// sequencer has taken it, or it still stands in the ring.
+    fn last_committed(&mut self) -> u64 {
+        let (taken, mut last) = self.lane().taken();
+        self.taken = taken;
+        let ring = self.memory.words();
+        let mut at = taken;
+        let mut header = [0; SUBMISSION_HEADER_WORDS];
+        while self.committed.wrapping_sub(at) as usize <= ring.len()
+            && self.committed.wrapping_sub(at) >= SUBMISSION_HEADER_WORDS as u64
+        {
+            get(ring, at, &mut header);
+            last = last.max(header[2]);
+            at =
+                at.wrapping_add((SUBMISSION_HEADER_WORDS + (header[0] & 0xFFFF).div_ceil(8) as usize) as u64);
+        }
+        last
+    }
+
+    /// The number that stands in the messages of this publisher.
+    pub fn id(&self) -> u16 {
+        self.memory.board().id()
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> String {
+        self.memory.board().name()
+    }
+
+    /// The ring that the log is on.
+    pub fn ring(&self) -> &RingView {
+        &self.ring
+    }
+
+    /// The number of the next submission: one more than the last that was committed, also by an earlier process in
+    /// this place. Whoever retries begins with what it had numbered so.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Numbers the next submission `sequence + 1`. One that goes back is recognised by the sequencer as a repetition.
+    ///
+    /// # Panics
+    /// When something is staged.
+    pub fn continue_after(&mut self, sequence: u64) {
+        assert!(self.staged == 0, "submissions are staged");
+        self.next_sequence = sequence + 1;
+    }
+
+    /// What is on the log.
+    pub fn acknowledged(&self) -> Acknowledged {
+        let sequenced = self.lane().sequenced();
+        Acknowledged { sequence: sequenced.sequence, position: Position(sequenced.position) }
+    }
+
+    /// Submissions refused so far.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Submits one message: `body` is its root block, groups and data. `received` is when it reached us, UTC, or
+    /// [`crate::NOT_RECEIVED`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    pub fn offer(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
+        self.stage(template_id, body, received)?;
+        self.commit();
+        Ok(())
+    }
+
+    /// As [`RemotePublisher::offer`], for a message without groups and data.
+    ///
+    /// # Errors
+    /// As [`RemotePublisher::offer`].
+    pub fn offer_message<M: Message>(&mut self, message: &M, received: Nanos) -> Result<(), Refusal> {
+        self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+    }
+
+    /// Prepares one message for the next [`RemotePublisher::commit`], which cannot fail.
+    ///
+    /// # Errors
+    /// As [`RemotePublisher::offer`]. What was staged before stays staged.
+    pub fn stage(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
+        let words = (SUBMISSION_HEADER_WORDS + body.len().div_ceil(8)) as u64;
+        if let Err(refusal) = self.check(template_id, body.len(), words) {
+            self.refused += 1;
+            return Err(refusal);
+        }
+        let ring = self.memory.words();
+        let at = self.committed.wrapping_add(self.staged);
+        let sequence = self.next_sequence + self.staged_count;
+        put(ring, at, [body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        let (whole, rest) = body.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let last = (!rest.is_empty()).then_some(last);
+        let body = whole.iter().copied().chain(last).map(u64::from_le_bytes);
+        put(ring, at.wrapping_add(SUBMISSION_HEADER_WORDS as u64), body);
+        self.staged += words;
+        self.staged_count += 1;
+        Ok(())
+    }
+
+    /// Hands everything staged to the sequencer at once. Returns how many messages.
+    pub fn commit(&mut self) -> u64 {
+        if self.staged == 0 {
+            return 0;
+        }
+        self.committed = self.committed.wrapping_add(self.staged);
+        self.lane().commit(self.committed);
+        self.staged = 0;
+        let count = std::mem::take(&mut self.staged_count);
+        self.next_sequence += count;
+        count
+    }
+
+    /// Nothing more comes from this process; the sequencer need not wait for it when it stops.
+    pub fn finish(mut self) {
+        self.commit();
+        self.lane().set_finished(true);
+    }
+
+    fn check(&mut self, template_id: u16, length: usize, words: u64) -> Result<(), Refusal> {
+        let capacity = self.memory.words().len();
+        let longest = BODY_LENGTH_MAX.min((capacity - SUBMISSION_HEADER_WORDS) * 8);
+        check_message(template_id, length, longest)?;
+        let is_gone = self.is_sequencer_gone();
+        let health = &self.ring.shared.health;
+        if health.is_poisoned() {
+            return Err(Refusal::JournalPoisoned);
+        }
+        if health.is_stopping() {
+            return Err(Refusal::Stopped);
+        }
+        if is_gone {
+            return Err(Refusal::SequencerGone);
+        }
+        let needed = self.staged + words;
+        if needed <= (capacity as u64).saturating_sub(self.committed.wrapping_sub(self.taken)) {
+            return Ok(());
+        }
+        self.taken = self.lane().taken().0;
+        if needed <= (capacity as u64).saturating_sub(self.committed.wrapping_sub(self.taken)) {
+            return Ok(());
+        }
+        Err(match health.behind() {
+            None => Refusal::RingFull,
+            Some(Behind::Journal) => Refusal::JournalBehind,
+            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+        })
+    }
+
+    /// Asks /proc once in a while.
+    fn is_sequencer_gone(&mut self) -> bool {
+        let now = coarse_now();
+        if !self.is_gone && now - self.seen_alive >= SEQUENCER_WATCH_INTERVAL.0 {
+            self.seen_alive = now;
+            self.is_gone = matches!(self.ring.writer_state(), WriterState::Dead(_));
+        }
+        self.is_gone
+    }
+}
+
+impl Drop for RemotePublisher {
+    fn drop(&mut self) {
+        self.lane().release(self.me);
+    }
+}
+
+/// Nanoseconds of a clock that costs next to nothing and ticks every few milliseconds.
+fn coarse_now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
