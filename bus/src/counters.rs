@@ -26,15 +26,14 @@
 //! without one.
 
 pub mod histogram;
-mod memory;
 pub(crate) mod sequencer;
 pub mod table;
 
 use crate::bounds::{COUNTER_LABEL_MAX, COUNTER_SLOTS, PAGE_LENGTH};
+use crate::mapping::{Access, Mapping};
 use crate::shared::process::Process;
 use crate::sync::{AtomicU64, Ordering};
 use histogram::{BUCKETS, Distribution};
-use memory::Words;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -136,7 +135,7 @@ impl<'a> Place<'a> {
 /// The mapping that counters live in. Cloning it clones a handle.
 #[derive(Clone, Debug)]
 pub struct Counters {
-    words: Arc<Words>,
+    words: Arc<Mapping>,
     registration: Arc<Mutex<()>>,
 }
 
@@ -175,18 +174,20 @@ impl Counters {
     /// # Errors
     /// When the kernel does not give the memory.
     pub fn create() -> std::io::Result<Self> {
-        let words = Words::anonymous(length())?;
-        write_header(&words);
-        Ok(Self { words: Arc::new(words), registration: Arc::default() })
+        Ok(Self::over(Mapping::anonymous(length(), false)?))
     }
 
-    /// Counters in a new file at `path`, which takes the place of one that is there.
+    /// Counters in a new file at `path`, for the user of this process alone.
     ///
     /// # Errors
-    /// When the file cannot be made, or the kernel does not give the memory.
+    /// When there is one, when it cannot be made, or when the kernel does not give the memory.
     pub fn create_at(path: &Path) -> std::io::Result<Self> {
-        let words = Words::create(path, length(), write_header)?;
-        Ok(Self { words: Arc::new(words), registration: Arc::default() })
+        Ok(Self::over(Mapping::create(path, length(), false)?))
+    }
+
+    fn over(words: Mapping) -> Self {
+        write_header(words.words());
+        Self { words: Arc::new(words), registration: Arc::default() }
     }
 
     /// Registers a counter at 0.
@@ -274,8 +275,7 @@ fn length() -> usize {
     (COUNTER_SLOTS * SLOT_WORDS * 8).next_multiple_of(PAGE_LENGTH)
 }
 
-fn write_header(words: &Words) {
-    let words = words.words();
+fn write_header(words: &[AtomicU64]) {
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     let Process { id, start_time } = Process::current();
     for (word, value) in [
@@ -285,16 +285,17 @@ fn write_header(words: &Words) {
         (header::STARTED, start_time),
         (header::BEGUN, begun),
         (header::PHASE, RUNNING),
-        (header::MAGIC, MAGIC),
     ] {
         words[word].store(value, Ordering::Relaxed);
     }
+    // Release, partner of the Acquire load in `CounterReader::open`: the header is in place.
+    words[header::MAGIC].store(MAGIC, Ordering::Release);
 }
 
 /// One counter, for its one owner.
 #[derive(Debug)]
 pub struct Counter {
-    words: Arc<Words>,
+    words: Arc<Mapping>,
     word: usize,
 }
 
@@ -326,7 +327,7 @@ impl Counter {
 /// One histogram, for its one owner.
 #[derive(Debug)]
 pub struct Histogram {
-    words: Arc<Words>,
+    words: Arc<Mapping>,
     word: usize,
 }
 
@@ -344,7 +345,7 @@ impl Histogram {
 /// Counters as whoever does not own them sees them: another process, or another thread.
 #[derive(Clone, Debug)]
 pub struct CounterReader {
-    words: Arc<Words>,
+    words: Arc<Mapping>,
 }
 
 /// Why a file cannot be read as counters.
@@ -400,8 +401,8 @@ impl CounterReader {
     /// # Errors
     /// [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let words = Words::open(path)?;
-        let word = |index: usize| words.words()[index].load(Ordering::Relaxed);
+        let words = Mapping::open(path, Access::Read)?;
+        let word = |index: usize| words.words()[index].load(Ordering::Acquire);
         if word(header::MAGIC) != MAGIC {
             return Err(OpenError::Magic);
         }
@@ -548,14 +549,12 @@ mod tests {
         events.set(7);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 7);
         assert_eq!(reader.writer(), Writer::Running);
-        let next = Counters::create_at(&path).unwrap();
+        assert!(Counters::create_at(&path).is_err(), "a file has one writer");
+        std::fs::remove_dir_all(&folder).unwrap();
         events.set(8);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "who has the file mapped keeps it");
         counters.end();
         assert_eq!(reader.writer(), Writer::Ended);
-        assert_eq!(CounterReader::open(&path).unwrap().writer(), Writer::Running);
-        drop(next);
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
@@ -575,7 +574,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             CounterReader::open(&path).unwrap_err().to_string()
         };
-        assert!(refusal(b"").contains("0 bytes are no file of counters"));
+        assert!(refusal(b"").contains("0 bytes long"));
         assert!(refusal(&[7; 4096]).contains("does not begin"));
         let mut bytes = vec![0; 4096];
         bytes[..8].copy_from_slice(b"STELECNT");

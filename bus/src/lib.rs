@@ -42,6 +42,8 @@ mod cancels;
 #[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
+pub mod clock_sync;
+#[cfg(not(loom))]
 pub mod consumer;
 #[cfg(not(loom))]
 pub mod core;

@@ -57,4 +57,4 @@ pub use site::{Prepared, Site};
 pub use space::{SpaceLevel, SpaceWatch, free_space_warning_default};
 pub use storage::{CUT_FOLDER, Directory, Storage, StoredFile};
 pub use trail::{FoundSegment, Segment, find_segments, read_segments};
-pub use uring::UringEngine;
+pub use uring::{UringEngine, refusal as uring_refusal};

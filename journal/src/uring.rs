@@ -47,6 +47,11 @@ struct Sent {
 /// How often [`Engine::wait`] looks whether the sync thread is through.
 const SYNC_LOOK_INTERVAL: Duration = Duration::from_micros(20);
 
+/// Why the kernel gives no io_uring; none when it does.
+pub fn refusal() -> Option<io::Error> {
+    IoUring::new(1).err()
+}
+
 impl UringEngine {
     /// An engine over the ring's memory, and why that memory could not be registered, if it could not: the
     /// kernel then looks the pages up at each write, some 0.3 µs.

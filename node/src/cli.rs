@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Print the effective configuration, with comments, as a file that `run -c` takes
     Config(RunArgs),
+    /// Say how a run would be laid out on this machine, why, and what stands in its way
+    Doctor(DoctorArgs),
     /// Write the generator's order flow as a market-data file
     Generate(GenerateArgs),
     /// Check every frame of a trail: CRC, sequence, time, chain of segments
@@ -189,6 +191,19 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) engine: Option<String>,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DoctorArgs {
+    /// Configuration file of the run
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Directory of the trail
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print what was found as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

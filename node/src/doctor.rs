@@ -235,7 +235,9 @@ mod tests {
             ),
             (
                 "governor",
-                |machine, _| machine.write("/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave"),
+                |machine, _| {
+                    machine.write("/sys/devices/system/cpu/cpu3/cpufreq/scaling_governor", "powersave")
+                },
                 "powersave",
             ),
             ("disk interrupts", |_, setup| setup.disk_cpus = [3].into(), "CPU 3"),
@@ -271,12 +273,16 @@ mod tests {
             ),
             (
                 "huge pages",
-                |machine, _| machine.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never"),
+                |machine, _| {
+                    machine.write("/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never")
+                },
                 "always",
             ),
             (
                 "huge pages",
-                |machine, _| machine.write("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]"),
+                |machine, _| {
+                    machine.write("/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]")
+                },
                 "never",
             ),
             ("shared memory", |_, setup| setup.shared_free = Some(32 << 20), "32 MiB"),
@@ -288,7 +294,11 @@ mod tests {
                 },
                 "/dev/vdb",
             ),
-            ("io_uring", |machine, _| machine.write("/proc/sys/kernel/io_uring_disabled", "2"), "io_uring_disabled"),
+            (
+                "io_uring",
+                |machine, _| machine.write("/proc/sys/kernel/io_uring_disabled", "2"),
+                "io_uring_disabled",
+            ),
             ("direct I/O", |_, setup| setup.direct_refused = Some("EINVAL".into()), "EINVAL"),
             (
                 "write cache",

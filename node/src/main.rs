@@ -14,6 +14,7 @@ mod act;
 mod cli;
 mod commands;
 mod config;
+mod doctor;
 mod event_text;
 mod failure;
 mod feeds;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Run(args) => commands::run::run(args),
         Command::Config(args) => commands::config::config(args),
+        Command::Doctor(args) => commands::doctor::doctor(args),
         Command::Generate(args) => commands::generate::generate_file(args),
         Command::Verify(args) => commands::verify::verify(args),
         Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args),

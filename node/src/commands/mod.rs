@@ -5,6 +5,7 @@ pub(crate) mod check_proof;
 pub(crate) mod check_strategy;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod dump;
 pub(crate) mod expire;
 pub(crate) mod generate;

@@ -54,8 +54,7 @@ pub(super) fn good_machine() -> TestMachine {
 
 /// Two hot threads on the isolated CPUs.
 pub(super) fn good_setup() -> Setup {
-    let thread =
-        |name: &str, cpu, spins| HotThread { name: name.into(), cpu: Some(cpu), spins };
+    let thread = |name: &str, cpu, spins| HotThread { name: name.into(), cpu: Some(cpu), spins };
     Setup {
         threads: vec![thread("sequencer", 3, true), thread("journal", 2, false)],
         allowed: (0..4).collect(),

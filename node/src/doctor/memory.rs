@@ -25,7 +25,11 @@ pub(super) fn locked(machine: &Machine, setup: &Setup) -> Verdict {
                 return good(format!("{} MiB may be locked", limit >> 20));
             }
             warning(
-                format!("{} MiB may be locked and {} MiB are needed: pages may be taken away", limit >> 20, needed >> 20),
+                format!(
+                    "{} MiB may be locked and {} MiB are needed: pages may be taken away",
+                    limit >> 20,
+                    needed >> 20
+                ),
                 "ulimit -l unlimited, LimitMEMLOCK=infinity in the systemd unit, or CAP_IPC_LOCK",
             )
         }
@@ -41,7 +45,9 @@ pub(super) fn huge_pages(machine: &Machine, setup: &Setup) -> Verdict {
     let pooled = format!("{pool} of 2 MiB free in the pool");
     if choice.contains("[always]") {
         return warning(
-            format!("transparent huge pages are `always`: the kernel moves pages of hot threads while they run ({pooled})"),
+            format!(
+                "transparent huge pages are `always`: the kernel moves pages of hot threads while they run ({pooled})"
+            ),
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then only memory that asks gets them",
         );
     }

@@ -12,8 +12,12 @@ pub(super) fn count(_: &Machine, setup: &Setup) -> Verdict {
         return good(format!("{count} CPUs may be used"));
     }
     warning(
-        format!("{count} CPUs may be used: hot threads share them with each other and with background threads"),
-        format!("give the process {CPUS_MIN} CPUs or more (taskset, cpuset, the size of the virtual machine)"),
+        format!(
+            "{count} CPUs may be used: hot threads share them with each other and with background threads"
+        ),
+        format!(
+            "give the process {CPUS_MIN} CPUs or more (taskset, cpuset, the size of the virtual machine)"
+        ),
     )
 }
 
@@ -27,9 +31,18 @@ pub(super) fn isolation(machine: &Machine, setup: &Setup) -> Verdict {
         return good(format!("the kernel keeps other work off CPU {}", listed(&setup.hot_cpus())));
     }
     let list = exposed.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+    let found = format!("the kernel puts other work on CPU {} beside hot threads", listed(&exposed));
+    if setup.hot_cpus().is_superset(&setup.allowed) {
+        return warning(
+            found,
+            "there is no CPU left for that work: give the machine more of them, then isolate those of hot threads",
+        );
+    }
     warning(
-        format!("the kernel puts other work on CPU {} beside hot threads", listed(&exposed)),
-        format!("boot with isolcpus={list} nohz_full={list} rcu_nocbs={list}, and name these CPUs in [cores]"),
+        found,
+        format!(
+            "boot with isolcpus={list} nohz_full={list} rcu_nocbs={list}, and name these CPUs in [cores]"
+        ),
     )
 }
 
@@ -79,7 +92,10 @@ pub(super) fn disk_interrupts(_: &Machine, setup: &Setup) -> Verdict {
     });
     if let Some((thread, cpu)) = hit {
         return warning(
-            format!("CPU {cpu}, where `{}` spins, takes the disk's interrupts: flushes wait for a tick", thread.name),
+            format!(
+                "CPU {cpu}, where `{}` spins, takes the disk's interrupts: flushes wait for a tick",
+                thread.name
+            ),
             "name another CPU in [cores], or move the interrupt: /proc/irq/N/smp_affinity_list",
         );
     }

@@ -16,7 +16,10 @@ pub(super) fn counter(machine: &Machine, _: &Setup) -> Verdict {
         return good("one rate on every CPU, also asleep");
     }
     warning(
-        format!("the processor does not promise {}: times are read through the kernel, or are wrong", missing.join(" and ")),
+        format!(
+            "the processor does not promise {}: times are read through the kernel, or are wrong",
+            missing.join(" and ")
+        ),
         "use a machine, or a type of virtual machine, that shows an invariant TSC",
     )
 }
@@ -40,15 +43,21 @@ pub(super) fn source(machine: &Machine, _: &Setup) -> Verdict {
 const DIVERGENCE_NS_MAX: u64 = 100_000;
 
 pub(super) fn discipline(_: &Machine, setup: &Setup) -> Verdict {
-    let remedy = "run chronyd or ptp4l + phc2sys against a source that is traceable to UTC, and see its error";
-    let Some(clock) = setup.clock else { return unknown("the kernel does not say how its clock is disciplined") };
+    let remedy =
+        "run chronyd or ptp4l + phc2sys against a source that is traceable to UTC, and see its error";
+    let Some(clock) = setup.clock else {
+        return unknown("the kernel does not say how its clock is disciplined");
+    };
     let error = grouped(clock.error_max_ns);
     if !clock.is_synchronised {
         return warning("the clock is not synchronised to UTC, as far as the kernel knows", remedy);
     }
     if clock.error_max_ns > DIVERGENCE_NS_MAX {
         let limit = grouped(DIVERGENCE_NS_MAX);
-        return warning(format!("UTC is known to {error} ns; RTS 25 allows {limit} ns for fast trading"), remedy);
+        return warning(
+            format!("UTC is known to {error} ns; RTS 25 allows {limit} ns for fast trading"),
+            remedy,
+        );
     }
     good(format!("UTC is known to {error} ns"))
 }

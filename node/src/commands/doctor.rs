@@ -1,0 +1,76 @@
+//! `stele doctor`: the layout of a run on this machine, the reason for it, and what stands in the way of steady
+//! latencies. Warnings are advice, so that it ends well whenever it could look.
+
+use crate::cli::{DoctorArgs, RunArgs};
+use crate::config::Config;
+use crate::doctor::{Finding, HotThread, Machine, Setup, examine, page};
+use crate::failure::Failure;
+use crate::layout::{Job, Layout, allowed_cpus, disk_cpus};
+use rustix::fs::{Mode, OFlags, major, minor, open, stat, statvfs};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Everything that was found.
+#[derive(Serialize)]
+struct Report {
+    /// A sentence a core.
+    layout: Vec<String>,
+    reason: String,
+    /// Of the layout itself.
+    warnings: Vec<String>,
+    findings: Vec<Finding>,
+}
+
+/// Examines this machine for the run that the configuration describes.
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
+    let run = RunArgs { config: args.config.clone(), dir: args.dir.clone(), ..RunArgs::default() };
+    let config = Config::effective(&run)?;
+    let (allowed, disk_cpus) = (allowed_cpus(), disk_cpus(&config.trail.dir));
+    let layout = Layout::choose(&allowed, &disk_cpus, &config.cores);
+    let threads = layout.cores.iter().map(|core| HotThread {
+        name: core.name.into(),
+        cpu: core.cpu,
+        spins: !core.jobs.contains(&Job::Journal),
+    });
+    let folder = existing(&config.trail.dir);
+    let setup = Setup {
+        threads: threads.collect(),
+        allowed,
+        disk_cpus,
+        ring_length: (config.bus.ring_mib as u64) << 20,
+        device: stat(&folder).ok().map(|stat| format!("{}:{}", major(stat.st_dev), minor(stat.st_dev))),
+        io_uring_refused: stele_journal::uring_refusal().map(|error| error.to_string()),
+        direct_refused: direct_refusal(&folder),
+        shared_free: statvfs("/dev/shm").ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
+        clock: stele_bus::clock_sync::kernel_clock(),
+    };
+    let findings = examine(&Machine::this(), &setup);
+    let Layout { reason, warnings, .. } = &layout;
+    let report =
+        Report { layout: layout.describe(), reason: reason.clone(), warnings: warnings.clone(), findings };
+    if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
+}
+
+impl Report {
+    fn page(&self) -> String {
+        let mut text = format!("layout: {}\n", self.reason);
+        self.layout.iter().for_each(|line| text += &format!("  {line}\n"));
+        self.warnings.iter().for_each(|warning| text += &format!("  warning: {warning}\n"));
+        text + "\n" + &page(&self.findings)
+    }
+}
+
+/// The directory, or the nearest above it that is there.
+fn existing(directory: &Path) -> PathBuf {
+    let found = directory.ancestors().find(|folder| folder.is_dir());
+    found.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
+}
+
+/// Why a file in `folder` cannot be written directly; tried on one without a name.
+fn direct_refusal(folder: &Path) -> Option<String> {
+    let how = |direct| OFlags::TMPFILE | OFlags::RDWR | direct;
+    let mode = Mode::RUSR | Mode::WUSR;
+    // Where there are no files without a name, nothing is known.
+    open(folder, how(OFlags::empty()), mode).ok()?;
+    open(folder, how(OFlags::DIRECT), mode).err().map(|error| error.to_string())
+}
