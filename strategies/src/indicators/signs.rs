@@ -4,7 +4,7 @@ use super::decimal::Decimal;
 use crate::book::BookSide;
 use crate::market::Print;
 use crate::operators::bounds::BUFFERED_MAX;
-use crate::operators::{Losses, Number, Operator, State, Value};
+use crate::operators::{Losses, Number, Operator, State, Value, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use stele_wire::{Nanos, Price};
@@ -112,7 +112,7 @@ impl SignAutocorrelation {
         let ends = 2 * sum - i128::from(self.oldest) - i128::from(self.newest);
         let lagged = n * n * i128::from(self.products) - n * sum * ends + (n - lag) * sum * sum;
         let own = n * n * n - n * sum * sum;
-        (own > 0).then(|| Decimal::from_units((lagged * i128::from(Decimal::ONE.0)).div_euclid(own)))
+        (own > 0).then(|| Decimal::from_units(floor_divide(lagged * i128::from(Decimal::ONE.0), own)))
     }
 }
 

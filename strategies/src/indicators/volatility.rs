@@ -156,11 +156,20 @@ impl<N: Number> Operator<N> for Bollinger<N> {
         let Some(middle) = self.recent.push(input) else { return };
         let mean = middle.units();
         let squares = self.recent.inputs().fold(0u128, |sum, value| {
-            let distance = (value.units() - mean).unsigned_abs();
-            sum.saturating_add(distance.saturating_mul(distance))
+            let distance = u64::try_from((value.units() - mean).unsigned_abs()).unwrap_or(u64::MAX);
+            sum.saturating_add(u128::from(distance) * u128::from(distance))
         });
-        let deviation = (squares / self.recent.capacity() as u128).isqrt() as i128;
+        let deviation = root_of_mean(squares, self.recent.capacity() as u64);
         let width = floor_divide(deviation * i128::from(self.width.0), Decimal::ONE.0.into());
         emit(at, Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) });
+    }
+}
+
+/// `√(sum / count)`, rounded down. Narrow numbers, which are the rule, are spared the wide operations.
+#[inline]
+fn root_of_mean(sum: u128, count: u64) -> i128 {
+    match u64::try_from(sum) {
+        Ok(sum) => (sum / count).isqrt().into(),
+        Err(_) => (sum / u128::from(count)).isqrt() as i128,
     }
 }

@@ -39,11 +39,15 @@ impl<T> Ring<T> {
         self.entries.push_back(entry);
     }
 
-    /// Moves the shorter of the two parts.
+    /// Moves the shorter of the two parts; at the end, which is the rule, nothing.
     #[inline]
     pub(crate) fn insert(&mut self, at: usize, entry: T) {
         assert!(!self.is_full(), "room is made before");
-        self.entries.insert(at, entry);
+        if at == self.entries.len() {
+            self.entries.push_back(entry);
+        } else {
+            self.entries.insert(at, entry);
+        }
     }
 
     #[inline]
@@ -51,10 +55,10 @@ impl<T> Ring<T> {
         self.entries.pop_front()
     }
 
-    /// Moves the shorter of the two parts.
+    /// Moves the shorter of the two parts; at the end nothing.
     #[inline]
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
-        self.entries.remove(at)
+        if at + 1 == self.entries.len() { self.entries.pop_back() } else { self.entries.remove(at) }
     }
 
     pub(crate) fn clear(&mut self) {

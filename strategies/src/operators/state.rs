@@ -253,8 +253,8 @@ impl Value for Losses {
     }
 }
 
-/// A number of the wire's fixed point: what sums, means and extremes are taken of. Sums are exact in 128 bits
-/// for 2^63 numbers, so nothing is rounded but a mean, and that downwards.
+/// A number of the wire's fixed point, which 64 bits hold: what sums, means and extremes are taken of. Sums are exact
+/// in 128 bits for 2^63 numbers, so nothing is rounded but a mean, and that downwards.
 pub trait Number: Value + Ord {
     /// The number in its own units.
     fn units(self) -> i128;
