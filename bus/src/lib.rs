@@ -54,6 +54,8 @@ pub mod doubt;
 #[cfg(not(loom))]
 pub mod feed;
 #[cfg(not(loom))]
+pub mod forward;
+#[cfg(not(loom))]
 pub mod gateway;
 #[cfg(not(loom))]
 mod head;
@@ -61,6 +63,8 @@ mod head;
 pub mod health;
 #[cfg(not(loom))]
 pub mod idle;
+#[cfg(not(loom))]
+mod instruments;
 #[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
@@ -73,6 +77,8 @@ pub mod refusals;
 pub mod ring;
 #[cfg(not(loom))]
 pub mod risk;
+#[cfg(not(loom))]
+pub mod router;
 #[cfg(not(loom))]
 pub mod sequencer;
 pub mod shared;

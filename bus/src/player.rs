@@ -4,7 +4,8 @@
 use crate::agent::{Agent, AgentError};
 use crate::clock::Clock;
 use crate::feed::{Batch, Description, Feed, FeedReport, Pace, Step};
-use crate::publisher::{Publisher, Refusal};
+use crate::publisher::Publisher;
+use crate::router::{Outlet, Unsent};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use stele_wire::Nanos;
@@ -17,10 +18,10 @@ const TEXT_LENGTH_MAX: usize = 4_096;
 const UNDATED: Nanos = Nanos(u64::MAX);
 
 /// The agent that plays one feed.
-pub struct Player<C> {
+pub struct Player<C, O = Publisher> {
     name: String,
     feed: Box<dyn Feed>,
-    publisher: Publisher,
+    outlet: O,
     clock: C,
     pace: Pace,
     batch: Batch,
@@ -102,18 +103,18 @@ impl PlayerStatus {
     }
 }
 
-impl<C: Clock> Player<C> {
-    /// A player of `feed`, named after it.
+impl<C: Clock, O: Outlet> Player<C, O> {
+    /// A player of `feed` into `outlet`, named after the feed.
     ///
     /// # Panics
     /// When the pace is [`Pace::Times`] of a number that is not finite and above 0.
-    pub fn new(feed: Box<dyn Feed>, publisher: Publisher, clock: C, pace: Pace) -> Self {
+    pub fn new(feed: Box<dyn Feed>, outlet: O, clock: C, pace: Pace) -> Self {
         if let Pace::Times(factor) = pace {
             assert!(factor.is_finite() && factor > 0.0, "a pace of {factor} times");
         }
         let name = format!("player {}", feed.describe().name);
         let (batch, status) = (Batch::new(), Arc::default());
-        Self { name, feed, publisher, clock, pace, batch, phase: Phase::Opening, origin: None, status }
+        Self { name, feed, outlet, clock, pace, batch, phase: Phase::Opening, origin: None, status }
     }
 
     /// Where to see how far it is.
@@ -146,7 +147,7 @@ impl<C: Clock> Player<C> {
         let about = self.feed.describe();
         let definition = SourceDefinition {
             source: about.source.into(),
-            publisher: self.publisher.id().into(),
+            publisher: self.outlet.id().into(),
             vendor_publisher: about.vendor_publisher.into(),
             channel: about.channel.into(),
             kind: about.kind,
@@ -189,7 +190,7 @@ impl<C: Clock> Player<C> {
     }
 
     fn finish(&mut self, ending: Ending) {
-        self.publisher.finish();
+        self.outlet.finish();
         if let Ending::Failed(failure) = ending {
             // Set once: a player finishes once.
             let _ = self.status.failure.set(failure);
@@ -203,7 +204,7 @@ impl<C: Clock> Player<C> {
     }
 
     /// Hands on what is due. Returns how much that was, and why it ended where the publisher refused.
-    fn submit(&mut self) -> (usize, Option<Refusal>) {
+    fn submit(&mut self) -> (usize, Option<Unsent>) {
         let mut now = self.clock.now();
         let is_paced = self.pace != Pace::Fast && matches!(self.phase, Phase::Playing | Phase::Closing(_));
         let (mut count, mut refused) = (0, None);
@@ -216,18 +217,18 @@ impl<C: Clock> Player<C> {
                     break;
                 }
             }
-            match self.publisher.stage(message.template_id, message.body, now) {
+            match self.outlet.stage(message, now) {
                 Ok(()) => {
                     self.batch.take_front();
                     count += 1;
                 }
-                Err(refusal) => {
-                    refused = Some(refusal);
+                Err(unsent) => {
+                    refused = Some(unsent);
                     break;
                 }
             }
         }
-        self.publisher.commit();
+        self.outlet.commit();
         let events = self.status.events.load(Ordering::Relaxed) + count as u64;
         self.status.events.store(events, Ordering::Relaxed);
         (count, refused)
@@ -248,7 +249,7 @@ impl<C: Clock> Player<C> {
     }
 }
 
-impl<C: Clock> Agent for Player<C> {
+impl<C: Clock, O: Outlet> Agent for Player<C, O> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -271,11 +272,11 @@ impl<C: Clock> Agent for Player<C> {
         let (count, refused) = self.submit();
         match refused {
             None => {}
-            Some(refusal) if refusal.is_transient() => {
+            Some(unsent) if unsent.is_transient() => {
                 self.status.waits.fetch_add(1, Ordering::Relaxed);
             }
-            Some(refusal) => self.finish(Ending::Failed(format!(
-                "{}: {refusal}; {} events were submitted",
+            Some(unsent) => self.finish(Ending::Failed(format!(
+                "{}: {unsent}; {} events were submitted",
                 self.feed.describe().name,
                 self.status.events()
             ))),
@@ -284,7 +285,7 @@ impl<C: Clock> Agent for Player<C> {
     }
 
     fn on_stop(&mut self) -> Result<(), AgentError> {
-        self.publisher.finish();
+        self.outlet.finish();
         Ok(())
     }
 }

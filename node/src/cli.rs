@@ -178,6 +178,9 @@ pub(crate) struct RunArgs {
     /// Directory of the trail; one that exists is continued in a new epoch
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// Run this one of the configuration's shards; other processes run the others
+    #[arg(long, value_name = "ID")]
+    pub(crate) shard: Option<u32>,
     /// fast, real-time, or a multiple such as 10x
     #[arg(long)]
     pub(crate) pace: Option<String>,

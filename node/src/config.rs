@@ -1,8 +1,10 @@
 //! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
 
 mod retention;
+mod shards;
 
 pub(crate) use retention::RetentionConfig;
+pub(crate) use shards::{CoreConfig, ForwardConfig, Instruments, ShardConfig, ShardPlan, Shards};
 
 use crate::cli::RunArgs;
 use crate::failure::{Failure, nearest};
@@ -24,7 +26,12 @@ pub(crate) struct Config {
     pub(crate) venue: VenueConfig,
     pub(crate) risk: RiskConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) core: Vec<CoreConfig>,
+    pub(crate) shard: Vec<ShardConfig>,
     pub(crate) strategy: Vec<StrategyConfig>,
+    /// The one shard that this process runs; a flag, for a configuration is the same in every process of a run.
+    #[serde(skip)]
+    pub(crate) only_shard: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -67,7 +74,7 @@ pub(crate) struct BusConfig {
     pub(crate) idle: String,
 }
 
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
+#[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct CoresConfig {
     pub(crate) sequencer: Option<usize>,
@@ -103,6 +110,9 @@ impl RiskConfig {
 pub(crate) struct StrategyConfig {
     pub(crate) name: String,
     pub(crate) seed: u64,
+    /// Where several are, the shard that it reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<u32>,
     pub(crate) parameters: toml::Table,
 }
 
@@ -203,6 +213,7 @@ impl Config {
         if let Some(engine) = &args.engine {
             self.journal.engine.clone_from(engine);
         }
+        self.only_shard = args.shard;
         self.feed.seconds = args.seconds.or(self.feed.seconds);
         self.feed.date = args.date.clone().or(self.feed.date.take());
         if !args.strategy.is_empty() {
@@ -303,6 +314,9 @@ impl Config {
         page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
         page.key("four_eyes", self.risk.four_eyes, "a limit is changed by two different people");
         self.retention.render(&mut page);
+        shards::examples(&mut page, self);
+        self.core.iter().for_each(|core| core.render(&mut page));
+        self.shard.iter().for_each(|shard| shard.render(&mut page));
         for strategy in &self.strategy {
             page.strategy(strategy);
         }
@@ -335,16 +349,27 @@ impl Page<'_> {
     ) {
         match value {
             Some(value) => self.key(name, value.clone(), meaning),
-            None => {
-                let _ = writeln!(self.out, "# {name} = {}  # {meaning}", example.into().0);
-            }
+            None => self.example(name, &example.into().0.to_string(), meaning),
         }
     }
 
+    /// A table of a list.
+    fn list(&mut self, name: &str) {
+        let _ = writeln!(self.out, "\n[[{name}]]");
+    }
+
+    /// A key that is not set.
+    fn example(&mut self, name: &str, value: &str, meaning: &str) {
+        let _ = writeln!(self.out, "# {name} = {value}  # {meaning}");
+    }
+
     fn strategy(&mut self, strategy: &StrategyConfig) {
-        let _ = writeln!(self.out, "\n[[strategy]]");
+        self.list("strategy");
         self.key("name", &strategy.name, "see `stele run --strategy help`");
         self.key("seed", strategy.seed, "of the strategy's random source");
+        if let Some(shard) = strategy.shard {
+            self.key("shard", u64::from(shard), "that it reads");
+        }
         let _ = writeln!(self.out, "[strategy.parameters]");
         self.out.push_str(&strategy.parameters.to_string());
     }
@@ -353,6 +378,11 @@ impl Page<'_> {
 /// A TOML value.
 struct Scalar(toml::Value);
 
+impl From<toml::Value> for Scalar {
+    fn from(value: toml::Value) -> Self {
+        Self(value)
+    }
+}
 impl From<&String> for Scalar {
     fn from(value: &String) -> Self {
         Self(toml::Value::String(value.clone()))

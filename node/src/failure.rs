@@ -44,6 +44,12 @@ impl Failure {
         self
     }
 
+    /// Says of what it is true.
+    pub(crate) fn of(mut self, whose: &str) -> Self {
+        self.what = format!("{whose}: {}", self.what);
+        self
+    }
+
     /// The process's exit code.
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)

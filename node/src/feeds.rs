@@ -16,11 +16,11 @@ pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
     FeedSpec::parse(&config.feed.spec).map_err(Failure::usage)
 }
 
-/// Opens the feed. A trail that is continued keeps its instruments' numbers: `known` are those it has.
-pub(crate) fn open(
+/// Opens the feed. Trails that are continued keep their instruments' numbers: `known` are those they have.
+pub(crate) fn open<'a>(
     spec: &FeedSpec,
     config: &Config,
-    known: Option<&Known>,
+    known: impl Iterator<Item = &'a Known>,
 ) -> Result<Box<dyn Feed>, Failure> {
     let ids = instrument_ids(known);
     let feed: Box<dyn Feed> = match spec {
@@ -72,9 +72,9 @@ fn parse_date(text: &str) -> Result<jiff::civil::Date, Failure> {
     })
 }
 
-fn instrument_ids(known: Option<&Known>) -> InstrumentIds {
+fn instrument_ids<'a>(known: impl Iterator<Item = &'a Known>) -> InstrumentIds {
     let mut ids = InstrumentIds::default();
-    let instruments = known.into_iter().flat_map(|known| &known.instruments);
+    let instruments = known.flat_map(|known| &known.instruments);
     for (id, instrument) in instruments.filter(|(_, instrument)| instrument.source < sources::VENUE) {
         ids.seed(instrument.venue_instrument_id, &instrument.symbol, *id);
     }

@@ -126,8 +126,8 @@ impl From<&Trial> for TrialReport {
 
 /// Where the journal will run, and where the sequencer will spin beside it.
 fn cpus(layout: &Layout) -> Cpus {
-    let journal = layout.cpu_of(Job::Journal);
-    let spinning = layout.cpu_of(Job::Sequencer).filter(|cpu| Some(*cpu) != journal);
+    let journal = layout.cpu_of(Job::Journal(0));
+    let spinning = layout.cpu_of(Job::Sequencer(0)).filter(|cpu| Some(*cpu) != journal);
     let is_isolated = journal.is_some_and(|cpu| isolated_cpus().contains(&cpu));
     Cpus { journal, spinning, is_isolated }
 }
@@ -135,10 +135,10 @@ fn cpus(layout: &Layout) -> Cpus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CoresConfig;
+    use crate::layout::ShardAgents;
 
     fn layout() -> Layout {
-        Layout::choose(&[0].into(), &[0].into(), &CoresConfig::default())
+        Layout::choose(&[0].into(), &[0].into(), &[ShardAgents::default()])
     }
 
     fn config(flush: &str) -> JournalConfig {

@@ -1,30 +1,50 @@
-//! Which thread runs what on which CPU, chosen by itself and explained.
+//! Which thread runs what on which CPU: chosen by itself and explained, or as configured agent by agent.
 //!
 //! Two hot threads can spin only where two CPUs are free for them, and a flushed write finishes in a kernel
 //! worker on the CPU that takes the disk's interrupt. So the journal's core, which yields while a flush is
-//! outstanding, goes on that CPU, and the sequencer's core, which spins, on another.
+//! outstanding, goes on that CPU, and the sequencer's core, which spins, on another. Shards get sequencers' and
+//! journals' cores of their own as far as there are CPUs, and share them in turns where there are not.
 
-use crate::config::CoresConfig;
+use crate::config::{Config, CoreConfig, CoresConfig, ShardPlan};
+use crate::failure::{Failure, nearest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
+use stele_bus::Idle;
+use stele_wire::ShardId;
 
-/// The jobs of a running system.
+/// The jobs of a running system; those of a shard by its place among the shards of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Job {
-    Sequencer,
-    Strategies,
+    Sequencer(usize),
+    Strategies(usize),
+    /// The order gateway, with the paper exchange behind it.
+    Gateway(usize),
+    Journal(usize),
+    /// Brings the shard what it is told of others.
+    Forwarder(usize),
+    /// The one feed of all shards.
     Feed,
-    Gateway,
-    Journal,
+}
+
+/// What a layout needs to know of a shard.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct ShardAgents {
+    pub(crate) id: ShardId,
+    pub(crate) wish: CoresConfig,
+    /// Whether it is told of others.
+    pub(crate) forwards: bool,
 }
 
 /// One pinned thread and the jobs that it does in turn.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Core {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) cpu: Option<usize>,
+    /// What it does when there is nothing to do, where the configuration says so.
+    pub(crate) idle: Option<Idle>,
     pub(crate) jobs: Vec<Job>,
 }
 
@@ -45,56 +65,188 @@ pub(crate) struct Layout {
     pub(crate) background: Background,
     pub(crate) reason: String,
     pub(crate) warnings: Vec<String>,
+    shards: Vec<ShardId>,
+}
+
+impl ShardAgents {
+    fn of(plan: &ShardPlan) -> Self {
+        Self { id: plan.id, wish: plan.cores.clone(), forwards: !plan.forward.is_empty() }
+    }
+
+    fn jobs(&self, index: usize) -> Vec<Job> {
+        let all = [Job::Sequencer(index), Job::Strategies(index), Job::Gateway(index), Job::Journal(index)];
+        all.into_iter().chain(self.forwards.then_some(Job::Forwarder(index))).collect()
+    }
+}
+
+impl Job {
+    /// What the configuration calls it: `journal`, or `2.journal` where there are several shards.
+    fn name(self, shards: &[ShardId]) -> String {
+        let (shard, name) = match self {
+            Self::Sequencer(shard) => (shard, "sequencer"),
+            Self::Strategies(shard) => (shard, "strategies"),
+            Self::Gateway(shard) => (shard, "gateway"),
+            Self::Journal(shard) => (shard, "journal"),
+            Self::Forwarder(shard) => (shard, "forwarder"),
+            Self::Feed => return "feed".into(),
+        };
+        match shards[shard] {
+            ShardId(0) => name.into(),
+            id => format!("{id}.{name}"),
+        }
+    }
+}
+
+impl Core {
+    /// Whether it waits for a disk.
+    pub(crate) fn has_journal(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job, Job::Journal(_)))
+    }
+
+    fn has_sequencer(&self) -> bool {
+        self.jobs.iter().any(|job| matches!(job, Job::Sequencer(_)))
+    }
 }
 
 impl Layout {
+    /// The layout of these shards on `cpus` (the allowed ones), where `disk_cpus` take the interrupts of the journal's
+    /// disk: as configured, else chosen.
+    ///
+    /// # Errors
+    /// As [`Layout::configured`].
+    pub(crate) fn of(
+        config: &Config,
+        shards: &[ShardPlan],
+        cpus: &BTreeSet<usize>,
+        disk_cpus: &BTreeSet<usize>,
+    ) -> Result<Self, Failure> {
+        let agents: Vec<ShardAgents> = shards.iter().map(ShardAgents::of).collect();
+        match config.core.as_slice() {
+            [] => Ok(Self::choose(cpus, disk_cpus, &agents)),
+            cores => Self::configured(cores, cpus, disk_cpus, &agents),
+        }
+    }
+
     /// A layout for `cpus` (the allowed ones), where `disk_cpus` take the interrupts of the journal's disk.
-    pub(crate) fn choose(cpus: &BTreeSet<usize>, disk_cpus: &BTreeSet<usize>, wish: &CoresConfig) -> Self {
-        use Job::{Feed, Gateway, Journal, Sequencer, Strategies};
-        let count = cpus.len();
-        if count < 2 {
-            let core =
-                Core { name: "core", cpu: None, jobs: vec![Sequencer, Strategies, Gateway, Journal, Feed] };
+    pub(crate) fn choose(
+        cpus: &BTreeSet<usize>,
+        disk_cpus: &BTreeSet<usize>,
+        shards: &[ShardAgents],
+    ) -> Self {
+        let ids: Vec<ShardId> = shards.iter().map(|shard| shard.id).collect();
+        if cpus.len() < 2 {
+            let jobs = (0..shards.len()).flat_map(|index| shards[index].jobs(index)).chain([Job::Feed]);
+            let core = Core { name: "core".into(), cpu: None, idle: None, jobs: jobs.collect() };
             return Self {
                 cores: vec![core],
                 background: Background { cpus: Vec::new(), is_shared: true },
                 reason: "one CPU: every job in turn on one thread".into(),
                 warnings: vec!["one CPU: latencies will be those of the slowest job; use two or more".into()],
+                shards: ids,
             };
         }
-        let (journal, journal_reason) = choose_journal(cpus, disk_cpus, wish);
-        let others = || cpus.iter().copied().filter(|cpu| *cpu != journal);
-        let calm = others().rev().find(|cpu| !disk_cpus.contains(cpu));
-        let sequencer = wish.sequencer.or(calm).or_else(|| others().next_back()).unwrap_or(journal);
-        let mut cores =
-            vec![Core { name: "sequencer", cpu: Some(sequencer), jobs: vec![Sequencer, Strategies] }];
-        match others().rev().find(|cpu| *cpu != sequencer) {
-            Some(feed) => {
-                cores.push(Core { name: "feed", cpu: Some(feed), jobs: vec![Gateway, Feed] });
-                cores.push(Core { name: "journal", cpu: Some(journal), jobs: vec![Journal] });
-            }
-            None => {
-                cores.push(Core { name: "journal", cpu: Some(journal), jobs: vec![Journal, Gateway, Feed] })
-            }
+        let (places, journal_reason) = Places::choose(cpus, disk_cpus, shards);
+        let mut cores = Vec::new();
+        for index in 0..shards.len() {
+            let cpu = places.sequencers[index];
+            place(&mut cores, "sequencer", cpu, &[Job::Sequencer(index), Job::Strategies(index)]);
         }
-        let mut warnings = Vec::new();
-        if sequencer == journal {
-            warnings.push(format!(
-                "sequencer and journal share CPU {journal}: a spinning thread delays every flush by whole ticks; \
-                 give them two CPUs in [cores]"
-            ));
-        } else if disk_cpus.contains(&sequencer) && !disk_cpus.contains(&journal) {
-            warnings.push(format!(
-                "CPU {sequencer} spins and takes the disk's interrupts: flushes may wait for a tick; \
-                 set [cores] sequencer to another CPU, or move the interrupt in /proc/irq"
-            ));
+        let feeding = shards.iter().enumerate().flat_map(|(index, shard)| {
+            [Some(Job::Gateway(index)), shard.forwards.then_some(Job::Forwarder(index))]
+        });
+        let feeding: Vec<Job> = feeding.flatten().chain([Job::Feed]).collect();
+        if let Some(feed) = places.feed {
+            place(&mut cores, "feed", feed, &feeding);
         }
-        let reason = format!("{count} CPUs: {} threads; {journal_reason}", cores.len());
+        for (index, cpu) in places.journals.iter().enumerate() {
+            place(&mut cores, "journal", *cpu, &[Job::Journal(index)]);
+        }
+        if places.feed.is_none() {
+            place(&mut cores, "journal", places.journals[0], &feeding);
+        }
+        let reason = format!("{} CPUs: {} threads; {journal_reason}", cpus.len(), cores.len());
+        Self::explained(cores, cpus, disk_cpus, ids, reason)
+    }
+
+    /// The layout that `[[core]]` says: every agent on one core.
+    ///
+    /// # Errors
+    /// [`Failure`]: an agent that there is not, or one on no core or on two.
+    pub(crate) fn configured(
+        configured: &[CoreConfig],
+        cpus: &BTreeSet<usize>,
+        disk_cpus: &BTreeSet<usize>,
+        shards: &[ShardAgents],
+    ) -> Result<Self, Failure> {
+        let ids: Vec<ShardId> = shards.iter().map(|shard| shard.id).collect();
+        let all = (0..shards.len()).flat_map(|index| shards[index].jobs(index)).chain([Job::Feed]);
+        let mut left: Vec<(String, Job)> = all.map(|job| (job.name(&ids), job)).collect();
+        let names: Vec<String> = left.iter().map(|(name, _)| name.clone()).collect();
+        let mut cores: Vec<Core> = Vec::new();
+        for core in configured {
+            let mut jobs = Vec::new();
+            for agent in &core.agents {
+                let Some(at) = left.iter().position(|(name, _)| name == agent) else {
+                    let what = match names.contains(agent) {
+                        true => format!("[[core]] agent `{agent}` is placed twice"),
+                        false => format!("[[core]]: there is no agent `{agent}`"),
+                    };
+                    let known = names.iter().map(String::as_str);
+                    let help = if names.contains(agent) { list(known) } else { nearest(agent, known) };
+                    return Err(Failure::usage(what).help(help));
+                };
+                jobs.push(left.remove(at).1);
+            }
+            let Some(first) = jobs.first() else {
+                return Err(
+                    Failure::usage("[[core]] without agents").help(list(names.iter().map(String::as_str)))
+                );
+            };
+            if core.cpu.is_some_and(|cpu| cores.iter().any(|other| other.cpu == Some(cpu))) {
+                let what = format!("[[core]] CPU {} has two threads", core.cpu.unwrap_or_default());
+                return Err(Failure::usage(what).help("put the agents of both on one"));
+            }
+            let idle = core.idle.as_deref().map(idle).transpose()?;
+            cores.push(Core { name: first.name(&ids), cpu: core.cpu, idle, jobs });
+        }
+        if !left.is_empty() {
+            let what = "[[core]]: some agents are on no core".to_string();
+            return Err(Failure::usage(what).help(list(left.iter().map(|(name, _)| name.as_str()))));
+        }
+        let reason = format!("{} threads, as configured", cores.len());
+        Ok(Self::explained(cores, cpus, disk_cpus, ids, reason))
+    }
+
+    fn explained(
+        cores: Vec<Core>,
+        cpus: &BTreeSet<usize>,
+        disk_cpus: &BTreeSet<usize>,
+        shards: Vec<ShardId>,
+        reason: String,
+    ) -> Self {
         let is_spare = |cpu: &usize| cores.iter().all(|core| core.cpu != Some(*cpu));
         let spare: Vec<usize> = cpus.iter().copied().filter(is_spare).collect();
         let is_shared = spare.is_empty();
-        let background = Background { cpus: if is_shared { vec![journal] } else { spare }, is_shared };
-        Self { cores, background, reason, warnings }
+        let journals = cores.iter().filter(|core| core.has_journal());
+        let of_journals = || journals.clone().filter_map(|core| core.cpu);
+        let background =
+            Background { cpus: if is_shared { of_journals().collect() } else { spare }, is_shared };
+        let mut warnings = Vec::new();
+        for core in cores.iter().filter(|core| core.has_sequencer()) {
+            let Some(cpu) = core.cpu else { continue };
+            if of_journals().any(|journal| journal == cpu) {
+                warnings.push(format!(
+                    "sequencer and journal share CPU {cpu}: a spinning thread delays every flush by whole ticks; \
+                     give them two CPUs in [cores]"
+                ));
+            } else if disk_cpus.contains(&cpu) && !of_journals().any(|journal| disk_cpus.contains(&journal)) {
+                warnings.push(format!(
+                    "CPU {cpu} spins and takes the disk's interrupts: flushes may wait for a tick; \
+                     set [cores] sequencer to another CPU, or move the interrupt in /proc/irq"
+                ));
+            }
+        }
+        Self { cores, background, reason, warnings, shards }
     }
 
     /// The CPU of the core that does `job`, where it is pinned.
@@ -104,15 +256,84 @@ impl Layout {
 
     /// A sentence a core: its jobs and its CPU.
     pub(crate) fn describe(&self) -> Vec<String> {
-        let name = |job: &Job| format!("{job:?}").to_lowercase();
         let describe = |core: &Core| {
-            let jobs = core.jobs.iter().map(name).collect::<Vec<_>>().join(" + ");
+            let jobs: Vec<String> = core.jobs.iter().map(|job| job.name(&self.shards)).collect();
             match core.cpu {
-                Some(cpu) => format!("CPU {cpu}: {jobs}"),
-                None => format!("any CPU: {jobs}"),
+                Some(cpu) => format!("CPU {cpu}: {}", jobs.join(" + ")),
+                None => format!("any CPU: {}", jobs.join(" + ")),
             }
         };
         self.cores.iter().map(describe).collect()
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    format!("agents are: {}", names.collect::<Vec<_>>().join(", "))
+}
+
+/// Puts jobs on the core of this CPU, which is made at its first job.
+fn place(cores: &mut Vec<Core>, name: &str, cpu: usize, jobs: &[Job]) {
+    match cores.iter_mut().find(|core| core.cpu == Some(cpu)) {
+        Some(core) => core.jobs.extend(jobs),
+        None => {
+            let same = cores.iter().filter(|core| core.name.starts_with(name)).count();
+            let name = if same == 0 { name.into() } else { format!("{name}-{}", same + 1) };
+            cores.push(Core { name, cpu: Some(cpu), idle: None, jobs: jobs.into() });
+        }
+    }
+}
+
+/// CPUs by what they are for; a shard has its place in each list.
+struct Places {
+    sequencers: Vec<usize>,
+    /// Where it has one of its own.
+    feed: Option<usize>,
+    journals: Vec<usize>,
+}
+
+impl Places {
+    /// The first journal where the disk interrupts, then sequencers, then the feed, then the other journals, each on a
+    /// CPU of its own as far as there are; and why the first journal is where it is.
+    fn choose(cpus: &BTreeSet<usize>, disk_cpus: &BTreeSet<usize>, shards: &[ShardAgents]) -> (Self, String) {
+        let wished = |cpu: &usize| {
+            shards.iter().any(|shard| [shard.wish.sequencer, shard.wish.journal].contains(&Some(*cpu)))
+        };
+        let (journal, reason) = choose_journal(cpus, disk_cpus, &shards[0].wish);
+        let others = cpus.iter().copied().filter(|cpu| *cpu != journal && !wished(cpu)).rev();
+        let (stormy, calm): (Vec<usize>, Vec<usize>) = others.partition(|cpu| disk_cpus.contains(cpu));
+        let mut free = [calm, stormy].concat().into_iter();
+        let unplaced = |wish: fn(&CoresConfig) -> Option<usize>| {
+            shards.iter().filter(|shard| wish(&shard.wish).is_none()).count()
+        };
+        let wanted = unplaced(|wish| wish.sequencer);
+        let spared = usize::from(free.len() > 1 || wanted == 0);
+        let count = wanted.min(free.len().saturating_sub(spared)).max(usize::from(wanted > 0));
+        let mut round: Vec<usize> = free.by_ref().take(count).collect();
+        if round.is_empty() {
+            round.push(cpus.iter().copied().rev().find(|cpu| *cpu != journal).unwrap_or(journal));
+        }
+        let mut turns = round.into_iter().cycle();
+        let mut next = || turns.next().expect("a cycle of some has no end");
+        let sequencers = shards.iter().map(|shard| shard.wish.sequencer.unwrap_or_else(&mut next)).collect();
+        let feed = free.next();
+        let round: Vec<usize> = [journal].into_iter().chain(free).collect();
+        let mut turns = round.into_iter().cycle();
+        let mut next = || turns.next().expect("a cycle of some has no end");
+        let journals = shards.iter().map(|shard| shard.wish.journal.unwrap_or_else(&mut next)).collect();
+        (Self { sequencers, feed, journals }, reason)
+    }
+}
+
+/// What a core does when there is nothing to do, as the configuration calls it.
+pub(crate) fn idle(name: &str) -> Result<Idle, Failure> {
+    match name {
+        "auto" | "yield" => Ok(Idle::SpinYield { spins: 100 }),
+        "spin" => Ok(Idle::Spin),
+        "back-off" => Ok(Idle::BACK_OFF),
+        "park" => Ok(Idle::Park(Duration::from_micros(50))),
+        other => {
+            Err(Failure::usage(format!("idle is `{other}`")).help("one of auto, spin, yield, back-off, park"))
+        }
     }
 }
 
@@ -200,30 +421,48 @@ mod tests {
         layout.cores.iter().map(|core| core.jobs.len()).sum()
     }
 
+    fn one(wish: CoresConfig) -> [ShardAgents; 1] {
+        [ShardAgents { wish, ..ShardAgents::default() }]
+    }
+
+    fn two() -> [ShardAgents; 2] {
+        [1, 2].map(|id| ShardAgents { id: ShardId(id), forwards: id == 2, ..ShardAgents::default() })
+    }
+
+    fn core(cpu: usize, agents: &[&str]) -> CoreConfig {
+        CoreConfig {
+            cpu: Some(cpu),
+            idle: None,
+            agents: agents.iter().map(|agent| (*agent).into()).collect(),
+        }
+    }
+
     #[test]
     fn on_two_cpus_the_journal_sits_where_the_disk_interrupts_and_the_sequencer_elsewhere() {
         for (disk, sequencer) in [(1, 0), (0, 1)] {
-            let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[disk]), &CoresConfig::default());
+            let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[disk]), &one(CoresConfig::default()));
             assert_eq!(layout.cores[0].cpu, Some(sequencer));
             assert_eq!(layout.cores[1].cpu, Some(disk));
-            assert_eq!(layout.cores[1].jobs, [Job::Journal, Job::Gateway, Job::Feed]);
+            assert_eq!(layout.cores[1].jobs, [Job::Journal(0), Job::Gateway(0), Job::Feed]);
             assert_eq!(jobs(&layout), 5, "every job is on one core");
             assert!(layout.warnings.is_empty());
-            assert_eq!(layout.cpu_of(Job::Gateway), Some(disk));
+            assert_eq!(layout.cpu_of(Job::Gateway(0)), Some(disk));
+            assert_eq!(layout.describe()[1], format!("CPU {disk}: journal + gateway + feed"));
         }
     }
 
     #[test]
     fn on_four_cpus_the_journal_has_a_core_of_its_own() {
-        let layout = Layout::choose(&cpus(&[0, 1, 2, 3]), &cpus(&[2]), &CoresConfig::default());
-        let cores: Vec<_> = layout.cores.iter().map(|core| (core.name, core.cpu.unwrap())).collect();
+        let layout = Layout::choose(&cpus(&[0, 1, 2, 3]), &cpus(&[2]), &one(CoresConfig::default()));
+        let cores: Vec<_> = layout.cores.iter().map(|core| (core.name.as_str(), core.cpu.unwrap())).collect();
         assert_eq!(cores, [("sequencer", 3), ("feed", 1), ("journal", 2)]);
         assert_eq!(jobs(&layout), 5, "every job is on one core");
+        assert_eq!(layout.background.cpus, [0]);
     }
 
     #[test]
     fn on_one_cpu_everything_runs_on_one_thread_and_it_says_what_that_costs() {
-        let layout = Layout::choose(&cpus(&[0]), &cpus(&[0]), &CoresConfig::default());
+        let layout = Layout::choose(&cpus(&[0]), &cpus(&[0]), &one(CoresConfig::default()));
         assert_eq!(layout.cores.len(), 1);
         assert_eq!(layout.cores[0].jobs.len(), 5);
         assert_eq!(layout.warnings.len(), 1);
@@ -232,9 +471,70 @@ mod tests {
     #[test]
     fn a_configured_sequencer_under_the_disk_interrupt_is_obeyed_and_warned_of() {
         let wish = CoresConfig { sequencer: Some(1), journal: None };
-        let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[1]), &wish);
+        let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[1]), &one(wish));
         assert_eq!((layout.cores[0].cpu, layout.cores[1].cpu), (Some(1), Some(0)));
         assert!(layout.warnings[0].contains("spins and takes the disk's interrupts"));
+    }
+
+    #[test]
+    fn two_shards_share_two_cpus_and_spread_over_more() {
+        let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[1]), &two());
+        assert_eq!(layout.cores.len(), 2);
+        assert_eq!(layout.describe()[0], "CPU 0: 1.sequencer + 1.strategies + 2.sequencer + 2.strategies");
+        assert_eq!(
+            layout.describe()[1],
+            "CPU 1: 1.journal + 2.journal + 1.gateway + 2.gateway + 2.forwarder + feed"
+        );
+        for (count, threads) in [(3, 3), (4, 4), (5, 5), (8, 5)] {
+            let layout = Layout::choose(&(0..count).collect(), &cpus(&[1]), &two());
+            let names: Vec<_> = layout.cores.iter().map(|core| (core.name.as_str(), core.cpu)).collect();
+            assert_eq!((layout.cores.len(), jobs(&layout)), (threads, 10), "{names:?}");
+            assert_eq!(layout.cpu_of(Job::Journal(0)), Some(1), "{names:?}");
+            assert!(layout.warnings.is_empty(), "{:?}", layout.warnings);
+        }
+    }
+
+    #[test]
+    fn a_shard_sits_where_it_wishes() {
+        let mut shards = two();
+        shards[1].wish = CoresConfig { sequencer: Some(2), journal: Some(0) };
+        let layout = Layout::choose(&(0..6).collect(), &cpus(&[1]), &shards);
+        assert_eq!(layout.cpu_of(Job::Sequencer(1)), Some(2));
+        assert_eq!(layout.cpu_of(Job::Strategies(1)), Some(2));
+        assert_eq!(layout.cpu_of(Job::Journal(1)), Some(0));
+        assert_eq!(layout.cpu_of(Job::Sequencer(0)), Some(5));
+    }
+
+    #[test]
+    fn any_agent_goes_on_any_core() {
+        let shards = one(CoresConfig::default());
+        let wanted = [core(1, &["feed", "sequencer"]), core(0, &["gateway", "journal", "strategies"])];
+        let layout = Layout::configured(&wanted, &cpus(&[0, 1]), &cpus(&[]), &shards).unwrap();
+        assert_eq!(layout.cores[0].jobs, [Job::Feed, Job::Sequencer(0)]);
+        assert_eq!(layout.cores[1].jobs, [Job::Gateway(0), Job::Journal(0), Job::Strategies(0)]);
+        let idle =
+            [CoreConfig { cpu: None, idle: Some("park".into()), ..wanted[0].clone() }, wanted[1].clone()];
+        let layout = Layout::configured(&idle, &cpus(&[0, 1]), &cpus(&[]), &shards).unwrap();
+        assert_eq!((layout.cores[0].cpu, layout.cores[0].idle), (None, Some(idle_of("park"))));
+        assert_eq!(layout.background.cpus, [1]);
+    }
+
+    fn idle_of(name: &str) -> Idle {
+        idle(name).unwrap()
+    }
+
+    #[test]
+    fn an_agent_unknown_or_on_two_cores_or_on_none_is_refused() {
+        let refused = |cores: &[CoreConfig]| {
+            Layout::configured(cores, &cpus(&[0, 1]), &cpus(&[]), &two()).unwrap_err().to_string()
+        };
+        assert!(refused(&[core(0, &["1.sequenser"])]).contains("did you mean `1.sequencer`?"));
+        let twice = refused(&[core(0, &["1.sequencer"]), core(1, &["1.sequencer"])]);
+        assert!(twice.contains("placed twice") && twice.contains("2.forwarder"), "{twice}");
+        let missing = refused(&[core(0, &["1.sequencer", "feed"])]);
+        assert!(missing.contains("on no core") && missing.contains("2.journal"), "{missing}");
+        assert!(!missing.contains("feed"), "{missing}");
+        assert!(refused(&[core(0, &["feed"]), core(0, &["1.journal"])]).contains("CPU 0 has two threads"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::session::Glance;
 use std::io::{IsTerminal, Write as _, stderr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stele_journal::SpaceWatch;
@@ -39,29 +39,36 @@ impl LiveLine {
     }
 }
 
-/// Says when free space gets scarce, once a level.
+/// Says when free space gets scarce, once a level and trail.
 pub(crate) struct SpaceWarner {
+    trails: Vec<WatchedTrail>,
+}
+
+struct WatchedTrail {
     directory: PathBuf,
     space: Option<Arc<SpaceWatch>>,
     told: u64,
 }
 
 impl SpaceWarner {
-    pub(crate) fn new(directory: &Path, space: Option<Arc<SpaceWatch>>) -> Self {
-        Self { directory: directory.into(), space, told: 0 }
+    /// For trails and how much room there is for each, where that is known.
+    pub(crate) fn new(trails: Vec<(PathBuf, Option<Arc<SpaceWatch>>)>) -> Self {
+        let watched = trails.into_iter().map(|(directory, space)| WatchedTrail { directory, space, told: 0 });
+        Self { trails: watched.collect() }
     }
 
     /// Looks, and says what is new on a line of its own.
-    pub(crate) fn warn(&mut self, line: Option<&mut LiveLine>) {
-        let Some(space) = &self.space else { return };
-        let warnings = space.warnings();
-        if warnings == self.told {
-            return;
-        }
-        self.told = warnings;
+    pub(crate) fn warn(&mut self, line: Option<&LiveLine>) {
         let clear = if line.is_some_and(|line| line.is_terminal) { "\r\x1b[2K" } else { "" };
-        // Whoever does not listen any more does not stop the run.
-        let _ = writeln!(stderr(), "{clear}warning: {}: {space}", self.directory.display());
+        for trail in &mut self.trails {
+            let Some(space) = &trail.space else { continue };
+            let warnings = space.warnings();
+            if warnings != trail.told {
+                trail.told = warnings;
+                // Whoever does not listen any more does not stop the run.
+                let _ = writeln!(stderr(), "{clear}warning: {}: {space}", trail.directory.display());
+            }
+        }
     }
 }
 

@@ -19,6 +19,7 @@ mod event_text;
 mod failure;
 mod feeds;
 mod flush;
+mod forwarding;
 mod layout;
 mod live;
 mod place;
@@ -29,6 +30,7 @@ mod session;
 mod signals;
 mod snapshots;
 mod topology;
+mod trails;
 
 use clap::Parser as _;
 use cli::{Cli, Command};

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::live::grouped;
-use crate::session::Ended;
+use crate::session::{Ended, EndedShard};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,24 +11,46 @@ use stele_bus::feed::FeedReport;
 use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 
-/// A run's result: what the run itself saw, and what its trail says.
+/// A run's result: what the run itself saw, and what its trails say.
 #[derive(Serialize)]
 pub(crate) struct RunReport {
-    trail: String,
     end_reason: &'static str,
     seconds: f64,
     events_per_second: f64,
-    log_bytes: u64,
     flush: FlushReport,
+    feed: FeedOutcome,
+    #[serde(flatten)]
+    shards: ShardReports,
+}
+
+/// One shard stands for the run; several stand beside their total.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShardReports {
+    One(Box<ShardReport>),
+    Several { events: u64, shards: Vec<ShardReport> },
+}
+
+/// What a run has left of one shard.
+#[derive(Serialize)]
+pub(crate) struct ShardReport {
+    #[serde(skip_serializing_if = "is_only")]
+    shard: u32,
+    trail: String,
+    log_bytes: u64,
     /// The snapshot that the next start goes on from, where one was taken at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_failure: Option<String>,
-    feed: FeedOutcome,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
     summary: Summary,
+}
+
+/// A run's one shard has no number.
+fn is_only(shard: &u32) -> bool {
+    *shard == 0
 }
 
 /// What became of a feed's records.
@@ -49,21 +71,22 @@ struct NotCarried {
 }
 
 impl RunReport {
-    /// Reads the epoch that ended from its trail and puts what the run saw beside it.
-    pub(crate) fn new(trail: &Path, epoch: u32, ended: &Ended, flush: FlushReport) -> Result<Self, Failure> {
-        let summary = summarise(trail, Some(epoch)).map_err(Failure::not_so)?;
+    /// Reads the epochs that ended from their trails and puts what the run saw beside them.
+    pub(crate) fn new(ended: &Ended, flush: FlushReport) -> Result<Self, Failure> {
+        let seconds = ended.elapsed.as_secs_f64();
+        let mut shards = ended.shards.iter().map(ShardReport::new).collect::<Result<Vec<_>, _>>()?;
+        let events = shards.iter().map(|shard| shard.summary.events).sum::<u64>();
+        let shards = match shards.len() {
+            1 => ShardReports::One(Box::new(shards.remove(0))),
+            _ => ShardReports::Several { events, shards },
+        };
         Ok(Self {
-            trail: trail.display().to_string(),
             end_reason: ended.reason.name().unwrap_or("Unknown"),
-            seconds: ended.elapsed.as_secs_f64(),
-            events_per_second: summary.events as f64 / ended.elapsed.as_secs_f64(),
-            log_bytes: ended.log_bytes,
+            seconds,
+            events_per_second: events as f64 / seconds,
             flush,
-            snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
-            snapshot_failure: ended.snapshots.failure.clone(),
             feed: FeedOutcome::new(&ended.feed, ended.feed_failure.clone()),
-            tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
-            summary,
+            shards,
         })
     }
 
@@ -76,12 +99,16 @@ impl RunReport {
         self.events_per_second
     }
 
+    fn shards(&self) -> &[ShardReport] {
+        match &self.shards {
+            ShardReports::One(shard) => std::slice::from_ref(&**shard),
+            ShardReports::Several { shards, .. } => shards,
+        }
+    }
+
+    /// Of the first shard, and the only one where the latencies of a run are asked for.
     pub(crate) fn latencies(&self) -> [(&'static str, Percentiles); 3] {
-        [
-            ("tick_to_strategy", self.tick_to_strategy),
-            ("tick_to_sequenced_order", self.summary.tick_to_sequenced_order),
-            ("tick_to_released_order", self.summary.tick_to_released_order),
-        ]
+        self.shards()[0].latencies()
     }
 
     /// The page.
@@ -91,23 +118,66 @@ impl RunReport {
             reason if Some(reason) == EndReason::FINISHED.name() => "the feed came to its end",
             _ => "it was asked to stop",
         };
+        let (shards, events) = (self.shards(), self.shards().iter().map(|shard| shard.summary.events).sum());
         let _ = writeln!(
             page,
-            "{} events in {:.1} s ({} a second); {ended}; everything is durable",
-            grouped(self.summary.events),
+            "{} events{} in {:.1} s ({} a second); {ended}; everything is durable",
+            grouped(events),
+            if shards.len() == 1 { String::new() } else { format!(" in {} shards", shards.len()) },
             self.seconds,
             grouped(self.events_per_second as u64)
         );
         self.feed.print(&mut page);
-        print_types(&mut page, &self.summary);
+        for shard in shards {
+            if shards.len() > 1 {
+                let _ = writeln!(page, "\nshard {}: {} events", shard.shard, grouped(shard.summary.events));
+            }
+            shard.print(&mut page);
+        }
+        page
+    }
+
+    /// What to try next, as it can be pasted.
+    pub(crate) fn next_commands(&self, directory: &Path) -> String {
+        match &self.shards {
+            ShardReports::One(shard) => next_commands(Path::new(&shard.trail), Path::new(&shard.trail)),
+            ShardReports::Several { shards, .. } => next_commands(directory, Path::new(&shards[0].trail)),
+        }
+    }
+}
+
+impl ShardReport {
+    fn new(ended: &EndedShard) -> Result<Self, Failure> {
+        let summary = summarise(&ended.directory, Some(ended.epoch)).map_err(Failure::not_so)?;
+        Ok(Self {
+            shard: ended.id.0,
+            trail: ended.directory.display().to_string(),
+            log_bytes: ended.log_bytes,
+            snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
+            snapshot_failure: ended.snapshots.failure.clone(),
+            tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
+            summary,
+        })
+    }
+
+    fn latencies(&self) -> [(&'static str, Percentiles); 3] {
+        [
+            ("tick_to_strategy", self.tick_to_strategy),
+            ("tick_to_sequenced_order", self.summary.tick_to_sequenced_order),
+            ("tick_to_released_order", self.summary.tick_to_released_order),
+        ]
+    }
+
+    fn print(&self, page: &mut String) {
+        print_types(page, &self.summary);
         let _ = writeln!(
             page,
             "\nlatency                        p50       p90       p99     p99.9       max   samples"
         );
         for (name, percentiles) in self.latencies() {
-            print_latency(&mut page, name, &percentiles);
+            print_latency(page, name, &percentiles);
         }
-        self.summary.strategies.iter().for_each(|strategy| print_strategy(&mut page, strategy));
+        self.summary.strategies.iter().for_each(|strategy| print_strategy(page, strategy));
         let _ = writeln!(
             page,
             "\njournal  {} bytes on disk for {} bytes of events",
@@ -122,28 +192,28 @@ impl RunReport {
             let _ = writeln!(page, "snapshots ended early: {failure}");
         }
         let _ = writeln!(page, "trail    {}", self.trail);
-        page
     }
 }
 
-/// What to try next on a trail, as it can be pasted.
-pub(crate) fn next_commands(trail: &Path) -> String {
+/// Of `whole`, a trail or the folder of several, and of `one` trail.
+fn next_commands(whole: &Path, one: &Path) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "stele".into());
     // Below the current directory the shorter path is the one to paste.
     let here = std::env::current_dir().ok();
     let program =
         here.and_then(|here| program.strip_prefix(here).ok().map(Path::to_path_buf)).unwrap_or(program);
     let program = program.display().to_string();
-    let (program, trail) = (quoted(&program), quoted(&trail.display().to_string()));
+    let [program, whole, one] =
+        [&program, &whole.display().to_string(), &one.display().to_string()].map(|s| quoted(s));
     let commands = [
-        ("verify", "", "check every frame"),
-        ("check-strategy", "", "run the strategies again: the same orders?"),
-        ("dump", " --type NewOrder --to 100000", "see the first orders"),
-        ("replay", " --speed 10", "watch the market again"),
-        ("summary", "", "these numbers, from the trail alone"),
+        ("verify", &whole, "", "check every frame"),
+        ("check-strategy", &whole, "", "run the strategies again: the same orders?"),
+        ("dump", &one, " --type NewOrder --to 100000", "see the first orders"),
+        ("replay", &one, " --speed 10", "watch the market again"),
+        ("summary", &whole, "", "these numbers, from the trail alone"),
     ];
     let mut out = String::from("try next\n");
-    for (command, flags, meaning) in commands {
+    for (command, trail, flags, meaning) in commands {
         let _ = writeln!(out, "  {program} {command} {trail}{flags}    # {meaning}");
     }
     out

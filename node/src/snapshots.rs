@@ -74,10 +74,10 @@ const REST: Duration = Duration::from_millis(1);
 const NICE: i32 = 19;
 
 impl SnapshotAgent {
-    pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters) -> Result<Self, Failure> {
+    pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
-        let behind = counters.register(table::SEGMENTS_BEHIND, Place::shard(0));
+        let behind = counters.register(table::SEGMENTS_BEHIND, Place::shard(shard));
         let behind = behind.map_err(Failure::environment)?;
         let (status, directory) = (Arc::default(), plan.directory);
         Ok(Self { follower: Some(follower), ring, behind, status, directory, place: Background::default() })

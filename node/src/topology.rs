@@ -1,6 +1,7 @@
 //! The whole running system on one page: every ring, publisher, consumer, agent and thread.
 //!
 //! ```text
+//!  one shard
 //!  feed ────────> publisher 2 ──┐                       ┌──> strategies ──> publisher 3 ──┐
 //!  clerk (main) > publisher 1 ──┤                       │                                 │
 //!                               ├──> SEQUENCER ──> ring ┼──> order gateway ─> publisher 4 ┤
@@ -9,9 +10,14 @@
 //!                                                       └──> journal ──> written, durable
 //!
 //!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the clerk
+//!
+//!  several
+//!  feed ──> router ──┬──> shard 1 ──> ring, up to durable ──┐
+//!                    └──> shard 2 <── publisher 1000 … <── forwarder to shard 2
 //! ```
 
 use crate::failure::Failure;
+use crate::forwarding::{LinkPlan, TrailPast};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
@@ -19,16 +25,19 @@ use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::counters::table;
 use stele_bus::feed::{Feed, Pace};
+use stele_bus::forward::{Forwarder, GatedOrigin, Link};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
+use stele_bus::router::{Destination, Router, Share};
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, RingOptions, Risk,
-    Sequencer, SequencerStart, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, Publisher,
+    RingOptions, Risk, Sequencer, SequencerStart, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
+use stele_wire::ShardId;
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.
 pub(crate) mod publishers {
@@ -37,6 +46,8 @@ pub(crate) mod publishers {
     pub(crate) const STRATEGIES: u16 = 3;
     pub(crate) const GATEWAY: u16 = 4;
     pub(crate) const VENUE: u16 = 5;
+    /// Of the first shard that a shard is told of, and on from there.
+    pub(crate) const FORWARDER: u16 = 1_000;
 }
 
 /// Sources, by the number that stands in their events. A feed may use the numbers after its own.
@@ -45,13 +56,12 @@ pub(crate) mod sources {
     pub(crate) const VENUE: u16 = 60_000;
 }
 
-/// What the system is made of.
+/// What a shard is made of.
 pub(crate) struct Parts {
+    pub(crate) id: ShardId,
     pub(crate) opened: Opened,
     pub(crate) ring: RingOptions,
     pub(crate) risk: Risk,
-    pub(crate) feed: Box<dyn Feed>,
-    pub(crate) pace: Pace,
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
@@ -61,36 +71,53 @@ pub(crate) struct Parts {
     pub(crate) sample_every: u32,
 }
 
-/// Everything made and connected, no thread started: the prelude goes in here.
+/// A shard, made and connected, no thread started: the prelude goes in here.
 pub(crate) struct Topology {
+    pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) clerk: Clerk,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
-    counters: Counters,
     space_warnings: Counter,
     consumers: Vec<ConsumerProgress>,
-    player_status: Arc<PlayerStatus>,
     outcome: OutcomeSlot,
     sequencer: Sequencer<UtcClock>,
     journal: Journal,
     strategies: StrategyAgent<UtcClock>,
     gateway: OrderGateway<PaperVenue, UtcClock>,
-    player: Player<UtcClock>,
     snapshots: Option<SnapshotAgent>,
+    feed: Publisher,
+    /// What it is told of others.
+    links: Vec<Link>,
+}
+
+/// The one feed, and the instruments of each shard.
+pub(crate) struct FeedParts {
+    pub(crate) feed: Box<dyn Feed>,
+    pub(crate) pace: Pace,
+    /// Of the shards of this process, in their order.
+    pub(crate) shares: Vec<Share>,
+    /// Of the shards of others.
+    pub(crate) elsewhere: Vec<Share>,
 }
 
 /// The hot threads, and what the main thread sees of them.
 pub(crate) struct Running {
+    pub(crate) shards: Vec<RunningShard>,
+    pub(crate) cores: Vec<Core>,
+    pub(crate) counters: Counters,
+    pub(crate) player: Arc<PlayerStatus>,
+}
+
+/// What the main thread sees of one shard.
+pub(crate) struct RunningShard {
+    pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) clerk: Clerk,
     pub(crate) start: SequencerStart,
-    pub(crate) cores: Vec<Core>,
-    pub(crate) counters: Counters,
     /// How much room there is for more segments, where that is known.
     pub(crate) space: Option<Arc<SpaceWatch>>,
     space_warnings: Counter,
-    pub(crate) player: Arc<PlayerStatus>,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: OutcomeSlot,
@@ -99,15 +126,14 @@ pub(crate) struct Running {
 }
 
 impl Topology {
-    pub(crate) fn compose(parts: Parts) -> Result<Self, Failure> {
-        let start = parts.opened.start;
+    pub(crate) fn compose(parts: Parts, counters: &Counters) -> Result<Self, Failure> {
+        let (start, shard) = (parts.opened.start, parts.id.0 as u16);
         let ring = LogRing::create(&parts.ring, start.position).map_err(Failure::environment)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?;
-        let counters = Counters::create()
-            .map_err(|error| Failure::environment(format!("cannot map the counters: {error}")))?;
-        let space_warnings =
-            counters.register(table::FREE_SPACE_WARNINGS, Place::shard(0)).map_err(Failure::environment)?;
+        let space_warnings = counters
+            .register(table::FREE_SPACE_WARNINGS, Place::shard(shard))
+            .map_err(Failure::environment)?;
         let (journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
@@ -116,7 +142,7 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
-        sequencer.count_in(&counters, 0).map_err(Failure::environment)?;
+        sequencer.count_in(counters, shard).map_err(Failure::environment)?;
         let [decided, released, traded] = [(); 3].map(|()| sequencer.gating_consumer());
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
 
@@ -124,29 +150,27 @@ impl Topology {
         let strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
         let outcome = strategies.outcome();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
-        venue.count_in(&counters, 0).map_err(Failure::environment)?;
+        venue.count_in(counters, shard).map_err(Failure::environment)?;
         let gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new());
-        let player = Player::new(parts.feed, feed, UtcClock::new(), parts.pace);
-        let player_status = player.status();
         let snapshots =
-            parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), &counters)).transpose()?;
+            parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
         Ok(Self {
+            id: parts.id,
             ring: ring.ring,
             clerk,
             start,
             notices,
-            counters,
             space_warnings,
             consumers,
-            player_status,
             outcome,
             sequencer,
             journal,
             strategies,
             gateway,
-            player,
-            snapshots,
+            snapshots: snapshots.transpose()?,
+            feed,
+            links: Vec::new(),
         })
     }
 
@@ -155,46 +179,76 @@ impl Topology {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
         Ok(())
     }
-
-    /// Starts the threads that `layout` has, and the one for snapshots on those of `cpus` that are left; nothing else
-    /// in the program starts a hot one.
-    pub(crate) fn spawn(self, layout: &Layout, idle: Idle) -> Result<Running, Failure> {
-        let space = self.journal.space();
-        let mut agents: Vec<(Job, Box<dyn Agent>)> = vec![
-            (Job::Sequencer, Box::new(self.sequencer)),
-            (Job::Strategies, Box::new(self.strategies)),
-            (Job::Journal, Box::new(self.journal)),
-            (Job::Gateway, Box::new(self.gateway)),
-            (Job::Feed, Box::new(self.player)),
-        ];
-        let mut cores = Vec::with_capacity(layout.cores.len());
-        for core in &layout.cores {
-            let mine = core.jobs.iter().map(|job| {
-                let index = agents.iter().position(|(own, _)| own == job).expect("a job is on one core");
-                agents.swap_remove(index).1
-            });
-            let options = CoreOptions { name: core.name.into(), cpu: core.cpu, idle };
-            cores.push(Core::spawn(options, mine.collect()).map_err(Failure::environment)?);
-        }
-        assert!(agents.is_empty(), "every job is on a core");
-        let snapshots = self.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
-        Ok(Running {
-            ring: self.ring,
-            clerk: self.clerk,
-            start: self.start,
-            cores,
-            counters: self.counters,
-            space,
-            space_warnings: self.space_warnings,
-            consumers: self.consumers,
-            player: self.player_status,
-            outcome: self.outcome,
-            snapshots,
-        })
-    }
 }
 
-impl Running {
+/// Connects the shard at `to` with one that it is told of.
+pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Result<(), Failure> {
+    let id = publishers::FORWARDER + plan.place.unwrap_or_default() as u16;
+    let publisher =
+        shards[to].sequencer.publisher(id, &format!("shard {}", plan.from), PUBLISHER_WORDS_DEFAULT);
+    let past = TrailPast::new(plan.from, plan.trail.clone());
+    let origin = &mut shards[plan.place.expect("in this process")];
+    let consumer = origin.sequencer.gating_consumer();
+    origin.consumers.push(consumer.progress());
+    let (start, taken) = (origin.start, plan.taken(&origin.start)?);
+    let origin = GatedOrigin::new(consumer, start.identity.epoch, start.next_sequence, taken, past);
+    shards[to].links.push(Link::new(plan.from, Box::new(origin), plan.wanted, publisher));
+    Ok(())
+}
+
+/// Starts the threads that `layout` has, and those for snapshots on the CPUs that are left; nothing else in the program
+/// starts a hot one.
+pub(crate) fn spawn(
+    shards: Vec<Topology>,
+    feed: FeedParts,
+    counters: Counters,
+    layout: &Layout,
+    idle: Idle,
+) -> Result<Running, Failure> {
+    let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
+    for (index, (shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
+        routes.push((share, Destination::Here(shard.feed)));
+        let space = shard.journal.space();
+        agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
+        agents.push((Job::Strategies(index), Box::new(shard.strategies)));
+        agents.push((Job::Gateway(index), Box::new(shard.gateway)));
+        agents.push((Job::Journal(index), Box::new(shard.journal)));
+        if !shard.links.is_empty() {
+            let forwarder = Forwarder::new(format!("forwarder to shard {}", shard.id), shard.links);
+            agents.push((Job::Forwarder(index), Box::new(forwarder)));
+        }
+        let snapshots = shard.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
+        running.push(RunningShard {
+            id: shard.id,
+            ring: shard.ring,
+            clerk: shard.clerk,
+            start: shard.start,
+            space,
+            space_warnings: shard.space_warnings,
+            consumers: shard.consumers,
+            outcome: shard.outcome,
+            snapshots,
+        });
+    }
+    routes.extend(feed.elsewhere.into_iter().map(|share| (share, Destination::Elsewhere)));
+    let player = Player::new(feed.feed, Router::new(routes), UtcClock::new(), feed.pace);
+    let player_status = player.status();
+    agents.push((Job::Feed, Box::new(player)));
+
+    let mut cores = Vec::with_capacity(layout.cores.len());
+    for core in &layout.cores {
+        let mine = core.jobs.iter().map(|job| {
+            let index = agents.iter().position(|(own, _)| own == job).expect("a job is on one core");
+            agents.swap_remove(index).1
+        });
+        let options = CoreOptions { name: core.name.clone(), cpu: core.cpu, idle: core.idle.unwrap_or(idle) };
+        cores.push(Core::spawn(options, mine.collect()).map_err(Failure::environment)?);
+    }
+    assert!(agents.is_empty(), "every job is on a core");
+    Ok(Running { shards: running, cores, counters, player: player_status })
+}
+
+impl RunningShard {
     /// Shows in its counter how often free space became scarce.
     pub(crate) fn count_space_warnings(&mut self) {
         let warnings = self.space.as_ref().map_or(0, |space| space.warnings());

@@ -4,10 +4,10 @@ mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
-use stele_wire::codec::text;
+use stele_wire::codec::{View, text};
 use stele_wire::messages::{
-    CancelOrder, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder, SchemaText,
-    SourceDefinition, SourceKind, TimerSet, UpdateAction,
+    CancelOrder, Forwarded, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder,
+    SchemaText, SourceDefinition, SourceKind, TimerSet, UpdateAction,
 };
 
 /// An instrument that is defined.
@@ -32,6 +32,15 @@ pub struct KnownSource {
     pub name: String,
 }
 
+/// What another shard has told this one.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct KnownOrigin {
+    /// The last of its events that was forwarded, by the sequence that it has there.
+    pub last_sequence: u64,
+    /// Symbols of its instruments that are defined, by the numbers that they have there.
+    pub instruments: BTreeMap<u32, String>,
+}
+
 /// Definitions by number. Pure; feed it every event in order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Known {
@@ -46,6 +55,8 @@ pub struct Known {
     /// The last number of each publisher that the trail tells: in its `PublisherProgress`, or in the messages
     /// that carry one.
     pub publishers: BTreeMap<u16, u64>,
+    /// Other shards.
+    pub origins: BTreeMap<u32, KnownOrigin>,
 }
 
 impl Known {
@@ -76,6 +87,11 @@ impl Known {
                     self.tell(&message);
                 }
             }
+            Forwarded::TEMPLATE_ID => {
+                if let Some(message) = event.message::<Forwarded>() {
+                    self.forwarded(&message);
+                }
+            }
             PublisherProgress::TEMPLATE_ID => numbered!(PublisherProgress),
             NewOrder::TEMPLATE_ID => numbered!(NewOrder),
             ReplaceOrder::TEMPLATE_ID => numbered!(ReplaceOrder),
@@ -93,6 +109,20 @@ impl Known {
         self.telling = is_next.then_some((hash, part + 1));
         if is_next && part + 1 == message.parts.get() {
             self.schemas.insert(hash);
+        }
+    }
+
+    fn forwarded(&mut self, message: &View<'_, Forwarded>) {
+        let origin = self.origins.entry(message.origin_shard.get()).or_default();
+        origin.last_sequence = message.origin_sequence.get();
+        if message.template_id.get() == InstrumentDefinition::TEMPLATE_ID {
+            let (block_length, version) = (message.block_length.get(), message.schema_version.get());
+            if let Some(definition) =
+                View::<InstrumentDefinition>::read(block_length, version, message.body())
+            {
+                let symbol = text(&definition.venue_symbol).to_owned();
+                origin.instruments.insert(definition.instrument.get(), symbol);
+            }
         }
     }
 

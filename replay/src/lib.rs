@@ -31,7 +31,7 @@ pub mod trail_feed;
 pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
 pub use follower::{FollowError, Follower, Taken};
-pub use known::{Known, KnownInstrument, KnownSource};
+pub use known::{Known, KnownInstrument, KnownOrigin, KnownSource};
 pub use open_orders::{OpenOrder, OpenOrders, OpenState};
 pub use pacer::Pacer;
 pub use paper_exchange::{FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions};

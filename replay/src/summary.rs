@@ -231,7 +231,7 @@ impl Scan {
     fn on_activity(&mut self, event: &Frame<'_>) {
         match event.template_id() {
             SessionStart::TEMPLATE_ID => {
-                self.market.clear();
+                self.market.clear_own();
                 (self.sessions, self.has_ended) = (self.sessions + 1, false);
             }
             SessionEnd::TEMPLATE_ID => self.has_ended = true,

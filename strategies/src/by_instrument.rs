@@ -61,10 +61,13 @@ impl<T> ByInstrument<T> {
         self.entries.iter_mut().map(|(instrument, value)| (*instrument, value))
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
+    /// Forgets those that `keep` does not name; the others stay in their order.
+    pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         self.index.clear();
-        self.entries.clear();
+        self.entries.retain(|(instrument, _)| keep(*instrument));
+        for (slot, (instrument, _)) in self.entries.iter().enumerate() {
+            self.index.insert((*instrument).into(), slot as u32);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! clock, has no thread and does no I/O; so the live agent, a backtest, the check of a trail and recovery all
 //! drive the same code, and its whole life is a function of the log:
 //!
-//! - `SessionStart`: everything about the market is forgotten and every strategy is suspended;
+//! - `SessionStart`: everything about this shard's own market is forgotten and every strategy is suspended;
 //! - `StrategyDefinition`: with `isResumed` false a new instance starts (in the place of one with the same id, of
 //!   which open orders are cancelled), with true the suspended one goes on where it was;
 //! - `KillSwitch` engaged for a strategy, its account, its algorithm or all: it is halted, its open orders are
@@ -94,7 +94,7 @@ pub struct Hosted<'a> {
 
 impl Host {
     /// Version of the layout that [`Host::snapshot`] writes, without what each strategy writes of its own.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// A host of every strategy that the log defines.
     pub fn new(registry: Registry) -> Self {
@@ -181,7 +181,7 @@ impl Host {
             SessionStart::TEMPLATE_ID => {
                 let epoch = frame.message::<SessionStart>().map_or(0, |start| start.epoch.get());
                 self.epoch = epoch as u16;
-                self.market.clear();
+                self.market.clear_own();
                 self.numbers.given.clear();
                 self.seats.iter_mut().for_each(Seat::suspend);
             }

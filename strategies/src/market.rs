@@ -8,16 +8,20 @@
 //! **Which trades are seen.** Every `Trade`, and every `BookExecute` by which quantity leaves the book and that
 //! is to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
 
+mod forwarded;
 mod state;
+
+pub use forwarded::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, Origin};
 
 use crate::account::ContractScale;
 use crate::book::{Book, BookKind, BookSide};
 use crate::by_instrument::ByInstrument;
+use forwarded::Foreign;
 use stele_wire::codec::text;
 use stele_wire::messages::{
     BookAction, BookAdd, BookCancel, BookClear, BookDepth, BookExecute, BookLevel, BookModify, BookReplace,
-    BookScope, BookSnapshot, Boolean, ExecuteAttributes, FeedState, FeedStatus, InstrumentDefinition,
-    MarketFlags, Side, TopOfBook, Trade,
+    BookScope, BookSnapshot, Boolean, ExecuteAttributes, FeedState, FeedStatus, Forwarded,
+    InstrumentDefinition, MarketFlags, Side, TopOfBook, Trade,
 };
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
@@ -122,6 +126,7 @@ pub struct Market {
     instruments: ByInstrument<Instrument>,
     /// Sources, and whether each has set `last` since it started.
     sources: Vec<(u16, bool)>,
+    foreign: Foreign,
 }
 
 /// What every market-data message begins with, read from the message at hand.
@@ -199,6 +204,7 @@ impl Market {
             BookSnapshot::TEMPLATE_ID => self.on_snapshot(frame),
             BookClear::TEMPLATE_ID => self.on_clear(frame),
             FeedStatus::TEMPLATE_ID => self.on_feed_status(frame),
+            Forwarded::TEMPLATE_ID => self.on_forwarded(frame),
             InstrumentDefinition::TEMPLATE_ID => {
                 let definition = frame.message::<InstrumentDefinition>()?;
                 self.known(definition.instrument.get())?.define(&definition);
@@ -208,10 +214,9 @@ impl Market {
         }
     }
 
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.instruments.clear();
-        self.sources.clear();
+    /// An instrument by the venue's symbol: the one that was named first, where several have it.
+    pub fn find(&self, symbol: &str) -> Option<(u32, &Instrument)> {
+        self.instruments().find(|(_, known)| known.symbol() == symbol)
     }
 
     #[inline]
@@ -431,7 +436,7 @@ impl Market {
         let record = record!(clear);
         match clear.scope {
             BookScope::SOURCE => self.clear_books(|book| book.source() == record.source),
-            BookScope::ALL => self.clear_books(|_| true),
+            BookScope::ALL => self.clear_all_books(record.source),
             _ => {
                 let known = self.known(record.instrument)?;
                 if [0, record.source].contains(&known.book.source()) {
@@ -451,6 +456,16 @@ impl Market {
             self.sources.retain(|(id, _)| *id != source);
         }
         None
+    }
+
+    /// Every book of the shard that the source is of.
+    fn clear_all_books(&mut self, source: u16) {
+        let Self { instruments, foreign, .. } = self;
+        let theirs = instruments.iter_mut().filter(|(id, _)| foreign.are_of_one_shard(source, *id));
+        for (_, known) in theirs {
+            known.book.clear();
+            known.is_touched = false;
+        }
     }
 
     fn clear_books(&mut self, which: impl Fn(&Book) -> bool) {

@@ -3,6 +3,7 @@
 
 mod contracts;
 mod controls;
+mod forwarding;
 mod kills;
 mod named_ring;
 mod own_events;
@@ -11,5 +12,6 @@ mod refusals;
 mod release;
 mod remote_publisher;
 mod rig;
+mod routing;
 mod switches;
 mod threads;

@@ -3,7 +3,9 @@
 use crate::cli::TrailArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
+use std::path::Path;
 use stele_replay::divergence::{CheckError, Checked, check};
 use stele_strategies::Registry;
 
@@ -28,31 +30,51 @@ struct StrategyOutcome {
     in_flight: u64,
 }
 
-/// Prints the comparison.
+/// Prints the comparison, of each shard where there are several.
 ///
 /// # Errors
 /// [`Failure`]: not so when a strategy sends something else than the trail has.
 pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
-    super::open_trail(&args.trail)?;
+    let shards = shard_trails(&args.trail);
+    if shards.is_empty() {
+        let outcome = check_one(&args.trail)?;
+        if args.json {
+            super::print_json(&outcome)?;
+        } else {
+            super::print_page(&outcome.page())?;
+        }
+        return outcome.result();
+    }
+    let (mut all, mut failures) = (Vec::new(), Vec::new());
+    for ShardTrail { shard, path } in shards {
+        match check_one(&path) {
+            Ok(outcome) => {
+                if !args.json {
+                    super::print_page(&format!("shard {shard}: {}", outcome.page()))?;
+                }
+                failures.extend(outcome.result().err().map(|failure| (shard, failure)));
+                all.push(OfShard { shard, said: outcome });
+            }
+            Err(failure) => failures.push((shard, failure)),
+        }
+    }
+    if args.json {
+        super::print_json(&OfShards { shards: all })?;
+    }
+    first_failure(failures)
+}
+
+fn check_one(trail: &Path) -> Result<Outcome, Failure> {
+    super::open_trail(trail)?;
     let progress = Progress::new("checking", "events", None);
-    let checked = check(&args.trail, Registry::built_in(), |sequence| progress.set(sequence));
+    let checked = check(trail, Registry::built_in(), |sequence| progress.set(sequence));
     drop(progress);
     let checked = checked.map_err(|error| match error {
         CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
         CheckError::Strategies(error) => Failure::usage(error),
         CheckError::NoBeginning(error) => Failure::not_so(error),
     })?;
-    let outcome = Outcome::from(&checked);
-    if args.json {
-        super::print_json(&outcome)?;
-    } else {
-        super::print_page(&outcome.page())?;
-    }
-    match &outcome.difference {
-        None => Ok(()),
-        Some(difference) => Err(Failure::not_so(difference)
-            .help("the trail or the strategy was changed since: compare the binary hashes in `stele dump --type SessionStart`")),
-    }
+    Ok(Outcome::from(&checked))
 }
 
 impl From<&Checked> for Outcome {
@@ -77,6 +99,14 @@ impl From<&Checked> for Outcome {
 }
 
 impl Outcome {
+    fn result(&self) -> Result<(), Failure> {
+        match &self.difference {
+            None => Ok(()),
+            Some(difference) => Err(Failure::not_so(difference)
+                .help("the trail or the strategy was changed since: compare the binary hashes in `stele dump --type SessionStart`")),
+        }
+    }
+
     fn page(&self) -> String {
         let mut page = format!("{} events fed to {} strategies\n", self.events, self.strategies.len());
         if self.from_sequence > 1 {

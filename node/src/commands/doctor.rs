@@ -5,7 +5,7 @@ use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::Config;
 use crate::doctor::{Finding, HotThread, Machine, Setup, examine, page};
 use crate::failure::Failure;
-use crate::layout::{Job, Layout, allowed_cpus, disk_cpus};
+use crate::layout::{Layout, allowed_cpus, disk_cpus};
 use rustix::fs::{Mode, OFlags, major, minor, open, stat, statvfs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -26,18 +26,19 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let run = RunArgs { config: args.config.clone(), dir: args.dir.clone(), ..RunArgs::default() };
     let config = Config::effective(&run)?;
     let (allowed, disk_cpus) = (allowed_cpus(), disk_cpus(&config.trail.dir));
-    let layout = Layout::choose(&allowed, &disk_cpus, &config.cores);
+    let shards = config.shards()?;
+    let layout = Layout::of(&config, &shards.own, &allowed, &disk_cpus)?;
     let threads = layout.cores.iter().map(|core| HotThread {
-        name: core.name.into(),
+        name: core.name.clone(),
         cpu: core.cpu,
-        spins: !core.jobs.contains(&Job::Journal),
+        spins: !core.has_journal(),
     });
     let folder = existing(&config.trail.dir);
     let setup = Setup {
         threads: threads.collect(),
         allowed,
         disk_cpus,
-        ring_length: (config.bus.ring_mib as u64) << 20,
+        ring_length: (shards.own.len() as u64 * config.bus.ring_mib as u64) << 20,
         device: stat(&folder).ok().map(|stat| format!("{}:{}", major(stat.st_dev), minor(stat.st_dev))),
         io_uring_refused: stele_journal::uring_refusal().map(|error| error.to_string()),
         direct_refused: direct_refusal(&folder),

@@ -22,6 +22,7 @@ pub(crate) mod summary;
 pub(crate) mod verify;
 
 use crate::failure::Failure;
+use crate::trails::shard_trails;
 use serde::Serialize;
 use std::io::{self, Write as _, stdout};
 use std::path::Path;
@@ -29,9 +30,11 @@ use stele_journal::TrailReader;
 
 /// Opens a trail for reading.
 fn open_trail(path: &Path) -> Result<TrailReader, Failure> {
-    TrailReader::open(path).map_err(|error| {
-        Failure::environment(error)
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote")
+    TrailReader::open(path).map_err(|error| match shard_trails(path).first() {
+        Some(first) => Failure::usage(format!("{} holds the trails of several shards", path.display()))
+            .help(format!("name one of them, such as {}", first.path.display())),
+        None => Failure::environment(error)
+            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"),
     })
 }
 

@@ -4,7 +4,7 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::live::{LiveLine, SpaceWarner};
-use crate::report::{RunReport, next_commands};
+use crate::report::RunReport;
 use crate::session::{Session, Until};
 use crate::signals::StopRequest;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) fn run_session(config: &Config, json: bool) -> Result<(), Failure> {
     if json {
         super::print_json(&report)?;
     } else {
-        super::print_page(&format!("{}\n{}", report.page(), next_commands(&config.trail.dir)))?;
+        super::print_page(&format!("{}\n{}", report.page(), report.next_commands(&config.trail.dir)))?;
     }
     match report.feed_failure() {
         None => Ok(()),
@@ -50,7 +50,6 @@ pub(crate) fn session_report(
         .transpose()
         .map_err(|error| Failure::usage(format!("{} seconds: {error}", seconds.unwrap_or_default())))?;
     let session = Session::open(config, sample_every)?;
-    let epoch = session.epoch();
     if is_told {
         eprintln!("{}", session.layout.reason);
         session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
@@ -58,16 +57,16 @@ pub(crate) fn session_report(
         session.notices.iter().for_each(|notice| eprintln!("notice: {notice}"));
     }
     let flush = session.flush.report();
-    let mut warner = SpaceWarner::new(&config.trail.dir, session.space());
+    let mut warner = SpaceWarner::new(session.spaces());
     let mut line = is_told.then(LiveLine::new);
     let ended = session.run(Until { elapsed }, &stop, |glance| {
-        warner.warn(line.as_mut());
+        warner.warn(line.as_ref());
         if let Some(line) = &mut line {
             line.show(glance);
         }
     });
     drop(line);
-    RunReport::new(&config.trail.dir, epoch, &ended?, flush)
+    RunReport::new(&ended?, flush)
 }
 
 fn describe_strategies() -> String {

@@ -2,16 +2,48 @@
 
 use crate::cli::TrailArgs;
 use crate::failure::Failure;
+use crate::live::grouped;
 use crate::report::summary_page;
-use stele_replay::summary::summarise;
+use crate::trails::{OfShard, OfShards, ShardTrail, shard_trails};
+use serde::Serialize;
+use std::path::Path;
+use stele_replay::summary::{Summary, summarise};
 
-/// Counts what is on the trail.
+/// Counts what is on the trail, or on that of each shard, with the total.
 pub(crate) fn summary(args: &TrailArgs) -> Result<(), Failure> {
-    super::open_trail(&args.trail)?;
-    let summary = summarise(&args.trail, None)
-        .map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
-    if args.json {
-        return super::print_json(&summary);
+    let shards = shard_trails(&args.trail);
+    if shards.is_empty() {
+        let summary = summarise_one(&args.trail)?;
+        if args.json {
+            return super::print_json(&summary);
+        }
+        return super::print_page(&summary_page(&args.trail, &summary));
     }
-    super::print_page(&summary_page(&args.trail, &summary))
+    let said = |ShardTrail { shard, path }: ShardTrail| {
+        let said = summarise_one(&path).map_err(|failure| failure.of(&format!("shard {shard}")))?;
+        Ok((path, OfShard { shard, said }))
+    };
+    let all = shards.into_iter().map(said).collect::<Result<Vec<_>, Failure>>()?;
+    let events = all.iter().map(|(_, shard)| shard.said.events).sum();
+    if args.json {
+        let shards = all.into_iter().map(|(_, shard)| shard).collect();
+        return super::print_json(&Total { events, shards: OfShards { shards } });
+    }
+    let pages = all
+        .iter()
+        .map(|(path, OfShard { shard, said })| format!("shard {shard}: {}\n", summary_page(path, said)));
+    let pages: String = pages.collect();
+    super::print_page(&format!("{pages}{} events in {} shards\n", grouped(events), all.len()))
+}
+
+#[derive(Serialize)]
+struct Total {
+    events: u64,
+    #[serde(flatten)]
+    shards: OfShards<Summary>,
+}
+
+fn summarise_one(trail: &Path) -> Result<Summary, Failure> {
+    super::open_trail(trail)?;
+    summarise(trail, None).map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))
 }

@@ -1,12 +1,12 @@
 //! Writing what is known into a snapshot and reading it back.
 
-use super::{Known, KnownInstrument, KnownSource};
+use super::{Known, KnownInstrument, KnownOrigin, KnownSource};
 use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::SourceKind;
 
 impl Known {
     /// Version of the layout that [`Known::snapshot`] writes.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// Appends the whole state.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
@@ -35,6 +35,16 @@ impl Known {
         for (publisher, last) in &self.publishers {
             out.put_u64((*publisher).into());
             out.put_u64(*last);
+        }
+        out.put_u64(self.origins.len() as u64);
+        for (shard, origin) in &self.origins {
+            [(*shard).into(), origin.last_sequence, origin.instruments.len() as u64]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            for (instrument, symbol) in &origin.instruments {
+                out.put_u64((*instrument).into());
+                out.put_bytes(symbol.as_bytes());
+            }
         }
     }
 
@@ -66,6 +76,15 @@ impl Known {
         for _ in 0..reader.count("publishers")? {
             let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
             known.publishers.insert(publisher, reader.u64()?);
+        }
+        for _ in 0..reader.count("other shards")? {
+            let shard = reader.at_most("shard", u32::MAX.into())? as u32;
+            let mut origin = KnownOrigin { last_sequence: reader.u64()?, ..KnownOrigin::default() };
+            for _ in 0..reader.count("instruments of another shard")? {
+                let instrument = reader.at_most("instrument", u32::MAX.into())? as u32;
+                origin.instruments.insert(instrument, string(reader)?);
+            }
+            known.origins.insert(shard, origin);
         }
         Ok(known)
     }

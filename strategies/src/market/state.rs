@@ -1,5 +1,6 @@
 //! Writing the market into a snapshot and reading it back.
 
+use super::forwarded::Foreign;
 use super::{Market, Print};
 use crate::account::ContractScale;
 use crate::book::{Book, BookSide};
@@ -9,6 +10,7 @@ use stele_wire::{Nanos, Price, Quantity};
 impl Market {
     /// Appends the whole state.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
+        self.foreign.snapshot(out);
         out.put_u64(self.sources.len() as u64);
         for (source, sets_last) in &self.sources {
             out.put_u64((*source).into());
@@ -40,7 +42,7 @@ impl Market {
     /// # Errors
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let mut market = Self::default();
+        let mut market = Self { foreign: Foreign::restore(reader)?, ..Self::default() };
         for _ in 0..reader.count("sources")? {
             let source = reader.at_most("source", u16::MAX.into())? as u16;
             market.sources.push((source, reader.at_most("truth value", 1)? == 1));

@@ -5,7 +5,7 @@ use crate::config::{Config, JournalConfig};
 use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
-use crate::layout::{Job, Layout, allowed_cpus, disk_cpus};
+use crate::layout::{Job, Layout, ShardAgents, allowed_cpus, disk_cpus};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,15 +52,15 @@ impl Bench {
     }
 
     fn new(args: &PerfArgs, directory: &Path) -> Result<Self, Failure> {
-        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &Config::default().cores);
+        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &[ShardAgents::default()]);
         let config = JournalConfig { flush: args.flush.clone(), ..JournalConfig::default() };
         let plan = FlushPlan::make(&config, directory, &layout)?;
         eprintln!("{}", layout.reason);
         eprintln!("{}", plan.describe());
         let place = Place {
             directory: directory.into(),
-            journal_cpu: layout.cpu_of(Job::Journal),
-            sequencer_cpu: layout.cpu_of(Job::Sequencer),
+            journal_cpu: layout.cpu_of(Job::Journal(0)),
+            sequencer_cpu: layout.cpu_of(Job::Sequencer(0)),
             flush: plan.method,
             yields: plan.yields,
             segment_length: if args.quick { QUICK_SEGMENT } else { config.segment_mib << 20 },
@@ -81,7 +81,7 @@ fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
     let read = |(name, kind, file): (&'static str, &str, &str)| {
         let spec = FeedSpec::parse(&format!("{kind}:{}", shared.join("data").join(file).display()))
             .map_err(Failure::usage)?;
-        let mut feed = feeds::open(&spec, &Config::default(), None)?;
+        let mut feed = feeds::open(&spec, &Config::default(), std::iter::empty())?;
         Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
     };
     RECORDED.into_iter().map(read).collect()

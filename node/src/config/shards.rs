@@ -1,0 +1,370 @@
+//! Which instruments each sequencer orders, and which CPU each agent runs on: `[[shard]]` and `[[core]]`.
+
+use super::{Config, CoresConfig, Page, StrategyConfig};
+use crate::failure::{Failure, nearest};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use stele_bus::bounds::SHARDS_MAX;
+use stele_wire::ShardId;
+
+/// One sequencer with everything that is its own.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShardConfig {
+    pub(crate) id: u32,
+    pub(crate) instruments: Instruments,
+    #[serde(default)]
+    pub(crate) sequencer: Option<usize>,
+    #[serde(default)]
+    pub(crate) journal: Option<usize>,
+    #[serde(default)]
+    pub(crate) forward: Vec<ForwardConfig>,
+}
+
+/// The instruments of a shard, by the venue's symbols.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(untagged, expecting = "expected a list of symbols, or \"rest\"")]
+pub(crate) enum Instruments {
+    Named(Vec<String>),
+    Others(Rest),
+}
+
+/// Every instrument that no other shard has.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Rest {
+    #[serde(rename = "rest")]
+    Rest,
+}
+
+/// What a shard is told of another.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ForwardConfig {
+    pub(crate) from: u32,
+    /// Symbols; none is every instrument of that shard.
+    #[serde(default)]
+    pub(crate) instruments: Vec<String>,
+    /// Types of event; none is all market data.
+    #[serde(default)]
+    pub(crate) kinds: Vec<String>,
+}
+
+/// One hot thread, in place of the layout that is chosen by itself.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CoreConfig {
+    #[serde(default)]
+    pub(crate) cpu: Option<usize>,
+    #[serde(default)]
+    pub(crate) idle: Option<String>,
+    pub(crate) agents: Vec<String>,
+}
+
+/// A shard as this process is to run it.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct ShardPlan {
+    pub(crate) id: ShardId,
+    pub(crate) directory: PathBuf,
+    pub(crate) instruments: Instruments,
+    /// With their numbers on the log, which are the same however the shards are dealt out.
+    pub(crate) strategies: Vec<(u16, StrategyConfig)>,
+    pub(crate) forward: Vec<ForwardConfig>,
+    pub(crate) cores: CoresConfig,
+}
+
+/// The shards of a run.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Shards {
+    /// Those that this process runs, at least one.
+    pub(crate) own: Vec<ShardPlan>,
+    /// Those that another process runs.
+    pub(crate) elsewhere: Vec<ShardPlan>,
+}
+
+impl ShardPlan {
+    /// Whether the run has this shard alone and calls it no name.
+    pub(crate) fn is_only(&self) -> bool {
+        self.id == ShardId(0)
+    }
+}
+
+impl ShardConfig {
+    pub(super) fn render(&self, page: &mut Page<'_>) {
+        page.list("shard");
+        page.key("id", u64::from(self.id), "its trail is DIR/shard-ID");
+        page.key("instruments", self.instruments.value(), "symbols, or \"rest\"");
+        page.optional("sequencer", &self.sequencer, 0, "CPU of the sequencer and the strategies");
+        page.optional("journal", &self.journal, 1, "CPU of the journal");
+        if self.forward.is_empty() {
+            page.example("forward", "[{ from = 1, instruments = [\"ESM4\"] }]", "what it is told of others");
+        } else {
+            let forward = self.forward.iter().map(ForwardConfig::value).collect();
+            page.key("forward", toml::Value::Array(forward), "what it is told of others");
+        }
+    }
+}
+
+impl Instruments {
+    fn value(&self) -> toml::Value {
+        match self {
+            Self::Named(symbols) => strings(symbols),
+            Self::Others(Rest::Rest) => "rest".into(),
+        }
+    }
+}
+
+impl ForwardConfig {
+    fn value(&self) -> toml::Value {
+        let mut table = toml::Table::new();
+        table.insert("from".into(), i64::from(self.from).into());
+        for (key, values) in [("instruments", &self.instruments), ("kinds", &self.kinds)] {
+            if !values.is_empty() {
+                table.insert(key.into(), strings(values));
+            }
+        }
+        table.into()
+    }
+}
+
+impl CoreConfig {
+    pub(super) fn render(&self, page: &mut Page<'_>) {
+        page.list("core");
+        page.optional("cpu", &self.cpu, 0, "without it, where the kernel likes");
+        page.optional("idle", &self.idle, "spin", "as in [bus]");
+        page.key("agents", strings(&self.agents), "in the order of their turns");
+    }
+}
+
+fn strings(values: &[String]) -> toml::Value {
+    values.iter().cloned().map(toml::Value::String).collect::<Vec<_>>().into()
+}
+
+/// What `[[shard]]` and `[[core]]` look like, where the configuration has none.
+pub(super) fn examples(page: &mut Page<'_>, config: &Config) {
+    if config.shard.is_empty() {
+        let text = "\n# Several sequencers, each with a ring and a trail of its own; without any, one for everything\n\
+                    # [[shard]]\n# id = 1  # its trail is DIR/shard-ID\n\
+                    # instruments = [\"ESM4\"]  # symbols, or \"rest\"\n";
+        let _ = write!(page.out, "{text}");
+    }
+    if config.core.is_empty() {
+        let text = "\n# The hot threads one by one, in place of [cores]: every agent on one of them\n\
+                    # [[core]]\n# cpu = 0\n# idle = \"spin\"\n# agents = [\"sequencer\", \"strategies\"]\n";
+        let _ = write!(page.out, "{text}");
+    }
+}
+
+impl Config {
+    /// The shards of the run, each with its strategies.
+    ///
+    /// # Errors
+    /// [`Failure`]: a shard or an instrument stands twice, or something names a shard or an instrument that there is
+    /// not.
+    pub(crate) fn shards(&self) -> Result<Shards, Failure> {
+        if self.shard.is_empty() {
+            return self.one_shard();
+        }
+        self.check_shards()?;
+        let mut shards = Shards { own: Vec::new(), elsewhere: Vec::new() };
+        for shard in &self.shard {
+            let plan = ShardPlan {
+                id: ShardId(shard.id),
+                directory: self.trail.dir.join(format!("shard-{}", shard.id)),
+                instruments: shard.instruments.clone(),
+                strategies: self.strategies_of(shard.id)?,
+                forward: shard.forward.clone(),
+                cores: CoresConfig { sequencer: shard.sequencer, journal: shard.journal },
+            };
+            let is_own = self.only_shard.is_none_or(|only| only == shard.id);
+            if is_own { shards.own.push(plan) } else { shards.elsewhere.push(plan) }
+        }
+        match (shards.own.is_empty(), self.only_shard) {
+            (true, Some(only)) => Err(self.no_shard("--shard", only)),
+            _ => Ok(shards),
+        }
+    }
+
+    fn one_shard(&self) -> Result<Shards, Failure> {
+        let placed = self.strategy.iter().find(|strategy| strategy.shard.is_some());
+        let what = match (placed, self.only_shard) {
+            (Some(strategy), _) => format!("strategy `{}` names a shard", strategy.name),
+            (None, Some(only)) => format!("--shard {only} is asked for"),
+            (None, None) => {
+                let numbered = self.strategy.iter().cloned().enumerate();
+                return Ok(Shards {
+                    own: vec![ShardPlan {
+                        id: ShardId(0),
+                        directory: self.trail.dir.clone(),
+                        instruments: Instruments::Others(Rest::Rest),
+                        strategies: numbered.map(|(index, one)| (index as u16 + 1, one)).collect(),
+                        forward: Vec::new(),
+                        cores: self.cores.clone(),
+                    }],
+                    elsewhere: Vec::new(),
+                });
+            }
+        };
+        Err(Failure::usage(format!("{what}, and there is no [[shard]]"))
+            .help("see [[shard]] in `stele config`"))
+    }
+
+    fn check_shards(&self) -> Result<(), Failure> {
+        let usage = |what: String, help: &str| Err(Failure::usage(what).help(help));
+        if self.shard.len() > SHARDS_MAX {
+            return usage(format!("{} shards", self.shard.len()), &format!("at most {SHARDS_MAX}"));
+        }
+        if self.cores != CoresConfig::default() {
+            let help = "give each [[shard]] its `sequencer` and `journal`, or say it all in [[core]]";
+            return usage("[cores] is for a run of one shard".into(), help);
+        }
+        let (mut ids, mut owners, mut rest) = (BTreeSet::new(), BTreeMap::new(), None);
+        for shard in &self.shard {
+            if shard.id == 0 || !ids.insert(shard.id) {
+                return usage(
+                    format!("[[shard]] id {} stands twice, or is 0", shard.id),
+                    "ids are 1, 2, 3 …",
+                );
+            }
+            match &shard.instruments {
+                Instruments::Others(Rest::Rest) => {
+                    if let Some(other) = rest.replace(shard.id) {
+                        let what = format!("shards {other} and {} both take the rest", shard.id);
+                        return usage(what, "name the instruments of one of them");
+                    }
+                }
+                Instruments::Named(symbols) => {
+                    for symbol in symbols {
+                        if let Some(other) = owners.insert(symbol.as_str(), shard.id) {
+                            let what =
+                                format!("`{symbol}` is in shard {other} and again in shard {}", shard.id);
+                            return usage(what, "an instrument is in one shard");
+                        }
+                    }
+                }
+            }
+        }
+        self.shard.iter().try_for_each(|shard| self.check_forward(shard, &owners, rest))
+    }
+
+    fn check_forward(
+        &self,
+        shard: &ShardConfig,
+        owners: &BTreeMap<&str, u32>,
+        rest: Option<u32>,
+    ) -> Result<(), Failure> {
+        let mut origins = BTreeSet::new();
+        for forward in &shard.forward {
+            let what = format!("[[shard]] {}: forward from {}", shard.id, forward.from);
+            if !self.shard.iter().any(|other| other.id == forward.from) {
+                return Err(self.no_shard(&what, forward.from));
+            }
+            if forward.from == shard.id || !origins.insert(forward.from) {
+                return Err(Failure::usage(what)
+                    .help("one entry for each other shard, with all that is wanted of it"));
+            }
+            let elsewhere =
+                |symbol: &&String| owners.get(symbol.as_str()).copied().or(rest) != Some(forward.from);
+            if let Some(symbol) = forward.instruments.iter().find(elsewhere) {
+                let home = owners.get(symbol.as_str()).copied().or(rest);
+                let help = home.map_or("it is in no shard".into(), |home| format!("it is in shard {home}"));
+                return Err(Failure::usage(format!("{what}: `{symbol}` is not there")).help(help));
+            }
+        }
+        Ok(())
+    }
+
+    fn strategies_of(&self, shard: u32) -> Result<Vec<(u16, StrategyConfig)>, Failure> {
+        let mut strategies = Vec::new();
+        for (index, strategy) in self.strategy.iter().enumerate() {
+            let home = match strategy.shard {
+                Some(home) => home,
+                None if self.shard.len() == 1 => shard,
+                None => {
+                    return Err(Failure::usage(format!("strategy `{}` is in no shard", strategy.name))
+                        .help("give it `shard = …`: a strategy reads one shard"));
+                }
+            };
+            if !self.shard.iter().any(|one| one.id == home) {
+                return Err(self.no_shard(&format!("strategy `{}`", strategy.name), home));
+            }
+            if home == shard {
+                strategies.push((index as u16 + 1, strategy.clone()));
+            }
+        }
+        Ok(strategies)
+    }
+
+    fn no_shard(&self, what: &str, id: u32) -> Failure {
+        let known: Vec<String> = self.shard.iter().map(|shard| shard.id.to_string()).collect();
+        let help = nearest(&id.to_string(), known.iter().map(String::as_str));
+        Failure::usage(format!("{what}: there is no shard {id}")).help(help)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO: &str = "[[shard]]\nid = 1\ninstruments = ['A', 'B']\n[[shard]]\nid = 2\ninstruments = 'rest'\n\
+                       forward = [{ from = 1, instruments = ['A'], kinds = ['Trade'] }]\n\
+                       [[core]]\ncpu = 0\nagents = ['1.sequencer']\n";
+
+    fn refused(text: &str) -> String {
+        Config::parse(text).unwrap().shards().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn shards_have_a_folder_each_and_what_config_prints_is_read_back() {
+        let config = Config::parse(&format!("{TWO}[[strategy]]\nname = 'x'\nshard = 2\n")).unwrap();
+        assert_eq!(Config::parse(&config.render()).unwrap(), config);
+        let shards = config.shards().unwrap();
+        let folders: Vec<_> = shards.own.iter().map(|plan| plan.directory.display().to_string()).collect();
+        assert_eq!(folders, ["trail/shard-1", "trail/shard-2"]);
+        assert_eq!(shards.own.iter().map(|plan| plan.strategies.len()).collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn without_shards_there_is_one_and_the_trail_is_the_directory_itself() {
+        let shards = Config::default().shards().unwrap();
+        assert_eq!(shards.own.len(), 1);
+        assert!(shards.own[0].is_only() && shards.own[0].directory == PathBuf::from("trail"));
+    }
+
+    #[test]
+    fn one_shard_of_several_leaves_the_others_to_another_process() {
+        let config = Config { only_shard: Some(2), ..Config::parse(TWO).unwrap() };
+        let shards = config.shards().unwrap();
+        assert_eq!((shards.own[0].id, shards.elsewhere[0].id), (ShardId(2), ShardId(1)));
+        let none = Config { only_shard: Some(7), ..config }.shards().unwrap_err().to_string();
+        assert!(none.contains("there is no shard 7"), "{none}");
+    }
+
+    #[test]
+    fn what_stands_twice_or_names_what_there_is_not_is_refused() {
+        let shard = |id: u32, rest: &str| format!("[[shard]]\nid = {id}\n{rest}\n");
+        let (a, b) = (shard(1, "instruments = ['A']"), shard(2, "instruments = ['A']"));
+        assert!(refused(&format!("{a}{b}")).contains("`A` is in shard 1 and again in shard 2"));
+        assert!(refused(&format!("{a}{a}")).contains("id 1 stands twice"));
+        assert!(
+            refused(&shard(1, "instruments = 'rest'\nforward = [{ from = 3 }]"))
+                .contains("there is no shard 3")
+        );
+        let (rest, again) = (shard(1, "instruments = 'rest'"), shard(2, "instruments = 'rest'"));
+        assert!(refused(&format!("{rest}{again}")).contains("both take the rest"));
+        let foreign = shard(2, "instruments = ['B']\nforward = [{ from = 1, instruments = ['B'] }]");
+        assert!(refused(&format!("{a}{foreign}")).contains("it is in shard 2"));
+        assert!(refused(&format!("{TWO}[[strategy]]\nname = 'x'\n")).contains("is in no shard"));
+        assert!(refused("[[strategy]]\nname = 'x'\nshard = 1\n").contains("there is no [[shard]]"));
+        assert!(
+            refused(&format!("{TWO}[cores]\njournal = 1\n")).contains("[cores] is for a run of one shard")
+        );
+    }
+
+    #[test]
+    fn instruments_are_a_list_or_the_word_rest() {
+        let (what, _) = Config::parse("[[shard]]\nid = 1\ninstruments = 'all'\n").unwrap_err();
+        assert!(what.contains("or \"rest\""), "{what}");
+    }
+}

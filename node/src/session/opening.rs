@@ -1,0 +1,254 @@
+//! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
+
+use super::past::Past;
+use crate::config::{Config, ShardPlan, Shards, StrategyConfig};
+use crate::failure::Failure;
+use crate::flush::FlushPlan;
+use crate::forwarding::{self, LinkPlan};
+use crate::layout::Layout;
+use crate::prelude::{Beginning, Hired, sha256};
+use crate::snapshots::Plan;
+use crate::topology::{Parts, Topology, publishers, sources};
+use std::collections::BTreeSet;
+use stele_bus::{Clock as _, Counters, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
+use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
+use stele_replay::recall::UsedSnapshot;
+use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, Resume, Submission};
+use stele_strategies::host::StrategyState;
+use stele_strategies::{Host, Registry};
+use stele_wire::{Nanos, Quantity, SCHEMA_TEXT, ShardId};
+
+/// A shard that is known to be good, of which nothing is written yet.
+pub(super) struct Prepared<'a> {
+    plan: &'a ShardPlan,
+    strategies: Vec<Wanted<'a>>,
+    release: Watermark,
+    past: Past,
+    follow: Option<Resume>,
+    links: Vec<LinkPlan>,
+}
+
+/// A shard that is composed, and what its epoch is to begin with.
+pub(super) struct Composed<'a> {
+    plan: &'a ShardPlan,
+    /// What it is told of others.
+    pub(super) links: Vec<LinkPlan>,
+    strategies: Vec<Wanted<'a>>,
+    /// Strategies that go on with the state they had.
+    resumable: BTreeSet<u16>,
+    /// What was lost of them with the process.
+    unsent: Vec<Submission>,
+    schemas: BTreeSet<[u8; 32]>,
+    recovery: RecoveryReport,
+    /// The snapshot that the state began with.
+    snapshot: Option<UsedSnapshot>,
+    notices: Vec<String>,
+    now: Nanos,
+}
+
+/// A strategy that is to run, its parameters with every default as they go on the log.
+struct Wanted<'a> {
+    id: u16,
+    config: &'a StrategyConfig,
+    parameters: String,
+}
+
+impl<'a> Prepared<'a> {
+    /// Checks what the configuration says of the shard and reads its trail.
+    pub(super) fn read(
+        config: &Config,
+        plan: &'a ShardPlan,
+        shards: &Shards,
+        registry: &Registry,
+    ) -> Result<Self, Failure> {
+        let strategies = plan.strategies.iter().map(|(id, strategy)| {
+            let parameters = parameters_in_full(registry, strategy)?;
+            Ok(Wanted { id: *id, config: strategy, parameters })
+        });
+        let strategies = strategies.collect::<Result<_, Failure>>()?;
+        let release = release(&config.venue.release)?;
+        let snapshots_wanted = snapshots_wanted(config)?;
+        let mut past = Past::read(&plan.directory, registry)?;
+        let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
+        let links = forwarding::links(plan, shards, past.known())?;
+        Ok(Self { plan, strategies, release, past, follow, links })
+    }
+
+    /// What the trail has defined.
+    pub(super) fn known(&self) -> Option<&Known> {
+        self.past.known()
+    }
+
+    /// Opens the journal and composes the shard. Its epoch is to [begin](Composed::begin) once others are connected to it.
+    pub(super) fn compose(
+        self,
+        config: &Config,
+        flush: &FlushPlan,
+        layout: &Layout,
+        counters: &Counters,
+        sample_every: u32,
+    ) -> Result<(Topology, Composed<'a>), Failure> {
+        let Self { plan, strategies, release, past, follow, links } = self;
+        let options = journal_options(config, plan.id, flush, layout)?;
+        let now = UtcClock::new().now();
+        let opened = Journal::open(&plan.directory, &options, now).map_err(Failure::environment)?;
+        let recovery = opened.recovery.clone();
+        let snapshots = follow.map(|resume| Plan {
+            directory: plan.directory.clone(),
+            resume,
+            keep: config.snapshots.keep,
+        });
+        let paper = PaperOptions { source: sources::VENUE, fees: fees(config), ..PaperOptions::default() };
+        let exchange = match &past.resumed {
+            Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
+            None => PaperExchange::new(paper),
+        };
+        let (host, unsent, schemas) = match past.resumed {
+            Some(resumed) => (resumed.host, resumed.unsent, resumed.known.schemas),
+            None => (Host::new(Registry::built_in()), Vec::new(), BTreeSet::new()),
+        };
+        let resumable = resumable(&host, &strategies);
+        let parts = Parts {
+            id: plan.id,
+            opened,
+            ring: RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() },
+            risk: risk(config),
+            host,
+            exchange,
+            release,
+            snapshots,
+            sample_every,
+        };
+        let topology = Topology::compose(parts, counters)?;
+        let (notices, snapshot) = (past.notices, past.snapshot);
+        let composed = Composed {
+            plan,
+            links,
+            strategies,
+            resumable,
+            unsent,
+            schemas,
+            recovery,
+            snapshot,
+            notices,
+            now,
+        };
+        Ok((topology, composed))
+    }
+}
+
+impl Composed<'_> {
+    /// Puts on the log what the epoch begins with. Gives what a person should be told.
+    pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
+        let Self { plan, strategies, resumable, unsent, schemas, recovery, snapshot, now, .. } = self;
+        let (start, clock) = (topology.start, UtcClock::new().status());
+        let beginning =
+            Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, clock, now };
+        topology.clerk.begin(&beginning)?;
+        if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
+            topology.clerk.snapshot_taken(standing, written);
+        }
+        for Wanted { id, config, parameters } in strategies {
+            let (publisher, resumes) = (publishers::STRATEGIES, resumable.contains(&id));
+            topology.clerk.hire(&Hired { id, publisher, config, parameters, resumes })?;
+        }
+        topology.clerk.resubmit(unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
+        topology.sequence_prelude()?;
+        let mut notices = self.notices;
+        notices.extend(topology.notices.iter().map(Notice::to_string));
+        if !plan.is_only() {
+            notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
+        }
+        Ok(notices)
+    }
+}
+
+fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
+    let snapshots = &config.snapshots;
+    if snapshots.keep == 0 {
+        return Err(Failure::usage("[snapshots] keep is 0").help("1 or more; every = \"never\" takes none"));
+    }
+    match snapshots.every.as_str() {
+        "roll" => Ok(true),
+        "never" => Ok(false),
+        other => Err(Failure::usage(format!("[snapshots] every is `{other}`")).help("one of roll, never")),
+    }
+}
+
+/// A strategy's parameters with every default, as they go on the log.
+fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<String, Failure> {
+    let kind = registry.find(&strategy.name).map_err(Failure::usage)?;
+    let (parameters, _) = kind
+        .start(&strategy.parameters.to_string())
+        .map_err(|error| Failure::usage(format!("{}: {error}", strategy.name)).help(kind.describe()))?;
+    Ok(parameters.to_toml())
+}
+
+/// Strategies that go on with the state they had: the same name and the same parameters, not failed.
+fn resumable(host: &Host, wanted: &[Wanted]) -> BTreeSet<u16> {
+    let is_same = |wanted: &&Wanted| {
+        host.strategies().any(|hosted| {
+            hosted.id == wanted.id
+                && hosted.state != StrategyState::Failed
+                && (hosted.name, hosted.definition) == (&*wanted.config.name, &*wanted.parameters)
+        })
+    };
+    wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()
+}
+
+fn release(name: &str) -> Result<Watermark, Failure> {
+    match name {
+        "published" => Ok(Watermark::Published),
+        "written" => Ok(Watermark::Written),
+        "durable" => Ok(Watermark::Durable),
+        other => Err(Failure::usage(format!("[venue] release is `{other}`"))
+            .help("one of published, written, durable")),
+    }
+}
+
+fn journal_options(
+    config: &Config,
+    shard: ShardId,
+    flush: &FlushPlan,
+    layout: &Layout,
+) -> Result<Options, Failure> {
+    let engine = match config.journal.engine.as_str() {
+        "auto" => EngineChoice::Auto,
+        "io-uring" => EngineChoice::Uring,
+        "plain" => EngineChoice::Plain,
+        other => {
+            return Err(
+                Failure::usage(format!("[journal] engine is `{other}`")).help("one of auto, io-uring, plain")
+            );
+        }
+    };
+    Ok(Options {
+        shard,
+        engine,
+        method: flush.method,
+        yield_while_flushing: flush.yields,
+        background_cpus: layout.background.cpus.clone(),
+        free_space_warning: config.journal.free_space_warning_mib.map(|mib| mib << 20),
+        segment_length: config.journal.segment_mib << 20,
+        spare_segments: config.journal.spare_segments,
+        schema: sha256(SCHEMA_TEXT.as_bytes()),
+        ..Options::default()
+    })
+}
+
+fn risk(config: &Config) -> Risk {
+    Risk::new(RiskLimits {
+        order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
+        order_notional_max: Some(config.risk.notional_limit()),
+        has_sealer: false,
+        four_eyes: config.risk.four_eyes,
+    })
+}
+
+fn fees(config: &Config) -> FeeSchedule {
+    let rate = |basis_points: f64| match (basis_points * FeeRate::BASIS_POINT as f64).round() as i64 {
+        0 => FeeRate::Free,
+        rate => FeeRate::OfValue(rate),
+    };
+    FeeSchedule { maker: rate(config.venue.maker_fee_bp), taker: rate(config.venue.taker_fee_bp) }
+}
