@@ -121,6 +121,11 @@ pub const RELEASE_QUEUE_MAX: usize = 4096;
 /// Events that a gateway looks at per duty cycle.
 pub const GATEWAY_SCAN_MAX: usize = 256;
 
+/// Duty cycles between two readings of the clock that times them.
+pub const TURNS_TIMED: u32 = 16;
+/// Bytes of its stack that a core touches before its agents start: well within the smallest stack of a thread.
+pub const STACK_TOUCHED: usize = 256 << 10;
+
 /// Slots of 128 bytes in one mapping of counters, the header's included.
 pub const COUNTER_SLOTS: usize = 4096;
 /// Bytes of a counter's label, UTF-8.

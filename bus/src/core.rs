@@ -1,14 +1,17 @@
 //! A core: agents that share one thread, pinned to one CPU.
 
 use crate::agent::{Agent, AgentError};
+use crate::bounds::{STACK_TOUCHED, TURNS_TIMED};
 use crate::idle::{Idle, Idler};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
+use std::hint::black_box;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
+use stele_wire::Nanos;
 
 /// How a core runs.
 #[derive(Clone, Debug)]
@@ -73,12 +76,24 @@ pub struct Turns {
     pub idle: u64,
 }
 
+/// How long a core's turns take, by a clock that is read once in [`TURNS_TIMED`] of them: a reading costs more than
+/// a turn without work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct TurnTimes {
+    /// Time in working turns: of each stretch, as large a part as of its turns.
+    pub busy: Nanos,
+    /// The longest stretch. A stall, the machine's or an agent's, is in it whole.
+    pub stall_max: Nanos,
+}
+
 /// What the core's thread and the one that watches it share; only the thread writes the counts.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shared {
     working: AtomicU64,
     idle: AtomicU64,
+    busy: AtomicU64,
+    stall_max: AtomicU64,
     stop: AtomicBool,
 }
 
@@ -121,6 +136,12 @@ impl Core {
         // Acquire: whoever sees a turn counted sees what its agents did. Partner: the Release stores in `turn`.
         let idle = self.shared.idle.load(Ordering::Acquire);
         Turns { working: self.shared.working.load(Ordering::Acquire), idle }
+    }
+
+    /// How long its turns take.
+    pub fn turn_times(&self) -> TurnTimes {
+        let load = |time: &AtomicU64| Nanos(time.load(Ordering::Relaxed));
+        TurnTimes { busy: load(&self.shared.busy), stall_max: load(&self.shared.stall_max) }
     }
 
     /// Whether the thread has ended, by request or by failure.
@@ -177,10 +198,18 @@ fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
     Err(CoreError::Pin { core: core.into(), cpu, allowed })
 }
 
+/// Touches the part of the stack that agents may use, so that its first use is no page fault.
+#[inline(never)]
+fn touch_stack() {
+    let mut stack = [0_u8; STACK_TOUCHED];
+    black_box(&mut stack);
+}
+
 fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) -> Result<(), CoreError> {
     if let Some(cpu) = options.cpu {
         pin(&options.name, cpu)?;
     }
+    touch_stack();
     let mut started = 0;
     let mut result = Ok(());
     for agent in &mut agents {
@@ -202,6 +231,7 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) 
 
 fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -> Result<(), CoreError> {
     let mut idler = Idler::new(options.idle);
+    let mut stopwatch = Stopwatch::new(shared);
     let (mut current, mut taken) = (0, Turns::default());
     let turns = catch_unwind(AssertUnwindSafe(|| {
         while !shared.stop.load(Ordering::Relaxed) {
@@ -216,7 +246,10 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
             };
             *count += 1;
             counter.store(*count, Ordering::Release);
-            idler.idle(work);
+            stopwatch.on_turn(work > 0);
+            if idler.idle(work) {
+                stopwatch.restart();
+            }
         }
         Ok(())
     }));
@@ -228,6 +261,55 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
             message: panic_message(&*panic),
         })?
         .map_err(|source| CoreError::Agent { core: options.name.clone(), agent: agent(), source })
+}
+
+/// Times turns by stretches of [`TURNS_TIMED`].
+struct Stopwatch<'a> {
+    shared: &'a Shared,
+    clock: quanta::Clock,
+    since: u64,
+    turns: u32,
+    working: u32,
+    times: TurnTimes,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        let clock = quanta::Clock::new();
+        let since = clock.raw();
+        Self { shared, clock, since, turns: 0, working: 0, times: TurnTimes::default() }
+    }
+
+    #[inline]
+    fn on_turn(&mut self, is_working: bool) {
+        self.turns += 1;
+        self.working += u32::from(is_working);
+        if self.turns == TURNS_TIMED {
+            self.read();
+        }
+    }
+
+    fn read(&mut self) {
+        let now = self.clock.raw();
+        let elapsed = self.clock.delta_as_nanos(self.since, now);
+        self.since = now;
+        if self.working > 0 {
+            self.times.busy.0 += elapsed * u64::from(self.working) / u64::from(TURNS_TIMED);
+            self.shared.busy.store(self.times.busy.0, Ordering::Relaxed);
+        }
+        if elapsed > self.times.stall_max.0 {
+            self.times.stall_max.0 = elapsed;
+            self.shared.stall_max.store(elapsed, Ordering::Relaxed);
+        }
+        (self.turns, self.working) = (0, 0);
+    }
+
+    /// The core slept: what passed was no stall.
+    #[cold]
+    fn restart(&mut self) {
+        self.since = self.clock.raw();
+        (self.turns, self.working) = (0, 0);
+    }
 }
 
 fn guarded(
@@ -316,6 +398,49 @@ mod tests {
             std::thread::yield_now();
         }
         assert_eq!(core.turns().working, 5);
+        core.stop();
+        core.join().unwrap();
+    }
+
+    /// Works at every turn, and stalls at the hundredth.
+    struct Stalling(usize);
+
+    impl Agent for Stalling {
+        fn name(&self) -> &str {
+            "stalling"
+        }
+        fn do_work(&mut self) -> Result<usize, AgentError> {
+            self.0 += 1;
+            if self.0 == 100 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_stall_is_seen_whole_and_working_turns_are_busy_time() {
+        let core = Core::spawn(options(None), vec![Box::new(Stalling(0))]).unwrap();
+        while core.turns().working < 1_000 {
+            std::thread::yield_now();
+        }
+        let TurnTimes { busy, stall_max } = core.turn_times();
+        assert!(stall_max.0 >= 5_000_000 && busy >= stall_max, "{busy:?} {stall_max:?}");
+        core.stop();
+        core.join().unwrap();
+    }
+
+    #[test]
+    fn sleeping_for_want_of_work_is_neither_a_stall_nor_busy() {
+        let long = std::time::Duration::from_millis(20);
+        let options = CoreOptions { idle: Idle::Park(long), ..options(None) };
+        let core = Core::spawn(options, vec![Box::new(Five(5))]).unwrap();
+        while core.turns().idle < 20 {
+            std::thread::yield_now();
+        }
+        // Sixteen turns slept 320 ms between them.
+        let TurnTimes { busy, stall_max } = core.turn_times();
+        assert!(busy.0 == 0 && stall_max.0 < 300_000_000, "{busy:?} {stall_max:?}");
         core.stop();
         core.join().unwrap();
     }

@@ -26,6 +26,7 @@
 //! without one.
 
 pub mod histogram;
+pub(crate) mod gateway;
 pub(crate) mod sequencer;
 pub mod table;
 

@@ -8,6 +8,8 @@ use crate::agent::{Agent, AgentError};
 use crate::bounds::{GATEWAY_SCAN_MAX, RELEASE_QUEUE_MAX};
 use crate::clock::Clock;
 use crate::consumer::{Event, GatingConsumer};
+use crate::counters::gateway::GatewayCounters;
+use crate::counters::{CounterError, Counters};
 use crate::doubt::{ANSWER_LENGTH_MAX, Answer, InDoubt};
 use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
 use crate::templates::{Class, template};
@@ -148,6 +150,7 @@ pub struct OrderGateway<V, C> {
     doubts: Vec<InDoubt>,
     /// What the venue said of the next one; the log is still to be told.
     answer: Option<Answer>,
+    counters: Option<GatewayCounters>,
 }
 
 impl<V: Venue, C: Clock> OrderGateway<V, C> {
@@ -161,8 +164,17 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         clock: C,
     ) -> Self {
         let (queue, left) = (ReleaseQueue::new(release), Left::default());
-        let (doubts, answer) = (Vec::new(), None);
-        Self { name: name.into(), consumer, publisher, queue, venue, clock, left, doubts, answer }
+        let (doubts, answer, counters) = (Vec::new(), None, None);
+        Self { name: name.into(), consumer, publisher, queue, venue, clock, left, doubts, answer, counters }
+    }
+
+    /// Shows in `counters` from now on, as those of `shard`, what leaves, what waits, and for how long it waited.
+    ///
+    /// # Errors
+    /// When they are registered already or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+        self.counters = Some(GatewayCounters::register(counters, shard)?);
+        Ok(())
     }
 
     /// Asks the venue for `orders`, oldest first, before anything leaves.
@@ -244,8 +256,12 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
     fn let_go(&mut self, now: Nanos) -> usize {
         let mut count = 0;
         while let Some(position) = self.queue.first_released(self.consumer.ring().watermarks()) {
-            if self.venue.submit(self.consumer.event_at(position), now).is_err() {
+            let order = self.consumer.event_at(position);
+            if self.venue.submit(order, now).is_err() {
                 break;
+            }
+            if let Some(counters) = &mut self.counters {
+                counters.on_left(order.timestamp(), now);
             }
             self.left.through = self.queue.on_left();
             self.left.count += 1;
@@ -297,6 +313,9 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
         self.consumer.release(self.queue.first().unwrap_or(self.consumer.scanned()));
         let untold = usize::from(self.left.count > 0);
         self.tell(now)?;
+        if let Some(counters) = &mut self.counters {
+            counters.on_waiting(self.queue.len());
+        }
         Ok(seen + settled + left + untold + self.venue.do_work(now)?)
     }
 

@@ -59,18 +59,22 @@ impl Idler {
         Self { strategy, turns: 0, sleep: Duration::ZERO }
     }
 
-    /// Rests when `work` is 0, else begins anew.
+    /// Rests when `work` is 0, else begins anew. Whether it slept.
     #[inline]
-    pub fn idle(&mut self, work: usize) {
+    pub fn idle(&mut self, work: usize) -> bool {
         if work > 0 {
             self.turns = 0;
-            return;
+            return false;
         }
         match self.rest() {
             Rest::Spin => std::hint::spin_loop(),
             Rest::Yield => std::thread::yield_now(),
-            Rest::Sleep(length) => std::thread::sleep(length),
+            Rest::Sleep(length) => {
+                std::thread::sleep(length);
+                return true;
+            }
         }
+        false
     }
 
     fn rest(&mut self) -> Rest {

@@ -96,7 +96,7 @@ pub use {
     appender::{Appender, Geometry, GeometryError},
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
-    core::{Core, CoreError, CoreOptions, Turns, allowed_cpus, keep_to},
+    core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
     doubt::{Answer, InDoubt},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},

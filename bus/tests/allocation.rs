@@ -90,11 +90,13 @@ fn nothing_on_the_hot_path_allocates() {
     let mut feed = sequencer.publisher(1, "feed", 4096);
     let mut strategy = sequencer.publisher(2, "strategy", 4096);
     let released = sequencer.publisher(3, "gateway", 4096);
-    sequencer.count_in(&Counters::create().unwrap(), 0).unwrap();
+    let counters = Counters::create().unwrap();
+    sequencer.count_in(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer();
     let orders = sequencer.gating_consumer();
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
+    gateway.count_in(&counters, 0).unwrap();
     let mut lossy = LossyConsumer::join(&ring);
     let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
     let orders = [10, 10_000].map(|price| {

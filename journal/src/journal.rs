@@ -1,6 +1,7 @@
 //! The journal agent: hands closed batches to the device straight from the ring and moves `written` and `durable`.
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
+use crate::counters::JournalCounters;
 use crate::engine::{Completion, Engine, Stage};
 use crate::flight::{Flight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use stele_bus::agent::{Agent, AgentError};
-use stele_bus::{JournalReader, LogRing};
+use stele_bus::{CounterError, Counters, JournalReader, LogRing};
 use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Position, Sequence};
@@ -91,6 +92,7 @@ pub struct Journal<F = File> {
     data_crc: RunningCrc,
     completions: Vec<Completion>,
     statistics: JournalStatistics,
+    counters: Option<JournalCounters>,
     failure: Option<JournalFailure>,
     closed: bool,
     _lock: Option<WriterLock>,
@@ -121,6 +123,7 @@ impl<F> Journal<F> {
             data_crc: RunningCrc::default(),
             completions: Vec::with_capacity(2 * IN_FLIGHT_MAX),
             statistics: JournalStatistics::default(),
+            counters: None,
             failure: None,
             closed: false,
             _lock: lock,
@@ -156,6 +159,15 @@ impl<F> Journal<F> {
         // Spares that stay behind a failure are no harm: opening the trail again removes them.
         let _ = self.spares.stop();
         self.failure.as_ref().map_or(Ok(()), Err)
+    }
+
+    /// Shows in `counters` from now on, as those of `shard`, what it does and how long events take to become durable.
+    ///
+    /// # Errors
+    /// When they are registered already or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+        self.counters = Some(JournalCounters::register(counters, shard, self.submitted)?);
+        Ok(())
     }
 
     /// The ring that it journals.
@@ -209,6 +221,9 @@ impl<F> Journal<F> {
         }
         if durable > was_durable {
             self.reader.advance_durable(durable);
+            if let Some(counters) = &mut self.counters {
+                counters.on_durable(durable);
+            }
         }
         Ok(work)
     }
@@ -229,6 +244,9 @@ impl<F> Journal<F> {
         if sent > 0 {
             self.engine.submit().map_err(|source| (Stage::Submit, source))?;
             self.sum();
+            if let Some(counters) = &mut self.counters {
+                counters.show(&self.statistics, self.submitted, batched);
+            }
         }
         Ok(sent)
     }
@@ -238,6 +256,9 @@ impl<F> Journal<F> {
         let to = batched.min(self.header.end_position()).min(from.plus(WRITE_LENGTH_MAX));
         let to = self.reader.contiguous_end(from, to);
         let bytes = self.reader.bytes(from, to);
+        if let Some(counters) = self.counters.as_mut().filter(|counters| counters.wants(from)) {
+            counters.on_sent(from, bytes);
+        }
         let block = u64::from(self.header.block_length);
         assert!(from.0.is_multiple_of(block) && to.0.is_multiple_of(block), "batches end on a block");
         let ticket = self.flight.push(to);

@@ -8,6 +8,7 @@ pub mod archive;
 pub mod bounds;
 mod choice;
 mod continuity;
+mod counters;
 pub mod engine;
 mod error;
 mod examine;

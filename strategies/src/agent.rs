@@ -4,8 +4,10 @@ use crate::host::{Failure, Host, StrategySummary};
 use crate::strategy::SUBMISSION_LENGTH_MAX;
 use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
+use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock, Event, GatingConsumer, NOT_RECEIVED, Publisher, Refusal, template,
+    Agent, AgentError, Clock, CounterError, Counters, Event, GatingConsumer, NOT_RECEIVED, Place, Publisher,
+    Refusal, template,
 };
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
@@ -78,6 +80,15 @@ impl<C: Clock> StrategyAgent<C> {
         let probe = Probe::new(clock, options.sample_every);
         let outbox = Outbox::new(publisher, host.submissions_max());
         Self { options, host, consumer, outbox, probe, outcome: OutcomeSlot::default() }
+    }
+
+    /// Shows in `counters` from now on, as those of `shard`, how long events take to reach the strategies.
+    ///
+    /// # Errors
+    /// When they are registered already or there is no slot.
+    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+        self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, Place::shard(shard))?);
+        Ok(())
     }
 
     /// Where the outcome will be.
@@ -237,12 +248,14 @@ struct Probe<C> {
     every: u32,
     until_next: u32,
     latency: Histogram<u64>,
+    /// The same for whoever watches.
+    shown: Option<stele_bus::Histogram>,
 }
 
 impl<C: Clock> Probe<C> {
     fn new(clock: C, every: u32) -> Self {
         let latency = Histogram::new_with_bounds(1, LATENCY_NS_MAX, 2).expect("the bounds are in order");
-        Self { clock, every, until_next: every, latency }
+        Self { clock, every, until_next: every, latency, shown: None }
     }
 
     #[inline]
@@ -253,7 +266,11 @@ impl<C: Clock> Probe<C> {
             && let Some(received) = received(event)
         {
             self.until_next = self.every;
-            self.latency.saturating_record(self.clock.now().0.saturating_sub(received).max(1));
+            let latency = self.clock.now().0.saturating_sub(received).max(1);
+            self.latency.saturating_record(latency);
+            if let Some(shown) = &mut self.shown {
+                shown.record(latency);
+            }
         }
     }
 }

@@ -1,0 +1,68 @@
+//! What the journal shows: set once for each duty cycle in which it had something to do.
+
+use crate::journal::JournalStatistics;
+use stele_bus::counters::table;
+use stele_bus::{Clock as _, Counter, CounterError, Counters, Histogram, Place, UtcClock};
+use stele_wire::frame::Frame;
+use stele_wire::units::{Nanos, Position};
+
+/// The journal's counters. How long an event takes to become durable is measured of one batch at a time, by its first
+/// event.
+pub(crate) struct JournalCounters {
+    writes: Counter,
+    rolls: Counter,
+    segment_waits: Counter,
+    latency: Histogram,
+    clock: UtcClock,
+    /// The event that is waited for: the position behind its first byte, and when it was put on the log.
+    sample: Option<(Position, Nanos)>,
+    /// A position at which a frame begins.
+    frame: Position,
+}
+
+impl JournalCounters {
+    /// Of a journal that begins at `base`.
+    pub(crate) fn register(counters: &Counters, shard: u16, base: Position) -> Result<Self, CounterError> {
+        let register = |definition| counters.register(definition, Place::shard(shard));
+        Ok(Self {
+            writes: register(table::JOURNAL_WRITES)?,
+            rolls: register(table::JOURNAL_ROLLS)?,
+            segment_waits: register(table::JOURNAL_SEGMENT_WAITS)?,
+            latency: counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(shard))?,
+            clock: UtcClock::new(),
+            sample: None,
+            frame: base,
+        })
+    }
+
+    /// Whether the frame at `position` is one to wait for.
+    pub(crate) fn wants(&self, position: Position) -> bool {
+        self.sample.is_none() && position == self.frame
+    }
+
+    /// The bytes from `position` on are on their way.
+    pub(crate) fn on_sent(&mut self, position: Position, bytes: &[u8]) {
+        let event = Frame::read(bytes).ok().filter(|frame| !frame.is_padding());
+        self.sample = event.map(|event| (position.plus(1), event.timestamp()));
+    }
+
+    /// Everything before `submitted` is on its way, all that was `batched` perhaps.
+    pub(crate) fn show(&mut self, statistics: &JournalStatistics, submitted: Position, batched: Position) {
+        if submitted == batched {
+            self.frame = submitted;
+        }
+        self.writes.set(statistics.writes);
+        self.rolls.set(statistics.rolls);
+        self.segment_waits.set(statistics.waits_for_segment);
+    }
+
+    /// Everything before `durable` is.
+    pub(crate) fn on_durable(&mut self, durable: Position) {
+        if let Some((position, placed)) = self.sample
+            && position <= durable
+        {
+            self.latency.record(self.clock.now().0.saturating_sub(placed.0));
+            self.sample = None;
+        }
+    }
+}
