@@ -51,16 +51,17 @@
 //! **State** is kept by the operators alone: functions of a pipeline are `Fn`. A pipeline writes itself into a
 //! snapshot and reads itself back ([`State`]); a strategy does so in its own.
 //!
-//! **In a strategy** make the struct generic over its operator and hide the type where it is registered:
-//! `struct Breakout<O> { highs: Stream<Print, O> }` with `impl<O: Operator<Print, Out = Price> + Send> Strategy for
-//! Breakout<O>`, since a [`crate::Kind`] makes a boxed strategy anyway.
+//! **In a strategy** the type of a pipeline need not be written: `struct Breakout<O> { closes: Stream<Print, O> }` with
+//! `impl<O: Operator<Print, Out = Price> + Send> Strategy for Breakout<O>`, a function that builds the pipeline and
+//! returns `Stream<Print, impl Operator<Print, Out = Price> + Send>`, and `make: |_| Ok(Box::new(Breakout { closes:
+//! closes() }))` in its [`crate::Kind`]. `strategies/tests/operators/strategy.rs` is one.
 //!
 //! | to | use |
 //! |---|---|
 //! | choose, convert | [`Stream::filter`], [`Stream::map`], [`Stream::filter_map`] |
 //! | tell apart | [`Stream::key_by`] |
 //! | aggregate in windows | [`Stream::tumbling`], [`Stream::hopping`], [`Stream::sliding`], [`Stream::sessions`], [`Stream::recent`], [`Stream::running`] |
-//! | of | [`Count`], [`Sum`], [`Mean`], [`First`], [`Last`], [`Min`], [`Max`], [`MovingMin`], [`MovingMax`], [`Quantile`], tuples of them, parts by [`Aggregate::of`] |
+//! | of | [`Count`], [`Sum`], [`Mean`], [`Deviation`], [`First`], [`Last`], [`Min`], [`Max`], [`MovingMin`], [`MovingMax`], [`Quantile`], tuples of them, parts by [`Aggregate::of`] |
 //! | see changes | [`Stream::changed`], [`Cusum`] |
 //! | join | [`Stream::fork`] or an [`Either`] of two sources, then [`Stream::join`] or [`Stream::join_table`] |
 //! | put side by side | [`Stream::zip`] |
@@ -70,6 +71,7 @@ mod aggregate;
 pub mod bounds;
 mod branch;
 mod change;
+mod deviation;
 mod join;
 mod key;
 mod quantile;
@@ -87,6 +89,7 @@ pub use aggregate::{
 };
 pub use branch::{Either, Fork, Zip};
 pub use change::{Changed, Cusum, Shift};
+pub use deviation::Deviation;
 pub use join::{Join, TableJoin};
 pub use key::{Key, KeyBy, Keys};
 pub use quantile::Quantile;

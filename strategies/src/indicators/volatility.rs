@@ -1,7 +1,7 @@
 //! How much a price moves: realised volatility, Bollinger bands.
 
 use super::decimal::Decimal;
-use crate::operators::{Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
+use crate::operators::{Deviation, Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
 
@@ -115,11 +115,9 @@ pub struct Bands<N> {
 /// Bollinger bands: the mean of the last `n` values, and `k` standard deviations of the same values (of the
 /// population, so divided by `n`) to either side; 20 and 2 are Bollinger's (Bollinger on Bollinger Bands, 2001,
 /// chapter 7). Mean, deviation and width are each rounded down to the unit. From the `n`-th value on.
-///
-/// An event costs a pass over the values: the deviation is exact and never drifts.
 #[derive(Clone, Debug)]
 pub struct Bollinger<N> {
-    recent: Recent<N, Mean<N>>,
+    recent: Recent<N, (Mean<N>, Deviation<N>)>,
     width: Decimal,
 }
 
@@ -130,7 +128,7 @@ impl<N: Number> Bollinger<N> {
     /// When `width` is negative, or `count` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
     pub fn new(count: usize, width: Decimal) -> Self {
         assert!(width >= Decimal(0), "a width of {width} deviations");
-        Self { recent: Recent::new(count, Mean::default()), width }
+        Self { recent: Recent::new(count, Default::default()), width }
     }
 }
 
@@ -153,23 +151,13 @@ impl<N: Number> Operator<N> for Bollinger<N> {
 
     #[inline]
     fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, Bands<N>)) {
-        let Some(middle) = self.recent.push(input) else { return };
-        let mean = middle.units();
-        let squares = self.recent.inputs().fold(0u128, |sum, value| {
-            let distance = u64::try_from((value.units() - mean).unsigned_abs()).unwrap_or(u64::MAX);
-            sum.saturating_add(u128::from(distance) * u128::from(distance))
-        });
-        let deviation = root_of_mean(squares, self.recent.capacity() as u64);
-        let width = floor_divide(deviation * i128::from(self.width.0), Decimal::ONE.0.into());
-        emit(at, Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) });
-    }
-}
-
-/// `√(sum / count)`, rounded down. Narrow numbers, which are the rule, are spared the wide operations.
-#[inline]
-fn root_of_mean(sum: u128, count: u64) -> i128 {
-    match u64::try_from(sum) {
-        Ok(sum) => (sum / count).isqrt().into(),
-        Err(_) => (sum / u128::from(count)).isqrt() as i128,
+        if let Some((middle, deviation)) = self.recent.push(input) {
+            let width = deviation.units() * i128::from(self.width.0);
+            let (mean, width) = (middle.units(), floor_divide(width, Decimal::ONE.0.into()));
+            emit(
+                at,
+                Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) },
+            );
+        }
     }
 }

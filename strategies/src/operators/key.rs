@@ -205,21 +205,6 @@ impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
 }
 
 impl<K: Key, F, P: State> KeyBy<K, F, P> {
-    /// How many keys are known.
-    pub fn len(&self) -> usize {
-        self.table.keys.len()
-    }
-
-    /// Whether no key is known.
-    pub fn is_empty(&self) -> bool {
-        self.table.keys.is_empty()
-    }
-
-    /// The pipeline of a key that is known.
-    pub fn get(&self, key: &K) -> Option<&P> {
-        self.pipelines.get(self.table.cells[self.table.cell(key)] as usize)
-    }
-
     /// The slot of a key, made if there is room for it.
     #[inline]
     fn slot(&mut self, key: K) -> Option<u32> {

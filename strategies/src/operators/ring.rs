@@ -29,10 +29,6 @@ impl<T> Ring<T> {
         self.entries.len() == self.capacity
     }
 
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     #[inline]
     pub(crate) fn push_back(&mut self, entry: T) {
         assert!(!self.is_full(), "room is made before");

@@ -116,9 +116,13 @@ impl<A: State> State for Sessions<A> {
         out.put_u64(self.time);
         self.losses.put(out);
         out.put_u64(self.open as u64);
-        for session in &self.sessions {
-            (session.first, session.last).put(out);
-            session.aggregate.snapshot(out);
+        for (index, session) in self.sessions.iter().enumerate() {
+            let is_fresh = index >= self.open && session.aggregate.losses().is_empty();
+            is_fresh.put(out);
+            if !is_fresh {
+                (session.first, session.last).put(out);
+                session.aggregate.snapshot(out);
+            }
         }
     }
 
@@ -127,8 +131,10 @@ impl<A: State> State for Sessions<A> {
         self.losses = Value::take(reader)?;
         self.open = reader.at_most("open sessions", self.sessions.len() as u64)? as usize;
         for session in &mut self.sessions {
-            (session.first, session.last) = Value::take(reader)?;
-            session.aggregate.restore(reader)?;
+            if !bool::take(reader)? {
+                (session.first, session.last) = Value::take(reader)?;
+                session.aggregate.restore(reader)?;
+            }
         }
         Ok(())
     }

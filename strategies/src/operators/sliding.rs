@@ -152,16 +152,6 @@ impl<In: Value, A: Remove<In>> Recent<In, A> {
         self.arrivals += 1;
         (!self.waits || self.events.is_full()).then(|| self.aggregate.value())
     }
-
-    /// What is in, oldest first.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = In> {
-        self.events.iter().map(|(_, input)| *input)
-    }
-
-    /// How many events the summary is over once they have come.
-    pub(crate) fn capacity(&self) -> usize {
-        self.events.capacity()
-    }
 }
 
 impl<In: Value, A: State> State for Recent<In, A> {

@@ -148,8 +148,12 @@ impl<A: State> State for Windows<A> {
         out.put_u64(self.first_open);
         self.losses.put(out);
         for slot in &self.slots {
-            out.put_u64(slot.count);
-            slot.aggregate.snapshot(out);
+            let is_fresh = slot.count == 0 && slot.aggregate.losses().is_empty();
+            is_fresh.put(out);
+            if !is_fresh {
+                out.put_u64(slot.count);
+                slot.aggregate.snapshot(out);
+            }
         }
     }
 
@@ -158,8 +162,10 @@ impl<A: State> State for Windows<A> {
         self.open_from(first);
         self.losses = Value::take(reader)?;
         for slot in &mut self.slots {
-            slot.count = reader.u64()?;
-            slot.aggregate.restore(reader)?;
+            if !bool::take(reader)? {
+                slot.count = reader.u64()?;
+                slot.aggregate.restore(reader)?;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Aggregates outside of windows.
 
 use super::results;
+use proptest::prelude::*;
 use stele_strategies::Print;
 use stele_strategies::operators::*;
 use stele_wire::{Price, Quantity};
@@ -70,4 +71,41 @@ fn both_branches_get_every_event() {
     assert_eq!(given, [Either::Right(1), Either::Left(2), Either::Right(2)]);
     let mut zipped = stream::<i64>().zip(|s| s.recent(2, Sum::default()), |s| s.recent(1, Sum::default()));
     assert_eq!(results(&mut zipped, [1, 2, 3]), [(3, 2), (5, 3)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_deviation_is_the_greatest_number_whose_square_is_not_above_the_variance(
+        values in prop::collection::vec(any::<i64>(), 1..40), shift in 20..60u32, count in 1..40usize,
+    ) {
+        let values: Vec<_> = values.iter().map(|value| value >> shift).collect();
+        let given = results(&mut Recent::new(count, Deviation::<i64>::default()), values.iter().copied());
+        let widest = values.windows(count).map(|window| {
+            let n = window.len() as i128;
+            let sum: i128 = window.iter().map(|value| i128::from(*value)).sum();
+            // n² times the variance, by distances from the mean that are n times as long.
+            window.iter().map(|value| (n * i128::from(*value) - sum).pow(2)).sum::<i128>() / n
+        });
+        let n = count as i128;
+        for (given, variance) in given.into_iter().map(i128::from).zip(widest) {
+            prop_assert!((given * n).pow(2) <= variance && variance < ((given + 1) * n).pow(2));
+        }
+    }
+}
+
+#[test]
+fn a_deviation_of_the_widest_numbers_is_right_to_its_first_bits() {
+    let given =
+        results(&mut Running::new(Deviation::<i64>::default()), [i64::MIN, i64::MAX, i64::MIN, i64::MAX]);
+    let exact = [0.0, 0.5, 2f64.sqrt() / 3.0, 0.5].map(|share| share * 2f64.powi(64));
+    for (given, exact) in given.iter().zip(exact) {
+        assert!((*given as f64 - exact).abs() <= exact * 1e-15, "{given} is not {exact}");
+    }
+    let mut moving = Recent::new(2, Deviation::<i64>::default());
+    assert_eq!(
+        results(&mut moving, [i64::MIN, i64::MAX, i64::MAX, 7, 9])[1..],
+        [0, 4_611_686_018_427_387_900, 1]
+    );
 }

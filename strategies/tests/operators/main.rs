@@ -7,6 +7,7 @@ mod joins;
 mod keys;
 mod published;
 mod restarts;
+mod strategy;
 mod windows;
 
 use proptest::prelude::*;

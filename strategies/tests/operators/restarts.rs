@@ -91,6 +91,11 @@ restarts!(
         (MovingMin::<Price>::new(6), MovingMax::<Price>::new(6), Sum::default())
     ),
     stream::<Price>().recent(5, (MovingMin::<Price>::new(5), Last::<Price>::default())),
+    stream::<Price>().sessions(
+        Nanos(20),
+        Nanos(30),
+        (Deviation::<Price>::default(), Mean::<Price>::default())
+    ),
     stream::<Price>().running((Mean::<Price>::default(), Max::<Price>::default())),
     stream::<Price>().fork(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
     stream::<Price>().zip(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
