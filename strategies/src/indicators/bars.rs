@@ -243,8 +243,8 @@ impl Operator<Print> for TimeBars {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
-        Operator::<Print>::on_time(&mut self.windows, at, emit);
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
+        Operator::<Print>::on_time(&mut self.windows, at, emit)
     }
 }
 

@@ -77,7 +77,7 @@ branching!(
 );
 branching!(
     /// Gives every event to two pipelines and a pair on when both made something of it, of the last that each
-    /// made: a fast and a slow average of the same price.
+    /// made and with the time of the event: a fast and a slow average of the same price.
     Zip
 );
 
@@ -91,9 +91,9 @@ impl<In: Clone, A: Operator<In>, B: Operator<In>> Operator<In> for Fork<A, B> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
-        self.left.on_time(at, &mut |at, left| emit(at, Either::Left(left)));
-        self.right.on_time(at, &mut |at, right| emit(at, Either::Right(right)));
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
+        let left = self.left.on_time(at, &mut |at, left| emit(at, Either::Left(left)));
+        left.min(self.right.on_time(at, &mut |at, right| emit(at, Either::Right(right))))
     }
 }
 
@@ -111,12 +111,13 @@ impl<In: Clone, A: Operator<In>, B: Operator<In>> Operator<In> for Zip<A, B> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         let (mut left, mut right) = (None, None);
         self.left.on_time(at, &mut |_, out| left = Some(out));
         self.right.on_time(at, &mut |_, out| right = Some(out));
         if let (Some(left), Some(right)) = (left, right) {
             emit(at, (left, right));
         }
+        at
     }
 }

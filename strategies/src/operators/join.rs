@@ -129,8 +129,9 @@ impl<L: Value, R: Value> Operator<Either<L, R>> for Join<L, R> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         self.advance(at.0);
+        Nanos(at.0.saturating_sub(self.grace))
     }
 }
 

@@ -174,7 +174,7 @@ impl Recency {
 /// memory is `capacity` times what one pipeline takes. See [`Keys`] for what happens when the table is full.
 ///
 /// Every key has its own time: an event of one key closes no window of another. [`Operator::on_time`] brings its time
-/// to all keys that are known, in the order in which they came first.
+/// to all keys, those that are known in the order in which they came first, those that come later when they come.
 #[derive(Clone, Debug)]
 pub struct KeyBy<K, F, P> {
     key: F,
@@ -182,6 +182,8 @@ pub struct KeyBy<K, F, P> {
     table: Table<K>,
     recency: Recency,
     pipelines: Box<[P]>,
+    /// What [`Operator::on_time`] brought last: where a new key begins.
+    time: Nanos,
     losses: Losses,
 }
 
@@ -199,23 +201,24 @@ impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
             table: Table::new(capacity),
             recency: Recency::new(if keys.evicts { capacity } else { 0 }),
             pipelines: vec![each; capacity].into(),
+            time: Nanos(0),
             losses: Losses::default(),
         }
     }
 }
 
 impl<K: Key, F, P: State> KeyBy<K, F, P> {
-    /// The slot of a key, made if there is room for it.
+    /// The slot of a key, made if there is room for it, and whether it was.
     #[inline]
-    fn slot(&mut self, key: K) -> Option<u32> {
+    fn slot(&mut self, key: K) -> Option<(u32, bool)> {
         let cell = self.table.cell(&key);
         match self.table.cells[cell] {
-            NONE => self.add(cell, key),
+            NONE => self.add(cell, key).map(|slot| (slot, true)),
             slot => {
                 if self.keys.evicts {
                     self.recency.touch(slot);
                 }
-                Some(slot)
+                Some((slot, false))
             }
         }
     }
@@ -249,14 +252,15 @@ impl<K: Key, F, P: State> KeyBy<K, F, P> {
 
 impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     fn reset(&mut self) {
-        self.pipelines[..self.table.keys.len()].iter_mut().for_each(State::reset);
+        self.pipelines.iter_mut().take(self.table.keys.len() + 1).for_each(State::reset);
+        self.time = Nanos(0);
         self.table.keys.clear();
         self.table.cells.fill(NONE);
         self.recency.clear();
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.losses.put(out);
+        (self.time, self.losses).put(out);
         out.put_u64(self.table.keys.len() as u64);
         for (key, pipeline) in self.table.keys.iter().zip(&self.pipelines) {
             key.put(out);
@@ -266,7 +270,7 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.losses = Value::take(reader)?;
+        (self.time, self.losses) = Value::take(reader)?;
         let count = reader.at_most("keys", self.keys.capacity as u64)?;
         for slot in 0..count {
             let key = K::take(reader)?;
@@ -296,14 +300,22 @@ impl<In, K: Key, F: Fn(&In) -> K, P: Operator<In>> Operator<In> for KeyBy<K, F, 
     #[inline]
     fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, Self::Out)) {
         let key = (self.key)(&input);
-        if let Some(slot) = self.slot(key) {
-            self.pipelines[slot as usize].on_event(at, input, &mut |at, out| emit(at, (key, out)));
+        let Some((slot, is_new)) = self.slot(key) else { return };
+        let pipeline = &mut self.pipelines[slot as usize];
+        if is_new {
+            pipeline.on_time(self.time, &mut |_, _| {});
         }
+        pipeline.on_event(at, input, &mut |at, out| emit(at, (key, out)));
     }
 
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
-        for (key, pipeline) in self.table.keys.iter().zip(&mut self.pipelines) {
-            pipeline.on_time(at, &mut |at, out| emit(at, (*key, out)));
-        }
+    /// Among the pipelines that are told is one without a key, if there is room for one: so much can a new key hold
+    /// time back.
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
+        self.time = self.time.max(at);
+        let mut pipelines = self.pipelines.iter_mut();
+        let known = self.table.keys.iter().zip(&mut pipelines).fold(at, |least, (key, pipeline)| {
+            least.min(pipeline.on_time(at, &mut |at, out| emit(at, (*key, out))))
+        });
+        pipelines.next().map_or(known, |spare| known.min(spare.on_time(at, &mut |_, _| {})))
     }
 }

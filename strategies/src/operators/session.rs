@@ -160,7 +160,8 @@ impl<In, A: Aggregate<In> + Merge> Operator<In> for Sessions<A> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         self.advance::<In>(at.0, &mut |at, window| emit(at, Ok(window)));
+        at.min(Nanos(self.horizon()))
     }
 }

@@ -107,8 +107,9 @@ impl<In: Value, A: Remove<In>> Operator<In> for Sliding<In, A> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         self.advance(at.0);
+        at
     }
 }
 

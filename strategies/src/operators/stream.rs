@@ -25,8 +25,12 @@ pub trait Operator<In>: State {
 
     /// Time has come to `at` without an event: windows that end before it close. An event that comes later with
     /// an earlier time is late as if an event of `at` had come.
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
-        let _ = (at, emit);
+    ///
+    /// Gives the time that has come for what stands behind: nothing in time will be given with an earlier one. A
+    /// window with a grace holds it back.
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
+        let _ = emit;
+        at
     }
 }
 
@@ -91,10 +95,10 @@ impl<In, A: Operator<In>, B: Operator<A::Out>> Operator<In> for Then<A, B> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, B::Out)) {
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, B::Out)) -> Nanos {
         let second = &mut self.second;
-        self.first.on_time(at, &mut |at, middle| second.on_event(at, middle, emit));
-        self.second.on_time(at, emit);
+        let at = self.first.on_time(at, &mut |at, middle| second.on_event(at, middle, emit));
+        self.second.on_time(at, emit)
     }
 }
 
@@ -143,8 +147,8 @@ impl<In, O: Operator<In>> Operator<In> for Stream<In, O> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, O::Out)) {
-        self.operator.on_time(at, emit);
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, O::Out)) -> Nanos {
+        self.operator.on_time(at, emit)
     }
 }
 

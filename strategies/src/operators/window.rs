@@ -206,9 +206,10 @@ impl<In, A: Aggregate<In>> Operator<In> for Windows<A> {
     }
 
     #[inline]
-    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         if at.0 >= self.closes {
             self.close::<In>(at.0, &mut |at, window| emit(at, Ok(window)));
         }
+        at.min(Nanos(self.closes.saturating_sub(self.grace).saturating_sub(1)))
     }
 }

@@ -25,11 +25,16 @@ fn run<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec
     out
 }
 
+/// What it gives when time comes to `at`, and the time that has come behind it.
+fn tick<In, O: Operator<In>>(pipeline: &mut O, at: u64) -> (Vec<(u64, O::Out)>, u64) {
+    let mut out = Vec::new();
+    let behind = pipeline.on_time(Nanos(at), &mut |at, result| out.push((at.0, result)));
+    (out, behind.0)
+}
+
 /// What it gives when all is over.
 fn end<In, O: Operator<In>>(pipeline: &mut O) -> Vec<(u64, O::Out)> {
-    let mut out = Vec::new();
-    pipeline.on_time(Nanos(u64::MAX), &mut |at, result| out.push((at.0, result)));
-    out
+    tick(pipeline, u64::MAX).0
 }
 
 /// The same without the times.

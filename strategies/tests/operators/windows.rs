@@ -4,6 +4,7 @@ use super::{disordered, end, run};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stele_strategies::operators::*;
+use stele_strategies::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
 type Summary = (u64, i128, i64, i64, i64, i64);
@@ -94,6 +95,36 @@ fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
     (out, losses)
 }
 
+/// Stands behind a window and sees that nothing is given for before the time that has come.
+#[derive(Clone)]
+struct Probe(u64);
+
+impl State for Probe {
+    fn reset(&mut self) {
+        self.0 = 0;
+    }
+
+    fn snapshot(&self, _: &mut Vec<u8>) {}
+
+    fn restore(&mut self, _: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
+        Ok(())
+    }
+}
+
+impl<T> Operator<T> for Probe {
+    type Out = T;
+
+    fn on_event(&mut self, at: Nanos, input: T, emit: &mut impl FnMut(Nanos, T)) {
+        assert!(at.0 >= self.0, "{at} is before {}", self.0);
+        emit(at, input);
+    }
+
+    fn on_time(&mut self, at: Nanos, _: &mut impl FnMut(Nanos, T)) -> Nanos {
+        self.0 = self.0.max(at.0);
+        at
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -139,6 +170,33 @@ proptest! {
         by_time.sort_by_key(|(at, out)| (matches!(out, Either::Left(_)), *at));
         prop_assert_eq!(by_arrival, by_time);
         prop_assert!(one.losses().is_empty());
+    }
+
+    #[test]
+    fn nothing_is_late_behind_a_window_that_holds_time_back(
+        events in disordered(0..2u64), grace in 0..60u64, capacity in 1..4usize, ticks in prop::collection::vec(0..90u64, 120),
+    ) {
+        let mut keyed = stream::<u64>()
+            .key_by(Keys::newest(capacity), |key| *key, |s| {
+                s.fork(
+                    |s| s.hopping(Nanos(30), Nanos(10), Nanos(grace), Count::default()).in_time(),
+                    |s| s.sessions(Nanos(15), Nanos(grace), Count::default()).in_time(),
+                )
+            })
+            .then(Probe(0));
+        let mut joined = stream::<u64>()
+            .map(|side| if side == 0 { Either::Left(side) } else { Either::Right(side) })
+            .join(Nanos(25), Nanos(grace), 64)
+            .in_time()
+            .sliding(Nanos(9), 64, Count::default())
+            .in_time()
+            .then(Probe(0));
+        for (event, tick) in events.iter().zip(ticks) {
+            run(&mut keyed, &[*event]);
+            run(&mut joined, &[*event]);
+            super::tick(&mut keyed, event.0 + tick);
+            super::tick(&mut joined, event.0 + tick);
+        }
     }
 
     #[test]
