@@ -61,7 +61,7 @@ fn bus() -> Bus {
     let risk = Risk::new(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     let publisher = sequencer.publisher(1, "load", 64 << 10);
-    let consumer = sequencer.gating_consumer();
+    let consumer = sequencer.gating_consumer("reader");
     Bus { ring, publisher, sequencer, consumer, journal }
 }
 

@@ -1,6 +1,7 @@
 //! Every bound of the bus in one place, with the relations between them checked at compile time.
 //! Lengths are in bytes.
 
+use std::time::Duration;
 use stele_wire::Nanos;
 use stele_wire::bounds::{BODY_LENGTH_MAX, FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
 
@@ -118,6 +119,8 @@ pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
 /// Orders that wait for their release watermark in one gateway.
 pub const RELEASE_QUEUE_MAX: usize = 4096;
+/// Between two looks at who is stuck, at most this much of the time counts: the process stood still itself.
+pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
 /// Events that a gateway looks at per duty cycle.
 pub const GATEWAY_SCAN_MAX: usize = 256;
 

@@ -4,6 +4,7 @@ use crate::claims::copy_words;
 use crate::ring::{Gate, LogRing, RingView, RingWriter};
 use crate::sync::Ordering;
 use std::convert::Infallible;
+use std::sync::Arc;
 use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
 use stele_wire::{Frame, FrameHeader, Nanos, Position, Sequence};
 use zerocopy::{FromBytes, IntoBytes};
@@ -16,6 +17,12 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
+    /// The event of `frame`, which begins at `position`: for whoever reads the log elsewhere than on the ring.
+    #[inline]
+    pub fn new(frame: Frame<'a>, position: Position) -> Self {
+        Self { frame, position }
+    }
+
     /// The frame as it stands on the log.
     #[inline]
     pub fn frame(&self) -> Frame<'a> {
@@ -63,6 +70,7 @@ impl<'a> Event<'a> {
 /// stops the bus: publishers are refused. Dropping it opens its gate.
 #[derive(Debug)]
 pub struct GatingConsumer {
+    name: Arc<str>,
     ring: LogRing,
     gate: Gate,
     /// What the gate says: everything before it may be overwritten.
@@ -74,10 +82,16 @@ pub struct GatingConsumer {
 
 impl GatingConsumer {
     /// A consumer of everything that `writer` publishes from here on.
-    pub(crate) fn new(writer: &mut RingWriter) -> Self {
+    pub(crate) fn new(writer: &mut RingWriter, name: &str) -> Self {
         let gate = writer.add_gate();
         let start = Position(gate.0.load(Ordering::Relaxed));
-        Self { ring: writer.ring().clone(), gate, released: start, scanned: start, last: None }
+        let (name, ring) = (name.into(), writer.ring().clone());
+        Self { name, ring, gate, released: start, scanned: start, last: None }
+    }
+
+    /// Its name: who is told to be stuck when it is.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The ring, its watermarks included.
@@ -97,7 +111,7 @@ impl GatingConsumer {
 
     /// The consumer's progress, for another thread to watch.
     pub fn progress(&self) -> ConsumerProgress {
-        ConsumerProgress { gate: self.gate.clone() }
+        ConsumerProgress { name: self.name.clone(), gate: self.gate.clone() }
     }
 
     /// Shows up to `limit` events, padding left out, then releases them. Returns how many.
@@ -204,10 +218,16 @@ impl GatingConsumer {
 /// How far a gating consumer has come, as others see it.
 #[derive(Clone, Debug)]
 pub struct ConsumerProgress {
+    name: Arc<str>,
     gate: Gate,
 }
 
 impl ConsumerProgress {
+    /// The consumer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Everything before it has been read and released; the end of time once the consumer is gone.
     pub fn released(&self) -> Position {
         Position(self.gate.0.load(Ordering::Acquire))
@@ -245,8 +265,12 @@ pub struct LossyConsumer {
     copy: Box<[u64]>,
 }
 
-/// The words that a copy was made of have been claimed again.
-struct Overrun;
+/// The words that a consumer would read next have been claimed again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Overrun {
+    /// Events that were shown before.
+    pub shown: usize,
+}
 
 impl LossyConsumer {
     /// Joins at the newest closed batch, or at the epoch's beginning while there is none.
@@ -264,6 +288,26 @@ impl LossyConsumer {
         consumer
     }
 
+    /// Joins at `position`, where a frame of this epoch begins; `last` is the event in front of it.
+    ///
+    /// # Panics
+    /// When the epoch begins behind `position`.
+    pub fn join_at(ring: &RingView, position: Position, last: Sequence) -> Self {
+        assert!(ring.base() <= position, "the ring begins at {}, not at {position}", ring.base());
+        let copy = vec![0; FRAME_LENGTH_MAX / 8].into();
+        Self { ring: ring.clone(), position, last: Some(last), copy }
+    }
+
+    /// The ring that it reads.
+    pub fn ring(&self) -> &RingView {
+        &self.ring
+    }
+
+    /// The last event that was shown or lost; none as long as that is unknown.
+    pub fn last(&self) -> Option<Sequence> {
+        self.last
+    }
+
     /// Where the next frame that it will look at begins.
     pub fn position(&self) -> Position {
         self.position
@@ -271,48 +315,65 @@ impl LossyConsumer {
 
     /// Shows up to `limit` events, padding left out, and each loss in its place. Returns the number of events.
     pub fn poll(&mut self, limit: usize, mut on_observed: impl FnMut(Observed<'_>)) -> usize {
-        let mut published = self.ring.watermarks().published();
+        let mut count = 0;
+        loop {
+            let shown = self.poll_intact(limit - count, |event| on_observed(Observed::Event(event)));
+            match shown {
+                Ok(shown) => return count + shown,
+                Err(Overrun { shown }) => count += shown,
+            }
+            self.resume(&mut on_observed);
+        }
+    }
+
+    /// As [`LossyConsumer::poll`], but stays where it is when it is overrun: for whoever knows another place to read
+    /// what is lost here.
+    ///
+    /// # Errors
+    /// [`Overrun`].
+    pub fn poll_intact(
+        &mut self,
+        limit: usize,
+        mut on_event: impl FnMut(Event<'_>),
+    ) -> Result<usize, Overrun> {
+        let published = self.ring.watermarks().published();
         let mut count = 0;
         while self.position < published && count < limit {
-            let Ok(length) = self.copy_frame(self.position) else {
-                self.resume(&mut on_observed);
-                published = self.ring.watermarks().published();
-                continue;
-            };
+            let Some(length) = self.copy_frame(self.position) else { return Err(Overrun { shown: count }) };
             let event = Event { frame: self.copied(length), position: self.position };
             let (end, sequence) = (event.end(), event.sequence());
             if !event.frame.is_padding() {
                 let expected = self.last.map_or(sequence, Sequence::next);
                 assert_eq!(sequence, expected, "the log skips at {}", self.position);
-                on_observed(Observed::Event(event));
+                on_event(event);
                 self.last = Some(sequence);
                 count += 1;
             }
             self.position = end;
         }
-        count
+        Ok(count)
     }
 
     fn copied(&self, length: usize) -> Frame<'_> {
         Frame::read(&self.copy.as_bytes()[..length]).expect("an intact copy of a published frame is a frame")
     }
 
-    /// Copies the published frame at `position` and returns its length in bytes. The header is copied and found
-    /// intact before its length is believed.
-    fn copy_frame(&mut self, position: Position) -> Result<usize, Overrun> {
+    /// Copies the published frame at `position` and returns its length in bytes; none when it is overrun. The header is
+    /// copied and found intact before its length is believed.
+    fn copy_frame(&mut self, position: Position) -> Option<usize> {
         let shared = &*self.ring.shared;
         let (words, capacity) = (shared.mapping.words(), shared.mapping.length());
         let (header, rest) = self.copy.split_at_mut(HEADER_LENGTH / 8);
         copy_words(words, position, header);
         if !shared.claims.is_intact(position, capacity) {
-            return Err(Overrun);
+            return None;
         }
         let (believed, _) = FrameHeader::ref_from_prefix(header.as_bytes()).expect("a header's words");
         let length = believed.length.get() as usize;
         assert!((HEADER_LENGTH..=FRAME_LENGTH_MAX).contains(&length), "an intact header says {length} bytes");
         let body = &mut rest[..(length - HEADER_LENGTH) / 8];
         copy_words(words, position.plus(HEADER_LENGTH as u64), body);
-        if shared.claims.is_intact(position, capacity) { Ok(length) } else { Err(Overrun) }
+        shared.claims.is_intact(position, capacity).then_some(length)
     }
 
     /// Goes on at the newest closed batch and tells what lies between.
@@ -320,7 +381,7 @@ impl LossyConsumer {
         loop {
             let at = self.ring.shared.claims.resume();
             assert!(at > self.position, "a batch closes many times while the ring goes round");
-            let Ok(length) = self.copy_frame(at) else { continue };
+            let Some(length) = self.copy_frame(at) else { continue };
             let padding = self.copied(length).padding().expect("a batch is resumed at its padding");
             let last = Sequence(padding.last_sequence.get());
             if let Some(first) = self.last.map(Sequence::next).filter(|first| *first <= last) {

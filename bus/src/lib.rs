@@ -44,6 +44,8 @@ pub mod clock;
 #[cfg(not(loom))]
 pub mod clock_sync;
 #[cfg(not(loom))]
+pub mod conflate;
+#[cfg(not(loom))]
 pub mod consumer;
 #[cfg(not(loom))]
 pub mod core;
@@ -55,6 +57,8 @@ pub mod doubt;
 pub mod feed;
 #[cfg(not(loom))]
 pub mod forward;
+#[cfg(not(loom))]
+pub mod gates;
 #[cfg(not(loom))]
 pub mod gateway;
 #[cfg(not(loom))]
@@ -95,10 +99,12 @@ pub use {
     agent::{Agent, AgentError, Invoker},
     appender::{Appender, Geometry, GeometryError},
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
-    consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed},
+    conflate::{Conflated, Conflation, Fold, TooManyInstruments},
+    consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
     doubt::{Answer, InDoubt},
+    gates::{GateWatch, Stuck},
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},

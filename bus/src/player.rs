@@ -391,7 +391,8 @@ mod tests {
         let clock = ManualClock::at(Nanos(1_000_000));
         let mut sequencer =
             Sequencer::new(&start, writer, clock.clone(), Risk::new(RiskLimits::default())).unwrap();
-        let (publisher, consumer) = (sequencer.publisher(3, "feed", words), sequencer.gating_consumer());
+        let (publisher, consumer) =
+            (sequencer.publisher(3, "feed", words), sequencer.gating_consumer("reader"));
         let feed = Box::new(Script { dues: dues.into_iter().collect(), at: 0, fails });
         let player = Player::new(feed, publisher, clock.clone(), pace);
         let status = player.status();

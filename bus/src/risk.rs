@@ -31,7 +31,7 @@ mod rate;
 mod reports;
 mod snapshot;
 mod switches;
-mod table;
+pub(crate) mod table;
 mod terms;
 
 use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};

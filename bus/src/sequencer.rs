@@ -209,12 +209,12 @@ impl<C: Clock> Sequencer<C> {
         assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
     }
 
-    /// A new gating consumer of everything published from now on.
+    /// A new gating consumer of everything published from now on; `name` says who it is when it is stuck.
     ///
     /// # Panics
     /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] already.
-    pub fn gating_consumer(&mut self) -> GatingConsumer {
-        GatingConsumer::new(self.desk.head.writer())
+    pub fn gating_consumer(&mut self, name: &str) -> GatingConsumer {
+        GatingConsumer::new(self.desk.head.writer(), name)
     }
 
     /// The ring that the log is on.

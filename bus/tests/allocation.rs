@@ -92,8 +92,8 @@ fn nothing_on_the_hot_path_allocates() {
     let released = sequencer.publisher(3, "gateway", 4096);
     let counters = Counters::create().unwrap();
     sequencer.count_in(&counters, 0).unwrap();
-    let mut consumer = sequencer.gating_consumer();
-    let orders = sequencer.gating_consumer();
+    let mut consumer = sequencer.gating_consumer("reader");
+    let orders = sequencer.gating_consumer("reader");
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
     gateway.count_in(&counters, 0).unwrap();

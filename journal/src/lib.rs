@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod bounds;
+pub mod catch_up;
 mod choice;
 mod continuity;
 mod counters;
@@ -41,6 +42,7 @@ mod trail;
 mod uring;
 pub mod verify;
 
+pub use catch_up::CatchUp;
 pub use choice::{EngineChoice, Notice};
 pub use continuity::{Continuity, Fault};
 pub use engine::{Engine, FlushMethod};

@@ -143,7 +143,8 @@ impl Topology {
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
         sequencer.count_in(counters, shard).map_err(Failure::environment)?;
-        let [decided, released, traded] = [(); 3].map(|()| sequencer.gating_consumer());
+        let [decided, released, traded] =
+            ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
@@ -188,7 +189,7 @@ pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Res
         shards[to].sequencer.publisher(id, &format!("shard {}", plan.from), PUBLISHER_WORDS_DEFAULT);
     let past = TrailPast::new(plan.from, plan.trail.clone());
     let origin = &mut shards[plan.place.expect("in this process")];
-    let consumer = origin.sequencer.gating_consumer();
+    let consumer = origin.sequencer.gating_consumer("forwarder");
     origin.consumers.push(consumer.progress());
     let (start, taken) = (origin.start, plan.taken(&origin.start)?);
     let origin = GatedOrigin::new(consumer, start.identity.epoch, start.next_sequence, taken, past);

@@ -180,13 +180,13 @@ impl Life {
             busy: temper.venue_busy,
         };
         let told = sequencer.publisher(GATEWAY, "gateway", PUBLISHER_WORDS_SMALL);
-        let consumer = sequencer.gating_consumer();
+        let consumer = sequencer.gating_consumer("order gateway");
         let gateway = OrderGateway::new("gateway", consumer, told, temper.release, venue, clock.clone());
         Self {
             temper,
             identity: start.identity,
             marks: WatermarkChecker::new(ring.watermarks()),
-            recorder: sequencer.gating_consumer(),
+            recorder: sequencer.gating_consumer("recorder"),
             first_segment: opened.header.index,
             journal: journal_over(disk, journal, opened, temper.flush),
             ring,

@@ -67,7 +67,8 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
         Sequencer::new(&start, writer, clock.clone(), Risk::new(RiskLimits::default())).unwrap();
     let [mut clerk, feed, orders, releases, reports] =
         [1, 2, 3, 4, 5].map(|id| sequencer.publisher(id, "publisher", PUBLISHER_WORDS_DEFAULT));
-    let [decided, released, traded] = [(); 3].map(|()| sequencer.gating_consumer());
+    let [decided, released, traded] =
+        ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
 
     let host = Host::new(Registry::built_in());
     let mut strategies = StrategyAgent::new(AgentOptions::default(), host, decided, orders, clock.clone());

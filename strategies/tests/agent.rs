@@ -32,10 +32,10 @@ fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) 
     let mut sequencer = Sequencer::new(&start, writer, clock.clone(), risk).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 4096);
     let orders = sequencer.publisher(STRATEGIES, "strategies", words);
-    let mut watcher = sequencer.gating_consumer();
+    let mut watcher = sequencer.gating_consumer("reader");
     let options = AgentOptions { sample_every: 1, ..AgentOptions::default() };
     let host = Host::for_publisher(Registry::built_in(), STRATEGIES);
-    let agent = StrategyAgent::new(options, host, sequencer.gating_consumer(), orders, clock.clone());
+    let agent = StrategyAgent::new(options, host, sequencer.gating_consumer("reader"), orders, clock.clone());
     let mut agent = Invoker::start(agent).unwrap();
 
     define(&mut feed);

@@ -2,7 +2,7 @@
 //! written when the table is made, so that no first touch is left to the hot path.
 
 /// What a table finds its entries by.
-pub(super) trait Key: Copy + Eq + Default {
+pub(crate) trait Key: Copy + Eq + Default {
     /// Spread over the high bits: the table takes as many as it needs from the top.
     fn hash(self) -> u64;
 }
@@ -34,14 +34,14 @@ struct Cell<K> {
 
 /// From keys to slots of a store of the caller's.
 #[derive(Clone, Debug)]
-pub(super) struct Index<K> {
+pub(crate) struct Index<K> {
     cells: Box<[Cell<K>]>,
     shift: u32,
 }
 
 impl<K: Key> Index<K> {
     /// For at most `capacity` keys.
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let cells = (2 * capacity).next_power_of_two().max(2);
         let shift = u64::BITS - cells.trailing_zeros();
         Self { cells: vec![Cell { key: K::default(), slot: VACANT }; cells].into(), shift }
@@ -59,7 +59,7 @@ impl<K: Key> Index<K> {
 
     /// The slot of `key`.
     #[inline]
-    pub(super) fn get(&self, key: K) -> Option<u32> {
+    pub(crate) fn get(&self, key: K) -> Option<u32> {
         let mut at = self.home(key);
         loop {
             let cell = self.cells[at];
@@ -75,7 +75,7 @@ impl<K: Key> Index<K> {
 
     /// Puts `key` at `slot`, or moves it there. The caller keeps the number of keys below the capacity.
     #[inline]
-    pub(super) fn set(&mut self, key: K, slot: u32) {
+    pub(crate) fn set(&mut self, key: K, slot: u32) {
         debug_assert!(slot != VACANT);
         let mut at = self.home(key);
         while self.cells[at].slot != VACANT && self.cells[at].key != key {
@@ -86,7 +86,7 @@ impl<K: Key> Index<K> {
 
     /// Takes `key` out. Cells behind it move up, so that no tombstones gather.
     #[inline]
-    pub(super) fn remove(&mut self, key: K) {
+    pub(crate) fn remove(&mut self, key: K) {
         let mut hole = self.home(key);
         while self.cells[hole].key != key || self.cells[hole].slot == VACANT {
             if self.cells[hole].slot == VACANT {

@@ -14,7 +14,7 @@ const NOTICE: u16 = VenueNotice::TEMPLATE_ID;
 fn an_event_comes_out_as_it_went_in_with_its_number_times_and_checksum() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(5, "feed", 1024);
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     let body = notice(9, 45);
     publisher.offer(NOTICE, &body, Nanos(START.0 - 300)).unwrap();
     rig.clock.set(Nanos(START.0 + 700));
@@ -53,7 +53,7 @@ fn time_is_never_smaller_than_before_also_across_a_restart() {
 fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_told_from_each_other() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     for received in [NOT_RECEIVED, Nanos(START.0 + 1), Nanos(0)] {
         publisher.offer(NOTICE, &notice(1, 32), received).unwrap();
     }
@@ -105,7 +105,7 @@ fn intakes_take_turns_so_that_a_flood_does_not_shut_out_the_others() {
 fn a_skip_in_a_publishers_numbering_stands_on_the_log_before_the_event() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(4, "strategies", 1024);
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
     publisher.offer(NOTICE, &notice(2, 32), START).unwrap();
     publisher.continue_after(50);
@@ -125,7 +125,7 @@ fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overru
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
     let mut strategy = rig.sequencer.publisher(2, "strategy", 1024);
     let mut venue = rig.sequencer.publisher(3, "venue", 1024);
-    let mut stuck = rig.sequencer.gating_consumer();
+    let mut stuck = rig.sequencer.gating_consumer("reader");
     let market = notice(1, 100);
     let refusal = loop {
         let (_, refusal) = fill(&mut feed, NOTICE, &market);
@@ -280,7 +280,7 @@ fn a_lossy_consumer_that_joins_late_begins_at_the_newest_batch() {
 fn an_event_that_a_consumer_fails_on_comes_again() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     for tag in 0..3 {
         publisher.offer(NOTICE, &notice(tag, 32), START).unwrap();
     }
@@ -299,7 +299,7 @@ fn an_event_that_a_consumer_fails_on_comes_again() {
 fn a_consumer_that_is_gone_holds_nobody_up() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
-    let consumer = rig.sequencer.gating_consumer();
+    let consumer = rig.sequencer.gating_consumer("reader");
     drop(consumer);
     for tag in 0..2 * RING_LENGTH_MIN / 1_000 {
         publisher.offer(NOTICE, &notice(tag as u32, 968), START).unwrap();
@@ -313,7 +313,7 @@ fn an_order_above_a_limit_is_on_the_log_as_its_refusal() {
     let limits = RiskLimits { order_quantity_max: Some(Quantity(10)), ..RiskLimits::default() };
     let mut rig = Rig::with_limits(limits);
     let mut publisher = rig.sequencer.publisher(1, "strategy", 1024);
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     publisher.offer(NewOrder::TEMPLATE_ID, &order_body(&order(5, 11)), START).unwrap();
     publisher.offer(NewOrder::TEMPLATE_ID, &order_body(&order(6, 10)), START).unwrap();
     rig.cycle();

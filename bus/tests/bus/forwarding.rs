@@ -63,7 +63,7 @@ impl Pair {
         let mut origin = Rig::new();
         let feed = origin.sequencer.publisher(2, "feed", 20_000);
         let (disk, target) = (Disk::default(), Rig::new());
-        let placeholder = origin.sequencer.gating_consumer().progress();
+        let placeholder = origin.sequencer.gating_consumer("forwarder").progress();
         let forwarder = Forwarder::new("none yet", Vec::new());
         let (status, before) = (Arc::default(), Vec::new());
         let mut pair = Self { origin, feed, disk, target, forwarder, status, held: placeholder, before };
@@ -86,7 +86,7 @@ impl Pair {
 
     fn link(&mut self) {
         let publisher = self.target.sequencer.publisher(1_000, "shard 1", 20_000);
-        let consumer = self.origin.sequencer.gating_consumer();
+        let consumer = self.origin.sequencer.gating_consumer("forwarder");
         let first = self.origin.sequencer.next_sequence();
         let taken = self.before.last().map_or(Sequence(1_000), |(sequence, _)| Sequence(*sequence));
         let origin = GatedOrigin::new(consumer, Epoch(3), first, taken, MemoryPast(self.disk.clone()));

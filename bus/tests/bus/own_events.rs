@@ -184,7 +184,7 @@ fn the_clock_is_read_for_every_order_and_some_times_in_a_batch_of_market_data() 
     let risk = Risk::new(RiskLimits::default());
     let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 64 << 10);
-    let mut observer = sequencer.gating_consumer();
+    let mut observer = sequencer.gating_consumer("reader");
     for _ in 0..64 {
         feed.offer(VenueNotice::TEMPLATE_ID, &notice(1, 40), START).unwrap();
     }

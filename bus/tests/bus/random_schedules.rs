@@ -55,7 +55,7 @@ impl Model {
         let mut rig = Rig::new();
         let publishers =
             [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
-        let gating = (0..2).map(|_| rig.sequencer.gating_consumer()).collect();
+        let gating = (0..2).map(|_| rig.sequencer.gating_consumer("reader")).collect();
         let lossy = LossyConsumer::join(&rig.ring);
         Self {
             publishers,

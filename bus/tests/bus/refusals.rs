@@ -165,7 +165,7 @@ fn what_is_refused_at_the_ring_is_counted_by_its_reason_and_a_bus_that_is_behind
 fn a_consumer_that_is_stuck_is_the_reason_that_is_counted() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 1024);
-    let _stuck = rig.sequencer.gating_consumer();
+    let _stuck = rig.sequencer.gating_consumer("reader");
     let body = notice(1, 4_000);
     for _ in 0..2_000 {
         fill(&mut feed, VenueNotice::TEMPLATE_ID, &body);
@@ -206,7 +206,7 @@ fn under_a_flood_of_one_publisher_the_others_wait_for_one_chunk_each_and_no_more
     let mut rig = Rig::new();
     let mut floods: Vec<_> = (1..=3).map(|id| rig.sequencer.publisher(id, "flood", 64 << 10)).collect();
     let mut quiet = rig.sequencer.publisher(9, "quiet", 4096);
-    let mut observer = rig.sequencer.gating_consumer();
+    let mut observer = rig.sequencer.gating_consumer("reader");
     for (tag, flood) in (1..).zip(&mut floods) {
         fill(flood, VenueNotice::TEMPLATE_ID, &notice(tag, 40));
     }

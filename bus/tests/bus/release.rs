@@ -45,7 +45,8 @@ impl Released {
         let mut rig = Rig::new();
         let strategy = rig.sequencer.publisher(1, "strategy", 4096);
         let publisher = rig.sequencer.publisher(2, "gateway", 4096);
-        let (consumer, observer) = (rig.sequencer.gating_consumer(), rig.sequencer.gating_consumer());
+        let (consumer, observer) =
+            (rig.sequencer.gating_consumer("reader"), rig.sequencer.gating_consumer("reader"));
         let (venue, clock) = (Recorder::default(), rig.clock.clone());
         let gateway = OrderGateway::new("paper", consumer, publisher, Watermark::Durable, venue, clock);
         Self { rig, strategy, gateway, observer }
@@ -199,7 +200,8 @@ fn nothing_new_leaves_before_the_venue_has_answered_for_every_order_in_doubt() {
     let mut rig = Rig::new();
     let mut strategy = rig.sequencer.publisher(1, "strategy", 4096);
     let publisher = rig.sequencer.publisher(2, "gateway", 4096);
-    let (consumer, mut observer) = (rig.sequencer.gating_consumer(), rig.sequencer.gating_consumer());
+    let (consumer, mut observer) =
+        (rig.sequencer.gating_consumer("reader"), rig.sequencer.gating_consumer("reader"));
     let knows = BTreeMap::from([(11, Answer::Working), (12, Answer::Done), (16, Answer::Working)]);
     let venue = Book { knows, is_away: true, ..Book::default() };
     let doubts = vec![

@@ -173,7 +173,7 @@ fn a_malformed_submission_is_refused_on_the_log_and_what_comes_later_is_taken() 
     let told = trail.iter().filter_map(|(_, frame)| frame.message::<SubmissionRefused>());
     let told: u64 = told
         .inspect(|told| assert_eq!((told.reason, told.publisher.get()), (RefusalReason::MALFORMED, ID)))
-        .map(|told| u64::from(told.count.get()))
+        .map(|told| told.count.get())
         .sum();
     assert_eq!(told, 6);
     assert_eq!(rig.trail_events().iter().map(|event| event.0).collect::<Vec<_>>(), [NOTICE]);

@@ -141,7 +141,7 @@ fn cancels_find_room_where_market_data_and_orders_do_not() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 64 << 10);
     let mut desk = rig.sequencer.publisher(2, "desk", 64 << 10);
-    let _stuck = rig.sequencer.gating_consumer();
+    let _stuck = rig.sequencer.gating_consumer("reader");
     for id in 1..=300 {
         send(&mut desk, &order(id, 1));
     }
@@ -176,7 +176,7 @@ fn the_cancels_reach_the_venue_behind_their_watermark() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     let releases = rig.sequencer.publisher(2, "gateway", 4096);
-    let (consumer, clock) = (rig.sequencer.gating_consumer(), rig.clock.clone());
+    let (consumer, clock) = (rig.sequencer.gating_consumer("reader"), rig.clock.clone());
     let mut gateway: OrderGateway<_, ManualClock> =
         OrderGateway::new("venue", consumer, releases, Watermark::Durable, Recorder::default(), clock);
     (1..=3).for_each(|id| send(&mut desk, &order(id, 1)));

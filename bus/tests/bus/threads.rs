@@ -15,7 +15,7 @@ fn threads_that_race_lose_nothing_and_tear_nothing() {
     let seed = rig.start.identity.seed();
     let first = rig.start.next_sequence;
     let publishers = [1, 2].map(|id| rig.sequencer.publisher(id, "feed", 8_192));
-    let mut consumer = rig.sequencer.gating_consumer();
+    let mut consumer = rig.sequencer.gating_consumer("reader");
     let mut lossy = LossyConsumer::join(&rig.ring);
     let (ring, mut journal, mut sequencer) = (rig.ring.clone(), rig.journal, rig.sequencer);
     let done = &AtomicBool::new(false);

@@ -81,7 +81,7 @@ impl Rig {
         let (clerk, feed) = (publisher(1, "clerk"), publisher(2, "feed"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));
         let venue = Accepting { publisher: reports, waiting: VecDeque::new() };
-        let consumer = sequencer.gating_consumer();
+        let consumer = sequencer.gating_consumer("reader");
         let gateway =
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
         let (journal, _) = opened.attach(parts.journal).unwrap();

@@ -38,7 +38,7 @@ impl Rig {
         let mut sequencer =
             Sequencer::new(&start, writer, UtcClock::new(), risk).map_err(io::Error::other)?;
         let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT);
-        let consumers = (0..consumers).map(|_| sequencer.gating_consumer()).collect();
+        let consumers = (0..consumers).map(|_| sequencer.gating_consumer("reader")).collect();
         Ok(Self { ring, publisher, sequencer, consumers, journal: NoJournal(journal) })
     }
 }

@@ -104,7 +104,8 @@ fn run(
     let mut publisher = |id, name| bus.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
     let (mut clerk, orders) = (publisher(5, "clerk"), publisher(ORDERS, "strategy"));
     let (releases, reports) = (publisher(3, "gateway"), publisher(4, "venue"));
-    let [witnessed, decided, released] = [(); 3].map(|()| bus.sequencer.gating_consumer());
+    let [witnessed, decided, released] =
+        ["witness", "strategies", "order gateway"].map(|name| bus.sequencer.gating_consumer(name));
     prelude(&mut clerk, release)?;
     clerk.finish();
 

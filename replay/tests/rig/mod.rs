@@ -69,10 +69,10 @@ impl Rig {
             let options = PaperOptions { source: 2, ..PaperOptions::default() };
             (Host::new(Registry::built_in()), PaperExchange::new(options))
         });
-        let consumer = sequencer.gating_consumer();
+        let consumer = sequencer.gating_consumer("reader");
         let strategies = StrategyAgent::new(AgentOptions::default(), host, consumer, orders, clock.clone());
-        let venue = PaperVenue::new(exchange, sequencer.gating_consumer(), reports);
-        let consumer = sequencer.gating_consumer();
+        let venue = PaperVenue::new(exchange, sequencer.gating_consumer("paper exchange"), reports);
+        let consumer = sequencer.gating_consumer("reader");
         let gateway =
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
         let (journal, _) = opened.attach(parts.journal).unwrap();

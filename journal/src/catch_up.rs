@@ -1,0 +1,236 @@
+//! A consumer that misses nothing and holds nobody up: it reads the ring, and where it is overrun or comes late, the
+//! journal.
+//!
+//! ```text
+//!            overrun: the next event is on the disk
+//!        ┌────────────────────────────────────────────┐
+//!        │                                            v
+//!      RING                                        JOURNAL      reads up to `written`
+//!        ^                                            │
+//!        └────────────────────────────────────────────┘
+//!            everything written is read: the rest, [written .. published), is on the ring
+//! ```
+//! Journal and ring hold the same bytes at the same positions, so that the place to join is where the last event read
+//! ends. The ring keeps what is not written; should the writer go round it before the consumer has joined, that is an
+//! overrun like any other. It works on a [`RingView`], in the process of the bus and in every other one.
+
+use crate::error::TrailError;
+use crate::reader::TrailReader;
+use std::path::{Path, PathBuf};
+use stele_bus::counters::{Contract, Place, table};
+use stele_bus::{Counter, CounterError, Counters, Event, LossyConsumer, RingView};
+use stele_wire::units::{Epoch, Position, Sequence};
+
+/// Where a [`CatchUp`] reads at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Source {
+    /// On the ring.
+    Ring,
+    /// On the disk.
+    Journal,
+}
+
+/// The consumer had seen events that the next epoch does not have: their writer died before they were durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RolledBack {
+    /// The epoch that goes on instead.
+    pub epoch: Epoch,
+    /// The first event that is taken back.
+    pub first: Sequence,
+    /// The last event that had been seen.
+    pub last: Sequence,
+}
+
+/// The consumer.
+pub struct CatchUp {
+    ring: RingView,
+    trail: PathBuf,
+    live: Option<LossyConsumer>,
+    reader: Option<TrailReader>,
+    /// The first event that was not shown.
+    next: Sequence,
+    overruns: u64,
+    position: Option<Counter>,
+}
+
+impl CatchUp {
+    /// Shows everything from event `from` on: of the trail in `trail`, of earlier epochs too, then of `ring`.
+    pub fn from(ring: &RingView, trail: &Path, from: Sequence) -> Self {
+        let mut consumer = Self {
+            ring: ring.clone(),
+            trail: trail.into(),
+            live: None,
+            reader: None,
+            next: from,
+            overruns: 0,
+            position: None,
+        };
+        consumer.begin();
+        consumer
+    }
+
+    /// Shows what is published from now on, as [`LossyConsumer::join`] does, and misses nothing of it.
+    pub fn join(ring: &RingView, trail: &Path) -> Self {
+        let live = LossyConsumer::join(ring);
+        let next = live.last().map_or(Sequence(1), Sequence::next);
+        Self { live: Some(live), ..Self::from(ring, trail, next) }
+    }
+
+    /// On the ring, as long as that holds the epoch from its first event on.
+    fn begin(&mut self) {
+        let first = self.ring.first_sequence().filter(|first| self.next >= *first);
+        let join =
+            |first: Sequence| LossyConsumer::join_at(&self.ring, self.ring.base(), Sequence(first.0 - 1));
+        self.live = first.map(join);
+    }
+
+    /// Shows in `counters` how far it has come, as consumer `instance` of `shard`.
+    ///
+    /// # Errors
+    /// When there is no slot.
+    pub fn count_in(
+        &mut self,
+        counters: &Counters,
+        shard: u16,
+        instance: u16,
+        name: &str,
+    ) -> Result<(), CounterError> {
+        let place = Place::consumer(shard, instance, name, Contract::CatchUp);
+        self.position = Some(counters.register(table::CONSUMER_POSITION, place)?);
+        Ok(())
+    }
+
+    /// The ring that it joins.
+    pub fn ring(&self) -> &RingView {
+        &self.ring
+    }
+
+    /// The first event that was not shown yet.
+    pub fn next_sequence(&self) -> Sequence {
+        self.next
+    }
+
+    /// Where it reads at the moment.
+    pub fn source(&self) -> Source {
+        if self.live.is_some() { Source::Ring } else { Source::Journal }
+    }
+
+    /// How often it was overrun on the ring.
+    pub fn overruns(&self) -> u64 {
+        self.overruns
+    }
+
+    /// Shows up to `limit` events, padding left out, without a gap and without a repetition. Returns how many; none
+    /// when there is nothing new at the moment. Reads the disk only when it has fallen behind.
+    ///
+    /// # Errors
+    /// [`TrailError`], of the trail: [`TrailError::NotFound`] when it begins behind the event that is wanted.
+    pub fn poll(&mut self, limit: usize, mut on_event: impl FnMut(Event<'_>)) -> Result<usize, TrailError> {
+        let count = match self.live.is_some() {
+            true => self.poll_ring(limit, &mut on_event),
+            false => self.poll_journal(limit, &mut on_event)?,
+        };
+        if count > 0
+            && let Some(counter) = &mut self.position
+        {
+            let position = match (&self.live, &self.reader) {
+                (Some(live), _) => live.position(),
+                (None, reader) => reader.as_ref().map_or(Position(0), TrailReader::position),
+            };
+            counter.set(position.0);
+        }
+        Ok(count)
+    }
+
+    fn poll_ring(&mut self, limit: usize, on_event: &mut impl FnMut(Event<'_>)) -> usize {
+        let (next, live) = (&mut self.next, self.live.as_mut().expect("asked by `poll`"));
+        let mut count = 0;
+        let polled = live.poll_intact(limit, |event| {
+            if event.sequence() >= *next {
+                *next = event.sequence().next();
+                count += 1;
+                on_event(event);
+            }
+        });
+        if polled.is_err() {
+            self.live = None;
+            self.overruns += 1;
+        }
+        count
+    }
+
+    fn poll_journal(
+        &mut self,
+        limit: usize,
+        on_event: &mut impl FnMut(Event<'_>),
+    ) -> Result<usize, TrailError> {
+        let written = self.ring.watermarks().written();
+        let Some(mut reader) = self.take_reader()? else {
+            self.begin();
+            return Ok(0);
+        };
+        let mut count = 0;
+        while count < limit {
+            let is_caught_up = reader.position() >= written;
+            let entry = if is_caught_up { None } else { reader.read_next()? };
+            let Some(entry) = entry else {
+                self.join_behind(&reader);
+                break;
+            };
+            let sequence = entry.frame.sequence();
+            if sequence >= self.next {
+                on_event(Event::new(entry.frame, entry.position));
+                self.next = sequence.next();
+                count += 1;
+            }
+        }
+        self.reader = Some(reader);
+        Ok(count)
+    }
+
+    /// The reader in front of the next event, or at the end of the trail where that is not there yet; none while
+    /// there is no trail.
+    fn take_reader(&mut self) -> Result<Option<TrailReader>, TrailError> {
+        let mut reader = match self.reader.take() {
+            // It goes on where it was, unless the ring was read meanwhile.
+            Some(reader) if reader.last_sequence().next() == self.next => return Ok(Some(reader)),
+            Some(reader) => reader,
+            None => match TrailReader::open(&self.trail) {
+                Ok(reader) => reader,
+                Err(TrailError::NoTrail(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        match reader.seek(self.next) {
+            Err(TrailError::NotFound { last, .. }) if last < self.next => reader.seek(last.next())?,
+            sought => sought?,
+        }
+        Ok(Some(reader))
+    }
+
+    /// Goes on where the reader stopped, on the ring.
+    fn join_behind(&mut self, reader: &TrailReader) {
+        let Some(first) = self.ring.first_sequence() else { return };
+        let last = reader.last_sequence();
+        let position = match last.next().cmp(&first) {
+            // Not everything of the epochs before is read.
+            std::cmp::Ordering::Less => return,
+            std::cmp::Ordering::Equal => self.ring.base(),
+            std::cmp::Ordering::Greater => reader.position(),
+        };
+        self.live = Some(LossyConsumer::join_at(&self.ring, position, last));
+    }
+
+    /// Goes on with the ring of the shard's next epoch, whose writer was started after that of this one had ended or
+    /// died. Tells which events it had shown that are not on the trail.
+    pub fn continue_on(&mut self, ring: &RingView) -> Option<RolledBack> {
+        self.ring = ring.clone();
+        (self.live, self.reader) = (None, None);
+        let first = ring.first_sequence()?;
+        if self.next <= first {
+            return None;
+        }
+        let last = Sequence(std::mem::replace(&mut self.next, first).0 - 1);
+        ring.identity().map(|identity| RolledBack { epoch: identity.epoch, first, last })
+    }
+}
