@@ -8,7 +8,7 @@
 //! ```
 //! A commit covers whole submissions, so that a chunk read from the ring holds whole ones.
 
-use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
+use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::counters::sequencer::IntakeCounters;
 use crate::health::Behind;
 use crate::refusals::{RefusedAtRing, Untold};
@@ -24,6 +24,7 @@ use stele_wire::Nanos;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::Message;
 use stele_wire::messages::RefusalReason;
+use zerocopy::IntoBytes;
 
 /// When a message has no time of receipt.
 pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
@@ -97,7 +98,9 @@ pub struct Publisher {
     id: u16,
     ring: LogRing,
     words: Producer<u64>,
-    staged: Vec<u64>,
+    /// As long as the ring.
+    staged: Box<[u64]>,
+    staged_words: usize,
     staged_count: u64,
     next_sequence: u64,
     finished: Arc<AtomicBool>,
@@ -131,16 +134,16 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
     assert!(capacity >= 2 * SUBMISSION_HEADER_WORDS, "a ring of {capacity} words takes no submission");
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     // The first touch of a page costs microseconds: here rather than on the hot path.
-    let mut staged = vec![0; capacity.max(SUBMISSION_WORDS_MAX)];
-    producer.push_entire_slice(&staged[..capacity]).expect("the ring is empty");
+    let staged = vec![0; capacity].into_boxed_slice();
+    producer.push_entire_slice(&staged).expect("the ring is empty");
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
-    staged.clear();
     let finished = Arc::new(AtomicBool::new(false));
     let publisher = Publisher {
         id,
         ring: ring.clone(),
         words: producer,
         staged,
+        staged_words: 0,
         staged_count: 0,
         next_sequence: 1,
         finished: finished.clone(),
@@ -212,7 +215,7 @@ impl Publisher {
     /// # Panics
     /// When something is staged.
     pub fn continue_after(&mut self, sequence: u64) {
-        assert!(self.staged.is_empty(), "what is staged has its number");
+        assert!(self.staged_words == 0, "what is staged has its number");
         self.next_sequence = sequence + 1;
     }
 
@@ -255,14 +258,14 @@ impl Publisher {
             return Err(refusal);
         }
         let sequence = self.next_sequence + self.staged_count;
-        self.staged.extend([body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
-        let (whole, rest) = body.as_chunks::<8>();
-        self.staged.extend(whole.iter().map(|bytes| u64::from_ne_bytes(*bytes)));
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            self.staged.push(u64::from_ne_bytes(last));
+        let end = self.staged_words + words;
+        let (header, content) = self.staged[self.staged_words..end].split_at_mut(SUBMISSION_HEADER_WORDS);
+        header.copy_from_slice(&[body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        if let Some(last) = content.last_mut() {
+            *last = 0;
         }
+        content.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        self.staged_words = end;
         self.staged_count += 1;
         Ok(())
     }
@@ -270,11 +273,12 @@ impl Publisher {
     /// Hands everything staged to the sequencer at once. Returns how many messages.
     #[inline]
     pub fn commit(&mut self) -> u64 {
-        if self.staged.is_empty() {
+        if self.staged_words == 0 {
             return 0;
         }
-        self.words.push_entire_slice(&self.staged).expect("`stage` kept the room");
-        self.staged.clear();
+        let staged = &self.staged[..self.staged_words];
+        self.words.push_entire_slice(staged).expect("`stage` kept the room");
+        self.staged_words = 0;
         let count = std::mem::take(&mut self.staged_count);
         self.next_sequence += count;
         count
@@ -298,7 +302,7 @@ impl Publisher {
         if health.is_stopping() || self.finished.load(Ordering::Relaxed) {
             return Err(Refusal::Stopped);
         }
-        let needed = self.staged.len() + words;
+        let needed = self.staged_words + words;
         if needed <= self.words.cached_slots() || needed <= self.words.slots() {
             return Ok(());
         }
@@ -355,17 +359,20 @@ impl<'a> Submission<'a> {
     /// The submission at word `at` of a chunk that consists of `chunk.0` and `chunk.1`.
     #[inline]
     pub(crate) fn read(chunk: (&'a [u64], &'a [u64]), at: usize) -> Self {
-        let word = |index: usize| match chunk.0.get(index) {
-            Some(word) => *word,
-            None => chunk.1[index - chunk.0.len()],
+        let [description, received, sequence] = match chunk.0.get(at..at + SUBMISSION_HEADER_WORDS) {
+            Some(header) => std::array::from_fn(|index| header[index]),
+            None => std::array::from_fn(|index| match chunk.0.get(at + index) {
+                Some(word) => *word,
+                None => chunk.1[at + index - chunk.0.len()],
+            }),
         };
-        let body_length = (word(at) & 0xFFFF) as usize;
+        let body_length = (description & 0xFFFF) as usize;
         let start = at + SUBMISSION_HEADER_WORDS;
         Self {
-            template_id: (word(at) >> 16) as u16,
+            template_id: (description >> 16) as u16,
             body_length,
-            received: Nanos(word(at + 1)),
-            sequence: word(at + 2),
+            received: Nanos(received),
+            sequence,
             body: between(chunk, start, start + body_length.div_ceil(8)),
         }
     }
