@@ -452,6 +452,9 @@ pub(crate) struct PerfArgs {
     /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
     #[arg(long, default_value = "measured", value_name = "METHOD")]
     pub(crate) flush: String,
+    /// Bus: pass events to so many consumers on one thread, print nothing; the program asks this of itself to count
+    #[arg(long, hide = true, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub(crate) consumers: Option<u8>,
     /// One JSON object and nothing else
     #[arg(long)]
     pub(crate) json: bool,

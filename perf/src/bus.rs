@@ -8,12 +8,14 @@
 //!  tick_to_sequenced    tick ──> sequencer ──> strategy ──> sequencer
 //!  tick_to_released     … ──> journal: written, durable ──> gateway ──> venue
 //!  risk_check           order ──> check
+//!  first_consumer_…     what the second and third consumer cost the first
 //! ```
 //!
 //! Each part opens with its own diagram. The two sides of a comparison alternate. Latencies are those of an open
 //! loop: from when something was due, whatever kept its publisher from it.
 
 mod checks;
+mod consumers;
 mod fan_out;
 mod hop;
 mod load;
@@ -22,6 +24,8 @@ mod seats;
 mod sheet;
 mod stream;
 mod tick;
+
+pub use consumers::{Worker, take_turns};
 
 use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
@@ -48,6 +52,8 @@ pub struct Place {
     pub journal: journal::Place,
     /// The CPUs that may be used: the sequencer's, then the journal's, then what else there is.
     pub cpus: Vec<usize>,
+    /// How this program counts what further consumers cost; without it that is left out.
+    pub worker: Option<Worker>,
 }
 
 /// How much is measured.
@@ -116,6 +122,10 @@ pub fn run(
         tell("risk checks");
         risk_checks(&mut sheet, place, extent);
     }
+    if let Some(worker) = &place.worker {
+        consumers::instructions(&mut sheet, worker, &mut on_stage)?;
+        consumers::times(&mut sheet, place, extent.stream / 4, &mut on_stage)?;
+    }
     Ok(Report {
         scenario: "bus",
         revision: env!("CARGO_PKG_VERSION").into(),
@@ -172,7 +182,7 @@ fn fan_outs(
     for (ring, where_) in [(RING_LENGTH_DEFAULT, ""), (RING_LENGTH_MIN, "_in_cache")] {
         let name = |name: &str| named(&format!("{name}_{consumers}{where_}"), mix);
         let [ours, rival, sealed] = ["fan_out", "disruptor_fan_out", "disruptor_sealed_fan_out"].map(name);
-        let rate = fan_out::ours(&parcels, extent.stream, &seats, ring, consumers)?;
+        let rate = fan_out::ours(&parcels, extent.stream, &seats, ring, consumers)?.rate;
         sheet.single(&ours, "events/s", rate, Some(&route));
         for (rival, work) in [(&rival, Work::Copy), (&sealed, Work::Seal)] {
             let rate = fan_out::disruptor(&parcels, extent.stream, &seats, ring, consumers, work);
@@ -188,7 +198,7 @@ fn sequencer(sheet: &mut Sheet, place: &Place, extent: &Extent, mix: &Mix) -> Re
     let (parcels, seats) = (parcels(mix), Seats::of_many(&place.cpus, 0));
     let route = stream_route(&seats, 1, "the sequencer has published the last event");
     let (ours, rival) = (named("sequencer_throughput", mix), named("rtrb_throughput", mix));
-    let rate = fan_out::ours(&parcels, extent.stream, &seats, RING_LENGTH_DEFAULT, 0)?;
+    let rate = fan_out::ours(&parcels, extent.stream, &seats, RING_LENGTH_DEFAULT, 0)?.rate;
     sheet.single(&ours, "events/s", rate, Some(&route));
     sheet.single(&rival, "events/s", fan_out::rtrb(&parcels, extent.stream, &seats), Some(&route));
     sheet.beside(&ours, &rival);

@@ -31,7 +31,7 @@ fn the_scenario_measures_every_figure_beside_its_rival_and_tells_where_its_time_
         segment_length: 4 << 20,
     };
     let mut stages = Vec::new();
-    let place = Place { journal, cpus };
+    let place = Place { journal, cpus, worker: None };
     let report = run(&place, &Extent::quick(), &[], |stage| stages.push(stage.to_owned())).unwrap();
     assert!(stages.len() >= 5 && stages[0].contains("repetition 1 of 1"), "{stages:?}");
     let report: serde_json::Value = serde_json::to_value(&report).unwrap();

@@ -17,7 +17,7 @@ use super::hop::touched;
 use super::load::{FRAME_WORDS_MAX, Parcel};
 use super::rig::{self, Rig};
 use super::seats::Seats;
-use super::stream::{BATCH, Roles, Turn, rate};
+use super::stream::{BATCH, Roles, Streamed, Turn, stream};
 use disruptor::{BusySpin, EventPoller, Producer, SingleProducerBarrier, build_single_producer};
 use std::hint::black_box;
 use std::io;
@@ -31,14 +31,14 @@ const POLL_MAX: usize = 256;
 /// Slots of the disruptor between publisher and relay: half a mebibyte of 64 bytes, as a publisher's ring has.
 const FIRST_SLOTS: usize = 8 << 10;
 
-/// Our path; gives events a second.
+/// Our path.
 pub(crate) fn ours(
     parcels: &[Parcel],
     count: u64,
     seats: &Seats,
     ring: usize,
     consumers: usize,
-) -> io::Result<f64> {
+) -> io::Result<Streamed> {
     let Rig { mut publisher, mut sequencer, consumers, mut journal, .. } = Rig::new(ring, consumers)?;
     let mut next = 0;
     let mut turns: Vec<Turn<'_>> = Vec::new();
@@ -63,7 +63,7 @@ pub(crate) fn ours(
         }),
         consumers: turns,
     };
-    Ok(rate(count, seats, roles))
+    Ok(stream(count, seats, roles))
 }
 
 /// What the relay of the disruptor does.
@@ -126,7 +126,7 @@ fn disruptor_of<const N: usize>(
         (relaying(at_relay, second.build(), work), pollers)
     };
     let consumers = pollers.into_iter().map(consuming).collect();
-    rate(count, seats, Roles { publish: publishing(first.build(), frames), relay, consumers })
+    stream(count, seats, Roles { publish: publishing(first.build(), frames), relay, consumers }).rate
 }
 
 type Poller<const N: usize> = EventPoller<Slot<N>, SingleProducerBarrier>;
@@ -246,5 +246,6 @@ pub(crate) fn rtrb(parcels: &[Parcel], count: u64, seats: &Seats) -> f64 {
         chunk.commit_all();
         count
     };
-    rate(count, seats, Roles { publish: Box::new(publish), relay: Box::new(take), consumers: Vec::new() })
+    let roles = Roles { publish: Box::new(publish), relay: Box::new(take), consumers: Vec::new() };
+    stream(count, seats, roles).rate
 }

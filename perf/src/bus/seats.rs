@@ -28,8 +28,8 @@ pub(crate) struct Seats {
     /// One thread for each; on the publisher's or the sequencer's own thread when empty.
     pub(crate) consumers: Vec<usize>,
     pub(crate) sharing: Sharing,
-    threads: usize,
-    cpus: usize,
+    pub(crate) threads: usize,
+    pub(crate) cpus: usize,
 }
 
 impl Seats {

@@ -21,12 +21,21 @@ pub(crate) struct Roles<'a> {
 /// Events that are handed over at once.
 pub(crate) const BATCH: u64 = 64;
 
-/// Passes `count` events through; gives events a second, from the first publication until every consumer has seen
-/// the last one, or, where there is none, until it has been relayed.
-pub(crate) fn rate(count: u64, seats: &Seats, roles: Roles<'_>) -> f64 {
+/// How a stream went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Streamed {
+    /// Events a second, from the first publication until every consumer has seen the last event, or, where there is
+    /// none, until it has been relayed.
+    pub(crate) rate: f64,
+    /// Until the consumers on the first one's thread have seen the last event; 0 where there is none.
+    pub(crate) first_ns: u64,
+}
+
+/// Passes `count` events through.
+pub(crate) fn stream(count: u64, seats: &Seats, roles: Roles<'_>) -> Streamed {
     let Roles { mut publish, relay, consumers } = roles;
     let watch = Stopwatch::start();
-    let (is_done, end) = (&AtomicBool::new(false), &AtomicU64::new(0));
+    let (is_done, end, first) = (&AtomicBool::new(false), &AtomicU64::new(0), &AtomicU64::new(0));
     let mut relay = Last { turn: relay, left: if consumers.is_empty() { count } else { u64::MAX } };
     let groups = grouped(consumers, seats, count);
     let has_consumers = groups.iter().any(|(_, group)| !group.is_empty());
@@ -48,7 +57,8 @@ pub(crate) fn rate(count: u64, seats: &Seats, roles: Roles<'_>) -> f64 {
         let mut groups = groups.into_iter();
         let mut own = if seats.sharing == Sharing::PublisherAndConsumer { groups.next() } else { None };
         let apart: Vec<_> = groups
-            .map(|(cpu, mut group)| {
+            .enumerate()
+            .map(|(index, (cpu, mut group))| {
                 scope.spawn(move || {
                     on_cpu(cpu, || {
                         let mut idle = Idler::new(seats.idle());
@@ -56,7 +66,11 @@ pub(crate) fn rate(count: u64, seats: &Seats, roles: Roles<'_>) -> f64 {
                             let work: u64 = group.iter_mut().map(Last::turn).sum();
                             idle.idle(work as usize);
                         }
-                        finish(watch.now());
+                        let now = watch.now();
+                        if index == 0 {
+                            first.store(now, Ordering::Release);
+                        }
+                        finish(now);
                     });
                 })
             })
@@ -76,6 +90,7 @@ pub(crate) fn rate(count: u64, seats: &Seats, roles: Roles<'_>) -> f64 {
                 idle.idle((sent + seen) as usize);
             }
             if own.is_some() && has_consumers {
+                first.store(watch.now(), Ordering::Release);
                 finish(watch.now());
             }
         });
@@ -86,7 +101,8 @@ pub(crate) fn rate(count: u64, seats: &Seats, roles: Roles<'_>) -> f64 {
             is_done.store(true, Ordering::Relaxed);
         }
     });
-    count as f64 * 1e9 / end.load(Ordering::Acquire) as f64
+    let rate = count as f64 * 1e9 / end.load(Ordering::Acquire) as f64;
+    Streamed { rate, first_ns: first.load(Ordering::Acquire) }
 }
 
 /// A role that knows how many events are still to come.
