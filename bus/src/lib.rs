@@ -72,6 +72,8 @@ mod instruments;
 #[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
+pub mod memory;
+#[cfg(not(loom))]
 pub mod player;
 #[cfg(not(loom))]
 pub mod publisher;

@@ -22,6 +22,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Print the effective configuration, with comments, as a file that `run -c` takes
     Config(RunArgs),
+    /// Watch a running bus: watermarks, rates, queues, latencies, refusals, consumers, cores
+    Top(TopArgs),
     /// Say how a run would be laid out on this machine, why, and what stands in its way
     Doctor(DoctorArgs),
     /// Write the generator's order flow as a market-data file
@@ -194,6 +196,18 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) engine: Option<String>,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TopArgs {
+    /// Name of the bus; without it, the only one that runs
+    pub(crate) name: Option<String>,
+    /// Print one look as text and end
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) once: bool,
+    /// Print one look as JSON and end
     #[arg(long)]
     pub(crate) json: bool,
 }

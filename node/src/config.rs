@@ -1,8 +1,10 @@
 //! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
 
+mod metrics;
 mod retention;
 mod shards;
 
+pub(crate) use metrics::MetricsConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use shards::{CoreConfig, ForwardConfig, Instruments, ShardConfig, ShardPlan, Shards};
 
@@ -26,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) venue: VenueConfig,
     pub(crate) risk: RiskConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) metrics: MetricsConfig,
     pub(crate) core: Vec<CoreConfig>,
     pub(crate) shard: Vec<ShardConfig>,
     pub(crate) strategy: Vec<StrategyConfig>,
@@ -70,6 +73,7 @@ pub(crate) struct SnapshotsConfig {
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct BusConfig {
+    pub(crate) name: Option<String>,
     pub(crate) ring_mib: usize,
     pub(crate) idle: String,
 }
@@ -154,7 +158,7 @@ impl Default for SnapshotsConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { ring_mib: 64, idle: "auto".into() }
+        Self { name: None, ring_mib: 64, idle: "auto".into() }
     }
 }
 
@@ -296,6 +300,13 @@ impl Config {
         page.key("every", &self.snapshots.every, "roll: at the end of each segment; or never");
         page.key("keep", self.snapshots.keep, "the newest that stay, 1 or more");
         page.section("bus", "The ring of memory that is the tail of the log");
+        let example = "demo".to_owned();
+        page.optional(
+            "name",
+            &self.bus.name,
+            example,
+            "in /dev/shm, for `stele top`; without it, the trail's",
+        );
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
         page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
@@ -314,6 +325,7 @@ impl Config {
         page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
         page.key("four_eyes", self.risk.four_eyes, "a limit is changed by two different people");
         self.retention.render(&mut page);
+        self.metrics.render(&mut page);
         shards::examples(&mut page, self);
         self.core.iter().for_each(|core| core.render(&mut page));
         self.shard.iter().for_each(|shard| shard.render(&mut page));

@@ -7,6 +7,7 @@
 //! | sequencer, feed, journal (hot, pinned) | the jobs that [`layout`] gives them | [`topology`], nobody else |
 //! | the journal's pool | prepares segments | `stele_journal` |
 //! | snapshots | follows the trail, takes a snapshot at each roll | [`topology`] |
+//! | metrics | answers over HTTP, where [metrics] says so | [`session`] |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
@@ -20,13 +21,18 @@ mod failure;
 mod feeds;
 mod flush;
 mod forwarding;
+mod gauges;
 mod layout;
 mod live;
+mod look;
+mod metrics;
 mod place;
 mod prelude;
 mod progress;
 mod report;
+mod screen;
 mod session;
+mod shown;
 mod signals;
 mod snapshots;
 mod topology;
@@ -42,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(args),
         Command::Config(args) => commands::config::config(args),
         Command::Doctor(args) => commands::doctor::doctor(args),
+        Command::Top(args) => commands::top::top(args),
         Command::Generate(args) => commands::generate::generate_file(args),
         Command::Verify(args) => commands::verify::verify(args),
         Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args),

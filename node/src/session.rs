@@ -8,6 +8,8 @@ use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
 use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
+use crate::metrics::MetricsServer;
+use crate::shown::Shown;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, Definition};
 use stele_bus::feed::FeedReport;
 use stele_bus::router::Share;
-use stele_bus::{Clock as _, ConsumerProgress, Core, Counters, Turns, UtcClock};
+use stele_bus::{BusDirectory, Clock as _, ConsumerProgress, Core, Turns, UtcClock, memory};
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;
@@ -49,6 +51,9 @@ pub(crate) struct Glance {
 /// A session whose market is open.
 pub(crate) struct Session {
     running: Running,
+    /// Where others find the counters, as long as the session lasts.
+    _directory: Option<BusDirectory>,
+    _metrics: Option<MetricsServer>,
     pub(crate) layout: Layout,
     pub(crate) flush: FlushPlan,
     pub(crate) notices: Vec<String>,
@@ -106,8 +111,13 @@ impl Session {
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
-        let counters = Counters::create()
-            .map_err(|error| Failure::environment(format!("cannot map the counters: {error}")))?;
+        let Shown { directory, counters, notice } = Shown::make(config)?;
+        let metrics = config
+            .metrics
+            .listen
+            .as_deref()
+            .map(|address| MetricsServer::start(address, counters.reader(), &layout.background.cpus));
+        let metrics = metrics.transpose()?;
 
         let composed = prepared
             .into_iter()
@@ -117,7 +127,9 @@ impl Session {
         for (to, composed) in composed.iter_mut().enumerate() {
             composed.links.drain(..).try_for_each(|link| connect(&mut topologies, to, link))?;
         }
-        let mut notices = Vec::new();
+        let mut notices = vec![notice];
+        let served = metrics.as_ref().and_then(MetricsServer::address);
+        notices.extend(served.map(|address| format!("metrics at http://{address}/metrics")));
         for (composed, topology) in composed.into_iter().zip(&mut topologies) {
             notices.extend(composed.begin(config, topology)?);
         }
@@ -125,10 +137,25 @@ impl Session {
         let shares = |plans: &[ShardPlan]| plans.iter().map(share).collect();
         let feed =
             FeedParts { feed, pace, shares: shares(&shards.own), elsewhere: shares(&shards.elsewhere) };
+        notices.push(memory::hold().to_string());
+        for shard in &topologies {
+            let (start, length) = shard.ring.memory();
+            notices.push(format!("ring of shard {}: {}", shard.id, memory::pages(start, length)));
+        }
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let untold = directories.iter().map(|_| Vec::new()).collect();
-        Ok(Self { running, layout, flush, notices, opened: Instant::now(), directories, untold })
+        Ok(Self {
+            running,
+            _directory: directory,
+            _metrics: metrics,
+            layout,
+            flush,
+            notices,
+            opened: Instant::now(),
+            directories,
+            untold,
+        })
     }
 
     /// The trail of each shard, and how much room there is for more segments, where that is known.
@@ -147,7 +174,7 @@ impl Session {
     ) -> Result<Ended, Failure> {
         let reason = loop {
             sleep(GLANCE_INTERVAL);
-            self.running.shards.iter_mut().for_each(RunningShard::count_space_warnings);
+            self.running.show();
             on_glance(&self.glance());
             self.tell_snapshots();
             if self.running.cores.iter().any(|core| core.is_finished()) {
@@ -198,6 +225,8 @@ impl Session {
         for core in self.running.cores.drain(..) {
             core.join().map_err(Failure::environment)?;
         }
+        self.running.show();
+        self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
             let snapshots = shard.snapshots.map(|thread| thread.close(SNAPSHOT_PATIENCE));
             EndedShard {
@@ -280,6 +309,8 @@ impl Session {
     fn failure(&mut self) -> Failure {
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         self.running.cores.iter().for_each(|core| core.stop());
+        self.running.show();
+        self.running.counters.end();
         let results: Vec<_> = self.running.cores.drain(..).map(stele_bus::Core::join).collect();
         let poisoned = self.running.shards.iter().find_map(|shard| shard.ring.poisoned());
         let poisoned = poisoned.map(Failure::environment);

@@ -18,20 +18,20 @@
 
 use crate::failure::Failure;
 use crate::forwarding::{LinkPlan, TrailPast};
+use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::counters::table;
 use stele_bus::feed::{Feed, Pace};
 use stele_bus::forward::{Forwarder, GatedOrigin, Link};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, Publisher,
-    RingOptions, Risk, Sequencer, SequencerStart, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, Publisher, RingOptions, Risk,
+    Sequencer, SequencerStart, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
@@ -78,7 +78,6 @@ pub(crate) struct Topology {
     pub(crate) clerk: Clerk,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
-    space_warnings: Counter,
     consumers: Vec<ConsumerProgress>,
     outcome: OutcomeSlot,
     sequencer: Sequencer<UtcClock>,
@@ -105,6 +104,7 @@ pub(crate) struct FeedParts {
 pub(crate) struct Running {
     pub(crate) shards: Vec<RunningShard>,
     pub(crate) cores: Vec<Core>,
+    gauges: CoresGauges,
     pub(crate) counters: Counters,
     pub(crate) player: Arc<PlayerStatus>,
 }
@@ -117,7 +117,7 @@ pub(crate) struct RunningShard {
     pub(crate) start: SequencerStart,
     /// How much room there is for more segments, where that is known.
     pub(crate) space: Option<Arc<SpaceWatch>>,
-    space_warnings: Counter,
+    gauges: ShardGauges,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: OutcomeSlot,
@@ -131,10 +131,8 @@ impl Topology {
         let ring = LogRing::create(&parts.ring, start.position).map_err(Failure::environment)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?;
-        let space_warnings = counters
-            .register(table::FREE_SPACE_WARNINGS, Place::shard(shard))
-            .map_err(Failure::environment)?;
-        let (journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
+        let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
+        journal.count_in(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
         let clerk = Clerk::new(publisher(publishers::CLERK, "clerk"));
@@ -148,12 +146,14 @@ impl Topology {
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
-        let strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
+        let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
+        strategies.count_in(counters, shard).map_err(Failure::environment)?;
         let outcome = strategies.outcome();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.count_in(counters, shard).map_err(Failure::environment)?;
-        let gateway =
+        let mut gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new());
+        gateway.count_in(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
         Ok(Self {
@@ -162,7 +162,6 @@ impl Topology {
             clerk,
             start,
             notices,
-            space_warnings,
             consumers,
             outcome,
             sequencer,
@@ -219,13 +218,15 @@ pub(crate) fn spawn(
             agents.push((Job::Forwarder(index), Box::new(forwarder)));
         }
         let snapshots = shard.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
+        let id = shard.id.0 as u16;
+        let gauges = ShardGauges::register(&counters, id, &shard.ring, &shard.consumers, space.clone())?;
         running.push(RunningShard {
             id: shard.id,
             ring: shard.ring,
             clerk: shard.clerk,
             start: shard.start,
             space,
-            space_warnings: shard.space_warnings,
+            gauges,
             consumers: shard.consumers,
             outcome: shard.outcome,
             snapshots,
@@ -246,13 +247,15 @@ pub(crate) fn spawn(
         cores.push(Core::spawn(options, mine.collect()).map_err(Failure::environment)?);
     }
     assert!(agents.is_empty(), "every job is on a core");
-    Ok(Running { shards: running, cores, counters, player: player_status })
+    let cpus: Vec<Option<usize>> = layout.cores.iter().map(|core| core.cpu).collect();
+    let gauges = CoresGauges::register(&counters, &cores, &cpus)?;
+    Ok(Running { shards: running, cores, gauges, counters, player: player_status })
 }
 
-impl RunningShard {
-    /// Shows in its counter how often free space became scarce.
-    pub(crate) fn count_space_warnings(&mut self) {
-        let warnings = self.space.as_ref().map_or(0, |space| space.warnings());
-        self.space_warnings.set(warnings);
+impl Running {
+    /// Shows in the counters how things stand.
+    pub(crate) fn show(&mut self) {
+        self.shards.iter_mut().for_each(|shard| shard.gauges.show());
+        self.gauges.show(&self.cores);
     }
 }

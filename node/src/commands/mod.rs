@@ -19,6 +19,7 @@ pub(crate) mod run;
 pub(crate) mod seal;
 pub(crate) mod snapshot;
 pub(crate) mod summary;
+pub(crate) mod top;
 pub(crate) mod verify;
 
 use crate::failure::Failure;

@@ -3,12 +3,14 @@
 mod bad_input;
 mod files;
 mod full_disk;
+mod hot_threads;
 mod keep;
 mod kill;
 mod perf;
 mod seal;
 mod snapshots;
 mod tamper;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,0 +1,209 @@
+//! `stele top`: a running bus, seen from outside through its counters.
+
+use super::{print_json, print_page};
+use crate::cli::TopArgs;
+use crate::failure::Failure;
+use crate::look::{Look, View};
+use crate::screen::lines;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::Line;
+use ratatui::widgets::Paragraph;
+use ratatui::{DefaultTerminal, Frame};
+use std::io::{IsTerminal as _, stdout};
+use std::thread::sleep;
+use std::time::Duration;
+use stele_bus::counters::{CounterReader, Writer};
+use stele_bus::{Clock as _, FoundBus, UtcClock};
+
+/// Between two looks.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// Shows the bus until it ends or `q` is pressed; with `--once` or `--json` one look.
+pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
+    let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
+    let path = bus.counters();
+    let reader = CounterReader::open(&path).map_err(|error| {
+        Failure::environment(format!("{}: {error}", path.display()))
+            .help("the bus has no counters of this version: use the `stele` that runs it")
+    })?;
+    let mut watch = Watch { name: bus.name().into(), reader, clock: UtcClock::new(), last: None };
+    if args.json || args.once {
+        watch.look();
+        sleep(INTERVAL);
+        let view = watch.look();
+        return if args.json { print_json(&view) } else { print_page(&plain(&view)) };
+    }
+    if !stdout().is_terminal() {
+        return Err(
+            Failure::usage("standard output is no terminal").help("`stele top --once` prints one look")
+        );
+    }
+    let mut terminal = ratatui::try_init()
+        .map_err(|error| Failure::environment(format!("cannot draw on this terminal: {error}")))?;
+    let shown = show(&mut terminal, &mut watch);
+    ratatui::restore();
+    let last =
+        shown.map_err(|error| Failure::environment(format!("cannot draw on this terminal: {error}")))?;
+    print_page(&plain(&last))
+}
+
+/// Looks and draws. Returns the last view.
+fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<View> {
+    let mut scrolled = 0_u16;
+    loop {
+        let view = watch.look();
+        terminal.draw(|frame| draw(frame, &view, &mut scrolled))?;
+        if watch.is_over() {
+            return Ok(view);
+        }
+        // Keys that came meanwhile are all taken before the next look.
+        let mut patience = INTERVAL;
+        while poll(patience)? {
+            patience = Duration::ZERO;
+            let Event::Key(key) = read()? else { continue };
+            if key.kind != KeyEventKind::Press {
+                continue;
+            }
+            match key.code {
+                KeyCode::Char('q') | KeyCode::Esc => return Ok(view),
+                KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => return Ok(view),
+                KeyCode::Down | KeyCode::Char('j') => scrolled = scrolled.saturating_add(1),
+                KeyCode::Up | KeyCode::Char('k') => scrolled = scrolled.saturating_sub(1),
+                KeyCode::PageDown => scrolled = scrolled.saturating_add(20),
+                KeyCode::PageUp => scrolled = scrolled.saturating_sub(20),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The view from line `scrolled` on, which is kept within it, and the keys below.
+fn draw(frame: &mut Frame<'_>, view: &View, scrolled: &mut u16) {
+    let [body, foot]: [Rect; 2] =
+        Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
+    let lines = lines(view);
+    *scrolled = (*scrolled).min((lines.len() as u16).saturating_sub(body.height));
+    frame.render_widget(Paragraph::new(lines).scroll((*scrolled, 0)), body);
+    frame.render_widget(Line::raw("q quits   up and down scroll"), foot);
+}
+
+/// A view without colours.
+fn plain(view: &View) -> String {
+    lines(view).iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A bus that is watched.
+struct Watch {
+    name: String,
+    reader: CounterReader,
+    clock: UtcClock,
+    last: Option<Look>,
+}
+
+impl Watch {
+    fn look(&mut self) -> View {
+        let look = Look::take(&self.reader, self.clock.now().0);
+        let view = look.view(&self.name, self.last.as_ref());
+        self.last = Some(look);
+        view
+    }
+
+    fn is_over(&self) -> bool {
+        self.last.as_ref().is_some_and(|look| look.writer() != Writer::Running)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use stele_bus::counters::{Contract, table};
+    use stele_bus::{Counters, Place};
+
+    /// A bus of one shard with something of everything, at a standstill.
+    fn watched() -> (Counters, Watch) {
+        let counters = Counters::create().unwrap();
+        let set =
+            |definition, place: Place<'_>, value| counters.register(definition, place).unwrap().set(value);
+        let shard = Place::shard(0);
+        for (definition, value) in [
+            (table::EVENTS, 1_234_567),
+            (table::BATCHES, 4_321),
+            (table::PUBLISHED, 10_000_000),
+            (table::BATCHED, 9_999_872),
+            (table::WRITTEN, 9_990_144),
+            (table::DURABLE, 9_986_048),
+            (table::ORDERS_REFUSED, 3),
+            (table::VENUE_ORDERS, 45),
+            (table::VENUE_FILLS, 40),
+            (table::FREE_SPACE, 5 << 30),
+            (table::BEHIND, 1),
+        ] {
+            set(definition, shard, value);
+        }
+        set(table::REFUSALS, Place::named(0, 5, "PriceCollar"), 3);
+        set(table::QUEUE_LENGTH, Place::named(0, 2, "feed"), 524_288);
+        set(table::QUEUE_DEPTH, Place::named(0, 2, "feed"), 1_024);
+        set(table::CONSUMER_POSITION, Place::consumer(0, 1, "strategies", Contract::Gating), 9_999_000);
+        set(table::CONSUMER_POSITION, Place::consumer(0, 2, "console", Contract::Lossy), 5_000_000);
+        set(table::CONSUMER_LOST, Place::named(0, 2, "console"), 17);
+        set(table::TURNS_WORKING, Place::named(0, 0, "sequencer"), 100);
+        set(table::CORE_CPU, Place::named(0, 0, "sequencer"), 1);
+        set(table::CORE_STALL_MAX, Place::named(0, 0, "sequencer"), 12_345);
+        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, shard).unwrap();
+        (0..1_000).for_each(|value| latency.record(40_000 + value));
+        let reader = counters.reader();
+        (counters, Watch { name: "demo".into(), reader, clock: UtcClock::new(), last: None })
+    }
+
+    fn golden(shown: &str, name: &str) {
+        let path = format!("{}/src/commands/top/{name}", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var("STELE_GOLDEN").is_ok_and(|mode| mode == "write") {
+            std::fs::create_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
+            std::fs::write(&path, shown).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(shown, expected, "STELE_GOLDEN=write writes {path} anew");
+    }
+
+    #[test]
+    fn the_screen_shows_what_the_counters_say() {
+        let (_counters, mut watch) = watched();
+        let mut view = watch.look();
+        (view.process, view.seconds) = (4_242, 12.5);
+        let shard = &mut view.shards[0];
+        (shard.events_per_second, shard.batches_per_second) = (98_765.4, 321.0);
+        view.cores[0].turns_per_second = 1_000_000.0;
+        let mut terminal = Terminal::new(TestBackend::new(100, 32)).unwrap();
+        let mut scrolled = 0;
+        terminal.draw(|frame| draw(frame, &view, &mut scrolled)).unwrap();
+        golden(&terminal.backend().to_string(), "screen.txt");
+        // A low terminal shows the end of the view when it is scrolled too far.
+        let mut terminal = Terminal::new(TestBackend::new(100, 6)).unwrap();
+        let mut scrolled = 1_000;
+        terminal.draw(|frame| draw(frame, &view, &mut scrolled)).unwrap();
+        assert!(terminal.backend().to_string().contains("12,345"), "{}", terminal.backend());
+    }
+
+    #[test]
+    fn rates_and_latencies_are_those_since_the_look_before() {
+        let (counters, mut watch) = watched();
+        let mut timers = counters.register(table::TIMERS, Place::shard(0)).unwrap();
+        assert_eq!(watch.look().shards[0].latencies[0].count, 1_000);
+        timers.add(5);
+        let view = watch.look();
+        assert_eq!((view.shards[0].latencies[0].count, view.shards[0].latencies[0].p50), (0, None));
+        assert_eq!((view.shards[0].timers, view.shards[0].events_per_second), (5, 0.0));
+    }
+
+    #[test]
+    fn a_bus_that_ended_is_noticed() {
+        let (counters, mut watch) = watched();
+        assert_eq!((watch.look().state, watch.is_over()), ("running", false));
+        counters.end();
+        assert_eq!((watch.look().state, watch.is_over()), ("ended", true));
+        assert!(plain(&watch.look()).contains("ended"));
+    }
+}

@@ -1,0 +1,303 @@
+//! A running bus as its counters show it: what has happened, and at which rates since the look before.
+
+use serde::Serialize;
+use std::time::Instant;
+use stele_bus::counters::histogram::Distribution;
+use stele_bus::counters::table::{self, Definition};
+use stele_bus::counters::{CounterReader, Reading, Writer};
+
+/// All counters at one moment.
+#[derive(Clone)]
+pub(crate) struct Look {
+    at: Instant,
+    readings: Vec<Reading>,
+    /// When the counters were made, and now, in nanoseconds since the epoch.
+    age_ns: u64,
+    pid: u32,
+    writer: Writer,
+}
+
+/// What there is to be seen, for a person and for `--json`.
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct View {
+    pub(crate) bus: String,
+    pub(crate) process: u32,
+    /// `running`, `ended` or `died`.
+    pub(crate) state: &'static str,
+    /// Since the counters were made.
+    pub(crate) seconds: f64,
+    pub(crate) shards: Vec<ShardView>,
+    pub(crate) cores: Vec<CoreView>,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct ShardView {
+    pub(crate) shard: u16,
+    pub(crate) events: u64,
+    pub(crate) events_per_second: f64,
+    pub(crate) batches: u64,
+    pub(crate) batches_per_second: f64,
+    pub(crate) watermarks: Vec<WatermarkView>,
+    pub(crate) ring_length: u64,
+    pub(crate) malformed: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) waits: u64,
+    pub(crate) orders_refused: u64,
+    /// Checks that refused orders, with how many.
+    pub(crate) refusals: Vec<(String, u64)>,
+    pub(crate) venue_orders: u64,
+    pub(crate) venue_fills: u64,
+    pub(crate) released: u64,
+    pub(crate) release_waiting: u64,
+    pub(crate) timers: u64,
+    /// What keeps new orders out, where something does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) behind: Option<&'static str>,
+    pub(crate) is_poisoned: bool,
+    pub(crate) journal_writes_per_second: f64,
+    pub(crate) segment_waits: u64,
+    pub(crate) free_space: u64,
+    pub(crate) free_space_warnings: u64,
+    pub(crate) snapshots: u64,
+    pub(crate) segments_behind: u64,
+    pub(crate) latencies: Vec<LatencyView>,
+    pub(crate) publishers: Vec<PublisherView>,
+    pub(crate) consumers: Vec<ConsumerView>,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct WatermarkView {
+    pub(crate) name: &'static str,
+    pub(crate) position: u64,
+    /// Bytes behind `published`.
+    pub(crate) lag: u64,
+}
+
+/// Of the values since the look before, in nanoseconds; of all of them at the first.
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct LatencyView {
+    pub(crate) name: &'static str,
+    pub(crate) count: u64,
+    pub(crate) p50: Option<u64>,
+    pub(crate) p99: Option<u64>,
+    pub(crate) p999: Option<u64>,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct PublisherView {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    /// Bytes that wait in its ring.
+    pub(crate) queue: u64,
+    pub(crate) queue_length: u64,
+    pub(crate) submissions: u64,
+    pub(crate) submissions_per_second: f64,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct ConsumerView {
+    pub(crate) name: String,
+    pub(crate) contract: &'static str,
+    pub(crate) position: u64,
+    /// Bytes behind `published`.
+    pub(crate) lag: u64,
+    pub(crate) lost: u64,
+}
+
+#[derive(Serialize, Clone, Debug)]
+pub(crate) struct CoreView {
+    pub(crate) name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu: Option<u64>,
+    /// Share of the time in working duty cycles.
+    pub(crate) busy: f64,
+    pub(crate) turns_per_second: f64,
+    pub(crate) stall_ns_max: u64,
+}
+
+const WATERMARKS: [&Definition; 5] =
+    [table::PUBLISHED, table::BATCHED, table::WRITTEN, table::DURABLE, table::SEALED];
+const LATENCIES: [&Definition; 4] = [
+    table::TICK_TO_SEQUENCED,
+    table::TICK_TO_STRATEGY,
+    table::PUBLISH_TO_DURABLE,
+    table::SEQUENCED_TO_RELEASED,
+];
+
+impl Look {
+    /// Reads every counter; `now_ns` is the time in nanoseconds since the epoch.
+    pub(crate) fn take(reader: &CounterReader, now_ns: u64) -> Self {
+        Self {
+            at: Instant::now(),
+            // Before the readings: what is read of an ended bus is final.
+            writer: reader.writer(),
+            readings: reader.readings().collect(),
+            age_ns: now_ns.saturating_sub(reader.begun().0),
+            pid: reader.process().id,
+        }
+    }
+
+    pub(crate) fn writer(&self) -> Writer {
+        self.writer
+    }
+
+    fn find(&self, definition: &'static Definition, shard: u16, instance: u16) -> Option<&Reading> {
+        let wanted = (definition, shard, instance);
+        self.readings.iter().find(|found| (found.definition, found.shard, found.instance) == wanted)
+    }
+
+    fn value(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+        self.find(definition, shard, instance).map_or(0, |found| found.value)
+    }
+
+    fn all<'a>(&'a self, definition: &'static Definition, shard: u16) -> impl Iterator<Item = &'a Reading> {
+        let is_of = move |found: &&Reading| (found.definition, found.shard) == (definition, shard);
+        self.readings.iter().filter(is_of)
+    }
+
+    /// What there is to be seen of the bus `name`, with rates since `before`, or since its beginning.
+    pub(crate) fn view(&self, name: &str, before: Option<&Self>) -> View {
+        let seconds = self.age_ns as f64 / 1e9;
+        let since = match before {
+            Some(before) => self.at.duration_since(before.at).as_secs_f64(),
+            None => seconds,
+        };
+        let span = Span { now: self, before, seconds: since.max(1e-6) };
+        let mut shards: Vec<u16> = self
+            .readings
+            .iter()
+            .filter(|found| found.definition == table::EVENTS)
+            .map(|found| found.shard)
+            .collect();
+        shards.sort_unstable();
+        let cores = self.readings.iter().filter(|found| found.definition == table::TURNS_WORKING);
+        View {
+            bus: name.into(),
+            process: self.pid,
+            state: match self.writer {
+                Writer::Running => "running",
+                Writer::Ended => "ended",
+                Writer::Died => "died",
+            },
+            seconds,
+            shards: shards.into_iter().map(|shard| span.shard(shard)).collect(),
+            cores: cores.map(|core| span.core(core)).collect(),
+        }
+    }
+}
+
+/// Two looks, and the time between them.
+struct Span<'a> {
+    now: &'a Look,
+    before: Option<&'a Look>,
+    seconds: f64,
+}
+
+impl Span<'_> {
+    /// How much a counter grew.
+    fn growth(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+        let before = self.before.map_or(0, |before| before.value(definition, shard, instance));
+        self.now.value(definition, shard, instance).saturating_sub(before)
+    }
+
+    fn rate(&self, definition: &'static Definition, shard: u16, instance: u16) -> f64 {
+        self.growth(definition, shard, instance) as f64 / self.seconds
+    }
+
+    fn shard(&self, shard: u16) -> ShardView {
+        let value = |definition| self.now.value(definition, shard, 0);
+        let rate = |definition| self.rate(definition, shard, 0);
+        let published = value(table::PUBLISHED);
+        let watermarks = WATERMARKS.into_iter().filter(|mark| self.now.find(mark, shard, 0).is_some());
+        let refusals = self.now.all(table::REFUSALS, shard).filter(|refusal| refusal.value > 0);
+        ShardView {
+            shard,
+            events: value(table::EVENTS),
+            events_per_second: rate(table::EVENTS),
+            batches: value(table::BATCHES),
+            batches_per_second: rate(table::BATCHES),
+            watermarks: watermarks
+                .map(|mark| WatermarkView {
+                    name: mark.name,
+                    position: value(mark),
+                    lag: published.saturating_sub(value(mark)),
+                })
+                .collect(),
+            ring_length: value(table::RING_LENGTH),
+            malformed: value(table::MALFORMED),
+            duplicates: value(table::DUPLICATES),
+            waits: value(table::WAITS),
+            orders_refused: value(table::ORDERS_REFUSED),
+            refusals: refusals.map(|refusal| (refusal.label.clone(), refusal.value)).collect(),
+            venue_orders: value(table::VENUE_ORDERS),
+            venue_fills: value(table::VENUE_FILLS),
+            released: value(table::RELEASED),
+            release_waiting: value(table::RELEASE_WAITING),
+            timers: value(table::TIMERS),
+            behind: match value(table::BEHIND) {
+                0 => None,
+                1 => Some("journal"),
+                _ => Some("consumer"),
+            },
+            is_poisoned: value(table::POISONED) > 0,
+            journal_writes_per_second: rate(table::JOURNAL_WRITES),
+            segment_waits: value(table::JOURNAL_SEGMENT_WAITS),
+            free_space: value(table::FREE_SPACE),
+            free_space_warnings: value(table::FREE_SPACE_WARNINGS),
+            snapshots: value(table::SNAPSHOTS),
+            segments_behind: value(table::SEGMENTS_BEHIND),
+            latencies: LATENCIES.into_iter().filter_map(|latency| self.latency(latency, shard)).collect(),
+            publishers: self.publishers(shard),
+            consumers: self.consumers(shard, published),
+        }
+    }
+
+    fn latency(&self, definition: &'static Definition, shard: u16) -> Option<LatencyView> {
+        let distribution =
+            |look: &Look| -> Option<Distribution> { look.find(definition, shard, 0)?.distribution.clone() };
+        let now = distribution(self.now)?;
+        let seen = match self.before.and_then(distribution) {
+            Some(before) => now.since(&before),
+            None => now,
+        };
+        let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| seen.quantile(quantile));
+        Some(LatencyView { name: definition.name, count: seen.count(), p50, p99, p999 })
+    }
+
+    fn publishers(&self, shard: u16) -> Vec<PublisherView> {
+        let publishers = self.now.all(table::QUEUE_LENGTH, shard).map(|length| PublisherView {
+            id: length.instance,
+            name: length.label.clone(),
+            queue: self.now.value(table::QUEUE_DEPTH, shard, length.instance),
+            queue_length: length.value,
+            submissions: self.now.value(table::SUBMISSIONS, shard, length.instance),
+            submissions_per_second: self.rate(table::SUBMISSIONS, shard, length.instance),
+        });
+        publishers.collect()
+    }
+
+    fn consumers(&self, shard: u16, published: u64) -> Vec<ConsumerView> {
+        let consumers = self.now.all(table::CONSUMER_POSITION, shard).map(|consumer| ConsumerView {
+            name: consumer.label.clone(),
+            contract: consumer.contract.name(),
+            position: consumer.value,
+            lag: published.saturating_sub(consumer.value),
+            lost: self.now.value(table::CONSUMER_LOST, shard, consumer.instance),
+        });
+        consumers.collect()
+    }
+
+    fn core(&self, core: &Reading) -> CoreView {
+        let (shard, instance) = (core.shard, core.instance);
+        let turns = self.growth(table::TURNS_WORKING, shard, instance)
+            + self.growth(table::TURNS_IDLE, shard, instance);
+        let busy = self.growth(table::CORE_BUSY, shard, instance) as f64 / (self.seconds * 1e9);
+        CoreView {
+            name: core.label.clone(),
+            cpu: Some(self.now.value(table::CORE_CPU, shard, instance)).filter(|cpu| *cpu != u64::MAX),
+            busy: busy.min(1.0),
+            turns_per_second: turns as f64 / self.seconds,
+            stall_ns_max: self.now.value(table::CORE_STALL_MAX, shard, instance),
+        }
+    }
+}

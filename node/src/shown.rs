@@ -1,0 +1,75 @@
+//! What a run shows to other processes: its counters, in the directory of its bus.
+
+use crate::config::Config;
+use crate::failure::Failure;
+use std::path::Path;
+use stele_bus::{BusDirectory, Counters};
+
+/// The directory of the bus, gone with this, and the counters in it.
+pub(crate) struct Shown {
+    /// None where there is no place for one.
+    pub(crate) directory: Option<BusDirectory>,
+    pub(crate) counters: Counters,
+    pub(crate) notice: String,
+}
+
+impl Shown {
+    /// Makes the directory that the configuration names, or one with the name of the trail's; where that cannot be,
+    /// the run shows nothing and goes on.
+    pub(crate) fn make(config: &Config) -> Result<Self, Failure> {
+        let made = match &config.bus.name {
+            Some(name) => Some(BusDirectory::create(name).map_err(Failure::environment)?),
+            None => {
+                let name = name_of(&config.trail.dir);
+                let beside = || BusDirectory::create(&format!("{name}-{}", std::process::id()));
+                BusDirectory::create(&name).or_else(|_| beside()).ok()
+            }
+        };
+        let no_counters = |error| Failure::environment(format!("cannot map the counters: {error}"));
+        match made {
+            Some(directory) => {
+                let counters = Counters::create_at(&directory.counters()).map_err(no_counters)?;
+                let notice = format!("bus `{0}`: watch it with `stele top {0}`", directory.name());
+                Ok(Self { directory: Some(directory), counters, notice })
+            }
+            None => {
+                let notice = "no directory for the bus in /dev/shm: other processes cannot watch this run";
+                Ok(Self {
+                    directory: None,
+                    counters: Counters::create().map_err(no_counters)?,
+                    notice: notice.into(),
+                })
+            }
+        }
+    }
+}
+
+/// The last part of the path, with `-` for what a name cannot have.
+fn name_of(trail: &Path) -> String {
+    let name = std::path::absolute(trail)
+        .ok()
+        .and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let name: String = name
+        .unwrap_or_else(|| "trail".into())
+        .chars()
+        .map(|letter| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '-' })
+        .take(NAME_LENGTH_MAX)
+        .collect();
+    if name.starts_with('.') { name.replacen('.', "-", 1) } else { name }
+}
+
+/// Leaves room for a process's number behind it.
+const NAME_LENGTH_MAX: usize = stele_bus::bounds::BUS_NAME_MAX - 12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_is_named_after_its_trail() {
+        assert_eq!(name_of(Path::new("/data/trails/xetra")), "xetra");
+        assert_eq!(name_of(Path::new("a b/.täglich 1")), "-t-glich-1");
+        assert!(name_of(&Path::new("/").join("x".repeat(300))).len() <= NAME_LENGTH_MAX);
+        assert!(!name_of(Path::new(".")).is_empty());
+    }
+}

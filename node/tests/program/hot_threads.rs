@@ -1,0 +1,160 @@
+//! What the hot threads of a running session do not do: call the kernel, or touch memory that is not in place.
+
+use crate::text;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A configuration of a busy run whose segments are small, so that it rolls.
+fn config(folder: &Path, idle: &str, flush: &str) -> String {
+    let toml = format!(
+        "[feed]\nspec = \"generator:7\"\npace = \"real-time\"\nevents_per_second = 50000\n\
+         [bus]\nring_mib = 16\nidle = \"{idle}\"\n[journal]\nsegment_mib = 1\nflush = \"{flush}\"\n\
+         [[strategy]]\nname = \"dip-buyer\"\n"
+    );
+    let path = folder.join("stele.toml");
+    fs::write(&path, toml).unwrap();
+    text(&path).to_owned()
+}
+
+/// The threads of the process by name.
+fn threads(pid: u32) -> BTreeMap<String, u32> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let named = tasks.filter_map(|task| {
+        let name = fs::read_to_string(task.path().join("comm")).ok()?.trim().to_owned();
+        Some((name, task.file_name().to_str()?.parse().ok()?))
+    });
+    named.collect()
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < Duration::from_secs(60), "waited a minute until {what}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Minor and major faults of a thread: fields 10 and 12 of /proc/PID/task/TID/stat.
+fn faults(pid: u32, thread: u32) -> Option<(u64, u64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/task/{thread}/stat")).ok()?;
+    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+    Some((fields[7].parse().ok()?, fields[9].parse().ok()?))
+}
+
+/// What the run writes of its log in the meantime, in segments.
+fn segments(trail: &Path) -> usize {
+    fs::read_dir(trail).map_or(0, |files| files.flatten().filter(|file| is_segment(&file.path())).count())
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "stele")
+}
+
+#[test]
+fn no_hot_thread_touches_memory_that_is_not_in_place() {
+    let scratch = tempfile::tempdir().unwrap();
+    let trail = scratch.path().join("trail");
+    let run = Command::new(env!("CARGO_BIN_EXE_stele"))
+        .args(["run", "-c", &config(scratch.path(), "auto", "measured"), "--dir", text(&trail)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let run = Killed(run);
+    let pid = run.0.id();
+    wait_for("it is under way", || segments(&trail) > 8);
+    let hot: Vec<(String, u32)> = threads(pid)
+        .into_iter()
+        .filter(|(name, _)| ["sequencer", "journal"].contains(&name.as_str()))
+        .collect();
+    assert!(!hot.is_empty(), "{:?}", threads(pid));
+    let before: Vec<_> = hot.iter().map(|(_, thread)| faults(pid, *thread).unwrap()).collect();
+    let begun = segments(&trail);
+    wait_for("some more segments are begun", || segments(&trail) > begun + 6);
+    for ((name, thread), before) in hot.iter().zip(before) {
+        let after = faults(pid, *thread).unwrap();
+        assert_eq!(after, before, "minor and major page faults of `{name}`");
+    }
+}
+
+/// Calls of each hot thread in the middle of a traced run, by thread and call.
+fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<String>>> {
+    let can_trace = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    if !can_trace.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "CI needs strace, and the right to trace");
+        println!("skipped: needs strace, and the right to trace");
+        return None;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let (log, trail) = (scratch.path().join("calls"), scratch.path().join("trail"));
+    // What is not traced runs at full speed: yields are very many, and allowed.
+    let run = Command::new("strace")
+        .args(["-f", "-qq", "--seccomp-bpf", "-ttt", "-e", "trace=!sched_yield", "-e", "signal=none"])
+        .args(["-o", text(&log), env!("CARGO_BIN_EXE_stele"), "run", "-c"])
+        .args([&config(scratch.path(), idle, flush), "--dir", text(&trail)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let run = Killed(run);
+    wait_for("it is under way", || segments(&trail) > 8);
+    let traced = fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.0.id())).unwrap();
+    let pid: u32 = traced.split_whitespace().next().expect("strace runs the program").parse().unwrap();
+    let names = threads(pid);
+    let from = fs::read_to_string(&log).unwrap().len();
+    let begun = segments(&trail);
+    wait_for("some more segments are begun", || segments(&trail) > begun + 6);
+    // The lines of the window, whole ones.
+    let calls = fs::read_to_string(&log).unwrap();
+    let calls = &calls[from..];
+    let calls = &calls[calls.find('\n').map_or(0, |end| end + 1)..calls.rfind('\n').unwrap_or(0)];
+    // SIGKILL to strace leaves the program running: it is asked to end first.
+    let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let mut by_thread = BTreeMap::<String, BTreeSet<String>>::new();
+    for (name, thread) in names {
+        let own = calls.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let is_own = words.next()?.parse() == Ok(thread);
+            let call = words.nth(1)?.split('(').next()?;
+            (is_own && call != "<...").then(|| call.to_owned())
+        });
+        by_thread.insert(name, own.collect());
+    }
+    Some(by_thread)
+}
+
+#[test]
+fn the_sequencers_thread_calls_nothing_and_the_journals_io_uring_alone() {
+    let Some(calls) = traced_calls("auto", "flushed-writes") else { return };
+    let none = BTreeSet::new();
+    let of = |name: &str| calls.get(name).unwrap_or(&none);
+    let journal = if calls.contains_key("journal") { "journal" } else { "core" };
+    assert!(of(journal).contains("io_uring_enter"), "the journal writes: {calls:?}");
+    assert_eq!(*of("sequencer"), none);
+    assert_eq!(*of(journal), BTreeSet::from(["io_uring_enter".to_owned()]));
+}
+
+#[test]
+fn with_a_sync_thread_the_journal_calls_the_futex_that_wakes_it_besides() {
+    let Some(calls) = traced_calls("auto", "sync-thread") else { return };
+    let none = BTreeSet::new();
+    let of = |name: &str| calls.get(name).unwrap_or(&none);
+    assert_eq!(*of("sequencer"), none);
+    let allowed = BTreeSet::from(["io_uring_enter", "futex"].map(str::to_owned));
+    assert!(of("journal").is_subset(&allowed), "{calls:?}");
+    assert!(of("journal-sync").contains("fdatasync"), "{calls:?}");
+}
