@@ -5,11 +5,12 @@
 //! TimerSet ───> pending ── due, by the sequencer's clock ──> TimerFired on the log ──> Strategy::on_timer
 //!                  │
 //!                  ├── TimerSet of the same id without a time: taken back
-//!                  └── StrategyDefinition that begins anew, or an epoch without the strategy: dropped
+//!                  └── StrategyDefinition that begins anew: dropped
 //! ```
 //! The sequencer owns them, as it owns risk: a timer fires in the duty cycle in which the log's time has reached it,
 //! and never before. Between two sessions timers sleep; those of a strategy that goes on
-//! (`StrategyDefinition.isResumed`) go on with it, and what fell due meanwhile fires at once.
+//! (`StrategyDefinition.isResumed`) go on with it, and what fell due meanwhile fires at once; those of a strategy that
+//! is not there sleep on until it comes back, or another one needs the room.
 //!
 //! Nothing here allocates after [`Timers::new`]. A timer without a strategy that runs, or beyond
 //! [`TIMERS_PER_STRATEGY_MAX`], is dropped and counted; strategies hold themselves to the same bound and are told at
@@ -104,8 +105,6 @@ pub struct Timers {
     rows: Vec<Row>,
     /// When the first one falls due that may fire.
     next_due: u64,
-    /// Some strategy was defined in this session.
-    has_strategies: bool,
     /// The session has ended, and nothing fires.
     is_over: bool,
     dropped: u64,
@@ -135,7 +134,7 @@ impl Timers {
     pub fn new() -> Self {
         let mut rows = vec![Row::new(0, false); TIMER_STRATEGIES_MAX];
         rows.clear();
-        Self { rows, next_due: NEVER.0, has_strategies: false, is_over: false, dropped: 0 }
+        Self { rows, next_due: NEVER.0, is_over: false, dropped: 0 }
     }
 
     /// Takes in the next event of the log: every event in order, but those that [`follows`] leaves out.
@@ -202,25 +201,25 @@ impl Timers {
     }
 
     fn on_definition(&mut self, strategy: u16, is_resumed: bool) {
-        self.has_strategies = true;
         if let Some(row) = self.row(strategy) {
             let dropped = if is_resumed { 0 } else { row.clear() };
             row.is_awake = true;
             self.dropped += dropped as u64;
-        } else if self.rows.len() < TIMER_STRATEGIES_MAX {
+            return;
+        }
+        if self.rows.len() == TIMER_STRATEGIES_MAX
+            && let Some(gone) = self.rows.iter().position(|row| !row.is_awake)
+        {
+            self.dropped += self.rows.remove(gone).count as u64;
+        }
+        if self.rows.len() < TIMER_STRATEGIES_MAX {
             self.rows.push(Row::new(strategy, true));
         }
     }
 
-    /// A strategy that did not run in the session before, though others did, is gone, and its timers with it.
     fn on_session_start(&mut self) {
-        if self.has_strategies {
-            let gone = self.rows.iter().filter(|row| !row.is_awake).map(|row| row.count as u64);
-            self.dropped += gone.sum::<u64>();
-            self.rows.retain(|row| row.is_awake);
-        }
         self.rows.iter_mut().for_each(|row| row.is_awake = false);
-        (self.has_strategies, self.is_over) = (false, false);
+        self.is_over = false;
     }
 
     fn row(&mut self, strategy: u16) -> Option<&mut Row> {
@@ -267,7 +266,7 @@ impl Timers {
 
     /// Appends the whole state; the same for the same timers, in whichever order they came.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
-        [self.has_strategies, self.is_over].put(out);
+        self.is_over.put(out);
         self.dropped.put(out);
         (self.rows.len() as u64).put(out);
         for row in &self.rows {
@@ -288,7 +287,7 @@ impl Timers {
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
         let (mut timers, mut reader) = (Self::new(), Reader::new(bytes));
-        [timers.has_strategies, timers.is_over] = reader.get()?;
+        timers.is_over = reader.get()?;
         timers.dropped = reader.get()?;
         for _ in 0..reader.count("strategies with timers", TIMER_STRATEGIES_MAX)? {
             let mut row = Row::new(reader.get()?, reader.get()?);
@@ -423,7 +422,23 @@ mod tests {
         assert_eq!(log.fire(1_000), [(1, 7)], "the second one begins anew");
         assert_eq!((log.timers.pending(), log.timers.dropped()), (1, 1), "the third one sleeps");
         log.session();
-        assert_eq!((log.timers.pending(), log.timers.dropped()), (0, 2), "it did not come back");
+        log.define(3, true);
+        assert_eq!(log.fire(1_000), [(3, 7)], "until it comes back");
+    }
+
+    #[test]
+    fn the_timers_of_who_is_not_there_make_room_for_who_is() {
+        let mut log = Log::new();
+        for strategy in 1..=TIMER_STRATEGIES_MAX as u16 {
+            log.define(strategy, false);
+            log.set(strategy, 7, 100);
+        }
+        log.session();
+        log.define(1, true);
+        log.define(9_999, false);
+        log.set(9_999, 8, 50);
+        assert_eq!(log.fire(1_000), [(9_999, 8), (1, 7)]);
+        assert_eq!(log.timers.dropped(), 1);
     }
 
     proptest! {

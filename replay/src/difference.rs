@@ -107,19 +107,38 @@ impl fmt::Display for Difference {
     }
 }
 
+/// A submission as the trail has it: an event, or what is in one.
+#[derive(Clone, Copy)]
+pub(crate) struct Recorded<'a> {
+    pub(crate) template_id: u16,
+    pub(crate) block_length: u16,
+    pub(crate) schema_version: u16,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Recorded<'a> {
+    pub(crate) fn of(event: &Frame<'a>) -> Self {
+        let header = event.header();
+        Self {
+            template_id: header.template_id.get(),
+            block_length: header.block_length.get(),
+            schema_version: header.schema_version.get(),
+            body: event.body(),
+        }
+    }
+}
+
 /// In what the recorded `event` differs from `sent`; none when it does not. `is_numbered`: the publisher's own
 /// number counts.
-pub(crate) fn compare(event: &Frame<'_>, sent: &Submission, is_numbered: bool) -> Option<DifferenceKind> {
-    let (found, expected) = (event.template_id(), sent.template_id);
+pub(crate) fn compare(event: &Recorded<'_>, sent: &Submission, is_numbered: bool) -> Option<DifferenceKind> {
+    let (found, expected) = (event.template_id, sent.template_id);
     if found != expected {
         return Some(DifferenceKind::OtherMessage { expected, found });
     }
-    if is_same(event.body(), &sent.body, found, is_numbered) {
+    if is_same(event.body, &sent.body, found, is_numbered) {
         return None;
     }
-    let header = event.header();
-    let (length, version) = (header.block_length.get(), header.schema_version.get());
-    let recorded = values(SCHEMA.read(found, length, version, event.body()));
+    let recorded = values(SCHEMA.read(found, event.block_length, event.schema_version, event.body));
     let length = block_length(expected).unwrap_or_default();
     let again = values(SCHEMA.read(expected, length, SCHEMA_VERSION, &sent.body));
     let mut fields: Vec<FieldDifference> = again
@@ -142,11 +161,11 @@ pub(crate) fn compare(event: &Frame<'_>, sent: &Submission, is_numbered: bool) -
         });
     }
     if fields.is_empty() {
-        if header.block_length.get() != length {
+        if event.block_length != length {
             // Written by another version of the schema: the fields that both know are all alike.
             return None;
         }
-        let (expected, found) = (hexadecimal(&sent.body), hexadecimal(event.body()));
+        let (expected, found) = (hexadecimal(&sent.body), hexadecimal(event.body));
         fields.push(FieldDifference { name: "body".to_owned(), expected, found });
     }
     Some(DifferenceKind::Fields { template_id: found, fields })

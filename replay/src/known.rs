@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
 use stele_wire::codec::{View, text};
 use stele_wire::messages::{
-    CancelOrder, Forwarded, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress, ReplaceOrder,
-    SchemaText, SourceDefinition, SourceKind, TimerSet, UpdateAction,
+    CancelOrder, CancelScope, Forwarded, InstrumentDefinition, MassCancel, NewOrder, PublisherProgress,
+    Quote, QuoteCancel, RefusedOrder, ReplaceOrder, RiskLimit, SchemaText, SourceDefinition, SourceKind,
+    TimerSet, UpdateAction,
 };
 
 /// An instrument that is defined.
@@ -52,9 +53,14 @@ pub struct Known {
     pub schemas: BTreeSet<[u8; 32]>,
     /// A text that is being told: its hash and the part that comes next.
     telling: Option<([u8; 32], u16)>,
-    /// The last number of each publisher that the trail tells: in its `PublisherProgress`, or in the messages
-    /// that carry one.
+    /// The last number of each publisher that the trail tells: in the messages that carry one, refused ones
+    /// included, or in the `PublisherProgress` that stands in front of one that does not.
     pub publishers: BTreeMap<u16, u64>,
+    /// The publisher whose number was told last, if nothing has followed: the next event is its, unless that one tells
+    /// a number itself.
+    announced: Option<u16>,
+    /// The last limits over all that nobody changed by name: those of a configuration, by check.
+    pub configured: BTreeMap<u8, i64>,
     /// Other shards.
     pub origins: BTreeMap<u32, KnownOrigin>,
 }
@@ -65,10 +71,14 @@ impl Known {
         macro_rules! numbered {
             ($message:ident) => {
                 if let Some(message) = event.message::<$message>() {
-                    self.publishers.insert(message.publisher.get(), message.publisher_sequence.get());
+                    self.reached(message.publisher.get(), message.publisher_sequence.get());
                 }
             };
         }
+        if event.is_padding() {
+            return;
+        }
+        let announced = self.announced.take();
         match event.template_id() {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<InstrumentDefinition>() {
@@ -92,13 +102,39 @@ impl Known {
                     self.forwarded(&message);
                 }
             }
-            PublisherProgress::TEMPLATE_ID => numbered!(PublisherProgress),
-            NewOrder::TEMPLATE_ID => numbered!(NewOrder),
-            ReplaceOrder::TEMPLATE_ID => numbered!(ReplaceOrder),
-            CancelOrder::TEMPLATE_ID => numbered!(CancelOrder),
-            MassCancel::TEMPLATE_ID => numbered!(MassCancel),
-            TimerSet::TEMPLATE_ID => numbered!(TimerSet),
+            PublisherProgress::TEMPLATE_ID => {
+                numbered!(PublisherProgress);
+                self.announced = event.message::<PublisherProgress>().map(|message| message.publisher.get());
+                return;
+            }
+            RefusedOrder::TEMPLATE_ID => return numbered!(RefusedOrder),
+            Quote::TEMPLATE_ID => return numbered!(Quote),
+            QuoteCancel::TEMPLATE_ID => return numbered!(QuoteCancel),
+            RiskLimit::TEMPLATE_ID => {
+                if let Some(limit) = event.message::<RiskLimit>()
+                    && (limit.scope, limit.instrument.get(), limit.changed_by.get())
+                        == (CancelScope::ALL, 0, 0)
+                {
+                    self.configured.insert(limit.check.0, limit.limit.get());
+                }
+            }
+            NewOrder::TEMPLATE_ID => return numbered!(NewOrder),
+            ReplaceOrder::TEMPLATE_ID => return numbered!(ReplaceOrder),
+            CancelOrder::TEMPLATE_ID => return numbered!(CancelOrder),
+            MassCancel::TEMPLATE_ID => return numbered!(MassCancel),
+            TimerSet::TEMPLATE_ID => return numbered!(TimerSet),
             _ => {}
+        }
+        if let Some(last) = announced.and_then(|publisher| self.publishers.get_mut(&publisher)) {
+            *last += 1;
+        }
+    }
+
+    /// A publisher has got so far. The sequencer's own events, publisher 0, have no numbers.
+    fn reached(&mut self, publisher: u16, number: u64) {
+        if publisher != 0 && number != u64::MAX {
+            let last = self.publishers.entry(publisher).or_default();
+            *last = number.max(*last);
         }
     }
 

@@ -4,11 +4,12 @@ mod state;
 
 use crate::paper_exchange::Numbers;
 use std::collections::BTreeMap;
-use stele_wire::Frame;
+use stele_bus::InDoubt;
 use stele_wire::messages::{
-    CancelOrder, CancelRejected, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
+    CancelOrder, CancelRejected, Check, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
     OrderRejected, OrderReleased, OrderReplaced, ReplaceOrder, ReplaceRejected, Side,
 };
+use stele_wire::{Frame, Sequence};
 
 /// What the venue is known to have said about an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,10 +49,31 @@ pub struct OpenOrder {
     pub leaves: u64,
     /// What the venue said.
     pub state: OpenState,
-    /// Whether it left the host: an order that did and is not answered is in doubt.
+    /// Whether a release tells that it left the host. It may have left without, as that event waits for nothing.
     pub is_released: bool,
     /// A cancel that the venue has not answered: its sequence and its own identification.
     pub cancel: Option<(u64, u64)>,
+}
+
+impl OpenOrder {
+    /// As the order gateway asks the venue for it.
+    pub fn in_doubt(&self) -> InDoubt {
+        InDoubt {
+            sequence: Sequence(self.sequence),
+            strategy: self.strategy,
+            account: self.account,
+            instrument: self.instrument,
+            side: self.side,
+            client_order_id: self.client_order_id,
+            venue_order_id: self.venue_order_id,
+            replaced_order_id: self.replaced_order_id,
+            quantity: self.quantity,
+            cumulative: self.cumulative,
+            leaves: self.leaves,
+            is_acknowledged: self.state == OpenState::Working,
+            cancel: self.cancel.map(|(sequence, id)| (Sequence(sequence), id)),
+        }
+    }
 }
 
 /// Follows the orders of a trail. Pure; feed it every event in order.
@@ -167,6 +189,11 @@ impl OpenOrders {
             }
             OrderRejected::TEMPLATE_ID => {
                 let Some(report) = event.message::<OrderRejected>() else { return };
+                let is_ours = !matches!(report.check, Check::NONE | Check::VENUE | Check::NULL);
+                if is_ours && report.order_sequence.get() == 0 {
+                    // The order never was, and another one of its identification may be open.
+                    return;
+                }
                 self.orders.remove(&key!(report, client_order_id));
             }
             OrderExpired::TEMPLATE_ID => {

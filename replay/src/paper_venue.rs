@@ -8,8 +8,8 @@
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_bus::counters::table;
 use stele_bus::{
-    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Place, Publisher, Refusal, Venue,
-    VenueBusy,
+    AgentError, Answer, Counter, CounterError, Counters, Event, GatingConsumer, InDoubt, Place, Publisher,
+    Refusal, Venue, VenueBusy,
 };
 use stele_wire::Nanos;
 use stele_wire::messages::OrderFilled;
@@ -125,6 +125,12 @@ impl PaperVenue {
 }
 
 impl Venue for PaperVenue {
+    /// The book went with the process: the exchange that goes on has cancelled, or refused as in doubt, everything
+    /// that was open, and reports it before it takes anything new.
+    fn reconcile(&mut self, _order: &InDoubt, now: Nanos) -> Result<Answer, VenueBusy> {
+        if self.flush(now) == Backlog::Waits { Err(VenueBusy) } else { Ok(Answer::Done) }
+    }
+
     fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy> {
         while self.market.scanned() < order.end() {
             if self.follow(MARKET_POLL_MAX, now) == 0 {

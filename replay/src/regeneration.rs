@@ -8,12 +8,16 @@
 //! and follows from the events as everything else does; only a submission that an earlier epoch left unsent may
 //! carry another one, as it is submitted anew.
 //!
-//! An order that the sequencer refused (risk, or no room) is on the trail as an `OrderRejected` of no sequenced
-//! order; it is compared by its client order id.
+//! An order that the sequencer refused (risk, or no room) is on the trail as a `RefusedOrder`, which is compared in the
+//! same way, and an `OrderRejected` of no sequenced order, which is compared by its client order id. Cancels that the
+//! sequencer sends for a kill switch are nobody's.
+//!
+//! Numbers of a publisher only grow, across epochs. Trails of earlier programs begin anew with each epoch: all that
+//! counts is that they run on one by one from the first in the epoch.
 
 mod state;
 
-use crate::difference::{Difference, DifferenceKind, compare};
+use crate::difference::{Difference, DifferenceKind, Recorded, compare};
 use std::collections::{BTreeMap, VecDeque};
 use stele_strategies::parameters::ParameterError;
 use stele_strategies::registry::{Registry, UnknownStrategy};
@@ -21,8 +25,8 @@ use stele_strategies::{Host, OrderSink};
 use stele_wire::Frame;
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected, ReplaceOrder,
-    SessionEnd, SessionStart, StrategyDefinition, TimerSet,
+    Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected, RefusedOrder,
+    ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
 };
 use zerocopy::FromBytes;
 
@@ -101,6 +105,8 @@ pub struct Regeneration {
     tallies: BTreeMap<u16, (String, Tally)>,
     /// Strategies that go on in this epoch, and since when.
     resumed: BTreeMap<u16, u64>,
+    /// By how much the numbers of each publisher on the trail are ahead of the host's in this epoch.
+    ahead: BTreeMap<u16, i64>,
     epoch: u32,
     has_ended: bool,
     events: u64,
@@ -121,6 +127,7 @@ impl Regeneration {
             waiting: BTreeMap::new(),
             tallies: BTreeMap::new(),
             resumed: BTreeMap::new(),
+            ahead: BTreeMap::new(),
             epoch: 0,
             has_ended: false,
             events: 0,
@@ -160,7 +167,7 @@ impl Regeneration {
             | MassCancel::TEMPLATE_ID
             | TimerSet::TEMPLATE_ID => {
                 let Some((strategy, _)) = origin(event.template_id(), event.body()) else { return Ok(()) };
-                if strategy == 0 {
+                if strategy == 0 || is_sequencers(event) {
                     return Ok(());
                 }
                 self.match_recorded(event, strategy)
@@ -175,6 +182,7 @@ impl Regeneration {
                 }
                 Ok(())
             }
+            RefusedOrder::TEMPLATE_ID => self.match_refused_body(event),
             OrderRejected::TEMPLATE_ID => self.match_refused(event),
             _ => Ok(()),
         }
@@ -184,7 +192,11 @@ impl Regeneration {
         let next = self.waiting.get_mut(&strategy).and_then(VecDeque::pop_front);
         let kind = match &next {
             None => Some(DifferenceKind::NotSent { template_id: event.template_id() }),
-            Some(next) => compare(event, next, next.epoch == self.epoch),
+            Some(next) => {
+                let found = Recorded::of(event);
+                let is_numbered = next.epoch == self.epoch && !is_in_step(&mut self.ahead, &found, next);
+                compare(&found, next, is_numbered)
+            }
         };
         if let Some(kind) = kind {
             return Err(self.difference(event.sequence().0, strategy, kind));
@@ -196,6 +208,34 @@ impl Regeneration {
             tally.orders += 1;
         }
         Ok(())
+    }
+
+    /// Holds a refused order against what the strategy sends next, which stays in its place for the refusal itself.
+    fn match_refused_body(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
+        let Some(refused) = event.message::<RefusedOrder>() else { return Ok(()) };
+        let found = Recorded {
+            template_id: refused.template_id.get(),
+            block_length: refused.block_length.get(),
+            schema_version: refused.schema_version.get(),
+            body: refused.body(),
+        };
+        let Some((strategy, _)) =
+            origin(found.template_id, found.body).filter(|(strategy, _)| *strategy != 0)
+        else {
+            return Ok(());
+        };
+        let next = self.waiting.get(&strategy).and_then(VecDeque::front);
+        let kind = match next {
+            None => Some(DifferenceKind::NotSent { template_id: found.template_id }),
+            Some(next) => {
+                let is_numbered = next.epoch == self.epoch && !is_in_step(&mut self.ahead, &found, next);
+                compare(&found, next, is_numbered)
+            }
+        };
+        match kind {
+            None => Ok(()),
+            Some(kind) => Err(self.difference(event.sequence().0, strategy, kind)),
+        }
     }
 
     fn match_refused(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
@@ -226,6 +266,7 @@ impl Regeneration {
                 let epoch = event.message::<SessionStart>().map(|start| start.epoch.get());
                 (self.epoch, self.has_ended) = (epoch.unwrap_or(self.epoch + 1), false);
                 self.resumed.clear();
+                self.ahead.clear();
             }
             SessionEnd::TEMPLATE_ID => self.has_ended = true,
             StrategyDefinition::TEMPLATE_ID => {
@@ -325,6 +366,37 @@ impl Regeneration {
     /// order in which they sent it.
     pub fn into_parts(self) -> (Host, Vec<Submission>) {
         (self.host, self.waiting.into_values().flatten().collect())
+    }
+}
+
+/// Whether the sequencer sent a cancel by itself, for a kill switch.
+fn is_sequencers(event: &Frame<'_>) -> bool {
+    event.message::<CancelOrder>().is_some_and(|cancel| cancel.publisher.get() == 0)
+}
+
+/// Whether the number on the trail is as far ahead of the host's as the first of the epoch was.
+fn is_in_step(ahead: &mut BTreeMap<u16, i64>, found: &Recorded<'_>, sent: &Submission) -> bool {
+    let numbers = [number(found.template_id, found.body), number(sent.template_id, &sent.body)];
+    let [Some((publisher, found)), Some((_, sent))] = numbers else { return false };
+    let difference = found.wrapping_sub(sent) as i64;
+    *ahead.entry(publisher).or_insert(difference) == difference
+}
+
+/// The publisher and its number in a body that carries them.
+fn number(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
+    macro_rules! of {
+        ($message:ident) => {{
+            let (message, _) = $message::ref_from_prefix(body).ok()?;
+            Some((message.publisher.get(), message.publisher_sequence.get()))
+        }};
+    }
+    match template_id {
+        NewOrder::TEMPLATE_ID => of!(NewOrder),
+        ReplaceOrder::TEMPLATE_ID => of!(ReplaceOrder),
+        CancelOrder::TEMPLATE_ID => of!(CancelOrder),
+        MassCancel::TEMPLATE_ID => of!(MassCancel),
+        TimerSet::TEMPLATE_ID => of!(TimerSet),
+        _ => None,
     }
 }
 

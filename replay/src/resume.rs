@@ -8,6 +8,7 @@ use crate::known::Known;
 use crate::open_orders::{OpenOrder, OpenOrders};
 use crate::paper_exchange::Numbers;
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
+use stele_bus::{Risk, RiskLimits, Timers};
 use stele_journal::TrailError;
 use stele_journal::snapshot::Section;
 use stele_strategies::registry::Registry;
@@ -22,12 +23,17 @@ pub struct Resumed {
     /// submitted in the new epoch, in this order, before anything else of theirs.
     pub unsent: Vec<Submission>,
     /// Orders that are neither refused nor done, oldest first: what
-    /// [`crate::paper_exchange::PaperExchange::resume`] cancels and what is to be reconciled with a real venue.
+    /// [`crate::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
+    /// [`stele_bus::doubt`].
     pub open_orders: Vec<OpenOrder>,
     /// The last numbers that the paper exchange gave out.
     pub numbers: Numbers,
     /// Instruments, sources and publishers that the trail defines.
     pub known: Known,
+    /// Limits, kill switches, positions, open orders and credit as the checks before sequencing know them.
+    pub risk: Risk,
+    /// Timers of strategies that have not fired.
+    pub timers: Timers,
     /// Events of the trail, those that a snapshot stands for included.
     pub events: u64,
     /// Sequence of the last event; 0 when there is none.
@@ -94,6 +100,14 @@ pub enum LoadError {
         /// Of this program.
         known: u32,
     },
+    /// A machine of the bus does not take its state.
+    #[error("the {machine} cannot be loaded: {source}")]
+    BusState {
+        /// The machine.
+        machine: &'static str,
+        /// What is wrong with it.
+        source: stele_bus::risk::RestoreError,
+    },
     /// A machine does not take its state.
     #[error("the {machine} cannot be loaded: {source}")]
     State {
@@ -108,6 +122,10 @@ pub enum LoadError {
 pub mod machines {
     /// [`super::Known`].
     pub const DEFINITIONS: &str = "definitions";
+    /// [`stele_bus::Risk`].
+    pub const RISK: &str = "risk";
+    /// [`stele_bus::Timers`].
+    pub const TIMERS: &str = "timers";
     /// [`super::OpenOrders`].
     pub const OPEN_ORDERS: &str = "open orders";
     /// [`super::Host`].
@@ -121,6 +139,8 @@ pub struct Resume {
     pub(crate) regeneration: Regeneration,
     open_orders: OpenOrders,
     known: Known,
+    risk: Risk,
+    timers: Timers,
 }
 
 impl Resume {
@@ -130,6 +150,8 @@ impl Resume {
             regeneration: Regeneration::new(registry),
             open_orders: OpenOrders::default(),
             known: Known::default(),
+            risk: Risk::new(RiskLimits::default()),
+            timers: Timers::new(),
         }
     }
 
@@ -140,6 +162,8 @@ impl Resume {
     pub fn on_event(&mut self, event: &Frame<'_>) -> Result<(), ResumeError> {
         self.open_orders.on_event(event);
         self.known.on_event(event);
+        self.risk.on_event(event);
+        self.timers.on_event(event);
         self.regeneration.on_event(event).map_err(|interruption| match interruption {
             Interruption::Difference(difference) => ResumeError::Difference(difference),
             Interruption::Error(error) => ResumeError::Strategies(error),
@@ -172,6 +196,8 @@ impl Resume {
         let host = self.regeneration.host();
         vec![
             section(machines::DEFINITIONS, Known::STATE_VERSION, &|out| self.known.snapshot(out)),
+            section(machines::RISK, Risk::STATE_VERSION, &|out| self.risk.snapshot(out)),
+            section(machines::TIMERS, Timers::STATE_VERSION, &|out| self.timers.snapshot(out)),
             section(machines::OPEN_ORDERS, OpenOrders::STATE_VERSION, &|out| self.open_orders.snapshot(out)),
             section(machines::STRATEGIES, Host::STATE_VERSION, &|out| host.snapshot(out)),
             section(machines::SUBMISSIONS, Regeneration::STATE_VERSION, &|out| {
@@ -200,6 +226,12 @@ impl Resume {
             |machine| state(machine, OpenOrders::STATE_VERSION),
             OpenOrders::restore,
         )?;
+        let machine = machines::RISK;
+        let risk = Risk::restore(RiskLimits::default(), state(machine, Risk::STATE_VERSION)?);
+        let risk = risk.map_err(|source| LoadError::BusState { machine, source })?;
+        let machine = machines::TIMERS;
+        let timers = Timers::restore(state(machine, Timers::STATE_VERSION)?);
+        let timers = timers.map_err(|source| LoadError::BusState { machine, source })?;
         let mut host = Host::new(registry.clone());
         let strategies = state(machines::STRATEGIES, Host::STATE_VERSION)?;
         let machine = machines::STRATEGIES;
@@ -209,7 +241,7 @@ impl Resume {
             |machine| state(machine, Regeneration::STATE_VERSION),
             |reader| Regeneration::restore(registry, host, reader),
         )?;
-        Ok(Self { regeneration, open_orders, known })
+        Ok(Self { regeneration, open_orders, known, risk, timers })
     }
 
     /// A second one in the same state.
@@ -226,7 +258,7 @@ impl Resume {
 
     /// The trail is at its end.
     pub fn finish(self) -> Resumed {
-        let Self { regeneration, open_orders, known } = self;
+        let Self { regeneration, open_orders, known, risk, timers } = self;
         let (events, last_sequence) = (regeneration.events(), regeneration.last_sequence());
         let (last_timestamp, epoch) = (regeneration.last_timestamp(), regeneration.epoch());
         let (has_ended, numbers) = (regeneration.has_ended(), open_orders.numbers());
@@ -237,6 +269,8 @@ impl Resume {
             open_orders: open_orders.finish(),
             numbers,
             known,
+            risk,
+            timers,
             events,
             last_sequence,
             last_timestamp,

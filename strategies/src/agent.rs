@@ -69,7 +69,7 @@ pub struct StrategyAgent<C> {
 
 impl<C: Clock> StrategyAgent<C> {
     /// An agent that shows `host` what `consumer` reads and submits through `publisher`, which must be used by
-    /// nobody else and new in this epoch: the host numbers its submissions from 1.
+    /// nobody else: its numbers go on where the host's do ([`Host::submitted`]).
     pub fn new(
         options: AgentOptions,
         host: Host,
@@ -108,11 +108,14 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     }
 
     fn on_start(&mut self) -> Result<(), AgentError> {
-        let next = self.outbox.publisher.next_sequence();
-        if next == 1 {
+        let publisher = &mut self.outbox.publisher;
+        let (next, submitted) = (publisher.next_sequence(), self.host.submitted(publisher.id()));
+        if next <= submitted + 1 {
+            publisher.continue_after(submitted);
             return Ok(());
         }
-        let message = format!("the publisher of the strategies has submitted {} events already", next - 1);
+        let message =
+            format!("the publisher of the strategies is at submission {next}, they are at {}", submitted + 1);
         Err(AgentError::new(message + ": give each strategy agent a publisher of its own"))
     }
 

@@ -7,12 +7,12 @@
 //! - `SessionStart`: everything about this shard's own market is forgotten and every strategy is suspended;
 //! - `StrategyDefinition`: with `isResumed` false a new instance starts (in the place of one with the same id, of
 //!   which open orders are cancelled), with true the suspended one goes on where it was;
-//! - `KillSwitch` engaged for a strategy, its account, its algorithm or all: it is halted, its open orders are
-//!   cancelled; released: it starts again;
+//! - `KillSwitch` engaged for a strategy, its account, its algorithm or all: it is halted, and the sequencer cancels
+//!   its open orders; released: it starts again;
 //! - `SessionEnd`: every strategy is suspended, and nothing can be sent any longer.
 //!
-//! A strategy that panics has failed: its open orders are cancelled, a `KillSwitch` for it with the reason is
-//! submitted, and it is called no more until a definition starts it anew. One that cannot be started is reported
+//! A strategy that panics has failed: a `KillSwitch` for it with the reason is submitted, for which its open orders are
+//! cancelled, and it is called no more until a definition starts it anew. One that cannot be started is reported
 //! in the same way. The others go on. Positions and open orders are kept up whatever state a strategy is in.
 //!
 //! Nothing is allocated for an event but when more instruments, orders or levels are known than ever before, or a
@@ -29,11 +29,11 @@ use crate::random::Random;
 use crate::registry::Registry;
 use crate::report::Report;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX};
+use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, Timers};
 use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart, StrategyDefinition,
+    Boolean, CancelOrder, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart, StrategyDefinition,
     SwitchState, TimerFired,
 };
 use stele_wire::{Frame, Price, Sequence};
@@ -132,7 +132,7 @@ impl Host {
         if frame.is_padding() {
             return;
         }
-        let mut occurrence = Occurrence { frame, change, report: None, timer: None };
+        let mut occurrence = Occurrence { frame, change, report: None, timer: None, cancel: None };
         if frame.template_id() > MARKET_DATA_TEMPLATES {
             self.govern(&mut occurrence, out);
         }
@@ -169,6 +169,11 @@ impl Host {
         &self.market
     }
 
+    /// The number of a publisher's last submission by strategies: the next one has the number after it.
+    pub fn submitted(&self, publisher: u16) -> u64 {
+        self.numbers.given.iter().find(|(id, _)| *id == publisher).map_or(0, |(_, given)| *given)
+    }
+
     /// What went wrong with strategies so far.
     pub fn failures(&self) -> &[Failure] {
         &self.failures
@@ -182,7 +187,6 @@ impl Host {
                 let epoch = frame.message::<SessionStart>().map_or(0, |start| start.epoch.get());
                 self.epoch = epoch as u16;
                 self.market.clear_own();
-                self.numbers.given.clear();
                 self.seats.iter_mut().for_each(Seat::suspend);
             }
             SessionEnd::TEMPLATE_ID => {
@@ -196,6 +200,11 @@ impl Host {
             StrategyDefinition::TEMPLATE_ID => self.define(frame, out),
             KillSwitch::TEMPLATE_ID => self.switch(frame, out),
             OpeningPosition::TEMPLATE_ID => self.open_position(frame),
+            CancelOrder::TEMPLATE_ID => {
+                let cancel = frame.message::<CancelOrder>().filter(|cancel| cancel.publisher.get() == 0);
+                occurrence.cancel =
+                    cancel.map(|cancel| (cancel.strategy.get(), cancel.cancelled_order_id.get()));
+            }
             TimerFired::TEMPLATE_ID => {
                 let fired = frame.message::<TimerFired>();
                 occurrence.timer = fired.map(|fired| (fired.strategy.get(), fired.timer_id.get()));
@@ -280,6 +289,7 @@ impl Host {
             orders: Default::default(),
             budget: SUBMISSIONS_PER_EVENT_MAX,
             withheld: 0,
+            timers: Timers::default(),
         };
         let (name, definition) = (name.to_owned(), text_of_parameters.to_owned());
         let seat = Seat { name, definition, strategy, desk, state: StrategyState::Running };
@@ -317,7 +327,7 @@ impl Host {
             seat.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
             let failure = match (switch.state, seat.state) {
                 (SwitchState::ENGAGED, StrategyState::Running) => {
-                    let failure = seat.stop(frame, &self.market, &mut self.numbers, out);
+                    let failure = seat.halt(frame, &self.market, &mut self.numbers, out);
                     if failure.is_none() {
                         seat.state = StrategyState::Halted;
                     }

@@ -1,5 +1,10 @@
 //! The trait that a strategy implements, and the context that it acts through.
 
+mod timers;
+
+pub use stele_bus::bounds::TIMERS_PER_STRATEGY_MAX;
+pub(crate) use timers::Timers;
+
 use crate::account::{Account, Holding, Money};
 use crate::book::Book;
 use crate::market::{Instrument, Market, Print};
@@ -43,7 +48,7 @@ pub trait Strategy: Send {
         let _ = (report, context);
     }
 
-    /// The time that [`Context::set_timer`] asked for has come.
+    /// The time that [`Context::set_timer`] asked for has come: the event is at or after it.
     fn on_timer(&mut self, timer_id: u64, context: &mut Context<'_>) {
         let _ = (timer_id, context);
     }
@@ -53,8 +58,8 @@ pub trait Strategy: Send {
         let _ = (instrument, context);
     }
 
-    /// Trading ends: a kill switch, or the end of the session. In the first case every order that is still open
-    /// is cancelled next; in the second nothing can be sent any longer.
+    /// Trading ends: a kill switch, or the end of the session. In the first case the sequencer cancels every order
+    /// that is open; in the second nothing can be sent any longer.
     fn on_stop(&mut self, context: &mut Context<'_>) {
         let _ = context;
     }
@@ -128,6 +133,7 @@ pub struct Desk {
     pub(crate) budget: usize,
     /// Requests that could not be sent.
     pub(crate) withheld: u64,
+    pub(crate) timers: Timers,
 }
 
 impl Desk {
@@ -192,15 +198,15 @@ impl Profit {
     }
 }
 
-/// What each publisher has been given in this epoch: strategies number their submissions themselves, so that the
-/// numbers follow from the log.
+/// What each publisher has been given so far, in all sessions: strategies number their submissions themselves, so that
+/// the numbers follow from the log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) given: Vec<(u16, u64)>,
 }
 
 impl Numbers {
-    /// The number of the publisher's next submission, from 1 in each epoch.
+    /// The number of the publisher's next submission, from 1 on.
     pub(crate) fn next(&mut self, publisher: u16) -> u64 {
         match self.given.iter_mut().find(|(id, _)| *id == publisher) {
             Some((_, given)) => {
@@ -352,17 +358,37 @@ impl Context<'_> {
         true
     }
 
-    /// Asks to be woken by an event at `due`, and gives the id that [`Strategy::on_timer`] will name. None when
-    /// the bound on what one event may send is reached.
+    /// Asks to be woken by an event at `due` or as soon after it as can be, and gives the id that
+    /// [`Strategy::on_timer`] will name. A time that has passed fires at once. None, and nothing is sent, when a bound
+    /// is reached: what one event may send, or [`TIMERS_PER_STRATEGY_MAX`] timers that have not fired.
     pub fn set_timer(&mut self, due: Nanos) -> Option<u64> {
-        if !self.spend() {
+        if self.desk.timers.is_full() || !self.spend() {
             self.desk.withheld += 1;
             return None;
         }
         let timer_id = self.desk.ids.next();
+        self.desk.timers.add(timer_id);
+        self.submit_timer(timer_id, due.0.min(u64::MAX - 1));
+        Some(timer_id)
+    }
+
+    /// Takes a timer back that has not fired: it does not. Says whether the request was sent: not for a timer that has
+    /// fired or never was, or when the bound on what one event may send is reached.
+    pub fn cancel_timer(&mut self, timer_id: u64) -> bool {
+        if !self.desk.timers.contains(timer_id) || !self.spend() {
+            self.desk.withheld += 1;
+            return false;
+        }
+        self.desk.timers.remove(timer_id);
+        self.submit_timer(timer_id, TimerSet::NULL.due.get());
+        true
+    }
+
+    /// A null time takes the timer back.
+    fn submit_timer(&mut self, timer_id: u64, due: u64) {
         let timer = TimerSet {
             timer_id: U64::new(timer_id),
-            due: U64::new(due.0),
+            due: U64::new(due),
             cause: U64::new(self.cause.0),
             publisher: U16::new(self.desk.publisher),
             publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
@@ -370,7 +396,6 @@ impl Context<'_> {
             ..TimerSet::NULL
         };
         self.out.submit(TimerSet::TEMPLATE_ID, timer.as_bytes());
-        Some(timer_id)
     }
 
     /// Cancels every open order, whatever was sent for this event.

@@ -161,7 +161,10 @@ impl StrategyTester {
             }
             TimerSet::TEMPLATE_ID => {
                 let set = View::<TimerSet>::read(block_length, SCHEMA_VERSION, body).expect(whole);
-                self.timers.push((Nanos(set.due.get()), set.timer_id.get()));
+                self.timers.retain(|(_, timer_id)| *timer_id != set.timer_id.get());
+                if set.due.get() != TimerSet::NULL.due.get() {
+                    self.timers.push((Nanos(set.due.get()), set.timer_id.get()));
+                }
             }
             _ => self.others.push((template_id, body.to_vec())),
         }

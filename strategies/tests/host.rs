@@ -2,8 +2,8 @@
 
 use stele_strategies::tester::TEST_STRATEGY;
 use stele_strategies::{
-    Context, Kind, Order, Parameter, ParameterError, Parameters, Print, Registry, Report, ReportKind,
-    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
+    Context, Kind, Order, OrderState, Parameter, ParameterError, Parameters, Print, Registry, Report,
+    ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
 };
 use stele_wire::messages::*;
 use stele_wire::{Frame, Nanos, Price, Quantity};
@@ -37,6 +37,8 @@ impl Strategy for Puppet {
             5 => panic!("the price is 5"),
             6 => assert_eq!((0..100).filter_map(|_| context.send(order)).count(), 16),
             7 => self.told.push(context.random().bits()),
+            8 => assert!(context.cancel_timer(*self.told.last().unwrap())),
+            9 => while context.set_timer(Nanos(context.now().0 + 50)).is_some() {},
             _ => {}
         }
     }
@@ -110,16 +112,14 @@ fn an_order_says_who_sent_it_and_why() {
 }
 
 #[test]
-fn a_strategy_that_panics_is_stopped_its_orders_cancelled_and_the_reason_told() {
+fn a_strategy_that_panics_is_stopped_by_a_kill_switch_that_tells_the_reason() {
     let mut tester = puppet();
     tester.trade(1, 1, 9).trade(1, 1, 9);
     let orders = tester.take_orders();
     tester.accept(&orders[0]).trade(1, 5, 1);
     assert_eq!(tester.strategy().state, StrategyState::Failed);
     assert_eq!(tester.host().failures()[0].reason, "puppet panicked: the price is 5");
-    let cancels = tester.take_cancels();
-    let cancelled: Vec<_> = cancels.iter().map(|cancel| cancel.cancelled_order_id).collect();
-    assert_eq!(cancelled, [orders[0].client_order_id, orders[1].client_order_id]);
+    assert!(tester.take_cancels().is_empty(), "the sequencer cancels for a kill switch");
     let others = tester.take_others();
     assert_eq!(others.len(), 1);
     assert_eq!(others[0].0, KillSwitch::TEMPLATE_ID);
@@ -138,8 +138,16 @@ fn a_kill_switch_halts_and_releases_what_it_covers() {
     assert_eq!(tester.strategy().state, StrategyState::Running);
     switch(&mut tester, CancelScope::ACCOUNT, 4, SwitchState::ENGAGED);
     assert_eq!(tester.strategy().state, StrategyState::Halted);
-    assert_eq!(tester.take_cancels().len(), 1);
-    tester.take_orders();
+    assert!(tester.take_cancels().is_empty(), "the sequencer cancels for a kill switch");
+    let order = tester.take_orders()[0];
+    tester.event(&CancelOrder {
+        strategy: U16::new(TEST_STRATEGY),
+        publisher: U16::new(0),
+        cancelled_order_id: order.client_order_id,
+        ..CancelOrder::NULL
+    });
+    let open = tester.strategy().desk.orders().get(order.client_order_id.get()).copied();
+    assert_eq!(open.unwrap().state, OrderState::Cancelling);
     tester.trade(1, 1, 9);
     assert!(tester.take_orders().is_empty());
     switch(&mut tester, CancelScope::ALL, 0, SwitchState::RELEASED);
@@ -160,7 +168,7 @@ fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
     tester.define_strategy("puppet", "", true).trade(1, 1, 9);
     let order = tester.take_orders()[0];
     assert_eq!(order.client_order_id.get(), 7 << 48 | 2 << 32 | 1);
-    assert_eq!((tester.position(1), order.publisher_sequence.get()), (9, 1));
+    assert_eq!((tester.position(1), order.publisher_sequence.get()), (9, 2), "its numbers go on");
     tester.define_strategy("puppet", "", false);
     assert_eq!(tester.position(1), 0, "a new instance holds nothing");
     assert_eq!(tester.take_cancels().len(), 1, "the old one's orders are cancelled");
@@ -299,4 +307,42 @@ fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
     let body = feed(FeedState::STARTED).encode(&mut body, &[]).unwrap();
     tester.body(FeedStatus::TEMPLATE_ID, FeedStatus::BLOCK_LENGTH, body);
     assert!(tester.host().market().book(1).unwrap().is_empty());
+}
+
+#[test]
+fn a_timer_that_is_taken_back_does_not_wake_the_strategy_even_where_it_has_fired_already() {
+    let mut tester = puppet();
+    tester.trade(1, 4, 1).trade(1, 8, 1);
+    let state = |tester: &StrategyTester| {
+        let mut state = Vec::new();
+        tester.host().snapshot(&mut state);
+        state
+    };
+    let before = state(&tester);
+    let fired = TimerFired {
+        timer_id: U64::new(7 << 48 | 1 << 32 | 1),
+        strategy: U16::new(TEST_STRATEGY),
+        ..TimerFired::NULL
+    };
+    tester.advance(Nanos(1_000)).event(&fired);
+    assert_eq!(state(&tester), before, "the strategy was not called");
+    tester.trade(1, 4, 1).advance(Nanos(50));
+    assert_ne!(state(&tester), before);
+    let mut again = puppet();
+    again.host_mut().restore(&state(&tester)).unwrap();
+    assert_eq!(state(&again), state(&tester));
+}
+
+#[test]
+fn a_strategy_has_so_many_timers_and_no_more_until_they_fire() {
+    let mut tester = puppet();
+    for _ in 0..5 {
+        tester.trade(1, 9, 1);
+    }
+    let asked = tester.strategy().desk.withheld();
+    assert_eq!(asked, 5, "each time until it is told no");
+    tester.advance(Nanos(49)).trade(1, 9, 1);
+    assert_eq!(tester.strategy().desk.withheld(), asked + 1);
+    tester.advance(Nanos(1)).trade(1, 4, 1);
+    assert_eq!(tester.strategy().desk.withheld(), asked + 1, "they have fired");
 }

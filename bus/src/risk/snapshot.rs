@@ -17,13 +17,12 @@ use crate::bounds::{
 use crate::state::{Number, Reader, RestoreError, no_room};
 use stele_wire::messages::{CancelScope, Check, Side};
 
-/// What the bytes are: changes whenever their order does.
-const VERSION: u64 = 2;
-
 impl Risk {
+    /// Version of the layout that [`Risk::snapshot`] writes.
+    pub const STATE_VERSION: u32 = 2;
+
     /// Appends the whole state. What [`RiskLimits`] says of sealing and of four eyes is no part of it.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
-        VERSION.put(out);
         self.shard.put(out);
         self.put_limits(out);
         self.put_tables(out);
@@ -153,10 +152,6 @@ impl Risk {
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
         let (mut risk, mut reader) = (Self::new(limits), Reader::new(bytes));
-        match reader.get::<u64>()? {
-            VERSION => {}
-            other => return Err(RestoreError::Value { what: "its version", found: other.into() }),
-        }
         risk.shard = reader.get()?;
         risk.get_limits(&mut reader)?;
         risk.get_tables(&mut reader)?;

@@ -36,6 +36,12 @@ impl Known {
             out.put_u64((*publisher).into());
             out.put_u64(*last);
         }
+        out.put_u64(self.announced.unwrap_or(0).into());
+        out.put_u64(self.configured.len() as u64);
+        for (check, limit) in &self.configured {
+            out.put_u64((*check).into());
+            out.put_i64(*limit);
+        }
         out.put_u64(self.origins.len() as u64);
         for (shard, origin) in &self.origins {
             [(*shard).into(), origin.last_sequence, origin.instruments.len() as u64]
@@ -76,6 +82,12 @@ impl Known {
         for _ in 0..reader.count("publishers")? {
             let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
             known.publishers.insert(publisher, reader.u64()?);
+        }
+        let announced = reader.at_most("publisher", u16::MAX.into())? as u16;
+        known.announced = Some(announced).filter(|publisher| *publisher != 0);
+        for _ in 0..reader.count("limits")? {
+            let check = reader.at_most("check", u8::MAX.into())? as u8;
+            known.configured.insert(check, reader.i64()?);
         }
         for _ in 0..reader.count("other shards")? {
             let shard = reader.at_most("shard", u32::MAX.into())? as u32;

@@ -7,7 +7,7 @@ use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};
 
 impl Regeneration {
     /// Version of the layout that [`Regeneration::snapshot`] writes.
-    pub const STATE_VERSION: u32 = 1;
+    pub const STATE_VERSION: u32 = 2;
 
     /// The host as it stands.
     pub fn host(&self) -> &Host {
@@ -41,6 +41,11 @@ impl Regeneration {
         for (strategy, since) in &self.resumed {
             out.put_u64((*strategy).into());
             out.put_u64(*since);
+        }
+        out.put_u64(self.ahead.len() as u64);
+        for (publisher, ahead) in &self.ahead {
+            out.put_u64((*publisher).into());
+            out.put_i64(*ahead);
         }
     }
 
@@ -78,6 +83,10 @@ impl Regeneration {
         for _ in 0..reader.count("strategies")? {
             let strategy = number(reader)?;
             engine.resumed.insert(strategy, reader.u64()?);
+        }
+        for _ in 0..reader.count("publishers")? {
+            let publisher = number(reader)?;
+            engine.ahead.insert(publisher, reader.i64()?);
         }
         Ok(engine)
     }

@@ -3,13 +3,14 @@
 use super::{Failure, StrategyState};
 use crate::account::{Account, Fill};
 use crate::market::{Change, Market};
-use crate::order::OrderTable;
+use crate::order::{OrderState, OrderTable};
 use crate::random::Random;
 use crate::registry::Registry;
 use crate::report::{Report, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
     Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
+    Timers,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_wire::Frame;
@@ -31,6 +32,8 @@ pub(super) struct Occurrence<'e> {
     pub(super) change: Change,
     pub(super) report: Option<Report>,
     pub(super) timer: Option<(u16, u64)>,
+    /// An order of a strategy that the sequencer cancels for a kill switch.
+    pub(super) cancel: Option<(u16, u64)>,
 }
 
 impl Seat {
@@ -52,6 +55,12 @@ impl Seat {
         if let Some(report) = &report {
             self.desk.take_in(report);
         }
+        if let Some((_, order)) = occurrence.cancel.filter(|(owner, _)| *owner == id) {
+            self.desk.orders.set_state(order, OrderState::Cancelling);
+        }
+        // One that was taken back meanwhile has perhaps fired already: the strategy is not told.
+        let timer =
+            occurrence.timer.filter(|(owner, timer_id)| *owner == id && self.desk.timers.remove(*timer_id));
         self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
         if self.state != StrategyState::Running {
             return None;
@@ -65,7 +74,7 @@ impl Seat {
             if let Some(report) = &report {
                 strategy.on_report(report, context);
             }
-            if let Some((_, timer_id)) = occurrence.timer.filter(|(owner, _)| *owner == id) {
+            if let Some((_, timer_id)) = timer {
                 strategy.on_timer(timer_id, context);
             }
             if let Some(instrument) = book {
@@ -74,7 +83,8 @@ impl Seat {
         })
     }
 
-    /// Calls the strategy. When it panics it has failed: its orders are cancelled and the reason is submitted.
+    /// Calls the strategy. When it panics it has failed: the reason is submitted with a kill switch, for which the
+    /// sequencer cancels its orders.
     #[inline]
     pub(super) fn run(
         &mut self,
@@ -90,7 +100,7 @@ impl Seat {
         // A strategy that panicked is never called again, so that its broken state is never seen; the context's
         // parts are changed by whole steps.
         let panic = catch_unwind(AssertUnwindSafe(|| call(strategy, &mut context))).err()?;
-        Some(self.fail(&*panic, frame, market, numbers, out))
+        Some(self.fail(&*panic, frame, numbers, out))
     }
 
     #[cold]
@@ -98,7 +108,6 @@ impl Seat {
         &mut self,
         panic: &(dyn std::any::Any + Send),
         frame: &Frame<'_>,
-        market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
     ) -> Failure {
@@ -106,11 +115,9 @@ impl Seat {
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         let reason = format!("{} panicked: {said}", self.name);
         self.state = StrategyState::Failed;
-        let (now, cause) = (frame.timestamp(), frame.sequence());
         let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
-        Context { now, cause, market, desk: &mut self.desk, numbers, out }.cancel_all();
         report_failure(id, &reason, numbers, publisher, out);
-        Failure { strategy: id, sequence: cause, reason }
+        Failure { strategy: id, sequence: frame.sequence(), reason }
     }
 
     /// Tells the strategy that trading ends, then cancels what is open, unless nothing can be sent any longer.
@@ -137,6 +144,19 @@ impl Seat {
         failure
     }
 
+    /// Tells the strategy that a kill switch stops it. What it has open the sequencer cancels.
+    pub(super) fn halt(
+        &mut self,
+        frame: &Frame<'_>,
+        market: &Market,
+        numbers: &mut Numbers,
+        out: &mut dyn OrderSink,
+    ) -> Option<Failure> {
+        let failure = self.run(frame, market, numbers, out, |strategy, context| strategy.on_stop(context));
+        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        failure
+    }
+
     pub(super) fn suspend(&mut self) {
         if self.state != StrategyState::Failed {
             self.state = StrategyState::Suspended;
@@ -144,7 +164,7 @@ impl Seat {
     }
 
     pub(super) fn snapshot(&self, out: &mut Vec<u8>) {
-        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, .. } =
+        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, timers, .. } =
             &self.desk;
         out.put_bytes(self.name.as_bytes());
         out.put_bytes(self.definition.as_bytes());
@@ -157,6 +177,7 @@ impl Seat {
         random.snapshot(out);
         account.snapshot(out);
         orders.snapshot(out);
+        timers.snapshot(out);
         let mut own = Vec::new();
         self.strategy.snapshot(&mut own);
         out.put_bytes(&own);
@@ -189,6 +210,7 @@ impl Seat {
             random: Random::restore(reader)?,
             account: Account::restore(reader)?,
             orders: OrderTable::restore(reader)?,
+            timers: Timers::restore(reader)?,
             budget: SUBMISSIONS_PER_EVENT_MAX,
         };
         strategy.restore(reader.bytes()?)?;
