@@ -176,27 +176,23 @@ proptest! {
     fn nothing_is_late_behind_a_window_that_holds_time_back(
         events in disordered(0..2u64), grace in 0..60u64, capacity in 1..4usize, ticks in prop::collection::vec(0..90u64, 120),
     ) {
-        let mut keyed = stream::<u64>()
-            .key_by(Keys::newest(capacity), |key| *key, |s| {
-                s.fork(
-                    |s| s.hopping(Nanos(30), Nanos(10), Nanos(grace), Count::default()).in_time(),
-                    |s| s.sessions(Nanos(15), Nanos(grace), Count::default()).in_time(),
-                )
-            })
-            .then(Probe(0));
-        let mut joined = stream::<u64>()
-            .map(|side| if side == 0 { Either::Left(side) } else { Either::Right(side) })
-            .join(Nanos(25), Nanos(grace), 64)
-            .in_time()
-            .sliding(Nanos(9), 64, Count::default())
-            .in_time()
-            .then(Probe(0));
-        for (event, tick) in events.iter().zip(ticks) {
-            run(&mut keyed, &[*event]);
-            run(&mut joined, &[*event]);
-            super::tick(&mut keyed, event.0 + tick);
-            super::tick(&mut joined, event.0 + tick);
+        fn probe<O: Operator<u64>>(operator: Stream<u64, O>, events: &[(u64, u64)], ticks: &[u64]) {
+            let mut probed = operator.then(Probe(0));
+            for (event, tick) in events.iter().zip(ticks) {
+                run(&mut probed, &[*event]);
+                super::tick(&mut probed, event.0 + tick);
+            }
         }
+        let grace = Nanos(grace);
+        let hopping = |s: Stream<u64, Source>| s.hopping(Nanos(30), Nanos(10), grace, Count::default()).in_time();
+        probe(hopping(stream()), &events, &ticks);
+        probe(stream().sessions(Nanos(15), grace, Count::default()).in_time(), &events, &ticks);
+        probe(stream().sliding(Nanos(15), 64, Count::default()).in_time(), &events, &ticks);
+        probe(stream().key_by(Keys::up_to(capacity), |key| *key, hopping), &events, &ticks);
+        probe(stream().key_by(Keys::newest(capacity), |key| *key, hopping), &events, &ticks);
+        probe(stream().fork(hopping, hopping), &events, &ticks);
+        let sides = stream().map(|side| if side == 0 { Either::Left(side) } else { Either::Right(side) });
+        probe(sides.join(Nanos(25), grace, 64).in_time(), &events, &ticks);
     }
 
     #[test]
