@@ -240,6 +240,11 @@ impl Link {
         Self { shard, origin, wanted, publisher, status, body }
     }
 
+    /// The shard that it reads.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     /// Where to see what it has done.
     pub fn status(&self) -> Arc<LinkStatus> {
         self.status.clone()

@@ -207,16 +207,7 @@ impl Router {
     /// Sends the definitions that this one refers to, as far as the shard was not told them, then this one, which the
     /// log repeats where the source does.
     fn tell_with_references(&mut self, home: Home, instrument: u32, received: Nanos) -> Result<(), Unsent> {
-        let (mut order, mut seen, mut open) = (Vec::new(), BTreeSet::from([instrument]), vec![instrument]);
-        while let Some(next) = open.pop() {
-            let Some(known) = self.definitions.get(&next) else { continue };
-            order.push(next);
-            let Some(definition) = definition(&known.body) else { continue };
-            let legs = definition.legs().map(|leg| leg.instrument.get());
-            let referred = legs.chain([definition.underlying_instrument.get()]);
-            open.extend(referred.filter(|one| *one != 0 && seen.insert(*one)));
-        }
-        for one in order.into_iter().rev() {
+        for one in self.references_first(instrument) {
             let known = self.definitions.get_mut(&one).expect("it was found above");
             let bit = 1 << home;
             if one != instrument && known.told & bit != 0 {
@@ -227,6 +218,23 @@ impl Router {
             known.told |= bit;
         }
         Ok(())
+    }
+
+    /// An instrument and those that it refers to, however far, each behind those that it refers to itself.
+    fn references_first(&self, instrument: u32) -> Vec<u32> {
+        let (mut order, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![(instrument, false)]);
+        while let Some((next, is_expanded)) = open.pop() {
+            if is_expanded {
+                order.push(next);
+                continue;
+            }
+            let Some(known) = self.definitions.get(&next).filter(|_| seen.insert(next)) else { continue };
+            open.push((next, true));
+            let Some(definition) = definition(&known.body) else { continue };
+            open.push((definition.underlying_instrument.get(), false));
+            open.extend(definition.legs().map(|leg| (leg.instrument.get(), false)));
+        }
+        order
     }
 
     #[cold]

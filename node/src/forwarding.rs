@@ -2,15 +2,17 @@
 
 use crate::config::{ForwardConfig, ShardPlan, Shards};
 use crate::failure::{Failure, nearest};
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 use stele_bus::bounds::FORWARD_EVENTS_MAX;
-use stele_bus::forward::{Past, Take, Wanted};
+use stele_bus::forward::{Origin, Past, Take, Wanted};
 use stele_bus::{AgentError, SequencerStart};
-use stele_journal::TrailReader;
+use stele_journal::{TrailError, TrailReader};
 use stele_replay::{Known, KnownOrigin};
 use stele_wire::messages::{Forwarded, SCHEMA};
-use stele_wire::{Epoch, Frame, Sequence, ShardId};
+use stele_wire::{Epoch, Frame, Position, Sequence, ShardId};
 
 /// A link that is to be made, from one shard to the one that is told.
 #[derive(Clone, Debug)]
@@ -131,5 +133,125 @@ impl Past for TrailPast {
         }
         self.reader = Some(reader);
         Ok((count, last))
+    }
+}
+
+/// How often another process's trail is looked at; its journal says within a millisecond what is durable.
+const LOOK: Duration = Duration::from_millis(1);
+/// For this long a trail may be unreadable: its process may be starting, and cutting what was not durable.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A shard of another process, read from its trail alone: the padding of each batch says how far the trail is durable.
+pub(crate) struct TrailOrigin {
+    shard: ShardId,
+    directory: PathBuf,
+    /// The last event taken; none begins with the newest epoch that is there at the first look.
+    taken: Option<Sequence>,
+    reader: Option<TrailReader>,
+    /// Read, and not taken or not known to be durable.
+    held: VecDeque<Held>,
+    durable: Position,
+    looked: Option<Instant>,
+    unreadable_since: Option<Instant>,
+}
+
+struct Held {
+    epoch: Epoch,
+    end: Position,
+    frame: Vec<u8>,
+}
+
+impl Held {
+    fn frame(&self) -> Frame<'_> {
+        Frame::read(&self.frame).expect("it was read as one")
+    }
+}
+
+impl TrailOrigin {
+    pub(crate) fn new(shard: ShardId, directory: PathBuf, taken: Option<Sequence>) -> Self {
+        let (held, durable) = (VecDeque::new(), Position(0));
+        Self { shard, directory, taken, reader: None, held, durable, looked: None, unreadable_since: None }
+    }
+
+    /// Whether there is room for more. What is read and not durable yet always has: its own padding is behind it, and no
+    /// more than the other shard's ring is ever in that state.
+    fn has_room(&self) -> bool {
+        self.held.len() < FORWARD_EVENTS_MAX || self.held.front().is_some_and(|held| held.end > self.durable)
+    }
+
+    /// Reads on, as far as there is something and room for it.
+    fn look(&mut self) -> Result<(), TrailError> {
+        let mut reader = match self.reader.take() {
+            Some(reader) => reader,
+            None => {
+                let mut reader = TrailReader::open(&self.directory)?;
+                let taken = *self.taken.get_or_insert_with(|| before_the_newest_epoch(&reader));
+                reader.seek(taken.next())?;
+                self.durable = Position(0);
+                self.held.clear();
+                reader
+            }
+        };
+        while self.has_room() {
+            let Some(entry) = reader.read_next_frame()? else { break };
+            let end = entry.position.plus(entry.frame.len() as u64);
+            if let Some(padding) = entry.frame.padding() {
+                self.durable = self.durable.max(Position(padding.durable.get()));
+            } else {
+                if self.held.back().is_some_and(|held| held.epoch < entry.epoch) {
+                    // What a later epoch goes on behind was kept by its start, which made it durable.
+                    self.durable = self.durable.max(entry.position);
+                }
+                self.held.push_back(Held { epoch: entry.epoch, end, frame: entry.frame.bytes().to_vec() });
+            }
+        }
+        self.reader = Some(reader);
+        Ok(())
+    }
+
+    /// Begins anew behind the last event taken when the trail is not as it was; that lasts while a start cuts it.
+    fn not_readable(&mut self, error: TrailError) -> Result<(), AgentError> {
+        self.held.clear();
+        let since = *self.unreadable_since.get_or_insert_with(Instant::now);
+        if matches!(error, TrailError::NoTrail(_)) || since.elapsed() < PATIENCE {
+            return Ok(());
+        }
+        Err(AgentError::caused_by(format!("the trail of shard {} cannot be read", self.shard), error))
+    }
+}
+
+/// The sequence in front of the newest epoch's first event.
+fn before_the_newest_epoch(reader: &TrailReader) -> Sequence {
+    let newest = reader.segments().last().map(|segment| segment.header.identity.epoch);
+    let mut segments = reader.segments().iter();
+    let first = segments.find(|segment| Some(segment.header.identity.epoch) == newest);
+    Sequence(first.map_or(0, |segment| segment.header.base_sequence.0 - 1))
+}
+
+impl Origin for TrailOrigin {
+    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError> {
+        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if is_due && self.has_room() {
+            self.looked = Some(Instant::now());
+            match self.look() {
+                Ok(()) => self.unreadable_since = None,
+                Err(error) => self.not_readable(error)?,
+            }
+        }
+        let mut count = 0;
+        while let Some(held) = self.held.front().filter(|held| held.end <= self.durable) {
+            let frame = held.frame();
+            if take(held.epoch, &frame).is_break() {
+                break;
+            }
+            self.taken = Some(frame.sequence());
+            self.held.pop_front();
+            count += 1;
+        }
+        if count > 0 {
+            // There may be more at once.
+            self.looked = None;
+        }
+        Ok(count)
     }
 }

@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::live::grouped;
-use crate::session::{Ended, EndedShard};
+use crate::session::{Ended, EndedShard, Told};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -38,6 +38,9 @@ pub(crate) struct ShardReport {
     shard: u32,
     trail: String,
     log_bytes: u64,
+    /// What it was told of other shards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    told: Vec<ToldReport>,
     /// The snapshot that the next start goes on from, where one was taken at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_sequence: Option<u64>,
@@ -46,6 +49,14 @@ pub(crate) struct ShardReport {
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
     summary: Summary,
+}
+
+#[derive(Serialize)]
+struct ToldReport {
+    from_shard: u32,
+    events: u64,
+    /// Events that were too long to go in another.
+    too_long: u64,
 }
 
 /// A run's one shard has no number.
@@ -153,6 +164,7 @@ impl ShardReport {
             shard: ended.id.0,
             trail: ended.directory.display().to_string(),
             log_bytes: ended.log_bytes,
+            told: ended.told.iter().map(ToldReport::from).collect(),
             snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
             snapshot_failure: ended.snapshots.failure.clone(),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
@@ -169,6 +181,16 @@ impl ShardReport {
     }
 
     fn print(&self, page: &mut String) {
+        for ToldReport { from_shard, events, too_long } in &self.told {
+            let _ = writeln!(page, "told     {} events of shard {from_shard}", grouped(*events));
+            if *too_long > 0 {
+                let _ = writeln!(
+                    page,
+                    "         {} more were too long to go in another event",
+                    grouped(*too_long)
+                );
+            }
+        }
         print_types(page, &self.summary);
         let _ = writeln!(
             page,
@@ -252,6 +274,12 @@ pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
     print_latency(&mut page, "tick_to_released_order", &summary.tick_to_released_order);
     summary.strategies.iter().for_each(|strategy| print_strategy(&mut page, strategy));
     page
+}
+
+impl From<&Told> for ToldReport {
+    fn from(told: &Told) -> Self {
+        Self { from_shard: told.shard.0, events: told.events, too_long: told.too_long }
+    }
 }
 
 impl FeedOutcome {

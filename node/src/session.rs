@@ -85,8 +85,18 @@ pub(crate) struct EndedShard {
     pub(crate) strategies: Outcome,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
+    /// What it was told of others.
+    pub(crate) told: Vec<Told>,
     /// Snapshots that the trail does not name, and what went wrong with them.
     pub(crate) snapshots: SnapshotOutcome,
+}
+
+/// What a shard was told of another.
+pub(crate) struct Told {
+    pub(crate) shard: ShardId,
+    pub(crate) events: u64,
+    /// Events that were too long to go in another.
+    pub(crate) too_long: u64,
 }
 
 /// A poll of the running system.
@@ -229,11 +239,17 @@ impl Session {
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
             let snapshots = shard.snapshots.map(|thread| thread.close(SNAPSHOT_PATIENCE));
+            let told = shard.told.iter().map(|(shard, link)| Told {
+                shard: *shard,
+                events: link.forwarded(),
+                too_long: link.too_long(),
+            });
             EndedShard {
                 id: shard.id,
                 directory,
                 epoch: shard.start.identity.epoch.0,
                 strategies: shard.outcome.get().cloned().expect("an agent that stopped left its outcome"),
+                told: told.collect(),
                 log_bytes: shard.ring.watermarks().durable().0 - shard.start.position.0,
                 snapshots: snapshots.unwrap_or_default(),
             }

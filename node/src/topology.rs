@@ -17,7 +17,7 @@
 //! ```
 
 use crate::failure::Failure;
-use crate::forwarding::{LinkPlan, TrailPast};
+use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
@@ -25,7 +25,7 @@ use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::{Feed, Pace};
-use stele_bus::forward::{Forwarder, GatedOrigin, Link};
+use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
@@ -121,6 +121,8 @@ pub(crate) struct RunningShard {
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: OutcomeSlot,
+    /// What it is told of others, by their numbers.
+    pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
     pub(crate) snapshots: Option<Snapshots>,
 }
@@ -140,7 +142,6 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
-        sequencer.count_in(counters, shard).map_err(Failure::environment)?;
         let [decided, released, traded] =
             ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
@@ -183,16 +184,21 @@ impl Topology {
 
 /// Connects the shard at `to` with one that it is told of.
 pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Result<(), Failure> {
-    let id = publishers::FORWARDER + plan.place.unwrap_or_default() as u16;
+    let id = publishers::FORWARDER + shards[to].links.len() as u16;
     let publisher =
         shards[to].sequencer.publisher(id, &format!("shard {}", plan.from), PUBLISHER_WORDS_DEFAULT);
-    let past = TrailPast::new(plan.from, plan.trail.clone());
-    let origin = &mut shards[plan.place.expect("in this process")];
-    let consumer = origin.sequencer.gating_consumer("forwarder");
-    origin.consumers.push(consumer.progress());
-    let (start, taken) = (origin.start, plan.taken(&origin.start)?);
-    let origin = GatedOrigin::new(consumer, start.identity.epoch, start.next_sequence, taken, past);
-    shards[to].links.push(Link::new(plan.from, Box::new(origin), plan.wanted, publisher));
+    let origin: Box<dyn Origin> = match plan.place {
+        None => Box::new(TrailOrigin::new(plan.from, plan.trail, plan.taken)),
+        Some(place) => {
+            let origin = &mut shards[place];
+            let (start, taken) = (origin.start, plan.taken(&origin.start)?);
+            let consumer = origin.sequencer.gating_consumer("forwarder");
+            origin.consumers.push(consumer.progress());
+            let past = TrailPast::new(plan.from, plan.trail);
+            Box::new(GatedOrigin::new(consumer, start.identity.epoch, start.next_sequence, taken, past))
+        }
+    };
+    shards[to].links.push(Link::new(plan.from, origin, plan.wanted, publisher));
     Ok(())
 }
 
@@ -206,13 +212,16 @@ pub(crate) fn spawn(
     idle: Idle,
 ) -> Result<Running, Failure> {
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
-    for (index, (shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
+    for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
+        // Now that every publisher is there.
+        shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
         let space = shard.journal.space();
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
         agents.push((Job::Journal(index), Box::new(shard.journal)));
+        let told = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
         if !shard.links.is_empty() {
             let forwarder = Forwarder::new(format!("forwarder to shard {}", shard.id), shard.links);
             agents.push((Job::Forwarder(index), Box::new(forwarder)));
@@ -229,6 +238,7 @@ pub(crate) fn spawn(
             gauges,
             consumers: shard.consumers,
             outcome: shard.outcome,
+            told,
             snapshots,
         });
     }

@@ -19,6 +19,7 @@ pub mod by_instrument;
 pub mod dip_buyer;
 pub mod host;
 pub mod indicators;
+pub mod lead_lag;
 pub mod market;
 pub mod moving_average_cross;
 pub mod newest_touch;

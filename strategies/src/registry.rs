@@ -60,7 +60,7 @@ impl Default for Registry {
 impl Registry {
     /// The strategies of this crate.
     pub fn built_in() -> Self {
-        Self { kinds: vec![crate::moving_average_cross::KIND, crate::dip_buyer::KIND] }
+        Self { kinds: vec![crate::moving_average_cross::KIND, crate::dip_buyer::KIND, crate::lead_lag::KIND] }
     }
 
     /// Adds a kind, in place of one of the same name.
@@ -102,7 +102,7 @@ mod tests {
         let error = registry.find("ma-corss").map(|kind| kind.name).unwrap_err();
         assert_eq!(error.nearest, Some("ma-cross"));
         assert!(
-            error.to_string().ends_with("did you mean `ma-cross`?; there are: ma-cross, dip-buyer"),
+            error.to_string().ends_with("did you mean `ma-cross`?; there are: ma-cross, dip-buyer, lead-lag"),
             "{error}"
         );
     }

@@ -132,20 +132,24 @@ impl Pair {
         self.before.iter().cloned().chain(messages).collect()
     }
 
+    /// The target sequences what it has room for, and all of it is durable.
     fn close_target(&mut self) {
+        while self.target.cycle() > 0 {
+            self.target.flush();
+        }
         self.target.close_batch();
         self.target.flush();
     }
 
     /// Everybody works until nothing is left to do.
     fn settle(&mut self) {
+        self.origin.settle();
         self.origin.close_batch();
         self.flush_origin();
+        self.close_target();
         while self.forwarder.do_work().unwrap() > 0 {
-            self.origin.settle();
             self.close_target();
         }
-        self.close_target();
     }
 }
 

@@ -58,6 +58,7 @@ impl Floor {
     fn told(&mut self) -> Vec<Vec<(u16, u32)>> {
         self.router.commit();
         let told = |rig: &mut Rig| {
+            rig.settle();
             rig.close_batch();
             rig.flush();
             let events = rig.trail_events().into_iter();
@@ -143,14 +144,14 @@ fn what_concerns_all_reaches_each_once_however_often_one_of_them_is_full() {
     floor.send(NOTICE, &filler).unwrap();
     // The second shard makes room, the first does not.
     floor.router.commit();
-    floor.shards[1].close_batch();
+    floor.shards[1].settle();
     for _ in 0..3 {
         let refused = floor.send(NOTICE, &filler).unwrap_err();
         assert!(refused.is_transient(), "{refused}");
         floor.router.commit();
-        floor.shards[1].close_batch();
+        floor.shards[1].settle();
     }
-    floor.shards[0].close_batch();
+    floor.shards[0].settle();
     floor.send(NOTICE, &filler).unwrap();
     assert_eq!(floor.told(), [vec![(NOTICE, 0); 2], vec![(NOTICE, 0); 2]]);
 }

@@ -8,6 +8,7 @@ mod keep;
 mod kill;
 mod perf;
 mod seal;
+mod shards;
 mod snapshots;
 mod tamper;
 mod watch;

@@ -199,3 +199,170 @@ impl Foreign {
         Ok(foreign)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tester::StrategyTester;
+    use stele_wire::codec::{Message, text_field};
+    use stele_wire::messages::{
+        BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, SessionStart, TopOfBook, Trade,
+    };
+    use stele_wire::{Price, Quantity};
+
+    const SHARD: ShardId = ShardId(9);
+
+    trait Told {
+        fn told<M: Message>(&mut self, shard: ShardId, message: &M, tail: &[u8]) -> &mut Self;
+    }
+
+    impl Told for StrategyTester {
+        /// Another shard's event, with the groups or data behind its block.
+        fn told<M: Message>(&mut self, shard: ShardId, message: &M, tail: &[u8]) -> &mut Self {
+            let block = Forwarded {
+                origin_shard: shard.0.into(),
+                template_id: M::TEMPLATE_ID.into(),
+                schema_id: SCHEMA_ID.into(),
+                schema_version: SCHEMA_VERSION.into(),
+                block_length: M::BLOCK_LENGTH.into(),
+                ..Forwarded::NULL
+            };
+            let mut buffer = vec![0; 4_096];
+            let inner = [message.as_bytes(), tail].concat();
+            let body = block.encode(&mut buffer, &inner).unwrap();
+            self.body(Forwarded::TEMPLATE_ID, Forwarded::BLOCK_LENGTH, body)
+        }
+    }
+
+    fn define(symbol: &str) -> InstrumentDefinition {
+        InstrumentDefinition {
+            instrument: 1.into(),
+            source: 1.into(),
+            venue_symbol: text_field(symbol).unwrap(),
+            ..InstrumentDefinition::NULL
+        }
+    }
+
+    fn quote(bid: i64, ask: i64) -> TopOfBook {
+        TopOfBook {
+            instrument: 1.into(),
+            source: 1.into(),
+            bid_price: bid.into(),
+            bid_quantity: 5.into(),
+            ask_price: ask.into(),
+            ask_quantity: 5.into(),
+            ..TopOfBook::NULL
+        }
+    }
+
+    fn started() -> FeedStatus {
+        FeedStatus { source: 1.into(), state: FeedState::STARTED, ..FeedStatus::NULL }
+    }
+
+    /// Our instrument 1, and another shard's of the same number, from a source of the same number.
+    fn two_of_one_number() -> StrategyTester {
+        let mut tester = StrategyTester::start("lead-lag", "").unwrap();
+        tester.define(1, "OURS").quote(1, (10, 1), (12, 1));
+        tester.told(SHARD, &define("THEIRS"), &[0; 4]).told(SHARD, &quote(100, 104), &[]);
+        tester
+    }
+
+    fn mid(tester: &StrategyTester, symbol: &str) -> Option<Price> {
+        tester.host().market().find(symbol).and_then(|(_, known)| known.book().mid())
+    }
+
+    #[test]
+    fn an_instrument_of_another_shard_has_a_book_beside_ours_of_the_same_number() {
+        let tester = two_of_one_number();
+        let market = tester.host().market();
+        let (theirs, known) = market.find("THEIRS").unwrap();
+        assert_eq!(theirs, FORWARDED_INSTRUMENT_MIN);
+        assert_eq!(market.forwarded(SHARD, 1), Some(theirs));
+        assert_eq!(market.origin(theirs), Some(Origin { shard: SHARD, instrument: 1 }));
+        assert_eq!((market.origin(1), market.forwarded(ShardId(8), 1)), (None, None));
+        assert_eq!(known.book().bid().map(|bid| (bid.price, bid.quantity)), Some((Price(100), Quantity(5))));
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (Some(Price(11)), Some(Price(102))));
+    }
+
+    #[test]
+    fn their_feed_that_starts_again_empties_their_books_and_ours_ours() {
+        let mut tester = two_of_one_number();
+        tester.told(SHARD, &started(), &[0; 2]);
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (Some(Price(11)), None));
+        let mut tester = two_of_one_number();
+        tester.event(&started());
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (None, Some(Price(102))));
+        let all = BookClear { source: 1.into(), scope: BookScope::ALL, ..BookClear::NULL };
+        let mut tester = two_of_one_number();
+        tester.event(&all);
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (None, Some(Price(102))));
+        let mut tester = two_of_one_number();
+        tester.told(SHARD, &all, &[]);
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (Some(Price(11)), None));
+    }
+
+    #[test]
+    fn our_new_session_forgets_ours_and_keeps_theirs() {
+        let mut tester = two_of_one_number();
+        let start = SessionStart { epoch: 2.into(), ..SessionStart::NULL };
+        let mut buffer = [0; 512];
+        let body = start.encode(&mut buffer, b"").unwrap().to_vec();
+        tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, &body);
+        assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (None, Some(Price(102))));
+        tester.told(SHARD, &quote(200, 204), &[]);
+        assert_eq!(mid(&tester, "THEIRS"), Some(Price(202)));
+    }
+
+    #[test]
+    fn a_trade_of_another_shard_is_seen_with_its_number_here() {
+        let mut tester =
+            StrategyTester::start("lead-lag", "leader = \"THEIRS\"\nfollower = \"OURS\"\nmove-percent = 1")
+                .unwrap();
+        tester.define(1, "OURS").quote(1, (10, 9), (12, 9)).told(SHARD, &define("THEIRS"), &[0; 4]);
+        for price in [1_000, 1_020] {
+            let trade = Trade {
+                instrument: 1.into(),
+                source: 1.into(),
+                price: price.into(),
+                quantity: 1.into(),
+                ..Trade::NULL
+            };
+            tester.told(SHARD, &trade, &[]);
+        }
+        let orders = tester.take_orders();
+        assert_eq!((orders.len(), orders[0].instrument.get(), orders[0].limit_price.get()), (1, 1, 12));
+    }
+
+    #[test]
+    fn a_snapshot_keeps_the_numbers() {
+        let mut tester = two_of_one_number();
+        tester.told(ShardId(3), &define("THIRD"), &[0; 4]);
+        let mut state = Vec::new();
+        tester.host().market().snapshot(&mut state);
+        let mut reader = SnapshotReader::new(&state);
+        let restored = Market::restore(&mut reader).unwrap();
+        let mut again = Vec::new();
+        restored.snapshot(&mut again);
+        assert_eq!(state, again);
+        assert_eq!(restored.forwarded(ShardId(3), 1), Some(FORWARDED_INSTRUMENT_MIN + 1));
+        assert_eq!(restored.find("THIRD").map(|(id, _)| id), Some(FORWARDED_INSTRUMENT_MIN + 1));
+    }
+
+    #[test]
+    fn what_is_no_market_data_or_cut_short_or_wrapped_twice_changes_nothing() {
+        let mut tester = two_of_one_number();
+        let before = {
+            let mut state = Vec::new();
+            tester.host().market().snapshot(&mut state);
+            state
+        };
+        tester.told(SHARD, &SessionStart::NULL, &[0; 2]).told(SHARD, &Forwarded::NULL, &[0; 2]);
+        let short = Forwarded { template_id: TopOfBook::TEMPLATE_ID.into(), ..Forwarded::NULL };
+        let mut buffer = [0; 128];
+        let body = short.encode(&mut buffer, &[0; 9]).unwrap().to_vec();
+        tester.body(Forwarded::TEMPLATE_ID, Forwarded::BLOCK_LENGTH, &body);
+        let mut after = Vec::new();
+        tester.host().market().snapshot(&mut after);
+        assert_eq!(before, after);
+    }
+}

@@ -1,0 +1,150 @@
+//! `lead-lag`: watches the trades of one instrument and follows its moves with another, which may be of another shard
+//! than the first: what the leader does is then forwarded.
+
+use crate::market::Print;
+use crate::order::Order;
+use crate::pace::Pace;
+use crate::parameters::{Parameter, Parameters};
+use crate::registry::Kind;
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use crate::strategy::{Context, Strategy};
+use stele_wire::messages::Side;
+use stele_wire::{Price, Quantity};
+
+/// How it is called and what it can be told.
+pub const KIND: Kind = Kind {
+    name: "lead-lag",
+    about: "buys one instrument when another has risen, sells it when that has fallen",
+    parameters: &[
+        Parameter::text(
+            "leader",
+            "",
+            "symbol of the instrument that is watched, of any shard that is forwarded",
+        ),
+        Parameter::text("follower", "", "symbol of the instrument that is traded"),
+        Parameter::decimal(
+            "move-percent",
+            50_000_000,
+            (1, 100_000_000_000),
+            "move of the leader that is followed",
+        ),
+        Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of one order"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
+    ],
+    make: |parameters| Ok(Box::new(LeadLag::new(parameters))),
+};
+
+/// 100 in units of 1e-9.
+const HUNDRED: i128 = 100_000_000_000;
+
+/// The strategy: see the [module](self).
+pub struct LeadLag {
+    leader: String,
+    follower: String,
+    distance: i64,
+    quantity: u64,
+    max_position: Quantity,
+    pace: Pace,
+    /// The leader's price that moves are measured from.
+    reference: Option<Price>,
+}
+
+impl LeadLag {
+    fn new(parameters: &Parameters) -> Self {
+        Self {
+            leader: parameters.text("leader").into(),
+            follower: parameters.text("follower").into(),
+            distance: parameters.decimal("move-percent"),
+            quantity: parameters.integer("quantity") as u64,
+            max_position: Quantity(parameters.integer("max-position") as u64),
+            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            reference: None,
+        }
+    }
+
+    /// The side that the leader's move to `price` asks for, if it is far enough.
+    fn moved(&mut self, price: Price) -> Option<Side> {
+        let Some(reference) = self.reference else {
+            self.reference = Some(price);
+            return None;
+        };
+        let distance = i128::from(reference.0.unsigned_abs()) * i128::from(self.distance) / HUNDRED;
+        let change = i128::from(price.0) - i128::from(reference.0);
+        if change == 0 || change.abs() < distance {
+            return None;
+        }
+        self.reference = Some(price);
+        Some(if change > 0 { Side::BUY } else { Side::SELL })
+    }
+}
+
+impl Strategy for LeadLag {
+    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+        if context.instrument(trade.instrument).is_none_or(|known| known.symbol() != self.leader) {
+            return;
+        }
+        let Some(side) = self.moved(trade.price) else { return };
+        let Some((follower, known)) = context.market().find(&self.follower) else { return };
+        let touch = if side == Side::BUY { known.book().ask() } else { known.book().bid() };
+        let quantity = Quantity(self.quantity).min(context.room(follower, side, self.max_position));
+        let is_idle = context.orders().iter().all(|order| order.instrument != follower);
+        if let Some(touch) = touch
+            && is_idle
+            && quantity.0 > 0
+            && self.pace.admits(context.now())
+        {
+            context.send(Order::limit(follower, side, quantity, touch.price).immediate_or_cancel());
+        }
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.pace.snapshot(out);
+        out.put_i64(self.reference.unwrap_or(Price::UNDEFINED).0);
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = SnapshotReader::new(state);
+        self.pace.restore(&mut reader)?;
+        self.reference = Some(Price(reader.i64()?)).filter(|price| price.is_defined());
+        reader.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tester::StrategyTester;
+
+    const SETTINGS: &str =
+        "leader = \"A\"\nfollower = \"B\"\nmove-percent = 1\nquantity = 3\nmax-position = 4";
+
+    #[test]
+    fn it_follows_a_move_up_and_a_move_down_and_never_exceeds_its_position() {
+        let mut tester = StrategyTester::start("lead-lag", SETTINGS).unwrap();
+        tester
+            .define(1, "A")
+            .define(2, "B")
+            .quote(2, (499, 9), (501, 9))
+            .trade(1, 1_000, 1)
+            .trade(1, 1_009, 1);
+        assert!(tester.take_orders().is_empty(), "less than a hundredth");
+        tester.trade(1, 1_010, 1);
+        let bought = tester.take_orders();
+        assert_eq!((bought[0].side, bought[0].instrument.get(), bought[0].quantity.get()), (Side::BUY, 2, 3));
+        assert_eq!(bought[0].limit_price.get(), 501);
+        tester.fill(&bought[0], 501, 3).trade(1, 1_050, 1);
+        let more = tester.take_orders();
+        assert_eq!(more[0].quantity.get(), 1, "what the position has room for");
+        tester.fill(&more[0], 501, 1).trade(1, 1_000, 1);
+        let sold = tester.take_orders();
+        assert_eq!((sold[0].side, sold[0].limit_price.get()), (Side::SELL, 499));
+    }
+
+    #[test]
+    fn trades_of_others_are_nothing_to_it() {
+        let mut tester = StrategyTester::start("lead-lag", SETTINGS).unwrap();
+        tester.define(1, "A").define(2, "B").quote(2, (499, 9), (501, 9)).trade(2, 500, 1).trade(2, 600, 1);
+        assert!(tester.take_orders().is_empty());
+    }
+}
