@@ -4,7 +4,7 @@
 use crate::bounds::PAGE_LENGTH;
 use crate::sync::AtomicU64;
 use rustix::fs::{FallocateFlags, fallocate};
-use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap, mmap_anonymous, munmap};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mlock, mmap};
 use std::fs::{File, OpenOptions};
 use std::marker::PhantomData;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -40,16 +40,7 @@ impl Mapping {
     /// With `huge_pages` the kernel is asked for transparent huge pages first; it may decline.
     pub(crate) fn anonymous(length: usize, huge_pages: bool) -> io::Result<Self> {
         assert!(length > 0 && length.is_multiple_of(PAGE_LENGTH), "mapping of {length} bytes");
-        // SAFETY: the kernel chooses the address, so that no memory in use is replaced.
-        let start = unsafe {
-            mmap_anonymous(
-                std::ptr::null_mut(),
-                length,
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
-        }?;
-        Self::over(start, length).prepared(huge_pages)
+        Self::over(pages::map(length)?, length).prepared(huge_pages)
     }
 
     /// Makes the file `path` of `length` bytes, for the user of this process alone, and maps it as
@@ -97,6 +88,9 @@ impl Mapping {
 
     /// Touches each page and locks them all if allowed.
     fn prepared(mut self, huge_pages: bool) -> io::Result<Self> {
+        if cfg!(miri) {
+            return Ok(self);
+        }
         let (start, length) = (self.start.as_ptr().cast(), self.length);
         // SAFETY: the range is the mapping. A child process must not share pages that a device reads.
         unsafe { madvise(start, length, Advice::LinuxDontFork) }?;
@@ -134,8 +128,55 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the range is the one that was mapped, and every borrow of it ended before `drop`.
-        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
+        unsafe { pages::unmap(self.start.as_ptr().cast(), self.length) };
+    }
+}
+
+/// Pages of the kernel's.
+#[cfg(not(miri))]
+mod pages {
+    use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+    use std::ffi::c_void;
+    use std::io;
+
+    pub(super) fn map(length: usize) -> io::Result<*mut c_void> {
+        let (protection, flags) =
+            (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::NORESERVE);
+        // SAFETY: the kernel chooses the address, so that no memory in use is replaced.
+        Ok(unsafe { mmap_anonymous(std::ptr::null_mut(), length, protection, flags) }?)
+    }
+
+    /// # Safety
+    /// The range was mapped and is not used again.
+    pub(super) unsafe fn unmap(start: *mut c_void, length: usize) {
+        // SAFETY: the caller's promise.
+        let unmapped = unsafe { munmap(start, length) };
         debug_assert!(unmapped.is_ok());
+    }
+}
+
+/// Pages of the heap: Miri, which checks what is done with them, maps none.
+#[cfg(miri)]
+mod pages {
+    use super::PAGE_LENGTH;
+    use std::alloc::{Layout, alloc_zeroed, dealloc};
+    use std::ffi::c_void;
+    use std::io;
+
+    fn layout(length: usize) -> Layout {
+        Layout::from_size_align(length, PAGE_LENGTH).expect("a mapping is of whole pages")
+    }
+
+    pub(super) fn map(length: usize) -> io::Result<*mut c_void> {
+        // SAFETY: a mapping has at least one page.
+        Ok(unsafe { alloc_zeroed(layout(length)) }.cast())
+    }
+
+    /// # Safety
+    /// The range was mapped and is not used again.
+    pub(super) unsafe fn unmap(start: *mut c_void, length: usize) {
+        // SAFETY: `map` took it with the same layout; the rest is the caller's promise.
+        unsafe { dealloc(start.cast(), layout(length)) }
     }
 }
 
