@@ -10,6 +10,7 @@ mod fixture;
 mod orders;
 mod origins;
 mod plan;
+mod refusals;
 mod releases;
 mod schema_text;
 mod sessions;
@@ -20,6 +21,7 @@ use definitions::Definitions;
 use orders::Orders;
 use origins::Origins;
 use plan::{Plan, Plans, Role};
+use refusals::Refusals;
 use releases::Releases;
 use schema_text::SchemaTexts;
 use sessions::Sessions;
@@ -75,8 +77,11 @@ rules! {
     /// cancel or quote, and a refusal of one, may name an instrument or account that nobody defined: that is the
     /// submitter's mistake, which the log must hold as it was; it is counted.
     DefinedBefore "defined-before" "what an event refers to was defined before it";
-    /// A publisher's numbering, as its `PublisherProgress` events tell it, never goes back within an epoch.
+    /// A publisher's numbering, as its `PublisherProgress` events tell it, never goes back within an epoch, and no two
+    /// orders of an epoch have the same number of the same publisher: a retry is recognised.
     OriginNumbering "origin-numbering" "publishers' numbering never goes back in an epoch";
+    /// A refused order stands on the log whole, and the next event of the epoch is the refusal of that order.
+    RefusalWhole "refusal-whole" "a refused order is told whole, and why it was refused";
     /// Causes and every other sequence that an event names lie before it. What an auditor asked for may lie anywhere.
     CauseEarlier "cause-earlier" "causes and other sequences named lie before";
     /// The event that a report says it answers is an order, replacement, cancel or quote.
@@ -192,6 +197,7 @@ pub struct Rules {
     schemas: SchemaTexts,
     definitions: Definitions,
     origins: Origins,
+    refusals: Refusals,
     orders: Orders,
     releases: Releases,
     padding_bytes: u64,
@@ -228,6 +234,7 @@ impl Rules {
         self.sessions.on_epoch(header.identity.epoch, self.last, header.created, may_be_begun);
         self.schemas.on_epoch();
         self.origins.on_epoch();
+        self.refusals.on_epoch();
         self.orders.on_epoch();
         self.releases.on_epoch(self.last, may_be_begun);
         Ok(())
@@ -300,12 +307,13 @@ impl Rules {
 
     #[inline]
     fn on_event(&mut self, site: &Site<'_>) -> Verdict {
-        let Self { plans, counts, sessions, schemas, definitions, origins, orders, releases, .. } = self;
+        let Self { plans, counts, sessions, schemas, definitions, origins, refusals, orders, releases, .. } = self;
         let (frame, first) = (&site.frame, self.first);
         let segment = self.segment.as_ref().expect("a segment was told");
         let header = frame.header();
         let plan = plans.get(frame.template_id()).filter(|_| header.schema_id.get() == SCHEMA_ID);
         sessions.on_event(frame, plan.map_or(Role::Unknown, |plan| plan.role), segment, counts)?;
+        refusals.on_event(frame, counts)?;
         let Some(plan) = plan else {
             let key = (header.schema_id.get(), header.schema_version.get(), header.template_id.get());
             *self.unknown.entry(key).or_default() += 1;
@@ -324,12 +332,13 @@ impl Rules {
         match plan.role {
             Role::SchemaText => schemas.on_text(frame),
             Role::Progress => origins.on_progress(frame, counts),
+            Role::Refused => refusals.on_refused(frame, counts),
             Role::Report => releases.on_report(plan, block, site, first, orders, counts),
             Role::Released => releases.on_released(site, orders, counts),
             Role::SessionEnd => releases.on_session_end(counts),
             Role::Request => {
                 orders.on_request(site);
-                Ok(())
+                origins.on_order(frame, counts)
             }
             Role::Retention => {
                 if let Some(act) = frame.message::<RetentionAct>()

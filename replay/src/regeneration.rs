@@ -362,10 +362,13 @@ impl Regeneration {
         self.has_ended
     }
 
-    /// The host as it stands, and what its strategies sent that the trail does not have: by strategy, in the
-    /// order in which they sent it.
+    /// The host as it stands, and what its strategies sent that the trail does not have, in the order in which they
+    /// sent it.
     pub fn into_parts(self) -> (Host, Vec<Submission>) {
-        (self.host, self.waiting.into_values().flatten().collect())
+        let mut unsent: Vec<Submission> = self.waiting.into_values().flatten().collect();
+        // A number that comes behind a later one of its publisher would be taken for a repetition.
+        unsent.sort_by_key(|submission| number(submission.template_id, &submission.body));
+        (self.host, unsent)
     }
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct SequencerCounters {
     events: Counter,
     orders_refused: Counter,
     malformed: Counter,
+    duplicates: Counter,
+    timers: Counter,
     waits: Counter,
     batches: Counter,
     refusals: Vec<(Check, Counter)>,
@@ -40,6 +42,8 @@ impl SequencerCounters {
             events: register(table::EVENTS)?,
             orders_refused: register(table::ORDERS_REFUSED)?,
             malformed: register(table::MALFORMED)?,
+            duplicates: register(table::DUPLICATES)?,
+            timers: register(table::TIMERS)?,
             waits: register(table::WAITS)?,
             batches: register(table::BATCHES)?,
             refusals: refusals.collect::<Result<_, _>>()?,
@@ -52,6 +56,8 @@ impl SequencerCounters {
         self.events.set(statistics.events);
         self.orders_refused.set(statistics.orders_refused);
         self.malformed.set(statistics.malformed);
+        self.duplicates.set(statistics.duplicates);
+        self.timers.set(statistics.timers_fired);
         self.waits.set(statistics.waits);
         self.batches.set(statistics.batches);
     }

@@ -261,14 +261,19 @@ impl Risk {
         self.allot();
     }
 
-    /// Gives each account, and the shard, what was allotted to them.
+    /// Gives each account, and the shard, what was allotted to them: nothing where others have all of it.
     pub(super) fn allot(&mut self) {
         self.ledger.accounts.values_mut().for_each(|account| account.allotted = limits::NONE);
-        self.allotted = self.allotments.amount(0, self.shard);
         let shard = self.shard;
-        for row in self.allotments.iter().filter(|row| row.shard == shard && row.account != 0) {
-            if let Some(account) = self.ledger.accounts.entry(row.account) {
-                account.allotted = row.amount;
+        self.allotted = None;
+        for row in self.allotments.iter() {
+            let own = if row.shard == shard { row.amount } else { 0 };
+            // A shard has one row at most; those of others leave it as it is.
+            let added = |before: i64| if before == limits::NONE { own } else { before + own };
+            if row.account == 0 {
+                self.allotted = Some(added(self.allotted.unwrap_or(limits::NONE)));
+            } else if let Some(account) = self.ledger.accounts.entry(row.account) {
+                account.allotted = added(account.allotted);
             }
         }
     }

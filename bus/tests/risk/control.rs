@@ -1,6 +1,7 @@
 //! Limits, credit and kill switches: changed by events alone, and by two people where that is asked for.
 
 use super::rig::*;
+use proptest::prelude::*;
 use stele_bus::{Risk, RiskLimits, WorkingOrder};
 use stele_wire::messages::{
     AlgorithmDefinition, CancelScope, Check, DeciderKind, Decision, KillSwitch, NewOrder, RiskDecision,
@@ -219,4 +220,63 @@ fn with_four_eyes_credit_is_allotted_by_two_people() {
     assert_eq!(kept(rig.submit(&change)).check, Check::CREDIT);
     (change.changed_by, change.approved_by) = (1.into(), 2.into());
     rig.put(&change);
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Move {
+    /// Shard, amount, what the firm has.
+    Allot(usize, i64, i64),
+    /// Shard, quantity.
+    Buy(usize, u64),
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let allot = (0_usize..3, 0_i64..700, prop_oneof![Just(1_000_i64), 400_i64..1_200]);
+    let buy = (0_usize..3, 1_u64..300);
+    let step = prop_oneof![
+        allot.prop_map(|(shard, amount, firm)| Move::Allot(shard, amount, firm)),
+        buy.prop_map(|(shard, quantity)| Move::Buy(shard, quantity)),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Three shards that are told the same allotments in the same order. The model is a table of three amounts.
+    #[test]
+    fn however_the_firms_credit_is_moved_between_shards_the_sum_never_exceeds_it(steps in moves()) {
+        let mut shards: Vec<Rig> = (0..3).map(|_| Rig::new(RiskLimits::default())).collect();
+        for (number, shard) in (0_u32..).zip(&mut shards) {
+            shard.put(&SessionStart { shard: number.into(), ..SessionStart::NULL });
+        }
+        let mut model: [Option<i64>; 3] = [None; 3];
+        let mut next_id = 1;
+        for step in steps {
+            match step {
+                Move::Allot(to, amount, firm) => {
+                    let others = (0..3).filter(|other| *other != to).filter_map(|other| model[other]);
+                    let is_within = others.sum::<i64>() + amount <= firm;
+                    for shard in &mut shards {
+                        let answer = shard.submit(&allotment(0, to as u32, amount, firm));
+                        prop_assert_eq!(answer == Answer::Passed, is_within, "{:?}", answer);
+                    }
+                    if is_within {
+                        model[to] = Some(amount);
+                        prop_assert!(model.iter().flatten().sum::<i64>() <= firm);
+                    }
+                }
+                Move::Buy(at, quantity) => {
+                    let before = shards[at].risk.credit_used(ACCOUNT);
+                    let passed = shards[at].submit(&buy(next_id, quantity, 1)) == Answer::Passed;
+                    next_id += 1;
+                    // Who has nothing while others have all of it has nothing to spend.
+                    let is_shared = model.iter().any(Option::is_some);
+                    let allowed = model[at].unwrap_or(if is_shared { 0 } else { i64::MAX });
+                    let within = before + i128::from(quantity) <= allowed.into();
+                    prop_assert_eq!(passed, within);
+                }
+            }
+        }
+    }
 }

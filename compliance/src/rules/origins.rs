@@ -2,17 +2,38 @@
 
 use super::{Counts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
+use stele_bus::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::PublisherProgress;
 
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     reached: BTreeMap<u16, u64>,
+    /// The last number of an order, by publisher.
+    orders: BTreeMap<u16, u64>,
 }
 
 impl Origins {
     pub(super) fn on_epoch(&mut self) {
         self.reached.clear();
+        self.orders.clear();
+    }
+
+    /// What takes risk away has numbers too, but a trail of an earlier program may repeat those.
+    pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+        let Some(terms) = OrderTerms::read(frame.template_id(), frame.body()) else { return Ok(()) };
+        let (publisher, number) = (terms.publisher, terms.publisher_sequence);
+        if publisher == 0 || matches!(number, 0 | u64::MAX) {
+            return Ok(());
+        }
+        counts.add(Rule::OriginNumbering);
+        let last = self.orders.entry(publisher).or_default();
+        if number <= *last {
+            let expected = format!("an order of publisher {publisher} behind its number {last}");
+            return breach(Rule::OriginNumbering, expected, format!("number {number} once more"));
+        }
+        *last = number;
+        Ok(())
     }
 
     pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {

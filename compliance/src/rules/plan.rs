@@ -5,8 +5,8 @@ use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::layout;
 use stele_wire::messages::{
-    self, AccessRecorded, CancelRejected, OrderRejected, OrderReleased, PublisherProgress, ReplaceRejected,
-    RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
+    self, AccessRecorded, CancelRejected, OrderRejected, OrderReleased, PublisherProgress, RefusedOrder,
+    ReplaceRejected, RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
 };
 
 /// What a message is to the rules.
@@ -18,6 +18,7 @@ pub(super) enum Role {
     SessionEnd,
     SchemaText,
     Progress,
+    Refused,
     Request,
     Report,
     Released,
@@ -132,6 +133,7 @@ fn role(id: u16) -> Role {
         SessionEnd::TEMPLATE_ID => Role::SessionEnd,
         SchemaText::TEMPLATE_ID => Role::SchemaText,
         PublisherProgress::TEMPLATE_ID => Role::Progress,
+        RefusedOrder::TEMPLATE_ID => Role::Refused,
         OrderReleased::TEMPLATE_ID => Role::Released,
         RetentionAct::TEMPLATE_ID => Role::Retention,
         _ => match template(id).map(|template| template.class) {

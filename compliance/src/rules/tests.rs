@@ -3,7 +3,7 @@ use super::*;
 use stele_journal::format::SegmentHeader;
 use stele_wire::messages::{
     AccessRecorded, CancelRejected, NewOrder, OrderCancelled, OrderFilled, OrderRejected, Originator,
-    PublisherProgress, ReleaseWatermark, SessionEnd, TimerFired, Trade,
+    PublisherProgress, RefusedOrder, ReleaseWatermark, SessionEnd, TimerFired, Trade,
 };
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
@@ -23,10 +23,83 @@ fn rejected(trail: &mut Trail, rejected: OrderRejected) -> Told {
     trail.push_body(OrderRejected::TEMPLATE_ID, OrderRejected::BLOCK_LENGTH, body)
 }
 
+/// A refused order of this number.
+fn refuse(trail: &mut Trail, client_order_id: u64) -> Told {
+    let order = NewOrder { client_order_id: U64::new(client_order_id), ..trail.order() };
+    let mut buffer = [0; 512];
+    let order = order.encode(&mut buffer, [], &[], &[]).unwrap();
+    let refused = RefusedOrder {
+        template_id: U16::new(NewOrder::TEMPLATE_ID),
+        block_length: U16::new(NewOrder::BLOCK_LENGTH),
+        ..RefusedOrder::NULL
+    };
+    let mut buffer = [0; 600];
+    let body = refused.encode(&mut buffer, order).unwrap();
+    trail.push_body(RefusedOrder::TEMPLATE_ID, RefusedOrder::BLOCK_LENGTH, body)
+}
+
+/// What the sequencer says of an order that it refused.
+fn own_refusal() -> OrderRejected {
+    OrderRejected {
+        instrument: U32::new(INSTRUMENT),
+        account: U32::new(ACCOUNT),
+        strategy: U16::new(1),
+        source: U16::new(0),
+        originator: Originator::MEMBER,
+        ..OrderRejected::NULL
+    }
+}
+
+#[test]
+fn a_refused_order_without_its_refusal_or_with_anothers_is_found() {
+    let begun = || {
+        let mut trail = Trail::begun();
+        let at = refuse(&mut trail, 5).unwrap();
+        (trail, at)
+    };
+    let (mut trail, at) = begun();
+    assert_eq!(broken(trail.push(&trade(INSTRUMENT, 1))), (Rule::RefusalWhole, at + 1));
+    let (mut trail, at) = begun();
+    let others = OrderRejected { client_order_id: U64::new(6), ..own_refusal() };
+    assert_eq!(broken(rejected(&mut trail, others)), (Rule::RefusalWhole, at + 1));
+    let (mut trail, at) = begun();
+    let sequenced =
+        OrderRejected { client_order_id: U64::new(5), order_sequence: U64::new(at), ..own_refusal() };
+    assert_eq!(broken(rejected(&mut trail, sequenced)), (Rule::RefusalWhole, at + 1));
+    let (mut trail, _) = begun();
+    rejected(&mut trail, OrderRejected { client_order_id: U64::new(5), ..own_refusal() }).unwrap();
+    let none = RefusedOrder { template_id: U16::new(Trade::TEMPLATE_ID), ..RefusedOrder::NULL };
+    let mut buffer = [0; 64];
+    let body = none.encode(&mut buffer, b"no order").unwrap();
+    let told = trail.push_body(RefusedOrder::TEMPLATE_ID, RefusedOrder::BLOCK_LENGTH, body);
+    assert_eq!(broken(told).0, Rule::RefusalWhole);
+    let (mut trail, _) = begun();
+    trail.next_epoch();
+    trail.begin_session().unwrap();
+}
+
+#[test]
+fn an_order_that_a_publisher_sent_twice_is_found() {
+    let mut trail = Trail::begun();
+    let numbered = |trail: &Trail, number: u64| NewOrder {
+        publisher: U16::new(3),
+        publisher_sequence: U64::new(number),
+        ..trail.order()
+    };
+    for number in [1, 2, 5] {
+        let order = numbered(&trail, number);
+        trail.push_order(&order).unwrap();
+    }
+    let again = numbered(&trail, 2);
+    assert_eq!(broken(trail.push_order(&again)).0, Rule::OriginNumbering);
+}
+
 #[test]
 fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     let mut trail = Trail::begun();
     trail.push(&trade(INSTRUMENT, 1)).unwrap();
+    refuse(&mut trail, 77).unwrap();
+    rejected(&mut trail, OrderRejected { client_order_id: U64::new(77), ..own_refusal() }).unwrap();
     let (first, second) = (trail.submit(), trail.submit());
     let durable = trail.position.0;
     trail.pad(0).unwrap();
