@@ -2,6 +2,7 @@
 //!
 //! A check is a pure function of a [`Machine`], whose `/proc` and `/sys` are read below a root that a test sets up, and
 //! of a [`Setup`]: what is to run here. It says what it found, and where that is not good what to do.
+//! A warning is advice: whoever runs on a small machine knows it, so that no warning is a failure.
 
 mod memory;
 mod processors;

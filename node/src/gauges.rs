@@ -32,12 +32,8 @@ pub(crate) struct CoresGauges {
     cores: Vec<CoreGauges>,
 }
 
-/// The gating consumers that every shard has, in the order of their registration.
-const CONSUMERS: [&str; 3] = ["strategies", "order gateway", "paper exchange"];
-
 impl ShardGauges {
-    /// Of the shard on `ring`, whose gating consumers are `consumers`: those of [`CONSUMERS`], then forwarders to
-    /// other shards.
+    /// Of the shard on `ring`, whose gating consumers are `consumers`.
     pub(crate) fn register(
         counters: &Counters,
         shard: u16,
@@ -59,9 +55,7 @@ impl ShardGauges {
         let mark = |mark, definition| Ok((mark, register(definition)?));
         register(table::RING_LENGTH)?.set(ring.capacity() as u64);
         let consumer = |(index, progress): (usize, &ConsumerProgress)| {
-            let forwarder = || format!("forwarder {}", index + 1 - CONSUMERS.len());
-            let name = CONSUMERS.get(index).map_or_else(forwarder, |name| (*name).to_owned());
-            let place = Place::consumer(shard, index as u16 + 1, &name, Contract::Gating);
+            let place = Place::consumer(shard, index as u16 + 1, progress.name(), Contract::Gating);
             Ok((progress.clone(), counters.register(table::CONSUMER_POSITION, place)?))
         };
         Ok(Self {

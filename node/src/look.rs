@@ -42,6 +42,8 @@ pub(crate) struct ShardView {
     pub(crate) malformed: u64,
     pub(crate) duplicates: u64,
     pub(crate) waits: u64,
+    /// Why submissions were not taken, with how many.
+    pub(crate) refused_submissions: Vec<(String, u64)>,
     pub(crate) orders_refused: u64,
     /// Checks that refused orders, with how many.
     pub(crate) refusals: Vec<(String, u64)>,
@@ -209,7 +211,10 @@ impl Span<'_> {
         let rate = |definition| self.rate(definition, shard, 0);
         let published = value(table::PUBLISHED);
         let watermarks = WATERMARKS.into_iter().filter(|mark| self.now.find(mark, shard, 0).is_some());
-        let refusals = self.now.all(table::REFUSALS, shard).filter(|refusal| refusal.value > 0);
+        let reasons = |definition| {
+            let some = self.now.all(definition, shard).filter(|refusal| refusal.value > 0);
+            some.map(|refusal| (refusal.label.clone(), refusal.value)).collect()
+        };
         ShardView {
             shard,
             events: value(table::EVENTS),
@@ -228,7 +233,8 @@ impl Span<'_> {
             duplicates: value(table::DUPLICATES),
             waits: value(table::WAITS),
             orders_refused: value(table::ORDERS_REFUSED),
-            refusals: refusals.map(|refusal| (refusal.label.clone(), refusal.value)).collect(),
+            refused_submissions: reasons(table::REFUSED_SUBMISSIONS),
+            refusals: reasons(table::REFUSALS),
             venue_orders: value(table::VENUE_ORDERS),
             venue_fills: value(table::VENUE_FILLS),
             released: value(table::RELEASED),

@@ -135,7 +135,7 @@ fn labels(reading: &Reading) -> String {
         Per::Publisher => format!("{shard},publisher=\"{label}\""),
         Per::Consumer => format!("{shard},consumer=\"{label}\",contract=\"{}\"", reading.contract.name()),
         Per::Core => format!("core=\"{label}\""),
-        Per::Reason => format!("{shard},check=\"{label}\""),
+        Per::Reason => format!("{shard},reason=\"{label}\""),
     }
 }
 

@@ -65,12 +65,13 @@ fn shard_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
         grouped(shard.released),
         grouped(shard.release_waiting),
         grouped(shard.orders_refused),
-        reasons(shard)
+        reasons(&shard.refusals)
     )));
+    let refused = shard.refused_submissions.iter().map(|(_, count)| count).sum();
     lines.push(Line::raw(format!(
-        "  intake   {} malformed   {} duplicates   {} waits for room   {} timers fired",
-        grouped(shard.malformed),
-        grouped(shard.duplicates),
+        "  intake   {} not taken{}   {} waits for room   {} timers fired",
+        grouped(refused),
+        reasons(&shard.refused_submissions),
         grouped(shard.waits),
         grouped(shard.timers)
     )));
@@ -86,11 +87,11 @@ fn shard_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
     queue_lines(shard, lines);
 }
 
-fn reasons(shard: &ShardView) -> String {
-    if shard.refusals.is_empty() {
+fn reasons(refusals: &[(String, u64)]) -> String {
+    if refusals.is_empty() {
         return String::new();
     }
-    let refusals = shard.refusals.iter().map(|(reason, count)| format!("{reason} {}", grouped(*count)));
+    let refusals = refusals.iter().map(|(reason, count)| format!("{reason} {}", grouped(*count)));
     format!(" ({})", refusals.collect::<Vec<_>>().join(", "))
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Counter, CounterError, Counters, Histogram, Place, table};
 use crate::publisher::NOT_RECEIVED;
+use crate::refusals::Refusals;
 use crate::sequencer::SequencerStatistics;
 use stele_wire::Nanos;
 use stele_wire::messages::Check;
@@ -19,7 +20,13 @@ pub(crate) struct SequencerCounters {
     timers: Counter,
     waits: Counter,
     batches: Counter,
+    duplicates: Counter,
+    cancels: Counter,
+    timers: Counter,
     refusals: Vec<(Check, Counter)>,
+    /// By reason, in the order of [`Refusals::iter`].
+    refused: Vec<Counter>,
+    shown: Refusals,
     tick_to_sequenced: Histogram,
 }
 
@@ -38,7 +45,17 @@ impl SequencerCounters {
             let place = Place::named(shard, u16::from(check.0), name);
             counters.register(table::REFUSALS, place).map(|counter| (check, counter))
         });
+        let shown = Refusals::default();
+        let refused = shown.iter().map(|(reason, _)| {
+            let place = Place::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
+            counters.register(table::REFUSED_SUBMISSIONS, place)
+        });
         Ok(Self {
+            refused: refused.collect::<Result<_, _>>()?,
+            shown,
+            duplicates: register(table::DUPLICATES)?,
+            cancels: register(table::SWITCH_CANCELS)?,
+            timers: register(table::TIMERS)?,
             events: register(table::EVENTS)?,
             orders_refused: register(table::ORDERS_REFUSED)?,
             malformed: register(table::MALFORMED)?,
@@ -60,6 +77,21 @@ impl SequencerCounters {
         self.timers.set(statistics.timers_fired);
         self.waits.set(statistics.waits);
         self.batches.set(statistics.batches);
+        self.timers.set(statistics.timers_fired);
+        self.cancels.set(statistics.cancels);
+        if statistics.refused != self.shown {
+            self.show_refusals(statistics);
+        }
+    }
+
+    /// What seldom changes.
+    #[cold]
+    fn show_refusals(&mut self, statistics: &SequencerStatistics) {
+        self.duplicates.set(statistics.duplicates);
+        for (counter, (_, count)) in self.refused.iter_mut().zip(statistics.refused.iter()) {
+            counter.set(count);
+        }
+        self.shown = statistics.refused;
     }
 
     /// Counts a refusal by this check.

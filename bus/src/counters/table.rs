@@ -80,6 +80,8 @@ table! {
     BATCHES = 105, "batches", Total, Pieces, Shard, "Batches closed on a block of the device";
     REFUSALS = 106, "refusals", Total, Pieces, Reason, "Orders refused by this check";
     DUPLICATES = 107, "duplicates", Total, Pieces, Shard, "Submissions recognised as sent before, and left out";
+    REFUSED_SUBMISSIONS = 108, "refused_submissions", Total, Pieces, Reason, "Submissions not taken for this reason, also those that were offered again";
+    SWITCH_CANCELS = 109, "switch_cancels", Total, Pieces, Shard, "Orders cancelled because a kill switch was engaged";
     PUBLISHED = 110, "published", Gauge, Bytes, Shard, "Position up to which frames may be read";
     BATCHED = 111, "batched", Gauge, Bytes, Shard, "Position of the end of the last closed batch";
     WRITTEN = 112, "written", Gauge, Bytes, Shard, "Position up to which the device has the log";

@@ -144,6 +144,7 @@ mod tests {
             set(definition, shard, value);
         }
         set(table::REFUSALS, Place::named(0, 5, "PriceCollar"), 3);
+        set(table::REFUSED_SUBMISSIONS, Place::named(0, 1, "RingFull"), 12_000);
         set(table::QUEUE_LENGTH, Place::named(0, 2, "feed"), 524_288);
         set(table::QUEUE_DEPTH, Place::named(0, 2, "feed"), 1_024);
         set(table::CONSUMER_POSITION, Place::consumer(0, 1, "strategies", Contract::Gating), 9_999_000);

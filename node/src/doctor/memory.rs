@@ -57,7 +57,12 @@ pub(super) fn huge_pages(machine: &Machine, setup: &Setup) -> Verdict {
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         );
     }
-    good(format!("for memory that asks ({pooled})"))
+    let shared = machine.read("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap_or_default();
+    let is_refused = shared.contains("[never]") || shared.contains("[deny]");
+    good(match is_refused {
+        false => format!("for memory that asks ({pooled})"),
+        true => format!("for memory that asks, and in pages of 4 KiB in /dev/shm: shmem_enabled ({pooled})"),
+    })
 }
 
 pub(super) fn shared(_: &Machine, setup: &Setup) -> Verdict {

