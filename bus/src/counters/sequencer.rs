@@ -20,9 +20,7 @@ pub(crate) struct SequencerCounters {
     timers: Counter,
     waits: Counter,
     batches: Counter,
-    duplicates: Counter,
     cancels: Counter,
-    timers: Counter,
     refusals: Vec<(Check, Counter)>,
     /// By reason, in the order of [`Refusals::iter`].
     refused: Vec<Counter>,
@@ -53,9 +51,7 @@ impl SequencerCounters {
         Ok(Self {
             refused: refused.collect::<Result<_, _>>()?,
             shown,
-            duplicates: register(table::DUPLICATES)?,
             cancels: register(table::SWITCH_CANCELS)?,
-            timers: register(table::TIMERS)?,
             events: register(table::EVENTS)?,
             orders_refused: register(table::ORDERS_REFUSED)?,
             malformed: register(table::MALFORMED)?,
@@ -77,7 +73,6 @@ impl SequencerCounters {
         self.timers.set(statistics.timers_fired);
         self.waits.set(statistics.waits);
         self.batches.set(statistics.batches);
-        self.timers.set(statistics.timers_fired);
         self.cancels.set(statistics.cancels);
         if statistics.refused != self.shown {
             self.show_refusals(statistics);
@@ -87,7 +82,6 @@ impl SequencerCounters {
     /// What seldom changes.
     #[cold]
     fn show_refusals(&mut self, statistics: &SequencerStatistics) {
-        self.duplicates.set(statistics.duplicates);
         for (counter, (_, count)) in self.refused.iter_mut().zip(statistics.refused.iter()) {
             counter.set(count);
         }
