@@ -3,10 +3,15 @@
 use crate::Mix;
 use stele_bus::template;
 use stele_wire::frame::frame_length;
+use stele_wire::messages::VenueNotice;
 use zerocopy::IntoBytes;
 
 /// Words of the longest frame that a slot of the rivals takes: what is longer is left out of a recorded market.
 pub(crate) const FRAME_WORDS_MAX: usize = 32;
+
+/// Messages of the load are market data: the last of their template ids. What the sequencer says on its own account is
+/// above it.
+pub(crate) const LOAD_TEMPLATES_MAX: u16 = VenueNotice::TEMPLATE_ID;
 
 /// A message whose first word carries when it was due.
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ impl Parcel {
 
 /// The messages of `mix` that begin with the venue's time and fit the rivals' slots: all but a few definitions.
 pub(crate) fn parcels(mix: &Mix) -> Vec<Parcel> {
-    let is_stamped = |id| template(id).is_some_and(|template| template.stamped);
+    let is_stamped = |id| id <= LOAD_TEMPLATES_MAX && template(id).is_some_and(|template| template.stamped);
     let fits = |length| frame_length(length) <= FRAME_WORDS_MAX * 8;
     let chosen =
         mix.messages.iter().filter(|message| is_stamped(message.template_id) && fits(message.body.len()));

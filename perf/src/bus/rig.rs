@@ -1,13 +1,12 @@
 //! The real publisher, sequencer and consumers over the real ring, with a journal that writes nothing.
 
-use super::load::Parcel;
+use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
     Agent, AgentError, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Risk,
     RiskLimits, Sequencer, SequencerStart, UtcClock,
 };
-use stele_wire::messages::PublisherProgress;
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::FromBytes;
 
@@ -75,7 +74,7 @@ impl Agent for NoJournal {
 pub(crate) fn poll(consumer: &mut GatingConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
     let mut count = 0;
     consumer.poll(limit, |event| {
-        if event.template_id() != PublisherProgress::TEMPLATE_ID {
+        if event.template_id() <= LOAD_TEMPLATES_MAX {
             let (word, _) = u64::read_from_prefix(event.body()).expect("a body begins with the venue's time");
             on_word(word);
             count += 1;
