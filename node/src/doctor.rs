@@ -221,9 +221,12 @@ mod tests {
         assert_eq!(lines.last(), Some(&"1 warning"));
     }
 
+    /// Makes one thing bad.
+    type Spoil = fn(&mut TestMachine, &mut Setup);
+
     #[test]
     fn each_check_fires_on_what_it_is_for_and_no_other_does() {
-        let rows: &[(&str, fn(&mut TestMachine, &mut Setup), &str)] = &[
+        let rows: &[(&str, Spoil, &str)] = &[
             ("CPUs", |_, setup| setup.allowed = [2, 3].into(), "2 CPUs"),
             ("isolation", |machine, _| machine.write("/sys/devices/system/cpu/isolated", "3"), "2"),
             (
