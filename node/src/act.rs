@@ -134,8 +134,7 @@ impl Act {
     /// # Errors
     /// [`Failure`]: the journal failed.
     pub(crate) fn end(mut self, reason: EndReason, text: &str) -> Result<(), Failure> {
-        let events = self.sequencer.statistics().events + 1;
-        self.clerk.end(&self.start, reason, events, UtcClock::new().now(), text)?;
+        self.clerk.end(&self.start, reason, UtcClock::new().now(), text)?;
         self.ring.request_stop();
         while !self.ring.is_stopped() {
             self.work()?;

@@ -1,5 +1,9 @@
 //! The command line: every command, flag and default that a person sees in `stele --help`.
 
+mod controls;
+
+pub(crate) use controls::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
+
 use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -38,6 +42,10 @@ pub(crate) enum Command {
     Dump(DumpArgs),
     /// Count what happened on a trail: events, orders, fills, latencies, profit and loss
     Summary(TrailArgs),
+    /// Stop trading in a scope at once and cancel what works in it, or let it go on
+    KillSwitch(KillSwitchArgs),
+    /// Change a limit on orders
+    Limit(LimitArgs),
     /// Pack the closed segments of a trail; everything that reads a trail reads both kinds
     Archive(ArchiveArgs),
     /// Place, release or list legal holds, which keep records from expiring

@@ -58,6 +58,8 @@ fn main() -> ExitCode {
         Command::Summary(args) => commands::summary::summary(args),
         Command::Archive(args) => commands::archive::archive(args),
         Command::Repair(args) => commands::repair::repair(args),
+        Command::KillSwitch(args) => commands::controls::kill_switch(args),
+        Command::Limit(args) => commands::controls::limit(args),
         Command::Hold(args) => commands::hold::hold(args),
         Command::Expire(args) => commands::expire::expire(args),
         Command::Key(args) => commands::key::key(args),

@@ -47,6 +47,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) recovery: &'a RecoveryReport,
     /// Schemas whose text is on the trail already, by hash.
     pub(crate) schemas: &'a BTreeSet<[u8; 32]>,
+    /// Limits of the configuration that the log is to be told.
+    pub(crate) limits: Vec<(Check, i64)>,
     pub(crate) clock: ClockStatus,
     pub(crate) now: Nanos,
 }
@@ -181,17 +183,12 @@ impl Clerk {
     }
 
     fn limits(&mut self, beginning: &Beginning<'_>) -> Result<(), Failure> {
-        let risk = &beginning.config.risk;
-        let limits = [
-            (Check::ORDER_QUANTITY, risk.order_quantity_max as i64),
-            (Check::NOTIONAL, risk.notional_limit()),
-        ];
-        for (check, limit) in limits {
+        for (check, limit) in &beginning.limits {
             let block = RiskLimit {
                 effective: U64::new(beginning.now.0),
-                check,
+                check: *check,
                 scope: CancelScope::ALL,
-                limit: I64::new(limit),
+                limit: I64::new(*limit),
                 ..RiskLimit::NULL
             };
             self.submit(&block, |_| Ok(()))?;
@@ -263,12 +260,11 @@ impl Clerk {
         self.publisher.offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
     }
 
-    /// The epoch's last event, which is the `events`th of it.
+    /// The epoch's last event; the sequencer counts what stands in front of it.
     pub(crate) fn end(
         &mut self,
         start: &SequencerStart,
         reason: EndReason,
-        events: u64,
         now: Nanos,
         text: &str,
     ) -> Result<(), Failure> {
@@ -276,7 +272,6 @@ impl Clerk {
             end_time: U64::new(now.0),
             epoch: U32::new(start.identity.epoch.0),
             reason,
-            events: U64::new(events),
             ..SessionEnd::NULL
         };
         let text = &text[..text.floor_char_boundary(BODY_LENGTH_MAX / 2)];

@@ -213,13 +213,12 @@ impl Session {
         let elapsed = self.opened.elapsed();
         self.running.player.request_stop();
         self.await_that("the feed stops", |session| session.running.player.is_done())?;
+        self.running.shards.iter().for_each(|shard| shard.timers.stop());
         self.await_quiet()?;
         let feed_failure = self.running.player.failure().map(str::to_owned);
         let text = feed_failure.as_deref().unwrap_or_default();
-        for index in 0..self.running.shards.len() {
-            let events = self.counted(index, table::EVENTS) + 1;
-            let shard = &mut self.running.shards[index];
-            shard.clerk.end(&shard.start, reason, events, UtcClock::new().now(), text)?;
+        for shard in &mut self.running.shards {
+            shard.clerk.end(&shard.start, reason, UtcClock::new().now(), text)?;
             shard.ring.request_stop();
         }
         self.await_that("the sequencer stops", |session| {

@@ -22,6 +22,7 @@ use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::{Feed, Pace};
@@ -29,9 +30,10 @@ use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_bus::gateway::OrderGateway;
 use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
+use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, Publisher, RingOptions, Risk,
-    Sequencer, SequencerStart, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions, Risk,
+    Sequencer, SequencerStart, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
@@ -46,6 +48,8 @@ pub(crate) mod publishers {
     pub(crate) const STRATEGIES: u16 = 3;
     pub(crate) const GATEWAY: u16 = 4;
     pub(crate) const VENUE: u16 = 5;
+    /// In another process: whoever changes limits and kill switches.
+    pub(crate) const CONTROLS: u16 = 6;
     /// Of the first shard that a shard is told of, and on from there.
     pub(crate) const FORWARDER: u16 = 1_000;
 }
@@ -62,6 +66,12 @@ pub(crate) struct Parts {
     pub(crate) opened: Opened,
     pub(crate) ring: RingOptions,
     pub(crate) risk: Risk,
+    /// Timers of strategies that earlier sessions left pending.
+    pub(crate) timers: Timers,
+    /// The last number of each publisher in earlier sessions.
+    pub(crate) numbers: BTreeMap<u16, u64>,
+    /// Orders that earlier sessions left open: the venue is asked for each before anything new leaves.
+    pub(crate) doubts: Vec<InDoubt>,
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
@@ -118,6 +128,8 @@ pub(crate) struct RunningShard {
     /// How much room there is for more segments, where that is known.
     pub(crate) space: Option<Arc<SpaceWatch>>,
     gauges: ShardGauges,
+    /// Ends the firing of timers.
+    pub(crate) timers: TimerStop,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: OutcomeSlot,
@@ -132,7 +144,9 @@ impl Topology {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
         let ring = LogRing::create(&parts.ring, start.position).map_err(Failure::environment)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
-            .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?;
+            .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?
+            .with_timers(parts.timers);
+        sequencer.continue_numbering(parts.numbers);
         let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
         journal.count_in(counters, shard).map_err(Failure::environment)?;
 
@@ -153,7 +167,8 @@ impl Topology {
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.count_in(counters, shard).map_err(Failure::environment)?;
         let mut gateway =
-            OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new());
+            OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new())
+                .with_doubts(parts.doubts);
         gateway.count_in(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
@@ -175,9 +190,11 @@ impl Topology {
         })
     }
 
-    /// Puts what the clerk submitted on the log, before any thread runs.
+    /// Puts what the clerk submitted on the log, before any thread runs. What works although a kill switch is engaged
+    /// is cancelled behind it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
+        self.sequencer.cancel_what_is_stopped();
         Ok(())
     }
 }
@@ -216,7 +233,7 @@ pub(crate) fn spawn(
         // Now that every publisher is there.
         shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
-        let space = shard.journal.space();
+        let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
@@ -236,6 +253,7 @@ pub(crate) fn spawn(
             start: shard.start,
             space,
             gauges,
+            timers,
             consumers: shard.consumers,
             outcome: shard.outcome,
             told,

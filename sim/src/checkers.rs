@@ -9,7 +9,9 @@ use stele_bus::{Class, Event, Watermark, Watermarks, template};
 use stele_journal::recovery::Continuation;
 use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
-use stele_wire::messages::{OrderRejected, OrderReleased, PublisherProgress};
+use stele_wire::messages::{
+    ClockStatus, OrderRejected, OrderReleased, PublisherProgress, RefusedOrder, SubmissionRefused,
+};
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
 /// A promise that was broken.
@@ -121,6 +123,24 @@ impl SubmissionChecker {
                 "only the gateway releases",
                 "publisher {} told of it at sequence {}",
                 released.gateway,
+                event.sequence()
+            );
+            return Ok(());
+        }
+        // What the sequencer says by itself: of its clock, and of what publishers were refused at their rings.
+        if [SubmissionRefused::TEMPLATE_ID, ClockStatus::TEMPLATE_ID].contains(&event.template_id()) {
+            return Ok(());
+        }
+        if let Some(refused) = frame.message::<RefusedOrder>() {
+            let is_whole = |queue: &VecDeque<Submission>| {
+                queue.front().is_some_and(|front| {
+                    front.template_id == refused.template_id.get() && front.body[..] == *refused.body()
+                })
+            };
+            hold!(
+                self.waiting.iter().any(is_whole),
+                "a refused order is on the log as it was submitted",
+                "sequence {} holds another",
                 event.sequence()
             );
             return Ok(());

@@ -4,6 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod check_proof;
 pub(crate) mod check_strategy;
 pub(crate) mod config;
+pub(crate) mod controls;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod dump;

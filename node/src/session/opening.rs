@@ -10,12 +10,15 @@ use crate::prelude::{Beginning, Hired, sha256};
 use crate::snapshots::Plan;
 use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
-use stele_bus::{Clock as _, Counters, RingOptions, Risk, RiskLimits, UtcClock, Watermark};
+use stele_bus::{Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark};
 use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
 use stele_replay::recall::UsedSnapshot;
-use stele_replay::{FeeRate, FeeSchedule, Known, PaperExchange, PaperOptions, Resume, Submission};
+use stele_replay::{
+    FeeRate, FeeSchedule, Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission,
+};
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
+use stele_wire::messages::Check;
 use stele_wire::{Nanos, Quantity, SCHEMA_TEXT, ShardId};
 
 /// A shard that is known to be good, of which nothing is written yet.
@@ -39,6 +42,8 @@ pub(super) struct Composed<'a> {
     /// What was lost of them with the process.
     unsent: Vec<Submission>,
     schemas: BTreeSet<[u8; 32]>,
+    /// Limits of the configuration that the log is to be told.
+    limits: Vec<(Check, i64)>,
     recovery: RecoveryReport,
     /// The snapshot that the state began with.
     snapshot: Option<UsedSnapshot>,
@@ -103,16 +108,27 @@ impl<'a> Prepared<'a> {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
-        let (host, unsent, schemas) = match past.resumed {
-            Some(resumed) => (resumed.host, resumed.unsent, resumed.known.schemas),
-            None => (Host::new(Registry::built_in()), Vec::new(), BTreeSet::new()),
+        let known = past.known().cloned().unwrap_or_default();
+        let limits = limits_to_tell(config, &known);
+        let (host, unsent, risk, timers, doubts) = match past.resumed {
+            Some(Resumed { host, unsent, risk, timers, open_orders, .. }) => {
+                let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
+                (host, unsent, risk.in_session(risk_limits(config)), timers, doubts)
+            }
+            None => {
+                let risk = Risk::new(risk_limits(config));
+                (Host::new(Registry::built_in()), Vec::new(), risk, Timers::new(), Vec::new())
+            }
         };
         let resumable = resumable(&host, &strategies);
         let parts = Parts {
             id: plan.id,
             opened,
             ring: RingOptions { capacity: config.bus.ring_mib << 20, huge_pages: true },
-            risk: risk(config),
+            risk,
+            timers,
+            numbers: known.publishers,
+            doubts,
             host,
             exchange,
             release,
@@ -127,7 +143,8 @@ impl<'a> Prepared<'a> {
             strategies,
             resumable,
             unsent,
-            schemas,
+            schemas: known.schemas,
+            limits,
             recovery,
             snapshot,
             notices,
@@ -140,10 +157,10 @@ impl<'a> Prepared<'a> {
 impl Composed<'_> {
     /// Puts on the log what the epoch begins with. Gives what a person should be told.
     pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
-        let Self { plan, strategies, resumable, unsent, schemas, recovery, snapshot, now, .. } = self;
+        let Self { plan, strategies, resumable, unsent, schemas, limits, recovery, snapshot, now, .. } = self;
         let (start, clock) = (topology.start, UtcClock::new().status());
         let beginning =
-            Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, clock, now };
+            Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, limits, clock, now };
         topology.clerk.begin(&beginning)?;
         if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
             topology.clerk.snapshot_taken(standing, written);
@@ -236,13 +253,24 @@ fn journal_options(
     })
 }
 
-fn risk(config: &Config) -> Risk {
-    Risk::new(RiskLimits {
+/// A limit of the configuration is told when the log has not been told the same before: one that was changed by an
+/// event since stays as it was changed, until somebody changes the configuration.
+fn limits_to_tell(config: &Config, known: &Known) -> Vec<(Check, i64)> {
+    let risk = &config.risk;
+    let limits = [
+        (Check::ORDER_QUANTITY, risk.order_quantity_max as i64),
+        (Check::NOTIONAL, risk.notional_limit()),
+    ];
+    limits.into_iter().filter(|(check, limit)| known.configured.get(&check.0) != Some(limit)).collect()
+}
+
+fn risk_limits(config: &Config) -> RiskLimits {
+    RiskLimits {
         order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
         order_notional_max: Some(config.risk.notional_limit()),
         has_sealer: false,
         four_eyes: config.risk.four_eyes,
-    })
+    }
 }
 
 fn fees(config: &Config) -> FeeSchedule {

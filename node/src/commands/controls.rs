@@ -1,0 +1,262 @@
+//! `stele kill-switch` and `stele limit set`: changes of the controls on orders, which are events and nothing else.
+//!
+//! On a running bus they go through a ring of their own in shared memory, and the log is read until it says what became
+//! of them: the event itself, durable, or the `RiskDecision` that refused it. On a trail that nobody writes they are an
+//! act of their own; the next session goes on with them.
+
+use crate::act::{Act, Purpose};
+use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
+use crate::commands::hold::different_people;
+use crate::failure::Failure;
+use crate::topology::publishers;
+use serde::Serialize;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use stele_bus::{FoundBus, LossyConsumer, NOT_RECEIVED, Observed, RemotePublisher, ShardDirectory};
+use stele_wire::bounds::BODY_LENGTH_MAX;
+use stele_wire::codec::{Message, Writer};
+use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
+use zerocopy::little_endian::{I64, U16, U32};
+
+/// A change of a control as it is submitted.
+struct Change {
+    template_id: u16,
+    body: Vec<u8>,
+    by: u32,
+    approved_by: u32,
+    check: Check,
+}
+
+/// What became of it on one shard.
+#[derive(Serialize)]
+struct Entered {
+    shard: Option<u32>,
+    /// Where it stands; none where the log went by too fast to be read, although it was taken.
+    sequence: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct EnteredReport {
+    entered: Vec<Entered>,
+}
+
+/// How long a bus may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const NAP: Duration = Duration::from_micros(200);
+/// Events of the log that are looked at between two naps.
+const EVENTS_PER_LOOK: usize = 4096;
+
+/// Engages or releases a kill switch.
+pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
+    let change = &args.change;
+    different_people(change.by, change.approved_by)?;
+    let (scope, id, _) = scope(&args.scope, false)?;
+    if args.all != (scope == CancelScope::ALL) {
+        return Err(Failure::usage("a kill switch stops one thing, or everything")
+            .help("one of --all, --account, --algorithm, --instrument, --strategy"));
+    }
+    let switch = KillSwitch {
+        scope_id: U32::new(id),
+        party: U32::new(change.by),
+        approved_by: U32::new(change.approved_by.unwrap_or(0)),
+        scope,
+        state: if args.release { SwitchState::RELEASED } else { SwitchState::ENGAGED },
+        ..KillSwitch::NULL
+    };
+    let what = if args.release { "released" } else { "engaged" };
+    let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
+    let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
+    tell(&args.change, entered, what)
+}
+
+/// Sets a limit.
+pub(crate) fn limit(args: &LimitArgs) -> Result<(), Failure> {
+    let LimitCommand::Set(args) = &args.command;
+    set(args)
+}
+
+fn set(args: &LimitSetArgs) -> Result<(), Failure> {
+    let change = &args.change;
+    different_people(change.by, change.approved_by)?;
+    let (scope, id, instrument) = scope(&args.scope, true)?;
+    let limit = match args.limit.as_str() {
+        "none" => RiskLimit::NULL.limit,
+        number => I64::new(number.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| {
+            Failure::usage(format!("`{number}` is no limit")).help("a whole number from 0 on, or none")
+        })?),
+    };
+    let block = RiskLimit {
+        scope_id: U32::new(id),
+        instrument: U32::new(instrument),
+        check: check(&args.check)?,
+        scope,
+        changed_by: U32::new(change.by),
+        approved_by: U32::new(change.approved_by.unwrap_or(0)),
+        limit,
+        ..RiskLimit::NULL
+    };
+    let change = Change::new(&block, None, change, block.check)?;
+    let entered = enter(&args.change, &change, &block, "stele limit set")?;
+    tell(&args.change, entered, "set")
+}
+
+/// Scope, its id, and the instrument beside it.
+fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), Failure> {
+    let ScopeArgs { account, algorithm, instrument, strategy } = args;
+    let named = [
+        (CancelScope::ACCOUNT, account),
+        (CancelScope::ALGORITHM, algorithm),
+        (CancelScope::STRATEGY, strategy),
+    ];
+    let mut named = named.into_iter().filter_map(|(scope, id)| Some((scope, (*id)?)));
+    let (first, instrument) = (named.next(), *instrument);
+    if named.next().is_some() || (!with_pairs && first.is_some() && instrument.is_some()) {
+        return Err(Failure::usage("a control has one scope")
+            .help("name one of them and change the others by themselves"));
+    }
+    Ok(match (first, instrument) {
+        (Some((scope, id)), instrument) => (scope, id, instrument.unwrap_or(0)),
+        (None, Some(instrument)) => (CancelScope::INSTRUMENT, instrument, 0),
+        (None, None) => (CancelScope::ALL, 0, 0),
+    })
+}
+
+/// The check of this name, as the configuration would write it.
+fn check(name: &str) -> Result<Check, Failure> {
+    let with_limits = (Check::ORDER_QUANTITY.0..=Check::SELF_MATCH.0).map(Check);
+    let written = |check: Check| {
+        let mut written = String::new();
+        for letter in check.name().unwrap_or_default().chars() {
+            if letter.is_ascii_uppercase() && !written.is_empty() {
+                written.push('-');
+            }
+            written.push(letter.to_ascii_lowercase());
+        }
+        written
+    };
+    let found = with_limits.clone().find(|check| written(*check) == name);
+    found.ok_or_else(|| {
+        let names: Vec<String> = with_limits.map(written).collect();
+        Failure::usage(format!("`{name}` is no check with a limit"))
+            .help(format!("one of {}", names.join(", ")))
+    })
+}
+
+impl Change {
+    fn new<M: Message>(
+        block: &M,
+        text: Option<&str>,
+        args: &ChangeArgs,
+        check: Check,
+    ) -> Result<Self, Failure> {
+        let mut buffer = vec![0; BODY_LENGTH_MAX];
+        let mut writer = Writer::new(&mut buffer);
+        let written = writer.block(block).and_then(|()| match text {
+            Some(text) => writer.data::<U16>(text.as_bytes()),
+            None => Ok(()),
+        });
+        written.map_err(|error| Failure::usage(format!("the reason does not fit an event: {error}")))?;
+        let body = writer.finish().to_vec();
+        let approved_by = args.approved_by.unwrap_or(0);
+        Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.by, approved_by, check })
+    }
+
+    /// Whether this decision is about it.
+    fn is_refused_by(&self, decision: &RiskDecision) -> bool {
+        let people = (decision.verified_by.get(), decision.authorised_by.get());
+        people == (self.by, self.approved_by) && [self.check, Check::MALFORMED].contains(&decision.check)
+    }
+}
+
+fn enter<M: Message>(
+    args: &ChangeArgs,
+    change: &Change,
+    block: &M,
+    command: &str,
+) -> Result<Vec<Entered>, Failure> {
+    let Some(trail) = &args.trail else { return enter_live(args, change) };
+    let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
+    let mut act = Act::begin(trail, &purpose)?;
+    let with_text = M::TEMPLATE_ID == KillSwitch::TEMPLATE_ID;
+    let sequence = act.enter(block, |writer| match with_text {
+        true => writer.data::<U16>(args.reason.as_bytes()),
+        false => Ok(()),
+    })?;
+    act.end(EndReason::FINISHED, "")?;
+    Ok(vec![Entered { shard: None, sequence: Some(sequence.0) }])
+}
+
+fn enter_live(args: &ChangeArgs, change: &Change) -> Result<Vec<Entered>, Failure> {
+    let bus = FoundBus::find(args.bus.as_deref()).map_err(|error| {
+        Failure::environment(error)
+            .help("name a trail that nobody writes with --trail to change it for the next session")
+    })?;
+    let shards = bus.shards().map_err(Failure::environment)?;
+    let chosen: Vec<&ShardDirectory> =
+        shards.iter().filter(|shard| args.shard.is_none_or(|number| number == shard.number())).collect();
+    if chosen.is_empty() {
+        let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
+        return Err(Failure::usage(format!("bus {} has no such shard", bus.name()))
+            .help(format!("it has {}", numbers.join(", "))));
+    }
+    chosen.into_iter().map(|shard| submit(shard, change)).collect()
+}
+
+/// Submits the change to one shard and reads its log until that says what became of it.
+fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
+    let mut publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
+    let mut log = LossyConsumer::join(publisher.ring());
+    publisher.offer(change.template_id, &change.body, NOT_RECEIVED).map_err(Failure::environment)?;
+    let (number, since) = (publisher.next_sequence() - 1, Instant::now());
+    let (mut sequence, mut refused) = (None, None);
+    loop {
+        let seen = log.poll(EVENTS_PER_LOOK, |observed| {
+            let Observed::Event(event) = observed else { return };
+            let frame = event.frame();
+            if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
+                sequence = Some(event.sequence().0);
+            }
+            if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
+                refused = Some((decision.limit.get(), decision.value.get()));
+            }
+        });
+        let acknowledged = publisher.acknowledged();
+        let marks = publisher.ring().watermarks();
+        let is_durable = acknowledged.sequence >= number && marks.durable() >= acknowledged.position;
+        if is_durable && seen == 0 {
+            break;
+        }
+        if since.elapsed() > PATIENCE {
+            return Err(Failure::environment(format!(
+                "shard {} did not answer within {PATIENCE:?}",
+                shard.number()
+            ))
+            .help("it was submitted and may still be taken: `stele dump` shows whether it was"));
+        }
+        if seen == 0 {
+            sleep(NAP);
+        }
+    }
+    publisher.finish();
+    match (sequence, refused) {
+        (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
+            "shard {} refused the change: {asked} was asked for, {in_force} is in force",
+            shard.number()
+        ))
+        .help("where four eyes are asked for, a change takes --by and --approved-by of two people")),
+        _ => Ok(Entered { shard: Some(shard.number()), sequence }),
+    }
+}
+
+fn tell(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+    if args.json {
+        return super::print_json(&EnteredReport { entered });
+    }
+    let line = |entered: &Entered| {
+        let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
+        let place =
+            entered.sequence.map_or("durable".into(), |sequence| format!("durable at sequence {sequence}"));
+        format!("{what}{shard}: {place}\n")
+    };
+    super::print_page(&entered.iter().map(line).collect::<String>())
+}
