@@ -32,8 +32,8 @@ use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions, Risk,
-    Sequencer, SequencerStart, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
+    Risk, Sequencer, SequencerStart, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};

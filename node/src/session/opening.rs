@@ -257,10 +257,8 @@ fn journal_options(
 /// event since stays as it was changed, until somebody changes the configuration.
 fn limits_to_tell(config: &Config, known: &Known) -> Vec<(Check, i64)> {
     let risk = &config.risk;
-    let limits = [
-        (Check::ORDER_QUANTITY, risk.order_quantity_max as i64),
-        (Check::NOTIONAL, risk.notional_limit()),
-    ];
+    let limits =
+        [(Check::ORDER_QUANTITY, risk.order_quantity_max as i64), (Check::NOTIONAL, risk.notional_limit())];
     limits.into_iter().filter(|(check, limit)| known.configured.get(&check.0) != Some(limit)).collect()
 }
 
