@@ -160,7 +160,7 @@ fn relaying<'a, const N: usize>(
     let (mut clock, mut sequence, mut time) = (UtcClock::new(), 0, 0);
     Box::new(move || {
         let Ok(mut events) = from.take(BATCH) else { return 0 };
-        let count = (&mut events).len();
+        let count = ExactSizeIterator::len(&&mut events);
         to.batch_publish(count, |slots| {
             for (index, (slot, event)) in slots.zip(&mut events).enumerate() {
                 copy(slot, event);
@@ -180,7 +180,7 @@ fn relaying<'a, const N: usize>(
 fn consuming<'a, const N: usize>(mut poller: Poller<N>) -> Turn<'a> {
     Box::new(move || {
         let Ok(mut events) = poller.take(POLL_MAX as u64) else { return 0 };
-        let count = (&mut events).len() as u64;
+        let count = ExactSizeIterator::len(&&mut events) as u64;
         black_box((&mut events).fold(0_u64, |sum, event| sum.wrapping_add(event[STAMP])));
         count
     })
