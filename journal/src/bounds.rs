@@ -96,3 +96,6 @@ const _: () = assert!(READ_LENGTH.is_multiple_of(PAGE_LENGTH) && READ_LENGTH > F
 const _: () = assert!(ZEROING_LENGTH.is_multiple_of(PAGE_LENGTH));
 const _: () = assert!(CARRY_LENGTH_MAX >= FRAME_LENGTH_MAX && CARRY_LENGTH_MAX.is_multiple_of(PAGE_LENGTH));
 const _: () = assert!(ARCHIVE_FRAME_LENGTH > HEADER_BLOCK_LENGTH);
+
+/// Segments of the running epoch, the newest, whose files are looked after while it runs.
+pub const SEGMENTS_WATCHED_MAX: u64 = 64;

@@ -50,6 +50,8 @@ pub enum Stage {
     Roll,
     /// The end of the trail.
     Close,
+    /// The look at the segments of this run.
+    Watch,
 }
 
 impl std::fmt::Display for Stage {
@@ -60,6 +62,7 @@ impl std::fmt::Display for Stage {
             Self::Sync => "a flush",
             Self::Roll => "preparing the next segment",
             Self::Close => "closing the trail",
+            Self::Watch => "keeping the segments of this run",
         })
     }
 }

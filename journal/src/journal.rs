@@ -201,6 +201,9 @@ impl<F> Journal<F> {
     }
 
     fn cycle(&mut self) -> Result<usize, (Stage, io::Error)> {
+        if let Some(lost) = self.spares.lost() {
+            return Err((Stage::Watch, lost));
+        }
         Ok(self.reap()? + self.send()?)
     }
 

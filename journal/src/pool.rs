@@ -13,7 +13,9 @@
 //! there and full of blocks: recovery tells a segment's own bytes from those of an earlier life by their checksums'
 //! seed, which is the epoch's, so that old bytes of the same epoch would pass for new ones.
 
-use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SPARE_SEGMENTS_MAX, ZEROING_LENGTH};
+use crate::bounds::{
+    HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENTS_WATCHED_MAX, SPARE_SEGMENTS_MAX, ZEROING_LENGTH,
+};
 use crate::format::{UNFINISHED_EXTENSION, segment_name};
 use crate::index::Indexer;
 use crate::pages::Pages;
@@ -24,7 +26,7 @@ use std::fs::{File, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -33,6 +35,8 @@ use std::time::{Duration, Instant};
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long it rests between two pieces of a closed segment's index.
 const INDEX_REST: Duration = Duration::from_millis(1);
+/// How often it looks whether the segments of this run are still there.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A segment file that is prepared and open.
 #[derive(Debug)]
@@ -50,6 +54,11 @@ pub trait Spares<F>: Send {
     /// # Errors
     /// Why there will be none.
     fn take(&mut self) -> Option<io::Result<Spare<F>>>;
+
+    /// Why a segment that was handed out cannot be found again, as far as somebody looked.
+    fn lost(&mut self) -> Option<io::Error> {
+        None
+    }
 
     /// Takes back a full segment that nothing writes to any more, to be made read-only and closed.
     fn retire(&mut self, file: F);
@@ -102,6 +111,7 @@ pub struct FilePool {
     /// The first segment that it prepared.
     first: u64,
     space: Arc<SpaceWatch>,
+    lost: Arc<OnceLock<String>>,
 }
 
 struct Worker {
@@ -113,6 +123,8 @@ struct Worker {
     ready: rtrb::Producer<io::Result<Spare<File>>>,
     retired: rtrb::Consumer<File>,
     stopping: Arc<AtomicBool>,
+    watched: Instant,
+    lost: Arc<OnceLock<String>>,
 }
 
 impl FilePool {
@@ -133,7 +145,7 @@ impl FilePool {
         let (retired, retired_out) = rtrb::RingBuffer::new(SPARE_SEGMENTS_MAX);
         let stopping = Arc::new(AtomicBool::new(false));
         let space = Arc::new(SpaceWatch::new(options.segment_length, options.free_space_warning));
-        let first = options.next;
+        let (first, lost) = (options.next, Arc::<OnceLock<String>>::default());
         let worker = Worker {
             directory: directory.clone(),
             options,
@@ -143,6 +155,8 @@ impl FilePool {
             ready: ready_in,
             retired: retired_out,
             stopping: stopping.clone(),
+            watched: Instant::now(),
+            lost: lost.clone(),
         };
         let thread = std::thread::Builder::new().name("journal-pool".into()).spawn(|| worker.run())?;
         Ok(Self {
@@ -153,6 +167,7 @@ impl FilePool {
             directory: directory.clone(),
             first,
             space,
+            lost,
         })
     }
 
@@ -176,6 +191,10 @@ impl FilePool {
 impl Spares<File> for FilePool {
     fn take(&mut self) -> Option<io::Result<Spare<File>>> {
         self.ready.pop().ok()
+    }
+
+    fn lost(&mut self) -> Option<io::Error> {
+        self.lost.get().map(|why| io::Error::new(io::ErrorKind::NotFound, why.as_str()))
     }
 
     fn retire(&mut self, file: File) {
@@ -216,7 +235,8 @@ impl Worker {
         // Elsewhere it does its work as well; only the threads that it meets there are worse off.
         let _ = stele_bus::keep_to(&self.options.cpus);
         let mut failed = false;
-        let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..self.next), self.next);
+        let first = self.next;
+        let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..first), first);
         while !self.stopping.load(Ordering::Acquire) {
             while let Ok(file) = self.retired.pop() {
                 // A segment that stays writable is no harm to what is in it.
@@ -224,6 +244,7 @@ impl Worker {
                 indexer.add(retired);
                 retired += 1;
             }
+            self.watch(first);
             if failed || self.ready.is_full() {
                 let indexed = indexer.do_work(&self.directory);
                 std::thread::park_timeout(if indexed { INDEX_REST } else { LOOK_INTERVAL });
@@ -237,6 +258,21 @@ impl Worker {
         }
         while let Ok(file) = self.retired.pop() {
             let _ = file.set_permissions(Permissions::from_mode(0o400));
+        }
+    }
+
+    /// Looks, now and then, whether the newest segments from `first` on are where they were put. A file that was
+    /// removed takes what is written to it along when the journal closes it.
+    fn watch(&mut self, first: u64) {
+        if self.watched.elapsed() < WATCH_INTERVAL {
+            return;
+        }
+        self.watched = Instant::now();
+        for index in first.max(self.next.saturating_sub(SEGMENTS_WATCHED_MAX))..self.next {
+            let path = self.directory.root().join(segment_name(index));
+            if let Err(error) = std::fs::symlink_metadata(&path) {
+                let _ = self.lost.set(format!("{}: {error}", path.display()));
+            }
         }
     }
 

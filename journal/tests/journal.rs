@@ -5,6 +5,8 @@ mod rig;
 use rig::{Rig, options, read_all};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
+use stele_journal::format::segment_name;
 use stele_journal::recovery::Row;
 use stele_journal::{EngineChoice, FlushMethod, Notice, OpenError, Options, TrailReader};
 use stele_wire::units::{Epoch, Nanos, Sequence};
@@ -214,4 +216,22 @@ fn time_does_not_go_back_over_a_restart_even_when_the_clock_did() {
         last = entry.frame.timestamp();
     }
     assert!(last >= Nanos(5_000_000_000));
+}
+
+#[test]
+fn a_segment_that_is_removed_while_the_journal_runs_poisons_it_within_moments() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path(), &options()).unwrap();
+    rig.publish(100);
+    rig.settle();
+    let segment = folder.path().join(segment_name(rig.journal.segment().index));
+    std::fs::remove_file(&segment).unwrap();
+    let since = Instant::now();
+    while rig.journal.do_work().is_ok() {
+        assert!(since.elapsed() < Duration::from_secs(30), "nobody noticed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let said = rig.ring.poisoned().expect("publishers are told").to_owned();
+    assert!(said.contains("keeping the segments of this run failed"), "{said}");
+    assert!(said.contains(&segment.display().to_string()), "{said}");
 }

@@ -1,5 +1,6 @@
-//! What is asked of a trail of any bytes: every way in ends with a result, never with a panic, and within bounded
-//! memory.
+//! What is asked of a trail of any bytes, for the property tests here and the fuzz targets in `journal/fuzz`: every
+//! way in ends with a result, never with a panic, and within bounded memory.
+#![allow(unreachable_pub, reason = "the fuzz targets are another crate")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
@@ -24,7 +25,7 @@ use zerocopy::{FromBytes, IntoBytes};
 const LIVE_BYTES_MAX: usize = 256 << 20;
 
 /// Data bytes of a full segment in these trails.
-pub(crate) const SEGMENT_LENGTH: usize = 8192;
+pub const SEGMENT_LENGTH: usize = 8192;
 
 /// Counts the bytes that are allocated, and ends the test when those are too many.
 struct Bounded;
@@ -73,7 +74,7 @@ impl LogVisitor for Last {
 }
 
 /// The header of segment `index` of a trail whose segments are full.
-pub(crate) fn header(index: u64) -> SegmentHeader {
+pub fn header(index: u64) -> SegmentHeader {
     SegmentHeader {
         identity: Identity { trail: TrailId([1; 16]), shard: ShardId(0), epoch: Epoch(1) },
         index,
@@ -88,14 +89,14 @@ pub(crate) fn header(index: u64) -> SegmentHeader {
 }
 
 /// A segment file of segment `index`: its header, then `data`.
-pub(crate) fn segment_bytes(index: u64, data: &[u8]) -> Vec<u8> {
+pub fn segment_bytes(index: u64, data: &[u8]) -> Vec<u8> {
     let mut bytes = header(index).to_block().as_bytes().to_vec();
     bytes.extend_from_slice(data);
     bytes
 }
 
 /// Writes `files` as the segments of a trail, the first as segment 1, and exercises it.
-pub(crate) fn exercise_segments(folder: &Path, files: &[Vec<u8>]) {
+pub fn exercise_segments(folder: &Path, files: &[Vec<u8>]) {
     for (at, bytes) in files.iter().enumerate() {
         fs::write(folder.join(segment_name(at as u64 + 1)), bytes).unwrap();
     }
@@ -103,21 +104,21 @@ pub(crate) fn exercise_segments(folder: &Path, files: &[Vec<u8>]) {
 }
 
 /// Exercises a trail of one segment of `data` with `index` as its index.
-pub(crate) fn exercise_index(folder: &Path, data: &[u8], index: &[u8]) {
+pub fn exercise_index(folder: &Path, data: &[u8], index: &[u8]) {
     let _ = SegmentIndex::from_bytes(index);
     fs::write(folder.join(index_name(1)), index).unwrap();
     exercise_segments(folder, &[segment_bytes(1, data)]);
 }
 
 /// Exercises a trail whose segments are the raw `files` and behind them `archive`.
-pub(crate) fn exercise_archive(folder: &Path, files: &[Vec<u8>], archive: &[u8]) {
+pub fn exercise_archive(folder: &Path, files: &[Vec<u8>], archive: &[u8]) {
     let name = format!("{}.zst", segment_name(files.len() as u64 + 1));
     fs::write(folder.join(name), archive).unwrap();
     exercise_segments(folder, files);
 }
 
 /// Exercises a trail of one segment of `data` with `bytes` as the snapshot after segment `index`.
-pub(crate) fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
+pub fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
     let directory = Directory::new(folder);
     for earlier in snapshot::list(&directory).unwrap() {
         fs::remove_file(folder.join(snapshot_name(earlier))).unwrap();
@@ -142,7 +143,7 @@ pub(crate) fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &
 }
 
 /// Reads, verifies and recovers; the results may be anything but a panic or an endless loop.
-pub(crate) fn exercise(folder: &Path) {
+pub fn exercise(folder: &Path) {
     let directory = Directory::new(folder);
     if let Ok(mut reader) = TrailReader::open(folder) {
         let mut frames = 0;
@@ -172,7 +173,7 @@ pub(crate) fn exercise(folder: &Path) {
 
 /// Makes frames with right CRCs of whatever in `data` has the length of one, but for the frames whose bit in
 /// `spared` is set.
-pub(crate) fn seal_frames(data: &mut [u8], mut spared: u64) {
+pub fn seal_frames(data: &mut [u8], mut spared: u64) {
     let mut rest = data;
     while rest.len() >= HEADER_LENGTH {
         let length = usize::from(u16::from_le_bytes([rest[4], rest[5]]));
@@ -191,7 +192,7 @@ pub(crate) fn seal_frames(data: &mut [u8], mut spared: u64) {
 }
 
 /// The right CRC for the header block at the beginning of `bytes`, if there is a whole one.
-pub(crate) fn seal_header(bytes: &mut [u8]) {
+pub fn seal_header(bytes: &mut [u8]) {
     if let Some((block, crc)) =
         bytes.get_mut(..size_of::<HeaderBlock>()).and_then(|b| b.split_last_chunk_mut::<4>())
     {
@@ -200,7 +201,7 @@ pub(crate) fn seal_header(bytes: &mut [u8]) {
 }
 
 /// The right magic and CRC for an index, if there is room for both.
-pub(crate) fn seal_index(bytes: &mut [u8]) {
+pub fn seal_index(bytes: &mut [u8]) {
     if let Some((content, crc)) = bytes.split_last_chunk_mut::<4>()
         && let Some(magic) = content.first_chunk_mut()
     {
@@ -210,14 +211,14 @@ pub(crate) fn seal_index(bytes: &mut [u8]) {
 }
 
 /// The index that segment 1 of `data` would have; none where it would have none.
-pub(crate) fn index_of(folder: &Path, data: &[u8]) -> Option<Vec<u8>> {
+pub fn index_of(folder: &Path, data: &[u8]) -> Option<Vec<u8>> {
     let directory = Directory::new(folder);
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     make_index(&directory, 1).ok().flatten().map(|index| index.to_bytes())
 }
 
 /// A snapshot after segment 1 of `data`, if that were closed, of machines with `states`.
-pub(crate) fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec<u8>> {
+pub fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec<u8>> {
     let directory = Directory::new(folder);
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     let segments = read_segments(&directory).unwrap();
@@ -227,7 +228,7 @@ pub(crate) fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Opt
 }
 
 /// The right magic, length and hashes for a snapshot, if there is room for them. What the table says stays.
-pub(crate) fn seal_snapshot(bytes: &mut [u8]) {
+pub fn seal_snapshot(bytes: &mut [u8]) {
     let length = bytes.len() as u64;
     let Some((content, hash)) = bytes.split_last_chunk_mut::<32>() else { return };
     let Ok((head, _)) = SnapshotHead::mut_from_prefix(content) else { return };

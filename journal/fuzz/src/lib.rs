@@ -1,0 +1,98 @@
+//! What the fuzz targets make of their input. The properties are those of the property tests, by the same code.
+
+#[path = "../../tests/any_bytes/bodies.rs"]
+pub mod bodies;
+
+use tempfile::TempDir;
+
+/// An input, taken apart from its beginning.
+pub struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    /// All of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The next byte, 0 behind the end.
+    pub fn byte(&mut self) -> u8 {
+        let [byte] = self.chunk();
+        byte
+    }
+
+    /// The next 8 bytes.
+    pub fn word(&mut self) -> u64 {
+        u64::from_le_bytes(self.chunk())
+    }
+
+    /// A piece as long as the next two bytes say, at most all that is left.
+    pub fn piece(&mut self) -> &'a [u8] {
+        let length = usize::from(u16::from_le_bytes(self.chunk()));
+        let (piece, rest) = self.0.split_at(length.min(self.0.len()));
+        self.0 = rest;
+        piece
+    }
+
+    /// All that is left.
+    pub fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// A piece of data, what looks like frames made so.
+    pub fn data(&mut self) -> Vec<u8> {
+        let spared = self.word();
+        let mut data = self.piece().to_vec();
+        bodies::seal_frames(&mut data, spared);
+        data
+    }
+
+    fn chunk<const N: usize>(&mut self) -> [u8; N] {
+        let mut chunk = [0; N];
+        let (taken, rest) = self.0.split_at(N.min(self.0.len()));
+        chunk[..taken.len()].copy_from_slice(taken);
+        self.0 = rest;
+        chunk
+    }
+}
+
+/// `valid` with `change` laid over it bit for bit; longer where that is.
+pub fn overlaid(mut valid: Vec<u8>, change: &[u8]) -> Vec<u8> {
+    valid.resize(valid.len().max(change.len()), 0);
+    valid.iter_mut().zip(change).for_each(|(byte, change)| *byte ^= change);
+    valid
+}
+
+/// `valid` with single bytes changed: each three bytes of `changes` are an offset, from the end where it is negative,
+/// and what is laid over the byte there.
+pub fn patched(mut valid: Vec<u8>, changes: &[u8]) -> Vec<u8> {
+    for &[low, high, change] in changes.as_chunks().0 {
+        let at = i64::from(i16::from_le_bytes([low, high])).rem_euclid(valid.len() as i64) as usize;
+        valid[at] ^= change;
+    }
+    valid
+}
+
+/// An archive of `raw` in frames of at most `frame_length` bytes, the header block in its own.
+pub fn packed(raw: &[u8], frame_length: usize) -> Vec<u8> {
+    let (header, data) = raw.split_at(raw.len().min(4096));
+    let (mut archive, mut entries) = (Vec::new(), Vec::new());
+    let frames: Vec<&[u8]> = std::iter::once(header).chain(data.chunks(frame_length)).collect();
+    for frame in &frames {
+        let packed = zstd::bulk::compress(frame, 1).expect("memory for some kilobytes");
+        entries.extend_from_slice(&(packed.len() as u32).to_le_bytes());
+        entries.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+        archive.extend_from_slice(&packed);
+    }
+    archive.extend_from_slice(&0x184D_2A5E_u32.to_le_bytes());
+    archive.extend_from_slice(&(entries.len() as u32 + 9).to_le_bytes());
+    archive.extend_from_slice(&entries);
+    archive.extend_from_slice(&(frames.len() as u32).to_le_bytes());
+    archive.push(0);
+    archive.extend_from_slice(&0x8F92_EAB1_u32.to_le_bytes());
+    archive
+}
+
+/// An empty folder that goes when this does.
+pub fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder for temporary files")
+}
