@@ -18,12 +18,15 @@
 //!
 //! How a bus stops: publishers [finish](Publisher::finish) or are dropped, someone calls
 //! [`LogRing::request_stop`], the sequencer puts on the log what it has accepted, closes the last batch and sets
-//! [`LogRing::is_stopped`]. From then on `batched == published` is final, and everything is on disk when
+//! [`RingView::is_stopped`]. From then on `batched == published` is final, and everything is on disk when
 //! `durable` has reached it.
 //!
+//! What other processes see and do: [`BusDirectory`] gives files their places, [`LogRing::create_at`] puts the ring in one,
+//! [`RingView::attach`] maps it to read, [`Sequencer::remote_publisher`] makes a place that a [`RemotePublisher`] takes.
+//!
 //! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, and in the boards of
-//! `shared`, which promise their layout. The words of
-//! the ring are atomics, so that reading by copy is no data race; loom checks the protocols:
+//! `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy is no data race;
+//! loom checks the protocols:
 //! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]

@@ -294,12 +294,16 @@ impl LogRing {
         }
         let length = Mapped::<RingBoard>::BOARD_LENGTH + capacity;
         let mapping = match path {
-            Some(path) => Mapping::create(path, length, options.huge_pages),
+            Some(path) => Mapping::create(&path.with_extension("new"), length, options.huge_pages),
             None => Mapping::anonymous(length, options.huge_pages),
         };
         let failed = |source| RingError::Map { capacity, path: path.map(Path::to_owned), source };
         let mapping = Mapped::<RingBoard>::new(mapping.map_err(failed)?).expect("longer than its board");
         mapping.board().begin(capacity, base);
+        if let Some(path) = path {
+            // It has its name once everything that a reader looks at first stands in it.
+            std::fs::rename(path.with_extension("new"), path).map_err(failed)?;
+        }
         let shared = Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Write });
         let ring = Self { view: RingView { shared } };
         let writer = RingWriter {

@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     /// Check such a proof and print the event that it proves
     CheckProof(CheckProofArgs),
+    /// Print the live log of a bus that runs in another process
+    Attach(AttachArgs),
     /// Measure this machine and this program on it
     Perf(PerfArgs),
 }
@@ -440,6 +442,27 @@ pub(crate) struct DumpArgs {
     /// Comma-separated values, with a header line for each type of event
     #[arg(long)]
     pub(crate) csv: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// Name of the bus, [bus] name of its configuration or its trail's; without it, the only one that runs
+    pub(crate) name: Option<String>,
+    /// Shard, where there are several
+    #[arg(long, value_name = "ID")]
+    pub(crate) shard: Option<u32>,
+    /// First event, by its sequence; without it, what comes from now on
+    #[arg(long, value_name = "SEQUENCE", conflicts_with = "lossy", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) from: Option<u64>,
+    /// Read the ring alone, and say which events were lost when it overran this
+    #[arg(long, conflicts_with = "catch_up")]
+    pub(crate) lossy: bool,
+    /// Read the trail where the ring overran this, so that nothing is missing (the default)
+    #[arg(long)]
+    pub(crate) catch_up: bool,
+    /// One JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum, Debug)]

@@ -31,6 +31,7 @@ pub(crate) struct Config {
     pub(crate) metrics: MetricsConfig,
     pub(crate) core: Vec<CoreConfig>,
     pub(crate) shard: Vec<ShardConfig>,
+    pub(crate) publisher: Vec<PublisherConfig>,
     pub(crate) strategy: Vec<StrategyConfig>,
     /// The one shard that this process runs; a flag, for a configuration is the same in every process of a run.
     #[serde(skip)]
@@ -76,6 +77,18 @@ pub(crate) struct BusConfig {
     pub(crate) name: Option<String>,
     pub(crate) ring_mib: usize,
     pub(crate) idle: String,
+    pub(crate) stuck_seconds: f64,
+}
+
+/// A publisher in another process.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PublisherConfig {
+    pub(crate) id: u16,
+    pub(crate) name: String,
+    /// Where several are, the shard that it submits to; without it, to each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug, Default)]
@@ -105,6 +118,15 @@ impl RiskConfig {
     /// The largest value of an order in the unit of the check, 1e-9 of the currency.
     pub(crate) fn notional_limit(&self) -> i64 {
         i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
+    }
+}
+
+impl PublisherConfig {
+    fn render(&self, page: &mut Page<'_>) {
+        page.list("publisher");
+        page.key("id", u64::from(self.id), "stands in its events; 100 to 999");
+        page.key("name", &self.name, "at most 32 bytes");
+        page.optional("shard", &self.shard.map(u64::from), 1, "without it, every shard has a place for it");
     }
 }
 
@@ -158,7 +180,7 @@ impl Default for SnapshotsConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        Self { name: None, ring_mib: 64, idle: "auto".into() }
+        Self { name: None, ring_mib: 64, idle: "auto".into(), stuck_seconds: 30.0 }
     }
 }
 
@@ -305,10 +327,15 @@ impl Config {
             "name",
             &self.bus.name,
             example,
-            "in /dev/shm, for `stele top`; without it, the trail's",
+            "what other processes find it by; without it, the trail's",
         );
         page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
         page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
+        page.key(
+            "stuck_seconds",
+            self.bus.stuck_seconds,
+            "a consumer or journal that has not moved for so long ends the run, in order",
+        );
         page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
         page.optional("sequencer", &self.cores.sequencer, 0, "sequencer and strategies");
         page.optional("journal", &self.cores.journal, 1, "journal, order gateway and feed");
@@ -329,6 +356,7 @@ impl Config {
         shards::examples(&mut page, self);
         self.core.iter().for_each(|core| core.render(&mut page));
         self.shard.iter().for_each(|shard| shard.render(&mut page));
+        self.publisher.iter().for_each(|publisher| publisher.render(&mut page));
         for strategy in &self.strategy {
             page.strategy(strategy);
         }

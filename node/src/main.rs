@@ -66,6 +66,7 @@ fn main() -> ExitCode {
         Command::Seal(args) => commands::seal::seal(args),
         Command::Prove(args) => commands::prove::prove(args),
         Command::CheckProof(args) => commands::check_proof::check_proof(args),
+        Command::Attach(args) => commands::attach::attach(args),
         Command::Perf(args) => commands::perf::perf(args),
     };
     match result {

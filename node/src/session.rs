@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, Definition};
 use stele_bus::feed::FeedReport;
 use stele_bus::router::Share;
-use stele_bus::{BusDirectory, Clock as _, ConsumerProgress, Core, Turns, UtcClock, memory};
+use stele_bus::{
+    BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
+};
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;
@@ -62,6 +64,8 @@ pub(crate) struct Session {
     directories: Vec<PathBuf>,
     /// Snapshots of each shard that are not on its log yet.
     untold: Vec<Vec<Taken>>,
+    /// Of each shard, over those who hold its ring up.
+    watches: Vec<GateWatch>,
 }
 
 /// How a session ended; everything in it is durable.
@@ -103,6 +107,8 @@ pub(crate) struct Told {
 const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
 /// What does not come to an end by then is stuck.
 const STUCK: Duration = Duration::from_secs(30);
+/// For this long the log is given to become durable when somebody is stuck.
+const STUCK_GRACE: Duration = Duration::from_secs(2);
 /// For this long the end of a run waits for the snapshot after its last event.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -131,7 +137,9 @@ impl Session {
 
         let composed = prepared
             .into_iter()
-            .map(|prepared| prepared.compose(config, &flush, &layout, &counters, sample_every))
+            .map(|prepared| {
+                prepared.compose(config, &flush, &layout, (&counters, directory.as_ref()), sample_every)
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let (mut topologies, mut composed): (Vec<_>, Vec<_>) = composed.into_iter().unzip();
         for (to, composed) in composed.iter_mut().enumerate() {
@@ -155,6 +163,9 @@ impl Session {
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let untold = directories.iter().map(|_| Vec::new()).collect();
+        let patience = Duration::try_from_secs_f64(config.bus.stuck_seconds).unwrap_or(Duration::MAX);
+        let watch = |shard: &RunningShard| GateWatch::new(&shard.ring, shard.consumers.clone(), patience);
+        let watches = running.shards.iter().map(watch).collect();
         Ok(Self {
             running,
             _directory: directory,
@@ -165,6 +176,7 @@ impl Session {
             opened: Instant::now(),
             directories,
             untold,
+            watches,
         })
     }
 
@@ -189,6 +201,10 @@ impl Session {
             self.tell_snapshots();
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
+            }
+            let now = Instant::now();
+            if let Some(stuck) = self.watches.iter_mut().find_map(|watch| watch.look(now)) {
+                return Err(self.stuck(&stuck));
             }
             if self.running.player.is_done() {
                 break EndReason::FINISHED;
@@ -318,6 +334,24 @@ impl Session {
             sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+
+    /// Somebody holds the ring up. What is on the log becomes durable if the journal moves; the thread that is stuck is
+    /// not waited for.
+    fn stuck(&mut self, stuck: &Stuck) -> Failure {
+        self.running.player.request_stop();
+        self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
+        let is_durable = |shard: &RunningShard| {
+            let marks = shard.ring.watermarks();
+            marks.durable() == marks.published()
+        };
+        let since = Instant::now();
+        while since.elapsed() < STUCK_GRACE && !self.running.shards.iter().all(is_durable) {
+            sleep(Duration::from_millis(1));
+        }
+        self.running.cores.drain(..).for_each(drop);
+        Failure::environment(format!("{stuck}; the run was stopped"))
+            .help("everything acknowledged as durable is intact: `stele verify` shows it; start again over the trail")
     }
 
     /// Why a core ended although nobody asked: stops the others, keeps what is durable.

@@ -1,9 +1,11 @@
-//! What a run shows to other processes: its counters, in the directory of its bus.
+//! What a run shows to other processes: its counters, its rings and places for their publishers, in the directory of
+//! its bus.
 
-use crate::config::Config;
+use crate::config::{Config, ShardPlan};
 use crate::failure::Failure;
 use std::path::Path;
-use stele_bus::{BusDirectory, Counters};
+use stele_bus::{BusDirectory, Counters, LogRing, RingError, RingOptions, RingParts, ShardDirectory};
+use stele_wire::Position;
 
 /// The directory of the bus, gone with this, and the counters in it.
 pub(crate) struct Shown {
@@ -18,7 +20,11 @@ impl Shown {
     /// the run shows nothing and goes on.
     pub(crate) fn make(config: &Config) -> Result<Self, Failure> {
         let made = match &config.bus.name {
-            Some(name) => Some(BusDirectory::create(name).map_err(Failure::environment)?),
+            Some(name) => {
+                // Each process of a run has a directory of its own.
+                let name = config.only_shard.map_or(name.clone(), |shard| format!("{name}-{shard}"));
+                Some(BusDirectory::create(&name).map_err(Failure::environment)?)
+            }
             None => {
                 let name = name_of(&config.trail.dir);
                 let beside = || BusDirectory::create(&format!("{name}-{}", std::process::id()));
@@ -42,6 +48,32 @@ impl Shown {
             }
         }
     }
+}
+
+/// The place of a shard in the directory, which says where its trail is.
+pub(crate) fn shard(directory: &BusDirectory, plan: &ShardPlan) -> Result<ShardDirectory, Failure> {
+    let shard = directory.shard(plan.id.0).map_err(Failure::environment)?;
+    shard.set_trail(&plan.directory).map_err(Failure::environment)?;
+    Ok(shard)
+}
+
+/// A ring in the shard's place, or one of this process alone: then with the reason, where it was to be shown.
+pub(crate) fn ring(
+    shard: Option<&ShardDirectory>,
+    options: &RingOptions,
+    base: Position,
+) -> Result<(RingParts, Option<String>), Failure> {
+    let shown = shard.map(|shard| LogRing::create_at(&shard.ring(), options, base));
+    let reason = match shown {
+        Some(Ok(parts)) => return Ok((parts, None)),
+        Some(Err(error @ RingError::Map { .. })) => {
+            Some(format!("other processes cannot follow the ring: {error}"))
+        }
+        Some(Err(error)) => return Err(Failure::environment(error)),
+        None => None,
+    };
+    let parts = LogRing::create(options, base).map_err(Failure::environment)?;
+    Ok((parts, reason))
 }
 
 /// The last part of the path, with `-` for what a name cannot have.

@@ -21,10 +21,11 @@ use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
+use crate::shown;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
+use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::feed::{Feed, Pace};
 use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_bus::gateway::OrderGateway;
@@ -33,7 +34,7 @@ use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
     Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
-    Risk, Sequencer, SequencerStart, Timers, UtcClock, Watermark,
+    Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
@@ -50,9 +51,14 @@ pub(crate) mod publishers {
     pub(crate) const VENUE: u16 = 5;
     /// In another process: whoever changes limits and kill switches.
     pub(crate) const CONTROLS: u16 = 6;
+    /// In other processes, from here on: the configuration's.
+    pub(crate) const OUTSIDE: u16 = 100;
     /// Of the first shard that a shard is told of, and on from there.
     pub(crate) const FORWARDER: u16 = 1_000;
 }
+
+/// Words of the ring through which controls are changed from another process: some of the longest at once.
+const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
 /// Sources, by the number that stands in their events. A feed may use the numbers after its own.
 pub(crate) mod sources {
@@ -65,6 +71,10 @@ pub(crate) struct Parts {
     pub(crate) id: ShardId,
     pub(crate) opened: Opened,
     pub(crate) ring: RingOptions,
+    /// Where other processes find it.
+    pub(crate) shown: Option<ShardDirectory>,
+    /// Publishers in other processes.
+    pub(crate) outside: Vec<(u16, String)>,
     pub(crate) risk: Risk,
     /// Timers of strategies that earlier sessions left pending.
     pub(crate) timers: Timers,
@@ -88,6 +98,8 @@ pub(crate) struct Topology {
     pub(crate) clerk: Clerk,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
+    /// Why other processes cannot follow it.
+    pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,
     outcome: OutcomeSlot,
     sequencer: Sequencer<UtcClock>,
@@ -142,7 +154,7 @@ pub(crate) struct RunningShard {
 impl Topology {
     pub(crate) fn compose(parts: Parts, counters: &Counters) -> Result<Self, Failure> {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
-        let ring = LogRing::create(&parts.ring, start.position).map_err(Failure::environment)?;
+        let (ring, unshown) = shown::ring(parts.shown.as_ref(), &parts.ring, start.position)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?
             .with_timers(parts.timers);
@@ -156,6 +168,17 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
+        if let Some(shown) = parts.shown.as_ref().filter(|_| unshown.is_none()) {
+            let controls = (publishers::CONTROLS, "controls".to_owned(), CONTROLS_WORDS);
+            let outside = parts.outside.into_iter().map(|(id, name)| (id, name, PUBLISHER_WORDS_DEFAULT));
+            for (id, name, words) in outside.chain([controls]) {
+                let path = shown.publisher(id);
+                let made = sequencer.remote_publisher(&path, id, &name, words);
+                made.map_err(|error| {
+                    Failure::environment(format!("cannot make {}: {error}", path.display()))
+                })?;
+            }
+        }
         let [decided, released, traded] =
             ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
         let consumers = [&decided, &released, &traded].map(|consumer| consumer.progress()).into();
@@ -178,6 +201,7 @@ impl Topology {
             clerk,
             start,
             notices,
+            unshown,
             consumers,
             outcome,
             sequencer,

@@ -119,11 +119,14 @@ impl RemoteIntake {
         last: u64,
     ) -> io::Result<Self> {
         assert!(words.is_power_of_two(), "a publisher's ring of {words} words: no power of two");
-        let mapping = Mapping::create(path, Mapped::<LaneBoard>::BOARD_LENGTH + 8 * words, false)?;
+        let unnamed = path.with_extension("new");
+        let mapping = Mapping::create(&unnamed, Mapped::<LaneBoard>::BOARD_LENGTH + 8 * words, false)?;
         let memory = Mapped::<LaneBoard>::new(mapping).expect("longer than its board");
         memory.board().begin(words, id, name);
         memory.board().lane.take(0, last);
         memory.board().lane.set_sequenced(Sequenced { sequence: last, position: 0 });
+        // It has its name once everything that a publisher looks at first stands in it.
+        std::fs::rename(&unnamed, path)?;
         let copy = vec![0; SUBMISSION_WORDS_MAX].into();
         Ok(Self { memory, taken: 0, last_sequence: last, submissions, copy })
     }

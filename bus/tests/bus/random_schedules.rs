@@ -1,9 +1,11 @@
 //! Whatever the parties do in whatever order, the log is what was accepted and everyone sees what is theirs.
 
-use crate::rig::{Expected, Rig, START, accepted, cancel, notice, order, order_body};
+use crate::rig::{Expected, Rig, START, Shard, accepted, cancel, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::VecDeque;
-use stele_bus::{GatingConsumer, LossyConsumer, Observed, Publisher};
+use stele_bus::{
+    Conflation, Event, Fold, GatingConsumer, LossyConsumer, Observed, Publisher, RemotePublisher, RingView,
+};
 use stele_wire::messages::{CancelOrder, NewOrder, OrderAccepted, OrderRejected, VenueNotice};
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
@@ -14,12 +16,36 @@ enum Step {
     Order(usize),
     Cancel(usize),
     Report(usize),
+    /// Of the publisher in another process: staged, handed over, killed and started again.
+    Stage(usize),
+    Commit,
+    Die,
     Cycle,
     Write(u64),
     Flush,
     Gating(usize, usize),
     Lossy(usize),
+    Conflated(usize),
     Time(u64),
+}
+
+/// The id of the publisher in another process, and its index among all.
+const OUTSIDE: (u16, usize) = (3, 2);
+/// Instruments of the conflation: an event is of the one that its sequence says.
+const CONFLATED: u64 = 8;
+
+struct BySequence;
+
+impl Fold for BySequence {
+    type State = u64;
+
+    fn instrument(&self, event: &Event<'_>) -> Option<u32> {
+        Some((event.sequence().0 % CONFLATED) as u32)
+    }
+
+    fn fold(&mut self, state: &mut u64, event: &Event<'_>) {
+        *state = event.sequence().0;
+    }
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -29,11 +55,15 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0_usize..2).prop_map(Step::Order),
         1 => (0_usize..2).prop_map(Step::Cancel),
         1 => (0_usize..2).prop_map(Step::Report),
+        4 => (32_usize..9_000).prop_map(Step::Stage),
+        3 => Just(Step::Commit),
+        1 => Just(Step::Die),
         6 => Just(Step::Cycle),
         3 => (1_u64..200_000).prop_map(Step::Write),
         1 => Just(Step::Flush),
         5 => (0_usize..2, 1_usize..50).prop_map(|(consumer, limit)| Step::Gating(consumer, limit)),
         1 => (1_usize..200).prop_map(Step::Lossy),
+        1 => (1_usize..6).prop_map(Step::Conflated),
         2 => (0_u64..300_000).prop_map(Step::Time),
     ]
 }
@@ -41,31 +71,50 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     rig: Rig,
     publishers: Vec<Publisher>,
+    /// The one in another process; its submissions that are staged alone; how many it has committed.
+    outside: Option<RemotePublisher>,
+    staged: Expected,
+    committed: u64,
     accepted: Vec<Expected>,
     gating: Vec<GatingConsumer>,
     gating_seen: Vec<Vec<(u16, Vec<u8>)>>,
     lossy: LossyConsumer,
     lossy_next: Sequence,
     lossy_seen: Vec<(u64, u16, Vec<u8>)>,
+    conflation: Conflation<BySequence>,
+    /// Instruments that changed, with the number of updates and the newest.
+    changed: VecDeque<(u32, u64, u64)>,
     tag: u32,
+    place: Shard,
 }
 
 impl Model {
     fn new() -> Self {
-        let mut rig = Rig::new();
+        // Cases run one after the other, so that one name serves them all.
+        let place = Shard::new("schedules");
+        let mut rig = place.rig();
+        let path = place.shard.publisher(OUTSIDE.0);
+        rig.sequencer.remote_publisher(&path, OUTSIDE.0, "outside", 16 << 10).unwrap();
         let publishers =
             [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
         let gating = (0..2).map(|_| rig.sequencer.gating_consumer("reader")).collect();
-        let lossy = LossyConsumer::join(&rig.ring);
+        // By another mapping, as another process has it.
+        let lossy = LossyConsumer::join(&RingView::attach(&place.shard.ring()).unwrap());
         Self {
             publishers,
-            accepted: vec![VecDeque::new(), VecDeque::new()],
+            outside: Some(RemotePublisher::attach(&place.shard, OUTSIDE.0).unwrap()),
+            staged: VecDeque::new(),
+            committed: 0,
+            accepted: vec![VecDeque::new(); 3],
             gating,
             gating_seen: vec![Vec::new(), Vec::new()],
             lossy,
             lossy_next: rig.start.next_sequence,
             lossy_seen: Vec::new(),
+            conflation: Conflation::new(BySequence, CONFLATED as usize),
+            changed: VecDeque::new(),
             tag: 0,
+            place,
             rig,
         }
     }
@@ -78,8 +127,8 @@ impl Model {
 
     fn take(&mut self, step: Step) {
         self.tag += 1;
-        // The publisher's index stands in the instrument's lowest bit, to tell whose event it is.
-        let tag = |publisher: usize, tag: u32| tag << 1 | publisher as u32;
+        // The publisher's index stands in the instrument's lowest bits, to tell whose event it is.
+        let tag = |publisher: usize, tag: u32| tag << 2 | publisher as u32;
         match step {
             Step::Market(publisher, length) => {
                 self.offer(publisher, VenueNotice::TEMPLATE_ID, notice(tag(publisher, self.tag), length));
@@ -96,13 +145,23 @@ impl Model {
                 let report = OrderAccepted { instrument: tag(publisher, self.tag).into(), ..accepted(1) };
                 self.offer(publisher, OrderAccepted::TEMPLATE_ID, report.as_bytes().to_vec());
             }
+            Step::Stage(length) => self.stage(notice(tag(OUTSIDE.1, self.tag), length)),
+            Step::Commit => self.commit(),
+            Step::Die => self.die(),
+            Step::Conflated(limit) => self.take_conflated(limit),
             Step::Cycle => drop(self.rig.cycle()),
             Step::Write(bytes) => self.rig.write(bytes / 4096 * 4096),
             Step::Flush => self.rig.flush(),
             Step::Gating(consumer, limit) => {
                 let seen = &mut self.gating_seen[consumer];
-                self.gating[consumer]
-                    .poll(limit, |event| seen.push((event.template_id(), event.body().to_vec())));
+                let (conflation, changed) = (&mut self.conflation, &mut self.changed);
+                self.gating[consumer].poll(limit, |event| {
+                    seen.push((event.template_id(), event.body().to_vec()));
+                    if consumer == 0 {
+                        conflation.on_event(&event).unwrap();
+                        fold_naively(changed, event.sequence().0);
+                    }
+                });
             }
             Step::Lossy(limit) => self.poll_lossy(limit),
             Step::Time(by) => self.rig.clock.advance(Nanos(by)),
@@ -111,6 +170,35 @@ impl Model {
         let positions = stele_bus::Watermark::ALL.map(|mark| marks.get(mark));
         assert!(positions.is_sorted_by(|a, b| a >= b), "{positions:?}");
         assert_eq!(marks.batched().0 % 4096, 0);
+    }
+
+    fn stage(&mut self, body: Vec<u8>) {
+        let outside = self.outside.as_mut().expect("not finished");
+        if outside.stage(VenueNotice::TEMPLATE_ID, &body, START).is_ok() {
+            self.staged.push_back((VenueNotice::TEMPLATE_ID, body));
+        }
+    }
+
+    fn commit(&mut self) {
+        self.committed += self.outside.as_mut().expect("not finished").commit();
+        self.accepted[OUTSIDE.1].append(&mut self.staged);
+    }
+
+    /// What was staged alone vanishes; the next one goes on behind what was committed.
+    fn die(&mut self) {
+        self.outside = None;
+        self.staged.clear();
+        let next = RemotePublisher::attach(&self.place.shard, OUTSIDE.0).unwrap();
+        assert_eq!(next.next_sequence(), self.committed + 1);
+        self.outside = Some(next);
+    }
+
+    fn take_conflated(&mut self, limit: usize) {
+        let changed = &mut self.changed;
+        self.conflation.take(limit, |conflated| {
+            let expected = changed.pop_front().unwrap();
+            assert_eq!((conflated.instrument, conflated.folded, *conflated.state), expected);
+        });
     }
 
     fn poll_lossy(&mut self, limit: usize) {
@@ -133,6 +221,8 @@ impl Model {
         for publisher in &mut self.publishers {
             publisher.finish();
         }
+        self.commit();
+        self.outside.take().expect("once").finish();
         self.rig.ring.request_stop();
         while !self.rig.ring.is_stopped() {
             self.rig.cycle();
@@ -146,6 +236,8 @@ impl Model {
         for consumer in 0..2 {
             self.take(Step::Gating(consumer, usize::MAX));
         }
+        self.take_conflated(usize::MAX);
+        assert!(self.changed.is_empty());
         let log: Vec<(u16, Vec<u8>)> = self
             .rig
             .verified_trail()
@@ -171,7 +263,7 @@ impl Model {
         for (template_id, body) in log.iter().filter(|event| ![418, 510, 520].contains(&event.0)) {
             let instrument_at = if [301, 303].contains(template_id) { 12 } else { 8 };
             let instrument = u32::from_le_bytes(body[instrument_at..instrument_at + 4].try_into().unwrap());
-            let (expected_id, expected) = self.accepted[(instrument & 1) as usize].pop_front().unwrap();
+            let (expected_id, expected) = self.accepted[(instrument & 3) as usize].pop_front().unwrap();
             if *template_id == OrderRejected::TEMPLATE_ID {
                 assert_eq!(expected_id, NewOrder::TEMPLATE_ID);
                 assert_eq!(body[8..12], expected[12..16], "the refusal names the order's instrument");
@@ -184,6 +276,15 @@ impl Model {
             }
         }
         assert!(self.accepted.iter().all(VecDeque::is_empty), "nothing accepted is missing");
+    }
+}
+
+/// The model of conflation: a list.
+fn fold_naively(changed: &mut VecDeque<(u32, u64, u64)>, sequence: u64) {
+    let instrument = (sequence % CONFLATED) as u32;
+    match changed.iter_mut().find(|entry| entry.0 == instrument) {
+        Some(entry) => (entry.1, entry.2) = (entry.1 + 1, sequence),
+        None => changed.push_back((instrument, 1, sequence)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One module a command. A command parses nothing and decides no exit code: it returns a [`Failure`] or not.
 
 pub(crate) mod archive;
+pub(crate) mod attach;
 pub(crate) mod check_proof;
 pub(crate) mod check_strategy;
 pub(crate) mod config;

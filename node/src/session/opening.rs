@@ -1,7 +1,7 @@
 //! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
 
 use super::past::Past;
-use crate::config::{Config, ShardPlan, Shards, StrategyConfig};
+use crate::config::{Config, PublisherConfig, ShardPlan, Shards, StrategyConfig};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
@@ -10,7 +10,7 @@ use crate::prelude::{Beginning, Hired, sha256};
 use crate::snapshots::Plan;
 use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
-use stele_bus::{Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark};
+use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark};
 use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{
@@ -90,9 +90,10 @@ impl<'a> Prepared<'a> {
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        counters: &Counters,
+        shown: (&Counters, Option<&BusDirectory>),
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
+        let (counters, directory) = shown;
         let Self { plan, strategies, release, past, follow, links } = self;
         let options = journal_options(config, plan.id, flush, layout)?;
         let now = UtcClock::new().now();
@@ -129,6 +130,8 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.publishers,
             doubts,
+            shown: directory.map(|directory| crate::shown::shard(directory, plan)).transpose()?,
+            outside: outside(config, plan.id)?,
             host,
             exchange,
             release,
@@ -173,11 +176,30 @@ impl Composed<'_> {
         topology.sequence_prelude()?;
         let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(Notice::to_string));
+        notices.extend(topology.unshown.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
         }
         Ok(notices)
     }
+}
+
+/// Publishers in other processes that the shard has a place for.
+fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failure> {
+    let mut places: Vec<(u16, String)> = Vec::new();
+    for PublisherConfig { id, name, shard: only } in &config.publisher {
+        let help = "choose another number from 100 to 999";
+        if !(publishers::OUTSIDE..publishers::FORWARDER).contains(id) {
+            return Err(Failure::usage(format!("[[publisher]] {name} has the id {id}")).help(help));
+        }
+        if places.iter().any(|(taken, _)| taken == id) {
+            return Err(Failure::usage(format!("two [[publisher]]s have the id {id}")).help(help));
+        }
+        if only.is_none_or(|only| only == shard.0) {
+            places.push((*id, name.clone()));
+        }
+    }
+    Ok(places)
 }
 
 fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {

@@ -1,5 +1,6 @@
 //! The built program as a person runs it: real files, kills, bad input.
 
+mod attach;
 mod bad_input;
 mod files;
 mod full_disk;

@@ -1,0 +1,33 @@
+//! Follows the log of a bus from another process, by copy: nothing here can disturb the writer.
+//!
+//! ```text
+//! stele run ──> /dev/shm/stele-NAME/shard-0/ring ──> this
+//! ```
+//! `cargo run -p stele-bus --example subscribe [NAME] [EVENTS]`, beside a `stele run`
+
+use stele_bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let bus = FoundBus::find(arguments.next().as_deref())?;
+    let wanted = arguments.next().map_or(Ok(usize::MAX), |count| count.parse())?;
+    let shard = bus.shards()?.into_iter().next().ok_or("the bus has no shard yet")?;
+    let ring = RingView::attach(&shard.ring())?;
+    let mut consumer = LossyConsumer::join(&ring);
+    let mut seen = 0;
+    while seen < wanted {
+        let count = consumer.poll(wanted - seen, |observed| match observed {
+            Observed::Event(event) => println!("{} template {}", event.sequence(), event.template_id()),
+            Observed::Lost { first, last } => println!("lost {first} to {last}"),
+        });
+        seen += count;
+        if count == 0 {
+            if ring.writer_state() != WriterState::Running {
+                println!("the writer has ended: {:?}", ring.writer_state());
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+    Ok(())
+}

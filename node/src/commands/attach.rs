@@ -1,0 +1,202 @@
+//! `stele attach`: the live log of a bus in another process, one event a line, losses and the writer's end included.
+
+use crate::cli::AttachArgs;
+use crate::event_text::{push_json_frame, push_line};
+use crate::failure::Failure;
+use crate::signals::StopRequest;
+use std::fmt::Write as _;
+use std::io::{self, BufWriter, Write as _};
+use std::time::{Duration, Instant};
+use stele_bus::{
+    AttachError, Event, FoundBus, LossyConsumer, Observed, RingView, ShardDirectory, WriterState,
+};
+use stele_journal::{CatchUp, TrailError};
+use stele_wire::Sequence;
+
+/// Prints until the writer ends, or until it is interrupted. A reader that closes the pipe has seen enough.
+pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
+    let stop = StopRequest::listen()?;
+    let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
+    let shard = shard(&bus, args.shard)?;
+    let ring = ring(&shard, &stop)?;
+    let mut source = Source::open(&shard, &ring, args)?;
+    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut printer = Printer { out, line: String::new(), json: args.json, failed: None };
+    let result = follow(&mut printer, &mut source, &ring, &stop);
+    let flushed = printer.out.flush();
+    super::ended_by_reader(printer.failed.map_or(flushed, Err))?;
+    result
+}
+
+/// The shard of that number, or the only one.
+fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure> {
+    let mut shards = bus.shards().map_err(Failure::environment)?;
+    let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
+    let found = match number {
+        Some(number) => shards.iter().position(|shard| shard.number() == number),
+        None => (shards.len() == 1).then_some(0),
+    };
+    let choose = || {
+        let what = format!("bus {} has the shards {}", bus.name(), numbers.join(", "));
+        Failure::usage(what).help("choose one with --shard")
+    };
+    found.map(|index| shards.swap_remove(index)).ok_or_else(choose)
+}
+
+/// Maps the ring; waits for one that is being made.
+fn ring(shard: &ShardDirectory, stop: &StopRequest) -> Result<RingView, Failure> {
+    let since = Instant::now();
+    loop {
+        match RingView::attach(&shard.ring()) {
+            Err(AttachError::NotReady(_)) if since.elapsed() < PATIENCE && !stop.is_asked() => {
+                std::thread::sleep(NAP);
+            }
+            attached => {
+                return attached.map_err(|error| {
+                    Failure::environment(error)
+                        .help("a run that finds no room in /dev/shm says at its start that it shows no ring")
+                });
+            }
+        }
+    }
+}
+
+/// For this long a ring may be in the making: the trail is read before its first event.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks when there is nothing new.
+const NAP: Duration = Duration::from_millis(2);
+/// How often the writer's process is looked for.
+const WRITER_INTERVAL: Duration = Duration::from_millis(100);
+/// Events in one look.
+const EVENTS_PER_LOOK: usize = 1_024;
+/// Looks without an event after which a writer that has ended has nothing more to show. One may only have changed
+/// from ring to journal, or back.
+const LAST_LOOKS: usize = 4;
+
+enum Source {
+    Lossy(LossyConsumer),
+    CatchUp(CatchUp),
+}
+
+impl Source {
+    fn open(shard: &ShardDirectory, ring: &RingView, args: &AttachArgs) -> Result<Self, Failure> {
+        if args.lossy {
+            return Ok(Self::Lossy(LossyConsumer::join(ring)));
+        }
+        let trail = shard.trail().ok_or_else(|| {
+            Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
+                .help("--lossy reads the ring alone")
+        })?;
+        Ok(Self::CatchUp(match args.from {
+            Some(from) => CatchUp::from(ring, &trail, Sequence(from)),
+            None => CatchUp::join(ring, &trail),
+        }))
+    }
+
+    fn poll(&mut self, printer: &mut Printer<impl io::Write>) -> Result<usize, TrailError> {
+        match self {
+            Self::Lossy(consumer) => Ok(consumer.poll(EVENTS_PER_LOOK, |observed| match observed {
+                Observed::Event(event) => printer.event(&event),
+                Observed::Lost { first, last } => printer.lost(first, last),
+            })),
+            Self::CatchUp(consumer) => consumer.poll(EVENTS_PER_LOOK, |event| printer.event(&event)),
+        }
+    }
+}
+
+fn follow(
+    printer: &mut Printer<impl io::Write>,
+    source: &mut Source,
+    ring: &RingView,
+    stop: &StopRequest,
+) -> Result<(), Failure> {
+    let (mut looked, mut state, mut idle) = (Instant::now(), WriterState::Running, 0);
+    while !stop.is_asked() && printer.failed.is_none() {
+        if source.poll(printer).map_err(Failure::not_so)? > 0 {
+            idle = 0;
+            continue;
+        }
+        printer.flush();
+        idle += 1;
+        if state != WriterState::Running && idle >= LAST_LOOKS {
+            printer.end(state);
+            return ended(state, ring);
+        }
+        if state == WriterState::Running && looked.elapsed() >= WRITER_INTERVAL {
+            (looked, state, idle) = (Instant::now(), ring.writer_state(), 0);
+        }
+        std::thread::sleep(NAP);
+    }
+    Ok(())
+}
+
+/// What the writer's end means for whoever followed it.
+fn ended(state: WriterState, ring: &RingView) -> Result<(), Failure> {
+    let durable = "what is durable is on the trail: `stele verify` shows it";
+    match state {
+        WriterState::Running | WriterState::Stopped => {
+            eprintln!("the bus has stopped in order; everything it published is printed");
+            Ok(())
+        }
+        WriterState::Abandoned => {
+            let why = ring.poisoned().map(|reason| format!(": {reason}")).unwrap_or_default();
+            Err(Failure::environment(format!("the bus failed{why}")).help(durable))
+        }
+        WriterState::Dead(process) => {
+            Err(Failure::environment(format!("the bus is gone: {process} is dead")).help(durable))
+        }
+    }
+}
+
+struct Printer<W> {
+    out: W,
+    line: String,
+    json: bool,
+    /// What became of standard output.
+    failed: Option<io::Error>,
+}
+
+impl<W: io::Write> Printer<W> {
+    fn event(&mut self, event: &Event<'_>) {
+        match self.json {
+            true => push_json_frame(&event.frame(), &mut self.line),
+            false => push_line(&event.frame(), &mut self.line),
+        }
+        self.print();
+    }
+
+    fn lost(&mut self, first: Sequence, last: Sequence) {
+        let count = last.0 - first.0 + 1;
+        let _ = match self.json {
+            true => write!(self.line, "{{\"lost\":{{\"first\":{first},\"last\":{last},\"count\":{count}}}}}"),
+            false => write!(self.line, "lost {first} to {last}: {count} events, overrun on the ring"),
+        };
+        self.print();
+    }
+
+    fn end(&mut self, state: WriterState) {
+        let name = match state {
+            WriterState::Running | WriterState::Stopped => "stopped",
+            WriterState::Abandoned => "failed",
+            WriterState::Dead(_) => "dead",
+        };
+        if self.json {
+            let _ = write!(self.line, "{{\"end\":\"{name}\"}}");
+            self.print();
+        }
+    }
+
+    fn print(&mut self) {
+        self.line.push('\n');
+        if self.failed.is_none() {
+            self.failed = self.out.write_all(self.line.as_bytes()).err();
+        }
+        self.line.clear();
+    }
+
+    fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.out.flush().err();
+        }
+    }
+}

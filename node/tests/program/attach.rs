@@ -1,0 +1,112 @@
+//! `stele attach` beside a run in another process: everything from a sequence on, the same as the trail holds, until
+//! the writer stops or is killed.
+
+use crate::{stele_fails, stele_ok, text};
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use stele_bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
+use stele_wire::messages::Trade;
+
+/// In the events that the tests publish.
+const SOURCE: u16 = 9_999;
+
+/// Waits for the bus, until a shard of it has a ring.
+fn find(name: &str) -> FoundBus {
+    let since = Instant::now();
+    loop {
+        if let Ok(bus) = FoundBus::find(Some(name))
+            && bus.shards().unwrap().first().is_some_and(|shard| shard.ring().exists())
+        {
+            return bus;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "the run has not begun");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn spawn(arguments: &[&str], out: Stdio) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stele"));
+    command.args(arguments).stdout(out).stderr(Stdio::null()).spawn().expect("the program was built")
+}
+
+/// A run of a bus with that name and a place for a publisher, in a new folder; its trail.
+fn start(folder: &Path, name: &str, seconds: &str) -> (Child, String) {
+    let configuration = format!(
+        "[bus]\nname = '{name}'\nring_mib = 4\n[journal]\nsegment_mib = 16\n\
+         [feed]\npace = 'real-time'\nevents_per_second = 20000\n[[publisher]]\nid = 100\nname = 'outside'\n"
+    );
+    let (file, trail) = (folder.join("run.toml"), folder.join("trail"));
+    fs::write(&file, configuration).unwrap();
+    let trail = text(&trail).to_owned();
+    let arguments = ["run", "-c", text(&file), "--dir", &trail, "--seconds", seconds];
+    (spawn(&arguments, Stdio::null()), trail)
+}
+
+#[test]
+fn what_is_printed_from_another_process_is_the_trail_and_what_it_publishes_is_on_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("attach-{}", std::process::id());
+    let (mut run, trail) = start(folder.path(), &name, "2");
+    let bus = find(&name);
+    let again = stele_fails(&["run", "-c", text(&folder.path().join("run.toml")), "--dir", "elsewhere"], 3);
+    assert!(again.contains("runs already"), "{again}");
+    let printed = folder.path().join("printed");
+    let mut attached =
+        spawn(&["attach", &name, "--from", "1", "--json"], File::create(&printed).unwrap().into());
+    let shard = bus.shards().unwrap().remove(0);
+    let since = Instant::now();
+    let mut publisher = loop {
+        match RemotePublisher::attach(&shard, 100) {
+            Ok(publisher) => break publisher,
+            Err(error) => assert!(since.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    for instrument in 1..=50 {
+        let trade = Trade { instrument: instrument.into(), source: SOURCE.into(), ..Trade::NULL };
+        publisher.offer_message(&trade, NOT_RECEIVED).unwrap();
+    }
+    publisher.finish();
+    assert!(run.wait().unwrap().success());
+    assert!(attached.wait().unwrap().success());
+    assert!(!bus.path().exists(), "the directory goes with the run");
+    let printed = fs::read_to_string(printed).unwrap();
+    let (lines, end) = printed.trim_end().rsplit_once('\n').unwrap();
+    assert_eq!(end, "{\"end\":\"stopped\"}");
+    let parse = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let (live, dumped) = (lines.lines(), stele_ok(&["dump", &trail, "--json"]));
+    assert_eq!(live.clone().count(), dumped.lines().count());
+    let mut outside = 0;
+    for (live, dumped) in live.zip(dumped.lines()).map(|(live, dumped)| (parse(live), parse(dumped))) {
+        assert_eq!((&live["sequence"], &live["message"]), (&dumped["sequence"], &dumped["message"]));
+        outside += usize::from(live["message"]["source"] == SOURCE);
+    }
+    assert_eq!(outside, 50);
+    let missing = stele_fails(&["attach", &name], 3);
+    assert!(missing.contains("no bus named"), "{missing}");
+}
+
+#[test]
+fn the_death_of_the_writer_is_told_and_the_next_start_takes_the_name_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("dead-{}", std::process::id());
+    let (mut run, _) = start(folder.path(), &name, "60");
+    let bus = find(&name);
+    let mut attached = spawn(&["attach", &name, "--lossy"], Stdio::piped());
+    let mut printed = BufReader::new(attached.stdout.take().unwrap());
+    let mut line = String::new();
+    printed.read_line(&mut line).unwrap();
+    assert!(!line.is_empty(), "it reads before the writer dies");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    printed.read_to_string(&mut line).unwrap();
+    assert_eq!(attached.wait().unwrap().code(), Some(3));
+    assert!(bus.path().exists() && !bus.is_running(), "nobody was left to remove it");
+    let (mut run, trail) = start(folder.path(), &name, "0.3");
+    assert!(run.wait().unwrap().success());
+    assert!(!bus.path().exists());
+    stele_ok(&["verify", &trail]);
+}
