@@ -48,9 +48,9 @@ use stele_wire::{Price, Quantity, Sequence};
 use switches::Switches;
 use table::Table;
 
+pub use crate::state::RestoreError;
 pub use control::governs;
 pub use events::{Sequenced, follows};
-pub use crate::state::RestoreError;
 pub use terms::{Leg, OrderKind, OrderTerms, Owner};
 
 /// What the checks begin with, before any event. None checks nothing.

@@ -307,7 +307,9 @@ impl Rules {
 
     #[inline]
     fn on_event(&mut self, site: &Site<'_>) -> Verdict {
-        let Self { plans, counts, sessions, schemas, definitions, origins, refusals, orders, releases, .. } = self;
+        let Self {
+            plans, counts, sessions, schemas, definitions, origins, refusals, orders, releases, ..
+        } = self;
         let (frame, first) = (&site.frame, self.first);
         let segment = self.segment.as_ref().expect("a segment was told");
         let header = frame.header();

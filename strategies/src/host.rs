@@ -33,8 +33,8 @@ use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_
 use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelOrder, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart, StrategyDefinition,
-    SwitchState, TimerFired,
+    Boolean, CancelOrder, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart,
+    StrategyDefinition, SwitchState, TimerFired,
 };
 use stele_wire::{Frame, Price, Sequence};
 

@@ -9,10 +9,10 @@ use super::terms::{OrderKind, OrderTerms};
 use crate::bounds::RISK_FILLS_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::{
-    AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment, FeedStatus,
-    InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted, OrderCancelled,
-    OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated, OrderSuspended, OrderTriggered,
-    Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
+    AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
+    FeedStatus, InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted,
+    OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated, OrderSuspended,
+    OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
     StrategyDefinition, TopOfBook, Trade, TradeBreak, TradeBusted, TradeCorrected,
 };
 use stele_wire::{Frame, Nanos, Price, Quantity, Sequence};

@@ -97,14 +97,8 @@ impl Default for Holding {
 }
 
 impl Holding {
-    pub(super) const NEW: Self = Self {
-        account: 0,
-        position: 0,
-        cost: 0,
-        open: [0; 2],
-        open_value: [0; 2],
-        resting: NIL,
-    };
+    pub(super) const NEW: Self =
+        Self { account: 0, position: 0, cost: 0, open: [0; 2], open_value: [0; 2], resting: NIL };
 
     /// The position in the direction of `side` if every open order on it and `more` were executed.
     #[inline]
@@ -224,7 +218,12 @@ impl Ledger {
 
     /// The resting buys and sells of whoever an account belongs to.
     #[inline]
-    pub(super) fn resting_of(&self, holding: &Holding, account: &Account, instrument: u32) -> Option<&[Ends; 2]> {
+    pub(super) fn resting_of(
+        &self,
+        holding: &Holding,
+        account: &Account,
+        instrument: u32,
+    ) -> Option<&[Ends; 2]> {
         if holding.resting != NIL {
             return Some(self.resting.at(holding.resting));
         }

@@ -4,9 +4,9 @@ use super::Risk;
 use super::events::Sequenced;
 use super::orders::{Entry, OrderKey};
 use stele_wire::messages::{
-    CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced,
-    OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side, TradeBusted,
-    TradeCorrected,
+    CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected,
+    OrderReplaced, OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side,
+    TradeBusted, TradeCorrected,
 };
 use stele_wire::{Price, Quantity};
 

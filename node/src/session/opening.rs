@@ -10,7 +10,9 @@ use crate::prelude::{Beginning, Hired, sha256};
 use crate::snapshots::Plan;
 use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
-use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark};
+use stele_bus::{
+    BusDirectory, Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark,
+};
 use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{
