@@ -21,8 +21,8 @@ const RWF_DSYNC: u32 = 2;
 const REGISTERED_LENGTH_MAX: usize = 1 << 30;
 const ENTRIES: u32 = 4 * IN_FLIGHT_MAX as u32;
 
-/// Writes through io_uring. A plain ring, no DEFER_TASKRUN: with the yield in [`Engine::reap`] that is the
-/// arrangement in which a flush is not starved by a thread that spins (PERFORMANCE.md, "Traps").
+/// Writes through io_uring. A plain ring, no DEFER_TASKRUN: with the yield in [`Engine::reap`] that is the arrangement in
+/// which a flush is not starved by a thread that spins, and where one is nevertheless, the thread sleeps.
 pub struct UringEngine {
     uring: IoUring,
     /// In front of `files`: its thread is joined before they close.
@@ -35,6 +35,8 @@ pub struct UringEngine {
     registered: bool,
     outstanding: usize,
     yields: bool,
+    /// Looks in a row that found nothing of what is on its way.
+    fruitless: u32,
 }
 
 /// What a completion is held against.
@@ -46,6 +48,10 @@ struct Sent {
 
 /// How often [`Engine::wait`] looks whether the sync thread is through.
 const SYNC_LOOK_INTERVAL: Duration = Duration::from_micros(20);
+/// Looks in vain after which the thread sleeps in the kernel until something completes: some milliseconds.
+const LOOKS_IN_VAIN_MAX: u32 = 4096;
+/// How long it sleeps at most.
+const SLEEP_MAX: types::Timespec = types::Timespec::new().nsec(1_000_000);
 
 /// Why the kernel gives no io_uring; none when it does.
 pub fn refusal() -> Option<io::Error> {
@@ -86,6 +92,7 @@ impl UringEngine {
             registered: refused.is_none(),
             outstanding: 0,
             yields,
+            fruitless: 0,
         };
         Ok((engine, refused))
     }
@@ -127,6 +134,15 @@ impl UringEngine {
     /// Whether a write or its flush is on its way.
     fn is_waited_for(&self) -> bool {
         self.outstanding > 0 || self.sync_thread.as_ref().is_some_and(SyncThread::is_waited_for)
+    }
+
+    /// Leaves the CPU to the kernel until something completes, 1 ms at most. A yield lets a kernel worker in only if
+    /// the scheduler chooses it; on a crowded CPU requests were seen to hang for seconds beside a thread that yields.
+    #[cold]
+    fn sleep(&mut self) {
+        let args = types::SubmitArgs::new().timespec(&SLEEP_MAX);
+        // Nothing completed in time, a signal came, or the kernel is older than the argument: the next look tells.
+        let _ = self.uring.submitter().submit_with_args(1, &args);
     }
 
     fn enqueue(&mut self, entries: &[squeue::Entry]) -> io::Result<()> {
@@ -212,7 +228,15 @@ impl Engine<File> for UringEngine {
             }
             sync_thread.reap(completions);
         }
-        if self.yields && self.is_waited_for() && completions.len() == before {
+        if completions.len() > before || !self.is_waited_for() {
+            self.fruitless = 0;
+            return;
+        }
+        self.fruitless += 1;
+        if self.fruitless >= LOOKS_IN_VAIN_MAX {
+            self.fruitless = 0;
+            self.sleep();
+        } else if self.yields {
             rustix::thread::sched_yield();
         }
     }

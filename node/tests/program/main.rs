@@ -2,6 +2,7 @@
 
 mod attach;
 mod bad_input;
+mod controls;
 mod files;
 mod full_disk;
 mod hot_threads;
