@@ -1,6 +1,7 @@
 //! What must hold, apart from the faults that try to break it. A checker keeps its own account of what happened
 //! and believes nobody else's.
 
+use crate::cancels::CancelChecker;
 use crate::disk::Disk;
 use crate::traffic::Submission;
 use std::collections::VecDeque;
@@ -10,7 +11,8 @@ use stele_journal::recovery::Continuation;
 use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
 use stele_wire::messages::{
-    ClockStatus, OrderRejected, OrderReleased, PublisherProgress, RefusedOrder, SubmissionRefused,
+    CancelOrder, ClockStatus, OrderRejected, OrderReleased, PublisherProgress, QuoteCancel, RefusedOrder,
+    SubmissionRefused,
 };
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
@@ -79,6 +81,7 @@ impl WatermarkChecker {
 pub struct SubmissionChecker {
     waiting: Vec<VecDeque<Submission>>,
     gateway: u16,
+    cancels: CancelChecker,
 }
 
 /// Bytes of a stamped message that the sequencer writes: `receivedDelta`.
@@ -88,7 +91,7 @@ const STAMP: std::ops::Range<usize> =
 impl SubmissionChecker {
     /// For `publishers` publishers and a gateway that publishes as `gateway`.
     pub fn new(publishers: usize, gateway: u16) -> Self {
-        Self { waiting: vec![VecDeque::new(); publishers], gateway }
+        Self { waiting: vec![VecDeque::new(); publishers], gateway, cancels: CancelChecker::default() }
     }
 
     /// Publisher `index` was told that its submission was taken.
@@ -111,6 +114,7 @@ impl SubmissionChecker {
         };
         if let Some(queue) = self.waiting.iter_mut().find(of_front) {
             queue.pop_front();
+            self.cancels.on_submitted(event);
             return Ok(());
         }
         let frame = event.frame();
@@ -156,6 +160,9 @@ impl SubmissionChecker {
                 queue.pop_front();
                 return Ok(());
             }
+        }
+        if [CancelOrder::TEMPLATE_ID, QuoteCancel::TEMPLATE_ID].contains(&event.template_id()) {
+            return self.cancels.on_own(event);
         }
         let what = format!("sequence {} is of template {}", event.sequence(), event.template_id());
         Err(violated("every event was submitted, once and in order", what))

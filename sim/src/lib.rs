@@ -10,6 +10,7 @@
 
 pub mod behaviour;
 pub mod bounds;
+pub mod cancels;
 pub mod checkers;
 pub mod content;
 pub mod dice;
