@@ -16,7 +16,7 @@ use stele_wire::messages::{
     SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition, StrategyDefinition, Trade,
 };
 use stele_wire::units::Nanos;
-use stele_wire::{Frame, SCHEMA_TEXT};
+use stele_wire::{Frame, Quantity, SCHEMA_TEXT};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
@@ -53,6 +53,9 @@ impl Venue for Accepting {
     }
 }
 
+/// The largest order that passes.
+const QUANTITY_MAX: Quantity = Quantity(100);
+
 pub(crate) struct Rig {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
@@ -75,7 +78,8 @@ impl Rig {
         let ring = RingOptions { capacity: 4 << 20, ..RingOptions::default() };
         let parts = LogRing::create(&ring, start.position).unwrap();
         let clock = ManualClock::at(now);
-        let risk = Risk::new(RiskLimits::default());
+        let limits = RiskLimits { order_quantity_max: Some(QUANTITY_MAX), ..RiskLimits::default() };
+        let risk = Risk::new(limits);
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
         let (clerk, feed) = (publisher(1, "clerk"), publisher(2, "feed"));
@@ -138,7 +142,8 @@ impl Rig {
     }
 
     /// Plays `count` trades, an order behind every tenth, and waits until all is durable and answered. The first
-    /// five orders are released and answered one by one, whatever the disk's pace.
+    /// five orders are released and answered one by one, whatever the disk's pace. One order more is too large and
+    /// refused.
     pub(crate) fn trade(&mut self, count: u64) {
         for number in 1..=count {
             let trade = Trade {
@@ -153,26 +158,31 @@ impl Rig {
             }
             if number % 10 == 0 {
                 self.turn();
-                let order = NewOrder {
-                    instrument: U32::new(1),
-                    account: U32::new(1),
-                    strategy: U16::new(1),
-                    order_type: OrderType::LIMIT,
-                    side: Side::BUY,
-                    quantity: U64::new(1),
-                    limit_price: I64::new(1),
-                    cause: U64::new(self.sequencer.next_sequence().0 - 1),
-                    ..NewOrder::NULL
-                };
-                let mut buffer = [0; 512];
-                let body = order.encode(&mut buffer, [], &[], &[]).unwrap().to_vec();
-                self.say::<NewOrder>(&body);
+                self.order(Quantity(1));
                 if number <= 50 {
                     self.settle();
                 }
             }
         }
+        self.order(Quantity(QUANTITY_MAX.0 + 1));
         self.settle();
+    }
+
+    fn order(&mut self, quantity: Quantity) {
+        let order = NewOrder {
+            instrument: U32::new(1),
+            account: U32::new(1),
+            strategy: U16::new(1),
+            order_type: OrderType::LIMIT,
+            side: Side::BUY,
+            quantity: U64::new(quantity.0),
+            limit_price: I64::new(1),
+            cause: U64::new(self.sequencer.next_sequence().0 - 1),
+            ..NewOrder::NULL
+        };
+        let mut buffer = [0; 512];
+        let body = order.encode(&mut buffer, [], &[], &[]).unwrap().to_vec();
+        self.say::<NewOrder>(&body);
     }
 
     fn turn(&mut self) {
@@ -185,9 +195,13 @@ impl Rig {
     /// Turns until nothing more comes and all is durable.
     fn settle(&mut self) {
         let mut quiet = 0;
-        for _ in 0..1_000_000 {
+        for turn in 0..1_000_000 {
             let before = self.sequencer.next_sequence();
             self.turn();
+            if turn > 100_000 {
+                // The disk is busy with others' writes.
+                std::thread::sleep(std::time::Duration::from_micros(20));
+            }
             let marks = self.ring.watermarks();
             let is_quiet = marks.durable() == marks.published() && before == self.sequencer.next_sequence();
             quiet = if is_quiet { quiet + 1 } else { 0 };
