@@ -75,7 +75,7 @@ const LAST_LOOKS: usize = 4;
 
 enum Source {
     Lossy(LossyConsumer),
-    CatchUp(CatchUp),
+    CatchUp(Box<CatchUp>),
 }
 
 impl Source {
@@ -87,10 +87,10 @@ impl Source {
             Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
                 .help("--lossy reads the ring alone")
         })?;
-        Ok(Self::CatchUp(match args.from {
+        Ok(Self::CatchUp(Box::new(match args.from {
             Some(from) => CatchUp::from(ring, &trail, Sequence(from)),
             None => CatchUp::join(ring, &trail),
-        }))
+        })))
     }
 
     fn poll(&mut self, printer: &mut Printer<impl io::Write>) -> Result<usize, TrailError> {
