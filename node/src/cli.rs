@@ -446,7 +446,7 @@ pub(crate) struct DumpArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AttachArgs {
-    /// Name of the bus, [bus] name of its configuration or its trail's; without it, the only one that runs
+    /// Name of the bus, `[bus]` name of its configuration or its trail's; without it, the only one that runs
     pub(crate) name: Option<String>,
     /// Shard, where there are several
     #[arg(long, value_name = "ID")]
