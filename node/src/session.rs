@@ -126,8 +126,8 @@ impl Session {
         let prepared = shards.own.iter().map(|plan| Prepared::read(config, plan, &shards, &registry));
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
-        let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let Shown { directory, counters, notice } = Shown::make(config)?;
+        let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let metrics = config
             .metrics
             .listen
@@ -301,9 +301,11 @@ impl Session {
     fn await_quiet(&mut self) -> Result<(), Failure> {
         let turns = |session: &Self| session.running.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
         let is_behind = |shard: &RunningShard| {
-            let published = shard.ring.watermarks().published();
+            let marks = shard.ring.watermarks();
+            let published = marks.published();
             let is_behind = |consumer: &ConsumerProgress| consumer.released() < published;
-            shard.consumers.iter().any(is_behind)
+            // A sequencer that waits for the journal to make room finds nothing to do either.
+            marks.written() < published || shard.consumers.iter().any(is_behind)
         };
         let mut seen = turns(self);
         self.await_that("the log becomes quiet", |session| {

@@ -51,8 +51,9 @@ fn what_is_printed_from_another_process_is_the_trail_and_what_it_publishes_is_on
     let name = format!("attach-{}", std::process::id());
     let (mut run, trail) = start(folder.path(), &name, "2");
     let bus = find(&name);
-    let again = stele_fails(&["run", "-c", text(&folder.path().join("run.toml")), "--dir", "elsewhere"], 3);
-    assert!(again.contains("runs already"), "{again}");
+    let (file, elsewhere) = (folder.path().join("run.toml"), folder.path().join("elsewhere"));
+    let again = stele_fails(&["run", "-c", text(&file), "--dir", text(&elsewhere)], 3);
+    assert!(again.contains("runs already") && !elsewhere.exists(), "{again}");
     let printed = folder.path().join("printed");
     let mut attached =
         spawn(&["attach", &name, "--from", "1", "--json"], File::create(&printed).unwrap().into());

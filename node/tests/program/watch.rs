@@ -68,7 +68,7 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     let scratch = tempfile::tempdir().unwrap();
     let name = format!("watch-{}", std::process::id());
     let mut run = Run::start(scratch.path(), &name, "", &[]);
-    let events = |view: &Value| view["shards"][0]["events"].as_u64().unwrap();
+    let events = |view: &Value| view["shards"][0]["events"].as_u64().unwrap_or(0);
     let durable = |view: &Value| view["shards"][0]["watermarks"][3]["position"].as_u64().unwrap_or(0);
     let is_under_way =
         |view: &Value| events(view) > 1_000 && durable(view) > 0 && view["shards"][0]["released"] != 0;
@@ -89,7 +89,7 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     assert!(names(&shard["consumers"], "contract").iter().all(|contract| *contract == "gating"));
     assert_eq!(
         names(&shard["publishers"], "name"),
-        ["clerk", "feed", "strategies", "order gateway", "paper exchange"]
+        ["clerk", "feed", "strategies", "order gateway", "paper exchange", "controls"]
     );
     for latency in ["tick_to_sequenced", "tick_to_strategy", "publish_to_durable", "sequenced_to_released"] {
         assert!(names(&shard["latencies"], "name").contains(&latency), "{shard}");
