@@ -170,7 +170,7 @@ impl<C: Clock> LogHead<C> {
 
     /// Puts an event on the ring and returns its number. Room was asked for with [`LogHead::has_room`]. It can be
     /// read after [`LogHead::end_stretch`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Sequence {
         let length = frame_length(draft.body_length);
         while self.appender.padding_before(length) > 0 {
@@ -192,7 +192,7 @@ impl<C: Clock> LogHead<C> {
         sequence
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, draft: &Draft<'_>, sequence: Sequence, length: usize) {
         let header = FrameHeader {
             crc: U32::ZERO,

@@ -259,20 +259,19 @@ impl<C: Clock> Sequencer<C> {
         if available == 0 {
             return 0;
         }
-        let (id, name, is_outside) = (intake.id, intake.name, intake.is_outside);
+        let mut origin = Origin {
+            id: intake.id,
+            name: &intake.name,
+            is_outside: intake.is_outside,
+            expected: &mut intake.expected,
+            last: &mut intake.last,
+            untold: &mut intake.untold,
+        };
         let chunk = intake.words.read_chunk(available).expect("the words were there");
         let words = chunk.as_slices();
         let (mut at, mut taken) = (0, 0);
         while at < available.min(CHUNK_WORDS_MAX) && taken < CHUNK_EVENTS_MAX {
             let submission = Submission::read(words, at);
-            let mut origin = Origin {
-                id,
-                name,
-                is_outside,
-                expected: &mut intake.expected,
-                last: &mut intake.last,
-                untold: &mut intake.untold,
-            };
             if self.desk.admit(&submission, &mut origin) == Verdict::NoRoom {
                 self.desk.statistics.waits += 1;
                 break;
@@ -374,7 +373,7 @@ impl<C: Clock> Agent for Sequencer<C> {
 /// Where a submission comes from, and which number it should have.
 struct Origin<'a> {
     id: u16,
-    name: [u8; 32],
+    name: &'a [u8; 32],
     /// The publisher outlives the process: a restart must know its last number.
     is_outside: bool,
     expected: &'a mut Option<u64>,

@@ -29,6 +29,12 @@ mod instruction {
     #[target_feature(enable = "sse4.2")]
     pub(super) fn crc32c(bytes: &[u8]) -> u32 {
         let mut crc = 0xffff_ffff_u64;
+        // A frame behind its CRC field is half a word and then whole ones. With the half first, each word is read as it
+        // was stored: a read across two fresh stores waits for both to leave the store buffer.
+        let (half, bytes) = bytes.split_at(bytes.len() & 4);
+        if let Ok(half) = half.try_into() {
+            crc = u64::from(_mm_crc32_u32(crc as u32, u32::from_le_bytes(half)));
+        }
         let (blocks, rest) = bytes.as_chunks::<32>();
         for block in blocks {
             for word in block.as_chunks::<8>().0 {
@@ -40,10 +46,6 @@ mod instruction {
             crc = _mm_crc32_u64(crc, u64::from_le_bytes(*word));
         }
         let mut crc = crc as u32;
-        let (halves, rest) = rest.as_chunks::<4>();
-        for half in halves {
-            crc = _mm_crc32_u32(crc, u32::from_le_bytes(*half));
-        }
         for &byte in rest {
             crc = _mm_crc32_u8(crc, byte);
         }
@@ -62,14 +64,14 @@ mod instruction {
 
     #[target_feature(enable = "crc")]
     pub(super) fn crc32c(bytes: &[u8]) -> u32 {
-        let (words, rest) = bytes.as_chunks::<8>();
         let mut crc = 0xffff_ffff_u32;
+        let (half, bytes) = bytes.split_at(bytes.len() & 4);
+        if let Ok(half) = half.try_into() {
+            crc = __crc32cw(crc, u32::from_le_bytes(half));
+        }
+        let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
             crc = __crc32cd(crc, u64::from_le_bytes(*word));
-        }
-        let (halves, rest) = rest.as_chunks::<4>();
-        for half in halves {
-            crc = __crc32cw(crc, u32::from_le_bytes(*half));
         }
         for &byte in rest {
             crc = __crc32cb(crc, byte);

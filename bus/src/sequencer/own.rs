@@ -65,7 +65,7 @@ impl<C: Clock> Desk<C> {
         let progress = PublisherProgress {
             publisher_sequence: (submission.sequence - 1).into(),
             publisher: origin.id.into(),
-            name: origin.name,
+            name: *origin.name,
             ..PublisherProgress::NULL
         };
         self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
