@@ -25,8 +25,8 @@ use stele_strategies::{Host, OrderSink};
 use stele_wire::Frame;
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected, RefusedOrder,
-    ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
+    Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected, PublisherProgress,
+    RefusedOrder, ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
 };
 use zerocopy::FromBytes;
 
@@ -112,6 +112,9 @@ pub struct Regeneration {
     events: u64,
     last_sequence: u64,
     last_timestamp: u64,
+    /// The last time at which the epoch was alive: of any event but a note on numbering, as the next epoch's stand in
+    /// front of its `SessionStart`.
+    alive_at: u64,
 }
 
 /// How long before the end of an epoch that was cut short a cause may lie for what it led to to count as in
@@ -133,6 +136,7 @@ impl Regeneration {
             events: 0,
             last_sequence: 0,
             last_timestamp: 0,
+            alive_at: 0,
         }
     }
 
@@ -155,6 +159,9 @@ impl Regeneration {
         self.host.handle(event, &mut collect as &mut dyn OrderSink);
         self.events += 1;
         (self.last_sequence, self.last_timestamp) = (event.sequence().0, event.timestamp().0);
+        if event.template_id() != PublisherProgress::TEMPLATE_ID {
+            self.alive_at = self.last_timestamp;
+        }
         Ok(())
     }
 
@@ -314,7 +321,7 @@ impl Regeneration {
     /// was cut short, all but those of its last moments; and neither those that a strategy left unsent that does
     /// not go on.
     fn find_missing(&self) -> Option<Interruption> {
-        let floor = self.last_timestamp.saturating_sub(IN_FLIGHT_MAX);
+        let floor = self.alive_at.saturating_sub(IN_FLIGHT_MAX);
         let missing = self.waiting.values().flatten().find(|submission| {
             let resumed_at = self.resumed.get(&submission.strategy);
             if submission.epoch < self.epoch && resumed_at.is_none() {

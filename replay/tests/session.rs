@@ -5,6 +5,7 @@ mod rig;
 mod snapshots;
 
 use rig::{Rig, STRATEGY, frames, mend};
+use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
 use stele_bus::feed::{Batch, Feed, Pace, Step};
@@ -14,11 +15,12 @@ use stele_replay::recall::resume;
 use stele_replay::summary::summarise;
 use stele_replay::{Check, Checked, DifferenceKind, PaperExchange, PaperOptions, TrailFeed};
 use stele_strategies::registry::Registry;
-use stele_wire::Frame;
+use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::messages::{
     BookLevel, CancelOrder, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReleased, Side, StrategyDefinition,
+    OrderReleased, PublisherProgress, SessionStart, Side, StrategyDefinition,
 };
+use stele_wire::{Frame, FrameHeader};
 use zerocopy::FromBytes;
 
 const PARAMETERS: &str = "fast = 2\nslow = 6\norders-per-second = 100000\n";
@@ -145,6 +147,20 @@ fn what_was_in_flight_when_an_epoch_was_cut_short_is_no_difference() {
     for bytes in &all[..order.unwrap()] {
         check.on_event(&Frame::read(bytes).unwrap()).unwrap();
     }
+    // The next epoch begins a minute later, with a note on numbering in front of its start.
+    let mut later = |template_id: u16| {
+        let found = all.iter().find(|bytes| Frame::read(bytes).unwrap().template_id() == template_id);
+        let mut bytes = found.unwrap().clone();
+        let (header, _) = FrameHeader::mut_from_prefix(&mut bytes).unwrap();
+        header.timestamp.set(Frame::read(&all[order.unwrap()]).unwrap().timestamp().0 + 60_000_000_000);
+        if template_id == SessionStart::TEMPLATE_ID {
+            let epoch = HEADER_LENGTH + offset_of!(SessionStart, epoch);
+            bytes[epoch] = 2;
+        }
+        check.on_event(&Frame::read(&bytes).unwrap()).unwrap();
+    };
+    later(PublisherProgress::TEMPLATE_ID);
+    later(SessionStart::TEMPLATE_ID);
     let checked = check.finish();
     assert_eq!(checked.difference, None);
     assert_eq!((checked.has_ended, checked.strategies[0].2.in_flight), (false, 1));

@@ -7,7 +7,7 @@ use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};
 
 impl Regeneration {
     /// Version of the layout that [`Regeneration::snapshot`] writes.
-    pub const STATE_VERSION: u32 = 2;
+    pub const STATE_VERSION: u32 = 3;
 
     /// The host as it stands.
     pub fn host(&self) -> &Host {
@@ -16,7 +16,8 @@ impl Regeneration {
 
     /// Appends the whole state but the host's: what waits to be found on the trail, and how the comparison came out.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
-        [self.epoch.into(), self.has_ended.into(), self.events, self.last_sequence, self.last_timestamp]
+        let Self { events, last_sequence, last_timestamp, alive_at, .. } = *self;
+        [self.epoch.into(), self.has_ended.into(), events, last_sequence, last_timestamp, alive_at]
             .into_iter()
             .for_each(|value| out.put_u64(value));
         out.put_u64(self.waiting.len() as u64);
@@ -65,6 +66,7 @@ impl Regeneration {
             events: reader.u64()?,
             last_sequence: reader.u64()?,
             last_timestamp: reader.u64()?,
+            alive_at: reader.u64()?,
             ..Self::new(registry)
         };
         for _ in 0..reader.count("strategies")? {
