@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!  hop                  publisher ──> sequencer ──> consumer                        beside two rtrb rings
+//!  hop_shared           publisher of another process ──> sequencer ──> reader of another
 //!  fan_out_1 … 3        publisher ══> sequencer ══> 1 … 3 consumers                 beside two disruptors
 //!  sequencer_throughput publisher ══> sequencer                                     beside one rtrb ring
 //!  tick_to_sequenced    tick ──> sequencer ──> strategy ──> sequencer
@@ -148,10 +149,9 @@ fn hops(
     seed: u64,
 ) -> Result<(), ScenarioError> {
     let parcels = parcels(mix);
-    let sides = [
-        ("hop", "rtrb_hop", Sharing::none_if_possible(&place.cpus)),
-        ("hop_as_run", "rtrb_hop_as_run", Sharing::SequencerAndConsumer),
-    ];
+    let apart = Sharing::none_if_possible(&place.cpus);
+    let sides =
+        [("hop", "rtrb_hop", apart), ("hop_as_run", "rtrb_hop_as_run", Sharing::SequencerAndConsumer)];
     for (ours, rival, sharing) in sides {
         let (ours, rival) = (named(ours, mix), named(rival, mix));
         let seats = Seats::of_one(&place.cpus, sharing);
@@ -166,6 +166,11 @@ fn hops(
         sheet.latency(&ours, hop::ours(&parcels, &traffic)?, &route);
         sheet.latency(&rival, hop::rival(&parcels, &traffic), &route);
         sheet.beside(&ours, &rival);
+        if sharing == apart {
+            let shared = named("hop_shared", mix);
+            sheet.latency(&shared, hop::shared(&parcels, &traffic)?, &route);
+            sheet.beside(&shared, &rival);
+        }
     }
     Ok(())
 }

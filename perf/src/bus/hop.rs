@@ -3,16 +3,19 @@
 //!
 //! ```text
 //!  ours:  publisher ──rtrb──> sequencer: number, time, CRC ──log ring──> gating consumer, in place
+//!  other: publisher ──file──> sequencer: copy, number, time, CRC ──file──> lossy consumer, by copy
 //!  rtrb:  publisher ──rtrb──> relay: copy                   ──rtrb─────> consumer, in place
 //! ```
 //!
 //! From when an event was due to when the consumer's callback reads the clock. The loop is open, with arrivals at
 //! random: how late the publisher came to an event is part of it. Both paths have their roles on the same CPUs,
 //! sharing threads in the same way; `hop` has both handovers between CPUs, `hop_as_run` has the consumer on the
-//! sequencer's thread, as the strategies of a running system are.
+//! sequencer's thread, as the strategies of a running system are. `hop_shared` is the path of other processes: publisher
+//! and consumer map the files in /dev/shm by themselves. They are threads here, so that one clock reads both stamps;
+//! neither side of that path makes a system call, so that a process of its own adds nothing to it.
 
 use super::load::{Parcel, Stopwatch};
-use super::rig::{self, NoJournal, Rig};
+use super::rig::{self, NoJournal, Rig, SharedRig};
 use super::seats::{Seats, Sharing};
 use crate::Percentiles;
 use crate::arrivals::Arrivals;
@@ -24,11 +27,15 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, RING_LENGTH_DEFAULT};
-use stele_bus::{GatingConsumer, Idler, Publisher, Sequencer, UtcClock};
+use stele_bus::{
+    GatingConsumer, Idler, LossyConsumer, Publisher, Refusal, RemotePublisher, Sequencer, UtcClock,
+};
 use stele_wire::Nanos;
 
 /// Everything begins so long after the threads are started.
 const SETTLING: Duration = Duration::from_millis(5);
+/// Of the ring in /dev/shm, in bytes: memory that is often little in containers.
+const SHARED_RING_LENGTH: usize = 8 << 20;
 /// Events that a consumer looks at in one turn.
 const POLL_MAX: usize = 256;
 
@@ -63,6 +70,15 @@ pub(crate) fn ours(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percenti
     Ok(measure(source, sequencer, sink, traffic))
 }
 
+/// From due to seen, from and to another process.
+pub(crate) fn shared(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percentiles> {
+    let SharedRig { publisher, sequencer, reader, journal, directory } = SharedRig::new(SHARED_RING_LENGTH)?;
+    let source = Publishing { publisher, parcels: parcels.to_vec(), next: 0 };
+    let seen = measure(source, sequencer, Observing { reader, journal }, traffic);
+    drop(directory);
+    Ok(seen)
+}
+
 /// From due to seen, by two `rtrb` rings and a relay.
 pub(crate) fn rival(parcels: &[Parcel], traffic: &Traffic) -> Percentiles {
     let (to_relay, at_relay) = touched(PUBLISHER_WORDS_DEFAULT);
@@ -84,18 +100,37 @@ pub(crate) fn touched(capacity: usize) -> (Producer<u64>, Consumer<u64>) {
     (producer, consumer)
 }
 
-struct Publishing {
-    publisher: Publisher,
+struct Publishing<P> {
+    publisher: P,
     parcels: Vec<Parcel>,
     next: usize,
 }
 
-impl Source for Publishing {
+/// A publisher of this process or of another.
+trait Offers: Send {
+    fn offer(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal>;
+}
+
+impl Offers for Publisher {
+    #[inline]
+    fn offer(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
+        Self::offer(self, template_id, body, Nanos(1))
+    }
+}
+
+impl Offers for RemotePublisher {
+    #[inline]
+    fn offer(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
+        Self::offer(self, template_id, body, Nanos(1))
+    }
+}
+
+impl<P: Offers> Source for Publishing<P> {
     #[inline]
     fn offer(&mut self, due: u64) -> bool {
         let parcel = &mut self.parcels[self.next];
         parcel.stamp(due);
-        let is_taken = self.publisher.offer(parcel.template_id, parcel.body(), Nanos(1)).is_ok();
+        let is_taken = self.publisher.offer(parcel.template_id, parcel.body()).is_ok();
         if is_taken {
             self.next = if self.next + 1 < self.parcels.len() { self.next + 1 } else { 0 };
         }
@@ -120,6 +155,19 @@ impl Sink for Following {
     fn turn(&mut self, on_due: impl FnMut(u64)) -> usize {
         self.journal.turn();
         rig::poll(&mut self.consumer, POLL_MAX, on_due) as usize
+    }
+}
+
+struct Observing {
+    reader: LossyConsumer,
+    journal: NoJournal,
+}
+
+impl Sink for Observing {
+    #[inline]
+    fn turn(&mut self, on_due: impl FnMut(u64)) -> usize {
+        self.journal.turn();
+        rig::observe(&mut self.reader, POLL_MAX, on_due) as usize
     }
 }
 

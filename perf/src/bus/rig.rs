@@ -4,8 +4,9 @@ use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, AgentError, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Risk,
-    RiskLimits, Sequencer, SequencerStart, UtcClock,
+    Agent, AgentError, BusDirectory, Event, GatingConsumer, JournalReader, LogRing, LossyConsumer, Observed,
+    Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Risk, RiskLimits, Sequencer,
+    SequencerStart, UtcClock,
 };
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::FromBytes;
@@ -23,23 +24,60 @@ impl Rig {
     /// `capacity` is the ring's, in bytes.
     pub(crate) fn new(capacity: usize, consumers: usize) -> io::Result<Self> {
         let options = RingOptions { capacity, ..RingOptions::default() };
-        let RingParts { ring, writer, journal, .. } =
-            LogRing::create(&options, Position(0)).map_err(io::Error::other)?;
-        let start = SequencerStart {
-            identity: Identity::default(),
-            next_sequence: Sequence(1),
-            position: Position(0),
-            last_timestamp: Nanos(0),
-            segment_length: 256 << 20,
-            block_length: 512,
-        };
-        let risk = Risk::new(RiskLimits::default());
-        let mut sequencer =
-            Sequencer::new(&start, writer, UtcClock::new(), risk).map_err(io::Error::other)?;
+        let (mut sequencer, journal) = on_ring(LogRing::create(&options, Position(0)))?;
         let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT);
         let consumers = (0..consumers).map(|_| sequencer.gating_consumer("reader")).collect();
-        Ok(Self { ring, publisher, sequencer, consumers, journal: NoJournal(journal) })
+        Ok(Self { ring: sequencer.ring().clone(), publisher, sequencer, consumers, journal })
     }
+}
+
+/// A bus with a name in /dev/shm. Its publisher and its reader map its files by themselves, as another process does.
+pub(crate) struct SharedRig {
+    pub(crate) publisher: RemotePublisher,
+    pub(crate) sequencer: Sequencer<UtcClock>,
+    pub(crate) reader: LossyConsumer,
+    pub(crate) journal: NoJournal,
+    /// The name goes with it.
+    pub(crate) directory: BusDirectory,
+}
+
+/// Of a publisher in another process.
+const OUTSIDE_ID: u16 = 100;
+
+impl SharedRig {
+    /// `capacity` is the ring's, in bytes.
+    pub(crate) fn new(capacity: usize) -> io::Result<Self> {
+        let directory =
+            BusDirectory::create(&format!("perf-{}", std::process::id())).map_err(io::Error::other)?;
+        let shard = directory.shard(0).map_err(io::Error::other)?;
+        let options = RingOptions { capacity, ..RingOptions::default() };
+        let (mut sequencer, journal) = on_ring(LogRing::create_at(&shard.ring(), &options, Position(0)))?;
+        sequencer.remote_publisher(
+            &shard.publisher(OUTSIDE_ID),
+            OUTSIDE_ID,
+            "load",
+            PUBLISHER_WORDS_DEFAULT,
+        )?;
+        let publisher = RemotePublisher::attach(&shard, OUTSIDE_ID).map_err(io::Error::other)?;
+        let reader = LossyConsumer::join(&RingView::attach(&shard.ring()).map_err(io::Error::other)?);
+        Ok(Self { publisher, sequencer, reader, journal, directory })
+    }
+}
+
+/// The sequencer and the journal of a ring.
+fn on_ring(parts: Result<RingParts, RingError>) -> io::Result<(Sequencer<UtcClock>, NoJournal)> {
+    let RingParts { writer, journal, .. } = parts.map_err(io::Error::other)?;
+    let start = SequencerStart {
+        identity: Identity::default(),
+        next_sequence: Sequence(1),
+        position: Position(0),
+        last_timestamp: Nanos(0),
+        segment_length: 256 << 20,
+        block_length: 512,
+    };
+    let risk = Risk::new(RiskLimits::default());
+    let sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).map_err(io::Error::other)?;
+    Ok((sequencer, NoJournal(journal)))
 }
 
 /// Moves `written` and `durable` to the last closed batch at once, without a device.
@@ -74,13 +112,37 @@ impl Agent for NoJournal {
 pub(crate) fn poll(consumer: &mut GatingConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
     let mut count = 0;
     consumer.poll(limit, |event| {
-        if event.template_id() <= LOAD_TEMPLATES_MAX {
-            let (word, _) = u64::read_from_prefix(event.body()).expect("a body begins with the venue's time");
+        if let Some(word) = first_word(&event) {
             on_word(word);
             count += 1;
         }
     });
     count
+}
+
+/// As [`poll`], of a reader by copy.
+///
+/// # Panics
+/// When it is overrun: what it lost would be missing in the figure.
+#[inline]
+pub(crate) fn observe(reader: &mut LossyConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
+    let mut count = 0;
+    reader.poll(limit, |observed| match observed {
+        Observed::Event(event) => {
+            if let Some(word) = first_word(&event) {
+                on_word(word);
+                count += 1;
+            }
+        }
+        Observed::Lost { first, last } => panic!("the reader was overrun: events {first} to {last} are lost"),
+    });
+    count
+}
+
+#[inline]
+fn first_word(event: &Event<'_>) -> Option<u64> {
+    let is_load = event.template_id() <= LOAD_TEMPLATES_MAX;
+    is_load.then(|| u64::read_from_prefix(event.body()).expect("a body begins with the venue's time").0)
 }
 
 /// Stages up to `count` of `parcels`, in turn, and hands over what the publisher's ring has room for.
