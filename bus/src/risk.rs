@@ -35,6 +35,7 @@ pub(crate) mod table;
 mod terms;
 
 use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};
+pub use credit::Allotment;
 use credit::Allotments;
 use duplicates::Recent;
 use ledger::{Fill, Ledger};
@@ -216,6 +217,11 @@ impl Risk {
     pub fn position(&self, account: u32, instrument: u32) -> i128 {
         let holding = self.ledger.holdings.get(ledger::holding_key(account, instrument));
         holding.map_or(0, |holding| holding.position)
+    }
+
+    /// Every part of credit that stands on the log as allotted, other shards' too.
+    pub fn allotments(&self) -> impl ExactSizeIterator<Item = &Allotment> {
+        self.allotments.iter()
     }
 
     /// The credit that an account uses, in 1e-9 of its currency: what its positions cost and its open orders could.

@@ -269,21 +269,23 @@ impl<C: Clock> Sequencer<C> {
         };
         let chunk = intake.words.read_chunk(available).expect("the words were there");
         let words = chunk.as_slices();
-        let (mut at, mut taken) = (0, 0);
+        let (mut at, mut taken, mut first) = (0, 0, None);
         while at < available.min(CHUNK_WORDS_MAX) && taken < CHUNK_EVENTS_MAX {
             let submission = Submission::read(words, at);
             if self.desk.admit(&submission, &mut origin) == Verdict::NoRoom {
                 self.desk.statistics.waits += 1;
                 break;
             }
-            if taken == 0 {
-                self.desk.count_latency(submission.received);
-            }
+            first = first.or_else(|| Some((submission.received, self.desk.head.timestamp())));
             at += submission.words();
             taken += 1;
         }
         self.desk.head.end_stretch();
         chunk.commit(at);
+        // Nobody waits for what is counted.
+        if let (Some((received, sequenced)), Some(counters)) = (first, &mut self.desk.counters) {
+            counters.on_sequenced(received, sequenced);
+        }
         if let Some(remote) = &intake.remote {
             remote.tell(intake.last, self.desk.head.writer().head());
         }
@@ -500,13 +502,5 @@ impl<C: Clock> Desk<C> {
 
     fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
         OrderTerms::read(submission.template_id, gather(&mut self.scratch, submission))
-    }
-
-    /// Counts how long the event that was appended last has been on its way.
-    #[inline]
-    fn count_latency(&mut self, received: Nanos) {
-        if let Some(counters) = &mut self.counters {
-            counters.on_sequenced(received, self.head.timestamp());
-        }
     }
 }

@@ -3,12 +3,15 @@
 use crate::bounds::RISK_ALLOTMENTS_MAX;
 use stele_wire::messages::CreditAllotment;
 
-/// A shard's part of an account's credit; account 0 is the firm.
+/// A shard's part of an account's credit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Allotment {
-    pub(super) account: u32,
-    pub(super) shard: u32,
-    pub(super) amount: i64,
+pub struct Allotment {
+    /// 0 is the firm.
+    pub account: u32,
+    /// Who may use it.
+    pub shard: u32,
+    /// 1e-9 of the currency.
+    pub amount: i64,
 }
 
 /// Every allotment in force, over all shards.
