@@ -4,6 +4,7 @@
 //! It takes for granted what the journal checks of every frame (CRC, sequence without a gap, time not backwards) and
 //! judges what the frames mean together. It allocates for definitions, orders and publishers, never for market data.
 
+mod credit;
 mod definitions;
 #[cfg(test)]
 mod fixture;
@@ -17,6 +18,7 @@ mod sessions;
 
 pub use sessions::{Ending, EpochSummary};
 
+use credit::Credit;
 use definitions::Definitions;
 use orders::Orders;
 use origins::Origins;
@@ -82,6 +84,9 @@ rules! {
     OriginNumbering "origin-numbering" "publishers' numbering never goes back in an epoch";
     /// A refused order stands on the log whole, and the next event of the epoch is the refusal of that order.
     RefusalWhole "refusal-whole" "a refused order is told whole, and why it was refused";
+    /// The parts of credit that stand on the log as allotted to shards, each until another takes its place, are together
+    /// at most what the newest allotment says that the account, or the firm, has.
+    CreditAllotted "credit-allotted" "the credit shared out between shards is no more than the firm's";
     /// Causes and every other sequence that an event names lie before it. What an auditor asked for may lie anywhere.
     CauseEarlier "cause-earlier" "causes and other sequences named lie before";
     /// The event that a report says it answers is an order, replacement, cancel or quote.
@@ -198,6 +203,7 @@ pub struct Rules {
     definitions: Definitions,
     origins: Origins,
     refusals: Refusals,
+    credit: Credit,
     orders: Orders,
     releases: Releases,
     padding_bytes: u64,
@@ -308,7 +314,17 @@ impl Rules {
     #[inline]
     fn on_event(&mut self, site: &Site<'_>) -> Verdict {
         let Self {
-            plans, counts, sessions, schemas, definitions, origins, refusals, orders, releases, ..
+            plans,
+            counts,
+            sessions,
+            schemas,
+            definitions,
+            origins,
+            refusals,
+            credit,
+            orders,
+            releases,
+            ..
         } = self;
         let (frame, first) = (&site.frame, self.first);
         let segment = self.segment.as_ref().expect("a segment was told");
@@ -334,6 +350,7 @@ impl Rules {
         match plan.role {
             Role::SchemaText => schemas.on_text(frame),
             Role::Progress => origins.on_progress(frame, counts),
+            Role::Allotment => credit.on_allotment(frame, counts),
             Role::Refused => refusals.on_refused(frame, counts),
             Role::Report => releases.on_report(plan, block, site, first, orders, counts),
             Role::Released => releases.on_released(site, orders, counts),

@@ -2,10 +2,12 @@
 
 mod metrics;
 mod retention;
+mod risk;
 mod shards;
 
 pub(crate) use metrics::MetricsConfig;
 pub(crate) use retention::RetentionConfig;
+pub(crate) use risk::{Credit, RiskConfig};
 pub(crate) use shards::{CoreConfig, ForwardConfig, Instruments, ShardConfig, ShardPlan, Shards};
 
 use crate::cli::RunArgs;
@@ -13,7 +15,6 @@ use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use stele_wire::Price;
 
 /// A whole run: feed, strategies, trail, and how the machine is used.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
@@ -106,21 +107,6 @@ pub(crate) struct VenueConfig {
     pub(crate) release: String,
 }
 
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct RiskConfig {
-    pub(crate) order_quantity_max: u64,
-    pub(crate) order_notional_max: u64,
-    pub(crate) four_eyes: bool,
-}
-
-impl RiskConfig {
-    /// The largest value of an order in the unit of the check, 1e-9 of the currency.
-    pub(crate) fn notional_limit(&self) -> i64 {
-        i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
-    }
-}
-
 impl PublisherConfig {
     fn render(&self, page: &mut Page<'_>) {
         page.list("publisher");
@@ -187,12 +173,6 @@ impl Default for BusConfig {
 impl Default for VenueConfig {
     fn default() -> Self {
         Self { maker_fee_bp: 0.0, taker_fee_bp: 0.5, release: "durable".into() }
-    }
-}
-
-impl Default for RiskConfig {
-    fn default() -> Self {
-        Self { order_quantity_max: 1_000_000, order_notional_max: 1_000_000_000, four_eyes: false }
     }
 }
 
@@ -347,10 +327,7 @@ impl Config {
             &self.venue.release,
             "an order leaves when this has passed: published, written, durable",
         );
-        page.section("risk", "Checks before an order is sequenced");
-        page.key("order_quantity_max", self.risk.order_quantity_max, "units");
-        page.key("order_notional_max", self.risk.order_notional_max, "whole units of currency");
-        page.key("four_eyes", self.risk.four_eyes, "a limit is changed by two different people");
+        self.risk.render(&mut page);
         self.retention.render(&mut page);
         self.metrics.render(&mut page);
         shards::examples(&mut page, self);

@@ -1,6 +1,6 @@
 //! What an epoch says before its first market event, and after its last: who is running what.
 
-use crate::config::{Config, StrategyConfig};
+use crate::config::{Config, Credit, StrategyConfig};
 use crate::failure::Failure;
 use crate::topology::{publishers, sources};
 use sha2::{Digest, Sha256};
@@ -16,9 +16,9 @@ use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, Writer, text_field};
 use stele_wire::messages::{
     AccountDefinition, AlgorithmDefinition, Boolean, CancelScope, Check, ClockSource,
-    ClockStatus as ClockEvent, EndReason, RecoveryReport as RecoveryEvent, RepairKind, RiskLimit, SCHEMA_ID,
-    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, SnapshotTaken, SourceDefinition, SourceKind,
-    StrategyDefinition,
+    ClockStatus as ClockEvent, CreditAllotment, EndReason, RecoveryReport as RecoveryEvent, RepairKind,
+    RiskLimit, SCHEMA_ID, SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, SnapshotTaken,
+    SourceDefinition, SourceKind, StrategyDefinition,
 };
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
@@ -49,6 +49,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) schemas: &'a BTreeSet<[u8; 32]>,
     /// Limits of the configuration that the log is to be told.
     pub(crate) limits: Vec<(Check, i64)>,
+    /// Parts of the firm's credit that the log is to be told.
+    pub(crate) credit: Option<Credit>,
     pub(crate) clock: ClockStatus,
     pub(crate) now: Nanos,
 }
@@ -90,6 +92,7 @@ impl Clerk {
         self.recovery(beginning.recovery)?;
         self.clock(beginning.clock, beginning.now)?;
         self.limits(beginning)?;
+        self.credit(beginning.credit.as_ref())?;
         self.account()?;
         self.venue()
     }
@@ -190,6 +193,26 @@ impl Clerk {
                 scope: CancelScope::ALL,
                 limit: I64::new(*limit),
                 ..RiskLimit::NULL
+            };
+            self.submit(&block, |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// The parts of every shard, so that each log alone proves that the firm has not shared out more than it has.
+    fn credit(&mut self, credit: Option<&Credit>) -> Result<(), Failure> {
+        let Some(Credit { firm, allotments, people: [changed_by, approved_by] }) = credit else {
+            return Ok(());
+        };
+        for allotment in allotments {
+            let block = CreditAllotment {
+                account: U32::new(allotment.account),
+                shard: U32::new(allotment.shard),
+                amount: I64::new(allotment.amount),
+                firm_limit: I64::new(*firm),
+                changed_by: U32::new(*changed_by),
+                approved_by: U32::new(*approved_by),
+                ..CreditAllotment::NULL
             };
             self.submit(&block, |_| Ok(()))?;
         }

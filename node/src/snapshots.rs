@@ -32,6 +32,7 @@ pub(crate) struct SnapshotAgent {
     follower: Option<Follower>,
     ring: LogRing,
     behind: Counter,
+    taken: Counter,
     status: Arc<Status>,
     directory: PathBuf,
     place: Background,
@@ -77,10 +78,11 @@ impl SnapshotAgent {
     pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
-        let behind = counters.register(table::SEGMENTS_BEHIND, Place::shard(shard));
-        let behind = behind.map_err(Failure::environment)?;
-        let (status, directory) = (Arc::default(), plan.directory);
-        Ok(Self { follower: Some(follower), ring, behind, status, directory, place: Background::default() })
+        let register =
+            |definition| counters.register(definition, Place::shard(shard)).map_err(Failure::environment);
+        let (behind, taken) = (register(table::SEGMENTS_BEHIND)?, register(table::SNAPSHOTS)?);
+        let (status, directory, place) = (Arc::default(), plan.directory, Background::default());
+        Ok(Self { follower: Some(follower), ring, behind, taken, status, directory, place })
     }
 
     /// Starts the thread in this place.
@@ -115,7 +117,8 @@ impl SnapshotAgent {
         Ok(0)
     }
 
-    fn tell(&self, taken: Option<Taken>) {
+    fn tell(&mut self, taken: Option<Taken>) {
+        self.taken.add(u64::from(taken.is_some()));
         self.status.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
     }
 }

@@ -5,8 +5,8 @@ use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::layout;
 use stele_wire::messages::{
-    self, AccessRecorded, CancelRejected, OrderRejected, OrderReleased, PublisherProgress, RefusedOrder,
-    ReplaceRejected, RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
+    self, AccessRecorded, CancelRejected, CreditAllotment, OrderRejected, OrderReleased, PublisherProgress,
+    RefusedOrder, ReplaceRejected, RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
 };
 
 /// What a message is to the rules.
@@ -19,6 +19,7 @@ pub(super) enum Role {
     SchemaText,
     Progress,
     Refused,
+    Allotment,
     Request,
     Report,
     Released,
@@ -134,6 +135,7 @@ fn role(id: u16) -> Role {
         SchemaText::TEMPLATE_ID => Role::SchemaText,
         PublisherProgress::TEMPLATE_ID => Role::Progress,
         RefusedOrder::TEMPLATE_ID => Role::Refused,
+        CreditAllotment::TEMPLATE_ID => Role::Allotment,
         OrderReleased::TEMPLATE_ID => Role::Released,
         RetentionAct::TEMPLATE_ID => Role::Retention,
         _ => match template(id).map(|template| template.class) {

@@ -2,11 +2,11 @@ use super::fixture::{ACCOUNT, INSTRUMENT, Told, Trail, broken};
 use super::*;
 use stele_journal::format::SegmentHeader;
 use stele_wire::messages::{
-    AccessRecorded, CancelRejected, NewOrder, OrderCancelled, OrderFilled, OrderRejected, Originator,
-    PublisherProgress, RefusedOrder, ReleaseWatermark, SessionEnd, TimerFired, Trade,
+    AccessRecorded, CancelRejected, CreditAllotment, NewOrder, OrderCancelled, OrderFilled, OrderRejected,
+    Originator, PublisherProgress, RefusedOrder, ReleaseWatermark, SessionEnd, TimerFired, Trade,
 };
 use zerocopy::IntoBytes;
-use zerocopy::little_endian::{U16, U32, U64};
+use zerocopy::little_endian::{I64, U16, U32, U64};
 
 fn trade(instrument: u32, source: u16) -> Trade {
     Trade { instrument: U32::new(instrument), source: U16::new(source), ..Trade::NULL }
@@ -48,6 +48,30 @@ fn own_refusal() -> OrderRejected {
         originator: Originator::MEMBER,
         ..OrderRejected::NULL
     }
+}
+
+/// A part of 100.
+fn part(account: u32, shard: u32, amount: i64) -> CreditAllotment {
+    CreditAllotment {
+        account: U32::new(account),
+        shard: U32::new(shard),
+        amount: I64::new(amount),
+        firm_limit: I64::new(100),
+        ..CreditAllotment::NULL
+    }
+}
+
+#[test]
+fn credit_shared_out_beyond_the_firms_is_found() {
+    let mut trail = Trail::begun();
+    trail.push(&part(0, 1, 60)).unwrap();
+    trail.push(&part(0, 2, 40)).unwrap();
+    trail.push(&part(ACCOUNT, 1, 100)).unwrap();
+    trail.push(&part(0, 1, 10)).unwrap();
+    trail.push(&part(0, 2, 90)).unwrap();
+    assert_eq!(broken(trail.push(&part(0, 3, 1))).0, Rule::CreditAllotted);
+    let mut trail = Trail::begun();
+    assert_eq!(broken(trail.push(&part(0, 1, -1))).0, Rule::CreditAllotted);
 }
 
 #[test]
@@ -97,6 +121,7 @@ fn an_order_that_a_publisher_sent_twice_is_found() {
 #[test]
 fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     let mut trail = Trail::begun();
+    trail.push(&part(0, 1, 100)).unwrap();
     trail.push(&trade(INSTRUMENT, 1)).unwrap();
     refuse(&mut trail, 77).unwrap();
     rejected(&mut trail, OrderRejected { client_order_id: U64::new(77), ..own_refusal() }).unwrap();

@@ -12,8 +12,9 @@ use stele_journal::{Journal, Options};
 use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
-    AccountDefinition, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderType, SCHEMA_ID,
-    SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition, StrategyDefinition, Trade,
+    AccountDefinition, CreditAllotment, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderType,
+    SCHEMA_ID, SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition,
+    StrategyDefinition, Trade,
 };
 use stele_wire::units::Nanos;
 use stele_wire::{Frame, Quantity, SCHEMA_TEXT};
@@ -127,6 +128,15 @@ impl Rig {
         rig.say::<AccountDefinition>(
             AccountDefinition { account: U32::new(1), ..AccountDefinition::NULL }.as_bytes(),
         );
+        let credit = i64::MAX - 1;
+        let allotment = CreditAllotment {
+            account: U32::new(0),
+            shard: U32::new(0),
+            amount: I64::new(credit),
+            firm_limit: I64::new(credit),
+            ..CreditAllotment::NULL
+        };
+        rig.say::<CreditAllotment>(allotment.as_bytes());
         let strategy = StrategyDefinition { strategy: U16::new(1), ..StrategyDefinition::NULL };
         rig.say::<StrategyDefinition>(strategy.encode(&mut buffer, b"").unwrap());
         rig.settle();

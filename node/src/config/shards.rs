@@ -19,6 +19,9 @@ pub(crate) struct ShardConfig {
     pub(crate) sequencer: Option<usize>,
     #[serde(default)]
     pub(crate) journal: Option<usize>,
+    /// Its part of the firm's credit, in whole units of currency.
+    #[serde(default)]
+    pub(crate) credit: Option<u64>,
     #[serde(default)]
     pub(crate) forward: Vec<ForwardConfig>,
 }
@@ -97,6 +100,7 @@ impl ShardConfig {
         page.key("instruments", self.instruments.value(), "symbols, or \"rest\"");
         page.optional("sequencer", &self.sequencer, 0, "CPU of the sequencer and the strategies");
         page.optional("journal", &self.journal, 1, "CPU of the journal");
+        page.optional("credit", &self.credit, 500_000, "its part of [risk] firm_credit; else equal parts");
         if self.forward.is_empty() {
             page.example("forward", "[{ from = 1, instruments = [\"ESM4\"] }]", "what it is told of others");
         } else {

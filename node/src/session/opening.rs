@@ -1,7 +1,7 @@
 //! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
 
 use super::past::Past;
-use crate::config::{Config, PublisherConfig, ShardPlan, Shards, StrategyConfig};
+use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
@@ -28,6 +28,7 @@ pub(super) struct Prepared<'a> {
     plan: &'a ShardPlan,
     strategies: Vec<Wanted<'a>>,
     release: Watermark,
+    credit: Option<Credit>,
     past: Past,
     follow: Option<Resume>,
     links: Vec<LinkPlan>,
@@ -46,6 +47,8 @@ pub(super) struct Composed<'a> {
     schemas: BTreeSet<[u8; 32]>,
     /// Limits of the configuration that the log is to be told.
     limits: Vec<(Check, i64)>,
+    /// Parts of credit that the log is to be told.
+    credit: Option<Credit>,
     recovery: RecoveryReport,
     /// The snapshot that the state began with.
     snapshot: Option<UsedSnapshot>,
@@ -74,11 +77,12 @@ impl<'a> Prepared<'a> {
         });
         let strategies = strategies.collect::<Result<_, Failure>>()?;
         let release = release(&config.venue.release)?;
+        let credit = config.credit()?;
         let snapshots_wanted = snapshots_wanted(config)?;
         let mut past = Past::read(&plan.directory, registry)?;
         let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
         let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, strategies, release, past, follow, links })
+        Ok(Self { plan, strategies, release, credit, past, follow, links })
     }
 
     /// What the trail has defined.
@@ -96,7 +100,7 @@ impl<'a> Prepared<'a> {
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
         let (counters, directory) = shown;
-        let Self { plan, strategies, release, past, follow, links } = self;
+        let Self { plan, strategies, release, credit, past, follow, links } = self;
         let options = journal_options(config, plan.id, flush, layout)?;
         let now = UtcClock::new().now();
         let opened = Journal::open(&plan.directory, &options, now).map_err(Failure::environment)?;
@@ -113,6 +117,8 @@ impl<'a> Prepared<'a> {
         };
         let known = past.known().cloned().unwrap_or_default();
         let limits = limits_to_tell(config, &known);
+        let known_credit = past.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
+        let credit = credit.map(|credit| credit.changes(known_credit));
         let (host, unsent, risk, timers, doubts) = match past.resumed {
             Some(Resumed { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
@@ -150,6 +156,7 @@ impl<'a> Prepared<'a> {
             unsent,
             schemas: known.schemas,
             limits,
+            credit,
             recovery,
             snapshot,
             notices,
@@ -162,10 +169,17 @@ impl<'a> Prepared<'a> {
 impl Composed<'_> {
     /// Puts on the log what the epoch begins with. Gives what a person should be told.
     pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
-        let Self { plan, strategies, resumable, unsent, schemas, limits, recovery, snapshot, now, .. } = self;
-        let (start, clock) = (topology.start, UtcClock::new().status());
-        let beginning =
-            Beginning { config, start: &start, recovery: &recovery, schemas: &schemas, limits, clock, now };
+        let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
+        let beginning = Beginning {
+            config,
+            start: &topology.start,
+            recovery: &recovery,
+            schemas: &self.schemas,
+            limits: self.limits,
+            credit: self.credit,
+            clock: UtcClock::new().status(),
+            now,
+        };
         topology.clerk.begin(&beginning)?;
         if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
             topology.clerk.snapshot_taken(standing, written);

@@ -12,7 +12,9 @@ use std::time::Duration;
 use stele_bus::{Class, template};
 use stele_journal::TrailReader;
 use stele_wire::codec::text as symbol_of;
-use stele_wire::messages::{BookAdd, FeedStatus, Forwarded, InstrumentDefinition};
+use stele_wire::messages::{
+    BookAdd, Check, CreditAllotment, FeedStatus, Forwarded, InstrumentDefinition, OrderRejected,
+};
 use stele_wire::{Frame, Nanos};
 
 /// Two shards of the generator's market. The second trades what the first one's instrument does.
@@ -279,4 +281,45 @@ fn two_processes_with_a_shard_each_are_one_run() {
     assert_same(&told, &wanted[..told.len()]);
     stele_ok(&["verify", text(&scene.trails())]);
     stele_ok(&["check-strategy", text(&scene.trails())]);
+}
+
+#[test]
+fn the_firms_credit_is_shared_out_on_every_log_and_bounds_each_shard() {
+    let credit = |first: u64, second: u64| {
+        let shards = TWO.replacen("id = 1\n", &format!("id = 1\ncredit = {first}\n"), 1);
+        let shards = shards.replacen("id = 2\n", &format!("id = 2\ncredit = {second}\n"), 1);
+        format!("{shards}[risk]\nfirm_credit = 1000000\n")
+    };
+    let told = |scene: &Scene, shard| {
+        let mut told = Vec::new();
+        events(&scene.shard(shard), |frame| {
+            let allotment = frame.message::<CreditAllotment>();
+            told.extend(allotment.map(|it| (it.shard.get(), it.amount.get() / 1_000_000_000)));
+        });
+        told
+    };
+    let refused = |scene: &Scene, shard| {
+        let mut refused = 0;
+        events(&scene.shard(shard), |frame| {
+            let rejected = frame.message::<OrderRejected>();
+            refused += u64::from(rejected.is_some_and(|rejected| rejected.check == Check::CREDIT));
+        });
+        refused
+    };
+    let scene = Scene::new(&credit(0, 1_000_000));
+    let flags = ["--feed", "generator:3", "--seconds", "0.5"];
+    scene.run(&flags);
+    assert_eq!(told(&scene, 1), [(1, 0), (2, 1_000_000)]);
+    assert_eq!(told(&scene, 2), told(&scene, 1), "each log has the parts of all");
+    let stopped = refused(&scene, 1);
+    assert!(stopped > 0, "a shard without credit buys nothing");
+    fs::write(scene.configuration(), credit(900_000, 100_000)).unwrap();
+    scene.run(&flags);
+    assert_eq!(told(&scene, 1)[2..], [(2, 100_000), (1, 900_000)], "what takes away comes first");
+    assert_eq!(refused(&scene, 1), stopped, "it has credit now");
+    stele_ok(&["verify", text(&scene.trails())]);
+    fs::write(scene.configuration(), credit(900_000, 100_001)).unwrap();
+    let (configuration, trails) = (scene.configuration(), scene.trails());
+    let errors = stele_fails(&["run", "-c", text(&configuration), "--dir", text(&trails)], 2);
+    assert!(errors.contains("1000001 together, the firm 1000000"), "{errors}");
 }
