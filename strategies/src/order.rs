@@ -3,7 +3,7 @@
 use crate::report::{Report, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::{
-    Capacity, NewOrder, OrderAttributes, OrderType, ReleaseWatermark, Side, TimeInForce,
+    Capacity, NewOrder, OrderAttributes, OrderType, ReleaseWatermark, SelfTradePrevention, Side, TimeInForce,
 };
 use stele_wire::{Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U32, U64};
@@ -112,6 +112,27 @@ impl Order {
     pub fn linked(mut self, strategy_link_id: u64) -> Self {
         self.block.strategy_link_id = U64::new(strategy_link_id);
         self
+    }
+
+    /// What happens where it would meet an order of the same account; without it, the venue's own rule.
+    pub fn self_trade(mut self, mode: SelfTradePrevention) -> Self {
+        self.block.self_trade_prevention = mode;
+        self
+    }
+
+    /// What it is in.
+    pub fn instrument(&self) -> u32 {
+        self.block.instrument.get()
+    }
+
+    /// Its side.
+    pub fn side(&self) -> Side {
+        self.block.side
+    }
+
+    /// Its quantity.
+    pub fn quantity(&self) -> Quantity {
+        Quantity(self.block.quantity.get())
     }
 
     /// Anything else that the message can say.
@@ -230,6 +251,8 @@ impl OrderTable {
                 self.drop_replacement(id, replaced);
             }
             ReportKind::CancelRejected => self.set_state(id, OrderState::Working),
+            // A part was cancelled: what is left works, and may be cancelled as well.
+            ReportKind::Cancelled if !report.is_done() => self.set_state(id, OrderState::Working),
             ReportKind::Replaced => {
                 self.remove(report.replaced_order_id);
                 if let Some(order) = self.find(id) {

@@ -354,7 +354,19 @@ impl Context<'_> {
             self.desk.withheld += 1;
             return false;
         }
-        self.request_cancel(&order);
+        self.request_cancel(&order, CancelOrder::NULL.quantity.get());
+        true
+    }
+
+    /// Asks for `quantity` of an open order to be cancelled; all of it if no more is left. Says whether the request was
+    /// sent: not when the quantity is 0 or [`Context::cancel`] would send none.
+    pub fn reduce(&mut self, client_order_id: u64, quantity: Quantity) -> bool {
+        let order = self.requestable(client_order_id).filter(|_| quantity.0 > 0).copied();
+        let Some(order) = order.filter(|_| self.spend()) else {
+            self.desk.withheld += 1;
+            return false;
+        };
+        self.request_cancel(&order, quantity.0);
         true
     }
 
@@ -404,7 +416,7 @@ impl Context<'_> {
         for at in 0..count {
             let order = self.desk.orders.at(at);
             if order.state != OrderState::Cancelling {
-                self.request_cancel(&order);
+                self.request_cancel(&order, CancelOrder::NULL.quantity.get());
             }
         }
     }
@@ -461,7 +473,8 @@ impl Context<'_> {
         self.out.submit(template_id, &body[..length.expect("the buffer has room for an order")]);
     }
 
-    fn request_cancel(&mut self, order: &OpenOrder) {
+    /// A null quantity is all that is left.
+    fn request_cancel(&mut self, order: &OpenOrder, quantity: u64) {
         let cancel = CancelOrder {
             publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
             publisher: U16::new(self.desk.publisher),
@@ -472,6 +485,7 @@ impl Context<'_> {
             original_order_id: U64::new(order.original_order_id),
             cancelled_order_id: U64::new(order.client_order_id),
             decision_time: U64::new(self.now.0),
+            quantity: U64::new(quantity),
             account: U32::new(self.desk.account_id),
             investment_decision: U32::new(self.desk.algorithm),
             investment_decision_kind: DeciderKind::ALGORITHM,
