@@ -4,11 +4,13 @@ mod metrics;
 mod retention;
 mod risk;
 mod shards;
+mod venue;
 
 pub(crate) use metrics::MetricsConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use risk::{Credit, RiskConfig};
 pub(crate) use shards::{CoreConfig, ForwardConfig, Instruments, ShardConfig, ShardPlan, Shards};
+pub(crate) use venue::VenueConfig;
 
 use crate::cli::RunArgs;
 use crate::failure::{Failure, nearest};
@@ -99,14 +101,6 @@ pub(crate) struct CoresConfig {
     pub(crate) journal: Option<usize>,
 }
 
-#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct VenueConfig {
-    pub(crate) maker_fee_bp: f64,
-    pub(crate) taker_fee_bp: f64,
-    pub(crate) release: String,
-}
-
 impl PublisherConfig {
     fn render(&self, page: &mut Page<'_>) {
         page.list("publisher");
@@ -167,12 +161,6 @@ impl Default for SnapshotsConfig {
 impl Default for BusConfig {
     fn default() -> Self {
         Self { name: None, ring_mib: 64, idle: "auto".into(), stuck_seconds: 30.0 }
-    }
-}
-
-impl Default for VenueConfig {
-    fn default() -> Self {
-        Self { maker_fee_bp: 0.0, taker_fee_bp: 0.5, release: "durable".into() }
     }
 }
 
@@ -319,14 +307,7 @@ impl Config {
         page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
         page.optional("sequencer", &self.cores.sequencer, 0, "sequencer and strategies");
         page.optional("journal", &self.cores.journal, 1, "journal, order gateway and feed");
-        page.section("venue", "The paper exchange");
-        page.key("maker_fee_bp", self.venue.maker_fee_bp, "basis points of the amount; negative is a rebate");
-        page.key("taker_fee_bp", self.venue.taker_fee_bp, "basis points of the amount");
-        page.key(
-            "release",
-            &self.venue.release,
-            "an order leaves when this has passed: published, written, durable",
-        );
+        self.venue.render(&mut page);
         self.risk.render(&mut page);
         self.retention.render(&mut page);
         self.metrics.render(&mut page);

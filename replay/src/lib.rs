@@ -18,6 +18,7 @@ pub mod divergence;
 mod fixture;
 pub mod follower;
 pub mod known;
+pub mod matching;
 pub mod open_orders;
 pub mod pacer;
 pub mod paper_exchange;
@@ -32,9 +33,13 @@ pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
 pub use follower::{FollowError, Follower, Taken};
 pub use known::{Known, KnownInstrument, KnownOrigin, KnownSource};
+pub use matching::{Matching, Phase, SelfTrade};
 pub use open_orders::{OpenOrder, OpenOrders, OpenState};
 pub use pacer::Pacer;
-pub use paper_exchange::{FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions};
+pub use paper_exchange::{
+    Counterparty, Delay, FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions, QueueModel,
+    ScheduledPhase,
+};
 pub use paper_venue::PaperVenue;
 pub use recall::{Recalled, UsedSnapshot, recall};
 pub use regeneration::{RegenerationError, Submission, Tally};

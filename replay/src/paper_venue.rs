@@ -151,6 +151,10 @@ impl Venue for PaperVenue {
     fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
         let told = self.reports;
         let seen = self.follow(MARKET_POLL_MAX, now);
+        if seen < MARKET_POLL_MAX && self.flush(now) == Backlog::Gone {
+            // The market is seen as far as it is sequenced.
+            self.exchange.advance(now);
+        }
         let waits = usize::from(self.flush(now) == Backlog::Waits);
         match self.failure.take() {
             Some(failure) => Err(failure),

@@ -15,9 +15,7 @@ use stele_bus::{
 };
 use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
 use stele_replay::recall::UsedSnapshot;
-use stele_replay::{
-    FeeRate, FeeSchedule, Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission,
-};
+use stele_replay::{Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission};
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_wire::messages::Check;
@@ -29,6 +27,7 @@ pub(super) struct Prepared<'a> {
     strategies: Vec<Wanted<'a>>,
     release: Watermark,
     credit: Option<Credit>,
+    paper: PaperOptions,
     past: Past,
     follow: Option<Resume>,
     links: Vec<LinkPlan>,
@@ -76,13 +75,14 @@ impl<'a> Prepared<'a> {
             Ok(Wanted { id: *id, config: strategy, parameters })
         });
         let strategies = strategies.collect::<Result<_, Failure>>()?;
-        let release = release(&config.venue.release)?;
+        let release = config.venue.release()?;
+        let paper = config.venue.paper(sources::VENUE)?;
         let credit = config.credit()?;
         let snapshots_wanted = snapshots_wanted(config)?;
         let mut past = Past::read(&plan.directory, registry)?;
         let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
         let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, strategies, release, credit, past, follow, links })
+        Ok(Self { plan, strategies, release, credit, paper, past, follow, links })
     }
 
     /// What the trail has defined.
@@ -100,7 +100,7 @@ impl<'a> Prepared<'a> {
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
         let (counters, directory) = shown;
-        let Self { plan, strategies, release, credit, past, follow, links } = self;
+        let Self { plan, strategies, release, credit, paper, past, follow, links } = self;
         let options = journal_options(config, plan.id, flush, layout)?;
         let now = UtcClock::new().now();
         let opened = Journal::open(&plan.directory, &options, now).map_err(Failure::environment)?;
@@ -110,7 +110,6 @@ impl<'a> Prepared<'a> {
             resume,
             keep: config.snapshots.keep,
         });
-        let paper = PaperOptions { source: sources::VENUE, fees: fees(config), ..PaperOptions::default() };
         let exchange = match &past.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
@@ -251,16 +250,6 @@ fn resumable(host: &Host, wanted: &[Wanted]) -> BTreeSet<u16> {
     wanted.iter().filter(is_same).map(|wanted| wanted.id).collect()
 }
 
-fn release(name: &str) -> Result<Watermark, Failure> {
-    match name {
-        "published" => Ok(Watermark::Published),
-        "written" => Ok(Watermark::Written),
-        "durable" => Ok(Watermark::Durable),
-        other => Err(Failure::usage(format!("[venue] release is `{other}`"))
-            .help("one of published, written, durable")),
-    }
-}
-
 fn journal_options(
     config: &Config,
     shard: ShardId,
@@ -307,12 +296,4 @@ fn risk_limits(config: &Config) -> RiskLimits {
         has_sealer: false,
         four_eyes: config.risk.four_eyes,
     }
-}
-
-fn fees(config: &Config) -> FeeSchedule {
-    let rate = |basis_points: f64| match (basis_points * FeeRate::BASIS_POINT as f64).round() as i64 {
-        0 => FeeRate::Free,
-        rate => FeeRate::OfValue(rate),
-    };
-    FeeSchedule { maker: rate(config.venue.maker_fee_bp), taker: rate(config.venue.taker_fee_bp) }
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod bad_input;
 mod controls;
+mod exchange;
 mod files;
 mod full_disk;
 mod hot_threads;

@@ -1,18 +1,21 @@
 //! What the exchange reads of the market: definitions, books, executions.
 
 use super::PaperExchange;
-use super::order::{Order, Owner};
-use super::queue::{self, Execution};
+use super::options::{Counterparty, QueueModel};
+use super::queue::{self, Execution, Leaving};
 use super::report::Fill;
+use super::resting::Resting;
 use super::shadow::Shadow;
+use crate::matching::{Matching, Order, Owner, Phase};
 use stele_strategies::book::{Book, BookKind, BookSide};
 use stele_strategies::market::book_side;
 use stele_wire::Frame;
 use stele_wire::Price;
 use stele_wire::codec::View;
 use stele_wire::messages::{
-    BookAction, BookClear, BookDepth, BookExecute, BookScope, FeedState, FeedStatus, InstrumentDefinition,
-    Liquidity, MarketFlags, Side, TopOfBook, Trade, TradeAttributes, UpdateAction,
+    BookAction, BookCancel, BookClear, BookDepth, BookExecute, BookModify, BookReplace, BookScope, FeedState,
+    FeedStatus, InstrumentDefinition, Liquidity, MarketFlags, Side, TopOfBook, Trade, TradeAttributes,
+    TradingStatus, UpdateAction,
 };
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
@@ -26,17 +29,36 @@ pub(super) struct Venue {
     /// When the venue's last event of it was.
     pub(super) venue_time: Option<u64>,
     /// Its last event's source.
-    source: u16,
+    pub(super) source: u16,
     /// Its book was cleared and is being built again.
     is_rebuilding: bool,
-    pub(super) orders: Vec<Order>,
+    /// What may be done.
+    pub(super) phase: Phase,
+    /// What its own last status says.
+    pub(super) own_phase: Phase,
+    /// What the last status of its source's whole market says.
+    pub(super) wide_phase: Phase,
+    /// Price of the market's last trade.
+    pub(super) last: Option<i64>,
+    /// Orders that trade with the replayed market.
+    pub(super) orders: Vec<Resting>,
     pub(super) shadow: Shadow,
+    /// Orders that trade with one another; made by the first of them.
+    pub(super) book: Option<Box<Matching>>,
 }
 
 impl Venue {
-    /// Where the owner's order of this id stands among the resting ones.
-    pub(super) fn find(&self, owner: Owner, client_order_id: u64) -> Option<usize> {
+    /// Where the owner's order of this id stands among those that trade with the replayed market.
+    pub(super) fn position(&self, owner: Owner, client_order_id: u64) -> Option<usize> {
         self.orders.iter().position(|order| order.client_order_id == client_order_id && order.owner == owner)
+    }
+
+    /// The owner's order of this id.
+    pub(super) fn find(&self, owner: Owner, client_order_id: u64) -> Option<&Order> {
+        match &self.book {
+            Some(book) => book.find(owner, client_order_id),
+            None => self.position(owner, client_order_id).map(|at| &self.orders[at].order),
+        }
     }
 
     /// Whether nothing of ours is there that a market event could touch.
@@ -83,15 +105,19 @@ const APART: [TradeAttributes; 5] = [
 impl PaperExchange {
     /// Takes the next market event: definitions, market data, states of feeds. Anything else changes nothing.
     pub fn on_market(&mut self, event: &Frame<'_>) {
+        self.advance(event.timestamp());
         match event.template_id() {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<InstrumentDefinition>()
                     && message.instrument.get() != 0
                 {
                     self.market.apply(event);
-                    let venue = self.venues.entry(message.instrument.get());
+                    let id = message.instrument.get();
+                    let wide_phase = self.wide_phase(message.source.get());
+                    let venue = self.venues.entry_with(id, || Venue { wide_phase, ..Venue::default() });
                     venue.is_defined = message.action != UpdateAction::DELETE;
                     venue.currency = message.currency;
+                    self.settle_phase(id);
                 }
             }
             FeedStatus::TEMPLATE_ID => {
@@ -110,8 +136,19 @@ impl PaperExchange {
     fn on_record(&mut self, event: &Frame<'_>) {
         let Ok((prefix, _)) = Prefix::ref_from_prefix(event.body()) else { return };
         let id = prefix.instrument.get();
+        if prefix.source.get() == self.options.source {
+            return;
+        }
+        self.began.get_or_insert(event.timestamp().0);
+        if let Some(status) = event.message::<TradingStatus>() {
+            return self.on_status(&status);
+        }
+        if self.options.counterparty == Counterparty::OwnBook {
+            return;
+        }
         let is_idle = self.venues.get(id).is_none_or(Venue::is_idle);
         let executions = if is_idle { [None, None] } else { self.executions(event, id) };
+        let leaving = if is_idle { None } else { self.leaving(event, id) };
         let change = self.market.apply(event);
         if let Some(message) = event.message::<BookClear>() {
             return self.clear(&message);
@@ -123,17 +160,58 @@ impl PaperExchange {
         if venue.is_rebuilding && !prefix.flags.contains(MarketFlags::SNAPSHOT) {
             venue.is_rebuilding = false;
         }
+        let apart = event.message::<Trade>().filter(|trade| is_apart(trade));
+        if let Some(trade) = change.trade.filter(|_| apart.is_none()) {
+            venue.last = Some(trade.price.0);
+        }
         if is_idle || venue.is_rebuilding {
             return;
         }
         self.reporter.venue_time = venue_time;
-        for execution in executions.into_iter().flatten() {
+        let is_continuous = venue.phase == Phase::Continuous;
+        if let Some(leaving) = leaving {
+            queue::leave(&mut venue.orders, leaving);
+        }
+        for execution in executions.into_iter().flatten().filter(|_| is_continuous) {
             self.execute(id, execution);
         }
         self.follow(id);
-        if change.book == Some(id) {
-            self.meet(id);
+        match apart {
+            Some(trade) if !is_continuous && trade.attributes.contains(TradeAttributes::CROSS) => {
+                self.auction(id, trade.price.get(), trade.quantity.get());
+            }
+            _ => {}
         }
+        if is_continuous {
+            if change.book == Some(id) {
+                self.meet(id);
+            }
+            self.trigger(id);
+        }
+    }
+
+    /// What leaves the book by `event` without being executed, seen before it does, if the model asks.
+    fn leaving(&self, event: &Frame<'_>, id: u32) -> Option<Leaving> {
+        let book = self.market.book(id).filter(|_| self.options.queue == QueueModel::ByOrder)?;
+        let (order_id, quantity) = match event.template_id() {
+            BookCancel::TEMPLATE_ID => {
+                let message = event.message::<BookCancel>()?;
+                (message.order_id.get(), message.quantity.get())
+            }
+            BookReplace::TEMPLATE_ID => (event.message::<BookReplace>()?.prior_order_id.get(), u64::MAX),
+            BookModify::TEMPLATE_ID => {
+                let message = event.message::<BookModify>()?;
+                let order = book.order(message.order_id.get())?;
+                let is_moved = message.price.get() != order.price.0;
+                let less = order.quantity.0.saturating_sub(message.quantity.get());
+                (order.id, if is_moved { u64::MAX } else { less })
+            }
+            _ => return None,
+        };
+        let order = book.order(order_id)?;
+        let before = book.queue_ahead(order_id)?.0;
+        let quantity = quantity.min(order.quantity.0);
+        Some(Leaving { side: order.side, price: order.price.0, before, quantity })
     }
 
     /// What `event` executed in the market, seen before the book changes by it.
@@ -144,7 +222,7 @@ impl PaperExchange {
             _ if book.is_some_and(|book| book.kind() == BookKind::Orders) => [None, None],
             Trade::TEMPLATE_ID => {
                 let Some(trade) = event.message::<Trade>() else { return [None, None] };
-                if APART.iter().any(|attribute| trade.attributes.contains(*attribute)) {
+                if is_apart(&trade) {
                     return [None, None];
                 }
                 traded(book, trade.side, trade.price.get(), trade.quantity.get())
@@ -186,47 +264,75 @@ impl PaperExchange {
     fn execute(&mut self, id: u32, execution: Execution) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         queue::execute(&mut venue.orders, execution, &mut self.matches);
-        self.fill_matches(id);
+        self.fill_matches(id, None);
+    }
+
+    /// Gives orders that were collected their share of the market's auction.
+    fn auction(&mut self, id: u32, price: i64, quantity: u64) {
+        let Some(venue) = self.venues.get_mut(id) else { return };
+        if price != i64::MAX && quantity != u64::MAX {
+            queue::auction(&venue.orders, price, quantity, &mut self.matches);
+            self.fill_matches(id, Some(price));
+        }
     }
 
     /// Keeps queues and shadows no larger than what is displayed.
     fn follow(&mut self, id: u32) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         let book = self.market.book(id);
-        queue::follow(&mut venue.orders, |side, price| displayed(book, side, price));
+        queue::follow(&mut venue.orders, self.options.queue, |side, price| displayed(book, side, price));
         venue.shadow.follow(|side, price| displayed(book, side, price));
     }
 
     /// Meets resting orders with what the other side displays.
-    fn meet(&mut self, id: u32) {
+    pub(super) fn meet(&mut self, id: u32) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         let book = self.market.book(id);
         let Venue { orders, shadow, .. } = venue;
         queue::meet(orders, |side| levels(book, side), shadow, &mut self.matches);
-        self.fill_matches(id);
+        self.fill_matches(id, None);
     }
 
-    /// Fills resting orders with what was found for them, each at its limit, and lets go of those that are done.
-    fn fill_matches(&mut self, id: u32) {
+    /// Fills resting orders with what was found for them, each at its limit or all at the price of an auction, and
+    /// lets go of those that are done.
+    fn fill_matches(&mut self, id: u32, auction: Option<i64>) {
         if self.matches.is_empty() {
             return;
         }
         let Some(venue) = self.venues.get_mut(id) else { return };
-        let scale = self.market.instrument(id).map(|instrument| instrument.scale()).unwrap_or_default();
+        let (book, scale) = match self.market.instrument(id) {
+            Some(instrument) => (Some(instrument.book()), instrument.scale()),
+            None => (None, Default::default()),
+        };
         let currency = venue.currency;
+        let (rate, liquidity) = match auction {
+            Some(_) => (self.options.fees.taker, Liquidity::AUCTION),
+            None => (self.options.fees.maker, Liquidity::MAKER),
+        };
         for found in &self.matches {
             let order = &mut venue.orders[found.index];
-            let Some(price) = order.limit else { continue };
-            order.cumulative += found.quantity;
-            let fee = self.options.fees.maker.fee(price, found.quantity, scale);
-            let fill = Fill { price, quantity: found.quantity, liquidity: Liquidity::MAKER, fee, currency };
+            let Some(price) = auction.or(order.limit) else { continue };
+            order.fill(found.quantity);
+            let fee = rate.fee(price, found.quantity, scale);
+            let fill = Fill { price, quantity: found.quantity, liquidity, fee, currency, match_id: None };
             self.reporter.filled(order, fill);
+            if order.leaves() > 0 && order.shown == 0 {
+                order.show();
+                order.priority_time = self.reporter.venue_time;
+                let displayed = order.limit.map_or(0, |limit| displayed(book, order.side, limit));
+                *order = Resting::behind(order.order, displayed);
+                self.reporter.refreshed(order);
+            }
         }
         self.matches.clear();
         let before = venue.orders.len();
         venue.orders.retain(|order| order.leaves() > 0);
         self.open -= before - venue.orders.len();
     }
+}
+
+fn is_apart(trade: &Trade) -> bool {
+    APART.iter().any(|attribute| trade.attributes.contains(*attribute))
 }
 
 /// The order that rested stands in the book, or the record tells its side and price.
@@ -250,7 +356,8 @@ fn traded(book: Option<&Book>, aggressor: Side, price: i64, quantity: u64) -> [O
         Some(side) => [Some(execution(side.opposite())), None],
         None => [BookSide::Bid, BookSide::Ask].map(|side| {
             let other = book.and_then(|book| book.best(side.opposite()));
-            let is_lifted = other.is_some_and(|level| super::reaches(side, Some(price), level.price.0));
+            let is_lifted =
+                other.is_some_and(|level| crate::matching::reaches(side, Some(price), level.price.0));
             (!is_lifted).then(|| execution(side))
         }),
     }

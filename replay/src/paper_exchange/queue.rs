@@ -5,14 +5,19 @@
 //! - An execution at its price shortens the queue ahead by its quantity. What an execution has left when nothing
 //!   is ahead any more is ours.
 //! - A cancel ahead of it cannot be told from one behind it, so cancels do not shorten the queue, except that
-//!   the queue ahead is never longer than the level that is displayed.
+//!   the queue ahead is never longer than the level that is displayed. [`QueueModel`] has kinder readings.
 //! - An execution at a worse price than ours went through us: it is ours first, at our price, and no more than it.
 //! - Displayed quantity of the other side at our price or better would have met us: once nothing is ahead of us
 //!   we take it, at our price, through the owner's [`Shadow`].
 //! - An owner's orders share what an event gives, best price first, then first come.
+//! - Of an iceberg an execution at its price meets what it shows; the next tranche stands behind everything displayed.
+//! - An auction in the market fills what is better than its price, at its price, and no more than it; at the price
+//!   itself it is others' turn.
 
-use super::order::{Order, Owner, reaches};
+use super::options::QueueModel;
+use super::resting::Resting;
 use super::shadow::Shadow;
+use crate::matching::{Owner, reaches};
 use stele_strategies::book::BookSide;
 
 /// One execution in the market.
@@ -32,10 +37,13 @@ pub(super) struct Match {
 }
 
 /// Moves the queues ahead by `execution` and writes what each order gets into `matches`.
-pub(super) fn execute(orders: &mut [Order], execution: Execution, matches: &mut Vec<Match>) {
+pub(super) fn execute(orders: &mut [Resting], execution: Execution, matches: &mut Vec<Match>) {
     let side = execution.resting;
-    let reached = |order: &Order| {
-        order.side == side && order.limit.is_some() && reaches(side, order.limit, execution.price)
+    let reached = |order: &Resting| {
+        order.is_working()
+            && order.side == side
+            && order.limit.is_some()
+            && reaches(side, order.limit, execution.price)
     };
     rank(orders, reached, matches);
     let mut budget = Budget::default();
@@ -45,22 +53,26 @@ pub(super) fn execute(orders: &mut [Order], execution: Execution, matches: &mut 
         let reach =
             if is_through { execution.quantity } else { execution.quantity.saturating_sub(order.ahead) };
         order.ahead = if is_through { 0 } else { order.ahead.saturating_sub(execution.quantity) };
-        entry.quantity = budget.spend(order, reach);
+        order.executed = if is_through { 0 } else { order.executed.saturating_add(execution.quantity) };
+        let most = if is_through { order.leaves() } else { order.shown };
+        entry.quantity = budget.spend(order.owner, most, reach);
     }
     matches.retain(|entry| entry.quantity > 0);
 }
 
 /// Meets the orders with what the other side displays, best level first; `levels` walks a side outwards.
 pub(super) fn meet<L: Iterator<Item = (i64, u64)>>(
-    orders: &[Order],
+    orders: &[Resting],
     levels: impl Fn(BookSide) -> L,
     shadow: &mut Shadow,
     matches: &mut Vec<Match>,
 ) {
     let touch = [levels(BookSide::Bid).next(), levels(BookSide::Ask).next()];
-    let meets = |order: &Order| {
+    let meets = |order: &Resting| {
         let other = if order.side == BookSide::Bid { touch[1] } else { touch[0] };
-        order.ahead == 0 && other.is_some_and(|(price, _)| reaches(order.side, order.limit, price))
+        order.is_working()
+            && order.ahead == 0
+            && other.is_some_and(|(price, _)| reaches(order.side, order.limit, price))
     };
     rank(orders, meets, matches);
     for entry in matches.iter_mut() {
@@ -116,17 +128,65 @@ pub(super) fn reachable(levels: impl Iterator<Item = (i64, u64)>, taker: Taker, 
         .fold(0, u64::saturating_add)
 }
 
-/// Keeps no queue longer than its level.
-pub(super) fn follow(orders: &mut [Order], displayed: impl Fn(BookSide, i64) -> u64) {
-    for order in orders.iter_mut().filter(|order| order.ahead > 0) {
-        if let Some(limit) = order.limit {
-            order.ahead = order.ahead.min(displayed(order.side, limit));
+/// Gives the orders their share of an auction in the market at `price`.
+pub(super) fn auction(orders: &[Resting], price: i64, quantity: u64, matches: &mut Vec<Match>) {
+    let is_better = |order: &Resting| {
+        order.is_working() && order.limit != Some(price) && reaches(order.side, order.limit, price)
+    };
+    rank(orders, is_better, matches);
+    let mut budgets = [Budget::default(), Budget::default()];
+    for entry in matches.iter_mut() {
+        let order = &orders[entry.index];
+        entry.quantity = budgets[order.side as usize].spend(order.owner, order.leaves(), quantity);
+    }
+    matches.retain(|entry| entry.quantity > 0);
+}
+
+/// Something that stood in a level of the replayed market leaves it unexecuted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Leaving {
+    pub(super) side: BookSide,
+    pub(super) price: i64,
+    /// What stands before it in its level.
+    pub(super) before: u64,
+    pub(super) quantity: u64,
+}
+
+/// Shortens the queues by what leaves in front of ours, as far as the book tells where it stood.
+pub(super) fn leave(orders: &mut [Resting], leaving: Leaving) {
+    let is_there = |order: &Resting| {
+        order.is_working() && order.side == leaving.side && order.limit == Some(leaving.price)
+    };
+    for order in orders.iter_mut().filter(|order| is_there(order)) {
+        // What was executed before, without effect on the book, leaves it now.
+        let executed = order.executed.min(leaving.quantity);
+        order.executed -= executed;
+        let in_front = order.ahead.saturating_sub(leaving.before);
+        order.ahead -= in_front.min(leaving.quantity - executed);
+    }
+}
+
+/// Follows what the levels display, and keeps no queue longer than its level.
+pub(super) fn follow(orders: &mut [Resting], model: QueueModel, displayed: impl Fn(BookSide, i64) -> u64) {
+    for order in orders.iter_mut().filter(|order| order.is_working()) {
+        let Some(limit) = order.limit else { continue };
+        let now = displayed(order.side, limit);
+        if now == order.displayed {
+            continue;
         }
+        let others = order.displayed.saturating_sub(order.executed);
+        let left = others.saturating_sub(now);
+        if model == QueueModel::Proportional && left > 0 {
+            let share = u128::from(left) * u128::from(order.ahead) / u128::from(others.max(order.ahead));
+            order.ahead -= share as u64;
+        }
+        order.ahead = order.ahead.min(now);
+        (order.displayed, order.executed) = (now, 0);
     }
 }
 
 /// Fills `matches` with the orders that `wanted` names, by owner, then best price, then first come.
-fn rank(orders: &[Order], wanted: impl Fn(&Order) -> bool, matches: &mut Vec<Match>) {
+fn rank(orders: &[Resting], wanted: impl Fn(&Resting) -> bool, matches: &mut Vec<Match>) {
     matches.clear();
     matches.extend(
         orders
@@ -137,8 +197,11 @@ fn rank(orders: &[Order], wanted: impl Fn(&Order) -> bool, matches: &mut Vec<Mat
     );
     matches.sort_unstable_by_key(|entry| {
         let order = &orders[entry.index];
-        let price = order.limit.map_or(0, i128::from);
-        let eagerness = if order.side == BookSide::Bid { -price } else { price };
+        let eagerness = match (order.limit.map(i128::from), order.side) {
+            (None, _) => i128::MIN,
+            (Some(limit), BookSide::Bid) => -limit,
+            (Some(limit), BookSide::Ask) => limit,
+        };
         (order.owner, order.side as u8, eagerness, entry.index)
     });
 }
@@ -151,11 +214,12 @@ struct Budget {
 }
 
 impl Budget {
-    fn spend(&mut self, order: &Order, reach: u64) -> u64 {
-        if self.owner != Some(order.owner) {
-            *self = Self { owner: Some(order.owner), spent: 0 };
+    /// What `owner` gets of an execution that reaches `reach` deep, `most` at most.
+    fn spend(&mut self, owner: Owner, most: u64, reach: u64) -> u64 {
+        if self.owner != Some(owner) {
+            *self = Self { owner: Some(owner), spent: 0 };
         }
-        let quantity = order.leaves().min(reach.saturating_sub(self.spent));
+        let quantity = most.min(reach.saturating_sub(self.spent));
         self.spent += quantity;
         quantity
     }
@@ -164,11 +228,12 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::matching::{Order, Remainder, SelfTrade};
 
     const OWNER: Owner = Owner { strategy: 1, account: 7 };
 
-    fn order(side: BookSide, limit: i64, quantity: u64, ahead: u64) -> Order {
-        Order {
+    fn order(side: BookSide, limit: i64, quantity: u64, ahead: u64) -> Resting {
+        let order = Order {
             owner: OWNER,
             instrument: 1,
             side,
@@ -176,14 +241,20 @@ mod tests {
             venue_order_id: 1,
             sequence: 1,
             limit: Some(limit),
+            stop: None,
             quantity,
             cumulative: 0,
-            ahead,
+            shown: quantity,
+            tranche: u64::MAX,
+            remainder: Remainder::Rests,
+            is_day: true,
+            self_trade: SelfTrade::Allowed,
             priority_time: 0,
-        }
+        };
+        Resting { order, ahead, displayed: ahead, executed: 0 }
     }
 
-    fn executed(orders: &mut [Order], resting: BookSide, price: i64, quantity: u64) -> Vec<(usize, u64)> {
+    fn executed(orders: &mut [Resting], resting: BookSide, price: i64, quantity: u64) -> Vec<(usize, u64)> {
         let mut matches = Vec::new();
         execute(orders, Execution { resting, price, quantity }, &mut matches);
         matches.iter().map(|entry| (entry.index, entry.quantity)).collect()
@@ -211,8 +282,9 @@ mod tests {
         let mut orders = [
             order(BookSide::Bid, 100, 10, 0),
             order(BookSide::Bid, 101, 10, 0),
-            Order { owner: Owner { strategy: 2, account: 7 }, ..order(BookSide::Bid, 100, 10, 0) },
+            order(BookSide::Bid, 100, 10, 0),
         ];
+        orders[2].owner.strategy = 2;
         assert_eq!(executed(&mut orders, BookSide::Bid, 100, 12), [(1, 10), (0, 2), (2, 10)]);
     }
 
@@ -226,10 +298,60 @@ mod tests {
     #[test]
     fn a_queue_is_never_longer_than_its_level() {
         let mut orders = [order(BookSide::Bid, 100, 10, 40)];
-        follow(&mut orders, |_, _| 60);
+        follow(&mut orders, QueueModel::Conservative, |_, _| 60);
         assert_eq!(orders[0].ahead, 40);
-        follow(&mut orders, |_, _| 15);
+        follow(&mut orders, QueueModel::Conservative, |_, _| 15);
         assert_eq!(orders[0].ahead, 15);
+    }
+
+    #[test]
+    fn the_proportional_queue_shortens_by_its_part_of_what_leaves_and_is_not_executed() {
+        let mut orders = [order(BookSide::Bid, 100, 10, 40)];
+        follow(&mut orders, QueueModel::Proportional, |_, _| 80);
+        follow(&mut orders, QueueModel::Proportional, |_, _| 60);
+        assert_eq!(orders[0].ahead, 30, "half of the 20 that left");
+        assert_eq!(executed(&mut orders, BookSide::Bid, 100, 10), []);
+        follow(&mut orders, QueueModel::Proportional, |_, _| 50);
+        assert_eq!(orders[0].ahead, 20, "what was executed is not taken off twice");
+        follow(&mut orders, QueueModel::Proportional, |_, _| 40);
+        assert_eq!(orders[0].ahead, 16);
+    }
+
+    #[test]
+    fn an_order_that_leaves_shortens_the_queue_by_the_part_that_stood_in_front() {
+        let leaving = |before, quantity| Leaving { side: BookSide::Bid, price: 100, before, quantity };
+        let mut orders = [order(BookSide::Bid, 100, 10, 40)];
+        leave(&mut orders, leaving(40, 5));
+        assert_eq!(orders[0].ahead, 40, "behind us");
+        leave(&mut orders, leaving(10, 5));
+        assert_eq!(orders[0].ahead, 35);
+        leave(&mut orders, leaving(30, 9));
+        assert_eq!(orders[0].ahead, 30);
+        leave(&mut orders, Leaving { price: 99, ..leaving(0, 9) });
+        assert_eq!(orders[0].ahead, 30, "another level");
+    }
+
+    #[test]
+    fn an_auction_fills_what_is_better_than_its_price_and_no_more_than_it() {
+        let mut orders = [
+            order(BookSide::Bid, 101, 10, 7),
+            order(BookSide::Bid, 100, 10, 0),
+            order(BookSide::Bid, 102, 10, 7),
+            order(BookSide::Ask, 99, 10, 7),
+        ];
+        orders[3].limit = None;
+        let mut matches = Vec::new();
+        auction(&orders, 100, 15, &mut matches);
+        let found: Vec<_> = matches.iter().map(|entry| (entry.index, entry.quantity)).collect();
+        assert_eq!(found, [(2, 10), (0, 5), (3, 10)]);
+    }
+
+    #[test]
+    fn an_iceberg_gives_no_more_at_its_price_than_it_shows() {
+        let mut orders = [order(BookSide::Ask, 100, 10, 0)];
+        (orders[0].tranche, orders[0].shown) = (4, 4);
+        assert_eq!(executed(&mut orders, BookSide::Ask, 100, 9), [(0, 4)]);
+        assert_eq!(executed(&mut orders, BookSide::Ask, 101, 9), [(0, 9)], "traded through");
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! The exchange's answers, as they go to the sequencer.
 
-use super::order::{Order, Owner};
+use super::delay::Line;
 use super::request::{Refusal, Request};
+use crate::matching::{Lapse, Order, Owner, Phase};
 use crate::open_orders::OpenOrder;
-use std::collections::VecDeque;
 use stele_strategies::book::BookSide;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
-    CancelOrder, CancelRejected, Initiator, Liquidity, MarketFlags, OrderAccepted, OrderCancelled,
-    OrderEvent, OrderFilled, OrderFirmness, OrderRejected, OrderReplaced, OrderStatus, Originator, Quote,
-    ReplaceRejected, Side,
+    Boolean, CancelOrder, CancelRejected, Initiator, Liquidity, MarketFlags, OrderAccepted, OrderCancelled,
+    OrderEvent, OrderExpired, OrderFilled, OrderFirmness, OrderRejected, OrderReplaced, OrderRestated,
+    OrderStatus, OrderTriggered, Originator, Quote, ReplaceRejected, Side, Trade, TradeAttributes,
+    TradingPhase, TradingState, TradingStatus,
 };
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
@@ -33,6 +34,16 @@ pub enum Report {
     CancelRejected(CancelRejected, &'static str),
     /// A replacement is refused, and why in words.
     ReplaceRejected(ReplaceRejected, &'static str),
+    /// A stop was reached.
+    Triggered(OrderTriggered),
+    /// The next tranche of an iceberg is shown.
+    Restated(OrderRestated),
+    /// The order ended with the trading day.
+    Expired(OrderExpired),
+    /// Two orders traded in the exchange's own book.
+    Traded(Trade),
+    /// What may be done in an instrument from here on.
+    Status(TradingStatus),
 }
 
 impl Report {
@@ -46,6 +57,11 @@ impl Report {
             Self::Filled(_) => OrderFilled::TEMPLATE_ID,
             Self::CancelRejected(..) => CancelRejected::TEMPLATE_ID,
             Self::ReplaceRejected(..) => ReplaceRejected::TEMPLATE_ID,
+            Self::Triggered(_) => OrderTriggered::TEMPLATE_ID,
+            Self::Restated(_) => OrderRestated::TEMPLATE_ID,
+            Self::Expired(_) => OrderExpired::TEMPLATE_ID,
+            Self::Traded(_) => Trade::TEMPLATE_ID,
+            Self::Status(_) => TradingStatus::TEMPLATE_ID,
         }
     }
 
@@ -60,6 +76,11 @@ impl Report {
             Self::Filled(message) => whole(message, buffer),
             Self::CancelRejected(message, text) => message.encode(buffer, text.as_bytes()).expect(FITS),
             Self::ReplaceRejected(message, text) => message.encode(buffer, text.as_bytes()).expect(FITS),
+            Self::Triggered(message) => whole(message, buffer),
+            Self::Restated(message) => whole(message, buffer),
+            Self::Expired(message) => whole(message, buffer),
+            Self::Traded(message) => whole(message, buffer),
+            Self::Status(message) => whole(message, buffer),
         }
     }
 }
@@ -81,6 +102,8 @@ pub(super) struct Subject {
     pub(super) sequence: u64,
     pub(super) leaves: u64,
     pub(super) cumulative: u64,
+    /// Whether a stop holds it back.
+    pub(super) waits: bool,
 }
 
 impl Subject {
@@ -95,6 +118,7 @@ impl Subject {
             sequence: 0,
             leaves: 0,
             cumulative: 0,
+            waits: false,
         }
     }
 
@@ -109,6 +133,7 @@ impl Subject {
             sequence,
             leaves: 0,
             cumulative: 0,
+            waits: false,
         }
     }
 }
@@ -124,6 +149,7 @@ impl From<&Request> for Subject {
             sequence: request.sequence,
             leaves: 0,
             cumulative: 0,
+            waits: false,
         }
     }
 }
@@ -139,6 +165,7 @@ impl From<&OpenOrder> for Subject {
             sequence: order.sequence,
             leaves: order.leaves,
             cumulative: order.cumulative,
+            waits: false,
         }
     }
 }
@@ -148,14 +175,23 @@ impl From<&Order> for Subject {
         Self {
             owner: order.owner,
             instrument: order.instrument,
-            side: if order.side == BookSide::Bid { Side::BUY } else { Side::SELL },
+            side: wire_side(order.side),
             client_order_id: order.client_order_id,
             venue_order_id: order.venue_order_id,
             sequence: order.sequence,
             leaves: order.leaves(),
             cumulative: order.cumulative,
+            waits: !order.is_working(),
         }
     }
+}
+
+/// What the venue calls it when it keeps an account from trading with itself.
+const SELF_TRADE: [u8; 4] = *b"STP\0";
+
+/// The price at which an order stands in the book; none while a stop holds it back.
+fn working_price(order: &Order) -> I64 {
+    I64::new(order.limit.filter(|_| order.is_working()).unwrap_or(i64::MAX))
 }
 
 /// Why an order stopped working.
@@ -165,6 +201,25 @@ pub(super) enum CancelCause {
     Requested { sequence: u64, initiator: Initiator },
     /// The order does not rest, or the exchange let it go.
     Market,
+    /// It met an order of its own account.
+    SelfTrade,
+}
+
+impl From<Lapse> for CancelCause {
+    fn from(why: Lapse) -> Self {
+        match why {
+            Lapse::Unfilled => Self::Market,
+            Lapse::SelfTrade => Self::SelfTrade,
+        }
+    }
+}
+
+/// As the wire calls a side.
+pub(super) fn wire_side(side: BookSide) -> Side {
+    match side {
+        BookSide::Bid => Side::BUY,
+        BookSide::Ask => Side::SELL,
+    }
 }
 
 /// One execution of ours.
@@ -175,6 +230,8 @@ pub(super) struct Fill {
     pub(super) liquidity: Liquidity,
     pub(super) fee: Option<i64>,
     pub(super) currency: [u8; 3],
+    /// What both sides of a trade have in common; none where the other side is the replayed market.
+    pub(super) match_id: Option<u64>,
 }
 
 /// The last numbers that an exchange gave out. They go on where an earlier one stopped, so that none comes twice
@@ -195,7 +252,8 @@ pub(super) struct Reporter {
     pub(super) numbers: Numbers,
     /// When the venue's clock stands at: the time of the last market event of the instrument in hand.
     pub(super) venue_time: u64,
-    pub(super) reports: VecDeque<Report>,
+    /// Reports on their way to the one who is told.
+    pub(super) line: Line<Report>,
 }
 
 /// A report with what all of them say alike.
@@ -219,7 +277,13 @@ macro_rules! report {
             originator: Originator::$originator,
             leaves_quantity: U64::new(subject.leaves),
             cumulative_quantity: U64::new(subject.cumulative),
-            status: if is_done { OrderStatus::DONE } else { OrderStatus::ACTIVE },
+            status: if is_done {
+                OrderStatus::DONE
+            } else if subject.waits {
+                OrderStatus::INACTIVE
+            } else {
+                OrderStatus::ACTIVE
+            },
             firmness: OrderFirmness::FIRM,
             $($field: $value,)*
             ..$message::NULL
@@ -229,7 +293,8 @@ macro_rules! report {
 
 impl Reporter {
     pub(super) fn new(source: u16, numbers: Numbers) -> Self {
-        Self { source, number: 0, numbers, venue_time: u64::MAX, reports: VecDeque::with_capacity(256) }
+        let line = Line::at_once();
+        Self { source, number: 0, numbers, venue_time: u64::MAX, line }
     }
 
     fn next_number(&mut self) -> u32 {
@@ -245,13 +310,13 @@ impl Reporter {
     pub(super) fn accepted(&mut self, order: &Order) {
         let message = report!(OrderAccepted of order.into(), by self, NEW from MEMBER, {
             priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.leaves()),
+            priority_size: U64::new(order.shown),
             price: I64::new(order.limit.unwrap_or(i64::MAX)),
             quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.leaves()),
-            working_price: I64::new(order.limit.unwrap_or(i64::MAX)),
+            displayed_quantity: U64::new(order.shown),
+            working_price: working_price(order),
         });
-        self.reports.push_back(Report::Accepted(message));
+        self.line.push(Report::Accepted(message));
     }
 
     pub(super) fn rejected(&mut self, subject: Subject, refusal: Refusal) {
@@ -262,7 +327,7 @@ impl Reporter {
             limit: I64::new(limit),
             value: I64::new(value),
         });
-        self.reports.push_back(Report::Rejected(message, refusal.text()));
+        self.line.push(Report::Rejected(message, refusal.text()));
     }
 
     /// `quantity` of the order was taken off; `subject` is what is left of it.
@@ -276,14 +341,15 @@ impl Reporter {
                     initiator: initiator,
                 })
             }
-            CancelCause::Market => {
+            CancelCause::Market | CancelCause::SelfTrade => {
                 report!(OrderCancelled of subject, by self, CANCELLED_BY_MARKET from MARKET, {
                     cancelled_quantity: cancelled,
                     initiator: Initiator::EXCHANGE,
+                    venue_reason: if cause == CancelCause::SelfTrade { SELF_TRADE } else { [0; 4] },
                 })
             }
         };
-        self.reports.push_back(Report::Cancelled(message));
+        self.line.push(Report::Cancelled(message));
     }
 
     /// `order` has the terms of the request of its sequence, and took the place of the order `replaced`.
@@ -292,13 +358,13 @@ impl Reporter {
             replaced_order_id: U64::new(replaced),
             request_sequence: U64::new(order.sequence),
             priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.leaves()),
+            priority_size: U64::new(order.shown),
             price: I64::new(order.limit.unwrap_or(i64::MAX)),
             quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.leaves()),
-            working_price: I64::new(order.limit.unwrap_or(i64::MAX)),
+            displayed_quantity: U64::new(order.shown),
+            working_price: working_price(order),
         });
-        self.reports.push_back(Report::Replaced(message));
+        self.line.push(Report::Replaced(message));
     }
 
     /// `order` has had `fill`.
@@ -307,7 +373,7 @@ impl Reporter {
         let id = U64::new(self.numbers.execution);
         let mut message = report!(OrderFilled of order.into(), by self, PARTIALLY_FILLED from MARKET, {
             execution_id: id,
-            match_id: id,
+            match_id: fill.match_id.map_or(id, U64::new),
             last_price: I64::new(fill.price),
             last_quantity: U64::new(fill.quantity),
             fee: I64::new(fill.fee.unwrap_or(i64::MAX)),
@@ -317,7 +383,88 @@ impl Reporter {
         if order.leaves() == 0 {
             message.event = OrderEvent::FILLED;
         }
-        self.reports.push_back(Report::Filled(message));
+        self.line.push(Report::Filled(message));
+    }
+
+    /// The number that both sides of the next trade have in common: that of the first one's execution.
+    pub(super) fn next_match_id(&self) -> u64 {
+        self.numbers.execution + 1
+    }
+
+    /// The stop of `order` was reached.
+    pub(super) fn triggered(&mut self, order: &Order) {
+        let message = report!(OrderTriggered of order.into(), by self, TRIGGERED from MARKET, {
+            priority_time: U64::new(order.priority_time),
+            priority_size: U64::new(order.shown),
+            price: I64::new(order.limit.unwrap_or(i64::MAX)),
+            quantity: U64::new(order.quantity),
+            displayed_quantity: U64::new(order.shown),
+            working_price: working_price(order),
+        });
+        self.line.push(Report::Triggered(message));
+    }
+
+    /// `order` shows its next tranche.
+    pub(super) fn refreshed(&mut self, order: &Order) {
+        let message = report!(OrderRestated of order.into(), by self, REPLACED_BY_MARKET_AUTOMATIC from MARKET, {
+            priority_time: U64::new(order.priority_time),
+            priority_size: U64::new(order.shown),
+            price: I64::new(order.limit.unwrap_or(i64::MAX)),
+            quantity: U64::new(order.quantity),
+            displayed_quantity: U64::new(order.shown),
+            working_price: working_price(order),
+        });
+        self.line.push(Report::Restated(message));
+    }
+
+    /// `quantity` of `order` expired, and nothing of it is left.
+    pub(super) fn expired(&mut self, order: &Order, quantity: u64) {
+        let subject = Subject { leaves: 0, ..order.into() };
+        let message = report!(OrderExpired of subject, by self, EXPIRED from MARKET, {
+            quantity: U64::new(quantity),
+        });
+        self.line.push(Report::Expired(message));
+    }
+
+    /// Two orders traded; `aggressor` is the side that came in, none in an auction.
+    pub(super) fn traded(&mut self, instrument: u32, aggressor: Side, price: i64, quantity: u64, id: u64) {
+        let is_auction = aggressor == Side::NONE;
+        let message = Trade {
+            venue_time: U64::new(self.venue_time),
+            instrument: U32::new(instrument),
+            venue_sequence: U32::new(self.next_number()),
+            source: U16::new(self.source),
+            flags: MarketFlags::LAST,
+            side: aggressor,
+            trade_id: U64::new(id),
+            price: I64::new(price),
+            quantity: U64::new(quantity),
+            attributes: if is_auction { TradeAttributes::CROSS } else { TradeAttributes::EMPTY },
+            ..Trade::NULL
+        };
+        self.line.push(Report::Traded(message));
+    }
+
+    /// From here on `phase` is in force in an instrument.
+    pub(super) fn status(&mut self, instrument: u32, phase: Phase) {
+        let (state, trading_phase) = match phase {
+            Phase::Continuous => (TradingState::TRADING, TradingPhase::CONTINUOUS),
+            Phase::Auction => (TradingState::TRADING, TradingPhase::UNSCHEDULED_AUCTION),
+            Phase::Halted => (TradingState::HALTED, TradingPhase::UNKNOWN),
+            Phase::Closed => (TradingState::CLOSED, TradingPhase::UNKNOWN),
+        };
+        let message = TradingStatus {
+            venue_time: U64::new(self.venue_time),
+            instrument: U32::new(instrument),
+            venue_sequence: U32::new(self.next_number()),
+            source: U16::new(self.source),
+            flags: MarketFlags::LAST,
+            state,
+            phase: trading_phase,
+            is_trading: Boolean(u8::from(phase == Phase::Continuous)),
+            ..TradingStatus::NULL
+        };
+        self.line.push(Report::Status(message));
     }
 
     /// The request of this sequence and id did not cancel `subject`.
@@ -327,7 +474,7 @@ impl Reporter {
             request_sequence: U64::new(sequence),
             check: refusal.check().0,
         });
-        self.reports.push_back(Report::CancelRejected(message, refusal.text()));
+        self.line.push(Report::CancelRejected(message, refusal.text()));
     }
 
     /// The request of this sequence and id did not replace `subject`.
@@ -341,6 +488,6 @@ impl Reporter {
             limit: I64::new(limit),
             value: I64::new(value),
         });
-        self.reports.push_back(Report::ReplaceRejected(message, refusal.text()));
+        self.line.push(Report::ReplaceRejected(message, refusal.text()));
     }
 }

@@ -1,8 +1,10 @@
 //! What an order asks for, and why the exchange refuses it.
 
-use super::order::Owner;
+use crate::matching::{Owner, Remainder, SelfTrade};
 use stele_strategies::book::BookSide;
-use stele_wire::messages::{Check, NewOrder, OrderAttributes, OrderType, ReplaceOrder, Side, TimeInForce};
+use stele_wire::messages::{
+    Check, NewOrder, OrderAttributes, OrderType, ReplaceOrder, SelfTradePrevention, Side, TimeInForce,
+};
 
 /// The terms of a new order or of a replacement that the exchange looks at.
 #[derive(Clone, Copy, Debug)]
@@ -17,21 +19,12 @@ pub(super) struct Request {
     pub(super) order_type: OrderType,
     pub(super) time_in_force: TimeInForce,
     pub(super) attributes: OrderAttributes,
+    pub(super) self_trade: SelfTradePrevention,
     pub(super) limit: i64,
+    pub(super) stop: i64,
     pub(super) quantity: u64,
     pub(super) minimum_quantity: u64,
     pub(super) displayed_quantity: u64,
-}
-
-/// What becomes of what is not filled at once.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Remainder {
-    /// It rests in the book.
-    Rests,
-    /// It is cancelled.
-    Cancelled,
-    /// Nothing is filled unless everything is.
-    AllOrNothing,
 }
 
 /// A request that can be worked.
@@ -40,8 +33,15 @@ pub(super) struct Terms {
     pub(super) side: BookSide,
     /// None takes any price.
     pub(super) limit: Option<i64>,
+    /// The price that the market must reach first.
+    pub(super) stop: Option<i64>,
     pub(super) remainder: Remainder,
+    pub(super) is_day: bool,
     pub(super) is_post_only: bool,
+    /// What others see of it at once; `u64::MAX` for all.
+    pub(super) tranche: u64,
+    /// None leaves it to the exchange.
+    pub(super) self_trade: Option<SelfTrade>,
 }
 
 /// Why a request is refused.
@@ -53,6 +53,8 @@ pub enum Refusal {
     NoSide,
     /// A limit order has no limit.
     NoPrice,
+    /// A stop order has no stop price.
+    NoStop,
     /// The quantity is null or 0.
     NoQuantity,
     /// The price is no multiple of the instrument's tick.
@@ -62,12 +64,16 @@ pub enum Refusal {
         /// The price.
         price: i64,
     },
-    /// Neither a limit nor a market order.
+    /// Neither a limit nor a market order, nor a stop of one of them.
     OrderType,
     /// Neither day, good till cancel, immediate or cancel, nor fill or kill.
     TimeInForce,
-    /// A minimum or a displayed quantity below the whole, all or none.
+    /// A minimum quantity, all or none, or nothing displayed.
     PartialDisplay,
+    /// A displayed quantity of an order that cannot rest, or post-only of a stop.
+    NeverRests,
+    /// The market is closed.
+    Closed,
     /// A post-only order would take liquidity.
     WouldTake,
     /// The owner has an order of this identification working.
@@ -90,11 +96,13 @@ impl Refusal {
     pub(super) fn check(self) -> (Check, Option<(i64, i64)>) {
         match self {
             Self::UnknownInstrument => (Check::UNKNOWN_INSTRUMENT, None),
-            Self::NoSide | Self::NoPrice | Self::NoQuantity => (Check::MALFORMED, None),
+            Self::NoSide | Self::NoPrice | Self::NoStop | Self::NoQuantity => (Check::MALFORMED, None),
             Self::OffTick { tick, price } => (Check::VENUE, Some((tick, price))),
             Self::OrderType
             | Self::TimeInForce
             | Self::PartialDisplay
+            | Self::NeverRests
+            | Self::Closed
             | Self::WouldTake
             | Self::SideChanged => (Check::VENUE, None),
             Self::Duplicate => (Check::DUPLICATE, None),
@@ -112,11 +120,18 @@ impl Refusal {
             Self::UnknownInstrument => "the instrument is not defined",
             Self::NoSide => "the order is neither to buy nor to sell",
             Self::NoPrice => "a limit order needs a limit price",
+            Self::NoStop => "a stop order needs a stop price",
             Self::NoQuantity => "the quantity is 0",
             Self::OffTick { .. } => "the price is no multiple of the tick",
-            Self::OrderType => "the paper exchange takes limit and market orders",
+            Self::OrderType => "the paper exchange takes limit, market, stop and stop-limit orders",
             Self::TimeInForce => "the paper exchange takes day, GTC, IOC and FOK orders",
-            Self::PartialDisplay => "the paper exchange takes no minimum, displayed or all-or-none quantity",
+            Self::PartialDisplay => {
+                "the paper exchange takes no minimum or all-or-none quantity, and no order that shows nothing"
+            }
+            Self::NeverRests => {
+                "an order that cannot rest has no displayed quantity, and a stop is never post-only"
+            }
+            Self::Closed => "the market is closed",
             Self::WouldTake => "a post-only order would take liquidity",
             Self::Duplicate => "an order of this identification is working",
             Self::UnknownOrder => "no such order is working",
@@ -142,42 +157,70 @@ impl Request {
         if self.quantity == 0 || self.quantity == u64::MAX {
             return Err(Refusal::NoQuantity);
         }
-        let is_part = |quantity: u64| quantity != u64::MAX && quantity != 0 && quantity < self.quantity;
-        if is_part(self.displayed_quantity)
+        if self.displayed_quantity == 0
             || (self.minimum_quantity != u64::MAX && self.minimum_quantity > 0)
             || self.attributes.contains(OrderAttributes::ALL_OR_NONE)
         {
             return Err(Refusal::PartialDisplay);
         }
-        let limit = match self.order_type {
-            OrderType::MARKET => None,
-            OrderType::LIMIT if self.limit == i64::MAX => return Err(Refusal::NoPrice),
-            OrderType::LIMIT => Some(self.limit),
-            _ => return Err(Refusal::OrderType),
-        };
-        if let (Some(price), Some(tick)) = (limit, tick)
-            && price % tick != 0
-        {
-            return Err(Refusal::OffTick { tick, price });
-        }
-        let remainder = match (self.time_in_force, limit) {
-            (TimeInForce::FILL_OR_KILL, _) => Remainder::AllOrNothing,
-            (TimeInForce::IMMEDIATE_OR_CANCEL, _) => Remainder::Cancelled,
-            (TimeInForce::DAY | TimeInForce::GOOD_TILL_CANCEL | TimeInForce::UNKNOWN, None) => {
-                Remainder::Cancelled
-            }
-            (TimeInForce::DAY | TimeInForce::GOOD_TILL_CANCEL | TimeInForce::UNKNOWN, Some(_)) => {
-                Remainder::Rests
-            }
+        let (limit, stop) = self.prices(tick)?;
+        let remainder = match self.time_in_force {
+            TimeInForce::FILL_OR_KILL => Remainder::AllOrNothing,
+            TimeInForce::IMMEDIATE_OR_CANCEL => Remainder::Cancelled,
+            TimeInForce::DAY | TimeInForce::GOOD_TILL_CANCEL | TimeInForce::UNKNOWN => Remainder::Rests,
             _ => return Err(Refusal::TimeInForce),
         };
+        let tranche =
+            if self.displayed_quantity < self.quantity { self.displayed_quantity } else { u64::MAX };
         let passive = [OrderAttributes::POST_ONLY, OrderAttributes::PASSIVE_ONLY];
+        let is_post_only = passive.iter().any(|bit| self.attributes.contains(*bit));
+        let can_rest = remainder == Remainder::Rests && limit.is_some();
+        if (tranche != u64::MAX && !can_rest) || (is_post_only && stop.is_some()) {
+            return Err(Refusal::NeverRests);
+        }
         Ok(Terms {
             side,
             limit,
+            stop,
             remainder,
-            is_post_only: passive.iter().any(|bit| self.attributes.contains(*bit)),
+            is_day: self.time_in_force != TimeInForce::GOOD_TILL_CANCEL,
+            is_post_only,
+            tranche,
+            self_trade: self.self_trade_mode(),
         })
+    }
+
+    /// Limit and stop price, on the tick.
+    fn prices(&self, tick: Option<i64>) -> Result<(Option<i64>, Option<i64>), Refusal> {
+        let (has_limit, has_stop) = match self.order_type {
+            OrderType::MARKET => (false, false),
+            OrderType::LIMIT => (true, false),
+            OrderType::STOP => (false, true),
+            OrderType::STOP_LIMIT => (true, true),
+            _ => return Err(Refusal::OrderType),
+        };
+        let wanted = |is_wanted: bool, price: i64, refusal| match (is_wanted, price) {
+            (false, _) => Ok(None),
+            (true, i64::MAX) => Err(refusal),
+            (true, price) => match tick {
+                Some(tick) if price % tick != 0 => Err(Refusal::OffTick { tick, price }),
+                _ => Ok(Some(price)),
+            },
+        };
+        Ok((wanted(has_limit, self.limit, Refusal::NoPrice)?, wanted(has_stop, self.stop, Refusal::NoStop)?))
+    }
+
+    fn self_trade_mode(&self) -> Option<SelfTrade> {
+        match self.self_trade {
+            SelfTradePrevention::CANCEL_INCOMING => Some(SelfTrade::CancelNewest),
+            SelfTradePrevention::CANCEL_RESTING => Some(SelfTrade::CancelOldest),
+            SelfTradePrevention::CANCEL_BOTH => Some(SelfTrade::CancelBoth),
+            SelfTradePrevention::DECREMENT_AND_CANCEL => Some(SelfTrade::Decrement),
+            _ if self.attributes.contains(OrderAttributes::SELF_EXECUTION_PREVENTION) => {
+                Some(SelfTrade::CancelNewest)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -196,7 +239,9 @@ macro_rules! request_from {
                     order_type: message.order_type,
                     time_in_force: message.time_in_force,
                     attributes: message.attributes,
+                    self_trade: message.self_trade_prevention,
                     limit: message.limit_price.get(),
+                    stop: message.stop_price.get(),
                     quantity: message.quantity.get(),
                     minimum_quantity: message.minimum_quantity.get(),
                     displayed_quantity: message.displayed_quantity.get(),

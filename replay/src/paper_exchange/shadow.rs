@@ -6,7 +6,7 @@
 //! shadow falls with it; when it grows, only the growth is new liquidity; when the level disappears, so does the
 //! shadow. This is the conservative reading: quantity that leaves a level is assumed to be what we had not taken.
 
-use super::order::Owner;
+use crate::matching::Owner;
 use stele_strategies::book::BookSide;
 
 /// The shadows of every owner over one instrument.

@@ -1,3 +1,7 @@
+mod order_types;
+mod own_book;
+mod phases;
+
 use super::*;
 use crate::fixture::{
     self, Log, add, cancel, clear, definition_body, execute, level, limit_order, order_body, trade,
@@ -7,7 +11,10 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stele_strategies::book::BookSide;
 use stele_wire::codec::Message;
-use stele_wire::messages::{InstrumentDefinition, MarketFlags, OrderAttributes, OrderType, TimeInForce};
+use stele_wire::messages::{
+    InstrumentDefinition, Liquidity, MarketFlags, OrderAttributes, OrderType, SelfTradePrevention,
+    TimeInForce,
+};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// An exchange and the log that it is fed from; its reports go back onto the log.
@@ -18,7 +25,11 @@ struct Bench {
 
 impl Bench {
     fn new(fees: FeeSchedule) -> Self {
-        let options = PaperOptions { source: 9, fees, ..PaperOptions::default() };
+        Self::with(PaperOptions { fees, ..PaperOptions::default() })
+    }
+
+    fn with(options: PaperOptions) -> Self {
+        let options = PaperOptions { source: 9, ..options };
         let mut bench = Self { log: Log::default(), exchange: PaperExchange::new(options) };
         let body = definition_body(1);
         bench.log.push_body(InstrumentDefinition::TEMPLATE_ID, InstrumentDefinition::BLOCK_LENGTH, &body);
@@ -95,6 +106,11 @@ fn tell(report: &Report) -> String {
         ),
         Report::CancelRejected(r, text) => format!("not cancelled {} {}: {text}", r.client_order_id, r.check),
         Report::ReplaceRejected(r, text) => format!("not replaced {} {}: {text}", r.client_order_id, r.check),
+        Report::Triggered(r) => format!("triggered {}", r.client_order_id),
+        Report::Restated(r) => format!("restated {} shows {}", r.client_order_id, r.displayed_quantity),
+        Report::Expired(r) => format!("expired {} {}", r.client_order_id, r.quantity),
+        Report::Traded(r) => format!("traded {} @ {}", r.quantity, r.price),
+        Report::Status(r) => format!("status {} {}", r.state, r.phase),
     }
 }
 
@@ -278,9 +294,11 @@ fn an_order_that_cannot_be_is_refused_with_its_check() {
         (NewOrder { limit_price: I64::new(i64::MAX), ..order }, "Malformed"),
         (NewOrder { quantity: U64::new(0), ..order }, "Malformed"),
         (NewOrder { quantity: U64::new(u64::MAX), ..order }, "Malformed"),
-        (NewOrder { order_type: OrderType::STOP, ..order }, "Venue"),
+        (NewOrder { order_type: OrderType::PEGGED, ..order }, "Venue"),
+        (NewOrder { order_type: OrderType::STOP, ..order }, "Malformed"),
         (NewOrder { time_in_force: TimeInForce::GOOD_TILL_DATE, ..order }, "Venue"),
-        (NewOrder { displayed_quantity: U64::new(1), ..order }, "Venue"),
+        (NewOrder { minimum_quantity: U64::new(1), ..order }, "Venue"),
+        (NewOrder { displayed_quantity: U64::new(0), ..order }, "Venue"),
         (NewOrder { attributes: OrderAttributes::POST_ONLY, limit_price: I64::new(101), ..order }, "Venue"),
     ];
     for (order, check) in table {
@@ -369,7 +387,15 @@ enum Act {
     Level(bool, i64, u64),
     Trade(bool, i64, u64),
     Clear,
-    Order { strategy: u16, is_buy: bool, price: i64, quantity: u64, time_in_force: u8, is_market: bool },
+    Order {
+        strategy: u16,
+        is_buy: bool,
+        price: i64,
+        quantity: u64,
+        time_in_force: u8,
+        is_market: bool,
+        extra: u8,
+    },
     Replace(u64, i64, u64),
     Withdraw(u64, u64),
 }
@@ -398,9 +424,9 @@ fn act(by_order: bool) -> impl Strategy<Value = Act> {
     };
     prop_oneof![
         12 => market,
-        6 => (1..3u16, any::<bool>(), price.clone(), quantity.clone(), 0..4u8, any::<u8>()).prop_map(
-            |(strategy, is_buy, price, quantity, time_in_force, market)| Act::Order {
-                strategy, is_buy, price, quantity, time_in_force, is_market: market < 25,
+        6 => (1..3u16, any::<bool>(), price.clone(), quantity.clone(), 0..4u8, any::<u8>(), any::<u8>()).prop_map(
+            |(strategy, is_buy, price, quantity, time_in_force, market, extra)| Act::Order {
+                strategy, is_buy, price, quantity, time_in_force, is_market: market < 25, extra,
             }
         ),
         2 => (1..40u64, price, quantity.clone()).prop_map(|(id, price, quantity)| Act::Replace(id, price, quantity)),
@@ -449,7 +475,7 @@ impl Checker {
             Act::Level(bid, price, quantity) => log.push(&level(1, side(bid), price, quantity)),
             Act::Trade(buy, price, quantity) => log.push(&trade(1, side(buy), price, quantity)),
             Act::Clear => log.push(&clear(1)),
-            Act::Order { strategy, is_buy, price, quantity, time_in_force, is_market } => {
+            Act::Order { strategy, is_buy, price, quantity, time_in_force, is_market, extra } => {
                 let mut order = limit_order(1, self.next_id, side(is_buy), price, quantity);
                 order.strategy = U16::new(strategy);
                 order.time_in_force = [
@@ -462,6 +488,13 @@ impl Checker {
                 if is_market {
                     order.order_type = OrderType::MARKET;
                 }
+                if extra >= 200 {
+                    order.order_type = if is_market { OrderType::STOP } else { OrderType::STOP_LIMIT };
+                    order.stop_price = I64::new(price + i64::from(extra % 7) - 3);
+                } else if extra < 60 && !is_market && time_in_force < 2 {
+                    order.displayed_quantity = U64::new(1 + u64::from(extra % 4));
+                }
+                order.self_trade_prevention = SelfTradePrevention(extra % 5);
                 let known = Known { is_buy, limit, quantity, filled: 0, cancelled: 0, is_answered: false };
                 self.known.insert((strategy, self.next_id), known);
                 self.next_id += 1;
@@ -493,13 +526,14 @@ impl Checker {
             }),
         };
         let exchange = &mut self.bench.exchange;
-        let before = if is_order { displayed_in_all(exchange) } else { 0 };
         if is_order {
             exchange.on_order(&self.bench.log.last());
         } else {
             exchange.on_market(&self.bench.log.last());
         }
         let reports: Vec<Report> = std::iter::from_fn(|| exchange.pop_report()).collect();
+        // An order changes nothing of the market, and a stop is worked behind the event that reached it.
+        let displayed = displayed_in_all(exchange);
         for owner in [1, 2] {
             let taken: u64 = reports
                 .iter()
@@ -512,7 +546,7 @@ impl Checker {
                     _ => None,
                 })
                 .sum();
-            assert!(taken <= before, "{taken} taken of {before} displayed");
+            assert!(taken <= displayed, "{taken} taken of {displayed} displayed");
         }
         reports
     }
@@ -565,6 +599,14 @@ impl Checker {
                     );
                 }
                 Report::CancelRejected(..) => {}
+                Report::Triggered(r) => {
+                    let known = *self.known(r.strategy, r.client_order_id);
+                    assert_eq!(r.leaves_quantity.get(), known.quantity - known.filled - known.cancelled);
+                }
+                Report::Restated(r) => {
+                    assert!(r.displayed_quantity.get() > 0 && r.displayed_quantity <= r.leaves_quantity);
+                }
+                other => panic!("{other:?}"),
             }
         }
     }

@@ -1,0 +1,119 @@
+//! How long orders are on their way to the exchange, and its reports on their way back.
+
+use std::collections::VecDeque;
+use stele_strategies::random::Random;
+
+/// How long a message is on its way: `base` and, drawn for each, up to `jitter` more, every nanosecond as likely.
+/// None overtakes the one in front of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Delay {
+    /// At least, in nanoseconds.
+    pub base: u64,
+    /// At most so much more, in nanoseconds.
+    pub jitter: u64,
+}
+
+impl Delay {
+    /// No time passes.
+    pub const NONE: Self = Self { base: 0, jitter: 0 };
+}
+
+/// Messages on their way, in the order in which they left.
+#[derive(Clone, Debug)]
+pub(super) struct Line<T> {
+    delay: Delay,
+    random: Random,
+    now: u64,
+    last_due: u64,
+    waiting: VecDeque<(u64, T)>,
+}
+
+/// Messages there is room for before anything is allocated.
+const CAPACITY: usize = 256;
+
+impl<T> Line<T> {
+    /// Nothing takes time.
+    pub(super) fn at_once() -> Self {
+        Self::new(Delay::NONE, 0)
+    }
+
+    pub(super) fn new(delay: Delay, seed: u64) -> Self {
+        let waiting = VecDeque::with_capacity(CAPACITY);
+        Self { delay, random: Random::new(seed), now: 0, last_due: 0, waiting }
+    }
+
+    /// What leaves from here on takes so long.
+    pub(super) fn set_delay(&mut self, delay: Delay, seed: u64) {
+        (self.delay, self.random) = (delay, Random::new(seed));
+    }
+
+    /// Time is `now` or later, in nanoseconds since the epoch; it never goes back.
+    pub(super) fn advance(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
+    /// A message leaves now.
+    pub(super) fn push(&mut self, message: T) {
+        let due = if self.delay == Delay::NONE {
+            self.now
+        } else {
+            let more = if self.delay.jitter == 0 { 0 } else { self.random.below(self.delay.jitter + 1) };
+            self.now.saturating_add(self.delay.base).saturating_add(more)
+        };
+        self.last_due = self.last_due.max(due);
+        self.waiting.push_back((self.last_due, message));
+    }
+
+    /// When the first one arrives.
+    pub(super) fn due(&self) -> Option<u64> {
+        self.waiting.front().map(|(due, _)| *due)
+    }
+
+    /// The first one, if it has arrived.
+    pub(super) fn front(&self) -> Option<&T> {
+        self.waiting.front().filter(|(due, _)| *due <= self.now).map(|(_, message)| message)
+    }
+
+    /// Takes the first one, if it has arrived.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        self.front()?;
+        self.waiting.pop_front().map(|(_, message)| message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_message_arrives_within_its_delay_and_none_overtakes_another(
+            base in 0u64..300, jitter in 0u64..300, seed: u64, gaps in prop::collection::vec(0u64..50, 1..50)
+        ) {
+            let play = || {
+                let mut line = Line::new(Delay { base, jitter }, seed);
+                let (mut left, mut arrived) = (Vec::new(), Vec::new());
+                let departures: Vec<u64> = gaps.iter().scan(0, |at, gap| { *at += gap; Some(*at) }).collect();
+                for now in 0..=departures.last().unwrap() + base + jitter {
+                    line.advance(now);
+                    while departures.get(left.len()) == Some(&now) {
+                        line.push(left.len());
+                        left.push(now);
+                    }
+                    while let Some(message) = line.pop() {
+                        assert_eq!(message, arrived.len(), "none overtakes another");
+                        arrived.push(now);
+                    }
+                }
+                (left, arrived)
+            };
+            let (left, arrived) = play();
+            prop_assert_eq!(left.len(), arrived.len());
+            for (left, arrived) in left.iter().zip(&arrived) {
+                prop_assert!((left + base..=left + base + jitter).contains(arrived));
+            }
+            prop_assert_eq!((left, arrived), play(), "the seed decides");
+        }
+    }
+}
