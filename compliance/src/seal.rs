@@ -14,6 +14,7 @@
 //! | [`tiles`] | the tree on disk | C2SP tlog-tiles |
 //! | [`sealer`] | events in, tiles and checkpoints out | |
 //! | [`sealing`] | seals a trail, and goes on where it stopped | |
+//! | [`live`] | seals a log beside its writer | |
 //! | [`proof`] | that one event is on the log | C2SP tlog-proof |
 //! | [`check()`] | the trail against its seals | |
 
@@ -21,6 +22,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod hash;
 pub mod key;
+pub mod live;
 pub mod note;
 pub mod proof;
 pub mod sealer;

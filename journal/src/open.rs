@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stele_bus::{JournalReader, SequencerStart};
 use stele_wire::frame::Identity;
-use stele_wire::units::{Epoch, Nanos, ShardId, TrailId};
+use stele_wire::units::{Epoch, Nanos, Sequence, ShardId, TrailId};
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
@@ -52,6 +52,9 @@ pub struct Options {
     /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to it, and their
     /// numbers are not given out again.
     pub later_than: Epoch,
+    /// The last event that is known from elsewhere to have been durable, such as by a signed checkpoint: a log that ends
+    /// in front of it was cut, and is not written on. 0 is no such knowledge.
+    pub known_durable: Sequence,
 }
 
 impl Default for Options {
@@ -68,6 +71,7 @@ impl Default for Options {
             free_space_warning: None,
             schema: schema_hash(),
             later_than: Epoch(0),
+            known_durable: Sequence(0),
         }
     }
 }
@@ -111,6 +115,19 @@ pub enum OpenError {
     /// io_uring was demanded and is not to be had.
     #[error("io_uring is not to be had: {0}; allow it, or choose the plain engine")]
     Uring(io::Error),
+    /// Events are gone that were durable.
+    #[error(
+        "{directory}: the log ends with event {last}, and up to event {known} it was durable: it was cut, or is an older \
+         copy; nothing was changed: bring back what is missing, or choose another directory"
+    )]
+    Cut {
+        /// The trail.
+        directory: String,
+        /// The last event there.
+        last: Sequence,
+        /// [`Options::known_durable`].
+        known: Sequence,
+    },
     /// What is there cannot be continued.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
@@ -174,6 +191,11 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
         Some(last) => last.header.identity.trail,
         None => site.draw_identity().map_err(io("draw an identity for"))?,
     };
+    let last = found.tail.as_ref().map_or(Sequence(0), |tail| tail.last_sequence);
+    // Damage is told by recovery, which knows more about it.
+    if last < options.known_durable && found.problem.is_none() {
+        return Err(OpenError::Cut { directory: path(), last, known: options.known_durable });
+    }
     let (recovery, next) = recover(storage.as_ref(), found)?;
     let medium = site.probe(options.direct).map_err(io("write in"))?;
     let prepared = site.prepare(medium, options, next.index);

@@ -3,12 +3,14 @@
 mod metrics;
 mod retention;
 mod risk;
+mod seal;
 mod shards;
 mod venue;
 
 pub(crate) use metrics::MetricsConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use risk::{Credit, RiskConfig};
+pub(crate) use seal::SealConfig;
 pub(crate) use shards::{CoreConfig, ForwardConfig, Instruments, ShardConfig, ShardPlan, Shards};
 pub(crate) use venue::VenueConfig;
 
@@ -31,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) venue: VenueConfig,
     pub(crate) risk: RiskConfig,
     pub(crate) retention: RetentionConfig,
+    pub(crate) seal: SealConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) core: Vec<CoreConfig>,
     pub(crate) shard: Vec<ShardConfig>,
@@ -310,6 +313,7 @@ impl Config {
         self.venue.render(&mut page);
         self.risk.render(&mut page);
         self.retention.render(&mut page);
+        self.seal.render(&mut page);
         self.metrics.render(&mut page);
         shards::examples(&mut page, self);
         self.core.iter().for_each(|core| core.render(&mut page));

@@ -7,6 +7,7 @@
 //! | sequencer, feed, journal (hot, pinned) | the jobs that [`layout`] gives them | [`topology`], nobody else |
 //! | the journal's pool | prepares segments | `stele_journal` |
 //! | snapshots | follows the trail, takes a snapshot at each roll | [`topology`] |
+//! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | [`topology`] |
 //! | metrics | answers over HTTP, where [metrics] says so | [`session`] |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod prelude;
 mod progress;
 mod report;
 mod screen;
+mod sealer;
 mod session;
 mod shown;
 mod signals;

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::live::grouped;
+use crate::sealer::SealOutcome;
 use crate::session::{Ended, EndedShard, Told};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -46,6 +47,9 @@ pub(crate) struct ShardReport {
     snapshot_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_failure: Option<String>,
+    /// What came of sealing it, where it is sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<SealOutcome>,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
     summary: Summary,
@@ -167,6 +171,7 @@ impl ShardReport {
             told: ended.told.iter().map(ToldReport::from).collect(),
             snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
             snapshot_failure: ended.snapshots.failure.clone(),
+            seal: ended.seal.clone(),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
             summary,
         })
@@ -212,6 +217,16 @@ impl ShardReport {
         }
         if let Some(failure) = &self.snapshot_failure {
             let _ = writeln!(page, "snapshots ended early: {failure}");
+        }
+        if let Some(SealOutcome { sealed, checkpoints, failure }) = &self.seal {
+            let _ = writeln!(
+                page,
+                "sealed   {} events of the trail; new checkpoints: {checkpoints}",
+                grouped(*sealed)
+            );
+            if let Some(failure) = failure {
+                let _ = writeln!(page, "         NOT to its end: {failure}");
+            }
         }
         let _ = writeln!(page, "trail    {}", self.trail);
     }

@@ -9,6 +9,7 @@ use crate::feeds;
 use crate::flush::FlushPlan;
 use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
+use crate::sealer::{SealOutcome, Seals};
 use crate::shown::Shown;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
@@ -93,6 +94,8 @@ pub(crate) struct EndedShard {
     pub(crate) told: Vec<Told>,
     /// Snapshots that the trail does not name, and what went wrong with them.
     pub(crate) snapshots: SnapshotOutcome,
+    /// What came of sealing it, where it is sealed.
+    pub(crate) seal: Option<SealOutcome>,
 }
 
 /// What a shard was told of another.
@@ -123,7 +126,9 @@ impl Session {
         let idle = idle(&config.bus.idle)?;
         let (cpus, disk_cpus) = (allowed_cpus(), disk_cpus(&config.trail.dir));
         let layout = Layout::of(config, &shards.own, &cpus, &disk_cpus)?;
-        let prepared = shards.own.iter().map(|plan| Prepared::read(config, plan, &shards, &registry));
+        let seal = config.seal.plan()?;
+        let read = |plan| Prepared::read(config, plan, &shards, &registry, seal.clone());
+        let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
         let Shown { directory, counters, notice } = Shown::make(config)?;
@@ -250,6 +255,7 @@ impl Session {
         for core in self.running.cores.drain(..) {
             core.join().map_err(Failure::environment)?;
         }
+        let mut seals = self.running.seals.take().map(Seals::close).unwrap_or_default().into_iter();
         self.running.show();
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
@@ -267,6 +273,7 @@ impl Session {
                 told: told.collect(),
                 log_bytes: shard.ring.watermarks().durable().0 - shard.start.position.0,
                 snapshots: snapshots.unwrap_or_default(),
+                seal: seals.next(),
             }
         });
         Ok(Ended {

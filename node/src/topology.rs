@@ -10,6 +10,7 @@
 //!                                                       └──> journal ──> written, durable
 //!
 //!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the clerk
+//!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
 //!  several
 //!  feed ──> router ──┬──> shard 1 ──> ring, up to durable ──┐
@@ -21,9 +22,11 @@ use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::prelude::Clerk;
+use crate::sealer::{SealPlan, SealerAgent, Seals};
 use crate::shown;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::feed::{Feed, Pace};
@@ -40,7 +43,7 @@ use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
-use stele_wire::ShardId;
+use stele_wire::{Sequence, ShardId};
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.
 pub(crate) mod publishers {
@@ -87,6 +90,8 @@ pub(crate) struct Parts {
     pub(crate) release: Watermark,
     /// Whether and how snapshots are taken.
     pub(crate) snapshots: Option<Plan>,
+    /// Its trail, and what that is sealed with.
+    pub(crate) seal: Option<(PathBuf, SealPlan)>,
     /// Of how many market events the latency to the strategies is measured.
     pub(crate) sample_every: u32,
 }
@@ -107,6 +112,7 @@ pub(crate) struct Topology {
     strategies: StrategyAgent<UtcClock>,
     gateway: OrderGateway<PaperVenue, UtcClock>,
     snapshots: Option<SnapshotAgent>,
+    sealer: Option<SealerAgent>,
     feed: Publisher,
     /// What it is told of others.
     links: Vec<Link>,
@@ -129,6 +135,8 @@ pub(crate) struct Running {
     gauges: CoresGauges,
     pub(crate) counters: Counters,
     pub(crate) player: Arc<PlayerStatus>,
+    /// The background thread that seals every shard.
+    pub(crate) seals: Option<Seals>,
 }
 
 /// What the main thread sees of one shard.
@@ -195,6 +203,11 @@ impl Topology {
         gateway.count_in(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
+        let last = Sequence(start.next_sequence.0 - 1);
+        let sealer = parts
+            .seal
+            .map(|(trail, plan)| SealerAgent::new(plan, trail, last, ring.seal, counters, shard))
+            .transpose()?;
         Ok(Self {
             id: parts.id,
             ring: ring.ring,
@@ -209,6 +222,7 @@ impl Topology {
             strategies,
             gateway,
             snapshots: snapshots.transpose()?,
+            sealer,
             feed,
             links: Vec::new(),
         })
@@ -253,6 +267,7 @@ pub(crate) fn spawn(
     idle: Idle,
 ) -> Result<Running, Failure> {
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
+    let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Now that every publisher is there.
         shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
@@ -268,6 +283,7 @@ pub(crate) fn spawn(
             agents.push((Job::Forwarder(index), Box::new(forwarder)));
         }
         let snapshots = shard.snapshots.map(|agent| agent.spawn(layout.background.clone())).transpose()?;
+        sealers.extend(shard.sealer);
         let id = shard.id.0 as u16;
         let gauges = ShardGauges::register(&counters, id, &shard.ring, &shard.consumers, space.clone())?;
         running.push(RunningShard {
@@ -301,7 +317,9 @@ pub(crate) fn spawn(
     assert!(agents.is_empty(), "every job is on a core");
     let cpus: Vec<Option<usize>> = layout.cores.iter().map(|core| core.cpu).collect();
     let gauges = CoresGauges::register(&counters, &cores, &cpus)?;
-    Ok(Running { shards: running, cores, gauges, counters, player: player_status })
+    let has_sealers = !sealers.is_empty();
+    let seals = has_sealers.then(|| Seals::spawn(sealers, &layout.background)).transpose()?;
+    Ok(Running { shards: running, cores, gauges, counters, player: player_status, seals })
 }
 
 impl Running {

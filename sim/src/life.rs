@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
     Refusal, RingOptions, RingParts, Risk, RiskLimits, SealMark, Sequencer, Venue, VenueBusy, Watermark,
+    Watermarks,
 };
 use stele_journal::{FlushMethod, Journal, Opened};
 use stele_wire::{Identity, Nanos, Position};
@@ -216,6 +217,11 @@ impl Life {
     /// How far the log is durable.
     pub fn durable(&self) -> Position {
         self.ring.watermarks().durable()
+    }
+
+    /// Where every watermark is.
+    pub fn watermarks(&self) -> &Watermarks {
+        self.ring.watermarks()
     }
 
     /// The segment that the epoch began with.

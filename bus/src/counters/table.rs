@@ -104,6 +104,9 @@ table! {
     PUBLISH_TO_DURABLE = 310, "publish_to_durable", Histogram, Nanoseconds, Shard, "From an event's place on the log to its being durable, of one batch at a time";
     SEGMENTS_BEHIND = 401, "snapshot_segments_behind", Gauge, Pieces, Shard, "Whole segments that are durable and that the thread for snapshots has not read";
     SNAPSHOTS = 402, "snapshots", Total, Pieces, Shard, "Snapshots taken";
+    SEALED_EVENTS = 410, "sealed_events", Gauge, Pieces, Shard, "Events under the newest checkpoint";
+    CHECKPOINTS = 411, "checkpoints", Total, Pieces, Shard, "Checkpoints signed";
+    SEAL_FAILURES = 412, "seal_failures", Total, Pieces, Shard, "Turns in which the sealer could not seal; it tries again where that may help";
     QUEUE_DEPTH = 501, "queue_depth", Gauge, Bytes, Publisher, "What waits in the publisher's ring";
     QUEUE_LENGTH = 502, "queue_length", Gauge, Bytes, Publisher, "Length of the publisher's ring";
     SUBMISSIONS = 503, "submissions", Total, Pieces, Publisher, "Submissions that the sequencer took from the publisher's ring";

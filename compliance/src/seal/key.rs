@@ -32,7 +32,7 @@ pub enum KeyError {
     },
     /// Others can read it.
     #[error(
-        "{file} can be read by others (mode {mode:03o}): run `chmod 600 {file}`, and rotate the key if they did"
+        "{file} can be read by others (mode {mode:03o}): run `chmod 600 {file}`; if they did, make a new key"
     )]
     Open {
         /// The file.
@@ -124,7 +124,16 @@ pub fn read(path: &Path, passphrase: impl FnOnce() -> io::Result<String>) -> Res
     Ok(signer)
 }
 
-fn read_parts(path: &Path) -> Result<(VerifierKey, String), KeyError> {
+/// The passphrase that is the first line of a file.
+///
+/// # Errors
+/// [`KeyError::Io`] and [`KeyError::Open`].
+pub fn read_passphrase(path: &Path) -> Result<String, KeyError> {
+    Ok(read_secret(path)?.lines().next().unwrap_or_default().to_owned())
+}
+
+/// The text of a file that is for its owner only.
+fn read_secret(path: &Path) -> Result<String, KeyError> {
     let name = || path.display().to_string();
     let io = |source| KeyError::Io { file: name(), source };
     let file = File::open(path).map_err(io)?;
@@ -134,7 +143,12 @@ fn read_parts(path: &Path) -> Result<(VerifierKey, String), KeyError> {
     }
     let mut text = String::new();
     file.take(FILE_LENGTH_MAX).read_to_string(&mut text).map_err(io)?;
-    let content = |why: String| KeyError::Content { file: name(), why };
+    Ok(text)
+}
+
+fn read_parts(path: &Path) -> Result<(VerifierKey, String), KeyError> {
+    let text = read_secret(path)?;
+    let content = |why: String| KeyError::Content { file: path.display().to_string(), why };
     let (public, pem) = text.split_once('\n').ok_or_else(|| content("it has one line".into()))?;
     let public = public.parse().map_err(|error: NoteError| content(error.to_string()))?;
     Ok((public, pem.to_owned()))

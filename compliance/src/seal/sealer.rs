@@ -156,11 +156,14 @@ impl Sealer {
         self.push(0, leaf);
     }
 
-    /// Whether a checkpoint is due at `now`.
-    pub fn is_due(&self, now: Nanos) -> bool {
-        let new = self.size() - self.signed_size();
-        new >= self.policy.events
-            || (new > 0 && now.0.saturating_sub(self.signed_at.0) >= self.policy.interval.0)
+    /// Whether a checkpoint is due by the number of events behind the last one.
+    pub fn is_full(&self) -> bool {
+        self.size() - self.signed_size() >= self.policy.events
+    }
+
+    /// Whether one is due at `now` by the time since the last one, as soon as there is anything new.
+    pub fn is_time(&self, now: Nanos) -> bool {
+        now.0.saturating_sub(self.signed_at.0) >= self.policy.interval.0
     }
 
     /// Signs the present tree; none when it is signed already, or empty.
@@ -335,10 +338,12 @@ mod tests {
     fn a_checkpoint_is_due_by_count_and_by_time_and_never_for_nothing() {
         let policy = Policy { events: 10, interval: Nanos(100) };
         let mut sealer = Sealer::new("stele.internal/0/0".into(), signer(), policy);
-        assert!(!sealer.is_due(Nanos(1000)));
-        sealer.on_leaf(leaf(0));
-        assert!(sealer.is_due(Nanos(100)) && !sealer.is_due(Nanos(99)));
-        (1..10).for_each(|number| sealer.on_leaf(leaf(number)));
-        assert!(sealer.is_due(Nanos(0)));
+        assert!(sealer.is_time(Nanos(100)) && sealer.seal(Nanos(100)).unwrap().is_none());
+        (0..9).for_each(|number| sealer.on_leaf(leaf(number)));
+        assert!(!sealer.is_full());
+        sealer.on_leaf(leaf(9));
+        assert!(sealer.is_full());
+        sealer.seal(Nanos(1000)).unwrap().unwrap();
+        assert!(!sealer.is_full() && !sealer.is_time(Nanos(1099)) && sealer.is_time(Nanos(1100)));
     }
 }

@@ -9,7 +9,7 @@
 
 use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
 use super::hash::{Hash, LeafHasher};
-use super::note::Signer;
+use super::note::{Signer, VerifierKey};
 use super::sealer::{Policy, Sealed, Sealer, SealerError};
 use super::tiles::{
     CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
@@ -60,6 +60,14 @@ pub enum SealError {
     Sealer(#[from] SealerError),
 }
 
+impl SealError {
+    /// Whether it stays as it is however often it is tried: what was signed and what is there contradict each other.
+    /// Anything else may be the medium's, and pass.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Checkpoint { .. } | Self::RolledBack { .. } | Self::Sealer(_))
+    }
+}
+
 /// What sealing came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Sealing {
@@ -99,7 +107,7 @@ pub fn seal_trail(
         if kept.sealer.size().is_multiple_of(1 << 14) {
             progress(kept.sealer.size(), last);
         }
-        if kept.sealer.size() - kept.sealer.signed_size() >= policy.events {
+        if kept.sealer.is_full() {
             kept.seal(storage.as_ref(), now())?;
         }
     }
@@ -133,14 +141,15 @@ fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
 }
 
 /// A sealer and the number of the last checkpoint kept.
-struct Kept {
-    sealer: Sealer,
+pub(super) struct Kept {
+    pub(super) sealer: Sealer,
     number: u64,
 }
 
 impl Kept {
-    fn seal(&mut self, storage: &dyn Storage, now: Nanos) -> Result<(), SealError> {
-        let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(()) };
+    /// Signs and keeps a checkpoint where there is anything new. Says whether it did.
+    pub(super) fn seal(&mut self, storage: &dyn Storage, now: Nanos) -> Result<bool, SealError> {
+        let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
         for tile in tiles {
             keep(storage, &tile.name(), &tile.bytes())?;
         }
@@ -148,7 +157,7 @@ impl Kept {
         keep(storage, &checkpoint_name(self.number + 1), text.as_bytes())?;
         keep(storage, CHECKPOINT_NAME, text.as_bytes())?;
         self.number += 1;
-        Ok(())
+        Ok(true)
     }
 }
 
@@ -192,13 +201,33 @@ pub(super) fn read_checkpoint(
     read.map(Some).map_err(|why| SealError::Checkpoint { file: storage.describe(name), why })
 }
 
+/// Events under the newest checkpoint, which `key` signed; 0 when there is none. A log that ends in front of them was
+/// cut: nobody may write on.
+///
+/// # Errors
+/// [`SealError::Checkpoint`] and [`SealError::Io`].
+pub fn sealed_events(storage: &Arc<dyn Storage>, key: &VerifierKey) -> Result<u64, SealError> {
+    let counted = count_checkpoints(storage.as_ref());
+    let number = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
+    let name = checkpoint_name(number);
+    let Some(signed) = (if number == 0 { None } else { read_checkpoint(storage.as_ref(), &name)? }) else {
+        return Ok(0);
+    };
+    // A log that cannot be read says by itself why.
+    let origin = TrailReader::over(storage.clone()).ok().map(|reader| origin_of_trail(&reader));
+    let checked = signed.check(key, origin.as_deref());
+    let checkpoint = checked.map_err(|why| SealError::Checkpoint { file: storage.describe(&name), why })?;
+    Ok(checkpoint.size)
+}
+
 /// The log that the trail's checkpoints are of.
 pub(super) fn origin_of_trail(reader: &TrailReader) -> String {
     let identity = reader.segments()[0].header.identity;
     origin_of(identity.trail, identity.shard)
 }
 
-fn resume(
+/// The sealer as the newest checkpoint left it, or a new one. `last` is the last event that is known to be durable.
+pub(super) fn resume(
     storage: &dyn Storage,
     reader: &mut TrailReader,
     signer: &Signer,

@@ -1,4 +1,5 @@
 //! A session driven by hand on one thread: sequencer, journal, order gateway and a venue that accepts everything.
+#![allow(dead_code, reason = "each test that shares this rig uses a part of it")]
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,7 +18,7 @@ use stele_wire::messages::{
     StrategyDefinition, Trade,
 };
 use stele_wire::units::Nanos;
-use stele_wire::{Frame, Quantity, SCHEMA_TEXT};
+use stele_wire::{Frame, Position, Quantity, SCHEMA_TEXT};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
@@ -220,6 +221,11 @@ impl Rig {
             }
         }
         panic!("not quiet after a million turns");
+    }
+
+    /// How far the log is durable.
+    pub(crate) fn durable(&self) -> Position {
+        self.ring.watermarks().durable()
     }
 
     /// Ends the session in order. Gives the last sequence.

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use std::io;
 use std::path::Path;
 use stele_compliance::seal::Signer;
-use stele_compliance::seal::key::{KeyError, generate, read, read_public, write};
+use stele_compliance::seal::key::{KeyError, generate, read, read_passphrase, read_public, write};
 use stele_compliance::seal::note::KeyKind;
 
 /// Makes a key, or shows the public part of one.
@@ -27,12 +27,15 @@ pub(crate) fn key(args: &KeyArgs) -> Result<(), Failure> {
     }
 }
 
-/// The private key in a file; asks for the passphrase where it has one.
+/// The private key in a file. Where it has a passphrase, that is the first line of `passphrase`, a file for its owner
+/// only, or asked for.
 ///
 /// # Errors
 /// [`Failure`].
-pub(super) fn read_signer(file: &Path) -> Result<Signer, Failure> {
-    read(file, || ask(&format!("passphrase of {}: ", file.display()))).map_err(failed)
+pub(crate) fn read_signer(file: &Path, passphrase: Option<&Path>) -> Result<Signer, Failure> {
+    let given = passphrase.map(|path| read_passphrase(path).map_err(failed)).transpose()?;
+    read(file, || given.map_or_else(|| ask(&format!("passphrase of {}: ", file.display())), Ok))
+        .map_err(failed)
 }
 
 fn ask_twice() -> Result<String, Failure> {

@@ -19,7 +19,7 @@ use stele_journal::{Directory, LockError, Storage, WriterLock};
 /// [`Failure`].
 pub(crate) fn seal(args: &SealArgs) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
-    let signer = read_signer(&args.key)?;
+    let signer = read_signer(&args.key, None)?;
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
     let _lock = lock(&args.trail.join(SEALS_FOLDER))?;
     let clock = RefCell::new(UtcClock::new());

@@ -7,19 +7,24 @@ use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
 use crate::layout::Layout;
 use crate::prelude::{Beginning, Hired, sha256};
+use crate::sealer::SealPlan;
 use crate::snapshots::Plan;
 use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 use stele_bus::{
     BusDirectory, Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark,
 };
-use stele_journal::{EngineChoice, Journal, Notice, Options, RecoveryReport};
+use stele_compliance::seal::SealError;
+use stele_compliance::seal::sealing::sealed_events;
+use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission};
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_wire::messages::Check;
-use stele_wire::{Nanos, Quantity, SCHEMA_TEXT, ShardId};
+use stele_wire::{Nanos, Quantity, SCHEMA_TEXT, Sequence, ShardId};
 
 /// A shard that is known to be good, of which nothing is written yet.
 pub(super) struct Prepared<'a> {
@@ -30,6 +35,9 @@ pub(super) struct Prepared<'a> {
     paper: PaperOptions,
     past: Past,
     follow: Option<Resume>,
+    seal: Option<SealPlan>,
+    /// The last event under a checkpoint.
+    sealed: Sequence,
     links: Vec<LinkPlan>,
 }
 
@@ -69,6 +77,7 @@ impl<'a> Prepared<'a> {
         plan: &'a ShardPlan,
         shards: &Shards,
         registry: &Registry,
+        seal: Option<SealPlan>,
     ) -> Result<Self, Failure> {
         let strategies = plan.strategies.iter().map(|(id, strategy)| {
             let parameters = parameters_in_full(registry, strategy)?;
@@ -81,8 +90,9 @@ impl<'a> Prepared<'a> {
         let snapshots_wanted = snapshots_wanted(config)?;
         let mut past = Past::read(&plan.directory, registry)?;
         let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
+        let sealed = seal.as_ref().map(|seal| sealed(&plan.directory, seal)).transpose()?.unwrap_or_default();
         let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, strategies, release, credit, paper, past, follow, links })
+        Ok(Self { plan, strategies, release, credit, paper, past, follow, seal, sealed, links })
     }
 
     /// What the trail has defined.
@@ -100,10 +110,13 @@ impl<'a> Prepared<'a> {
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
         let (counters, directory) = shown;
-        let Self { plan, strategies, release, credit, paper, past, follow, links } = self;
-        let options = journal_options(config, plan.id, flush, layout)?;
+        let Self { plan, strategies, release, credit, paper, past, follow, seal, sealed, links } = self;
+        let options = Options { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
-        let opened = Journal::open(&plan.directory, &options, now).map_err(Failure::environment)?;
+        let opened = Journal::open(&plan.directory, &options, now).map_err(|error| match error {
+            OpenError::Cut { .. } => Failure::not_so(error),
+            error => Failure::environment(error),
+        })?;
         let recovery = opened.recovery.clone();
         let snapshots = follow.map(|resume| Plan {
             directory: plan.directory.clone(),
@@ -143,6 +156,7 @@ impl<'a> Prepared<'a> {
             exchange,
             release,
             snapshots,
+            seal: seal.map(|seal| (plan.directory.clone(), seal)),
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
@@ -226,6 +240,18 @@ fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
         "roll" => Ok(true),
         "never" => Ok(false),
         other => Err(Failure::usage(format!("[snapshots] every is `{other}`")).help("one of roll, never")),
+    }
+}
+
+/// The last event under the trail's newest checkpoint: a log that ends in front of it is not written on.
+fn sealed(trail: &Path, seal: &SealPlan) -> Result<Sequence, Failure> {
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
+    match sealed_events(&storage, seal.signer.public()) {
+        Ok(events) => Ok(Sequence(events)),
+        Err(error @ SealError::Checkpoint { .. }) => Err(Failure::not_so(error).help(
+            "the trail was sealed with another key, or its checkpoint was altered: `stele verify --key`",
+        )),
+        Err(error) => Err(Failure::environment(error)),
     }
 }
 

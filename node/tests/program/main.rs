@@ -9,6 +9,7 @@ mod full_disk;
 mod hot_threads;
 mod keep;
 mod kill;
+mod live_seal;
 mod perf;
 mod seal;
 mod shards;

@@ -1,0 +1,71 @@
+//! Whether and how a run seals its trails: `[seal]`.
+
+use super::Page;
+use crate::commands::key::read_signer;
+use crate::failure::Failure;
+use crate::sealer::SealPlan;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+use stele_compliance::seal::Policy;
+use stele_wire::Nanos;
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SealConfig {
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) passphrase_file: Option<PathBuf>,
+    pub(crate) interval_seconds: f64,
+    pub(crate) events: u64,
+}
+
+impl Default for SealConfig {
+    fn default() -> Self {
+        let Policy { events, interval } = Policy::default();
+        let interval_seconds = Duration::from_nanos(interval.0).as_secs_f64();
+        Self { key: None, passphrase_file: None, interval_seconds, events }
+    }
+}
+
+impl SealConfig {
+    pub(super) fn render(&self, page: &mut Page<'_>) {
+        page.section("seal", "Signed roots over the durable events, while the run goes on and at its end");
+        let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        page.optional(
+            "key",
+            &shown(&self.key),
+            "seal.key".to_owned(),
+            "of `stele key new`; without it, none",
+        );
+        page.optional(
+            "passphrase_file",
+            &shown(&self.passphrase_file),
+            "seal.passphrase".to_owned(),
+            "of the key, where it has one; without it, asked for at the start",
+        );
+        page.key("interval_seconds", self.interval_seconds, "after so long, when there is anything new");
+        page.key("events", self.events, "after so many events");
+    }
+
+    /// What to seal with; none where no key is named. Reads the key, and asks for its passphrase where it has one that
+    /// no file gives.
+    pub(crate) fn plan(&self) -> Result<Option<SealPlan>, Failure> {
+        let interval = Duration::try_from_secs_f64(self.interval_seconds).ok();
+        let interval = interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok());
+        let Some(interval) = interval.filter(|nanos| *nanos > 0) else {
+            return Err(Failure::usage(format!("[seal] interval_seconds is {}", self.interval_seconds))
+                .help("a number of seconds above 0"));
+        };
+        if self.events == 0 {
+            return Err(Failure::usage("[seal] events is 0").help("1 or more"));
+        }
+        let Some(key) = &self.key else {
+            return match &self.passphrase_file {
+                Some(_) => Err(Failure::usage("[seal] passphrase_file is given, and no key")),
+                None => Ok(None),
+            };
+        };
+        let signer = read_signer(key, self.passphrase_file.as_deref())?;
+        Ok(Some(SealPlan { signer, policy: Policy { events: self.events, interval: Nanos(interval) } }))
+    }
+}

@@ -1,0 +1,253 @@
+//! The background thread that seals, and what the main thread sees of it: one for all shards of a run.
+//!
+//! It follows each trail on disk like any other reader and never speaks to the hot threads; what it moves is the
+//! watermark `sealed`. When it cannot seal, the run goes on: what is durable can be sealed later, and nothing waits
+//! for a seal. A failure that may pass is tried again; one that cannot, a contradiction between what was signed and what is
+//! there, ends the sealing of that shard.
+
+use crate::failure::Failure;
+use crate::layout::Background;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use stele_bus::counters::table;
+use stele_bus::{
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterError, Counters, Idle, Place, SealMark,
+    UtcClock,
+};
+use stele_compliance::seal::live::LiveSealer;
+use stele_compliance::seal::tiles::SEALS_FOLDER;
+use stele_compliance::seal::{Policy, Signer};
+use stele_journal::{Directory, LockError, WriterLock};
+use stele_wire::{Nanos, Sequence};
+
+/// What the checkpoints of a run are made with.
+#[derive(Clone)]
+pub(crate) struct SealPlan {
+    pub(crate) signer: Signer,
+    pub(crate) policy: Policy,
+}
+
+/// The agent of one shard: made where everything is composed, run on the thread that all of them share.
+pub(crate) struct SealerAgent {
+    live: LiveSealer,
+    seals: PathBuf,
+    /// Keeps other sealers out, from the first turn on.
+    lock: Option<WriterLock>,
+    mark: SealMark,
+    counters: SealCounters,
+    clock: UtcClock,
+    retry: Nanos,
+    status: Arc<Status>,
+    place: Background,
+}
+
+struct SealCounters {
+    events: Counter,
+    checkpoints: Counter,
+    failures: Counter,
+}
+
+/// What both threads see of one shard.
+#[derive(Default)]
+struct Status {
+    events: AtomicU64,
+    checkpoints: AtomicU64,
+    /// Turns in which anything was done.
+    moves: AtomicU64,
+    /// The last failure, until a turn succeeds.
+    failure: Mutex<Option<String>>,
+    /// The log has ended: what is left of it is to be sealed.
+    is_ended: AtomicBool,
+    is_done: AtomicBool,
+}
+
+/// The running thread.
+pub(crate) struct Seals {
+    core: Core,
+    shards: Vec<Arc<Status>>,
+}
+
+/// What came of sealing a shard.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct SealOutcome {
+    /// Events under the newest checkpoint.
+    pub(crate) sealed: u64,
+    /// Checkpoints that the run signed.
+    pub(crate) checkpoints: u64,
+    /// Why it did not come to the log's end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure: Option<String>,
+}
+
+/// Frames of a turn on a CPU of its own.
+const FRAMES: usize = 4096;
+/// Frames of a turn on a CPU that a hot thread has: some 50 µs, then it sleeps.
+const FRAMES_SHARED: usize = 128;
+/// What it sleeps between turns.
+const REST: Duration = Duration::from_millis(1);
+/// Behind every hot thread, in front of the one for snapshots: what is not sealed is not protected.
+const NICE: i32 = 10;
+/// What failed is tried again after so long.
+const RETRY: Nanos = Nanos(1_000_000_000);
+/// A sealer that has not moved for so long at the end of a run is not waited for.
+const STUCK: Duration = Duration::from_secs(30);
+
+impl SealerAgent {
+    /// Seals the trail in `directory`, of which `last` is the last event so far.
+    pub(crate) fn new(
+        plan: SealPlan,
+        directory: PathBuf,
+        last: Sequence,
+        mark: SealMark,
+        counters: &Counters,
+        shard: u16,
+    ) -> Result<Self, Failure> {
+        let storage = Arc::new(Directory::new(&directory));
+        Ok(Self {
+            live: LiveSealer::new(storage, plan.signer, plan.policy, last),
+            seals: directory.join(SEALS_FOLDER),
+            lock: None,
+            mark,
+            counters: SealCounters::register(counters, shard).map_err(Failure::environment)?,
+            clock: UtcClock::new(),
+            retry: Nanos(0),
+            status: Arc::default(),
+            place: Background::default(),
+        })
+    }
+
+    fn turn(&mut self, now: Nanos) -> Result<usize, (String, bool)> {
+        if self.lock.is_none() {
+            self.lock = Some(lock(&self.seals, now).map_err(|what| (what, false))?);
+        }
+        // Asked for before the watermark is read: what was written last is in front of it.
+        let is_ended = self.status.is_ended.load(Ordering::Acquire);
+        let durable = self.mark.ring().watermarks().durable();
+        let is_shared = self.place.is_shared && !is_ended;
+        let frames = if is_shared { FRAMES_SHARED } else { FRAMES };
+        let taken = self.live.turn(durable, is_ended, frames, now);
+        let taken = taken.map_err(|error| (error.to_string(), error.is_final()))?;
+        if is_ended && self.live.is_through(durable) {
+            self.status.is_done.store(true, Ordering::Release);
+        }
+        // No work as far as the core knows: it sleeps, and the hot thread has its CPU back.
+        Ok(if is_shared { 0 } else { taken })
+    }
+
+    fn show(&mut self, has_moved: bool) {
+        let sealed = self.live.sealed();
+        // In front of the epoch's beginning there is no watermark to move.
+        let end = sealed.end.max(self.mark.ring().watermarks().sealed());
+        self.mark.advance_sealed(end);
+        self.counters.events.set(sealed.events);
+        self.counters.checkpoints.set(sealed.checkpoints);
+        self.status.events.store(sealed.events, Ordering::Release);
+        self.status.checkpoints.store(sealed.checkpoints, Ordering::Release);
+        self.status.moves.fetch_add(u64::from(has_moved), Ordering::Release);
+    }
+}
+
+impl SealCounters {
+    fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
+        let register = |definition| counters.register(definition, Place::shard(shard));
+        Ok(Self {
+            events: register(table::SEALED_EVENTS)?,
+            checkpoints: register(table::CHECKPOINTS)?,
+            failures: register(table::SEAL_FAILURES)?,
+        })
+    }
+}
+
+/// Keeps other sealers out.
+fn lock(seals: &std::path::Path, now: Nanos) -> Result<WriterLock, String> {
+    let locked = Directory::new(seals).create().map_err(LockError::Io);
+    locked.and_then(|()| WriterLock::take(seals, now)).map_err(|error| match error {
+        LockError::Held(owner) => format!("{} is being written by another sealer ({owner})", seals.display()),
+        LockError::Io(error) => format!("cannot lock {}: {error}", seals.display()),
+    })
+}
+
+impl Agent for SealerAgent {
+    fn name(&self) -> &str {
+        "sealer"
+    }
+
+    fn on_start(&mut self) -> Result<(), AgentError> {
+        let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
+        // One that was started further back stays there: not everybody may come forward.
+        let nice = rustix::process::getpriority_process(None).map_err(refused)?;
+        if nice < NICE {
+            rustix::process::setpriority_process(None, NICE).map_err(refused)?;
+        }
+        stele_bus::keep_to(&self.place.cpus)
+            .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        let now = self.clock.now();
+        if self.status.is_done.load(Ordering::Relaxed) || now < self.retry {
+            return Ok(0);
+        }
+        let before = self.live.sealed();
+        let turn = self.turn(now);
+        let has_moved = matches!(turn, Ok(taken) if taken > 0) || self.live.sealed() != before;
+        self.show(has_moved);
+        let (work, failure) = match turn {
+            Ok(work) => (work, None),
+            Err((what, is_final)) => {
+                self.counters.failures.add(1);
+                self.retry = Nanos(now.0 + RETRY.0);
+                self.status.is_done.store(is_final, Ordering::Release);
+                (0, Some(what))
+            }
+        };
+        *self.status.failure.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+        Ok(work)
+    }
+}
+
+impl Seals {
+    /// Starts the thread in this place, with the sealers of all shards.
+    pub(crate) fn spawn(sealers: Vec<SealerAgent>, place: &Background) -> Result<Self, Failure> {
+        let shards = sealers.iter().map(|sealer| sealer.status.clone()).collect();
+        let agents = sealers.into_iter().map(|mut sealer| {
+            sealer.place = place.clone();
+            Box::new(sealer) as Box<dyn Agent>
+        });
+        let options = CoreOptions { name: "sealer".into(), cpu: None, idle: Idle::Park(REST) };
+        let core = Core::spawn(options, agents.collect()).map_err(Failure::environment)?;
+        Ok(Self { core, shards })
+    }
+
+    /// The logs have ended: seals them to their ends, as long as that takes, unless nothing moves any more. The
+    /// outcome of each shard.
+    pub(crate) fn close(self) -> Vec<SealOutcome> {
+        self.shards.iter().for_each(|shard| shard.is_ended.store(true, Ordering::Release));
+        let moves = || self.shards.iter().map(|shard| shard.moves.load(Ordering::Acquire)).sum::<u64>();
+        let is_done = |shard: &Arc<Status>| shard.is_done.load(Ordering::Acquire);
+        let (mut seen, mut since) = (moves(), Instant::now());
+        while !self.shards.iter().all(is_done) && !self.core.is_finished() && since.elapsed() < STUCK {
+            sleep(REST);
+            if moves() != seen {
+                (seen, since) = (moves(), Instant::now());
+            }
+        }
+        let is_through: Vec<bool> = self.shards.iter().map(is_done).collect();
+        self.core.stop();
+        let ended = self.core.join().err().map(|error| error.to_string());
+        let outcome = |(shard, is_through): (Arc<Status>, bool)| {
+            let failure = shard.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let late = (!is_through).then(|| format!("it did not move for {} s", STUCK.as_secs()));
+            SealOutcome {
+                sealed: shard.events.load(Ordering::Acquire),
+                checkpoints: shard.checkpoints.load(Ordering::Acquire),
+                failure: failure.or_else(|| ended.clone()).or(late),
+            }
+        };
+        self.shards.into_iter().zip(is_through).map(outcome).collect()
+    }
+}
