@@ -169,7 +169,8 @@ impl<C: Clock> LogHead<C> {
     }
 
     /// Puts an event on the ring and returns its number. Room was asked for with [`LogHead::has_room`]. It can be
-    /// read after [`LogHead::end_stretch`].
+    /// read after [`LogHead::end_stretch`]. Inlined at its one hot caller: else the draft goes through the stack, and is
+    /// read back before the stores have left the processor's buffer.
     #[inline(always)]
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Sequence {
         let length = frame_length(draft.body_length);
@@ -190,6 +191,13 @@ impl<C: Clock> LogHead<C> {
             self.end_stretch();
         }
         sequence
+    }
+
+    /// As [`LogHead::append`], for who is seldom here: one copy of it, out of the way.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn append_seldom(&mut self, draft: &Draft<'_>) -> Sequence {
+        self.append(draft)
     }
 
     #[inline(always)]

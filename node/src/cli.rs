@@ -454,12 +454,10 @@ pub(crate) struct AttachArgs {
     /// First event, by its sequence; without it, what comes from now on
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "lossy", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) from: Option<u64>,
-    /// Read the ring alone, and say which events were lost when it overran this
-    #[arg(long, conflicts_with = "catch_up")]
-    pub(crate) lossy: bool,
-    /// Read the trail where the ring overran this, so that nothing is missing (the default)
+    /// Read the ring alone, and say which events were lost when it overran this; without it the trail is read then, and
+    /// nothing is missing
     #[arg(long)]
-    pub(crate) catch_up: bool,
+    pub(crate) lossy: bool,
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

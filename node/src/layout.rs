@@ -12,7 +12,7 @@ use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-use stele_bus::Idle;
+use stele_bus::{AgentError, Idle};
 use stele_wire::ShardId;
 
 /// The jobs of a running system; those of a shard by its place among the shards of this process.
@@ -56,6 +56,19 @@ pub(crate) struct Background {
     pub(crate) cpus: Vec<usize>,
     /// Whether hot threads run there.
     pub(crate) is_shared: bool,
+}
+
+impl Background {
+    /// Puts the calling thread in this place, behind the hot threads: `nice` is the kernel's number.
+    pub(crate) fn enter(&self, nice: i32) -> Result<(), AgentError> {
+        let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
+        // One that was started further back stays there: not everybody may come forward.
+        if rustix::process::getpriority_process(None).map_err(refused)? < nice {
+            rustix::process::setpriority_process(None, nice).map_err(refused)?;
+        }
+        stele_bus::keep_to(&self.cpus)
+            .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
+    }
 }
 
 /// All threads, and why they are so.

@@ -177,14 +177,7 @@ impl Agent for SealerAgent {
     }
 
     fn on_start(&mut self) -> Result<(), AgentError> {
-        let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
-        // One that was started further back stays there: not everybody may come forward.
-        let nice = rustix::process::getpriority_process(None).map_err(refused)?;
-        if nice < NICE {
-            rustix::process::setpriority_process(None, NICE).map_err(refused)?;
-        }
-        stele_bus::keep_to(&self.place.cpus)
-            .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
+        self.place.enter(NICE)
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {

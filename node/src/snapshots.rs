@@ -129,10 +129,7 @@ impl Agent for SnapshotAgent {
     }
 
     fn on_start(&mut self) -> Result<(), AgentError> {
-        let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
-        rustix::process::setpriority_process(None, NICE).map_err(refused)?;
-        stele_bus::keep_to(&self.place.cpus)
-            .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
+        self.place.enter(NICE)
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {

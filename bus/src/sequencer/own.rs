@@ -119,7 +119,7 @@ impl<C: Clock> Desk<C> {
         words[words.len() - 1] = 0;
         let written = refused.encode(words.as_mut_bytes(), body).expect("the body was cut to the room").len();
         debug_assert_eq!(written, length);
-        self.head.append(&Draft {
+        self.head.append_seldom(&Draft {
             template_id: RefusedOrder::TEMPLATE_ID,
             template: self::template(RefusedOrder::TEMPLATE_ID).expect("of the schema"),
             body_length: length,
@@ -277,7 +277,7 @@ impl<C: Clock> Desk<C> {
         if field == SessionEnd::NULL.events.as_bytes() {
             field.copy_from_slice(&events.to_le_bytes());
         }
-        self.head.append(&Draft {
+        self.head.append_seldom(&Draft {
             template_id: SessionEnd::TEMPLATE_ID,
             template,
             body_length: length,
@@ -340,7 +340,7 @@ impl<C: Clock> Desk<C> {
         let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
         words.as_mut_bytes()[..body.len()].copy_from_slice(body);
         self.statistics.events += 1;
-        self.head.append(&Draft {
+        self.head.append_seldom(&Draft {
             template_id,
             template: template(template_id).expect("the sequencer's messages are of the schema"),
             body_length: body.len(),

@@ -1,21 +1,20 @@
 //! Kill switches and limits as a person changes them, on a running bus and on a trail that nobody writes.
 
+use crate::running::{Running, wait_until};
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stele_journal::TrailReader;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, Check, KillSwitch, NewOrder, OrderRejected, RefusedOrder, RiskLimit,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// A run whose bus is called `name`.
 struct Bus {
-    child: Child,
+    running: Running,
     name: String,
 }
 
@@ -36,19 +35,15 @@ impl Bus {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let bus = Self { child, name };
-        let since = Instant::now();
-        while count::<NewOrder>(&trail) == 0 {
-            assert!(since.elapsed() < PATIENCE, "no order on the trail");
-            sleep(Duration::from_millis(50));
-        }
+        let bus = Self { running: Running(child), name };
+        wait_until("an order is on the trail", || count::<NewOrder>(&trail) > 0);
         bus
     }
 
     /// Ends the run in order.
     fn end(mut self) {
-        let asked = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap();
-        assert!(asked.success() && self.child.wait().unwrap().success());
+        let asked = Command::new("kill").args(["-INT", &self.running.0.id().to_string()]).status().unwrap();
+        assert!(asked.success() && self.running.0.wait().unwrap().success());
     }
 }
 
@@ -126,11 +121,7 @@ fn a_change_that_lacks_a_second_person_is_refused_where_four_eyes_are_asked_for(
     let said = stele_fails(&limit, 1);
     assert!(said.contains("refused") && said.contains("--approved-by"), "{said}");
     stele_ok(&[&limit[..], &["--approved-by", "7"]].concat());
-    let since = Instant::now();
-    while count::<OrderRejected>(&trail) == 0 {
-        assert!(since.elapsed() < PATIENCE, "the limit refuses nothing");
-        sleep(Duration::from_millis(50));
-    }
+    wait_until("the limit refuses something", || count::<OrderRejected>(&trail) > 0);
     bus.end();
     assert_eq!(count::<RefusedOrder>(&trail), count::<OrderRejected>(&trail), "each stands there whole");
     stele_ok(&["verify", text(&trail)]);

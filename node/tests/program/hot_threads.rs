@@ -1,13 +1,12 @@
 //! What the hot threads of a running session do not do: call the kernel, or touch memory that is not in place.
 
+use crate::running::{Running, wait_until};
 use crate::text;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 /// A configuration of a busy run whose segments are small, so that it rolls.
 fn config(folder: &Path, idle: &str, flush: &str) -> String {
@@ -31,27 +30,8 @@ fn threads(pid: u32) -> BTreeMap<String, u32> {
     named.collect()
 }
 
-/// Many times what it takes on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(180);
 /// One run at a time has two CPUs, as far as these tests can help.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < PATIENCE, "waited until {what}");
-        sleep(Duration::from_millis(20));
-    }
-}
-
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Minor and major faults of a thread: fields 10 and 12 of /proc/PID/task/TID/stat.
 fn faults(pid: u32, thread: u32) -> Option<(u64, u64)> {
@@ -80,9 +60,9 @@ fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_seg
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let run = Killed(run);
+    let run = Running(run);
     let pid = run.0.id();
-    wait_for("it is under way", || segments(&trail) > 6);
+    wait_until("it is under way", || segments(&trail) > 6);
     let hot: Vec<(String, u32)> = threads(pid)
         .into_iter()
         .filter(|(name, _)| ["sequencer", "journal"].contains(&name.as_str()))
@@ -90,7 +70,7 @@ fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_seg
     assert!(!hot.is_empty(), "{:?}", threads(pid));
     let before: Vec<_> = hot.iter().map(|(_, thread)| faults(pid, *thread).unwrap()).collect();
     let begun = segments(&trail);
-    wait_for("some more segments are begun", || segments(&trail) > begun + 3);
+    wait_until("some more segments are begun", || segments(&trail) > begun + 3);
     let rolls = (segments(&trail) - begun) as u64;
     for ((name, thread), (minor, major)) in hot.iter().zip(before) {
         let after = faults(pid, *thread).unwrap();
@@ -122,14 +102,14 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let run = Killed(run);
-    wait_for("it is under way", || segments(&trail) > 6);
+    let run = Running(run);
+    wait_until("it is under way", || segments(&trail) > 6);
     let traced = fs::read_to_string(format!("/proc/{0}/task/{0}/children", run.0.id())).unwrap();
     let pid: u32 = traced.split_whitespace().next().expect("strace runs the program").parse().unwrap();
     let names = threads(pid);
     let from = fs::read_to_string(&log).unwrap().len();
     let begun = segments(&trail);
-    wait_for("some more segments are begun", || segments(&trail) > begun + 3);
+    wait_until("some more segments are begun", || segments(&trail) > begun + 3);
     // The lines of the window, whole ones.
     let calls = fs::read_to_string(&log).unwrap();
     let calls = &calls[from..];

@@ -1,6 +1,7 @@
 //! SIGKILL at random moments, on real files: what could be read before a kill is there after it, and the log goes on
 //! without a gap.
 
+use crate::running::Random;
 use crate::{log_end, stele_json, stele_ok, text};
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,15 +18,6 @@ const KILLS_PER_TRAIL: u32 = 10;
 /// Segments of 1 MiB at some 10 MB/s: kills meet rolls, and segments that are being prepared.
 const CONFIGURATION: &str = "[journal]\nsegment_mib = 1\nspare_segments = 2\n[bus]\nring_mib = 1\n[feed]\npace = 'real-time'\n\
                              spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n";
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
 
 /// One trail through its kills, in a folder of its own.
 struct Story<'a> {

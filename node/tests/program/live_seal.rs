@@ -1,22 +1,20 @@
 //! A run that seals itself: while it goes on, at its end, and through SIGKILL at random moments.
 
+use crate::running::{Random, Running, eventually, wait_until};
 use crate::{log_end, stele_fails, stele_json, stele_ok, text};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use stele_journal::WriterLock;
 use stele_wire::units::Nanos;
 
 /// Trails, and kills of each.
 const TRAILS: u64 = 4;
 const KILLS: u64 = 10;
-
-/// Many times what anything here takes.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A folder with a key, a configuration that seals with it, and a trail to be.
 struct Place {
@@ -73,27 +71,6 @@ impl Place {
             is_numbered.then(|| (name, fs::read_to_string(entry.path()).unwrap()))
         });
         named.collect()
-    }
-}
-
-/// Killed at the latest when the test is over.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "waited until {what}");
-        sleep(Duration::from_millis(5));
     }
 }
 
@@ -218,23 +195,14 @@ fn a_passphrase_comes_from_a_file_for_its_owner_only() {
     stele_fails(&run, 2);
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
 /// Kills a run while it seals every millisecond, so that most kills meet a checkpoint that is half kept.
 fn kill_while_sealing(place: &Place, random: &mut Random) {
     let before = place.checkpoints();
     let mut run = place.start();
-    eventually("a checkpoint is signed", || {
+    wait_until("a checkpoint is signed", || {
         let ended = run.0.try_wait().unwrap();
         assert!(ended.is_none(), "{ended:?}: {}", fs::read_to_string(place.path("said")).unwrap());
-        (place.checkpoints().len() > before.len()).then_some(())
+        place.checkpoints().len() > before.len()
     });
     sleep(Duration::from_micros(random.below(40_000)));
     let seen = place.checkpoints();

@@ -11,6 +11,7 @@ mod keep;
 mod kill;
 mod live_seal;
 mod perf;
+mod running;
 mod seal;
 mod shards;
 mod snapshots;

@@ -1,54 +1,27 @@
 //! A run is watched from outside: the terminal view and the metrics, from other processes.
 
+use crate::running::{Running, eventually};
 use crate::{stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 /// A run in the background, of the bus `name`.
-struct Run(Child);
-
-impl Run {
-    fn start(folder: &Path, name: &str, more: &str, arguments: &[&str]) -> Self {
-        let config = folder.join("stele.toml");
-        let toml = format!("[bus]\nname = \"{name}\"\nring_mib = 4\n[journal]\nsegment_mib = 4\n{more}");
-        std::fs::write(&config, toml).unwrap();
-        let trail = folder.join("trail");
-        let run = Command::new(env!("CARGO_BIN_EXE_stele"))
-            .args(["run", "-c", text(&config), "--dir", text(&trail), "--pace", "real-time"])
-            .args(["--strategy", "dip-buyer"])
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        Self(run.unwrap())
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Many times what it takes on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// What `look` gives, as soon as it gives something.
-fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(since.elapsed() < PATIENCE, "waited until {what}");
-        sleep(Duration::from_millis(50));
-    }
+fn start(folder: &Path, name: &str, more: &str, arguments: &[&str]) -> Running {
+    let config = folder.join("stele.toml");
+    let toml = format!("[bus]\nname = \"{name}\"\nring_mib = 4\n[journal]\nsegment_mib = 4\n{more}");
+    std::fs::write(&config, toml).unwrap();
+    let trail = folder.join("trail");
+    let run = Command::new(env!("CARGO_BIN_EXE_stele"))
+        .args(["run", "-c", text(&config), "--dir", text(&trail), "--pace", "real-time"])
+        .args(["--strategy", "dip-buyer"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    Running(run.unwrap())
 }
 
 fn look(name: &str) -> Option<Value> {
@@ -67,7 +40,7 @@ fn names<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     let scratch = tempfile::tempdir().unwrap();
     let name = format!("watch-{}", std::process::id());
-    let mut run = Run::start(scratch.path(), &name, "", &[]);
+    let mut run = start(scratch.path(), &name, "", &[]);
     let events = |view: &Value| view["shards"][0]["events"].as_u64().unwrap_or(0);
     let durable = |view: &Value| view["shards"][0]["watermarks"][3]["position"].as_u64().unwrap_or(0);
     let is_under_way =
@@ -128,7 +101,7 @@ fn the_metrics_of_a_run_are_served_and_grow() {
     let name = format!("metrics-{}", std::process::id());
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let more = format!("[metrics]\nlisten = \"127.0.0.1:{port}\"\n");
-    let _run = Run::start(scratch.path(), &name, &more, &[]);
+    let _run = start(scratch.path(), &name, &more, &[]);
     let events = |page: &str| metric(page, "stele_events_total{shard=\"0\"}").unwrap_or(0.0);
     let first = eventually("it serves", || get(port).filter(|page| events(page) > 1_000.0));
     let turns = |page: &str| metric(page, "stele_turns_working_total").unwrap_or(0.0);

@@ -291,6 +291,21 @@ macro_rules! report {
     }};
 }
 
+/// A report that tells the terms on which the order stands now.
+macro_rules! terms {
+    ($message:ident of $order:expr, by $reporter:expr, $event:ident from $originator:ident, { $($field:ident: $value:expr),* $(,)? }) => {
+        report!($message of $order.into(), by $reporter, $event from $originator, {
+            priority_time: U64::new($order.priority_time),
+            priority_size: U64::new($order.shown),
+            price: I64::new($order.limit.unwrap_or(i64::MAX)),
+            quantity: U64::new($order.quantity),
+            displayed_quantity: U64::new($order.shown),
+            working_price: working_price($order),
+            $($field: $value,)*
+        })
+    };
+}
+
 impl Reporter {
     pub(super) fn new(source: u16, numbers: Numbers) -> Self {
         let line = Line::at_once();
@@ -308,14 +323,7 @@ impl Reporter {
     }
 
     pub(super) fn accepted(&mut self, order: &Order) {
-        let message = report!(OrderAccepted of order.into(), by self, NEW from MEMBER, {
-            priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.shown),
-            price: I64::new(order.limit.unwrap_or(i64::MAX)),
-            quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.shown),
-            working_price: working_price(order),
-        });
+        let message = terms!(OrderAccepted of order, by self, NEW from MEMBER, {});
         self.line.push(Report::Accepted(message));
     }
 
@@ -354,15 +362,9 @@ impl Reporter {
 
     /// `order` has the terms of the request of its sequence, and took the place of the order `replaced`.
     pub(super) fn replaced(&mut self, order: &Order, replaced: u64) {
-        let message = report!(OrderReplaced of order.into(), by self, REPLACED_BY_MEMBER from MEMBER, {
+        let message = terms!(OrderReplaced of order, by self, REPLACED_BY_MEMBER from MEMBER, {
             replaced_order_id: U64::new(replaced),
             request_sequence: U64::new(order.sequence),
-            priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.shown),
-            price: I64::new(order.limit.unwrap_or(i64::MAX)),
-            quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.shown),
-            working_price: working_price(order),
         });
         self.line.push(Report::Replaced(message));
     }
@@ -393,27 +395,13 @@ impl Reporter {
 
     /// The stop of `order` was reached.
     pub(super) fn triggered(&mut self, order: &Order) {
-        let message = report!(OrderTriggered of order.into(), by self, TRIGGERED from MARKET, {
-            priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.shown),
-            price: I64::new(order.limit.unwrap_or(i64::MAX)),
-            quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.shown),
-            working_price: working_price(order),
-        });
+        let message = terms!(OrderTriggered of order, by self, TRIGGERED from MARKET, {});
         self.line.push(Report::Triggered(message));
     }
 
     /// `order` shows its next tranche.
     pub(super) fn refreshed(&mut self, order: &Order) {
-        let message = report!(OrderRestated of order.into(), by self, REPLACED_BY_MARKET_AUTOMATIC from MARKET, {
-            priority_time: U64::new(order.priority_time),
-            priority_size: U64::new(order.shown),
-            price: I64::new(order.limit.unwrap_or(i64::MAX)),
-            quantity: U64::new(order.quantity),
-            displayed_quantity: U64::new(order.shown),
-            working_price: working_price(order),
-        });
+        let message = terms!(OrderRestated of order, by self, REPLACED_BY_MARKET_AUTOMATIC from MARKET, {});
         self.line.push(Report::Restated(message));
     }
 
