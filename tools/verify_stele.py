@@ -7,7 +7,7 @@ and signature, and that the trail extends a checkpoint kept elsewhere. Says what
 
 Exit codes: 0 all of it holds, 1 it does not, 2 usage, 3 the trail cannot be read here.
 """
-import argparse, base64, hashlib, os, re, struct, sys
+import argparse, base64, hashlib, itertools, os, re, struct, sys
 try:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -134,7 +134,7 @@ class Tree:
         self.stack.append(node)
         self.size += 1
     def root(self):
-        node = self.stack[-1]
+        node = self.stack[-1] if self.stack else hashlib.sha256(b"").digest()
         for left in reversed(self.stack[:-1]):
             node = hashlib.sha256(b"\1" + left + node).digest()
         return node
@@ -210,11 +210,11 @@ def verify(folder, key, against):
     if first.base_sequence != 1 and claims:
         raise Unreadable(f"the trail begins at event {first.base_sequence}: the tree cannot be computed again")
     log, tree, met = Log(folder), Tree(), 0
-    for frame in log.events():
-        tree.append(frame)
+    for frame in itertools.chain([None], log.events()):
+        frame and tree.append(frame)
         while met < len(claims) and claims[met][0] == tree.size:
             if claims[met][1] != tree.root():
-                begin = claims[met - 1][0] + 1 if met else 1
+                begin = claims[met - 1][0] + 1 if met and claims[met][2] != against else 1
                 raise NotSo(f"{claims[met][2]}: the events give another root: one of the events {begin} to "
                             f"{tree.size} was changed after it was sealed")
             met += 1
@@ -224,7 +224,7 @@ def verify(folder, key, against):
     print(f"{log.sequence} events: frames, sequence, time and links hold")
     print(f"{count} checkpoints: roots hold, " + ("signatures hold" if key else "signatures NOT checked (no --key)"))
     if against:
-        print(f"the trail extends the checkpoint in {against}")
+        print(f"the trail extends the checkpoint in {against}" + ("" if claims[0][0] else ", which is over no event"))
     print(f"{log.sequence - sealed} events behind the last checkpoint are under no signature")
     if log.open_tail:
         print(f"not closed: the log ends at {log.open_tail}")

@@ -16,12 +16,14 @@
 //! | [`sealing`] | seals a trail, and goes on where it stopped | |
 //! | [`live`] | seals a log beside its writer | |
 //! | [`proof`] | that one event is on the log | C2SP tlog-proof |
+//! | [`leaves`] | a segment's part of the tree, hashed beside other segments | |
 //! | [`check()`] | the trail against its seals | |
 
 pub mod check;
 pub mod checkpoint;
 pub mod hash;
 pub mod key;
+pub mod leaves;
 pub mod live;
 pub mod note;
 pub mod proof;
@@ -30,7 +32,7 @@ pub mod sealing;
 pub mod tiles;
 pub mod tree;
 
-pub use check::{SealBroken, SealReport, check};
+pub use check::{SealBroken, SealCheck, SealReport, check};
 pub use checkpoint::{Checkpoint, SignedCheckpoint, origin_of};
 pub use hash::{Hash, LeafHasher};
 pub use note::{Signer, VerifierKey};

@@ -166,7 +166,12 @@ impl Verified {
             f,
             "  sealed      events up to {sealed}, checkpoints: {checkpoints}; all signed, all roots hold"
         )?;
-        if let Some(size) = seals.against {
+        if seals.against == Some(0) {
+            writeln!(
+                f,
+                "  extends     the checkpoint kept elsewhere, which is over no event and proves nothing"
+            )?;
+        } else if let Some(size) = seals.against {
             writeln!(f, "  extends     the checkpoint of {} events kept elsewhere", number(size))?;
         }
         let unsealed = number(seals.unsealed);

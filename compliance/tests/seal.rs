@@ -9,7 +9,8 @@ use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::SealError;
 use stele_compliance::seal::{
-    Policy, Proof, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, prove, seal_trail,
+    Checkpoint, Hash, Policy, Proof, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, prove,
+    seal_trail,
 };
 use stele_journal::format::segment_name;
 use stele_journal::scan::ScanOptions;
@@ -86,6 +87,16 @@ fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
     let report = checked(folder.path()).unwrap();
     assert_eq!((report.sealed, report.unsealed), (last, 0));
     prove(&storage(folder.path()), Sequence(7), signer().public()).unwrap();
+    // They are made again as they were, also where there is nothing new to seal.
+    let tile = folder.path().join(format!("seals/tile/1/000.p/{}", last / 256));
+    let bytes = std::fs::read(&tile).unwrap();
+    write(&tile, &[bytes.as_slice(), &[0]].concat());
+    let altered = checked(folder.path());
+    assert!(matches!(altered, Err(SealBroken::Derived { .. })), "{altered:?}");
+    std::fs::remove_dir_all(folder.path().join("seals/tile")).unwrap();
+    assert_eq!(checked(folder.path()).unwrap().sealed, last);
+    seal(folder.path()).unwrap();
+    assert_eq!(std::fs::read(&tile).unwrap(), bytes);
 }
 
 #[test]
@@ -146,6 +157,32 @@ fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_e
     copy(&folder.path().join("seals"), &older.path().join("seals"));
     assert!(matches!(checked(older.path()), Err(SealBroken::Short { .. })));
     assert!(matches!(seal(older.path()), Err(SealError::RolledBack { .. })));
+}
+
+/// Every trail extends it, and one that says another root was never that of an empty one.
+#[test]
+fn a_checkpoint_over_no_event_is_extended_by_every_trail_and_another_root_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    session(folder.path(), 20);
+    seal(folder.path()).unwrap();
+    let origin = newest(folder.path()).unchecked().origin.clone();
+    let empty = |root| Checkpoint { origin: origin.clone(), size: 0, root }.sign(&signer());
+    let judged = |kept: &SignedCheckpoint| {
+        let against = Some(("kept", kept));
+        check(&storage(folder.path()), signer().public(), against, &ScanOptions::default())
+    };
+    assert_eq!(judged(&empty(Hash::EMPTY_TREE)).unwrap().against, Some(0));
+    let other = judged(&empty(Hash([1; 32])));
+    assert!(matches!(other, Err(SealBroken::Root { size: 0, .. })), "{other:?}");
+    let kept = folder.path().join("kept");
+    std::fs::write(&kept, empty(Hash::EMPTY_TREE).to_string()).unwrap();
+    let Some((code, said)) = judged_by_python(folder.path(), &["--against", kept.to_str().unwrap()]) else {
+        return;
+    };
+    assert!(code == 0 && said.contains("over no event"), "{said}");
+    std::fs::write(&kept, empty(Hash([1; 32])).to_string()).unwrap();
+    let (code, said) = judged_by_python(folder.path(), &["--against", kept.to_str().unwrap()]).unwrap();
+    assert!(code == 1 && said.contains("another root"), "{said}");
 }
 
 #[test]

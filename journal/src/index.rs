@@ -241,21 +241,7 @@ enum Piece {
 
 impl Making {
     fn begin(storage: &dyn Storage, segment: &Segment) -> io::Result<Self> {
-        let header = &segment.header;
-        let done = SegmentIndex {
-            identity: header.identity,
-            index: header.index,
-            base_position: header.base_position,
-            end_position: header.base_position,
-            base_sequence: header.base_sequence,
-            last_sequence: Sequence(header.base_sequence.0 - 1),
-            first_timestamp: Nanos(0),
-            last_timestamp: Nanos(0),
-            events: 0,
-            data_crc: 0,
-            templates: BTreeMap::new(),
-            entries: Vec::new(),
-        };
+        let done = SegmentIndex::begun(segment);
         let stream = ByteStream::new(storage.open(&segment.name())?, HEADER_BLOCK_LENGTH as u64);
         Ok(Self { segment: *segment, stream, crc: RunningCrc::default(), done, next_entry: 0 })
     }
@@ -289,7 +275,72 @@ impl Making {
     }
 }
 
+/// The index that follows from a segment whose frames somebody else reads.
+#[derive(Clone)]
+pub struct IndexNotes {
+    done: SegmentIndex,
+    next_entry: u64,
+    is_fit: bool,
+}
+
+impl IndexNotes {
+    /// Of a segment of which no frame was read.
+    pub fn new(segment: &Segment) -> Self {
+        Self { done: SegmentIndex::begun(segment), next_entry: 0, is_fit: true }
+    }
+
+    /// The next frame, padding included, which begins at `offset` of the file.
+    #[inline]
+    pub fn on_frame(&mut self, frame: &Frame<'_>, offset: u64) {
+        self.is_fit = self.is_fit && self.done.note(frame, offset, &mut self.next_entry);
+    }
+
+    /// The index of the segment, which ends at `end`; none when it cannot have one.
+    pub fn finish(mut self, end: Position, data_crc: u32) -> Option<SegmentIndex> {
+        (self.done.end_position, self.done.data_crc) = (end, data_crc);
+        self.is_fit.then_some(self.done)
+    }
+}
+
+/// Whether the index file of segment `index` says the same as `made`, which was made anew; none when there is no file.
+///
+/// # Errors
+/// What the medium says.
+pub fn is_as_made(
+    storage: &dyn Storage,
+    index: u64,
+    made: Option<&SegmentIndex>,
+) -> io::Result<Option<bool>> {
+    let file = match storage.open(&index_name(index)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let length = file.length()?.min(INDEX_LENGTH_MAX as u64 + 1) as usize;
+    let mut pages = Pages::zeroed(length + 1);
+    let count = file.read_at(&mut pages, 0)?.min(length);
+    Ok(Some(made.is_some_and(|made| made.to_bytes() == pages[..count])))
+}
+
 impl SegmentIndex {
+    /// Of a segment of which no frame was read.
+    fn begun(segment: &Segment) -> Self {
+        let header = &segment.header;
+        Self {
+            identity: header.identity,
+            index: header.index,
+            base_position: header.base_position,
+            end_position: header.base_position,
+            base_sequence: header.base_sequence,
+            last_sequence: Sequence(header.base_sequence.0 - 1),
+            first_timestamp: Nanos(0),
+            last_timestamp: Nanos(0),
+            events: 0,
+            data_crc: 0,
+            templates: BTreeMap::new(),
+            entries: Vec::new(),
+        }
+    }
+
     /// Takes in a frame at `offset`. Whether it can be the next one, as far as its header tells.
     #[inline]
     fn note(&mut self, frame: &Frame<'_>, offset: u64, next_entry: &mut u64) -> bool {

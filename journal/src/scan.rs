@@ -60,7 +60,7 @@ pub struct ScanOptions<'a> {
 }
 
 /// One segment, read through.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentScan<T> {
     /// Which one.
     pub segment: Segment,
@@ -80,6 +80,26 @@ pub struct SegmentScan<T> {
     pub strays: bool,
     /// What the visitor made of it.
     pub output: T,
+}
+
+impl<T> SegmentScan<T> {
+    /// The scan without what the visitor made of it, and that.
+    pub fn split(self) -> (SegmentScan<()>, T) {
+        let Self { segment, end, last_sequence, last_timestamp, events, data_crc, fault, strays, output } =
+            self;
+        let bare = SegmentScan {
+            segment,
+            end,
+            last_sequence,
+            last_timestamp,
+            events,
+            data_crc,
+            fault,
+            strays,
+            output: (),
+        };
+        (bare, output)
+    }
 }
 
 /// How a scan went.

@@ -76,6 +76,52 @@ pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<Verify
     check(storage, &written_segments(storage)?, options, |_| Nothing, OnFailure::Stop)
 }
 
+/// As [`verify`], with a visitor for each segment on the thread that reads it. What the visitors make of their segments
+/// is given to `on_segment` in the order of the log, on the caller's thread, also behind a link that does not hold, up
+/// to the first segment that does not follow from those in front or until it breaks off.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_each<V: SegmentVisitor>(
+    storage: &dyn Storage,
+    options: &ScanOptions<'_>,
+    start: impl Fn(&Segment) -> V + Sync,
+    mut on_segment: impl FnMut(&SegmentScan<()>, V::Output) -> ControlFlow<()>,
+) -> Result<VerifyReport, TrailError> {
+    let segments = written_segments(storage)?;
+    let mut chain = Chain::new(storage, &segments, OnFailure::ReadOn);
+    let mut is_listening = true;
+    let report = scan(storage, &segments, options, start, |scan| {
+        let (scan, output) = scan.split();
+        is_listening = is_listening && chain.follows(&scan) && on_segment(&scan, output).is_continue();
+        chain.fold(scan)
+    })?;
+    chain.end(report)
+}
+
+/// Checks segments that were read through one by one, each whenever it was, as one trail: what [`verify`] does with them
+/// once they are read.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_scanned<T>(
+    storage: &dyn Storage,
+    segments: &[Segment],
+    scans: impl IntoIterator<Item = SegmentScan<T>>,
+    mut on_segment: impl FnMut(&SegmentScan<()>, T) -> ControlFlow<()>,
+) -> Result<VerifyReport, TrailError> {
+    let mut chain = Chain::new(storage, segments, OnFailure::ReadOn);
+    let mut is_listening = true;
+    for scan in scans {
+        let (scan, output) = scan.split();
+        is_listening = is_listening && chain.follows(&scan) && on_segment(&scan, output).is_continue();
+        if chain.fold(scan).is_break() {
+            break;
+        }
+    }
+    chain.end(ScanReport { bytes: 0, threads: 0, without_glommio: None })
+}
+
 /// As [`verify`], and shows `visitor` every verified frame in the order of the log, on the caller's thread, while
 /// others read and check. Each byte is read once. The visitor sees everything in front of the first byte that is
 /// no next frame, also behind a link that does not hold, unless it breaks off; the verification goes on without it.
@@ -155,25 +201,9 @@ fn check<V: SegmentVisitor<Output = ()>>(
     start: impl Fn(&Segment) -> V + Sync,
     on_failure: OnFailure,
 ) -> Result<VerifyReport, TrailError> {
-    let mut chain = Chain { storage, segments, on_failure, previous: None, events: 0, failure: None };
+    let mut chain = Chain::new(storage, segments, on_failure);
     let report = scan(storage, segments, options, start, |scan| chain.fold(scan))?;
-    if let Some(failure) = chain.failure {
-        return Err(failure);
-    }
-    let last = chain.previous.expect("there is a segment");
-    let events = chain.events;
-    let open_tail = check_tail(storage, &last)?;
-    Ok(VerifyReport {
-        segments: segments.len(),
-        epoch: last.segment.header.identity.epoch,
-        events,
-        first_sequence: segments[0].header.base_sequence,
-        last_sequence: last.last_sequence,
-        last_timestamp: last.last_timestamp,
-        end: last.end,
-        open_tail,
-        scan: report,
-    })
+    chain.end(report)
 }
 
 /// What the segments give in their order.
@@ -182,12 +212,46 @@ struct Chain<'a> {
     segments: &'a [Segment],
     on_failure: OnFailure,
     previous: Option<SegmentScan<()>>,
+    /// Where the readable log has come to.
+    reached: Option<(Position, Sequence)>,
     events: u64,
     failure: Option<TrailError>,
 }
 
-impl Chain<'_> {
+impl<'a> Chain<'a> {
+    fn new(storage: &'a dyn Storage, segments: &'a [Segment], on_failure: OnFailure) -> Self {
+        Self { storage, segments, on_failure, previous: None, reached: None, events: 0, failure: None }
+    }
+
+    /// Whether the segment begins where those in front of it end.
+    fn follows(&self, scan: &SegmentScan<()>) -> bool {
+        let header = &scan.segment.header;
+        self.reached.is_none_or(|(end, last)| {
+            (align_up(end, header.block_length), last.next()) == (header.base_position, header.base_sequence)
+        })
+    }
+
+    fn end(self, report: ScanReport) -> Result<VerifyReport, TrailError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let last = self.previous.expect("there is a segment");
+        let open_tail = check_tail(self.storage, &last)?;
+        Ok(VerifyReport {
+            segments: self.segments.len(),
+            epoch: last.segment.header.identity.epoch,
+            events: self.events,
+            first_sequence: self.segments[0].header.base_sequence,
+            last_sequence: last.last_sequence,
+            last_timestamp: last.last_timestamp,
+            end: last.end,
+            open_tail,
+            scan: report,
+        })
+    }
+
     fn fold(&mut self, scan: SegmentScan<()>) -> ControlFlow<()> {
+        self.reached = Some((scan.end, scan.last_sequence));
         if self.failure.is_none() {
             match self.check(&scan) {
                 Ok(()) => {
@@ -390,6 +454,71 @@ mod tests {
         let (seen, error) = see();
         assert_eq!(seen, epochs.events.len());
         assert!(matches!(error, TrailError::Link { .. }), "{error}");
+    }
+
+    /// Counts the events of a segment.
+    struct Counted(u64);
+
+    impl SegmentVisitor for Counted {
+        type Output = u64;
+
+        fn on_frame(&mut self, _: Position, frame: &Frame<'_>) {
+            self.0 += u64::from(!frame.is_padding());
+        }
+
+        fn finish(self) -> u64 {
+            self.0
+        }
+    }
+
+    #[test]
+    fn segments_read_at_once_and_those_read_one_by_one_are_judged_alike() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        let (position, length, damaged) = epochs.events[30];
+        let (header, _) = &epochs.segments[0];
+        let at = header.file_offset(position) as usize;
+        assert!(position < header.end_position());
+        let seed = header.identity.seed();
+        let changes: [&dyn Fn(&mut Vec<u8>); 3] = [&|_| {}, &|bytes| bytes[at + 40] ^= 1, &|bytes| {
+            bytes[at + 40] ^= 1;
+            seal(&mut bytes[at..at + length], seed);
+        }];
+        // Shown are all events, those in front of the damage, and all again, for frames and sequences hold.
+        let shown = [epochs.sequence.0, damaged.0 - 1, epochs.sequence.0];
+        for (change, shown) in changes.into_iter().zip(shown) {
+            epochs.write(folder.path(), true);
+            edit(folder.path(), 1, change);
+            let directory = Directory::new(folder.path());
+            let options = ScanOptions { threads: 2, ..ScanOptions::default() };
+            let expected = verify(&directory, &options);
+            let mut events = 0;
+            let add = |events: &mut u64, count: u64| {
+                *events += count;
+                ControlFlow::Continue(())
+            };
+            let each = verify_each(&directory, &options, |_| Counted(0), |_, count| add(&mut events, count));
+            assert_eq!(events, shown);
+            let segments = read_segments(&directory).unwrap();
+            let scan_alone = |segment: &Segment| {
+                let mut found = None;
+                let keep = |scan| {
+                    found = Some(scan);
+                    ControlFlow::Break(())
+                };
+                scan(&directory, &[*segment], &options, |_| Counted(0), keep).unwrap();
+                found.unwrap()
+            };
+            let scans = segments.iter().map(scan_alone);
+            let mut events = 0;
+            let one_by_one = verify_scanned(&directory, &segments, scans, |_, count| add(&mut events, count));
+            assert_eq!(events, shown);
+            let said = |result: Result<VerifyReport, TrailError>| {
+                result.map(|report| (report.events, report.end)).map_err(|error| error.to_string())
+            };
+            let expected = said(expected);
+            assert_eq!((said(each), said(one_by_one)), (expected.clone(), expected));
+        }
     }
 
     #[test]

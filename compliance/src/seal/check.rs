@@ -1,17 +1,18 @@
 //! Checks a trail against its seals: every frame, link, root, signature, and a checkpoint that was kept elsewhere.
 
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
-use super::hash::{Hash, LeafHasher};
+use super::hash::Hash;
+use super::leaves::{SegmentLeaves, Subtrees};
 use super::note::VerifierKey;
 use super::sealing::{SealError, count_checkpoints, origin_of_trail, read_checkpoint};
-use super::tiles::{CHECKPOINT_NAME, checkpoint_name};
+use super::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, find_altered_tile};
 use super::tree::Frontier;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use stele_journal::scan::ScanOptions;
-use stele_journal::verify::{LogVisitor, verify_with};
-use stele_journal::{Segment, Storage, TrailReader};
-use stele_wire::{Frame, Position};
+use stele_journal::index::{index_name, is_as_made};
+use stele_journal::scan::{ScanOptions, SegmentScan};
+use stele_journal::verify::{VerifyReport, verify_each};
+use stele_journal::{Segment, Storage, TrailError, TrailReader};
 
 /// What holds.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
@@ -47,6 +48,12 @@ pub enum SealBroken {
         /// What is wrong.
         why: CheckpointError,
     },
+    /// A checkpoint is not there although later ones are.
+    #[error("{file} is missing, and a later one is there")]
+    Missing {
+        /// Its file.
+        file: String,
+    },
     /// Checkpoints do not grow, or the newest is not the last one.
     #[error("{file} does not follow the checkpoint in front of it")]
     Order {
@@ -55,8 +62,8 @@ pub enum SealBroken {
     },
     /// The events are not those that were signed.
     #[error(
-        "{file}: it was signed over root {signed}, the events give {found}: one of the events {first} to {size} was \
-        changed after it was sealed"
+        "{file}: it was signed over root {signed}, the events give {found}: {}",
+        changed(*first, *size)
     )]
     Root {
         /// The checkpoint's file.
@@ -88,6 +95,22 @@ pub enum SealBroken {
         /// The last event on the trail.
         last: u64,
     },
+    /// The events are those that were signed; a file that was made from them is not what follows from them.
+    #[error("{file} is not what follows from the events, which are as they were signed: {why}")]
+    Derived {
+        /// A tile or an index.
+        file: String,
+        /// What is wrong, and what makes it anew.
+        why: String,
+    },
+}
+
+/// What another root means.
+fn changed(first: u64, size: u64) -> String {
+    match size {
+        0 => "no log has that root before its first event".to_owned(),
+        _ => format!("one of the events {first} to {size} was changed after it was sealed"),
+    }
 }
 
 /// A root that the tree must have at a size.
@@ -95,10 +118,13 @@ struct Claim {
     file: String,
     size: u64,
     root: Hash,
+    /// It was kept elsewhere: whatever the trail's own checkpoints say may have been signed since.
+    is_kept: bool,
 }
 
-/// Recomputes the tree over the trail in `storage` and holds it against every checkpoint there, signed by `key`, and
-/// against `against`, a checkpoint kept elsewhere with its name for messages.
+/// Recomputes the tree over the trail in `storage`, its segments on as many threads as `options` say, and holds it
+/// against every checkpoint there, signed by `key`, and against `against`, a checkpoint kept elsewhere with its name for
+/// messages. Then holds tiles and indexes against what they were made from.
 ///
 /// # Errors
 /// [`SealBroken`].
@@ -108,36 +134,161 @@ pub fn check(
     against: Option<(&str, &SignedCheckpoint)>,
     options: &ScanOptions<'_>,
 ) -> Result<SealReport, SealBroken> {
-    let reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
-    let origin = origin_of_trail(&reader);
-    let mut claims = own_claims(storage.as_ref(), key, &origin)?;
-    let checkpoints = claims.len() as u64;
-    let sealed = claims.last().map_or(0, |claim| claim.size);
-    if let Some((file, checkpoint)) = against {
-        claims.push(claim(file, checkpoint, key, &origin)?);
+    let mut check = SealCheck::read(storage, key, against)?;
+    let cuts = check.cuts();
+    let start = |segment: &Segment| SegmentLeaves::new(segment, cuts.clone());
+    let medium =
+        verify_each(storage.as_ref(), options, start, |scan, subtrees| check.on_segment(scan, subtrees));
+    check.end(medium)
+}
+
+/// A check under way: what was signed, and how far the tree over the segments has come.
+pub struct SealCheck {
+    storage: Arc<dyn Storage>,
+    origin: String,
+    claims: Vec<Claim>,
+    /// The trail's own newest one: its size, and how many there are.
+    sealed: u64,
+    checkpoints: u64,
+    against: Option<u64>,
+    frontier: Frontier,
+    /// The leaves behind the last full tile of them.
+    block: Frontier,
+    /// The roots of the full ones: level 1 of the tree.
+    row: Vec<Hash>,
+    /// Claims that hold.
+    met: usize,
+    wrong: Option<SealBroken>,
+    /// The first derived file that is not what it should be.
+    derived: Option<SealBroken>,
+}
+
+impl SealCheck {
+    /// Reads what was signed, and checks who signed it.
+    ///
+    /// # Errors
+    /// [`SealBroken`]: a checkpoint that is none, or not by the key, or out of order, or none at all.
+    pub fn read(
+        storage: &Arc<dyn Storage>,
+        key: &VerifierKey,
+        against: Option<(&str, &SignedCheckpoint)>,
+    ) -> Result<Self, SealBroken> {
+        let reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
+        let origin = origin_of_trail(&reader);
+        let mut claims = own_claims(storage.as_ref(), key, &origin)?;
+        let checkpoints = claims.len() as u64;
+        let sealed = claims.last().map_or(0, |claim| claim.size);
+        if let Some((file, checkpoint)) = against {
+            claims.push(Claim { is_kept: true, ..claim(file, checkpoint, key, &origin)? });
+        }
+        if claims.is_empty() {
+            return Err(SealBroken::NotSealed(storage.describe(&checkpoint_name(1))));
+        }
+        claims.sort_by_key(|claim| claim.size);
+        let against = against.map(|(_, checkpoint)| checkpoint.unchecked().size);
+        let mut check = Self {
+            storage: storage.clone(),
+            origin,
+            claims,
+            sealed,
+            checkpoints,
+            against,
+            frontier: Frontier::default(),
+            block: Frontier::default(),
+            row: Vec::new(),
+            met: 0,
+            wrong: None,
+            derived: None,
+        };
+        // One over no event says nothing but that.
+        check.meet();
+        check.wrong.take().map_or(Ok(check), Err)
     }
-    if claims.is_empty() {
-        return Err(SealBroken::NotSealed(storage.describe(&checkpoint_name(1))));
+
+    /// The sizes at which the tree's root must be told: what [`SegmentLeaves`] needs to know.
+    pub fn cuts(&self) -> Arc<[u64]> {
+        let mut sizes: Vec<u64> = self.claims.iter().map(|claim| claim.size).collect();
+        sizes.dedup();
+        sizes.into()
     }
-    claims.sort_by_key(|claim| claim.size);
-    let mut tree = Recomputed {
-        hasher: LeafHasher::default(),
-        frontier: Frontier::default(),
-        claims,
-        met: 0,
-        wrong: None,
-    };
-    let medium = verify_with(storage.as_ref(), options, &mut tree);
-    if let Some(wrong) = tree.wrong {
-        return Err(wrong);
+
+    /// The next segment of the log.
+    pub fn on_segment(&mut self, scan: &SegmentScan<()>, found: Subtrees) -> ControlFlow<()> {
+        if found.first != self.frontier.size() {
+            self.wrong = Some(SealBroken::Begins { first: found.first + 1 });
+            return ControlFlow::Break(());
+        }
+        for (height, root) in found.subtrees {
+            self.frontier.append_subtree(root, height);
+            self.block.append_subtree(root, height);
+            if self.block.size() == TILE_WIDTH {
+                self.row.push(std::mem::take(&mut self.block).root());
+            }
+            self.meet();
+            if self.wrong.is_some() {
+                return ControlFlow::Break(());
+            }
+        }
+        let header = &scan.segment.header;
+        let index = header.index;
+        // One that is being written gets its index when it is closed.
+        let is_closed = scan.fault.is_none() && header.file_offset(scan.end) == scan.segment.file_length;
+        let made = found.notes.finish(scan.end, scan.data_crc);
+        if is_closed
+            && self.derived.is_none()
+            && let Ok(Some(false)) = is_as_made(self.storage.as_ref(), index, made.as_ref())
+        {
+            let why = "remove it; the next run makes it anew, and reads do without".to_owned();
+            self.derived = Some(SealBroken::Derived { file: self.storage.describe(&index_name(index)), why });
+        }
+        ControlFlow::Continue(())
     }
-    medium.map_err(SealError::from)?;
-    let events = tree.frontier.size();
-    if let Some(Claim { file, size, .. }) = tree.claims.get(tree.met) {
-        return Err(SealBroken::Short { file: file.clone(), size: *size, last: events });
+
+    /// Holds the claims of the present size against the present root.
+    fn meet(&mut self) {
+        while let Some(claim) = self.claims.get(self.met).filter(|claim| claim.size == self.frontier.size()) {
+            let found = self.frontier.root();
+            if found != claim.root {
+                let vouches = |before: &&Claim| !before.is_kept && before.size < claim.size;
+                let before = self.claims[..self.met].iter().rev().find(vouches);
+                let first = before.filter(|_| !claim.is_kept).map_or(1, |before| before.size + 1);
+                let (file, size, signed) = (claim.file.clone(), claim.size, claim.root);
+                self.wrong = Some(SealBroken::Root { file, first, size, signed, found });
+                return;
+            }
+            self.met += 1;
+        }
     }
-    let against = against.map(|(_, checkpoint)| checkpoint.unchecked().size);
-    Ok(SealReport { origin, events, checkpoints, sealed, unsealed: events - sealed, against })
+
+    /// What it came to, with what the check of the medium said.
+    ///
+    /// # Errors
+    /// [`SealBroken`]: the first thing wrong in the order of the log.
+    pub fn end(self, medium: Result<VerifyReport, TrailError>) -> Result<SealReport, SealBroken> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        medium.map_err(SealError::from)?;
+        let events = self.frontier.size();
+        if let Some(Claim { file, size, .. }) = self.claims.get(self.met) {
+            return Err(SealBroken::Short { file: file.clone(), size: *size, last: events });
+        }
+        if let Some(file) = self.find_altered_tile()? {
+            let why = "remove seals/tile; `stele seal` makes it anew".to_owned();
+            return Err(SealBroken::Derived { file, why });
+        }
+        self.derived.map_or(Ok(()), Err)?;
+        let Self { origin, checkpoints, sealed, against, .. } = self;
+        Ok(SealReport { origin, events, checkpoints, sealed, unsealed: events - sealed, against })
+    }
+
+    /// Among those of the newest checkpoint, whose root is known to be that of the events.
+    fn find_altered_tile(&self) -> Result<Option<String>, SealBroken> {
+        // A crash may have left it one behind the last numbered one.
+        let newest = read_checkpoint(self.storage.as_ref(), CHECKPOINT_NAME)?;
+        let size = newest.map_or(self.sealed, |newest| newest.unchecked().size.min(self.sealed));
+        Ok(find_altered_tile(self.storage.as_ref(), size, &self.row))
+    }
 }
 
 fn claim(
@@ -148,7 +299,7 @@ fn claim(
 ) -> Result<Claim, SealBroken> {
     let checked = signed.check(key, Some(origin));
     let checkpoint = checked.map_err(|why| SealBroken::Checkpoint { file: file.to_owned(), why })?;
-    Ok(Claim { file: file.to_owned(), size: checkpoint.size, root: checkpoint.root })
+    Ok(Claim { file: file.to_owned(), size: checkpoint.size, root: checkpoint.root, is_kept: false })
 }
 
 /// What the trail's own checkpoints claim.
@@ -159,7 +310,9 @@ fn own_claims(storage: &dyn Storage, key: &VerifierKey, origin: &str) -> Result<
     let mut last = None;
     for number in 1..=count {
         let name = checkpoint_name(number);
-        let Some(signed) = read_checkpoint(storage, &name)? else { continue };
+        let Some(signed) = read_checkpoint(storage, &name)? else {
+            return Err(SealBroken::Missing { file: storage.describe(&name) });
+        };
         let claim = claim(&storage.describe(&name), &signed, key, origin)?;
         if claims.last().is_some_and(|before| before.size >= claim.size) {
             return Err(SealBroken::Order { file: claim.file });
@@ -168,6 +321,9 @@ fn own_claims(storage: &dyn Storage, key: &VerifierKey, origin: &str) -> Result<
         last = Some(signed);
     }
     let newest = read_checkpoint(storage, CHECKPOINT_NAME)?;
+    if let Some(newest) = &newest {
+        claim(&storage.describe(CHECKPOINT_NAME), newest, key, origin)?;
+    }
     // A crash may have come between the last two files.
     let is_behind = |newest: &SignedCheckpoint| {
         let one_back = claims.len().checked_sub(2).map(|at| &claims[at]);
@@ -177,45 +333,13 @@ fn own_claims(storage: &dyn Storage, key: &VerifierKey, origin: &str) -> Result<
     };
     match newest {
         Some(newest) if last.as_ref() != Some(&newest) && !is_behind(&newest) => {
-            Err(SealBroken::Order { file: storage.describe(CHECKPOINT_NAME) })
+            let is_ahead = claims.last().is_none_or(|last| last.size < newest.unchecked().size);
+            Err(if is_ahead {
+                SealBroken::Missing { file: storage.describe(&checkpoint_name(count + 1)) }
+            } else {
+                SealBroken::Order { file: storage.describe(CHECKPOINT_NAME) }
+            })
         }
         _ => Ok(claims),
-    }
-}
-
-struct Recomputed {
-    hasher: LeafHasher,
-    frontier: Frontier,
-    claims: Vec<Claim>,
-    /// Claims that hold.
-    met: usize,
-    wrong: Option<SealBroken>,
-}
-
-impl LogVisitor for Recomputed {
-    fn on_segment(&mut self, _: &Segment) -> ControlFlow<()> {
-        ControlFlow::Continue(())
-    }
-
-    fn on_frame(&mut self, _: Position, frame: &Frame<'_>) -> ControlFlow<()> {
-        if frame.is_padding() {
-            return ControlFlow::Continue(());
-        }
-        if frame.sequence().0 != self.frontier.size() + 1 {
-            self.wrong = Some(SealBroken::Begins { first: frame.sequence().0 });
-            return ControlFlow::Break(());
-        }
-        self.frontier.append(self.hasher.hash(frame.bytes()));
-        while let Some(claim) = self.claims.get(self.met).filter(|claim| claim.size == self.frontier.size()) {
-            let found = self.frontier.root();
-            if found != claim.root {
-                let first = self.met.checked_sub(1).map_or(1, |at| self.claims[at].size + 1);
-                let (file, size, signed) = (claim.file.clone(), claim.size, claim.root);
-                self.wrong = Some(SealBroken::Root { file, first, size, signed, found });
-                return ControlFlow::Break(());
-            }
-            self.met += 1;
-        }
-        ControlFlow::Continue(())
     }
 }

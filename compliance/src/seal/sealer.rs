@@ -6,7 +6,7 @@
 use super::checkpoint::{Checkpoint, SignedCheckpoint};
 use super::hash::{Hash, LeafHasher};
 use super::note::Signer;
-use super::tiles::{LEVELS, TILE_WIDTH, Tile, level_length, node_in};
+use super::tiles::{LEVELS, TILE_WIDTH, Tile, frontier_of_edge, level_length, node_in, root_of};
 use super::tree::{Frontier, Nodes, ProofError, prove_consistency, verify_consistency};
 use stele_wire::{Frame, Nanos};
 
@@ -88,14 +88,8 @@ impl Sealer {
         if open.len() != LEVELS || !open.iter().enumerate().all(fits) {
             return None;
         }
-        let subtree = |height: u32| {
-            let level = (height / 8) as usize;
-            let first = level_length(size, level) / TILE_WIDTH * TILE_WIDTH;
-            node_in(&open[level], first, height, (size >> height) - 1)
-        };
-        let heights = (0..63).rev().filter(|height| size >> height & 1 == 1);
-        let subtrees: Option<Vec<Hash>> = heights.map(subtree).collect();
-        Some(Self::over(origin, signer, policy, Frontier::restore(size, &subtrees?)?, open))
+        let frontier = frontier_of_edge(size, &open)?;
+        Some(Self::over(origin, signer, policy, frontier, open))
     }
 
     fn over(
@@ -182,14 +176,18 @@ impl Sealer {
                 .map_err(|why| SealerError::Contradiction { old, new: size, why })?;
         }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root }.sign(&self.signer);
-        let partial =
-            (1..LEVELS).filter(|level| !self.open[*level].is_empty()).map(|level| self.open_tile(level));
-        let partial: Vec<Tile> = partial.collect();
-        let mut tiles = std::mem::take(&mut self.full);
-        tiles.extend(partial);
+        let tiles = self.take_tiles();
         (self.signed, self.signed_at) = (Some((size, root)), now);
         self.keep_edges();
         Ok(Some(Sealed { tiles, checkpoint }))
+    }
+
+    /// The tiles of the present tree that changed since they were last taken, full and partial, level 1 and above.
+    pub fn take_tiles(&mut self) -> Vec<Tile> {
+        let mut tiles = std::mem::take(&mut self.full);
+        let partial = (1..LEVELS).filter(|level| !self.open[*level].is_empty());
+        tiles.extend(partial.map(|level| self.open_tile(level)));
+        tiles
     }
 
     #[inline]
@@ -227,15 +225,6 @@ impl Sealer {
     fn keep_edges(&mut self) {
         self.edges = (0..LEVELS).map(|level| self.open_tile(level)).collect();
     }
-}
-
-/// The root over a full tile.
-fn root_of(hashes: &[Hash]) -> Hash {
-    let mut row = hashes.to_vec();
-    while row.len() > 1 {
-        row = row.chunks_exact(2).map(|pair| Hash::node(pair[0], pair[1])).collect();
-    }
-    row[0]
 }
 
 /// The nodes around the signed tree's end and the present one's.

@@ -271,6 +271,9 @@ pub(super) fn resume(
         sealer.on_event(&entry.frame);
     }
     sealer.set_signed(root)?;
+    for tile in sealer.take_tiles() {
+        keep(storage, &tile.name(), &tile.bytes())?;
+    }
     Ok(Kept { sealer, number })
 }
 

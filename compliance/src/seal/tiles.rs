@@ -12,7 +12,7 @@
 //! complete subtrees of 256^L leaves. Partial tiles are those of the newest checkpoint.
 
 use super::hash::Hash;
-use super::tree::Nodes;
+use super::tree::{Frontier, Nodes};
 use std::io;
 use stele_journal::{Pages, Storage};
 
@@ -97,6 +97,47 @@ pub(super) fn read_tile(storage: &dyn Storage, level: usize, index: u64, stored:
     let hashes =
         bytes.chunks_exact(Hash::LENGTH).map(|bytes| Hash::from_bytes(bytes).expect("32 bytes")).collect();
     Ok(Tile { level, index, hashes })
+}
+
+/// Holds every stored tile of a tree of `size` leaves against `row`, the hashes of level 1, and those above that follow
+/// from them. Gives the first file that differs; one that is missing is no lie, and is made again when it is needed.
+pub(super) fn find_altered_tile(storage: &dyn Storage, size: u64, row: &[Hash]) -> Option<String> {
+    let mut row = row.to_vec();
+    for level in 1..LEVELS {
+        row.truncate(level_length(size, level) as usize);
+        for (index, hashes) in row.chunks(TILE_WIDTH as usize).enumerate() {
+            let tile = Tile { level, index: index as u64, hashes: hashes.to_vec() };
+            let name = tile.name();
+            match read_file(storage, &name) {
+                Ok(None) => {}
+                Ok(Some(bytes)) if bytes == tile.bytes() => {}
+                _ => return Some(storage.describe(&name)),
+            }
+        }
+        row = row.chunks_exact(TILE_WIDTH as usize).map(root_of).collect();
+    }
+    None
+}
+
+/// The root over a full tile.
+pub(super) fn root_of(hashes: &[Hash]) -> Hash {
+    let mut row = hashes.to_vec();
+    while row.len() > 1 {
+        row = row.chunks_exact(2).map(|pair| Hash::node(pair[0], pair[1])).collect();
+    }
+    row[0]
+}
+
+/// The frontier of a tree of `size` leaves of which the rightmost tile of each level is given.
+pub(super) fn frontier_of_edge(size: u64, open: &[Vec<Hash>]) -> Option<Frontier> {
+    let subtree = |height: u32| {
+        let level = (height / 8) as usize;
+        let first = level_length(size, level) / TILE_WIDTH * TILE_WIDTH;
+        node_in(&open[level], first, height, (size >> height) - 1)
+    };
+    let heights = (0..63).rev().filter(|height| size >> height & 1 == 1);
+    let subtrees: Option<Vec<Hash>> = heights.map(subtree).collect();
+    Frontier::restore(size, &subtrees?)
 }
 
 /// The node at `height` over `hashes` of level `height` / 8, of which the first is number `first` of its level.

@@ -1,0 +1,140 @@
+//! The leaves of one segment, hashed on the thread that reads it: what of the tree does not depend on other segments.
+
+use super::hash::{Hash, LeafHasher};
+use std::sync::Arc;
+use stele_journal::Segment;
+use stele_journal::index::IndexNotes;
+use stele_journal::scan::SegmentVisitor;
+use stele_wire::{Frame, Position};
+
+/// The highest subtree that is told: what of the tree's stored part is lowest.
+pub const HEIGHT_MAX: u32 = 8;
+
+/// Hashes a segment's events into the complete subtrees that they make up, none of them higher than [`HEIGHT_MAX`] or
+/// across one of `cuts`.
+pub struct SegmentLeaves {
+    hasher: LeafHasher,
+    first: u64,
+    next: u64,
+    cuts: Arc<[u64]>,
+    /// Which of the cuts is next.
+    cut: usize,
+    /// Subtrees in front of the last cut, whole; behind it a higher one never stands behind a lower one that it could
+    /// be joined to.
+    subtrees: Vec<(u32, Hash)>,
+    /// How many of them are in front of the last cut.
+    fixed: usize,
+    segment: Segment,
+    notes: IndexNotes,
+}
+
+/// What a segment holds of the tree, and the index that follows from it.
+#[derive(Clone)]
+pub struct Subtrees {
+    /// Leaves in front of the segment.
+    pub first: u64,
+    /// Height and root of each complete subtree, in their order.
+    pub subtrees: Vec<(u32, Hash)>,
+    /// The index on its way.
+    pub notes: IndexNotes,
+}
+
+impl SegmentLeaves {
+    /// Of `segment`. At each size in `cuts`, which ascend, the tree's root can be told.
+    pub fn new(segment: &Segment, cuts: Arc<[u64]>) -> Self {
+        let first = segment.header.base_sequence.0 - 1;
+        let cut = cuts.partition_point(|cut| *cut <= first);
+        let (hasher, notes) = (LeafHasher::default(), IndexNotes::new(segment));
+        let subtrees = Vec::new();
+        Self { hasher, first, next: first, cuts, cut, subtrees, fixed: 0, segment: *segment, notes }
+    }
+
+    fn append(&mut self, leaf: Hash) {
+        self.subtrees.push((0, leaf));
+        self.next += 1;
+        while let [.., (left_height, left), (height, right)] = self.subtrees[self.fixed..]
+            && left_height == height
+            && self.next.is_multiple_of(2 << height)
+            && left_height < HEIGHT_MAX
+        {
+            self.subtrees.truncate(self.subtrees.len() - 2);
+            self.subtrees.push((height + 1, Hash::node(left, right)));
+        }
+        if self.cuts.get(self.cut) == Some(&self.next) {
+            self.cut += 1;
+            self.fixed = self.subtrees.len();
+        }
+    }
+}
+
+impl SegmentVisitor for SegmentLeaves {
+    type Output = Subtrees;
+
+    #[inline]
+    fn on_frame(&mut self, position: Position, frame: &Frame<'_>) {
+        self.notes.on_frame(frame, self.segment.header.file_offset(position));
+        if !frame.is_padding() {
+            let leaf = self.hasher.hash(frame.bytes());
+            self.append(leaf);
+        }
+    }
+
+    fn finish(self) -> Subtrees {
+        Subtrees { first: self.first, subtrees: self.subtrees, notes: self.notes }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::Frontier;
+    use super::*;
+    use proptest::prelude::*;
+    use stele_journal::format::SegmentHeader;
+    use stele_wire::units::{Epoch, Nanos, Sequence, ShardId, TrailId};
+
+    fn segment(first: u64) -> Segment {
+        let identity = stele_wire::Identity { trail: TrailId([1; 16]), shard: ShardId(0), epoch: Epoch(1) };
+        let header = SegmentHeader {
+            identity,
+            index: 1,
+            block_length: 512,
+            segment_length: 4096,
+            base_position: Position(0),
+            base_sequence: Sequence(first + 1),
+            created: Nanos(0),
+            link: [0; 32],
+            schema: [0; 32],
+        };
+        Segment { header, file_length: 0 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn subtrees_of_any_segments_give_the_root_of_every_size_that_was_asked_for(
+            lengths in prop::collection::vec(0u64..700, 1..6),
+            asked in prop::collection::btree_set(1u64..2500, 0..6),
+        ) {
+            let cuts: Arc<[u64]> = asked.into_iter().collect();
+            let (mut tree, mut naive) = (Frontier::default(), Frontier::default());
+            for length in lengths {
+                let first = tree.size();
+                let mut leaves = SegmentLeaves::new(&segment(first), cuts.clone());
+                (first..first + length).for_each(|number| leaves.append(Hash::leaf(&number.to_le_bytes())));
+                for (height, root) in leaves.finish().subtrees {
+                    tree.append_subtree(root, height);
+                    if cuts.contains(&tree.size()) {
+                        while naive.size() < tree.size() {
+                            naive.append(Hash::leaf(&naive.size().to_le_bytes()));
+                        }
+                        prop_assert_eq!(tree.root(), naive.root());
+                    }
+                }
+                prop_assert_eq!(tree.size(), first + length);
+            }
+            let met = cuts.iter().filter(|cut| **cut <= tree.size()).next_back().copied().unwrap_or(0);
+            prop_assert_eq!(naive.size(), met);
+        }
+    }
+}
