@@ -133,7 +133,7 @@ mod tests {
                 }
                 prop_assert_eq!(tree.size(), first + length);
             }
-            let met = cuts.iter().filter(|cut| **cut <= tree.size()).next_back().copied().unwrap_or(0);
+            let met = cuts.iter().rfind(|cut| **cut <= tree.size()).copied().unwrap_or(0);
             prop_assert_eq!(naive.size(), met);
         }
     }

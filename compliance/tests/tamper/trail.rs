@@ -94,7 +94,7 @@ impl Stored {
     pub(crate) fn last_sequence(&self, at: usize) -> Sequence {
         let first = self.parts[at].header.base_sequence.0;
         let next = self.parts.get(at + 1).map(|next| next.header.base_sequence.0);
-        Sequence(next.map_or_else(|| first + self.events(at).len() as u64, |next| next) - 1)
+        Sequence(next.unwrap_or_else(|| first + self.events(at).len() as u64) - 1)
     }
 
     /// The frames of a part's events.
