@@ -1,4 +1,5 @@
-//! A thousand edits of a sealed trail of a million events: each is found by the command that must find it, at its place.
+//! A thousand edits of a sealed trail of a million events: each is found by the command that must find it, at its place. A
+//! fifth of them is made on every run, all of them when asked for.
 //!
 //! The trail is in memory, an edit replaces what it touches and shares the rest. Segments that an edit does not touch
 //! are not read again: what they gave the first time is put beside those that are, by the library's own check. One edit of
@@ -84,8 +85,8 @@ fn found_by(judge: &Judge, kind: &Kind, edit: &Edit) -> &'static str {
     found.1
 }
 
-#[test]
-fn a_thousand_edits_of_a_million_events_are_each_found_by_the_right_command_at_the_right_place() {
+/// One edit in `divisor` of each kind's.
+fn make_edits(divisor: u64) {
     let judge = Judge::new(EVENTS, 256 << 10, 40_000);
     let unchanged = judge.judge(&judge.base, Some(&judge.kept)).unwrap();
     assert_eq!(unchanged.events, EVENTS);
@@ -93,7 +94,7 @@ fn a_thousand_edits_of_a_million_events_are_each_found_by_the_right_command_at_t
     assert_eq!(judge.judge_whole(&judge.base, None).unwrap(), judge.judge(&judge.base, None).unwrap());
     let (mut table, mut attacker) = (Table::default(), Attacker::new(&judge, 1));
     for (number, kind) in KINDS.iter().enumerate() {
-        for attempt in 0..kind.count {
+        for attempt in 0..kind.count / divisor {
             let edit = (kind.edit)(&mut attacker);
             table.count(number, found_by(&judge, kind, &edit));
             if attempt == 0 {
@@ -109,7 +110,18 @@ fn a_thousand_edits_of_a_million_events_are_each_found_by_the_right_command_at_t
         "of {EVENTS} events {} are sealed; {} behind the last checkpoint are under no signature, and every verification says so",
         unchanged.sealed, unchanged.unsealed
     );
-    assert_eq!(table.0.values().sum::<u64>(), 1_000);
+    assert_eq!(table.0.values().sum::<u64>(), 1_000 / divisor);
+}
+
+#[test]
+fn edits_of_a_million_events_are_each_found_by_the_right_command_at_the_right_place() {
+    make_edits(5);
+}
+
+#[test]
+#[ignore = "half a minute: the same with a thousand edits"]
+fn a_thousand_edits_of_a_million_events_are_found_as_well() {
+    make_edits(1);
 }
 
 /// tools/verify_stele.py by its exit code and what it says; none where it cannot run.
