@@ -122,6 +122,16 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         self.status.clone()
     }
 
+    /// The outlet, as it is by now.
+    pub fn outlet(&self) -> &O {
+        &self.outlet
+    }
+
+    /// The outlet, with everything that was put there.
+    pub fn into_outlet(self) -> O {
+        self.outlet
+    }
+
     /// Puts the feed's next events into the empty batch, or what is told at its end.
     fn refill(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Done) {

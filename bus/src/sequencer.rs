@@ -248,6 +248,12 @@ impl<C: Clock> Sequencer<C> {
         self.desk.head.next_sequence()
     }
 
+    /// When the next timer fires; never is `u64::MAX`.
+    #[inline]
+    pub fn next_timer(&self) -> Nanos {
+        self.desk.timers.next_due()
+    }
+
     /// One chunk of one intake. Returns how many submissions were taken.
     #[inline]
     fn drain(&mut self, index: usize) -> usize {

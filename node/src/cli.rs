@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Run strategies on a feed and journal everything
     Run(RunArgs),
+    /// Run a strategy over a recorded market, in the market's own time, once or through a sweep of its parameters
+    Backtest(BacktestArgs),
     /// Print the effective configuration, with comments, as a file that `run -c` takes
     Config(RunArgs),
     /// Watch a running bus: watermarks, rates, queues, latencies, refusals, consumers, cores
@@ -206,6 +208,37 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) engine: Option<String>,
     /// Print the summary as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct BacktestArgs {
+    /// Configuration file: its [venue], [risk] and strategy; flags win over it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Market data, as `stele run --feed` takes it
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) feed: Option<String>,
+    /// Strategy to run
+    #[arg(long, value_name = "NAME")]
+    pub(crate) strategy: Option<String>,
+    /// Parameter of the strategy
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// Run once for each value: key=5..20, key=0.1..0.5:0.1 or key=a,b,c; several are combined
+    #[arg(long, value_name = "KEY=VALUES")]
+    pub(crate) sweep: Vec<String>,
+    /// Stop after this much of the market's time
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<f64>,
+    /// Trading day of a file that does not carry one, as YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(crate) date: Option<String>,
+    /// Write a page with figures and plots: one HTML file that needs nothing beside itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -178,7 +178,7 @@ impl Config {
         Ok(config)
     }
 
-    fn load(path: &Path) -> Result<Self, Failure> {
+    pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::environment(format!("cannot read the configuration {}: {error}", path.display()))
                 .help("`stele config > stele.toml` writes one to start from")

@@ -9,6 +9,7 @@
 //! | snapshots | follows the trail, takes a snapshot at each roll | [`topology`] |
 //! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | [`topology`] |
 //! | metrics | answers over HTTP, where [metrics] says so | [`session`] |
+//! | runs of a backtest | play a market, one a CPU | [`commands::backtest`] |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let result = match &Cli::parse().command {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Run(args) => commands::run::run(args),
+        Command::Backtest(args) => commands::backtest::backtest(args),
         Command::Config(args) => commands::config::config(args),
         Command::Doctor(args) => commands::doctor::doctor(args),
         Command::Top(args) => commands::top::top(args),

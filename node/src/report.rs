@@ -351,7 +351,7 @@ fn print_latency(page: &mut String, name: &str, percentiles: &Percentiles) {
 }
 
 /// Nanoseconds with three digits that mean something.
-fn duration(nanos: u64) -> String {
+pub(crate) fn duration(nanos: u64) -> String {
     match nanos {
         0..1_000 => format!("{nanos} ns"),
         1_000..1_000_000 => format!("{} µs", three_digits(nanos as f64 / 1e3)),

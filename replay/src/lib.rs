@@ -7,11 +7,13 @@
 //! | what | on which thread |
 //! |---|---|
 //! | [`PaperVenue`] with its [`PaperExchange`] | the order gateway's core, in the gateway's duty cycle |
+//! | [`Backtest`] | the caller's, all of it: sequencer, exchange and strategy take turns |
 //! | [`TrailFeed`] | the thread of whoever plays the feed |
 //! | [`Follower`] | a background thread of its own, in turns |
 //! | [`divergence::check`], [`recall::recall`], [`summary::summarise`], [`pacer::play`] | the caller's, to the end |
 #![forbid(unsafe_code)]
 
+pub mod backtest;
 pub mod difference;
 pub mod divergence;
 #[cfg(test)]
@@ -29,6 +31,7 @@ pub mod resume;
 pub mod summary;
 pub mod trail_feed;
 
+pub use backtest::{Backtest, BacktestError, BacktestOptions, BacktestOutcome};
 pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
 pub use follower::{FollowError, Follower, Taken};

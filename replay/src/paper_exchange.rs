@@ -204,6 +204,18 @@ impl PaperExchange {
         self.reporter.line.pop()
     }
 
+    /// When something happens by itself next, nothing new coming: an arrival or a phase of the schedule.
+    #[inline]
+    pub fn due(&self) -> Option<Nanos> {
+        [self.next_arrival(), self.next_phase_due().map(Nanos)].into_iter().flatten().min()
+    }
+
+    /// When the next message on its way arrives: an order here, or a report at the sequencer.
+    #[inline]
+    pub fn next_arrival(&self) -> Option<Nanos> {
+        [self.entries.due(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
+    }
+
     /// How many orders rest or wait behind a stop.
     pub fn open_orders(&self) -> usize {
         self.open

@@ -461,6 +461,6 @@ fn record(histogram: &mut Histogram<u64>, nanos: u64) {
     histogram.record(nanos).expect("the histogram grows to any value");
 }
 
-fn decimal<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn decimal<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{money:.9}"))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod attach;
+pub(crate) mod backtest;
 pub(crate) mod check_proof;
 pub(crate) mod check_strategy;
 pub(crate) mod config;

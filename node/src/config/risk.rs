@@ -3,8 +3,9 @@
 use super::{Config, Page};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
+use stele_bus::RiskLimits;
 use stele_bus::risk::Allotment;
-use stele_wire::Price;
+use stele_wire::{Price, Quantity};
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(default, deny_unknown_fields)]
@@ -54,6 +55,16 @@ impl RiskConfig {
     /// The largest value of an order in the unit of the check, 1e-9 of the currency.
     pub(crate) fn notional_limit(&self) -> i64 {
         i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
+    }
+
+    /// What orders are held against before anything on the log says otherwise.
+    pub(crate) fn limits(&self) -> RiskLimits {
+        RiskLimits {
+            order_quantity_max: Some(Quantity(self.order_quantity_max)),
+            order_notional_max: Some(self.notional_limit()),
+            has_sealer: false,
+            four_eyes: self.four_eyes,
+        }
     }
 
     pub(super) fn render(&self, page: &mut Page<'_>) {

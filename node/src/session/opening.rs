@@ -13,9 +13,7 @@ use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{
-    BusDirectory, Clock as _, Counters, RingOptions, Risk, RiskLimits, Timers, UtcClock, Watermark,
-};
+use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Risk, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
@@ -24,7 +22,7 @@ use stele_replay::{Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resume
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
 use stele_wire::messages::Check;
-use stele_wire::{Nanos, Quantity, SCHEMA_TEXT, Sequence, ShardId};
+use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 
 /// A shard that is known to be good, of which nothing is written yet.
 pub(super) struct Prepared<'a> {
@@ -134,10 +132,10 @@ impl<'a> Prepared<'a> {
         let (host, unsent, risk, timers, doubts) = match past.resumed {
             Some(Resumed { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
-                (host, unsent, risk.in_session(risk_limits(config)), timers, doubts)
+                (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
             }
             None => {
-                let risk = Risk::new(risk_limits(config));
+                let risk = Risk::new(config.risk.limits());
                 (Host::new(Registry::built_in()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };
@@ -313,13 +311,4 @@ fn limits_to_tell(config: &Config, known: &Known) -> Vec<(Check, i64)> {
     let limits =
         [(Check::ORDER_QUANTITY, risk.order_quantity_max as i64), (Check::NOTIONAL, risk.notional_limit())];
     limits.into_iter().filter(|(check, limit)| known.configured.get(&check.0) != Some(limit)).collect()
-}
-
-fn risk_limits(config: &Config) -> RiskLimits {
-    RiskLimits {
-        order_quantity_max: Some(Quantity(config.risk.order_quantity_max)),
-        order_notional_max: Some(config.risk.notional_limit()),
-        has_sealer: false,
-        four_eyes: config.risk.four_eyes,
-    }
 }

@@ -1,0 +1,208 @@
+//! `stele backtest`: a strategy over a market that was, once or through a sweep of its parameters.
+//!
+//! The main thread shows how far it is; each run is on a thread of its own, as many at a time as there are CPUs.
+
+mod page;
+mod plots;
+mod sweep;
+mod table;
+
+use crate::cli::BacktestArgs;
+use crate::config::{Config, StrategyConfig};
+use crate::failure::Failure;
+use crate::feeds;
+use crate::progress::Progress;
+use crate::topology::sources;
+use serde::Serialize;
+use std::iter;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use stele_bus::allowed_cpus;
+use stele_connect::spec::FeedSpec;
+use stele_replay::{Backtest, BacktestError, BacktestOptions, BacktestOutcome};
+use stele_strategies::Registry;
+use stele_wire::Nanos;
+
+/// How often the progress is shown.
+const SHOWN_EVERY: Duration = Duration::from_millis(10);
+
+/// One run and how long it took.
+#[derive(Serialize)]
+pub(super) struct Run {
+    /// What the sweep set, as `key=value`.
+    swept: Vec<String>,
+    #[serde(flatten)]
+    outcome: BacktestOutcome,
+    seconds: f64,
+    events_per_second: f64,
+}
+
+/// Every run over one feed, the most profitable first.
+#[derive(Serialize)]
+pub(super) struct Report {
+    feed: String,
+    runs: Vec<Run>,
+}
+
+/// What every run has in common.
+struct Plan {
+    config: Config,
+    spec: FeedSpec,
+    registry: Registry,
+    /// The market's time that is played at most.
+    limit: Option<Nanos>,
+}
+
+/// How far the runs are, for the thread that shows it.
+#[derive(Default)]
+struct Reached {
+    next: AtomicUsize,
+    records: AtomicU64,
+    runs: AtomicU64,
+    has_failed: AtomicBool,
+}
+
+/// Runs what `args` say and prints what it came to.
+pub(crate) fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
+    let plan = Plan::new(args)?;
+    let grid = sweep::grid(&args.sweep)?;
+    // What is wrong with any run is said before the first one begins.
+    let options = grid.iter().map(|swept| plan.options(swept)).collect::<Result<Vec<_>, _>>()?;
+    let mut runs = run_all(&plan, &grid, &options)?;
+    runs.sort_by_key(|run| std::cmp::Reverse(run.outcome.figures.net));
+    let report = Report { feed: plan.spec.to_string(), runs };
+    if let Some(file) = &args.html {
+        let written = std::fs::write(file, page::page(&report));
+        written.map_err(|error| Failure::environment(format!("cannot write {}: {error}", file.display())))?;
+    }
+    if args.json {
+        super::print_json(&report)?;
+    } else {
+        super::print_page(&table::table(&report, args.html.as_deref()))?;
+    }
+    let failed = report.runs.iter().find_map(|run| run.outcome.feed_failure.as_deref());
+    failed.map_or(Ok(()), |failure| Err(Failure::environment(failure)))
+}
+
+impl Plan {
+    fn new(args: &BacktestArgs) -> Result<Self, Failure> {
+        let mut config = match &args.config {
+            Some(path) => Config::load(path)?,
+            None => Config::default(),
+        };
+        if let Some(feed) = &args.feed {
+            config.feed.spec.clone_from(feed);
+        }
+        config.feed.date = args.date.clone().or(config.feed.date);
+        config.feed.seconds = args.seconds.or(config.feed.seconds);
+        if let Some(name) = &args.strategy {
+            let known = config.strategy.iter().find(|strategy| strategy.name == *name).cloned();
+            let new = StrategyConfig { name: name.clone(), ..StrategyConfig::default() };
+            config.strategy = vec![known.unwrap_or(new)];
+        }
+        let registry = Registry::built_in();
+        if config.strategy.len() != 1 {
+            let names = registry.kinds().iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+            return Err(Failure::usage("a backtest is of one strategy")
+                .help(format!("name it: --strategy NAME; there are: {names}")));
+        }
+        config.apply_parameters(&args.param)?;
+        let spec = feeds::spec(&config)?;
+        if matches!(spec, FeedSpec::Generator { .. }) && config.feed.seconds.is_none() {
+            return Err(Failure::usage("the generator's market has no end")
+                .help("say how much of it is played: --seconds 60"));
+        }
+        let limit = match config.feed.seconds {
+            Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
+                return Err(Failure::usage(format!("{seconds} seconds")).help("give a number above 0"));
+            }
+            seconds => seconds.map(|seconds| Nanos((seconds * 1e9) as u64)),
+        };
+        Ok(Self { config, spec, registry, limit })
+    }
+
+    /// What one run is made of.
+    fn options(&self, swept: &[String]) -> Result<BacktestOptions, Failure> {
+        let mut config = self.config.clone();
+        config.apply_parameters(swept)?;
+        let strategy = config.strategy.swap_remove(0);
+        let kind = self.registry.find(&strategy.name).map_err(Failure::usage)?;
+        let (parameters, _) = kind
+            .start(&strategy.parameters.to_string())
+            .map_err(|error| Failure::usage(format!("{}: {error}", strategy.name)).help(kind.describe()))?;
+        Ok(BacktestOptions {
+            strategy: strategy.name,
+            parameters: parameters.to_toml(),
+            seed: strategy.seed,
+            paper: config.venue.paper(sources::VENUE)?,
+            risk: config.risk.limits(),
+        })
+    }
+
+    /// One run, from the feed's first record to its last.
+    fn run(&self, swept: &[String], options: &BacktestOptions, reached: &Reached) -> Result<Run, Failure> {
+        let feed = feeds::open(&self.spec, &self.config, iter::empty())?;
+        let began = Instant::now();
+        let mut backtest = Backtest::new(feed, &self.registry, options.clone()).map_err(said)?;
+        let mut told = 0;
+        while backtest.step() && !reached.has_failed.load(Ordering::Relaxed) {
+            let records = backtest.records();
+            reached.records.fetch_add(records - told, Ordering::Relaxed);
+            told = records;
+            if self.limit.is_some_and(|limit| backtest.elapsed() >= limit) {
+                backtest.stop();
+            }
+        }
+        let outcome = backtest.finish().map_err(said)?;
+        let seconds = began.elapsed().as_secs_f64();
+        let events_per_second = outcome.market_events as f64 / seconds;
+        reached.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(Run { swept: swept.to_vec(), outcome, seconds, events_per_second })
+    }
+}
+
+fn said(error: BacktestError) -> Failure {
+    match error {
+        BacktestError::Session(error) => Failure::environment(error),
+        error @ BacktestError::Endless(_) => {
+            Failure::not_so(error).help("set order_delay_us and report_delay_us under [venue]")
+        }
+        error @ BacktestError::Strategy(_) => Failure::usage(error),
+    }
+}
+
+/// Runs them all, in the order of the grid, on as many threads as there are CPUs.
+fn run_all(plan: &Plan, grid: &[Vec<String>], options: &[BacktestOptions]) -> Result<Vec<Run>, Failure> {
+    let reached = Reached::default();
+    let done = Mutex::new(Vec::new());
+    let work = || loop {
+        let at = reached.next.fetch_add(1, Ordering::Relaxed);
+        let Some((swept, options)) = grid.get(at).zip(options.get(at)) else { break };
+        let run = plan.run(swept, options, &reached);
+        reached.has_failed.fetch_or(run.is_err(), Ordering::Relaxed);
+        done.lock().expect("no run panics while it holds the list").push((at, run));
+        if reached.has_failed.load(Ordering::Relaxed) {
+            break;
+        }
+    };
+    thread::scope(|scope| {
+        let threads = allowed_cpus().len().clamp(1, grid.len());
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let shown = match grid.len() {
+            1 => Progress::new("backtest", "records", None),
+            runs => Progress::new("backtest", "runs", Some(runs as u64)),
+        };
+        while running.iter().any(|thread| !thread.is_finished()) {
+            shown.set(match grid.len() {
+                1 => reached.records.load(Ordering::Relaxed),
+                _ => reached.runs.load(Ordering::Relaxed),
+            });
+            thread::sleep(SHOWN_EVERY);
+        }
+    });
+    let mut done = done.into_inner().expect("no run panicked while it held the list");
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, run)| run).collect()
+}

@@ -1,0 +1,340 @@
+//! The whole system in one thread, in the time of the market: one event is sequenced, seen by the exchange and the
+//! strategy, and everything that follows from it is done, before the next one comes.
+
+use super::BacktestOptions;
+use super::tape::Tape;
+use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
+use stele_bus::feed::Pending;
+use stele_bus::router::{Outlet, Unsent};
+use stele_bus::{
+    Agent, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher,
+    Refusal, RingError, RingOptions, RingParts, Risk, Sequencer, SequencerStart, template,
+};
+use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
+use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
+use stele_strategies::{Host, Registry};
+use stele_wire::codec::{text, text_field};
+use stele_wire::messages::{
+    AccountDefinition, AlgorithmDefinition, Boolean, EndReason, SessionEnd, SessionStart, StrategyDefinition,
+};
+use stele_wire::{Identity, Nanos, Position, Sequence};
+use zerocopy::IntoBytes;
+
+/// Numbers of the publishers on the log of a backtest.
+mod publishers {
+    pub(super) const CLERK: u16 = 1;
+    pub(super) const MARKET: u16 = 2;
+    pub(super) const ORDERS: u16 = 3;
+    pub(super) const REPORTS: u16 = 4;
+}
+
+/// The strategy's number on the log, and those of its account and algorithm.
+pub(super) const STRATEGY: u16 = 1;
+const ACCOUNT: u32 = 1;
+
+/// Words that one submission takes in a publisher's ring at most, its header included.
+const SUBMISSION_WORDS: usize = SUBMISSION_LENGTH_MAX.div_ceil(8) + 4;
+
+/// Words in the ring of the strategy: whatever one event may lead to.
+const ORDER_WORDS: usize = (2 * SUBMISSIONS_PER_STRATEGY_MAX * SUBMISSION_WORDS).next_power_of_two();
+
+/// Words in the rings of the others.
+const MESSAGE_WORDS: usize = 32 << 10;
+
+/// Bytes of the ring: it stays in the cache, and holds far more than an event may lead to.
+const RING_LENGTH: usize = 1 << 20;
+
+/// Bytes of market data after which the log's tail is let go.
+const TAIL_LENGTH: usize = 32 << 10;
+
+/// Rounds of orders and reports that follow from one event, at one time, before it is clear that there is no end.
+const ROUNDS_MAX: usize = 100_000;
+
+/// Why no session could be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// There is no memory for the ring.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// The log's lengths do not go together.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+}
+
+/// One session.
+pub(super) struct Session {
+    now: Nanos,
+    clock: ManualClock,
+    sequencer: Sequencer<ManualClock>,
+    journal: JournalReader,
+    log: GatingConsumer,
+    clerk: Publisher,
+    market: Publisher,
+    orders: Publisher,
+    reports: Publisher,
+    exchange: PaperExchange,
+    host: Host,
+    tape: Tape,
+    definition: StrategyDefinition,
+    parameters: String,
+    has_begun: bool,
+    began: Nanos,
+    /// What came before anything that has a time: it is played at the time of the first that does.
+    early: Vec<(u16, Vec<u8>)>,
+    tail: usize,
+    /// Messages of the market that were played.
+    played: u64,
+    is_endless: bool,
+    delays: u64,
+}
+
+impl Session {
+    pub(super) fn new(options: &BacktestOptions, registry: &Registry) -> Result<Self, SessionError> {
+        let start = SequencerStart {
+            identity: Identity::default(),
+            next_sequence: Sequence(1),
+            position: Position(0),
+            last_timestamp: Nanos(0),
+            segment_length: 1 << 30,
+            block_length: 512,
+        };
+        let ring = RingOptions { capacity: RING_LENGTH, huge_pages: false };
+        let RingParts { writer, journal, .. } = LogRing::create(&ring, start.position)?;
+        let clock = ManualClock::at(Nanos(0));
+        let mut sequencer = Sequencer::new(&start, writer, clock.clone(), Risk::new(options.risk))?;
+        let clerk = sequencer.publisher(publishers::CLERK, "backtest", MESSAGE_WORDS);
+        let market = sequencer.publisher(publishers::MARKET, "market", MESSAGE_WORDS);
+        let orders = sequencer.publisher(publishers::ORDERS, "strategy", ORDER_WORDS);
+        let reports = sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS);
+        let log = sequencer.gating_consumer("backtest");
+        let definition = StrategyDefinition {
+            strategy: STRATEGY.into(),
+            order_publisher: publishers::ORDERS.into(),
+            account: ACCOUNT.into(),
+            algorithm: u32::from(STRATEGY).into(),
+            is_resumed: Boolean::FALSE,
+            seed: options.seed.into(),
+            name: text_field(&options.strategy).expect("a registered name fits the field"),
+            ..StrategyDefinition::NULL
+        };
+        Ok(Self {
+            now: Nanos(0),
+            clock,
+            sequencer,
+            journal,
+            log,
+            clerk,
+            market,
+            orders,
+            reports,
+            exchange: PaperExchange::new(options.paper.clone()),
+            host: Host::new(registry.clone()),
+            tape: Tape::default(),
+            definition,
+            parameters: options.parameters.clone(),
+            has_begun: false,
+            began: Nanos(0),
+            early: Vec::new(),
+            tail: 0,
+            played: 0,
+            is_endless: false,
+            delays: [options.paper.order_delay, options.paper.report_delay]
+                .iter()
+                .map(|delay| delay.base + delay.jitter)
+                .sum(),
+        })
+    }
+
+    /// The session's first events: from here on the strategy runs.
+    #[cold]
+    fn begin(&mut self) {
+        (self.has_begun, self.began) = (true, self.now);
+        let mut body = vec![0; 2 * SUBMISSION_LENGTH_MAX + self.parameters.len()];
+        let session = SessionStart { start_time: self.now.0.into(), epoch: 1.into(), ..SessionStart::NULL };
+        let session = session.encode(&mut body, b"").expect("the buffer is long enough").len();
+        self.submit(SessionStart::TEMPLATE_ID, &body[..session]);
+        let account = AccountDefinition { account: ACCOUNT.into(), ..AccountDefinition::NULL };
+        let algorithm = AlgorithmDefinition {
+            algorithm: u32::from(STRATEGY).into(),
+            code: text_field(text(&self.definition.name)).expect("a longer field"),
+            ..AlgorithmDefinition::NULL
+        };
+        self.submit(AccountDefinition::TEMPLATE_ID, account.as_bytes());
+        self.submit(AlgorithmDefinition::TEMPLATE_ID, algorithm.as_bytes());
+        let definition = self.definition.encode(&mut body, self.parameters.as_bytes());
+        let definition = definition.expect("the buffer is long enough").len();
+        self.submit(StrategyDefinition::TEMPLATE_ID, &body[..definition]);
+        for (template_id, body) in std::mem::take(&mut self.early) {
+            self.play(template_id, &body).expect("the market's ring is empty");
+        }
+    }
+
+    /// Time since the session began.
+    pub(super) fn elapsed(&self) -> Nanos {
+        Nanos(if self.has_begun { self.now.0 - self.began.0 } else { 0 })
+    }
+
+    /// Messages of the market that were played so far.
+    pub(super) fn played(&self) -> u64 {
+        self.played
+    }
+
+    /// Whether the strategy went on without end at one time.
+    pub(super) fn is_endless(&self) -> bool {
+        self.is_endless
+    }
+
+    /// Sequences a message of the market, and everything that follows from it.
+    #[inline]
+    fn play(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
+        self.market.offer(template_id, body, self.now)?;
+        self.settle();
+        self.played += 1;
+        self.tail += body.len();
+        if self.tail >= TAIL_LENGTH {
+            self.let_go();
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, template_id: u16, body: &[u8]) {
+        self.clerk.offer(template_id, body, NOT_RECEIVED).expect("the clerk's ring is empty");
+        self.settle();
+    }
+
+    /// The session's last event, when what is on its way to the exchange and back has arrived.
+    pub(super) fn end(mut self) -> (Tape, Host) {
+        if self.has_begun {
+            // What was on its way when the market ended arrives, and no more than that.
+            let last = Nanos(self.now.0.saturating_add(self.delays));
+            while let Some(due) = self.exchange.next_arrival().filter(|due| *due <= last) {
+                if !self.turn_at(due) {
+                    break;
+                }
+            }
+            let end = SessionEnd {
+                end_time: self.now.0.into(),
+                epoch: 1.into(),
+                reason: EndReason::FINISHED,
+                ..SessionEnd::NULL
+            };
+            let mut body = [0; 256];
+            let length = end.encode(&mut body, b"").expect("it fits").len();
+            self.submit(SessionEnd::TEMPLATE_ID, &body[..length]);
+            self.tape.end(self.now, &self.host);
+        }
+        (self.tape, self.host)
+    }
+
+    /// Everything that was due until `time` happens, each at its own time; then it is `time`.
+    #[inline]
+    fn advance(&mut self, time: Nanos) {
+        loop {
+            let timer = self.sequencer.next_timer();
+            let next = self.exchange.due().map_or(timer, |due| due.min(timer));
+            if next > time || !self.turn_at(next) {
+                break;
+            }
+        }
+        self.now = self.now.max(time);
+        self.clock.set(self.now);
+    }
+
+    /// Lets happen what is due at `time`. Says whether anything did.
+    #[cold]
+    fn turn_at(&mut self, time: Nanos) -> bool {
+        self.now = self.now.max(time);
+        self.clock.set(self.now);
+        self.exchange.advance(self.now);
+        self.report();
+        self.settle() > 0 || self.exchange.due().is_none_or(|due| due > time)
+    }
+
+    /// Sequences what was submitted and everything that follows from it, until nothing does any longer.
+    #[inline]
+    fn settle(&mut self) -> usize {
+        let mut work = 0;
+        for _ in 0..ROUNDS_MAX {
+            work += self.sequencer.do_work().expect("a sequencer has no way to fail");
+            let Self { log, host, exchange, tape, orders, .. } = self;
+            let mut submitted = 0;
+            log.poll(usize::MAX, |event| {
+                let frame = event.frame();
+                tape.time_is(event.timestamp(), host);
+                exchange.on_market(&frame);
+                if template(event.template_id()).is_some_and(|template| template.waits_for_release) {
+                    exchange.on_order(&frame);
+                }
+                let change = host.observe(&frame);
+                host.decide(&frame, change, &mut |template_id: u16, body: &[u8]| {
+                    let staged = orders.stage(template_id, body, NOT_RECEIVED);
+                    staged.expect("the ring takes whatever one event may lead to");
+                    submitted += 1;
+                });
+                tape.on_event(&frame, host);
+            });
+            if submitted > 0 {
+                orders.commit();
+            } else if !self.report() {
+                return work;
+            }
+            self.let_go();
+        }
+        self.is_endless = true;
+        work
+    }
+
+    /// Submits the reports that have arrived. Says whether there were any.
+    #[inline]
+    fn report(&mut self) -> bool {
+        let Self { exchange, reports, now, .. } = self;
+        let mut buffer = [0; REPORT_LENGTH_MAX];
+        let mut any = false;
+        while let Some(report) = exchange.report() {
+            if reports.offer(report.template_id(), report.encode(&mut buffer), *now).is_err() {
+                // The ring is full: the rest goes behind what is sequenced next.
+                break;
+            }
+            exchange.pop_report();
+            any = true;
+        }
+        any
+    }
+
+    /// The log's tail is on no disk: it may go once everybody has read it.
+    #[inline]
+    fn let_go(&mut self) {
+        let batched = self.journal.ring().watermarks().batched();
+        self.journal.advance_written(batched);
+        self.journal.advance_durable(batched);
+        self.tail = 0;
+    }
+}
+
+impl Outlet for Session {
+    fn id(&self) -> u16 {
+        publishers::MARKET
+    }
+
+    /// Plays one message at the time at which it is due; one without a time comes when those before it do.
+    #[inline]
+    fn stage(&mut self, message: Pending<'_>, _received: Nanos) -> Result<(), Unsent> {
+        let is_dated = message.due.0 != u64::MAX && message.due.0 != 0;
+        if is_dated {
+            self.advance(message.due);
+        }
+        if !self.has_begun {
+            if !is_dated {
+                self.early.push((message.template_id, message.body.to_vec()));
+                return Ok(());
+            }
+            self.begin();
+        }
+        self.play(message.template_id, message.body)?;
+        if self.is_endless { Err(Refusal::Stopped.into()) } else { Ok(()) }
+    }
+
+    fn commit(&mut self) {}
+
+    fn finish(&mut self) {}
+}
