@@ -504,6 +504,8 @@ pub(crate) enum Scenario {
     Journal,
     /// The bus beside rtrb and the disruptor: hops, fan-out, tick to order, order to release, risk checks
     Bus,
+    /// Books beside a BTreeMap, windows beside a loop by hand, backtests beside their feeds
+    Strategies,
 }
 
 #[derive(Args, Debug)]

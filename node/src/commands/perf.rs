@@ -3,6 +3,7 @@
 mod bench;
 mod bus;
 mod journal;
+mod strategies;
 
 use crate::cli::{PerfArgs, Scenario};
 use crate::commands::demo::{demo_config, new_directory};
@@ -30,6 +31,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
         Scenario::Pipeline => pipeline(args)?,
         Scenario::Journal => return journal::journal(args),
         Scenario::Bus => return bus::bus(args),
+        Scenario::Strategies => return strategies::strategies(args),
     };
     if args.json { super::print_json(&report) } else { super::print_page(&page(&report)) }
 }

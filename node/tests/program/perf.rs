@@ -3,6 +3,26 @@
 use super::{stele_json, text};
 
 #[test]
+fn perf_strategies_prints_every_figure_beside_the_other_side() {
+    let report = stele_json(&["perf", "strategies", "--quick"]);
+    assert_eq!(report["scenario"], "strategies");
+    let figures = report["figures"].as_array().unwrap();
+    for name in [
+        "book_update_generator",
+        "window_tumbling_sum",
+        "window_sliding_mean",
+        "window_sliding_max",
+        "backtest_generator",
+    ] {
+        let figure = figures.iter().find(|figure| figure["name"] == name);
+        let figure = figure.unwrap_or_else(|| panic!("{name} is missing of {figures:#?}"));
+        let baseline = figures.iter().find(|other| other["name"] == figure["baseline"]);
+        assert!(baseline.is_some(), "{figure}");
+        assert!(figure["ratio"].is_number() || figure["ratio_p50"].is_number(), "{figure}");
+    }
+}
+
+#[test]
 fn perf_journal_prints_every_figure_with_its_baseline_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     let report = stele_json(&["perf", "journal", "--quick", "--dir", text(folder.path())]);

@@ -254,7 +254,7 @@ impl Tape {
         if let Some(sent) = self.sent.get_mut(&report.client_order_id)
             && !std::mem::replace(&mut sent.is_answered, true)
         {
-            self.latency.saturating_record((time - sent.time).max(1));
+            self.latency.saturating_record(time - sent.time);
         }
         match report.kind {
             ReportKind::Rejected => {

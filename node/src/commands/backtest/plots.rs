@@ -1,5 +1,6 @@
 //! The plots of a backtest's page, as SVG.
 
+use crate::report::duration;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use stele_replay::backtest::{Execution, Series, Traded};
@@ -47,7 +48,7 @@ pub(super) fn plots(series: &Series) -> Vec<Plot> {
         }));
     }
     if !series.order_to_report.is_empty() {
-        let title = "From an order to its first report, in microseconds of the market's time".into();
+        let title = "From an order to its first report, in the market's time".into();
         plots.push(plot(title, |area| histogram(area, &series.order_to_report)));
     }
     plots
@@ -145,7 +146,7 @@ fn price(area: &Area<'_>, prices: &[(f64, f64)], executions: &[Execution], start
 /// Bars of equal width on a logarithmic scale.
 fn histogram(area: &Area<'_>, counted: &[(u64, u64)]) -> Drawn {
     const BARS_A_DECADE: f64 = 10.0;
-    let place = |nanos: u64| ((nanos.max(1) as f64 / 1e3).log10() * BARS_A_DECADE).floor();
+    let place = |nanos: u64| ((nanos.max(1) as f64).log10() * BARS_A_DECADE).floor();
     let x = (
         counted.first().map_or(0.0, |first| place(first.0)) - 1.0,
         counted.last().map_or(1.0, |last| place(last.0)) + 2.0,
@@ -159,10 +160,7 @@ fn histogram(area: &Area<'_>, counted: &[(u64, u64)]) -> Drawn {
         .x_label_area_size(30)
         .y_label_area_size(90)
         .build_cartesian_2d(x.0..x.1, 0.0..highest * 1.05)?;
-    let label = |place: &f64| {
-        let micros = 10_f64.powf(place / BARS_A_DECADE);
-        if micros < 10.0 { format!("{micros:.1}") } else { format!("{micros:.0}") }
-    };
+    let label = |place: &f64| duration(10_f64.powf(place / BARS_A_DECADE) as u64);
     chart.configure_mesh().light_line_style(WHITE).x_label_formatter(&label).y_labels(6).draw()?;
     chart.draw_series(bars.iter().map(|(place, count)| {
         let left = *place as f64;

@@ -72,17 +72,23 @@ impl Bench {
     }
 }
 
-/// The markets that were recorded, where the shared data is.
-fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
+/// The markets that were recorded, by the name in figures, where the shared data is.
+pub(super) fn recorded() -> Result<Vec<(&'static str, FeedSpec)>, Failure> {
     let Some(shared) = std::env::var_os("STELE_SHARED").map(PathBuf::from) else {
         eprintln!("recorded markets are left out: STELE_SHARED does not say where they are");
         return Ok(Vec::new());
     };
-    let read = |(name, kind, file): (&'static str, &str, &str)| {
-        let spec = FeedSpec::parse(&format!("{kind}:{}", shared.join("data").join(file).display()))
-            .map_err(Failure::usage)?;
+    let spec = |(name, kind, file): (&'static str, &str, &str)| {
+        let spec = FeedSpec::parse(&format!("{kind}:{}", shared.join("data").join(file).display()));
+        Ok((name, spec.map_err(Failure::usage)?))
+    };
+    RECORDED.into_iter().map(spec).collect()
+}
+
+fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
+    let read = |(name, spec): (&'static str, FeedSpec)| {
         let mut feed = feeds::open(&spec, &Config::default(), std::iter::empty())?;
         Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
     };
-    RECORDED.into_iter().map(read).collect()
+    recorded()?.into_iter().map(read).collect()
 }
