@@ -68,18 +68,30 @@ fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_seg
         .filter(|(name, _)| ["sequencer", "journal"].contains(&name.as_str()))
         .collect();
     assert!(!hot.is_empty(), "{:?}", threads(pid));
+    // A page that the kernel moves, when memory is short, costs a fault once; what the threads do by themselves they do
+    // in every stretch of the run.
+    let stretches: Vec<String> =
+        (0..STRETCHES).map_while(|_| faults_of_a_stretch(pid, &trail, &hot)).collect();
+    assert!(stretches.len() < STRETCHES, "page faults in every stretch: {stretches:#?}");
+}
+
+/// Stretches of a run that are looked at until one is without a fault.
+const STRETCHES: usize = 3;
+
+/// Runs on for some segments. Says which thread took a page fault meanwhile that it must not take, if one did.
+fn faults_of_a_stretch(pid: u32, trail: &Path, hot: &[(String, u32)]) -> Option<String> {
     let before: Vec<_> = hot.iter().map(|(_, thread)| faults(pid, *thread).unwrap()).collect();
-    let begun = segments(&trail);
-    wait_until("some more segments are begun", || segments(&trail) > begun + 3);
-    let rolls = (segments(&trail) - begun) as u64;
-    for ((name, thread), (minor, major)) in hot.iter().zip(before) {
+    let begun = segments(trail);
+    wait_until("some more segments are begun", || segments(trail) > begun + 3);
+    let rolls = (segments(trail) - begun) as u64;
+    hot.iter().zip(before).find_map(|((name, thread), (minor, major))| {
         let after = faults(pid, *thread).unwrap();
         // What changes hands when a segment is begun comes from the pool's heap, which the journal's thread may be
         // the first to touch: never more than once a segment, never for an event.
         let allowed = if name == "journal" { rolls } else { 0 };
-        assert!(after.0 <= minor + allowed, "minor page faults of `{name}`: {minor}, then {}", after.0);
-        assert_eq!(after.1, major, "major page faults of `{name}`");
-    }
+        let is_fine = after.0 <= minor + allowed && after.1 == major;
+        (!is_fine).then(|| format!("`{name}`, minor and major: {minor} and {major}, then {after:?}"))
+    })
 }
 
 /// Calls of each hot thread in the middle of a traced run, by thread and call.

@@ -13,10 +13,15 @@ fn snapshots(trail: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A configuration with segments of 1 MiB, and snapshots as said.
+/// A configuration with segments of 1 MiB, and snapshots as said. At the market's own pace, and without the wait for the
+/// disk, orders still meet the market that they were sent for.
 fn configuration(folder: &Path, every: &str) -> PathBuf {
     let path = folder.join(format!("{every}.toml"));
-    fs::write(&path, format!("[journal]\nsegment_mib = 1\n[snapshots]\nevery = \"{every}\"\n")).unwrap();
+    let toml = format!(
+        "[feed]\npace = \"real-time\"\n[journal]\nsegment_mib = 1\n[snapshots]\nevery = \"{every}\"\n\
+         [venue]\nrelease = \"published\"\n"
+    );
+    fs::write(&path, toml).unwrap();
     path
 }
 
