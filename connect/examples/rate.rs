@@ -2,8 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p stele-connect --example rate -- generator [EVENTS]
-//! cargo run --release -p stele-connect --example rate -- itch:FILE
-//! cargo run --release -p stele-connect --example rate -- dbn:FILE
+//! cargo run --release -p stele-connect --example rate -- itch:FILE    # or any other kind of file
 //! ```
 //! Seven runs each; the first warms up and is not shown. The time of the processor beside that of the wall tells
 //! how much of a core the run got.
@@ -13,7 +12,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 use stele_bus::feed::{Batch, Feed, Step};
 use stele_connect::generator::{Config, Generator};
-use stele_connect::{FeedSpec, dbn, itch};
+use stele_connect::{FeedSpec, binance, dbn, itch, lobster};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -50,6 +49,15 @@ fn open(spec: &FeedSpec, events: u64) -> Result<Box<dyn Feed>, Box<dyn Error>> {
         FeedSpec::Dbn(path) => Box::new(dbn::DbnFeed::open(path, dbn::Options::default())?),
         FeedSpec::Itch { path, date } => {
             Box::new(itch::ItchFeed::open(path, itch::Options { date: *date, ..Default::default() })?)
+        }
+        FeedSpec::DatabentoCsv(path) => Box::new(dbn::csv::CsvFeed::open(path, dbn::Options::default())?),
+        FeedSpec::Lobster { path, symbol, date } => {
+            let options = lobster::Options { symbol: symbol.clone(), date: *date, ..Default::default() };
+            Box::new(lobster::LobsterFeed::open(path, options)?)
+        }
+        FeedSpec::Binance { path, symbol } => {
+            let options = binance::Options { symbol: symbol.clone(), ..Default::default() };
+            Box::new(binance::BinanceFeed::open(path, options)?)
         }
         FeedSpec::Generator { seed } => {
             Box::new(Generator::new(Config { seed: *seed, events: Some(events), ..Config::default() })?)

@@ -1,9 +1,11 @@
-//! Databento Binary Encoding from a file: versions 1 to 3, compressed with zstd or not, both detected.
+//! Databento Binary Encoding from a file: versions 1 to 3, compressed with zstd, gzip or not, as its beginning says.
 //!
 //! Every kind of record becomes an event, or is counted as not carried. What the schema has no field for:
 //! `ts_recv` (it is the event's due time; what the log calls received is our own receipt), `ts_in_delta`,
 //! `ts_out`, the publishers of each side of a consolidated quote, and of a definition those fields that describe
 //! display, decay, delivery, matching algorithm and the second ratio of a leg.
+//!
+//! The same records as CSV are read by [`csv`].
 //!
 //! | record | event |
 //! |---|---|
@@ -25,6 +27,7 @@
 //! The first publisher and channel of a file have the feed's source number, others the numbers after it, each
 //! told by a `SourceDefinition` before its first event.
 
+pub mod csv;
 mod definition;
 mod letters;
 mod mapping;
@@ -32,7 +35,7 @@ mod sources;
 mod symbols;
 
 use crate::instruments::InstrumentIds;
-use crate::source::{self, Hashed};
+use crate::source::{self, Unpacked};
 use dbn::decode::dbn::fsm::{DbnFsm, ProcessResult};
 use dbn::{Metadata, VersionUpgradePolicy, v1, v2, v3};
 use mapping::Mapping;
@@ -40,14 +43,13 @@ use std::io::{self, Read};
 use std::path::Path;
 use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::SourceKind;
+use symbols::Symbols;
 
 /// Bytes of the metadata of a file at most.
 pub const METADATA_LENGTH_MAX: usize = 64 * 1024 * 1024;
 
 /// Bytes read and decompressed at once.
 const BUFFER_LENGTH: usize = 128 * 1024;
-
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
 /// How a file is to be read.
 #[derive(Clone, Debug, Default)]
@@ -113,32 +115,13 @@ pub struct DbnFeed {
     name: String,
     metadata: Metadata,
     version: u8,
-    input: Input,
+    input: Unpacked,
     fsm: DbnFsm,
     /// Bytes given to the decoder.
     fed: u64,
     has_ended: bool,
     mapping: Mapping,
     source: u16,
-}
-
-/// The file's bytes, decompressed where they are compressed.
-enum Input {
-    Plain(Whole),
-    Zstd(Box<zstd::stream::read::Decoder<'static, io::BufReader<Whole>>>),
-}
-
-type Reader = Box<dyn Read + Send>;
-/// The first bytes, which were read to tell the compression, and the rest.
-type Whole = io::Chain<io::Cursor<Vec<u8>>, Hashed<Reader>>;
-
-impl Read for Input {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(reader) => reader.read(into),
-            Self::Zstd(decoder) => decoder.read(into),
-        }
-    }
 }
 
 impl DbnFeed {
@@ -158,12 +141,16 @@ impl DbnFeed {
     ///
     /// # Errors
     /// As [`DbnFeed::open`].
-    pub fn from_reader(name: &str, reader: Reader, options: Options) -> Result<Self, FeedError> {
+    pub fn from_reader(
+        name: &str,
+        reader: Box<dyn Read + Send>,
+        options: Options,
+    ) -> Result<Self, FeedError> {
         Self::begin(name, reader, options).map_err(|(fault, offset)| failure(name, 0, offset, fault))
     }
 
-    fn begin(name: &str, reader: Reader, options: Options) -> Result<Self, (DbnFault, u64)> {
-        let mut input = input(reader).map_err(|error| (error.into(), 0))?;
+    fn begin(name: &str, reader: Box<dyn Read + Send>, options: Options) -> Result<Self, (DbnFault, u64)> {
+        let mut input = Unpacked::new(reader).map_err(|error| (error.into(), 0))?;
         let mut fsm = DbnFsm::builder()
             .upgrade_policy(VersionUpgradePolicy::UpgradeToV3)
             .buffer_size(BUFFER_LENGTH)
@@ -189,7 +176,7 @@ impl DbnFeed {
                 ProcessResult::Record(()) => unreachable!("the decoder gives the metadata first"),
             }
         };
-        let mapping = Mapping::new(options.source, options.ids, &metadata);
+        let mapping = Mapping::new(options.source, options.ids, Symbols::new(&metadata), metadata.schema);
         let (name, source) = (name.to_owned(), options.source);
         Ok(Self { name, metadata, version, input, fsm, fed, has_ended: false, mapping, source })
     }
@@ -250,18 +237,6 @@ fn failure(name: &str, good_records: u64, offset: u64, fault: DbnFault) -> FeedE
     FeedError { source: name.into(), good_records, offset, fault: Box::new(fault), advice }
 }
 
-fn input(reader: Reader) -> io::Result<Input> {
-    let mut hashed = Hashed::new(reader);
-    let mut magic = [0; 4];
-    let found = source::read_full(&mut hashed, &mut magic)?;
-    let whole = io::Cursor::new(magic[..found].to_vec()).chain(hashed);
-    if magic != ZSTD_MAGIC {
-        return Ok(Input::Plain(whole));
-    }
-    let buffered = io::BufReader::with_capacity(BUFFER_LENGTH, whole);
-    Ok(Input::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?)))
-}
-
 fn check_prelude(prelude: &[u8]) -> Result<u8, DbnFault> {
     let [d, b, n, version, length @ ..] = prelude else {
         return Err(DbnFault::Truncated { inside: "the metadata", found: prelude.len() });
@@ -282,7 +257,7 @@ fn check_prelude(prelude: &[u8]) -> Result<u8, DbnFault> {
     Ok(*version)
 }
 
-fn read_more(input: &mut Input, fsm: &mut DbnFsm) -> io::Result<usize> {
+fn read_more(input: &mut Unpacked, fsm: &mut DbnFsm) -> io::Result<usize> {
     loop {
         match input.read(fsm.space()) {
             Ok(read) => {
@@ -370,11 +345,7 @@ impl Feed for DbnFeed {
     }
 
     fn content_hash(&self) -> Option<[u8; 32]> {
-        let whole = match &self.input {
-            Input::Plain(whole) => whole,
-            Input::Zstd(decoder) => decoder.get_ref().get_ref(),
-        };
-        whole.get_ref().1.hash()
+        self.input.hash()
     }
 }
 

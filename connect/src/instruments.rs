@@ -89,11 +89,30 @@ impl InstrumentIds {
             self.by_venue_id.insert(venue_id, id);
             return Named::Renamed(id);
         }
+        let id = self.new_id();
+        self.set(venue_id, symbol, id);
+        Named::New(id)
+    }
+
+    /// Names an instrument of a venue that gives it no number; `symbol` is not empty.
+    ///
+    /// # Panics
+    /// When [`INSTRUMENT_MAX`] was given before.
+    pub fn name_by_symbol(&mut self, symbol: &str) -> Named {
+        if let Some(id) = self.by_symbol.get(symbol) {
+            return Named::Known(*id);
+        }
+        let id = self.new_id();
+        self.by_symbol.insert(symbol.to_owned(), id);
+        self.symbols.insert(id, symbol.to_owned());
+        Named::New(id)
+    }
+
+    fn new_id(&mut self) -> u32 {
         let id = self.next;
         assert!(id <= INSTRUMENT_MAX, "more than {INSTRUMENT_MAX} instruments");
         self.next += 1;
-        self.set(venue_id, symbol, id);
-        Named::New(id)
+        id
     }
 
     fn set(&mut self, venue_id: u64, symbol: &str, id: u32) {
@@ -166,6 +185,15 @@ mod tests {
         assert_eq!(ids.name(13, ""), Named::New(1));
         assert_eq!(ids.name(13, "AAPL"), Named::Renamed(1));
         assert_eq!(ids.name(13, "AAPL"), Named::Known(1));
+    }
+
+    #[test]
+    fn an_instrument_without_a_number_is_known_by_its_symbol() {
+        let mut ids = InstrumentIds::default();
+        ids.seed(0, "BTCUSDT", 3);
+        assert_eq!(ids.name_by_symbol("ETHUSDT"), Named::New(4));
+        assert_eq!(ids.name_by_symbol("BTCUSDT"), Named::Known(3));
+        assert_eq!(ids.name_by_symbol("ETHUSDT"), Named::Known(4));
     }
 
     #[test]

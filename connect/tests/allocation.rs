@@ -2,11 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::fmt::Write as _;
 use std::io::Cursor;
 use stele_bus::feed::{Batch, Feed, Step};
 use stele_connect::generate::{FileFormat, generate};
 use stele_connect::generator::{Config, Generator};
-use stele_connect::{dbn, itch};
+use stele_connect::{binance, dbn, itch, lobster};
 
 struct Counting;
 
@@ -84,4 +85,50 @@ fn a_dbn_feed_does_not_allocate_compressed_or_not() {
         let (calls, made) = calls(&mut feed);
         assert_eq!((calls, made > EVENTS as usize / 2), (0, true), "{name}");
     }
+}
+
+/// Lines enough for the test, each made by `line`.
+fn lines(header: &str, line: impl Fn(u64, &mut String)) -> Box<Cursor<Vec<u8>>> {
+    let mut text = header.to_owned();
+    (1..=EVENTS / 2).for_each(|number| line(number, &mut text));
+    Box::new(Cursor::new(text.into_bytes()))
+}
+
+#[test]
+fn a_lobster_feed_does_not_allocate() {
+    let source = lines("", |number, text| {
+        let (id, price) = (number.div_ceil(2), 2_000_000 + number.div_ceil(2) % 500);
+        let kind = if number % 2 == 1 { 1 } else { 3 };
+        let _ = writeln!(text, "34200.{number:09},{kind},{id},5,{price},1");
+    });
+    let options = lobster::Options { symbol: Some("AMZN".into()), ..lobster::Options::default() };
+    let (calls, made) = calls(&mut lobster::LobsterFeed::from_reader("flow", source, options).unwrap());
+    assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
+}
+
+#[test]
+fn a_feed_of_databentos_csv_does_not_allocate() {
+    let header =
+        "ts_recv,ts_event,publisher_id,instrument_id,action,side,price,size,order_id,flags,sequence,symbol\n";
+    let source = lines(header, |number, text| {
+        let time = format_args!("2025-07-17T08:05:03.{number:09}Z");
+        let _ = writeln!(text, "{time},{time},2,1108,A,B,5.51,100,{number},130,{number},ARL");
+    });
+    let mut feed = dbn::csv::CsvFeed::from_reader("flow", source, dbn::Options::default()).unwrap();
+    let (calls, made) = calls(&mut feed);
+    assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
+}
+
+#[test]
+fn a_binance_feed_does_not_allocate() {
+    let snapshot = r#"{"stream":"btcusdt@depth","data":{"lastUpdateId":0,"bids":[],"asks":[]}}"#;
+    let source = lines(&format!("{snapshot}\n").replace("btcusdt", "BTCUSDT"), |number, text| {
+        let _ = writeln!(
+            text,
+            r#"{{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":{number},"u":{number},"b":[["61737.{number}","1.5"]],"a":[["61800.5","0"]]}}"#
+        );
+    });
+    let mut feed = binance::BinanceFeed::from_reader("flow", source, binance::Options::default()).unwrap();
+    let (calls, made) = calls(&mut feed);
+    assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
 }

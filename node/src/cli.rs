@@ -8,6 +8,7 @@ use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use stele_connect::generate::FileFormat;
+use stele_connect::spec::FEEDS;
 
 /// A trading event bus whose log is an audit trail that can be proved.
 #[derive(Parser, Debug)]
@@ -180,8 +181,7 @@ pub(crate) struct RunArgs {
     /// Configuration file; flags win over it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Market data: dbn:FILE, itch:FILE, trail:DIR, generator or generator:SEED
-    #[arg(long, value_name = "SPEC")]
+    #[arg(long, value_name = "SPEC", help = format!("Market data: {FEEDS}"))]
     pub(crate) feed: Option<String>,
     /// Strategy to run; may be given several times
     #[arg(long, value_name = "NAME")]

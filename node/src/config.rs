@@ -19,6 +19,7 @@ use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use stele_connect::spec::FEEDS;
 
 /// A whole run: feed, strategies, trail, and how the machine is used.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
@@ -263,7 +264,7 @@ impl Config {
         let mut out = String::new();
         let mut page = Page { out: &mut out };
         page.section("feed", "Where market data comes from");
-        page.key("spec", &self.feed.spec, "dbn:FILE, itch:FILE, trail:DIR or generator[:SEED]");
+        page.key("spec", &self.feed.spec, FEEDS);
         page.key("pace", &self.feed.pace, "fast, real-time, or a multiple such as \"10x\"");
         page.key("events_per_second", self.feed.events_per_second, "of the generator, in real time");
         page.optional("date", &self.feed.date, "2020-01-30", "trading day of a file that carries none");

@@ -4,10 +4,13 @@ use crate::config::Config;
 use crate::failure::Failure;
 use crate::topology::sources;
 use stele_bus::feed::{Feed, Pace};
+use stele_connect::binance::{self, BinanceFeed};
+use stele_connect::dbn::csv::CsvFeed;
 use stele_connect::dbn::{self, DbnFeed};
 use stele_connect::generator::{self, Generator};
 use stele_connect::instruments::InstrumentIds;
 use stele_connect::itch::{self, ItchFeed};
+use stele_connect::lobster::{self, LobsterFeed};
 use stele_connect::spec::FeedSpec;
 use stele_replay::{Known, TrailFeed};
 
@@ -28,10 +31,22 @@ pub(crate) fn open<'a>(
             let options = dbn::Options { source: sources::FEED, ids };
             Box::new(DbnFeed::open(path, options).map_err(Failure::environment)?)
         }
+        FeedSpec::DatabentoCsv(path) => {
+            let options = dbn::Options { source: sources::FEED, ids };
+            Box::new(CsvFeed::open(path, options).map_err(Failure::environment)?)
+        }
         FeedSpec::Itch { path, date } => {
-            let named = config.feed.date.as_deref().map(parse_date).transpose()?;
-            let options = itch::Options { source: sources::FEED, date: date.or(named), ids };
+            let options = itch::Options { source: sources::FEED, date: day(*date, config)?, ids };
             Box::new(ItchFeed::open(path, options).map_err(Failure::environment)?)
+        }
+        FeedSpec::Lobster { path, symbol, date } => {
+            let (symbol, date) = (symbol.clone(), day(*date, config)?);
+            let options = lobster::Options { source: sources::FEED, symbol, date, ids };
+            Box::new(LobsterFeed::open(path, options).map_err(Failure::environment)?)
+        }
+        FeedSpec::Binance { path, symbol } => {
+            let options = binance::Options { source: sources::FEED, symbol: symbol.clone(), ids };
+            Box::new(BinanceFeed::open(path, options).map_err(Failure::environment)?)
         }
         FeedSpec::Generator { seed } => {
             let options = generator::Config {
@@ -48,6 +63,11 @@ pub(crate) fn open<'a>(
         }
     };
     Ok(feed)
+}
+
+/// The trading day that the feed's text names, or else the configuration.
+fn day(named: Option<jiff::civil::Date>, config: &Config) -> Result<Option<jiff::civil::Date>, Failure> {
+    Ok(named.or(config.feed.date.as_deref().map(parse_date).transpose()?))
 }
 
 /// `fast`, `real-time`, or a multiple such as `10x`.

@@ -11,6 +11,9 @@
 //! | a cancel or an execution of an unknown id | nothing | `unknown` |
 //! | more taken off than is left | the order leaves | `excess` |
 //! | no id, no side, no price or no quantity where one is needed | nothing | `malformed` |
+//! | a clear, of the book or of one side | what it names is emptied; a whole book then takes records of any source and kind | `clears` |
+//! | a snapshot: all levels in one record, or records that follow a clear with the flag `snapshot` | the book is emptied and is what the snapshot says | `snapshots` |
+//! | a level taken away that is not there | nothing | `unknown` |
 //! | a record of a source other than the book's | nothing | `foreign` |
 //! | a record of a kind poorer than the book's | nothing; a richer one empties the book and takes over | `poorer` |
 //! | bid at or above ask | nothing: a state that [`Book::is_crossed`] tells | `crossed`, once a venue event |
@@ -94,7 +97,7 @@ pub struct BookCounts {
     pub updates: u64,
     /// Adds with an id that was there.
     pub repeated: u64,
-    /// Records about an id that was not there.
+    /// Records about an id, or a level, that was not there.
     pub unknown: u64,
     /// Records that took off more than was left.
     pub excess: u64,
@@ -106,6 +109,19 @@ pub struct BookCounts {
     pub poorer: u64,
     /// Venue events that left the book crossed or locked.
     pub crossed: u64,
+    /// Clears.
+    pub clears: u64,
+    /// Snapshots.
+    pub snapshots: u64,
+}
+
+/// What stands before an order at its price.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct QueuePosition {
+    /// How many orders.
+    pub orders: u32,
+    /// Their quantity.
+    pub quantity: Quantity,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -177,14 +193,41 @@ impl Book {
             self.counts.poorer += 1;
             return false;
         }
-        self.clear();
+        self.reset();
         (self.kind, self.source) = (kind, source);
         self.counts.updates += 1;
         true
     }
 
-    /// Empties the book, which then takes records of any source and kind.
+    /// A clear: empties the book, which then takes records of any source and kind.
     pub fn clear(&mut self) {
+        self.counts.clears += 1;
+        self.reset();
+    }
+
+    /// A snapshot begins: empties the book, which then takes records of any source and kind.
+    pub fn begin_snapshot(&mut self) {
+        self.counts.snapshots += 1;
+        self.reset();
+    }
+
+    /// A snapshot of levels follows in the same record: empties both sides of the book, which stays of its kind.
+    pub fn begin_levels(&mut self) {
+        self.counts.snapshots += 1;
+        self.clear_side(BookSide::Bid);
+        self.clear_side(BookSide::Ask);
+    }
+
+    /// A clear of one side, or of both where none is named; the book stays of its kind.
+    pub fn clear_levels(&mut self, side: Option<BookSide>) {
+        self.counts.clears += 1;
+        match side {
+            Some(side) => self.clear_side(side),
+            None => [BookSide::Bid, BookSide::Ask].into_iter().for_each(|side| self.clear_side(side)),
+        }
+    }
+
+    fn reset(&mut self) {
         self.ladders.iter_mut().for_each(Ladder::clear);
         self.orders.clear();
         self.free = NONE;
@@ -192,7 +235,7 @@ impl Book {
         (self.kind, self.source) = (BookKind::Empty, 0);
     }
 
-    /// Empties one side.
+    /// Empties one side, to be filled by the same record.
     pub fn clear_side(&mut self, side: BookSide) {
         while let Some(level) = self.ladders[side as usize].best() {
             self.remove_level(side, level.price);
@@ -309,7 +352,7 @@ impl Book {
             return;
         }
         if quantity.0 == 0 {
-            self.ladders[side as usize].remove(price.0);
+            self.counts.unknown += u64::from(!self.ladders[side as usize].remove(price.0));
             return;
         }
         let ladder = &mut self.ladders[side as usize];

@@ -397,8 +397,7 @@ impl Market {
         let snapshot = frame.message::<BookSnapshot>()?;
         let record = record!(snapshot);
         let update = |book: &mut Book| {
-            book.clear_side(BookSide::Bid);
-            book.clear_side(BookSide::Ask);
+            book.begin_levels();
             for bid in snapshot.bids() {
                 set_level(book, BookSide::Bid, bid.price.get(), bid.quantity.get(), bid.order_count.get());
             }
@@ -414,10 +413,7 @@ impl Market {
         let record = record!(level);
         let (price, quantity) = (Price(level.price.get()), Quantity(level.quantity.get()));
         let update = |book: &mut Book| match (level.action, record.side) {
-            (BookAction::CLEAR, side) => [BookSide::Bid, BookSide::Ask]
-                .into_iter()
-                .filter(|one| side.is_none_or(|side| side == *one))
-                .for_each(|one| book.clear_side(one)),
+            (BookAction::CLEAR, side) => book.clear_levels(side),
             (BookAction::TRADE | BookAction::FILL | BookAction::NONE, _) => {}
             (_, None) => book.note_malformed(),
             (BookAction::DELETE, Some(side)) => book.set_level(side, price, Quantity(0), 0),
@@ -440,7 +436,11 @@ impl Market {
             _ => {
                 let known = self.known(record.instrument)?;
                 if [0, record.source].contains(&known.book.source()) {
-                    known.book.clear();
+                    if record.flags.contains(MarketFlags::SNAPSHOT) {
+                        known.book.begin_snapshot();
+                    } else {
+                        known.book.clear();
+                    }
                     known.is_touched = true;
                 }
             }
@@ -478,7 +478,7 @@ impl Market {
 
 /// Sets a level where there is one.
 fn set_level(book: &mut Book, side: BookSide, price: i64, quantity: u64, orders: u32) {
-    if price != i64::MAX && quantity != u64::MAX {
+    if price != i64::MAX && (1..u64::MAX).contains(&quantity) {
         book.set_level(side, Price(price), Quantity(quantity), orders);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use stele_strategies::book::{Book, BookKind, BookSide};
 use stele_strategies::{Host, Registry};
 use stele_wire::codec::{Message, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::*;
-use stele_wire::{Frame, FrameHeader};
+use stele_wire::{Frame, FrameHeader, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -172,4 +173,37 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
     assert!(log.orders - orders > 100, "{} orders", log.orders - orders);
     assert!(log.sequence - events > 100_000);
     assert!(log.host.strategies().all(|hosted| hosted.desk.account().holdings().next().is_some()));
+}
+
+/// `rounds` of a book whose prices move about: orders or levels, clears and snapshots among them.
+fn update(book: &mut Book, kind: BookKind, rounds: u64) {
+    for round in 0..rounds {
+        let side = if round % 2 == 0 { BookSide::Bid } else { BookSide::Ask };
+        let price = Price(1_000 + ((round * 7_919) % 211) as i64);
+        let quantity = Quantity(1 + round % 5);
+        if round % 5_000 == 0 {
+            book.clear();
+        }
+        assert!(book.admit(1, kind));
+        let id = 1 + round % 400;
+        match (kind, round % 4) {
+            (BookKind::Orders, 0 | 1) => book.add(id, side, price, quantity),
+            (BookKind::Orders, 2) => book.modify(id, Some(side), price, quantity),
+            (BookKind::Orders, _) => drop(book.reduce(id, Some(quantity))),
+            (_, 3) => book.set_level(side, price, Quantity(0), 0),
+            _ => book.set_level(side, price, quantity, 1),
+        }
+    }
+}
+
+#[test]
+fn no_book_allocates_for_an_update_after_warm_up() {
+    for kind in [BookKind::Orders, BookKind::Levels] {
+        let mut book = Book::with_capacity(16, 4);
+        update(&mut book, kind, 20_000);
+        let warm = ALLOCATIONS.get();
+        update(&mut book, kind, 100_000);
+        assert_eq!(ALLOCATIONS.get() - warm, 0, "{kind:?}");
+        assert!(book.levels(BookSide::Bid).len() > 20, "{kind:?}");
+    }
 }

@@ -8,8 +8,8 @@ use super::{DbnFault, OHLCV_OLD};
 use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named};
 use dbn::{
-    ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, Metadata, OhlcvMsg, RecordHeader, RecordRef, Schema,
-    StatMsg, StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
+    ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, OhlcvMsg, RecordHeader, RecordRef, Schema, StatMsg,
+    StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
 };
 use std::collections::BTreeMap;
 use stele_bus::feed::{Batch, FeedReport};
@@ -75,16 +75,24 @@ macro_rules! start {
 mod quotes;
 
 impl Mapping {
-    pub(super) fn new(source: u16, ids: InstrumentIds, metadata: &Metadata) -> Self {
+    pub(super) fn new(source: u16, ids: InstrumentIds, symbols: Symbols, schema: Option<Schema>) -> Self {
         Self {
             ids,
-            symbols: Symbols::new(metadata),
+            symbols,
             sources: Sources::new(source),
             counts: Counts::default(),
             current: BTreeMap::new(),
             last: (0, 0, 0),
             spread: (0, Vec::with_capacity(LEGS_MAX)),
-            schema: metadata.schema,
+            schema,
+        }
+    }
+
+    /// From now on `number` is an instrument of this symbol: for a source that says so record by record.
+    pub(super) fn name(&mut self, number: u32, symbol: &str) {
+        if self.symbols.set(number, symbol) {
+            self.current.remove(&number);
+            self.last = (0, 0, 0);
         }
     }
 

@@ -33,6 +33,16 @@ impl Symbols {
         symbols
     }
 
+    /// One symbol for `number`, whatever the time; whether that is new.
+    pub(super) fn set(&mut self, number: u32, symbol: &str) -> bool {
+        let intervals = self.0.entry(number).or_default();
+        if matches!(&intervals[..], [(0, u64::MAX, known)] if known == symbol) {
+            return false;
+        }
+        *intervals = vec![(0, u64::MAX, symbol.to_owned())];
+        true
+    }
+
     /// The symbol of `number` at `time`, and until when; empty where the metadata say nothing.
     pub(super) fn at(&self, number: u32, time: u64) -> (&str, u64) {
         let intervals = self.0.get(&number).map_or(&[][..], Vec::as_slice);

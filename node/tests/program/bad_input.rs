@@ -46,6 +46,21 @@ fn a_missing_feed_file_starts_nothing() {
 }
 
 #[test]
+fn a_wrong_line_of_a_text_file_is_named_and_what_came_before_is_on_the_trail() {
+    let scratch = tempfile::tempdir().unwrap();
+    let [file, trail] = ["messages.csv", "trail"].map(|name| scratch.path().join(name));
+    let good: String = (1..=50).map(|id| format!("34200.1,1,{id},5,2240000,1\n")).collect();
+    fs::write(&file, format!("{good}34200.2,9,51,5,2240000,1\n")).unwrap();
+    let feed = format!("lobster:{},symbol=AMZN,date=20120621", text(&file));
+    let said = stele_fails(&["run", "--feed", &feed, "--strategy", "ma-cross", "--dir", text(&trail)], 3);
+    assert!(said.contains("line 51: type `9` is not one of 1 to 7"), "{said}");
+    assert!(said.contains(&format!("at byte {}, after 50 good records", good.len())), "{said}");
+    let types = stele_json(&["summary", text(&trail)])["types"].to_string();
+    assert!(types.contains("BookAdd"), "{types}");
+    stele_ok(&["verify", text(&trail)]);
+}
+
+#[test]
 fn a_truncated_feed_file_says_how_many_records_were_good_and_they_are_on_the_trail() {
     let scratch = tempfile::tempdir().unwrap();
     let [whole, cut, trail] =

@@ -55,6 +55,22 @@ fn every_dbn_record_is_counted_and_becomes_an_event() {
 }
 
 #[test]
+fn text_files_of_every_kind_are_counted_and_hold_under_every_check() {
+    let Some(data) = shared_data() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    for (spec, strategy, records) in [
+        ("databento-csv:mbo-mbp/mbo.csv", "ma-cross", 5_886),
+        ("lobster:lobster/AMZN_2012-06-21_34200000_57600000_message_1.csv", "ma-cross", 57_515),
+        ("binance:crypto/binance-spot-btcusdt-20240808.gz", "dip-buyer", 41_249),
+    ] {
+        let (kind, file) = spec.split_once(':').unwrap();
+        let spec = format!("{kind}:{}", text(&data.join(file)));
+        let report = run_and_check(&spec, strategy, &scratch.path().join(kind));
+        assert_eq!(counts(&report["feed"]["records"]).values().sum::<u64>(), records, "{kind}");
+    }
+}
+
+#[test]
 fn a_recorded_market_played_into_another_run_is_the_same_market() {
     let scratch = tempfile::tempdir().unwrap();
     let [first, second] = ["first", "second"].map(|name| scratch.path().join(name));

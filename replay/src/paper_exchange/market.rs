@@ -209,7 +209,7 @@ impl PaperExchange {
             _ => return None,
         };
         let order = book.order(order_id)?;
-        let before = book.queue_ahead(order_id)?.0;
+        let before = book.queue_position(order_id)?.quantity.0;
         let quantity = quantity.min(order.quantity.0);
         Some(Leaving { side: order.side, price: order.price.0, before, quantity })
     }

@@ -89,12 +89,12 @@ impl Ladder {
         }
     }
 
-    /// Takes the level at `price` away.
-    pub(super) fn remove(&mut self, price: i64) {
-        if let Ok(at) = self.search(price) {
-            let rung = self.rungs.remove(at);
-            self.free.push(rung.level);
-        }
+    /// Takes the level at `price` away; whether there was one.
+    pub(super) fn remove(&mut self, price: i64) -> bool {
+        let Ok(at) = self.search(price) else { return false };
+        let rung = self.rungs.remove(at);
+        self.free.push(rung.level);
+        true
     }
 
     /// Takes every level that is worse than `price` away.

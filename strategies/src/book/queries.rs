@@ -1,6 +1,6 @@
 //! What can be asked of a book.
 
-use super::{Book, BookCounts, BookKind, BookOrder, BookSide, Level, NONE};
+use super::{Book, BookCounts, BookKind, BookOrder, BookSide, Level, NONE, QueuePosition};
 use stele_wire::{Price, Quantity};
 
 /// The mid weighted by the quantities at the touch, nearer to the side that has less: `(bid × ask quantity + ask × bid
@@ -114,14 +114,16 @@ impl Book {
         Some(BookOrder { id, side: order.side, price: Price(price), quantity: Quantity(order.quantity) })
     }
 
-    /// Quantity that stands before an order at its price. Walks the queue.
-    pub fn queue_ahead(&self, id: u64) -> Option<Quantity> {
-        let mut ahead = 0u64;
+    /// What stands before an order at its price. Walks the queue.
+    pub fn queue_position(&self, id: u64) -> Option<QueuePosition> {
+        let mut ahead = QueuePosition::default();
         let mut at = self.orders[self.index.get(id)? as usize].previous;
         while at != NONE {
-            ahead = ahead.saturating_add(self.orders[at as usize].quantity);
-            at = self.orders[at as usize].previous;
+            let order = &self.orders[at as usize];
+            ahead.orders += 1;
+            ahead.quantity.0 = ahead.quantity.0.saturating_add(order.quantity);
+            at = order.previous;
         }
-        Some(Quantity(ahead))
+        Some(ahead)
     }
 }

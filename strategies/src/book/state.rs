@@ -7,6 +7,9 @@ use stele_wire::{Price, Quantity};
 const KINDS: [BookKind; 5] =
     [BookKind::Empty, BookKind::Top, BookKind::Depth, BookKind::Levels, BookKind::Orders];
 
+/// Fields of [`super::BookCounts`].
+const COUNTS: usize = 10;
+
 impl Book {
     /// Appends the whole state.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
@@ -55,7 +58,7 @@ impl Book {
             }
         }
         (book.kind, book.source) = (kind, source);
-        let mut counts = [0; 8];
+        let mut counts = [0; COUNTS];
         for count in &mut counts {
             *count = reader.u64()?;
         }
@@ -66,13 +69,25 @@ impl Book {
 
 impl super::BookCounts {
     /// In the order of declaration.
-    fn as_array(&self) -> [u64; 8] {
-        let Self { updates, repeated, unknown, excess, malformed, foreign, poorer, crossed } = *self;
-        [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed]
+    fn as_array(&self) -> [u64; COUNTS] {
+        let Self {
+            updates,
+            repeated,
+            unknown,
+            excess,
+            malformed,
+            foreign,
+            poorer,
+            crossed,
+            clears,
+            snapshots,
+        } = *self;
+        [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed, clears, snapshots]
     }
 
-    fn from_array(counts: [u64; 8]) -> Self {
-        let [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed] = counts;
-        Self { updates, repeated, unknown, excess, malformed, foreign, poorer, crossed }
+    fn from_array(counts: [u64; COUNTS]) -> Self {
+        let [updates, repeated, unknown, excess, malformed, foreign, poorer, crossed, clears, snapshots] =
+            counts;
+        Self { updates, repeated, unknown, excess, malformed, foreign, poorer, crossed, clears, snapshots }
     }
 }

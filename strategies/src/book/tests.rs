@@ -20,6 +20,11 @@ fn side(book: &Book, side: BookSide) -> Vec<(i64, u64, u32)> {
     book.levels(side).map(|level| (level.price.0, level.quantity.0, level.orders)).collect()
 }
 
+/// Orders and quantity before an order.
+fn ahead(book: &Book, id: u64) -> Option<(u32, u64)> {
+    book.queue_position(id).map(|position| (position.orders, position.quantity.0))
+}
+
 #[test]
 fn levels_stand_best_first_on_both_sides() {
     let mut book = orders();
@@ -41,12 +46,12 @@ fn an_order_keeps_its_place_only_when_it_shrinks() {
     let mut book = orders();
     (1..=3).for_each(|id| add(&mut book, id, BID, 10, 5));
     book.modify(1, Some(BID), Price(10), Quantity(4));
-    assert_eq!((book.queue_ahead(1), book.queue_ahead(3)), (Some(Quantity(0)), Some(Quantity(9))));
+    assert_eq!((ahead(&book, 1), ahead(&book, 3)), (Some((0, 0)), Some((2, 9))));
     book.modify(1, None, Price(10), Quantity(6));
-    assert_eq!((book.queue_ahead(1), book.queue_ahead(2)), (Some(Quantity(10)), Some(Quantity(0))));
+    assert_eq!((ahead(&book, 1), ahead(&book, 2)), (Some((2, 10)), Some((0, 0))));
     book.modify(2, Some(BID), Price(9), Quantity(5));
     book.modify(2, Some(BID), Price(10), Quantity(5));
-    assert_eq!(book.queue_ahead(2), Some(Quantity(11)));
+    assert_eq!((ahead(&book, 2), ahead(&book, 99)), (Some((2, 11)), None));
     assert_eq!(side(&book, BID), [(10, 16, 3)]);
 }
 
@@ -83,6 +88,8 @@ fn every_rule_for_odd_records_is_kept_and_counted() {
         foreign: 1,
         poorer: 1,
         crossed: 1,
+        clears: 0,
+        snapshots: 0,
     };
     assert_eq!(counts, expected);
 }
@@ -97,6 +104,44 @@ fn a_richer_source_of_records_takes_the_book_over() {
     assert_eq!((book.kind(), book.source()), (BookKind::Orders, 3));
     book.clear();
     assert!(book.admit(4, BookKind::Levels));
+}
+
+#[test]
+fn a_clear_and_a_snapshot_empty_what_they_name_and_are_counted() {
+    let mut book = orders();
+    add(&mut book, 1, BID, 10, 5);
+    add(&mut book, 2, ASK, 12, 5);
+    book.clear_levels(Some(BID));
+    assert_eq!((side(&book, BID), side(&book, ASK)), (vec![], vec![(12, 5, 1)]));
+    assert_eq!((book.order(1), book.order_count(), book.kind()), (None, 1, BookKind::Orders));
+    add(&mut book, 1, BID, 9, 5);
+    book.begin_levels();
+    assert_eq!((book.is_empty(), book.order_count(), book.kind()), (true, 0, BookKind::Orders));
+    add(&mut book, 1, BID, 9, 5);
+    book.begin_snapshot();
+    assert_eq!((book.is_empty(), book.kind()), (true, BookKind::Empty));
+    assert!(book.admit(7, BookKind::Levels), "any source may give the snapshot");
+    book.set_level(BID, Price(5), Quantity(1), 0);
+    book.clear();
+    assert_eq!((book.is_empty(), book.kind()), (true, BookKind::Empty));
+    assert_eq!((book.counts().clears, book.counts().snapshots, book.counts().repeated), (2, 2, 0));
+}
+
+#[test]
+fn a_book_without_a_side_answers_none_and_a_crossed_one_a_negative_spread() {
+    let mut book = orders();
+    assert!(book.is_empty() && !book.is_crossed());
+    assert_eq!((book.bid(), book.mid(), book.spread(), book.weighted_mid()), (None, None, None, None));
+    assert_eq!((book.volume_to(BID, Price(0)), book.levels(ASK).len()), (Quantity(0), 0));
+    add(&mut book, 1, BID, 12, 5);
+    assert_eq!((book.mid(), book.is_crossed(), book.is_empty()), (None, false, false));
+    add(&mut book, 2, ASK, 12, 5);
+    assert_eq!((book.spread(), book.is_crossed()), (Some(0), true));
+    add(&mut book, 3, ASK, 10, 5);
+    assert_eq!((book.spread(), book.mid(), book.is_crossed()), (Some(-2), Some(Price(11)), true));
+    book.reduce(3, None);
+    book.reduce(2, None);
+    assert!(!book.is_crossed());
 }
 
 #[test]
@@ -186,12 +231,12 @@ proptest! {
         }
         for side in [BID, ASK] {
             for (price, queue) in &naive.0[side as usize] {
-                let mut ahead = 0;
+                let mut before = (0, 0);
                 for (id, quantity) in queue {
                     let expected = BookOrder { id: *id, side, price: Price(*price), quantity: Quantity(*quantity) };
                     prop_assert_eq!(book.order(*id), Some(expected));
-                    prop_assert_eq!(book.queue_ahead(*id), Some(Quantity(ahead)));
-                    ahead += quantity;
+                    prop_assert_eq!(ahead(&book, *id), Some(before));
+                    before = (before.0 + 1, before.1 + quantity);
                 }
             }
         }
@@ -204,5 +249,56 @@ proptest! {
         restored.snapshot(&mut again);
         prop_assert_eq!(bytes, again);
         prop_assert_eq!(restored.order_count(), book.order_count());
+    }
+
+    #[test]
+    fn a_book_of_levels_holds_what_a_map_holds(
+        steps in prop::collection::vec((0u8..20, any::<bool>(), 1i64..40, 0u64..4, 0u32..5), 0..400),
+        limit in 0i64..42,
+    ) {
+        let mut book = Book::default();
+        book.admit(1, BookKind::Levels);
+        let mut naive: [BTreeMap<i64, (u64, u32)>; 2] = Default::default();
+        let mut unknown = 0;
+        for (step, is_bid, price, quantity, count) in steps {
+            let of = if is_bid { BID } else { ASK };
+            let map = &mut naive[of as usize];
+            match step {
+                0 => {
+                    book.clear_levels(Some(of));
+                    map.clear();
+                }
+                1 => {
+                    book.begin_levels();
+                    naive = Default::default();
+                }
+                2 => {
+                    book.clear_behind(of, Price(price));
+                    map.retain(|at, _| if is_bid { *at >= price } else { *at <= price });
+                }
+                _ => {
+                    book.set_level(of, Price(price), Quantity(quantity), count);
+                    if quantity > 0 {
+                        map.insert(price, (quantity, count));
+                    } else {
+                        unknown += u64::from(map.remove(&price).is_none());
+                    }
+                }
+            }
+            for of in [BID, ASK] {
+                let levels = naive[of as usize].iter().map(|(price, level)| (*price, level.0, level.1));
+                let expected: Vec<_> = if of == BID { levels.rev().collect() } else { levels.collect() };
+                prop_assert_eq!(side(&book, of), expected);
+            }
+        }
+        let bids: u64 = naive[0].range(limit..).map(|(_, level)| level.0).sum();
+        let asks: u64 = naive[1].range(..=limit).map(|(_, level)| level.0).sum();
+        prop_assert_eq!(book.volume_to(BID, Price(limit)), Quantity(bids));
+        prop_assert_eq!(book.volume_to(ASK, Price(limit)), Quantity(asks));
+        let best = [naive[0].last_key_value(), naive[1].first_key_value()].map(|level| level.map(|(price, _)| *price));
+        prop_assert_eq!([book.bid(), book.ask()].map(|level| level.map(|level| level.price.0)), best);
+        let crossed = best[0].zip(best[1]).is_some_and(|(bid, ask)| bid >= ask);
+        prop_assert_eq!(book.is_crossed(), crossed);
+        prop_assert_eq!(book.counts().unknown, unknown);
     }
 }
