@@ -249,25 +249,26 @@ impl Book {
             self.counts.malformed += 1;
             return;
         }
-        if let Some(slot) = self.index.remove(id) {
-            self.counts.repeated += 1;
-            self.unlink(slot);
-            self.release(slot);
-        }
-        let level = self.ladders[side as usize].find_or_insert(price.0);
-        let order = OrderSlot { id, quantity: quantity.0, level, previous: NONE, next: NONE, side };
-        let slot = match self.free {
-            NONE => {
-                self.orders.push(order);
-                (self.orders.len() - 1) as u32
-            }
-            slot => {
-                self.free = self.orders[slot as usize].next;
+        let order = OrderSlot { id, quantity: quantity.0, level: NONE, previous: NONE, next: NONE, side };
+        let free = if self.free == NONE { self.orders.len() as u32 } else { self.free };
+        let slot = match self.index.get_or_insert(id, free) {
+            Some(slot) => {
+                self.counts.repeated += 1;
+                self.unlink(slot);
                 self.orders[slot as usize] = order;
                 slot
             }
+            None if self.free == NONE => {
+                self.orders.push(order);
+                free
+            }
+            None => {
+                self.free = self.orders[free as usize].next;
+                self.orders[free as usize] = order;
+                free
+            }
         };
-        self.index.insert(id, slot);
+        self.orders[slot as usize].level = self.ladders[side as usize].find_or_insert(price.0);
         self.link(slot);
     }
 
@@ -334,14 +335,14 @@ impl Book {
             self.counts.unknown += 1;
             return None;
         };
-        let order = self.order(id);
-        let left = self.orders[slot as usize].quantity;
+        let order = self.order_in(slot);
+        let left = order.quantity.0;
         let taken = quantity.map_or(left, |quantity| quantity.0);
         if taken > left {
             self.counts.excess += 1;
         }
         self.take(slot, taken.min(left));
-        order
+        Some(order)
     }
 
     /// A price level as a source of levels gives it; quantity 0 takes it away.

@@ -8,6 +8,8 @@ use crate::book::IdIndex;
 pub struct ByInstrument<T> {
     index: IdIndex,
     entries: Vec<(u32, T)>,
+    /// The slot that was changed last: most events are about the instrument of the one before.
+    last: u32,
 }
 
 /// Instruments there is room for before anything is allocated.
@@ -15,21 +17,30 @@ const CAPACITY: usize = 64;
 
 impl<T> Default for ByInstrument<T> {
     fn default() -> Self {
-        Self { index: IdIndex::with_capacity(CAPACITY), entries: Vec::with_capacity(CAPACITY) }
+        Self { index: IdIndex::with_capacity(CAPACITY), entries: Vec::with_capacity(CAPACITY), last: 0 }
     }
 }
 
 impl<T> ByInstrument<T> {
+    #[inline]
+    fn slot(&self, instrument: u32) -> Option<u32> {
+        match self.entries.get(self.last as usize) {
+            Some((known, _)) if *known == instrument => Some(self.last),
+            _ => self.index.get(instrument.into()),
+        }
+    }
+
     /// The value of an instrument that was used before.
     #[inline]
     pub fn get(&self, instrument: u32) -> Option<&T> {
-        self.index.get(instrument.into()).map(|slot| &self.entries[slot as usize].1)
+        self.slot(instrument).map(|slot| &self.entries[slot as usize].1)
     }
 
     /// The same, to change it.
     #[inline]
     pub fn get_mut(&mut self, instrument: u32) -> Option<&mut T> {
-        self.index.get(instrument.into()).map(|slot| &mut self.entries[slot as usize].1)
+        self.last = self.slot(instrument)?;
+        Some(&mut self.entries[self.last as usize].1)
     }
 
     /// The value of an instrument, made by `make` at its first use.
@@ -39,7 +50,7 @@ impl<T> ByInstrument<T> {
     #[inline]
     pub fn entry_with(&mut self, instrument: u32, make: impl FnOnce() -> T) -> &mut T {
         assert!(instrument != 0, "instrument 0 is the whole market");
-        let slot = match self.index.get(instrument.into()) {
+        self.last = match self.slot(instrument) {
             Some(slot) => slot,
             None => {
                 let slot = self.entries.len() as u32;
@@ -48,7 +59,7 @@ impl<T> ByInstrument<T> {
                 slot
             }
         };
-        &mut self.entries[slot as usize].1
+        &mut self.entries[self.last as usize].1
     }
 
     /// Every instrument with its value, in the order of first use.

@@ -50,6 +50,16 @@ impl Default for Instrument {
 }
 
 impl Instrument {
+    /// A venue's event is over: what the strategies are told of its book, if a record touched it.
+    #[inline]
+    fn end_event(&mut self, id: u32) -> Change {
+        if !std::mem::take(&mut self.is_touched) {
+            return Change::default();
+        }
+        self.book.end_event();
+        Change { book: Some(id), trade: None }
+    }
+
     /// The venue's symbol; empty when there was no definition.
     pub fn symbol(&self) -> &str {
         text(&self.symbol)
@@ -232,12 +242,17 @@ impl Market {
         kind: BookKind,
         update: impl FnOnce(&mut Book) -> T,
     ) -> (Change, Option<T>) {
-        let Some(known) = self.known(record.instrument) else { return (Change::default(), None) };
+        if record.instrument == 0 {
+            return (Change::default(), None);
+        }
+        let ends = self.ends_event(record.source, record.flags);
+        let known = self.instruments.entry(record.instrument);
         let updated = known.book.admit(record.source, kind).then(|| {
             known.is_touched = true;
             update(&mut known.book)
         });
-        (self.end(record), updated)
+        let change = if ends { known.end_event(record.instrument) } else { Change::default() };
+        (change, updated)
     }
 
     /// The change of a record by which a venue's event may end.
@@ -246,14 +261,8 @@ impl Market {
         if !self.ends_event(record.source, record.flags) {
             return Change::default();
         }
-        match self.instruments.get_mut(record.instrument) {
-            Some(known) if known.is_touched => {
-                known.is_touched = false;
-                known.book.end_event();
-                Change { book: Some(record.instrument), trade: None }
-            }
-            _ => Change::default(),
-        }
+        let known = self.instruments.get_mut(record.instrument);
+        known.map(|known| known.end_event(record.instrument)).unwrap_or_default()
     }
 
     #[inline]

@@ -37,23 +37,42 @@ impl IdIndex {
         self.cells.len() - 1
     }
 
+    /// Where `id` stands, or the empty cell that it belongs in.
+    #[inline]
+    fn find(&self, id: u64) -> Result<usize, usize> {
+        let mut at = self.home(id);
+        loop {
+            match self.cells[at].id {
+                0 => return Err(at),
+                found if found == id => return Ok(at),
+                _ => at = (at + 1) & self.mask(),
+            }
+        }
+    }
+
     /// The slot of `id`.
     #[inline]
     pub(crate) fn get(&self, id: u64) -> Option<u32> {
         if id == 0 {
             return None;
         }
-        let mut at = self.home(id);
-        loop {
-            let cell = self.cells[at];
-            if cell.id == id {
-                return Some(cell.slot);
+        self.find(id).ok().map(|at| self.cells[at].slot)
+    }
+
+    /// The slot of `id`, which is added with `slot` if it is not there: none then.
+    #[inline]
+    pub(crate) fn get_or_insert(&mut self, id: u64, slot: u32) -> Option<u32> {
+        debug_assert!(id != 0, "id 0 is none");
+        match self.find(id) {
+            Ok(at) => return Some(self.cells[at].slot),
+            Err(_) if (self.count + 1) * 2 > self.cells.len() => {
+                self.grow();
+                self.place(Cell { id, slot });
             }
-            if cell.id == 0 {
-                return None;
-            }
-            at = (at + 1) & self.mask();
+            Err(at) => self.cells[at] = Cell { id, slot },
         }
+        self.count += 1;
+        None
     }
 
     /// Adds an id that is not there.
@@ -89,13 +108,7 @@ impl IdIndex {
         if id == 0 {
             return None;
         }
-        let mut hole = self.home(id);
-        while self.cells[hole].id != id {
-            if self.cells[hole].id == 0 {
-                return None;
-            }
-            hole = (hole + 1) & self.mask();
-        }
+        let mut hole = self.find(id).ok()?;
         let slot = self.cells[hole].slot;
         let mut at = hole;
         loop {
@@ -145,9 +158,18 @@ mod tests {
             let (mut index, mut model) = (IdIndex::with_capacity(4), BTreeMap::new());
             for (add, id, slot) in steps {
                 if add {
-                    if let Entry::Vacant(vacant) = model.entry(id) {
-                        vacant.insert(slot);
-                        index.insert(id, slot);
+                    match model.entry(id) {
+                        Entry::Vacant(vacant) if slot % 2 == 0 => {
+                            vacant.insert(slot);
+                            index.insert(id, slot);
+                        }
+                        Entry::Vacant(vacant) => {
+                            vacant.insert(slot);
+                            prop_assert_eq!(index.get_or_insert(id, slot), None);
+                        }
+                        Entry::Occupied(known) => {
+                            prop_assert_eq!(index.get_or_insert(id, slot), Some(*known.get()));
+                        }
                     }
                 } else {
                     prop_assert_eq!(index.remove(id), model.remove(&id));

@@ -118,6 +118,12 @@ impl Ladder {
         self.rungs.last().map(|rung| self.level(rung.level).public())
     }
 
+    /// The best price.
+    #[inline]
+    pub(super) fn touch(&self) -> Option<i64> {
+        self.rungs.last().map(|rung| rung.key ^ self.sign)
+    }
+
     /// Best first.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Level> {
         self.rungs.iter().rev().map(|rung| self.level(rung.level).public())

@@ -74,7 +74,8 @@ impl Book {
     /// Whether the best bid is at (locked) or above (crossed) the best offer.
     #[inline]
     pub fn is_crossed(&self) -> bool {
-        self.spread().is_some_and(|spread| spread <= 0)
+        let [bid, ask] = &self.ladders;
+        bid.touch().zip(ask.touch()).is_some_and(|(bid, ask)| bid >= ask)
     }
 
     /// Whether neither side has a level.
@@ -109,9 +110,14 @@ impl Book {
     /// An order by the venue's identification.
     #[inline]
     pub fn order(&self, id: u64) -> Option<BookOrder> {
-        let order = &self.orders[self.index.get(id)? as usize];
+        self.index.get(id).map(|slot| self.order_in(slot))
+    }
+
+    #[inline]
+    pub(super) fn order_in(&self, slot: u32) -> BookOrder {
+        let order = &self.orders[slot as usize];
         let price = self.ladders[order.side as usize].level(order.level).price;
-        Some(BookOrder { id, side: order.side, price: Price(price), quantity: Quantity(order.quantity) })
+        BookOrder { id: order.id, side: order.side, price: Price(price), quantity: Quantity(order.quantity) }
     }
 
     /// What stands before an order at its price. Walks the queue.
