@@ -94,7 +94,7 @@ pub struct Hosted<'a> {
 
 impl Host {
     /// Version of the layout that [`Host::snapshot`] writes, without what each strategy writes of its own.
-    pub const STATE_VERSION: u32 = 3;
+    pub const STATE_VERSION: u32 = 4;
 
     /// A host of every strategy that the log defines.
     pub fn new(registry: Registry) -> Self {

@@ -7,6 +7,7 @@ use stele_wire::messages::{
 };
 use stele_wire::{Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// An order to be sent by [`crate::Context::send`]. What is not said stays null; who sends it, for which account
 /// and why is filled in when it is sent.
@@ -185,11 +186,13 @@ pub const OPEN_ORDERS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct OrderTable {
     open: Vec<OpenOrder>,
+    /// What each of them was sent as, for a replacement to have the same terms.
+    sent: Vec<NewOrder>,
 }
 
 impl Default for OrderTable {
     fn default() -> Self {
-        Self { open: Vec::with_capacity(OPEN_ORDERS_MAX) }
+        Self { open: Vec::with_capacity(OPEN_ORDERS_MAX), sent: Vec::with_capacity(OPEN_ORDERS_MAX) }
     }
 }
 
@@ -219,9 +222,36 @@ impl OrderTable {
         self.open[index]
     }
 
-    pub(crate) fn push(&mut self, order: OpenOrder) {
+    pub(crate) fn push(&mut self, order: OpenOrder, sent: &NewOrder) {
         debug_assert!(!self.is_full());
         self.open.push(order);
+        self.sent.push(*sent);
+    }
+
+    /// An order to replace an open one: its terms, with this price and quantity. The price is its limit; of a stop without
+    /// a limit, its stop price. A displayed quantity is no more than the quantity.
+    pub(crate) fn replacement(
+        &self,
+        client_order_id: u64,
+        price: Price,
+        quantity: Quantity,
+    ) -> Option<NewOrder> {
+        let at = self.position(client_order_id)?;
+        let mut block = self.sent[at];
+        if block.order_type == OrderType::STOP {
+            block.stop_price = I64::new(price.0);
+        } else {
+            block.limit_price = I64::new(price.0);
+        }
+        block.quantity = U64::new(quantity.0);
+        if block.displayed_quantity.get() != u64::MAX {
+            block.displayed_quantity = U64::new(block.displayed_quantity.get().min(quantity.0));
+        }
+        Some(block)
+    }
+
+    fn position(&self, client_order_id: u64) -> Option<usize> {
+        self.open.iter().position(|order| order.client_order_id == client_order_id)
     }
 
     pub(crate) fn set_state(&mut self, client_order_id: u64, state: OrderState) {
@@ -235,7 +265,22 @@ impl OrderTable {
     }
 
     fn remove(&mut self, client_order_id: u64) {
-        self.open.retain(|order| order.client_order_id != client_order_id);
+        if let Some(at) = self.position(client_order_id) {
+            self.open.remove(at);
+            self.sent.remove(at);
+        }
+    }
+
+    /// A stop that was reached is an order like others: what replaces it waits for nothing.
+    fn trigger(&mut self, client_order_id: u64) {
+        let Some(at) = self.position(client_order_id) else { return };
+        let block = &mut self.sent[at];
+        block.order_type = match block.order_type {
+            OrderType::STOP => OrderType::MARKET,
+            OrderType::STOP_LIMIT => OrderType::LIMIT,
+            other => other,
+        };
+        block.stop_price = NewOrder::NULL.stop_price;
     }
 
     /// Takes in what became of an order.
@@ -259,6 +304,7 @@ impl OrderTable {
                     order.replaces = 0;
                 }
             }
+            ReportKind::Triggered => self.trigger(id),
             ReportKind::TradeBusted | ReportKind::TradeCorrected => return,
             _ => {}
         }
@@ -291,7 +337,7 @@ impl OrderTable {
     /// Appends the whole state.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.open.len() as u64);
-        for order in &self.open {
+        for (order, sent) in self.open.iter().zip(&self.sent) {
             [order.client_order_id, order.original_order_id, order.replaces, order.instrument.into()]
                 .into_iter()
                 .for_each(|value| out.put_u64(value));
@@ -299,6 +345,7 @@ impl OrderTable {
             [order.side.0.into(), order.leaves.0, order.cumulative.0, order.state as u64]
                 .into_iter()
                 .for_each(|value| out.put_u64(value));
+            out.put_bytes(sent.as_bytes());
         }
     }
 
@@ -322,6 +369,11 @@ impl OrderTable {
                 cumulative: Quantity(reader.u64()?),
                 state: STATES[reader.at_most("state of an order", 3)? as usize],
             });
+            let block = reader.bytes()?;
+            let length = block.len() as u64;
+            let sent = NewOrder::read_from_bytes(block);
+            let what = "bytes of an order";
+            table.sent.push(sent.map_err(|_| RestoreError::Value { what, found: length })?);
         }
         Ok(table)
     }

@@ -320,8 +320,9 @@ impl Context<'_> {
     }
 
     /// Asks for an open order to be replaced by one with another price and quantity (what is to be left of it),
-    /// and gives the new client order id. None, and nothing is sent, when the order is not open or is being
-    /// cancelled or replaced already, or when a bound is reached.
+    /// and gives the new client order id. All its other terms stay: what it shows, its stop price until that is reached,
+    /// its time in force. The price is the limit; of a stop without one, the stop price. None, and nothing is sent, when
+    /// the order is not open or is being cancelled or replaced already, or when a bound is reached.
     pub fn replace(&mut self, client_order_id: u64, price: Price, quantity: Quantity) -> Option<u64> {
         let Some(&old) = self.requestable(client_order_id) else {
             self.desk.withheld += 1;
@@ -331,8 +332,8 @@ impl Context<'_> {
             self.desk.withheld += 1;
             return None;
         }
+        let mut block = self.desk.orders.replacement(client_order_id, price, quantity)?;
         let id = self.desk.ids.next();
-        let mut block = Order::limit(old.instrument, old.side, quantity, price).block;
         self.sign(&mut block);
         block.client_order_id = U64::new(id);
         block.original_order_id = U64::new(old.original_order_id);
@@ -447,7 +448,7 @@ impl Context<'_> {
     }
 
     fn open(&mut self, block: &NewOrder) {
-        self.desk.orders.push(OpenOrder {
+        let order = OpenOrder {
             client_order_id: block.client_order_id.get(),
             original_order_id: block.original_order_id.get(),
             replaces: block.replaced_order_id.get(),
@@ -457,7 +458,8 @@ impl Context<'_> {
             leaves: Quantity(block.quantity.get()),
             cumulative: Quantity(0),
             state: OrderState::Sent,
-        });
+        };
+        self.desk.orders.push(order, block);
     }
 
     /// Both orders and replacements have the block of a `NewOrder`, which a test holds to be true.

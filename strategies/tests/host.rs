@@ -39,6 +39,15 @@ impl Strategy for Puppet {
             7 => self.told.push(context.random().bits()),
             8 => assert!(context.cancel_timer(*self.told.last().unwrap())),
             9 => while context.set_timer(Nanos(context.now().0 + 50)).is_some() {},
+            10 => {
+                let order = order.displayed(Quantity(6)).post_only().good_till_cancel().child_of(77);
+                self.last = context.send(order).unwrap();
+            }
+            11 => self.last = context.send(order.stop(Price(95))).unwrap(),
+            12 => {
+                let order = Order::market(instrument, Side::BUY, trade.quantity).stop(Price(95));
+                self.last = context.send(order).unwrap();
+            }
             _ => {}
         }
     }
@@ -209,6 +218,46 @@ fn replacing_and_cancelling_follow_the_venues_answers() {
     assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(4));
     tester.trade(1, 2, 1);
     assert_eq!(tester.take_cancels()[0].cancelled_order_id, new.client_order_id);
+}
+
+#[test]
+fn a_replacement_keeps_every_other_term_of_the_order() {
+    let mut tester = puppet();
+    tester.trade(1, 10, 9).trade(1, 3, 1);
+    let (old, new) = (tester.take_orders()[0], tester.take_replacements()[0]);
+    assert_eq!((new.limit_price.get(), new.quantity.get()), (101, 4));
+    assert_eq!((old.displayed_quantity.get(), new.displayed_quantity.get()), (6, 4), "no more than all of it");
+    assert!(new.attributes.contains(OrderAttributes::POST_ONLY));
+    assert_eq!((new.attributes, new.time_in_force), (old.attributes, TimeInForce::GOOD_TILL_CANCEL));
+    assert_eq!((new.parent_order_id.get(), new.cause.get()), (77, old.cause.get() + 2));
+
+    tester.trade(1, 11, 9).trade(1, 3, 1).trade(1, 12, 9).trade(1, 3, 1);
+    let prices = |order: &ReplaceOrder| (order.limit_price.get(), order.stop_price.get());
+    let [limited, unlimited] = tester.take_replacements()[..] else { panic!("two") };
+    assert_eq!((limited.order_type, prices(&limited)), (OrderType::STOP_LIMIT, (101, 95)));
+    assert_eq!((unlimited.order_type, prices(&unlimited)), (OrderType::STOP, (i64::MAX, 101)));
+}
+
+#[test]
+fn what_replaces_a_stop_that_was_reached_waits_for_nothing_also_after_a_snapshot() {
+    let mut tester = puppet();
+    tester.trade(1, 11, 9);
+    let order = tester.take_orders()[0];
+    tester.accept(&order).event(&OrderTriggered {
+        instrument: order.instrument,
+        side: order.side,
+        client_order_id: order.client_order_id,
+        strategy: order.strategy,
+        leaves_quantity: order.quantity,
+        ..OrderTriggered::NULL
+    });
+    let mut state = Vec::new();
+    tester.host().snapshot(&mut state);
+    *tester.host_mut() = stele_strategies::Host::new(registry());
+    tester.host_mut().restore(&state).unwrap();
+    tester.trade(1, 3, 1);
+    let new = tester.take_replacements()[0];
+    assert_eq!((new.order_type, new.stop_price.get(), new.limit_price.get()), (OrderType::LIMIT, i64::MAX, 101));
 }
 
 #[test]
