@@ -19,9 +19,9 @@ pub const KIND: Kind = Kind {
         Parameter::text(
             "leader",
             "",
-            "symbol of the instrument that is watched, of any shard that is forwarded",
+            "symbol that is watched, of any shard that is forwarded; empty is the first instrument of the log",
         ),
-        Parameter::text("follower", "", "symbol of the instrument that is traded"),
+        Parameter::text("follower", "", "symbol that is traded; empty is the second instrument of the log"),
         Parameter::decimal(
             "move-percent",
             50_000_000,
@@ -81,11 +81,13 @@ impl LeadLag {
 
 impl Strategy for LeadLag {
     fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
-        if context.instrument(trade.instrument).is_none_or(|known| known.symbol() != self.leader) {
-            return;
-        }
-        let Some(side) = self.moved(trade.price) else { return };
-        let Some((follower, known)) = context.market().find(&self.follower) else { return };
+        let is_leaders = match self.leader.as_str() {
+            "" => context.market().find_or_nth("", 0).is_some_and(|(first, _)| first == trade.instrument),
+            // Of another shard's instruments several may have one symbol.
+            leader => context.instrument(trade.instrument).is_some_and(|known| known.symbol() == leader),
+        };
+        let Some(side) = is_leaders.then(|| self.moved(trade.price)).flatten() else { return };
+        let Some((follower, known)) = context.market().find_or_nth(&self.follower, 1) else { return };
         let touch = if side == Side::BUY { known.book().ask() } else { known.book().bid() };
         let quantity = Quantity(self.quantity).min(context.room(follower, side, self.max_position));
         let is_idle = context.orders().iter().all(|order| order.instrument != follower);

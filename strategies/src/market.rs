@@ -229,6 +229,11 @@ impl Market {
         self.instruments().find(|(_, known)| known.symbol() == symbol)
     }
 
+    /// An instrument by the venue's symbol; by an empty one, the instrument that was named as number `at`, from 0.
+    pub fn find_or_nth(&self, symbol: &str, at: usize) -> Option<(u32, &Instrument)> {
+        if symbol.is_empty() { self.instruments().nth(at) } else { self.find(symbol) }
+    }
+
     #[inline]
     fn known(&mut self, instrument: u32) -> Option<&mut Instrument> {
         (instrument != 0).then(|| self.instruments.entry(instrument))

@@ -1,9 +1,11 @@
-//! What the built-in strategies share: which price they watch, and how often they may order.
+//! What the built-in strategies share: which price they watch, how often they may order, how they reach a position.
 
 use crate::market::Print;
+use crate::order::Order;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
-use stele_wire::{Nanos, Price};
+use stele_wire::messages::Side;
+use stele_wire::{Nanos, Price, Quantity};
 
 /// Which price a strategy watches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +79,22 @@ impl Pace {
             self.used_until = Nanos(used_until);
         }
         admits
+    }
+
+    /// Takes what the touch has until the position is `target`, waiting for the answer to each order. Orders carry
+    /// `link` (RTS 24, field 46); 0 is none.
+    pub fn approach(&mut self, instrument: u32, target: i64, link: u64, context: &mut Context<'_>) {
+        let missing = i128::from(target) - i128::from(context.position(instrument));
+        let side = if missing > 0 { Side::BUY } else { Side::SELL };
+        let quantity = Quantity(missing.unsigned_abs().min(u64::MAX.into()) as u64);
+        if let Some(price) = context.touch(instrument, side)
+            && quantity.0 > 0
+            && !context.is_working(instrument)
+            && self.admits(context.now())
+        {
+            let order = Order::limit(instrument, side, quantity, price).immediate_or_cancel();
+            context.send(order.linked(link));
+        }
     }
 
     /// Appends the state.

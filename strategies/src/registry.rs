@@ -60,7 +60,17 @@ impl Default for Registry {
 impl Registry {
     /// The strategies of this crate.
     pub fn built_in() -> Self {
-        Self { kinds: vec![crate::moving_average_cross::KIND, crate::dip_buyer::KIND, crate::lead_lag::KIND] }
+        let kinds = vec![
+            crate::moving_average_cross::KIND,
+            crate::dip_buyer::KIND,
+            crate::lead_lag::KIND,
+            crate::market_maker::KIND,
+            crate::pairs::KIND,
+            crate::twap::KIND,
+            crate::vwap::KIND,
+            crate::flow_momentum::KIND,
+        ];
+        Self { kinds }
     }
 
     /// Adds a kind, in place of one of the same name.
@@ -101,10 +111,8 @@ mod tests {
         assert_eq!(registry.find("ma-cross").unwrap().name, "ma-cross");
         let error = registry.find("ma-corss").map(|kind| kind.name).unwrap_err();
         assert_eq!(error.nearest, Some("ma-cross"));
-        assert!(
-            error.to_string().ends_with("did you mean `ma-cross`?; there are: ma-cross, dip-buyer, lead-lag"),
-            "{error}"
-        );
+        let said = error.to_string();
+        assert!(said.contains("did you mean `ma-cross`?; there are: ma-cross, dip-buyer, "), "{said}");
     }
 
     #[test]
@@ -113,6 +121,26 @@ mod tests {
             assert!(kind.start("").is_ok());
             assert_eq!(kind.describe().lines().count(), 1 + kind.parameters.len());
             assert!(kind.name.len() <= 32);
+        }
+    }
+
+    #[test]
+    fn a_number_out_of_its_range_is_refused_with_the_range_by_every_kind() {
+        use crate::parameters::Domain;
+        for kind in Registry::built_in().kinds() {
+            for parameter in kind.parameters {
+                let wrong = match parameter.domain {
+                    Domain::Integer { max, .. } => (max + 1).to_string(),
+                    Domain::Decimal { min, .. } => stele_wire::Price(min - 1).to_string(),
+                    Domain::Duration { min: 1.., .. } => "\"0ns\"".into(),
+                    _ => continue,
+                };
+                let toml = format!("{} = {wrong}", parameter.name);
+                let error = kind.start(&toml).map(|_| ()).unwrap_err().to_string();
+                let range =
+                    format!("parameter `{}` is {}, but must be", parameter.name, wrong.trim_matches('"'));
+                assert!(error.starts_with(&range) && error.contains(" from "), "{}: {error}", kind.name);
+            }
         }
     }
 }

@@ -319,6 +319,33 @@ impl Context<'_> {
         Some(id)
     }
 
+    /// Sends an order that takes what the other side's touch has, at its price; what is not there is cancelled. Gives
+    /// its client order id; none when there is no touch, and as [`Context::send`].
+    pub fn take(&mut self, instrument: u32, side: Side, quantity: Quantity) -> Option<u64> {
+        let price = self.touch(instrument, side)?;
+        self.send(Order::limit(instrument, side, quantity, price).immediate_or_cancel())
+    }
+
+    /// The price at which an order of this side would be executed at once: the best offer for a purchase, the best
+    /// bid for a sale.
+    pub fn touch(&self, instrument: u32, side: Side) -> Option<Price> {
+        let book = self.book(instrument)?;
+        let level = if side == Side::BUY { book.ask() } else { book.bid() };
+        level.map(|level| level.price)
+    }
+
+    /// Whether an order of the strategy in this instrument is open.
+    pub fn is_working(&self, instrument: u32) -> bool {
+        self.desk.orders.iter().any(|order| order.instrument == instrument)
+    }
+
+    /// An id of the strategy's own that no order and no timer has: the parent of orders that are parts of one which
+    /// never leaves itself ([`Order::child_of`]; its terms are the strategy's parameters), or a link between orders
+    /// ([`Order::linked`]).
+    pub fn new_id(&mut self) -> u64 {
+        self.desk.ids.next()
+    }
+
     /// Asks for an open order to be replaced by one with another price and quantity (what is to be left of it),
     /// and gives the new client order id. All its other terms stay: what it shows, its stop price until that is reached,
     /// its time in force. The price is the limit; of a stop without one, the stop price. None, and nothing is sent, when

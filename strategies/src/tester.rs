@@ -1,7 +1,7 @@
 //! Trying a strategy by hand: feed events, move time, look at what it sent. No thread, no bus, no clock.
 
 use crate::host::{Host, Hosted};
-use crate::registry::Registry;
+use crate::registry::{Kind, Registry};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::{Message, View, text_field};
 use stele_wire::frame::frame_length;
@@ -54,6 +54,16 @@ impl StrategyTester {
     /// Why it could not be started.
     pub fn start(name: &str, parameters: &str) -> Result<Self, String> {
         Self::start_of(Registry::built_in(), name, parameters)
+    }
+
+    /// Starts a strategy that need not be registered.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn of(kind: Kind, parameters: &str) -> Result<Self, String> {
+        let mut registry = Registry::built_in();
+        registry.register(kind);
+        Self::start_of(registry, kind.name, parameters)
     }
 
     /// Starts a strategy of a registry of your own.

@@ -76,6 +76,10 @@ impl Log {
         let frame = Frame::read(&self.frame).unwrap();
         let submitted = &mut self.submitted;
         self.host.handle(&frame, &mut |template_id: u16, body: &[u8]| {
+            // Books come often enough for a strategy that is never woken.
+            if template_id == TimerSet::TEMPLATE_ID {
+                return;
+            }
             assert_eq!(template_id, NewOrder::TEMPLATE_ID);
             submitted.extend_from_slice(&body[..size_of::<NewOrder>()]);
         });
@@ -155,15 +159,21 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
         orders: 0,
         fills: 0,
     };
-    for (id, name) in [(1, "ma-cross"), (2, "dip-buyer")] {
+    for (id, kind) in (1..).zip(Registry::built_in().kinds()) {
+        let parameters: &[u8] = match kind.name {
+            // What it quotes is executed at once: it would never come to an end.
+            "market-maker" => b"orders-per-second = 100",
+            "pairs" => b"orders-per-second = 10000\nwidth = 1",
+            _ => b"orders-per-second = 10000",
+        };
         let definition = StrategyDefinition {
             strategy: U16::new(id),
             is_resumed: Boolean::FALSE,
-            name: text_field(name).unwrap(),
+            name: text_field(kind.name).unwrap(),
             ..StrategyDefinition::NULL
         };
         let mut body = [0; 128];
-        let body = definition.encode(&mut body, b"orders-per-second = 10000").unwrap();
+        let body = definition.encode(&mut body, parameters).unwrap();
         log.feed(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body);
     }
     market(&mut log, 2_000);

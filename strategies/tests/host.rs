@@ -226,7 +226,11 @@ fn a_replacement_keeps_every_other_term_of_the_order() {
     tester.trade(1, 10, 9).trade(1, 3, 1);
     let (old, new) = (tester.take_orders()[0], tester.take_replacements()[0]);
     assert_eq!((new.limit_price.get(), new.quantity.get()), (101, 4));
-    assert_eq!((old.displayed_quantity.get(), new.displayed_quantity.get()), (6, 4), "no more than all of it");
+    assert_eq!(
+        (old.displayed_quantity.get(), new.displayed_quantity.get()),
+        (6, 4),
+        "no more than all of it"
+    );
     assert!(new.attributes.contains(OrderAttributes::POST_ONLY));
     assert_eq!((new.attributes, new.time_in_force), (old.attributes, TimeInForce::GOOD_TILL_CANCEL));
     assert_eq!((new.parent_order_id.get(), new.cause.get()), (77, old.cause.get() + 2));
@@ -257,7 +261,10 @@ fn what_replaces_a_stop_that_was_reached_waits_for_nothing_also_after_a_snapshot
     tester.host_mut().restore(&state).unwrap();
     tester.trade(1, 3, 1);
     let new = tester.take_replacements()[0];
-    assert_eq!((new.order_type, new.stop_price.get(), new.limit_price.get()), (OrderType::LIMIT, i64::MAX, 101));
+    assert_eq!(
+        (new.order_type, new.stop_price.get(), new.limit_price.get()),
+        (OrderType::LIMIT, i64::MAX, 101)
+    );
 }
 
 #[test]
@@ -290,6 +297,7 @@ fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
         for step in from..to {
             let price = 1_000 + (step * 37) % 101;
             tester.quote(1, (price, 5), (price + 2, 5 + step as u64 % 3)).trade(2, 1 + step % 7 * 2 % 5, 3);
+            tester.quote(2, (price / 2, 5), (price / 2 + 3, 4)).trade(1, price, 1);
             for order in tester.take_orders() {
                 sent.push(order);
                 if step % 3 > 0 {
@@ -299,13 +307,21 @@ fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
                 }
             }
             tester.take_cancels();
+            tester.take_replacements();
             tester.advance(Nanos(3_000_000));
         }
         sent
     };
-    for name in ["ma-cross", "dip-buyer"] {
-        let mut whole = StrategyTester::start_of(registry(), name, "").unwrap();
-        let mut restored = StrategyTester::start_of(registry(), name, "").unwrap();
+    for Kind { name, .. } in Registry::built_in().kinds() {
+        let settings = match *name {
+            "pairs" => "window = 5\nwidth = 1\nsample = \"3ms\"",
+            "flow-momentum" => "interval = \"9ms\"\nenter = 0.1\nexit = 0.01",
+            "market-maker" => "sample = \"3ms\"\nhorizon = \"1s\"",
+            "twap" | "vwap" => "duration = \"1800ms\"",
+            _ => "",
+        };
+        let mut whole = StrategyTester::start_of(registry(), name, settings).unwrap();
+        let mut restored = StrategyTester::start_of(registry(), name, settings).unwrap();
         walk(&mut whole, 0, 300);
         walk(&mut restored, 0, 300);
         let mut state = Vec::new();

@@ -3,6 +3,7 @@
 mod attach;
 mod backtest;
 mod bad_input;
+mod built_in;
 mod controls;
 mod exchange;
 mod files;

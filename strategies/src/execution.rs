@@ -1,0 +1,194 @@
+//! Executes one parent order in parts over a time: what [`crate::twap`] and [`crate::vwap`] share.
+//!
+//! The parent is the strategy's parameters and never leaves itself; its children name it as theirs
+//! ([`Order::child_of`]). The time begins with the first book of the instrument that has both sides and is cut into slices of
+//! equal length; a schedule says how much is to be executed by the end of each. Within a slice what is due by its end
+//! waits at the touch. What was due by the end of the slice before and is not executed takes the other side's touch, again
+//! and again until it is.
+
+use crate::order::{Order, OrderState};
+use crate::pace::Pace;
+use crate::parameters::Parameters;
+use crate::report::Report;
+use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use crate::strategy::{Context, Strategy};
+use stele_wire::messages::Side;
+use stele_wire::{Nanos, Quantity};
+
+/// How much of a quantity is to be executed by the end of each slice: in proportion to the slices' weights up to there,
+/// rounded down, and all of it by the end of the last.
+///
+/// # Panics
+/// When all weights are 0.
+pub fn schedule(quantity: u64, weights: &[u64]) -> Vec<u64> {
+    let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
+    assert!(total > 0, "nothing has a weight");
+    let mut so_far = 0;
+    let due = weights.iter().map(|weight| {
+        so_far += u128::from(*weight);
+        (u128::from(quantity) * so_far / total) as u64
+    });
+    due.collect()
+}
+
+/// The strategy: see the [module](self).
+pub struct Execution {
+    side: Side,
+    /// Cumulative, by slice.
+    due: Vec<u64>,
+    slice: u64,
+    symbol: String,
+    pace: Pace,
+    course: Option<Course>,
+}
+
+/// An execution that has begun.
+#[derive(Clone, Copy)]
+struct Course {
+    instrument: u32,
+    parent: u64,
+    start: Nanos,
+    /// Position at the start.
+    base: i64,
+    /// The slice in which the last child was sent.
+    sent_in: usize,
+}
+
+impl Execution {
+    /// An execution by the parameters `side`, `quantity`, `duration`, `orders-per-second` and `symbol`, in as many slices
+    /// as there are weights.
+    pub fn new(parameters: &Parameters, weights: &[u64]) -> Self {
+        Self {
+            side: if parameters.text("side") == "buy" { Side::BUY } else { Side::SELL },
+            due: schedule(parameters.integer("quantity") as u64, weights),
+            slice: (parameters.duration("duration") / weights.len() as u64).max(1),
+            symbol: parameters.text("symbol").into(),
+            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            course: None,
+        }
+    }
+
+    fn begin(&mut self, instrument: u32, context: &mut Context<'_>) {
+        let Some(known) = context.instrument(instrument) else { return };
+        let is_ours = self.symbol.is_empty() || self.symbol == known.symbol();
+        if is_ours && known.book().mid().is_some() {
+            let (parent, start, base) = (context.new_id(), context.now(), context.position(instrument));
+            self.course = Some(Course { instrument, parent, start, base, sent_in: 0 });
+            self.wake(0, start, context);
+        }
+    }
+
+    /// Asks to be woken at the end of a slice; the last needs the books alone.
+    fn wake(&self, slice: usize, start: Nanos, context: &mut Context<'_>) {
+        if slice < self.due.len() {
+            context.set_timer(Nanos(start.0 + self.slice * (slice as u64 + 1)));
+        }
+    }
+
+    /// The slice that a moment is in: as many as there are when all are over.
+    fn slice_at(&self, start: Nanos, now: Nanos) -> usize {
+        (((now.0 - start.0) / self.slice) as usize).min(self.due.len())
+    }
+
+    /// Sends the child that is wanted now, if one is, and takes back one of an earlier slice.
+    fn work(&mut self, context: &mut Context<'_>) {
+        let Some(course) = self.course else { return };
+        let slice = self.slice_at(course.start, context.now());
+        let child = context.orders().iter().next().copied();
+        if let Some(child) = child {
+            if course.sent_in < slice && child.state == OrderState::Working {
+                context.cancel(child.client_order_id);
+            }
+            return;
+        }
+        let moved = i128::from(context.position(course.instrument)) - i128::from(course.base);
+        let executed = if self.side == Side::BUY { moved } else { -moved };
+        let missing = |due: u64| Quantity((i128::from(due) - executed).clamp(0, u64::MAX.into()) as u64);
+        let overdue = missing(slice.checked_sub(1).map_or(0, |before| self.due[before]));
+        let waiting = missing(self.due.get(slice).copied().unwrap_or(0));
+        let opposite = if self.side == Side::BUY { Side::SELL } else { Side::BUY };
+        // At the price at which an order of the other side would meet it.
+        let (quantity, takes) = if overdue.0 > 0 { (overdue, true) } else { (waiting, false) };
+        let price = context.touch(course.instrument, if takes { self.side } else { opposite });
+        if let Some(price) = price
+            && quantity.0 > 0
+            && self.pace.admits(context.now())
+        {
+            let child = Order::limit(course.instrument, self.side, quantity, price).child_of(course.parent);
+            context.send(if takes { child.immediate_or_cancel() } else { child });
+            self.course = Some(Course { sent_in: slice, ..course });
+        }
+    }
+}
+
+impl Strategy for Execution {
+    fn on_report(&mut self, _: &Report, context: &mut Context<'_>) {
+        self.work(context);
+    }
+
+    fn on_timer(&mut self, _: u64, context: &mut Context<'_>) {
+        if let Some(course) = self.course {
+            self.wake(self.slice_at(course.start, context.now()), course.start, context);
+        }
+        self.work(context);
+    }
+
+    fn on_book(&mut self, instrument: u32, context: &mut Context<'_>) {
+        match self.course {
+            None => self.begin(instrument, context),
+            Some(course) if course.instrument != instrument => return,
+            Some(_) => {}
+        }
+        self.work(context);
+    }
+
+    fn snapshot(&self, out: &mut Vec<u8>) {
+        self.pace.snapshot(out);
+        out.put_u64(self.course.is_some().into());
+        if let Some(Course { instrument, parent, start, base, sent_in }) = self.course {
+            [instrument.into(), parent, start.0, sent_in as u64]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            out.put_i64(base);
+        }
+    }
+
+    fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
+        let mut reader = SnapshotReader::new(state);
+        self.pace.restore(&mut reader)?;
+        if reader.at_most("whether an execution has begun", 1)? == 1 {
+            self.course = Some(Course {
+                instrument: reader.id("instrument")?,
+                parent: reader.u64()?,
+                start: Nanos(reader.u64()?),
+                sent_in: reader.at_most("slice", self.due.len() as u64)? as usize,
+                base: reader.i64()?,
+            });
+        }
+        reader.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+        #[test]
+        fn a_schedule_grows_to_the_whole_and_is_never_a_unit_from_its_weights(
+            quantity in 1u64..1_000_000_000_000, weights in prop::collection::vec(0u64..1_000, 1..60),
+        ) {
+            prop_assume!(weights.iter().any(|weight| *weight > 0));
+            let due = schedule(quantity, &weights);
+            let total = weights.iter().sum::<u64>() as f64;
+            prop_assert!(due.is_sorted());
+            prop_assert_eq!(due.last(), Some(&quantity));
+            for (at, due) in due.iter().enumerate() {
+                let exact = quantity as f64 * weights[..=at].iter().sum::<u64>() as f64 / total;
+                prop_assert!((exact - *due as f64) < 1.001 && exact - *due as f64 > -0.001, "{exact} {due}");
+            }
+        }
+    }
+}
