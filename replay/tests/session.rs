@@ -1,6 +1,7 @@
 //! Whole sessions on one thread: a market, a strategy, the paper exchange behind the gateway, sequencer and
 //! journal, driven by hand; and what this crate makes of the trails they leave.
 
+mod misbehaviour;
 mod rig;
 mod snapshots;
 

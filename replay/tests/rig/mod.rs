@@ -13,8 +13,8 @@ use stele_strategies::{AgentOptions, Host, StrategyAgent};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
-    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, SchemaText,
-    SessionEnd, SessionStart, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
+    BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, RiskLimit,
+    SchemaText, SessionEnd, SessionStart, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
 };
 use stele_wire::units::{Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
@@ -96,8 +96,14 @@ impl Rig {
         let body = definition.encode(&mut buffer, []).unwrap();
         self.feed.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
         self.settle();
+        self.define(STRATEGY, name, parameters, is_resumed);
+    }
+
+    /// Defines a strategy: anew, or to be resumed.
+    pub(crate) fn define(&mut self, strategy: u16, name: &str, parameters: &str, is_resumed: bool) {
+        let mut buffer = [0; 1024];
         let definition = StrategyDefinition {
-            strategy: U16::new(STRATEGY),
+            strategy: U16::new(strategy),
             order_publisher: U16::new(3),
             account: U32::new(7),
             is_resumed: if is_resumed { Boolean::TRUE } else { Boolean::FALSE },
@@ -176,6 +182,12 @@ impl Rig {
         let mut buffer = [0; 512];
         let body = order.encode(&mut buffer, [], &[], &[]).unwrap();
         self.control.offer(NewOrder::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.settle();
+    }
+
+    /// Sets a limit.
+    pub(crate) fn limit(&mut self, limit: &RiskLimit) {
+        self.control.offer_message(limit, NOT_RECEIVED).unwrap();
         self.settle();
     }
 
