@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::snapshot::RestoreError;
 use stele_wire::messages::{
     CancelOrder, Capacity, DeciderKind, NewOrder, OrderAttributes, ReleaseWatermark, ReplaceOrder, Side,
-    TimerSet,
+    TimerSet, TradingStatus,
 };
 use stele_wire::{Frame, Nanos, Price, Quantity, Sequence};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -36,6 +36,16 @@ pub trait Strategy: Send {
     /// Any event.
     fn on_event(&mut self, event: &Frame<'_>, context: &mut Context<'_>) {
         let _ = (event, context);
+    }
+
+    /// An instrument was defined, or defined anew. Those of before the start are in [`Context::market`].
+    fn on_definition(&mut self, instrument: u32, context: &mut Context<'_>) {
+        let _ = (instrument, context);
+    }
+
+    /// Trading in an instrument, or in the whole market (instrument 0), begins, halts or changes its phase.
+    fn on_status(&mut self, status: &TradingStatus, context: &mut Context<'_>) {
+        let _ = (status, context);
     }
 
     /// A trade at the venue: see [`crate::market`] for which.

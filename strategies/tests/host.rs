@@ -52,6 +52,15 @@ impl Strategy for Puppet {
         }
     }
 
+    fn on_definition(&mut self, instrument: u32, context: &mut Context<'_>) {
+        context.send(Order::limit(instrument, Side::BUY, Quantity(1), Price(100)));
+    }
+
+    fn on_status(&mut self, status: &TradingStatus, context: &mut Context<'_>) {
+        let side = if status.state == TradingState::HALTED { Side::SELL } else { Side::BUY };
+        context.send(Order::limit(status.instrument.get(), side, Quantity(2), Price(100)));
+    }
+
     fn on_timer(&mut self, timer_id: u64, context: &mut Context<'_>) {
         self.told.extend([timer_id, context.now().0]);
     }
@@ -265,6 +274,19 @@ fn what_replaces_a_stop_that_was_reached_waits_for_nothing_also_after_a_snapshot
         (new.order_type, new.stop_price.get(), new.limit_price.get()),
         (OrderType::LIMIT, i64::MAX, 101)
     );
+}
+
+#[test]
+fn definitions_and_halts_are_told() {
+    let mut tester = puppet();
+    tester.define(3, "X").event(&TradingStatus {
+        instrument: U32::new(3),
+        state: TradingState::HALTED,
+        ..TradingStatus::NULL
+    });
+    let [defined, halted] = tester.take_orders()[..] else { panic!("one order for each") };
+    assert_eq!((defined.instrument.get(), defined.side, defined.quantity.get()), (3, Side::BUY, 1));
+    assert_eq!((halted.instrument.get(), halted.side, halted.quantity.get()), (3, Side::SELL, 2));
 }
 
 #[test]

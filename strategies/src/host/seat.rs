@@ -14,7 +14,9 @@ use crate::strategy::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_wire::Frame;
-use stele_wire::messages::{CancelScope, KillSwitch, SessionEnd, Side, SwitchState};
+use stele_wire::messages::{
+    CancelScope, InstrumentDefinition, KillSwitch, SessionEnd, Side, SwitchState, TradingStatus,
+};
 use zerocopy::little_endian::U32;
 
 /// A strategy with all that belongs to it.
@@ -68,6 +70,12 @@ impl Seat {
         let Change { book, trade } = occurrence.change;
         self.run(occurrence.frame, market, numbers, out, |strategy, context| {
             strategy.on_event(occurrence.frame, context);
+            if matches!(
+                occurrence.frame.template_id(),
+                InstrumentDefinition::TEMPLATE_ID | TradingStatus::TEMPLATE_ID
+            ) {
+                tell_conditions(occurrence.frame, strategy, context);
+            }
             if let Some(trade) = &trade {
                 strategy.on_trade(trade, context);
             }
@@ -215,6 +223,17 @@ impl Seat {
         };
         strategy.restore(reader.bytes()?)?;
         Ok(Self { name, definition, strategy, desk, state })
+    }
+}
+
+/// What an instrument is, and whether it trades: rare, so that it is kept out of the path of every event.
+#[cold]
+fn tell_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut Context<'_>) {
+    if let Some(definition) = frame.message::<InstrumentDefinition>() {
+        strategy.on_definition(definition.instrument.get(), context);
+    }
+    if let Some(status) = frame.message::<TradingStatus>() {
+        strategy.on_status(&status, context);
     }
 }
 
