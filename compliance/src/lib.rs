@@ -7,13 +7,16 @@
 //!
 //! [`seal`] signs roots over a trail's events and proves from them. It starts no thread either: [`seal::live::LiveSealer`]
 //! is driven by the program's thread `sealer`, off the hot cores; on two CPUs it shares one with the journal, behind it.
+//! [`witness`] lets others sign those roots too, by threads of the program's own; [`timestamp`] is their time by an authority.
 #![forbid(unsafe_code)]
 
 mod broken;
 pub mod rules;
 pub mod seal;
+pub mod timestamp;
 mod verified;
 pub mod verify;
+pub mod witness;
 
 pub use broken::{Broken, Finding, Intact};
 pub use verified::{OpenEnd, RuleCount, Speed, Unknown, Verified};

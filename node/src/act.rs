@@ -10,31 +10,32 @@
 use crate::failure::Failure;
 use crate::prelude::{Clerk, Errand};
 use crate::topology::publishers;
+use crate::wall::WallClock;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::{
-    Agent as _, Clock as _, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart, UtcClock,
-};
+use stele_bus::{Agent as _, ClockStatus, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart};
 use stele_journal::recovery::Row;
 use stele_journal::{
-    Directory, EngineChoice, Journal, Options, RecoveryReport, Segment, read_segments, schema_hash,
+    Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
 };
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
-use stele_wire::{Epoch, Position, Sequence};
+use stele_wire::{Epoch, Position, Sequence, ShardId};
 
 /// Data bytes of a segment that holds acts, and of the ring: a few events, and nothing to prepare for long.
 const SEGMENT_LENGTH: u64 = 1 << 20;
 /// How long the thread sleeps while a batch has to become old enough.
 const NAP: Duration = Duration::from_micros(100);
+/// How long it sleeps while another writer holds the trail.
+const LOCK_NAP: Duration = Duration::from_millis(2);
 
 /// An epoch that is open for acts.
 pub(crate) struct Act {
     /// What opening the trail found and did.
     pub(crate) recovery: RecoveryReport,
     ring: LogRing,
-    sequencer: Sequencer<UtcClock>,
+    sequencer: Sequencer<WallClock>,
     journal: Journal,
     clerk: Clerk,
     start: SequencerStart,
@@ -51,6 +52,8 @@ pub(crate) struct Purpose<'a> {
     pub(crate) later_than: u32,
     /// The events that told the schema's text are about to go: tell it once more.
     pub(crate) retell_schema: bool,
+    /// The last event that is known from a seal to have been there; 0 is no such knowledge.
+    pub(crate) known_durable: Sequence,
 }
 
 impl Act {
@@ -59,8 +62,17 @@ impl Act {
     /// # Errors
     /// [`Failure`]: the trail is missing, is being written, or needs repair.
     pub(crate) fn begin(path: &Path, purpose: &Purpose<'_>) -> Result<Self, Failure> {
-        let segments = segments_of(path)?;
-        let shard = segments.last().expect("a trail has a segment").header.identity.shard;
+        segments_of(path)?;
+        Self::open(path, purpose, Duration::ZERO)
+    }
+
+    /// As [`Self::begin`]; makes the trail where there is none, and waits up to `patience` for another writer's end.
+    ///
+    /// # Errors
+    /// [`Failure`]: the trail cannot be made, is being written, or needs repair.
+    pub(crate) fn open(path: &Path, purpose: &Purpose<'_>, patience: Duration) -> Result<Self, Failure> {
+        let segments = read_segments(&Directory::new(path)).unwrap_or_default();
+        let shard = segments.last().map_or(ShardId(0), |last| last.header.identity.shard);
         let schema = schema_hash();
         let with_schema =
             purpose.retell_schema || segments.iter().all(|segment| segment.header.schema != schema);
@@ -70,15 +82,22 @@ impl Act {
             spare_segments: 1,
             engine: EngineChoice::Plain,
             later_than: Epoch(purpose.later_than),
+            known_durable: purpose.known_durable,
             ..Options::default()
         };
-        let now = UtcClock::new().now();
-        let opened = Journal::open(path, &options, now).map_err(Failure::environment)?;
+        let since = Instant::now();
+        let opened = loop {
+            match Journal::open(path, &options, WallClock::read()) {
+                Err(OpenError::Locked { .. }) if since.elapsed() < patience => std::thread::sleep(LOCK_NAP),
+                opened => break opened.map_err(Failure::environment)?,
+            }
+        };
+        let now = WallClock::read();
         let (recovery, start) = (opened.recovery.clone(), opened.start);
         let ring = RingOptions { capacity: SEGMENT_LENGTH as usize, ..RingOptions::default() };
         let ring = LogRing::create(&ring, start.position).map_err(Failure::environment)?;
         let risk = Risk::new(RiskLimits::default());
-        let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), risk)
+        let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
         let publisher = sequencer.publisher(publishers::CLERK, "clerk", PUBLISHER_WORDS_DEFAULT);
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
@@ -98,7 +117,7 @@ impl Act {
             start: &start,
             recovery: &told,
             with_schema,
-            clock: UtcClock::new().status(),
+            clock: ClockStatus::default(),
             now,
         })?;
         act.settle()?;
@@ -134,7 +153,7 @@ impl Act {
     /// # Errors
     /// [`Failure`]: the journal failed.
     pub(crate) fn end(mut self, reason: EndReason, text: &str) -> Result<(), Failure> {
-        self.clerk.end(&self.start, reason, UtcClock::new().now(), text)?;
+        self.clerk.end(&self.start, reason, WallClock::read(), text)?;
         self.ring.request_stop();
         while !self.ring.is_stopped() {
             self.work()?;

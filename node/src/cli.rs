@@ -1,7 +1,9 @@
 //! The command line: every command, flag and default that a person sees in `stele --help`.
 
+mod access;
 mod controls;
 
+pub(crate) use access::AccessArgs;
 pub(crate) use controls::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 
 use crate::place::Place;
@@ -38,13 +40,13 @@ pub(crate) enum Command {
     /// Check every frame of a trail: CRC, sequence, time, chain of segments
     Verify(VerifyArgs),
     /// Feed the recorded events to the recorded strategies: their orders must equal the recorded ones
-    CheckStrategy(TrailArgs),
+    CheckStrategy(ReadArgs),
     /// Play a recorded market again, to the terminal or into another run
     Replay(ReplayArgs),
     /// Print the events of a trail
     Dump(DumpArgs),
     /// Count what happened on a trail: events, orders, fills, latencies, profit and loss
-    Summary(TrailArgs),
+    Summary(ReadArgs),
     /// Stop trading in a scope at once and cancel what works in it, or let it go on
     KillSwitch(KillSwitchArgs),
     /// Change a limit on orders
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     /// Check such a proof and print the event that it proves
     CheckProof(CheckProofArgs),
+    /// Cosign other people's checkpoints over HTTP, after a proof that each extends the one before
+    Witness(WitnessArgs),
     /// Print the live log of a bus that runs in another process
     Attach(AttachArgs),
     /// Measure this machine and this program on it
@@ -81,12 +85,20 @@ pub(crate) struct VerifyArgs {
     /// Check the seals too: public key that they must be signed with, name+id+base64
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
+    /// Public key of a witness: say which checkpoints it cosigned; may be given several times
+    #[arg(long = "witness", value_name = "VKEY", requires = "key")]
+    pub(crate) witnesses: Vec<String>,
+    /// How many of them must have cosigned a checkpoint; all, unless it is given
+    #[arg(long, value_name = "COUNT", requires = "witnesses")]
+    pub(crate) quorum: Option<usize>,
     /// A checkpoint that was kept elsewhere: the trail must extend it
     #[arg(long, value_name = "CHECKPOINT", requires = "key")]
     pub(crate) against: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Args, Debug)]
@@ -104,6 +116,9 @@ pub(crate) enum KeyAction {
         /// Name of the key, such as bank.example/stele
         #[arg(long)]
         name: String,
+        /// A witness's key: it signs a time with each checkpoint
+        #[arg(long)]
+        witness: bool,
         /// Ask for a passphrase and encrypt the file with it
         #[arg(long)]
         passphrase: bool,
@@ -122,6 +137,9 @@ pub(crate) struct SealArgs {
     /// File of the private key
     #[arg(long, value_name = "FILE")]
     pub(crate) key: PathBuf,
+    /// Time-stamp the newest checkpoint: where an authority answers by RFC 3161 over HTTP
+    #[arg(long, value_name = "URL")]
+    pub(crate) timestamp: Option<String>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -140,6 +158,8 @@ pub(crate) struct ProveArgs {
     /// File to write, by custom ending in .tlog-proof; without it, the terminal
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Args, Debug)]
@@ -150,6 +170,28 @@ pub(crate) struct CheckProofArgs {
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: String,
     /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct WitnessArgs {
+    /// File of the witness's private key, of `stele key new --witness`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// Address and port to listen at
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: String,
+    /// Directory that keeps what was cosigned
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Public key of a log, name+id+base64; may be given several times
+    #[arg(long = "log", value_name = "VKEY", required = true)]
+    pub(crate) logs: Vec<String>,
+    /// What the origin of a log must begin with; may be given several times
+    #[arg(long = "origin", value_name = "PREFIX", default_value = "stele.internal/")]
+    pub(crate) origins: Vec<String>,
+    /// Print each answer as a line of JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -293,6 +335,17 @@ pub(crate) struct TrailArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct ReadArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct ArchiveArgs {
     /// Directory of the trail, which nobody may be writing
     pub(crate) trail: PathBuf,
@@ -385,6 +438,8 @@ pub(crate) struct HoldListArgs {
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Args, Debug)]
@@ -451,6 +506,8 @@ pub(crate) struct ReplayArgs {
     /// Print events, or the new run's summary, as JSON
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Args, Debug)]
@@ -475,6 +532,8 @@ pub(crate) struct DumpArgs {
     /// Comma-separated values, with a header line for each type of event
     #[arg(long)]
     pub(crate) csv: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Args, Debug)]
@@ -494,6 +553,8 @@ pub(crate) struct AttachArgs {
     /// One JSON object a line
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum, Debug)]

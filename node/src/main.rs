@@ -8,11 +8,13 @@
 //! | the journal's pool | prepares segments | `stele_journal` |
 //! | snapshots | follows the trail, takes a snapshot at each roll | [`topology`] |
 //! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | [`topology`] |
+//! | witness, one each | asks a witness for its cosignatures, where `[seal] witness` names one | [`session`] |
 //! | metrics | answers over HTTP, where [metrics] says so | [`session`] |
 //! | runs of a backtest | play a market, one a CPU | [`commands::backtest`] |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
+mod access;
 mod act;
 mod cli;
 mod commands;
@@ -24,6 +26,7 @@ mod feeds;
 mod flush;
 mod forwarding;
 mod gauges;
+mod http;
 mod layout;
 mod live;
 mod look;
@@ -38,8 +41,11 @@ mod session;
 mod shown;
 mod signals;
 mod snapshots;
+mod submission;
 mod topology;
 mod trails;
+mod wall;
+mod witnesses;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -69,6 +75,7 @@ fn main() -> ExitCode {
         Command::Key(args) => commands::key::key(args),
         Command::Seal(args) => commands::seal::seal(args),
         Command::Prove(args) => commands::prove::prove(args),
+        Command::Witness(args) => commands::witness::witness(args),
         Command::CheckProof(args) => commands::check_proof::check_proof(args),
         Command::Attach(args) => commands::attach::attach(args),
         Command::Perf(args) => commands::perf::perf(args),

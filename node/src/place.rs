@@ -25,6 +25,14 @@ impl FromStr for Place {
 }
 
 impl Place {
+    /// The event's number, where it is one.
+    pub(crate) fn sequence(self) -> Option<Sequence> {
+        match self {
+            Self::Sequence(sequence) => Some(sequence),
+            Self::Time(_) => None,
+        }
+    }
+
     /// Moves the reader in front of the first event at this place or behind it.
     pub(crate) fn seek(self, reader: &mut TrailReader) -> Result<(), TrailError> {
         match self {

@@ -5,6 +5,7 @@ use crate::flush::FlushReport;
 use crate::live::grouped;
 use crate::sealer::SealOutcome;
 use crate::session::{Ended, EndedShard, Told};
+use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -50,6 +51,9 @@ pub(crate) struct ShardReport {
     /// What came of sealing it, where it is sealed.
     #[serde(skip_serializing_if = "Option::is_none")]
     seal: Option<SealOutcome>,
+    /// What each witness cosigned.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    witnesses: Vec<CosignOutcome>,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
     summary: Summary,
@@ -172,6 +176,7 @@ impl ShardReport {
             snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
             snapshot_failure: ended.snapshots.failure.clone(),
             seal: ended.seal.clone(),
+            witnesses: ended.cosigned.clone(),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
             summary,
         })
@@ -226,6 +231,12 @@ impl ShardReport {
             );
             if let Some(failure) = failure {
                 let _ = writeln!(page, "         NOT to its end: {failure}");
+            }
+        }
+        for CosignOutcome { witness, cosigned, failure } in &self.witnesses {
+            let _ = writeln!(page, "witness  {witness} cosigned {} events", grouped(*cosigned));
+            if let Some(failure) = failure {
+                let _ = writeln!(page, "         NOT the newest checkpoint: {failure}");
             }
         }
         let _ = writeln!(page, "trail    {}", self.trail);

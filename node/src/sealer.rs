@@ -7,6 +7,7 @@
 
 use crate::failure::Failure;
 use crate::layout::Background;
+use crate::witnesses::WitnessPlan;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,6 +30,7 @@ use stele_wire::{Nanos, Sequence};
 pub(crate) struct SealPlan {
     pub(crate) signer: Signer,
     pub(crate) policy: Policy,
+    pub(crate) witnesses: Vec<WitnessPlan>,
 }
 
 /// The agent of one shard: made where everything is composed, run on the thread that all of them share.

@@ -14,6 +14,7 @@ use crate::shown::Shown;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
+use crate::witnesses::{CosignOutcome, Witnesses};
 use opening::Prepared;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ pub(crate) struct Session {
     untold: Vec<Vec<Taken>>,
     /// Of each shard, over those who hold its ring up.
     watches: Vec<GateWatch>,
+    witnesses: Witnesses,
 }
 
 /// How a session ended; everything in it is durable.
@@ -96,6 +98,8 @@ pub(crate) struct EndedShard {
     pub(crate) snapshots: SnapshotOutcome,
     /// What came of sealing it, where it is sealed.
     pub(crate) seal: Option<SealOutcome>,
+    /// What came of asking each witness.
+    pub(crate) cosigned: Vec<CosignOutcome>,
 }
 
 /// What a shard was told of another.
@@ -127,6 +131,7 @@ impl Session {
         let (cpus, disk_cpus) = (allowed_cpus(), disk_cpus(&config.trail.dir));
         let layout = Layout::of(config, &shards.own, &cpus, &disk_cpus)?;
         let seal = config.seal.plan()?;
+        let witnesses = seal.as_ref().map_or_else(Vec::new, |seal| seal.witnesses.clone());
         let read = |plan| Prepared::read(config, plan, &shards, &registry, seal.clone());
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
@@ -167,6 +172,7 @@ impl Session {
         }
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
+        let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
         let untold = directories.iter().map(|_| Vec::new()).collect();
         let patience = Duration::try_from_secs_f64(config.bus.stuck_seconds).unwrap_or(Duration::MAX);
         let watch = |shard: &RunningShard| GateWatch::new(&shard.ring, shard.consumers.clone(), patience);
@@ -182,6 +188,7 @@ impl Session {
             directories,
             untold,
             watches,
+            witnesses,
         })
     }
 
@@ -256,6 +263,7 @@ impl Session {
             core.join().map_err(Failure::environment)?;
         }
         let mut seals = self.running.seals.take().map(Seals::close).unwrap_or_default().into_iter();
+        let mut cosigned = self.witnesses.close().into_iter();
         self.running.show();
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
@@ -274,6 +282,7 @@ impl Session {
                 log_bytes: shard.ring.watermarks().durable().0 - shard.start.position.0,
                 snapshots: snapshots.unwrap_or_default(),
                 seal: seals.next(),
+                cosigned: cosigned.next().unwrap_or_default(),
             }
         });
         Ok(Ended {

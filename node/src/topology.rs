@@ -54,13 +54,15 @@ pub(crate) mod publishers {
     pub(crate) const VENUE: u16 = 5;
     /// In another process: whoever changes limits and kill switches.
     pub(crate) const CONTROLS: u16 = 6;
+    /// In another process: whoever reads the trail, which is recorded.
+    pub(crate) const AUDITORS: u16 = 7;
     /// In other processes, from here on: the configuration's.
     pub(crate) const OUTSIDE: u16 = 100;
     /// Of the first shard that a shard is told of, and on from there.
     pub(crate) const FORWARDER: u16 = 1_000;
 }
 
-/// Words of the ring through which controls are changed from another process: some of the longest at once.
+/// Words of the ring through which another process changes controls or records an access: some of the longest at once.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
 /// Sources, by the number that stands in their events. A feed may use the numbers after its own.
@@ -177,9 +179,10 @@ impl Topology {
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
         if let Some(shown) = parts.shown.as_ref().filter(|_| unshown.is_none()) {
-            let controls = (publishers::CONTROLS, "controls".to_owned(), CONTROLS_WORDS);
+            let own = [(publishers::CONTROLS, "controls"), (publishers::AUDITORS, "auditors")];
+            let own = own.map(|(id, name)| (id, name.to_owned(), CONTROLS_WORDS));
             let outside = parts.outside.into_iter().map(|(id, name)| (id, name, PUBLISHER_WORDS_DEFAULT));
-            for (id, name, words) in outside.chain([controls]) {
+            for (id, name, words) in outside.chain(own) {
                 let path = shown.publisher(id);
                 let made = sequencer.remote_publisher(&path, id, &name, words);
                 made.map_err(|error| {

@@ -91,7 +91,7 @@ impl fmt::Display for Checkpoint {
 }
 
 /// A decimal number without leading zeros.
-pub(super) fn read_decimal(text: &str) -> Option<u64> {
+pub(crate) fn read_decimal(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
 }

@@ -166,7 +166,7 @@ fn keep(storage: &dyn Storage, name: &str, mut bytes: &[u8]) -> Result<(), SealE
 }
 
 /// How many numbered checkpoints there are; they have no gap.
-pub(super) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
+pub(crate) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
     let is_there = |number| match storage.open(&checkpoint_name(number)) {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -189,7 +189,7 @@ pub(super) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
 }
 
 /// A checkpoint of the trail; none when the file is missing.
-pub(super) fn read_checkpoint(
+pub(crate) fn read_checkpoint(
     storage: &dyn Storage,
     name: &str,
 ) -> Result<Option<SignedCheckpoint>, SealError> {
@@ -286,7 +286,7 @@ fn open_tile(storage: &dyn Storage, level: usize, size: u64) -> io::Result<Vec<H
 }
 
 /// Hashes of `count` events behind the first `before`.
-pub(super) fn hash_leaves(
+pub(crate) fn hash_leaves(
     reader: &mut TrailReader,
     before: u64,
     count: u64,

@@ -4,6 +4,8 @@
 //! trail/seals/
 //! ├── checkpoint                  the newest checkpoint
 //! ├── checkpoints/0000000001      every checkpoint, numbered without a gap
+//! ├── cosigned/0000000001         the same, with the cosignatures of witnesses, where there are any
+//! ├── timestamps/0000000001.tsr   a time stamp of an authority over the same number's checkpoint, likewise
 //! ├── tile/1/x001/067             level 1 and above; 256 hashes, or .p/W with W of them
 //! └── writer.lock                 who seals; what counts is the kernel's lock on it
 //! ```
@@ -70,7 +72,7 @@ pub fn level_length(size: u64, level: usize) -> u64 {
 }
 
 /// A whole file; none when it is missing.
-pub(super) fn read_file(storage: &dyn Storage, name: &str) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_file(storage: &dyn Storage, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match storage.open(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,

@@ -1,5 +1,6 @@
 //! `stele attach`: the live log of a bus in another process, one event a line, losses and the writer's end included.
 
+use crate::access::{Access, Form, Recorded, record};
 use crate::cli::AttachArgs;
 use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
@@ -12,6 +13,7 @@ use stele_bus::{
 };
 use stele_journal::{CatchUp, TrailError};
 use stele_wire::Sequence;
+use stele_wire::messages::AccessKind;
 
 /// Prints until the writer ends, or until it is interrupted. A reader that closes the pipe has seen enough.
 pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
@@ -19,8 +21,12 @@ pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
     let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
     let shard = shard(&bus, args.shard)?;
     let ring = ring(&shard, &stop)?;
+    let head = record_access(&shard, args)?;
     let mut source = Source::open(&shard, &ring, args)?;
-    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    if let Err(error) = out.write_all(head.as_bytes()) {
+        return super::ended_by_reader(Err(error));
+    }
     let mut printer = Printer { out, line: String::new(), json: args.json, failed: None };
     let result = follow(&mut printer, &mut source, &ring, &stop);
     let flushed = printer.out.flush();
@@ -41,6 +47,28 @@ fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure>
         Failure::usage(what).help("choose one with --shard")
     };
     found.map(|index| shards.swap_remove(index)).ok_or_else(choose)
+}
+
+/// Records that the log is read; gives what the output begins with.
+fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Failure> {
+    let form = if args.json { Form::Json } else { Form::Text };
+    if args.access.unlogged {
+        return Ok(Recorded::none().tell_stream(form));
+    }
+    let trail = shard.trail().ok_or_else(|| {
+        Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
+            .help("end the run and start it anew with this program")
+    })?;
+    let access = Access { trail: &trail, kind: AccessKind::DUMP, from: args.from.unwrap_or(0), to: 0 };
+    let since = Instant::now();
+    let reader = loop {
+        match super::open_trail(&trail) {
+            // Its first segment is in the making.
+            Err(_) if since.elapsed() < PATIENCE => std::thread::sleep(NAP),
+            opened => break opened?,
+        }
+    };
+    Ok(record(&args.access, &access, &reader)?.tell_stream(form))
 }
 
 /// Maps the ring; waits for one that is being made.

@@ -1,6 +1,7 @@
 //! `stele check-strategy`: do the recorded strategies, fed the recorded events, send the recorded orders?
 
-use crate::cli::TrailArgs;
+use crate::access::{Access, WithAccess, record};
+use crate::cli::ReadArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
@@ -8,6 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use stele_replay::divergence::{CheckError, Checked, check};
 use stele_strategies::Registry;
+use stele_wire::messages::AccessKind;
 
 #[derive(Serialize)]
 struct Outcome {
@@ -34,25 +36,26 @@ struct StrategyOutcome {
 ///
 /// # Errors
 /// [`Failure`]: not so when a strategy sends something else than the trail has.
-pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
+pub(crate) fn check_strategy(args: &ReadArgs) -> Result<(), Failure> {
     let shards = shard_trails(&args.trail);
     if shards.is_empty() {
-        let outcome = check_one(&args.trail)?;
+        let outcome = check_one(args, &args.trail)?;
         if args.json {
             super::print_json(&outcome)?;
         } else {
-            super::print_page(&outcome.page())?;
+            super::print_page(&format!("{}{}\n", outcome.said.page(), outcome.access))?;
         }
-        return outcome.result();
+        return outcome.said.result();
     }
     let (mut all, mut failures) = (Vec::new(), Vec::new());
     for ShardTrail { shard, path } in shards {
-        match check_one(&path) {
+        match check_one(args, &path) {
             Ok(outcome) => {
                 if !args.json {
-                    super::print_page(&format!("shard {shard}: {}", outcome.page()))?;
+                    let page = outcome.said.page();
+                    super::print_page(&format!("shard {shard}: {page}{}\n", outcome.access))?;
                 }
-                failures.extend(outcome.result().err().map(|failure| (shard, failure)));
+                failures.extend(outcome.said.result().err().map(|failure| (shard, failure)));
                 all.push(OfShard { shard, said: outcome });
             }
             Err(failure) => failures.push((shard, failure)),
@@ -64,17 +67,19 @@ pub(crate) fn check_strategy(args: &TrailArgs) -> Result<(), Failure> {
     first_failure(failures)
 }
 
-fn check_one(trail: &Path) -> Result<Outcome, Failure> {
-    super::open_trail(trail)?;
+fn check_one(args: &ReadArgs, trail: &Path) -> Result<WithAccess<Outcome>, Failure> {
+    let reader = super::open_trail(trail)?;
+    let access = record(&args.access, &Access { trail, kind: AccessKind::REPLAY, from: 0, to: 0 }, &reader)?;
+    drop(reader);
     let progress = Progress::new("checking", "events", None);
     let checked = check(trail, Registry::built_in(), |sequence| progress.set(sequence));
     drop(progress);
-    let checked = checked.map_err(|error| match error {
+    let checked = checked.inspect_err(|_| access.tell()).map_err(|error| match error {
         CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
         CheckError::Strategies(error) => Failure::usage(error),
         CheckError::NoBeginning(error) => Failure::not_so(error),
     })?;
-    Ok(Outcome::from(&checked))
+    Ok(WithAccess { said: Outcome::from(&checked), access })
 }
 
 impl From<&Checked> for Outcome {

@@ -8,11 +8,10 @@ use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::commands::hold::different_people;
 use crate::failure::Failure;
+use crate::submission;
 use crate::topology::publishers;
 use serde::Serialize;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-use stele_bus::{FoundBus, LossyConsumer, NOT_RECEIVED, Observed, RemotePublisher, ShardDirectory};
+use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, Writer};
 use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
@@ -39,12 +38,6 @@ struct Entered {
 struct EnteredReport {
     entered: Vec<Entered>,
 }
-
-/// How long a bus may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-const NAP: Duration = Duration::from_micros(200);
-/// Events of the log that are looked at between two naps.
-const EVENTS_PER_LOOK: usize = 4096;
 
 /// Engages or releases a kill switch.
 pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
@@ -204,40 +197,17 @@ fn enter_live(args: &ChangeArgs, change: &Change) -> Result<Vec<Entered>, Failur
 
 /// Submits the change to one shard and reads its log until that says what became of it.
 fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
-    let mut publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
-    let mut log = LossyConsumer::join(publisher.ring());
-    publisher.offer(change.template_id, &change.body, NOT_RECEIVED).map_err(Failure::environment)?;
-    let (number, since) = (publisher.next_sequence() - 1, Instant::now());
+    let publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
     let (mut sequence, mut refused) = (None, None);
-    loop {
-        let seen = log.poll(EVENTS_PER_LOOK, |observed| {
-            let Observed::Event(event) = observed else { return };
-            let frame = event.frame();
-            if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
-                sequence = Some(event.sequence().0);
-            }
-            if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
-                refused = Some((decision.limit.get(), decision.value.get()));
-            }
-        });
-        let acknowledged = publisher.acknowledged();
-        let marks = publisher.ring().watermarks();
-        let is_durable = acknowledged.sequence >= number && marks.durable() >= acknowledged.position;
-        if is_durable && seen == 0 {
-            break;
+    submission::submit(publisher, shard.number(), change.template_id, &change.body, |event| {
+        let frame = event.frame();
+        if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
+            sequence = Some(event.sequence().0);
         }
-        if since.elapsed() > PATIENCE {
-            return Err(Failure::environment(format!(
-                "shard {} did not answer within {PATIENCE:?}",
-                shard.number()
-            ))
-            .help("it was submitted and may still be taken: `stele dump` shows whether it was"));
+        if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
+            refused = Some((decision.limit.get(), decision.value.get()));
         }
-        if seen == 0 {
-            sleep(NAP);
-        }
-    }
-    publisher.finish();
+    })?;
     match (sequence, refused) {
         (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
             "shard {} refused the change: {asked} was asked for, {in_force} is in force",

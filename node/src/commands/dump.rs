@@ -1,5 +1,6 @@
 //! `stele dump`: the events of a trail, one a line.
 
+use crate::access::{Access, Form, record};
 use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
@@ -10,17 +11,23 @@ use std::io::{self, BufWriter, Write as _};
 use std::time::Duration;
 use stele_journal::{Entry, TrailReader};
 use stele_wire::Epoch;
-use stele_wire::messages::{SCHEMA, SessionEnd};
+use stele_wire::messages::{AccessKind, SCHEMA, SessionEnd};
 
 /// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let wanted = wanted_types(&args.types)?;
     let mut reader = super::open_trail(&args.trail)?;
+    let [from, to] = [args.from, args.to].map(|place| place.and_then(Place::sequence).map_or(0, |it| it.0));
+    let access = Access { trail: &args.trail, kind: AccessKind::DUMP, from, to };
+    let head = record(&args.access, &access, &reader)?.tell_stream(form(args));
     if let Some(from) = args.from {
         from.seek(&mut reader).map_err(Failure::environment)?;
     }
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut printer = Printer { out, line: String::new(), format: Format::of(args), headed: BTreeSet::new() };
+    let mut printer = Printer { out, line: String::new(), format: form(args), headed: BTreeSet::new() };
+    if let Err(error) = printer.out.write_all(head.as_bytes()) {
+        return super::ended_by_reader(Err(error));
+    }
     let printed = match args.follow {
         true => printer.follow(&mut reader, args.to, &wanted),
         false => printer.print_all(&mut reader, args.to, &wanted).map(|_| ()),
@@ -44,20 +51,11 @@ fn wanted_types(names: &[String]) -> Result<BTreeSet<u16>, Failure> {
     names.iter().map(id).collect()
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Lines,
-    Json,
-    Csv,
-}
-
-impl Format {
-    fn of(args: &DumpArgs) -> Self {
-        match (args.json, args.csv) {
-            (true, _) => Self::Json,
-            (_, true) => Self::Csv,
-            _ => Self::Lines,
-        }
+fn form(args: &DumpArgs) -> Form {
+    match (args.json, args.csv) {
+        (true, _) => Form::Json,
+        (_, true) => Form::Csv,
+        _ => Form::Text,
     }
 }
 
@@ -69,7 +67,7 @@ enum Stop {
 struct Printer<W> {
     out: W,
     line: String,
-    format: Format,
+    format: Form,
     /// Types whose CSV header has been printed.
     headed: BTreeSet<u16>,
 }
@@ -141,9 +139,9 @@ impl<W: io::Write> Printer<W> {
 
     fn describe(&mut self, entry: &Entry<'_>) {
         match self.format {
-            Format::Lines => push_line(&entry.frame, &mut self.line),
-            Format::Json => push_json(entry, &mut self.line),
-            Format::Csv => push_csv(&entry.frame, &mut self.headed, &mut self.line),
+            Form::Text => push_line(&entry.frame, &mut self.line),
+            Form::Json => push_json(entry, &mut self.line),
+            Form::Csv => push_csv(&entry.frame, &mut self.headed, &mut self.line),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `stele hold`: legal holds, which are events on the trail and nothing else.
 
+use crate::access::{Access, WithAccess, record};
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::{HoldArgs, HoldCommand, HoldListArgs, HoldPlaceArgs, HoldReleaseArgs};
 use crate::failure::Failure;
@@ -12,7 +13,7 @@ use stele_journal::retention::{Hold, Surveyed, survey_records};
 use stele_journal::scan::ScanOptions;
 use stele_wire::Nanos;
 use stele_wire::layout::Utc;
-use stele_wire::messages::{EndReason, LegalHold, SwitchState};
+use stele_wire::messages::{AccessKind, EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
 
 /// A hold as it is told.
@@ -122,11 +123,18 @@ fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
 }
 
 fn list(args: &HoldListArgs) -> Result<(), Failure> {
-    let holds = survey(&args.trail)?.holds;
-    if holds.is_empty() && !args.json {
-        return super::print_page("no hold is in force\n");
+    let reader = super::open_trail(&args.trail)?;
+    let access = Access { trail: &args.trail, kind: AccessKind::SEARCH, from: 0, to: 0 };
+    let access = record(&args.access, &access, &reader)?;
+    drop(reader);
+    let holds = survey(&args.trail).inspect_err(|_| access.tell())?.holds;
+    if args.json {
+        return super::print_json(&WithAccess { said: HoldsReport::over(&holds), access });
     }
-    tell(args.json, &holds, "in force")
+    match holds.as_slice() {
+        [] => super::print_page(&format!("no hold is in force\n{access}\n")),
+        holds => tell(false, holds, "in force").and_then(|()| super::print_page(&format!("{access}\n"))),
+    }
 }
 
 /// Reads the whole trail, verified: an index could hide a hold.
@@ -164,24 +172,31 @@ pub(super) fn time(text: Option<&str>) -> Result<Option<Nanos>, Failure> {
 }
 
 fn tell(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {
-    let some = |id: u32| (id != 0).then_some(id);
-    let reports = holds.iter().map(|hold| HoldReport {
-        hold: hold.id,
-        case: hold.case,
-        from: hold.from.map(|from| Utc(from.0).to_string()),
-        to: hold.to.map(|to| Utc(to.0).to_string()),
-        instrument: some(hold.instrument),
-        account: some(hold.account),
-        placed_by: hold.placed_by,
-        approved_by: some(hold.approved_by),
-        sequence: hold.sequence.0,
-        reason: hold.reason.clone(),
-    });
+    let report = HoldsReport::over(holds);
     if json {
-        return super::print_json(&HoldsReport { holds: reports.collect() });
+        return super::print_json(&report);
     }
-    let page: String = reports.map(|report| line(&report, what)).collect();
+    let page: String = report.holds.iter().map(|report| line(report, what)).collect();
     super::print_page(&page)
+}
+
+impl HoldsReport {
+    fn over(holds: &[Hold]) -> Self {
+        let some = |id: u32| (id != 0).then_some(id);
+        let reports = holds.iter().map(|hold| HoldReport {
+            hold: hold.id,
+            case: hold.case,
+            from: hold.from.map(|from| Utc(from.0).to_string()),
+            to: hold.to.map(|to| Utc(to.0).to_string()),
+            instrument: some(hold.instrument),
+            account: some(hold.account),
+            placed_by: hold.placed_by,
+            approved_by: some(hold.approved_by),
+            sequence: hold.sequence.0,
+            reason: hold.reason.clone(),
+        });
+        Self { holds: reports.collect() }
+    }
 }
 
 fn line(report: &HoldReport, what: &str) -> String {

@@ -14,8 +14,9 @@ use stele_compliance::seal::note::KeyKind;
 /// [`Failure`].
 pub(crate) fn key(args: &KeyArgs) -> Result<(), Failure> {
     match &args.action {
-        KeyAction::New { file, name, passphrase } => {
-            let signer = generate(name, KeyKind::Log).map_err(failed)?;
+        KeyAction::New { file, name, witness, passphrase } => {
+            let kind = if *witness { KeyKind::Witness } else { KeyKind::Log };
+            let signer = generate(name, kind).map_err(failed)?;
             let passphrase = if *passphrase { Some(ask_twice()?) } else { None };
             write(file, &signer, passphrase.as_deref()).map_err(failed)?;
             super::print_page(&format!("{}\n", signer.public()))
@@ -36,6 +37,19 @@ pub(crate) fn read_signer(file: &Path, passphrase: Option<&Path>) -> Result<Sign
     let given = passphrase.map(|path| read_passphrase(path).map_err(failed)).transpose()?;
     read(file, || given.map_or_else(|| ask(&format!("passphrase of {}: ", file.display())), Ok))
         .map_err(failed)
+}
+
+/// As [`read_signer`], of a key that signs checkpoints of a log's own.
+///
+/// # Errors
+/// [`Failure`]: also when it is a witness's.
+pub(crate) fn read_log_signer(file: &Path, passphrase: Option<&Path>) -> Result<Signer, Failure> {
+    let signer = read_signer(file, passphrase)?;
+    match signer.public().kind() {
+        KeyKind::Log => Ok(signer),
+        KeyKind::Witness => Err(Failure::usage(format!("{} is a witness's key", file.display()))
+            .help("a log is sealed with a key of `stele key new` without --witness")),
+    }
 }
 
 fn ask_twice() -> Result<String, Failure> {

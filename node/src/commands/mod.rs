@@ -24,6 +24,7 @@ pub(crate) mod snapshot;
 pub(crate) mod summary;
 pub(crate) mod top;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use crate::failure::Failure;
 use crate::trails::shard_trails;

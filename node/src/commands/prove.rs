@@ -1,5 +1,6 @@
 //! `stele prove`: an event with the path to a signed root, for somebody who has nothing but the key.
 
+use crate::access::{Access, record};
 use crate::cli::ProveArgs;
 use crate::failure::Failure;
 use std::fs::OpenOptions;
@@ -9,14 +10,18 @@ use stele_compliance::seal::proof::NoProof;
 use stele_compliance::seal::{SealError, VerifierKey, prove as prove_event};
 use stele_journal::{Directory, Storage};
 use stele_wire::Sequence;
+use stele_wire::messages::AccessKind;
 
 /// Writes the proof.
 ///
 /// # Errors
 /// [`Failure`].
 pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
-    super::open_trail(&args.trail)?;
+    let reader = super::open_trail(&args.trail)?;
     let key = read_key(&args.key)?;
+    let (from, to) = (args.sequence, args.sequence);
+    let access = Access { trail: &args.trail, kind: AccessKind::PROVE, from, to };
+    record(&args.access, &access, &reader)?.tell();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
     let proof = prove_event(&storage, Sequence(args.sequence), &key).map_err(|error| match error {
         NoProof::Tile(_) | NoProof::Seal(SealError::Io { .. } | SealError::Trail(_)) => {

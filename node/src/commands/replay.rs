@@ -1,5 +1,6 @@
 //! `stele replay`: a recorded market again, to the terminal or into another run.
 
+use crate::access::{Access, Form, record};
 use crate::cli::ReplayArgs;
 use crate::config::{Config, StrategyConfig};
 use crate::event_text::{push_json_frame, push_line};
@@ -9,6 +10,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
 use stele_bus::feed::Pace;
 use stele_replay::pacer::play;
+use stele_wire::messages::AccessKind;
 
 /// Plays the trail as `args` says.
 pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
@@ -16,9 +18,16 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     if !is_speed {
         return Err(Failure::usage(format!("`{}` is no speed", args.speed)).help("0 is as fast as possible"));
     }
+    let reader = super::open_trail(&args.trail)?;
+    let access = Access { trail: &args.trail, kind: AccessKind::REPLAY, from: 0, to: 0 };
+    let recorded = record(&args.access, &access, &reader)?;
+    drop(reader);
     match &args.into {
-        Some(_) => into_run(args),
-        None => to_terminal(args),
+        Some(_) => {
+            recorded.tell();
+            into_run(args)
+        }
+        None => to_terminal(args, &recorded.tell_stream(if args.json { Form::Json } else { Form::Text })),
     }
 }
 
@@ -35,11 +44,13 @@ fn into_run(args: &ReplayArgs) -> Result<(), Failure> {
     super::run::run_session(&config, args.json)
 }
 
-fn to_terminal(args: &ReplayArgs) -> Result<(), Failure> {
-    super::open_trail(&args.trail)?;
+fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
     let stop = StopRequest::listen()?;
     let pace = if args.speed == 0.0 { Pace::Fast } else { Pace::Times(args.speed) };
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    if let Err(error) = out.write_all(head.as_bytes()) {
+        return super::ended_by_reader(Err(error));
+    }
     let (mut line, mut broken) = (String::new(), None);
     let played = play(
         &args.trail,

@@ -1,6 +1,7 @@
 //! `stele summary`: what happened, from the trail alone.
 
-use crate::cli::TrailArgs;
+use crate::access::{Access, WithAccess, record};
+use crate::cli::ReadArgs;
 use crate::failure::Failure;
 use crate::live::grouped;
 use crate::report::summary_page;
@@ -8,30 +9,30 @@ use crate::trails::{OfShard, OfShards, ShardTrail, shard_trails};
 use serde::Serialize;
 use std::path::Path;
 use stele_replay::summary::{Summary, summarise};
+use stele_wire::messages::AccessKind;
 
 /// Counts what is on the trail, or on that of each shard, with the total.
-pub(crate) fn summary(args: &TrailArgs) -> Result<(), Failure> {
+pub(crate) fn summary(args: &ReadArgs) -> Result<(), Failure> {
     let shards = shard_trails(&args.trail);
     if shards.is_empty() {
-        let summary = summarise_one(&args.trail)?;
+        let summary = summarise_one(args, &args.trail)?;
         if args.json {
             return super::print_json(&summary);
         }
-        return super::print_page(&summary_page(&args.trail, &summary));
+        return super::print_page(&page(&args.trail, &summary));
     }
     let said = |ShardTrail { shard, path }: ShardTrail| {
-        let said = summarise_one(&path).map_err(|failure| failure.of(&format!("shard {shard}")))?;
+        let said = summarise_one(args, &path).map_err(|failure| failure.of(&format!("shard {shard}")))?;
         Ok((path, OfShard { shard, said }))
     };
     let all = shards.into_iter().map(said).collect::<Result<Vec<_>, Failure>>()?;
-    let events = all.iter().map(|(_, shard)| shard.said.events).sum();
+    let events = all.iter().map(|(_, shard)| shard.said.said.events).sum();
     if args.json {
         let shards = all.into_iter().map(|(_, shard)| shard).collect();
         return super::print_json(&Total { events, shards: OfShards { shards } });
     }
-    let pages = all
-        .iter()
-        .map(|(path, OfShard { shard, said })| format!("shard {shard}: {}\n", summary_page(path, said)));
+    let pages =
+        all.iter().map(|(path, OfShard { shard, said })| format!("shard {shard}: {}\n", page(path, said)));
     let pages: String = pages.collect();
     super::print_page(&format!("{pages}{} events in {} shards\n", grouped(events), all.len()))
 }
@@ -40,10 +41,18 @@ pub(crate) fn summary(args: &TrailArgs) -> Result<(), Failure> {
 struct Total {
     events: u64,
     #[serde(flatten)]
-    shards: OfShards<Summary>,
+    shards: OfShards<WithAccess<Summary>>,
 }
 
-fn summarise_one(trail: &Path) -> Result<Summary, Failure> {
-    super::open_trail(trail)?;
-    summarise(trail, None).map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))
+fn summarise_one(args: &ReadArgs, trail: &Path) -> Result<WithAccess<Summary>, Failure> {
+    let reader = super::open_trail(trail)?;
+    let access = record(&args.access, &Access { trail, kind: AccessKind::SEARCH, from: 0, to: 0 }, &reader)?;
+    drop(reader);
+    let summary = summarise(trail, None).inspect_err(|_| access.tell());
+    let said = summary.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
+    Ok(WithAccess { said, access })
+}
+
+fn page(trail: &Path, WithAccess { said, access }: &WithAccess<Summary>) -> String {
+    format!("{}{access}\n", summary_page(trail, said))
 }

@@ -1,19 +1,25 @@
 //! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
 
 use super::prove::read_key;
+use crate::access::{Access, Recorded, record};
 use crate::cli::VerifyArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
+use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use stele_compliance::Verified;
+use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
     SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
 };
+use stele_compliance::timestamp::{self, StampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
+use stele_compliance::witness::{self, WitnessBroken, WitnessReport};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
+use stele_wire::messages::AccessKind;
 
 /// Checks the trail, or the trail of each shard, and prints what holds.
 ///
@@ -21,14 +27,16 @@ use stele_journal::{Directory, Storage};
 /// [`Failure`]: not so, with the first thing wrong and what is intact in front of it.
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
+    let witnesses = witnesses(args)?;
     let against = args.against.as_deref().map(read_checkpoint).transpose()?;
+    let asked = Asked { args, key: key.as_ref(), witnesses: &witnesses };
     let shards = shard_trails(&args.trail);
     if shards.is_empty() {
-        let (verified, broken) = verify_one(&args.trail, key.as_ref(), against.as_ref())?;
+        let (verified, broken) = verify_one(&asked, &args.trail, against.as_ref())?;
         if args.json {
             super::print_json(&verified)?;
         } else {
-            super::print_page(&format!("{verified}\n"))?;
+            super::print_page(&verified.page())?;
         }
         return broken.map_or(Ok(()), Err);
     }
@@ -37,10 +45,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     }
     let (mut all, mut failures) = (Vec::new(), Vec::new());
     for ShardTrail { shard, path } in shards {
-        match verify_one(&path, key.as_ref(), None) {
+        match verify_one(&asked, &path, None) {
             Ok((verified, broken)) => {
                 if !args.json {
-                    super::print_page(&format!("shard {shard}: {verified}\n"))?;
+                    super::print_page(&format!("shard {shard}: {}", verified.page()))?;
                 }
                 all.push(OfShard { shard, said: verified });
                 failures.extend(broken.map(|broken| (shard, broken)));
@@ -54,25 +62,101 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     first_failure(failures)
 }
 
+/// What to check beside the trail itself.
+struct Asked<'a> {
+    args: &'a VerifyArgs,
+    key: Option<&'a VerifierKey>,
+    witnesses: &'a [VerifierKey],
+}
+
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    verified: Verified,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<WitnessReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamps: Option<StampReport>,
+    access: Recorded,
+}
+
+impl Report {
+    fn page(&self) -> String {
+        let Self { verified, witnesses, timestamps, access } = self;
+        let witnesses = witnesses.as_ref().map_or_else(String::new, |report| format!("{report}\n"));
+        let stamps = timestamps.as_ref().map_or_else(String::new, |report| format!("{report}\n"));
+        format!("{verified}\n{witnesses}{stamps}{access}\n")
+    }
+}
+
 /// What holds of one trail, and what is wrong with its seals.
 fn verify_one(
+    Asked { args, key, witnesses }: &Asked<'_>,
     trail: &Path,
-    key: Option<&VerifierKey>,
     against: Option<&(String, SignedCheckpoint)>,
-) -> Result<(Verified, Option<Failure>), Failure> {
-    super::open_trail(trail)?;
+) -> Result<(Report, Option<Failure>), Failure> {
+    let reader = super::open_trail(trail)?;
+    let access = record(&args.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
+    drop(reader);
     let progress = Progress::new("verifying", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
     let verified = verify_trail(trail, &VerifyOptions { threads: 0, progress: Some(&show) });
     drop(progress);
-    let verified = verified.map_err(|error| match error {
+    let verified = verified.inspect_err(|_| access.tell()).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::not_so(broken),
         VerifyError::Unreadable(error) => Failure::environment(error),
     })?;
-    Ok(match key.map(|key| check_seals(trail, key, against)) {
-        None => (verified, None),
-        Some(Ok(seals)) => (verified.with_seals(seals), None),
-        Some(Err(broken)) => (verified, Some(broken)),
+    let seals = key.map(|key| check_seals(trail, key, against)).transpose();
+    let (verified, mut broken) = match seals {
+        Ok(None) => (verified, None),
+        Ok(Some(seals)) => (verified.with_seals(seals), None),
+        Err(failure) => (verified, Some(failure)),
+    };
+    let mut cosigned = None;
+    if broken.is_none() && !witnesses.is_empty() {
+        match check_witnesses(trail, witnesses, args.quorum.unwrap_or(witnesses.len())) {
+            Ok(report) => cosigned = Some(report),
+            Err(failure) => broken = Some(failure),
+        }
+    }
+    let mut stamps = None;
+    if broken.is_none() && key.is_some() {
+        match timestamp::check(&Directory::new(trail)) {
+            Ok(report) => stamps = report,
+            Err((file, why)) => broken = Some(Failure::not_so(format!("{file}: {why}"))),
+        }
+    }
+    Ok((Report { verified, witnesses: cosigned, timestamps: stamps, access }, broken))
+}
+
+/// The keys of the witnesses that were asked about.
+fn witnesses(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
+    let read = |text: &String| {
+        let key =
+            text.parse::<VerifierKey>().map_err(|error| Failure::usage(format!("--witness: {error}")))?;
+        match key.kind() {
+            KeyKind::Witness => Ok(key),
+            KeyKind::Log => Err(Failure::usage("--witness: that is a log's key")
+                .help("`stele witness` prints the key of a witness when it starts")),
+        }
+    };
+    let keys = args.witnesses.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if (1..keys.len()).any(|at| keys[..at].contains(&keys[at])) {
+        return Err(Failure::usage("--witness: one witness is named twice"));
+    }
+    match args.quorum {
+        Some(quorum) if quorum == 0 || quorum > keys.len() => {
+            Err(Failure::usage(format!("--quorum {quorum} of {} witnesses", keys.len()))
+                .help("1 up to the number of --witness"))
+        }
+        _ => Ok(keys),
+    }
+}
+
+fn check_witnesses(trail: &Path, keys: &[VerifierKey], quorum: usize) -> Result<WitnessReport, Failure> {
+    witness::check(&Directory::new(trail), keys, quorum).map_err(|error| match error {
+        WitnessBroken::Seal(SealError::Io { .. }) => Failure::environment(error),
+        _ => Failure::not_so(error),
     })
 }
 

@@ -1,13 +1,16 @@
 //! Whether and how a run seals its trails: `[seal]`.
 
 use super::Page;
-use crate::commands::key::read_signer;
+use crate::commands::key::read_log_signer;
 use crate::failure::Failure;
+use crate::http::is_url;
 use crate::sealer::SealPlan;
+use crate::witnesses::WitnessPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
-use stele_compliance::seal::Policy;
+use stele_compliance::seal::note::KeyKind;
+use stele_compliance::seal::{Policy, VerifierKey};
 use stele_wire::Nanos;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -17,13 +20,21 @@ pub(crate) struct SealConfig {
     pub(crate) passphrase_file: Option<PathBuf>,
     pub(crate) interval_seconds: f64,
     pub(crate) events: u64,
+    pub(crate) witness: Vec<WitnessConfig>,
+}
+
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WitnessConfig {
+    pub(crate) url: String,
+    pub(crate) vkey: String,
 }
 
 impl Default for SealConfig {
     fn default() -> Self {
         let Policy { events, interval } = Policy::default();
         let interval_seconds = Duration::from_nanos(interval.0).as_secs_f64();
-        Self { key: None, passphrase_file: None, interval_seconds, events }
+        Self { key: None, passphrase_file: None, interval_seconds, events, witness: Vec::new() }
     }
 }
 
@@ -45,6 +56,13 @@ impl SealConfig {
         );
         page.key("interval_seconds", self.interval_seconds, "after so long, when there is anything new");
         page.key("events", self.events, "after so many events");
+        let meaning = "who cosigns the checkpoints: where `stele witness` listens, and its public key";
+        match toml::Value::try_from(&self.witness) {
+            Ok(witnesses) if !self.witness.is_empty() => page.key("witness", witnesses, meaning),
+            _ => {
+                page.example("witness", "[{ url = \"http://witness.example:7380\", vkey = \"…\" }]", meaning)
+            }
+        }
     }
 
     /// What to seal with; none where no key is named. Reads the key, and asks for its passphrase where it has one that
@@ -60,12 +78,32 @@ impl SealConfig {
             return Err(Failure::usage("[seal] events is 0").help("1 or more"));
         }
         let Some(key) = &self.key else {
-            return match &self.passphrase_file {
-                Some(_) => Err(Failure::usage("[seal] passphrase_file is given, and no key")),
-                None => Ok(None),
+            return match (&self.passphrase_file, self.witness.is_empty()) {
+                (Some(_), _) => Err(Failure::usage("[seal] passphrase_file is given, and no key")),
+                (None, false) => Err(Failure::usage("[seal] witness is given, and no key")),
+                (None, true) => Ok(None),
             };
         };
-        let signer = read_signer(key, self.passphrase_file.as_deref())?;
-        Ok(Some(SealPlan { signer, policy: Policy { events: self.events, interval: Nanos(interval) } }))
+        let signer = read_log_signer(key, self.passphrase_file.as_deref())?;
+        let witnesses = self.witness.iter().map(WitnessConfig::plan).collect::<Result<_, _>>()?;
+        let policy = Policy { events: self.events, interval: Nanos(interval) };
+        Ok(Some(SealPlan { signer, policy, witnesses }))
+    }
+}
+
+impl WitnessConfig {
+    fn plan(&self) -> Result<WitnessPlan, Failure> {
+        let Self { url, vkey } = self;
+        if !is_url(url) {
+            return Err(Failure::usage(format!("[seal] witness url `{url}` is no address of the web"))
+                .help("http://host:port or https://host, as far as the witness's calls stand behind it"));
+        }
+        let key = vkey.parse::<VerifierKey>();
+        let key = key.map_err(|error| Failure::usage(format!("[seal] witness vkey of {url}: {error}")))?;
+        match key.kind() {
+            KeyKind::Witness => Ok(WitnessPlan { url: url.clone(), key }),
+            KeyKind::Log => Err(Failure::usage(format!("[seal] witness vkey of {url} is a log's key"))
+                .help("`stele witness` prints the key of a witness when it starts")),
+        }
     }
 }

@@ -48,8 +48,8 @@ fn readings(trail: &str) -> Vec<String> {
         verified.to_string(),
         stele_ok(&["dump", trail]),
         replayed,
-        stele_json(&["summary", trail]).to_string(),
-        stele_json(&["check-strategy", trail]).to_string(),
+        stele_json(&["summary", trail, "--unlogged"]).to_string(),
+        stele_json(&["check-strategy", trail, "--unlogged"]).to_string(),
     ]
 }
 
@@ -129,7 +129,7 @@ fn holds_are_events_and_survive_until_they_are_released() {
     stele_ok(&["archive", &trail]);
     run(folder.path());
     let listed = stele_json(&["hold", "list", &trail]);
-    assert_eq!(listed, placed);
+    assert_eq!(listed["holds"], placed["holds"]);
     assert_eq!((&listed["holds"][0]["case"], &listed["holds"][0]["approved_by"]), (&9.into(), &4.into()));
     let would = stele_ok(&["expire", &trail, "--dry-run", "--now", "2060-01-01"]);
     assert!(would.contains("of case 9 covers its time") && would.contains("nothing expires"), "{would}");

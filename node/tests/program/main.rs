@@ -1,5 +1,6 @@
 //! The built program as a person runs it: real files, kills, bad input.
 
+mod access;
 mod attach;
 mod backtest;
 mod bad_input;
@@ -18,7 +19,9 @@ mod seal;
 mod shards;
 mod snapshots;
 mod tamper;
+mod timestamp;
 mod watch;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

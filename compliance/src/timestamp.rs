@@ -1,0 +1,282 @@
+//! Time stamps of checkpoints by an authority: RFC 3161.
+//!
+//! ```text
+//!  seals/checkpoints/0000000007 ──SHA-256──> imprint ──> authority ──> seals/timestamps/0000000007.tsr
+//! ```
+//!
+//! What is stamped is the checkpoint's file, with the log's signature on it; what is kept is the authority's whole
+//! response. `openssl ts -verify -data CHECKPOINT -in CHECKPOINT.tsr -CAfile CA` checks both and the authority's
+//! signature; here only that the stamp is of this checkpoint is checked, and the time that it states is read.
+
+use crate::seal::sealing::{SealError, count_checkpoints};
+use crate::seal::tiles::{checkpoint_name, read_file};
+use cms::cert::x509::spki::AlgorithmIdentifier;
+use cms::signed_data::EncapsulatedContentInfo;
+use der::asn1::{AnyRef, Int, OctetString};
+use der::oid::ObjectIdentifier;
+use der::oid::db::rfc5912::ID_SHA_256;
+use der::{Any, Decode as _, Encode as _, Reader as _};
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use stele_journal::Storage;
+use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion, TstInfo};
+
+/// The content type of a request.
+pub const QUERY_CONTENT_TYPE: &str = "application/timestamp-query";
+/// `id-ct-TSTInfo`.
+const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
+/// The highest status of a response that has a token: granted, with modifications.
+const GRANTED_MAX: u8 = 1;
+
+/// Name of the time stamp of checkpoint `number` within a trail.
+pub fn timestamp_name(number: u64) -> String {
+    format!("seals/timestamps/{number:010}.tsr")
+}
+
+/// Why a time stamp says nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum BadStamp {
+    /// The bytes have another form.
+    #[error("this is no time stamp: {0}")]
+    Malformed(String),
+    /// The authority gave none.
+    #[error("the authority gave no time stamp: status {0}")]
+    Refused(u8),
+    /// It is of something else.
+    #[error("it is a time stamp of something else: its imprint is not the checkpoint's hash")]
+    Imprint,
+    /// It answers another request.
+    #[error("it answers another request: its nonce is not the one that was sent")]
+    Nonce,
+}
+
+impl From<der::Error> for BadStamp {
+    fn from(error: der::Error) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+/// What a time stamp states, on the word of whoever signed it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// When, in seconds since 1970.
+    pub time: u64,
+    /// SHA-256 of what was stamped.
+    pub imprint: [u8; 32],
+    nonce: Option<Vec<u8>>,
+}
+
+/// A request for a time stamp, in DER.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Query {
+    imprint: [u8; 32],
+    nonce: [u8; 8],
+}
+
+impl Query {
+    /// For `bytes`; `nonce` is a number that was not used before.
+    pub fn new(bytes: &[u8], nonce: u64) -> Self {
+        // A positive number of eight bytes, so that there is one way to write it.
+        let nonce = (nonce >> 1 | 1 << 62).to_be_bytes();
+        Self { imprint: Sha256::digest(bytes).into(), nonce }
+    }
+
+    /// The body of the request: it asks for the authority's certificate, too.
+    ///
+    /// # Errors
+    /// [`BadStamp::Malformed`], which does not happen.
+    pub fn to_der(&self) -> Result<Vec<u8>, BadStamp> {
+        let hash_algorithm = AlgorithmIdentifier { oid: ID_SHA_256, parameters: Some(Any::null()) };
+        let hashed_message = OctetString::new(self.imprint)?;
+        let request = TimeStampReq {
+            version: TspVersion::V1,
+            message_imprint: MessageImprint { hash_algorithm, hashed_message },
+            req_policy: None,
+            nonce: Some(Int::new(&self.nonce)?),
+            cert_req: true,
+            extensions: None,
+        };
+        Ok(request.to_der()?)
+    }
+
+    /// Checks that `response` answers it.
+    ///
+    /// # Errors
+    /// [`BadStamp`].
+    pub fn check(&self, response: &[u8]) -> Result<Stamp, BadStamp> {
+        let stamp = Stamp::read(response)?;
+        if stamp.imprint != self.imprint {
+            return Err(BadStamp::Imprint);
+        }
+        if stamp.nonce.as_deref() != Some(&self.nonce[..]) {
+            return Err(BadStamp::Nonce);
+        }
+        Ok(stamp)
+    }
+}
+
+impl Stamp {
+    /// Reads an authority's response. Its signature is not checked.
+    ///
+    /// # Errors
+    /// [`BadStamp::Malformed`] and [`BadStamp::Refused`].
+    pub fn read(response: &[u8]) -> Result<Self, BadStamp> {
+        let malformed = |why: &str| BadStamp::Malformed(why.into());
+        let response = TimeStampResp::from_der(response)?;
+        let status = response.status.status as u8;
+        if status > GRANTED_MAX {
+            return Err(BadStamp::Refused(status));
+        }
+        let token = response.time_stamp_token.ok_or_else(|| malformed("it has no token"))?;
+        let signed = encapsulated(&token.content)?;
+        if signed.econtent_type != TST_INFO {
+            return Err(malformed("its token is no TSTInfo"));
+        }
+        let content = signed.econtent.ok_or_else(|| malformed("its token is empty"))?;
+        let info = TstInfo::from_der(content.value())?;
+        let MessageImprint { hash_algorithm, hashed_message } = &info.message_imprint;
+        let imprint = <[u8; 32]>::try_from(hashed_message.as_bytes()).ok();
+        let imprint = imprint.filter(|_| hash_algorithm.oid == ID_SHA_256);
+        let imprint = imprint.ok_or_else(|| malformed("its imprint is not by SHA-256"))?;
+        let nonce = info.nonce.map(|nonce| nonce.as_bytes().to_vec());
+        Ok(Self { time: info.gen_time.to_unix_duration().as_secs(), imprint, nonce })
+    }
+}
+
+/// What is signed, of a SignedData. What comes behind it, certificates and signatures, is passed over: authorities send
+/// certificates in an order that is no DER, or twice.
+fn encapsulated(signed: &Any) -> Result<EncapsulatedContentInfo, der::Error> {
+    AnyRef::from(signed).sequence(|reader| {
+        u8::decode(reader)?;
+        AnyRef::decode(reader)?;
+        let signed = EncapsulatedContentInfo::decode(reader)?;
+        let rest = reader.remaining_len();
+        reader.read_slice(rest)?;
+        Ok(signed)
+    })
+}
+
+/// The newest checkpoint of a trail that has none, with its number; none where there is no checkpoint, or it is stamped.
+///
+/// # Errors
+/// [`SealError::Io`].
+pub fn unstamped(storage: &dyn Storage) -> Result<Option<(u64, Vec<u8>)>, SealError> {
+    let io = |name: String| move |source| SealError::Io { file: name, source };
+    let number = count_checkpoints(storage).map_err(io(storage.describe("seals")))?;
+    let read = |name: String| read_file(storage, &name).map_err(io(storage.describe(&name)));
+    if number == 0 || read(timestamp_name(number))?.is_some() {
+        return Ok(None);
+    }
+    Ok(read(checkpoint_name(number))?.map(|bytes| (number, bytes)))
+}
+
+/// What the time stamps of a trail state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct StampReport {
+    /// Checkpoints with a time stamp of theirs.
+    pub stamps: u64,
+    /// Number of the newest of them.
+    pub checkpoint: u64,
+    /// The time of that, in seconds since 1970.
+    pub time: u64,
+    /// Whether the authority's signature was checked; here it never is.
+    pub signature_checked: bool,
+}
+
+impl fmt::Display for StampReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { stamps, checkpoint, time, .. } = self;
+        let time = i64::try_from(*time).ok().and_then(|time| Timestamp::from_second(time).ok());
+        let time = time.map_or_else(|| "?".into(), |time| time.to_string());
+        write!(
+            f,
+            "{stamps} time stamps are of the checkpoints they lie beside, that of checkpoint {checkpoint} says {time}; \
+             the authority's signature is not checked here: `openssl ts -verify` does"
+        )
+    }
+}
+
+/// Holds every time stamp of a trail against its checkpoint; none where there is none.
+///
+/// # Errors
+/// The file, and what is wrong with it.
+pub fn check(storage: &dyn Storage) -> Result<Option<StampReport>, (String, BadStamp)> {
+    let unread = |name: String| move |error: std::io::Error| (name, BadStamp::Malformed(error.to_string()));
+    let count = count_checkpoints(storage).map_err(unread(storage.describe("seals")))?;
+    let mut report: Option<StampReport> = None;
+    for number in 1..=count {
+        let name = timestamp_name(number);
+        let file = storage.describe(&name);
+        let Some(response) = read_file(storage, &name).map_err(unread(file.clone()))? else { continue };
+        let checkpoint = read_file(storage, &checkpoint_name(number)).map_err(unread(file.clone()))?;
+        let stamp = Stamp::read(&response).map_err(|why| (file.clone(), why))?;
+        if checkpoint.is_none_or(|bytes| stamp.imprint != <[u8; 32]>::from(Sha256::digest(&bytes))) {
+            return Err((file, BadStamp::Imprint));
+        }
+        let stamps = report.map_or(0, |report| report.stamps) + 1;
+        report = Some(StampReport { stamps, checkpoint: number, time: stamp.time, signature_checked: false });
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64ct::{Base64, Encoding as _};
+    use proptest::prelude::*;
+
+    /// What `openssl ts -reply` of version 3.0.19 answered to `openssl ts -query -sha256 -no_nonce` over [`DATA`].
+    const ANSWER: &str = "\
+        MIICCjADAgEAMIICAQYJKoZIhvcNAQcCoIIB8jCCAe4CAQMxDzANBglghkgBZQMEAgEFADCBjAYLKoZIhvcNAQkQAQ\
+        SgfQR7MHkCAQEGBCoDBAEwMTANBglghkgBZQMEAgEFAAQgOCuuilqpXNTbU7nU7VyAhi/ac9Zvn0b4oEt+/3uQ0Z4C\
+        AQIYDzIwMjYxMTIxMTU1MDI1WjADAgEBAQH/oB+kHTAbMRkwFwYDVQQDDBBhIHRlc3QgYXV0aG9yaXR5MYIBRzCCAU\
+        MCAQEwMzAbMRkwFwYDVQQDDBBhIHRlc3QgYXV0aG9yaXR5AhRtUBfolVhdL59V3IkZHk4PVgbaAjANBglghkgBZQME\
+        AgEFAKCBpDAaBgkqhkiG9w0BCQMxDQYLKoZIhvcNAQkQAQQwHAYJKoZIhvcNAQkFMQ8XDTI2MTEyMTE1NTAyNVowLw\
+        YJKoZIhvcNAQkEMSIEIJGG0KMz30krIRJmDSTp7prYcnsmmdPQ0bvzX7F1JlyfMDcGCyqGSIb3DQEJEAIvMSgwJjAk\
+        MCIEIPn1RJe5T8E6UtfVl+I5oJHSKQhp/kkTbxjTH6AXmufoMAoGCCqGSM49BAMCBEcwRQIgLosjXqB68I0chOJt+O\
+        SbleFjEDGUZFWKru/Xs/TWAkQCIQCTwlXgppjtcPp4MpAKPeziBa7LT0jvMmbIJu1Ql/YXyA==";
+    const DATA: &[u8] = b"stamped by an authority";
+
+    fn answer() -> Vec<u8> {
+        Base64::decode_vec(ANSWER).unwrap()
+    }
+
+    #[test]
+    fn the_answer_of_another_implementation_is_read() {
+        let stamp = Stamp::read(&answer()).unwrap();
+        let imprint: [u8; 32] = Sha256::digest(DATA).into();
+        assert_eq!((stamp.time, stamp.imprint, &stamp.nonce), (1_795_276_225, imprint, &None));
+        assert_eq!(Query::new(DATA, 7).check(&answer()), Err(BadStamp::Nonce));
+        assert_eq!(Query::new(b"something else", 7).check(&answer()), Err(BadStamp::Imprint));
+    }
+
+    #[test]
+    fn the_bytes_of_a_request_stay_what_they_are() {
+        let der = Query::new(DATA, 0x1234).to_der().unwrap();
+        let request = TimeStampReq::from_der(&der).unwrap();
+        assert_eq!(request.message_imprint.hashed_message.as_bytes(), &Sha256::digest(DATA)[..]);
+        assert_eq!(request.nonce.unwrap().as_bytes(), (0x091a_u64 | 1 << 62).to_be_bytes());
+        assert!(request.cert_req);
+        assert_eq!((der.len(), &der[..5]), (69, &[0x30, 67, 0x02, 0x01, 0x01][..]));
+    }
+
+    #[test]
+    fn a_refusal_of_the_authority_is_one() {
+        // TimeStampResp with status 2 and no token.
+        assert_eq!(Stamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(BadStamp::Refused(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_answer_is_refused_and_no_altered_byte_makes_it_panic(cut in 0..520_usize, at in 0..520_usize, bits in 1..=255_u8) {
+            let whole = answer();
+            let cut = cut.min(whole.len() - 1);
+            prop_assert!(Stamp::read(&whole[..cut]).is_err());
+            let mut altered = whole.clone();
+            let at = at % altered.len();
+            altered[at] ^= bits;
+            let _ = Stamp::read(&altered);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The body of `add-checkpoint`.
+//!
+//! ```text
+//!  old 20852014                                       leaves under the checkpoint that the witness has
+//!  PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=       consistency proof, at most 63 hashes
+//!  …
+//!
+//!  the checkpoint, verbatim
+//! ```
+
+use crate::seal::checkpoint::read_decimal;
+use crate::seal::{Hash, SignedCheckpoint};
+use std::fmt;
+
+/// The most hashes of a consistency proof.
+pub const PROOF_MAX: usize = 63;
+/// Bytes of the longest body that is read: a proof, and a checkpoint with as many signatures as a note may have.
+pub const BODY_LENGTH_MAX: usize = 64 << 10;
+
+/// See the module.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Leaves under the checkpoint that the witness has; 0 for none.
+    pub old: u64,
+    /// That the new tree extends the one of `old`; empty for `old` 0.
+    pub proof: Vec<Hash>,
+    /// What is to be cosigned.
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// Why a body is no request.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("this is no add-checkpoint request: {0}")]
+pub struct BadRequest(pub String);
+
+impl Request {
+    /// Reads a body; nothing of it is checked yet.
+    ///
+    /// # Errors
+    /// [`BadRequest`].
+    pub fn parse(body: &str) -> Result<Self, BadRequest> {
+        let bad = |why: &str| BadRequest(why.into());
+        let (head, checkpoint) = body.split_once("\n\n").ok_or_else(|| bad("there is no blank line"))?;
+        let mut lines = head.split('\n');
+        let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(read_decimal);
+        let old = old.ok_or_else(|| bad("its first line is not `old` and a size"))?;
+        let proof: Option<Vec<Hash>> = lines.map(Hash::from_base64).collect();
+        let proof = proof.ok_or_else(|| bad("a line of the proof is not the base64 of 32 bytes"))?;
+        if proof.len() > PROOF_MAX {
+            return Err(bad("its proof has more than 63 hashes"));
+        }
+        let checkpoint =
+            SignedCheckpoint::parse(checkpoint).map_err(|error| BadRequest(error.to_string()))?;
+        Ok(Self { old, proof, checkpoint })
+    }
+}
+
+/// The body.
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "old {}", self.old)?;
+        self.proof.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
+        write!(f, "\n{}", self.checkpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The example of the specification.
+    const EXAMPLE: &str = "old 20852014\n\
+        PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n\
+        jrJZDmY8Y7SyJE0MWLpLozkIVMSMZcD5kvuKxPC3swk=\n\
+        5+pKlUdi2LeF/BcMHBn+Ku6yhPGNCswZZD1X/6QgPd8=\n\
+        /6WVhPs2CwSsb5rYBH5cjHV/wSmA79abXAwhXw3Kj/0=\n\n\
+        example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
+        \u{2014} example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n\
+        \u{2014} example.com/behind-the-sofa opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=\n";
+
+    #[test]
+    fn the_example_of_the_specification_is_read_and_written_as_it_is() {
+        let request = Request::parse(EXAMPLE).unwrap();
+        assert_eq!((request.old, request.proof.len()), (20_852_014, 4));
+        assert_eq!(request.checkpoint.unchecked().size, 20_852_163);
+        assert_eq!(request.checkpoint.note().signatures.len(), 2);
+        assert_eq!(request.to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn what_has_another_form_is_refused() {
+        let hash = "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n";
+        let bad = [
+            String::new(),
+            EXAMPLE.replace("old 20852014", "old 020852014"),
+            EXAMPLE.replace("old 20852014", "new 20852014"),
+            EXAMPLE.replace("old 20852014", "old  20852014"),
+            EXAMPLE.replace("old 20852014", "old 99999999999999999999999"),
+            EXAMPLE.replace("PlRN", "PlR"),
+            EXAMPLE.replace(hash, &hash.repeat(61)),
+            EXAMPLE.replace("\n\nexample", "\nexample"),
+            EXAMPLE.trim_end().to_owned(),
+        ];
+        for body in bad {
+            assert!(Request::parse(&body).is_err(), "{body}");
+        }
+        assert!(Request::parse(&EXAMPLE.replace(hash, &hash.repeat(60))).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_altered_request_makes_it_panic_and_what_is_read_is_written_as_it_was(
+            at in 0..EXAMPLE.len(),
+            letter in any::<char>(),
+        ) {
+            let at = EXAMPLE.floor_char_boundary(at);
+            let end = EXAMPLE.ceil_char_boundary(at + 1);
+            let altered = format!("{}{letter}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
+            if let Ok(request) = Request::parse(&altered) {
+                prop_assert_eq!(request.to_string(), altered);
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The witness: what it has cosigned of each log, on its own disk, and what it answers.
+//!
+//! Everything that it knows is on the medium and is read anew for every request, so a restart changes nothing. A
+//! checkpoint is kept before its cosignature leaves: a witness that dies in between has promised nothing that it forgets.
+
+use super::request::Request;
+use crate::seal::note::{Signer, VerifierKey};
+use crate::seal::tiles::read_file;
+use crate::seal::tree::verify_consistency;
+use crate::seal::{Checkpoint, Hash, SignedCheckpoint};
+use sha2::{Digest as _, Sha256};
+use std::io;
+use std::sync::Arc;
+use stele_journal::Storage;
+
+/// What a witness says to a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Its cosignature: a line of a note. It is kept on disk that it was given.
+    Cosigned(String),
+    /// It has cosigned another size, or another root of the same size. Leaves under its checkpoint.
+    Conflict {
+        /// Leaves under the checkpoint that it cosigned last; 0 for none.
+        size: u64,
+        /// The log signed two trees of one size: what it has and what was sent prove that.
+        is_fork: bool,
+    },
+    /// Status and what is wrong.
+    Refused(u16, String),
+}
+
+impl Answer {
+    /// The status code of HTTP, as the specification gives it.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Cosigned(_) => 200,
+            Self::Conflict { .. } => 409,
+            Self::Refused(status, _) => *status,
+        }
+    }
+
+    /// The body.
+    pub fn body(&self) -> String {
+        match self {
+            Self::Cosigned(line) => format!("{line}\n"),
+            Self::Conflict { size, .. } => format!("{size}\n"),
+            Self::Refused(_, why) => format!("{why}\n"),
+        }
+    }
+}
+
+/// See the module. One at a time has a disk: [`Self::add_checkpoint`] takes it exclusively, and the program locks the
+/// folder.
+pub struct Witness {
+    signer: Signer,
+    /// Any of them may sign for any of the origins.
+    logs: Vec<VerifierKey>,
+    /// What the origin of a log must begin with.
+    origins: Vec<String>,
+    storage: Arc<dyn Storage>,
+}
+
+impl Witness {
+    /// A witness that signs with `signer`, a key of kind [`crate::seal::note::KeyKind::Witness`], for logs whose origin
+    /// begins with one of `origins` and whose checkpoints one of `logs` signs.
+    pub fn new(
+        signer: Signer,
+        logs: Vec<VerifierKey>,
+        origins: Vec<String>,
+        storage: Arc<dyn Storage>,
+    ) -> Self {
+        Self { signer, logs, origins, storage }
+    }
+
+    /// The checkpoint that it cosigned last for a log, with its own cosignature; none before the first.
+    ///
+    /// # Errors
+    /// What the medium says; [`io::ErrorKind::InvalidData`] when what is there is no checkpoint of that log's.
+    pub fn cosigned(&self, origin: &str) -> io::Result<Option<SignedCheckpoint>> {
+        let name = file_name("logs", origin);
+        let Some(bytes) = read_file(self.storage.as_ref(), &name)? else { return Ok(None) };
+        let damaged = |why: String| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", self.storage.describe(&name)))
+        };
+        let text = String::from_utf8(bytes).map_err(|_| damaged("it is not UTF-8".into()))?;
+        let read = SignedCheckpoint::parse(&text).map_err(|error| damaged(error.to_string()))?;
+        // Its own signature: whoever put another checkpoint there has not the key.
+        read.check(self.signer.public(), Some(origin)).map_err(|error| damaged(error.to_string()))?;
+        Ok(Some(read))
+    }
+
+    /// Answers a request with this body. `now` is in seconds since 1970.
+    pub fn add_checkpoint(&mut self, body: &str, now: u64) -> Answer {
+        match self.judge(body, now) {
+            Ok(answer) | Err(answer) => answer,
+        }
+    }
+
+    /// The checks in the order of the specification.
+    fn judge(&mut self, body: &str, now: u64) -> Result<Answer, Answer> {
+        let refused = |status, why: &dyn ToString| Answer::Refused(status, why.to_string());
+        let Request { old, proof, checkpoint: mut signed } =
+            Request::parse(body).map_err(|error| refused(400, &error))?;
+        let Checkpoint { origin, size, root } = signed.unchecked().clone();
+        if !self.origins.iter().any(|known| origin.starts_with(known)) {
+            return Err(refused(404, &format!("log {origin} is not known here")));
+        }
+        let by_known = self.logs.iter().any(|key| signed.check(key, None).is_ok());
+        if !by_known {
+            return Err(refused(403, &"no key that is known here signed the checkpoint"));
+        }
+        if old > size {
+            return Err(refused(400, &format!("old size {old} is above the checkpoint's, {size}")));
+        }
+        let failed = |error: io::Error| refused(500, &format!("the witness cannot use its disk: {error}"));
+        let known = self.cosigned(&origin).map_err(failed)?;
+        let known = known.map(|known| (known.unchecked().size, known.unchecked().root));
+        let (known_size, known_root) = known.unwrap_or((0, Hash::EMPTY_TREE));
+        // Two roots of one size under the log's signature: whatever old size was sent, that is a fork.
+        let is_fork = size == known_size && root != known_root;
+        if is_fork {
+            self.keep_evidence(&origin, body).map_err(failed)?;
+        }
+        if old != known_size || is_fork {
+            return Err(Answer::Conflict { size: known_size, is_fork });
+        }
+        let extends = match old {
+            0 if proof.is_empty() => Ok(()),
+            0 => Err("a proof from size 0 is empty".to_owned()),
+            _ => verify_consistency(old, size, known_root, root, &proof).map_err(|why| why.to_string()),
+        };
+        if let Err(why) = extends {
+            self.keep_evidence(&origin, body).map_err(failed)?;
+            return Err(refused(422, &format!("size {size} is not proved to extend size {old}: {why}")));
+        }
+        let cosignature = self.signer.sign(signed.note().text(), now);
+        let line = cosignature.to_string();
+        // The log's signatures that are known, and ours; others' are not ours to keep.
+        let note = signed.note_mut();
+        note.signatures
+            .retain(|one| self.logs.iter().any(|key| key.name() == one.name && key.id() == one.id));
+        note.signatures.push(cosignature);
+        self.storage.keep(&file_name("logs", &origin), &mut signed.to_string().as_bytes()).map_err(failed)?;
+        Ok(Answer::Cosigned(line))
+    }
+
+    /// A request that the log's key signed and that does not extend what it signed before may prove that it forked. The
+    /// first one of each log is kept.
+    fn keep_evidence(&self, origin: &str, body: &str) -> io::Result<()> {
+        let name = file_name("evidence", origin);
+        if read_file(self.storage.as_ref(), &name)?.is_some() {
+            return Ok(());
+        }
+        self.storage.keep(&name, &mut body.as_bytes())
+    }
+}
+
+/// A file for a log: its origin is anybody's text.
+fn file_name(folder: &str, origin: &str) -> String {
+    let digits: String = Sha256::digest(origin.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{folder}/{digits}")
+}

@@ -1,0 +1,351 @@
+//! The watch on the watchers: whoever reads a trail through the program is recorded before anything is read.
+//!
+//! ```text
+//!  the trail's bus runs and is this user's ──> an event on its log, through a ring in shared memory
+//!  otherwise                               ──> an event on TRAIL.access, a trail of its own beside it; sealed with a key
+//!  --unlogged                              ──> nothing, and the output says so
+//! ```
+//!
+//! Beside it and not in it, so that reading changes nothing of what is read. An access trail records its own readers.
+//! Who copies the files reads them unseen: only the system can watch that.
+
+use crate::act::{Act, Purpose};
+use crate::cli::AccessArgs;
+use crate::commands::key::read_log_signer;
+use crate::commands::seal::seal_waiting;
+use crate::failure::Failure;
+use crate::submission::{NAP, PATIENCE, submit};
+use crate::topology::publishers;
+use crate::wall::WallClock;
+use rustix::process::getuid;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+use stele_bus::{FoundBus, JoinError, RemotePublisher, ShardDirectory};
+use stele_compliance::seal::{Signer, origin_of, sealing::sealed_events};
+use stele_journal::{Directory, Storage, TrailReader};
+use stele_wire::Sequence;
+use stele_wire::bounds::BODY_LENGTH_MAX;
+use stele_wire::codec::{Writer, text_field};
+use stele_wire::messages::{AccessKind, AccessRecorded, EndReason};
+use zerocopy::little_endian::{U16, U64};
+
+/// What the folder of an access trail ends in.
+const SUFFIX: &str = "access";
+/// Bytes of a command line, and of a reason, that go on the record.
+const TEXT_MAX: usize = 8 << 10;
+
+/// What is about to be read.
+pub(crate) struct Access<'a> {
+    pub(crate) trail: &'a Path,
+    pub(crate) kind: AccessKind,
+    /// First and last event, where the command names them by number; 0 where it does not.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
+
+/// What became of recording it, for a person and for `--json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub(crate) struct Recorded {
+    pub(crate) recorded: bool,
+    /// Where: the trail that was read itself, or another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<String>,
+    /// Where it stands there; none where a log went by too fast to be read, although it was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    /// Of an access trail: whether the record is under a signature.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sealed: Option<bool>,
+}
+
+/// What stands on the lines that a command prints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Form {
+    Text,
+    Json,
+    Csv,
+}
+
+/// A report, and the record of who asked for it.
+#[derive(Serialize)]
+pub(crate) struct WithAccess<T> {
+    #[serde(flatten)]
+    pub(crate) said: T,
+    pub(crate) access: Recorded,
+}
+
+/// Records the access on the trail that `reader` is open on.
+///
+/// # Errors
+/// [`Failure`]: it cannot be recorded; then nothing may be read.
+pub(crate) fn record(
+    args: &AccessArgs,
+    access: &Access<'_>,
+    reader: &TrailReader,
+) -> Result<Recorded, Failure> {
+    if args.unlogged {
+        return Ok(Recorded::none());
+    }
+    let identity = reader.segments()[0].header.identity;
+    let entry = Entry::new(args, access, &origin_of(identity.trail, identity.shard))?;
+    if args.access_trail.is_none()
+        && let Some((shard, publisher)) = running(access.trail)
+    {
+        let sequence = entry.enter_live(&shard, publisher)?;
+        let trail = Some(access.trail.display().to_string());
+        return Ok(Recorded { recorded: true, trail, sequence, sealed: None });
+    }
+    let signer = args.access_key.as_deref().map(|file| read_log_signer(file, None)).transpose()?;
+    let path = args.access_trail.clone().unwrap_or_else(|| beside(access.trail));
+    entry.enter_beside(&path, signer.as_ref()).map_err(|failure| {
+        failure.of("this access cannot be recorded").help(
+            "--access-trail DIR records it elsewhere; --unlogged reads without a record, and the output says so",
+        )
+    })
+}
+
+/// Where accesses to a trail are recorded when nobody writes it.
+fn beside(trail: &Path) -> PathBuf {
+    let whole = fs::canonicalize(trail).unwrap_or_else(|_| trail.to_path_buf());
+    if whole.extension().is_some_and(|extension| extension == SUFFIX) {
+        return whole;
+    }
+    let mut name = whole.file_name().map_or_else(|| "trail".into(), OsString::from);
+    name.push(".");
+    name.push(SUFFIX);
+    whole.with_file_name(name)
+}
+
+/// The shard whose log goes to `trail`, and a place to publish there; none where no bus is to be had, also because it is
+/// another user's.
+fn running(trail: &Path) -> Option<(ShardDirectory, RemotePublisher)> {
+    let whole = fs::canonicalize(trail).ok()?;
+    let goes_there = |shard: &ShardDirectory| {
+        shard.trail().and_then(|trail| fs::canonicalize(trail).ok()).as_ref() == Some(&whole)
+    };
+    let buses = FoundBus::running().ok()?;
+    let shard = buses.iter().filter_map(|bus| bus.shards().ok()).flatten().find(goes_there)?;
+    let since = Instant::now();
+    loop {
+        match RemotePublisher::attach(&shard, publishers::AUDITORS) {
+            Ok(publisher) => return Some((shard, publisher)),
+            // Another auditor is being recorded.
+            Err(JoinError::Taken { .. }) if since.elapsed() < PATIENCE => std::thread::sleep(NAP),
+            Err(_) => return None,
+        }
+    }
+}
+
+/// An event that is to be entered.
+struct Entry<'a> {
+    block: AccessRecorded,
+    query: String,
+    reason: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn new(args: &'a AccessArgs, access: &Access<'_>, origin: &str) -> Result<Self, Failure> {
+        if args.reason.len() > TEXT_MAX {
+            return Err(Failure::usage(format!("--reason is longer than {TEXT_MAX} bytes")));
+        }
+        let person = Person::of_process();
+        let user = person.short();
+        let block = AccessRecorded {
+            time: U64::new(WallClock::read().0),
+            from_sequence: U64::new(access.from),
+            to_sequence: U64::new(access.to),
+            kind: access.kind,
+            user: text_field(&user[..user.floor_char_boundary(32)]).expect("it was cut to the field"),
+            ..AccessRecorded::NULL
+        };
+        let query = format!("{}; {origin}; {person}", command_line());
+        Ok(Self { block, query, reason: &args.reason })
+    }
+
+    /// Through the running bus; gives its sequence.
+    fn enter_live(&self, shard: &ShardDirectory, publisher: RemotePublisher) -> Result<Option<u64>, Failure> {
+        let mut buffer = vec![0; BODY_LENGTH_MAX];
+        let mut writer = Writer::new(&mut buffer);
+        let written = writer.block(&self.block).and_then(|()| {
+            writer.data::<U16>(self.query.as_bytes())?;
+            writer.data::<U16>(self.reason.as_bytes())
+        });
+        written.map_err(|error| Failure::usage(format!("the record does not fit an event: {error}")))?;
+        let body = writer.finish();
+        let mut sequence = None;
+        submit(publisher, shard.number(), AccessRecorded::TEMPLATE_ID, body, |event| {
+            if event.frame().template_id() == AccessRecorded::TEMPLATE_ID && event.body().starts_with(body) {
+                sequence = Some(event.sequence().0);
+            }
+        })?;
+        Ok(sequence)
+    }
+
+    /// On the trail in `path`, which is made where there is none.
+    fn enter_beside(&self, path: &Path, signer: Option<&Signer>) -> Result<Recorded, Failure> {
+        let storage: Arc<dyn Storage> = Arc::new(Directory::new(path));
+        let sealed = signer.map(|signer| sealed_events(&storage, signer.public())).transpose();
+        let purpose = Purpose {
+            command: "access",
+            known_durable: Sequence(sealed.map_err(Failure::not_so)?.unwrap_or(0)),
+            ..Purpose::default()
+        };
+        let mut act = Act::open(path, &purpose, PATIENCE)?;
+        let sequence = act.enter(&self.block, |writer| {
+            writer.data::<U16>(self.query.as_bytes())?;
+            writer.data::<U16>(self.reason.as_bytes())
+        })?;
+        act.end(EndReason::FINISHED, "")?;
+        if let Some(signer) = signer {
+            seal_waiting(path, signer, PATIENCE)?;
+        }
+        Ok(Recorded {
+            recorded: true,
+            trail: Some(path.display().to_string()),
+            sequence: Some(sequence.0),
+            sealed: Some(signer.is_some()),
+        })
+    }
+}
+
+/// The command as it was given, without the program's path.
+fn command_line() -> String {
+    let mut line = String::from("stele");
+    for word in std::env::args_os().skip(1) {
+        line.push(' ');
+        line.push_str(&word.to_string_lossy());
+    }
+    line.truncate(line.floor_char_boundary(TEXT_MAX));
+    // One line on whatever prints it.
+    line.replace(char::is_control, " ")
+}
+
+/// Whom the system takes this process for.
+struct Person {
+    uid: u32,
+    name: Option<String>,
+    /// Who logged in, where that was somebody else; `sudo` does not change it.
+    login: Option<u32>,
+    host: String,
+}
+
+impl Person {
+    fn of_process() -> Self {
+        let uid = getuid().as_raw();
+        let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let login = fs::read_to_string("/proc/self/loginuid").ok().and_then(|text| text.trim().parse().ok());
+        Self {
+            uid,
+            name: name_in(&users, uid),
+            // The system's word for nobody.
+            login: login.filter(|login| ![uid, u32::MAX].contains(login)),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("?")
+    }
+
+    /// What comes first is what a short field keeps.
+    fn short(&self) -> String {
+        format!("{}({})@{}", self.name(), self.uid, self.host)
+    }
+}
+
+impl fmt::Display for Person {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "user {}, uid {}", self.name(), self.uid)?;
+        if let Some(login) = self.login {
+            write!(f, ", logged in as uid {login}")?;
+        }
+        write!(f, ", host {}", self.host)
+    }
+}
+
+/// The name of `uid` among the lines of a passwd file.
+fn name_in(users: &str, uid: u32) -> Option<String> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+impl Recorded {
+    /// There is no record, as was asked for.
+    pub(crate) fn none() -> Self {
+        Self { recorded: false, trail: None, sequence: None, sealed: None }
+    }
+
+    /// Says it on standard error: what is on standard output has a form of its own.
+    pub(crate) fn tell(&self) {
+        eprintln!("{self}");
+    }
+
+    /// As [`Self::tell`], except that lines of text or JSON begin with one that says so when there is no record: whoever
+    /// gets them learns it.
+    pub(crate) fn tell_stream(&self, form: Form) -> String {
+        match form {
+            Form::Text if !self.recorded => format!("{self}\n"),
+            Form::Json if !self.recorded => "{\"access\":{\"recorded\":false}}\n".into(),
+            _ => {
+                self.tell();
+                String::new()
+            }
+        }
+    }
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(trail) = &self.trail else {
+            return f.write_str("this access is NOT recorded: --unlogged");
+        };
+        match self.sequence {
+            Some(sequence) => write!(f, "access recorded: event {sequence} of {trail}")?,
+            None => write!(f, "access recorded: an event of {trail}")?,
+        }
+        match self.sealed {
+            Some(true) => f.write_str(", sealed"),
+            Some(false) => f.write_str(", not sealed: no --access-key"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_trail_lies_beside_its_trail_and_records_its_own_readers() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(folder.path()).unwrap();
+        let trail = root.join("trail.v2");
+        fs::create_dir(&trail).unwrap();
+        std::os::unix::fs::symlink(&trail, root.join("link")).unwrap();
+        let expected = root.join("trail.v2.access");
+        assert_eq!(beside(&trail), expected);
+        assert_eq!(beside(&root.join("trail.v2/")), expected);
+        assert_eq!(beside(&root.join("link")), expected, "one trail has one access trail");
+        assert_eq!(beside(&expected), expected);
+    }
+
+    #[test]
+    fn a_person_is_named_by_the_system_and_a_number_without_a_name_stays_a_number() {
+        let users = "root:x:0:0:root:/root:/bin/bash\nbroken\nanna:x:1000:1000::/home/anna:/bin/sh\n";
+        assert_eq!(name_in(users, 1000).as_deref(), Some("anna"));
+        assert_eq!(name_in(users, 100), None);
+        let person = Person { uid: 0, name: Some("root".into()), login: Some(1000), host: "vm".into() };
+        assert_eq!(person.short(), "root(0)@vm");
+        assert_eq!(person.to_string(), "user root, uid 0, logged in as uid 1000, host vm");
+        let person = Person { name: None, login: None, ..person };
+        assert_eq!(person.to_string(), "user ?, uid 0, host vm");
+    }
+}
