@@ -172,6 +172,9 @@ impl Wanted {
     #[inline]
     fn wants(&mut self, frame: &Frame<'_>) -> bool {
         let template_id = frame.template_id();
+        if !frame.is_stele() {
+            return false;
+        }
         match template_id {
             InstrumentDefinition::TEMPLATE_ID => return self.defines(frame),
             FeedStatus::TEMPLATE_ID => return true,

@@ -207,7 +207,8 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         // Stopping at a full queue is no failure: the event comes again.
         let _ = consumer.try_scan(GATEWAY_SCAN_MAX, |event| {
             let class = template(event.template_id()).map(|template| template.class);
-            if matches!(class, Some(Class::NewOrder | Class::OrderCancel)) && venue.takes(&event) {
+            let is_order = matches!(class, Some(Class::NewOrder | Class::OrderCancel));
+            if is_order && event.frame().is_stele() && venue.takes(&event) {
                 if queue.is_full() {
                     return Err(());
                 }

@@ -35,11 +35,16 @@ pub struct SequencerStart {
 pub(crate) struct Draft<'a> {
     pub(crate) template_id: u16,
     pub(crate) template: Template,
+    /// The schema's id and version.
+    pub(crate) schema: (u16, u16),
     pub(crate) body_length: usize,
     /// The body, zero to 8 bytes, in two parts.
     pub(crate) body: (&'a [u64], &'a [u64]),
     pub(crate) received: Nanos,
 }
+
+/// The schema of everything but what publishers submit of another.
+pub(crate) const OWN_SCHEMA: (u16, u16) = (SCHEMA_ID, SCHEMA_VERSION);
 
 #[derive(Debug)]
 pub(crate) struct LogHead<C> {
@@ -211,8 +216,8 @@ impl<C: Clock> LogHead<C> {
             timestamp: U64::new(self.timestamp.0),
             block_length: U16::new(draft.template.block_length),
             template_id: U16::new(draft.template_id),
-            schema_id: U16::new(SCHEMA_ID),
-            schema_version: U16::new(SCHEMA_VERSION),
+            schema_id: U16::new(draft.schema.0),
+            schema_version: U16::new(draft.schema.1),
         };
         let header: [u64; HEADER_LENGTH / 8] = zerocopy::transmute!(header);
         let (at, words) = self.writer.word_run(length);

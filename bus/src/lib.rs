@@ -113,7 +113,7 @@ pub use {
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},
-    publisher::{NOT_RECEIVED, Publisher, Refusal},
+    publisher::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Publisher, Refusal},
     refusals::Refusals,
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,

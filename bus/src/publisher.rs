@@ -6,7 +6,8 @@
 //! │ body length u16 · template id u16 · 0│ received, ns UTC   │ publisher sequence   │ body, zero to 8 bytes   │
 //! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
 //! ```
-//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones.
+//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of another schema
+//! than Stele's has [`FOREIGN`] in place of its template id, and its body begins with its own SBE message header.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::counters::sequencer::IntakeCounters;
@@ -22,12 +23,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stele_wire::Nanos;
 use stele_wire::bounds::BODY_LENGTH_MAX;
-use stele_wire::codec::Message;
-use stele_wire::messages::RefusalReason;
-use zerocopy::IntoBytes;
+use stele_wire::codec::{Message, MessageHeader};
+use stele_wire::messages::{RefusalReason, SCHEMA_ID};
+use zerocopy::{FromBytes, IntoBytes};
 
 /// When a message has no time of receipt.
 pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
+
+/// Stands for the template id of a message of another schema, which has its SBE message header in front of its body.
+pub(crate) const FOREIGN: u16 = u16::MAX;
+
+/// Bytes of the body of a message of another schema at most.
+pub const FOREIGN_LENGTH_MAX: usize = BODY_LENGTH_MAX - size_of::<MessageHeader>();
 
 /// Why a submission was not taken. Nothing of it reaches the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -53,6 +60,9 @@ pub enum Refusal {
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]
     UnknownTemplate(u16),
+    /// A message was given as one of another schema, and its schema id is Stele's or none.
+    #[error("schema id {0} is no other schema's: 1 is Stele's, 0 is none; give the schema an id of its own")]
+    NotForeign(u16),
     /// The body is shorter than the message's root block.
     #[error("a body of {found} bytes is shorter than its block of {needed}")]
     TooShort {
@@ -85,7 +95,7 @@ impl Refusal {
             Self::ConsumerBehind => RefusalReason::CONSUMER_BEHIND,
             Self::JournalPoisoned => RefusalReason::JOURNAL_POISONED,
             Self::Stopped | Self::SequencerGone => RefusalReason::STOPPED,
-            Self::UnknownTemplate(_) | Self::TooShort { .. } | Self::TooLong { .. } => {
+            Self::UnknownTemplate(_) | Self::NotForeign(_) | Self::TooShort { .. } | Self::TooLong { .. } => {
                 RefusalReason::MALFORMED
             }
         }
@@ -192,6 +202,21 @@ pub(crate) fn check_message(template_id: u16, length: usize, longest: usize) -> 
     Ok(())
 }
 
+/// As [`check_message`], for a message of another schema.
+pub(crate) fn check_foreign(header: &MessageHeader, length: usize, longest: usize) -> Result<(), Refusal> {
+    let (schema_id, needed) = (header.schema_id.get(), header.block_length.get());
+    if [0, SCHEMA_ID].contains(&schema_id) {
+        return Err(Refusal::NotForeign(schema_id));
+    }
+    if length < usize::from(needed) {
+        return Err(Refusal::TooShort { needed, found: length });
+    }
+    if length > longest {
+        return Err(Refusal::TooLong { longest, found: length });
+    }
+    Ok(())
+}
+
 impl Publisher {
     /// The number that stands in the messages of this publisher.
     pub fn id(&self) -> u16 {
@@ -236,13 +261,33 @@ impl Publisher {
         Ok(())
     }
 
-    /// As [`Publisher::offer`], for a message without groups and data.
+    /// As [`Publisher::offer`], for a message without groups and data, of Stele's schema or another.
     ///
     /// # Errors
-    /// As [`Publisher::offer`].
+    /// As [`Publisher::offer`] and [`Publisher::offer_foreign`].
     #[inline]
     pub fn offer_message<M: Message>(&mut self, message: &M, received: Nanos) -> Result<(), Refusal> {
-        self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+        if M::SCHEMA_ID == SCHEMA_ID {
+            self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+        } else {
+            self.offer_foreign(&MessageHeader::of::<M>(), message.as_bytes(), received)
+        }
+    }
+
+    /// Submits one message of another schema: it is sequenced and journaled as it is, in the class of market data, and
+    /// every consumer sees it. `body` is its root block, groups and data, [`FOREIGN_LENGTH_MAX`] bytes at most.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    pub fn offer_foreign(
+        &mut self,
+        header: &MessageHeader,
+        body: &[u8],
+        received: Nanos,
+    ) -> Result<(), Refusal> {
+        self.stage_foreign(header, body, received)?;
+        self.commit();
+        Ok(())
     }
 
     /// Prepares one message for the next [`Publisher::commit`], which cannot fail: room in the ring is kept.
@@ -252,22 +297,59 @@ impl Publisher {
     #[inline]
     pub fn stage(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
         let words = SUBMISSION_HEADER_WORDS + body.len().div_ceil(8);
-        if let Err(refusal) = self.check(template_id, body.len(), words) {
-            self.refused += 1;
-            self.refusals.count(refusal.reason());
-            return Err(refusal);
+        let checked = check_message(template_id, body.len(), BODY_LENGTH_MAX.min(self.body_words_max() * 8));
+        if let Err(refusal) = checked.and_then(|()| self.check_room(words)) {
+            return Err(self.refuse(refusal));
         }
-        let sequence = self.next_sequence + self.staged_count;
-        let end = self.staged_words + words;
-        let (header, content) = self.staged[self.staged_words..end].split_at_mut(SUBMISSION_HEADER_WORDS);
-        header.copy_from_slice(&[body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        let content = self.stage_header(template_id, body.len(), received, words);
         if let Some(last) = content.last_mut() {
             *last = 0;
         }
         content.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        Ok(())
+    }
+
+    /// As [`Publisher::stage`], for a message of another schema, see [`Publisher::offer_foreign`].
+    ///
+    /// # Errors
+    /// As [`Publisher::offer_foreign`]. What was staged before stays staged.
+    pub fn stage_foreign(
+        &mut self,
+        header: &MessageHeader,
+        body: &[u8],
+        received: Nanos,
+    ) -> Result<(), Refusal> {
+        let words = SUBMISSION_HEADER_WORDS + 1 + body.len().div_ceil(8);
+        let longest = FOREIGN_LENGTH_MAX.min((self.body_words_max() - 1) * 8);
+        let checked = check_foreign(header, body.len(), longest);
+        if let Err(refusal) = checked.and_then(|()| self.check_room(words)) {
+            return Err(self.refuse(refusal));
+        }
+        let content = self.stage_header(FOREIGN, size_of::<MessageHeader>() + body.len(), received, words);
+        content[content.len() - 1] = 0;
+        let (first, rest) = content.as_mut_bytes().split_at_mut(size_of::<MessageHeader>());
+        first.copy_from_slice(header.as_bytes());
+        rest[..body.len()].copy_from_slice(body);
+        Ok(())
+    }
+
+    /// Stages the words in front of a body of `length` bytes; gives back the place of the body.
+    #[inline]
+    fn stage_header(&mut self, template_id: u16, length: usize, received: Nanos, words: usize) -> &mut [u64] {
+        let sequence = self.next_sequence + self.staged_count;
+        let (start, end) = (self.staged_words, self.staged_words + words);
         self.staged_words = end;
         self.staged_count += 1;
-        Ok(())
+        let (header, content) = self.staged[start..end].split_at_mut(SUBMISSION_HEADER_WORDS);
+        header.copy_from_slice(&[length as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        content
+    }
+
+    #[cold]
+    fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        self.refused += 1;
+        self.refusals.count(refusal.reason());
+        refusal
     }
 
     /// Hands everything staged to the sequencer at once. Returns how many messages.
@@ -291,10 +373,14 @@ impl Publisher {
         self.finished.store(true, Ordering::Release);
     }
 
+    /// Words that the ring has for one body.
     #[inline]
-    fn check(&self, template_id: u16, length: usize, words: usize) -> Result<(), Refusal> {
-        let longest = BODY_LENGTH_MAX.min((self.words.buffer().capacity() - SUBMISSION_HEADER_WORDS) * 8);
-        check_message(template_id, length, longest)?;
+    fn body_words_max(&self) -> usize {
+        self.words.buffer().capacity() - SUBMISSION_HEADER_WORDS
+    }
+
+    #[inline]
+    fn check_room(&self, words: usize) -> Result<(), Refusal> {
         let health = &self.ring.shared.health;
         if health.is_poisoned() {
             return Err(Refusal::JournalPoisoned);
@@ -345,14 +431,17 @@ impl Intake {
     }
 }
 
+/// Words in two parts, where the ring's end lies between.
+pub(crate) type Words<'a> = (&'a [u64], &'a [u64]);
+
 /// One submission as it lies in a chunk of the ring.
 pub(crate) struct Submission<'a> {
     pub(crate) template_id: u16,
     pub(crate) body_length: usize,
     pub(crate) received: Nanos,
     pub(crate) sequence: u64,
-    /// The body's words, in two parts where the ring's end lies between.
-    pub(crate) body: (&'a [u64], &'a [u64]),
+    /// The body's words.
+    pub(crate) body: Words<'a>,
 }
 
 impl<'a> Submission<'a> {
@@ -375,6 +464,21 @@ impl<'a> Submission<'a> {
             sequence,
             body: between(chunk, start, start + body_length.div_ceil(8)),
         }
+    }
+
+    /// The message header and the rest of the body of a message of another schema; none when it is no such message.
+    pub(crate) fn foreign(&self) -> Option<(MessageHeader, Words<'a>)> {
+        let (first, second) = self.body;
+        let (header, body) = match (first, second) {
+            _ if self.template_id != FOREIGN => return None,
+            ([header, first @ ..], second) => (header, (first, second)),
+            ([], [header, second @ ..]) => (header, (&[][..], second)),
+            ([], []) => return None,
+        };
+        let header = MessageHeader::read_from_bytes(header.as_bytes()).expect("a header has one word");
+        let length = self.body_length.checked_sub(size_of::<MessageHeader>())?;
+        check_foreign(&header, length, FOREIGN_LENGTH_MAX).ok()?;
+        Some((header, body))
     }
 
     /// Words that it takes in the ring.

@@ -16,7 +16,7 @@ use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
 use crate::counters::{CounterError, Counters};
-use crate::head::{Draft, LogHead};
+use crate::head::{Draft, LogHead, OWN_SCHEMA};
 use crate::publisher::{Intake, Publisher, Submission, publisher, remote_intake};
 use crate::refusals::{Refusals, Untold};
 use crate::ring::{LogRing, RingWriter};
@@ -28,6 +28,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use stele_wire::bounds::FRAME_LENGTH_MAX;
+use stele_wire::codec::MessageHeader;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{Check, RiskDecision, SessionEnd};
 use stele_wire::{Nanos, Sequence};
@@ -422,7 +423,7 @@ impl<C: Clock> Desk<C> {
         }
         let known = template(submission.template_id)
             .filter(|template| submission.body_length >= template.block_length as usize);
-        let Some(template) = known else { return self.refuse_malformed(submission, origin) };
+        let Some(template) = known else { return self.admit_foreign(submission, origin) };
         if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
             return self.on_no_room(submission, &template, origin);
         }
@@ -434,12 +435,38 @@ impl<C: Clock> Desk<C> {
         let sequence = self.head.append(&Draft {
             template_id: submission.template_id,
             template,
+            schema: OWN_SCHEMA,
             body_length: submission.body_length,
             body: submission.body,
             received: submission.received,
         });
         self.statistics.events += 1;
         self.follow(submission, template.block_length, sequence);
+        Verdict::Taken
+    }
+
+    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as it is,
+    /// anything else is refused.
+    #[inline(never)]
+    fn admit_foreign(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
+        let Some((header, body)) = submission.foreign() else {
+            return self.refuse_malformed(submission, origin);
+        };
+        let template = Template::foreign(header.block_length.get());
+        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
+            return self.on_no_room(submission, &template, origin);
+        }
+        self.is_behind = self.is_behind && !self.in_time_again(&template);
+        self.note_origin(submission, origin);
+        self.head.append_seldom(&Draft {
+            template_id: header.template_id.get(),
+            template,
+            schema: (header.schema_id.get(), header.version.get()),
+            body_length: submission.body_length - size_of::<MessageHeader>(),
+            body,
+            received: submission.received,
+        });
+        self.statistics.events += 1;
         Verdict::Taken
     }
 

@@ -32,6 +32,13 @@ pub struct Template {
     pub stamped: bool,
 }
 
+impl Template {
+    /// What the bus does with a message of another schema: it is market data of which nothing is known but its block.
+    pub(crate) const fn foreign(block_length: u16) -> Self {
+        Self { class: Class::MarketData, block_length, waits_for_release: false, stamped: false }
+    }
+}
+
 /// Where `receivedDelta` (u32) stands in the body of a stamped message.
 pub const RECEIVED_DELTA_OFFSET: usize = 16;
 

@@ -79,7 +79,8 @@ impl Known {
             return;
         }
         let announced = self.announced.take();
-        match event.template_id() {
+        // 0 is no message of Stele's: one of another schema counts for its publisher's numbering alone.
+        match if event.is_stele() { event.template_id() } else { 0 } {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<InstrumentDefinition>() {
                     self.define(&message);

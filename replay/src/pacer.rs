@@ -47,7 +47,7 @@ pub fn received(event: &Frame<'_>) -> u64 {
 
 /// From receipt to sequence, where the event says so.
 pub(crate) fn received_delta(event: &Frame<'_>) -> Option<u32> {
-    if !template(event.template_id())?.stamped {
+    if !event.is_stele() || !template(event.template_id())?.stamped {
         return None;
     }
     let bytes = event.body().get(RECEIVED_DELTA_OFFSET..RECEIVED_DELTA_OFFSET + 4)?;
@@ -68,7 +68,7 @@ pub fn play(
     let mut reader = TrailReader::open(directory)?;
     let (mut pacer, mut shown, start) = (Pacer::new(pace), 0, Instant::now());
     while let Some(entry) = reader.read_next()? {
-        if !is_market(entry.frame.template_id()) {
+        if !entry.frame.is_stele() || !is_market(entry.frame.template_id()) {
             continue;
         }
         let due = pacer.due(received(&entry.frame));

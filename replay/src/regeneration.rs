@@ -25,8 +25,8 @@ use stele_strategies::{Host, OrderSink};
 use stele_wire::Frame;
 use stele_wire::codec::text;
 use stele_wire::messages::{
-    Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected, PublisherProgress,
-    RefusedOrder, ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
+    Alert, Boolean, CancelOrder, CancelScope, KillSwitch, MassCancel, NewOrder, OrderRejected,
+    PublisherProgress, RefusedOrder, ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
 };
 use zerocopy::FromBytes;
 
@@ -82,6 +82,8 @@ pub struct Tally {
     pub orders: u64,
     /// Timers on the trail that the strategy set again.
     pub timers: u64,
+    /// Alerts on the trail that the strategy raised again.
+    pub alerts: u64,
     /// Orders that the sequencer refused and the strategy sent again.
     pub refused: u64,
     /// What it sent and the trail does not have, as the epoch was cut short.
@@ -148,8 +150,10 @@ impl Regeneration {
         if event.is_padding() {
             return Ok(());
         }
-        self.compare(event)?;
-        self.follow(event)?;
+        if event.is_stele() {
+            self.compare(event)?;
+            self.follow(event)?;
+        }
         let (waiting, epoch) = (&mut self.waiting, self.epoch);
         let mut collect = |template_id: u16, body: &[u8]| {
             let (strategy, cause) = origin(template_id, body).unwrap_or_default();
@@ -178,6 +182,15 @@ impl Regeneration {
                     return Ok(());
                 }
                 self.match_recorded(event, strategy)
+            }
+            Alert::TEMPLATE_ID => {
+                let strategy = origin(Alert::TEMPLATE_ID, event.body()).map_or(0, |(strategy, _)| strategy);
+                // Others raise alerts too: it is the strategy's if its id is one that the strategy gives.
+                if self.tallies.contains_key(&strategy) {
+                    self.match_recorded(event, strategy)
+                } else {
+                    Ok(())
+                }
             }
             KillSwitch::TEMPLATE_ID => {
                 let strategy =
@@ -209,10 +222,10 @@ impl Regeneration {
             return Err(self.difference(event.sequence().0, strategy, kind));
         }
         let (_, tally) = self.tallies.entry(strategy).or_default();
-        if event.template_id() == TimerSet::TEMPLATE_ID {
-            tally.timers += 1;
-        } else {
-            tally.orders += 1;
+        match event.template_id() {
+            TimerSet::TEMPLATE_ID => tally.timers += 1,
+            Alert::TEMPLATE_ID => tally.alerts += 1,
+            _ => tally.orders += 1,
         }
         Ok(())
     }
@@ -424,6 +437,10 @@ pub(crate) fn origin(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
         CancelOrder::TEMPLATE_ID => of!(CancelOrder),
         MassCancel::TEMPLATE_ID => of!(MassCancel),
         TimerSet::TEMPLATE_ID => of!(TimerSet),
+        Alert::TEMPLATE_ID => {
+            let (alert, _) = Alert::ref_from_prefix(body).ok()?;
+            Some(((alert.alert_id.get() >> 48) as u16, alert.last_sequence.get()))
+        }
         KillSwitch::TEMPLATE_ID => {
             let (switch, _) = KillSwitch::ref_from_prefix(body).ok()?;
             let is_strategy = switch.scope == CancelScope::STRATEGY;
@@ -455,6 +472,7 @@ fn decided_at(submission: &Submission) -> Option<u64> {
         CancelOrder::TEMPLATE_ID => {
             CancelOrder::ref_from_prefix(&submission.body).ok()?.0.decision_time.get()
         }
+        Alert::TEMPLATE_ID => Alert::ref_from_prefix(&submission.body).ok()?.0.detected_time.get(),
         _ => return None,
     };
     (time != u64::MAX).then_some(time)

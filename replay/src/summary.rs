@@ -14,8 +14,8 @@ use stele_strategies::{Account, Fill, Market, Money, Profit};
 use stele_wire::codec::text;
 use stele_wire::messages::{
     Boolean, CancelOrder, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReleased, OrderReplaced, ReplaceOrder, SessionEnd, SessionStart, Side, StrategyDefinition,
-    TradeBusted, TradeCorrected, message_name,
+    OrderReleased, OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side,
+    StrategyDefinition, TradeBusted, TradeCorrected, message_name,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -66,12 +66,22 @@ impl Percentiles {
 pub struct TypeSummary {
     /// The schema's name.
     pub name: String,
+    /// The schema: 1 is Stele's.
+    pub schema_id: u16,
     /// The template id.
     pub template_id: u16,
     /// How many.
     pub count: u64,
     /// Bytes of their frames.
     pub bytes: u64,
+}
+
+fn type_name(schema: u16, template: u16) -> String {
+    match message_name(template) {
+        Some(name) if schema == SCHEMA_ID => name.to_owned(),
+        _ if schema == SCHEMA_ID => format!("template {template}"),
+        _ => format!("template {template} of schema {schema}"),
+    }
 }
 
 /// What became of a strategy's orders.
@@ -190,7 +200,8 @@ pub fn summarise(directory: &Path, epoch: Option<u32>) -> Result<Summary, TrailE
 /// The scan, fed event by event.
 #[derive(Default)]
 pub struct Scan {
-    types: BTreeMap<u16, (u64, u64)>,
+    /// Count and bytes by schema and template.
+    types: BTreeMap<(u16, u16), (u64, u64)>,
     strategies: BTreeMap<u16, Seat>,
     market: Market,
     latencies: Latencies,
@@ -215,7 +226,9 @@ impl Scan {
         if event.is_padding() {
             return;
         }
-        let (count, bytes) = self.types.entry(event.template_id()).or_default();
+        let header = event.header();
+        let kind = (header.schema_id.get(), header.template_id.get());
+        let (count, bytes) = self.types.entry(kind).or_default();
         (*count, *bytes) = (*count + 1, *bytes + event.len() as u64);
         (self.events, self.bytes) = (self.events + 1, self.bytes + event.len() as u64);
         let place = (event.sequence().0, event.timestamp().0);
@@ -223,7 +236,7 @@ impl Scan {
         self.last = place;
         self.market.apply(event);
         self.latencies.on_event(event);
-        if event.template_id() >= StrategyDefinition::TEMPLATE_ID {
+        if event.is_stele() && event.template_id() >= StrategyDefinition::TEMPLATE_ID {
             self.on_activity(event);
         }
     }
@@ -341,8 +354,9 @@ impl Scan {
             types: self
                 .types
                 .iter()
-                .map(|(id, (count, bytes))| TypeSummary {
-                    name: message_name(*id).map_or_else(|| format!("template {id}"), str::to_owned),
+                .map(|((schema, id), (count, bytes))| TypeSummary {
+                    name: type_name(*schema, *id),
+                    schema_id: *schema,
                     template_id: *id,
                     count: *count,
                     bytes: *bytes,

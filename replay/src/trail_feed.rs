@@ -35,6 +35,9 @@ pub struct TrailFeed {
 }
 
 const OURS: &str = "not market data: a new run makes its own";
+const OF_ANOTHER_SCHEMA: &str = "of another schema than Stele's: its own publisher submits it";
+/// Stands for the template ids of other schemas.
+const FOREIGN: u16 = u16::MAX;
 const OLDER: &str = "written by an older version of the schema";
 const TOO_LONG: &str = "longer than a batch takes";
 
@@ -96,10 +99,12 @@ impl Feed for TrailFeed {
                 Err(error) => return Err(self.failed(error)),
             };
             let event = entry.frame;
-            let id = event.template_id();
+            let id = if event.is_stele() { event.template_id() } else { FOREIGN };
             *records.entry(id).or_default() += 1;
             self.read += 1;
-            let outcome = if is_market(id) {
+            let outcome = if !event.is_stele() {
+                Err(OF_ANOTHER_SCHEMA)
+            } else if is_market(id) {
                 carry(&event, *source, batch).map(|()| Some(id))
             } else if starts_again(&event, has_started) {
                 clear(&event, *source, batch);
@@ -121,7 +126,10 @@ impl Feed for TrailFeed {
     }
 
     fn report(&self) -> FeedReport {
-        let name = |id: u16| message_name(id).unwrap_or("unknown");
+        let name = |id: u16| match id {
+            FOREIGN => "of another schema",
+            _ => message_name(id).unwrap_or("unknown"),
+        };
         FeedReport {
             records: self.records.iter().map(|(id, count)| (name(*id).to_owned(), *count)).collect(),
             events: self.events.iter().map(|(id, count)| (name(*id), *count)).collect(),

@@ -280,7 +280,7 @@ impl<C: Clock> Probe<C> {
 
 /// When an event reached us, if it came from outside: its time less the delta that the sequencer wrote.
 fn received(event: &Event<'_>) -> Option<u64> {
-    if !template(event.template_id())?.stamped {
+    if !event.frame().is_stele() || !template(event.template_id())?.stamped {
         return None;
     }
     let stamp = event.body().get(stele_bus::templates::RECEIVED_DELTA_OFFSET..)?;

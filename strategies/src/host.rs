@@ -133,7 +133,7 @@ impl Host {
             return;
         }
         let mut occurrence = Occurrence { frame, change, report: None, timer: None, cancel: None };
-        if frame.template_id() > MARKET_DATA_TEMPLATES {
+        if frame.template_id() > MARKET_DATA_TEMPLATES && frame.is_stele() {
             self.govern(&mut occurrence, out);
         }
         for seat in &mut self.seats {

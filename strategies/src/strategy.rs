@@ -14,8 +14,8 @@ use crate::random::Random;
 use crate::report::Report;
 use crate::snapshot::RestoreError;
 use stele_wire::messages::{
-    CancelOrder, Capacity, DeciderKind, NewOrder, OrderAttributes, ReleaseWatermark, ReplaceOrder, Side,
-    TimerSet, TradingStatus,
+    Alert, AlertEvidence, CancelOrder, Capacity, DeciderKind, NewOrder, OrderAttributes, ReleaseWatermark,
+    ReplaceOrder, Side, TimerSet, TradingStatus,
 };
 use stele_wire::{Frame, Nanos, Price, Quantity, Sequence};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -33,7 +33,7 @@ pub trait Strategy: Send {
         let _ = context;
     }
 
-    /// Any event.
+    /// Any event, of Stele's schema or another: [`Frame::message`] reads either.
     fn on_event(&mut self, event: &Frame<'_>, context: &mut Context<'_>) {
         let _ = (event, context);
     }
@@ -98,12 +98,22 @@ impl<F: FnMut(u16, &[u8])> OrderSink for F {
     }
 }
 
-/// Orders, cancels, replacements and timers that a strategy may send while it handles one event; what is above
+/// Orders, cancels, replacements, timers and alerts that a strategy may send while it handles one event; what is above
 /// is not sent.
 pub const SUBMISSIONS_PER_EVENT_MAX: usize = 16;
 
 /// The longest body that is ever submitted, in bytes.
 pub const SUBMISSION_LENGTH_MAX: usize = 576;
+
+/// Events that an alert can name as evidence.
+pub const EVIDENCE_MAX: usize = 16;
+
+/// Bytes of an alert's explanation at most.
+pub const EXPLANATION_LENGTH_MAX: usize = 256;
+
+/// Bytes of an alert: block, evidence behind its dimensions, explanation and no parameters behind their lengths.
+const ALERT_LENGTH_MAX: usize =
+    size_of::<Alert>() + 4 + EVIDENCE_MAX * size_of::<AlertEvidence>() + 2 + EXPLANATION_LENGTH_MAX + 2;
 
 /// Bytes behind the block of an order: an empty group and two empty texts.
 const ORDER_TAIL: usize = 8;
@@ -434,6 +444,35 @@ impl Context<'_> {
         true
     }
 
+    /// Puts on the log that the strategy saw something that a person should look at, and gives the alert's id. `alert`
+    /// says what (its pattern, severity, score and, where it has them, account and instrument); the context fills in the
+    /// id, when it was detected, and the events: `evidence`, oldest first, and the one that is being handled, which is
+    /// `lastSequence`. `explanation` is for people.
+    ///
+    /// None, and nothing is sent, with more than [`EVIDENCE_MAX`] events of evidence or an explanation of more than
+    /// [`EXPLANATION_LENGTH_MAX`] bytes, or when what one event may send is reached.
+    pub fn raise(&mut self, alert: Alert, evidence: &[Sequence], explanation: &str) -> Option<u64> {
+        let is_short = evidence.len() <= EVIDENCE_MAX && explanation.len() <= EXPLANATION_LENGTH_MAX;
+        if !is_short || !self.spend() {
+            self.desk.withheld += 1;
+            return None;
+        }
+        let id = self.desk.ids.next();
+        self.numbers.next(self.desk.publisher);
+        let alert = Alert {
+            alert_id: U64::new(id),
+            detected_time: U64::new(self.now.0),
+            first_sequence: U64::new(evidence.first().unwrap_or(&self.cause).0),
+            last_sequence: U64::new(self.cause.0),
+            ..alert
+        };
+        let mut body = [0; ALERT_LENGTH_MAX];
+        let evidence = evidence.iter().map(|event| AlertEvidence { sequence: U64::new(event.0) });
+        let encoded = alert.encode(&mut body, evidence, explanation.as_bytes(), &[]);
+        self.out.submit(Alert::TEMPLATE_ID, encoded.expect("the bounds fit the buffer"));
+        Some(id)
+    }
+
     /// A null time takes the timer back.
     fn submit_timer(&mut self, timer_id: u64, due: u64) {
         let timer = TimerSet {
@@ -542,4 +581,5 @@ impl Context<'_> {
 }
 
 const _: () = assert!(size_of::<NewOrder>() + ORDER_TAIL <= SUBMISSION_LENGTH_MAX);
+const _: () = assert!(ALERT_LENGTH_MAX <= SUBMISSION_LENGTH_MAX);
 const _: () = assert!(size_of::<NewOrder>() == size_of::<ReplaceOrder>());

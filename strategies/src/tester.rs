@@ -3,7 +3,7 @@
 use crate::host::{Host, Hosted};
 use crate::registry::{Kind, Registry};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
-use stele_wire::codec::{Message, View, text_field};
+use stele_wire::codec::{Message, MessageHeader, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     CancelOrder, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderCancelled, OrderFilled,
@@ -42,6 +42,16 @@ pub struct StrategyTester {
     cancels: Vec<CancelOrder>,
     others: Vec<(u16, Vec<u8>)>,
     timers: Vec<(Nanos, u64)>,
+}
+
+/// What stands in front of a message of Stele's schema.
+fn own(template_id: u16, block_length: u16) -> MessageHeader {
+    MessageHeader {
+        block_length: U16::new(block_length),
+        template_id: U16::new(template_id),
+        schema_id: U16::new(SCHEMA_ID),
+        version: U16::new(SCHEMA_VERSION),
+    }
 }
 
 /// The strategy's id on the tester's log.
@@ -111,26 +121,30 @@ impl StrategyTester {
         self.body(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body)
     }
 
-    /// Feeds a message without groups and data.
+    /// Feeds a message without groups and data, of Stele's schema or another.
     pub fn event<M: Message>(&mut self, message: &M) -> &mut Self {
-        self.body(M::TEMPLATE_ID, M::BLOCK_LENGTH, message.as_bytes())
+        self.submit(&MessageHeader::of::<M>(), message.as_bytes())
     }
 
-    /// Feeds any message.
+    /// Feeds any message of Stele's schema.
     pub fn body(&mut self, template_id: u16, block_length: u16, body: &[u8]) -> &mut Self {
-        self.feed(template_id, block_length, body);
+        self.submit(&own(template_id, block_length), body)
+    }
+
+    fn submit(&mut self, header: &MessageHeader, body: &[u8]) -> &mut Self {
+        self.feed(header, body);
         while !self.submitted.is_empty() {
             for (template_id, body) in std::mem::take(&mut self.submitted) {
                 let block_length =
                     stele_wire::messages::block_length(template_id).expect("a message of the schema");
                 self.keep(template_id, block_length, &body);
-                self.feed(template_id, block_length, &body);
+                self.feed(&own(template_id, block_length), &body);
             }
         }
         self
     }
 
-    fn feed(&mut self, template_id: u16, block_length: u16, body: &[u8]) {
+    fn feed(&mut self, message: &MessageHeader, body: &[u8]) {
         self.sequence += 1;
         let length = frame_length(body.len());
         let header = FrameHeader {
@@ -138,10 +152,10 @@ impl StrategyTester {
             version: FRAME_VERSION,
             sequence: U64::new(self.sequence),
             timestamp: U64::new(self.now.0),
-            block_length: U16::new(block_length),
-            template_id: U16::new(template_id),
-            schema_id: U16::new(SCHEMA_ID),
-            schema_version: U16::new(SCHEMA_VERSION),
+            block_length: message.block_length,
+            template_id: message.template_id,
+            schema_id: message.schema_id,
+            schema_version: message.version,
             ..FrameHeader::new_zeroed()
         };
         self.frame.clear();

@@ -51,6 +51,32 @@ pub trait Message: Block {
     const SCHEMA_VERSION: u16;
 }
 
+/// SBE's message header: what says of which schema and kind a message is. In a frame it is the header's last 8 bytes.
+#[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
+pub struct MessageHeader {
+    /// Bytes of the root block.
+    pub block_length: little_endian::U16,
+    /// Which message of the schema.
+    pub template_id: little_endian::U16,
+    /// Which schema.
+    pub schema_id: little_endian::U16,
+    /// The schema's version.
+    pub version: little_endian::U16,
+}
+
+impl MessageHeader {
+    /// Of an `M` as this version writes it.
+    pub const fn of<M: Message>() -> Self {
+        Self {
+            block_length: little_endian::U16::new(M::BLOCK_LENGTH),
+            template_id: little_endian::U16::new(M::TEMPLATE_ID),
+            schema_id: little_endian::U16::new(M::SCHEMA_ID),
+            version: little_endian::U16::new(M::SCHEMA_VERSION),
+        }
+    }
+}
+
 /// The fixed part of a group's entry.
 pub trait Entry: Block {
     /// What stands in front of the group.

@@ -14,6 +14,7 @@
 
 use crate::bounds::{FRAME_ALIGNMENT, FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH, PADDING_LENGTH_MIN};
 pub use crate::crc::crc32c;
+use crate::messages::SCHEMA_ID;
 use crate::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -232,6 +233,13 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn template_id(&self) -> u16 {
         self.header().template_id.get()
+    }
+
+    /// Whether the message is of Stele's own schema. One of another schema is its publisher's: template ids of the two
+    /// have nothing to do with each other.
+    #[inline]
+    pub fn is_stele(&self) -> bool {
+        self.header().schema_id.get() == SCHEMA_ID
     }
 
     /// The durable watermark that padding carries; none in an event.

@@ -5,7 +5,7 @@ use super::{Desk, Origin, Verdict, gather};
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
 use crate::cancels::Cancel;
 use crate::clock::Clock;
-use crate::head::Draft;
+use crate::head::{Draft, OWN_SCHEMA};
 use crate::health::Behind;
 use crate::publisher::{Intake, NOT_RECEIVED, Submission};
 use crate::refusals::reason_of;
@@ -122,6 +122,7 @@ impl<C: Clock> Desk<C> {
         self.head.append_seldom(&Draft {
             template_id: RefusedOrder::TEMPLATE_ID,
             template: self::template(RefusedOrder::TEMPLATE_ID).expect("of the schema"),
+            schema: OWN_SCHEMA,
             body_length: length,
             body: (&self.refused[..length.div_ceil(8)], &[]),
             received: NOT_RECEIVED,
@@ -280,6 +281,7 @@ impl<C: Clock> Desk<C> {
         self.head.append_seldom(&Draft {
             template_id: SessionEnd::TEMPLATE_ID,
             template,
+            schema: OWN_SCHEMA,
             body_length: length,
             body: (&self.scratch[..length.div_ceil(8)], &[]),
             received: submission.received,
@@ -343,6 +345,7 @@ impl<C: Clock> Desk<C> {
         self.head.append_seldom(&Draft {
             template_id,
             template: template(template_id).expect("the sequencer's messages are of the schema"),
+            schema: OWN_SCHEMA,
             body_length: body.len(),
             body: (&words[..body.len().div_ceil(8)], &[]),
             received: NOT_RECEIVED,

@@ -7,11 +7,12 @@ use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
 use crate::health::Behind;
 use crate::mapping::{Access, Mapped, Mapping};
-use crate::publisher::{Refusal, check_message};
+use crate::publisher::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
 use crate::ring::{AttachError, RingView, WriterState};
 use rustix::time::{ClockId, clock_gettime};
 use stele_wire::bounds::BODY_LENGTH_MAX;
-use stele_wire::codec::Message;
+use stele_wire::codec::{Message, MessageHeader};
+use stele_wire::messages::SCHEMA_ID;
 use stele_wire::{Nanos, Position};
 
 /// Why a process cannot publish.
@@ -183,12 +184,31 @@ impl RemotePublisher {
         Ok(())
     }
 
-    /// As [`RemotePublisher::offer`], for a message without groups and data.
+    /// As [`RemotePublisher::offer`], for a message without groups and data, of Stele's schema or another.
     ///
     /// # Errors
-    /// As [`RemotePublisher::offer`].
+    /// As [`RemotePublisher::offer`] and [`RemotePublisher::offer_foreign`].
     pub fn offer_message<M: Message>(&mut self, message: &M, received: Nanos) -> Result<(), Refusal> {
-        self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+        if M::SCHEMA_ID == SCHEMA_ID {
+            self.offer(M::TEMPLATE_ID, message.as_bytes(), received)
+        } else {
+            self.offer_foreign(&MessageHeader::of::<M>(), message.as_bytes(), received)
+        }
+    }
+
+    /// Submits one message of another schema, see [`crate::Publisher::offer_foreign`].
+    ///
+    /// # Errors
+    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    pub fn offer_foreign(
+        &mut self,
+        header: &MessageHeader,
+        body: &[u8],
+        received: Nanos,
+    ) -> Result<(), Refusal> {
+        self.stage_foreign(header, body, received)?;
+        self.commit();
+        Ok(())
     }
 
     /// Prepares one message for the next [`RemotePublisher::commit`], which cannot fail.
@@ -196,21 +216,56 @@ impl RemotePublisher {
     /// # Errors
     /// As [`RemotePublisher::offer`]. What was staged before stays staged.
     pub fn stage(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
-        let words = (SUBMISSION_HEADER_WORDS + body.len().div_ceil(8)) as u64;
-        if let Err(refusal) = self.check(template_id, body.len(), words) {
+        let checked = check_message(template_id, body.len(), BODY_LENGTH_MAX.min(self.body_words_max() * 8));
+        self.put_checked(checked, template_id, None, body, received)
+    }
+
+    /// As [`RemotePublisher::stage`], for a message of another schema, see [`crate::Publisher::offer_foreign`].
+    ///
+    /// # Errors
+    /// As [`RemotePublisher::offer_foreign`]. What was staged before stays staged.
+    pub fn stage_foreign(
+        &mut self,
+        header: &MessageHeader,
+        body: &[u8],
+        received: Nanos,
+    ) -> Result<(), Refusal> {
+        let longest = FOREIGN_LENGTH_MAX.min((self.body_words_max() - 1) * 8);
+        let checked = check_foreign(header, body.len(), longest);
+        let header = u64::from_le_bytes(zerocopy::transmute!(*header));
+        self.put_checked(checked, FOREIGN, Some(header), body, received)
+    }
+
+    /// Words that the ring has for one body.
+    fn body_words_max(&self) -> usize {
+        self.memory.words().len() - SUBMISSION_HEADER_WORDS
+    }
+
+    /// Stages what was `checked`, if there is room; `prefix` is the body's first word where `body` is what follows it.
+    fn put_checked(
+        &mut self,
+        checked: Result<(), Refusal>,
+        template_id: u16,
+        prefix: Option<u64>,
+        body: &[u8],
+        received: Nanos,
+    ) -> Result<(), Refusal> {
+        let length = prefix.map_or(0, |_| size_of::<u64>()) + body.len();
+        let words = (SUBMISSION_HEADER_WORDS + length.div_ceil(8)) as u64;
+        if let Err(refusal) = checked.and_then(|()| self.check_room(words)) {
             self.refused += 1;
             return Err(refusal);
         }
         let ring = self.memory.words();
         let at = self.committed.wrapping_add(self.staged);
         let sequence = self.next_sequence + self.staged_count;
-        put(ring, at, [body.len() as u64 | u64::from(template_id) << 16, received.0, sequence]);
+        put(ring, at, [length as u64 | u64::from(template_id) << 16, received.0, sequence]);
         let (whole, rest) = body.as_chunks::<8>();
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
         let last = (!rest.is_empty()).then_some(last);
         let body = whole.iter().copied().chain(last).map(u64::from_le_bytes);
-        put(ring, at.wrapping_add(SUBMISSION_HEADER_WORDS as u64), body);
+        put(ring, at.wrapping_add(SUBMISSION_HEADER_WORDS as u64), prefix.into_iter().chain(body));
         self.staged += words;
         self.staged_count += 1;
         Ok(())
@@ -235,10 +290,8 @@ impl RemotePublisher {
         self.lane().set_finished(true);
     }
 
-    fn check(&mut self, template_id: u16, length: usize, words: u64) -> Result<(), Refusal> {
+    fn check_room(&mut self, words: u64) -> Result<(), Refusal> {
         let capacity = self.memory.words().len();
-        let longest = BODY_LENGTH_MAX.min((capacity - SUBMISSION_HEADER_WORDS) * 8);
-        check_message(template_id, length, longest)?;
         let is_gone = self.is_sequencer_gone();
         let health = &self.ring.shared.health;
         if health.is_poisoned() {

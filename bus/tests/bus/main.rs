@@ -3,6 +3,7 @@
 
 mod contracts;
 mod controls;
+mod foreign;
 mod forwarding;
 mod kills;
 mod named_ring;

@@ -106,6 +106,9 @@ impl PaperExchange {
     /// Takes the next market event: definitions, market data, states of feeds. Anything else changes nothing.
     pub fn on_market(&mut self, event: &Frame<'_>) {
         self.advance(event.timestamp());
+        if !event.is_stele() {
+            return;
+        }
         match event.template_id() {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<InstrumentDefinition>()

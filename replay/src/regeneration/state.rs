@@ -7,7 +7,7 @@ use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};
 
 impl Regeneration {
     /// Version of the layout that [`Regeneration::snapshot`] writes.
-    pub const STATE_VERSION: u32 = 3;
+    pub const STATE_VERSION: u32 = 4;
 
     /// The host as it stands.
     pub fn host(&self) -> &Host {
@@ -33,10 +33,10 @@ impl Regeneration {
         }
         out.put_u64(self.tallies.len() as u64);
         for (strategy, (name, tally)) in &self.tallies {
-            let Tally { orders, timers, refused, in_flight } = *tally;
+            let Tally { orders, timers, alerts, refused, in_flight } = *tally;
             out.put_u64((*strategy).into());
             out.put_bytes(name.as_bytes());
-            [orders, timers, refused, in_flight].into_iter().for_each(|value| out.put_u64(value));
+            [orders, timers, alerts, refused, in_flight].into_iter().for_each(|value| out.put_u64(value));
         }
         out.put_u64(self.resumed.len() as u64);
         for (strategy, since) in &self.resumed {
@@ -78,9 +78,9 @@ impl Regeneration {
         for _ in 0..reader.count("strategies")? {
             let strategy = number(reader)?;
             let name = String::from_utf8_lossy(reader.bytes()?).into_owned();
-            let [orders, timers, refused, in_flight] =
-                [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
-            engine.tallies.insert(strategy, (name, Tally { orders, timers, refused, in_flight }));
+            let [orders, timers, alerts, refused, in_flight] =
+                [reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?, reader.u64()?];
+            engine.tallies.insert(strategy, (name, Tally { orders, timers, alerts, refused, in_flight }));
         }
         for _ in 0..reader.count("strategies")? {
             let strategy = number(reader)?;

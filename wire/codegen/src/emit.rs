@@ -177,6 +177,9 @@ impl Emitter<'_, '_> {
     fn file(&self, about: &str, body: &str, types: &str) -> String {
         let mut out = banner(self.schema);
         doc(&mut out, "//!", "", about);
+        if body.is_empty() {
+            return out;
+        }
         out.push('\n');
         let runtime = self.options.runtime;
         let mut codec: Vec<&str> = ["Group", "Tail", "View", "WriteError", "Writer"]
@@ -203,7 +206,8 @@ impl Emitter<'_, '_> {
             [only] => imports.push(format!("use zerocopy::{order}_endian::{only};\n")),
             _ => imports.push(format!("use zerocopy::{order}_endian::{{{}}};\n", numbers.join(", "))),
         }
-        if body.contains("#[derive(") {
+        // Enumerations and sets derive, too, inside their macros.
+        if ["#[derive(", "::enumeration! {", "::set! {"].iter().any(|derives| body.contains(derives)) {
             imports.push(
                 "use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};\n".to_owned(),
             );

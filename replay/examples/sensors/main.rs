@@ -1,0 +1,96 @@
+//! Sensors of a plant: a stream of one's own schema, three rules, alerts on the log.
+//!
+//! ```text
+//! readings (plant/, of schema.xml) ──> sequencer ──> ring ──> strategy: rules.rs ──> Alert ──> sequencer
+//!                                                      └────> journal ──> trail
+//! ```
+//! `cargo run -p stele-replay --example sensors [FOLDER]` makes an hour of readings with faults among them, puts it on a
+//! new trail in FOLDER, prints the alerts that are on it, and runs the rules over the trail again.
+
+pub(crate) mod hour;
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "generated as a library's module is")]
+mod plant;
+mod rules;
+#[path = "../session/mod.rs"]
+mod session;
+
+use hour::Fault;
+use plant::Reading;
+use session::{Error, Session};
+use std::path::Path;
+use stele_journal::TrailReader;
+use stele_replay::divergence;
+use stele_strategies::Registry;
+use stele_wire::messages::Alert;
+
+/// What an alert says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Raised {
+    pub(crate) fault: Fault,
+    pub(crate) sensor: u32,
+    /// The time of the reading, in seconds from the first.
+    pub(crate) second: u64,
+    pub(crate) explanation: String,
+}
+
+pub(crate) fn registry() -> Registry {
+    let mut registry = Registry::built_in();
+    registry.register(rules::KIND);
+    registry
+}
+
+/// Plays readings onto a new trail in `directory`.
+pub(crate) fn play(directory: &Path, readings: &[Reading]) -> Result<(), Error> {
+    let schema = (plant::SCHEMA_ID, plant::SCHEMA_VERSION, include_str!("schema.xml"));
+    let mut session = Session::begin(directory, registry(), schema)?;
+    session.start(rules::KIND.name, "", &rules::PATTERNS)?;
+    for reading in readings {
+        session.publish(reading)?;
+    }
+    session.end()
+}
+
+/// The alerts on the trail in `directory`.
+pub(crate) fn raised(directory: &Path) -> Result<Vec<Raised>, Error> {
+    let mut reader = TrailReader::open(directory)?;
+    let (mut sensors, mut raised) = (std::collections::BTreeMap::new(), Vec::new());
+    while let Some(entry) = reader.read_next()? {
+        if let Some(reading) = entry.frame.message::<Reading>() {
+            sensors.insert(entry.frame.sequence().0, reading.sensor.get());
+        } else if let Some(alert) = entry.frame.message::<Alert>() {
+            raised.push(Raised {
+                fault: Fault::of_pattern(alert.pattern.get()).ok_or("a pattern that nobody defined")?,
+                sensor: sensors[&alert.last_sequence.get()],
+                second: hour::second_of(alert.event_time.get()),
+                explanation: String::from_utf8_lossy(alert.explanation()).into_owned(),
+            });
+        }
+    }
+    Ok(raised)
+}
+
+fn main() -> Result<(), Error> {
+    let directory = std::env::args().nth(1).unwrap_or_else(|| "sensors".into());
+    let (directory, hour) = (Path::new(&directory), hour::with_faults(1));
+    if directory.exists() {
+        return Err(format!("{} is there already: name a new folder", directory.display()).into());
+    }
+    play(directory, &hour.readings)?;
+    let raised = raised(directory)?;
+    for Raised { fault, second, explanation, .. } in &raised {
+        println!("second {second:>5}  {fault:?}: {explanation}");
+    }
+    println!(
+        "{} alerts over {} readings, among which {} faults are hidden",
+        raised.len(),
+        hour.readings.len(),
+        hour.faults.len()
+    );
+    let checked = divergence::check(directory, registry(), |_| ())?;
+    let same = if checked.is_equal() { "the same alerts" } else { "other alerts" };
+    println!(
+        "the rules, run again over the trail, raise {same}; `stele verify {}` checks it",
+        directory.display()
+    );
+    Ok(())
+}
