@@ -13,19 +13,14 @@ try:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 except ImportError:
     Ed25519PublicKey = None
-
 NotSo, Unreadable = type("NotSo", (Exception,), {}), type("Unreadable", (Exception,), {})
 # --- CRC-32C (Castagnoli), eight bytes a step ------------------------------------------------------------------------
-def crc_tables():
-    tables = [list(range(256))]
-    for _ in range(8):
-        tables[0] = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in tables[0]]
-    for _ in range(7):
-        tables.append([value >> 8 ^ tables[0][value & 255] for value in tables[-1]])
-    return tables
-
-T0, T1, T2, T3, T4, T5, T6, T7 = crc_tables()
-
+TABLES = [list(range(256))]
+for _ in range(8):
+    TABLES[0] = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLES[0]]
+for _ in range(7):
+    TABLES.append([value >> 8 ^ TABLES[0][value & 255] for value in TABLES[-1]])
+T0, T1, T2, T3, T4, T5, T6, T7 = TABLES
 def crc32c(data, crc=0):
     crc ^= 0xFFFFFFFF
     whole = len(data) // 8 * 8
@@ -38,7 +33,6 @@ def crc32c(data, crc=0):
     return crc ^ 0xFFFFFFFF
 # --- the trail: journal/FORMAT.md ------------------------------------------------------------------------------------
 HEADER = struct.Struct("<8sII16sIIQQQQQ32s32s")
-
 class Header:
     def __init__(self, path, block):
         (magic, self.version, self.block_length, self.trail, self.shard, self.epoch, self.index, self.base_position,
@@ -48,7 +42,6 @@ class Header:
         if self.version != 1:
             raise Unreadable(f"{path}: format version {self.version} is newer than this verifier")
         self.seed = crc32c(self.trail + struct.pack("<II", self.shard, self.epoch))
-
 def read_segment(folder, name):
     path = os.path.join(folder, name)
     if name.endswith(".zst"):
@@ -60,10 +53,8 @@ def read_segment(folder, name):
     return path, open(path, "rb").read()
 
 def segments_of(folder):
-    found = {}
-    for name in sorted(os.listdir(folder), reverse=True):  # a raw file comes behind its archive, and counts
-        if re.fullmatch(r"\d{10}\.stele(\.zst)?", name):
-            found[int(name[:10])] = name
+    names = sorted(os.listdir(folder), reverse=True)  # a raw file comes behind its archive, and counts
+    found = {name[:10]: name for name in names if re.fullmatch(r"\d{10}\.stele(\.zst)?", name)}
     return [found[index] for index in sorted(found)]
 
 class Log:
@@ -91,8 +82,7 @@ class Log:
                 if not frame[6] & 1:
                     yield frame
             tail = f"{path}, offset {end}" + (": a torn batch stands behind it" if any(data[end:]) else "")
-            self.open_tail = tail if end < len(data) else None
-            position = header.base_position + end - 4096
+            self.open_tail, position = tail if end < len(data) else None, header.base_position + end - 4096
             before = (header, data[:4096], position, self.sequence, crc32c(data[4096:end]), self.open_tail)
     def check_follows(self, path, header, before):
         last, block, position, sequence, crc, open_tail = before
@@ -103,8 +93,7 @@ class Log:
         aligned = -(-position // header.block_length) * header.block_length
         if header.base_position != aligned or header.base_sequence != sequence + 1 or header.epoch < last.epoch:
             raise NotSo(f"{path}: it does not begin where the segment in front of it ends, event {sequence}")
-        link = hashlib.sha256(block + struct.pack("<QQI", position, sequence, crc)).digest()
-        if header.link != link:
+        if header.link != hashlib.sha256(block + struct.pack("<QQI", position, sequence, crc)).digest():
             raise NotSo(f"{path}: the link to the segment in front does not hold; one of the two was changed")
     def frame_at(self, path, header, data, at):
         if len(data) - at < 32 or not any(data[at:at + 32]):
@@ -115,9 +104,8 @@ class Log:
             return None
         if version != 1:
             raise Unreadable(f"{path}, offset {at}: frame version {version}")
-        expected = 0 if flags & 1 else self.sequence + 1
-        if sequence != expected:
-            raise NotSo(f"{path}, offset {at}: sequence {sequence} stands where {expected} belongs")
+        if sequence != (0 if flags & 1 else self.sequence + 1):
+            raise NotSo(f"{path}, offset {at}: sequence {sequence} stands behind {self.sequence}")
         self.sequence = max(self.sequence, sequence)
         if time < self.time:
             raise NotSo(f"{path}, offset {at}: time steps back after event {self.sequence}")
@@ -141,98 +129,111 @@ class Tree:
 # --- checkpoints: C2SP signed-note, tlog-checkpoint ------------------------------------------------------------------
 class Key:
     def __init__(self, vkey):
-        self.name, digits, data = vkey.split("+", 2)
-        self.id, data = bytes.fromhex(digits), base64.b64decode(data, validate=True)
-        if data[:1] != b"\1" or len(data) != 33 \
-                or hashlib.sha256(self.name.encode() + b"\n" + data).digest()[:4] != self.id:
-            raise ValueError("no Ed25519 key")
         if Ed25519PublicKey is None:
             raise Unreadable("--key needs the Python package cryptography")
-        self.key = Ed25519PublicKey.from_public_bytes(data[1:])
-    def check(self, path, text, signatures):
-        found = False
-        for line in signatures:
-            dash, name, blob = line.split(" ")
-            blob = base64.b64decode(blob, validate=True)
-            if dash != "\u2014":
-                raise ValueError("no dash")
-            if name == self.name and blob[:4] == self.id:
-                found = True
-                try:
-                    self.key.verify(blob[4:], text.encode())
-                except InvalidSignature:
-                    raise NotSo(f"{path}: the signature of {name} does not fit the text")
-        if not found:
-            raise NotSo(f"{path}: it is not signed by {self.name}")
-
-def read_checkpoint(path, key, origin):
-    try:
-        note = open(path, "rb").read().decode()
-        text, rest = note[:note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2:]
-        lines = text[:-1].split("\n")
-        size, root = lines[1], base64.b64decode(lines[2], validate=True)
-        if not re.fullmatch("0|[1-9][0-9]*", size) or len(root) != 32 or not rest.endswith("\n") or "" in lines:
-            raise ValueError("form")
+        self.text, (self.name, digits, data) = vkey, vkey.split("+", 2)
+        self.id, self.bytes = bytes.fromhex(digits), base64.b64decode(data, validate=True)[1:]
+        self.key = Ed25519PublicKey.from_public_bytes(self.bytes)
+        if vkey != vkey_of(self.name, self.bytes):
+            raise ValueError("no Ed25519 key")
+    def has_signed(self, message, signature):
+        try:
+            return self.key.verify(signature, message.encode()) is None
+        except InvalidSignature:
+            return False
+    def signs(self, claim):
+        mine = [blob[4:] for name, blob in claim.signatures if (name, blob[:4]) == (self.name, self.id)]
+        if not all(self.has_signed(claim.text, signature) for signature in mine):
+            raise NotSo(f"{claim.path}: the signature of {self.name} does not fit the text")
+        return bool(mine)
+    def successor(self, frame, origin):
+        """The key that this one hands over to, where the frame says so: the event KeyRotated."""
+        if struct.unpack_from("<HH", frame, 26) != (521, 1) or frame[40:72] != self.bytes:
+            return None
+        new = Key(vkey_of(self.name, frame[72:104]))
+        text = f"stele key rotation\n{origin}\n{self.text}\n{new.text}\n"
+        return new if self.has_signed(text, frame[112:176]) else None
+def vkey_of(name, data):
+    digits = hashlib.sha256(name.encode() + b"\n\1" + data).hexdigest()[:8]
+    return f"{name}+{digits}+{base64.b64encode(bytes([1]) + data).decode()}"
+class Checkpoint:
+    def __init__(self, path, origin):
+        self.path = path
+        try:
+            note = open(path, "rb").read().decode()
+            self.text, rest = note[:note.rindex("\n\n") + 1], note[note.rindex("\n\n") + 2:]
+            lines, signed = self.text[:-1].split("\n"), [line.split(" ") for line in rest[:-1].split("\n")]
+            self.root = base64.b64decode(lines[2], validate=True)
+            self.signatures = [(name, base64.b64decode(blob, validate=True)) for _, name, blob in signed]
+            self.size = int(lines[1])
+            if str(self.size) != lines[1] or len(self.root) != 32 or rest[-1:] != "\n" or "" in lines \
+                    or any(line[0] != "\u2014" for line in signed):
+                raise ValueError("form")
+        except (ValueError, IndexError, UnicodeDecodeError):
+            raise NotSo(f"{path} is no checkpoint")
         if lines[0] != origin:
             raise NotSo(f"{path}: it is of {lines[0]}, not of {origin}")
-        if key:
-            key.check(path, text, rest[:-1].split("\n"))
-        return int(size), root, path
-    except (ValueError, IndexError, UnicodeDecodeError):
-        raise NotSo(f"{path} is no checkpoint")
-
-def claims_of(folder, key, against, origin):
-    checkpoints = os.path.join(folder, "seals", "checkpoints")
-    names = os.listdir(checkpoints) if os.path.isdir(checkpoints) else []
-    names = sorted(name for name in names if re.fullmatch(r"\d{10}", name))
+def checkpoints_of(folder, origin):
+    place = os.path.join(folder, "seals", "checkpoints")
+    names = sorted(filter(re.compile(r"\d{10}").fullmatch, os.listdir(place) if os.path.isdir(place) else []))
     if names != [f"{number:010}" for number in range(1, len(names) + 1)]:
-        raise NotSo(f"{checkpoints}: a checkpoint is missing between others")
-    claims = [read_checkpoint(os.path.join(checkpoints, name), key, origin) for name in names]
-    for one, other in zip(claims, claims[1:]):
-        if other[0] <= one[0]:
-            raise NotSo(f"{other[2]} does not follow the checkpoint in front of it")
+        raise NotSo(f"{place}: a checkpoint is missing between others")
+    own = [Checkpoint(os.path.join(place, name), origin) for name in names]
+    for one, other in zip(own, own[1:]):
+        if other.size <= one.size:
+            raise NotSo(f"{other.path} does not follow the checkpoint in front of it")
     newest = os.path.join(folder, "seals", "checkpoint")
     if os.path.exists(newest):
-        found = read_checkpoint(newest, key, origin)
-        if found[:2] not in [claim[:2] for claim in claims[-2:]]:
+        own.append(Checkpoint(newest, origin))
+        if own[-1].text not in [one.text for one in own[-3:-1]]:
             raise NotSo(f"{newest} is not the last of the numbered checkpoints")
-    sealed = claims[-1][0] if claims else 0
-    if against:
-        claims.append(read_checkpoint(against, key, origin))
-    return sorted(claims, key=lambda claim: claim[0]), sealed, len(names)
+    return own, len(names)
 
 def verify(folder, key, against):
     names = segments_of(folder)
     if not names:
         raise Unreadable(f"{folder} holds no trail")
     first = Header(names[0], read_segment(folder, names[0])[1][:4096])
-    claims, sealed, count = claims_of(folder, key, against, f"stele.internal/{first.trail.hex()}/{first.shard}")
+    origin = f"stele.internal/{first.trail.hex()}/{first.shard}"
+    own, count = checkpoints_of(folder, origin)
+    kept = [Checkpoint(against, origin)] if against else []
+    claims, sizes = sorted(own + kept, key=lambda claim: claim.size), {claim.size for claim in own}
     if first.base_sequence != 1 and claims:
         raise Unreadable(f"the trail begins at event {first.base_sequence}: the tree cannot be computed again")
-    log, tree, met = Log(folder), Tree(), 0
+    log, tree, met, before, keys, handed = Log(folder), Tree(), 0, 0, [key] if key else [], []
     for frame in itertools.chain([None], log.events()):
         frame and tree.append(frame)
-        while met < len(claims) and claims[met][0] == tree.size:
-            if claims[met][1] != tree.root():
-                begin = claims[met - 1][0] + 1 if met and claims[met][2] != against else 1
-                raise NotSo(f"{claims[met][2]}: the events give another root: one of the events {begin} to "
-                            f"{tree.size} was changed after it was sealed")
-            met += 1
+        if frame and keys and (new := keys[-1].successor(frame, origin)):
+            keys.append(new)
+            handed.append(tree.size)
+        while met < len(claims) and claims[met].size == tree.size:
+            claim, met = claims[met], met + 1
+            by = next((at for at, one in enumerate(keys) if one.signs(claim)), None)
+            if keys and by is None:
+                raise NotSo(f"{claim.path}: neither {keys[-1].text} nor one that handed over to it signed it")
+            if keys and claim in own and by < len(handed) and handed[by] <= before:
+                raise NotSo(f"{claim.path}: it is signed with a key that handed over by event {handed[by]}")
+            if claim.root != tree.root():
+                begin = before + 1 if claim in own else 1
+                raise NotSo(f"{claim.path}: the events give another root: one of the events {begin} to {tree.size} "
+                            "was changed after it was sealed")
+        before = tree.size if tree.size in sizes else before
     if met < len(claims):
-        raise NotSo(f"{claims[met][2]}: it was signed over {claims[met][0]} events, the trail ends after "
+        raise NotSo(f"{claims[met].path}: it was signed over {claims[met].size} events, the trail ends after "
                     f"{log.sequence}: the rest is gone")
     print(f"{log.sequence} events: frames, sequence, time and links hold")
     print(f"{count} checkpoints: roots hold, " + ("signatures hold" if key else "signatures NOT checked (no --key)"))
+    handed and print("the key handed over to another one by event " + ", ".join(map(str, handed)))
     if against:
-        print(f"the trail extends the checkpoint in {against}" + ("" if claims[0][0] else ", which is over no event"))
-    print(f"{log.sequence - sealed} events behind the last checkpoint are under no signature")
+        print(f"the trail extends the checkpoint in {against}" + ("" if claims[0].size else ", which is over no event"))
+    print(f"{log.sequence - max(sizes, default=0)} events behind the last checkpoint are under no signature")
     if log.open_tail:
         print(f"not closed: the log ends at {log.open_tail}")
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trail")
-    parser.add_argument("--key", type=Key, help="the public key, name+id+base64")
+    parser.add_argument("--key", type=Key, help="the first public key, name+id+base64")
     parser.add_argument("--against", help="a checkpoint that was kept elsewhere")
     try:
         given = parser.parse_args()
@@ -243,7 +244,6 @@ def main():
     except (Unreadable, OSError, ImportError) as error:
         print(f"cannot verify: {error}", file=sys.stderr)
         return 3
-    return 0
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -15,6 +15,7 @@
 //! | [`sealer`] | events in, tiles and checkpoints out | |
 //! | [`sealing`] | seals a trail, and goes on where it stopped | |
 //! | [`live`] | seals a log beside its writer | |
+//! | [`rotation`] | one key hands over to the next | |
 //! | [`proof`] | that one event is on the log | C2SP tlog-proof |
 //! | [`leaves`] | a segment's part of the tree, hashed beside other segments | |
 //! | [`check()`] | the trail against its seals | |
@@ -27,6 +28,7 @@ pub mod leaves;
 pub mod live;
 pub mod note;
 pub mod proof;
+pub mod rotation;
 pub mod sealer;
 pub mod sealing;
 pub mod tiles;

@@ -166,6 +166,13 @@ impl Verified {
             f,
             "  sealed      events up to {sealed}, checkpoints: {checkpoints}; all signed, all roots hold"
         )?;
+        if seals.keys > 1 {
+            writeln!(
+                f,
+                "  keys        {}, each handed over to the next by an event that it signed",
+                seals.keys
+            )?;
+        }
         if seals.against == Some(0) {
             writeln!(
                 f,

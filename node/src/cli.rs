@@ -2,9 +2,11 @@
 
 mod access;
 mod controls;
+mod key;
 
 pub(crate) use access::AccessArgs;
 pub(crate) use controls::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
+pub(crate) use key::{KeyAction, KeyArgs, KeyRotateArgs, SealArgs};
 
 use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -99,50 +101,6 @@ pub(crate) struct VerifyArgs {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct KeyArgs {
-    #[command(subcommand)]
-    pub(crate) action: KeyAction,
-}
-
-#[derive(Subcommand, Debug)]
-pub(crate) enum KeyAction {
-    /// Make a key in a new file for its owner only, and print its public part
-    New {
-        /// File to write; one that exists is not overwritten
-        file: PathBuf,
-        /// Name of the key, such as bank.example/stele
-        #[arg(long)]
-        name: String,
-        /// A witness's key: it signs a time with each checkpoint
-        #[arg(long)]
-        witness: bool,
-        /// Ask for a passphrase and encrypt the file with it
-        #[arg(long)]
-        passphrase: bool,
-    },
-    /// Print the public part of a key
-    Show {
-        /// File of the key
-        file: PathBuf,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(crate) struct SealArgs {
-    /// Directory of the trail
-    pub(crate) trail: PathBuf,
-    /// File of the private key
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: PathBuf,
-    /// Time-stamp the newest checkpoint: where an authority answers by RFC 3161 over HTTP
-    #[arg(long, value_name = "URL")]
-    pub(crate) timestamp: Option<String>,
-    /// Print the result as JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Args, Debug)]

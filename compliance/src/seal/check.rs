@@ -4,6 +4,7 @@ use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::hash::Hash;
 use super::leaves::{SegmentLeaves, Subtrees};
 use super::note::VerifierKey;
+use super::rotation::{Rotation, predecessors, rotations_between, successors};
 use super::sealing::{SealError, count_checkpoints, origin_of_trail, read_checkpoint};
 use super::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, find_altered_tile};
 use super::tree::Frontier;
@@ -21,8 +22,11 @@ pub struct SealReport {
     pub origin: String,
     /// Events on the trail.
     pub events: u64,
-    /// Checkpoints, all of them signed by the key and over the trail's own tree.
+    /// Checkpoints, all of them over the trail's own tree, and signed by the key, or by those that it handed over to or took
+    /// over from.
     pub checkpoints: u64,
+    /// Keys that signed them.
+    pub keys: u64,
     /// Events under the newest of them.
     pub sealed: u64,
     /// Events behind it, which no signature covers: they can be altered or cut without this check noticing.
@@ -85,6 +89,16 @@ pub enum SealBroken {
         /// The first event there.
         first: u64,
     },
+    /// A checkpoint is by a key that had handed over to another one, and had signed that.
+    #[error("{file}: it is signed with the key {key}, which handed over to another one by event {rotated}")]
+    Stale {
+        /// The checkpoint's file.
+        file: String,
+        /// The key.
+        key: String,
+        /// The event by which it handed over.
+        rotated: u64,
+    },
     /// The trail is shorter than a checkpoint.
     #[error("{file}: it was signed over {size} events, the trail ends after {last}: events {} to {size} are gone", last + 1)]
     Short {
@@ -118,12 +132,14 @@ struct Claim {
     file: String,
     size: u64,
     root: Hash,
+    key: VerifierKey,
     /// It was kept elsewhere: whatever the trail's own checkpoints say may have been signed since.
     is_kept: bool,
 }
 
 /// Recomputes the tree over the trail in `storage`, its segments on as many threads as `options` say, and holds it
-/// against every checkpoint there, signed by `key`, and against `against`, a checkpoint kept elsewhere with its name for
+/// against every checkpoint there, signed by `key`, or by those that handed over to it or took over from it
+/// ([`super::rotation`]), and against `against`, a checkpoint kept elsewhere with its name for
 /// messages. Then holds tiles and indexes against what they were made from.
 ///
 /// # Errors
@@ -150,6 +166,9 @@ pub struct SealCheck {
     /// The trail's own newest one: its size, and how many there are.
     sealed: u64,
     checkpoints: u64,
+    keys: u64,
+    /// By which events keys have handed over so far.
+    rotations: Vec<Rotation>,
     against: Option<u64>,
     frontier: Frontier,
     /// The leaves behind the last full tile of them.
@@ -173,13 +192,16 @@ impl SealCheck {
         key: &VerifierKey,
         against: Option<(&str, &SignedCheckpoint)>,
     ) -> Result<Self, SealBroken> {
-        let reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
+        let mut reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
         let origin = origin_of_trail(&reader);
-        let mut claims = own_claims(storage.as_ref(), key, &origin)?;
+        let mut claims = own_claims(storage.as_ref(), &mut reader, key, &origin)?;
         let checkpoints = claims.len() as u64;
+        let mut keys: Vec<VerifierKey> = claims.iter().map(|claim| claim.key.clone()).collect();
+        keys.dedup();
         let sealed = claims.last().map_or(0, |claim| claim.size);
         if let Some((file, checkpoint)) = against {
-            claims.push(Claim { is_kept: true, ..claim(file, checkpoint, key, &origin)? });
+            let by = keys.iter().find(|by| checkpoint.note().names(by)).unwrap_or(key);
+            claims.push(Claim { is_kept: true, ..claim(file, checkpoint, by, &origin)? });
         }
         if claims.is_empty() {
             return Err(SealBroken::NotSealed(storage.describe(&checkpoint_name(1))));
@@ -192,6 +214,8 @@ impl SealCheck {
             claims,
             sealed,
             checkpoints,
+            keys: keys.len() as u64,
+            rotations: Vec::new(),
             against,
             frontier: Frontier::default(),
             block: Frontier::default(),
@@ -218,6 +242,7 @@ impl SealCheck {
             self.wrong = Some(SealBroken::Begins { first: found.first + 1 });
             return ControlFlow::Break(());
         }
+        self.rotations.extend(found.rotations);
         for (height, root) in found.subtrees {
             self.frontier.append_subtree(root, height);
             self.block.append_subtree(root, height);
@@ -256,8 +281,21 @@ impl SealCheck {
                 self.wrong = Some(SealBroken::Root { file, first, size, signed, found });
                 return;
             }
+            if let Some(rotated) = self.handed_over(claim) {
+                let (file, key) = (claim.file.clone(), claim.key.to_string());
+                self.wrong = Some(SealBroken::Stale { file, key, rotated });
+                return;
+            }
             self.met += 1;
         }
+    }
+
+    /// The event by which the key of the trail's own `claim` had handed over, under the checkpoint in front of it.
+    fn handed_over(&self, claim: &Claim) -> Option<u64> {
+        let before = self.claims[..self.met].iter().rev().find(|before| !before.is_kept)?.size;
+        let is_by = |rotation: &&Rotation| rotation.successor(&claim.key, &self.origin).is_some();
+        let under = self.rotations.iter().filter(|rotation| rotation.sequence.0 <= before && !claim.is_kept);
+        under.into_iter().find(is_by).map(|rotation| rotation.sequence.0)
     }
 
     /// What it came to, with what the check of the medium said.
@@ -278,8 +316,8 @@ impl SealCheck {
             return Err(SealBroken::Derived { file, why });
         }
         self.derived.map_or(Ok(()), Err)?;
-        let Self { origin, checkpoints, sealed, against, .. } = self;
-        Ok(SealReport { origin, events, checkpoints, sealed, unsealed: events - sealed, against })
+        let Self { origin, checkpoints, keys, sealed, against, .. } = self;
+        Ok(SealReport { origin, events, checkpoints, keys, sealed, unsealed: events - sealed, against })
     }
 
     /// Among those of the newest checkpoint, whose root is known to be that of the events.
@@ -299,30 +337,41 @@ fn claim(
 ) -> Result<Claim, SealBroken> {
     let checked = signed.check(key, Some(origin));
     let checkpoint = checked.map_err(|why| SealBroken::Checkpoint { file: file.to_owned(), why })?;
-    Ok(Claim { file: file.to_owned(), size: checkpoint.size, root: checkpoint.root, is_kept: false })
+    let (file, size, root) = (file.to_owned(), checkpoint.size, checkpoint.root);
+    Ok(Claim { file, size, root, key: key.clone(), is_kept: false })
 }
 
 /// What the trail's own checkpoints claim.
-fn own_claims(storage: &dyn Storage, key: &VerifierKey, origin: &str) -> Result<Vec<Claim>, SealBroken> {
+fn own_claims(
+    storage: &dyn Storage,
+    reader: &mut TrailReader,
+    key: &VerifierKey,
+    origin: &str,
+) -> Result<Vec<Claim>, SealBroken> {
     let io = |source| SealError::Io { file: storage.describe("seals"), source };
     let count = count_checkpoints(storage).map_err(io)?;
-    let mut claims: Vec<Claim> = Vec::new();
-    let mut last = None;
+    let mut read = Vec::new();
     for number in 1..=count {
         let name = checkpoint_name(number);
         let Some(signed) = read_checkpoint(storage, &name)? else {
             return Err(SealBroken::Missing { file: storage.describe(&name) });
         };
-        let claim = claim(&storage.describe(&name), &signed, key, origin)?;
+        read.push((storage.describe(&name), signed));
+    }
+    let mut claims: Vec<Claim> = Vec::new();
+    for ((file, signed), by) in read.iter().zip(signing_keys(&read, reader, key, origin)?) {
+        let claim = claim(file, signed, &by, origin)?;
         if claims.last().is_some_and(|before| before.size >= claim.size) {
             return Err(SealBroken::Order { file: claim.file });
         }
         claims.push(claim);
-        last = Some(signed);
     }
+    let last = read.pop().map(|(_, signed)| signed);
     let newest = read_checkpoint(storage, CHECKPOINT_NAME)?;
     if let Some(newest) = &newest {
-        claim(&storage.describe(CHECKPOINT_NAME), newest, key, origin)?;
+        let keys = claims.iter().rev().map(|claim| &claim.key);
+        let by = keys.clone().find(|by| newest.note().names(by)).unwrap_or(key);
+        claim(&storage.describe(CHECKPOINT_NAME), newest, by, origin)?;
     }
     // A crash may have come between the last two files.
     let is_behind = |newest: &SignedCheckpoint| {
@@ -342,4 +391,43 @@ fn own_claims(storage: &dyn Storage, key: &VerifierKey, origin: &str) -> Result<
         }
         _ => Ok(claims),
     }
+}
+
+/// Which key each of the `signed` checkpoints, with their files' names, is to be checked with: `key` where it signed, and
+/// in front of that and behind it those that handed over to it, or that it handed over to, at the place where that is
+/// told. Where there is none, it ends with one that did not sign.
+fn signing_keys(
+    signed: &[(String, SignedCheckpoint)],
+    reader: &mut TrailReader,
+    key: &VerifierKey,
+    origin: &str,
+) -> Result<Vec<VerifierKey>, SealBroken> {
+    let size = |at: usize| signed[at].1.unchecked().size;
+    let size_before = |at: usize, count: usize| at.checked_sub(count).map_or(0, size);
+    let names = |at: usize, key: &VerifierKey| signed[at].1.note().names(key);
+    let mut told = |after: u64, to: u64| rotations_between(reader, after, to).map_err(SealError::from);
+    let first = (0..signed.len()).find(|at| names(*at, key));
+    let mut keys = vec![key.clone(); signed.len()];
+    for at in first.map_or(0, |first| first + 1)..signed.len() {
+        let known = if at > 0 { keys[at - 1].clone() } else { key.clone() };
+        if names(at, &known) {
+            keys[at] = known;
+            continue;
+        }
+        let (rotations, last) = told(size_before(at, 2), size(at))?;
+        if last < size(at) {
+            return Err(SealBroken::Short { file: signed[at].0.clone(), size: size(at), last });
+        }
+        let line = successors(&rotations, &known, origin);
+        let Some(by) = line.into_iter().find(|by| names(at, by)) else { break };
+        keys[at] = by;
+    }
+    for at in (0..first.unwrap_or(0)).rev() {
+        let known = keys[at + 1].clone();
+        let (rotations, _) = told(size_before(at, 1), size(at + 1))?;
+        let line = predecessors(&rotations, &known, origin);
+        let Some(by) = std::iter::once(known).chain(line).find(|by| names(at, by)) else { break };
+        keys[at] = by;
+    }
+    Ok(keys)
 }

@@ -1,6 +1,7 @@
 //! The leaves of one segment, hashed on the thread that reads it: what of the tree does not depend on other segments.
 
 use super::hash::{Hash, LeafHasher};
+use super::rotation::Rotation;
 use std::sync::Arc;
 use stele_journal::Segment;
 use stele_journal::index::IndexNotes;
@@ -24,6 +25,7 @@ pub struct SegmentLeaves {
     subtrees: Vec<(u32, Hash)>,
     /// How many of them are in front of the last cut.
     fixed: usize,
+    rotations: Vec<Rotation>,
     segment: Segment,
     notes: IndexNotes,
 }
@@ -35,6 +37,8 @@ pub struct Subtrees {
     pub first: u64,
     /// Height and root of each complete subtree, in their order.
     pub subtrees: Vec<(u32, Hash)>,
+    /// The rotations of keys that its events tell of.
+    pub rotations: Vec<Rotation>,
     /// The index on its way.
     pub notes: IndexNotes,
 }
@@ -45,8 +49,19 @@ impl SegmentLeaves {
         let first = segment.header.base_sequence.0 - 1;
         let cut = cuts.partition_point(|cut| *cut <= first);
         let (hasher, notes) = (LeafHasher::default(), IndexNotes::new(segment));
-        let subtrees = Vec::new();
-        Self { hasher, first, next: first, cuts, cut, subtrees, fixed: 0, segment: *segment, notes }
+        let (subtrees, rotations) = (Vec::new(), Vec::new());
+        Self {
+            hasher,
+            first,
+            next: first,
+            cuts,
+            cut,
+            subtrees,
+            fixed: 0,
+            rotations,
+            segment: *segment,
+            notes,
+        }
     }
 
     fn append(&mut self, leaf: Hash) {
@@ -76,11 +91,13 @@ impl SegmentVisitor for SegmentLeaves {
         if !frame.is_padding() {
             let leaf = self.hasher.hash(frame.bytes());
             self.append(leaf);
+            self.rotations.extend(Rotation::read(frame));
         }
     }
 
     fn finish(self) -> Subtrees {
-        Subtrees { first: self.first, subtrees: self.subtrees, notes: self.notes }
+        let Self { first, subtrees, rotations, notes, .. } = self;
+        Subtrees { first, subtrees, rotations, notes }
     }
 }
 

@@ -111,7 +111,7 @@ impl LiveSealer {
             match reader.read_next_frame()? {
                 Some(entry) => {
                     if !entry.frame.is_padding() {
-                        kept.sealer.on_event(&entry.frame);
+                        kept.on_event(&entry.frame);
                     }
                     (taken, misses) = (taken + 1, 0);
                 }

@@ -108,6 +108,11 @@ impl VerifierKey {
         [hash[0], hash[1], hash[2], hash[3]]
     }
 
+    /// Whether `signature` is this key's over bytes with no note around them: what [`Signer::sign_bytes`] gives.
+    pub fn signed_bytes(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
+        self.key.verify_strict(bytes, &Signature::from_bytes(signature)).is_ok()
+    }
+
     /// Checks one signature over `text`; for a witness gives the time that it states, in seconds since 1970.
     fn check(&self, text: &str, signature: &[u8]) -> Result<Option<u64>, NoteError> {
         let failed = || NoteError::Signature { name: self.name.clone(), id: self.id() };
@@ -280,6 +285,12 @@ impl Note {
     /// The text, its final newline included. It means nothing before [`Self::check`].
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether there is a signature that claims to be by `key`.
+    pub fn names(&self, key: &VerifierKey) -> bool {
+        let id = key.id();
+        self.signatures.iter().any(|line| line.name == key.name && line.id == id)
     }
 
     /// Checks that `key` signed the text; for a witness gives the time that it stated, in seconds since 1970.

@@ -5,7 +5,7 @@
 
 use super::checkpoint::{Checkpoint, SignedCheckpoint};
 use super::hash::{Hash, LeafHasher};
-use super::note::Signer;
+use super::note::{Signer, VerifierKey};
 use super::tiles::{LEVELS, TILE_WIDTH, Tile, frontier_of_edge, level_length, node_in, root_of};
 use super::tree::{Frontier, Nodes, ProofError, prove_consistency, verify_consistency};
 use stele_wire::{Frame, Nanos};
@@ -120,6 +120,16 @@ impl Sealer {
         self.signed = Some((size, root));
         self.keep_edges();
         Ok(())
+    }
+
+    /// The key that signs.
+    pub fn key(&self) -> &VerifierKey {
+        self.signer.public()
+    }
+
+    /// Which log.
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Leaves so far.

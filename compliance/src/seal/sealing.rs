@@ -10,6 +10,7 @@
 use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
 use super::hash::{Hash, LeafHasher};
 use super::note::{Signer, VerifierKey};
+use super::rotation::{Rotation, predecessors, rotations_between};
 use super::sealer::{Policy, Sealed, Sealer, SealerError};
 use super::tiles::{
     CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
@@ -18,7 +19,7 @@ use std::io;
 use std::sync::Arc;
 use stele_journal::survey::survey;
 use stele_journal::{Storage, TrailError, TrailReader};
-use stele_wire::{Nanos, Position, Sequence};
+use stele_wire::{Frame, Nanos, Position, Sequence};
 
 /// Why a trail is not sealed, or not further.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,19 @@ pub enum SealError {
         /// The last event on the trail.
         last: u64,
     },
+    /// The key has handed over to another one, which signs from here.
+    #[error(
+        "the key {old} handed over to another one by event {sequence}, and has signed the checkpoint over it: from here \
+         the other one signs"
+    )]
+    Rotated {
+        /// The event.
+        sequence: u64,
+        /// The key that handed over.
+        old: String,
+        /// Events under the last checkpoint.
+        sealed: u64,
+    },
     /// The events give another tree than the one that was signed.
     #[error(transparent)]
     Sealer(#[from] SealerError),
@@ -64,7 +78,10 @@ impl SealError {
     /// Whether it stays as it is however often it is tried: what was signed and what is there contradict each other.
     /// Anything else may be the medium's, and pass.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Checkpoint { .. } | Self::RolledBack { .. } | Self::Sealer(_))
+        matches!(
+            self,
+            Self::Checkpoint { .. } | Self::RolledBack { .. } | Self::Rotated { .. } | Self::Sealer(_)
+        )
     }
 }
 
@@ -79,6 +96,9 @@ pub struct Sealing {
     pub checkpoints: u64,
     /// Events behind the last checkpoint, not known to be durable.
     pub unsealed: u64,
+    /// The event by which the key that signed handed over to another one: it signs no more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotated: Option<u64>,
 }
 
 /// Seals the trail in `storage` up to its durable end. `now` gives the time, in nanoseconds since 1970; `progress` is
@@ -103,7 +123,7 @@ pub fn seal_trail(
         if entry.position.plus(entry.frame.len() as u64) > limit {
             break;
         }
-        kept.sealer.on_event(&entry.frame);
+        kept.on_event(&entry.frame);
         if kept.sealer.size().is_multiple_of(1 << 14) {
             progress(kept.sealer.size(), last);
         }
@@ -118,6 +138,7 @@ pub fn seal_trail(
         sealed,
         checkpoints: kept.number - first_number,
         unsealed: last.saturating_sub(sealed),
+        rotated: kept.rotated.map(|sequence| sequence.0),
     })
 }
 
@@ -144,11 +165,34 @@ fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
 pub(super) struct Kept {
     pub(super) sealer: Sealer,
     number: u64,
+    /// The event by which the sealer's key handed over, behind the last checkpoint that was there at the start.
+    rotated: Option<Sequence>,
 }
 
 impl Kept {
+    fn new(sealer: Sealer, number: u64) -> Self {
+        Self { sealer, number, rotated: None }
+    }
+
+    /// The next durable event.
+    #[inline]
+    pub(super) fn on_event(&mut self, frame: &Frame<'_>) {
+        self.sealer.on_event(frame);
+        if self.rotated.is_none()
+            && let Some(rotation) = Rotation::read(frame)
+            && rotation.successor(self.sealer.key(), self.sealer.origin()).is_some()
+        {
+            self.rotated = Some(rotation.sequence);
+        }
+    }
+
     /// Signs and keeps a checkpoint where there is anything new. Says whether it did.
     pub(super) fn seal(&mut self, storage: &dyn Storage, now: Nanos) -> Result<bool, SealError> {
+        let is_new = self.sealer.size() > self.sealer.signed_size();
+        if let Some(sequence) = self.rotated.filter(|at| is_new && at.0 <= self.sealer.signed_size()) {
+            let (old, sealed) = (self.sealer.key().to_string(), self.sealer.signed_size());
+            return Err(SealError::Rotated { sequence: sequence.0, old, sealed });
+        }
         let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
         for tile in tiles {
             keep(storage, &tile.name(), &tile.bytes())?;
@@ -201,7 +245,23 @@ pub(crate) fn read_checkpoint(
     read.map(Some).map_err(|why| SealError::Checkpoint { file: storage.describe(name), why })
 }
 
-/// Events under the newest checkpoint, which `key` signed; 0 when there is none. A log that ends in front of them was
+/// Whether any checkpoint of the trail claims to be by `key`.
+///
+/// # Errors
+/// [`SealError::Checkpoint`] and [`SealError::Io`].
+pub fn has_signed(storage: &dyn Storage, key: &VerifierKey) -> Result<bool, SealError> {
+    let counted = count_checkpoints(storage);
+    let count = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
+    for number in 1..=count {
+        if read_checkpoint(storage, &checkpoint_name(number))?.is_some_and(|signed| signed.note().names(key))
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Events under the newest checkpoint, which `key` or one that handed over to it signed; 0 when there is none. A log that ends in front of them was
 /// cut: nobody may write on.
 ///
 /// # Errors
@@ -213,11 +273,43 @@ pub fn sealed_events(storage: &Arc<dyn Storage>, key: &VerifierKey) -> Result<u6
     let Some(signed) = (if number == 0 { None } else { read_checkpoint(storage.as_ref(), &name)? }) else {
         return Ok(0);
     };
+    let file = || storage.describe(&name);
+    let by_itself = |origin: Option<&str>| match signed.check(key, origin) {
+        Ok(checkpoint) => Ok(checkpoint.size),
+        Err(why) => Err(SealError::Checkpoint { file: file(), why }),
+    };
     // A log that cannot be read says by itself why.
-    let origin = TrailReader::over(storage.clone()).ok().map(|reader| origin_of_trail(&reader));
-    let checked = signed.check(key, origin.as_deref());
-    let checkpoint = checked.map_err(|why| SealError::Checkpoint { file: storage.describe(&name), why })?;
-    Ok(checkpoint.size)
+    let Ok(mut reader) = TrailReader::over(storage.clone()) else { return by_itself(None) };
+    match check_hand_over(storage.as_ref(), &mut reader, &signed, number, key) {
+        Err(SealError::Trail(_)) => by_itself(Some(&origin_of_trail(&reader))),
+        held => held.map(|()| signed.unchecked().size),
+    }
+}
+
+/// Holds the newest checkpoint, number `number`, against `key`: it is by this key, which did not hand over to another one
+/// under it, or by one that has handed over to this key by now.
+fn check_hand_over(
+    storage: &dyn Storage,
+    reader: &mut TrailReader,
+    signed: &SignedCheckpoint,
+    number: u64,
+    key: &VerifierKey,
+) -> Result<(), SealError> {
+    let origin = origin_of_trail(reader);
+    let before = if number > 1 { read_checkpoint(storage, &checkpoint_name(number - 1))? } else { None };
+    let before = before.map_or(0, |before| before.unchecked().size);
+    let is_own = signed.note().names(key);
+    let to = if is_own { signed.unchecked().size } else { u64::MAX };
+    let (rotations, _) = rotations_between(reader, before, to)?;
+    let line = predecessors(&rotations, key, &origin);
+    let by = if is_own { None } else { line.into_iter().find(|old| signed.note().names(old)) };
+    let checked = signed.check(by.as_ref().unwrap_or(key), Some(&origin));
+    checked.map_err(|why| SealError::Checkpoint { file: storage.describe(&checkpoint_name(number)), why })?;
+    let handed = rotations.iter().find(|rotation| is_own && rotation.successor(key, &origin).is_some());
+    handed.map_or(Ok(()), |rotation| {
+        let sealed = signed.unchecked().size;
+        Err(SealError::Rotated { sequence: rotation.sequence.0, old: key.to_string(), sealed })
+    })
 }
 
 /// The log that the trail's checkpoints are of.
@@ -240,13 +332,11 @@ pub(super) fn resume(
     let new = || Sealer::new(origin.clone(), signer.clone(), policy);
     let name = checkpoint_name(number);
     let Some(signed) = (if number == 0 { None } else { read_checkpoint(storage, &name)? }) else {
-        return Ok(Kept { sealer: new(), number: 0 });
+        return Ok(Kept::new(new(), 0));
     };
     let file = storage.describe(&name);
-    let checkpoint = signed
-        .check(signer.public(), Some(&origin))
-        .map_err(|why| SealError::Checkpoint { file: file.clone(), why })?;
-    let (size, root) = (checkpoint.size, checkpoint.root);
+    check_hand_over(storage, reader, &signed, number, signer.public())?;
+    let (size, root) = (signed.unchecked().size, signed.unchecked().root);
     if size > last {
         return Err(SealError::RolledBack { file, size, last });
     }
@@ -262,7 +352,7 @@ pub(super) fn resume(
     if let Some(mut sealer) = restored
         && sealer.set_signed(root).is_ok()
     {
-        return Ok(Kept { sealer, number });
+        return Ok(Kept::new(sealer, number));
     }
     let mut sealer = new();
     reader.seek(Sequence(1))?;
@@ -274,7 +364,7 @@ pub(super) fn resume(
     for tile in sealer.take_tiles() {
         keep(storage, &tile.name(), &tile.bytes())?;
     }
-    Ok(Kept { sealer, number })
+    Ok(Kept::new(sealer, number))
 }
 
 fn open_tile(storage: &dyn Storage, level: usize, size: u64) -> io::Result<Vec<Hash>> {

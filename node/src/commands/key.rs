@@ -1,5 +1,7 @@
 //! `stele key`: the keys that checkpoints are signed with.
 
+mod rotate;
+
 use crate::cli::{KeyAction, KeyArgs};
 use crate::failure::Failure;
 use std::io;
@@ -8,7 +10,7 @@ use stele_compliance::seal::Signer;
 use stele_compliance::seal::key::{KeyError, generate, read, read_passphrase, read_public, write};
 use stele_compliance::seal::note::KeyKind;
 
-/// Makes a key, or shows the public part of one.
+/// Makes a key, shows the public part of one, or has one hand over to another.
 ///
 /// # Errors
 /// [`Failure`].
@@ -25,6 +27,7 @@ pub(crate) fn key(args: &KeyArgs) -> Result<(), Failure> {
             let public = read_public(file).map_err(failed)?;
             super::print_page(&format!("{public}\n"))
         }
+        KeyAction::Rotate(args) => rotate::rotate(args),
     }
 }
 

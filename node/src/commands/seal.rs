@@ -25,7 +25,7 @@ use stele_wire::layout::Utc;
 /// [`Failure`].
 pub(crate) fn seal(args: &SealArgs) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
-    let signer = read_log_signer(&args.key, None)?;
+    let signer = read_log_signer(&args.key, args.passphrase_file.as_deref())?;
     if let Some(url) = args.timestamp.as_deref().filter(|url| !is_url(url)) {
         return Err(Failure::usage(format!("--timestamp {url} is no address of the web")));
     }
@@ -38,11 +38,12 @@ pub(crate) fn seal(args: &SealArgs) -> Result<(), Failure> {
         format!("checkpoint {checkpoint} is time-stamped at {time}\n")
     });
     super::print_page(&format!(
-        "{} events are sealed, {} of them were before; new checkpoints: {}; {} events behind the last one\n{stamped}",
+        "{} events are sealed, {} of them were before; new checkpoints: {}; {} events behind the last one{}\n{stamped}",
         grouped(sealing.sealed),
         grouped(sealing.before),
         sealing.checkpoints,
         grouped(sealing.unsealed),
+        sealing.rotated.map_or(String::new(), |event| format!("; the key handed over by event {event}")),
     ))
 }
 
@@ -93,14 +94,20 @@ pub(crate) fn seal_waiting(trail: &Path, signer: &Signer, patience: Duration) ->
     let progress = |done, total| bar.set_of(done, total);
     let sealed = seal_trail(&storage, signer, Policy::default(), WallClock::read, &progress);
     drop(bar);
-    sealed.map_err(|error| match error {
+    sealed.map_err(failed)
+}
+
+/// Why a trail is not sealed, as this program tells it.
+pub(super) fn failed(error: SealError) -> Failure {
+    match error {
         SealError::Io { .. } | SealError::Trail(_) => Failure::environment(error),
+        SealError::Rotated { .. } => Failure::not_so(error).help("name the file of the key that took over"),
         _ => Failure::not_so(error),
-    })
+    }
 }
 
 /// Keeps a second sealer out. It has nothing to do with the trail's writer: a live trail can be sealed.
-fn lock(seals: &Path, patience: Duration) -> Result<WriterLock, Failure> {
+pub(super) fn lock(seals: &Path, patience: Duration) -> Result<WriterLock, Failure> {
     let take = || {
         let folder = Directory::new(seals).create().map_err(LockError::Io);
         folder.and_then(|()| WriterLock::take(seals, WallClock::read()))

@@ -246,6 +246,9 @@ fn sealed(trail: &Path, seal: &SealPlan) -> Result<Sequence, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     match sealed_events(&storage, seal.signer.public()) {
         Ok(events) => Ok(Sequence(events)),
+        Err(error @ SealError::Rotated { .. }) => {
+            Err(Failure::not_so(error).help("name the file of the key that took over in [seal] key"))
+        }
         Err(error @ SealError::Checkpoint { .. }) => Err(Failure::not_so(error).help(
             "the trail was sealed with another key, or its checkpoint was altered: `stele verify --key`",
         )),

@@ -94,6 +94,42 @@ fn a_run_seals_itself_to_its_last_event_and_the_next_one_goes_on() {
     assert_eq!(place.verified()["seals"]["checkpoints"], count);
 }
 
+/// The key is rotated between two runs; the next run begins with the new key only, and either key verifies the trail.
+#[test]
+fn a_key_hands_over_between_two_runs_and_a_run_with_the_old_one_does_not_begin() {
+    let place = Place::new("interval_seconds = 0.05\n");
+    place.run();
+    let (trail, old, new) = (place.trail(), place.path("key"), place.path("new-key"));
+    let rotate = ["key", "rotate", text(&trail), "--key", text(&old), "--new", text(&new), "--by", "7"];
+    let said = stele_fails(&[&rotate[..], &["--approved-by", "7"]].concat(), 2);
+    assert!(said.contains("cannot approve") && !new.exists(), "{said}");
+    let rotated = stele_json(&rotate);
+    let (told, sealed) = (&rotated["trails"][0], place.verified());
+    assert_eq!((&sealed["seals"]["unsealed"], &sealed["seals"]["keys"]), (&0.into(), &1.into()));
+    assert_eq!(told["sealed"], sealed["events"]);
+    // The same command finds it done, and another key too late.
+    assert_eq!(stele_json(&rotate), rotated);
+    let other = place.path("other-key");
+    let too_late = ["key", "rotate", text(&trail), "--key", text(&old), "--new", text(&other), "--by", "7"];
+    assert!(stele_fails(&too_late, 2).contains("already"));
+    let said = stele_ok(&["dump", text(&trail), "--type", "KeyRotated"]);
+    assert!(said.lines().count() == 1 && said.contains(&told["sequence"].to_string()), "{said}");
+    let run_file = place.path("run.toml");
+    let run = ["run", "-c", text(&run_file), "--seconds", "0.3", "--dir", text(&trail)];
+    let said = stele_fails(&run, 1);
+    assert!(said.contains("handed over to another one") && said.contains("[seal] key"), "{said}");
+    let configuration = fs::read_to_string(&run_file).unwrap();
+    fs::write(&run_file, configuration.replace(text(&old), text(&new))).unwrap();
+    place.run();
+    let verified = place.verified();
+    assert_eq!((&verified["seals"]["unsealed"], &verified["seals"]["keys"]), (&0.into(), &2.into()));
+    let by_new = stele_json(&["verify", text(&trail), "--key", rotated["new"].as_str().unwrap()]);
+    assert_eq!(by_new["seals"], verified["seals"]);
+    // What has handed over does not come back.
+    let back = ["key", "rotate", text(&trail), "--key", text(&new), "--new", text(&old), "--by", "7"];
+    assert!(stele_fails(&back, 2).contains("has signed here before"));
+}
+
 #[test]
 fn a_run_without_a_key_seals_nothing() {
     let scratch = tempfile::tempdir().unwrap();

@@ -129,34 +129,71 @@ fn alter(proof: &[Hash], flip: usize, change: u32) -> Option<Vec<Hash>> {
 #[test]
 fn every_published_proof_is_judged_as_its_authors_judge_it() {
     let Some(folder) = vectors() else { return };
-    let (mut inclusion, mut consistency) = (0, 0);
-    for path in files(&folder.join("inclusion")) {
-        let case = read(&path);
-        let hashes = (hash(&case["leafHash"]), hash(&case["root"]), proof(&case));
-        let accepted = match hashes {
-            (Some(leaf), Some(root), Some(proof)) => {
-                let [index, size] = ["leafIdx", "treeSize"].map(|name| case[name].as_u64().unwrap());
-                verify_inclusion(index, size, leaf, root, &proof).is_ok()
-            }
-            _ => false,
-        };
-        assert_eq!(accepted, case["wantErr"] == false, "{}", path.display());
-        inclusion += 1;
-    }
-    for path in files(&folder.join("consistency")) {
-        let case = read(&path);
-        let hashes = (hash(&case["root1"]), hash(&case["root2"]), proof(&case));
-        let accepted = match hashes {
-            (Some(root1), Some(root2), Some(proof)) => {
-                let [old, new] = ["size1", "size2"].map(|name| case[name].as_u64().unwrap());
-                verify_consistency(old, new, root1, root2, &proof).is_ok()
-            }
-            _ => false,
-        };
-        assert_eq!(accepted, case["wantErr"] == false, "{}", path.display());
-        consistency += 1;
-    }
+    let inclusion = judge(&folder.join("inclusion"), |case| {
+        let [index, size] = ["leafIdx", "treeSize"].map(|name| number(case, name));
+        is_included(case, index, size)
+    });
+    let consistency = judge(&folder.join("consistency"), |case| {
+        let [old, new] = ["size1", "size2"].map(|name| number(case, name));
+        is_consistent(case, old, new)
+    });
     assert_eq!((inclusion, consistency), (98, 98), "cases of the two kinds");
+}
+
+/// Their cases about subtrees, of leaves `start` to `end` where `start` is a multiple of the power of two at or above
+/// their number: one is a tree of its own, and one from the first leaf on is an earlier tree. Of a subtree without leaves
+/// they accept that it is consistent with anything; here that is refused, as it is of a tree.
+#[test]
+fn every_published_proof_about_a_subtree_is_judged_as_its_authors_judge_it_unless_it_has_no_leaves() {
+    let Some(folder) = vectors() else { return };
+    let is_subtree = |start: u64, end: u64| {
+        let width = end.checked_sub(start).filter(|leaves| *leaves > 0);
+        let width = width.and_then(u64::checked_next_power_of_two);
+        width.is_some_and(|width| start.is_multiple_of(width))
+    };
+    let inclusion = judge(&folder.join("subtreeinclusion"), |case| {
+        let [index, start, end] = ["leafIdx", "start", "end"].map(|name| number(case, name));
+        is_subtree(start, end) && index >= start && is_included(case, index - start, end - start)
+    });
+    let empty = std::cell::Cell::new(0);
+    let consistency = judge(&folder.join("subtreeconsistency"), |case| {
+        let [start, end, size] = ["start", "end", "size"].map(|name| number(case, name));
+        assert!(start == 0 || !is_subtree(start, end), "none is about a later subtree");
+        let is_vacuous = start == end && case["wantErr"] == false;
+        empty.set(empty.get() + u32::from(is_vacuous));
+        let is_accepted = is_subtree(start, end) && is_consistent(case, end, size);
+        assert!(!(is_vacuous && is_accepted));
+        is_accepted || is_vacuous
+    });
+    assert_eq!((inclusion, consistency, empty.get()), (204, 118, 6), "cases of the kinds");
+}
+
+/// How many cases there are below `folder`, each of which must be judged as it says.
+fn judge(folder: &Path, is_accepted: impl Fn(&Value) -> bool) -> usize {
+    let paths = files(folder);
+    for path in &paths {
+        let case = read(path);
+        assert_eq!(is_accepted(&case), case["wantErr"] == false, "{}", path.display());
+    }
+    paths.len()
+}
+
+fn number(case: &Value, name: &str) -> u64 {
+    case[name].as_u64().unwrap()
+}
+
+fn is_included(case: &Value, index: u64, size: u64) -> bool {
+    match (hash(&case["leafHash"]), hash(&case["root"]), proof(case)) {
+        (Some(leaf), Some(root), Some(proof)) => verify_inclusion(index, size, leaf, root, &proof).is_ok(),
+        _ => false,
+    }
+}
+
+fn is_consistent(case: &Value, old: u64, new: u64) -> bool {
+    match (hash(&case["root1"]), hash(&case["root2"]), proof(case)) {
+        (Some(root1), Some(root2), Some(proof)) => verify_consistency(old, new, root1, root2, &proof).is_ok(),
+        _ => false,
+    }
 }
 
 /// The authors' cases about sizes use texts such as "don't care 1" for roots. They are no hashes and would be refused

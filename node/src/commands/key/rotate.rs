@@ -1,0 +1,139 @@
+//! `stele key rotate`: the key that a trail is sealed with hands over to another one.
+//!
+//! ```text
+//!  sealed to its end ─> KeyRotated, durable ─> sealed over it ─┐ from here the new key signs
+//!       by the old key     signed by the old key     by the old key
+//! ```
+//!
+//! Whatever it is interrupted by, the same command finishes it: an event that is there already is not told again, and a
+//! start with the new key goes on from either side of the last step.
+
+use super::{ask_twice, failed, read_log_signer};
+use crate::act::{Act, Purpose, segments_of};
+use crate::cli::KeyRotateArgs;
+use crate::commands::hold::different_people;
+use crate::commands::{print_json, print_page, seal};
+use crate::failure::Failure;
+use crate::live::grouped;
+use crate::trails::shard_trails;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use stele_bus::{Clock as _, UtcClock};
+use stele_compliance::seal::key::{generate, read_public, write};
+use stele_compliance::seal::note::KeyKind;
+use stele_compliance::seal::rotation::{Rotation, rotation};
+use stele_compliance::seal::sealing::has_signed;
+use stele_compliance::seal::tiles::SEALS_FOLDER;
+use stele_compliance::seal::{Policy, SealError, Sealing, Signer, VerifierKey, origin_of, seal_trail};
+use stele_journal::{Directory, Storage, TrailReader};
+use stele_wire::Sequence;
+use stele_wire::messages::EndReason;
+
+#[derive(Serialize)]
+struct Report {
+    old: String,
+    new: String,
+    trails: Vec<Rotated>,
+}
+
+/// A trail on which the key has handed over.
+#[derive(Serialize)]
+struct Rotated {
+    trail: PathBuf,
+    /// The event that says so.
+    sequence: u64,
+    /// Events under the last checkpoint of the old key.
+    sealed: u64,
+}
+
+/// Hands over on each trail.
+pub(super) fn rotate(args: &KeyRotateArgs) -> Result<(), Failure> {
+    different_people(args.by, args.approved_by)?;
+    let mut paths: Vec<PathBuf> = shard_trails(&args.trail).into_iter().map(|trail| trail.path).collect();
+    if paths.is_empty() {
+        paths.push(args.trail.clone());
+    }
+    paths.iter().try_for_each(|path| crate::commands::open_trail(path).map(drop))?;
+    let old = read_log_signer(&args.key, args.passphrase_file.as_deref())?;
+    let new = successor(args, &old)?;
+    let trails = paths.into_iter().map(|path| hand_over(path, &old, &new, args));
+    let trails = trails.collect::<Result<Vec<_>, _>>()?;
+    let report = Report { old: old.public().to_string(), new: new.to_string(), trails };
+    if args.json { print_json(&report) } else { print_page(&page(&report, &args.new)) }
+}
+
+fn page(Report { old, new, trails }: &Report, file: &Path) -> String {
+    let mut page = format!("{old}\nhanded over to\n{new}\n");
+    for Rotated { trail, sequence, sealed } in trails {
+        let (trail, sealed) = (trail.display(), grouped(*sealed));
+        page += &format!("{trail}: by event {sequence}; {sealed} events are sealed with the old key\n");
+    }
+    page + &format!("from here the new one signs: `key = \"{}\"` in [seal]\n", file.display())
+}
+
+/// The key that takes over: read where there is its file, and made otherwise.
+fn successor(args: &KeyRotateArgs, old: &Signer) -> Result<VerifierKey, Failure> {
+    let name = old.public().name();
+    let new = if args.new.exists() {
+        read_public(&args.new).map_err(failed)?
+    } else {
+        let signer = generate(name, KeyKind::Log).map_err(failed)?;
+        let passphrase = if args.passphrase { Some(ask_twice()?) } else { None };
+        write(&args.new, &signer, passphrase.as_deref()).map_err(failed)?;
+        signer.public().clone()
+    };
+    if new.name() != name || new == *old.public() || new.kind() != KeyKind::Log {
+        let what = format!("{name} cannot hand over to {new}");
+        return Err(Failure::usage(what).help("another key of the same name takes over"));
+    }
+    Ok(new)
+}
+
+fn hand_over(
+    path: PathBuf,
+    old: &Signer,
+    new: &VerifierKey,
+    args: &KeyRotateArgs,
+) -> Result<Rotated, Failure> {
+    let _lock = seal::lock(&path.join(SEALS_FOLDER), Duration::ZERO)?;
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&path));
+    let clock = || UtcClock::new().now();
+    let sealed = || seal_trail(&storage, old, Policy::default(), clock, &|_, _| {});
+    let told = |sealing: Sealing| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
+    let before = match sealed() {
+        Err(SealError::Rotated { sequence, sealed, .. }) => Some((sequence, sealed)),
+        sealing => told(sealing.map_err(seal::failed)?),
+    };
+    if let Some((sequence, sealed)) = before {
+        check_told(&storage, sequence, new)?;
+        return Ok(Rotated { trail: path, sequence, sealed });
+    }
+    if has_signed(storage.as_ref(), new).map_err(seal::failed)? {
+        let what = format!("{}: the key {new} has signed here before", path.display());
+        return Err(Failure::usage(what).help("a key that handed over does not come back: name a new file"));
+    }
+    let identity = segments_of(&path)?[0].header.identity;
+    let origin = origin_of(identity.trail, identity.shard);
+    let mut act = Act::begin(&path, &Purpose { command: "stele key rotate", ..Purpose::default() })?;
+    let event = rotation(&origin, old, new, clock(), args.by, args.approved_by.unwrap_or(0));
+    act.enter(&event, |_| Ok(()))?;
+    act.end(EndReason::FINISHED, "")?;
+    let (sequence, sealed) = told(sealed().map_err(seal::failed)?)
+        .ok_or_else(|| Failure::environment("the rotation was entered and is not under a checkpoint"))?;
+    Ok(Rotated { trail: path, sequence, sealed })
+}
+
+/// An earlier run of this command told it: it must have been of the same key.
+fn check_told(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> Result<(), Failure> {
+    let mut reader = TrailReader::over(storage.clone()).map_err(Failure::environment)?;
+    reader.seek(Sequence(sequence)).map_err(Failure::environment)?;
+    let told = reader.read_next().map_err(Failure::environment)?;
+    let told = told.and_then(|entry| Rotation::read(&entry.frame));
+    if told.is_some_and(|told| told.new == new.bytes()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("the key handed over to another one already, by event {sequence}"))
+        .help("`--key` is the key that the trail is sealed with now"))
+}
