@@ -12,6 +12,7 @@
 //! | [`checkpoint`] | what is signed: origin, size, root | C2SP tlog-checkpoint |
 //! | [`key`] | private keys in files | PKCS #8 (RFC 5958), PBES2 (RFC 8018) |
 //! | [`tiles`] | the tree on disk | C2SP tlog-tiles |
+//! | [`export`] | the whole tree, for other people's tools | C2SP tlog-tiles |
 //! | [`sealer`] | events in, tiles and checkpoints out | |
 //! | [`sealing`] | seals a trail, and goes on where it stopped | |
 //! | [`live`] | seals a log beside its writer | |
@@ -22,6 +23,7 @@
 
 pub mod check;
 pub mod checkpoint;
+pub mod export;
 pub mod hash;
 pub mod key;
 pub mod leaves;

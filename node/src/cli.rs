@@ -6,7 +6,7 @@ mod key;
 
 pub(crate) use access::AccessArgs;
 pub(crate) use controls::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
-pub(crate) use key::{KeyAction, KeyArgs, KeyRotateArgs, SealArgs};
+pub(crate) use key::{ExportTilesArgs, KeyAction, KeyArgs, KeyRotateArgs, SealArgs};
 
 use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -74,6 +74,8 @@ pub(crate) enum Command {
     CheckProof(CheckProofArgs),
     /// Cosign other people's checkpoints over HTTP, after a proof that each extends the one before
     Witness(WitnessArgs),
+    /// Write a trail's whole sealed tree, events and all, as other people's tools read it: C2SP tlog-tiles
+    ExportTiles(ExportTilesArgs),
     /// Print the live log of a bus that runs in another process
     Attach(AttachArgs),
     /// Measure this machine and this program on it
@@ -525,6 +527,8 @@ pub(crate) enum Scenario {
     Bus,
     /// Books beside a BTreeMap, windows beside a loop by hand, backtests beside their feeds
     Strategies,
+    /// Sealing beside SHA-256 alone, verifying, proving, and what sealing costs a running bus
+    Seal,
 }
 
 #[derive(Args, Debug)]
@@ -540,12 +544,15 @@ pub(crate) struct PerfArgs {
     /// A few seconds in all: whether it runs, not how fast
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Journal: where to write, on the file system to be measured; without it, where temporary things go
+    /// Journal, bus, seal: where to write, on the file system to be measured; without it, where temporary things go
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Journal: size of the trail that is recovered
     #[arg(long, default_value_t = 1, value_name = "GIB")]
     pub(crate) recovery_gib: u64,
+    /// Seal: events of the trail that is sealed, verified and proved from
+    #[arg(long, default_value_t = 2_000_000, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) trail_events: u64,
     /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
     #[arg(long, default_value = "measured", value_name = "METHOD")]
     pub(crate) flush: String,

@@ -4,10 +4,13 @@
 //! of a [`Setup`]: what is to run here. It says what it found, and where that is not good what to do.
 //! A warning is advice: whoever runs on a small machine knows it, so that no warning is a failure.
 
+mod at_rest;
 mod memory;
 mod processors;
 mod storage;
 mod time;
+
+pub(crate) use at_rest::AtRest;
 
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -69,6 +72,8 @@ pub(crate) struct Setup {
     pub(crate) io_uring_refused: Option<String>,
     /// Why the trail's file system takes no direct I/O.
     pub(crate) direct_refused: Option<String>,
+    /// What protects the trail's closed segments, where there are any.
+    pub(crate) at_rest: Option<AtRest>,
     /// Free bytes of `/dev/shm`.
     pub(crate) shared_free: Option<u64>,
     /// What the kernel says of its clock's discipline.
@@ -141,6 +146,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("io_uring", storage::io_uring),
     ("direct I/O", storage::direct),
     ("write cache", storage::write_cache),
+    ("closed segments", at_rest::closed),
 ];
 
 /// What every check found.
@@ -201,7 +207,7 @@ mod tests {
     fn a_machine_that_tells_nothing_is_examined_without_a_made_up_warning() {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine { root: folder.path().into() };
-        let setup = Setup { device: None, shared_free: None, clock: None, ..good_setup() };
+        let setup = Setup { device: None, at_rest: None, shared_free: None, clock: None, ..good_setup() };
         let states: BTreeSet<_> = examine(&machine, &setup)
             .into_iter()
             .filter(|finding| finding.state == State::Warning)
@@ -308,6 +314,13 @@ mod tests {
                 "write cache",
                 |machine, _| machine.write("/sys/dev/block/259:1/queue/write_cache", "write back"),
                 "volatile",
+            ),
+            ("closed segments", |_, setup| setup.at_rest.as_mut().unwrap().writable = 2, "2 of 9"),
+            ("closed segments", |_, setup| setup.at_rest.as_mut().unwrap().immutable = Some(4), "4 of them"),
+            (
+                "closed segments",
+                |_, setup| setup.at_rest.as_mut().unwrap().immutable = None,
+                "no immutable flag",
             ),
         ];
         for (check, spoil, expected) in rows {

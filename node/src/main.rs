@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         Command::Prove(args) => commands::prove::prove(args),
         Command::Witness(args) => commands::witness::witness(args),
         Command::CheckProof(args) => commands::check_proof::check_proof(args),
+        Command::ExportTiles(args) => commands::export_tiles::export_tiles(args),
         Command::Attach(args) => commands::attach::attach(args),
         Command::Perf(args) => commands::perf::perf(args),
     };

@@ -64,7 +64,7 @@ pub struct Route {
 pub struct Figure {
     /// Stable name.
     pub name: String,
-    /// `ns`, `s`, `events/s`, `instructions/event`, `bytes` or `bytes/s`.
+    /// `ns`, `s`, `events`, `events/s`, `instructions/event`, `bytes` or `bytes/s`.
     pub unit: &'static str,
     /// The repetition with the median p50.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_journal::{FlushMethod, OpenError, TrailError};
+pub(crate) use throughput::write_trail;
 
 /// Orders a second of an idle journal: most find nothing on its way.
 const LOW_RATE: f64 = 1_000.0;

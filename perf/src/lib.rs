@@ -3,7 +3,7 @@
 //! A [`Report`] names the scenario, the machine, the [`Noise`] that the machine itself made during the run,
 //! and [`Figure`]s, each the median of several repetitions with their spread. The JSON names are stable once
 //! published. A scenario whose threads are the program's own is run by the `stele` binary, which hands the
-//! measurements over; a scenario of parts ([`journal`], [`bus`], [`strategies`]) composes and drives them itself, and shows its threads in
+//! measurements over; a scenario of parts ([`journal`], [`bus`], [`strategies`], [`seal`]) composes and drives them itself, and shows its threads in
 //! the diagram that it opens with. The [`noise::HiccupMeter`] runs on whichever thread calls it.
 #![deny(unsafe_code)]
 
@@ -15,9 +15,13 @@ pub mod journal;
 pub mod machine;
 mod mix;
 pub mod noise;
+pub mod paired;
+pub mod seal;
+mod sheet;
 pub mod strategies;
 
 pub use figure::{Figure, Percentiles, Ratios, Report, Route};
 pub use machine::Machine;
 pub use mix::Mix;
 pub use noise::{HiccupMeter, Noise};
+pub use paired::PairedRatio;

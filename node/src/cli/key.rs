@@ -1,5 +1,6 @@
 //! Keys, and what they seal.
 
+use super::AccessArgs;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -74,6 +75,22 @@ pub(crate) struct SealArgs {
     /// Time-stamp the newest checkpoint: where an authority answers by RFC 3161 over HTTP
     #[arg(long, value_name = "URL")]
     pub(crate) timestamp: Option<String>,
+    /// Print the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportTilesArgs {
+    /// Directory of the trail
+    pub(crate) trail: PathBuf,
+    /// Directory to write to, which is made and must not be there yet
+    pub(crate) to: PathBuf,
+    /// Public key that the newest checkpoint must be signed with, name+id+base64
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: String,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,

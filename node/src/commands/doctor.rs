@@ -3,9 +3,10 @@
 
 use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::Config;
-use crate::doctor::{Finding, HotThread, Machine, Setup, examine, page};
+use crate::doctor::{AtRest, Finding, HotThread, Machine, Setup, examine, page};
 use crate::failure::Failure;
 use crate::layout::{Layout, allowed_cpus, disk_cpus};
+use crate::trails::shard_trails;
 use rustix::fs::{Mode, OFlags, major, minor, open, stat, statvfs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
         device: stat(&folder).ok().map(|stat| format!("{}:{}", major(stat.st_dev), minor(stat.st_dev))),
         io_uring_refused: stele_journal::uring_refusal().map(|error| error.to_string()),
         direct_refused: direct_refusal(&folder),
+        at_rest: AtRest::of(&trails_of(&config.trail.dir)),
         shared_free: statvfs("/dev/shm").ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)),
         clock: stele_bus::clock_sync::kernel_clock(),
     };
@@ -59,6 +61,13 @@ impl Report {
         self.warnings.iter().for_each(|warning| text += &format!("  warning: {warning}\n"));
         text + "\n" + &page(&self.findings)
     }
+}
+
+/// The trails of the run in `directory`.
+fn trails_of(directory: &Path) -> Vec<PathBuf> {
+    let shards = shard_trails(directory);
+    let own = shards.is_empty().then(|| directory.to_owned());
+    own.into_iter().chain(shards.into_iter().map(|shard| shard.path)).collect()
 }
 
 /// The directory, or the nearest above it that is there.

@@ -11,6 +11,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod dump;
 pub(crate) mod expire;
+pub(crate) mod export_tiles;
 pub(crate) mod generate;
 pub(crate) mod hold;
 pub(crate) mod key;

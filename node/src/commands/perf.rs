@@ -3,10 +3,12 @@
 mod bench;
 mod bus;
 mod journal;
+mod seal;
 mod strategies;
 
 use crate::cli::{PerfArgs, Scenario};
 use crate::commands::demo::{demo_config, new_directory};
+use crate::config::Config;
 use crate::failure::Failure;
 use crate::live::grouped;
 use crate::report::RunReport;
@@ -32,6 +34,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
         Scenario::Journal => return journal::journal(args),
         Scenario::Bus => return bus::bus(args),
         Scenario::Strategies => return strategies::strategies(args),
+        Scenario::Seal => return seal::seal(args),
     };
     if args.json { super::print_json(&report) } else { super::print_page(&page(&report)) }
 }
@@ -75,7 +78,17 @@ fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
 
 /// One run over a trail that is thrown away.
 fn measure(args: &PerfArgs, rate: Option<u64>) -> Result<RunReport, Failure> {
+    measure_as(args, rate, |_| ())
+}
+
+/// The same, configured further.
+fn measure_as(
+    args: &PerfArgs,
+    rate: Option<u64>,
+    configure: impl FnOnce(&mut Config),
+) -> Result<RunReport, Failure> {
     let mut config = demo_config(1, rate.unwrap_or(PACED_RATE), rate.is_none());
+    configure(&mut config);
     config.trail.dir = new_directory()?;
     config.feed.seconds = Some(if args.quick { QUICK_SECONDS } else { args.seconds });
     let report = super::run::session_report(&config, if rate.is_some() { 1 } else { 64 }, false);

@@ -1,6 +1,6 @@
 //! Made-up machines.
 
-use super::{HotThread, Machine, Setup};
+use super::{AtRest, HotThread, Machine, Setup};
 use std::fs;
 use std::ops::Deref;
 use stele_bus::clock_sync::KernelClock;
@@ -63,6 +63,7 @@ pub(super) fn good_setup() -> Setup {
         device: Some("259:1".into()),
         io_uring_refused: None,
         direct_refused: None,
+        at_rest: Some(AtRest { file_system: "ext4".into(), closed: 9, writable: 0, immutable: Some(9) }),
         shared_free: Some(8 << 30),
         clock: Some(KernelClock { is_synchronised: true, error_max_ns: 40_000 }),
     }

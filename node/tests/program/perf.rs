@@ -46,3 +46,27 @@ fn perf_journal_prints_every_figure_with_its_baseline_and_cleans_up() {
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "everything written was removed");
 }
+
+#[test]
+fn perf_seal_prints_sealing_beside_sha256_and_what_it_costs_the_bus() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = stele_json(&["perf", "seal", "--quick", "--dir", text(folder.path())]);
+    assert_eq!(report["scenario"], "seal");
+    let figures = report["figures"].as_array().unwrap();
+    let named = |name: &str| figures.iter().find(|figure| figure["name"] == name);
+    for name in ["seal", "seal_trail", "seal_all_cores", "verify", "verify_all_cores", "sha256_same_bytes"] {
+        let figure = named(name).unwrap_or_else(|| panic!("{name} is missing of {figures:#?}"));
+        assert!(figure["unit"] == "events/s" && figure["value"].as_f64() > Some(0.0), "{figure}");
+    }
+    assert_eq!(named("seal").unwrap()["baseline"], "sha256_same_bytes");
+    let events = named("trail_events").unwrap()["value"].as_f64().unwrap();
+    assert!(events >= 40_000.0, "{events}");
+    assert_eq!(named("prove").unwrap()["count"], 20);
+    let cost = report["cost_to_the_bus"].as_array().unwrap();
+    assert!(cost.iter().any(|ratio| ratio["name"] == "tick_to_strategy_p50"), "{cost:?}");
+    for ratio in cost {
+        let [low, middle, high] = ["low", "ratio", "high"].map(|name| ratio[name].as_f64().unwrap());
+        assert!(ratio["pairs"] == 2 && 0.0 < low && low <= middle && middle <= high, "{ratio}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "everything written was removed");
+}

@@ -199,3 +199,27 @@ fn verify_with_the_key_says_what_is_sealed_and_finds_what_a_seal_alone_can() {
     stele_fails(&["verify", &made.trail, "--against", text(&kept)], 2);
     stele_fails(&[&verify[..], &["--against", text(&made.path("nowhere"))]].concat(), 3);
 }
+
+#[test]
+fn the_whole_tree_is_exported_to_a_new_directory_and_only_under_the_right_key() {
+    let made = Made::new();
+    let to = made.path("tiles");
+    let export = ["export-tiles", &made.trail, text(&to), "--key", &made.public];
+    let said = stele_fails(&export, 1);
+    assert!(said.contains("is not sealed"), "{said}");
+    fs::remove_dir(&to).unwrap();
+    let sealed = made.seal()["sealed"].as_u64().unwrap();
+    let (_, stranger) = new_key(made.folder.path(), "stranger");
+    stele_fails(&["export-tiles", &made.trail, text(&to), "--key", &stranger], 1);
+    assert!(!to.join("checkpoint").exists());
+    fs::remove_dir(&to).unwrap();
+    let exported = stele_json(&export);
+    assert_eq!(exported["size"], sealed);
+    let file = |name: &str| fs::read(to.join(name)).unwrap();
+    assert_eq!(file("checkpoint"), fs::read(Path::new(&made.trail).join("seals/checkpoint")).unwrap());
+    assert_eq!(file("tile/0/000").len(), 256 * 32);
+    let first = u16::from_be_bytes(file("tile/entries/000")[..2].try_into().unwrap());
+    assert!(first >= 32 && first % 8 == 0, "a frame's length: {first}");
+    let said = stele_fails(&export, 3);
+    assert!(said.contains("name a new directory"), "{said}");
+}

@@ -14,9 +14,9 @@
 use super::load::parcels;
 use super::rig::{self, Rig};
 use super::seats::Seats;
-use super::sheet::Sheet;
 use super::{Place, fan_out};
 use crate::Mix;
+use crate::sheet::Sheet;
 use std::ffi::OsString;
 use std::hint::black_box;
 use std::io;

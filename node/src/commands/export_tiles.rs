@@ -1,0 +1,85 @@
+//! `stele export-tiles`: the whole sealed tree, events and all, for other people's tools.
+
+use super::prove::read_key;
+use crate::access::{Access, WithAccess, record};
+use crate::cli::ExportTilesArgs;
+use crate::failure::Failure;
+use crate::live::grouped;
+use crate::progress::Progress;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use stele_compliance::seal::SealError;
+use stele_compliance::seal::export::{NoExport, export};
+use stele_journal::{Directory, Storage};
+use stele_wire::messages::AccessKind;
+
+/// Writes the tree.
+///
+/// # Errors
+/// [`Failure`]. What was written stays, without the file `checkpoint`.
+pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
+    let reader = super::open_trail(&args.trail)?;
+    let key = read_key(&args.key)?;
+    let to = args.to.display();
+    fs::create_dir(&args.to).map_err(|error| {
+        let failure = Failure::environment(format!("{to}: {error}"));
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            failure.help("name a new directory")
+        } else {
+            failure
+        }
+    })?;
+    let access = Access { trail: &args.trail, kind: AccessKind::EXPORT, from: 0, to: 0 };
+    let access = record(&args.access, &access, &reader)?;
+    drop(reader);
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
+    let mut files = Files { to: &args.to, folders: BTreeSet::new() };
+    let progress = Progress::new("exporting", "events", None);
+    let show = |done, total| progress.set_of(done, total);
+    let exported = export(&storage, &key, &mut |name, bytes| files.write(name, bytes), &show);
+    drop(progress);
+    let exported = exported.inspect_err(|_| access.tell()).map_err(|error| match error {
+        NoExport::Unwritten { .. }
+        | NoExport::Begins(_)
+        | NoExport::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),
+        NoExport::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        _ => Failure::not_so(error),
+    })?;
+    files.sync().map_err(|error| Failure::environment(format!("{to}: {error}")))?;
+    if args.json {
+        return super::print_json(&WithAccess { said: exported, access });
+    }
+    super::print_page(&format!(
+        "{} events of {} in {} files below {to}, root {}\n{access}\n",
+        grouped(exported.size),
+        exported.origin,
+        grouped(exported.files),
+        exported.root,
+    ))
+}
+
+/// Files below a directory, and the folders that were made for them.
+struct Files<'a> {
+    to: &'a Path,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Files<'_> {
+    fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.to.join(name);
+        let folder = path.parent().expect("it is below a directory");
+        if !self.folders.contains(folder) {
+            fs::create_dir_all(folder)?;
+            self.folders.insert(folder.to_owned());
+        }
+        File::create_new(&path)?.write_all(bytes)
+    }
+
+    /// Everything is on the disk when this returns, wherever that is.
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(self.to)?)?)
+    }
+}

@@ -1,0 +1,68 @@
+//! A trail on disk: sealed, verified, and proved from.
+
+use super::signer;
+use crate::Mix;
+use crate::figure::{Percentiles, latency_histogram};
+use crate::journal::{Place, ScenarioError, write_trail};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+use stele_bus::{Clock as _, UtcClock};
+use stele_compliance::seal::tiles::SEALS_FOLDER;
+use stele_compliance::seal::{Policy, check, prove as prove_event, seal_trail};
+use stele_journal::scan::ScanOptions;
+use stele_journal::{Directory, Storage};
+use stele_wire::Sequence;
+
+fn storage(folder: &Path) -> Arc<dyn Storage> {
+    Arc::new(Directory::new(folder))
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ScenarioError {
+    io::Error::other(error).into()
+}
+
+/// A trail of some `events` events of 64 bytes; what closes its batches takes the place of a few.
+pub(super) fn write(folder: &Path, place: &Place, events: u64) -> Result<(), ScenarioError> {
+    write_trail(folder, place, &Mix::of_64_bytes(), events * 64)
+}
+
+/// Seals it from its first event on. Events, and how many a second.
+pub(super) fn seal(folder: &Path) -> Result<(u64, f64), ScenarioError> {
+    let seals = folder.join(SEALS_FOLDER);
+    if seals.exists() {
+        std::fs::remove_dir_all(&seals)?;
+    }
+    let start = Instant::now();
+    let now = || UtcClock::new().now();
+    let sealing =
+        seal_trail(&storage(folder), &signer(), Policy::default(), now, &|_, _| {}).map_err(failed)?;
+    Ok((sealing.sealed, sealing.sealed as f64 / start.elapsed().as_secs_f64()))
+}
+
+/// Holds it against its seals. Events a second.
+pub(super) fn verify(folder: &Path, threads: usize) -> Result<f64, ScenarioError> {
+    let start = Instant::now();
+    let options = ScanOptions { threads, ..ScanOptions::default() };
+    let report = check(&storage(folder), signer().public(), None, &options).map_err(failed)?;
+    Ok(report.events as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Proves events by chance of the first `events`, each from a trail that is opened for it.
+pub(super) fn prove(
+    folder: &Path,
+    events: u64,
+    proofs: u32,
+    seed: u64,
+) -> Result<Percentiles, ScenarioError> {
+    let (mut seen, mut state) = (latency_histogram(), seed);
+    for _ in 0..proofs {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let sequence = Sequence(1 + (state >> 33) % events);
+        let start = Instant::now();
+        prove_event(&storage(folder), sequence, signer().public()).map_err(failed)?;
+        seen.saturating_record(start.elapsed().as_nanos() as u64);
+    }
+    Ok((&seen).into())
+}
