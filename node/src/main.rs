@@ -24,6 +24,7 @@ mod event_text;
 mod failure;
 mod feeds;
 mod flush;
+mod foreign_schemas;
 mod forwarding;
 mod gauges;
 mod http;

@@ -188,7 +188,7 @@ impl<W: io::Write> Printer<W> {
     fn event(&mut self, event: &Event<'_>) {
         match self.json {
             true => push_json_frame(&event.frame(), &mut self.line),
-            false => push_line(&event.frame(), &mut self.line),
+            false => push_line(&event.frame(), None, &mut self.line),
         }
         self.print();
     }

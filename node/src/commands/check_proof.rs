@@ -31,7 +31,7 @@ pub(crate) fn check_proof(args: &CheckProofArgs) -> Result<(), Failure> {
     let proof = Proof::parse(&text).map_err(wrong)?;
     let (frame, checkpoint) = proof.check(&key).map_err(wrong)?;
     let mut event = String::new();
-    push_line(&frame, &mut event);
+    push_line(&frame, None, &mut event);
     if args.json {
         let (origin, size, root) = (checkpoint.origin.as_str(), checkpoint.size, checkpoint.root.to_base64());
         return super::print_json(&Proved { sequence: frame.sequence().0, origin, size, root, event });

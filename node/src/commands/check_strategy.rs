@@ -28,6 +28,7 @@ struct StrategyOutcome {
     name: String,
     orders: u64,
     timers: u64,
+    alerts: u64,
     refused: u64,
     in_flight: u64,
 }
@@ -89,6 +90,7 @@ impl From<&Checked> for Outcome {
             name: name.clone(),
             orders: tally.orders,
             timers: tally.timers,
+            alerts: tally.alerts,
             refused: tally.refused,
             in_flight: tally.in_flight,
         });
@@ -121,10 +123,10 @@ impl Outcome {
             );
         }
         for strategy in &self.strategies {
-            let StrategyOutcome { strategy: id, name, orders, timers, refused, in_flight } = strategy;
+            let StrategyOutcome { strategy: id, name, orders, timers, alerts, refused, in_flight } = strategy;
             let compared = if self.equal { "all as recorded" } else { "compared" };
             page += &format!(
-                "  {id} {name}: {orders} orders and cancels, {timers} timers, {refused} refused: {compared}\n"
+                "  {id} {name}: {orders} orders and cancels, {timers} timers, {alerts} alerts, {refused} refused: {compared}\n"
             );
             if *in_flight > 0 {
                 page +=

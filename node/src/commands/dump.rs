@@ -4,6 +4,7 @@ use crate::access::{Access, Form, record};
 use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
+use crate::foreign_schemas::ForeignSchemas;
 use crate::place::Place;
 use crate::signals::StopRequest;
 use std::collections::BTreeSet;
@@ -24,7 +25,13 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
         from.seek(&mut reader).map_err(Failure::environment)?;
     }
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let mut printer = Printer { out, line: String::new(), format: form(args), headed: BTreeSet::new() };
+    let mut printer = Printer {
+        out,
+        line: String::new(),
+        format: form(args),
+        headed: BTreeSet::new(),
+        schemas: ForeignSchemas::of(&args.trail),
+    };
     if let Err(error) = printer.out.write_all(head.as_bytes()) {
         return super::ended_by_reader(Err(error));
     }
@@ -68,8 +75,9 @@ struct Printer<W> {
     out: W,
     line: String,
     format: Form,
-    /// Types whose CSV header has been printed.
-    headed: BTreeSet<u16>,
+    /// Types whose CSV header has been printed, by schema and template.
+    headed: BTreeSet<(u16, u16)>,
+    schemas: ForeignSchemas,
 }
 
 /// How often a trail that is followed is looked at.
@@ -123,9 +131,9 @@ impl<W: io::Write> Printer<W> {
             if to.is_some_and(|to| to.is_passed_by(&entry.frame)) {
                 return Ok(End::Asked);
             }
-            let is_end = entry.frame.template_id() == SessionEnd::TEMPLATE_ID;
-            ended = is_end.then_some(entry.epoch);
-            if wanted.is_empty() || wanted.contains(&entry.frame.template_id()) {
+            let own_type = entry.frame.is_stele().then(|| entry.frame.template_id());
+            ended = (own_type == Some(SessionEnd::TEMPLATE_ID)).then_some(entry.epoch);
+            if wanted.is_empty() || own_type.is_some_and(|id| wanted.contains(&id)) {
                 self.line.clear();
                 self.describe(&entry);
                 self.line.push('\n');
@@ -138,10 +146,11 @@ impl<W: io::Write> Printer<W> {
     }
 
     fn describe(&mut self, entry: &Entry<'_>) {
+        let foreign = self.schemas.find(&entry.frame);
         match self.format {
-            Form::Text => push_line(&entry.frame, &mut self.line),
-            Form::Json => push_json(entry, &mut self.line),
-            Form::Csv => push_csv(&entry.frame, &mut self.headed, &mut self.line),
+            Form::Text => push_line(&entry.frame, foreign, &mut self.line),
+            Form::Json => push_json(entry, foreign, &mut self.line),
+            Form::Csv => push_csv(&entry.frame, foreign, &mut self.headed, &mut self.line),
         }
     }
 }

@@ -61,7 +61,7 @@ fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
             if args.json {
                 push_json_frame(event, &mut line)
             } else {
-                push_line(event, &mut line)
+                push_line(event, None, &mut line)
             }
             line.push('\n');
             // At a person's pace each line is shown as it comes; as fast as possible, whole buffers are.

@@ -13,6 +13,7 @@ mod hot_threads;
 mod keep;
 mod kill;
 mod live_seal;
+mod other_streams;
 mod perf;
 mod running;
 mod seal;
