@@ -22,7 +22,7 @@ use crate::error::TrailError;
 use crate::examine::examine;
 use crate::format::{Link, SEGMENT_EXTENSION, UNFINISHED_EXTENSION, segment_name};
 use crate::pages::Pages;
-use crate::storage::{Directory, Storage, StoredFile};
+use crate::storage::{Directory, Storage, StoredFile, release};
 use crate::trail::Segment;
 use seek_table::SeekTable;
 use sha2::{Digest, Sha256};
@@ -139,7 +139,8 @@ pub fn archive_segment(
 /// What the file system says; [`io::ErrorKind::NotFound`] when there is no archive.
 pub fn release_raw(directory: &Directory, index: u64) -> io::Result<()> {
     fs::metadata(directory.root().join(archive_name(index)))?;
-    match fs::remove_file(directory.root().join(segment_name(index))) {
+    let raw = directory.root().join(segment_name(index));
+    match release(&raw).and_then(|()| fs::remove_file(&raw)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => directory.sync(),
     }

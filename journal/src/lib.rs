@@ -34,7 +34,7 @@ pub mod scan;
 mod site;
 pub mod snapshot;
 mod space;
-mod storage;
+pub mod storage;
 mod stream;
 pub mod survey;
 mod sync_thread;

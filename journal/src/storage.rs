@@ -6,7 +6,7 @@
 use crate::archive::{ArchiveFile, archive_index, archive_name};
 use crate::bounds::PAGE_LENGTH;
 use crate::format::{segment_index, segment_name};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
@@ -170,6 +170,31 @@ impl Directory {
     }
 }
 
+/// Sets or lifts the flag by which a file system refuses every change of a file, its removal and renaming included:
+/// chattr(1), `i`. Says nothing where it stands already.
+///
+/// # Errors
+/// What the kernel says: it takes `CAP_LINUX_IMMUTABLE`, and a file system that has the flag.
+pub fn set_immutable(path: &Path, is_immutable: bool) -> io::Result<()> {
+    let file = File::open(path)?;
+    let flags = ioctl_getflags(&file)?;
+    if flags.contains(IFlags::IMMUTABLE) == is_immutable {
+        return Ok(());
+    }
+    let mut wanted = flags;
+    wanted.set(IFlags::IMMUTABLE, is_immutable);
+    Ok(ioctl_setflags(&file, wanted)?)
+}
+
+/// An act that removes or moves a file lifts its immutable flag first, where it has one.
+pub(crate) fn release(path: &Path) -> io::Result<()> {
+    match set_immutable(path, false) {
+        // There is no such file, or its file system knows no flags.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Ok(()),
+        lifted => lifted,
+    }
+}
+
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -222,6 +247,11 @@ impl Storage for Directory {
                 )),
             };
         }
+        let closed = fs::metadata(&path)?;
+        if closed.len() == length && closed.permissions().mode() & 0o222 == 0 {
+            return File::open(&path)?.sync_all();
+        }
+        release(&path)?;
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let file = OpenOptions::new().write(true).open(&path)?;
         if file.metadata()?.len() != length {
@@ -232,9 +262,13 @@ impl Storage for Directory {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut removed = fs::remove_file(self.path.join(name));
+        let remove = |name: &str| {
+            let path = self.path.join(name);
+            release(&path).and_then(|()| fs::remove_file(&path))
+        };
+        let mut removed = remove(name);
         if let Some(index) = segment_index(name) {
-            match fs::remove_file(self.path.join(archive_name(index))) {
+            match remove(&archive_name(index)) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 gone => removed = gone,
             }

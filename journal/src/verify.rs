@@ -480,7 +480,8 @@ mod tests {
         let at = header.file_offset(position) as usize;
         assert!(position < header.end_position());
         let seed = header.identity.seed();
-        let changes: [&dyn Fn(&mut Vec<u8>); 3] = [&|_| {}, &|bytes| bytes[at + 40] ^= 1, &|bytes| {
+        type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+        let changes: [Change<'_>; 3] = [&|_| {}, &|bytes| bytes[at + 40] ^= 1, &|bytes| {
             bytes[at + 40] ^= 1;
             seal(&mut bytes[at..at + length], seed);
         }];

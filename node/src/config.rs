@@ -1,5 +1,6 @@
 //! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
 
+mod at_rest;
 mod metrics;
 mod retention;
 mod risk;
@@ -7,6 +8,7 @@ mod seal;
 mod shards;
 mod venue;
 
+pub(crate) use at_rest::AtRestConfig;
 pub(crate) use metrics::MetricsConfig;
 pub(crate) use retention::RetentionConfig;
 pub(crate) use risk::{Credit, RiskConfig};
@@ -35,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) risk: RiskConfig,
     pub(crate) retention: RetentionConfig,
     pub(crate) seal: SealConfig,
+    pub(crate) at_rest: AtRestConfig,
     pub(crate) metrics: MetricsConfig,
     pub(crate) core: Vec<CoreConfig>,
     pub(crate) shard: Vec<ShardConfig>,
@@ -315,6 +318,7 @@ impl Config {
         self.risk.render(&mut page);
         self.retention.render(&mut page);
         self.seal.render(&mut page);
+        self.at_rest.render(&mut page);
         self.metrics.render(&mut page);
         shards::examples(&mut page, self);
         self.core.iter().for_each(|core| core.render(&mut page));

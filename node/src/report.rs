@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::flush::FlushReport;
+use crate::keeper::KeepOutcome;
 use crate::live::grouped;
 use crate::sealer::SealOutcome;
 use crate::session::{Ended, EndedShard, Told};
@@ -54,6 +55,9 @@ pub(crate) struct ShardReport {
     /// What each witness cosigned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     witnesses: Vec<CosignOutcome>,
+    /// What became of its closed segments, where something is done with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<KeepOutcome>,
     tick_to_strategy: Percentiles,
     #[serde(flatten)]
     summary: Summary,
@@ -177,6 +181,7 @@ impl ShardReport {
             snapshot_failure: ended.snapshots.failure.clone(),
             seal: ended.seal.clone(),
             witnesses: ended.cosigned.clone(),
+            kept: ended.kept.clone(),
             tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
             summary,
         })
@@ -237,6 +242,12 @@ impl ShardReport {
             let _ = writeln!(page, "witness  {witness} cosigned {} events", grouped(*cosigned));
             if let Some(failure) = failure {
                 let _ = writeln!(page, "         NOT the newest checkpoint: {failure}");
+            }
+        }
+        if let Some(KeepOutcome { segments, failure }) = &self.kept {
+            let _ = writeln!(page, "at rest  {} closed segments of the trail", grouped(*segments));
+            if let Some(failure) = failure {
+                let _ = writeln!(page, "         NOT all: {failure}");
             }
         }
         let _ = writeln!(page, "trail    {}", self.trail);

@@ -7,6 +7,7 @@ use crate::config::{Config, Instruments, ShardPlan};
 use crate::failure::Failure;
 use crate::feeds;
 use crate::flush::FlushPlan;
+use crate::keeper::{KeepOutcome, Keeper};
 use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
 use crate::sealer::{SealOutcome, Seals};
@@ -69,6 +70,7 @@ pub(crate) struct Session {
     /// Of each shard, over those who hold its ring up.
     watches: Vec<GateWatch>,
     witnesses: Witnesses,
+    keeper: Option<Keeper>,
 }
 
 /// How a session ended; everything in it is durable.
@@ -100,6 +102,8 @@ pub(crate) struct EndedShard {
     pub(crate) seal: Option<SealOutcome>,
     /// What came of asking each witness.
     pub(crate) cosigned: Vec<CosignOutcome>,
+    /// What became of its closed segments, where something is done with them.
+    pub(crate) kept: Option<KeepOutcome>,
 }
 
 /// What a shard was told of another.
@@ -173,6 +177,7 @@ impl Session {
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
+        let keeper = Keeper::spawn(config.at_rest.plan(), &directories, &layout.background)?;
         let untold = directories.iter().map(|_| Vec::new()).collect();
         let patience = Duration::try_from_secs_f64(config.bus.stuck_seconds).unwrap_or(Duration::MAX);
         let watch = |shard: &RunningShard| GateWatch::new(&shard.ring, shard.consumers.clone(), patience);
@@ -189,6 +194,7 @@ impl Session {
             untold,
             watches,
             witnesses,
+            keeper,
         })
     }
 
@@ -264,6 +270,7 @@ impl Session {
         }
         let mut seals = self.running.seals.take().map(Seals::close).unwrap_or_default().into_iter();
         let mut cosigned = self.witnesses.close().into_iter();
+        let mut kept = self.keeper.take().map(Keeper::close).unwrap_or_default().into_iter();
         self.running.show();
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
@@ -283,6 +290,7 @@ impl Session {
                 snapshots: snapshots.unwrap_or_default(),
                 seal: seals.next(),
                 cosigned: cosigned.next().unwrap_or_default(),
+                kept: kept.next(),
             }
         });
         Ok(Ended {

@@ -7,7 +7,7 @@ use crate::error::TrailError;
 use crate::examine::examine;
 use crate::format::{HeaderState, align_up, segment_index, segment_name};
 use crate::pages::Pages;
-use crate::storage::{CUT_FOLDER, Directory, Storage, StoredFile};
+use crate::storage::{CUT_FOLDER, Directory, Storage, StoredFile, release};
 use crate::trail::{FoundSegment, Segment};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -237,6 +237,7 @@ fn place(directory: &Directory, from: &str, to: &str) -> io::Result<()> {
     if !source.exists() {
         return if target.exists() { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) };
     }
+    release(&source)?;
     fs::set_permissions(&source, Permissions::from_mode(0o400))?;
     fs::rename(source, target)?;
     sync_both(directory)

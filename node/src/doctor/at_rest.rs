@@ -93,7 +93,7 @@ pub(super) fn closed(_: &Machine, setup: &Setup) -> Verdict {
             "chmod 400 them; who made them writable may have altered them: `stele verify --key`",
         );
     }
-    let remedy = "chattr +i on closed segments, or a copy in storage with object lock: docs/compliance.md says what each \
+    let remedy = "[at_rest] immutable = true, or copy_to a store with object lock: docs/compliance.md says what each \
                   prevents";
     match immutable {
         Some(flagged) if flagged == closed => good(format!(

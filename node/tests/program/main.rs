@@ -1,6 +1,7 @@
 //! The built program as a person runs it: real files, kills, bad input.
 
 mod access;
+mod at_rest;
 mod attach;
 mod backtest;
 mod bad_input;
