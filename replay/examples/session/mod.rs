@@ -138,7 +138,9 @@ impl Session {
         };
         let body =
             definition.encode(&mut buffer, parameters.as_bytes()).map_err(|error| error.to_string())?;
-        self.control::<StrategyDefinition>(body)
+        self.control::<StrategyDefinition>(body)?;
+        // Publishers take turns: what explains the feed is on the log before anything of the feed is.
+        self.settle()
     }
 
     fn control<M: Message>(&mut self, body: &[u8]) -> Result<(), Error> {
