@@ -11,8 +11,9 @@ use std::time::Instant;
 use stele_bus::{Clock as _, UtcClock};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
 use stele_compliance::seal::{Policy, check, prove as prove_event, seal_trail};
+use stele_journal::index::Indexer;
 use stele_journal::scan::ScanOptions;
-use stele_journal::{Directory, Storage};
+use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::Sequence;
 
 fn storage(folder: &Path) -> Arc<dyn Storage> {
@@ -25,7 +26,13 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ScenarioErro
 
 /// A trail of some `events` events of 64 bytes; what closes its batches takes the place of a few.
 pub(super) fn write(folder: &Path, place: &Place, events: u64) -> Result<(), ScenarioError> {
-    write_trail(folder, place, &Mix::of_64_bytes(), events * 64)
+    write_trail(folder, place, &Mix::of_64_bytes(), events * 64)?;
+    // With the indexes of its closed segments, which a run makes in the background.
+    let directory = Directory::new(folder);
+    let last = TrailReader::open(folder)?.segments().last().map_or(0, |segment| segment.header.index);
+    let mut indexer = Indexer::for_trail(&directory, 1..last + 1);
+    while indexer.do_work(&directory) {}
+    Ok(())
 }
 
 /// Seals it from its first event on. Events, and how many a second.
