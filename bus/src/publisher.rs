@@ -7,7 +7,7 @@
 //! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
 //! ```
 //! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of another schema
-//! than Stele's has [`FOREIGN`] in place of its template id, and its body begins with its own SBE message header.
+//! than Stele's has `FOREIGN` in place of its template id, and its body begins with its own SBE message header.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::counters::sequencer::IntakeCounters;

@@ -216,7 +216,7 @@ pub(crate) struct RunArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct BacktestArgs {
-    /// Configuration file: its [venue], [risk] and strategy; flags win over it
+    /// Configuration file: its sections venue and risk, and its strategy; flags win over it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Market data, as `stele run --feed` takes it

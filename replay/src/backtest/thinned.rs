@@ -5,7 +5,7 @@ use serde::Serialize;
 /// Points kept before every other one goes.
 const POINTS_MAX: usize = 4_096;
 
-/// Evenly thinned: every first, second, fourth … point of what was pushed, at most [`POINTS_MAX`], and the last one.
+/// Evenly thinned: every first, second, fourth … point of what was pushed, at most 4,096 of them, and the last one.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Thinned<T> {
