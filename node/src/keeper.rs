@@ -146,8 +146,8 @@ impl Kept {
     }
 }
 
-/// The segments that are read-only, for nobody writes them any longer, the oldest first; archived ones too.
-fn closed_segments(trail: &Path) -> Vec<PathBuf> {
+/// The segments of a trail, archived ones too, the oldest first.
+pub(crate) fn segments(trail: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(trail).into_iter().flatten().flatten();
     let mut found: Vec<(u64, PathBuf)> = entries
         .filter_map(|entry| {
@@ -156,7 +156,12 @@ fn closed_segments(trail: &Path) -> Vec<PathBuf> {
         })
         .collect();
     found.sort();
-    found.into_iter().map(|(_, file)| file).filter(|file| is_read_only(file)).collect()
+    found.into_iter().map(|(_, file)| file).collect()
+}
+
+/// Those that are read-only: nobody writes them any longer.
+fn closed_segments(trail: &Path) -> Vec<PathBuf> {
+    segments(trail).into_iter().filter(|file| is_read_only(file)).collect()
 }
 
 fn is_read_only(file: &Path) -> bool {

@@ -24,8 +24,8 @@ enum Seen {
 
 impl Sheet {
     /// A repetition's latencies.
-    pub(crate) fn latency(&mut self, name: &str, seen: Percentiles, route: &Route) {
-        let line = self.line(name, "ns", Some(route), || Seen::Latency(Vec::new()));
+    pub(crate) fn latency<'r>(&mut self, name: &str, seen: Percentiles, route: impl Into<Option<&'r Route>>) {
+        let line = self.line(name, "ns", route.into(), || Seen::Latency(Vec::new()));
         let Seen::Latency(all) = &mut line.seen else { panic!("{name} is no latency") };
         all.push(seen);
     }

@@ -13,6 +13,7 @@ mod backtest;
 mod books;
 mod windows;
 
+use crate::sheet::Sheet;
 use crate::{HiccupMeter, Machine, Mix, Percentiles, Report};
 use std::io;
 use std::time::{Duration, Instant};
@@ -62,32 +63,27 @@ impl Extent {
 /// # Errors
 /// When a source cannot be read.
 pub fn run(extent: &Extent, sources: &[Source<'_>], mut on_stage: impl FnMut(&str)) -> io::Result<Report> {
-    let mut meter = HiccupMeter::new();
-    let mut books = books::Books::default();
-    let mut windows = windows::Windows::default();
-    let mut backtests = backtest::Backtests::default();
+    let (mut meter, mut sheet) = (HiccupMeter::new(), Sheet::default());
+    let trades = windows::trades(extent.trades);
     for repeat in 1..=extent.repeats {
         let mut tell = |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
         tell("the machine's own stalls");
         meter.watch(WATCH);
         tell("books");
-        sources.iter().for_each(|source| books.measure(&source.mix, extent.book_events));
+        sources.iter().for_each(|source| books::measure(&mut sheet, &source.mix, extent.book_events));
         tell("windows");
-        windows.measure(extent.trades, repeat == 1);
+        windows::measure(&mut sheet, &trades);
         tell("backtests");
         for source in sources {
-            backtests.measure(source, extent.backtest_events)?;
+            backtest::measure(&mut sheet, source, extent.backtest_events)?;
         }
     }
-    let mut figures = books.figures();
-    figures.extend(windows.figures());
-    figures.extend(backtests.figures());
     Ok(Report {
         scenario: "strategies",
         revision: env!("CARGO_PKG_VERSION").into(),
         machine: Machine::read(),
         noise: meter.noise(),
-        figures,
+        figures: sheet.figures(),
     })
 }
 

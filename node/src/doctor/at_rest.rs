@@ -1,12 +1,11 @@
 //! What keeps closed segments from being altered.
 
 use super::{Machine, Setup, Verdict, good, unknown, warning};
+use crate::keeper::segments;
 use rustix::fs::{IFlags, ioctl_getflags, statfs};
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use stele_journal::archive::archive_index;
-use stele_journal::format::segment_index;
 
 /// What protects the closed segments of trails.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,18 +51,11 @@ impl AtRest {
 
 /// Every segment but the newest one that may still be written.
 fn closed_segments(trail: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(trail).into_iter().flatten().flatten();
-    let mut found: Vec<(u64, PathBuf)> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            Some((segment_index(&name).or_else(|| archive_index(&name))?, entry.path()))
-        })
-        .collect();
-    found.sort();
-    if found.last().is_some_and(|(_, newest)| mode(newest).is_none_or(|mode| mode & 0o222 != 0)) {
+    let mut found = segments(trail);
+    if found.last().is_some_and(|newest| mode(newest).is_none_or(|mode| mode & 0o222 != 0)) {
         found.pop();
     }
-    found.into_iter().map(|(_, file)| file).collect()
+    found
 }
 
 fn mode(file: &Path) -> Option<u32> {

@@ -2,7 +2,7 @@
 //! the figures. Beside `feed_…`: the same feed read to its end and nothing done with it.
 
 use super::Source;
-use crate::Figure;
+use crate::sheet::Sheet;
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
@@ -11,50 +11,26 @@ use stele_bus::feed::{Batch, Step};
 use stele_replay::{Backtest, BacktestOptions, PaperOptions};
 use stele_strategies::Registry;
 
-/// Events a second by source, one a repetition: ours and the bare feed's.
-#[derive(Default)]
-pub(super) struct Backtests {
-    seen: Vec<(&'static str, Vec<f64>, Vec<f64>)>,
-}
-
-impl Backtests {
-    /// Plays the source until so many events were played, then reads it as often.
-    pub(super) fn measure(&mut self, source: &Source<'_>, events: u64) -> io::Result<()> {
-        let begin = Instant::now();
-        let (mut played, mut rounds) = (0, 0);
-        while played < events {
-            played += play(source, events - played)?;
-            rounds += 1;
-        }
-        let own = played as f64 / begin.elapsed().as_secs_f64();
-        let begin = Instant::now();
-        let mut read = 0;
-        for _ in 0..rounds {
-            read += drain(source, events - read)?;
-        }
-        let bare = read as f64 / begin.elapsed().as_secs_f64();
-        let known = self.seen.iter().position(|(name, ..)| *name == source.mix.name);
-        let at = known.unwrap_or_else(|| {
-            self.seen.push((source.mix.name, Vec::new(), Vec::new()));
-            self.seen.len() - 1
-        });
-        self.seen[at].1.push(own);
-        self.seen[at].2.push(bare);
-        Ok(())
+/// Plays the source until so many events were played, then reads it as often.
+pub(super) fn measure(sheet: &mut Sheet, source: &Source<'_>, events: u64) -> io::Result<()> {
+    let begin = Instant::now();
+    let (mut played, mut rounds) = (0, 0);
+    while played < events {
+        played += play(source, events - played)?;
+        rounds += 1;
     }
-
-    pub(super) fn figures(&self) -> Vec<Figure> {
-        let both = self.seen.iter().flat_map(|(name, own, bare)| {
-            let baseline = format!("feed_{name}");
-            let ratios: Vec<f64> = own.iter().zip(bare).map(|(own, bare)| own / bare).collect();
-            let other = Figure::rate(&baseline, bare);
-            [
-                Figure::rate(&format!("backtest_{name}"), own).map(|figure| figure.over(baseline, &ratios)),
-                other,
-            ]
-        });
-        both.flatten().collect()
+    let own = played as f64 / begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    let mut read = 0;
+    for _ in 0..rounds {
+        read += drain(source, events - read)?;
     }
+    let bare = read as f64 / begin.elapsed().as_secs_f64();
+    let [ours, other] = ["backtest", "feed"].map(|name| format!("{name}_{}", source.mix.name));
+    sheet.single(&ours, "events/s", own, None);
+    sheet.single(&other, "events/s", bare, None);
+    sheet.beside(&ours, &other);
+    Ok(())
 }
 
 /// One run, of at least one batch and then until `most` records were read. Gives the events played.

@@ -3,7 +3,8 @@
 //! side and a `HashMap` of orders, without instruments, counts or queues.
 
 use super::timed;
-use crate::{Figure, Mix, Percentiles};
+use crate::sheet::Sheet;
+use crate::{Mix, Percentiles};
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use stele_bus::template;
@@ -16,48 +17,27 @@ use stele_wire::messages::{
 };
 use zerocopy::IntoBytes;
 
-/// Distributions by mix, one a repetition: ours and the other side's.
-#[derive(Default)]
-pub(super) struct Books {
-    seen: Vec<(&'static str, Vec<Percentiles>, Vec<Percentiles>)>,
-}
-
-impl Books {
-    /// Some events of the mix, from its beginning as often as it takes, into a market that begins with it.
-    pub(super) fn measure(&mut self, mix: &Mix, events: usize) {
-        let frames = frames(mix);
-        let frames: Vec<Frame<'_>> =
-            frames.iter().map(|words| Frame::read(words.as_bytes()).expect("made here")).collect();
-        let frames = &frames[..frames.len().min(events)];
-        let (mut own, mut plain) = (Vec::new(), Vec::new());
-        for _ in 0..(events / frames.len()).max(1) {
-            let mut market = Market::default();
-            own.push(timed(frames, |frame| {
-                black_box(market.apply(frame));
-            }));
-            let mut book = TreeBook::default();
-            plain.push(timed(frames, |frame| {
-                black_box(book.apply(frame));
-            }));
-        }
-        let known = self.seen.iter().position(|(name, ..)| *name == mix.name);
-        let at = known.unwrap_or_else(|| {
-            self.seen.push((mix.name, Vec::new(), Vec::new()));
-            self.seen.len() - 1
-        });
-        self.seen[at].1.push(middle(own));
-        self.seen[at].2.push(middle(plain));
+/// Some events of the mix, from its beginning as often as it takes, into a market that begins with it.
+pub(super) fn measure(sheet: &mut Sheet, mix: &Mix, events: usize) {
+    let frames = frames(mix);
+    let frames: Vec<Frame<'_>> =
+        frames.iter().map(|words| Frame::read(words.as_bytes()).expect("made here")).collect();
+    let frames = &frames[..frames.len().min(events)];
+    let (mut own, mut plain) = (Vec::new(), Vec::new());
+    for _ in 0..(events / frames.len()).max(1) {
+        let mut market = Market::default();
+        own.push(timed(frames, |frame| {
+            black_box(market.apply(frame));
+        }));
+        let mut book = TreeBook::default();
+        plain.push(timed(frames, |frame| {
+            black_box(book.apply(frame));
+        }));
     }
-
-    pub(super) fn figures(&self) -> Vec<Figure> {
-        let both = self.seen.iter().flat_map(|(name, own, plain)| {
-            let baseline = format!("btree_book_{name}");
-            let other = Figure::latency(&baseline, plain);
-            let ours = Figure::latency(&format!("book_update_{name}"), own);
-            [ours.map(|figure| figure.beside(baseline, own, plain)), other]
-        });
-        both.flatten().collect()
-    }
+    let [ours, other] = ["book_update", "btree_book"].map(|name| format!("{name}_{}", mix.name));
+    sheet.latency(&ours, middle(own), None);
+    sheet.latency(&other, middle(plain), None);
+    sheet.beside(&ours, &other);
 }
 
 /// The pass in the middle, by its median.

@@ -2,7 +2,7 @@
 //! Beside `…_by_hand`: the same aggregate in a loop that can do nothing else.
 
 use super::timed;
-use crate::{Figure, Percentiles};
+use crate::sheet::Sheet;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use stele_strategies::operators::{Aggregate as _, Mean, MovingMax, Operator, Sum, seconds, stream};
@@ -14,97 +14,65 @@ const CAPACITY: usize = 4_096;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Names and distributions, one a repetition: ours and, where there is one, the loop's.
-#[derive(Default)]
-pub(super) struct Windows {
-    trades: Vec<(Nanos, Print)>,
-    seen: Vec<(&'static str, Vec<Percentiles>, Vec<Percentiles>)>,
-}
-
-impl Windows {
-    /// One repetition of every window.
-    pub(super) fn measure(&mut self, count: usize, is_first: bool) {
-        if is_first {
-            self.trades = trades(count);
+/// One repetition of every window.
+pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, Print)]) {
+    let volume = |print: &Print| print.quantity.0;
+    let tumbling =
+        stream::<Print>().tumbling(seconds(1), Nanos(0), Sum::default().of(|print: &Print| print.quantity));
+    let (mut end, mut sum) = (0, 0_u64);
+    pair(sheet, "window_tumbling_sum", trades, tumbling, |at, print| {
+        if at.0 >= end {
+            black_box(sum);
+            (end, sum) = ((at.0 / SECOND + 1) * SECOND, 0);
         }
-        let trades = std::mem::take(&mut self.trades);
-        let volume = |print: &Print| print.quantity.0;
-        let tumbling = stream::<Print>().tumbling(
-            seconds(1),
-            Nanos(0),
-            Sum::default().of(|print: &Print| print.quantity),
-        );
-        let (mut end, mut sum) = (0, 0_u64);
-        self.pair("window_tumbling_sum", &trades, tumbling, |at, print| {
-            if at.0 >= end {
-                black_box(sum);
-                (end, sum) = ((at.0 / SECOND + 1) * SECOND, 0);
-            }
-            sum += volume(print);
-        });
-        let sliding =
-            stream::<Print>().map(|print| print.quantity).sliding(seconds(1), CAPACITY, Mean::default());
-        let (mut held, mut sum) = (VecDeque::with_capacity(CAPACITY), 0_u64);
-        self.pair("window_sliding_mean", &trades, sliding, |at, print| {
-            while held.front().is_some_and(|(old, _): &(Nanos, u64)| old.0 + SECOND <= at.0) {
-                sum -= held.pop_front().map_or(0, |(_, quantity)| quantity);
-            }
-            held.push_back((*at, volume(print)));
-            sum += volume(print);
-            black_box(sum / held.len() as u64);
-        });
-        let highest = stream::<Print>().map(|print| print.price).sliding(
-            seconds(1),
-            CAPACITY,
-            MovingMax::new(CAPACITY),
-        );
-        let mut falling: VecDeque<(Nanos, i64)> = VecDeque::with_capacity(CAPACITY);
-        self.pair("window_sliding_max", &trades, highest, |at, print| {
-            while falling.front().is_some_and(|(old, _)| old.0 + SECOND <= at.0) {
-                falling.pop_front();
-            }
-            while falling.back().is_some_and(|(_, price)| *price <= print.price.0) {
-                falling.pop_back();
-            }
-            falling.push_back((*at, print.price.0));
-            black_box(falling.front());
-        });
-        self.trades = trades;
-    }
-
-    fn pair(
-        &mut self,
-        name: &'static str,
-        trades: &[(Nanos, Print)],
-        mut window: impl Operator<Print>,
-        mut by_hand: impl FnMut(&Nanos, &Print),
-    ) {
-        let own = timed(trades, |(at, print)| {
-            window.on_event(*at, *print, &mut |_, out| {
-                black_box(&out);
-            });
-        });
-        let plain = timed(trades, |(at, print)| by_hand(at, print));
-        let known = self.seen.iter().position(|(known, ..)| *known == name);
-        let at = known.unwrap_or_else(|| {
-            self.seen.push((name, Vec::new(), Vec::new()));
-            self.seen.len() - 1
-        });
-        self.seen[at].1.push(own);
-        self.seen[at].2.push(plain);
-    }
-
-    pub(super) fn figures(&self) -> Vec<Figure> {
-        let both = self.seen.iter().flat_map(|(name, own, plain)| {
-            let baseline = format!("{name}_by_hand");
-            let other = Figure::latency(&baseline, plain);
-            [Figure::latency(name, own).map(|figure| figure.beside(baseline, own, plain)), other]
-        });
-        both.flatten().collect()
-    }
+        sum += volume(print);
+    });
+    let sliding =
+        stream::<Print>().map(|print| print.quantity).sliding(seconds(1), CAPACITY, Mean::default());
+    let (mut held, mut sum) = (VecDeque::with_capacity(CAPACITY), 0_u64);
+    pair(sheet, "window_sliding_mean", trades, sliding, |at, print| {
+        while held.front().is_some_and(|(old, _): &(Nanos, u64)| old.0 + SECOND <= at.0) {
+            sum -= held.pop_front().map_or(0, |(_, quantity)| quantity);
+        }
+        held.push_back((*at, volume(print)));
+        sum += volume(print);
+        black_box(sum / held.len() as u64);
+    });
+    let highest =
+        stream::<Print>().map(|print| print.price).sliding(seconds(1), CAPACITY, MovingMax::new(CAPACITY));
+    let mut falling: VecDeque<(Nanos, i64)> = VecDeque::with_capacity(CAPACITY);
+    pair(sheet, "window_sliding_max", trades, highest, |at, print| {
+        while falling.front().is_some_and(|(old, _)| old.0 + SECOND <= at.0) {
+            falling.pop_front();
+        }
+        while falling.back().is_some_and(|(_, price)| *price <= print.price.0) {
+            falling.pop_back();
+        }
+        falling.push_back((*at, print.price.0));
+        black_box(falling.front());
+    });
 }
 
-fn trades(count: usize) -> Vec<(Nanos, Print)> {
+fn pair(
+    sheet: &mut Sheet,
+    name: &str,
+    trades: &[(Nanos, Print)],
+    mut window: impl Operator<Print>,
+    mut by_hand: impl FnMut(&Nanos, &Print),
+) {
+    let own = timed(trades, |(at, print)| {
+        window.on_event(*at, *print, &mut |_, out| {
+            black_box(&out);
+        });
+    });
+    let baseline = format!("{name}_by_hand");
+    sheet.latency(name, own, None);
+    sheet.latency(&baseline, timed(trades, |(at, print)| by_hand(at, print)), None);
+    sheet.beside(name, &baseline);
+}
+
+/// Random trades of one instrument, a millisecond apart on average.
+pub(super) fn trades(count: usize) -> Vec<(Nanos, Print)> {
     let (mut random, mut time, mut price) = (Random::new(1), 1_700_000_000 * SECOND, 100_000_000_000_i64);
     let trade = |_| {
         time += random.below(2_000_000);
