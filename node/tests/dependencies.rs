@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-perf", 5, &[]),
     ("stele-sim", 5, &[]),
     ("stele-node", 6, &[]),
+    ("stele", 7, &[]),
 ];
 
 #[test]
