@@ -41,8 +41,6 @@ pub mod agent;
 #[cfg(not(loom))]
 pub mod appender;
 #[cfg(not(loom))]
-mod cancels;
-#[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
 pub mod clock_sync;
@@ -85,14 +83,10 @@ pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
 #[cfg(not(loom))]
-pub mod risk;
-#[cfg(not(loom))]
 pub mod router;
 #[cfg(not(loom))]
 pub mod sequencer;
 pub mod shared;
-#[cfg(not(loom))]
-mod state;
 #[cfg(not(loom))]
 pub mod templates;
 #[cfg(not(loom))]
@@ -119,7 +113,6 @@ pub use {
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
         SealMark, WriterState,
     },
-    risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
     shared::{
         directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},

@@ -323,7 +323,8 @@ mod tests {
     use crate::bounds::RING_LENGTH_MIN;
     use crate::consumer::GatingConsumer;
     use crate::feed::FeedError;
-    use crate::{LogRing, ManualClock, RingOptions, RingParts, Risk, RiskLimits, Sequencer, SequencerStart};
+    use crate::{LogRing, ManualClock, RingOptions, RingParts, Sequencer, SequencerStart};
+    use stele_risk::{Risk, RiskLimits};
     use stele_wire::messages::{BookAdd, SourceKind};
     use stele_wire::{Epoch, Identity, Position, Sequence, ShardId, TrailId};
 

@@ -11,7 +11,6 @@ use crate::bounds::{
     CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, CLOCK_CHECK_INTERVAL, HEADROOM_MARKET_DIVISOR,
     HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX, REFUSALS_LOOKED_AT_CYCLES, STOP_GRACE,
 };
-use crate::cancels::Cancels;
 use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
@@ -20,13 +19,13 @@ use crate::head::{Draft, LogHead, OWN_SCHEMA};
 use crate::publisher::{Intake, Publisher, Submission, publisher, remote_intake};
 use crate::refusals::{Refusals, Untold};
 use crate::ring::{LogRing, RingWriter};
-use crate::risk::{self, Breach, OrderTerms, Risk};
 use crate::templates::{Class, Template, template};
 use crate::timers::{TimerStop, Timers};
 use own::{OWN_FRAME_LENGTH_MAX, refusal_length};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use stele_risk::{Breach, Cancels, OrderTerms, Risk, governs};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::codec::MessageHeader;
 use stele_wire::frame::frame_length;
@@ -519,7 +518,7 @@ impl<C: Clock> Desk<C> {
                 self.reject(submission, &terms, breach);
                 return true;
             }
-        } else if risk::governs(submission.template_id) {
+        } else if governs(submission.template_id) {
             let now = self.head.stamp();
             let body = gather(&mut self.scratch, submission);
             if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {

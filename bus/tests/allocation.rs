@@ -4,11 +4,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_bus::bounds::RING_LENGTH_MIN;
-use stele_bus::risk::Sequenced;
 use stele_bus::{
-    Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
+    Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Sequencer,
+    SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
 };
+use stele_risk::Sequenced;
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
     Trade,

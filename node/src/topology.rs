@@ -37,10 +37,11 @@ use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
     Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
-    Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
+use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_wire::{Sequence, ShardId};

@@ -24,7 +24,8 @@ use session::Session;
 use std::sync::Arc;
 use stele_bus::feed::{Feed, Pace};
 use stele_bus::player::{Player, PlayerStatus};
-use stele_bus::{Agent, ManualClock, RiskLimits};
+use stele_bus::{Agent, ManualClock};
+use stele_risk::RiskLimits;
 use stele_strategies::Registry;
 use stele_wire::Nanos;
 

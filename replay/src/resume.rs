@@ -8,9 +8,10 @@ use crate::known::Known;
 use crate::open_orders::{OpenOrder, OpenOrders};
 use crate::paper_exchange::Numbers;
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
-use stele_bus::{Risk, RiskLimits, Timers};
+use stele_bus::Timers;
 use stele_journal::TrailError;
 use stele_journal::snapshot::Section;
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
 use stele_wire::Frame;
@@ -106,7 +107,7 @@ pub enum LoadError {
         /// The machine.
         machine: &'static str,
         /// What is wrong with it.
-        source: stele_bus::risk::RestoreError,
+        source: stele_risk::RestoreError,
     },
     /// A machine does not take its state.
     #[error("the {machine} cannot be loaded: {source}")]
@@ -122,7 +123,7 @@ pub enum LoadError {
 pub mod machines {
     /// [`super::Known`].
     pub const DEFINITIONS: &str = "definitions";
-    /// [`stele_bus::Risk`].
+    /// [`stele_risk::Risk`].
     pub const RISK: &str = "risk";
     /// [`stele_bus::Timers`].
     pub const TIMERS: &str = "timers";

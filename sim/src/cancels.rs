@@ -3,8 +3,9 @@
 
 use crate::checkers::{Checked, violated};
 use std::collections::BTreeMap;
-use stele_bus::bounds::KILL_SWITCHES_MAX;
-use stele_bus::{Event, OrderKind, OrderTerms};
+use stele_bus::Event;
+use stele_risk::bounds::KILL_SWITCHES_MAX;
+use stele_risk::{OrderKind, OrderTerms};
 use stele_wire::Sequence;
 use stele_wire::messages::{
     CancelOrder, CancelScope, KillSwitch, QuoteCancel, ReleaseWatermark, SessionStart, Side, SwitchState,

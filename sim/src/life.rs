@@ -17,10 +17,10 @@ use crate::traffic::{Mix, Traffic};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
-    Refusal, RingOptions, RingParts, Risk, RiskLimits, SealMark, Sequencer, Venue, VenueBusy, Watermark,
-    Watermarks,
+    Refusal, RingOptions, RingParts, SealMark, Sequencer, Venue, VenueBusy, Watermark, Watermarks,
 };
 use stele_journal::{FlushMethod, Journal, Opened};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position};
 
 /// What a life is like.

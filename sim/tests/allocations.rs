@@ -6,11 +6,12 @@ use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::Pace;
 use stele_bus::player::Player;
 use stele_bus::{
-    Agent, JournalReader, LogRing, ManualClock, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, Watermark,
+    Agent, JournalReader, LogRing, ManualClock, OrderGateway, RingOptions, RingParts, Sequencer,
+    SequencerStart, Watermark,
 };
 use stele_connect::generator::{Config, Generator};
 use stele_replay::{PaperExchange, PaperOptions, PaperVenue};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::agent::AgentOptions;
 use stele_strategies::{Host, Registry, StrategyAgent};
 use stele_wire::codec::text_field;

@@ -6,5 +6,6 @@ pub use stele_compliance as compliance;
 pub use stele_connect as connect;
 pub use stele_journal as journal;
 pub use stele_replay as replay;
+pub use stele_risk as risk;
 pub use stele_strategies as strategies;
 pub use stele_wire as wire;

@@ -2,9 +2,10 @@
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart,
+    Agent, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Sequencer,
+    SequencerStart,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::{AgentOptions, Host, Registry, StrategyAgent};
 use stele_wire::codec::text_field;
 use stele_wire::messages::*;

@@ -3,16 +3,15 @@
 
 use super::{Desk, Origin, Verdict, gather};
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
-use crate::cancels::Cancel;
 use crate::clock::Clock;
 use crate::head::{Draft, OWN_SCHEMA};
 use crate::health::Behind;
 use crate::publisher::{Intake, NOT_RECEIVED, Submission};
 use crate::refusals::reason_of;
-use crate::risk::{self, Breach, OrderTerms, Sequenced};
 use crate::templates::{Class, Template, template};
 use crate::timers::{self, NEVER};
 use std::mem::offset_of;
+use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
@@ -295,7 +294,7 @@ impl<C: Clock> Desk<C> {
     #[inline]
     pub(super) fn follow(&mut self, submission: &Submission<'_>, block_length: u16, sequence: Sequence) {
         let template_id = submission.template_id;
-        let is_risk = risk::follows(template_id);
+        let is_risk = stele_risk::follows(template_id);
         if !is_risk && !timers::follows(template_id) {
             return;
         }

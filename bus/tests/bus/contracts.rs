@@ -3,7 +3,8 @@
 use crate::rig::{Rig, START, accepted, cancel, fill, notice, order, order_body};
 use stele_bus::bounds::{BATCH_AGE_MAX, PUBLISHER_WORDS_DEFAULT, RING_LENGTH_MIN, STOP_GRACE};
 use stele_bus::counters::table;
-use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal, RiskLimits};
+use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
+use stele_risk::RiskLimits;
 use stele_wire::messages::{
     CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
 };

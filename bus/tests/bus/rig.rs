@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, BusDirectory, FoundBus, JournalReader, LogRing, ManualClock, Publisher, Refusal, RingOptions,
-    RingParts, Risk, RiskLimits, SealMark, Sequencer, SequencerStart, ShardDirectory, Timers,
+    RingParts, SealMark, Sequencer, SequencerStart, ShardDirectory, Timers,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::messages::{
     CancelOrder, NewOrder, OrderAccepted, PublisherProgress, RefusedOrder, SubmissionRefused, VenueNotice,

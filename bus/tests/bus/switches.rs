@@ -3,10 +3,8 @@
 use crate::rig::{Rig, START, fill, notice, order_body};
 use std::collections::BTreeMap;
 use stele_bus::bounds::OWN_EVENTS_PER_CYCLE_MAX;
-use stele_bus::{
-    Agent, Event, ManualClock, OrderGateway, Publisher, Risk, RiskLimits, Sequencer, Venue, VenueBusy,
-    Watermark,
-};
+use stele_bus::{Agent, Event, ManualClock, OrderGateway, Publisher, Sequencer, Venue, VenueBusy, Watermark};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelRejected, CancelScope, KillSwitch, NewOrder, OrderCancelled, OrderStatus, Quote,

@@ -2,7 +2,7 @@
 
 use super::{Counts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
-use stele_bus::OrderTerms;
+use stele_risk::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::PublisherProgress;
 

@@ -1,7 +1,7 @@
 //! Refused orders: that each is told whole, and why, and that no number of a publisher's comes twice.
 
 use super::{Counts, Rule, Verdict, breach};
-use stele_bus::OrderTerms;
+use stele_risk::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::{OrderRejected, RefusedOrder};
 

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::{
     Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, Refusal,
-    RingOptions, Risk, RiskLimits, Sequencer, Venue, VenueBusy, Watermark,
+    RingOptions, Sequencer, Venue, VenueBusy, Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, Options};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{

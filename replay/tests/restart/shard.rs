@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::{
     Agent, AgentError, Answer, Clock, Event, InDoubt, LogRing, ManualClock, NOT_RECEIVED, OrderGateway,
-    Publisher, RingOptions, Risk, RiskLimits, Sequencer, Timers, VenueBusy, Watermark,
+    Publisher, RingOptions, Sequencer, Timers, VenueBusy, Watermark,
 };
 use stele_journal::{EngineChoice, Journal, Options};
 use stele_replay::{OpenOrder, Resumed, Submission};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::{Kind, Registry};
 use stele_strategies::{
     AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,

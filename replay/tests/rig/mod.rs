@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, RingOptions, Risk, RiskLimits,
-    Sequencer, Watermark,
+    Agent, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, RingOptions, Sequencer, Watermark,
 };
 use stele_journal::{Journal, Options, TrailReader};
 use stele_replay::{PaperExchange, PaperOptions, PaperVenue, Submission};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{AgentOptions, Host, StrategyAgent};
 use stele_wire::codec::text_field;

@@ -1,8 +1,10 @@
 //! Open orders as they come, change and go, and what becomes of positions and credit meanwhile.
 
 use super::rig::*;
-use stele_bus::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_OPEN_ORDERS_MAX, RISK_RECENT_ORDERS_MAX};
-use stele_bus::{Risk, RiskLimits};
+use stele_risk::bounds::{
+    RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_OPEN_ORDERS_MAX, RISK_RECENT_ORDERS_MAX,
+};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::{
     AccountDefinition, Check, NewOrder, OpeningPosition, OrderExpired, OrderRestated, OrderStatus,
     OrderTriggered, OrderType, ReplaceOrder, ReplaceRejected, Side, TradeBusted, TradeCorrected,
@@ -206,7 +208,7 @@ fn the_frames_of_a_log_give_the_state_that_its_sequencer_had() {
             version: stele_wire::bounds::FRAME_VERSION,
             sequence: (*sequence).into(),
             timestamp: (*time).into(),
-            block_length: stele_bus::template(*template_id).unwrap().block_length.into(),
+            block_length: block_length(*template_id).into(),
             template_id: (*template_id).into(),
             schema_id: stele_wire::messages::SCHEMA_ID.into(),
             schema_version: stele_wire::messages::SCHEMA_VERSION.into(),

@@ -16,7 +16,7 @@ pub struct Allotment {
 
 /// Every allotment in force, over all shards.
 #[derive(Clone, Debug)]
-pub(super) struct Allotments {
+pub(crate) struct Allotments {
     rows: Vec<Allotment>,
 }
 
@@ -32,23 +32,23 @@ impl Allotments {
     }
 
     /// What a shard may use of an account's credit, where any was allotted.
-    pub(super) fn amount(&self, account: u32, shard: u32) -> Option<i64> {
+    pub(crate) fn amount(&self, account: u32, shard: u32) -> Option<i64> {
         self.find(account, shard).map(|at| self.rows[at].amount)
     }
 
     /// What all shards together could use of the account's credit with the allotment in place.
-    pub(super) fn sum_with(&self, allotment: &CreditAllotment) -> i128 {
+    pub(crate) fn sum_with(&self, allotment: &CreditAllotment) -> i128 {
         let (account, shard) = (allotment.account.get(), allotment.shard.get());
         let others = self.rows.iter().filter(|row| row.account == account && row.shard != shard);
         others.map(|row| i128::from(row.amount)).sum::<i128>() + i128::from(allotment.amount.get())
     }
 
-    pub(super) fn has_room(&self, account: u32, shard: u32) -> bool {
+    pub(crate) fn has_room(&self, account: u32, shard: u32) -> bool {
         self.rows.len() < RISK_ALLOTMENTS_MAX || self.find(account, shard).is_some()
     }
 
     /// Puts an allotment in the place of the one before, if there is room.
-    pub(super) fn set(&mut self, allotment: Allotment) {
+    pub(crate) fn set(&mut self, allotment: Allotment) {
         match self.find(allotment.account, allotment.shard) {
             Some(at) => self.rows[at] = allotment,
             None if self.rows.len() < RISK_ALLOTMENTS_MAX => self.rows.push(allotment),
@@ -56,7 +56,7 @@ impl Allotments {
         }
     }
 
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Allotment> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Allotment> {
         self.rows.iter()
     }
 }

@@ -9,33 +9,33 @@
 //! so that an order that only closes a position adds nothing to it, and an account that has spent its credit can
 //! still get out. The credit used is the sum of the exposures.
 
-use super::orders::{Ends, Entry, NIL, OrderKey, Orders, side_index};
-use super::rate::{Bucket, Rate};
-use super::table::Table;
 use crate::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_STRATEGIES_MAX};
+use crate::orders::{Ends, Entry, NIL, OrderKey, Orders, side_index};
+use crate::rate::{Bucket, Rate};
+use crate::table::Table;
 use stele_wire::messages::Side;
 
 /// An account.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Account {
+pub(crate) struct Account {
     /// The exposures of its holdings, 1e-9 of the currency.
-    pub(super) used: i128,
+    pub(crate) used: i128,
     /// The shard's part of its credit; `i64::MAX` when none was allotted.
-    pub(super) allotted: i64,
-    pub(super) open: u32,
-    pub(super) limits: u16,
+    pub(crate) allotted: i64,
+    pub(crate) open: u32,
+    pub(crate) limits: u16,
     /// The party that what it holds belongs to; 0 when not told.
-    pub(super) owner: u32,
+    pub(crate) owner: u32,
     /// The first account of the same owner, which may be itself; 0 without an owner.
-    pub(super) lead: u32,
+    pub(crate) lead: u32,
     /// Zeros when not told.
-    pub(super) currency: [u8; 3],
-    pub(super) bucket: Bucket,
-    pub(super) rate: Rate,
+    pub(crate) currency: [u8; 3],
+    pub(crate) bucket: Bucket,
+    pub(crate) rate: Rate,
 }
 
 impl Account {
-    pub(super) const NEW: Self = Self {
+    pub(crate) const NEW: Self = Self {
         used: 0,
         allotted: i64::MAX,
         open: 0,
@@ -56,16 +56,16 @@ impl Default for Account {
 
 /// A strategy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Strategy {
-    pub(super) algorithm: u32,
-    pub(super) open: u32,
-    pub(super) limits: u16,
-    pub(super) bucket: Bucket,
-    pub(super) rate: Rate,
+pub(crate) struct Strategy {
+    pub(crate) algorithm: u32,
+    pub(crate) open: u32,
+    pub(crate) limits: u16,
+    pub(crate) bucket: Bucket,
+    pub(crate) rate: Rate,
 }
 
 impl Strategy {
-    pub(super) const NEW: Self =
+    pub(crate) const NEW: Self =
         Self { algorithm: 0, open: 0, limits: 0, bucket: Bucket::NEW, rate: Rate::NONE };
 }
 
@@ -77,15 +77,15 @@ impl Default for Strategy {
 
 /// What an account holds of an instrument.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Holding {
-    pub(super) account: u32,
+pub(crate) struct Holding {
+    pub(crate) account: u32,
     /// Signed quantity: positive is long.
-    pub(super) position: i128,
+    pub(crate) position: i128,
     /// What the position cost, with its sign, 1e-9 of the currency.
-    pub(super) cost: i128,
+    pub(crate) cost: i128,
     /// Quantity and value of the open buys, and of the open sells.
-    pub(super) open: [i128; 2],
-    pub(super) open_value: [i128; 2],
+    pub(crate) open: [i128; 2],
+    pub(crate) open_value: [i128; 2],
     /// Where the resting orders of its beneficial owner in the instrument stand; [`NIL`] of none.
     resting: u32,
 }
@@ -97,26 +97,26 @@ impl Default for Holding {
 }
 
 impl Holding {
-    pub(super) const NEW: Self =
+    pub(crate) const NEW: Self =
         Self { account: 0, position: 0, cost: 0, open: [0; 2], open_value: [0; 2], resting: NIL };
 
     /// The position in the direction of `side` if every open order on it and `more` were executed.
     #[inline]
-    pub(super) fn worst(&self, side: usize, more: i128) -> i128 {
+    pub(crate) fn worst(&self, side: usize, more: i128) -> i128 {
         let position = if side == 0 { self.position } else { -self.position };
         position + self.open[side] + more
     }
 
     /// The credit that it takes with `more` value of open orders on a side.
     #[inline]
-    pub(super) fn exposure_with(&self, more: [i128; 2]) -> i128 {
+    pub(crate) fn exposure_with(&self, more: [i128; 2]) -> i128 {
         let long = self.cost + self.open_value[0] + more[0];
         let short = self.open_value[1] + more[1] - self.cost;
         long.max(short).max(0)
     }
 
     #[inline]
-    pub(super) fn exposure(&self) -> i128 {
+    pub(crate) fn exposure(&self) -> i128 {
         self.exposure_with([0, 0])
     }
 
@@ -145,32 +145,32 @@ fn share(amount: i128, part: i128, whole: i128) -> i128 {
 
 /// One execution.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Fill {
-    pub(super) sequence: u64,
-    pub(super) execution_id: u64,
-    pub(super) account: u32,
-    pub(super) instrument: u32,
+pub(crate) struct Fill {
+    pub(crate) sequence: u64,
+    pub(crate) execution_id: u64,
+    pub(crate) account: u32,
+    pub(crate) instrument: u32,
     /// Negative when it was sold.
-    pub(super) quantity: i128,
-    pub(super) price: i64,
+    pub(crate) quantity: i128,
+    pub(crate) price: i64,
     /// What it was worth when it was booked.
-    pub(super) value: i64,
+    pub(crate) value: i64,
 }
 
 /// Accounts, strategies, holdings and open orders, which change together.
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
-    pub(super) accounts: Table<u32, Account>,
-    pub(super) strategies: Table<u32, Strategy>,
-    pub(super) holdings: Table<u64, Holding>,
+pub(crate) struct Ledger {
+    pub(crate) accounts: Table<u32, Account>,
+    pub(crate) strategies: Table<u32, Strategy>,
+    pub(crate) holdings: Table<u64, Holding>,
     /// Resting buys and sells by beneficial owner, who is named by the first of the accounts, and instrument. There
     /// are never more than holdings.
     resting: Table<u64, [Ends; 2]>,
-    pub(super) orders: Orders,
+    pub(crate) orders: Orders,
     /// The credit used by all accounts.
-    pub(super) used: i128,
+    pub(crate) used: i128,
     /// Orders and executions that found no room and are not counted.
-    pub(super) untracked: u64,
+    pub(crate) untracked: u64,
 }
 
 impl Default for Ledger {
@@ -188,7 +188,7 @@ impl Default for Ledger {
 }
 
 #[inline]
-pub(super) fn holding_key(account: u32, instrument: u32) -> u64 {
+pub(crate) fn holding_key(account: u32, instrument: u32) -> u64 {
     u64::from(account) << 32 | u64::from(instrument)
 }
 
@@ -218,7 +218,7 @@ impl Ledger {
 
     /// The resting buys and sells of whoever an account belongs to.
     #[inline]
-    pub(super) fn resting_of(
+    pub(crate) fn resting_of(
         &self,
         holding: &Holding,
         account: &Account,
@@ -233,7 +233,7 @@ impl Ledger {
 
     /// An account belongs to this party from here on; 0 is not told.
     #[cold]
-    pub(super) fn set_owner(&mut self, id: u32, owner: u32) {
+    pub(crate) fn set_owner(&mut self, id: u32, owner: u32) {
         let Some(account) = self.accounts.entry(id).filter(|account| account.owner != owner) else { return };
         let before = account.owner;
         account.owner = owner;
@@ -256,7 +256,7 @@ impl Ledger {
     }
 
     /// A holding as a snapshot has it; none when there is no room.
-    pub(super) fn hold(&mut self, key: u64, position: i128, cost: i128) -> Option<()> {
+    pub(crate) fn hold(&mut self, key: u64, position: i128, cost: i128) -> Option<()> {
         let slot = self.holding((key >> 32) as u32, key as u32)?;
         self.change(slot, |holding| (holding.position, holding.cost) = (position, cost));
         Some(())
@@ -275,7 +275,7 @@ impl Ledger {
 
     /// What an open order of this key and side adds to its holding: nothing when there is none.
     #[inline]
-    pub(super) fn counted(&self, key: OrderKey, side: Side) -> (u64, i64) {
+    pub(crate) fn counted(&self, key: OrderKey, side: Side) -> (u64, i64) {
         let entry = self.orders.find(key).map(|slot| self.orders.at(slot));
         let entry = entry.filter(|entry| entry.side == side);
         entry.map_or((0, 0), |entry| (entry.counted, entry.counted_value))
@@ -284,7 +284,7 @@ impl Ledger {
     /// An order is open. One of the same key that is open already stays so and this one is added to it: too much
     /// is counted rather than too little.
     #[inline]
-    pub(super) fn open(&mut self, mut entry: Entry) {
+    pub(crate) fn open(&mut self, mut entry: Entry) {
         if let Some(slot) = self.orders.find(entry.key) {
             let known = self.orders.at(slot);
             let (leaves, value) = (entry.leaves, entry.counted_value);
@@ -334,7 +334,7 @@ impl Ledger {
     }
 
     /// The order can be met from here on.
-    pub(super) fn rest(&mut self, slot: u32) {
+    pub(crate) fn rest(&mut self, slot: u32) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| !entry.is_resting) {
             let ends = self.resting.at_mut(self.holdings.at(entry.holding).resting);
@@ -344,7 +344,7 @@ impl Ledger {
 
     /// So much of the order is left, worth `value`.
     #[inline]
-    pub(super) fn settle(&mut self, slot: u32, leaves: u64, value: i64) {
+    pub(crate) fn settle(&mut self, slot: u32, leaves: u64, value: i64) {
         if leaves == 0 {
             return self.close(slot);
         }
@@ -353,7 +353,7 @@ impl Ledger {
     }
 
     /// The order has another price from here on.
-    pub(super) fn reprice(&mut self, slot: u32, price: i64) {
+    pub(crate) fn reprice(&mut self, slot: u32, price: i64) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| entry.is_resting) {
             let ends = &mut self.resting.at_mut(self.holdings.at(entry.holding).resting)[side];
@@ -367,7 +367,7 @@ impl Ledger {
     }
 
     /// The order is open no longer.
-    pub(super) fn close(&mut self, slot: u32) {
+    pub(crate) fn close(&mut self, slot: u32) {
         self.count(slot, (0, 0));
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side) {
@@ -383,7 +383,7 @@ impl Ledger {
     }
 
     /// Books an execution, or, with `is_undone`, its reversal.
-    pub(super) fn trade(&mut self, fill: &Fill, is_undone: bool) {
+    pub(crate) fn trade(&mut self, fill: &Fill, is_undone: bool) {
         let Some(holding) = self.holding(fill.account, fill.instrument) else {
             self.untracked += 1;
             return;
@@ -394,7 +394,7 @@ impl Ledger {
 }
 
 /// A quantity with the sign of its side; 0 without one.
-pub(super) fn signed(side: Side, quantity: u64) -> i128 {
+pub(crate) fn signed(side: Side, quantity: u64) -> i128 {
     match side {
         Side::BUY => quantity.into(),
         Side::SELL => -i128::from(quantity),

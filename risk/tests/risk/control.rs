@@ -2,7 +2,7 @@
 
 use super::rig::*;
 use proptest::prelude::*;
-use stele_bus::{Risk, RiskLimits, WorkingOrder};
+use stele_risk::{Risk, RiskLimits, WorkingOrder};
 use stele_wire::messages::{
     AlgorithmDefinition, CancelScope, Check, DeciderKind, Decision, KillSwitch, NewOrder, RiskDecision,
     RiskLimit, SessionStart, StrategyDefinition, SwitchState,
@@ -79,7 +79,7 @@ fn a_switch_covers_what_does_not_tell_whose_it_is_and_what_a_strategys_definitio
 #[test]
 fn more_switches_than_can_be_kept_apart_stop_everything() {
     let mut rig = Rig::new(RiskLimits::default());
-    for account in 100..=100 + stele_bus::bounds::KILL_SWITCHES_MAX as u32 {
+    for account in 100..=100 + stele_risk::bounds::KILL_SWITCHES_MAX as u32 {
         rig.put(&switch(CancelScope::ACCOUNT, account, SwitchState::ENGAGED));
     }
     assert_eq!(rig.submit(&buy(1, 1, 1)), refused(Check::KILL_SWITCH, 0, 0));

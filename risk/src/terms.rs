@@ -210,7 +210,7 @@ impl OrderTerms {
 
     /// The publisher's number of the submission, where it is told.
     #[inline]
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         let is_told = self.publisher != 0 && !matches!(self.publisher_sequence, 0 | u64::MAX);
         is_told.then_some(self.publisher_sequence)
     }

@@ -2,7 +2,7 @@
 
 use super::rig::{Answer, refused};
 use std::collections::BTreeMap;
-use stele_bus::{OrderKind, OrderTerms};
+use stele_risk::{OrderKind, OrderTerms};
 use stele_wire::messages::{CancelScope, Check, Side};
 
 const NONE: i64 = i64::MAX;

@@ -1,16 +1,16 @@
 //! New orders of late, by everything that makes two of them alike.
 
-use super::table::{Index, Key};
 use crate::bounds::RISK_RECENT_ORDERS_MAX;
+use crate::table::{Index, Key};
 
 /// What two orders share that are duplicates of each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Likeness {
-    pub(super) account: u32,
-    pub(super) instrument: u32,
-    pub(super) side: u8,
-    pub(super) price: i64,
-    pub(super) quantity: u64,
+pub(crate) struct Likeness {
+    pub(crate) account: u32,
+    pub(crate) instrument: u32,
+    pub(crate) side: u8,
+    pub(crate) price: i64,
+    pub(crate) quantity: u64,
 }
 
 impl Key for Likeness {
@@ -24,7 +24,7 @@ impl Key for Likeness {
 
 /// A queue of the newest orders, and where the newest of each kind stands in it.
 #[derive(Clone, Debug)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     index: Index<Likeness>,
     queue: Box<[(Likeness, u64)]>,
     /// Orders ever entered and ever forgotten; the queue holds those between.
@@ -51,13 +51,13 @@ impl Recent {
 
     /// When the newest such order was sequenced.
     #[inline]
-    pub(super) fn newest(&self, likeness: Likeness) -> Option<u64> {
+    pub(crate) fn newest(&self, likeness: Likeness) -> Option<u64> {
         self.index.get(likeness).map(|slot| self.queue[slot as usize].1)
     }
 
     /// Whether there is no room for one more at `now` that keeps all orders since `now - horizon`.
     #[inline]
-    pub(super) fn is_full(&self, now: u64, horizon: u64) -> bool {
+    pub(crate) fn is_full(&self, now: u64, horizon: u64) -> bool {
         self.end - self.start == self.queue.len() as u64 && !self.is_oldest_over(now, horizon)
     }
 
@@ -68,7 +68,7 @@ impl Recent {
 
     /// A new order at `now`. Orders that are older than `horizon` make room.
     #[inline]
-    pub(super) fn enter(&mut self, likeness: Likeness, now: u64, horizon: u64) {
+    pub(crate) fn enter(&mut self, likeness: Likeness, now: u64, horizon: u64) {
         for _ in 0..FORGOTTEN_AT_ONCE {
             if self.start == self.end || !self.is_oldest_over(now, horizon) {
                 break;
@@ -94,7 +94,7 @@ impl Recent {
     }
 
     /// From the oldest to the newest.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(Likeness, u64)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &(Likeness, u64)> {
         let length = (self.end - self.start) as usize;
         (0..length).map(|offset| &self.queue[self.place(self.start + offset as u64)])
     }

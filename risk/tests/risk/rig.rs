@@ -1,12 +1,12 @@
 //! A risk engine that is fed as the sequencer feeds it, and messages to feed it with.
 
-use stele_bus::risk::{Sequenced, follows, governs};
-use stele_bus::{Breach, OrderTerms, Risk, RiskLimits, template};
+use stele_risk::{Breach, OrderTerms, Risk, RiskLimits};
+use stele_risk::{Sequenced, follows, governs};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, CreditAllotment, NewOrder, OrderAccepted, OrderCancelled, OrderEvent, OrderFilled,
     OrderRejected, OrderReplaced, OrderStatus, OrderType, Originator, Quote, ReplaceOrder, RiskDecision,
-    RiskLimit, SCHEMA_VERSION, Side, TimeInForce, TopOfBook, Trade,
+    RiskLimit, SCHEMA, SCHEMA_VERSION, Side, TimeInForce, TopOfBook, Trade,
 };
 use stele_wire::{Nanos, Sequence};
 
@@ -27,7 +27,7 @@ pub(crate) fn refused(check: Check, limit: i64, value: i64) -> Answer {
     Answer::Refused(Breach { check, limit, value })
 }
 
-/// A log with nothing but risk behind it.
+/// A log with nothing but risk after it.
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(crate) risk: Risk,
@@ -87,10 +87,15 @@ impl Rig {
     }
 }
 
+/// Bytes of a message's root block.
+pub(crate) fn block_length(template_id: u16) -> u16 {
+    SCHEMA.message(template_id).unwrap().block.length
+}
+
 pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) -> Sequenced<'_> {
     Sequenced {
         template_id,
-        block_length: template(template_id).unwrap().block_length,
+        block_length: block_length(template_id),
         schema_version: SCHEMA_VERSION,
         sequence: Sequence(sequence),
         timestamp: Nanos(now),

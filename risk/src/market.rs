@@ -1,7 +1,7 @@
 //! What the market says of an instrument: a reference price, and what a price times a quantity is worth.
 
-use super::table::Table;
 use crate::bounds::RISK_INSTRUMENTS_MAX;
+use crate::table::Table;
 use stele_wire::messages::{
     BookClear, BookDepth, BookExecute, BookScope, ExecuteAttributes, FeedState, FeedStatus,
     InstrumentDefinition, MarketFlags, TopOfBook, Trade, TradeAttributes, TradeBreak, UpdateAction,
@@ -13,22 +13,22 @@ const NONE: i64 = Price::UNDEFINED.0;
 
 /// An instrument as the checks see it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Instrument {
-    pub(super) last: i64,
-    pub(super) last_trade: u64,
-    pub(super) bid: i64,
-    pub(super) ask: i64,
+pub(crate) struct Instrument {
+    pub(crate) last: i64,
+    pub(crate) last_trade: u64,
+    pub(crate) bid: i64,
+    pub(crate) ask: i64,
     /// The definition's own reference price.
-    pub(super) opening: i64,
+    pub(crate) opening: i64,
     /// Money of a price × quantity is × `numerator` / `denominator`.
-    pub(super) numerator: u64,
-    pub(super) denominator: u64,
+    pub(crate) numerator: u64,
+    pub(crate) denominator: u64,
     /// The source of bid and ask.
-    pub(super) source: u16,
+    pub(crate) source: u16,
     /// Which limits are its own; 0 for none.
-    pub(super) limits: u16,
+    pub(crate) limits: u16,
     /// Zeros when not told.
-    pub(super) currency: [u8; 3],
+    pub(crate) currency: [u8; 3],
 }
 
 impl Default for Instrument {
@@ -39,7 +39,7 @@ impl Default for Instrument {
 
 impl Instrument {
     /// Nothing is known of it: a price × quantity is money as it is.
-    pub(super) const UNKNOWN: Self = Self {
+    pub(crate) const UNKNOWN: Self = Self {
         last: NONE,
         last_trade: 0,
         bid: NONE,
@@ -57,7 +57,7 @@ impl Instrument {
     /// before that the reference price of the definition; otherwise none. A crossed book or a lone side says
     /// nothing before the first trade.
     #[inline]
-    pub(super) fn reference(&self) -> Option<i64> {
+    pub(crate) fn reference(&self) -> Option<i64> {
         let is_book = self.bid != NONE && self.ask != NONE;
         if self.last != NONE {
             let is_crossed = is_book && self.bid > self.ask;
@@ -79,7 +79,7 @@ impl Instrument {
     /// What `quantity` at `price` is worth, without its sign, in 1e-9 of the currency, rounded up; at most
     /// `i64::MAX`.
     #[inline]
-    pub(super) fn value(&self, price: i64, quantity: Quantity) -> i64 {
+    pub(crate) fn value(&self, price: i64, quantity: Quantity) -> i64 {
         let product = u128::from(price.unsigned_abs()) * u128::from(quantity.0);
         let value = if self.numerator == 1 && self.denominator == 1 {
             product
@@ -121,8 +121,8 @@ fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
 
 /// Every instrument that was ever defined, quoted or traded, as far as there is room.
 #[derive(Clone, Debug)]
-pub(super) struct Market {
-    pub(super) instruments: Table<u32, Instrument>,
+pub(crate) struct Market {
+    pub(crate) instruments: Table<u32, Instrument>,
 }
 
 impl Default for Market {
@@ -139,12 +139,12 @@ const NO_PRICE: TradeAttributes = TradeAttributes::OFF_BOOK
 
 impl Market {
     #[inline]
-    pub(super) fn on_top(&mut self, top: &TopOfBook) {
+    pub(crate) fn on_top(&mut self, top: &TopOfBook) {
         let prices = [top.bid_price.get(), top.ask_price.get()];
         self.set_top(top.instrument.get(), prices, top.flags, top.source.get());
     }
 
-    pub(super) fn on_depth(&mut self, depth: &BookDepth, prices: [i64; 2]) {
+    pub(crate) fn on_depth(&mut self, depth: &BookDepth, prices: [i64; 2]) {
         self.set_top(depth.instrument.get(), prices, depth.flags, depth.source.get());
     }
 
@@ -157,7 +157,7 @@ impl Market {
     }
 
     #[inline]
-    pub(super) fn on_trade(&mut self, trade: &Trade) {
+    pub(crate) fn on_trade(&mut self, trade: &Trade) {
         if trade.attributes.bits() & NO_PRICE.bits() != 0 || trade.price.get() == NONE {
             return;
         }
@@ -167,7 +167,7 @@ impl Market {
 
     /// An execution in the book tells a price where the venue prints one.
     #[inline]
-    pub(super) fn on_execute(&mut self, execute: &BookExecute) {
+    pub(crate) fn on_execute(&mut self, execute: &BookExecute) {
         if execute.price.get() == NONE || execute.attributes.contains(ExecuteAttributes::NON_PRINTABLE) {
             return;
         }
@@ -176,7 +176,7 @@ impl Market {
     }
 
     /// The newest trade was broken, which leaves no last price, or corrected.
-    pub(super) fn on_break(&mut self, broken: &TradeBreak) {
+    pub(crate) fn on_break(&mut self, broken: &TradeBreak) {
         let id = broken.trade_id.get();
         if let Some(slot) = self.instruments.slot(broken.instrument.get()).filter(|_| id != 0) {
             let known = self.instruments.at_mut(slot);
@@ -186,7 +186,7 @@ impl Market {
         }
     }
 
-    pub(super) fn on_clear(&mut self, clear: &BookClear) {
+    pub(crate) fn on_clear(&mut self, clear: &BookClear) {
         let (instrument, source) = (clear.instrument.get(), clear.source.get());
         match clear.scope {
             BookScope::INSTRUMENT => {
@@ -199,7 +199,7 @@ impl Market {
         }
     }
 
-    pub(super) fn on_feed(&mut self, status: &FeedStatus) {
+    pub(crate) fn on_feed(&mut self, status: &FeedStatus) {
         if status.state == FeedState::STARTED {
             self.clear_source(status.source.get());
         }
@@ -209,7 +209,7 @@ impl Market {
         self.instruments.values_mut().filter(|known| known.source == source).for_each(empty);
     }
 
-    pub(super) fn on_definition(&mut self, definition: &InstrumentDefinition) {
+    pub(crate) fn on_definition(&mut self, definition: &InstrumentDefinition) {
         let Some(known) = self.instruments.entry(definition.instrument.get()) else { return };
         if definition.action == UpdateAction::DELETE {
             (known.last, known.opening) = (NONE, NONE);

@@ -1,7 +1,7 @@
 //! One test a check: it passes at the limit, is refused beyond it, and says check, limit and value.
 
 use super::rig::*;
-use stele_bus::{RiskLimits, risk::RestoreError};
+use stele_risk::{RestoreError, RiskLimits};
 use stele_wire::Quantity;
 use stele_wire::messages::{
     AccountDefinition, CancelOrder, CancelScope, Check, InstrumentDefinition, NewOrder, OrderType, Quote,
@@ -338,7 +338,7 @@ fn an_order_that_is_neither_to_buy_nor_to_sell_is_refused_where_that_matters() {
 fn a_snapshot_that_is_none_is_refused() {
     let rig = Rig::with(&[(Check::POSITION, 10)]);
     let bytes = rig.snapshot();
-    let restore = |bytes: &[u8]| stele_bus::Risk::restore(RiskLimits::default(), bytes).map(drop);
+    let restore = |bytes: &[u8]| stele_risk::Risk::restore(RiskLimits::default(), bytes).map(drop);
     assert_eq!(restore(&bytes), Ok(()));
     assert!((0..bytes.len()).all(|length| restore(&bytes[..length]).is_err()));
     let longer = [&bytes[..], &[0]].concat();

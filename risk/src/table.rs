@@ -2,7 +2,7 @@
 //! written when the table is made, so that no first touch is left to the hot path.
 
 /// What a table finds its entries by.
-pub(crate) trait Key: Copy + Eq + Default {
+pub trait Key: Copy + Eq + Default {
     /// Spread over the high bits: the table takes as many as it needs from the top.
     fn hash(self) -> u64;
 }
@@ -34,14 +34,14 @@ struct Cell<K> {
 
 /// From keys to slots of a store of the caller's.
 #[derive(Clone, Debug)]
-pub(crate) struct Index<K> {
+pub struct Index<K> {
     cells: Box<[Cell<K>]>,
     shift: u32,
 }
 
 impl<K: Key> Index<K> {
     /// For at most `capacity` keys.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub fn new(capacity: usize) -> Self {
         let cells = (2 * capacity).next_power_of_two().max(2);
         let shift = u64::BITS - cells.trailing_zeros();
         Self { cells: vec![Cell { key: K::default(), slot: VACANT }; cells].into(), shift }
@@ -59,7 +59,7 @@ impl<K: Key> Index<K> {
 
     /// The slot of `key`.
     #[inline]
-    pub(crate) fn get(&self, key: K) -> Option<u32> {
+    pub fn get(&self, key: K) -> Option<u32> {
         let mut at = self.home(key);
         loop {
             let cell = self.cells[at];
@@ -75,7 +75,7 @@ impl<K: Key> Index<K> {
 
     /// Puts `key` at `slot`, or moves it there. The caller keeps the number of keys below the capacity.
     #[inline]
-    pub(crate) fn set(&mut self, key: K, slot: u32) {
+    pub fn set(&mut self, key: K, slot: u32) {
         debug_assert!(slot != VACANT);
         let mut at = self.home(key);
         while self.cells[at].slot != VACANT && self.cells[at].key != key {
@@ -86,7 +86,7 @@ impl<K: Key> Index<K> {
 
     /// Takes `key` out. Cells behind it move up, so that no tombstones gather.
     #[inline]
-    pub(crate) fn remove(&mut self, key: K) {
+    pub fn remove(&mut self, key: K) {
         let mut hole = self.home(key);
         while self.cells[hole].key != key || self.cells[hole].slot == VACANT {
             if self.cells[hole].slot == VACANT {
@@ -111,53 +111,53 @@ impl<K: Key> Index<K> {
 
 /// A table whose entries stay: found by key, told apart by slot, in the order in which they came.
 #[derive(Clone, Debug)]
-pub(super) struct Table<K, V> {
+pub(crate) struct Table<K, V> {
     index: Index<K>,
     entries: Box<[(K, V)]>,
     length: usize,
 }
 
 impl<K: Key, V: Copy + Default> Table<K, V> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let entries = vec![(K::default(), V::default()); capacity].into();
         Self { index: Index::new(capacity), entries, length: 0 }
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.length == self.entries.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.length == 0
     }
 
     #[inline]
-    pub(super) fn slot(&self, key: K) -> Option<u32> {
+    pub(crate) fn slot(&self, key: K) -> Option<u32> {
         self.index.get(key)
     }
 
     #[inline]
-    pub(super) fn get(&self, key: K) -> Option<&V> {
+    pub(crate) fn get(&self, key: K) -> Option<&V> {
         self.slot(key).map(|slot| self.at(slot))
     }
 
     #[inline]
-    pub(super) fn at(&self, slot: u32) -> &V {
+    pub(crate) fn at(&self, slot: u32) -> &V {
         &self.entries[slot as usize].1
     }
 
     #[inline]
-    pub(super) fn at_mut(&mut self, slot: u32) -> &mut V {
+    pub(crate) fn at_mut(&mut self, slot: u32) -> &mut V {
         &mut self.entries[slot as usize].1
     }
 
     /// The slot of `key`, made if it is new; none when the table is full.
     #[inline]
-    pub(super) fn enter(&mut self, key: K) -> Option<u32> {
+    pub(crate) fn enter(&mut self, key: K) -> Option<u32> {
         match self.index.get(key) {
             Some(slot) => Some(slot),
             None => self.add(key),
@@ -178,30 +178,30 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
 
     /// The value of `key`, made if it is new; none when the table is full.
     #[inline]
-    pub(super) fn entry(&mut self, key: K) -> Option<&mut V> {
+    pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
         let slot = self.enter(key)?;
         Some(self.at_mut(slot))
     }
 
     /// The key of an entry.
-    pub(super) fn key(&self, slot: u32) -> K {
+    pub(crate) fn key(&self, slot: u32) -> K {
         self.entries[slot as usize].0
     }
 
     /// Forgets every entry.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.entries[..self.length].fill((K::default(), V::default()));
         self.index.cells.iter_mut().for_each(|cell| cell.slot = VACANT);
         self.length = 0;
     }
 
     /// Every entry in the order in which they came.
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &(K, V)> {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &(K, V)> {
         self.entries[..self.length].iter()
     }
 
     /// The same, to change the values.
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries[..self.length].iter_mut().map(|(_, value)| value)
     }
 }

@@ -1,20 +1,22 @@
 //! The whole state as bytes: little-endian numbers one after the other, written and read in the same order. Two
 //! states that decide alike have the same bytes.
 
-use super::credit::Allotment;
-use super::duplicates::Likeness;
-use super::ledger::Fill;
-use super::limits::{Pair, Pending, Set, Target};
-use super::market::Instrument;
-use super::orders::{Entry, OrderKey};
-use super::rate::{Bucket, Rate};
-use super::table::Table;
-use super::{Owner, Risk, RiskLimits, Source, limits};
 use crate::bounds::{
     KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_FILLS_MAX, RISK_OPEN_ORDERS_MAX, RISK_PENDING_MAX,
     RISK_RECENT_ORDERS_MAX,
 };
+use crate::credit::Allotment;
+use crate::duplicates::Likeness;
+use crate::ledger::Fill;
+use crate::limits;
+use crate::limits::{Pair, Pending, Set, Target};
+use crate::market::Instrument;
+use crate::orders::{Entry, OrderKey};
+use crate::rate::{Bucket, Rate};
+use crate::risk::{Risk, RiskLimits, Source};
 use crate::state::{Number, Reader, RestoreError, no_room};
+use crate::table::Table;
+use crate::terms::Owner;
 use stele_wire::messages::{CancelScope, Check, Side};
 
 impl Risk {

@@ -3,13 +3,13 @@
 /// A bucket that holds one second's messages and fills again at the rate. Its state is the time at which it would
 /// be full (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371 annex A).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     full_at: u64,
 }
 
 /// A limit in messages a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     limit: i64,
     /// Nanoseconds in which one message's room comes back.
     cost: u64,
@@ -25,10 +25,10 @@ impl Default for Rate {
 
 impl Rate {
     /// No limit.
-    pub(super) const NONE: Self = Self { limit: i64::MAX, cost: 0, debt_max: u64::MAX };
+    pub(crate) const NONE: Self = Self { limit: i64::MAX, cost: 0, debt_max: u64::MAX };
 
     /// `limit` messages a second; `i64::MAX` is no limit, 0 lets none pass.
-    pub(super) fn per_second(limit: i64) -> Self {
+    pub(crate) fn per_second(limit: i64) -> Self {
         match limit {
             i64::MAX => Self::NONE,
             ..=0 => Self { limit, cost: 1_000_000_000, debt_max: 0 },
@@ -39,34 +39,34 @@ impl Rate {
         }
     }
 
-    pub(super) fn limit(self) -> i64 {
+    pub(crate) fn limit(self) -> i64 {
         self.limit
     }
 }
 
 impl Bucket {
-    pub(super) const NEW: Self = Self { full_at: 0 };
+    pub(crate) const NEW: Self = Self { full_at: 0 };
 
     /// The messages in the bucket with one more at `now`, if they are more than it holds.
     #[inline]
-    pub(super) fn overflow(self, rate: Rate, now: u64) -> Option<i64> {
+    pub(crate) fn overflow(self, rate: Rate, now: u64) -> Option<i64> {
         let debt = self.full_at.max(now).saturating_add(rate.cost) - now;
         if debt <= rate.debt_max { None } else { Some(debt.div_ceil(rate.cost) as i64) }
     }
 
     /// A message at `now`.
     #[inline]
-    pub(super) fn take(&mut self, rate: Rate, now: u64) {
+    pub(crate) fn take(&mut self, rate: Rate, now: u64) {
         self.full_at = self.full_at.max(now).saturating_add(rate.cost);
     }
 
     /// For a snapshot.
-    pub(super) fn full_at(self) -> u64 {
+    pub(crate) fn full_at(self) -> u64 {
         self.full_at
     }
 
     /// As a snapshot has it.
-    pub(super) fn restored(full_at: u64) -> Self {
+    pub(crate) fn restored(full_at: u64) -> Self {
         Self { full_at }
     }
 }

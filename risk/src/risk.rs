@@ -18,41 +18,20 @@
 //! instruments as `UNKNOWN_INSTRUMENT`, accounts and holdings as `POSITION`, open orders and strategies as
 //! `OPEN_ORDERS`, publishers as `MESSAGE_RATE`, recent orders as `DUPLICATE`.
 
-mod checks;
-mod control;
-mod credit;
-mod duplicates;
-mod events;
-mod ledger;
-mod limits;
-mod market;
-mod orders;
-mod rate;
-mod reports;
-mod snapshot;
-mod switches;
-pub(crate) mod table;
-mod terms;
-
 use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};
-pub use credit::Allotment;
-use credit::Allotments;
-use duplicates::Recent;
-use ledger::{Fill, Ledger};
-use limits::{Limits, Target, place};
-use market::Market;
-use orders::{Entry, OrderKey};
-use rate::{Bucket, Rate};
+use crate::credit::{Allotment, Allotments};
+use crate::duplicates::Recent;
+use crate::ledger::{Fill, Ledger, holding_key};
+use crate::limits::{Limits, NONE, Target, place};
+use crate::market::Market;
+use crate::orders::{Entry, OrderKey};
+use crate::rate::{Bucket, Rate};
+use crate::switches::Switches;
+use crate::table::Table;
+use crate::terms::Owner;
 use std::collections::VecDeque;
 use stele_wire::messages::{CancelScope, Check, Side};
 use stele_wire::{Price, Quantity, Sequence};
-use switches::Switches;
-use table::Table;
-
-pub use crate::state::RestoreError;
-pub use control::governs;
-pub use events::{Sequenced, follows};
-pub use terms::{Leg, OrderKind, OrderTerms, Owner};
 
 /// What the checks begin with, before any event. None checks nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -102,43 +81,43 @@ pub struct WorkingOrder {
 
 /// A publisher of orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct Source {
+pub(crate) struct Source {
     /// Its own number of its newest submission.
-    newest: u64,
-    bucket: Bucket,
+    pub(crate) newest: u64,
+    pub(crate) bucket: Bucket,
 }
 
 impl Source {
-    const NEW: Self = Self { newest: 0, bucket: Bucket::NEW };
+    pub(crate) const NEW: Self = Self { newest: 0, bucket: Bucket::NEW };
 }
 
 /// The state of the checks.
 #[derive(Clone, Debug)]
 pub struct Risk {
-    limits: Limits,
-    has_sealer: bool,
-    four_eyes: bool,
-    shard: u32,
+    pub(crate) limits: Limits,
+    pub(crate) has_sealer: bool,
+    pub(crate) four_eyes: bool,
+    pub(crate) shard: u32,
     /// Of every publisher.
-    rate: Rate,
+    pub(crate) rate: Rate,
     /// The shard's part of the firm's credit; none when nothing was allotted.
-    allotted: Option<i64>,
-    allotments: Allotments,
-    switches: Switches,
-    market: Market,
-    ledger: Ledger,
-    publishers: Table<u32, Source>,
-    recent: Recent,
-    fills: VecDeque<Fill>,
+    pub(crate) allotted: Option<i64>,
+    pub(crate) allotments: Allotments,
+    pub(crate) switches: Switches,
+    pub(crate) market: Market,
+    pub(crate) ledger: Ledger,
+    pub(crate) publishers: Table<u32, Source>,
+    pub(crate) recent: Recent,
+    pub(crate) fills: VecDeque<Fill>,
 }
 
 impl Risk {
     /// With `limits` and no kill switch engaged. Takes some 8 MiB and touches every page of them.
     pub fn new(limits: RiskLimits) -> Self {
         let mut in_force = Limits::default();
-        let quantity = limits.order_quantity_max.map(|max| i64::try_from(max.0).unwrap_or(limits::NONE));
-        in_force.all[place(Check::ORDER_QUANTITY)] = quantity.unwrap_or(limits::NONE);
-        in_force.all[place(Check::NOTIONAL)] = limits.order_notional_max.unwrap_or(limits::NONE);
+        let quantity = limits.order_quantity_max.map(|max| i64::try_from(max.0).unwrap_or(NONE));
+        in_force.all[place(Check::ORDER_QUANTITY)] = quantity.unwrap_or(NONE);
+        in_force.all[place(Check::NOTIONAL)] = limits.order_notional_max.unwrap_or(NONE);
         Self {
             limits: in_force,
             has_sealer: limits.has_sealer,
@@ -197,7 +176,7 @@ impl Risk {
 
     /// What a limit over all is at the moment; none where there is none.
     pub fn limit_over_all(&self, check: Check) -> Option<i64> {
-        Some(self.limit_of(Target::All, check)).filter(|limit| *limit != limits::NONE)
+        Some(self.limit_of(Target::All, check)).filter(|limit| *limit != NONE)
     }
 
     /// Goes on in a session whose log has a sealer or not, and asks for four eyes or not: neither follows from the
@@ -215,7 +194,7 @@ impl Risk {
 
     /// What an account holds of an instrument: positive is long.
     pub fn position(&self, account: u32, instrument: u32) -> i128 {
-        let holding = self.ledger.holdings.get(ledger::holding_key(account, instrument));
+        let holding = self.ledger.holdings.get(holding_key(account, instrument));
         holding.map_or(0, |holding| holding.position)
     }
 

@@ -23,7 +23,7 @@ struct Engaged {
 
 /// What is still to be cancelled. Bounded; takes its memory once.
 #[derive(Debug)]
-pub(crate) struct Cancels {
+pub struct Cancels {
     switches: Vec<Engaged>,
     /// The working orders of the switch that is at work, and how far it has got.
     orders: Vec<WorkingOrder>,
@@ -33,8 +33,10 @@ pub(crate) struct Cancels {
 
 /// A cancel to be put on the log.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Cancel {
+pub enum Cancel {
+    /// Of an order.
     Order(CancelOrder),
+    /// Of both sides of a quote.
     Quote(QuoteCancel),
 }
 
@@ -51,14 +53,14 @@ impl Default for Cancels {
 
 impl Cancels {
     /// A switch is on the log. What works when it is engaged is cancelled, also where it is released soon after.
-    pub(crate) fn on_switch(&mut self, switch: &KillSwitch, sequence: Sequence) {
+    pub fn on_switch(&mut self, switch: &KillSwitch, sequence: Sequence) {
         if switch.state != SwitchState::RELEASED {
             self.engage(switch.scope, switch.scope_id.get(), Some(sequence));
         }
     }
 
     /// What `risk` says is engaged: at a restart.
-    pub(crate) fn resume(&mut self, risk: &Risk) {
+    pub fn resume(&mut self, risk: &Risk) {
         for (scope, id) in risk.engaged() {
             self.engage(scope, id, None);
         }
@@ -75,12 +77,12 @@ impl Cancels {
 
     /// Whether nothing is left to cancel.
     #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.switches.is_empty() && self.at == self.orders.len()
     }
 
     /// The next cancel, to be the event `sequence` at `now`; none when nothing is left.
-    pub(crate) fn next(&mut self, risk: &Risk, sequence: Sequence, now: Nanos) -> Option<Cancel> {
+    pub fn next(&mut self, risk: &Risk, sequence: Sequence, now: Nanos) -> Option<Cancel> {
         loop {
             while let Some(order) = self.orders.get(self.at).copied() {
                 if risk.is_working(&order) {

@@ -1,11 +1,12 @@
 //! How limits, credit and kill switches change: by events alone, and by two people where that is asked for.
 
-use super::credit::Allotment;
-use super::events::Sequenced;
-use super::ledger::holding_key;
-use super::limits::{NONE, Pair, Pending, Set, Target, place};
-use super::rate::Rate;
-use super::{Risk, limits};
+use crate::credit::Allotment;
+use crate::ledger::holding_key;
+use crate::limits;
+use crate::limits::{NONE, Pair, Pending, Set, Target, place};
+use crate::rate::Rate;
+use crate::risk::Risk;
+use crate::sequenced::Sequenced;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     Check, CreditAllotment, Decision, KillSwitch, RiskDecision, RiskLimit, SwitchState,
@@ -154,7 +155,7 @@ impl Risk {
     }
 
     /// The limit that a scope has of its own.
-    pub(super) fn limit_of(&self, target: Target, check: Check) -> i64 {
+    pub(crate) fn limit_of(&self, target: Target, check: Check) -> i64 {
         let of_set = |number: Option<u16>| self.limits.set(number.unwrap_or(0))[place(check)];
         let of_pair = |pair: Option<&Pair>| pair.map_or(NONE, |pair| pair.get(check));
         match target {
@@ -175,7 +176,7 @@ impl Risk {
 
     /// Brings changes into force whose time has come.
     #[inline]
-    pub(super) fn take_effect(&mut self, now: u64) {
+    pub(crate) fn take_effect(&mut self, now: u64) {
         if self.limits.next_effective <= now {
             self.apply_due(now);
         }
@@ -190,7 +191,7 @@ impl Risk {
 
     /// A limit as it stands on the log.
     #[cold]
-    pub(super) fn on_limit(&mut self, change: &RiskLimit, now: u64) {
+    pub(crate) fn on_limit(&mut self, change: &RiskLimit, now: u64) {
         let Some(target) = Target::of(change) else { return };
         let (check, limit, effective) = (change.check, change.limit.get(), change.effective.get());
         if !target.takes(check) || limit < 0 {
@@ -218,7 +219,7 @@ impl Risk {
         Some(self.limits.set_mut(*number))
     }
 
-    pub(super) fn apply(&mut self, target: Target, check: Check, limit: i64) {
+    pub(crate) fn apply(&mut self, target: Target, check: Check, limit: i64) {
         let rate = Rate::per_second(limit);
         match target {
             Target::All => self.limits.all[place(check)] = limit,
@@ -248,7 +249,7 @@ impl Risk {
 
     /// An allotment as it stands on the log.
     #[cold]
-    pub(super) fn on_allotment(&mut self, event: &CreditAllotment) {
+    pub(crate) fn on_allotment(&mut self, event: &CreditAllotment) {
         let (account, shard) = (event.account.get(), event.shard.get());
         self.allotments.set(Allotment { account, shard, amount: event.amount.get() });
         self.allot();
@@ -256,13 +257,13 @@ impl Risk {
     }
 
     /// Which shard this is.
-    pub(super) fn set_shard(&mut self, shard: u32) {
+    pub(crate) fn set_shard(&mut self, shard: u32) {
         self.shard = shard;
         self.allot();
     }
 
     /// Gives each account, and the shard, what was allotted to them: nothing where others have all of it.
-    pub(super) fn allot(&mut self) {
+    pub(crate) fn allot(&mut self) {
         self.ledger.accounts.values_mut().for_each(|account| account.allotted = limits::NONE);
         let shard = self.shard;
         self.allotted = None;
@@ -280,7 +281,7 @@ impl Risk {
 
     /// A switch as it stands on the log.
     #[cold]
-    pub(super) fn on_switch(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_switch(&mut self, event: &Sequenced<'_>) {
         if let Some(switch) = event.message::<KillSwitch>() {
             self.switches.on_event(&switch);
         }

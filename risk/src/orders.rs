@@ -1,22 +1,22 @@
 //! The open orders: a slab of entries, an index by owner and identification, and for each holding and side a list
 //! by price, so that the own order that would be met first stands in front.
 
-use super::table::{Index, Key};
-use super::terms::Owner;
 use crate::bounds::RISK_OPEN_ORDERS_MAX;
+use crate::table::{Index, Key};
+use crate::terms::Owner;
 use stele_wire::Price;
 use stele_wire::messages::Side;
 
 /// No entry.
-pub(super) const NIL: u32 = u32::MAX;
+pub(crate) const NIL: u32 = u32::MAX;
 
 /// What reports call an order, with the leg of a quote (0 is no quote, else the side).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub(super) struct OrderKey {
-    pub(super) client_order_id: u64,
-    pub(super) account: u32,
-    pub(super) strategy: u16,
-    pub(super) leg: u8,
+pub(crate) struct OrderKey {
+    pub(crate) client_order_id: u64,
+    pub(crate) account: u32,
+    pub(crate) strategy: u16,
+    pub(crate) leg: u8,
 }
 
 impl Key for OrderKey {
@@ -29,7 +29,7 @@ impl Key for OrderKey {
 
 /// Buy is 0, sell is 1.
 #[inline]
-pub(super) fn side_index(side: Side) -> Option<usize> {
+pub(crate) fn side_index(side: Side) -> Option<usize> {
     match side {
         Side::BUY => Some(0),
         Side::SELL => Some(1),
@@ -39,35 +39,35 @@ pub(super) fn side_index(side: Side) -> Option<usize> {
 
 /// How eager a price is: the higher rank trades first. Without a limit an order takes any price.
 #[inline]
-pub(super) fn rank(side: usize, price: i64) -> i64 {
+pub(crate) fn rank(side: usize, price: i64) -> i64 {
     if side == 0 || price == Price::UNDEFINED.0 { price } else { !price }
 }
 
 /// An open order, or a leg of an open quote.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) key: OrderKey,
-    pub(super) owner: Owner,
-    pub(super) sequence: u64,
+pub(crate) struct Entry {
+    pub(crate) key: OrderKey,
+    pub(crate) owner: Owner,
+    pub(crate) sequence: u64,
     /// The order that it is to take the place of, until the venue has answered; 0 for none.
-    pub(super) replaces: u64,
-    pub(super) price: i64,
+    pub(crate) replaces: u64,
+    pub(crate) price: i64,
     /// The price that its value is taken at.
-    pub(super) valued_at: i64,
+    pub(crate) valued_at: i64,
     /// What it is still to trade.
-    pub(super) leaves: u64,
+    pub(crate) leaves: u64,
     /// What it adds to its holding's open quantity and value: less than the whole for a replacement that the
     /// venue has not answered, because the order that it is for still counts.
-    pub(super) counted: u64,
-    pub(super) counted_value: i64,
-    pub(super) holding: u32,
-    pub(super) strategy: u32,
-    pub(super) side: Side,
-    pub(super) is_resting: bool,
+    pub(crate) counted: u64,
+    pub(crate) counted_value: i64,
+    pub(crate) holding: u32,
+    pub(crate) strategy: u32,
+    pub(crate) side: Side,
+    pub(crate) is_resting: bool,
     /// A cancel of all of it is on the log and not answered.
-    pub(super) is_cancelling: bool,
-    pub(super) next: u32,
-    pub(super) previous: u32,
+    pub(crate) is_cancelling: bool,
+    pub(crate) next: u32,
+    pub(crate) previous: u32,
 }
 
 const VACANT: Entry = Entry {
@@ -99,7 +99,7 @@ const VACANT: Entry = Entry {
 };
 
 impl Entry {
-    pub(super) fn new(key: OrderKey, owner: Owner, sequence: u64) -> Self {
+    pub(crate) fn new(key: OrderKey, owner: Owner, sequence: u64) -> Self {
         Self { key, owner, sequence, ..VACANT }
     }
 
@@ -111,13 +111,13 @@ impl Entry {
 
 /// Both ends of a list, the most eager order first.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     first: u32,
     last: u32,
 }
 
 impl Ends {
-    pub(super) const EMPTY: Self = Self { first: NIL, last: NIL };
+    pub(crate) const EMPTY: Self = Self { first: NIL, last: NIL };
 }
 
 impl Default for Ends {
@@ -128,7 +128,7 @@ impl Default for Ends {
 
 /// The open orders.
 #[derive(Clone, Debug)]
-pub(super) struct Orders {
+pub(crate) struct Orders {
     index: Index<OrderKey>,
     entries: Box<[Entry]>,
     free: Vec<u32>,
@@ -143,37 +143,37 @@ impl Default for Orders {
 }
 
 impl Orders {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
 
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether so many more find room.
-    pub(super) fn has_room(&self, count: usize) -> bool {
+    pub(crate) fn has_room(&self, count: usize) -> bool {
         self.free.len() >= count
     }
 
     #[inline]
-    pub(super) fn find(&self, key: OrderKey) -> Option<u32> {
+    pub(crate) fn find(&self, key: OrderKey) -> Option<u32> {
         self.index.get(key)
     }
 
     #[inline]
-    pub(super) fn at(&self, slot: u32) -> &Entry {
+    pub(crate) fn at(&self, slot: u32) -> &Entry {
         &self.entries[slot as usize]
     }
 
     #[inline]
-    pub(super) fn at_mut(&mut self, slot: u32) -> &mut Entry {
+    pub(crate) fn at_mut(&mut self, slot: u32) -> &mut Entry {
         &mut self.entries[slot as usize]
     }
 
     /// Takes in an entry whose key is new; none when there is no room.
     #[inline]
-    pub(super) fn insert(&mut self, entry: Entry) -> Option<u32> {
+    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
         let slot = self.free.pop()?;
         self.entries[slot as usize] = entry;
         self.index.set(entry.key, slot);
@@ -181,14 +181,14 @@ impl Orders {
     }
 
     /// Forgets an entry that is in no list.
-    pub(super) fn remove(&mut self, slot: u32) {
+    pub(crate) fn remove(&mut self, slot: u32) {
         debug_assert!(!self.at(slot).is_resting);
         self.index.remove(self.at(slot).key);
         self.free.push(slot);
     }
 
     /// Puts an order among those that rest: behind the equally eager ones.
-    pub(super) fn link(&mut self, ends: &mut Ends, slot: u32) {
+    pub(crate) fn link(&mut self, ends: &mut Ends, slot: u32) {
         let rank = self.at(slot).rank();
         let after = if ends.last == NIL || self.at(ends.last).rank() >= rank {
             ends.last
@@ -212,7 +212,7 @@ impl Orders {
     }
 
     /// Takes an order out of its list, if it is in one.
-    pub(super) fn unlink(&mut self, ends: &mut Ends, slot: u32) {
+    pub(crate) fn unlink(&mut self, ends: &mut Ends, slot: u32) {
         let Entry { previous, next, is_resting, .. } = *self.at(slot);
         if !is_resting {
             return;
@@ -235,7 +235,7 @@ impl Orders {
 
     /// The resting orders of a list, the most eager first.
     #[inline]
-    pub(super) fn resting(&self, ends: &Ends) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn resting(&self, ends: &Ends) -> impl Iterator<Item = &Entry> {
         let mut at = ends.first;
         std::iter::from_fn(move || {
             let entry = self.entries.get(at as usize)?;
@@ -245,12 +245,12 @@ impl Orders {
     }
 
     /// No cancel is under way.
-    pub(super) fn forget_cancels(&mut self) {
+    pub(crate) fn forget_cancels(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.is_cancelling = false);
     }
 
     /// Puts every order that rests into the list that `ends` has for its holding and side, all lists being empty.
-    pub(super) fn link_anew(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
+    pub(crate) fn link_anew(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
         for slot in 0..self.entries.len() as u32 {
             let Entry { key, holding, side, is_resting, .. } = *self.at(slot);
             if let Some(side) = side_index(side).filter(|_| is_resting && self.find(key) == Some(slot)) {
@@ -260,7 +260,7 @@ impl Orders {
     }
 
     /// Every open order, in no order that means anything.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let slots = self.entries.iter().zip(0_u32..);
         slots.filter(|(entry, slot)| self.index.get(entry.key) == Some(*slot)).map(|(entry, _)| entry)
     }

@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::rig::*;
 use proptest::prelude::*;
-use stele_bus::{OrderTerms, Risk, RiskLimits, risk::follows};
+use stele_risk::{OrderTerms, Risk, RiskLimits, follows};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelScope, Check, InstrumentDefinition, KillSwitch, NewOrder, OrderAccepted,

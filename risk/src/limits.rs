@@ -21,12 +21,12 @@
 //! takes the place of all others, and either an account or a strategy can be restricted in an instrument. A null
 //! limit takes the scope's limit away.
 
-use super::table::Table;
 use crate::bounds::{RISK_LIMIT_PAIRS_MAX, RISK_LIMIT_SETS_MAX, RISK_PENDING_MAX};
+use crate::table::Table;
 use stele_wire::messages::{CancelScope, Check, RiskLimit};
 
 /// No limit: the schema's null.
-pub(super) const NONE: i64 = i64::MAX;
+pub(crate) const NONE: i64 = i64::MAX;
 
 /// Checks that have limits.
 const CHECKS: usize = 10;
@@ -34,16 +34,16 @@ const FIRST: u8 = Check::ORDER_QUANTITY.0;
 const _: () = assert!(Check::SELF_MATCH.0 == FIRST + CHECKS as u8 - 1);
 
 /// A scope's limit for each check.
-pub(super) type Set = [i64; CHECKS];
+pub(crate) type Set = [i64; CHECKS];
 
 /// Where a check's limit stands in a set.
-pub(super) const fn place(check: Check) -> usize {
+pub(crate) const fn place(check: Check) -> usize {
     (check.0 - FIRST) as usize
 }
 
 /// What a limit is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Target {
+pub(crate) enum Target {
     All,
     Account(u32),
     Instrument(u32),
@@ -54,7 +54,7 @@ pub(super) enum Target {
 
 impl Target {
     /// What the event names; none when there is no such scope of limits.
-    pub(super) fn of(limit: &RiskLimit) -> Option<Self> {
+    pub(crate) fn of(limit: &RiskLimit) -> Option<Self> {
         let (id, instrument) = (limit.scope_id.get(), limit.instrument.get());
         match (limit.scope, instrument) {
             (CancelScope::ALL, 0) => Some(Self::All),
@@ -71,7 +71,7 @@ impl Target {
     }
 
     /// Whether the check can be limited for it.
-    pub(super) fn takes(self, check: Check) -> bool {
+    pub(crate) fn takes(self, check: Check) -> bool {
         if !(FIRST..=Check::SELF_MATCH.0).contains(&check.0) {
             return false;
         }
@@ -88,9 +88,9 @@ impl Target {
 
 /// The limits of an account or a strategy in one instrument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Pair {
-    pub(super) position: i64,
-    pub(super) restricted: i64,
+pub(crate) struct Pair {
+    pub(crate) position: i64,
+    pub(crate) restricted: i64,
 }
 
 impl Default for Pair {
@@ -100,11 +100,11 @@ impl Default for Pair {
 }
 
 impl Pair {
-    pub(super) fn get(&self, check: Check) -> i64 {
+    pub(crate) fn get(&self, check: Check) -> i64 {
         if check == Check::POSITION { self.position } else { self.restricted }
     }
 
-    pub(super) fn set(&mut self, check: Check, limit: i64) {
+    pub(crate) fn set(&mut self, check: Check, limit: i64) {
         let place = if check == Check::POSITION { &mut self.position } else { &mut self.restricted };
         *place = limit;
     }
@@ -112,29 +112,29 @@ impl Pair {
 
 /// A change that is not in force yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Pending {
-    pub(super) effective: u64,
-    pub(super) target: Target,
-    pub(super) check: Check,
-    pub(super) limit: i64,
+pub(crate) struct Pending {
+    pub(crate) effective: u64,
+    pub(crate) target: Target,
+    pub(crate) check: Check,
+    pub(crate) limit: i64,
 }
 
 /// The limits in force, apart from which scope has which set.
 #[derive(Clone, Debug)]
-pub(super) struct Limits {
-    pub(super) all: Set,
+pub(crate) struct Limits {
+    pub(crate) all: Set,
     /// The first has no limits and is everybody's who has none of their own.
     sets: Vec<Set>,
-    pub(super) of_accounts: Table<u64, Pair>,
-    pub(super) of_strategies: Table<u64, Pair>,
+    pub(crate) of_accounts: Table<u64, Pair>,
+    pub(crate) of_strategies: Table<u64, Pair>,
     /// By the time they take effect.
-    pub(super) pending: Vec<Pending>,
+    pub(crate) pending: Vec<Pending>,
     /// When the first of them does; `u64::MAX` when there is none.
-    pub(super) next_effective: u64,
+    pub(crate) next_effective: u64,
     /// Some limit asks for what is kept of accounts, orders and the market.
-    pub(super) needs_state: bool,
+    pub(crate) needs_state: bool,
     /// The longest window of the duplicate check, ns; 0 without one.
-    pub(super) horizon: u64,
+    pub(crate) horizon: u64,
 }
 
 impl Default for Limits {
@@ -156,17 +156,17 @@ impl Default for Limits {
 
 impl Limits {
     #[inline]
-    pub(super) fn set(&self, number: u16) -> &Set {
+    pub(crate) fn set(&self, number: u16) -> &Set {
         &self.sets[usize::from(number)]
     }
 
-    pub(super) fn set_mut(&mut self, number: u16) -> &mut Set {
+    pub(crate) fn set_mut(&mut self, number: u16) -> &mut Set {
         assert!(number != 0, "nobody's set stays empty");
         &mut self.sets[usize::from(number)]
     }
 
     /// A set of the caller's own; none when all are taken.
-    pub(super) fn take_set(&mut self) -> Option<u16> {
+    pub(crate) fn take_set(&mut self) -> Option<u16> {
         if !self.has_set() {
             return None;
         }
@@ -174,23 +174,23 @@ impl Limits {
         Some((self.sets.len() - 1) as u16)
     }
 
-    pub(super) fn has_set(&self) -> bool {
+    pub(crate) fn has_set(&self) -> bool {
         self.sets.len() < RISK_LIMIT_SETS_MAX
     }
 
-    pub(super) fn is_pending_full(&self) -> bool {
+    pub(crate) fn is_pending_full(&self) -> bool {
         self.pending.len() == RISK_PENDING_MAX
     }
 
     /// Keeps a change until its time; what comes later of the same time stays behind.
-    pub(super) fn put_off(&mut self, change: Pending) {
+    pub(crate) fn put_off(&mut self, change: Pending) {
         let place = self.pending.partition_point(|other| other.effective <= change.effective);
         self.pending.insert(place, change);
         self.next_effective = self.pending[0].effective;
     }
 
     /// The next change whose time has come.
-    pub(super) fn due(&mut self, now: u64) -> Option<Pending> {
+    pub(crate) fn due(&mut self, now: u64) -> Option<Pending> {
         if self.next_effective > now {
             return None;
         }
@@ -200,7 +200,7 @@ impl Limits {
     }
 
     /// What follows from the limits as a whole.
-    pub(super) fn derive(&mut self, is_credit_allotted: bool) {
+    pub(crate) fn derive(&mut self, is_credit_allotted: bool) {
         let alone = [place(Check::ORDER_QUANTITY), place(Check::NOTIONAL)];
         let asks = |set: &Set| (0..CHECKS).any(|place| set[place] != NONE && !alone.contains(&place));
         let sets = || self.sets.iter().chain([&self.all]);

@@ -1,13 +1,13 @@
 //! What the log says, as far as the checks depend on it.
 
-use super::Risk;
-use super::checks::{key, likeness, priced};
-use super::ledger::{Fill, signed};
-use super::market::Instrument;
-use super::orders::{Entry, OrderKey};
-use super::terms::{OrderKind, OrderTerms};
 use crate::bounds::RISK_FILLS_MAX;
-use stele_wire::codec::{Message, View};
+use crate::checks::{key, likeness, priced};
+use crate::ledger::{Fill, signed};
+use crate::market::Instrument;
+use crate::orders::{Entry, OrderKey};
+use crate::risk::Risk;
+use crate::sequenced::Sequenced;
+use crate::terms::{OrderKind, OrderTerms};
 use stele_wire::messages::{
     AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
     FeedStatus, InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted,
@@ -15,31 +15,7 @@ use stele_wire::messages::{
     OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
     StrategyDefinition, TopOfBook, Trade, TradeBreak, TradeBusted, TradeCorrected,
 };
-use stele_wire::{Frame, Nanos, Price, Quantity, Sequence};
-
-/// An event as it got its place on the log.
-#[derive(Clone, Copy, Debug)]
-pub struct Sequenced<'a> {
-    /// Which message.
-    pub template_id: u16,
-    /// Bytes of its root block as they were written.
-    pub block_length: u16,
-    /// The version of the schema that they were written by.
-    pub schema_version: u16,
-    /// Its number.
-    pub sequence: Sequence,
-    /// Its time.
-    pub timestamp: Nanos,
-    /// Block, groups and data.
-    pub body: &'a [u8],
-}
-
-impl<'a> Sequenced<'a> {
-    #[inline]
-    pub(crate) fn message<M: Message>(&self) -> Option<View<'a, M>> {
-        View::read(self.block_length, self.schema_version, self.body)
-    }
-}
+use stele_wire::{Frame, Price, Quantity, Sequence};
 
 /// One above the highest template id.
 const TEMPLATE_IDS: usize = 600;
@@ -319,12 +295,12 @@ impl Risk {
     }
 
     #[inline]
-    pub(super) fn instrument(&self, instrument: u32) -> Instrument {
+    pub(crate) fn instrument(&self, instrument: u32) -> Instrument {
         self.market.instruments.get(instrument).copied().unwrap_or_default()
     }
 
     /// An execution: a position from here on, and remembered for a while, in case the venue takes it back.
-    pub(super) fn on_fill(&mut self, fill: &OrderFilled, sequence: Sequence) {
+    pub(crate) fn on_fill(&mut self, fill: &OrderFilled, sequence: Sequence) {
         let quantity = fill.last_quantity.get();
         if matches!(quantity, 0 | u64::MAX) {
             return;
@@ -359,7 +335,7 @@ impl Risk {
 
     /// An execution was undone: the position is what it would be without it. One that is not remembered is taken
     /// as the report has it.
-    pub(super) fn on_bust(&mut self, bust: &TradeBusted) {
+    pub(crate) fn on_bust(&mut self, bust: &TradeBusted) {
         if let Some(at) = self.fill(bust.fill_sequence.get(), bust.execution_id.get()) {
             let fill = self.fills.remove(at).expect("`fill` gives a place within");
             return self.ledger.trade(&fill, true);
@@ -381,7 +357,7 @@ impl Risk {
     }
 
     /// An execution has other terms. One that is not remembered stays as it was, and is counted as untracked.
-    pub(super) fn on_correction(&mut self, correction: &TradeCorrected) {
+    pub(crate) fn on_correction(&mut self, correction: &TradeCorrected) {
         let Some(at) = self.fill(correction.fill_sequence.get(), correction.execution_id.get()) else {
             self.ledger.untracked += 1;
             return;

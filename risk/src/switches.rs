@@ -1,12 +1,12 @@
 //! Kill switches: which are engaged, and whom they cover.
 
-use super::terms::Owner;
 use crate::bounds::KILL_SWITCHES_MAX;
+use crate::terms::Owner;
 use stele_wire::messages::{CancelScope, KillSwitch, SwitchState};
 
 /// The switches that are engaged.
 #[derive(Clone, Debug)]
-pub(super) struct Switches {
+pub(crate) struct Switches {
     engaged: Vec<(CancelScope, u32)>,
     /// More switches were engaged than are kept apart: nothing trades until the one over everything is released.
     overflowed: bool,
@@ -20,23 +20,23 @@ impl Default for Switches {
 
 impl Switches {
     #[inline]
-    pub(super) fn is_none_engaged(&self) -> bool {
+    pub(crate) fn is_none_engaged(&self) -> bool {
         self.engaged.is_empty() && !self.overflowed
     }
 
     /// The id of the switch that stops the owner, 0 when everything is stopped.
-    pub(super) fn covers(&self, owner: &Owner) -> Option<u32> {
+    pub(crate) fn covers(&self, owner: &Owner) -> Option<u32> {
         if self.overflowed {
             return Some(0);
         }
         self.engaged.iter().find(|(scope, id)| owner.is_in(*scope, *id)).map(|(_, id)| *id)
     }
 
-    pub(super) fn is_engaged(&self, scope: CancelScope, id: u32) -> bool {
+    pub(crate) fn is_engaged(&self, scope: CancelScope, id: u32) -> bool {
         self.engaged.contains(&(scope, id))
     }
 
-    pub(super) fn on_event(&mut self, switch: &KillSwitch) {
+    pub(crate) fn on_event(&mut self, switch: &KillSwitch) {
         let key = (switch.scope, switch.scope_id.get());
         if switch.state == SwitchState::RELEASED {
             self.engaged.retain(|engaged| *engaged != key);
@@ -50,12 +50,12 @@ impl Switches {
         }
     }
 
-    pub(super) fn parts(&self) -> (&[(CancelScope, u32)], bool) {
+    pub(crate) fn parts(&self) -> (&[(CancelScope, u32)], bool) {
         (&self.engaged, self.overflowed)
     }
 
     /// As a snapshot has it.
-    pub(super) fn restore(&mut self, engaged: impl Iterator<Item = (CancelScope, u32)>, overflowed: bool) {
+    pub(crate) fn restore(&mut self, engaged: impl Iterator<Item = (CancelScope, u32)>, overflowed: bool) {
         self.engaged.clear();
         self.engaged.extend(engaged.take(KILL_SWITCHES_MAX));
         self.overflowed = overflowed;

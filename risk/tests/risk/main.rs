@@ -1,6 +1,5 @@
 //! The checks before an order, through the public interface: one test a check, and all of them against a naive
 //! model.
-#![cfg(not(loom))]
 
 mod checks;
 mod control;

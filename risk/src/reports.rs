@@ -1,8 +1,8 @@
 //! What venues say about orders, as far as open orders and positions depend on it.
 
-use super::Risk;
-use super::events::Sequenced;
-use super::orders::{Entry, OrderKey};
+use crate::orders::{Entry, OrderKey};
+use crate::risk::Risk;
+use crate::sequenced::Sequenced;
 use stele_wire::messages::{
     CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected,
     OrderReplaced, OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side,
@@ -47,7 +47,7 @@ macro_rules! settled {
 }
 
 impl Risk {
-    pub(super) fn on_report(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_report(&mut self, event: &Sequenced<'_>) {
         match event.template_id {
             OrderAccepted::TEMPLATE_ID => settled!(self, event, OrderAccepted),
             OrderSuspended::TEMPLATE_ID => settled!(self, event, OrderSuspended),
@@ -140,7 +140,7 @@ impl Risk {
     }
 
     /// Whether a cancel of an order, or of both legs of a quote, is under way.
-    pub(super) fn set_cancelling(&mut self, key: OrderKey, is_cancelling: bool) {
+    pub(crate) fn set_cancelling(&mut self, key: OrderKey, is_cancelling: bool) {
         for slot in self.slots(Named { key, side: Side::NONE }).into_iter().flatten() {
             self.ledger.orders.at_mut(slot).is_cancelling = is_cancelling;
         }

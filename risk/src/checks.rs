@@ -1,12 +1,12 @@
 //! The checks of an order, one function each.
 
-use super::ledger::{Account, Holding, Strategy, holding_key};
-use super::limits::{NONE, Set, place};
-use super::market::Instrument;
-use super::orders::{OrderKey, side_index};
-use super::terms::{Leg, OrderKind, OrderTerms};
-use super::{Breach, Risk, Source};
-use crate::risk::duplicates::Likeness;
+use crate::duplicates::Likeness;
+use crate::ledger::{Account, Holding, Strategy, holding_key};
+use crate::limits::{NONE, Set, place};
+use crate::market::Instrument;
+use crate::orders::{OrderKey, side_index};
+use crate::risk::{Breach, Risk, Source};
+use crate::terms::{Leg, OrderKind, OrderTerms};
 use stele_wire::messages::{Check, ReleaseWatermark};
 use stele_wire::{Nanos, Price};
 
@@ -431,7 +431,7 @@ impl Risk {
     /// What a leg of this value would add to open quantity and value: all of it, less what the order that it takes
     /// the place of has there already, because only one of the two can be executed.
     #[inline]
-    pub(super) fn added(&self, order: &OrderTerms, leg: &Leg, value: i64) -> (u64, i64) {
+    pub(crate) fn added(&self, order: &OrderTerms, leg: &Leg, value: i64) -> (u64, i64) {
         if order.replaced_order_id == 0 || order.kind == OrderKind::New {
             return (leg.quantity.0, value);
         }
@@ -441,7 +441,7 @@ impl Risk {
     }
 
     /// The algorithm that a strategy was defined with.
-    pub(super) fn algorithm(&self, strategy: u16) -> u32 {
+    pub(crate) fn algorithm(&self, strategy: u16) -> u32 {
         self.ledger.strategies.get(strategy.into()).map_or(0, |strategy| strategy.algorithm)
     }
 }
@@ -449,7 +449,7 @@ impl Risk {
 /// The price that an order's value is taken at: its limit, or else its stop, or else the reference. A sale is worth
 /// what the market gives for it: the reference, if that is more than the limit.
 #[inline]
-pub(super) fn priced(order: &OrderTerms, leg: &Leg, instrument: &Instrument) -> Option<i64> {
+pub(crate) fn priced(order: &OrderTerms, leg: &Leg, instrument: &Instrument) -> Option<i64> {
     let own = [leg.price, order.stop_price].into_iter().find(|price| price.is_defined());
     match (own, side_index(leg.side)) {
         (Some(price), Some(1)) => {
@@ -462,7 +462,7 @@ pub(super) fn priced(order: &OrderTerms, leg: &Leg, instrument: &Instrument) -> 
 }
 
 #[inline]
-pub(super) fn key(order: &OrderTerms, leg: &Leg) -> OrderKey {
+pub(crate) fn key(order: &OrderTerms, leg: &Leg) -> OrderKey {
     OrderKey {
         client_order_id: order.client_order_id,
         account: order.owner.account,
@@ -472,7 +472,7 @@ pub(super) fn key(order: &OrderTerms, leg: &Leg) -> OrderKey {
 }
 
 #[inline]
-pub(super) fn likeness(order: &OrderTerms, leg: &Leg) -> Likeness {
+pub(crate) fn likeness(order: &OrderTerms, leg: &Leg) -> Likeness {
     Likeness {
         account: order.owner.account,
         instrument: order.owner.instrument,

@@ -26,8 +26,13 @@ pub enum RestoreError {
 }
 
 /// A number that a snapshot is made of.
-pub(crate) trait Number: Copy {
+pub trait Number: Copy {
+    /// Appends it.
     fn put(self, out: &mut Vec<u8>);
+    /// Takes it from the reader.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes end too early or are not such a number.
     fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError>;
 }
 
@@ -72,13 +77,15 @@ impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
 }
 
 /// Reads the numbers back.
-pub(crate) struct Reader<'a> {
+#[derive(Debug)]
+pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Reads from the first byte.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
@@ -90,12 +97,19 @@ impl<'a> Reader<'a> {
         Ok(*found)
     }
 
-    pub(crate) fn get<N: Number>(&mut self) -> Result<N, RestoreError> {
+    /// The next number.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes end too early or are not such a number.
+    pub fn get<N: Number>(&mut self) -> Result<N, RestoreError> {
         N::get(self)
     }
 
-    /// How many things follow, at most `most`.
-    pub(crate) fn count(&mut self, what: &'static str, most: usize) -> Result<usize, RestoreError> {
+    /// How many things follow, at most `most`; `what` names them in the error.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes end too early or there are more.
+    pub fn count(&mut self, what: &'static str, most: usize) -> Result<usize, RestoreError> {
         let count = self.get::<u64>()?;
         if count > most as u64 {
             return Err(RestoreError::Value { what, found: count.into() });
@@ -103,13 +117,16 @@ impl<'a> Reader<'a> {
         Ok(count as usize)
     }
 
-    /// Says that nothing may follow.
-    pub(crate) fn finish(self) -> Result<(), RestoreError> {
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`RestoreError::Trailing`] when bytes are left over.
+    pub fn finish(self) -> Result<(), RestoreError> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(RestoreError::Trailing { at: self.at }) }
     }
 }
 
-/// What does not fit where it belongs.
+/// The error for something that does not fit where it belongs.
 pub(crate) fn no_room(what: &'static str) -> RestoreError {
     RestoreError::Value { what, found: 0 }
 }
