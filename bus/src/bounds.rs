@@ -62,13 +62,6 @@ pub const PUBLISHER_WORDS_DEFAULT: usize = 64 << 10;
 pub const PUBLISHERS_MAX: usize = 64;
 /// Gating consumers of one log, the journal not counted.
 pub const GATING_CONSUMERS_MAX: usize = 32;
-/// Events of another shard that a forwarder looks at per duty cycle.
-pub const FORWARD_EVENTS_MAX: usize = 256;
-/// Share of another shard's ring that a forwarder holds at most, as a divisor of its length; what is beyond it reads from
-/// the disk. Less than what market data leaves free, so that nothing is refused for its sake.
-pub const FORWARD_LAG_DIVISOR: usize = 2;
-/// Shards that one feed is routed to.
-pub const SHARDS_MAX: usize = 16;
 
 /// Bytes of the reason for the journal's end that other processes can read, UTF-8.
 pub const POISON_REASON_MAX: usize = 512 - 16;
@@ -139,7 +132,6 @@ const _: () = assert!(
 const _: () = assert!(RING_LENGTH_MIN >= 4 * (FRAME_LENGTH_MAX + PADDING_LENGTH_MIN));
 const _: () = assert!(IN_FLIGHT_LENGTH_MAX <= RING_LENGTH_MIN / 2);
 const _: () = assert!(PUBLISHER_WORDS_DEFAULT >= 4 * SUBMISSION_WORDS_MAX);
-const _: () = assert!(FORWARD_LAG_DIVISOR * (HEADROOM_MARKET_DIVISOR - 1) > HEADROOM_MARKET_DIVISOR);
 const _: () = assert!(STRETCH_EVENTS_MAX <= CHUNK_EVENTS_MAX);
 const _: () =
     assert!(RISK_PUBLISHERS_MAX >= 2 * PUBLISHERS_MAX, "risk follows the publishers of some restarts");

@@ -55,10 +55,6 @@ pub mod counters;
 #[cfg(not(loom))]
 pub mod doubt;
 #[cfg(not(loom))]
-pub mod feed;
-#[cfg(not(loom))]
-pub mod forward;
-#[cfg(not(loom))]
 pub mod gates;
 #[cfg(not(loom))]
 pub mod gateway;
@@ -69,21 +65,15 @@ pub mod health;
 #[cfg(not(loom))]
 pub mod idle;
 #[cfg(not(loom))]
-mod instruments;
-#[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
 pub mod memory;
-#[cfg(not(loom))]
-pub mod player;
 #[cfg(not(loom))]
 pub mod publisher;
 #[cfg(not(loom))]
 pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
-#[cfg(not(loom))]
-pub mod router;
 #[cfg(not(loom))]
 pub mod sequencer;
 pub mod shared;

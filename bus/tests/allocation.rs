@@ -8,8 +8,7 @@ use stele_bus::{
     Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Sequencer,
     SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
 };
-use stele_risk::Sequenced;
-use stele_risk::{Risk, RiskLimits};
+use stele_risk::{Risk, RiskLimits, Sequenced};
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
     Trade,

@@ -22,11 +22,11 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, Definition};
-use stele_bus::feed::FeedReport;
-use stele_bus::router::Share;
 use stele_bus::{
     BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
 };
+use stele_feed::FeedReport;
+use stele_feed::router::Share;
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;

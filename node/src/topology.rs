@@ -29,16 +29,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
-use stele_bus::feed::{Feed, Pace};
-use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_bus::gateway::OrderGateway;
-use stele_bus::player::{Player, PlayerStatus};
-use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
     Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
     Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
+use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
+use stele_feed::router::{Destination, Router, Share};
+use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
 use stele_risk::Risk;

@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-wire", 1, &["stele-codegen"]),
     ("stele-risk", 2, &[]),
     ("stele-bus", 3, &[]),
+    ("stele-feed", 4, &[]),
     ("stele-journal", 4, &[]),
     ("stele-strategies", 5, &[]),
     ("stele-compliance", 5, &[]),

@@ -9,7 +9,7 @@ use rig::{Rig, STRATEGY, frames, mend};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
-use stele_bus::feed::{Batch, Feed, Pace, Step};
+use stele_feed::{Batch, Feed, Pace, Step};
 use stele_replay::divergence::{CheckError, check};
 use stele_replay::pacer::{is_market, play, received};
 use stele_replay::recall::resume;

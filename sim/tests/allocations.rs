@@ -3,13 +3,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::feed::Pace;
-use stele_bus::player::Player;
 use stele_bus::{
     Agent, JournalReader, LogRing, ManualClock, OrderGateway, RingOptions, RingParts, Sequencer,
     SequencerStart, Watermark,
 };
 use stele_connect::generator::{Config, Generator};
+use stele_feed::{Pace, Player};
 use stele_replay::{PaperExchange, PaperOptions, PaperVenue};
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::agent::AgentOptions;

@@ -4,6 +4,7 @@
 pub use stele_bus as bus;
 pub use stele_compliance as compliance;
 pub use stele_connect as connect;
+pub use stele_feed as feed;
 pub use stele_journal as journal;
 pub use stele_replay as replay;
 pub use stele_risk as risk;

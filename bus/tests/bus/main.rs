@@ -4,7 +4,6 @@
 mod contracts;
 mod controls;
 mod foreign;
-mod forwarding;
 mod kills;
 mod named_ring;
 mod own_events;
@@ -13,6 +12,5 @@ mod refusals;
 mod release;
 mod remote_publisher;
 mod rig;
-mod routing;
 mod switches;
 mod threads;

@@ -1,4 +1,6 @@
-//! A sequencer on a small ring, a journal that does what the test says, and messages to submit.
+//! A sequencer on a small ring, a journal that does what the test says, and messages to submit. The tests of feeds and
+//! of the order gateway include it, too, and none uses all of it.
+#![allow(dead_code)]
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,7 @@ mod itch;
 mod lobster;
 
 use std::path::{Path, PathBuf};
-use stele_bus::feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, Step};
 use stele_strategies::book::{Book, BookSide};
 use stele_strategies::market::{Change, Market};
 use stele_wire::codec::{Message, View};

@@ -6,7 +6,7 @@ use crate::sheet::Sheet;
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
-use stele_bus::feed::{Batch, Step};
+use stele_feed::{Batch, Step};
 use stele_replay::{Backtest, BacktestOptions, PaperOptions};
 use stele_risk::RiskLimits;
 use stele_strategies::Registry;

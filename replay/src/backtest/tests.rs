@@ -5,7 +5,7 @@ use crate::fixture::{START, add, cancel, definition, definition_body, execute};
 use crate::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use stele_bus::feed::{Batch, Description, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, FeedError, FeedReport, Step};
 use stele_strategies::{Context, Kind, Money, Order, Report, ReportKind, RestoreError, Strategy};
 use stele_wire::codec::Message;
 use stele_wire::messages::{InstrumentDefinition, Side, SourceKind};

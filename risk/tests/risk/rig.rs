@@ -1,7 +1,6 @@
 //! A risk engine that is fed as the sequencer feeds it, and messages to feed it with.
 
-use stele_risk::{Breach, OrderTerms, Risk, RiskLimits};
-use stele_risk::{Sequenced, follows, governs};
+use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, Sequenced, follows, governs};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, CreditAllotment, NewOrder, OrderAccepted, OrderCancelled, OrderEvent, OrderFilled,

@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::feeds;
 use std::io;
 use std::iter;
-use stele_bus::feed::Feed;
 use stele_connect::spec::FeedSpec;
+use stele_feed::Feed;
 use stele_perf::Mix;
 use stele_perf::strategies::{Extent, Source, run};
 

@@ -7,8 +7,8 @@
 
 use crate::feed::Pending;
 use crate::instruments::{DENSE, InstrumentFields};
-use crate::publisher::{Publisher, Refusal};
 use std::collections::{BTreeMap, BTreeSet};
+use stele_bus::{Publisher, Refusal};
 use stele_wire::Nanos;
 use stele_wire::codec::{View, text};
 use stele_wire::messages::{InstrumentDefinition, SCHEMA_VERSION};

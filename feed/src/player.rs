@@ -1,13 +1,11 @@
 //! Plays a feed: what it reads goes to the sequencer through a publisher, at the pace asked for, and nothing is
 //! dropped. Reading, decompressing and mapping happen in the player's duty cycles, on the core it runs on.
 
-use crate::agent::{Agent, AgentError};
-use crate::clock::Clock;
 use crate::feed::{Batch, Description, Feed, FeedReport, Pace, Step};
-use crate::publisher::Publisher;
 use crate::router::{Outlet, Unsent};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use stele_bus::{Agent, AgentError, Clock, Publisher};
 use stele_wire::Nanos;
 use stele_wire::messages::{FeedState, FeedStatus, SourceDefinition};
 
@@ -319,11 +317,12 @@ fn shortened(text: &str) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agent::Invoker;
-    use crate::bounds::RING_LENGTH_MIN;
-    use crate::consumer::GatingConsumer;
     use crate::feed::FeedError;
-    use crate::{LogRing, ManualClock, RingOptions, RingParts, Sequencer, SequencerStart};
+    use stele_bus::bounds::RING_LENGTH_MIN;
+    use stele_bus::{
+        GatingConsumer, Invoker, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
+        SequencerStart,
+    };
     use stele_risk::{Risk, RiskLimits};
     use stele_wire::messages::{BookAdd, SourceKind};
     use stele_wire::{Epoch, Identity, Position, Sequence, ShardId, TrailId};
@@ -385,7 +384,7 @@ mod tests {
         consumer: GatingConsumer,
         clock: ManualClock,
         seen: Vec<(u16, Vec<u8>)>,
-        _journal: crate::JournalReader,
+        _journal: JournalReader,
     }
 
     fn rig(dues: impl IntoIterator<Item = u64>, fails: bool, pace: Pace, words: usize) -> Rig {

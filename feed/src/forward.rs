@@ -15,16 +15,15 @@
 //! - **Nobody is held up for ever.** While the shard that is told takes nothing, the forwarder holds the ring of the
 //!   origin by at most its [lag](crate::bounds::FORWARD_LAG_DIVISOR), then lets it go and reads the rest from the disk.
 
-use crate::agent::{Agent, AgentError};
-use crate::bounds::{FORWARD_EVENTS_MAX, FORWARD_LAG_DIVISOR, GATEWAY_SCAN_MAX};
-use crate::consumer::{ConsumerProgress, GatingConsumer};
+use crate::bounds::{FORWARD_EVENTS_MAX, FORWARD_LAG_DIVISOR};
 use crate::instruments::{InstrumentFields, InstrumentSet};
-use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
-use crate::templates::{Class, template};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use stele_bus::{
+    Agent, AgentError, Class, ConsumerProgress, GatingConsumer, NOT_RECEIVED, Publisher, Refusal, template,
+};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::text;
 use stele_wire::messages::{FeedStatus, Forwarded, InstrumentDefinition};
@@ -114,7 +113,7 @@ impl<P: Past> GatedOrigin<P> {
         let (published, durable) = (marks.published().0, marks.durable());
         let mut passed = self.passed;
         let mut count = 0;
-        let _ = self.consumer.try_poll(GATEWAY_SCAN_MAX, |event| {
+        let _ = self.consumer.try_poll(FORWARD_EVENTS_MAX, |event| {
             if published - event.position().0 <= self.lag_max || event.end() > durable {
                 return Err(());
             }

@@ -1,7 +1,7 @@
 //! A feed: what market data is pulled from, one batch of encoded messages at a time.
 //!
 //! A feed is a pure core: it reads its source, and fills a [`Batch`] when it is asked to. It knows no clock, no
-//! thread and no sequencer; the [`crate::player`] plays it. Every record of the source becomes one event or more,
+//! thread and no sequencer; a [`Player`](crate::Player) plays it. Every record of the source becomes one event or more,
 //! or is counted in the [`FeedReport`] with the reason why it became none: nothing is dropped in silence.
 
 use std::error::Error;

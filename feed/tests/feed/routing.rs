@@ -1,8 +1,8 @@
 //! One feed to several shards: each instrument in its own, what concerns all in each.
 
 use crate::rig::{Rig, START, notice};
-use stele_bus::feed::Pending;
-use stele_bus::router::{Destination, Outlet, Router, Share, Unsent};
+use stele_feed::Pending;
+use stele_feed::router::{Destination, Outlet, Router, Share, Unsent};
 use stele_wire::messages::{
     FeedStatus, InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, VenueNotice,
 };

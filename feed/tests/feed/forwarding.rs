@@ -3,9 +3,10 @@
 use crate::rig::{Rig, START, notice};
 use proptest::prelude::*;
 use std::sync::{Arc, Mutex};
-use stele_bus::bounds::{FORWARD_LAG_DIVISOR, RING_LENGTH_MIN};
-use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Past, Take, Wanted};
+use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{Agent, AgentError, ConsumerProgress, Publisher, Refusal};
+use stele_feed::bounds::FORWARD_LAG_DIVISOR;
+use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Past, Take, Wanted};
 use stele_wire::messages::{Forwarded, InstrumentDefinition, VenueNotice};
 use stele_wire::{Epoch, Frame, Sequence, ShardId};
 use zerocopy::IntoBytes;
