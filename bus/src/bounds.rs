@@ -85,12 +85,8 @@ pub const REFUSALS_LOOKED_AT_CYCLES: u32 = 256;
 /// remain that have not finished.
 pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
-/// Orders that wait for their release watermark in one gateway.
-pub const RELEASE_QUEUE_MAX: usize = 4096;
 /// Between two looks at who is stuck, at most this much of the time counts: the process stood still itself.
 pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
-/// Events that a gateway looks at per duty cycle.
-pub const GATEWAY_SCAN_MAX: usize = 256;
 
 /// Duty cycles between two readings of the clock that times them.
 pub const TURNS_TIMED: u32 = 16;

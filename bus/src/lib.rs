@@ -53,11 +53,7 @@ pub mod core;
 #[cfg(not(loom))]
 pub mod counters;
 #[cfg(not(loom))]
-pub mod doubt;
-#[cfg(not(loom))]
 pub mod gates;
-#[cfg(not(loom))]
-pub mod gateway;
 #[cfg(not(loom))]
 mod head;
 #[cfg(not(loom))]
@@ -92,9 +88,7 @@ pub use {
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
-    doubt::{Answer, InDoubt},
     gates::{GateWatch, Stuck},
-    gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},
     publisher::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Publisher, Refusal},

@@ -29,20 +29,22 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
-use stele_bus::gateway::OrderGateway;
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
-    Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, Publisher, RingOptions, Sequencer,
+    SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_feed::router::{Destination, Router, Share};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
-use stele_replay::{PaperExchange, PaperVenue};
 use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
+use stele_venue::InDoubt;
+use stele_venue::OrderGateway;
+use stele_venue::PaperVenue;
+use stele_venue::paper_exchange::PaperExchange;
 use stele_wire::{Sequence, ShardId};
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.

@@ -6,7 +6,6 @@
 //!
 //! | what | on which thread |
 //! |---|---|
-//! | [`PaperVenue`] with its [`PaperExchange`] | the order gateway's core, in the gateway's duty cycle |
 //! | [`Backtest`] | the caller's, all of it: sequencer, exchange and strategy take turns |
 //! | [`TrailFeed`] | the thread of whoever plays the feed |
 //! | [`Follower`] | a background thread of its own, in turns |
@@ -17,14 +16,12 @@ pub mod backtest;
 pub mod difference;
 pub mod divergence;
 #[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../venue/src/fixture.rs"]
 mod fixture;
 pub mod follower;
 pub mod known;
-pub mod matching;
-pub mod open_orders;
 pub mod pacer;
-pub mod paper_exchange;
-pub mod paper_venue;
 pub mod recall;
 pub mod regeneration;
 pub mod resume;
@@ -36,14 +33,7 @@ pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
 pub use follower::{FollowError, Follower, Taken};
 pub use known::{Known, KnownInstrument, KnownOrigin, KnownSource};
-pub use matching::{Matching, Phase, SelfTrade};
-pub use open_orders::{OpenOrder, OpenOrders, OpenState};
 pub use pacer::Pacer;
-pub use paper_exchange::{
-    Counterparty, Delay, FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions, QueueModel,
-    ScheduledPhase,
-};
-pub use paper_venue::PaperVenue;
 pub use recall::{Recalled, UsedSnapshot, recall};
 pub use regeneration::{RegenerationError, Submission, Tally};
 pub use resume::{LoadError, Resume, ResumeError, Resumed};

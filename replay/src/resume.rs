@@ -5,8 +5,6 @@
 
 use crate::difference::Difference;
 use crate::known::Known;
-use crate::open_orders::{OpenOrder, OpenOrders};
-use crate::paper_exchange::Numbers;
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
 use stele_bus::Timers;
 use stele_journal::TrailError;
@@ -14,6 +12,7 @@ use stele_journal::snapshot::Section;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
+use stele_venue::{Numbers, OpenOrder, OpenOrders};
 use stele_wire::Frame;
 
 /// The end of a trail, as far as a new session needs it.
@@ -24,8 +23,8 @@ pub struct Resumed {
     /// submitted in the new epoch, in this order, before anything else of theirs.
     pub unsent: Vec<Submission>,
     /// Orders that are neither refused nor done, oldest first: what
-    /// [`crate::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
-    /// [`stele_bus::doubt`].
+    /// [`stele_venue::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
+    /// [`stele_venue::InDoubt`].
     pub open_orders: Vec<OpenOrder>,
     /// The last numbers that the paper exchange gave out.
     pub numbers: Numbers,

@@ -16,11 +16,12 @@ use crate::medium::Medium;
 use crate::traffic::{Mix, Traffic};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
-    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
-    Refusal, RingOptions, RingParts, SealMark, Sequencer, Venue, VenueBusy, Watermark, Watermarks,
+    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal,
+    RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks,
 };
 use stele_journal::{FlushMethod, Journal, Opened};
 use stele_risk::{Risk, RiskLimits};
+use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::{Identity, Nanos, Position};
 
 /// What a life is like.

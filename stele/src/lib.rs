@@ -9,4 +9,5 @@ pub use stele_journal as journal;
 pub use stele_replay as replay;
 pub use stele_risk as risk;
 pub use stele_strategies as strategies;
+pub use stele_venue as venue;
 pub use stele_wire as wire;

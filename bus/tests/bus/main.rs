@@ -9,7 +9,6 @@ mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
-mod release;
 mod remote_publisher;
 mod rig;
 mod switches;

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::{
-    Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, Refusal,
-    RingOptions, Sequencer, Venue, VenueBusy, Watermark,
+    Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal, RingOptions, Sequencer,
+    Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, Options};
 use stele_risk::{Risk, RiskLimits};
+use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{

@@ -18,10 +18,12 @@ use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
 use stele_replay::recall::UsedSnapshot;
-use stele_replay::{Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission};
+use stele_replay::{Known, Resume, Resumed, Submission};
 use stele_risk::Risk;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
+use stele_venue::OpenOrder;
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::messages::Check;
 use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 

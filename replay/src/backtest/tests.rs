@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::fixture::{START, add, cancel, definition, definition_body, execute};
-use crate::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stele_feed::{Batch, Description, FeedError, FeedReport, Step};
 use stele_strategies::{Context, Kind, Money, Order, Report, ReportKind, RestoreError, Strategy};
+use stele_venue::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use stele_wire::codec::Message;
 use stele_wire::messages::{InstrumentDefinition, Side, SourceKind};
 use stele_wire::{Price, Quantity};

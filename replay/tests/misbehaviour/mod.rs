@@ -6,9 +6,10 @@ use crate::rig::{Rig, STRATEGY, frames};
 use std::path::Path;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;
-use stele_replay::{Checked, PaperExchange, PaperOptions, Resumed};
+use stele_replay::{Checked, Resumed};
 use stele_strategies::registry::{Kind, Registry};
 use stele_strategies::{Context, Host, Order, RestoreError, SnapshotReader, SnapshotWrite, Strategy};
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::messages::{

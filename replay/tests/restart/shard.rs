@@ -5,17 +5,19 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, AgentError, Answer, Clock, Event, InDoubt, LogRing, ManualClock, NOT_RECEIVED, OrderGateway,
-    Publisher, RingOptions, Sequencer, Timers, VenueBusy, Watermark,
+    Agent, AgentError, Clock, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
+    Timers, Watermark,
 };
 use stele_journal::{EngineChoice, Journal, Options};
-use stele_replay::{OpenOrder, Resumed, Submission};
+use stele_replay::{Resumed, Submission};
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::{Kind, Registry};
 use stele_strategies::{
     AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
     Strategy, StrategyAgent,
 };
+use stele_venue::OpenOrder;
+use stele_venue::{Answer, InDoubt, OrderGateway, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
     Boolean, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderFilled, OrderStatus,
@@ -164,7 +166,7 @@ impl Venue {
     }
 }
 
-impl stele_bus::Venue for Venue {
+impl stele_venue::Venue for Venue {
     fn submit(&mut self, event: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
         let order = event.frame().message::<NewOrder>().map(|order| *order).expect("orders alone");
         self.sent += 1;

@@ -3,7 +3,7 @@
 use super::delay::Line;
 use super::request::{Refusal, Request};
 use crate::matching::{Lapse, Order, Owner, Phase};
-use crate::open_orders::OpenOrder;
+use crate::open_orders::{Numbers, OpenOrder};
 use stele_strategies::book::BookSide;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -232,16 +232,6 @@ pub(super) struct Fill {
     pub(super) currency: [u8; 3],
     /// What both sides of a trade have in common; none where the other side is the replayed market.
     pub(super) match_id: Option<u64>,
-}
-
-/// The last numbers that an exchange gave out. They go on where an earlier one stopped, so that none comes twice
-/// on a trail.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Numbers {
-    /// Last venue order id.
-    pub order: u64,
-    /// Last execution id; the match id is the same.
-    pub execution: u64,
 }
 
 /// Writes reports and keeps them until they are sequenced.

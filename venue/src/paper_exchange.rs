@@ -1,7 +1,7 @@
 //! An exchange on paper: our orders against the market that is replayed, or against one another.
 //!
 //! Pure and deterministic: the same events and orders in the same order give the same reports. It owns no thread,
-//! reads no clock and waits for nothing; an agent feeds it (see [`crate::paper_venue`]).
+//! reads no clock and waits for nothing; an agent feeds it (see [`crate::PaperVenue`]).
 //!
 //! # Against the replayed market
 //!
@@ -63,11 +63,11 @@ mod shadow;
 pub use delay::Delay;
 pub use fees::{FeeRate, FeeSchedule};
 pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase};
-pub use report::{Numbers, REPORT_LENGTH_MAX, Report};
+pub use report::{REPORT_LENGTH_MAX, Report};
 pub use request::Refusal;
 
 use crate::matching::{Matching, Order, Owner, Phase};
-use crate::open_orders::{OpenOrder, OpenState};
+use crate::open_orders::{Numbers, OpenOrder, OpenState};
 use delay::Line;
 use market::Venue;
 use own_book::OwnTape;
@@ -164,7 +164,7 @@ impl PaperExchange {
     }
 
     /// The exchange of a new session over a trail whose exchange is gone, with the orders that were open when it
-    /// went ([`crate::open_orders::OpenOrders`]). Cancel on disconnect: an order that worked is cancelled by the
+    /// went ([`crate::OpenOrders`]). Cancel on disconnect: an order that worked is cancelled by the
     /// market; one that was sequenced and never answered is refused as in doubt; so is an unanswered replacement,
     /// and the order that it was to replace is cancelled. `numbers` are the last that the trail has. These reports
     /// wait for no delay.

@@ -2,9 +2,8 @@
 
 mod state;
 
-use crate::paper_exchange::Numbers;
+use crate::doubt::InDoubt;
 use std::collections::BTreeMap;
-use stele_bus::InDoubt;
 use stele_wire::messages::{
     CancelOrder, CancelRejected, Check, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
     OrderRejected, OrderReleased, OrderReplaced, ReplaceOrder, ReplaceRejected, Side,
@@ -74,6 +73,16 @@ impl OpenOrder {
             cancel: self.cancel.map(|(sequence, id)| (Sequence(sequence), id)),
         }
     }
+}
+
+/// The last numbers that an exchange gave out. They go on where an earlier one stopped, so that none comes twice
+/// on a trail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Numbers {
+    /// Last venue order id.
+    pub order: u64,
+    /// Last execution id; the match id is the same.
+    pub execution: u64,
 }
 
 /// Follows the orders of a trail. Pure; feed it every event in order.

@@ -1,10 +1,16 @@
-//! The paper exchange takes orders, market data and requests without allocating, once it is warm: against the replayed
-//! market and against one another, with and without delays.
+//! The order gateway never allocates, and the paper exchange does not once it is warm: against the replayed market and
+//! among our own orders, with and without delays.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use stele_replay::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
+use stele_bus::bounds::RING_LENGTH_MIN;
+use stele_bus::{
+    Agent, Counters, Event, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock, Watermark,
+};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::Random;
+use stele_venue::paper_exchange::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
+use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::Message;
 use stele_wire::frame::{FrameHeader, frame_length};
@@ -12,7 +18,7 @@ use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, CancelOrder, InstrumentDefinition, MarketFlags, NewOrder,
     OrderType, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, Side, TimeInForce,
 };
-use stele_wire::{Frame, Nanos};
+use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -261,4 +267,52 @@ fn delays_in_both_directions_allocate_nothing_once_the_exchange_is_warm() {
             PaperOptions { counterparty, order_delay: delay, report_delay: delay, ..PaperOptions::default() };
         assert_quiet(&format!("{counterparty:?}, delayed"), options);
     }
+}
+
+struct Sink(u64);
+
+impl Venue for Sink {
+    fn submit(&mut self, _order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+#[test]
+fn an_order_leaves_through_the_gateway_without_an_allocation() {
+    let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
+    let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
+    let start = SequencerStart {
+        identity: Identity::default(),
+        next_sequence: Sequence(1),
+        position: Position(0),
+        last_timestamp: Nanos(0),
+        segment_length: 1 << 20,
+        block_length: 4096,
+    };
+    let risk = Risk::new(RiskLimits::default());
+    let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
+    let mut strategy = sequencer.publisher(1, "strategy", 4096);
+    let released = sequencer.publisher(2, "gateway", 4096);
+    let orders = sequencer.gating_consumer("gateway");
+    let counters = Counters::create().unwrap();
+    let mut gateway =
+        OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
+    gateway.count_in(&counters, 0).unwrap();
+    let mut buffer = [0; 512];
+    let order = NewOrder { quantity: 1.into(), limit_price: 10.into(), side: Side::BUY, ..NewOrder::NULL };
+    let order = order.encode(&mut buffer, [], b"", b"").unwrap();
+
+    let before = ALLOCATIONS.get();
+    for _ in 0..20_000 {
+        strategy.offer(NewOrder::TEMPLATE_ID, order, Nanos(1)).unwrap();
+        sequencer.do_work().unwrap();
+        let (from, batched) = (ring.watermarks().written(), ring.watermarks().batched());
+        let to = journal.contiguous_end(from, batched);
+        journal.advance_written(to);
+        journal.advance_durable(to);
+        gateway.do_work().unwrap();
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0, "calls to the allocator");
+    assert!(gateway.venue().0 > 19_000, "{} orders left", gateway.venue().0);
 }

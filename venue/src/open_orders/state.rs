@@ -1,7 +1,6 @@
 //! Writing open orders into a snapshot and reading them back.
 
-use super::{OpenOrder, OpenOrders, OpenState};
-use crate::paper_exchange::Numbers;
+use super::{Numbers, OpenOrder, OpenOrders, OpenState};
 use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::Side;
 

@@ -1,6 +1,7 @@
 //! What an order gateway shows.
 
-use super::{Counter, CounterError, Counters, Histogram, Place, table};
+use stele_bus::counters::table;
+use stele_bus::{Counter, CounterError, Counters, Histogram, Place};
 use stele_wire::Nanos;
 
 /// The gateway's counters.

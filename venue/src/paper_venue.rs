@@ -5,17 +5,16 @@
 //! always before an order that stands behind it on the log. Reports are submitted by the venue's own publisher;
 //! while they cannot be, the venue takes neither orders nor market data, so that none is ever dropped.
 
+use crate::bounds::MARKET_POLL_MAX;
+use crate::doubt::{Answer, InDoubt};
+use crate::gateway::{Venue, VenueBusy};
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_bus::counters::table;
 use stele_bus::{
-    AgentError, Answer, Counter, CounterError, Counters, Event, GatingConsumer, InDoubt, Place, Publisher,
-    Refusal, Venue, VenueBusy,
+    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Place, Publisher, Refusal,
 };
 use stele_wire::Nanos;
 use stele_wire::messages::OrderFilled;
-
-/// Events of the log that the venue looks at in one duty cycle at most.
-pub const MARKET_POLL_MAX: usize = 256;
 
 /// The venue.
 #[derive(Debug)]

@@ -2,13 +2,11 @@
 
 use crate::rig::{Rig, START, cancel, notice, order, order_body};
 use std::collections::BTreeMap;
-use stele_bus::{
-    Agent, AgentError, Answer, Event, GatingConsumer, InDoubt, ManualClock, OrderGateway, Venue, VenueBusy,
-    Watermark,
-};
+use stele_bus::{Agent, AgentError, Event, GatingConsumer, ManualClock, Watermark};
+use stele_venue::{Answer, InDoubt, OrderGateway, Venue, VenueBusy};
 use stele_wire::messages::{
-    CancelOrder, CancelRejected, Check, NewOrder, OrderCancelled, OrderRejected, OrderReleased,
-    ReleaseWatermark, ReplaceRejected, Side, VenueNotice,
+    CancelOrder, CancelRejected, CancelScope, Check, KillSwitch, NewOrder, OrderCancelled, OrderRejected,
+    OrderReleased, ReleaseWatermark, ReplaceRejected, Side, SwitchState, VenueNotice,
 };
 use stele_wire::{Nanos, Position, Sequence};
 
@@ -98,6 +96,22 @@ fn orders_and_cancels_leave_in_the_order_of_the_log() {
     run.rig.flush();
     assert_eq!(run.taken(), [1, 2, 3, 2]);
     assert_eq!(run.told(), [(1_005, 4)]);
+}
+
+#[test]
+fn the_cancels_of_a_kill_switch_leave_after_the_orders_and_only_when_they_are_durable() {
+    let mut run = Released::new();
+    for id in 1..=3 {
+        run.submit(&NewOrder { account: 1.into(), side: Side::BUY, ..order(id, 10) });
+    }
+    let switch = KillSwitch { scope: CancelScope::ALL, state: SwitchState::ENGAGED, ..KillSwitch::NULL };
+    let mut buffer = [0; 64];
+    let body = switch.encode(&mut buffer, b"").unwrap();
+    run.strategy.offer(KillSwitch::TEMPLATE_ID, body, START).unwrap();
+    run.rig.settle();
+    assert_eq!(run.taken(), [0; 0], "nothing is durable");
+    run.rig.flush();
+    assert_eq!(run.taken(), [1, 2, 3, 1, 2, 3]);
 }
 
 #[test]

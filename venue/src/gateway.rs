@@ -2,19 +2,16 @@
 //!
 //! The gateway reads ahead of the watermark and keeps the places of the orders it saw; the orders themselves stay
 //! on the ring, which the gateway's own gate keeps. Orders leave in the order of the log. After a restart nothing
-//! leaves before the venue was asked for every order [in doubt](crate::doubt).
+//! leaves before the venue was asked for every order [in doubt](InDoubt).
 
-use crate::agent::{Agent, AgentError};
 use crate::bounds::{GATEWAY_SCAN_MAX, RELEASE_QUEUE_MAX};
-use crate::clock::Clock;
-use crate::consumer::{Event, GatingConsumer};
-use crate::counters::gateway::GatewayCounters;
-use crate::counters::{CounterError, Counters};
+use crate::counters::GatewayCounters;
 use crate::doubt::{ANSWER_LENGTH_MAX, Answer, InDoubt};
-use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
-use crate::templates::{Class, template};
-use crate::watermarks::{Watermark, Watermarks};
 use std::collections::VecDeque;
+use stele_bus::{
+    Agent, AgentError, Class, Clock, CounterError, Counters, Event, GatingConsumer, NOT_RECEIVED, Publisher,
+    Refusal, Watermark, Watermarks, template,
+};
 use stele_wire::messages::{
     CancelOrder, MassCancel, NewOrder, OrderReleased, Quote, ReleaseWatermark, ReplaceOrder,
 };
