@@ -8,12 +8,13 @@
 //! ```
 
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
-use crate::checkers::{Checked, Left, SubmissionChecker, Truth, Violation, WatermarkChecker, violated};
+use crate::checkers::{Left, SubmissionChecker, Truth, WatermarkChecker};
 use crate::dice::Dice;
 use crate::disk::{Disk, SimFile};
 use crate::engine::SimEngine;
 use crate::medium::Medium;
 use crate::traffic::{Mix, Traffic};
+use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal,
