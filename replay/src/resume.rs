@@ -5,7 +5,8 @@
 
 use crate::difference::Difference;
 use crate::known::Known;
-use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
+use crate::regeneration::{Interruption, Regeneration, RegenerationError};
+use crate::submission::Submission;
 use stele_bus::Timers;
 use stele_journal::TrailError;
 use stele_journal::snapshot::Section;
