@@ -41,10 +41,8 @@ use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, OutcomeSlot};
 use stele_strategies::{Host, StrategyAgent};
-use stele_venue::InDoubt;
-use stele_venue::OrderGateway;
-use stele_venue::PaperVenue;
 use stele_venue::paper_exchange::PaperExchange;
+use stele_venue::{InDoubt, OrderGateway, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use stele_bus::bounds::OWN_EVENTS_PER_CYCLE_MAX;
 use stele_bus::{Publisher, Sequencer};
 use stele_risk::{Risk, RiskLimits};
+use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelRejected, CancelScope, KillSwitch, NewOrder, OrderCancelled, OrderStatus, Quote,
     QuoteCancel, Side, SwitchState, VenueNotice,
 };
-use stele_wire::Frame;
 
 fn order(id: u64, account: u32) -> NewOrder {
     NewOrder { account: account.into(), side: Side::BUY, ..crate::rig::order(id, 10) }

@@ -16,8 +16,7 @@ use stele_strategies::{
     AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
     Strategy, StrategyAgent,
 };
-use stele_venue::OpenOrder;
-use stele_venue::{Answer, InDoubt, OrderGateway, VenueBusy};
+use stele_venue::{Answer, InDoubt, OpenOrder, OrderGateway, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
     Boolean, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderFilled, OrderStatus,

@@ -8,9 +8,8 @@ use stele_replay::Submission;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{AgentOptions, Host, StrategyAgent};
-use stele_venue::OrderGateway;
-use stele_venue::PaperVenue;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
+use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
