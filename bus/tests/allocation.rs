@@ -91,12 +91,12 @@ fn nothing_on_the_hot_path_allocates() {
     let mut strategy = sequencer.publisher(2, "strategy", 4096);
     let released = sequencer.publisher(3, "gateway", 4096);
     let counters = Counters::create().unwrap();
-    sequencer.count_in(&counters, 0).unwrap();
+    sequencer.register_counters(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer("reader");
     let orders = sequencer.gating_consumer("reader");
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
-    gateway.count_in(&counters, 0).unwrap();
+    gateway.register_counters(&counters, 0).unwrap();
     let mut lossy = LossyConsumer::join(&ring);
     let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
     let orders = [10, 10_000].map(|price| {

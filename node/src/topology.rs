@@ -170,7 +170,7 @@ impl Topology {
             .with_timers(parts.timers);
         sequencer.continue_numbering(parts.numbers);
         let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
-        journal.count_in(counters, shard).map_err(Failure::environment)?;
+        journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
         let clerk = Clerk::new(publisher(publishers::CLERK, "clerk"));
@@ -196,14 +196,14 @@ impl Topology {
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies.count_in(counters, shard).map_err(Failure::environment)?;
+        strategies.register_counters(counters, shard).map_err(Failure::environment)?;
         let outcome = strategies.outcome();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
-        venue.count_in(counters, shard).map_err(Failure::environment)?;
+        venue.register_counters(counters, shard).map_err(Failure::environment)?;
         let mut gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new())
                 .with_doubts(parts.doubts);
-        gateway.count_in(counters, shard).map_err(Failure::environment)?;
+        gateway.register_counters(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
         let last = Sequence(start.next_sequence.0 - 1);
@@ -273,7 +273,7 @@ pub(crate) fn spawn(
     let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Now that every publisher is there.
-        shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
+        shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));

@@ -86,7 +86,7 @@ impl<C: Clock> StrategyAgent<C> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, Place::shard(shard))?);
         Ok(())
     }
