@@ -6,7 +6,7 @@ use crate::market::Print;
 use crate::order::Order;
 use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use std::collections::VecDeque;
@@ -14,7 +14,7 @@ use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "dip-buyer",
     about: "buys when the price falls below its recent high, sells at a profit or a loss",
     parameters: &[

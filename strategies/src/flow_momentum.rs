@@ -14,13 +14,13 @@ use crate::indicators::{OrderFlowImbalance, Touch};
 use crate::operators::{Operator, State};
 use crate::pace::Pace;
 use crate::parameters::{Parameter, ParameterError, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::{Nanos, Price};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "flow-momentum",
     about: "follows the order-flow imbalance of an interval (Cont, Kukanov and Stoikov)",
     parameters: &[

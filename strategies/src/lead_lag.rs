@@ -5,14 +5,14 @@ use crate::market::Print;
 use crate::order::Order;
 use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "lead-lag",
     about: "buys one instrument when another has risen, sells it when that has fallen",
     parameters: &[

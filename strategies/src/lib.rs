@@ -52,7 +52,7 @@ pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use random::Random;
-pub use registry::{Kind, Registry, UnknownStrategy};
+pub use registry::{Registry, StrategyKind, UnknownStrategy};
 pub use report::{Report, ReportKind};
 pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 pub use strategy::{Context, Desk, OrderSink, Profit, Strategy};

@@ -16,7 +16,7 @@ use crate::by_instrument::ByInstrument;
 use crate::order::{Order, OrderState};
 use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::report::{Report, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
@@ -24,7 +24,7 @@ use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "market-maker",
     about: "quotes both sides, skewed against its inventory (Avellaneda and Stoikov)",
     parameters: &[

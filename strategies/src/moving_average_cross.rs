@@ -6,14 +6,14 @@ use crate::market::Print;
 use crate::order::Order;
 use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, ParameterError, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "ma-cross",
     about: "long while the fast moving average is above the slow one, short while it is below",
     parameters: &[

@@ -14,13 +14,13 @@ use crate::indicators::{Bands, Bollinger, Decimal};
 use crate::operators::{Operator, State};
 use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::{Nanos, Price};
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "pairs",
     about: "trades the spread of two instruments back to its mean",
     parameters: &[

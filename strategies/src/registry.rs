@@ -5,7 +5,7 @@ use crate::strategy::Strategy;
 
 /// A kind of strategy: what it is called, what it can be told, and how one is made.
 #[derive(Clone, Copy)]
-pub struct Kind {
+pub struct StrategyKind {
     /// The name, in kebab case, at most 32 bytes.
     pub name: &'static str,
     /// What it does, in one sentence.
@@ -16,7 +16,7 @@ pub struct Kind {
     pub make: fn(&Parameters) -> Result<Box<dyn Strategy>, ParameterError>,
 }
 
-impl Kind {
+impl StrategyKind {
     /// Name, what it does and the table of its parameters, for a person.
     pub fn describe(&self) -> String {
         format!("{}: {}\n{}", self.name, self.about, describe(self.parameters))
@@ -48,7 +48,7 @@ pub struct UnknownStrategy {
 /// The strategies that a host can start.
 #[derive(Clone)]
 pub struct Registry {
-    kinds: Vec<Kind>,
+    kinds: Vec<StrategyKind>,
 }
 
 impl Default for Registry {
@@ -77,14 +77,14 @@ impl Registry {
     ///
     /// # Panics
     /// When the name is empty or longer than the 32 bytes that an event has for it.
-    pub fn register(&mut self, kind: Kind) {
+    pub fn register(&mut self, kind: StrategyKind) {
         assert!((1..=32).contains(&kind.name.len()), "`{}` does not fit an event", kind.name);
         self.kinds.retain(|known| known.name != kind.name);
         self.kinds.push(kind);
     }
 
     /// Every kind.
-    pub fn kinds(&self) -> &[Kind] {
+    pub fn kinds(&self) -> &[StrategyKind] {
         &self.kinds
     }
 
@@ -92,7 +92,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`UnknownStrategy`], with the nearest name.
-    pub fn find(&self, name: &str) -> Result<&Kind, UnknownStrategy> {
+    pub fn find(&self, name: &str) -> Result<&StrategyKind, UnknownStrategy> {
         self.kinds.iter().find(|kind| kind.name == name).ok_or_else(|| {
             let names = self.kinds.iter().map(|kind| kind.name);
             let nearest = nearest(name, names.clone());

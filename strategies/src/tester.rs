@@ -1,7 +1,7 @@
 //! Trying a strategy by hand: feed events, move time, look at what it sent. No thread, no bus, no clock.
 
 use crate::host::{Host, Hosted};
-use crate::registry::{Kind, Registry};
+use crate::registry::{Registry, StrategyKind};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::{Message, MessageHeader, View, text_field};
 use stele_wire::frame::frame_length;
@@ -70,7 +70,7 @@ impl StrategyTester {
     ///
     /// # Errors
     /// Why it could not be started.
-    pub fn of(kind: Kind, parameters: &str) -> Result<Self, String> {
+    pub fn of(kind: StrategyKind, parameters: &str) -> Result<Self, String> {
         let mut registry = Registry::built_in();
         registry.register(kind);
         Self::start_of(registry, kind.name, parameters)

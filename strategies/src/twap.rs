@@ -6,10 +6,10 @@
 
 use crate::execution::Execution;
 use crate::parameters::Parameter;
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "twap",
     about: "executes a quantity in equal parts over equal times",
     parameters: &[

@@ -8,10 +8,10 @@
 
 use crate::execution::Execution;
 use crate::parameters::{Parameter, ParameterError};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "vwap",
     about: "executes a quantity in parts that follow a profile of the market's volume",
     parameters: &[

@@ -2,8 +2,8 @@
 
 use stele_strategies::tester::TEST_STRATEGY;
 use stele_strategies::{
-    Context, Kind, Order, OrderState, Parameter, ParameterError, Parameters, Print, Registry, Report,
-    ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
+    Context, Order, OrderState, Parameter, ParameterError, Parameters, Print, Registry, Report, ReportKind,
+    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState, StrategyTester,
 };
 use stele_wire::messages::*;
 use stele_wire::{Frame, Nanos, Price, Quantity};
@@ -16,7 +16,7 @@ struct Puppet {
     told: Vec<u64>,
 }
 
-const PUPPET: Kind = Kind {
+const PUPPET: StrategyKind = StrategyKind {
     name: "puppet",
     about: "does what the price of a trade says",
     parameters: &[Parameter::integer("unused", 1, (0, 9), "nothing")],
@@ -334,7 +334,7 @@ fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
         }
         sent
     };
-    for Kind { name, .. } in Registry::built_in().kinds() {
+    for StrategyKind { name, .. } in Registry::built_in().kinds() {
         let settings = match *name {
             "pairs" => "window = 5\nwidth = 1\nsample = \"3ms\"",
             "flow-momentum" => "interval = \"9ms\"\nenter = 0.1\nexit = 0.01",

@@ -2,7 +2,7 @@
 
 use stele_strategies::strategy::{EVIDENCE_MAX, EXPLANATION_LENGTH_MAX};
 use stele_strategies::{
-    Context, Kind, Registry, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState,
+    Context, Registry, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState,
     StrategyTester,
 };
 use stele_wire::codec::View;
@@ -53,7 +53,7 @@ struct Watch {
     levels: Vec<Sequence>,
 }
 
-const WATCH: Kind = Kind {
+const WATCH: StrategyKind = StrategyKind {
     name: "watch",
     about: "raises an alert for each flood",
     parameters: &[],

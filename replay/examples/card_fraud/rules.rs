@@ -5,12 +5,14 @@ use super::day::Fraud;
 use stele_strategies::operators::{
     Count, Either, Keys, Mean, MovingMin, Operator, State, Stream, Value, minutes, stream,
 };
-use stele_strategies::{Context, Kind, Parameter, Parameters, RestoreError, SnapshotReader, Strategy};
+use stele_strategies::{
+    Context, Parameter, Parameters, RestoreError, SnapshotReader, Strategy, StrategyKind,
+};
 use stele_wire::messages::Alert;
 use stele_wire::{Frame, Nanos, Sequence};
 
 /// How it is called and what it can be told.
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: StrategyKind = StrategyKind {
     name: "card-fraud",
     about: "raises an alert for unusual amounts, many payments in a minute, and impossible travel",
     parameters: &[

@@ -10,7 +10,7 @@ use stele_bus::{
 };
 use stele_journal::{EngineChoice, Journal, Options};
 use stele_replay::{OpenOrder, Resumed, Submission};
-use stele_strategies::registry::{Kind, Registry};
+use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{
     AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
     Strategy, StrategyAgent,
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Buys five at the price of every trade.
 struct Buyer;
 
-const BUYER: Kind = Kind {
+const BUYER: StrategyKind = StrategyKind {
     name: "buyer",
     about: "buys five at the price of every trade",
     parameters: &[],
@@ -48,7 +48,7 @@ impl Strategy for Buyer {
 /// Is woken every millisecond, and buys one then.
 struct Waker;
 
-const WAKER: Kind = Kind {
+const WAKER: StrategyKind = StrategyKind {
     name: "waker",
     about: "is woken every millisecond, and buys one then",
     parameters: &[],

@@ -1,6 +1,6 @@
 use super::*;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::{Kind, Registry};
+use crate::registry::{Registry, StrategyKind};
 use crate::strategy::Strategy;
 use crate::tester::StrategyTester;
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -9,7 +9,7 @@ use stele_wire::Price;
 use stele_wire::messages::{NewOrder, OrderCancelled, OrderStatus, OrderType, Side};
 use zerocopy::little_endian::U64;
 
-const KIND: Kind = Kind {
+const KIND: StrategyKind = StrategyKind {
     name: "contingent",
     about: "sends one pair or bracket with the first book, for tests",
     parameters: &[Parameter::choice(
@@ -164,7 +164,7 @@ fn each_execution_of_an_entry_gets_its_exits() {
 
 #[test]
 fn exits_on_the_wrong_sides_of_each_other_send_nothing() {
-    const REVERSED: Kind = Kind {
+    const REVERSED: StrategyKind = StrategyKind {
         name: "reversed",
         about: "asks for what cannot be, for tests",
         parameters: &[],

@@ -1,11 +1,11 @@
 //! `imbalance`: goes with the heavier side of the touch.
 
-use crate::{Context, Kind, Parameter, Parameters, RestoreError, Strategy};
+use crate::{Context, Parameter, Parameters, RestoreError, Strategy, StrategyKind};
 use stele_wire::Quantity;
 use stele_wire::messages::Side;
 
 /// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "imbalance",
     about: "buys when far more is bid than offered, sells when far more is offered",
     parameters: &[

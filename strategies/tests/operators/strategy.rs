@@ -3,12 +3,13 @@
 use stele_strategies::indicators::{Sma, TimeBars};
 use stele_strategies::operators::{Keys, Operator, State, Stream, seconds, stream};
 use stele_strategies::{
-    Context, Host, Kind, Order, Print, Registry, RestoreError, SnapshotReader, Strategy, StrategyTester,
+    Context, Host, Order, Print, Registry, RestoreError, SnapshotReader, Strategy, StrategyKind,
+    StrategyTester,
 };
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Price, Quantity};
 
-const BREAKOUT: Kind = Kind {
+const BREAKOUT: StrategyKind = StrategyKind {
     name: "breakout",
     about: "buys when a one-second bar closes above the average of the last three",
     parameters: &[],
