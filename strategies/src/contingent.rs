@@ -15,7 +15,7 @@ mod tests;
 pub use bracket::{BRACKET_PAIRS_MAX, Bracket, Exits};
 
 use crate::order::{Order, OrderState};
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
 use stele_wire::Quantity;
@@ -110,7 +110,7 @@ impl Pair {
     ///
     /// An order of the pair that goes without having been executed (refused, expired, cancelled by somebody else)
     /// leaves the other as it is.
-    pub fn on_report(&mut self, report: &Report, context: &mut Context<'_>) -> bool {
+    pub fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) -> bool {
         let Some(at) = self.legs.iter().position(|leg| leg.id == report.client_order_id) else {
             return false;
         };

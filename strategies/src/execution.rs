@@ -9,7 +9,7 @@
 use crate::order::{Order, OrderState};
 use crate::pace::Pace;
 use crate::parameters::Parameters;
-use crate::report::Report;
+use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::messages::Side;
@@ -122,7 +122,7 @@ impl Execution {
 }
 
 impl Strategy for Execution {
-    fn on_report(&mut self, _: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, _: &OrderReport, context: &mut Context<'_>) {
         self.work(context);
     }
 

@@ -27,7 +27,7 @@ use crate::market::{Change, Market};
 use crate::order::OPEN_ORDERS_MAX;
 use crate::random::Random;
 use crate::registry::Registry;
-use crate::report::Report;
+use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, Timers};
 use seat::{Occurrence, Seat, report_failure};
@@ -209,7 +209,7 @@ impl Host {
                 let fired = frame.message::<TimerFired>();
                 occurrence.timer = fired.map(|fired| (fired.strategy.get(), fired.timer_id.get()));
             }
-            _ => occurrence.report = Report::read(frame),
+            _ => occurrence.report = OrderReport::read(frame),
         }
     }
 

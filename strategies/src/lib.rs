@@ -53,7 +53,7 @@ pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use random::Random;
 pub use registry::{Registry, StrategyKind, UnknownStrategy};
-pub use report::{Report, ReportKind};
+pub use report::{OrderReport, ReportKind};
 pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 pub use strategy::{Context, Desk, OrderSink, Profit, Strategy};
 pub use tester::StrategyTester;

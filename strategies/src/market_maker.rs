@@ -17,7 +17,7 @@ use crate::order::{Order, OrderState};
 use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
 use stele_wire::messages::Side;
@@ -195,7 +195,7 @@ impl Strategy for MarketMaker {
         self.requote(instrument, context);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         if report.kind == ReportKind::Filled {
             self.requote(report.instrument, context);
         }

@@ -1,6 +1,6 @@
 //! Orders: how a strategy writes one, and the table of those that are open.
 
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::{
     Capacity, NewOrder, OrderAttributes, OrderType, ReleaseWatermark, SelfTradePrevention, Side, TimeInForce,
@@ -284,7 +284,7 @@ impl OrderTable {
     }
 
     /// Takes in what became of an order.
-    pub(crate) fn on_report(&mut self, report: &Report) {
+    pub(crate) fn on_report(&mut self, report: &OrderReport) {
         let id = report.client_order_id;
         match report.kind {
             ReportKind::ReplaceRejected => {

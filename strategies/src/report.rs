@@ -42,7 +42,7 @@ pub enum ReportKind {
 
 /// A report about an order. Fields that its kind does not have are none or 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Report {
+pub struct OrderReport {
     /// What it says.
     pub kind: ReportKind,
     /// The event that it is.
@@ -87,7 +87,7 @@ macro_rules! report {
     ($frame:expr, $kind:ident, $message:ty, |$view:ident, $report:ident| $rest:expr) => {{
         let $view = $frame.message::<$message>()?;
         #[allow(unused_mut)]
-        let mut $report = Report {
+        let mut $report = OrderReport {
             kind: ReportKind::$kind,
             sequence: $frame.sequence(),
             client_order_id: $view.client_order_id.get(),
@@ -129,7 +129,7 @@ macro_rules! execution {
     }};
 }
 
-impl Report {
+impl OrderReport {
     /// The report that an event is; none when it is another event.
     pub fn read(frame: &Frame<'_>) -> Option<Self> {
         Some(match frame.template_id() {

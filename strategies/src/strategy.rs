@@ -11,7 +11,7 @@ use crate::market::{Instrument, Market, Print};
 use crate::order::{OpenOrder, Order, OrderState, OrderTable};
 use crate::parameters::Parameters;
 use crate::random::Random;
-use crate::report::Report;
+use crate::report::OrderReport;
 use crate::snapshot::RestoreError;
 use stele_wire::messages::{
     Alert, AlertEvidence, CancelOrder, Capacity, DeciderKind, NewOrder, OrderAttributes, ReleaseWatermark,
@@ -54,7 +54,7 @@ pub trait Strategy: Send {
     }
 
     /// What became of an order of this strategy.
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         let _ = (report, context);
     }
 

@@ -2,8 +2,9 @@
 
 use stele_strategies::tester::TEST_STRATEGY;
 use stele_strategies::{
-    Context, Order, OrderState, Parameter, ParameterError, Parameters, Print, Registry, Report, ReportKind,
-    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState, StrategyTester,
+    Context, Order, OrderReport, OrderState, Parameter, ParameterError, Parameters, Print, Registry,
+    ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState,
+    StrategyTester,
 };
 use stele_wire::messages::*;
 use stele_wire::{Frame, Nanos, Price, Quantity};
@@ -65,7 +66,7 @@ impl Strategy for Puppet {
         self.told.extend([timer_id, context.now().0]);
     }
 
-    fn on_report(&mut self, report: &Report, _: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, _: &mut Context<'_>) {
         self.told.push(u64::from(report.kind == ReportKind::Filled));
     }
 

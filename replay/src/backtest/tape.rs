@@ -7,7 +7,7 @@ use crate::summary::{Percentiles, decimal};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use stele_strategies::{ContractScale, Host, Hosted, Instrument, Market, Money, Report, ReportKind};
+use stele_strategies::{ContractScale, Host, Hosted, Instrument, Market, Money, OrderReport, ReportKind};
 use stele_wire::messages::{
     CancelOrder, Liquidity, MassCancel, NewOrder, OrderStatus, ReplaceOrder, Side, StrategyDefinition,
 };
@@ -243,14 +243,14 @@ impl Tape {
             }
             CancelOrder::TEMPLATE_ID | MassCancel::TEMPLATE_ID => self.figures.cancels += 1,
             _ => {
-                if let Some(report) = Report::read(frame) {
+                if let Some(report) = OrderReport::read(frame) {
                     self.on_report(&report, time, host);
                 }
             }
         }
     }
 
-    fn on_report(&mut self, report: &Report, time: u64, host: &Host) {
+    fn on_report(&mut self, report: &OrderReport, time: u64, host: &Host) {
         if let Some(sent) = self.sent.get_mut(&report.client_order_id)
             && !std::mem::replace(&mut sent.is_answered, true)
         {
@@ -274,7 +274,7 @@ impl Tape {
         }
     }
 
-    fn on_fill(&mut self, report: &Report, time: u64, host: &Host) {
+    fn on_fill(&mut self, report: &OrderReport, time: u64, host: &Host) {
         let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
         let (market, sign) = (host.market(), sign(report.side));
         let scale = market.instrument(report.instrument).map_or(ContractScale::default(), Instrument::scale);

@@ -6,7 +6,9 @@ use crate::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stele_bus::feed::{Batch, Description, FeedError, FeedReport, Step};
-use stele_strategies::{Context, Money, Order, Report, ReportKind, RestoreError, Strategy, StrategyKind};
+use stele_strategies::{
+    Context, Money, Order, OrderReport, ReportKind, RestoreError, Strategy, StrategyKind,
+};
 use stele_wire::codec::Message;
 use stele_wire::messages::{InstrumentDefinition, Side, SourceKind};
 use stele_wire::{Price, Quantity};
@@ -153,7 +155,7 @@ impl Strategy for Actor {
         (self.acts)(self, context, Asked::Timer);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         (self.acts)(self, context, Asked::Report(report.kind));
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Contingency, Pair};
 use crate::order::Order;
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
 use stele_wire::messages::Side;
@@ -72,7 +72,7 @@ impl Bracket {
     }
 
     /// Takes in what became of an order and sends what follows from it. Says whether it was one of the bracket.
-    pub fn on_report(&mut self, report: &Report, context: &mut Context<'_>) -> bool {
+    pub fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) -> bool {
         let mut is_ours = report.client_order_id == self.entry;
         if is_ours {
             if report.kind == ReportKind::Filled {

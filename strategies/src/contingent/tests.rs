@@ -51,7 +51,7 @@ impl Strategy for Sender {
         self.pair = Pair::send(contingency, order(Side::SELL, 110), order(Side::SELL, 109), context);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         if let Some(pair) = &mut self.pair {
             pair.on_report(report, context);
         }

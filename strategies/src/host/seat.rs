@@ -6,7 +6,7 @@ use crate::market::{Change, Market};
 use crate::order::{OrderState, OrderTable};
 use crate::random::Random;
 use crate::registry::Registry;
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
     Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
@@ -32,7 +32,7 @@ pub(super) struct Seat {
 pub(super) struct Occurrence<'e> {
     pub(super) frame: &'e Frame<'e>,
     pub(super) change: Change,
-    pub(super) report: Option<Report>,
+    pub(super) report: Option<OrderReport>,
     pub(super) timer: Option<(u16, u64)>,
     /// An order of a strategy that the sequencer cancels for a kill switch.
     pub(super) cancel: Option<(u16, u64)>,
@@ -239,7 +239,7 @@ fn tell_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut
 
 impl Desk {
     /// Positions and open orders take in what became of an order.
-    fn take_in(&mut self, report: &Report) {
+    fn take_in(&mut self, report: &OrderReport) {
         self.orders.on_report(report);
         let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
         match report.kind {
