@@ -41,7 +41,7 @@ use stele_bus::{
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};
-use stele_strategies::agent::{AgentOptions, OutcomeSlot};
+use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_wire::{Sequence, ShardId};
 
@@ -108,7 +108,7 @@ pub(crate) struct Topology {
     /// Why other processes cannot follow it.
     pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,
-    outcome: OutcomeSlot,
+    outcome: StrategyResultsSlot,
     sequencer: Sequencer<UtcClock>,
     journal: Journal,
     strategies: StrategyAgent<UtcClock>,
@@ -154,7 +154,7 @@ pub(crate) struct RunningShard {
     pub(crate) timers: TimerStop,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
-    pub(crate) outcome: OutcomeSlot,
+    pub(crate) outcome: StrategyResultsSlot,
     /// What it is told of others, by their numbers.
     pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
@@ -197,7 +197,7 @@ impl Topology {
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
         strategies.register_counters(counters, shard).map_err(Failure::environment)?;
-        let outcome = strategies.outcome();
+        let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
         venue.register_counters(counters, shard).map_err(Failure::environment)?;
         let mut gateway =

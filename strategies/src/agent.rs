@@ -32,7 +32,7 @@ impl Default for AgentOptions {
 
 /// What a [`StrategyAgent`] leaves behind when it stops.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct StrategyResults {
     /// From our receipt of an event to the call of the first strategy with it, in nanoseconds, to two digits;
     /// anything above [`LATENCY_NS_MAX`] counts as that.
     pub tick_to_strategy: Histogram<u64>,
@@ -46,8 +46,8 @@ pub struct Outcome {
     pub unsent: u64,
 }
 
-/// Where the outcome is put when the agent stops.
-pub type OutcomeSlot = Arc<OnceLock<Outcome>>;
+/// Where the results is put when the agent stops.
+pub type StrategyResultsSlot = Arc<OnceLock<StrategyResults>>;
 
 /// The longest latency that is told from longer ones, in nanoseconds: a second.
 pub const LATENCY_NS_MAX: u64 = 1_000_000_000;
@@ -64,7 +64,7 @@ pub struct StrategyAgent<C> {
     consumer: GatingConsumer,
     outbox: Outbox,
     probe: Probe<C>,
-    outcome: OutcomeSlot,
+    results: StrategyResultsSlot,
 }
 
 impl<C: Clock> StrategyAgent<C> {
@@ -79,7 +79,7 @@ impl<C: Clock> StrategyAgent<C> {
     ) -> Self {
         let probe = Probe::new(clock, options.sample_every);
         let outbox = Outbox::new(publisher, host.submissions_max());
-        Self { options, host, consumer, outbox, probe, outcome: OutcomeSlot::default() }
+        Self { options, host, consumer, outbox, probe, results: StrategyResultsSlot::default() }
     }
 
     /// Shows in `counters` from now on, as those of `shard`, how long events take to reach the strategies.
@@ -91,9 +91,9 @@ impl<C: Clock> StrategyAgent<C> {
         Ok(())
     }
 
-    /// Where the outcome will be.
-    pub fn outcome(&self) -> OutcomeSlot {
-        self.outcome.clone()
+    /// Where the results will be.
+    pub fn results(&self) -> StrategyResultsSlot {
+        self.results.clone()
     }
 
     /// The host.
@@ -147,7 +147,7 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     fn on_stop(&mut self) -> Result<(), AgentError> {
         self.outbox.drain();
         self.outbox.publisher.finish();
-        let outcome = Outcome {
+        let results = StrategyResults {
             tick_to_strategy: self.probe.latency.clone(),
             sample_every: self.options.sample_every,
             strategies: self.host.summaries(),
@@ -155,7 +155,7 @@ impl<C: Clock> Agent for StrategyAgent<C> {
             unsent: self.outbox.unsent + self.outbox.waiting.len() as u64,
         };
         // A second stop leaves what the first has put there.
-        let _ = self.outcome.set(outcome);
+        let _ = self.results.set(results);
         Ok(())
     }
 

@@ -42,7 +42,7 @@ pub mod twap;
 pub mod vwap;
 
 pub use account::{Account, ContractScale, Fill, Holding, Money};
-pub use agent::{AgentOptions, Outcome, OutcomeSlot, StrategyAgent};
+pub use agent::{AgentOptions, StrategyAgent, StrategyResults, StrategyResultsSlot};
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
 pub use contingent::{Bracket, Contingency, Exits, Pair};

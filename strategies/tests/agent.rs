@@ -136,20 +136,20 @@ fn orders_wait_for_room_and_none_is_lost() {
     assert!(orders(&wide).len() > 2);
     let by_strategy = |log: &[Vec<u8>]| orders(log).len();
     assert_eq!(by_strategy(&narrow), by_strategy(&wide));
-    let outcome = agent.outcome();
-    assert_eq!(outcome.get().unwrap().unsent, 0);
+    let results = agent.results();
+    assert_eq!(results.get().unwrap().unsent, 0);
 }
 
 #[test]
-fn the_outcome_tells_latency_and_positions_when_the_agent_has_stopped() {
+fn a_stopped_agent_leaves_its_latencies_and_positions() {
     let (_, agent) = run(50, 4096);
-    let slot = agent.outcome();
-    let outcome = slot.get().unwrap();
-    assert_eq!(outcome.tick_to_strategy.len(), 150);
-    assert!(outcome.tick_to_strategy.max() >= 700);
+    let slot = agent.results();
+    let results = slot.get().unwrap();
+    assert_eq!(results.tick_to_strategy.len(), 150);
+    assert!(results.tick_to_strategy.max() >= 700);
     assert_eq!(
-        outcome.strategies.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+        results.strategies.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
         ["ma-cross", "dip-buyer"]
     );
-    assert!(outcome.failures.is_empty());
+    assert!(results.failures.is_empty());
 }
