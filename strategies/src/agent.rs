@@ -1,6 +1,6 @@
 //! The strategy host as an agent of the bus: reads the log in place, submits what strategies send.
 
-use crate::host::{Failure, Host, StrategySummary};
+use crate::host::{Failure, Host, StrategyResult};
 use crate::strategy::SUBMISSION_LENGTH_MAX;
 use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
@@ -39,7 +39,7 @@ pub struct StrategyResults {
     /// Of how many events one was measured.
     pub sample_every: u32,
     /// Each strategy with its positions and profit.
-    pub strategies: Vec<StrategySummary>,
+    pub strategies: Vec<StrategyResult>,
     /// What went wrong with strategies.
     pub failures: Vec<Failure>,
     /// Submissions that the bus did not take because it was stopping.

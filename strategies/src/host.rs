@@ -21,7 +21,7 @@
 mod seat;
 mod summary;
 
-pub use summary::{HoldingSummary, StrategySummary};
+pub use summary::{HoldingSummary, StrategyResult};
 
 use crate::market::{Change, Market};
 use crate::order::OPEN_ORDERS_MAX;
@@ -160,7 +160,7 @@ impl Host {
     }
 
     /// What each strategy has come to.
-    pub fn summaries(&self) -> Vec<StrategySummary> {
+    pub fn summaries(&self) -> Vec<StrategyResult> {
         self.strategies().map(|hosted| hosted.summary(&self.market)).collect()
     }
 

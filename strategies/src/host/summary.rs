@@ -8,7 +8,7 @@ use stele_wire::Price;
 
 /// What a strategy has come to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StrategySummary {
+pub struct StrategyResult {
     /// Its id on the log.
     pub id: u16,
     /// The kind of strategy.
@@ -41,7 +41,7 @@ pub struct HoldingSummary {
 }
 
 impl Hosted<'_> {
-    pub(super) fn summary(&self, market: &Market) -> StrategySummary {
+    pub(super) fn summary(&self, market: &Market) -> StrategyResult {
         let holdings = self.desk.account().holdings().map(|(id, holding)| {
             let instrument = market.instrument(id);
             HoldingSummary {
@@ -52,7 +52,7 @@ impl Hosted<'_> {
                 profit: Profit::of(holding, instrument),
             }
         });
-        StrategySummary {
+        StrategyResult {
             id: self.id,
             name: self.name.to_owned(),
             state: self.state,
