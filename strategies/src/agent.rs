@@ -1,6 +1,6 @@
 //! The strategy host as an agent of the bus: reads the log in place, submits what strategies send.
 
-use crate::host::{Failure, Host, StrategyResult};
+use crate::host::{Host, StrategyFailure, StrategyResult};
 use crate::strategy::SUBMISSION_LENGTH_MAX;
 use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
@@ -41,7 +41,7 @@ pub struct StrategyResults {
     /// Each strategy with its positions and profit.
     pub strategies: Vec<StrategyResult>,
     /// What went wrong with strategies.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<StrategyFailure>,
     /// Submissions that the bus did not take because it was stopping.
     pub unsent: u64,
 }

@@ -57,7 +57,7 @@ pub enum StrategyState {
 
 /// Why a strategy does not run.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
+pub struct StrategyFailure {
     /// The strategy.
     pub strategy: u16,
     /// The event at which it failed.
@@ -73,7 +73,7 @@ pub struct Host {
     market: Market,
     seats: Vec<Seat>,
     numbers: Numbers,
-    failures: Vec<Failure>,
+    failures: Vec<StrategyFailure>,
     epoch: u16,
 }
 
@@ -175,7 +175,7 @@ impl Host {
     }
 
     /// What went wrong with strategies so far.
-    pub fn failures(&self) -> &[Failure] {
+    pub fn failures(&self) -> &[StrategyFailure] {
         &self.failures
     }
 
@@ -229,7 +229,7 @@ impl Host {
         };
         if let Err(reason) = outcome {
             report_failure(id, &reason, &mut self.numbers, publisher, out);
-            self.failures.push(Failure { strategy: id, sequence: frame.sequence(), reason });
+            self.failures.push(StrategyFailure { strategy: id, sequence: frame.sequence(), reason });
         }
     }
 

@@ -1,6 +1,6 @@
 //! A strategy in its host: how it is called, how it fails, how it is kept.
 
-use super::{Failure, StrategyState};
+use super::{StrategyFailure, StrategyState};
 use crate::account::{Account, Fill};
 use crate::market::{Change, Market};
 use crate::order::{OrderState, OrderTable};
@@ -47,7 +47,7 @@ impl Seat {
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         let id = self.desk.ids.strategy;
         let report = occurrence.report.filter(|report| {
             let owner =
@@ -101,7 +101,7 @@ impl Seat {
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
         call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         let (now, cause) = (frame.timestamp(), frame.sequence());
         let mut context = Context { now, cause, market, desk: &mut self.desk, numbers, out };
         let strategy = &mut *self.strategy;
@@ -118,14 +118,14 @@ impl Seat {
         frame: &Frame<'_>,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Failure {
+    ) -> StrategyFailure {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         let reason = format!("{} panicked: {said}", self.name);
         self.state = StrategyState::Failed;
         let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
         report_failure(id, &reason, numbers, publisher, out);
-        Failure { strategy: id, sequence: frame.sequence(), reason }
+        StrategyFailure { strategy: id, sequence: frame.sequence(), reason }
     }
 
     /// Tells the strategy that trading ends, then cancels what is open, unless nothing can be sent any longer.
@@ -135,7 +135,7 @@ impl Seat {
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         if self.state != StrategyState::Running {
             return None;
         }
@@ -159,7 +159,7 @@ impl Seat {
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         let failure = self.run(frame, market, numbers, out, |strategy, context| strategy.on_stop(context));
         self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
         failure
