@@ -79,7 +79,7 @@ pub struct Host {
 
 /// A strategy of a host, for a reader.
 #[derive(Clone, Copy)]
-pub struct Hosted<'a> {
+pub struct HostedStrategy<'a> {
     /// Its id on the log.
     pub id: u16,
     /// The kind of strategy.
@@ -149,8 +149,8 @@ impl Host {
     }
 
     /// The strategies, in the order of their first definition.
-    pub fn strategies(&self) -> impl Iterator<Item = Hosted<'_>> {
-        self.seats.iter().map(|seat| Hosted {
+    pub fn strategies(&self) -> impl Iterator<Item = HostedStrategy<'_>> {
+        self.seats.iter().map(|seat| HostedStrategy {
             id: seat.desk.ids.strategy,
             name: &seat.name,
             definition: &seat.definition,

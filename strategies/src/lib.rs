@@ -46,7 +46,7 @@ pub use agent::{AgentOptions, StrategyAgent, StrategyResults, StrategyResultsSlo
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
 pub use contingent::{Bracket, Contingency, Exits, Pair};
-pub use host::{HoldingSummary, Host, Hosted, StrategyFailure, StrategyResult, StrategyState};
+pub use host::{HoldingSummary, Host, HostedStrategy, StrategyFailure, StrategyResult, StrategyState};
 pub use market::{Change, Instrument, Market, Print};
 pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};

@@ -1,6 +1,6 @@
 //! Trying a strategy by hand: feed events, move time, look at what it sent. No thread, no bus, no clock.
 
-use crate::host::{Host, Hosted};
+use crate::host::{Host, HostedStrategy};
 use crate::registry::{Registry, StrategyKind};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::{Message, MessageHeader, View, text_field};
@@ -351,7 +351,7 @@ impl StrategyTester {
     ///
     /// # Panics
     /// Never: the tester starts with one.
-    pub fn strategy(&self) -> Hosted<'_> {
+    pub fn strategy(&self) -> HostedStrategy<'_> {
         self.host.strategies().next().expect("the tester starts with a strategy")
     }
 

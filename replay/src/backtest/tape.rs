@@ -7,7 +7,9 @@ use crate::summary::{Percentiles, decimal};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use stele_strategies::{ContractScale, Host, Hosted, Instrument, Market, Money, OrderReport, ReportKind};
+use stele_strategies::{
+    ContractScale, Host, HostedStrategy, Instrument, Market, Money, OrderReport, ReportKind,
+};
 use stele_wire::messages::{
     CancelOrder, Liquidity, MassCancel, NewOrder, OrderStatus, ReplaceOrder, Side, StrategyDefinition,
 };
@@ -168,7 +170,7 @@ impl Default for Tape {
 }
 
 /// The only strategy, once it is defined.
-fn strategy(host: &Host) -> Option<Hosted<'_>> {
+fn strategy(host: &Host) -> Option<HostedStrategy<'_>> {
     host.strategies().next()
 }
 

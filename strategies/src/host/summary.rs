@@ -1,6 +1,6 @@
 //! What strategies have come to, for a person.
 
-use super::{Hosted, StrategyState};
+use super::{HostedStrategy, StrategyState};
 use crate::account::Holding;
 use crate::market::Market;
 use crate::strategy::Profit;
@@ -40,7 +40,7 @@ pub struct HoldingSummary {
     pub profit: Profit,
 }
 
-impl Hosted<'_> {
+impl HostedStrategy<'_> {
     pub(super) fn summary(&self, market: &Market) -> StrategyResult {
         let holdings = self.desk.account().holdings().map(|(id, holding)| {
             let instrument = market.instrument(id);
