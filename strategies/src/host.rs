@@ -29,7 +29,7 @@ use crate::random::Random;
 use crate::registry::Registry;
 use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, Timers};
+use crate::strategy::{Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, Timers, TradingState};
 use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
@@ -89,7 +89,7 @@ pub struct HostedStrategy<'a> {
     /// What it is at the moment.
     pub state: StrategyState,
     /// Positions, orders, parameters.
-    pub desk: &'a Desk,
+    pub trading: &'a TradingState,
 }
 
 impl Host {
@@ -151,11 +151,11 @@ impl Host {
     /// The strategies, in the order of their first definition.
     pub fn strategies(&self) -> impl Iterator<Item = HostedStrategy<'_>> {
         self.seats.iter().map(|seat| HostedStrategy {
-            id: seat.desk.ids.strategy,
+            id: seat.trading.ids.strategy,
             name: &seat.name,
             definition: &seat.definition,
             state: seat.state,
-            desk: &seat.desk,
+            trading: &seat.trading,
         })
     }
 
@@ -191,7 +191,7 @@ impl Host {
             }
             SessionEnd::TEMPLATE_ID => {
                 for seat in &mut self.seats {
-                    seat.desk.budget = 0;
+                    seat.trading.budget = 0;
                     let failure = seat.stop(frame, &self.market, &mut self.numbers, out);
                     self.failures.extend(failure);
                     seat.suspend();
@@ -220,7 +220,7 @@ impl Host {
             return;
         }
         let id = definition.strategy.get();
-        let old = self.seats.iter().position(|seat| seat.desk.ids.strategy == id);
+        let old = self.seats.iter().position(|seat| seat.trading.ids.strategy == id);
         let parameters = str::from_utf8(definition.parameters()).unwrap_or("\u{fffd}");
         let outcome = if definition.is_resumed == Boolean::TRUE {
             self.resume(old, text(&definition.name), parameters)
@@ -246,7 +246,7 @@ impl Host {
         match seat.state {
             StrategyState::Failed => return Err(format!("{} failed and cannot be resumed", seat.name)),
             StrategyState::Suspended => {
-                seat.desk.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.desk.ids };
+                seat.trading.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.trading.ids };
                 seat.state = StrategyState::Running;
             }
             StrategyState::Running | StrategyState::Halted => {}
@@ -270,15 +270,15 @@ impl Host {
                 self.failures.extend(failure);
                 seat.state = StrategyState::Failed;
             }
-            if seat.desk.ids.epoch == self.epoch {
-                ids = seat.desk.ids;
+            if seat.trading.ids.epoch == self.epoch {
+                ids = seat.trading.ids;
             }
         }
         let name = text(&definition.name);
         let kind = self.registry.find(name).map_err(|unknown| unknown.to_string())?;
         let (parameters, strategy) =
             kind.start(text_of_parameters).map_err(|error| format!("{name}: {error}"))?;
-        let desk = Desk {
+        let trading = TradingState {
             ids,
             publisher: definition.order_publisher.get(),
             account_id: definition.account.get(),
@@ -292,7 +292,7 @@ impl Host {
             timers: Timers::default(),
         };
         let (name, definition) = (name.to_owned(), text_of_parameters.to_owned());
-        let seat = Seat { name, definition, strategy, desk, state: StrategyState::Running };
+        let seat = Seat { name, definition, strategy, trading, state: StrategyState::Running };
         let at = match old {
             Some(at) => {
                 self.seats[at] = seat;
@@ -316,15 +316,15 @@ impl Host {
             let scope_id = switch.scope_id.get();
             let covers = match switch.scope {
                 CancelScope::ALL => true,
-                CancelScope::STRATEGY => scope_id == u32::from(seat.desk.ids.strategy),
-                CancelScope::ACCOUNT => scope_id == seat.desk.account_id,
-                CancelScope::ALGORITHM => scope_id == seat.desk.algorithm,
+                CancelScope::STRATEGY => scope_id == u32::from(seat.trading.ids.strategy),
+                CancelScope::ACCOUNT => scope_id == seat.trading.account_id,
+                CancelScope::ALGORITHM => scope_id == seat.trading.algorithm,
                 _ => false,
             };
             if !covers {
                 continue;
             }
-            seat.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+            seat.trading.budget = SUBMISSIONS_PER_EVENT_MAX;
             let failure = match (switch.state, seat.state) {
                 (SwitchState::ENGAGED, StrategyState::Running) => {
                     let failure = seat.halt(frame, &self.market, &mut self.numbers, out);
@@ -348,14 +348,14 @@ impl Host {
     fn open_position(&mut self, frame: &Frame<'_>) {
         let Some(opening) = frame.message::<OpeningPosition>() else { return };
         let (instrument, quantity) = (opening.instrument.get(), opening.quantity.get());
-        let seat = self.seats.iter_mut().find(|seat| seat.desk.ids.strategy == opening.strategy.get());
+        let seat = self.seats.iter_mut().find(|seat| seat.trading.ids.strategy == opening.strategy.get());
         if let Some(seat) = seat.filter(|_| instrument != 0 && quantity != i64::MAX) {
             let scale = self.market.instrument(instrument).map(|known| known.scale()).unwrap_or_default();
             let realised = match opening.realised.get() {
                 i64::MAX => 0,
                 amount => scale.notional(amount),
             };
-            seat.desk.account.open(instrument, quantity, Price(opening.average_price.get()), realised);
+            seat.trading.account.open(instrument, quantity, Price(opening.average_price.get()), realised);
         }
     }
 

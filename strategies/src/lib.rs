@@ -55,5 +55,5 @@ pub use random::Random;
 pub use registry::{Registry, StrategyKind, UnknownStrategy};
 pub use report::{OrderReport, ReportKind};
 pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-pub use strategy::{Context, Desk, OrderSink, Profit, Strategy};
+pub use strategy::{Context, OrderSink, Profit, Strategy, TradingState};
 pub use tester::StrategyTester;

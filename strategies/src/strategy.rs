@@ -140,7 +140,7 @@ impl OrderIds {
 
 /// What a host keeps for a strategy, beside the strategy's own state.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub struct TradingState {
     pub(crate) ids: OrderIds,
     pub(crate) publisher: u16,
     pub(crate) account_id: u32,
@@ -156,7 +156,7 @@ pub struct Desk {
     pub(crate) timers: Timers,
 }
 
-impl Desk {
+impl TradingState {
     /// Positions and profit.
     pub fn account(&self) -> &Account {
         &self.account
@@ -247,7 +247,7 @@ pub struct Context<'a> {
     pub(crate) now: Nanos,
     pub(crate) cause: Sequence,
     pub(crate) market: &'a Market,
-    pub(crate) desk: &'a mut Desk,
+    pub(crate) trading: &'a mut TradingState,
     pub(crate) numbers: &'a mut Numbers,
     pub(crate) out: &'a mut dyn OrderSink,
 }
@@ -282,22 +282,22 @@ impl Context<'_> {
     /// What the strategy holds of an instrument: positive is long.
     #[inline]
     pub fn position(&self, instrument: u32) -> i64 {
-        self.desk.account.position(instrument)
+        self.trading.account.position(instrument)
     }
 
     /// Positions with their cost.
     pub fn account(&self) -> &Account {
-        &self.desk.account
+        &self.trading.account
     }
 
     /// Profit so far.
     pub fn profit(&self) -> Profit {
-        self.desk.profit(self.market)
+        self.trading.profit(self.market)
     }
 
     /// Open orders.
     pub fn orders(&self) -> &OrderTable {
-        &self.desk.orders
+        &self.trading.orders
     }
 
     /// What may still be bought, or sold, of an instrument until the position is at `limit`, long or short, even
@@ -305,18 +305,18 @@ impl Context<'_> {
     pub fn room(&self, instrument: u32, side: Side, limit: Quantity) -> Quantity {
         let position = i128::from(self.position(instrument));
         let signed = if side == Side::SELL { -position } else { position };
-        let working = i128::from(self.desk.orders.working(instrument, side).0);
+        let working = i128::from(self.trading.orders.working(instrument, side).0);
         Quantity((i128::from(limit.0) - signed - working).clamp(0, u64::MAX.into()) as u64)
     }
 
     /// The parameters.
     pub fn parameters(&self) -> &Parameters {
-        &self.desk.parameters
+        &self.trading.parameters
     }
 
     /// The seeded source of chance.
     pub fn random(&mut self) -> &mut Random {
-        &mut self.desk.random
+        &mut self.trading.random
     }
 
     /// Sends an order and gives its client order id. None, and nothing is sent, when it names no instrument,
@@ -326,11 +326,11 @@ impl Context<'_> {
         let is_complete = block.instrument.get() != 0
             && [Side::BUY, Side::SELL].contains(&block.side)
             && !matches!(block.quantity.get(), 0 | u64::MAX);
-        if !is_complete || self.desk.orders.is_full() || !self.spend() {
-            self.desk.withheld += 1;
+        if !is_complete || self.trading.orders.is_full() || !self.spend() {
+            self.trading.withheld += 1;
             return None;
         }
-        let id = self.desk.ids.next();
+        let id = self.trading.ids.next();
         self.sign(&mut block);
         block.client_order_id = U64::new(id);
         block.original_order_id = U64::new(id);
@@ -356,14 +356,14 @@ impl Context<'_> {
 
     /// Whether an order of the strategy in this instrument is open.
     pub fn is_working(&self, instrument: u32) -> bool {
-        self.desk.orders.iter().any(|order| order.instrument == instrument)
+        self.trading.orders.iter().any(|order| order.instrument == instrument)
     }
 
     /// An id of the strategy's own that no order and no timer has: the parent of orders that are parts of one which
     /// never leaves itself ([`Order::child_of`]; its terms are the strategy's parameters), or a link between orders
     /// ([`Order::linked`]).
     pub fn new_id(&mut self) -> u64 {
-        self.desk.ids.next()
+        self.trading.ids.next()
     }
 
     /// Asks for an open order to be replaced by one with another price and quantity (what is to be left of it),
@@ -372,20 +372,20 @@ impl Context<'_> {
     /// the order is not open or is being cancelled or replaced already, or when a bound is reached.
     pub fn replace(&mut self, client_order_id: u64, price: Price, quantity: Quantity) -> Option<u64> {
         let Some(&old) = self.requestable(client_order_id) else {
-            self.desk.withheld += 1;
+            self.trading.withheld += 1;
             return None;
         };
-        if matches!(quantity.0, 0 | u64::MAX) || self.desk.orders.is_full() || !self.spend() {
-            self.desk.withheld += 1;
+        if matches!(quantity.0, 0 | u64::MAX) || self.trading.orders.is_full() || !self.spend() {
+            self.trading.withheld += 1;
             return None;
         }
-        let mut block = self.desk.orders.replacement(client_order_id, price, quantity)?;
-        let id = self.desk.ids.next();
+        let mut block = self.trading.orders.replacement(client_order_id, price, quantity)?;
+        let id = self.trading.ids.next();
         self.sign(&mut block);
         block.client_order_id = U64::new(id);
         block.original_order_id = U64::new(old.original_order_id);
         block.replaced_order_id = U64::new(client_order_id);
-        self.desk.orders.set_state(client_order_id, OrderState::Replacing);
+        self.trading.orders.set_state(client_order_id, OrderState::Replacing);
         self.open(&block);
         self.submit_order(ReplaceOrder::TEMPLATE_ID, &block);
         Some(id)
@@ -395,11 +395,11 @@ impl Context<'_> {
     /// or is being cancelled or replaced already, or when a bound is reached.
     pub fn cancel(&mut self, client_order_id: u64) -> bool {
         let Some(&order) = self.requestable(client_order_id) else {
-            self.desk.withheld += 1;
+            self.trading.withheld += 1;
             return false;
         };
         if !self.spend() {
-            self.desk.withheld += 1;
+            self.trading.withheld += 1;
             return false;
         }
         self.request_cancel(&order, CancelOrder::NULL.quantity.get());
@@ -411,7 +411,7 @@ impl Context<'_> {
     pub fn reduce(&mut self, client_order_id: u64, quantity: Quantity) -> bool {
         let order = self.requestable(client_order_id).filter(|_| quantity.0 > 0).copied();
         let Some(order) = order.filter(|_| self.spend()) else {
-            self.desk.withheld += 1;
+            self.trading.withheld += 1;
             return false;
         };
         self.request_cancel(&order, quantity.0);
@@ -422,12 +422,12 @@ impl Context<'_> {
     /// [`Strategy::on_timer`] will name. A time that has passed fires at once. None, and nothing is sent, when a bound
     /// is reached: what one event may send, or [`TIMERS_PER_STRATEGY_MAX`] timers that have not fired.
     pub fn set_timer(&mut self, due: Nanos) -> Option<u64> {
-        if self.desk.timers.is_full() || !self.spend() {
-            self.desk.withheld += 1;
+        if self.trading.timers.is_full() || !self.spend() {
+            self.trading.withheld += 1;
             return None;
         }
-        let timer_id = self.desk.ids.next();
-        self.desk.timers.add(timer_id);
+        let timer_id = self.trading.ids.next();
+        self.trading.timers.add(timer_id);
         self.submit_timer(timer_id, due.0.min(u64::MAX - 1));
         Some(timer_id)
     }
@@ -435,11 +435,11 @@ impl Context<'_> {
     /// Takes a timer back that has not fired: it does not. Says whether the request was sent: not for a timer that has
     /// fired or never was, or when the bound on what one event may send is reached.
     pub fn cancel_timer(&mut self, timer_id: u64) -> bool {
-        if !self.desk.timers.contains(timer_id) || !self.spend() {
-            self.desk.withheld += 1;
+        if !self.trading.timers.contains(timer_id) || !self.spend() {
+            self.trading.withheld += 1;
             return false;
         }
-        self.desk.timers.remove(timer_id);
+        self.trading.timers.remove(timer_id);
         self.submit_timer(timer_id, TimerSet::NULL.due.get());
         true
     }
@@ -454,11 +454,11 @@ impl Context<'_> {
     pub fn raise(&mut self, alert: Alert, evidence: &[Sequence], explanation: &str) -> Option<u64> {
         let is_short = evidence.len() <= EVIDENCE_MAX && explanation.len() <= EXPLANATION_LENGTH_MAX;
         if !is_short || !self.spend() {
-            self.desk.withheld += 1;
+            self.trading.withheld += 1;
             return None;
         }
-        let id = self.desk.ids.next();
-        self.numbers.next(self.desk.publisher);
+        let id = self.trading.ids.next();
+        self.numbers.next(self.trading.publisher);
         let alert = Alert {
             alert_id: U64::new(id),
             detected_time: U64::new(self.now.0),
@@ -479,9 +479,9 @@ impl Context<'_> {
             timer_id: U64::new(timer_id),
             due: U64::new(due),
             cause: U64::new(self.cause.0),
-            publisher: U16::new(self.desk.publisher),
-            publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
-            strategy: U16::new(self.desk.ids.strategy),
+            publisher: U16::new(self.trading.publisher),
+            publisher_sequence: U64::new(self.numbers.next(self.trading.publisher)),
+            strategy: U16::new(self.trading.ids.strategy),
             ..TimerSet::NULL
         };
         self.out.submit(TimerSet::TEMPLATE_ID, timer.as_bytes());
@@ -489,9 +489,9 @@ impl Context<'_> {
 
     /// Cancels every open order, whatever was sent for this event.
     pub(crate) fn cancel_all(&mut self) {
-        let count = self.desk.orders.iter().len();
+        let count = self.trading.orders.iter().len();
         for at in 0..count {
-            let order = self.desk.orders.at(at);
+            let order = self.trading.orders.at(at);
             if order.state != OrderState::Cancelling {
                 self.request_cancel(&order, CancelOrder::NULL.quantity.get());
             }
@@ -499,27 +499,27 @@ impl Context<'_> {
     }
 
     fn requestable(&self, client_order_id: u64) -> Option<&OpenOrder> {
-        let order = self.desk.orders.get(client_order_id)?;
+        let order = self.trading.orders.get(client_order_id)?;
         matches!(order.state, OrderState::Sent | OrderState::Working).then_some(order)
     }
 
     fn spend(&mut self) -> bool {
-        let has_room = self.desk.budget > 0;
-        self.desk.budget -= usize::from(has_room);
+        let has_room = self.trading.budget > 0;
+        self.trading.budget -= usize::from(has_room);
         has_room
     }
 
     /// Fills in who sends the order, for whom and why.
     fn sign(&mut self, block: &mut NewOrder) {
-        block.publisher_sequence = U64::new(self.numbers.next(self.desk.publisher));
-        block.publisher = U16::new(self.desk.publisher);
-        block.strategy = U16::new(self.desk.ids.strategy);
+        block.publisher_sequence = U64::new(self.numbers.next(self.trading.publisher));
+        block.publisher = U16::new(self.trading.publisher);
+        block.strategy = U16::new(self.trading.ids.strategy);
         block.cause = U64::new(self.cause.0);
         block.decision_time = U64::new(self.now.0);
-        block.account = U32::new(self.desk.account_id);
-        block.investment_decision = U32::new(self.desk.algorithm);
+        block.account = U32::new(self.trading.account_id);
+        block.investment_decision = U32::new(self.trading.algorithm);
         block.investment_decision_kind = DeciderKind::ALGORITHM;
-        block.executor = U32::new(self.desk.algorithm);
+        block.executor = U32::new(self.trading.algorithm);
         block.executor_kind = DeciderKind::ALGORITHM;
     }
 
@@ -535,7 +535,7 @@ impl Context<'_> {
             cumulative: Quantity(0),
             state: OrderState::Sent,
         };
-        self.desk.orders.push(order, block);
+        self.trading.orders.push(order, block);
     }
 
     /// Both orders and replacements have the block of a `NewOrder`, which a test holds to be true.
@@ -554,20 +554,20 @@ impl Context<'_> {
     /// A null quantity is all that is left.
     fn request_cancel(&mut self, order: &OpenOrder, quantity: u64) {
         let cancel = CancelOrder {
-            publisher_sequence: U64::new(self.numbers.next(self.desk.publisher)),
-            publisher: U16::new(self.desk.publisher),
-            strategy: U16::new(self.desk.ids.strategy),
+            publisher_sequence: U64::new(self.numbers.next(self.trading.publisher)),
+            publisher: U16::new(self.trading.publisher),
+            strategy: U16::new(self.trading.ids.strategy),
             instrument: U32::new(order.instrument),
             cause: U64::new(self.cause.0),
-            client_order_id: U64::new(self.desk.ids.next()),
+            client_order_id: U64::new(self.trading.ids.next()),
             original_order_id: U64::new(order.original_order_id),
             cancelled_order_id: U64::new(order.client_order_id),
             decision_time: U64::new(self.now.0),
             quantity: U64::new(quantity),
-            account: U32::new(self.desk.account_id),
-            investment_decision: U32::new(self.desk.algorithm),
+            account: U32::new(self.trading.account_id),
+            investment_decision: U32::new(self.trading.algorithm),
             investment_decision_kind: DeciderKind::ALGORITHM,
-            executor: U32::new(self.desk.algorithm),
+            executor: U32::new(self.trading.algorithm),
             executor_kind: DeciderKind::ALGORITHM,
             capacity: Capacity::DEALING,
             attributes: OrderAttributes::ALGORITHMIC,
@@ -575,7 +575,7 @@ impl Context<'_> {
             release_watermark: ReleaseWatermark::DURABLE,
             ..CancelOrder::NULL
         };
-        self.desk.orders.set_state(order.client_order_id, OrderState::Cancelling);
+        self.trading.orders.set_state(order.client_order_id, OrderState::Cancelling);
         self.out.submit(CancelOrder::TEMPLATE_ID, cancel.as_bytes());
     }
 }

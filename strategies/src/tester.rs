@@ -271,7 +271,7 @@ impl StrategyTester {
 
     /// Answers an order: so much of it was executed, at a price in 1e-9.
     pub fn fill(&mut self, order: &NewOrder, price: i64, quantity: u64) -> &mut Self {
-        let open = self.strategy().desk.orders().get(order.client_order_id.get()).copied();
+        let open = self.strategy().trading.orders().get(order.client_order_id.get()).copied();
         let (leaves, done) = open.map_or((0, 0), |open| (open.leaves.0, open.cumulative.0));
         self.event(&OrderFilled {
             instrument: order.instrument,
@@ -339,12 +339,12 @@ impl StrategyTester {
 
     /// What the strategy holds of an instrument.
     pub fn position(&self, instrument: u32) -> i64 {
-        self.strategy().desk.account().position(instrument)
+        self.strategy().trading.account().position(instrument)
     }
 
     /// What an order still has working; none when it is not open.
     pub fn working(&self, order: &NewOrder) -> Option<Quantity> {
-        self.strategy().desk.orders().get(order.client_order_id.get()).map(|open| open.leaves)
+        self.strategy().trading.orders().get(order.client_order_id.get()).map(|open| open.leaves)
     }
 
     /// The strategy.

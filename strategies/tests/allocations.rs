@@ -182,7 +182,7 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
     assert_eq!(ALLOCATIONS.get() - warm, 0);
     assert!(log.orders - orders > 100, "{} orders", log.orders - orders);
     assert!(log.sequence - events > 100_000);
-    assert!(log.host.strategies().all(|hosted| hosted.desk.account().holdings().next().is_some()));
+    assert!(log.host.strategies().all(|hosted| hosted.trading.account().holdings().next().is_some()));
 }
 
 /// `rounds` of a book whose prices move about: orders or levels, clears and snapshots among them.

@@ -165,7 +165,7 @@ fn a_kill_switch_halts_and_releases_what_it_covers() {
         cancelled_order_id: order.client_order_id,
         ..CancelOrder::NULL
     });
-    let open = tester.strategy().desk.orders().get(order.client_order_id.get()).copied();
+    let open = tester.strategy().trading.orders().get(order.client_order_id.get()).copied();
     assert_eq!(open.unwrap().state, OrderState::Cancelling);
     tester.trade(1, 1, 9);
     assert!(tester.take_orders().is_empty());
@@ -213,7 +213,7 @@ fn replacing_and_cancelling_follow_the_venues_answers() {
     let (old, new) = (&orders[0], &replacements[0]);
     assert_eq!((new.replaced_order_id, new.original_order_id), (old.client_order_id, old.client_order_id));
     assert_eq!((new.limit_price.get(), new.quantity.get()), (101, 4));
-    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(13));
+    assert_eq!(tester.strategy().trading.orders().working(1, Side::BUY), Quantity(13));
     tester.event(&OrderReplaced {
         instrument: U32::new(1),
         side: Side::BUY,
@@ -225,7 +225,7 @@ fn replacing_and_cancelling_follow_the_venues_answers() {
         ..OrderReplaced::NULL
     });
     assert_eq!(tester.working(old), None);
-    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(4));
+    assert_eq!(tester.strategy().trading.orders().working(1, Side::BUY), Quantity(4));
     tester.trade(1, 2, 1);
     assert_eq!(tester.take_cancels()[0].cancelled_order_id, new.client_order_id);
 }
@@ -295,7 +295,7 @@ fn no_event_leads_to_more_than_the_bound() {
     let mut tester = puppet();
     tester.trade(1, 6, 1);
     assert_eq!(tester.take_orders().len(), 16);
-    assert_eq!(tester.strategy().desk.withheld(), 84);
+    assert_eq!(tester.strategy().trading.withheld(), 84);
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
         tester.event(&add(id, Side::BUY, price, MarketFlags::LAST));
     }
     assert_eq!(tester.take_orders().len(), 1, "three mids are enough");
-    let order = tester.strategy().desk.orders().iter().next().copied().unwrap();
+    let order = tester.strategy().trading.orders().iter().next().copied().unwrap();
     assert_eq!(order.price, Some(Price(200)));
     tester.event(&add(6, Side::SELL, 131, none));
     let feed = |state| FeedStatus { source: U16::new(5), state, ..FeedStatus::NULL };
@@ -427,10 +427,10 @@ fn a_strategy_has_so_many_timers_and_no_more_until_they_fire() {
     for _ in 0..5 {
         tester.trade(1, 9, 1);
     }
-    let asked = tester.strategy().desk.withheld();
+    let asked = tester.strategy().trading.withheld();
     assert_eq!(asked, 5, "each time until it is told no");
     tester.advance(Nanos(49)).trade(1, 9, 1);
-    assert_eq!(tester.strategy().desk.withheld(), asked + 1);
+    assert_eq!(tester.strategy().trading.withheld(), asked + 1);
     tester.advance(Nanos(1)).trade(1, 4, 1);
-    assert_eq!(tester.strategy().desk.withheld(), asked + 1, "they have fired");
+    assert_eq!(tester.strategy().trading.withheld(), asked + 1, "they have fired");
 }

@@ -136,7 +136,7 @@ fn an_alert_beyond_the_bounds_is_withheld_and_counted() {
         tester.event(&Level { value: value.into() });
     }
     tester.event(&flood(EVIDENCE_MAX, EXPLANATION_LENGTH_MAX));
-    assert_eq!((tester.take_others().len(), tester.strategy().desk.withheld()), (1, 0));
+    assert_eq!((tester.take_others().len(), tester.strategy().trading.withheld()), (1, 0));
     tester.event(&flood(EVIDENCE_MAX + 1, 1)).event(&flood(1, EXPLANATION_LENGTH_MAX + 1));
-    assert_eq!((tester.take_others().len(), tester.strategy().desk.withheld()), (0, 2));
+    assert_eq!((tester.take_others().len(), tester.strategy().trading.withheld()), (0, 2));
 }

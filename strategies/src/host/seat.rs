@@ -9,8 +9,8 @@ use crate::registry::Registry;
 use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
-    Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
-    Timers,
+    Context, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
+    Timers, TradingState,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_wire::Frame;
@@ -24,7 +24,7 @@ pub(super) struct Seat {
     pub(super) name: String,
     pub(super) definition: String,
     pub(super) strategy: Box<dyn Strategy>,
-    pub(super) desk: Desk,
+    pub(super) trading: TradingState,
     pub(super) state: StrategyState,
 }
 
@@ -48,22 +48,23 @@ impl Seat {
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
     ) -> Option<StrategyFailure> {
-        let id = self.desk.ids.strategy;
+        let id = self.trading.ids.strategy;
         let report = occurrence.report.filter(|report| {
             let owner =
                 if report.strategy != 0 { report.strategy } else { (report.client_order_id >> 48) as u16 };
             owner == id
         });
         if let Some(report) = &report {
-            self.desk.take_in(report);
+            self.trading.take_in(report);
         }
         if let Some((_, order)) = occurrence.cancel.filter(|(owner, _)| *owner == id) {
-            self.desk.orders.set_state(order, OrderState::Cancelling);
+            self.trading.orders.set_state(order, OrderState::Cancelling);
         }
         // One that was taken back meanwhile has perhaps fired already: the strategy is not told.
-        let timer =
-            occurrence.timer.filter(|(owner, timer_id)| *owner == id && self.desk.timers.remove(*timer_id));
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        let timer = occurrence
+            .timer
+            .filter(|(owner, timer_id)| *owner == id && self.trading.timers.remove(*timer_id));
+        self.trading.budget = SUBMISSIONS_PER_EVENT_MAX;
         if self.state != StrategyState::Running {
             return None;
         }
@@ -103,7 +104,7 @@ impl Seat {
         call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
     ) -> Option<StrategyFailure> {
         let (now, cause) = (frame.timestamp(), frame.sequence());
-        let mut context = Context { now, cause, market, desk: &mut self.desk, numbers, out };
+        let mut context = Context { now, cause, market, trading: &mut self.trading, numbers, out };
         let strategy = &mut *self.strategy;
         // A strategy that panicked is never called again, so that its broken state is never seen; the context's
         // parts are changed by whole steps.
@@ -123,7 +124,7 @@ impl Seat {
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         let reason = format!("{} panicked: {said}", self.name);
         self.state = StrategyState::Failed;
-        let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
+        let (id, publisher) = (self.trading.ids.strategy, self.trading.publisher);
         report_failure(id, &reason, numbers, publisher, out);
         StrategyFailure { strategy: id, sequence: frame.sequence(), reason }
     }
@@ -148,7 +149,7 @@ impl Seat {
                 context.cancel_all();
             }
         });
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        self.trading.budget = SUBMISSIONS_PER_EVENT_MAX;
         failure
     }
 
@@ -161,7 +162,7 @@ impl Seat {
         out: &mut dyn OrderSink,
     ) -> Option<StrategyFailure> {
         let failure = self.run(frame, market, numbers, out, |strategy, context| strategy.on_stop(context));
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        self.trading.budget = SUBMISSIONS_PER_EVENT_MAX;
         failure
     }
 
@@ -172,8 +173,18 @@ impl Seat {
     }
 
     pub(super) fn snapshot(&self, out: &mut Vec<u8>) {
-        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, timers, .. } =
-            &self.desk;
+        let TradingState {
+            ids,
+            publisher,
+            account_id,
+            algorithm,
+            random,
+            account,
+            orders,
+            withheld,
+            timers,
+            ..
+        } = &self.trading;
         out.put_bytes(self.name.as_bytes());
         out.put_bytes(self.definition.as_bytes());
         [self.state as u64, ids.strategy.into(), ids.epoch.into(), ids.given.into()]
@@ -208,7 +219,7 @@ impl Seat {
         let unknown = RestoreError::Value { what: "strategy of an unknown kind", found: ids.strategy.into() };
         let kind = registry.find(&name).map_err(|_| unknown)?;
         let (parameters, mut strategy) = kind.start(&definition).map_err(|_| unknown)?;
-        let desk = Desk {
+        let trading = TradingState {
             ids,
             publisher: reader.at_most("publisher", u16::MAX.into())? as u16,
             account_id: reader.at_most("account", u32::MAX.into())? as u32,
@@ -222,7 +233,7 @@ impl Seat {
             budget: SUBMISSIONS_PER_EVENT_MAX,
         };
         strategy.restore(reader.bytes()?)?;
-        Ok(Self { name, definition, strategy, desk, state })
+        Ok(Self { name, definition, strategy, trading, state })
     }
 }
 
@@ -237,7 +248,7 @@ fn tell_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut
     }
 }
 
-impl Desk {
+impl TradingState {
     /// Positions and open orders take in what became of an order.
     fn take_in(&mut self, report: &OrderReport) {
         self.orders.on_report(report);

@@ -21,7 +21,7 @@ pub struct StrategyResult {
     pub holdings: Vec<HoldingSummary>,
     /// Orders that are still open.
     pub open_orders: usize,
-    /// Requests that it made and that were not sent: see [`crate::Desk::withheld`].
+    /// Requests that it made and that were not sent: see [`crate::TradingState::withheld`].
     pub withheld: u64,
 }
 
@@ -42,7 +42,7 @@ pub struct HoldingSummary {
 
 impl HostedStrategy<'_> {
     pub(super) fn summary(&self, market: &Market) -> StrategyResult {
-        let holdings = self.desk.account().holdings().map(|(id, holding)| {
+        let holdings = self.trading.account().holdings().map(|(id, holding)| {
             let instrument = market.instrument(id);
             HoldingSummary {
                 instrument: id,
@@ -56,10 +56,10 @@ impl HostedStrategy<'_> {
             id: self.id,
             name: self.name.to_owned(),
             state: self.state,
-            profit: self.desk.profit(market),
+            profit: self.trading.profit(market),
             holdings: holdings.collect(),
-            open_orders: self.desk.orders().iter().len(),
-            withheld: self.desk.withheld(),
+            open_orders: self.trading.orders().iter().len(),
+            withheld: self.trading.withheld(),
         }
     }
 }
