@@ -11,7 +11,7 @@
 mod forwarded;
 mod state;
 
-pub use forwarded::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, Origin};
+pub use forwarded::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, InstrumentOrigin};
 
 use crate::account::ContractScale;
 use crate::book::{Book, BookKind, BookSide};

@@ -23,7 +23,7 @@ pub const FORWARDED_SOURCE_MIN: u16 = 62_000;
 
 /// An instrument as the shard has it that it comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Origin {
+pub struct InstrumentOrigin {
     /// The shard.
     pub shard: ShardId,
     /// The instrument's number there.
@@ -33,7 +33,7 @@ pub struct Origin {
 /// The numbers that other shards' instruments and sources have here.
 #[derive(Clone, Debug)]
 pub(super) struct Foreign {
-    instruments: Vec<Origin>,
+    instruments: Vec<InstrumentOrigin>,
     index: IdIndex,
     sources: Vec<(ShardId, u16)>,
     /// One event, unwrapped.
@@ -51,13 +51,13 @@ impl Default for Foreign {
     }
 }
 
-fn key(origin: Origin) -> u64 {
+fn key(origin: InstrumentOrigin) -> u64 {
     u64::from(origin.shard.0) << 32 | u64::from(origin.instrument)
 }
 
 impl Foreign {
     /// The instrument's number here, given at its first mention; 0 stays the whole market.
-    fn instrument(&mut self, origin: Origin) -> u32 {
+    fn instrument(&mut self, origin: InstrumentOrigin) -> u32 {
         if origin.instrument == 0 {
             return 0;
         }
@@ -79,7 +79,7 @@ impl Foreign {
         FORWARDED_SOURCE_MIN.saturating_add(slot as u16)
     }
 
-    fn origin(&self, instrument: u32) -> Option<Origin> {
+    fn origin(&self, instrument: u32) -> Option<InstrumentOrigin> {
         let slot = instrument.checked_sub(FORWARDED_INSTRUMENT_MIN)?;
         self.instruments.get(slot as usize).copied()
     }
@@ -116,7 +116,7 @@ impl Foreign {
             None => None,
             Some(at) => {
                 let instrument = u32::from_le_bytes(*body.get(at..)?.first_chunk()?);
-                Some((at, self.instrument(Origin { shard, instrument })))
+                Some((at, self.instrument(InstrumentOrigin { shard, instrument })))
             }
         };
         let header = FrameHeader {
@@ -147,12 +147,12 @@ impl Foreign {
 impl Market {
     /// The number that an instrument of another shard has here, once one of its events was forwarded.
     pub fn forwarded(&self, shard: ShardId, instrument: u32) -> Option<u32> {
-        let slot = self.foreign.index.get(key(Origin { shard, instrument }))?;
+        let slot = self.foreign.index.get(key(InstrumentOrigin { shard, instrument }))?;
         Some(FORWARDED_INSTRUMENT_MIN + slot)
     }
 
     /// Where an instrument of another shard comes from; none for one of ours.
-    pub fn origin(&self, instrument: u32) -> Option<Origin> {
+    pub fn origin(&self, instrument: u32) -> Option<InstrumentOrigin> {
         self.foreign.origin(instrument)
     }
 
@@ -190,7 +190,8 @@ impl Foreign {
         let mut foreign = Self::default();
         for _ in 0..reader.count("instruments of other shards")? {
             let key = reader.u64()?;
-            foreign.instrument(Origin { shard: ShardId((key >> 32) as u32), instrument: key as u32 });
+            foreign
+                .instrument(InstrumentOrigin { shard: ShardId((key >> 32) as u32), instrument: key as u32 });
         }
         for _ in 0..reader.count("sources of other shards")? {
             let key = reader.at_most("source of another shard", (1 << 48) - 1)?;
@@ -278,7 +279,7 @@ mod tests {
         let (theirs, known) = market.find("THEIRS").unwrap();
         assert_eq!(theirs, FORWARDED_INSTRUMENT_MIN);
         assert_eq!(market.forwarded(SHARD, 1), Some(theirs));
-        assert_eq!(market.origin(theirs), Some(Origin { shard: SHARD, instrument: 1 }));
+        assert_eq!(market.origin(theirs), Some(InstrumentOrigin { shard: SHARD, instrument: 1 }));
         assert_eq!((market.origin(1), market.forwarded(ShardId(8), 1)), (None, None));
         assert_eq!(known.book().bid().map(|bid| (bid.price, bid.quantity)), Some((Price(100), Quantity(5))));
         assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (Some(Price(11)), Some(Price(102))));
