@@ -4,11 +4,12 @@
 use crate::by_instrument::ByInstrument;
 use crate::market::Print;
 use crate::order::Order;
-use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, Parameters};
+use crate::price_source::PriceSource;
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use std::collections::VecDeque;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
@@ -49,7 +50,7 @@ pub struct DipBuyer {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     highs: ByInstrument<RecentHigh>,
 }
 
@@ -64,7 +65,7 @@ impl DipBuyer {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             highs: ByInstrument::default(),
         }
     }
@@ -99,7 +100,7 @@ impl DipBuyer {
         let Some(book) = context.book(instrument) else { return false };
         let touch = if side == Side::BUY { book.ask() } else { book.bid() };
         match touch {
-            Some(touch) if quantity > 0 && self.pace.admits(context.now()) => {
+            Some(touch) if quantity > 0 && self.throttle.admits(context.now()) => {
                 let order = Order::limit(instrument, side, Quantity(quantity), touch.price);
                 context.send(order.immediate_or_cancel()).is_some()
             }
@@ -168,7 +169,7 @@ impl Strategy for DipBuyer {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.highs.iter().count() as u64);
         for (instrument, recent) in self.highs.iter() {
             out.put_u64(instrument.into());
@@ -183,7 +184,7 @@ impl Strategy for DipBuyer {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let window = self.window;
             let recent = self.highs.entry_with(reader.id("instrument")?, || RecentHigh::new(window));

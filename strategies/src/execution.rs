@@ -7,11 +7,11 @@
 //! and again until it is.
 
 use crate::order::{Order, OrderState};
-use crate::pace::Pace;
 use crate::parameters::Parameters;
 use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Quantity};
 
@@ -38,7 +38,7 @@ pub struct Execution {
     due: Vec<u64>,
     slice: u64,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     course: Option<Course>,
 }
 
@@ -63,7 +63,7 @@ impl Execution {
             due: schedule(parameters.integer("quantity") as u64, weights),
             slice: (parameters.duration("duration") / weights.len() as u64).max(1),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             course: None,
         }
     }
@@ -112,7 +112,7 @@ impl Execution {
         let price = context.touch(course.instrument, if takes { self.side } else { opposite });
         if let Some(price) = price
             && quantity.0 > 0
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             let child = Order::limit(course.instrument, self.side, quantity, price).child_of(course.parent);
             context.send(if takes { child.immediate_or_cancel() } else { child });
@@ -143,7 +143,7 @@ impl Strategy for Execution {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.course.is_some().into());
         if let Some(Course { instrument, parent, start, base, sent_in }) = self.course {
             [instrument.into(), parent, start.0, sent_in as u64]
@@ -155,7 +155,7 @@ impl Strategy for Execution {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         if reader.at_most("whether an execution has begun", 1)? == 1 {
             self.course = Some(Course {
                 instrument: reader.id("instrument")?,

@@ -12,11 +12,11 @@
 use crate::by_instrument::ByInstrument;
 use crate::indicators::{OrderFlowImbalance, Touch};
 use crate::operators::{Operator, State};
-use crate::pace::Pace;
 use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::{Nanos, Price};
 
 /// How it is called and what it can be told.
@@ -56,7 +56,7 @@ pub struct FlowMomentum {
     exit: i128,
     quantity: i64,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     flows: ByInstrument<Flow>,
 }
 
@@ -103,7 +103,7 @@ impl FlowMomentum {
             exit: exit.into(),
             quantity: parameters.integer("quantity"),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             flows: ByInstrument::default(),
         })
     }
@@ -128,11 +128,11 @@ impl Strategy for FlowMomentum {
             (flow.sum, flow.depth, flow.updates) = (0, 0, 0);
             flow.ends = Nanos(now.0 + self.interval);
         }
-        self.pace.approach(instrument, flow.target, 0, context);
+        self.throttle.approach(instrument, flow.target, 0, context);
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.flows.iter().count() as u64);
         for (instrument, flow) in self.flows.iter() {
             out.put_u64(instrument.into());
@@ -145,7 +145,7 @@ impl Strategy for FlowMomentum {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let flow = self.flows.entry(reader.id("instrument")?);
             flow.imbalance.restore(&mut reader)?;

@@ -3,11 +3,11 @@
 
 use crate::market::Print;
 use crate::order::Order;
-use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
@@ -45,7 +45,7 @@ pub struct LeadLag {
     distance: i64,
     quantity: u64,
     max_position: Quantity,
-    pace: Pace,
+    throttle: OrderThrottle,
     /// The leader's price that moves are measured from.
     reference: Option<Price>,
 }
@@ -58,7 +58,7 @@ impl LeadLag {
             distance: parameters.decimal("move-percent"),
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             reference: None,
         }
     }
@@ -94,20 +94,20 @@ impl Strategy for LeadLag {
         if let Some(touch) = touch
             && is_idle
             && quantity.0 > 0
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             context.send(Order::limit(follower, side, quantity, touch.price).immediate_or_cancel());
         }
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_i64(self.reference.unwrap_or(Price::UNDEFINED).0);
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         self.reference = Some(Price(reader.i64()?)).filter(|price| price.is_defined());
         reader.finish()
     }

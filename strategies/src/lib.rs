@@ -29,15 +29,16 @@ pub mod moving_average_cross;
 pub mod newest_touch;
 pub mod operators;
 pub mod order;
-pub mod pace;
 pub mod pairs;
 pub mod parameters;
+pub mod price_source;
 pub mod random;
 pub mod registry;
 pub mod report;
 pub mod snapshot;
 pub mod strategy;
 pub mod tester;
+pub mod throttle;
 pub mod twap;
 pub mod vwap;
 

@@ -14,12 +14,12 @@
 
 use crate::by_instrument::ByInstrument;
 use crate::order::{Order, OrderState};
-use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
 use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
@@ -65,7 +65,7 @@ pub struct MarketMaker {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     mids: ByInstrument<Mid>,
 }
 
@@ -135,7 +135,7 @@ impl MarketMaker {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             mids: ByInstrument::default(),
         }
     }
@@ -174,13 +174,13 @@ impl MarketMaker {
         match (order, other) {
             (None, _) => {
                 let quantity = Quantity(self.quantity.min(room));
-                if quantity.0 > 0 && self.pace.admits(context.now()) {
+                if quantity.0 > 0 && self.throttle.admits(context.now()) {
                     context.send(Order::limit(instrument, side, quantity, Price(price)).post_only());
                 }
             }
             (Some(order), None) if order.state == OrderState::Working => {
                 let off = i128::from(order.price.map_or(0, |at| at.0.abs_diff(price)));
-                if off >= tick * i128::from(self.tolerance) && self.pace.admits(context.now()) {
+                if off >= tick * i128::from(self.tolerance) && self.throttle.admits(context.now()) {
                     context.replace(order.client_order_id, Price(price), order.leaves);
                 }
             }
@@ -202,7 +202,7 @@ impl Strategy for MarketMaker {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.mids.iter().count() as u64);
         for (instrument, mid) in self.mids.iter() {
             [instrument.into(), mid.horizon_ends, mid.sampled_at]
@@ -215,7 +215,7 @@ impl Strategy for MarketMaker {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let instrument = reader.id("instrument")?;
             *self.mids.entry(instrument) = Mid {

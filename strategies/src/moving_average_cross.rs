@@ -4,11 +4,12 @@ use crate::by_instrument::ByInstrument;
 use crate::indicators::Ewma;
 use crate::market::Print;
 use crate::order::Order;
-use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, ParameterError, Parameters};
+use crate::price_source::PriceSource;
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
@@ -36,7 +37,7 @@ pub struct MovingAverageCross {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     averages: ByInstrument<Averages>,
 }
 
@@ -62,7 +63,7 @@ impl MovingAverageCross {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             averages: ByInstrument::default(),
         })
     }
@@ -93,7 +94,7 @@ impl MovingAverageCross {
         if let Some(touch) = touch
             && quantity > 0
             && !is_waiting
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             let order = Order::limit(instrument, side, Quantity(quantity), touch.price);
             context.send(order.immediate_or_cancel());
@@ -131,7 +132,7 @@ impl Strategy for MovingAverageCross {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.averages.iter().count() as u64);
         for (instrument, averages) in self.averages.iter() {
             out.put_u64(instrument.into());
@@ -143,7 +144,7 @@ impl Strategy for MovingAverageCross {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let (instrument, changes) = (reader.id("instrument")?, reader.u64()?);
             let [last, fast, slow] = [reader.i64()?, reader.i64()?, reader.i64()?].map(Price);

@@ -12,11 +12,11 @@
 
 use crate::indicators::{Bands, Bollinger, Decimal};
 use crate::operators::{Operator, State};
-use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::{Nanos, Price};
 
 /// How it is called and what it can be told.
@@ -52,7 +52,7 @@ pub struct Pairs {
     ratio: i64,
     sample: u64,
     quantity: i64,
-    pace: Pace,
+    throttle: OrderThrottle,
     bands: Bollinger<Price>,
     next_sample: Nanos,
     stance: Stance,
@@ -89,7 +89,7 @@ impl Pairs {
             ratio: parameters.decimal("ratio"),
             sample: parameters.duration("sample"),
             quantity: parameters.integer("quantity"),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             bands: Bollinger::new(parameters.integer("window") as usize, width),
             next_sample: Nanos(0),
             stance: Stance::Flat,
@@ -137,19 +137,19 @@ impl Strategy for Pairs {
             Stance::Short => -self.quantity,
         };
         let second = -self.weighed(first) as i64;
-        self.pace.approach(legs[0], first, self.link, context);
-        self.pace.approach(legs[1], second, self.link, context);
+        self.throttle.approach(legs[0], first, self.link, context);
+        self.throttle.approach(legs[1], second, self.link, context);
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         self.bands.snapshot(out);
         [self.next_sample.0, self.stance as u64, self.link].into_iter().for_each(|value| out.put_u64(value));
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         self.bands.restore(&mut reader)?;
         self.next_sample = Nanos(reader.u64()?);
         self.stance = [Stance::Flat, Stance::Long, Stance::Short][reader.at_most("stance", 2)? as usize];

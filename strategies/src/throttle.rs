@@ -1,60 +1,15 @@
-//! What the built-in strategies share: which price they watch, how often they may order, how they reach a position.
+//! A limit on how many orders a strategy sends a second.
 
-use crate::market::Print;
 use crate::order::Order;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
 use stele_wire::messages::Side;
-use stele_wire::{Nanos, Price, Quantity};
-
-/// Which price a strategy watches.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum PriceSource {
-    /// The mid of the book, weighted by the quantities at the touch.
-    Weighted,
-    /// The mid of the book.
-    Mid,
-    /// The last trade.
-    Trade,
-}
-
-impl PriceSource {
-    /// The words for a parameter, the default first.
-    pub const WORDS: &'static [&'static str] = &["weighted", "mid", "trade"];
-
-    /// The source of that word.
-    ///
-    /// # Panics
-    /// When it is none of [`PriceSource::WORDS`], which a parameter cannot be.
-    pub fn of(word: &str) -> Self {
-        match word {
-            "weighted" => Self::Weighted,
-            "mid" => Self::Mid,
-            "trade" => Self::Trade,
-            _ => unreachable!("`{word}` is outside the parameter's domain"),
-        }
-    }
-
-    /// The price that a book gives; none if trades are watched.
-    pub fn of_book(self, instrument: u32, context: &Context<'_>) -> Option<Price> {
-        let book = context.book(instrument)?;
-        match self {
-            Self::Weighted => book.weighted_mid(),
-            Self::Mid => book.mid(),
-            Self::Trade => None,
-        }
-    }
-
-    /// The price that a trade gives; none if books are watched.
-    pub fn of_trade(self, trade: &Print) -> Option<Price> {
-        (self == Self::Trade).then_some(trade.price)
-    }
-}
+use stele_wire::{Nanos, Quantity};
 
 /// Lets through so many orders a second of the log's time, as many as that at once after a quiet second. In whole
 /// nanoseconds, so that it follows from the events alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pace {
+pub struct OrderThrottle {
     interval: u64,
     /// When the orders let through so far would all have been let through one by one.
     used_until: Nanos,
@@ -62,8 +17,8 @@ pub struct Pace {
 
 const SECOND: u64 = 1_000_000_000;
 
-impl Pace {
-    /// A pace of `per_second` orders.
+impl OrderThrottle {
+    /// A throttle of `per_second` orders.
     ///
     /// # Panics
     /// When `per_second` is 0.
@@ -102,7 +57,7 @@ impl Pace {
         out.put_u64(self.used_until.0);
     }
 
-    /// Takes the state that [`Pace::snapshot`] told.
+    /// Takes the state that [`OrderThrottle::snapshot`] told.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -118,11 +73,12 @@ mod tests {
 
     #[test]
     fn after_a_quiet_second_a_seconds_worth_goes_at_once_and_then_one_by_one() {
-        let (mut pace, start) = (Pace::new(50), 1_700_000_000 * SECOND);
-        let admitted = |pace: &mut Pace, now: u64| (0..100).filter(|_| pace.admits(Nanos(now))).count();
-        assert_eq!(admitted(&mut pace, start), 50);
-        assert_eq!(admitted(&mut pace, start + 19_999_999), 0);
-        assert_eq!(admitted(&mut pace, start + 20_000_000), 1);
-        assert_eq!(admitted(&mut pace, start + 9 * SECOND), 50);
+        let (mut throttle, start) = (OrderThrottle::new(50), 1_700_000_000 * SECOND);
+        let admitted =
+            |throttle: &mut OrderThrottle, now: u64| (0..100).filter(|_| throttle.admits(Nanos(now))).count();
+        assert_eq!(admitted(&mut throttle, start), 50);
+        assert_eq!(admitted(&mut throttle, start + 19_999_999), 0);
+        assert_eq!(admitted(&mut throttle, start + 20_000_000), 1);
+        assert_eq!(admitted(&mut throttle, start + 9 * SECOND), 50);
     }
 }
