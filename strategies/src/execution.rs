@@ -32,7 +32,7 @@ pub fn schedule(quantity: u64, weights: &[u64]) -> Vec<u64> {
 }
 
 /// The strategy: see the [module](self).
-pub struct Execution {
+pub struct SlicedExecution {
     side: Side,
     /// Cumulative, by slice.
     due: Vec<u64>,
@@ -54,7 +54,7 @@ struct Course {
     sent_in: usize,
 }
 
-impl Execution {
+impl SlicedExecution {
     /// An execution by the parameters `side`, `quantity`, `duration`, `orders-per-second` and `symbol`, in as many slices
     /// as there are weights.
     pub fn new(parameters: &Parameters, weights: &[u64]) -> Self {
@@ -121,7 +121,7 @@ impl Execution {
     }
 }
 
-impl Strategy for Execution {
+impl Strategy for SlicedExecution {
     fn on_report(&mut self, _: &OrderReport, context: &mut Context<'_>) {
         self.work(context);
     }

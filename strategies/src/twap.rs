@@ -4,7 +4,7 @@
 //! (Almgren and Chriss, Optimal execution of portfolio transactions, Journal of Risk 3, 2001, section 2.2: the strategy of a
 //! trader without risk aversion). How the parts are worked is said in [`crate::execution`].
 
-use crate::execution::Execution;
+use crate::execution::SlicedExecution;
 use crate::parameters::Parameter;
 use crate::registry::StrategyKind;
 
@@ -27,7 +27,7 @@ pub const KIND: StrategyKind = StrategyKind {
     ],
     make: |parameters| {
         let weights = vec![1; parameters.integer("slices") as usize];
-        Ok(Box::new(Execution::new(parameters, &weights)))
+        Ok(Box::new(SlicedExecution::new(parameters, &weights)))
     },
 };
 

@@ -6,7 +6,7 @@
 //! 5, 2002, solves for it from the volume's history), not measured while it runs: so that what is due at a moment follows from the parameters
 //! alone, and an execution ends when it was said to. How the parts are worked is said in [`crate::execution`].
 
-use crate::execution::Execution;
+use crate::execution::SlicedExecution;
 use crate::parameters::{Parameter, ParameterError};
 use crate::registry::StrategyKind;
 
@@ -31,7 +31,7 @@ pub const KIND: StrategyKind = StrategyKind {
         Parameter::integer("orders-per-second", 50, (1, 100_000), "child orders sent at most"),
         Parameter::text("symbol", "", "what to trade; empty is the instrument of the first book"),
     ],
-    make: |parameters| Ok(Box::new(Execution::new(parameters, &profile(parameters.text("profile"))?))),
+    make: |parameters| Ok(Box::new(SlicedExecution::new(parameters, &profile(parameters.text("profile"))?))),
 };
 
 /// Slices of a profile at most.
