@@ -122,7 +122,7 @@ fn main() {
     measure(
         "Bollinger 20",
         &trades,
-        stream::<Print>().map(price).then(Bollinger::new(20, Decimal::whole(2))),
+        stream::<Print>().map(price).then(Bollinger::new(20, FixedDecimal::whole(2))),
     );
     measure(
         "realised volatility 100",

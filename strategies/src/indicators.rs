@@ -8,12 +8,12 @@
 //! |---|---|---|
 //! | any number | [`Sma`], [`Ewma`] | an average |
 //! | any number | [`Bollinger`] | [`Bands`] |
-//! | any number | [`Rsi`] | 0 to 100, as a [`Decimal`] |
+//! | any number | [`Rsi`] | 0 to 100, as a [`FixedDecimal`] |
 //! | prices | [`RealisedVolatility`] | `f64` |
 //! | trades | [`TimeBars`], [`VolumeBars`] | a [`Bar`] |
 //! | trades, in any window | [`Ohlcv`], [`Vwap`] | a [`Candle`], a price |
 //! | trades | [`TradeSign`] | the side that started the trade |
-//! | those sides | [`SignAutocorrelation`] | −1 to 1, as a [`Decimal`] |
+//! | those sides | [`SignAutocorrelation`] | −1 to 1, as a [`FixedDecimal`] |
 //! | touches | [`Microprice`], [`OrderFlowImbalance`] | a price, a quantity with a sign |
 
 mod average;
@@ -26,7 +26,7 @@ mod volatility;
 
 pub use average::{Ewma, Sma};
 pub use bars::{Bar, Candle, Ohlcv, TimeBars, VolumeBars, Vwap};
-pub use decimal::Decimal;
+pub use decimal::FixedDecimal;
 pub use rsi::Rsi;
 pub use signs::{SignAutocorrelation, TradeSign};
 pub use touch::{Microprice, OrderFlowImbalance, Touch};

@@ -6,7 +6,7 @@
 //! key included, it allocates nothing.
 //!
 //! ```
-//! use stele_strategies::indicators::{Decimal, Rsi, TimeBars};
+//! use stele_strategies::indicators::{FixedDecimal, Rsi, TimeBars};
 //! use stele_strategies::operators::{Keys, Operator, State, minutes, seconds, stream};
 //! use stele_strategies::{Print, SnapshotReader};
 //! # use stele_wire::{Nanos, Price, Quantity};
@@ -23,7 +23,7 @@
 //!             .in_time()
 //!             .map(|bar| bar.value.close)
 //!             .then(Rsi::new(14))
-//!             .filter(|rsi| *rsi > Decimal::whole(70) || *rsi < Decimal::whole(30))
+//!             .filter(|rsi| *rsi > FixedDecimal::whole(70) || *rsi < FixedDecimal::whole(30))
 //!     })
 //! };
 //!
@@ -31,7 +31,7 @@
 //! for step in 0..1_000 {
 //!     pipeline.on_event(Nanos(step * seconds(1).0), print(step), &mut |_, extreme| extremes.push(extreme));
 //! }
-//! assert_eq!((extremes[0], extremes.len()), ((7, Decimal::HUNDRED), 2));
+//! assert_eq!((extremes[0], extremes.len()), ((7, FixedDecimal::HUNDRED), 2));
 //! assert!(pipeline.losses().is_empty());
 //!
 //! let mut snapshot = Vec::new();

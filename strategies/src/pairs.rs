@@ -10,7 +10,7 @@
 //! Both legs take what the touch has, each until its position is what it should be, so that a leg that was not executed is
 //! tried again. They carry the same link on the log (RTS 24, field 46).
 
-use crate::indicators::{Bands, Bollinger, Decimal};
+use crate::indicators::{Bands, Bollinger, FixedDecimal};
 use crate::operators::{Operator, State};
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
@@ -83,7 +83,7 @@ impl Stance {
 
 impl Pairs {
     fn new(parameters: &Parameters) -> Self {
-        let width = Decimal(parameters.decimal("width"));
+        let width = FixedDecimal(parameters.decimal("width"));
         Self {
             symbols: ["first", "second"].map(|name| parameters.text(name).into()),
             ratio: parameters.decimal("ratio"),

@@ -7,9 +7,9 @@ use stele_wire::Price;
 
 /// A number in units of 1e-9, as a price and a parameter ([`crate::Parameter::decimal`]) are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Decimal(pub i64);
+pub struct FixedDecimal(pub i64);
 
-impl Decimal {
+impl FixedDecimal {
     /// One.
     pub const ONE: Self = Self(1_000_000_000);
     /// A hundred: all, as a percentage.
@@ -21,14 +21,14 @@ impl Decimal {
     }
 }
 
-impl fmt::Display for Decimal {
+impl fmt::Display for FixedDecimal {
     /// Without trailing zeros, e.g. `70.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Price(self.0.min(i64::MAX - 1)).fmt(f)
     }
 }
 
-impl Value for Decimal {
+impl Value for FixedDecimal {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }
@@ -38,7 +38,7 @@ impl Value for Decimal {
     }
 }
 
-impl Number for Decimal {
+impl Number for FixedDecimal {
     #[inline]
     fn units(self) -> i128 {
         self.0.into()

@@ -1,6 +1,6 @@
 //! The relative strength index.
 
-use super::decimal::Decimal;
+use super::decimal::FixedDecimal;
 use crate::operators::bounds::SPAN_MAX;
 use crate::operators::{Number, Operator, State, Value};
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -64,10 +64,10 @@ impl<N: Number> State for Rsi<N> {
 }
 
 impl<N: Number> Operator<N> for Rsi<N> {
-    type Out = Decimal;
+    type Out = FixedDecimal;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, Decimal)) {
+    fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, FixedDecimal)) {
         let Some(last) = self.last.replace(input) else { return };
         let change = (input.units() - last.units()) * FINER;
         self.changes += 1;
@@ -82,12 +82,12 @@ impl<N: Number> Operator<N> for Rsi<N> {
 /// `100 · part / whole`; 50 of nothing. A part is below 2^(65 + 8 + 20), so the product takes 130 bits at worst: then
 /// both are halved until it fits.
 #[inline]
-fn share(mut part: i128, mut whole: i128) -> Decimal {
+fn share(mut part: i128, mut whole: i128) -> FixedDecimal {
     if whole == 0 {
-        return Decimal::whole(50);
+        return FixedDecimal::whole(50);
     }
-    while part > i128::MAX / i128::from(Decimal::HUNDRED.0) {
+    while part > i128::MAX / i128::from(FixedDecimal::HUNDRED.0) {
         (part, whole) = (part / 2, whole / 2);
     }
-    Decimal::from_units(divide(part * i128::from(Decimal::HUNDRED.0), whole))
+    FixedDecimal::from_units(divide(part * i128::from(FixedDecimal::HUNDRED.0), whole))
 }

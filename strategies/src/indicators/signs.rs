@@ -1,6 +1,6 @@
 //! Who started a trade, and how long buyers and sellers keep coming.
 
-use super::decimal::Decimal;
+use super::decimal::FixedDecimal;
 use crate::book::BookSide;
 use crate::market::Print;
 use crate::operators::bounds::BUFFERED_MAX;
@@ -107,12 +107,13 @@ impl SignAutocorrelation {
     }
 
     /// Multiplied by `n²` both covariances are whole numbers. None of signs that are all alike.
-    fn value(&self) -> Option<Decimal> {
+    fn value(&self) -> Option<FixedDecimal> {
         let (n, lag, sum) = (self.count as i128, self.lag as i128, i128::from(self.sum));
         let ends = 2 * sum - i128::from(self.oldest) - i128::from(self.newest);
         let lagged = n * n * i128::from(self.products) - n * sum * ends + (n - lag) * sum * sum;
         let own = n * n * n - n * sum * sum;
-        (own > 0).then(|| Decimal::from_units(floor_divide(lagged * i128::from(Decimal::ONE.0), own)))
+        (own > 0)
+            .then(|| FixedDecimal::from_units(floor_divide(lagged * i128::from(FixedDecimal::ONE.0), own)))
     }
 }
 
@@ -158,10 +159,10 @@ impl State for SignAutocorrelation {
 }
 
 impl Operator<BookSide> for SignAutocorrelation {
-    type Out = Decimal;
+    type Out = FixedDecimal;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: BookSide, emit: &mut impl FnMut(Nanos, Decimal)) {
+    fn on_event(&mut self, at: Nanos, input: BookSide, emit: &mut impl FnMut(Nanos, FixedDecimal)) {
         if self.signs.len() == self.count {
             self.pop();
         }

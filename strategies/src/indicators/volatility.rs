@@ -1,6 +1,6 @@
 //! How much a price moves: realised volatility, Bollinger bands.
 
-use super::decimal::Decimal;
+use super::decimal::FixedDecimal;
 use crate::operators::{Deviation, Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
@@ -118,7 +118,7 @@ pub struct Bands<N> {
 #[derive(Clone, Debug)]
 pub struct Bollinger<N> {
     recent: Recent<N, (Mean<N>, Deviation<N>)>,
-    width: Decimal,
+    width: FixedDecimal,
 }
 
 impl<N: Number> Bollinger<N> {
@@ -126,8 +126,8 @@ impl<N: Number> Bollinger<N> {
     ///
     /// # Panics
     /// When `width` is negative, or `count` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
-    pub fn new(count: usize, width: Decimal) -> Self {
-        assert!(width >= Decimal(0), "a width of {width} deviations");
+    pub fn new(count: usize, width: FixedDecimal) -> Self {
+        assert!(width >= FixedDecimal(0), "a width of {width} deviations");
         Self { recent: Recent::new(count, Default::default()), width }
     }
 }
@@ -153,7 +153,7 @@ impl<N: Number> Operator<N> for Bollinger<N> {
     fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, Bands<N>)) {
         if let Some((middle, deviation)) = self.recent.push(input) {
             let width = deviation.units() * i128::from(self.width.0);
-            let (mean, width) = (middle.units(), floor_divide(width, Decimal::ONE.0.into()));
+            let (mean, width) = (middle.units(), floor_divide(width, FixedDecimal::ONE.0.into()));
             emit(
                 at,
                 Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) },

@@ -107,7 +107,7 @@ fn joins_and_indicators_allocate_nothing() {
     let touches = feed(stream::<Print>().map(touch).zip(
         |s| {
             s.then(Microprice)
-                .zip(|s| s.then(Rsi::new(14)), |s| s.then(Bollinger::new(20, Decimal::whole(2))))
+                .zip(|s| s.then(Rsi::new(14)), |s| s.then(Bollinger::new(20, FixedDecimal::whole(2))))
         },
         |s| s.then(OrderFlowImbalance::default()).recent(50, Sum::default()),
     ));

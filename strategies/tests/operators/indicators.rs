@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn bollinger_bands_are_mean_and_population_deviation(prices in prices(), count in 1..20usize) {
-        let given = results(&mut Bollinger::new(count, Decimal(2_500_000_000)), prices.iter().copied());
+        let given = results(&mut Bollinger::new(count, FixedDecimal(2_500_000_000)), prices.iter().copied());
         prop_assert_eq!(given.len(), prices.len().saturating_sub(count - 1));
         for (window, bands) in floats(&prices).windows(count).zip(given) {
             let mean = window.iter().sum::<f64>() / count as f64;
@@ -254,17 +254,17 @@ fn extreme_prices_are_no_reason_to_stop() {
     let extremes = [i64::MAX, i64::MIN, 0, i64::MIN, i64::MAX, 1].map(Price);
     assert_eq!(results(&mut Sma::new(2), extremes).len(), 5);
     assert_eq!(results(&mut Ewma::new(3), extremes).len(), 6);
-    assert_eq!(results(&mut Bollinger::new(2, Decimal::whole(2)), extremes).len(), 5);
+    assert_eq!(results(&mut Bollinger::new(2, FixedDecimal::whole(2)), extremes).len(), 5);
     let rsi = results(&mut Rsi::new(1), extremes);
-    assert_eq!(rsi, [0, 100, 0, 100, 0].map(Decimal::whole));
+    assert_eq!(rsi, [0, 100, 0, 100, 0].map(FixedDecimal::whole));
     assert_eq!(results(&mut RealisedVolatility::new(1), extremes).len(), 2);
     let flat = results(&mut Rsi::new(2), [7; 4].map(Price));
-    assert_eq!(flat, [Decimal::whole(50); 2]);
+    assert_eq!(flat, [FixedDecimal::whole(50); 2]);
 }
 
 #[test]
 fn a_decimal_prints_as_what_it_is() {
-    assert_eq!(Decimal(70_532_789_483).to_string(), "70.532789483");
-    assert_eq!(Decimal(-500_000_000).to_string(), "-0.5");
-    assert_eq!(Decimal::HUNDRED.to_string(), "100");
+    assert_eq!(FixedDecimal(70_532_789_483).to_string(), "70.532789483");
+    assert_eq!(FixedDecimal(-500_000_000).to_string(), "-0.5");
+    assert_eq!(FixedDecimal::HUNDRED.to_string(), "100");
 }

@@ -1,7 +1,7 @@
 //! Values that others have published.
 
 use super::{results, run};
-use stele_strategies::indicators::{Decimal, Ewma, Rsi};
+use stele_strategies::indicators::{Ewma, FixedDecimal, Rsi};
 use stele_strategies::operators::{Cusum, Operator, Shift};
 use stele_wire::{Nanos, Price};
 
@@ -22,7 +22,7 @@ fn rsi_is_that_of_the_worked_example() {
         70.53, 66.32, 66.55, 69.41, 66.36, 57.97, 62.93, 63.26, 56.06, 62.38, 54.71, 50.42, 39.99, 41.46,
         41.87, 45.46, 37.30, 33.08, 37.77,
     ];
-    let to_two_places = |rsi: Decimal| (rsi.0 as f64 / 1e7).round() / 100.0;
+    let to_two_places = |rsi: FixedDecimal| (rsi.0 as f64 / 1e7).round() / 100.0;
     let given: Vec<_> = results(&mut Rsi::new(14), closes).into_iter().map(to_two_places).collect();
     assert_eq!(given, published);
 }

@@ -111,7 +111,7 @@ restarts!(
     stream::<Price>().running((Mean::<Price>::default(), Max::<Price>::default())),
     stream::<Price>().fork(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
     stream::<Price>().zip(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
-    Bollinger::<Price>::new(7, Decimal::whole(2)),
+    Bollinger::<Price>::new(7, FixedDecimal::whole(2)),
     Rsi::<Price>::new(5),
     RealisedVolatility::new(6),
 );
