@@ -11,7 +11,7 @@ pub struct Parameter {
     /// Which values it takes.
     pub domain: Domain,
     /// What it is when nobody says.
-    pub default: Constant,
+    pub default: DefaultValue,
     /// What it does, in one sentence.
     pub meaning: &'static str,
 }
@@ -50,7 +50,7 @@ pub enum Domain {
 
 /// A value that can stand in a constant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Constant {
+pub enum DefaultValue {
     /// For [`Domain::Integer`], [`Domain::Decimal`] (units of 1e-9) and [`Domain::Duration`] (nanoseconds).
     Number(i64),
     /// For [`Domain::Boolean`].
@@ -69,7 +69,7 @@ impl Parameter {
     ) -> Self {
         assert!(bounds.0 <= default && default <= bounds.1);
         let domain = Domain::Integer { min: bounds.0, max: bounds.1 };
-        Self { name, domain, default: Constant::Number(default), meaning }
+        Self { name, domain, default: DefaultValue::Number(default), meaning }
     }
 
     /// A decimal; default and bounds in units of 1e-9.
@@ -81,7 +81,7 @@ impl Parameter {
     ) -> Self {
         assert!(bounds.0 <= default && default <= bounds.1);
         let domain = Domain::Decimal { min: bounds.0, max: bounds.1 };
-        Self { name, domain, default: Constant::Number(default), meaning }
+        Self { name, domain, default: DefaultValue::Number(default), meaning }
     }
 
     /// A duration; default and bounds in nanoseconds.
@@ -93,22 +93,22 @@ impl Parameter {
     ) -> Self {
         assert!(bounds.0 <= default && default <= bounds.1 && bounds.1 <= i64::MAX as u64);
         let domain = Domain::Duration { min: bounds.0, max: bounds.1 };
-        Self { name, domain, default: Constant::Number(default as i64), meaning }
+        Self { name, domain, default: DefaultValue::Number(default as i64), meaning }
     }
 
     /// A truth value.
     pub const fn boolean(name: &'static str, default: bool, meaning: &'static str) -> Self {
-        Self { name, domain: Domain::Boolean, default: Constant::Boolean(default), meaning }
+        Self { name, domain: Domain::Boolean, default: DefaultValue::Boolean(default), meaning }
     }
 
     /// One of several words; the first is the default.
     pub const fn choice(name: &'static str, words: &'static [&'static str], meaning: &'static str) -> Self {
-        Self { name, domain: Domain::Choice(words), default: Constant::Text(words[0]), meaning }
+        Self { name, domain: Domain::Choice(words), default: DefaultValue::Text(words[0]), meaning }
     }
 
     /// Any text.
     pub const fn text(name: &'static str, default: &'static str, meaning: &'static str) -> Self {
-        Self { name, domain: Domain::Text, default: Constant::Text(default), meaning }
+        Self { name, domain: Domain::Text, default: DefaultValue::Text(default), meaning }
     }
 }
 
@@ -174,9 +174,9 @@ impl Parameters {
     /// Every parameter at its default.
     pub fn defaults(declared: &'static [Parameter]) -> Self {
         let values = declared.iter().map(|parameter| match parameter.default {
-            Constant::Number(number) => Value::Number(number),
-            Constant::Boolean(boolean) => Value::Boolean(boolean),
-            Constant::Text(text) => Value::Text(text.into()),
+            DefaultValue::Number(number) => Value::Number(number),
+            DefaultValue::Boolean(boolean) => Value::Boolean(boolean),
+            DefaultValue::Text(text) => Value::Text(text.into()),
         });
         Self { declared, values: values.collect() }
     }
@@ -303,9 +303,9 @@ impl Parameters {
 /// A table of parameters for a person: name, type, default, range and meaning, one a line.
 pub fn describe(declared: &[Parameter]) -> String {
     let defaults = declared.iter().map(|parameter| match parameter.default {
-        Constant::Number(number) => parameter.show(number),
-        Constant::Boolean(boolean) => boolean.to_string(),
-        Constant::Text(text) => format!("\"{text}\""),
+        DefaultValue::Number(number) => parameter.show(number),
+        DefaultValue::Boolean(boolean) => boolean.to_string(),
+        DefaultValue::Text(text) => format!("\"{text}\""),
     });
     let lines: Vec<_> =
         declared.iter().zip(defaults).map(|(p, default)| (p, p.expected(), default)).collect();
