@@ -95,7 +95,7 @@ pub use key::{Key, KeyBy, Keys};
 pub use quantile::Quantile;
 pub use session::Sessions;
 pub use sliding::{Recent, Running, Sliding};
-pub use state::{Losses, Number, State, Value, floor_divide};
+pub use state::{Losses, Number, State, StateValue, floor_divide};
 pub use stateless::{Filter, FilterMap, InTime, Map};
 pub use stream::{Operator, Source, Stream, Then, stream};
 pub use window::{Late, Window, Windows};

@@ -3,7 +3,9 @@
 use super::hour::Fault;
 use super::plant::Reading;
 use stele_strategies::indicators::Ewma;
-use stele_strategies::operators::{Deviation, Either, Keys, Mean, Operator, State, Stream, Value, stream};
+use stele_strategies::operators::{
+    Deviation, Either, Keys, Mean, Operator, State, StateValue, Stream, stream,
+};
 use stele_strategies::{
     Context, Parameter, Parameters, RestoreError, SnapshotReader, Strategy, StrategyKind,
 };
@@ -152,7 +154,7 @@ impl State for Departures {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.is_away = Value::take(reader)?;
+        self.is_away = StateValue::take(reader)?;
         Ok(())
     }
 }

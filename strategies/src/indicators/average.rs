@@ -1,7 +1,7 @@
 //! Moving averages: simple and exponentially weighted.
 
 use crate::operators::bounds::SPAN_MAX;
-use crate::operators::{Mean, Number, Operator, Recent, State, Value};
+use crate::operators::{Mean, Number, Operator, Recent, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
@@ -116,7 +116,7 @@ impl<N: Number> State for Ewma<N> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.count, self.average) = Value::take(reader)?;
+        (self.count, self.average) = StateValue::take(reader)?;
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::market::Print;
 use crate::operators::{
-    Aggregate, Late, Losses, Merge, Operator, Remove, State, Value, Window, Windows, floor_divide,
+    Aggregate, Late, Losses, Merge, Operator, Remove, State, StateValue, Window, Windows, floor_divide,
 };
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price, Quantity};
@@ -83,10 +83,10 @@ impl State for Ohlcv {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        let (open, high, low, close) = Value::take(reader)?;
-        let (volume, notional, trades) = Value::take(reader)?;
+        let (open, high, low, close) = StateValue::take(reader)?;
+        let (volume, notional, trades) = StateValue::take(reader)?;
         self.candle = Candle { open, high, low, close, volume, notional, trades };
-        (self.first, self.last) = Value::take(reader)?;
+        (self.first, self.last) = StateValue::take(reader)?;
         Ok(())
     }
 }
@@ -164,7 +164,7 @@ impl State for Vwap {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.notional, self.volume) = Value::take(reader)?;
+        (self.notional, self.volume) = StateValue::take(reader)?;
         Ok(())
     }
 }

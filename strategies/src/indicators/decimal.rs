@@ -1,6 +1,6 @@
 //! Numbers without a unit of their own: a percentage, a correlation, a factor.
 
-use crate::operators::{Number, Value};
+use crate::operators::{Number, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::fmt;
 use stele_wire::Price;
@@ -28,7 +28,7 @@ impl fmt::Display for FixedDecimal {
     }
 }
 
-impl Value for FixedDecimal {
+impl StateValue for FixedDecimal {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }

@@ -2,7 +2,7 @@
 
 use super::decimal::FixedDecimal;
 use crate::operators::bounds::SPAN_MAX;
-use crate::operators::{Number, Operator, State, Value};
+use crate::operators::{Number, Operator, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
@@ -58,7 +58,7 @@ impl<N: Number> State for Rsi<N> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.last, self.changes, self.rises, self.falls) = Value::take(reader)?;
+        (self.last, self.changes, self.rises, self.falls) = StateValue::take(reader)?;
         Ok(())
     }
 }

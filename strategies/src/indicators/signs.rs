@@ -4,7 +4,7 @@ use super::decimal::FixedDecimal;
 use crate::book::BookSide;
 use crate::market::Print;
 use crate::operators::bounds::BUFFERED_MAX;
-use crate::operators::{Losses, Number, Operator, State, Value, floor_divide};
+use crate::operators::{Losses, Number, Operator, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use stele_wire::{Nanos, Price};
@@ -27,7 +27,7 @@ impl State for TradeSign {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
         Ok(())
     }
 }
@@ -138,16 +138,16 @@ impl State for SignAutocorrelation {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.losses = Value::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         let signs = reader.bytes()?;
         if signs.len() > self.count {
-            return Err(RestoreError::Value { what: "number of signs", found: signs.len() as u64 });
+            return Err(RestoreError::StateValue { what: "number of signs", found: signs.len() as u64 });
         }
         self.reset();
         for byte in signs {
             match i8::from_le_bytes([*byte]) {
                 sign @ (1 | -1) => self.push(sign),
-                _ => return Err(RestoreError::Value { what: "sign", found: (*byte).into() }),
+                _ => return Err(RestoreError::StateValue { what: "sign", found: (*byte).into() }),
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What the best bid and offer say: order-flow imbalance, microprice.
 
 use crate::book::{Book, Level, weighted_mid};
-use crate::operators::{Number, Operator, State, Value};
+use crate::operators::{Number, Operator, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
 
@@ -22,13 +22,13 @@ impl Touch {
     }
 }
 
-impl Value for Touch {
+impl StateValue for Touch {
     fn put(&self, out: &mut Vec<u8>) {
         (self.bid, self.ask).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (bid, ask) = Value::take(reader)?;
+        let (bid, ask) = StateValue::take(reader)?;
         Ok(Self { bid, ask })
     }
 }
@@ -99,7 +99,7 @@ impl State for OrderFlowImbalance {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! How much a price moves: realised volatility, Bollinger bands.
 
 use super::decimal::FixedDecimal;
-use crate::operators::{Deviation, Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
+use crate::operators::{
+    Deviation, Losses, Mean, Number, Operator, Recent, State, StateValue, Sum, floor_divide,
+};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
 
@@ -27,7 +29,7 @@ pub struct RealisedVolatility {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct SquaredReturn(i64);
 
-impl Value for SquaredReturn {
+impl StateValue for SquaredReturn {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }
@@ -72,8 +74,8 @@ impl State for RealisedVolatility {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         self.returns.restore(reader)
     }
 

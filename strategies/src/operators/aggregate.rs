@@ -1,7 +1,7 @@
 //! What a window makes of its events: count, sum, mean, first, last, least, greatest, and several at once.
 
 use super::ring::Ring;
-use super::state::{Losses, Number, State, Value, floor_divide};
+use super::state::{Losses, Number, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 
@@ -59,7 +59,7 @@ macro_rules! plain_state {
             }
 
             fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-                $(self.$part = Value::take(reader)?;)*
+                $(self.$part = StateValue::take(reader)?;)*
                 Ok(())
             }
         }
@@ -201,7 +201,7 @@ macro_rules! kept {
             }
         }
 
-        plain_state!([T: Value] $kept<T>, kept);
+        plain_state!([T: StateValue] $kept<T>, kept);
 
         impl<T: $bound> $kept<T> {
             #[inline]
@@ -238,11 +238,11 @@ macro_rules! kept {
 
 kept!(
     /// The earliest event.
-    First, Value, |new, old| new.0 < old.0
+    First, StateValue, |new, old| new.0 < old.0
 );
 kept!(
     /// The latest event.
-    Last, Value, |new, old| new.0 >= old.0
+    Last, StateValue, |new, old| new.0 >= old.0
 );
 kept!(
     /// The least value; in a sliding window use [`MovingMin`].
@@ -254,7 +254,7 @@ kept!(
 );
 
 /// Whatever leaves is not the latest, unless nothing else is left: no window that slides asks then.
-impl<T: Value> Remove<T> for Last<T> {
+impl<T: StateValue> Remove<T> for Last<T> {
     #[inline]
     fn remove(&mut self, _: u64, _: &T) {}
 }

@@ -1,6 +1,6 @@
 //! One stream into two pipelines.
 
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
@@ -14,7 +14,7 @@ pub enum Either<L, R> {
     Right(R),
 }
 
-impl<L: Value, R: Value> Value for Either<L, R> {
+impl<L: StateValue, R: StateValue> StateValue for Either<L, R> {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Left(left) => {

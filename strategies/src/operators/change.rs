@@ -1,7 +1,7 @@
 //! Detection of changes: any change, and a lasting one in noise.
 
 use super::aggregate::plain_state;
-use super::state::{Number, State, Value};
+use super::state::{Number, State, StateValue};
 use super::stream::Operator;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
@@ -19,9 +19,9 @@ impl<T> Default for Changed<T> {
     }
 }
 
-plain_state!([T: Value] Changed<T>, last);
+plain_state!([T: StateValue] Changed<T>, last);
 
-impl<T: Value + PartialEq> Operator<T> for Changed<T> {
+impl<T: StateValue + PartialEq> Operator<T> for Changed<T> {
     type Out = T;
 
     #[inline]
@@ -84,7 +84,7 @@ impl<N> State for Cusum<N> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.above, self.below) = Value::take(reader)?;
+        (self.above, self.below) = StateValue::take(reader)?;
         Ok(())
     }
 }

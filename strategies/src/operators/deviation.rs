@@ -1,7 +1,7 @@
 //! The standard deviation of a window, exact.
 
 use super::aggregate::{Aggregate, Merge, Remove, plain_state};
-use super::state::{Number, State, Value};
+use super::state::{Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 
@@ -118,7 +118,7 @@ impl Wide {
     }
 }
 
-impl Value for Wide {
+impl StateValue for Wide {
     fn put(&self, out: &mut Vec<u8>) {
         (self.high as i128, self.low as i128).put(out);
     }

@@ -2,7 +2,7 @@
 
 use super::branch::Either;
 use super::ring::Ring;
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use super::window::Late;
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -56,7 +56,7 @@ impl<L, R> Join<L, R> {
 
 /// The events of a side that are not more than a window away.
 #[inline]
-fn partners<T: Value>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl Iterator<Item = (u64, T)> {
+fn partners<T: StateValue>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl Iterator<Item = (u64, T)> {
     let from = side.partition_point(|(other, _)| other.saturating_add(window) < at);
     let until = at.saturating_add(window);
     side.range(from..).copied().take_while(move |(other, _)| *other <= until)
@@ -76,7 +76,7 @@ fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, losses: &mut Losses) {
     side.insert(place, (at, event));
 }
 
-impl<L: Value, R: Value> State for Join<L, R> {
+impl<L: StateValue, R: StateValue> State for Join<L, R> {
     fn reset(&mut self) {
         self.lefts.clear();
         self.rights.clear();
@@ -91,8 +91,8 @@ impl<L: Value, R: Value> State for Join<L, R> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.time = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.time = StateValue::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         self.lefts.restore(reader)?;
         self.rights.restore(reader)
     }
@@ -102,7 +102,7 @@ impl<L: Value, R: Value> State for Join<L, R> {
     }
 }
 
-impl<L: Value, R: Value> Operator<Either<L, R>> for Join<L, R> {
+impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
     type Out = Result<(L, R), Late<Either<L, R>>>;
 
     #[inline]
@@ -153,7 +153,7 @@ impl<R> Default for TableJoin<R> {
     }
 }
 
-impl<R: Value> State for TableJoin<R> {
+impl<R: StateValue> State for TableJoin<R> {
     fn reset(&mut self) {
         (self.time, self.entry) = (0, None);
     }
@@ -163,7 +163,7 @@ impl<R: Value> State for TableJoin<R> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.entry, self.losses) = Value::take(reader)?;
+        (self.time, self.entry, self.losses) = StateValue::take(reader)?;
         Ok(())
     }
 
@@ -172,7 +172,7 @@ impl<R: Value> State for TableJoin<R> {
     }
 }
 
-impl<L, R: Value> Operator<Either<L, Option<R>>> for TableJoin<R> {
+impl<L, R: StateValue> Operator<Either<L, Option<R>>> for TableJoin<R> {
     type Out = (L, Option<R>);
 
     #[inline]

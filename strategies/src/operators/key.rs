@@ -1,14 +1,14 @@
 //! One pipeline a key, in a table of bounded size.
 
 use super::bounds::KEYS_MAX;
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use crate::book::BookSide;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
 
 /// What events are told apart by.
-pub trait Key: Value + Eq {
+pub trait Key: StateValue + Eq {
     /// 64 bits of it, the same on every machine and at every run; keys that are near may have near ones.
     fn digest(&self) -> u64;
 }
@@ -270,13 +270,13 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.losses) = Value::take(reader)?;
+        (self.time, self.losses) = StateValue::take(reader)?;
         let count = reader.at_most("keys", self.keys.capacity as u64)?;
         for slot in 0..count {
             let key = K::take(reader)?;
             let cell = self.table.cell(&key);
             if self.table.cells[cell] != NONE {
-                return Err(RestoreError::Value { what: "a key that is there already", found: slot });
+                return Err(RestoreError::StateValue { what: "a key that is there already", found: slot });
             }
             self.add(cell, key);
             self.pipelines[slot as usize].restore(reader)?;

@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Merge, Remove};
 use super::ring::Ring;
-use super::state::{Losses, Number, State, Value};
+use super::state::{Losses, Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 
 /// The value below or at which a share of the values lies: the one at rank `⌈p · n⌉` of `n` in ascending order, the
@@ -52,7 +52,7 @@ impl<N: Number> State for Quantile<N> {
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.values.restore(reader)?;
-        self.losses = Value::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! A bounded queue that is allocated once.
 
 use super::bounds::BUFFERED_MAX;
-use super::state::Value;
+use super::state::StateValue;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -78,7 +78,7 @@ impl<T: Clone> Clone for Ring<T> {
     }
 }
 
-impl<T: Value> Ring<T> {
+impl<T: StateValue> Ring<T> {
     pub(crate) fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.entries.len() as u64);
         self.entries.iter().for_each(|entry| entry.put(out));

@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Merge};
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -128,11 +128,11 @@ impl<A: State> State for Sessions<A> {
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.time = reader.u64()?;
-        self.losses = Value::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         self.open = reader.at_most("open sessions", self.sessions.len() as u64)? as usize;
         for session in &mut self.sessions {
             if !bool::take(reader)? {
-                (session.first, session.last) = Value::take(reader)?;
+                (session.first, session.last) = StateValue::take(reader)?;
                 session.aggregate.restore(reader)?;
             }
         }

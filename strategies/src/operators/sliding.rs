@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Remove};
 use super::ring::Ring;
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -23,7 +23,7 @@ pub struct Sliding<In, A> {
     losses: Losses,
 }
 
-impl<In: Value, A: Remove<In>> Sliding<In, A> {
+impl<In: StateValue, A: Remove<In>> Sliding<In, A> {
     /// A window of `length` that holds at most `capacity` events.
     ///
     /// # Panics
@@ -52,7 +52,7 @@ impl<In: Value, A: Remove<In>> Sliding<In, A> {
     }
 }
 
-impl<In: Value, A: State> State for Sliding<In, A> {
+impl<In: StateValue, A: State> State for Sliding<In, A> {
     fn reset(&mut self) {
         self.events.clear();
         self.aggregate.reset();
@@ -67,8 +67,8 @@ impl<In: Value, A: State> State for Sliding<In, A> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.time = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.time = StateValue::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         self.events.restore(reader)?;
         self.aggregate.restore(reader)
     }
@@ -78,7 +78,7 @@ impl<In: Value, A: State> State for Sliding<In, A> {
     }
 }
 
-impl<In: Value, A: Remove<In>> Operator<In> for Sliding<In, A> {
+impl<In: StateValue, A: Remove<In>> Operator<In> for Sliding<In, A> {
     type Out = Result<Window<A::Out>, Late<In>>;
 
     #[inline]
@@ -123,7 +123,7 @@ pub struct Recent<In, A> {
     waits: bool,
 }
 
-impl<In: Value, A: Remove<In>> Recent<In, A> {
+impl<In: StateValue, A: Remove<In>> Recent<In, A> {
     /// The last `count` events, from the `count`-th on.
     ///
     /// # Panics
@@ -155,7 +155,7 @@ impl<In: Value, A: Remove<In>> Recent<In, A> {
     }
 }
 
-impl<In: Value, A: State> State for Recent<In, A> {
+impl<In: StateValue, A: State> State for Recent<In, A> {
     fn reset(&mut self) {
         self.events.clear();
         self.aggregate.reset();
@@ -169,7 +169,7 @@ impl<In: Value, A: State> State for Recent<In, A> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.arrivals = Value::take(reader)?;
+        self.arrivals = StateValue::take(reader)?;
         self.events.restore(reader)?;
         self.aggregate.restore(reader)
     }
@@ -179,7 +179,7 @@ impl<In: Value, A: State> State for Recent<In, A> {
     }
 }
 
-impl<In: Value, A: Remove<In>> Operator<In> for Recent<In, A> {
+impl<In: StateValue, A: Remove<In>> Operator<In> for Recent<In, A> {
     type Out = A::Out;
 
     #[inline]

@@ -77,11 +77,11 @@ impl std::ops::Add for Losses {
 }
 
 /// Plain data that operators keep: it is copied into buffers and written into snapshots.
-pub trait Value: Copy {
+pub trait StateValue: Copy {
     /// Appends the value.
     fn put(&self, out: &mut Vec<u8>);
 
-    /// Reads what [`Value::put`] appended.
+    /// Reads what [`StateValue::put`] appended.
     ///
     /// # Errors
     /// When the bytes are not of such a value.
@@ -90,7 +90,7 @@ pub trait Value: Copy {
 
 macro_rules! unsigned_values {
     ($($number:ty),*) => {$(
-        impl Value for $number {
+        impl StateValue for $number {
             fn put(&self, out: &mut Vec<u8>) {
                 out.put_u64((*self).into());
             }
@@ -105,13 +105,13 @@ unsigned_values!(u8, u16, u32, u64);
 
 macro_rules! wrapped_values {
     ($($unit:ident),*) => {$(
-        impl Value for $unit {
+        impl StateValue for $unit {
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);
             }
 
             fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-                Value::take(reader).map(Self)
+                StateValue::take(reader).map(Self)
             }
         }
     )*};
@@ -120,7 +120,7 @@ wrapped_values!(Price, Quantity, Nanos, Sequence);
 
 macro_rules! tuple_values {
     ($($part:ident),*) => {
-        impl<$($part: Value),*> Value for ($($part,)*) {
+        impl<$($part: StateValue),*> StateValue for ($($part,)*) {
             #[allow(non_snake_case)]
             fn put(&self, out: &mut Vec<u8>) {
                 let ($($part,)*) = self;
@@ -137,7 +137,7 @@ tuple_values!(A, B);
 tuple_values!(A, B, C);
 tuple_values!(A, B, C, D);
 
-impl Value for i64 {
+impl StateValue for i64 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i64(*self);
     }
@@ -147,18 +147,18 @@ impl Value for i64 {
     }
 }
 
-impl Value for i32 {
+impl StateValue for i32 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i64((*self).into());
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let found = reader.i64()?;
-        Self::try_from(found).map_err(|_| RestoreError::Value { what: "number", found: found as u64 })
+        Self::try_from(found).map_err(|_| RestoreError::StateValue { what: "number", found: found as u64 })
     }
 }
 
-impl Value for i128 {
+impl StateValue for i128 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i128(*self);
     }
@@ -168,7 +168,7 @@ impl Value for i128 {
     }
 }
 
-impl Value for bool {
+impl StateValue for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u64((*self).into());
     }
@@ -179,7 +179,7 @@ impl Value for bool {
 }
 
 /// The bits of the number.
-impl Value for f64 {
+impl StateValue for f64 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u64(self.to_bits());
     }
@@ -189,7 +189,7 @@ impl Value for f64 {
     }
 }
 
-impl<T: Value> Value for Option<T> {
+impl<T: StateValue> StateValue for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.is_some().put(out);
         if let Some(value) = self {
@@ -202,7 +202,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for BookSide {
+impl StateValue for BookSide {
     fn put(&self, out: &mut Vec<u8>) {
         (*self == Self::Ask).put(out);
     }
@@ -212,31 +212,31 @@ impl Value for BookSide {
     }
 }
 
-impl Value for Level {
+impl StateValue for Level {
     fn put(&self, out: &mut Vec<u8>) {
         (self.price, self.quantity, self.orders).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (price, quantity, orders) = Value::take(reader)?;
+        let (price, quantity, orders) = StateValue::take(reader)?;
         Ok(Self { price, quantity, orders })
     }
 }
 
-impl Value for Print {
+impl StateValue for Print {
     fn put(&self, out: &mut Vec<u8>) {
         (self.instrument, self.price, self.quantity).put(out);
         (self.resting, self.trade_id, self.venue_time).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (instrument, price, quantity) = Value::take(reader)?;
-        let (resting, trade_id, venue_time) = Value::take(reader)?;
+        let (instrument, price, quantity) = StateValue::take(reader)?;
+        let (resting, trade_id, venue_time) = StateValue::take(reader)?;
         Ok(Self { instrument, price, quantity, resting, trade_id, venue_time })
     }
 }
 
-impl Value for Losses {
+impl StateValue for Losses {
     fn put(&self, out: &mut Vec<u8>) {
         self.as_array().iter().for_each(|count| count.put(out));
     }
@@ -255,7 +255,7 @@ impl Value for Losses {
 
 /// A number of the wire's fixed point, which 64 bits hold: what sums, means and extremes are taken of. Sums are exact
 /// in 128 bits for 2^63 numbers, so nothing is rounded but a mean, and that downwards.
-pub trait Number: Value + Ord {
+pub trait Number: StateValue + Ord {
     /// The number in its own units.
     fn units(self) -> i128;
     /// The number of so many units, the nearest there is.

@@ -7,7 +7,7 @@ use super::join::{Join, TableJoin};
 use super::key::{Key, KeyBy, Keys};
 use super::session::Sessions;
 use super::sliding::{Recent, Running, Sliding};
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stateless::{Filter, FilterMap, InTime, Map};
 use super::window::{Late, Windows};
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -180,7 +180,7 @@ impl<In, O: Operator<In>> Stream<In, O> {
     /// Those that differ from the one before; the first does.
     pub fn changed(self) -> Stream<In, Then<O, Changed<O::Out>>>
     where
-        O::Out: Value + PartialEq,
+        O::Out: StateValue + PartialEq,
     {
         self.then(Changed::default())
     }
@@ -267,7 +267,7 @@ impl<In, O: Operator<In>> Stream<In, O> {
         aggregate: A,
     ) -> Stream<In, Then<O, Sliding<O::Out, A>>>
     where
-        O::Out: Value,
+        O::Out: StateValue,
         A: Remove<O::Out>,
     {
         self.then(Sliding::new(length, capacity, aggregate))
@@ -276,7 +276,7 @@ impl<In, O: Operator<In>> Stream<In, O> {
     /// `aggregate` over the last `count` events, from the `count`-th on: see [`Recent`].
     pub fn recent<A>(self, count: usize, aggregate: A) -> Stream<In, Then<O, Recent<O::Out, A>>>
     where
-        O::Out: Value,
+        O::Out: StateValue,
         A: Remove<O::Out>,
     {
         self.then(Recent::new(count, aggregate))
@@ -297,7 +297,7 @@ impl<In, T, L, O: Operator<In, Out = Result<T, Late<L>>>> Stream<In, O> {
 }
 
 /// For pipelines of two kinds of events.
-impl<In, L: Value, R: Value, O: Operator<In, Out = Either<L, R>>> Stream<In, O> {
+impl<In, L: StateValue, R: StateValue, O: Operator<In, Out = Either<L, R>>> Stream<In, O> {
     /// Pairs of a left and a right event not more than `window` apart: see [`Join`].
     pub fn join(self, window: Nanos, grace: Nanos, capacity: usize) -> Stream<In, Then<O, Join<L, R>>> {
         self.then(Join::new(window, grace, capacity))
@@ -305,7 +305,7 @@ impl<In, L: Value, R: Value, O: Operator<In, Out = Either<L, R>>> Stream<In, O> 
 }
 
 /// For pipelines of events and of what a table says.
-impl<In, L, R: Value, O: Operator<In, Out = Either<L, Option<R>>>> Stream<In, O> {
+impl<In, L, R: StateValue, O: Operator<In, Out = Either<L, Option<R>>>> Stream<In, O> {
     /// Each left event with what the right said last: see [`TableJoin`].
     pub fn join_table(self) -> Stream<In, Then<O, TableJoin<R>>> {
         self.then(TableJoin::default())

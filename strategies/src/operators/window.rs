@@ -2,7 +2,7 @@
 
 use super::aggregate::Aggregate;
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, Value};
+use super::state::{Losses, State, StateValue};
 use super::stream::Operator;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
@@ -160,7 +160,7 @@ impl<A: State> State for Windows<A> {
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         let first = reader.u64()?;
         self.open_from(first);
-        self.losses = Value::take(reader)?;
+        self.losses = StateValue::take(reader)?;
         for slot in &mut self.slots {
             if !bool::take(reader)? {
                 slot.count = reader.u64()?;

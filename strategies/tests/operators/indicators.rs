@@ -8,7 +8,7 @@ use stele_strategies::operators::*;
 use stele_strategies::{Book, Level, Print};
 use stele_wire::{Nanos, Price, Quantity};
 
-fn prices() -> impl Strategy<Value = Vec<Price>> {
+fn prices() -> impl Strategy<StateValue = Vec<Price>> {
     prop::collection::vec((1..2_000_000i64).prop_map(|cents| Price(cents * 10_000_000)), 1..80)
 }
 

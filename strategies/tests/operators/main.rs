@@ -44,7 +44,9 @@ fn results<In: Copy, O: Operator<In>>(pipeline: &mut O, inputs: impl IntoIterato
 }
 
 /// Events whose time goes on by some 10 and often back by as much, now and then far on.
-fn disordered<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<(u64, T)>> {
+fn disordered<T: std::fmt::Debug>(
+    value: impl Strategy<StateValue = T>,
+) -> impl Strategy<StateValue = Vec<(u64, T)>> {
     let step = prop_oneof![12 => -25..45i64, 1 => 200..600i64];
     prop::collection::vec((step, value), 1..120).prop_map(|steps| {
         let mut time = 1_000i64;
@@ -58,7 +60,7 @@ fn disordered<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strat
     })
 }
 
-fn prints() -> impl Strategy<Value = Print> {
+fn prints() -> impl Strategy<StateValue = Print> {
     let side = prop_oneof![Just(None), Just(Some(BookSide::Bid)), Just(Some(BookSide::Ask))];
     (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| Print {
         instrument,
@@ -70,7 +72,7 @@ fn prints() -> impl Strategy<Value = Print> {
     })
 }
 
-fn levels() -> impl Strategy<Value = Option<Level>> {
+fn levels() -> impl Strategy<StateValue = Option<Level>> {
     let level = (90..110i64, 1..50u64).prop_map(|(price, quantity)| Level {
         price: Price(price),
         quantity: Quantity(quantity),
