@@ -97,7 +97,7 @@ pub use session::Sessions;
 pub use sliding::{Recent, Running, Sliding};
 pub use state::{Losses, Number, State, StateValue, floor_divide};
 pub use stateless::{Filter, FilterMap, InTime, Map};
-pub use stream::{Operator, Source, Stream, Then, stream};
+pub use stream::{Identity, Operator, Stream, Then, stream};
 pub use window::{Late, Window, Windows};
 
 use stele_wire::Nanos;

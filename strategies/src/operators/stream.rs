@@ -36,9 +36,9 @@ pub trait Operator<In>: State {
 
 /// The beginning of a pipeline: gives every event on.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Source;
+pub struct Identity;
 
-impl State for Source {
+impl State for Identity {
     fn reset(&mut self) {}
 
     fn snapshot(&self, _: &mut Vec<u8>) {}
@@ -48,7 +48,7 @@ impl State for Source {
     }
 }
 
-impl<In> Operator<In> for Source {
+impl<In> Operator<In> for Identity {
     type Out = In;
 
     #[inline]
@@ -110,8 +110,8 @@ pub struct Stream<In, O> {
 }
 
 /// The beginning of a pipeline.
-pub fn stream<In>() -> Stream<In, Source> {
-    Stream { operator: Source, input: PhantomData }
+pub fn stream<In>() -> Stream<In, Identity> {
+    Stream { operator: Identity, input: PhantomData }
 }
 
 impl<In, O: Clone> Clone for Stream<In, O> {
@@ -191,7 +191,7 @@ impl<In, O: Operator<In>> Stream<In, O> {
         self,
         keys: Keys,
         key: F,
-        each: impl FnOnce(Stream<O::Out, Source>) -> P,
+        each: impl FnOnce(Stream<O::Out, Identity>) -> P,
     ) -> Stream<In, Then<O, KeyBy<K, F, P>>>
     where
         K: Key,
@@ -204,8 +204,8 @@ impl<In, O: Operator<In>> Stream<In, O> {
     /// Every event into both pipelines, and whatever comes out of either.
     pub fn fork<A, B>(
         self,
-        left: impl FnOnce(Stream<O::Out, Source>) -> A,
-        right: impl FnOnce(Stream<O::Out, Source>) -> B,
+        left: impl FnOnce(Stream<O::Out, Identity>) -> A,
+        right: impl FnOnce(Stream<O::Out, Identity>) -> B,
     ) -> Stream<In, Then<O, Fork<A, B>>>
     where
         O::Out: Clone,
@@ -218,8 +218,8 @@ impl<In, O: Operator<In>> Stream<In, O> {
     /// Every event into both pipelines, and a pair whenever both make something of it.
     pub fn zip<A, B>(
         self,
-        left: impl FnOnce(Stream<O::Out, Source>) -> A,
-        right: impl FnOnce(Stream<O::Out, Source>) -> B,
+        left: impl FnOnce(Stream<O::Out, Identity>) -> A,
+        right: impl FnOnce(Stream<O::Out, Identity>) -> B,
     ) -> Stream<In, Then<O, Zip<A, B>>>
     where
         O::Out: Clone,
