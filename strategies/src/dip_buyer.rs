@@ -2,7 +2,7 @@
 //! a profit or a loss of given percentages.
 
 use crate::by_instrument::ByInstrument;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
 use crate::parameters::{Parameter, Parameters};
 use crate::price_source::PriceSource;
@@ -162,7 +162,7 @@ impl Strategy for DipBuyer {
         }
     }
 
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         if let Some(price) = self.price.of_trade(trade) {
             self.on_price(trade.instrument, price, context);
         }

@@ -1,7 +1,7 @@
 //! `lead-lag`: watches the trades of one instrument and follows its moves with another, which may be of another shard
 //! than the first: what the leader does is then forwarded.
 
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
 use crate::parameters::{Parameter, Parameters};
 use crate::registry::StrategyKind;
@@ -80,7 +80,7 @@ impl LeadLag {
 }
 
 impl Strategy for LeadLag {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let is_leaders = match self.leader.as_str() {
             "" => context.market().find_or_nth("", 0).is_some_and(|(first, _)| first == trade.instrument),
             // Of another shard's instruments several may have one symbol.

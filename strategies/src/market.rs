@@ -32,7 +32,7 @@ pub struct Instrument {
     tick: Price,
     scale: ContractScale,
     book: Book,
-    last_trade: Option<Print>,
+    last_trade: Option<TradePrint>,
     is_touched: bool,
 }
 
@@ -82,7 +82,7 @@ impl Instrument {
     }
 
     /// The last trade.
-    pub fn last_trade(&self) -> Option<&Print> {
+    pub fn last_trade(&self) -> Option<&TradePrint> {
         self.last_trade.as_ref()
     }
 
@@ -106,7 +106,7 @@ impl Instrument {
 
 /// A trade at the venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Print {
+pub struct TradePrint {
     /// What was traded.
     pub instrument: u32,
     /// At which price.
@@ -127,7 +127,7 @@ pub struct Change {
     /// The instrument whose book is to be shown: a venue event that touched it has ended.
     pub book: Option<u32>,
     /// The trade that happened.
-    pub trade: Option<Print>,
+    pub trade: Option<TradePrint>,
 }
 
 /// Everything known of the market, as pure state: the same events give the same market.
@@ -347,7 +347,7 @@ impl Market {
                 let resting = order.map(|order| order.side).or(record.side);
                 let trade_id = execute.trade_id.get();
                 let instrument = record.instrument;
-                Print { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
+                TradePrint { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
             });
         Some(Change { trade: self.note_trade(trade), ..change })
     }
@@ -355,7 +355,7 @@ impl Market {
     fn on_trade(&mut self, frame: &Frame<'_>) -> Option<Change> {
         let trade = frame.message::<Trade>()?;
         let record = record!(trade);
-        let print = Print {
+        let print = TradePrint {
             instrument: record.instrument,
             price: Price(trade.price.get()),
             quantity: Quantity(trade.quantity.get()),
@@ -371,7 +371,7 @@ impl Market {
         })
     }
 
-    fn note_trade(&mut self, trade: Option<Print>) -> Option<Print> {
+    fn note_trade(&mut self, trade: Option<TradePrint>) -> Option<TradePrint> {
         if let Some(known) = trade.and_then(|trade| self.instruments.get_mut(trade.instrument)) {
             known.last_trade = trade;
         }

@@ -2,7 +2,7 @@
 
 use crate::by_instrument::ByInstrument;
 use crate::indicators::Ewma;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
 use crate::parameters::{Parameter, ParameterError, Parameters};
 use crate::price_source::PriceSource;
@@ -125,7 +125,7 @@ impl Strategy for MovingAverageCross {
         }
     }
 
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         if let Some(price) = self.price.of_trade(trade) {
             self.on_price(trade.instrument, price, context);
         }

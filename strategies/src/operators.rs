@@ -10,14 +10,14 @@
 //! use stele_strategies::operators::{Keys, Operator, State, minutes, seconds, stream};
 //! use stele_strategies::{Print, SnapshotReader};
 //! # use stele_wire::{Nanos, Price, Quantity};
-//! # fn print(step: u64) -> Print {
+//! # fn print(step: u64) -> TradePrint {
 //! #     let price = Price(100_000_000_000 + step as i64 * 10_000_000);
-//! #     Print { instrument: 7, price, quantity: Quantity(1), resting: None, trade_id: 0, venue_time: None }
+//! #     TradePrint { instrument: 7, price, quantity: Quantity(1), resting: None, trade_id: 0, venue_time: None }
 //! # }
 //!
 //! // Of each instrument: one-minute bars, two seconds late at most, the RSI of their closes, where it is extreme.
 //! let build = || {
-//!     stream::<Print>().filter(|print| print.quantity.0 > 0).key_by(Keys::up_to(64), |print| print.instrument, |prints| {
+//!     stream::<TradePrint>().filter(|print| print.quantity.0 > 0).key_by(Keys::up_to(64), |print| print.instrument, |prints| {
 //!         prints
 //!             .then(TimeBars::new(minutes(1), seconds(2)))
 //!             .in_time()
@@ -51,9 +51,9 @@
 //! **State** is kept by the operators alone: functions of a pipeline are `Fn`. A pipeline writes itself into a
 //! snapshot and reads itself back ([`State`]); a strategy does so in its own.
 //!
-//! **In a strategy** the type of a pipeline need not be written: `struct Breakout<O> { closes: Stream<Print, O> }` with
-//! `impl<O: Operator<Print, Out = Price> + Send> Strategy for Breakout<O>`, a function that builds the pipeline and
-//! returns `Stream<Print, impl Operator<Print, Out = Price> + Send>`, and `make: |_| Ok(Box::new(Breakout { closes:
+//! **In a strategy** the type of a pipeline need not be written: `struct Breakout<O> { closes: Stream<TradePrint, O> }` with
+//! `impl<O: Operator<TradePrint, Out = Price> + Send> Strategy for Breakout<O>`, a function that builds the pipeline and
+//! returns `Stream<TradePrint, impl Operator<TradePrint, Out = Price> + Send>`, and `make: |_| Ok(Box::new(Breakout { closes:
 //! closes() }))` in its [`crate::StrategyKind`]. `strategies/tests/operators/strategy.rs` is one.
 //!
 //! | to | use |

@@ -1,6 +1,6 @@
 //! Which price a built-in strategy watches.
 
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::strategy::Context;
 use stele_wire::Price;
 
@@ -43,7 +43,7 @@ impl PriceSource {
     }
 
     /// The price that a trade gives; none if books are watched.
-    pub fn of_trade(self, trade: &Print) -> Option<Price> {
+    pub fn of_trade(self, trade: &TradePrint) -> Option<Price> {
         (self == Self::Trade).then_some(trade.price)
     }
 }

@@ -7,7 +7,7 @@ pub(crate) use timers::Timers;
 
 use crate::account::{Account, Holding, Money};
 use crate::book::Book;
-use crate::market::{Instrument, Market, Print};
+use crate::market::{Instrument, Market, TradePrint};
 use crate::order::{OpenOrder, Order, OrderState, OrderTable};
 use crate::parameters::Parameters;
 use crate::random::Random;
@@ -49,7 +49,7 @@ pub trait Strategy: Send {
     }
 
     /// A trade at the venue: see [`crate::market`] for which.
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let _ = (trade, context);
     }
 

@@ -2,9 +2,9 @@
 
 use stele_strategies::tester::TEST_STRATEGY;
 use stele_strategies::{
-    Context, Order, OrderReport, OrderState, Parameter, ParameterError, Parameters, Print, Registry,
-    ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState,
-    StrategyTester,
+    Context, Order, OrderReport, OrderState, Parameter, ParameterError, Parameters, Registry, ReportKind,
+    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState, StrategyTester,
+    TradePrint,
 };
 use stele_wire::messages::*;
 use stele_wire::{Frame, Nanos, Price, Quantity};
@@ -27,7 +27,7 @@ const PUPPET: StrategyKind = StrategyKind {
 };
 
 impl Strategy for Puppet {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let instrument = trade.instrument;
         let order = Order::limit(instrument, Side::BUY, trade.quantity, Price(100));
         match trade.price.0 {

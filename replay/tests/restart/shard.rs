@@ -12,8 +12,8 @@ use stele_journal::{EngineChoice, Journal, Options};
 use stele_replay::{OpenOrder, Resumed, Submission};
 use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{
-    AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
-    Strategy, StrategyAgent,
+    AgentOptions, Context, Host, Order, ParameterError, Parameters, RestoreError, SnapshotReader, Strategy,
+    StrategyAgent, TradePrint,
 };
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
@@ -36,7 +36,7 @@ const BUYER: StrategyKind = StrategyKind {
 };
 
 impl Strategy for Buyer {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         context.send(Order::limit(trade.instrument, Side::BUY, Quantity(5), trade.price));
     }
     fn snapshot(&self, _: &mut Vec<u8>) {}

@@ -1,6 +1,6 @@
 //! Bars of trades: by time, by volume; and the average price that volume was traded at.
 
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::operators::{
     Aggregate, Late, Losses, Merge, Operator, Remove, State, StateValue, Window, Windows, floor_divide,
 };
@@ -40,7 +40,7 @@ fn weighted(notional: i128, volume: i128) -> Option<Price> {
     (volume > 0).then(|| Price(floor_divide(notional, volume) as i64))
 }
 
-fn notional(print: &Print) -> i128 {
+fn notional(print: &TradePrint) -> i128 {
     i128::from(print.price.0).wrapping_mul(print.quantity.0.into())
 }
 
@@ -91,11 +91,11 @@ impl State for Ohlcv {
     }
 }
 
-impl Aggregate<Print> for Ohlcv {
+impl Aggregate<TradePrint> for Ohlcv {
     type Out = Candle;
 
     #[inline]
-    fn add(&mut self, order: u64, print: &Print) {
+    fn add(&mut self, order: u64, print: &TradePrint) {
         let candle = &mut self.candle;
         if candle.trades == 0 {
             (candle.open, candle.high, candle.low) = (print.price, print.price, print.price);
@@ -169,11 +169,11 @@ impl State for Vwap {
     }
 }
 
-impl Aggregate<Print> for Vwap {
+impl Aggregate<TradePrint> for Vwap {
     type Out = Option<Price>;
 
     #[inline]
-    fn add(&mut self, _: u64, print: &Print) {
+    fn add(&mut self, _: u64, print: &TradePrint) {
         self.notional = self.notional.wrapping_add(notional(print));
         self.volume += i128::from(print.quantity.0);
     }
@@ -191,9 +191,9 @@ impl Merge for Vwap {
     }
 }
 
-impl Remove<Print> for Vwap {
+impl Remove<TradePrint> for Vwap {
     #[inline]
-    fn remove(&mut self, _: u64, print: &Print) {
+    fn remove(&mut self, _: u64, print: &TradePrint) {
         self.notional = self.notional.wrapping_sub(notional(print));
         self.volume -= i128::from(print.quantity.0);
     }
@@ -234,17 +234,17 @@ impl State for TimeBars {
     }
 }
 
-impl Operator<Print> for TimeBars {
-    type Out = Result<Bar, Late<Print>>;
+impl Operator<TradePrint> for TimeBars {
+    type Out = Result<Bar, Late<TradePrint>>;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.windows.on_event(at, input, emit);
     }
 
     #[inline]
     fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
-        Operator::<Print>::on_time(&mut self.windows, at, emit)
+        Operator::<TradePrint>::on_time(&mut self.windows, at, emit)
     }
 }
 
@@ -282,11 +282,11 @@ impl State for VolumeBars {
     }
 }
 
-impl Operator<Print> for VolumeBars {
+impl Operator<TradePrint> for VolumeBars {
     type Out = Bar;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Bar)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, Bar)) {
         self.ohlcv.add(at.0, &input);
         if self.ohlcv.candle.volume.0 >= self.threshold {
             let (start, end) = (Nanos(self.ohlcv.first), Nanos(self.ohlcv.last.saturating_add(1)));

@@ -2,7 +2,7 @@
 
 use super::decimal::FixedDecimal;
 use crate::book::BookSide;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::operators::bounds::BUFFERED_MAX;
 use crate::operators::{Losses, Number, Operator, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -32,11 +32,11 @@ impl State for TradeSign {
     }
 }
 
-impl Operator<Print> for TradeSign {
+impl Operator<TradePrint> for TradeSign {
     type Out = BookSide;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, BookSide)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, BookSide)) {
         let by_tick = self.last.and_then(|(price, side)| match input.price.cmp(&price) {
             std::cmp::Ordering::Greater => Some(BookSide::Bid),
             std::cmp::Ordering::Less => Some(BookSide::Ask),

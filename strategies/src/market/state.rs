@@ -1,7 +1,7 @@
 //! Writing the market into a snapshot and reading it back.
 
 use super::forwarded::Foreign;
-use super::{Market, Print};
+use super::{Market, TradePrint};
 use crate::account::ContractScale;
 use crate::book::{Book, BookSide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -58,7 +58,7 @@ impl Market {
             known.is_touched = reader.at_most("truth value", 1)? == 1;
             known.book = Book::restore(reader)?;
             if reader.at_most("truth value", 1)? == 1 {
-                known.last_trade = Some(Print {
+                known.last_trade = Some(TradePrint {
                     instrument: id,
                     price: Price(reader.i64()?),
                     quantity: Quantity(reader.u64()?),

@@ -1,7 +1,7 @@
 //! What an operator keeps: forgotten, written into a snapshot, read back, and what was lost of it.
 
 use crate::book::{BookSide, Level};
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::ops::AddAssign;
 use stele_wire::{Nanos, Price, Quantity, Sequence};
@@ -223,7 +223,7 @@ impl StateValue for Level {
     }
 }
 
-impl StateValue for Print {
+impl StateValue for TradePrint {
     fn put(&self, out: &mut Vec<u8>) {
         (self.instrument, self.price, self.quantity).put(out);
         (self.resting, self.trade_id, self.venue_time).put(out);

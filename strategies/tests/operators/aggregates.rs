@@ -2,7 +2,7 @@
 
 use super::results;
 use proptest::prelude::*;
-use stele_strategies::Print;
+use stele_strategies::TradePrint;
 use stele_strategies::operators::*;
 use stele_wire::{Price, Quantity};
 
@@ -38,9 +38,9 @@ fn a_mean_is_rounded_down_on_either_side_of_nothing_and_never_overflows() {
 
 #[test]
 fn several_parts_of_an_event_are_aggregated_at_once() {
-    let volume = Sum::default().of(|print: &Print| print.quantity);
-    let high = Max::default().of(|print: &Print| print.price);
-    let print = |price, quantity| Print {
+    let volume = Sum::default().of(|print: &TradePrint| print.quantity);
+    let high = Max::default().of(|print: &TradePrint| print.price);
+    let print = |price, quantity| TradePrint {
         instrument: 1,
         price: Price(price),
         quantity: Quantity(quantity),

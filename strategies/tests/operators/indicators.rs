@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Book, Level, Print};
+use stele_strategies::{Book, Level, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 fn prices() -> impl Strategy<StateValue = Vec<Price>> {
@@ -103,9 +103,9 @@ proptest! {
 
     #[test]
     fn vwap_and_bars_are_those_of_lists(prints in prop::collection::vec(prints(), 1..80)) {
-        let naive = |prints: &[Print]| {
+        let naive = |prints: &[TradePrint]| {
             let volume: u64 = prints.iter().map(|print| print.quantity.0).sum();
-            let value = |print: &Print| i128::from(print.price.0) * i128::from(print.quantity.0);
+            let value = |print: &TradePrint| i128::from(print.price.0) * i128::from(print.quantity.0);
             Candle {
                 open: prints[0].price,
                 high: prints.iter().map(|print| print.price).max().unwrap(),
@@ -116,7 +116,7 @@ proptest! {
                 trades: prints.len() as u64,
             }
         };
-        let average = |prints: &[Print]| {
+        let average = |prints: &[TradePrint]| {
             let candle = naive(prints);
             let volume = i128::from(candle.volume.0);
             (volume > 0).then(|| Price(candle.notional.div_euclid(volume) as i64))
@@ -219,7 +219,7 @@ fn the_mid_is_given_by_both_sides_only() {
 
 #[test]
 fn a_trade_is_signed_by_its_source_or_else_by_the_tick() {
-    let trade = |price, resting| Print {
+    let trade = |price, resting| TradePrint {
         instrument: 1,
         price: Price(price),
         quantity: Quantity(1),

@@ -13,7 +13,7 @@ mod windows;
 use proptest::prelude::*;
 use stele_strategies::book::BookSide;
 use stele_strategies::operators::Operator;
-use stele_strategies::{Level, Print};
+use stele_strategies::{Level, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 /// What a pipeline gives for events, with the times.
@@ -60,9 +60,9 @@ fn disordered<T: std::fmt::Debug>(
     })
 }
 
-fn prints() -> impl Strategy<StateValue = Print> {
+fn prints() -> impl Strategy<StateValue = TradePrint> {
     let side = prop_oneof![Just(None), Just(Some(BookSide::Bid)), Just(Some(BookSide::Ask))];
-    (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| Print {
+    (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| TradePrint {
         instrument,
         price: Price(price * 10_000_000),
         quantity: Quantity(quantity),

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Print, SnapshotReader};
+use stele_strategies::{SnapshotReader, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 fn bytes(state: &impl State) -> Vec<u8> {
@@ -119,20 +119,24 @@ restarts!(
 restarts!(
     trades_restart,
     prints(),
-    stream::<Print>().key_by(
+    stream::<TradePrint>().key_by(
         Keys::up_to(3),
         |print| print.instrument,
         |s| s.then(TimeBars::new(Nanos(40), Nanos(9)))
     ),
-    stream::<Print>().key_by(
+    stream::<TradePrint>().key_by(
         Keys::newest(3),
         |print| (print.instrument, print.resting.is_some()),
         |s| s.then(VolumeBars::new(Quantity(9)))
     ),
-    stream::<Print>().sliding(Nanos(90), 8, Vwap::default()),
-    stream::<Print>().sessions(Nanos(15), Nanos(40), (Ohlcv::default(), Vwap::default())),
-    stream::<Print>().then(TradeSign::default()).then(SignAutocorrelation::new(2, 9)),
-    stream::<Print>().tumbling(Nanos(40), Nanos(9), Sum::default().of(|print: &Print| print.quantity)),
+    stream::<TradePrint>().sliding(Nanos(90), 8, Vwap::default()),
+    stream::<TradePrint>().sessions(Nanos(15), Nanos(40), (Ohlcv::default(), Vwap::default())),
+    stream::<TradePrint>().then(TradeSign::default()).then(SignAutocorrelation::new(2, 9)),
+    stream::<TradePrint>().tumbling(
+        Nanos(40),
+        Nanos(9),
+        Sum::default().of(|print: &TradePrint| print.quantity)
+    ),
 );
 
 restarts!(

@@ -3,8 +3,8 @@
 use stele_strategies::indicators::{Sma, TimeBars};
 use stele_strategies::operators::{Keys, Operator, State, Stream, seconds, stream};
 use stele_strategies::{
-    Context, Host, Order, Print, Registry, RestoreError, SnapshotReader, Strategy, StrategyKind,
-    StrategyTester,
+    Context, Host, Order, Registry, RestoreError, SnapshotReader, Strategy, StrategyKind, StrategyTester,
+    TradePrint,
 };
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Price, Quantity};
@@ -17,12 +17,12 @@ const BREAKOUT: StrategyKind = StrategyKind {
 };
 
 struct Breakout<O> {
-    closes: Stream<Print, O>,
+    closes: Stream<TradePrint, O>,
 }
 
 /// Of each instrument the bars that close above the average, by their closing price.
-fn closes() -> Stream<Print, impl Operator<Print, Out = (u32, Price)> + Send> {
-    stream::<Print>().key_by(
+fn closes() -> Stream<TradePrint, impl Operator<TradePrint, Out = (u32, Price)> + Send> {
+    stream::<TradePrint>().key_by(
         Keys::up_to(8),
         |print| print.instrument,
         |prints| {
@@ -36,8 +36,8 @@ fn closes() -> Stream<Print, impl Operator<Print, Out = (u32, Price)> + Send> {
     )
 }
 
-impl<O: Operator<Print, Out = (u32, Price)> + Send> Strategy for Breakout<O> {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+impl<O: Operator<TradePrint, Out = (u32, Price)> + Send> Strategy for Breakout<O> {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         self.closes.on_event(context.now(), *trade, &mut |_, (instrument, price)| {
             context.send(Order::limit(instrument, Side::BUY, Quantity(1), price));
         });
