@@ -23,7 +23,7 @@ mod summary;
 
 pub use summary::{HoldingSummary, StrategyResult};
 
-use crate::market::{Change, Market};
+use crate::market::{Market, MarketChange};
 use crate::order::OPEN_ORDERS_MAX;
 use crate::random::Random;
 use crate::registry::Registry;
@@ -122,13 +122,13 @@ impl Host {
 
     /// The first half of [`Host::handle`]: books and trades take the event in.
     #[inline]
-    pub fn observe(&mut self, frame: &Frame<'_>) -> Change {
-        if frame.is_padding() { Change::default() } else { self.market.apply(frame) }
+    pub fn observe(&mut self, frame: &Frame<'_>) -> MarketChange {
+        if frame.is_padding() { MarketChange::default() } else { self.market.apply(frame) }
     }
 
     /// The second half of [`Host::handle`]: strategies are started, stopped and called.
     #[inline]
-    pub fn decide(&mut self, frame: &Frame<'_>, change: Change, out: &mut dyn OrderSink) {
+    pub fn decide(&mut self, frame: &Frame<'_>, change: MarketChange, out: &mut dyn OrderSink) {
         if frame.is_padding() {
             return;
         }

@@ -48,7 +48,7 @@ pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
 pub use contingent::{Bracket, Contingency, Exits, Pair};
 pub use host::{HoldingSummary, Host, HostedStrategy, StrategyFailure, StrategyResult, StrategyState};
-pub use market::{Change, Instrument, Market, TradePrint};
+pub use market::{Instrument, Market, MarketChange, TradePrint};
 pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};

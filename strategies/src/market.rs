@@ -52,12 +52,12 @@ impl Default for Instrument {
 impl Instrument {
     /// A venue's event is over: what the strategies are told of its book, if a record touched it.
     #[inline]
-    fn end_event(&mut self, id: u32) -> Change {
+    fn end_event(&mut self, id: u32) -> MarketChange {
         if !std::mem::take(&mut self.is_touched) {
-            return Change::default();
+            return MarketChange::default();
         }
         self.book.end_event();
-        Change { book: Some(id), trade: None }
+        MarketChange { book: Some(id), trade: None }
     }
 
     /// The venue's symbol; empty when there was no definition.
@@ -123,7 +123,7 @@ pub struct TradePrint {
 
 /// What an event did to the market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Change {
+pub struct MarketChange {
     /// The instrument whose book is to be shown: a venue event that touched it has ended.
     pub book: Option<u32>,
     /// The trade that happened.
@@ -194,13 +194,13 @@ impl Market {
 
     /// Takes in one event. Those that say nothing about the market change nothing.
     #[inline]
-    pub fn apply(&mut self, frame: &Frame<'_>) -> Change {
+    pub fn apply(&mut self, frame: &Frame<'_>) -> MarketChange {
         self.take_in(frame).unwrap_or_default()
     }
 
     /// None also for a body shorter than its block: such an event changes nothing.
     #[inline]
-    fn take_in(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn take_in(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         match frame.template_id() {
             BookAdd::TEMPLATE_ID => self.on_add(frame),
             BookCancel::TEMPLATE_ID => self.on_cancel(frame),
@@ -246,9 +246,9 @@ impl Market {
         record: &Record,
         kind: BookKind,
         update: impl FnOnce(&mut Book) -> T,
-    ) -> (Change, Option<T>) {
+    ) -> (MarketChange, Option<T>) {
         if record.instrument == 0 {
-            return (Change::default(), None);
+            return (MarketChange::default(), None);
         }
         let ends = self.ends_event(record.source, record.flags);
         let known = self.instruments.entry(record.instrument);
@@ -256,15 +256,15 @@ impl Market {
             known.is_touched = true;
             update(&mut known.book)
         });
-        let change = if ends { known.end_event(record.instrument) } else { Change::default() };
+        let change = if ends { known.end_event(record.instrument) } else { MarketChange::default() };
         (change, updated)
     }
 
     /// The change of a record by which a venue's event may end.
     #[inline]
-    fn end(&mut self, record: &Record) -> Change {
+    fn end(&mut self, record: &Record) -> MarketChange {
         if !self.ends_event(record.source, record.flags) {
-            return Change::default();
+            return MarketChange::default();
         }
         let known = self.instruments.get_mut(record.instrument);
         known.map(|known| known.end_event(record.instrument)).unwrap_or_default()
@@ -285,7 +285,7 @@ impl Market {
         }
     }
 
-    fn on_add(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_add(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let add = frame.message::<BookAdd>()?;
         let record = record!(add);
         let (price, quantity) = (Price(add.price.get()), Quantity(add.quantity.get()));
@@ -302,7 +302,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_modify(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_modify(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let modify = frame.message::<BookModify>()?;
         let record = record!(modify);
         let (price, quantity) = (Price(modify.price.get()), Quantity(modify.quantity.get()));
@@ -310,7 +310,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_replace(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_replace(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let replace = frame.message::<BookReplace>()?;
         let record = record!(replace);
         let (price, quantity) = (Price(replace.price.get()), Quantity(replace.quantity.get()));
@@ -319,7 +319,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_cancel(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_cancel(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let cancel = frame.message::<BookCancel>()?;
         let record = record!(cancel);
         let update = |book: &mut Book| {
@@ -328,7 +328,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_execute(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_execute(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let execute = frame.message::<BookExecute>()?;
         let record = record!(execute);
         if execute.book_effect != Boolean::TRUE {
@@ -349,10 +349,10 @@ impl Market {
                 let instrument = record.instrument;
                 TradePrint { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
             });
-        Some(Change { trade: self.note_trade(trade), ..change })
+        Some(MarketChange { trade: self.note_trade(trade), ..change })
     }
 
-    fn on_trade(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_trade(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let trade = frame.message::<Trade>()?;
         let record = record!(trade);
         let print = TradePrint {
@@ -365,7 +365,7 @@ impl Market {
         };
         self.known(record.instrument)?;
         let change = self.end(&record);
-        Some(Change {
+        Some(MarketChange {
             trade: self.note_trade(Some(print).filter(|print| print.price.is_defined())),
             ..change
         })
@@ -378,7 +378,7 @@ impl Market {
         trade
     }
 
-    fn on_top(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_top(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let top = frame.message::<TopOfBook>()?;
         let record = record!(top);
         let update = |book: &mut Book| {
@@ -392,7 +392,7 @@ impl Market {
         Some(self.update(&record, BookKind::Top, update).0)
     }
 
-    fn on_depth(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_depth(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let depth = frame.message::<BookDepth>()?;
         let record = record!(depth);
         let update = |book: &mut Book| {
@@ -407,7 +407,7 @@ impl Market {
         Some(self.update(&record, BookKind::Depth, update).0)
     }
 
-    fn on_snapshot(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_snapshot(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let snapshot = frame.message::<BookSnapshot>()?;
         let record = record!(snapshot);
         let update = |book: &mut Book| {
@@ -422,7 +422,7 @@ impl Market {
         Some(self.update(&record, BookKind::Levels, update).0)
     }
 
-    fn on_level(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_level(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let level = frame.message::<BookLevel>()?;
         let record = record!(level);
         let (price, quantity) = (Price(level.price.get()), Quantity(level.quantity.get()));
@@ -441,7 +441,7 @@ impl Market {
         Some(self.update(&record, BookKind::Levels, update).0)
     }
 
-    fn on_clear(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_clear(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let clear = frame.message::<BookClear>()?;
         let record = record!(clear);
         match clear.scope {
@@ -462,7 +462,7 @@ impl Market {
         Some(self.end(&record))
     }
 
-    fn on_feed_status(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_feed_status(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let status = frame.message::<FeedStatus>()?;
         if status.state == FeedState::STARTED {
             let source = status.source.get();

@@ -2,7 +2,7 @@
 
 use super::{StrategyFailure, StrategyState};
 use crate::account::{Account, Fill};
-use crate::market::{Change, Market};
+use crate::market::{Market, MarketChange};
 use crate::order::{OrderState, OrderTable};
 use crate::random::Random;
 use crate::registry::Registry;
@@ -31,7 +31,7 @@ pub(super) struct Seat {
 /// One event as the strategies are to handle it.
 pub(super) struct Occurrence<'e> {
     pub(super) frame: &'e Frame<'e>,
-    pub(super) change: Change,
+    pub(super) change: MarketChange,
     pub(super) report: Option<OrderReport>,
     pub(super) timer: Option<(u16, u64)>,
     /// An order of a strategy that the sequencer cancels for a kill switch.
@@ -68,7 +68,7 @@ impl Seat {
         if self.state != StrategyState::Running {
             return None;
         }
-        let Change { book, trade } = occurrence.change;
+        let MarketChange { book, trade } = occurrence.change;
         self.run(occurrence.frame, market, numbers, out, |strategy, context| {
             strategy.on_event(occurrence.frame, context);
             if matches!(

@@ -4,7 +4,7 @@
 //! were ours, but for its instrument and its source: these get numbers from ranges that no feed gives out, in the order
 //! in which the log first mentions them.
 
-use super::{Change, Market};
+use super::{Market, MarketChange};
 use crate::book::IdIndex;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::mem::offset_of;
@@ -158,7 +158,7 @@ impl Market {
 
     /// Takes in what another shard said.
     #[inline(never)]
-    pub(super) fn on_forwarded(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    pub(super) fn on_forwarded(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let forwarded = frame.message::<Forwarded>()?;
         let length = self.foreign.unwrap(&forwarded)?;
         let words = std::mem::take(&mut self.foreign.frame);
