@@ -1,4 +1,4 @@
-//! Orders that depend on one another: [`Pair`] (one cancels or updates the other) and [`Bracket`] (an entry whose
+//! Orders that depend on one another: [`OrderPair`] (one cancels or updates the other) and [`Bracket`] (an entry whose
 //! executions are protected by pairs).
 //!
 //! They live in the strategy, not at the venue: what they send are orders and cancels like any other, on the log with
@@ -6,13 +6,13 @@
 //! size, nothing is allocated.
 //!
 //! Between an execution at the venue and the cancel that answers it the other order may be executed too; no client can
-//! rule that out, [`Pair::excess`] tells of it.
+//! rule that out, [`OrderPair::excess`] tells of it.
 
 mod bracket;
 #[cfg(test)]
 mod tests;
 
-pub use bracket::{BRACKET_PAIRS_MAX, Bracket, Exits};
+pub use bracket::{BRACKET_PAIRS_MAX, Bracket, BracketExits};
 
 use crate::order::{Order, OrderState};
 use crate::report::{OrderReport, ReportKind};
@@ -31,7 +31,7 @@ pub enum Contingency {
 
 /// Two orders of one quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pair {
+pub struct OrderPair {
     contingency: Contingency,
     quantity: u64,
     legs: [Leg; 2],
@@ -58,7 +58,7 @@ impl Leg {
     }
 }
 
-impl Pair {
+impl OrderPair {
     /// Sends both orders. None, and nothing works, when they are not of one quantity or either could not be sent;
     /// the first is cancelled again if it was.
     pub fn send(
@@ -175,7 +175,7 @@ impl Pair {
         }
     }
 
-    /// The pair that [`Pair::snapshot`] wrote.
+    /// The pair that [`OrderPair::snapshot`] wrote.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes are not of such a snapshot.

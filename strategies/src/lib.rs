@@ -46,7 +46,7 @@ pub use account::{Account, ContractScale, Fill, Holding, Money};
 pub use agent::{AgentOptions, StrategyAgent, StrategyResults, StrategyResultsSlot};
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
-pub use contingent::{Bracket, Contingency, Exits, Pair};
+pub use contingent::{Bracket, BracketExits, Contingency, OrderPair};
 pub use host::{HoldingSummary, Host, HostedStrategy, StrategyFailure, StrategyResult, StrategyState};
 pub use market::{Instrument, Market, MarketChange, TradePrint};
 pub use newest_touch::NewestTouch;

@@ -1,6 +1,6 @@
 //! An entry order whose executions are protected at once.
 
-use super::{Contingency, Pair};
+use super::{Contingency, OrderPair};
 use crate::order::Order;
 use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -13,14 +13,14 @@ pub const BRACKET_PAIRS_MAX: usize = 8;
 
 /// Where a position is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Exits {
+pub struct BracketExits {
     /// Limit of the order that takes the profit.
     pub profit: Price,
     /// Stop price of the order that ends the loss; it takes any price once it is reached.
     pub loss: Price,
 }
 
-/// An entry order, and for each of its executions a [`Pair`] of a limit order that takes the profit and a stop that
+/// An entry order, and for each of its executions a [`OrderPair`] of a limit order that takes the profit and a stop that
 /// ends the loss, of which one updates the other. The pairs carry the entry's client order id as their link (RTS 24,
 /// field 46) and parent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,17 +29,17 @@ pub struct Bracket {
     instrument: u32,
     /// Of the exits.
     side: Side,
-    exits: Exits,
+    exits: BracketExits,
     is_entered: bool,
     /// Executed of the entry and not yet protected.
     unprotected: u64,
-    pairs: [Option<Pair>; BRACKET_PAIRS_MAX],
+    pairs: [Option<OrderPair>; BRACKET_PAIRS_MAX],
 }
 
 impl Bracket {
     /// Sends the entry. None, and nothing is sent, when profit and loss lie on the wrong sides of each other (a
     /// purchase takes its profit above its loss, a sale below) or the order cannot be sent.
-    pub fn send(entry: Order, exits: Exits, context: &mut Context<'_>) -> Option<Self> {
+    pub fn send(entry: Order, exits: BracketExits, context: &mut Context<'_>) -> Option<Self> {
         let side = match entry.side() {
             Side::BUY if exits.loss < exits.profit => Side::SELL,
             Side::SELL if exits.profit < exits.loss => Side::BUY,
@@ -57,7 +57,7 @@ impl Bracket {
     }
 
     /// The pairs that work.
-    pub fn pairs(&self) -> impl Iterator<Item = &Pair> {
+    pub fn pairs(&self) -> impl Iterator<Item = &OrderPair> {
         self.pairs.iter().flatten()
     }
 
@@ -104,7 +104,7 @@ impl Bracket {
         let part = |order: Order| order.child_of(self.entry).linked(self.entry);
         let profit = part(Order::limit(self.instrument, self.side, quantity, self.exits.profit));
         let loss = part(Order::market(self.instrument, self.side, quantity).stop(self.exits.loss));
-        *free = Pair::send(Contingency::OneUpdatesOther, profit, loss, context);
+        *free = OrderPair::send(Contingency::OneUpdatesOther, profit, loss, context);
         if free.is_some() {
             self.unprotected = 0;
         }
@@ -141,14 +141,14 @@ impl Bracket {
             entry: reader.u64()?,
             instrument: reader.at_most("instrument", u32::MAX.into())? as u32,
             side: Side(reader.at_most("side", u8::MAX.into())? as u8),
-            exits: Exits { profit: Price(reader.i64()?), loss: Price(reader.i64()?) },
+            exits: BracketExits { profit: Price(reader.i64()?), loss: Price(reader.i64()?) },
             is_entered: reader.at_most("whether an entry is done", 1)? == 1,
             unprotected: reader.u64()?,
             pairs: [None; BRACKET_PAIRS_MAX],
         };
         let count = reader.at_most("pairs of a bracket", BRACKET_PAIRS_MAX as u64)? as usize;
         for slot in &mut bracket.pairs[..count] {
-            *slot = Some(Pair::restore(reader)?);
+            *slot = Some(OrderPair::restore(reader)?);
         }
         Ok(bracket)
     }

@@ -23,7 +23,7 @@ const KIND: StrategyKind = StrategyKind {
 /// Sends one pair or bracket of 10, and keeps it.
 struct Sender {
     what: String,
-    pair: Option<Pair>,
+    pair: Option<OrderPair>,
     bracket: Option<Bracket>,
 }
 
@@ -41,14 +41,14 @@ impl Strategy for Sender {
         let order = |side, price| Order::limit(instrument, side, Quantity(10), Price(price));
         let contingency = match self.what.as_str() {
             "bracket" => {
-                let exits = Exits { profit: Price(120), loss: Price(80) };
+                let exits = BracketExits { profit: Price(120), loss: Price(80) };
                 self.bracket = Bracket::send(order(Side::BUY, 100), exits, context);
                 return;
             }
             "one-updates-other" => Contingency::OneUpdatesOther,
             _ => Contingency::OneCancelsOther,
         };
-        self.pair = Pair::send(contingency, order(Side::SELL, 110), order(Side::SELL, 109), context);
+        self.pair = OrderPair::send(contingency, order(Side::SELL, 110), order(Side::SELL, 109), context);
     }
 
     fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
@@ -69,7 +69,7 @@ impl Strategy for Sender {
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
         let held = reader.at_most("what is held", 3)?;
-        self.pair = if held & 1 == 1 { Some(Pair::restore(&mut reader)?) } else { None };
+        self.pair = if held & 1 == 1 { Some(OrderPair::restore(&mut reader)?) } else { None };
         self.bracket = if held & 2 == 2 { Some(Bracket::restore(&mut reader)?) } else { None };
         reader.finish()
     }
@@ -173,13 +173,13 @@ fn exits_on_the_wrong_sides_of_each_other_send_nothing() {
     struct Reversed;
     impl Strategy for Reversed {
         fn on_book(&mut self, instrument: u32, context: &mut Context<'_>) {
-            let exits = Exits { profit: Price(80), loss: Price(120) };
+            let exits = BracketExits { profit: Price(80), loss: Price(120) };
             for (side, is_sent) in [(Side::BUY, false), (Side::SELL, true), (Side::NONE, false)] {
                 let entry = Order::limit(instrument, side, Quantity(1), Price(100));
                 assert_eq!(Bracket::send(entry, exits, context).is_some(), is_sent, "{side}");
             }
             let order = |quantity| Order::limit(instrument, Side::BUY, Quantity(quantity), Price(100));
-            assert!(Pair::send(Contingency::OneCancelsOther, order(1), order(2), context).is_none());
+            assert!(OrderPair::send(Contingency::OneCancelsOther, order(1), order(2), context).is_none());
         }
         fn snapshot(&self, _: &mut Vec<u8>) {}
         fn restore(&mut self, _: &[u8]) -> Result<(), RestoreError> {
