@@ -84,8 +84,8 @@ mod stream;
 mod window;
 
 pub use aggregate::{
-    Aggregate, Count, First, Last, Max, Mean, Merge, Min, MovingExtreme, MovingMax, MovingMin, Of, Remove,
-    Sum,
+    Aggregate, AggregateOf, Count, First, Last, Max, Mean, Merge, Min, MovingExtreme, MovingMax, MovingMin,
+    Remove, Sum,
 };
 pub use branch::{Either, Fork, Zip};
 pub use change::{Changed, Cusum, Shift};

@@ -25,11 +25,11 @@ pub trait Aggregate<In>: State {
     fn value(&self) -> Self::Out;
 
     /// The same aggregate over what `part` makes of each event.
-    fn of<Event, F: Fn(&Event) -> In>(self, part: F) -> Of<In, F, Self>
+    fn of<Event, F: Fn(&Event) -> In>(self, part: F) -> AggregateOf<In, F, Self>
     where
         Self: Sized,
     {
-        Of { part, aggregate: self, input: PhantomData }
+        AggregateOf { part, aggregate: self, input: PhantomData }
     }
 }
 
@@ -335,19 +335,19 @@ impl<N: Number, const GREATEST: bool> Remove<N> for MovingExtreme<N, GREATEST> {
 }
 
 /// An aggregate over a part of the event: made by [`Aggregate::of`].
-pub struct Of<In, F, A> {
+pub struct AggregateOf<In, F, A> {
     part: F,
     aggregate: A,
     input: PhantomData<fn(In)>,
 }
 
-impl<In, F: Clone, A: Clone> Clone for Of<In, F, A> {
+impl<In, F: Clone, A: Clone> Clone for AggregateOf<In, F, A> {
     fn clone(&self) -> Self {
         Self { part: self.part.clone(), aggregate: self.aggregate.clone(), input: PhantomData }
     }
 }
 
-impl<In, F, A: State> State for Of<In, F, A> {
+impl<In, F, A: State> State for AggregateOf<In, F, A> {
     fn reset(&mut self) {
         self.aggregate.reset();
     }
@@ -365,7 +365,7 @@ impl<In, F, A: State> State for Of<In, F, A> {
     }
 }
 
-impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for Of<In, F, A> {
+impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for AggregateOf<In, F, A> {
     type Out = A::Out;
 
     #[inline]
@@ -379,13 +379,13 @@ impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for Of<I
     }
 }
 
-impl<In, F, A: Merge> Merge for Of<In, F, A> {
+impl<In, F, A: Merge> Merge for AggregateOf<In, F, A> {
     fn merge(&mut self, other: &Self) {
         self.aggregate.merge(&other.aggregate);
     }
 }
 
-impl<Event, In, F: Fn(&Event) -> In, A: Remove<In>> Remove<Event> for Of<In, F, A> {
+impl<Event, In, F: Fn(&Event) -> In, A: Remove<In>> Remove<Event> for AggregateOf<In, F, A> {
     #[inline]
     fn remove(&mut self, order: u64, input: &Event) {
         self.aggregate.remove(order, &(self.part)(input));
