@@ -8,7 +8,7 @@
 //! ```
 //! use stele_strategies::indicators::{FixedDecimal, Rsi, TimeBars};
 //! use stele_strategies::operators::{Keys, Operator, State, minutes, seconds, stream};
-//! use stele_strategies::{Print, SnapshotReader};
+//! use stele_strategies::{SnapshotReader, TradePrint};
 //! # use stele_wire::{Nanos, Price, Quantity};
 //! # fn print(step: u64) -> TradePrint {
 //! #     let price = Price(100_000_000_000 + step as i64 * 10_000_000);
@@ -32,7 +32,7 @@
 //!     pipeline.on_event(Nanos(step * seconds(1).0), print(step), &mut |_, extreme| extremes.push(extreme));
 //! }
 //! assert_eq!((extremes[0], extremes.len()), ((7, FixedDecimal::HUNDRED), 2));
-//! assert!(pipeline.losses().is_empty());
+//! assert!(pipeline.drops().is_empty());
 //!
 //! let mut snapshot = Vec::new();
 //! pipeline.snapshot(&mut snapshot);
@@ -45,7 +45,7 @@
 //! [`Operator::on_time`] closes what is over, from a timer for example.
 //!
 //! **Late events.** Every window has a grace: an event may be that much older than the latest one and still counts.
-//! What is later is counted in [`State::losses`] and given on as `Err(`[`Late`]`)` beside the results, the side output;
+//! What is later is counted in [`State::drops`] and given on as `Err(`[`Late`]`)` beside the results, the side output;
 //! [`Stream::in_time`] drops it.
 //!
 //! **State** is kept by the operators alone: functions of a pipeline are `Fn`. A pipeline writes itself into a
@@ -95,7 +95,7 @@ pub use key::{Key, KeyBy, Keys};
 pub use quantile::Quantile;
 pub use session::Sessions;
 pub use sliding::{Recent, Running, Sliding};
-pub use state::{Losses, Number, State, StateValue, floor_divide};
+pub use state::{DropCounts, Number, State, StateValue, floor_divide};
 pub use stateless::{Filter, FilterMap, InTime, Map};
 pub use stream::{Identity, Operator, Stream, Then, stream};
 pub use window::{Late, Window, Windows};

@@ -2,7 +2,7 @@
 
 use crate::market::TradePrint;
 use crate::operators::{
-    Aggregate, Late, Losses, Merge, Operator, Remove, State, StateValue, Window, Windows, floor_divide,
+    Aggregate, DropCounts, Late, Merge, Operator, Remove, State, StateValue, Window, Windows, floor_divide,
 };
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price, Quantity};
@@ -229,8 +229,8 @@ impl State for TimeBars {
         self.windows.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.windows.losses()
+    fn drops(&self) -> DropCounts {
+        self.windows.drops()
     }
 }
 

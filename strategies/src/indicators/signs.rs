@@ -4,7 +4,7 @@ use super::decimal::FixedDecimal;
 use crate::book::BookSide;
 use crate::market::TradePrint;
 use crate::operators::bounds::BUFFERED_MAX;
-use crate::operators::{Losses, Number, Operator, State, StateValue, floor_divide};
+use crate::operators::{DropCounts, Number, Operator, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use stele_wire::{Nanos, Price};
@@ -54,7 +54,7 @@ impl Operator<TradePrint> for TradeSign {
 /// c(0)` with `c(k) = Σ (zᵢ − z̄)(zᵢ₊ₖ − z̄) / n` (Box and Jenkins, Time Series Analysis, section 2.1; that it stays
 /// positive over long lags is found by Lillo and Farmer, The Long Memory of the Efficient Market, Studies in
 /// Nonlinear Dynamics and Econometrics 8, 2004). From the `n`-th sign on, rounded down. Signs that are all alike have
-/// none, which is counted as [`Losses::undefined`].
+/// none, which is counted as [`DropCounts::undefined`].
 #[derive(Debug)]
 pub struct SignAutocorrelation {
     lag: usize,
@@ -66,7 +66,7 @@ pub struct SignAutocorrelation {
     /// Of the oldest and of the newest signs, a lag of each.
     oldest: i64,
     newest: i64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl SignAutocorrelation {
@@ -76,8 +76,8 @@ impl SignAutocorrelation {
     /// Unless `lag` is above 0 and below `count`, and `count` at most [`BUFFERED_MAX`].
     pub fn new(lag: usize, count: usize) -> Self {
         assert!((1..count).contains(&lag) && count <= BUFFERED_MAX, "a lag of {lag} in {count} signs");
-        let (signs, losses) = (VecDeque::with_capacity(count), Losses::default());
-        Self { lag, count, signs, sum: 0, products: 0, oldest: 0, newest: 0, losses }
+        let (signs, drops) = (VecDeque::with_capacity(count), DropCounts::default());
+        Self { lag, count, signs, sum: 0, products: 0, oldest: 0, newest: 0, drops }
     }
 
     #[inline]
@@ -132,13 +132,13 @@ impl State for SignAutocorrelation {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.losses.put(out);
+        self.drops.put(out);
         out.put_u64(self.signs.len() as u64);
         self.signs.iter().for_each(|sign| out.push(sign.to_le_bytes()[0]));
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         let signs = reader.bytes()?;
         if signs.len() > self.count {
             return Err(RestoreError::StateValue { what: "number of signs", found: signs.len() as u64 });
@@ -153,8 +153,8 @@ impl State for SignAutocorrelation {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -170,7 +170,7 @@ impl Operator<BookSide> for SignAutocorrelation {
         if self.signs.len() == self.count {
             match self.value() {
                 Some(value) => emit(at, value),
-                None => self.losses.undefined += 1,
+                None => self.drops.undefined += 1,
             }
         }
     }

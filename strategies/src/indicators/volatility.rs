@@ -2,7 +2,7 @@
 
 use super::decimal::FixedDecimal;
 use crate::operators::{
-    Deviation, Losses, Mean, Number, Operator, Recent, State, StateValue, Sum, floor_divide,
+    Deviation, DropCounts, Mean, Number, Operator, Recent, State, StateValue, Sum, floor_divide,
 };
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
@@ -17,12 +17,12 @@ const RETURN_UNITS: f64 = 1e12;
 /// A logarithm is no decimal, so the result is an `f64`: from a logarithm and a square root of the `libm` crate, the
 /// same bits on every machine. Between them a return is a whole number of 1e-12 and their sum is exact, so that it
 /// does not depend on what has left the window. A price that is not positive has no logarithm: it is skipped and
-/// counted as [`Losses::undefined`].
+/// counted as [`DropCounts::undefined`].
 #[derive(Clone, Debug)]
 pub struct RealisedVolatility {
     last: Option<Price>,
     returns: Recent<SquaredReturn, Sum>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 /// A return in units of 1e-12, which is summed by its square.
@@ -57,7 +57,7 @@ impl RealisedVolatility {
     /// # Panics
     /// When `returns` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
     pub fn new(returns: usize) -> Self {
-        Self { last: None, returns: Recent::new(returns, Sum::default()), losses: Losses::default() }
+        Self { last: None, returns: Recent::new(returns, Sum::default()), drops: DropCounts::default() }
     }
 }
 
@@ -69,18 +69,18 @@ impl State for RealisedVolatility {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.last.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.returns.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.last = StateValue::take(reader)?;
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.returns.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -90,7 +90,7 @@ impl Operator<Price> for RealisedVolatility {
     #[inline]
     fn on_event(&mut self, at: Nanos, input: Price, emit: &mut impl FnMut(Nanos, f64)) {
         if input.0 <= 0 {
-            self.losses.undefined += 1;
+            self.drops.undefined += 1;
             return;
         }
         if let Some(last) = self.last.replace(input) {

@@ -1,7 +1,7 @@
 //! What a window makes of its events: count, sum, mean, first, last, least, greatest, and several at once.
 
 use super::ring::Ring;
-use super::state::{Losses, Number, State, StateValue, floor_divide};
+use super::state::{DropCounts, Number, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 
@@ -360,8 +360,8 @@ impl<In, F, A: State> State for AggregateOf<In, F, A> {
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 
@@ -409,8 +409,8 @@ macro_rules! tuple_aggregates {
                 Ok(())
             }
 
-            fn losses(&self) -> Losses {
-                Losses::default() $(+ self.$at.losses())*
+            fn drops(&self) -> DropCounts {
+                DropCounts::default() $(+ self.$at.drops())*
             }
         }
 

@@ -1,6 +1,6 @@
 //! One stream into two pipelines.
 
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
@@ -64,8 +64,8 @@ macro_rules! branching {
                 self.right.restore(reader)
             }
 
-            fn losses(&self) -> Losses {
-                self.left.losses() + self.right.losses()
+            fn drops(&self) -> DropCounts {
+                self.left.drops() + self.right.drops()
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use super::branch::Either;
 use super::ring::Ring;
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use super::window::Late;
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -14,7 +14,7 @@ use stele_wire::Nanos;
 ///
 /// Events may come out of order by up to `grace` behind the latest time of either side, and meet all their partners;
 /// one that is older is counted and given on as [`Late`]. Each side keeps what can still meet a partner, `capacity`
-/// events at most: when one more comes the oldest leaves, and is counted as [`Losses::crowded_out`].
+/// events at most: when one more comes the oldest leaves, and is counted as [`DropCounts::crowded_out`].
 #[derive(Clone, Debug)]
 pub struct Join<L, R> {
     window: u64,
@@ -22,7 +22,7 @@ pub struct Join<L, R> {
     lefts: Ring<(u64, L)>,
     rights: Ring<(u64, R)>,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<L, R> Join<L, R> {
@@ -37,7 +37,7 @@ impl<L, R> Join<L, R> {
             lefts: Ring::new(capacity),
             rights: Ring::new(capacity),
             time: 0,
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         }
     }
 
@@ -64,9 +64,9 @@ fn partners<T: StateValue>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl 
 
 /// Keeps an event, unless it is the oldest of more than there is room for.
 #[inline]
-fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, losses: &mut Losses) {
+fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, drops: &mut DropCounts) {
     if side.is_full() {
-        losses.crowded_out += 1;
+        drops.crowded_out += 1;
         if side.front().is_some_and(|(oldest, _)| *oldest > at) {
             return;
         }
@@ -85,20 +85,20 @@ impl<L: StateValue, R: StateValue> State for Join<L, R> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.time.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.lefts.snapshot(out);
         self.rights.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.time = StateValue::take(reader)?;
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.lefts.restore(reader)?;
         self.rights.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -109,7 +109,7 @@ impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
     fn on_event(&mut self, at: Nanos, input: Either<L, R>, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.advance(at.0);
         if at.0 < self.time.saturating_sub(self.grace) {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         match input {
@@ -117,13 +117,13 @@ impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
                 for (other, right) in partners(&self.rights, at.0, self.window) {
                     emit(Nanos(at.0.max(other)), Ok((left, right)));
                 }
-                keep(&mut self.lefts, at.0, left, &mut self.losses);
+                keep(&mut self.lefts, at.0, left, &mut self.drops);
             }
             Either::Right(right) => {
                 for (other, left) in partners(&self.lefts, at.0, self.window) {
                     emit(Nanos(at.0.max(other)), Ok((left, right)));
                 }
-                keep(&mut self.rights, at.0, right, &mut self.losses);
+                keep(&mut self.rights, at.0, right, &mut self.drops);
             }
         }
     }
@@ -139,17 +139,17 @@ impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
 /// key with [`super::KeyBy`] around it. An inner join is this and a `filter_map`.
 ///
 /// The table holds the newest entry by time, whatever comes last; one that is older than it changes nothing and is
-/// counted as [`Losses::late`]. A left event meets the table as it is when the event arrives.
+/// counted as [`DropCounts::late`]. A left event meets the table as it is when the event arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct TableJoin<R> {
     time: u64,
     entry: Option<R>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<R> Default for TableJoin<R> {
     fn default() -> Self {
-        Self { time: 0, entry: None, losses: Losses::default() }
+        Self { time: 0, entry: None, drops: DropCounts::default() }
     }
 }
 
@@ -159,16 +159,16 @@ impl<R: StateValue> State for TableJoin<R> {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        (self.time, self.entry, self.losses).put(out);
+        (self.time, self.entry, self.drops).put(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.entry, self.losses) = StateValue::take(reader)?;
+        (self.time, self.entry, self.drops) = StateValue::take(reader)?;
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -179,7 +179,7 @@ impl<L, R: StateValue> Operator<Either<L, Option<R>>> for TableJoin<R> {
     fn on_event(&mut self, at: Nanos, input: Either<L, Option<R>>, emit: &mut impl FnMut(Nanos, Self::Out)) {
         match input {
             Either::Left(left) => emit(at, (left, self.entry)),
-            Either::Right(_) if at.0 < self.time => self.losses.late += 1,
+            Either::Right(_) if at.0 < self.time => self.drops.late += 1,
             Either::Right(entry) => (self.time, self.entry) = (at.0, entry),
         }
     }

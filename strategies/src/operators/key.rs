@@ -1,7 +1,7 @@
 //! One pipeline a key, in a table of bounded size.
 
 use super::bounds::KEYS_MAX;
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use crate::book::BookSide;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -51,14 +51,14 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Events of a key above `capacity` are dropped and counted as [`Losses::keys_refused`]: for keys that are known
+    /// Events of a key above `capacity` are dropped and counted as [`DropCounts::keys_refused`]: for keys that are known
     /// to be few, such as instruments.
     pub const fn up_to(capacity: usize) -> Self {
         Self { capacity, evicts: false }
     }
 
     /// A key above `capacity` takes the place of the one that had no event for longest, which is forgotten with all
-    /// that it had and counted as [`Losses::keys_evicted`]: for keys without number, such as cards.
+    /// that it had and counted as [`DropCounts::keys_evicted`]: for keys without number, such as cards.
     pub const fn newest(capacity: usize) -> Self {
         Self { capacity, evicts: true }
     }
@@ -184,7 +184,7 @@ pub struct KeyBy<K, F, P> {
     pipelines: Box<[P]>,
     /// What [`Operator::on_time`] brought last: where a new key begins.
     time: Nanos,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
@@ -202,7 +202,7 @@ impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
             recency: Recency::new(if keys.evicts { capacity } else { 0 }),
             pipelines: vec![each; capacity].into(),
             time: Nanos(0),
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         }
     }
 }
@@ -234,10 +234,10 @@ impl<K: Key, F, P: State> KeyBy<K, F, P> {
             return Some(slot);
         }
         if !self.keys.evicts {
-            self.losses.keys_refused += 1;
+            self.drops.keys_refused += 1;
             return None;
         }
-        self.losses.keys_evicted += 1;
+        self.drops.keys_evicted += 1;
         let slot = self.recency.oldest;
         let cell = self.table.cell(&self.table.keys[slot as usize]);
         self.table.vacate(cell);
@@ -260,7 +260,7 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        (self.time, self.losses).put(out);
+        (self.time, self.drops).put(out);
         out.put_u64(self.table.keys.len() as u64);
         for (key, pipeline) in self.table.keys.iter().zip(&self.pipelines) {
             key.put(out);
@@ -270,7 +270,7 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.losses) = StateValue::take(reader)?;
+        (self.time, self.drops) = StateValue::take(reader)?;
         let count = reader.at_most("keys", self.keys.capacity as u64)?;
         for slot in 0..count {
             let key = K::take(reader)?;
@@ -289,8 +289,8 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.pipelines.iter().fold(self.losses, |sum, pipeline| sum + pipeline.losses())
+    fn drops(&self) -> DropCounts {
+        self.pipelines.iter().fold(self.drops, |sum, pipeline| sum + pipeline.drops())
     }
 }
 

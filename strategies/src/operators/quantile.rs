@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Merge, Remove};
 use super::ring::Ring;
-use super::state::{Losses, Number, State, StateValue};
+use super::state::{DropCounts, Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 
 /// The value below or at which a share of the values lies: the one at rank `⌈p · n⌉` of `n` in ascending order, the
@@ -11,12 +11,12 @@ use crate::snapshot::{RestoreError, SnapshotReader};
 ///
 /// Keeps the values in order: an event costs a search and a move of half of them at most, so it is meant for
 /// windows of thousands, not of millions. What comes when it is full is left out and counted as
-/// [`Losses::crowded_out`].
+/// [`DropCounts::crowded_out`].
 #[derive(Clone, Debug)]
 pub struct Quantile<N> {
     per_mille: u64,
     values: Ring<N>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<N: Number> Quantile<N> {
@@ -27,12 +27,12 @@ impl<N: Number> Quantile<N> {
     /// When `per_mille` is above 1,000, or `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
     pub fn new(per_mille: u64, capacity: usize) -> Self {
         assert!(per_mille <= 1_000, "a quantile of {per_mille} thousandths: 0 to 1000 are");
-        Self { per_mille, values: Ring::new(capacity), losses: Losses::default() }
+        Self { per_mille, values: Ring::new(capacity), drops: DropCounts::default() }
     }
 
     fn insert(&mut self, value: N) {
         if self.values.is_full() {
-            self.losses.crowded_out += 1;
+            self.drops.crowded_out += 1;
             return;
         }
         let place = self.values.partition_point(|known| *known <= value);
@@ -47,17 +47,17 @@ impl<N: Number> State for Quantile<N> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.values.snapshot(out);
-        self.losses.put(out);
+        self.drops.put(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.values.restore(reader)?;
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 

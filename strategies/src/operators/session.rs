@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Merge};
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -30,7 +30,7 @@ pub struct Sessions<A> {
     sessions: Box<[Session<A>]>,
     open: usize,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<A: State + Clone> Sessions<A> {
@@ -48,7 +48,7 @@ impl<A: State + Clone> Sessions<A> {
             "{open} sessions would be open at once, and {OPEN_WINDOWS_MAX} may: take a shorter grace"
         );
         let sessions = vec![Session { first: 0, last: 0, aggregate }; open as usize];
-        Self { gap, grace, sessions: sessions.into(), open: 0, time: 0, losses: Losses::default() }
+        Self { gap, grace, sessions: sessions.into(), open: 0, time: 0, drops: DropCounts::default() }
     }
 }
 
@@ -114,10 +114,10 @@ impl<A: State> State for Sessions<A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.time);
-        self.losses.put(out);
+        self.drops.put(out);
         out.put_u64(self.open as u64);
         for (index, session) in self.sessions.iter().enumerate() {
-            let is_fresh = index >= self.open && session.aggregate.losses().is_empty();
+            let is_fresh = index >= self.open && session.aggregate.drops().is_empty();
             is_fresh.put(out);
             if !is_fresh {
                 (session.first, session.last).put(out);
@@ -128,7 +128,7 @@ impl<A: State> State for Sessions<A> {
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.time = reader.u64()?;
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.open = reader.at_most("open sessions", self.sessions.len() as u64)? as usize;
         for session in &mut self.sessions {
             if !bool::take(reader)? {
@@ -139,8 +139,8 @@ impl<A: State> State for Sessions<A> {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.sessions.iter().fold(self.losses, |sum, session| sum + session.aggregate.losses())
+    fn drops(&self) -> DropCounts {
+        self.sessions.iter().fold(self.drops, |sum, session| sum + session.aggregate.drops())
     }
 }
 
@@ -153,7 +153,7 @@ impl<In, A: Aggregate<In> + Merge> Operator<In> for Sessions<A> {
         let oldest = self.sessions[..self.open].first();
         let is_near = oldest.is_some_and(|session| session.first <= at.0.saturating_add(self.gap));
         if at.0 < self.horizon() && !is_near {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         self.enter(at.0, &input);

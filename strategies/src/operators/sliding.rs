@@ -2,7 +2,7 @@
 
 use super::aggregate::{Aggregate, Remove};
 use super::ring::Ring;
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -13,14 +13,14 @@ use stele_wire::Nanos;
 ///
 /// An event that comes out of order and is still within the window enters at its place, and the window as it is now
 /// is given again; one from before the window is counted and given on as [`Late`]. The window holds `capacity` events
-/// at most: when one more comes the oldest leaves, and is counted as [`Losses::crowded_out`].
+/// at most: when one more comes the oldest leaves, and is counted as [`DropCounts::crowded_out`].
 #[derive(Clone, Debug)]
 pub struct Sliding<In, A> {
     length: u64,
     events: Ring<(u64, In)>,
     aggregate: A,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<In: StateValue, A: Remove<In>> Sliding<In, A> {
@@ -30,8 +30,8 @@ impl<In: StateValue, A: Remove<In>> Sliding<In, A> {
     /// When `length` is 0, or `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
     pub fn new(length: Nanos, capacity: usize, aggregate: A) -> Self {
         assert!(length.0 > 0, "a window of no length holds nothing");
-        let (events, losses) = (Ring::new(capacity), Losses::default());
-        Self { length: length.0, events, aggregate, time: 0, losses }
+        let (events, drops) = (Ring::new(capacity), DropCounts::default());
+        Self { length: length.0, events, aggregate, time: 0, drops }
     }
 
     /// Whether a time is before the window.
@@ -61,20 +61,20 @@ impl<In: StateValue, A: State> State for Sliding<In, A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.time.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.events.snapshot(out);
         self.aggregate.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.time = StateValue::take(reader)?;
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.events.restore(reader)?;
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses + self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.drops + self.aggregate.drops()
     }
 }
 
@@ -85,11 +85,11 @@ impl<In: StateValue, A: Remove<In>> Operator<In> for Sliding<In, A> {
     fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.advance(at.0);
         if self.is_before(at.0) {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         if self.events.is_full() {
-            self.losses.crowded_out += 1;
+            self.drops.crowded_out += 1;
             match self.events.front().copied() {
                 Some((oldest, crowded_out)) if oldest <= at.0 => {
                     self.events.pop_front();
@@ -174,8 +174,8 @@ impl<In: StateValue, A: State> State for Recent<In, A> {
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 
@@ -216,8 +216,8 @@ impl<A: State> State for Running<A> {
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 

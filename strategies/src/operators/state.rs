@@ -23,14 +23,14 @@ pub trait State {
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError>;
 
     /// What did not enter a result so far.
-    fn losses(&self) -> Losses {
-        Losses::default()
+    fn drops(&self) -> DropCounts {
+        DropCounts::default()
     }
 }
 
 /// Events that did not enter a result, by the rule that kept them out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Losses {
+pub struct DropCounts {
     /// Came when everything they belong to was closed: handed on as [`super::Late`].
     pub late: u64,
     /// Came when some of the windows they belong to were closed, and entered the others.
@@ -45,7 +45,7 @@ pub struct Losses {
     pub undefined: u64,
 }
 
-impl Losses {
+impl DropCounts {
     /// Whether every event entered a result.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -57,7 +57,7 @@ impl Losses {
     }
 }
 
-impl AddAssign for Losses {
+impl AddAssign for DropCounts {
     fn add_assign(&mut self, other: Self) {
         self.late += other.late;
         self.late_in_part += other.late_in_part;
@@ -68,7 +68,7 @@ impl AddAssign for Losses {
     }
 }
 
-impl std::ops::Add for Losses {
+impl std::ops::Add for DropCounts {
     type Output = Self;
     fn add(mut self, other: Self) -> Self {
         self += other;
@@ -236,7 +236,7 @@ impl StateValue for TradePrint {
     }
 }
 
-impl StateValue for Losses {
+impl StateValue for DropCounts {
     fn put(&self, out: &mut Vec<u8>) {
         self.as_array().iter().for_each(|count| count.put(out));
     }

@@ -7,7 +7,7 @@ use super::join::{Join, TableJoin};
 use super::key::{Key, KeyBy, Keys};
 use super::session::Sessions;
 use super::sliding::{Recent, Running, Sliding};
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stateless::{Filter, FilterMap, InTime, Map};
 use super::window::{Late, Windows};
 use crate::snapshot::{RestoreError, SnapshotReader};
@@ -80,8 +80,8 @@ impl<A: State, B: State> State for Then<A, B> {
         self.second.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.first.losses() + self.second.losses()
+    fn drops(&self) -> DropCounts {
+        self.first.drops() + self.second.drops()
     }
 }
 
@@ -133,8 +133,8 @@ impl<In, O: State> State for Stream<In, O> {
         self.operator.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.operator.losses()
+    fn drops(&self) -> DropCounts {
+        self.operator.drops()
     }
 }
 
@@ -290,7 +290,7 @@ impl<In, O: Operator<In>> Stream<In, O> {
 
 /// For pipelines that may give something late.
 impl<In, T, L, O: Operator<In, Out = Result<T, Late<L>>>> Stream<In, O> {
-    /// What is in time alone; what is late stays counted in [`State::losses`].
+    /// What is in time alone; what is late stays counted in [`State::drops`].
     pub fn in_time(self) -> Stream<In, Then<O, InTime>> {
         self.then(InTime)
     }

@@ -2,7 +2,7 @@
 
 use super::aggregate::Aggregate;
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, StateValue};
+use super::state::{DropCounts, State, StateValue};
 use super::stream::Operator;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
@@ -59,7 +59,7 @@ pub struct Windows<A> {
     /// The newest window that the last event belonged to, with its start: spares most events a division.
     newest: u64,
     newest_start: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<A: State + Clone> Windows<A> {
@@ -85,7 +85,7 @@ impl<A: State + Clone> Windows<A> {
             closes: 0,
             newest: 0,
             newest_start: 0,
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         };
         windows.open_from(0);
         windows
@@ -146,9 +146,9 @@ impl<A: State> State for Windows<A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.first_open);
-        self.losses.put(out);
+        self.drops.put(out);
         for slot in &self.slots {
-            let is_fresh = slot.count == 0 && slot.aggregate.losses().is_empty();
+            let is_fresh = slot.count == 0 && slot.aggregate.drops().is_empty();
             is_fresh.put(out);
             if !is_fresh {
                 out.put_u64(slot.count);
@@ -160,7 +160,7 @@ impl<A: State> State for Windows<A> {
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         let first = reader.u64()?;
         self.open_from(first);
-        self.losses = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         for slot in &mut self.slots {
             if !bool::take(reader)? {
                 slot.count = reader.u64()?;
@@ -170,8 +170,8 @@ impl<A: State> State for Windows<A> {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.slots.iter().fold(self.losses, |sum, slot| sum + slot.aggregate.losses())
+    fn drops(&self) -> DropCounts {
+        self.slots.iter().fold(self.drops, |sum, slot| sum + slot.aggregate.drops())
     }
 }
 
@@ -185,7 +185,7 @@ impl<In, A: Aggregate<In>> Operator<In> for Windows<A> {
         }
         let newest = self.newest(at.0);
         if newest < self.first_open {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         let (mut window, mut reach) = (newest, at.0 - self.newest_start);
@@ -199,7 +199,7 @@ impl<In, A: Aggregate<In>> Operator<In> for Windows<A> {
             }
             window -= 1;
             if window < self.first_open {
-                self.losses.late_in_part += 1;
+                self.drops.late_in_part += 1;
                 return;
             }
         }

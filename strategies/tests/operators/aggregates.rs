@@ -23,7 +23,7 @@ fn a_quantile_is_the_value_of_its_rank() {
 fn a_full_quantile_leaves_values_out_and_says_so() {
     let mut stream = stream::<u64>().running(Quantile::new(1_000, 3));
     assert_eq!(results(&mut stream, [1, 2, 3, 9]), [1, 2, 3, 3]);
-    assert_eq!(stream.losses(), Losses { crowded_out: 1, ..Losses::default() });
+    assert_eq!(stream.drops(), DropCounts { crowded_out: 1, ..DropCounts::default() });
 }
 
 #[test]

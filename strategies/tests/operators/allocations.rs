@@ -38,7 +38,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 /// Feeds random trades of 20 instruments, out of order, with pauses; gives how much came out and was lost.
-fn feed<O: Operator<TradePrint>>(mut pipeline: O) -> (u64, Losses) {
+fn feed<O: Operator<TradePrint>>(mut pipeline: O) -> (u64, DropCounts) {
     let (mut random, mut time, mut given) = (Random::new(7), 1_000u64, 0);
     let before = ALLOCATIONS.get();
     for step in 0..20_000 {
@@ -58,7 +58,7 @@ fn feed<O: Operator<TradePrint>>(mut pipeline: O) -> (u64, Losses) {
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    (given, pipeline.losses())
+    (given, pipeline.drops())
 }
 
 #[test]
@@ -68,28 +68,25 @@ fn windows_and_keys_allocate_nothing() {
         (Ohlcv::default(), Vwap::default(), Quantile::<Price>::new(500, 2).of(price))
     };
     let instrument = |print: &TradePrint| print.instrument;
-    let (given, losses) = feed(stream::<TradePrint>().key_by(Keys::up_to(16), instrument, |s| {
+    let (given, drops) = feed(stream::<TradePrint>().key_by(Keys::up_to(16), instrument, |s| {
         s.fork(
             |s| s.hopping(Nanos(300), Nanos(70), Nanos(40), aggregate()),
             |s| s.sessions(Nanos(60), Nanos(40), aggregate()),
         )
     }));
-    assert!(
-        given > 5_000 && losses.keys_refused > 0 && losses.late > 0 && losses.crowded_out > 0,
-        "{losses:?}"
-    );
+    assert!(given > 5_000 && drops.keys_refused > 0 && drops.late > 0 && drops.crowded_out > 0, "{drops:?}");
     let sliding = |s: Stream<TradePrint, Source>| {
         let extremes =
             (MovingMin::<Price>::new(8), MovingMax::<Price>::new(8), Quantile::<Price>::new(900, 8));
         s.map(|print| print.price).sliding(Nanos(4_000), 8, extremes)
     };
-    let (given, losses) = feed(stream::<TradePrint>().key_by(Keys::newest(16), instrument, sliding));
-    assert!(given > 15_000 && losses.keys_evicted > 0 && losses.crowded_out > 0, "{losses:?}");
+    let (given, drops) = feed(stream::<TradePrint>().key_by(Keys::newest(16), instrument, sliding));
+    assert!(given > 15_000 && drops.keys_evicted > 0 && drops.crowded_out > 0, "{drops:?}");
 }
 
 #[test]
 fn joins_and_indicators_allocate_nothing() {
-    let (pairs, losses) = feed(
+    let (pairs, drops) = feed(
         stream::<TradePrint>()
             .map(|print| match print.resting {
                 Some(BookSide::Bid) => Either::Left(print.quantity),
@@ -97,7 +94,7 @@ fn joins_and_indicators_allocate_nothing() {
             })
             .join(Nanos(100), Nanos(50), 8),
     );
-    assert!(pairs > 10_000 && losses.crowded_out > 0 && losses.late > 0, "{losses:?}");
+    assert!(pairs > 10_000 && drops.crowded_out > 0 && drops.late > 0, "{drops:?}");
     let level =
         |price: i64, print: &TradePrint| Level { price: Price(price), quantity: print.quantity, orders: 1 };
     let touch = move |print: TradePrint| Touch {

@@ -186,7 +186,7 @@ proptest! {
             }
         }
         prop_assert_eq!(given.len(), expected.len());
-        prop_assert_eq!(operator.losses(), Losses { undefined, ..Losses::default() });
+        prop_assert_eq!(operator.drops(), DropCounts { undefined, ..DropCounts::default() });
         for (given, expected) in given.iter().zip(expected) {
             prop_assert!(close(given.0 as f64 / 1e9, expected, 2e-9), "{given} is not {expected}");
         }
@@ -246,7 +246,7 @@ fn a_price_without_a_logarithm_is_skipped_and_counted() {
     let mut operator = RealisedVolatility::new(1);
     let given = results(&mut operator, [1, 0, -5, 1].map(Price));
     assert_eq!(given, [0.0]);
-    assert_eq!(operator.losses(), Losses { undefined: 2, ..Losses::default() });
+    assert_eq!(operator.drops(), DropCounts { undefined: 2, ..DropCounts::default() });
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_full_side_loses_its_oldest_and_says_so() {
     assert!(run(&mut join, &lefts).is_empty());
     let given = run(&mut join, &[(30, Either::Right(9))]);
     assert_eq!(given, [(30, Ok((2, 9))), (30, Ok((3, 9)))]);
-    assert_eq!(join.losses(), Losses { crowded_out: 2, ..Losses::default() });
+    assert_eq!(join.drops(), DropCounts { crowded_out: 2, ..DropCounts::default() });
 }
 
 #[test]
@@ -72,5 +72,5 @@ fn a_table_says_what_it_was_told_last_and_can_be_told_nothing() {
     ];
     let given: Vec<_> = run(&mut joined, &events).into_iter().map(|(_, out)| out).collect();
     assert_eq!(given, [('a', None), ('b', Some(7)), ('c', Some(7)), ('d', None)]);
-    assert_eq!(joined.losses(), Losses { late: 1, ..Losses::default() });
+    assert_eq!(joined.drops(), DropCounts { late: 1, ..DropCounts::default() });
 }

@@ -45,7 +45,7 @@ proptest! {
             expected.push((key, count + 1));
         }
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(keyed.losses(), Losses { keys_evicted: evicted, ..Losses::default() });
+        prop_assert_eq!(keyed.drops(), DropCounts { keys_evicted: evicted, ..DropCounts::default() });
     }
 }
 
@@ -53,7 +53,7 @@ proptest! {
 fn a_full_table_refuses_another_key_and_goes_on_with_those_it_has() {
     let mut keyed = stream::<u64>().key_by(Keys::up_to(2), |key| *key, |s| s.running(Count::default()));
     assert_eq!(results(&mut keyed, [5, 6, 7, 5, 8]), [(5, 1), (6, 1), (5, 2)]);
-    assert_eq!(keyed.losses(), Losses { keys_refused: 2, ..Losses::default() });
+    assert_eq!(keyed.drops(), DropCounts { keys_refused: 2, ..DropCounts::default() });
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn what_an_evicted_key_lost_stays_counted() {
     );
     let events = [(100, (1, 0)), (5, (1, 0)), (100, (2, 0)), (5, (1, 0))];
     assert_eq!(run(&mut keyed, &events).len(), 1, "the late one; for its key the last is the first event");
-    assert_eq!(keyed.losses(), Losses { late: 1, keys_evicted: 2, ..Losses::default() });
+    assert_eq!(keyed.drops(), DropCounts { late: 1, keys_evicted: 2, ..DropCounts::default() });
 }
 
 #[test]

@@ -44,7 +44,7 @@ where
     prop_assert_eq!(reader.finish(), Ok(()));
     prop_assert_eq!(bytes(&restored), snapshot.clone());
     prop_assert_eq!(feed(&mut restored, tail), feed(&mut whole, tail));
-    prop_assert_eq!(restored.losses(), whole.losses());
+    prop_assert_eq!(restored.drops(), whole.drops());
     prop_assert_eq!(bytes(&restored), bytes(&whole));
     prop_assert_eq!(super::end(&mut restored), super::end(&mut whole));
     if !snapshot.is_empty() {

@@ -29,8 +29,9 @@ fn window(start: u64, end: u64, events: &[(u64, i64)]) -> Window<Summary> {
 }
 
 /// Windows as a map; every rule as its documentation says it.
-fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, Losses) {
-    let (mut open, mut out, mut losses) = (BTreeMap::<u64, Vec<_>>::new(), Given::new(), Losses::default());
+fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, DropCounts) {
+    let (mut open, mut out, mut drops) =
+        (BTreeMap::<u64, Vec<_>>::new(), Given::new(), DropCounts::default());
     let (mut time, end_of_time) = (0, (u64::MAX, 0));
     for (at, value) in events.iter().copied().chain([end_of_time]) {
         time = time.max(at);
@@ -46,20 +47,20 @@ fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, 
         let (closed, belongs): (Vec<_>, Vec<_>) = starts.partition(|start| is_closed(*start));
         match (closed.is_empty(), belongs.is_empty()) {
             (_, true) => {
-                losses.late += 1;
+                drops.late += 1;
                 out.push((at, Err(Late(value))));
             }
-            (false, false) => losses.late_in_part += 1,
+            (false, false) => drops.late_in_part += 1,
             (true, false) => {}
         }
         belongs.into_iter().for_each(|start| open.entry(start).or_default().push((at, value)));
     }
-    (out, losses)
+    (out, drops)
 }
 
 /// Sessions as lists of events; every rule as its documentation says it.
-fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
-    let (mut open, mut out, mut losses) = (Vec::<Vec<(u64, i64)>>::new(), Given::new(), Losses::default());
+fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, DropCounts) {
+    let (mut open, mut out, mut drops) = (Vec::<Vec<(u64, i64)>>::new(), Given::new(), DropCounts::default());
     let bounds = |events: &[(u64, i64)]| {
         let times = || events.iter().map(|(at, _)| *at);
         (times().min().unwrap(), times().max().unwrap())
@@ -84,7 +85,7 @@ fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
         });
         open = rest;
         if near.is_empty() && at + gap + grace < time {
-            losses.late += 1;
+            drops.late += 1;
             out.push((at, Err(Late(value))));
             continue;
         }
@@ -92,7 +93,7 @@ fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
         merged.push((at, value));
         open.push(merged);
     }
-    (out, losses)
+    (out, drops)
 }
 
 /// Stands behind a window and sees that nothing is given for before the time that has come.
@@ -137,9 +138,9 @@ proptest! {
         let mut stream = stream::<i64>().then(operator);
         let mut given = run(&mut stream, &events);
         given.extend(end(&mut stream));
-        let (expected, losses) = hopping(&events, length, hop, grace);
+        let (expected, drops) = hopping(&events, length, hop, grace);
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(stream.losses(), losses);
+        prop_assert_eq!(stream.drops(), drops);
     }
 
     #[test]
@@ -147,9 +148,9 @@ proptest! {
         let mut stream = stream::<i64>().sessions(Nanos(gap), Nanos(grace), summary());
         let mut given = run(&mut stream, &events);
         given.extend(end(&mut stream));
-        let (expected, losses) = sessions(&events, gap, grace);
+        let (expected, drops) = sessions(&events, gap, grace);
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(stream.losses(), losses);
+        prop_assert_eq!(stream.drops(), drops);
     }
 
     #[test]
@@ -169,7 +170,7 @@ proptest! {
         by_arrival.sort_by_key(|(at, out)| (matches!(out, Either::Left(_)), *at));
         by_time.sort_by_key(|(at, out)| (matches!(out, Either::Left(_)), *at));
         prop_assert_eq!(by_arrival, by_time);
-        prop_assert!(one.losses().is_empty());
+        prop_assert!(one.drops().is_empty());
     }
 
     #[test]
@@ -222,7 +223,7 @@ proptest! {
             prop_assert_eq!(given, &Ok(Window { start, end, value }));
         }
         prop_assert_eq!(given.len(), events.len());
-        prop_assert_eq!(stream.losses(), Losses { late, ..Losses::default() });
+        prop_assert_eq!(stream.drops(), DropCounts { late, ..DropCounts::default() });
     }
 
     #[test]
@@ -248,7 +249,7 @@ fn a_full_sliding_window_loses_its_oldest_and_says_so() {
     let given = run(&mut stream, &[(10, 1), (20, 2), (30, 4), (40, 8), (5, 16)]);
     let sums: Vec<_> = given.iter().map(|(_, result)| result.unwrap().value).collect();
     assert_eq!(sums, [1, 3, 7, 14]);
-    assert_eq!(stream.losses(), Losses { crowded_out: 2, ..Losses::default() });
+    assert_eq!(stream.drops(), DropCounts { crowded_out: 2, ..DropCounts::default() });
 }
 
 #[test]
