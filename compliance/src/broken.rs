@@ -8,7 +8,7 @@ use stele_journal::{Fault, TrailError};
 
 /// A trail that does not verify.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Broken {
+pub struct BrokenTrail {
     /// The first thing wrong in the order of the log.
     pub first: Finding,
     /// The first thing wrong that the other check found: the medium's, where `first` is a rule of meaning, and the
@@ -145,7 +145,7 @@ impl fmt::Display for Finding {
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BrokenTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.first)?;
         let Intact { segments, events, last_sequence, has_meaning } = self.intact;
@@ -161,4 +161,4 @@ impl fmt::Display for Broken {
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for BrokenTrail {}

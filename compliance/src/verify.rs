@@ -8,7 +8,7 @@
 //!
 //! The rules depend on the order of the log; what is read ahead of them is bounded.
 
-use crate::broken::{Broken, Finding, Intact};
+use crate::broken::{BrokenTrail, Finding, Intact};
 use crate::rules::{Rule, Rules, Violation};
 use crate::verified::{OpenEnd, RuleCount, SEALS_NOT_CHECKED, Speed, Unknown, Verified};
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ pub enum VerifyError {
     Unreadable(#[from] TrailError),
     /// It is not what its writer left.
     #[error("{0}")]
-    Broken(Box<Broken>),
+    Broken(Box<BrokenTrail>),
 }
 
 /// Verifies the trail in `directory`, which may be being written: then up to where it is.
@@ -215,7 +215,7 @@ fn broken(
         let (violation, segment) = violation.expect("one of the two is wrong");
         let first = meant.expect("made of the violation");
         let intact = before_violation(&violation, &segment, segments);
-        return VerifyError::Broken(Box::new(Broken { first, also: None, intact }));
+        return VerifyError::Broken(Box::new(BrokenTrail { first, also: None, intact }));
     };
     let Some(found) = Finding::of_medium(&error) else { return error.into() };
     let intact = match before_damage(storage, &error, rules) {
@@ -229,9 +229,9 @@ fn broken(
     };
     let broken = match (violation, meant) {
         (Some((violation, segment)), Some(first)) if comes_first(&violation, &segment) => {
-            Broken { first, also: Some(found), intact: before_violation(&violation, &segment, segments) }
+            BrokenTrail { first, also: Some(found), intact: before_violation(&violation, &segment, segments) }
         }
-        (_, also) => Broken { first: found, also, intact },
+        (_, also) => BrokenTrail { first: found, also, intact },
     };
     VerifyError::Broken(Box::new(broken))
 }

@@ -6,7 +6,7 @@ use rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;
-use stele_compliance::{Broken, Intact, Verified, VerifyError, VerifyOptions, verify};
+use stele_compliance::{BrokenTrail, Intact, Verified, VerifyError, VerifyOptions, verify};
 use stele_wire::messages::{
     NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,
 };
@@ -16,7 +16,7 @@ fn check(folder: &Path) -> Result<Verified, VerifyError> {
     verify(folder, &VerifyOptions { threads: 2, progress: None })
 }
 
-fn broken(folder: &Path) -> Broken {
+fn broken(folder: &Path) -> BrokenTrail {
     match check(folder) {
         Err(VerifyError::Broken(broken)) => *broken,
         Err(other) => panic!("{other}"),
