@@ -15,7 +15,7 @@ pub struct BrokenTrail {
     /// other way round.
     pub also: Option<Finding>,
     /// What holds in front of `first`.
-    pub intact: Intact,
+    pub intact: IntactPrefix,
 }
 
 /// One thing that is wrong.
@@ -39,7 +39,7 @@ pub struct Finding {
 
 /// What holds in front of the first thing wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Intact {
+pub struct IntactPrefix {
     /// Segments that are whole.
     pub segments: u64,
     /// Events, those in front in the damaged segment included.
@@ -148,7 +148,7 @@ impl fmt::Display for Finding {
 impl fmt::Display for BrokenTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.first)?;
-        let Intact { segments, events, last_sequence, has_meaning } = self.intact;
+        let IntactPrefix { segments, events, last_sequence, has_meaning } = self.intact;
         write!(
             f,
             "  in front   {events} events, through sequence {last_sequence}, and {segments} whole segments: intact"

@@ -18,6 +18,6 @@ mod verified;
 pub mod verify;
 pub mod witness;
 
-pub use broken::{BrokenTrail, Finding, Intact};
+pub use broken::{BrokenTrail, Finding, IntactPrefix};
 pub use verified::{OpenEnd, RuleCount, Speed, Unknown, Verified};
 pub use verify::{VerifyError, VerifyOptions, verify};

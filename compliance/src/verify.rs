@@ -8,7 +8,7 @@
 //!
 //! The rules depend on the order of the log; what is read ahead of them is bounded.
 
-use crate::broken::{BrokenTrail, Finding, Intact};
+use crate::broken::{BrokenTrail, Finding, IntactPrefix};
 use crate::rules::{Rule, Rules, Violation};
 use crate::verified::{OpenEnd, RuleCount, SEALS_NOT_CHECKED, Speed, Unknown, Verified};
 use std::ops::ControlFlow;
@@ -236,12 +236,12 @@ fn broken(
     VerifyError::Broken(Box::new(broken))
 }
 
-fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segment]) -> Intact {
+fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segment]) -> IntactPrefix {
     let first = segments[0].header.base_sequence.0;
     // A wrong event is not intact; padding and headers stand behind the last one that is.
     let is_event = !matches!(violation.message, "padding" | "segment header");
     let last = violation.sequence.0 - u64::from(is_event);
-    Intact {
+    IntactPrefix {
         segments: segment.header.index - segments[0].header.index,
         events: (last + 1).saturating_sub(first),
         last_sequence: last,
@@ -251,7 +251,11 @@ fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segmen
 
 /// What is intact in front of what the journal found. Where that is a header, nothing was read yet: the segments in
 /// front of it are read now.
-fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Result<Intact, TrailError> {
+fn before_damage(
+    storage: &dyn Storage,
+    error: &TrailError,
+    rules: &Rules,
+) -> Result<IntactPrefix, TrailError> {
     let (file, last) = match error {
         TrailError::Frame { file, after, .. } => (file, Some(*after)),
         TrailError::Link { file, .. }
@@ -259,7 +263,7 @@ fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Re
         | TrailError::Header { file, .. }
         | TrailError::Blank { file }
         | TrailError::Missing { file } => (file, None),
-        _ => return Ok(Intact::default()),
+        _ => return Ok(IntactPrefix::default()),
     };
     let found = find_segments(storage)?;
     let first =
@@ -280,7 +284,7 @@ fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Re
     };
     let has_meaning = rules.last_sequence() >= last && rules.events() > 0;
     let events = (last.0 + 1).saturating_sub(first);
-    Ok(Intact { segments, events, last_sequence: last.0, has_meaning })
+    Ok(IntactPrefix { segments, events, last_sequence: last.0, has_meaning })
 }
 
 struct Nothing;

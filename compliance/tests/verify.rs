@@ -6,7 +6,7 @@ use rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;
-use stele_compliance::{BrokenTrail, Intact, Verified, VerifyError, VerifyOptions, verify};
+use stele_compliance::{BrokenTrail, IntactPrefix, Verified, VerifyError, VerifyOptions, verify};
 use stele_wire::messages::{
     NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,
 };
@@ -256,7 +256,7 @@ fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_co
 fn a_first_segment_without_a_header_leaves_nothing_in_front() {
     let (folder, _) = after(|frames| frames.bytes[20] ^= 1);
     let found = broken(folder.path());
-    assert_eq!((found.first.rule, found.intact), ("header", Intact::default()));
+    assert_eq!((found.first.rule, found.intact), ("header", IntactPrefix::default()));
 }
 
 /// Two sessions; the second one says what became of old segments, and then the first `gone` are not there.
