@@ -8,7 +8,7 @@ use std::fmt;
 
 /// A trail that verifies.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Verified {
+pub struct VerifiedTrail {
     /// Where it is.
     pub directory: String,
     /// What tells it from every other, hexadecimal.
@@ -40,7 +40,7 @@ pub struct Verified {
     /// The rules that hold, in the order of [`crate::rules::Rule::ALL`], behind those of the medium.
     pub rules: Vec<RuleCount>,
     /// Messages that could not be judged.
-    pub unknown: Vec<Unknown>,
+    pub unknown: Vec<UnknownMessages>,
     /// Instruments and accounts that orders and refusals name and nobody defined.
     pub undefined_in_orders: u64,
     /// References to what was defined, ordered or released before the trail's first event; its beginning has expired.
@@ -50,7 +50,7 @@ pub struct Verified {
     /// What this does not say, a sentence each.
     pub not_checked: Vec<String>,
     /// How fast it went.
-    pub speed: Speed,
+    pub speed: ReadSpeed,
 }
 
 /// The end of a segment that its writer did not close: it is being written, or was cut short.
@@ -77,7 +77,7 @@ pub struct RuleCount {
 
 /// Messages of another schema, or of a later version of ours.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Unknown {
+pub struct UnknownMessages {
     /// Schema id.
     pub schema: u16,
     /// Version of the schema.
@@ -90,7 +90,7 @@ pub struct Unknown {
 
 /// How a verification went.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Speed {
+pub struct ReadSpeed {
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Events a second.
@@ -103,7 +103,7 @@ pub struct Speed {
     pub without_glommio: Option<String>,
 }
 
-impl fmt::Display for Verified {
+impl fmt::Display for VerifiedTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} verifies", self.directory)?;
         writeln!(f)?;
@@ -129,7 +129,7 @@ impl fmt::Display for Verified {
         for what in &self.not_checked {
             writeln!(f, "  not checked: {what}")?;
         }
-        let Speed { seconds, events_per_second, bytes_per_second, threads, .. } = &self.speed;
+        let ReadSpeed { seconds, events_per_second, bytes_per_second, threads, .. } = &self.speed;
         write!(
             f,
             "  {seconds:.2} s, {} events/s, {}/s, {threads} + 1 threads",
@@ -150,7 +150,7 @@ pub(crate) const SEALS_NOT_CHECKED: &str = "seals: someone who rewrote an event 
 /// Epochs shown one by one; of more, the last ones.
 const EPOCHS_SHOWN: usize = 8;
 
-impl Verified {
+impl VerifiedTrail {
     /// The same, with seals that were checked and hold.
     #[must_use]
     pub fn with_seals(mut self, seals: SealReport) -> Self {
@@ -208,7 +208,7 @@ impl Verified {
         for rule in &self.rules {
             writeln!(f, "  {:>15}  {}", number(rule.checked), rule.sentence)?;
         }
-        for Unknown { schema, version, template, count } in &self.unknown {
+        for UnknownMessages { schema, version, template, count } in &self.unknown {
             let count = number(*count);
             writeln!(
                 f,

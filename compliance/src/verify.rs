@@ -10,7 +10,7 @@
 
 use crate::broken::{BrokenTrail, Finding, IntactPrefix};
 use crate::rules::{Rule, Rules, Violation};
-use crate::verified::{OpenEnd, RuleCount, SEALS_NOT_CHECKED, Speed, Unknown, Verified};
+use crate::verified::{OpenEnd, ReadSpeed, RuleCount, SEALS_NOT_CHECKED, UnknownMessages, VerifiedTrail};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub enum VerifyError {
 /// # Errors
 /// [`VerifyError::Broken`] with the first thing wrong and what is intact in front of it; [`VerifyError::Unreadable`]
 /// when there is no trail, or no way to read it.
-pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified, VerifyError> {
+pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedTrail, VerifyError> {
     let begun = Instant::now();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
     let threads = match options.threads {
@@ -116,8 +116,8 @@ fn verified(
     report: &VerifyReport,
     rules: &Rules,
     segments: &[Segment],
-    speed: impl FnOnce(u64) -> Speed,
-) -> Verified {
+    speed: impl FnOnce(u64) -> ReadSpeed,
+) -> VerifiedTrail {
     let header = &segments[0].header;
     let (last, events) = (report.last_sequence, report.events);
     let epochs = rules.epochs();
@@ -138,9 +138,9 @@ fn verified(
         sentence: rule.sentence(),
         checked: rules.counts().of(*rule),
     });
-    let unknown = |(schema, version, template, count)| Unknown { schema, version, template, count };
+    let unknown = |(schema, version, template, count)| UnknownMessages { schema, version, template, count };
     let ended = epochs.last().map_or(0, |epoch| epoch.ended);
-    Verified {
+    VerifiedTrail {
         directory: storage.describe("").trim_end_matches('/').to_owned(),
         trail: header.identity.trail.to_string(),
         shard: header.identity.shard.0,
@@ -188,10 +188,10 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     sentences
 }
 
-fn speed(begun: Instant, events: u64, report: &VerifyReport) -> Speed {
+fn speed(begun: Instant, events: u64, report: &VerifyReport) -> ReadSpeed {
     let seconds = begun.elapsed().as_secs_f64();
     let rate = |count: u64| count as f64 / seconds.max(1e-9);
-    Speed {
+    ReadSpeed {
         seconds,
         events_per_second: rate(events),
         bytes_per_second: rate(report.scan.bytes),

@@ -6,13 +6,13 @@ use rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;
-use stele_compliance::{BrokenTrail, IntactPrefix, Verified, VerifyError, VerifyOptions, verify};
+use stele_compliance::{BrokenTrail, IntactPrefix, VerifiedTrail, VerifyError, VerifyOptions, verify};
 use stele_wire::messages::{
     NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,
 };
 use zerocopy::little_endian::U64;
 
-fn check(folder: &Path) -> Result<Verified, VerifyError> {
+fn check(folder: &Path) -> Result<VerifiedTrail, VerifyError> {
     verify(folder, &VerifyOptions { threads: 2, progress: None })
 }
 

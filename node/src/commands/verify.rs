@@ -72,7 +72,7 @@ struct Asked<'a> {
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    verified: Verified,
+    verified: VerifiedTrail,
     #[serde(skip_serializing_if = "Option::is_none")]
     witnesses: Option<WitnessReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
