@@ -51,7 +51,7 @@ pub struct IntactPrefix {
 }
 
 impl Finding {
-    pub(crate) fn of_violation(violation: &Violation, header: &SegmentHeader, file: String) -> Self {
+    pub(crate) fn of_violation(violation: &RuleViolation, header: &SegmentHeader, file: String) -> Self {
         Self {
             rule: violation.rule.name(),
             file,

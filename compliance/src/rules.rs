@@ -16,7 +16,7 @@ mod releases;
 mod schema_text;
 mod sessions;
 
-pub use sessions::{Ending, EpochSummary};
+pub use sessions::{EpochEnding, EpochSummary};
 
 use credit::Credit;
 use definitions::Definitions;
@@ -119,7 +119,7 @@ impl fmt::Display for Rule {
 
 /// A rule does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Violation {
+pub struct RuleViolation {
     /// Which.
     pub rule: Rule,
     /// The event that shows it; for padding the last event in front.
@@ -151,15 +151,15 @@ fn breach(rule: Rule, expected: impl Into<String>, found: impl Into<String>) -> 
 
 /// How often each rule was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counts([u64; Rule::ALL.len()]);
+pub struct CheckCounts([u64; Rule::ALL.len()]);
 
-impl Default for Counts {
+impl Default for CheckCounts {
     fn default() -> Self {
         Self([0; Rule::ALL.len()])
     }
 }
 
-impl Counts {
+impl CheckCounts {
     /// How often `rule` was asked.
     pub fn of(&self, rule: Rule) -> u64 {
         self.0[rule as usize]
@@ -192,7 +192,7 @@ impl Site<'_> {
 #[derive(Debug, Default)]
 pub struct Rules {
     plans: Plans,
-    counts: Counts,
+    counts: CheckCounts,
     segment: Option<SegmentHeader>,
     /// The first sequence that the trail has; what lies before is not there to be looked at.
     first: Sequence,
@@ -222,8 +222,8 @@ impl Rules {
     /// A segment begins. Every segment is told, also one without a frame.
     ///
     /// # Errors
-    /// [`Violation`]: segments of one epoch name different schemas.
-    pub fn on_segment(&mut self, header: &SegmentHeader) -> Result<(), Box<Violation>> {
+    /// [`RuleViolation`]: segments of one epoch name different schemas.
+    pub fn on_segment(&mut self, header: &SegmentHeader) -> Result<(), Box<RuleViolation>> {
         let previous = self.segment.replace(*header);
         if previous.is_none() {
             self.first = header.base_sequence;
@@ -249,14 +249,14 @@ impl Rules {
     /// The trail, which begins with the segment of this header, is at its end.
     ///
     /// # Errors
-    /// [`Violation`]: it does not say where its beginning is.
-    pub fn on_end(&mut self, first: &SegmentHeader) -> Result<(), Box<Violation>> {
+    /// [`RuleViolation`]: it does not say where its beginning is.
+    pub fn on_end(&mut self, first: &SegmentHeader) -> Result<(), Box<RuleViolation>> {
         self.counts.add(Rule::ExpirySaid);
         if self.expired + 1 >= first.index {
             return Ok(());
         }
         let index = first.index;
-        Err(Box::new(Violation {
+        Err(Box::new(RuleViolation {
             rule: Rule::ExpirySaid,
             sequence: Sequence(first.base_sequence.0 - 1),
             position: first.base_position,
@@ -269,12 +269,12 @@ impl Rules {
     /// The next frame of the segment, padding included.
     ///
     /// # Errors
-    /// [`Violation`], the first rule that does not hold. The rules are of no further use then.
+    /// [`RuleViolation`], the first rule that does not hold. The rules are of no further use then.
     ///
     /// # Panics
     /// When no segment was told.
     #[inline]
-    pub fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), Box<Violation>> {
+    pub fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), Box<RuleViolation>> {
         self.frame_bytes += frame.len() as u64;
         if let Some(padding) = frame.padding() {
             self.padding_bytes += frame.len() as u64;
@@ -294,10 +294,10 @@ impl Rules {
         verdict: Verdict,
         position: Position,
         message: &'static str,
-    ) -> Result<(), Box<Violation>> {
+    ) -> Result<(), Box<RuleViolation>> {
         verdict.map_err(|breach| {
             let Breach { rule, expected, found } = *breach;
-            Box::new(Violation { rule, sequence: self.last, position, message, expected, found })
+            Box::new(RuleViolation { rule, sequence: self.last, position, message, expected, found })
         })
     }
 
@@ -372,7 +372,7 @@ impl Rules {
     }
 
     /// How often each rule was asked.
-    pub fn counts(&self) -> &Counts {
+    pub fn counts(&self) -> &CheckCounts {
         &self.counts
     }
 
@@ -445,7 +445,7 @@ fn check_whole(plan: &Plan, frame: &Frame<'_>) -> Verdict {
 }
 
 #[inline]
-fn check_earlier(block: &[u8], offset: u16, own: Sequence, counts: &mut Counts) -> Verdict {
+fn check_earlier(block: &[u8], offset: u16, own: Sequence, counts: &mut CheckCounts) -> Verdict {
     let named = u64::from_le_bytes(field(block, offset).unwrap_or_default());
     if named == 0 {
         return Ok(());

@@ -1,6 +1,6 @@
 //! What a trail that verifies holds, and what was checked of it.
 
-use crate::rules::{Ending, EpochSummary};
+use crate::rules::{EpochEnding, EpochSummary};
 use crate::seal::SealReport;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -188,14 +188,15 @@ impl VerifiedTrail {
     fn write_epochs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let earlier = self.epochs.len().saturating_sub(EPOCHS_SHOWN);
         if earlier > 0 {
-            let cut = self.epochs[..earlier].iter().filter(|epoch| epoch.ending == Ending::CutShort).count();
+            let cut =
+                self.epochs[..earlier].iter().filter(|epoch| epoch.ending == EpochEnding::CutShort).count();
             writeln!(f, "  epochs      {earlier} earlier ones, {cut} of them cut short")?;
         }
         for epoch in &self.epochs[earlier..] {
             let ending = match &epoch.ending {
-                Ending::InOrder(reason) => format!("ended in order ({reason})"),
-                Ending::CutShort => "cut short".to_owned(),
-                Ending::Open => "without an end: being written, or cut short".to_owned(),
+                EpochEnding::InOrder(reason) => format!("ended in order ({reason})"),
+                EpochEnding::CutShort => "cut short".to_owned(),
+                EpochEnding::Open => "without an end: being written, or cut short".to_owned(),
             };
             let (name, events) = (format!("epoch {}", epoch.epoch), number(epoch.events()));
             writeln!(f, "  {name:<11} {events} events from {}, {ending}", time(epoch.began))?;

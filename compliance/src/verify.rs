@@ -9,7 +9,7 @@
 //! The rules depend on the order of the log; what is read ahead of them is bounded.
 
 use crate::broken::{BrokenTrail, Finding, IntactPrefix};
-use crate::rules::{Rule, Rules, Violation};
+use crate::rules::{Rule, RuleViolation, Rules};
 use crate::verified::{OpenEnd, ReadSpeed, RuleCount, SEALS_NOT_CHECKED, UnknownMessages, VerifiedTrail};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -74,11 +74,11 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedT
 struct Meaning {
     rules: Rules,
     segments: Vec<Segment>,
-    violation: Option<(Violation, Segment)>,
+    violation: Option<(RuleViolation, Segment)>,
 }
 
 impl Meaning {
-    fn judge(&mut self, verdict: Result<(), Box<Violation>>, segment: Segment) -> ControlFlow<()> {
+    fn judge(&mut self, verdict: Result<(), Box<RuleViolation>>, segment: Segment) -> ControlFlow<()> {
         let Err(violation) = verdict else { return ControlFlow::Continue(()) };
         self.violation = Some((*violation, segment));
         ControlFlow::Break(())
@@ -204,7 +204,7 @@ fn speed(begun: Instant, events: u64, report: &VerifyReport) -> ReadSpeed {
 fn broken(
     storage: &dyn Storage,
     medium: Option<TrailError>,
-    violation: Option<(Violation, Segment)>,
+    violation: Option<(RuleViolation, Segment)>,
     rules: &Rules,
     segments: &[Segment],
 ) -> VerifyError {
@@ -222,7 +222,7 @@ fn broken(
         Ok(intact) => intact,
         Err(error) => return error.into(),
     };
-    let comes_first = |violation: &Violation, segment: &Segment| match &error {
+    let comes_first = |violation: &RuleViolation, segment: &Segment| match &error {
         // The link shows that the segment in front was changed: what breaks a rule there says where.
         TrailError::Link { file, .. } => storage.describe(&segment.name()) < *file,
         _ => violation.sequence.0 <= intact.last_sequence,
@@ -236,7 +236,7 @@ fn broken(
     VerifyError::Broken(Box::new(broken))
 }
 
-fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segment]) -> IntactPrefix {
+fn before_violation(violation: &RuleViolation, segment: &Segment, segments: &[Segment]) -> IntactPrefix {
     let first = segments[0].header.base_sequence.0;
     // A wrong event is not intact; padding and headers stand behind the last one that is.
     let is_event = !matches!(violation.message, "padding" | "segment header");

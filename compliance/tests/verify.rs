@@ -52,7 +52,7 @@ fn a_session_with_orders_verifies_and_everything_is_counted() {
     assert!(verified.segments >= 3 && verified.open_end.is_none());
     assert!(verified.rules.iter().all(|rule| rule.checked > 0), "{:?}", verified.rules);
     assert_eq!(verified.epochs.len(), 1);
-    assert_eq!(verified.epochs[0].ending, Ending::InOrder("Finished".to_owned()));
+    assert_eq!(verified.epochs[0].ending, EpochEnding::InOrder("Finished".to_owned()));
     assert!(verified.padding_bytes > 0 && verified.durable.unwrap() <= verified.log_bytes);
     assert!(done.into_inner() > verified.log_bytes && total.into_inner() > verified.log_bytes);
     let shown = verified.to_string();
@@ -66,7 +66,7 @@ fn a_killed_session_verifies_and_so_does_the_one_behind_it() {
     let mut rig = Rig::open(folder.path());
     rig.trade(500);
     let live = check(folder.path()).unwrap();
-    assert_eq!(live.epochs[0].ending, Ending::Open);
+    assert_eq!(live.epochs[0].ending, EpochEnding::Open);
     assert!(live.open_end.is_some());
     drop(rig);
     let killed = check(folder.path()).unwrap();
@@ -78,7 +78,7 @@ fn a_killed_session_verifies_and_so_does_the_one_behind_it() {
     rig.stop();
     let verified = check(folder.path()).unwrap();
     let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
-    assert_eq!(endings, [Ending::CutShort, Ending::InOrder("Finished".to_owned())]);
+    assert_eq!(endings, [EpochEnding::CutShort, EpochEnding::InOrder("Finished".to_owned())]);
 }
 
 #[test]
@@ -285,7 +285,7 @@ fn a_trail_whose_beginning_has_expired_verifies_and_says_what_was_defined_before
         assert!(verified.first_sequence > 1 && verified.before_the_trail > 100);
         assert_eq!(verified.events, verified.last_sequence + 1 - verified.first_sequence);
         let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
-        let in_order = Ending::InOrder("Finished".to_owned());
+        let in_order = EpochEnding::InOrder("Finished".to_owned());
         assert_eq!(endings, [in_order.clone(), in_order]);
         assert!(verified.to_string().contains("defined before the trail's first event"), "{verified}");
     }

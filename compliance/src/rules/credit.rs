@@ -1,6 +1,6 @@
 //! How the firm's credit is shared out between shards: never more than there is.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
 use stele_wire::Frame;
 use stele_wire::messages::CreditAllotment;
@@ -12,7 +12,7 @@ pub(super) struct Credit {
 }
 
 impl Credit {
-    pub(super) fn on_allotment(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_allotment(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         let Some(allotment) = frame.message::<CreditAllotment>() else { return Ok(()) };
         counts.add(Rule::CreditAllotted);
         let (account, amount) = (allotment.account.get(), allotment.amount.get());

@@ -1,7 +1,7 @@
 //! What was defined: instruments, sources, strategies, accounts.
 
 use super::plan::{Kind, Plan};
-use super::{Counts, Rule, Verdict, breach, field};
+use super::{CheckCounts, Rule, Verdict, breach, field};
 use stele_wire::messages::{AccountDefinition, InstrumentDefinition, SourceDefinition, StrategyDefinition};
 use stele_wire::{Frame, Sequence};
 
@@ -47,7 +47,7 @@ impl Definitions {
         block: &[u8],
         frame: &Frame<'_>,
         first: Sequence,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         if plan.references.is_empty() {
             return Ok(());
@@ -96,7 +96,14 @@ impl Definitions {
     }
 
     #[inline]
-    fn refer(&mut self, kind: Kind, id: u32, plan: &Plan, first: Sequence, counts: &mut Counts) -> Verdict {
+    fn refer(
+        &mut self,
+        kind: Kind,
+        id: u32,
+        plan: &Plan,
+        first: Sequence,
+        counts: &mut CheckCounts,
+    ) -> Verdict {
         if id == 0 {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A trail in memory that tells the rules of its frames as they are made.
 
-use super::{Rule, Rules, Violation};
+use super::{Rule, RuleViolation, Rules};
 use sha2::{Digest, Sha256};
 use stele_journal::format::SegmentHeader;
 use stele_wire::bounds::{FRAME_VERSION, PADDING_LENGTH_MIN};
@@ -16,7 +16,7 @@ use stele_wire::{Frame, SCHEMA_TEXT, Seed};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-pub(super) type Told = Result<u64, Box<Violation>>;
+pub(super) type Told = Result<u64, Box<RuleViolation>>;
 
 pub(super) const INSTRUMENT: u32 = 7;
 pub(super) const ACCOUNT: u32 = 3;

@@ -1,6 +1,6 @@
 //! Publishers' numbering, as `docs/decisions/0002-origin-numbering.md` has it.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
 use stele_bus::OrderTerms;
 use stele_wire::Frame;
@@ -20,7 +20,7 @@ impl Origins {
     }
 
     /// What takes risk away has numbers too, but a trail of an earlier program may repeat those.
-    pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         let Some(terms) = OrderTerms::read(frame.template_id(), frame.body()) else { return Ok(()) };
         let (publisher, number) = (terms.publisher, terms.publisher_sequence);
         if publisher == 0 || matches!(number, 0 | u64::MAX) {
@@ -36,7 +36,7 @@ impl Origins {
         Ok(())
     }
 
-    pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::OriginNumbering);
         let Some(progress) = frame.message::<PublisherProgress>() else {
             return breach(Rule::OriginNumbering, "a PublisherProgress that decodes", "one that does not");

@@ -1,6 +1,6 @@
 //! Refused orders: that each is told whole, and why, and that no number of a publisher's comes twice.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use stele_bus::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::{OrderRejected, RefusedOrder};
@@ -26,14 +26,14 @@ impl Refusals {
 
     /// Any event, before it is judged otherwise.
     #[inline]
-    pub(super) fn on_event(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_event(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         match self.open.take() {
             None => Ok(()),
             Some(refused) => is_answered(refused, frame, counts),
         }
     }
 
-    pub(super) fn on_refused(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_refused(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::RefusalWhole);
         let terms = frame
             .message::<RefusedOrder>()
@@ -51,7 +51,7 @@ impl Refusals {
 }
 
 #[cold]
-fn is_answered(refused: Refused, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+fn is_answered(refused: Refused, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
     counts.add(Rule::RefusalWhole);
     let Some(rejected) = frame.message::<OrderRejected>() else {
         return breach(

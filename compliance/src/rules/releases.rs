@@ -2,7 +2,7 @@
 
 use super::orders::{Left, Orders};
 use super::plan::Plan;
-use super::{Counts, Rule, Site, Verdict, breach, field};
+use super::{CheckCounts, Rule, Site, Verdict, breach, field};
 use std::collections::BTreeMap;
 use stele_wire::messages::{OrderReleased, Originator, ReleaseWatermark};
 use stele_wire::{Position, Sequence};
@@ -77,7 +77,7 @@ impl Releases {
         &mut self,
         site: &Site<'_>,
         orders: &mut Orders,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         counts.add(Rule::ReleaseOrder);
         let Some(released) = site.frame.message::<OrderReleased>() else {
@@ -130,7 +130,7 @@ impl Releases {
     }
 
     /// Judges the answers whose orders a release now covers.
-    fn settle(&mut self, orders: &Orders, counts: &mut Counts) -> Verdict {
+    fn settle(&mut self, orders: &Orders, counts: &mut CheckCounts) -> Verdict {
         let mut verdict = Ok(());
         self.answers.retain(|answer| {
             let Some(recorded) = answer.recorded else { return true };
@@ -154,7 +154,7 @@ impl Releases {
         site: &Site<'_>,
         first: Sequence,
         orders: &Orders,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         let originator =
             plan.originator.and_then(|offset| field::<1>(block, offset)).map_or(0, |[byte]| byte);
@@ -191,7 +191,7 @@ impl Releases {
     }
 
     /// The epoch ended in order: everything that left has been told.
-    pub(super) fn on_session_end(&mut self, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_session_end(&mut self, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::ReportAfterRelease);
         if self.answered > self.through {
             let expected = format!("a release of order {}, which was answered", self.answered);

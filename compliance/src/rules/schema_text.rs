@@ -1,6 +1,6 @@
 //! The schema's text on the trail: what makes the trail explain itself.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use stele_wire::Frame;
@@ -38,7 +38,7 @@ impl SchemaTexts {
 
     /// The epoch's first event that is not control: from here on somebody needs the text. A trail that lacks its
     /// beginning may lack the text.
-    pub(super) fn settle(&mut self, schema: &Hash, has_beginning: bool, counts: &mut Counts) -> Verdict {
+    pub(super) fn settle(&mut self, schema: &Hash, has_beginning: bool, counts: &mut CheckCounts) -> Verdict {
         self.is_settled = true;
         if !has_beginning {
             return Ok(());

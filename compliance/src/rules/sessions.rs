@@ -1,6 +1,6 @@
 //! Epochs: how each begins and ends.
 
-use super::{Counts, Role, Rule, Verdict, breach};
+use super::{CheckCounts, Role, Rule, Verdict, breach};
 use serde::Serialize;
 use stele_journal::format::SegmentHeader;
 use stele_wire::Frame;
@@ -11,7 +11,7 @@ use stele_wire::units::{Epoch, Nanos, Sequence};
 /// How an epoch ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "how", content = "why")]
-pub enum Ending {
+pub enum EpochEnding {
     /// In order: its last event is `SessionEnd`, with this reason.
     InOrder(String),
     /// Its writer was cut short; what had been acknowledged is there.
@@ -38,7 +38,7 @@ pub struct EpochSummary {
     /// The host, likewise.
     pub host: String,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: EpochEnding,
 }
 
 impl EpochSummary {
@@ -74,8 +74,8 @@ impl Sessions {
     pub(super) fn on_epoch(&mut self, epoch: Epoch, last: Sequence, created: Nanos, may_be_begun: bool) {
         if let Some(before) = self.epochs.last_mut() {
             (before.last_sequence, before.ended) = (last.0, self.last_timestamp.0.max(before.began));
-            if before.ending == Ending::Open {
-                before.ending = Ending::CutShort;
+            if before.ending == EpochEnding::Open {
+                before.ending = EpochEnding::CutShort;
             }
         }
         self.epochs.push(EpochSummary {
@@ -86,7 +86,7 @@ impl Sessions {
             ended: created.0,
             version: String::new(),
             host: String::new(),
-            ending: Ending::Open,
+            ending: EpochEnding::Open,
         });
         self.state = if may_be_begun { State::Joined } else { State::New };
         (self.previous, self.is_partial) = (last, false);
@@ -98,7 +98,7 @@ impl Sessions {
         frame: &Frame<'_>,
         role: Role,
         segment: &SegmentHeader,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         self.last_timestamp = frame.timestamp();
         match (self.state, role) {
@@ -126,7 +126,7 @@ impl Sessions {
         }
     }
 
-    fn begin(&mut self, frame: &Frame<'_>, segment: &SegmentHeader, counts: &mut Counts) -> Verdict {
+    fn begin(&mut self, frame: &Frame<'_>, segment: &SegmentHeader, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::SessionBegins);
         let Some(start) = frame.message::<SessionStart>() else {
             return breach(Rule::SessionBegins, "a SessionStart that decodes", "one that does not");
@@ -151,7 +151,7 @@ impl Sessions {
         Ok(())
     }
 
-    fn end(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    fn end(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::SessionEnds);
         let Some(end) = frame.message::<SessionEnd>() else {
             return breach(Rule::SessionEnds, "a SessionEnd that decodes", "one that does not");
@@ -171,7 +171,7 @@ impl Sessions {
         if is_told && !self.is_partial && counted != events {
             return breach(Rule::SessionEnds, format!("{events} events"), format!("{counted} events"));
         }
-        epoch.ending = Ending::InOrder(end.reason.to_string());
+        epoch.ending = EpochEnding::InOrder(end.reason.to_string());
         self.state = State::Ended;
         Ok(())
     }

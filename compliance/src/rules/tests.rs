@@ -147,7 +147,10 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
 
     let epochs = trail.rules.epochs();
     assert_eq!(epochs.len(), 2);
-    assert!(epochs.iter().all(|epoch| epoch.ending == Ending::InOrder("Finished".to_owned())), "{epochs:?}");
+    assert!(
+        epochs.iter().all(|epoch| epoch.ending == EpochEnding::InOrder("Finished".to_owned())),
+        "{epochs:?}"
+    );
     assert_eq!(epochs.iter().map(EpochSummary::events).sum::<u64>(), last);
     assert_eq!((trail.rules.events(), trail.rules.last_sequence()), (last, Sequence(last)));
     trail.rules.on_end(&SegmentHeader { index: 1, ..trail.header }).unwrap();
@@ -232,14 +235,14 @@ fn a_session_end_that_miscounts_or_names_another_epoch_is_found() {
 #[test]
 fn an_epoch_without_an_end_is_cut_short_and_no_error() {
     let mut trail = Trail::begun();
-    assert_eq!(trail.rules.epochs()[0].ending, Ending::Open);
+    assert_eq!(trail.rules.epochs()[0].ending, EpochEnding::Open);
     trail.next_epoch();
     trail.next_epoch();
     trail.begin_session().unwrap();
     let endings: Vec<_> =
         trail.rules.epochs().iter().map(|epoch| (epoch.events(), epoch.ending.clone())).collect();
     let first = trail.sequence - 1;
-    assert_eq!(endings, [(first, Ending::CutShort), (0, Ending::CutShort), (1, Ending::Open)]);
+    assert_eq!(endings, [(first, EpochEnding::CutShort), (0, EpochEnding::CutShort), (1, EpochEnding::Open)]);
 }
 
 #[test]
