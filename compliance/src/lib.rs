@@ -19,5 +19,5 @@ pub mod verify;
 pub mod witness;
 
 pub use broken::{BrokenTrail, Finding, IntactPrefix};
-pub use verified::{OpenEnd, ReadSpeed, RuleCount, Unknown, VerifiedTrail};
+pub use verified::{OpenEnd, ReadSpeed, RuleCount, UnknownMessages, VerifiedTrail};
 pub use verify::{VerifyError, VerifyOptions, verify};

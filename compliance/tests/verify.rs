@@ -5,7 +5,7 @@ mod rig;
 use rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use stele_compliance::rules::Ending;
+use stele_compliance::rules::EpochEnding;
 use stele_compliance::{BrokenTrail, IntactPrefix, VerifiedTrail, VerifyError, VerifyOptions, verify};
 use stele_wire::messages::{
     NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,

@@ -9,7 +9,7 @@ use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use stele_compliance::Verified;
+use stele_compliance::VerifiedTrail;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
     SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
