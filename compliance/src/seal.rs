@@ -36,7 +36,7 @@ pub mod sealing;
 pub mod tiles;
 pub mod tree;
 
-pub use check::{SealBroken, SealCheck, SealReport, check};
+pub use check::{SealCheck, SealCheckError, SealReport, check};
 pub use checkpoint::{Checkpoint, SignedCheckpoint, origin_of};
 pub use hash::{Hash, LeafHasher};
 pub use note::{Signer, VerifierKey};

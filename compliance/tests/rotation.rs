@@ -12,7 +12,7 @@ use stele_compliance::seal::rotation::rotation;
 use stele_compliance::seal::sealing::{SealError, has_signed, sealed_events};
 use stele_compliance::seal::tiles::{CHECKPOINT_NAME, checkpoint_name};
 use stele_compliance::seal::{
-    Policy, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, origin_of, seal_trail,
+    Policy, SealCheckError, SealReport, Sealing, SignedCheckpoint, Signer, check, origin_of, seal_trail,
 };
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage, TrailReader, read_segments};
@@ -59,7 +59,7 @@ fn seal(folder: &Path, key: u8) -> Result<Sealing, SealError> {
     seal_trail(&storage(folder), &signer(key), Policy::default(), || Nanos(1), &|_, _| {})
 }
 
-fn checked(folder: &Path, key: u8) -> Result<SealReport, SealBroken> {
+fn checked(folder: &Path, key: u8) -> Result<SealReport, SealCheckError> {
     check(&storage(folder), signer(key).public(), None, &ScanOptions::default())
 }
 
@@ -106,7 +106,7 @@ fn a_hand_over_is_followed_from_either_key() {
     let report = checked(folder, 1).unwrap();
     assert_eq!((report.keys, report.checkpoints, report.unsealed), (2, 4, 0));
     assert_eq!(checked(folder, 2).unwrap(), report);
-    assert!(matches!(checked(folder, 3), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder, 3), Err(SealCheckError::Checkpoint { .. })));
     for key in [1, 2] {
         let against = Some(("kept", &kept));
         let report = check(&storage(folder), signer(key).public(), against, &ScanOptions::default());
@@ -144,9 +144,9 @@ fn the_old_key_signs_nothing_behind_the_checkpoint_over_its_hand_over() {
         rig::write(&folder.join(name), stolen.as_bytes());
     }
     let broken = checked(folder, 1).unwrap_err();
-    assert!(matches!(&broken, SealBroken::Stale { rotated: by, .. } if *by == rotated), "{broken}");
+    assert!(matches!(&broken, SealCheckError::Stale { rotated: by, .. } if *by == rotated), "{broken}");
     assert!(broken.to_string().contains("checkpoints/0000000003"), "{broken}");
-    assert!(matches!(checked(folder, 2), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder, 2), Err(SealCheckError::Checkpoint { .. })));
     let Some((code, said)) = judged_by_python(folder, 1, &[]) else { return };
     assert!(code == 1 && said.contains(&format!("handed over by event {rotated}")), "{said}");
 }
@@ -207,7 +207,7 @@ fn a_hand_over_that_the_old_key_did_not_sign_is_none() {
         rig::write(&folder.join(name), stolen.as_bytes());
     }
     let broken = checked(folder, 1).unwrap_err();
-    assert!(matches!(broken, SealBroken::Checkpoint { .. }), "{broken}");
+    assert!(matches!(broken, SealCheckError::Checkpoint { .. }), "{broken}");
     assert_eq!(judged_by_python(folder, 1, &[]).map_or(1, |(code, _)| code), 1);
 }
 

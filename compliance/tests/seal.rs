@@ -9,8 +9,8 @@ use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::SealError;
 use stele_compliance::seal::{
-    Checkpoint, Hash, Policy, Proof, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, prove,
-    seal_trail,
+    Checkpoint, Hash, Policy, Proof, SealCheckError, SealReport, Sealing, SignedCheckpoint, Signer, check,
+    prove, seal_trail,
 };
 use stele_journal::format::segment_name;
 use stele_journal::scan::ScanOptions;
@@ -40,7 +40,7 @@ fn seal(folder: &Path) -> Result<Sealing, SealError> {
     seal_trail(&storage(folder), &signer(), policy, || Nanos(1), &|_, _| {})
 }
 
-fn checked(folder: &Path) -> Result<SealReport, SealBroken> {
+fn checked(folder: &Path) -> Result<SealReport, SealCheckError> {
     check(&storage(folder), signer().public(), None, &ScanOptions::default())
 }
 
@@ -92,7 +92,7 @@ fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
     let bytes = std::fs::read(&tile).unwrap();
     write(&tile, &[bytes.as_slice(), &[0]].concat());
     let altered = checked(folder.path());
-    assert!(matches!(altered, Err(SealBroken::Derived { .. })), "{altered:?}");
+    assert!(matches!(altered, Err(SealCheckError::Derived { .. })), "{altered:?}");
     std::fs::remove_dir_all(folder.path().join("seals/tile")).unwrap();
     assert_eq!(checked(folder.path()).unwrap().sealed, last);
     seal(folder.path()).unwrap();
@@ -133,7 +133,7 @@ fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints
     frames.mend(place);
     frames.write();
     match checked(folder.path()) {
-        Err(SealBroken::Root { first, size, .. }) => assert!((first..=size).contains(&sequence)),
+        Err(SealCheckError::Root { first, size, .. }) => assert!((first..=size).contains(&sequence)),
         other => panic!("{other:?}"),
     }
     assert!(prove(&storage(folder.path()), Sequence(sequence), signer().public()).is_err());
@@ -152,10 +152,10 @@ fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_e
     checked(older.path()).unwrap();
     let against = Some(("kept", &kept_elsewhere));
     let rolled_back = check(&storage(older.path()), signer().public(), against, &ScanOptions::default());
-    assert!(matches!(rolled_back, Err(SealBroken::Short { .. })), "{rolled_back:?}");
+    assert!(matches!(rolled_back, Err(SealCheckError::Short { .. })), "{rolled_back:?}");
     std::fs::remove_dir_all(older.path().join("seals")).unwrap();
     copy(&folder.path().join("seals"), &older.path().join("seals"));
-    assert!(matches!(checked(older.path()), Err(SealBroken::Short { .. })));
+    assert!(matches!(checked(older.path()), Err(SealCheckError::Short { .. })));
     assert!(matches!(seal(older.path()), Err(SealError::RolledBack { .. })));
 }
 
@@ -173,7 +173,7 @@ fn a_checkpoint_over_no_event_is_extended_by_every_trail_and_another_root_is_ref
     };
     assert_eq!(judged(&empty(Hash::EMPTY_TREE)).unwrap().against, Some(0));
     let other = judged(&empty(Hash([1; 32])));
-    assert!(matches!(other, Err(SealBroken::Root { size: 0, .. })), "{other:?}");
+    assert!(matches!(other, Err(SealCheckError::Root { size: 0, .. })), "{other:?}");
     let kept = folder.path().join("kept");
     std::fs::write(&kept, empty(Hash::EMPTY_TREE).to_string()).unwrap();
     let Some((code, said)) = judged_by_python(folder.path(), &["--against", kept.to_str().unwrap()]) else {
@@ -195,13 +195,13 @@ fn checkpoints_of_another_key_or_another_trail_and_altered_ones_are_refused() {
     seal(other.path()).unwrap();
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let judged = check(&storage(folder.path()), stranger.public(), None, &ScanOptions::default());
-    assert!(matches!(judged, Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(judged, Err(SealCheckError::Checkpoint { .. })));
     let resealed = seal_trail(&storage(folder.path()), &stranger, Policy::default(), || Nanos(1), &|_, _| {});
     assert!(matches!(resealed, Err(SealError::Checkpoint { .. })));
     let path = folder.path().join("seals/checkpoints/0000000001");
     let good = std::fs::read_to_string(&path).unwrap();
     write(&path, &std::fs::read(other.path().join("seals/checkpoints/0000000001")).unwrap());
-    assert!(matches!(checked(folder.path()), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder.path()), Err(SealCheckError::Checkpoint { .. })));
     let size = newest(folder.path()).unchecked().size;
     write(&path, good.replacen(&format!("\n{size}\n"), &format!("\n{}\n", size - 1), 1).as_bytes());
     assert!(checked(folder.path()).is_err());

@@ -8,7 +8,7 @@ use stele_compliance::seal::check;
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::sealed_events;
-use stele_compliance::seal::{Policy, SealBroken, Signer};
+use stele_compliance::seal::{Policy, SealCheckError, Signer};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Options, Storage};
 use stele_sim::behaviour::Behaviour;
@@ -175,7 +175,7 @@ impl World {
                 Ok(())
             }
             Ok(report) => Err(format!("{} checkpoints of {}", report.checkpoints, self.signed.len())),
-            Err(SealBroken::NotSealed(_)) if self.signed.is_empty() => Ok(()),
+            Err(SealCheckError::NotSealed(_)) if self.signed.is_empty() => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }

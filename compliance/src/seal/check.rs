@@ -37,7 +37,7 @@ pub struct SealReport {
 
 /// What does not hold, the first thing in the order of the log.
 #[derive(Debug, thiserror::Error)]
-pub enum SealBroken {
+pub enum SealCheckError {
     /// The medium, the frames, or a seal that is no seal.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -143,13 +143,13 @@ struct Claim {
 /// messages. Then holds tiles and indexes against what they were made from.
 ///
 /// # Errors
-/// [`SealBroken`].
+/// [`SealCheckError`].
 pub fn check(
     storage: &Arc<dyn Storage>,
     key: &VerifierKey,
     against: Option<(&str, &SignedCheckpoint)>,
     options: &ScanOptions<'_>,
-) -> Result<SealReport, SealBroken> {
+) -> Result<SealReport, SealCheckError> {
     let mut check = SealCheck::read(storage, key, against)?;
     let cuts = check.cuts();
     let start = |segment: &Segment| SegmentLeaves::new(segment, cuts.clone());
@@ -177,21 +177,21 @@ pub struct SealCheck {
     row: Vec<Hash>,
     /// Claims that hold.
     met: usize,
-    wrong: Option<SealBroken>,
+    wrong: Option<SealCheckError>,
     /// The first derived file that is not what it should be.
-    derived: Option<SealBroken>,
+    derived: Option<SealCheckError>,
 }
 
 impl SealCheck {
     /// Reads what was signed, and checks who signed it.
     ///
     /// # Errors
-    /// [`SealBroken`]: a checkpoint that is none, or not by the key, or out of order, or none at all.
+    /// [`SealCheckError`]: a checkpoint that is none, or not by the key, or out of order, or none at all.
     pub fn read(
         storage: &Arc<dyn Storage>,
         key: &VerifierKey,
         against: Option<(&str, &SignedCheckpoint)>,
-    ) -> Result<Self, SealBroken> {
+    ) -> Result<Self, SealCheckError> {
         let mut reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
         let origin = origin_of_trail(&reader);
         let mut claims = own_claims(storage.as_ref(), &mut reader, key, &origin)?;
@@ -204,7 +204,7 @@ impl SealCheck {
             claims.push(Claim { is_kept: true, ..claim(file, checkpoint, by, &origin)? });
         }
         if claims.is_empty() {
-            return Err(SealBroken::NotSealed(storage.describe(&checkpoint_name(1))));
+            return Err(SealCheckError::NotSealed(storage.describe(&checkpoint_name(1))));
         }
         claims.sort_by_key(|claim| claim.size);
         let against = against.map(|(_, checkpoint)| checkpoint.unchecked().size);
@@ -239,7 +239,7 @@ impl SealCheck {
     /// The next segment of the log.
     pub fn on_segment(&mut self, scan: &SegmentScan<()>, found: Subtrees) -> ControlFlow<()> {
         if found.first != self.frontier.size() {
-            self.wrong = Some(SealBroken::Begins { first: found.first + 1 });
+            self.wrong = Some(SealCheckError::Begins { first: found.first + 1 });
             return ControlFlow::Break(());
         }
         self.rotations.extend(found.rotations);
@@ -264,7 +264,8 @@ impl SealCheck {
             && let Ok(Some(false)) = is_as_made(self.storage.as_ref(), index, made.as_ref())
         {
             let why = "remove it; the next run makes it anew, and reads do without".to_owned();
-            self.derived = Some(SealBroken::Derived { file: self.storage.describe(&index_name(index)), why });
+            self.derived =
+                Some(SealCheckError::Derived { file: self.storage.describe(&index_name(index)), why });
         }
         ControlFlow::Continue(())
     }
@@ -278,12 +279,12 @@ impl SealCheck {
                 let before = self.claims[..self.met].iter().rev().find(vouches);
                 let first = before.filter(|_| !claim.is_kept).map_or(1, |before| before.size + 1);
                 let (file, size, signed) = (claim.file.clone(), claim.size, claim.root);
-                self.wrong = Some(SealBroken::Root { file, first, size, signed, found });
+                self.wrong = Some(SealCheckError::Root { file, first, size, signed, found });
                 return;
             }
             if let Some(rotated) = self.handed_over(claim) {
                 let (file, key) = (claim.file.clone(), claim.key.to_string());
-                self.wrong = Some(SealBroken::Stale { file, key, rotated });
+                self.wrong = Some(SealCheckError::Stale { file, key, rotated });
                 return;
             }
             self.met += 1;
@@ -301,19 +302,19 @@ impl SealCheck {
     /// What it came to, with what the check of the medium said.
     ///
     /// # Errors
-    /// [`SealBroken`]: the first thing wrong in the order of the log.
-    pub fn end(self, medium: Result<VerifyReport, TrailError>) -> Result<SealReport, SealBroken> {
+    /// [`SealCheckError`]: the first thing wrong in the order of the log.
+    pub fn end(self, medium: Result<VerifyReport, TrailError>) -> Result<SealReport, SealCheckError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
         medium.map_err(SealError::from)?;
         let events = self.frontier.size();
         if let Some(Claim { file, size, .. }) = self.claims.get(self.met) {
-            return Err(SealBroken::Short { file: file.clone(), size: *size, last: events });
+            return Err(SealCheckError::Short { file: file.clone(), size: *size, last: events });
         }
         if let Some(file) = self.find_altered_tile()? {
             let why = "remove seals/tile; `stele seal` makes it anew".to_owned();
-            return Err(SealBroken::Derived { file, why });
+            return Err(SealCheckError::Derived { file, why });
         }
         self.derived.map_or(Ok(()), Err)?;
         let Self { origin, checkpoints, keys, sealed, against, .. } = self;
@@ -321,7 +322,7 @@ impl SealCheck {
     }
 
     /// Among those of the newest checkpoint, whose root is known to be that of the events.
-    fn find_altered_tile(&self) -> Result<Option<String>, SealBroken> {
+    fn find_altered_tile(&self) -> Result<Option<String>, SealCheckError> {
         // A crash may have left it one behind the last numbered one.
         let newest = read_checkpoint(self.storage.as_ref(), CHECKPOINT_NAME)?;
         let size = newest.map_or(self.sealed, |newest| newest.unchecked().size.min(self.sealed));
@@ -334,9 +335,9 @@ fn claim(
     signed: &SignedCheckpoint,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Claim, SealBroken> {
+) -> Result<Claim, SealCheckError> {
     let checked = signed.check(key, Some(origin));
-    let checkpoint = checked.map_err(|why| SealBroken::Checkpoint { file: file.to_owned(), why })?;
+    let checkpoint = checked.map_err(|why| SealCheckError::Checkpoint { file: file.to_owned(), why })?;
     let (file, size, root) = (file.to_owned(), checkpoint.size, checkpoint.root);
     Ok(Claim { file, size, root, key: key.clone(), is_kept: false })
 }
@@ -347,14 +348,14 @@ fn own_claims(
     reader: &mut TrailReader,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Vec<Claim>, SealBroken> {
+) -> Result<Vec<Claim>, SealCheckError> {
     let io = |source| SealError::Io { file: storage.describe("seals"), source };
     let count = count_checkpoints(storage).map_err(io)?;
     let mut read = Vec::new();
     for number in 1..=count {
         let name = checkpoint_name(number);
         let Some(signed) = read_checkpoint(storage, &name)? else {
-            return Err(SealBroken::Missing { file: storage.describe(&name) });
+            return Err(SealCheckError::Missing { file: storage.describe(&name) });
         };
         read.push((storage.describe(&name), signed));
     }
@@ -362,7 +363,7 @@ fn own_claims(
     for ((file, signed), by) in read.iter().zip(signing_keys(&read, reader, key, origin)?) {
         let claim = claim(file, signed, &by, origin)?;
         if claims.last().is_some_and(|before| before.size >= claim.size) {
-            return Err(SealBroken::Order { file: claim.file });
+            return Err(SealCheckError::Order { file: claim.file });
         }
         claims.push(claim);
     }
@@ -384,9 +385,9 @@ fn own_claims(
         Some(newest) if last.as_ref() != Some(&newest) && !is_behind(&newest) => {
             let is_ahead = claims.last().is_none_or(|last| last.size < newest.unchecked().size);
             Err(if is_ahead {
-                SealBroken::Missing { file: storage.describe(&checkpoint_name(count + 1)) }
+                SealCheckError::Missing { file: storage.describe(&checkpoint_name(count + 1)) }
             } else {
-                SealBroken::Order { file: storage.describe(CHECKPOINT_NAME) }
+                SealCheckError::Order { file: storage.describe(CHECKPOINT_NAME) }
             })
         }
         _ => Ok(claims),
@@ -401,7 +402,7 @@ fn signing_keys(
     reader: &mut TrailReader,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Vec<VerifierKey>, SealBroken> {
+) -> Result<Vec<VerifierKey>, SealCheckError> {
     let size = |at: usize| signed[at].1.unchecked().size;
     let size_before = |at: usize, count: usize| at.checked_sub(count).map_or(0, size);
     let names = |at: usize, key: &VerifierKey| signed[at].1.note().names(key);
@@ -416,7 +417,7 @@ fn signing_keys(
         }
         let (rotations, last) = told(size_before(at, 2), size(at))?;
         if last < size(at) {
-            return Err(SealBroken::Short { file: signed[at].0.clone(), size: size(at), last });
+            return Err(SealCheckError::Short { file: signed[at].0.clone(), size: size(at), last });
         }
         let line = successors(&rotations, &known, origin);
         let Some(by) = line.into_iter().find(|by| names(at, by)) else { break };

@@ -13,7 +13,7 @@ use edits::{Attacker, Edit, KINDS, Kind, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use stele_compliance::seal::{SealBroken, SealError};
+use stele_compliance::seal::{SealCheckError, SealError};
 use stele_journal::TrailError;
 use trail::Stored;
 use verdict::Judge;
@@ -22,18 +22,18 @@ use verdict::Judge;
 const EVENTS: u64 = 1_000_000;
 
 /// Whether what was found names the place of the edit.
-fn names_the_place(broken: &SealBroken, place: &Place) -> bool {
+fn names_the_place(broken: &SealCheckError, place: &Place) -> bool {
     let said = broken.to_string();
     let is_whole = |at: usize, file: &str| !said[at + file.len()..].starts_with(['s', '/']);
     let is_named = |file: &String| said.match_indices(file.as_str()).any(|(at, file)| is_whole(at, file));
     match (place, broken) {
-        (Place::Events { first, .. }, SealBroken::Root { first: from, size, .. }) => {
+        (Place::Events { first, .. }, SealCheckError::Root { first: from, size, .. }) => {
             (*from..=*size).contains(first)
         }
-        (Place::Cut { last }, SealBroken::Short { last: found, .. }) => last == found,
+        (Place::Cut { last }, SealCheckError::Short { last: found, .. }) => last == found,
         (
             Place::Events { files, first, offset },
-            SealBroken::Seal(SealError::Trail(TrailError::Frame { after, offset: found, .. })),
+            SealCheckError::Seal(SealError::Trail(TrailError::Frame { after, offset: found, .. })),
         ) => {
             // A frame that does not hold is named where it begins; a sequence that is missing, where the segment ends.
             let is_at = offset.is_none_or(|offset| *found <= offset) && after.next().0 >= *first;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stele_compliance::seal::leaves::{SegmentLeaves, Subtrees};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    Frontier, Policy, SealBroken, SealCheck, SealError, SealReport, SignedCheckpoint, Signer, check,
+    Frontier, Policy, SealCheck, SealCheckError, SealError, SealReport, SignedCheckpoint, Signer, check,
     seal_trail,
 };
 use stele_journal::index::make_index;
@@ -101,7 +101,7 @@ impl Judge {
         &self,
         trail: &Stored,
         against: Option<&SignedCheckpoint>,
-    ) -> Result<SealReport, SealBroken> {
+    ) -> Result<SealReport, SealCheckError> {
         let storage: Arc<dyn Storage> = Arc::new(trail.clone());
         let against = against.map(|checkpoint| ("kept", checkpoint));
         let mut check = SealCheck::read(&storage, self.signer.public(), against)?;
@@ -120,7 +120,7 @@ impl Judge {
         &self,
         trail: &Stored,
         against: Option<&SignedCheckpoint>,
-    ) -> Result<SealReport, SealBroken> {
+    ) -> Result<SealReport, SealCheckError> {
         let storage: Arc<dyn Storage> = Arc::new(trail.clone());
         let against = against.map(|checkpoint| ("kept", checkpoint));
         let options = ScanOptions { threads: 2, ..OPTIONS };

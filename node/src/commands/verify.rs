@@ -12,7 +12,7 @@ use std::sync::Arc;
 use stele_compliance::VerifiedTrail;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
+    SealCheckError, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
 };
 use stele_compliance::timestamp::{self, StampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
@@ -181,10 +181,10 @@ fn check_seals(
     let show = |done, total| progress.set_of(done, total);
     let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
     check(&storage, key, against, &options).map_err(|error| match error {
-        SealBroken::Begins { .. } | SealBroken::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+        SealCheckError::Begins { .. } | SealCheckError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)
         }
-        SealBroken::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        SealCheckError::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
         _ => Failure::not_so(error),
     })
 }
