@@ -41,6 +41,6 @@ pub use checkpoint::{Checkpoint, SignedCheckpoint, origin_of};
 pub use hash::{Hash, LeafHasher};
 pub use note::{Signer, VerifierKey};
 pub use proof::{Proof, prove};
-pub use sealer::{Policy, Sealer};
-pub use sealing::{SealError, Sealing, seal_trail};
+pub use sealer::{SealPolicy, Sealer};
+pub use sealing::{SealError, SealingReport, seal_trail};
 pub use tree::Frontier;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use stele_compliance::seal::export::{NoExport, export};
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::{Policy, Signer, seal_trail};
+use stele_compliance::seal::{SealPolicy, Signer, seal_trail};
 use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::codec::Message;
 use stele_wire::messages::Trade;
@@ -29,7 +29,7 @@ fn sealed_trail(folder: &Path, trades: u64) -> u64 {
     let mut rig = Rig::open(folder);
     rig.trade(trades);
     let last = rig.stop();
-    seal_trail(&storage(folder), &signer(), Policy::default(), || Nanos(1), &|_, _| {}).unwrap();
+    seal_trail(&storage(folder), &signer(), SealPolicy::default(), || Nanos(1), &|_, _| {}).unwrap();
     last
 }
 
@@ -122,7 +122,7 @@ fn what_is_not_sealed_or_not_as_it_was_sealed_is_not_finished() {
     rig.trade(50);
     rig.stop();
     assert!(matches!(exported(trail.path(), to.path()), Err(NoExport::NotSealed(_))));
-    seal_trail(&storage(trail.path()), &signer(), Policy::default(), || Nanos(1), &|_, _| {}).unwrap();
+    seal_trail(&storage(trail.path()), &signer(), SealPolicy::default(), || Nanos(1), &|_, _| {}).unwrap();
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let refused = export(&storage(trail.path()), stranger.public(), &mut |_, _| Ok(()), &|_, _| {});
     assert!(matches!(refused, Err(NoExport::Checkpoint(_))));

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::{SealError, sealed_events};
-use stele_compliance::seal::{Policy, SealReport, Signer, check};
+use stele_compliance::seal::{SealPolicy, SealReport, Signer, check};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Journal, OpenError, Options, Storage, StoredFile, TrailReader};
 use stele_wire::units::Nanos;
@@ -26,7 +26,7 @@ fn storage(folder: &Path) -> Arc<dyn Storage> {
     Arc::new(Directory::new(folder))
 }
 
-fn sealer(folder: &Path, policy: Policy) -> LiveSealer {
+fn sealer(folder: &Path, policy: SealPolicy) -> LiveSealer {
     LiveSealer::new(storage(folder), signer(), policy, Sequence(0))
 }
 
@@ -42,7 +42,7 @@ fn turn(sealer: &mut LiveSealer, durable: Position, is_ended: bool, now: u64) {
 #[test]
 fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Policy { events: 1 << 20, interval: Nanos(10 * SECOND) };
+    let policy = SealPolicy { events: 1 << 20, interval: Nanos(10 * SECOND) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = sealer(folder.path(), policy);
     turn(&mut sealer, rig.durable(), false, 100 * SECOND);
@@ -79,7 +79,7 @@ fn log_end(folder: &Path) -> Position {
 #[test]
 fn a_log_is_sealed_by_count_whatever_the_time() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Policy { events: 50, interval: Nanos(u64::MAX) };
+    let policy = SealPolicy { events: 50, interval: Nanos(u64::MAX) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = sealer(folder.path(), policy);
     while rig.durable().0 < (4 << 20) {
@@ -130,7 +130,7 @@ fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_th
     let folder = tempfile::tempdir().unwrap();
     let failing =
         Arc::new(Failing { directory: Directory::new(folder.path()), operations: AtomicU64::new(0) });
-    let policy = Policy { events: 700, interval: Nanos(SECOND) };
+    let policy = SealPolicy { events: 700, interval: Nanos(SECOND) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = LiveSealer::new(failing.clone(), signer(), policy, Sequence(0));
     let mut failures = 0;
@@ -160,7 +160,7 @@ fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_th
 fn a_log_that_ends_in_front_of_its_seal_is_not_written_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
-    let mut sealer = sealer(folder.path(), Policy::default());
+    let mut sealer = sealer(folder.path(), SealPolicy::default());
     rig.trade(100);
     let last = rig.stop();
     turn(&mut sealer, log_end(folder.path()), true, SECOND);

@@ -12,7 +12,8 @@ use stele_compliance::seal::rotation::rotation;
 use stele_compliance::seal::sealing::{SealError, has_signed, sealed_events};
 use stele_compliance::seal::tiles::{CHECKPOINT_NAME, checkpoint_name};
 use stele_compliance::seal::{
-    Policy, SealCheckError, SealReport, Sealing, SignedCheckpoint, Signer, check, origin_of, seal_trail,
+    SealCheckError, SealPolicy, SealReport, SealingReport, SignedCheckpoint, Signer, check, origin_of,
+    seal_trail,
 };
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage, TrailReader, read_segments};
@@ -55,8 +56,8 @@ fn hand_over(folder: &Path, old: u8, new: u8) -> KeyRotated {
     rotation(&origin(folder), &signer(old), signer(new).public(), Nanos(1), 7, 0)
 }
 
-fn seal(folder: &Path, key: u8) -> Result<Sealing, SealError> {
-    seal_trail(&storage(folder), &signer(key), Policy::default(), || Nanos(1), &|_, _| {})
+fn seal(folder: &Path, key: u8) -> Result<SealingReport, SealError> {
+    seal_trail(&storage(folder), &signer(key), SealPolicy::default(), || Nanos(1), &|_, _| {})
 }
 
 fn checked(folder: &Path, key: u8) -> Result<SealReport, SealCheckError> {
@@ -220,7 +221,7 @@ fn a_log_is_sealed_on_beside_its_writer_with_the_new_key_and_not_with_the_old_on
     let mut rig = Rig::open(folder);
     rig.trade(300);
     let durable = rig.durable();
-    let live = |key| LiveSealer::new(storage(folder), signer(key), Policy::default(), Sequence(sealed));
+    let live = |key| LiveSealer::new(storage(folder), signer(key), SealPolicy::default(), Sequence(sealed));
     let refused = live(1).turn(durable, true, 100, Nanos(1)).unwrap_err();
     assert!(refused.is_final(), "{refused}");
     let mut sealer = live(2);

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::SealError;
 use stele_compliance::seal::{
-    Checkpoint, Hash, Policy, Proof, SealCheckError, SealReport, Sealing, SignedCheckpoint, Signer, check,
-    prove, seal_trail,
+    Checkpoint, Hash, Proof, SealCheckError, SealPolicy, SealReport, SealingReport, SignedCheckpoint, Signer,
+    check, prove, seal_trail,
 };
 use stele_journal::format::segment_name;
 use stele_journal::scan::ScanOptions;
@@ -35,8 +35,8 @@ fn session(folder: &Path, trades: u64) -> u64 {
     rig.stop()
 }
 
-fn seal(folder: &Path) -> Result<Sealing, SealError> {
-    let policy = Policy { events: 1000, ..Policy::default() };
+fn seal(folder: &Path) -> Result<SealingReport, SealError> {
+    let policy = SealPolicy { events: 1000, ..SealPolicy::default() };
     seal_trail(&storage(folder), &signer(), policy, || Nanos(1), &|_, _| {})
 }
 
@@ -55,7 +55,7 @@ fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
     let first = seal(folder.path()).unwrap();
     assert_eq!((first.before, first.sealed, first.unsealed), (0, last, 0));
     assert_eq!(first.checkpoints, last.div_ceil(1000));
-    assert_eq!(seal(folder.path()).unwrap(), Sealing { before: last, checkpoints: 0, ..first });
+    assert_eq!(seal(folder.path()).unwrap(), SealingReport { before: last, checkpoints: 0, ..first });
     let kept_elsewhere = newest(folder.path());
     let later = session(folder.path(), 2000);
     assert_eq!(checked(folder.path()).unwrap().unsealed, later - last);
@@ -196,7 +196,8 @@ fn checkpoints_of_another_key_or_another_trail_and_altered_ones_are_refused() {
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let judged = check(&storage(folder.path()), stranger.public(), None, &ScanOptions::default());
     assert!(matches!(judged, Err(SealCheckError::Checkpoint { .. })));
-    let resealed = seal_trail(&storage(folder.path()), &stranger, Policy::default(), || Nanos(1), &|_, _| {});
+    let resealed =
+        seal_trail(&storage(folder.path()), &stranger, SealPolicy::default(), || Nanos(1), &|_, _| {});
     assert!(matches!(resealed, Err(SealError::Checkpoint { .. })));
     let path = folder.path().join("seals/checkpoints/0000000001");
     let good = std::fs::read_to_string(&path).unwrap();

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::{KeyKind, Note, VerifierKey};
-use stele_compliance::seal::{Checkpoint, Hash, Policy, SignedCheckpoint, Signer};
+use stele_compliance::seal::{Checkpoint, Hash, SealPolicy, SignedCheckpoint, Signer};
 use stele_compliance::witness::client::CollectError;
 use stele_compliance::witness::{
     Answer, Collected, Collector, Reply, Request, Witness, WitnessBroken, check, cosigned_name,
@@ -57,7 +57,7 @@ impl Trail {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let rig = Rig::open(folder.path());
-        let policy = Policy { events: 1 << 20, interval: Nanos(1) };
+        let policy = SealPolicy { events: 1 << 20, interval: Nanos(1) };
         let storage = Arc::new(Directory::new(folder.path()));
         let sealer = LiveSealer::new(storage, firm(), policy, Sequence(0));
         Self { folder, rig, sealer, now: 100 }

@@ -5,7 +5,7 @@
 //! process would.
 
 use super::note::Signer;
-use super::sealer::Policy;
+use super::sealer::SealPolicy;
 use super::sealing::{Kept, SealError, resume};
 use std::sync::Arc;
 use stele_journal::bounds::READ_LENGTH;
@@ -20,16 +20,16 @@ const STEP: u64 = READ_LENGTH as u64;
 pub struct LiveSealer {
     storage: Arc<dyn Storage>,
     signer: Signer,
-    policy: Policy,
+    policy: SealPolicy,
     /// Known to be durable: nothing signed earlier reaches beyond.
     last: Sequence,
     work: Option<Work>,
-    sealed: Sealed,
+    sealed: SealProgress,
 }
 
 /// How far a log is sealed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Sealed {
+pub struct SealProgress {
     /// Events under the newest checkpoint.
     pub events: u64,
     /// Checkpoints signed by this sealer.
@@ -46,12 +46,12 @@ struct Work {
 
 impl LiveSealer {
     /// A sealer of the trail in `storage`, which `last` is the last event of so far, durable.
-    pub fn new(storage: Arc<dyn Storage>, signer: Signer, policy: Policy, last: Sequence) -> Self {
-        Self { storage, signer, policy, last, work: None, sealed: Sealed::default() }
+    pub fn new(storage: Arc<dyn Storage>, signer: Signer, policy: SealPolicy, last: Sequence) -> Self {
+        Self { storage, signer, policy, last, work: None, sealed: SealProgress::default() }
     }
 
     /// How far the log is sealed; nothing is before the first turn.
-    pub fn sealed(&self) -> Sealed {
+    pub fn sealed(&self) -> SealProgress {
         self.sealed
     }
 

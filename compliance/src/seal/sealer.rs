@@ -12,14 +12,14 @@ use stele_wire::{Frame, Nanos};
 
 /// When a checkpoint is due; one always is at the end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Policy {
+pub struct SealPolicy {
     /// After this many events.
     pub events: u64,
     /// After this much time since the last one, when there is anything new.
     pub interval: Nanos,
 }
 
-impl Default for Policy {
+impl Default for SealPolicy {
     fn default() -> Self {
         Self { events: 1 << 20, interval: Nanos(10_000_000_000) }
     }
@@ -44,7 +44,7 @@ pub enum SealerError {
 
 /// What a checkpoint needs on disk before it, and the checkpoint.
 #[derive(Clone, Debug)]
-pub struct Sealed {
+pub struct SealedTree {
     /// Tiles that changed since the last checkpoint, full and partial, level 1 and above.
     pub tiles: Vec<Tile>,
     /// The checkpoint.
@@ -55,7 +55,7 @@ pub struct Sealed {
 pub struct Sealer {
     origin: String,
     signer: Signer,
-    policy: Policy,
+    policy: SealPolicy,
     hasher: LeafHasher,
     frontier: Frontier,
     /// The rightmost tile of each level, not full yet.
@@ -69,7 +69,7 @@ pub struct Sealer {
 
 impl Sealer {
     /// A sealer of the log `origin` from its first event on.
-    pub fn new(origin: String, signer: Signer, policy: Policy) -> Self {
+    pub fn new(origin: String, signer: Signer, policy: SealPolicy) -> Self {
         Self::over(origin, signer, policy, Frontier::default(), vec![Vec::new(); LEVELS])
     }
 
@@ -78,7 +78,7 @@ impl Sealer {
     pub fn restore(
         origin: String,
         signer: Signer,
-        policy: Policy,
+        policy: SealPolicy,
         size: u64,
         open: Vec<Vec<Hash>>,
     ) -> Option<Self> {
@@ -95,7 +95,7 @@ impl Sealer {
     fn over(
         origin: String,
         signer: Signer,
-        policy: Policy,
+        policy: SealPolicy,
         frontier: Frontier,
         open: Vec<Vec<Hash>>,
     ) -> Self {
@@ -174,7 +174,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`SealerError`].
-    pub fn seal(&mut self, now: Nanos) -> Result<Option<Sealed>, SealerError> {
+    pub fn seal(&mut self, now: Nanos) -> Result<Option<SealedTree>, SealerError> {
         let (size, root) = (self.size(), self.frontier.root());
         if size == 0 || self.signed == Some((size, root)) {
             return Ok(None);
@@ -189,7 +189,7 @@ impl Sealer {
         let tiles = self.take_tiles();
         (self.signed, self.signed_at) = (Some((size, root)), now);
         self.keep_edges();
-        Ok(Some(Sealed { tiles, checkpoint }))
+        Ok(Some(SealedTree { tiles, checkpoint }))
     }
 
     /// The tiles of the present tree that changed since they were last taken, full and partial, level 1 and above.
@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn sealer() -> Sealer {
-        Sealer::new("stele.internal/0/0".into(), signer(), Policy::default())
+        Sealer::new("stele.internal/0/0".into(), signer(), SealPolicy::default())
     }
 
     fn root_of_leaves(size: u64) -> Hash {
@@ -300,7 +300,7 @@ mod tests {
                 prop_assert!(sealer.seal(Nanos(1)).unwrap().is_none());
                 if restart {
                     let open = sealer.open.clone();
-                    let policy = Policy::default();
+                    let policy = SealPolicy::default();
                     sealer = Sealer::restore("stele.internal/0/0".into(), signer(), policy, size, open).unwrap();
                     sealer.set_signed(state(&sealed.checkpoint).1).unwrap();
                 }
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_due_by_count_and_by_time_and_never_for_nothing() {
-        let policy = Policy { events: 10, interval: Nanos(100) };
+        let policy = SealPolicy { events: 10, interval: Nanos(100) };
         let mut sealer = Sealer::new("stele.internal/0/0".into(), signer(), policy);
         assert!(sealer.is_time(Nanos(100)) && sealer.seal(Nanos(100)).unwrap().is_none());
         (0..9).for_each(|number| sealer.on_leaf(leaf(number)));

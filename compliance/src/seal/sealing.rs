@@ -11,7 +11,7 @@ use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
 use super::hash::{Hash, LeafHasher};
 use super::note::{Signer, VerifierKey};
 use super::rotation::{Rotation, predecessors, rotations_between};
-use super::sealer::{Policy, Sealed, Sealer, SealerError};
+use super::sealer::{SealPolicy, SealedTree, Sealer, SealerError};
 use super::tiles::{
     CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
 };
@@ -87,7 +87,7 @@ impl SealError {
 
 /// What sealing came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Sealing {
+pub struct SealingReport {
     /// Events that were sealed before.
     pub before: u64,
     /// Events that are sealed now.
@@ -109,10 +109,10 @@ pub struct Sealing {
 pub fn seal_trail(
     storage: &Arc<dyn Storage>,
     signer: &Signer,
-    policy: Policy,
+    policy: SealPolicy,
     now: impl Fn() -> Nanos,
     progress: &dyn Fn(u64, u64),
-) -> Result<Sealing, SealError> {
+) -> Result<SealingReport, SealError> {
     let (limit, last) = durable_end(storage.as_ref())?;
     let mut reader = TrailReader::over(storage.clone())?;
     let mut kept = resume(storage.as_ref(), &mut reader, signer, policy, last)?;
@@ -133,7 +133,7 @@ pub fn seal_trail(
     }
     kept.seal(storage.as_ref(), now())?;
     let sealed = kept.sealer.size();
-    Ok(Sealing {
+    Ok(SealingReport {
         before,
         sealed,
         checkpoints: kept.number - first_number,
@@ -193,7 +193,7 @@ impl Kept {
             let (old, sealed) = (self.sealer.key().to_string(), self.sealer.signed_size());
             return Err(SealError::Rotated { sequence: sequence.0, old, sealed });
         }
-        let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
+        let Some(SealedTree { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
         for tile in tiles {
             keep(storage, &tile.name(), &tile.bytes())?;
         }
@@ -323,7 +323,7 @@ pub(super) fn resume(
     storage: &dyn Storage,
     reader: &mut TrailReader,
     signer: &Signer,
-    policy: Policy,
+    policy: SealPolicy,
     last: u64,
 ) -> Result<Kept, SealError> {
     let origin = origin_of_trail(reader);

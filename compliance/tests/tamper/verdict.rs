@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stele_compliance::seal::leaves::{SegmentLeaves, Subtrees};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    Frontier, Policy, SealCheck, SealCheckError, SealError, SealReport, SignedCheckpoint, Signer, check,
+    Frontier, SealCheck, SealCheckError, SealError, SealPolicy, SealReport, SignedCheckpoint, Signer, check,
     seal_trail,
 };
 use stele_journal::index::make_index;
@@ -51,7 +51,7 @@ impl Judge {
             }
             let beginning = Arc::new(beginning);
             let storage: Arc<dyn Storage> = beginning.clone();
-            let every = Policy { events: policy, ..Policy::default() };
+            let every = SealPolicy { events: policy, ..SealPolicy::default() };
             seal_trail(&storage, &signer, every, || Nanos(1), &|_, _| {}).unwrap();
             older.push(Stored::clone(&beginning));
         }

@@ -26,7 +26,9 @@ use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::rotation::{Rotation, rotation};
 use stele_compliance::seal::sealing::has_signed;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, SealError, Sealing, Signer, VerifierKey, origin_of, seal_trail};
+use stele_compliance::seal::{
+    SealError, SealPolicy, SealingReport, Signer, VerifierKey, origin_of, seal_trail,
+};
 use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::Sequence;
 use stele_wire::messages::EndReason;
@@ -100,8 +102,8 @@ fn hand_over(
     let _lock = seal::lock(&path.join(SEALS_FOLDER), Duration::ZERO)?;
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&path));
     let clock = || UtcClock::new().now();
-    let sealed = || seal_trail(&storage, old, Policy::default(), clock, &|_, _| {});
-    let told = |sealing: Sealing| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
+    let sealed = || seal_trail(&storage, old, SealPolicy::default(), clock, &|_, _| {});
+    let told = |sealing: SealingReport| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
     let before = match sealed() {
         Err(SealError::Rotated { sequence, sealed, .. }) => Some((sequence, sealed)),
         sealing => told(sealing.map_err(seal::failed)?),
