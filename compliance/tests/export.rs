@@ -5,7 +5,7 @@ mod rig;
 use rig::{Frames, Rig};
 use std::path::Path;
 use std::sync::Arc;
-use stele_compliance::seal::export::{NoExport, export};
+use stele_compliance::seal::export::{ExportError, export};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{SealPolicy, Signer, seal_trail};
 use stele_journal::{Directory, Storage, TrailReader};
@@ -33,7 +33,7 @@ fn sealed_trail(folder: &Path, trades: u64) -> u64 {
     last
 }
 
-fn exported(trail: &Path, to: &Path) -> Result<u64, NoExport> {
+fn exported(trail: &Path, to: &Path) -> Result<u64, ExportError> {
     let mut write = |name: &str, bytes: &[u8]| {
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap())?;
@@ -121,16 +121,16 @@ fn what_is_not_sealed_or_not_as_it_was_sealed_is_not_finished() {
     let mut rig = Rig::open(trail.path());
     rig.trade(50);
     rig.stop();
-    assert!(matches!(exported(trail.path(), to.path()), Err(NoExport::NotSealed(_))));
+    assert!(matches!(exported(trail.path(), to.path()), Err(ExportError::NotSealed(_))));
     seal_trail(&storage(trail.path()), &signer(), SealPolicy::default(), || Nanos(1), &|_, _| {}).unwrap();
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let refused = export(&storage(trail.path()), stranger.public(), &mut |_, _| Ok(()), &|_, _| {});
-    assert!(matches!(refused, Err(NoExport::Checkpoint(_))));
+    assert!(matches!(refused, Err(ExportError::Checkpoint(_))));
     let mut frames = Frames::read(trail.path(), 1);
     let place = frames.nth(<Trade as Message>::TEMPLATE_ID, 3);
     frames.bytes[place.start + 60] ^= 1;
     frames.mend(place);
     frames.write();
-    assert!(matches!(exported(trail.path(), to.path()), Err(NoExport::Root { .. })));
+    assert!(matches!(exported(trail.path(), to.path()), Err(ExportError::Root { .. })));
     assert!(!to.path().join("checkpoint").exists());
 }

@@ -14,7 +14,7 @@
 use super::checkpoint::SignedCheckpoint;
 use super::hash::{Hash, LeafHasher};
 use super::note::VerifierKey;
-use super::proof::BadProof;
+use super::proof::InvalidProof;
 use super::sealing::{SealError, origin_of_trail, read_checkpoint};
 use super::tiles::{CHECKPOINT_NAME, LEVELS, TILE_WIDTH, Tile, root_of, tile_path};
 use super::tree::Frontier;
@@ -28,7 +28,7 @@ const _: () = assert!(FRAME_LENGTH_MAX <= u16::MAX as usize, "an entry's length 
 
 /// What was written.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Exported {
+pub struct ExportReport {
     /// Which log.
     pub origin: String,
     /// Entries.
@@ -41,7 +41,7 @@ pub struct Exported {
 
 /// Why there is no such tree.
 #[derive(Debug, thiserror::Error)]
-pub enum NoExport {
+pub enum ExportError {
     /// Trail or seals.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -50,7 +50,7 @@ pub enum NoExport {
     NotSealed(String),
     /// The checkpoint is not by the key, or not of this trail.
     #[error(transparent)]
-    Checkpoint(#[from] BadProof),
+    Checkpoint(#[from] InvalidProof),
     /// The trail's beginning has expired, and with it the first entries.
     #[error("the trail begins at event {0}: the tree over what was in front of it cannot be written")]
     Begins(u64),
@@ -86,29 +86,29 @@ pub enum NoExport {
 /// checkpoint's last and only when the root is the signed one. `progress` is called with the events done and in all.
 ///
 /// # Errors
-/// [`NoExport`].
+/// [`ExportError`].
 pub fn export(
     storage: &Arc<dyn Storage>,
     key: &VerifierKey,
     write: &mut dyn FnMut(&str, &[u8]) -> io::Result<()>,
     progress: &dyn Fn(u64, u64),
-) -> Result<Exported, NoExport> {
+) -> Result<ExportReport, ExportError> {
     let mut reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
     let origin = origin_of_trail(&reader);
     let signed = read_checkpoint(storage.as_ref(), CHECKPOINT_NAME)?;
     let signed: SignedCheckpoint =
-        signed.ok_or_else(|| NoExport::NotSealed(storage.describe(CHECKPOINT_NAME)))?;
-    let checkpoint = signed.check(key, Some(&origin)).map_err(BadProof::from)?.clone();
+        signed.ok_or_else(|| ExportError::NotSealed(storage.describe(CHECKPOINT_NAME)))?;
+    let checkpoint = signed.check(key, Some(&origin)).map_err(InvalidProof::from)?.clone();
     let first = reader.segments()[0].header.base_sequence;
     if first != Sequence(1) {
-        return Err(NoExport::Begins(first.0));
+        return Err(ExportError::Begins(first.0));
     }
     let mut tree = Tree { write, bundle: Vec::new(), open: vec![Vec::new(); LEVELS], files: 0 };
     let (mut frontier, mut hasher) = (Frontier::default(), LeafHasher::default());
     while frontier.size() < checkpoint.size {
         let entry = reader.read_next().map_err(SealError::from)?;
         let Some(entry) = entry else {
-            return Err(NoExport::Short { size: checkpoint.size, last: frontier.size() });
+            return Err(ExportError::Short { size: checkpoint.size, last: frontier.size() });
         };
         let leaf = hasher.hash(entry.frame.bytes());
         frontier.append(leaf);
@@ -120,11 +120,11 @@ pub fn export(
     tree.finish(frontier.size())?;
     let found = frontier.root();
     if found != checkpoint.root {
-        return Err(NoExport::Root { signed: checkpoint.root, found });
+        return Err(ExportError::Root { signed: checkpoint.root, found });
     }
     tree.put("checkpoint", signed.to_string().as_bytes())?;
     let files = tree.files;
-    Ok(Exported { origin, size: checkpoint.size, root: found.to_base64(), files })
+    Ok(ExportReport { origin, size: checkpoint.size, root: found.to_base64(), files })
 }
 
 /// The open end of what is written.
@@ -138,7 +138,7 @@ struct Tree<'a> {
 
 impl Tree<'_> {
     /// The next entry; with it there are `size`.
-    fn push_entry(&mut self, entry: &[u8], leaf: Hash, size: u64) -> Result<(), NoExport> {
+    fn push_entry(&mut self, entry: &[u8], leaf: Hash, size: u64) -> Result<(), ExportError> {
         self.bundle.extend_from_slice(&(entry.len() as u16).to_be_bytes());
         self.bundle.extend_from_slice(entry);
         if size.is_multiple_of(TILE_WIDTH) {
@@ -159,7 +159,7 @@ impl Tree<'_> {
     }
 
     /// What is not full.
-    fn finish(&mut self, size: u64) -> Result<(), NoExport> {
+    fn finish(&mut self, size: u64) -> Result<(), ExportError> {
         if !size.is_multiple_of(TILE_WIDTH) {
             self.put_bundle(size / TILE_WIDTH, size % TILE_WIDTH)?;
         }
@@ -172,18 +172,18 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn put_bundle(&mut self, index: u64, width: u64) -> Result<(), NoExport> {
+    fn put_bundle(&mut self, index: u64, width: u64) -> Result<(), ExportError> {
         let bundle = std::mem::take(&mut self.bundle);
         self.put(&format!("tile/{}", tile_path("entries", index, width)), &bundle)
     }
 
-    fn put_tile(&mut self, tile: &Tile) -> Result<(), NoExport> {
+    fn put_tile(&mut self, tile: &Tile) -> Result<(), ExportError> {
         let path = tile_path(&tile.level.to_string(), tile.index, tile.hashes.len() as u64);
         self.put(&format!("tile/{path}"), &tile.bytes())
     }
 
-    fn put(&mut self, file: &str, bytes: &[u8]) -> Result<(), NoExport> {
+    fn put(&mut self, file: &str, bytes: &[u8]) -> Result<(), ExportError> {
         self.files += 1;
-        (self.write)(file, bytes).map_err(|source| NoExport::Unwritten { file: file.to_owned(), source })
+        (self.write)(file, bytes).map_err(|source| ExportError::Unwritten { file: file.to_owned(), source })
     }
 }

@@ -42,7 +42,7 @@ pub struct Proof {
 
 /// Why a proof proves nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadProof {
+pub enum InvalidProof {
     /// The text has another form.
     #[error("this is no proof: {0}")]
     Malformed(&'static str),
@@ -64,7 +64,7 @@ pub enum BadProof {
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
-pub enum NoProof {
+pub enum ProveError {
     /// Trail or seals.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -80,7 +80,7 @@ pub enum NoProof {
     },
     /// What was found does not make a proof that holds.
     #[error("the seals do not fit the trail: {0}; run `stele verify --key`")]
-    Broken(#[from] BadProof),
+    Broken(#[from] InvalidProof),
     /// A tile cannot be read.
     #[error("{0}; `stele seal` makes tiles again")]
     Tile(std::io::Error),
@@ -89,16 +89,16 @@ pub enum NoProof {
 /// Proves that event `sequence` of the trail is under its newest checkpoint, which `key` signed.
 ///
 /// # Errors
-/// [`NoProof`]. A proof that would not hold is never given.
-pub fn prove(storage: &Arc<dyn Storage>, sequence: Sequence, key: &VerifierKey) -> Result<Proof, NoProof> {
+/// [`ProveError`]. A proof that would not hold is never given.
+pub fn prove(storage: &Arc<dyn Storage>, sequence: Sequence, key: &VerifierKey) -> Result<Proof, ProveError> {
     let mut reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
     let origin = origin_of_trail(&reader);
     let checkpoint = read_checkpoint(storage.as_ref(), CHECKPOINT_NAME)?;
     let sealed = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.unchecked().size);
     let Some(checkpoint) = checkpoint.filter(|_| (1..=sealed).contains(&sequence.0)) else {
-        return Err(NoProof::NotSealed { sequence: sequence.0, sealed });
+        return Err(ProveError::NotSealed { sequence: sequence.0, sealed });
     };
-    checkpoint.check(key, Some(&origin)).map_err(BadProof::from)?;
+    checkpoint.check(key, Some(&origin)).map_err(InvalidProof::from)?;
     let index = sequence.0 - 1;
     reader.seek(sequence).map_err(SealError::from)?;
     let found = reader.read_next().map_err(SealError::from)?.map(|entry| entry.frame.bytes().to_vec());
@@ -106,7 +106,7 @@ pub fn prove(storage: &Arc<dyn Storage>, sequence: Sequence, key: &VerifierKey) 
     let frame = found.ok_or_else(missing).map_err(SealError::from)?;
     let leaves = |first, count| hash_leaves(&mut reader, first, count).map_err(std::io::Error::other);
     let mut nodes = StoredNodes { storage: storage.as_ref(), stored: sealed, leaves, cache: Vec::new() };
-    let path = prove_inclusion(&mut nodes, index, sealed).map_err(NoProof::Tile)?;
+    let path = prove_inclusion(&mut nodes, index, sealed).map_err(ProveError::Tile)?;
     let proof = Proof { frame, index, path, checkpoint };
     proof.check(key)?;
     Ok(proof)
@@ -116,9 +116,9 @@ impl Proof {
     /// Reads a proof; nothing of it is checked yet.
     ///
     /// # Errors
-    /// [`BadProof::Malformed`] and [`BadProof::Checkpoint`].
-    pub fn parse(text: &str) -> Result<Self, BadProof> {
-        let malformed = BadProof::Malformed;
+    /// [`InvalidProof::Malformed`] and [`InvalidProof::Checkpoint`].
+    pub fn parse(text: &str) -> Result<Self, InvalidProof> {
+        let malformed = InvalidProof::Malformed;
         let (head, checkpoint) = text.split_once("\n\n").ok_or(malformed("there is no blank line"))?;
         let mut lines = head.split('\n');
         if lines.next() != Some(FIRST_LINE) {
@@ -138,20 +138,20 @@ impl Proof {
     /// proved for. Gives the event and the checkpoint.
     ///
     /// # Errors
-    /// [`BadProof`].
-    pub fn check(&self, key: &VerifierKey) -> Result<(Frame<'_>, &Checkpoint), BadProof> {
+    /// [`InvalidProof`].
+    pub fn check(&self, key: &VerifierKey) -> Result<(Frame<'_>, &Checkpoint), InvalidProof> {
         let checkpoint = self.checkpoint.check(key, None)?;
         let frame =
-            Frame::read(&self.frame).map_err(|_| BadProof::Malformed("what it carries is no event"))?;
+            Frame::read(&self.frame).map_err(|_| InvalidProof::Malformed("what it carries is no event"))?;
         if frame.len() != self.frame.len() || frame.is_padding() {
-            return Err(BadProof::Malformed("what it carries is not one event"));
+            return Err(InvalidProof::Malformed("what it carries is not one event"));
         }
         if frame.sequence().0.checked_sub(1) != Some(self.index) {
-            return Err(BadProof::Sequence { frame: frame.sequence().0, index: self.index });
+            return Err(InvalidProof::Sequence { frame: frame.sequence().0, index: self.index });
         }
         let leaf = Hash::leaf(&self.frame);
         verify_inclusion(self.index, checkpoint.size, leaf, checkpoint.root, &self.path)
-            .map_err(BadProof::Path)?;
+            .map_err(InvalidProof::Path)?;
         Ok((frame, checkpoint))
     }
 }
