@@ -4,7 +4,7 @@ use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::hash::Hash;
 use super::leaves::{SegmentLeaves, Subtrees};
 use super::note::VerifierKey;
-use super::rotation::{Rotation, predecessors, rotations_between, successors};
+use super::rotation::{KeyRotation, predecessors, rotations_between, successors};
 use super::sealing::{SealError, count_checkpoints, origin_of_trail, read_checkpoint};
 use super::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, find_altered_tile};
 use super::tree::Frontier;
@@ -168,7 +168,7 @@ pub struct SealCheck {
     checkpoints: u64,
     keys: u64,
     /// By which events keys have handed over so far.
-    rotations: Vec<Rotation>,
+    rotations: Vec<KeyRotation>,
     against: Option<u64>,
     frontier: Frontier,
     /// The leaves behind the last full tile of them.
@@ -294,7 +294,7 @@ impl SealCheck {
     /// The event by which the key of the trail's own `claim` had handed over, under the checkpoint in front of it.
     fn handed_over(&self, claim: &Claim) -> Option<u64> {
         let before = self.claims[..self.met].iter().rev().find(|before| !before.is_kept)?.size;
-        let is_by = |rotation: &&Rotation| rotation.successor(&claim.key, &self.origin).is_some();
+        let is_by = |rotation: &&KeyRotation| rotation.successor(&claim.key, &self.origin).is_some();
         let under = self.rotations.iter().filter(|rotation| rotation.sequence.0 <= before && !claim.is_kept);
         under.into_iter().find(is_by).map(|rotation| rotation.sequence.0)
     }

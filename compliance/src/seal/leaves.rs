@@ -1,7 +1,7 @@
 //! The leaves of one segment, hashed on the thread that reads it: what of the tree does not depend on other segments.
 
 use super::hash::{Hash, LeafHasher};
-use super::rotation::Rotation;
+use super::rotation::KeyRotation;
 use std::sync::Arc;
 use stele_journal::Segment;
 use stele_journal::index::IndexNotes;
@@ -25,7 +25,7 @@ pub struct SegmentLeaves {
     subtrees: Vec<(u32, Hash)>,
     /// How many of them are in front of the last cut.
     fixed: usize,
-    rotations: Vec<Rotation>,
+    rotations: Vec<KeyRotation>,
     segment: Segment,
     notes: IndexNotes,
 }
@@ -38,7 +38,7 @@ pub struct Subtrees {
     /// Height and root of each complete subtree, in their order.
     pub subtrees: Vec<(u32, Hash)>,
     /// The rotations of keys that its events tell of.
-    pub rotations: Vec<Rotation>,
+    pub rotations: Vec<KeyRotation>,
     /// The index on its way.
     pub notes: IndexNotes,
 }
@@ -91,7 +91,7 @@ impl SegmentVisitor for SegmentLeaves {
         if !frame.is_padding() {
             let leaf = self.hasher.hash(frame.bytes());
             self.append(leaf);
-            self.rotations.extend(Rotation::read(frame));
+            self.rotations.extend(KeyRotation::read(frame));
         }
     }
 

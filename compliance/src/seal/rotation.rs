@@ -20,7 +20,7 @@ use zerocopy::little_endian::{U32, U64};
 
 /// A rotation as the log tells it; nothing of it is checked yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Rotation {
+pub struct KeyRotation {
     /// The event.
     pub sequence: Sequence,
     /// The bytes of the key that hands over.
@@ -30,7 +30,7 @@ pub struct Rotation {
     signature: [u8; 64],
 }
 
-impl Rotation {
+impl KeyRotation {
     /// The rotation that an event tells of; none when it tells of something else.
     #[inline]
     pub fn read(frame: &Frame<'_>) -> Option<Self> {
@@ -92,7 +92,7 @@ pub(super) fn rotations_between(
     reader: &mut TrailReader,
     after: u64,
     to: u64,
-) -> Result<(Vec<Rotation>, u64), TrailError> {
+) -> Result<(Vec<KeyRotation>, u64), TrailError> {
     match reader.seek(Sequence(after.saturating_add(1))) {
         Err(TrailError::NotFound { sequence, first, .. }) if sequence < first => reader.seek(first)?,
         Err(TrailError::NotFound { last, .. }) => return Ok((Vec::new(), last.0)),
@@ -103,13 +103,13 @@ pub(super) fn rotations_between(
         && let Some(entry) = reader.read_next()?
     {
         last = entry.frame.sequence().0;
-        found.extend(Rotation::read(&entry.frame));
+        found.extend(KeyRotation::read(&entry.frame));
     }
     Ok((found, last))
 }
 
 /// The keys that take over from `key` one after the other, the next one first.
-pub(super) fn successors(rotations: &[Rotation], key: &VerifierKey, origin: &str) -> Vec<VerifierKey> {
+pub(super) fn successors(rotations: &[KeyRotation], key: &VerifierKey, origin: &str) -> Vec<VerifierKey> {
     let mut line: Vec<VerifierKey> = Vec::new();
     for rotation in rotations {
         line.extend(rotation.successor(line.last().unwrap_or(key), origin));
@@ -118,7 +118,7 @@ pub(super) fn successors(rotations: &[Rotation], key: &VerifierKey, origin: &str
 }
 
 /// The keys that `key` took over from one after the other, the last one first.
-pub(super) fn predecessors(rotations: &[Rotation], key: &VerifierKey, origin: &str) -> Vec<VerifierKey> {
+pub(super) fn predecessors(rotations: &[KeyRotation], key: &VerifierKey, origin: &str) -> Vec<VerifierKey> {
     let mut line: Vec<VerifierKey> = Vec::new();
     for rotation in rotations.iter().rev() {
         line.extend(rotation.predecessor(line.last().unwrap_or(key), origin));
@@ -140,12 +140,12 @@ mod tests {
         Signer::new("bank.example/stele", KeyKind::Log, &[seed; 32]).unwrap()
     }
 
-    fn told(event: &KeyRotated) -> Rotation {
+    fn told(event: &KeyRotated) -> KeyRotation {
         let (old, new, signature) = (event.old_key, event.new_key, event.signature);
-        Rotation { sequence: Sequence(9), old, new, signature }
+        KeyRotation { sequence: Sequence(9), old, new, signature }
     }
 
-    fn rotated(old: u8, new: u8) -> Rotation {
+    fn rotated(old: u8, new: u8) -> KeyRotation {
         told(&rotation(ORIGIN, &signer(old), signer(new).public(), Nanos(1), 7, 0))
     }
 
@@ -166,14 +166,14 @@ mod tests {
     fn a_rotation_that_the_old_key_did_not_sign_leads_nowhere() {
         let (old, stranger) = (signer(1), signer(3));
         let good = rotated(1, 2);
-        let forged = Rotation { new: stranger.public().bytes(), ..good };
+        let forged = KeyRotation { new: stranger.public().bytes(), ..good };
         assert_eq!(forged.successor(old.public(), ORIGIN), None);
         assert_eq!(forged.predecessor(stranger.public(), ORIGIN), None);
         let mut altered = good;
         altered.signature[5] ^= 1;
         assert_eq!(altered.successor(old.public(), ORIGIN), None);
         // What the stranger signs is a rotation of the stranger's key.
-        let usurped = Rotation { old: old.public().bytes(), ..rotated(3, 2) };
+        let usurped = KeyRotation { old: old.public().bytes(), ..rotated(3, 2) };
         assert_eq!(usurped.successor(old.public(), ORIGIN), None);
     }
 
@@ -202,8 +202,8 @@ mod tests {
         }
         frame[32..32 + event.as_bytes().len()].copy_from_slice(event.as_bytes());
         seal(&mut frame, identity.seed());
-        assert_eq!(Rotation::read(&Frame::read(&frame).unwrap()), Some(rotated(1, 2)));
+        assert_eq!(KeyRotation::read(&Frame::read(&frame).unwrap()), Some(rotated(1, 2)));
         frame[26] ^= 1;
-        assert_eq!(Rotation::read(&Frame::read(&frame).unwrap()), None);
+        assert_eq!(KeyRotation::read(&Frame::read(&frame).unwrap()), None);
     }
 }

@@ -10,7 +10,7 @@
 use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
 use super::hash::{Hash, LeafHasher};
 use super::note::{Signer, VerifierKey};
-use super::rotation::{Rotation, predecessors, rotations_between};
+use super::rotation::{KeyRotation, predecessors, rotations_between};
 use super::sealer::{SealPolicy, SealedTree, Sealer, SealerError};
 use super::tiles::{
     CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
@@ -179,7 +179,7 @@ impl Kept {
     pub(super) fn on_event(&mut self, frame: &Frame<'_>) {
         self.sealer.on_event(frame);
         if self.rotated.is_none()
-            && let Some(rotation) = Rotation::read(frame)
+            && let Some(rotation) = KeyRotation::read(frame)
             && rotation.successor(self.sealer.key(), self.sealer.origin()).is_some()
         {
             self.rotated = Some(rotation.sequence);

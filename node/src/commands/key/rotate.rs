@@ -23,7 +23,7 @@ use std::time::Duration;
 use stele_bus::{Clock as _, UtcClock};
 use stele_compliance::seal::key::{generate, read_public, write};
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::rotation::{Rotation, rotation};
+use stele_compliance::seal::rotation::{KeyRotation, rotation};
 use stele_compliance::seal::sealing::has_signed;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
 use stele_compliance::seal::{
@@ -132,7 +132,7 @@ fn check_told(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> R
     let mut reader = TrailReader::over(storage.clone()).map_err(Failure::environment)?;
     reader.seek(Sequence(sequence)).map_err(Failure::environment)?;
     let told = reader.read_next().map_err(Failure::environment)?;
-    let told = told.and_then(|entry| Rotation::read(&entry.frame));
+    let told = told.and_then(|entry| KeyRotation::read(&entry.frame));
     if told.is_some_and(|told| told.new == new.bytes()) {
         return Ok(());
     }
