@@ -36,7 +36,7 @@ pub fn timestamp_name(number: u64) -> String {
 
 /// Why a time stamp says nothing.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadStamp {
+pub enum TimestampError {
     /// The bytes have another form.
     #[error("this is no time stamp: {0}")]
     Malformed(String),
@@ -51,7 +51,7 @@ pub enum BadStamp {
     Nonce,
 }
 
-impl From<der::Error> for BadStamp {
+impl From<der::Error> for TimestampError {
     fn from(error: der::Error) -> Self {
         Self::Malformed(error.to_string())
     }
@@ -59,7 +59,7 @@ impl From<der::Error> for BadStamp {
 
 /// What a time stamp states, on the word of whoever signed it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stamp {
+pub struct Timestamp {
     /// When, in seconds since 1970.
     pub time: u64,
     /// SHA-256 of what was stamped.
@@ -69,12 +69,12 @@ pub struct Stamp {
 
 /// A request for a time stamp, in DER.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Query {
+pub struct TimestampQuery {
     imprint: [u8; 32],
     nonce: [u8; 8],
 }
 
-impl Query {
+impl TimestampQuery {
     /// For `bytes`; `nonce` is a number that was not used before.
     pub fn new(bytes: &[u8], nonce: u64) -> Self {
         // A positive number of eight bytes, so that there is one way to write it.
@@ -85,8 +85,8 @@ impl Query {
     /// The body of the request: it asks for the authority's certificate, too.
     ///
     /// # Errors
-    /// [`BadStamp::Malformed`], which does not happen.
-    pub fn to_der(&self) -> Result<Vec<u8>, BadStamp> {
+    /// [`TimestampError::Malformed`], which does not happen.
+    pub fn to_der(&self) -> Result<Vec<u8>, TimestampError> {
         let hash_algorithm = AlgorithmIdentifier { oid: ID_SHA_256, parameters: Some(Any::null()) };
         let hashed_message = OctetString::new(self.imprint)?;
         let request = TimeStampReq {
@@ -103,30 +103,30 @@ impl Query {
     /// Checks that `response` answers it.
     ///
     /// # Errors
-    /// [`BadStamp`].
-    pub fn check(&self, response: &[u8]) -> Result<Stamp, BadStamp> {
-        let stamp = Stamp::read(response)?;
+    /// [`TimestampError`].
+    pub fn check(&self, response: &[u8]) -> Result<Timestamp, TimestampError> {
+        let stamp = Timestamp::read(response)?;
         if stamp.imprint != self.imprint {
-            return Err(BadStamp::Imprint);
+            return Err(TimestampError::Imprint);
         }
         if stamp.nonce.as_deref() != Some(&self.nonce[..]) {
-            return Err(BadStamp::Nonce);
+            return Err(TimestampError::Nonce);
         }
         Ok(stamp)
     }
 }
 
-impl Stamp {
+impl Timestamp {
     /// Reads an authority's response. Its signature is not checked.
     ///
     /// # Errors
-    /// [`BadStamp::Malformed`] and [`BadStamp::Refused`].
-    pub fn read(response: &[u8]) -> Result<Self, BadStamp> {
-        let malformed = |why: &str| BadStamp::Malformed(why.into());
+    /// [`TimestampError::Malformed`] and [`TimestampError::Refused`].
+    pub fn read(response: &[u8]) -> Result<Self, TimestampError> {
+        let malformed = |why: &str| TimestampError::Malformed(why.into());
         let response = TimeStampResp::from_der(response)?;
         let status = response.status.status as u8;
         if status > GRANTED_MAX {
-            return Err(BadStamp::Refused(status));
+            return Err(TimestampError::Refused(status));
         }
         let token = response.time_stamp_token.ok_or_else(|| malformed("it has no token"))?;
         let signed = encapsulated(&token.content)?;
@@ -173,7 +173,7 @@ pub fn unstamped(storage: &dyn Storage) -> Result<Option<(u64, Vec<u8>)>, SealEr
 
 /// What the time stamps of a trail state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct StampReport {
+pub struct TimestampReport {
     /// Checkpoints with a time stamp of theirs.
     pub stamps: u64,
     /// Number of the newest of them.
@@ -184,7 +184,7 @@ pub struct StampReport {
     pub signature_checked: bool,
 }
 
-impl fmt::Display for StampReport {
+impl fmt::Display for TimestampReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stamps, checkpoint, time, .. } = self;
         let time = i64::try_from(*time).ok().and_then(|time| Timestamp::from_second(time).ok());
@@ -201,21 +201,23 @@ impl fmt::Display for StampReport {
 ///
 /// # Errors
 /// The file, and what is wrong with it.
-pub fn check(storage: &dyn Storage) -> Result<Option<StampReport>, (String, BadStamp)> {
-    let unread = |name: String| move |error: std::io::Error| (name, BadStamp::Malformed(error.to_string()));
+pub fn check(storage: &dyn Storage) -> Result<Option<TimestampReport>, (String, TimestampError)> {
+    let unread =
+        |name: String| move |error: std::io::Error| (name, TimestampError::Malformed(error.to_string()));
     let count = count_checkpoints(storage).map_err(unread(storage.describe("seals")))?;
-    let mut report: Option<StampReport> = None;
+    let mut report: Option<TimestampReport> = None;
     for number in 1..=count {
         let name = timestamp_name(number);
         let file = storage.describe(&name);
         let Some(response) = read_file(storage, &name).map_err(unread(file.clone()))? else { continue };
         let checkpoint = read_file(storage, &checkpoint_name(number)).map_err(unread(file.clone()))?;
-        let stamp = Stamp::read(&response).map_err(|why| (file.clone(), why))?;
+        let stamp = Timestamp::read(&response).map_err(|why| (file.clone(), why))?;
         if checkpoint.is_none_or(|bytes| stamp.imprint != <[u8; 32]>::from(Sha256::digest(&bytes))) {
-            return Err((file, BadStamp::Imprint));
+            return Err((file, TimestampError::Imprint));
         }
         let stamps = report.map_or(0, |report| report.stamps) + 1;
-        report = Some(StampReport { stamps, checkpoint: number, time: stamp.time, signature_checked: false });
+        report =
+            Some(TimestampReport { stamps, checkpoint: number, time: stamp.time, signature_checked: false });
     }
     Ok(report)
 }
@@ -244,16 +246,16 @@ mod tests {
 
     #[test]
     fn the_answer_of_another_implementation_is_read() {
-        let stamp = Stamp::read(&answer()).unwrap();
+        let stamp = Timestamp::read(&answer()).unwrap();
         let imprint: [u8; 32] = Sha256::digest(DATA).into();
         assert_eq!((stamp.time, stamp.imprint, &stamp.nonce), (1_795_276_225, imprint, &None));
-        assert_eq!(Query::new(DATA, 7).check(&answer()), Err(BadStamp::Nonce));
-        assert_eq!(Query::new(b"something else", 7).check(&answer()), Err(BadStamp::Imprint));
+        assert_eq!(TimestampQuery::new(DATA, 7).check(&answer()), Err(TimestampError::Nonce));
+        assert_eq!(TimestampQuery::new(b"something else", 7).check(&answer()), Err(TimestampError::Imprint));
     }
 
     #[test]
     fn the_bytes_of_a_request_stay_what_they_are() {
-        let der = Query::new(DATA, 0x1234).to_der().unwrap();
+        let der = TimestampQuery::new(DATA, 0x1234).to_der().unwrap();
         let request = TimeStampReq::from_der(&der).unwrap();
         assert_eq!(request.message_imprint.hashed_message.as_bytes(), &Sha256::digest(DATA)[..]);
         assert_eq!(request.nonce.unwrap().as_bytes(), (0x091a_u64 | 1 << 62).to_be_bytes());
@@ -264,7 +266,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_authority_is_one() {
         // TimeStampResp with status 2 and no token.
-        assert_eq!(Stamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(BadStamp::Refused(2)));
+        assert_eq!(Timestamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(TimestampError::Refused(2)));
     }
 
     proptest! {
@@ -272,11 +274,11 @@ mod tests {
         fn a_cut_answer_is_refused_and_no_altered_byte_makes_it_panic(cut in 0..520_usize, at in 0..520_usize, bits in 1..=255_u8) {
             let whole = answer();
             let cut = cut.min(whole.len() - 1);
-            prop_assert!(Stamp::read(&whole[..cut]).is_err());
+            prop_assert!(Timestamp::read(&whole[..cut]).is_err());
             let mut altered = whole.clone();
             let at = at % altered.len();
             altered[at] ^= bits;
-            let _ = Stamp::read(&altered);
+            let _ = Timestamp::read(&altered);
         }
     }
 }

@@ -15,7 +15,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
 use stele_compliance::seal::{SealError, SealPolicy, SealingReport, Signer, seal_trail};
-use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, Query, timestamp_name, unstamped};
+use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, TimestampQuery, timestamp_name, unstamped};
 use stele_journal::{Directory, LockError, Storage, WriterLock};
 use stele_wire::layout::Utc;
 
@@ -66,7 +66,7 @@ struct Stamped {
 fn stamp(trail: &Path, url: &str) -> Result<Option<Stamped>, Failure> {
     let storage = Directory::new(trail);
     let Some((number, bytes)) = unstamped(&storage).map_err(Failure::environment)? else { return Ok(None) };
-    let query = Query::new(&bytes, WallClock::read().0);
+    let query = TimestampQuery::new(&bytes, WallClock::read().0);
     let body = query.to_der().map_err(Failure::environment)?;
     let answered = Client::new().post(url, QUERY_CONTENT_TYPE, &body);
     let (status, answer) = answered.map_err(|what| {

@@ -14,7 +14,7 @@ use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
     SealCheckError, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
 };
-use stele_compliance::timestamp::{self, StampReport};
+use stele_compliance::timestamp::{self, TimestampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
 use stele_compliance::witness::{self, WitnessBroken, WitnessReport};
 use stele_journal::scan::ScanOptions;
@@ -76,7 +76,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     witnesses: Option<WitnessReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timestamps: Option<StampReport>,
+    timestamps: Option<TimestampReport>,
     access: Recorded,
 }
 
