@@ -1,6 +1,6 @@
 //! What a trail that does not verify is told to be: the first thing wrong, and what is intact in front of it.
 
-use crate::rules::Violation;
+use crate::rules::RuleViolation;
 use serde::Serialize;
 use std::fmt;
 use stele_journal::format::SegmentHeader;

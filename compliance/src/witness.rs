@@ -24,10 +24,10 @@ pub mod client;
 pub mod request;
 pub mod server;
 
-pub use check::{Cosigned, WitnessBroken, WitnessReport, check};
-pub use client::{Collected, Collector, Reply};
-pub use request::{BadRequest, Request};
-pub use server::{Answer, Witness};
+pub use check::{CosignedByWitness, WitnessCheckError, WitnessReport, check};
+pub use client::{CollectOutcome, CosignatureCollector, WitnessReply};
+pub use request::{InvalidRequest, WitnessRequest};
+pub use server::{Witness, WitnessAnswer};
 
 /// The content type of the body of a conflict: the size that the witness knows.
 pub const SIZE_CONTENT_TYPE: &str = "text/x.tlog.size";

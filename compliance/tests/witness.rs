@@ -13,7 +13,8 @@ use stele_compliance::seal::note::{KeyKind, Note, VerifierKey};
 use stele_compliance::seal::{Checkpoint, Hash, SealPolicy, SignedCheckpoint, Signer};
 use stele_compliance::witness::client::CollectError;
 use stele_compliance::witness::{
-    Answer, Collected, Collector, Reply, Request, Witness, WitnessBroken, check, cosigned_name,
+    CollectOutcome, CosignatureCollector, Witness, WitnessAnswer, WitnessCheckError, WitnessReply,
+    WitnessRequest, check, cosigned_name,
 };
 use stele_journal::{Directory, Storage, StoredFile};
 use stele_wire::units::{Nanos, Sequence};
@@ -42,7 +43,7 @@ fn signed(origin: &str, size: u64, root: Hash, by: &Signer) -> SignedCheckpoint 
 }
 
 fn body(old: u64, proof: &[Hash], checkpoint: SignedCheckpoint) -> String {
-    Request { old, proof: proof.to_vec(), checkpoint }.to_string()
+    WitnessRequest { old, proof: proof.to_vec(), checkpoint }.to_string()
 }
 
 /// A trail that is sealed as it grows.
@@ -78,11 +79,11 @@ impl Trail {
         sealed
     }
 
-    fn collector(&self, seed: u8, writing: &Arc<Mutex<()>>) -> Collector {
-        Collector::new(witness_key(seed).public().clone(), self.storage(), writing.clone())
+    fn collector(&self, seed: u8, writing: &Arc<Mutex<()>>) -> CosignatureCollector {
+        CosignatureCollector::new(witness_key(seed).public().clone(), self.storage(), writing.clone())
     }
 
-    fn check(&self, seeds: &[u8], quorum: usize) -> Result<(u64, Vec<u64>), WitnessBroken> {
+    fn check(&self, seeds: &[u8], quorum: usize) -> Result<(u64, Vec<u64>), WitnessCheckError> {
         let keys: Vec<VerifierKey> = seeds.iter().map(|seed| witness_key(*seed).public().clone()).collect();
         let report = check(self.storage().as_ref(), &keys, quorum)?;
         Ok((report.events, report.witnesses.iter().map(|said| said.events).collect()))
@@ -90,13 +91,17 @@ impl Trail {
 }
 
 /// Asks until the witness has cosigned the newest checkpoint; gives the requests that took.
-fn collect(collector: &mut Collector, witness: &mut Witness, now: u64) -> Result<usize, CollectError> {
+fn collect(
+    collector: &mut CosignatureCollector,
+    witness: &mut Witness,
+    now: u64,
+) -> Result<usize, CollectError> {
     let mut requests = 0;
     while let Some(request) = collector.request()? {
         requests += 1;
         let answer = witness.add_checkpoint(&request.to_string(), now);
-        let reply = Reply { status: answer.status(), body: answer.body() };
-        if let Collected::Cosigned { .. } = collector.on_reply(&reply)? {
+        let reply = WitnessReply { status: answer.status(), body: answer.body() };
+        if let CollectOutcome::Cosigned { .. } = collector.on_reply(&reply)? {
             break;
         }
         assert!(requests < 4, "it comes to an end");
@@ -112,7 +117,7 @@ fn a_growing_trail_is_cosigned_by_two_witnesses_and_a_quorum_says_how_far() {
     let writing = Arc::default();
     let [mut from_first, mut from_second] = [1, 2].map(|seed| trail.collector(seed, &writing));
     assert_eq!(from_first.request().unwrap(), None, "nothing is sealed yet");
-    assert!(matches!(trail.check(&[1, 2], 1), Err(WitnessBroken::Quorum { .. })));
+    assert!(matches!(trail.check(&[1, 2], 1), Err(WitnessCheckError::Quorum { .. })));
     let mut sizes = Vec::new();
     for now in 0..6 {
         sizes.push(trail.grow(400));
@@ -128,7 +133,7 @@ fn a_growing_trail_is_cosigned_by_two_witnesses_and_a_quorum_says_how_far() {
     collect(&mut from_first, &mut first, 3000).unwrap();
     assert_eq!(trail.check(&[1, 2], 2).unwrap(), (last, vec![newest, last]));
     assert_eq!(trail.check(&[1, 2], 1).unwrap().0, newest);
-    assert!(matches!(trail.check(&[1, 3], 2), Err(WitnessBroken::Quorum { .. })));
+    assert!(matches!(trail.check(&[1, 3], 2), Err(WitnessCheckError::Quorum { .. })));
     let keys = [witness_key(1).public().clone(), witness_key(2).public().clone()];
     let report = check(trail.storage().as_ref(), &keys, 1).unwrap();
     assert_eq!((report.witnesses[0].checkpoints, report.witnesses[1].checkpoints), (7, 3));
@@ -169,7 +174,7 @@ fn a_rolled_back_or_forked_log_gets_no_second_cosignature_and_the_proof_of_it_is
     assert_eq!(send(&mut honest, 0, &[], 4, four).status(), 200);
     assert_eq!(send(&mut honest, 4, &[rest], 8, eight).status(), 200);
     // Rolled back: an older tree, whatever is said of it.
-    let conflict = |is_fork| Answer::Conflict { size: 8, is_fork };
+    let conflict = |is_fork| WitnessAnswer::Conflict { size: 8, is_fork };
     assert_eq!(send(&mut honest, 0, &[], 4, four), conflict(false));
     assert_eq!(send(&mut honest, 4, &[], 4, four), conflict(false));
     assert_eq!(send(&mut honest, 8, &[], 4, four).status(), 400);
@@ -212,7 +217,7 @@ fn what_is_refused_is_refused_with_the_status_of_the_specification() {
     let mut two = known;
     let other = stranger.sign(two.note().text(), 0);
     two.note_mut().signatures.insert(0, other);
-    let Answer::Cosigned(line) = witness.add_checkpoint(&body(0, &[], two.clone()), 77) else {
+    let WitnessAnswer::Cosigned(line) = witness.add_checkpoint(&body(0, &[], two.clone()), 77) else {
         panic!("it is good")
     };
     let note = Note::parse(&format!("{}\n{line}\n", two.note().text())).unwrap();
@@ -268,7 +273,7 @@ fn a_witness_that_dies_before_or_behind_keeping_has_cosigned_nothing_that_it_for
         let known = witness(disk.path(), 1).cosigned(origin).unwrap();
         let known = known.map_or(0, |known| known.unchecked().size);
         assert_eq!(known, if dies == 1 { before } else { size }, "kept whole or not at all");
-        let reply = Reply { status: answer.status(), body: answer.body() };
+        let reply = WitnessReply { status: answer.status(), body: answer.body() };
         assert_eq!(collector.on_reply(&reply).is_ok(), dies == 0);
         // Whatever was lost, the next process and the same client come to terms.
         collect(&mut collector, &mut witness(disk.path(), 1), 2).unwrap();
@@ -283,12 +288,13 @@ fn what_is_no_cosignature_of_the_witness_is_not_taken() {
     let size = trail.grow(10);
     let disk = tempfile::tempdir().unwrap();
     let mut collector = trail.collector(1, &Arc::default());
-    let ask = |collector: &mut Collector| collector.request().unwrap().unwrap();
+    let ask = |collector: &mut CosignatureCollector| collector.request().unwrap().unwrap();
     let request = ask(&mut collector);
-    let Answer::Cosigned(others) = witness(disk.path(), 2).add_checkpoint(&request.to_string(), 1) else {
+    let WitnessAnswer::Cosigned(others) = witness(disk.path(), 2).add_checkpoint(&request.to_string(), 1)
+    else {
         panic!("it is good")
     };
-    let reply = |status, body: &str| Reply { status, body: body.into() };
+    let reply = |status, body: &str| WitnessReply { status, body: body.into() };
     for body in ["", "nonsense\n", &format!("{others}\n")] {
         let taken = collector.on_reply(&reply(200, body));
         assert!(matches!(taken, Err(CollectError::Cosignature(_))), "{body}");
@@ -319,7 +325,7 @@ fn an_altered_cosigned_checkpoint_is_found() {
     let [one, two] = [1, 2].map(|number| trail.folder.path().join(cosigned_name(number)));
     let good = std::fs::read_to_string(&two).unwrap();
     std::fs::copy(&one, &two).unwrap();
-    assert!(matches!(trail.check(&[1], 1), Err(WitnessBroken::Differs { .. })));
+    assert!(matches!(trail.check(&[1], 1), Err(WitnessCheckError::Differs { .. })));
     // The time is under the signature.
     let (head, line) = good.trim_end().rsplit_once(' ').unwrap();
     let later = format!("{head} {}\n", line.replacen("AAAAAAAAAAk", "AAAAAAAAAAo", 1));
@@ -331,7 +337,7 @@ fn an_altered_cosigned_checkpoint_is_found() {
         later
     };
     std::fs::write(&two, flipped).unwrap();
-    assert!(matches!(trail.check(&[1], 1), Err(WitnessBroken::Cosignature { .. })));
+    assert!(matches!(trail.check(&[1], 1), Err(WitnessCheckError::Cosignature { .. })));
     std::fs::write(&two, good).unwrap();
     trail.check(&[1], 1).unwrap();
 }

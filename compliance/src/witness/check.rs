@@ -10,7 +10,7 @@ use stele_journal::Storage;
 
 /// What one witness cosigned.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Cosigned {
+pub struct CosignedByWitness {
     /// The witness's name.
     pub witness: String,
     /// Checkpoints that it cosigned.
@@ -29,7 +29,7 @@ pub struct WitnessReport {
     /// Events under the newest checkpoint that so many cosigned.
     pub events: u64,
     /// Each witness that was asked about.
-    pub witnesses: Vec<Cosigned>,
+    pub witnesses: Vec<CosignedByWitness>,
 }
 
 impl fmt::Display for WitnessReport {
@@ -37,7 +37,7 @@ impl fmt::Display for WitnessReport {
         let Self { quorum, events, witnesses } = self;
         let one = if witnesses.len() == 1 { "witness" } else { "witnesses" };
         write!(f, "{events} events are cosigned by {quorum} of {} {one}", witnesses.len())?;
-        for Cosigned { witness, checkpoints, events, time } in witnesses {
+        for CosignedByWitness { witness, checkpoints, events, time } in witnesses {
             write!(f, "\n  {witness}: {checkpoints} checkpoints")?;
             let time = time.and_then(|time| Timestamp::from_second(i64::try_from(time).ok()?).ok());
             if let Some(time) = time {
@@ -50,7 +50,7 @@ impl fmt::Display for WitnessReport {
 
 /// Why the witnesses' word is missing or worthless.
 #[derive(Debug, thiserror::Error)]
-pub enum WitnessBroken {
+pub enum WitnessCheckError {
     /// Seals.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -76,12 +76,12 @@ pub enum WitnessBroken {
         /// How many were asked about.
         asked: usize,
         /// What each of them cosigned.
-        said: Vec<Cosigned>,
+        said: Vec<CosignedByWitness>,
     },
 }
 
-fn describe(said: &[Cosigned]) -> String {
-    let one = |Cosigned { witness, events, .. }: &Cosigned| match events {
+fn describe(said: &[CosignedByWitness]) -> String {
+    let one = |CosignedByWitness { witness, events, .. }: &CosignedByWitness| match events {
         0 => format!("{witness} cosigned none"),
         events => format!("{witness} cosigned {events} events"),
     };
@@ -92,15 +92,15 @@ fn describe(said: &[Cosigned]) -> String {
 /// [`crate::seal::check()`]'s to say.
 ///
 /// # Errors
-/// [`WitnessBroken`].
+/// [`WitnessCheckError`].
 pub fn check(
     storage: &dyn Storage,
     witnesses: &[VerifierKey],
     quorum: usize,
-) -> Result<WitnessReport, WitnessBroken> {
+) -> Result<WitnessReport, WitnessCheckError> {
     let counted = count_checkpoints(storage);
     let count = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
-    let nothing = |key: &VerifierKey| Cosigned {
+    let nothing = |key: &VerifierKey| CosignedByWitness {
         witness: key.name().to_owned(),
         checkpoints: 0,
         events: 0,
@@ -113,7 +113,7 @@ pub fn check(
         let file = storage.describe(&name);
         let own = read_checkpoint(storage, &checkpoint_name(number))?;
         if own.is_none_or(|own| own.note().text() != cosigned.note().text()) {
-            return Err(WitnessBroken::Differs { file });
+            return Err(WitnessCheckError::Differs { file });
         }
         let events = cosigned.unchecked().size;
         let mut agree = 0;
@@ -124,7 +124,7 @@ pub fn check(
                     agree += 1;
                 }
                 Err(NoteError::NotSigned { .. }) => {}
-                Err(why) => return Err(WitnessBroken::Cosignature { file, why }),
+                Err(why) => return Err(WitnessCheckError::Cosignature { file, why }),
             }
         }
         if agree >= quorum {
@@ -133,7 +133,7 @@ pub fn check(
     }
     if report.events == 0 {
         let (asked, said) = (witnesses.len(), report.witnesses);
-        return Err(WitnessBroken::Quorum { quorum, asked, said });
+        return Err(WitnessCheckError::Quorum { quorum, asked, said });
     }
     Ok(report)
 }

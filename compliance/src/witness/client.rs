@@ -2,7 +2,7 @@
 //! came back.
 
 use super::cosigned_name;
-use super::request::Request;
+use super::request::WitnessRequest;
 use crate::seal::checkpoint::{CheckpointError, read_decimal};
 use crate::seal::note::{Note, VerifierKey};
 use crate::seal::sealing::{SealError, count_checkpoints, hash_leaves, read_checkpoint};
@@ -15,7 +15,7 @@ use stele_journal::{Storage, TrailReader};
 
 /// What a witness sent back.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
+pub struct WitnessReply {
     /// Status code of HTTP.
     pub status: u16,
     /// The body.
@@ -24,7 +24,7 @@ pub struct Reply {
 
 /// What a reply came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Collected {
+pub enum CollectOutcome {
     /// The checkpoint is cosigned, and that is kept.
     Cosigned {
         /// Events under it.
@@ -74,7 +74,7 @@ pub enum CollectError {
 }
 
 /// See the module. Several for one trail share `writing`, because their cosignatures go into the same files.
-pub struct Collector {
+pub struct CosignatureCollector {
     witness: VerifierKey,
     storage: Arc<dyn Storage>,
     writing: Arc<Mutex<()>>,
@@ -89,7 +89,7 @@ struct Asked {
     checkpoint: SignedCheckpoint,
 }
 
-impl Collector {
+impl CosignatureCollector {
     /// A collector for the trail in `storage` from the witness with this key.
     pub fn new(witness: VerifierKey, storage: Arc<dyn Storage>, writing: Arc<Mutex<()>>) -> Self {
         Self { witness, storage, writing, known: 0, asked: None }
@@ -104,7 +104,7 @@ impl Collector {
     ///
     /// # Errors
     /// [`CollectError::Seal`] and [`CollectError::Tile`].
-    pub fn request(&mut self) -> Result<Option<Request>, CollectError> {
+    pub fn request(&mut self) -> Result<Option<WitnessRequest>, CollectError> {
         let storage = self.storage.as_ref();
         let counted = count_checkpoints(storage);
         let number = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
@@ -125,7 +125,7 @@ impl Collector {
         }
         let proof = if old == 0 { Vec::new() } else { self.prove(old, size)? };
         self.asked = Some(Asked { number, old, checkpoint: checkpoint.clone() });
-        Ok(Some(Request { old, proof, checkpoint }))
+        Ok(Some(WitnessRequest { old, proof, checkpoint }))
     }
 
     fn prove(&self, old: u64, size: u64) -> Result<Vec<Hash>, CollectError> {
@@ -143,7 +143,7 @@ impl Collector {
     ///
     /// # Panics
     /// When nothing was asked.
-    pub fn on_reply(&mut self, reply: &Reply) -> Result<Collected, CollectError> {
+    pub fn on_reply(&mut self, reply: &WitnessReply) -> Result<CollectOutcome, CollectError> {
         let asked = self.asked.take().expect("a reply is to a request");
         let size = asked.checkpoint.unchecked().size;
         let refused = || {
@@ -155,7 +155,7 @@ impl Collector {
             200 => {
                 self.keep(asked, &reply.body)?;
                 self.known = size;
-                Ok(Collected::Cosigned { size })
+                Ok(CollectOutcome::Cosigned { size })
             }
             409 => {
                 let theirs = reply.body.strip_suffix('\n').and_then(read_decimal).ok_or_else(refused)?;
@@ -164,7 +164,7 @@ impl Collector {
                     _ if theirs > size => Err(CollectError::Ahead { witness: theirs, size }),
                     // It was asked from there: what it does not like is the root.
                     _ if theirs == asked.old && before == theirs => Err(CollectError::Forked { size }),
-                    _ => Ok(Collected::Again),
+                    _ => Ok(CollectOutcome::Again),
                 }
             }
             _ => Err(refused()),

@@ -19,7 +19,7 @@ pub const BODY_LENGTH_MAX: usize = 64 << 10;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Request {
+pub struct WitnessRequest {
     /// Leaves under the checkpoint that the witness has; 0 for none.
     pub old: u64,
     /// That the new tree extends the one of `old`; empty for `old` 0.
@@ -31,15 +31,15 @@ pub struct Request {
 /// Why a body is no request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("this is no add-checkpoint request: {0}")]
-pub struct BadRequest(pub String);
+pub struct InvalidRequest(pub String);
 
-impl Request {
+impl WitnessRequest {
     /// Reads a body; nothing of it is checked yet.
     ///
     /// # Errors
-    /// [`BadRequest`].
-    pub fn parse(body: &str) -> Result<Self, BadRequest> {
-        let bad = |why: &str| BadRequest(why.into());
+    /// [`InvalidRequest`].
+    pub fn parse(body: &str) -> Result<Self, InvalidRequest> {
+        let bad = |why: &str| InvalidRequest(why.into());
         let (head, checkpoint) = body.split_once("\n\n").ok_or_else(|| bad("there is no blank line"))?;
         let mut lines = head.split('\n');
         let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(read_decimal);
@@ -50,13 +50,13 @@ impl Request {
             return Err(bad("its proof has more than 63 hashes"));
         }
         let checkpoint =
-            SignedCheckpoint::parse(checkpoint).map_err(|error| BadRequest(error.to_string()))?;
+            SignedCheckpoint::parse(checkpoint).map_err(|error| InvalidRequest(error.to_string()))?;
         Ok(Self { old, proof, checkpoint })
     }
 }
 
 /// The body.
-impl fmt::Display for Request {
+impl fmt::Display for WitnessRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "old {}", self.old)?;
         self.proof.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_example_of_the_specification_is_read_and_written_as_it_is() {
-        let request = Request::parse(EXAMPLE).unwrap();
+        let request = WitnessRequest::parse(EXAMPLE).unwrap();
         assert_eq!((request.old, request.proof.len()), (20_852_014, 4));
         assert_eq!(request.checkpoint.unchecked().size, 20_852_163);
         assert_eq!(request.checkpoint.note().signatures.len(), 2);
@@ -103,9 +103,9 @@ mod tests {
             EXAMPLE.trim_end().to_owned(),
         ];
         for body in bad {
-            assert!(Request::parse(&body).is_err(), "{body}");
+            assert!(WitnessRequest::parse(&body).is_err(), "{body}");
         }
-        assert!(Request::parse(&EXAMPLE.replace(hash, &hash.repeat(60))).is_ok());
+        assert!(WitnessRequest::parse(&EXAMPLE.replace(hash, &hash.repeat(60))).is_ok());
     }
 
     proptest! {
@@ -117,7 +117,7 @@ mod tests {
             let at = EXAMPLE.floor_char_boundary(at);
             let end = EXAMPLE.ceil_char_boundary(at + 1);
             let altered = format!("{}{letter}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
-            if let Ok(request) = Request::parse(&altered) {
+            if let Ok(request) = WitnessRequest::parse(&altered) {
                 prop_assert_eq!(request.to_string(), altered);
             }
         }

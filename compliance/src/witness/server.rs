@@ -3,7 +3,7 @@
 //! Everything that it knows is on the medium and is read anew for every request, so a restart changes nothing. A
 //! checkpoint is kept before its cosignature leaves: a witness that dies in between has promised nothing that it forgets.
 
-use super::request::Request;
+use super::request::WitnessRequest;
 use crate::seal::note::{Signer, VerifierKey};
 use crate::seal::tiles::read_file;
 use crate::seal::tree::verify_consistency;
@@ -15,7 +15,7 @@ use stele_journal::Storage;
 
 /// What a witness says to a request.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Answer {
+pub enum WitnessAnswer {
     /// Its cosignature: a line of a note. It is kept on disk that it was given.
     Cosigned(String),
     /// It has cosigned another size, or another root of the same size. Leaves under its checkpoint.
@@ -29,7 +29,7 @@ pub enum Answer {
     Refused(u16, String),
 }
 
-impl Answer {
+impl WitnessAnswer {
     /// The status code of HTTP, as the specification gives it.
     pub fn status(&self) -> u16 {
         match self {
@@ -90,17 +90,17 @@ impl Witness {
     }
 
     /// Answers a request with this body. `now` is in seconds since 1970.
-    pub fn add_checkpoint(&mut self, body: &str, now: u64) -> Answer {
+    pub fn add_checkpoint(&mut self, body: &str, now: u64) -> WitnessAnswer {
         match self.judge(body, now) {
             Ok(answer) | Err(answer) => answer,
         }
     }
 
     /// The checks in the order of the specification.
-    fn judge(&mut self, body: &str, now: u64) -> Result<Answer, Answer> {
-        let refused = |status, why: &dyn ToString| Answer::Refused(status, why.to_string());
-        let Request { old, proof, checkpoint: mut signed } =
-            Request::parse(body).map_err(|error| refused(400, &error))?;
+    fn judge(&mut self, body: &str, now: u64) -> Result<WitnessAnswer, WitnessAnswer> {
+        let refused = |status, why: &dyn ToString| WitnessAnswer::Refused(status, why.to_string());
+        let WitnessRequest { old, proof, checkpoint: mut signed } =
+            WitnessRequest::parse(body).map_err(|error| refused(400, &error))?;
         let Checkpoint { origin, size, root } = signed.unchecked().clone();
         if !self.origins.iter().any(|known| origin.starts_with(known)) {
             return Err(refused(404, &format!("log {origin} is not known here")));
@@ -122,7 +122,7 @@ impl Witness {
             self.keep_evidence(&origin, body).map_err(failed)?;
         }
         if old != known_size || is_fork {
-            return Err(Answer::Conflict { size: known_size, is_fork });
+            return Err(WitnessAnswer::Conflict { size: known_size, is_fork });
         }
         let extends = match old {
             0 if proof.is_empty() => Ok(()),
@@ -141,7 +141,7 @@ impl Witness {
             .retain(|one| self.logs.iter().any(|key| key.name() == one.name && key.id() == one.id));
         note.signatures.push(cosignature);
         self.storage.keep(&file_name("logs", &origin), &mut signed.to_string().as_bytes()).map_err(failed)?;
-        Ok(Answer::Cosigned(line))
+        Ok(WitnessAnswer::Cosigned(line))
     }
 
     /// A request that the log's key signed and that does not extend what it signed before may prove that it forked. The

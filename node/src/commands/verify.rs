@@ -16,7 +16,7 @@ use stele_compliance::seal::{
 };
 use stele_compliance::timestamp::{self, TimestampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
-use stele_compliance::witness::{self, WitnessBroken, WitnessReport};
+use stele_compliance::witness::{self, WitnessCheckError, WitnessReport};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
@@ -155,7 +155,7 @@ fn witnesses(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
 
 fn check_witnesses(trail: &Path, keys: &[VerifierKey], quorum: usize) -> Result<WitnessReport, Failure> {
     witness::check(&Directory::new(trail), keys, quorum).map_err(|error| match error {
-        WitnessBroken::Seal(SealError::Io { .. }) => Failure::environment(error),
+        WitnessCheckError::Seal(SealError::Io { .. }) => Failure::environment(error),
         _ => Failure::not_so(error),
     })
 }
