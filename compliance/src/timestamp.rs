@@ -59,7 +59,7 @@ impl From<der::Error> for TimestampError {
 
 /// What a time stamp states, on the word of whoever signed it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Timestamp {
+pub struct AuthorityTimestamp {
     /// When, in seconds since 1970.
     pub time: u64,
     /// SHA-256 of what was stamped.
@@ -104,8 +104,8 @@ impl TimestampQuery {
     ///
     /// # Errors
     /// [`TimestampError`].
-    pub fn check(&self, response: &[u8]) -> Result<Timestamp, TimestampError> {
-        let stamp = Timestamp::read(response)?;
+    pub fn check(&self, response: &[u8]) -> Result<AuthorityTimestamp, TimestampError> {
+        let stamp = AuthorityTimestamp::read(response)?;
         if stamp.imprint != self.imprint {
             return Err(TimestampError::Imprint);
         }
@@ -116,7 +116,7 @@ impl TimestampQuery {
     }
 }
 
-impl Timestamp {
+impl AuthorityTimestamp {
     /// Reads an authority's response. Its signature is not checked.
     ///
     /// # Errors
@@ -211,7 +211,7 @@ pub fn check(storage: &dyn Storage) -> Result<Option<TimestampReport>, (String, 
         let file = storage.describe(&name);
         let Some(response) = read_file(storage, &name).map_err(unread(file.clone()))? else { continue };
         let checkpoint = read_file(storage, &checkpoint_name(number)).map_err(unread(file.clone()))?;
-        let stamp = Timestamp::read(&response).map_err(|why| (file.clone(), why))?;
+        let stamp = AuthorityTimestamp::read(&response).map_err(|why| (file.clone(), why))?;
         if checkpoint.is_none_or(|bytes| stamp.imprint != <[u8; 32]>::from(Sha256::digest(&bytes))) {
             return Err((file, TimestampError::Imprint));
         }
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_answer_of_another_implementation_is_read() {
-        let stamp = Timestamp::read(&answer()).unwrap();
+        let stamp = AuthorityTimestamp::read(&answer()).unwrap();
         let imprint: [u8; 32] = Sha256::digest(DATA).into();
         assert_eq!((stamp.time, stamp.imprint, &stamp.nonce), (1_795_276_225, imprint, &None));
         assert_eq!(TimestampQuery::new(DATA, 7).check(&answer()), Err(TimestampError::Nonce));
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_authority_is_one() {
         // TimeStampResp with status 2 and no token.
-        assert_eq!(Timestamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(TimestampError::Refused(2)));
+        assert_eq!(AuthorityTimestamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(TimestampError::Refused(2)));
     }
 
     proptest! {
@@ -274,11 +274,11 @@ mod tests {
         fn a_cut_answer_is_refused_and_no_altered_byte_makes_it_panic(cut in 0..520_usize, at in 0..520_usize, bits in 1..=255_u8) {
             let whole = answer();
             let cut = cut.min(whole.len() - 1);
-            prop_assert!(Timestamp::read(&whole[..cut]).is_err());
+            prop_assert!(AuthorityTimestamp::read(&whole[..cut]).is_err());
             let mut altered = whole.clone();
             let at = at % altered.len();
             altered[at] ^= bits;
-            let _ = Timestamp::read(&altered);
+            let _ = AuthorityTimestamp::read(&altered);
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) enum Role {
     Progress,
     Refused,
     Allotment,
-    WitnessRequest,
+    Request,
     Report,
     Released,
     Retention,
