@@ -1,12 +1,12 @@
-//! Verifies a trail: the medium and the meaning, in one read.
+//! Verifies a trail: storage and meaning, in one read.
 //!
 //! ```text
-//!    n threads        a segment each: CRC, sequence, time (glommio, direct I/O) ──┐ verified frames
-//!  a thread           folds their results: chain of segments                      │ in the order of the log
-//!  caller's thread    rules  <────────────────────────────────────────────────────┘
+//!    n threads        one segment each: CRC, sequence, time (glommio, direct I/O) ──┐ verified frames
+//!  one thread           combines their results: chain of segments                   │ in log order
+//!  the caller's thread  applies the rules  <────────────────────────────────────────┘
 //! ```
 //!
-//! The rules depend on the order of the log; what is read ahead of them is bounded.
+//! The rules depend on the order of the log; the amount that is read ahead of them is limited.
 
 use crate::broken::{BrokenTrail, Finding, IntactPrefix};
 use crate::rules::{Rule, RuleViolation, Rules};
@@ -20,32 +20,42 @@ use stele_journal::verify::{LogVisitor, VerifyReport, verify_with};
 use stele_journal::{Directory, Segment, Storage, TrailError, find_segments};
 use stele_wire::{Frame, Position, Sequence};
 
-/// How a verification runs.
+/// Options of a verification.
 #[derive(Clone, Copy, Default)]
 pub struct VerifyOptions<'a> {
-    /// Threads that read and check the medium, beside the one that applies the rules; 0 is one less than the CPUs that
-    /// this process may use, and 1 at least.
+    /// Number of threads that read and check the storage, in addition to the one that applies the rules; 0
+    /// means one less than the CPUs available to this process, and at least 1.
     pub threads: usize,
-    /// Called from any thread with the bytes read and the bytes in all.
+    /// Called from any thread with the number of bytes read and the total number of bytes.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
 }
 
-/// Why a trail is not verified.
+/// Why a trail does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// There is none, or it cannot be read: that says nothing about it.
+    /// There is no trail, or it cannot be read: this is not an error of the trail.
     #[error(transparent)]
     Unreadable(#[from] TrailError),
-    /// It is not what its writer left.
+    /// The trail is not what its writer left.
     #[error("{0}")]
     Broken(Box<BrokenTrail>),
 }
 
-/// Verifies the trail in `directory`, which may be being written: then up to where it is.
+/// Verifies the trail in `directory`. If it is being written, it is verified up to its current end.
 ///
 /// # Errors
-/// [`VerifyError::Broken`] with the first thing wrong and what is intact in front of it; [`VerifyError::Unreadable`]
-/// when there is no trail, or no way to read it.
+/// [`VerifyError::Broken`] with the first error and what is intact before it; [`VerifyError::Unreadable`]
+/// when there is no trail, or it cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::{VerifyError, VerifyOptions, verify};
+///
+/// let directory = std::env::temp_dir().join("there-is-no-trail-here");
+/// let error = verify(&directory, &VerifyOptions::default()).unwrap_err();
+/// assert!(matches!(error, VerifyError::Unreadable(_)));
+/// ```
 pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedTrail, VerifyError> {
     let begun = Instant::now();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
@@ -69,7 +79,7 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedT
     }
 }
 
-/// What the rules make of a trail, up to the first violation.
+/// The rules applied to a trail, up to the first violation.
 #[derive(Default)]
 struct Meaning {
     rules: Rules,
@@ -84,7 +94,7 @@ impl Meaning {
         ControlFlow::Break(())
     }
 
-    /// The trail is at its end; the medium has nothing against it.
+    /// Ends the trail, whose storage has no errors.
     fn end(&mut self) {
         if self.violation.is_none()
             && let Some(first) = self.segments.first().copied()
@@ -106,7 +116,7 @@ impl LogVisitor for Meaning {
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()> {
         match self.rules.on_frame(position, frame) {
             Ok(()) => ControlFlow::Continue(()),
-            verdict => self.judge(verdict, *self.segments.last().expect("a segment was told")),
+            verdict => self.judge(verdict, *self.segments.last().expect("a segment was begun")),
         }
     }
 }
@@ -125,12 +135,12 @@ fn verified(
     let medium = [
         ("frame", "every frame has the CRC of its bytes, seeded with trail, shard and epoch"),
         ("no-gap", "sequences have no gap"),
-        ("time", "time does not run backwards"),
+        ("time", "time does not go backwards"),
     ];
     let medium = medium.map(|(rule, sentence)| RuleCount { rule, sentence, checked: events });
     let links = RuleCount {
         rule: "link",
-        sentence: "every segment names the SHA-256 of the one in front",
+        sentence: "every segment names the SHA-256 of the previous one",
         checked: (report.segments as u64).saturating_sub(1),
     };
     let meant = Rule::ALL.iter().map(|rule| RuleCount {
@@ -178,12 +188,12 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     if report.first_sequence > Sequence(1) {
         let references = rules.before_the_trail();
         sentences.push(format!(
-            "what was defined before the trail's first event, {}: {references} references may lead there",
+            "definitions before the trail's first event, {}: {references} references may lead there",
             report.first_sequence
         ));
     }
     if rules.unknown().next().is_some() {
-        sentences.push("what messages of other schemas and later versions mean".to_owned());
+        sentences.push("messages of other schemas and later versions".to_owned());
     }
     sentences
 }
@@ -200,7 +210,7 @@ fn speed(begun: Instant, events: u64, report: &VerifyReport) -> ReadSpeed {
     }
 }
 
-/// Names the first thing wrong, and counts what is intact in front of it.
+/// Returns the first error, and what is intact before it.
 fn broken(
     storage: &dyn Storage,
     medium: Option<TrailError>,
@@ -223,7 +233,7 @@ fn broken(
         Err(error) => return error.into(),
     };
     let comes_first = |violation: &RuleViolation, segment: &Segment| match &error {
-        // The link shows that the segment in front was changed: what breaks a rule there says where.
+        // The link shows that the previous segment was changed: a broken rule in it shows where.
         TrailError::Link { file, .. } => storage.describe(&segment.name()) < *file,
         _ => violation.sequence.0 <= intact.last_sequence,
     };
@@ -238,7 +248,7 @@ fn broken(
 
 fn before_violation(violation: &RuleViolation, segment: &Segment, segments: &[Segment]) -> IntactPrefix {
     let first = segments[0].header.base_sequence.0;
-    // A wrong event is not intact; padding and headers stand behind the last one that is.
+    // The violating event is not intact; padding and headers come after the last intact event.
     let is_event = !matches!(violation.message, "padding" | "segment header");
     let last = violation.sequence.0 - u64::from(is_event);
     IntactPrefix {
@@ -249,8 +259,8 @@ fn before_violation(violation: &RuleViolation, segment: &Segment, segments: &[Se
     }
 }
 
-/// What is intact in front of what the journal found. Where that is a header, nothing was read yet: the segments in
-/// front of it are read now.
+/// Determines what is intact before an error of the storage. If the error is in a header, nothing was read
+/// yet, and the segments before it are read now.
 fn before_damage(
     storage: &dyn Storage,
     error: &TrailError,
@@ -275,7 +285,7 @@ fn before_damage(
         front.push(Segment { header: *header, file_length: found.file_length });
     }
     if matches!(error, TrailError::Link { .. }) {
-        // The link tells that one of the two was changed, not which.
+        // The link shows that one of the two segments was changed, but not which.
         front.pop();
     }
     let (segments, last) = match last {
@@ -297,7 +307,7 @@ impl SegmentVisitor for Nothing {
     fn finish(self) {}
 }
 
-/// How many of these segments hold nothing but frames, and the last event there.
+/// The number of these segments that hold nothing but frames, and the last event in them.
 fn whole(storage: &dyn Storage, segments: &[Segment]) -> Result<(u64, Sequence), TrailError> {
     let (mut count, mut last) = (0, Sequence(0));
     scan(

@@ -249,7 +249,7 @@ fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_co
     write(&path, &bytes);
     let found = broken(folder.path());
     assert_eq!((found.first.rule, found.intact.segments), ("header", 1));
-    assert!(found.to_string().contains("rules of meaning not applied"), "{found}");
+    assert!(found.to_string().contains("rules about meaning not applied"), "{found}");
 }
 
 #[test]

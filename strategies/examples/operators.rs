@@ -1,12 +1,14 @@
-//! What an event costs in each window and indicator: `cargo run --release -p stele-strategies --example operators`.
+//! The cost of an event in each window and indicator: `cargo run --release -p stele-strategies --example
+//! operators`.
 //!
 //! ```text
-//! trades in memory ──> one pipeline ──> results that are summed up, so that nothing is optimised away
+//! trades in memory ──> one pipeline ──> results, summed so that nothing is optimised away
 //! ```
 //!
-//! The trades follow each other by a random time of 1 ms on average, so that a one-second window takes some thousand.
-//! Every pipeline takes all trades once to warm up and seven times measured; the median and the fastest are printed,
-//! beside what walking over the trades and adding them up costs without an operator.
+//! The trades follow each other at random intervals of 1 ms on average, so a one-second window holds about a
+//! thousand. Every pipeline processes all trades once to warm up and seven times for the measurement. The
+//! median and the fastest run are printed next to the cost of iterating over the trades and summing them
+//! without an operator.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -114,7 +116,7 @@ fn main() {
         &trades,
         stream::<TradePrint>().sliding(millis(100), 1 << 10, Vwap::default()),
     );
-    let bars = |s: Stream<TradePrint, Source>| s.then(TimeBars::new(seconds(1), seconds(0)));
+    let bars = |s: Stream<TradePrint, PassThrough>| s.then(TimeBars::new(seconds(1), seconds(0)));
     measure(
         "64 keys, time bars 1 s",
         &trades,

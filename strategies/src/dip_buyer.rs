@@ -1,5 +1,5 @@
-//! `dip-buyer`: buys when the price has fallen a given percentage below its recent high, and sells all it has at
-//! a profit or a loss of given percentages.
+//! `dip-buyer`: buys when the price has fallen by a given percentage below its recent high, and sells the
+//! whole position at a profit or a loss of given percentages.
 
 use crate::by_instrument::ByInstrument;
 use crate::market::TradePrint;
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
+/// Name, parameters and constructor of the strategy.
 pub const KIND: StrategyKind = StrategyKind {
     name: "dip-buyer",
     about: "buys when the price falls below its recent high, sells at a profit or a loss",
@@ -23,16 +23,26 @@ pub const KIND: StrategyKind = StrategyKind {
             "fall-percent",
             400_000,
             (1, HUNDRED),
-            "fall below the recent high at which it buys",
+            "fall below the recent high that triggers a purchase, in per cent",
         ),
-        Parameter::decimal("profit-percent", 50_000_000, (1, HUNDRED), "gain at which it sells"),
-        Parameter::decimal("loss-percent", 50_000_000, (1, HUNDRED), "loss at which it sells"),
-        Parameter::integer("window", 256, (2, 65_536), "price changes that the recent high is taken over"),
-        Parameter::choice("price", PriceSource::WORDS, "the price that is watched"),
+        Parameter::decimal(
+            "profit-percent",
+            50_000_000,
+            (1, HUNDRED),
+            "gain that triggers a sale, in per cent",
+        ),
+        Parameter::decimal(
+            "loss-percent",
+            50_000_000,
+            (1, HUNDRED),
+            "loss that triggers a sale, in per cent",
+        ),
+        Parameter::integer("window", 256, (2, 65_536), "number of price changes that the recent high spans"),
+        Parameter::choice("price", PriceSource::WORDS, "the price to watch"),
         Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of one purchase"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
-        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for all"),
     ],
     make: |parameters| Ok(Box::new(DipBuyer::new(parameters))),
 };
@@ -40,7 +50,7 @@ pub const KIND: StrategyKind = StrategyKind {
 /// 100 in units of 1e-9.
 const HUNDRED: i64 = 100_000_000_000;
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct DipBuyer {
     fall: i64,
     profit: i64,
@@ -95,7 +105,7 @@ impl DipBuyer {
         }
     }
 
-    /// Takes so much of what the touch has. Says whether an order was sent.
+    /// Sends an immediate-or-cancel order at the best price of the other side. Returns whether it was sent.
     fn take(&mut self, instrument: u32, side: Side, quantity: u64, context: &mut Context<'_>) -> bool {
         let Some(book) = context.book(instrument) else { return false };
         let touch = if side == Side::BUY { book.ask() } else { book.bid() };
@@ -109,14 +119,16 @@ impl DipBuyer {
     }
 }
 
-/// `price` moved by a percentage in units of 1e-9, up if positive whatever the price's sign, rounded down.
+/// `price` moved by a percentage (in units of 1e-9), up if it is positive whatever the sign of the price,
+/// rounded down.
 fn moved(price: Price, percent: i64) -> Price {
     let distance = (i128::from(price.0.unsigned_abs()) * i128::from(percent)).div_euclid(i128::from(HUNDRED));
     Price((i128::from(price.0) + distance).clamp(i64::MIN.into(), (i64::MAX - 1).into()) as i64)
 }
 
-/// The highest of the last prices, kept as those that are higher than everything after them (Lemire, Streaming
-/// maximum-minimum filter using no more than three comparisons per element, Nordic Journal of Computing 13, 2006).
+/// The maximum of the latest prices: keeps the prices that are higher than all later ones (Lemire, Streaming
+/// maximum-minimum filter using no more than three comparisons per element, Nordic Journal of Computing 13,
+/// 2006).
 struct RecentHigh {
     last: Option<i64>,
     changes: u64,
@@ -128,7 +140,7 @@ impl RecentHigh {
         Self { last: None, changes: 0, falling: VecDeque::with_capacity(window + 1) }
     }
 
-    /// Takes in a price; says whether it is a new one.
+    /// Adds a price; returns whether it differs from the last one.
     fn change(&mut self, price: i64, window: usize) -> bool {
         if self.last == Some(price) {
             return false;
@@ -149,7 +161,7 @@ impl RecentHigh {
         Price(self.falling.front().expect("the last price is in it").1)
     }
 
-    /// Looks at nothing before the last price any longer.
+    /// Drops all prices before the last one.
     fn restart(&mut self) {
         self.falling.drain(..self.falling.len() - 1);
     }
@@ -205,7 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn it_buys_a_fall_and_sells_at_a_profit() {
+    fn it_buys_after_a_fall_and_sells_at_a_profit() {
         let settings =
             "fall-percent = 1\nprofit-percent = 2\nloss-percent = 3\nquantity = 2\nprice = \"mid\"";
         let mut tester = StrategyTester::start("dip-buyer", settings).unwrap();

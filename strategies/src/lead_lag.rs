@@ -1,5 +1,5 @@
-//! `lead-lag`: watches the trades of one instrument and follows its moves with another, which may be of another shard
-//! than the first: what the leader does is then forwarded.
+//! `lead-lag`: watches the trades of one instrument and follows its moves with another instrument. The leader
+//! may belong to another shard, whose events are then forwarded.
 
 use crate::market::TradePrint;
 use crate::order::Order;
@@ -11,26 +11,26 @@ use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
+/// Name, parameters and constructor of the strategy.
 pub const KIND: StrategyKind = StrategyKind {
     name: "lead-lag",
-    about: "buys one instrument when another has risen, sells it when that has fallen",
+    about: "buys one instrument when another has risen, sells it when the other has fallen",
     parameters: &[
         Parameter::text(
             "leader",
             "",
-            "symbol that is watched, of any shard that is forwarded; empty is the first instrument of the log",
+            "symbol to watch, of this shard or a forwarded one; empty for the first instrument of the log",
         ),
-        Parameter::text("follower", "", "symbol that is traded; empty is the second instrument of the log"),
+        Parameter::text("follower", "", "symbol to trade; empty for the second instrument of the log"),
         Parameter::decimal(
             "move-percent",
             50_000_000,
             (1, 100_000_000_000),
-            "move of the leader that is followed",
+            "move of the leader that triggers an order, in per cent",
         ),
         Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of one order"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
     ],
     make: |parameters| Ok(Box::new(LeadLag::new(parameters))),
 };
@@ -38,7 +38,7 @@ pub const KIND: StrategyKind = StrategyKind {
 /// 100 in units of 1e-9.
 const HUNDRED: i128 = 100_000_000_000;
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct LeadLag {
     leader: String,
     follower: String,
@@ -46,7 +46,7 @@ pub struct LeadLag {
     quantity: u64,
     max_position: Quantity,
     throttle: OrderThrottle,
-    /// The leader's price that moves are measured from.
+    /// The leader's price from which moves are measured.
     reference: Option<Price>,
 }
 
@@ -63,7 +63,7 @@ impl LeadLag {
         }
     }
 
-    /// The side that the leader's move to `price` asks for, if it is far enough.
+    /// The side to trade after the leader moved to `price`, if the move is large enough.
     fn moved(&mut self, price: Price) -> Option<Side> {
         let Some(reference) = self.reference else {
             self.reference = Some(price);
@@ -83,7 +83,7 @@ impl Strategy for LeadLag {
     fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let is_leaders = match self.leader.as_str() {
             "" => context.market().find_or_nth("", 0).is_some_and(|(first, _)| first == trade.instrument),
-            // Of another shard's instruments several may have one symbol.
+            // Instruments of different shards may have the same symbol.
             leader => context.instrument(trade.instrument).is_some_and(|known| known.symbol() == leader),
         };
         let Some(side) = is_leaders.then(|| self.moved(trade.price)).flatten() else { return };
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn trades_of_others_are_nothing_to_it() {
+    fn trades_of_other_instruments_are_ignored() {
         let mut tester = StrategyTester::start("lead-lag", SETTINGS).unwrap();
         tester.define(1, "A").define(2, "B").quote(2, (499, 9), (501, 9)).trade(2, 500, 1).trade(2, 600, 1);
         assert!(tester.take_orders().is_empty());

@@ -1,22 +1,23 @@
-//! What the log has said about the market so far: instruments, their books, the last trades.
+//! The state of the market according to the log: instruments, their order books and last trades.
 //!
-//! **When a venue's event ends.** Several records may belong to one event of the venue; a book is shown to a
-//! strategy only behind the last of them. A record ends the event when its flag `last` is set. A source that has
-//! not set the flag since it started is taken for one that never does: each of its records is an event of its
-//! own, but for those of a snapshot. From its first `last` on, only `last` counts.
+//! **When a venue event is complete.** Several records may belong to one venue event, and a strategy sees a
+//! book only after the last of them. A record completes the event when its flag `last` is set. A source that
+//! has not set this flag since it started is assumed never to set it: each of its records, except those of a
+//! snapshot, is then an event of its own. From the first `last` on, only `last` counts.
 //!
-//! **Which trades are seen.** Every `Trade`, and every `BookExecute` by which quantity leaves the book and that
-//! is to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
+//! **Which trades count.** Every `Trade`, and every `BookExecute` that removes quantity from the book and is
+//! to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
 
 mod forwarded;
+mod numbering;
 mod state;
 
-pub use forwarded::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, InstrumentOrigin};
+pub use numbering::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, InstrumentOrigin};
 
 use crate::account::ContractScale;
 use crate::book::{Book, BookKind, BookSide};
 use crate::by_instrument::ByInstrument;
-use forwarded::Foreign;
+use numbering::OtherShards;
 use stele_wire::codec::text;
 use stele_wire::messages::{
     BookAction, BookAdd, BookCancel, BookClear, BookDepth, BookExecute, BookLevel, BookModify, BookReplace,
@@ -25,7 +26,7 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
-/// What is known of one instrument.
+/// An instrument: symbol, contract terms, order book and last trade.
 #[derive(Clone, Debug)]
 pub struct Instrument {
     symbol: [u8; 72],
@@ -50,7 +51,8 @@ impl Default for Instrument {
 }
 
 impl Instrument {
-    /// A venue's event is over: what the strategies are told of its book, if a record touched it.
+    /// Completes a venue event, and returns the change to show to the strategies if a record touched the
+    /// book.
     #[inline]
     fn end_event(&mut self, id: u32) -> MarketChange {
         if !std::mem::take(&mut self.is_touched) {
@@ -60,22 +62,22 @@ impl Instrument {
         MarketChange { book: Some(id), trade: None }
     }
 
-    /// The venue's symbol; empty when there was no definition.
+    /// The venue's symbol; empty when the instrument was not defined.
     pub fn symbol(&self) -> &str {
         text(&self.symbol)
     }
 
-    /// The smallest step of a price, if the definition says so.
+    /// The tick size, if the definition has one.
     pub fn tick(&self) -> Option<Price> {
         self.tick.is_defined().then_some(self.tick)
     }
 
-    /// How price × quantity becomes money.
+    /// The contract terms that convert price × quantity into money.
     pub fn scale(&self) -> ContractScale {
         self.scale
     }
 
-    /// The book.
+    /// The order book.
     #[inline]
     pub fn book(&self) -> &Book {
         &self.book
@@ -86,7 +88,7 @@ impl Instrument {
         self.last_trade.as_ref()
     }
 
-    /// What a unit is worth now: the mid of the book, else the last trade's price.
+    /// The current mark: the mid of the book, or the price of the last trade where the book has no mid.
     pub fn mark(&self) -> Option<Price> {
         self.book.mid().or_else(|| self.last_trade.map(|trade| trade.price))
     }
@@ -107,39 +109,53 @@ impl Instrument {
 /// A trade at the venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TradePrint {
-    /// What was traded.
+    /// Id of the instrument.
     pub instrument: u32,
-    /// At which price.
+    /// Price of the trade.
     pub price: Price,
-    /// How much.
+    /// Quantity of the trade.
     pub quantity: Quantity,
-    /// The side that was hit, where the source tells: bids for an incoming sale.
+    /// The side of the resting order, when the source says so: bid for an incoming sale.
     pub resting: Option<BookSide>,
-    /// The venue's identification; 0 is none.
+    /// The venue's id of the trade; 0 when there is none.
     pub trade_id: u64,
-    /// When the venue says it happened.
+    /// Time of the trade according to the venue.
     pub venue_time: Option<Nanos>,
 }
 
-/// What an event did to the market.
+/// The effect of one event on the market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MarketChange {
-    /// The instrument whose book is to be shown: a venue event that touched it has ended.
+    /// The instrument whose book changed, when a venue event that touched it is complete.
     pub book: Option<u32>,
-    /// The trade that happened.
+    /// The trade, if the event is one.
     pub trade: Option<TradePrint>,
 }
 
-/// Everything known of the market, as pure state: the same events give the same market.
+/// All instruments and their order books, as a pure state machine: the same events give the same market.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::StrategyTester;
+/// use stele_wire::Price;
+///
+/// let mut tester = StrategyTester::start("ma-cross", "").unwrap();
+/// tester.define(1, "ESU7").quote(1, (100, 10), (104, 10));
+/// let market = tester.host().market();
+/// let (id, instrument) = market.find("ESU7").unwrap();
+/// assert_eq!((id, instrument.mark()), (1, Some(Price(102))));
+/// assert_eq!(market.book(1).unwrap().spread(), Some(4));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Market {
     instruments: ByInstrument<Instrument>,
-    /// Sources, and whether each has set `last` since it started.
+    /// The sources, and whether each has set the flag `last` since it started.
     sources: Vec<(u16, bool)>,
-    foreign: Foreign,
+    foreign: OtherShards,
 }
 
-/// What every market-data message begins with, read from the message at hand.
+/// The fields that begin every market-data message, read from the current one.
 struct Record {
     instrument: u32,
     source: u16,
@@ -161,7 +177,7 @@ macro_rules! record {
     }};
 }
 
-/// The side of a book; none for neither.
+/// The side of a book; `None` for a side that is neither buy nor sell.
 pub fn book_side(side: Side) -> Option<BookSide> {
     match side {
         Side::BUY => Some(BookSide::Bid),
@@ -175,30 +191,30 @@ fn optional(quantity: u64) -> Option<Quantity> {
 }
 
 impl Market {
-    /// An instrument that an event has named.
+    /// The instrument with this id, if an event has named it.
     #[inline]
     pub fn instrument(&self, instrument: u32) -> Option<&Instrument> {
         self.instruments.get(instrument)
     }
 
-    /// Every instrument named so far, in the order of first mention.
+    /// All instruments in the order of their first mention.
     pub fn instruments(&self) -> impl Iterator<Item = (u32, &Instrument)> {
         self.instruments.iter()
     }
 
-    /// The book of an instrument.
+    /// The order book of an instrument.
     #[inline]
     pub fn book(&self, instrument: u32) -> Option<&Book> {
         self.instruments.get(instrument).map(|known| &known.book)
     }
 
-    /// Takes in one event. Those that say nothing about the market change nothing.
+    /// Applies one event. An event that is not about the market changes nothing.
     #[inline]
     pub fn apply(&mut self, frame: &Frame<'_>) -> MarketChange {
         self.take_in(frame).unwrap_or_default()
     }
 
-    /// None also for a body shorter than its block: such an event changes nothing.
+    /// Returns `None` also for a body that is shorter than its block: such an event changes nothing.
     #[inline]
     fn take_in(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         match frame.template_id() {
@@ -224,12 +240,13 @@ impl Market {
         }
     }
 
-    /// An instrument by the venue's symbol: the one that was named first, where several have it.
+    /// The instrument with this venue symbol; if several have it, the one that was mentioned first.
     pub fn find(&self, symbol: &str) -> Option<(u32, &Instrument)> {
         self.instruments().find(|(_, known)| known.symbol() == symbol)
     }
 
-    /// An instrument by the venue's symbol; by an empty one, the instrument that was named as number `at`, from 0.
+    /// The instrument with this venue symbol; for an empty symbol, the instrument number `at` in the order of
+    /// first mention, counted from 0.
     pub fn find_or_nth(&self, symbol: &str, at: usize) -> Option<(u32, &Instrument)> {
         if symbol.is_empty() { self.instruments().nth(at) } else { self.find(symbol) }
     }
@@ -239,7 +256,8 @@ impl Market {
         (instrument != 0).then(|| self.instruments.entry(instrument))
     }
 
-    /// Lets `update` change the book, if the record is one for it, and sees whether the venue's event ends.
+    /// Applies `update` to the book if the book accepts the record, and determines whether the venue event is
+    /// complete.
     #[inline]
     fn update<T>(
         &mut self,
@@ -260,7 +278,7 @@ impl Market {
         (change, updated)
     }
 
-    /// The change of a record by which a venue's event may end.
+    /// The change of a record that may complete a venue event.
     #[inline]
     fn end(&mut self, record: &Record) -> MarketChange {
         if !self.ends_event(record.source, record.flags) {
@@ -434,7 +452,7 @@ impl Market {
             (action, Some(side)) => {
                 book.set_level(side, price, quantity, level.order_count.get());
                 if action == BookAction::REPLACE {
-                    book.clear_behind(side, price);
+                    book.clear_worse_than(side, price);
                 }
             }
         };
@@ -472,7 +490,7 @@ impl Market {
         None
     }
 
-    /// Every book of the shard that the source is of.
+    /// Clears every book of the source's shard.
     fn clear_all_books(&mut self, source: u16) {
         let Self { instruments, foreign, .. } = self;
         let theirs = instruments.iter_mut().filter(|(id, _)| foreign.are_of_one_shard(source, *id));
@@ -490,7 +508,7 @@ impl Market {
     }
 }
 
-/// Sets a level where there is one.
+/// Sets a level, if the price is defined.
 fn set_level(book: &mut Book, side: BookSide, price: i64, quantity: u64, orders: u32) {
     if price != i64::MAX && (1..u64::MAX).contains(&quantity) {
         book.set_level(side, Price(price), Quantity(quantity), orders);

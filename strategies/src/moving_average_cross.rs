@@ -1,4 +1,5 @@
-//! `ma-cross`: is long while the fast average of the price is above the slow one, and short while it is below.
+//! `ma-cross`: is long while the fast moving average of the price is above the slow one, and short while it
+//! is below.
 
 use crate::by_instrument::ByInstrument;
 use crate::indicators::Ewma;
@@ -13,23 +14,23 @@ use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
+/// Name, parameters and constructor of the strategy.
 pub const KIND: StrategyKind = StrategyKind {
     name: "ma-cross",
     about: "long while the fast moving average is above the slow one, short while it is below",
     parameters: &[
-        Parameter::integer("fast", 8, (1, 100_000), "price changes that the fast average spans"),
-        Parameter::integer("slow", 32, (2, 1_000_000), "price changes that the slow average spans"),
-        Parameter::choice("price", PriceSource::WORDS, "the price that is averaged"),
-        Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity to be long or short"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
-        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+        Parameter::integer("fast", 8, (1, 100_000), "number of price changes that the fast average spans"),
+        Parameter::integer("slow", 32, (2, 1_000_000), "number of price changes that the slow average spans"),
+        Parameter::choice("price", PriceSource::WORDS, "the price to average"),
+        Parameter::integer("quantity", 1, (1, 1_000_000_000), "position, long or short"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for all"),
     ],
     make: |parameters| Ok(Box::new(MovingAverageCross::new(parameters)?)),
 };
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct MovingAverageCross {
     fast: usize,
     slow: usize,
@@ -84,7 +85,7 @@ impl MovingAverageCross {
         }
     }
 
-    /// Takes what the touch has until the position is `quantity` on the other side.
+    /// Trades at the best price of the other side until the position is `quantity` on the other side.
     fn turn(&mut self, instrument: u32, side: Side, context: &mut Context<'_>) {
         let Some(book) = context.book(instrument) else { return };
         let touch = if side == Side::BUY { book.ask() } else { book.bid() };
@@ -107,7 +108,8 @@ impl Averages {
         Self { last: Price::UNDEFINED, fast: Ewma::new(fast), slow: Ewma::new(slow) }
     }
 
-    /// Takes in a price. Gives the averages when it is a new one and more prices than the slow one spans have come.
+    /// Adds a price. Returns the averages when the price differs from the last one and the slow average is
+    /// complete.
     fn change(&mut self, price: Price) -> Option<(Price, Price)> {
         if price == self.last {
             return None;
@@ -184,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_for_its_order_and_never_exceeds_its_position() {
+    fn it_waits_for_its_order_and_never_exceeds_its_position_limit() {
         let settings = "fast = 1\nslow = 2\nquantity = 8\nmax-position = 5\nsymbol = \"A\"";
         let mut tester = StrategyTester::start("ma-cross", settings).unwrap();
         tester.define(1, "A").define(2, "B");
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn averages_that_do_not_fit_are_refused() {
+    fn a_fast_average_that_is_not_shorter_is_refused() {
         let error = KIND.start("fast = 32").map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "parameter `fast` is 32, but must be below `slow`, which is 32");
     }

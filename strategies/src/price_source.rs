@@ -1,28 +1,28 @@
-//! Which price a built-in strategy watches.
+//! The price that a strategy watches: a parameter of several built-in strategies.
 
 use crate::market::TradePrint;
 use crate::strategy::Context;
 use stele_wire::Price;
 
-/// Which price a strategy watches.
+/// The price that a strategy watches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PriceSource {
-    /// The mid of the book, weighted by the quantities at the touch.
+    /// The mid of the book, weighted by the quantities at the best bid and offer.
     Weighted,
     /// The mid of the book.
     Mid,
-    /// The last trade.
+    /// The price of the last trade.
     Trade,
 }
 
 impl PriceSource {
-    /// The words for a parameter, the default first.
+    /// The words for a choice parameter; the first is the default.
     pub const WORDS: &'static [&'static str] = &["weighted", "mid", "trade"];
 
-    /// The source of that word.
+    /// The source that a word names.
     ///
     /// # Panics
-    /// When it is none of [`PriceSource::WORDS`], which a parameter cannot be.
+    /// When `word` is not one of [`PriceSource::WORDS`], which a choice parameter excludes.
     pub fn of(word: &str) -> Self {
         match word {
             "weighted" => Self::Weighted,
@@ -32,7 +32,7 @@ impl PriceSource {
         }
     }
 
-    /// The price that a book gives; none if trades are watched.
+    /// The current price of a book; `None` when trades are watched.
     pub fn of_book(self, instrument: u32, context: &Context<'_>) -> Option<Price> {
         let book = context.book(instrument)?;
         match self {
@@ -42,7 +42,7 @@ impl PriceSource {
         }
     }
 
-    /// The price that a trade gives; none if books are watched.
+    /// The price of a trade; `None` when books are watched.
     pub fn of_trade(self, trade: &TradePrint) -> Option<Price> {
         (self == Self::Trade).then_some(trade.price)
     }

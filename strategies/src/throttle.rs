@@ -1,4 +1,4 @@
-//! A limit on how many orders a strategy sends a second.
+//! A limit on the number of orders that a strategy sends per second.
 
 use crate::order::Order;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -6,19 +6,20 @@ use crate::strategy::Context;
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Quantity};
 
-/// Lets through so many orders a second of the log's time, as many as that at once after a quiet second. In whole
-/// nanoseconds, so that it follows from the events alone.
+/// Limits orders to a number per second of the log's time. Unused allowance accumulates for at most one
+/// second, so after a quiet second that many orders may be sent at once. Uses whole nanoseconds, so the
+/// result follows from the events alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderThrottle {
     interval: u64,
-    /// When the orders let through so far would all have been let through one by one.
+    /// The time until which the allowance is used up.
     used_until: Nanos,
 }
 
 const SECOND: u64 = 1_000_000_000;
 
 impl OrderThrottle {
-    /// A throttle of `per_second` orders.
+    /// A throttle of `per_second` orders per second.
     ///
     /// # Panics
     /// When `per_second` is 0.
@@ -26,7 +27,7 @@ impl OrderThrottle {
         Self { interval: SECOND / per_second, used_until: Nanos(0) }
     }
 
-    /// Whether an order may be sent now; if so it is counted.
+    /// Whether an order may be sent now; if so, it is counted.
     pub fn admits(&mut self, now: Nanos) -> bool {
         let used_until = self.used_until.0.max(now.0.saturating_sub(SECOND)) + self.interval;
         let admits = used_until <= now.0;
@@ -36,8 +37,8 @@ impl OrderThrottle {
         admits
     }
 
-    /// Takes what the touch has until the position is `target`, waiting for the answer to each order. Orders carry
-    /// `link` (RTS 24, field 46); 0 is none.
+    /// Moves the position towards `target` with immediate-or-cancel orders at the best price of the other
+    /// side, one order at a time. The orders carry `link` (RTS 24, field 46); 0 means none.
     pub fn approach(&mut self, instrument: u32, target: i64, link: u64, context: &mut Context<'_>) {
         let missing = i128::from(target) - i128::from(context.position(instrument));
         let side = if missing > 0 { Side::BUY } else { Side::SELL };
@@ -57,7 +58,7 @@ impl OrderThrottle {
         out.put_u64(self.used_until.0);
     }
 
-    /// Takes the state that [`OrderThrottle::snapshot`] told.
+    /// Restores the state that [`OrderThrottle::snapshot`] wrote.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -72,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn after_a_quiet_second_a_seconds_worth_goes_at_once_and_then_one_by_one() {
+    fn after_a_quiet_second_the_allowance_of_one_second_is_available_at_once() {
         let (mut throttle, start) = (OrderThrottle::new(50), 1_700_000_000 * SECOND);
         let admitted =
             |throttle: &mut OrderThrottle, now: u64| (0..100).filter(|_| throttle.admits(Nanos(now))).count();

@@ -14,8 +14,8 @@ use zerocopy::little_endian::{I64, U16, U32, U64};
 const START: Nanos = Nanos(1_700_000_000_000_000_000);
 const STRATEGIES: u16 = 2;
 
-/// Runs two strategies over `rounds` quotes, with a ring of so many words for their orders; gives the log and
-/// the agent as it was when it stopped.
+/// Runs two strategies over `rounds` quotes, with a ring of `words` words for their orders. Returns the log
+/// and the stopped agent.
 fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) {
     let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
     let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
@@ -44,7 +44,7 @@ fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) 
         for instrument in 1..=3 {
             quote(&mut feed, instrument, (round * 37 + i64::from(instrument)) % 101, clock_now(&clock));
         }
-        // The agent gets its turn more often than the sequencer, so that a short ring is full at times.
+        // The agent runs more often than the sequencer, so a short ring is full at times.
         for turn in 0..6 {
             clock.advance(Nanos(700));
             if turn % 3 == 0 {
@@ -104,7 +104,7 @@ fn quote(feed: &mut Publisher, instrument: u32, price: i64, received: Nanos) {
     feed.offer_message(&quote, received).unwrap();
 }
 
-/// Orders on a log, as they lie there: template, cause and whole body.
+/// The orders on a log: template id, cause and whole body.
 fn orders(log: &[Vec<u8>]) -> Vec<(u16, Vec<u8>)> {
     let frames = log.iter().map(|bytes| Frame::read(bytes).unwrap());
     let orders = frames.filter(|frame| (301..=306).contains(&frame.template_id()));

@@ -1,4 +1,4 @@
-//! How the firm's credit is shared out between shards: never more than there is.
+//! The firm's credit allotted to shards never exceeds what there is.
 
 use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use stele_wire::messages::CreditAllotment;
 
 #[derive(Debug, Default)]
 pub(super) struct Credit {
-    /// By account, 0 for the firm, and shard. An allotment holds until another takes its place, over epochs too.
+    /// By account (0 for the firm) and shard. An allotment holds until it is replaced, also across epochs.
     parts: BTreeMap<(u32, u32), i64>,
 }
 

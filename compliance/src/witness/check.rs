@@ -1,4 +1,4 @@
-//! Who cosigned what of a trail.
+//! Checks the cosignatures of a trail.
 
 use super::cosigned_name;
 use crate::seal::note::{NoteError, VerifierKey};
@@ -8,27 +8,27 @@ use jiff::Timestamp;
 use std::fmt;
 use stele_journal::Storage;
 
-/// What one witness cosigned.
+/// The checkpoints that one witness cosigned.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct CosignedByWitness {
-    /// The witness's name.
+    /// Name of the witness.
     pub witness: String,
-    /// Checkpoints that it cosigned.
+    /// Number of checkpoints that it cosigned.
     pub checkpoints: u64,
-    /// Events under the newest of them; 0 for none.
+    /// Number of events under the newest of them; 0 when there is none.
     pub events: u64,
-    /// When it did, by its own clock, in seconds since 1970; none where it did not.
+    /// Time of the cosignature, by the witness's clock, in seconds since 1970; `None` when there is none.
     pub time: Option<u64>,
 }
 
-/// What witnesses say.
+/// Summary of the cosignatures of a trail.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct WitnessReport {
-    /// How many must have cosigned a checkpoint for it to count.
+    /// Number of witnesses that must have cosigned a checkpoint for it to count.
     pub quorum: usize,
-    /// Events under the newest checkpoint that so many cosigned.
+    /// Number of events under the newest checkpoint with that many cosignatures.
     pub events: u64,
-    /// Each witness that was asked about.
+    /// Each witness that was checked.
     pub witnesses: Vec<CosignedByWitness>,
 }
 
@@ -48,34 +48,34 @@ impl fmt::Display for WitnessReport {
     }
 }
 
-/// Why the witnesses' word is missing or worthless.
+/// Why the cosignatures are missing or invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum WitnessCheckError {
-    /// Seals.
+    /// The seals cannot be read.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// What was cosigned is not the checkpoint that is there.
-    #[error("{file} is cosigned, and is not the checkpoint of the same number: one of the two was changed")]
+    /// The cosigned checkpoint differs from the checkpoint of the same number.
+    #[error("the cosigned {file} differs from the checkpoint of the same number: one of the two was changed")]
     Differs {
         /// The cosigned file.
         file: String,
     },
-    /// A signature that claims to be a witness's is not.
+    /// A signature line of a witness is invalid.
     #[error("{file}: {why}")]
     Cosignature {
         /// The cosigned file.
         file: String,
-        /// What is wrong.
+        /// The reason.
         why: NoteError,
     },
     /// No checkpoint has enough cosignatures.
     #[error("no checkpoint is cosigned by {quorum} of the {asked} witnesses: {}", describe(.said))]
     Quorum {
-        /// How many must have.
+        /// The number of cosignatures that are required.
         quorum: usize,
-        /// How many were asked about.
+        /// The number of witnesses that were checked.
         asked: usize,
-        /// What each of them cosigned.
+        /// The checkpoints that each of them cosigned.
         said: Vec<CosignedByWitness>,
     },
 }
@@ -88,8 +88,8 @@ fn describe(said: &[CosignedByWitness]) -> String {
     said.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Checks the cosignatures on the trail in `storage`. That its checkpoints are the trail's own and the firm's is
-/// [`crate::seal::check()`]'s to say.
+/// Checks the cosignatures of the trail in `storage`. [`crate::seal::check()`] checks that its checkpoints
+/// are those of the trail and the firm.
 ///
 /// # Errors
 /// [`WitnessCheckError`].

@@ -343,11 +343,11 @@ impl Tape {
         self.last_equity = equity;
         self.stand_at(equity);
         self.series.equity.push(Sample { time, equity, drawdown: equity - self.highest });
-        let trading = strategy(host).map(|strategy| strategy.trading);
+        let record = strategy(host).map(|strategy| strategy.record);
         for traded in &mut self.series.instruments {
             let known = host.market().instrument(traded.instrument);
             if let Some(price) = known.and_then(Instrument::mark) {
-                let position = trading.map_or(0, |trading| trading.account().position(traded.instrument));
+                let position = record.map_or(0, |record| record.account().position(traded.instrument));
                 traded.quotes.push(Quoted { time, price: price.0, position });
             }
         }
@@ -374,8 +374,7 @@ impl Tape {
 
     /// What it all came to.
     pub(super) fn finish(self, host: &Host) -> (Figures, Series) {
-        let profit =
-            strategy(host).map(|strategy| strategy.trading.profit(host.market())).unwrap_or_default();
+        let profit = strategy(host).map(|strategy| strategy.record.profit(host.market())).unwrap_or_default();
         let Counts { orders, replacements, cancels, rejected, fills, maker_fills, turnover, .. } =
             self.figures;
         let ratio = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
@@ -405,7 +404,7 @@ impl Tape {
 }
 
 fn equity(host: &Host) -> Money {
-    strategy(host).map_or(Money(0), |strategy| strategy.trading.profit(host.market()).net())
+    strategy(host).map_or(Money(0), |strategy| strategy.record.profit(host.market()).net())
 }
 
 const _: () = assert!(STRATEGY == 1, "the tape looks at one strategy");

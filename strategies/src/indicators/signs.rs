@@ -1,4 +1,4 @@
-//! Who started a trade, and how long buyers and sellers keep coming.
+//! The side that initiated a trade, and the autocorrelation of these sides.
 
 use super::decimal::FixedDecimal;
 use crate::book::BookSide;
@@ -9,9 +9,10 @@ use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use stele_wire::{Nanos, Price};
 
-/// The side that started a trade: what the source says, else by the tick test: at a higher price than the trade before
-/// it was a buyer, at a lower one a seller, at the same one whoever it was before (Lee and Ready, Inferring Trade
-/// Direction from Intraday Data, Journal of Finance 46, 1991). Nothing is given while that cannot be told.
+/// The side that initiated a trade: according to the source, or else by the tick test. A trade at a higher
+/// price than the previous one was initiated by the buyer, at a lower price by the seller, and at the same
+/// price by the same side as before (Lee and Ready, Inferring Trade Direction from Intraday Data, Journal of
+/// Finance 46, 1991). Emits nothing while the side is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TradeSign {
     last: Option<(Price, Option<BookSide>)>,
@@ -50,32 +51,35 @@ impl Operator<TradePrint> for TradeSign {
     }
 }
 
-/// Autocorrelation of the signs of trades (a buyer is 1, a seller is −1) at a lag, over the last `n` signs: `r = c(lag) /
-/// c(0)` with `c(k) = Σ (zᵢ − z̄)(zᵢ₊ₖ − z̄) / n` (Box and Jenkins, Time Series Analysis, section 2.1; that it stays
-/// positive over long lags is found by Lillo and Farmer, The Long Memory of the Efficient Market, Studies in
-/// Nonlinear Dynamics and Econometrics 8, 2004). From the `n`-th sign on, rounded down. Signs that are all alike have
-/// none, which is counted as [`DropCounts::undefined`].
+/// Autocorrelation of the signs of trades (1 for a buyer, −1 for a seller) at a lag, over the last `n` signs:
+/// `r = c(lag) / c(0)` with `c(k) = Σ (zᵢ − z̄)(zᵢ₊ₖ − z̄) / n` (Box and Jenkins, Time Series Analysis,
+/// section 2.1). Lillo and Farmer (The Long Memory of the Efficient Market, Studies in Nonlinear Dynamics and
+/// Econometrics 8, 2004) find that it stays positive over long lags. Emitted from sign number `n` on, rounded
+/// down. It is undefined when all signs are equal, which is counted as [`DropCounts::undefined`].
 #[derive(Debug)]
 pub struct SignAutocorrelation {
     lag: usize,
     count: usize,
     signs: VecDeque<i8>,
     sum: i64,
-    /// Of the products of signs a lag apart.
+    /// Sum of the products of signs a lag apart.
     products: i64,
-    /// Of the oldest and of the newest signs, a lag of each.
+    /// Sums of the oldest and of the newest signs, one lag's worth each.
     oldest: i64,
     newest: i64,
     drops: DropCounts,
 }
 
 impl SignAutocorrelation {
-    /// At `lag`, over the last `count` signs.
+    /// The autocorrelation at `lag` over the last `count` signs.
     ///
     /// # Panics
-    /// Unless `lag` is above 0 and below `count`, and `count` at most [`BUFFERED_MAX`].
+    /// When `lag` is 0 or not below `count`, or when `count` is above [`BUFFERED_MAX`].
     pub fn new(lag: usize, count: usize) -> Self {
-        assert!((1..count).contains(&lag) && count <= BUFFERED_MAX, "a lag of {lag} in {count} signs");
+        assert!(
+            (1..count).contains(&lag) && count <= BUFFERED_MAX,
+            "the lag {lag} must be 1 to less than {count} signs"
+        );
         let (signs, drops) = (VecDeque::with_capacity(count), DropCounts::default());
         Self { lag, count, signs, sum: 0, products: 0, oldest: 0, newest: 0, drops }
     }
@@ -106,7 +110,8 @@ impl SignAutocorrelation {
         self.signs.push_back(sign);
     }
 
-    /// Multiplied by `n²` both covariances are whole numbers. None of signs that are all alike.
+    /// Both covariances are multiplied by `n²`, which makes them integers. Returns `None` when all signs are
+    /// equal.
     fn value(&self) -> Option<FixedDecimal> {
         let (n, lag, sum) = (self.count as i128, self.lag as i128, i128::from(self.sum));
         let ends = 2 * sum - i128::from(self.oldest) - i128::from(self.newest);
@@ -141,13 +146,13 @@ impl State for SignAutocorrelation {
         self.drops = StateValue::take(reader)?;
         let signs = reader.bytes()?;
         if signs.len() > self.count {
-            return Err(RestoreError::StateValue { what: "number of signs", found: signs.len() as u64 });
+            return Err(RestoreError::Value { what: "number of signs", found: signs.len() as u64 });
         }
         self.reset();
         for byte in signs {
             match i8::from_le_bytes([*byte]) {
                 sign @ (1 | -1) => self.push(sign),
-                _ => return Err(RestoreError::StateValue { what: "sign", found: (*byte).into() }),
+                _ => return Err(RestoreError::Value { what: "sign", found: (*byte).into() }),
             }
         }
         Ok(())

@@ -1,20 +1,36 @@
-//! Joins: two streams within a window, a stream with a table.
+//! Joins: of two streams within a window, and of a stream with a table.
 
 use super::branch::Either;
+use super::operator::Operator;
 use super::ring::Ring;
 use super::state::{DropCounts, State, StateValue};
-use super::stream::Operator;
 use super::window::Late;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
-/// Every pair of a left and a right event that are not more than a window apart, given when the later of the two
-/// arrives, with the later of their times; the pairs of one arrival in the order of their partners. Join by a key
-/// with [`super::KeyBy`] around it.
+/// Joins two streams: emits every pair of a left and a right event whose times are at most a window apart,
+/// when the later of the two arrives, with the later of their times. The pairs of one arrival are ordered by
+/// their partners. To join by a key, wrap the join in [`super::KeyBy`].
 ///
-/// Events may come out of order by up to `grace` behind the latest time of either side, and meet all their partners;
-/// one that is older is counted and given on as [`Late`]. Each side keeps what can still meet a partner, `capacity`
-/// events at most: when one more comes the oldest leaves, and is counted as [`DropCounts::crowded_out`].
+/// Events may arrive out of order, up to `grace` before the latest time of either side, and still meet all
+/// their partners. An older event is counted and emitted as [`Late`]. Each side keeps the events that can
+/// still find a partner, at most `capacity`; when it is full the oldest is removed and counted as
+/// [`DropCounts::crowded_out`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Either, Operator, seconds, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<Either<&str, u32>>().join(seconds(1), Nanos(0), 100).in_time();
+/// # let mut pairs = Vec::new();
+/// # let mut feed = |at: u64, event| pipeline.on_event(Nanos(at), event, &mut |_, pair| pairs.push(pair));
+/// feed(0, Either::Left("order"));
+/// feed(500_000_000, Either::Right(7));
+/// feed(5_000_000_000, Either::Right(8));
+/// assert_eq!(pairs, [("order", 7)]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Join<L, R> {
     window: u64,
@@ -26,7 +42,8 @@ pub struct Join<L, R> {
 }
 
 impl<L, R> Join<L, R> {
-    /// Pairs at most `window` apart, of events at most `grace` late, `capacity` of each side kept.
+    /// Joins events at most `window` apart that arrive at most `grace` late, and keeps `capacity` events of
+    /// each side.
     ///
     /// # Panics
     /// When `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
@@ -54,7 +71,7 @@ impl<L, R> Join<L, R> {
     }
 }
 
-/// The events of a side that are not more than a window away.
+/// The events of a side that are at most a window away.
 #[inline]
 fn partners<T: StateValue>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl Iterator<Item = (u64, T)> {
     let from = side.partition_point(|(other, _)| other.saturating_add(window) < at);
@@ -62,7 +79,7 @@ fn partners<T: StateValue>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl 
     side.range(from..).copied().take_while(move |(other, _)| *other <= until)
 }
 
-/// Keeps an event, unless it is the oldest of more than there is room for.
+/// Keeps an event; when the side is full, removes the oldest.
 #[inline]
 fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, drops: &mut DropCounts) {
     if side.is_full() {
@@ -135,11 +152,12 @@ impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
     }
 }
 
-/// Each left event with what the right stream said last, if anything; a right `None` takes it back. Have one entry a
-/// key with [`super::KeyBy`] around it. An inner join is this and a `filter_map`.
+/// Joins a stream with a table: emits each left event with the latest value of the right stream, if there is
+/// one. A right `None` removes the value. For one value per key, wrap it in [`super::KeyBy`]; for an inner
+/// join, add a `filter_map`.
 ///
-/// The table holds the newest entry by time, whatever comes last; one that is older than it changes nothing and is
-/// counted as [`DropCounts::late`]. A left event meets the table as it is when the event arrives.
+/// The table keeps the latest value by time, not by arrival: an older value changes nothing and is counted as
+/// [`DropCounts::late`]. A left event meets the table as it is when the event arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct TableJoin<R> {
     time: u64,

@@ -1,9 +1,9 @@
-//! Windows that last while events keep coming.
+//! Session windows: they last while events keep arriving.
 
 use super::aggregate::{Aggregate, Merge};
 use super::bounds::OPEN_WINDOWS_MAX;
+use super::operator::Operator;
 use super::state::{DropCounts, State, StateValue};
-use super::stream::Operator;
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
@@ -15,18 +15,33 @@ struct Session<A> {
     aggregate: A,
 }
 
-/// An aggregate over sessions: events of which none is more than `gap` after the one before. A session goes from its
-/// first event to just behind its last.
+/// An aggregate over sessions: groups of events in which no event is more than `gap` after the previous one.
+/// A session spans from its first event to just after its last one.
 ///
-/// A session closes when time, which is the latest that an event or [`Operator::on_time`] brought, is more than
-/// `gap` and `grace` after its last event, and is given then, once, with the time of its last event; sessions close
-/// in order. An event that comes out of order extends the session it is near to and may make two sessions one; an
-/// event that is near to none and would be a session that has closed is counted and given on as [`Late`].
+/// A session closes when the time (the latest of an event or of [`Operator::on_time`]) is more than `gap`
+/// plus `grace` after its last event. It is then emitted once, with the time of its last event; sessions
+/// close in order. An event that arrives out of order extends a session within `gap` of it, and may merge two
+/// sessions. An event that is near no open session and would form one that is closed already is counted and
+/// emitted as [`Late`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Count, Operator, seconds, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<&str>().sessions(seconds(10), Nanos(0), Count::default()).in_time();
+/// let mut sessions = Vec::new();
+/// for at in [0, 4, 9, 60].map(|second| Nanos(second * 1_000_000_000)) {
+///     pipeline.on_event(at, "click", &mut |_, session| sessions.push(session.value));|_, session| sessions.push(session.value));
+/// }
+/// assert_eq!(sessions, [3]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sessions<A> {
     gap: u64,
     grace: u64,
-    /// The open ones in order, then those that wait to be used.
+    /// The open sessions in order, then unused ones.
     sessions: Box<[Session<A>]>,
     open: usize,
     time: u64,
@@ -34,18 +49,18 @@ pub struct Sessions<A> {
 }
 
 impl<A: State + Clone> Sessions<A> {
-    /// Sessions that end `gap` after their last event and close `grace` later.
+    /// Sessions that end `gap` after their last event, and close `grace` later.
     ///
     /// # Panics
-    /// When `gap` is 0, or more than [`OPEN_WINDOWS_MAX`] sessions could be open at once.
+    /// When `gap` is 0, or when more than [`OPEN_WINDOWS_MAX`] sessions could be open at the same time.
     pub fn new(gap: Nanos, grace: Nanos, aggregate: A) -> Self {
         let (gap, grace) = (gap.0, grace.0);
-        assert!(gap > 0, "a session needs a gap that ends it");
-        // Open sessions end within the last gap and grace, more than a gap from each other.
+        assert!(gap > 0, "the gap of a session must not be 0");
+        // Open sessions end within the last gap and grace, and are more than a gap apart.
         let open = gap.saturating_add(grace) / gap + 1;
         assert!(
             open <= OPEN_WINDOWS_MAX as u64,
-            "{open} sessions would be open at once, and {OPEN_WINDOWS_MAX} may: take a shorter grace"
+            "up to {open} sessions could be open, more than {OPEN_WINDOWS_MAX}: choose a shorter grace period"
         );
         let sessions = vec![Session { first: 0, last: 0, aggregate }; open as usize];
         Self { gap, grace, sessions: sessions.into(), open: 0, time: 0, drops: DropCounts::default() }
@@ -53,7 +68,7 @@ impl<A: State + Clone> Sessions<A> {
 }
 
 impl<A> Sessions<A> {
-    /// The time before which a session that has ended is closed.
+    /// Sessions that ended before this time are closed.
     #[inline]
     fn horizon(&self) -> u64 {
         self.time.saturating_sub(self.gap).saturating_sub(self.grace)
@@ -75,7 +90,8 @@ impl<A> Sessions<A> {
         }
     }
 
-    /// Adds an event to the session it is near to, and makes that one with the session behind if they are near now.
+    /// Adds an event to the session near it, and merges that one with the next session if they are near each
+    /// other now.
     fn enter<In>(&mut self, at: u64, input: &In)
     where
         A: Aggregate<In> + Merge,

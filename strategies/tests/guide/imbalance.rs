@@ -1,17 +1,17 @@
-//! `imbalance`: goes with the heavier side of the touch.
+//! `imbalance`: trades in the direction of the side with more quantity at the best price.
 
 use crate::{Context, Parameter, Parameters, RestoreError, Strategy, StrategyKind};
 use stele_wire::Quantity;
 use stele_wire::messages::Side;
 
-/// How it is called and what it can be told.
+/// Name, parameters and constructor of the strategy.
 pub const KIND: StrategyKind = StrategyKind {
     name: "imbalance",
     about: "buys when far more is bid than offered, sells when far more is offered",
     parameters: &[
-        Parameter::integer("ratio", 4, (2, 1_000), "times that one side must be the other"),
+        Parameter::integer("ratio", 4, (2, 1_000), "factor by which one side must exceed the other"),
         Parameter::integer("quantity", 1, (1, 1_000_000), "quantity of one order"),
-        Parameter::integer("max-position", 5, (1, 1_000_000), "position never exceeded, long or short"),
+        Parameter::integer("max-position", 5, (1, 1_000_000), "limit on the position, long or short"),
     ],
     make: |parameters| Ok(Box::new(Imbalance::new(parameters))),
 };

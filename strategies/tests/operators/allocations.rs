@@ -1,4 +1,4 @@
-//! After a pipeline is built it allocates nothing, whatever comes: new keys, late events, full buffers.
+//! A pipeline does not allocate after it is built, whatever arrives: new keys, late events, full buffers.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -37,7 +37,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Feeds random trades of 20 instruments, out of order, with pauses; gives how much came out and was lost.
+/// Feeds random trades of 20 instruments, out of order and with pauses. Returns the number of results and the
+/// drop counts.
 fn feed<O: Operator<TradePrint>>(mut pipeline: O) -> (u64, DropCounts) {
     let (mut random, mut time, mut given) = (Random::new(7), 1_000u64, 0);
     let before = ALLOCATIONS.get();
@@ -75,7 +76,7 @@ fn windows_and_keys_allocate_nothing() {
         )
     }));
     assert!(given > 5_000 && drops.keys_refused > 0 && drops.late > 0 && drops.crowded_out > 0, "{drops:?}");
-    let sliding = |s: Stream<TradePrint, Source>| {
+    let sliding = |s: Stream<TradePrint, PassThrough>| {
         let extremes =
             (MovingMin::<Price>::new(8), MovingMax::<Price>::new(8), Quantile::<Price>::new(900, 8));
         s.map(|print| print.price).sliding(Nanos(4_000), 8, extremes)

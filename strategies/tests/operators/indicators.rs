@@ -1,4 +1,4 @@
-//! Indicators against computations that keep everything, some of them in floating point.
+//! Indicators compared with computations that keep all values, some of them in floating point.
 
 use super::{levels, prints, results};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use stele_strategies::operators::*;
 use stele_strategies::{Book, Level, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
-fn prices() -> impl Strategy<StateValue = Vec<Price>> {
+fn prices() -> impl Strategy<Value = Vec<Price>> {
     prop::collection::vec((1..2_000_000i64).prop_map(|cents| Price(cents * 10_000_000)), 1..80)
 }
 
@@ -66,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn rsi_is_wilders_in_floating_point(prices in prices(), span in 1..20usize) {
+    fn rsi_agrees_with_wilders_formula_in_floating_point(prices in prices(), span in 1..20usize) {
         let given = results(&mut Rsi::new(span), prices.iter().copied());
         let changes: Vec<_> = floats(&prices).windows(2).map(|pair| pair[1] - pair[0]).collect();
         let n = span as f64;
@@ -102,7 +102,7 @@ proptest! {
     }
 
     #[test]
-    fn vwap_and_bars_are_those_of_lists(prints in prop::collection::vec(prints(), 1..80)) {
+    fn vwap_and_bars_agree_with_lists_of_trades(prints in prop::collection::vec(prints(), 1..80)) {
         let naive = |prints: &[TradePrint]| {
             let volume: u64 = prints.iter().map(|print| print.quantity.0).sum();
             let value = |print: &TradePrint| i128::from(print.price.0) * i128::from(print.quantity.0);
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn order_flow_imbalance_is_the_papers_formula(touches in prop::collection::vec((levels(), levels()), 1..60)) {
+    fn order_flow_imbalance_agrees_with_the_formula_of_the_paper(touches in prop::collection::vec((levels(), levels()), 1..60)) {
         let inputs = touches.iter().map(|(bid, ask)| Touch { bid: *bid, ask: *ask });
         let given = results(&mut OrderFlowImbalance::default(), inputs);
         let nothing = |price| Level { price: Price(price), quantity: Quantity(0), orders: 0 };
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn the_autocorrelation_of_signs_is_the_textbooks(
+    fn the_autocorrelation_of_signs_agrees_with_the_textbook(
         buys in prop::collection::vec(any::<bool>(), 2..80), count in 2..20usize, lag in 1..6usize,
     ) {
         prop_assume!(lag < count);
@@ -193,7 +193,7 @@ proptest! {
     }
 
     #[test]
-    fn the_microprice_is_the_books(bid in (1..100i64, 1..50u64), above in 1..20i64, quantity in 1..50u64) {
+    fn the_microprice_is_the_weighted_mid_of_the_book(bid in (1..100i64, 1..50u64), above in 1..20i64, quantity in 1..50u64) {
         let mut book = Book::default();
         book.set_level(BookSide::Bid, Price(bid.0), Quantity(bid.1), 1);
         book.set_level(BookSide::Ask, Price(bid.0 + above), Quantity(quantity), 1);
@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn the_mid_is_given_by_both_sides_only() {
+fn the_mid_needs_both_sides() {
     let level = Level { price: Price(5), quantity: Quantity(1), orders: 1 };
     let touches = [
         Touch::default(),
@@ -250,7 +250,7 @@ fn a_price_without_a_logarithm_is_skipped_and_counted() {
 }
 
 #[test]
-fn extreme_prices_are_no_reason_to_stop() {
+fn extreme_prices_do_not_panic() {
     let extremes = [i64::MAX, i64::MIN, 0, i64::MIN, i64::MAX, 1].map(Price);
     assert_eq!(results(&mut Sma::new(2), extremes).len(), 5);
     assert_eq!(results(&mut Ewma::new(3), extremes).len(), 6);
@@ -263,7 +263,7 @@ fn extreme_prices_are_no_reason_to_stop() {
 }
 
 #[test]
-fn a_decimal_prints_as_what_it_is() {
+fn a_decimal_prints_its_exact_value() {
     assert_eq!(FixedDecimal(70_532_789_483).to_string(), "70.532789483");
     assert_eq!(FixedDecimal(-500_000_000).to_string(), "-0.5");
     assert_eq!(FixedDecimal::HUNDRED.to_string(), "100");

@@ -1,4 +1,5 @@
-//! A snapshot at any point and the events behind it are the whole, for every operator and indicator.
+//! For every operator and indicator: a snapshot at any point, fed the later events, equals a pipeline fed all
+//! events.
 
 use super::{disordered, levels, prints, run};
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ fn bytes(state: &impl State) -> Vec<u8> {
     bytes
 }
 
-/// What a pipeline gives for events and, now and then, for time alone.
+/// The results of a pipeline for events and, now and then, for an advance of time alone.
 fn feed<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec<(u64, O::Out)> {
     let mut out = Vec::new();
     for event in events {
@@ -27,8 +28,9 @@ fn feed<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Ve
     out
 }
 
-/// Cuts the events in two, restores a fresh pipeline in between and compares: what is given, and the state at the end.
-/// Also: a pipeline that is reset, which lost nothing, is a fresh one, and no shortened snapshot is taken for a whole one.
+/// Splits the events in two, restores a new pipeline in between, and compares the results and the final
+/// state. Also checks that a reset pipeline without drops equals a new one, and that a shortened snapshot is
+/// refused.
 fn check<In, O>(build: impl Fn() -> O, events: &[(u64, In)], cut: usize) -> Result<(), TestCaseError>
 where
     In: Copy,
@@ -57,7 +59,7 @@ where
     Ok(())
 }
 
-/// Defines a property that each of the pipelines restarts.
+/// Defines a property test that each pipeline survives a restart.
 macro_rules! restarts {
     ($test:ident, $input:expr, $($build:expr),* $(,)?) => {
         proptest! {
@@ -163,7 +165,7 @@ restarts!(
 );
 
 #[test]
-fn numbers_that_no_snapshot_holds_are_refused() {
+fn invalid_numbers_in_a_snapshot_are_refused() {
     let keyed = || stream::<u64>().key_by(Keys::newest(2), |key| *key, |s| s.running(Count::default()));
     let mut one = keyed();
     run(&mut one, &[(1, 7), (2, 8)]);
@@ -171,7 +173,7 @@ fn numbers_that_no_snapshot_holds_are_refused() {
     let eight = twice.windows(8).position(|word| word == 8u64.to_le_bytes()).unwrap();
     twice[eight..eight + 8].copy_from_slice(&7u64.to_le_bytes());
     let error = keyed().restore(&mut SnapshotReader::new(&twice)).unwrap_err();
-    assert!(error.to_string().contains("a key that is there already"), "{error}");
+    assert!(error.to_string().contains("slot of a repeated key"), "{error}");
 
     let mut signs = SignAutocorrelation::new(1, 3);
     run(&mut signs, &[(1, BookSide::Bid)]);

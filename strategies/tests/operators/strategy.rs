@@ -1,4 +1,4 @@
-//! A strategy whose decisions are a pipeline: registered, traded, kept over a restart.
+//! A strategy that decides with a pipeline: registered, traded, and saved over a restart.
 
 use stele_strategies::indicators::{Sma, TimeBars};
 use stele_strategies::operators::{Keys, Operator, State, Stream, seconds, stream};
@@ -20,7 +20,7 @@ struct Breakout<O> {
     closes: Stream<TradePrint, O>,
 }
 
-/// Of each instrument the bars that close above the average, by their closing price.
+/// For each instrument, the closing prices of the bars that close above the average.
 fn closes() -> Stream<TradePrint, impl Operator<TradePrint, Out = (u32, Price)> + Send> {
     stream::<TradePrint>().key_by(
         Keys::up_to(8),
@@ -61,7 +61,7 @@ fn registry() -> Registry {
 }
 
 #[test]
-fn a_pipeline_decides_in_a_strategy_and_is_kept_in_its_snapshot() {
+fn a_pipeline_decides_in_a_strategy_and_is_saved_in_its_snapshot() {
     let mut tester = StrategyTester::start_of(registry(), "breakout", "").unwrap();
     for price in [100, 100, 100, 99, 101] {
         tester.trade(1, price, 5).trade(2, 7, 5).advance(Nanos(500_000_000)).trade(1, price, 5);
