@@ -1,4 +1,4 @@
-//! The whole tree is written for other people's tools, and one of them reads it.
+//! The whole tree is exported, and another implementation reads it.
 
 mod rig;
 
@@ -43,7 +43,8 @@ fn exported(trail: &Path, to: &Path) -> Result<u64, ExportError> {
     export(&storage(trail), signer().public(), &mut write, &|_, _| {}).map(|exported| exported.size)
 }
 
-/// Reads the files as the specification names them: this other implementation puts the height in front of the level.
+/// Reads the files as the specification names them; the other implementation puts the height before the
+/// level.
 struct Tiles<'a>(&'a Path);
 
 impl TileReader for Tiles<'_> {
@@ -54,7 +55,7 @@ impl TileReader for Tiles<'_> {
     fn read_tiles(&self, tiles: &[Tile]) -> Result<Vec<Vec<u8>>, Error> {
         let read = |tile: &Tile| {
             let path = tile.path().replacen("tile/8/", "tile/", 1);
-            // A full tile serves where part of it is asked for.
+            // A full tile is used where part of it is requested.
             let full = path.split(".p/").next().unwrap().to_owned();
             let bytes =
                 std::fs::read(self.0.join(&path)).or_else(|_| std::fs::read(self.0.join(full))).unwrap();
@@ -115,7 +116,7 @@ fn another_implementation_reads_the_tree_and_proves_every_event_from_it() {
 }
 
 #[test]
-fn what_is_not_sealed_or_not_as_it_was_sealed_is_not_finished() {
+fn an_unsealed_or_altered_trail_is_not_exported() {
     let trail = tempfile::tempdir().unwrap();
     let to = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(trail.path());

@@ -34,7 +34,7 @@ fn checked(folder: &Path) -> SealReport {
     check(&storage(folder), signer().public(), None, &ScanOptions::default()).unwrap()
 }
 
-/// Turns until nothing more is taken in.
+/// Runs turns until nothing more is read.
 fn turn(sealer: &mut LiveSealer, durable: Position, is_ended: bool, now: u64) {
     while sealer.turn(durable, is_ended, 100, Nanos(now)).unwrap() > 0 {}
 }
@@ -56,7 +56,7 @@ fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     assert!(sealer.sealed().events > first.events + 300);
     let durable = rig.durable();
     rig.trade(300);
-    // Further than durable is nobody's to sign.
+    // Nothing after the durable position may be signed.
     turn(&mut sealer, durable, false, 1000 * SECOND);
     assert_eq!(sealer.sealed().end, durable);
     assert!(checked(folder.path()).unsealed > 300);
@@ -69,7 +69,7 @@ fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     assert_eq!((report.sealed, report.unsealed), (last, 0));
 }
 
-/// Behind the last frame.
+/// Position after the last frame.
 fn log_end(folder: &Path) -> Position {
     let mut reader = TrailReader::open(folder).unwrap();
     while reader.read_next_frame().unwrap().is_some() {}
@@ -92,7 +92,7 @@ fn a_log_is_sealed_by_count_whatever_the_time() {
     assert_eq!((report.sealed, report.checkpoints), (sealed.events, sealed.checkpoints));
 }
 
-/// A directory in which the operation that brings the count to 0 fails, and every one behind it.
+/// A directory in which the operation that brings the count to 0 fails, and every later one.
 struct Failing {
     directory: Directory,
     operations: AtomicU64,
@@ -126,7 +126,7 @@ impl Storage for Failing {
 }
 
 #[test]
-fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_that_was_signed() {
+fn a_storage_error_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_signed() {
     let folder = tempfile::tempdir().unwrap();
     let failing =
         Arc::new(Failing { directory: Directory::new(folder.path()), operations: AtomicU64::new(0) });
@@ -157,7 +157,7 @@ fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_th
 }
 
 #[test]
-fn a_log_that_ends_in_front_of_its_seal_is_not_written_on() {
+fn a_log_that_ends_before_its_seal_is_not_written_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
     let mut sealer = sealer(folder.path(), SealPolicy::default());

@@ -1,4 +1,4 @@
-//! A trail is sealed, sealed on, checked, proved from, and tampered with.
+//! A trail is sealed, sealed further, checked, proved from, and tampered with.
 
 mod rig;
 
@@ -28,7 +28,7 @@ fn signer() -> Signer {
     Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap()
 }
 
-/// One session of some thousand events. Gives its last sequence.
+/// One session of about a thousand events. Returns its last sequence.
 fn session(folder: &Path, trades: u64) -> u64 {
     let mut rig = Rig::open(folder);
     rig.trade(trades);
@@ -49,7 +49,7 @@ fn newest(folder: &Path) -> SignedCheckpoint {
 }
 
 #[test]
-fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
+fn a_trail_is_sealed_to_its_end_continued_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let last = session(folder.path(), 3000);
     let first = seal(folder.path()).unwrap();
@@ -70,7 +70,7 @@ fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
 }
 
 #[test]
-fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
+fn lost_or_damaged_tiles_are_recreated_and_the_tree_continues() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 1500);
     seal(folder.path()).unwrap();
@@ -87,7 +87,7 @@ fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
     let report = checked(folder.path()).unwrap();
     assert_eq!((report.sealed, report.unsealed), (last, 0));
     prove(&storage(folder.path()), Sequence(7), signer().public()).unwrap();
-    // They are made again as they were, also where there is nothing new to seal.
+    // They are recreated unchanged, even when there is nothing new to seal.
     let tile = folder.path().join(format!("seals/tile/1/000.p/{}", last / 256));
     let bytes = std::fs::read(&tile).unwrap();
     write(&tile, &[bytes.as_slice(), &[0]].concat());
@@ -120,9 +120,9 @@ fn every_event_is_proved_and_the_proof_checks_with_the_key_alone() {
     assert!(prove(&storage(folder.path()), Sequence(last + 1), signer().public()).is_err());
 }
 
-/// An edit in the last segment under a mended CRC passes every check of the medium.
+/// A change in the last segment with a recomputed CRC passes every check of the storage.
 #[test]
-fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints() {
+fn an_event_that_was_changed_with_its_crc_is_found_between_two_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 1500);
     seal(folder.path()).unwrap();
@@ -140,7 +140,7 @@ fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints
 }
 
 #[test]
-fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_elsewhere() {
+fn a_cut_tail_is_found_by_the_seals_and_a_rollback_by_a_checkpoint_kept_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let older = tempfile::tempdir().unwrap();
     session(folder.path(), 500);
@@ -159,9 +159,9 @@ fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_e
     assert!(matches!(seal(older.path()), Err(SealError::RolledBack { .. })));
 }
 
-/// Every trail extends it, and one that says another root was never that of an empty one.
+/// Every trail extends a checkpoint of size 0, and one with another root is invalid.
 #[test]
-fn a_checkpoint_over_no_event_is_extended_by_every_trail_and_another_root_is_refused() {
+fn every_trail_extends_a_checkpoint_over_no_events_and_another_root_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 20);
     seal(folder.path()).unwrap();

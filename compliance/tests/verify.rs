@@ -1,4 +1,4 @@
-//! Trails as the bus and the journal leave them, verified whole and broken.
+//! Trails as the bus and the journal leave them, verified whole and damaged.
 
 mod rig;
 
@@ -24,7 +24,7 @@ fn broken(folder: &Path) -> BrokenTrail {
     }
 }
 
-/// A trail of one session of three segments or more, then `change`.
+/// A trail of one session with at least three segments, and then `change`.
 fn after(change: impl FnOnce(&mut Frames)) -> (tempfile::TempDir, Frames) {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
@@ -61,7 +61,7 @@ fn a_session_with_orders_verifies_and_everything_is_counted() {
 }
 
 #[test]
-fn a_killed_session_verifies_and_so_does_the_one_behind_it() {
+fn a_killed_session_verifies_and_so_does_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
     rig.trade(500);
@@ -90,7 +90,7 @@ fn a_trail_whose_only_session_was_killed_at_its_first_event_verifies() {
 }
 
 #[test]
-fn no_trail_is_said_to_be_none() {
+fn a_missing_trail_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("nowhere")] {
         let error = check(&path).unwrap_err();
@@ -122,7 +122,7 @@ fn a_flipped_bit_is_named_with_file_offset_sequence_and_what_is_intact() {
 }
 
 #[test]
-fn a_dropped_a_doubled_and_two_swapped_events_are_found_although_their_crcs_are_right() {
+fn dropped_repeated_and_swapped_events_are_found_although_their_crcs_are_right() {
     let changes: [fn(&mut Frames) -> u64; 3] = [
         |frames| {
             let trade = frames.nth(Trade::TEMPLATE_ID, 50);
@@ -157,7 +157,7 @@ fn a_dropped_a_doubled_and_two_swapped_events_are_found_although_their_crcs_are_
 }
 
 #[test]
-fn an_altered_event_under_a_mended_crc_breaks_the_link_and_its_rule_where_it_has_one() {
+fn an_altered_event_with_a_recomputed_crc_breaks_the_link_and_its_rule() {
     let (folder, _) = after(|frames| {
         let trade = frames.nth(Trade::TEMPLATE_ID, 10);
         frames.bytes[trade.start + 60] ^= 1;
@@ -182,9 +182,9 @@ fn an_altered_event_under_a_mended_crc_breaks_the_link_and_its_rule_where_it_has
     assert_eq!(found.intact.last_sequence, sequence - 1);
 }
 
-/// The link of segment 2 shows that segment 1 was changed; the rule that breaks in segment 3 comes behind.
+/// The link of segment 2 shows that segment 1 was changed; the rule that breaks in segment 3 comes later.
 #[test]
-fn of_two_things_wrong_the_first_in_the_log_is_named_first() {
+fn of_two_errors_the_first_in_log_order_is_named_first() {
     let (folder, _) = after(|frames| {
         let trade = frames.nth(Trade::TEMPLATE_ID, 10);
         frames.bytes[trade.start + 60] ^= 1;
@@ -234,7 +234,7 @@ fn a_session_end_that_was_rewritten_is_found_in_the_last_segment_too() {
 }
 
 #[test]
-fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_counted() {
+fn a_segment_without_a_file_or_header_is_named_and_the_earlier_ones_are_counted() {
     let (folder, _) = after(|_| {});
     std::fs::remove_file(folder.path().join("0000000002.stele")).unwrap();
     let found = broken(folder.path());
@@ -253,13 +253,13 @@ fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_co
 }
 
 #[test]
-fn a_first_segment_without_a_header_leaves_nothing_in_front() {
+fn a_first_segment_without_a_header_leaves_nothing_before_it() {
     let (folder, _) = after(|frames| frames.bytes[20] ^= 1);
     let found = broken(folder.path());
     assert_eq!((found.first.rule, found.intact), ("header", IntactPrefix::default()));
 }
 
-/// Two sessions; the second one says what became of old segments, and then the first `gone` are not there.
+/// Two sessions; the second one records what became of old segments, and then the first `gone` are removed.
 fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
@@ -278,7 +278,7 @@ fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir
 }
 
 #[test]
-fn a_trail_whose_beginning_has_expired_verifies_and_says_what_was_defined_before() {
+fn a_trail_whose_beginning_has_expired_verifies_and_counts_earlier_definitions() {
     for gone in 1..=2 {
         let folder = expired(RetentionKind::EXPIRED, 2, gone);
         let verified = check(folder.path()).unwrap();
@@ -292,7 +292,7 @@ fn a_trail_whose_beginning_has_expired_verifies_and_says_what_was_defined_before
 }
 
 #[test]
-fn a_trail_without_its_beginning_is_broken_unless_it_says_why() {
+fn a_trail_without_its_beginning_is_broken_unless_it_records_its_expiry() {
     let archived = expired(RetentionKind::ARCHIVED, 2, 2);
     let too_few = expired(RetentionKind::EXPIRED, 1, 2);
     for folder in [archived, too_few] {
