@@ -1,17 +1,15 @@
-//! `imbalance`: trades in the direction of the side with more quantity at the best price.
+//! `imbalance`: trades in the direction of the heavier side of the best bid and offer.
 
-use crate::{Context, Parameter, Parameters, RestoreError, Strategy, StrategyKind};
-use stele_wire::Quantity;
-use stele_wire::messages::Side;
+use stele::prelude::*;
 
-/// Name, parameters and constructor of the strategy.
+/// Its name, what it does, and its parameters with their defaults and ranges.
 pub const KIND: StrategyKind = StrategyKind {
     name: "imbalance",
     about: "buys when far more is bid than offered, sells when far more is offered",
     parameters: &[
-        Parameter::integer("ratio", 4, (2, 1_000), "factor by which one side must exceed the other"),
+        Parameter::integer("ratio", 4, (2, 1_000), "times that one side must be the other"),
         Parameter::integer("quantity", 1, (1, 1_000_000), "quantity of one order"),
-        Parameter::integer("max-position", 5, (1, 1_000_000), "limit on the position, long or short"),
+        Parameter::integer("max-position", 5, (1, 1_000_000), "position never exceeded, long or short"),
     ],
     make: |parameters| Ok(Box::new(Imbalance::new(parameters))),
 };
@@ -57,7 +55,7 @@ impl Strategy for Imbalance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StrategyTester;
+    use stele::strategies::StrategyTester;
 
     #[test]
     fn it_takes_the_offer_when_far_more_is_bid_and_stops_at_its_position() {
