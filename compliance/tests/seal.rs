@@ -253,7 +253,7 @@ fn a_verifier_that_shares_no_code_finds_the_same() {
     let later = session(folder.path(), 100);
     let Some((code, text)) = judged_by_python(folder.path(), &[]) else { return };
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains(&format!("{} events behind the last checkpoint", later - last)), "{text}");
+    assert!(text.contains(&format!("{} events after the last checkpoint", later - last)), "{text}");
     seal(folder.path()).unwrap();
     let kept = folder.path().join("seals/checkpoint");
     let against = ["--against", kept.to_str().unwrap()];

@@ -32,7 +32,7 @@ pub(super) struct Releases {
     /// The last order that a release of this epoch covers, and the last one that was answered.
     through: Sequence,
     answered: Sequence,
-    /// The highest watermark of a release of kind `durable`.
+    /// The highest watermark of a release of kind durable or later.
     claimed: Position,
     recorded: Option<Position>,
     answers: Vec<Answer>,

@@ -292,7 +292,7 @@ impl SealCheck {
         }
     }
 
-    /// The event with which the key of a claim of the trail had handed over, before the previous checkpoint.
+    /// The event, under the previous checkpoint, with which the key of the trail's own `claim` had handed over.
     fn handed_over(&self, claim: &Claim) -> Option<u64> {
         let before = self.claims[..self.met].iter().rev().find(|before| !before.is_kept)?.size;
         let is_by = |rotation: &&KeyRotation| rotation.successor(&claim.key, &self.origin).is_some();
@@ -324,7 +324,7 @@ impl SealCheck {
 
     /// Looks among the tiles of the newest checkpoint, whose root is known to be that of the events.
     fn find_altered_tile(&self) -> Result<Option<String>, SealCheckError> {
-        // A crash may have left it one before the last numbered one.
+        // After a crash, it may be one checkpoint older than the last numbered one.
         let newest = read_checkpoint(self.storage.as_ref(), CHECKPOINT_NAME)?;
         let size = newest.map_or(self.sealed, |newest| newest.unchecked().size.min(self.sealed));
         Ok(find_altered_tile(self.storage.as_ref(), size, &self.row))

@@ -154,14 +154,14 @@ mod tests {
     #[test]
     fn a_rotation_leads_from_either_key_to_the_other_only_on_its_own_log() {
         let (old, new) = (signer(1), signer(2));
-        let told = rotated(1, 2);
-        assert_eq!(told.successor(old.public(), ORIGIN).as_ref(), Some(new.public()));
-        assert_eq!(told.predecessor(new.public(), ORIGIN).as_ref(), Some(old.public()));
-        assert_eq!(told.successor(new.public(), ORIGIN), None);
-        assert_eq!(told.predecessor(old.public(), ORIGIN), None);
-        assert_eq!(told.successor(old.public(), "stele.internal/00/1"), None);
+        let rotated = rotated(1, 2);
+        assert_eq!(rotated.successor(old.public(), ORIGIN).as_ref(), Some(new.public()));
+        assert_eq!(rotated.predecessor(new.public(), ORIGIN).as_ref(), Some(old.public()));
+        assert_eq!(rotated.successor(new.public(), ORIGIN), None);
+        assert_eq!(rotated.predecessor(old.public(), ORIGIN), None);
+        assert_eq!(rotated.successor(old.public(), "stele.internal/00/1"), None);
         let renamed = Signer::new("bank.example/other", KeyKind::Log, &[1; 32]).unwrap();
-        assert_eq!(told.successor(renamed.public(), ORIGIN), None);
+        assert_eq!(rotated.successor(renamed.public(), ORIGIN), None);
     }
 
     #[test]

@@ -62,7 +62,7 @@ const QUANTITY_MAX: Quantity = Quantity(100);
 pub(crate) struct Rig {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
-    clerk: Publisher,
+    control: Publisher,
     feed: Publisher,
     gateway: OrderGateway<Accepting, ManualClock>,
     journal: Journal,
@@ -85,7 +85,7 @@ impl Rig {
         let risk = Risk::new(limits);
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
-        let (clerk, feed) = (publisher(1, "clerk"), publisher(2, "feed"));
+        let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));
         let venue = Accepting { publisher: reports, waiting: VecDeque::new() };
         let consumer = sequencer.gating_consumer("reader");
@@ -93,7 +93,7 @@ impl Rig {
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
         let (journal, _) = opened.attach(parts.journal).unwrap();
         let (first, epoch) = (start.next_sequence.0, start.identity.epoch.0);
-        Self { clock, sequencer, clerk, feed, gateway, journal, ring: parts.ring, first, epoch }
+        Self { clock, sequencer, control, feed, gateway, journal, ring: parts.ring, first, epoch }
     }
 
     /// A session with its schema and definitions.
@@ -147,7 +147,7 @@ impl Rig {
 
     /// Publishes a message, with turns until it is accepted.
     pub(crate) fn say<M: Message>(&mut self, body: &[u8]) {
-        while let Err(refusal) = self.clerk.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
+        while let Err(refusal) = self.control.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
             assert!(refusal.is_transient(), "{refusal:?}");
             self.turn();
         }

@@ -107,7 +107,7 @@ fn make_edits(divisor: u64) {
     }
     table.print();
     println!(
-        "of {EVENTS} events {} are sealed; {} behind the last checkpoint are under no signature, and every verification says so",
+        "of {EVENTS} events {} are sealed; {} after the last checkpoint are under no signature, and every verification reports it",
         unchanged.sealed, unchanged.unsealed
     );
     assert_eq!(table.0.values().sum::<u64>(), 1_000 / divisor);
@@ -152,7 +152,7 @@ fn judged_by_python(judge: &Judge, trail: &Stored, against: bool) -> Option<(i32
 fn the_verifier_that_shares_no_code_finds_the_same_edits() {
     let judge = Judge::new(1_500, 16 << 10, 100);
     let Some((code, said)) = judged_by_python(&judge, &judge.base, true) else { return };
-    assert!(code == 0 && said.contains("events behind the last checkpoint"), "{said}");
+    assert!(code == 0 && said.contains("events after the last checkpoint"), "{said}");
     let (mut table, mut attacker) = (Table::default(), Attacker::new(&judge, 2));
     for (number, kind) in KINDS.iter().enumerate() {
         for _ in 0..2 {

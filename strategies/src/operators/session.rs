@@ -33,7 +33,7 @@ struct Session<A> {
 /// let mut pipeline = stream::<&str>().sessions(seconds(10), Nanos(0), Count::default()).in_time();
 /// let mut sessions = Vec::new();
 /// for at in [0, 4, 9, 60].map(|second| Nanos(second * 1_000_000_000)) {
-///     pipeline.on_event(at, "click", &mut |_, session| sessions.push(session.value));|_, session| sessions.push(session.value));
+///     pipeline.on_event(at, "click", &mut |_, session| sessions.push(session.value));
 /// }
 /// assert_eq!(sessions, [3]);
 /// ```
