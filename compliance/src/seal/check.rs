@@ -292,7 +292,8 @@ impl SealCheck {
         }
     }
 
-    /// The event, under the previous checkpoint, with which the key of the trail's own `claim` had handed over.
+    /// The event, under the previous checkpoint, with which the key of the trail's own `claim` had handed
+    /// over.
     fn handed_over(&self, claim: &Claim) -> Option<u64> {
         let before = self.claims[..self.met].iter().rev().find(|before| !before.is_kept)?.size;
         let is_by = |rotation: &&KeyRotation| rotation.successor(&claim.key, &self.origin).is_some();
