@@ -256,7 +256,7 @@ fn a_trail_without_its_schema_or_with_another_text_is_found() {
     let hash = trail.header.schema;
     let mut text = stele_wire::SCHEMA_TEXT.as_bytes().to_vec();
     text[1_000] ^= 1;
-    assert_eq!(broken(trail.tell_schema(&text, hash)), (Rule::SchemaOnTrail, trail.sequence));
+    assert_eq!(broken(trail.schema_text(&text, hash)), (Rule::SchemaOnTrail, trail.sequence));
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_schema_text_that_was_cut_short_is_written_again() {
         .unwrap();
     trail.next_epoch();
     trail.begin_session().unwrap();
-    trail.tell_schema(text, hash).unwrap();
+    trail.schema_text(text, hash).unwrap();
     trail.push(&trade(0, 0)).unwrap();
 }
 
