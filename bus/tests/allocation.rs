@@ -80,7 +80,7 @@ fn nothing_on_the_hot_path_allocates() {
     let mut feed = sequencer.publisher(1, "feed", 4096);
     let mut strategy = sequencer.publisher(2, "strategy", 4096);
     let counters = Counters::create().unwrap();
-    sequencer.count_in(&counters, 0).unwrap();
+    sequencer.register_counters(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer("reader");
     let mut lossy = LossyConsumer::join(&ring);
     let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
