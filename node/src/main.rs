@@ -37,6 +37,7 @@ mod metrics;
 mod place;
 mod prelude;
 mod progress;
+mod read_method;
 mod report;
 mod screen;
 mod sealer;

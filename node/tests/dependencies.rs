@@ -10,6 +10,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-wire", 1, &["stele-codegen"]),
     ("stele-bus", 2, &[]),
     ("stele-journal", 3, &[]),
+    ("stele-glommio", 4, &[]),
     ("stele-strategies", 4, &[]),
     ("stele-compliance", 4, &[]),
     ("stele-connect", 4, &[]),
