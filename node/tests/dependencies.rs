@@ -15,9 +15,9 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-compliance", 4, &[]),
     ("stele-connect", 4, &[]),
     ("stele-replay", 4, &["stele-strategies"]),
-    ("stele-perf", 5, &[]),
     ("stele-sim", 5, &[]),
     ("stele-node", 6, &[]),
+    ("stele-perf", 7, &[]),
     ("stele", 7, &[]),
 ];
 

@@ -67,7 +67,7 @@ impl SeekTable {
     }
 
     /// Bytes of a table of `count` frames.
-    pub(super) const fn encoded_length(count: usize) -> usize {
+    pub(crate) const fn encoded_length(count: usize) -> usize {
         FRONT_LENGTH + count * ENTRY_LENGTH + FOOT_LENGTH
     }
 

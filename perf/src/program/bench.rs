@@ -1,15 +1,11 @@
 //! Where and with what a scenario of parts is measured: as a run would have it.
 
-use crate::cli::PerfArgs;
-use crate::config::{Config, JournalConfig};
-use crate::failure::Failure;
-use crate::feeds;
-use crate::flush::FlushPlan;
-use crate::layout::{Job, Layout, ShardAgents, allowed_cpus, disk_cpus};
+use super::cli::Arguments;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stele_connect::spec::FeedSpec;
+use stele_node::measuring::{Failure, JournalPlan, open_feed};
 use stele_perf::Mix;
 use stele_perf::journal::Place;
 
@@ -25,7 +21,7 @@ const QUICK_SEGMENT: u64 = 4 << 20;
 
 /// What the arguments and this machine give.
 pub(super) struct Bench {
-    pub(super) plan: FlushPlan,
+    pub(super) plan: JournalPlan,
     pub(super) place: Place,
     /// How long each latency run is.
     pub(super) latency: Duration,
@@ -36,38 +32,35 @@ pub(super) struct Bench {
 impl Bench {
     /// Measures in a new directory, which is gone afterwards.
     pub(super) fn measure<T>(
-        args: &PerfArgs,
+        arguments: &Arguments,
         measure: impl FnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let base = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+        let base = arguments.dir.clone().unwrap_or_else(std::env::temp_dir);
         let directory = base.join(format!("stele-perf-{}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|error| {
             Failure::environment(format!("cannot create {}: {error}", directory.display()))
         })?;
-        let measured = Self::new(args, &directory).and_then(|bench| measure(&bench));
+        let measured = Self::new(arguments, &directory).and_then(|bench| measure(&bench));
         let removed = fs::remove_dir_all(&directory);
         let measured = measured?;
         removed.map_err(|error| Failure::environment(format!("{}: {error}", directory.display())))?;
         Ok(measured)
     }
 
-    fn new(args: &PerfArgs, directory: &Path) -> Result<Self, Failure> {
-        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &[ShardAgents::default()]);
-        let config = JournalConfig { flush: args.flush.clone(), ..JournalConfig::default() };
-        let plan = FlushPlan::make(&config, directory, &layout)?;
-        eprintln!("{}", layout.reason);
-        eprintln!("{}", plan.describe());
+    fn new(arguments: &Arguments, directory: &Path) -> Result<Self, Failure> {
+        let plan = JournalPlan::make(directory, &arguments.flush)?;
+        plan.reasons.iter().for_each(|reason| eprintln!("{reason}"));
         let place = Place {
             directory: directory.into(),
-            journal_cpu: layout.cpu_of(Job::Journal(0)),
-            sequencer_cpu: layout.cpu_of(Job::Sequencer(0)),
+            journal_cpu: plan.journal_cpu,
+            sequencer_cpu: plan.sequencer_cpu,
             flush: plan.method,
             yields: plan.yields,
-            segment_length: if args.quick { QUICK_SEGMENT } else { config.segment_mib << 20 },
+            segment_length: if arguments.quick { QUICK_SEGMENT } else { plan.segment_length },
         };
-        let latency = Duration::try_from_secs_f64(args.seconds)
-            .map_err(|error| Failure::usage(format!("{} seconds: {error}", args.seconds)))?;
-        let mixes = if args.quick { Vec::new() } else { recorded_mixes()? };
+        let latency = Duration::try_from_secs_f64(arguments.seconds)
+            .map_err(|error| Failure::usage(format!("{} seconds: {error}", arguments.seconds)))?;
+        let mixes = if arguments.quick { Vec::new() } else { recorded_mixes()? };
         Ok(Self { plan, place, latency, mixes })
     }
 }
@@ -87,7 +80,7 @@ pub(super) fn recorded() -> Result<Vec<(&'static str, FeedSpec)>, Failure> {
 
 fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
     let read = |(name, spec): (&'static str, FeedSpec)| {
-        let mut feed = feeds::open(&spec, &Config::default(), std::iter::empty())?;
+        let mut feed = open_feed(&spec)?;
         Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
     };
     recorded()?.into_iter().map(read).collect()
