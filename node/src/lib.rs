@@ -42,6 +42,7 @@ mod place;
 mod prelude;
 mod program;
 mod progress;
+mod read_method;
 mod report;
 mod screen;
 mod sealer;

@@ -12,14 +12,15 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-bus", 3, &[]),
     ("stele-feed", 4, &[]),
     ("stele-journal", 4, &[]),
+    ("stele-glommio", 5, &[]),
     ("stele-strategies", 5, &[]),
     ("stele-connect", 5, &[]),
     ("stele-venue", 6, &[]),
     ("stele-compliance", 7, &[]),
     ("stele-replay", 7, &[]),
-    ("stele-perf", 8, &[]),
     ("stele-sim", 8, &[]),
     ("stele-node", 9, &[]),
+    ("stele-perf", 10, &[]),
     ("stele", 10, &[]),
 ];
 

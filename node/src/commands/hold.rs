@@ -6,6 +6,7 @@ use crate::cli::{HoldArgs, HoldCommand, HoldListArgs, HoldPlaceArgs, HoldRelease
 use crate::failure::Failure;
 use crate::place;
 use crate::progress::Progress;
+use crate::read_method::read_method;
 use serde::Serialize;
 use std::path::Path;
 use stele_journal::Directory;
@@ -142,7 +143,7 @@ pub(super) fn survey(trail: &Path) -> Result<Surveyed, Failure> {
     let segments = segments_of(trail)?;
     let progress = Progress::new("reading", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let options = ScanOptions { progress: Some(&show), method: read_method(), ..ScanOptions::default() };
     let surveyed = survey_records(&Directory::new(trail), &segments, &options);
     drop(progress);
     let surveyed = surveyed.map_err(Failure::environment)?;

@@ -1,5 +1,4 @@
-//! The cost of an event in each window and indicator: `cargo run --release -p stele-strategies --example
-//! operators`.
+//! The cost of an event in each window and indicator: `cargo bench -p stele-perf --bench operators`.
 //!
 //! ```text
 //! trades in memory ──> one pipeline ──> results, summed so that nothing is optimised away
