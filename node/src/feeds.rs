@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::topology::sources;
+use crate::numbering::sources;
 use stele_bus::feed::{Feed, Pace};
 use stele_connect::binance::{self, BinanceFeed};
 use stele_connect::dbn::csv::CsvFeed;

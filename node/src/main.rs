@@ -30,32 +30,38 @@ mod forwarding;
 mod gauges;
 mod http;
 mod keeper;
+mod keys;
 mod layout;
 mod live;
 mod look;
 mod metrics;
+mod moment;
+mod numbering;
+mod people;
 mod place;
 mod prelude;
 mod progress;
+mod readable;
 mod report;
 mod screen;
 mod sealer;
+mod sealing;
 mod session;
 mod shown;
 mod signals;
 mod snapshots;
 mod submission;
+mod survey;
 mod topology;
 mod trails;
 mod wall;
 mod witnesses;
 
-use clap::Parser as _;
 use cli::{Cli, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let result = match &Cli::parse().command {
+    let result = match &Cli::from_process().command {
         Command::Demo(args) => commands::demo::demo(args),
         Command::Run(args) => commands::run::run(args),
         Command::Backtest(args) => commands::backtest::backtest(args),
@@ -83,6 +89,8 @@ fn main() -> ExitCode {
         Command::ExportTiles(args) => commands::export_tiles::export_tiles(args),
         Command::Attach(args) => commands::attach::attach(args),
         Command::Perf(args) => commands::perf::perf(args),
+        Command::Completions(args) => commands::completions::completions(args),
+        Command::Man(args) => commands::man::man(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -17,7 +17,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let mut config = demo_config(args.seed, args.rate.unwrap_or(RATE), args.unpaced);
     config.trail.dir = dir;
     config.feed.seconds = Some(args.seconds);
-    super::run::run_session(&config, args.json)
+    super::run::run_session(&config, args.output.json)
 }
 
 /// The demo as a configuration: the generator, two strategies.

@@ -2,7 +2,7 @@
 
 use crate::cli::GenerateArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
+use crate::readable::grouped;
 use stele_connect::generate::{FileFormat, GenerateError, generate};
 use stele_connect::generator;
 

@@ -10,7 +10,7 @@ use crate::cli::{PerfArgs, Scenario};
 use crate::commands::demo::{demo_config, new_directory};
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::live::grouped;
+use crate::readable::grouped;
 use crate::report::RunReport;
 use std::fs;
 use std::time::Duration;

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     if args.strategy.iter().any(|name| name == "help") {
         return super::print_page(&describe_strategies());
     }
-    run_session(&Config::effective(args)?, args.json)
+    run_session(&Config::effective(args)?, args.output.json)
 }
 
 /// Runs a session to its end and prints its report. A feed that failed makes the run fail, after everything that
