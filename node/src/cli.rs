@@ -26,9 +26,9 @@ pub(crate) use proof::{
     WitnessArgs,
 };
 pub(crate) use records::{DumpArgs, ExpireArgs, HoldArgs, HoldCommand, HoldPlaceArgs, HoldReleaseArgs};
-pub(crate) use strategies::{BacktestArgs, DemoArgs, GenerateArgs, ReplayArgs, RunArgs};
+pub(crate) use strategies::{BacktestArgs, DemoArgs, GenerateArgs, NewStrategyArgs, ReplayArgs, RunArgs};
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 /// A trading event bus whose log is an audit trail that can be proved
 #[derive(Parser, Debug)]
@@ -44,6 +44,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Trade a generated market for ten seconds, nothing to configure
     Demo(DemoArgs),
+    /// Write a crate with a strategy of your own, its tests, its program
+    NewStrategy(NewStrategyArgs),
     /// Write a generated market to a file in an exchange's format
     Generate(GenerateArgs),
     /// Run strategies on a feed and journal every event
@@ -124,13 +126,6 @@ pub(crate) enum Command {
     Man(ManArgs),
 }
 
-impl Cli {
-    /// What the process was started with. Ends the process on `--help`, `--version` and what is not a command line.
-    pub(crate) fn from_process() -> Self {
-        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
-    }
-}
-
 /// Every command with its group, its examples, and negative numbers taken as values.
 pub(crate) fn command() -> clap::Command {
     let command = Cli::command();
@@ -150,6 +145,7 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches as _;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::from_arg_matches(&command().try_get_matches_from(line.split(' '))?)

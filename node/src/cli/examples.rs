@@ -31,6 +31,13 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "new-strategy",
+        &[example(
+            "stele new-strategy mean-reversion my-strategy",
+            "Write the crate into the directory my-strategy; `cargo test` runs there.",
+        )],
+    ),
+    (
         "generate",
         &[
             example(

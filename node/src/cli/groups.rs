@@ -18,7 +18,16 @@ pub(super) struct Group {
 pub(super) const GROUPS: &[Group] = &[
     Group {
         title: "For strategy developers",
-        commands: &["demo", "generate", "run", "backtest", "check-strategy", "replay", "summary"],
+        commands: &[
+            "demo",
+            "new-strategy",
+            "generate",
+            "run",
+            "backtest",
+            "check-strategy",
+            "replay",
+            "summary",
+        ],
     },
     Group {
         title: "For operators of a bus",

@@ -42,6 +42,19 @@ pub(crate) struct GenerateArgs {
     pub(crate) seed: u64,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct NewStrategyArgs {
+    /// Name of the crate, the program and the strategy, such as mean-reversion
+    pub(crate) name: String,
+    /// Directory to write; one that exists must be empty
+    pub(crate) dir: PathBuf,
+    /// Directory of Stele's sources that the crate depends on; without it, those that this program was built from
+    #[arg(long, value_name = "PATH")]
+    pub(crate) stele: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
 /// A market that is played to strategies.
 #[derive(Args, Debug, Clone, Default)]
 pub(crate) struct MarketArgs {

@@ -2,6 +2,7 @@
 
 use crate::cli::{CompletionsArgs, command};
 use crate::failure::Failure;
+use crate::own_name::{name_command, program_name};
 
 /// Prints the script.
 ///
@@ -9,6 +10,6 @@ use crate::failure::Failure;
 /// [`Failure`]: standard output does not take it.
 pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command(), "stele", &mut script);
-    super::print_page(&String::from_utf8_lossy(&script))
+    clap_complete::generate(args.shell, &mut name_command(command()), program_name(), &mut script);
+    super::print(&String::from_utf8_lossy(&script))
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::{ManArgs, command};
 use crate::failure::Failure;
+use crate::own_name::name_command;
 use std::fs;
 
 /// Writes `stele.1`, `stele-run.1` and so on.
@@ -11,5 +12,5 @@ use std::fs;
 pub(crate) fn man(args: &ManArgs) -> Result<(), Failure> {
     let failed = |error| Failure::environment(format!("cannot write {}: {error}", args.dir.display()));
     fs::create_dir_all(&args.dir).map_err(failed)?;
-    clap_mangen::generate_to(command(), &args.dir).map_err(failed)
+    clap_mangen::generate_to(name_command(command()), &args.dir).map_err(failed)
 }
