@@ -13,7 +13,7 @@ use stele_wire::messages::{
 use zerocopy::little_endian::U64;
 
 fn check(folder: &Path) -> Result<Verified, VerifyError> {
-    verify(folder, &VerifyOptions { threads: 2, progress: None })
+    verify(folder, &VerifyOptions { threads: 2, ..VerifyOptions::default() })
 }
 
 fn broken(folder: &Path) -> Broken {
@@ -47,7 +47,9 @@ fn a_session_with_orders_verifies_and_everything_is_counted() {
         done.fetch_max(now, Ordering::Relaxed);
         total.fetch_max(all, Ordering::Relaxed);
     };
-    let verified = verify(folder.path(), &VerifyOptions { threads: 1, progress: Some(&progress) }).unwrap();
+    let verified =
+        verify(folder.path(), &VerifyOptions { threads: 1, progress: Some(&progress), method: None })
+            .unwrap();
     assert_eq!((verified.first_sequence, verified.last_sequence, verified.events), (1, last, last));
     assert!(verified.segments >= 3 && verified.open_end.is_none());
     assert!(verified.rules.iter().all(|rule| rule.checked > 0), "{:?}", verified.rules);

@@ -16,7 +16,7 @@ pub(crate) use flags::{AccessArgs, ActArgs, ReportArgs};
 #[cfg(test)]
 pub(crate) use flags::{ConfigArgs, OutputArgs};
 pub(crate) use installation::{CompletionsArgs, ManArgs};
-pub(crate) use latency::{DoctorArgs, PerfArgs, Scenario};
+pub(crate) use latency::{DoctorArgs, PerfArgs};
 pub(crate) use operation::{
     ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, RepairArgs,
     ScopeArgs, TopArgs,
@@ -119,6 +119,10 @@ pub(crate) enum Command {
     /// It prints the layout of threads on CPUs, the reason for it, and a remedy for each warning.
     Doctor(DoctorArgs),
     /// Measure this machine and this program on it
+    ///
+    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it is run
+    /// with the same arguments, and `stele perf --help` lists all that it takes. `cargo build --release -p
+    /// stele-perf` builds it in a checkout of Stele.
     Perf(PerfArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),

@@ -46,6 +46,7 @@ mod place;
 mod prelude;
 mod program;
 mod progress;
+mod read_method;
 mod readable;
 mod report;
 mod screen;

@@ -3,6 +3,7 @@
 use crate::act::segments_of;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::read_method::read_method;
 use std::path::Path;
 use stele_journal::Directory;
 use stele_journal::retention::{Surveyed, survey_records};
@@ -16,7 +17,7 @@ pub(crate) fn survey(trail: &Path) -> Result<Surveyed, Failure> {
     let segments = segments_of(trail)?;
     let progress = Progress::new("reading", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let options = ScanOptions { progress: Some(&show), method: read_method(), ..ScanOptions::default() };
     let surveyed = survey_records(&Directory::new(trail), &segments, &options);
     drop(progress);
     let surveyed = surveyed.map_err(Failure::environment)?;

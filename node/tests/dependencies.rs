@@ -10,13 +10,14 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-wire", 1, &["stele-codegen"]),
     ("stele-bus", 2, &[]),
     ("stele-journal", 3, &[]),
+    ("stele-glommio", 4, &[]),
     ("stele-strategies", 4, &[]),
     ("stele-compliance", 4, &[]),
     ("stele-connect", 4, &[]),
     ("stele-replay", 4, &["stele-strategies"]),
-    ("stele-perf", 5, &[]),
     ("stele-sim", 5, &[]),
     ("stele-node", 6, &[]),
+    ("stele-perf", 7, &[]),
     ("stele", 7, &[]),
 ];
 

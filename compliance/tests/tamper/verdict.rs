@@ -32,7 +32,7 @@ pub(crate) struct Judge {
     scans: Vec<SegmentScan<Subtrees>>,
 }
 
-const OPTIONS: ScanOptions<'static> = ScanOptions { threads: 1, progress: None, plain: true };
+const OPTIONS: ScanOptions<'static> = ScanOptions { threads: 1, progress: None, method: None, plain: true };
 
 impl Judge {
     /// A trail of `events` events, a checkpoint every `policy` events, the last tenth of it sealed no more.

@@ -1,7 +1,8 @@
 //! Commands for latency engineers.
 
 use super::flags::{ConfigArgs, OutputArgs};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Args, Debug)]
@@ -15,49 +16,10 @@ pub(crate) struct DoctorArgs {
     pub(crate) output: OutputArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum, Debug)]
-pub(crate) enum Scenario {
-    /// Feed to trail, everything running: latency at the demo's pace, throughput without one
-    Pipeline,
-    /// The journal beside the raw device: latency, throughput, rolls, verified scan, recovery
-    Journal,
-    /// The bus beside rtrb and the disruptor: hops, fan-out, tick to order, order to release, risk checks
-    Bus,
-    /// Books beside a BTreeMap, windows beside a loop by hand, backtests beside their feeds
-    Strategies,
-    /// Sealing beside SHA-256 alone, verifying, proving, and what sealing costs a running bus
-    Seal,
-}
-
 #[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
 pub(crate) struct PerfArgs {
-    /// What to measure
-    pub(crate) scenario: Scenario,
-    /// Repetitions; the median and the spread are printed
-    #[arg(long, default_value_t = 5)]
-    pub(crate) repeats: u32,
-    /// Seconds of each repetition; of the journal's, of each of its latency runs
-    #[arg(long, default_value_t = 3.0)]
-    pub(crate) seconds: f64,
-    /// A few seconds in all: whether it runs, not how fast
-    #[arg(long)]
-    pub(crate) quick: bool,
-    /// Journal, bus, seal: where to write, on the file system to be measured; without it, where temporary things go
-    #[arg(long, value_name = "DIR")]
-    pub(crate) dir: Option<PathBuf>,
-    /// Journal: size of the trail that is recovered
-    #[arg(long, default_value_t = 1, value_name = "GIB")]
-    pub(crate) recovery_gib: u64,
-    /// Seal: events of the trail that is sealed, verified and proved from
-    #[arg(long, default_value_t = 2_000_000, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) trail_events: u64,
-    /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
-    #[arg(long, default_value = "measured", value_name = "METHOD")]
-    pub(crate) flush: String,
-    /// Bus: pass events to so many consumers on one thread, print nothing; the program asks this of itself to count
-    #[arg(long, hide = true, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=3))]
-    pub(crate) consumers: Option<u8>,
-    /// One JSON object and nothing else
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// What to measure, and how: pipeline, journal, bus, strategies or seal
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }

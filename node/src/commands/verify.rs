@@ -5,6 +5,7 @@ use crate::cli::VerifyArgs;
 use crate::failure::Failure;
 use crate::keys::read_key;
 use crate::progress::Progress;
+use crate::read_method::read_method;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
@@ -101,7 +102,8 @@ fn verify_one(
     drop(reader);
     let progress = Progress::new("verifying", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let verified = verify_trail(trail, &VerifyOptions { threads: 0, progress: Some(&show) });
+    let options = VerifyOptions { progress: Some(&show), method: read_method(), ..VerifyOptions::default() };
+    let verified = verify_trail(trail, &options);
     drop(progress);
     let verified = verified.inspect_err(|_| access.tell()).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::not_so(broken),
@@ -180,7 +182,7 @@ fn check_seals(
     let against = against.map(|(name, checkpoint)| (name.as_str(), checkpoint));
     let progress = Progress::new("checking the seals", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let options = ScanOptions { progress: Some(&show), method: read_method(), ..ScanOptions::default() };
     check(&storage, key, against, &options).map_err(|error| match error {
         SealBroken::Begins { .. } | SealBroken::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)

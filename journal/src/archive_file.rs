@@ -1,9 +1,13 @@
 //! An archive, read as the raw file that it was made of.
 
-use super::seek_table::{FOOT_LENGTH, SeekTable, Span};
+mod seek_table;
+
+pub(crate) use seek_table::SeekTable;
+
 use crate::bounds::{ARCHIVE_PACKED_LENGTH_MAX, PAGE_LENGTH};
 use crate::pages::Pages;
 use crate::storage::StoredFile;
+use seek_table::{FOOT_LENGTH, Span};
 use std::cell::RefCell;
 use std::io;
 use zstd::bulk::Decompressor;

@@ -21,7 +21,7 @@ pub(super) const FOOT_LENGTH: usize = 9;
 
 /// One frame of an archive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Where it begins in the archive.
     pub(super) packed_offset: u64,
     /// Its bytes there.
@@ -34,45 +34,45 @@ pub(super) struct Span {
 
 /// The frames of an archive, in order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct SeekTable {
+pub(crate) struct SeekTable {
     spans: Vec<Span>,
 }
 
 impl SeekTable {
     /// Takes in the next frame.
-    pub(super) fn push(&mut self, packed_length: usize, raw_length: usize) {
+    pub(crate) fn push(&mut self, packed_length: usize, raw_length: usize) {
         let (packed_offset, raw_offset) = (self.packed_length(), self.raw_length());
         self.spans.push(Span { packed_offset, packed_length, raw_offset, raw_length });
     }
 
     /// The frames.
-    pub(super) fn spans(&self) -> &[Span] {
+    pub(crate) fn spans(&self) -> &[Span] {
         &self.spans
     }
 
     /// The frame that holds byte `offset` of the raw file; none behind its end.
-    pub(super) fn find(&self, offset: u64) -> Option<usize> {
+    pub(crate) fn find(&self, offset: u64) -> Option<usize> {
         let after = self.spans.partition_point(|span| span.raw_offset <= offset);
         (offset < self.raw_length()).then(|| after - 1)
     }
 
     /// Bytes of the raw file.
-    pub(super) fn raw_length(&self) -> u64 {
+    pub(crate) fn raw_length(&self) -> u64 {
         self.spans.last().map_or(0, |last| last.raw_offset + last.raw_length as u64)
     }
 
     /// Bytes of all frames, the table not counted.
-    pub(super) fn packed_length(&self) -> u64 {
+    pub(crate) fn packed_length(&self) -> u64 {
         self.spans.last().map_or(0, |last| last.packed_offset + last.packed_length as u64)
     }
 
     /// Bytes of a table of `count` frames.
-    pub(super) const fn encoded_length(count: usize) -> usize {
+    pub(crate) const fn encoded_length(count: usize) -> usize {
         FRONT_LENGTH + count * ENTRY_LENGTH + FOOT_LENGTH
     }
 
     /// The bytes that stand behind the frames.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::encoded_length(self.spans.len()));
         let rest = Self::encoded_length(self.spans.len()) - FRONT_LENGTH;
         bytes.extend_from_slice(&SKIPPABLE_MAGIC.to_le_bytes());
@@ -91,7 +91,7 @@ impl SeekTable {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub(super) fn count(foot: &[u8; FOOT_LENGTH]) -> Result<usize, &'static str> {
+    pub(crate) fn count(foot: &[u8; FOOT_LENGTH]) -> Result<usize, &'static str> {
         if word(foot, 5) != SEEKABLE_MAGIC {
             return Err("it does not end with a seek table");
         }
@@ -109,7 +109,7 @@ impl SeekTable {
     ///
     /// # Errors
     /// What is wrong with them.
-    pub(super) fn decode(bytes: &[u8], packed_length: u64) -> Result<Self, &'static str> {
+    pub(crate) fn decode(bytes: &[u8], packed_length: u64) -> Result<Self, &'static str> {
         let (front, entries) = bytes.split_at_checked(FRONT_LENGTH).ok_or("its seek table is cut")?;
         if word(front, 0) != SKIPPABLE_MAGIC || word(front, 4) as usize != entries.len() {
             return Err("its seek table does not begin where it ought to");

@@ -1,11 +1,10 @@
 //! `stele perf journal`: the journal where and how a run would have it, beside the raw device.
 
 use super::bench::Bench;
-use crate::cli::PerfArgs;
-use crate::commands::{perf, print_json, print_page};
-use crate::failure::Failure;
-use crate::measuring::FlushReport;
+use super::cli::Arguments;
+use super::page::{page, print_json, print_page};
 use serde::Serialize;
+use stele_node::measuring::{Failure, FlushReport};
 use stele_perf::Report;
 use stele_perf::journal::{Extent, run};
 
@@ -18,21 +17,21 @@ struct JournalReport {
 }
 
 /// Measures and prints.
-pub(super) fn journal(args: &PerfArgs) -> Result<(), Failure> {
-    let report = Bench::measure(args, |bench| {
-        let extent = if args.quick {
+pub(crate) fn journal(arguments: &Arguments) -> Result<(), Failure> {
+    let report = Bench::measure(arguments, |bench| {
+        let extent = if arguments.quick {
             Extent::quick()
         } else {
-            Extent { latency: bench.latency, ..Extent::full(args.repeats, args.recovery_gib) }
+            Extent { latency: bench.latency, ..Extent::full(arguments.repeats, arguments.recovery_gib) }
         };
         let report = run(&bench.place, &extent, &bench.mixes, |stage| eprintln!("{stage}"));
         let report = report.map_err(Failure::environment)?;
         Ok(JournalReport { report, flush_methods: bench.plan.flush.clone() })
     })?;
-    if args.json {
+    if arguments.json {
         print_json(&report)
     } else {
         let JournalReport { report, flush_methods } = &report;
-        print_page(&(perf::page(report) + &flush_methods.page()))
+        print_page(&(page(report) + &flush_methods.page()))
     }
 }

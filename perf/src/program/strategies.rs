@@ -1,13 +1,12 @@
 //! `stele perf strategies`: books, windows and backtests.
 
 use super::bench::recorded;
-use crate::cli::PerfArgs;
-use crate::commands::{perf, print_json, print_page};
-use crate::failure::Failure;
-use crate::measuring::open_feed;
+use super::cli::Arguments;
+use super::page::print_report;
 use std::io;
 use stele_bus::feed::Feed;
 use stele_connect::spec::FeedSpec;
+use stele_node::measuring::{Failure, open_feed};
 use stele_perf::Mix;
 use stele_perf::strategies::{Extent, Source, run};
 
@@ -15,9 +14,9 @@ use stele_perf::strategies::{Extent, Source, run};
 const MIX_EVENTS: usize = 200_000;
 
 /// Measures and prints.
-pub(super) fn strategies(args: &PerfArgs) -> Result<(), Failure> {
+pub(crate) fn strategies(arguments: &Arguments) -> Result<(), Failure> {
     let mut specs = vec![("generator", FeedSpec::Generator { seed: 1 })];
-    if !args.quick {
+    if !arguments.quick {
         specs.extend(recorded()?);
     }
     let open = |spec: &FeedSpec| -> io::Result<Box<dyn Feed>> {
@@ -29,7 +28,7 @@ pub(super) fn strategies(args: &PerfArgs) -> Result<(), Failure> {
         Ok(Source { mix, open: Box::new(|| open(spec)) })
     });
     let sources = sources.collect::<io::Result<Vec<_>>>().map_err(Failure::environment)?;
-    let extent = if args.quick { Extent::quick() } else { Extent::full(args.repeats) };
+    let extent = if arguments.quick { Extent::quick() } else { Extent::full(arguments.repeats) };
     let report = run(&extent, &sources, |stage| eprintln!("{stage}")).map_err(Failure::environment)?;
-    if args.json { print_json(&report) } else { print_page(&perf::page(&report)) }
+    print_report(&report, arguments.json)
 }

@@ -1,8 +1,8 @@
-//! How fast a feed fills batches on one core, with nobody behind it:
+//! How fast a feed fills batches on one core, with no consumer:
 //!
 //! ```text
-//! cargo run --release -p stele-connect --example rate -- generator [EVENTS]
-//! cargo run --release -p stele-connect --example rate -- itch:FILE    # or any other kind of file
+//! cargo bench -p stele-perf --bench feeds -- generator [EVENTS]
+//! cargo bench -p stele-perf --bench feeds -- itch:FILE    # or any other kind of file
 //! ```
 //! Seven runs each; the first warms up and is not shown. The time of the processor beside that of the wall tells
 //! how much of a core the run got.
@@ -15,7 +15,8 @@ use stele_connect::generator::{Config, Generator};
 use stele_connect::{FeedSpec, binance, dbn, itch, lobster};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` adds an argument of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let spec = FeedSpec::parse(&arguments.next().unwrap_or("generator".into()))?;
     let events = arguments.next().map_or(Ok(20_000_000), |events| events.parse())?;
     for run in 0..7 {

@@ -4,7 +4,7 @@
 //! ```text
 //! one thread:   check ─> on_event(order) ─> on_event(cancelled)      64 orders open, 64 instruments
 //! ```
-//! `cargo run --release -p stele-bus --example risk [orders] [check|order|market]`
+//! `cargo bench -p stele-perf --bench risk -- [orders] [check|order|market]`
 //! Under `valgrind --tool=callgrind`, the difference of two runs with `check` (an order is checked and nothing
 //! else) over the difference of their orders is what a check takes in instructions.
 
@@ -121,7 +121,8 @@ fn cancelled(number: u64) -> OrderCancelled {
 }
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` adds an argument of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let count: u64 = arguments.next().map_or(1_000_000, |count| count.parse().expect("a number of orders"));
     let what = arguments.next().unwrap_or_else(|| "order".into());
     let mut log = log();

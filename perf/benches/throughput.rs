@@ -5,12 +5,12 @@
 //! one thread:   publisher ─> sequencer ─> consumer                  (instructions: run under callgrind)
 //! two threads:  publisher ─┊─> sequencer ─> consumer
 //! ```
-//! `cargo run --release -p stele-bus --example throughput [one|two] [events]`
+//! `cargo bench -p stele-perf --bench throughput -- [one|two] [events]`
 
 use std::time::Instant;
 use stele_bus::{
     Agent, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, UtcClock, allowed_cpus,
+    Sequencer, SequencerStart, UtcClock, allowed_cpus, keep_to,
 };
 use stele_wire::messages::BookAdd;
 use stele_wire::{Identity, Nanos, Position, Sequence};
@@ -19,7 +19,8 @@ use zerocopy::IntoBytes;
 const COMMIT: usize = 64;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    // `cargo bench` adds an argument of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let mode = arguments.next().unwrap_or_else(|| "two".into());
     let events = arguments.next().map_or(20_000_000, |count| count.parse().expect("a number of events"));
     let repeats = if mode == "one" { 1 } else { 5 };
@@ -115,8 +116,7 @@ fn two_threads(events: usize) {
     let Bus { ring, mut publisher, mut sequencer, mut consumer, mut journal } = bus();
     let cpus = allowed_cpus();
     let pin = move |index: usize| {
-        let id = cpus[index % cpus.len()];
-        core_affinity::set_for_current(core_affinity::CoreId { id });
+        keep_to(&[cpus[index % cpus.len()]]).expect("the CPU is one of those that are allowed");
     };
     let other = pin.clone();
     std::thread::scope(|scope| {

@@ -1,12 +1,11 @@
 //! Where and with what a scenario of parts is measured: as a run would have it.
 
-use crate::cli::PerfArgs;
-use crate::failure::Failure;
-use crate::measuring::{JournalPlan, open_feed};
+use super::cli::Arguments;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stele_connect::spec::FeedSpec;
+use stele_node::measuring::{Failure, JournalPlan, open_feed};
 use stele_perf::Mix;
 use stele_perf::journal::Place;
 
@@ -33,23 +32,23 @@ pub(super) struct Bench {
 impl Bench {
     /// Measures in a new directory, which is gone afterwards.
     pub(super) fn measure<T>(
-        args: &PerfArgs,
+        arguments: &Arguments,
         measure: impl FnOnce(&Self) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let base = args.dir.clone().unwrap_or_else(std::env::temp_dir);
+        let base = arguments.dir.clone().unwrap_or_else(std::env::temp_dir);
         let directory = base.join(format!("stele-perf-{}", std::process::id()));
         fs::create_dir_all(&directory).map_err(|error| {
             Failure::environment(format!("cannot create {}: {error}", directory.display()))
         })?;
-        let measured = Self::new(args, &directory).and_then(|bench| measure(&bench));
+        let measured = Self::new(arguments, &directory).and_then(|bench| measure(&bench));
         let removed = fs::remove_dir_all(&directory);
         let measured = measured?;
         removed.map_err(|error| Failure::environment(format!("{}: {error}", directory.display())))?;
         Ok(measured)
     }
 
-    fn new(args: &PerfArgs, directory: &Path) -> Result<Self, Failure> {
-        let plan = JournalPlan::make(directory, &args.flush)?;
+    fn new(arguments: &Arguments, directory: &Path) -> Result<Self, Failure> {
+        let plan = JournalPlan::make(directory, &arguments.flush)?;
         plan.reasons.iter().for_each(|reason| eprintln!("{reason}"));
         let place = Place {
             directory: directory.into(),
@@ -57,11 +56,11 @@ impl Bench {
             sequencer_cpu: plan.sequencer_cpu,
             flush: plan.method,
             yields: plan.yields,
-            segment_length: if args.quick { QUICK_SEGMENT } else { plan.segment_length },
+            segment_length: if arguments.quick { QUICK_SEGMENT } else { plan.segment_length },
         };
-        let latency = Duration::try_from_secs_f64(args.seconds)
-            .map_err(|error| Failure::usage(format!("{} seconds: {error}", args.seconds)))?;
-        let mixes = if args.quick { Vec::new() } else { recorded_mixes()? };
+        let latency = Duration::try_from_secs_f64(arguments.seconds)
+            .map_err(|error| Failure::usage(format!("{} seconds: {error}", arguments.seconds)))?;
+        let mixes = if arguments.quick { Vec::new() } else { recorded_mixes()? };
         Ok(Self { plan, place, latency, mixes })
     }
 }

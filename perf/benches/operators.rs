@@ -1,4 +1,4 @@
-//! What an event costs in each window and indicator: `cargo run --release -p stele-strategies --example operators`.
+//! What an event costs in each window and indicator: `cargo bench -p stele-perf --bench operators`.
 //!
 //! ```text
 //! trades in memory ──> one pipeline ──> results that are summed up, so that nothing is optimised away
