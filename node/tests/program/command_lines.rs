@@ -79,6 +79,11 @@ fn run(section: &Section, prepared: &Prepared) -> Vec<Outcome> {
             outcomes.push(Outcome::NotRun(prefix));
             continue;
         }
+        if let Some(example) = sandbox::missing_example(line) {
+            assert!(std::env::var_os("CI").is_none(), "CI builds every example: {example}");
+            println!("skipped: {line}: `cargo test --workspace` builds {example}");
+            break;
+        }
         match sandbox.run(line) {
             Ok(()) => outcomes.push(Outcome::Good),
             Err(what) => {

@@ -10,6 +10,7 @@
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
+//! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
 //! | `cargo run … --example NAME` | the example that was built with the tests |
 //!
@@ -185,6 +186,7 @@ impl<'a> Sandbox<'a> {
     pub(super) fn run(&mut self, written: &str) -> Result<(), String> {
         let written = with_program(written);
         let written = written.replace("trail:DIR", "trail:trail");
+        let written = written.replace("imbalance", "ma-cross").replace("ratio=", "fast=");
         let mut commands = commands(&written);
         for command in &mut commands {
             self.prepare(command);
@@ -223,6 +225,9 @@ impl<'a> Sandbox<'a> {
             if !command.has("--dir") {
                 command.insert(&["--dir", "demo"]);
             }
+        }
+        if command.is("backtest") && command.has("--seconds") {
+            command.set("--seconds", SECONDS);
         }
         if command.is("run") && !command.has("help") {
             self.shorten_run(command);
@@ -363,12 +368,27 @@ fn interrupt(process: &Child) {
 
 /// The line with programs in the place of `cargo run`.
 fn with_program(line: &str) -> String {
-    let Some(rest) = line.strip_prefix("cargo run") else { return line.to_owned() };
-    let (flags, arguments) = rest.split_once(" -- ").unwrap_or((rest, ""));
-    let Some((_, example)) = flags.split_once("--example ") else { return format!("stele {arguments}") };
-    let program = Path::new(env!("CARGO_BIN_EXE_stele")).with_file_name("examples");
-    let (name, more) = example.split_once(' ').unwrap_or((example, ""));
-    format!("{} {more} {arguments}", text(&program.join(name)))
+    if let Some((program, arguments)) = example(line) {
+        return format!("{} {arguments}", text(&program));
+    }
+    match line.strip_prefix("cargo run").and_then(|rest| rest.split_once(" -- ")) {
+        Some((_, arguments)) => format!("stele {arguments}"),
+        None => line.to_owned(),
+    }
+}
+
+/// The program of the example that the line runs, and its arguments.
+fn example(line: &str) -> Option<(PathBuf, &str)> {
+    let (_, rest) = line.strip_prefix("cargo run")?.split_once("--example ")?;
+    let (name, arguments) = rest.split_once(' ').unwrap_or((rest, ""));
+    let folder = Path::new(env!("CARGO_BIN_EXE_stele")).with_file_name("examples");
+    Some((folder.join(name), arguments.trim_start_matches("-- ")))
+}
+
+/// The program of the example that the line runs, where it is not built.
+pub(super) fn missing_example(line: &str) -> Option<String> {
+    let (program, _) = example(line)?;
+    (!program.exists()).then(|| program.display().to_string())
 }
 
 fn copy(from: &Path, to: &Path) {
