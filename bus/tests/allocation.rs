@@ -1,41 +1,19 @@
 //! After start, publisher, sequencer, consumers and gateway neither allocate nor give memory back.
 #![cfg(not(loom))]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::risk::Sequenced;
 use stele_bus::{
     Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
     Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
 };
+use stele_testkit::{Counting, allocator_calls};
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
     Trade,
 };
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes on to the system's allocator as it came; counting touches a thread-local cell that
-// needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -108,7 +86,7 @@ fn nothing_on_the_hot_path_allocates() {
 
     let done = OrderCancelled { status: OrderStatus::DONE, ..OrderCancelled::NULL };
 
-    let before = CALLS.get();
+    let before = allocator_calls();
     let mut seen = 0;
     for round in 0..20_000 {
         for _ in 0..5 {
@@ -129,6 +107,6 @@ fn nothing_on_the_hot_path_allocates() {
         journal.advance_durable(to);
         gateway.do_work().unwrap();
     }
-    assert_eq!(CALLS.get() - before, 0, "calls to the allocator");
+    assert_eq!(allocator_calls() - before, 0, "calls to the allocator");
     assert!(seen >= 120_000 && gateway.venue().0 > 0);
 }

@@ -15,6 +15,7 @@ use stele_compliance::seal::{
 use stele_journal::format::segment_name;
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
+use stele_testkit::skip::skip_outside_ci;
 use stele_wire::Sequence;
 use stele_wire::codec::Message;
 use stele_wire::messages::Trade;
@@ -229,8 +230,7 @@ fn copy(from: &Path, to: &Path) {
 fn judged_by_python(folder: &Path, arguments: &[&str]) -> Option<(i32, String)> {
     let has = Command::new("python3").args(["-c", "import cryptography"]).output();
     if !has.is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "python3 with cryptography is missing");
-        println!("skipped: needs python3 with the package cryptography");
+        skip_outside_ci("python3 with the package cryptography");
         return None;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/verify_stele.py");

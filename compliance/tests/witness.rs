@@ -5,7 +5,7 @@ mod rig;
 use rig::Rig;
 use serde_json::Value;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use stele_compliance::seal::live::LiveSealer;
@@ -16,6 +16,7 @@ use stele_compliance::witness::{
     Answer, Collected, Collector, Reply, Request, Witness, WitnessBroken, check, cosigned_name,
 };
 use stele_journal::{Directory, Storage, StoredFile};
+use stele_testkit::shared;
 use stele_wire::units::{Nanos, Sequence};
 
 fn firm() -> Signer {
@@ -339,14 +340,8 @@ fn an_altered_cosigned_checkpoint_is_found() {
 /// transparency-dev/merkle's cases, each put to a witness that has cosigned the first tree.
 #[test]
 fn a_witness_takes_the_published_consistency_proofs_that_hold_and_no_other() {
-    let shared = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let folder = shared.join("data/merkle/transparency-dev-merkle-testdata/consistency");
-    if !folder.is_dir() {
-        assert!(std::env::var_os("CI").is_none(), "CI needs the shared data in STELE_SHARED");
-        println!("skipped: needs STELE_SHARED");
-        return;
-    }
+    let cases = "merkle/transparency-dev-merkle-testdata/consistency";
+    let Some(folder) = shared::data(cases) else { return };
     let (mut taken, mut refused) = (0, 0);
     let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use stele_journal::format::segment_name;
 use stele_journal::recovery::Row;
 use stele_journal::{EngineChoice, FlushMethod, Notice, OpenError, Options, TrailReader};
+use stele_testkit::skip::skip;
 use stele_wire::units::{Epoch, Nanos, Sequence};
 
 fn engines() -> [(&'static str, Options); 5] {
@@ -188,8 +189,7 @@ fn without_direct_io_the_plain_engine_serves_and_says_so_once() {
 #[test]
 fn a_memory_file_system_holds_a_trail_too() {
     let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
-        println!("skipped: no /dev/shm");
-        return;
+        return skip("/dev/shm");
     };
     let mut rig = Rig::open(folder.path(), &options()).unwrap();
     rig.publish(9_000);

@@ -1,7 +1,5 @@
 //! From the feed to the reports: once warm, nothing on the sequencer's and the strategies' path allocates.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::feed::Pace;
 use stele_bus::player::Player;
@@ -13,30 +11,10 @@ use stele_connect::generator::{Config, Generator};
 use stele_replay::{PaperExchange, PaperOptions, PaperVenue};
 use stele_strategies::agent::AgentOptions;
 use stele_strategies::{Host, Registry, StrategyAgent};
+use stele_testkit::{Counting, allocations};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{Boolean, SessionStart, StrategyDefinition};
 use stele_wire::{Identity, Nanos, Position, Sequence};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with; the counter is a thread-local
-// cell that needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -96,7 +74,7 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     }
 
     let mut cycle = |cycles: usize| -> u64 {
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         for _ in 0..cycles {
             clock.advance(Nanos(100_000));
             player.do_work().unwrap();
@@ -105,7 +83,7 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
             gateway.do_work().unwrap();
             flush(&mut journal);
         }
-        ALLOCATIONS.get() - before
+        allocations() - before
     };
     let warming = cycle(3_000);
     let warm = cycle(3_000);

@@ -1,41 +1,14 @@
 //! The strategy path allocates nothing once it is warm: host, books, strategies, accounts.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use stele_strategies::book::{Book, BookKind, BookSide};
 use stele_strategies::{Host, Registry};
+use stele_testkit::{Counting, allocations};
 use stele_wire::codec::{Message, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::*;
 use stele_wire::{Frame, FrameHeader, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps `alloc`'s contract, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -177,9 +150,9 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
         log.feed(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body);
     }
     market(&mut log, 2_000);
-    let (warm, orders, events) = (ALLOCATIONS.get(), log.orders, log.sequence);
+    let (warm, orders, events) = (allocations(), log.orders, log.sequence);
     market(&mut log, 20_000);
-    assert_eq!(ALLOCATIONS.get() - warm, 0);
+    assert_eq!(allocations() - warm, 0);
     assert!(log.orders - orders > 100, "{} orders", log.orders - orders);
     assert!(log.sequence - events > 100_000);
     assert!(log.host.strategies().all(|hosted| hosted.desk.account().holdings().next().is_some()));
@@ -211,9 +184,9 @@ fn no_book_allocates_for_an_update_after_warm_up() {
     for kind in [BookKind::Orders, BookKind::Levels] {
         let mut book = Book::with_capacity(16, 4);
         update(&mut book, kind, 20_000);
-        let warm = ALLOCATIONS.get();
+        let warm = allocations();
         update(&mut book, kind, 100_000);
-        assert_eq!(ALLOCATIONS.get() - warm, 0, "{kind:?}");
+        assert_eq!(allocations() - warm, 0, "{kind:?}");
         assert!(book.levels(BookSide::Bid).len() > 20, "{kind:?}");
     }
 }

@@ -1,37 +1,15 @@
 //! Writing and reading messages, and printing them, takes no memory from the heap.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fmt;
+use stele_testkit::{Counting, allocations};
 use stele_wire::codec::View;
 use stele_wire::describe;
 use stele_wire::messages::{BookAdd, BookSnapshot, BookSnapshotAsks, BookSnapshotBids, NewOrder, SCHEMA};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U32, U64};
 
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: every call goes on to `System` as it came; the count beside it is a `Cell` without a destructor, so that
-// touching it allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are `System`'s.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promises are `System`'s, and `alloc` got `memory` from it.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Counting = Counting;
 
 /// Takes text and keeps how much it was.
 struct Discard(usize);
@@ -47,7 +25,7 @@ impl fmt::Write for Discard {
 fn writing_reading_and_printing_allocate_nothing() {
     let mut buffer = [0; 1024];
     let mut printed = Discard(0);
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     let add = BookAdd { instrument: U32::new(7), price: I64::new(5_214_250_000_000), ..BookAdd::NULL };
     let read = View::<BookAdd>::read(BookAdd::BLOCK_LENGTH, 1, add.as_bytes()).unwrap();
     assert!(*read == add);
@@ -65,9 +43,9 @@ fn writing_reading_and_printing_allocate_nothing() {
     let bytes = order.encode(&mut buffer, [], b"", b"outside").unwrap();
     let order = View::<NewOrder>::read(NewOrder::BLOCK_LENGTH, 1, bytes).unwrap();
     assert!(order.external_order_id() == b"outside");
-    let after = ALLOCATIONS.get();
+    let after = allocations();
     assert_eq!(after - before, 0);
     assert!(printed.0 > 500);
     drop(Box::new(after));
-    assert_eq!(ALLOCATIONS.get() - after, 1, "the count counts");
+    assert_eq!(allocations() - after, 1, "the count counts");
 }

@@ -1,8 +1,7 @@
 //! `schema/COVERAGE.md` names a place for every field that RTS 24 and FINRA CAT ask for, and every place exists.
 
-mod shared;
-
 use std::collections::BTreeMap;
+use stele_testkit::shared;
 use stele_wire::layout::{Block, Kind};
 use stele_wire::messages::SCHEMA;
 
@@ -88,8 +87,8 @@ fn each_required_or_conditional_field_of_cat_has_its_place() {
 
 #[test]
 fn the_fields_of_cat_are_those_of_its_specification() {
-    let Some(folder) = shared::folder() else { return };
-    let path = folder.join("schemas/cat/cat_im_v4.1.0r15_fields_extracted.json");
+    let fields = "schemas/cat/cat_im_v4.1.0r15_fields_extracted.json";
+    let Some(path) = shared::path(fields) else { return };
     let text = std::fs::read_to_string(path).unwrap();
     let specification: serde_json::Value = serde_json::from_str(&text).unwrap();
     let events = specification["events"].as_array().unwrap();

@@ -2,11 +2,11 @@
 
 #[expect(unreachable_pub, dead_code, reason = "generated as a library's module is")]
 mod car;
-mod shared;
 
 use car::*;
 use std::path::Path;
 use stele_codegen::{Options, generate, parse};
+use stele_testkit::shared;
 use stele_wire::SCHEMA_TEXT;
 use stele_wire::codec::{View, Writer, text};
 use stele_wire::messages::{self, SCHEMA};
@@ -51,7 +51,7 @@ fn every_message_is_as_long_as_its_block_and_known_by_its_template() {
 /// generated code come from it.
 #[test]
 fn the_car_is_what_the_generator_prints_from_the_standards_example() {
-    let Some(folder) = shared::folder().map(|shared| shared.join("data/sbe/car")) else { return };
+    let Some(folder) = shared::data("sbe/car") else { return };
     let text = std::fs::read_to_string(folder.join("example-schema.xml")).unwrap();
     let schema = parse(&text, |href| std::fs::read_to_string(folder.join(href)).ok()).unwrap();
     let schema = schema.without_descriptions();
@@ -140,8 +140,8 @@ fn the_generated_car_reads_what_it_wrote() {
 
 #[test]
 fn the_generated_car_writes_the_published_bytes() {
-    let Some(shared) = shared::folder() else { return };
-    let published = std::fs::read(shared.join("data/sbe/car/car_example_baseline_data.sbe")).unwrap();
+    let Some(published) = shared::data("sbe/car/car_example_baseline_data.sbe") else { return };
+    let published = std::fs::read(published).unwrap();
     assert_eq!(published[..8], [45, 0, 1, 0, 1, 0, 0, 0], "block length, template, schema, version");
     assert_eq!(write_car(&mut [0; 256]), &published[8..]);
 }

@@ -1,7 +1,8 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::io::Cursor;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(text: &[u8]) -> BinanceFeed {
@@ -30,7 +31,7 @@ const TICKER: &str = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":
 
 #[test]
 fn every_message_of_the_recording_is_counted_and_carried_or_its_reason_told() {
-    let Some(path) = shared("crypto/binance-spot-btcusdt-20240808.gz") else { return };
+    let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
     let mut feed = BinanceFeed::open(&path, Options::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");

@@ -1,6 +1,7 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use std::collections::BTreeMap;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
@@ -9,7 +10,7 @@ fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
 }
 
 fn whole(path: &str) -> Option<(FeedReport, Vec<Played>)> {
-    let mut feed = DbnFeed::open(&shared(path)?, Options { source: 1, ..Options::default() }).unwrap();
+    let mut feed = DbnFeed::open(&shared::data(path)?, Options { source: 1, ..Options::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{path}: {error:?}");
     assert!(feed.content_hash().is_some());
@@ -26,7 +27,7 @@ fn all<'a, M: stele_wire::codec::Message>(
 
 /// The bytes of a file, decompressed.
 fn decompressed(path: &str) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(shared(path)?).unwrap();
+    let bytes = std::fs::read(shared::data(path)?).unwrap();
     Some(zstd::decode_all(&bytes[..]).unwrap())
 }
 
@@ -37,7 +38,7 @@ const BARS: &str = "dbn/futures_ohlcv-1m_2024-07-01T23-40_2024-07-02T00-10.dbn.z
 
 #[test]
 fn every_file_has_the_records_that_the_independent_decoder_counted() {
-    let Some(path) = shared("dbn/EXPECTED.json") else { return };
+    let Some(path) = shared::data("dbn/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     for file in expected["files"].as_array().unwrap() {
         let name = file["file"].as_str().unwrap();
@@ -106,7 +107,7 @@ fn the_versions_decode_to_the_same_values_where_the_schema_did_not_change() {
         let versions: Vec<_> = (1..=3)
             .filter_map(|version| {
                 let path = format!("dbn/vectors/test_data.{schema}.v{version}.dbn.zst");
-                shared("dbn/vectors").filter(|folder| folder.join(&path[12..]).exists())?;
+                shared::data("dbn/vectors").filter(|folder| folder.join(&path[12..]).exists())?;
                 whole(&path)
             })
             .collect();
@@ -179,7 +180,7 @@ fn a_cut_file_says_how_many_records_were_good() {
 
 #[test]
 fn a_cut_compressed_file_is_an_error_and_never_more_than_was_there() {
-    let Some(path) = shared(TRADES) else { return };
+    let Some(path) = shared::data(TRADES) else { return };
     let bytes = std::fs::read(path).unwrap();
     for cut in (5..bytes.len()).step_by(17) {
         if let Ok(mut feed) = feed(&bytes[..cut]) {
@@ -238,7 +239,7 @@ fn a_record_of_a_kind_that_nobody_knows_is_counted_as_not_carried() {
 
 #[test]
 fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
-    let Some(path) = shared(TRADES) else { return };
+    let Some(path) = shared::data(TRADES) else { return };
     let mut first = DbnFeed::open(&path, Options { source: 1, ..Options::default() }).unwrap();
     play(&mut first);
     let mut ids = first.ids().clone();

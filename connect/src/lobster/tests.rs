@@ -1,8 +1,9 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use stele_testkit::shared;
 use stele_wire::codec::View;
 use stele_wire::messages::*;
 
@@ -27,7 +28,7 @@ fn played(text: &str) -> Vec<Played> {
 
 #[test]
 fn every_type_of_the_amazon_day_is_counted_as_the_independent_reader_counted_it() {
-    let Some(path) = shared("lobster/EXPECTED.json") else { return };
+    let Some(path) = shared::data("lobster/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let expected = &expected["AMZN level1 full day"];
     let file = path.with_file_name("AMZN_2012-06-21_34200000_57600000_message_1.csv");

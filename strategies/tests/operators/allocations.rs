@@ -1,38 +1,11 @@
 //! After a pipeline is built it allocates nothing, whatever comes: new keys, late events, full buffers.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
 use stele_strategies::{Level, Print, Random};
+use stele_testkit::{Counting, allocations};
 use stele_wire::{Nanos, Price, Quantity};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps `alloc`'s contract, which is the system's.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -40,7 +13,7 @@ static ALLOCATOR: Counting = Counting;
 /// Feeds random trades of 20 instruments, out of order, with pauses; gives how much came out and was lost.
 fn feed<O: Operator<Print>>(mut pipeline: O) -> (u64, Losses) {
     let (mut random, mut time, mut given) = (Random::new(7), 1_000u64, 0);
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for step in 0..20_000 {
         time += random.below(20) + if random.below(500) == 0 { 2_000 } else { 0 };
         let print = Print {
@@ -57,7 +30,7 @@ fn feed<O: Operator<Print>>(mut pipeline: O) -> (u64, Losses) {
             pipeline.on_time(Nanos(time), &mut |_, _| given += 1);
         }
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert_eq!(allocations() - before, 0);
     (given, pipeline.losses())
 }
 

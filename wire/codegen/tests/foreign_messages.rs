@@ -1,12 +1,11 @@
 //! Messages that other people's software wrote, read by the layouts of their schemas to the published values.
 
-mod shared;
-
 use stele_codegen::parse;
 use stele_layout::{Schema, describe};
+use stele_testkit::shared;
 
 fn schema(name: &str) -> Option<Schema> {
-    let path = shared::sbe()?.join(name);
+    let path = shared::data("sbe")?.join(name);
     let text = std::fs::read_to_string(&path).unwrap();
     Some(parse(&text, |href| std::fs::read_to_string(path.parent()?.join(href)).ok()).unwrap())
 }
@@ -29,7 +28,7 @@ const CAR_TAIL: &str = r#""vehicleCode":"abcdef","extras":["sportsPack","cruiseC
 #[test]
 fn the_standards_car_reads_as_published() {
     let Some(schema) = schema("car/example-schema.xml") else { return };
-    let car = std::fs::read(shared::sbe().unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
+    let car = std::fs::read(shared::data("sbe").unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
     let head = r#"{"serialNumber":1234,"modelYear":2013,"available":"T","code":"A","someNumbers":[1,2,3,4],"#;
     assert_eq!(json(&schema, &car), format!("{head}{CAR_TAIL}"));
 }
@@ -38,7 +37,7 @@ fn the_standards_car_reads_as_published() {
 #[test]
 fn a_car_of_the_first_version_has_null_for_what_the_second_brought() {
     let Some(schema) = schema("car/example-extension-schema.xml") else { return };
-    let car = std::fs::read(shared::sbe().unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
+    let car = std::fs::read(shared::data("sbe").unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
     let shown = json(&schema, &car);
     assert!(
         shown.contains(r#""horsePower":200}},"uuid":null,"cupHolderCount":null,"fuelFigures":[{"#),
@@ -49,7 +48,7 @@ fn a_car_of_the_first_version_has_null_for_what_the_second_brought() {
 #[test]
 fn a_message_that_is_cut_anywhere_says_so() {
     let Some(schema) = schema("car/example-schema.xml") else { return };
-    let car = std::fs::read(shared::sbe().unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
+    let car = std::fs::read(shared::data("sbe").unwrap().join("car/car_example_baseline_data.sbe")).unwrap();
     for end in 0..car.len() {
         let reading = schema.read_with_header(&car[..end]);
         let result = reading.and_then(|reading| describe::json(&reading, &mut String::new()));
@@ -61,7 +60,7 @@ fn a_message_that_is_cut_anywhere_says_so() {
 #[test]
 fn messages_of_cme_market_data_read_as_published() {
     let Some(schema) = schema("cme/templates_FixBinary.xml") else { return };
-    let text = std::fs::read_to_string(shared::sbe().unwrap().join("cme/mdp3_vectors.json")).unwrap();
+    let text = std::fs::read_to_string(shared::data("sbe").unwrap().join("cme/mdp3_vectors.json")).unwrap();
     let vectors: Vec<&str> = text.split("\"name\":").skip(1).collect();
     let vector = |name: &str| {
         let found = vectors.iter().find(|vector| vector.contains(&format!("\"{name}\""))).unwrap();
@@ -96,7 +95,7 @@ fn messages_of_cme_market_data_read_as_published() {
 #[test]
 fn messages_of_a_later_version_read_as_far_as_they_are_known() {
     let Some(schema) = schema("binance/spot_3_1.xml") else { return };
-    let folder = shared::sbe().unwrap().join("binance");
+    let folder = shared::data("sbe").unwrap().join("binance");
     let position = std::fs::read(folder.join("outbound_account_position_event_1.sbe")).unwrap();
     assert_eq!(
         json(&schema, &position),

@@ -1,13 +1,12 @@
 //! Schemas: what is valid is read, what is not is refused by name, and no text makes the parser panic.
 
-mod shared;
-
 use proptest::prelude::*;
 use stele_codegen::{Fault, Options, SchemaError, generate, parse};
 use stele_layout::{ByteOrder, Presence, Schema};
+use stele_testkit::shared;
 
 fn foreign(name: &str) -> Option<Result<Schema, SchemaError>> {
-    let path = shared::sbe()?.join(name);
+    let path = shared::data("sbe")?.join(name);
     let text = std::fs::read_to_string(&path).unwrap();
     Some(parse(&text, |href| std::fs::read_to_string(path.parent()?.join(href)).ok()))
 }
