@@ -54,7 +54,7 @@
 //! **In a strategy** the type of a pipeline need not be written: `struct Breakout<O> { closes: Stream<Print, O> }` with
 //! `impl<O: Operator<Print, Out = Price> + Send> Strategy for Breakout<O>`, a function that builds the pipeline and
 //! returns `Stream<Print, impl Operator<Print, Out = Price> + Send>`, and `make: |_| Ok(Box::new(Breakout { closes:
-//! closes() }))` in its [`crate::Kind`]. `strategies/tests/operators/strategy.rs` is one.
+//! closes() }))` in its [`crate::Kind`]. `strategies/tests/suite/operators/strategy.rs` is one.
 //!
 //! | to | use |
 //! |---|---|

@@ -1,5 +1,4 @@
 //! After start, publisher, sequencer, consumers and gateway neither allocate nor give memory back.
-#![cfg(not(loom))]
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::risk::Sequenced;
@@ -7,16 +6,13 @@ use stele_bus::{
     Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
     Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
 };
-use stele_testkit::{Counting, allocator_calls};
+use stele_testkit::allocator_calls;
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
     Trade,
 };
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 struct Sink(u64);
 

@@ -1,5 +1,4 @@
 //! The examples of attaching from another process do what they say.
-#![cfg(not(loom))]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

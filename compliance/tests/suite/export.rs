@@ -1,8 +1,6 @@
 //! The whole tree is written for other people's tools, and one of them reads it.
 
-mod rig;
-
-use rig::{Frames, Rig};
+use crate::rig::{Frames, Rig};
 use std::path::Path;
 use std::sync::Arc;
 use stele_compliance::seal::export::{NoExport, export};

@@ -1,8 +1,6 @@
 //! A log is sealed while it is written.
 
-mod rig;
-
-use rig::Rig;
+use crate::rig::Rig;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! A key hands over to another one, and what each of them may sign.
 
-mod rig;
-
-use rig::Rig;
+use crate::rig::{self, Rig};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! A trail is sealed, sealed on, checked, proved from, and tampered with.
 
-mod rig;
-
-use rig::{Frames, Rig, write};
+use crate::rig::{Frames, Rig, write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;

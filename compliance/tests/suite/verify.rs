@@ -1,8 +1,6 @@
 //! Trails as the bus and the journal leave them, verified whole and broken.
 
-mod rig;
-
-use rig::{Frames, Rig, write};
+use crate::rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::rules::Ending;

@@ -1,8 +1,6 @@
 //! A witness cosigns what extends what it has cosigned, through restarts and failures of its disk, and nothing else.
 
-mod rig;
-
-use rig::Rig;
+use crate::rig::Rig;
 use serde_json::Value;
 use std::io;
 use std::path::Path;

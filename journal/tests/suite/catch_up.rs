@@ -1,9 +1,7 @@
 //! A catch-up consumer sees every event once, in order, whoever runs when: on the ring, from the disk, across epochs.
 
-mod rig;
-
+use crate::rig::{Rig, options};
 use proptest::prelude::*;
-use rig::{Rig, options};
 use stele_bus::RingView;
 use stele_journal::CatchUp;
 use stele_journal::catch_up::Source;

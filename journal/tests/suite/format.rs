@@ -7,7 +7,7 @@ use stele_journal::snapshot::{SNAPSHOT_MAGIC, SNAPSHOT_VERSION, SectionRow, Snap
 use stele_wire::bounds::{FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
 use stele_wire::frame::{FrameHeader, PaddingBody};
 
-const FORMAT: &str = include_str!("../FORMAT.md");
+const FORMAT: &str = include_str!("../../FORMAT.md");
 
 /// Offset and length by field, of the table under `heading`.
 fn table(heading: &str) -> BTreeMap<String, (usize, usize)> {
@@ -109,7 +109,7 @@ fn the_snapshot_tables_are_the_codes_layout() {
 /// The drawing is the one in `wire/src/frame.rs`, and its ruler shows the fields' offsets.
 #[test]
 fn the_frame_is_drawn_as_in_the_wire() {
-    let wire = include_str!("../../wire/src/frame.rs");
+    let wire = include_str!("../../../wire/src/frame.rs");
     let section = FORMAT.split("### Frame\n").nth(1).unwrap();
     let drawing: Vec<&str> = section.split("```").nth(1).unwrap().trim_matches('\n').lines().collect();
     assert_eq!(drawing.len(), 5);

@@ -1,8 +1,6 @@
 //! The journal from ring to disk and back, on real files.
 
-mod rig;
-
-use rig::{Rig, options, read_all};
+use crate::rig::{Rig, options, read_all};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A sequencer, one publisher and a journal, driven by hand on one thread. Included by the other tests.
+//! A sequencer, one publisher and a journal, driven by hand on one thread.
 #![allow(dead_code)]
 
 use std::path::Path;

@@ -11,13 +11,10 @@ use stele_connect::generator::{Config, Generator};
 use stele_replay::{PaperExchange, PaperOptions, PaperVenue};
 use stele_strategies::agent::AgentOptions;
 use stele_strategies::{Host, Registry, StrategyAgent};
-use stele_testkit::{Counting, allocations};
+use stele_testkit::allocations;
 use stele_wire::codec::text_field;
 use stele_wire::messages::{Boolean, SessionStart, StrategyDefinition};
 use stele_wire::{Identity, Nanos, Position, Sequence};
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const START: Nanos = Nanos(1_767_623_400_000_000_000);
 

@@ -2,16 +2,13 @@
 
 use stele_strategies::book::{Book, BookKind, BookSide};
 use stele_strategies::{Host, Registry};
-use stele_testkit::{Counting, allocations};
+use stele_testkit::allocations;
 use stele_wire::codec::{Message, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::*;
 use stele_wire::{Frame, FrameHeader, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// A log in one buffer: what is submitted waits in a second one, both long enough from the start.
 struct Log {

@@ -1,15 +1,12 @@
 //! Writing and reading messages, and printing them, takes no memory from the heap.
 
 use std::fmt;
-use stele_testkit::{Counting, allocations};
+use stele_testkit::allocations;
 use stele_wire::codec::View;
 use stele_wire::describe;
 use stele_wire::messages::{BookAdd, BookSnapshot, BookSnapshotAsks, BookSnapshotBids, NewOrder, SCHEMA};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U32, U64};
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Takes text and keeps how much it was.
 struct Discard(usize);

@@ -1,7 +1,6 @@
 //! No bytes make a reader panic, and the two readers of a message, compiled and by layout, agree on every one.
 
-mod filled;
-
+use crate::filled;
 use proptest::prelude::*;
 use stele_wire::codec::View;
 use stele_wire::describe;

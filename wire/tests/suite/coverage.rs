@@ -5,7 +5,7 @@ use stele_testkit::shared;
 use stele_wire::layout::{Block, Kind};
 use stele_wire::messages::SCHEMA;
 
-const PAGE: &str = include_str!("../schema/COVERAGE.md");
+const PAGE: &str = include_str!("../../schema/COVERAGE.md");
 
 /// Fields of inclusion key R or C that the specification gives each event.
 const CAT: [(&str, usize); 7] =

@@ -3,10 +3,9 @@
 //! trail fails here, and the messages of every version stay readable.
 //!
 //! A message or version that has no golden yet gets one by
-//! `STELE_GOLDEN=write cargo test -p stele-wire --test golden`, which adds lines and never changes one.
+//! `STELE_GOLDEN=write cargo test -p stele-wire --test suite golden`, which adds lines and never changes one.
 
-mod filled;
-
+use crate::filled;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use stele_wire::codec::View;
@@ -19,7 +18,7 @@ use stele_wire::messages::{
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/messages.txt");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/golden/messages.txt");
 
 struct Golden {
     block_length: u16,
@@ -90,7 +89,7 @@ fn every_message_has_its_golden_bytes() {
     }
     if !added.is_empty() {
         let before = std::fs::read_to_string(FILE).unwrap_or_default();
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")).unwrap();
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/golden")).unwrap();
         std::fs::write(FILE, before + &added).unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! What somebody who can write to the disk does to a trail, by kind.
 
-use crate::trail::{Stored, event, frames};
-use crate::verdict::Judge;
+use super::trail::{Stored, event, frames};
+use super::verdict::Judge;
 use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, level_length};

@@ -1,6 +1,6 @@
 //! The judge: the library's check, which reads again what an edit touched.
 
-use crate::trail::Stored;
+use super::trail::Stored;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;

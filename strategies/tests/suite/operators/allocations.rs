@@ -4,11 +4,8 @@ use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
 use stele_strategies::{Level, Print, Random};
-use stele_testkit::{Counting, allocations};
+use stele_testkit::allocations;
 use stele_wire::{Nanos, Price, Quantity};
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Feeds random trades of 20 instruments, out of order, with pauses; gives how much came out and was lost.
 fn feed<O: Operator<Print>>(mut pipeline: O) -> (u64, Losses) {

@@ -191,7 +191,7 @@ proptest! {
     fn no_text_makes_the_parser_panic(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3), 1..6),
     ) {
-        let text = include_str!("../../schema/stele.xml");
+        let text = include_str!("../../../schema/stele.xml");
         let mut pieces: Vec<&str> = text.split_inclusive(['"', '>']).collect();
         for (first, second, edit) in edits {
             let (first, second) = (first.index(pieces.len()), second.index(pieces.len()));
