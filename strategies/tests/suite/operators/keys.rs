@@ -2,7 +2,7 @@
 
 use super::{disordered, results, run};
 use proptest::prelude::*;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use stele_strategies::operators::*;
 use stele_wire::Nanos;
 
@@ -13,7 +13,7 @@ proptest! {
     fn every_key_has_a_pipeline_of_its_own(events in disordered((0..12u64, -9..9i64))) {
         let pipeline = || stream::<(u64, i64)>().map(|(_, value)| value).tumbling(Nanos(40), Nanos(0), Sum::default());
         let mut keyed = stream::<(u64, i64)>().key_by(Keys::up_to(12), |event| event.0, |_| pipeline());
-        let mut alone = HashMap::new();
+        let mut alone = BTreeMap::new();
         let mut expected = Vec::new();
         for &(at, event) in &events {
             alone.entry(event.0).or_insert_with(pipeline).on_event(Nanos(at), event, &mut |at, out| {
