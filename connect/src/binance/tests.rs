@@ -193,6 +193,26 @@ fn a_recording_cut_anywhere_keeps_the_whole_messages() {
     }
 }
 
+#[test]
+fn a_compressed_recording_has_the_events_of_its_lines_and_a_hash_of_its_own() {
+    use std::io::Write as _;
+    let text =
+        format!("{}{TRADE}\n{}{TICKER}\n", snapshot(1, r#"["10","1"]"#), depth(2, 3, r#"["11","2"]"#, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("btcusdt.gz");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    let mut feed =
+        BinanceFeed::open(&path, Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() })
+            .unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(feed.report().record_count(), 4);
+    assert_eq!(feed.report().event_count(), played.len() as u64);
+    assert!(feed.content_hash().is_some());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -174,6 +174,34 @@ fn symbol_and_day_come_from_the_name_or_from_the_person() {
     assert!(said.contains("give the message file"), "{said}");
 }
 
+#[test]
+fn a_file_with_the_vendors_name_is_counted_by_type_with_the_times_of_its_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("AMZN_2012-06-21_34200000_57600000_message_1.csv");
+    let lines = [
+        "34200.017459617,5,0,1,2238200,-1",
+        "34200.18960767,1,11885113,21,2238100,1",
+        "34200.18960768,2,11885113,1,2238100,1",
+        "34200.18960769,4,11885113,5,2238100,1",
+        "34201,3,11885113,15,2238100,1",
+        "57599.9593596,7,0,0,-1,-1",
+    ];
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let mut feed = LobsterFeed::open(&path, Options::default()).unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{error:?}");
+    let report = feed.report();
+    let counted: String =
+        report.records.iter().map(|(kind, count)| format!("{}{count} ", &kind[..1])).collect();
+    assert_eq!((counted.trim(), report.not_carried_count()), ("11 21 31 41 51 71", 0));
+    let definition = played[0].message::<InstrumentDefinition>().unwrap();
+    assert_eq!((&definition.venue_symbol[..5], definition.instrument.get()), (&b"AMZN\0"[..], 1));
+    assert_eq!(played[1].due, MIDNIGHT + 34_200_017_459_617);
+    assert_eq!(played.last().unwrap().due, MIDNIGHT + 57_599_959_359_600);
+    assert!(feed.content_hash().is_some());
+    assert!(report.notices[0].contains("within the best price only"), "{:?}", report.notices);
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {

@@ -5,6 +5,7 @@ mod binance;
 mod databento;
 mod itch;
 mod lobster;
+mod small;
 
 use std::path::Path;
 use stele_bus::feed::{Batch, Feed, Step};
