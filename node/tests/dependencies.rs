@@ -19,6 +19,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-sim", 5, &[]),
     ("stele-node", 6, &[]),
     ("stele", 7, &[]),
+    ("xtask", 8, &[]),
 ];
 
 #[test]
