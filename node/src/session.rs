@@ -126,8 +126,7 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 impl Session {
     /// Opens everything and starts the hot threads. Nothing is written before the configuration, the strategies
     /// and the feed are known to be good.
-    pub(crate) fn open(config: &Config, sample_every: u32) -> Result<Self, Failure> {
-        let registry = Registry::built_in();
+    pub(crate) fn open(config: &Config, strategies: &Registry, sample_every: u32) -> Result<Self, Failure> {
         let shards = config.shards()?;
         let spec = feeds::spec(config)?;
         let pace = feeds::pace(&config.feed.pace)?;
@@ -136,7 +135,7 @@ impl Session {
         let layout = Layout::of(config, &shards.own, &cpus, &disk_cpus)?;
         let seal = config.seal.plan()?;
         let witnesses = seal.as_ref().map_or_else(Vec::new, |seal| seal.witnesses.clone());
-        let read = |plan| Prepared::read(config, plan, &shards, &registry, seal.clone());
+        let read = |plan| Prepared::read(config, plan, &shards, strategies, seal.clone());
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;

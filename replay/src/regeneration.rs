@@ -49,7 +49,10 @@ pub struct Submission {
 #[derive(Debug, thiserror::Error)]
 pub enum RegenerationError {
     /// The trail defines a strategy that this program does not have.
-    #[error("event {sequence} defines strategy {strategy}, which this program does not have: {source}")]
+    #[error(
+        "event {sequence} defines strategy {strategy}, which this program does not have: {source}; check the trail \
+         with the program that wrote it"
+    )]
     UnknownStrategy {
         /// Where it is defined.
         sequence: u64,

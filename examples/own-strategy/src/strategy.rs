@@ -1,10 +1,8 @@
-//! `imbalance`: goes with the heavier side of the touch.
+//! `imbalance`: trades in the direction of the heavier side of the best bid and offer.
 
-use crate::{Context, Kind, Parameter, Parameters, RestoreError, Strategy};
-use stele_wire::Quantity;
-use stele_wire::messages::Side;
+use stele::prelude::*;
 
-/// How it is called and what it can be told.
+/// Its name, what it does, and its parameters with their defaults and ranges.
 pub const KIND: Kind = Kind {
     name: "imbalance",
     about: "buys when far more is bid than offered, sells when far more is offered",
@@ -57,7 +55,7 @@ impl Strategy for Imbalance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::StrategyTester;
+    use stele::strategies::StrategyTester;
 
     #[test]
     fn it_takes_the_offer_when_far_more_is_bid_and_stops_at_its_position() {
