@@ -10,7 +10,8 @@ thread_local! {
     static RELEASES: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts the calls of each thread: tests of one binary do not disturb one another.
+/// The system's allocator, which counts the calls of each thread: tests of one binary do not disturb one
+/// another.
 ///
 /// ```
 /// #[global_allocator]
@@ -33,8 +34,9 @@ pub fn allocator_calls() -> u64 {
     ALLOCATIONS.get() + RELEASES.get()
 }
 
-// SAFETY: every call goes to the system's allocator with the arguments it came with; the counters are thread-local
-// cells with a constant initial value and no destructor, so that touching them allocates nothing.
+// SAFETY: every call goes to the system's allocator with the arguments it came with; the counters are
+// thread-local cells with a constant initial value and no destructor, so that touching them allocates
+// nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
@@ -61,8 +63,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The system's allocator with a limit: an allocation that would bring the process above `MAX` live bytes fails, which
-/// ends the process.
+/// The system's allocator with a limit: an allocation that would bring the process above `MAX` live bytes
+/// fails, which ends the process.
 #[derive(Debug)]
 pub struct Bounded<const MAX: usize> {
     live: AtomicUsize,
@@ -81,8 +83,8 @@ impl<const MAX: usize> Default for Bounded<MAX> {
     }
 }
 
-// SAFETY: every call goes to the system's allocator with the arguments it came with, or fails, which the contract of
-// `alloc` allows; the counter is an atomic and allocates nothing.
+// SAFETY: every call goes to the system's allocator with the arguments it came with, or fails, which the
+// contract of `alloc` allows; the counter is an atomic and allocates nothing.
 unsafe impl<const MAX: usize> GlobalAlloc for Bounded<MAX> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = self.live.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
@@ -129,7 +131,8 @@ mod tests {
     fn an_allocation_above_the_limit_fails_and_what_is_released_can_be_taken_again() {
         let bounded = Bounded::<100>::new();
         let layout = |size| Layout::from_size_align(size, 8).unwrap();
-        // SAFETY: the layouts are not empty, and each pointer is released once, with the layout it was taken with.
+        // SAFETY: the layouts are not empty, and each pointer is released once, with the layout it was
+        // taken with.
         unsafe {
             let first = bounded.alloc(layout(80));
             assert!(!first.is_null() && bounded.alloc(layout(24)).is_null());

@@ -8,8 +8,8 @@ unsafe extern "C" {
     safe fn atexit(function: extern "C" fn()) -> c_int;
 }
 
-/// Runs `function` when the process ends by returning from `main` or by `exit`; libtest ends by one of them, whether
-/// tests fail or not.
+/// Runs `function` when the process ends by returning from `main` or by `exit`; libtest ends by one of
+/// them, whether tests fail or not.
 pub(crate) fn at_exit(function: extern "C" fn()) {
     assert_eq!(atexit(function), 0, "32 functions can be registered at least");
 }

@@ -1,12 +1,12 @@
-//! The shared data: recorded markets, vendors' files, published test vectors. They are larger than a repository
-//! should be and lie outside of it, in the folder that the environment variable `STELE_SHARED` names, or in `shared`
-//! beside the repository.
+//! The shared data: recorded markets, vendors' files, published test vectors. They are larger than a
+//! repository should be and lie outside of it, in the folder that the environment variable `STELE_SHARED`
+//! names, or in `shared` beside the repository.
 
 use crate::skip::skip_outside_ci;
 use std::path::{Path, PathBuf};
 
-/// The file or folder `path` of the shared data, such as `schemas/cat`; none where it is missing, which counts the
-/// test as skipped.
+/// The file or folder `path` of the shared data, such as `schemas/cat`; none where it is missing, which
+/// counts the test as skipped.
 ///
 /// # Panics
 ///

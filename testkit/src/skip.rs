@@ -1,6 +1,7 @@
 //! Tests that cannot run here. Such a test passes, and its binary says at its end how many there were.
 //!
-//! libtest hides what a passing test prints, so the line goes to the standard error file when the process ends:
+//! libtest hides what a passing test prints, so the line goes to the standard error file when the process
+//! ends:
 //!
 //! ```text
 //! skipped 43 tests: they need the shared data (STELE_SHARED)
@@ -14,8 +15,8 @@ use std::sync::{Mutex, Once, PoisonError};
 /// The tests that were skipped, by what they need.
 static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
 
-/// Counts the test that calls as skipped because it needs `need`; the test returns after it. A test that is skipped
-/// in several places counts once.
+/// Counts the test that calls as skipped because it needs `need`; the test returns after it. A test that is
+/// skipped in several places counts once.
 ///
 /// ```
 /// let Some(strace) = strace() else { return skip("strace, and the right to trace") };

@@ -1,5 +1,5 @@
-//! Long searches for defects. Each has a short form, which the gate runs within a budget of seconds, and a long one,
-//! `cargo xtask campaign NAME`.
+//! Long searches for defects. Each has a short form, which the gate runs within a budget of seconds, and a
+//! long one, `cargo xtask campaign NAME`.
 
 use crate::process::{Failed, Job};
 

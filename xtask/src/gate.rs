@@ -5,8 +5,9 @@
 //!       └──> beside:  tools, words, dependencies, loom, miri, fuzz ──┘
 //! ```
 //!
-//! Builds share one `target` folder, which Cargo locks, so they run one after the other. What has a folder of its own
-//! runs beside them and takes the processor when they wait. Tests and measurements have the machine alone.
+//! Builds share one `target` folder, which Cargo locks, so they run one after the other. What has a folder
+//! of its own runs beside them and takes the processor when they wait. Tests and measurements have the
+//! machine alone.
 
 use crate::neighbours::{self, NEIGHBOURS};
 use crate::process::{Failed, Job, Output};
@@ -144,8 +145,8 @@ struct Gate<'a> {
 }
 
 impl Gate<'_> {
-    /// The steps of one place in their order, up to the first that fails. `is_logged` ones print into a file, which
-    /// is shown when they end, because others print at the same time.
+    /// The steps of one place in their order, up to the first that fails. `is_logged` ones print into a
+    /// file, which is shown when they end, because others print at the same time.
     fn line(&self, place: Place, is_logged: bool) -> Vec<Row> {
         let mut rows = Vec::new();
         for step in STEPS.iter().filter(|step| step.place == place && self.wanted.has(step)) {

@@ -1,5 +1,5 @@
-//! Steps that need a server of somebody else's program, such as a broker or a database. They run when files that they
-//! check have changed, and with `--neighbours`.
+//! Steps that need a server of somebody else's program, such as a broker or a database. They run when files
+//! that they check have changed, and with `--neighbours`.
 
 use crate::process::{Failed, Job};
 
@@ -25,8 +25,8 @@ pub(crate) fn touched<'a>(neighbours: &'a [Neighbour], changed: &[String]) -> Ve
     neighbours.iter().filter(|neighbour| is_under(neighbour.folders)).collect()
 }
 
-/// Files that differ from the main branch of the origin; where this is that branch, files that the commits of the last
-/// day changed. With them, files that are not committed.
+/// Files that differ from the main branch of the origin; where this is that branch, files that the commits
+/// of the last day changed. With them, files that are not committed.
 pub(crate) fn changed_files(job: &Job) -> Vec<String> {
     let base = job.read("git", ["merge-base", "HEAD", "origin/main"]).unwrap_or_default();
     let head = job.read("git", ["rev-parse", "HEAD"]).unwrap_or_default();

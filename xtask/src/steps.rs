@@ -41,7 +41,8 @@ pub(crate) fn words(job: &Job) -> Result<Outcome, Failed> {
     done(job.run("tools/words", [""; 0]))
 }
 
-/// Licences, duplicates and sources of the dependencies; their known defects where the database can be fetched.
+/// Licences, duplicates and sources of the dependencies; their known defects where the database can be
+/// fetched.
 pub(crate) fn dependencies(job: &Job) -> Result<Outcome, Failed> {
     if !job.succeeds("cargo-deny", ["--version"]) {
         return skipped("cargo-deny is missing and cannot be installed");
@@ -86,8 +87,8 @@ pub(crate) fn documents(job: &Job) -> Result<Outcome, Failed> {
     done(job.finish(command))
 }
 
-/// The program that the README's first command builds. Optimising it as a whole takes as long as everything before, and
-/// finds no defect that the rest does not: `gate --full` has it in the Debian package.
+/// The program that the README's first command builds. Optimising it as a whole takes as long as everything
+/// before, and finds no defect that the rest does not: `gate --full` has it in the Debian package.
 pub(crate) fn build_release(job: &Job) -> Result<Outcome, Failed> {
     let mut command = job.command("cargo", ["build", "--release", "--locked"]);
     command.env("CARGO_PROFILE_RELEASE_LTO", "off");
@@ -138,7 +139,8 @@ pub(crate) fn tests(job: &Job) -> Result<Outcome, Failed> {
     done(job.cargo(["test", "--workspace", "--locked"], &[]))
 }
 
-/// The crate of somebody who uses the library, outside of the workspace; its dependencies are those of the tests.
+/// The crate of somebody who uses the library, outside of the workspace; its dependencies are those of the
+/// tests.
 pub(crate) fn own_strategy(job: &Job) -> Result<Outcome, Failed> {
     let manifest = "examples/own-strategy/Cargo.toml";
     if !job.root().join(manifest).exists() {

@@ -1,5 +1,5 @@
-//! What the gate needs besides Rust. On a machine where nothing was installed by hand it installs what it can; a step
-//! whose tool is still missing is skipped, and counted.
+//! What the gate needs besides Rust. On a machine where nothing was installed by hand it installs what it
+//! can; a step whose tool is still missing is skipped, and counted.
 
 use crate::process::{Failed, Job};
 use std::ffi::OsString;
@@ -28,8 +28,8 @@ pub(crate) fn path(root: &Path) -> OsString {
     std::env::join_paths(folders).unwrap_or(inherited)
 }
 
-/// Installs what is missing, as far as this machine lets it: Debian's packages as root, Python's packages into
-/// the repository's `target` folder, Miri where rustup can fetch it.
+/// Installs what is missing, as far as this machine lets it: Debian's packages as root, Python's packages
+/// into the repository's `target` folder, Miri where rustup can fetch it.
 pub(crate) fn install(job: &Job) -> Result<(), Failed> {
     let missing: Vec<&str> = DEBIAN
         .iter()
@@ -64,7 +64,8 @@ fn has_python_packages(job: &Job) -> bool {
         && job.succeeds(&python, ["-c", "import cryptography"])
 }
 
-/// Runs an installation. A failed one is not an error: the steps that need the tool report that it is missing.
+/// Runs an installation. A failed one is not an error: the steps that need the tool report that it is
+/// missing.
 fn attempt(job: &Job, program: &str, arguments: &[&str]) {
     if let Err(failed) = job.run(program, arguments) {
         job.say(&format!("not installed: {failed}"));
