@@ -163,7 +163,7 @@ impl<C: Clock> Sequencer<C> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.desk.counters = Some(SequencerCounters::register(counters, shard)?);
         for intake in &mut self.intakes {
             let name = String::from_utf8_lossy(&intake.name);

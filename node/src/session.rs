@@ -30,7 +30,7 @@ use stele_feed::router::Share;
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;
-use stele_strategies::agent::Outcome;
+use stele_strategies::agent::StrategyResults;
 use stele_wire::ShardId;
 use stele_wire::messages::EndReason;
 
@@ -91,7 +91,7 @@ pub(crate) struct EndedShard {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
     pub(crate) epoch: u32,
-    pub(crate) strategies: Outcome,
+    pub(crate) strategies: StrategyResults,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
     /// What it was told of others.

@@ -23,7 +23,7 @@
 //! ```no_run
 //! use stele::prelude::*;
 //!
-//! const KIND: Kind = Kind {
+//! const KIND: StrategyKind = StrategyKind {
 //!     name: "follow",
 //!     about: "buys one after each trade, up to ten",
 //!     parameters: &[],
@@ -33,7 +33,7 @@
 //! struct Follow;
 //!
 //! impl Strategy for Follow {
-//!     fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+//!     fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
 //!         if context.room(trade.instrument, Side::BUY, Quantity(10)).0 > 0 {
 //!             context.take(trade.instrument, Side::BUY, Quantity(1));
 //!         }

@@ -169,7 +169,7 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(GatewayCounters::register(counters, shard)?);
         Ok(())
     }

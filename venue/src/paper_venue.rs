@@ -50,7 +50,7 @@ impl PaperVenue {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(VenueCounters {
             orders: counters.register(table::VENUE_ORDERS, Place::shard(shard))?,
             fills: counters.register(table::VENUE_FILLS, Place::shard(shard))?,

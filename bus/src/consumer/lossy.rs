@@ -79,7 +79,7 @@ impl LossyConsumer {
     ///
     /// # Errors
     /// When there is no slot.
-    pub fn count_in(
+    pub fn register_counters(
         &mut self,
         counters: &Counters,
         shard: u16,

@@ -233,7 +233,7 @@ fn a_lossy_consumer_is_told_exactly_which_events_it_lost() {
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
     let mut lossy = LossyConsumer::join(&rig.ring);
     let counters = Counters::create().unwrap();
-    lossy.count_in(&counters, 0, 1, "console").unwrap();
+    lossy.register_counters(&counters, 0, 1, "console").unwrap();
     let mut expected = rig.start.next_sequence;
     let mut lost = 0;
     for round in 0..6 {

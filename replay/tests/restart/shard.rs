@@ -11,10 +11,10 @@ use stele_bus::{
 use stele_journal::{EngineChoice, Journal, Options};
 use stele_replay::{Resumed, Submission};
 use stele_risk::{Risk, RiskLimits};
-use stele_strategies::registry::{Kind, Registry};
+use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{
-    AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
-    Strategy, StrategyAgent,
+    AgentOptions, Context, Host, Order, ParameterError, Parameters, RestoreError, SnapshotReader, Strategy,
+    StrategyAgent, TradePrint,
 };
 use stele_venue::{Answer, InDoubt, OpenOrder, OrderGateway, VenueBusy};
 use stele_wire::codec::text_field;
@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Buys five at the price of every trade.
 struct Buyer;
 
-const BUYER: Kind = Kind {
+const BUYER: StrategyKind = StrategyKind {
     name: "buyer",
     about: "buys five at the price of every trade",
     parameters: &[],
@@ -38,7 +38,7 @@ const BUYER: Kind = Kind {
 };
 
 impl Strategy for Buyer {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         context.send(Order::limit(trade.instrument, Side::BUY, Quantity(5), trade.price));
     }
     fn snapshot(&self, _: &mut Vec<u8>) {}
@@ -50,7 +50,7 @@ impl Strategy for Buyer {
 /// Is woken every millisecond, and buys one then.
 struct Waker;
 
-const WAKER: Kind = Kind {
+const WAKER: StrategyKind = StrategyKind {
     name: "waker",
     about: "is woken every millisecond, and buys one then",
     parameters: &[],
