@@ -298,7 +298,7 @@ fn an_order_leaves_through_the_gateway_without_an_allocation() {
     let counters = Counters::create().unwrap();
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
-    gateway.count_in(&counters, 0).unwrap();
+    gateway.register_counters(&counters, 0).unwrap();
     let mut buffer = [0; 512];
     let order = NewOrder { quantity: 1.into(), limit_price: 10.into(), side: Side::BUY, ..NewOrder::NULL };
     let order = order.encode(&mut buffer, [], b"", b"").unwrap();
