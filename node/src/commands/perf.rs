@@ -1,10 +1,9 @@
 //! `stele perf` hands over to `stele-perf`: the measurements are a program of their own, so that this one does not link
 //! the rivals that it is measured beside.
 
-use crate::cli::{Cli, PerfArgs};
+use crate::cli::{PerfArgs, command};
 use crate::failure::Failure;
 use crate::own_name::name_command;
-use clap::CommandFactory as _;
 use std::env;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -37,7 +36,7 @@ fn find(folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
 fn not_installed(args: &PerfArgs) -> Result<(), Failure> {
     let help = ["--help", "-h"].map(OsStr::new);
     if args.arguments.iter().any(|argument| help.contains(&argument.as_os_str())) {
-        let mut cli = name_command(Cli::command());
+        let mut cli = name_command(command());
         let own = cli.find_subcommand_mut("perf").expect("it is this command");
         return super::print_page(&format!("{}\n", own.render_long_help()));
     }
