@@ -1,8 +1,8 @@
 //! Reads many segments at once, each from front to back, and folds what each gave in the trail's order.
 //!
-//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they name none or
-//! this machine refuses it. Where both are refused, and for archives, the threads read through [`Storage`], one
-//! request at a time.
+//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they
+//! name none or this machine refuses it. Where both are refused, and for archives, the threads read through
+//! [`Storage`], one request at a time.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, READ_LENGTH};
 use crate::bulk::{BulkReader, ReadMethod};
@@ -33,7 +33,7 @@ pub trait SegmentVisitor {
     /// A verified frame, padding included, in the order of the log.
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>);
 
-    /// Whole frames one behind the other, the first at `position`: those that [`Self::on_frame`] was just shown.
+    /// Whole frames one after another, the first at `position`: those that [`Self::on_frame`] was just shown.
     fn on_run(&mut self, position: Position, frames: &[u8]) {
         let _ = (position, frames);
     }
@@ -70,9 +70,9 @@ pub struct SegmentScan<T> {
     pub events: u64,
     /// CRC-32C of its data up to `end`.
     pub data_crc: u32,
-    /// What stands at `end` instead of a frame; none when the file ends there.
+    /// What is at `end` instead of a frame; none when the file ends there.
     pub fault: Option<Fault>,
-    /// Whether anything but zeros stands behind `end`.
+    /// Whether anything but zeros follows `end`.
     pub strays: bool,
     /// What the visitor made of it.
     pub output: T,

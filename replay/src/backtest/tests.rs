@@ -5,7 +5,9 @@ use crate::fixture::{START, add, cancel, definition, definition_body, execute};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stele_feed::{Batch, Description, FeedError, FeedReport, Step};
-use stele_strategies::{Context, Money, Order, OrderReport, ReportKind, RestoreError, Strategy, StrategyKind};
+use stele_strategies::{
+    Context, Money, Order, OrderReport, ReportKind, RestoreError, Strategy, StrategyKind,
+};
 use stele_venue::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use stele_wire::codec::Message;
 use stele_wire::messages::{InstrumentDefinition, Side, SourceKind};
