@@ -1,4 +1,5 @@
 //! Reading the log: in place for who gates it, by copy for who may be overrun.
+#![allow(unsafe_code)]
 
 mod event;
 mod lossy;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every crate with the layer that it is in and the crates of its own layer that it may use.
 const LAYERS: &[(&str, u32, &[&str])] = &[
+    ("stele-testkit", 0, &[]),
     ("stele-layout", 0, &[]),
     ("stele-codegen", 1, &[]),
     ("stele-wire", 1, &["stele-codegen"]),
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-node", 9, &[]),
     ("stele-perf", 10, &[]),
     ("stele", 10, &[]),
+    ("xtask", 11, &[]),
 ];
 
 #[test]

@@ -8,6 +8,7 @@
 //! thousand. Every pipeline processes all trades once to warm up and seven times for the measurement. The
 //! median and the fastest run are printed next to the cost of iterating over the trades and summing them
 //! without an operator.
+#![allow(clippy::disallowed_methods, reason = "it measures the machine")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -3,6 +3,7 @@
 use stele_journal::FlushMethod;
 use stele_perf::Mix;
 use stele_perf::journal::{Extent, Place, run};
+use stele_testkit::skip::skip;
 
 const LATENCIES: [&str; 8] = [
     "publish_to_written",
@@ -30,8 +31,7 @@ const VALUES: [&str; 9] = [
 fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     if std::fs::metadata("/proc/sys/kernel/io_uring_disabled").is_err() {
-        println!("skipped: no io_uring");
-        return;
+        return skip("io_uring");
     }
     let cpus = stele_bus::allowed_cpus();
     let place = Place {
