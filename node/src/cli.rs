@@ -1,4 +1,4 @@
-//! The command line: every command, flag, default and example that `stele --help` and `docs/commands.md` show.
+//! The command line: every command, flag, default and example of `stele --help` and `docs/commands.md`.
 
 mod examples;
 mod flags;
@@ -56,8 +56,8 @@ pub(crate) enum Command {
     Backtest(BacktestArgs),
     /// Replay a trail: do its strategies send the same orders?
     ///
-    /// The recorded events are fed to the recorded strategies. Every order must be the same, byte for byte, and have
-    /// the same cause.
+    /// The recorded events are fed to the recorded strategies. Every order must be the same, byte for byte,
+    /// and have the same cause.
     CheckStrategy(ReportArgs),
     /// Play a recorded market again, to the terminal or into a run
     Replay(ReplayArgs),
@@ -87,8 +87,8 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Check every frame of a trail, what its events say, its seals
     ///
-    /// Frames: CRC, sequence, time, the chain of segments. Events: an order has a known account and instrument, a fill
-    /// has an order. Seals: with --key.
+    /// Frames: CRC, sequence, time, the chain of segments. Events: an order has a known account and
+    /// instrument, a fill has an order. Seals: with --key.
     Verify(VerifyArgs),
     /// Print the events of a trail
     Dump(DumpArgs),
@@ -120,9 +120,9 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Measure this machine and this program on it
     ///
-    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it is run
-    /// with the same arguments, and `stele perf --help` lists all that it takes. `cargo build --release -p
-    /// stele-perf` builds it in a checkout of Stele.
+    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it
+    /// is run with the same arguments, and `stele perf --help` lists all that it takes. `cargo build
+    /// --release -p stele-perf` builds it in a checkout of Stele.
     Perf(PerfArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),

@@ -41,7 +41,8 @@ impl FromStr for Moment {
 }
 
 impl Moment {
-    /// The time itself, where spans are counted from `base`. A day has 24 hours; months and years are the calendar's.
+    /// The time itself, where spans are counted from `base`. A day has 24 hours; months and years are the
+    /// calendar's.
     ///
     /// # Errors
     /// [`Failure`]: it is before 1970, or later than a time of the log can be.

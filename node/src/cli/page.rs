@@ -14,12 +14,13 @@ const OPENING: &str = "\
 Every command of `stele`, as `stele COMMAND --help` describes it. This page is made from the program's own
 help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it anew.
 
-`stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run --dir`
-or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.
+`stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run
+--dir` or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or
+I/O.
 
 Where a command takes a time, write a day (`2026-11-21`, which begins at midnight UTC), a moment
-(`2026-11-21T09:30:00Z`) or a span: `1h`, as well as `-1h`, is one hour before the trail's last event. `stele expire
---now` counts from now. Spans are written as `90s`, `30m`, `1h 30m`, `2d`, `3mo` or `7y`.
+(`2026-11-21T09:30:00Z`) or a span: `1h`, as well as `-1h`, is one hour before the trail's last event; in
+`stele expire --now` it is one hour ago. Spans are written as `90s`, `30m`, `1h 30m`, `2d`, `3mo` or `7y`.
 
 ";
 

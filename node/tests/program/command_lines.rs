@@ -1,8 +1,9 @@
-//! Every command line of every page is run: those of the README, of the documents, and the examples of the program's
-//! help, which are on `docs/commands.md`.
+//! Every command line of every page is run: those of the README, of the documents, and the examples of the
+//! program's help, which are on `docs/commands.md`.
 //!
-//! Lines under one heading run in their order in a folder of their own. [`sandbox`] says what stands for the names in
-//! them, and what is made shorter. A line that cannot be run here is on [`NOT_RUN`], with the reason.
+//! Lines under one heading run in their order in a folder of their own. [`sandbox`] says what stands for the
+//! names in them, and what is made shorter. A line that cannot be run here is on [`NOT_RUN`], with the
+//! reason.
 
 mod pages;
 mod sandbox;

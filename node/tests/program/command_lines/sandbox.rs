@@ -2,9 +2,9 @@
 //!
 //! | in a line | stands for |
 //! |---|---|
-//! | `trail`, also `DIR` of `trail:DIR` | a trail of ma-cross and dip-buyer on the generator, sealed and cosigned; not sealed where the section makes a key of its own |
+//! | `trail`, `DIR` of `trail:DIR` | a trail of the generator's market, sealed and cosigned; not sealed where a key is made |
 //! | `KIND:FILE` of `--feed` | a small file of that kind; one that the section has made is taken as it is |
-//! | `VKEY`, `WVKEY` | the public key that the section made last, of a log and of a witness; otherwise the prepared ones |
+//! | `VKEY`, `WVKEY` | the public key of a log, of a witness, that the section made last; else a prepared one |
 //! | `seal.key`, `w.key` | their private keys |
 //! | `CHECKPOINT`, `COPY`, `*.tlog-proof` | the trail's checkpoint, a copy of the trail, a proof from it |
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
@@ -14,9 +14,10 @@
 //! | `cargo run … --` | the program |
 //! | `cargo run … --example NAME` | the example that was built with the tests |
 //!
-//! A run begins a new trail, with small segments where no configuration is named, and ends after a third of a second
-//! where its feed does not end. The demo does, too. Files are generated with few events. `top` prints once. What goes
-//! on until it is interrupted is interrupted when it has printed something, and must then end in order.
+//! A run begins a new trail, with small segments where no configuration is named, and ends after a third of a
+//! second where its feed does not end. The demo does, too. Files are generated with few events. `top` prints
+//! once. What goes on until it is interrupted is interrupted when it has printed something, and must then end
+//! in order.
 
 use super::pages::{Section, root};
 use super::words::{Simple, commands, line};
