@@ -44,7 +44,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Trade a generated market for ten seconds, nothing to configure
     Demo(DemoArgs),
-    /// Write a crate with a strategy of your own, its tests, its program
+    /// Write a crate with a strategy of your own and its tests
     NewStrategy(NewStrategyArgs),
     /// Write a generated market to a file in an exchange's format
     Generate(GenerateArgs),

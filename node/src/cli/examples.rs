@@ -419,7 +419,7 @@ mod tests {
                     line.starts_with(&format!("stele {path} ")) || *line == format!("stele {path}"),
                     "{line}"
                 );
-                assert!(does.ends_with('.') && line.len() <= 90, "{line}");
+                assert!(does.ends_with('.') && line.len() <= 95, "{line}");
             }
         }
     }

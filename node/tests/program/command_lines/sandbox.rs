@@ -9,6 +9,7 @@
 //! | `CHECKPOINT`, `COPY`, `*.tlog-proof` | the trail's checkpoint, a copy of the trail, a proof from it |
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
+//! | `--case` of `hold release` | a case with a hold |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
@@ -218,6 +219,12 @@ impl<'a> Sandbox<'a> {
         }
         self.make_named(command);
         self.take_feed(command);
+        if command.is("hold") && command.has("release") {
+            let case = command.value("--case").expect("a hold is released by its case");
+            let hold =
+                ["hold", "place", text(&self.path("trail")), "--case", case, "--reason", "x", "--by", "1"];
+            stele_ok(&hold);
+        }
         if command.is("generate") {
             command.set("--events", EVENTS);
         }
