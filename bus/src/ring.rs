@@ -8,6 +8,7 @@
 //! Byte `p` of the log lies at `p & (capacity - 1)`. The writer writes `[published .. limit)`, where `limit` is
 //! the slowest of `written` and the gating consumers' cursors, plus the capacity. Whatever lies between such a
 //! cursor and `published` is therefore not written, and whoever owns the cursor may read it in place.
+#![allow(unsafe_code)]
 
 use crate::bounds::{
     CLAIM_LENGTH, GATING_CONSUMERS_MAX, RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN,

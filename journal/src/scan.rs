@@ -219,11 +219,7 @@ impl Work<'_> {
             let segment = &self.segments[at];
             let mut scanner = Scanner::new(segment, start(segment));
             let name = segment.name();
-            let mut on_bytes = |bytes: &[u8]| self.feed(&mut scanner, bytes);
-            let read = match (&mut reader, self.storage.path(&name)) {
-                (Some(reader), Some(path)) => reader.read(&path, &mut on_bytes),
-                _ => self.stream_plainly(&name, on_bytes),
-            };
+            let read = self.stream(reader.as_deref_mut(), &name, |bytes| self.feed(&mut scanner, bytes));
             let result = read.map(|()| scanner.finish(*segment));
             let result = result.map_err(|source| TrailError::io(self.storage, &name, "read", source));
             if to.send((at, result)).is_err() {
@@ -250,6 +246,28 @@ impl Work<'_> {
         if let Some(progress) = self.progress {
             progress(done, self.total);
         }
+    }
+
+    /// Gives the bytes of a segment's file in order.
+    fn stream(
+        &self,
+        reader: Option<&mut (dyn BulkReader + '_)>,
+        name: &str,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
+        let mut is_begun = false;
+        if let (Some(reader), Some(path)) = (reader, self.storage.path(name)) {
+            let read = reader.read(&path, &mut |bytes| {
+                is_begun = true;
+                on_bytes(bytes);
+            });
+            match read {
+                // The method reads no file of this file system, or not this one: a small one within its inode.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported && !is_begun => {}
+                read => return read,
+            }
+        }
+        self.stream_plainly(name, on_bytes)
     }
 
     fn stream_plainly(&self, name: &str, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
@@ -494,6 +512,34 @@ mod tests {
                 assert_eq!(report.method, if is_plain { PLAIN } else { "io_uring" }, "{report:?}");
             }
         }
+    }
+
+    /// A method whose reader can read no file of this file system.
+    struct Unsupported;
+
+    impl ReadMethod for Unsupported {
+        fn name(&self) -> &'static str {
+            "unsupported"
+        }
+
+        fn reader(&self) -> io::Result<Box<dyn BulkReader>> {
+            Ok(Box::new(Self))
+        }
+    }
+
+    impl BulkReader for Unsupported {
+        fn read(&mut self, _: &std::path::Path, _: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn a_file_that_the_method_cannot_read_is_read_without_it() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let options = ScanOptions { method: Some(&Unsupported), threads: 2, ..ScanOptions::default() };
+        assert_eq!(collect(folder.path(), &options).0.len(), epochs.events.len());
     }
 
     /// A method that no machine allows.

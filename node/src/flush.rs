@@ -162,8 +162,7 @@ mod tests {
         let plan = FlushPlan::make(&config("measured"), folder.path(), &layout()).unwrap();
         let report = plan.report();
         if report.reason != "measured" {
-            println!("skipped: {}", report.reason);
-            return;
+            return stele_testkit::skip::skip("io_uring and direct I/O");
         }
         assert_eq!(report.trials.len(), FlushMethod::ALL.len());
         assert!(report.trials.iter().any(|trial| trial.method == report.method));

@@ -15,8 +15,8 @@ use crate::layout::{Job, Layout, ShardAgents, allowed_cpus, disk_cpus};
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
-use stele_bus::feed::Feed;
 use stele_connect::spec::FeedSpec;
+use stele_feed::Feed;
 use stele_journal::FlushMethod;
 use stele_strategies::Registry;
 

@@ -7,15 +7,15 @@ use crate::failure::Failure;
 use crate::own_name::{in_own_name, name_command};
 use clap::FromArgMatches as _;
 use std::process::ExitCode;
-use stele_strategies::{Kind, Registry};
+use stele_strategies::{Registry, StrategyKind};
 
 /// A program with every command of `stele` and the strategies that are registered with it.
 ///
 /// It is called what its file is called: help, version, messages and the commands that they suggest use that name.
 ///
 /// ```no_run
-/// # use stele_strategies::Kind;
-/// # const KIND: Kind = stele_strategies::dip_buyer::KIND;
+/// # use stele_strategies::StrategyKind;
+/// # const KIND: StrategyKind = stele_strategies::dip_buyer::KIND;
 /// fn main() -> std::process::ExitCode {
 ///     stele_node::Program::new().strategy(KIND).main()
 /// }
@@ -41,7 +41,7 @@ impl Program {
     /// # Panics
     /// When its name is empty or longer than the 32 bytes that an event has for it.
     #[must_use]
-    pub fn strategy(mut self, kind: Kind) -> Self {
+    pub fn strategy(mut self, kind: StrategyKind) -> Self {
         self.strategies.register(kind);
         self
     }

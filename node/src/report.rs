@@ -10,7 +10,7 @@ use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
-use stele_bus::feed::FeedReport;
+use stele_feed::FeedReport;
 use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 

@@ -9,19 +9,23 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, SealError, Sealing, Signer, seal_trail};
+use stele_compliance::seal::{SealError, SealPolicy, SealingReport, Signer, seal_trail};
 use stele_journal::{Directory, LockError, Storage, WriterLock};
 
 /// Seals a trail; waits up to `patience` for another sealer's end.
 ///
 /// # Errors
 /// [`Failure`].
-pub(crate) fn seal_waiting(trail: &Path, signer: &Signer, patience: Duration) -> Result<Sealing, Failure> {
+pub(crate) fn seal_waiting(
+    trail: &Path,
+    signer: &Signer,
+    patience: Duration,
+) -> Result<SealingReport, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     let _lock = lock(&trail.join(SEALS_FOLDER), patience)?;
     let bar = Progress::new("sealing", "events", None);
     let progress = |done, total| bar.set_of(done, total);
-    let sealed = seal_trail(&storage, signer, Policy::default(), WallClock::read, &progress);
+    let sealed = seal_trail(&storage, signer, SealPolicy::default(), WallClock::read, &progress);
     drop(bar);
     sealed.map_err(seal_failed)
 }

@@ -5,20 +5,25 @@ use std::path::{Path, PathBuf};
 
 /// Every crate with the layer that it is in and the crates of its own layer that it may use.
 const LAYERS: &[(&str, u32, &[&str])] = &[
+    ("stele-testkit", 0, &[]),
     ("stele-layout", 0, &[]),
     ("stele-codegen", 1, &[]),
     ("stele-wire", 1, &["stele-codegen"]),
-    ("stele-bus", 2, &[]),
-    ("stele-journal", 3, &[]),
-    ("stele-glommio", 4, &[]),
-    ("stele-strategies", 4, &[]),
-    ("stele-compliance", 4, &[]),
-    ("stele-connect", 4, &[]),
-    ("stele-replay", 4, &["stele-strategies"]),
-    ("stele-sim", 5, &[]),
-    ("stele-node", 6, &[]),
-    ("stele-perf", 7, &[]),
-    ("stele", 7, &[]),
+    ("stele-risk", 2, &[]),
+    ("stele-bus", 3, &[]),
+    ("stele-feed", 4, &[]),
+    ("stele-journal", 4, &[]),
+    ("stele-glommio", 5, &[]),
+    ("stele-strategies", 5, &[]),
+    ("stele-connect", 5, &[]),
+    ("stele-venue", 6, &[]),
+    ("stele-compliance", 7, &[]),
+    ("stele-replay", 7, &[]),
+    ("stele-sim", 8, &[]),
+    ("stele-node", 9, &[]),
+    ("stele-perf", 10, &[]),
+    ("stele", 10, &[]),
+    ("xtask", 11, &[]),
 ];
 
 #[test]

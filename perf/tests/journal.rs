@@ -3,6 +3,7 @@
 use stele_journal::FlushMethod;
 use stele_perf::Mix;
 use stele_perf::journal::{Extent, Place, run};
+use stele_testkit::skip::skip;
 
 const LATENCIES: [&str; 8] = [
     "publish_to_written",
@@ -30,8 +31,7 @@ const VALUES: [&str; 9] = [
 fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     if std::fs::metadata("/proc/sys/kernel/io_uring_disabled").is_err() {
-        println!("skipped: no io_uring");
-        return;
+        return skip("io_uring");
     }
     let cpus = stele_bus::allowed_cpus();
     let place = Place {
@@ -84,28 +84,25 @@ struct TwoTrades {
     is_read: bool,
 }
 
-impl stele_bus::feed::Feed for TwoTrades {
-    fn describe(&self) -> stele_bus::feed::Description {
+impl stele_feed::Feed for TwoTrades {
+    fn describe(&self) -> stele_feed::Description {
         unreachable!("a mix asks for events alone")
     }
 
-    fn fill(
-        &mut self,
-        batch: &mut stele_bus::feed::Batch,
-    ) -> Result<stele_bus::feed::Step, stele_bus::feed::FeedError> {
+    fn fill(&mut self, batch: &mut stele_feed::Batch) -> Result<stele_feed::Step, stele_feed::FeedError> {
         use stele_wire::messages::Trade;
         if !std::mem::replace(&mut self.is_read, true) {
             batch.push(stele_wire::Nanos(1), &Trade::NULL);
             batch.push(stele_wire::Nanos(2), &Trade::NULL);
         }
-        Ok(stele_bus::feed::Step::End)
+        Ok(stele_feed::Step::End)
     }
 
     fn records(&self) -> u64 {
         2
     }
 
-    fn report(&self) -> stele_bus::feed::FeedReport {
+    fn report(&self) -> stele_feed::FeedReport {
         unreachable!("a mix asks for events alone")
     }
 }

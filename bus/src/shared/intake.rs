@@ -1,11 +1,12 @@
 //! The sequencer's side of a [`super::lane`]: copies what another process committed to memory of its own, and lets
 //! nothing but whole submissions go on from there.
+#![allow(unsafe_code)]
 
 use super::lane::{Lane, Sequenced, get};
 use super::process::Process;
 use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
 use crate::mapping::{Board, Mapped, Mapping};
-use crate::publisher::NOT_RECEIVED;
+use crate::submission::NOT_RECEIVED;
 use crate::sync::{AtomicU64, Ordering};
 use rtrb::Producer;
 use std::io;

@@ -1,18 +1,20 @@
 //! The bus as a whole, driven by hand on a manual clock, and once by two threads.
 #![cfg(not(loom))]
 
+mod allocation;
 mod contracts;
 mod controls;
+mod examples;
 mod foreign;
-mod forwarding;
 mod kills;
 mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
-mod release;
 mod remote_publisher;
 mod rig;
-mod routing;
 mod switches;
 mod threads;
+
+#[global_allocator]
+static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use stele_glommio::{Glommio, Refusal, probe};
 use stele_journal::{BulkReader, ReadMethod, UringRead};
 
@@ -21,7 +21,7 @@ fn read_by(reader: &mut dyn BulkReader, path: &Path) -> io::Result<Vec<u8>> {
 
 #[test]
 fn a_file_of_any_length_comes_whole_and_in_order() {
-    let _limits = LIMITS.lock().unwrap();
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut reader = match Glommio.reader() {
         Ok(reader) => reader,
         Err(why) => {
@@ -31,7 +31,7 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
     };
     let mut own = UringRead.reader().expect("glommio has io_uring");
     let folder = tempfile::tempdir().unwrap();
-    for length in [0, 1, 4096, 524_287, 524_288, 3_000_007] {
+    for length in [0, 4096, 4097, 524_287, 524_288, 3_000_007] {
         let path = folder.path().join(length.to_string());
         let content: Vec<u8> =
             (0..length as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
@@ -45,7 +45,7 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
 /// Containers forbid io_uring by answering its calls with an error.
 #[test]
 fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics() {
-    let _limits = LIMITS.lock().unwrap();
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = probe() {
         println!("skipped: {why}");
         return;
@@ -71,7 +71,7 @@ fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics
 #[test]
 fn where_too_little_memory_may_be_locked_the_refusal_says_how_much_is_needed() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let _limits = LIMITS.lock().unwrap();
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = getrlimit(Resource::Memlock);
     setrlimit(Resource::Memlock, Rlimit { current: Some(65_536), maximum: before.maximum }).unwrap();
     let refusal = Glommio.reader().err();

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::signals::StopRequest;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
-use stele_bus::feed::Pace;
+use stele_feed::Pace;
 use stele_replay::pacer::play;
 use stele_strategies::Registry;
 use stele_wire::messages::AccessKind;

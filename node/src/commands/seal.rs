@@ -10,8 +10,8 @@ use crate::wall::WallClock;
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
-use stele_compliance::seal::Sealing;
-use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, Query, timestamp_name, unstamped};
+use stele_compliance::seal::SealingReport;
+use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, TimestampQuery, timestamp_name, unstamped};
 use stele_journal::{Directory, Storage};
 use stele_wire::layout::Utc;
 
@@ -46,7 +46,7 @@ pub(crate) fn seal(args: &SealArgs) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    sealing: Sealing,
+    sealing: SealingReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     stamped: Option<Stamped>,
 }
@@ -62,7 +62,7 @@ struct Stamped {
 fn stamp(trail: &Path, url: &str) -> Result<Option<Stamped>, Failure> {
     let storage = Directory::new(trail);
     let Some((number, bytes)) = unstamped(&storage).map_err(Failure::environment)? else { return Ok(None) };
-    let query = Query::new(&bytes, WallClock::read().0);
+    let query = TimestampQuery::new(&bytes, WallClock::read().0);
     let body = query.to_der().map_err(Failure::environment)?;
     let answered = Client::new().post(url, QUERY_CONTENT_TYPE, &body);
     let (status, answer) = answered.map_err(|what| {

@@ -5,11 +5,12 @@ mod binance;
 mod databento;
 mod itch;
 mod lobster;
+mod small;
 
-use std::path::{Path, PathBuf};
-use stele_bus::feed::{Batch, Feed, Step};
+use std::path::Path;
+use stele_feed::{Batch, Feed, Step};
 use stele_strategies::book::{Book, BookSide};
-use stele_strategies::market::{Change, Market};
+use stele_strategies::market::{Market, MarketChange};
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION, block_length};
@@ -57,7 +58,7 @@ struct Books {
 }
 
 impl Books {
-    fn apply(&mut self, event: &Played) -> Change {
+    fn apply(&mut self, event: &Played) -> MarketChange {
         self.feed(event.template_id, &event.body)
     }
 
@@ -66,7 +67,7 @@ impl Books {
         self.feed(M::TEMPLATE_ID, message.as_bytes());
     }
 
-    fn feed(&mut self, template_id: u16, body: &[u8]) -> Change {
+    fn feed(&mut self, template_id: u16, body: &[u8]) -> MarketChange {
         self.sequence += 1;
         let length = frame_length(body.len());
         let header = FrameHeader {
@@ -117,17 +118,4 @@ fn price(text: &str) -> Price {
 fn expected(path: &Path) -> serde_json::Value {
     let text = std::fs::read(path).expect("the results to check by lie beside the data");
     serde_json::from_slice(&text).expect("they are JSON")
-}
-
-/// The shared market data, or none where it is missing: then the test says so, counted, and passes; in CI it fails.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let found = root.join("data").join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", found.display());
-    println!("skipped: needs STELE_SHARED");
-    None
 }
