@@ -85,11 +85,17 @@ fn arguments(command: &Command, page: &mut String) {
     let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
     let (positional, options): (Vec<&Arg>, Vec<&Arg>) =
         command.get_arguments().filter(shown).partition(|arg| arg.is_positional());
-    let mut lines: Vec<String> = positional.into_iter().chain(options).map(item).collect();
+    // Those that have a heading of their own come last.
+    let (headed, plain): (Vec<&Arg>, Vec<&Arg>) =
+        options.into_iter().partition(|arg| arg.get_help_heading().is_some());
+    let lines: String = positional.into_iter().chain(plain).map(item).collect();
     if !lines.is_empty() {
-        lines.insert(0, "\n".into());
+        let _ = write!(page, "\n{lines}");
     }
-    page.extend(lines);
+    if let Some(heading) = headed.first().and_then(|arg| arg.get_help_heading()) {
+        let lines: String = headed.into_iter().map(item).collect();
+        let _ = write!(page, "\n{heading}:\n\n{lines}");
+    }
 }
 
 fn item(arg: &Arg) -> String {

@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How lines begin that are not run here, and why.
-const NOT_RUN: &[(&str, &str)] = &[(
-    "stele perf",
-    "it measures for minutes; `perf.rs` beside this runs its scenarios in their short form",
-)];
+const NOT_RUN: &[(&str, &str)] = &[
+    (
+        "stele perf",
+        "it measures for minutes; the tests of `stele-perf` run its scenarios in their short form",
+    ),
+    ("cargo run -p stele-codegen", "it writes sources; a test of `wire` compares them with what it writes"),
+];
 
 /// Sections that run at the same time: most of them wait for a disk or a clock.
 const AT_ONCE: usize = 3;
