@@ -104,7 +104,7 @@ pub(crate) enum Command {
     Seal(SealArgs),
     /// Prove that an event is on a sealed trail
     ///
-    /// Whoever has the proof and the public key can check it without the trail.
+    /// Anyone who has the proof and the public key can check it without the trail.
     Prove(ProveArgs),
     /// Check such a proof and print its event
     CheckProof(CheckProofArgs),

@@ -12,7 +12,7 @@ const OPENING: &str = "\
 # Commands
 
 Every command of `stele`, as `stele COMMAND --help` describes it. This page is made from the program's own
-help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it anew.
+help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it again.
 
 `stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run
 --dir` or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or
@@ -176,6 +176,6 @@ fn the_commands_page_shows_the_help_of_every_command() {
     assert!(
         shown == page(),
         "docs/commands.md is not what the help says now: \
-         STELE_GOLDEN=write cargo test -p stele-node commands_page writes it anew"
+         STELE_GOLDEN=write cargo test -p stele-node commands_page writes it again"
     );
 }

@@ -74,7 +74,7 @@ fn every_command_line_of_every_page_runs() {
     assert_eq!(not_run, NOT_RUN.iter().map(|row| row.0).collect(), "each row is of some line");
 }
 
-/// Runs the lines of a section in their order. After one that failed the others have nothing to stand on.
+/// Runs the lines of a section in their order, up to one that fails: the others may need what it makes.
 fn run(section: &Section, prepared: &Prepared) -> Vec<Outcome> {
     let mut sandbox = Sandbox::new(section, prepared);
     let mut outcomes = Vec::new();

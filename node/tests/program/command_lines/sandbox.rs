@@ -319,7 +319,7 @@ impl<'a> Sandbox<'a> {
         let Some((kind, rest)) = command.words[at + 1].split_once(':') else { return };
         let (file, options) =
             rest.split_once(',').map_or((rest, None), |(file, options)| (file, Some(options)));
-        // A day, and a symbol, stand in the names of files that do not carry them.
+        // A day, and a symbol, are in the names of files that do not carry them.
         let name = match kind {
             "itch" => "20260105.itch50",
             "lobster" => "AMZN_2012-06-21_34200000_57600000_message_1.csv",
