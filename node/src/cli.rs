@@ -161,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn the_flags_of_a_trails_reader_have_a_heading_and_no_others_are_under_it() {
+        let mut command = command();
+        let verify = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
+        let (own, headed) = verify.split_once("Record of this access:").unwrap();
+        assert!(["--key", "--quorum", "--json"].iter().all(|flag| own.contains(flag)), "{verify}");
+        assert!(headed.contains("--unlogged") && !headed.contains("--key "), "{verify}");
+    }
+
+    #[test]
     fn a_negative_number_or_time_is_a_value_and_not_an_option() {
         let Command::Dump(dump) = parse("stele dump trail --from -1h --to -30m").unwrap().command else {
             panic!("it is a dump")

@@ -99,7 +99,7 @@ pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
     /// Why; of a kill switch it goes on the trail
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// The running bus, where there are several
     #[arg(long, value_name = "NAME", conflicts_with = "trail")]
