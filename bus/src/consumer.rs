@@ -6,6 +6,7 @@ use crate::ring::{Gate, LogRing, RingWriter};
 use crate::sync::Ordering;
 use std::convert::Infallible;
 use std::sync::Arc;
+use stele_wire::codec::{Message, View};
 use stele_wire::{Frame, Nanos, Position, Sequence};
 
 pub use lossy::{LossyConsumer, Observed, Overrun};
@@ -60,6 +61,12 @@ impl<'a> Event<'a> {
         self.frame.template_id()
     }
 
+    /// The message as one of type `M`; none when it is another.
+    #[inline]
+    pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
+        self.frame.message()
+    }
+
     /// The message, with the zeros that close the frame.
     #[inline]
     pub fn body(&self) -> &'a [u8] {
@@ -108,6 +115,12 @@ impl GatingConsumer {
     /// Everything before it may be overwritten.
     pub fn released(&self) -> Position {
         self.released
+    }
+
+    /// Whether the bus has stopped and everything on the log has been shown.
+    pub fn is_at_end(&self) -> bool {
+        // `published` is final once the bus has stopped.
+        self.ring.is_stopped() && self.scanned == self.ring.watermarks().published()
     }
 
     /// The consumer's progress, for another thread to watch.

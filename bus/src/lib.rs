@@ -81,6 +81,8 @@ pub mod player;
 #[cfg(not(loom))]
 pub mod publisher;
 #[cfg(not(loom))]
+pub mod recorded;
+#[cfg(not(loom))]
 pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
@@ -90,6 +92,8 @@ pub mod risk;
 pub mod router;
 #[cfg(not(loom))]
 pub mod sequencer;
+#[cfg(not(loom))]
+pub mod session;
 pub mod shared;
 #[cfg(not(loom))]
 mod state;
@@ -113,7 +117,8 @@ pub use {
     gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
     health::Behind,
     idle::{Idle, Idler},
-    publisher::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Publisher, Refusal},
+    publisher::{Acknowledged, FOREIGN_LENGTH_MAX, NOT_RECEIVED, Publisher, Refusal},
+    recorded::{RecordedNumbers, RecordedSchemas},
     refusals::Refusals,
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
@@ -121,10 +126,11 @@ pub use {
     },
     risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
     sequencer::{Sequencer, SequencerStart, SequencerStatistics},
+    session::{ControlError, ControlPublisher, EventSink, SessionBeginning, SessionCloser},
     shared::{
         directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
         process::Process,
-        publisher::{Acknowledged, JoinError, RemotePublisher},
+        publisher::{JoinError, RemotePublisher},
     },
     templates::{Class, Template, template},
     timers::Timers,

@@ -20,8 +20,8 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use stele_wire::Nanos;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stele_wire::{Nanos, Position};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::{RefusalReason, SCHEMA_ID};
@@ -54,8 +54,8 @@ pub enum Refusal {
     /// The bus is stopping, or this publisher has finished.
     #[error("the bus is stopping")]
     Stopped,
-    /// The process that the sequencer ran in is dead; of a publisher in another process alone.
-    #[error("the process of the sequencer is dead: attach again when it has been started")]
+    /// The sequencer is gone: its process is dead, or its thread failed.
+    #[error("the sequencer is gone: see why its thread or process ended, and start it again")]
     SequencerGone,
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]
@@ -102,6 +102,38 @@ impl Refusal {
     }
 }
 
+/// What became of a publisher's submissions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Acknowledged {
+    /// Every submission up to this number is on the log, an order perhaps as its refusal.
+    pub sequence: u64,
+    /// They all end at this position or before it: they are durable when `durable` has reached it.
+    pub position: Position,
+}
+
+/// Where the sequencer says how far it has come with a publisher of its own process.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Acknowledgement {
+    sequence: AtomicU64,
+    position: AtomicU64,
+}
+
+impl Acknowledgement {
+    /// Submissions up to `sequence` are on the log, before `position`.
+    #[inline]
+    pub(crate) fn tell(&self, sequence: u64, position: Position) {
+        self.position.store(position.0, Ordering::Relaxed);
+        // Release, partner of the Acquire load in `read`: the position is this one's or a later one's.
+        self.sequence.store(sequence, Ordering::Release);
+    }
+
+    fn read(&self) -> Acknowledged {
+        let sequence = self.sequence.load(Ordering::Acquire);
+        Acknowledged { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
+    }
+}
+
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
 #[derive(Debug)]
 pub struct Publisher {
@@ -113,9 +145,12 @@ pub struct Publisher {
     staged_words: usize,
     staged_count: u64,
     next_sequence: u64,
+    /// The number of the last submission that was committed here; 0 before the first.
+    last_committed: u64,
     finished: Arc<AtomicBool>,
     refused: u64,
     refusals: Arc<RefusedAtRing>,
+    acknowledgement: Arc<Acknowledgement>,
 }
 
 /// The sequencer's end of a publisher's ring.
@@ -136,6 +171,8 @@ pub(crate) struct Intake {
     pub(crate) counters: Option<IntakeCounters>,
     /// What fills `words` where the publisher is in another process.
     pub(crate) remote: Option<RemoteIntake>,
+    /// What the publisher reads of it where it is in this process.
+    pub(crate) acknowledgement: Arc<Acknowledgement>,
     finished: Arc<AtomicBool>,
 }
 
@@ -156,12 +193,14 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         staged_words: 0,
         staged_count: 0,
         next_sequence: 1,
+        last_committed: 0,
         finished: finished.clone(),
         refused: 0,
         refusals: Arc::default(),
+        acknowledgement: Arc::default(),
     };
-    let refused = publisher.refusals.clone();
-    (publisher, Intake { refused, finished, ..Intake::new(id, shown(name), consumer) })
+    let (refused, acknowledgement) = (publisher.refusals.clone(), publisher.acknowledgement.clone());
+    (publisher, Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), consumer) })
 }
 
 /// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
@@ -242,6 +281,17 @@ impl Publisher {
     pub fn continue_after(&mut self, sequence: u64) {
         assert!(self.staged_words == 0, "what is staged has its number");
         self.next_sequence = sequence + 1;
+    }
+
+    /// How far the sequencer has come with what was submitted here.
+    pub fn acknowledged(&self) -> Acknowledged {
+        self.acknowledgement.read()
+    }
+
+    /// Whether everything that was submitted here is durable, an order perhaps as its refusal.
+    pub fn is_durable(&self) -> bool {
+        let Acknowledged { sequence, position } = self.acknowledged();
+        sequence >= self.last_committed && position <= self.ring.watermarks().durable()
     }
 
     /// Submissions refused so far.
@@ -363,6 +413,7 @@ impl Publisher {
         self.staged_words = 0;
         let count = std::mem::take(&mut self.staged_count);
         self.next_sequence += count;
+        self.last_committed = self.next_sequence - 1;
         count
     }
 
@@ -392,6 +443,9 @@ impl Publisher {
         if needed <= self.words.cached_slots() || needed <= self.words.slots() {
             return Ok(());
         }
+        if self.words.is_abandoned() {
+            return Err(Refusal::SequencerGone);
+        }
         Err(match health.behind() {
             None => Refusal::RingFull,
             Some(Behind::Journal) => Refusal::JournalBehind,
@@ -413,6 +467,7 @@ impl Intake {
             untold: Untold::default(),
             counters: None,
             remote: None,
+            acknowledgement: Arc::default(),
             finished: Arc::default(),
         }
     }

@@ -22,6 +22,7 @@ use crate::refusals::{Refusals, Untold};
 use crate::ring::{LogRing, RingWriter};
 use crate::risk::{self, Breach, OrderTerms, Risk};
 use crate::templates::{Class, Template, template};
+use crate::session::SessionCloser;
 use crate::timers::{TimerStop, Timers};
 use own::{OWN_FRAME_LENGTH_MAX, refusal_length};
 use std::collections::BTreeMap;
@@ -92,6 +93,7 @@ struct Desk<C> {
     timers: Timers,
     timer_stop: TimerStop,
     cancels: Cancels,
+    closer: SessionCloser,
     clock_watch: ClockWatch,
     /// When the clock is looked at again, by the age of the log's head.
     clock_looked_at: Nanos,
@@ -140,6 +142,7 @@ impl<C: Clock> Sequencer<C> {
             timers: Timers::new(),
             timer_stop: TimerStop::default(),
             cancels: Cancels::default(),
+            closer: SessionCloser::new(start.identity.epoch),
             clock_watch,
             clock_looked_at: CLOCK_CHECK_INTERVAL,
             first_sequence: start.next_sequence,
@@ -176,6 +179,12 @@ impl<C: Clock> Sequencer<C> {
         self.desk.timer_stop.clone()
     }
 
+    /// Makes `SessionEnd` the log's last event once the sequencer is asked to stop, from any thread: whoever stops the
+    /// bus sets the reason first. Publishers that are still offering at that moment do not get past it.
+    pub fn session_closer(&self) -> SessionCloser {
+        self.desk.closer.clone()
+    }
+
     /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
     /// stands in its messages (0 is the sequencer itself); `name` is cut to 32 bytes.
     ///
@@ -186,6 +195,7 @@ impl<C: Clock> Sequencer<C> {
         let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
         intake.last = self.known.get(&id).copied().unwrap_or(0);
         publisher.continue_after(intake.last);
+        intake.acknowledgement.tell(intake.last, self.desk.head.ring().base());
         self.intakes.push(intake);
         publisher
     }
@@ -293,8 +303,10 @@ impl<C: Clock> Sequencer<C> {
         if let (Some((received, sequenced)), Some(counters)) = (first, &mut self.desk.counters) {
             counters.on_sequenced(received, sequenced);
         }
-        if let Some(remote) = &intake.remote {
-            remote.tell(intake.last, self.desk.head.writer().head());
+        let position = self.desk.head.writer().head();
+        match &intake.remote {
+            Some(remote) => remote.tell(intake.last, position),
+            None => intake.acknowledgement.tell(intake.last, position),
         }
         if let Some(counters) = &mut intake.counters {
             counters.on_chunk(taken, available - at);
@@ -327,6 +339,9 @@ impl<C: Clock> Sequencer<C> {
         let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
             self.tell_refusals(true);
+            if !self.desk.close_session() {
+                return;
+            }
             self.desk.head.close_batch();
             self.desk.head.writer().set_stopped();
         }

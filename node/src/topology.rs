@@ -3,13 +3,13 @@
 //! ```text
 //!  one shard
 //!  feed ────────> publisher 2 ──┐                       ┌──> strategies ──> publisher 3 ──┐
-//!  clerk (main) > publisher 1 ──┤                       │                                 │
+//!  main thread ─> publisher 1 ──┤                       │                                 │
 //!                               ├──> SEQUENCER ──> ring ┼──> order gateway ─> publisher 4 ┤
 //!                               │                       │      └ paper exchange ─> pub. 5 ┤
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
 //!
-//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the clerk
+//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
 //!  several
@@ -21,7 +21,6 @@ use crate::failure::Failure;
 use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
-use crate::prelude::Clerk;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
 use crate::shown;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
@@ -36,7 +35,7 @@ use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
     Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
@@ -47,7 +46,8 @@ use stele_wire::{Sequence, ShardId};
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.
 pub(crate) mod publishers {
-    pub(crate) const CLERK: u16 = 1;
+    /// The main thread's: what a session begins and ends with.
+    pub(crate) const SESSION: u16 = 1;
     pub(crate) const FEED: u16 = 2;
     pub(crate) const STRATEGIES: u16 = 3;
     pub(crate) const GATEWAY: u16 = 4;
@@ -102,7 +102,7 @@ pub(crate) struct Parts {
 pub(crate) struct Topology {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
-    pub(crate) clerk: Clerk,
+    pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
     /// Why other processes cannot follow it.
@@ -145,7 +145,7 @@ pub(crate) struct Running {
 pub(crate) struct RunningShard {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
-    pub(crate) clerk: Clerk,
+    pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     /// How much room there is for more segments, where that is known.
     pub(crate) space: Option<Arc<SpaceWatch>>,
@@ -173,7 +173,7 @@ impl Topology {
         journal.count_in(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-        let clerk = Clerk::new(publisher(publishers::CLERK, "clerk"));
+        let control = ControlPublisher::new(publisher(publishers::SESSION, "clerk"));
         let feed = publisher(publishers::FEED, "feed");
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
@@ -214,7 +214,7 @@ impl Topology {
         Ok(Self {
             id: parts.id,
             ring: ring.ring,
-            clerk,
+            control,
             start,
             notices,
             unshown,
@@ -231,7 +231,7 @@ impl Topology {
         })
     }
 
-    /// Puts what the clerk submitted on the log, before any thread runs. What works although a kill switch is engaged
+    /// Puts what the main thread submitted on the log, before any thread runs. What works although a kill switch is engaged
     /// is cancelled behind it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
@@ -292,7 +292,7 @@ pub(crate) fn spawn(
         running.push(RunningShard {
             id: shard.id,
             ring: shard.ring,
-            clerk: shard.clerk,
+            control: shard.control,
             start: shard.start,
             space,
             gauges,

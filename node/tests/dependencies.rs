@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-strategies", 4, &[]),
     ("stele-compliance", 4, &[]),
     ("stele-connect", 4, &[]),
+    ("stele-embed", 4, &[]),
     ("stele-replay", 4, &["stele-strategies"]),
     ("stele-perf", 5, &[]),
     ("stele-sim", 5, &[]),

@@ -6,7 +6,7 @@ use stele_strategies::{
     ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
 };
 use stele_wire::messages::*;
-use stele_wire::{Frame, Nanos, Price, Quantity};
+use stele_wire::{Epoch, Frame, Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// Does one thing for each price of a trade: sends, replaces, cancels, sets a timer, panics; and keeps what it
@@ -179,7 +179,7 @@ fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
     tester.trade(1, 1, 9);
     let order = tester.take_orders()[0];
     tester.fill(&order, 100, 9);
-    session(&mut tester, 2);
+    tester.begin_session(Epoch(2));
     assert_eq!(tester.strategy().state, StrategyState::Suspended);
     tester.trade(1, 1, 9);
     assert!(tester.take_orders().is_empty(), "it is not called between the epochs");
@@ -194,14 +194,6 @@ fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
     let reasons: Vec<_> = tester.host().failures().iter().map(|failure| failure.reason.as_str()).collect();
     assert!(reasons[0].contains("did you mean `puppet`?"), "{reasons:?}");
     assert!(reasons[1].contains("must be a whole number from 0 to 9"), "{reasons:?}");
-}
-
-/// Feeds the beginning of an epoch.
-fn session(tester: &mut StrategyTester, epoch: u32) {
-    let start = SessionStart { epoch: U32::new(epoch), ..SessionStart::NULL };
-    let mut body = [0; 256];
-    let body = start.encode(&mut body, &[]).unwrap();
-    tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, body);
 }
 
 #[test]

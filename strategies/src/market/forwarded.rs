@@ -206,9 +206,9 @@ mod tests {
     use crate::tester::StrategyTester;
     use stele_wire::codec::{Message, text_field};
     use stele_wire::messages::{
-        BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, SessionStart, TopOfBook, Trade,
+        BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, TopOfBook, Trade,
     };
-    use stele_wire::{Price, Quantity};
+    use stele_wire::{Epoch, Price, Quantity};
 
     const SHARD: ShardId = ShardId(9);
 
@@ -304,10 +304,7 @@ mod tests {
     #[test]
     fn our_new_session_forgets_ours_and_keeps_theirs() {
         let mut tester = two_of_one_number();
-        let start = SessionStart { epoch: 2.into(), ..SessionStart::NULL };
-        let mut buffer = [0; 512];
-        let body = start.encode(&mut buffer, b"").unwrap().to_vec();
-        tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, &body);
+        tester.begin_session(Epoch(2));
         assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (None, Some(Price(102))));
         tester.told(SHARD, &quote(200, 204), &[]);
         assert_eq!(mid(&tester, "THEIRS"), Some(Price(202)));
