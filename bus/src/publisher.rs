@@ -21,10 +21,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use stele_wire::{Nanos, Position};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::{RefusalReason, SCHEMA_ID};
+use stele_wire::{Nanos, Position};
 use zerocopy::{FromBytes, IntoBytes};
 
 /// When a message has no time of receipt.

@@ -14,7 +14,7 @@ use stele_bus::{
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Risk, Sequencer,
     SequencerStart, SessionBeginning, SessionCloser, UtcClock,
 };
-use stele_journal::{CatchUp, Journal, Notice, OpenError, RecoveryReport};
+use stele_journal::{CatchUp, Journal, Notice, RecoveryReport};
 use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
 use stele_wire::{Epoch, Nanos, Position, Sequence};
@@ -70,8 +70,10 @@ impl Bus {
             _ => Earlier::read(trail, with_numbers)?,
         };
         let (start, recovery) = (opened.start, opened.recovery.clone());
-        let directory = options.remote.as_ref().map(|remote| BusDirectory::create(&remote.name)).transpose()?;
-        let shard = directory.as_ref().map(|directory| directory.shard(start.identity.shard.0)).transpose()?;
+        let directory =
+            options.remote.as_ref().map(|remote| BusDirectory::create(&remote.name)).transpose()?;
+        let shard =
+            directory.as_ref().map(|directory| directory.shard(start.identity.shard.0)).transpose()?;
         let ring = match &shard {
             Some(shard) => {
                 shard.set_trail(trail)?;

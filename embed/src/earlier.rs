@@ -45,7 +45,6 @@ impl Earlier {
 
 /// A session begins with these: the schemas' text follows `SessionStart`.
 fn is_of_a_beginning(frame: &Frame<'_>) -> bool {
-    let of_beginning =
-        [PublisherProgress::TEMPLATE_ID, SessionStart::TEMPLATE_ID, SchemaText::TEMPLATE_ID];
+    let of_beginning = [PublisherProgress::TEMPLATE_ID, SessionStart::TEMPLATE_ID, SchemaText::TEMPLATE_ID];
     frame.is_stele() && of_beginning.contains(&frame.template_id())
 }

@@ -215,7 +215,7 @@ impl RunningBus {
         }
         let (since, mut looked) = (Instant::now(), Instant::now());
         let mut watch = GateWatch::new(&self.ring, self.consumers.clone(), LOOK_INTERVAL);
-        let (mut idler, mut who) = (Idler::new(Idle::BACK_OFF), None);
+        let mut idler = Idler::new(Idle::BACK_OFF);
         while !is_so()? {
             if let Some(reason) = self.ring.poisoned() {
                 return Err(BusError::Poisoned(reason.to_owned()));
@@ -225,7 +225,7 @@ impl RunningBus {
             }
             if looked.elapsed() > LOOK_INTERVAL {
                 looked = Instant::now();
-                who = watch.look(looked).map(|stuck| stuck.to_string());
+                let who = watch.look(looked).map(|stuck| stuck.to_string());
                 let waited = since.elapsed();
                 if waited > self.patience {
                     return Err(BusError::Patience { what, waited, who });

@@ -13,9 +13,7 @@
 use crate::error::TrailError;
 use crate::format::{RunningCrc, link_after};
 use crate::reader::TrailReader;
-use crate::snapshot::{
-    Section, Snapshot, SnapshotError, Standing, Written, decode, encode, read_up_to,
-};
+use crate::snapshot::{Section, Snapshot, SnapshotError, Standing, Written, decode, encode, read_up_to};
 use crate::storage::{Directory, Storage};
 use crate::trail::Segment;
 use std::path::{Path, PathBuf};
@@ -250,7 +248,8 @@ fn load<P: Projection>(
     if version != P::VERSION {
         return Err(format!("{name} has version {version} of {}, this is {}", P::NAME, P::VERSION));
     }
-    let state = initial.restore(body).ok_or_else(|| format!("{name}: {} does not take its state", P::NAME))?;
+    let state =
+        initial.restore(body).ok_or_else(|| format!("{name}: {} does not take its state", P::NAME))?;
     Ok(Some((state, standing, data_crc)))
 }
 
@@ -264,10 +263,8 @@ fn check(storage: &dyn Storage, segments: &[Segment], standing: &Standing) -> Re
         // Its own segment has expired; the next one says how that ended.
         (None, Some(next)) => {
             let last_sequence = Sequence(next.header.base_sequence.0 - 1);
-            let identity = stele_wire::frame::Identity {
-                epoch: standing.identity.epoch,
-                ..next.header.identity
-            };
+            let identity =
+                stele_wire::frame::Identity { epoch: standing.identity.epoch, ..next.header.identity };
             (Standing { identity, last_sequence, link: next.header.link, ..*standing }, RunningCrc::default())
         }
         (None, None) => return Err(format!("segment {} is not on the trail", standing.segment)),
@@ -277,7 +274,10 @@ fn check(storage: &dyn Storage, segments: &[Segment], standing: &Standing) -> Re
     }
     let ours = (standing.end, standing.last_sequence, standing.link);
     if (found.end, found.last_sequence, found.link) != ours {
-        return Err(format!("the events up to {} are not those that it follows from", standing.last_sequence));
+        return Err(format!(
+            "the events up to {} are not those that it follows from",
+            standing.last_sequence
+        ));
     }
     Ok(data_crc)
 }

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{Schema, SessionBeginning};
 use stele_bus::{
-    Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart,
+    Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Risk, RiskLimits, Sequencer,
+    SequencerStart,
 };
 use stele_journal::recovery::Row;
 use stele_journal::{

@@ -1,6 +1,6 @@
 //! What the program puts on the log before its first market event, and after its last: who is running what.
 
-use crate::config::{Config, Credit};
+use crate::config::Credit;
 use crate::failure::Failure;
 use crate::topology::{publishers, sources};
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ impl<'a> Epoch<'a> {
 }
 
 /// What a run begins with: the epoch, the schema unless it is among the `known` ones, the limits and the parts of credit
-/// that are to go on the log, the account, the paper exchange as a source. `configuration` is the rendered `config`.
+/// that are to go on the log, the account, the paper exchange as a source. `configuration` is its configuration.
 pub(crate) fn beginning_of_run<'a>(
     epoch: &Epoch<'a>,
     configuration: &'a str,
@@ -133,7 +133,11 @@ pub(crate) fn resubmit<'a>(
 }
 
 /// Submits the hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be offered again.
-pub(crate) fn submit_snapshot(control: &mut ControlPublisher, standing: &Standing, written: &Written) -> bool {
+pub(crate) fn submit_snapshot(
+    control: &mut ControlPublisher,
+    standing: &Standing,
+    written: &Written,
+) -> bool {
     control.sink().offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
 }
 

@@ -35,8 +35,8 @@ use stele_bus::player::{Player, PlayerStatus};
 use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
-    Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, InDoubt, LogRing,
+    Publisher, RingOptions, Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
 use stele_replay::{PaperExchange, PaperVenue};

@@ -36,7 +36,10 @@ impl Projection for Volumes {
         let (rows, rest) = state.as_chunks::<12>();
         let row = |row: &[u8; 12]| {
             let (instrument, volume) = row.split_at(4);
-            Some((u32::from_le_bytes(instrument.try_into().ok()?), u64::from_le_bytes(volume.try_into().ok()?)))
+            Some((
+                u32::from_le_bytes(instrument.try_into().ok()?),
+                u64::from_le_bytes(volume.try_into().ok()?),
+            ))
         };
         let volumes = rows.iter().map(row).collect::<Option<_>>()?;
         rest.is_empty().then_some(Self(volumes))

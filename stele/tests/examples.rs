@@ -1,76 +1,71 @@
-//! The examples of attaching from another process do what they say.
-#![cfg(not(loom))]
+//! The examples do what they say, each in a process of its own.
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use stele_bus::bounds::RING_LENGTH_MIN;
-use stele_bus::{
-    Agent as _, BusDirectory, JournalReader, LogRing, RingOptions, RingParts, Risk, RiskLimits, Sequencer,
-    SequencerStart, UtcClock,
-};
-use stele_wire::{Identity, Nanos, Position, Sequence};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use stele::compliance::rules::Ending;
+use stele::compliance::{VerifyOptions, verify};
+use stele::embed::RemoteAccess;
+use stele::{Bus, BusOptions};
 
-fn example(name: &str) -> Option<PathBuf> {
+/// `cargo test` builds the examples beside the tests.
+fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();
-    let path = tests.ancestors().nth(2).unwrap().join("examples").join(name);
-    let exists = path.exists();
-    assert!(exists || std::env::var_os("CI").is_none(), "{} is not built", path.display());
-    exists.then_some(path)
+    let path: PathBuf = tests.ancestors().nth(2).unwrap().join("examples").join(name);
+    assert!(path.exists(), "{} is missing: `cargo build -p stele --examples`", path.display());
+    Command::new(path)
 }
 
-/// One turn of a journal that writes nothing anywhere.
-fn flush(journal: &mut JournalReader) {
-    let batched = journal.ring().watermarks().batched();
-    journal.advance_written(batched);
-    journal.advance_durable(batched);
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn run(name: &str, arguments: &[&Path]) -> String {
+    text(&example(name).args(arguments).output().unwrap())
+}
+
+#[test]
+fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (trail, snapshot) = (folder.path().join("trail"), folder.path().join("volumes.snapshot"));
+    assert_eq!(run("embed", &[&trail]), "1000 trades are durable\n1000 trades of 2000 together were read\n");
+    let verified = verify(&trail, &VerifyOptions::default()).unwrap();
+    assert_eq!(verified.epochs.len(), 1);
+    assert_eq!(verified.epochs[0].ending, Ending::InOrder("Finished".into()));
+
+    let read = run("read_trail", &[&trail]);
+    assert!(read.contains(" 2 of instrument 1 at 100.000001\n"), "{read}");
+    assert!(read.contains("     1000 Trade\n") && read.contains("        1 SessionEnd\n"), "{read}");
+
+    let whole = run("fold", &[&trail, &snapshot]);
+    let events = verified.events;
+    assert_eq!(whole, format!("{events} events read after event 0\ninstrument 1: 2000 traded\n"));
+    let again = run("fold", &[&trail, &snapshot]);
+    assert_eq!(again, format!("0 events read after event {events}\ninstrument 1: 2000 traded\n"));
+
+    // A second session goes on over the trail, and the fold goes on from its snapshot.
+    run("embed", &[&trail]);
+    let verified = verify(&trail, &VerifyOptions::default()).unwrap();
+    assert_eq!(verified.epochs.len(), 2);
+    let (new, more) = (verified.events - events, run("fold", &[&trail, &snapshot]));
+    assert_eq!(more, format!("{new} events read after event {events}\ninstrument 1: 4000 traded\n"));
 }
 
 #[test]
 fn one_process_publishes_until_it_is_durable_and_another_reads_it() {
-    let (Some(publish), Some(subscribe)) = (example("publish"), example("subscribe")) else {
-        println!("skipped: needs the examples, `cargo build -p stele-bus --examples`");
-        return;
-    };
+    let folder = tempfile::tempdir().unwrap();
     let name = format!("examples-{}", std::process::id());
-    let directory = BusDirectory::create(&name).unwrap();
-    let shard = directory.shard(0).unwrap();
-    let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
-    let parts = LogRing::create_at(&shard.ring(), &options, Position(0)).unwrap();
-    let RingParts { ring, writer, mut journal, .. } = parts;
-    let start = SequencerStart {
-        identity: Identity::default(),
-        next_sequence: Sequence(1),
-        position: Position(0),
-        last_timestamp: Nanos(0),
-        segment_length: 1 << 20,
-        block_length: 4096,
-    };
-    let risk = Risk::new(RiskLimits::default());
-    let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
-    sequencer.remote_publisher(&shard.publisher(7), 7, "example", 1 << 14).unwrap();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                sequencer.do_work().unwrap();
-                flush(&mut journal);
-                std::thread::yield_now();
-            }
-            ring.request_stop();
-            while !ring.is_stopped() {
-                sequencer.do_work().unwrap();
-                flush(&mut journal);
-            }
-        });
-        let reader = Command::new(subscribe).arg(&name).stdout(Stdio::piped()).spawn().unwrap();
-        let published = Command::new(publish).args([name.as_str(), "7", "100"]).output().unwrap();
-        done.store(true, Ordering::Relaxed);
-        let read = String::from_utf8(reader.wait_with_output().unwrap().stdout).unwrap();
-        assert!(published.status.success(), "{published:?}");
-        assert_eq!(String::from_utf8(published.stdout).unwrap(), "100 submissions up to 100 are durable\n");
-        assert!(read.ends_with("the writer has ended: Stopped\n"), "{read}");
-        let last = read.lines().rev().nth(1).unwrap();
-        assert!(last.starts_with(|first: char| first.is_ascii_digit()), "{read}");
-    });
+    let publishers = vec![(100, "example".to_owned())];
+    let remote = Some(RemoteAccess { name: name.clone(), publishers });
+    let trail = folder.path().join("trail");
+    let bus = Bus::open(&trail, BusOptions { remote, ..BusOptions::default() }).unwrap().start().unwrap();
+    let reader = example("subscribe").arg(&name).stdout(Stdio::piped()).spawn().unwrap();
+    let published = example("publish").args([name.as_str(), "100", "100"]).output().unwrap();
+    bus.stop().unwrap();
+    let read = text(&reader.wait_with_output().unwrap());
+    assert_eq!(text(&published), "100 submissions up to 100 are durable\n");
+    assert!(read.ends_with("the writer has ended: Stopped\n"), "{read}");
+    let last = read.lines().rev().nth(1).unwrap();
+    assert!(last.ends_with(" SessionEnd"), "{read}");
+    verify(&trail, &VerifyOptions::default()).unwrap();
 }

@@ -7,9 +7,7 @@ use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
 use crate::health::Behind;
 use crate::mapping::{Access, Mapped, Mapping};
-use crate::publisher::{
-    Acknowledged, FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message,
-};
+use crate::publisher::{Acknowledged, FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
 use crate::ring::{AttachError, RingView, WriterState};
 use rustix::time::{ClockId, clock_gettime};
 use stele_wire::bounds::BODY_LENGTH_MAX;

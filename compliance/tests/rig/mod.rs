@@ -6,8 +6,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::session::{Schema, SessionEnding};
 use stele_bus::{
-    Agent, AgentError, Clock as _, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, Refusal,
-    RingOptions, Risk, RiskLimits, Sequencer, SessionBeginning, Venue, VenueBusy, Watermark,
+    Agent, AgentError, Clock as _, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, OrderGateway,
+    Publisher, Refusal, RingOptions, Risk, RiskLimits, Sequencer, SessionBeginning, Venue, VenueBusy,
+    Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, Options};
@@ -107,8 +108,7 @@ impl Rig {
             firm_limit: I64::new(credit),
             ..CreditAllotment::NULL
         };
-        let source =
-            |source| (SourceDefinition { source: U16::new(source), ..SourceDefinition::NULL }, "");
+        let source = |source| (SourceDefinition { source: U16::new(source), ..SourceDefinition::NULL }, "");
         let session = SessionBeginning {
             schemas: vec![schema],
             allotments: vec![allotment],

@@ -8,8 +8,9 @@ use stele_bus::feed::Pending;
 use stele_bus::router::{Outlet, Unsent};
 use stele_bus::session::{SessionEnding, StrategyStart};
 use stele_bus::{
-    Agent, ControlPublisher, EventSink, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher,
-    Refusal, RingError, RingOptions, RingParts, Risk, Sequencer, SequencerStart, SessionBeginning, template,
+    Agent, ControlPublisher, EventSink, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock,
+    NOT_RECEIVED, Publisher, Refusal, RingError, RingOptions, RingParts, Risk, Sequencer, SequencerStart,
+    SessionBeginning, template,
 };
 use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
 use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
@@ -160,6 +161,7 @@ impl Session {
         };
         let mut control = self.control();
         control.begin(&session).and_then(|()| control.start_strategy(&strategy)).expect(CONTROL_TAKEN);
+        drop(control);
         for (template_id, body) in std::mem::take(&mut self.early) {
             self.play(template_id, &body).expect("the market's ring is empty");
         }
@@ -212,8 +214,7 @@ impl Session {
                     break;
                 }
             }
-            let ending =
-                SessionEnding { epoch: EPOCH, reason: EndReason::FINISHED, now: self.now, text: "" };
+            let ending = SessionEnding { epoch: EPOCH, reason: EndReason::FINISHED, now: self.now, text: "" };
             self.control().end(&ending).expect(CONTROL_TAKEN);
             self.tape.end(self.now, &self.host);
         }

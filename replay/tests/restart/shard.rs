@@ -19,8 +19,8 @@ use stele_strategies::{
 };
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
-    Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, NewOrder, OrderAccepted, OrderFilled,
-    OrderStatus, Side, StrategyDefinition, Trade,
+    Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, NewOrder, OrderAccepted,
+    OrderFilled, OrderStatus, Side, StrategyDefinition, Trade,
 };
 use stele_wire::units::{Epoch, Nanos, Price, Quantity};
 

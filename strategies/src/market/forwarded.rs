@@ -206,7 +206,7 @@ mod tests {
     use crate::tester::StrategyTester;
     use stele_wire::codec::{Message, text_field};
     use stele_wire::messages::{
-        BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, TopOfBook, Trade,
+        BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, SessionStart, TopOfBook, Trade,
     };
     use stele_wire::{Epoch, Price, Quantity};
 
