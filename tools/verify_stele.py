@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Verifies a Stele trail without Stele: python3 verify_stele.py TRAIL [--key VKEY] [--against CHECKPOINT]
 
-Written from journal/FORMAT.md, RFC 6962 and C2SP's signed-note and tlog-checkpoint alone. Needs Python 3.9 and, with
---key, the package `cryptography`. Checks header blocks, links, frames (CRC, sequence, time), every checkpoint's root
-and signature, and that the trail extends a checkpoint kept elsewhere. Says what no checkpoint covers.
+Written only from journal/FORMAT.md, RFC 6962 and C2SP's signed-note and tlog-checkpoint. Needs Python 3.9
+and, with --key, the package `cryptography`. Checks header blocks, links, frames (CRC, sequence, time), every
+checkpoint's root and signature, and that the trail extends a checkpoint kept elsewhere. Reports how many
+events no checkpoint covers.
 
-Exit codes: 0 all of it holds, 1 it does not, 2 usage, 3 the trail cannot be read here.
+Exit codes: 0 the trail is valid, 1 it is not, 2 usage, 3 the trail cannot be read here.
 """
 import argparse, base64, hashlib, itertools, os, re, struct, sys
 try:
@@ -14,7 +15,7 @@ try:
 except ImportError:
     Ed25519PublicKey = None
 NotSo, Unreadable = type("NotSo", (Exception,), {}), type("Unreadable", (Exception,), {})
-# --- CRC-32C (Castagnoli), eight bytes a step ------------------------------------------------------------------------
+# --- CRC-32C (Castagnoli), eight bytes a step ---------------------------------------------------------------
 TABLES = [list(range(256))]
 for _ in range(8):
     TABLES[0] = [value >> 1 ^ (0x82F63B78 if value & 1 else 0) for value in TABLES[0]]
@@ -31,7 +32,7 @@ def crc32c(data, crc=0):
     for byte in data[whole:]:
         crc = crc >> 8 ^ T0[(crc ^ byte) & 255]
     return crc ^ 0xFFFFFFFF
-# --- the trail: journal/FORMAT.md ------------------------------------------------------------------------------------
+# --- the trail: journal/FORMAT.md ---------------------------------------------------------------------------
 HEADER = struct.Struct("<8sII16sIIQQQQQ32s32s")
 class Header:
     def __init__(self, path, block):
@@ -53,12 +54,12 @@ def read_segment(folder, name):
     return path, open(path, "rb").read()
 
 def segments_of(folder):
-    names = sorted(os.listdir(folder), reverse=True)  # a raw file comes behind its archive, and counts
+    names = sorted(os.listdir(folder), reverse=True)  # a raw file comes after its archive, and counts
     found = {name[:10]: name for name in names if re.fullmatch(r"\d{10}\.stele(\.zst)?", name)}
     return [found[index] for index in sorted(found)]
 
 class Log:
-    """Gives the frames of all events in order; checks everything on the way."""
+    """Yields the frames of all events in order, and checks everything on the way."""
     def __init__(self, folder):
         self.folder, self.sequence, self.time, self.open_tail = folder, 0, 0, None
     def events(self):
@@ -67,7 +68,7 @@ class Log:
             path, data = read_segment(self.folder, name)
             if not any(data[:4096]) and at > 0:
                 if any(data):
-                    raise NotSo(f"{path}: there are bytes behind a blank header")
+                    raise NotSo(f"{path}: there are bytes after a blank header")
                 continue
             header = Header(path, data[:4096])
             if header.index != int(name[:10]):
@@ -81,20 +82,20 @@ class Log:
                 end += len(frame)
                 if not frame[6] & 1:
                     yield frame
-            tail = f"{path}, offset {end}" + (": a torn batch stands behind it" if any(data[end:]) else "")
+            tail = f"{path}, offset {end}" + (": a torn batch follows" if any(data[end:]) else "")
             self.open_tail, position = tail if end < len(data) else None, header.base_position + end - 4096
             before = (header, data[:4096], position, self.sequence, crc32c(data[4096:end]), self.open_tail)
     def check_follows(self, path, header, before):
         last, block, position, sequence, crc, open_tail = before
         if open_tail:
-            raise NotSo(f"{open_tail}: no frame stands there, and another segment follows")
+            raise NotSo(f"{open_tail}: there is not a frame, and another segment follows")
         if (header.trail, header.shard, header.index) != (last.trail, last.shard, last.index + 1):
-            raise NotSo(f"{path}: it is of another trail or shard, or a segment in front of it is missing")
+            raise NotSo(f"{path}: it is of another trail or shard, or a segment before it is missing")
         aligned = -(-position // header.block_length) * header.block_length
         if header.base_position != aligned or header.base_sequence != sequence + 1 or header.epoch < last.epoch:
-            raise NotSo(f"{path}: it does not begin where the segment in front of it ends, event {sequence}")
+            raise NotSo(f"{path}: it does not begin where the segment before it ends, event {sequence}")
         if header.link != hashlib.sha256(block + struct.pack("<QQI", position, sequence, crc)).digest():
-            raise NotSo(f"{path}: the link to the segment in front does not hold; one of the two was changed")
+            raise NotSo(f"{path}: the link to the segment before it does not hold; one of the two was changed")
     def frame_at(self, path, header, data, at):
         if len(data) - at < 32 or not any(data[at:at + 32]):
             return None
@@ -105,13 +106,13 @@ class Log:
         if version != 1:
             raise Unreadable(f"{path}, offset {at}: frame version {version}")
         if sequence != (0 if flags & 1 else self.sequence + 1):
-            raise NotSo(f"{path}, offset {at}: sequence {sequence} stands behind {self.sequence}")
+            raise NotSo(f"{path}, offset {at}: sequence {sequence} comes after {self.sequence}")
         self.sequence = max(self.sequence, sequence)
         if time < self.time:
             raise NotSo(f"{path}, offset {at}: time steps back after event {self.sequence}")
         self.time = time
         return frame
-# --- the tree: RFC 6962, section 2.1 ---------------------------------------------------------------------------------
+# --- the tree: RFC 6962, section 2.1 ------------------------------------------------------------------------
 class Tree:
     def __init__(self):
         self.size, self.stack = 0, []
@@ -126,7 +127,7 @@ class Tree:
         for left in reversed(self.stack[:-1]):
             node = hashlib.sha256(b"\1" + left + node).digest()
         return node
-# --- checkpoints: C2SP signed-note, tlog-checkpoint ------------------------------------------------------------------
+# --- checkpoints: C2SP signed-note, tlog-checkpoint ---------------------------------------------------------
 class Key:
     def __init__(self, vkey):
         if Ed25519PublicKey is None:
@@ -135,7 +136,7 @@ class Key:
         self.id, self.bytes = bytes.fromhex(digits), base64.b64decode(data, validate=True)[1:]
         self.key = Ed25519PublicKey.from_public_bytes(self.bytes)
         if vkey != vkey_of(self.name, self.bytes):
-            raise ValueError("no Ed25519 key")
+            raise ValueError("not an Ed25519 key")
     def has_signed(self, message, signature):
         try:
             return self.key.verify(signature, message.encode()) is None
@@ -147,7 +148,7 @@ class Key:
             raise NotSo(f"{claim.path}: the signature of {self.name} does not fit the text")
         return bool(mine)
     def successor(self, frame, origin):
-        """The key that this one hands over to, where the frame says so: the event KeyRotated."""
+        """The key that replaces this one, if the frame is the event KeyRotated for it."""
         if struct.unpack_from("<HH", frame, 26) != (521, 1) or frame[40:72] != self.bytes:
             return None
         new = Key(vkey_of(self.name, frame[72:104]))
@@ -170,7 +171,7 @@ class Checkpoint:
                     or any(line[0] != "\u2014" for line in signed):
                 raise ValueError("form")
         except (ValueError, IndexError, UnicodeDecodeError):
-            raise NotSo(f"{path} is no checkpoint")
+            raise NotSo(f"{path} is not a checkpoint")
         if lines[0] != origin:
             raise NotSo(f"{path}: it is of {lines[0]}, not of {origin}")
 def checkpoints_of(folder, origin):
@@ -181,7 +182,7 @@ def checkpoints_of(folder, origin):
     own = [Checkpoint(os.path.join(place, name), origin) for name in names]
     for one, other in zip(own, own[1:]):
         if other.size <= one.size:
-            raise NotSo(f"{other.path} does not follow the checkpoint in front of it")
+            raise NotSo(f"{other.path} does not follow the checkpoint before it")
     newest = os.path.join(folder, "seals", "checkpoint")
     if os.path.exists(newest):
         own.append(Checkpoint(newest, origin))
@@ -226,7 +227,7 @@ def verify(folder, key, against):
     handed and print("the key handed over to another one by event " + ", ".join(map(str, handed)))
     if against:
         print(f"the trail extends the checkpoint in {against}" + ("" if claims[0].size else ", which is over no event"))
-    print(f"{log.sequence - max(sizes, default=0)} events behind the last checkpoint are under no signature")
+    print(f"{log.sequence - max(sizes, default=0)} events after the last checkpoint are under no signature")
     if log.open_tail:
         print(f"not closed: the log ends at {log.open_tail}")
 

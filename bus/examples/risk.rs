@@ -10,8 +10,8 @@
 
 use std::hint::black_box;
 use std::time::Instant;
-use stele_bus::risk::Sequenced;
-use stele_bus::{OrderTerms, Risk, RiskLimits, template};
+use stele_bus::template;
+use stele_risk::{OrderTerms, Risk, RiskLimits, Sequenced};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, OrderType, RiskLimit, SCHEMA_VERSION, Side,

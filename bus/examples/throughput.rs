@@ -9,9 +9,10 @@
 
 use std::time::Instant;
 use stele_bus::{
-    Agent, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, UtcClock, allowed_cpus,
+    Agent, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Sequencer,
+    SequencerStart, UtcClock, allowed_cpus,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::BookAdd;
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;

@@ -10,7 +10,8 @@
 //! [`EventSink`] in this order, which `stele verify` checks. Nothing here is on the hot path; it allocates.
 
 use crate::clock::ClockStatus;
-use crate::publisher::{NOT_RECEIVED, Publisher, Refusal};
+use crate::publisher::Publisher;
+use crate::submission::{NOT_RECEIVED, Refusal};
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, OnceLock};
 use stele_wire::bounds::BODY_LENGTH_MAX;

@@ -10,9 +10,9 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::time::{Duration, Instant};
-use stele_bus::feed::{Batch, Feed, Step};
 use stele_connect::generator::{Config, Generator};
 use stele_connect::{FeedSpec, binance, dbn, itch, lobster};
+use stele_feed::{Batch, Feed, Step};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);

@@ -11,10 +11,11 @@ use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHER
 use stele_bus::session::{ProgramIdentity, Schema};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ClockStatus, ConsumerProgress, ControlPublisher, Counters, EventSink,
-    GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Risk, Sequencer,
-    SequencerStart, SessionBeginning, SessionCloser, UtcClock,
+    GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
+    SessionBeginning, SessionCloser, UtcClock,
 };
 use stele_journal::{CatchUp, Journal, Notice, RecoveryReport};
+use stele_risk::Risk;
 use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
 use stele_wire::{Epoch, Nanos, Position, Sequence};
@@ -92,7 +93,7 @@ impl Bus {
             None => None,
         };
         if let Some(counters) = &counters {
-            journal.count_in(counters, start.identity.shard.0 as u16)?;
+            journal.register_counters(counters, start.identity.shard.0 as u16)?;
         }
         let mut parts = Parts {
             trail: trail.to_owned(),

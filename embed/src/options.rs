@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 use stele_bus::session::Schema;
-use stele_bus::{Idle, RingOptions, RiskLimits};
+use stele_bus::{Idle, RingOptions};
 use stele_journal::Options;
+use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
 
 /// How an embedded bus is made. The defaults are for a program that shares its CPUs with others.

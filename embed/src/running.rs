@@ -41,7 +41,7 @@ impl RunningBus {
         let Parts { trail, ring, mut sequencer, agents, journal, control, closer, consumers, .. } = parts;
         let (options, counters) = (parts.options, parts.counters);
         if let Some(counters) = &counters {
-            sequencer.count_in(counters, options.journal.shard.0 as u16)?;
+            sequencer.register_counters(counters, options.journal.shard.0 as u16)?;
         }
         let threads = options.threads;
         let has_agents = !agents.is_empty();

@@ -12,10 +12,11 @@
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use stele_bus::{LogRing, RingOptions, Risk, RiskLimits, Sequencer, UtcClock};
+use stele_bus::{LogRing, RingOptions, Sequencer, UtcClock};
 use stele_journal::scan::ScanOptions;
 use stele_journal::verify::verify;
 use stele_journal::{Directory, EngineChoice, FlushMethod, Journal, Options};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::{NewOrder, Trade};
 use stele_wire::units::Nanos;
 use zerocopy::IntoBytes;

@@ -165,7 +165,7 @@ impl<F> Journal<F> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(JournalCounters::register(counters, shard, self.submitted)?);
         Ok(())
     }

@@ -15,14 +15,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{Schema, SessionBeginning};
-use stele_bus::{
-    Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Risk, RiskLimits, Sequencer,
-    SequencerStart,
-};
+use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
 use stele_journal::recovery::Row;
 use stele_journal::{
     Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
 use stele_wire::{Position, Sequence, ShardId};

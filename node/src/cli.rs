@@ -3,10 +3,12 @@
 mod access;
 mod controls;
 mod key;
+mod new_strategy;
 
 pub(crate) use access::AccessArgs;
 pub(crate) use controls::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 pub(crate) use key::{ExportTilesArgs, KeyAction, KeyArgs, KeyRotateArgs, SealArgs};
+pub(crate) use new_strategy::NewStrategyArgs;
 
 use crate::place::Place;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +33,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run a strategy over a recorded market, in the market's own time, once or through a sweep of its parameters
     Backtest(BacktestArgs),
+    /// Write a crate with a strategy of your own, its tests and its program
+    NewStrategy(NewStrategyArgs),
     /// Print the effective configuration, with comments, as a file that `run -c` takes
     Config(RunArgs),
     /// Watch a running bus: watermarks, rates, queues, latencies, refusals, consumers, cores

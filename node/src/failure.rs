@@ -16,7 +16,7 @@ pub(crate) enum Exit {
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     exit: Exit,
     what: String,
     help: Option<String>,
@@ -24,22 +24,23 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// The thing checked is not so.
-    pub(crate) fn not_so(what: impl fmt::Display) -> Self {
+    pub fn not_so(what: impl fmt::Display) -> Self {
         Self { exit: Exit::NotSo, what: what.to_string(), help: None }
     }
 
     /// The command line or the configuration is wrong.
-    pub(crate) fn usage(what: impl fmt::Display) -> Self {
+    pub fn usage(what: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, what: what.to_string(), help: None }
     }
 
     /// The environment is in the way.
-    pub(crate) fn environment(what: impl fmt::Display) -> Self {
+    pub fn environment(what: impl fmt::Display) -> Self {
         Self { exit: Exit::Environment, what: what.to_string(), help: None }
     }
 
     /// Adds what the person can do about it.
-    pub(crate) fn help(mut self, help: impl fmt::Display) -> Self {
+    #[must_use]
+    pub fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = Some(help.to_string());
         self
     }
@@ -51,7 +52,7 @@ impl Failure {
     }
 
     /// The process's exit code.
-    pub(crate) fn code(&self) -> ExitCode {
+    pub fn code(&self) -> ExitCode {
         ExitCode::from(self.exit as u8)
     }
 }

@@ -27,7 +27,7 @@ enum Reason {
 
 /// A plan as `--json` shows it.
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct FlushReport {
+pub struct FlushReport {
     method: &'static str,
     yields: bool,
     reason: String,
@@ -102,7 +102,7 @@ impl FlushPlan {
 
 impl FlushReport {
     /// A line a method.
-    pub(crate) fn page(&self) -> String {
+    pub fn page(&self) -> String {
         let mut page = format!("flush method: {} ({})\n", self.method, self.reason);
         for TrialReport { method, yields, samples, p50_ns, p90_ns, bytes_per_second } in &self.trials {
             let without = if *yields { "" } else { ", without yielding" };

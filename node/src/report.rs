@@ -10,13 +10,13 @@ use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
-use stele_bus::feed::FeedReport;
+use stele_feed::FeedReport;
 use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 
 /// A run's result: what the run itself saw, and what its trails say.
 #[derive(Serialize)]
-pub(crate) struct RunReport {
+pub struct RunReport {
     end_reason: &'static str,
     seconds: f64,
     events_per_second: f64,
@@ -118,7 +118,8 @@ impl RunReport {
         self.feed.failure.as_deref()
     }
 
-    pub(crate) fn events_per_second(&self) -> f64 {
+    /// Events of all kinds a second, on all shards.
+    pub fn events_per_second(&self) -> f64 {
         self.events_per_second
     }
 
@@ -130,7 +131,7 @@ impl RunReport {
     }
 
     /// Of the first shard, and the only one where the latencies of a run are asked for.
-    pub(crate) fn latencies(&self) -> [(&'static str, Percentiles); 3] {
+    pub fn latencies(&self) -> [(&'static str, Percentiles); 3] {
         self.shards()[0].latencies()
     }
 
@@ -279,7 +280,7 @@ fn next_commands(whole: &Path, one: &Path) -> String {
 }
 
 /// Quoted for a shell where that is needed.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.into()

@@ -23,15 +23,15 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, Definition};
-use stele_bus::feed::FeedReport;
-use stele_bus::router::Share;
 use stele_bus::{
     BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
 };
+use stele_feed::FeedReport;
+use stele_feed::router::Share;
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;
-use stele_strategies::agent::Outcome;
+use stele_strategies::agent::StrategyResults;
 use stele_wire::ShardId;
 use stele_wire::messages::EndReason;
 
@@ -92,7 +92,7 @@ pub(crate) struct EndedShard {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
     pub(crate) epoch: u32,
-    pub(crate) strategies: Outcome,
+    pub(crate) strategies: StrategyResults,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
     /// What it was told of others.
@@ -127,8 +127,7 @@ const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 impl Session {
     /// Opens everything and starts the hot threads. Nothing is written before the configuration, the strategies
     /// and the feed are known to be good.
-    pub(crate) fn open(config: &Config, sample_every: u32) -> Result<Self, Failure> {
-        let registry = Registry::built_in();
+    pub(crate) fn open(config: &Config, strategies: &Registry, sample_every: u32) -> Result<Self, Failure> {
         let shards = config.shards()?;
         let spec = feeds::spec(config)?;
         let pace = feeds::pace(&config.feed.pace)?;
@@ -137,7 +136,7 @@ impl Session {
         let layout = Layout::of(config, &shards.own, &cpus, &disk_cpus)?;
         let seal = config.seal.plan()?;
         let witnesses = seal.as_ref().map_or_else(Vec::new, |seal| seal.witnesses.clone());
-        let read = |plan| Prepared::read(config, plan, &shards, &registry, seal.clone());
+        let read = |plan| Prepared::read(config, plan, &shards, strategies, seal.clone());
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;

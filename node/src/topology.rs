@@ -28,20 +28,20 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
-use stele_bus::feed::{Feed, Pace};
-use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
-use stele_bus::gateway::OrderGateway;
-use stele_bus::player::{Player, PlayerStatus};
-use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, InDoubt, LogRing,
-    Publisher, RingOptions, Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, LogRing, Publisher,
+    RingOptions, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
+use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
+use stele_feed::router::{Destination, Router, Share};
+use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
-use stele_replay::{PaperExchange, PaperVenue};
-use stele_strategies::agent::{AgentOptions, OutcomeSlot};
+use stele_risk::Risk;
+use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
+use stele_venue::paper_exchange::PaperExchange;
+use stele_venue::{InDoubt, OrderGateway, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
 /// Publishers, by the number that stands in their events; 0 is the sequencer itself.
@@ -108,7 +108,7 @@ pub(crate) struct Topology {
     /// Why other processes cannot follow it.
     pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,
-    outcome: OutcomeSlot,
+    outcome: StrategyResultsSlot,
     sequencer: Sequencer<UtcClock>,
     journal: Journal,
     strategies: StrategyAgent<UtcClock>,
@@ -154,7 +154,7 @@ pub(crate) struct RunningShard {
     pub(crate) timers: TimerStop,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
-    pub(crate) outcome: OutcomeSlot,
+    pub(crate) outcome: StrategyResultsSlot,
     /// What it is told of others, by their numbers.
     pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
@@ -170,7 +170,7 @@ impl Topology {
             .with_timers(parts.timers);
         sequencer.continue_numbering(parts.numbers);
         let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
-        journal.count_in(counters, shard).map_err(Failure::environment)?;
+        journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
         let control = ControlPublisher::new(publisher(publishers::SESSION, "clerk"));
@@ -196,14 +196,14 @@ impl Topology {
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies.count_in(counters, shard).map_err(Failure::environment)?;
-        let outcome = strategies.outcome();
+        strategies.register_counters(counters, shard).map_err(Failure::environment)?;
+        let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
-        venue.count_in(counters, shard).map_err(Failure::environment)?;
+        venue.register_counters(counters, shard).map_err(Failure::environment)?;
         let mut gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new())
                 .with_doubts(parts.doubts);
-        gateway.count_in(counters, shard).map_err(Failure::environment)?;
+        gateway.register_counters(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
         let last = Sequence(start.next_sequence.0 - 1);
@@ -273,7 +273,7 @@ pub(crate) fn spawn(
     let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Now that every publisher is there.
-        shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
+        shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));

@@ -1,6 +1,6 @@
 //! Dependencies between the crates point down only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every crate with the layer that it is in and the crates of its own layer that it may use.
@@ -8,17 +8,20 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-layout", 0, &[]),
     ("stele-codegen", 1, &[]),
     ("stele-wire", 1, &["stele-codegen"]),
-    ("stele-bus", 2, &[]),
-    ("stele-journal", 3, &[]),
-    ("stele-strategies", 4, &[]),
-    ("stele-compliance", 4, &[]),
-    ("stele-connect", 4, &[]),
-    ("stele-embed", 4, &["stele-compliance"]),
-    ("stele-replay", 4, &["stele-strategies", "stele-embed"]),
-    ("stele-perf", 5, &[]),
-    ("stele-sim", 5, &[]),
-    ("stele-node", 6, &[]),
-    ("stele", 7, &[]),
+    ("stele-risk", 2, &[]),
+    ("stele-bus", 3, &[]),
+    ("stele-feed", 4, &[]),
+    ("stele-journal", 4, &[]),
+    ("stele-strategies", 5, &[]),
+    ("stele-connect", 5, &[]),
+    ("stele-venue", 6, &[]),
+    ("stele-compliance", 7, &[]),
+    ("stele-embed", 7, &["stele-compliance"]),
+    ("stele-replay", 7, &["stele-embed"]),
+    ("stele-perf", 8, &[]),
+    ("stele-sim", 8, &[]),
+    ("stele-node", 9, &[]),
+    ("stele", 10, &[]),
 ];
 
 #[test]
@@ -44,6 +47,26 @@ fn dependencies_between_the_crates_point_down_only() {
         seen += 1;
     }
     assert_eq!(seen, LAYERS.len(), "every crate of the table is a member");
+}
+
+/// A crate outside the workspace has a lock file of its own: with the same versions, what was built for the workspace
+/// serves it too, and the crates that `stele new-strategy` writes are what was tested.
+#[test]
+fn the_example_outside_the_workspace_is_locked_to_the_versions_of_the_workspace() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");
+    let [workspace, example] = ["Cargo.lock", "examples/own-strategy/Cargo.lock"].map(|lock| {
+        let lock = manifest(&root.join(lock));
+        let packages = lock["package"].as_array().expect("packages are a list").iter();
+        let named = |package: &toml::Value| {
+            ["name", "version"].map(|key| package[key].as_str().expect("a text").to_owned())
+        };
+        packages.map(named).collect::<BTreeSet<_>>()
+    });
+    let strange: Vec<_> = example.difference(&workspace).filter(|[name, _]| name != "own-strategy").collect();
+    assert!(
+        strange.is_empty(),
+        "{strange:?}: copy Cargo.lock to examples/own-strategy and run `cargo metadata` there"
+    );
 }
 
 /// The project's own crates that a manifest names, for building and for testing.

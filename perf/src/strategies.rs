@@ -17,7 +17,7 @@ use crate::sheet::Sheet;
 use crate::{HiccupMeter, Machine, Mix, Percentiles, Report};
 use std::io;
 use std::time::{Duration, Instant};
-use stele_bus::feed::Feed;
+use stele_feed::Feed;
 
 /// How long the machine's own stalls are watched before each repetition.
 const WATCH: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@
 //! ```
 //! `cargo run -p stele --example embed -- TRAIL [TRADES]`, then `stele verify TRAIL`
 
-use stele::bus::session::cut_text;
+use stele::embed::cut_text;
 use stele::wire::messages::{InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, Trade};
 use stele::{Bus, BusOptions};
 

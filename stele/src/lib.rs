@@ -1,13 +1,76 @@
-//! Stele as a library: one dependency that gives every part of it, by area.
+//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of a program
+//! that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every command of `stele`.
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | write a strategy | [`prelude`], [`strategies::Strategy`], [`strategies::Context`] |
+//! | try it without a bus | [`strategies::StrategyTester`] |
+//! | aggregate, join and window streams of events | [`strategies::operators`], [`strategies::indicators`] |
+//! | run it: live, in a backtest, checked against its trail | [`Program`] |
+//! | put the bus into a program of your own: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
+//! | put its parts together yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
+//! | keep a state of your own over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
+//! | write a journal, read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
+//! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
+//! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
+//! | check orders, let them leave, answer them on paper | [`risk::Risk`], [`venue::OrderGateway`], [`venue::PaperVenue`] |
+//! | read and write messages, prices and times | [`wire`], [`wire::messages`] |
+//! | backtest, check and replay from code | [`replay`] |
+//! | verify, seal and prove a trail | [`compliance`], [`compliance::verify()`], [`compliance::seal`] |
+//!
+//! What is here is meant to stay as it is; the crates that it comes from have more, which may change.
+//!
+//! # A strategy and its program
+//!
+//! ```no_run
+//! use stele::prelude::*;
+//!
+//! const KIND: StrategyKind = StrategyKind {
+//!     name: "follow",
+//!     about: "buys one after each trade, up to ten",
+//!     parameters: &[],
+//!     make: |_| Ok(Box::new(Follow)),
+//! };
+//!
+//! struct Follow;
+//!
+//! impl Strategy for Follow {
+//!     fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
+//!         if context.room(trade.instrument, Side::BUY, Quantity(10)).0 > 0 {
+//!             context.take(trade.instrument, Side::BUY, Quantity(1));
+//!         }
+//!     }
+//!
+//!     fn snapshot(&self, _: &mut Vec<u8>) {}
+//!
+//!     fn restore(&mut self, _: &[u8]) -> Result<(), RestoreError> {
+//!         Ok(())
+//!     }
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     stele::Program::new().strategy(KIND).main()
+//! }
+//! ```
+//!
+//! `stele new-strategy NAME DIR` writes such a crate, with its tests; the page `docs/writing-a-strategy.md` explains it.
 #![forbid(unsafe_code)]
 
-pub use stele_bus as bus;
-pub use stele_compliance as compliance;
-pub use stele_connect as connect;
-pub use stele_embed as embed;
-pub use stele_journal as journal;
-pub use stele_replay as replay;
-pub use stele_strategies as strategies;
+pub mod bus;
+pub mod compliance;
+pub mod connect;
+pub mod embed;
+pub mod feed;
+pub mod journal;
+pub mod prelude;
+pub mod replay;
+pub mod risk;
+pub mod strategies;
+pub mod venue;
+
+pub use stele_node::Program;
+#[doc(inline)]
 pub use stele_wire as wire;
 
+#[doc(inline)]
 pub use stele_embed::{Bus, BusError, BusOptions, RunningBus};

@@ -1,30 +1,32 @@
-//! What an event costs in each window and indicator: `cargo run --release -p stele-strategies --example operators`.
+//! The cost of an event in each window and indicator: `cargo run --release -p stele-strategies --example
+//! operators`.
 //!
 //! ```text
-//! trades in memory ──> one pipeline ──> results that are summed up, so that nothing is optimised away
+//! trades in memory ──> one pipeline ──> results, summed so that nothing is optimised away
 //! ```
 //!
-//! The trades follow each other by a random time of 1 ms on average, so that a one-second window takes some thousand.
-//! Every pipeline takes all trades once to warm up and seven times measured; the median and the fastest are printed,
-//! beside what walking over the trades and adding them up costs without an operator.
+//! The trades follow each other at random intervals of 1 ms on average, so a one-second window holds about a
+//! thousand. Every pipeline processes all trades once to warm up and seven times for the measurement. The
+//! median and the fastest run are printed next to the cost of iterating over the trades and summing them
+//! without an operator.
 
 use std::hint::black_box;
 use std::time::Instant;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Print, Random};
+use stele_strategies::{Random, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 const TRADES: usize = 1 << 20;
 const ROUNDS: usize = 7;
 
-fn trades() -> Vec<(Nanos, Print)> {
+fn trades() -> Vec<(Nanos, TradePrint)> {
     let (mut random, mut time, mut price) = (Random::new(1), seconds(1_700_000_000).0, 100_000_000_000i64);
     let trade = |_| {
         time += random.below(2_000_000);
         price += (random.below(5) as i64 - 2) * 10_000_000;
-        let print = Print {
+        let print = TradePrint {
             instrument: 1 + random.below(64) as u32,
             price: Price(price),
             quantity: Quantity(1 + random.below(100)),
@@ -38,7 +40,7 @@ fn trades() -> Vec<(Nanos, Print)> {
 }
 
 /// Runs the trades through a pipeline and prints nanoseconds a trade.
-fn measure<O: Operator<Print>>(name: &str, trades: &[(Nanos, Print)], mut pipeline: O) {
+fn measure<O: Operator<TradePrint>>(name: &str, trades: &[(Nanos, TradePrint)], mut pipeline: O) {
     let span = trades[TRADES - 1].0.0 - trades[0].0.0 + 1;
     let mut given = 0u64;
     let mut rates: Vec<_> = (0..=ROUNDS as u64)
@@ -61,77 +63,81 @@ fn measure<O: Operator<Print>>(name: &str, trades: &[(Nanos, Print)], mut pipeli
 
 fn main() {
     let trades = trades();
-    let (price, quantity) = (|print: Print| print.price, |print: Print| print.quantity);
-    let volume = || Sum::default().of(|print: &Print| print.quantity);
+    let (price, quantity) = (|print: TradePrint| print.price, |print: TradePrint| print.quantity);
+    let volume = || Sum::default().of(|print: &TradePrint| print.quantity);
     println!("{:44} {:>11} {:>11} {:>10}", "", "median", "fastest", "results");
-    measure("walk and sum, no window", &trades, stream::<Print>().running(volume()).filter(|sum| *sum < 0));
+    measure(
+        "walk and sum, no window",
+        &trades,
+        stream::<TradePrint>().running(volume()).filter(|sum| *sum < 0),
+    );
     measure(
         "tumbling 1 s, count",
         &trades,
-        stream::<Print>().tumbling(seconds(1), seconds(0), Count::default()),
+        stream::<TradePrint>().tumbling(seconds(1), seconds(0), Count::default()),
     );
-    measure("tumbling 1 s, sum", &trades, stream::<Print>().tumbling(seconds(1), seconds(0), volume()));
+    measure("tumbling 1 s, sum", &trades, stream::<TradePrint>().tumbling(seconds(1), seconds(0), volume()));
     measure(
         "tumbling 1 s, sum, grace 100 ms",
         &trades,
-        stream::<Print>().tumbling(seconds(1), millis(100), volume()),
+        stream::<TradePrint>().tumbling(seconds(1), millis(100), volume()),
     );
-    measure("time bars 1 s", &trades, stream::<Print>().then(TimeBars::new(seconds(1), seconds(0))));
-    measure("volume bars 50,000", &trades, stream::<Print>().then(VolumeBars::new(Quantity(50_000))));
+    measure("time bars 1 s", &trades, stream::<TradePrint>().then(TimeBars::new(seconds(1), seconds(0))));
+    measure("volume bars 50,000", &trades, stream::<TradePrint>().then(VolumeBars::new(Quantity(50_000))));
     measure(
         "hopping 1 s by 250 ms, sum",
         &trades,
-        stream::<Print>().hopping(seconds(1), millis(250), seconds(0), volume()),
+        stream::<TradePrint>().hopping(seconds(1), millis(250), seconds(0), volume()),
     );
     measure(
         "sessions by 1.9 ms, sum",
         &trades,
-        stream::<Print>().sessions(Nanos(1_900_000), seconds(0), volume()),
+        stream::<TradePrint>().sessions(Nanos(1_900_000), seconds(0), volume()),
     );
     measure(
         "sliding 100 ms, sum",
         &trades,
-        stream::<Print>().map(quantity).sliding(millis(100), 1 << 10, Sum::default()),
+        stream::<TradePrint>().map(quantity).sliding(millis(100), 1 << 10, Sum::default()),
     );
     let extremes = (MovingMin::<Price>::new(1 << 10), MovingMax::<Price>::new(1 << 10));
     measure(
         "sliding 100 ms, min and max",
         &trades,
-        stream::<Print>().map(price).sliding(millis(100), 1 << 10, extremes),
+        stream::<TradePrint>().map(price).sliding(millis(100), 1 << 10, extremes),
     );
     let median = Quantile::<Price>::new(500, 1 << 10);
     measure(
         "sliding 100 ms, median",
         &trades,
-        stream::<Print>().map(price).sliding(millis(100), 1 << 10, median),
+        stream::<TradePrint>().map(price).sliding(millis(100), 1 << 10, median),
     );
     measure(
         "sliding 100 ms, VWAP",
         &trades,
-        stream::<Print>().sliding(millis(100), 1 << 10, Vwap::default()),
+        stream::<TradePrint>().sliding(millis(100), 1 << 10, Vwap::default()),
     );
-    let bars = |s: Stream<Print, Source>| s.then(TimeBars::new(seconds(1), seconds(0)));
+    let bars = |s: Stream<TradePrint, PassThrough>| s.then(TimeBars::new(seconds(1), seconds(0)));
     measure(
         "64 keys, time bars 1 s",
         &trades,
-        stream::<Print>().key_by(Keys::up_to(64), |print| print.instrument, bars),
+        stream::<TradePrint>().key_by(Keys::up_to(64), |print| print.instrument, bars),
     );
-    measure("SMA 20", &trades, stream::<Print>().map(price).then(Sma::new(20)));
-    measure("EWMA 20", &trades, stream::<Print>().map(price).then(Ewma::new(20)));
-    measure("RSI 14", &trades, stream::<Print>().map(price).then(Rsi::new(14)));
+    measure("SMA 20", &trades, stream::<TradePrint>().map(price).then(Sma::new(20)));
+    measure("EWMA 20", &trades, stream::<TradePrint>().map(price).then(Ewma::new(20)));
+    measure("RSI 14", &trades, stream::<TradePrint>().map(price).then(Rsi::new(14)));
     measure(
         "Bollinger 20",
         &trades,
-        stream::<Print>().map(price).then(Bollinger::new(20, Decimal::whole(2))),
+        stream::<TradePrint>().map(price).then(Bollinger::new(20, FixedDecimal::whole(2))),
     );
     measure(
         "realised volatility 100",
         &trades,
-        stream::<Print>().map(price).then(RealisedVolatility::new(100)),
+        stream::<TradePrint>().map(price).then(RealisedVolatility::new(100)),
     );
     measure(
         "sign autocorrelation 1,000 at 10",
         &trades,
-        stream::<Print>().then(TradeSign::default()).then(SignAutocorrelation::new(10, 1_000)),
+        stream::<TradePrint>().then(TradeSign::default()).then(SignAutocorrelation::new(10, 1_000)),
     );
 }

@@ -47,10 +47,10 @@ pub(super) struct Report {
 }
 
 /// What every run has in common.
-struct Plan {
+struct Plan<'a> {
     config: Config,
     spec: FeedSpec,
-    registry: Registry,
+    strategies: &'a Registry,
     /// The market's time that is played at most.
     limit: Option<Nanos>,
 }
@@ -65,8 +65,8 @@ struct Reached {
 }
 
 /// Runs what `args` say and prints what it came to.
-pub(crate) fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
-    let plan = Plan::new(args)?;
+pub(crate) fn backtest(args: &BacktestArgs, strategies: &Registry) -> Result<(), Failure> {
+    let plan = Plan::new(args, strategies)?;
     let grid = sweep::grid(&args.sweep)?;
     // What is wrong with any run is said before the first one begins.
     let options = grid.iter().map(|swept| plan.options(swept)).collect::<Result<Vec<_>, _>>()?;
@@ -86,8 +86,8 @@ pub(crate) fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
     failed.map_or(Ok(()), |failure| Err(Failure::environment(failure)))
 }
 
-impl Plan {
-    fn new(args: &BacktestArgs) -> Result<Self, Failure> {
+impl<'a> Plan<'a> {
+    fn new(args: &BacktestArgs, strategies: &'a Registry) -> Result<Self, Failure> {
         let mut config = match &args.config {
             Some(path) => Config::load(path)?,
             None => Config::default(),
@@ -102,9 +102,8 @@ impl Plan {
             let new = StrategyConfig { name: name.clone(), ..StrategyConfig::default() };
             config.strategy = vec![known.unwrap_or(new)];
         }
-        let registry = Registry::built_in();
         if config.strategy.len() != 1 {
-            let names = registry.kinds().iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
+            let names = strategies.kinds().iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
             return Err(Failure::usage("a backtest is of one strategy")
                 .help(format!("name it: --strategy NAME; there are: {names}")));
         }
@@ -120,7 +119,7 @@ impl Plan {
             }
             seconds => seconds.map(|seconds| Nanos((seconds * 1e9) as u64)),
         };
-        Ok(Self { config, spec, registry, limit })
+        Ok(Self { config, spec, strategies, limit })
     }
 
     /// What one run is made of.
@@ -128,7 +127,7 @@ impl Plan {
         let mut config = self.config.clone();
         config.apply_parameters(swept)?;
         let strategy = config.strategy.swap_remove(0);
-        let kind = self.registry.find(&strategy.name).map_err(Failure::usage)?;
+        let kind = self.strategies.find(&strategy.name).map_err(Failure::usage)?;
         let (parameters, _) = kind
             .start(&strategy.parameters.to_string())
             .map_err(|error| Failure::usage(format!("{}: {error}", strategy.name)).help(kind.describe()))?;
@@ -145,7 +144,7 @@ impl Plan {
     fn run(&self, swept: &[String], options: &BacktestOptions, reached: &Reached) -> Result<Run, Failure> {
         let feed = feeds::open(&self.spec, &self.config, iter::empty())?;
         let began = Instant::now();
-        let mut backtest = Backtest::new(feed, &self.registry, options.clone()).map_err(said)?;
+        let mut backtest = Backtest::new(feed, self.strategies, options.clone()).map_err(said)?;
         let mut told = 0;
         while backtest.step() && !reached.has_failed.load(Ordering::Relaxed) {
             let records = backtest.records();
@@ -174,7 +173,7 @@ fn said(error: BacktestError) -> Failure {
 }
 
 /// Runs them all, in the order of the grid, on as many threads as there are CPUs.
-fn run_all(plan: &Plan, grid: &[Vec<String>], options: &[BacktestOptions]) -> Result<Vec<Run>, Failure> {
+fn run_all(plan: &Plan<'_>, grid: &[Vec<String>], options: &[BacktestOptions]) -> Result<Vec<Run>, Failure> {
     let reached = Reached::default();
     let done = Mutex::new(Vec::new());
     let work = || loop {

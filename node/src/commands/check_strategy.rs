@@ -37,10 +37,10 @@ struct StrategyOutcome {
 ///
 /// # Errors
 /// [`Failure`]: not so when a strategy sends something else than the trail has.
-pub(crate) fn check_strategy(args: &ReadArgs) -> Result<(), Failure> {
+pub(crate) fn check_strategy(args: &ReadArgs, strategies: &Registry) -> Result<(), Failure> {
     let shards = shard_trails(&args.trail);
     if shards.is_empty() {
-        let outcome = check_one(args, &args.trail)?;
+        let outcome = check_one(args, &args.trail, strategies)?;
         if args.json {
             super::print_json(&outcome)?;
         } else {
@@ -50,7 +50,7 @@ pub(crate) fn check_strategy(args: &ReadArgs) -> Result<(), Failure> {
     }
     let (mut all, mut failures) = (Vec::new(), Vec::new());
     for ShardTrail { shard, path } in shards {
-        match check_one(args, &path) {
+        match check_one(args, &path, strategies) {
             Ok(outcome) => {
                 if !args.json {
                     let page = outcome.said.page();
@@ -68,12 +68,12 @@ pub(crate) fn check_strategy(args: &ReadArgs) -> Result<(), Failure> {
     first_failure(failures)
 }
 
-fn check_one(args: &ReadArgs, trail: &Path) -> Result<WithAccess<Outcome>, Failure> {
+fn check_one(args: &ReadArgs, trail: &Path, strategies: &Registry) -> Result<WithAccess<Outcome>, Failure> {
     let reader = super::open_trail(trail)?;
     let access = record(&args.access, &Access { trail, kind: AccessKind::REPLAY, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let progress = Progress::new("checking", "events", None);
-    let checked = check(trail, Registry::built_in(), |sequence| progress.set(sequence));
+    let checked = check(trail, strategies.clone(), |sequence| progress.set(sequence));
     drop(progress);
     let checked = checked.inspect_err(|_| access.tell()).map_err(|error| match error {
         CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),

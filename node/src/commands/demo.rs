@@ -4,12 +4,13 @@ use crate::cli::DemoArgs;
 use crate::config::{Config, StrategyConfig};
 use crate::failure::Failure;
 use std::path::PathBuf;
+use stele_strategies::Registry;
 
 /// Market events a second that two cores of an ordinary virtual machine sustain with room to spare.
 pub(crate) const RATE: u64 = 200_000;
 
 /// Opens the market for some seconds, closes it, and says what happened.
-pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+pub(crate) fn demo(args: &DemoArgs, strategies: &Registry) -> Result<(), Failure> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
         None => new_directory()?,
@@ -17,7 +18,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let mut config = demo_config(args.seed, args.rate.unwrap_or(RATE), args.unpaced);
     config.trail.dir = dir;
     config.feed.seconds = Some(args.seconds);
-    super::run::run_session(&config, args.json)
+    super::run::run_session(&config, strategies, args.json)
 }
 
 /// The demo as a configuration: the generator, two strategies.

@@ -223,7 +223,8 @@ mod tests {
         config.journal.engine = "plain".into();
         config.feed.seconds = Some(0.6);
         config.snapshots.every = "never".into();
-        crate::commands::run::session_report(&config, 1, false).unwrap();
+        crate::commands::run::session_report(&config, &stele_strategies::Registry::built_in(), 1, false)
+            .unwrap();
         let segments = segments_of(folder).unwrap();
         assert!(segments.len() > 3);
         let directory = Directory::new(folder);

@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stele_compliance::seal::SealError;
-use stele_compliance::seal::export::{NoExport, export};
+use stele_compliance::seal::export::{ExportError, export};
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
 
@@ -42,10 +42,10 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     let exported = export(&storage, &key, &mut |name, bytes| files.write(name, bytes), &show);
     drop(progress);
     let exported = exported.inspect_err(|_| access.tell()).map_err(|error| match error {
-        NoExport::Unwritten { .. }
-        | NoExport::Begins(_)
-        | NoExport::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),
-        NoExport::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        ExportError::Unwritten { .. }
+        | ExportError::Begins(_)
+        | ExportError::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),
+        ExportError::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
         _ => Failure::not_so(error),
     })?;
     files.sync().map_err(|error| Failure::environment(format!("{to}: {error}")))?;

@@ -3,6 +3,7 @@
 use crate::cli::GenerateArgs;
 use crate::failure::Failure;
 use crate::live::grouped;
+use crate::own_name::program_name;
 use stele_connect::generate::{FileFormat, GenerateError, generate};
 use stele_connect::generator;
 
@@ -23,9 +24,9 @@ pub(crate) fn generate_file(args: &GenerateArgs) -> Result<(), Failure> {
         FileFormat::Dbn => "dbn",
     };
     let (records, messages) = (grouped(written.records), grouped(written.flow_messages));
-    let file = args.file.display();
+    let (file, program) = (args.file.display(), program_name());
     super::print_page(&format!(
         "{file}: {records} records from {messages} messages of the flow\n\
-         try next\n  stele run --feed {kind}:{file} --strategy ma-cross --dir trail\n"
+         try next\n  {program} run --feed {kind}:{file} --strategy ma-cross --dir trail\n"
     ))
 }

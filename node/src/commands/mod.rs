@@ -15,6 +15,7 @@ pub(crate) mod export_tiles;
 pub(crate) mod generate;
 pub(crate) mod hold;
 pub(crate) mod key;
+pub(crate) mod new_strategy;
 pub(crate) mod perf;
 pub(crate) mod prove;
 pub(crate) mod repair;
@@ -28,6 +29,7 @@ pub(crate) mod verify;
 pub(crate) mod witness;
 
 use crate::failure::Failure;
+use crate::own_name::in_own_name;
 use crate::trails::shard_trails;
 use serde::Serialize;
 use std::io::{self, Write as _, stdout};
@@ -48,11 +50,16 @@ fn open_trail(path: &Path) -> Result<TrailReader, Failure> {
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::environment(format!("cannot print: {error}")))?;
-    print_page(&(text + "\n"))
+    print(&(text + "\n"))
+}
+
+/// Prints a page for a person to standard output, in which commands are this program's.
+fn print_page(page: &str) -> Result<(), Failure> {
+    print(&in_own_name(page))
 }
 
 /// Prints to standard output. A reader that closes the pipe has seen enough.
-fn print_page(page: &str) -> Result<(), Failure> {
+fn print(page: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
     ended_by_reader(out.write_all(page.as_bytes()).and_then(|()| out.flush()))
 }

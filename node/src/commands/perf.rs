@@ -7,17 +7,14 @@ mod seal;
 mod strategies;
 
 use crate::cli::{PerfArgs, Scenario};
-use crate::commands::demo::{demo_config, new_directory};
-use crate::config::Config;
 use crate::failure::Failure;
-use crate::live::grouped;
-use crate::report::RunReport;
-use std::fs;
+use crate::measuring::{DEMO_RATE, PipelineRun, RunReport, grouped};
+use std::path::PathBuf;
 use std::time::Duration;
 use stele_perf::{Figure, HiccupMeter, Machine, Percentiles, Ratios, Report};
 
 /// Market events a second of the paced half: the demo's.
-const PACED_RATE: u64 = super::demo::RATE;
+const PACED_RATE: u64 = DEMO_RATE;
 /// How long the machine's own stalls are watched before each repetition.
 const WATCH: Duration = Duration::from_millis(300);
 
@@ -55,13 +52,13 @@ fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
     for repeat in 0..repeats {
         eprintln!("repetition {} of {repeats}", repeat + 1);
         meter.watch(WATCH);
-        let paced = measure(args, Some(PACED_RATE))?;
+        let paced = measure(args, Some(PACED_RATE), None)?;
         for (index, (name, percentiles)) in paced.latencies().into_iter().enumerate() {
             names[index] = name;
             latencies[index].push(convert(percentiles));
         }
         paced_rates.push(paced.events_per_second());
-        rates.push(measure(args, None)?.events_per_second());
+        rates.push(measure(args, None, None)?.events_per_second());
     }
     let timed = names.iter().zip(&latencies).filter_map(|(name, seen)| Figure::latency(name, seen));
     let rated = [("paced_rate", &paced_rates), ("pipeline_throughput", &rates)];
@@ -76,26 +73,15 @@ fn pipeline(args: &PerfArgs) -> Result<Report, Failure> {
     })
 }
 
-/// One run over a trail that is thrown away.
-fn measure(args: &PerfArgs, rate: Option<u64>) -> Result<RunReport, Failure> {
-    measure_as(args, rate, |_| ())
-}
-
-/// The same, configured further.
-fn measure_as(
-    args: &PerfArgs,
-    rate: Option<u64>,
-    configure: impl FnOnce(&mut Config),
-) -> Result<RunReport, Failure> {
-    let mut config = demo_config(1, rate.unwrap_or(PACED_RATE), rate.is_none());
-    configure(&mut config);
-    config.trail.dir = new_directory()?;
-    config.feed.seconds = Some(if args.quick { QUICK_SECONDS } else { args.seconds });
-    let report = super::run::session_report(&config, if rate.is_some() { 1 } else { 64 }, false);
-    let removed = fs::remove_dir_all(&config.trail.dir);
-    let report = report?;
-    removed.map_err(|error| Failure::environment(format!("{}: {error}", config.trail.dir.display())))?;
-    Ok(report)
+/// One run over a trail that is thrown away, sealed where `seal` says with which key and how often.
+fn measure(args: &PerfArgs, rate: Option<u64>, seal: Option<(PathBuf, f64)>) -> Result<RunReport, Failure> {
+    let run = PipelineRun {
+        events_per_second: rate,
+        seconds: if args.quick { QUICK_SECONDS } else { args.seconds },
+        sample_every: if rate.is_some() { 1 } else { 64 },
+        seal,
+    };
+    run.run()
 }
 
 fn convert(percentiles: stele_replay::Percentiles) -> Percentiles {

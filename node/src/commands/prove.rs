@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::Arc;
-use stele_compliance::seal::proof::NoProof;
+use stele_compliance::seal::proof::ProveError;
 use stele_compliance::seal::{SealError, VerifierKey, prove as prove_event};
 use stele_journal::{Directory, Storage};
 use stele_wire::Sequence;
@@ -24,7 +24,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
     record(&args.access, &access, &reader)?.tell();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
     let proof = prove_event(&storage, Sequence(args.sequence), &key).map_err(|error| match error {
-        NoProof::Tile(_) | NoProof::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+        ProveError::Tile(_) | ProveError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)
         }
         _ => Failure::not_so(error),

@@ -8,12 +8,13 @@ use crate::failure::Failure;
 use crate::signals::StopRequest;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
-use stele_bus::feed::Pace;
+use stele_feed::Pace;
 use stele_replay::pacer::play;
+use stele_strategies::Registry;
 use stele_wire::messages::AccessKind;
 
 /// Plays the trail as `args` says.
-pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
+pub(crate) fn replay(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     let is_speed = args.speed.is_finite() && args.speed >= 0.0;
     if !is_speed {
         return Err(Failure::usage(format!("`{}` is no speed", args.speed)).help("0 is as fast as possible"));
@@ -25,13 +26,13 @@ pub(crate) fn replay(args: &ReplayArgs) -> Result<(), Failure> {
     match &args.into {
         Some(_) => {
             recorded.tell();
-            into_run(args)
+            into_run(args, strategies)
         }
         None => to_terminal(args, &recorded.tell_stream(if args.json { Form::Json } else { Form::Text })),
     }
 }
 
-fn into_run(args: &ReplayArgs) -> Result<(), Failure> {
+fn into_run(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     let named = args.strategy.iter();
     let mut config = Config {
         strategy: named.map(|name| StrategyConfig { name: name.clone(), ..Default::default() }).collect(),
@@ -41,7 +42,7 @@ fn into_run(args: &ReplayArgs) -> Result<(), Failure> {
     config.feed.pace = if args.speed == 0.0 { "fast".into() } else { format!("{}x", args.speed) };
     config.trail.dir = args.into.clone().expect("`into` is what brought us here");
     config.apply_parameters(&args.param)?;
-    super::run::run_session(&config, args.json)
+    super::run::run_session(&config, strategies, args.json)
 }
 
 fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {

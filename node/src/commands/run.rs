@@ -4,26 +4,28 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::live::{LiveLine, SpaceWarner};
+use crate::own_name::in_own_name;
 use crate::report::RunReport;
 use crate::session::{Session, Until};
 use crate::signals::StopRequest;
 use std::time::Duration;
+use stele_strategies::Registry;
 
 /// Of how many market events the latency to the strategies is measured.
 const SAMPLE_EVERY: u32 = 16;
 
 /// Runs what the flags and the file say.
-pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> {
     if args.strategy.iter().any(|name| name == "help") {
-        return super::print_page(&describe_strategies());
+        return super::print_page(&describe(strategies));
     }
-    run_session(&Config::effective(args)?, args.json)
+    run_session(&Config::effective(args)?, strategies, args.json)
 }
 
 /// Runs a session to its end and prints its report. A feed that failed makes the run fail, after everything that
 /// came before is durable.
-pub(crate) fn run_session(config: &Config, json: bool) -> Result<(), Failure> {
-    let report = session_report(config, SAMPLE_EVERY, !json)?;
+pub(crate) fn run_session(config: &Config, strategies: &Registry, json: bool) -> Result<(), Failure> {
+    let report = session_report(config, strategies, SAMPLE_EVERY, !json)?;
     if json {
         super::print_json(&report)?;
     } else {
@@ -40,6 +42,7 @@ pub(crate) fn run_session(config: &Config, json: bool) -> Result<(), Failure> {
 /// Runs a session to its end. `is_told`: with notices and a live line on standard error.
 pub(crate) fn session_report(
     config: &Config,
+    strategies: &Registry,
     sample_every: u32,
     is_told: bool,
 ) -> Result<RunReport, Failure> {
@@ -49,12 +52,12 @@ pub(crate) fn session_report(
         .map(Duration::try_from_secs_f64)
         .transpose()
         .map_err(|error| Failure::usage(format!("{} seconds: {error}", seconds.unwrap_or_default())))?;
-    let session = Session::open(config, sample_every)?;
+    let session = Session::open(config, strategies, sample_every)?;
     if is_told {
         eprintln!("{}", session.layout.reason);
         session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
         eprintln!("  {}", session.flush.describe());
-        session.notices.iter().for_each(|notice| eprintln!("notice: {notice}"));
+        session.notices.iter().for_each(|notice| eprintln!("notice: {}", in_own_name(notice)));
     }
     let flush = session.flush.report();
     let mut warner = SpaceWarner::new(session.spaces());
@@ -69,7 +72,6 @@ pub(crate) fn session_report(
     RunReport::new(&ended?, flush)
 }
 
-fn describe_strategies() -> String {
-    let registry = stele_strategies::Registry::built_in();
-    registry.kinds().iter().map(|kind| kind.describe() + "\n").collect()
+fn describe(strategies: &Registry) -> String {
+    strategies.kinds().iter().map(|kind| kind.describe() + "\n").collect()
 }

@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, SealError, Sealing, Signer, seal_trail};
-use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, Query, timestamp_name, unstamped};
+use stele_compliance::seal::{SealError, SealPolicy, SealingReport, Signer, seal_trail};
+use stele_compliance::timestamp::{QUERY_CONTENT_TYPE, TimestampQuery, timestamp_name, unstamped};
 use stele_journal::{Directory, LockError, Storage, WriterLock};
 use stele_wire::layout::Utc;
 
@@ -50,7 +50,7 @@ pub(crate) fn seal(args: &SealArgs) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    sealing: Sealing,
+    sealing: SealingReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     stamped: Option<Stamped>,
 }
@@ -66,7 +66,7 @@ struct Stamped {
 fn stamp(trail: &Path, url: &str) -> Result<Option<Stamped>, Failure> {
     let storage = Directory::new(trail);
     let Some((number, bytes)) = unstamped(&storage).map_err(Failure::environment)? else { return Ok(None) };
-    let query = Query::new(&bytes, WallClock::read().0);
+    let query = TimestampQuery::new(&bytes, WallClock::read().0);
     let body = query.to_der().map_err(Failure::environment)?;
     let answered = Client::new().post(url, QUERY_CONTENT_TYPE, &body);
     let (status, answer) = answered.map_err(|what| {
@@ -87,12 +87,16 @@ fn stamp(trail: &Path, url: &str) -> Result<Option<Stamped>, Failure> {
 ///
 /// # Errors
 /// [`Failure`].
-pub(crate) fn seal_waiting(trail: &Path, signer: &Signer, patience: Duration) -> Result<Sealing, Failure> {
+pub(crate) fn seal_waiting(
+    trail: &Path,
+    signer: &Signer,
+    patience: Duration,
+) -> Result<SealingReport, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     let _lock = lock(&trail.join(SEALS_FOLDER), patience)?;
     let bar = Progress::new("sealing", "events", None);
     let progress = |done, total| bar.set_of(done, total);
-    let sealed = seal_trail(&storage, signer, Policy::default(), WallClock::read, &progress);
+    let sealed = seal_trail(&storage, signer, SealPolicy::default(), WallClock::read, &progress);
     drop(bar);
     sealed.map_err(failed)
 }

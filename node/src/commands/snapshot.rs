@@ -32,7 +32,7 @@ struct Outcome {
 /// # Errors
 /// [`Failure`]: environment when somebody writes the trail or no segment is closed; not so when the trail's
 /// strategies do not do what it has.
-pub(crate) fn snapshot(args: &TrailArgs) -> Result<(), Failure> {
+pub(crate) fn snapshot(args: &TrailArgs, strategies: &Registry) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
     let dir = &args.trail;
     let _lock = WriterLock::take(dir, UtcClock::new().now()).map_err(|error| match error {
@@ -43,7 +43,7 @@ pub(crate) fn snapshot(args: &TrailArgs) -> Result<(), Failure> {
         LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", dir.display())),
     })?;
     let progress = Progress::new("replaying", "events", None);
-    let newest = take_newest(dir, &Registry::built_in(), KEEP, |sequence| progress.set(sequence));
+    let newest = take_newest(dir, strategies, KEEP, |sequence| progress.set(sequence));
     drop(progress);
     let newest = newest.map_err(|error| match error {
         FollowError::Resume(error) => {

@@ -9,14 +9,14 @@ use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use stele_compliance::Verified;
+use stele_compliance::VerifiedTrail;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
+    SealCheckError, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
 };
-use stele_compliance::timestamp::{self, StampReport};
+use stele_compliance::timestamp::{self, TimestampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
-use stele_compliance::witness::{self, WitnessBroken, WitnessReport};
+use stele_compliance::witness::{self, WitnessCheckError, WitnessReport};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
@@ -72,11 +72,11 @@ struct Asked<'a> {
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    verified: Verified,
+    verified: VerifiedTrail,
     #[serde(skip_serializing_if = "Option::is_none")]
     witnesses: Option<WitnessReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timestamps: Option<StampReport>,
+    timestamps: Option<TimestampReport>,
     access: Recorded,
 }
 
@@ -155,7 +155,7 @@ fn witnesses(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
 
 fn check_witnesses(trail: &Path, keys: &[VerifierKey], quorum: usize) -> Result<WitnessReport, Failure> {
     witness::check(&Directory::new(trail), keys, quorum).map_err(|error| match error {
-        WitnessBroken::Seal(SealError::Io { .. }) => Failure::environment(error),
+        WitnessCheckError::Seal(SealError::Io { .. }) => Failure::environment(error),
         _ => Failure::not_so(error),
     })
 }
@@ -181,10 +181,10 @@ fn check_seals(
     let show = |done, total| progress.set_of(done, total);
     let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
     check(&storage, key, against, &options).map_err(|error| match error {
-        SealBroken::Begins { .. } | SealBroken::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+        SealCheckError::Begins { .. } | SealCheckError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)
         }
-        SealBroken::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        SealCheckError::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
         _ => Failure::not_so(error),
     })
 }

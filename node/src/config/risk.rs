@@ -3,8 +3,7 @@
 use super::{Config, Page};
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
-use stele_bus::RiskLimits;
-use stele_bus::risk::Allotment;
+use stele_risk::{Allotment, RiskLimits};
 use stele_wire::{Price, Quantity};
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

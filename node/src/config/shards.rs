@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use stele_bus::bounds::SHARDS_MAX;
+use stele_feed::bounds::SHARDS_MAX;
 use stele_wire::ShardId;
 
 /// One sequencer with everything that is its own.

@@ -5,8 +5,9 @@ use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use stele_bus::Watermark;
-use stele_replay::{
-    Counterparty, Delay, FeeRate, FeeSchedule, PaperOptions, Phase, QueueModel, ScheduledPhase, SelfTrade,
+use stele_venue::matching::{Phase, SelfTrade};
+use stele_venue::paper_exchange::{
+    Counterparty, Delay, FeeRate, FeeSchedule, PaperOptions, QueueModel, ScheduledPhase,
 };
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

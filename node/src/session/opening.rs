@@ -13,20 +13,25 @@ use crate::topology::{Parts, Topology, publishers, sources};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Risk, Timers, UtcClock, Watermark};
+use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
 use stele_replay::recall::UsedSnapshot;
-use stele_replay::{Known, OpenOrder, PaperExchange, PaperOptions, Resume, Resumed, Submission};
+use stele_replay::{Known, Resume, Resumed, Submission};
+use stele_risk::Risk;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
+use stele_venue::OpenOrder;
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::messages::Check;
 use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 
 /// A shard that is known to be good, of which nothing is written yet.
 pub(super) struct Prepared<'a> {
     plan: &'a ShardPlan,
+    /// The strategies that the program knows.
+    registry: &'a Registry,
     strategies: Vec<Wanted<'a>>,
     release: Watermark,
     credit: Option<Credit>,
@@ -74,7 +79,7 @@ impl<'a> Prepared<'a> {
         config: &Config,
         plan: &'a ShardPlan,
         shards: &Shards,
-        registry: &Registry,
+        registry: &'a Registry,
         seal: Option<SealPlan>,
     ) -> Result<Self, Failure> {
         let strategies = plan.strategies.iter().map(|(id, strategy)| {
@@ -90,7 +95,7 @@ impl<'a> Prepared<'a> {
         let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
         let sealed = seal.as_ref().map(|seal| sealed(&plan.directory, seal)).transpose()?.unwrap_or_default();
         let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, strategies, release, credit, paper, past, follow, seal, sealed, links })
+        Ok(Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links })
     }
 
     /// What the trail has defined.
@@ -108,7 +113,8 @@ impl<'a> Prepared<'a> {
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
         let (counters, directory) = shown;
-        let Self { plan, strategies, release, credit, paper, past, follow, seal, sealed, links } = self;
+        let Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links } =
+            self;
         let options = Options { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
         let opened = Journal::open(&plan.directory, &options, now).map_err(|error| match error {
@@ -136,7 +142,7 @@ impl<'a> Prepared<'a> {
             }
             None => {
                 let risk = Risk::new(config.risk.limits());
-                (Host::new(Registry::built_in()), Vec::new(), risk, Timers::new(), Vec::new())
+                (Host::new(registry.clone()), Vec::new(), risk, Timers::new(), Vec::new())
             }
         };
         let resumable = resumable(&host, &strategies);

@@ -14,6 +14,7 @@ mod hot_threads;
 mod keep;
 mod kill;
 mod live_seal;
+mod new_strategy;
 mod other_streams;
 mod perf;
 mod running;

@@ -23,10 +23,12 @@ use std::time::Duration;
 use stele_bus::{Clock as _, UtcClock};
 use stele_compliance::seal::key::{generate, read_public, write};
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::rotation::{Rotation, rotation};
+use stele_compliance::seal::rotation::{KeyRotation, rotation};
 use stele_compliance::seal::sealing::has_signed;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, SealError, Sealing, Signer, VerifierKey, origin_of, seal_trail};
+use stele_compliance::seal::{
+    SealError, SealPolicy, SealingReport, Signer, VerifierKey, origin_of, seal_trail,
+};
 use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::Sequence;
 use stele_wire::messages::EndReason;
@@ -100,8 +102,8 @@ fn hand_over(
     let _lock = seal::lock(&path.join(SEALS_FOLDER), Duration::ZERO)?;
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&path));
     let clock = || UtcClock::new().now();
-    let sealed = || seal_trail(&storage, old, Policy::default(), clock, &|_, _| {});
-    let told = |sealing: Sealing| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
+    let sealed = || seal_trail(&storage, old, SealPolicy::default(), clock, &|_, _| {});
+    let told = |sealing: SealingReport| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
     let before = match sealed() {
         Err(SealError::Rotated { sequence, sealed, .. }) => Some((sequence, sealed)),
         sealing => told(sealing.map_err(seal::failed)?),
@@ -130,7 +132,7 @@ fn check_told(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> R
     let mut reader = TrailReader::over(storage.clone()).map_err(Failure::environment)?;
     reader.seek(Sequence(sequence)).map_err(Failure::environment)?;
     let told = reader.read_next().map_err(Failure::environment)?;
-    let told = told.and_then(|entry| Rotation::read(&entry.frame));
+    let told = told.and_then(|entry| KeyRotation::read(&entry.frame));
     if told.is_some_and(|told| told.new == new.bytes()) {
         return Ok(());
     }

@@ -1,11 +1,8 @@
 //! Where and with what a scenario of parts is measured: as a run would have it.
 
 use crate::cli::PerfArgs;
-use crate::config::{Config, JournalConfig};
 use crate::failure::Failure;
-use crate::feeds;
-use crate::flush::FlushPlan;
-use crate::layout::{Job, Layout, ShardAgents, allowed_cpus, disk_cpus};
+use crate::measuring::{JournalPlan, open_feed};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,7 +22,7 @@ const QUICK_SEGMENT: u64 = 4 << 20;
 
 /// What the arguments and this machine give.
 pub(super) struct Bench {
-    pub(super) plan: FlushPlan,
+    pub(super) plan: JournalPlan,
     pub(super) place: Place,
     /// How long each latency run is.
     pub(super) latency: Duration,
@@ -52,18 +49,15 @@ impl Bench {
     }
 
     fn new(args: &PerfArgs, directory: &Path) -> Result<Self, Failure> {
-        let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &[ShardAgents::default()]);
-        let config = JournalConfig { flush: args.flush.clone(), ..JournalConfig::default() };
-        let plan = FlushPlan::make(&config, directory, &layout)?;
-        eprintln!("{}", layout.reason);
-        eprintln!("{}", plan.describe());
+        let plan = JournalPlan::make(directory, &args.flush)?;
+        plan.reasons.iter().for_each(|reason| eprintln!("{reason}"));
         let place = Place {
             directory: directory.into(),
-            journal_cpu: layout.cpu_of(Job::Journal(0)),
-            sequencer_cpu: layout.cpu_of(Job::Sequencer(0)),
+            journal_cpu: plan.journal_cpu,
+            sequencer_cpu: plan.sequencer_cpu,
             flush: plan.method,
             yields: plan.yields,
-            segment_length: if args.quick { QUICK_SEGMENT } else { config.segment_mib << 20 },
+            segment_length: if args.quick { QUICK_SEGMENT } else { plan.segment_length },
         };
         let latency = Duration::try_from_secs_f64(args.seconds)
             .map_err(|error| Failure::usage(format!("{} seconds: {error}", args.seconds)))?;
@@ -87,7 +81,7 @@ pub(super) fn recorded() -> Result<Vec<(&'static str, FeedSpec)>, Failure> {
 
 fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
     let read = |(name, spec): (&'static str, FeedSpec)| {
-        let mut feed = feeds::open(&spec, &Config::default(), std::iter::empty())?;
+        let mut feed = open_feed(&spec)?;
         Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
     };
     recorded()?.into_iter().map(read).collect()

@@ -4,7 +4,7 @@ use super::bench::Bench;
 use crate::cli::PerfArgs;
 use crate::commands::{perf, print_json, print_page};
 use crate::failure::Failure;
-use crate::flush::FlushReport;
+use crate::measuring::FlushReport;
 use serde::Serialize;
 use stele_perf::Report;
 use stele_perf::journal::{Extent, run};
@@ -27,7 +27,7 @@ pub(super) fn journal(args: &PerfArgs) -> Result<(), Failure> {
         };
         let report = run(&bench.place, &extent, &bench.mixes, |stage| eprintln!("{stage}"));
         let report = report.map_err(Failure::environment)?;
-        Ok(JournalReport { report, flush_methods: bench.plan.report() })
+        Ok(JournalReport { report, flush_methods: bench.plan.flush.clone() })
     })?;
     if args.json {
         print_json(&report)

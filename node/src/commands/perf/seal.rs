@@ -1,12 +1,12 @@
 //! `stele perf seal`: what sealing, verifying and proving cost, and what sealing costs a running bus.
 
 use super::bench::Bench;
-use super::{PACED_RATE, measure_as};
+use super::{PACED_RATE, measure};
 use crate::cli::PerfArgs;
 use crate::commands::{perf, print_json, print_page};
 use crate::failure::Failure;
 use crate::layout::allowed_cpus;
-use crate::report::RunReport;
+use crate::measuring::RunReport;
 use serde::Serialize;
 use std::path::Path;
 use stele_compliance::seal::key::{generate, write};
@@ -54,10 +54,7 @@ fn cost_to_the_bus(args: &PerfArgs, folder: &Path) -> Result<Vec<PairedRatio>, F
     let signer = generate("stele.internal/perf", KeyKind::Log).map_err(Failure::environment)?;
     write(&key, &signer, None).map_err(Failure::environment)?;
     let measure = |is_sealed: bool| {
-        measure_as(args, Some(PACED_RATE), |config| {
-            config.seal.key = is_sealed.then(|| key.clone());
-            config.seal.interval_seconds = CHECKPOINT_SECONDS;
-        })
+        measure(args, Some(PACED_RATE), is_sealed.then(|| (key.clone(), CHECKPOINT_SECONDS)))
     };
     let pairs = if args.quick { 2 } else { args.repeats.max(2) };
     let (mut with, mut without) = (Vec::new(), Vec::new());

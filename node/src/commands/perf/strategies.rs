@@ -3,13 +3,11 @@
 use super::bench::recorded;
 use crate::cli::PerfArgs;
 use crate::commands::{perf, print_json, print_page};
-use crate::config::Config;
 use crate::failure::Failure;
-use crate::feeds;
+use crate::measuring::open_feed;
 use std::io;
-use std::iter;
-use stele_bus::feed::Feed;
 use stele_connect::spec::FeedSpec;
+use stele_feed::Feed;
 use stele_perf::Mix;
 use stele_perf::strategies::{Extent, Source, run};
 
@@ -22,9 +20,8 @@ pub(super) fn strategies(args: &PerfArgs) -> Result<(), Failure> {
     if !args.quick {
         specs.extend(recorded()?);
     }
-    let config = Config::default();
     let open = |spec: &FeedSpec| -> io::Result<Box<dyn Feed>> {
-        feeds::open(spec, &config, iter::empty()).map_err(|failure| io::Error::other(failure.to_string()))
+        open_feed(spec).map_err(|failure| io::Error::other(failure.to_string()))
     };
     let sources = specs.iter().map(|(name, spec)| {
         let mut feed = open(spec)?;

@@ -1,0 +1,123 @@
+//! The sequencer's end of a publisher's ring: what waits in it, what was taken from it, and whether more can come.
+
+use crate::counters::sequencer::IntakeCounters;
+use crate::refusals::{RefusedAtRing, Untold};
+use crate::shared::intake::RemoteIntake;
+use rtrb::{Consumer, RingBuffer};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stele_wire::Position;
+
+/// What became of a publisher's submissions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Acknowledged {
+    /// Every submission up to this number is on the log, an order perhaps as its refusal.
+    pub sequence: u64,
+    /// They all end at this position or before it: they are durable when `durable` has reached it.
+    pub position: Position,
+}
+
+/// How far the sequencer has come with a publisher of its own process.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Acknowledgement {
+    sequence: AtomicU64,
+    position: AtomicU64,
+}
+
+impl Acknowledgement {
+    /// Submissions up to `sequence` are on the log, before `position`.
+    #[inline]
+    pub(crate) fn set(&self, sequence: u64, position: Position) {
+        self.position.store(position.0, Ordering::Relaxed);
+        // Release, partner of the Acquire load in `get`: the position is this one's or a later one's.
+        self.sequence.store(sequence, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Acknowledged {
+        let sequence = self.sequence.load(Ordering::Acquire);
+        Acknowledged { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
+    }
+}
+
+/// The sequencer's end of a publisher's ring.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    pub(crate) id: u16,
+    pub(crate) name: [u8; 32],
+    pub(crate) words: Consumer<u64>,
+    /// What the next submission is numbered if nothing is missing.
+    pub(crate) expected: Option<u64>,
+    /// The last number that was taken, 0 before the first.
+    pub(crate) last: u64,
+    /// The publisher outlives the process.
+    pub(crate) is_outside: bool,
+    /// What the publisher was refused at its own end.
+    pub(crate) refused: Arc<RefusedAtRing>,
+    pub(crate) untold: Untold,
+    pub(crate) counters: Option<IntakeCounters>,
+    /// What fills `words` where the publisher is in another process.
+    pub(crate) remote: Option<RemoteIntake>,
+    /// What the publisher reads of it where it is in this process.
+    pub(crate) acknowledgement: Arc<Acknowledgement>,
+    pub(crate) finished: Arc<AtomicBool>,
+}
+
+/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
+/// words, a power of two. `last` is what the log knows of the publisher's numbering.
+pub(crate) fn remote_intake(
+    path: &Path,
+    id: u16,
+    name: &str,
+    capacity: usize,
+    last: u64,
+) -> io::Result<Intake> {
+    let (mut producer, mut consumer) = RingBuffer::new(capacity);
+    producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
+    consumer.read_chunk(capacity).expect("the ring is full").commit_all();
+    let name = shown(name);
+    let remote = RemoteIntake::create(path, id, &name, capacity, producer, last)?;
+    Ok(Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) })
+}
+
+/// A publisher's name as it stands on the log.
+pub(crate) fn shown(name: &str) -> [u8; 32] {
+    let mut shown = [0; 32];
+    let length = name.floor_char_boundary(shown.len());
+    shown[..length].copy_from_slice(&name.as_bytes()[..length]);
+    shown
+}
+
+impl Intake {
+    pub(crate) fn new(id: u16, name: [u8; 32], words: Consumer<u64>) -> Self {
+        Self {
+            id,
+            name,
+            words,
+            expected: None,
+            last: 0,
+            is_outside: false,
+            refused: Arc::default(),
+            untold: Untold::default(),
+            counters: None,
+            remote: None,
+            acknowledgement: Arc::default(),
+            finished: Arc::default(),
+        }
+    }
+
+    /// Whether nothing more can come: what is in the ring now is all.
+    pub(crate) fn is_finished(&self) -> bool {
+        match &self.remote {
+            Some(remote) => remote.is_finished(),
+            None => self.finished.load(Ordering::Acquire) || self.words.is_abandoned(),
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.words.is_empty() && self.remote.as_ref().is_none_or(RemoteIntake::is_empty)
+    }
+}

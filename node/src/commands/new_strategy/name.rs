@@ -1,0 +1,88 @@
+//! Which names a new crate may have: it is that of a package, of a program and of a strategy at once.
+
+use super::{EXAMPLE_NAMES, TEMPLATES};
+use crate::failure::Failure;
+use stele_strategies::Registry;
+
+/// Bytes of a strategy's name in an event.
+const LENGTH_MAX: usize = 32;
+
+/// Words of the language, which cannot name a crate: The Rust Reference, section Keywords.
+const KEYWORDS: &[&str] = &[
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
+    "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
+    "where", "while", "yield",
+];
+/// Crates of the language, and folders that cargo makes in its target folder.
+const TAKEN_BY_CARGO: &[&str] =
+    &["alloc", "build", "core", "deps", "examples", "incremental", "proc-macro", "std", "test"];
+
+/// Whether a crate may be called that.
+///
+/// # Errors
+/// [`Failure`] of usage, which says what is allowed.
+pub(super) fn check(name: &str, strategies: &Registry) -> Result<(), Failure> {
+    let refused = |why: String| Failure::usage(format!("a crate cannot be called `{name}`: {why}"));
+    if !is_kebab(name) {
+        let allowed = format!(
+            "lower-case letters, digits and single hyphens between them, a letter first, at most {LENGTH_MAX} bytes"
+        );
+        return Err(refused("it is not of the form that is allowed".into()).help(allowed));
+    }
+    if KEYWORDS.contains(&name) || TAKEN_BY_CARGO.contains(&name) {
+        return Err(refused("the word has a meaning in Rust or cargo".into()).help("choose another name"));
+    }
+    if strategies.kinds().iter().any(|kind| kind.name == name) {
+        return Err(refused("a strategy of that name is there already".into()).help("choose another name"));
+    }
+    let locks = TEMPLATES.iter().any(|file| file.path == "Cargo.lock" && locks(file.text, name));
+    if locks && !EXAMPLE_NAMES.contains(&name) {
+        return Err(refused("it would depend on a crate of that name".into()).help("choose another name"));
+    }
+    Ok(())
+}
+
+fn is_kebab(name: &str) -> bool {
+    let is_part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    name.len() <= LENGTH_MAX
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.split('-').all(is_part)
+}
+
+/// Whether a lock file has a package of that name.
+fn locks(lock: &str, name: &str) -> bool {
+    lock.lines().any(|line| line.strip_prefix("name = ").is_some_and(|of| of.trim_matches('"') == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn why(name: &str) -> Option<String> {
+        check(name, &Registry::built_in()).err().map(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn names_of_crates_pass_and_every_other_is_refused_with_the_reason() {
+        for good in ["alpha", "own-strategy", "imbalance-2", "mean-reversion", "a1", "b-2-c", &"x".repeat(32)]
+        {
+            assert_eq!(why(good), None, "{good}");
+        }
+        for bad in ["", "-a", "a-", "a--b", "1a", "Alpha", "a_b", "a b", "ä", "../x", &"x".repeat(33)] {
+            assert!(why(bad).is_some_and(|why| why.contains("at most 32 bytes")), "{bad}: {:?}", why(bad));
+        }
+        for (taken, word) in [
+            ("fn", "Rust"),
+            ("test", "cargo"),
+            ("ma-cross", "strategy"),
+            ("stele", "depend"),
+            ("toml", "depend"),
+        ] {
+            assert!(why(taken).is_some_and(|why| why.contains(word)), "{taken}: {:?}", why(taken));
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Everything that the program `stele` does: configuration, layout, topology, session, commands.
+//!
+//! [`Program`] is the way in. The binary `stele` is a [`Program`] with what comes with Stele; a program of your own adds
+//! its strategies and has the same commands. Users take it from the crate `stele`, as `stele::Program`.
+//!
+//! | thread | what it does | made by |
+//! |---|---|---|
+//! | main | commands, the live line, stopping | the operating system |
+//! | sequencer, feed, journal (hot, pinned) | the jobs that `layout` gives them | `topology`, nobody else |
+//! | the journal's pool | prepares segments | `stele_journal` |
+//! | snapshots | follows the trail, takes a snapshot at each roll | `topology` |
+//! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | `topology` |
+//! | witness, one each | asks a witness for its cosignatures, where `[seal] witness` names one | `session` |
+//! | keeper | makes closed segments immutable, copies them, where `[at_rest]` says so | `session` |
+//! | metrics | answers over HTTP, where [metrics] says so | `session` |
+//! | runs of a backtest | play a market, one a CPU | `commands::backtest` |
+//! | executors of a scan | read a trail, one a CPU | `stele_journal` |
+#![forbid(unsafe_code)]
+
+mod access;
+mod act;
+mod cli;
+mod commands;
+mod config;
+mod doctor;
+mod event_text;
+mod failure;
+mod feeds;
+mod flush;
+mod foreign_schemas;
+mod forwarding;
+mod gauges;
+mod http;
+mod keeper;
+mod layout;
+mod live;
+mod look;
+pub mod measuring;
+mod metrics;
+mod own_name;
+mod place;
+mod prelude;
+mod program;
+mod progress;
+mod report;
+mod screen;
+mod sealer;
+mod session;
+mod shown;
+mod signals;
+mod snapshots;
+mod submission;
+mod topology;
+mod trails;
+mod wall;
+mod witnesses;
+
+pub use program::Program;

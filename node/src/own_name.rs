@@ -1,0 +1,82 @@
+//! What this program is called. Messages everywhere name commands as `stele verify`; here, where they are printed, the
+//! name becomes that of the program that runs, so that a user's own program suggests its own commands.
+
+use clap::Command;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+/// The name by which messages in the code call the program.
+const NAME: &str = "stele";
+/// The version of Stele as a program of another name prints it, behind its own name.
+const VERSION: &str = concat!("(stele ", env!("CARGO_PKG_VERSION"), ")");
+
+/// The name of the file that this program was started as.
+pub(crate) fn program_name() -> String {
+    let started = std::env::args_os().next().map(PathBuf::from);
+    let name = started.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    name.unwrap_or(NAME).to_owned()
+}
+
+/// `text` with the commands that it names as this program's: `` `stele verify` `` becomes `` `NAME verify` ``.
+pub(crate) fn in_own_name(text: &str) -> Cow<'_, str> {
+    renamed(text, &program_name())
+}
+
+fn renamed<'a>(text: &'a str, name: &str) -> Cow<'a, str> {
+    let quoted = |name: &str| format!("`{name} ");
+    let known = quoted(NAME);
+    if name == NAME || !text.contains(&known) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace(&known, &quoted(name)))
+}
+
+/// The command line with the help and the version of a program of this name.
+pub(crate) fn name_command(command: Command) -> Command {
+    named(command, &program_name())
+}
+
+fn named(command: Command, name: &str) -> Command {
+    if name == NAME {
+        return command;
+    }
+    with_help(command, name).display_name(name).version(VERSION)
+}
+
+fn with_help(mut command: Command, name: &str) -> Command {
+    let own = |text: &dyn ToString| renamed(&text.to_string(), name).into_owned();
+    if let Some(about) = command.get_about().map(|text| own(text)) {
+        command = command.about(about);
+    }
+    let command = command.mut_args(|arg| match arg.get_help().map(|text| own(text)) {
+        Some(help) => arg.help(help),
+        None => arg,
+    });
+    command.mut_subcommands(|command| with_help(command, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn a_command_in_a_message_is_named_as_this_programs_and_nothing_else_is() {
+        let text = "`stele verify` says more: 0000000002.stele, `stele`, stele.internal/";
+        let own = "`alpha verify` says more: 0000000002.stele, `stele`, stele.internal/";
+        assert_eq!(renamed(text, "alpha"), own);
+        assert_eq!(renamed(text, "stele"), text);
+    }
+
+    #[test]
+    fn the_help_of_every_command_names_the_program() {
+        let page = |command: &mut Command| command.render_long_help().to_string();
+        let mut command = named(Cli::command(), "alpha");
+        let version = command.render_version();
+        assert_eq!(version, format!("alpha {VERSION}\n"));
+        let pages = command.get_subcommands_mut().map(page).collect::<String>();
+        assert!(pages.contains("`alpha run --feed`"), "{pages}");
+        assert!(!pages.contains("`stele "), "{pages}");
+    }
+}

@@ -1,0 +1,99 @@
+//! A program: every command, and the strategies that it knows by name. Parses the command line, runs one command, turns
+//! its failure into a message and an exit code.
+
+use crate::cli::{Cli, Command};
+use crate::commands;
+use crate::failure::Failure;
+use crate::own_name::{in_own_name, name_command};
+use clap::{CommandFactory as _, FromArgMatches as _};
+use std::process::ExitCode;
+use stele_strategies::{Registry, StrategyKind};
+
+/// A program with every command of `stele` and the strategies that are registered with it.
+///
+/// It is called what its file is called: help, version, messages and the commands that they suggest use that name.
+///
+/// ```no_run
+/// # use stele_strategies::StrategyKind;
+/// # const KIND: StrategyKind = stele_strategies::dip_buyer::KIND;
+/// fn main() -> std::process::ExitCode {
+///     stele_node::Program::new().strategy(KIND).main()
+/// }
+/// ```
+pub struct Program {
+    strategies: Registry,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Program {
+    /// The program `stele`, with the strategies that come with it.
+    pub fn new() -> Self {
+        Self { strategies: Registry::built_in() }
+    }
+
+    /// Adds a strategy, which replaces one of the same name.
+    ///
+    /// # Panics
+    /// When its name is empty or longer than the 32 bytes that an event has for it.
+    #[must_use]
+    pub fn strategy(mut self, kind: StrategyKind) -> Self {
+        self.strategies.register(kind);
+        self
+    }
+
+    /// Runs the command that the process's arguments name. Prints why where it fails, and gives the exit code: 0 good,
+    /// 1 the thing checked is not so, 2 usage, 3 environment or I/O.
+    ///
+    /// Help, version and a command line that does not parse end the process here, as they do in every program that is
+    /// made with clap.
+    pub fn main(self) -> ExitCode {
+        let matches = name_command(Cli::command()).get_matches();
+        let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        match self.run(&cli.command) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("{}", in_own_name(&failure.to_string()));
+                failure.code()
+            }
+        }
+    }
+
+    fn run(&self, command: &Command) -> Result<(), Failure> {
+        let strategies = &self.strategies;
+        match command {
+            Command::Demo(args) => commands::demo::demo(args, strategies),
+            Command::Run(args) => commands::run::run(args, strategies),
+            Command::Backtest(args) => commands::backtest::backtest(args, strategies),
+            Command::NewStrategy(args) => commands::new_strategy::new_strategy(args, strategies),
+            Command::Config(args) => commands::config::config(args),
+            Command::Doctor(args) => commands::doctor::doctor(args),
+            Command::Top(args) => commands::top::top(args),
+            Command::Generate(args) => commands::generate::generate_file(args),
+            Command::Verify(args) => commands::verify::verify(args),
+            Command::CheckStrategy(args) => commands::check_strategy::check_strategy(args, strategies),
+            Command::Replay(args) => commands::replay::replay(args, strategies),
+            Command::Dump(args) => commands::dump::dump(args),
+            Command::Snapshot(args) => commands::snapshot::snapshot(args, strategies),
+            Command::Summary(args) => commands::summary::summary(args),
+            Command::Archive(args) => commands::archive::archive(args),
+            Command::Repair(args) => commands::repair::repair(args),
+            Command::KillSwitch(args) => commands::controls::kill_switch(args),
+            Command::Limit(args) => commands::controls::limit(args),
+            Command::Hold(args) => commands::hold::hold(args),
+            Command::Expire(args) => commands::expire::expire(args),
+            Command::Key(args) => commands::key::key(args),
+            Command::Seal(args) => commands::seal::seal(args),
+            Command::Prove(args) => commands::prove::prove(args),
+            Command::Witness(args) => commands::witness::witness(args),
+            Command::CheckProof(args) => commands::check_proof::check_proof(args),
+            Command::ExportTiles(args) => commands::export_tiles::export_tiles(args),
+            Command::Attach(args) => commands::attach::attach(args),
+            Command::Perf(args) => commands::perf::perf(args),
+        }
+    }
+}
