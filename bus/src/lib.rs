@@ -56,7 +56,7 @@
 //! `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy is not a data race;
 //! loom checks the protocols:
 //! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
-#![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
+#![deny(unsafe_code)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
 pub mod bounds;

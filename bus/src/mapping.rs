@@ -1,5 +1,6 @@
 //! Memory of our own outside the heap: mapped, touched and locked before anything hot begins; anonymous, or a file
 //! that other processes map.
+#![allow(unsafe_code)]
 
 use crate::bounds::PAGE_LENGTH;
 use crate::sync::AtomicU64;

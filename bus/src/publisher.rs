@@ -19,6 +19,35 @@ use zerocopy::IntoBytes;
 pub use crate::intake::Acknowledged;
 
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
+///
+/// ```
+/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_risk::{Risk, RiskLimits};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # let start = SequencerStart {
+/// #     identity: Identity::default(),
+/// #     next_sequence: Sequence(1),
+/// #     position: Position(0),
+/// #     last_timestamp: Nanos(0),
+/// #     segment_length: 1 << 20,
+/// #     block_length: 4096,
+/// # };
+/// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
+/// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut offered = 0;
+/// let refusal = loop {
+///     match publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+///         Ok(()) => offered += 1,
+///         Err(refusal) => break refusal,
+///     }
+/// };
+/// assert!(refusal.is_transient(), "the ring is full: the sequencer takes what is in it");
+/// while sequencer.do_work()? > 0 {}
+/// assert_eq!(publisher.acknowledged().sequence, offered);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Publisher {
     id: u16,

@@ -34,6 +34,33 @@ use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Sequence};
 
 /// The log's only writer.
+///
+/// ```
+/// use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// use stele_risk::{Risk, RiskLimits};
+/// use stele_wire::messages::VenueNotice;
+/// use stele_wire::{Identity, Nanos, Position, Sequence};
+///
+/// // `Journal::open` gives the start of a log on disk.
+/// let start = SequencerStart {
+///     identity: Identity::default(),
+///     next_sequence: Sequence(1),
+///     position: Position(0),
+///     last_timestamp: Nanos(0),
+///     segment_length: 1 << 20,
+///     block_length: 4096,
+/// };
+/// let options = RingOptions { capacity: 1 << 20, huge_pages: false };
+/// let parts = LogRing::create(&options, start.position)?;
+/// let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// sequencer.do_work()?;
+/// // The publisher's numbering is recorded before its first event.
+/// assert_eq!(sequencer.next_sequence(), Sequence(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sequencer<C> {
     desk: Desk<C>,

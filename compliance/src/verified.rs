@@ -100,8 +100,10 @@ pub struct ReadSpeed {
     pub bytes_per_second: f64,
     /// Threads that checked the storage, in addition to the one that applied the rules.
     pub threads: usize,
-    /// Why glommio was not used for reading; `None` when it was.
-    pub without_glommio: Option<String>,
+    /// How whole segment files were read: glommio, io_uring or plain.
+    pub method: &'static str,
+    /// Why they were not read by a method that would have come first, a sentence each.
+    pub refusals: Vec<String>,
 }
 
 impl fmt::Display for VerifiedTrail {
@@ -137,9 +139,9 @@ impl fmt::Display for VerifiedTrail {
             number(*events_per_second as u64),
             bytes(*bytes_per_second as u64)
         )?;
-        match &self.speed.without_glommio {
-            Some(why) => write!(f, ", without glommio: {why}"),
-            None => Ok(()),
+        match self.speed.refusals.as_slice() {
+            [] => Ok(()),
+            refusals => write!(f, ", read by {} ({})", self.speed.method, refusals.join("; ")),
         }
     }
 }

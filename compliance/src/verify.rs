@@ -1,7 +1,7 @@
 //! Verifies a trail: storage and meaning, in one read.
 //!
 //! ```text
-//!    n threads        one segment each: CRC, sequence, time (glommio, direct I/O) ──┐ verified frames
+//!    n threads        one segment each: CRC, sequence, time (direct I/O)           ──┐ verified frames
 //!  one thread           combines their results: chain of segments                   │ in log order
 //!  the caller's thread  applies the rules  <────────────────────────────────────────┘
 //! ```
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use stele_journal::scan::{ScanOptions, SegmentVisitor, scan};
 use stele_journal::verify::{LogVisitor, VerifyReport, verify_with};
-use stele_journal::{Directory, Segment, Storage, TrailError, find_segments};
+use stele_journal::{Directory, ReadMethod, Segment, Storage, TrailError, find_segments};
 use stele_wire::{Frame, Position, Sequence};
 
 /// Options of a verification.
@@ -28,6 +28,8 @@ pub struct VerifyOptions<'a> {
     pub threads: usize,
     /// Called from any thread with the number of bytes read and the total number of bytes.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// How whole segment files are read; without it, as the journal reads them.
+    pub method: Option<&'a dyn ReadMethod>,
 }
 
 /// Why a trail does not verify.
@@ -64,7 +66,7 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedT
         threads => threads,
     };
     let mut meaning = Meaning::default();
-    let scan = ScanOptions { threads, progress: options.progress, plain: false };
+    let scan = ScanOptions { threads, progress: options.progress, method: options.method, plain: false };
     let medium = verify_with(storage.as_ref(), &scan, &mut meaning);
     if medium.is_ok() {
         meaning.end();
@@ -206,7 +208,8 @@ fn speed(begun: Instant, events: u64, report: &VerifyReport) -> ReadSpeed {
         events_per_second: rate(events),
         bytes_per_second: rate(report.scan.bytes),
         threads: report.scan.threads,
-        without_glommio: report.scan.without_glommio.clone(),
+        method: report.scan.method,
+        refusals: report.scan.refusals.clone(),
     }
 }
 

@@ -1,22 +1,8 @@
-//! What the tests of several connectors need: the shared data, and a feed read to its end.
+//! What the tests of several connectors need: a feed read to its end.
 
-use std::path::PathBuf;
 use stele_feed::{Batch, Feed, FeedError, Step};
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::SCHEMA_VERSION;
-
-/// The folder with the shared data; none, said once, where it is missing.
-pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")), PathBuf::from);
-    let found = root.join("data").join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", found.display());
-    println!("skipped: needs STELE_SHARED");
-    None
-}
 
 /// One event, copied.
 #[derive(Clone, PartialEq, Eq, Debug)]

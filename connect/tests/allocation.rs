@@ -1,34 +1,12 @@
 //! After warm-up no feed allocates or gives memory back: the player shares a core with the journal.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Cursor;
 use stele_connect::generate::{FileFormat, generate};
 use stele_connect::generator::{Config, Generator};
 use stele_connect::{binance, dbn, itch, lobster};
 use stele_feed::{Batch, Feed, Step};
-
-struct Counting;
-
-thread_local! {
-    static CALLS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes on to the system's allocator as it came; counting touches a thread-local cell that
-// needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        CALLS.set(CALLS.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
+use stele_testkit::{Counting, allocator_calls};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -39,13 +17,13 @@ const EVENTS: u64 = 300_000;
 fn calls(feed: &mut dyn Feed) -> (u64, usize) {
     let (mut batch, mut made, mut calls) = (Batch::new(), 0, 0);
     loop {
-        let before = CALLS.get();
+        let before = allocator_calls();
         let step = feed.fill(&mut batch).unwrap();
         if step == Step::End {
             return (calls, made);
         }
         if made > 10_000 {
-            calls += CALLS.get() - before;
+            calls += allocator_calls() - before;
         }
         made += batch.len();
         batch.clear();

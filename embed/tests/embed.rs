@@ -6,8 +6,8 @@ use stele_bus::session::cut_text;
 use stele_bus::{
     Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal, RemotePublisher,
 };
-use stele_compliance::rules::Ending;
-use stele_compliance::{Verified, VerifyOptions, verify};
+use stele_compliance::rules::EpochEnding;
+use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
 use stele_journal::{OpenError, Options, TrailReader};
 use stele_wire::Sequence;
@@ -21,7 +21,7 @@ fn options() -> BusOptions {
     }
 }
 
-fn checked(trail: &Path) -> Verified {
+fn checked(trail: &Path) -> VerifiedTrail {
     verify(trail, &VerifyOptions::default()).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -69,7 +69,7 @@ fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_ver
 
     let verified = checked(&trail);
     let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
-    assert_eq!(endings, [Ending::InOrder("Finished".into()), Ending::InOrder("Requested".into())]);
+    assert_eq!(endings, [EpochEnding::InOrder("Finished".into()), EpochEnding::InOrder("Requested".into())]);
     assert_eq!((count::<VenueNotice>(&trail), count::<SessionStart>(&trail)), (5_100, 2));
     let parts = stele_wire::SCHEMA_TEXT.len().div_ceil(48 << 10);
     assert_eq!(count::<SchemaText>(&trail), parts, "the text of the schema is there once");
@@ -94,7 +94,7 @@ fn a_publisher_that_goes_on_while_the_bus_stops_gets_nothing_behind_the_last_eve
         std::thread::sleep(Duration::from_millis(20));
         bus.stop().unwrap();
         assert_eq!(publishing.join().unwrap(), Refusal::Stopped);
-        assert_eq!(checked(&trail).epochs[0].ending, Ending::InOrder("Finished".into()));
+        assert_eq!(checked(&trail).epochs[0].ending, EpochEnding::InOrder("Finished".into()));
         let mut reader = TrailReader::open(&trail).unwrap();
         let last = reader.events().last().unwrap().unwrap();
         assert!(last.message::<SessionEnd>().is_some(), "{:?}", last.name());
@@ -112,7 +112,7 @@ fn a_second_writer_is_refused_and_a_dropped_bus_has_ended_in_order() {
     let verified = checked(folder.path());
     assert_eq!(verified.epochs.len(), 2);
     for epoch in verified.epochs {
-        assert_eq!(epoch.ending, Ending::InOrder("Requested".into()));
+        assert_eq!(epoch.ending, EpochEnding::InOrder("Requested".into()));
     }
 }
 

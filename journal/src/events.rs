@@ -85,18 +85,21 @@ impl TrailReader {
     /// The events from the cursor on, each a copy. It ends at the end of what is there now; at the end of a trail that is
     /// being written it may be asked again. After an error it gives the same error again.
     ///
-    /// ```no_run
+    /// ```
     /// use stele_journal::TrailReader;
     /// use stele_wire::messages::Trade;
     ///
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mut reader = TrailReader::open("trail".as_ref())?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let trail = folder.path();
+    /// # write_trades(trail, 100);
+    /// let mut reader = TrailReader::open(trail)?;
+    /// let mut quantity = 0;
     /// for event in reader.events() {
-    ///     let event = event?;
-    ///     if let Some(trade) = event.message::<Trade>() {
-    ///         println!("{} {} at {}", event.sequence(), trade.quantity, trade.price);
-    ///     }
+    ///     quantity += event?.message::<Trade>().map_or(0, |trade| trade.quantity.get());
     /// }
+    /// assert_eq!(quantity, 1_000);
     /// # Ok(()) }
     /// ```
     pub fn events(&mut self) -> Events<'_> {

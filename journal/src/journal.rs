@@ -1,7 +1,7 @@
 //! The journal agent: hands closed batches to the device straight from the ring and moves `written` and `durable`.
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
-use crate::counters::JournalCounters;
+use crate::counters::{JournalCounters, JournalStatistics};
 use crate::engine::{Completion, Engine, Stage};
 use crate::flight::{Flight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
@@ -17,19 +17,6 @@ use stele_bus::{CounterError, Counters, JournalReader, LogRing};
 use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Position, Sequence};
-
-/// What the journal has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct JournalStatistics {
-    /// Bytes of the log handed to the device.
-    pub bytes: u64,
-    /// Writes that carried them.
-    pub writes: u64,
-    /// Segments begun since the start.
-    pub rolls: u64,
-    /// Duty cycles in which the next segment was needed and not ready.
-    pub waits_for_segment: u64,
-}
 
 /// Why the journal accepts nothing more.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +62,37 @@ pub struct JournalParts<F> {
 ///
 /// ```text
 ///  do_work   reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was submitted
+/// ```
+///
+/// ```
+/// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+/// use stele_journal::{Journal, Options};
+/// use stele_risk::{Risk, RiskLimits};
+/// use stele_wire::messages::VenueNotice;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path();
+/// let now = stele_bus::Clock::now(&mut UtcClock::new());
+/// let opened = Journal::open(trail, &Options::default(), now)?;
+/// let start = opened.start;
+/// let parts = LogRing::create(&RingOptions::default(), start.position)?;
+/// let risk = Risk::new(RiskLimits::default());
+/// let mut sequencer = Sequencer::new(&start, parts.writer, UtcClock::new(), risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let (mut journal, _notices) = opened.attach(parts.journal)?;
+///
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// while !publisher.is_durable() {
+///     sequencer.do_work()?;
+///     journal.do_work().map_err(|failure| failure.to_string())?;
+/// }
+/// publisher.finish();
+/// parts.ring.request_stop();
+/// while !parts.ring.is_stopped() {
+///     sequencer.do_work()?;
+/// }
+/// journal.stop().map_err(|failure| failure.to_string())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Journal<F = File> {
     reader: JournalReader,

@@ -8,12 +8,12 @@
 #![allow(unsafe_code)]
 
 use crate::bounds::READ_LENGTH;
+use crate::directory::Directory;
 use crate::engine::{Completion, Engine, FlushMethod};
 use crate::flight::Progress;
 use crate::format::UNFINISHED_EXTENSION;
 use crate::pages::Pages;
 use crate::pool::{Medium, create};
-use crate::storage::Directory;
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
@@ -325,6 +325,7 @@ fn pin(cpu: Option<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stele_testkit::skip::skip;
 
     fn trial(method: FlushMethod, p50: u64, p90: u64, megabytes: u64) -> Trial {
         let (p50_ns, p90_ns, bytes_per_second) = (p50 * 1_000, p90 * 1_000, megabytes * 1_000_000);
@@ -363,8 +364,7 @@ mod tests {
     fn every_method_is_tried_on_a_real_file_and_nothing_is_left_behind() {
         let folder = tempfile::tempdir().unwrap();
         let Some(trials) = FlushTrials::make(&folder.path().join("trail"), Cpus::default()).unwrap() else {
-            println!("skipped: no io_uring or no direct I/O");
-            return;
+            return skip("io_uring and direct I/O");
         };
         let methods: Vec<FlushMethod> = trials.trials.iter().map(|trial| trial.method).collect();
         assert_eq!(methods, FlushMethod::ALL);
@@ -377,8 +377,7 @@ mod tests {
     #[test]
     fn where_there_is_no_direct_io_nothing_is_tried() {
         let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
-            println!("skipped: no /dev/shm");
-            return;
+            return skip("/dev/shm");
         };
         let medium = Medium::probe(&Directory::new(folder.path()), true).unwrap();
         let trials = FlushTrials::make(folder.path(), Cpus::default()).unwrap();

@@ -10,11 +10,12 @@
 //! that segment up to there and compares the link, so that a state of another trail, or of events that a crash took
 //! back, is never gone on from. A snapshot that does not fit is passed over, and the whole trail is read.
 
+use crate::Directory;
 use crate::error::TrailError;
 use crate::format::{RunningCrc, link_after};
 use crate::reader::TrailReader;
 use crate::snapshot::{Section, Snapshot, SnapshotError, Standing, Written, decode, encode, read_up_to};
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::trail::Segment;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,13 +97,19 @@ pub enum ProjectionError {
 ///     }
 /// }
 ///
-/// # fn main() -> Result<(), stele_journal::projection::ProjectionError> {
-/// # let trail = std::path::Path::new("no-trail-here");
-/// # if !trail.exists() { return Ok(()) }
-/// let mut count = Projected::open(trail, "count.snapshot".as_ref(), Count::default())?;
-/// count.catch_up()?;
-/// println!("{} events", count.state().0);
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path();
+/// # write_trades(trail, 100);
+/// # let file = folder.path().join("count.snapshot");
+/// let mut count = Projected::open(trail, &file, Count::default())?;
+/// let events = count.catch_up()?;
+/// assert_eq!(count.state().0, events);
 /// count.save()?;
+///
+/// let mut again = Projected::open(trail, &file, Count::default())?;
+/// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it goes on from the snapshot");
 /// # Ok(()) }
 /// ```
 pub struct Projected<P> {

@@ -8,8 +8,8 @@
 //! sequence is durable when it returns.
 
 use crate::failure::Failure;
+use crate::numbering::publishers;
 use crate::prelude::{self, Epoch};
-use crate::topology::publishers;
 use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};

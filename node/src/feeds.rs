@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::topology::sources;
+use crate::numbering::sources;
 use stele_connect::binance::{self, BinanceFeed};
 use stele_connect::dbn::csv::CsvFeed;
 use stele_connect::dbn::{self, DbnFeed};

@@ -3,7 +3,7 @@
 
 pub use crate::failure::Failure;
 pub use crate::flush::FlushReport;
-pub use crate::live::grouped;
+pub use crate::readable::grouped;
 pub use crate::report::RunReport;
 
 use crate::commands::demo::{RATE, demo_config, new_directory};

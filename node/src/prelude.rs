@@ -2,7 +2,7 @@
 
 use crate::config::Credit;
 use crate::failure::Failure;
-use crate::topology::{publishers, sources};
+use crate::numbering::{publishers, sources};
 use std::collections::BTreeSet;
 use stele_bus::session::{
     ControlError, ControlPublisher, ProgramIdentity, Schema, SessionBeginning, SessionEnding, StrategyStart,

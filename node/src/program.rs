@@ -1,11 +1,11 @@
 //! A program: every command, and the strategies that it knows by name. Parses the command line, runs one command, turns
 //! its failure into a message and an exit code.
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, command};
 use crate::commands;
 use crate::failure::Failure;
 use crate::own_name::{in_own_name, name_command};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use std::process::ExitCode;
 use stele_strategies::{Registry, StrategyKind};
 
@@ -52,7 +52,7 @@ impl Program {
     /// Help, version and a command line that does not parse end the process here, as they do in every program that is
     /// made with clap.
     pub fn main(self) -> ExitCode {
-        let matches = name_command(Cli::command()).get_matches();
+        let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match self.run(&cli.command) {
             Ok(()) => ExitCode::SUCCESS,
@@ -94,6 +94,8 @@ impl Program {
             Command::ExportTiles(args) => commands::export_tiles::export_tiles(args),
             Command::Attach(args) => commands::attach::attach(args),
             Command::Perf(args) => commands::perf::perf(args),
+            Command::Completions(args) => commands::completions::completions(args),
+            Command::Man(args) => commands::man::man(args),
         }
     }
 }

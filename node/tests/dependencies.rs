@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// Every crate with the layer that it is in and the crates of its own layer that it may use.
 const LAYERS: &[(&str, u32, &[&str])] = &[
+    ("stele-testkit", 0, &[]),
     ("stele-layout", 0, &[]),
     ("stele-codegen", 1, &[]),
     ("stele-wire", 1, &["stele-codegen"]),
@@ -12,16 +13,18 @@ const LAYERS: &[(&str, u32, &[&str])] = &[
     ("stele-bus", 3, &[]),
     ("stele-feed", 4, &[]),
     ("stele-journal", 4, &[]),
+    ("stele-glommio", 5, &[]),
     ("stele-strategies", 5, &[]),
     ("stele-connect", 5, &[]),
     ("stele-venue", 6, &[]),
     ("stele-compliance", 7, &[]),
     ("stele-embed", 7, &["stele-compliance"]),
     ("stele-replay", 7, &["stele-embed"]),
-    ("stele-perf", 8, &[]),
     ("stele-sim", 8, &[]),
     ("stele-node", 9, &[]),
+    ("stele-perf", 10, &[]),
     ("stele", 10, &[]),
+    ("xtask", 11, &[]),
 ];
 
 #[test]

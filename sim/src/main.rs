@@ -57,6 +57,10 @@ fn main() -> ExitCode {
     // A panic of the code under test is told as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
     let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the rate that is printed is that of the machine, no world sees it"
+    )]
     let began = Instant::now();
     while total.rounds() < arguments.rounds && (failures.is_empty() || arguments.keep_going) {
         match stele_sim::run(arguments.seed.wrapping_add(worlds), None) {

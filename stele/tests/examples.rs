@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use stele::compliance::rules::Ending;
+use stele::compliance::rules::EpochEnding;
 use stele::compliance::{VerifyOptions, verify};
 use stele::embed::RemoteAccess;
 use stele::{Bus, BusOptions};
@@ -31,7 +31,7 @@ fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
     assert_eq!(run("embed", &[&trail]), "1000 trades are durable\n1000 trades of 2000 together were read\n");
     let verified = verify(&trail, &VerifyOptions::default()).unwrap();
     assert_eq!(verified.epochs.len(), 1);
-    assert_eq!(verified.epochs[0].ending, Ending::InOrder("Finished".into()));
+    assert_eq!(verified.epochs[0].ending, EpochEnding::InOrder("Finished".into()));
 
     let read = run("read_trail", &[&trail]);
     assert!(read.contains(" 2 of instrument 1 at 100.000001\n"), "{read}");

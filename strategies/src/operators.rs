@@ -61,7 +61,7 @@
 //! Stream<TradePrint, O> }` with `impl<O: Operator<TradePrint, Out = Price> + Send> Strategy for
 //! Breakout<O>`, build the pipeline in a function that returns `Stream<TradePrint, impl Operator<TradePrint,
 //! Out = Price> + Send>`, and make the strategy with `make: |_| Ok(Box::new(Breakout { closes: closes() }))`
-//! in its [`crate::StrategyKind`]. `strategies/tests/operators/strategy.rs` is a complete example.
+//! in its [`crate::StrategyKind`]. `strategies/tests/suite/operators/strategy.rs` is a complete example.
 //!
 //! | to | use |
 //! |---|---|

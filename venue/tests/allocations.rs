@@ -1,14 +1,13 @@
 //! The order gateway never allocates, and the paper exchange does not once it is warm: against the replayed market and
 //! among our own orders, with and without delays.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, Counters, Event, LogRing, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock, Watermark,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::Random;
+use stele_testkit::{Counting, allocations};
 use stele_venue::paper_exchange::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
@@ -21,27 +20,6 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromZeros, IntoBytes};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-// SAFETY: every call goes to the system's allocator with the arguments it came with; the counter is a thread-local
-// cell that needs no allocation.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `alloc` above, so from the system.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -223,7 +201,7 @@ impl Bench {
 
     /// So many events of each kind; gives back how often anything was allocated.
     fn run(&mut self, rounds: u64) -> u64 {
-        let before = ALLOCATIONS.get();
+        let before = allocations();
         for _ in 0..rounds {
             self.market_moves();
             self.somebody_acts();
@@ -232,7 +210,7 @@ impl Bench {
                 self.reports += 1;
             }
         }
-        ALLOCATIONS.get() - before
+        allocations() - before
     }
 }
 

@@ -20,6 +20,7 @@
 //! Everything is a little-endian word that is stored and loaded atomically. The writer's process alone stores; others
 //! map it to read. Magic to base are stored before the file has its name, trail to first sequence once there is a
 //! sequencer, the first sequence last and with Release. A reader of another version does not read on.
+#![allow(unsafe_code)]
 
 use super::process::Process;
 use crate::claims::Claims;

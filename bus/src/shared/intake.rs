@@ -1,5 +1,6 @@
 //! The sequencer's side of a [`super::lane`]: copies what another process committed to memory of its own, and lets
 //! nothing but whole submissions go on from there.
+#![allow(unsafe_code)]
 
 use super::lane::{Lane, Sequenced, get};
 use super::process::Process;

@@ -1,6 +1,7 @@
 //! The bus as a whole, driven by hand on a manual clock, and once by two threads.
 #![cfg(not(loom))]
 
+mod allocation;
 mod contracts;
 mod controls;
 mod foreign;
@@ -13,3 +14,6 @@ mod remote_publisher;
 mod rig;
 mod switches;
 mod threads;
+
+#[global_allocator]
+static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;

@@ -6,6 +6,7 @@ use stele_bus::bounds::{POISON_REASON_MAX, RING_LENGTH_MAX, RING_LENGTH_MIN};
 use stele_bus::{
     AttachError, LogRing, LossyConsumer, Observed, Process, RingError, RingOptions, RingView, WriterState,
 };
+use stele_testkit::skip::skip;
 use stele_wire::messages::VenueNotice;
 use stele_wire::{Position, Sequence};
 
@@ -71,8 +72,7 @@ fn a_ring_that_does_not_fit_is_an_error_at_once_and_leaves_no_file() {
     let options = RingOptions { capacity: RING_LENGTH_MAX, huge_pages: false };
     let space = rustix::fs::statvfs(&folder.path).unwrap();
     if space.f_blocks * space.f_frsize > RING_LENGTH_MAX as u64 {
-        println!("skipped: needs a /dev/shm smaller than the largest ring");
-        return;
+        return skip("a /dev/shm smaller than the largest ring");
     }
     let error = LogRing::create_at(&path, &options, Position(0)).unwrap_err();
     assert!(matches!(error, RingError::Map { .. }), "{error}");

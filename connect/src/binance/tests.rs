@@ -1,7 +1,8 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::io::Cursor;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(text: &[u8]) -> BinanceFeed {
@@ -30,7 +31,7 @@ const TICKER: &str = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":
 
 #[test]
 fn every_message_of_the_recording_is_counted_and_carried_or_its_reason_told() {
-    let Some(path) = shared("crypto/binance-spot-btcusdt-20240808.gz") else { return };
+    let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
     let mut feed = BinanceFeed::open(&path, Options::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
@@ -190,6 +191,26 @@ fn a_recording_cut_anywhere_keeps_the_whole_messages() {
         assert_eq!(feed.records(), text[..cut].matches('\n').count() as u64);
         assert_eq!(error.is_none(), cut == 0 || text[..cut].ends_with('\n'), "cut at {cut}");
     }
+}
+
+#[test]
+fn a_compressed_recording_has_the_events_of_its_lines_and_a_hash_of_its_own() {
+    use std::io::Write as _;
+    let text =
+        format!("{}{TRADE}\n{}{TICKER}\n", snapshot(1, r#"["10","1"]"#), depth(2, 3, r#"["11","2"]"#, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("btcusdt.gz");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    let mut feed =
+        BinanceFeed::open(&path, Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() })
+            .unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(feed.report().record_count(), 4);
+    assert_eq!(feed.report().event_count(), played.len() as u64);
+    assert!(feed.content_hash().is_some());
 }
 
 proptest! {

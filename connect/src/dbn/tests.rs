@@ -1,6 +1,7 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use std::collections::BTreeMap;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
@@ -9,7 +10,7 @@ fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
 }
 
 fn whole(path: &str) -> Option<(FeedReport, Vec<Played>)> {
-    let mut feed = DbnFeed::open(&shared(path)?, Options { source: 1, ..Options::default() }).unwrap();
+    let mut feed = DbnFeed::open(&shared::data(path)?, Options { source: 1, ..Options::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{path}: {error:?}");
     assert!(feed.content_hash().is_some());
@@ -26,7 +27,7 @@ fn all<'a, M: stele_wire::codec::Message>(
 
 /// The bytes of a file, decompressed.
 fn decompressed(path: &str) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(shared(path)?).unwrap();
+    let bytes = std::fs::read(shared::data(path)?).unwrap();
     Some(zstd::decode_all(&bytes[..]).unwrap())
 }
 
@@ -37,7 +38,7 @@ const BARS: &str = "dbn/futures_ohlcv-1m_2024-07-01T23-40_2024-07-02T00-10.dbn.z
 
 #[test]
 fn every_file_has_the_records_that_the_independent_decoder_counted() {
-    let Some(path) = shared("dbn/EXPECTED.json") else { return };
+    let Some(path) = shared::data("dbn/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     for file in expected["files"].as_array().unwrap() {
         let name = file["file"].as_str().unwrap();
@@ -106,7 +107,7 @@ fn the_versions_decode_to_the_same_values_where_the_schema_did_not_change() {
         let versions: Vec<_> = (1..=3)
             .filter_map(|version| {
                 let path = format!("dbn/vectors/test_data.{schema}.v{version}.dbn.zst");
-                shared("dbn/vectors").filter(|folder| folder.join(&path[12..]).exists())?;
+                shared::data("dbn/vectors").filter(|folder| folder.join(&path[12..]).exists())?;
                 whole(&path)
             })
             .collect();
@@ -136,8 +137,68 @@ fn the_versions_decode_to_the_same_values_where_the_schema_did_not_change() {
     }
 }
 
+/// Writes `text` at the beginning of a field of characters.
+fn put(field: &mut [std::ffi::c_char], text: &str) {
+    field.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from as _);
+}
+
+/// A file of one definition, of the future that the vendor's file has, in a version of the format.
+fn contract(version: u8) -> Vec<u8> {
+    macro_rules! define {
+        ($message:ty, $action:expr) => {{
+            let mut definition: $message = of_kind(dbn::rtype::INSTRUMENT_DEF, |m: &mut $message| &mut m.hd);
+            definition.min_price_increment = 250_000_000;
+            definition.unit_of_measure_qty = 50_000_000_000;
+            definition.instrument_class = b'F' as _;
+            definition.security_update_action = $action;
+            put(&mut definition.raw_symbol, "ESU4");
+            put(&mut definition.currency, "USD");
+            put(&mut definition.asset, "ES");
+            put(&mut definition.exchange, "XCME");
+            encoded_as(version, &[dbn::RecordRef::from(&definition)])
+        }};
+    }
+    match version {
+        1 => define!(dbn::v1::InstrumentDefMsg, dbn::SecurityUpdateAction::Add),
+        2 => define!(dbn::v2::InstrumentDefMsg, b'A' as _),
+        _ => define!(dbn::v3::InstrumentDefMsg, b'A' as _),
+    }
+}
+
 #[test]
-fn a_definition_says_what_the_contract_is() {
+fn a_definition_of_every_version_says_what_the_contract_is() {
+    for version in 1..=3 {
+        let (played, error) = play(&mut feed(&contract(version)).unwrap());
+        assert!(error.is_none(), "version {version}: {error:?}");
+        let definitions: Vec<_> = all::<InstrumentDefinition>(&played).collect();
+        let [es] = &definitions[..] else { panic!("version {version}: {} definitions", definitions.len()) };
+        assert!(es.venue_symbol.starts_with(b"ESU4\0"), "version {version}");
+        assert_eq!((es.tick.get(), es.multiplier.get()), (250_000_000, 50_000_000_000), "version {version}");
+        assert_eq!((&es.currency, &es.asset[..3]), (b"USD", &b"ES\0"[..]), "version {version}");
+        let kind = (es.instrument_class, es.action, &es.segment_mic);
+        assert_eq!(kind, (InstrumentClass::FUTURE, UpdateAction::ADD, b"XCME"), "version {version}");
+    }
+}
+
+#[test]
+fn a_bar_is_due_when_it_is_over() {
+    let bar = dbn::RecordEnum::Ohlcv(dbn::OhlcvMsg {
+        hd: dbn::RecordHeader::new::<dbn::OhlcvMsg>(dbn::rtype::OHLCV_1M, 1, 7, 5),
+        open: 1,
+        high: 4,
+        low: 1,
+        close: 3,
+        volume: 12,
+    });
+    let (played, _) = play(&mut feed(&encoded(&[bar])).unwrap());
+    let event = played.last().unwrap();
+    let bar = event.message::<Bar>().unwrap();
+    assert_eq!((bar.volume.get(), bar.venue_time.get(), bar.interval.get()), (12, 5, 60_000_000_000));
+    assert_eq!(event.due, 60_000_000_005);
+}
+
+#[test]
+fn a_vendors_definition_says_what_the_contract_is() {
     let Some((_, played)) = whole("dbn/futures_definition.dbn.zst") else { return };
     let definitions: Vec<_> = all::<InstrumentDefinition>(&played).collect();
     let es = definitions.iter().find(|definition| definition.venue_symbol.starts_with(b"ESU4\0")).unwrap();
@@ -149,9 +210,33 @@ fn a_definition_says_what_the_contract_is() {
     assert_eq!((&es.segment_mic, es.action), (b"XCME", UpdateAction::ADD));
 }
 
+/// A file of so many trades.
+fn trades(count: u32) -> Vec<u8> {
+    let trade = |number: u32| {
+        dbn::RecordEnum::Trade(dbn::TradeMsg {
+            price: 5_000_000_000 + i64::from(number),
+            size: 1 + number % 7,
+            action: b'T' as _,
+            side: b'A' as _,
+            sequence: number,
+            ..of_kind(dbn::rtype::MBP_0, |m: &mut dbn::TradeMsg| &mut m.hd)
+        })
+    };
+    encoded(&(1..=count).map(trade).collect::<Vec<_>>())
+}
+
+/// The generator's flow as a file.
+fn flow() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("flow.dbn");
+    let config = crate::generator::Config { events: Some(200), ..Default::default() };
+    crate::generate::generate(&config, crate::generate::FileFormat::Dbn, &path).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 #[test]
 fn a_cut_file_says_how_many_records_were_good() {
-    let Some(bytes) = decompressed(TRADES) else { return };
+    let bytes = trades(120);
     let length = size_of::<v3::TradeMsg>();
     let records = 120;
     let first = bytes.len() - records * length;
@@ -179,8 +264,7 @@ fn a_cut_file_says_how_many_records_were_good() {
 
 #[test]
 fn a_cut_compressed_file_is_an_error_and_never_more_than_was_there() {
-    let Some(path) = shared(TRADES) else { return };
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = zstd::encode_all(&trades(120)[..], 1).unwrap();
     for cut in (5..bytes.len()).step_by(17) {
         if let Ok(mut feed) = feed(&bytes[..cut]) {
             let (played, error) = play(&mut feed);
@@ -191,21 +275,35 @@ fn a_cut_compressed_file_is_an_error_and_never_more_than_was_there() {
     }
 }
 
+/// Plays `bytes` with each of the first 1,500 changed in four ways.
+fn damage(bytes: &[u8]) {
+    for at in 0..bytes.len().min(1_500) {
+        for value in [0, 0xFF, bytes[at] ^ 0x10, bytes[at].wrapping_add(1)] {
+            let mut damaged = bytes.to_vec();
+            damaged[at] = value;
+            if let Ok(mut feed) = feed(&damaged) {
+                play(&mut feed);
+            }
+        }
+    }
+}
+
 #[test]
 fn no_damaged_byte_makes_it_panic() {
+    damage(&trades(10));
+    damage(&flow());
+    for version in 1..=3 {
+        damage(&contract(version));
+    }
+}
+
+#[test]
+fn no_damaged_byte_of_a_vendors_file_makes_it_panic() {
     for path in
         ["dbn/vectors/test_data.definition.v1.dbn.zst", "dbn/vectors/test_data.mbo.v3.dbn.zst", TRADES]
     {
         let Some(bytes) = decompressed(path) else { return };
-        for at in 0..bytes.len().min(1_500) {
-            for value in [0, 0xFF, bytes[at] ^ 0x10, bytes[at].wrapping_add(1)] {
-                let mut damaged = bytes.clone();
-                damaged[at] = value;
-                if let Ok(mut feed) = feed(&damaged) {
-                    play(&mut feed);
-                }
-            }
-        }
+        damage(&bytes);
     }
 }
 
@@ -222,7 +320,7 @@ fn what_is_no_dbn_is_refused_with_advice() {
 
 #[test]
 fn a_record_of_a_kind_that_nobody_knows_is_counted_as_not_carried() {
-    let Some(mut bytes) = decompressed(TRADES) else { return };
+    let mut bytes = trades(120);
     let last = bytes.len() - size_of::<v3::TradeMsg>();
     bytes[last + 1] = 0x77;
     let mut feed = feed(&bytes).unwrap();
@@ -238,12 +336,13 @@ fn a_record_of_a_kind_that_nobody_knows_is_counted_as_not_carried() {
 
 #[test]
 fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
-    let Some(path) = shared(TRADES) else { return };
-    let mut first = DbnFeed::open(&path, Options { source: 1, ..Options::default() }).unwrap();
+    let bytes = flow();
+    let mut first = feed(&bytes).unwrap();
     play(&mut first);
     let mut ids = first.ids().clone();
     ids.seed(999_999_999, "OTHER", 77);
-    let mut second = DbnFeed::open(&path, Options { source: 1, ids }).unwrap();
+    let reader = Box::new(io::Cursor::new(bytes));
+    let mut second = DbnFeed::from_reader("test", reader, Options { source: 1, ids }).unwrap();
     let (played, _) = play(&mut second);
     let definition = all::<InstrumentDefinition>(&played).next().unwrap();
     assert_eq!((definition.instrument.get(), definition.action), (1, UpdateAction::MODIFY));
@@ -251,8 +350,15 @@ fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
 
 /// A file of these records, of many schemas.
 fn encoded(records: &[dbn::RecordEnum]) -> Vec<u8> {
+    let records: Vec<_> = records.iter().map(dbn::RecordRef::from).collect();
+    encoded_as(dbn::DBN_VERSION, &records)
+}
+
+/// A file of these records in a version of the format.
+fn encoded_as(version: u8, records: &[dbn::RecordRef<'_>]) -> Vec<u8> {
     use dbn::encode::EncodeRecordRef;
     let metadata = Metadata::builder()
+        .version(version)
         .dataset("TEST".to_owned())
         .schema(None)
         .start(0)
@@ -262,7 +368,7 @@ fn encoded(records: &[dbn::RecordEnum]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = dbn::encode::dbn::Encoder::new(&mut bytes, &metadata).unwrap();
     for record in records {
-        encoder.encode_record_ref(dbn::RecordRef::from(record)).unwrap();
+        encoder.encode_record_ref(*record).unwrap();
     }
     bytes
 }

@@ -1,8 +1,9 @@
 use super::layout::*;
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -43,7 +44,7 @@ fn one_of_each() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_file_has_the_messages_that_the_independent_decoder_counted() {
-    let Some(path) = shared("itch/EXPECTED.json") else { return };
+    let Some(path) = shared::data("itch/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for file in expected.as_array().unwrap() {
         let name = file["file"].as_str().unwrap();
@@ -62,7 +63,7 @@ fn every_file_has_the_messages_that_the_independent_decoder_counted() {
 
 #[test]
 fn executed_and_hidden_volume_of_apple_are_those_of_the_independent_decoder() {
-    let Some(path) = shared("itch/aapl-20200130-10000.itch50") else { return };
+    let Some(path) = shared::data("itch/aapl-20200130-10000.itch50") else { return };
     let (played, _) = play(&mut ItchFeed::open(&path, Options::default()).unwrap());
     let sum = |quantities: &dyn Fn(&Played) -> Option<u64>| played.iter().filter_map(quantities).sum::<u64>();
     assert_eq!(sum(&|event| event.message::<BookExecute>().map(|execute| execute.quantity.get())), 56_086);

@@ -1,8 +1,9 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use stele_testkit::shared;
 use stele_wire::codec::View;
 use stele_wire::messages::*;
 
@@ -27,7 +28,7 @@ fn played(text: &str) -> Vec<Played> {
 
 #[test]
 fn every_type_of_the_amazon_day_is_counted_as_the_independent_reader_counted_it() {
-    let Some(path) = shared("lobster/EXPECTED.json") else { return };
+    let Some(path) = shared::data("lobster/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let expected = &expected["AMZN level1 full day"];
     let file = path.with_file_name("AMZN_2012-06-21_34200000_57600000_message_1.csv");
@@ -171,6 +172,34 @@ fn symbol_and_day_come_from_the_name_or_from_the_person() {
     let book = folder.path().join("AMZN_2012-06-21_34200000_57600000_orderbook_1.csv");
     let said = LobsterFeed::open(&book, Options::default()).err().unwrap().to_string();
     assert!(said.contains("give the message file"), "{said}");
+}
+
+#[test]
+fn a_file_with_the_vendors_name_is_counted_by_type_with_the_times_of_its_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("AMZN_2012-06-21_34200000_57600000_message_1.csv");
+    let lines = [
+        "34200.017459617,5,0,1,2238200,-1",
+        "34200.18960767,1,11885113,21,2238100,1",
+        "34200.18960768,2,11885113,1,2238100,1",
+        "34200.18960769,4,11885113,5,2238100,1",
+        "34201,3,11885113,15,2238100,1",
+        "57599.9593596,7,0,0,-1,-1",
+    ];
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let mut feed = LobsterFeed::open(&path, Options::default()).unwrap();
+    let (played, error) = play(&mut feed);
+    assert!(error.is_none(), "{error:?}");
+    let report = feed.report();
+    let counted: String =
+        report.records.iter().map(|(kind, count)| format!("{}{count} ", &kind[..1])).collect();
+    assert_eq!((counted.trim(), report.not_carried_count()), ("11 21 31 41 51 71", 0));
+    let definition = played[0].message::<InstrumentDefinition>().unwrap();
+    assert_eq!((&definition.venue_symbol[..5], definition.instrument.get()), (&b"AMZN\0"[..], 1));
+    assert_eq!(played[1].due, MIDNIGHT + 34_200_017_459_617);
+    assert_eq!(played.last().unwrap().due, MIDNIGHT + 57_599_959_359_600);
+    assert!(feed.content_hash().is_some());
+    assert!(report.notices[0].contains("within the best price only"), "{:?}", report.notices);
 }
 
 proptest! {

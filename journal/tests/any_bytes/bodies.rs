@@ -2,11 +2,9 @@
 //! way in ends with a result, never with a panic, and within bounded memory.
 #![allow(unreachable_pub, reason = "the fuzz targets are another crate")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use stele_journal::format::{HeaderBlock, SegmentHeader, segment_name};
 use stele_journal::index::{INDEX_MAGIC, SegmentIndex, index_name, make_index};
 use stele_journal::recovery::recover;
@@ -15,6 +13,7 @@ use stele_journal::snapshot::{self, Section, SectionRow, SnapshotHead, snapshot_
 use stele_journal::survey::survey;
 use stele_journal::verify::{LogVisitor, verify, verify_with};
 use stele_journal::{Directory, Segment, TrailReader, read_segments};
+use stele_testkit::Bounded;
 use stele_wire::Frame;
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::frame::{Identity, crc32c, seal};
@@ -27,32 +26,8 @@ const LIVE_BYTES_MAX: usize = 256 << 20;
 /// Data bytes of a full segment in these trails.
 pub const SEGMENT_LENGTH: usize = 8192;
 
-/// Counts the bytes that are allocated, and ends the test when those are too many.
-struct Bounded;
-
-static LIVE: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: it hands on to the system's allocator what it is asked for, and counts beside it.
-unsafe impl GlobalAlloc for Bounded {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let live = LIVE.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        if live > LIVE_BYTES_MAX {
-            LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Bounded = Bounded;
+static ALLOCATOR: Bounded<LIVE_BYTES_MAX> = Bounded::new();
 
 /// Sees every frame and believes nothing.
 #[derive(Default)]
@@ -155,7 +130,7 @@ pub fn exercise(folder: &Path) {
         let _ = reader.seek_time(Nanos(9));
         let _ = reader.seek_position(Position(8200));
     }
-    let options = ScanOptions { threads: 1, plain: true, progress: None };
+    let options = ScanOptions { threads: 1, plain: true, method: None, progress: None };
     let alone = verify(&directory, &options);
     let shown = verify_with(&directory, &options, &mut Last::default());
     assert_eq!(alone.as_ref().ok(), shown.as_ref().ok());

@@ -1,10 +1,11 @@
 //! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
 
-use super::prove::read_key;
 use crate::access::{Access, Recorded, record};
 use crate::cli::VerifyArgs;
 use crate::failure::Failure;
+use crate::keys::read_key;
 use crate::progress::Progress;
+use crate::read_method::read_method;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
@@ -30,10 +31,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let witnesses = witnesses(args)?;
     let against = args.against.as_deref().map(read_checkpoint).transpose()?;
     let asked = Asked { args, key: key.as_ref(), witnesses: &witnesses };
-    let shards = shard_trails(&args.trail);
+    let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
-        let (verified, broken) = verify_one(&asked, &args.trail, against.as_ref())?;
-        if args.json {
+        let (verified, broken) = verify_one(&asked, &args.read.trail, against.as_ref())?;
+        if args.output.json {
             super::print_json(&verified)?;
         } else {
             super::print_page(&verified.page())?;
@@ -47,7 +48,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     for ShardTrail { shard, path } in shards {
         match verify_one(&asked, &path, None) {
             Ok((verified, broken)) => {
-                if !args.json {
+                if !args.output.json {
                     super::print_page(&format!("shard {shard}: {}", verified.page()))?;
                 }
                 all.push(OfShard { shard, said: verified });
@@ -56,7 +57,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
             Err(failure) => failures.push((shard, failure)),
         }
     }
-    if args.json {
+    if args.output.json {
         super::print_json(&OfShards { shards: all })?;
     }
     first_failure(failures)
@@ -96,11 +97,13 @@ fn verify_one(
     against: Option<&(String, SignedCheckpoint)>,
 ) -> Result<(Report, Option<Failure>), Failure> {
     let reader = super::open_trail(trail)?;
-    let access = record(&args.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
+    let access =
+        record(&args.read.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let progress = Progress::new("verifying", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let verified = verify_trail(trail, &VerifyOptions { threads: 0, progress: Some(&show) });
+    let options = VerifyOptions { progress: Some(&show), method: read_method(), ..VerifyOptions::default() };
+    let verified = verify_trail(trail, &options);
     drop(progress);
     let verified = verified.inspect_err(|_| access.tell()).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::not_so(broken),
@@ -179,7 +182,7 @@ fn check_seals(
     let against = against.map(|(name, checkpoint)| (name.as_str(), checkpoint));
     let progress = Progress::new("checking the seals", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let options = ScanOptions { progress: Some(&show), method: read_method(), ..ScanOptions::default() };
     check(&storage, key, against, &options).map_err(|error| match error {
         SealCheckError::Begins { .. } | SealCheckError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)

@@ -1,9 +1,9 @@
 //! `stele witness`: cosigns the checkpoints of other people's logs, on a machine that is not theirs.
 
-use super::key::read_signer;
 use crate::cli::WitnessArgs;
 use crate::failure::Failure;
 use crate::http;
+use crate::keys::read_signer;
 use crate::signals::StopRequest;
 use crate::wall::WallClock;
 use serde::Serialize;
@@ -77,7 +77,7 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
             .help("--listen is an address of this machine and a port that nobody uses: 127.0.0.1:7380")
     })?;
     let url = server.server_addr().to_ip().map_or_else(String::new, |address| format!("http://{address}"));
-    if args.json {
+    if args.output.json {
         print_line(&Listening { witness: &public, url: &url })?;
     } else {
         super::print_page(&format!("witness {public} at {url}\n"))?;
@@ -86,7 +86,7 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..READERS {
-            scope.spawn(|| serve(&server, &witness, &is_over, args.json));
+            scope.spawn(|| serve(&server, &witness, &is_over, args.output.json));
         }
         while !stop.is_asked() {
             std::thread::sleep(LOOK_INTERVAL);

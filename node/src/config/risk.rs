@@ -1,6 +1,7 @@
 //! `[risk]`: the checks before an order is sequenced, and how the firm's credit is shared out between shards.
 
-use super::{Config, Page};
+use super::Config;
+use super::page::Page;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use stele_risk::{Allotment, RiskLimits};

@@ -1,9 +1,9 @@
 //! Whether and how a run seals its trails: `[seal]`.
 
-use super::Page;
-use crate::commands::key::read_log_signer;
+use super::page::Page;
 use crate::failure::Failure;
 use crate::http::is_url;
+use crate::keys::read_log_signer;
 use crate::sealer::SealPlan;
 use crate::witnesses::WitnessPlan;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! The exchange that orders go to: `[venue]`.
 
-use super::Page;
+use super::page::Page;
 use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;

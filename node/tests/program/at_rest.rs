@@ -3,7 +3,8 @@
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
 use std::path::{Path, PathBuf};
-use stele_journal::storage::set_immutable;
+use stele_journal::directory::set_immutable;
+use stele_testkit::skip::skip;
 
 fn segments(trail: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(trail).unwrap().map(|file| file.unwrap().path());
@@ -60,8 +61,7 @@ fn immutable_segments_keep_their_owner_away_and_the_programs_own_acts_lift_the_f
     let trial = scratch.path().join("trial");
     fs::write(&trial, "").unwrap();
     if set_immutable(&trial, true).and_then(|()| set_immutable(&trial, false)).is_err() {
-        println!("skipped: needs root, and a file system with the immutable flag");
-        return;
+        return skip("root, and a file system with the immutable flag");
     }
     let trail = scratch.path().join("trail");
     let config = configuration(scratch.path(), "immutable = true");

@@ -5,6 +5,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
+use stele_testkit::skip::skip;
 
 #[test]
 fn an_unknown_strategy_names_the_nearest() {
@@ -151,8 +152,7 @@ fn generate_does_not_overwrite_a_file() {
 fn a_file_system_without_direct_io_serves_and_says_what_it_costs() {
     let memory = std::path::Path::new("/dev/shm");
     if !memory.is_dir() {
-        println!("skipped: needs /dev/shm");
-        return;
+        return skip("/dev/shm");
     }
     let scratch = tempfile::tempdir_in(memory).unwrap();
     let trail = scratch.path().join("trail");

@@ -1,9 +1,10 @@
 //! Real market data through the whole program: nothing is lost, and the strategies hold.
 
-use crate::{shared_data, stele_json, stele_ok, text};
+use crate::{stele_json, stele_ok, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use stele_testkit::shared;
 
 /// `[["A", 12], …]` as a map.
 fn counts(pairs: &Value) -> BTreeMap<String, u64> {
@@ -27,8 +28,7 @@ fn run_and_check(spec: &str, strategy: &str, trail: &Path) -> Value {
 
 #[test]
 fn every_itch_message_is_counted_by_its_type_as_others_count_it() {
-    let Some(data) = shared_data() else { return };
-    let folder = data.join("itch");
+    let Some(folder) = shared::data("itch") else { return };
     let scratch = tempfile::tempdir().unwrap();
     for (index, file) in expected(&folder).as_array().unwrap().iter().enumerate() {
         let name = file["file"].as_str().unwrap();
@@ -41,8 +41,7 @@ fn every_itch_message_is_counted_by_its_type_as_others_count_it() {
 
 #[test]
 fn every_dbn_record_is_counted_and_becomes_an_event() {
-    let Some(data) = shared_data() else { return };
-    let folder = data.join("dbn");
+    let Some(folder) = shared::data("dbn") else { return };
     let scratch = tempfile::tempdir().unwrap();
     for (index, file) in expected(&folder)["files"].as_array().unwrap().iter().enumerate() {
         let name = file["file"].as_str().unwrap();
@@ -56,7 +55,7 @@ fn every_dbn_record_is_counted_and_becomes_an_event() {
 
 #[test]
 fn text_files_of_every_kind_are_counted_and_hold_under_every_check() {
-    let Some(data) = shared_data() else { return };
+    let Some(data) = shared::path("data") else { return };
     let scratch = tempfile::tempdir().unwrap();
     for (spec, strategy, records) in [
         ("databento-csv:mbo-mbp/mbo.csv", "ma-cross", 5_886),

@@ -5,6 +5,7 @@ use crate::{log_end, stele, stele_json, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use stele_testkit::skip::skip;
 
 /// A small file system in a file, mounted until dropped.
 struct SmallDisk {
@@ -26,7 +27,7 @@ impl SmallDisk {
         let refused = said(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image))
             .or_else(|| said(Command::new("mount").args(["-o", "loop"]).arg(&image).arg(disk.path())));
         if let Some(why) = refused {
-            println!("skipped: needs a loop-mounted file system: {why}");
+            skip(&format!("a loop-mounted file system: {why}"));
             return None;
         }
         Some(disk)

@@ -6,10 +6,12 @@ mod attach;
 mod backtest;
 mod bad_input;
 mod built_in;
+mod command_lines;
 mod controls;
 mod exchange;
 mod files;
 mod full_disk;
+mod help;
 mod hot_threads;
 mod keep;
 mod kill;
@@ -22,11 +24,12 @@ mod seal;
 mod shards;
 mod snapshots;
 mod tamper;
+mod times;
 mod timestamp;
 mod watch;
 mod witness;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::Position;
@@ -67,17 +70,4 @@ fn log_end(trail: &Path) -> Result<Position, TrailError> {
 
 fn text(path: &Path) -> &str {
     path.to_str().expect("paths here are UTF-8")
-}
-
-/// The shared market data, or none where it is missing: then the test says so, counted, and passes; in CI it fails.
-fn shared_data() -> Option<PathBuf> {
-    let root = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let data = root.join("data");
-    if data.is_dir() {
-        return Some(data);
-    }
-    assert!(std::env::var_os("CI").is_none(), "CI needs the shared data in STELE_SHARED");
-    println!("skipped: needs STELE_SHARED");
-    None
 }

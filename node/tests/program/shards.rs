@@ -1,7 +1,7 @@
 //! Several shards in one run: each trail stands alone, together they are the whole market, and what one is told of the
 //! other it is told once.
 
-use crate::{shared_data, stele_fails, stele_json, stele_ok, text};
+use crate::{stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 use stele_bus::{Class, template};
 use stele_journal::TrailReader;
+use stele_testkit::shared;
 use stele_wire::codec::text as symbol_of;
 use stele_wire::messages::{
     BookAdd, Check, CreditAllotment, FeedStatus, Forwarded, InstrumentDefinition, OrderRejected,
@@ -129,8 +130,8 @@ fn two_shards_are_the_whole_generated_market() {
 
 #[test]
 fn two_shards_are_the_whole_recorded_market() {
-    let Some(data) = shared_data() else { return };
-    let itch = format!("itch:{}", text(&data.join("itch/nasdaq-day-start-1000.itch50")));
+    let Some(file) = shared::data("itch/nasdaq-day-start-1000.itch50") else { return };
+    let itch = format!("itch:{}", text(&file));
     two_are_the_whole(&["--feed", &itch, "--date", "2020-01-30"], "['A', 'AA', 'AAPL', 'AAAU']");
 }
 

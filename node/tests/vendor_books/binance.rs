@@ -1,14 +1,15 @@
 //! The book of Binance's depth updates against the exchange's own best prices.
 
-use crate::{Books, play, price, shared};
+use crate::{Books, play, price};
 use std::collections::BTreeMap;
 use stele_connect::binance::{BinanceFeed, Options};
 use stele_strategies::book::{BookKind, BookSide};
+use stele_testkit::shared;
 use stele_wire::messages::{BookLevel, MarketFlags, TopOfBook};
 
 #[test]
 fn the_best_prices_are_the_exchanges_own_wherever_both_are_at_the_same_update() {
-    let Some(path) = shared("crypto/binance-spot-btcusdt-20240808.gz") else { return };
+    let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
     let events = play(BinanceFeed::open(&path, Options { source: 1, ..Options::default() }).unwrap());
     let tickers: BTreeMap<u64, [(i64, u64); 2]> = events
         .iter()

@@ -1,6 +1,6 @@
 //! Databento's own books: ten levels a row beside the orders they come from, and checkpoints of another decoder.
 
-use crate::{Books, Played, expected, play, price, shared};
+use crate::{Books, Played, expected, play, price};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
@@ -8,6 +8,7 @@ use std::path::Path;
 use stele_connect::dbn::csv::CsvFeed;
 use stele_connect::dbn::{DbnFeed, Options};
 use stele_strategies::book::BookSide;
+use stele_testkit::shared;
 use stele_wire::messages::{BookAdd, BookCancel, BookClear, BookExecute, BookModify, MarketFlags, Trade};
 
 fn options() -> Options {
@@ -51,7 +52,7 @@ fn said(event: &Played) -> Option<Said> {
 
 #[test]
 fn every_row_of_the_vendors_ten_levels_is_reproduced_from_its_orders() {
-    let Some(folder) = shared("mbo-mbp") else { return };
+    let Some(folder) = shared::data("mbo-mbp") else { return };
     let events = play(CsvFeed::open(&folder.join("mbo.csv"), options()).unwrap());
     let mut events = events.iter().peekable();
     let text = std::fs::read_to_string(folder.join("mbp.csv")).unwrap();
@@ -115,7 +116,7 @@ fn assert_levels(books: &Books, expected: &Value, when: &str) {
 
 #[test]
 fn the_book_of_the_future_is_that_of_another_decoder_at_every_checkpoint() {
-    let Some(folder) = shared("dbn") else { return };
+    let Some(folder) = shared::data("dbn") else { return };
     let expected = expected(&folder.join("EXPECTED.json"));
     let expected = &expected["books"][0];
     let (mut books, mut records, mut reached) = (Books::default(), 0, 0);

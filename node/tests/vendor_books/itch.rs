@@ -1,12 +1,13 @@
 //! The full book of Apple after some messages of NASDAQ's, against another decoder's.
 
-use crate::{Books, Played, expected, play, shared};
+use crate::{Books, Played, expected, play};
 use stele_connect::itch::{ItchFeed, Options};
 use stele_strategies::book::BookSide;
+use stele_testkit::shared;
 
 #[test]
 fn the_full_book_of_apple_is_that_of_another_decoder_at_every_checkpoint() {
-    let Some(folder) = shared("itch") else { return };
+    let Some(folder) = shared::data("itch") else { return };
     let expected = expected(&folder.join("EXPECTED.json"));
     let expected = &expected.as_array().unwrap()[0];
     let checkpoints = expected["book_after_messages(price 1e-4, shares)"].as_object().unwrap();

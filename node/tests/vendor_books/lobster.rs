@@ -5,9 +5,10 @@
 //! vendor's row shows, as an order with an id that no message has; what messages take off orders that the file never
 //! told of comes off that one.
 
-use crate::{Books, Played, play, shared};
+use crate::{Books, Played, play};
 use stele_connect::lobster::{LobsterFeed, Options};
 use stele_strategies::book::BookSide;
+use stele_testkit::shared;
 use stele_wire::messages::{BookAdd, BookCancel, BookExecute, MarketFlags, Side, Trade};
 
 const DAY: &str = "AMZN_2012-06-21_34200000_57600000";
@@ -68,7 +69,7 @@ const SIDES: [(Side, BookSide); 2] = [(Side::BUY, BookSide::Bid), (Side::SELL, B
 
 #[test]
 fn every_row_of_the_amazon_day_is_the_book_after_its_message() {
-    let Some(folder) = shared("lobster") else { return };
+    let Some(folder) = shared::data("lobster") else { return };
     let events = play(
         LobsterFeed::open(
             &folder.join(format!("{DAY}_message_1.csv")),

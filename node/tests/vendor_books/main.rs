@@ -5,8 +5,9 @@ mod binance;
 mod databento;
 mod itch;
 mod lobster;
+mod small;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use stele_feed::{Batch, Feed, Step};
 use stele_strategies::book::{Book, BookSide};
 use stele_strategies::market::{Market, MarketChange};
@@ -117,17 +118,4 @@ fn price(text: &str) -> Price {
 fn expected(path: &Path) -> serde_json::Value {
     let text = std::fs::read(path).expect("the results to check by lie beside the data");
     serde_json::from_slice(&text).expect("they are JSON")
-}
-
-/// The shared market data, or none where it is missing: then the test says so, counted, and passes; in CI it fails.
-fn shared(path: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let found = root.join("data").join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", found.display());
-    println!("skipped: needs STELE_SHARED");
-    None
 }

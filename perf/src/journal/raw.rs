@@ -237,14 +237,14 @@ fn record(seen: &mut Histogram<u64>, latency: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stele_testkit::skip::skip;
 
     #[test]
     fn every_arrival_completes_once_and_the_file_is_read_back_whole() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("raw");
         let Ok(mut device) = RawDevice::create(&path, 4 << 20) else {
-            println!("skipped: no io_uring");
-            return;
+            return skip("io_uring");
         };
         let style = Style { flushed: false, yields: true };
         let arrivals = || Arrivals::new(1, 20_000.0);

@@ -225,13 +225,5 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn vectors() -> Option<PathBuf> {
-    let shared = std::env::var_os("STELE_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
-    let folder = shared.join("data/merkle/transparency-dev-merkle-testdata");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", folder.display());
-    println!("skipped: needs STELE_SHARED");
-    None
+    stele_testkit::shared::data("merkle/transparency-dev-merkle-testdata")
 }

@@ -1,8 +1,9 @@
 use super::*;
-use crate::testing::{Played, play, shared};
+use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use stele_testkit::shared;
 use stele_wire::messages::*;
 
 const HEADER: &str = "ts_recv,ts_event,rtype,publisher_id,instrument_id,action,side,price,size,channel_id,order_id,\
@@ -21,7 +22,7 @@ fn read(text: &str) -> (Vec<Played>, Option<FeedError>) {
 
 #[test]
 fn every_record_of_the_vendors_file_is_counted_and_its_volume_is_the_vendors() {
-    let Some(path) = shared("mbo-mbp/EXPECTED.json") else { return };
+    let Some(path) = shared::data("mbo-mbp/EXPECTED.json") else { return };
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let expected = &expected["mbo-mbp-oracle"];
     let mut feed = CsvFeed::open(&path.with_file_name("mbo.csv"), Default::default()).unwrap();
@@ -94,9 +95,36 @@ fn another_schema_or_no_header_is_refused_when_the_file_is_opened() {
     let (_, error) = read(&format!("{HEADER}{}", ADD.replace(",160,", ",10,")));
     let error = error.unwrap().to_string();
     assert!(error.contains("line 2: a record of type 10, not 160 (mbo)"), "{error}");
-    let Some(path) = shared("mbo-mbp/mbp.csv") else { return };
+    let error = said(&HEADER.replace("sequence,", "sequence,bid_px_00,"));
+    assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+}
+
+#[test]
+fn the_vendors_file_of_books_is_refused_when_it_is_opened() {
+    let Some(path) = shared::data("mbo-mbp/mbp.csv") else { return };
     let error = CsvFeed::open(&path, Default::default()).err().unwrap().to_string();
     assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+}
+
+#[test]
+fn a_file_compressed_or_not_has_the_same_events_and_a_hash_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("{HEADER}{ADD}{}", ADD.replace(",A,B,", ",C,B,"));
+    let files = [
+        ("mbo.csv", text.clone().into_bytes()),
+        ("mbo.csv.zst", zstd::encode_all(text.as_bytes(), 1).unwrap()),
+    ];
+    let [plain, compressed] = files.map(|(name, bytes)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        let mut feed = CsvFeed::open(&path, Default::default()).unwrap();
+        let (played, error) = play(&mut feed);
+        assert!(error.is_none(), "{name}: {error:?}");
+        let report = feed.report();
+        assert_eq!((report.record_count(), report.event_count()), (2, played.len() as u64), "{name}");
+        (played, feed.content_hash().unwrap())
+    });
+    assert!(plain.0 == compressed.0 && plain.1 != compressed.1);
 }
 
 #[test]

@@ -1,0 +1,10 @@
+//! Strategies in their host and on a bus, and operators.
+
+mod agent;
+mod allocations;
+mod host;
+mod operators;
+mod other_streams;
+
+#[global_allocator]
+static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;

@@ -1,0 +1,15 @@
+//! The messages: their bytes, their readers, their schema.
+
+mod allocation;
+mod bytes;
+#[expect(unreachable_pub, dead_code, reason = "generated as a library's module is")]
+mod car;
+mod coverage;
+mod filled;
+mod generated;
+mod golden;
+mod rules;
+mod versions;
+
+#[global_allocator]
+static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;

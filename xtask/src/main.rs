@@ -1,0 +1,77 @@
+//! What a developer does with the project, as one program: `cargo xtask help`.
+#![forbid(unsafe_code)]
+
+mod campaigns;
+mod gate;
+mod neighbours;
+mod process;
+mod steps;
+mod table;
+mod tools;
+
+use process::{Failed, Job, Output};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  build [ARGS]             the program, as it is shipped
+  test [ARGS]              every test of the workspace
+  gate [STEP …]            everything that a change has to pass; with names, those steps alone
+      --full               with the steps that take long
+      --neighbours         with the steps that need other programs' servers, whatever has changed
+      --list               the steps, and what each does
+  campaign [NAME [ARGS]]   a long search for defects; without a name, the list of them
+  perf [ARGS]              measurements: this machine, and the program on it
+  words [PATH …]           plain English, and lines of 110 columns
+  deb                      the Debian package, with completions and manual pages
+  image                    the container image
+  tools                    installs what the gate needs and lacks here
+
+Exit codes: 0 as it should be, 1 a check failed, 2 usage.
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, rest)) = arguments.split_first() else {
+        print!("{HELP}");
+        return ExitCode::from(2);
+    };
+    match run(command, rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Usage(what)) => {
+            eprintln!("{what}; `cargo xtask help` lists the commands");
+            ExitCode::from(2)
+        }
+        Err(failed) => {
+            eprintln!("{failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, rest: &[String]) -> Result<(), Failed> {
+    let job = Job::new(&root(), Output::Terminal);
+    match command {
+        "build" => job.cargo(["build", "--release", "--locked"], rest),
+        "test" => job.cargo(["test", "--workspace", "--locked"], rest),
+        "gate" => gate::run(&root(), rest),
+        "campaign" => campaigns::run(&job, rest),
+        "perf" => job.cargo(["run", "--release", "--locked", "--package", "stele-perf", "--"], rest),
+        "words" => job.run("tools/words", rest),
+        "deb" => steps::package(&job),
+        "image" => steps::image(&job),
+        "tools" => tools::install(&job),
+        "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(Failed::Usage(format!("`{other}` is not a command"))),
+    }
+}
+
+/// The folder of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository").into()
+}

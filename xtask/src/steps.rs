@@ -1,0 +1,202 @@
+//! What each step of the gate does.
+
+use crate::campaigns;
+use crate::process::{Failed, Job};
+use crate::tools;
+use std::path::Path;
+
+/// How a step ended that did not fail.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It checked what it is for.
+    Done,
+    /// It could not run here, for the reason given.
+    Skipped(String),
+}
+
+/// What a step returns.
+pub(crate) type Step = fn(&Job) -> Result<Outcome, Failed>;
+
+fn done(result: Result<(), Failed>) -> Result<Outcome, Failed> {
+    result.map(|()| Outcome::Done)
+}
+
+fn skipped(why: &str) -> Result<Outcome, Failed> {
+    Ok(Outcome::Skipped(why.to_owned()))
+}
+
+pub(crate) fn format(job: &Job) -> Result<Outcome, Failed> {
+    done(job.cargo(["fmt", "--all", "--check"], &[]))
+}
+
+pub(crate) fn install_tools(job: &Job) -> Result<Outcome, Failed> {
+    done(tools::install(job))
+}
+
+pub(crate) fn words(job: &Job) -> Result<Outcome, Failed> {
+    if !job.root().join("tools/words").exists() {
+        return skipped("tools/words is missing");
+    }
+    job.run("tools/words", ["--self-test"])?;
+    done(job.run("tools/words", [""; 0]))
+}
+
+/// Licences, duplicates and sources of the dependencies; their known defects where the database can be
+/// fetched.
+pub(crate) fn dependencies(job: &Job) -> Result<Outcome, Failed> {
+    if !job.succeeds("cargo-deny", ["--version"]) {
+        return skipped("cargo-deny is missing and cannot be installed");
+    }
+    job.run("cargo-deny", ["--locked", "check", "licenses", "bans", "sources"])?;
+    if !job.succeeds("cargo-deny", ["fetch", "db"]) {
+        return skipped("known defects alone: the database of advisories cannot be fetched");
+    }
+    done(job.run("cargo-deny", ["--locked", "check", "--disable-fetch", "advisories"]))
+}
+
+/// The Dockerfile, the unit of systemd and the shell scripts.
+pub(crate) fn deployment(job: &Job) -> Result<Outcome, Failed> {
+    if !job.succeeds("hadolint", ["--version"]) {
+        return skipped("hadolint is missing and cannot be installed");
+    }
+    job.run("hadolint", ["deploy/Dockerfile"])?;
+    if !job.succeeds("systemd-analyze", ["--version"]) {
+        return skipped("the unit alone: systemd-analyze is missing");
+    }
+    verify_unit(job)
+}
+
+/// systemd wants the program to be where the unit says it is, so a copy of the unit names one that exists.
+fn verify_unit(job: &Job) -> Result<Outcome, Failed> {
+    let check = |what: std::io::Error| Failed::Check(format!("deploy/stele.service: {what}"));
+    let unit = std::fs::read_to_string(job.root().join("deploy/stele.service")).map_err(check)?;
+    let folder = job.root().join("target/gate");
+    std::fs::create_dir_all(&folder).map_err(check)?;
+    let copy = folder.join("stele.service");
+    std::fs::write(&copy, unit.replace("/usr/bin/stele", "/bin/true")).map_err(check)?;
+    done(job.run("systemd-analyze", ["verify", "--man=no", &copy.to_string_lossy()]))
+}
+
+pub(crate) fn lints(job: &Job) -> Result<Outcome, Failed> {
+    done(job.cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[]))
+}
+
+pub(crate) fn documents(job: &Job) -> Result<Outcome, Failed> {
+    let mut command = job.command("cargo", ["doc", "--workspace", "--no-deps", "--locked"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    done(job.finish(command))
+}
+
+/// The program that the README's first command builds. Optimising it as a whole takes as long as everything
+/// before, and finds no defect that the rest does not: `gate --full` has it in the Debian package.
+pub(crate) fn build_release(job: &Job) -> Result<Outcome, Failed> {
+    let mut command = job.command("cargo", ["build", "--release", "--locked"]);
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    done(job.finish(command))
+}
+
+pub(crate) fn build_tests(job: &Job) -> Result<Outcome, Failed> {
+    done(job.cargo(["test", "--workspace", "--locked", "--no-run"], &[]))
+}
+
+pub(crate) fn loom(job: &Job) -> Result<Outcome, Failed> {
+    done(campaigns::loom(job, &[]))
+}
+
+/// The parts of the bus whose protocols are on memory of their own, small enough for Miri.
+pub(crate) fn miri(job: &Job) -> Result<Outcome, Failed> {
+    if !tools::has_miri(job) {
+        return skipped("a nightly toolchain with Miri is missing and cannot be installed");
+    }
+    done(campaigns::miri(job, &["gates::".to_owned(), "conflate::".to_owned()]))
+}
+
+pub(crate) fn fuzz(job: &Job) -> Result<Outcome, Failed> {
+    if !job.succeeds("c++", ["--version"]) {
+        return skipped("a C++ compiler, with which libFuzzer is built, is missing and cannot be installed");
+    }
+    done(job.run("journal/fuzz/run", ["10"]))
+}
+
+/// The README's first command, shortened, and the checks of the trail that it leaves.
+pub(crate) fn demo(job: &Job) -> Result<Outcome, Failed> {
+    let trail = std::env::temp_dir().join(format!("stele-gate-{}", std::process::id()));
+    let place = trail.to_string_lossy();
+    let result = job
+        .run("target/release/stele", ["demo", "--seconds", "2", "--dir", &place])
+        .and_then(|()| job.run("target/release/stele", ["verify", &place]))
+        .and_then(|()| job.run("target/release/stele", ["check-strategy", &place]));
+    remove(&trail);
+    done(result)
+}
+
+/// The short form of the campaign, with the assertions of a test build.
+pub(crate) fn worlds(job: &Job) -> Result<Outcome, Failed> {
+    done(job.cargo(["run", "--locked", "--package", "stele-sim", "--", "--rounds", "20000"], &[]))
+}
+
+pub(crate) fn tests(job: &Job) -> Result<Outcome, Failed> {
+    done(job.cargo(["test", "--workspace", "--locked"], &[]))
+}
+
+/// The crate of somebody who uses the library, outside of the workspace; its dependencies are those of the
+/// tests.
+pub(crate) fn own_strategy(job: &Job) -> Result<Outcome, Failed> {
+    let manifest = "examples/own-strategy/Cargo.toml";
+    if !job.root().join(manifest).exists() {
+        return skipped("examples/own-strategy is missing");
+    }
+    let mut command = job.command("cargo", ["test", "--manifest-path", manifest]);
+    command.env("CARGO_TARGET_DIR", job.root().join("target"));
+    done(job.finish(command))
+}
+
+pub(crate) fn tamper(job: &Job) -> Result<Outcome, Failed> {
+    done(campaigns::run(job, &["tamper".to_owned()]))
+}
+
+pub(crate) fn kills(job: &Job) -> Result<Outcome, Failed> {
+    done(campaigns::run(job, &["kills".to_owned()]))
+}
+
+pub(crate) fn deb(job: &Job) -> Result<Outcome, Failed> {
+    if !job.succeeds("cargo-deb", ["--version"]) {
+        return skipped("cargo-deb is missing: cargo install cargo-deb");
+    }
+    done(package(job))
+}
+
+pub(crate) fn container(job: &Job) -> Result<Outcome, Failed> {
+    if !job.succeeds("docker", ["info"]) {
+        return skipped("a container builder is missing: the Dockerfile is linted alone");
+    }
+    done(image(job))
+}
+
+/// The Debian package, from the program as it is shipped. It writes its completions and manual pages itself.
+pub(crate) fn package(job: &Job) -> Result<(), Failed> {
+    job.cargo(["build", "--release", "--locked"], &[])?;
+    let extras = job.root().join("target/package");
+    remove(&extras);
+    std::fs::create_dir_all(extras.join("man"))
+        .map_err(|error| Failed::Check(format!("{}: {error}", extras.display())))?;
+    for shell in ["bash", "zsh", "fish"] {
+        let text = job
+            .read("target/release/stele", ["completions", shell])
+            .ok_or_else(|| Failed::Check(format!("`stele completions {shell}` failed")))?;
+        std::fs::write(extras.join(format!("stele.{shell}")), text)
+            .map_err(|error| Failed::Check(format!("{}: {error}", extras.display())))?;
+    }
+    job.run("target/release/stele", ["man", &extras.join("man").to_string_lossy()])?;
+    job.run("cargo", ["deb", "--locked", "--no-build", "--package", "stele-node"])
+}
+
+/// The container image, tagged `stele`.
+pub(crate) fn image(job: &Job) -> Result<(), Failed> {
+    job.run("docker", ["build", "--file", "deploy/Dockerfile", "--tag", "stele", "."])
+}
+
+fn remove(folder: &Path) {
+    // Nothing is there before the first run; what cannot be removed shows when it is written.
+    let _ = std::fs::remove_dir_all(folder);
+}
