@@ -4,8 +4,9 @@
 //! [`TrailReader`] reads a trail, also one that is being written; [`CatchUp`] goes on from there in the ring.
 
 pub use stele_journal::{
-    CatchUp, EngineChoice, Entry, FlushMethod, FoundSegment, Journal, JournalFailure, JournalStatistics,
-    LockError, Notice, OpenError, Opened, Options, RecoveryError, RecoveryReport, Segment, TrailError,
-    TrailReader, WriterLock, find_segments, read_segments, schema_hash,
+    CatchUp, EngineChoice, Entry, Events, FlushMethod, FoundSegment, Journal, JournalFailure,
+    JournalStatistics, LockError, Notice, OpenError, Opened, Options, Projected, Projection, ProjectionError,
+    RecordedEvent, RecoveryError, RecoveryReport, Segment, TrailError, TrailReader, WriterLock,
+    find_segments, read_segments, schema_hash,
 };
 pub use stele_journal::{archive, repair, retention, snapshot, verify};
