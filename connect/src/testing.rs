@@ -1,6 +1,6 @@
 //! What the tests of several connectors need: a feed read to its end.
 
-use stele_bus::feed::{Batch, Feed, FeedError, Step};
+use stele_feed::{Batch, Feed, FeedError, Step};
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::SCHEMA_VERSION;
 

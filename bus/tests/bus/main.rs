@@ -6,16 +6,13 @@ mod contracts;
 mod controls;
 mod examples;
 mod foreign;
-mod forwarding;
 mod kills;
 mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
-mod release;
 mod remote_publisher;
 mod rig;
-mod routing;
 mod switches;
 mod threads;
 

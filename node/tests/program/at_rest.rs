@@ -3,7 +3,7 @@
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
 use std::path::{Path, PathBuf};
-use stele_journal::storage::set_immutable;
+use stele_journal::directory::set_immutable;
 use stele_testkit::skip::skip;
 
 fn segments(trail: &Path) -> Vec<PathBuf> {
