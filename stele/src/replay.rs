@@ -1,5 +1,5 @@
-//! What happened, again: backtests, the check of a trail, the state at its end, a trail as a feed, summaries, and the
-//! exchange on paper.
+//! What happened, again: backtests, the check of a trail, the state at its end, a trail as a feed, summaries,
+//! and the exchange on paper.
 
 pub use stele_replay::divergence::check;
 pub use stele_replay::summary::summarise;
