@@ -227,7 +227,7 @@ def verify(folder, key, against):
     handed and print("the key handed over to another one by event " + ", ".join(map(str, handed)))
     if against:
         print(f"the trail extends the checkpoint in {against}" + ("" if claims[0].size else ", which is over no event"))
-    print(f"{log.sequence - max(sizes, default=0)} events behind the last checkpoint are under no signature")
+    print(f"{log.sequence - max(sizes, default=0)} events after the last checkpoint are under no signature")
     if log.open_tail:
         print(f"not closed: the log ends at {log.open_tail}")
 

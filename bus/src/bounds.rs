@@ -2,6 +2,7 @@
 //! Lengths are in bytes.
 
 use std::time::Duration;
+use stele_risk::bounds::{RISK_PUBLISHERS_MAX, RISK_STRATEGIES_MAX};
 use stele_wire::Nanos;
 use stele_wire::bounds::{BODY_LENGTH_MAX, FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
 
@@ -61,13 +62,6 @@ pub const PUBLISHER_WORDS_DEFAULT: usize = 64 << 10;
 pub const PUBLISHERS_MAX: usize = 64;
 /// Gating consumers of one log, the journal not counted.
 pub const GATING_CONSUMERS_MAX: usize = 32;
-/// Events of another shard that a forwarder looks at per duty cycle.
-pub const FORWARD_EVENTS_MAX: usize = 256;
-/// Share of another shard's ring that a forwarder holds at most, as a divisor of its length; what is beyond it reads from
-/// the disk. Less than what market data leaves free, so that nothing is refused for its sake.
-pub const FORWARD_LAG_DIVISOR: usize = 2;
-/// Shards that one feed is routed to.
-pub const SHARDS_MAX: usize = 16;
 
 /// Bytes of the reason for the journal's end that other processes can read, UTF-8.
 pub const POISON_REASON_MAX: usize = 512 - 16;
@@ -76,32 +70,6 @@ pub const SEQUENCER_WATCH_INTERVAL: Nanos = Nanos(10_000_000);
 /// Bytes of a bus's name.
 pub const BUS_NAME_MAX: usize = 64;
 
-/// Kill switches that are kept apart; one more stops everything.
-pub const KILL_SWITCHES_MAX: usize = 64;
-/// Instruments that risk knows a reference price, a scale or limits of.
-pub const RISK_INSTRUMENTS_MAX: usize = 16 << 10;
-/// Accounts that risk follows.
-pub const RISK_ACCOUNTS_MAX: usize = 1 << 10;
-/// Strategies that risk follows.
-pub const RISK_STRATEGIES_MAX: usize = 256;
-/// Publishers of orders that risk follows: those of one sequencer, over some restarts with other ids.
-pub const RISK_PUBLISHERS_MAX: usize = 2 * PUBLISHERS_MAX;
-/// Pairs of account and instrument that risk follows.
-pub const RISK_HOLDINGS_MAX: usize = 8 << 10;
-/// Orders, and legs of quotes, that are open at once.
-pub const RISK_OPEN_ORDERS_MAX: usize = 16 << 10;
-/// New orders within the window of the duplicate check.
-pub const RISK_RECENT_ORDERS_MAX: usize = 16 << 10;
-/// Executions that can still be broken or corrected.
-pub const RISK_FILLS_MAX: usize = 4 << 10;
-/// Accounts, strategies and instruments with limits of their own.
-pub const RISK_LIMIT_SETS_MAX: usize = 1 << 10;
-/// Pairs of an account or a strategy with an instrument that have limits of their own.
-pub const RISK_LIMIT_PAIRS_MAX: usize = 1 << 10;
-/// Changes of limits that are not in force yet.
-pub const RISK_PENDING_MAX: usize = 64;
-/// Allotments of credit, over all accounts and shards.
-pub const RISK_ALLOTMENTS_MAX: usize = 1 << 10;
 /// Pending timers of one strategy.
 pub const TIMERS_PER_STRATEGY_MAX: usize = 64;
 /// Strategies with timers.
@@ -117,12 +85,8 @@ pub const REFUSALS_LOOKED_AT_CYCLES: u32 = 256;
 /// remain that have not finished.
 pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
-/// Orders that wait for their release watermark in one gateway.
-pub const RELEASE_QUEUE_MAX: usize = 4096;
 /// Between two looks at who is stuck, at most this much of the time counts: the process stood still itself.
 pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
-/// Events that a gateway looks at per duty cycle.
-pub const GATEWAY_SCAN_MAX: usize = 256;
 
 /// Duty cycles between two readings of the clock that times them.
 pub const TURNS_TIMED: u32 = 16;
@@ -164,8 +128,6 @@ const _: () = assert!(
 const _: () = assert!(RING_LENGTH_MIN >= 4 * (FRAME_LENGTH_MAX + PADDING_LENGTH_MIN));
 const _: () = assert!(IN_FLIGHT_LENGTH_MAX <= RING_LENGTH_MIN / 2);
 const _: () = assert!(PUBLISHER_WORDS_DEFAULT >= 4 * SUBMISSION_WORDS_MAX);
-const _: () = assert!(FORWARD_LAG_DIVISOR * (HEADROOM_MARKET_DIVISOR - 1) > HEADROOM_MARKET_DIVISOR);
 const _: () = assert!(STRETCH_EVENTS_MAX <= CHUNK_EVENTS_MAX);
-const _: () = assert!(RISK_RECENT_ORDERS_MAX.is_power_of_two(), "a place in the queue is a mask");
-const _: () = assert!(RISK_LIMIT_SETS_MAX <= u16::MAX as usize, "a set is named by 16 bits");
-const _: () = assert!(RISK_HOLDINGS_MAX >= RISK_ACCOUNTS_MAX);
+const _: () =
+    assert!(RISK_PUBLISHERS_MAX >= 2 * PUBLISHERS_MAX, "risk follows the publishers of some restarts");

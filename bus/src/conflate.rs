@@ -8,8 +8,8 @@
 //! updates that were folded into it: nobody starves, and memory is bounded by the number of instruments.
 
 use crate::consumer::Event;
-use crate::risk::table::Index;
 use std::collections::VecDeque;
+use stele_risk::table::Index;
 use stele_wire::Sequence;
 
 /// How updates become a state.

@@ -1,71 +1,16 @@
 //! Reading the log: in place for who gates it, by copy for who may be overrun.
 
+mod event;
 mod lossy;
 
 use crate::ring::{Gate, LogRing, RingWriter};
 use crate::sync::Ordering;
 use std::convert::Infallible;
 use std::sync::Arc;
-use stele_wire::{Frame, Nanos, Position, Sequence};
+use stele_wire::{Frame, Position, Sequence};
 
+pub use event::Event;
 pub use lossy::{LossyConsumer, Observed, Overrun};
-
-/// An event on the log: its frame and where it stands.
-#[derive(Clone, Copy, Debug)]
-pub struct Event<'a> {
-    frame: Frame<'a>,
-    position: Position,
-}
-
-impl<'a> Event<'a> {
-    /// The event of `frame`, which begins at `position`: for whoever reads the log elsewhere than on the ring.
-    #[inline]
-    pub fn new(frame: Frame<'a>, position: Position) -> Self {
-        Self { frame, position }
-    }
-
-    /// The frame as it stands on the log.
-    #[inline]
-    pub fn frame(&self) -> Frame<'a> {
-        self.frame
-    }
-
-    /// Where the frame begins.
-    #[inline]
-    pub fn position(&self) -> Position {
-        self.position
-    }
-
-    /// Where the frame ends: what a watermark must have reached for the event to be under it.
-    #[inline]
-    pub fn end(&self) -> Position {
-        self.position.plus(self.frame.len() as u64)
-    }
-
-    /// The event's number.
-    #[inline]
-    pub fn sequence(&self) -> Sequence {
-        self.frame.sequence()
-    }
-
-    /// When it was sequenced.
-    #[inline]
-    pub fn timestamp(&self) -> Nanos {
-        self.frame.timestamp()
-    }
-
-    /// Which message it carries.
-    #[inline]
-    pub fn template_id(&self) -> u16 {
-        self.frame.template_id()
-    }
-
-    /// The message, with the zeros that close the frame.
-    #[inline]
-    pub fn body(&self) -> &'a [u8] {
-        self.frame.body()
-    }
-}
 
 /// Reads in place. The sequencer never overwrites what it has not released, so a consumer that stops reading
 /// stops the bus: publishers are refused. Dropping it opens its gate.
@@ -164,7 +109,7 @@ impl GatingConsumer {
         while self.scanned < published && count < limit {
             let event = self.read(self.scanned, published);
             let (end, sequence) = (event.end(), event.sequence());
-            if !event.frame.is_padding() {
+            if !event.frame().is_padding() {
                 let expected = self.last.map_or(sequence, Sequence::next);
                 assert_eq!(sequence, expected, "the log skips at {}", self.scanned);
                 on_event(event)?;
@@ -198,7 +143,7 @@ impl GatingConsumer {
         // nothing at or after `gate + capacity` (`RingWriter::word_run` asserts it).
         let bytes = unsafe { shared.mapping.bytes(shared.offset(position), length) };
         let frame = Frame::read(bytes).expect("the sequencer publishes whole frames");
-        Event { frame, position }
+        Event::new(frame, position)
     }
 
     /// Everything before `to` may be overwritten.

@@ -25,7 +25,6 @@
 //! What an id means is in [`table`]. A version is read by the program that knows it; rows of the table may be added
 //! without one.
 
-pub(crate) mod gateway;
 pub mod histogram;
 pub(crate) mod sequencer;
 pub mod table;

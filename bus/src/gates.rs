@@ -92,9 +92,8 @@ impl Still {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Agent as _, LogRing, ManualClock, RingOptions, RingParts, Risk, RiskLimits, Sequencer, SequencerStart,
-    };
+    use crate::{Agent as _, LogRing, ManualClock, RingOptions, RingParts, Sequencer, SequencerStart};
+    use stele_risk::{Risk, RiskLimits};
     use stele_wire::messages::VenueNotice;
     use stele_wire::{Identity, Nanos, Sequence};
     use zerocopy::IntoBytes as _;

@@ -3,8 +3,8 @@
 use crate::appender::{Appender, Geometry, GeometryError};
 use crate::bounds::{CLOCK_BACK_MIN, STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
 use crate::clock::{Clock, ClockStatus};
-use crate::publisher::NOT_RECEIVED;
 use crate::ring::{LogRing, RingWriter};
+use crate::submission::NOT_RECEIVED;
 use crate::sync::Ordering;
 use crate::templates::{RECEIVED_DELTA_OFFSET, Template};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};

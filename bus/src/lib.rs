@@ -1,31 +1,58 @@
-//! The order of things: agents on pinned cores, the ring that the log's tail lies in, the sequencer that is its
-//! only writer, and everyone who follows it.
+//! The order of things: a ring of memory that holds the newest part of the log, the sequencer that is its only writer,
+//! and the consumers that read it.
 //!
 //! ```text
 //! Publisher ──rtrb──┐                                    ┌─> GatingConsumer   in place, never overrun
-//! Publisher ──rtrb──┼─> Sequencer ─> ring ─ published ───┼─> LossyConsumer    by copy, told what it lost
-//! Publisher ──rtrb──┘   (RingWriter)                     ├─> OrderGateway     lets orders go when durable
-//!                                                        └─> JournalReader    closed batches, written, durable
+//! Publisher ──rtrb──┼─> Sequencer ─> ring ─ published ───┼─> LossyConsumer    by copy, learns what it lost
+//! Publisher ──rtrb──┘   (RingWriter)                     └─> JournalReader    closed batches, written, durable
 //! ```
 //!
-//! How a bus is put together: [`LogRing::create`] gives [`RingParts`], [`Sequencer::new`] takes the writer and a
-//! [`SequencerStart`], [`Sequencer::publisher`] and [`Sequencer::gating_consumer`] give the ends out before the
-//! sequencer moves to its [`Core`]. [`LossyConsumer::join`] needs the ring alone and comes at any time.
+//! # How a bus is put together
 //!
-//! What the journal needs: [`JournalReader`] lends the bytes of closed batches in place
-//! ([`JournalReader::bytes`], `[written .. batched)` of [`Watermarks`]) and moves `written` and `durable`;
-//! [`LogRing::memory`] is what to register with io_uring; [`JournalReader::poison`] ends it all with a reason.
+//! [`LogRing::create`] gives [`RingParts`]. [`Sequencer::new`] takes the writer and a [`SequencerStart`].
+//! [`Sequencer::publisher`] and [`Sequencer::gating_consumer`] give out the ends before the sequencer moves to its
+//! [`Core`]. [`LossyConsumer::join`] needs the ring alone and may be called at any time.
 //!
-//! How a bus stops: publishers [finish](Publisher::finish) or are dropped, someone calls
-//! [`LogRing::request_stop`], the sequencer puts on the log what it has accepted, closes the last batch and sets
-//! [`RingView::is_stopped`]. From then on `batched == published` is final, and everything is on disk when
-//! `durable` has reached it.
+//! # What the journal needs
 //!
-//! What other processes see and do: [`BusDirectory`] gives files their places, [`LogRing::create_at`] puts the ring in one,
-//! [`RingView::attach`] maps it to read, [`Sequencer::remote_publisher`] makes a place that a [`RemotePublisher`] takes.
+//! [`JournalReader`] lends the bytes of closed batches in place ([`JournalReader::bytes`], `[written .. batched)` of
+//! [`Watermarks`]) and moves `written` and `durable`. [`LogRing::memory`] is what to register with io_uring.
+//! [`JournalReader::poison`] ends the log with a reason.
+//!
+//! # How a bus stops
+//!
+//! 1. Publishers [finish](Publisher::finish) or are dropped.
+//! 2. [`LogRing::request_stop`] asks the sequencer to stop. It puts what it has accepted on the log, closes the last
+//!    batch and sets [`RingView::is_stopped`]. From then on `batched == published` is final.
+//! 3. The journal goes on until `durable` has reached `published`: then everything is on disk.
+//! 4. [`Core::stop`] asks each core to end, and [`Core::join`] waits for it. `join` alone waits for ever, because a core
+//!    does not end when its agents have nothing left to do. A core stops its agents in reverse order.
+//!
+//! # What other processes see and do
+//!
+//! [`BusDirectory`] gives files their places, [`LogRing::create_at`] puts the ring in one, [`RingView::attach`] maps it
+//! to read, and [`Sequencer::remote_publisher`] makes a place that a [`RemotePublisher`] takes.
+//!
+//! # Modules and threads
+//!
+//! | module | what is in it | which thread runs it |
+//! |---|---|---|
+//! | [`sequencer`], `head`, [`appender`] | the log's only writer: numbering, checks, batches | the sequencer's |
+//! | [`publisher`], `submission`, `intake` | a publisher's ring: its two ends, and what lies in it | the publisher's; the sequencer's |
+//! | [`consumer`], [`conflate`] | reading in place, by copy, and the newest state of each instrument | the consumer's |
+//! | [`ring`], `mapping`, `claims`, [`watermarks`], [`health`] | the memory of the log and what everybody reads of it | any |
+//! | [`gates`] | which gating consumer does not move | one that watches, off the hot path |
+//! | [`agent`], [`core`], [`idle`] | jobs, the threads that run them in turns, and what they do without work | |
+//! | [`clock`], [`clock_sync`], [`timers`] | time, and the timers of strategies | the sequencer's |
+//! | [`counters`] | counters in shared memory | written by their owner, read by any process |
+//! | [`shared`] | the files of a bus and the publishers of other processes | theirs; the sequencer's |
+//! | [`templates`], [`refusals`], [`bounds`], [`memory`] | class of each message, counted refusals, bounds, locked memory | any |
+//!
+//! Pre-trade checks are in the crate `stele-risk`, feeds and forwarding in `stele-feed`, the order gateway in
+//! `stele-venue`, the journal in `stele-journal`.
 //!
 //! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, and in the boards of
-//! `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy is no data race;
+//! `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy is not a data race;
 //! loom checks the protocols:
 //! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
 #![deny(unsafe_op_in_unsafe_fn, clippy::undocumented_unsafe_blocks)]
@@ -41,8 +68,6 @@ pub mod agent;
 #[cfg(not(loom))]
 pub mod appender;
 #[cfg(not(loom))]
-mod cancels;
-#[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]
 pub mod clock_sync;
@@ -55,15 +80,7 @@ pub mod core;
 #[cfg(not(loom))]
 pub mod counters;
 #[cfg(not(loom))]
-pub mod doubt;
-#[cfg(not(loom))]
-pub mod feed;
-#[cfg(not(loom))]
-pub mod forward;
-#[cfg(not(loom))]
 pub mod gates;
-#[cfg(not(loom))]
-pub mod gateway;
 #[cfg(not(loom))]
 mod head;
 #[cfg(not(loom))]
@@ -71,13 +88,11 @@ pub mod health;
 #[cfg(not(loom))]
 pub mod idle;
 #[cfg(not(loom))]
-mod instruments;
+mod intake;
 #[cfg(not(loom))]
 mod mapping;
 #[cfg(not(loom))]
 pub mod memory;
-#[cfg(not(loom))]
-pub mod player;
 #[cfg(not(loom))]
 pub mod publisher;
 #[cfg(not(loom))]
@@ -85,14 +100,10 @@ pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
 #[cfg(not(loom))]
-pub mod risk;
-#[cfg(not(loom))]
-pub mod router;
-#[cfg(not(loom))]
 pub mod sequencer;
 pub mod shared;
 #[cfg(not(loom))]
-mod state;
+mod submission;
 #[cfg(not(loom))]
 pub mod templates;
 #[cfg(not(loom))]
@@ -108,24 +119,23 @@ pub use {
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
-    doubt::{Answer, InDoubt},
     gates::{GateWatch, Stuck},
-    gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy},
+    head::SequencerStart,
     health::Behind,
     idle::{Idle, Idler},
-    publisher::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Publisher, Refusal},
+    publisher::Publisher,
     refusals::Refusals,
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
         SealMark, WriterState,
     },
-    risk::{Breach, OrderKind, OrderTerms, Risk, RiskLimits, WorkingOrder},
-    sequencer::{Sequencer, SequencerStart, SequencerStatistics},
+    sequencer::{Sequencer, statistics::SequencerStatistics},
     shared::{
         directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
         process::Process,
         publisher::{Acknowledged, JoinError, RemotePublisher},
     },
+    submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
     templates::{Class, Template, template},
     timers::Timers,
 };

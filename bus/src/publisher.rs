@@ -1,106 +1,20 @@
-//! How events reach the sequencer: a bounded ring of words for each publisher, filled and drained by chunks.
-//!
-//! ```text
-//!  word 0                                  word 1               word 2                 word 3 …
-//! ┌──────────────────────────────────────┬────────────────────┬──────────────────────┬─────────────────────────┐
-//! │ body length u16 · template id u16 · 0│ received, ns UTC   │ publisher sequence   │ body, zero to 8 bytes   │
-//! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
-//! ```
-//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of another schema
-//! than Stele's has `FOREIGN` in place of its template id, and its body begins with its own SBE message header.
+//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What is in the
+//! ring is drawn in `submission`.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
-use crate::counters::sequencer::IntakeCounters;
 use crate::health::Behind;
-use crate::refusals::{RefusedAtRing, Untold};
+use crate::intake::{Intake, shown};
+use crate::refusals::RefusedAtRing;
 use crate::ring::LogRing;
-use crate::shared::intake::RemoteIntake;
-use crate::templates::template;
-use rtrb::{Consumer, Producer, RingBuffer};
-use std::io;
-use std::path::Path;
+use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
+use rtrb::{Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stele_wire::Nanos;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, MessageHeader};
-use stele_wire::messages::{RefusalReason, SCHEMA_ID};
-use zerocopy::{FromBytes, IntoBytes};
-
-/// When a message has no time of receipt.
-pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
-
-/// Stands for the template id of a message of another schema, which has its SBE message header in front of its body.
-pub(crate) const FOREIGN: u16 = u16::MAX;
-
-/// Bytes of the body of a message of another schema at most.
-pub const FOREIGN_LENGTH_MAX: usize = BODY_LENGTH_MAX - size_of::<MessageHeader>();
-
-/// Why a submission was not taken. Nothing of it reaches the log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The publisher is faster than the sequencer for the moment.
-    #[error("the publisher's ring is full: offer again")]
-    RingFull,
-    /// The publisher's ring is full because the journal does not keep up.
-    #[error("the journal is behind: offer again when it has written more")]
-    JournalBehind,
-    /// The publisher's ring is full because a gating consumer does not keep up.
-    #[error("a gating consumer is behind: offer again when it has read more")]
-    ConsumerBehind,
-    /// The journal failed; nothing is accepted any more.
-    #[error("the journal is poisoned: stop, see the journal's message, and start again")]
-    JournalPoisoned,
-    /// The bus is stopping, or this publisher has finished.
-    #[error("the bus is stopping")]
-    Stopped,
-    /// The process that the sequencer ran in is dead; of a publisher in another process alone.
-    #[error("the process of the sequencer is dead: attach again when it has been started")]
-    SequencerGone,
-    /// The template id is not of this schema.
-    #[error("template {0} is not of this schema")]
-    UnknownTemplate(u16),
-    /// A message was given as one of another schema, and its schema id is Stele's or none.
-    #[error("schema id {0} is no other schema's: 1 is Stele's, 0 is none; give the schema an id of its own")]
-    NotForeign(u16),
-    /// The body is shorter than the message's root block.
-    #[error("a body of {found} bytes is shorter than its block of {needed}")]
-    TooShort {
-        /// Bytes of the root block.
-        needed: u16,
-        /// Bytes offered.
-        found: usize,
-    },
-    /// The body is longer than a frame takes, or than this publisher's ring.
-    #[error("a body of {found} bytes is longer than the {longest} that fit")]
-    TooLong {
-        /// Bytes that fit.
-        longest: usize,
-        /// Bytes offered.
-        found: usize,
-    },
-}
-
-impl Refusal {
-    /// Whether the same submission may be taken later.
-    pub fn is_transient(self) -> bool {
-        matches!(self, Self::RingFull | Self::JournalBehind | Self::ConsumerBehind)
-    }
-
-    /// The reason as it is counted and stands on the log.
-    pub fn reason(self) -> RefusalReason {
-        match self {
-            Self::RingFull => RefusalReason::RING_FULL,
-            Self::JournalBehind => RefusalReason::JOURNAL_BEHIND,
-            Self::ConsumerBehind => RefusalReason::CONSUMER_BEHIND,
-            Self::JournalPoisoned => RefusalReason::JOURNAL_POISONED,
-            Self::Stopped | Self::SequencerGone => RefusalReason::STOPPED,
-            Self::UnknownTemplate(_) | Self::NotForeign(_) | Self::TooShort { .. } | Self::TooLong { .. } => {
-                RefusalReason::MALFORMED
-            }
-        }
-    }
-}
+use stele_wire::messages::SCHEMA_ID;
+use zerocopy::IntoBytes;
 
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
 #[derive(Debug)]
@@ -116,27 +30,6 @@ pub struct Publisher {
     finished: Arc<AtomicBool>,
     refused: u64,
     refusals: Arc<RefusedAtRing>,
-}
-
-/// The sequencer's end of a publisher's ring.
-#[derive(Debug)]
-pub(crate) struct Intake {
-    pub(crate) id: u16,
-    pub(crate) name: [u8; 32],
-    pub(crate) words: Consumer<u64>,
-    /// What the next submission is numbered if nothing is missing.
-    pub(crate) expected: Option<u64>,
-    /// The last number that was taken, 0 before the first.
-    pub(crate) last: u64,
-    /// The publisher outlives the process.
-    pub(crate) is_outside: bool,
-    /// What the publisher was refused at its own end.
-    pub(crate) refused: Arc<RefusedAtRing>,
-    pub(crate) untold: Untold,
-    pub(crate) counters: Option<IntakeCounters>,
-    /// What fills `words` where the publisher is in another process.
-    pub(crate) remote: Option<RemoteIntake>,
-    finished: Arc<AtomicBool>,
 }
 
 /// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
@@ -162,59 +55,6 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
     };
     let refused = publisher.refusals.clone();
     (publisher, Intake { refused, finished, ..Intake::new(id, shown(name), consumer) })
-}
-
-/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
-/// words, a power of two. `last` is what the log knows of the publisher's numbering.
-pub(crate) fn remote_intake(
-    path: &Path,
-    id: u16,
-    name: &str,
-    capacity: usize,
-    last: u64,
-) -> io::Result<Intake> {
-    let (mut producer, mut consumer) = RingBuffer::new(capacity);
-    producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
-    consumer.read_chunk(capacity).expect("the ring is full").commit_all();
-    let name = shown(name);
-    let remote = RemoteIntake::create(path, id, &name, capacity, producer, last)?;
-    Ok(Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) })
-}
-
-/// A publisher's name as it stands on the log.
-fn shown(name: &str) -> [u8; 32] {
-    let mut shown = [0; 32];
-    let length = name.floor_char_boundary(shown.len());
-    shown[..length].copy_from_slice(&name.as_bytes()[..length]);
-    shown
-}
-
-/// Whether a body of `length` bytes may be a message of the template, in a ring that takes `longest`.
-#[inline]
-pub(crate) fn check_message(template_id: u16, length: usize, longest: usize) -> Result<(), Refusal> {
-    let known = template(template_id).ok_or(Refusal::UnknownTemplate(template_id))?;
-    if length < known.block_length as usize {
-        return Err(Refusal::TooShort { needed: known.block_length, found: length });
-    }
-    if length > longest {
-        return Err(Refusal::TooLong { longest, found: length });
-    }
-    Ok(())
-}
-
-/// As [`check_message`], for a message of another schema.
-pub(crate) fn check_foreign(header: &MessageHeader, length: usize, longest: usize) -> Result<(), Refusal> {
-    let (schema_id, needed) = (header.schema_id.get(), header.block_length.get());
-    if [0, SCHEMA_ID].contains(&schema_id) {
-        return Err(Refusal::NotForeign(schema_id));
-    }
-    if length < usize::from(needed) {
-        return Err(Refusal::TooShort { needed, found: length });
-    }
-    if length > longest {
-        return Err(Refusal::TooLong { longest, found: length });
-    }
-    Ok(())
 }
 
 impl Publisher {
@@ -397,106 +237,5 @@ impl Publisher {
             Some(Behind::Journal) => Refusal::JournalBehind,
             Some(Behind::Consumer) => Refusal::ConsumerBehind,
         })
-    }
-}
-
-impl Intake {
-    fn new(id: u16, name: [u8; 32], words: Consumer<u64>) -> Self {
-        Self {
-            id,
-            name,
-            words,
-            expected: None,
-            last: 0,
-            is_outside: false,
-            refused: Arc::default(),
-            untold: Untold::default(),
-            counters: None,
-            remote: None,
-            finished: Arc::default(),
-        }
-    }
-
-    /// Whether nothing more can come: what is in the ring now is all.
-    pub(crate) fn is_finished(&self) -> bool {
-        match &self.remote {
-            Some(remote) => remote.is_finished(),
-            None => self.finished.load(Ordering::Acquire) || self.words.is_abandoned(),
-        }
-    }
-
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.words.is_empty() && self.remote.as_ref().is_none_or(RemoteIntake::is_empty)
-    }
-}
-
-/// Words in two parts, where the ring's end lies between.
-pub(crate) type Words<'a> = (&'a [u64], &'a [u64]);
-
-/// One submission as it lies in a chunk of the ring.
-pub(crate) struct Submission<'a> {
-    pub(crate) template_id: u16,
-    pub(crate) body_length: usize,
-    pub(crate) received: Nanos,
-    pub(crate) sequence: u64,
-    /// The body's words.
-    pub(crate) body: Words<'a>,
-}
-
-impl<'a> Submission<'a> {
-    /// The submission at word `at` of a chunk that consists of `chunk.0` and `chunk.1`.
-    #[inline]
-    pub(crate) fn read(chunk: (&'a [u64], &'a [u64]), at: usize) -> Self {
-        let [description, received, sequence] = match chunk.0.get(at..at + SUBMISSION_HEADER_WORDS) {
-            Some(header) => std::array::from_fn(|index| header[index]),
-            None => std::array::from_fn(|index| match chunk.0.get(at + index) {
-                Some(word) => *word,
-                None => chunk.1[at + index - chunk.0.len()],
-            }),
-        };
-        let body_length = (description & 0xFFFF) as usize;
-        let start = at + SUBMISSION_HEADER_WORDS;
-        Self {
-            template_id: (description >> 16) as u16,
-            body_length,
-            received: Nanos(received),
-            sequence,
-            body: between(chunk, start, start + body_length.div_ceil(8)),
-        }
-    }
-
-    /// The message header and the rest of the body of a message of another schema; none when it is no such message.
-    pub(crate) fn foreign(&self) -> Option<(MessageHeader, Words<'a>)> {
-        let (first, second) = self.body;
-        let (header, body) = match (first, second) {
-            _ if self.template_id != FOREIGN => return None,
-            ([header, first @ ..], second) => (header, (first, second)),
-            ([], [header, second @ ..]) => (header, (&[][..], second)),
-            ([], []) => return None,
-        };
-        let header = MessageHeader::read_from_bytes(header.as_bytes()).expect("a header has one word");
-        let length = self.body_length.checked_sub(size_of::<MessageHeader>())?;
-        check_foreign(&header, length, FOREIGN_LENGTH_MAX).ok()?;
-        Some((header, body))
-    }
-
-    /// Words that it takes in the ring.
-    #[inline]
-    pub(crate) fn words(&self) -> usize {
-        SUBMISSION_HEADER_WORDS + self.body.0.len() + self.body.1.len()
-    }
-}
-
-#[inline]
-fn between<'a>(chunk: (&'a [u64], &'a [u64]), from: usize, to: usize) -> (&'a [u64], &'a [u64]) {
-    let (first, second) = chunk;
-    let split = first.len();
-    if to <= split {
-        (&first[from..to], &[])
-    } else if from >= split {
-        (&second[from - split..to - split], &[])
-    } else {
-        (&first[from..], &second[..to - split])
     }
 }

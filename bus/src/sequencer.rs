@@ -3,7 +3,9 @@
 //! A submission is known by its publisher and the publisher's own number, which only grows: one that was taken before
 //! is recognised, left out, counted and told, also after a restart ([`Sequencer::continue_numbering`]).
 
+mod desk;
 mod own;
+pub(crate) mod statistics;
 
 use crate::agent::{Agent, AgentError};
 use crate::appender::GeometryError;
@@ -11,55 +13,24 @@ use crate::bounds::{
     CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, CLOCK_CHECK_INTERVAL, HEADROOM_MARKET_DIVISOR,
     HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX, REFUSALS_LOOKED_AT_CYCLES, STOP_GRACE,
 };
-use crate::cancels::Cancels;
 use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
 use crate::counters::sequencer::{IntakeCounters, SequencerCounters};
 use crate::counters::{CounterError, Counters};
-use crate::head::{Draft, LogHead, OWN_SCHEMA};
-use crate::publisher::{Intake, Publisher, Submission, publisher, remote_intake};
-use crate::refusals::{Refusals, Untold};
+use crate::head::{LogHead, SequencerStart};
+use crate::intake::{Intake, remote_intake};
+use crate::publisher::{Publisher, publisher};
 use crate::ring::{LogRing, RingWriter};
-use crate::risk::{self, Breach, OrderTerms, Risk};
-use crate::templates::{Class, Template, template};
+use crate::submission::Submission;
 use crate::timers::{TimerStop, Timers};
-use own::{OWN_FRAME_LENGTH_MAX, refusal_length};
+use desk::{Desk, Origin, Verdict};
+use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use stele_risk::{Cancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
-use stele_wire::codec::MessageHeader;
-use stele_wire::frame::frame_length;
-use stele_wire::messages::{Check, RiskDecision, SessionEnd};
 use stele_wire::{Nanos, Sequence};
-use zerocopy::IntoBytes;
-
-pub use crate::head::SequencerStart;
-
-/// What the sequencer has done since it began.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct SequencerStatistics {
-    /// Events put on the log, its own included.
-    pub events: u64,
-    /// Orders answered with a refusal.
-    pub orders_refused: u64,
-    /// Submissions that are not a message of the schema.
-    pub malformed: u64,
-    /// Submissions that were taken before, and left out.
-    pub duplicates: u64,
-    /// Whatever was not taken, by reason, also at the publishers' rings.
-    pub refused: Refusals,
-    /// Cancels that followed from kill switches.
-    pub cancels: u64,
-    /// Timers of strategies that fired.
-    pub timers_fired: u64,
-    /// Timers that no running strategy wants any longer, or beyond the bound.
-    pub timers_dropped: u64,
-    /// Duty cycles in which an intake had to wait for room on the ring.
-    pub waits: u64,
-    /// Batches closed.
-    pub batches: u64,
-}
 
 /// The log's only writer.
 #[derive(Debug)]
@@ -73,42 +44,6 @@ pub struct Sequencer<C> {
     cycles: u32,
     /// Since when there was nothing to do although a stop was asked for.
     quiet_since: Option<Nanos>,
-}
-
-/// Everything that a submission meets between its intake and the ring.
-#[derive(Debug)]
-struct Desk<C> {
-    head: LogHead<C>,
-    risk: Risk,
-    statistics: SequencerStatistics,
-    /// Bytes of the ring that each class leaves free.
-    headrooms: [usize; 5],
-    is_behind: bool,
-    counters: Option<SequencerCounters>,
-    /// One body in one piece.
-    scratch: Box<[u64]>,
-    /// A refused order with what stands in front of it.
-    refused: Box<[u64]>,
-    timers: Timers,
-    timer_stop: TimerStop,
-    cancels: Cancels,
-    clock_watch: ClockWatch,
-    /// When the clock is looked at again, by the age of the log's head.
-    clock_looked_at: Nanos,
-    first_sequence: Sequence,
-    /// The session's last event is on the log.
-    is_over: bool,
-    /// The log is to be told of refusals.
-    has_untold: bool,
-}
-
-/// What became of a submission.
-#[derive(PartialEq, Eq)]
-enum Verdict {
-    /// It is on the log, or its refusal is.
-    Taken,
-    /// It stays where it is.
-    NoRoom,
 }
 
 impl<C: Clock> Sequencer<C> {
@@ -228,7 +163,7 @@ impl<C: Clock> Sequencer<C> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.desk.counters = Some(SequencerCounters::register(counters, shard)?);
         for intake in &mut self.intakes {
             let name = String::from_utf8_lossy(&intake.name);
@@ -376,164 +311,5 @@ impl<C: Clock> Agent for Sequencer<C> {
             self.try_stop();
         }
         Ok(work + closed)
-    }
-}
-
-/// Where a submission comes from, and which number it should have.
-struct Origin<'a> {
-    id: u16,
-    name: &'a [u8; 32],
-    /// The publisher outlives the process: a restart must know its last number.
-    is_outside: bool,
-    expected: &'a mut Option<u64>,
-    /// The last number that was taken.
-    last: &'a mut u64,
-    untold: &'a mut Untold,
-}
-
-/// The body in one piece: in place, unless the end of the publisher's ring lies in it.
-#[inline]
-fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) -> &'a [u8] {
-    let (first, second) = submission.body;
-    if second.is_empty() {
-        return &first.as_bytes()[..submission.body_length];
-    }
-    scratch[..first.len()].copy_from_slice(first);
-    scratch[first.len()..first.len() + second.len()].copy_from_slice(second);
-    &scratch.as_bytes()[..submission.body_length]
-}
-
-/// Bytes of the event's frame and of the note on its numbering that may go before it.
-#[inline]
-fn submitted_length(submission: &Submission<'_>) -> usize {
-    frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX
-}
-
-impl<C: Clock> Desk<C> {
-    #[inline]
-    fn headroom(&self, class: Class) -> usize {
-        self.headrooms[class as usize]
-    }
-
-    /// Puts a submission on the log, or a refusal in its place, or leaves it for want of room.
-    #[inline]
-    fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
-        if submission.sequence <= *origin.last {
-            return self.refuse_duplicate(submission, origin);
-        }
-        let known = template(submission.template_id)
-            .filter(|template| submission.body_length >= template.block_length as usize);
-        let Some(template) = known else { return self.admit_foreign(submission, origin) };
-        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
-            return self.on_no_room(submission, &template, origin);
-        }
-        self.is_behind = self.is_behind && !self.in_time_again(&template);
-        self.note_origin(submission, origin);
-        if template.class >= Class::NewOrder && self.is_held_back(submission, &template) {
-            return Verdict::Taken;
-        }
-        let sequence = self.head.append(&Draft {
-            template_id: submission.template_id,
-            template,
-            schema: OWN_SCHEMA,
-            body_length: submission.body_length,
-            body: submission.body,
-            received: submission.received,
-        });
-        self.statistics.events += 1;
-        self.follow(submission, template.block_length, sequence);
-        Verdict::Taken
-    }
-
-    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as it is,
-    /// anything else is refused.
-    #[inline(never)]
-    fn admit_foreign(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
-        let Some((header, body)) = submission.foreign() else {
-            return self.refuse_malformed(submission, origin);
-        };
-        let template = Template::foreign(header.block_length.get());
-        if !self.head.has_room(submitted_length(submission), self.headroom(template.class)) {
-            return self.on_no_room(submission, &template, origin);
-        }
-        self.is_behind = self.is_behind && !self.in_time_again(&template);
-        self.note_origin(submission, origin);
-        self.head.append_seldom(&Draft {
-            template_id: header.template_id.get(),
-            template,
-            schema: (header.schema_id.get(), header.version.get()),
-            body_length: submission.body_length - size_of::<MessageHeader>(),
-            body,
-            received: submission.received,
-        });
-        self.statistics.events += 1;
-        Verdict::Taken
-    }
-
-    /// The ring has room for the first classes again: says so, once.
-    #[cold]
-    fn in_time_again(&mut self, template: &Template) -> bool {
-        let is_first_class = template.class <= Class::NewOrder;
-        if is_first_class {
-            self.head.ring().shared.health.set_behind(None);
-        }
-        is_first_class
-    }
-
-    /// Says who is behind. A new order is answered by a refusal, for which there is headroom; everything else
-    /// stays in its publisher's ring.
-    #[cold]
-    fn on_no_room(
-        &mut self,
-        submission: &Submission<'_>,
-        template: &Template,
-        origin: &mut Origin<'_>,
-    ) -> Verdict {
-        let behind = self.head.writer().behind();
-        self.head.ring().shared.health.set_behind(Some(behind));
-        self.is_behind = true;
-        let report = self.headroom(Class::Report);
-        let needed = refusal_length(submission.body_length);
-        if template.class != Class::NewOrder || !self.head.has_room(needed, report) {
-            return Verdict::NoRoom;
-        }
-        let breach = Breach {
-            check: Check::BUS_BEHIND,
-            limit: self.headroom(template.class) as i64,
-            value: self.head.room_after(submitted_length(submission)) as i64,
-        };
-        let Some(terms) = self.terms(submission) else { return self.refuse_malformed(submission, origin) };
-        self.note_origin(submission, origin);
-        self.reject(submission, &terms, breach);
-        Verdict::Taken
-    }
-
-    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the submission
-    /// was answered by a refusal.
-    fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
-        if template.class == Class::NewOrder {
-            let now = self.head.stamp();
-            // The body is as long as the block, so the terms are there.
-            let terms = self.terms(submission).expect("an order has terms");
-            if let Err(breach) = self.risk.check(&terms, now) {
-                self.reject(submission, &terms, breach);
-                return true;
-            }
-        } else if risk::governs(submission.template_id) {
-            let now = self.head.stamp();
-            let body = gather(&mut self.scratch, submission);
-            if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {
-                self.append_own(RiskDecision::TEMPLATE_ID, decision.as_bytes());
-                return true;
-            }
-        } else if submission.template_id == SessionEnd::TEMPLATE_ID {
-            self.end_session(submission, *template);
-            return true;
-        }
-        false
-    }
-
-    fn terms(&mut self, submission: &Submission<'_>) -> Option<OrderTerms> {
-        OrderTerms::read(submission.template_id, gather(&mut self.scratch, submission))
     }
 }

@@ -17,10 +17,10 @@
 //! once.
 
 use crate::bounds::{TIMER_STRATEGIES_MAX, TIMERS_PER_STRATEGY_MAX};
-use crate::risk::Sequenced;
-use crate::state::{Number, Reader, RestoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use stele_risk::Sequenced;
+use stele_risk::state::{Number, Reader, RestoreError};
 use stele_wire::messages::{
     Boolean, SCHEMA_ID, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,
 };

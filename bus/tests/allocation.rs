@@ -1,14 +1,13 @@
-//! After start, publisher, sequencer, consumers and gateway neither allocate nor give memory back.
+//! After start, publisher, sequencer and consumers neither allocate nor give memory back.
 #![cfg(not(loom))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_bus::bounds::RING_LENGTH_MIN;
-use stele_bus::risk::Sequenced;
 use stele_bus::{
-    Agent, Counters, Event, LogRing, LossyConsumer, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, UtcClock, Venue, VenueBusy, Watermark,
+    Agent, Counters, LogRing, LossyConsumer, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock,
 };
+use stele_risk::{Risk, RiskLimits, Sequenced};
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
     Trade,
@@ -39,15 +38,6 @@ unsafe impl GlobalAlloc for Counting {
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-struct Sink(u64);
-
-impl Venue for Sink {
-    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
-        self.0 += order.sequence().0;
-        Ok(())
-    }
-}
 
 /// Every table of risk is in use.
 fn limit_everything(risk: &mut Risk) {
@@ -89,14 +79,9 @@ fn nothing_on_the_hot_path_allocates() {
     let mut sequencer = Sequencer::new(&start, writer, UtcClock::new(), risk).unwrap();
     let mut feed = sequencer.publisher(1, "feed", 4096);
     let mut strategy = sequencer.publisher(2, "strategy", 4096);
-    let released = sequencer.publisher(3, "gateway", 4096);
     let counters = Counters::create().unwrap();
-    sequencer.count_in(&counters, 0).unwrap();
+    sequencer.register_counters(&counters, 0).unwrap();
     let mut consumer = sequencer.gating_consumer("reader");
-    let orders = sequencer.gating_consumer("reader");
-    let mut gateway =
-        OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
-    gateway.count_in(&counters, 0).unwrap();
     let mut lossy = LossyConsumer::join(&ring);
     let market = BookAdd { order_id: 1.into(), ..BookAdd::NULL };
     let orders = [10, 10_000].map(|price| {
@@ -127,8 +112,7 @@ fn nothing_on_the_hot_path_allocates() {
         seen += journal.bytes(from, to).len() as u64 & 1;
         journal.advance_written(to);
         journal.advance_durable(to);
-        gateway.do_work().unwrap();
     }
     assert_eq!(CALLS.get() - before, 0, "calls to the allocator");
-    assert!(seen >= 120_000 && gateway.venue().0 > 0);
+    assert!(seen >= 120_000);
 }

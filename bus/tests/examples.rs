@@ -6,9 +6,10 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent as _, BusDirectory, JournalReader, LogRing, RingOptions, RingParts, Risk, RiskLimits, Sequencer,
-    SequencerStart, UtcClock,
+    Agent as _, BusDirectory, JournalReader, LogRing, RingOptions, RingParts, Sequencer, SequencerStart,
+    UtcClock,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
 
 fn example(name: &str) -> Option<PathBuf> {

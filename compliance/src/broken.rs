@@ -1,6 +1,6 @@
-//! What a trail that does not verify is told to be: the first thing wrong, and what is intact in front of it.
+//! The result for a trail that does not verify: the first error, and what is intact before it.
 
-use crate::rules::Violation;
+use crate::rules::RuleViolation;
 use serde::Serialize;
 use std::fmt;
 use stele_journal::format::SegmentHeader;
@@ -8,50 +8,52 @@ use stele_journal::{Fault, TrailError};
 
 /// A trail that does not verify.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Broken {
-    /// The first thing wrong in the order of the log.
+pub struct BrokenTrail {
+    /// The first error in the order of the log.
     pub first: Finding,
-    /// The first thing wrong that the other check found: the medium's, where `first` is a rule of meaning, and the
+    /// The first error of the other check: of the storage if `first` breaks a rule about meaning, and the
     /// other way round.
     pub also: Option<Finding>,
-    /// What holds in front of `first`.
-    pub intact: Intact,
+    /// What is intact before `first`.
+    pub intact: IntactPrefix,
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
-    /// Name of the rule: one of [`crate::rules::Rule`], or of the medium's: `frame`, `no-gap`, `time`, `link`, `header`.
+    /// Name of the broken rule: one of [`crate::rules::Rule`], or of the storage: `frame`, `no-gap`, `time`,
+    /// `link`, `header`.
     pub rule: &'static str,
-    /// The segment's file.
+    /// File of the segment.
     pub file: String,
-    /// Offset in the file, where one can be named.
+    /// Offset in the file, where one is known.
     pub offset: Option<u64>,
-    /// The event that shows it, or, where bytes are no event, the one that was due.
+    /// Sequence of the event that shows the error, or of the missing event where the bytes are not an event.
     pub sequence: Option<u64>,
-    /// Name of the message, where it is a message that is wrong.
+    /// Name of the message, if a message breaks the rule.
     pub message: Option<&'static str>,
-    /// What had to be.
+    /// What was expected.
     pub expected: String,
-    /// What is.
+    /// What was found.
     pub found: String,
 }
 
-/// What holds in front of the first thing wrong.
+/// What is intact before the first error.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Intact {
-    /// Segments that are whole.
+pub struct IntactPrefix {
+    /// Number of complete segments.
     pub segments: u64,
-    /// Events, those in front in the damaged segment included.
+    /// Number of events, including those before the error in the damaged segment.
     pub events: u64,
-    /// The last of them; 0 when there is none.
+    /// Sequence of the last intact event; 0 when there is none.
     pub last_sequence: u64,
-    /// Whether the rules of meaning hold for all of them, too; not so when they could not be applied.
+    /// Whether the rules about meaning hold for all these events as well; false when they could not be
+    /// applied.
     pub has_meaning: bool,
 }
 
 impl Finding {
-    pub(crate) fn of_violation(violation: &Violation, header: &SegmentHeader, file: String) -> Self {
+    pub(crate) fn of_violation(violation: &RuleViolation, header: &SegmentHeader, file: String) -> Self {
         Self {
             rule: violation.rule.name(),
             file,
@@ -63,7 +65,7 @@ impl Finding {
         }
     }
 
-    /// What the journal found; none when the trail could not be read, which says nothing about the trail.
+    /// The journal's error; `None` when the trail could not be read, which is not an error of the trail.
     pub(crate) fn of_medium(error: &TrailError) -> Option<Self> {
         let finding = |rule, file: &str, expected: String, found: String| Self {
             rule,
@@ -92,12 +94,12 @@ impl Finding {
                 Self { offset, sequence, ..finding(rule, file, expected, found) }
             }
             TrailError::Link { file, expected, found } => {
-                let expected = format!("link {expected}, from the segment in front as it is");
+                let expected = format!("link {expected}, computed from the previous segment");
                 finding(
                     "link",
                     file,
                     expected,
-                    format!("link {found}: one of the two was changed after it was written"),
+                    format!("link {found}: one of the two segments was changed after it was written"),
                 )
             }
             TrailError::Chain { file, field, expected, found } => {
@@ -109,13 +111,13 @@ impl Finding {
             TrailError::Blank { file } => finding(
                 "header",
                 file,
-                "a header, as later segments were written".to_owned(),
+                "a header, because later segments exist".to_owned(),
                 "zeros".to_owned(),
             ),
             TrailError::Missing { file } => finding(
                 "header",
                 file,
-                "the file, as later segments are there".to_owned(),
+                "the file, because later segments exist".to_owned(),
                 "no such file".to_owned(),
             ),
             TrailError::Io { .. }
@@ -145,15 +147,15 @@ impl fmt::Display for Finding {
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for BrokenTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.first)?;
-        let Intact { segments, events, last_sequence, has_meaning } = self.intact;
+        let IntactPrefix { segments, events, last_sequence, has_meaning } = self.intact;
         write!(
             f,
-            "  in front   {events} events, through sequence {last_sequence}, and {segments} whole segments: intact"
+            "  before     {events} events, through sequence {last_sequence}, and {segments} whole segments: intact"
         )?;
-        f.write_str(if has_meaning { ", every rule holds" } else { ", rules of meaning not applied" })?;
+        f.write_str(if has_meaning { ", every rule holds" } else { ", rules about meaning not applied" })?;
         match &self.also {
             Some(also) => write!(f, "\nalso {also}"),
             None => Ok(()),
@@ -161,4 +163,4 @@ impl fmt::Display for Broken {
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for BrokenTrail {}

@@ -1,8 +1,9 @@
-//! What a trail must say to be believed: rules over its frames in the order of the log.
+//! The rules that a trail must satisfy: checks over its frames in the order of the log.
 //!
-//! [`Rules`] is pure: it owns no thread, reads no file and no clock, and gives the same answer for the same frames.
-//! It takes for granted what the journal checks of every frame (CRC, sequence without a gap, time not backwards) and
-//! judges what the frames mean together. It allocates for definitions, orders and publishers, never for market data.
+//! [`Rules`] is pure: it has no thread, reads no file and no clock, and gives the same result for the same
+//! frames. It relies on the journal's checks of every frame (CRC, sequence without a gap, time not going
+//! backwards), and checks what the frames mean together. It allocates for definitions, orders and publishers,
+//! never for market data.
 
 mod credit;
 mod definitions;
@@ -16,7 +17,7 @@ mod releases;
 mod schema_text;
 mod sessions;
 
-pub use sessions::{Ending, EpochSummary};
+pub use sessions::{EpochEnding, EpochSummary};
 
 use credit::Credit;
 use definitions::Definitions;
@@ -36,24 +37,24 @@ use stele_wire::{Frame, Nanos, Position, Sequence};
 
 macro_rules! rules {
     ($($(#[$doc:meta])* $rule:ident $name:literal $sentence:literal;)*) => {
-        /// A rule, by what it is called in messages.
+        /// A rule, by its name in messages.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
         pub enum Rule {
             $($(#[$doc])* $rule,)*
         }
 
         impl Rule {
-            /// Every rule, in the order of reports.
+            /// All rules, in the order of reports.
             pub const ALL: &'static [Self] = &[$(Self::$rule),*];
 
-            /// What it is called.
+            /// The name of the rule.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$rule => $name,)*
                 }
             }
 
-            /// What it says.
+            /// The rule in one sentence.
             pub const fn sentence(self) -> &'static str {
                 match self {
                     $(Self::$rule => $sentence,)*
@@ -64,51 +65,56 @@ macro_rules! rules {
 }
 
 rules! {
-    /// Messages of our schema and a version we know have the block length of their version, and every group and
-    /// data lies within the frame. Other schemas' and later messages are counted, not judged.
-    MessageWhole "message-whole" "messages of our schema decode whole";
-    /// The first event of an epoch, but for the sequencer's own notes on numbering, is `SessionStart` of that epoch
-    /// and shard, with the last sequence of the epoch before; there is one in an epoch.
+    /// Messages of Stele's schema in a known version have the block length of that version, and all groups
+    /// and data are within the frame. Messages of other schemas and later versions are counted, not checked.
+    MessageWhole "message-whole" "messages of Stele's schema decode completely";
+    /// The first event of an epoch, apart from the sequencer's records of publishers' numbering, is the
+    /// `SessionStart` of that epoch and shard, with the last sequence of the previous epoch. There is one per
+    /// epoch.
     SessionBegins "session-begins" "every epoch begins with its SessionStart";
-    /// Nothing follows `SessionEnd` in its epoch, and it counts the epoch's events, itself included.
+    /// Nothing follows `SessionEnd` in its epoch, and it states the number of events of the epoch, including
+    /// itself.
     SessionEnds "session-ends" "nothing follows SessionEnd, and it counts the events";
-    /// The text of the schema that the segment's header names by its SHA-256 is on the trail before the epoch's first
-    /// event that is not control.
+    /// The trail has the text of the schema whose SHA-256 is in the segment's header, before the first event
+    /// of the epoch that is not control.
     SchemaOnTrail "schema-on-trail" "the schema's text is on the trail and is the one named";
-    /// Instruments, sources, strategies and accounts are defined before they are referred to; 0 is none. An order,
-    /// cancel or quote, and a refusal of one, may name an instrument or account that nobody defined: that is the
-    /// submitter's mistake, which the log must hold as it was; it is counted.
+    /// Instruments, sources, strategies and accounts are defined before they are referred to; 0 means none.
+    /// An order, cancel or quote, and the refusal of one, may name an undefined instrument or account: that
+    /// is the submitter's mistake, which the log records as it was submitted. It is counted.
     DefinedBefore "defined-before" "what an event refers to was defined before it";
-    /// A publisher's numbering, as its `PublisherProgress` events tell it, never goes back within an epoch, and no two
-    /// orders of an epoch have the same number of the same publisher: a retry is recognised.
+    /// A publisher's numbering, as recorded by its `PublisherProgress` events, never decreases within an
+    /// epoch, and no two orders of an epoch have the same number from the same publisher, so that a retry is
+    /// recognised.
     OriginNumbering "origin-numbering" "publishers' numbering never goes back in an epoch";
-    /// A refused order stands on the log whole, and the next event of the epoch is the refusal of that order.
-    RefusalWhole "refusal-whole" "a refused order is told whole, and why it was refused";
-    /// The parts of credit that stand on the log as allotted to shards, each until another takes its place, are together
-    /// at most what the newest allotment says that the account, or the firm, has.
-    CreditAllotted "credit-allotted" "the credit shared out between shards is no more than the firm's";
-    /// Causes and every other sequence that an event names lie before it. What an auditor asked for may lie anywhere.
-    CauseEarlier "cause-earlier" "causes and other sequences named lie before";
-    /// The event that a report says it answers is an order, replacement, cancel or quote.
+    /// A refused order is on the log in full, and the next event of the epoch is the refusal of that order.
+    RefusalWhole "refusal-whole" "a refused order is recorded in full, followed by its refusal";
+    /// The parts of the credit that are allotted to shards, each until it is replaced, are together at most
+    /// the credit that the latest allotment states for the account or the firm.
+    CreditAllotted "credit-allotted" "the credit allotted to shards does not exceed the firm's";
+    /// Causes, and all other sequences that an event names, are earlier than the event. What an auditor asks
+    /// for may be anywhere.
+    CauseEarlier "cause-earlier" "causes and other sequences named are earlier";
+    /// The event that a report names as the one it answers is an order, replacement, cancel or quote.
     AnswersOrder "answers-order" "reports answer orders that are on the log";
-    /// A release covers orders of its epoch and gateway only, each once, no more than there are; what it goes through
-    /// to is such an order, before it, and grows.
+    /// A release covers only orders of its epoch and gateway, each once, and not more than there are. The
+    /// order up to which it releases is one of them, is before the release, and increases.
     ReleaseOrder "release-order" "releases cover orders before them, and only grow";
-    /// The watermark of a release is at or beyond the end of the order it goes through to, never falls, and is not
-    /// beyond the release itself.
+    /// The watermark of a release is at or after the end of the last order it releases, never decreases, and
+    /// is not after the release itself.
     ReleaseWatermark "release-watermark" "an order left when its watermark had passed";
-    /// No venue answers an order before its release watermark passed. Releases are told late, so two things can be
-    /// claimed. Where a release of kind durable or later covers every order of its range, the padding behind an answer
-    /// records the order as durable: the venue had it after the journal said so, and the sequencer, which learnt
-    /// of the answer, saw the watermark at least there. And in an epoch that ended in order, no order was answered
-    /// that lies beyond every release. What a member refused before it left is no answer.
+    /// No venue answers an order before its release watermark has passed. Releases are recorded late, so two
+    /// things can be checked. First, where a release of kind durable or later covers all orders of its range,
+    /// the padding after an answer records the order as durable: the venue received it after the journal
+    /// reported it durable, and the sequencer, which received the answer, saw the watermark at least there.
+    /// Second, in an epoch that ended in order, no answered order is after the last release. A refusal by the
+    /// member before the order left is not an answer.
     ReportAfterRelease "report-after-release" "no venue answered an order before its release";
-    /// Padding tells the last event in front of it and a durable watermark that never falls, is not beyond the
-    /// padding, and is at or beyond that of any release of kind durable or later in front of it.
-    DurableRecorded "durable-recorded" "padding records a durable watermark that can be";
-    /// A trail whose first segment is not segment 1 has an event `RetentionAct` of kind `Expired` that names all
-    /// segments in front: its beginning did not merely get lost.
-    ExpirySaid "expiry-said" "a trail without its beginning says that it expired";
+    /// Padding records the last event before it and a durable watermark. The watermark never decreases, is
+    /// not after the padding, and is at or after that of any earlier release of kind durable or later.
+    DurableRecorded "durable-recorded" "padding records a possible durable watermark";
+    /// A trail whose first segment is not segment 1 has a `RetentionAct` event of kind `Expired` that names
+    /// all earlier segments: its beginning was not merely lost.
+    ExpirySaid "expiry-said" "a trail without its beginning records its expiry";
 }
 
 impl fmt::Display for Rule {
@@ -117,24 +123,24 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A rule does not hold.
+/// A broken rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Violation {
-    /// Which.
+pub struct RuleViolation {
+    /// The rule.
     pub rule: Rule,
-    /// The event that shows it; for padding the last event in front.
+    /// Sequence of the event that breaks it; for padding, of the last event before it.
     pub sequence: Sequence,
     /// Position of the frame.
     pub position: Position,
     /// Name of the message, or `padding`.
     pub message: &'static str,
-    /// What had to be.
+    /// What was expected.
     pub expected: String,
-    /// What is.
+    /// What was found.
     pub found: String,
 }
 
-/// A rule that does not hold, before it is known where.
+/// A broken rule, before its place is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Breach {
     rule: Rule,
@@ -142,25 +148,25 @@ pub(crate) struct Breach {
     found: String,
 }
 
-/// Boxed, so that what is said of every frame stays small.
+/// Boxed, to keep the result of every frame small.
 type Verdict = Result<(), Box<Breach>>;
 
 fn breach(rule: Rule, expected: impl Into<String>, found: impl Into<String>) -> Verdict {
     Err(Box::new(Breach { rule, expected: expected.into(), found: found.into() }))
 }
 
-/// How often each rule was asked.
+/// How often each rule was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Counts([u64; Rule::ALL.len()]);
+pub struct CheckCounts([u64; Rule::ALL.len()]);
 
-impl Default for Counts {
+impl Default for CheckCounts {
     fn default() -> Self {
         Self([0; Rule::ALL.len()])
     }
 }
 
-impl Counts {
-    /// How often `rule` was asked.
+impl CheckCounts {
+    /// How often `rule` was applied.
     pub fn of(&self, rule: Rule) -> u64 {
         self.0[rule as usize]
     }
@@ -171,7 +177,7 @@ impl Counts {
     }
 }
 
-/// An event and where it stands.
+/// An event and its place.
 #[derive(Clone, Copy)]
 struct Site<'a> {
     position: Position,
@@ -188,13 +194,13 @@ impl Site<'_> {
     }
 }
 
-/// The rules and what they remember of the frames so far.
+/// The rules, and what they remember of the frames so far.
 #[derive(Debug, Default)]
 pub struct Rules {
     plans: Plans,
-    counts: Counts,
+    counts: CheckCounts,
     segment: Option<SegmentHeader>,
-    /// The first sequence that the trail has; what lies before is not there to be looked at.
+    /// The first sequence of the trail; earlier events are not available.
     first: Sequence,
     last: Sequence,
     last_timestamp: Nanos,
@@ -208,22 +214,22 @@ pub struct Rules {
     releases: Releases,
     padding_bytes: u64,
     frame_bytes: u64,
-    /// The last segment that a retention act says expired.
+    /// The last segment that a retention act names as expired.
     expired: u64,
     unknown: BTreeMap<(u16, u16, u16), u64>,
 }
 
 impl Rules {
-    /// Rules that have seen nothing.
+    /// Makes rules that have seen nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A segment begins. Every segment is told, also one without a frame.
+    /// Begins a segment. The caller passes every segment, including one without a frame.
     ///
     /// # Errors
-    /// [`Violation`]: segments of one epoch name different schemas.
-    pub fn on_segment(&mut self, header: &SegmentHeader) -> Result<(), Box<Violation>> {
+    /// [`RuleViolation`] when segments of one epoch name different schemas.
+    pub fn on_segment(&mut self, header: &SegmentHeader) -> Result<(), Box<RuleViolation>> {
         let previous = self.segment.replace(*header);
         if previous.is_none() {
             self.first = header.base_sequence;
@@ -246,35 +252,35 @@ impl Rules {
         Ok(())
     }
 
-    /// The trail, which begins with the segment of this header, is at its end.
+    /// Ends the trail; `first` is the header of its first segment.
     ///
     /// # Errors
-    /// [`Violation`]: it does not say where its beginning is.
-    pub fn on_end(&mut self, first: &SegmentHeader) -> Result<(), Box<Violation>> {
+    /// [`RuleViolation`] when the trail has no beginning and does not record its expiry.
+    pub fn on_end(&mut self, first: &SegmentHeader) -> Result<(), Box<RuleViolation>> {
         self.counts.add(Rule::ExpirySaid);
         if self.expired + 1 >= first.index {
             return Ok(());
         }
         let index = first.index;
-        Err(Box::new(Violation {
+        Err(Box::new(RuleViolation {
             rule: Rule::ExpirySaid,
             sequence: Sequence(first.base_sequence.0 - 1),
             position: first.base_position,
             message: "segment header",
-            expected: format!("a RetentionAct on the trail that says that segment {} expired", index - 1),
+            expected: format!("a RetentionAct on the trail that names segment {} as expired", index - 1),
             found: format!("the trail begins at segment {index}, and no retention act on it says why"),
         }))
     }
 
-    /// The next frame of the segment, padding included.
+    /// Checks the next frame of the segment, including padding.
     ///
     /// # Errors
-    /// [`Violation`], the first rule that does not hold. The rules are of no further use then.
+    /// [`RuleViolation`] for the first broken rule. The rules cannot be used after that.
     ///
     /// # Panics
-    /// When no segment was told.
+    /// When no segment was begun.
     #[inline]
-    pub fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), Box<Violation>> {
+    pub fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> Result<(), Box<RuleViolation>> {
         self.frame_bytes += frame.len() as u64;
         if let Some(padding) = frame.padding() {
             self.padding_bytes += frame.len() as u64;
@@ -294,17 +300,17 @@ impl Rules {
         verdict: Verdict,
         position: Position,
         message: &'static str,
-    ) -> Result<(), Box<Violation>> {
+    ) -> Result<(), Box<RuleViolation>> {
         verdict.map_err(|breach| {
             let Breach { rule, expected, found } = *breach;
-            Box::new(Violation { rule, sequence: self.last, position, message, expected, found })
+            Box::new(RuleViolation { rule, sequence: self.last, position, message, expected, found })
         })
     }
 
     fn on_padding(&mut self, position: Position, padding: &PaddingBody) -> Verdict {
         let last = Sequence(padding.last_sequence.get());
         if last != self.last {
-            let expected = format!("the last event in front, {}", self.last);
+            let expected = format!("the last event before it, {}", self.last);
             return breach(Rule::DurableRecorded, expected, format!("lastSequence {last}"));
         }
         let durable = Position(padding.durable.get());
@@ -327,7 +333,7 @@ impl Rules {
             ..
         } = self;
         let (frame, first) = (&site.frame, self.first);
-        let segment = self.segment.as_ref().expect("a segment was told");
+        let segment = self.segment.as_ref().expect("a segment was begun");
         let header = frame.header();
         let plan = plans.get(frame.template_id()).filter(|_| header.schema_id.get() == SCHEMA_ID);
         sessions.on_event(frame, plan.map_or(Role::Unknown, |plan| plan.role), segment, counts)?;
@@ -371,8 +377,8 @@ impl Rules {
         }
     }
 
-    /// How often each rule was asked.
-    pub fn counts(&self) -> &Counts {
+    /// How often each rule was applied.
+    pub fn counts(&self) -> &CheckCounts {
         &self.counts
     }
 
@@ -381,17 +387,17 @@ impl Rules {
         self.sessions.summaries(self.last, self.last_timestamp)
     }
 
-    /// The last event so far; the one before the trail's first where there is none.
+    /// The sequence of the last event so far; when there is none, the one before the trail's first.
     pub fn last_sequence(&self) -> Sequence {
         self.last
     }
 
-    /// Events so far.
+    /// The number of events so far.
     pub fn events(&self) -> u64 {
         if self.segment.is_some() { self.last.0 + 1 - self.first.0 } else { 0 }
     }
 
-    /// Bytes of frames so far, and of padding among them.
+    /// The number of bytes of frames so far, and of padding among them.
     pub fn bytes(&self) -> (u64, u64) {
         (self.frame_bytes, self.padding_bytes)
     }
@@ -401,17 +407,17 @@ impl Rules {
         self.releases.durable()
     }
 
-    /// Messages that could not be judged: schema id, schema version, template id, how many.
+    /// Messages that could not be checked: schema id, schema version, template id, count.
     pub fn unknown(&self) -> impl Iterator<Item = (u16, u16, u16, u64)> {
         self.unknown.iter().map(|((schema, version, template), count)| (*schema, *version, *template, *count))
     }
 
-    /// Instruments and accounts in orders and refusals that nobody defined.
+    /// The number of undefined instruments and accounts in orders and refusals.
     pub fn undefined_in_orders(&self) -> u64 {
         self.definitions.undefined_in_orders()
     }
 
-    /// References to what may have been defined in front of the trail's first event.
+    /// The number of references that may lead to a definition before the trail's first event.
     pub fn before_the_trail(&self) -> u64 {
         self.definitions.before_the_trail() + self.releases.before_the_trail()
     }
@@ -424,7 +430,7 @@ fn block_of<'a>(frame: &Frame<'a>) -> &'a [u8] {
     &body[..body.len().min(frame.header().block_length.get().into())]
 }
 
-/// The number at `offset`, as long as the block has it.
+/// The bytes at `offset`, if the block is long enough.
 #[inline]
 fn field<const N: usize>(block: &[u8], offset: u16) -> Option<[u8; N]> {
     block.get(offset.into()..)?.first_chunk().copied()
@@ -438,14 +444,14 @@ fn check_whole(plan: &Plan, frame: &Frame<'_>) -> Verdict {
         return breach(Rule::MessageWhole, expected, format!("a block of {found}"));
     }
     if !(plan.is_whole)(frame) {
-        let found = format!("{} bytes in which they are not", frame.body().len());
+        let found = format!("a frame body of {} bytes that ends before them", frame.body().len());
         return breach(Rule::MessageWhole, "block, groups and data within the frame", found);
     }
     Ok(())
 }
 
 #[inline]
-fn check_earlier(block: &[u8], offset: u16, own: Sequence, counts: &mut Counts) -> Verdict {
+fn check_earlier(block: &[u8], offset: u16, own: Sequence, counts: &mut CheckCounts) -> Verdict {
     let named = u64::from_le_bytes(field(block, offset).unwrap_or_default());
     if named == 0 {
         return Ok(());

@@ -4,9 +4,10 @@
 //!  seals/checkpoints/0000000007 ──SHA-256──> imprint ──> authority ──> seals/timestamps/0000000007.tsr
 //! ```
 //!
-//! What is stamped is the checkpoint's file, with the log's signature on it; what is kept is the authority's whole
-//! response. `openssl ts -verify -data CHECKPOINT -in CHECKPOINT.tsr -CAfile CA` checks both and the authority's
-//! signature; here only that the stamp is of this checkpoint is checked, and the time that it states is read.
+//! The time stamp covers the checkpoint's file, including the log's signature; the authority's whole response
+//! is stored. `openssl ts -verify -data CHECKPOINT -in CHECKPOINT.tsr -CAfile CA` checks the imprint and the
+//! authority's signature. This module only checks that the time stamp is of this checkpoint, and reads the
+//! stated time.
 
 use crate::seal::sealing::{SealError, count_checkpoints};
 use crate::seal::tiles::{checkpoint_name, read_file};
@@ -26,24 +27,24 @@ use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion, TstInfo}
 pub const QUERY_CONTENT_TYPE: &str = "application/timestamp-query";
 /// `id-ct-TSTInfo`.
 const TST_INFO: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.9.16.1.4");
-/// The highest status of a response that has a token: granted, with modifications.
+/// The highest status of a response with a token: granted with modifications.
 const GRANTED_MAX: u8 = 1;
 
-/// Name of the time stamp of checkpoint `number` within a trail.
+/// The file of the time stamp of checkpoint `number` in a trail.
 pub fn timestamp_name(number: u64) -> String {
     format!("seals/timestamps/{number:010}.tsr")
 }
 
-/// Why a time stamp says nothing.
+/// Why a time stamp is invalid.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadStamp {
-    /// The bytes have another form.
-    #[error("this is no time stamp: {0}")]
+pub enum TimestampError {
+    /// The response is malformed.
+    #[error("this is not a time stamp: {0}")]
     Malformed(String),
-    /// The authority gave none.
-    #[error("the authority gave no time stamp: status {0}")]
+    /// The authority refused; its status.
+    #[error("the authority refused to give a time stamp: status {0}")]
     Refused(u8),
-    /// It is of something else.
+    /// It is a time stamp of other data.
     #[error("it is a time stamp of something else: its imprint is not the checkpoint's hash")]
     Imprint,
     /// It answers another request.
@@ -51,42 +52,51 @@ pub enum BadStamp {
     Nonce,
 }
 
-impl From<der::Error> for BadStamp {
+impl From<der::Error> for TimestampError {
     fn from(error: der::Error) -> Self {
         Self::Malformed(error.to_string())
     }
 }
 
-/// What a time stamp states, on the word of whoever signed it.
+/// The contents of a time stamp. The authority's signature is not checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stamp {
-    /// When, in seconds since 1970.
+pub struct AuthorityTimestamp {
+    /// The time, in seconds since 1970.
     pub time: u64,
-    /// SHA-256 of what was stamped.
+    /// SHA-256 of the data.
     pub imprint: [u8; 32],
     nonce: Option<Vec<u8>>,
 }
 
-/// A request for a time stamp, in DER.
+/// A request for a time stamp.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::timestamp::TimestampQuery;
+///
+/// let query = TimestampQuery::new(b"a checkpoint", 42);
+/// assert_eq!(query.to_der().unwrap()[0], 0x30, "a DER sequence");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Query {
+pub struct TimestampQuery {
     imprint: [u8; 32],
     nonce: [u8; 8],
 }
 
-impl Query {
-    /// For `bytes`; `nonce` is a number that was not used before.
+impl TimestampQuery {
+    /// Makes a request for `bytes`; `nonce` is a number that was not used before.
     pub fn new(bytes: &[u8], nonce: u64) -> Self {
-        // A positive number of eight bytes, so that there is one way to write it.
+        // A positive number of eight bytes, which has only one encoding.
         let nonce = (nonce >> 1 | 1 << 62).to_be_bytes();
         Self { imprint: Sha256::digest(bytes).into(), nonce }
     }
 
-    /// The body of the request: it asks for the authority's certificate, too.
+    /// The body of the request, in DER. It also asks for the authority's certificate.
     ///
     /// # Errors
-    /// [`BadStamp::Malformed`], which does not happen.
-    pub fn to_der(&self) -> Result<Vec<u8>, BadStamp> {
+    /// [`TimestampError::Malformed`], which does not occur in practice.
+    pub fn to_der(&self) -> Result<Vec<u8>, TimestampError> {
         let hash_algorithm = AlgorithmIdentifier { oid: ID_SHA_256, parameters: Some(Any::null()) };
         let hashed_message = OctetString::new(self.imprint)?;
         let request = TimeStampReq {
@@ -100,52 +110,52 @@ impl Query {
         Ok(request.to_der()?)
     }
 
-    /// Checks that `response` answers it.
+    /// Checks that `response` answers this request.
     ///
     /// # Errors
-    /// [`BadStamp`].
-    pub fn check(&self, response: &[u8]) -> Result<Stamp, BadStamp> {
-        let stamp = Stamp::read(response)?;
+    /// [`TimestampError`].
+    pub fn check(&self, response: &[u8]) -> Result<AuthorityTimestamp, TimestampError> {
+        let stamp = AuthorityTimestamp::read(response)?;
         if stamp.imprint != self.imprint {
-            return Err(BadStamp::Imprint);
+            return Err(TimestampError::Imprint);
         }
         if stamp.nonce.as_deref() != Some(&self.nonce[..]) {
-            return Err(BadStamp::Nonce);
+            return Err(TimestampError::Nonce);
         }
         Ok(stamp)
     }
 }
 
-impl Stamp {
-    /// Reads an authority's response. Its signature is not checked.
+impl AuthorityTimestamp {
+    /// Reads an authority's response, without checking its signature.
     ///
     /// # Errors
-    /// [`BadStamp::Malformed`] and [`BadStamp::Refused`].
-    pub fn read(response: &[u8]) -> Result<Self, BadStamp> {
-        let malformed = |why: &str| BadStamp::Malformed(why.into());
+    /// [`TimestampError::Malformed`] and [`TimestampError::Refused`].
+    pub fn read(response: &[u8]) -> Result<Self, TimestampError> {
+        let malformed = |why: &str| TimestampError::Malformed(why.into());
         let response = TimeStampResp::from_der(response)?;
         let status = response.status.status as u8;
         if status > GRANTED_MAX {
-            return Err(BadStamp::Refused(status));
+            return Err(TimestampError::Refused(status));
         }
         let token = response.time_stamp_token.ok_or_else(|| malformed("it has no token"))?;
         let signed = encapsulated(&token.content)?;
         if signed.econtent_type != TST_INFO {
-            return Err(malformed("its token is no TSTInfo"));
+            return Err(malformed("its token is not a TSTInfo"));
         }
         let content = signed.econtent.ok_or_else(|| malformed("its token is empty"))?;
         let info = TstInfo::from_der(content.value())?;
         let MessageImprint { hash_algorithm, hashed_message } = &info.message_imprint;
         let imprint = <[u8; 32]>::try_from(hashed_message.as_bytes()).ok();
         let imprint = imprint.filter(|_| hash_algorithm.oid == ID_SHA_256);
-        let imprint = imprint.ok_or_else(|| malformed("its imprint is not by SHA-256"))?;
+        let imprint = imprint.ok_or_else(|| malformed("its imprint does not use SHA-256"))?;
         let nonce = info.nonce.map(|nonce| nonce.as_bytes().to_vec());
         Ok(Self { time: info.gen_time.to_unix_duration().as_secs(), imprint, nonce })
     }
 }
 
-/// What is signed, of a SignedData. What comes behind it, certificates and signatures, is passed over: authorities send
-/// certificates in an order that is no DER, or twice.
+/// The signed content of a SignedData. The certificates and signatures after it are skipped: authorities send
+/// certificates in an order that is not valid DER, or twice.
 fn encapsulated(signed: &Any) -> Result<EncapsulatedContentInfo, der::Error> {
     AnyRef::from(signed).sequence(|reader| {
         u8::decode(reader)?;
@@ -157,7 +167,8 @@ fn encapsulated(signed: &Any) -> Result<EncapsulatedContentInfo, der::Error> {
     })
 }
 
-/// The newest checkpoint of a trail that has none, with its number; none where there is no checkpoint, or it is stamped.
+/// The newest checkpoint of a trail without a time stamp, with its number; `None` when there is no
+/// checkpoint, or it has a time stamp.
 ///
 /// # Errors
 /// [`SealError::Io`].
@@ -171,20 +182,20 @@ pub fn unstamped(storage: &dyn Storage) -> Result<Option<(u64, Vec<u8>)>, SealEr
     Ok(read(checkpoint_name(number))?.map(|bytes| (number, bytes)))
 }
 
-/// What the time stamps of a trail state.
+/// Summary of the time stamps of a trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct StampReport {
-    /// Checkpoints with a time stamp of theirs.
+pub struct TimestampReport {
+    /// Number of checkpoints with a time stamp.
     pub stamps: u64,
     /// Number of the newest of them.
     pub checkpoint: u64,
-    /// The time of that, in seconds since 1970.
+    /// Its time, in seconds since 1970.
     pub time: u64,
-    /// Whether the authority's signature was checked; here it never is.
+    /// Whether the authority's signature was checked; always false here.
     pub signature_checked: bool,
 }
 
-impl fmt::Display for StampReport {
+impl fmt::Display for TimestampReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { stamps, checkpoint, time, .. } = self;
         let time = i64::try_from(*time).ok().and_then(|time| Timestamp::from_second(time).ok());
@@ -197,25 +208,27 @@ impl fmt::Display for StampReport {
     }
 }
 
-/// Holds every time stamp of a trail against its checkpoint; none where there is none.
+/// Checks every time stamp of a trail against its checkpoint; `None` when there is none.
 ///
 /// # Errors
-/// The file, and what is wrong with it.
-pub fn check(storage: &dyn Storage) -> Result<Option<StampReport>, (String, BadStamp)> {
-    let unread = |name: String| move |error: std::io::Error| (name, BadStamp::Malformed(error.to_string()));
+/// The file, and the error.
+pub fn check(storage: &dyn Storage) -> Result<Option<TimestampReport>, (String, TimestampError)> {
+    let unread =
+        |name: String| move |error: std::io::Error| (name, TimestampError::Malformed(error.to_string()));
     let count = count_checkpoints(storage).map_err(unread(storage.describe("seals")))?;
-    let mut report: Option<StampReport> = None;
+    let mut report: Option<TimestampReport> = None;
     for number in 1..=count {
         let name = timestamp_name(number);
         let file = storage.describe(&name);
         let Some(response) = read_file(storage, &name).map_err(unread(file.clone()))? else { continue };
         let checkpoint = read_file(storage, &checkpoint_name(number)).map_err(unread(file.clone()))?;
-        let stamp = Stamp::read(&response).map_err(|why| (file.clone(), why))?;
+        let stamp = AuthorityTimestamp::read(&response).map_err(|why| (file.clone(), why))?;
         if checkpoint.is_none_or(|bytes| stamp.imprint != <[u8; 32]>::from(Sha256::digest(&bytes))) {
-            return Err((file, BadStamp::Imprint));
+            return Err((file, TimestampError::Imprint));
         }
         let stamps = report.map_or(0, |report| report.stamps) + 1;
-        report = Some(StampReport { stamps, checkpoint: number, time: stamp.time, signature_checked: false });
+        report =
+            Some(TimestampReport { stamps, checkpoint: number, time: stamp.time, signature_checked: false });
     }
     Ok(report)
 }
@@ -226,7 +239,8 @@ mod tests {
     use base64ct::{Base64, Encoding as _};
     use proptest::prelude::*;
 
-    /// What `openssl ts -reply` of version 3.0.19 answered to `openssl ts -query -sha256 -no_nonce` over [`DATA`].
+    /// The answer of `openssl ts -reply`, version 3.0.19, to `openssl ts -query -sha256 -no_nonce` over
+    /// [`DATA`].
     const ANSWER: &str = "\
         MIICCjADAgEAMIICAQYJKoZIhvcNAQcCoIIB8jCCAe4CAQMxDzANBglghkgBZQMEAgEFADCBjAYLKoZIhvcNAQkQAQ\
         SgfQR7MHkCAQEGBCoDBAEwMTANBglghkgBZQMEAgEFAAQgOCuuilqpXNTbU7nU7VyAhi/ac9Zvn0b4oEt+/3uQ0Z4C\
@@ -244,16 +258,16 @@ mod tests {
 
     #[test]
     fn the_answer_of_another_implementation_is_read() {
-        let stamp = Stamp::read(&answer()).unwrap();
+        let stamp = AuthorityTimestamp::read(&answer()).unwrap();
         let imprint: [u8; 32] = Sha256::digest(DATA).into();
         assert_eq!((stamp.time, stamp.imprint, &stamp.nonce), (1_795_276_225, imprint, &None));
-        assert_eq!(Query::new(DATA, 7).check(&answer()), Err(BadStamp::Nonce));
-        assert_eq!(Query::new(b"something else", 7).check(&answer()), Err(BadStamp::Imprint));
+        assert_eq!(TimestampQuery::new(DATA, 7).check(&answer()), Err(TimestampError::Nonce));
+        assert_eq!(TimestampQuery::new(b"something else", 7).check(&answer()), Err(TimestampError::Imprint));
     }
 
     #[test]
-    fn the_bytes_of_a_request_stay_what_they_are() {
-        let der = Query::new(DATA, 0x1234).to_der().unwrap();
+    fn the_bytes_of_a_request_are_stable() {
+        let der = TimestampQuery::new(DATA, 0x1234).to_der().unwrap();
         let request = TimeStampReq::from_der(&der).unwrap();
         assert_eq!(request.message_imprint.hashed_message.as_bytes(), &Sha256::digest(DATA)[..]);
         assert_eq!(request.nonce.unwrap().as_bytes(), (0x091a_u64 | 1 << 62).to_be_bytes());
@@ -262,9 +276,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_of_the_authority_is_one() {
+    fn a_refusal_of_the_authority_is_reported() {
         // TimeStampResp with status 2 and no token.
-        assert_eq!(Stamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(BadStamp::Refused(2)));
+        assert_eq!(AuthorityTimestamp::read(&[0x30, 5, 0x30, 3, 2, 1, 2]), Err(TimestampError::Refused(2)));
     }
 
     proptest! {
@@ -272,11 +286,11 @@ mod tests {
         fn a_cut_answer_is_refused_and_no_altered_byte_makes_it_panic(cut in 0..520_usize, at in 0..520_usize, bits in 1..=255_u8) {
             let whole = answer();
             let cut = cut.min(whole.len() - 1);
-            prop_assert!(Stamp::read(&whole[..cut]).is_err());
+            prop_assert!(AuthorityTimestamp::read(&whole[..cut]).is_err());
             let mut altered = whole.clone();
             let at = at % altered.len();
             altered[at] ^= bits;
-            let _ = Stamp::read(&altered);
+            let _ = AuthorityTimestamp::read(&altered);
         }
     }
 }

@@ -1,109 +1,112 @@
-//! What a trail that verifies holds, and what was checked of it.
+//! The result for a trail that verifies: its contents, and what was checked.
 
-use crate::rules::{Ending, EpochSummary};
+use crate::rules::{EpochEnding, EpochSummary};
 use crate::seal::SealReport;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt;
 
-/// A trail that verifies.
+/// A trail that verifies, and what was checked of it.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Verified {
-    /// Where it is.
+pub struct VerifiedTrail {
+    /// Directory of the trail.
     pub directory: String,
-    /// What tells it from every other, hexadecimal.
+    /// Id of the trail, hexadecimal.
     pub trail: String,
-    /// Its shard.
+    /// Shard of the trail.
     pub shard: u32,
-    /// Segments.
+    /// Number of segments.
     pub segments: u64,
     /// Epochs, oldest first.
     pub epochs: Vec<EpochSummary>,
-    /// Events.
+    /// Number of events.
     pub events: u64,
-    /// The first event.
+    /// Sequence of the first event.
     pub first_sequence: u64,
-    /// The last event.
+    /// Sequence of the last event.
     pub last_sequence: u64,
-    /// When the first epoch's writer began, ns since 1970 UTC.
+    /// Time at which the first epoch's writer started, in nanoseconds since 1970 UTC.
     pub began: u64,
-    /// Time of the last event, likewise.
+    /// Time of the last event, in nanoseconds since 1970 UTC.
     pub ended: u64,
-    /// Bytes of frames.
+    /// Number of bytes of frames.
     pub log_bytes: u64,
-    /// Bytes of padding among them.
+    /// Number of bytes of padding among them.
     pub padding_bytes: u64,
-    /// The highest position that the log itself records as durable; none without padding.
+    /// The highest position that the log itself records as durable; `None` without padding.
     pub durable: Option<u64>,
-    /// Where the log ends in a segment that its writer did not close.
+    /// The end of the log, if it is in a segment that its writer did not close.
     pub open_end: Option<OpenEnd>,
-    /// The rules that hold, in the order of [`crate::rules::Rule::ALL`], behind those of the medium.
+    /// The rules, all of which hold: those of the storage, then those of [`crate::rules::Rule::ALL`].
     pub rules: Vec<RuleCount>,
-    /// Messages that could not be judged.
-    pub unknown: Vec<Unknown>,
-    /// Instruments and accounts that orders and refusals name and nobody defined.
+    /// Messages that could not be checked.
+    pub unknown: Vec<UnknownMessages>,
+    /// The number of undefined instruments and accounts in orders and refusals.
     pub undefined_in_orders: u64,
-    /// References to what was defined, ordered or released before the trail's first event; its beginning has expired.
+    /// The number of references to definitions, orders or releases before the trail's first event; its
+    /// beginning has expired.
     pub before_the_trail: u64,
-    /// The seals, where they were checked.
+    /// The result for the seals, if they were checked.
     pub seals: Option<SealReport>,
-    /// What this does not say, a sentence each.
+    /// What was not checked, one sentence each.
     pub not_checked: Vec<String>,
-    /// How fast it went.
-    pub speed: Speed,
+    /// Speed of the verification.
+    pub speed: ReadSpeed,
 }
 
-/// The end of a segment that its writer did not close: it is being written, or was cut short.
+/// The end of the log in a segment that its writer did not close: it is being written, or was cut short.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct OpenEnd {
-    /// The file.
+    /// File of the segment.
     pub file: String,
-    /// Where in it the log ends.
+    /// Offset in the file at which the log ends.
     pub offset: u64,
-    /// Whether something stands behind that: a batch on its way, which was never acknowledged.
+    /// Whether there are bytes after it: a batch that was being written and never acknowledged.
     pub torn: bool,
 }
 
 /// A rule that holds.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct RuleCount {
-    /// Its name.
+    /// Name of the rule.
     pub rule: &'static str,
-    /// What it says.
+    /// The rule in one sentence.
     pub sentence: &'static str,
-    /// How often it was asked.
+    /// How often it was applied.
     pub checked: u64,
 }
 
-/// Messages of another schema, or of a later version of ours.
+/// Messages of another schema, or of a later version of Stele's.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Unknown {
+pub struct UnknownMessages {
     /// Schema id.
     pub schema: u16,
     /// Version of the schema.
     pub version: u16,
     /// Template id.
     pub template: u16,
-    /// How many.
+    /// Number of messages.
     pub count: u64,
 }
 
-/// How a verification went.
+/// Speed and resources of a verification.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Speed {
-    /// Wall-clock seconds.
+pub struct ReadSpeed {
+    /// Duration in seconds.
     pub seconds: f64,
-    /// Events a second.
+    /// Events per second.
     pub events_per_second: f64,
-    /// Bytes of segment files a second, each read once.
+    /// Bytes of segment files per second; each is read once.
     pub bytes_per_second: f64,
-    /// Threads that checked the medium, beside the one that applied the rules.
+    /// Threads that checked the storage, in addition to the one that applied the rules.
     pub threads: usize,
-    /// Why the medium was read without glommio; none when it was read with it.
-    pub without_glommio: Option<String>,
+    /// How whole segment files were read: glommio, io_uring or plain.
+    pub method: &'static str,
+    /// Why they were not read by a method that would have come first, a sentence each.
+    pub refusals: Vec<String>,
 }
 
-impl fmt::Display for Verified {
+impl fmt::Display for VerifiedTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} verifies", self.directory)?;
         writeln!(f)?;
@@ -117,10 +120,10 @@ impl fmt::Display for Verified {
         let padding = percent(self.padding_bytes, self.log_bytes);
         row("log", format!("{} in {} segments, {padding} padding", bytes(self.log_bytes), self.segments))?;
         if let Some(durable) = self.durable {
-            row("durable", format!("up to position {durable}, by the log's own record"))?;
+            row("durable", format!("up to position {durable}, as recorded by the log"))?;
         }
         if let Some(open) = &self.open_end {
-            let torn = if open.torn { "; behind it a batch that was never acknowledged" } else { "" };
+            let torn = if open.torn { "; followed by a batch that was never acknowledged" } else { "" };
             row("open end", format!("{}, offset {}{torn}", open.file, open.offset))?;
         }
         self.write_epochs(f)?;
@@ -129,29 +132,31 @@ impl fmt::Display for Verified {
         for what in &self.not_checked {
             writeln!(f, "  not checked: {what}")?;
         }
-        let Speed { seconds, events_per_second, bytes_per_second, threads, .. } = &self.speed;
+        let ReadSpeed { seconds, events_per_second, bytes_per_second, threads, .. } = &self.speed;
         write!(
             f,
             "  {seconds:.2} s, {} events/s, {}/s, {threads} + 1 threads",
             number(*events_per_second as u64),
             bytes(*bytes_per_second as u64)
         )?;
-        match &self.speed.without_glommio {
-            Some(why) => write!(f, ", without glommio: {why}"),
-            None => Ok(()),
+        match self.speed.refusals.as_slice() {
+            [] => Ok(()),
+            refusals => write!(f, ", read by {} ({})", self.speed.method, refusals.join("; ")),
         }
     }
 }
 
-/// What is not said of a trail whose seals were not checked.
-pub(crate) const SEALS_NOT_CHECKED: &str = "seals: someone who rewrote an event and everything behind it, CRCs and links included, is not found out; \
+/// The sentence in `not_checked` for a trail whose seals were not checked.
+pub(crate) const SEALS_NOT_CHECKED: &str = "     --key checks them
+seals: a rewrite of an event and everything after it, CRCs and links included, is not detected; \
+     --key checks them
      --key checks them";
 
-/// Epochs shown one by one; of more, the last ones.
+/// The number of latest epochs that are printed one by one.
 const EPOCHS_SHOWN: usize = 8;
 
-impl Verified {
-    /// The same, with seals that were checked and hold.
+impl VerifiedTrail {
+    /// Adds the result for seals that were checked and hold.
     #[must_use]
     pub fn with_seals(mut self, seals: SealReport) -> Self {
         self.not_checked.retain(|sentence| sentence != SEALS_NOT_CHECKED);
@@ -169,33 +174,34 @@ impl Verified {
         if seals.keys > 1 {
             writeln!(
                 f,
-                "  keys        {}, each handed over to the next by an event that it signed",
+                "  keys        {}, each handed over to the next by an event signed with it",
                 seals.keys
             )?;
         }
         if seals.against == Some(0) {
             writeln!(
                 f,
-                "  extends     the checkpoint kept elsewhere, which is over no event and proves nothing"
+                "  extends     the checkpoint kept elsewhere, which covers no events and proves nothing"
             )?;
         } else if let Some(size) = seals.against {
             writeln!(f, "  extends     the checkpoint of {} events kept elsewhere", number(size))?;
         }
         let unsealed = number(seals.unsealed);
-        writeln!(f, "  unsealed    {unsealed} events behind the last checkpoint, under no signature")
+        writeln!(f, "  unsealed    {unsealed} events after the last checkpoint, under no signature")
     }
 
     fn write_epochs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let earlier = self.epochs.len().saturating_sub(EPOCHS_SHOWN);
         if earlier > 0 {
-            let cut = self.epochs[..earlier].iter().filter(|epoch| epoch.ending == Ending::CutShort).count();
+            let cut =
+                self.epochs[..earlier].iter().filter(|epoch| epoch.ending == EpochEnding::CutShort).count();
             writeln!(f, "  epochs      {earlier} earlier ones, {cut} of them cut short")?;
         }
         for epoch in &self.epochs[earlier..] {
             let ending = match &epoch.ending {
-                Ending::InOrder(reason) => format!("ended in order ({reason})"),
-                Ending::CutShort => "cut short".to_owned(),
-                Ending::Open => "without an end: being written, or cut short".to_owned(),
+                EpochEnding::InOrder(reason) => format!("ended in order ({reason})"),
+                EpochEnding::CutShort => "cut short".to_owned(),
+                EpochEnding::Open => "without an end: being written, or cut short".to_owned(),
             };
             let (name, events) = (format!("epoch {}", epoch.epoch), number(epoch.events()));
             writeln!(f, "  {name:<11} {events} events from {}, {ending}", time(epoch.began))?;
@@ -208,11 +214,11 @@ impl Verified {
         for rule in &self.rules {
             writeln!(f, "  {:>15}  {}", number(rule.checked), rule.sentence)?;
         }
-        for Unknown { schema, version, template, count } in &self.unknown {
+        for UnknownMessages { schema, version, template, count } in &self.unknown {
             let count = number(*count);
             writeln!(
                 f,
-                "  {count:>15}  not judged: template {template} of schema {schema}, version {version}"
+                "  {count:>15}  not checked: template {template} of schema {schema}, version {version}"
             )?;
         }
         if self.first_sequence > 1 {
@@ -230,7 +236,7 @@ impl Verified {
     }
 }
 
-/// With commas between thousands.
+/// Formats a number with commas between thousands.
 fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,52 +1,64 @@
-//! Verifies a trail: the medium and the meaning, in one read.
+//! Verifies a trail: storage and meaning, in one read.
 //!
 //! ```text
-//!    n threads        a segment each: CRC, sequence, time (glommio, direct I/O) ──┐ verified frames
-//!  a thread           folds their results: chain of segments                      │ in the order of the log
-//!  caller's thread    rules  <────────────────────────────────────────────────────┘
+//!    n threads        one segment each: CRC, sequence, time (direct I/O)           ──┐ verified frames
+//!  one thread           combines their results: chain of segments                   │ in log order
+//!  the caller's thread  applies the rules  <────────────────────────────────────────┘
 //! ```
 //!
-//! The rules depend on the order of the log; what is read ahead of them is bounded.
+//! The rules depend on the order of the log; the amount that is read ahead of them is limited.
 
-use crate::broken::{Broken, Finding, Intact};
-use crate::rules::{Rule, Rules, Violation};
-use crate::verified::{OpenEnd, RuleCount, SEALS_NOT_CHECKED, Speed, Unknown, Verified};
+use crate::broken::{BrokenTrail, Finding, IntactPrefix};
+use crate::rules::{Rule, RuleViolation, Rules};
+use crate::verified::{OpenEnd, ReadSpeed, RuleCount, SEALS_NOT_CHECKED, UnknownMessages, VerifiedTrail};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use stele_journal::scan::{ScanOptions, SegmentVisitor, scan};
 use stele_journal::verify::{LogVisitor, VerifyReport, verify_with};
-use stele_journal::{Directory, Segment, Storage, TrailError, find_segments};
+use stele_journal::{Directory, ReadMethod, Segment, Storage, TrailError, find_segments};
 use stele_wire::{Frame, Position, Sequence};
 
-/// How a verification runs.
+/// Options of a verification.
 #[derive(Clone, Copy, Default)]
 pub struct VerifyOptions<'a> {
-    /// Threads that read and check the medium, beside the one that applies the rules; 0 is one less than the CPUs that
-    /// this process may use, and 1 at least.
+    /// Number of threads that read and check the storage, in addition to the one that applies the rules; 0
+    /// means one less than the CPUs available to this process, and at least 1.
     pub threads: usize,
-    /// Called from any thread with the bytes read and the bytes in all.
+    /// Called from any thread with the number of bytes read and the total number of bytes.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
+    /// How whole segment files are read; without it, as the journal reads them.
+    pub method: Option<&'a dyn ReadMethod>,
 }
 
-/// Why a trail is not verified.
+/// Why a trail does not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// There is none, or it cannot be read: that says nothing about it.
+    /// There is no trail, or it cannot be read: this is not an error of the trail.
     #[error(transparent)]
     Unreadable(#[from] TrailError),
-    /// It is not what its writer left.
+    /// The trail is not what its writer left.
     #[error("{0}")]
-    Broken(Box<Broken>),
+    Broken(Box<BrokenTrail>),
 }
 
-/// Verifies the trail in `directory`, which may be being written: then up to where it is.
+/// Verifies the trail in `directory`. If it is being written, it is verified up to its current end.
 ///
 /// # Errors
-/// [`VerifyError::Broken`] with the first thing wrong and what is intact in front of it; [`VerifyError::Unreadable`]
-/// when there is no trail, or no way to read it.
-pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified, VerifyError> {
+/// [`VerifyError::Broken`] with the first error and what is intact before it; [`VerifyError::Unreadable`]
+/// when there is no trail, or it cannot be read.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::{VerifyError, VerifyOptions, verify};
+///
+/// let directory = std::env::temp_dir().join("there-is-no-trail-here");
+/// let error = verify(&directory, &VerifyOptions::default()).unwrap_err();
+/// assert!(matches!(error, VerifyError::Unreadable(_)));
+/// ```
+pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<VerifiedTrail, VerifyError> {
     let begun = Instant::now();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
     let threads = match options.threads {
@@ -54,7 +66,7 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified,
         threads => threads,
     };
     let mut meaning = Meaning::default();
-    let scan = ScanOptions { threads, progress: options.progress, plain: false };
+    let scan = ScanOptions { threads, progress: options.progress, method: options.method, plain: false };
     let medium = verify_with(storage.as_ref(), &scan, &mut meaning);
     if medium.is_ok() {
         meaning.end();
@@ -69,22 +81,22 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Verified,
     }
 }
 
-/// What the rules make of a trail, up to the first violation.
+/// The rules applied to a trail, up to the first violation.
 #[derive(Default)]
 struct Meaning {
     rules: Rules,
     segments: Vec<Segment>,
-    violation: Option<(Violation, Segment)>,
+    violation: Option<(RuleViolation, Segment)>,
 }
 
 impl Meaning {
-    fn judge(&mut self, verdict: Result<(), Box<Violation>>, segment: Segment) -> ControlFlow<()> {
+    fn judge(&mut self, verdict: Result<(), Box<RuleViolation>>, segment: Segment) -> ControlFlow<()> {
         let Err(violation) = verdict else { return ControlFlow::Continue(()) };
         self.violation = Some((*violation, segment));
         ControlFlow::Break(())
     }
 
-    /// The trail is at its end; the medium has nothing against it.
+    /// Ends the trail, whose storage has no errors.
     fn end(&mut self) {
         if self.violation.is_none()
             && let Some(first) = self.segments.first().copied()
@@ -106,7 +118,7 @@ impl LogVisitor for Meaning {
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()> {
         match self.rules.on_frame(position, frame) {
             Ok(()) => ControlFlow::Continue(()),
-            verdict => self.judge(verdict, *self.segments.last().expect("a segment was told")),
+            verdict => self.judge(verdict, *self.segments.last().expect("a segment was begun")),
         }
     }
 }
@@ -116,8 +128,8 @@ fn verified(
     report: &VerifyReport,
     rules: &Rules,
     segments: &[Segment],
-    speed: impl FnOnce(u64) -> Speed,
-) -> Verified {
+    speed: impl FnOnce(u64) -> ReadSpeed,
+) -> VerifiedTrail {
     let header = &segments[0].header;
     let (last, events) = (report.last_sequence, report.events);
     let epochs = rules.epochs();
@@ -125,12 +137,12 @@ fn verified(
     let medium = [
         ("frame", "every frame has the CRC of its bytes, seeded with trail, shard and epoch"),
         ("no-gap", "sequences have no gap"),
-        ("time", "time does not run backwards"),
+        ("time", "time does not go backwards"),
     ];
     let medium = medium.map(|(rule, sentence)| RuleCount { rule, sentence, checked: events });
     let links = RuleCount {
         rule: "link",
-        sentence: "every segment names the SHA-256 of the one in front",
+        sentence: "every segment names the SHA-256 of the previous one",
         checked: (report.segments as u64).saturating_sub(1),
     };
     let meant = Rule::ALL.iter().map(|rule| RuleCount {
@@ -138,9 +150,9 @@ fn verified(
         sentence: rule.sentence(),
         checked: rules.counts().of(*rule),
     });
-    let unknown = |(schema, version, template, count)| Unknown { schema, version, template, count };
+    let unknown = |(schema, version, template, count)| UnknownMessages { schema, version, template, count };
     let ended = epochs.last().map_or(0, |epoch| epoch.ended);
-    Verified {
+    VerifiedTrail {
         directory: storage.describe("").trim_end_matches('/').to_owned(),
         trail: header.identity.trail.to_string(),
         shard: header.identity.shard.0,
@@ -178,33 +190,34 @@ fn not_checked(report: &VerifyReport, rules: &Rules) -> Vec<String> {
     if report.first_sequence > Sequence(1) {
         let references = rules.before_the_trail();
         sentences.push(format!(
-            "what was defined before the trail's first event, {}: {references} references may lead there",
+            "definitions before the trail's first event, {}: {references} references may lead there",
             report.first_sequence
         ));
     }
     if rules.unknown().next().is_some() {
-        sentences.push("what messages of other schemas and later versions mean".to_owned());
+        sentences.push("messages of other schemas and later versions".to_owned());
     }
     sentences
 }
 
-fn speed(begun: Instant, events: u64, report: &VerifyReport) -> Speed {
+fn speed(begun: Instant, events: u64, report: &VerifyReport) -> ReadSpeed {
     let seconds = begun.elapsed().as_secs_f64();
     let rate = |count: u64| count as f64 / seconds.max(1e-9);
-    Speed {
+    ReadSpeed {
         seconds,
         events_per_second: rate(events),
         bytes_per_second: rate(report.scan.bytes),
         threads: report.scan.threads,
-        without_glommio: report.scan.without_glommio.clone(),
+        method: report.scan.method,
+        refusals: report.scan.refusals.clone(),
     }
 }
 
-/// Names the first thing wrong, and counts what is intact in front of it.
+/// Returns the first error, and what is intact before it.
 fn broken(
     storage: &dyn Storage,
     medium: Option<TrailError>,
-    violation: Option<(Violation, Segment)>,
+    violation: Option<(RuleViolation, Segment)>,
     rules: &Rules,
     segments: &[Segment],
 ) -> VerifyError {
@@ -215,33 +228,33 @@ fn broken(
         let (violation, segment) = violation.expect("one of the two is wrong");
         let first = meant.expect("made of the violation");
         let intact = before_violation(&violation, &segment, segments);
-        return VerifyError::Broken(Box::new(Broken { first, also: None, intact }));
+        return VerifyError::Broken(Box::new(BrokenTrail { first, also: None, intact }));
     };
     let Some(found) = Finding::of_medium(&error) else { return error.into() };
     let intact = match before_damage(storage, &error, rules) {
         Ok(intact) => intact,
         Err(error) => return error.into(),
     };
-    let comes_first = |violation: &Violation, segment: &Segment| match &error {
-        // The link shows that the segment in front was changed: what breaks a rule there says where.
+    let comes_first = |violation: &RuleViolation, segment: &Segment| match &error {
+        // The link shows that the previous segment was changed: a broken rule in it shows where.
         TrailError::Link { file, .. } => storage.describe(&segment.name()) < *file,
         _ => violation.sequence.0 <= intact.last_sequence,
     };
     let broken = match (violation, meant) {
         (Some((violation, segment)), Some(first)) if comes_first(&violation, &segment) => {
-            Broken { first, also: Some(found), intact: before_violation(&violation, &segment, segments) }
+            BrokenTrail { first, also: Some(found), intact: before_violation(&violation, &segment, segments) }
         }
-        (_, also) => Broken { first: found, also, intact },
+        (_, also) => BrokenTrail { first: found, also, intact },
     };
     VerifyError::Broken(Box::new(broken))
 }
 
-fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segment]) -> Intact {
+fn before_violation(violation: &RuleViolation, segment: &Segment, segments: &[Segment]) -> IntactPrefix {
     let first = segments[0].header.base_sequence.0;
-    // A wrong event is not intact; padding and headers stand behind the last one that is.
+    // The violating event is not intact; padding and headers come after the last intact event.
     let is_event = !matches!(violation.message, "padding" | "segment header");
     let last = violation.sequence.0 - u64::from(is_event);
-    Intact {
+    IntactPrefix {
         segments: segment.header.index - segments[0].header.index,
         events: (last + 1).saturating_sub(first),
         last_sequence: last,
@@ -249,9 +262,13 @@ fn before_violation(violation: &Violation, segment: &Segment, segments: &[Segmen
     }
 }
 
-/// What is intact in front of what the journal found. Where that is a header, nothing was read yet: the segments in
-/// front of it are read now.
-fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Result<Intact, TrailError> {
+/// Determines what is intact before an error of the storage. If the error is in a header, nothing was read
+/// yet, and the segments before it are read now.
+fn before_damage(
+    storage: &dyn Storage,
+    error: &TrailError,
+    rules: &Rules,
+) -> Result<IntactPrefix, TrailError> {
     let (file, last) = match error {
         TrailError::Frame { file, after, .. } => (file, Some(*after)),
         TrailError::Link { file, .. }
@@ -259,7 +276,7 @@ fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Re
         | TrailError::Header { file, .. }
         | TrailError::Blank { file }
         | TrailError::Missing { file } => (file, None),
-        _ => return Ok(Intact::default()),
+        _ => return Ok(IntactPrefix::default()),
     };
     let found = find_segments(storage)?;
     let first =
@@ -271,7 +288,7 @@ fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Re
         front.push(Segment { header: *header, file_length: found.file_length });
     }
     if matches!(error, TrailError::Link { .. }) {
-        // The link tells that one of the two was changed, not which.
+        // The link shows that one of the two segments was changed, but not which.
         front.pop();
     }
     let (segments, last) = match last {
@@ -280,7 +297,7 @@ fn before_damage(storage: &dyn Storage, error: &TrailError, rules: &Rules) -> Re
     };
     let has_meaning = rules.last_sequence() >= last && rules.events() > 0;
     let events = (last.0 + 1).saturating_sub(first);
-    Ok(Intact { segments, events, last_sequence: last.0, has_meaning })
+    Ok(IntactPrefix { segments, events, last_sequence: last.0, has_meaning })
 }
 
 struct Nothing;
@@ -293,7 +310,7 @@ impl SegmentVisitor for Nothing {
     fn finish(self) {}
 }
 
-/// How many of these segments hold nothing but frames, and the last event there.
+/// The number of these segments that hold nothing but frames, and the last event in them.
 fn whole(storage: &dyn Storage, segments: &[Segment]) -> Result<(u64, Sequence), TrailError> {
     let (mut count, mut last) = (0, Sequence(0));
     scan(

@@ -1,13 +1,13 @@
-//! The whole tree is written for other people's tools, and one of them reads it.
+//! The whole tree is exported, and another implementation reads it.
 
 mod rig;
 
 use rig::{Frames, Rig};
 use std::path::Path;
 use std::sync::Arc;
-use stele_compliance::seal::export::{NoExport, export};
+use stele_compliance::seal::export::{ExportError, export};
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::{Policy, Signer, seal_trail};
+use stele_compliance::seal::{SealPolicy, Signer, seal_trail};
 use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::codec::Message;
 use stele_wire::messages::Trade;
@@ -29,11 +29,11 @@ fn sealed_trail(folder: &Path, trades: u64) -> u64 {
     let mut rig = Rig::open(folder);
     rig.trade(trades);
     let last = rig.stop();
-    seal_trail(&storage(folder), &signer(), Policy::default(), || Nanos(1), &|_, _| {}).unwrap();
+    seal_trail(&storage(folder), &signer(), SealPolicy::default(), || Nanos(1), &|_, _| {}).unwrap();
     last
 }
 
-fn exported(trail: &Path, to: &Path) -> Result<u64, NoExport> {
+fn exported(trail: &Path, to: &Path) -> Result<u64, ExportError> {
     let mut write = |name: &str, bytes: &[u8]| {
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap())?;
@@ -43,7 +43,8 @@ fn exported(trail: &Path, to: &Path) -> Result<u64, NoExport> {
     export(&storage(trail), signer().public(), &mut write, &|_, _| {}).map(|exported| exported.size)
 }
 
-/// Reads the files as the specification names them: this other implementation puts the height in front of the level.
+/// Reads the files as the specification names them; the other implementation puts the height before the
+/// level.
 struct Tiles<'a>(&'a Path);
 
 impl TileReader for Tiles<'_> {
@@ -54,7 +55,7 @@ impl TileReader for Tiles<'_> {
     fn read_tiles(&self, tiles: &[Tile]) -> Result<Vec<Vec<u8>>, Error> {
         let read = |tile: &Tile| {
             let path = tile.path().replacen("tile/8/", "tile/", 1);
-            // A full tile serves where part of it is asked for.
+            // A full tile is used where part of it is requested.
             let full = path.split(".p/").next().unwrap().to_owned();
             let bytes =
                 std::fs::read(self.0.join(&path)).or_else(|_| std::fs::read(self.0.join(full))).unwrap();
@@ -115,22 +116,22 @@ fn another_implementation_reads_the_tree_and_proves_every_event_from_it() {
 }
 
 #[test]
-fn what_is_not_sealed_or_not_as_it_was_sealed_is_not_finished() {
+fn an_unsealed_or_altered_trail_is_not_exported() {
     let trail = tempfile::tempdir().unwrap();
     let to = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(trail.path());
     rig.trade(50);
     rig.stop();
-    assert!(matches!(exported(trail.path(), to.path()), Err(NoExport::NotSealed(_))));
-    seal_trail(&storage(trail.path()), &signer(), Policy::default(), || Nanos(1), &|_, _| {}).unwrap();
+    assert!(matches!(exported(trail.path(), to.path()), Err(ExportError::NotSealed(_))));
+    seal_trail(&storage(trail.path()), &signer(), SealPolicy::default(), || Nanos(1), &|_, _| {}).unwrap();
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let refused = export(&storage(trail.path()), stranger.public(), &mut |_, _| Ok(()), &|_, _| {});
-    assert!(matches!(refused, Err(NoExport::Checkpoint(_))));
+    assert!(matches!(refused, Err(ExportError::Checkpoint(_))));
     let mut frames = Frames::read(trail.path(), 1);
     let place = frames.nth(<Trade as Message>::TEMPLATE_ID, 3);
     frames.bytes[place.start + 60] ^= 1;
     frames.mend(place);
     frames.write();
-    assert!(matches!(exported(trail.path(), to.path()), Err(NoExport::Root { .. })));
+    assert!(matches!(exported(trail.path(), to.path()), Err(ExportError::Root { .. })));
     assert!(!to.path().join("checkpoint").exists());
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::{SealError, sealed_events};
-use stele_compliance::seal::{Policy, SealReport, Signer, check};
+use stele_compliance::seal::{SealPolicy, SealReport, Signer, check};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Journal, OpenError, Options, Storage, StoredFile, TrailReader};
 use stele_wire::units::Nanos;
@@ -26,7 +26,7 @@ fn storage(folder: &Path) -> Arc<dyn Storage> {
     Arc::new(Directory::new(folder))
 }
 
-fn sealer(folder: &Path, policy: Policy) -> LiveSealer {
+fn sealer(folder: &Path, policy: SealPolicy) -> LiveSealer {
     LiveSealer::new(storage(folder), signer(), policy, Sequence(0))
 }
 
@@ -34,7 +34,7 @@ fn checked(folder: &Path) -> SealReport {
     check(&storage(folder), signer().public(), None, &ScanOptions::default()).unwrap()
 }
 
-/// Turns until nothing more is taken in.
+/// Runs turns until nothing more is read.
 fn turn(sealer: &mut LiveSealer, durable: Position, is_ended: bool, now: u64) {
     while sealer.turn(durable, is_ended, 100, Nanos(now)).unwrap() > 0 {}
 }
@@ -42,7 +42,7 @@ fn turn(sealer: &mut LiveSealer, durable: Position, is_ended: bool, now: u64) {
 #[test]
 fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Policy { events: 1 << 20, interval: Nanos(10 * SECOND) };
+    let policy = SealPolicy { events: 1 << 20, interval: Nanos(10 * SECOND) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = sealer(folder.path(), policy);
     turn(&mut sealer, rig.durable(), false, 100 * SECOND);
@@ -56,7 +56,7 @@ fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     assert!(sealer.sealed().events > first.events + 300);
     let durable = rig.durable();
     rig.trade(300);
-    // Further than durable is nobody's to sign.
+    // Nothing after the durable position may be signed.
     turn(&mut sealer, durable, false, 1000 * SECOND);
     assert_eq!(sealer.sealed().end, durable);
     assert!(checked(folder.path()).unsealed > 300);
@@ -69,7 +69,7 @@ fn a_log_is_sealed_by_time_and_then_to_its_last_event() {
     assert_eq!((report.sealed, report.unsealed), (last, 0));
 }
 
-/// Behind the last frame.
+/// Position after the last frame.
 fn log_end(folder: &Path) -> Position {
     let mut reader = TrailReader::open(folder).unwrap();
     while reader.read_next_frame().unwrap().is_some() {}
@@ -79,7 +79,7 @@ fn log_end(folder: &Path) -> Position {
 #[test]
 fn a_log_is_sealed_by_count_whatever_the_time() {
     let folder = tempfile::tempdir().unwrap();
-    let policy = Policy { events: 50, interval: Nanos(u64::MAX) };
+    let policy = SealPolicy { events: 50, interval: Nanos(u64::MAX) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = sealer(folder.path(), policy);
     while rig.durable().0 < (4 << 20) {
@@ -92,7 +92,7 @@ fn a_log_is_sealed_by_count_whatever_the_time() {
     assert_eq!((report.sealed, report.checkpoints), (sealed.events, sealed.checkpoints));
 }
 
-/// A directory in which the operation that brings the count to 0 fails, and every one behind it.
+/// A directory in which the operation that brings the count to 0 fails, and every later one.
 struct Failing {
     directory: Directory,
     operations: AtomicU64,
@@ -126,11 +126,11 @@ impl Storage for Failing {
 }
 
 #[test]
-fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_that_was_signed() {
+fn a_storage_error_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_signed() {
     let folder = tempfile::tempdir().unwrap();
     let failing =
         Arc::new(Failing { directory: Directory::new(folder.path()), operations: AtomicU64::new(0) });
-    let policy = Policy { events: 700, interval: Nanos(SECOND) };
+    let policy = SealPolicy { events: 700, interval: Nanos(SECOND) };
     let mut rig = Rig::open(folder.path());
     let mut sealer = LiveSealer::new(failing.clone(), signer(), policy, Sequence(0));
     let mut failures = 0;
@@ -157,10 +157,10 @@ fn a_medium_that_fails_anywhere_in_a_checkpoint_delays_it_and_changes_nothing_th
 }
 
 #[test]
-fn a_log_that_ends_in_front_of_its_seal_is_not_written_on() {
+fn a_log_that_ends_before_its_seal_is_not_written_on() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
-    let mut sealer = sealer(folder.path(), Policy::default());
+    let mut sealer = sealer(folder.path(), SealPolicy::default());
     rig.trade(100);
     let last = rig.stop();
     turn(&mut sealer, log_end(folder.path()), true, SECOND);

@@ -12,7 +12,8 @@ use stele_compliance::seal::rotation::rotation;
 use stele_compliance::seal::sealing::{SealError, has_signed, sealed_events};
 use stele_compliance::seal::tiles::{CHECKPOINT_NAME, checkpoint_name};
 use stele_compliance::seal::{
-    Policy, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, origin_of, seal_trail,
+    SealCheckError, SealPolicy, SealReport, SealingReport, SignedCheckpoint, Signer, check, origin_of,
+    seal_trail,
 };
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage, TrailReader, read_segments};
@@ -34,7 +35,7 @@ fn origin(folder: &Path) -> String {
     origin_of(identity.trail, identity.shard)
 }
 
-/// A session in which keys hand over, each to the next. Gives the sequence of the first such event.
+/// A session in which keys hand over, each to the next. Returns the sequence of the first handover.
 fn session(folder: &Path, hand_overs: &[KeyRotated]) -> u64 {
     let mut rig = Rig::open(folder);
     rig.trade(300);
@@ -55,11 +56,11 @@ fn hand_over(folder: &Path, old: u8, new: u8) -> KeyRotated {
     rotation(&origin(folder), &signer(old), signer(new).public(), Nanos(1), 7, 0)
 }
 
-fn seal(folder: &Path, key: u8) -> Result<Sealing, SealError> {
-    seal_trail(&storage(folder), &signer(key), Policy::default(), || Nanos(1), &|_, _| {})
+fn seal(folder: &Path, key: u8) -> Result<SealingReport, SealError> {
+    seal_trail(&storage(folder), &signer(key), SealPolicy::default(), || Nanos(1), &|_, _| {})
 }
 
-fn checked(folder: &Path, key: u8) -> Result<SealReport, SealBroken> {
+fn checked(folder: &Path, key: u8) -> Result<SealReport, SealCheckError> {
     check(&storage(folder), signer(key).public(), None, &ScanOptions::default())
 }
 
@@ -83,7 +84,8 @@ fn judged_by_python(folder: &Path, key: u8, more: &[&str]) -> Option<(i32, Strin
     Some((output.status.code().unwrap(), text))
 }
 
-/// Sealed with the first key, handed over, sealed over that with the first key: as `stele key rotate` leaves it.
+/// Sealed with the first key, handed over, and sealed again with the first key, as `stele key rotate` leaves
+/// it.
 fn handed_over(folder: &Path) -> u64 {
     session(folder, &[]);
     seal(folder, 1).unwrap();
@@ -93,7 +95,7 @@ fn handed_over(folder: &Path) -> u64 {
 }
 
 #[test]
-fn a_hand_over_is_followed_from_either_key() {
+fn a_handover_is_followed_from_either_key() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let rotated = handed_over(folder);
@@ -106,7 +108,7 @@ fn a_hand_over_is_followed_from_either_key() {
     let report = checked(folder, 1).unwrap();
     assert_eq!((report.keys, report.checkpoints, report.unsealed), (2, 4, 0));
     assert_eq!(checked(folder, 2).unwrap(), report);
-    assert!(matches!(checked(folder, 3), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder, 3), Err(SealCheckError::Checkpoint { .. })));
     for key in [1, 2] {
         let against = Some(("kept", &kept));
         let report = check(&storage(folder), signer(key).public(), against, &ScanOptions::default());
@@ -124,7 +126,7 @@ fn a_hand_over_is_followed_from_either_key() {
 }
 
 #[test]
-fn the_old_key_signs_nothing_behind_the_checkpoint_over_its_hand_over() {
+fn the_old_key_signs_nothing_after_the_checkpoint_over_its_handover() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let rotated = handed_over(folder);
@@ -137,22 +139,22 @@ fn the_old_key_signs_nothing_behind_the_checkpoint_over_its_hand_over() {
     assert!(is_refused(seal(folder, 1).map(|sealing| sealing.sealed)));
     assert!(is_refused(sealed_events(&storage(folder), signer(1).public())));
     assert_eq!(sealed_events(&storage(folder), signer(2).public()).unwrap(), newest(folder).unchecked().size);
-    // A thief of the old key signs all the same.
+    // A thief of the old key signs anyway.
     seal(folder, 2).unwrap();
     let stolen = newest(folder).unchecked().clone().sign(&signer(1)).to_string();
     for name in [checkpoint_name(3), CHECKPOINT_NAME.to_owned()] {
         rig::write(&folder.join(name), stolen.as_bytes());
     }
     let broken = checked(folder, 1).unwrap_err();
-    assert!(matches!(&broken, SealBroken::Stale { rotated: by, .. } if *by == rotated), "{broken}");
+    assert!(matches!(&broken, SealCheckError::Stale { rotated: by, .. } if *by == rotated), "{broken}");
     assert!(broken.to_string().contains("checkpoints/0000000003"), "{broken}");
-    assert!(matches!(checked(folder, 2), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder, 2), Err(SealCheckError::Checkpoint { .. })));
     let Some((code, said)) = judged_by_python(folder, 1, &[]) else { return };
     assert!(code == 1 && said.contains(&format!("handed over by event {rotated}")), "{said}");
 }
 
 #[test]
-fn a_crash_between_the_hand_over_and_the_checkpoint_over_it_is_made_up_for_with_either_key() {
+fn after_a_crash_before_the_checkpoint_over_a_handover_either_key_continues() {
     for key in [1, 2] {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
@@ -174,9 +176,9 @@ fn a_crash_between_the_hand_over_and_the_checkpoint_over_it_is_made_up_for_with_
     }
 }
 
-/// Twice the checkpoint over the hand-over got lost; and nothing was ever signed with the first key.
+/// The checkpoint over the handover was lost twice, and the first key never signed anything.
 #[test]
-fn keys_that_handed_over_before_they_signed_anything_are_passed_through() {
+fn keys_that_handed_over_before_signing_anything_are_followed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     session(folder, &[]);
@@ -191,7 +193,7 @@ fn keys_that_handed_over_before_they_signed_anything_are_passed_through() {
 }
 
 #[test]
-fn a_hand_over_that_the_old_key_did_not_sign_is_none() {
+fn a_handover_that_the_old_key_did_not_sign_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     session(folder, &[]);
@@ -207,12 +209,12 @@ fn a_hand_over_that_the_old_key_did_not_sign_is_none() {
         rig::write(&folder.join(name), stolen.as_bytes());
     }
     let broken = checked(folder, 1).unwrap_err();
-    assert!(matches!(broken, SealBroken::Checkpoint { .. }), "{broken}");
+    assert!(matches!(broken, SealCheckError::Checkpoint { .. }), "{broken}");
     assert_eq!(judged_by_python(folder, 1, &[]).map_or(1, |(code, _)| code), 1);
 }
 
 #[test]
-fn a_log_is_sealed_on_beside_its_writer_with_the_new_key_and_not_with_the_old_one() {
+fn sealing_continues_with_the_new_key_and_not_with_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     handed_over(folder);
@@ -220,7 +222,7 @@ fn a_log_is_sealed_on_beside_its_writer_with_the_new_key_and_not_with_the_old_on
     let mut rig = Rig::open(folder);
     rig.trade(300);
     let durable = rig.durable();
-    let live = |key| LiveSealer::new(storage(folder), signer(key), Policy::default(), Sequence(sealed));
+    let live = |key| LiveSealer::new(storage(folder), signer(key), SealPolicy::default(), Sequence(sealed));
     let refused = live(1).turn(durable, true, 100, Nanos(1)).unwrap_err();
     assert!(refused.is_final(), "{refused}");
     let mut sealer = live(2);

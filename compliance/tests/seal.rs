@@ -1,4 +1,4 @@
-//! A trail is sealed, sealed on, checked, proved from, and tampered with.
+//! A trail is sealed, sealed further, checked, proved from, and tampered with.
 
 mod rig;
 
@@ -9,8 +9,8 @@ use std::sync::Arc;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::SealError;
 use stele_compliance::seal::{
-    Checkpoint, Hash, Policy, Proof, SealBroken, SealReport, Sealing, SignedCheckpoint, Signer, check, prove,
-    seal_trail,
+    Checkpoint, Hash, Proof, SealCheckError, SealPolicy, SealReport, SealingReport, SignedCheckpoint, Signer,
+    check, prove, seal_trail,
 };
 use stele_journal::format::segment_name;
 use stele_journal::scan::ScanOptions;
@@ -28,19 +28,19 @@ fn signer() -> Signer {
     Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap()
 }
 
-/// One session of some thousand events. Gives its last sequence.
+/// One session of about a thousand events. Returns its last sequence.
 fn session(folder: &Path, trades: u64) -> u64 {
     let mut rig = Rig::open(folder);
     rig.trade(trades);
     rig.stop()
 }
 
-fn seal(folder: &Path) -> Result<Sealing, SealError> {
-    let policy = Policy { events: 1000, ..Policy::default() };
+fn seal(folder: &Path) -> Result<SealingReport, SealError> {
+    let policy = SealPolicy { events: 1000, ..SealPolicy::default() };
     seal_trail(&storage(folder), &signer(), policy, || Nanos(1), &|_, _| {})
 }
 
-fn checked(folder: &Path) -> Result<SealReport, SealBroken> {
+fn checked(folder: &Path) -> Result<SealReport, SealCheckError> {
     check(&storage(folder), signer().public(), None, &ScanOptions::default())
 }
 
@@ -49,13 +49,13 @@ fn newest(folder: &Path) -> SignedCheckpoint {
 }
 
 #[test]
-fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
+fn a_trail_is_sealed_to_its_end_continued_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let last = session(folder.path(), 3000);
     let first = seal(folder.path()).unwrap();
     assert_eq!((first.before, first.sealed, first.unsealed), (0, last, 0));
     assert_eq!(first.checkpoints, last.div_ceil(1000));
-    assert_eq!(seal(folder.path()).unwrap(), Sealing { before: last, checkpoints: 0, ..first });
+    assert_eq!(seal(folder.path()).unwrap(), SealingReport { before: last, checkpoints: 0, ..first });
     let kept_elsewhere = newest(folder.path());
     let later = session(folder.path(), 2000);
     assert_eq!(checked(folder.path()).unwrap().unsealed, later - last);
@@ -70,7 +70,7 @@ fn a_trail_is_sealed_to_its_end_and_on_from_there_and_checks() {
 }
 
 #[test]
-fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
+fn lost_or_damaged_tiles_are_recreated_and_the_tree_continues() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 1500);
     seal(folder.path()).unwrap();
@@ -87,12 +87,12 @@ fn tiles_that_are_lost_or_damaged_are_made_again_and_the_tree_goes_on() {
     let report = checked(folder.path()).unwrap();
     assert_eq!((report.sealed, report.unsealed), (last, 0));
     prove(&storage(folder.path()), Sequence(7), signer().public()).unwrap();
-    // They are made again as they were, also where there is nothing new to seal.
+    // They are recreated unchanged, even when there is nothing new to seal.
     let tile = folder.path().join(format!("seals/tile/1/000.p/{}", last / 256));
     let bytes = std::fs::read(&tile).unwrap();
     write(&tile, &[bytes.as_slice(), &[0]].concat());
     let altered = checked(folder.path());
-    assert!(matches!(altered, Err(SealBroken::Derived { .. })), "{altered:?}");
+    assert!(matches!(altered, Err(SealCheckError::Derived { .. })), "{altered:?}");
     std::fs::remove_dir_all(folder.path().join("seals/tile")).unwrap();
     assert_eq!(checked(folder.path()).unwrap().sealed, last);
     seal(folder.path()).unwrap();
@@ -120,9 +120,9 @@ fn every_event_is_proved_and_the_proof_checks_with_the_key_alone() {
     assert!(prove(&storage(folder.path()), Sequence(last + 1), signer().public()).is_err());
 }
 
-/// An edit in the last segment under a mended CRC passes every check of the medium.
+/// A change in the last segment with a recomputed CRC passes every check of the storage.
 #[test]
-fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints() {
+fn an_event_that_was_changed_with_its_crc_is_found_between_two_checkpoints() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 1500);
     seal(folder.path()).unwrap();
@@ -133,14 +133,14 @@ fn an_event_that_was_changed_under_a_mended_crc_is_found_between_two_checkpoints
     frames.mend(place);
     frames.write();
     match checked(folder.path()) {
-        Err(SealBroken::Root { first, size, .. }) => assert!((first..=size).contains(&sequence)),
+        Err(SealCheckError::Root { first, size, .. }) => assert!((first..=size).contains(&sequence)),
         other => panic!("{other:?}"),
     }
     assert!(prove(&storage(folder.path()), Sequence(sequence), signer().public()).is_err());
 }
 
 #[test]
-fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_elsewhere() {
+fn a_cut_tail_is_found_by_the_seals_and_a_rollback_by_a_checkpoint_kept_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     let older = tempfile::tempdir().unwrap();
     session(folder.path(), 500);
@@ -152,16 +152,16 @@ fn a_cut_tail_is_found_by_the_seals_and_a_whole_roll_back_by_a_checkpoint_kept_e
     checked(older.path()).unwrap();
     let against = Some(("kept", &kept_elsewhere));
     let rolled_back = check(&storage(older.path()), signer().public(), against, &ScanOptions::default());
-    assert!(matches!(rolled_back, Err(SealBroken::Short { .. })), "{rolled_back:?}");
+    assert!(matches!(rolled_back, Err(SealCheckError::Short { .. })), "{rolled_back:?}");
     std::fs::remove_dir_all(older.path().join("seals")).unwrap();
     copy(&folder.path().join("seals"), &older.path().join("seals"));
-    assert!(matches!(checked(older.path()), Err(SealBroken::Short { .. })));
+    assert!(matches!(checked(older.path()), Err(SealCheckError::Short { .. })));
     assert!(matches!(seal(older.path()), Err(SealError::RolledBack { .. })));
 }
 
-/// Every trail extends it, and one that says another root was never that of an empty one.
+/// Every trail extends a checkpoint of size 0, and one with another root is invalid.
 #[test]
-fn a_checkpoint_over_no_event_is_extended_by_every_trail_and_another_root_is_refused() {
+fn every_trail_extends_a_checkpoint_over_no_events_and_another_root_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), 20);
     seal(folder.path()).unwrap();
@@ -173,7 +173,7 @@ fn a_checkpoint_over_no_event_is_extended_by_every_trail_and_another_root_is_ref
     };
     assert_eq!(judged(&empty(Hash::EMPTY_TREE)).unwrap().against, Some(0));
     let other = judged(&empty(Hash([1; 32])));
-    assert!(matches!(other, Err(SealBroken::Root { size: 0, .. })), "{other:?}");
+    assert!(matches!(other, Err(SealCheckError::Root { size: 0, .. })), "{other:?}");
     let kept = folder.path().join("kept");
     std::fs::write(&kept, empty(Hash::EMPTY_TREE).to_string()).unwrap();
     let Some((code, said)) = judged_by_python(folder.path(), &["--against", kept.to_str().unwrap()]) else {
@@ -195,13 +195,14 @@ fn checkpoints_of_another_key_or_another_trail_and_altered_ones_are_refused() {
     seal(other.path()).unwrap();
     let stranger = Signer::new("bank.example/stele", KeyKind::Log, &[8; 32]).unwrap();
     let judged = check(&storage(folder.path()), stranger.public(), None, &ScanOptions::default());
-    assert!(matches!(judged, Err(SealBroken::Checkpoint { .. })));
-    let resealed = seal_trail(&storage(folder.path()), &stranger, Policy::default(), || Nanos(1), &|_, _| {});
+    assert!(matches!(judged, Err(SealCheckError::Checkpoint { .. })));
+    let resealed =
+        seal_trail(&storage(folder.path()), &stranger, SealPolicy::default(), || Nanos(1), &|_, _| {});
     assert!(matches!(resealed, Err(SealError::Checkpoint { .. })));
     let path = folder.path().join("seals/checkpoints/0000000001");
     let good = std::fs::read_to_string(&path).unwrap();
     write(&path, &std::fs::read(other.path().join("seals/checkpoints/0000000001")).unwrap());
-    assert!(matches!(checked(folder.path()), Err(SealBroken::Checkpoint { .. })));
+    assert!(matches!(checked(folder.path()), Err(SealCheckError::Checkpoint { .. })));
     let size = newest(folder.path()).unchecked().size;
     write(&path, good.replacen(&format!("\n{size}\n"), &format!("\n{}\n", size - 1), 1).as_bytes());
     assert!(checked(folder.path()).is_err());
@@ -252,7 +253,7 @@ fn a_verifier_that_shares_no_code_finds_the_same() {
     let later = session(folder.path(), 100);
     let Some((code, text)) = judged_by_python(folder.path(), &[]) else { return };
     assert_eq!(code, 0, "{text}");
-    assert!(text.contains(&format!("{} events behind the last checkpoint", later - last)), "{text}");
+    assert!(text.contains(&format!("{} events after the last checkpoint", later - last)), "{text}");
     seal(folder.path()).unwrap();
     let kept = folder.path().join("seals/checkpoint");
     let against = ["--against", kept.to_str().unwrap()];

@@ -1,22 +1,22 @@
-//! Trails as the bus and the journal leave them, verified whole and broken.
+//! Trails as the bus and the journal leave them, verified whole and damaged.
 
 mod rig;
 
 use rig::{Frames, Rig, write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use stele_compliance::rules::Ending;
-use stele_compliance::{Broken, Intact, Verified, VerifyError, VerifyOptions, verify};
+use stele_compliance::rules::EpochEnding;
+use stele_compliance::{BrokenTrail, IntactPrefix, VerifiedTrail, VerifyError, VerifyOptions, verify};
 use stele_wire::messages::{
     NewOrder, OrderReleased, RetentionAct, RetentionKind, SchemaText, SessionEnd, Trade,
 };
 use zerocopy::little_endian::U64;
 
-fn check(folder: &Path) -> Result<Verified, VerifyError> {
-    verify(folder, &VerifyOptions { threads: 2, progress: None })
+fn check(folder: &Path) -> Result<VerifiedTrail, VerifyError> {
+    verify(folder, &VerifyOptions { threads: 2, ..VerifyOptions::default() })
 }
 
-fn broken(folder: &Path) -> Broken {
+fn broken(folder: &Path) -> BrokenTrail {
     match check(folder) {
         Err(VerifyError::Broken(broken)) => *broken,
         Err(other) => panic!("{other}"),
@@ -24,7 +24,7 @@ fn broken(folder: &Path) -> Broken {
     }
 }
 
-/// A trail of one session of three segments or more, then `change`.
+/// A trail of one session with at least three segments, and then `change`.
 fn after(change: impl FnOnce(&mut Frames)) -> (tempfile::TempDir, Frames) {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
@@ -47,12 +47,14 @@ fn a_session_with_orders_verifies_and_everything_is_counted() {
         done.fetch_max(now, Ordering::Relaxed);
         total.fetch_max(all, Ordering::Relaxed);
     };
-    let verified = verify(folder.path(), &VerifyOptions { threads: 1, progress: Some(&progress) }).unwrap();
+    let verified =
+        verify(folder.path(), &VerifyOptions { threads: 1, progress: Some(&progress), method: None })
+            .unwrap();
     assert_eq!((verified.first_sequence, verified.last_sequence, verified.events), (1, last, last));
     assert!(verified.segments >= 3 && verified.open_end.is_none());
     assert!(verified.rules.iter().all(|rule| rule.checked > 0), "{:?}", verified.rules);
     assert_eq!(verified.epochs.len(), 1);
-    assert_eq!(verified.epochs[0].ending, Ending::InOrder("Finished".to_owned()));
+    assert_eq!(verified.epochs[0].ending, EpochEnding::InOrder("Finished".to_owned()));
     assert!(verified.padding_bytes > 0 && verified.durable.unwrap() <= verified.log_bytes);
     assert!(done.into_inner() > verified.log_bytes && total.into_inner() > verified.log_bytes);
     let shown = verified.to_string();
@@ -61,12 +63,12 @@ fn a_session_with_orders_verifies_and_everything_is_counted() {
 }
 
 #[test]
-fn a_killed_session_verifies_and_so_does_the_one_behind_it() {
+fn a_killed_session_verifies_and_so_does_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
     rig.trade(500);
     let live = check(folder.path()).unwrap();
-    assert_eq!(live.epochs[0].ending, Ending::Open);
+    assert_eq!(live.epochs[0].ending, EpochEnding::Open);
     assert!(live.open_end.is_some());
     drop(rig);
     let killed = check(folder.path()).unwrap();
@@ -78,7 +80,7 @@ fn a_killed_session_verifies_and_so_does_the_one_behind_it() {
     rig.stop();
     let verified = check(folder.path()).unwrap();
     let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
-    assert_eq!(endings, [Ending::CutShort, Ending::InOrder("Finished".to_owned())]);
+    assert_eq!(endings, [EpochEnding::CutShort, EpochEnding::InOrder("Finished".to_owned())]);
 }
 
 #[test]
@@ -90,7 +92,7 @@ fn a_trail_whose_only_session_was_killed_at_its_first_event_verifies() {
 }
 
 #[test]
-fn no_trail_is_said_to_be_none() {
+fn a_missing_trail_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("nowhere")] {
         let error = check(&path).unwrap_err();
@@ -122,7 +124,7 @@ fn a_flipped_bit_is_named_with_file_offset_sequence_and_what_is_intact() {
 }
 
 #[test]
-fn a_dropped_a_doubled_and_two_swapped_events_are_found_although_their_crcs_are_right() {
+fn dropped_repeated_and_swapped_events_are_found_although_their_crcs_are_right() {
     let changes: [fn(&mut Frames) -> u64; 3] = [
         |frames| {
             let trade = frames.nth(Trade::TEMPLATE_ID, 50);
@@ -157,7 +159,7 @@ fn a_dropped_a_doubled_and_two_swapped_events_are_found_although_their_crcs_are_
 }
 
 #[test]
-fn an_altered_event_under_a_mended_crc_breaks_the_link_and_its_rule_where_it_has_one() {
+fn an_altered_event_with_a_recomputed_crc_breaks_the_link_and_its_rule() {
     let (folder, _) = after(|frames| {
         let trade = frames.nth(Trade::TEMPLATE_ID, 10);
         frames.bytes[trade.start + 60] ^= 1;
@@ -182,9 +184,9 @@ fn an_altered_event_under_a_mended_crc_breaks_the_link_and_its_rule_where_it_has
     assert_eq!(found.intact.last_sequence, sequence - 1);
 }
 
-/// The link of segment 2 shows that segment 1 was changed; the rule that breaks in segment 3 comes behind.
+/// The link of segment 2 shows that segment 1 was changed; the rule that breaks in segment 3 comes later.
 #[test]
-fn of_two_things_wrong_the_first_in_the_log_is_named_first() {
+fn of_two_errors_the_first_in_log_order_is_named_first() {
     let (folder, _) = after(|frames| {
         let trade = frames.nth(Trade::TEMPLATE_ID, 10);
         frames.bytes[trade.start + 60] ^= 1;
@@ -234,7 +236,7 @@ fn a_session_end_that_was_rewritten_is_found_in_the_last_segment_too() {
 }
 
 #[test]
-fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_counted() {
+fn a_segment_without_a_file_or_header_is_named_and_the_earlier_ones_are_counted() {
     let (folder, _) = after(|_| {});
     std::fs::remove_file(folder.path().join("0000000002.stele")).unwrap();
     let found = broken(folder.path());
@@ -249,17 +251,17 @@ fn a_segment_that_is_missing_or_has_no_header_is_named_and_those_in_front_are_co
     write(&path, &bytes);
     let found = broken(folder.path());
     assert_eq!((found.first.rule, found.intact.segments), ("header", 1));
-    assert!(found.to_string().contains("rules of meaning not applied"), "{found}");
+    assert!(found.to_string().contains("rules about meaning not applied"), "{found}");
 }
 
 #[test]
-fn a_first_segment_without_a_header_leaves_nothing_in_front() {
+fn a_first_segment_without_a_header_leaves_nothing_before_it() {
     let (folder, _) = after(|frames| frames.bytes[20] ^= 1);
     let found = broken(folder.path());
-    assert_eq!((found.first.rule, found.intact), ("header", Intact::default()));
+    assert_eq!((found.first.rule, found.intact), ("header", IntactPrefix::default()));
 }
 
-/// Two sessions; the second one says what became of old segments, and then the first `gone` are not there.
+/// Two sessions; the second one records what became of old segments, and then the first `gone` are removed.
 fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path());
@@ -278,21 +280,21 @@ fn expired(kind: RetentionKind, to_segment: u64, gone: u64) -> tempfile::TempDir
 }
 
 #[test]
-fn a_trail_whose_beginning_has_expired_verifies_and_says_what_was_defined_before() {
+fn a_trail_whose_beginning_has_expired_verifies_and_counts_earlier_definitions() {
     for gone in 1..=2 {
         let folder = expired(RetentionKind::EXPIRED, 2, gone);
         let verified = check(folder.path()).unwrap();
         assert!(verified.first_sequence > 1 && verified.before_the_trail > 100);
         assert_eq!(verified.events, verified.last_sequence + 1 - verified.first_sequence);
         let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
-        let in_order = Ending::InOrder("Finished".to_owned());
+        let in_order = EpochEnding::InOrder("Finished".to_owned());
         assert_eq!(endings, [in_order.clone(), in_order]);
         assert!(verified.to_string().contains("defined before the trail's first event"), "{verified}");
     }
 }
 
 #[test]
-fn a_trail_without_its_beginning_is_broken_unless_it_says_why() {
+fn a_trail_without_its_beginning_is_broken_unless_it_records_its_expiry() {
     let archived = expired(RetentionKind::ARCHIVED, 2, 2);
     let too_few = expired(RetentionKind::EXPIRED, 1, 2);
     for folder in [archived, too_few] {

@@ -1,4 +1,4 @@
-//! A witness cosigns what extends what it has cosigned, through restarts and failures of its disk, and nothing else.
+//! A witness cosigns only what extends what it has cosigned, through restarts and failures of its storage.
 
 mod rig;
 
@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::{KeyKind, Note, VerifierKey};
-use stele_compliance::seal::{Checkpoint, Hash, Policy, SignedCheckpoint, Signer};
+use stele_compliance::seal::{Checkpoint, Hash, SealPolicy, SignedCheckpoint, Signer};
 use stele_compliance::witness::client::CollectError;
 use stele_compliance::witness::{
-    Answer, Collected, Collector, Reply, Request, Witness, WitnessBroken, check, cosigned_name,
+    CollectOutcome, CosignatureCollector, Witness, WitnessAnswer, WitnessCheckError, WitnessReply,
+    WitnessRequest, check, cosigned_name,
 };
 use stele_journal::{Directory, Storage, StoredFile};
 use stele_wire::units::{Nanos, Sequence};
@@ -26,7 +27,7 @@ fn witness_key(seed: u8) -> Signer {
     Signer::new(&format!("witness.example/{seed}"), KeyKind::Witness, &[seed; 32]).unwrap()
 }
 
-/// A witness over `folder`, as a new process would start.
+/// A witness over `folder`, as a new process would start it.
 fn witness(folder: &Path, seed: u8) -> Witness {
     over(Arc::new(Directory::new(folder)), seed)
 }
@@ -36,13 +37,13 @@ fn over(storage: Arc<dyn Storage>, seed: u8) -> Witness {
     Witness::new(witness_key(seed), vec![firm().public().clone()], origins, storage)
 }
 
-/// A tree that is nothing but its checkpoint.
+/// A checkpoint without a tree.
 fn signed(origin: &str, size: u64, root: Hash, by: &Signer) -> SignedCheckpoint {
     Checkpoint { origin: origin.into(), size, root }.sign(by)
 }
 
 fn body(old: u64, proof: &[Hash], checkpoint: SignedCheckpoint) -> String {
-    Request { old, proof: proof.to_vec(), checkpoint }.to_string()
+    WitnessRequest { old, proof: proof.to_vec(), checkpoint }.to_string()
 }
 
 /// A trail that is sealed as it grows.
@@ -57,7 +58,7 @@ impl Trail {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let rig = Rig::open(folder.path());
-        let policy = Policy { events: 1 << 20, interval: Nanos(1) };
+        let policy = SealPolicy { events: 1 << 20, interval: Nanos(1) };
         let storage = Arc::new(Directory::new(folder.path()));
         let sealer = LiveSealer::new(storage, firm(), policy, Sequence(0));
         Self { folder, rig, sealer, now: 100 }
@@ -67,7 +68,7 @@ impl Trail {
         Arc::new(Directory::new(self.folder.path()))
     }
 
-    /// More events, and a checkpoint over what of them is durable.
+    /// Adds events, and a checkpoint over the durable ones.
     fn grow(&mut self, trades: u64) -> u64 {
         let before = self.sealer.sealed().events;
         self.rig.trade(trades);
@@ -78,25 +79,29 @@ impl Trail {
         sealed
     }
 
-    fn collector(&self, seed: u8, writing: &Arc<Mutex<()>>) -> Collector {
-        Collector::new(witness_key(seed).public().clone(), self.storage(), writing.clone())
+    fn collector(&self, seed: u8, writing: &Arc<Mutex<()>>) -> CosignatureCollector {
+        CosignatureCollector::new(witness_key(seed).public().clone(), self.storage(), writing.clone())
     }
 
-    fn check(&self, seeds: &[u8], quorum: usize) -> Result<(u64, Vec<u64>), WitnessBroken> {
+    fn check(&self, seeds: &[u8], quorum: usize) -> Result<(u64, Vec<u64>), WitnessCheckError> {
         let keys: Vec<VerifierKey> = seeds.iter().map(|seed| witness_key(*seed).public().clone()).collect();
         let report = check(self.storage().as_ref(), &keys, quorum)?;
         Ok((report.events, report.witnesses.iter().map(|said| said.events).collect()))
     }
 }
 
-/// Asks until the witness has cosigned the newest checkpoint; gives the requests that took.
-fn collect(collector: &mut Collector, witness: &mut Witness, now: u64) -> Result<usize, CollectError> {
+/// Asks until the witness has cosigned the newest checkpoint. Returns the number of requests.
+fn collect(
+    collector: &mut CosignatureCollector,
+    witness: &mut Witness,
+    now: u64,
+) -> Result<usize, CollectError> {
     let mut requests = 0;
     while let Some(request) = collector.request()? {
         requests += 1;
         let answer = witness.add_checkpoint(&request.to_string(), now);
-        let reply = Reply { status: answer.status(), body: answer.body() };
-        if let Collected::Cosigned { .. } = collector.on_reply(&reply)? {
+        let reply = WitnessReply { status: answer.status(), body: answer.body() };
+        if let CollectOutcome::Cosigned { .. } = collector.on_reply(&reply)? {
             break;
         }
         assert!(requests < 4, "it comes to an end");
@@ -112,7 +117,7 @@ fn a_growing_trail_is_cosigned_by_two_witnesses_and_a_quorum_says_how_far() {
     let writing = Arc::default();
     let [mut from_first, mut from_second] = [1, 2].map(|seed| trail.collector(seed, &writing));
     assert_eq!(from_first.request().unwrap(), None, "nothing is sealed yet");
-    assert!(matches!(trail.check(&[1, 2], 1), Err(WitnessBroken::Quorum { .. })));
+    assert!(matches!(trail.check(&[1, 2], 1), Err(WitnessCheckError::Quorum { .. })));
     let mut sizes = Vec::new();
     for now in 0..6 {
         sizes.push(trail.grow(400));
@@ -128,7 +133,7 @@ fn a_growing_trail_is_cosigned_by_two_witnesses_and_a_quorum_says_how_far() {
     collect(&mut from_first, &mut first, 3000).unwrap();
     assert_eq!(trail.check(&[1, 2], 2).unwrap(), (last, vec![newest, last]));
     assert_eq!(trail.check(&[1, 2], 1).unwrap().0, newest);
-    assert!(matches!(trail.check(&[1, 3], 2), Err(WitnessBroken::Quorum { .. })));
+    assert!(matches!(trail.check(&[1, 3], 2), Err(WitnessCheckError::Quorum { .. })));
     let keys = [witness_key(1).public().clone(), witness_key(2).public().clone()];
     let report = check(trail.storage().as_ref(), &keys, 1).unwrap();
     assert_eq!((report.witnesses[0].checkpoints, report.witnesses[1].checkpoints), (7, 3));
@@ -136,17 +141,18 @@ fn a_growing_trail_is_cosigned_by_two_witnesses_and_a_quorum_says_how_far() {
 }
 
 #[test]
-fn a_client_that_knows_nothing_catches_up_from_the_size_that_the_witness_names() {
+fn a_new_client_catches_up_from_the_size_that_the_witness_names() {
     let disk = tempfile::tempdir().unwrap();
     let mut trail = Trail::new();
     for round in 0..5 {
         trail.grow(300);
         let mut collector = trail.collector(1, &Arc::default());
-        // A new client asks from 0, is told the size, and proves from there; the witness is a new process each time.
+        // A new client asks from 0, learns the size, and proves from there; the witness is a new process each
+        // time.
         let requests = collect(&mut collector, &mut witness(disk.path(), 1), 10).unwrap();
         assert_eq!(requests, if round == 0 { 1 } else { 2 });
     }
-    // The cosigned file is lost: it is had again, without anything new.
+    // The cosigned file is lost: it is collected again, although nothing is new.
     let number = trail.check(&[1], 1).map(|_| cosigned_name(5)).unwrap();
     std::fs::remove_file(trail.folder.path().join(number)).unwrap();
     let mut collector = trail.collector(1, &Arc::default());
@@ -168,20 +174,20 @@ fn a_rolled_back_or_forked_log_gets_no_second_cosignature_and_the_proof_of_it_is
     };
     assert_eq!(send(&mut honest, 0, &[], 4, four).status(), 200);
     assert_eq!(send(&mut honest, 4, &[rest], 8, eight).status(), 200);
-    // Rolled back: an older tree, whatever is said of it.
-    let conflict = |is_fork| Answer::Conflict { size: 8, is_fork };
+    // Rolled back: an older tree is refused, whatever old size is sent.
+    let conflict = |is_fork| WitnessAnswer::Conflict { size: 8, is_fork };
     assert_eq!(send(&mut honest, 0, &[], 4, four), conflict(false));
     assert_eq!(send(&mut honest, 4, &[], 4, four), conflict(false));
     assert_eq!(send(&mut honest, 8, &[], 4, four).status(), 400);
     assert_eq!(conflict(false).body(), "8\n");
     assert!(!disk.path().join("evidence").exists());
-    // Forked: another tree of the same size, and a longer one that does not extend it.
+    // Forked: another tree of the same size, and a longer one that does not extend the first.
     assert_eq!(send(&mut honest, 8, &[], 8, rest), conflict(true));
     assert_eq!(send(&mut honest, 8, &[rest], 16, Hash::node(rest, rest)).status(), 422);
     let evidence: Vec<_> = std::fs::read_dir(disk.path().join("evidence")).unwrap().collect();
     let kept = std::fs::read_to_string(evidence[0].as_ref().unwrap().path()).unwrap();
     assert_eq!((evidence.len(), kept), (1, body(8, &[], signed(origin, 8, rest, &firm()))));
-    // A restart has forgotten nothing.
+    // A restart forgets nothing.
     let mut again = witness(disk.path(), 1);
     assert_eq!(send(&mut again, 0, &[], 4, four), conflict(false));
     assert_eq!(again.cosigned(origin).unwrap().unwrap().unchecked().size, 8);
@@ -189,7 +195,7 @@ fn a_rolled_back_or_forked_log_gets_no_second_cosignature_and_the_proof_of_it_is
 }
 
 #[test]
-fn what_is_refused_is_refused_with_the_status_of_the_specification() {
+fn a_refusal_has_the_status_of_the_specification() {
     let disk = tempfile::tempdir().unwrap();
     let mut witness = witness(disk.path(), 1);
     let root = Hash::leaf(b"x");
@@ -208,18 +214,18 @@ fn what_is_refused_is_refused_with_the_status_of_the_specification() {
         assert_eq!(witness.add_checkpoint(&body, 1).status(), status, "{body}");
     }
     assert_eq!(witness.cosigned("log.example").unwrap(), None);
-    // A signature of a key that is not known is no harm beside one that is.
+    // A signature of an unknown key does no harm next to one of a known key.
     let mut two = known;
     let other = stranger.sign(two.note().text(), 0);
     two.note_mut().signatures.insert(0, other);
-    let Answer::Cosigned(line) = witness.add_checkpoint(&body(0, &[], two.clone()), 77) else {
+    let WitnessAnswer::Cosigned(line) = witness.add_checkpoint(&body(0, &[], two.clone()), 77) else {
         panic!("it is good")
     };
     let note = Note::parse(&format!("{}\n{line}\n", two.note().text())).unwrap();
     assert_eq!(note.check(witness_key(1).public()), Ok(Some(77)));
 }
 
-/// A disk that loses its power at the next thing that is kept: 1 before it is there, 2 behind that.
+/// Storage that fails at the next file that is kept: 1 before the file is there, 2 after it.
 struct Dying {
     directory: Directory,
     dies: AtomicU8,
@@ -252,7 +258,7 @@ impl Storage for Dying {
 }
 
 #[test]
-fn a_witness_that_dies_before_or_behind_keeping_has_cosigned_nothing_that_it_forgets() {
+fn a_witness_that_dies_before_or_after_storing_forgets_no_cosignature() {
     let disk = tempfile::tempdir().unwrap();
     let mut trail = Trail::new();
     let mut collector = trail.collector(1, &Arc::default());
@@ -268,9 +274,9 @@ fn a_witness_that_dies_before_or_behind_keeping_has_cosigned_nothing_that_it_for
         let known = witness(disk.path(), 1).cosigned(origin).unwrap();
         let known = known.map_or(0, |known| known.unchecked().size);
         assert_eq!(known, if dies == 1 { before } else { size }, "kept whole or not at all");
-        let reply = Reply { status: answer.status(), body: answer.body() };
+        let reply = WitnessReply { status: answer.status(), body: answer.body() };
         assert_eq!(collector.on_reply(&reply).is_ok(), dies == 0);
-        // Whatever was lost, the next process and the same client come to terms.
+        // Whatever was lost, the next process and the same client agree again.
         collect(&mut collector, &mut witness(disk.path(), 1), 2).unwrap();
         assert_eq!(trail.check(&[1], 1).unwrap().0, size);
         before = size;
@@ -278,17 +284,18 @@ fn a_witness_that_dies_before_or_behind_keeping_has_cosigned_nothing_that_it_for
 }
 
 #[test]
-fn what_is_no_cosignature_of_the_witness_is_not_taken() {
+fn a_reply_that_is_not_a_cosignature_of_the_witness_is_refused() {
     let mut trail = Trail::new();
     let size = trail.grow(10);
     let disk = tempfile::tempdir().unwrap();
     let mut collector = trail.collector(1, &Arc::default());
-    let ask = |collector: &mut Collector| collector.request().unwrap().unwrap();
+    let ask = |collector: &mut CosignatureCollector| collector.request().unwrap().unwrap();
     let request = ask(&mut collector);
-    let Answer::Cosigned(others) = witness(disk.path(), 2).add_checkpoint(&request.to_string(), 1) else {
+    let WitnessAnswer::Cosigned(others) = witness(disk.path(), 2).add_checkpoint(&request.to_string(), 1)
+    else {
         panic!("it is good")
     };
-    let reply = |status, body: &str| Reply { status, body: body.into() };
+    let reply = |status, body: &str| WitnessReply { status, body: body.into() };
     for body in ["", "nonsense\n", &format!("{others}\n")] {
         let taken = collector.on_reply(&reply(200, body));
         assert!(matches!(taken, Err(CollectError::Cosignature(_))), "{body}");
@@ -319,8 +326,8 @@ fn an_altered_cosigned_checkpoint_is_found() {
     let [one, two] = [1, 2].map(|number| trail.folder.path().join(cosigned_name(number)));
     let good = std::fs::read_to_string(&two).unwrap();
     std::fs::copy(&one, &two).unwrap();
-    assert!(matches!(trail.check(&[1], 1), Err(WitnessBroken::Differs { .. })));
-    // The time is under the signature.
+    assert!(matches!(trail.check(&[1], 1), Err(WitnessCheckError::Differs { .. })));
+    // The signature covers the time.
     let (head, line) = good.trim_end().rsplit_once(' ').unwrap();
     let later = format!("{head} {}\n", line.replacen("AAAAAAAAAAk", "AAAAAAAAAAo", 1));
     let flipped = if later.trim_end() == good.trim_end() {
@@ -331,14 +338,14 @@ fn an_altered_cosigned_checkpoint_is_found() {
         later
     };
     std::fs::write(&two, flipped).unwrap();
-    assert!(matches!(trail.check(&[1], 1), Err(WitnessBroken::Cosignature { .. })));
+    assert!(matches!(trail.check(&[1], 1), Err(WitnessCheckError::Cosignature { .. })));
     std::fs::write(&two, good).unwrap();
     trail.check(&[1], 1).unwrap();
 }
 
 /// transparency-dev/merkle's cases, each put to a witness that has cosigned the first tree.
 #[test]
-fn a_witness_takes_the_published_consistency_proofs_that_hold_and_no_other() {
+fn a_witness_accepts_exactly_the_valid_published_consistency_proofs() {
     let shared = std::env::var_os("STELE_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
     let folder = shared.join("data/merkle/transparency-dev-merkle-testdata/consistency");
@@ -363,8 +370,8 @@ fn a_witness_takes_the_published_consistency_proofs_that_hold_and_no_other() {
                 _ => Some(Vec::new()),
             };
             let (old, new) = (size("size1"), size("size2"));
-            // What has no 32 bytes is no hash and cannot be written down for a witness, also in the one case that is to
-            // hold; from size 0 there is nothing to prove.
+            // A root that does not have 32 bytes is not a hash and cannot be sent to a witness, even in the
+            // one case that should hold; from size 0 there is nothing to prove.
             let (Some(old_root), Some(new_root), Some(proof)) = (root("root1"), root("root2"), proof) else {
                 refused += 1;
                 continue;

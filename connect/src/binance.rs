@@ -26,7 +26,7 @@ use crate::lines::{LineFault, Lines};
 use mapping::Mapping;
 use std::io::Read;
 use std::path::Path;
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::SourceKind;
 
 /// How a file is to be read.

@@ -1,6 +1,6 @@
 //! What became of every record of a source: read, made into events, or not carried.
 
-use stele_bus::feed::{Batch, FeedReport, NotCarried};
+use stele_feed::{Batch, FeedReport, NotCarried};
 use stele_wire::codec::{Message, WriteError};
 use stele_wire::messages;
 use stele_wire::units::Nanos;

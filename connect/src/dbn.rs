@@ -41,7 +41,7 @@ use dbn::{Metadata, VersionUpgradePolicy, v1, v2, v3};
 use mapping::Mapping;
 use std::io::{self, Read};
 use std::path::Path;
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::SourceKind;
 use symbols::Symbols;
 

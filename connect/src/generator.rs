@@ -35,7 +35,7 @@ pub use flow::{ACTION_MESSAGES_MAX, Flow, FlowKind, FlowRecord};
 
 use crate::counts::Counts;
 use crate::instruments::symbol_field;
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::*;
 use stele_wire::units::Nanos;
 

@@ -36,7 +36,7 @@ use jiff::civil::Date;
 use mapping::{Mapping, RETOLD};
 use std::io::{self, Read};
 use std::path::Path;
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::SourceKind;
 use stele_wire::units::Nanos;
 

@@ -9,8 +9,8 @@
 //!
 //! Which thread runs what: a feed is opened, and a file's first block read, on the thread that asks for it, so that
 //! a missing or foreign file is refused before anything starts. All further reading, decompression and mapping
-//! happen in [`Feed::fill`](stele_bus::feed::Feed::fill), on the core that the feed's
-//! [`Player`](stele_bus::player::Player) runs on, and nothing else does. Nothing here starts a thread.
+//! happen in [`Feed::fill`](stele_feed::Feed::fill), on the core that the feed's
+//! [`Player`](stele_feed::Player) runs on, and nothing else does. Nothing here starts a thread.
 #![forbid(unsafe_code)]
 
 pub mod binance;

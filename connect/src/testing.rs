@@ -1,7 +1,7 @@
 //! What the tests of several connectors need: the shared data, and a feed read to its end.
 
 use std::path::PathBuf;
-use stele_bus::feed::{Batch, Feed, FeedError, Step};
+use stele_feed::{Batch, Feed, FeedError, Step};
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::SCHEMA_VERSION;
 

@@ -4,10 +4,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Cursor;
-use stele_bus::feed::{Batch, Feed, Step};
 use stele_connect::generate::{FileFormat, generate};
 use stele_connect::generator::{Config, Generator};
 use stele_connect::{binance, dbn, itch, lobster};
+use stele_feed::{Batch, Feed, Step};
 
 struct Counting;
 

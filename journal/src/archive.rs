@@ -11,20 +11,19 @@
 //! Where both files are there, the raw one counts and the archive is made again: a crash anywhere leaves the segment
 //! whole.
 
-mod file;
-mod seek_table;
+pub use crate::archive_file::ArchiveFile;
+pub use crate::format::{ARCHIVE_EXTENSION, archive_index, archive_name};
 
-pub use file::ArchiveFile;
-
+use crate::archive_file::SeekTable;
 use crate::bounds::{ARCHIVE_FRAME_LENGTH, HEADER_BLOCK_LENGTH};
 use crate::continuity::Fault;
+use crate::directory::{Directory, release};
 use crate::error::TrailError;
 use crate::examine::examine;
-use crate::format::{Link, SEGMENT_EXTENSION, UNFINISHED_EXTENSION, segment_name};
+use crate::format::{Link, UNFINISHED_EXTENSION, segment_name};
 use crate::pages::Pages;
-use crate::storage::{Directory, Storage, StoredFile, release};
+use crate::storage::{Storage, StoredFile};
 use crate::trail::Segment;
-use seek_table::SeekTable;
 use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -32,23 +31,8 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
-/// What an archive's name has behind its segment's.
-pub const ARCHIVE_EXTENSION: &str = "zst";
-
 /// zstd level unless asked otherwise.
 pub const ARCHIVE_LEVEL_DEFAULT: i32 = 9;
-
-/// Name of segment `index`'s archive.
-pub fn archive_name(index: u64) -> String {
-    format!("{}.{ARCHIVE_EXTENSION}", segment_name(index))
-}
-
-/// The index in an archive's file name; none for any other name.
-pub fn archive_index(name: &str) -> Option<u64> {
-    let raw = name.strip_suffix(ARCHIVE_EXTENSION)?.strip_suffix('.')?;
-    let index = raw.strip_suffix(SEGMENT_EXTENSION)?.strip_suffix('.')?.parse().ok()?;
-    (archive_name(index) == name).then_some(index)
-}
 
 /// A segment that is archived, its raw file still there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -88,7 +88,7 @@ impl CatchUp {
     ///
     /// # Errors
     /// When there is no slot.
-    pub fn count_in(
+    pub fn register_counters(
         &mut self,
         counters: &Counters,
         shard: u16,

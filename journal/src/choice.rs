@@ -1,25 +1,14 @@
 //! Which engine writes, and what a person should be told about it.
 
 use crate::engine::Engine;
-use crate::open::{OpenError, Options};
+use crate::options::{EngineChoice, Options};
 use crate::plain::PlainEngine;
 use crate::pool::Medium;
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
+use std::io;
 use stele_bus::JournalReader;
-
-/// Which engine writes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum EngineChoice {
-    /// io_uring where it and direct I/O are to be had, otherwise the plain one.
-    #[default]
-    Auto,
-    /// io_uring or nothing.
-    Uring,
-    /// `pwrite` and `fdatasync`.
-    Plain,
-}
 
 /// Something that a person should be told once: the journal works, but not at its best.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,11 +56,14 @@ impl fmt::Display for Notice {
 pub(crate) type FileEngine = Box<dyn Engine<File>>;
 
 /// The engine that the options ask for and the medium allows, and what a person should be told about it.
+///
+/// # Errors
+/// Why there is no io_uring, where the options demand it.
 pub(crate) fn choose_engine(
     options: &Options,
     medium: Medium,
     reader: &JournalReader,
-) -> Result<(FileEngine, Vec<Notice>), OpenError> {
+) -> io::Result<(FileEngine, Vec<Notice>)> {
     let Options { engine, method, yield_while_flushing, .. } = *options;
     let plain = || -> FileEngine { Box::new(PlainEngine::new(medium.direct)) };
     if engine == EngineChoice::Plain {
@@ -86,6 +78,6 @@ pub(crate) fn choose_engine(
             Ok((Box::new(uring), notices.into_iter().collect()))
         }
         Err(error) if engine == EngineChoice::Auto => Ok((plain(), vec![Notice::NoUring(error.to_string())])),
-        Err(error) => Err(OpenError::Uring(error)),
+        Err(error) => Err(error),
     }
 }

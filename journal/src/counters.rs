@@ -1,10 +1,22 @@
 //! What the journal shows: set once for each duty cycle in which it had something to do.
 
-use crate::journal::JournalStatistics;
 use stele_bus::counters::table;
 use stele_bus::{Clock as _, Counter, CounterError, Counters, Histogram, Place, UtcClock};
 use stele_wire::frame::Frame;
 use stele_wire::units::{Nanos, Position};
+
+/// What the journal has done so far.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct JournalStatistics {
+    /// Bytes of the log handed to the device.
+    pub bytes: u64,
+    /// Writes that carried them.
+    pub writes: u64,
+    /// Segments begun since the start.
+    pub rolls: u64,
+    /// Duty cycles in which the next segment was needed and not ready.
+    pub waits_for_segment: u64,
+}
 
 /// The journal's counters. How long an event takes to become durable is measured of one batch at a time, by its first
 /// event.

@@ -3,7 +3,6 @@
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::Fault;
 use crate::format::{Link, RunningCrc, link_after};
-use crate::reader::start_of;
 use crate::storage::StoredFile;
 use crate::stream::ByteStream;
 use crate::trail::Segment;
@@ -53,7 +52,7 @@ pub(crate) fn examine(
     progress: &mut dyn FnMut(u64),
 ) -> io::Result<Examined> {
     let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
-    let mut continuity = start_of(segment);
+    let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
     let mut told = 0;
     let fault = loop {

@@ -17,6 +17,9 @@ pub const FORMAT_VERSION: u32 = 1;
 /// File name extension of a segment.
 pub const SEGMENT_EXTENSION: &str = "stele";
 
+/// What an archive's name has after its segment's.
+pub const ARCHIVE_EXTENSION: &str = "zst";
+
 /// File name extension of a segment that is still being prepared.
 pub const UNFINISHED_EXTENSION: &str = "new";
 
@@ -293,6 +296,16 @@ pub fn segment_index(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(SEGMENT_EXTENSION)?.strip_suffix('.')?;
     let index = stem.parse().ok()?;
     (segment_name(index) == name).then_some(index)
+}
+
+/// Name of segment `index`'s archive.
+pub fn archive_name(index: u64) -> String {
+    format!("{}.{ARCHIVE_EXTENSION}", segment_name(index))
+}
+
+/// The index in an archive's file name; none for any other name.
+pub fn archive_index(name: &str) -> Option<u64> {
+    segment_index(name.strip_suffix(ARCHIVE_EXTENSION)?.strip_suffix('.')?)
 }
 
 /// `position` moved up to the next multiple of `block_length`.

@@ -7,10 +7,11 @@
 use crate::bounds::{
     HEADER_BLOCK_LENGTH, INDEX_AT_STOP_MAX, INDEX_ENTRIES_MAX, INDEX_INTERVAL, INDEX_TEMPLATES_MAX,
 };
+use crate::directory::Directory;
 use crate::error::TrailError;
 use crate::format::RunningCrc;
 use crate::pages::Pages;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::stream::ByteStream;
 use crate::trail::{Segment, find_segment, find_segments};
 use std::collections::{BTreeMap, VecDeque};

@@ -1,7 +1,7 @@
 //! The journal agent: hands closed batches to the device straight from the ring and moves `written` and `durable`.
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
-use crate::counters::JournalCounters;
+use crate::counters::{JournalCounters, JournalStatistics};
 use crate::engine::{Completion, Engine, Stage};
 use crate::flight::{Flight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
@@ -17,19 +17,6 @@ use stele_bus::{CounterError, Counters, JournalReader, LogRing};
 use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Position, Sequence};
-
-/// What the journal has done so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct JournalStatistics {
-    /// Bytes of the log handed to the device.
-    pub bytes: u64,
-    /// Writes that carried them.
-    pub writes: u64,
-    /// Segments begun since the start.
-    pub rolls: u64,
-    /// Duty cycles in which the next segment was needed and not ready.
-    pub waits_for_segment: u64,
-}
 
 /// Why the journal accepts nothing more.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +152,7 @@ impl<F> Journal<F> {
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(JournalCounters::register(counters, shard, self.submitted)?);
         Ok(())
     }

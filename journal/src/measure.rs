@@ -8,12 +8,12 @@
 #![allow(unsafe_code)]
 
 use crate::bounds::READ_LENGTH;
+use crate::directory::Directory;
 use crate::engine::{Completion, Engine, FlushMethod};
 use crate::flight::Progress;
 use crate::format::UNFINISHED_EXTENSION;
 use crate::pages::Pages;
 use crate::pool::{Medium, create};
-use crate::storage::Directory;
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;

@@ -1,21 +1,18 @@
 //! Opening a trail for writing: lock, recovery, medium, first segment of the new epoch.
 
-use crate::bounds::{
-    PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN, SPARE_SEGMENTS_DEFAULT,
-    SPARE_SEGMENTS_MAX,
-};
-use crate::choice::{EngineChoice, Notice, choose_engine};
-use crate::engine::{Engine, FlushMethod};
+use crate::choice::{Notice, choose_engine};
+use crate::directory::Directory;
+use crate::engine::Engine;
 use crate::error::{TrailError, advice};
 use crate::format::SegmentHeader;
 use crate::journal::{Journal, JournalParts};
 use crate::lock::{LockError, WriterLock};
+use crate::options::Options;
 use crate::pool::{Medium, Spare, Spares, remove_unfinished};
 use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
 use crate::site::Site;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::survey::survey;
-use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -23,58 +20,6 @@ use std::sync::Arc;
 use stele_bus::{JournalReader, SequencerStart};
 use stele_wire::frame::Identity;
 use stele_wire::units::{Epoch, Nanos, Sequence, ShardId, TrailId};
-
-/// How a trail is written.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The shard whose trail this is.
-    pub shard: ShardId,
-    /// Data bytes of a segment: a multiple of 4096 between [`SEGMENT_LENGTH_MIN`] and [`SEGMENT_LENGTH_MAX`].
-    pub segment_length: u64,
-    /// Segments that the pool keeps ready, 1 to [`SPARE_SEGMENTS_MAX`].
-    pub spare_segments: usize,
-    /// Which engine writes.
-    pub engine: EngineChoice,
-    /// How a write becomes durable (io_uring only).
-    pub method: FlushMethod,
-    /// Whether files may bypass the page cache.
-    pub direct: bool,
-    /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
-    /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
-    pub yield_while_flushing: bool,
-    /// CPUs that the pool's thread keeps to; any where none is named. On a CPU with a thread that spins it takes that
-    /// one's time in slices of milliseconds.
-    pub background_cpus: Vec<usize>,
-    /// Free bytes below which the pool warns; none is [`crate::free_space_warning_default`].
-    pub free_space_warning: Option<u64>,
-    /// SHA-256 of the schema, for the segments' headers.
-    pub schema: [u8; 32],
-    /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to it, and their
-    /// numbers are not given out again.
-    pub later_than: Epoch,
-    /// The last event that is known from elsewhere to have been durable, such as by a signed checkpoint: a log that ends
-    /// in front of it was cut, and is not written on. 0 is no such knowledge.
-    pub known_durable: Sequence,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            shard: ShardId(0),
-            segment_length: SEGMENT_LENGTH_DEFAULT,
-            spare_segments: SPARE_SEGMENTS_DEFAULT,
-            engine: EngineChoice::default(),
-            method: FlushMethod::default(),
-            direct: true,
-            yield_while_flushing: true,
-            background_cpus: Vec::new(),
-            free_space_warning: None,
-            schema: schema_hash(),
-            later_than: Epoch(0),
-            known_durable: Sequence(0),
-        }
-    }
-}
 
 /// Why a trail cannot be opened for writing.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +117,7 @@ impl Journal<File> {
 /// # Errors
 /// [`OpenError`], which says what to do.
 pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S::File>, OpenError> {
-    options.check()?;
+    options.check().map_err(OpenError::Options)?;
     let storage = site.storage();
     let path = || storage.describe("");
     let io = |action| move |source| OpenError::Io { action, path: path(), source };
@@ -214,27 +159,6 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
     Ok(Opened { start, recovery, header, file, spares, storage, medium, options, lock })
 }
 
-impl Options {
-    fn check(&self) -> Result<(), OpenError> {
-        let lengths = SEGMENT_LENGTH_MIN..=SEGMENT_LENGTH_MAX;
-        if !lengths.contains(&self.segment_length) || !self.segment_length.is_multiple_of(PAGE_LENGTH as u64)
-        {
-            return Err(OpenError::Options(format!(
-                "segments of {} bytes: choose a multiple of {PAGE_LENGTH} between {SEGMENT_LENGTH_MIN} and \
-                 {SEGMENT_LENGTH_MAX}",
-                self.segment_length
-            )));
-        }
-        if !(1..=SPARE_SEGMENTS_MAX).contains(&self.spare_segments) {
-            return Err(OpenError::Options(format!(
-                "{} spare segments: choose 1 to {SPARE_SEGMENTS_MAX}",
-                self.spare_segments
-            )));
-        }
-        Ok(())
-    }
-}
-
 impl Opened {
     /// Puts the journal together over the ring, which begins at [`Self::start`]'s position. What a person should
     /// be told comes with it.
@@ -245,7 +169,8 @@ impl Opened {
     /// # Panics
     /// When the ring begins elsewhere.
     pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
-        let (engine, notices) = choose_engine(&self.options, self.medium, &reader)?;
+        let chosen = choose_engine(&self.options, self.medium, &reader);
+        let (engine, notices) = chosen.map_err(OpenError::Uring)?;
         Ok((self.attach_engine(reader, engine), notices))
     }
 }
@@ -284,9 +209,4 @@ fn first_header(
         link: next.link,
         schema: options.schema,
     }
-}
-
-/// SHA-256 of the schema that this build writes.
-pub fn schema_hash() -> [u8; 32] {
-    Sha256::digest(stele_wire::SCHEMA_TEXT.as_bytes()).into()
 }

@@ -16,11 +16,12 @@
 use crate::bounds::{
     HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENTS_WATCHED_MAX, SPARE_SEGMENTS_MAX, ZEROING_LENGTH,
 };
+use crate::directory::Directory;
 use crate::format::{UNFINISHED_EXTENSION, segment_name};
 use crate::index::Indexer;
 use crate::pages::Pages;
 use crate::space::{FreeSpace, SpaceWatch};
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use rustix::fs::{FallocateFlags, Mode, OFlags, StatxFlags};
 use std::fs::{File, Permissions};
 use std::io;

@@ -1,11 +1,12 @@
 //! Reads a trail's frames in order, verified, across segments and epochs; follows a live one.
 
 use crate::continuity::{Continuity, Fault};
+use crate::directory::Directory;
 use crate::error::TrailError;
 use crate::format::{HeaderState, align_up};
 use crate::index::{IndexEntry, SegmentIndex};
 use crate::pages::Pages;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::stream::ByteStream;
 use crate::trail::{Segment, find_segment, read_live_segments};
 use std::path::Path;
@@ -68,7 +69,7 @@ impl TrailReader {
             return Err(TrailError::NoTrail(storage.describe("")));
         };
         let stream = open_stream(storage.as_ref(), first)?;
-        let continuity = start_of(first);
+        let continuity = first.start();
         Ok(Self { storage, segments, current: 0, stream, continuity, reread: false })
     }
 
@@ -374,7 +375,7 @@ impl TrailReader {
         let file = self.storage.open(&name);
         let file = file.map_err(|source| TrailError::io(self.storage.as_ref(), &name, "open", source))?;
         self.stream.replace(file, segment.header.file_offset(segment.header.base_position));
-        self.continuity = start_of(segment);
+        self.continuity = segment.start();
         (self.current, self.reread) = (index, false);
         Ok(())
     }
@@ -384,16 +385,6 @@ fn open_stream(storage: &dyn Storage, segment: &Segment) -> Result<ByteStream, T
     let name = segment.name();
     let file = storage.open(&name).map_err(|source| TrailError::io(storage, &name, "open", source))?;
     Ok(ByteStream::new(file, segment.header.file_offset(segment.header.base_position)))
-}
-
-/// What the first frame of `segment` must fit.
-pub(crate) fn start_of(segment: &Segment) -> Continuity {
-    let header = &segment.header;
-    Continuity {
-        seed: header.identity.seed(),
-        last_sequence: Sequence(header.base_sequence.0 - 1),
-        last_timestamp: header.created,
-    }
 }
 
 #[cfg(test)]

@@ -1,32 +1,26 @@
 //! Reads many segments at once, each from front to back, and folds what each gave in the trail's order.
 //!
-//! One glommio executor a core streams segments by direct I/O with read-ahead; everything that knows of glommio
-//! is in `stream_with_glommio`. Where it cannot start, the same threads read through [`Storage`].
+//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they name none or
+//! this machine refuses it. Where both are refused, and for archives, the threads read through [`Storage`], one
+//! request at a time.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, READ_LENGTH};
+use crate::bulk::{BulkReader, ReadMethod};
 use crate::continuity::{Continuity, Fault};
 use crate::error::TrailError;
 use crate::format::RunningCrc;
 use crate::pages::Pages;
-use crate::reader::start_of;
 use crate::storage::Storage;
 use crate::trail::Segment;
-use glommio::io::{DmaFile, DmaStreamReaderBuilder};
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use crate::uring_reader::UringRead;
+use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, mpsc};
 use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Nanos, Position, Sequence};
-
-/// Bytes of one read-ahead buffer, and how many there are per thread.
-const BUFFER_LENGTH: usize = 512 << 10;
-const READ_AHEAD: usize = 4;
-/// Memory that an executor keeps for its buffers; it is pinned where the locked-memory limit allows.
-const EXECUTOR_MEMORY: usize = (READ_AHEAD + 2) * BUFFER_LENGTH;
 
 /// Bytes that are checked frame by frame before they are summed, while the first cache still has them.
 const SUM_LENGTH: usize = 16 << 10;
@@ -55,7 +49,9 @@ pub struct ScanOptions<'a> {
     pub threads: usize,
     /// Called from any thread with the bytes done and the bytes in all.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
-    /// Do without glommio.
+    /// How whole files are read; without it, by [`UringRead`].
+    pub method: Option<&'a dyn ReadMethod>,
+    /// Read through [`Storage`] alone.
     pub plain: bool,
 }
 
@@ -103,14 +99,16 @@ impl<T> SegmentScan<T> {
 }
 
 /// How a scan went.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ScanReport {
     /// Bytes read.
     pub bytes: u64,
     /// Threads that read.
     pub threads: usize,
-    /// Why glommio did not; none when it did.
-    pub without_glommio: Option<String>,
+    /// The [`ReadMethod`] by which whole files were read; `plain` is through [`Storage`].
+    pub method: &'static str,
+    /// Why better methods were not used, a sentence each.
+    pub refusals: Vec<String>,
 }
 
 /// Scans `segments`, several at a time. `start` makes a visitor for each, on the thread that reads it; `fold`
@@ -138,7 +136,7 @@ pub fn scan<V: SegmentVisitor>(
         done: AtomicU64::new(0),
         total,
         progress: options.progress,
-        refusal: Mutex::new(options.plain.then(|| "it was not asked for".to_owned())),
+        methods: Mutex::new(Methods::of(options)),
     };
     let (sender, receiver) = mpsc::channel();
     let mut failure = None;
@@ -152,11 +150,11 @@ pub fn scan<V: SegmentVisitor>(
     });
     match failure {
         Some(failure) => Err(failure),
-        None => Ok(ScanReport {
-            bytes: work.done.into_inner(),
-            threads,
-            without_glommio: work.refusal.into_inner().expect("no thread panicked"),
-        }),
+        None => {
+            let Methods { left, refusals } = work.methods.into_inner().expect("no thread panicked");
+            let method = left.front().map_or(PLAIN, |method| method.name());
+            Ok(ScanReport { bytes: work.done.into_inner(), threads, method, refusals })
+        }
     }
 }
 
@@ -172,7 +170,36 @@ struct Work<'a> {
     done: AtomicU64,
     total: u64,
     progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
-    refusal: Mutex<Option<String>>,
+    methods: Mutex<Methods<'a>>,
+}
+
+/// What a report calls reading through [`Storage`].
+const PLAIN: &str = "plain";
+
+/// Ways to read that this machine has not refused, the best first.
+struct Methods<'a> {
+    left: VecDeque<&'a dyn ReadMethod>,
+    refusals: Vec<String>,
+}
+
+impl<'a> Methods<'a> {
+    fn of(options: &ScanOptions<'a>) -> Self {
+        let own: &dyn ReadMethod = &UringRead;
+        let all = options.method.into_iter().chain([own]);
+        Self { left: all.filter(|_| !options.plain).collect(), refusals: Vec::new() }
+    }
+
+    /// A reader of the best method that is left; none where every one is refused.
+    fn reader(&mut self) -> Option<Box<dyn BulkReader>> {
+        while let Some(method) = self.left.front() {
+            match method.reader() {
+                Ok(reader) => return Some(reader),
+                Err(why) => self.refusals.push(format!("{}: {why}", method.name())),
+            }
+            self.left.pop_front();
+        }
+        None
+    }
 }
 
 struct Turn {
@@ -187,36 +214,16 @@ impl Work<'_> {
         start: &(impl Fn(&Segment) -> V + Sync),
         to: &mpsc::Sender<Scanned<V::Output>>,
     ) {
-        let executor = self.executor();
+        let mut reader = self.methods.lock().expect("no thread panicked").reader();
         while let Some(at) = self.take() {
             let segment = &self.segments[at];
             let mut scanner = Scanner::new(segment, start(segment));
             let name = segment.name();
-            let path = self.storage.path(&name);
-            let read = match (&executor, path) {
-                (Some(executor), Some(path)) => {
-                    stream_with_glommio(executor, &path, |bytes| self.feed(&mut scanner, bytes))
-                }
-                _ => self.stream_plainly(&name, |bytes| self.feed(&mut scanner, bytes)),
-            };
+            let read = self.stream(reader.as_deref_mut(), &name, |bytes| self.feed(&mut scanner, bytes));
             let result = read.map(|()| scanner.finish(*segment));
             let result = result.map_err(|source| TrailError::io(self.storage, &name, "read", source));
             if to.send((at, result)).is_err() {
                 return;
-            }
-        }
-    }
-
-    fn executor(&self) -> Option<LocalExecutor> {
-        let mut refusal = self.refusal.lock().expect("no thread panicked");
-        if refusal.is_some() {
-            return None;
-        }
-        match LocalExecutorBuilder::new(Placement::Unbound).io_memory(EXECUTOR_MEMORY).make() {
-            Ok(executor) => Some(executor),
-            Err(error) => {
-                *refusal = Some(error.to_string());
-                None
             }
         }
     }
@@ -239,6 +246,28 @@ impl Work<'_> {
         if let Some(progress) = self.progress {
             progress(done, self.total);
         }
+    }
+
+    /// Gives the bytes of a segment's file in order.
+    fn stream(
+        &self,
+        reader: Option<&mut (dyn BulkReader + '_)>,
+        name: &str,
+        mut on_bytes: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
+        let mut is_begun = false;
+        if let (Some(reader), Some(path)) = (reader, self.storage.path(name)) {
+            let read = reader.read(&path, &mut |bytes| {
+                is_begun = true;
+                on_bytes(bytes);
+            });
+            match read {
+                // The method reads no file of this file system, or not this one: a small one within its inode.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported && !is_begun => {}
+                read => return read,
+            }
+        }
+        self.stream_plainly(name, on_bytes)
     }
 
     fn stream_plainly(&self, name: &str, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
@@ -289,30 +318,6 @@ impl Work<'_> {
     }
 }
 
-/// Streams a file through glommio's direct I/O with read-ahead.
-fn stream_with_glommio(
-    executor: &LocalExecutor,
-    path: &Path,
-    mut on_bytes: impl FnMut(&[u8]),
-) -> io::Result<()> {
-    executor.run(async {
-        let file = DmaFile::open(path).await?;
-        let builder = DmaStreamReaderBuilder::new(file);
-        let mut stream = builder.with_buffer_size(BUFFER_LENGTH).with_read_ahead(READ_AHEAD).build();
-        loop {
-            let buffer = stream.get_buffer_aligned(BUFFER_LENGTH as u64).await?;
-            if buffer.is_empty() {
-                break;
-            }
-            // The next reads go to the device before this buffer keeps the thread busy.
-            glommio::executor().yield_task_queue_now().await;
-            on_bytes(&buffer);
-        }
-        stream.close().await?;
-        Ok(())
-    })
-}
-
 /// Takes a segment's bytes as they come, in pieces of any length.
 struct Scanner<V> {
     visitor: V,
@@ -333,7 +338,7 @@ impl<V: SegmentVisitor> Scanner<V> {
     fn new(segment: &Segment, visitor: V) -> Self {
         Self {
             visitor,
-            continuity: start_of(segment),
+            continuity: segment.start(),
             skip: HEADER_BLOCK_LENGTH,
             position: segment.header.base_position,
             room: segment.header.segment_length,
@@ -438,8 +443,8 @@ impl<V: SegmentVisitor> Scanner<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Directory;
     use crate::fixture::Epochs;
-    use crate::storage::Directory;
     use crate::trail::read_segments;
 
     struct Sequences(Vec<(Position, u64)>);
@@ -468,7 +473,7 @@ mod tests {
         epochs
     }
 
-    fn collect(folder: &Path, options: &ScanOptions<'_>) -> (Vec<(Position, u64)>, ScanReport) {
+    fn collect(folder: &std::path::Path, options: &ScanOptions<'_>) -> (Vec<(Position, u64)>, ScanReport) {
         let directory = Directory::new(folder);
         let segments = read_segments(&directory).unwrap();
         let mut all = Vec::new();
@@ -486,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn a_parallel_scan_gives_every_event_in_order_with_and_without_glommio() {
+    fn a_parallel_scan_gives_every_event_in_order_with_and_without_io_uring() {
         let epochs = trail();
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), true);
@@ -498,13 +503,68 @@ mod tests {
                     assert!(done <= total);
                     seen.fetch_max(done, Ordering::Relaxed);
                 };
-                let options = ScanOptions { threads, plain, progress: Some(&progress) };
+                let options =
+                    ScanOptions { threads, plain, progress: Some(&progress), ..ScanOptions::default() };
                 let (all, report) = collect(folder.path(), &options);
                 assert_eq!(all, expected);
                 assert_eq!(seen.load(Ordering::Relaxed), report.bytes);
-                assert!(plain == report.without_glommio.is_some() || report.without_glommio.is_some());
+                let is_plain = plain || UringRead.reader().is_err();
+                assert_eq!(report.method, if is_plain { PLAIN } else { "io_uring" }, "{report:?}");
             }
         }
+    }
+
+    /// A method whose reader can read no file of this file system.
+    struct Unsupported;
+
+    impl ReadMethod for Unsupported {
+        fn name(&self) -> &'static str {
+            "unsupported"
+        }
+
+        fn reader(&self) -> io::Result<Box<dyn BulkReader>> {
+            Ok(Box::new(Self))
+        }
+    }
+
+    impl BulkReader for Unsupported {
+        fn read(&mut self, _: &std::path::Path, _: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    #[test]
+    fn a_file_that_the_method_cannot_read_is_read_without_it() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let options = ScanOptions { method: Some(&Unsupported), threads: 2, ..ScanOptions::default() };
+        assert_eq!(collect(folder.path(), &options).0.len(), epochs.events.len());
+    }
+
+    /// A method that no machine allows.
+    struct Forbidden;
+
+    impl ReadMethod for Forbidden {
+        fn name(&self) -> &'static str {
+            "forbidden"
+        }
+
+        fn reader(&self) -> io::Result<Box<dyn BulkReader>> {
+            Err(io::Error::other("it is forbidden"))
+        }
+    }
+
+    #[test]
+    fn a_method_that_the_machine_refuses_is_reported_and_the_next_one_reads() {
+        let epochs = trail();
+        let folder = tempfile::tempdir().unwrap();
+        epochs.write(folder.path(), true);
+        let options = ScanOptions { method: Some(&Forbidden), threads: 2, ..ScanOptions::default() };
+        let (all, report) = collect(folder.path(), &options);
+        assert_eq!(all.len(), epochs.events.len());
+        assert_eq!(report.refusals[0], "forbidden: it is forbidden");
+        assert_ne!(report.method, "forbidden");
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //! how each is done.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
+use crate::directory::Directory;
 use crate::format::HeaderBlock;
 use crate::lock::{LockError, WriterLock};
-use crate::open::Options;
+use crate::options::Options;
 use crate::pages::Pages;
 use crate::pool::{FilePool, Medium, PoolOptions, Spare, Spares};
 use crate::space::free_space_warning_default;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -1,7 +1,7 @@
 //! How much room is left for segments, told before it is too late.
 
 use crate::bounds::{FREE_SPACE_WARNING_MIN, FREE_SPACE_WARNING_SEGMENTS, HEADER_BLOCK_LENGTH};
-use crate::storage::Directory;
+use crate::directory::Directory;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -7,7 +7,6 @@ use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::{Continuity, Fault};
 use crate::error::TrailError;
 use crate::format::{HeaderState, RunningCrc, segment_name};
-use crate::reader::start_of;
 use crate::storage::Storage;
 use crate::stream::ByteStream;
 use crate::trail::{FoundSegment, Segment, find_segments};
@@ -262,7 +261,7 @@ fn sweep_headless(
 
 fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailError> {
     let header = &segment.header;
-    let mut continuity = start_of(segment);
+    let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
     let mut floor = Position(0);
     sweeper.begin(&segment.name(), HEADER_BLOCK_LENGTH as u64)?;
@@ -400,8 +399,8 @@ impl Stray {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Directory;
     use crate::fixture::Epochs;
-    use crate::storage::Directory;
 
     fn epochs() -> Epochs {
         let mut epochs = Epochs::new(16 << 10);

@@ -1,12 +1,13 @@
 //! Which segment files a trail has, and whether they belong together.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_MIN};
+use crate::continuity::Continuity;
 use crate::error::TrailError;
 use crate::format::{HeaderBlock, HeaderState, SegmentHeader, align_up, segment_index, segment_name};
 use crate::pages::Pages;
 use crate::storage::Storage;
 use std::io;
-use stele_wire::units::Position;
+use stele_wire::units::{Position, Sequence};
 
 /// A segment whose header is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,15 @@ impl Segment {
     /// The header block, byte for byte as it stands in the file.
     pub fn header_block(&self) -> HeaderBlock {
         self.header.to_block()
+    }
+
+    /// What the first frame must follow from.
+    pub(crate) fn start(&self) -> Continuity {
+        Continuity {
+            seed: self.header.identity.seed(),
+            last_sequence: Sequence(self.header.base_sequence.0 - 1),
+            last_timestamp: self.header.created,
+        }
     }
 
     /// Position after the last byte that the file has room for.

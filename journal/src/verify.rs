@@ -119,7 +119,7 @@ pub fn verify_scanned<T>(
             break;
         }
     }
-    chain.end(ScanReport { bytes: 0, threads: 0, without_glommio: None })
+    chain.end(ScanReport::default())
 }
 
 /// As [`verify`], and shows `visitor` every verified frame in the order of the log, on the caller's thread, while
@@ -341,9 +341,9 @@ fn hex(link: &Link) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Directory;
     use crate::fixture::Epochs;
     use crate::format::segment_name;
-    use crate::storage::Directory;
     use std::path::Path;
     use stele_wire::frame::seal;
 

@@ -11,11 +11,11 @@
 
 use crate::act::{Act, Purpose};
 use crate::cli::AccessArgs;
-use crate::commands::key::read_log_signer;
-use crate::commands::seal::seal_waiting;
 use crate::failure::Failure;
+use crate::keys::read_log_signer;
+use crate::numbering::publishers;
+use crate::sealing::seal_waiting;
 use crate::submission::{NAP, PATIENCE, submit};
-use crate::topology::publishers;
 use crate::wall::WallClock;
 use rustix::process::getuid;
 use serde::Serialize;

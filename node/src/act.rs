@@ -8,17 +8,18 @@
 //! sequence is durable when it returns.
 
 use crate::failure::Failure;
+use crate::numbering::publishers;
 use crate::prelude::{Clerk, Errand};
-use crate::topology::publishers;
 use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::{Agent as _, ClockStatus, LogRing, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart};
+use stele_bus::{Agent as _, ClockStatus, LogRing, RingOptions, Sequencer, SequencerStart};
 use stele_journal::recovery::Row;
 use stele_journal::{
     Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
 use stele_wire::{Epoch, Position, Sequence, ShardId};

@@ -2,6 +2,7 @@
 
 mod at_rest;
 mod metrics;
+mod page;
 mod retention;
 mod risk;
 mod seal;
@@ -18,6 +19,7 @@ pub(crate) use venue::VenueConfig;
 
 use crate::cli::RunArgs;
 use crate::failure::{Failure, nearest};
+use page::Page;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -129,6 +131,19 @@ pub(crate) struct StrategyConfig {
     pub(crate) parameters: toml::Table,
 }
 
+impl StrategyConfig {
+    fn render(&self, page: &mut Page<'_>) {
+        page.list("strategy");
+        page.key("name", &self.name, "see `stele run --strategy help`");
+        page.key("seed", self.seed, "of the strategy's random source");
+        if let Some(shard) = self.shard {
+            page.key("shard", u64::from(shard), "that it reads");
+        }
+        let _ = writeln!(page.out, "[strategy.parameters]");
+        page.out.push_str(&self.parameters.to_string());
+    }
+}
+
 impl Default for FeedConfig {
     fn default() -> Self {
         Self {
@@ -174,7 +189,7 @@ impl Default for BusConfig {
 impl Config {
     /// The configuration in force: the file that `-c` names, or the defaults, with the flags over it.
     pub(crate) fn effective(args: &RunArgs) -> Result<Self, Failure> {
-        let mut config = match &args.config {
+        let mut config = match &args.config.config {
             Some(path) => Self::load(path)?,
             None => Self::default(),
         };
@@ -202,7 +217,7 @@ impl Config {
     }
 
     fn apply(&mut self, args: &RunArgs) -> Result<(), Failure> {
-        if let Some(feed) = &args.feed {
+        if let Some(feed) = &args.market.feed {
             self.feed.spec.clone_from(feed);
         }
         if let Some(pace) = &args.pace {
@@ -215,14 +230,14 @@ impl Config {
             self.journal.engine.clone_from(engine);
         }
         self.only_shard = args.shard;
-        self.feed.seconds = args.seconds.or(self.feed.seconds);
-        self.feed.date = args.date.clone().or(self.feed.date.take());
+        self.feed.seconds = args.market.seconds.or(self.feed.seconds);
+        self.feed.date = args.market.date.clone().or(self.feed.date.take());
         if !args.strategy.is_empty() {
             let named = args.strategy.iter();
             self.strategy =
                 named.map(|name| StrategyConfig { name: name.clone(), ..Default::default() }).collect();
         }
-        self.apply_parameters(&args.param)
+        self.apply_parameters(&args.market.param)
     }
 
     /// Gives the strategies what `--param` says.
@@ -320,114 +335,14 @@ impl Config {
         self.seal.render(&mut page);
         self.at_rest.render(&mut page);
         self.metrics.render(&mut page);
-        shards::examples(&mut page, self);
+        self.shard_examples(&mut page);
         self.core.iter().for_each(|core| core.render(&mut page));
         self.shard.iter().for_each(|shard| shard.render(&mut page));
         self.publisher.iter().for_each(|publisher| publisher.render(&mut page));
         for strategy in &self.strategy {
-            page.strategy(strategy);
+            strategy.render(&mut page);
         }
         out
-    }
-}
-
-/// Writes one commented TOML page.
-struct Page<'a> {
-    out: &'a mut String,
-}
-
-impl Page<'_> {
-    fn section(&mut self, name: &str, meaning: &str) {
-        let gap = if self.out.is_empty() { "" } else { "\n" };
-        let _ = writeln!(self.out, "{gap}# {meaning}\n[{name}]");
-    }
-
-    fn key(&mut self, name: &str, value: impl Into<Scalar>, meaning: &str) {
-        let _ = writeln!(self.out, "{name} = {}  # {meaning}", value.into().0);
-    }
-
-    /// A key that may be absent is printed as a comment with an example.
-    fn optional<T: Clone + Into<Scalar>>(
-        &mut self,
-        name: &str,
-        value: &Option<T>,
-        example: impl Into<Scalar>,
-        meaning: &str,
-    ) {
-        match value {
-            Some(value) => self.key(name, value.clone(), meaning),
-            None => self.example(name, &example.into().0.to_string(), meaning),
-        }
-    }
-
-    /// A table of a list.
-    fn list(&mut self, name: &str) {
-        let _ = writeln!(self.out, "\n[[{name}]]");
-    }
-
-    /// A key that is not set.
-    fn example(&mut self, name: &str, value: &str, meaning: &str) {
-        let _ = writeln!(self.out, "# {name} = {value}  # {meaning}");
-    }
-
-    fn strategy(&mut self, strategy: &StrategyConfig) {
-        self.list("strategy");
-        self.key("name", &strategy.name, "see `stele run --strategy help`");
-        self.key("seed", strategy.seed, "of the strategy's random source");
-        if let Some(shard) = strategy.shard {
-            self.key("shard", u64::from(shard), "that it reads");
-        }
-        let _ = writeln!(self.out, "[strategy.parameters]");
-        self.out.push_str(&strategy.parameters.to_string());
-    }
-}
-
-/// A TOML value.
-struct Scalar(toml::Value);
-
-impl From<toml::Value> for Scalar {
-    fn from(value: toml::Value) -> Self {
-        Self(value)
-    }
-}
-impl From<&String> for Scalar {
-    fn from(value: &String) -> Self {
-        Self(toml::Value::String(value.clone()))
-    }
-}
-impl From<String> for Scalar {
-    fn from(value: String) -> Self {
-        Self(toml::Value::String(value))
-    }
-}
-impl From<&str> for Scalar {
-    fn from(value: &str) -> Self {
-        Self(toml::Value::String(value.into()))
-    }
-}
-impl From<bool> for Scalar {
-    fn from(value: bool) -> Self {
-        Self(toml::Value::Boolean(value))
-    }
-}
-impl From<f64> for Scalar {
-    fn from(value: f64) -> Self {
-        Self(toml::Value::Float(value))
-    }
-}
-impl From<i32> for Scalar {
-    fn from(value: i32) -> Self {
-        Self(toml::Value::Integer(value.into()))
-    }
-}
-impl From<u64> for Scalar {
-    fn from(value: u64) -> Self {
-        Self(toml::Value::Integer(value as i64))
-    }
-}
-impl From<usize> for Scalar {
-    fn from(value: usize) -> Self {
-        Self(toml::Value::Integer(value as i64))
     }
 }
 
@@ -479,7 +394,8 @@ mod tests {
     fn a_flag_wins_over_the_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "[feed]\nspec = 'itch:a'\npace = '2x'\n").unwrap();
-        let args = RunArgs { config: Some(file.path().into()), ..flags(&["--feed", "itch:b"]) };
+        let named = crate::cli::ConfigArgs { config: Some(file.path().into()) };
+        let args = RunArgs { config: named, ..flags(&["--feed", "itch:b"]) };
         let config = Config::effective(&args).unwrap();
         assert_eq!((config.feed.spec.as_str(), config.feed.pace.as_str()), ("itch:b", "2x"));
     }

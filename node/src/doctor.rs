@@ -5,127 +5,17 @@
 //! A warning is advice: whoever runs on a small machine knows it, so that no warning is a failure.
 
 mod at_rest;
+mod finding;
+mod machine;
 mod memory;
 mod processors;
 mod storage;
 mod time;
 
-pub(crate) use at_rest::AtRest;
+pub(crate) use finding::Finding;
+pub(crate) use machine::{AtRest, HotThread, Machine, Setup};
 
-use serde::Serialize;
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
-
-/// The machine as its kernel describes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Machine {
-    root: PathBuf,
-}
-
-impl Machine {
-    /// The one that this program runs on.
-    pub(crate) fn this() -> Self {
-        Self { root: "/".into() }
-    }
-
-    /// The text of the file at the absolute `path`, without the space around it; none where there is no such file.
-    fn read(&self, path: &str) -> Option<String> {
-        let path = self.root.join(path.trim_start_matches('/'));
-        fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-    }
-
-    /// The file's list of CPUs, such as `0-2,5`.
-    fn cpus(&self, path: &str) -> BTreeSet<usize> {
-        let range = |part: &str| -> Option<std::ops::RangeInclusive<usize>> {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            Some(first.parse().ok()?..=last.parse().ok()?)
-        };
-        let list = self.read(path).unwrap_or_default();
-        list.split(',').filter_map(range).flatten().collect()
-    }
-}
-
-/// A hot thread as it is laid out.
-#[derive(Clone, Debug)]
-pub(crate) struct HotThread {
-    pub(crate) name: String,
-    /// Where it is pinned.
-    pub(crate) cpu: Option<usize>,
-    /// Whether it never gives its CPU away.
-    pub(crate) spins: bool,
-}
-
-/// What is to run here, and what trying showed that no file tells.
-#[derive(Clone, Debug)]
-pub(crate) struct Setup {
-    pub(crate) threads: Vec<HotThread>,
-    /// CPUs that the process may use.
-    pub(crate) allowed: BTreeSet<usize>,
-    /// CPUs that take the interrupts of the trail's disk.
-    pub(crate) disk_cpus: BTreeSet<usize>,
-    /// Bytes of memory that hot threads share: the rings.
-    pub(crate) ring_length: u64,
-    /// The device that the trail is on, as `major:minor`.
-    pub(crate) device: Option<String>,
-    /// Why the kernel gives no io_uring.
-    pub(crate) io_uring_refused: Option<String>,
-    /// Why the trail's file system takes no direct I/O.
-    pub(crate) direct_refused: Option<String>,
-    /// What protects the trail's closed segments, where there are any.
-    pub(crate) at_rest: Option<AtRest>,
-    /// Free bytes of `/dev/shm`.
-    pub(crate) shared_free: Option<u64>,
-    /// What the kernel says of its clock's discipline.
-    pub(crate) clock: Option<stele_bus::clock_sync::KernelClock>,
-}
-
-impl Setup {
-    fn hot_cpus(&self) -> BTreeSet<usize> {
-        self.threads.iter().filter_map(|thread| thread.cpu).collect()
-    }
-}
-
-/// How bad it is.
-#[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum State {
-    /// As it should be.
-    Good,
-    /// It costs latency, or certainty; the remedy says what to do.
-    Warning,
-    /// The machine does not tell.
-    Unknown,
-}
-
-/// What one check found.
-#[derive(Serialize, Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Finding {
-    pub(crate) check: &'static str,
-    pub(crate) state: State,
-    pub(crate) found: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) remedy: Option<String>,
-}
-
-/// What a check says; its name is in the table.
-struct Verdict {
-    state: State,
-    found: String,
-    remedy: Option<String>,
-}
-
-fn good(found: impl Into<String>) -> Verdict {
-    Verdict { state: State::Good, found: found.into(), remedy: None }
-}
-
-fn unknown(found: impl Into<String>) -> Verdict {
-    Verdict { state: State::Unknown, found: found.into(), remedy: None }
-}
-
-fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Verdict {
-    Verdict { state: State::Warning, found: found.into(), remedy: Some(remedy.into()) }
-}
+use finding::{State, Verdict};
 
 type Check = fn(&Machine, &Setup) -> Verdict;
 
@@ -181,11 +71,6 @@ pub(crate) fn page(findings: &[Finding]) -> String {
     page
 }
 
-/// CPUs as a person lists them.
-fn listed(cpus: &BTreeSet<usize>) -> String {
-    cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod fixture;
 
@@ -193,6 +78,7 @@ mod fixture;
 mod tests {
     use super::fixture::*;
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_good_machine_has_no_warning_and_nothing_unknown() {

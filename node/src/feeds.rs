@@ -2,8 +2,7 @@
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::topology::sources;
-use stele_bus::feed::{Feed, Pace};
+use crate::numbering::sources;
 use stele_connect::binance::{self, BinanceFeed};
 use stele_connect::dbn::csv::CsvFeed;
 use stele_connect::dbn::{self, DbnFeed};
@@ -12,6 +11,7 @@ use stele_connect::instruments::InstrumentIds;
 use stele_connect::itch::{self, ItchFeed};
 use stele_connect::lobster::{self, LobsterFeed};
 use stele_connect::spec::FeedSpec;
+use stele_feed::{Feed, Pace};
 use stele_replay::{Known, TrailFeed};
 
 /// The feed that the configuration names.

@@ -3,7 +3,7 @@
 use crate::config::JournalConfig;
 use crate::failure::Failure;
 use crate::layout::{Job, Layout, isolated_cpus};
-use crate::live::grouped;
+use crate::readable::grouped;
 use serde::Serialize;
 use std::path::Path;
 use stele_journal::{Cpus, FlushMethod, FlushTrials, Trial};

@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle, park_timeout};
 use std::time::Duration;
 use stele_journal::archive::archive_index;
+use stele_journal::directory::set_immutable;
 use stele_journal::format::segment_index;
-use stele_journal::storage::set_immutable;
 
 /// Between two looks for newly closed segments.
 const REST: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
 //! The live line: how a run is going, on one line of a terminal.
 
+use crate::readable::grouped;
 use crate::session::Glance;
 use std::io::{IsTerminal, Write as _, stderr};
 use std::path::PathBuf;
@@ -97,30 +98,9 @@ fn describe(before: &Glance, now: &Glance) -> String {
     )
 }
 
-/// `1234567` as `1,234,567`.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(
-            ["0", "999", "1,000", "1,234,567"],
-            [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(String::as_str)
-        );
-    }
 
     #[test]
     fn the_line_tells_the_rate_since_the_line_before_and_how_far_the_disk_is_behind() {

@@ -3,7 +3,7 @@
 
 pub use crate::failure::Failure;
 pub use crate::flush::FlushReport;
-pub use crate::live::grouped;
+pub use crate::readable::grouped;
 pub use crate::report::RunReport;
 
 use crate::commands::demo::{RATE, demo_config, new_directory};
@@ -15,8 +15,8 @@ use crate::layout::{Job, Layout, ShardAgents, allowed_cpus, disk_cpus};
 use std::fs;
 use std::iter;
 use std::path::{Path, PathBuf};
-use stele_bus::feed::Feed;
 use stele_connect::spec::FeedSpec;
+use stele_feed::Feed;
 use stele_journal::FlushMethod;
 use stele_strategies::Registry;
 

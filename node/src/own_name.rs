@@ -50,6 +50,12 @@ fn with_help(mut command: Command, name: &str) -> Command {
     if let Some(about) = command.get_about().map(|text| own(text)) {
         command = command.about(about);
     }
+    if let Some(about) = command.get_long_about().map(|text| own(text)) {
+        command = command.long_about(about);
+    }
+    if let Some(end) = command.get_after_help().map(|text| own(text)) {
+        command = command.after_help(with_own_examples(&end, name));
+    }
     let command = command.mut_args(|arg| match arg.get_help().map(|text| own(text)) {
         Some(help) => arg.help(help),
         None => arg,
@@ -57,11 +63,15 @@ fn with_help(mut command: Command, name: &str) -> Command {
     command.mut_subcommands(|command| with_help(command, name))
 }
 
+/// The end of a help, with each example a command line of the program `name`.
+fn with_own_examples(end: &str, name: &str) -> String {
+    end.replace(&format!("\n  {NAME} "), &format!("\n  {name} "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
-    use clap::CommandFactory as _;
+    use crate::cli::command;
 
     #[test]
     fn a_command_in_a_message_is_named_as_this_programs_and_nothing_else_is() {
@@ -74,11 +84,12 @@ mod tests {
     #[test]
     fn the_help_of_every_command_names_the_program() {
         let page = |command: &mut Command| command.render_long_help().to_string();
-        let mut command = named(Cli::command(), "alpha");
+        let mut command = named(command(), "alpha");
         let version = command.render_version();
         assert_eq!(version, format!("alpha {VERSION}\n"));
         let pages = command.get_subcommands_mut().map(page).collect::<String>();
         assert!(pages.contains("`alpha run --feed`"), "{pages}");
-        assert!(!pages.contains("`stele "), "{pages}");
+        assert!(!pages.contains("`stele ") && !pages.contains("\n  stele "), "{pages}");
+        assert!(pages.contains("Examples:\n  alpha run --strategy help\n"), "{pages}");
     }
 }

@@ -1,30 +1,38 @@
 //! Places on a trail as a person writes them: a sequence, or a time.
 
+use crate::failure::Failure;
+use crate::moment::Moment;
+use std::path::Path;
 use std::str::FromStr;
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::{Frame, Nanos, Sequence};
 
-/// An event's number, or a moment.
+/// A place as it is written: an event's number, or a time, which may be counted from the trail's last event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PlaceArg {
+    Sequence(Sequence),
+    Time(Moment),
+}
+
+/// A place on one trail: an event's number, or a moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
     Sequence(Sequence),
     Time(Nanos),
 }
 
-impl FromStr for Place {
+impl FromStr for PlaceArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(sequence) => Ok(Self::Sequence(Sequence(sequence))),
-            Err(_) => {
-                time(text).map(Self::Time).map_err(|what| format!("neither a sequence nor a time: {what}"))
-            }
+            Err(_) => text.parse().map(Self::Time).map_err(|what| format!("not a sequence, and {what}")),
         }
     }
 }
 
-impl Place {
+impl PlaceArg {
     /// The event's number, where it is one.
     pub(crate) fn sequence(self) -> Option<Sequence> {
         match self {
@@ -33,7 +41,20 @@ impl Place {
         }
     }
 
-    /// Moves the reader in front of the first event at this place or behind it.
+    /// Where this is on `trail`.
+    ///
+    /// # Errors
+    /// [`Failure`]: the time is outside of the years of a log, or the trail cannot be read.
+    pub(crate) fn on(self, trail: &Path) -> Result<Place, Failure> {
+        Ok(match self {
+            Self::Sequence(sequence) => Place::Sequence(sequence),
+            Self::Time(moment) => Place::Time(moment.on(trail)?),
+        })
+    }
+}
+
+impl Place {
+    /// Moves the reader before the first event at this place or after it.
     pub(crate) fn seek(self, reader: &mut TrailReader) -> Result<(), TrailError> {
         match self {
             Self::Sequence(Sequence(0 | 1)) => Ok(()),
@@ -42,7 +63,7 @@ impl Place {
         }
     }
 
-    /// Whether this event lies behind the place.
+    /// Whether this event is after the place.
     pub(crate) fn is_passed_by(self, event: &Frame<'_>) -> bool {
         match self {
             Self::Sequence(sequence) => event.sequence() > sequence,
@@ -50,19 +71,10 @@ impl Place {
         }
     }
 
-    /// Whether no event behind this one can be at the place or in front of it.
+    /// Whether no later event can be at the place or before it.
     pub(crate) fn ends_with(self, event: &Frame<'_>) -> bool {
         self == Self::Sequence(event.sequence())
     }
-}
-
-/// A day, which is its first moment in UTC, or a moment.
-pub(crate) fn time(text: &str) -> Result<Nanos, String> {
-    let day =
-        || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
-    let moment = text.parse::<jiff::Timestamp>().ok().or_else(day);
-    let nanos = moment.and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
-    nanos.map(Nanos).ok_or_else(|| format!("`{text}` is no time; write 2026-11-21, or 2026-11-21T09:30:00Z"))
 }
 
 #[cfg(test)]
@@ -70,12 +82,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_a_sequence_and_anything_else_a_day_or_a_moment() {
-        assert_eq!("17".parse(), Ok(Place::Sequence(Sequence(17))));
-        assert_eq!("1970-01-02".parse(), Ok(Place::Time(Nanos(86_400_000_000_000))));
-        assert_eq!("1970-01-01T00:00:01.5Z".parse(), Ok(Place::Time(Nanos(1_500_000_000))));
-        assert_eq!("1970-01-01T01:00:01+01:00".parse(), Ok(Place::Time(Nanos(1_000_000_000))));
-        let refusal = "soon".parse::<Place>().unwrap_err();
-        assert!(refusal.contains("`soon` is no time; write 2026-11-21"), "{refusal}");
+    fn a_number_is_a_sequence_and_anything_else_a_time() {
+        assert_eq!("17".parse::<PlaceArg>().unwrap().sequence(), Some(Sequence(17)));
+        for time in ["1970-01-02", "1970-01-01T00:00:01.5Z", "1h", "-1h"] {
+            assert!(matches!(time.parse(), Ok(PlaceArg::Time(_))), "{time}");
+        }
+        let refusal = "soon".parse::<PlaceArg>().unwrap_err();
+        assert!(refusal.contains("not a sequence, and `soon` is not a time; write 2026-11-21"), "{refusal}");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Credit, StrategyConfig};
 use crate::failure::Failure;
-use crate::topology::{publishers, sources};
+use crate::numbering::{publishers, sources};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,13 +1,13 @@
 //! A program: every command, and the strategies that it knows by name. Parses the command line, runs one
 //! command, turns its failure into a message and an exit code.
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, command};
 use crate::commands;
 use crate::failure::Failure;
 use crate::own_name::{in_own_name, name_command};
-use clap::{CommandFactory as _, FromArgMatches as _};
+use clap::FromArgMatches as _;
 use std::process::ExitCode;
-use stele_strategies::{Kind, Registry};
+use stele_strategies::{Registry, StrategyKind};
 
 /// A program with every command of `stele` and the strategies that are registered with it.
 ///
@@ -15,8 +15,8 @@ use stele_strategies::{Kind, Registry};
 /// name.
 ///
 /// ```no_run
-/// # use stele_strategies::Kind;
-/// # const KIND: Kind = stele_strategies::dip_buyer::KIND;
+/// # use stele_strategies::StrategyKind;
+/// # const KIND: StrategyKind = stele_strategies::dip_buyer::KIND;
 /// fn main() -> std::process::ExitCode {
 ///     stele_node::Program::new().strategy(KIND).main()
 /// }
@@ -42,7 +42,7 @@ impl Program {
     /// # Panics
     /// When its name is empty or longer than the 32 bytes that an event has for it.
     #[must_use]
-    pub fn strategy(mut self, kind: Kind) -> Self {
+    pub fn strategy(mut self, kind: StrategyKind) -> Self {
         self.strategies.register(kind);
         self
     }
@@ -53,7 +53,7 @@ impl Program {
     /// Help, version and a command line that does not parse end the process here, as they do in every program
     /// that is made with clap.
     pub fn main(self) -> ExitCode {
-        let matches = name_command(Cli::command()).get_matches();
+        let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match self.run(&cli.command) {
             Ok(()) => ExitCode::SUCCESS,
@@ -95,6 +95,8 @@ impl Program {
             Command::ExportTiles(args) => commands::export_tiles::export_tiles(args),
             Command::Attach(args) => commands::attach::attach(args),
             Command::Perf(args) => commands::perf::perf(args),
+            Command::Completions(args) => commands::completions::completions(args),
+            Command::Man(args) => commands::man::man(args),
         }
     }
 }

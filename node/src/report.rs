@@ -3,14 +3,14 @@
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::keeper::KeepOutcome;
-use crate::live::grouped;
+use crate::readable::{duration, grouped};
 use crate::sealer::SealOutcome;
 use crate::session::{Ended, EndedShard, Told};
 use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
-use stele_bus::feed::FeedReport;
+use stele_feed::FeedReport;
 use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 
@@ -373,24 +373,6 @@ fn print_latency(page: &mut String, name: &str, percentiles: &Percentiles) {
         writeln!(page, "  {name:<24} {p50:>9} {p90:>9} {p99:>9} {p999:>9} {max:>9} {:>9}", grouped(count));
 }
 
-/// Nanoseconds with three digits that mean something.
-pub(crate) fn duration(nanos: u64) -> String {
-    match nanos {
-        0..1_000 => format!("{nanos} ns"),
-        1_000..1_000_000 => format!("{} µs", three_digits(nanos as f64 / 1e3)),
-        1_000_000..1_000_000_000 => format!("{} ms", three_digits(nanos as f64 / 1e6)),
-        _ => format!("{} s", three_digits(nanos as f64 / 1e9)),
-    }
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        ..10.0 => format!("{value:.2}"),
-        ..100.0 => format!("{value:.1}"),
-        _ => format!("{value:.0}"),
-    }
-}
-
 fn print_strategy(page: &mut String, strategy: &StrategySummary) {
     let StrategySummary { strategy: id, name, orders, .. } = strategy;
     let OrderSummary { sent, cancels, accepted, rejected, filled, fills, volume, .. } = orders;
@@ -425,14 +407,6 @@ fn print_strategy(page: &mut String, strategy: &StrategySummary) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_keep_three_digits() {
-        assert_eq!(
-            [999, 1_234, 45_678, 7_890_123, 12_000_000_000].map(duration),
-            ["999 ns", "1.23 µs", "45.7 µs", "7.89 ms", "12.0 s"]
-        );
-    }
 
     #[test]
     fn a_path_with_a_blank_can_still_be_pasted() {

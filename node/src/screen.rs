@@ -1,7 +1,7 @@
 //! A [`View`] as lines of text, for a terminal and for paper.
 
-use crate::live::grouped;
 use crate::look::{ShardView, View};
+use crate::readable::grouped;
 use ratatui::style::{Color, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 

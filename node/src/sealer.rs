@@ -21,7 +21,7 @@ use stele_bus::{
 };
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, Signer};
+use stele_compliance::seal::{SealPolicy, Signer};
 use stele_journal::{Directory, LockError, WriterLock};
 use stele_wire::{Nanos, Sequence};
 
@@ -29,7 +29,7 @@ use stele_wire::{Nanos, Sequence};
 #[derive(Clone)]
 pub(crate) struct SealPlan {
     pub(crate) signer: Signer,
-    pub(crate) policy: Policy,
+    pub(crate) policy: SealPolicy,
     pub(crate) witnesses: Vec<WitnessPlan>,
 }
 

@@ -22,15 +22,15 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, Definition};
-use stele_bus::feed::FeedReport;
-use stele_bus::router::Share;
 use stele_bus::{
     BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
 };
+use stele_feed::FeedReport;
+use stele_feed::router::Share;
 use stele_journal::SpaceWatch;
 use stele_replay::follower::Taken;
 use stele_strategies::Registry;
-use stele_strategies::agent::Outcome;
+use stele_strategies::agent::StrategyResults;
 use stele_wire::ShardId;
 use stele_wire::messages::EndReason;
 
@@ -91,7 +91,7 @@ pub(crate) struct EndedShard {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
     pub(crate) epoch: u32,
-    pub(crate) strategies: Outcome,
+    pub(crate) strategies: StrategyResults,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
     /// What it was told of others.

@@ -21,6 +21,7 @@ use crate::failure::Failure;
 use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
+use crate::numbering::publishers;
 use crate::prelude::Clerk;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
 use crate::shown;
@@ -29,47 +30,24 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
-use stele_bus::feed::{Feed, Pace};
-use stele_bus::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
-use stele_bus::gateway::OrderGateway;
-use stele_bus::player::{Player, PlayerStatus};
-use stele_bus::router::{Destination, Router, Share};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, InDoubt, LogRing, Publisher, RingOptions,
-    Risk, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, Publisher, RingOptions, Sequencer,
+    SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
+use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
+use stele_feed::router::{Destination, Router, Share};
+use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{Journal, Notice, Opened, SpaceWatch};
-use stele_replay::{PaperExchange, PaperVenue};
-use stele_strategies::agent::{AgentOptions, OutcomeSlot};
+use stele_risk::Risk;
+use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
+use stele_venue::paper_exchange::PaperExchange;
+use stele_venue::{InDoubt, OrderGateway, PaperVenue};
 use stele_wire::{Sequence, ShardId};
-
-/// Publishers, by the number that stands in their events; 0 is the sequencer itself.
-pub(crate) mod publishers {
-    pub(crate) const CLERK: u16 = 1;
-    pub(crate) const FEED: u16 = 2;
-    pub(crate) const STRATEGIES: u16 = 3;
-    pub(crate) const GATEWAY: u16 = 4;
-    pub(crate) const VENUE: u16 = 5;
-    /// In another process: whoever changes limits and kill switches.
-    pub(crate) const CONTROLS: u16 = 6;
-    /// In another process: whoever reads the trail, which is recorded.
-    pub(crate) const AUDITORS: u16 = 7;
-    /// In other processes, from here on: the configuration's.
-    pub(crate) const OUTSIDE: u16 = 100;
-    /// Of the first shard that a shard is told of, and on from there.
-    pub(crate) const FORWARDER: u16 = 1_000;
-}
 
 /// Words of the ring through which another process changes controls or records an access: some of the longest at once.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
-
-/// Sources, by the number that stands in their events. A feed may use the numbers after its own.
-pub(crate) mod sources {
-    pub(crate) const FEED: u16 = 1;
-    pub(crate) const VENUE: u16 = 60_000;
-}
 
 /// What a shard is made of.
 pub(crate) struct Parts {
@@ -108,7 +86,7 @@ pub(crate) struct Topology {
     /// Why other processes cannot follow it.
     pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,
-    outcome: OutcomeSlot,
+    outcome: StrategyResultsSlot,
     sequencer: Sequencer<UtcClock>,
     journal: Journal,
     strategies: StrategyAgent<UtcClock>,
@@ -154,7 +132,7 @@ pub(crate) struct RunningShard {
     pub(crate) timers: TimerStop,
     /// The gating consumers, the journal not counted.
     pub(crate) consumers: Vec<ConsumerProgress>,
-    pub(crate) outcome: OutcomeSlot,
+    pub(crate) outcome: StrategyResultsSlot,
     /// What it is told of others, by their numbers.
     pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
@@ -170,7 +148,7 @@ impl Topology {
             .with_timers(parts.timers);
         sequencer.continue_numbering(parts.numbers);
         let (mut journal, notices) = parts.opened.attach(ring.journal).map_err(Failure::environment)?;
-        journal.count_in(counters, shard).map_err(Failure::environment)?;
+        journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
         let clerk = Clerk::new(publisher(publishers::CLERK, "clerk"));
@@ -196,14 +174,14 @@ impl Topology {
 
         let options = AgentOptions { sample_every: parts.sample_every, ..AgentOptions::default() };
         let mut strategies = StrategyAgent::new(options, parts.host, decided, orders, UtcClock::new());
-        strategies.count_in(counters, shard).map_err(Failure::environment)?;
-        let outcome = strategies.outcome();
+        strategies.register_counters(counters, shard).map_err(Failure::environment)?;
+        let outcome = strategies.results();
         let mut venue = PaperVenue::new(parts.exchange, traded, reports);
-        venue.count_in(counters, shard).map_err(Failure::environment)?;
+        venue.register_counters(counters, shard).map_err(Failure::environment)?;
         let mut gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new())
                 .with_doubts(parts.doubts);
-        gateway.count_in(counters, shard).map_err(Failure::environment)?;
+        gateway.register_counters(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));
         let last = Sequence(start.next_sequence.0 - 1);
@@ -273,7 +251,7 @@ pub(crate) fn spawn(
     let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Now that every publisher is there.
-        shard.sequencer.count_in(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
+        shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));

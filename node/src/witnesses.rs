@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle, park_timeout, sleep};
 use std::time::{Duration, Instant};
 use stele_compliance::seal::VerifierKey;
-use stele_compliance::witness::{ADD_CHECKPOINT, Collected, Collector, Reply};
+use stele_compliance::witness::{ADD_CHECKPOINT, CollectOutcome, CosignatureCollector, WitnessReply};
 use stele_journal::Directory;
 
 /// A witness of the configuration.
@@ -59,7 +59,7 @@ const NICE: i32 = 10;
 
 /// One shard, as one witness's thread sees it.
 struct Asking {
-    collector: Collector,
+    collector: CosignatureCollector,
     status: Arc<Mutex<CosignOutcome>>,
 }
 
@@ -81,7 +81,7 @@ impl Witnesses {
                 let outcome = Arc::new(Mutex::new(outcome));
                 status[at].push(outcome.clone());
                 let storage = Arc::new(Directory::new(trail));
-                let collector = Collector::new(plan.key.clone(), storage, writing[at].clone());
+                let collector = CosignatureCollector::new(plan.key.clone(), storage, writing[at].clone());
                 all.push(Asking { collector, status: outcome });
             }
             let (url, is_ended, place) = (plan.url.clone(), is_ended.clone(), place.clone());
@@ -160,10 +160,10 @@ impl Asking {
             };
             let (status, body) =
                 client.post(url, "text/plain; charset=utf-8", request.to_string().as_bytes())?;
-            let reply = Reply { status, body: String::from_utf8_lossy(&body).into_owned() };
+            let reply = WitnessReply { status, body: String::from_utf8_lossy(&body).into_owned() };
             match self.collector.on_reply(&reply).map_err(|error| format!("{url}: {error}"))? {
-                Collected::Cosigned { size } => return Ok(Some(size)),
-                Collected::Again => {}
+                CollectOutcome::Cosigned { size } => return Ok(Some(size)),
+                CollectOutcome::Again => {}
             }
         }
         Err(format!("{url}: it names another size each time"))

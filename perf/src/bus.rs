@@ -31,7 +31,7 @@ use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
 use crate::journal::{self, ScenarioError};
 use crate::sheet::Sheet;
-use crate::{HiccupMeter, Machine, Mix, Report, Route};
+use crate::{HiccupMeter, Mix, Report, Route};
 use fan_out::Work;
 use hop::Traffic;
 use load::parcels;
@@ -126,13 +126,7 @@ pub fn run(
         consumers::instructions(&mut sheet, worker, &mut on_stage)?;
         consumers::times(&mut sheet, place, extent.stream / 4, &mut on_stage)?;
     }
-    Ok(Report {
-        scenario: "bus",
-        revision: env!("CARGO_PKG_VERSION").into(),
-        machine: Machine::read(),
-        noise: meter.noise(),
-        figures: sheet.figures(),
-    })
+    Ok(Report::new("bus", meter.noise(), sheet.figures()))
 }
 
 /// `name`, with the mix behind it unless the messages are those of 64 bytes.

@@ -5,37 +5,45 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// The percentiles of one distribution, in its unit.
+/// Samples above a percentile without which it is not given: of fewer it would say what a single stall happened to be.
+const SAMPLES_ABOVE_MIN: u64 = 10;
+
+/// The percentiles of one distribution, in its unit. Those that fewer than ten samples are above are not given.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
 pub struct Percentiles {
     /// Values recorded.
     pub count: u64,
-    /// Median.
-    pub p50: u64,
-    /// 90th percentile.
-    pub p90: u64,
-    /// 99th percentile.
-    pub p99: u64,
-    /// 99.9th percentile.
-    pub p999: u64,
-    /// 99.99th percentile.
-    pub p9999: u64,
+    /// Median; of 20 values or more.
+    pub p50: Option<u64>,
+    /// 90th percentile; of 100 values or more.
+    pub p90: Option<u64>,
+    /// 99th percentile; of 1,000 values or more.
+    pub p99: Option<u64>,
+    /// 99.9th percentile; of 10,000 values or more.
+    pub p999: Option<u64>,
+    /// 99.99th percentile; of 100,000 values or more.
+    pub p9999: Option<u64>,
     /// The largest value.
     pub max: u64,
 }
 
+impl Percentiles {
+    /// Of `count` values up to `max`, of which `[p50, p90, p99, p99.9, p99.99]` are the percentiles.
+    pub fn new(count: u64, percentiles: [u64; 5], max: u64) -> Self {
+        // How many of 10,000 values each has above it.
+        let above = [5_000, 1_000, 100, 10, 1];
+        let is_given = |above: u64| count.saturating_mul(above) >= SAMPLES_ABOVE_MIN * 10_000;
+        let given: [Option<u64>; 5] =
+            std::array::from_fn(|at| is_given(above[at]).then_some(percentiles[at]));
+        let [p50, p90, p99, p999, p9999] = given;
+        Self { count, p50, p90, p99, p999, p9999, max }
+    }
+}
+
 impl From<&Histogram<u64>> for Percentiles {
     fn from(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile);
-        Self {
-            count: histogram.len(),
-            p50: at(0.50),
-            p90: at(0.90),
-            p99: at(0.99),
-            p999: at(0.999),
-            p9999: at(0.9999),
-            max: histogram.max(),
-        }
+        let at = [0.50, 0.90, 0.99, 0.999, 0.9999].map(|quantile| histogram.value_at_quantile(quantile));
+        Self::new(histogram.len(), at, histogram.max())
     }
 }
 
@@ -111,7 +119,9 @@ impl Figure {
         let mut seen: Vec<Percentiles> = repetitions.iter().copied().filter(|p| p.count > 0).collect();
         seen.sort_by_key(|percentiles| percentiles.p50);
         let median = *seen.get(seen.len() / 2)?;
-        let spread = spread(seen[0].p50 as f64, median.p50 as f64, seen[seen.len() - 1].p50 as f64);
+        let [smallest, middle, largest] =
+            [seen[0], median, seen[seen.len() - 1]].map(|seen| seen.p50.unwrap_or(0) as f64);
+        let spread = spread(smallest, middle, largest);
         Some(Self {
             name: name.into(),
             unit: "ns",
@@ -155,9 +165,10 @@ impl Figure {
         own: &[Percentiles],
         baseline: &[Percentiles],
     ) -> Self {
-        let ratios = |of: fn(&Percentiles) -> u64| {
-            let both = own.iter().zip(baseline).filter(|(own, base)| own.count > 0 && of(base) > 0);
-            median(&both.map(|(own, base)| of(own) as f64 / of(base) as f64).collect::<Vec<_>>())
+        let ratios = |of: fn(&Percentiles) -> Option<u64>| {
+            let both = own.iter().zip(baseline).filter_map(|(own, base)| of(own).zip(of(base)));
+            let both = both.filter(|(_, base)| *base > 0);
+            median(&both.map(|(own, base)| own as f64 / base as f64).collect::<Vec<_>>())
         };
         let (p50, p99, p9999) = (ratios(|at| at.p50), ratios(|at| at.p99), ratios(|at| at.p9999));
         self.baseline = Some(name.into());
@@ -204,8 +215,9 @@ fn spread(smallest: f64, median: f64, largest: f64) -> f64 {
 pub struct Report {
     /// What was measured.
     pub scenario: &'static str,
-    /// Version of the program.
-    pub revision: String,
+    /// The commit that the program was built from, with `-dirty` where files differed from it; its version where it was
+    /// built outside of the repository.
+    pub revision: &'static str,
     /// What it was measured on.
     pub machine: Machine,
     /// The machine's own stalls, seen in the same run.
@@ -214,26 +226,47 @@ pub struct Report {
     pub figures: Vec<Figure>,
 }
 
+impl Report {
+    /// Of what was measured on this machine by this program.
+    pub fn new(scenario: &'static str, noise: Noise, figures: Vec<Figure>) -> Self {
+        Self { scenario, revision: env!("STELE_REVISION"), machine: Machine::read(), noise, figures }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Values whose percentiles are those of a distribution around `p50`.
+    fn repetition(p50: u64) -> Percentiles {
+        Percentiles::new(100_000, [p50, p50, p50 * 2, p50 * 2, p50 * 4], p50 * 4)
+    }
+
+    #[test]
+    fn a_percentile_that_fewer_than_ten_samples_are_above_is_not_given() {
+        let given = |count| {
+            let Percentiles { p50, p90, p99, p999, p9999, .. } = Percentiles::new(count, [1; 5], 1);
+            [p50, p90, p99, p999, p9999].iter().flatten().count()
+        };
+        let counts = [19, 20, 99, 100, 999, 1_000, 9_999, 10_000, 99_999, 100_000];
+        assert_eq!(counts.map(given), [0, 1, 1, 2, 2, 3, 3, 4, 4, 5]);
+        let json = serde_json::to_value(Percentiles::new(150, [1; 5], 9)).unwrap();
+        assert!(json["p90"] == 1 && json["p9999"].is_null() && json["max"] == 9, "{json}");
+    }
+
     #[test]
     fn a_latency_figure_is_the_repetition_in_the_middle_and_tells_the_spread() {
-        let repetition = |p50| Percentiles { count: 10, p50, p99: p50 * 10, ..Default::default() };
         let figure = Figure::latency("hop", &[repetition(300), repetition(100), repetition(200)]).unwrap();
-        assert_eq!(figure.percentiles.unwrap().p99, 2_000);
+        assert_eq!(figure.percentiles.unwrap().p99, Some(400));
         assert_eq!(figure.spread, 1.0);
         assert!(Figure::latency("hop", &[Percentiles::default()]).is_none());
     }
 
     #[test]
     fn a_ratio_is_the_median_of_the_repetitions_own_ratios() {
-        let repetition =
-            |p50| Percentiles { count: 10, p50, p99: p50 * 2, p9999: p50 * 4, ..Default::default() };
         let (own, raw) = ([30, 20, 60].map(repetition), [10, 20, 30].map(repetition));
         let figure = Figure::latency("durable", &own).unwrap().beside("raw", &own, &raw);
-        assert_eq!((figure.percentiles.unwrap().p50, figure.baseline.as_deref()), (30, Some("raw")));
+        assert_eq!((figure.percentiles.unwrap().p50, figure.baseline.as_deref()), (Some(30), Some("raw")));
         assert_eq!((figure.ratios.ratio_p50, figure.ratios.ratio_p99), (Some(2.0), Some(2.0)));
         assert_eq!(figure.spread, 1.0, "of the ratio: from 1 to 3 around 2");
         let rate = Figure::rate("rate", &[1.0]).unwrap().over("raw", &[0.5, 0.9, 0.7]);

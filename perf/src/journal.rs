@@ -18,7 +18,7 @@ mod throughput;
 
 use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
-use crate::{Figure, HiccupMeter, Machine, Mix, Percentiles, Report};
+use crate::{Figure, HiccupMeter, Mix, Percentiles, Report};
 use raw::{RawDevice, Style};
 use std::io;
 use std::path::PathBuf;
@@ -142,13 +142,7 @@ pub fn run(
     figures.extend(scans.figures());
     figures.extend(recovery::figures(extent, &recoveries));
     figures.extend(rolls.figures());
-    Ok(Report {
-        scenario: "journal",
-        revision: env!("CARGO_PKG_VERSION").into(),
-        machine: Machine::read(),
-        noise: meter.noise(),
-        figures,
-    })
+    Ok(Report::new("journal", meter.noise(), figures))
 }
 
 /// Both sides of the latency comparison, one entry a repetition.

@@ -1,7 +1,7 @@
 //! Messages to publish: all of one length, or those of a recorded market.
 
 use std::io;
-use stele_bus::feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, Step};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::BookClear;
 use zerocopy::IntoBytes;

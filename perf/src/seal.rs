@@ -19,7 +19,7 @@ mod trail;
 use crate::cpu::on_cpu;
 use crate::journal::{Place, ScenarioError, in_folder};
 use crate::sheet::Sheet;
-use crate::{HiccupMeter, Machine, Mix, Report, Route};
+use crate::{HiccupMeter, Mix, Report, Route};
 use hashing::Frames;
 use std::time::Duration;
 use stele_compliance::seal::Signer;
@@ -100,13 +100,7 @@ pub fn run(
         }
         Ok(())
     })?;
-    Ok(Report {
-        scenario: "seal",
-        revision: env!("CARGO_PKG_VERSION").into(),
-        machine: Machine::read(),
-        noise: meter.noise(),
-        figures: sheet.figures(),
-    })
+    Ok(Report::new("seal", meter.noise(), sheet.figures()))
 }
 
 fn proving() -> Route {

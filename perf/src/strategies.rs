@@ -14,10 +14,10 @@ mod books;
 mod windows;
 
 use crate::sheet::Sheet;
-use crate::{HiccupMeter, Machine, Mix, Percentiles, Report};
+use crate::{HiccupMeter, Mix, Percentiles, Report};
 use std::io;
 use std::time::{Duration, Instant};
-use stele_bus::feed::Feed;
+use stele_feed::Feed;
 
 /// How long the machine's own stalls are watched before each repetition.
 const WATCH: Duration = Duration::from_millis(200);
@@ -78,13 +78,7 @@ pub fn run(extent: &Extent, sources: &[Source<'_>], mut on_stage: impl FnMut(&st
             backtest::measure(&mut sheet, source, extent.backtest_events)?;
         }
     }
-    Ok(Report {
-        scenario: "strategies",
-        revision: env!("CARGO_PKG_VERSION").into(),
-        machine: Machine::read(),
-        noise: meter.noise(),
-        figures: sheet.figures(),
-    })
+    Ok(Report::new("strategies", meter.noise(), sheet.figures()))
 }
 
 /// Nanoseconds an item, of each [`BATCH`] of `items`, from the reading of the clock in front of it to the one behind.

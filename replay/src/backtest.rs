@@ -18,14 +18,14 @@ pub use session::SessionError;
 pub use tape::{Execution, Quoted, SAMPLE_INTERVAL, Sample, Series, Traded};
 pub use thinned::Thinned;
 
-use crate::paper_exchange::PaperOptions;
 use serde::Serialize;
 use session::Session;
 use std::sync::Arc;
-use stele_bus::feed::{Feed, Pace};
-use stele_bus::player::{Player, PlayerStatus};
-use stele_bus::{Agent, ManualClock, RiskLimits};
+use stele_bus::{Agent, ManualClock};
+use stele_feed::{Feed, Pace, Player, PlayerStatus};
+use stele_risk::RiskLimits;
 use stele_strategies::Registry;
+use stele_venue::paper_exchange::PaperOptions;
 use stele_wire::Nanos;
 
 /// What is run.

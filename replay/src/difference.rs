@@ -1,6 +1,6 @@
 //! In which field a recorded message differs from the one that a strategy sends.
 
-use crate::regeneration::Submission;
+use crate::submission::Submission;
 use std::fmt;
 use stele_wire::Frame;
 use stele_wire::layout::{Data, Field, Group, Reading, Value, Visitor};

@@ -5,7 +5,7 @@
 //! snapshot that is left.
 
 use crate::difference::Difference;
-use crate::recall::{Preference, load_any};
+use crate::recall::{PROGRESS_INTERVAL, Preference, load_any};
 use crate::regeneration::{Interruption, Regeneration, RegenerationError, Tally};
 use crate::resume::ResumeError;
 use std::path::Path;
@@ -49,9 +49,6 @@ pub enum CheckError {
     #[error(transparent)]
     NoBeginning(ResumeError),
 }
-
-/// How often progress is told, in events.
-pub const PROGRESS_INTERVAL: u64 = 1 << 16;
 
 /// Checks the trail in `directory` against the strategies of `registry`. `progress` is told the sequence reached
 /// every [`PROGRESS_INTERVAL`] events.

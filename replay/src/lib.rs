@@ -1,33 +1,33 @@
-//! What happened, again: the exchange on paper, the check of a trail, the restart over one, a trail as a feed, and
-//! what a person wants to know of it.
+//! What a trail says happened, again: the backtest, the check of a trail, the restart over one, a trail as a feed, and
+//! the summary of a session.
 //!
-//! Everything that decides is pure, fed event by event, and knows no clock, thread or file; thin functions beside
-//! it read a trail.
+//! | module | what is in it | which thread runs it |
+//! |---|---|---|
+//! | [`backtest`] | strategies over a feed, with sequencer, risk and paper exchange, on a manual clock | the caller's: all take turns |
+//! | [`divergence`], [`regeneration`], [`difference`], `submission` | the strategies run again over a trail, and how what they send differs from what is recorded | the caller's |
+//! | [`recall`], [`resume`], [`known`] | the state at the end of a trail, from a snapshot where there is one | the caller's |
+//! | [`follower`] | the same state kept up while the log grows, and its snapshots | a background thread, in turns |
+//! | [`trail_feed`], [`pacer`] | a trail as a feed, and the pace of one that is only read | the one that plays the feed; the caller's |
+//! | [`summary`] | orders, executions, latencies and results of a trail | the caller's |
 //!
-//! | what | on which thread |
-//! |---|---|
-//! | [`PaperVenue`] with its [`PaperExchange`] | the order gateway's core, in the gateway's duty cycle |
-//! | [`Backtest`] | the caller's, all of it: sequencer, exchange and strategy take turns |
-//! | [`TrailFeed`] | the thread of whoever plays the feed |
-//! | [`Follower`] | a background thread of its own, in turns |
-//! | [`divergence::check`], [`recall::recall`], [`summary::summarise`], [`pacer::play`] | the caller's, to the end |
+//! Everything that decides is pure, is given one event after the other, and knows neither clock nor thread nor file;
+//! thin functions beside it read a trail. The paper exchange is in the crate `stele-venue`.
 #![forbid(unsafe_code)]
 
 pub mod backtest;
 pub mod difference;
 pub mod divergence;
 #[cfg(test)]
+#[allow(dead_code)]
+#[path = "../../venue/src/fixture.rs"]
 mod fixture;
 pub mod follower;
 pub mod known;
-pub mod matching;
-pub mod open_orders;
 pub mod pacer;
-pub mod paper_exchange;
-pub mod paper_venue;
 pub mod recall;
 pub mod regeneration;
 pub mod resume;
+mod submission;
 pub mod summary;
 pub mod trail_feed;
 
@@ -36,16 +36,10 @@ pub use difference::{Difference, DifferenceKind, FieldDifference};
 pub use divergence::{Check, CheckError, Checked};
 pub use follower::{FollowError, Follower, Taken};
 pub use known::{Known, KnownInstrument, KnownOrigin, KnownSource};
-pub use matching::{Matching, Phase, SelfTrade};
-pub use open_orders::{OpenOrder, OpenOrders, OpenState};
 pub use pacer::Pacer;
-pub use paper_exchange::{
-    Counterparty, Delay, FeeRate, FeeSchedule, Numbers, PaperExchange, PaperOptions, QueueModel,
-    ScheduledPhase,
-};
-pub use paper_venue::PaperVenue;
 pub use recall::{Recalled, UsedSnapshot, recall};
-pub use regeneration::{RegenerationError, Submission, Tally};
+pub use regeneration::{RegenerationError, Tally};
 pub use resume::{LoadError, Resume, ResumeError, Resumed};
+pub use submission::Submission;
 pub use summary::{Percentiles, Summary};
 pub use trail_feed::TrailFeed;

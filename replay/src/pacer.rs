@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::feed::Pace;
 use stele_bus::templates::{RECEIVED_DELTA_OFFSET, template};
+use stele_feed::Pace;
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::Frame;
 use stele_wire::messages::{BookAdd, InstrumentDefinition, VenueNotice};

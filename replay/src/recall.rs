@@ -4,7 +4,6 @@
 //! this program's to load, or at odds with the events behind it is passed over: the next older one serves, and in
 //! the end the whole trail.
 
-use crate::divergence::PROGRESS_INTERVAL;
 use crate::resume::{Resume, ResumeError, Resumed};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +13,9 @@ use stele_strategies::registry::Registry;
 use stele_wire::Frame;
 use stele_wire::messages::SnapshotTaken;
 use stele_wire::units::Sequence;
+
+/// How often progress is reported, in events.
+pub const PROGRESS_INTERVAL: u64 = 1 << 16;
 
 /// A trail's state, and how it came about.
 pub struct Recalled {

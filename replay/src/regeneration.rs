@@ -18,6 +18,7 @@
 mod state;
 
 use crate::difference::{Difference, DifferenceKind, Recorded, compare};
+use crate::submission::Submission;
 use std::collections::{BTreeMap, VecDeque};
 use stele_strategies::parameters::ParameterError;
 use stele_strategies::registry::{Registry, UnknownStrategy};
@@ -29,21 +30,6 @@ use stele_wire::messages::{
     PublisherProgress, RefusedOrder, ReplaceOrder, SessionEnd, SessionStart, StrategyDefinition, TimerSet,
 };
 use zerocopy::FromBytes;
-
-/// Something that a strategy sends.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Submission {
-    /// The strategy.
-    pub strategy: u16,
-    /// The SBE template id.
-    pub template_id: u16,
-    /// The event that the strategy was handling; 0 where the message has none.
-    pub cause: u64,
-    /// Root block, groups and data.
-    pub body: Vec<u8>,
-    /// The epoch in which it was decided.
-    pub epoch: u32,
-}
 
 /// Why a trail's strategies cannot be run again.
 #[derive(Debug, thiserror::Error)]

@@ -5,14 +5,15 @@
 
 use crate::difference::Difference;
 use crate::known::Known;
-use crate::open_orders::{OpenOrder, OpenOrders};
-use crate::paper_exchange::Numbers;
-use crate::regeneration::{Interruption, Regeneration, RegenerationError, Submission};
-use stele_bus::{Risk, RiskLimits, Timers};
+use crate::regeneration::{Interruption, Regeneration, RegenerationError};
+use crate::submission::Submission;
+use stele_bus::Timers;
 use stele_journal::TrailError;
 use stele_journal::snapshot::Section;
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
+use stele_venue::{Numbers, OpenOrder, OpenOrders};
 use stele_wire::Frame;
 
 /// The end of a trail, as far as a new session needs it.
@@ -23,8 +24,8 @@ pub struct Resumed {
     /// submitted in the new epoch, in this order, before anything else of theirs.
     pub unsent: Vec<Submission>,
     /// Orders that are neither refused nor done, oldest first: what
-    /// [`crate::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
-    /// [`stele_bus::doubt`].
+    /// [`stele_venue::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
+    /// [`stele_venue::InDoubt`].
     pub open_orders: Vec<OpenOrder>,
     /// The last numbers that the paper exchange gave out.
     pub numbers: Numbers,
@@ -106,7 +107,7 @@ pub enum LoadError {
         /// The machine.
         machine: &'static str,
         /// What is wrong with it.
-        source: stele_bus::risk::RestoreError,
+        source: stele_risk::RestoreError,
     },
     /// A machine does not take its state.
     #[error("the {machine} cannot be loaded: {source}")]
@@ -122,7 +123,7 @@ pub enum LoadError {
 pub mod machines {
     /// [`super::Known`].
     pub const DEFINITIONS: &str = "definitions";
-    /// [`stele_bus::Risk`].
+    /// [`stele_risk::Risk`].
     pub const RISK: &str = "risk";
     /// [`stele_bus::Timers`].
     pub const TIMERS: &str = "timers";

@@ -8,8 +8,8 @@
 use crate::pacer::{is_market, received};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, NotCarried, RECORD_LENGTH_MAX, Step};
 use stele_bus::templates::{RECEIVED_DELTA_OFFSET, template};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, NotCarried, RECORD_LENGTH_MAX, Step};
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::codec::WriteError;
 use stele_wire::messages::{

@@ -9,13 +9,14 @@ use rig::{Rig, STRATEGY, frames, mend};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
-use stele_bus::feed::{Batch, Feed, Pace, Step};
+use stele_feed::{Batch, Feed, Pace, Step};
 use stele_replay::divergence::{CheckError, check};
 use stele_replay::pacer::{is_market, play, received};
 use stele_replay::recall::resume;
 use stele_replay::summary::summarise;
-use stele_replay::{Check, Checked, DifferenceKind, PaperExchange, PaperOptions, TrailFeed};
+use stele_replay::{Check, Checked, DifferenceKind, TrailFeed};
 use stele_strategies::registry::Registry;
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::messages::{
     BookLevel, CancelOrder, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,

@@ -1,10 +1,11 @@
 //! That the sequencer cancels what a kill switch covers, oldest first, each order once, and nothing else: a naive
 //! model of the orders that stand on the log and of the switches that were engaged over them.
 
-use crate::checkers::{Checked, violated};
+use crate::violation::{Checked, violated};
 use std::collections::BTreeMap;
-use stele_bus::bounds::KILL_SWITCHES_MAX;
-use stele_bus::{Event, OrderKind, OrderTerms};
+use stele_bus::Event;
+use stele_risk::bounds::KILL_SWITCHES_MAX;
+use stele_risk::{OrderKind, OrderTerms};
 use stele_wire::Sequence;
 use stele_wire::messages::{
     CancelOrder, CancelScope, KillSwitch, QuoteCancel, ReleaseWatermark, SessionStart, Side, SwitchState,

@@ -4,6 +4,7 @@
 use crate::cancels::CancelChecker;
 use crate::disk::Disk;
 use crate::traffic::Submission;
+use crate::violation::{Checked, violated};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use stele_bus::{Class, Event, Watermark, Watermarks, template};
@@ -15,24 +16,6 @@ use stele_wire::messages::{
     SubmissionRefused,
 };
 use stele_wire::{Epoch, Nanos, Position, Sequence};
-
-/// A promise that was broken.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{rule}: {what}")]
-pub struct Violation {
-    /// The rule, in a few words.
-    pub rule: &'static str,
-    /// What was seen instead.
-    pub what: String,
-}
-
-/// A violation of `rule`.
-pub fn violated(rule: &'static str, what: impl Into<String>) -> Violation {
-    Violation { rule, what: what.into() }
-}
-
-/// What a check says.
-pub type Checked = Result<(), Violation>;
 
 macro_rules! hold {
     ($condition:expr, $rule:expr, $($what:tt)+) => {

@@ -2,10 +2,10 @@
 //! one [`Medium`].
 
 use crate::bounds::SEGMENT_LENGTH;
-use crate::checkers::Violation;
 use crate::content::Content;
 use crate::dice::Dice;
 use crate::medium::{Inode, Medium, power_failed};
+use crate::violation::Violation;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -1,9 +1,9 @@
 //! The engine over the simulated disk.
 
-use crate::checkers::violated;
 use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
 use crate::medium::{Done, Inode, Medium};
 use crate::ring_memory;
+use crate::violation::violated;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;

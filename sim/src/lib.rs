@@ -21,8 +21,9 @@ pub mod medium;
 pub mod restart;
 mod ring_memory;
 pub mod traffic;
+pub mod violation;
 pub mod world;
 
 pub use behaviour::Lie;
-pub use checkers::Violation;
+pub use violation::Violation;
 pub use world::{Failure, Outcome, Sabotage, run};

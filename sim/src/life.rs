@@ -8,19 +8,21 @@
 //! ```
 
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
-use crate::checkers::{Checked, Left, SubmissionChecker, Truth, Violation, WatermarkChecker, violated};
+use crate::checkers::{Left, SubmissionChecker, Truth, WatermarkChecker};
 use crate::dice::Dice;
 use crate::disk::{Disk, SimFile};
 use crate::engine::SimEngine;
 use crate::medium::Medium;
 use crate::traffic::{Mix, Traffic};
+use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
-    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher,
-    Refusal, RingOptions, RingParts, Risk, RiskLimits, SealMark, Sequencer, Venue, VenueBusy, Watermark,
-    Watermarks,
+    Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal,
+    RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks,
 };
 use stele_journal::{FlushMethod, Journal, Opened};
+use stele_risk::{Risk, RiskLimits};
+use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::{Identity, Nanos, Position};
 
 /// What a life is like.

@@ -1,7 +1,8 @@
 //! Recovering a trail and opening it again, and what must hold of both.
 
-use crate::checkers::{Checked, Truth, violated};
+use crate::checkers::Truth;
 use crate::disk::{Disk, SimFile, SimSite};
+use crate::violation::{Checked, violated};
 use stele_journal::format::segment_name;
 use stele_journal::recovery::{Continuation, Row, recover};
 use stele_journal::survey::survey;

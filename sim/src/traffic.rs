@@ -2,7 +2,8 @@
 
 use crate::dice::Dice;
 use std::sync::LazyLock;
-use stele_bus::{OrderTerms, template};
+use stele_bus::template;
+use stele_risk::OrderTerms;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     CancelOrder, CancelScope, CreditAllotment, KillSwitch, NewOrder, OrderReleased, OrderType, Quote,

@@ -5,12 +5,13 @@ use crate::bounds::{
     CRASHES_BETWEEN_ROT, LIVES_MAX, LIVES_MIN, RECOVERIES_MAX, SEGMENT_LENGTH, SHARD, STEPS_BETWEEN_CRASHES,
     STEPS_MAX, STEPS_MIN,
 };
-use crate::checkers::{Checked, Truth, Violation, violated};
+use crate::checkers::Truth;
 use crate::dice::Dice;
 use crate::disk::{Disk, SimFile, SimSite};
 use crate::life::{Life, LifeStatistics, Temper};
 use crate::medium::Medium;
 use crate::restart::Restart;
+use crate::violation::{Checked, Violation, violated};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use stele_bus::{Clock, ManualClock, Watermark};
 use stele_journal::scan::ScanOptions;

@@ -3,16 +3,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::feed::Pace;
-use stele_bus::player::Player;
 use stele_bus::{
-    Agent, JournalReader, LogRing, ManualClock, OrderGateway, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart, Watermark,
+    Agent, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer, SequencerStart, Watermark,
 };
 use stele_connect::generator::{Config, Generator};
-use stele_replay::{PaperExchange, PaperOptions, PaperVenue};
+use stele_feed::{Pace, Player};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::agent::AgentOptions;
 use stele_strategies::{Host, Registry, StrategyAgent};
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
+use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{Boolean, SessionStart, StrategyDefinition};
 use stele_wire::{Identity, Nanos, Position, Sequence};

@@ -8,7 +8,7 @@ use stele_compliance::seal::check;
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::sealed_events;
-use stele_compliance::seal::{Policy, SealBroken, Signer};
+use stele_compliance::seal::{SealCheckError, SealPolicy, Signer};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Options, Storage};
 use stele_sim::behaviour::Behaviour;
@@ -86,7 +86,7 @@ impl World {
         self.counts.rolled_back += (before - self.truth.len()) as u64;
         let behaviour = Behaviour { delay_max: self.dice.pick(&[2, 40, 400]), ..Behaviour::default() };
         self.site.disk.with(|medium| medium.set_behaviour(behaviour));
-        let policy = Policy {
+        let policy = SealPolicy {
             events: self.dice.pick(&[3, 40, 1000]),
             interval: Nanos(self.dice.pick(&[1, 1_000_000, 1 << 40])),
         };
@@ -175,7 +175,7 @@ impl World {
                 Ok(())
             }
             Ok(report) => Err(format!("{} checkpoints of {}", report.checkpoints, self.signed.len())),
-            Err(SealBroken::NotSealed(_)) if self.signed.is_empty() => Ok(()),
+            Err(SealCheckError::NotSealed(_)) if self.signed.is_empty() => Ok(()),
             Err(error) => Err(error.to_string()),
         }
     }

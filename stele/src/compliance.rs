@@ -2,6 +2,6 @@
 //! witnesses, time stamps.
 
 pub use stele_compliance::{
-    Broken, Finding, Intact, OpenEnd, RuleCount, Verified, VerifyError, VerifyOptions, verify,
+    BrokenTrail, Finding, IntactPrefix, OpenEnd, RuleCount, VerifiedTrail, VerifyError, VerifyOptions, verify,
 };
 pub use stele_compliance::{rules, seal, timestamp, witness};

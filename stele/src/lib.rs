@@ -11,7 +11,8 @@
 //! | put the bus into a program of your own: publish, sequence, subscribe | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
 //! | write a journal, read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
 //! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
-//! | open market data, or write a feed | [`connect`], [`bus::feed::Feed`] |
+//! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
+//! | check orders, let them leave, answer them on paper | [`risk::Risk`], [`venue::OrderGateway`], [`venue::PaperVenue`] |
 //! | read and write messages, prices and times | [`wire`], [`wire::messages`] |
 //! | backtest, check and replay from code | [`replay`] |
 //! | verify, seal and prove a trail | [`compliance`], [`compliance::verify()`], [`compliance::seal`] |
@@ -23,7 +24,7 @@
 //! ```no_run
 //! use stele::prelude::*;
 //!
-//! const KIND: Kind = Kind {
+//! const KIND: StrategyKind = StrategyKind {
 //!     name: "follow",
 //!     about: "buys one after each trade, up to ten",
 //!     parameters: &[],
@@ -33,7 +34,7 @@
 //! struct Follow;
 //!
 //! impl Strategy for Follow {
-//!     fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+//!     fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
 //!         if context.room(trade.instrument, Side::BUY, Quantity(10)).0 > 0 {
 //!             context.take(trade.instrument, Side::BUY, Quantity(1));
 //!         }
@@ -58,10 +59,13 @@
 pub mod bus;
 pub mod compliance;
 pub mod connect;
+pub mod feed;
 pub mod journal;
 pub mod prelude;
 pub mod replay;
+pub mod risk;
 pub mod strategies;
+pub mod venue;
 
 pub use stele_node::Program;
 #[doc(inline)]

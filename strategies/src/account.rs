@@ -1,9 +1,9 @@
-//! Position, average price, profit and fees of a strategy, in whole numbers.
+//! Position, average price, profit and fees of a strategy, in integer arithmetic.
 //!
-//! A position is kept by average cost: a fill that enlarges it adds its price × quantity to the cost, one that
-//! shrinks it takes the same share of the cost away. Cash (what sales brought less what purchases took) is exact
-//! and so is the sum of realised and unrealised profit; rounding, below one unit of 1e-9 × one lot a fill, only
-//! moves between the two, and is gone when the position is closed.
+//! A position is kept at average cost: a fill that increases it adds price × quantity to the cost, and a fill
+//! that reduces it removes the same share of the cost. Cash (proceeds of sales minus the cost of purchases)
+//! is exact, and so is the sum of realised and unrealised profit. Rounding, less than one unit of 1e-9 × one
+//! lot per fill, only moves profit between the two, and is gone when the position is closed.
 
 use crate::by_instrument::ByInstrument;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -11,12 +11,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use stele_wire::{Price, Quantity, Sequence};
 
-/// An amount of money in units of 1e-9.
+/// An amount of money, in units of 1e-9 of the currency.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct Money(pub i128);
 
 impl fmt::Display for Money {
-    /// Decimal with two places, e.g. `-12.50`, halves away from zero; a precision prints as many places (up to 9).
+    /// Prints two decimals, such as `-12.50`, rounding halves away from zero. A precision prints as many
+    /// decimals, up to 9.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places = f.precision().unwrap_or(2).min(9);
         let unit = 10u128.pow(9 - places as u32);
@@ -49,24 +50,24 @@ impl std::iter::Sum for Money {
     }
 }
 
-/// How price × quantity mantissa becomes money: from the instrument's definition.
+/// The contract terms that convert price × quantity into money, from the instrument's definition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContractScale {
-    /// Value of one whole unit at a price of one, in units of 1e-9.
+    /// Value of one unit at a price of 1, in units of 1e-9.
     pub multiplier: i64,
-    /// Power of ten of the quantity's mantissa.
+    /// Decimal exponent of the quantity's mantissa.
     pub quantity_exponent: i8,
 }
 
 impl Default for ContractScale {
-    /// One share is one.
+    /// A share: multiplier 1, exponent 0.
     fn default() -> Self {
         Self { multiplier: Price::SCALE, quantity_exponent: 0 }
     }
 }
 
 impl ContractScale {
-    /// The price × quantity mantissa that is worth an amount of money, rounded to the nearest.
+    /// The price × quantity mantissa that is worth `amount` of money (in 1e-9), rounded to the nearest.
     pub fn notional(self, amount: i64) -> i128 {
         let power = 10i128.saturating_pow(self.quantity_exponent.unsigned_abs().into());
         let units = i128::from(amount).saturating_mul(Price::SCALE.into());
@@ -77,7 +78,8 @@ impl ContractScale {
         divide_rounded(numerator, denominator.saturating_mul(i128::from(self.multiplier).max(1)))
     }
 
-    /// Money of a sum of price × quantity mantissa, rounded to the nearest unit, halves away from zero.
+    /// The money value of a sum of price × quantity mantissas, rounded to the nearest unit, halves away from
+    /// zero.
     pub fn money(self, notional: i128) -> Money {
         let mut amount = divide_rounded(notional.saturating_mul(self.multiplier.into()), Price::SCALE.into());
         let power = 10i128.saturating_pow(self.quantity_exponent.unsigned_abs().into());
@@ -95,7 +97,7 @@ fn divide_rounded(value: i128, by: i128) -> i128 {
     if rest.abs() >= by - rest.abs() { quotient + value.signum() } else { quotient }
 }
 
-/// What a strategy holds of one instrument.
+/// The position of a strategy in one instrument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Holding {
     quantity: i64,
@@ -108,13 +110,13 @@ pub struct Holding {
 }
 
 impl Holding {
-    /// Signed mantissa: positive is long.
+    /// The position as a signed mantissa: positive is long.
     #[inline]
     pub fn quantity(&self) -> i64 {
         self.quantity
     }
 
-    /// Average price of what is held, rounded to the nearest; none when nothing is.
+    /// Average price of the position, rounded to the nearest; `None` when it is flat.
     pub fn average_price(&self) -> Option<Price> {
         (self.quantity != 0).then(|| {
             let magnitude = i128::from(self.quantity.unsigned_abs());
@@ -122,32 +124,32 @@ impl Holding {
         })
     }
 
-    /// Profit of what was closed, fees not taken off, as price × quantity mantissa.
+    /// Profit of closed quantity before fees, as a price × quantity mantissa.
     pub fn realised(&self) -> i128 {
         self.cash + self.cost
     }
 
-    /// Profit of what is held if it were worth `mark`, as price × quantity mantissa.
+    /// Profit of the open position at price `mark`, as a price × quantity mantissa.
     pub fn unrealised(&self, mark: Price) -> i128 {
         i128::from(self.quantity) * i128::from(mark.0) - self.cost
     }
 
-    /// Fees paid, in 1e-9 of the currency; negative when more was received.
+    /// Fees paid, in 1e-9 of the currency; negative when more was received than paid.
     pub fn fees(&self) -> Money {
         Money(self.fees)
     }
 
-    /// Quantity bought and sold, mantissas.
+    /// The quantities bought and sold, as mantissas.
     pub fn turnover(&self) -> (Quantity, Quantity) {
         (Quantity(self.bought), Quantity(self.sold))
     }
 
-    /// Fills, corrections and busts not counted.
+    /// The number of fills, without corrections and busts.
     pub fn fills(&self) -> u64 {
         self.fills
     }
 
-    /// Books a trade of signed quantity.
+    /// Applies a trade of signed quantity.
     fn trade(&mut self, price: Price, quantity: i64, fee: i128) {
         let (price, held) = (i128::from(price.0), i128::from(self.quantity));
         let traded = i128::from(quantity);
@@ -167,19 +169,19 @@ impl Holding {
 /// An execution of a strategy's order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fill {
-    /// The event that told of it.
+    /// Sequence of the event that reported it.
     pub sequence: Sequence,
-    /// The venue's identification of it.
+    /// The venue's id of the execution.
     pub execution_id: u64,
-    /// What was traded.
+    /// Id of the instrument.
     pub instrument: u32,
-    /// Whether it was bought.
+    /// Whether the strategy bought.
     pub is_buy: bool,
-    /// At which price.
+    /// Price of the execution.
     pub price: Price,
-    /// How much.
+    /// Quantity of the execution.
     pub quantity: Quantity,
-    /// What was paid for it, in 1e-9 of the currency.
+    /// Fee, in 1e-9 of the currency.
     pub fee: i64,
 }
 
@@ -190,7 +192,7 @@ impl Fill {
     }
 }
 
-/// All that a strategy holds and has earned.
+/// All positions of a strategy and their profit.
 #[derive(Clone, Debug)]
 pub struct Account {
     holdings: ByInstrument<Holding>,
@@ -198,7 +200,7 @@ pub struct Account {
     unmatched: u64,
 }
 
-/// Fills that can still be busted or corrected; older ones are forgotten.
+/// The number of latest fills that can still be busted or corrected.
 pub const FILLS_REMEMBERED: usize = 1024;
 
 impl Default for Account {
@@ -212,13 +214,13 @@ impl Default for Account {
 }
 
 impl Account {
-    /// What is held of an instrument, 0 when nothing was ever traded.
+    /// The position in an instrument, as a signed mantissa; 0 when it was never traded.
     #[inline]
     pub fn position(&self, instrument: u32) -> i64 {
         self.holdings.get(instrument).map_or(0, Holding::quantity)
     }
 
-    /// What is held of an instrument with its cost.
+    /// The position in an instrument with its cost.
     pub fn holding(&self, instrument: u32) -> Option<&Holding> {
         self.holdings.get(instrument)
     }
@@ -228,12 +230,12 @@ impl Account {
         self.holdings.iter()
     }
 
-    /// Busts and corrections of a fill that is not remembered: they changed nothing.
+    /// The number of busts and corrections of unknown fills. They changed nothing.
     pub fn unmatched(&self) -> u64 {
         self.unmatched
     }
 
-    /// Books a fill.
+    /// Applies a fill.
     pub fn fill(&mut self, fill: Fill) {
         let holding = self.holdings.entry(fill.instrument);
         holding.trade(fill.price, fill.signed(), fill.fee.into());
@@ -246,8 +248,8 @@ impl Account {
         self.recent.push_back(fill);
     }
 
-    /// Undoes a fill, named by the event that told of it or, where that is 0, by the venue's identification: it
-    /// is booked the other way round and its fee given back. Says whether the fill was remembered.
+    /// Reverses a fill and refunds its fee. The fill is identified by the event that reported it or, when
+    /// `sequence` is 0, by the venue's id. Returns whether the fill is among the latest [`FILLS_REMEMBERED`].
     pub fn bust(&mut self, sequence: Sequence, execution_id: u64) -> bool {
         let Some(at) = self.find(sequence, execution_id) else {
             self.unmatched += 1;
@@ -258,8 +260,8 @@ impl Account {
         true
     }
 
-    /// Gives a fill other terms: undoes it and books it anew. No fee leaves the fee as it was. Says whether the
-    /// fill was remembered.
+    /// Replaces the terms of a fill: reverses it and applies it again. Without a `fee` the fee stays. Returns
+    /// whether the fill is among the latest [`FILLS_REMEMBERED`].
     pub fn correct(
         &mut self,
         sequence: Sequence,
@@ -283,7 +285,7 @@ impl Account {
         true
     }
 
-    /// Sets what is held to begin with.
+    /// Sets the opening position.
     pub fn open(&mut self, instrument: u32, quantity: i64, average_price: Price, realised: i128) {
         let cost =
             if average_price.is_defined() { i128::from(average_price.0) * i128::from(quantity) } else { 0 };
@@ -319,10 +321,10 @@ impl Account {
         out.put_u64(self.unmatched);
     }
 
-    /// The account that [`Account::snapshot`] wrote.
+    /// Reads the account that [`Account::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`Account::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let mut account = Self::default();
         for _ in 0..reader.count("holdings")? {
@@ -372,7 +374,7 @@ mod tests {
         Fill { sequence, execution_id: sequence.0 + 1000, instrument: 7, is_buy, price, quantity, fee: 5 }
     }
 
-    /// Average cost as a textbook has it, in rational numbers: numerator and denominator of the average.
+    /// The textbook's average cost method, in floating point.
     #[derive(Default)]
     struct Naive {
         quantity: f64,
@@ -404,7 +406,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
         #[test]
-        fn it_agrees_with_the_textbook_and_loses_no_unit(
+        fn average_cost_agrees_with_the_textbook_and_loses_no_unit(
             trades in prop::collection::vec((any::<bool>(), 1_000_000i64..2_000_000, 1u64..50), 1..200),
             mark in 1_000_000i64..2_000_000,
         ) {
@@ -475,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_brings_the_account_back() {
+    fn a_snapshot_restores_the_account() {
         let mut account = Account::default();
         account.fill(fill(1, true, 100, 10));
         account.fill(fill(2, false, 107, 3));

@@ -1,6 +1,6 @@
-//! The strategy host as an agent of the bus: reads the log in place, submits what strategies send.
+//! The strategy host as an agent of the bus: it reads the log in place and submits what the strategies send.
 
-use crate::host::{Failure, Host, StrategySummary};
+use crate::host::{Host, StrategyFailure, StrategyResult};
 use crate::strategy::SUBMISSION_LENGTH_MAX;
 use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
@@ -12,64 +12,65 @@ use stele_bus::{
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
 
-/// How a [`StrategyAgent`] works.
+/// Options of a [`StrategyAgent`].
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
-    /// The agent's name.
+    /// Name of the agent.
     pub name: String,
-    /// Events handled in one duty cycle at most.
+    /// The number of events that one duty cycle handles at most.
     pub events_per_cycle: usize,
-    /// Of how many events from outside the latency of one is measured; 0 measures none.
+    /// Measure the latency of one in this many events from outside; 0 measures none.
     pub sample_every: u32,
 }
 
 impl Default for AgentOptions {
-    /// 64 events a cycle, every 16th measured.
+    /// 64 events per duty cycle; one in 16 is measured.
     fn default() -> Self {
         Self { name: "strategies".into(), events_per_cycle: 64, sample_every: 16 }
     }
 }
 
-/// What a [`StrategyAgent`] leaves behind when it stops.
+/// The results of a [`StrategyAgent`], available when it has stopped.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    /// From our receipt of an event to the call of the first strategy with it, in nanoseconds, to two digits;
-    /// anything above [`LATENCY_NS_MAX`] counts as that.
+pub struct StrategyResults {
+    /// Latency from the receipt of an event to the call of the first strategy, in nanoseconds, with two
+    /// significant digits. Values above [`LATENCY_NS_MAX`] are recorded as that.
     pub tick_to_strategy: Histogram<u64>,
-    /// Of how many events one was measured.
+    /// One in this many events was measured.
     pub sample_every: u32,
     /// Each strategy with its positions and profit.
-    pub strategies: Vec<StrategySummary>,
-    /// What went wrong with strategies.
-    pub failures: Vec<Failure>,
-    /// Submissions that the bus did not take because it was stopping.
+    pub strategies: Vec<StrategyResult>,
+    /// The strategies that failed, and why.
+    pub failures: Vec<StrategyFailure>,
+    /// Submissions that the bus refused because it was stopping.
     pub unsent: u64,
 }
 
-/// Where the outcome is put when the agent stops.
-pub type OutcomeSlot = Arc<OnceLock<Outcome>>;
+/// Receives the results when the agent stops.
+pub type StrategyResultsSlot = Arc<OnceLock<StrategyResults>>;
 
-/// The longest latency that is told from longer ones, in nanoseconds: a second.
+/// The upper bound of recorded latencies, in nanoseconds: one second.
 pub const LATENCY_NS_MAX: u64 = 1_000_000_000;
 
-/// A [`Host`] on the bus. It runs on the thread that its core is on, as do the books and every strategy in it; it
-/// owns all that it touches.
+/// A [`Host`] that runs on the bus. The books and all strategies in it run on the thread of its core; the
+/// agent owns everything that it touches.
 ///
-/// An event is handled only when everything that the events before it led to has been submitted: where the
-/// publisher's ring is full, submissions wait in memory that was set aside at the start, and the log waits with
-/// them (the consumer gates it). Nothing a strategy sends is lost and no strategy can tell whether it waited.
+/// An event is handled only after everything that the earlier events led to has been submitted. While the
+/// publisher's ring is full, submissions wait in preallocated memory and the agent reads no further event; it
+/// gates the log. No submission is lost, and a strategy cannot observe the wait.
 pub struct StrategyAgent<C> {
     options: AgentOptions,
     host: Host,
     consumer: GatingConsumer,
     outbox: Outbox,
     probe: Probe<C>,
-    outcome: OutcomeSlot,
+    results: StrategyResultsSlot,
 }
 
 impl<C: Clock> StrategyAgent<C> {
-    /// An agent that shows `host` what `consumer` reads and submits through `publisher`, which must be used by
-    /// nobody else: its numbers go on where the host's do ([`Host::submitted`]).
+    /// Makes an agent that feeds `host` with the events of `consumer` and submits through `publisher`.
+    /// Nothing else may use that publisher, because its numbering continues that of the host
+    /// ([`Host::submitted`]).
     pub fn new(
         options: AgentOptions,
         host: Host,
@@ -79,21 +80,21 @@ impl<C: Clock> StrategyAgent<C> {
     ) -> Self {
         let probe = Probe::new(clock, options.sample_every);
         let outbox = Outbox::new(publisher, host.submissions_max());
-        Self { options, host, consumer, outbox, probe, outcome: OutcomeSlot::default() }
+        Self { options, host, consumer, outbox, probe, results: StrategyResultsSlot::default() }
     }
 
-    /// Shows in `counters` from now on, as those of `shard`, how long events take to reach the strategies.
+    /// Publishes the latency of events to the strategies in `counters`, as a counter of `shard`.
     ///
     /// # Errors
-    /// When they are registered already or there is no slot.
-    pub fn count_in(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+    /// [`CounterError`] when the counters are registered already or the table is full.
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, Place::shard(shard))?);
         Ok(())
     }
 
-    /// Where the outcome will be.
-    pub fn outcome(&self) -> OutcomeSlot {
-        self.outcome.clone()
+    /// The slot that receives the results when the agent stops.
+    pub fn results(&self) -> StrategyResultsSlot {
+        self.results.clone()
     }
 
     /// The host.
@@ -114,14 +115,16 @@ impl<C: Clock> Agent for StrategyAgent<C> {
             publisher.continue_after(submitted);
             return Ok(());
         }
-        let message =
-            format!("the publisher of the strategies is at submission {next}, they are at {}", submitted + 1);
-        Err(AgentError::new(message + ": give each strategy agent a publisher of its own"))
+        let message = format!(
+            "the strategies' publisher continues at submission {next}, but the strategies continue at {}",
+            submitted + 1
+        );
+        Err(AgentError::new(message + ": give each strategy agent its own publisher"))
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let Self { options, host, consumer, outbox, probe, .. } = self;
-        // What waits is work, also while there is no room for it.
+        // Waiting submissions count as work, even while there is no room for them.
         let mut handled = outbox.waiting.len();
         outbox.drain();
         // An error stops the poll with the event unread.
@@ -147,15 +150,15 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     fn on_stop(&mut self) -> Result<(), AgentError> {
         self.outbox.drain();
         self.outbox.publisher.finish();
-        let outcome = Outcome {
+        let results = StrategyResults {
             tick_to_strategy: self.probe.latency.clone(),
             sample_every: self.options.sample_every,
             strategies: self.host.summaries(),
             failures: self.host.failures().to_vec(),
             unsent: self.outbox.unsent + self.outbox.waiting.len() as u64,
         };
-        // A second stop leaves what the first has put there.
-        let _ = self.outcome.set(outcome);
+        // A second stop keeps the results of the first.
+        let _ = self.results.set(results);
         Ok(())
     }
 
@@ -170,7 +173,7 @@ impl<C: Clock> Agent for StrategyAgent<C> {
     }
 }
 
-/// Hands submissions to the publisher; those that its ring has no room for wait here, in their order.
+/// Passes submissions to the publisher. Those that its ring has no room for wait here, in order.
 struct Outbox {
     publisher: Publisher,
     waiting: Vec<Waiting>,
@@ -184,7 +187,8 @@ struct Waiting {
     length: usize,
 }
 
-/// Strategies whose submissions the outbox has room for before it allocates, beyond those known at the start.
+/// The number of strategies, beyond those known at the start, whose submissions fit before the outbox
+/// allocates.
 const STRATEGIES_TO_COME: usize = 8;
 
 impl Outbox {
@@ -207,7 +211,7 @@ impl Outbox {
         self.bytes.extend_from_slice(body);
     }
 
-    /// Says whether the submission is dealt with, for good or bad.
+    /// Returns whether the submission is done with: submitted, or refused for good.
     fn stage(&mut self, template_id: u16, body: &[u8]) -> bool {
         match self.publisher.stage(template_id, body, NOT_RECEIVED) {
             Ok(()) => true,
@@ -224,7 +228,7 @@ impl Outbox {
         }
     }
 
-    /// Submits what waits, as far as there is room.
+    /// Submits waiting submissions as far as there is room.
     fn drain(&mut self) {
         if self.waiting.is_empty() {
             return;
@@ -245,13 +249,13 @@ impl Outbox {
     }
 }
 
-/// Measures how long events take from our receipt to the strategies.
+/// Measures the latency from the receipt of events to the strategies.
 struct Probe<C> {
     clock: C,
     every: u32,
     until_next: u32,
     latency: Histogram<u64>,
-    /// The same for whoever watches.
+    /// The same histogram in the counters of the bus.
     shown: Option<stele_bus::Histogram>,
 }
 
@@ -278,7 +282,8 @@ impl<C: Clock> Probe<C> {
     }
 }
 
-/// When an event reached us, if it came from outside: its time less the delta that the sequencer wrote.
+/// The time of receipt of an event that came from outside: the event's time minus the delta that the
+/// sequencer wrote.
 fn received(event: &Event<'_>) -> Option<u64> {
     if !event.frame().is_stele() || !template(event.template_id())?.stamped {
         return None;

@@ -1,25 +1,25 @@
-//! The order book of one instrument, as pure state.
+//! The order book of one instrument, as a pure state machine.
 //!
-//! A book is kept from one [`BookKind`] of records of one source: single orders, price levels, whole depths or
-//! the touch alone. Whatever comes in, a record is never a reason to panic; the rules are:
+//! A book is built from one [`BookKind`] of records of one source: single orders, price levels, whole depths
+//! or the best bid and offer alone. No record can make it panic. The rules are:
 //!
-//! | what comes | what happens | counted as |
+//! | record | effect | counted as |
 //! |---|---|---|
-//! | an add with an id that is in the book | the newer record counts: the order leaves and enters again, last in its queue | `repeated` |
-//! | a modify of an unknown id | it is an add | `unknown` |
-//! | a replace of an unknown id | the new order is entered, where the record names its side | `unknown` |
-//! | a cancel or an execution of an unknown id | nothing | `unknown` |
-//! | more taken off than is left | the order leaves | `excess` |
-//! | no id, no side, no price or no quantity where one is needed | nothing | `malformed` |
-//! | a clear, of the book or of one side | what it names is emptied; a whole book then takes records of any source and kind | `clears` |
-//! | a snapshot: all levels in one record, or records that follow a clear with the flag `snapshot` | the book is emptied and is what the snapshot says | `snapshots` |
-//! | a level taken away that is not there | nothing | `unknown` |
-//! | a record of a source other than the book's | nothing | `foreign` |
-//! | a record of a kind poorer than the book's | nothing; a richer one empties the book and takes over | `poorer` |
-//! | bid at or above ask | nothing: a state that [`Book::is_crossed`] tells | `crossed`, once a venue event |
+//! | an add with an id that is in the book | the newer record wins: the order is removed and added again, last in its queue | `repeated` |
+//! | a modify of an unknown id | treated as an add | `unknown` |
+//! | a replace of an unknown id | the new order is added if the record names its side | `unknown` |
+//! | a cancel or an execution of an unknown id | none | `unknown` |
+//! | a reduction by more than remains | the order is removed | `excess` |
+//! | a missing id, side, price or quantity that is needed | none | `malformed` |
+//! | a clear of the book or of one side | the book or side is emptied; a book that was cleared as a whole then accepts records of any source and kind | `clears` |
+//! | a snapshot: all levels in one record, or records after a clear with the flag `snapshot` | the book is replaced by the snapshot | `snapshots` |
+//! | removal of a level that does not exist | none | `unknown` |
+//! | a record of another source than the book's | none | `foreign` |
+//! | a record of a poorer kind than the book's | none; a record of a richer kind empties the book, which is then of that kind | `poorer` |
+//! | best bid at or above best ask | none; [`Book::is_crossed`] returns true | `crossed`, once per venue event |
 //!
-//! An order keeps its place in the queue when only its quantity shrinks; a new price, a new side or more
-//! quantity sends it to the back.
+//! An order keeps its place in the queue only when its quantity shrinks; a new price, a new side or more
+//! quantity moves it to the end of the queue.
 
 mod index;
 mod ladder;
@@ -27,6 +27,7 @@ mod queries;
 mod state;
 
 pub(crate) use index::IdIndex;
+pub use ladder::Level;
 use ladder::{Ladder, NONE};
 pub use queries::weighted_mid;
 use stele_wire::{Price, Quantity};
@@ -34,9 +35,9 @@ use stele_wire::{Price, Quantity};
 /// A side of a book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BookSide {
-    /// Those who buy.
+    /// The buyers.
     Bid,
-    /// Those who sell.
+    /// The sellers.
     Ask,
 }
 
@@ -50,64 +51,53 @@ impl BookSide {
     }
 }
 
-/// What stands at one price.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Level {
-    /// The price.
-    pub price: Price,
-    /// Quantity of all orders there.
-    pub quantity: Quantity,
-    /// How many orders; 0 where the source does not say.
-    pub orders: u32,
-}
-
 /// An order in a book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BookOrder {
-    /// The venue's identification.
+    /// The venue's id of the order.
     pub id: u64,
-    /// Where it stands.
+    /// Side of the order.
     pub side: BookSide,
-    /// Its price.
+    /// Price of the order.
     pub price: Price,
-    /// What is left of it.
+    /// Quantity that remains open.
     pub quantity: Quantity,
 }
 
-/// What records a book is kept from, the poorest first.
+/// The kind of records that a book is built from, poorest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum BookKind {
-    /// None yet.
+    /// No record yet.
     #[default]
     Empty,
     /// The best bid and offer.
     Top,
     /// The best levels, all of them in each record.
     Depth,
-    /// Single price levels, and snapshots of them.
+    /// Changes of single price levels, and snapshots of them.
     Levels,
-    /// Single orders.
+    /// Changes of single orders.
     Orders,
 }
 
-/// How often each rule of the [module](self) was used.
+/// How often each rule of the [module documentation](self) was applied.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BookCounts {
-    /// Records that changed the book, or could have.
+    /// Records that the book accepted.
     pub updates: u64,
-    /// Adds with an id that was there.
+    /// Adds with an id that was in the book.
     pub repeated: u64,
-    /// Records about an id, or a level, that was not there.
+    /// Records about an id or a level that was not in the book.
     pub unknown: u64,
-    /// Records that took off more than was left.
+    /// Reductions by more than remained.
     pub excess: u64,
-    /// Records without what they need.
+    /// Records that lacked a field they need.
     pub malformed: u64,
     /// Records of another source.
     pub foreign: u64,
     /// Records of a poorer kind.
     pub poorer: u64,
-    /// Venue events that left the book crossed or locked.
+    /// Venue events after which the book was crossed or locked.
     pub crossed: u64,
     /// Clears.
     pub clears: u64,
@@ -115,12 +105,12 @@ pub struct BookCounts {
     pub snapshots: u64,
 }
 
-/// What stands before an order at its price.
+/// The orders that have priority over an order at its price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct QueuePosition {
-    /// How many orders.
+    /// Number of orders.
     pub orders: u32,
-    /// Their quantity.
+    /// Quantity of those orders.
     pub quantity: Quantity,
 }
 
@@ -134,8 +124,27 @@ struct OrderSlot {
     side: BookSide,
 }
 
-/// The book of one instrument. Nothing allocates while neither more orders nor more levels are held than ever
-/// before.
+/// The order book of one instrument. An update allocates only when the number of orders or levels exceeds its
+/// previous maximum.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::book::{Book, BookKind, BookSide};
+/// use stele_wire::{Price, Quantity};
+///
+/// let mut book = Book::default();
+/// assert!(book.admit(1, BookKind::Orders));
+/// book.add(11, BookSide::Bid, Price(100), Quantity(5));
+/// book.add(12, BookSide::Bid, Price(100), Quantity(3));
+/// book.add(13, BookSide::Ask, Price(104), Quantity(2));
+/// assert_eq!(book.mid(), Some(Price(102)));
+/// assert_eq!(book.bid().unwrap().quantity, Quantity(8));
+/// assert_eq!(book.queue_position(12).unwrap().quantity, Quantity(5));
+///
+/// book.reduce(11, None);
+/// assert_eq!(book.queue_position(12).unwrap().orders, 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Book {
     kind: BookKind,
@@ -147,9 +156,9 @@ pub struct Book {
     counts: BookCounts,
 }
 
-/// Orders a book has room for before it allocates.
+/// The number of orders that fit before a book allocates.
 const ORDERS_CAPACITY: usize = 1024;
-/// Levels a side has room for before it allocates.
+/// The number of levels per side that fit before a book allocates.
 const LEVELS_CAPACITY: usize = 256;
 
 impl Default for Book {
@@ -159,7 +168,7 @@ impl Default for Book {
 }
 
 impl Book {
-    /// An empty book with room for so many orders, and levels a side.
+    /// Makes an empty book with room for `orders` orders, and for `levels` levels on each side.
     pub fn with_capacity(orders: usize, levels: usize) -> Self {
         Self {
             kind: BookKind::Empty,
@@ -172,8 +181,8 @@ impl Book {
         }
     }
 
-    /// Whether a record of this source and kind is for this book; when it is, the book is of that kind from now
-    /// on. See the [module](self) for the rule.
+    /// Whether the book accepts a record of this source and kind; if so, the book is of that kind from now
+    /// on. See the [module documentation](self) for the rule.
     #[inline]
     pub fn admit(&mut self, source: u16, kind: BookKind) -> bool {
         if self.kind == kind && self.source == source {
@@ -199,26 +208,27 @@ impl Book {
         true
     }
 
-    /// A clear: empties the book, which then takes records of any source and kind.
+    /// Applies a clear: empties the book, which then accepts records of any source and kind.
     pub fn clear(&mut self) {
         self.counts.clears += 1;
         self.reset();
     }
 
-    /// A snapshot begins: empties the book, which then takes records of any source and kind.
+    /// Begins a snapshot: empties the book, which then accepts records of any source and kind.
     pub fn begin_snapshot(&mut self) {
         self.counts.snapshots += 1;
         self.reset();
     }
 
-    /// A snapshot of levels follows in the same record: empties both sides of the book, which stays of its kind.
+    /// Begins a snapshot of levels that follow in the same record: empties both sides. The book keeps its
+    /// kind.
     pub fn begin_levels(&mut self) {
         self.counts.snapshots += 1;
         self.clear_side(BookSide::Bid);
         self.clear_side(BookSide::Ask);
     }
 
-    /// A clear of one side, or of both where none is named; the book stays of its kind.
+    /// Applies a clear of one side, or of both when `side` is `None`. The book keeps its kind.
     pub fn clear_levels(&mut self, side: Option<BookSide>) {
         self.counts.clears += 1;
         match side {
@@ -235,14 +245,14 @@ impl Book {
         (self.kind, self.source) = (BookKind::Empty, 0);
     }
 
-    /// Empties one side, to be filled by the same record.
+    /// Empties one side, before the same record fills it again.
     pub fn clear_side(&mut self, side: BookSide) {
         while let Some(level) = self.ladders[side as usize].best() {
             self.remove_level(side, level.price);
         }
     }
 
-    /// An order enters, last at its price.
+    /// Adds an order, last in the queue at its price.
     #[inline]
     pub fn add(&mut self, id: u64, side: BookSide, price: Price, quantity: Quantity) {
         if id == 0 || !price.is_defined() || !(1..u64::MAX).contains(&quantity.0) {
@@ -272,7 +282,7 @@ impl Book {
         self.link(slot);
     }
 
-    /// An order has a new price and quantity; a side is given where the source repeats it.
+    /// Changes price and quantity of an order; `side` is given when the source repeats it.
     #[inline]
     pub fn modify(&mut self, id: u64, side: Option<BookSide>, price: Price, quantity: Quantity) {
         let Some(slot) = self.index.get(id) else {
@@ -306,8 +316,8 @@ impl Book {
         self.link(slot);
     }
 
-    /// An order leaves and another takes its place, last at its price. The side is the prior order's where it is
-    /// known.
+    /// Replaces the order `prior` by a new one, last in the queue at its price. The side is that of the prior
+    /// order, where it is known.
     #[inline]
     pub fn replace(&mut self, id: u64, prior: u64, side: Option<BookSide>, price: Price, quantity: Quantity) {
         let known = match self.index.get(prior) {
@@ -327,8 +337,8 @@ impl Book {
         }
     }
 
-    /// An order loses quantity, by a cancel or an execution; none is all that is left. Gives the order as it was
-    /// before.
+    /// Reduces an order by a cancel or an execution; without a `quantity`, by all that remains. Returns the
+    /// order as it was before.
     #[inline]
     pub fn reduce(&mut self, id: u64, quantity: Option<Quantity>) -> Option<BookOrder> {
         let Some(slot) = self.index.get(id) else {
@@ -345,7 +355,7 @@ impl Book {
         Some(order)
     }
 
-    /// A price level as a source of levels gives it; quantity 0 takes it away.
+    /// Sets a price level from a source of levels; quantity 0 removes it.
     #[inline]
     pub fn set_level(&mut self, side: BookSide, price: Price, quantity: Quantity, orders: u32) {
         if !price.is_defined() || quantity.0 == u64::MAX {
@@ -362,22 +372,23 @@ impl Book {
         (level.quantity, level.count) = (quantity.0, orders);
     }
 
-    /// Takes every level that is worse than `price` away, with its orders.
-    pub fn clear_behind(&mut self, side: BookSide, price: Price) {
+    /// Removes every level that is worse than `price`, with its orders.
+    pub fn clear_worse_than(&mut self, side: BookSide, price: Price) {
         if self.kind == BookKind::Orders {
             self.counts.malformed += 1;
             return;
         }
-        self.ladders[side as usize].remove_behind(price.0);
+        self.ladders[side as usize].remove_worse_than(price.0);
     }
 
-    /// To be called at the end of a venue event that touched the book: counts it when the book is crossed.
+    /// Ends a venue event that touched the book: counts it when the book is crossed. The caller calls it once
+    /// per event.
     #[inline]
     pub fn end_event(&mut self) {
         self.counts.crossed += u64::from(self.is_crossed());
     }
 
-    /// To be called for a record that lacks what it needs.
+    /// Counts a record that lacks a field it needs.
     #[cold]
     pub fn note_malformed(&mut self) {
         self.counts.malformed += 1;
@@ -396,7 +407,7 @@ impl Book {
         }
     }
 
-    /// Takes `quantity`, which is not more than is left, off an order.
+    /// Removes `quantity`, which is at most what remains, from an order.
     #[inline]
     fn take(&mut self, slot: u32, quantity: u64) {
         let order = &mut self.orders[slot as usize];
@@ -417,7 +428,7 @@ impl Book {
         self.free = slot;
     }
 
-    /// Puts an order at the end of its level's queue.
+    /// Adds an order to the end of its level's queue.
     #[inline]
     fn link(&mut self, slot: u32) {
         let order = &mut self.orders[slot as usize];
@@ -433,7 +444,7 @@ impl Book {
         }
     }
 
-    /// Takes an order out of its level's queue, and the level away when it was the last.
+    /// Removes an order from its level's queue, and the level when it was the last.
     #[inline]
     fn unlink(&mut self, slot: u32) {
         let OrderSlot { quantity, level: level_slot, previous, next, side, .. } = self.orders[slot as usize];

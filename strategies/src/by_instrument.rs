@@ -1,18 +1,19 @@
-//! A value for each instrument, found by its id.
+//! A map from instruments to values.
 
 use crate::book::IdIndex;
 
-/// One value an instrument. Made at the first use of an instrument (which may allocate) and kept; iterated in the
-/// order of first use, so that the order depends on the log alone. Instrument 0 is the whole market and has none.
+/// A map from instrument ids to values. A value is created at the first use of its instrument (which may
+/// allocate) and kept. Iteration follows the order of first use, so it depends on the log alone. Instrument 0
+/// stands for the whole market and has no value.
 #[derive(Clone, Debug)]
 pub struct ByInstrument<T> {
     index: IdIndex,
     entries: Vec<(u32, T)>,
-    /// The slot that was changed last: most events are about the instrument of the one before.
+    /// The slot that was used last: most events are about the same instrument as the event before.
     last: u32,
 }
 
-/// Instruments there is room for before anything is allocated.
+/// The number of instruments that fit before the map allocates.
 const CAPACITY: usize = 64;
 
 impl<T> Default for ByInstrument<T> {
@@ -30,20 +31,20 @@ impl<T> ByInstrument<T> {
         }
     }
 
-    /// The value of an instrument that was used before.
+    /// The value of an instrument, if it was used before.
     #[inline]
     pub fn get(&self, instrument: u32) -> Option<&T> {
         self.slot(instrument).map(|slot| &self.entries[slot as usize].1)
     }
 
-    /// The same, to change it.
+    /// The value of an instrument for modification, if it was used before.
     #[inline]
     pub fn get_mut(&mut self, instrument: u32) -> Option<&mut T> {
         self.last = self.slot(instrument)?;
         Some(&mut self.entries[self.last as usize].1)
     }
 
-    /// The value of an instrument, made by `make` at its first use.
+    /// The value of an instrument, created by `make` at its first use.
     ///
     /// # Panics
     /// When `instrument` is 0.
@@ -67,12 +68,12 @@ impl<T> ByInstrument<T> {
         self.entries.iter().map(|(instrument, value)| (*instrument, value))
     }
 
-    /// The same, to change the values.
+    /// Every instrument with its value for modification, in the order of first use.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
         self.entries.iter_mut().map(|(instrument, value)| (*instrument, value))
     }
 
-    /// Forgets those that `keep` does not name; the others stay in their order.
+    /// Removes the instruments for which `keep` returns false; the others keep their order.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         self.index.clear();
         self.entries.retain(|(instrument, _)| keep(*instrument));
@@ -83,7 +84,7 @@ impl<T> ByInstrument<T> {
 }
 
 impl<T: Default> ByInstrument<T> {
-    /// The value of an instrument, the default at its first use.
+    /// The value of an instrument, created as the default at its first use.
     ///
     /// # Panics
     /// When `instrument` is 0.

@@ -1,37 +1,38 @@
-//! Orders that depend on one another: [`Pair`] (one cancels or updates the other) and [`Bracket`] (an entry whose
-//! executions are protected by pairs).
+//! Orders that depend on each other: [`OrderPair`] (an execution of one cancels or reduces the other) and
+//! [`Bracket`] (an entry order whose executions are protected by such pairs).
 //!
-//! They live in the strategy, not at the venue: what they send are orders and cancels like any other, on the log with
-//! their cause. Keep one in the strategy's state, hand it every report, and put it into the snapshot. Pure, of fixed
-//! size, nothing is allocated.
+//! They are implemented in the strategy, not at the venue: everything they send is an ordinary order or
+//! cancel on the log, with its cause. Keep one in the strategy's state, pass every report to it, and write it
+//! into the snapshot. They are pure, of fixed size, and do not allocate.
 //!
-//! Between an execution at the venue and the cancel that answers it the other order may be executed too; no client can
-//! rule that out, [`Pair::excess`] tells of it.
+//! Between an execution at the venue and the resulting cancel, the other order may be executed as well. No
+//! client can prevent that; [`OrderPair::excess`] reports it.
 
 mod bracket;
 #[cfg(test)]
 mod tests;
 
-pub use bracket::{BRACKET_PAIRS_MAX, Bracket, Exits};
+pub use bracket::{BRACKET_PAIRS_MAX, Bracket, BracketExits};
 
 use crate::order::{Order, OrderState};
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
 use stele_wire::Quantity;
 
-/// What an execution of one order does to the other (FIX tag 1385, ContingencyType).
+/// The effect of an execution of one order on the other (FIX tag 1385, ContingencyType).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Contingency {
-    /// Any execution cancels the other (FIX 1).
+    /// One cancels the other: any execution cancels the other order (FIX 1).
     OneCancelsOther,
-    /// The other loses the executed quantity (FIX 3), so that both together execute the quantity of one.
+    /// One updates the other: the executed quantity is removed from the other order (FIX 3), so that both
+    /// together execute the quantity of one.
     OneUpdatesOther,
 }
 
-/// Two orders of one quantity.
+/// Two orders of the same quantity that depend on each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pair {
+pub struct OrderPair {
     contingency: Contingency,
     quantity: u64,
     legs: [Leg; 2],
@@ -41,10 +42,10 @@ pub struct Pair {
 struct Leg {
     id: u64,
     executed: u64,
-    /// Taken off by cancels.
+    /// Quantity removed by cancels.
     cancelled: u64,
     is_done: bool,
-    /// A cancel was sent and is not answered.
+    /// A cancel is pending.
     is_asked: bool,
 }
 
@@ -58,9 +59,9 @@ impl Leg {
     }
 }
 
-impl Pair {
-    /// Sends both orders. None, and nothing works, when they are not of one quantity or either could not be sent;
-    /// the first is cancelled again if it was.
+impl OrderPair {
+    /// Sends both orders. Returns `None`, with no order working, when their quantities differ or either could
+    /// not be sent; if only the first was sent, it is cancelled.
     pub fn send(
         contingency: Contingency,
         first: Order,
@@ -79,38 +80,40 @@ impl Pair {
         Some(Self { contingency, quantity, legs: [Leg::new(first), Leg::new(second)] })
     }
 
-    /// The client order ids of both.
+    /// The client order ids of both orders.
     pub fn ids(&self) -> [u64; 2] {
         self.legs.map(|leg| leg.id)
     }
 
-    /// What is left of an order of the pair; 0 of any other.
+    /// The quantity of an order of the pair that remains open; 0 for any other order.
     pub fn left(&self, client_order_id: u64) -> Quantity {
         let leg = self.legs.iter().find(|leg| leg.id == client_order_id);
         Quantity(leg.map_or(0, |leg| leg.left(self.quantity)))
     }
 
-    /// Whether neither works any longer.
+    /// Whether both orders are done.
     pub fn is_done(&self) -> bool {
         self.legs.iter().all(|leg| leg.left(self.quantity) == 0)
     }
 
-    /// What was executed of both.
+    /// The quantity executed of both orders together.
     pub fn executed(&self) -> Quantity {
         Quantity(self.legs.iter().map(|leg| leg.executed).sum())
     }
 
-    /// What was executed beyond the quantity of one: both were met before a cancel could reach the venue.
+    /// The quantity executed beyond the quantity of one order, because both were executed before a cancel
+    /// reached the venue.
     pub fn excess(&self) -> Quantity {
         Quantity(self.executed().0.saturating_sub(self.quantity))
     }
 
-    /// Takes in what became of an order and sends what follows from it. Says whether it was one of the pair. A cancel
-    /// that could not be sent, for a bound was reached, is sent with the next report of either.
+    /// Updates the pair by a report, and sends the cancel that follows from it. Returns whether the report is
+    /// about an order of the pair. A cancel that could not be sent because a limit was reached is sent with
+    /// the next report about either order.
     ///
-    /// An order of the pair that goes without having been executed (refused, expired, cancelled by somebody else)
-    /// leaves the other as it is.
-    pub fn on_report(&mut self, report: &Report, context: &mut Context<'_>) -> bool {
+    /// When an order of the pair ends without an execution (rejected, expired, or cancelled by someone else),
+    /// the other stays as it is.
+    pub fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) -> bool {
         let Some(at) = self.legs.iter().position(|leg| leg.id == report.client_order_id) else {
             return false;
         };
@@ -129,7 +132,7 @@ impl Pair {
         true
     }
 
-    /// Asks for what the other's executions leave nothing of.
+    /// Cancels the part of an order that the executions of the other make redundant.
     fn settle(&mut self, at: usize, context: &mut Context<'_>) {
         let other = self.legs[1 - at].executed;
         let quantity = self.quantity;
@@ -151,7 +154,7 @@ impl Pair {
         }
     }
 
-    /// Asks for both to be cancelled.
+    /// Cancels both orders.
     pub fn cancel(&mut self, context: &mut Context<'_>) {
         for leg in &mut self.legs {
             let is_open = context
@@ -175,10 +178,10 @@ impl Pair {
         }
     }
 
-    /// The pair that [`Pair::snapshot`] wrote.
+    /// Reads the pair that [`OrderPair::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`OrderPair::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let contingency = match reader.at_most("contingency", 1)? {
             0 => Contingency::OneCancelsOther,
@@ -190,8 +193,8 @@ impl Pair {
                 id: reader.u64()?,
                 executed: reader.u64()?,
                 cancelled: reader.u64()?,
-                is_done: reader.at_most("whether an order is done", 1)? == 1,
-                is_asked: reader.at_most("whether a cancel is asked for", 1)? == 1,
+                is_done: reader.at_most("flag of a finished order", 1)? == 1,
+                is_asked: reader.at_most("flag of a pending cancel", 1)? == 1,
             })
         };
         Ok(Self { contingency, quantity, legs: [leg()?, leg()?] })

@@ -1,20 +1,21 @@
-//! `dip-buyer`: buys when the price has fallen a given percentage below its recent high, and sells all it has at
-//! a profit or a loss of given percentages.
+//! `dip-buyer`: buys when the price has fallen by a given percentage below its recent high, and sells the
+//! whole position at a profit or a loss of given percentages.
 
 use crate::by_instrument::ByInstrument;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
-use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::price_source::PriceSource;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use std::collections::VecDeque;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "dip-buyer",
     about: "buys when the price falls below its recent high, sells at a profit or a loss",
     parameters: &[
@@ -22,16 +23,26 @@ pub const KIND: Kind = Kind {
             "fall-percent",
             400_000,
             (1, HUNDRED),
-            "fall below the recent high at which it buys",
+            "fall below the recent high that triggers a purchase, in per cent",
         ),
-        Parameter::decimal("profit-percent", 50_000_000, (1, HUNDRED), "gain at which it sells"),
-        Parameter::decimal("loss-percent", 50_000_000, (1, HUNDRED), "loss at which it sells"),
-        Parameter::integer("window", 256, (2, 65_536), "price changes that the recent high is taken over"),
-        Parameter::choice("price", PriceSource::WORDS, "the price that is watched"),
+        Parameter::decimal(
+            "profit-percent",
+            50_000_000,
+            (1, HUNDRED),
+            "gain that triggers a sale, in per cent",
+        ),
+        Parameter::decimal(
+            "loss-percent",
+            50_000_000,
+            (1, HUNDRED),
+            "loss that triggers a sale, in per cent",
+        ),
+        Parameter::integer("window", 256, (2, 65_536), "number of price changes that the recent high spans"),
+        Parameter::choice("price", PriceSource::WORDS, "the price to watch"),
         Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of one purchase"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
-        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for all"),
     ],
     make: |parameters| Ok(Box::new(DipBuyer::new(parameters))),
 };
@@ -39,7 +50,7 @@ pub const KIND: Kind = Kind {
 /// 100 in units of 1e-9.
 const HUNDRED: i64 = 100_000_000_000;
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct DipBuyer {
     fall: i64,
     profit: i64,
@@ -49,7 +60,7 @@ pub struct DipBuyer {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     highs: ByInstrument<RecentHigh>,
 }
 
@@ -64,7 +75,7 @@ impl DipBuyer {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             highs: ByInstrument::default(),
         }
     }
@@ -94,12 +105,12 @@ impl DipBuyer {
         }
     }
 
-    /// Takes so much of what the touch has. Says whether an order was sent.
+    /// Sends an immediate-or-cancel order at the best price of the other side. Returns whether it was sent.
     fn take(&mut self, instrument: u32, side: Side, quantity: u64, context: &mut Context<'_>) -> bool {
         let Some(book) = context.book(instrument) else { return false };
         let touch = if side == Side::BUY { book.ask() } else { book.bid() };
         match touch {
-            Some(touch) if quantity > 0 && self.pace.admits(context.now()) => {
+            Some(touch) if quantity > 0 && self.throttle.admits(context.now()) => {
                 let order = Order::limit(instrument, side, Quantity(quantity), touch.price);
                 context.send(order.immediate_or_cancel()).is_some()
             }
@@ -108,14 +119,16 @@ impl DipBuyer {
     }
 }
 
-/// `price` moved by a percentage in units of 1e-9, up if positive whatever the price's sign, rounded down.
+/// `price` moved by a percentage (in units of 1e-9), up if it is positive whatever the sign of the price,
+/// rounded down.
 fn moved(price: Price, percent: i64) -> Price {
     let distance = (i128::from(price.0.unsigned_abs()) * i128::from(percent)).div_euclid(i128::from(HUNDRED));
     Price((i128::from(price.0) + distance).clamp(i64::MIN.into(), (i64::MAX - 1).into()) as i64)
 }
 
-/// The highest of the last prices, kept as those that are higher than everything after them (Lemire, Streaming
-/// maximum-minimum filter using no more than three comparisons per element, Nordic Journal of Computing 13, 2006).
+/// The maximum of the latest prices: keeps the prices that are higher than all later ones (Lemire, Streaming
+/// maximum-minimum filter using no more than three comparisons per element, Nordic Journal of Computing 13,
+/// 2006).
 struct RecentHigh {
     last: Option<i64>,
     changes: u64,
@@ -127,7 +140,7 @@ impl RecentHigh {
         Self { last: None, changes: 0, falling: VecDeque::with_capacity(window + 1) }
     }
 
-    /// Takes in a price; says whether it is a new one.
+    /// Adds a price; returns whether it differs from the last one.
     fn change(&mut self, price: i64, window: usize) -> bool {
         if self.last == Some(price) {
             return false;
@@ -148,7 +161,7 @@ impl RecentHigh {
         Price(self.falling.front().expect("the last price is in it").1)
     }
 
-    /// Looks at nothing before the last price any longer.
+    /// Drops all prices before the last one.
     fn restart(&mut self) {
         self.falling.drain(..self.falling.len() - 1);
     }
@@ -161,14 +174,14 @@ impl Strategy for DipBuyer {
         }
     }
 
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         if let Some(price) = self.price.of_trade(trade) {
             self.on_price(trade.instrument, price, context);
         }
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.highs.iter().count() as u64);
         for (instrument, recent) in self.highs.iter() {
             out.put_u64(instrument.into());
@@ -183,7 +196,7 @@ impl Strategy for DipBuyer {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let window = self.window;
             let recent = self.highs.entry_with(reader.id("instrument")?, || RecentHigh::new(window));
@@ -204,7 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn it_buys_a_fall_and_sells_at_a_profit() {
+    fn it_buys_after_a_fall_and_sells_at_a_profit() {
         let settings =
             "fall-percent = 1\nprofit-percent = 2\nloss-percent = 3\nquantity = 2\nprice = \"mid\"";
         let mut tester = StrategyTester::start("dip-buyer", settings).unwrap();

@@ -1,28 +1,31 @@
-//! Executes one parent order in parts over a time: what [`crate::twap`] and [`crate::vwap`] share.
+//! Execution of one parent order in slices over a period: shared by [`crate::twap`] and [`crate::vwap`].
 //!
-//! The parent is the strategy's parameters and never leaves itself; its children name it as theirs
-//! ([`Order::child_of`]). The time begins with the first book of the instrument that has both sides and is cut into slices of
-//! equal length; a schedule says how much is to be executed by the end of each. Within a slice what is due by its end
-//! waits at the touch. What was due by the end of the slice before and is not executed takes the other side's touch, again
-//! and again until it is.
+//! The parent order consists of the strategy's parameters and is never sent itself; its child orders name it
+//! as their parent ([`Order::child_of`]). The period begins with the first book of the instrument that has
+//! both sides, and is divided into slices of equal length. A schedule states the quantity to be executed by
+//! the end of each slice.
+//!
+//! Within a slice, the quantity that is due by its end rests at the best price of the order's own side. The
+//! quantity that was due by the end of the previous slice and is not executed takes the best price of the
+//! other side, repeatedly until it is executed.
 
 use crate::order::{Order, OrderState};
-use crate::pace::Pace;
 use crate::parameters::Parameters;
-use crate::report::Report;
+use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Quantity};
 
-/// How much of a quantity is to be executed by the end of each slice: in proportion to the slices' weights up to there,
-/// rounded down, and all of it by the end of the last.
+/// The cumulative quantity to be executed by the end of each slice: proportional to the sum of the weights so
+/// far, rounded down; the whole quantity by the end of the last slice.
 ///
 /// # Panics
 /// When all weights are 0.
 pub fn schedule(quantity: u64, weights: &[u64]) -> Vec<u64> {
     let total: u128 = weights.iter().map(|weight| u128::from(*weight)).sum();
-    assert!(total > 0, "nothing has a weight");
+    assert!(total > 0, "all weights are 0");
     let mut so_far = 0;
     let due = weights.iter().map(|weight| {
         so_far += u128::from(*weight);
@@ -31,18 +34,18 @@ pub fn schedule(quantity: u64, weights: &[u64]) -> Vec<u64> {
     due.collect()
 }
 
-/// The strategy: see the [module](self).
-pub struct Execution {
+/// The strategy: see the [module documentation](self).
+pub struct SlicedExecution {
     side: Side,
-    /// Cumulative, by slice.
+    /// Cumulative quantity by slice.
     due: Vec<u64>,
     slice: u64,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     course: Option<Course>,
 }
 
-/// An execution that has begun.
+/// An execution in progress.
 #[derive(Clone, Copy)]
 struct Course {
     instrument: u32,
@@ -50,20 +53,20 @@ struct Course {
     start: Nanos,
     /// Position at the start.
     base: i64,
-    /// The slice in which the last child was sent.
+    /// The slice in which the last child order was sent.
     sent_in: usize,
 }
 
-impl Execution {
-    /// An execution by the parameters `side`, `quantity`, `duration`, `orders-per-second` and `symbol`, in as many slices
-    /// as there are weights.
+impl SlicedExecution {
+    /// Makes the strategy from the parameters `side`, `quantity`, `duration`, `orders-per-second` and
+    /// `symbol`, with one slice for each weight.
     pub fn new(parameters: &Parameters, weights: &[u64]) -> Self {
         Self {
             side: if parameters.text("side") == "buy" { Side::BUY } else { Side::SELL },
             due: schedule(parameters.integer("quantity") as u64, weights),
             slice: (parameters.duration("duration") / weights.len() as u64).max(1),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             course: None,
         }
     }
@@ -78,19 +81,19 @@ impl Execution {
         }
     }
 
-    /// Asks to be woken at the end of a slice; the last needs the books alone.
+    /// Sets a timer for the end of a slice. After the last slice, changes of the book are enough.
     fn wake(&self, slice: usize, start: Nanos, context: &mut Context<'_>) {
         if slice < self.due.len() {
             context.set_timer(Nanos(start.0 + self.slice * (slice as u64 + 1)));
         }
     }
 
-    /// The slice that a moment is in: as many as there are when all are over.
+    /// The slice at time `now`; the number of slices when the period is over.
     fn slice_at(&self, start: Nanos, now: Nanos) -> usize {
         (((now.0 - start.0) / self.slice) as usize).min(self.due.len())
     }
 
-    /// Sends the child that is wanted now, if one is, and takes back one of an earlier slice.
+    /// Sends a child order if one is due, and cancels one of an earlier slice.
     fn work(&mut self, context: &mut Context<'_>) {
         let Some(course) = self.course else { return };
         let slice = self.slice_at(course.start, context.now());
@@ -107,12 +110,12 @@ impl Execution {
         let overdue = missing(slice.checked_sub(1).map_or(0, |before| self.due[before]));
         let waiting = missing(self.due.get(slice).copied().unwrap_or(0));
         let opposite = if self.side == Side::BUY { Side::SELL } else { Side::BUY };
-        // At the price at which an order of the other side would meet it.
+        // A waiting order rests at the best price of its own side.
         let (quantity, takes) = if overdue.0 > 0 { (overdue, true) } else { (waiting, false) };
         let price = context.touch(course.instrument, if takes { self.side } else { opposite });
         if let Some(price) = price
             && quantity.0 > 0
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             let child = Order::limit(course.instrument, self.side, quantity, price).child_of(course.parent);
             context.send(if takes { child.immediate_or_cancel() } else { child });
@@ -121,8 +124,8 @@ impl Execution {
     }
 }
 
-impl Strategy for Execution {
-    fn on_report(&mut self, _: &Report, context: &mut Context<'_>) {
+impl Strategy for SlicedExecution {
+    fn on_report(&mut self, _: &OrderReport, context: &mut Context<'_>) {
         self.work(context);
     }
 
@@ -143,7 +146,7 @@ impl Strategy for Execution {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.course.is_some().into());
         if let Some(Course { instrument, parent, start, base, sent_in }) = self.course {
             [instrument.into(), parent, start.0, sent_in as u64]
@@ -155,8 +158,8 @@ impl Strategy for Execution {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
-        if reader.at_most("whether an execution has begun", 1)? == 1 {
+        self.throttle.restore(&mut reader)?;
+        if reader.at_most("flag of a begun execution", 1)? == 1 {
             self.course = Some(Course {
                 instrument: reader.id("instrument")?,
                 parent: reader.u64()?,
@@ -177,7 +180,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
         #[test]
-        fn a_schedule_grows_to_the_whole_and_is_never_a_unit_from_its_weights(
+        fn a_schedule_reaches_the_whole_quantity_and_is_within_a_unit_of_its_weights(
             quantity in 1u64..1_000_000_000_000, weights in prop::collection::vec(0u64..1_000, 1..60),
         ) {
             prop_assume!(weights.iter().any(|weight| *weight > 0));

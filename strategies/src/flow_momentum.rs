@@ -1,79 +1,77 @@
-//! `flow-momentum`: goes with the side that adds more to the touch and takes more from the other.
+//! `flow-momentum`: trades in the direction of the side that adds more quantity at the best prices and takes
+//! more from the other side.
 //!
-//! Cont, Kukanov and Stoikov, The Price Impact of Order Book Events, Journal of Financial Econometrics 12, 2014: over an
-//! interval the mid moves by `OFI / 2D` ticks (section 2.2), where `OFI` is the sum of [`OrderFlowImbalance`] over the interval and
-//! `D` the mean quantity at the touch, both sides averaged over its book updates (section 3.2). That is the move of the same
-//! interval. The bet is that flow persists, as the signs of orders do (Lillo and Farmer, The long memory of the
-//! efficient market, Studies in Nonlinear Dynamics & Econometrics 8, 2004).
+//! Cont, Kukanov and Stoikov, The Price Impact of Order Book Events, Journal of Financial Econometrics 12,
+//! 2014: over an interval, the mid moves by `OFI / 2D` ticks (section 2.2), where `OFI` is the sum of
+//! [`OrderFlowImbalance`] over the interval and `D` is the mean quantity at the best bid and offer, averaged
+//! over both sides and the book updates (section 3.2). That is the move of the same interval. The strategy
+//! assumes that flow persists, as the signs of orders do (Lillo and Farmer, The long memory of the efficient
+//! market, Studies in Nonlinear Dynamics & Econometrics 8, 2004).
 //!
-//! At the end of each interval the strategy is long when that move is `enter` ticks or more, short when it is as much
-//! downwards, and flat when it is below `exit` either way; between the two it stays as it is.
+//! At the end of each interval the strategy is long when that move is `enter` ticks or more upwards, short
+//! when it is as much downwards, and flat when it is less than `exit` in either direction; otherwise it keeps
+//! its position.
 
 use crate::by_instrument::ByInstrument;
 use crate::indicators::{OrderFlowImbalance, Touch};
 use crate::operators::{Operator, State};
-use crate::pace::Pace;
 use crate::parameters::{Parameter, ParameterError, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::{Nanos, Price};
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "flow-momentum",
     about: "follows the order-flow imbalance of an interval (Cont, Kukanov and Stoikov)",
     parameters: &[
-        Parameter::duration(
-            "interval",
-            100_000_000,
-            (1_000, 3_600_000_000_000),
-            "time that flow is summed over",
-        ),
+        Parameter::duration("interval", 100_000_000, (1_000, 3_600_000_000_000), "length of an interval"),
         Parameter::decimal(
             "enter",
             Price::SCALE,
             (1_000, 1_000 * Price::SCALE),
-            "ticks of impact that are followed",
+            "impact that opens a position, in ticks",
         ),
         Parameter::decimal(
             "exit",
             Price::SCALE / 4,
             (0, 1_000 * Price::SCALE),
-            "ticks of impact below which it is flat",
+            "impact below which the position is closed, in ticks",
         ),
-        Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity to be long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
-        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+        Parameter::integer("quantity", 1, (1, 1_000_000_000), "position, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for all"),
     ],
     make: |parameters| Ok(Box::new(FlowMomentum::new(parameters)?)),
 };
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct FlowMomentum {
     interval: u64,
     enter: i128,
     exit: i128,
     quantity: i64,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     flows: ByInstrument<Flow>,
 }
 
-/// The flow of one instrument in the interval that runs.
+/// The order flow of one instrument in the current interval.
 #[derive(Default)]
 struct Flow {
     imbalance: OrderFlowImbalance,
     ends: Nanos,
     sum: i128,
-    /// Quantity at both sides of the touch, summed over the updates.
+    /// Quantity at the best bid and offer, summed over the updates.
     depth: i128,
     updates: i128,
     target: i64,
 }
 
 impl Flow {
-    /// Takes in a touch.
+    /// Adds a best bid and offer.
     fn add(&mut self, now: Nanos, touch: Touch) {
         let sum = &mut self.sum;
         self.imbalance.on_event(now, touch, &mut |_, imbalance| *sum += i128::from(imbalance));
@@ -82,7 +80,8 @@ impl Flow {
         self.updates += 1;
     }
 
-    /// `OFI / 2D` in units of 1e-9 ticks, where `D` is the summed depth over twice the updates.
+    /// `OFI / 2D` in units of 1e-9 ticks, where `D` is the summed quantity divided by twice the number of
+    /// updates.
     fn impact(&self) -> i128 {
         let product = self.sum.saturating_mul(self.updates).saturating_mul(Price::SCALE.into());
         product.checked_div(self.depth).unwrap_or(0)
@@ -103,7 +102,7 @@ impl FlowMomentum {
             exit: exit.into(),
             quantity: parameters.integer("quantity"),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             flows: ByInstrument::default(),
         })
     }
@@ -128,11 +127,11 @@ impl Strategy for FlowMomentum {
             (flow.sum, flow.depth, flow.updates) = (0, 0, 0);
             flow.ends = Nanos(now.0 + self.interval);
         }
-        self.pace.approach(instrument, flow.target, 0, context);
+        self.throttle.approach(instrument, flow.target, 0, context);
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.flows.iter().count() as u64);
         for (instrument, flow) in self.flows.iter() {
             out.put_u64(instrument.into());
@@ -145,7 +144,7 @@ impl Strategy for FlowMomentum {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let flow = self.flows.entry(reader.id("instrument")?);
             flow.imbalance.restore(&mut reader)?;
@@ -168,7 +167,7 @@ mod tests {
     const SECOND: Nanos = Nanos(1_000_000_000);
 
     #[test]
-    fn it_goes_with_the_flow_of_an_interval_and_is_flat_when_there_is_little() {
+    fn it_follows_the_flow_of_an_interval_and_is_flat_when_there_is_little() {
         let mut tester = StrategyTester::start("flow-momentum", SETTINGS).unwrap();
         tester.quote(1, (100, 10), (102, 10)).quote(1, (100, 20), (102, 10)).quote(1, (100, 20), (102, 4));
         assert!(tester.take_orders().is_empty(), "the interval is not over");
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn thresholds_that_do_not_fit_are_refused() {
+    fn contradicting_thresholds_are_refused() {
         let error = KIND.start("exit = 2").map(|_| ()).unwrap_err().to_string();
         assert_eq!(error, "parameter `exit` is 2, but must be at most `enter`, which is 1");
     }
@@ -197,7 +196,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         #[test]
-        fn the_impact_is_the_papers(touches in prop::collection::vec((90i64..95, 1u64..30, 95i64..99, 1u64..30), 2..60)) {
+        fn the_impact_agrees_with_the_formula_of_the_paper(touches in prop::collection::vec((90i64..95, 1u64..30, 95i64..99, 1u64..30), 2..60)) {
             let (mut flow, mut imbalance, mut depth) = (Flow::default(), 0.0, 0.0);
             for (at, (bid, bid_size, ask, ask_size)) in touches.iter().copied().enumerate() {
                 let level = |price, quantity| {

@@ -1,102 +1,77 @@
-//! The host: everything that strategies need to live, as pure state.
+//! The host: runs strategies as a pure state machine.
 //!
-//! A host is fed the events of a log, one after the other, and hands out what its strategies send. It reads no
-//! clock, has no thread and does no I/O; so the live agent, a backtest, the check of a trail and recovery all
-//! drive the same code, and its whole life is a function of the log:
+//! A host is fed the events of a log, one after the other, and emits what its strategies send. It reads no
+//! clock, has no thread and does no I/O. The live agent, a backtest, the check of a trail and recovery drive
+//! the same code, so the whole state of a host is a function of the log:
 //!
-//! - `SessionStart`: everything about this shard's own market is forgotten and every strategy is suspended;
-//! - `StrategyDefinition`: with `isResumed` false a new instance starts (in the place of one with the same id, of
-//!   which open orders are cancelled), with true the suspended one goes on where it was;
-//! - `KillSwitch` engaged for a strategy, its account, its algorithm or all: it is halted, and the sequencer cancels
-//!   its open orders; released: it starts again;
-//! - `SessionEnd`: every strategy is suspended, and nothing can be sent any longer.
+//! - `SessionStart`: everything about this shard's own market is dropped, and every strategy is suspended.
+//! - `StrategyDefinition`: with `isResumed` false, a new instance starts; it replaces one with the same id,
+//!   whose open orders are cancelled. With `isResumed` true, the suspended instance continues.
+//! - `KillSwitch`: when engaged for a strategy, its account, its algorithm or everything, the strategy is
+//!   halted and the sequencer cancels its open orders; when released, the strategy starts again.
+//! - `SessionEnd`: every strategy is suspended, and nothing can be sent any more.
 //!
-//! A strategy that panics has failed: a `KillSwitch` for it with the reason is submitted, for which its open orders are
-//! cancelled, and it is called no more until a definition starts it anew. One that cannot be started is reported
-//! in the same way. The others go on. Positions and open orders are kept up whatever state a strategy is in.
+//! A strategy that panics has failed: the host submits a `KillSwitch` for it with the reason, its open orders
+//! are cancelled, and it is not called until a definition starts it again. A strategy that cannot be
+//! started is reported in the same way. The other strategies continue. Positions and open orders are updated
+//! in every state.
 //!
-//! Nothing is allocated for an event but when more instruments, orders or levels are known than ever before, or a
-//! strategy starts or fails.
+//! Handling an event allocates only when the number of instruments, orders or levels exceeds its previous
+//! maximum, or when a strategy starts or fails.
 
 mod seat;
 mod summary;
 
-pub use summary::{HoldingSummary, StrategySummary};
+pub use seat::{StrategyFailure, StrategyState};
+pub use summary::{HoldingSummary, HostedStrategy, StrategyResult};
 
-use crate::market::{Change, Market};
+use crate::market::{Market, MarketChange};
 use crate::order::OPEN_ORDERS_MAX;
 use crate::random::Random;
 use crate::registry::Registry;
-use crate::report::Report;
+use crate::report::OrderReport;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-use crate::strategy::{Desk, Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, Timers};
+use crate::strategy::{Numbers, OrderIds, OrderSink, SUBMISSIONS_PER_EVENT_MAX, StrategyRecord, Timers};
 use seat::{Occurrence, Seat, report_failure};
 use stele_wire::codec::text;
 use stele_wire::messages::{
     Boolean, CancelOrder, CancelScope, KillSwitch, OpeningPosition, SessionEnd, SessionStart,
     StrategyDefinition, SwitchState, TimerFired,
 };
-use stele_wire::{Frame, Price, Sequence};
+use stele_wire::{Frame, Price};
 
-/// Submissions of one strategy that one event can lead to at most: its own, a cancel for each open order, and
-/// the report of its failure.
+/// The number of submissions of one strategy that one event can lead to at most: its own, a cancel for each
+/// open order, and the report of its failure.
 pub const SUBMISSIONS_PER_STRATEGY_MAX: usize = SUBMISSIONS_PER_EVENT_MAX + OPEN_ORDERS_MAX + 1;
 
-/// What a strategy is at the moment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StrategyState {
-    /// It is called for every event.
-    Running,
-    /// A kill switch holds it.
-    Halted,
-    /// The session it ran in is over.
-    Suspended,
-    /// It panicked, or could not be started.
-    Failed,
-}
-
-/// Why a strategy does not run.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Failure {
-    /// The strategy.
-    pub strategy: u16,
-    /// The event at which it failed.
-    pub sequence: Sequence,
-    /// What happened.
-    pub reason: String,
-}
-
-/// Books, strategies and what belongs to them. See the [module](self).
+/// The host: order books, strategies and their trading state. See the [module documentation](self).
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::{Host, Registry};
+///
+/// let host = Host::new(Registry::built_in());
+/// assert_eq!(host.strategies().count(), 0);
+/// assert_eq!(host.submissions_max(), 0);
+/// ```
+///
+/// [`crate::StrategyTester`] drives a host by hand.
 pub struct Host {
     registry: Registry,
     publisher: Option<u16>,
     market: Market,
     seats: Vec<Seat>,
     numbers: Numbers,
-    failures: Vec<Failure>,
+    failures: Vec<StrategyFailure>,
     epoch: u16,
 }
 
-/// A strategy of a host, for a reader.
-#[derive(Clone, Copy)]
-pub struct Hosted<'a> {
-    /// Its id on the log.
-    pub id: u16,
-    /// The kind of strategy.
-    pub name: &'a str,
-    /// The parameters as its definition has them.
-    pub definition: &'a str,
-    /// What it is at the moment.
-    pub state: StrategyState,
-    /// Positions, orders, parameters.
-    pub desk: &'a Desk,
-}
-
 impl Host {
-    /// Version of the layout that [`Host::snapshot`] writes, without what each strategy writes of its own.
+    /// Version of the layout that [`Host::snapshot`] writes. It does not cover the strategies' own states.
     pub const STATE_VERSION: u32 = 4;
 
-    /// A host of every strategy that the log defines.
+    /// Makes a host that runs every strategy that the log defines.
     pub fn new(registry: Registry) -> Self {
         Self {
             registry,
@@ -109,26 +84,26 @@ impl Host {
         }
     }
 
-    /// A host of those strategies only whose orders are submissions of `publisher`.
+    /// Makes a host that runs only the strategies that submit through `publisher`.
     pub fn for_publisher(registry: Registry, publisher: u16) -> Self {
         Self { publisher: Some(publisher), ..Self::new(registry) }
     }
 
-    /// Handles one event: takes it into the state, then lets the strategies act. Padding changes nothing.
+    /// Handles one event: updates the state, then calls the strategies. Padding changes nothing.
     pub fn handle(&mut self, frame: &Frame<'_>, out: &mut dyn OrderSink) {
         let change = self.observe(frame);
         self.decide(frame, change, out);
     }
 
-    /// The first half of [`Host::handle`]: books and trades take the event in.
+    /// The first half of [`Host::handle`]: updates books and trades.
     #[inline]
-    pub fn observe(&mut self, frame: &Frame<'_>) -> Change {
-        if frame.is_padding() { Change::default() } else { self.market.apply(frame) }
+    pub fn observe(&mut self, frame: &Frame<'_>) -> MarketChange {
+        if frame.is_padding() { MarketChange::default() } else { self.market.apply(frame) }
     }
 
-    /// The second half of [`Host::handle`]: strategies are started, stopped and called.
+    /// The second half of [`Host::handle`]: starts, stops and calls strategies.
     #[inline]
-    pub fn decide(&mut self, frame: &Frame<'_>, change: Change, out: &mut dyn OrderSink) {
+    pub fn decide(&mut self, frame: &Frame<'_>, change: MarketChange, out: &mut dyn OrderSink) {
         if frame.is_padding() {
             return;
         }
@@ -143,43 +118,44 @@ impl Host {
         }
     }
 
-    /// Most submissions that one event can lead to, each of at most [`crate::strategy::SUBMISSION_LENGTH_MAX`] bytes.
+    /// The number of submissions that one event can lead to at most, each of at most
+    /// [`crate::strategy::SUBMISSION_LENGTH_MAX`] bytes.
     pub fn submissions_max(&self) -> usize {
         (self.seats.len() + 1) * SUBMISSIONS_PER_STRATEGY_MAX
     }
 
     /// The strategies, in the order of their first definition.
-    pub fn strategies(&self) -> impl Iterator<Item = Hosted<'_>> {
-        self.seats.iter().map(|seat| Hosted {
-            id: seat.desk.ids.strategy,
+    pub fn strategies(&self) -> impl Iterator<Item = HostedStrategy<'_>> {
+        self.seats.iter().map(|seat| HostedStrategy {
+            id: seat.record.ids.strategy,
             name: &seat.name,
             definition: &seat.definition,
             state: seat.state,
-            desk: &seat.desk,
+            record: &seat.record,
         })
     }
 
-    /// What each strategy has come to.
-    pub fn summaries(&self) -> Vec<StrategySummary> {
+    /// The result of each strategy so far.
+    pub fn summaries(&self) -> Vec<StrategyResult> {
         self.strategies().map(|hosted| hosted.summary(&self.market)).collect()
     }
 
-    /// Everything known of the market.
+    /// All instruments and their books.
     pub fn market(&self) -> &Market {
         &self.market
     }
 
-    /// The number of a publisher's last submission by strategies: the next one has the number after it.
+    /// The number of the last submission that strategies made through a publisher; 0 when there was none.
     pub fn submitted(&self, publisher: u16) -> u64 {
         self.numbers.given.iter().find(|(id, _)| *id == publisher).map_or(0, |(_, given)| *given)
     }
 
-    /// What went wrong with strategies so far.
-    pub fn failures(&self) -> &[Failure] {
+    /// The strategies that failed so far, and why.
+    pub fn failures(&self) -> &[StrategyFailure] {
         &self.failures
     }
 
-    /// Events that are about strategies and orders rather than the market.
+    /// Handles events about strategies and orders, as opposed to the market.
     fn govern(&mut self, occurrence: &mut Occurrence<'_>, out: &mut dyn OrderSink) {
         let frame = occurrence.frame;
         match frame.template_id() {
@@ -191,7 +167,7 @@ impl Host {
             }
             SessionEnd::TEMPLATE_ID => {
                 for seat in &mut self.seats {
-                    seat.desk.budget = 0;
+                    seat.record.budget = 0;
                     let failure = seat.stop(frame, &self.market, &mut self.numbers, out);
                     self.failures.extend(failure);
                     seat.suspend();
@@ -209,7 +185,7 @@ impl Host {
                 let fired = frame.message::<TimerFired>();
                 occurrence.timer = fired.map(|fired| (fired.strategy.get(), fired.timer_id.get()));
             }
-            _ => occurrence.report = Report::read(frame),
+            _ => occurrence.report = OrderReport::read(frame),
         }
     }
 
@@ -220,7 +196,7 @@ impl Host {
             return;
         }
         let id = definition.strategy.get();
-        let old = self.seats.iter().position(|seat| seat.desk.ids.strategy == id);
+        let old = self.seats.iter().position(|seat| seat.record.ids.strategy == id);
         let parameters = str::from_utf8(definition.parameters()).unwrap_or("\u{fffd}");
         let outcome = if definition.is_resumed == Boolean::TRUE {
             self.resume(old, text(&definition.name), parameters)
@@ -229,13 +205,13 @@ impl Host {
         };
         if let Err(reason) = outcome {
             report_failure(id, &reason, &mut self.numbers, publisher, out);
-            self.failures.push(Failure { strategy: id, sequence: frame.sequence(), reason });
+            self.failures.push(StrategyFailure { strategy: id, sequence: frame.sequence(), reason });
         }
     }
 
     fn resume(&mut self, seat: Option<usize>, name: &str, parameters: &str) -> Result<(), String> {
         let Some(seat) = seat.map(|at| &mut self.seats[at]) else {
-            return Err("there is no instance to resume: define it with isResumed false".into());
+            return Err("there is no instance to resume: define the strategy with isResumed false".into());
         };
         if seat.name != name || seat.definition != parameters {
             return Err(format!(
@@ -246,7 +222,7 @@ impl Host {
         match seat.state {
             StrategyState::Failed => return Err(format!("{} failed and cannot be resumed", seat.name)),
             StrategyState::Suspended => {
-                seat.desk.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.desk.ids };
+                seat.record.ids = OrderIds { epoch: self.epoch, given: 0, ..seat.record.ids };
                 seat.state = StrategyState::Running;
             }
             StrategyState::Running | StrategyState::Halted => {}
@@ -270,15 +246,15 @@ impl Host {
                 self.failures.extend(failure);
                 seat.state = StrategyState::Failed;
             }
-            if seat.desk.ids.epoch == self.epoch {
-                ids = seat.desk.ids;
+            if seat.record.ids.epoch == self.epoch {
+                ids = seat.record.ids;
             }
         }
         let name = text(&definition.name);
         let kind = self.registry.find(name).map_err(|unknown| unknown.to_string())?;
         let (parameters, strategy) =
             kind.start(text_of_parameters).map_err(|error| format!("{name}: {error}"))?;
-        let desk = Desk {
+        let record = StrategyRecord {
             ids,
             publisher: definition.order_publisher.get(),
             account_id: definition.account.get(),
@@ -292,7 +268,7 @@ impl Host {
             timers: Timers::default(),
         };
         let (name, definition) = (name.to_owned(), text_of_parameters.to_owned());
-        let seat = Seat { name, definition, strategy, desk, state: StrategyState::Running };
+        let seat = Seat { name, definition, strategy, record, state: StrategyState::Running };
         let at = match old {
             Some(at) => {
                 self.seats[at] = seat;
@@ -316,15 +292,15 @@ impl Host {
             let scope_id = switch.scope_id.get();
             let covers = match switch.scope {
                 CancelScope::ALL => true,
-                CancelScope::STRATEGY => scope_id == u32::from(seat.desk.ids.strategy),
-                CancelScope::ACCOUNT => scope_id == seat.desk.account_id,
-                CancelScope::ALGORITHM => scope_id == seat.desk.algorithm,
+                CancelScope::STRATEGY => scope_id == u32::from(seat.record.ids.strategy),
+                CancelScope::ACCOUNT => scope_id == seat.record.account_id,
+                CancelScope::ALGORITHM => scope_id == seat.record.algorithm,
                 _ => false,
             };
             if !covers {
                 continue;
             }
-            seat.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+            seat.record.budget = SUBMISSIONS_PER_EVENT_MAX;
             let failure = match (switch.state, seat.state) {
                 (SwitchState::ENGAGED, StrategyState::Running) => {
                     let failure = seat.halt(frame, &self.market, &mut self.numbers, out);
@@ -348,19 +324,19 @@ impl Host {
     fn open_position(&mut self, frame: &Frame<'_>) {
         let Some(opening) = frame.message::<OpeningPosition>() else { return };
         let (instrument, quantity) = (opening.instrument.get(), opening.quantity.get());
-        let seat = self.seats.iter_mut().find(|seat| seat.desk.ids.strategy == opening.strategy.get());
+        let seat = self.seats.iter_mut().find(|seat| seat.record.ids.strategy == opening.strategy.get());
         if let Some(seat) = seat.filter(|_| instrument != 0 && quantity != i64::MAX) {
             let scale = self.market.instrument(instrument).map(|known| known.scale()).unwrap_or_default();
             let realised = match opening.realised.get() {
                 i64::MAX => 0,
                 amount => scale.notional(amount),
             };
-            seat.desk.account.open(instrument, quantity, Price(opening.average_price.get()), realised);
+            seat.record.account.open(instrument, quantity, Price(opening.average_price.get()), realised);
         }
     }
 
-    /// Appends the whole state: a host that is restored from it and fed the events behind it is the same as one
-    /// that was fed all of them.
+    /// Appends the whole state. A host that is restored from it and fed the events after it equals a host
+    /// that was fed all events.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.epoch.into());
         self.market.snapshot(out);
@@ -373,11 +349,11 @@ impl Host {
         self.seats.iter().for_each(|seat| seat.snapshot(out));
     }
 
-    /// Takes the state that [`Host::snapshot`] told.
+    /// Restores the state that [`Host::snapshot`] wrote.
     ///
     /// # Errors
-    /// When `state` is not of such a snapshot, or names a strategy or parameters that the registry does not know;
-    /// the host is then as it was.
+    /// When `state` was not written by [`Host::snapshot`], or names a strategy or parameters that the
+    /// registry does not know. The host is then unchanged.
     pub fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
         let epoch = reader.at_most("epoch", u16::MAX.into())? as u16;
@@ -396,5 +372,5 @@ impl Host {
     }
 }
 
-/// Template ids up to here are the market's: nothing governs strategies among them.
+/// The highest template id of market data; none of these messages controls strategies.
 const MARKET_DATA_TEMPLATES: u16 = 199;

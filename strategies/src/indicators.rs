@@ -1,20 +1,35 @@
-//! Indicators: [operators](crate::operators) for prices, trades and touches.
+//! Indicators: [operators](crate::operators) on prices, trades and best bids and offers.
 //!
-//! Each says in its documentation which formula it computes, from which source, and how it rounds. All are exact in
-//! the wire's fixed point but [`RealisedVolatility`], which has to be an `f64` and says how it stays the same on every
-//! machine.
+//! The documentation of each indicator states its formula, the source of the formula and how it rounds. All
+//! are exact in the wire's fixed-point format, except [`RealisedVolatility`], which has to be an `f64` and
+//! explains how it stays the same on every machine.
 //!
-//! | from | indicator | gives |
+//! | input | indicator | output |
 //! |---|---|---|
 //! | any number | [`Sma`], [`Ewma`] | an average |
 //! | any number | [`Bollinger`] | [`Bands`] |
-//! | any number | [`Rsi`] | 0 to 100, as a [`Decimal`] |
+//! | any number | [`Rsi`] | 0 to 100, as a [`FixedDecimal`] |
 //! | prices | [`RealisedVolatility`] | `f64` |
 //! | trades | [`TimeBars`], [`VolumeBars`] | a [`Bar`] |
 //! | trades, in any window | [`Ohlcv`], [`Vwap`] | a [`Candle`], a price |
-//! | trades | [`TradeSign`] | the side that started the trade |
-//! | those sides | [`SignAutocorrelation`] | −1 to 1, as a [`Decimal`] |
-//! | touches | [`Microprice`], [`OrderFlowImbalance`] | a price, a quantity with a sign |
+//! | trades | [`TradeSign`] | the side that initiated the trade |
+//! | sides of trades | [`SignAutocorrelation`] | −1 to 1, as a [`FixedDecimal`] |
+//! | best bid and offer | [`Microprice`], [`OrderFlowImbalance`] | a price, a signed quantity |
+//!
+//! # Examples
+//!
+//! ```
+//! use stele_strategies::indicators::Sma;
+//! use stele_strategies::operators::{Operator, stream};
+//! use stele_wire::{Nanos, Price};
+//!
+//! let mut pipeline = stream::<Price>().then(Sma::new(3));
+//! let mut averages = Vec::new();
+//! for price in [1, 2, 6, 7] {
+//!     pipeline.on_event(Nanos(0), Price(price), &mut |_, average| averages.push(average));
+//! }
+//! assert_eq!(averages, [Price(3), Price(5)]);
+//! ```
 
 mod average;
 mod bars;
@@ -26,7 +41,7 @@ mod volatility;
 
 pub use average::{Ewma, Sma};
 pub use bars::{Bar, Candle, Ohlcv, TimeBars, VolumeBars, Vwap};
-pub use decimal::Decimal;
+pub use decimal::FixedDecimal;
 pub use rsi::Rsi;
 pub use signs::{SignAutocorrelation, TradeSign};
 pub use touch::{Microprice, OrderFlowImbalance, Touch};

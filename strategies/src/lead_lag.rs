@@ -1,36 +1,36 @@
-//! `lead-lag`: watches the trades of one instrument and follows its moves with another, which may be of another shard
-//! than the first: what the leader does is then forwarded.
+//! `lead-lag`: watches the trades of one instrument and follows its moves with another instrument. The leader
+//! may belong to another shard, whose events are then forwarded.
 
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
-use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "lead-lag",
-    about: "buys one instrument when another has risen, sells it when that has fallen",
+    about: "buys one instrument when another has risen, sells it when the other has fallen",
     parameters: &[
         Parameter::text(
             "leader",
             "",
-            "symbol that is watched, of any shard that is forwarded; empty is the first instrument of the log",
+            "symbol to watch, of this shard or a forwarded one; empty for the first instrument of the log",
         ),
-        Parameter::text("follower", "", "symbol that is traded; empty is the second instrument of the log"),
+        Parameter::text("follower", "", "symbol to trade; empty for the second instrument of the log"),
         Parameter::decimal(
             "move-percent",
             50_000_000,
             (1, 100_000_000_000),
-            "move of the leader that is followed",
+            "move of the leader that triggers an order, in per cent",
         ),
         Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of one order"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
     ],
     make: |parameters| Ok(Box::new(LeadLag::new(parameters))),
 };
@@ -38,15 +38,15 @@ pub const KIND: Kind = Kind {
 /// 100 in units of 1e-9.
 const HUNDRED: i128 = 100_000_000_000;
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct LeadLag {
     leader: String,
     follower: String,
     distance: i64,
     quantity: u64,
     max_position: Quantity,
-    pace: Pace,
-    /// The leader's price that moves are measured from.
+    throttle: OrderThrottle,
+    /// The leader's price from which moves are measured.
     reference: Option<Price>,
 }
 
@@ -58,12 +58,12 @@ impl LeadLag {
             distance: parameters.decimal("move-percent"),
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             reference: None,
         }
     }
 
-    /// The side that the leader's move to `price` asks for, if it is far enough.
+    /// The side to trade after the leader moved to `price`, if the move is large enough.
     fn moved(&mut self, price: Price) -> Option<Side> {
         let Some(reference) = self.reference else {
             self.reference = Some(price);
@@ -80,10 +80,10 @@ impl LeadLag {
 }
 
 impl Strategy for LeadLag {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let is_leaders = match self.leader.as_str() {
             "" => context.market().find_or_nth("", 0).is_some_and(|(first, _)| first == trade.instrument),
-            // Of another shard's instruments several may have one symbol.
+            // Instruments of different shards may have the same symbol.
             leader => context.instrument(trade.instrument).is_some_and(|known| known.symbol() == leader),
         };
         let Some(side) = is_leaders.then(|| self.moved(trade.price)).flatten() else { return };
@@ -94,20 +94,20 @@ impl Strategy for LeadLag {
         if let Some(touch) = touch
             && is_idle
             && quantity.0 > 0
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             context.send(Order::limit(follower, side, quantity, touch.price).immediate_or_cancel());
         }
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_i64(self.reference.unwrap_or(Price::UNDEFINED).0);
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         self.reference = Some(Price(reader.i64()?)).filter(|price| price.is_defined());
         reader.finish()
     }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn trades_of_others_are_nothing_to_it() {
+    fn trades_of_other_instruments_are_ignored() {
         let mut tester = StrategyTester::start("lead-lag", SETTINGS).unwrap();
         tester.define(1, "A").define(2, "B").quote(2, (499, 9), (501, 9)).trade(2, 500, 1).trade(2, 600, 1);
         assert!(tester.take_orders().is_empty());

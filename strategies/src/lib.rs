@@ -1,15 +1,22 @@
-//! What decides: the strategy trait and its host, order books, positions, the built-in strategies.
+//! The strategy layer: the [`Strategy`] trait and its host, order books, positions, streaming operators,
+//! indicators and the built-in strategies.
 //!
-//! Everything but [`agent`] is pure: `&mut self` state machines that are fed events and know no clock, no thread
-//! and no I/O. A [`Host`] owns the [`Market`] (the books) and the strategies with their positions and open orders;
-//! whoever feeds it the events of a log, live or from a trail, gets the same orders.
+//! Everything except [`agent`] is pure: state machines that take `&mut self`, are fed events, and use no
+//! clock, no thread and no I/O. A [`Host`] owns the [`Market`] (the order books) and the strategies with
+//! their positions and open orders. The same events give the same orders, whether they come from a live log
+//! or from a recorded trail.
 //!
-//! | who | on which thread |
+//! | type | thread |
 //! |---|---|
-//! | [`StrategyAgent`]: host, books and every strategy in it | the core that its agent is put on, one event at a time |
+//! | [`StrategyAgent`]: host, books and every strategy in it | the core that the agent is assigned to, one event at a time |
 //! | [`StrategyTester`], the check of a trail, a backtest | the caller's |
 //!
-//! A strategy is never called from two threads, so it needs no lock and shares nothing.
+//! A strategy is never called from two threads, so it needs no lock and shares no state.
+//!
+//! # Where to start
+//!
+//! Implement [`Strategy`], act through the [`Context`] that every method receives, describe the parameters
+//! with [`Parameter`], register a [`StrategyKind`] in a [`Registry`], and test it with a [`StrategyTester`].
 #![forbid(unsafe_code)]
 
 pub mod account;
@@ -29,31 +36,32 @@ pub mod moving_average_cross;
 pub mod newest_touch;
 pub mod operators;
 pub mod order;
-pub mod pace;
 pub mod pairs;
 pub mod parameters;
+pub mod price_source;
 pub mod random;
 pub mod registry;
 pub mod report;
 pub mod snapshot;
 pub mod strategy;
 pub mod tester;
+pub mod throttle;
 pub mod twap;
 pub mod vwap;
 
 pub use account::{Account, ContractScale, Fill, Holding, Money};
-pub use agent::{AgentOptions, Outcome, OutcomeSlot, StrategyAgent};
+pub use agent::{AgentOptions, StrategyAgent, StrategyResults, StrategyResultsSlot};
 pub use book::{Book, BookSide, Level};
 pub use by_instrument::ByInstrument;
-pub use contingent::{Bracket, Contingency, Exits, Pair};
-pub use host::{Failure, HoldingSummary, Host, Hosted, StrategyState, StrategySummary};
-pub use market::{Change, Instrument, Market, Print};
+pub use contingent::{Bracket, BracketExits, Contingency, OrderPair};
+pub use host::{HoldingSummary, Host, HostedStrategy, StrategyFailure, StrategyResult, StrategyState};
+pub use market::{Instrument, Market, MarketChange, TradePrint};
 pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use random::Random;
-pub use registry::{Kind, Registry, UnknownStrategy};
-pub use report::{Report, ReportKind};
+pub use registry::{Registry, StrategyKind, UnknownStrategy};
+pub use report::{OrderReport, ReportKind};
 pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
-pub use strategy::{Context, Desk, OrderSink, Profit, Strategy};
+pub use strategy::{Context, OrderSink, Profit, Strategy, StrategyRecord};
 pub use tester::StrategyTester;

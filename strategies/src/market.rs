@@ -1,22 +1,23 @@
-//! What the log has said about the market so far: instruments, their books, the last trades.
+//! The state of the market according to the log: instruments, their order books and last trades.
 //!
-//! **When a venue's event ends.** Several records may belong to one event of the venue; a book is shown to a
-//! strategy only behind the last of them. A record ends the event when its flag `last` is set. A source that has
-//! not set the flag since it started is taken for one that never does: each of its records is an event of its
-//! own, but for those of a snapshot. From its first `last` on, only `last` counts.
+//! **When a venue event is complete.** Several records may belong to one venue event, and a strategy sees a
+//! book only after the last of them. A record completes the event when its flag `last` is set. A source that
+//! has not set this flag since it started is assumed never to set it: each of its records, except those of a
+//! snapshot, is then an event of its own. From the first `last` on, only `last` counts.
 //!
-//! **Which trades are seen.** Every `Trade`, and every `BookExecute` by which quantity leaves the book and that
-//! is to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
+//! **Which trades count.** Every `Trade`, and every `BookExecute` that removes quantity from the book and is
+//! to be printed. A `BookExecute` without effect on the book (Databento's fills) repeats a `Trade`.
 
 mod forwarded;
+mod numbering;
 mod state;
 
-pub use forwarded::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, Origin};
+pub use numbering::{FORWARDED_INSTRUMENT_MIN, FORWARDED_SOURCE_MIN, InstrumentOrigin};
 
 use crate::account::ContractScale;
 use crate::book::{Book, BookKind, BookSide};
 use crate::by_instrument::ByInstrument;
-use forwarded::Foreign;
+use numbering::OtherShards;
 use stele_wire::codec::text;
 use stele_wire::messages::{
     BookAction, BookAdd, BookCancel, BookClear, BookDepth, BookExecute, BookLevel, BookModify, BookReplace,
@@ -25,14 +26,14 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
-/// What is known of one instrument.
+/// An instrument: symbol, contract terms, order book and last trade.
 #[derive(Clone, Debug)]
 pub struct Instrument {
     symbol: [u8; 72],
     tick: Price,
     scale: ContractScale,
     book: Book,
-    last_trade: Option<Print>,
+    last_trade: Option<TradePrint>,
     is_touched: bool,
 }
 
@@ -50,43 +51,44 @@ impl Default for Instrument {
 }
 
 impl Instrument {
-    /// A venue's event is over: what the strategies are told of its book, if a record touched it.
+    /// Completes a venue event, and returns the change to show to the strategies if a record touched the
+    /// book.
     #[inline]
-    fn end_event(&mut self, id: u32) -> Change {
+    fn end_event(&mut self, id: u32) -> MarketChange {
         if !std::mem::take(&mut self.is_touched) {
-            return Change::default();
+            return MarketChange::default();
         }
         self.book.end_event();
-        Change { book: Some(id), trade: None }
+        MarketChange { book: Some(id), trade: None }
     }
 
-    /// The venue's symbol; empty when there was no definition.
+    /// The venue's symbol; empty when the instrument was not defined.
     pub fn symbol(&self) -> &str {
         text(&self.symbol)
     }
 
-    /// The smallest step of a price, if the definition says so.
+    /// The tick size, if the definition has one.
     pub fn tick(&self) -> Option<Price> {
         self.tick.is_defined().then_some(self.tick)
     }
 
-    /// How price × quantity becomes money.
+    /// The contract terms that convert price × quantity into money.
     pub fn scale(&self) -> ContractScale {
         self.scale
     }
 
-    /// The book.
+    /// The order book.
     #[inline]
     pub fn book(&self) -> &Book {
         &self.book
     }
 
     /// The last trade.
-    pub fn last_trade(&self) -> Option<&Print> {
+    pub fn last_trade(&self) -> Option<&TradePrint> {
         self.last_trade.as_ref()
     }
 
-    /// What a unit is worth now: the mid of the book, else the last trade's price.
+    /// The current mark: the mid of the book, or the price of the last trade where the book has no mid.
     pub fn mark(&self) -> Option<Price> {
         self.book.mid().or_else(|| self.last_trade.map(|trade| trade.price))
     }
@@ -106,40 +108,54 @@ impl Instrument {
 
 /// A trade at the venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Print {
-    /// What was traded.
+pub struct TradePrint {
+    /// Id of the instrument.
     pub instrument: u32,
-    /// At which price.
+    /// Price of the trade.
     pub price: Price,
-    /// How much.
+    /// Quantity of the trade.
     pub quantity: Quantity,
-    /// The side that was hit, where the source tells: bids for an incoming sale.
+    /// The side of the resting order, when the source says so: bid for an incoming sale.
     pub resting: Option<BookSide>,
-    /// The venue's identification; 0 is none.
+    /// The venue's id of the trade; 0 when there is none.
     pub trade_id: u64,
-    /// When the venue says it happened.
+    /// Time of the trade according to the venue.
     pub venue_time: Option<Nanos>,
 }
 
-/// What an event did to the market.
+/// The effect of one event on the market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Change {
-    /// The instrument whose book is to be shown: a venue event that touched it has ended.
+pub struct MarketChange {
+    /// The instrument whose book changed, when a venue event that touched it is complete.
     pub book: Option<u32>,
-    /// The trade that happened.
-    pub trade: Option<Print>,
+    /// The trade, if the event is one.
+    pub trade: Option<TradePrint>,
 }
 
-/// Everything known of the market, as pure state: the same events give the same market.
+/// All instruments and their order books, as a pure state machine: the same events give the same market.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::StrategyTester;
+/// use stele_wire::Price;
+///
+/// let mut tester = StrategyTester::start("ma-cross", "").unwrap();
+/// tester.define(1, "ESU7").quote(1, (100, 10), (104, 10));
+/// let market = tester.host().market();
+/// let (id, instrument) = market.find("ESU7").unwrap();
+/// assert_eq!((id, instrument.mark()), (1, Some(Price(102))));
+/// assert_eq!(market.book(1).unwrap().spread(), Some(4));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Market {
     instruments: ByInstrument<Instrument>,
-    /// Sources, and whether each has set `last` since it started.
+    /// The sources, and whether each has set the flag `last` since it started.
     sources: Vec<(u16, bool)>,
-    foreign: Foreign,
+    foreign: OtherShards,
 }
 
-/// What every market-data message begins with, read from the message at hand.
+/// The fields that begin every market-data message, read from the current one.
 struct Record {
     instrument: u32,
     source: u16,
@@ -161,7 +177,7 @@ macro_rules! record {
     }};
 }
 
-/// The side of a book; none for neither.
+/// The side of a book; `None` for a side that is neither buy nor sell.
 pub fn book_side(side: Side) -> Option<BookSide> {
     match side {
         Side::BUY => Some(BookSide::Bid),
@@ -175,32 +191,32 @@ fn optional(quantity: u64) -> Option<Quantity> {
 }
 
 impl Market {
-    /// An instrument that an event has named.
+    /// The instrument with this id, if an event has named it.
     #[inline]
     pub fn instrument(&self, instrument: u32) -> Option<&Instrument> {
         self.instruments.get(instrument)
     }
 
-    /// Every instrument named so far, in the order of first mention.
+    /// All instruments in the order of their first mention.
     pub fn instruments(&self) -> impl Iterator<Item = (u32, &Instrument)> {
         self.instruments.iter()
     }
 
-    /// The book of an instrument.
+    /// The order book of an instrument.
     #[inline]
     pub fn book(&self, instrument: u32) -> Option<&Book> {
         self.instruments.get(instrument).map(|known| &known.book)
     }
 
-    /// Takes in one event. Those that say nothing about the market change nothing.
+    /// Applies one event. An event that is not about the market changes nothing.
     #[inline]
-    pub fn apply(&mut self, frame: &Frame<'_>) -> Change {
+    pub fn apply(&mut self, frame: &Frame<'_>) -> MarketChange {
         self.take_in(frame).unwrap_or_default()
     }
 
-    /// None also for a body shorter than its block: such an event changes nothing.
+    /// Returns `None` also for a body that is shorter than its block: such an event changes nothing.
     #[inline]
-    fn take_in(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn take_in(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         match frame.template_id() {
             BookAdd::TEMPLATE_ID => self.on_add(frame),
             BookCancel::TEMPLATE_ID => self.on_cancel(frame),
@@ -224,12 +240,13 @@ impl Market {
         }
     }
 
-    /// An instrument by the venue's symbol: the one that was named first, where several have it.
+    /// The instrument with this venue symbol; if several have it, the one that was mentioned first.
     pub fn find(&self, symbol: &str) -> Option<(u32, &Instrument)> {
         self.instruments().find(|(_, known)| known.symbol() == symbol)
     }
 
-    /// An instrument by the venue's symbol; by an empty one, the instrument that was named as number `at`, from 0.
+    /// The instrument with this venue symbol; for an empty symbol, the instrument number `at` in the order of
+    /// first mention, counted from 0.
     pub fn find_or_nth(&self, symbol: &str, at: usize) -> Option<(u32, &Instrument)> {
         if symbol.is_empty() { self.instruments().nth(at) } else { self.find(symbol) }
     }
@@ -239,16 +256,17 @@ impl Market {
         (instrument != 0).then(|| self.instruments.entry(instrument))
     }
 
-    /// Lets `update` change the book, if the record is one for it, and sees whether the venue's event ends.
+    /// Applies `update` to the book if the book accepts the record, and determines whether the venue event is
+    /// complete.
     #[inline]
     fn update<T>(
         &mut self,
         record: &Record,
         kind: BookKind,
         update: impl FnOnce(&mut Book) -> T,
-    ) -> (Change, Option<T>) {
+    ) -> (MarketChange, Option<T>) {
         if record.instrument == 0 {
-            return (Change::default(), None);
+            return (MarketChange::default(), None);
         }
         let ends = self.ends_event(record.source, record.flags);
         let known = self.instruments.entry(record.instrument);
@@ -256,15 +274,15 @@ impl Market {
             known.is_touched = true;
             update(&mut known.book)
         });
-        let change = if ends { known.end_event(record.instrument) } else { Change::default() };
+        let change = if ends { known.end_event(record.instrument) } else { MarketChange::default() };
         (change, updated)
     }
 
-    /// The change of a record by which a venue's event may end.
+    /// The change of a record that may complete a venue event.
     #[inline]
-    fn end(&mut self, record: &Record) -> Change {
+    fn end(&mut self, record: &Record) -> MarketChange {
         if !self.ends_event(record.source, record.flags) {
-            return Change::default();
+            return MarketChange::default();
         }
         let known = self.instruments.get_mut(record.instrument);
         known.map(|known| known.end_event(record.instrument)).unwrap_or_default()
@@ -285,7 +303,7 @@ impl Market {
         }
     }
 
-    fn on_add(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_add(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let add = frame.message::<BookAdd>()?;
         let record = record!(add);
         let (price, quantity) = (Price(add.price.get()), Quantity(add.quantity.get()));
@@ -302,7 +320,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_modify(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_modify(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let modify = frame.message::<BookModify>()?;
         let record = record!(modify);
         let (price, quantity) = (Price(modify.price.get()), Quantity(modify.quantity.get()));
@@ -310,7 +328,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_replace(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_replace(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let replace = frame.message::<BookReplace>()?;
         let record = record!(replace);
         let (price, quantity) = (Price(replace.price.get()), Quantity(replace.quantity.get()));
@@ -319,7 +337,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_cancel(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_cancel(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let cancel = frame.message::<BookCancel>()?;
         let record = record!(cancel);
         let update = |book: &mut Book| {
@@ -328,7 +346,7 @@ impl Market {
         Some(self.update(&record, BookKind::Orders, update).0)
     }
 
-    fn on_execute(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_execute(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let execute = frame.message::<BookExecute>()?;
         let record = record!(execute);
         if execute.book_effect != Boolean::TRUE {
@@ -347,15 +365,15 @@ impl Market {
                 let resting = order.map(|order| order.side).or(record.side);
                 let trade_id = execute.trade_id.get();
                 let instrument = record.instrument;
-                Print { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
+                TradePrint { instrument, price, quantity, resting, trade_id, venue_time: record.venue_time }
             });
-        Some(Change { trade: self.note_trade(trade), ..change })
+        Some(MarketChange { trade: self.note_trade(trade), ..change })
     }
 
-    fn on_trade(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_trade(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let trade = frame.message::<Trade>()?;
         let record = record!(trade);
-        let print = Print {
+        let print = TradePrint {
             instrument: record.instrument,
             price: Price(trade.price.get()),
             quantity: Quantity(trade.quantity.get()),
@@ -365,20 +383,20 @@ impl Market {
         };
         self.known(record.instrument)?;
         let change = self.end(&record);
-        Some(Change {
+        Some(MarketChange {
             trade: self.note_trade(Some(print).filter(|print| print.price.is_defined())),
             ..change
         })
     }
 
-    fn note_trade(&mut self, trade: Option<Print>) -> Option<Print> {
+    fn note_trade(&mut self, trade: Option<TradePrint>) -> Option<TradePrint> {
         if let Some(known) = trade.and_then(|trade| self.instruments.get_mut(trade.instrument)) {
             known.last_trade = trade;
         }
         trade
     }
 
-    fn on_top(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_top(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let top = frame.message::<TopOfBook>()?;
         let record = record!(top);
         let update = |book: &mut Book| {
@@ -392,7 +410,7 @@ impl Market {
         Some(self.update(&record, BookKind::Top, update).0)
     }
 
-    fn on_depth(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_depth(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let depth = frame.message::<BookDepth>()?;
         let record = record!(depth);
         let update = |book: &mut Book| {
@@ -407,7 +425,7 @@ impl Market {
         Some(self.update(&record, BookKind::Depth, update).0)
     }
 
-    fn on_snapshot(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_snapshot(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let snapshot = frame.message::<BookSnapshot>()?;
         let record = record!(snapshot);
         let update = |book: &mut Book| {
@@ -422,7 +440,7 @@ impl Market {
         Some(self.update(&record, BookKind::Levels, update).0)
     }
 
-    fn on_level(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_level(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let level = frame.message::<BookLevel>()?;
         let record = record!(level);
         let (price, quantity) = (Price(level.price.get()), Quantity(level.quantity.get()));
@@ -434,14 +452,14 @@ impl Market {
             (action, Some(side)) => {
                 book.set_level(side, price, quantity, level.order_count.get());
                 if action == BookAction::REPLACE {
-                    book.clear_behind(side, price);
+                    book.clear_worse_than(side, price);
                 }
             }
         };
         Some(self.update(&record, BookKind::Levels, update).0)
     }
 
-    fn on_clear(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_clear(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let clear = frame.message::<BookClear>()?;
         let record = record!(clear);
         match clear.scope {
@@ -462,7 +480,7 @@ impl Market {
         Some(self.end(&record))
     }
 
-    fn on_feed_status(&mut self, frame: &Frame<'_>) -> Option<Change> {
+    fn on_feed_status(&mut self, frame: &Frame<'_>) -> Option<MarketChange> {
         let status = frame.message::<FeedStatus>()?;
         if status.state == FeedState::STARTED {
             let source = status.source.get();
@@ -472,7 +490,7 @@ impl Market {
         None
     }
 
-    /// Every book of the shard that the source is of.
+    /// Clears every book of the source's shard.
     fn clear_all_books(&mut self, source: u16) {
         let Self { instruments, foreign, .. } = self;
         let theirs = instruments.iter_mut().filter(|(id, _)| foreign.are_of_one_shard(source, *id));
@@ -490,7 +508,7 @@ impl Market {
     }
 }
 
-/// Sets a level where there is one.
+/// Sets a level, if the price is defined.
 fn set_level(book: &mut Book, side: BookSide, price: i64, quantity: u64, orders: u32) {
     if price != i64::MAX && (1..u64::MAX).contains(&quantity) {
         book.set_level(side, Price(price), Quantity(quantity), orders);

@@ -1,53 +1,74 @@
-//! `market-maker`: quotes both sides around a price that leans against what it holds.
+//! `market-maker`: quotes both sides around a price that is skewed against its inventory.
 //!
-//! Avellaneda and Stoikov, High-frequency trading in a limit order book, Quantitative Finance 8, 2008, section 3.2: with
-//! mid `s`, inventory `q`, risk aversion `γ`, variance `σ²` a second, time left `T − t` and order arrivals that fall with the
-//! distance `δ` from the mid as `exp(−kδ)`,
+//! Avellaneda and Stoikov, High-frequency trading in a limit order book, Quantitative Finance 8, 2008,
+//! section 3.2: with mid `s`, inventory `q`, risk aversion `γ`, variance `σ²` per second, remaining time `T −
+//! t`, and order arrivals that decrease with the distance `δ` from the mid as `exp(−kδ)`,
 //!
 //! - the reservation price is `r = s − qγσ²(T − t)`,
 //! - the spread around it is `γσ²(T − t) + (2/γ) ln(1 + γ/k)`.
 //!
-//! `q` counts orders: it is the position over `quantity`. `σ²` is measured: an exponentially weighted average of the mid's
-//! squared moves over the time they took. At `T` the next horizon begins. Bids are rounded down and offers up to the tick,
-//! and neither takes. All is in whole numbers but `(2/γ) ln(1 + γ/k)`, which is rounded to 1e-9 once, at the start, by the
-//! `libm` crate: the same on every machine.
+//! `q` counts orders: the position divided by `quantity`. `σ²` is measured as an exponentially weighted
+//! average of the mid's squared moves per time. At `T` the next horizon begins. Bids are rounded down to the
+//! tick, offers up, and neither takes liquidity. All arithmetic is in integers except `(2/γ) ln(1 + γ/k)`,
+//! which is computed once at the start by the `libm` crate and rounded to 1e-9, so it is the same on every
+//! machine.
 
 use crate::by_instrument::ByInstrument;
 use crate::order::{Order, OrderState};
-use crate::pace::Pace;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::Kind;
-use crate::report::{Report, ReportKind};
+use crate::registry::StrategyKind;
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "market-maker",
     about: "quotes both sides, skewed against its inventory (Avellaneda and Stoikov)",
     parameters: &[
-        Parameter::decimal("risk-aversion", 50_000_000, (1_000, 1_000 * ONE), "γ, per unit of price"),
-        Parameter::decimal("arrival-decay", 100 * ONE, (1_000_000, 1_000_000 * ONE), "k, per unit of price"),
-        Parameter::duration("horizon", 10 * SECOND, (SECOND, 86_400 * SECOND), "T; then the next begins"),
+        Parameter::decimal(
+            "risk-aversion",
+            50_000_000,
+            (1_000, 1_000 * ONE),
+            "risk aversion γ, per unit of price",
+        ),
+        Parameter::decimal(
+            "arrival-decay",
+            100 * ONE,
+            (1_000_000, 1_000_000 * ONE),
+            "decay k of order arrivals, per unit of price",
+        ),
+        Parameter::duration(
+            "horizon",
+            10 * SECOND,
+            (SECOND, 86_400 * SECOND),
+            "horizon T, after which the next one begins",
+        ),
         Parameter::duration(
             "sample",
             SECOND / 20,
             (1_000, 60 * SECOND),
-            "time over which the mid's moves are measured",
+            "interval between measurements of the mid",
         ),
-        Parameter::integer("span", 20, (1, 100_000), "moves that the variance is averaged over"),
+        Parameter::integer("span", 20, (1, 100_000), "number of moves that the variance is averaged over"),
         Parameter::integer(
             "tolerance",
             1,
             (1, 1_000),
-            "ticks that a quote must be off before it is replaced",
+            "deviation from the target price that replaces a quote, in ticks",
         ),
         Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity of each quote"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders and replacements sent at most"),
-        Parameter::text("symbol", "", "the one instrument to quote; empty is every one"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position, long or short"),
+        Parameter::integer(
+            "orders-per-second",
+            50,
+            (1, 100_000),
+            "limit on orders and replacements per second",
+        ),
+        Parameter::text("symbol", "", "instrument to quote; empty for all"),
     ],
     make: |parameters| Ok(Box::new(MarketMaker::new(parameters))),
 };
@@ -55,7 +76,7 @@ pub const KIND: Kind = Kind {
 const ONE: i64 = Price::SCALE;
 const SECOND: u64 = 1_000_000_000;
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct MarketMaker {
     model: Model,
     horizon: u64,
@@ -65,11 +86,11 @@ pub struct MarketMaker {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     mids: ByInstrument<Mid>,
 }
 
-/// The formulas. Prices and amounts are in 1e-9, variances in 1e-18 a second.
+/// The formulas. Prices and amounts are in 1e-9, variances in 1e-18 per second.
 #[derive(Clone, Copy)]
 struct Model {
     gamma: i64,
@@ -89,7 +110,7 @@ impl Model {
         over_horizon.saturating_mul(self.gamma.into()) / i128::from(ONE).pow(2)
     }
 
-    /// Bid and offer for a position of so many, where one order is `quantity`.
+    /// Bid and offer for a position, where one order is `quantity`.
     fn quotes(self, mid: Price, position: i64, quantity: u64, risk: i128) -> (i128, i128) {
         let skew = risk.saturating_mul(position.into()) / i128::from(quantity);
         let reservation = i128::from(mid.0) - skew;
@@ -98,7 +119,7 @@ impl Model {
     }
 }
 
-/// What is measured of one instrument.
+/// The measurements of one instrument.
 #[derive(Clone, Copy, Default)]
 struct Mid {
     horizon_ends: u64,
@@ -108,7 +129,8 @@ struct Mid {
 }
 
 impl Mid {
-    /// Takes in where the mid is, every `sample`; the first move that is measured is the first variance.
+    /// Updates the variance with the current mid, every `sample`; the first measured move is the first
+    /// variance.
     fn measure(&mut self, now: u64, mid: Price, sample: u64, span: i128) {
         let took = now.saturating_sub(self.sampled_at);
         if took < sample {
@@ -135,7 +157,7 @@ impl MarketMaker {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             mids: ByInstrument::default(),
         }
     }
@@ -159,12 +181,19 @@ impl MarketMaker {
         let tick = i128::from(tick);
         let buy = buy.div_euclid(tick) * tick;
         let sell = -((-sell).div_euclid(tick) * tick);
-        self.show(instrument, Side::BUY, buy.min(i128::from(ask.price.0) - tick), tick, context);
-        self.show(instrument, Side::SELL, sell.max(i128::from(bid.price.0) + tick), tick, context);
+        self.maintain_quote(instrument, Side::BUY, buy.min(i128::from(ask.price.0) - tick), tick, context);
+        self.maintain_quote(instrument, Side::SELL, sell.max(i128::from(bid.price.0) + tick), tick, context);
     }
 
-    /// Sees to it that one order of the side stands at `price`, or at most a little beside it.
-    fn show(&mut self, instrument: u32, side: Side, price: i128, tick: i128, context: &mut Context<'_>) {
+    /// Places or replaces the order of one side so that it is at `price`, within the tolerance.
+    fn maintain_quote(
+        &mut self,
+        instrument: u32,
+        side: Side,
+        price: i128,
+        tick: i128,
+        context: &mut Context<'_>,
+    ) {
         let Ok(price) = i64::try_from(price) else { return };
         let room = context.room(instrument, side, self.max_position).0;
         let mut of_side =
@@ -174,17 +203,17 @@ impl MarketMaker {
         match (order, other) {
             (None, _) => {
                 let quantity = Quantity(self.quantity.min(room));
-                if quantity.0 > 0 && self.pace.admits(context.now()) {
+                if quantity.0 > 0 && self.throttle.admits(context.now()) {
                     context.send(Order::limit(instrument, side, quantity, Price(price)).post_only());
                 }
             }
             (Some(order), None) if order.state == OrderState::Working => {
                 let off = i128::from(order.price.map_or(0, |at| at.0.abs_diff(price)));
-                if off >= tick * i128::from(self.tolerance) && self.pace.admits(context.now()) {
+                if off >= tick * i128::from(self.tolerance) && self.throttle.admits(context.now()) {
                     context.replace(order.client_order_id, Price(price), order.leaves);
                 }
             }
-            // An answer is on its way.
+            // A request is pending.
             _ => {}
         }
     }
@@ -195,14 +224,14 @@ impl Strategy for MarketMaker {
         self.requote(instrument, context);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         if report.kind == ReportKind::Filled {
             self.requote(report.instrument, context);
         }
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.mids.iter().count() as u64);
         for (instrument, mid) in self.mids.iter() {
             [instrument.into(), mid.horizon_ends, mid.sampled_at]
@@ -215,7 +244,7 @@ impl Strategy for MarketMaker {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let instrument = reader.id("instrument")?;
             *self.mids.entry(instrument) = Mid {

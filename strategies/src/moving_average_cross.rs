@@ -1,34 +1,36 @@
-//! `ma-cross`: is long while the fast average of the price is above the slow one, and short while it is below.
+//! `ma-cross`: is long while the fast moving average of the price is above the slow one, and short while it
+//! is below.
 
 use crate::by_instrument::ByInstrument;
 use crate::indicators::Ewma;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::order::Order;
-use crate::pace::{Pace, PriceSource};
 use crate::parameters::{Parameter, ParameterError, Parameters};
-use crate::registry::Kind;
+use crate::price_source::PriceSource;
+use crate::registry::StrategyKind;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{Context, Strategy};
+use crate::throttle::OrderThrottle;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "ma-cross",
     about: "long while the fast moving average is above the slow one, short while it is below",
     parameters: &[
-        Parameter::integer("fast", 8, (1, 100_000), "price changes that the fast average spans"),
-        Parameter::integer("slow", 32, (2, 1_000_000), "price changes that the slow average spans"),
-        Parameter::choice("price", PriceSource::WORDS, "the price that is averaged"),
-        Parameter::integer("quantity", 1, (1, 1_000_000_000), "quantity to be long or short"),
-        Parameter::integer("max-position", 10, (1, 1_000_000_000), "position never exceeded, long or short"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "orders sent at most"),
-        Parameter::text("symbol", "", "the one instrument to trade; empty is every one"),
+        Parameter::integer("fast", 8, (1, 100_000), "number of price changes that the fast average spans"),
+        Parameter::integer("slow", 32, (2, 1_000_000), "number of price changes that the slow average spans"),
+        Parameter::choice("price", PriceSource::WORDS, "the price to average"),
+        Parameter::integer("quantity", 1, (1, 1_000_000_000), "position, long or short"),
+        Parameter::integer("max-position", 10, (1, 1_000_000_000), "limit on the position, long or short"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for all"),
     ],
     make: |parameters| Ok(Box::new(MovingAverageCross::new(parameters)?)),
 };
 
-/// The strategy: see the [module](self).
+/// The strategy: see the [module documentation](self).
 pub struct MovingAverageCross {
     fast: usize,
     slow: usize,
@@ -36,7 +38,7 @@ pub struct MovingAverageCross {
     quantity: u64,
     max_position: Quantity,
     symbol: String,
-    pace: Pace,
+    throttle: OrderThrottle,
     averages: ByInstrument<Averages>,
 }
 
@@ -62,7 +64,7 @@ impl MovingAverageCross {
             quantity: parameters.integer("quantity") as u64,
             max_position: Quantity(parameters.integer("max-position") as u64),
             symbol: parameters.text("symbol").into(),
-            pace: Pace::new(parameters.integer("orders-per-second") as u64),
+            throttle: OrderThrottle::new(parameters.integer("orders-per-second") as u64),
             averages: ByInstrument::default(),
         })
     }
@@ -83,7 +85,7 @@ impl MovingAverageCross {
         }
     }
 
-    /// Takes what the touch has until the position is `quantity` on the other side.
+    /// Trades at the best price of the other side until the position is `quantity` on the other side.
     fn turn(&mut self, instrument: u32, side: Side, context: &mut Context<'_>) {
         let Some(book) = context.book(instrument) else { return };
         let touch = if side == Side::BUY { book.ask() } else { book.bid() };
@@ -93,7 +95,7 @@ impl MovingAverageCross {
         if let Some(touch) = touch
             && quantity > 0
             && !is_waiting
-            && self.pace.admits(context.now())
+            && self.throttle.admits(context.now())
         {
             let order = Order::limit(instrument, side, Quantity(quantity), touch.price);
             context.send(order.immediate_or_cancel());
@@ -106,7 +108,8 @@ impl Averages {
         Self { last: Price::UNDEFINED, fast: Ewma::new(fast), slow: Ewma::new(slow) }
     }
 
-    /// Takes in a price. Gives the averages when it is a new one and more prices than the slow one spans have come.
+    /// Adds a price. Returns the averages when the price differs from the last one and the slow average is
+    /// complete.
     fn change(&mut self, price: Price) -> Option<(Price, Price)> {
         if price == self.last {
             return None;
@@ -124,14 +127,14 @@ impl Strategy for MovingAverageCross {
         }
     }
 
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         if let Some(price) = self.price.of_trade(trade) {
             self.on_price(trade.instrument, price, context);
         }
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.pace.snapshot(out);
+        self.throttle.snapshot(out);
         out.put_u64(self.averages.iter().count() as u64);
         for (instrument, averages) in self.averages.iter() {
             out.put_u64(instrument.into());
@@ -143,7 +146,7 @@ impl Strategy for MovingAverageCross {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        self.pace.restore(&mut reader)?;
+        self.throttle.restore(&mut reader)?;
         for _ in 0..reader.count("instruments")? {
             let (instrument, changes) = (reader.id("instrument")?, reader.u64()?);
             let [last, fast, slow] = [reader.i64()?, reader.i64()?, reader.i64()?].map(Price);
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn it_waits_for_its_order_and_never_exceeds_its_position() {
+    fn it_waits_for_its_order_and_never_exceeds_its_position_limit() {
         let settings = "fast = 1\nslow = 2\nquantity = 8\nmax-position = 5\nsymbol = \"A\"";
         let mut tester = StrategyTester::start("ma-cross", settings).unwrap();
         tester.define(1, "A").define(2, "B");
@@ -199,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn averages_that_do_not_fit_are_refused() {
+    fn a_fast_average_that_is_not_shorter_is_refused() {
         let error = KIND.start("fast = 32").map(|_| ()).unwrap_err();
         assert_eq!(error.to_string(), "parameter `fast` is 32, but must be below `slow`, which is 32");
     }

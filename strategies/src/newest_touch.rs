@@ -1,4 +1,4 @@
-//! The newest best bid and offer of each instrument, for whoever is slower than the market.
+//! The latest best bid and offer of each instrument, for consumers that are slower than the market.
 
 use crate::by_instrument::ByInstrument;
 use crate::indicators::Touch;
@@ -9,17 +9,19 @@ use stele_wire::messages::{
     BookSnapshot, FeedState, FeedStatus, TopOfBook,
 };
 
-/// A conflating stage over [books](crate::Book): behind any consumer it keeps the touch of each instrument as it was
-/// after the last venue event that has ended (see [`crate::market`] for the rule), and gives those that changed when
-/// asked, each once, whoever waited longest first. The instruments are those of the shard whose log it is; what other
-/// shards forward is left to a stage behind theirs. An instrument allocates at its first mention alone.
+/// A conflating stage over [order books](crate::Book). It runs after any consumer, keeps the best bid and
+/// offer of each instrument as of the last complete venue event (see [`crate::market`] for the rule), and
+/// returns changed ones on request, each once, in the order in which they changed first.
+///
+/// It follows the instruments of the log's own shard; instruments of other shards need a stage on their own
+/// log. It allocates only at the first mention of an instrument.
 pub struct NewestTouch {
     market: Market,
     touches: ByInstrument<Touch>,
     conflation: Conflation<BookUpdates>,
 }
 
-/// Names the instrument whose book an event is about. What is known of it is kept by the market.
+/// Extracts the instrument whose book an event is about. The market keeps the book itself.
 struct BookUpdates;
 
 impl Fold for BookUpdates {
@@ -52,7 +54,7 @@ impl Fold for BookUpdates {
     fn fold(&mut self, _: &mut (), _: &Event<'_>) {}
 }
 
-/// Whether an event empties books other than that of the instrument it names.
+/// Whether an event clears books of other instruments than the one it names.
 fn is_wide(event: &Event<'_>) -> bool {
     let frame = event.frame();
     match event.template_id() {
@@ -67,16 +69,17 @@ fn is_wide(event: &Event<'_>) -> bool {
 }
 
 impl NewestTouch {
-    /// For at most `capacity` instruments.
+    /// Makes a stage for at most `capacity` instruments.
     pub fn new(capacity: usize) -> Self {
         let conflation = Conflation::new(BookUpdates, capacity);
         Self { market: Market::default(), touches: ByInstrument::default(), conflation }
     }
 
-    /// Takes in an event; those that are not about books change nothing.
+    /// Applies an event. Events that are not about books change nothing.
     ///
     /// # Errors
-    /// [`TooManyInstruments`]: the event's instrument is not followed, the others are.
+    /// [`TooManyInstruments`] when the event's instrument exceeds the capacity; it is not followed, the
+    /// others are.
     pub fn on_event(&mut self, event: &Event<'_>) -> Result<(), TooManyInstruments> {
         if is_wide(event) {
             self.market.apply(&event.frame());
@@ -94,18 +97,20 @@ impl NewestTouch {
         Ok(())
     }
 
-    /// Events were lost: nothing is known of any book until it is told anew, and every instrument is given again.
+    /// Handles lost events: every book is unknown until the source sends it again, and every instrument
+    /// counts as changed.
     pub fn on_lost(&mut self) {
         self.market = Market::default();
         self.refresh();
     }
 
-    /// Instruments that changed since they were taken.
+    /// The number of instruments that changed since they were last taken.
     pub fn waiting(&self) -> usize {
         self.conflation.waiting()
     }
 
-    /// Shows the touch of up to `limit` instruments that changed since they were taken. Returns how many.
+    /// Calls `on_touch` with the best bid and offer of up to `limit` instruments that changed since they were
+    /// last taken, and returns their number.
     pub fn take(&mut self, limit: usize, mut on_touch: impl FnMut(Conflated<'_, Touch>)) -> usize {
         let touches = &self.touches;
         self.conflation.take(limit, |Conflated { instrument, folded, first, last, .. }| {
@@ -115,7 +120,7 @@ impl NewestTouch {
         })
     }
 
-    /// Reads every touch from its book once more and has it given.
+    /// Reads the best bid and offer of every book again and marks them as changed.
     fn refresh(&mut self) {
         for (instrument, touch) in self.touches.iter_mut() {
             *touch = self.market.book(instrument).map(Touch::of).unwrap_or_default();
@@ -137,7 +142,7 @@ mod tests {
     use stele_wire::{Frame, FrameHeader, Position, Price, Quantity};
     use zerocopy::{FromZeros, IntoBytes};
 
-    /// Shows a message as the event of a sequence.
+    /// Feeds a message as the event with this sequence.
     fn show<M: Message>(sequence: u64, message: &M, on_event: &mut dyn FnMut(&Event<'_>)) {
         let length = frame_length(message.as_bytes().len());
         let header = FrameHeader {
@@ -170,7 +175,7 @@ mod tests {
         }
     }
 
-    /// What is taken: instrument, touch, updates, last sequence.
+    /// What is taken: instrument, best bid and offer, number of updates, last sequence.
     fn taken(newest: &mut NewestTouch) -> Vec<(u32, Touch, u64, u64)> {
         let mut taken = Vec::new();
         newest.take(usize::MAX, |one| taken.push((one.instrument, *one.state, one.folded, one.last.0)));
@@ -178,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_the_touch_of_every_book_that_changed() {
+    fn the_touch_of_every_changed_book_is_taken() {
         let (mut newest, mut market, mut random) = (NewestTouch::new(4), Market::default(), Random::new(3));
         let (mut touches, mut folded) = (BTreeMap::new(), BTreeMap::<u32, (u64, u64)>::new());
         for sequence in 1..4_000 {
@@ -206,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_or_a_clear_of_everything_shows_every_instrument_without_a_touch() {
+    fn a_loss_or_a_clear_of_everything_gives_every_instrument_without_a_touch() {
         let mut newest = NewestTouch::new(2);
         let on_event = |newest: &mut NewestTouch, sequence, instrument| {
             let mut result = Ok(());

@@ -1,38 +1,44 @@
-//! Streaming operators in the manner of Kafka Streams: filter, map, keys, joins, windows, aggregates.
+//! Streaming operators in the style of Kafka Streams: filter, map, keys, joins, windows, aggregates.
 //!
-//! A pipeline is built from [`stream`] by methods that put one operator behind another, as iterator adapters do. It is
-//! one statically typed value without a thread, a clock or a lock; [`Stream::on_event`](Operator::on_event) takes an
-//! event with its time and gives what follows from it to a closure. After it is built, and whoever first touches a
-//! key included, it allocates nothing.
+//! A pipeline is built from [`stream`] by methods that append one operator each, like iterator adapters. It
+//! is one statically typed value without a thread, a clock or a lock.
+//! [`Stream::on_event`](Operator::on_event) receives an event with its time and passes the results to a
+//! closure. A pipeline allocates only while it is built, not when a key appears for the first time.
 //!
 //! ```
-//! use stele_strategies::indicators::{Decimal, Rsi, TimeBars};
+//! use stele_strategies::indicators::{FixedDecimal, Rsi, TimeBars};
 //! use stele_strategies::operators::{Keys, Operator, State, minutes, seconds, stream};
-//! use stele_strategies::{Print, SnapshotReader};
+//! use stele_strategies::{SnapshotReader, TradePrint};
 //! # use stele_wire::{Nanos, Price, Quantity};
-//! # fn print(step: u64) -> Print {
+//! # fn print(step: u64) -> TradePrint {
 //! #     let price = Price(100_000_000_000 + step as i64 * 10_000_000);
-//! #     Print { instrument: 7, price, quantity: Quantity(1), resting: None, trade_id: 0, venue_time: None }
+//! #     let (resting, venue_time) = (None, None);
+//! #     TradePrint { instrument: 7, price, quantity: Quantity(1), resting, trade_id: 0, venue_time }
 //! # }
 //!
-//! // Of each instrument: one-minute bars, two seconds late at most, the RSI of their closes, where it is extreme.
+//! // For each instrument: one-minute bars that accept trades up to two seconds late, then the RSI of
+//! // their closing prices, where it is extreme.
 //! let build = || {
-//!     stream::<Print>().filter(|print| print.quantity.0 > 0).key_by(Keys::up_to(64), |print| print.instrument, |prints| {
-//!         prints
-//!             .then(TimeBars::new(minutes(1), seconds(2)))
-//!             .in_time()
-//!             .map(|bar| bar.value.close)
-//!             .then(Rsi::new(14))
-//!             .filter(|rsi| *rsi > Decimal::whole(70) || *rsi < Decimal::whole(30))
-//!     })
+//!     stream::<TradePrint>().filter(|print| print.quantity.0 > 0).key_by(
+//!         Keys::up_to(64),
+//!         |print| print.instrument,
+//!         |prints| {
+//!             prints
+//!                 .then(TimeBars::new(minutes(1), seconds(2)))
+//!                 .in_time()
+//!                 .map(|bar| bar.value.close)
+//!                 .then(Rsi::new(14))
+//!                 .filter(|rsi| *rsi > FixedDecimal::whole(70) || *rsi < FixedDecimal::whole(30))
+//!         },
+//!     )
 //! };
 //!
 //! let (mut pipeline, mut extremes) = (build(), Vec::new());
 //! for step in 0..1_000 {
 //!     pipeline.on_event(Nanos(step * seconds(1).0), print(step), &mut |_, extreme| extremes.push(extreme));
 //! }
-//! assert_eq!((extremes[0], extremes.len()), ((7, Decimal::HUNDRED), 2));
-//! assert!(pipeline.losses().is_empty());
+//! assert_eq!((extremes[0], extremes.len()), ((7, FixedDecimal::HUNDRED), 2));
+//! assert!(pipeline.drops().is_empty());
 //!
 //! let mut snapshot = Vec::new();
 //! pipeline.snapshot(&mut snapshot);
@@ -40,31 +46,32 @@
 //! restored.restore(&mut SnapshotReader::new(&snapshot)).unwrap();
 //! ```
 //!
-//! **Time** is what the caller says it is: the time that an event was sequenced ([`crate::Context::now`]), which
-//! never goes back, or the venue's, which may. A pipeline knows no other. Where nothing comes for a while,
-//! [`Operator::on_time`] closes what is over, from a timer for example.
+//! **Time** is supplied by the caller: the time at which an event was sequenced ([`crate::Context::now`]),
+//! which never decreases, or the venue's time, which may. A pipeline has no other clock. When no events
+//! arrive, [`Operator::on_time`] closes what has ended, for example from a timer.
 //!
-//! **Late events.** Every window has a grace: an event may be that much older than the latest one and still counts.
-//! What is later is counted in [`State::losses`] and given on as `Err(`[`Late`]`)` beside the results, the side output;
-//! [`Stream::in_time`] drops it.
+//! **Late events.** Every window has a grace period: an event may be older than the latest one by that much
+//! and still counts. A later event is counted in [`State::drops`] and emitted as `Err(`[`Late`]`)` next to
+//! the results, as a side output; [`Stream::in_time`] drops it.
 //!
-//! **State** is kept by the operators alone: functions of a pipeline are `Fn`. A pipeline writes itself into a
-//! snapshot and reads itself back ([`State`]); a strategy does so in its own.
+//! **State** is kept by operators only: the functions of a pipeline are `Fn`. A pipeline writes itself into a
+//! snapshot and reads itself back ([`State`]); a strategy includes it in its own snapshot.
 //!
-//! **In a strategy** the type of a pipeline need not be written: `struct Breakout<O> { closes: Stream<Print, O> }` with
-//! `impl<O: Operator<Print, Out = Price> + Send> Strategy for Breakout<O>`, a function that builds the pipeline and
-//! returns `Stream<Print, impl Operator<Print, Out = Price> + Send>`, and `make: |_| Ok(Box::new(Breakout { closes:
-//! closes() }))` in its [`crate::Kind`]. `strategies/tests/operators/strategy.rs` is one.
+//! **In a strategy** the type of a pipeline need not be written out: declare `struct Breakout<O> { closes:
+//! Stream<TradePrint, O> }` with `impl<O: Operator<TradePrint, Out = Price> + Send> Strategy for
+//! Breakout<O>`, build the pipeline in a function that returns `Stream<TradePrint, impl Operator<TradePrint,
+//! Out = Price> + Send>`, and make the strategy with `make: |_| Ok(Box::new(Breakout { closes: closes() }))`
+//! in its [`crate::StrategyKind`]. `strategies/tests/operators/strategy.rs` is a complete example.
 //!
 //! | to | use |
 //! |---|---|
-//! | choose, convert | [`Stream::filter`], [`Stream::map`], [`Stream::filter_map`] |
-//! | tell apart | [`Stream::key_by`] |
+//! | select and convert | [`Stream::filter`], [`Stream::map`], [`Stream::filter_map`] |
+//! | separate by key | [`Stream::key_by`] |
 //! | aggregate in windows | [`Stream::tumbling`], [`Stream::hopping`], [`Stream::sliding`], [`Stream::sessions`], [`Stream::recent`], [`Stream::running`] |
-//! | of | [`Count`], [`Sum`], [`Mean`], [`Deviation`], [`First`], [`Last`], [`Min`], [`Max`], [`MovingMin`], [`MovingMax`], [`Quantile`], tuples of them, parts by [`Aggregate::of`] |
-//! | see changes | [`Stream::changed`], [`Cusum`] |
+//! | … the aggregates | [`Count`], [`Sum`], [`Mean`], [`Deviation`], [`First`], [`Last`], [`Min`], [`Max`], [`MovingMin`], [`MovingMax`], [`Quantile`], tuples of them, parts of an event by [`Aggregate::of`] |
+//! | detect changes | [`Stream::changed`], [`Cusum`] |
 //! | join | [`Stream::fork`] or an [`Either`] of two sources, then [`Stream::join`] or [`Stream::join_table`] |
-//! | put side by side | [`Stream::zip`] |
+//! | combine two results | [`Stream::zip`] |
 //! | anything else | [`Stream::then`] with an [`Operator`] of your own |
 
 mod aggregate;
@@ -74,6 +81,7 @@ mod change;
 mod deviation;
 mod join;
 mod key;
+mod operator;
 mod quantile;
 mod ring;
 mod session;
@@ -84,35 +92,36 @@ mod stream;
 mod window;
 
 pub use aggregate::{
-    Aggregate, Count, First, Last, Max, Mean, Merge, Min, MovingExtreme, MovingMax, MovingMin, Of, Remove,
-    Sum,
+    Aggregate, AggregateOf, Count, First, Last, Max, Mean, Merge, Min, MovingExtreme, MovingMax, MovingMin,
+    Remove, Sum,
 };
 pub use branch::{Either, Fork, Zip};
 pub use change::{Changed, Cusum, Shift};
 pub use deviation::Deviation;
 pub use join::{Join, TableJoin};
 pub use key::{Key, KeyBy, Keys};
+pub use operator::{Operator, PassThrough, Then};
 pub use quantile::Quantile;
 pub use session::Sessions;
 pub use sliding::{Recent, Running, Sliding};
-pub use state::{Losses, Number, State, Value, floor_divide};
+pub use state::{DropCounts, Number, State, StateValue, floor_divide};
 pub use stateless::{Filter, FilterMap, InTime, Map};
-pub use stream::{Operator, Source, Stream, Then, stream};
+pub use stream::{Stream, stream};
 pub use window::{Late, Window, Windows};
 
 use stele_wire::Nanos;
 
-/// So many milliseconds.
+/// A duration of `count` milliseconds.
 pub const fn millis(count: u64) -> Nanos {
     Nanos(count * 1_000_000)
 }
 
-/// So many seconds.
+/// A duration of `count` seconds.
 pub const fn seconds(count: u64) -> Nanos {
     Nanos(count * 1_000_000_000)
 }
 
-/// So many minutes.
+/// A duration of `count` minutes.
 pub const fn minutes(count: u64) -> Nanos {
     seconds(count * 60)
 }

@@ -1,6 +1,6 @@
-//! Orders: how a strategy writes one, and the table of those that are open.
+//! Orders: the builder of an order, and the table of open orders.
 
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::{
     Capacity, NewOrder, OrderAttributes, OrderType, ReleaseWatermark, SelfTradePrevention, Side, TimeInForce,
@@ -9,8 +9,19 @@ use stele_wire::{Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U32, U64};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// An order to be sent by [`crate::Context::send`]. What is not said stays null; who sends it, for which account
-/// and why is filled in when it is sent.
+/// An order to be sent with [`crate::Context::send`]. Fields that are not set stay null; the sender, account
+/// and cause are filled in when it is sent.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::Order;
+/// use stele_wire::messages::Side;
+/// use stele_wire::{Price, Quantity};
+///
+/// let order = Order::limit(1, Side::BUY, Quantity(10), Price(101_000_000_000)).post_only();
+/// assert_eq!((order.instrument(), order.quantity()), (1, Quantity(10)));
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "an order does nothing until the context sends it"]
 pub struct Order {
@@ -31,7 +42,7 @@ impl Order {
         Self { block }
     }
 
-    /// An order at `price` or better, good for the day.
+    /// A limit order, valid for the day.
     pub fn limit(instrument: u32, side: Side, quantity: Quantity, price: Price) -> Self {
         let mut order = Self::new(instrument, side, quantity);
         order.block.order_type = OrderType::LIMIT;
@@ -40,7 +51,7 @@ impl Order {
         order
     }
 
-    /// An order at whatever price there is; what cannot be had at once is cancelled.
+    /// A market order, immediate or cancel.
     pub fn market(instrument: u32, side: Side, quantity: Quantity) -> Self {
         let mut order = Self::new(instrument, side, quantity);
         order.block.order_type = OrderType::MARKET;
@@ -48,34 +59,34 @@ impl Order {
         order
     }
 
-    /// What cannot be had at once is cancelled.
+    /// Immediate or cancel: the quantity that cannot be executed at once is cancelled.
     pub fn immediate_or_cancel(self) -> Self {
         self.time_in_force(TimeInForce::IMMEDIATE_OR_CANCEL)
     }
 
-    /// All of it at once, or nothing.
+    /// Fill or kill: the whole quantity is executed at once, or none of it.
     pub fn fill_or_kill(self) -> Self {
         self.time_in_force(TimeInForce::FILL_OR_KILL)
     }
 
-    /// Good until it is cancelled.
+    /// Good till cancelled.
     pub fn good_till_cancel(self) -> Self {
         self.time_in_force(TimeInForce::GOOD_TILL_CANCEL)
     }
 
-    /// Good until a time.
+    /// Good till a time.
     pub fn good_till(mut self, expiry: Nanos) -> Self {
         self.block.expiry = U64::new(expiry.0);
         self.time_in_force(TimeInForce::GOOD_TILL_TIME)
     }
 
-    /// Any other time in force.
+    /// Sets any other time in force.
     pub fn time_in_force(mut self, time_in_force: TimeInForce) -> Self {
         self.block.time_in_force = time_in_force;
         self
     }
 
-    /// Becomes active when the market reaches `price`.
+    /// Stop order: becomes active when the market reaches `price`.
     pub fn stop(mut self, price: Price) -> Self {
         let is_limit = self.block.order_type == OrderType::LIMIT;
         self.block.order_type = if is_limit { OrderType::STOP_LIMIT } else { OrderType::STOP };
@@ -84,109 +95,110 @@ impl Order {
         self
     }
 
-    /// Only adds liquidity; an order that would meet another at once is refused.
+    /// Post only: the order is rejected if it would be executed at once.
     pub fn post_only(mut self) -> Self {
         self.block.attributes |= OrderAttributes::POST_ONLY;
         self.block.attributes |= OrderAttributes::PASSIVE_ONLY;
         self
     }
 
-    /// Only so much of it is shown.
+    /// Sets the displayed quantity.
     pub fn displayed(mut self, quantity: Quantity) -> Self {
         self.block.displayed_quantity = U64::new(quantity.0);
         self
     }
 
-    /// Nothing below so much is taken.
+    /// Sets the minimum execution quantity.
     pub fn minimum(mut self, quantity: Quantity) -> Self {
         self.block.minimum_quantity = U64::new(quantity.0);
         self
     }
 
-    /// It is a part of another order of the strategy.
+    /// Marks the order as a child of another order of the strategy.
     pub fn child_of(mut self, parent_order_id: u64) -> Self {
         self.block.parent_order_id = U64::new(parent_order_id);
         self
     }
 
-    /// It belongs to a strategy that links several orders (RTS 24, field 46).
+    /// Links several orders of one strategy (RTS 24, field 46).
     pub fn linked(mut self, strategy_link_id: u64) -> Self {
         self.block.strategy_link_id = U64::new(strategy_link_id);
         self
     }
 
-    /// What happens where it would meet an order of the same account; without it, the venue's own rule.
+    /// Sets how the venue prevents an execution against an order of the same account; without it, the venue's
+    /// own rule applies.
     pub fn self_trade(mut self, mode: SelfTradePrevention) -> Self {
         self.block.self_trade_prevention = mode;
         self
     }
 
-    /// What it is in.
+    /// Id of the instrument.
     pub fn instrument(&self) -> u32 {
         self.block.instrument.get()
     }
 
-    /// Its side.
+    /// Side of the order.
     pub fn side(&self) -> Side {
         self.block.side
     }
 
-    /// Its quantity.
+    /// Quantity of the order.
     pub fn quantity(&self) -> Quantity {
         Quantity(self.block.quantity.get())
     }
 
-    /// Anything else that the message can say.
+    /// Sets any other field of the message.
     pub fn with(mut self, change: impl FnOnce(&mut NewOrder)) -> Self {
         change(&mut self.block);
         self
     }
 }
 
-/// How far an open order has come.
+/// State of an open order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderState {
-    /// Sent; the venue has not answered.
+    /// Sent; the venue has not answered yet.
     Sent,
-    /// The venue has taken it.
+    /// Accepted by the venue.
     Working,
-    /// A cancel was sent; the venue has not answered.
+    /// A cancel request was sent; the venue has not answered yet.
     Cancelling,
-    /// A replacement was sent; the venue has not answered.
+    /// A replacement request was sent; the venue has not answered yet.
     Replacing,
 }
 
-/// An order that may still be executed.
+/// An open order: one that may still be executed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenOrder {
-    /// As the strategy calls it.
+    /// The client order id that [`crate::Context::send`] returned.
     pub client_order_id: u64,
-    /// The first order of its chain of replacements: itself, if it replaced none.
+    /// The first order in the chain of replacements: the order's own id if it replaced none.
     pub original_order_id: u64,
-    /// The order that it is to replace; 0 if none, or once it has.
+    /// The order that this one is to replace; 0 if none, or once it has replaced it.
     pub replaces: u64,
-    /// What it is in.
+    /// Id of the instrument.
     pub instrument: u32,
-    /// Buy or sell.
+    /// Side of the order.
     pub side: Side,
     /// Limit price, if it has one.
     pub price: Option<Price>,
-    /// What is left of it.
+    /// Quantity that remains open.
     pub leaves: Quantity,
-    /// What was executed.
+    /// Quantity executed so far.
     pub cumulative: Quantity,
-    /// How far it has come.
+    /// State of the order.
     pub state: OrderState,
 }
 
-/// Most orders of a strategy that can be open at once; [`crate::Context::send`] sends no more.
+/// The number of orders that a strategy can have open at once; [`crate::Context::send`] sends no more.
 pub const OPEN_ORDERS_MAX: usize = 64;
 
 /// The open orders of a strategy, oldest first.
 #[derive(Clone, Debug)]
 pub struct OrderTable {
     open: Vec<OpenOrder>,
-    /// What each of them was sent as, for a replacement to have the same terms.
+    /// The message of each order as it was sent; a replacement takes its terms from it.
     sent: Vec<NewOrder>,
 }
 
@@ -197,18 +209,18 @@ impl Default for OrderTable {
 }
 
 impl OrderTable {
-    /// Every open order, oldest first.
+    /// All open orders, oldest first.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &OpenOrder> {
         self.open.iter()
     }
 
-    /// An open order.
+    /// The open order with this id.
     pub fn get(&self, client_order_id: u64) -> Option<&OpenOrder> {
         self.open.iter().find(|order| order.client_order_id == client_order_id)
     }
 
-    /// What open orders could still buy or sell of an instrument. An order and its replacement both count until
-    /// the venue has answered, so this is never too little.
+    /// The quantity that open orders can still buy or sell of an instrument. An order and its replacement
+    /// both count until the venue has answered, so the result is never too low.
     pub fn working(&self, instrument: u32, side: Side) -> Quantity {
         let of_side = self.open.iter().filter(|order| order.instrument == instrument && order.side == side);
         Quantity(of_side.fold(0, |sum, order| sum.saturating_add(order.leaves.0)))
@@ -228,8 +240,9 @@ impl OrderTable {
         self.sent.push(*sent);
     }
 
-    /// An order to replace an open one: its terms, with this price and quantity. The price is its limit; of a stop without
-    /// a limit, its stop price. A displayed quantity is no more than the quantity.
+    /// The message that replaces an open order: its terms with this price and quantity. The price is the
+    /// limit price; for a stop without a limit, the stop price. The displayed quantity is capped at the
+    /// quantity.
     pub(crate) fn replacement(
         &self,
         client_order_id: u64,
@@ -271,7 +284,7 @@ impl OrderTable {
         }
     }
 
-    /// A stop that was reached is an order like others: what replaces it waits for nothing.
+    /// A triggered stop is an ordinary order: its replacement does not wait for a stop price.
     fn trigger(&mut self, client_order_id: u64) {
         let Some(at) = self.position(client_order_id) else { return };
         let block = &mut self.sent[at];
@@ -283,8 +296,8 @@ impl OrderTable {
         block.stop_price = NewOrder::NULL.stop_price;
     }
 
-    /// Takes in what became of an order.
-    pub(crate) fn on_report(&mut self, report: &Report) {
+    /// Updates the table by a report.
+    pub(crate) fn on_report(&mut self, report: &OrderReport) {
         let id = report.client_order_id;
         match report.kind {
             ReportKind::ReplaceRejected => {
@@ -296,7 +309,7 @@ impl OrderTable {
                 self.drop_replacement(id, replaced);
             }
             ReportKind::CancelRejected => self.set_state(id, OrderState::Working),
-            // A part was cancelled: what is left works, and may be cancelled as well.
+            // A part was cancelled: the rest is working, and can be cancelled as well.
             ReportKind::Cancelled if !report.is_done() => self.set_state(id, OrderState::Working),
             ReportKind::Replaced => {
                 self.remove(report.replaced_order_id);
@@ -326,7 +339,7 @@ impl OrderTable {
         }
     }
 
-    /// A replacement was refused: it is gone, and the order it was for works on.
+    /// A replacement was rejected: it is removed, and the original order is working again.
     fn drop_replacement(&mut self, replacement: u64, replaced: u64) {
         if replacement != replaced {
             self.remove(replacement);
@@ -349,10 +362,10 @@ impl OrderTable {
         }
     }
 
-    /// The table that [`OrderTable::snapshot`] wrote.
+    /// Reads the table that [`OrderTable::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`OrderTable::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         const STATES: [OrderState; 4] =
             [OrderState::Sent, OrderState::Working, OrderState::Cancelling, OrderState::Replacing];

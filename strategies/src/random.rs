@@ -1,21 +1,21 @@
-//! Seeded randomness: the same seed gives the same numbers on every machine.
+//! Seeded random numbers: the same seed gives the same numbers on every machine.
 
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 
-/// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014). Good for
-/// decisions, not for secrets.
+/// A SplitMix64 generator (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014).
+/// Suitable for decisions of strategies, not for cryptography.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The numbers of a seed, from the first.
+    /// Starts the sequence of numbers of `seed`.
     pub fn new(seed: u64) -> Self {
         Self { state: seed }
     }
 
-    /// 64 random bits.
+    /// Returns 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
@@ -24,7 +24,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, each as likely to within 2^-64; 0 when `limit` is 0.
+    /// Returns a number below `limit`, uniformly distributed to within 2^-64; 0 when `limit` is 0.
     pub fn below(&mut self, limit: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(limit)) >> 64) as u64
     }
@@ -34,7 +34,7 @@ impl Random {
         out.put_u64(self.state);
     }
 
-    /// The generator that [`Random::snapshot`] wrote.
+    /// Reads the generator that [`Random::snapshot`] wrote.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].

@@ -1,31 +1,32 @@
-//! Strategies by their names.
+//! The strategies that a program knows, by name.
 
 use crate::parameters::{Parameter, ParameterError, Parameters, describe, nearest};
 use crate::strategy::Strategy;
 
-/// A kind of strategy: what it is called, what it can be told, and how one is made.
+/// A kind of strategy: its name, its parameters and how to make an instance.
 #[derive(Clone, Copy)]
-pub struct Kind {
-    /// The name, in kebab case, at most 32 bytes.
+pub struct StrategyKind {
+    /// The name, in kebab case, 1 to 32 bytes.
     pub name: &'static str,
-    /// What it does, in one sentence.
+    /// What the strategy does, in one sentence.
     pub about: &'static str,
-    /// Its parameters.
+    /// The parameters that it takes.
     pub parameters: &'static [Parameter],
-    /// Makes an instance, or says why the parameters do not fit each other.
+    /// Makes an instance. Fails when the values of the parameters contradict each other.
     pub make: fn(&Parameters) -> Result<Box<dyn Strategy>, ParameterError>,
 }
 
-impl Kind {
-    /// Name, what it does and the table of its parameters, for a person.
+impl StrategyKind {
+    /// A text for people: name, description and the table of parameters.
     pub fn describe(&self) -> String {
         format!("{}: {}\n{}", self.name, self.about, describe(self.parameters))
     }
 
-    /// An instance by a TOML text, with the parameters in full.
+    /// Makes an instance with the parameters of a TOML text, and returns it with the complete parameters.
     ///
     /// # Errors
-    /// [`ParameterError`].
+    /// [`ParameterError`] when a parameter is unknown, invalid or out of range, or when two of them
+    /// contradict each other.
     pub fn start(&self, toml: &str) -> Result<(Parameters, Box<dyn Strategy>), ParameterError> {
         let parameters = Parameters::from_toml(self.parameters, toml)?;
         let strategy = (self.make)(&parameters)?;
@@ -33,22 +34,36 @@ impl Kind {
     }
 }
 
-/// No strategy has that name.
+/// No strategy has the given name.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no strategy `{name}`{}; there are: {known}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+#[error("unknown strategy `{name}`{}; known strategies: {known}", nearest.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
 pub struct UnknownStrategy {
     /// The name that was given.
     pub name: String,
-    /// The name nearest to it, if one is near.
+    /// The most similar name, if one is similar enough.
     pub nearest: Option<&'static str>,
-    /// All names.
+    /// All names, separated by commas.
     pub known: String,
 }
 
 /// The strategies that a host can start.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::Registry;
+///
+/// let registry = Registry::built_in();
+/// let kind = registry.find("ma-cross").unwrap();
+/// let (parameters, _strategy) = kind.start("fast = 5").unwrap();
+/// assert_eq!((parameters.integer("fast"), parameters.integer("slow")), (5, 32));
+///
+/// let error = registry.find("ma-corss").map(|kind| kind.name).unwrap_err();
+/// assert_eq!(error.nearest, Some("ma-cross"));
+/// ```
 #[derive(Clone)]
 pub struct Registry {
-    kinds: Vec<Kind>,
+    kinds: Vec<StrategyKind>,
 }
 
 impl Default for Registry {
@@ -58,7 +73,7 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// The strategies of this crate.
+    /// The built-in strategies of this crate.
     pub fn built_in() -> Self {
         let kinds = vec![
             crate::moving_average_cross::KIND,
@@ -73,26 +88,26 @@ impl Registry {
         Self { kinds }
     }
 
-    /// Adds a kind, in place of one of the same name.
+    /// Adds a kind of strategy. It replaces a kind of the same name.
     ///
     /// # Panics
-    /// When the name is empty or longer than the 32 bytes that an event has for it.
-    pub fn register(&mut self, kind: Kind) {
-        assert!((1..=32).contains(&kind.name.len()), "`{}` does not fit an event", kind.name);
+    /// When the name is empty or longer than 32 bytes, the length of the name field of an event.
+    pub fn register(&mut self, kind: StrategyKind) {
+        assert!((1..=32).contains(&kind.name.len()), "the name `{}` must have 1 to 32 bytes", kind.name);
         self.kinds.retain(|known| known.name != kind.name);
         self.kinds.push(kind);
     }
 
-    /// Every kind.
-    pub fn kinds(&self) -> &[Kind] {
+    /// All kinds of strategies.
+    pub fn kinds(&self) -> &[StrategyKind] {
         &self.kinds
     }
 
-    /// The kind of that name.
+    /// The kind with this name.
     ///
     /// # Errors
-    /// [`UnknownStrategy`], with the nearest name.
-    pub fn find(&self, name: &str) -> Result<&Kind, UnknownStrategy> {
+    /// [`UnknownStrategy`], with the most similar name.
+    pub fn find(&self, name: &str) -> Result<&StrategyKind, UnknownStrategy> {
         self.kinds.iter().find(|kind| kind.name == name).ok_or_else(|| {
             let names = self.kinds.iter().map(|kind| kind.name);
             let nearest = nearest(name, names.clone());
@@ -106,13 +121,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_nearest() {
+    fn an_unknown_name_is_refused_with_the_most_similar_one() {
         let registry = Registry::built_in();
         assert_eq!(registry.find("ma-cross").unwrap().name, "ma-cross");
         let error = registry.find("ma-corss").map(|kind| kind.name).unwrap_err();
         assert_eq!(error.nearest, Some("ma-cross"));
         let said = error.to_string();
-        assert!(said.contains("did you mean `ma-cross`?; there are: ma-cross, dip-buyer, "), "{said}");
+        assert!(said.contains("did you mean `ma-cross`?; known strategies: ma-cross, dip-buyer, "), "{said}");
     }
 
     #[test]
@@ -125,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_out_of_its_range_is_refused_with_the_range_by_every_kind() {
+    fn every_kind_refuses_a_number_out_of_range_and_names_the_range() {
         use crate::parameters::Domain;
         for kind in Registry::built_in().kinds() {
             for parameter in kind.parameters {

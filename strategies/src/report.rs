@@ -1,4 +1,4 @@
-//! What became of an order: the reports of the venue, and the refusals before it, in one shape.
+//! Reports about orders: those of the venue, and refusals before the order reached it, in one type.
 
 use stele_wire::messages::{
     CancelRejected, Check, Liquidity, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
@@ -7,79 +7,79 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
-/// What a report says.
+/// The kind of a report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReportKind {
-    /// The venue took the order.
+    /// The venue accepted the order.
     Accepted,
-    /// The order was refused, by the venue or before it left.
+    /// The order was rejected, by the venue or before it left the host.
     Rejected,
-    /// The order, or part of it, is no longer working.
+    /// The order, or a part of it, was cancelled.
     Cancelled,
-    /// The order has new terms, and the id of its replacement.
+    /// The order was replaced by one with new terms and a new id.
     Replaced,
-    /// A stop was reached.
+    /// The stop price was reached.
     Triggered,
-    /// The order is suspended, or active again.
+    /// The order was suspended, or is active again.
     Suspended,
-    /// The venue changed the order by itself.
+    /// The venue changed the order on its own initiative.
     Restated,
-    /// An execution, in part or whole.
+    /// The order was executed, partly or completely.
     Filled,
-    /// The order's time is over.
+    /// The order expired.
     Expired,
-    /// An execution was undone.
+    /// An execution was cancelled (busted).
     TradeBusted,
-    /// An execution has other terms.
+    /// An execution was corrected: it has other terms.
     TradeCorrected,
-    /// The venue did not cancel.
+    /// The venue rejected a cancel request.
     CancelRejected,
-    /// The venue did not replace.
+    /// The venue rejected a replacement request.
     ReplaceRejected,
-    /// The place that the order was sent to refused it.
+    /// The destination that the order was routed to rejected it.
     RouteRejected,
 }
 
-/// A report about an order. Fields that its kind does not have are none or 0.
+/// A report about an order. Fields that do not apply to its kind are `None`, 0 or empty.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Report {
-    /// What it says.
+pub struct OrderReport {
+    /// Kind of the report.
     pub kind: ReportKind,
-    /// The event that it is.
+    /// Sequence of the event.
     pub sequence: Sequence,
-    /// The order, as its sender calls it.
+    /// The sender's id of the order.
     pub client_order_id: u64,
-    /// The order, as the venue calls it.
+    /// The venue's id of the order.
     pub venue_order_id: u64,
-    /// Whose order it is; 0 where the report does not say.
+    /// Id of the strategy that sent the order; 0 when the report does not name it.
     pub strategy: u16,
-    /// What the order is in.
+    /// Id of the instrument.
     pub instrument: u32,
     /// Side of the order.
     pub side: Side,
-    /// What is left working.
+    /// Quantity that remains open.
     pub leaves: Quantity,
-    /// What was executed in all.
+    /// Quantity executed in total.
     pub cumulative: Quantity,
     /// Status of the order.
     pub status: OrderStatus,
-    /// Price of the execution, or of the order as it works.
+    /// Price of the execution, or current price of the order.
     pub price: Option<Price>,
-    /// Quantity of the execution, or of the order as it works.
+    /// Quantity of the execution, or current quantity of the order.
     pub quantity: Option<Quantity>,
-    /// What was paid for an execution, in 1e-9 of the currency.
+    /// Fee of the execution, in 1e-9 of the currency.
     pub fee: Option<i64>,
-    /// The venue's identification of an execution.
+    /// The venue's id of the execution.
     pub execution_id: u64,
-    /// The `OrderFilled` that is amended.
+    /// Sequence of the `OrderFilled` event that is busted or corrected.
     pub fill_sequence: Sequence,
-    /// Maker or taker.
+    /// Whether the order added or removed liquidity.
     pub liquidity: Liquidity,
-    /// What refused an order or a request.
+    /// The check that rejected the order or request.
     pub check: Check,
-    /// The order that was replaced.
+    /// The sender's id of the order that was replaced.
     pub replaced_order_id: u64,
-    /// The request that was refused.
+    /// The sender's id of the request that was rejected.
     pub request_order_id: u64,
 }
 
@@ -87,7 +87,7 @@ macro_rules! report {
     ($frame:expr, $kind:ident, $message:ty, |$view:ident, $report:ident| $rest:expr) => {{
         let $view = $frame.message::<$message>()?;
         #[allow(unused_mut)]
-        let mut $report = Report {
+        let mut $report = OrderReport {
             kind: ReportKind::$kind,
             sequence: $frame.sequence(),
             client_order_id: $view.client_order_id.get(),
@@ -129,8 +129,8 @@ macro_rules! execution {
     }};
 }
 
-impl Report {
-    /// The report that an event is; none when it is another event.
+impl OrderReport {
+    /// Reads the report that an event is; `None` for any other event.
     pub fn read(frame: &Frame<'_>) -> Option<Self> {
         Some(match frame.template_id() {
             OrderAccepted::TEMPLATE_ID => report!(frame, Accepted, OrderAccepted, |v, r| terms!(v, r)),
@@ -175,7 +175,7 @@ impl Report {
         })
     }
 
-    /// Whether the order is not working any longer.
+    /// Whether the order is no longer working.
     pub fn is_done(&self) -> bool {
         match self.kind {
             ReportKind::Rejected | ReportKind::Expired | ReportKind::RouteRejected => true,

@@ -1,42 +1,57 @@
-//! The bytes of a snapshot: little-endian numbers one after the other, written and read in the same order.
+//! The bytes of a snapshot: little-endian integers, written and read in the same order.
 
-/// Why a snapshot could not be loaded. The state it was to be loaded into may be half changed then and must be
+/// Why a snapshot cannot be loaded. The state that was being restored may be partly changed and must be
 /// dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The bytes end too early.
-    #[error("the snapshot ends at byte {at}, where {needed} more are needed")]
+    #[error("the snapshot ends at byte {at}, but {needed} more bytes are needed")]
     Truncated {
-        /// Where reading stopped.
+        /// The byte at which reading stopped.
         at: usize,
-        /// Bytes that were asked for.
+        /// The number of bytes that were needed.
         needed: usize,
     },
-    /// Bytes are left over.
-    #[error("the snapshot goes on behind its end at byte {at}")]
+    /// There are bytes after the end.
+    #[error("the snapshot has more bytes after its end at byte {at}")]
     Trailing {
-        /// Where reading ended.
+        /// The byte at which the snapshot should end.
         at: usize,
     },
-    /// A number is none that was ever written.
-    #[error("the snapshot holds {found} as {what}, which cannot be")]
+    /// A number has a value that is never written.
+    #[error("the snapshot has the invalid value {found} as {what}")]
     Value {
-        /// What the number stands for.
+        /// The meaning of the number.
         what: &'static str,
-        /// The number.
+        /// The value that was found.
         found: u64,
     },
 }
 
-/// Writes the parts of a snapshot.
+/// Writes the parts of a snapshot; implemented for `Vec<u8>`.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::{SnapshotReader, SnapshotWrite};
+///
+/// let mut state = Vec::new();
+/// state.put_u64(7);
+/// state.put_bytes(b"bid");
+///
+/// let mut reader = SnapshotReader::new(&state);
+/// assert_eq!(reader.u64(), Ok(7));
+/// assert_eq!(reader.bytes(), Ok(&b"bid"[..]));
+/// assert_eq!(reader.finish(), Ok(()));
+/// ```
 pub trait SnapshotWrite {
-    /// An unsigned number.
+    /// Appends an unsigned integer of 8 bytes.
     fn put_u64(&mut self, value: u64);
-    /// A signed number.
+    /// Appends a signed integer of 8 bytes.
     fn put_i64(&mut self, value: i64);
-    /// A wide signed number.
+    /// Appends a signed integer of 16 bytes.
     fn put_i128(&mut self, value: i128);
-    /// A length, then so many bytes.
+    /// Appends a length of 8 bytes, then the bytes.
     fn put_bytes(&mut self, bytes: &[u8]);
 }
 
@@ -67,7 +82,7 @@ pub struct SnapshotReader<'a> {
 }
 
 impl<'a> SnapshotReader<'a> {
-    /// Reads from the first byte.
+    /// Starts at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -80,7 +95,7 @@ impl<'a> SnapshotReader<'a> {
         Ok(found)
     }
 
-    /// An unsigned number.
+    /// Reads an unsigned integer of 8 bytes.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -88,7 +103,7 @@ impl<'a> SnapshotReader<'a> {
         self.take(8).map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes were taken")))
     }
 
-    /// A signed number.
+    /// Reads a signed integer of 8 bytes.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -96,7 +111,7 @@ impl<'a> SnapshotReader<'a> {
         self.u64().map(|value| value as i64)
     }
 
-    /// A wide signed number.
+    /// Reads a signed integer of 16 bytes.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -104,10 +119,10 @@ impl<'a> SnapshotReader<'a> {
         self.take(16).map(|bytes| i128::from_le_bytes(bytes.try_into().expect("16 bytes were taken")))
     }
 
-    /// A number that is at most `limit`.
+    /// Reads an unsigned integer that is at most `limit`; `what` names it in the error.
     ///
     /// # Errors
-    /// [`RestoreError::Truncated`] and [`RestoreError::Value`].
+    /// [`RestoreError::Truncated`], and [`RestoreError::Value`] when it is above `limit`.
     pub fn at_most(&mut self, what: &'static str, limit: u64) -> Result<u64, RestoreError> {
         match self.u64()? {
             value if value <= limit => Ok(value),
@@ -115,10 +130,10 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// An id of at most 32 bits that is not 0.
+    /// Reads an id of 32 bits that is not 0; `what` names it in the error.
     ///
     /// # Errors
-    /// [`RestoreError::Truncated`] and [`RestoreError::Value`].
+    /// [`RestoreError::Truncated`], and [`RestoreError::Value`] when it is 0 or larger than 32 bits.
     pub fn id(&mut self, what: &'static str) -> Result<u32, RestoreError> {
         match self.at_most(what, u32::MAX.into())? {
             0 => Err(RestoreError::Value { what, found: 0 }),
@@ -126,16 +141,17 @@ impl<'a> SnapshotReader<'a> {
         }
     }
 
-    /// How many things follow, each of at least 8 bytes: a number that the rest could hold.
+    /// Reads the number of items that follow, each of at least 8 bytes.
     ///
     /// # Errors
-    /// [`RestoreError::Truncated`] and [`RestoreError::Value`].
+    /// [`RestoreError::Truncated`], and [`RestoreError::Value`] when the remaining bytes cannot hold that
+    /// many.
     pub fn count(&mut self, what: &'static str) -> Result<usize, RestoreError> {
         let limit = (self.bytes.len() - self.at) as u64 / 8;
         self.at_most(what, limit).map(|count| count as usize)
     }
 
-    /// A length, then so many bytes.
+    /// Reads a length of 8 bytes, then the bytes.
     ///
     /// # Errors
     /// [`RestoreError::Truncated`].
@@ -144,7 +160,7 @@ impl<'a> SnapshotReader<'a> {
         self.take(usize::try_from(length).unwrap_or(usize::MAX))
     }
 
-    /// Says that nothing may follow.
+    /// Checks that there are no further bytes.
     ///
     /// # Errors
     /// [`RestoreError::Trailing`].

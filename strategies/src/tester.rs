@@ -1,7 +1,8 @@
-//! Trying a strategy by hand: feed events, move time, look at what it sent. No thread, no bus, no clock.
+//! A test bench for strategies: feed events, advance the time and inspect what the strategy sends. No thread,
+//! no bus, no wall clock.
 
-use crate::host::{Host, Hosted};
-use crate::registry::{Kind, Registry};
+use crate::host::{Host, HostedStrategy};
+use crate::registry::{Registry, StrategyKind};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::{Message, MessageHeader, View, text_field};
 use stele_wire::frame::frame_length;
@@ -14,11 +15,15 @@ use stele_wire::{Frame, FrameHeader, Nanos, Quantity, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
-/// The source that the tester's market data comes from.
+/// The source id of the tester's market data.
 pub const TEST_SOURCE: u16 = 1;
 
-/// A log in memory with one host of one strategy on it. What the strategy sends becomes events of the log, as it
-/// would live, behind the event that caused it.
+/// A log in memory, and a host with one strategy on it. What the strategy sends becomes events of the log,
+/// after the event that caused it, as in a live run.
+///
+/// Methods that feed an event return the tester, so that calls can be chained.
+///
+/// # Examples
 ///
 /// ```
 /// use stele_strategies::StrategyTester;
@@ -44,7 +49,7 @@ pub struct StrategyTester {
     timers: Vec<(Nanos, u64)>,
 }
 
-/// What stands in front of a message of Stele's schema.
+/// The header of a message of Stele's schema.
 fn own(template_id: u16, block_length: u16) -> MessageHeader {
     MessageHeader {
         block_length: U16::new(block_length),
@@ -58,28 +63,28 @@ fn own(template_id: u16, block_length: u16) -> MessageHeader {
 pub const TEST_STRATEGY: u16 = 7;
 
 impl StrategyTester {
-    /// Starts a built-in strategy with these parameters, at 1,000,000 s after the Unix epoch.
+    /// Starts a built-in strategy with these parameters (TOML), at 1,000,000 s after the Unix epoch.
     ///
     /// # Errors
-    /// Why it could not be started.
+    /// The reason why the strategy could not be started.
     pub fn start(name: &str, parameters: &str) -> Result<Self, String> {
         Self::start_of(Registry::built_in(), name, parameters)
     }
 
-    /// Starts a strategy that need not be registered.
+    /// Starts a strategy that is not in a registry.
     ///
     /// # Errors
-    /// Why it could not be started.
-    pub fn of(kind: Kind, parameters: &str) -> Result<Self, String> {
+    /// The reason why the strategy could not be started.
+    pub fn of(kind: StrategyKind, parameters: &str) -> Result<Self, String> {
         let mut registry = Registry::built_in();
         registry.register(kind);
         Self::start_of(registry, kind.name, parameters)
     }
 
-    /// Starts a strategy of a registry of your own.
+    /// Starts a strategy of the caller's registry.
     ///
     /// # Errors
-    /// Why it could not be started.
+    /// The reason why the strategy could not be started.
     pub fn start_of(registry: Registry, name: &str, parameters: &str) -> Result<Self, String> {
         let mut tester = Self {
             host: Host::new(registry),
@@ -104,7 +109,7 @@ impl StrategyTester {
         }
     }
 
-    /// Feeds the definition of the strategy: anew, or to be resumed.
+    /// Feeds the definition of the strategy, as a new instance or to be resumed.
     pub fn define_strategy(&mut self, name: &str, parameters: &str, is_resumed: bool) -> &mut Self {
         let definition = StrategyDefinition {
             strategy: U16::new(TEST_STRATEGY),
@@ -121,7 +126,7 @@ impl StrategyTester {
         self.body(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body)
     }
 
-    /// Feeds a message without groups and data, of Stele's schema or another.
+    /// Feeds a message without groups and data, of Stele's schema or of another one.
     pub fn event<M: Message>(&mut self, message: &M) -> &mut Self {
         self.submit(&MessageHeader::of::<M>(), message.as_bytes())
     }
@@ -194,7 +199,7 @@ impl StrategyTester {
         }
     }
 
-    /// Moves time on; timers that fall due fire in the order of their times.
+    /// Advances the time; timers that become due fire in the order of their times.
     pub fn advance(&mut self, by: Nanos) -> &mut Self {
         let end = Nanos(self.now.0 + by.0);
         while let Some(at) = (0..self.timers.len()).min_by_key(|at| self.timers[*at])
@@ -241,7 +246,7 @@ impl StrategyTester {
         })
     }
 
-    /// Feeds a trade of the market.
+    /// Feeds a trade of the market; the price is in 1e-9.
     pub fn trade(&mut self, instrument: u32, price: i64, quantity: u64) -> &mut Self {
         self.event(&Trade {
             instrument: U32::new(instrument),
@@ -253,7 +258,7 @@ impl StrategyTester {
         })
     }
 
-    /// Answers an order: the venue has taken it.
+    /// Reports that the venue accepted an order.
     pub fn accept(&mut self, order: &NewOrder) -> &mut Self {
         self.event(&OrderAccepted {
             instrument: order.instrument,
@@ -269,9 +274,9 @@ impl StrategyTester {
         })
     }
 
-    /// Answers an order: so much of it was executed, at a price in 1e-9.
+    /// Reports an execution of an order; the price is in 1e-9.
     pub fn fill(&mut self, order: &NewOrder, price: i64, quantity: u64) -> &mut Self {
-        let open = self.strategy().desk.orders().get(order.client_order_id.get()).copied();
+        let open = self.strategy().record.orders().get(order.client_order_id.get()).copied();
         let (leaves, done) = open.map_or((0, 0), |open| (open.leaves.0, open.cumulative.0));
         self.event(&OrderFilled {
             instrument: order.instrument,
@@ -288,7 +293,7 @@ impl StrategyTester {
         })
     }
 
-    /// Answers an order: it was refused.
+    /// Reports that an order was rejected.
     pub fn reject(&mut self, order: &NewOrder) -> &mut Self {
         let rejected = OrderRejected {
             instrument: order.instrument,
@@ -304,7 +309,7 @@ impl StrategyTester {
         self.body(OrderRejected::TEMPLATE_ID, OrderRejected::BLOCK_LENGTH, body)
     }
 
-    /// Answers an order: what was left of it is no longer working.
+    /// Reports that the rest of an order was cancelled.
     pub fn cancelled(&mut self, order: &NewOrder) -> &mut Self {
         self.event(&OrderCancelled {
             instrument: order.instrument,
@@ -317,60 +322,60 @@ impl StrategyTester {
         })
     }
 
-    /// Orders sent since the last call.
+    /// The orders sent since the last call.
     pub fn take_orders(&mut self) -> Vec<NewOrder> {
         std::mem::take(&mut self.orders)
     }
 
-    /// Replacements sent since the last call.
+    /// The replacements sent since the last call.
     pub fn take_replacements(&mut self) -> Vec<ReplaceOrder> {
         std::mem::take(&mut self.replacements)
     }
 
-    /// Cancels sent since the last call.
+    /// The cancels sent since the last call.
     pub fn take_cancels(&mut self) -> Vec<CancelOrder> {
         std::mem::take(&mut self.cancels)
     }
 
-    /// Whatever else was submitted since the last call: template id and body.
+    /// Everything else that was submitted since the last call: template id and body.
     pub fn take_others(&mut self) -> Vec<(u16, Vec<u8>)> {
         std::mem::take(&mut self.others)
     }
 
-    /// What the strategy holds of an instrument.
+    /// The strategy's position in an instrument.
     pub fn position(&self, instrument: u32) -> i64 {
-        self.strategy().desk.account().position(instrument)
+        self.strategy().record.account().position(instrument)
     }
 
-    /// What an order still has working; none when it is not open.
+    /// The quantity of an order that remains open; `None` when the order is not open.
     pub fn working(&self, order: &NewOrder) -> Option<Quantity> {
-        self.strategy().desk.orders().get(order.client_order_id.get()).map(|open| open.leaves)
+        self.strategy().record.orders().get(order.client_order_id.get()).map(|open| open.leaves)
     }
 
-    /// The strategy.
+    /// The strategy under test.
     ///
     /// # Panics
-    /// Never: the tester starts with one.
-    pub fn strategy(&self) -> Hosted<'_> {
+    /// Never: a tester always has a strategy.
+    pub fn strategy(&self) -> HostedStrategy<'_> {
         self.host.strategies().next().expect("the tester starts with a strategy")
     }
 
-    /// The host that it runs in.
+    /// The host of the strategy.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The host, to snapshot or restore it.
+    /// The host, to save or restore its state.
     pub fn host_mut(&mut self) -> &mut Host {
         &mut self.host
     }
 
-    /// The time on the log.
+    /// The current time of the log.
     pub fn now(&self) -> Nanos {
         self.now
     }
 
-    /// The last event's number.
+    /// The sequence of the last event.
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence)
     }

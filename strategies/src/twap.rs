@@ -1,33 +1,34 @@
-//! `twap`: buys or sells a quantity in equal parts over equal times.
+//! `twap`: buys or sells a quantity in equal parts over equal intervals.
 //!
-//! Its aim is the time-weighted average price of its duration, which an order executed evenly in time has on average
-//! (Almgren and Chriss, Optimal execution of portfolio transactions, Journal of Risk 3, 2001, section 2.2: the strategy of a
-//! trader without risk aversion). How the parts are worked is said in [`crate::execution`].
+//! It aims at the time-weighted average price of its duration. An order that is executed evenly in time has
+//! that price on average (Almgren and Chriss, Optimal execution of portfolio transactions, Journal of Risk 3,
+//! 2001, section 2.2: the strategy of a trader without risk aversion). [`crate::execution`] describes how the
+//! parts are executed.
 
-use crate::execution::Execution;
+use crate::execution::SlicedExecution;
 use crate::parameters::Parameter;
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "twap",
-    about: "executes a quantity in equal parts over equal times",
+    about: "executes a quantity in equal parts over equal intervals",
     parameters: &[
-        Parameter::choice("side", &["buy", "sell"], "what to do"),
-        Parameter::integer("quantity", 100, (1, 1_000_000_000_000), "of the parent order"),
+        Parameter::choice("side", &["buy", "sell"], "side of the parent order"),
+        Parameter::integer("quantity", 100, (1, 1_000_000_000_000), "quantity of the parent order"),
         Parameter::duration(
             "duration",
             10_000_000_000,
             (1_000_000, 86_400_000_000_000),
-            "from the first book on",
+            "duration, from the first book on",
         ),
-        Parameter::integer("slices", 20, (1, 10_000), "parts of the duration"),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "child orders sent at most"),
-        Parameter::text("symbol", "", "what to trade; empty is the instrument of the first book"),
+        Parameter::integer("slices", 20, (1, 10_000), "number of parts"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on child orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for the instrument of the first book"),
     ],
     make: |parameters| {
         let weights = vec![1; parameters.integer("slices") as usize];
-        Ok(Box::new(Execution::new(parameters, &weights)))
+        Ok(Box::new(SlicedExecution::new(parameters, &weights)))
     },
 };
 
@@ -41,7 +42,7 @@ mod tests {
     const SLICE: Nanos = Nanos(1_000_000_000);
 
     #[test]
-    fn each_part_waits_at_the_touch_and_what_is_left_of_it_takes_the_other_side() {
+    fn each_part_rests_at_the_touch_and_its_remainder_takes_the_other_side() {
         let mut tester = StrategyTester::start("twap", SETTINGS).unwrap();
         tester.quote(1, (100, 50), (102, 50)).quote(2, (7, 50), (9, 50));
         let [first] = tester.take_orders()[..] else { panic!("one child") };
@@ -63,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it_is_executed_and_nothing_more_whatever_the_market_gives() {
+    fn exactly_the_quantity_is_executed_in_any_market() {
         let mut tester =
             StrategyTester::start("twap", &format!("{SETTINGS}\nside = \"sell\"\nsymbol = \"B\"")).unwrap();
         tester.define(1, "A").define(2, "B").quote(1, (100, 50), (102, 50));
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn it_goes_on_from_its_snapshot() {
+    fn it_continues_from_its_snapshot() {
         let run = |is_restored: bool| {
             let mut tester = StrategyTester::start("twap", SETTINGS).unwrap();
             tester.quote(1, (100, 50), (102, 50));

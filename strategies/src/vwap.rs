@@ -1,40 +1,41 @@
-//! `vwap`: buys or sells a quantity over a time, in parts as large as the market's volume is expected to be.
+//! `vwap`: buys or sells a quantity over a period, in parts proportional to the market's expected volume.
 //!
-//! Its aim is the volume-weighted average price of its duration (Berkowitz, Logue and Noser, The total cost of transactions
-//! on the NYSE, Journal of Finance 43, 1988), which an order has whose parts follow the volume of the market. The profile
-//! is given beforehand, as a weight for each slice (Konishi, Optimal slice of a VWAP trade, Journal of Financial Markets
-//! 5, 2002, solves for it from the volume's history), not measured while it runs: so that what is due at a moment follows from the parameters
-//! alone, and an execution ends when it was said to. How the parts are worked is said in [`crate::execution`].
+//! It aims at the volume-weighted average price of its duration (Berkowitz, Logue and Noser, The total cost
+//! of transactions on the NYSE, Journal of Finance 43, 1988), which an order has if its parts follow the
+//! volume of the market. The volume profile is given in advance, as one weight per slice (Konishi, Optimal
+//! slice of a VWAP trade, Journal of Financial Markets 5, 2002, derives it from past volume), not measured
+//! during the run: the quantity due at any time follows from the parameters alone, and an execution ends on
+//! time. [`crate::execution`] describes how the parts are executed.
 
-use crate::execution::Execution;
+use crate::execution::SlicedExecution;
 use crate::parameters::{Parameter, ParameterError};
-use crate::registry::Kind;
+use crate::registry::StrategyKind;
 
-/// How it is called and what it can be told.
-pub const KIND: Kind = Kind {
+/// Name, parameters and constructor of the strategy.
+pub const KIND: StrategyKind = StrategyKind {
     name: "vwap",
-    about: "executes a quantity in parts that follow a profile of the market's volume",
+    about: "executes a quantity in parts that follow a volume profile of the market",
     parameters: &[
-        Parameter::choice("side", &["buy", "sell"], "what to do"),
-        Parameter::integer("quantity", 100, (1, 1_000_000_000_000), "of the parent order"),
+        Parameter::choice("side", &["buy", "sell"], "side of the parent order"),
+        Parameter::integer("quantity", 100, (1, 1_000_000_000_000), "quantity of the parent order"),
         Parameter::duration(
             "duration",
             10_000_000_000,
             (1_000_000, 86_400_000_000_000),
-            "from the first book on",
+            "duration, from the first book on",
         ),
         Parameter::text(
             "profile",
             "9 7 6 5 4 4 4 4 5 6 7 9",
-            "expected volume of each slice, in whole numbers",
+            "expected relative volume of each slice, in whole numbers",
         ),
-        Parameter::integer("orders-per-second", 50, (1, 100_000), "child orders sent at most"),
-        Parameter::text("symbol", "", "what to trade; empty is the instrument of the first book"),
+        Parameter::integer("orders-per-second", 50, (1, 100_000), "limit on child orders per second"),
+        Parameter::text("symbol", "", "instrument to trade; empty for the instrument of the first book"),
     ],
-    make: |parameters| Ok(Box::new(Execution::new(parameters, &profile(parameters.text("profile"))?))),
+    make: |parameters| Ok(Box::new(SlicedExecution::new(parameters, &profile(parameters.text("profile"))?))),
 };
 
-/// Slices of a profile at most.
+/// The number of slices of a profile.
 const SLICES_MAX: usize = 10_000;
 /// The largest weight.
 const WEIGHT_MAX: u64 = 1_000_000_000;
@@ -60,7 +61,7 @@ mod tests {
     use stele_wire::Nanos;
 
     #[test]
-    fn parts_are_as_large_as_the_profile_says() {
+    fn parts_are_proportional_to_the_profile() {
         let settings = "quantity = 100\nduration = \"4s\"\nprofile = \"5 1, 0 4\"";
         let mut tester = StrategyTester::start("vwap", settings).unwrap();
         let mut parts = Vec::new();
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_none_is_refused() {
+    fn an_invalid_profile_is_refused() {
         for wrong in ["", "0 0", "1 -1", "1 x", "1000000001"] {
             let error = KIND.start(&format!("profile = \"{wrong}\"")).map(|_| ()).unwrap_err().to_string();
             assert!(error.contains("1 to 10000 whole numbers from 0 to 1000000000"), "{error}");

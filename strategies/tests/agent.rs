@@ -2,9 +2,10 @@
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
-    Agent, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Risk, RiskLimits,
-    Sequencer, SequencerStart,
+    Agent, Invoker, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, RingParts, Sequencer,
+    SequencerStart,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::{AgentOptions, Host, Registry, StrategyAgent};
 use stele_wire::codec::text_field;
 use stele_wire::messages::*;
@@ -14,8 +15,8 @@ use zerocopy::little_endian::{I64, U16, U32, U64};
 const START: Nanos = Nanos(1_700_000_000_000_000_000);
 const STRATEGIES: u16 = 2;
 
-/// Runs two strategies over `rounds` quotes, with a ring of so many words for their orders; gives the log and
-/// the agent as it was when it stopped.
+/// Runs two strategies over `rounds` quotes, with a ring of `words` words for their orders. Returns the log
+/// and the stopped agent.
 fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) {
     let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
     let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
@@ -44,7 +45,7 @@ fn run(rounds: i64, words: usize) -> (Vec<Vec<u8>>, StrategyAgent<ManualClock>) 
         for instrument in 1..=3 {
             quote(&mut feed, instrument, (round * 37 + i64::from(instrument)) % 101, clock_now(&clock));
         }
-        // The agent gets its turn more often than the sequencer, so that a short ring is full at times.
+        // The agent runs more often than the sequencer, so a short ring is full at times.
         for turn in 0..6 {
             clock.advance(Nanos(700));
             if turn % 3 == 0 {
@@ -104,7 +105,7 @@ fn quote(feed: &mut Publisher, instrument: u32, price: i64, received: Nanos) {
     feed.offer_message(&quote, received).unwrap();
 }
 
-/// Orders on a log, as they lie there: template, cause and whole body.
+/// The orders on a log: template id, cause and whole body.
 fn orders(log: &[Vec<u8>]) -> Vec<(u16, Vec<u8>)> {
     let frames = log.iter().map(|bytes| Frame::read(bytes).unwrap());
     let orders = frames.filter(|frame| (301..=306).contains(&frame.template_id()));
@@ -136,20 +137,20 @@ fn orders_wait_for_room_and_none_is_lost() {
     assert!(orders(&wide).len() > 2);
     let by_strategy = |log: &[Vec<u8>]| orders(log).len();
     assert_eq!(by_strategy(&narrow), by_strategy(&wide));
-    let outcome = agent.outcome();
-    assert_eq!(outcome.get().unwrap().unsent, 0);
+    let results = agent.results();
+    assert_eq!(results.get().unwrap().unsent, 0);
 }
 
 #[test]
-fn the_outcome_tells_latency_and_positions_when_the_agent_has_stopped() {
+fn a_stopped_agent_leaves_its_latencies_and_positions() {
     let (_, agent) = run(50, 4096);
-    let slot = agent.outcome();
-    let outcome = slot.get().unwrap();
-    assert_eq!(outcome.tick_to_strategy.len(), 150);
-    assert!(outcome.tick_to_strategy.max() >= 700);
+    let slot = agent.results();
+    let results = slot.get().unwrap();
+    assert_eq!(results.tick_to_strategy.len(), 150);
+    assert!(results.tick_to_strategy.max() >= 700);
     assert_eq!(
-        outcome.strategies.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+        results.strategies.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
         ["ma-cross", "dip-buyer"]
     );
-    assert!(outcome.failures.is_empty());
+    assert!(results.failures.is_empty());
 }

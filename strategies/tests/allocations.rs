@@ -1,4 +1,4 @@
-//! The strategy path allocates nothing once it is warm: host, books, strategies, accounts.
+//! The strategy path does not allocate once it is warm: host, books, strategies, accounts.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -40,7 +40,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A log in one buffer: what is submitted waits in a second one, both long enough from the start.
+/// A log in one buffer; submissions wait in a second one. Both are large enough from the start.
 struct Log {
     host: Host,
     frame: Vec<u8>,
@@ -76,7 +76,7 @@ impl Log {
         let frame = Frame::read(&self.frame).unwrap();
         let submitted = &mut self.submitted;
         self.host.handle(&frame, &mut |template_id: u16, body: &[u8]| {
-            // Books come often enough for a strategy that is never woken.
+            // Books change often enough for a strategy whose timers never fire.
             if template_id == TimerSet::TEMPLATE_ID {
                 return;
             }
@@ -85,7 +85,7 @@ impl Log {
         });
     }
 
-    /// Every order that was submitted is executed as a whole.
+    /// Every submitted order is executed completely.
     fn answer(&mut self) {
         while let Some(at) = self.submitted.len().checked_sub(size_of::<NewOrder>()) {
             let order = *View::<NewOrder>::read(NewOrder::BLOCK_LENGTH, 1, &self.submitted[at..]).unwrap();
@@ -107,7 +107,7 @@ impl Log {
     }
 }
 
-/// Moves the books of four instruments about for `rounds`, each with adds, executions, a modify and a cancel.
+/// Changes the books of four instruments for `rounds`, each with adds, executions, a modify and a cancel.
 fn market(log: &mut Log, rounds: u64) {
     for round in 0..rounds {
         let instrument = U32::new(1 + (round % 4) as u32);
@@ -150,7 +150,7 @@ fn market(log: &mut Log, rounds: u64) {
 }
 
 #[test]
-fn nothing_is_allocated_for_an_event_after_warm_up() {
+fn an_event_does_not_allocate_after_warm_up() {
     let mut log = Log {
         host: Host::new(Registry::built_in()),
         frame: Vec::with_capacity(4096),
@@ -161,7 +161,7 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
     };
     for (id, kind) in (1..).zip(Registry::built_in().kinds()) {
         let parameters: &[u8] = match kind.name {
-            // What it quotes is executed at once: it would never come to an end.
+            // Its quotes are executed at once, so without the limit it would never finish.
             "market-maker" => b"orders-per-second = 100",
             "pairs" => b"orders-per-second = 10000\nwidth = 1",
             _ => b"orders-per-second = 10000",
@@ -182,10 +182,10 @@ fn nothing_is_allocated_for_an_event_after_warm_up() {
     assert_eq!(ALLOCATIONS.get() - warm, 0);
     assert!(log.orders - orders > 100, "{} orders", log.orders - orders);
     assert!(log.sequence - events > 100_000);
-    assert!(log.host.strategies().all(|hosted| hosted.desk.account().holdings().next().is_some()));
+    assert!(log.host.strategies().all(|hosted| hosted.record.account().holdings().next().is_some()));
 }
 
-/// `rounds` of a book whose prices move about: orders or levels, clears and snapshots among them.
+/// Changes a book for `rounds`: orders or levels at moving prices, with clears and snapshots.
 fn update(book: &mut Book, kind: BookKind, rounds: u64) {
     for round in 0..rounds {
         let side = if round % 2 == 0 { BookSide::Bid } else { BookSide::Ask };

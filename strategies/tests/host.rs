@@ -1,43 +1,44 @@
-//! The life of strategies in a host, event by event.
+//! The life cycle of strategies in a host, event by event.
 
 use stele_strategies::tester::TEST_STRATEGY;
 use stele_strategies::{
-    Context, Kind, Order, OrderState, Parameter, ParameterError, Parameters, Print, Registry, Report,
-    ReportKind, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState, StrategyTester,
+    Context, Order, OrderReport, OrderState, Parameter, ParameterError, Parameters, Registry, ReportKind,
+    RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState, StrategyTester,
+    TradePrint,
 };
 use stele_wire::messages::*;
 use stele_wire::{Frame, Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
-/// Does one thing for each price of a trade: sends, replaces, cancels, sets a timer, panics; and keeps what it
-/// was told.
+/// Performs one action for each price of a trade (send, replace, cancel, set a timer, panic) and records what
+/// it was called with.
 struct Puppet {
     last: u64,
-    told: Vec<u64>,
+    calls: Vec<u64>,
 }
 
-const PUPPET: Kind = Kind {
+const PUPPET: StrategyKind = StrategyKind {
     name: "puppet",
-    about: "does what the price of a trade says",
+    about: "acts by the price of a trade",
     parameters: &[Parameter::integer("unused", 1, (0, 9), "nothing")],
     make: |_: &Parameters| -> Result<Box<dyn Strategy>, ParameterError> {
-        Ok(Box::new(Puppet { last: 0, told: Vec::new() }))
+        Ok(Box::new(Puppet { last: 0, calls: Vec::new() }))
     },
 };
 
 impl Strategy for Puppet {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         let instrument = trade.instrument;
         let order = Order::limit(instrument, Side::BUY, trade.quantity, Price(100));
         match trade.price.0 {
             1 => self.last = context.send(order).unwrap(),
             2 => assert!(context.cancel(self.last)),
             3 => self.last = context.replace(self.last, Price(101), Quantity(4)).unwrap(),
-            4 => self.told.push(context.set_timer(Nanos(context.now().0 + 50)).unwrap()),
+            4 => self.calls.push(context.set_timer(Nanos(context.now().0 + 50)).unwrap()),
             5 => panic!("the price is 5"),
             6 => assert_eq!((0..100).filter_map(|_| context.send(order)).count(), 16),
-            7 => self.told.push(context.random().bits()),
-            8 => assert!(context.cancel_timer(*self.told.last().unwrap())),
+            7 => self.calls.push(context.random().bits()),
+            8 => assert!(context.cancel_timer(*self.calls.last().unwrap())),
             9 => while context.set_timer(Nanos(context.now().0 + 50)).is_some() {},
             10 => {
                 let order = order.displayed(Quantity(6)).post_only().good_till_cancel().child_of(77);
@@ -62,26 +63,26 @@ impl Strategy for Puppet {
     }
 
     fn on_timer(&mut self, timer_id: u64, context: &mut Context<'_>) {
-        self.told.extend([timer_id, context.now().0]);
+        self.calls.extend([timer_id, context.now().0]);
     }
 
-    fn on_report(&mut self, report: &Report, _: &mut Context<'_>) {
-        self.told.push(u64::from(report.kind == ReportKind::Filled));
+    fn on_report(&mut self, report: &OrderReport, _: &mut Context<'_>) {
+        self.calls.push(u64::from(report.kind == ReportKind::Filled));
     }
 
     fn on_event(&mut self, _: &Frame<'_>, _: &mut Context<'_>) {}
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.last);
-        out.put_u64(self.told.len() as u64);
-        self.told.iter().for_each(|value| out.put_u64(*value));
+        out.put_u64(self.calls.len() as u64);
+        self.calls.iter().for_each(|value| out.put_u64(*value));
     }
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
         self.last = reader.u64()?;
         for _ in 0..reader.count("values")? {
-            self.told.push(reader.u64()?);
+            self.calls.push(reader.u64()?);
         }
         reader.finish()
     }
@@ -130,7 +131,7 @@ fn an_order_says_who_sent_it_and_why() {
 }
 
 #[test]
-fn a_strategy_that_panics_is_stopped_by_a_kill_switch_that_tells_the_reason() {
+fn a_strategy_that_panics_is_stopped_by_a_kill_switch_with_the_reason() {
     let mut tester = puppet();
     tester.trade(1, 1, 9).trade(1, 1, 9);
     let orders = tester.take_orders();
@@ -143,8 +144,8 @@ fn a_strategy_that_panics_is_stopped_by_a_kill_switch_that_tells_the_reason() {
     assert_eq!(others[0].0, KillSwitch::TEMPLATE_ID);
     assert!(others[0].1.ends_with(b"puppet panicked: the price is 5"));
     tester.fill(&orders[1], 100, 2).trade(1, 1, 9);
-    assert_eq!(tester.position(1), 2, "positions are kept up");
-    assert!(tester.take_orders().is_empty(), "it is called no more");
+    assert_eq!(tester.position(1), 2, "positions are updated");
+    assert!(tester.take_orders().is_empty(), "it is not called any more");
 }
 
 #[test]
@@ -164,7 +165,7 @@ fn a_kill_switch_halts_and_releases_what_it_covers() {
         cancelled_order_id: order.client_order_id,
         ..CancelOrder::NULL
     });
-    let open = tester.strategy().desk.orders().get(order.client_order_id.get()).copied();
+    let open = tester.strategy().record.orders().get(order.client_order_id.get()).copied();
     assert_eq!(open.unwrap().state, OrderState::Cancelling);
     tester.trade(1, 1, 9);
     assert!(tester.take_orders().is_empty());
@@ -174,7 +175,7 @@ fn a_kill_switch_halts_and_releases_what_it_covers() {
 }
 
 #[test]
-fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
+fn a_definition_starts_a_new_instance_or_resumes_one_and_reports_errors() {
     let mut tester = puppet();
     tester.trade(1, 1, 9);
     let order = tester.take_orders()[0];
@@ -186,7 +187,7 @@ fn a_definition_starts_anew_or_resumes_and_says_what_is_wrong() {
     tester.define_strategy("puppet", "", true).trade(1, 1, 9);
     let order = tester.take_orders()[0];
     assert_eq!(order.client_order_id.get(), 7 << 48 | 2 << 32 | 1);
-    assert_eq!((tester.position(1), order.publisher_sequence.get()), (9, 2), "its numbers go on");
+    assert_eq!((tester.position(1), order.publisher_sequence.get()), (9, 2), "its numbering continues");
     tester.define_strategy("puppet", "", false);
     assert_eq!(tester.position(1), 0, "a new instance holds nothing");
     assert_eq!(tester.take_cancels().len(), 1, "the old one's orders are cancelled");
@@ -212,7 +213,7 @@ fn replacing_and_cancelling_follow_the_venues_answers() {
     let (old, new) = (&orders[0], &replacements[0]);
     assert_eq!((new.replaced_order_id, new.original_order_id), (old.client_order_id, old.client_order_id));
     assert_eq!((new.limit_price.get(), new.quantity.get()), (101, 4));
-    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(13));
+    assert_eq!(tester.strategy().record.orders().working(1, Side::BUY), Quantity(13));
     tester.event(&OrderReplaced {
         instrument: U32::new(1),
         side: Side::BUY,
@@ -224,7 +225,7 @@ fn replacing_and_cancelling_follow_the_venues_answers() {
         ..OrderReplaced::NULL
     });
     assert_eq!(tester.working(old), None);
-    assert_eq!(tester.strategy().desk.orders().working(1, Side::BUY), Quantity(4));
+    assert_eq!(tester.strategy().record.orders().working(1, Side::BUY), Quantity(4));
     tester.trade(1, 2, 1);
     assert_eq!(tester.take_cancels()[0].cancelled_order_id, new.client_order_id);
 }
@@ -252,7 +253,7 @@ fn a_replacement_keeps_every_other_term_of_the_order() {
 }
 
 #[test]
-fn what_replaces_a_stop_that_was_reached_waits_for_nothing_also_after_a_snapshot() {
+fn the_replacement_of_a_triggered_stop_works_at_once_also_after_a_snapshot() {
     let mut tester = puppet();
     tester.trade(1, 11, 9);
     let order = tester.take_orders()[0];
@@ -277,7 +278,7 @@ fn what_replaces_a_stop_that_was_reached_waits_for_nothing_also_after_a_snapshot
 }
 
 #[test]
-fn definitions_and_halts_are_told() {
+fn definitions_and_halts_reach_the_strategy() {
     let mut tester = puppet();
     tester.define(3, "X").event(&TradingStatus {
         instrument: U32::new(3),
@@ -290,15 +291,15 @@ fn definitions_and_halts_are_told() {
 }
 
 #[test]
-fn no_event_leads_to_more_than_the_bound() {
+fn one_event_leads_to_at_most_the_limit_of_submissions() {
     let mut tester = puppet();
     tester.trade(1, 6, 1);
     assert_eq!(tester.take_orders().len(), 16);
-    assert_eq!(tester.strategy().desk.withheld(), 84);
+    assert_eq!(tester.strategy().record.withheld(), 84);
 }
 
 #[test]
-fn a_timer_comes_back_at_its_time() {
+fn a_timer_fires_at_its_time() {
     let mut tester = puppet();
     let start = tester.now().0;
     tester.trade(1, 4, 1).advance(Nanos(49));
@@ -313,7 +314,7 @@ fn a_timer_comes_back_at_its_time() {
 }
 
 #[test]
-fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
+fn a_snapshot_and_the_later_events_equal_all_events() {
     let walk = |tester: &mut StrategyTester, from: i64, to: i64| {
         let mut sent = Vec::new();
         for step in from..to {
@@ -334,7 +335,7 @@ fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
         }
         sent
     };
-    for Kind { name, .. } in Registry::built_in().kinds() {
+    for StrategyKind { name, .. } in Registry::built_in().kinds() {
         let settings = match *name {
             "pairs" => "window = 5\nwidth = 1\nsample = \"3ms\"",
             "flow-momentum" => "interval = \"9ms\"\nenter = 0.1\nexit = 0.01",
@@ -362,7 +363,7 @@ fn a_snapshot_and_the_tail_give_the_same_as_the_whole() {
 }
 
 #[test]
-fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
+fn a_book_is_shown_only_when_the_venue_event_is_complete() {
     let mut tester = StrategyTester::start("ma-cross", "fast = 1\nslow = 2\nprice = \"mid\"").unwrap();
     let add = |id: u64, side, price: i64, flags| BookAdd {
         instrument: U32::new(1),
@@ -385,7 +386,7 @@ fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
         tester.event(&add(id, Side::BUY, price, MarketFlags::LAST));
     }
     assert_eq!(tester.take_orders().len(), 1, "three mids are enough");
-    let order = tester.strategy().desk.orders().iter().next().copied().unwrap();
+    let order = tester.strategy().record.orders().iter().next().copied().unwrap();
     assert_eq!(order.price, Some(Price(200)));
     tester.event(&add(6, Side::SELL, 131, none));
     let feed = |state| FeedStatus { source: U16::new(5), state, ..FeedStatus::NULL };
@@ -397,7 +398,7 @@ fn a_book_is_shown_at_the_end_of_the_venues_event_only() {
 }
 
 #[test]
-fn a_timer_that_is_taken_back_does_not_wake_the_strategy_even_where_it_has_fired_already() {
+fn a_cancelled_timer_does_not_call_the_strategy_even_if_it_fired_already() {
     let mut tester = puppet();
     tester.trade(1, 4, 1).trade(1, 8, 1);
     let state = |tester: &StrategyTester| {
@@ -421,15 +422,15 @@ fn a_timer_that_is_taken_back_does_not_wake_the_strategy_even_where_it_has_fired
 }
 
 #[test]
-fn a_strategy_has_so_many_timers_and_no_more_until_they_fire() {
+fn a_strategy_cannot_have_more_pending_timers_than_the_limit() {
     let mut tester = puppet();
     for _ in 0..5 {
         tester.trade(1, 9, 1);
     }
-    let asked = tester.strategy().desk.withheld();
-    assert_eq!(asked, 5, "each time until it is told no");
+    let asked = tester.strategy().record.withheld();
+    assert_eq!(asked, 5, "one request of each round is refused");
     tester.advance(Nanos(49)).trade(1, 9, 1);
-    assert_eq!(tester.strategy().desk.withheld(), asked + 1);
+    assert_eq!(tester.strategy().record.withheld(), asked + 1);
     tester.advance(Nanos(1)).trade(1, 4, 1);
-    assert_eq!(tester.strategy().desk.withheld(), asked + 1, "they have fired");
+    assert_eq!(tester.strategy().record.withheld(), asked + 1, "they have fired");
 }

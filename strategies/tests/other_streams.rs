@@ -1,8 +1,9 @@
-//! Events of another schema in a strategy: seen, taken for nothing else, and answered with an alert.
+//! Events of another schema in a strategy: seen, not mistaken for events of Stele's schema, and answered with
+//! an alert.
 
 use stele_strategies::strategy::{EVIDENCE_MAX, EXPLANATION_LENGTH_MAX};
 use stele_strategies::{
-    Context, Kind, Registry, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyState,
+    Context, Registry, RestoreError, SnapshotReader, SnapshotWrite, Strategy, StrategyKind, StrategyState,
     StrategyTester,
 };
 use stele_wire::codec::View;
@@ -15,7 +16,8 @@ const SCHEMA_ID: u16 = 901;
 const SCHEMA_VERSION: u16 = 1;
 
 mod plant {
-    //! Two messages as the generator prints them; the second has the template id of Stele's `SessionEnd`.
+    //! Two messages as the code generator prints them; the second one has the template id of Stele's
+    //! `SessionEnd`.
 
     use super::*;
 
@@ -47,13 +49,13 @@ use plant::{Flood, Level};
 
 const _: () = assert!(Flood::TEMPLATE_ID == SessionEnd::TEMPLATE_ID);
 
-/// Raises an alert for each flood, with so many levels before it as evidence as it says.
+/// Raises an alert for each flood, with as many earlier levels as evidence as the flood asks for.
 #[derive(Default)]
 struct Watch {
     levels: Vec<Sequence>,
 }
 
-const WATCH: Kind = Kind {
+const WATCH: StrategyKind = StrategyKind {
     name: "watch",
     about: "raises an alert for each flood",
     parameters: &[],
@@ -122,7 +124,7 @@ fn an_alert_names_the_event_its_evidence_and_the_strategy_that_raised_it() {
 }
 
 #[test]
-fn a_template_id_that_stele_has_too_means_nothing_in_another_schema() {
+fn a_template_id_of_stele_has_no_meaning_in_another_schema() {
     let mut tester = tester();
     tester.event(&flood(0, 1));
     assert_eq!(tester.strategy().state, StrategyState::Running, "no session has ended");
@@ -130,13 +132,13 @@ fn a_template_id_that_stele_has_too_means_nothing_in_another_schema() {
 }
 
 #[test]
-fn an_alert_beyond_the_bounds_is_withheld_and_counted() {
+fn an_alert_beyond_the_limits_is_withheld_and_counted() {
     let mut tester = tester();
     for value in 0..20 {
         tester.event(&Level { value: value.into() });
     }
     tester.event(&flood(EVIDENCE_MAX, EXPLANATION_LENGTH_MAX));
-    assert_eq!((tester.take_others().len(), tester.strategy().desk.withheld()), (1, 0));
+    assert_eq!((tester.take_others().len(), tester.strategy().record.withheld()), (1, 0));
     tester.event(&flood(EVIDENCE_MAX + 1, 1)).event(&flood(1, EXPLANATION_LENGTH_MAX + 1));
-    assert_eq!((tester.take_others().len(), tester.strategy().desk.withheld()), (0, 2));
+    assert_eq!((tester.take_others().len(), tester.strategy().record.withheld()), (0, 2));
 }

@@ -1,6 +1,6 @@
 //! Reading by copy.
 
-use super::Event;
+use super::event::Event;
 use crate::claims::copy_words;
 use crate::counters::{Contract, Counter, CounterError, Counters, Place, table};
 use crate::ring::RingView;
@@ -79,7 +79,7 @@ impl LossyConsumer {
     ///
     /// # Errors
     /// When there is no slot.
-    pub fn count_in(
+    pub fn register_counters(
         &mut self,
         counters: &Counters,
         shard: u16,
@@ -136,9 +136,9 @@ impl LossyConsumer {
         let mut count = 0;
         while self.position < published && count < limit {
             let Some(length) = self.copy_frame(self.position) else { return Err(Overrun { shown: count }) };
-            let event = Event { frame: self.copied(length), position: self.position };
+            let event = Event::new(self.copied(length), self.position);
             let (end, sequence) = (event.end(), event.sequence());
-            if !event.frame.is_padding() {
+            if !event.frame().is_padding() {
                 let expected = self.last.map_or(sequence, Sequence::next);
                 assert_eq!(sequence, expected, "the log skips at {}", self.position);
                 on_event(event);

@@ -1,9 +1,9 @@
 //! What the sequencer shows: set once for each duty cycle in which it had something to do.
 
 use super::{Counter, CounterError, Counters, Histogram, Place, table};
-use crate::publisher::NOT_RECEIVED;
 use crate::refusals::Refusals;
-use crate::sequencer::SequencerStatistics;
+use crate::sequencer::statistics::SequencerStatistics;
+use crate::submission::NOT_RECEIVED;
 use stele_wire::Nanos;
 use stele_wire::messages::Check;
 

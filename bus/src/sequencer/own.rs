@@ -1,47 +1,27 @@
 //! What the sequencer puts on the log by itself: refusals, cancels that follow from kill switches, timers that fire,
 //! what became of its clock. Off the hot path, bounded in each duty cycle, in the class that is refused last.
 
-use super::{Desk, Origin, Verdict, gather};
+use super::desk::{Desk, OWN_FRAME_LENGTH_MAX, Origin, REFUSED_HEAD, Verdict, gather};
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
-use crate::cancels::Cancel;
 use crate::clock::Clock;
 use crate::head::{Draft, OWN_SCHEMA};
 use crate::health::Behind;
-use crate::publisher::{Intake, NOT_RECEIVED, Submission};
+use crate::intake::Intake;
 use crate::refusals::reason_of;
-use crate::risk::{self, Breach, OrderTerms, Sequenced};
+use crate::submission::{NOT_RECEIVED, Submission};
 use crate::templates::{Class, Template, template};
 use crate::timers::{self, NEVER};
 use std::mem::offset_of;
+use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
-use stele_wire::frame::frame_length;
 use stele_wire::messages::{
-    CancelOrder, ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator,
-    PublisherProgress, QuoteCancel, RefusalReason, RefusedOrder, RiskDecision, SCHEMA_VERSION, SessionEnd,
-    SessionStart, SubmissionClass, SubmissionRefused, TimerFired,
+    ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress,
+    RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass,
+    SubmissionRefused,
 };
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
-
-/// Longest frame that the sequencer writes on its own account, but for a refused order.
-pub(super) const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
-
-macro_rules! fits {
-    ($($message:ident),*) => {
-        $(const _: () = assert!(frame_length(size_of::<$message>()) <= OWN_FRAME_LENGTH_MAX);)*
-    };
-}
-fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCancel, TimerFired, ClockStatus);
-
-/// Bytes of a refused order in front of its body.
-const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
-
-/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its numbering.
-#[inline]
-pub(super) const fn refusal_length(body_length: usize) -> usize {
-    frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
-}
 
 impl<C: Clock> Desk<C> {
     /// Says so on the log when a publisher's numbering begins or skips, and in front of every event that does not
@@ -295,7 +275,7 @@ impl<C: Clock> Desk<C> {
     #[inline]
     pub(super) fn follow(&mut self, submission: &Submission<'_>, block_length: u16, sequence: Sequence) {
         let template_id = submission.template_id;
-        let is_risk = risk::follows(template_id);
+        let is_risk = stele_risk::follows(template_id);
         if !is_risk && !timers::follows(template_id) {
             return;
         }

@@ -5,7 +5,7 @@ use super::lane::{Lane, Sequenced, get};
 use super::process::Process;
 use crate::bounds::{SUBMISSION_HEADER_WORDS, SUBMISSION_WORDS_MAX};
 use crate::mapping::{Board, Mapped, Mapping};
-use crate::publisher::NOT_RECEIVED;
+use crate::submission::NOT_RECEIVED;
 use crate::sync::{AtomicU64, Ordering};
 use rtrb::Producer;
 use std::io;

@@ -3,7 +3,8 @@
 use crate::rig::{Rig, START, accepted, cancel, fill, notice, order, order_body};
 use stele_bus::bounds::{BATCH_AGE_MAX, PUBLISHER_WORDS_DEFAULT, RING_LENGTH_MIN, STOP_GRACE};
 use stele_bus::counters::table;
-use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal, RiskLimits};
+use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
+use stele_risk::RiskLimits;
 use stele_wire::messages::{
     CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
 };
@@ -232,7 +233,7 @@ fn a_lossy_consumer_is_told_exactly_which_events_it_lost() {
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
     let mut lossy = LossyConsumer::join(&rig.ring);
     let counters = Counters::create().unwrap();
-    lossy.count_in(&counters, 0, 1, "console").unwrap();
+    lossy.register_counters(&counters, 0, 1, "console").unwrap();
     let mut expected = rig.start.next_sequence;
     let mut lost = 0;
     for round in 0..6 {

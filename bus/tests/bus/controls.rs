@@ -1,7 +1,8 @@
 //! Changes of the controls on orders, on their way through the sequencer.
 
 use crate::rig::{Rig, START, order, order_body};
-use stele_bus::{Publisher, RiskLimits};
+use stele_bus::Publisher;
+use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{CancelScope, Check, Decision, NewOrder, OrderRejected, RiskDecision, RiskLimit};
 use stele_wire::{Frame, Nanos};

@@ -4,15 +4,12 @@
 mod contracts;
 mod controls;
 mod foreign;
-mod forwarding;
 mod kills;
 mod named_ring;
 mod own_events;
 mod random_schedules;
 mod refusals;
-mod release;
 mod remote_publisher;
 mod rig;
-mod routing;
 mod switches;
 mod threads;

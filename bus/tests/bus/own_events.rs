@@ -4,9 +4,8 @@ use crate::rig::{Rig, START, notice, order, order_body, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::bounds::{CLOCK_CHECK_INTERVAL, RING_LENGTH_MIN, STRETCH_EVENTS_MAX};
-use stele_bus::{
-    Agent, Clock, ClockStatus, LogRing, Publisher, RingOptions, Risk, RiskLimits, Sequencer, Timers,
-};
+use stele_bus::{Agent, Clock, ClockStatus, LogRing, Publisher, RingOptions, Sequencer, Timers};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     ClockStatus as ClockEvent, NewOrder, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,

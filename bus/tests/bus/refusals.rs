@@ -4,7 +4,8 @@ use crate::rig::{Rig, START, fill, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use stele_bus::bounds::REFUSALS_TOLD_INTERVAL;
-use stele_bus::{Publisher, Refusal, RiskLimits};
+use stele_bus::{Publisher, Refusal};
+use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, RefusalReason, RefusedOrder,

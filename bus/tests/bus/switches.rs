@@ -3,16 +3,14 @@
 use crate::rig::{Rig, START, fill, notice, order_body};
 use std::collections::BTreeMap;
 use stele_bus::bounds::OWN_EVENTS_PER_CYCLE_MAX;
-use stele_bus::{
-    Agent, Event, ManualClock, OrderGateway, Publisher, Risk, RiskLimits, Sequencer, Venue, VenueBusy,
-    Watermark,
-};
+use stele_bus::{Publisher, Sequencer};
+use stele_risk::{Risk, RiskLimits};
+use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelRejected, CancelScope, KillSwitch, NewOrder, OrderCancelled, OrderStatus, Quote,
     QuoteCancel, Side, SwitchState, VenueNotice,
 };
-use stele_wire::{Frame, Nanos};
 
 fn order(id: u64, account: u32) -> NewOrder {
     NewOrder { account: account.into(), side: Side::BUY, ..crate::rig::order(id, 10) }
@@ -158,35 +156,6 @@ fn cancels_find_room_where_market_data_and_orders_do_not() {
     });
     assert_eq!(rig.sequencer.statistics().orders_refused, 1, "there is no room for an order");
     assert_eq!(rig.sequencer.statistics().cancels, 300);
-}
-
-#[derive(Default)]
-struct Recorder(Vec<u64>);
-
-impl Venue for Recorder {
-    fn submit(&mut self, order: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
-        let cancel = order.frame().message::<CancelOrder>().map(|cancel| cancel.cancelled_order_id.get());
-        self.0.extend(cancel);
-        Ok(())
-    }
-}
-
-#[test]
-fn the_cancels_reach_the_venue_behind_their_watermark() {
-    let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "desk", 4096);
-    let releases = rig.sequencer.publisher(2, "gateway", 4096);
-    let (consumer, clock) = (rig.sequencer.gating_consumer("reader"), rig.clock.clone());
-    let mut gateway: OrderGateway<_, ManualClock> =
-        OrderGateway::new("venue", consumer, releases, Watermark::Durable, Recorder::default(), clock);
-    (1..=3).for_each(|id| send(&mut desk, &order(id, 1)));
-    switch(&mut desk, CancelScope::ALL, 0, SwitchState::ENGAGED);
-    rig.settle();
-    gateway.do_work().unwrap();
-    assert!(gateway.venue().0.is_empty(), "nothing is durable");
-    rig.flush();
-    gateway.do_work().unwrap();
-    assert_eq!(gateway.venue().0, [1, 2, 3]);
 }
 
 #[test]

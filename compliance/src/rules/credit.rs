@@ -1,18 +1,18 @@
-//! How the firm's credit is shared out between shards: never more than there is.
+//! The firm's credit allotted to shards never exceeds what there is.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
 use stele_wire::Frame;
 use stele_wire::messages::CreditAllotment;
 
 #[derive(Debug, Default)]
 pub(super) struct Credit {
-    /// By account, 0 for the firm, and shard. An allotment holds until another takes its place, over epochs too.
+    /// By account (0 for the firm) and shard. An allotment holds until it is replaced, also across epochs.
     parts: BTreeMap<(u32, u32), i64>,
 }
 
 impl Credit {
-    pub(super) fn on_allotment(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_allotment(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         let Some(allotment) = frame.message::<CreditAllotment>() else { return Ok(()) };
         counts.add(Rule::CreditAllotted);
         let (account, amount) = (allotment.account.get(), allotment.amount.get());

@@ -1,14 +1,14 @@
-//! What was defined: instruments, sources, strategies, accounts.
+//! The definitions so far: instruments, sources, strategies, accounts.
 
 use super::plan::{Kind, Plan};
-use super::{Counts, Rule, Verdict, breach, field};
+use super::{CheckCounts, Rule, Verdict, breach, field};
 use stele_wire::messages::{AccountDefinition, InstrumentDefinition, SourceDefinition, StrategyDefinition};
 use stele_wire::{Frame, Sequence};
 
-/// Ids in one page of an [`IdSet`].
+/// The number of ids in one page of an [`IdSet`].
 const PAGE: usize = 1 << 16;
 
-/// A set of ids: one bit each, in pages made when an id of theirs comes.
+/// A set of ids: one bit each, in pages that are allocated when one of their ids is added.
 #[derive(Debug, Default)]
 struct IdSet {
     pages: Vec<Option<Box<[u64]>>>,
@@ -47,7 +47,7 @@ impl Definitions {
         block: &[u8],
         frame: &Frame<'_>,
         first: Sequence,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         if plan.references.is_empty() {
             return Ok(());
@@ -83,7 +83,7 @@ impl Definitions {
             AccountDefinition::TEMPLATE_ID => Kind::Account,
             _ => return,
         };
-        // The definition's own id is the first of its kind in the block.
+        // The definition's own id is the first id of its kind in the block.
         let own = plan.references.iter().find(|reference| reference.kind == kind);
         let own = own.expect("a definition has an id").offset;
         let id = match kind {
@@ -96,7 +96,14 @@ impl Definitions {
     }
 
     #[inline]
-    fn refer(&mut self, kind: Kind, id: u32, plan: &Plan, first: Sequence, counts: &mut Counts) -> Verdict {
+    fn refer(
+        &mut self,
+        kind: Kind,
+        id: u32,
+        plan: &Plan,
+        first: Sequence,
+        counts: &mut CheckCounts,
+    ) -> Verdict {
         if id == 0 {
             return Ok(());
         }
@@ -118,7 +125,7 @@ impl Definitions {
             Kind::Strategy => "strategy",
             Kind::Account => "account",
         };
-        breach(Rule::DefinedBefore, format!("a definition of {name} {id} in front"), "none")
+        breach(Rule::DefinedBefore, format!("an earlier definition of {name} {id}"), "none")
     }
 
     pub(super) fn undefined_in_orders(&self) -> u64 {
@@ -135,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_in_the_set_once_it_was_put_there() {
+    fn an_id_is_in_the_set_once_it_was_added() {
         let mut set = IdSet::default();
         for id in [0, 63, 64, 65_535, 65_536, 1 << 31, u32::MAX] {
             assert!(!set.contains(id));

@@ -1,6 +1,6 @@
-//! A trail in memory that tells the rules of its frames as they are made.
+//! A trail in memory that passes its frames to the rules as they are made.
 
-use super::{Rule, Rules, Violation};
+use super::{Rule, RuleViolation, Rules};
 use sha2::{Digest, Sha256};
 use stele_journal::format::SegmentHeader;
 use stele_wire::bounds::{FRAME_VERSION, PADDING_LENGTH_MIN};
@@ -16,14 +16,14 @@ use stele_wire::{Frame, SCHEMA_TEXT, Seed};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-pub(super) type Told = Result<u64, Box<Violation>>;
+pub(super) type Verdict = Result<u64, Box<RuleViolation>>;
 
 pub(super) const INSTRUMENT: u32 = 7;
 pub(super) const ACCOUNT: u32 = 3;
 
-/// What breaks a rule shows by its name and the sequence.
-pub(super) fn broken(told: Told) -> (Rule, u64) {
-    let violation = told.expect_err("the rule holds");
+/// The broken rule and the sequence that breaks it.
+pub(super) fn broken(verdict: Verdict) -> (Rule, u64) {
+    let violation = verdict.expect_err("the rule holds");
     (violation.rule, violation.sequence.0)
 }
 
@@ -32,12 +32,12 @@ pub(super) struct Trail {
     pub(super) header: SegmentHeader,
     pub(super) position: Position,
     pub(super) sequence: u64,
-    /// Of the next event's frame header.
+    /// Schema of the next event's frame header.
     pub(super) schema: (u16, u16),
 }
 
 impl Trail {
-    /// A trail whose first event has the number `first`, in its first epoch, without an event.
+    /// A trail whose first event has the number `first`, in its first epoch, with no event yet.
     pub(super) fn starting_at(first: u64) -> Self {
         let header = SegmentHeader {
             identity: Identity { trail: TrailId([9; 16]), shard: ShardId(2), epoch: Epoch(1) },
@@ -67,7 +67,7 @@ impl Trail {
             })
             .unwrap();
         trail.begin_session().unwrap();
-        trail.tell_schema(SCHEMA_TEXT.as_bytes(), trail.header.schema).unwrap();
+        trail.schema_text(SCHEMA_TEXT.as_bytes(), trail.header.schema).unwrap();
         trail.define().unwrap();
         trail
     }
@@ -82,12 +82,12 @@ impl Trail {
         }
     }
 
-    pub(super) fn begin_session(&mut self) -> Told {
+    pub(super) fn begin_session(&mut self) -> Verdict {
         let start = self.session_start();
         self.push_start(&start)
     }
 
-    pub(super) fn push_start(&mut self, start: &SessionStart) -> Told {
+    pub(super) fn push_start(&mut self, start: &SessionStart) -> Verdict {
         let mut buffer = [0; 512];
         self.push_body(
             SessionStart::TEMPLATE_ID,
@@ -96,10 +96,10 @@ impl Trail {
         )
     }
 
-    pub(super) fn tell_schema(&mut self, text: &[u8], hash: [u8; 32]) -> Told {
+    pub(super) fn schema_text(&mut self, text: &[u8], hash: [u8; 32]) -> Verdict {
         let parts = text.chunks(40_000);
         let count = parts.len() as u16;
-        let mut told = Ok(0);
+        let mut last = Ok(0);
         for (part, text) in parts.enumerate() {
             let block = SchemaText {
                 schema_id: U16::new(SCHEMA_ID),
@@ -110,12 +110,12 @@ impl Trail {
             };
             let mut buffer = vec![0; 65_000];
             let body = block.encode(&mut buffer, text).unwrap();
-            told = Ok(self.push_body(SchemaText::TEMPLATE_ID, SchemaText::BLOCK_LENGTH, body)?);
+            last = Ok(self.push_body(SchemaText::TEMPLATE_ID, SchemaText::BLOCK_LENGTH, body)?);
         }
-        told
+        last
     }
 
-    fn define(&mut self) -> Told {
+    fn define(&mut self) -> Verdict {
         let mut buffer = [0; 1_024];
         let source = SourceDefinition { source: U16::new(1), ..SourceDefinition::NULL };
         let body = source.encode(&mut buffer, b"").unwrap().to_vec();
@@ -147,19 +147,19 @@ impl Trail {
         }
     }
 
-    pub(super) fn push_order(&mut self, order: &NewOrder) -> Told {
+    pub(super) fn push_order(&mut self, order: &NewOrder) -> Verdict {
         let mut buffer = [0; 512];
         let body = order.encode(&mut buffer, [], &[], &[]).unwrap();
         self.push_body(NewOrder::TEMPLATE_ID, NewOrder::BLOCK_LENGTH, body)
     }
 
-    /// An order as it should be.
+    /// A valid order.
     pub(super) fn submit(&mut self) -> u64 {
         let order = self.order();
         self.push_order(&order).unwrap()
     }
 
-    /// What gateway 4 says when it let `count` orders go, the last of them `through`, with the log durable up to here.
+    /// The release by gateway 4 of `count` orders up to `through`, with the log durable up to here.
     pub(super) fn released(&self, through: u64, count: u32) -> OrderReleased {
         OrderReleased {
             through_sequence: U64::new(through),
@@ -183,12 +183,12 @@ impl Trail {
         }
     }
 
-    pub(super) fn end(&mut self) -> Told {
+    pub(super) fn end(&mut self) -> Verdict {
         let events = self.sequence + 2 - self.header.base_sequence.0;
         self.push_end(self.header.identity.epoch.0, events)
     }
 
-    pub(super) fn push_end(&mut self, epoch: u32, events: u64) -> Told {
+    pub(super) fn push_end(&mut self, epoch: u32, events: u64) -> Verdict {
         let end = SessionEnd {
             epoch: U32::new(epoch),
             events: U64::new(events),
@@ -203,7 +203,7 @@ impl Trail {
         )
     }
 
-    /// The writer starts again.
+    /// Restarts the writer.
     pub(super) fn next_epoch(&mut self) {
         self.header.identity.epoch.0 += 1;
         self.header.index += 1;
@@ -212,11 +212,11 @@ impl Trail {
         self.rules.on_segment(&self.header).unwrap();
     }
 
-    pub(super) fn push<M: Message>(&mut self, message: &M) -> Told {
+    pub(super) fn push<M: Message>(&mut self, message: &M) -> Verdict {
         self.push_body(M::TEMPLATE_ID, M::BLOCK_LENGTH, message.as_bytes())
     }
 
-    pub(super) fn push_body(&mut self, template_id: u16, block_length: u16, body: &[u8]) -> Told {
+    pub(super) fn push_body(&mut self, template_id: u16, block_length: u16, body: &[u8]) -> Verdict {
         self.sequence += 1;
         let header = FrameHeader {
             crc: U32::ZERO,
@@ -233,22 +233,22 @@ impl Trail {
         let mut frame = header.as_bytes().to_vec();
         frame.extend_from_slice(body);
         frame.resize(frame_length(body.len()), 0);
-        self.tell(&frame)
+        self.check(&frame)
     }
 
-    /// Padding that records `durable`.
-    pub(super) fn pad(&mut self, durable: u64) -> Told {
+    /// Appends padding that records `durable`.
+    pub(super) fn pad(&mut self, durable: u64) -> Verdict {
         let last = Sequence(self.sequence);
         self.push_padding(durable, last)
     }
 
-    pub(super) fn push_padding(&mut self, durable: u64, last: Sequence) -> Told {
+    pub(super) fn push_padding(&mut self, durable: u64, last: Sequence) -> Verdict {
         let mut frame = [0; PADDING_LENGTH_MIN];
         write_padding(&mut frame, Nanos(0), Position(durable), last, Seed(0));
-        self.tell(&frame)
+        self.check(&frame)
     }
 
-    fn tell(&mut self, frame: &[u8]) -> Told {
+    fn check(&mut self, frame: &[u8]) -> Verdict {
         let position = self.position;
         self.position = position.plus(frame.len() as u64);
         self.rules.on_frame(position, &Frame::read(frame).unwrap())?;

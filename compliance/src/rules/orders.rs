@@ -1,16 +1,16 @@
-//! The orders, replacements, cancels and quotes on the log, and which of them left.
+//! The orders, replacements, cancels and quotes on the log, and which of them left the host.
 
 use super::Site;
 use stele_wire::{Position, Sequence};
 
-/// What a release has proved of an order of this epoch.
+/// What a release proves about an order of this epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Left {
-    /// Nothing yet, or it is not certain by which gateway it left.
+    /// Nothing yet, or the gateway that released it is uncertain.
     Unknown,
-    /// It left behind the durable watermark or a later one.
+    /// It left after the durable watermark or a later one had passed it.
     Durable,
-    /// It left behind an earlier watermark.
+    /// It left after an earlier watermark had passed it.
     Earlier,
 }
 
@@ -21,11 +21,11 @@ pub(super) struct Order {
     pub(super) left: Left,
 }
 
-/// Orders in the order of the log: the sequences of all, more of those of this epoch.
+/// Orders in log order: the sequences of all, and more about those of this epoch.
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     sequences: Vec<u64>,
-    /// The last ones of `sequences`.
+    /// The orders of this epoch: the last ones of `sequences`.
     of_epoch: Vec<Order>,
 }
 
@@ -51,7 +51,7 @@ impl Orders {
         Some(&self.of_epoch[at])
     }
 
-    /// This epoch's orders behind `after` and up to `through`.
+    /// This epoch's orders after `after`, up to and including `through`.
     pub(super) fn between(&mut self, after: Sequence, through: Sequence) -> &mut [Order] {
         let start = self.sequences.len() - self.of_epoch.len();
         let sequences = &self.sequences[start..];

@@ -1,15 +1,15 @@
-//! Publishers' numbering, as `docs/decisions/0002-origin-numbering.md` has it.
+//! The numbering of publishers, as described in `docs/decisions/0002-origin-numbering.md`.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
-use stele_bus::OrderTerms;
+use stele_risk::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::PublisherProgress;
 
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     reached: BTreeMap<u16, u64>,
-    /// The last number of an order, by publisher.
+    /// The number of the last order, by publisher.
     orders: BTreeMap<u16, u64>,
 }
 
@@ -19,8 +19,9 @@ impl Origins {
         self.orders.clear();
     }
 
-    /// What takes risk away has numbers too, but a trail of an earlier program may repeat those.
-    pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    /// Messages that reduce risk are numbered too, but trails of earlier program versions may repeat those
+    /// numbers.
+    pub(super) fn on_order(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         let Some(terms) = OrderTerms::read(frame.template_id(), frame.body()) else { return Ok(()) };
         let (publisher, number) = (terms.publisher, terms.publisher_sequence);
         if publisher == 0 || matches!(number, 0 | u64::MAX) {
@@ -29,17 +30,21 @@ impl Origins {
         counts.add(Rule::OriginNumbering);
         let last = self.orders.entry(publisher).or_default();
         if number <= *last {
-            let expected = format!("an order of publisher {publisher} behind its number {last}");
-            return breach(Rule::OriginNumbering, expected, format!("number {number} once more"));
+            let expected = format!("an order of publisher {publisher} with a number above {last}");
+            return breach(Rule::OriginNumbering, expected, format!("number {number} again"));
         }
         *last = number;
         Ok(())
     }
 
-    pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_progress(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::OriginNumbering);
         let Some(progress) = frame.message::<PublisherProgress>() else {
-            return breach(Rule::OriginNumbering, "a PublisherProgress that decodes", "one that does not");
+            return breach(
+                Rule::OriginNumbering,
+                "a PublisherProgress that decodes",
+                "one that does not decode",
+            );
         };
         let (publisher, found) = (progress.publisher.get(), progress.publisher_sequence.get());
         let reached = self.reached.entry(publisher).or_insert(found);

@@ -1,4 +1,4 @@
-//! What the rules look at in each message: worked out once from the schema.
+//! What the rules check in each message, derived once from the schema.
 
 use stele_bus::{Class, template};
 use stele_wire::Frame;
@@ -9,10 +9,10 @@ use stele_wire::messages::{
     RefusedOrder, ReplaceRejected, RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
 };
 
-/// What a message is to the rules.
+/// The role of a message in the rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Role {
-    /// Not of our schema, or of a later version of it.
+    /// Of another schema, or of a later version of Stele's.
     Unknown,
     SessionStart,
     SessionEnd,
@@ -27,7 +27,7 @@ pub(super) enum Role {
     Other,
 }
 
-/// What is defined and referred to.
+/// Things that are defined and referred to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Instrument,
@@ -43,24 +43,24 @@ pub(super) struct Reference {
     pub(super) offset: u16,
 }
 
-/// What is looked at in one message.
+/// What is checked in one message.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) id: u16,
     pub(super) role: Role,
     pub(super) block_length: u16,
     pub(super) is_control: bool,
-    /// What it names may be the submitter's mistake.
+    /// The ids it names may be the submitter's mistake.
     pub(super) is_claim: bool,
-    /// A refusal, which may have been made before the order left.
+    /// A refusal, which may have been made before the order left the host.
     pub(super) is_refusal: bool,
     pub(super) is_whole: fn(&Frame<'_>) -> bool,
     pub(super) references: Vec<Reference>,
-    /// Offsets of sequences that must lie before the event.
+    /// Offsets of the sequences that must be before the event.
     pub(super) sequences: Vec<u16>,
-    /// Offsets of the sequences that must be orders', in a report.
+    /// In a report: offsets of the sequences that must be those of orders.
     pub(super) answers: Vec<u16>,
-    /// Offset of the originator, in a report.
+    /// In a report: offset of the originator.
     pub(super) originator: Option<u16>,
 }
 
@@ -168,7 +168,7 @@ mod tests {
     use stele_wire::messages::{BookAdd, NewOrder, OrderFilled};
 
     #[test]
-    fn the_schema_tells_where_references_and_sequences_stand() {
+    fn references_and_sequences_are_found_in_the_schema() {
         let plans = Plans::default();
         let add = plans.get(BookAdd::TEMPLATE_ID).unwrap();
         assert_eq!(add.references.len(), 2);

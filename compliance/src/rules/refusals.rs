@@ -1,11 +1,12 @@
-//! Refused orders: that each is told whole, and why, and that no number of a publisher's comes twice.
+//! Refused orders: each is recorded in full and followed by its refusal, and no publisher's number is used
+//! twice.
 
-use super::{Counts, Rule, Verdict, breach};
-use stele_bus::OrderTerms;
+use super::{CheckCounts, Rule, Verdict, breach};
+use stele_risk::OrderTerms;
 use stele_wire::Frame;
 use stele_wire::messages::{OrderRejected, RefusedOrder};
 
-/// Whose order was refused, as its sender calls it.
+/// The refused order, by the sender's ids.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Refused {
     client_order_id: u64,
@@ -15,7 +16,7 @@ struct Refused {
 
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
-    /// The refused order in front, of which the next event says why.
+    /// The refused order whose refusal must be the next event.
     open: Option<Refused>,
 }
 
@@ -24,22 +25,22 @@ impl Refusals {
         self.open = None;
     }
 
-    /// Any event, before it is judged otherwise.
+    /// Checks any event, before the other rules.
     #[inline]
-    pub(super) fn on_event(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_event(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         match self.open.take() {
             None => Ok(()),
             Some(refused) => is_answered(refused, frame, counts),
         }
     }
 
-    pub(super) fn on_refused(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    pub(super) fn on_refused(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::RefusalWhole);
         let terms = frame
             .message::<RefusedOrder>()
             .and_then(|refused| OrderTerms::read(refused.template_id.get(), refused.body()));
         let Some(terms) = terms else {
-            return breach(Rule::RefusalWhole, "an order, replacement or quote", "what is none");
+            return breach(Rule::RefusalWhole, "an order, replacement or quote", "another message");
         };
         self.open = Some(Refused {
             client_order_id: terms.client_order_id,
@@ -51,12 +52,12 @@ impl Refusals {
 }
 
 #[cold]
-fn is_answered(refused: Refused, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+fn is_answered(refused: Refused, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
     counts.add(Rule::RefusalWhole);
     let Some(rejected) = frame.message::<OrderRejected>() else {
         return breach(
             Rule::RefusalWhole,
-            "the OrderRejected that says why the order in front was refused",
+            "the OrderRejected for the refused order before it",
             "another event",
         );
     };

@@ -1,43 +1,43 @@
-//! Releases: that orders left when their watermark had passed, and no answer came earlier.
+//! Releases: orders left after their watermark had passed, and no answer came earlier.
 
 use super::orders::{Left, Orders};
 use super::plan::Plan;
-use super::{Counts, Rule, Site, Verdict, breach, field};
+use super::{CheckCounts, Rule, Site, Verdict, breach, field};
 use std::collections::BTreeMap;
 use stele_wire::messages::{OrderReleased, Originator, ReleaseWatermark};
 use stele_wire::{Position, Sequence};
 
-/// How far one gateway has got in this epoch.
+/// The progress of one gateway in this epoch.
 #[derive(Clone, Copy, Debug)]
 struct Gateway {
     through: Sequence,
     watermark: Position,
 }
 
-/// An answer to an order that was not recorded as durable when it came.
+/// An answer to an order that was not recorded as durable when the answer came.
 #[derive(Clone, Copy, Debug)]
 struct Answer {
     order: Sequence,
     end: Position,
     report: Sequence,
-    /// What the padding behind the answer recorded; none when there was none yet.
+    /// The watermark in the padding after the answer; `None` when there was no padding yet.
     recorded: Option<Position>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Releases {
     gateways: BTreeMap<u16, Gateway>,
-    /// The last event of the epoch before.
+    /// The last event of the previous epoch.
     previous: Sequence,
-    /// The last order that any release of this epoch goes through to, and the last one that was answered.
+    /// The last order that a release of this epoch covers, and the last one that was answered.
     through: Sequence,
     answered: Sequence,
-    /// The highest watermark of a release behind `durable`.
+    /// The highest watermark of a release of kind durable or later.
     claimed: Position,
     recorded: Option<Position>,
     answers: Vec<Answer>,
     before_the_trail: u64,
-    /// The epoch may have begun in front of the trail, and orders in it.
+    /// The epoch may have begun before the trail, with orders in it.
     may_be_begun: bool,
 }
 
@@ -66,7 +66,7 @@ impl Releases {
         self.recorded = Some(durable);
         self.answers.retain_mut(|answer| {
             let recorded = *answer.recorded.get_or_insert(durable);
-            // A release in front of the padding has claimed more than it could record here.
+            // A release before the padding has claimed more than the padding could record.
             answer.end > recorded
                 && orders.of_epoch(answer.order).is_some_and(|order| order.left == Left::Unknown)
         });
@@ -77,27 +77,27 @@ impl Releases {
         &mut self,
         site: &Site<'_>,
         orders: &mut Orders,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         counts.add(Rule::ReleaseOrder);
         let Some(released) = site.frame.message::<OrderReleased>() else {
-            return breach(Rule::ReleaseOrder, "an OrderReleased that decodes", "one that does not");
+            return breach(Rule::ReleaseOrder, "an OrderReleased that decodes", "one that does not decode");
         };
         let (number, through) = (released.gateway.get(), Sequence(released.through_sequence.get()));
         let known = self.gateways.get(&number).copied();
         let before = known.unwrap_or(Gateway { through: self.previous, watermark: Position(0) });
-        // What it covers may lie in front of the trail, some of it or all.
+        // The orders it covers may be before the trail, some of them or all.
         let is_partial = self.may_be_begun && known.is_none();
         if is_partial && through <= self.previous {
             self.before_the_trail += 1;
             return Ok(());
         }
         let Some(end) = orders.of_epoch(through).map(|order| order.end) else {
-            let expected = format!("an order behind {} and before {}", before.through, site.sequence());
+            let expected = format!("an order after {} and before {}", before.through, site.sequence());
             return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
         };
         if through <= before.through {
-            let expected = format!("an order behind {}, where gateway {number} was", before.through);
+            let expected = format!("an order after {}, the last one of gateway {number}", before.through);
             return breach(Rule::ReleaseOrder, expected, format!("throughSequence {through}"));
         }
         let covered = orders.between(before.through, through);
@@ -129,8 +129,8 @@ impl Releases {
         self.settle(orders, counts)
     }
 
-    /// Judges the answers whose orders a release now covers.
-    fn settle(&mut self, orders: &Orders, counts: &mut Counts) -> Verdict {
+    /// Checks the answers whose orders a release now covers.
+    fn settle(&mut self, orders: &Orders, counts: &mut CheckCounts) -> Verdict {
         let mut verdict = Ok(());
         self.answers.retain(|answer| {
             let Some(recorded) = answer.recorded else { return true };
@@ -154,7 +154,7 @@ impl Releases {
         site: &Site<'_>,
         first: Sequence,
         orders: &Orders,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         let originator =
             plan.originator.and_then(|offset| field::<1>(block, offset)).map_or(0, |[byte]| byte);
@@ -170,7 +170,7 @@ impl Releases {
             }
             counts.add(Rule::AnswersOrder);
             if !orders.contains(order) {
-                let found = format!("event {order}, which is none");
+                let found = format!("event {order}, which is another message");
                 return breach(
                     Rule::AnswersOrder,
                     "the sequence of an order, replacement, cancel or quote",
@@ -190,8 +190,8 @@ impl Releases {
         Ok(())
     }
 
-    /// The epoch ended in order: everything that left has been told.
-    pub(super) fn on_session_end(&mut self, counts: &mut Counts) -> Verdict {
+    /// The epoch ended in order: every order that left has been released on the log.
+    pub(super) fn on_session_end(&mut self, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::ReportAfterRelease);
         if self.answered > self.through {
             let expected = format!("a release of order {}, which was answered", self.answered);
@@ -213,7 +213,7 @@ impl Answer {
         breach(
             Rule::ReportAfterRelease,
             expected,
-            format!("durable up to {recorded} in the padding behind the answer"),
+            format!("durable up to {recorded} in the padding after the answer"),
         )
     }
 }

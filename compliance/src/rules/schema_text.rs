@@ -1,6 +1,6 @@
-//! The schema's text on the trail: what makes the trail explain itself.
+//! The schema's text on the trail: it makes the trail self-describing.
 
-use super::{Counts, Rule, Verdict, breach};
+use super::{CheckCounts, Rule, Verdict, breach};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use stele_wire::Frame;
@@ -15,7 +15,7 @@ pub(super) struct SchemaTexts {
     is_settled: bool,
 }
 
-/// A text of which the first parts have been seen.
+/// A text whose first parts have been read.
 #[derive(Debug)]
 struct Partial {
     hash: Hash,
@@ -26,27 +26,29 @@ struct Partial {
 
 impl SchemaTexts {
     pub(super) fn on_epoch(&mut self) {
-        // The rest of a text that was cut short does not come; the next epoch tells it anew.
+        // The rest of an interrupted text does not follow; the next epoch writes it again.
         (self.partial, self.is_settled) = (None, false);
     }
 
-    /// Whether the epoch's schema has been looked for.
+    /// Whether the epoch's schema was checked.
     #[inline]
     pub(super) fn is_settled(&self) -> bool {
         self.is_settled
     }
 
-    /// The epoch's first event that is not control: from here on somebody needs the text. A trail that lacks its
-    /// beginning may lack the text.
-    pub(super) fn settle(&mut self, schema: &Hash, has_beginning: bool, counts: &mut Counts) -> Verdict {
+    /// Checks at the epoch's first event that is not control: from here on a reader needs the text. A trail
+    /// without its beginning may lack it.
+    pub(super) fn settle(&mut self, schema: &Hash, has_beginning: bool, counts: &mut CheckCounts) -> Verdict {
         self.is_settled = true;
         if !has_beginning {
             return Ok(());
         }
         counts.add(Rule::SchemaOnTrail);
         if !self.whole.contains(schema) {
-            let expected =
-                format!("the text of schema {} in front, as the segment's header names it", hex(schema));
+            let expected = format!(
+                "the text of schema {}, which the segment's header names, before this event",
+                hex(schema)
+            );
             return breach(Rule::SchemaOnTrail, expected, describe(&self.whole));
         }
         Ok(())
@@ -54,7 +56,7 @@ impl SchemaTexts {
 
     pub(super) fn on_text(&mut self, frame: &Frame<'_>) -> Verdict {
         let Some(part) = frame.message::<SchemaText>() else {
-            return breach(Rule::SchemaOnTrail, "a SchemaText that decodes", "one that does not");
+            return breach(Rule::SchemaOnTrail, "a SchemaText that decodes", "one that does not decode");
         };
         let (number, parts, hash) = (part.part.get(), part.parts.get(), part.schema_hash);
         if number == 0 {
@@ -93,7 +95,7 @@ pub(super) fn same_schema(expected: &Hash, found: &Hash) -> Verdict {
 
 fn describe(whole: &BTreeSet<Hash>) -> String {
     if whole.is_empty() {
-        return "no schema's text".to_owned();
+        return "no text of a schema".to_owned();
     }
     let hashes: Vec<_> = whole.iter().map(hex).collect();
     format!("only that of {}", hashes.join(", "))

@@ -1,6 +1,6 @@
 //! Epochs: how each begins and ends.
 
-use super::{Counts, Role, Rule, Verdict, breach};
+use super::{CheckCounts, Role, Rule, Verdict, breach};
 use serde::Serialize;
 use stele_journal::format::SegmentHeader;
 use stele_wire::Frame;
@@ -11,38 +11,38 @@ use stele_wire::units::{Epoch, Nanos, Sequence};
 /// How an epoch ended.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "how", content = "why")]
-pub enum Ending {
+pub enum EpochEnding {
     /// In order: its last event is `SessionEnd`, with this reason.
     InOrder(String),
-    /// Its writer was cut short; what had been acknowledged is there.
+    /// Cut short: its writer was interrupted. Everything acknowledged is on the trail.
     CutShort,
-    /// It is the last one and has no end: it is being written, or was cut short.
+    /// The last epoch, without an end: it is being written, or was cut short.
     Open,
 }
 
 /// An epoch of the trail.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct EpochSummary {
-    /// Its number.
+    /// Number of the epoch.
     pub epoch: u32,
-    /// Its first event.
+    /// Sequence of its first event.
     pub first_sequence: u64,
-    /// Its last event; one less than the first when it has none.
+    /// Sequence of its last event; one less than the first when it has no event.
     pub last_sequence: u64,
-    /// When its writer began, ns since 1970 UTC.
+    /// Time at which its writer started, in nanoseconds since 1970 UTC.
     pub began: u64,
-    /// Time of its last event; when it began if there is none.
+    /// Time of its last event; without an event, the time at which it started.
     pub ended: u64,
-    /// The program's version, as `SessionStart` tells it; empty when it was cut short before that.
+    /// Version of the program, from `SessionStart`; empty when the epoch was cut short before it.
     pub version: String,
-    /// The host, likewise.
+    /// Name of the host, from `SessionStart`; empty likewise.
     pub host: String,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: EpochEnding,
 }
 
 impl EpochSummary {
-    /// Events in it.
+    /// The number of its events.
     pub fn events(&self) -> u64 {
         self.last_sequence + 1 - self.first_sequence
     }
@@ -50,10 +50,10 @@ impl EpochSummary {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 enum State {
-    /// Nothing but notes on numbering so far.
+    /// Only records of publishers' numbering so far.
     #[default]
     New,
-    /// As `New`, where the trail begins: the epoch may have begun in front of it.
+    /// Like `New`, at the beginning of the trail: the epoch may have begun before it.
     Joined,
     Begun,
     Ended,
@@ -63,9 +63,9 @@ enum State {
 pub(super) struct Sessions {
     epochs: Vec<EpochSummary>,
     state: State,
-    /// The last event of the epoch before; the last in front of the trail, when the epoch began there.
+    /// The last event of the previous epoch, or the last one before the trail if the epoch began there.
     previous: Sequence,
-    /// The epoch began in front of the trail.
+    /// The epoch began before the trail.
     is_partial: bool,
     last_timestamp: Nanos,
 }
@@ -74,8 +74,8 @@ impl Sessions {
     pub(super) fn on_epoch(&mut self, epoch: Epoch, last: Sequence, created: Nanos, may_be_begun: bool) {
         if let Some(before) = self.epochs.last_mut() {
             (before.last_sequence, before.ended) = (last.0, self.last_timestamp.0.max(before.began));
-            if before.ending == Ending::Open {
-                before.ending = Ending::CutShort;
+            if before.ending == EpochEnding::Open {
+                before.ending = EpochEnding::CutShort;
             }
         }
         self.epochs.push(EpochSummary {
@@ -86,7 +86,7 @@ impl Sessions {
             ended: created.0,
             version: String::new(),
             host: String::new(),
-            ending: Ending::Open,
+            ending: EpochEnding::Open,
         });
         self.state = if may_be_begun { State::Joined } else { State::New };
         (self.previous, self.is_partial) = (last, false);
@@ -98,7 +98,7 @@ impl Sessions {
         frame: &Frame<'_>,
         role: Role,
         segment: &SegmentHeader,
-        counts: &mut Counts,
+        counts: &mut CheckCounts,
     ) -> Verdict {
         self.last_timestamp = frame.timestamp();
         match (self.state, role) {
@@ -120,16 +120,16 @@ impl Sessions {
             }
             (State::Ended, _) => {
                 counts.add(Rule::SessionEnds);
-                let expected = format!("nothing behind the SessionEnd of epoch {}", segment.identity.epoch);
+                let expected = format!("nothing after the SessionEnd of epoch {}", segment.identity.epoch);
                 breach(Rule::SessionEnds, expected, "an event")
             }
         }
     }
 
-    fn begin(&mut self, frame: &Frame<'_>, segment: &SegmentHeader, counts: &mut Counts) -> Verdict {
+    fn begin(&mut self, frame: &Frame<'_>, segment: &SegmentHeader, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::SessionBegins);
         let Some(start) = frame.message::<SessionStart>() else {
-            return breach(Rule::SessionBegins, "a SessionStart that decodes", "one that does not");
+            return breach(Rule::SessionBegins, "a SessionStart that decodes", "one that does not decode");
         };
         let identity = &segment.identity;
         let rows = [
@@ -151,27 +151,27 @@ impl Sessions {
         Ok(())
     }
 
-    fn end(&mut self, frame: &Frame<'_>, counts: &mut Counts) -> Verdict {
+    fn end(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
         counts.add(Rule::SessionEnds);
         let Some(end) = frame.message::<SessionEnd>() else {
-            return breach(Rule::SessionEnds, "a SessionEnd that decodes", "one that does not");
+            return breach(Rule::SessionEnds, "a SessionEnd that decodes", "one that does not decode");
         };
-        let epoch = self.epochs.last_mut().expect("an epoch was told");
+        let epoch = self.epochs.last_mut().expect("an epoch has begun");
         if end.epoch.get() != epoch.epoch {
             let expected = format!("the end of epoch {}", epoch.epoch);
             return breach(Rule::SessionEnds, expected, format!("that of epoch {}", end.epoch.get()));
         }
         let events = frame.sequence().0 - self.previous.0;
         let counted = end.events.get();
-        let is_told = counted != SessionEnd::NULL.events.get();
-        if is_told && self.is_partial && counted < events {
+        let is_stated = counted != SessionEnd::NULL.events.get();
+        if is_stated && self.is_partial && counted < events {
             let expected = format!("{events} events or more, some before the trail");
             return breach(Rule::SessionEnds, expected, format!("{counted} events"));
         }
-        if is_told && !self.is_partial && counted != events {
+        if is_stated && !self.is_partial && counted != events {
             return breach(Rule::SessionEnds, format!("{events} events"), format!("{counted} events"));
         }
-        epoch.ending = Ending::InOrder(end.reason.to_string());
+        epoch.ending = EpochEnding::InOrder(end.reason.to_string());
         self.state = State::Ended;
         Ok(())
     }

@@ -1,4 +1,4 @@
-use super::fixture::{ACCOUNT, INSTRUMENT, Told, Trail, broken};
+use super::fixture::{ACCOUNT, INSTRUMENT, Trail, Verdict, broken};
 use super::*;
 use stele_journal::format::SegmentHeader;
 use stele_wire::messages::{
@@ -17,14 +17,14 @@ fn progress(publisher: u16, sequence: u64) -> PublisherProgress {
     PublisherProgress { publisher, publisher_sequence, ..PublisherProgress::NULL }
 }
 
-fn rejected(trail: &mut Trail, rejected: OrderRejected) -> Told {
+fn rejected(trail: &mut Trail, rejected: OrderRejected) -> Verdict {
     let mut buffer = [0; 256];
     let body = rejected.encode(&mut buffer, b"no").unwrap();
     trail.push_body(OrderRejected::TEMPLATE_ID, OrderRejected::BLOCK_LENGTH, body)
 }
 
-/// A refused order of this number.
-fn refuse(trail: &mut Trail, client_order_id: u64) -> Told {
+/// A refused order with this number.
+fn refuse(trail: &mut Trail, client_order_id: u64) -> Verdict {
     let order = NewOrder { client_order_id: U64::new(client_order_id), ..trail.order() };
     let mut buffer = [0; 512];
     let order = order.encode(&mut buffer, [], &[], &[]).unwrap();
@@ -38,7 +38,7 @@ fn refuse(trail: &mut Trail, client_order_id: u64) -> Told {
     trail.push_body(RefusedOrder::TEMPLATE_ID, RefusedOrder::BLOCK_LENGTH, body)
 }
 
-/// What the sequencer says of an order that it refused.
+/// The sequencer's refusal of an order.
 fn own_refusal() -> OrderRejected {
     OrderRejected {
         instrument: U32::new(INSTRUMENT),
@@ -75,7 +75,7 @@ fn credit_shared_out_beyond_the_firms_is_found() {
 }
 
 #[test]
-fn a_refused_order_without_its_refusal_or_with_anothers_is_found() {
+fn a_refused_order_without_its_own_refusal_is_found() {
     let begun = || {
         let mut trail = Trail::begun();
         let at = refuse(&mut trail, 5).unwrap();
@@ -95,8 +95,8 @@ fn a_refused_order_without_its_refusal_or_with_anothers_is_found() {
     let none = RefusedOrder { template_id: U16::new(Trade::TEMPLATE_ID), ..RefusedOrder::NULL };
     let mut buffer = [0; 64];
     let body = none.encode(&mut buffer, b"no order").unwrap();
-    let told = trail.push_body(RefusedOrder::TEMPLATE_ID, RefusedOrder::BLOCK_LENGTH, body);
-    assert_eq!(broken(told).0, Rule::RefusalWhole);
+    let verdict = trail.push_body(RefusedOrder::TEMPLATE_ID, RefusedOrder::BLOCK_LENGTH, body);
+    assert_eq!(broken(verdict).0, Rule::RefusalWhole);
     let (mut trail, _) = begun();
     trail.next_epoch();
     trail.begin_session().unwrap();
@@ -128,7 +128,7 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
     let (first, second) = (trail.submit(), trail.submit());
     let durable = trail.position.0;
     trail.pad(0).unwrap();
-    // The answer is told before the release, and both before padding records that the orders are durable.
+    // The answer is recorded before the release, and both before padding records that the orders are durable.
     trail.push(&trail.accepted(first)).unwrap();
     trail.push(&trail.released(second, 2)).unwrap();
     trail.pad(trail.position.0).unwrap();
@@ -140,14 +140,17 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
 
     trail.next_epoch();
     trail.begin_session().unwrap();
-    // The schema and the definitions are on the trail; what was open is cancelled by the new session.
+    // The schema and the definitions are on the trail; the new session cancels what was open.
     trail.push(&trade(INSTRUMENT, 1)).unwrap();
     trail.push(&OrderCancelled { order_sequence: U64::new(first), ..OrderCancelled::NULL }).unwrap();
     let last = trail.end().unwrap();
 
     let epochs = trail.rules.epochs();
     assert_eq!(epochs.len(), 2);
-    assert!(epochs.iter().all(|epoch| epoch.ending == Ending::InOrder("Finished".to_owned())), "{epochs:?}");
+    assert!(
+        epochs.iter().all(|epoch| epoch.ending == EpochEnding::InOrder("Finished".to_owned())),
+        "{epochs:?}"
+    );
     assert_eq!(epochs.iter().map(EpochSummary::events).sum::<u64>(), last);
     assert_eq!((trail.rules.events(), trail.rules.last_sequence()), (last, Sequence(last)));
     trail.rules.on_end(&SegmentHeader { index: 1, ..trail.header }).unwrap();
@@ -160,23 +163,23 @@ fn two_sessions_with_orders_that_were_released_and_answered_hold() {
 fn a_message_whose_block_or_data_do_not_fit_is_found() {
     let mut trail = Trail::begun();
     let short = trade(INSTRUMENT, 1);
-    let told = trail.push_body(
+    let verdict = trail.push_body(
         Trade::TEMPLATE_ID,
         Trade::BLOCK_LENGTH - 8,
         &short.as_bytes()[..Trade::BLOCK_LENGTH as usize - 8],
     );
-    assert_eq!(broken(told), (Rule::MessageWhole, trail.sequence));
+    assert_eq!(broken(verdict), (Rule::MessageWhole, trail.sequence));
 
     let mut trail = Trail::begun();
     let end = SessionEnd { epoch: U32::new(1), ..SessionEnd::NULL };
     let mut body = end.as_bytes().to_vec();
     body.extend_from_slice(&40_u16.to_le_bytes());
-    let told = trail.push_body(SessionEnd::TEMPLATE_ID, SessionEnd::BLOCK_LENGTH, &body);
-    assert_eq!(broken(told), (Rule::MessageWhole, trail.sequence));
+    let verdict = trail.push_body(SessionEnd::TEMPLATE_ID, SessionEnd::BLOCK_LENGTH, &body);
+    assert_eq!(broken(verdict), (Rule::MessageWhole, trail.sequence));
 }
 
 #[test]
-fn messages_of_other_schemas_and_later_versions_are_counted_and_not_judged() {
+fn messages_of_other_schemas_and_later_versions_are_counted_and_not_checked() {
     let mut trail = Trail::begun();
     trail.schema = (77, 1);
     trail.push_body(NewOrder::TEMPLATE_ID, 8, &[1; 8]).unwrap();
@@ -213,7 +216,7 @@ fn a_second_session_start_in_an_epoch_is_found() {
 }
 
 #[test]
-fn an_event_behind_the_end_of_its_session_is_found() {
+fn an_event_after_the_end_of_its_session_is_found() {
     let mut trail = Trail::begun();
     trail.end().unwrap();
     trail.pad(0).unwrap();
@@ -230,16 +233,16 @@ fn a_session_end_that_miscounts_or_names_another_epoch_is_found() {
 }
 
 #[test]
-fn an_epoch_without_an_end_is_cut_short_and_no_error() {
+fn an_epoch_without_an_end_is_cut_short_and_not_an_error() {
     let mut trail = Trail::begun();
-    assert_eq!(trail.rules.epochs()[0].ending, Ending::Open);
+    assert_eq!(trail.rules.epochs()[0].ending, EpochEnding::Open);
     trail.next_epoch();
     trail.next_epoch();
     trail.begin_session().unwrap();
     let endings: Vec<_> =
         trail.rules.epochs().iter().map(|epoch| (epoch.events(), epoch.ending.clone())).collect();
     let first = trail.sequence - 1;
-    assert_eq!(endings, [(first, Ending::CutShort), (0, Ending::CutShort), (1, Ending::Open)]);
+    assert_eq!(endings, [(first, EpochEnding::CutShort), (0, EpochEnding::CutShort), (1, EpochEnding::Open)]);
 }
 
 #[test]
@@ -253,7 +256,7 @@ fn a_trail_without_its_schema_or_with_another_text_is_found() {
     let hash = trail.header.schema;
     let mut text = stele_wire::SCHEMA_TEXT.as_bytes().to_vec();
     text[1_000] ^= 1;
-    assert_eq!(broken(trail.tell_schema(&text, hash)), (Rule::SchemaOnTrail, trail.sequence));
+    assert_eq!(broken(trail.schema_text(&text, hash)), (Rule::SchemaOnTrail, trail.sequence));
 }
 
 #[test]
@@ -269,7 +272,7 @@ fn a_session_or_segment_that_names_another_schema_is_found() {
 }
 
 #[test]
-fn a_schema_whose_telling_was_cut_short_is_told_again() {
+fn a_schema_text_that_was_cut_short_is_written_again() {
     let mut trail = Trail::starting_at(1);
     trail.begin_session().unwrap();
     let (text, hash) = (stele_wire::SCHEMA_TEXT.as_bytes(), trail.header.schema);
@@ -286,12 +289,12 @@ fn a_schema_whose_telling_was_cut_short_is_told_again() {
         .unwrap();
     trail.next_epoch();
     trail.begin_session().unwrap();
-    trail.tell_schema(text, hash).unwrap();
+    trail.schema_text(text, hash).unwrap();
     trail.push(&trade(0, 0)).unwrap();
 }
 
 #[test]
-fn a_reference_to_what_nobody_defined_is_found() {
+fn a_reference_to_an_undefined_id_is_found() {
     for (instrument, source) in [(INSTRUMENT + 1, 1), (INSTRUMENT, 2)] {
         let mut trail = Trail::begun();
         assert_eq!(broken(trail.push(&trade(instrument, source))), (Rule::DefinedBefore, trail.sequence));
@@ -307,7 +310,7 @@ fn a_reference_to_what_nobody_defined_is_found() {
 }
 
 #[test]
-fn an_order_for_an_instrument_that_nobody_defined_is_on_the_log_as_it_was_submitted() {
+fn an_order_for_an_undefined_instrument_is_counted_and_not_an_error() {
     let mut trail = Trail::begun();
     let order = NewOrder { instrument: U32::new(99), account: U32::new(98), ..trail.order() };
     trail.push_order(&order).unwrap();
@@ -315,7 +318,7 @@ fn an_order_for_an_instrument_that_nobody_defined_is_on_the_log_as_it_was_submit
 }
 
 #[test]
-fn a_trail_without_its_beginning_refers_to_what_is_not_there() {
+fn a_trail_without_its_beginning_may_refer_to_earlier_definitions() {
     let mut trail = Trail::starting_at(1_000);
     trail.begin_session().unwrap();
     trail.push(&trade(INSTRUMENT, 1)).unwrap();
@@ -343,7 +346,7 @@ fn a_publisher_whose_numbering_goes_back_in_an_epoch_is_found() {
 }
 
 #[test]
-fn a_cause_that_does_not_lie_before_is_found() {
+fn a_cause_that_is_not_earlier_is_found() {
     for ahead in [1, 5] {
         let mut trail = Trail::begun();
         let order = NewOrder { cause: U64::new(trail.sequence + ahead), ..trail.order() };
@@ -355,7 +358,7 @@ fn a_cause_that_does_not_lie_before_is_found() {
 }
 
 #[test]
-fn an_auditor_may_ask_for_sequences_that_are_not_there() {
+fn an_auditor_may_ask_for_sequences_that_do_not_exist() {
     let mut trail = Trail::begun();
     let access = AccessRecorded { to_sequence: U64::new(1 << 40), ..AccessRecorded::NULL };
     let mut buffer = [0; 128];
@@ -364,14 +367,14 @@ fn an_auditor_may_ask_for_sequences_that_are_not_there() {
 }
 
 #[test]
-fn a_report_on_what_is_no_order_is_found() {
+fn a_report_on_an_event_that_is_not_an_order_is_found() {
     let mut trail = Trail::begun();
     let event = trail.push(&trade(INSTRUMENT, 1)).unwrap();
     assert_eq!(broken(trail.push(&trail.accepted(event))), (Rule::AnswersOrder, trail.sequence));
 }
 
 #[test]
-fn a_release_of_what_is_no_order_of_the_epoch_is_found() {
+fn a_release_of_an_event_that_is_not_an_order_of_the_epoch_is_found() {
     let mut trail = Trail::begun();
     let order = trail.submit();
     assert_eq!(broken(trail.push(&trail.released(order - 1, 1))), (Rule::ReleaseOrder, trail.sequence));
@@ -423,24 +426,24 @@ fn a_watermark_of_a_gateway_that_falls_is_found() {
     assert_eq!(broken(trail.push(&released)), (Rule::ReleaseWatermark, trail.sequence));
 }
 
-/// The release says durable, the journal's own record behind the answer says not yet: one of them lies.
+/// The release claims durable, but the journal's record after the answer does not: one of them is wrong.
 #[test]
 fn an_answer_to_an_order_that_was_not_durable_is_found() {
-    for is_told_late in [true, false] {
+    for is_released_late in [true, false] {
         let mut trail = Trail::begun();
         let order = trail.submit();
         let released = OrderReleasedAt { order, end: trail.position.0 };
-        if !is_told_late {
+        if !is_released_late {
             trail.push(&released.as_written(&trail)).unwrap();
         }
         trail.push(&trail.accepted(order)).unwrap();
-        let told = trail.pad(released.end - 8);
-        if is_told_late {
-            told.unwrap();
+        let verdict = trail.pad(released.end - 8);
+        if is_released_late {
+            verdict.unwrap();
             assert_eq!(broken(trail.push(&trail.released(order, 1))).0, Rule::ReportAfterRelease);
         } else {
-            // A gateway that lets orders go behind an earlier watermark answers for that.
-            told.unwrap();
+            // A gateway that releases orders after an earlier watermark is responsible for that.
+            verdict.unwrap();
             trail.end().unwrap();
         }
     }
@@ -460,7 +463,7 @@ impl OrderReleasedAt {
 }
 
 #[test]
-fn a_durable_watermark_below_that_of_a_release_in_front_is_found() {
+fn a_durable_watermark_below_that_of_an_earlier_release_is_found() {
     let mut trail = Trail::begun();
     let order = trail.submit();
     let end = trail.position.0;
@@ -477,7 +480,7 @@ fn an_order_that_was_answered_and_never_released_is_found_at_the_end_of_its_sess
 }
 
 #[test]
-fn a_refusal_before_the_order_left_is_no_answer() {
+fn a_refusal_before_the_order_left_is_not_an_answer() {
     let mut trail = Trail::begun();
     let order = trail.submit();
     let ours = OrderRejected {
@@ -507,7 +510,7 @@ fn an_answer_to_a_cancel_is_one_too() {
 }
 
 #[test]
-fn padding_that_lies_about_the_last_event_or_the_durable_watermark_is_found() {
+fn padding_with_a_wrong_last_event_or_durable_watermark_is_found() {
     let mut trail = Trail::begun();
     let last = Sequence(trail.sequence - 1);
     assert_eq!(broken(trail.push_padding(0, last)).0, Rule::DurableRecorded);

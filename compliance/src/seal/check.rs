@@ -1,10 +1,11 @@
-//! Checks a trail against its seals: every frame, link, root, signature, and a checkpoint that was kept elsewhere.
+//! Checks a trail against its seals: every frame, link, root and signature, and a checkpoint that was kept
+//! elsewhere.
 
 use super::checkpoint::{CheckpointError, SignedCheckpoint};
 use super::hash::Hash;
 use super::leaves::{SegmentLeaves, Subtrees};
 use super::note::VerifierKey;
-use super::rotation::{Rotation, predecessors, rotations_between, successors};
+use super::rotation::{KeyRotation, predecessors, rotations_between, successors};
 use super::sealing::{SealError, count_checkpoints, origin_of_trail, read_checkpoint};
 use super::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, find_altered_tile};
 use super::tree::Frontier;
@@ -15,141 +16,140 @@ use stele_journal::scan::{ScanOptions, SegmentScan};
 use stele_journal::verify::{VerifyReport, verify_each};
 use stele_journal::{Segment, Storage, TrailError, TrailReader};
 
-/// What holds.
+/// The result for a trail whose seals hold.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct SealReport {
-    /// Which log.
+    /// Origin of the log.
     pub origin: String,
-    /// Events on the trail.
+    /// Number of events on the trail.
     pub events: u64,
-    /// Checkpoints, all of them over the trail's own tree, and signed by the key, or by those that it handed over to or took
-    /// over from.
+    /// Number of checkpoints. All are over the trail's own tree, and signed by the given key, or by keys that
+    /// it handed over to or took over from.
     pub checkpoints: u64,
-    /// Keys that signed them.
+    /// Number of keys that signed them.
     pub keys: u64,
-    /// Events under the newest of them.
+    /// Number of events under the newest checkpoint.
     pub sealed: u64,
-    /// Events behind it, which no signature covers: they can be altered or cut without this check noticing.
+    /// Number of events after it. No signature covers them: this check does not detect their alteration or
+    /// removal.
     pub unsealed: u64,
-    /// Events under the checkpoint kept elsewhere, when one was given: the trail extends it.
+    /// Number of events under the checkpoint kept elsewhere, if one was given; the trail extends it.
     pub against: Option<u64>,
 }
 
-/// What does not hold, the first thing in the order of the log.
+/// The first error of the seals, in log order.
 #[derive(Debug, thiserror::Error)]
-pub enum SealBroken {
-    /// The medium, the frames, or a seal that is no seal.
+pub enum SealCheckError {
+    /// An error of the storage or the frames, or an unreadable seal.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// There is no checkpoint at all.
+    /// There is no checkpoint.
     #[error("the trail is not sealed: there is no {0}")]
     NotSealed(String),
-    /// A checkpoint is not by the key, or not of this trail.
+    /// A checkpoint is not signed by the key, or not of this trail.
     #[error("{file}: {why}")]
     Checkpoint {
-        /// Its file.
+        /// File of the checkpoint.
         file: String,
-        /// What is wrong.
+        /// The reason.
         why: CheckpointError,
     },
-    /// A checkpoint is not there although later ones are.
-    #[error("{file} is missing, and a later one is there")]
+    /// A checkpoint is missing although later ones exist.
+    #[error("{file} is missing, but a later one exists")]
     Missing {
-        /// Its file.
+        /// File of the checkpoint.
         file: String,
     },
-    /// Checkpoints do not grow, or the newest is not the last one.
-    #[error("{file} does not follow the checkpoint in front of it")]
+    /// A checkpoint does not follow the one before it, or the newest one is not the last one.
+    #[error("{file} does not follow the previous checkpoint")]
     Order {
-        /// Its file.
+        /// File of the checkpoint.
         file: String,
     },
     /// The events are not those that were signed.
     #[error(
-        "{file}: it was signed over root {signed}, the events give {found}: {}",
+        "{file} was signed over root {signed}, but the events give {found}: {}",
         changed(*first, *size)
     )]
     Root {
-        /// The checkpoint's file.
+        /// File of the checkpoint.
         file: String,
-        /// The first event that no earlier checkpoint vouches for.
+        /// The first event that no earlier checkpoint covers.
         first: u64,
-        /// Events under it.
+        /// Number of events under it.
         size: u64,
-        /// The root that was signed.
+        /// The signed root.
         signed: Hash,
         /// The root of the trail's events.
         found: Hash,
     },
     /// The trail's beginning has expired, and with it the leaves of the tree.
-    #[error(
-        "the trail begins at event {first}: the tree over what was in front of it cannot be computed again"
-    )]
+    #[error("the trail begins at event {first}: the tree over the events before it cannot be computed again")]
     Begins {
-        /// The first event there.
+        /// The first event of the trail.
         first: u64,
     },
-    /// A checkpoint is by a key that had handed over to another one, and had signed that.
-    #[error("{file}: it is signed with the key {key}, which handed over to another one by event {rotated}")]
+    /// A checkpoint is signed with a key that had already handed over to another one.
+    #[error("{file} is signed with the key {key}, which had handed over to another one by event {rotated}")]
     Stale {
-        /// The checkpoint's file.
+        /// File of the checkpoint.
         file: String,
         /// The key.
         key: String,
-        /// The event by which it handed over.
+        /// The event that recorded the handover.
         rotated: u64,
     },
     /// The trail is shorter than a checkpoint.
-    #[error("{file}: it was signed over {size} events, the trail ends after {last}: events {} to {size} are gone", last + 1)]
+    #[error("{file} was signed over {size} events, but the trail ends after {last}: events {} to {size} are missing", last + 1)]
     Short {
-        /// The checkpoint's file.
+        /// File of the checkpoint.
         file: String,
-        /// Events under it.
+        /// Number of events under it.
         size: u64,
         /// The last event on the trail.
         last: u64,
     },
-    /// The events are those that were signed; a file that was made from them is not what follows from them.
-    #[error("{file} is not what follows from the events, which are as they were signed: {why}")]
+    /// The events are the signed ones, but a file derived from them does not match them.
+    #[error("{file} does not match the events, which are as they were signed: {why}")]
     Derived {
         /// A tile or an index.
         file: String,
-        /// What is wrong, and what makes it anew.
+        /// The reason, and how to recreate the file.
         why: String,
     },
 }
 
-/// What another root means.
+/// Explains a different root.
 fn changed(first: u64, size: u64) -> String {
     match size {
-        0 => "no log has that root before its first event".to_owned(),
+        0 => "an empty log never has that root".to_owned(),
         _ => format!("one of the events {first} to {size} was changed after it was sealed"),
     }
 }
 
-/// A root that the tree must have at a size.
+/// A root that the tree must have at a certain size.
 struct Claim {
     file: String,
     size: u64,
     root: Hash,
     key: VerifierKey,
-    /// It was kept elsewhere: whatever the trail's own checkpoints say may have been signed since.
+    /// The checkpoint was kept elsewhere: the trail's own checkpoints may have been signed since.
     is_kept: bool,
 }
 
-/// Recomputes the tree over the trail in `storage`, its segments on as many threads as `options` say, and holds it
-/// against every checkpoint there, signed by `key`, or by those that handed over to it or took over from it
-/// ([`super::rotation`]), and against `against`, a checkpoint kept elsewhere with its name for
-/// messages. Then holds tiles and indexes against what they were made from.
+/// Recomputes the tree over the trail in `storage`, with the segments on as many threads as `options` says.
+/// Compares it with every checkpoint of the trail, signed by `key` or by keys that handed over to it or took
+/// over from it ([`super::rotation`]), and with `against`, a checkpoint kept elsewhere, given with a name for
+/// messages. Then compares tiles and indexes with the events from which they were made.
 ///
 /// # Errors
-/// [`SealBroken`].
+/// [`SealCheckError`] for the first error.
 pub fn check(
     storage: &Arc<dyn Storage>,
     key: &VerifierKey,
     against: Option<(&str, &SignedCheckpoint)>,
     options: &ScanOptions<'_>,
-) -> Result<SealReport, SealBroken> {
+) -> Result<SealReport, SealCheckError> {
     let mut check = SealCheck::read(storage, key, against)?;
     let cuts = check.cuts();
     let start = |segment: &Segment| SegmentLeaves::new(segment, cuts.clone());
@@ -158,40 +158,41 @@ pub fn check(
     check.end(medium)
 }
 
-/// A check under way: what was signed, and how far the tree over the segments has come.
+/// A check in progress: what was signed, and the tree over the segments so far.
 pub struct SealCheck {
     storage: Arc<dyn Storage>,
     origin: String,
     claims: Vec<Claim>,
-    /// The trail's own newest one: its size, and how many there are.
+    /// The newest checkpoint of the trail: its size, and the number of checkpoints.
     sealed: u64,
     checkpoints: u64,
     keys: u64,
-    /// By which events keys have handed over so far.
-    rotations: Vec<Rotation>,
+    /// The handovers of keys so far.
+    rotations: Vec<KeyRotation>,
     against: Option<u64>,
     frontier: Frontier,
-    /// The leaves behind the last full tile of them.
+    /// The leaves after the last full tile.
     block: Frontier,
-    /// The roots of the full ones: level 1 of the tree.
+    /// The roots of the full tiles: level 1 of the tree.
     row: Vec<Hash>,
-    /// Claims that hold.
+    /// Number of claims that hold.
     met: usize,
-    wrong: Option<SealBroken>,
-    /// The first derived file that is not what it should be.
-    derived: Option<SealBroken>,
+    wrong: Option<SealCheckError>,
+    /// The first derived file that does not match.
+    derived: Option<SealCheckError>,
 }
 
 impl SealCheck {
-    /// Reads what was signed, and checks who signed it.
+    /// Reads the checkpoints and checks their signatures.
     ///
     /// # Errors
-    /// [`SealBroken`]: a checkpoint that is none, or not by the key, or out of order, or none at all.
+    /// [`SealCheckError`] when a checkpoint is malformed, not signed by the key or out of order, or when
+    /// there is none.
     pub fn read(
         storage: &Arc<dyn Storage>,
         key: &VerifierKey,
         against: Option<(&str, &SignedCheckpoint)>,
-    ) -> Result<Self, SealBroken> {
+    ) -> Result<Self, SealCheckError> {
         let mut reader = TrailReader::over(storage.clone()).map_err(SealError::from)?;
         let origin = origin_of_trail(&reader);
         let mut claims = own_claims(storage.as_ref(), &mut reader, key, &origin)?;
@@ -204,7 +205,7 @@ impl SealCheck {
             claims.push(Claim { is_kept: true, ..claim(file, checkpoint, by, &origin)? });
         }
         if claims.is_empty() {
-            return Err(SealBroken::NotSealed(storage.describe(&checkpoint_name(1))));
+            return Err(SealCheckError::NotSealed(storage.describe(&checkpoint_name(1))));
         }
         claims.sort_by_key(|claim| claim.size);
         let against = against.map(|(_, checkpoint)| checkpoint.unchecked().size);
@@ -224,22 +225,22 @@ impl SealCheck {
             wrong: None,
             derived: None,
         };
-        // One over no event says nothing but that.
+        // A checkpoint of size 0 claims nothing else.
         check.meet();
         check.wrong.take().map_or(Ok(check), Err)
     }
 
-    /// The sizes at which the tree's root must be told: what [`SegmentLeaves`] needs to know.
+    /// The sizes at which the tree's root is needed: an argument of [`SegmentLeaves`].
     pub fn cuts(&self) -> Arc<[u64]> {
         let mut sizes: Vec<u64> = self.claims.iter().map(|claim| claim.size).collect();
         sizes.dedup();
         sizes.into()
     }
 
-    /// The next segment of the log.
+    /// Adds the next segment of the log.
     pub fn on_segment(&mut self, scan: &SegmentScan<()>, found: Subtrees) -> ControlFlow<()> {
         if found.first != self.frontier.size() {
-            self.wrong = Some(SealBroken::Begins { first: found.first + 1 });
+            self.wrong = Some(SealCheckError::Begins { first: found.first + 1 });
             return ControlFlow::Break(());
         }
         self.rotations.extend(found.rotations);
@@ -256,20 +257,21 @@ impl SealCheck {
         }
         let header = &scan.segment.header;
         let index = header.index;
-        // One that is being written gets its index when it is closed.
+        // A segment that is being written gets its index when it is closed.
         let is_closed = scan.fault.is_none() && header.file_offset(scan.end) == scan.segment.file_length;
         let made = found.notes.finish(scan.end, scan.data_crc);
         if is_closed
             && self.derived.is_none()
             && let Ok(Some(false)) = is_as_made(self.storage.as_ref(), index, made.as_ref())
         {
-            let why = "remove it; the next run makes it anew, and reads do without".to_owned();
-            self.derived = Some(SealBroken::Derived { file: self.storage.describe(&index_name(index)), why });
+            let why = "remove it; the next run recreates it, and reads work without it".to_owned();
+            self.derived =
+                Some(SealCheckError::Derived { file: self.storage.describe(&index_name(index)), why });
         }
         ControlFlow::Continue(())
     }
 
-    /// Holds the claims of the present size against the present root.
+    /// Compares the claims of the current size with the current root.
     fn meet(&mut self) {
         while let Some(claim) = self.claims.get(self.met).filter(|claim| claim.size == self.frontier.size()) {
             let found = self.frontier.root();
@@ -278,51 +280,52 @@ impl SealCheck {
                 let before = self.claims[..self.met].iter().rev().find(vouches);
                 let first = before.filter(|_| !claim.is_kept).map_or(1, |before| before.size + 1);
                 let (file, size, signed) = (claim.file.clone(), claim.size, claim.root);
-                self.wrong = Some(SealBroken::Root { file, first, size, signed, found });
+                self.wrong = Some(SealCheckError::Root { file, first, size, signed, found });
                 return;
             }
             if let Some(rotated) = self.handed_over(claim) {
                 let (file, key) = (claim.file.clone(), claim.key.to_string());
-                self.wrong = Some(SealBroken::Stale { file, key, rotated });
+                self.wrong = Some(SealCheckError::Stale { file, key, rotated });
                 return;
             }
             self.met += 1;
         }
     }
 
-    /// The event by which the key of the trail's own `claim` had handed over, under the checkpoint in front of it.
+    /// The event, under the previous checkpoint, with which the key of the trail's own `claim` had handed
+    /// over.
     fn handed_over(&self, claim: &Claim) -> Option<u64> {
         let before = self.claims[..self.met].iter().rev().find(|before| !before.is_kept)?.size;
-        let is_by = |rotation: &&Rotation| rotation.successor(&claim.key, &self.origin).is_some();
+        let is_by = |rotation: &&KeyRotation| rotation.successor(&claim.key, &self.origin).is_some();
         let under = self.rotations.iter().filter(|rotation| rotation.sequence.0 <= before && !claim.is_kept);
         under.into_iter().find(is_by).map(|rotation| rotation.sequence.0)
     }
 
-    /// What it came to, with what the check of the medium said.
+    /// Returns the result, given the result of the check of the storage.
     ///
     /// # Errors
-    /// [`SealBroken`]: the first thing wrong in the order of the log.
-    pub fn end(self, medium: Result<VerifyReport, TrailError>) -> Result<SealReport, SealBroken> {
+    /// [`SealCheckError`] for the first error in log order.
+    pub fn end(self, medium: Result<VerifyReport, TrailError>) -> Result<SealReport, SealCheckError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
         medium.map_err(SealError::from)?;
         let events = self.frontier.size();
         if let Some(Claim { file, size, .. }) = self.claims.get(self.met) {
-            return Err(SealBroken::Short { file: file.clone(), size: *size, last: events });
+            return Err(SealCheckError::Short { file: file.clone(), size: *size, last: events });
         }
         if let Some(file) = self.find_altered_tile()? {
-            let why = "remove seals/tile; `stele seal` makes it anew".to_owned();
-            return Err(SealBroken::Derived { file, why });
+            let why = "remove seals/tile; `stele seal` recreates it".to_owned();
+            return Err(SealCheckError::Derived { file, why });
         }
         self.derived.map_or(Ok(()), Err)?;
         let Self { origin, checkpoints, keys, sealed, against, .. } = self;
         Ok(SealReport { origin, events, checkpoints, keys, sealed, unsealed: events - sealed, against })
     }
 
-    /// Among those of the newest checkpoint, whose root is known to be that of the events.
-    fn find_altered_tile(&self) -> Result<Option<String>, SealBroken> {
-        // A crash may have left it one behind the last numbered one.
+    /// Looks among the tiles of the newest checkpoint, whose root is known to be that of the events.
+    fn find_altered_tile(&self) -> Result<Option<String>, SealCheckError> {
+        // After a crash, it may be one checkpoint older than the last numbered one.
         let newest = read_checkpoint(self.storage.as_ref(), CHECKPOINT_NAME)?;
         let size = newest.map_or(self.sealed, |newest| newest.unchecked().size.min(self.sealed));
         Ok(find_altered_tile(self.storage.as_ref(), size, &self.row))
@@ -334,27 +337,27 @@ fn claim(
     signed: &SignedCheckpoint,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Claim, SealBroken> {
+) -> Result<Claim, SealCheckError> {
     let checked = signed.check(key, Some(origin));
-    let checkpoint = checked.map_err(|why| SealBroken::Checkpoint { file: file.to_owned(), why })?;
+    let checkpoint = checked.map_err(|why| SealCheckError::Checkpoint { file: file.to_owned(), why })?;
     let (file, size, root) = (file.to_owned(), checkpoint.size, checkpoint.root);
     Ok(Claim { file, size, root, key: key.clone(), is_kept: false })
 }
 
-/// What the trail's own checkpoints claim.
+/// The claims of the trail's own checkpoints.
 fn own_claims(
     storage: &dyn Storage,
     reader: &mut TrailReader,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Vec<Claim>, SealBroken> {
+) -> Result<Vec<Claim>, SealCheckError> {
     let io = |source| SealError::Io { file: storage.describe("seals"), source };
     let count = count_checkpoints(storage).map_err(io)?;
     let mut read = Vec::new();
     for number in 1..=count {
         let name = checkpoint_name(number);
         let Some(signed) = read_checkpoint(storage, &name)? else {
-            return Err(SealBroken::Missing { file: storage.describe(&name) });
+            return Err(SealCheckError::Missing { file: storage.describe(&name) });
         };
         read.push((storage.describe(&name), signed));
     }
@@ -362,7 +365,7 @@ fn own_claims(
     for ((file, signed), by) in read.iter().zip(signing_keys(&read, reader, key, origin)?) {
         let claim = claim(file, signed, &by, origin)?;
         if claims.last().is_some_and(|before| before.size >= claim.size) {
-            return Err(SealBroken::Order { file: claim.file });
+            return Err(SealCheckError::Order { file: claim.file });
         }
         claims.push(claim);
     }
@@ -373,7 +376,7 @@ fn own_claims(
         let by = keys.clone().find(|by| newest.note().names(by)).unwrap_or(key);
         claim(&storage.describe(CHECKPOINT_NAME), newest, by, origin)?;
     }
-    // A crash may have come between the last two files.
+    // A crash may have happened between the last two files.
     let is_behind = |newest: &SignedCheckpoint| {
         let one_back = claims.len().checked_sub(2).map(|at| &claims[at]);
         one_back.is_some_and(|claim| {
@@ -384,28 +387,28 @@ fn own_claims(
         Some(newest) if last.as_ref() != Some(&newest) && !is_behind(&newest) => {
             let is_ahead = claims.last().is_none_or(|last| last.size < newest.unchecked().size);
             Err(if is_ahead {
-                SealBroken::Missing { file: storage.describe(&checkpoint_name(count + 1)) }
+                SealCheckError::Missing { file: storage.describe(&checkpoint_name(count + 1)) }
             } else {
-                SealBroken::Order { file: storage.describe(CHECKPOINT_NAME) }
+                SealCheckError::Order { file: storage.describe(CHECKPOINT_NAME) }
             })
         }
         _ => Ok(claims),
     }
 }
 
-/// Which key each of the `signed` checkpoints, with their files' names, is to be checked with: `key` where it signed, and
-/// in front of that and behind it those that handed over to it, or that it handed over to, at the place where that is
-/// told. Where there is none, it ends with one that did not sign.
+/// The key with which each of the `signed` checkpoints, given with their file names, must be checked: `key`
+/// where it signed, and before and after that the keys that handed over to it or took over from it, from the
+/// recorded handovers on. If there is no such key, the list ends with one that did not sign.
 fn signing_keys(
     signed: &[(String, SignedCheckpoint)],
     reader: &mut TrailReader,
     key: &VerifierKey,
     origin: &str,
-) -> Result<Vec<VerifierKey>, SealBroken> {
+) -> Result<Vec<VerifierKey>, SealCheckError> {
     let size = |at: usize| signed[at].1.unchecked().size;
     let size_before = |at: usize, count: usize| at.checked_sub(count).map_or(0, size);
     let names = |at: usize, key: &VerifierKey| signed[at].1.note().names(key);
-    let mut told = |after: u64, to: u64| rotations_between(reader, after, to).map_err(SealError::from);
+    let mut rotations = |after: u64, to: u64| rotations_between(reader, after, to).map_err(SealError::from);
     let first = (0..signed.len()).find(|at| names(*at, key));
     let mut keys = vec![key.clone(); signed.len()];
     for at in first.map_or(0, |first| first + 1)..signed.len() {
@@ -414,18 +417,18 @@ fn signing_keys(
             keys[at] = known;
             continue;
         }
-        let (rotations, last) = told(size_before(at, 2), size(at))?;
+        let (found, last) = rotations(size_before(at, 2), size(at))?;
         if last < size(at) {
-            return Err(SealBroken::Short { file: signed[at].0.clone(), size: size(at), last });
+            return Err(SealCheckError::Short { file: signed[at].0.clone(), size: size(at), last });
         }
-        let line = successors(&rotations, &known, origin);
+        let line = successors(&found, &known, origin);
         let Some(by) = line.into_iter().find(|by| names(at, by)) else { break };
         keys[at] = by;
     }
     for at in (0..first.unwrap_or(0)).rev() {
         let known = keys[at + 1].clone();
-        let (rotations, _) = told(size_before(at, 1), size(at + 1))?;
-        let line = predecessors(&rotations, &known, origin);
+        let (found, _) = rotations(size_before(at, 1), size(at + 1))?;
+        let line = predecessors(&found, &known, origin);
         let Some(by) = std::iter::once(known).chain(line).find(|by| names(at, by)) else { break };
         keys[at] = by;
     }

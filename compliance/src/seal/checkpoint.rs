@@ -2,53 +2,62 @@
 //!
 //! ```text
 //!  stele.internal/00112233445566778899aabbccddeeff/0           origin: trail and shard
-//!  20852163                                                    events
+//!  20852163                                                    number of events
 //!  CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=                root
 //!
 //!  — bank.example/stele Az3grlgtzPICa5OS…                      the firm's key, then witnesses'
 //! ```
 //!
-//! The origin names the trail and the shard, not the firm: a checkpoint of another trail is recognised without
-//! knowing any key, and one key may seal all shards of a firm, which is why a key's name need not equal the origin.
-//! There are no extension lines: witnesses make no statement about them. The time of a checkpoint is bounded by the
-//! last event under it, whose frame carries its own, and by the witnesses' cosignatures.
+//! The origin names the trail and the shard, not the firm. So a checkpoint of another trail is recognised
+//! without knowing a key, and one key may seal all shards of a firm; a key's name need not equal the origin.
+//! There are no extension lines, because witnesses make no statement about them. The time of a checkpoint is
+//! bounded by the last event under it, whose frame has a time, and by the witnesses' cosignatures.
 
 use super::hash::Hash;
 use super::note::{Note, NoteError, Signer, VerifierKey};
 use std::fmt;
 use stele_wire::units::{ShardId, TrailId};
 
-/// What a checkpoint states.
+/// The statement of a checkpoint.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::seal::{Checkpoint, Hash};
+///
+/// let checkpoint = Checkpoint { origin: "stele.internal/1".into(), size: 0, root: Hash::EMPTY_TREE };
+/// assert_eq!(Checkpoint::parse(&checkpoint.to_string()), Ok(checkpoint));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
-    /// Which log; see [`origin_of`].
+    /// Origin of the log; see [`origin_of`].
     pub origin: String,
-    /// Leaves: the sequence of the last event under it.
+    /// Number of leaves: the sequence of the last event under the checkpoint.
     pub size: u64,
     /// Root of the tree over them.
     pub root: Hash,
 }
 
-/// Why a text is no checkpoint, or not one to rely on.
+/// Why a checkpoint is malformed or not trustworthy.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The text has another form.
-    #[error("this is no checkpoint: {0}")]
+    /// The text is malformed.
+    #[error("this is not a checkpoint: {0}")]
     Malformed(&'static str),
-    /// The note around it, or its signature.
+    /// The note around it is malformed, or its signature is invalid.
     #[error(transparent)]
     Note(#[from] NoteError),
-    /// It is of another log.
-    #[error("it is of {found}, not of {expected}")]
+    /// It is a checkpoint of another log.
+    #[error("it is a checkpoint of {found}, not of {expected}")]
     Origin {
-        /// The log that it had to be of.
+        /// The expected origin.
         expected: String,
-        /// The log that it is of.
+        /// The origin of the checkpoint.
         found: String,
     },
 }
 
-/// The origin line of a shard's trail: `stele.internal/`, the trail's 32 hexadecimal digits, `/` and the shard.
+/// The origin of a shard's trail: `stele.internal/`, the trail's 32 hexadecimal digits, `/` and the shard.
 pub fn origin_of(trail: TrailId, shard: ShardId) -> String {
     let digits: String = trail.0.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("stele.internal/{digits}/{}", shard.0)
@@ -69,12 +78,12 @@ impl Checkpoint {
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(malformed("it has fewer than three lines"));
         };
-        let size = read_decimal(size).ok_or(malformed("its size is no decimal number"))?;
+        let size = read_decimal(size).ok_or(malformed("its size is not a decimal number"))?;
         let root = Hash::from_base64(root).ok_or(malformed("its root is not the base64 of 32 bytes"))?;
         Ok(Self { origin: origin.to_owned(), size, root })
     }
 
-    /// Signs it.
+    /// Signs the checkpoint.
     pub fn sign(self, signer: &Signer) -> SignedCheckpoint {
         let text = self.to_string();
         let signature = signer.sign(&text, 0);
@@ -90,7 +99,7 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// A decimal number without leading zeros.
+/// Reads a decimal number without leading zeros.
 pub(crate) fn read_decimal(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if is_plain { text.parse().ok() } else { None }
@@ -104,7 +113,7 @@ pub struct SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
-    /// Reads a checkpoint; its signatures are not checked yet.
+    /// Reads a checkpoint, without checking its signatures.
     ///
     /// # Errors
     /// [`CheckpointError::Malformed`] and [`CheckpointError::Note`].
@@ -113,12 +122,12 @@ impl SignedCheckpoint {
         Ok(Self { checkpoint: Checkpoint::parse(note.text())?, note })
     }
 
-    /// What it states, whoever signed it.
+    /// The statement, without a check of the signatures.
     pub fn unchecked(&self) -> &Checkpoint {
         &self.checkpoint
     }
 
-    /// The note, for further signatures.
+    /// The note, to add signatures.
     pub fn note_mut(&mut self) -> &mut Note {
         &mut self.note
     }
@@ -128,7 +137,7 @@ impl SignedCheckpoint {
         &self.note
     }
 
-    /// What it states, on the word of `key`; of log `origin` where that is given.
+    /// Checks the signature of `key`, and the origin if one is given, and returns the statement.
     ///
     /// # Errors
     /// [`CheckpointError::Note`] and [`CheckpointError::Origin`].
@@ -160,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_of_a_checkpoint_stay_what_they_are() {
+    fn the_bytes_of_a_checkpoint_are_stable() {
         let signer = Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap();
         let expected = "stele.internal/000000000000000000000000000000ab/3\n20852163\n\
             PH6byTDck/AfppmF7yQtn56GHzxTVaokzl70tLinDMs=\n\n\u{2014} bank.example/stele Cscj3Ks2RsRRjuKzSyJHQ3vyIOavyk/9tMmfSxP3+n2JvH9lLYB8Eem9Y52pZZjcRU8xGNXRgUYOcsllauR7dp/DTQ8=\n";
@@ -184,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_another_form_is_no_checkpoint() {
+    fn a_malformed_checkpoint_is_refused() {
         let good = checkpoint().to_string();
         let root = checkpoint().root.to_base64();
         let bad = [

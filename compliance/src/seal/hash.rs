@@ -1,8 +1,9 @@
-//! SHA-256 as the tree uses it: `SHA-256(0x00 ‖ frame)` for a leaf, `SHA-256(0x01 ‖ left ‖ right)` for a node.
+//! SHA-256 as the tree uses it: `SHA-256(0x00 ‖ frame)` for a leaf, `SHA-256(0x01 ‖ left ‖ right)` for a
+//! node.
 //!
-//! Messages are laid out whole, padding included, in a buffer that is kept, and go through the block function of
-//! [`sha2`] in one call: per event that saves setting up and finishing a hasher, about a fifth of the instructions for
-//! a frame of 64 bytes.
+//! A message is laid out completely, with its padding, in a reused buffer and passed to the block function of
+//! [`sha2`] in one call. This saves the setup and finish of a hasher for each event, about a fifth of the
+//! instructions for a frame of 64 bytes.
 
 use base64ct::{Base64, Encoding as _};
 use sha2::block_api::compress256;
@@ -11,36 +12,36 @@ use stele_wire::bounds::FRAME_LENGTH_MAX;
 
 /// Bytes of a SHA-256 block.
 const BLOCK: usize = 64;
-/// The prefix byte, the closing bit's byte and the length that are hashed beside a message.
+/// Bytes hashed in addition to a message: the prefix byte, the byte of the closing bit, and the length.
 const OVERHEAD: usize = 1 + 1 + 8;
-/// Blocks of the longest frame.
+/// The number of blocks of the longest frame.
 const BLOCKS_MAX: usize = (FRAME_LENGTH_MAX + OVERHEAD).div_ceil(BLOCK);
-/// The state that SHA-256 begins with: FIPS 180-4, section 5.3.3.
+/// The initial state of SHA-256: FIPS 180-4, section 5.3.3.
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 const LEAF_PREFIX: u8 = 0x00;
 const NODE_PREFIX: u8 = 0x01;
 
-/// A SHA-256 hash in the tree. Printed in base64, as C2SP's texts have it.
+/// A SHA-256 hash of the tree. Printed in base64, as in the texts of C2SP.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {
-    /// Bytes of a hash.
+    /// Length of a hash in bytes.
     pub const LENGTH: usize = 32;
 
-    /// The root of the tree without leaves: SHA-256 of nothing.
+    /// The root of the empty tree: SHA-256 of the empty string.
     pub const EMPTY_TREE: Self = Self([
         0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
         0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
     ]);
 
-    /// A hash from its 32 bytes; none from any other number of them.
+    /// A hash from its bytes; `None` unless there are 32.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
     }
 
-    /// A hash from its base64 (RFC 4648, section 4, canonical); none from anything else.
+    /// A hash from its base64 (RFC 4648, section 4, canonical); `None` when it is malformed.
     pub fn from_base64(text: &str) -> Option<Self> {
         let mut bytes = [0; Self::LENGTH];
         match Base64::decode(text, &mut bytes) {
@@ -49,7 +50,7 @@ impl Hash {
         }
     }
 
-    /// The base64 of a hash.
+    /// The hash in base64.
     pub fn to_base64(self) -> String {
         Base64::encode_string(&self.0)
     }
@@ -67,7 +68,7 @@ impl Hash {
         compress(&message)
     }
 
-    /// The hash of one leaf. [`LeafHasher`] is quicker for many.
+    /// The hash of one leaf. For many leaves, [`LeafHasher`] is faster.
     ///
     /// # Panics
     /// As [`LeafHasher::hash`].
@@ -88,10 +89,10 @@ impl fmt::Debug for Hash {
     }
 }
 
-/// Hashes leaves. Holds 64 KiB, allocated once.
+/// Hashes leaves. Owns 64 KiB, allocated once.
 #[derive(Clone)]
 pub struct LeafHasher {
-    /// Message blocks. Whatever is behind the last message's end is zeros up to the end of its last block.
+    /// Message blocks. The bytes from the end of the last message to the end of its last block are zero.
     blocks: Box<[[u8; BLOCK]]>,
 }
 
@@ -108,7 +109,7 @@ impl LeafHasher {
     /// When `entry` is longer than the longest frame.
     #[inline]
     pub fn hash(&mut self, entry: &[u8]) -> Hash {
-        assert!(entry.len() <= FRAME_LENGTH_MAX, "an entry of {} bytes is no frame", entry.len());
+        assert!(entry.len() <= FRAME_LENGTH_MAX, "an entry of {} bytes is longer than a frame", entry.len());
         let blocks = &mut self.blocks[..(entry.len() + OVERHEAD).div_ceil(BLOCK)];
         let bytes = blocks.as_flattened_mut();
         let (message, rest) = bytes.split_at_mut(1 + entry.len());
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_leaf_hash_comes_out() {
+    fn the_leaf_hash_is_the_published_one() {
         let expected = "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56";
         let hex: String = Hash::leaf(b"L123456").0.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, expected);

@@ -1,11 +1,11 @@
-//! Private keys in files: for their owner only, with a passphrase or without.
+//! Private keys in files, readable by their owner only, with or without a passphrase.
 //!
 //! ```text
-//!  bank.example/stele+1a2b3c4d+AQ…              the public key, to be given away
+//!  bank.example/stele+1a2b3c4d+AQ…              the public key, for publication
 //!  -----BEGIN ENCRYPTED PRIVATE KEY-----        PKCS #8; with a passphrase scrypt and AES-256-CBC (PBES2)
 //! ```
 //!
-//! The second part is what `openssl pkey` and other tools read.
+//! The second part is the format of `openssl pkey` and other tools.
 
 use super::note::{KeyKind, NoteError, Signer, VerifierKey};
 use ed25519_dalek::pkcs8::KeypairBytes;
@@ -15,24 +15,24 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-/// Bytes of the longest key file that is read.
+/// The longest key file that is read, in bytes.
 const FILE_LENGTH_MAX: u64 = 16 << 10;
 const ENCRYPTED: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
-/// Why a key file is not written or read.
+/// Why a key file cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// What the medium says.
+    /// The file cannot be read or written.
     #[error("{file}: {source}")]
     Io {
         /// The file.
         file: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Others can read it.
+    /// Other users can read the file.
     #[error(
-        "{file} can be read by others (mode {mode:03o}): run `chmod 600 {file}`; if they did, make a new key"
+        "{file} can be read by other users (mode {mode:03o}): run `chmod 600 {file}`; if someone read it, make a new key"
     )]
     Open {
         /// The file.
@@ -40,29 +40,29 @@ pub enum KeyError {
         /// Its permissions.
         mode: u32,
     },
-    /// It holds no key.
-    #[error("{file} holds no key of ours: {why}")]
+    /// It does not hold a key of Stele.
+    #[error("{file} does not hold a key of Stele: {why}")]
     Content {
         /// The file.
         file: String,
-        /// What is wrong.
+        /// The reason.
         why: String,
     },
-    /// The passphrase is not the one that it was written with.
-    #[error("{file}: the passphrase does not open it")]
+    /// The passphrase is wrong.
+    #[error("{file}: the passphrase is wrong")]
     Passphrase {
         /// The file.
         file: String,
     },
-    /// The name cannot name a key.
+    /// The name is not valid for a key.
     #[error(transparent)]
     Name(#[from] NoteError),
 }
 
-/// A new key of this name, from the kernel's randomness.
+/// Generates a key with this name from the kernel's random numbers.
 ///
 /// # Errors
-/// [`KeyError::Name`], and [`KeyError::Io`] when there is no randomness.
+/// [`KeyError::Name`], and [`KeyError::Io`] when the kernel's random numbers are unavailable.
 pub fn generate(name: &str, kind: KeyKind) -> Result<Signer, KeyError> {
     let mut seed = [0; 32];
     let drawn = rustix::rand::getrandom(&mut seed[..], rustix::rand::GetRandomFlags::empty());
@@ -73,10 +73,10 @@ pub fn generate(name: &str, kind: KeyKind) -> Result<Signer, KeyError> {
     }
 }
 
-/// Writes a key to a new file, durably and for its owner only.
+/// Writes a key to a new file, durably and readable by its owner only.
 ///
 /// # Errors
-/// [`KeyError::Io`], also when there is such a file already.
+/// [`KeyError::Io`], also when the file exists.
 pub fn write(path: &Path, signer: &Signer, passphrase: Option<&str>) -> Result<(), KeyError> {
     let file = || path.display().to_string();
     let bytes = KeypairBytes { secret_key: *signer.seed(), public_key: None };
@@ -93,7 +93,7 @@ pub fn write(path: &Path, signer: &Signer, passphrase: Option<&str>) -> Result<(
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(io)
 }
 
-/// The public key that a key file begins with; the private part is not opened.
+/// The public key at the beginning of a key file; the private part is not decrypted.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -102,7 +102,7 @@ pub fn read_public(path: &Path) -> Result<VerifierKey, KeyError> {
     Ok(public)
 }
 
-/// The key in a file; `passphrase` is asked when it needs one.
+/// Reads the key in a file; `passphrase` is called if it needs one.
 ///
 /// # Errors
 /// [`KeyError`].
@@ -119,12 +119,12 @@ pub fn read(path: &Path, passphrase: impl FnOnce() -> io::Result<String>) -> Res
     };
     let signer = Signer::new(public.name(), public.kind(), &bytes.secret_key)?;
     if *signer.public() != public {
-        return Err(KeyError::Content { file: file(), why: "its two parts are of different keys".into() });
+        return Err(KeyError::Content { file: file(), why: "its two parts are from different keys".into() });
     }
     Ok(signer)
 }
 
-/// The passphrase that is the first line of a file.
+/// Reads a passphrase: the first line of a file.
 ///
 /// # Errors
 /// [`KeyError::Io`] and [`KeyError::Open`].
@@ -132,7 +132,7 @@ pub fn read_passphrase(path: &Path) -> Result<String, KeyError> {
     Ok(read_secret(path)?.lines().next().unwrap_or_default().to_owned())
 }
 
-/// The text of a file that is for its owner only.
+/// Reads a file that must be readable by its owner only.
 fn read_secret(path: &Path) -> Result<String, KeyError> {
     let name = || path.display().to_string();
     let io = |source| KeyError::Io { file: name(), source };
@@ -149,7 +149,7 @@ fn read_secret(path: &Path) -> Result<String, KeyError> {
 fn read_parts(path: &Path) -> Result<(VerifierKey, String), KeyError> {
     let text = read_secret(path)?;
     let content = |why: String| KeyError::Content { file: path.display().to_string(), why };
-    let (public, pem) = text.split_once('\n').ok_or_else(|| content("it has one line".into()))?;
+    let (public, pem) = text.split_once('\n').ok_or_else(|| content("it has only one line".into()))?;
     let public = public.parse().map_err(|error: NoteError| content(error.to_string()))?;
     Ok((public, pem.to_owned()))
 }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_others_can_read_or_that_is_there_already_is_refused() {
+    fn a_key_file_that_others_can_read_or_that_exists_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key");
         let signer = generate("bank.example/stele", KeyKind::Log).unwrap();

@@ -1,50 +1,52 @@
-//! The leaves of one segment, hashed on the thread that reads it: what of the tree does not depend on other segments.
+//! The leaves of one segment, hashed on the thread that reads it: the part of the tree that does not depend
+//! on other segments.
 
 use super::hash::{Hash, LeafHasher};
-use super::rotation::Rotation;
+use super::rotation::KeyRotation;
 use std::sync::Arc;
 use stele_journal::Segment;
 use stele_journal::index::IndexNotes;
 use stele_journal::scan::SegmentVisitor;
 use stele_wire::{Frame, Position};
 
-/// The highest subtree that is told: what of the tree's stored part is lowest.
+/// The height of the largest subtree that is computed: the lowest stored level of the tree.
 pub const HEIGHT_MAX: u32 = 8;
 
-/// Hashes a segment's events into the complete subtrees that they make up, none of them higher than [`HEIGHT_MAX`] or
-/// across one of `cuts`.
+/// Hashes a segment's events into complete subtrees, none of them higher than [`HEIGHT_MAX`] or across one of
+/// `cuts`.
 pub struct SegmentLeaves {
     hasher: LeafHasher,
     first: u64,
     next: u64,
     cuts: Arc<[u64]>,
-    /// Which of the cuts is next.
+    /// Index of the next cut.
     cut: usize,
-    /// Subtrees in front of the last cut, whole; behind it a higher one never stands behind a lower one that it could
-    /// be joined to.
+    /// Subtrees: those before the last cut are complete; after it, no higher subtree follows a lower one that
+    /// it could be joined with.
     subtrees: Vec<(u32, Hash)>,
-    /// How many of them are in front of the last cut.
+    /// The number of subtrees before the last cut.
     fixed: usize,
-    rotations: Vec<Rotation>,
+    rotations: Vec<KeyRotation>,
     segment: Segment,
     notes: IndexNotes,
 }
 
-/// What a segment holds of the tree, and the index that follows from it.
+/// A segment's part of the tree, and the index that follows from it.
 #[derive(Clone)]
 pub struct Subtrees {
-    /// Leaves in front of the segment.
+    /// Number of leaves before the segment.
     pub first: u64,
-    /// Height and root of each complete subtree, in their order.
+    /// Height and root of each complete subtree, in order.
     pub subtrees: Vec<(u32, Hash)>,
-    /// The rotations of keys that its events tell of.
-    pub rotations: Vec<Rotation>,
-    /// The index on its way.
+    /// The key rotations that its events record.
+    pub rotations: Vec<KeyRotation>,
+    /// The index in progress.
     pub notes: IndexNotes,
 }
 
 impl SegmentLeaves {
-    /// Of `segment`. At each size in `cuts`, which ascend, the tree's root can be told.
+    /// Makes the hasher for `segment`. The tree's root can be computed at each size in `cuts`, which must
+    /// ascend.
     pub fn new(segment: &Segment, cuts: Arc<[u64]>) -> Self {
         let first = segment.header.base_sequence.0 - 1;
         let cut = cuts.partition_point(|cut| *cut <= first);
@@ -91,7 +93,7 @@ impl SegmentVisitor for SegmentLeaves {
         if !frame.is_padding() {
             let leaf = self.hasher.hash(frame.bytes());
             self.append(leaf);
-            self.rotations.extend(Rotation::read(frame));
+            self.rotations.extend(KeyRotation::read(frame));
         }
     }
 
@@ -129,7 +131,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn subtrees_of_any_segments_give_the_root_of_every_size_that_was_asked_for(
+        fn subtrees_of_any_segments_give_the_root_of_every_requested_size(
             lengths in prop::collection::vec(0u64..700, 1..6),
             asked in prop::collection::btree_set(1u64..2500, 0..6),
         ) {

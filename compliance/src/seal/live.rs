@@ -1,64 +1,66 @@
-//! Seals a log beside its writer: follows `durable`, signs by time and by count and when the log ends.
+//! Seals a log while it is written: follows the durable watermark, and signs by time, by number of events,
+//! and when the log ends.
 //!
-//! No clock, no thread: whoever drives it says how far the log is durable, what the time is and how much may be done at
-//! a time. What it needs to go on is on the medium; when anything fails, its next turn begins there again, as a new
-//! process would.
+//! It has no clock and no thread: the caller passes the durable position, the time, and the amount of work
+//! for one turn. Everything it needs to continue is in the storage; after an error, its next turn starts from
+//! there, like a new process.
 
 use super::note::Signer;
-use super::sealer::Policy;
+use super::sealer::SealPolicy;
 use super::sealing::{Kept, SealError, resume};
 use std::sync::Arc;
 use stele_journal::bounds::READ_LENGTH;
 use stele_journal::{Storage, TrailReader};
 use stele_wire::{Nanos, Position, Sequence};
 
-/// Bytes of log that gather before they are read, unless a checkpoint is due: as many as a reader asks the medium for
-/// at once.
+/// The number of bytes of the log that accumulate before they are read, unless a checkpoint is due: the size
+/// of one read.
 const STEP: u64 = READ_LENGTH as u64;
 
-/// See the module.
+/// Seals a log while it is written: see the [module documentation](self).
 pub struct LiveSealer {
     storage: Arc<dyn Storage>,
     signer: Signer,
-    policy: Policy,
-    /// Known to be durable: nothing signed earlier reaches beyond.
+    policy: SealPolicy,
+    /// The last event known to be durable: no earlier signature covers a later one.
     last: Sequence,
     work: Option<Work>,
-    sealed: Sealed,
+    sealed: SealProgress,
 }
 
 /// How far a log is sealed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Sealed {
-    /// Events under the newest checkpoint.
+pub struct SealProgress {
+    /// Number of events under the newest checkpoint.
     pub events: u64,
-    /// Checkpoints signed by this sealer.
+    /// Number of checkpoints signed by this sealer.
     pub checkpoints: u64,
-    /// Behind the last event under a checkpoint of this sealer's; 0 before the first one.
+    /// Position after the last event under a checkpoint of this sealer; 0 before the first checkpoint.
     pub end: Position,
 }
 
-/// What is under way. It is dropped at any failure: the medium says what was kept.
+/// Work in progress. It is dropped after an error: the storage has what was kept.
 struct Work {
     reader: TrailReader,
     kept: Kept,
 }
 
 impl LiveSealer {
-    /// A sealer of the trail in `storage`, which `last` is the last event of so far, durable.
-    pub fn new(storage: Arc<dyn Storage>, signer: Signer, policy: Policy, last: Sequence) -> Self {
-        Self { storage, signer, policy, last, work: None, sealed: Sealed::default() }
+    /// Makes a sealer for the trail in `storage`; `last` is the last durable event so far.
+    pub fn new(storage: Arc<dyn Storage>, signer: Signer, policy: SealPolicy, last: Sequence) -> Self {
+        Self { storage, signer, policy, last, work: None, sealed: SealProgress::default() }
     }
 
-    /// How far the log is sealed; nothing is before the first turn.
-    pub fn sealed(&self) -> Sealed {
+    /// How far the log is sealed; 0 before the first turn.
+    pub fn sealed(&self) -> SealProgress {
         self.sealed
     }
 
-    /// Takes in up to `frames` frames of what is in front of `durable`, and signs and keeps a checkpoint when one is
-    /// due: so many events after the last one, so long after it, or, when the log `is_ended`, behind its last event.
-    /// Gives the frames taken in; the first turn, which finds where the sealing stopped, may take a read of the whole
-    /// trail where tiles are missing.
+    /// Reads up to `frames` frames before `durable`, and signs and stores a checkpoint when one is due: after
+    /// a number of events, after an interval, or after the last event when the log `is_ended`. Returns the
+    /// number of frames read.
+    ///
+    /// The first turn determines where sealing stopped; it may read the whole trail if tiles are missing.
     ///
     /// # Errors
     /// [`SealError`]; see [`SealError::is_final`].
@@ -78,7 +80,7 @@ impl LiveSealer {
         Ok(taken)
     }
 
-    /// Whether everything in front of `durable` is under a checkpoint.
+    /// Whether everything before `durable` is under a checkpoint.
     pub fn is_through(&self, durable: Position) -> bool {
         self.work.as_ref().is_some_and(|work| {
             work.reader.position() >= durable && work.kept.sealer.size() == work.kept.sealer.signed_size()
@@ -115,7 +117,7 @@ impl LiveSealer {
                     }
                     (taken, misses) = (taken + 1, 0);
                 }
-                // What was read ahead is older than the write that it was to see: it is read again.
+                // The data that was read ahead is older than the write: read again.
                 None if misses == 0 => misses = 1,
                 None => break,
             }

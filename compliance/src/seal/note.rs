@@ -1,5 +1,5 @@
-//! Signed notes: a text, a blank line, and lines with signatures of it. C2SP signed-note v1.0.0 and, for the
-//! witnesses' timestamped signatures, tlog-cosignature v1.1.0 (Ed25519).
+//! Signed notes: a text, an empty line, and lines with signatures of the text. C2SP signed-note v1.0.0 and,
+//! for the witnesses' timestamped signatures, tlog-cosignature v1.1.0 (Ed25519).
 //!
 //! ```text
 //!  text, one or more lines, each ended by a newline
@@ -13,18 +13,18 @@ use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most signatures in a note that is read. The specification asks for 16 at least.
+/// The number of signatures in a note that is read. The specification requires at least 16.
 pub const SIGNATURES_MAX: usize = 64;
 
-/// What a private key's text begins with.
+/// The prefix of a private key's text form.
 const SIGNER_PREFIX: &str = "PRIVATE+KEY+";
 
-/// What a key's signature is over; the number is the specification's signature type.
+/// What a key signs. The number is the specification's signature type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyKind {
-    /// Ed25519 over the text: a log's own.
+    /// Ed25519 over the text: the key of a log.
     Log = 0x01,
-    /// Ed25519 over a time and the text: a witness's, `cosignature/v1`.
+    /// Ed25519 over a time and the text: the key of a witness, `cosignature/v1`.
     Witness = 0x04,
 }
 
@@ -37,34 +37,34 @@ impl KeyKind {
 /// Why a note or a key is not accepted.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NoteError {
-    /// The bytes are no signed note.
-    #[error("this is no signed note: {0}")]
+    /// The text is not a signed note.
+    #[error("this is not a signed note: {0}")]
     Malformed(&'static str),
-    /// The text is no key.
-    #[error("this is no key: {0}")]
+    /// The text is not a key.
+    #[error("this is not a key: {0}")]
     NotAKey(&'static str),
-    /// A key's name has spaces or a plus, or is empty.
-    #[error("`{0}` cannot name a key: a name is not empty and has neither spaces nor `+`")]
+    /// The name of a key is empty or contains a space or a plus sign.
+    #[error("`{0}` is not a valid name of a key: it must not be empty or contain spaces or `+`")]
     Name(String),
-    /// No signature is by the key.
+    /// There is no signature of the key.
     #[error("it is not signed by {name} (key {id})", id = hex(id))]
     NotSigned {
-        /// The key's name.
+        /// Name of the key.
         name: String,
-        /// The key's id.
+        /// Id of the key.
         id: [u8; 4],
     },
-    /// The signature that claims to be by the key is not.
-    #[error("the signature of {name} (key {id}) does not fit the text", id = hex(id))]
+    /// The signature of the key is invalid.
+    #[error("the signature of {name} (key {id}) does not match the text", id = hex(id))]
     Signature {
-        /// The key's name.
+        /// Name of the key.
         name: String,
-        /// The key's id.
+        /// Id of the key.
         id: [u8; 4],
     },
 }
 
-/// A public key with its name; `name+id+base64` as text.
+/// A public key with its name; as text, `name+id+base64`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifierKey {
     name: String,
@@ -73,22 +73,23 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
-    /// A key of this name and kind.
+    /// Makes a key of this name and kind.
     ///
     /// # Errors
     /// [`NoteError::Name`] and [`NoteError::NotAKey`].
     pub fn new(name: &str, kind: KeyKind, key: &[u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
-        let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::NotAKey("no point of the curve"))?;
+        let key =
+            VerifyingKey::from_bytes(key).map_err(|_| NoteError::NotAKey("not a point of the curve"))?;
         Ok(Self { name: name.to_owned(), kind, key })
     }
 
-    /// The key's name.
+    /// The name of the key.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What its signatures are over.
+    /// The kind of the key.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
@@ -98,7 +99,7 @@ impl VerifierKey {
         self.key.to_bytes()
     }
 
-    /// The first four bytes of SHA-256 over name, newline, kind and key.
+    /// The key id: the first four bytes of SHA-256 over name, newline, kind and key.
     pub fn id(&self) -> [u8; 4] {
         let mut hasher = Sha256::new();
         hasher.update(self.name.as_bytes());
@@ -108,12 +109,14 @@ impl VerifierKey {
         [hash[0], hash[1], hash[2], hash[3]]
     }
 
-    /// Whether `signature` is this key's over bytes with no note around them: what [`Signer::sign_bytes`] gives.
+    /// Whether `signature` is this key's signature over bytes without a note, as made by
+    /// [`Signer::sign_bytes`].
     pub fn signed_bytes(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
         self.key.verify_strict(bytes, &Signature::from_bytes(signature)).is_ok()
     }
 
-    /// Checks one signature over `text`; for a witness gives the time that it states, in seconds since 1970.
+    /// Checks one signature over `text`; for a witness, returns the time that it states, in seconds since
+    /// 1970.
     fn check(&self, text: &str, signature: &[u8]) -> Result<Option<u64>, NoteError> {
         let failed = || NoteError::Signature { name: self.name.clone(), id: self.id() };
         let (time, signature, message) = match self.kind {
@@ -146,13 +149,28 @@ impl FromStr for VerifierKey {
         let (name, id, kind, bytes) = split_key(text)?;
         let key = Self::new(name, kind, &bytes)?;
         if hex(&key.id()) != id {
-            return Err(NoteError::NotAKey("its id is not that of its name and bytes"));
+            return Err(NoteError::NotAKey("its id does not match its name and bytes"));
         }
         Ok(key)
     }
 }
 
 /// A private key with its name.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::seal::note::{KeyKind, Note};
+/// use stele_compliance::seal::Signer;
+///
+/// let signer = Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap();
+/// let text = "a statement\n";
+/// let note = Note::new(text.into(), vec![signer.sign(text, 0)]).unwrap();
+/// assert_eq!(note.check(signer.public()), Ok(None));
+///
+/// let altered = Note::parse(&note.to_string().replace("statement", "falsehood")).unwrap();
+/// assert!(altered.check(signer.public()).is_err());
+/// ```
 #[derive(Clone)]
 pub struct Signer {
     public: VerifierKey,
@@ -160,7 +178,7 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// The key with this name, kind and seed.
+    /// Makes the key with this name, kind and seed.
     ///
     /// # Errors
     /// [`NoteError::Name`].
@@ -169,7 +187,7 @@ impl Signer {
         Ok(Self { public: VerifierKey::new(name, kind, key.verifying_key().as_bytes())?, key })
     }
 
-    /// The key to verify with.
+    /// The public key.
     pub fn public(&self) -> &VerifierKey {
         &self.public
     }
@@ -179,14 +197,14 @@ impl Signer {
         self.key.as_bytes()
     }
 
-    /// The private key as text, `PRIVATE+KEY+name+id+base64`: what other tools for signed notes read.
+    /// The private key as text, `PRIVATE+KEY+name+id+base64`, which other tools for signed notes read.
     pub fn to_secret_text(&self) -> String {
         let public = &self.public;
         let secret = typed_base64(public.kind, self.seed());
         format!("{SIGNER_PREFIX}{}+{}+{secret}", public.name, hex(&public.id()))
     }
 
-    /// The key of a text that [`Self::to_secret_text`] gives.
+    /// Reads a key in the form of [`Self::to_secret_text`].
     ///
     /// # Errors
     /// [`NoteError`].
@@ -197,12 +215,12 @@ impl Signer {
         let (name, id, kind, seed) = split_key(rest)?;
         let signer = Self::new(name, kind, &seed)?;
         if hex(&signer.public.id()) != id {
-            return Err(NoteError::NotAKey("its id is not that of its name and bytes"));
+            return Err(NoteError::NotAKey("its id does not match its name and bytes"));
         }
         Ok(signer)
     }
 
-    /// Signs `text`. A witness states `time`, in seconds since 1970; a log states none and does not look at it.
+    /// Signs `text`. A witness states `time`, in seconds since 1970; a log ignores it.
     pub fn sign(&self, text: &str, time: u64) -> NoteSignature {
         let bytes = match self.public.kind {
             KeyKind::Log => self.key.sign(text.as_bytes()).to_bytes().to_vec(),
@@ -214,7 +232,7 @@ impl Signer {
         NoteSignature { name: self.public.name.clone(), id: self.public.id(), bytes }
     }
 
-    /// Signs any bytes with the bare key, no note around them.
+    /// Signs any bytes with the bare key, without a note.
     pub fn sign_bytes(&self, bytes: &[u8]) -> [u8; 64] {
         self.key.sign(bytes).to_bytes()
     }
@@ -244,7 +262,7 @@ impl fmt::Display for NoteSignature {
     }
 }
 
-/// A text and signatures of it, none of them checked yet.
+/// A text and its signatures, which are not checked yet.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Note {
     text: String,
@@ -253,10 +271,10 @@ pub struct Note {
 }
 
 impl Note {
-    /// The note of `text` with these signatures.
+    /// Makes the note of `text` with these signatures.
     ///
     /// # Errors
-    /// [`NoteError::Malformed`] when the text does not end a line or has control characters.
+    /// [`NoteError::Malformed`] when the text does not end in a newline or has control characters.
     pub fn new(text: String, signatures: Vec<NoteSignature>) -> Result<Self, NoteError> {
         if !text.ends_with('\n') {
             return Err(NoteError::Malformed("the text does not end in a newline"));
@@ -277,27 +295,27 @@ impl Note {
     pub fn parse(note: &str) -> Result<Self, NoteError> {
         let blank = note.rfind("\n\n").ok_or(NoteError::Malformed("there is no blank line"))?;
         let (text, lines) = (&note[..=blank], &note[blank + 2..]);
-        let lines = lines.strip_suffix('\n').ok_or(NoteError::Malformed("the last line is cut"))?;
+        let lines = lines.strip_suffix('\n').ok_or(NoteError::Malformed("the last line is incomplete"))?;
         let signatures = lines.split('\n').map(read_signature).collect::<Result<_, _>>()?;
         Self::new(text.to_owned(), signatures)
     }
 
-    /// The text, its final newline included. It means nothing before [`Self::check`].
+    /// The text, including its final newline. It is not trustworthy before [`Self::check`].
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Whether there is a signature that claims to be by `key`.
+    /// Whether there is a signature line with the name and id of `key`.
     pub fn names(&self, key: &VerifierKey) -> bool {
         let id = key.id();
         self.signatures.iter().any(|line| line.name == key.name && line.id == id)
     }
 
-    /// Checks that `key` signed the text; for a witness gives the time that it stated, in seconds since 1970.
-    /// Signatures of other keys are passed over.
+    /// Checks that `key` signed the text; for a witness, returns the time that it stated, in seconds since
+    /// 1970. Signatures of other keys are ignored.
     ///
     /// # Errors
-    /// [`NoteError::NotSigned`]; [`NoteError::Signature`] when any signature that claims to be the key's is not.
+    /// [`NoteError::NotSigned`]; [`NoteError::Signature`] when a signature line of the key is invalid.
     pub fn check(&self, key: &VerifierKey) -> Result<Option<u64>, NoteError> {
         let id = key.id();
         let mut outcome = Err(NoteError::NotSigned { name: key.name.clone(), id });
@@ -325,13 +343,13 @@ fn read_signature(line: &str) -> Result<NoteSignature, NoteError> {
     Ok(NoteSignature { name: name.to_owned(), id: *id, bytes: bytes.to_vec() })
 }
 
-/// Name, id in hexadecimal, kind and bytes of a key's text.
+/// Splits a key's text into name, id in hexadecimal, kind and bytes.
 fn split_key(text: &str) -> Result<(&str, &str, KeyKind, [u8; 32]), NoteError> {
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(data)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(NoteError::NotAKey("it is not of the form name+id+base64"));
     };
-    let data = Base64::decode_vec(data).map_err(|_| NoteError::NotAKey("its last part is no base64"))?;
+    let data = Base64::decode_vec(data).map_err(|_| NoteError::NotAKey("its last part is not base64"))?;
     let (kind, bytes) = data.split_first().ok_or(NoteError::NotAKey("it is empty"))?;
     let kind = KeyKind::of(*kind).ok_or(NoteError::NotAKey("it is of an algorithm other than Ed25519"))?;
     let bytes = bytes.try_into().map_err(|_| NoteError::NotAKey("an Ed25519 key has 32 bytes"))?;
@@ -408,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_cosignature_is_over_the_time_in_front_of_its_signature() {
+    fn the_published_cosignature_covers_the_time_before_its_signature() {
         let published = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
             \u{2014} example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n\
             \u{2014} witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n";
@@ -444,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_or_no_note_is_refused() {
+    fn a_malformed_key_or_note_is_refused() {
         let key = signer(KeyKind::Log).public().to_string();
         let renamed = key.replace("bank", "benk");
         for text in ["", "a+b", &key[..key.len() - 4], &renamed, "a b+00000000+AQ=="] {

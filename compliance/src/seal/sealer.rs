@@ -1,7 +1,9 @@
-//! The sealer: events in, tiles and signed checkpoints out. A pure state machine: it reads no clock and no file.
+//! The sealer: turns events into tiles and signed checkpoints. A pure state machine, without a clock or
+//! files.
 //!
-//! What it signs extends what it signed before: every new root is proved against the last one signed, from nodes kept
-//! apart from the frontier that gave the root, and nothing is signed when the proof does not hold.
+//! Every checkpoint extends the previous one: each new root is proved against the last signed root, from
+//! nodes that are kept separately from the frontier that gave the root. If the proof does not hold, nothing
+//! is signed.
 
 use super::checkpoint::{Checkpoint, SignedCheckpoint};
 use super::hash::{Hash, LeafHasher};
@@ -10,55 +12,71 @@ use super::tiles::{LEVELS, TILE_WIDTH, Tile, frontier_of_edge, level_length, nod
 use super::tree::{Frontier, Nodes, ProofError, prove_consistency, verify_consistency};
 use stele_wire::{Frame, Nanos};
 
-/// When a checkpoint is due; one always is at the end.
+/// When a checkpoint is due. One is always due at the end of a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Policy {
+pub struct SealPolicy {
     /// After this many events.
     pub events: u64,
-    /// After this much time since the last one, when there is anything new.
+    /// After this much time since the last one, if there are new events.
     pub interval: Nanos,
 }
 
-impl Default for Policy {
+impl Default for SealPolicy {
     fn default() -> Self {
         Self { events: 1 << 20, interval: Nanos(10_000_000_000) }
     }
 }
 
-/// Why nothing is signed.
+/// Why a checkpoint was not signed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SealerError {
-    /// The tree is not what it was when it was last signed.
+    /// The tree contradicts the tree that was signed last.
     #[error(
         "the tree of {new} events does not extend the one of {old} that was signed: {why}; nothing was signed"
     )]
     Contradiction {
-        /// Events of the checkpoint signed last.
+        /// Number of events of the last signed checkpoint.
         old: u64,
-        /// Events now.
+        /// Number of events now.
         new: u64,
-        /// What does not hold.
+        /// The failed proof.
         why: ProofError,
     },
 }
 
-/// What a checkpoint needs on disk before it, and the checkpoint.
+/// A checkpoint, and the tiles that must be stored before it.
 #[derive(Clone, Debug)]
-pub struct Sealed {
-    /// Tiles that changed since the last checkpoint, full and partial, level 1 and above.
+pub struct SealedTree {
+    /// Tiles that changed since the last checkpoint, full and partial, of level 1 and above.
     pub tiles: Vec<Tile>,
     /// The checkpoint.
     pub checkpoint: SignedCheckpoint,
 }
 
-/// See the module.
+/// The sealer: see the [module documentation](self).
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::seal::note::KeyKind;
+/// use stele_compliance::seal::{Hash, SealPolicy, Sealer, Signer};
+/// use stele_wire::Nanos;
+///
+/// let signer = Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap();
+/// let mut sealer = Sealer::new("stele.internal/1".into(), signer, SealPolicy::default());
+/// sealer.on_leaf(Hash::leaf(b"first event"));
+/// sealer.on_leaf(Hash::leaf(b"second event"));
+/// let sealed = sealer.seal(Nanos(0)).unwrap().unwrap();
+/// assert_eq!(sealed.checkpoint.check(sealer.key(), None).unwrap().size, 2);
+/// assert!(sealer.seal(Nanos(0)).unwrap().is_none(), "nothing is new");
+/// ```
 pub struct Sealer {
     origin: String,
     signer: Signer,
-    policy: Policy,
+    policy: SealPolicy,
     hasher: LeafHasher,
     frontier: Frontier,
-    /// The rightmost tile of each level, not full yet.
+    /// The rightmost tile of each level, which is not full.
     open: Vec<Vec<Hash>>,
     /// The tile of each level in which the signed tree ends, as far as it has grown since.
     edges: Vec<Tile>,
@@ -68,17 +86,18 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// A sealer of the log `origin` from its first event on.
-    pub fn new(origin: String, signer: Signer, policy: Policy) -> Self {
+    /// Makes a sealer for the log `origin`, from its first event on.
+    pub fn new(origin: String, signer: Signer, policy: SealPolicy) -> Self {
         Self::over(origin, signer, policy, Frontier::default(), vec![Vec::new(); LEVELS])
     }
 
-    /// A sealer that goes on behind `size` leaves, of which the rightmost tile of each level is given; none when a
-    /// tile has not the length that the size calls for. [`Self::set_signed`] says what was signed.
+    /// Makes a sealer that continues after `size` leaves, from the rightmost tile of each level. Returns
+    /// `None` when a tile does not have the length for that size. Call [`Self::set_signed`] with the root
+    /// that was signed.
     pub fn restore(
         origin: String,
         signer: Signer,
-        policy: Policy,
+        policy: SealPolicy,
         size: u64,
         open: Vec<Vec<Hash>>,
     ) -> Option<Self> {
@@ -95,7 +114,7 @@ impl Sealer {
     fn over(
         origin: String,
         signer: Signer,
-        policy: Policy,
+        policy: SealPolicy,
         frontier: Frontier,
         open: Vec<Vec<Hash>>,
     ) -> Self {
@@ -107,7 +126,7 @@ impl Sealer {
         sealer
     }
 
-    /// The present tree was signed before, with this root.
+    /// States that the current tree was signed before, with this root.
     ///
     /// # Errors
     /// [`SealerError::Contradiction`] when it has another root now.
@@ -127,54 +146,54 @@ impl Sealer {
         self.signer.public()
     }
 
-    /// Which log.
+    /// Origin of the log.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Leaves so far.
+    /// The number of leaves so far.
     pub fn size(&self) -> u64 {
         self.frontier.size()
     }
 
-    /// Leaves under the last checkpoint.
+    /// The number of leaves under the last checkpoint.
     pub fn signed_size(&self) -> u64 {
         self.signed.map_or(0, |(size, _)| size)
     }
 
-    /// The next durable event.
+    /// Adds the next durable event.
     ///
     /// # Panics
-    /// When it is not the next, or padding.
+    /// When it is not the next event, or padding.
     #[inline]
     pub fn on_event(&mut self, frame: &Frame<'_>) {
-        assert_eq!(frame.sequence().0, self.size() + 1, "events come in order and none is left out");
+        assert_eq!(frame.sequence().0, self.size() + 1, "events must be consecutive");
         let leaf = self.hasher.hash(frame.bytes());
         self.on_leaf(leaf);
     }
 
-    /// The hash of the next durable event.
+    /// Adds the leaf hash of the next durable event.
     #[inline]
     pub fn on_leaf(&mut self, leaf: Hash) {
         self.frontier.append(leaf);
         self.push(0, leaf);
     }
 
-    /// Whether a checkpoint is due by the number of events behind the last one.
+    /// Whether a checkpoint is due by the number of events since the last one.
     pub fn is_full(&self) -> bool {
         self.size() - self.signed_size() >= self.policy.events
     }
 
-    /// Whether one is due at `now` by the time since the last one, as soon as there is anything new.
+    /// Whether a checkpoint is due at `now` by the time since the last one, if there are new events.
     pub fn is_time(&self, now: Nanos) -> bool {
         now.0.saturating_sub(self.signed_at.0) >= self.policy.interval.0
     }
 
-    /// Signs the present tree; none when it is signed already, or empty.
+    /// Signs the current tree. Returns `None` when it is signed already, or empty.
     ///
     /// # Errors
     /// [`SealerError`].
-    pub fn seal(&mut self, now: Nanos) -> Result<Option<Sealed>, SealerError> {
+    pub fn seal(&mut self, now: Nanos) -> Result<Option<SealedTree>, SealerError> {
         let (size, root) = (self.size(), self.frontier.root());
         if size == 0 || self.signed == Some((size, root)) {
             return Ok(None);
@@ -189,10 +208,11 @@ impl Sealer {
         let tiles = self.take_tiles();
         (self.signed, self.signed_at) = (Some((size, root)), now);
         self.keep_edges();
-        Ok(Some(Sealed { tiles, checkpoint }))
+        Ok(Some(SealedTree { tiles, checkpoint }))
     }
 
-    /// The tiles of the present tree that changed since they were last taken, full and partial, level 1 and above.
+    /// The tiles of the current tree that changed since the last call, full and partial, of level 1 and
+    /// above.
     pub fn take_tiles(&mut self) -> Vec<Tile> {
         let mut tiles = std::mem::take(&mut self.full);
         let partial = (1..LEVELS).filter(|level| !self.open[*level].is_empty());
@@ -221,7 +241,7 @@ impl Sealer {
         }
     }
 
-    /// Number of the tile that takes the newest hash of `level`, which the frontier counts already.
+    /// Number of the tile for the newest hash of `level`, which is already counted in the frontier.
     fn open_index(&self, level: usize) -> u64 {
         (level_length(self.size(), level) - 1) / TILE_WIDTH
     }
@@ -231,13 +251,13 @@ impl Sealer {
         Tile { level, index, hashes: self.open[level].clone() }
     }
 
-    /// Remembers the tiles in which the present tree ends.
+    /// Keeps the tiles in which the current tree ends.
     fn keep_edges(&mut self) {
         self.edges = (0..LEVELS).map(|level| self.open_tile(level)).collect();
     }
 }
 
-/// The nodes around the signed tree's end and the present one's.
+/// The nodes at the end of the signed tree and of the current one.
 struct Remembered<'a>(&'a Sealer);
 
 impl Nodes for Remembered<'_> {
@@ -269,7 +289,7 @@ mod tests {
     }
 
     fn sealer() -> Sealer {
-        Sealer::new("stele.internal/0/0".into(), signer(), Policy::default())
+        Sealer::new("stele.internal/0/0".into(), signer(), SealPolicy::default())
     }
 
     fn root_of_leaves(size: u64) -> Hash {
@@ -300,7 +320,7 @@ mod tests {
                 prop_assert!(sealer.seal(Nanos(1)).unwrap().is_none());
                 if restart {
                     let open = sealer.open.clone();
-                    let policy = Policy::default();
+                    let policy = SealPolicy::default();
                     sealer = Sealer::restore("stele.internal/0/0".into(), signer(), policy, size, open).unwrap();
                     sealer.set_signed(state(&sealed.checkpoint).1).unwrap();
                 }
@@ -334,8 +354,8 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_is_due_by_count_and_by_time_and_never_for_nothing() {
-        let policy = Policy { events: 10, interval: Nanos(100) };
+    fn a_checkpoint_is_due_by_count_and_by_time_and_only_for_new_events() {
+        let policy = SealPolicy { events: 10, interval: Nanos(100) };
         let mut sealer = Sealer::new("stele.internal/0/0".into(), signer(), policy);
         assert!(sealer.is_time(Nanos(100)) && sealer.seal(Nanos(100)).unwrap().is_none());
         (0..9).for_each(|number| sealer.on_leaf(leaf(number)));

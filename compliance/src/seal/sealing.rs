@@ -1,17 +1,18 @@
-//! Seals a trail: feeds the sealer from the log, keeps what it gives, and goes on where it stopped.
+//! Seals a trail: feeds the sealer from the log, stores its results, and continues where it stopped.
 //!
-//! Only what is durable is sealed: a trail that was closed to its end, any other up to the acknowledged floor that its
-//! padding records. What lies behind that may be cut by the next recovery, and a signature on it could not be kept.
+//! Only durable events are sealed: all of a trail that was closed, and otherwise the acknowledged events up
+//! to the durable watermark that padding records. Later events may be cut by the next recovery, and a
+//! signature over them would then be wrong.
 //!
-//! Tiles are kept first, then the numbered checkpoint, then the newest one. A crash in between leaves tiles that the
-//! next run writes again with the same bytes. The log is the truth and tiles follow from it: where they are missing or
-//! damaged they are made again, and the root they give must be the signed one.
+//! Tiles are stored first, then the numbered checkpoint, then the newest one. After a crash in between, the
+//! next run writes the same bytes of the tiles again. The log is the truth and tiles are derived from it:
+//! missing or damaged tiles are recreated, and the resulting root must be the signed one.
 
 use super::checkpoint::{CheckpointError, SignedCheckpoint, origin_of};
 use super::hash::{Hash, LeafHasher};
 use super::note::{Signer, VerifierKey};
-use super::rotation::{Rotation, predecessors, rotations_between};
-use super::sealer::{Policy, Sealed, Sealer, SealerError};
+use super::rotation::{KeyRotation, predecessors, rotations_between};
+use super::sealer::{SealPolicy, SealedTree, Sealer, SealerError};
 use super::tiles::{
     CHECKPOINT_NAME, LEVELS, TILE_WIDTH, checkpoint_name, level_length, read_file, read_tile,
 };
@@ -27,56 +28,56 @@ pub enum SealError {
     /// The trail cannot be read or is damaged.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// A seal cannot be read or kept.
+    /// A seal cannot be read or stored.
     #[error("{file}: {source}")]
     Io {
-        /// The file.
+        /// File of the seal.
         file: String,
-        /// What the medium says.
+        /// The cause.
         source: io::Error,
     },
-    /// The newest checkpoint is damaged or by another key.
+    /// The newest checkpoint is damaged, or signed by another key.
     #[error("{file}: {why}; nothing was signed")]
     Checkpoint {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// The reason.
         why: CheckpointError,
     },
-    /// The trail is shorter than what was signed.
+    /// The trail is shorter than the signed tree.
     #[error(
         "{file} was signed over {size} events, the trail holds {last} that are durable: it was cut or is an older \
          copy; nothing was signed"
     )]
     RolledBack {
-        /// The checkpoint's file.
+        /// File of the checkpoint.
         file: String,
-        /// Events under it.
+        /// Number of events under it.
         size: u64,
         /// The last event on the trail.
         last: u64,
     },
-    /// The key has handed over to another one, which signs from here.
+    /// The key has handed over to another one, which signs from here on.
     #[error(
         "the key {old} handed over to another one by event {sequence}, and has signed the checkpoint over it: from here \
          the other one signs"
     )]
     Rotated {
-        /// The event.
+        /// The event that recorded the handover.
         sequence: u64,
-        /// The key that handed over.
+        /// The old key.
         old: String,
-        /// Events under the last checkpoint.
+        /// Number of events under the last checkpoint.
         sealed: u64,
     },
-    /// The events give another tree than the one that was signed.
+    /// The events give another tree than the signed one.
     #[error(transparent)]
     Sealer(#[from] SealerError),
 }
 
 impl SealError {
-    /// Whether it stays as it is however often it is tried: what was signed and what is there contradict each other.
-    /// Anything else may be the medium's, and pass.
+    /// Whether the error is permanent: what was signed and what is stored contradict each other. Other errors
+    /// may be temporary errors of the storage.
     pub fn is_final(&self) -> bool {
         matches!(
             self,
@@ -85,34 +86,34 @@ impl SealError {
     }
 }
 
-/// What sealing came to.
+/// The result of sealing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Sealing {
-    /// Events that were sealed before.
+pub struct SealingReport {
+    /// Number of events that were sealed before.
     pub before: u64,
-    /// Events that are sealed now.
+    /// Number of events that are sealed now.
     pub sealed: u64,
-    /// Checkpoints signed now.
+    /// Number of checkpoints signed now.
     pub checkpoints: u64,
-    /// Events behind the last checkpoint, not known to be durable.
+    /// Number of events after the last checkpoint, not known to be durable.
     pub unsealed: u64,
-    /// The event by which the key that signed handed over to another one: it signs no more.
+    /// The event with which the signing key handed over to another one, if it did: it signs nothing more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotated: Option<u64>,
 }
 
-/// Seals the trail in `storage` up to its durable end. `now` gives the time, in nanoseconds since 1970; `progress` is
-/// called with the events sealed and those on the trail.
+/// Seals the trail in `storage` up to its durable end. `now` returns the time, in nanoseconds since 1970;
+/// `progress` is called with the number of sealed events and of events on the trail.
 ///
 /// # Errors
 /// [`SealError`].
 pub fn seal_trail(
     storage: &Arc<dyn Storage>,
     signer: &Signer,
-    policy: Policy,
+    policy: SealPolicy,
     now: impl Fn() -> Nanos,
     progress: &dyn Fn(u64, u64),
-) -> Result<Sealing, SealError> {
+) -> Result<SealingReport, SealError> {
     let (limit, last) = durable_end(storage.as_ref())?;
     let mut reader = TrailReader::over(storage.clone())?;
     let mut kept = resume(storage.as_ref(), &mut reader, signer, policy, last)?;
@@ -133,7 +134,7 @@ pub fn seal_trail(
     }
     kept.seal(storage.as_ref(), now())?;
     let sealed = kept.sealer.size();
-    Ok(Sealing {
+    Ok(SealingReport {
         before,
         sealed,
         checkpoints: kept.number - first_number,
@@ -142,7 +143,7 @@ pub fn seal_trail(
     })
 }
 
-/// Up to which position the log is durable, and the last event that can be read.
+/// The position up to which the log is durable, and the last readable event.
 fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
     let survey = survey(storage)?;
     let Some(tail) = survey.tail else {
@@ -153,7 +154,7 @@ fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
         && tail.strays.is_empty()
         && tail.last + 1 == survey.segments.len()
         && last.header.file_offset(tail.end) == tail.file_length;
-    // What an earlier epoch left was synced before this one began.
+    // The events of an earlier epoch were synced before this one began.
     let epoch = last.header.identity.epoch;
     let begun = survey.segments.iter().find(|segment| segment.header.identity.epoch == epoch);
     let begun = begun.map_or(Position(0), |segment| segment.header.base_position);
@@ -161,11 +162,12 @@ fn durable_end(storage: &dyn Storage) -> Result<(Position, u64), SealError> {
     Ok((limit, tail.last_sequence.0))
 }
 
-/// A sealer and the number of the last checkpoint kept.
+/// A sealer, and the number of the last stored checkpoint.
 pub(super) struct Kept {
     pub(super) sealer: Sealer,
     number: u64,
-    /// The event by which the sealer's key handed over, behind the last checkpoint that was there at the start.
+    /// The event with which the sealer's key handed over, after the last checkpoint that existed at the
+    /// start.
     rotated: Option<Sequence>,
 }
 
@@ -174,26 +176,26 @@ impl Kept {
         Self { sealer, number, rotated: None }
     }
 
-    /// The next durable event.
+    /// Adds the next durable event.
     #[inline]
     pub(super) fn on_event(&mut self, frame: &Frame<'_>) {
         self.sealer.on_event(frame);
         if self.rotated.is_none()
-            && let Some(rotation) = Rotation::read(frame)
+            && let Some(rotation) = KeyRotation::read(frame)
             && rotation.successor(self.sealer.key(), self.sealer.origin()).is_some()
         {
             self.rotated = Some(rotation.sequence);
         }
     }
 
-    /// Signs and keeps a checkpoint where there is anything new. Says whether it did.
+    /// Signs and stores a checkpoint if there are new events. Returns whether it did.
     pub(super) fn seal(&mut self, storage: &dyn Storage, now: Nanos) -> Result<bool, SealError> {
         let is_new = self.sealer.size() > self.sealer.signed_size();
         if let Some(sequence) = self.rotated.filter(|at| is_new && at.0 <= self.sealer.signed_size()) {
             let (old, sealed) = (self.sealer.key().to_string(), self.sealer.signed_size());
             return Err(SealError::Rotated { sequence: sequence.0, old, sealed });
         }
-        let Some(Sealed { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
+        let Some(SealedTree { tiles, checkpoint }) = self.sealer.seal(now)? else { return Ok(false) };
         for tile in tiles {
             keep(storage, &tile.name(), &tile.bytes())?;
         }
@@ -209,7 +211,7 @@ fn keep(storage: &dyn Storage, name: &str, mut bytes: &[u8]) -> Result<(), SealE
     storage.keep(name, &mut bytes).map_err(|source| SealError::Io { file: storage.describe(name), source })
 }
 
-/// How many numbered checkpoints there are; they have no gap.
+/// The number of numbered checkpoints; they have no gap.
 pub(crate) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
     let is_there = |number| match storage.open(&checkpoint_name(number)) {
         Ok(_) => Ok(true),
@@ -232,7 +234,7 @@ pub(crate) fn count_checkpoints(storage: &dyn Storage) -> io::Result<u64> {
     Ok(there)
 }
 
-/// A checkpoint of the trail; none when the file is missing.
+/// Reads a checkpoint of the trail; `None` when the file is missing.
 pub(crate) fn read_checkpoint(
     storage: &dyn Storage,
     name: &str,
@@ -245,7 +247,7 @@ pub(crate) fn read_checkpoint(
     read.map(Some).map_err(|why| SealError::Checkpoint { file: storage.describe(name), why })
 }
 
-/// Whether any checkpoint of the trail claims to be by `key`.
+/// Whether a checkpoint of the trail has a signature line of `key`.
 ///
 /// # Errors
 /// [`SealError::Checkpoint`] and [`SealError::Io`].
@@ -261,8 +263,8 @@ pub fn has_signed(storage: &dyn Storage, key: &VerifierKey) -> Result<bool, Seal
     Ok(false)
 }
 
-/// Events under the newest checkpoint, which `key` or one that handed over to it signed; 0 when there is none. A log that ends in front of them was
-/// cut: nobody may write on.
+/// The number of events under the newest checkpoint, signed by `key` or by a key that handed over to it; 0
+/// when there is no checkpoint. A log that ends before them was cut, and must not be written on.
 ///
 /// # Errors
 /// [`SealError::Checkpoint`] and [`SealError::Io`].
@@ -278,7 +280,7 @@ pub fn sealed_events(storage: &Arc<dyn Storage>, key: &VerifierKey) -> Result<u6
         Ok(checkpoint) => Ok(checkpoint.size),
         Err(why) => Err(SealError::Checkpoint { file: file(), why }),
     };
-    // A log that cannot be read says by itself why.
+    // An unreadable log reports its own error.
     let Ok(mut reader) = TrailReader::over(storage.clone()) else { return by_itself(None) };
     match check_hand_over(storage.as_ref(), &mut reader, &signed, number, key) {
         Err(SealError::Trail(_)) => by_itself(Some(&origin_of_trail(&reader))),
@@ -286,8 +288,8 @@ pub fn sealed_events(storage: &Arc<dyn Storage>, key: &VerifierKey) -> Result<u6
     }
 }
 
-/// Holds the newest checkpoint, number `number`, against `key`: it is by this key, which did not hand over to another one
-/// under it, or by one that has handed over to this key by now.
+/// Checks the newest checkpoint, number `number`, with `key`: it is signed by this key, which has not handed
+/// over to another one under it, or by a key that has handed over to this key by now.
 fn check_hand_over(
     storage: &dyn Storage,
     reader: &mut TrailReader,
@@ -312,18 +314,19 @@ fn check_hand_over(
     })
 }
 
-/// The log that the trail's checkpoints are of.
+/// The origin of the trail's checkpoints.
 pub(super) fn origin_of_trail(reader: &TrailReader) -> String {
     let identity = reader.segments()[0].header.identity;
     origin_of(identity.trail, identity.shard)
 }
 
-/// The sealer as the newest checkpoint left it, or a new one. `last` is the last event that is known to be durable.
+/// Restores the sealer from the newest checkpoint, or makes a new one. `last` is the last event known to be
+/// durable.
 pub(super) fn resume(
     storage: &dyn Storage,
     reader: &mut TrailReader,
     signer: &Signer,
-    policy: Policy,
+    policy: SealPolicy,
     last: u64,
 ) -> Result<Kept, SealError> {
     let origin = origin_of_trail(reader);
@@ -375,7 +378,7 @@ fn open_tile(storage: &dyn Storage, level: usize, size: u64) -> io::Result<Vec<H
     Ok(read_tile(storage, level, length / TILE_WIDTH, size)?.hashes)
 }
 
-/// Hashes of `count` events behind the first `before`.
+/// The hashes of `count` events after the first `before`.
 pub(crate) fn hash_leaves(
     reader: &mut TrailReader,
     before: u64,

@@ -1,36 +1,36 @@
-//! Tiles of the tree, and where seals lie in a trail: C2SP tlog-tiles.
+//! Tiles of the tree, and the files of seals in a trail: C2SP tlog-tiles.
 //!
 //! ```text
 //! trail/seals/
 //! ├── checkpoint                  the newest checkpoint
 //! ├── checkpoints/0000000001      every checkpoint, numbered without a gap
-//! ├── cosigned/0000000001         the same, with the cosignatures of witnesses, where there are any
-//! ├── timestamps/0000000001.tsr   a time stamp of an authority over the same number's checkpoint, likewise
+//! ├── cosigned/0000000001         the same with the cosignatures of witnesses, if there are any
+//! ├── timestamps/0000000001.tsr   the time stamp of an authority for the same checkpoint, if there is one
 //! ├── tile/1/x001/067             level 1 and above; 256 hashes, or .p/W with W of them
-//! └── writer.lock                 who seals; what counts is the kernel's lock on it
+//! └── writer.lock                 locked by the kernel while a process seals
 //! ```
 //!
-//! Level 0, the leaf hashes, is not stored: it follows from the segments. A tile of level L holds the roots of
-//! complete subtrees of 256^L leaves. Partial tiles are those of the newest checkpoint.
+//! Level 0, the leaf hashes, is not stored, because it follows from the segments. A tile of level L has the
+//! roots of complete subtrees of 256^L leaves. Partial tiles are those of the newest checkpoint.
 
 use super::hash::Hash;
 use super::tree::{Frontier, Nodes};
 use std::io;
 use stele_journal::{Pages, Storage};
 
-/// Hashes of a full tile.
+/// The number of hashes of a full tile.
 pub const TILE_WIDTH: u64 = 256;
-/// Levels that a tree of [`super::tree::SIZE_MAX`] leaves has.
+/// The number of levels of a tree with [`super::tree::SIZE_MAX`] leaves.
 pub const LEVELS: usize = 8;
-/// Where seals lie in a trail.
+/// The folder of seals in a trail.
 pub const SEALS_FOLDER: &str = "seals";
-/// Where the newest checkpoint lies.
+/// The file of the newest checkpoint in a trail.
 pub const CHECKPOINT_NAME: &str = "seals/checkpoint";
 
 /// Consecutive hashes of one level.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tile {
-    /// Level; 0 is that of the leaves.
+    /// Level; 0 is the level of the leaves.
     pub level: usize,
     /// Number of the tile in its level, from 0.
     pub index: u64,
@@ -39,18 +39,18 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// The file's name within a trail.
+    /// The name of the file in a trail.
     pub fn name(&self) -> String {
         format!("seals/tile/{}", tile_path(&self.level.to_string(), self.index, self.hashes.len() as u64))
     }
 
-    /// The file's bytes.
+    /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         self.hashes.iter().flat_map(|hash| hash.0).collect()
     }
 }
 
-/// `<level>/<N>[.p/<W>]` of the tile.
+/// The path `<level>/<N>[.p/<W>]` of a tile.
 pub fn tile_path(level: &str, index: u64, width: u64) -> String {
     let mut path = format!("{:03}", index % 1000);
     let mut rest = index / 1000;
@@ -61,17 +61,17 @@ pub fn tile_path(level: &str, index: u64, width: u64) -> String {
     if width == TILE_WIDTH { format!("{level}/{path}") } else { format!("{level}/{path}.p/{width}") }
 }
 
-/// Name of checkpoint `number`, from 1.
+/// The file of checkpoint `number`, from 1.
 pub fn checkpoint_name(number: u64) -> String {
     format!("seals/checkpoints/{number:010}")
 }
 
-/// Hashes of `level` in a tree of `size` leaves.
+/// The number of hashes of `level` in a tree of `size` leaves.
 pub fn level_length(size: u64, level: usize) -> u64 {
     size >> (8 * level)
 }
 
-/// A whole file; none when it is missing.
+/// Reads a whole file; `None` when it is missing.
 pub(crate) fn read_file(storage: &dyn Storage, name: &str) -> io::Result<Option<Vec<u8>>> {
     let file = match storage.open(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -83,7 +83,7 @@ pub(crate) fn read_file(storage: &dyn Storage, name: &str) -> io::Result<Option<
     Ok(Some(pages[..count.min(length)].to_vec()))
 }
 
-/// A stored tile of a tree whose newest checkpoint has `stored` leaves.
+/// Reads a stored tile of a tree whose newest checkpoint has `stored` leaves.
 pub(super) fn read_tile(storage: &dyn Storage, level: usize, index: u64, stored: u64) -> io::Result<Tile> {
     let width = level_length(stored, level).saturating_sub(index * TILE_WIDTH).min(TILE_WIDTH);
     let path = tile_path(&level.to_string(), index, width);
@@ -93,7 +93,7 @@ pub(super) fn read_tile(storage: &dyn Storage, level: usize, index: u64, stored:
     let bytes = read_file(storage, &name)?.ok_or_else(missing)?;
     if bytes.len() as u64 != width * Hash::LENGTH as u64 {
         let text =
-            format!("{} has {} bytes where {width} hashes belong", storage.describe(&name), bytes.len());
+            format!("{} has {} bytes, not those of {width} hashes", storage.describe(&name), bytes.len());
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     let hashes =
@@ -101,8 +101,9 @@ pub(super) fn read_tile(storage: &dyn Storage, level: usize, index: u64, stored:
     Ok(Tile { level, index, hashes })
 }
 
-/// Holds every stored tile of a tree of `size` leaves against `row`, the hashes of level 1, and those above that follow
-/// from them. Gives the first file that differs; one that is missing is no lie, and is made again when it is needed.
+/// Compares every stored tile of a tree of `size` leaves with `row`, the hashes of level 1, and with the
+/// higher levels that follow from them. Returns the first file that differs. A missing file is not an error;
+/// it is recreated when it is needed.
 pub(super) fn find_altered_tile(storage: &dyn Storage, size: u64, row: &[Hash]) -> Option<String> {
     let mut row = row.to_vec();
     for level in 1..LEVELS {
@@ -130,7 +131,7 @@ pub(super) fn root_of(hashes: &[Hash]) -> Hash {
     row[0]
 }
 
-/// The frontier of a tree of `size` leaves of which the rightmost tile of each level is given.
+/// The frontier of a tree of `size` leaves, from the rightmost tile of each level.
 pub(super) fn frontier_of_edge(size: u64, open: &[Vec<Hash>]) -> Option<Frontier> {
     let subtree = |height: u32| {
         let level = (height / 8) as usize;
@@ -142,7 +143,8 @@ pub(super) fn frontier_of_edge(size: u64, open: &[Vec<Hash>]) -> Option<Frontier
     Frontier::restore(size, &subtrees?)
 }
 
-/// The node at `height` over `hashes` of level `height` / 8, of which the first is number `first` of its level.
+/// The node at `height`, computed from `hashes` of level `height` / 8, the first of which is number `first`
+/// of its level.
 pub(super) fn node_in(hashes: &[Hash], first: u64, height: u32, index: u64) -> Option<Hash> {
     let above = height % 8;
     let begin = (index << above).checked_sub(first)? as usize;
@@ -153,15 +155,15 @@ pub(super) fn node_in(hashes: &[Hash], first: u64, height: u32, index: u64) -> O
     Some(row[0])
 }
 
-/// Nodes of a sealed tree: tiles from storage, leaf hashes from `leaves`.
+/// The nodes of a sealed tree: tiles from storage, leaf hashes from `leaves`.
 pub struct StoredNodes<'a, L> {
-    /// Where the trail is.
+    /// Storage of the trail.
     pub storage: &'a dyn Storage,
-    /// Leaves under the newest checkpoint.
+    /// Number of leaves under the newest checkpoint.
     pub stored: u64,
-    /// Gives the hashes of `count` leaves from one on.
+    /// Returns the hashes of `count` leaves starting at a leaf index.
     pub leaves: L,
-    /// Tiles read so far.
+    /// The tiles read so far.
     pub cache: Vec<Tile>,
 }
 

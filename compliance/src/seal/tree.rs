@@ -1,19 +1,33 @@
-//! The Merkle tree of RFC 6962: its growing edge, proofs from stored nodes, and the verification of proofs.
+//! The Merkle tree of RFC 6962: its frontier, proofs from stored nodes, and the verification of proofs.
 
 use super::hash::Hash;
 use std::fmt;
 
-/// The most leaves of a tree.
+/// The maximum number of leaves of a tree.
 pub const SIZE_MAX: u64 = 1 << 62;
 
-/// The growing edge of a tree: the roots of the complete subtrees that its leaves make up.
+/// The frontier of a tree: the roots of the complete subtrees that its leaves form.
 ///
 /// ```text
 ///  size 11 = 0b1011      ┌──────── 8 ────────┐ ┌ 2 ┐ 1
-///  nodes[3], nodes[1], nodes[0]: a node of height h stands where bit h of the size is set
+///  nodes[3], nodes[1], nodes[0]: there is a node of height h where bit h of the size is set
 /// ```
 ///
-/// Appending costs one node hash a leaf on average; the root one for each set bit.
+/// Appending a leaf costs one node hash on average; the root costs one for each set bit.
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::seal::Hash;
+/// use stele_compliance::seal::tree::Frontier;
+///
+/// let mut frontier = Frontier::default();
+/// assert_eq!(frontier.root(), Hash::EMPTY_TREE);
+/// let (first, second) = (Hash::leaf(b"first"), Hash::leaf(b"second"));
+/// frontier.append(first);
+/// frontier.append(second);
+/// assert_eq!((frontier.size(), frontier.root()), (2, Hash::node(first, second)));
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Frontier {
     size: u64,
@@ -27,7 +41,8 @@ impl Default for Frontier {
 }
 
 impl Frontier {
-    /// The frontier with these complete subtrees, the largest first; none when their number does not fit the size.
+    /// Makes a frontier from its complete subtrees, the largest first; `None` when their number does not
+    /// match the size.
     pub fn restore(size: u64, subtrees: &[Hash]) -> Option<Self> {
         if size > SIZE_MAX || subtrees.len() != size.count_ones() as usize {
             return None;
@@ -38,13 +53,14 @@ impl Frontier {
         Some(frontier)
     }
 
-    /// The roots of the complete subtrees, the largest first: all that [`Self::restore`] needs beside the size.
+    /// The roots of the complete subtrees, the largest first: together with the size, the arguments of
+    /// [`Self::restore`].
     pub fn subtrees(&self) -> Vec<Hash> {
         let heights = (0..63).rev().filter(|height| self.size >> height & 1 == 1);
         heights.map(|height: u32| self.nodes[height as usize]).collect()
     }
 
-    /// Leaves.
+    /// The number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
@@ -55,16 +71,16 @@ impl Frontier {
         self.append_subtree(leaf, 0);
     }
 
-    /// Appends 2^`height` leaves of which only the root is given.
+    /// Appends 2^`height` leaves, given by their root.
     ///
     /// # Panics
-    /// When the size is no multiple of as many leaves, or grows beyond [`SIZE_MAX`].
+    /// When the size is not a multiple of that number, or would exceed [`SIZE_MAX`].
     #[inline]
     pub fn append_subtree(&mut self, root: Hash, height: u32) {
         let leaves = 1u64 << height;
         assert!(
             self.size.is_multiple_of(leaves),
-            "a subtree of {leaves} leaves does not stand at {}",
+            "a subtree of {leaves} leaves cannot begin at {}",
             self.size
         );
         assert!(self.size <= SIZE_MAX - leaves, "the tree is full");
@@ -86,22 +102,22 @@ impl Frontier {
     }
 }
 
-/// Where proofs take a tree's nodes from.
+/// The source of a tree's nodes for proofs.
 pub trait Nodes {
-    /// Why a node is not to be had.
+    /// Why a node is unavailable.
     type Error;
 
-    /// The root of the complete subtree over leaves `index` · 2^`height` and the 2^`height` − 1 behind it.
+    /// The root of the complete subtree over 2^`height` leaves, starting at leaf `index` · 2^`height`.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When the node is unavailable.
     fn node(&mut self, height: u32, index: u64) -> Result<Hash, Self::Error>;
 }
 
-/// The root over leaves `begin` to `end`, `begin` a multiple of the power of two at or above their number.
+/// The root over leaves `begin` to `end`. `begin` is a multiple of the power of two at or above their number.
 ///
 /// # Errors
-/// What `nodes` says.
+/// Those of `nodes`.
 pub fn range_root<N: Nodes>(nodes: &mut N, begin: u64, end: u64) -> Result<Hash, N::Error> {
     if begin == end {
         return Ok(Hash::EMPTY_TREE);
@@ -115,10 +131,10 @@ pub fn range_root<N: Nodes>(nodes: &mut N, begin: u64, end: u64) -> Result<Hash,
     Ok(Hash::node(range_root(nodes, begin, split)?, range_root(nodes, split, end)?))
 }
 
-/// The proof that leaf `index` is in the tree of `size` leaves: RFC 6962, section 2.1.1.
+/// Makes the proof that leaf `index` is in the tree of `size` leaves: RFC 6962, section 2.1.1.
 ///
 /// # Errors
-/// What `nodes` says.
+/// Those of `nodes`.
 ///
 /// # Panics
 /// When the tree has no such leaf.
@@ -140,15 +156,15 @@ pub fn prove_inclusion<N: Nodes>(nodes: &mut N, index: u64, size: u64) -> Result
     Ok(proof)
 }
 
-/// The proof that the tree of `new` leaves extends the one of `old`: RFC 6962, section 2.1.2.
+/// Makes the proof that the tree of `new` leaves extends the tree of `old` leaves: RFC 6962, section 2.1.2.
 ///
 /// # Errors
-/// What `nodes` says.
+/// Those of `nodes`.
 ///
 /// # Panics
 /// When `old` is 0 or above `new`.
 pub fn prove_consistency<N: Nodes>(nodes: &mut N, old: u64, new: u64) -> Result<Vec<Hash>, N::Error> {
-    assert!(0 < old && old <= new, "a tree of {new} leaves extends none of {old}");
+    assert!(0 < old && old <= new, "a tree of {new} leaves cannot extend one of {old}");
     let (mut begin, mut end) = (0, new);
     let mut proof = Vec::new();
     while end != old {
@@ -173,7 +189,7 @@ fn split_of(leaves: u64) -> u64 {
     1 << (leaves - 1).ilog2()
 }
 
-/// Why a proof proves nothing.
+/// Why a proof is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ProofError {
     /// The tree has no such leaf.
@@ -183,25 +199,25 @@ pub enum ProofError {
         /// The tree's size.
         size: u64,
     },
-    /// Nothing can be consistent with a tree of no leaves, or with one larger than itself.
+    /// Consistency cannot be proved for an empty old tree, or for one larger than the new tree.
     Sizes {
         /// The old tree's size.
         old: u64,
         /// The new tree's size.
         new: u64,
     },
-    /// More or fewer hashes than the sizes call for.
+    /// The number of hashes does not match the sizes.
     Length {
-        /// Hashes that the sizes call for.
+        /// Number of hashes for these sizes.
         expected: usize,
-        /// Hashes there.
+        /// Number of hashes in the proof.
         found: usize,
     },
     /// The hashes give another root.
     Root {
         /// The root to be proved.
         expected: Hash,
-        /// What the hashes give.
+        /// The root that the hashes give.
         found: Hash,
     },
 }
@@ -210,9 +226,9 @@ impl fmt::Display for ProofError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSuchLeaf { index, size } => write!(f, "a tree of {size} leaves has no leaf {index}"),
-            Self::Sizes { old, new } => write!(f, "a tree of {new} leaves extends none of {old}"),
+            Self::Sizes { old, new } => write!(f, "a tree of {new} leaves cannot extend one of {old}"),
             Self::Length { expected, found } => {
-                write!(f, "the proof has {found} hashes where the sizes call for {expected}")
+                write!(f, "the proof has {found} hashes, but the sizes require {expected}")
             }
             Self::Root { expected, found } => write!(f, "the proof gives root {found}, not {expected}"),
         }
@@ -248,8 +264,9 @@ pub fn verify_inclusion(
     check_root(root, found)
 }
 
-/// Checks that the tree of `new` leaves with `new_root` extends the one of `old` leaves with `old_root`: RFC 9162,
-/// section 2.1.4.2. Size 0 is refused: every tree extends the empty one, and a proof of it says nothing.
+/// Checks that the tree of `new` leaves with `new_root` extends the one of `old` leaves with `old_root`: RFC
+/// 9162, section 2.1.4.2. Size 0 is refused: every tree extends the empty one, so a proof of it has no
+/// meaning.
 ///
 /// # Errors
 /// [`ProofError`].
@@ -267,8 +284,8 @@ pub fn verify_consistency(
         check_length(0, proof.len())?;
         return check_root(old_root, new_root);
     }
-    // The proof begins at the largest complete subtree that ends the old tree; when that is the whole old tree, its
-    // root is known and left out.
+    // The proof begins at the largest complete subtree that ends the old tree; when that is the whole old
+    // tree, its root is known and omitted.
     let shift = old.trailing_zeros();
     let last = (old - 1) >> shift;
     let inner = (last ^ ((new - 1) >> shift)).checked_ilog2().map_or(0, |bit| bit + 1);

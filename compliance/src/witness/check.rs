@@ -1,4 +1,4 @@
-//! Who cosigned what of a trail.
+//! Checks the cosignatures of a trail.
 
 use super::cosigned_name;
 use crate::seal::note::{NoteError, VerifierKey};
@@ -8,28 +8,28 @@ use jiff::Timestamp;
 use std::fmt;
 use stele_journal::Storage;
 
-/// What one witness cosigned.
+/// The checkpoints that one witness cosigned.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
-pub struct Cosigned {
-    /// The witness's name.
+pub struct CosignedByWitness {
+    /// Name of the witness.
     pub witness: String,
-    /// Checkpoints that it cosigned.
+    /// Number of checkpoints that it cosigned.
     pub checkpoints: u64,
-    /// Events under the newest of them; 0 for none.
+    /// Number of events under the newest of them; 0 when there is none.
     pub events: u64,
-    /// When it did, by its own clock, in seconds since 1970; none where it did not.
+    /// Time of the cosignature, by the witness's clock, in seconds since 1970; `None` when there is none.
     pub time: Option<u64>,
 }
 
-/// What witnesses say.
+/// Summary of the cosignatures of a trail.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct WitnessReport {
-    /// How many must have cosigned a checkpoint for it to count.
+    /// Number of witnesses that must have cosigned a checkpoint for it to count.
     pub quorum: usize,
-    /// Events under the newest checkpoint that so many cosigned.
+    /// Number of events under the newest checkpoint with that many cosignatures.
     pub events: u64,
-    /// Each witness that was asked about.
-    pub witnesses: Vec<Cosigned>,
+    /// Each witness that was checked.
+    pub witnesses: Vec<CosignedByWitness>,
 }
 
 impl fmt::Display for WitnessReport {
@@ -37,7 +37,7 @@ impl fmt::Display for WitnessReport {
         let Self { quorum, events, witnesses } = self;
         let one = if witnesses.len() == 1 { "witness" } else { "witnesses" };
         write!(f, "{events} events are cosigned by {quorum} of {} {one}", witnesses.len())?;
-        for Cosigned { witness, checkpoints, events, time } in witnesses {
+        for CosignedByWitness { witness, checkpoints, events, time } in witnesses {
             write!(f, "\n  {witness}: {checkpoints} checkpoints")?;
             let time = time.and_then(|time| Timestamp::from_second(i64::try_from(time).ok()?).ok());
             if let Some(time) = time {
@@ -48,59 +48,59 @@ impl fmt::Display for WitnessReport {
     }
 }
 
-/// Why the witnesses' word is missing or worthless.
+/// Why the cosignatures are missing or invalid.
 #[derive(Debug, thiserror::Error)]
-pub enum WitnessBroken {
-    /// Seals.
+pub enum WitnessCheckError {
+    /// The seals cannot be read.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// What was cosigned is not the checkpoint that is there.
-    #[error("{file} is cosigned, and is not the checkpoint of the same number: one of the two was changed")]
+    /// The cosigned checkpoint differs from the checkpoint of the same number.
+    #[error("the cosigned {file} differs from the checkpoint of the same number: one of the two was changed")]
     Differs {
         /// The cosigned file.
         file: String,
     },
-    /// A signature that claims to be a witness's is not.
+    /// A signature line of a witness is invalid.
     #[error("{file}: {why}")]
     Cosignature {
         /// The cosigned file.
         file: String,
-        /// What is wrong.
+        /// The reason.
         why: NoteError,
     },
     /// No checkpoint has enough cosignatures.
     #[error("no checkpoint is cosigned by {quorum} of the {asked} witnesses: {}", describe(.said))]
     Quorum {
-        /// How many must have.
+        /// The number of cosignatures that are required.
         quorum: usize,
-        /// How many were asked about.
+        /// The number of witnesses that were checked.
         asked: usize,
-        /// What each of them cosigned.
-        said: Vec<Cosigned>,
+        /// The checkpoints that each of them cosigned.
+        said: Vec<CosignedByWitness>,
     },
 }
 
-fn describe(said: &[Cosigned]) -> String {
-    let one = |Cosigned { witness, events, .. }: &Cosigned| match events {
+fn describe(said: &[CosignedByWitness]) -> String {
+    let one = |CosignedByWitness { witness, events, .. }: &CosignedByWitness| match events {
         0 => format!("{witness} cosigned none"),
         events => format!("{witness} cosigned {events} events"),
     };
     said.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-/// Checks the cosignatures on the trail in `storage`. That its checkpoints are the trail's own and the firm's is
-/// [`crate::seal::check()`]'s to say.
+/// Checks the cosignatures of the trail in `storage`. [`crate::seal::check()`] checks that its checkpoints
+/// are those of the trail and the firm.
 ///
 /// # Errors
-/// [`WitnessBroken`].
+/// [`WitnessCheckError`].
 pub fn check(
     storage: &dyn Storage,
     witnesses: &[VerifierKey],
     quorum: usize,
-) -> Result<WitnessReport, WitnessBroken> {
+) -> Result<WitnessReport, WitnessCheckError> {
     let counted = count_checkpoints(storage);
     let count = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
-    let nothing = |key: &VerifierKey| Cosigned {
+    let nothing = |key: &VerifierKey| CosignedByWitness {
         witness: key.name().to_owned(),
         checkpoints: 0,
         events: 0,
@@ -113,7 +113,7 @@ pub fn check(
         let file = storage.describe(&name);
         let own = read_checkpoint(storage, &checkpoint_name(number))?;
         if own.is_none_or(|own| own.note().text() != cosigned.note().text()) {
-            return Err(WitnessBroken::Differs { file });
+            return Err(WitnessCheckError::Differs { file });
         }
         let events = cosigned.unchecked().size;
         let mut agree = 0;
@@ -124,7 +124,7 @@ pub fn check(
                     agree += 1;
                 }
                 Err(NoteError::NotSigned { .. }) => {}
-                Err(why) => return Err(WitnessBroken::Cosignature { file, why }),
+                Err(why) => return Err(WitnessCheckError::Cosignature { file, why }),
             }
         }
         if agree >= quorum {
@@ -133,7 +133,7 @@ pub fn check(
     }
     if report.events == 0 {
         let (asked, said) = (witnesses.len(), report.witnesses);
-        return Err(WitnessBroken::Quorum { quorum, asked, said });
+        return Err(WitnessCheckError::Quorum { quorum, asked, said });
     }
     Ok(report)
 }

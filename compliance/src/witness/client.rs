@@ -1,8 +1,8 @@
-//! Collects the cosignatures of one witness for one trail. It sends nothing itself: it says what to send, and takes what
-//! came back.
+//! Collects the cosignatures of one witness for one trail. It sends nothing itself: it returns what to send,
+//! and receives the reply.
 
 use super::cosigned_name;
-use super::request::Request;
+use super::request::WitnessRequest;
 use crate::seal::checkpoint::{CheckpointError, read_decimal};
 use crate::seal::note::{Note, VerifierKey};
 use crate::seal::sealing::{SealError, count_checkpoints, hash_leaves, read_checkpoint};
@@ -13,72 +13,73 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_journal::{Storage, TrailReader};
 
-/// What a witness sent back.
+/// The reply of a witness.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reply {
-    /// Status code of HTTP.
+pub struct WitnessReply {
+    /// HTTP status code.
     pub status: u16,
     /// The body.
     pub body: String,
 }
 
-/// What a reply came to.
+/// The result of a reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Collected {
-    /// The checkpoint is cosigned, and that is kept.
+pub enum CollectOutcome {
+    /// The checkpoint is cosigned, and the cosignature is stored.
     Cosigned {
-        /// Events under it.
+        /// Number of events under it.
         size: u64,
     },
-    /// The witness has another checkpoint than was thought: ask again.
+    /// The witness has cosigned another size than expected: ask again.
     Again,
 }
 
-/// Why a witness's word is not had.
+/// Why there is no cosignature.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
-    /// Trail or seals.
+    /// The trail or its seals cannot be read.
     #[error(transparent)]
     Seal(#[from] SealError),
-    /// A tile of the tree.
-    #[error("no proof for the witness: {0}")]
+    /// A tile of the tree cannot be read.
+    #[error("the proof for the witness cannot be made: {0}")]
     Tile(io::Error),
-    /// The witness has cosigned more than there is.
+    /// The witness has cosigned more events than there are.
     #[error(
         "the witness has cosigned {witness} events of this log, its newest checkpoint is over {size}: the log was \
          rolled back, or another copy of it is being written"
     )]
     Ahead {
-        /// Events that the witness has cosigned.
+        /// Number of events that the witness has cosigned.
         witness: u64,
-        /// Events under the newest checkpoint here.
+        /// Number of events under the newest checkpoint here.
         size: u64,
     },
-    /// It has cosigned another tree of the same size.
+    /// The witness has cosigned another tree of the same size.
     #[error("the witness has cosigned another tree of {size} events of this log: it was forked")]
     Forked {
-        /// Events.
+        /// Number of events.
         size: u64,
     },
-    /// It refuses.
+    /// The witness refuses.
     #[error("the witness refuses ({status}): {why}")]
     Refused {
-        /// Status code of HTTP.
+        /// HTTP status code.
         status: u16,
-        /// The first line of what it says.
+        /// The first line of its message.
         why: String,
     },
-    /// What it sent is no cosignature of its.
-    #[error("what the witness sent is no cosignature of its: {0}")]
+    /// The reply is not a valid cosignature of the witness.
+    #[error("the reply is not a cosignature of the witness: {0}")]
     Cosignature(CheckpointError),
 }
 
-/// See the module. Several for one trail share `writing`, because their cosignatures go into the same files.
-pub struct Collector {
+/// Collects cosignatures: see the [module documentation](self). Several collectors for one trail share
+/// `writing`, because their cosignatures go into the same files.
+pub struct CosignatureCollector {
     witness: VerifierKey,
     storage: Arc<dyn Storage>,
     writing: Arc<Mutex<()>>,
-    /// Events that the witness has cosigned, as far as is known.
+    /// Number of events that the witness has cosigned, as far as is known.
     known: u64,
     asked: Option<Asked>,
 }
@@ -89,22 +90,22 @@ struct Asked {
     checkpoint: SignedCheckpoint,
 }
 
-impl Collector {
-    /// A collector for the trail in `storage` from the witness with this key.
+impl CosignatureCollector {
+    /// Makes a collector for the trail in `storage`, from the witness with this key.
     pub fn new(witness: VerifierKey, storage: Arc<dyn Storage>, writing: Arc<Mutex<()>>) -> Self {
         Self { witness, storage, writing, known: 0, asked: None }
     }
 
-    /// Events that the witness has cosigned, as far as is known.
+    /// The number of events that the witness has cosigned, as far as is known.
     pub fn known(&self) -> u64 {
         self.known
     }
 
-    /// What to send; none while the witness has cosigned the newest checkpoint.
+    /// The request to send; `None` when the witness has cosigned the newest checkpoint.
     ///
     /// # Errors
     /// [`CollectError::Seal`] and [`CollectError::Tile`].
-    pub fn request(&mut self) -> Result<Option<Request>, CollectError> {
+    pub fn request(&mut self) -> Result<Option<WitnessRequest>, CollectError> {
         let storage = self.storage.as_ref();
         let counted = count_checkpoints(storage);
         let number = counted.map_err(|source| SealError::Io { file: storage.describe("seals"), source })?;
@@ -125,7 +126,7 @@ impl Collector {
         }
         let proof = if old == 0 { Vec::new() } else { self.prove(old, size)? };
         self.asked = Some(Asked { number, old, checkpoint: checkpoint.clone() });
-        Ok(Some(Request { old, proof, checkpoint }))
+        Ok(Some(WitnessRequest { old, proof, checkpoint }))
     }
 
     fn prove(&self, old: u64, size: u64) -> Result<Vec<Hash>, CollectError> {
@@ -136,14 +137,14 @@ impl Collector {
         prove_consistency(&mut nodes, old, size).map_err(CollectError::Tile)
     }
 
-    /// Takes what came back of [`Self::request`].
+    /// Handles the reply to [`Self::request`].
     ///
     /// # Errors
     /// [`CollectError`].
     ///
     /// # Panics
-    /// When nothing was asked.
-    pub fn on_reply(&mut self, reply: &Reply) -> Result<Collected, CollectError> {
+    /// When no request was made.
+    pub fn on_reply(&mut self, reply: &WitnessReply) -> Result<CollectOutcome, CollectError> {
         let asked = self.asked.take().expect("a reply is to a request");
         let size = asked.checkpoint.unchecked().size;
         let refused = || {
@@ -155,23 +156,23 @@ impl Collector {
             200 => {
                 self.keep(asked, &reply.body)?;
                 self.known = size;
-                Ok(Collected::Cosigned { size })
+                Ok(CollectOutcome::Cosigned { size })
             }
             409 => {
                 let theirs = reply.body.strip_suffix('\n').and_then(read_decimal).ok_or_else(refused)?;
                 let before = std::mem::replace(&mut self.known, theirs);
                 match theirs {
                     _ if theirs > size => Err(CollectError::Ahead { witness: theirs, size }),
-                    // It was asked from there: what it does not like is the root.
+                    // The request started from the witness's size, so the conflict is about the root.
                     _ if theirs == asked.old && before == theirs => Err(CollectError::Forked { size }),
-                    _ => Ok(Collected::Again),
+                    _ => Ok(CollectOutcome::Again),
                 }
             }
             _ => Err(refused()),
         }
     }
 
-    /// Moves the witness's signature to our own view of the checkpoint, as the specification has it.
+    /// Adds the witness's signature to the local checkpoint, as the specification requires.
     fn keep(&self, asked: Asked, lines: &str) -> Result<(), CollectError> {
         let bad = CollectError::Cosignature;
         let answer = Note::parse(&format!("{}\n{lines}", asked.checkpoint.note().text()));

@@ -1,4 +1,4 @@
-//! The body of `add-checkpoint`.
+//! The body of an `add-checkpoint` request.
 //!
 //! ```text
 //!  old 20852014                                       leaves under the checkpoint that the witness has
@@ -12,34 +12,43 @@ use crate::seal::checkpoint::read_decimal;
 use crate::seal::{Hash, SignedCheckpoint};
 use std::fmt;
 
-/// The most hashes of a consistency proof.
+/// The maximum number of hashes of a consistency proof.
 pub const PROOF_MAX: usize = 63;
-/// Bytes of the longest body that is read: a proof, and a checkpoint with as many signatures as a note may have.
+/// The longest body that is read, in bytes: a proof, and a checkpoint with the maximum number of signatures.
 pub const BODY_LENGTH_MAX: usize = 64 << 10;
 
-/// See the module.
+/// An `add-checkpoint` request: see the [module documentation](self).
+///
+/// # Examples
+///
+/// ```
+/// use stele_compliance::witness::WitnessRequest;
+///
+/// let error = WitnessRequest::parse("no request").unwrap_err();
+/// assert_eq!(error.to_string(), "this is not an add-checkpoint request: there is no blank line");
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Request {
-    /// Leaves under the checkpoint that the witness has; 0 for none.
+pub struct WitnessRequest {
+    /// Number of leaves under the checkpoint that the witness has; 0 for none.
     pub old: u64,
-    /// That the new tree extends the one of `old`; empty for `old` 0.
+    /// The proof that the new tree extends the one of `old` leaves; empty when `old` is 0.
     pub proof: Vec<Hash>,
-    /// What is to be cosigned.
+    /// The checkpoint to be cosigned.
     pub checkpoint: SignedCheckpoint,
 }
 
-/// Why a body is no request.
+/// Why a body is not a valid request.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("this is no add-checkpoint request: {0}")]
-pub struct BadRequest(pub String);
+#[error("this is not an add-checkpoint request: {0}")]
+pub struct InvalidRequest(pub String);
 
-impl Request {
-    /// Reads a body; nothing of it is checked yet.
+impl WitnessRequest {
+    /// Reads a body, without checking the proof or signatures.
     ///
     /// # Errors
-    /// [`BadRequest`].
-    pub fn parse(body: &str) -> Result<Self, BadRequest> {
-        let bad = |why: &str| BadRequest(why.into());
+    /// [`InvalidRequest`].
+    pub fn parse(body: &str) -> Result<Self, InvalidRequest> {
+        let bad = |why: &str| InvalidRequest(why.into());
         let (head, checkpoint) = body.split_once("\n\n").ok_or_else(|| bad("there is no blank line"))?;
         let mut lines = head.split('\n');
         let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(read_decimal);
@@ -50,13 +59,13 @@ impl Request {
             return Err(bad("its proof has more than 63 hashes"));
         }
         let checkpoint =
-            SignedCheckpoint::parse(checkpoint).map_err(|error| BadRequest(error.to_string()))?;
+            SignedCheckpoint::parse(checkpoint).map_err(|error| InvalidRequest(error.to_string()))?;
         Ok(Self { old, proof, checkpoint })
     }
 }
 
-/// The body.
-impl fmt::Display for Request {
+/// Writes the body.
+impl fmt::Display for WitnessRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "old {}", self.old)?;
         self.proof.iter().try_for_each(|hash| writeln!(f, "{hash}"))?;
@@ -80,8 +89,8 @@ mod tests {
         \u{2014} example.com/behind-the-sofa opLqBQsREYCgu6xQkYQwJr9fo45a62DN9EdmHXnZdXNqlcVGlCum2Wks+49/V6267UEjw6QUXTS5Rovnzv++qbSzm9Q=\n";
 
     #[test]
-    fn the_example_of_the_specification_is_read_and_written_as_it_is() {
-        let request = Request::parse(EXAMPLE).unwrap();
+    fn the_example_of_the_specification_is_read_and_written_unchanged() {
+        let request = WitnessRequest::parse(EXAMPLE).unwrap();
         assert_eq!((request.old, request.proof.len()), (20_852_014, 4));
         assert_eq!(request.checkpoint.unchecked().size, 20_852_163);
         assert_eq!(request.checkpoint.note().signatures.len(), 2);
@@ -89,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_another_form_is_refused() {
+    fn a_malformed_request_is_refused() {
         let hash = "PlRNCrwHpqhGrupue0L7gxbjbMiKA9temvuZZDDpkaw=\n";
         let bad = [
             String::new(),
@@ -103,9 +112,9 @@ mod tests {
             EXAMPLE.trim_end().to_owned(),
         ];
         for body in bad {
-            assert!(Request::parse(&body).is_err(), "{body}");
+            assert!(WitnessRequest::parse(&body).is_err(), "{body}");
         }
-        assert!(Request::parse(&EXAMPLE.replace(hash, &hash.repeat(60))).is_ok());
+        assert!(WitnessRequest::parse(&EXAMPLE.replace(hash, &hash.repeat(60))).is_ok());
     }
 
     proptest! {
@@ -117,7 +126,7 @@ mod tests {
             let at = EXAMPLE.floor_char_boundary(at);
             let end = EXAMPLE.ceil_char_boundary(at + 1);
             let altered = format!("{}{letter}{}", &EXAMPLE[..at], &EXAMPLE[end..]);
-            if let Ok(request) = Request::parse(&altered) {
+            if let Ok(request) = WitnessRequest::parse(&altered) {
                 prop_assert_eq!(request.to_string(), altered);
             }
         }

@@ -1,15 +1,18 @@
-//! A session driven by hand on one thread: sequencer, journal, order gateway and a venue that accepts everything.
+//! A session driven by hand on one thread: sequencer, journal, order gateway, and a venue that accepts
+//! everything.
 #![allow(dead_code, reason = "each test that shares this rig uses a part of it")]
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use stele_bus::{
-    Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, Refusal,
-    RingOptions, Risk, RiskLimits, Sequencer, Venue, VenueBusy, Watermark,
+    Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal, RingOptions, Sequencer,
+    Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, Options};
+use stele_risk::{Risk, RiskLimits};
+use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
@@ -22,7 +25,7 @@ use stele_wire::{Frame, Position, Quantity, SCHEMA_TEXT};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
-/// Answers every order as soon as its publisher takes the answer.
+/// Answers every order as soon as its publisher accepts the answer.
 struct Accepting {
     publisher: Publisher,
     waiting: VecDeque<u64>,
@@ -55,13 +58,13 @@ impl Venue for Accepting {
     }
 }
 
-/// The largest order that passes.
+/// The largest quantity that passes the risk check.
 const QUANTITY_MAX: Quantity = Quantity(100);
 
 pub(crate) struct Rig {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
-    clerk: Publisher,
+    control: Publisher,
     feed: Publisher,
     gateway: OrderGateway<Accepting, ManualClock>,
     journal: Journal,
@@ -71,7 +74,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A session that has said nothing yet.
+    /// A session without an event.
     pub(crate) fn silent(folder: &Path) -> Self {
         let now = Nanos(1_700_000_000_000_000_000);
         let options = Options { segment_length: 256 << 10, ..Options::default() };
@@ -84,7 +87,7 @@ impl Rig {
         let risk = Risk::new(limits);
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
-        let (clerk, feed) = (publisher(1, "clerk"), publisher(2, "feed"));
+        let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
         let (releases, reports) = (publisher(4, "gateway"), publisher(5, "venue"));
         let venue = Accepting { publisher: reports, waiting: VecDeque::new() };
         let consumer = sequencer.gating_consumer("reader");
@@ -92,7 +95,7 @@ impl Rig {
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone());
         let (journal, _) = opened.attach(parts.journal).unwrap();
         let (first, epoch) = (start.next_sequence.0, start.identity.epoch.0);
-        Self { clock, sequencer, clerk, feed, gateway, journal, ring: parts.ring, first, epoch }
+        Self { clock, sequencer, control, feed, gateway, journal, ring: parts.ring, first, epoch }
     }
 
     /// A session with its schema and definitions.
@@ -144,17 +147,17 @@ impl Rig {
         rig
     }
 
-    /// Says a message; turns until it is taken.
+    /// Publishes a message, with turns until it is accepted.
     pub(crate) fn say<M: Message>(&mut self, body: &[u8]) {
-        while let Err(refusal) = self.clerk.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
+        while let Err(refusal) = self.control.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
             assert!(refusal.is_transient(), "{refusal:?}");
             self.turn();
         }
     }
 
-    /// Plays `count` trades, an order behind every tenth, and waits until all is durable and answered. The first
-    /// five orders are released and answered one by one, whatever the disk's pace. One order more is too large and
-    /// refused.
+    /// Publishes `count` trades and an order after every tenth, and waits until everything is durable and
+    /// answered. The first five orders are released and answered one by one, whatever the speed of the disk.
+    /// One further order is too large and refused.
     pub(crate) fn trade(&mut self, count: u64) {
         for number in 1..=count {
             let trade = Trade {
@@ -203,14 +206,14 @@ impl Rig {
         self.gateway.do_work().unwrap();
     }
 
-    /// Turns until nothing more comes and all is durable.
+    /// Runs turns until nothing more happens and everything is durable.
     fn settle(&mut self) {
         let mut quiet = 0;
         for turn in 0..1_000_000 {
             let before = self.sequencer.next_sequence();
             self.turn();
             if turn > 100_000 {
-                // The disk is busy with others' writes.
+                // The disk is busy with other writes.
                 std::thread::sleep(std::time::Duration::from_micros(20));
             }
             let marks = self.ring.watermarks();
@@ -223,12 +226,12 @@ impl Rig {
         panic!("not quiet after a million turns");
     }
 
-    /// How far the log is durable.
+    /// The durable position of the log.
     pub(crate) fn durable(&self) -> Position {
         self.ring.watermarks().durable()
     }
 
-    /// Ends the session in order. Gives the last sequence.
+    /// Ends the session in order. Returns the last sequence.
     pub(crate) fn stop(mut self) -> u64 {
         let last = self.sequencer.next_sequence().0;
         let end = SessionEnd {
@@ -250,7 +253,7 @@ impl Rig {
     }
 }
 
-/// The bytes of one segment file, to alter.
+/// The bytes of one segment file, to be altered.
 pub(crate) struct Frames {
     path: PathBuf,
     header: SegmentHeader,
@@ -265,7 +268,7 @@ impl Frames {
         Self { path, header, bytes }
     }
 
-    /// Where the `nth` message of this template stands, from 0.
+    /// The range of message number `nth` of this template, from 0.
     pub(crate) fn nth(&self, template_id: u16, nth: usize) -> Range<usize> {
         let mut at = 4096;
         let mut seen = 0;
@@ -285,7 +288,7 @@ impl Frames {
         Frame::read(&self.bytes[place.clone()]).unwrap().sequence().0
     }
 
-    /// Gives the frame the CRC of its bytes.
+    /// Recomputes the CRC of the frame.
     pub(crate) fn mend(&mut self, place: Range<usize>) {
         seal(&mut self.bytes[place], self.header.identity.seed());
     }

@@ -1,4 +1,4 @@
-//! What somebody who can write to the disk does to a trail, by kind.
+//! The edits that someone with write access to the disk can make to a trail, by kind.
 
 use crate::trail::{Stored, event, frames};
 use crate::verdict::Judge;
@@ -18,14 +18,14 @@ pub(crate) struct Edit {
     pub(crate) place: Place,
 }
 
-/// Where the edit is.
+/// The place of the edit.
 #[derive(Debug)]
 pub(crate) enum Place {
-    /// In one of these files, at event `first` or behind it, and, where that can be said, not behind `offset`.
+    /// In one of these files, at event `first` or later and, where known, not after `offset`.
     Events { files: Vec<String>, first: u64, offset: Option<u64> },
     /// In one of these files.
     Files(Vec<String>),
-    /// Everything behind this event is gone.
+    /// Everything after this event is gone.
     Cut { last: u64 },
 }
 
@@ -33,9 +33,9 @@ pub(crate) enum Place {
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) count: u64,
-    /// No signature of the firm's own shows it.
+    /// No signature of the firm itself reveals it.
     pub(crate) needs_against: bool,
-    /// It is of a file that follows from the events.
+    /// It is in a file that is derived from the events.
     pub(crate) is_derived: bool,
     pub(crate) edit: fn(&mut Attacker<'_>) -> Edit,
 }
@@ -49,11 +49,11 @@ pub(crate) const KINDS: [Kind; 15] = [
     kind("a bit of an event flipped, CRC mended, links mended or not", 100, |attacker| {
         attacker.flip_and_mend()
     }),
-    kind("an event dropped, CRCs and sequences recomputed", 90, |attacker| attacker.drop()),
+    kind("an event removed, CRCs and sequences recomputed", 90, |attacker| attacker.drop()),
     kind("an event duplicated, CRCs and sequences recomputed", 90, |attacker| attacker.duplicate()),
     kind("two events swapped, CRCs, sequences and times recomputed", 90, |attacker| attacker.swap()),
     kind("an event inserted, CRCs and sequences recomputed", 90, |attacker| attacker.insert()),
-    kind("the tail cut under the last checkpoint", 60, |attacker| attacker.cut()),
+    kind("the tail cut below the last checkpoint", 60, |attacker| attacker.cut()),
     kind("a segment of another trail put in, its header or ours", 60, |attacker| {
         attacker.exchange_segments()
     }),
@@ -81,7 +81,7 @@ pub(crate) const KINDS: [Kind; 15] = [
     },
 ];
 
-/// Edits by chance, from one seed.
+/// Random edits, from one seed.
 pub(crate) struct Attacker<'a> {
     judge: &'a Judge,
     random: u64,
@@ -99,7 +99,7 @@ impl<'a> Attacker<'a> {
         ((self.random >> 33) % limit as u64) as usize
     }
 
-    /// The other variant of a kind at every other turn.
+    /// Chooses the other variant of a kind every second time.
     fn is_thorough(&mut self) -> bool {
         self.turn += 1;
         self.turn.is_multiple_of(2)
@@ -137,7 +137,7 @@ impl<'a> Attacker<'a> {
         Edit { trail, place: events(at, sequence) }
     }
 
-    /// A bit of one event's body flipped under a new CRC. Gives the event's sequence.
+    /// Flips a bit of one event's body and recomputes the CRC. Returns the event's sequence.
     fn altered(&mut self, at: usize) -> (Stored, u64) {
         let mut trail = self.copy();
         let mut data = trail.parts[at].data.to_vec();
@@ -192,7 +192,8 @@ impl<'a> Attacker<'a> {
         })
     }
 
-    /// Other events in a segment: numbered anew in it, or, at every other turn, to the end of the trail, with the links.
+    /// Changes the events of a segment and renumbers them, within the segment or, every second time, to the
+    /// end of the trail with the links.
     fn with_other_events(&mut self, change: impl Fn(&mut Self, &mut Vec<Vec<u8>>) -> usize) -> Edit {
         let mut trail = self.copy();
         let is_thorough = self.is_thorough();
@@ -216,7 +217,7 @@ impl<'a> Attacker<'a> {
         Edit { trail, place: events(at, sequence) }
     }
 
-    /// Everything from a part on is numbered anew; what stands further behind the seals than it takes is let go.
+    /// Renumbers everything from a part on; what no longer fits after the seals is dropped.
     fn renumber(&mut self, trail: &mut Stored, from: usize, more: i64) {
         trail.parts.truncate(self.judge.sealed_parts + 1);
         for at in from..trail.parts.len() {
@@ -312,7 +313,7 @@ impl<'a> Attacker<'a> {
     fn edit_tile(&mut self) -> Edit {
         let trail = self.copy();
         let size = self.judge.kept.unchecked().size;
-        // Of those that belong to the newest checkpoint.
+        // Those of the newest checkpoint.
         let is_current = |name: &&String| {
             let Some(path) = name.strip_prefix("seals/tile/") else { return false };
             let level: usize = path[..1].parse().unwrap();
@@ -342,7 +343,7 @@ impl<'a> Attacker<'a> {
     fn roll_back(&mut self) -> Edit {
         let older = &self.judge.older[self.below(self.judge.older.len())];
         let mut trail = older.clone();
-        // What came behind its seals may be there or not.
+        // The events after its seals may exist or not.
         let longer = older.parts.len() + self.below(self.judge.sealed_parts - older.parts.len());
         trail.parts = self.judge.base.parts[..longer].to_vec();
         let last = trail.last_sequence(longer - 1).0;
@@ -370,7 +371,7 @@ fn file(at: usize) -> String {
     segment_name(at as u64 + 1)
 }
 
-/// In a segment; that a link to it does not hold, the next one says.
+/// In a segment; the next one reports that its link does not hold.
 fn events(at: usize, first: u64) -> Place {
     Place::Events { files: vec![file(at), file(at + 1)], first, offset: None }
 }

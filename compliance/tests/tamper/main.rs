@@ -1,9 +1,9 @@
-//! A thousand edits of a sealed trail of a million events: each is found by the command that must find it, at its place. A
-//! fifth of them is made on every run, all of them when asked for.
+//! A thousand edits of a sealed trail of a million events: each is found at its place by the command that
+//! must find it. A fifth of them runs by default, all of them on request.
 //!
-//! The trail is in memory, an edit replaces what it touches and shares the rest. Segments that an edit does not touch
-//! are not read again: what they gave the first time is put beside those that are, by the library's own check. One edit of
-//! each kind goes through the whole check as well, and both must say the same.
+//! The trail is in memory; an edit replaces what it touches and shares the rest. Segments that an edit does
+//! not touch are not read again: the library's own check combines their earlier results with those of the
+//! touched ones. One edit of each kind also goes through the whole check, and both must agree.
 
 mod edits;
 mod trail;
@@ -13,29 +13,29 @@ use edits::{Attacker, Edit, KINDS, Kind, Place};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-use stele_compliance::seal::{SealBroken, SealError};
+use stele_compliance::seal::{SealCheckError, SealError};
 use stele_journal::TrailError;
 use trail::Stored;
 use verdict::Judge;
 
-/// Events of the trail, and of those under its last checkpoint.
+/// Number of events of the trail, and of those under its last checkpoint.
 const EVENTS: u64 = 1_000_000;
 
-/// Whether what was found names the place of the edit.
-fn names_the_place(broken: &SealBroken, place: &Place) -> bool {
+/// Whether the error names the place of the edit.
+fn names_the_place(broken: &SealCheckError, place: &Place) -> bool {
     let said = broken.to_string();
     let is_whole = |at: usize, file: &str| !said[at + file.len()..].starts_with(['s', '/']);
     let is_named = |file: &String| said.match_indices(file.as_str()).any(|(at, file)| is_whole(at, file));
     match (place, broken) {
-        (Place::Events { first, .. }, SealBroken::Root { first: from, size, .. }) => {
+        (Place::Events { first, .. }, SealCheckError::Root { first: from, size, .. }) => {
             (*from..=*size).contains(first)
         }
-        (Place::Cut { last }, SealBroken::Short { last: found, .. }) => last == found,
+        (Place::Cut { last }, SealCheckError::Short { last: found, .. }) => last == found,
         (
             Place::Events { files, first, offset },
-            SealBroken::Seal(SealError::Trail(TrailError::Frame { after, offset: found, .. })),
+            SealCheckError::Seal(SealError::Trail(TrailError::Frame { after, offset: found, .. })),
         ) => {
-            // A frame that does not hold is named where it begins; a sequence that is missing, where the segment ends.
+            // A damaged frame is named by its beginning; a missing sequence by the end of the segment.
             let is_at = offset.is_none_or(|offset| *found <= offset) && after.next().0 >= *first;
             files.iter().any(is_named) && is_at
         }
@@ -44,7 +44,7 @@ fn names_the_place(broken: &SealBroken, place: &Place) -> bool {
     }
 }
 
-/// How often each kind was tried, by the command that found it.
+/// The number of edits of each kind, by the command that found them.
 #[derive(Default)]
 struct Table(BTreeMap<(usize, &'static str), u64>);
 
@@ -62,13 +62,13 @@ impl Table {
     }
 }
 
-/// Which command finds the edit; panics when none that must does, or at another place.
+/// The command that finds the edit. Panics when none does that must, or when the place is wrong.
 fn found_by(judge: &Judge, kind: &Kind, edit: &Edit) -> &'static str {
     let alone = judge.judge(&edit.trail, None);
     let found = match (alone, kind.needs_against) {
         (Err(broken), false) => (broken, "verify --key"),
         (Ok(report), true) => {
-            // It passes alone, and says what no signature covers.
+            // It passes alone, and reports how much no signature covers.
             assert_eq!(report.unsealed, report.events - report.sealed);
             let against = judge.judge(&edit.trail, Some(&judge.kept));
             (against.expect_err(kind.name), "verify --key --against")
@@ -85,7 +85,7 @@ fn found_by(judge: &Judge, kind: &Kind, edit: &Edit) -> &'static str {
     found.1
 }
 
-/// One edit in `divisor` of each kind's.
+/// One in `divisor` edits of each kind.
 fn make_edits(divisor: u64) {
     let judge = Judge::new(EVENTS, 256 << 10, 40_000);
     let unchanged = judge.judge(&judge.base, Some(&judge.kept)).unwrap();
@@ -107,14 +107,14 @@ fn make_edits(divisor: u64) {
     }
     table.print();
     println!(
-        "of {EVENTS} events {} are sealed; {} behind the last checkpoint are under no signature, and every verification says so",
+        "of {EVENTS} events {} are sealed; {} after the last checkpoint are under no signature, and every verification reports it",
         unchanged.sealed, unchanged.unsealed
     );
     assert_eq!(table.0.values().sum::<u64>(), 1_000 / divisor);
 }
 
 #[test]
-fn edits_of_a_million_events_are_each_found_by_the_right_command_at_the_right_place() {
+fn each_edit_of_a_million_events_is_found_by_the_right_command_at_the_right_place() {
     make_edits(5);
 }
 
@@ -152,7 +152,7 @@ fn judged_by_python(judge: &Judge, trail: &Stored, against: bool) -> Option<(i32
 fn the_verifier_that_shares_no_code_finds_the_same_edits() {
     let judge = Judge::new(1_500, 16 << 10, 100);
     let Some((code, said)) = judged_by_python(&judge, &judge.base, true) else { return };
-    assert!(code == 0 && said.contains("events behind the last checkpoint"), "{said}");
+    assert!(code == 0 && said.contains("events after the last checkpoint"), "{said}");
     let (mut table, mut attacker) = (Table::default(), Attacker::new(&judge, 2));
     for (number, kind) in KINDS.iter().enumerate() {
         for _ in 0..2 {
@@ -160,7 +160,7 @@ fn the_verifier_that_shares_no_code_finds_the_same_edits() {
             found_by(&judge, kind, &edit);
             let (alone, said) = judged_by_python(&judge, &edit.trail, false).unwrap();
             if kind.is_derived {
-                // It reads the events and what was signed, nothing that is made from them.
+                // It reads the events and the checkpoints, but nothing derived from them.
                 assert_eq!(alone, 0, "{}: {said}", kind.name);
                 continue;
             }

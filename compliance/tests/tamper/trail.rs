@@ -12,11 +12,11 @@ use stele_wire::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
 use zerocopy::IntoBytes;
 
 const BLOCK: u32 = 512;
-/// Of a padding frame: its header and body, and the most that a frame has.
+/// The smallest and the largest padding frame: header and body.
 const PADDING_MIN: usize = 48;
 const PADDING_MAX: usize = 65_528;
 
-/// One segment: its header and the bytes behind it.
+/// One segment: its header and the bytes after it.
 #[derive(Clone)]
 pub(crate) struct Part {
     pub(crate) header: SegmentHeader,
@@ -27,7 +27,7 @@ pub(crate) struct Part {
 pub(crate) struct Stored {
     /// By their indexes, from 1.
     pub(crate) parts: Vec<Part>,
-    /// Everything that is no segment.
+    /// All files that are not segments.
     files: Mutex<BTreeMap<String, Arc<Vec<u8>>>>,
 }
 
@@ -106,7 +106,7 @@ impl Stored {
         events.map(|(from, length)| data[from..from + length].to_vec()).collect()
     }
 
-    /// Gives every part from `from` on, counted from 0, the link that follows from the one in front.
+    /// Recomputes the link of every part from `from` on, counted from 0.
     pub(crate) fn relink(&mut self, from: usize) {
         for at in from.max(1)..self.parts.len() {
             let before = &self.parts[at - 1];
@@ -119,7 +119,7 @@ impl Stored {
         }
     }
 
-    /// Puts `events` in place of a part's own, renumbered and with new CRCs; the part is as long as before.
+    /// Replaces the events of a part by `events`, renumbered and with new CRCs; the part keeps its length.
     pub(crate) fn replace_events(&mut self, at: usize, events: &[Vec<u8>]) {
         let header = self.parts[at].header;
         let length = self.parts[at].data.len();
@@ -154,7 +154,7 @@ impl Stored {
     }
 }
 
-/// Where each frame begins, and its length.
+/// Offset and length of each frame.
 pub(crate) fn frames(data: &[u8]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -200,14 +200,14 @@ fn pad(data: &mut Vec<u8>, end: usize, time: Nanos, header: &SegmentHeader, last
             length = length.min(end - data.len() - PADDING_MIN);
         }
         let mut frame = vec![0; length];
-        // Everything is durable that stands in front of the segment.
+        // Everything before the segment is durable.
         write_padding(&mut frame, time, header.base_position, last, header.identity.seed());
         data.extend_from_slice(&frame);
     }
     assert_eq!(data.len(), end, "padding fits");
 }
 
-/// A file as its parts stand in memory.
+/// A file, as its parts in memory.
 struct InMemory(Vec<u8>, Arc<Vec<u8>>);
 
 impl StoredFile for InMemory {

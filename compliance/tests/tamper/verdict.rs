@@ -1,4 +1,4 @@
-//! The judge: the library's check, which reads again what an edit touched.
+//! The judge: the library's check, which reads again only what an edit touched.
 
 use crate::trail::Stored;
 use std::collections::BTreeSet;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stele_compliance::seal::leaves::{SegmentLeaves, Subtrees};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    Frontier, Policy, SealBroken, SealCheck, SealError, SealReport, SignedCheckpoint, Signer, check,
+    Frontier, SealCheck, SealCheckError, SealError, SealPolicy, SealReport, SignedCheckpoint, Signer, check,
     seal_trail,
 };
 use stele_journal::index::make_index;
@@ -16,32 +16,32 @@ use stele_journal::verify::verify_scanned;
 use stele_journal::{Segment, Storage, read_segments};
 use stele_wire::units::Nanos;
 
-/// The trail, what was signed of it, and what its segments gave.
+/// The trail, its checkpoints, and the results of its segments.
 pub(crate) struct Judge {
     pub(crate) base: Stored,
-    /// The same trail as it was sealed earlier, the oldest first.
+    /// The same trail at earlier checkpoints, the oldest first.
     pub(crate) older: Vec<Stored>,
-    /// Another trail of the firm's, a little one.
+    /// Another trail of the firm, a small one.
     pub(crate) other: Stored,
     pub(crate) signer: Signer,
-    /// The newest checkpoint, as somebody else keeps it.
+    /// The newest checkpoint, as someone else keeps it.
     pub(crate) kept: SignedCheckpoint,
-    /// Parts that are under it whole.
+    /// Number of parts that are completely under it.
     pub(crate) sealed_parts: usize,
     cuts: BTreeSet<u64>,
     scans: Vec<SegmentScan<Subtrees>>,
 }
 
-const OPTIONS: ScanOptions<'static> = ScanOptions { threads: 1, progress: None, plain: true };
+const OPTIONS: ScanOptions<'static> = ScanOptions { threads: 1, progress: None, method: None, plain: true };
 
 impl Judge {
-    /// A trail of `events` events, a checkpoint every `policy` events, the last tenth of it sealed no more.
+    /// A trail of `events` events with a checkpoint every `policy` events; the last tenth is not sealed.
     pub(crate) fn new(events: u64, segment_length: u64, policy: u64) -> Self {
         let signer = Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).unwrap();
         let base = Stored::build(1, events, segment_length);
         (1..=base.parts.len()).for_each(|index| drop(make_index(&base, index as u64).unwrap().unwrap()));
         let sealed_parts = base.parts.len() * 9 / 10;
-        // Sealed four times, each time to the end of what was there.
+        // Sealed four times, each time to the current end.
         let mut older: Vec<Stored> = Vec::new();
         for quarter in 1..=4 {
             let mut beginning = base.clone();
@@ -51,7 +51,7 @@ impl Judge {
             }
             let beginning = Arc::new(beginning);
             let storage: Arc<dyn Storage> = beginning.clone();
-            let every = Policy { events: policy, ..Policy::default() };
+            let every = SealPolicy { events: policy, ..SealPolicy::default() };
             seal_trail(&storage, &signer, every, || Nanos(1), &|_, _| {}).unwrap();
             older.push(Stored::clone(&beginning));
         }
@@ -82,7 +82,7 @@ impl Judge {
         found.expect("one segment was scanned")
     }
 
-    /// What a scan gives of the segment, from memory where neither its bytes nor its place have changed.
+    /// The result of scanning the segment; from memory where neither its bytes nor its place have changed.
     fn scan(&self, trail: &Stored, segment: &Segment) -> SegmentScan<Subtrees> {
         let at = segment.header.index as usize - 1;
         let known = self.base.parts.get(at).zip(trail.parts.get(at)).filter(|(base, part)| {
@@ -96,12 +96,12 @@ impl Judge {
         }
     }
 
-    /// The verdict of `verify --key`, with `--against` where a checkpoint is given.
+    /// The result of `verify --key`, with `--against` if a checkpoint is given.
     pub(crate) fn judge(
         &self,
         trail: &Stored,
         against: Option<&SignedCheckpoint>,
-    ) -> Result<SealReport, SealBroken> {
+    ) -> Result<SealReport, SealCheckError> {
         let storage: Arc<dyn Storage> = Arc::new(trail.clone());
         let against = against.map(|checkpoint| ("kept", checkpoint));
         let mut check = SealCheck::read(&storage, self.signer.public(), against)?;
@@ -115,12 +115,12 @@ impl Judge {
         check.end(medium)
     }
 
-    /// The same by the whole check, every byte read.
+    /// The same by the whole check, reading every byte.
     pub(crate) fn judge_whole(
         &self,
         trail: &Stored,
         against: Option<&SignedCheckpoint>,
-    ) -> Result<SealReport, SealBroken> {
+    ) -> Result<SealReport, SealCheckError> {
         let storage: Arc<dyn Storage> = Arc::new(trail.clone());
         let against = against.map(|checkpoint| ("kept", checkpoint));
         let options = ScanOptions { threads: 2, ..OPTIONS };

@@ -7,7 +7,7 @@ use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named, fixed};
 use crate::lines::excerpt;
 use std::collections::BTreeMap;
-use stele_bus::feed::{Batch, FeedReport};
+use stele_feed::{Batch, FeedReport};
 use stele_wire::messages::{
     BookAction, BookClear, BookLevel, BookScope, ExerciseStyle, InstrumentClass, InstrumentDefinition,
     MarketFlags, OptionKind, PriceNotation, QuantityNotation, Side, TopOfBook, Trade, TradeAttributes,

@@ -14,7 +14,7 @@ use crate::lines::{LineFault, Lines};
 use dbn::{FlagSet, MboMsg, RecordHeader, RecordRef, Schema, rtype};
 use std::io::Read;
 use std::path::Path;
-use stele_bus::feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
 use stele_wire::messages::SourceKind;
 
 /// What is wrong with a CSV file of Databento's.

@@ -12,7 +12,7 @@ use dbn::{
     StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
 };
 use std::collections::BTreeMap;
-use stele_bus::feed::{Batch, FeedReport};
+use stele_feed::{Batch, FeedReport};
 use stele_wire::messages::{
     AuctionImbalance, Bar, BookAdd, BookCancel, BookClear, BookExecute, BookModify, BookScope, Boolean,
     ExecuteAttributes, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, Side, Statistic, Trade,

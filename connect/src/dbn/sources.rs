@@ -2,7 +2,7 @@
 
 use crate::counts::Counts;
 use crate::instruments::fixed;
-use stele_bus::feed::Batch;
+use stele_feed::Batch;
 use stele_wire::messages::{SourceDefinition, SourceKind};
 use stele_wire::units::Nanos;
 

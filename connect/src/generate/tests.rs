@@ -3,7 +3,7 @@ use crate::generator::Generator;
 use crate::testing::{Played, play};
 use crate::{dbn as dbn_feed, itch};
 use std::collections::BTreeMap;
-use stele_bus::feed::Feed;
+use stele_feed::Feed;
 use stele_wire::messages::*;
 
 fn config() -> Config {

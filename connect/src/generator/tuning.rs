@@ -65,7 +65,7 @@ pub(super) const LOT: u64 = 100;
 const _: () = assert!(SPAN_MAX + DISTANCE_MAX as i32 + 4 * SWEEP_MAX < WINDOW);
 const _: () = assert!(LEVELS_MIN > 10 && LEVELS_WANTED >= LEVELS_MIN && OPENING_LEVELS > LEVELS_WANTED);
 const _: () = assert!(MARKET_ORDERS + MODIFIES + CANCELS_MAX < 65_536);
-const _: () = assert!(2 * FILLS_MAX < stele_bus::feed::RECORD_EVENTS_MAX);
+const _: () = assert!(2 * FILLS_MAX < stele_feed::RECORD_EVENTS_MAX);
 
 /// Where the price of the instrument with this index begins, in ticks: 50 to 400 in money.
 pub(super) fn anchor(index: u16) -> i32 {

@@ -4,7 +4,7 @@ use super::ItchFault;
 use super::layout::*;
 use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named, fixed};
-use stele_bus::feed::Batch;
+use stele_feed::Batch;
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, BookReplace, Boolean, ExecuteAttributes, ExerciseStyle,
     InstrumentClass, InstrumentDefinition, MarketFlags, OptionKind, PriceNotation, QuantityNotation, Side,

@@ -5,7 +5,7 @@ use crate::counts::Counts;
 use crate::csv::{Row, RowFault};
 use crate::decimal::{NotDecimal, signed, unsigned};
 use crate::instruments::{InstrumentIds, Named, fixed};
-use stele_bus::feed::{Batch, FeedReport};
+use stele_feed::{Batch, FeedReport};
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, ExecuteAttributes, ExerciseStyle, InstrumentClass,
     InstrumentDefinition, MarketFlags, OptionKind, PriceNotation, QuantityNotation, Side, Trade,

@@ -3,7 +3,7 @@
 use stele::prelude::*;
 
 /// Its name, what it does, and its parameters with their defaults and ranges.
-pub const KIND: Kind = Kind {
+pub const KIND: StrategyKind = StrategyKind {
     name: "imbalance",
     about: "buys when far more is bid than offered, sells when far more is offered",
     parameters: &[

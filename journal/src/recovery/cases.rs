@@ -4,9 +4,9 @@
 //! batches late, so that the floor lies two batches in front of the end.
 
 use super::*;
+use crate::directory::Directory;
 use crate::fixture::{BLOCK, Epochs};
 use crate::reader::TrailReader;
-use crate::storage::Directory;
 use crate::survey::survey;
 use std::collections::BTreeMap;
 use std::fs;

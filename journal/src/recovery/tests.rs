@@ -1,7 +1,7 @@
 use super::*;
+use crate::directory::Directory;
 use crate::fixture::Epochs;
 use crate::reader::TrailReader;
-use crate::storage::Directory;
 use crate::survey::survey;
 use std::path::Path;
 

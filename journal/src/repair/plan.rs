@@ -1,13 +1,13 @@
 //! What is to be done about a damage, step by step, and doing it.
 
 use super::diagnosis::{DamageKind, Diagnosis, Intact};
-use crate::archive::archive_name;
 use crate::bounds::READ_LENGTH;
+use crate::directory::{Directory, release};
 use crate::error::TrailError;
 use crate::examine::examine;
-use crate::format::{HeaderState, align_up, segment_index, segment_name};
+use crate::format::{HeaderState, align_up, archive_name, segment_index, segment_name};
 use crate::pages::Pages;
-use crate::storage::{CUT_FOLDER, Directory, Storage, StoredFile, release};
+use crate::storage::{CUT_FOLDER, Storage, StoredFile};
 use crate::trail::{FoundSegment, Segment};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -325,7 +325,7 @@ fn index_of(name: &str) -> Option<u64> {
 }
 
 fn is_data(name: &str) -> bool {
-    segment_index(name).is_some() || crate::archive::archive_index(name).is_some()
+    segment_index(name).is_some() || crate::format::archive_index(name).is_some()
 }
 
 /// How many events a whole segment holds, by its header and what stands behind it.
@@ -366,7 +366,7 @@ impl Copy {
     }
 
     fn open(&self) -> Result<Box<dyn StoredFile>, RepairError> {
-        let open = || match self.name.ends_with(crate::archive::ARCHIVE_EXTENSION) {
+        let open = || match self.name.ends_with(crate::format::ARCHIVE_EXTENSION) {
             true => self.directory.open_packed(&self.name),
             false => self.directory.open(&self.name),
         };

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::archive::{archive_name, archive_segment, release_raw};
+use crate::directory::Directory;
 use crate::fixture::Epochs;
 use crate::format::segment_name;
 use crate::reader::TrailReader;
 use crate::scan::ScanOptions;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::survey::survey;
 use crate::trail::read_segments;
 use crate::verify::verify;

@@ -9,7 +9,6 @@ use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SNAPSHOT_LENGTH_MAX};
 use crate::error::TrailError;
 use crate::format::{Link, RunningCrc, link_after};
 use crate::pages::Pages;
-use crate::reader::start_of;
 use crate::storage::Storage;
 use crate::stream::ByteStream;
 use crate::trail::Segment;
@@ -144,7 +143,7 @@ pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, Tr
     let name = segment.name();
     let io = |source| TrailError::io(storage, &name, "read", source);
     let mut stream = ByteStream::new(storage.open(&name).map_err(io)?, HEADER_BLOCK_LENGTH as u64);
-    let mut continuity = start_of(segment);
+    let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
     let position = |offset: u64| segment.header.base_position.plus(offset - HEADER_BLOCK_LENGTH as u64);
     loop {

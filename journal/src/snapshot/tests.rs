@@ -1,7 +1,8 @@
 use super::*;
+use crate::directory::Directory;
 use crate::fixture::Epochs;
 use crate::format::segment_name;
-use crate::storage::{Directory, Storage};
+use crate::storage::Storage;
 use crate::trail::{Segment, read_segments};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -155,7 +155,7 @@ pub fn exercise(folder: &Path) {
         let _ = reader.seek_time(Nanos(9));
         let _ = reader.seek_position(Position(8200));
     }
-    let options = ScanOptions { threads: 1, plain: true, progress: None };
+    let options = ScanOptions { threads: 1, plain: true, method: None, progress: None };
     let alone = verify(&directory, &options);
     let shown = verify_with(&directory, &options, &mut Last::default());
     assert_eq!(alone.as_ref().ok(), shown.as_ref().ok());

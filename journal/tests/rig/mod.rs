@@ -3,10 +3,9 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::{
-    Agent, LogRing, ManualClock, Publisher, RingOptions, Risk, RiskLimits, Sequencer, SequencerStart,
-};
+use stele_bus::{Agent, LogRing, ManualClock, Publisher, RingOptions, Sequencer, SequencerStart};
 use stele_journal::{Journal, Notice, OpenError, Options, RecoveryReport, TrailReader};
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::Trade;
 use stele_wire::units::{Nanos, Position, Sequence};
 use zerocopy::IntoBytes;

@@ -3,8 +3,8 @@
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::ArchiveArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::progress::Progress;
+use crate::readable::grouped;
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -31,21 +31,21 @@ struct Report {
 
 /// Archives what `args` selects.
 pub(crate) fn archive(args: &ArchiveArgs) -> Result<(), Failure> {
-    let directory = Directory::new(&args.trail);
-    let segments = segments_of(&args.trail)?;
+    let directory = Directory::new(&args.act.trail);
+    let segments = segments_of(&args.act.trail)?;
     let closed = &segments[..segments.len() - 1];
     let report = if wanted(&directory, closed, args.keep_raw).is_empty() {
         Report::over(&directory, closed, &[], Vec::new())
     } else {
         archive_over(args, &directory)?
     };
-    if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
+    if args.act.output.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
 
 /// Opens the trail as its writer, whose new epoch closes everything in front of it, and archives that.
 fn archive_over(args: &ArchiveArgs, directory: &Directory) -> Result<Report, Failure> {
-    let mut act = Act::begin(&args.trail, &Purpose { command: "stele archive", ..Purpose::default() })?;
-    let segments = segments_of(&args.trail)?;
+    let mut act = Act::begin(&args.act.trail, &Purpose { command: "stele archive", ..Purpose::default() })?;
+    let segments = segments_of(&args.act.trail)?;
     let count = segments.len() - 1;
     let wanted = wanted(directory, &segments[..count], args.keep_raw);
     let archived = match pack_all(directory, &segments, &wanted, args.level) {

@@ -27,7 +27,7 @@ pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
     if let Err(error) = out.write_all(head.as_bytes()) {
         return super::ended_by_reader(Err(error));
     }
-    let mut printer = Printer { out, line: String::new(), json: args.json, failed: None };
+    let mut printer = Printer { out, line: String::new(), json: args.output.json, failed: None };
     let result = follow(&mut printer, &mut source, &ring, &stop);
     let flushed = printer.out.flush();
     super::ended_by_reader(printer.failed.map_or(flushed, Err))?;
@@ -51,7 +51,7 @@ fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure>
 
 /// Records that the log is read; gives what the output begins with.
 fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Failure> {
-    let form = if args.json { Form::Json } else { Form::Text };
+    let form = if args.output.json { Form::Json } else { Form::Text };
     if args.access.unlogged {
         return Ok(Recorded::none().tell_stream(form));
     }

@@ -4,6 +4,7 @@
 
 mod page;
 mod plots;
+mod report;
 mod sweep;
 mod table;
 
@@ -11,9 +12,9 @@ use crate::cli::BacktestArgs;
 use crate::config::{Config, StrategyConfig};
 use crate::failure::Failure;
 use crate::feeds;
+use crate::numbering::sources;
 use crate::progress::Progress;
-use crate::topology::sources;
-use serde::Serialize;
+use report::{Report, Run};
 use std::iter;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -21,30 +22,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 use stele_bus::allowed_cpus;
 use stele_connect::spec::FeedSpec;
-use stele_replay::{Backtest, BacktestError, BacktestOptions, BacktestOutcome};
+use stele_replay::{Backtest, BacktestError, BacktestOptions};
 use stele_strategies::Registry;
 use stele_wire::Nanos;
 
 /// How often the progress is shown.
 const SHOWN_EVERY: Duration = Duration::from_millis(10);
-
-/// One run and how long it took.
-#[derive(Serialize)]
-pub(super) struct Run {
-    /// What the sweep set, as `key=value`.
-    swept: Vec<String>,
-    #[serde(flatten)]
-    outcome: BacktestOutcome,
-    seconds: f64,
-    events_per_second: f64,
-}
-
-/// Every run over one feed, the most profitable first.
-#[derive(Serialize)]
-pub(super) struct Report {
-    feed: String,
-    runs: Vec<Run>,
-}
 
 /// What every run has in common.
 struct Plan<'a> {
@@ -77,7 +60,7 @@ pub(crate) fn backtest(args: &BacktestArgs, strategies: &Registry) -> Result<(),
         let written = std::fs::write(file, page::page(&report));
         written.map_err(|error| Failure::environment(format!("cannot write {}: {error}", file.display())))?;
     }
-    if args.json {
+    if args.output.json {
         super::print_json(&report)?;
     } else {
         super::print_page(&table::table(&report, args.html.as_deref()))?;
@@ -88,15 +71,15 @@ pub(crate) fn backtest(args: &BacktestArgs, strategies: &Registry) -> Result<(),
 
 impl<'a> Plan<'a> {
     fn new(args: &BacktestArgs, strategies: &'a Registry) -> Result<Self, Failure> {
-        let mut config = match &args.config {
+        let mut config = match &args.config.config {
             Some(path) => Config::load(path)?,
             None => Config::default(),
         };
-        if let Some(feed) = &args.feed {
+        if let Some(feed) = &args.market.feed {
             config.feed.spec.clone_from(feed);
         }
-        config.feed.date = args.date.clone().or(config.feed.date);
-        config.feed.seconds = args.seconds.or(config.feed.seconds);
+        config.feed.date = args.market.date.clone().or(config.feed.date);
+        config.feed.seconds = args.market.seconds.or(config.feed.seconds);
         if let Some(name) = &args.strategy {
             let known = config.strategy.iter().find(|strategy| strategy.name == *name).cloned();
             let new = StrategyConfig { name: name.clone(), ..StrategyConfig::default() };
@@ -107,7 +90,7 @@ impl<'a> Plan<'a> {
             return Err(Failure::usage("a backtest is of one strategy")
                 .help(format!("name it: --strategy NAME; there are: {names}")));
         }
-        config.apply_parameters(&args.param)?;
+        config.apply_parameters(&args.market.param)?;
         let spec = feeds::spec(&config)?;
         if matches!(spec, FeedSpec::Generator { .. }) && config.feed.seconds.is_none() {
             return Err(Failure::usage("the generator's market has no end")

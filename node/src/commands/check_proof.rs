@@ -1,9 +1,9 @@
 //! `stele check-proof`: a proof, with nothing but the key.
 
-use super::prove::read_key;
 use crate::cli::CheckProofArgs;
 use crate::event_text::push_line;
 use crate::failure::Failure;
+use crate::keys::read_key;
 use serde::Serialize;
 use stele_compliance::seal::Proof;
 
@@ -21,7 +21,7 @@ struct Proved<'a> {
 /// # Errors
 /// [`Failure`]: not so, with what does not hold.
 pub(crate) fn check_proof(args: &CheckProofArgs) -> Result<(), Failure> {
-    let key = read_key(&args.key)?;
+    let key = read_key(&args.key.key)?;
     let file = args.proof.display();
     let read = std::fs::read(&args.proof);
     let bytes = read.map_err(|error| Failure::environment(format!("{file}: {error}")))?;
@@ -32,7 +32,7 @@ pub(crate) fn check_proof(args: &CheckProofArgs) -> Result<(), Failure> {
     let (frame, checkpoint) = proof.check(&key).map_err(wrong)?;
     let mut event = String::new();
     push_line(&frame, None, &mut event);
-    if args.json {
+    if args.output.json {
         let (origin, size, root) = (checkpoint.origin.as_str(), checkpoint.size, checkpoint.root.to_base64());
         return super::print_json(&Proved { sequence: frame.sequence().0, origin, size, root, event });
     }

@@ -1,7 +1,7 @@
 //! `stele check-strategy`: do the recorded strategies, fed the recorded events, send the recorded orders?
 
 use crate::access::{Access, WithAccess, record};
-use crate::cli::ReadArgs;
+use crate::cli::ReportArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
@@ -37,11 +37,11 @@ struct StrategyOutcome {
 ///
 /// # Errors
 /// [`Failure`]: not so when a strategy sends something else than the trail has.
-pub(crate) fn check_strategy(args: &ReadArgs, strategies: &Registry) -> Result<(), Failure> {
-    let shards = shard_trails(&args.trail);
+pub(crate) fn check_strategy(args: &ReportArgs, strategies: &Registry) -> Result<(), Failure> {
+    let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
-        let outcome = check_one(args, &args.trail, strategies)?;
-        if args.json {
+        let outcome = check_one(args, &args.read.trail, strategies)?;
+        if args.output.json {
             super::print_json(&outcome)?;
         } else {
             super::print_page(&format!("{}{}\n", outcome.said.page(), outcome.access))?;
@@ -52,7 +52,7 @@ pub(crate) fn check_strategy(args: &ReadArgs, strategies: &Registry) -> Result<(
     for ShardTrail { shard, path } in shards {
         match check_one(args, &path, strategies) {
             Ok(outcome) => {
-                if !args.json {
+                if !args.output.json {
                     let page = outcome.said.page();
                     super::print_page(&format!("shard {shard}: {page}{}\n", outcome.access))?;
                 }
@@ -62,15 +62,16 @@ pub(crate) fn check_strategy(args: &ReadArgs, strategies: &Registry) -> Result<(
             Err(failure) => failures.push((shard, failure)),
         }
     }
-    if args.json {
+    if args.output.json {
         super::print_json(&OfShards { shards: all })?;
     }
     first_failure(failures)
 }
 
-fn check_one(args: &ReadArgs, trail: &Path, strategies: &Registry) -> Result<WithAccess<Outcome>, Failure> {
+fn check_one(args: &ReportArgs, trail: &Path, strategies: &Registry) -> Result<WithAccess<Outcome>, Failure> {
     let reader = super::open_trail(trail)?;
-    let access = record(&args.access, &Access { trail, kind: AccessKind::REPLAY, from: 0, to: 0 }, &reader)?;
+    let access =
+        record(&args.read.access, &Access { trail, kind: AccessKind::REPLAY, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let progress = Progress::new("checking", "events", None);
     let checked = check(trail, strategies.clone(), |sequence| progress.set(sequence));

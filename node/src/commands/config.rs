@@ -7,5 +7,5 @@ use crate::failure::Failure;
 /// Prints a file that `stele run -c` takes.
 pub(crate) fn config(args: &RunArgs) -> Result<(), Failure> {
     let config = Config::effective(args)?;
-    if args.json { super::print_json(&config) } else { super::print_page(&config.render()) }
+    if args.output.json { super::print_json(&config) } else { super::print_page(&config.render()) }
 }

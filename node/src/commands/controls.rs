@@ -6,10 +6,10 @@
 
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
-use crate::commands::hold::different_people;
 use crate::failure::Failure;
+use crate::numbering::publishers;
+use crate::people::different_people;
 use crate::submission;
-use crate::topology::publishers;
 use serde::Serialize;
 use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
 use stele_wire::bounds::BODY_LENGTH_MAX;
@@ -42,7 +42,7 @@ struct EnteredReport {
 /// Engages or releases a kill switch.
 pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     let change = &args.change;
-    different_people(change.by, change.approved_by)?;
+    different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, _) = scope(&args.scope, false)?;
     if args.all != (scope == CancelScope::ALL) {
         return Err(Failure::usage("a kill switch stops one thing, or everything")
@@ -50,8 +50,8 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     }
     let switch = KillSwitch {
         scope_id: U32::new(id),
-        party: U32::new(change.by),
-        approved_by: U32::new(change.approved_by.unwrap_or(0)),
+        party: U32::new(change.people.by),
+        approved_by: U32::new(change.people.approved_by.unwrap_or(0)),
         scope,
         state: if args.release { SwitchState::RELEASED } else { SwitchState::ENGAGED },
         ..KillSwitch::NULL
@@ -70,7 +70,7 @@ pub(crate) fn limit(args: &LimitArgs) -> Result<(), Failure> {
 
 fn set(args: &LimitSetArgs) -> Result<(), Failure> {
     let change = &args.change;
-    different_people(change.by, change.approved_by)?;
+    different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, instrument) = scope(&args.scope, true)?;
     let limit = match args.limit.as_str() {
         "none" => RiskLimit::NULL.limit,
@@ -83,8 +83,8 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         instrument: U32::new(instrument),
         check: check(&args.check)?,
         scope,
-        changed_by: U32::new(change.by),
-        approved_by: U32::new(change.approved_by.unwrap_or(0)),
+        changed_by: U32::new(change.people.by),
+        approved_by: U32::new(change.people.approved_by.unwrap_or(0)),
         limit,
         ..RiskLimit::NULL
     };
@@ -150,8 +150,8 @@ impl Change {
         });
         written.map_err(|error| Failure::usage(format!("the reason does not fit an event: {error}")))?;
         let body = writer.finish().to_vec();
-        let approved_by = args.approved_by.unwrap_or(0);
-        Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.by, approved_by, check })
+        let approved_by = args.people.approved_by.unwrap_or(0);
+        Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.people.by, approved_by, check })
     }
 
     /// Whether this decision is about it.
@@ -219,7 +219,7 @@ fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
 }
 
 fn tell(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
-    if args.json {
+    if args.output.json {
         return super::print_json(&EnteredReport { entered });
     }
     let line = |entered: &Entered| {

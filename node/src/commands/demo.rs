@@ -18,7 +18,7 @@ pub(crate) fn demo(args: &DemoArgs, strategies: &Registry) -> Result<(), Failure
     let mut config = demo_config(args.seed, args.rate.unwrap_or(RATE), args.unpaced);
     config.trail.dir = dir;
     config.feed.seconds = Some(args.seconds);
-    super::run::run_session(&config, strategies, args.json)
+    super::run::run_session(&config, strategies, args.output.json)
 }
 
 /// The demo as a configuration: the generator, two strategies.

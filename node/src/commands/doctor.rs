@@ -51,7 +51,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let Layout { reason, warnings, .. } = &layout;
     let report =
         Report { layout: layout.describe(), reason: reason.clone(), warnings: warnings.clone(), findings };
-    if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
+    if args.output.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
 
 impl Report {

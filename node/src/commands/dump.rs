@@ -5,7 +5,7 @@ use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
 use crate::foreign_schemas::ForeignSchemas;
-use crate::place::Place;
+use crate::place::{Place, PlaceArg};
 use crate::signals::StopRequest;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
@@ -17,11 +17,14 @@ use stele_wire::messages::{AccessKind, SCHEMA, SessionEnd};
 /// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let wanted = wanted_types(&args.types)?;
-    let mut reader = super::open_trail(&args.trail)?;
-    let [from, to] = [args.from, args.to].map(|place| place.and_then(Place::sequence).map_or(0, |it| it.0));
-    let access = Access { trail: &args.trail, kind: AccessKind::DUMP, from, to };
-    let head = record(&args.access, &access, &reader)?.tell_stream(form(args));
-    if let Some(from) = args.from {
+    let mut reader = super::open_trail(&args.read.trail)?;
+    let [from, to] =
+        [args.from, args.to].map(|place| place.and_then(PlaceArg::sequence).map_or(0, |it| it.0));
+    let access = Access { trail: &args.read.trail, kind: AccessKind::DUMP, from, to };
+    let head = record(&args.read.access, &access, &reader)?.tell_stream(form(args));
+    let place = |written: Option<PlaceArg>| written.map(|written| written.on(&args.read.trail)).transpose();
+    let (from, to) = (place(args.from)?, place(args.to)?);
+    if let Some(from) = from {
         from.seek(&mut reader).map_err(Failure::environment)?;
     }
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
@@ -30,14 +33,14 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
         line: String::new(),
         format: form(args),
         headed: BTreeSet::new(),
-        schemas: ForeignSchemas::of(&args.trail),
+        schemas: ForeignSchemas::of(&args.read.trail),
     };
     if let Err(error) = printer.out.write_all(head.as_bytes()) {
         return super::ended_by_reader(Err(error));
     }
     let printed = match args.follow {
-        true => printer.follow(&mut reader, args.to, &wanted),
-        false => printer.print_all(&mut reader, args.to, &wanted).map(|_| ()),
+        true => printer.follow(&mut reader, to, &wanted),
+        false => printer.print_all(&mut reader, to, &wanted).map(|_| ()),
     };
     let flushed = printer.out.flush().map_err(Stop::Pipe);
     match printed.and(flushed) {
@@ -59,7 +62,7 @@ fn wanted_types(names: &[String]) -> Result<BTreeSet<u16>, Failure> {
 }
 
 fn form(args: &DumpArgs) -> Form {
-    match (args.json, args.csv) {
+    match (args.output.json, args.csv) {
         (true, _) => Form::Json,
         (_, true) => Form::Csv,
         _ => Form::Text,

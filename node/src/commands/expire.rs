@@ -1,15 +1,15 @@
 //! `stele expire`: what may go by the policy goes, oldest first, after the trail says so.
 
-use super::hold::{survey, time};
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::ExpireArgs;
 use crate::config::{Config, RetentionConfig};
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::prelude::snapshot_taken;
+use crate::readable::grouped;
+use crate::survey::survey;
+use crate::wall::WallClock;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use stele_bus::{Clock as _, UtcClock};
 use stele_journal::retention::{Policy, RecordClass, Surveyed, Verdict, content_hash, decide};
 use stele_journal::snapshot::{self, Snapshot, snapshot_name};
 use stele_journal::{Directory, Segment, Storage as _};
@@ -39,11 +39,12 @@ struct Stay {
 
 /// Decides, and does it unless asked not to.
 pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
-    let retention = Config::retention(args.config.as_deref())?;
-    let now = time(args.now.as_deref())?.unwrap_or_else(|| UtcClock::new().now());
-    let surveyed = survey(&args.trail)?;
-    let directory = Directory::new(&args.trail);
-    let segments = segments_of(&args.trail)?;
+    let retention = Config::retention(args.config.config.as_deref())?;
+    let clock = WallClock::read();
+    let now = args.now.map_or(Ok(clock), |moment| moment.from(clock))?;
+    let surveyed = survey(&args.act.trail)?;
+    let directory = Directory::new(&args.act.trail);
+    let segments = segments_of(&args.act.trail)?;
     let snapshot = snapshot::newest(&directory, &segments).map_err(Failure::environment)?.snapshot;
     let after = snapshot.as_ref().map(|snapshot| snapshot.standing.segment);
     let verdicts = decide(&policy(&retention), &surveyed.segments, &surveyed.holds, after, now);
@@ -53,7 +54,7 @@ pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
         carry_out(args, &directory, &surveyed, snapshot.as_ref(), &verdicts)?
     };
     let report = Report::new(args.dry_run, &retention, &surveyed, &verdicts, acts);
-    if args.json { super::print_json(&report) } else { super::print_page(&report.page()) }
+    if args.act.output.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
 
 fn policy(retention: &RetentionConfig) -> Policy {
@@ -84,8 +85,8 @@ fn carry_out(
     let reason = args.reason.as_deref().unwrap_or_default();
     let purpose =
         Purpose { command: "stele expire", reason, retell_schema: !expired.is_empty(), ..Purpose::default() };
-    let mut act = Act::begin(&args.trail, &purpose)?;
-    let segments = segments_of(&args.trail)?;
+    let mut act = Act::begin(&args.act.trail, &purpose)?;
+    let segments = segments_of(&args.act.trail)?;
     // What takes the place of the expired segments is on the trail before they go.
     if let Some(Snapshot { standing, written, .. }) = snapshot
         && !expired.is_empty()
@@ -211,6 +212,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{ActArgs, ConfigArgs, OutputArgs};
     use std::path::Path;
     use stele_journal::TrailReader;
     use stele_wire::messages::{LegalHold, SchemaText, SwitchState};
@@ -237,13 +239,12 @@ mod tests {
         std::fs::write(&config, format!("[retention]\nkeep_days = {days}\n")).unwrap();
         let trail = folder.to_owned();
         ExpireArgs {
-            trail,
-            config: Some(config),
+            act: ActArgs { trail, output: OutputArgs::default() },
+            config: ConfigArgs { config: Some(config) },
             dry_run: false,
             now: None,
             person: Some(7),
             reason: Some("policy".into()),
-            json: false,
         }
     }
 

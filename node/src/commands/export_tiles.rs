@@ -1,18 +1,18 @@
 //! `stele export-tiles`: the whole sealed tree, events and all, for other people's tools.
 
-use super::prove::read_key;
 use crate::access::{Access, WithAccess, record};
 use crate::cli::ExportTilesArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
+use crate::keys::read_key;
 use crate::progress::Progress;
+use crate::readable::grouped;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use stele_compliance::seal::SealError;
-use stele_compliance::seal::export::{NoExport, export};
+use stele_compliance::seal::export::{ExportError, export};
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
 
@@ -21,8 +21,8 @@ use stele_wire::messages::AccessKind;
 /// # Errors
 /// [`Failure`]. What was written stays, without the file `checkpoint`.
 pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
-    let reader = super::open_trail(&args.trail)?;
-    let key = read_key(&args.key)?;
+    let reader = super::open_trail(&args.read.trail)?;
+    let key = read_key(&args.key.key)?;
     let to = args.to.display();
     fs::create_dir(&args.to).map_err(|error| {
         let failure = Failure::environment(format!("{to}: {error}"));
@@ -32,24 +32,24 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
             failure
         }
     })?;
-    let access = Access { trail: &args.trail, kind: AccessKind::EXPORT, from: 0, to: 0 };
-    let access = record(&args.access, &access, &reader)?;
+    let access = Access { trail: &args.read.trail, kind: AccessKind::EXPORT, from: 0, to: 0 };
+    let access = record(&args.read.access, &access, &reader)?;
     drop(reader);
-    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.read.trail));
     let mut files = Files { to: &args.to, folders: BTreeSet::new() };
     let progress = Progress::new("exporting", "events", None);
     let show = |done, total| progress.set_of(done, total);
     let exported = export(&storage, &key, &mut |name, bytes| files.write(name, bytes), &show);
     drop(progress);
     let exported = exported.inspect_err(|_| access.tell()).map_err(|error| match error {
-        NoExport::Unwritten { .. }
-        | NoExport::Begins(_)
-        | NoExport::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),
-        NoExport::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        ExportError::Unwritten { .. }
+        | ExportError::Begins(_)
+        | ExportError::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),
+        ExportError::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
         _ => Failure::not_so(error),
     })?;
     files.sync().map_err(|error| Failure::environment(format!("{to}: {error}")))?;
-    if args.json {
+    if args.output.json {
         return super::print_json(&WithAccess { said: exported, access });
     }
     super::print_page(&format!(

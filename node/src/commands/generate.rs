@@ -2,8 +2,8 @@
 
 use crate::cli::GenerateArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::own_name::program_name;
+use crate::readable::grouped;
 use stele_connect::generate::{FileFormat, GenerateError, generate};
 use stele_connect::generator;
 

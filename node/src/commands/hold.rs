@@ -1,17 +1,14 @@
 //! `stele hold`: legal holds, which are events on the trail and nothing else.
 
 use crate::access::{Access, WithAccess, record};
-use crate::act::{Act, Purpose, segments_of};
-use crate::cli::{HoldArgs, HoldCommand, HoldListArgs, HoldPlaceArgs, HoldReleaseArgs};
+use crate::act::{Act, Purpose};
+use crate::cli::{HoldArgs, HoldCommand, HoldPlaceArgs, HoldReleaseArgs, ReportArgs};
 use crate::failure::Failure;
-use crate::place;
-use crate::progress::Progress;
+use crate::moment::Moment;
+use crate::people::different_people;
+use crate::survey::survey;
 use serde::Serialize;
-use std::path::Path;
-use stele_journal::Directory;
-use stele_journal::retention::{Hold, Surveyed, survey_records};
-use stele_journal::scan::ScanOptions;
-use stele_wire::Nanos;
+use stele_journal::retention::Hold;
 use stele_wire::layout::Utc;
 use stele_wire::messages::{AccessKind, EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -46,17 +43,18 @@ pub(crate) fn hold(args: &HoldArgs) -> Result<(), Failure> {
 }
 
 fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
-    different_people(args.by, args.approved_by)?;
-    let (from, to) = (time(args.from.as_deref())?, time(args.to.as_deref())?);
+    different_people(args.people.by, args.people.approved_by)?;
+    let on_trail = |moment: Moment| moment.on(&args.act.trail);
+    let (from, to) = (args.from.map(on_trail).transpose()?, args.to.map(on_trail).transpose()?);
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {
         return Err(Failure::usage(format!("a hold from {} to {} covers nothing", Utc(from.0), Utc(to.0))));
     }
-    if args.case == 0 {
+    if args.case.case == 0 {
         return Err(Failure::usage("case 0 is no case"));
     }
-    let surveyed = survey(&args.trail)?;
+    let surveyed = survey(&args.act.trail)?;
     let is_whole = surveyed.segments.first().is_some_and(|first| first.index == 1);
     let unknown = |what: &str, id: u32| {
         Failure::usage(format!("the trail defines no {what} {id}"))
@@ -68,40 +66,40 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
     if let Some(id) = args.account.filter(|id| is_whole && !surveyed.accounts.contains(id)) {
         return Err(unknown("account", id));
     }
-    let purpose = Purpose { command: "stele hold place", reason: &args.reason, ..Purpose::default() };
-    let mut act = Act::begin(&args.trail, &purpose)?;
+    let purpose = Purpose { command: "stele hold place", reason: &args.case.reason, ..Purpose::default() };
+    let mut act = Act::begin(&args.act.trail, &purpose)?;
     let id = act.next_sequence().0;
     let null = LegalHold::NULL;
     let block = LegalHold {
         hold_id: U64::new(id),
-        case_id: U64::new(args.case),
+        case_id: U64::new(args.case.case),
         from: from.map_or(null.from, |from| U64::new(from.0)),
         to: to.map_or(null.to, |to| U64::new(to.0)),
         instrument: U32::new(args.instrument.unwrap_or(0)),
         account: U32::new(args.account.unwrap_or(0)),
-        placed_by: U32::new(args.by),
-        approved_by: U32::new(args.approved_by.unwrap_or(0)),
+        placed_by: U32::new(args.people.by),
+        approved_by: U32::new(args.people.approved_by.unwrap_or(0)),
         state: SwitchState::ENGAGED,
         ..null
     };
-    let sequence = act.enter(&block, |writer| writer.data::<U16>(args.reason.as_bytes()))?;
+    let sequence = act.enter(&block, |writer| writer.data::<U16>(args.case.reason.as_bytes()))?;
     act.end(EndReason::FINISHED, "")?;
-    let placed = survey(&args.trail)?.holds.into_iter().find(|hold| hold.sequence == sequence);
+    let placed = survey(&args.act.trail)?.holds.into_iter().find(|hold| hold.sequence == sequence);
     let placed =
         placed.ok_or_else(|| Failure::environment("the hold was entered and is not on the trail"))?;
-    tell(args.json, &[placed], "placed")
+    tell(args.act.output.json, &[placed], "placed")
 }
 
 fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
-    different_people(args.by, args.approved_by)?;
+    different_people(args.people.by, args.people.approved_by)?;
     let in_force: Vec<Hold> =
-        survey(&args.trail)?.holds.into_iter().filter(|hold| hold.case == args.case).collect();
+        survey(&args.act.trail)?.holds.into_iter().filter(|hold| hold.case == args.case.case).collect();
     if in_force.is_empty() {
-        return Err(Failure::usage(format!("no hold of case {} is in force", args.case))
-            .help(format!("`stele hold list {}` lists those that are", args.trail.display())));
+        return Err(Failure::usage(format!("no hold of case {} is in force", args.case.case))
+            .help(format!("`stele hold list {}` lists those that are", args.act.trail.display())));
     }
-    let purpose = Purpose { command: "stele hold release", reason: &args.reason, ..Purpose::default() };
-    let mut act = Act::begin(&args.trail, &purpose)?;
+    let purpose = Purpose { command: "stele hold release", reason: &args.case.reason, ..Purpose::default() };
+    let mut act = Act::begin(&args.act.trail, &purpose)?;
     let null = LegalHold::NULL;
     for hold in &in_force {
         let block = LegalHold {
@@ -111,64 +109,30 @@ fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
             to: hold.to.map_or(null.to, |to| U64::new(to.0)),
             instrument: U32::new(hold.instrument),
             account: U32::new(hold.account),
-            placed_by: U32::new(args.by),
-            approved_by: U32::new(args.approved_by.unwrap_or(0)),
+            placed_by: U32::new(args.people.by),
+            approved_by: U32::new(args.people.approved_by.unwrap_or(0)),
             state: SwitchState::RELEASED,
             ..null
         };
-        act.enter(&block, |writer| writer.data::<U16>(args.reason.as_bytes()))?;
+        act.enter(&block, |writer| writer.data::<U16>(args.case.reason.as_bytes()))?;
     }
     act.end(EndReason::FINISHED, "")?;
-    tell(args.json, &in_force, "released")
+    tell(args.act.output.json, &in_force, "released")
 }
 
-fn list(args: &HoldListArgs) -> Result<(), Failure> {
-    let reader = super::open_trail(&args.trail)?;
-    let access = Access { trail: &args.trail, kind: AccessKind::SEARCH, from: 0, to: 0 };
-    let access = record(&args.access, &access, &reader)?;
+fn list(args: &ReportArgs) -> Result<(), Failure> {
+    let reader = super::open_trail(&args.read.trail)?;
+    let access = Access { trail: &args.read.trail, kind: AccessKind::SEARCH, from: 0, to: 0 };
+    let access = record(&args.read.access, &access, &reader)?;
     drop(reader);
-    let holds = survey(&args.trail).inspect_err(|_| access.tell())?.holds;
-    if args.json {
+    let holds = survey(&args.read.trail).inspect_err(|_| access.tell())?.holds;
+    if args.output.json {
         return super::print_json(&WithAccess { said: HoldsReport::over(&holds), access });
     }
     match holds.as_slice() {
         [] => super::print_page(&format!("no hold is in force\n{access}\n")),
         holds => tell(false, holds, "in force").and_then(|()| super::print_page(&format!("{access}\n"))),
     }
-}
-
-/// Reads the whole trail, verified: an index could hide a hold.
-pub(super) fn survey(trail: &Path) -> Result<Surveyed, Failure> {
-    let segments = segments_of(trail)?;
-    let progress = Progress::new("reading", "bytes", None);
-    let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
-    let surveyed = survey_records(&Directory::new(trail), &segments, &options);
-    drop(progress);
-    let surveyed = surveyed.map_err(Failure::environment)?;
-    match surveyed.damaged {
-        None => Ok(surveyed),
-        Some(index) => {
-            let help = format!("`stele repair {}` says what can be done", trail.display());
-            Err(Failure::not_so(format!("segment {index} is damaged: holds may be hidden in it")).help(help))
-        }
-    }
-}
-
-/// Four eyes are those of two people.
-pub(super) fn different_people(by: u32, approved_by: Option<u32>) -> Result<(), Failure> {
-    if by == 0 || approved_by == Some(0) {
-        return Err(Failure::usage("party 0 is nobody"));
-    }
-    if approved_by == Some(by) {
-        return Err(Failure::usage(format!("party {by} cannot approve what it does itself")));
-    }
-    Ok(())
-}
-
-/// A time as a person gives it: a day, or a moment of RFC 3339.
-pub(super) fn time(text: Option<&str>) -> Result<Option<Nanos>, Failure> {
-    text.map(place::time).transpose().map_err(Failure::usage)
 }
 
 fn tell(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! another name.
 
 mod name;
+mod templates;
 
 use crate::cli::NewStrategyArgs;
 use crate::failure::Failure;
@@ -14,32 +15,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use stele_strategies::Registry;
+use templates::{EXAMPLE_NAMES, TEMPLATES, Template};
 
-/// A file of the example, by its path in the crate.
-struct Template {
-    path: &'static str,
-    text: &'static str,
-}
-
-/// The files of the example at these paths.
-macro_rules! templates {
-    ($($path:literal),* $(,)?) => {
-        &[$(Template { path: $path, text: include_str!(concat!("../../../examples/own-strategy/", $path)) }),*]
-    };
-}
-
-const TEMPLATES: &[Template] = templates![
-    "Cargo.toml",
-    "Cargo.lock",
-    ".gitignore",
-    "README.md",
-    "src/main.rs",
-    "src/strategy.rs",
-    "tests/program.rs",
-];
-
-/// The example's name and that of its strategy: a new crate has one name for both.
-const EXAMPLE_NAMES: [&str; 2] = ["own-strategy", "imbalance"];
 /// The example's dependency on Stele.
 const EXAMPLE_DEPENDENCY: &str = r#"stele = { path = "../../stele" }"#;
 
@@ -88,7 +65,7 @@ pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Res
         dependency: dependency.line(),
         notice: dependency.notice(),
     };
-    if args.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
+    if args.output.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
 }
 
 /// Nothing is overwritten.

@@ -3,11 +3,12 @@
 use crate::access::{Access, record};
 use crate::cli::ProveArgs;
 use crate::failure::Failure;
+use crate::keys::read_key;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::sync::Arc;
-use stele_compliance::seal::proof::NoProof;
-use stele_compliance::seal::{SealError, VerifierKey, prove as prove_event};
+use stele_compliance::seal::proof::ProveError;
+use stele_compliance::seal::{SealError, prove as prove_event};
 use stele_journal::{Directory, Storage};
 use stele_wire::Sequence;
 use stele_wire::messages::AccessKind;
@@ -17,14 +18,14 @@ use stele_wire::messages::AccessKind;
 /// # Errors
 /// [`Failure`].
 pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
-    let reader = super::open_trail(&args.trail)?;
-    let key = read_key(&args.key)?;
+    let reader = super::open_trail(&args.read.trail)?;
+    let key = read_key(&args.key.key)?;
     let (from, to) = (args.sequence, args.sequence);
-    let access = Access { trail: &args.trail, kind: AccessKind::PROVE, from, to };
-    record(&args.access, &access, &reader)?.tell();
-    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.trail));
+    let access = Access { trail: &args.read.trail, kind: AccessKind::PROVE, from, to };
+    record(&args.read.access, &access, &reader)?.tell();
+    let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.read.trail));
     let proof = prove_event(&storage, Sequence(args.sequence), &key).map_err(|error| match error {
-        NoProof::Tile(_) | NoProof::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+        ProveError::Tile(_) | ProveError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)
         }
         _ => Failure::not_so(error),
@@ -33,13 +34,4 @@ pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
     let unwritten = |error| Failure::environment(format!("{}: {error}", file.display()));
     let mut to = OpenOptions::new().write(true).create_new(true).open(file).map_err(unwritten)?;
     to.write_all(proof.to_string().as_bytes()).and_then(|()| to.sync_all()).map_err(unwritten)
-}
-
-/// A public key as a command takes it.
-///
-/// # Errors
-/// [`Failure`]: the text is no key.
-pub(super) fn read_key(text: &str) -> Result<VerifierKey, Failure> {
-    let key = text.parse::<VerifierKey>();
-    key.map_err(|error| Failure::usage(format!("--key: {error}")).help("`stele key show FILE` prints it"))
 }

@@ -5,8 +5,8 @@ mod pending;
 use crate::act::{Act, Purpose};
 use crate::cli::RepairArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::progress::Progress;
+use crate::readable::grouped;
 use pending::Pending;
 use serde::Serialize;
 use stele_bus::{Clock as _, UtcClock};
@@ -49,12 +49,12 @@ struct Done {
 
 /// Looks, or repairs.
 pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
-    let directory = Directory::new(&args.trail);
+    let directory = Directory::new(&args.act.trail);
     let lock = lock(args)?;
     let is_asked = args.cut || args.restore.is_some();
     if let Some(pending) = Pending::load(&directory)? {
         if !is_asked {
-            let what = format!("a repair of {} was begun and not finished", args.trail.display());
+            let what = format!("a repair of {} was begun and not finished", args.act.trail.display());
             return Err(Failure::not_so(what).help(format!("run `{}` again", pending.command)));
         }
         return finish(args, &directory, lock, &pending, None);
@@ -89,14 +89,14 @@ pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
 
 /// The lock that keeps writers away. A trail on a medium that cannot be written can be looked at without.
 fn lock(args: &RepairArgs) -> Result<Option<WriterLock>, Failure> {
-    let path = args.trail.display();
-    match WriterLock::take(&args.trail, UtcClock::new().now()) {
+    let path = args.act.trail.display();
+    match WriterLock::take(&args.act.trail, UtcClock::new().now()) {
         Ok(lock) => Ok(Some(lock)),
         Err(LockError::Held(owner)) => {
             Err(Failure::environment(format!("{path} is being written by another process ({owner})"))
                 .help("stop that process first: what it has not written yet is no damage"))
         }
-        Err(LockError::Io(_)) if args.trail.is_dir() && !args.cut && args.restore.is_none() => Ok(None),
+        Err(LockError::Io(_)) if args.act.trail.is_dir() && !args.cut && args.restore.is_none() => Ok(None),
         Err(LockError::Io(error)) => Err(Failure::environment(format!("cannot lock {path}: {error}"))
             .help("a trail is the directory that `stele run --dir` or `stele demo` wrote")),
     }
@@ -118,7 +118,7 @@ fn finish(
         later_than: pending.later_than,
         ..Purpose::default()
     };
-    let mut act = Act::begin(&args.trail, &purpose)?;
+    let mut act = Act::begin(&args.act.trail, &purpose)?;
     let told = pending.told(directory, act.epoch())?;
     let mut acts = Vec::new();
     for aside in pending.set_aside.iter().filter(|aside| !told.contains(&aside.kept)) {
@@ -149,7 +149,7 @@ fn finish(
     act.end(EndReason::FINISHED, &pending.reason)?;
     Pending::forget(directory)?;
     let done = Done { restored: pending.restored.clone(), set_aside: pending.set_aside.clone(), acts };
-    if args.json {
+    if args.act.output.json {
         let report = diagnosis.map(|diagnosis| Report::new(diagnosis, None));
         let report = report.unwrap_or(Report {
             whole: false,
@@ -165,7 +165,7 @@ fn finish(
 
 fn tell(args: &RepairArgs, diagnosis: &Diagnosis) -> Result<(), Failure> {
     let report = Report::new(diagnosis, None);
-    if args.json {
+    if args.act.output.json {
         super::print_json(&report)?;
     } else {
         super::print_page(&page(args, diagnosis))?;
@@ -178,7 +178,7 @@ fn tell(args: &RepairArgs, diagnosis: &Diagnosis) -> Result<(), Failure> {
 }
 
 fn options(args: &RepairArgs) -> String {
-    let trail = args.trail.display();
+    let trail = args.act.trail.display();
     format!(
         "`stele repair {trail} --restore COPY` puts intact copies in place; \
          `stele repair {trail} --cut --reason TEXT --by ID` goes on without what is damaged"
@@ -190,7 +190,7 @@ fn page(args: &RepairArgs, diagnosis: &Diagnosis) -> String {
     let Some(front) = diagnosis.damage.first() else {
         return format!(
             "nothing to repair: segments {first} to {last} of {} are whole, up to sequence {}\n",
-            args.trail.display(),
+            args.act.trail.display(),
             diagnosis.last_sequence
         );
     };

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::signals::StopRequest;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
-use stele_bus::feed::Pace;
+use stele_feed::Pace;
 use stele_replay::pacer::play;
 use stele_strategies::Registry;
 use stele_wire::messages::AccessKind;
@@ -19,16 +19,18 @@ pub(crate) fn replay(args: &ReplayArgs, strategies: &Registry) -> Result<(), Fai
     if !is_speed {
         return Err(Failure::usage(format!("`{}` is no speed", args.speed)).help("0 is as fast as possible"));
     }
-    let reader = super::open_trail(&args.trail)?;
-    let access = Access { trail: &args.trail, kind: AccessKind::REPLAY, from: 0, to: 0 };
-    let recorded = record(&args.access, &access, &reader)?;
+    let reader = super::open_trail(&args.read.trail)?;
+    let access = Access { trail: &args.read.trail, kind: AccessKind::REPLAY, from: 0, to: 0 };
+    let recorded = record(&args.read.access, &access, &reader)?;
     drop(reader);
     match &args.into {
         Some(_) => {
             recorded.tell();
             into_run(args, strategies)
         }
-        None => to_terminal(args, &recorded.tell_stream(if args.json { Form::Json } else { Form::Text })),
+        None => {
+            to_terminal(args, &recorded.tell_stream(if args.output.json { Form::Json } else { Form::Text }))
+        }
     }
 }
 
@@ -38,11 +40,11 @@ fn into_run(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
         strategy: named.map(|name| StrategyConfig { name: name.clone(), ..Default::default() }).collect(),
         ..Config::default()
     };
-    config.feed.spec = format!("trail:{}", args.trail.display());
+    config.feed.spec = format!("trail:{}", args.read.trail.display());
     config.feed.pace = if args.speed == 0.0 { "fast".into() } else { format!("{}x", args.speed) };
     config.trail.dir = args.into.clone().expect("`into` is what brought us here");
     config.apply_parameters(&args.param)?;
-    super::run::run_session(&config, strategies, args.json)
+    super::run::run_session(&config, strategies, args.output.json)
 }
 
 fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
@@ -54,12 +56,12 @@ fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
     }
     let (mut line, mut broken) = (String::new(), None);
     let played = play(
-        &args.trail,
+        &args.read.trail,
         pace,
         || stop.is_asked(),
         |event| {
             line.clear();
-            if args.json {
+            if args.output.json {
                 push_json_frame(event, &mut line)
             } else {
                 push_line(event, None, &mut line)

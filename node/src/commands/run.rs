@@ -19,7 +19,7 @@ pub(crate) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
     if args.strategy.iter().any(|name| name == "help") {
         return super::print_page(&describe(strategies));
     }
-    run_session(&Config::effective(args)?, strategies, args.json)
+    run_session(&Config::effective(args)?, strategies, args.output.json)
 }
 
 /// Runs a session to its end and prints its report. A feed that failed makes the run fail, after everything that

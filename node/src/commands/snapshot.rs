@@ -1,10 +1,10 @@
 //! `stele snapshot`: the state after a stopped trail's last closed segment, so that a start goes on from there and
 //! what is in front of it may expire.
 
-use crate::cli::TrailArgs;
+use crate::cli::ActArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::progress::Progress;
+use crate::readable::grouped;
 use serde::Serialize;
 use stele_bus::{Clock as _, UtcClock};
 use stele_journal::snapshot::snapshot_name;
@@ -32,7 +32,7 @@ struct Outcome {
 /// # Errors
 /// [`Failure`]: environment when somebody writes the trail or no segment is closed; not so when the trail's
 /// strategies do not do what it has.
-pub(crate) fn snapshot(args: &TrailArgs, strategies: &Registry) -> Result<(), Failure> {
+pub(crate) fn snapshot(args: &ActArgs, strategies: &Registry) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
     let dir = &args.trail;
     let _lock = WriterLock::take(dir, UtcClock::new().now()).map_err(|error| match error {
@@ -56,11 +56,11 @@ pub(crate) fn snapshot(args: &TrailArgs, strategies: &Registry) -> Result<(), Fa
             .help("its only segment was cut short: `stele run` over it recovers and closes it")
     })?;
     let outcome = Outcome::new(args, newest);
-    if args.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
+    if args.output.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
 }
 
 impl Outcome {
-    fn new(args: &TrailArgs, newest: Newest) -> Self {
+    fn new(args: &ActArgs, newest: Newest) -> Self {
         let Newest { taken, was_there, replayed, refused } = newest;
         Self {
             file: args.trail.join(snapshot_name(taken.standing.segment)).display().to_string(),

@@ -1,9 +1,9 @@
 //! `stele summary`: what happened, from the trail alone.
 
 use crate::access::{Access, WithAccess, record};
-use crate::cli::ReadArgs;
+use crate::cli::ReportArgs;
 use crate::failure::Failure;
-use crate::live::grouped;
+use crate::readable::grouped;
 use crate::report::summary_page;
 use crate::trails::{OfShard, OfShards, ShardTrail, shard_trails};
 use serde::Serialize;
@@ -12,14 +12,14 @@ use stele_replay::summary::{Summary, summarise};
 use stele_wire::messages::AccessKind;
 
 /// Counts what is on the trail, or on that of each shard, with the total.
-pub(crate) fn summary(args: &ReadArgs) -> Result<(), Failure> {
-    let shards = shard_trails(&args.trail);
+pub(crate) fn summary(args: &ReportArgs) -> Result<(), Failure> {
+    let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
-        let summary = summarise_one(args, &args.trail)?;
-        if args.json {
+        let summary = summarise_one(args, &args.read.trail)?;
+        if args.output.json {
             return super::print_json(&summary);
         }
-        return super::print_page(&page(&args.trail, &summary));
+        return super::print_page(&page(&args.read.trail, &summary));
     }
     let said = |ShardTrail { shard, path }: ShardTrail| {
         let said = summarise_one(args, &path).map_err(|failure| failure.of(&format!("shard {shard}")))?;
@@ -27,7 +27,7 @@ pub(crate) fn summary(args: &ReadArgs) -> Result<(), Failure> {
     };
     let all = shards.into_iter().map(said).collect::<Result<Vec<_>, Failure>>()?;
     let events = all.iter().map(|(_, shard)| shard.said.said.events).sum();
-    if args.json {
+    if args.output.json {
         let shards = all.into_iter().map(|(_, shard)| shard).collect();
         return super::print_json(&Total { events, shards: OfShards { shards } });
     }
@@ -44,9 +44,10 @@ struct Total {
     shards: OfShards<WithAccess<Summary>>,
 }
 
-fn summarise_one(args: &ReadArgs, trail: &Path) -> Result<WithAccess<Summary>, Failure> {
+fn summarise_one(args: &ReportArgs, trail: &Path) -> Result<WithAccess<Summary>, Failure> {
     let reader = super::open_trail(trail)?;
-    let access = record(&args.access, &Access { trail, kind: AccessKind::SEARCH, from: 0, to: 0 }, &reader)?;
+    let access =
+        record(&args.read.access, &Access { trail, kind: AccessKind::SEARCH, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let summary = summarise(trail, None).inspect_err(|_| access.tell());
     let said = summary.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;

@@ -28,11 +28,11 @@ pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
             .help("the bus has no counters of this version: use the `stele` that runs it")
     })?;
     let mut watch = Watch { name: bus.name().into(), reader, clock: UtcClock::new(), last: None };
-    if args.json || args.once {
+    if args.output.json || args.once {
         watch.look();
         sleep(INTERVAL);
         let view = watch.look();
-        return if args.json { print_json(&view) } else { print_page(&plain(&view)) };
+        return if args.output.json { print_json(&view) } else { print_page(&plain(&view)) };
     }
     if !stdout().is_terminal() {
         return Err(

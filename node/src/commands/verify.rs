@@ -1,22 +1,23 @@
 //! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
 
-use super::prove::read_key;
 use crate::access::{Access, Recorded, record};
 use crate::cli::VerifyArgs;
 use crate::failure::Failure;
+use crate::keys::read_key;
 use crate::progress::Progress;
+use crate::read_method::read_method;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
-use stele_compliance::Verified;
+use stele_compliance::VerifiedTrail;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{
-    SealBroken, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
+    SealCheckError, SealReport, SignedCheckpoint, VerifierKey, check, sealing::SealError,
 };
-use stele_compliance::timestamp::{self, StampReport};
+use stele_compliance::timestamp::{self, TimestampReport};
 use stele_compliance::verify::{VerifyError, VerifyOptions, verify as verify_trail};
-use stele_compliance::witness::{self, WitnessBroken, WitnessReport};
+use stele_compliance::witness::{self, WitnessCheckError, WitnessReport};
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
@@ -30,10 +31,10 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let witnesses = witnesses(args)?;
     let against = args.against.as_deref().map(read_checkpoint).transpose()?;
     let asked = Asked { args, key: key.as_ref(), witnesses: &witnesses };
-    let shards = shard_trails(&args.trail);
+    let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
-        let (verified, broken) = verify_one(&asked, &args.trail, against.as_ref())?;
-        if args.json {
+        let (verified, broken) = verify_one(&asked, &args.read.trail, against.as_ref())?;
+        if args.output.json {
             super::print_json(&verified)?;
         } else {
             super::print_page(&verified.page())?;
@@ -47,7 +48,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     for ShardTrail { shard, path } in shards {
         match verify_one(&asked, &path, None) {
             Ok((verified, broken)) => {
-                if !args.json {
+                if !args.output.json {
                     super::print_page(&format!("shard {shard}: {}", verified.page()))?;
                 }
                 all.push(OfShard { shard, said: verified });
@@ -56,7 +57,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
             Err(failure) => failures.push((shard, failure)),
         }
     }
-    if args.json {
+    if args.output.json {
         super::print_json(&OfShards { shards: all })?;
     }
     first_failure(failures)
@@ -72,11 +73,11 @@ struct Asked<'a> {
 #[derive(Serialize)]
 struct Report {
     #[serde(flatten)]
-    verified: Verified,
+    verified: VerifiedTrail,
     #[serde(skip_serializing_if = "Option::is_none")]
     witnesses: Option<WitnessReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    timestamps: Option<StampReport>,
+    timestamps: Option<TimestampReport>,
     access: Recorded,
 }
 
@@ -96,11 +97,13 @@ fn verify_one(
     against: Option<&(String, SignedCheckpoint)>,
 ) -> Result<(Report, Option<Failure>), Failure> {
     let reader = super::open_trail(trail)?;
-    let access = record(&args.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
+    let access =
+        record(&args.read.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let progress = Progress::new("verifying", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let verified = verify_trail(trail, &VerifyOptions { threads: 0, progress: Some(&show) });
+    let options = VerifyOptions { progress: Some(&show), method: read_method(), ..VerifyOptions::default() };
+    let verified = verify_trail(trail, &options);
     drop(progress);
     let verified = verified.inspect_err(|_| access.tell()).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::not_so(broken),
@@ -155,7 +158,7 @@ fn witnesses(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
 
 fn check_witnesses(trail: &Path, keys: &[VerifierKey], quorum: usize) -> Result<WitnessReport, Failure> {
     witness::check(&Directory::new(trail), keys, quorum).map_err(|error| match error {
-        WitnessBroken::Seal(SealError::Io { .. }) => Failure::environment(error),
+        WitnessCheckError::Seal(SealError::Io { .. }) => Failure::environment(error),
         _ => Failure::not_so(error),
     })
 }
@@ -179,12 +182,12 @@ fn check_seals(
     let against = against.map(|(name, checkpoint)| (name.as_str(), checkpoint));
     let progress = Progress::new("checking the seals", "bytes", None);
     let show = |done, total| progress.set_of(done, total);
-    let options = ScanOptions { progress: Some(&show), ..ScanOptions::default() };
+    let options = ScanOptions { progress: Some(&show), method: read_method(), ..ScanOptions::default() };
     check(&storage, key, against, &options).map_err(|error| match error {
-        SealBroken::Begins { .. } | SealBroken::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
+        SealCheckError::Begins { .. } | SealCheckError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {
             Failure::environment(error)
         }
-        SealBroken::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
+        SealCheckError::NotSealed(_) => Failure::not_so(error).help("`stele seal` seals a trail"),
         _ => Failure::not_so(error),
     })
 }

@@ -1,9 +1,9 @@
 //! `stele witness`: cosigns the checkpoints of other people's logs, on a machine that is not theirs.
 
-use super::key::read_signer;
 use crate::cli::WitnessArgs;
 use crate::failure::Failure;
 use crate::http;
+use crate::keys::read_signer;
 use crate::signals::StopRequest;
 use crate::wall::WallClock;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use stele_compliance::seal::VerifierKey;
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::witness::request::BODY_LENGTH_MAX;
-use stele_compliance::witness::{ADD_CHECKPOINT, Answer, Request, SIZE_CONTENT_TYPE, Witness};
+use stele_compliance::witness::{ADD_CHECKPOINT, SIZE_CONTENT_TYPE, Witness, WitnessAnswer, WitnessRequest};
 use stele_journal::{Directory, LockError, WriterLock};
 use tiny_http::{Header, Method, Response, Server};
 
@@ -77,7 +77,7 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
             .help("--listen is an address of this machine and a port that nobody uses: 127.0.0.1:7380")
     })?;
     let url = server.server_addr().to_ip().map_or_else(String::new, |address| format!("http://{address}"));
-    if args.json {
+    if args.output.json {
         print_line(&Listening { witness: &public, url: &url })?;
     } else {
         super::print_page(&format!("witness {public} at {url}\n"))?;
@@ -86,7 +86,7 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for _ in 0..READERS {
-            scope.spawn(|| serve(&server, &witness, &is_over, args.json));
+            scope.spawn(|| serve(&server, &witness, &is_over, args.output.json));
         }
         while !stop.is_asked() {
             std::thread::sleep(LOOK_INTERVAL);
@@ -114,12 +114,14 @@ fn serve(server: &Server, witness: &Mutex<Witness>, is_over: &AtomicBool, json: 
                 let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
                 witness.add_checkpoint(text, WallClock::read().0 / 1_000_000_000)
             }
-            None => Answer::Refused(400, format!("the body is not up to {BODY_LENGTH_MAX} bytes of UTF-8")),
+            None => {
+                WitnessAnswer::Refused(400, format!("the body is not up to {BODY_LENGTH_MAX} bytes of UTF-8"))
+            }
         };
         // Who watches the witness's output may have gone: it serves on.
         let _ = tell(text.as_deref(), &answer, json);
         let kind = match answer {
-            Answer::Conflict { .. } => SIZE_CONTENT_TYPE,
+            WitnessAnswer::Conflict { .. } => SIZE_CONTENT_TYPE,
             _ => "text/plain; charset=utf-8",
         };
         let kind = Header::from_bytes("Content-Type", kind).expect("the header is ASCII");
@@ -128,17 +130,17 @@ fn serve(server: &Server, witness: &Mutex<Witness>, is_over: &AtomicBool, json: 
     }
 }
 
-fn tell(body: Option<&str>, answer: &Answer, json: bool) -> Result<(), Failure> {
-    let asked = body.and_then(|body| Request::parse(body).ok());
+fn tell(body: Option<&str>, answer: &WitnessAnswer, json: bool) -> Result<(), Failure> {
+    let asked = body.and_then(|body| WitnessRequest::parse(body).ok());
     let checkpoint = asked.as_ref().map(|asked| asked.checkpoint.unchecked());
     // Whoever asks chose the origin: no control character of theirs reaches a terminal.
     let origin = checkpoint.map(|it| it.origin.chars().filter(|letter| !letter.is_control()).collect());
     let size = checkpoint.map(|it| it.size);
     let why = match answer {
-        Answer::Cosigned(_) => None,
-        Answer::Conflict { size, is_fork: false } => Some(format!("{size} events are cosigned")),
-        Answer::Conflict { is_fork: true, .. } => Some("THE LOG FORKED; the proof is kept".into()),
-        Answer::Refused(_, why) => Some(why.clone()),
+        WitnessAnswer::Cosigned(_) => None,
+        WitnessAnswer::Conflict { size, is_fork: false } => Some(format!("{size} events are cosigned")),
+        WitnessAnswer::Conflict { is_fork: true, .. } => Some("THE LOG FORKED; the proof is kept".into()),
+        WitnessAnswer::Refused(_, why) => Some(why.clone()),
     };
     let answered = Answered { status: answer.status(), origin, size, why };
     if json {

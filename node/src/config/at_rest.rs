@@ -1,6 +1,6 @@
 //! What is done with closed segments while a run goes on: `[at_rest]`.
 
-use super::Page;
+use super::page::Page;
 use crate::keeper::KeepPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Who may watch a run over HTTP: `[metrics]`.
 
-use super::Page;
+use super::page::Page;
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]

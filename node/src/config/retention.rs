@@ -1,6 +1,7 @@
 //! How long records are kept: `[retention]`.
 
-use super::{Config, Page};
+use super::Config;
+use super::page::Page;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -1,10 +1,10 @@
 //! `[risk]`: the checks before an order is sequenced, and how the firm's credit is shared out between shards.
 
-use super::{Config, Page};
+use super::Config;
+use super::page::Page;
 use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
-use stele_bus::RiskLimits;
-use stele_bus::risk::Allotment;
+use stele_risk::{Allotment, RiskLimits};
 use stele_wire::{Price, Quantity};
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

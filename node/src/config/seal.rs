@@ -1,16 +1,16 @@
 //! Whether and how a run seals its trails: `[seal]`.
 
-use super::Page;
-use crate::commands::key::read_log_signer;
+use super::page::Page;
 use crate::failure::Failure;
 use crate::http::is_url;
+use crate::keys::read_log_signer;
 use crate::sealer::SealPlan;
 use crate::witnesses::WitnessPlan;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::{Policy, VerifierKey};
+use stele_compliance::seal::{SealPolicy, VerifierKey};
 use stele_wire::Nanos;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -32,7 +32,7 @@ pub(crate) struct WitnessConfig {
 
 impl Default for SealConfig {
     fn default() -> Self {
-        let Policy { events, interval } = Policy::default();
+        let SealPolicy { events, interval } = SealPolicy::default();
         let interval_seconds = Duration::from_nanos(interval.0).as_secs_f64();
         Self { key: None, passphrase_file: None, interval_seconds, events, witness: Vec::new() }
     }
@@ -86,7 +86,7 @@ impl SealConfig {
         };
         let signer = read_log_signer(key, self.passphrase_file.as_deref())?;
         let witnesses = self.witness.iter().map(WitnessConfig::plan).collect::<Result<_, _>>()?;
-        let policy = Policy { events: self.events, interval: Nanos(interval) };
+        let policy = SealPolicy { events: self.events, interval: Nanos(interval) };
         Ok(Some(SealPlan { signer, policy, witnesses }))
     }
 }

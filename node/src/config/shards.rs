@@ -1,12 +1,13 @@
 //! Which instruments each sequencer orders, and which CPU each agent runs on: `[[shard]]` and `[[core]]`.
 
-use super::{Config, CoresConfig, Page, StrategyConfig};
+use super::page::Page;
+use super::{Config, CoresConfig, StrategyConfig};
 use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use stele_bus::bounds::SHARDS_MAX;
+use stele_feed::bounds::SHARDS_MAX;
 use stele_wire::ShardId;
 
 /// One sequencer with everything that is its own.
@@ -145,22 +146,22 @@ fn strings(values: &[String]) -> toml::Value {
     values.iter().cloned().map(toml::Value::String).collect::<Vec<_>>().into()
 }
 
-/// What `[[shard]]` and `[[core]]` look like, where the configuration has none.
-pub(super) fn examples(page: &mut Page<'_>, config: &Config) {
-    if config.shard.is_empty() {
-        let text = "\n# Several sequencers, each with a ring and a trail of its own; without any, one for everything\n\
+impl Config {
+    /// What `[[shard]]` and `[[core]]` look like, where the configuration has none.
+    pub(super) fn shard_examples(&self, page: &mut Page<'_>) {
+        if self.shard.is_empty() {
+            let text = "\n# Several sequencers, each with a ring and a trail of its own; without any, one for everything\n\
                     # [[shard]]\n# id = 1  # its trail is DIR/shard-ID\n\
                     # instruments = [\"ESM4\"]  # symbols, or \"rest\"\n";
-        let _ = write!(page.out, "{text}");
-    }
-    if config.core.is_empty() {
-        let text = "\n# The hot threads one by one, in place of [cores]: every agent on one of them\n\
+            let _ = write!(page.out, "{text}");
+        }
+        if self.core.is_empty() {
+            let text = "\n# The hot threads one by one, in place of [cores]: every agent on one of them\n\
                     # [[core]]\n# cpu = 0\n# idle = \"spin\"\n# agents = [\"sequencer\", \"strategies\"]\n";
-        let _ = write!(page.out, "{text}");
+            let _ = write!(page.out, "{text}");
+        }
     }
-}
 
-impl Config {
     /// The shards of the run, each with its strategies.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! The exchange that orders go to: `[venue]`.
 
-use super::Page;
+use super::page::Page;
 use crate::failure::{Failure, nearest};
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use stele_bus::Watermark;
-use stele_replay::{
-    Counterparty, Delay, FeeRate, FeeSchedule, PaperOptions, Phase, QueueModel, ScheduledPhase, SelfTrade,
+use stele_venue::matching::{Phase, SelfTrade};
+use stele_venue::paper_exchange::{
+    Counterparty, Delay, FeeRate, FeeSchedule, PaperOptions, QueueModel, ScheduledPhase,
 };
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

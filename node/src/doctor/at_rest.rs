@@ -1,24 +1,12 @@
 //! What keeps closed segments from being altered.
 
-use super::{Machine, Setup, Verdict, good, unknown, warning};
+use super::finding::{Verdict, good, unknown, warning};
+use super::machine::{AtRest, Machine, Setup};
 use crate::keeper::segments;
 use rustix::fs::{IFlags, ioctl_getflags, statfs};
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-
-/// What protects the closed segments of trails.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct AtRest {
-    /// What they are on.
-    pub(crate) file_system: String,
-    /// Closed segments, archived ones too.
-    pub(crate) closed: usize,
-    /// Those that somebody may write to by their permissions.
-    pub(crate) writable: usize,
-    /// Those with the immutable flag; none where the file system does not tell.
-    pub(crate) immutable: Option<usize>,
-}
 
 /// File systems by their numbers in `statfs(2)`.
 const FILE_SYSTEMS: [(u64, &str); 9] = [

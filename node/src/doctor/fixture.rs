@@ -1,6 +1,6 @@
 //! Made-up machines.
 
-use super::{AtRest, HotThread, Machine, Setup};
+use super::machine::{AtRest, HotThread, Machine, Setup};
 use std::fs;
 use std::ops::Deref;
 use stele_bus::clock_sync::KernelClock;

@@ -1,6 +1,7 @@
 //! Memory: whether it stays where it is, and in pages of which size.
 
-use super::{Machine, Setup, Verdict, good, unknown, warning};
+use super::finding::{Verdict, good, unknown, warning};
+use super::machine::{Machine, Setup};
 
 /// `CAP_IPC_LOCK`, whose owner may lock as much as there is.
 const LOCKS_ANYTHING: u64 = 1 << 14;

@@ -1,6 +1,7 @@
 //! CPUs: how many, whose, and what else they do.
 
-use super::{Machine, Setup, Verdict, good, listed, unknown, warning};
+use super::finding::{Verdict, good, listed, unknown, warning};
+use super::machine::{Machine, Setup};
 use std::collections::BTreeSet;
 
 /// Fewer CPUs than this leave background threads nowhere to go but a hot one.

@@ -1,6 +1,7 @@
 //! The trail's disk, and how the kernel lets it be written.
 
-use super::{Machine, Setup, Verdict, good, unknown, warning};
+use super::finding::{Verdict, good, unknown, warning};
+use super::machine::{Machine, Setup};
 
 pub(super) fn io_uring(machine: &Machine, setup: &Setup) -> Verdict {
     let switch = machine.read("/proc/sys/kernel/io_uring_disabled");

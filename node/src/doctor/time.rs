@@ -1,7 +1,8 @@
 //! Clocks: the processor's counter, the kernel's source, and how near it is to UTC.
 
-use super::{Machine, Setup, Verdict, good, unknown, warning};
-use crate::live::grouped;
+use super::finding::{Verdict, good, unknown, warning};
+use super::machine::{Machine, Setup};
+use crate::readable::grouped;
 
 pub(super) fn counter(machine: &Machine, _: &Setup) -> Verdict {
     let Some(text) = machine.read("/proc/cpuinfo") else { return unknown("/proc/cpuinfo is not there") };

@@ -1,8 +1,8 @@
 //! What a trail that is there already leaves to the session that goes on over it.
 
 use crate::failure::Failure;
-use crate::live::grouped;
 use crate::progress::Progress;
+use crate::readable::grouped;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::{Clock as _, UtcClock};

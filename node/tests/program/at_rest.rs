@@ -3,7 +3,7 @@
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
 use std::path::{Path, PathBuf};
-use stele_journal::storage::set_immutable;
+use stele_journal::directory::set_immutable;
 
 fn segments(trail: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(trail).unwrap().map(|file| file.unwrap().path());

@@ -59,7 +59,7 @@ fn a_trail_of_payments_verifies_and_shows_payments_by_name_and_alerts_with_their
     let foreign = types.iter().find(|kind| kind["name"] == "template 1 of schema 901").unwrap();
     assert_eq!(foreign["count"].as_u64(), Some(payments));
     let said = stele_fails(&["check-strategy", text(&trail)], 2);
-    assert!(said.contains("there is no strategy `card-fraud`"), "{said}");
+    assert!(said.contains("unknown strategy `card-fraud`"), "{said}");
 }
 
 #[test]

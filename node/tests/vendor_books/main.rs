@@ -7,9 +7,9 @@ mod itch;
 mod lobster;
 
 use std::path::{Path, PathBuf};
-use stele_bus::feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, Step};
 use stele_strategies::book::{Book, BookSide};
-use stele_strategies::market::{Change, Market};
+use stele_strategies::market::{Market, MarketChange};
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION, block_length};
@@ -57,7 +57,7 @@ struct Books {
 }
 
 impl Books {
-    fn apply(&mut self, event: &Played) -> Change {
+    fn apply(&mut self, event: &Played) -> MarketChange {
         self.feed(event.template_id, &event.body)
     }
 
@@ -66,7 +66,7 @@ impl Books {
         self.feed(M::TEMPLATE_ID, message.as_bytes());
     }
 
-    fn feed(&mut self, template_id: u16, body: &[u8]) -> Change {
+    fn feed(&mut self, template_id: u16, body: &[u8]) -> MarketChange {
         self.sequence += 1;
         let length = frame_length(body.len());
         let header = FrameHeader {

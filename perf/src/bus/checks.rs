@@ -11,8 +11,8 @@ use crate::Percentiles;
 use crate::figure::latency_histogram;
 use std::hint::black_box;
 use std::time::Instant;
-use stele_bus::risk::Sequenced;
-use stele_bus::{OrderTerms, Risk, RiskLimits, template};
+use stele_bus::template;
+use stele_risk::{OrderTerms, Risk, RiskLimits, Sequenced};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, NewOrder, OrderType, RiskLimit, SCHEMA_VERSION, Side, TopOfBook,

@@ -5,9 +5,10 @@ use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
     Agent, AgentError, BusDirectory, Event, GatingConsumer, JournalReader, LogRing, LossyConsumer, Observed,
-    Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Risk, RiskLimits, Sequencer,
-    SequencerStart, UtcClock,
+    Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer, SequencerStart,
+    UtcClock,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::FromBytes;
 

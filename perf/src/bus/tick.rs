@@ -32,11 +32,11 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, RING_LENGTH_DEFAULT};
 use stele_bus::{
-    Agent, Core, CoreOptions, Idle, LogRing, NOT_RECEIVED, OrderGateway, Publisher, Sequencer, UtcClock,
-    Watermark,
+    Agent, Core, CoreOptions, Idle, LogRing, NOT_RECEIVED, Publisher, Sequencer, UtcClock, Watermark,
 };
 use stele_strategies::agent::{AgentOptions, StrategyAgent};
 use stele_strategies::{Host, Registry};
+use stele_venue::OrderGateway;
 use stele_wire::codec::text_field;
 use stele_wire::messages::{Boolean, StrategyDefinition, TopOfBook};
 

@@ -19,7 +19,7 @@ use crate::figure::latency_histogram;
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::publisher::NOT_RECEIVED;
+use stele_bus::NOT_RECEIVED;
 use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::NewOrder;

@@ -9,14 +9,14 @@ use std::sync::{Arc, OnceLock};
 use stele_bus::agent::AgentError;
 use stele_bus::bounds::RING_LENGTH_DEFAULT;
 use stele_bus::{
-    Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Risk, RiskLimits,
-    Sequencer, UtcClock,
+    Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Sequencer, UtcClock,
 };
 use stele_journal::format::{HeaderBlock, segment_name};
 use stele_journal::pool::{Medium, Spare, Spares};
 use stele_journal::{
     Directory, Journal, JournalStatistics, LockError, Options, Prepared, Site, Storage, WriterLock, open,
 };
+use stele_risk::{Risk, RiskLimits};
 use stele_wire::units::{Nanos, TrailId};
 
 /// Words of the publisher's ring: the load is handed over in large pieces.

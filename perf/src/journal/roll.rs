@@ -15,7 +15,7 @@ use crate::cpu::on_cpu;
 use crate::figure::latency_histogram;
 use crate::{Figure, HiccupMeter, Mix, Percentiles};
 use std::time::{Duration, Instant};
-use stele_bus::publisher::NOT_RECEIVED;
+use stele_bus::NOT_RECEIVED;
 
 /// Data bytes of a segment where rolls are wanted.
 const SHORT: u64 = 4 << 20;

@@ -1,29 +1,45 @@
-//! How fast a cold trail is verified: CRC, sequence and chain of every event, past the page cache, one core.
+//! How fast a cold trail is verified: CRC, sequence and chain of every event, past the page cache, by each way to read
+//! a file, on one core and on two.
 //!
 //! ```text
-//!  device ─> read-ahead by direct I/O ─> one thread: CRC and sequence of every frame
-//!  device ─> the same files in requests of 1 MiB, four at once, looked at by nobody
+//!  device ─> read-ahead by direct I/O ─> one thread, or two: CRC and sequence of every frame
+//!  device ─> the same files in requests of 1 MiB, four at once, looked at by no one
 //! ```
 
 use super::raw::RawDevice;
 use super::{Extent, Place, ScenarioError, in_folder, throughput};
+use crate::sheet::Sheet;
 use crate::{Figure, Mix};
 use std::path::Path;
 use std::time::Instant;
-use stele_journal::Directory;
+use stele_glommio::Glommio;
 use stele_journal::scan::ScanOptions;
 use stele_journal::verify::verify;
+use stele_journal::{Directory, ReadMethod, UringRead};
 
 /// Requests at once of the raw side.
 const DEPTH: usize = 4;
 const RAW_READ: &str = "raw_sequential_read";
+/// The program's way: glommio where the machine allows it, one core.
+const SCAN: &str = "verified_scan";
 
-/// Both sides, one entry a repetition.
+/// A way to read, and what its figures have after [`SCAN`].
+struct Way {
+    method: Option<&'static dyn ReadMethod>,
+    name: &'static str,
+}
+
+const WAYS: [Way; 3] = [
+    Way { method: Some(&Glommio), name: "" },
+    Way { method: Some(&UringRead), name: "_io_uring" },
+    Way { method: None, name: "_plain" },
+];
+
+/// All ways, one entry a repetition.
 #[derive(Default)]
 pub(crate) struct Scans {
-    events: Vec<f64>,
+    sheet: Sheet,
     ratios: Vec<f64>,
-    raw: Vec<f64>,
 }
 
 impl Scans {
@@ -31,21 +47,47 @@ impl Scans {
         in_folder(place, |folder| {
             throughput::write_trail(folder, place, &Mix::of_64_bytes(), extent.throughput_bytes)?;
             let raw = raw_rate(folder)?;
-            let start = Instant::now();
-            let report =
-                verify(&Directory::new(folder), &ScanOptions { threads: 1, ..ScanOptions::default() })?;
-            let seconds = start.elapsed().as_secs_f64();
-            self.events.push(report.events as f64 / seconds);
-            self.ratios.push(report.scan.bytes as f64 / seconds / raw);
-            self.raw.push(raw);
+            let repetition = self.ratios.len();
+            for threads in [1, 2] {
+                // Each way is first in one repetition of three.
+                for at in 0..WAYS.len() {
+                    self.scan(folder, &WAYS[(at + repetition) % WAYS.len()], threads, raw)?;
+                }
+            }
+            self.sheet.single(RAW_READ, "bytes/s", raw, None);
             Ok(())
         })
     }
 
+    fn scan(&mut self, folder: &Path, way: &Way, threads: usize, raw: f64) -> Result<(), ScenarioError> {
+        let plain = way.method.is_none();
+        let options = ScanOptions { threads, method: way.method, plain, progress: None };
+        let start = Instant::now();
+        let report = verify(&Directory::new(folder), &options)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let is_the_programs = way.name.is_empty();
+        // A way that the machine refuses was another one; the program's own is whatever the machine allows.
+        if !is_the_programs && !report.scan.refusals.is_empty() {
+            return Ok(());
+        }
+        let named =
+            |way: &str| if threads == 1 { format!("{SCAN}{way}") } else { format!("{SCAN}{way}_{threads}") };
+        let name = named(way.name);
+        self.sheet.single(&name, "events/s", report.events as f64 / seconds, None);
+        match (is_the_programs, threads) {
+            (true, 1) => self.ratios.push(report.scan.bytes as f64 / seconds / raw),
+            (true, _) => self.sheet.beside(&name, SCAN),
+            (false, _) => self.sheet.beside(&name, &named("")),
+        }
+        Ok(())
+    }
+
     pub(crate) fn figures(&self) -> Vec<Figure> {
-        let scan =
-            Figure::rate("verified_scan", &self.events).map(|figure| figure.over(RAW_READ, &self.ratios));
-        scan.into_iter().chain(Figure::single(RAW_READ, "bytes/s", &self.raw)).collect()
+        let figures = self.sheet.figures().into_iter();
+        let over_raw = |figure: Figure| {
+            if figure.name == SCAN { figure.over(RAW_READ, &self.ratios) } else { figure }
+        };
+        figures.map(over_raw).collect()
     }
 }
 

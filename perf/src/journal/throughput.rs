@@ -17,8 +17,8 @@ use crate::mix::{Message, Mix};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::Agent as _;
+use stele_bus::NOT_RECEIVED;
 use stele_bus::bounds::RING_LENGTH_DEFAULT;
-use stele_bus::publisher::NOT_RECEIVED;
 use stele_journal::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
 use stele_wire::units::Position;
 

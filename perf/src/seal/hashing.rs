@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::time::Instant;
-use stele_compliance::seal::{Policy, Sealer};
+use stele_compliance::seal::{SealPolicy, Sealer};
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION};
@@ -55,7 +55,7 @@ impl Frames {
     /// Seals `events` of them, with a checkpoint whenever one is due by count and at the end. Events a second.
     pub(super) fn seal(&self, events: u64) -> f64 {
         let mut frames = self.clone();
-        let mut sealer = Sealer::new("stele.internal/perf".into(), signer(), Policy::default());
+        let mut sealer = Sealer::new("stele.internal/perf".into(), signer(), SealPolicy::default());
         let start = Instant::now();
         let mut places = self.places.iter().cycle();
         for sequence in 1..=events {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use stele_bus::{Clock as _, UtcClock};
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, check, prove as prove_event, seal_trail};
+use stele_compliance::seal::{SealPolicy, check, prove as prove_event, seal_trail};
 use stele_journal::index::Indexer;
 use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage, TrailReader};
@@ -44,7 +44,7 @@ pub(super) fn seal(folder: &Path) -> Result<(u64, f64), ScenarioError> {
     let start = Instant::now();
     let now = || UtcClock::new().now();
     let sealing =
-        seal_trail(&storage(folder), &signer(), Policy::default(), now, &|_, _| {}).map_err(failed)?;
+        seal_trail(&storage(folder), &signer(), SealPolicy::default(), now, &|_, _| {}).map_err(failed)?;
     Ok((sealing.sealed, sealing.sealed as f64 / start.elapsed().as_secs_f64()))
 }
 

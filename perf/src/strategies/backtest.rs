@@ -6,10 +6,11 @@ use crate::sheet::Sheet;
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
-use stele_bus::RiskLimits;
-use stele_bus::feed::{Batch, Step};
-use stele_replay::{Backtest, BacktestOptions, PaperOptions};
+use stele_feed::{Batch, Step};
+use stele_replay::{Backtest, BacktestOptions};
+use stele_risk::RiskLimits;
 use stele_strategies::Registry;
+use stele_venue::paper_exchange::PaperOptions;
 
 /// Plays the source until so many events were played, then reads it as often.
 pub(super) fn measure(sheet: &mut Sheet, source: &Source<'_>, events: u64) -> io::Result<()> {

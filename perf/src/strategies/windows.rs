@@ -6,7 +6,7 @@ use crate::sheet::Sheet;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use stele_strategies::operators::{Aggregate as _, Mean, MovingMax, Operator, Sum, seconds, stream};
-use stele_strategies::{Print, Random};
+use stele_strategies::{Random, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 /// Trades that a sliding window holds at most; a second of them is half as many.
@@ -15,10 +15,13 @@ const CAPACITY: usize = 4_096;
 const SECOND: u64 = 1_000_000_000;
 
 /// One repetition of every window.
-pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, Print)]) {
-    let volume = |print: &Print| print.quantity.0;
-    let tumbling =
-        stream::<Print>().tumbling(seconds(1), Nanos(0), Sum::default().of(|print: &Print| print.quantity));
+pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, TradePrint)]) {
+    let volume = |print: &TradePrint| print.quantity.0;
+    let tumbling = stream::<TradePrint>().tumbling(
+        seconds(1),
+        Nanos(0),
+        Sum::default().of(|print: &TradePrint| print.quantity),
+    );
     let (mut end, mut sum) = (0, 0_u64);
     pair(sheet, "window_tumbling_sum", trades, tumbling, |at, print| {
         if at.0 >= end {
@@ -28,7 +31,7 @@ pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, Print)]) {
         sum += volume(print);
     });
     let sliding =
-        stream::<Print>().map(|print| print.quantity).sliding(seconds(1), CAPACITY, Mean::default());
+        stream::<TradePrint>().map(|print| print.quantity).sliding(seconds(1), CAPACITY, Mean::default());
     let (mut held, mut sum) = (VecDeque::with_capacity(CAPACITY), 0_u64);
     pair(sheet, "window_sliding_mean", trades, sliding, |at, print| {
         while held.front().is_some_and(|(old, _): &(Nanos, u64)| old.0 + SECOND <= at.0) {
@@ -38,8 +41,11 @@ pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, Print)]) {
         sum += volume(print);
         black_box(sum / held.len() as u64);
     });
-    let highest =
-        stream::<Print>().map(|print| print.price).sliding(seconds(1), CAPACITY, MovingMax::new(CAPACITY));
+    let highest = stream::<TradePrint>().map(|print| print.price).sliding(
+        seconds(1),
+        CAPACITY,
+        MovingMax::new(CAPACITY),
+    );
     let mut falling: VecDeque<(Nanos, i64)> = VecDeque::with_capacity(CAPACITY);
     pair(sheet, "window_sliding_max", trades, highest, |at, print| {
         while falling.front().is_some_and(|(old, _)| old.0 + SECOND <= at.0) {
@@ -56,9 +62,9 @@ pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, Print)]) {
 fn pair(
     sheet: &mut Sheet,
     name: &str,
-    trades: &[(Nanos, Print)],
-    mut window: impl Operator<Print>,
-    mut by_hand: impl FnMut(&Nanos, &Print),
+    trades: &[(Nanos, TradePrint)],
+    mut window: impl Operator<TradePrint>,
+    mut by_hand: impl FnMut(&Nanos, &TradePrint),
 ) {
     let own = timed(trades, |(at, print)| {
         window.on_event(*at, *print, &mut |_, out| {
@@ -72,12 +78,12 @@ fn pair(
 }
 
 /// Random trades of one instrument, a millisecond apart on average.
-pub(super) fn trades(count: usize) -> Vec<(Nanos, Print)> {
+pub(super) fn trades(count: usize) -> Vec<(Nanos, TradePrint)> {
     let (mut random, mut time, mut price) = (Random::new(1), 1_700_000_000 * SECOND, 100_000_000_000_i64);
     let trade = |_| {
         time += random.below(2_000_000);
         price += (random.below(5) as i64 - 2) * 10_000_000;
-        let print = Print {
+        let print = TradePrint {
             instrument: 1,
             price: Price(price),
             quantity: Quantity(1 + random.below(100)),

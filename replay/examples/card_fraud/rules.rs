@@ -3,14 +3,16 @@
 use super::cards::CardPayment;
 use super::day::Fraud;
 use stele_strategies::operators::{
-    Count, Either, Keys, Mean, MovingMin, Operator, State, Stream, Value, minutes, stream,
+    Count, Either, Keys, Mean, MovingMin, Operator, State, StateValue, Stream, minutes, stream,
 };
-use stele_strategies::{Context, Kind, Parameter, Parameters, RestoreError, SnapshotReader, Strategy};
+use stele_strategies::{
+    Context, Parameter, Parameters, RestoreError, SnapshotReader, Strategy, StrategyKind,
+};
 use stele_wire::messages::Alert;
 use stele_wire::{Frame, Nanos, Sequence};
 
 /// How it is called and what it can be told.
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: StrategyKind = StrategyKind {
     name: "card-fraud",
     about: "raises an alert for unusual amounts, many payments in a minute, and impossible travel",
     parameters: &[
@@ -148,7 +150,7 @@ struct Pairs<T> {
     last: Option<T>,
 }
 
-impl<T: Value> State for Pairs<T> {
+impl<T: StateValue> State for Pairs<T> {
     fn reset(&mut self) {
         self.last = None;
     }
@@ -158,12 +160,12 @@ impl<T: Value> State for Pairs<T> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
         Ok(())
     }
 }
 
-impl<T: Value> Operator<T> for Pairs<T> {
+impl<T: StateValue> Operator<T> for Pairs<T> {
     type Out = (T, T);
 
     fn on_event(&mut self, at: Nanos, input: T, emit: &mut impl FnMut(Nanos, (T, T))) {

@@ -3,13 +3,17 @@
 use super::hour::Fault;
 use super::plant::Reading;
 use stele_strategies::indicators::Ewma;
-use stele_strategies::operators::{Deviation, Either, Keys, Mean, Operator, State, Stream, Value, stream};
-use stele_strategies::{Context, Kind, Parameter, Parameters, RestoreError, SnapshotReader, Strategy};
+use stele_strategies::operators::{
+    Deviation, Either, Keys, Mean, Operator, State, StateValue, Stream, stream,
+};
+use stele_strategies::{
+    Context, Parameter, Parameters, RestoreError, SnapshotReader, Strategy, StrategyKind,
+};
 use stele_wire::messages::Alert;
 use stele_wire::{Frame, Nanos};
 
 /// How it is called and what it can be told.
-pub(crate) const KIND: Kind = Kind {
+pub(crate) const KIND: StrategyKind = StrategyKind {
     name: "sensors",
     about: "raises an alert for readings above a limit, spikes, and drift",
     parameters: &[
@@ -150,7 +154,7 @@ impl State for Departures {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.is_away = Value::take(reader)?;
+        self.is_away = StateValue::take(reader)?;
         Ok(())
     }
 }

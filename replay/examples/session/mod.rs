@@ -8,10 +8,9 @@
 
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use stele_bus::{
-    Agent, LogRing, NOT_RECEIVED, Publisher, Refusal, RingOptions, Risk, RiskLimits, Sequencer, UtcClock,
-};
+use stele_bus::{Agent, LogRing, NOT_RECEIVED, Publisher, Refusal, RingOptions, Sequencer, UtcClock};
 use stele_journal::{Journal, Options};
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::{AgentOptions, Host, Registry, StrategyAgent};
 use stele_wire::SCHEMA_TEXT;
 use stele_wire::codec::{Message, text_field};

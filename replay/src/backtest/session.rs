@@ -3,16 +3,17 @@
 
 use super::BacktestOptions;
 use super::tape::Tape;
-use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
-use stele_bus::feed::Pending;
-use stele_bus::router::{Outlet, Unsent};
 use stele_bus::{
     Agent, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher,
-    Refusal, RingError, RingOptions, RingParts, Risk, Sequencer, SequencerStart, template,
+    Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart, template,
 };
+use stele_feed::Pending;
+use stele_feed::router::{Outlet, Unsent};
+use stele_risk::Risk;
 use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
 use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
 use stele_strategies::{Host, Registry};
+use stele_venue::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_wire::codec::{text, text_field};
 use stele_wire::messages::{
     AccountDefinition, AlgorithmDefinition, Boolean, EndReason, SessionEnd, SessionStart, StrategyDefinition,

@@ -7,7 +7,9 @@ use crate::summary::{Percentiles, decimal};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use stele_strategies::{ContractScale, Host, Hosted, Instrument, Market, Money, Report, ReportKind};
+use stele_strategies::{
+    ContractScale, Host, HostedStrategy, Instrument, Market, Money, OrderReport, ReportKind,
+};
 use stele_wire::messages::{
     CancelOrder, Liquidity, MassCancel, NewOrder, OrderStatus, ReplaceOrder, Side, StrategyDefinition,
 };
@@ -168,7 +170,7 @@ impl Default for Tape {
 }
 
 /// The only strategy, once it is defined.
-fn strategy(host: &Host) -> Option<Hosted<'_>> {
+fn strategy(host: &Host) -> Option<HostedStrategy<'_>> {
     host.strategies().next()
 }
 
@@ -243,14 +245,14 @@ impl Tape {
             }
             CancelOrder::TEMPLATE_ID | MassCancel::TEMPLATE_ID => self.figures.cancels += 1,
             _ => {
-                if let Some(report) = Report::read(frame) {
+                if let Some(report) = OrderReport::read(frame) {
                     self.on_report(&report, time, host);
                 }
             }
         }
     }
 
-    fn on_report(&mut self, report: &Report, time: u64, host: &Host) {
+    fn on_report(&mut self, report: &OrderReport, time: u64, host: &Host) {
         if let Some(sent) = self.sent.get_mut(&report.client_order_id)
             && !std::mem::replace(&mut sent.is_answered, true)
         {
@@ -274,7 +276,7 @@ impl Tape {
         }
     }
 
-    fn on_fill(&mut self, report: &Report, time: u64, host: &Host) {
+    fn on_fill(&mut self, report: &OrderReport, time: u64, host: &Host) {
         let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
         let (market, sign) = (host.market(), sign(report.side));
         let scale = market.instrument(report.instrument).map_or(ContractScale::default(), Instrument::scale);
@@ -341,11 +343,11 @@ impl Tape {
         self.last_equity = equity;
         self.stand_at(equity);
         self.series.equity.push(Sample { time, equity, drawdown: equity - self.highest });
-        let desk = strategy(host).map(|strategy| strategy.desk);
+        let record = strategy(host).map(|strategy| strategy.record);
         for traded in &mut self.series.instruments {
             let known = host.market().instrument(traded.instrument);
             if let Some(price) = known.and_then(Instrument::mark) {
-                let position = desk.map_or(0, |desk| desk.account().position(traded.instrument));
+                let position = record.map_or(0, |record| record.account().position(traded.instrument));
                 traded.quotes.push(Quoted { time, price: price.0, position });
             }
         }
@@ -372,7 +374,7 @@ impl Tape {
 
     /// What it all came to.
     pub(super) fn finish(self, host: &Host) -> (Figures, Series) {
-        let profit = strategy(host).map(|strategy| strategy.desk.profit(host.market())).unwrap_or_default();
+        let profit = strategy(host).map(|strategy| strategy.record.profit(host.market())).unwrap_or_default();
         let Counts { orders, replacements, cancels, rejected, fills, maker_fills, turnover, .. } =
             self.figures;
         let ratio = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
@@ -402,7 +404,7 @@ impl Tape {
 }
 
 fn equity(host: &Host) -> Money {
-    strategy(host).map_or(Money(0), |strategy| strategy.desk.profit(host.market()).net())
+    strategy(host).map_or(Money(0), |strategy| strategy.record.profit(host.market()).net())
 }
 
 const _: () = assert!(STRATEGY == 1, "the tape looks at one strategy");

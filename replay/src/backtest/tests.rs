@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::fixture::{START, add, cancel, definition, definition_body, execute};
-use crate::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use stele_bus::feed::{Batch, Description, FeedError, FeedReport, Step};
-use stele_strategies::{Context, Kind, Money, Order, Report, ReportKind, RestoreError, Strategy};
+use stele_feed::{Batch, Description, FeedError, FeedReport, Step};
+use stele_strategies::{Context, Money, Order, OrderReport, ReportKind, RestoreError, Strategy, StrategyKind};
+use stele_venue::paper_exchange::{Delay, FeeRate, FeeSchedule};
 use stele_wire::codec::Message;
 use stele_wire::messages::{InstrumentDefinition, Side, SourceKind};
 use stele_wire::{Price, Quantity};
@@ -153,7 +153,7 @@ impl Strategy for Actor {
         (self.acts)(self, context, Asked::Timer);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         (self.acts)(self, context, Asked::Report(report.kind));
     }
 
@@ -166,7 +166,7 @@ impl Strategy for Actor {
 
 macro_rules! kind {
     ($name:literal, $acts:expr) => {
-        Kind {
+        StrategyKind {
             name: $name,
             about: "of these tests",
             parameters: &[],
@@ -180,7 +180,7 @@ fn has_touch(context: &Context<'_>) -> bool {
 }
 
 /// Buys ten at once as soon as there is a touch, and sells them five seconds later.
-const IN_AND_OUT: Kind = kind!("in-and-out", |actor, context, asked| match asked {
+const IN_AND_OUT: StrategyKind = kind!("in-and-out", |actor, context, asked| match asked {
     Asked::Book if actor.calls == 0 && has_touch(context) => {
         actor.calls = 1;
         context.send(Order::market(1, Side::BUY, Quantity(10)));
@@ -193,12 +193,12 @@ const IN_AND_OUT: Kind = kind!("in-and-out", |actor, context, asked| match asked
     _ => {}
 });
 
-const PANICS: Kind = kind!("panics", |_, _, asked| if let Asked::Book = asked {
+const PANICS: StrategyKind = kind!("panics", |_, _, asked| if let Asked::Book = asked {
     panic!("of the test")
 });
 
 /// Sends an order that is cancelled at once, and another one for each that is gone.
-const RESTLESS: Kind = kind!("restless", |_, context, asked| {
+const RESTLESS: StrategyKind = kind!("restless", |_, context, asked| {
     let goes_on = match asked {
         Asked::Book => has_touch(context),
         Asked::Report(kind) => kind == ReportKind::Cancelled,
@@ -210,7 +210,7 @@ const RESTLESS: Kind = kind!("restless", |_, context, asked| {
 });
 
 /// Now and then takes a side, or quotes one, by its own chance.
-const RANDOM: Kind = kind!("random", |actor, context, asked| {
+const RANDOM: StrategyKind = kind!("random", |actor, context, asked| {
     if !matches!(asked, Asked::Book) || !has_touch(context) {
         return;
     }
@@ -229,7 +229,7 @@ const RANDOM: Kind = kind!("random", |actor, context, asked| {
     }
 });
 
-fn options(kind: &Kind, order: u64, report: u64) -> BacktestOptions {
+fn options(kind: &StrategyKind, order: u64, report: u64) -> BacktestOptions {
     BacktestOptions {
         strategy: kind.name.into(),
         parameters: String::new(),

@@ -1,6 +1,7 @@
 //! Writing the comparison into a snapshot and reading it back, without its host, which writes itself.
 
-use super::{Regeneration, Submission, Tally};
+use super::{Regeneration, Tally};
+use crate::submission::Submission;
 use std::collections::VecDeque;
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};

@@ -6,9 +6,10 @@ use crate::rig::{Rig, STRATEGY, frames};
 use std::path::Path;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;
-use stele_replay::{Checked, PaperExchange, PaperOptions, Resumed};
-use stele_strategies::registry::{Kind, Registry};
+use stele_replay::{Checked, Resumed};
+use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{Context, Host, Order, RestoreError, SnapshotReader, SnapshotWrite, Strategy};
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -27,7 +28,7 @@ struct Panicker {
     books: u64,
 }
 
-const PANICKER: Kind = Kind {
+const PANICKER: StrategyKind = StrategyKind {
     name: "panicker",
     about: "panics at the 40th book",
     parameters: &[],
@@ -59,7 +60,7 @@ impl Strategy for Panicker {
 /// Sends as many orders as it can with every book.
 struct Flooder;
 
-const FLOODER: Kind = Kind {
+const FLOODER: StrategyKind = StrategyKind {
     name: "flooder",
     about: "sends orders without end",
     parameters: &[],

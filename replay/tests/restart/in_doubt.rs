@@ -11,10 +11,10 @@ use crate::shard::{ACCOUNT, Shard, Venue, registry};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use stele_bus::Answer;
 use stele_journal::TrailReader;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;
+use stele_venue::Answer;
 use stele_wire::codec::Message;
 use stele_wire::messages::{Check, NewOrder, OrderAccepted, OrderFilled, OrderRejected, OrderReleased};
 

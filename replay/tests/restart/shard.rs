@@ -5,16 +5,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::{
-    Agent, AgentError, Answer, Clock, Event, InDoubt, LogRing, ManualClock, NOT_RECEIVED, OrderGateway,
-    Publisher, RingOptions, Risk, RiskLimits, Sequencer, Timers, VenueBusy, Watermark,
+    Agent, AgentError, Clock, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
+    Timers, Watermark,
 };
 use stele_journal::{EngineChoice, Journal, Options};
-use stele_replay::{OpenOrder, Resumed, Submission};
-use stele_strategies::registry::{Kind, Registry};
+use stele_replay::{Resumed, Submission};
+use stele_risk::{Risk, RiskLimits};
+use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{
-    AgentOptions, Context, Host, Order, ParameterError, Parameters, Print, RestoreError, SnapshotReader,
-    Strategy, StrategyAgent,
+    AgentOptions, Context, Host, Order, ParameterError, Parameters, RestoreError, SnapshotReader, Strategy,
+    StrategyAgent, TradePrint,
 };
+use stele_venue::{Answer, InDoubt, OpenOrder, OrderGateway, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
     Boolean, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderFilled, OrderStatus,
@@ -28,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Buys five at the price of every trade.
 struct Buyer;
 
-const BUYER: Kind = Kind {
+const BUYER: StrategyKind = StrategyKind {
     name: "buyer",
     about: "buys five at the price of every trade",
     parameters: &[],
@@ -36,7 +38,7 @@ const BUYER: Kind = Kind {
 };
 
 impl Strategy for Buyer {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         context.send(Order::limit(trade.instrument, Side::BUY, Quantity(5), trade.price));
     }
     fn snapshot(&self, _: &mut Vec<u8>) {}
@@ -48,7 +50,7 @@ impl Strategy for Buyer {
 /// Is woken every millisecond, and buys one then.
 struct Waker;
 
-const WAKER: Kind = Kind {
+const WAKER: StrategyKind = StrategyKind {
     name: "waker",
     about: "is woken every millisecond, and buys one then",
     parameters: &[],
@@ -163,7 +165,7 @@ impl Venue {
     }
 }
 
-impl stele_bus::Venue for Venue {
+impl stele_venue::Venue for Venue {
     fn submit(&mut self, event: Event<'_>, _now: Nanos) -> Result<(), VenueBusy> {
         let order = event.frame().message::<NewOrder>().map(|order| *order).expect("orders alone");
         self.sent += 1;

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::{
-    Agent, LogRing, ManualClock, NOT_RECEIVED, OrderGateway, Publisher, RingOptions, Risk, RiskLimits,
-    Sequencer, Watermark,
-};
+use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer, Watermark};
 use stele_journal::{Journal, Options, TrailReader};
-use stele_replay::{PaperExchange, PaperOptions, PaperVenue, Submission};
+use stele_replay::Submission;
+use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{AgentOptions, Host, StrategyAgent};
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
+use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{

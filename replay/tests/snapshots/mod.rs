@@ -11,8 +11,9 @@ use stele_journal::{Directory, TrailReader};
 use stele_replay::divergence::check;
 use stele_replay::follower::{Follower, Turn, take_newest};
 use stele_replay::recall::{recall, resume};
-use stele_replay::{PaperExchange, PaperOptions, Resume, ResumeError, Resumed};
+use stele_replay::{Resume, ResumeError, Resumed};
 use stele_strategies::registry::Registry;
+use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::units::{Position, Sequence};
 
 const SEGMENT: u64 = 256 << 10;

@@ -1,8 +1,8 @@
-//! Identification → slot, by open addressing: what finds an order in a book and a book in the host.
+//! A hash index from ids to slots: finds an order in a book, and an instrument in the host.
 
-/// Where an id stands in a slab. Linear probing, deletion by shifting back, so there are no tombstones and
-/// nothing is allocated unless more ids are held at once than ever before. At most half of the cells are used.
-/// Id 0 is "none" on the wire and marks an empty cell here. Nothing iterates over the cells, so that their order
+/// Maps an id to its slot in a slab. Linear probing with backward-shift deletion, so there are no tombstones,
+/// and it allocates only when more ids are held than ever before. At most half of the cells are used. Id 0
+/// means "none" on the wire and marks an empty cell here. Nothing iterates over the cells, so their order
 /// never reaches an output.
 #[derive(Clone, Debug)]
 pub(crate) struct IdIndex {
@@ -21,7 +21,7 @@ struct Cell {
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl IdIndex {
-    /// An index that holds `capacity` ids without allocating.
+    /// Makes an index that holds `capacity` ids without allocating.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         let cells = (capacity * 2).next_power_of_two().max(16);
         Self { cells: vec![Cell::default(); cells], shift: 64 - cells.trailing_zeros(), count: 0 }
@@ -37,7 +37,7 @@ impl IdIndex {
         self.cells.len() - 1
     }
 
-    /// Where `id` stands, or the empty cell that it belongs in.
+    /// The cell of `id`, or the empty cell where it belongs.
     #[inline]
     fn find(&self, id: u64) -> Result<usize, usize> {
         let mut at = self.home(id);
@@ -59,10 +59,10 @@ impl IdIndex {
         self.find(id).ok().map(|at| self.cells[at].slot)
     }
 
-    /// The slot of `id`, which is added with `slot` if it is not there: none then.
+    /// The slot of `id`. When the id is new, inserts it with `slot` and returns `None`.
     #[inline]
     pub(crate) fn get_or_insert(&mut self, id: u64, slot: u32) -> Option<u32> {
-        debug_assert!(id != 0, "id 0 is none");
+        debug_assert!(id != 0, "id 0 means none");
         match self.find(id) {
             Ok(at) => return Some(self.cells[at].slot),
             Err(_) if (self.count + 1) * 2 > self.cells.len() => {
@@ -75,10 +75,10 @@ impl IdIndex {
         None
     }
 
-    /// Adds an id that is not there.
+    /// Inserts a new id.
     #[inline]
     pub(crate) fn insert(&mut self, id: u64, slot: u32) {
-        debug_assert!(id != 0 && self.get(id).is_none(), "id {id} is none or there already");
+        debug_assert!(id != 0 && self.get(id).is_none(), "id {id} is 0 or a repetition");
         if (self.count + 1) * 2 > self.cells.len() {
             self.grow();
         }
@@ -102,7 +102,7 @@ impl IdIndex {
         old.into_iter().filter(|cell| cell.id != 0).for_each(|cell| self.place(cell));
     }
 
-    /// Takes an id out and says which slot it had.
+    /// Removes an id and returns its slot.
     #[inline]
     pub(crate) fn remove(&mut self, id: u64) -> Option<u32> {
         if id == 0 {
@@ -129,7 +129,7 @@ impl IdIndex {
         Some(slot)
     }
 
-    /// Forgets every id and keeps the memory.
+    /// Removes all ids and keeps the memory.
     pub(crate) fn clear(&mut self) {
         if self.count > 0 {
             self.cells.fill(Cell::default());
@@ -137,7 +137,7 @@ impl IdIndex {
         }
     }
 
-    /// How many ids are held.
+    /// The number of ids.
     #[inline]
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -154,7 +154,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         #[test]
-        fn it_answers_as_an_ordered_map_does(steps in prop::collection::vec((any::<bool>(), 1u64..200, 0u32..9), 0..2000)) {
+        fn it_agrees_with_an_ordered_map(steps in prop::collection::vec((any::<bool>(), 1u64..200, 0u32..9), 0..2000)) {
             let (mut index, mut model) = (IdIndex::with_capacity(4), BTreeMap::new());
             for (add, id, slot) in steps {
                 if add {

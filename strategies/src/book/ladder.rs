@@ -1,17 +1,28 @@
-//! One side of a book: its price levels in the order of their price.
+//! One side of a book: its price levels, ordered by price.
 
-use super::Level;
 use stele_wire::{Price, Quantity};
 
-/// No slot.
+/// A price level of a book.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Level {
+    /// Price of the level.
+    pub price: Price,
+    /// Total quantity of its orders.
+    pub quantity: Quantity,
+    /// Number of orders; 0 when the source does not say.
+    pub orders: u32,
+}
+
+/// The slot number that means none.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The levels of one side. `rungs` is sorted with the touch at its end, where nearly everything happens: a
-/// change there moves no other rung. Levels keep their slot for as long as they live, so an order can name its
-/// level and find it again without a search.
+/// The levels of one side. `rungs` is sorted with the best price at its end, where most changes happen and
+/// move no other rung. A level keeps its slot for its whole life, so an order refers to its level by slot,
+/// without a search.
 #[derive(Clone, Debug)]
 pub(super) struct Ladder {
-    /// Exclusive-or on a price that makes a better price a greater key: 0 for bids, -1 for asks.
+    /// Mask that is combined with a price by exclusive or, so that a better price is a greater key: 0 for
+    /// bids, -1 for asks.
     sign: i64,
     rungs: Vec<Rung>,
     levels: Vec<LevelSlot>,
@@ -24,7 +35,7 @@ struct Rung {
     level: u32,
 }
 
-/// What stands at one price; the orders are a list from `head`, the oldest, to `tail`.
+/// A price level; its orders are a linked list from `head`, the oldest, to `tail`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LevelSlot {
     pub(super) price: i64,
@@ -34,7 +45,7 @@ pub(super) struct LevelSlot {
     pub(super) tail: u32,
 }
 
-/// Rungs looked at one after the other from the touch before the search halves the rest.
+/// The number of best rungs that are searched linearly before the rest is searched by bisection.
 const NEAR: usize = 8;
 
 impl Ladder {
@@ -66,7 +77,7 @@ impl Ladder {
         self.search(price).ok().map(|at| self.rungs[at].level)
     }
 
-    /// The slot of the level at `price`, which is made if it is not there.
+    /// The slot of the level at `price`, which is created if needed.
     #[inline]
     pub(super) fn find_or_insert(&mut self, price: i64) -> u32 {
         match self.search(price) {
@@ -89,7 +100,7 @@ impl Ladder {
         }
     }
 
-    /// Takes the level at `price` away; whether there was one.
+    /// Removes the level at `price` and returns whether it existed.
     pub(super) fn remove(&mut self, price: i64) -> bool {
         let Ok(at) = self.search(price) else { return false };
         let rung = self.rungs.remove(at);
@@ -97,8 +108,8 @@ impl Ladder {
         true
     }
 
-    /// Takes every level that is worse than `price` away.
-    pub(super) fn remove_behind(&mut self, price: i64) {
+    /// Removes every level that is worse than `price`.
+    pub(super) fn remove_worse_than(&mut self, price: i64) {
         let end = self.search(price).unwrap_or_else(|at| at);
         self.free.extend(self.rungs.drain(..end).map(|rung| rung.level));
     }
@@ -124,12 +135,12 @@ impl Ladder {
         self.rungs.last().map(|rung| rung.key ^ self.sign)
     }
 
-    /// Best first.
+    /// The levels, best first.
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Level> {
         self.rungs.iter().rev().map(|rung| self.level(rung.level).public())
     }
 
-    /// Slots, best first.
+    /// The slots, best first.
     pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = &LevelSlot> {
         self.rungs.iter().rev().map(|rung| self.level(rung.level))
     }
@@ -138,7 +149,7 @@ impl Ladder {
         self.rungs.len()
     }
 
-    /// Quantity at `price` and at better prices.
+    /// Total quantity at `price` and better prices.
     pub(super) fn volume_to(&self, price: i64) -> u64 {
         let key = price ^ self.sign;
         self.rungs

@@ -1,35 +1,36 @@
-//! What can be asked of a book.
+//! Read access to a book.
 
 use super::{Book, BookCounts, BookKind, BookOrder, BookSide, Level, NONE, QueuePosition};
 use stele_wire::{Price, Quantity};
 
-/// The mid weighted by the quantities at the touch, nearer to the side that has less: `(bid × ask quantity + ask × bid
-/// quantity) / (bid quantity + ask quantity)`, rounded down (Gatheral and Oomen, Zero-intelligence realized variance
-/// estimation, Finance and Stochastics 14, 2010, section 5). None when neither has any.
+/// The mid price weighted by the quantities at the best bid and offer, nearer to the side with less quantity:
+/// `(bid × ask quantity + ask × bid quantity) / (bid quantity + ask quantity)`, rounded down (Gatheral and
+/// Oomen, Zero-intelligence realized variance estimation, Finance and Stochastics 14, 2010, section 5).
+/// `None` when both quantities are 0.
 #[inline]
 pub fn weighted_mid(bid: Level, ask: Level) -> Option<Price> {
     let (bids, asks) = (i128::from(bid.quantity.0), i128::from(ask.quantity.0));
     if bids + asks == 0 {
         return None;
     }
-    // The distance is below 2^64 and a quantity too, so that their product fits.
+    // The distance and the quantity are both below 2^64, so their product fits.
     let above =
         (i128::from(ask.price.0) - i128::from(bid.price.0)).saturating_mul(bids).div_euclid(bids + asks);
     Some(Price((i128::from(bid.price.0) + above) as i64))
 }
 
 impl Book {
-    /// What the book is kept from.
+    /// The kind of records that the book is built from.
     pub fn kind(&self) -> BookKind {
         self.kind
     }
 
-    /// The source whose records the book is kept from; 0 when it is empty.
+    /// The source of the book's records; 0 when it is empty.
     pub fn source(&self) -> u16 {
         self.source
     }
 
-    /// How often each rule was used. Clearing the book does not clear them.
+    /// How often each rule was applied. Clearing the book does not reset the counts.
     pub fn counts(&self) -> &BookCounts {
         &self.counts
     }
@@ -40,32 +41,33 @@ impl Book {
         self.ladders[side as usize].best()
     }
 
-    /// The highest bid.
+    /// The level of the best bid.
     #[inline]
     pub fn bid(&self) -> Option<Level> {
         self.best(BookSide::Bid)
     }
 
-    /// The lowest offer.
+    /// The level of the best offer.
     #[inline]
     pub fn ask(&self) -> Option<Level> {
         self.best(BookSide::Ask)
     }
 
-    /// Halfway between best bid and offer, rounded down; none unless both are there.
+    /// The mid price: halfway between best bid and best offer, rounded down. `None` unless both sides have a
+    /// level.
     #[inline]
     pub fn mid(&self) -> Option<Price> {
         let (bid, ask) = (self.bid()?.price.0, self.ask()?.price.0);
         Some(Price(((bid as i128 + ask as i128) >> 1) as i64))
     }
 
-    /// The [`weighted_mid`] of the touch. None unless both sides are there.
+    /// The [`weighted_mid`] of the best bid and offer. `None` unless both sides have a level.
     #[inline]
     pub fn weighted_mid(&self) -> Option<Price> {
         weighted_mid(self.bid()?, self.ask()?)
     }
 
-    /// Offer less bid, in units of a price; negative when crossed.
+    /// Best offer minus best bid, in units of a price; negative when the book is crossed.
     #[inline]
     pub fn spread(&self) -> Option<i64> {
         Some(self.ask()?.price.0.saturating_sub(self.bid()?.price.0))
@@ -78,17 +80,17 @@ impl Book {
         bid.touch().zip(ask.touch()).is_some_and(|(bid, ask)| bid >= ask)
     }
 
-    /// Whether neither side has a level.
+    /// Whether both sides are empty.
     pub fn is_empty(&self) -> bool {
         self.ladders.iter().all(|ladder| ladder.count() == 0)
     }
 
-    /// The levels of a side, best first; `take(n)` gives the depth.
+    /// The levels of a side, best first; `take(n)` limits the depth.
     pub fn levels(&self, side: BookSide) -> impl ExactSizeIterator<Item = Level> {
         self.ladders[side as usize].iter()
     }
 
-    /// What stands at a price.
+    /// The level at a price.
     pub fn level(&self, side: BookSide, price: Price) -> Option<Level> {
         let ladder = &self.ladders[side as usize];
         ladder.find(price.0).map(|slot| {
@@ -97,17 +99,18 @@ impl Book {
         })
     }
 
-    /// Quantity at `price` and better ones: what an order of the other side with this limit could meet.
+    /// Total quantity at `price` and better prices: what an order of the other side with this limit price
+    /// could execute against.
     pub fn volume_to(&self, side: BookSide, price: Price) -> Quantity {
         Quantity(self.ladders[side as usize].volume_to(price.0))
     }
 
-    /// How many single orders are in the book.
+    /// Number of single orders in the book.
     pub fn order_count(&self) -> usize {
         self.index.count()
     }
 
-    /// An order by the venue's identification.
+    /// The order with this venue id.
     #[inline]
     pub fn order(&self, id: u64) -> Option<BookOrder> {
         self.index.get(id).map(|slot| self.order_in(slot))
@@ -120,7 +123,7 @@ impl Book {
         BookOrder { id: order.id, side: order.side, price: Price(price), quantity: Quantity(order.quantity) }
     }
 
-    /// What stands before an order at its price. Walks the queue.
+    /// The orders that have priority over an order at its price. Takes time proportional to their number.
     pub fn queue_position(&self, id: u64) -> Option<QueuePosition> {
         let mut ahead = QueuePosition::default();
         let mut at = self.orders[self.index.get(id)? as usize].previous;

@@ -1,4 +1,4 @@
-//! Writing a book into a snapshot and reading it back, its queues in their order.
+//! Writes a book, including the order of its queues, into a snapshot and reads it back.
 
 use super::{Book, BookKind, BookSide, NONE};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -7,7 +7,7 @@ use stele_wire::{Price, Quantity};
 const KINDS: [BookKind; 5] =
     [BookKind::Empty, BookKind::Top, BookKind::Depth, BookKind::Levels, BookKind::Orders];
 
-/// Fields of [`super::BookCounts`].
+/// The number of fields of [`super::BookCounts`].
 const COUNTS: usize = 10;
 
 impl Book {
@@ -36,10 +36,10 @@ impl Book {
         }
     }
 
-    /// The book that [`Book::snapshot`] wrote.
+    /// Reads the book that [`Book::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`Book::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let mut book = Self::default();
         let kind = KINDS[reader.at_most("kind of book", 4)? as usize];
@@ -68,7 +68,7 @@ impl Book {
 }
 
 impl super::BookCounts {
-    /// In the order of declaration.
+    /// The counts in the order of declaration.
     fn as_array(&self) -> [u64; COUNTS] {
         let Self {
             updates,

@@ -20,13 +20,13 @@ fn side(book: &Book, side: BookSide) -> Vec<(i64, u64, u32)> {
     book.levels(side).map(|level| (level.price.0, level.quantity.0, level.orders)).collect()
 }
 
-/// Orders and quantity before an order.
+/// Number and quantity of the orders with priority over an order.
 fn ahead(book: &Book, id: u64) -> Option<(u32, u64)> {
     book.queue_position(id).map(|position| (position.orders, position.quantity.0))
 }
 
 #[test]
-fn levels_stand_best_first_on_both_sides() {
+fn levels_are_ordered_best_first_on_both_sides() {
     let mut book = orders();
     for (id, price) in [(1, 10), (2, 12), (3, 11), (4, 12)] {
         add(&mut book, id, BID, price, 5);
@@ -56,7 +56,7 @@ fn an_order_keeps_its_place_only_when_it_shrinks() {
 }
 
 #[test]
-fn every_rule_for_odd_records_is_kept_and_counted() {
+fn every_rule_for_odd_records_is_applied_and_counted() {
     let mut book = orders();
     add(&mut book, 1, BID, 10, 5);
     add(&mut book, 1, ASK, 12, 7);
@@ -95,7 +95,7 @@ fn every_rule_for_odd_records_is_kept_and_counted() {
 }
 
 #[test]
-fn a_richer_source_of_records_takes_the_book_over() {
+fn a_richer_kind_of_records_takes_over_the_book() {
     let mut book = Book::default();
     assert!(book.admit(3, BookKind::Top));
     book.set_level(BID, Price(10), Quantity(1), 1);
@@ -128,7 +128,7 @@ fn a_clear_and_a_snapshot_empty_what_they_name_and_are_counted() {
 }
 
 #[test]
-fn a_book_without_a_side_answers_none_and_a_crossed_one_a_negative_spread() {
+fn a_one_sided_book_has_no_mid_and_a_crossed_one_a_negative_spread() {
     let mut book = orders();
     assert!(book.is_empty() && !book.is_crossed());
     assert_eq!((book.bid(), book.mid(), book.spread(), book.weighted_mid()), (None, None, None, None));
@@ -145,19 +145,19 @@ fn a_book_without_a_side_answers_none_and_a_crossed_one_a_negative_spread() {
 }
 
 #[test]
-fn levels_are_set_and_taken_away_by_price() {
+fn levels_are_set_and_removed_by_price() {
     let mut book = Book::default();
     book.admit(1, BookKind::Levels);
     (1..=20).for_each(|price| book.set_level(ASK, Price(price), Quantity(price as u64), 2));
     book.set_level(ASK, Price(3), Quantity(0), 0);
     book.set_level(ASK, Price(4), Quantity(9), 1);
-    book.clear_behind(ASK, Price(5));
+    book.clear_worse_than(ASK, Price(5));
     assert_eq!(side(&book, ASK), [(1, 1, 2), (2, 2, 2), (4, 9, 1), (5, 5, 2)]);
     book.clear_side(ASK);
     assert!(book.is_empty());
 }
 
-/// What a book is, without any thought of speed: per side, price → queue of (id, quantity).
+/// A simple model of a book: for each side a map from price to a queue of (id, quantity).
 #[derive(Default)]
 struct Naive([BTreeMap<i64, Vec<(u64, u64)>>; 2]);
 
@@ -192,7 +192,7 @@ impl Naive {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
     #[test]
-    fn it_holds_what_a_naive_book_holds(
+    fn it_agrees_with_a_simple_model(
         steps in prop::collection::vec((0u8..5, 1u64..40, any::<bool>(), 1i64..30, 1u64..20, 1u64..40), 0..400),
     ) {
         let (mut book, mut naive) = (orders(), Naive::default());
@@ -252,7 +252,7 @@ proptest! {
     }
 
     #[test]
-    fn a_book_of_levels_holds_what_a_map_holds(
+    fn a_book_of_levels_agrees_with_a_map(
         steps in prop::collection::vec((0u8..20, any::<bool>(), 1i64..40, 0u64..4, 0u32..5), 0..400),
         limit in 0i64..42,
     ) {
@@ -273,7 +273,7 @@ proptest! {
                     naive = Default::default();
                 }
                 2 => {
-                    book.clear_behind(of, Price(price));
+                    book.clear_worse_than(of, Price(price));
                     map.retain(|at, _| if is_bid { *at >= price } else { *at <= price });
                 }
                 _ => {

@@ -1,45 +1,47 @@
-//! An entry order whose executions are protected at once.
+//! An entry order whose executions are protected immediately.
 
-use super::{Contingency, Pair};
+use super::{Contingency, OrderPair};
 use crate::order::Order;
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::Context;
 use stele_wire::messages::Side;
 use stele_wire::{Price, Quantity};
 
-/// Pairs of a bracket that work at once; what is executed beyond them is protected as they end.
+/// The number of pairs of a bracket that work at the same time. Executions beyond them are protected as
+/// earlier pairs end.
 pub const BRACKET_PAIRS_MAX: usize = 8;
 
-/// Where a position is closed.
+/// The prices at which a position is closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Exits {
-    /// Limit of the order that takes the profit.
+pub struct BracketExits {
+    /// Limit price of the order that takes the profit.
     pub profit: Price,
-    /// Stop price of the order that ends the loss; it takes any price once it is reached.
+    /// Stop price of the order that limits the loss; a market order once it is reached.
     pub loss: Price,
 }
 
-/// An entry order, and for each of its executions a [`Pair`] of a limit order that takes the profit and a stop that
-/// ends the loss, of which one updates the other. The pairs carry the entry's client order id as their link (RTS 24,
-/// field 46) and parent.
+/// An entry order and, for each of its executions, an [`OrderPair`] of a limit order that takes the profit
+/// and a stop order that limits the loss, where each updates the other. The pairs carry the entry's client
+/// order id as their link (RTS 24, field 46) and as their parent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bracket {
     entry: u64,
     instrument: u32,
-    /// Of the exits.
+    /// Side of the exit orders.
     side: Side,
-    exits: Exits,
+    exits: BracketExits,
     is_entered: bool,
-    /// Executed of the entry and not yet protected.
+    /// Quantity of the entry that is executed and not yet protected.
     unprotected: u64,
-    pairs: [Option<Pair>; BRACKET_PAIRS_MAX],
+    pairs: [Option<OrderPair>; BRACKET_PAIRS_MAX],
 }
 
 impl Bracket {
-    /// Sends the entry. None, and nothing is sent, when profit and loss lie on the wrong sides of each other (a
-    /// purchase takes its profit above its loss, a sale below) or the order cannot be sent.
-    pub fn send(entry: Order, exits: Exits, context: &mut Context<'_>) -> Option<Self> {
+    /// Sends the entry order. Returns `None`, and sends nothing, when the exits are on the wrong sides (the
+    /// profit price of a purchase must be above its loss price, that of a sale below) or the order cannot be
+    /// sent.
+    pub fn send(entry: Order, exits: BracketExits, context: &mut Context<'_>) -> Option<Self> {
         let side = match entry.side() {
             Side::BUY if exits.loss < exits.profit => Side::SELL,
             Side::SELL if exits.profit < exits.loss => Side::BUY,
@@ -51,28 +53,29 @@ impl Bracket {
         Some(Self { entry, instrument, side, exits, is_entered: false, unprotected: 0, pairs })
     }
 
-    /// Client order id of the entry.
+    /// The client order id of the entry order.
     pub fn entry(&self) -> u64 {
         self.entry
     }
 
-    /// The pairs that work.
-    pub fn pairs(&self) -> impl Iterator<Item = &Pair> {
+    /// The working pairs.
+    pub fn pairs(&self) -> impl Iterator<Item = &OrderPair> {
         self.pairs.iter().flatten()
     }
 
-    /// What was executed of the entry and waits for its exits to be sent.
+    /// The executed quantity of the entry whose exit orders are not sent yet.
     pub fn unprotected(&self) -> Quantity {
         Quantity(self.unprotected)
     }
 
-    /// Whether neither the entry nor an exit works, and nothing waits for one.
+    /// Whether entry and exits are done and nothing is left to protect.
     pub fn is_done(&self) -> bool {
         self.is_entered && self.unprotected == 0 && self.pairs().next().is_none()
     }
 
-    /// Takes in what became of an order and sends what follows from it. Says whether it was one of the bracket.
-    pub fn on_report(&mut self, report: &Report, context: &mut Context<'_>) -> bool {
+    /// Updates the bracket by a report, and sends the orders that follow from it. Returns whether the report
+    /// is about an order of the bracket.
+    pub fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) -> bool {
         let mut is_ours = report.client_order_id == self.entry;
         if is_ours {
             if report.kind == ReportKind::Filled {
@@ -94,7 +97,7 @@ impl Bracket {
         is_ours
     }
 
-    /// Sends the exits of what has none.
+    /// Sends the exit orders of unprotected executions.
     fn protect(&mut self, context: &mut Context<'_>) {
         if self.unprotected == 0 {
             return;
@@ -104,13 +107,13 @@ impl Bracket {
         let part = |order: Order| order.child_of(self.entry).linked(self.entry);
         let profit = part(Order::limit(self.instrument, self.side, quantity, self.exits.profit));
         let loss = part(Order::market(self.instrument, self.side, quantity).stop(self.exits.loss));
-        *free = Pair::send(Contingency::OneUpdatesOther, profit, loss, context);
+        *free = OrderPair::send(Contingency::OneUpdatesOther, profit, loss, context);
         if free.is_some() {
             self.unprotected = 0;
         }
     }
 
-    /// Asks for the entry and every exit to be cancelled. The position stays as it is, and nothing protects it.
+    /// Cancels the entry and every exit order. The position stays open, without protection.
     pub fn cancel(&mut self, context: &mut Context<'_>) {
         self.unprotected = 0;
         if !self.is_entered {
@@ -132,23 +135,23 @@ impl Bracket {
         self.pairs().for_each(|pair| pair.snapshot(out));
     }
 
-    /// The bracket that [`Bracket::snapshot`] wrote.
+    /// Reads the bracket that [`Bracket::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`Bracket::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let mut bracket = Self {
             entry: reader.u64()?,
             instrument: reader.at_most("instrument", u32::MAX.into())? as u32,
             side: Side(reader.at_most("side", u8::MAX.into())? as u8),
-            exits: Exits { profit: Price(reader.i64()?), loss: Price(reader.i64()?) },
-            is_entered: reader.at_most("whether an entry is done", 1)? == 1,
+            exits: BracketExits { profit: Price(reader.i64()?), loss: Price(reader.i64()?) },
+            is_entered: reader.at_most("flag of a finished entry", 1)? == 1,
             unprotected: reader.u64()?,
             pairs: [None; BRACKET_PAIRS_MAX],
         };
         let count = reader.at_most("pairs of a bracket", BRACKET_PAIRS_MAX as u64)? as usize;
         for slot in &mut bracket.pairs[..count] {
-            *slot = Some(Pair::restore(reader)?);
+            *slot = Some(OrderPair::restore(reader)?);
         }
         Ok(bracket)
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::parameters::{Parameter, Parameters};
-use crate::registry::{Kind, Registry};
+use crate::registry::{Registry, StrategyKind};
 use crate::strategy::Strategy;
 use crate::tester::StrategyTester;
 use proptest::prelude::{ProptestConfig, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -9,21 +9,21 @@ use stele_wire::Price;
 use stele_wire::messages::{NewOrder, OrderCancelled, OrderStatus, OrderType, Side};
 use zerocopy::little_endian::U64;
 
-const KIND: Kind = Kind {
+const KIND: StrategyKind = StrategyKind {
     name: "contingent",
     about: "sends one pair or bracket with the first book, for tests",
     parameters: &[Parameter::choice(
         "what",
         &["one-cancels-other", "one-updates-other", "bracket"],
-        "what it sends",
+        "what to send",
     )],
     make: |parameters| Ok(Box::new(Sender::new(parameters))),
 };
 
-/// Sends one pair or bracket of 10, and keeps it.
+/// Sends one pair or bracket of quantity 10, and keeps it.
 struct Sender {
     what: String,
-    pair: Option<Pair>,
+    pair: Option<OrderPair>,
     bracket: Option<Bracket>,
 }
 
@@ -41,17 +41,17 @@ impl Strategy for Sender {
         let order = |side, price| Order::limit(instrument, side, Quantity(10), Price(price));
         let contingency = match self.what.as_str() {
             "bracket" => {
-                let exits = Exits { profit: Price(120), loss: Price(80) };
+                let exits = BracketExits { profit: Price(120), loss: Price(80) };
                 self.bracket = Bracket::send(order(Side::BUY, 100), exits, context);
                 return;
             }
             "one-updates-other" => Contingency::OneUpdatesOther,
             _ => Contingency::OneCancelsOther,
         };
-        self.pair = Pair::send(contingency, order(Side::SELL, 110), order(Side::SELL, 109), context);
+        self.pair = OrderPair::send(contingency, order(Side::SELL, 110), order(Side::SELL, 109), context);
     }
 
-    fn on_report(&mut self, report: &Report, context: &mut Context<'_>) {
+    fn on_report(&mut self, report: &OrderReport, context: &mut Context<'_>) {
         if let Some(pair) = &mut self.pair {
             pair.on_report(report, context);
         }
@@ -68,8 +68,8 @@ impl Strategy for Sender {
 
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError> {
         let mut reader = SnapshotReader::new(state);
-        let held = reader.at_most("what is held", 3)?;
-        self.pair = if held & 1 == 1 { Some(Pair::restore(&mut reader)?) } else { None };
+        let held = reader.at_most("kind of order", 3)?;
+        self.pair = if held & 1 == 1 { Some(OrderPair::restore(&mut reader)?) } else { None };
         self.bracket = if held & 2 == 2 { Some(Bracket::restore(&mut reader)?) } else { None };
         reader.finish()
     }
@@ -84,7 +84,7 @@ fn tester(what: &str) -> (StrategyTester, Vec<NewOrder>) {
     (tester, orders)
 }
 
-/// The venue takes `quantity` off an order.
+/// Reports a partial cancel of `quantity` by the venue.
 fn take_off(tester: &mut StrategyTester, order: &NewOrder, quantity: u64) {
     let leaves = tester.working(order).map_or(0, |left| left.0) - quantity;
     tester.event(&OrderCancelled {
@@ -115,7 +115,7 @@ fn an_execution_of_one_cancels_the_other() {
 }
 
 #[test]
-fn an_execution_of_one_takes_as_much_off_the_other() {
+fn an_execution_of_one_reduces_the_other_by_the_same_quantity() {
     let (mut tester, orders) = tester("one-updates-other");
     let [first, second] = orders[..] else { panic!("{orders:?}") };
     tester.accept(&first).accept(&second).fill(&first, 110, 4);
@@ -131,7 +131,7 @@ fn an_execution_of_one_takes_as_much_off_the_other() {
 }
 
 #[test]
-fn an_order_that_is_refused_leaves_the_other() {
+fn a_rejected_order_leaves_the_other_working() {
     let (mut tester, orders) = tester("one-cancels-other");
     tester.reject(&orders[0]);
     assert_eq!(cancels(&mut tester), []);
@@ -139,12 +139,12 @@ fn an_order_that_is_refused_leaves_the_other() {
 }
 
 #[test]
-fn each_execution_of_an_entry_gets_its_exits() {
+fn each_execution_of_an_entry_is_protected_by_exits() {
     let (mut tester, orders) = tester("bracket");
     let [entry] = orders[..] else { panic!("{orders:?}") };
     tester.accept(&entry).fill(&entry, 100, 6);
     let exits = tester.take_orders();
-    let told: Vec<_> = exits
+    let closing: Vec<_> = exits
         .iter()
         .map(|exit| {
             assert_eq!(
@@ -154,7 +154,7 @@ fn each_execution_of_an_entry_gets_its_exits() {
             (exit.order_type, exit.quantity.get(), exit.limit_price.get(), exit.stop_price.get())
         })
         .collect();
-    assert_eq!(told, [(OrderType::LIMIT, 6, 120, i64::MAX), (OrderType::STOP, 6, i64::MAX, 80)]);
+    assert_eq!(closing, [(OrderType::LIMIT, 6, 120, i64::MAX), (OrderType::STOP, 6, i64::MAX, 80)]);
     tester.fill(&entry, 100, 4);
     assert_eq!(tester.take_orders().len(), 2);
     tester.accept(&exits[0]).accept(&exits[1]).fill(&exits[0], 120, 6);
@@ -164,22 +164,22 @@ fn each_execution_of_an_entry_gets_its_exits() {
 
 #[test]
 fn exits_on_the_wrong_sides_of_each_other_send_nothing() {
-    const REVERSED: Kind = Kind {
+    const REVERSED: StrategyKind = StrategyKind {
         name: "reversed",
-        about: "asks for what cannot be, for tests",
+        about: "sends an invalid bracket, for tests",
         parameters: &[],
         make: |_| Ok(Box::new(Reversed)),
     };
     struct Reversed;
     impl Strategy for Reversed {
         fn on_book(&mut self, instrument: u32, context: &mut Context<'_>) {
-            let exits = Exits { profit: Price(80), loss: Price(120) };
+            let exits = BracketExits { profit: Price(80), loss: Price(120) };
             for (side, is_sent) in [(Side::BUY, false), (Side::SELL, true), (Side::NONE, false)] {
                 let entry = Order::limit(instrument, side, Quantity(1), Price(100));
                 assert_eq!(Bracket::send(entry, exits, context).is_some(), is_sent, "{side}");
             }
             let order = |quantity| Order::limit(instrument, Side::BUY, Quantity(quantity), Price(100));
-            assert!(Pair::send(Contingency::OneCancelsOther, order(1), order(2), context).is_none());
+            assert!(OrderPair::send(Contingency::OneCancelsOther, order(1), order(2), context).is_none());
         }
         fn snapshot(&self, _: &mut Vec<u8>) {}
         fn restore(&mut self, _: &[u8]) -> Result<(), RestoreError> {
@@ -194,21 +194,22 @@ fn exits_on_the_wrong_sides_of_each_other_send_nothing() {
     assert!(tester.host().failures().is_empty(), "{:?}", tester.host().failures());
 }
 
-/// What a random venue does next.
+/// The next action of a random venue.
 #[derive(Clone, Debug)]
 enum Act {
     Fill(usize, u64),
-    /// The oldest cancel that waits takes effect, if it still can.
+    /// The oldest pending cancel takes effect, if it still can.
     Answer,
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-    /// Whatever the order in which the venue executes and cancels, no more is executed than one order's quantity and
-    /// what was met while a cancel was under way, and nothing works in the end that should not. A restored copy does the same.
+    /// Whatever the order in which the venue executes and cancels: no more is executed than one order's
+    /// quantity plus what executed while a cancel was pending, and no redundant quantity remains working. A
+    /// restored copy behaves the same.
     #[test]
-    fn a_pair_executes_the_quantity_of_one_however_the_venue_answers(
+    fn a_pair_executes_the_quantity_of_one_order_for_every_order_of_answers(
         updates: bool,
         acts in prop::collection::vec(
             prop_oneof![(0usize..2, 1u64..7).prop_map(|(at, quantity)| Act::Fill(at, quantity)), any::<bool>().prop_map(|_| Act::Answer)],
@@ -223,7 +224,7 @@ proptest! {
                 Act::Fill(at, quantity) => {
                     let quantity = quantity.min(tester.working(&orders[at]).map_or(0, |left| left.0));
                     if quantity > 0 {
-                        // What a cancel under way would have taken off.
+                        // The quantity that a pending cancel would have removed.
                         let promised = waiting.iter().any(|(id, _)| *id == orders[at].client_order_id.get());
                         late += if promised { quantity } else { 0 };
                         executed += quantity;

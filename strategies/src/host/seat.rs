@@ -1,45 +1,68 @@
-//! A strategy in its host: how it is called, how it fails, how it is kept.
+//! A strategy in its host: how it is called, fails and is saved.
 
-use super::{Failure, StrategyState};
 use crate::account::{Account, Fill};
-use crate::market::{Change, Market};
+use crate::market::{Market, MarketChange};
 use crate::order::{OrderState, OrderTable};
 use crate::random::Random;
 use crate::registry::Registry;
-use crate::report::{Report, ReportKind};
+use crate::report::{OrderReport, ReportKind};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use crate::strategy::{
-    Context, Desk, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
-    Timers,
+    Context, Numbers, OrderIds, OrderSink, SUBMISSION_LENGTH_MAX, SUBMISSIONS_PER_EVENT_MAX, Strategy,
+    StrategyRecord, Timers,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use stele_wire::Frame;
 use stele_wire::messages::{
     CancelScope, InstrumentDefinition, KillSwitch, SessionEnd, Side, SwitchState, TradingStatus,
 };
+use stele_wire::{Frame, Sequence};
 use zerocopy::little_endian::U32;
 
-/// A strategy with all that belongs to it.
+/// State of a strategy in its host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StrategyState {
+    /// Running: it is called for every event.
+    Running,
+    /// Halted by a kill switch.
+    Halted,
+    /// Suspended: the session that it ran in is over.
+    Suspended,
+    /// Failed: it panicked, or could not be started.
+    Failed,
+}
+
+/// The failure of a strategy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategyFailure {
+    /// Id of the strategy.
+    pub strategy: u16,
+    /// The event at which it failed.
+    pub sequence: Sequence,
+    /// The reason, for people.
+    pub reason: String,
+}
+
+/// A strategy and everything that the host keeps for it.
 pub(super) struct Seat {
     pub(super) name: String,
     pub(super) definition: String,
     pub(super) strategy: Box<dyn Strategy>,
-    pub(super) desk: Desk,
+    pub(super) record: StrategyRecord,
     pub(super) state: StrategyState,
 }
 
-/// One event as the strategies are to handle it.
+/// One event, with everything that the strategies need to handle it.
 pub(super) struct Occurrence<'e> {
     pub(super) frame: &'e Frame<'e>,
-    pub(super) change: Change,
-    pub(super) report: Option<Report>,
+    pub(super) change: MarketChange,
+    pub(super) report: Option<OrderReport>,
     pub(super) timer: Option<(u16, u64)>,
-    /// An order of a strategy that the sequencer cancels for a kill switch.
+    /// The strategy and order id of an order that the sequencer cancels for a kill switch.
     pub(super) cancel: Option<(u16, u64)>,
 }
 
 impl Seat {
-    /// Takes one event in and lets the strategy act on it. Gives its failure, if it failed.
+    /// Updates the trading state and calls the strategy. Returns the strategy's failure, if it failed.
     #[inline]
     pub(super) fn handle(
         &mut self,
@@ -47,34 +70,35 @@ impl Seat {
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
-        let id = self.desk.ids.strategy;
+    ) -> Option<StrategyFailure> {
+        let id = self.record.ids.strategy;
         let report = occurrence.report.filter(|report| {
             let owner =
                 if report.strategy != 0 { report.strategy } else { (report.client_order_id >> 48) as u16 };
             owner == id
         });
         if let Some(report) = &report {
-            self.desk.take_in(report);
+            self.record.take_in(report);
         }
         if let Some((_, order)) = occurrence.cancel.filter(|(owner, _)| *owner == id) {
-            self.desk.orders.set_state(order, OrderState::Cancelling);
+            self.record.orders.set_state(order, OrderState::Cancelling);
         }
-        // One that was taken back meanwhile has perhaps fired already: the strategy is not told.
+        // A timer that was cancelled in the meantime may have fired already: the strategy is not called for
+        // it.
         let timer =
-            occurrence.timer.filter(|(owner, timer_id)| *owner == id && self.desk.timers.remove(*timer_id));
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+            occurrence.timer.filter(|(owner, timer_id)| *owner == id && self.record.timers.remove(*timer_id));
+        self.record.budget = SUBMISSIONS_PER_EVENT_MAX;
         if self.state != StrategyState::Running {
             return None;
         }
-        let Change { book, trade } = occurrence.change;
+        let MarketChange { book, trade } = occurrence.change;
         self.run(occurrence.frame, market, numbers, out, |strategy, context| {
             strategy.on_event(occurrence.frame, context);
             if matches!(
                 occurrence.frame.template_id(),
                 InstrumentDefinition::TEMPLATE_ID | TradingStatus::TEMPLATE_ID
             ) {
-                tell_conditions(occurrence.frame, strategy, context);
+                call_for_conditions(occurrence.frame, strategy, context);
             }
             if let Some(trade) = &trade {
                 strategy.on_trade(trade, context);
@@ -91,8 +115,8 @@ impl Seat {
         })
     }
 
-    /// Calls the strategy. When it panics it has failed: the reason is submitted with a kill switch, for which the
-    /// sequencer cancels its orders.
+    /// Calls the strategy. When it panics, it has failed: the reason is submitted with a kill switch, for
+    /// which the sequencer cancels its orders.
     #[inline]
     pub(super) fn run(
         &mut self,
@@ -101,12 +125,12 @@ impl Seat {
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
         call: impl FnOnce(&mut dyn Strategy, &mut Context<'_>),
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         let (now, cause) = (frame.timestamp(), frame.sequence());
-        let mut context = Context { now, cause, market, desk: &mut self.desk, numbers, out };
+        let mut context = Context { now, cause, market, record: &mut self.record, numbers, out };
         let strategy = &mut *self.strategy;
-        // A strategy that panicked is never called again, so that its broken state is never seen; the context's
-        // parts are changed by whole steps.
+        // A strategy that panicked is never called again, so nothing observes its inconsistent state; the
+        // parts of the context are only ever changed in whole steps.
         let panic = catch_unwind(AssertUnwindSafe(|| call(strategy, &mut context))).err()?;
         Some(self.fail(&*panic, frame, numbers, out))
     }
@@ -118,24 +142,24 @@ impl Seat {
         frame: &Frame<'_>,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Failure {
+    ) -> StrategyFailure {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
         let reason = format!("{} panicked: {said}", self.name);
         self.state = StrategyState::Failed;
-        let (id, publisher) = (self.desk.ids.strategy, self.desk.publisher);
+        let (id, publisher) = (self.record.ids.strategy, self.record.publisher);
         report_failure(id, &reason, numbers, publisher, out);
-        Failure { strategy: id, sequence: frame.sequence(), reason }
+        StrategyFailure { strategy: id, sequence: frame.sequence(), reason }
     }
 
-    /// Tells the strategy that trading ends, then cancels what is open, unless nothing can be sent any longer.
+    /// Calls [`Strategy::on_stop`], then cancels the open orders, unless nothing can be sent any more.
     pub(super) fn stop(
         &mut self,
         frame: &Frame<'_>,
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         if self.state != StrategyState::Running {
             return None;
         }
@@ -148,20 +172,20 @@ impl Seat {
                 context.cancel_all();
             }
         });
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        self.record.budget = SUBMISSIONS_PER_EVENT_MAX;
         failure
     }
 
-    /// Tells the strategy that a kill switch stops it. What it has open the sequencer cancels.
+    /// Calls [`Strategy::on_stop`] for a kill switch. The sequencer cancels the open orders.
     pub(super) fn halt(
         &mut self,
         frame: &Frame<'_>,
         market: &Market,
         numbers: &mut Numbers,
         out: &mut dyn OrderSink,
-    ) -> Option<Failure> {
+    ) -> Option<StrategyFailure> {
         let failure = self.run(frame, market, numbers, out, |strategy, context| strategy.on_stop(context));
-        self.desk.budget = SUBMISSIONS_PER_EVENT_MAX;
+        self.record.budget = SUBMISSIONS_PER_EVENT_MAX;
         failure
     }
 
@@ -172,8 +196,18 @@ impl Seat {
     }
 
     pub(super) fn snapshot(&self, out: &mut Vec<u8>) {
-        let Desk { ids, publisher, account_id, algorithm, random, account, orders, withheld, timers, .. } =
-            &self.desk;
+        let StrategyRecord {
+            ids,
+            publisher,
+            account_id,
+            algorithm,
+            random,
+            account,
+            orders,
+            withheld,
+            timers,
+            ..
+        } = &self.record;
         out.put_bytes(self.name.as_bytes());
         out.put_bytes(self.definition.as_bytes());
         [self.state as u64, ids.strategy.into(), ids.epoch.into(), ids.given.into()]
@@ -208,7 +242,7 @@ impl Seat {
         let unknown = RestoreError::Value { what: "strategy of an unknown kind", found: ids.strategy.into() };
         let kind = registry.find(&name).map_err(|_| unknown)?;
         let (parameters, mut strategy) = kind.start(&definition).map_err(|_| unknown)?;
-        let desk = Desk {
+        let record = StrategyRecord {
             ids,
             publisher: reader.at_most("publisher", u16::MAX.into())? as u16,
             account_id: reader.at_most("account", u32::MAX.into())? as u32,
@@ -222,13 +256,13 @@ impl Seat {
             budget: SUBMISSIONS_PER_EVENT_MAX,
         };
         strategy.restore(reader.bytes()?)?;
-        Ok(Self { name, definition, strategy, desk, state })
+        Ok(Self { name, definition, strategy, record, state })
     }
 }
 
-/// What an instrument is, and whether it trades: rare, so that it is kept out of the path of every event.
+/// Calls the methods for definitions and trading phases. Rare events, kept out of the hot path.
 #[cold]
-fn tell_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut Context<'_>) {
+fn call_for_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut Context<'_>) {
     if let Some(definition) = frame.message::<InstrumentDefinition>() {
         strategy.on_definition(definition.instrument.get(), context);
     }
@@ -237,9 +271,9 @@ fn tell_conditions(frame: &Frame<'_>, strategy: &mut dyn Strategy, context: &mut
     }
 }
 
-impl Desk {
-    /// Positions and open orders take in what became of an order.
-    fn take_in(&mut self, report: &Report) {
+impl StrategyRecord {
+    /// Updates positions and open orders by a report.
+    fn take_in(&mut self, report: &OrderReport) {
         self.orders.on_report(report);
         let (Some(price), Some(quantity)) = (report.price, report.quantity) else { return };
         match report.kind {
@@ -264,7 +298,7 @@ impl Desk {
     }
 }
 
-/// Submits that a strategy is stopped, and why: a kill switch for it, engaged.
+/// Submits an engaged kill switch for the strategy, with the reason.
 #[cold]
 pub(super) fn report_failure(
     strategy: u16,

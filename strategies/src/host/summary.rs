@@ -1,48 +1,63 @@
-//! What strategies have come to, for a person.
+//! Read access to the strategies of a host, and their results.
 
-use super::{Hosted, StrategyState};
+use super::seat::StrategyState;
 use crate::account::Holding;
 use crate::market::Market;
-use crate::strategy::Profit;
+use crate::strategy::{Profit, StrategyRecord};
 use stele_wire::Price;
 
-/// What a strategy has come to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StrategySummary {
-    /// Its id on the log.
+/// Read access to a strategy of a host.
+#[derive(Clone, Copy)]
+pub struct HostedStrategy<'a> {
+    /// Id of the strategy on the log.
     pub id: u16,
-    /// The kind of strategy.
-    pub name: String,
-    /// What it is at the moment.
+    /// Name of the kind of strategy.
+    pub name: &'a str,
+    /// The parameters, as text, from the strategy's definition.
+    pub definition: &'a str,
+    /// Current state.
     pub state: StrategyState,
-    /// What it has earned.
+    /// Positions, orders, timers and parameters.
+    pub record: &'a StrategyRecord,
+}
+
+/// The result of a strategy.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StrategyResult {
+    /// Id of the strategy on the log.
+    pub id: u16,
+    /// Name of the kind of strategy.
+    pub name: String,
+    /// Current state.
+    pub state: StrategyState,
+    /// Profit over all instruments.
     pub profit: Profit,
-    /// Instruments it has traded, in the order of the first trade.
+    /// The instruments it has traded, in the order of their first trade.
     pub holdings: Vec<HoldingSummary>,
-    /// Orders that are still open.
+    /// The number of open orders.
     pub open_orders: usize,
-    /// Requests that it made and that were not sent: see [`crate::Desk::withheld`].
+    /// The number of requests that were not sent: see [`crate::StrategyRecord::withheld`].
     pub withheld: u64,
 }
 
-/// What a strategy holds of one instrument.
+/// The position of a strategy in one instrument.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct HoldingSummary {
-    /// The instrument.
+    /// Id of the instrument.
     pub instrument: u32,
-    /// The venue's symbol; empty when there was no definition.
+    /// The venue's symbol; empty when the instrument was not defined.
     pub symbol: String,
-    /// Position, average price, fills.
+    /// Position, average price and fills.
     pub holding: Holding,
-    /// What a unit is worth now.
+    /// The current mark, if there is one: mid of the book, or price of the last trade.
     pub mark: Option<Price>,
-    /// What it has brought.
+    /// Profit in this instrument.
     pub profit: Profit,
 }
 
-impl Hosted<'_> {
-    pub(super) fn summary(&self, market: &Market) -> StrategySummary {
-        let holdings = self.desk.account().holdings().map(|(id, holding)| {
+impl HostedStrategy<'_> {
+    pub(super) fn summary(&self, market: &Market) -> StrategyResult {
+        let holdings = self.record.account().holdings().map(|(id, holding)| {
             let instrument = market.instrument(id);
             HoldingSummary {
                 instrument: id,
@@ -52,14 +67,14 @@ impl Hosted<'_> {
                 profit: Profit::of(holding, instrument),
             }
         });
-        StrategySummary {
+        StrategyResult {
             id: self.id,
             name: self.name.to_owned(),
             state: self.state,
-            profit: self.desk.profit(market),
+            profit: self.record.profit(market),
             holdings: holdings.collect(),
-            open_orders: self.desk.orders().iter().len(),
-            withheld: self.desk.withheld(),
+            open_orders: self.record.orders().iter().len(),
+            withheld: self.record.withheld(),
         }
     }
 }

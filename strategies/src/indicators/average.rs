@@ -1,13 +1,13 @@
 //! Moving averages: simple and exponentially weighted.
 
 use crate::operators::bounds::SPAN_MAX;
-use crate::operators::{Mean, Number, Operator, Recent, State, Value};
+use crate::operators::{Mean, Number, Operator, Recent, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
-/// Simple moving average: the mean of the last `n` values, rounded down to the unit, from the `n`-th value on (Brock,
-/// Lakonishok and LeBaron, Simple Technical Trading Rules and the Stochastic Properties of Stock Returns, Journal of
-/// Finance 47, 1992, section I).
+/// Simple moving average: the mean of the last `n` values, rounded down to the unit, from value number `n` on
+/// (Brock, Lakonishok and LeBaron, Simple Technical Trading Rules and the Stochastic Properties of Stock
+/// Returns, Journal of Finance 47, 1992, section I).
 #[derive(Clone, Debug)]
 pub struct Sma<N> {
     recent: Recent<N, Mean<N>>,
@@ -46,9 +46,9 @@ impl<N: Number> Operator<N> for Sma<N> {
     }
 }
 
-/// Exponentially weighted moving average: `a ← a + (x − a) · 2 / (span + 1)`, beginning at the first value (Roberts,
-/// Control Chart Tests Based on Geometric Moving Averages, Technometrics 1, 1959), given at every value. The step is
-/// rounded towards the average, to the unit.
+/// Exponentially weighted moving average: `a ← a + (x − a) · 2 / (span + 1)`, starting at the first value
+/// (Roberts, Control Chart Tests Based on Geometric Moving Averages, Technometrics 1, 1959), emitted at every
+/// value. Each step is rounded towards the average, to the unit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ewma<N> {
     span: i64,
@@ -57,16 +57,16 @@ pub struct Ewma<N> {
 }
 
 impl<N: Number> Ewma<N> {
-    /// An average of which the newest value is `2 / (span + 1)`.
+    /// An average in which the newest value has the weight `2 / (span + 1)`.
     ///
     /// # Panics
     /// When `span` is 0 or above [`SPAN_MAX`].
     pub fn new(span: usize) -> Self {
-        assert!((1..=SPAN_MAX).contains(&span), "a span of {span}: 1 to {SPAN_MAX} are");
+        assert!((1..=SPAN_MAX).contains(&span), "the span is {span}, but must be 1 to {SPAN_MAX}");
         Self { span: span as i64, count: 0, average: None }
     }
 
-    /// The average that has taken `count` values in and stands at `average`.
+    /// Resumes an average that has seen `count` values and is at `average`.
     ///
     /// # Panics
     /// As [`Ewma::new`].
@@ -79,17 +79,17 @@ impl<N: Number> Ewma<N> {
         self.span as u64
     }
 
-    /// How many values it has taken in.
+    /// The number of values so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Where it stands, after the first value.
+    /// The current average; `None` before the first value.
     pub fn average(&self) -> Option<N> {
         self.average
     }
 
-    /// Takes a value in and says where the average stands now.
+    /// Adds a value and returns the new average.
     #[inline]
     pub fn update(&mut self, value: N) -> N {
         let average = self.average.map_or(value, |average| {
@@ -116,7 +116,7 @@ impl<N: Number> State for Ewma<N> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.count, self.average) = Value::take(reader)?;
+        (self.count, self.average) = StateValue::take(reader)?;
         Ok(())
     }
 }

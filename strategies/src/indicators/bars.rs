@@ -1,51 +1,51 @@
-//! Bars of trades: by time, by volume; and the average price that volume was traded at.
+//! Bars of trades by time and by volume, and the volume-weighted average price.
 
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::operators::{
-    Aggregate, Late, Losses, Merge, Operator, Remove, State, Value, Window, Windows, floor_divide,
+    Aggregate, DropCounts, Late, Merge, Operator, Remove, State, StateValue, Window, Windows, floor_divide,
 };
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price, Quantity};
 
-/// What a bar says of its trades, of which there is at least one.
+/// Open, high, low, close and volume of a bar, which has at least one trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Candle {
-    /// Price of the earliest trade.
+    /// Price of the first trade.
     pub open: Price,
-    /// The highest price.
+    /// Highest price.
     pub high: Price,
-    /// The lowest price.
+    /// Lowest price.
     pub low: Price,
-    /// Price of the latest trade.
+    /// Price of the last trade.
     pub close: Price,
-    /// Quantity of all trades.
+    /// Total quantity.
     pub volume: Quantity,
-    /// Sum of price × quantity mantissa.
+    /// Sum of price × quantity mantissas.
     pub notional: i128,
-    /// How many trades.
+    /// Number of trades.
     pub trades: u64,
 }
 
 impl Candle {
-    /// The volume-weighted average price, rounded down; none when nothing but empty trades came.
+    /// The volume-weighted average price, rounded down; `None` when the volume is 0.
     pub fn vwap(&self) -> Option<Price> {
         weighted(self.notional, self.volume.0.into())
     }
 }
 
-/// A candle with its stretch of time.
+/// A candle with its time window.
 pub type Bar = Window<Candle>;
 
 fn weighted(notional: i128, volume: i128) -> Option<Price> {
     (volume > 0).then(|| Price(floor_divide(notional, volume) as i64))
 }
 
-fn notional(print: &Print) -> i128 {
+fn notional(print: &TradePrint) -> i128 {
     i128::from(print.price.0).wrapping_mul(print.quantity.0.into())
 }
 
-/// Open, high, low, close and volume of trades: the aggregate behind every [`Bar`]. Among trades of one time the first
-/// to arrive is the earliest. Sums that no market reaches wrap.
+/// Open, high, low, close and volume of trades: the aggregate of every [`Bar`]. Among trades with equal
+/// times, the one that arrived first is the first. Sums wrap beyond values that no market reaches.
 #[derive(Clone, Copy, Debug)]
 pub struct Ohlcv {
     candle: Candle,
@@ -83,19 +83,19 @@ impl State for Ohlcv {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        let (open, high, low, close) = Value::take(reader)?;
-        let (volume, notional, trades) = Value::take(reader)?;
+        let (open, high, low, close) = StateValue::take(reader)?;
+        let (volume, notional, trades) = StateValue::take(reader)?;
         self.candle = Candle { open, high, low, close, volume, notional, trades };
-        (self.first, self.last) = Value::take(reader)?;
+        (self.first, self.last) = StateValue::take(reader)?;
         Ok(())
     }
 }
 
-impl Aggregate<Print> for Ohlcv {
+impl Aggregate<TradePrint> for Ohlcv {
     type Out = Candle;
 
     #[inline]
-    fn add(&mut self, order: u64, print: &Print) {
+    fn add(&mut self, order: u64, print: &TradePrint) {
         let candle = &mut self.candle;
         if candle.trades == 0 {
             (candle.open, candle.high, candle.low) = (print.price, print.price, print.price);
@@ -116,7 +116,7 @@ impl Aggregate<Print> for Ohlcv {
 
     #[inline]
     fn value(&self) -> Candle {
-        assert!(self.candle.trades > 0, "a window is asked only while something is in it");
+        assert!(self.candle.trades > 0, "an empty window has no value");
         self.candle
     }
 }
@@ -145,8 +145,9 @@ impl Merge for Ohlcv {
     }
 }
 
-/// Volume-weighted average price: `Σ price · quantity / Σ quantity`, rounded down (Berkowitz, Logue and Noser, The
-/// Total Cost of Transactions on the NYSE, Journal of Finance 43, 1988). For any window; none while the volume is 0.
+/// Volume-weighted average price: `Σ price · quantity / Σ quantity`, rounded down (Berkowitz, Logue and
+/// Noser, The Total Cost of Transactions on the NYSE, Journal of Finance 43, 1988). For any window; `None`
+/// while the volume is 0.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Vwap {
     notional: i128,
@@ -164,16 +165,16 @@ impl State for Vwap {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.notional, self.volume) = Value::take(reader)?;
+        (self.notional, self.volume) = StateValue::take(reader)?;
         Ok(())
     }
 }
 
-impl Aggregate<Print> for Vwap {
+impl Aggregate<TradePrint> for Vwap {
     type Out = Option<Price>;
 
     #[inline]
-    fn add(&mut self, _: u64, print: &Print) {
+    fn add(&mut self, _: u64, print: &TradePrint) {
         self.notional = self.notional.wrapping_add(notional(print));
         self.volume += i128::from(print.quantity.0);
     }
@@ -191,23 +192,24 @@ impl Merge for Vwap {
     }
 }
 
-impl Remove<Print> for Vwap {
+impl Remove<TradePrint> for Vwap {
     #[inline]
-    fn remove(&mut self, _: u64, print: &Print) {
+    fn remove(&mut self, _: u64, print: &TradePrint) {
         self.notional = self.notional.wrapping_sub(notional(print));
         self.volume -= i128::from(print.quantity.0);
     }
 }
 
-/// Time bars: the trades of every `length` since the epoch (López de Prado, Advances in Financial Machine Learning,
-/// 2018, section 2.3.1). Closes and treats late trades as [`Windows`] does; a stretch without trades has no bar.
+/// Time bars: one bar for each `length` since the epoch (López de Prado, Advances in Financial Machine
+/// Learning, 2018, section 2.3.1). Bars close and treat late trades as [`Windows`] do; an interval without
+/// trades has no bar.
 #[derive(Clone, Debug)]
 pub struct TimeBars {
     windows: Windows<Ohlcv>,
 }
 
 impl TimeBars {
-    /// Bars of `length`, given `grace` after their end.
+    /// Bars of `length`, emitted `grace` after their end.
     ///
     /// # Panics
     /// As [`Windows::new`].
@@ -229,28 +231,29 @@ impl State for TimeBars {
         self.windows.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.windows.losses()
+    fn drops(&self) -> DropCounts {
+        self.windows.drops()
     }
 }
 
-impl Operator<Print> for TimeBars {
-    type Out = Result<Bar, Late<Print>>;
+impl Operator<TradePrint> for TimeBars {
+    type Out = Result<Bar, Late<TradePrint>>;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Self::Out)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.windows.on_event(at, input, emit);
     }
 
     #[inline]
     fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
-        Operator::<Print>::on_time(&mut self.windows, at, emit)
+        Operator::<TradePrint>::on_time(&mut self.windows, at, emit)
     }
 }
 
-/// Volume bars: trades in the order of arrival until their volume reaches a threshold; the trade that reaches it
-/// belongs to the bar as a whole (López de Prado, Advances in Financial Machine Learning, 2018, section 2.3.1). The
-/// bar goes from its earliest trade to just behind its latest, and is given with the trade that completes it.
+/// Volume bars: trades in the order of arrival until their volume reaches a threshold. The trade that reaches
+/// it belongs to the bar completely (López de Prado, Advances in Financial Machine Learning, 2018, section
+/// 2.3.1). The bar spans from its earliest trade to just after its latest one, and is emitted with the trade
+/// that completes it.
 #[derive(Clone, Copy, Debug)]
 pub struct VolumeBars {
     threshold: u64,
@@ -258,12 +261,12 @@ pub struct VolumeBars {
 }
 
 impl VolumeBars {
-    /// Bars of at least `threshold`.
+    /// Bars with a volume of at least `threshold`.
     ///
     /// # Panics
     /// When `threshold` is 0.
     pub fn new(threshold: Quantity) -> Self {
-        assert!(threshold.0 > 0, "a bar of no volume is never complete");
+        assert!(threshold.0 > 0, "the threshold must not be 0");
         Self { threshold: threshold.0, ohlcv: Ohlcv::default() }
     }
 }
@@ -282,11 +285,11 @@ impl State for VolumeBars {
     }
 }
 
-impl Operator<Print> for VolumeBars {
+impl Operator<TradePrint> for VolumeBars {
     type Out = Bar;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, Bar)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, Bar)) {
         self.ohlcv.add(at.0, &input);
         if self.ohlcv.candle.volume.0 >= self.threshold {
             let (start, end) = (Nanos(self.ohlcv.first), Nanos(self.ohlcv.last.saturating_add(1)));

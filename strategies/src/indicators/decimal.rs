@@ -1,34 +1,34 @@
-//! Numbers without a unit of their own: a percentage, a correlation, a factor.
+//! A fixed-point number for results without a unit: a percentage, a correlation, a factor.
 
-use crate::operators::{Number, Value};
+use crate::operators::{Number, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::fmt;
 use stele_wire::Price;
 
-/// A number in units of 1e-9, as a price and a parameter ([`crate::Parameter::decimal`]) are.
+/// A number in units of 1e-9, like prices and decimal parameters ([`crate::Parameter::decimal`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub struct Decimal(pub i64);
+pub struct FixedDecimal(pub i64);
 
-impl Decimal {
-    /// One.
+impl FixedDecimal {
+    /// 1.
     pub const ONE: Self = Self(1_000_000_000);
-    /// A hundred: all, as a percentage.
+    /// 100, that is, all of something as a percentage.
     pub const HUNDRED: Self = Self(100_000_000_000);
 
-    /// A whole number.
+    /// An integer.
     pub const fn whole(number: i32) -> Self {
         Self(number as i64 * Self::ONE.0)
     }
 }
 
-impl fmt::Display for Decimal {
-    /// Without trailing zeros, e.g. `70.5`.
+impl fmt::Display for FixedDecimal {
+    /// Prints without trailing zeros, for example `70.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Price(self.0.min(i64::MAX - 1)).fmt(f)
     }
 }
 
-impl Value for Decimal {
+impl StateValue for FixedDecimal {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }
@@ -38,7 +38,7 @@ impl Value for Decimal {
     }
 }
 
-impl Number for Decimal {
+impl Number for FixedDecimal {
     #[inline]
     fn units(self) -> i128 {
         self.0.into()

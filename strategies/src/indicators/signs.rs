@@ -1,17 +1,18 @@
-//! Who started a trade, and how long buyers and sellers keep coming.
+//! The side that initiated a trade, and the autocorrelation of these sides.
 
-use super::decimal::Decimal;
+use super::decimal::FixedDecimal;
 use crate::book::BookSide;
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::operators::bounds::BUFFERED_MAX;
-use crate::operators::{Losses, Number, Operator, State, Value, floor_divide};
+use crate::operators::{DropCounts, Number, Operator, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use stele_wire::{Nanos, Price};
 
-/// The side that started a trade: what the source says, else by the tick test: at a higher price than the trade before
-/// it was a buyer, at a lower one a seller, at the same one whoever it was before (Lee and Ready, Inferring Trade
-/// Direction from Intraday Data, Journal of Finance 46, 1991). Nothing is given while that cannot be told.
+/// The side that initiated a trade: according to the source, or else by the tick test. A trade at a higher
+/// price than the previous one was initiated by the buyer, at a lower price by the seller, and at the same
+/// price by the same side as before (Lee and Ready, Inferring Trade Direction from Intraday Data, Journal of
+/// Finance 46, 1991). Emits nothing while the side is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TradeSign {
     last: Option<(Price, Option<BookSide>)>,
@@ -27,16 +28,16 @@ impl State for TradeSign {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
         Ok(())
     }
 }
 
-impl Operator<Print> for TradeSign {
+impl Operator<TradePrint> for TradeSign {
     type Out = BookSide;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: Print, emit: &mut impl FnMut(Nanos, BookSide)) {
+    fn on_event(&mut self, at: Nanos, input: TradePrint, emit: &mut impl FnMut(Nanos, BookSide)) {
         let by_tick = self.last.and_then(|(price, side)| match input.price.cmp(&price) {
             std::cmp::Ordering::Greater => Some(BookSide::Bid),
             std::cmp::Ordering::Less => Some(BookSide::Ask),
@@ -50,34 +51,37 @@ impl Operator<Print> for TradeSign {
     }
 }
 
-/// Autocorrelation of the signs of trades (a buyer is 1, a seller is −1) at a lag, over the last `n` signs: `r = c(lag) /
-/// c(0)` with `c(k) = Σ (zᵢ − z̄)(zᵢ₊ₖ − z̄) / n` (Box and Jenkins, Time Series Analysis, section 2.1; that it stays
-/// positive over long lags is found by Lillo and Farmer, The Long Memory of the Efficient Market, Studies in
-/// Nonlinear Dynamics and Econometrics 8, 2004). From the `n`-th sign on, rounded down. Signs that are all alike have
-/// none, which is counted as [`Losses::undefined`].
+/// Autocorrelation of the signs of trades (1 for a buyer, −1 for a seller) at a lag, over the last `n` signs:
+/// `r = c(lag) / c(0)` with `c(k) = Σ (zᵢ − z̄)(zᵢ₊ₖ − z̄) / n` (Box and Jenkins, Time Series Analysis,
+/// section 2.1). Lillo and Farmer (The Long Memory of the Efficient Market, Studies in Nonlinear Dynamics and
+/// Econometrics 8, 2004) find that it stays positive over long lags. Emitted from sign number `n` on, rounded
+/// down. It is undefined when all signs are equal, which is counted as [`DropCounts::undefined`].
 #[derive(Debug)]
 pub struct SignAutocorrelation {
     lag: usize,
     count: usize,
     signs: VecDeque<i8>,
     sum: i64,
-    /// Of the products of signs a lag apart.
+    /// Sum of the products of signs a lag apart.
     products: i64,
-    /// Of the oldest and of the newest signs, a lag of each.
+    /// Sums of the oldest and of the newest signs, one lag's worth each.
     oldest: i64,
     newest: i64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl SignAutocorrelation {
-    /// At `lag`, over the last `count` signs.
+    /// The autocorrelation at `lag` over the last `count` signs.
     ///
     /// # Panics
-    /// Unless `lag` is above 0 and below `count`, and `count` at most [`BUFFERED_MAX`].
+    /// When `lag` is 0 or not below `count`, or when `count` is above [`BUFFERED_MAX`].
     pub fn new(lag: usize, count: usize) -> Self {
-        assert!((1..count).contains(&lag) && count <= BUFFERED_MAX, "a lag of {lag} in {count} signs");
-        let (signs, losses) = (VecDeque::with_capacity(count), Losses::default());
-        Self { lag, count, signs, sum: 0, products: 0, oldest: 0, newest: 0, losses }
+        assert!(
+            (1..count).contains(&lag) && count <= BUFFERED_MAX,
+            "the lag {lag} must be 1 to less than {count} signs"
+        );
+        let (signs, drops) = (VecDeque::with_capacity(count), DropCounts::default());
+        Self { lag, count, signs, sum: 0, products: 0, oldest: 0, newest: 0, drops }
     }
 
     #[inline]
@@ -106,13 +110,15 @@ impl SignAutocorrelation {
         self.signs.push_back(sign);
     }
 
-    /// Multiplied by `n²` both covariances are whole numbers. None of signs that are all alike.
-    fn value(&self) -> Option<Decimal> {
+    /// Both covariances are multiplied by `n²`, which makes them integers. Returns `None` when all signs are
+    /// equal.
+    fn value(&self) -> Option<FixedDecimal> {
         let (n, lag, sum) = (self.count as i128, self.lag as i128, i128::from(self.sum));
         let ends = 2 * sum - i128::from(self.oldest) - i128::from(self.newest);
         let lagged = n * n * i128::from(self.products) - n * sum * ends + (n - lag) * sum * sum;
         let own = n * n * n - n * sum * sum;
-        (own > 0).then(|| Decimal::from_units(floor_divide(lagged * i128::from(Decimal::ONE.0), own)))
+        (own > 0)
+            .then(|| FixedDecimal::from_units(floor_divide(lagged * i128::from(FixedDecimal::ONE.0), own)))
     }
 }
 
@@ -131,13 +137,13 @@ impl State for SignAutocorrelation {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        self.losses.put(out);
+        self.drops.put(out);
         out.put_u64(self.signs.len() as u64);
         self.signs.iter().for_each(|sign| out.push(sign.to_le_bytes()[0]));
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.losses = Value::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         let signs = reader.bytes()?;
         if signs.len() > self.count {
             return Err(RestoreError::Value { what: "number of signs", found: signs.len() as u64 });
@@ -152,16 +158,16 @@ impl State for SignAutocorrelation {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
 impl Operator<BookSide> for SignAutocorrelation {
-    type Out = Decimal;
+    type Out = FixedDecimal;
 
     #[inline]
-    fn on_event(&mut self, at: Nanos, input: BookSide, emit: &mut impl FnMut(Nanos, Decimal)) {
+    fn on_event(&mut self, at: Nanos, input: BookSide, emit: &mut impl FnMut(Nanos, FixedDecimal)) {
         if self.signs.len() == self.count {
             self.pop();
         }
@@ -169,7 +175,7 @@ impl Operator<BookSide> for SignAutocorrelation {
         if self.signs.len() == self.count {
             match self.value() {
                 Some(value) => emit(at, value),
-                None => self.losses.undefined += 1,
+                None => self.drops.undefined += 1,
             }
         }
     }

@@ -1,11 +1,11 @@
-//! What the best bid and offer say: order-flow imbalance, microprice.
+//! Indicators of the best bid and offer: order-flow imbalance and microprice.
 
 use crate::book::{Book, Level, weighted_mid};
-use crate::operators::{Number, Operator, State, Value};
+use crate::operators::{Number, Operator, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
 
-/// The best bid and the best offer.
+/// The best bid and the best offer (the touch).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Touch {
     /// The best bid, if there is one.
@@ -15,29 +15,30 @@ pub struct Touch {
 }
 
 impl Touch {
-    /// The touch of a book.
+    /// The best bid and offer of a book.
     #[inline]
     pub fn of(book: &Book) -> Self {
         Self { bid: book.bid(), ask: book.ask() }
     }
 }
 
-impl Value for Touch {
+impl StateValue for Touch {
     fn put(&self, out: &mut Vec<u8>) {
         (self.bid, self.ask).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (bid, ask) = Value::take(reader)?;
+        let (bid, ask) = StateValue::take(reader)?;
         Ok(Self { bid, ask })
     }
 }
 
-/// Microprice: the [`weighted_mid`] of the touch, nearer to the side that has less. Given at every touch that has both
-/// sides.
+/// Microprice: the [`weighted_mid`] of the best bid and offer, nearer to the side with less quantity. Emitted
+/// when both sides have a level.
 ///
-/// Stoikov's micro-price (The micro-price: a high-frequency estimator of future prices, Quantitative Finance 18, 2018)
-/// adds to the mid what the venue's history says of imbalance and spread; it takes an estimate from data and is another.
+/// Stoikov's micro-price (The micro-price: a high-frequency estimator of future prices, Quantitative Finance
+/// 18, 2018) is a different indicator: it adjusts the mid by imbalance and spread as estimated from the
+/// venue's history.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Microprice;
 
@@ -64,18 +65,19 @@ impl Operator<Touch> for Microprice {
     }
 }
 
-/// Order-flow imbalance of one change of the touch, in units of quantity: what buyers added to it less what sellers
-/// did, `e = [b′ ≥ b] q′ᵇ − [b′ ≤ b] qᵇ − [a′ ≤ a] q′ᵃ + [a′ ≥ a] qᵃ` for bid `b`, offer `a` and their quantities before,
-/// and `′` after (Cont, Kukanov and Stoikov, The Price Impact of Order Book Events, Journal of Financial Econometrics
-/// 12, 2014, section 2). Given from the second touch on; its sum over a window is the imbalance of the window.
+/// Order-flow imbalance of one change of the best bid and offer, in units of quantity: the quantity that
+/// buyers added minus the quantity that sellers added, `e = [b′ ≥ b] q′ᵇ − [b′ ≤ b] qᵇ − [a′ ≤ a] q′ᵃ + [a′ ≥
+/// a] qᵃ` for bid `b`, offer `a` and their quantities before the change, and with `′` after it (Cont, Kukanov
+/// and Stoikov, The Price Impact of Order Book Events, Journal of Financial Econometrics 12, 2014, section
+/// 2). Emitted from the second input on; the sum over a window is the imbalance of the window.
 ///
-/// A side that is empty is one of no quantity, worse than any price.
+/// An empty side counts as one with quantity 0 at a price worse than any other.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OrderFlowImbalance {
     last: Option<Touch>,
 }
 
-/// What one side gained; `better` says whether the first price is better than the second.
+/// The gain of one side; `better` says whether the first price is better than the second.
 #[inline]
 fn gained(before: Option<Level>, after: Option<Level>, better: impl Fn(Price, Price) -> bool) -> i128 {
     let quantity = |level: Level| i128::from(level.quantity.0);
@@ -99,7 +101,7 @@ impl State for OrderFlowImbalance {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
         Ok(())
     }
 }

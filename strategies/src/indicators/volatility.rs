@@ -1,33 +1,36 @@
-//! How much a price moves: realised volatility, Bollinger bands.
+//! Measures of price movement: realised volatility and Bollinger bands.
 
-use super::decimal::Decimal;
-use crate::operators::{Deviation, Losses, Mean, Number, Operator, Recent, State, Sum, Value, floor_divide};
+use super::decimal::FixedDecimal;
+use crate::operators::{
+    Deviation, DropCounts, Mean, Number, Operator, Recent, State, StateValue, Sum, floor_divide,
+};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::{Nanos, Price};
 
-/// Units of a logarithmic return: 1e-12.
+/// The number of units in a logarithmic return of 1: 1e12.
 const RETURN_UNITS: f64 = 1e12;
 
-/// Realised volatility: the square root of the sum of the squares of the last `n` logarithmic returns, from the
-/// `n`-th return on; for the time that they span, not annualised (Andersen, Bollerslev, Diebold and Labys, Modeling
-/// and Forecasting Realized Volatility, Econometrica 71, 2003, section 2).
+/// Realised volatility: the square root of the sum of the squared last `n` logarithmic returns, emitted from
+/// return number `n` on. It applies to the time that the returns span and is not annualised (Andersen,
+/// Bollerslev, Diebold and Labys, Modeling and Forecasting Realized Volatility, Econometrica 71, 2003,
+/// section 2).
 ///
-/// A logarithm is no decimal, so the result is an `f64`: from a logarithm and a square root of the `libm` crate, the
-/// same bits on every machine. Between them a return is a whole number of 1e-12 and their sum is exact, so that it
-/// does not depend on what has left the window. A price that is not positive has no logarithm: it is skipped and
-/// counted as [`Losses::undefined`].
+/// Logarithms are irrational, so the result is an `f64`. The logarithm and the square root come from the
+/// `libm` crate, which gives the same bits on every machine. In between, a return is an integer in units of
+/// 1e-12 and the sum is exact, so it does not drift as returns leave the window. A price that is not positive
+/// has no logarithm; it is skipped and counted as [`DropCounts::undefined`].
 #[derive(Clone, Debug)]
 pub struct RealisedVolatility {
     last: Option<Price>,
     returns: Recent<SquaredReturn, Sum>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 /// A return in units of 1e-12, which is summed by its square.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct SquaredReturn(i64);
 
-impl Value for SquaredReturn {
+impl StateValue for SquaredReturn {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put(out);
     }
@@ -38,7 +41,7 @@ impl Value for SquaredReturn {
 }
 
 impl Number for SquaredReturn {
-    /// Below 2^92 for any two prices, so that 2^20 of them fit.
+    /// Below 2^92 for any two prices, so 2^20 of them fit.
     #[inline]
     fn units(self) -> i128 {
         i128::from(self.0) * i128::from(self.0)
@@ -50,12 +53,12 @@ impl Number for SquaredReturn {
 }
 
 impl RealisedVolatility {
-    /// Over the last `returns` returns.
+    /// The volatility over the last `returns` returns.
     ///
     /// # Panics
     /// When `returns` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
     pub fn new(returns: usize) -> Self {
-        Self { last: None, returns: Recent::new(returns, Sum::default()), losses: Losses::default() }
+        Self { last: None, returns: Recent::new(returns, Sum::default()), drops: DropCounts::default() }
     }
 }
 
@@ -67,18 +70,18 @@ impl State for RealisedVolatility {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.last.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.returns.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.last = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.last = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.returns.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -88,7 +91,7 @@ impl Operator<Price> for RealisedVolatility {
     #[inline]
     fn on_event(&mut self, at: Nanos, input: Price, emit: &mut impl FnMut(Nanos, f64)) {
         if input.0 <= 0 {
-            self.losses.undefined += 1;
+            self.drops.undefined += 1;
             return;
         }
         if let Some(last) = self.last.replace(input) {
@@ -104,30 +107,30 @@ impl Operator<Price> for RealisedVolatility {
 /// Bands around a moving average.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bands<N> {
-    /// The average less so many deviations.
+    /// The average minus the width in deviations.
     pub lower: N,
     /// The average.
     pub middle: N,
-    /// The average and so many deviations.
+    /// The average plus the width in deviations.
     pub upper: N,
 }
 
-/// Bollinger bands: the mean of the last `n` values, and `k` standard deviations of the same values (of the
-/// population, so divided by `n`) to either side; 20 and 2 are Bollinger's (Bollinger on Bollinger Bands, 2001,
-/// chapter 7). Mean, deviation and width are each rounded down to the unit. From the `n`-th value on.
+/// Bollinger bands: the mean of the last `n` values, plus and minus `k` population standard deviations of the
+/// same values. Bollinger uses 20 and 2 (Bollinger on Bollinger Bands, 2001, chapter 7). Mean, deviation and
+/// width are each rounded down to the unit. Emitted from value number `n` on.
 #[derive(Clone, Debug)]
 pub struct Bollinger<N> {
     recent: Recent<N, (Mean<N>, Deviation<N>)>,
-    width: Decimal,
+    width: FixedDecimal,
 }
 
 impl<N: Number> Bollinger<N> {
-    /// Over the last `count` values, `width` deviations to either side.
+    /// The bands over the last `count` values, `width` deviations to either side.
     ///
     /// # Panics
     /// When `width` is negative, or `count` is 0 or above [`crate::operators::bounds::BUFFERED_MAX`].
-    pub fn new(count: usize, width: Decimal) -> Self {
-        assert!(width >= Decimal(0), "a width of {width} deviations");
+    pub fn new(count: usize, width: FixedDecimal) -> Self {
+        assert!(width >= FixedDecimal(0), "the width must not be negative, but is {width}");
         Self { recent: Recent::new(count, Default::default()), width }
     }
 }
@@ -153,7 +156,7 @@ impl<N: Number> Operator<N> for Bollinger<N> {
     fn on_event(&mut self, at: Nanos, input: N, emit: &mut impl FnMut(Nanos, Bands<N>)) {
         if let Some((middle, deviation)) = self.recent.push(input) {
             let width = deviation.units() * i128::from(self.width.0);
-            let (mean, width) = (middle.units(), floor_divide(width, Decimal::ONE.0.into()));
+            let (mean, width) = (middle.units(), floor_divide(width, FixedDecimal::ONE.0.into()));
             emit(
                 at,
                 Bands { lower: N::from_units(mean - width), middle, upper: N::from_units(mean + width) },

@@ -1,7 +1,7 @@
-//! Writing the market into a snapshot and reading it back.
+//! Writes the market into a snapshot and reads it back.
 
-use super::forwarded::Foreign;
-use super::{Market, Print};
+use super::numbering::OtherShards;
+use super::{Market, TradePrint};
 use crate::account::ContractScale;
 use crate::book::{Book, BookSide};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
@@ -37,12 +37,12 @@ impl Market {
         }
     }
 
-    /// The market that [`Market::snapshot`] wrote.
+    /// Reads the market that [`Market::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes were not written by [`Market::snapshot`].
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let mut market = Self { foreign: Foreign::restore(reader)?, ..Self::default() };
+        let mut market = Self { foreign: OtherShards::restore(reader)?, ..Self::default() };
         for _ in 0..reader.count("sources")? {
             let source = reader.at_most("source", u16::MAX.into())? as u16;
             market.sources.push((source, reader.at_most("truth value", 1)? == 1));
@@ -58,7 +58,7 @@ impl Market {
             known.is_touched = reader.at_most("truth value", 1)? == 1;
             known.book = Book::restore(reader)?;
             if reader.at_most("truth value", 1)? == 1 {
-                known.last_trade = Some(Print {
+                known.last_trade = Some(TradePrint {
                     instrument: id,
                     price: Price(reader.i64()?),
                     quantity: Quantity(reader.u64()?),

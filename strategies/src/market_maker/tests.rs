@@ -7,7 +7,7 @@ fn in_units(amount: f64) -> i64 {
     libm::round(amount * ONE as f64) as i64
 }
 
-/// The mean spread over the horizon, from `γσ²T/2` and the constant.
+/// The mean spread over the horizon: `γσ²T/2` plus the constant term.
 fn mean_spread(gamma: f64, k: f64, sigma: f64) -> f64 {
     let model = Model::new(in_units(gamma), in_units(k));
     let variance = i128::from(in_units(sigma)).pow(2);
@@ -16,7 +16,7 @@ fn mean_spread(gamma: f64, k: f64, sigma: f64) -> f64 {
 }
 
 #[test]
-fn the_spreads_are_those_that_the_paper_simulates() {
+fn the_spreads_are_those_of_the_paper() {
     // Tables 1 and 2: σ = 2, T = 1, k = 1.5.
     assert_eq!(format!("{:.2}", mean_spread(0.1, 1.5, 2.0)), "1.49");
     assert_eq!(format!("{:.2}", mean_spread(0.01, 1.5, 2.0)), "1.35");
@@ -25,7 +25,7 @@ fn the_spreads_are_those_that_the_paper_simulates() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]
-    fn quotes_are_those_of_the_formulas_in_floating_point(
+    fn quotes_agree_with_the_formulas_in_floating_point(
         mid in 1.0f64..1_000.0, position in -50i64..50, quantity in 1u64..5,
         gamma in 0.001f64..5.0, k in 0.1f64..500.0, sigma in 0.0f64..3.0, left in 0.0f64..60.0,
     ) {
@@ -60,7 +60,7 @@ const SETTINGS: &str =
     "risk-aversion = 0.1\narrival-decay = 100\nsample = \"1s\"\nhorizon = \"60s\"\nmax-position = 2";
 const CENT: i64 = ONE / 100;
 
-/// A tester that has seen two mids, in ticks of 0.01, a second apart: quotes are out.
+/// A tester after two mids, in ticks of 0.01, a second apart: the quotes are sent.
 fn quoting(mids: [i64; 2]) -> StrategyTester {
     let mut tester = StrategyTester::start("market-maker", SETTINGS).unwrap();
     tester.define(1, "A");
@@ -76,7 +76,7 @@ fn show(tester: &mut StrategyTester, mid: i64) {
 }
 
 #[test]
-fn it_quotes_both_sides_as_far_from_the_mid_as_the_formula_says_without_taking() {
+fn it_quotes_both_sides_at_the_distance_of_the_formula_without_taking() {
     let [bid, ask] = quoting([10_000, 10_000]).take_orders()[..] else { panic!("both sides") };
     // No variance: the spread is 20 ln(1.001) = 0.0199900066..., half of it on each side.
     assert_eq!((bid.side, bid.limit_price.get()), (Side::BUY, 99_990_004_997));
@@ -87,10 +87,10 @@ fn it_quotes_both_sides_as_far_from_the_mid_as_the_formula_says_without_taking()
 }
 
 #[test]
-fn what_it_holds_moves_both_quotes_against_it_and_its_position_is_never_exceeded() {
+fn inventory_moves_both_quotes_against_it_and_the_position_limit_holds() {
     let mut tester = quoting([10_000, 10_010]);
     let [bid, ask] = tester.take_orders()[..] else { panic!("both sides") };
-    // A variance of 0.01 a second for 59 seconds: the risk of one is 0.1 · 0.01 · 59 = 0.059.
+    // A variance of 0.01 per second for 59 seconds: the risk of one order is 0.1 · 0.01 · 59 = 0.059.
     let spread = 59_000_000 + 19_990_006;
     assert_eq!(ask.limit_price.get() - bid.limit_price.get(), spread);
     tester.accept(&bid).accept(&ask).fill(&bid, bid.limit_price.get(), 1);
@@ -105,7 +105,7 @@ fn what_it_holds_moves_both_quotes_against_it_and_its_position_is_never_exceeded
 }
 
 #[test]
-fn a_quote_that_is_near_enough_is_left_alone_and_one_that_waits_for_its_answer_too() {
+fn a_quote_within_tolerance_or_with_a_pending_request_is_left_alone() {
     let mut tester = StrategyTester::start("market-maker", &format!("{SETTINGS}\ntolerance = 3")).unwrap();
     let tick = stele_wire::messages::InstrumentDefinition {
         instrument: 1.into(),

@@ -1,51 +1,65 @@
-//! What a window makes of its events: count, sum, mean, first, last, least, greatest, and several at once.
+//! Aggregates of windows: count, sum, mean, first, last, minimum, maximum, and combinations.
 
 use super::ring::Ring;
-use super::state::{Losses, Number, State, Value, floor_divide};
+use super::state::{DropCounts, Number, State, StateValue, floor_divide};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 
-/// A summary of events. Windows add in the order of arrival, which may not be the order of time: `order` says
-/// where the event stands, as its time in nanoseconds or, where a window counts, as the number of its arrival;
-/// among equals the later arrival is the later event.
+/// An aggregate of events. Windows add events in the order of arrival, which may differ from the order of
+/// time. `order` states the position of the event: its time in nanoseconds or, in windows that count events,
+/// the number of its arrival. Among events with equal `order`, the one that arrived later is the later event.
 ///
-/// An aggregate of several things is a tuple of aggregates; one of a part of the event is made by
-/// [`Aggregate::of`].
+/// A tuple of aggregates computes several aggregates at once; [`Aggregate::of`] aggregates a part of each
+/// event.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Aggregate, Count, Max, Operator, seconds, stream};
+/// use stele_wire::{Nanos, Price};
+///
+/// let mut pipeline = stream::<Price>().tumbling(seconds(1), Nanos(0), (Count::default(), Max::default()));
+/// let mut windows = Vec::new();
+/// for (millis, price) in [(100, 7), (900, 9), (1_500, 8)] {
+///     pipeline.on_event(Nanos(millis * 1_000_000), Price(price), &mut |_, window| windows.push(window));
+/// }
+/// assert_eq!(windows[0].unwrap().value, (2, Price(9)));
+/// ```
 pub trait Aggregate<In>: State {
-    /// The summary.
+    /// The result.
     type Out;
 
-    /// Takes an event in.
+    /// Adds an event.
     fn add(&mut self, order: u64, input: &In);
 
-    /// The summary of what is in.
+    /// The result over the events that were added.
     ///
     /// # Panics
-    /// May panic while nothing is in. No window asks then.
+    /// May panic when no event was added. Windows never call it then.
     fn value(&self) -> Self::Out;
 
-    /// The same aggregate over what `part` makes of each event.
-    fn of<Event, F: Fn(&Event) -> In>(self, part: F) -> Of<In, F, Self>
+    /// The same aggregate over a part of each event.
+    fn of<Event, F: Fn(&Event) -> In>(self, part: F) -> AggregateOf<In, F, Self>
     where
         Self: Sized,
     {
-        Of { part, aggregate: self, input: PhantomData }
+        AggregateOf { part, aggregate: self, input: PhantomData }
     }
 }
 
-/// An aggregate that can take in what another one holds, as when two sessions become one.
+/// An aggregate that can be merged with another one, as when two sessions become one.
 pub trait Merge {
-    /// Takes in what `other` holds.
+    /// Merges `other` into this aggregate.
     fn merge(&mut self, other: &Self);
 }
 
-/// An aggregate that can lose its oldest event, as a window does that slides.
+/// An aggregate from which the oldest event can be removed, as sliding windows require.
 pub trait Remove<In>: Aggregate<In> {
-    /// Takes the event out that stands before every other one.
+    /// Removes the event that is before all others.
     fn remove(&mut self, order: u64, input: &In);
 }
 
-/// State of plain parts that a new instance has as their defaults.
+/// Implements `State` for plain fields that a new instance has at their defaults.
 macro_rules! plain_state {
     ([$($generics:tt)*] $aggregate:ty, $($part:ident),*) => {
         impl<$($generics)*> State for $aggregate {
@@ -59,7 +73,7 @@ macro_rules! plain_state {
             }
 
             fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-                $(self.$part = Value::take(reader)?;)*
+                $(self.$part = StateValue::take(reader)?;)*
                 Ok(())
             }
         }
@@ -67,9 +81,9 @@ macro_rules! plain_state {
 }
 pub(crate) use plain_state;
 
-const EMPTY: &str = "a window is asked only while something is in it";
+const EMPTY: &str = "an empty window has no value";
 
-/// How many events.
+/// The number of events, as `u64`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Count {
     count: u64,
@@ -104,7 +118,7 @@ impl<In> Remove<In> for Count {
     }
 }
 
-/// The sum, exact.
+/// The exact sum.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum {
     sum: i128,
@@ -186,7 +200,7 @@ impl<N: Number> Remove<N> for Mean<N> {
     }
 }
 
-/// Keeps one event of those that came, by their order or their value.
+/// Defines an aggregate that keeps one event, selected by order or value.
 macro_rules! kept {
     ($(#[$doc:meta])* $kept:ident, $bound:ident, |$new:ident, $old:ident| $replaces:expr) => {
         $(#[$doc])*
@@ -201,7 +215,7 @@ macro_rules! kept {
             }
         }
 
-        plain_state!([T: Value] $kept<T>, kept);
+        plain_state!([T: StateValue] $kept<T>, kept);
 
         impl<T: $bound> $kept<T> {
             #[inline]
@@ -238,38 +252,39 @@ macro_rules! kept {
 
 kept!(
     /// The earliest event.
-    First, Value, |new, old| new.0 < old.0
+    First, StateValue, |new, old| new.0 < old.0
 );
 kept!(
     /// The latest event.
-    Last, Value, |new, old| new.0 >= old.0
+    Last, StateValue, |new, old| new.0 >= old.0
 );
 kept!(
-    /// The least value; in a sliding window use [`MovingMin`].
+    /// The minimum; for sliding windows use [`MovingMin`].
     Min, Number, |new, old| new.1 < old.1
 );
 kept!(
-    /// The greatest value; in a sliding window use [`MovingMax`].
+    /// The maximum; for sliding windows use [`MovingMax`].
     Max, Number, |new, old| new.1 > old.1
 );
 
-/// Whatever leaves is not the latest, unless nothing else is left: no window that slides asks then.
-impl<T: Value> Remove<T> for Last<T> {
+/// The removed event is never the latest one, unless no other event remains; sliding windows do not ask for a
+/// value then.
+impl<T: StateValue> Remove<T> for Last<T> {
     #[inline]
     fn remove(&mut self, _: u64, _: &T) {}
 }
 
-/// The least or greatest value of a window that slides. Holds the values that are more extreme than everything
-/// behind them (Lemire, Streaming maximum-minimum filter using no more than three comparisons per element, Nordic
-/// Journal of Computing 13, 2006), here also for events that come out of order.
+/// The minimum or maximum over a sliding window. Keeps the values that are more extreme than all later ones
+/// (Lemire, Streaming maximum-minimum filter using no more than three comparisons per element, Nordic Journal
+/// of Computing 13, 2006), extended to events that arrive out of order.
 #[derive(Clone, Debug)]
 pub struct MovingExtreme<N, const GREATEST: bool> {
     candidates: Ring<(u64, N)>,
 }
 
-/// The least value of a window that slides.
+/// The minimum over a sliding window.
 pub type MovingMin<N> = MovingExtreme<N, false>;
-/// The greatest value of a window that slides.
+/// The maximum over a sliding window.
 pub type MovingMax<N> = MovingExtreme<N, true>;
 
 impl<N: Number, const GREATEST: bool> MovingExtreme<N, GREATEST> {
@@ -304,7 +319,7 @@ impl<N: Number, const GREATEST: bool> State for MovingExtreme<N, GREATEST> {
 impl<N: Number, const GREATEST: bool> Aggregate<N> for MovingExtreme<N, GREATEST> {
     type Out = N;
 
-    /// Equal values stay beside each other, so that each leaves with its own event.
+    /// Equal values are all kept, so that each is removed with its own event.
     #[inline]
     fn add(&mut self, order: u64, input: &N) {
         let place = self.candidates.place(order);
@@ -334,20 +349,20 @@ impl<N: Number, const GREATEST: bool> Remove<N> for MovingExtreme<N, GREATEST> {
     }
 }
 
-/// An aggregate over a part of the event: made by [`Aggregate::of`].
-pub struct Of<In, F, A> {
+/// An aggregate over a part of each event: made by [`Aggregate::of`].
+pub struct AggregateOf<In, F, A> {
     part: F,
     aggregate: A,
     input: PhantomData<fn(In)>,
 }
 
-impl<In, F: Clone, A: Clone> Clone for Of<In, F, A> {
+impl<In, F: Clone, A: Clone> Clone for AggregateOf<In, F, A> {
     fn clone(&self) -> Self {
         Self { part: self.part.clone(), aggregate: self.aggregate.clone(), input: PhantomData }
     }
 }
 
-impl<In, F, A: State> State for Of<In, F, A> {
+impl<In, F, A: State> State for AggregateOf<In, F, A> {
     fn reset(&mut self) {
         self.aggregate.reset();
     }
@@ -360,12 +375,12 @@ impl<In, F, A: State> State for Of<In, F, A> {
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 
-impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for Of<In, F, A> {
+impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for AggregateOf<In, F, A> {
     type Out = A::Out;
 
     #[inline]
@@ -379,13 +394,13 @@ impl<Event, In, F: Fn(&Event) -> In, A: Aggregate<In>> Aggregate<Event> for Of<I
     }
 }
 
-impl<In, F, A: Merge> Merge for Of<In, F, A> {
+impl<In, F, A: Merge> Merge for AggregateOf<In, F, A> {
     fn merge(&mut self, other: &Self) {
         self.aggregate.merge(&other.aggregate);
     }
 }
 
-impl<Event, In, F: Fn(&Event) -> In, A: Remove<In>> Remove<Event> for Of<In, F, A> {
+impl<Event, In, F: Fn(&Event) -> In, A: Remove<In>> Remove<Event> for AggregateOf<In, F, A> {
     #[inline]
     fn remove(&mut self, order: u64, input: &Event) {
         self.aggregate.remove(order, &(self.part)(input));
@@ -409,8 +424,8 @@ macro_rules! tuple_aggregates {
                 Ok(())
             }
 
-            fn losses(&self) -> Losses {
-                Losses::default() $(+ self.$at.losses())*
+            fn drops(&self) -> DropCounts {
+                DropCounts::default() $(+ self.$at.drops())*
             }
         }
 

@@ -1,20 +1,40 @@
-//! One stream into two pipelines.
+//! Operators that feed one stream into two pipelines.
 
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::operator::Operator;
+use super::state::{DropCounts, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
-/// An event of one of two kinds.
+/// An event of one of two types.
+///
+/// # Examples
+///
+/// Two branches of one stream, whose outputs are merged:
+///
+/// ```
+/// use stele_strategies::operators::{Either, Operator, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<i64>()
+///     .fork(|left| left.filter(|number| *number > 0), |right| right.map(|number| number * 10))
+///     .map(|either| match either {
+///         Either::Left(number) | Either::Right(number) => number,
+///     });
+/// let mut results = Vec::new();
+/// for number in [-1, 2] {
+///     pipeline.on_event(Nanos(0), number, &mut |_, result| results.push(result));
+/// }
+/// assert_eq!(results, [-10, 2, 20]);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Either<L, R> {
-    /// Of the first.
+    /// An event of the first type.
     Left(L),
-    /// Of the second.
+    /// An event of the second type.
     Right(R),
 }
 
-impl<L: Value, R: Value> Value for Either<L, R> {
+impl<L: StateValue, R: StateValue> StateValue for Either<L, R> {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
             Self::Left(left) => {
@@ -64,20 +84,20 @@ macro_rules! branching {
                 self.right.restore(reader)
             }
 
-            fn losses(&self) -> Losses {
-                self.left.losses() + self.right.losses()
+            fn drops(&self) -> DropCounts {
+                self.left.drops() + self.right.drops()
             }
         }
     };
 }
 
 branching!(
-    /// Gives every event to two pipelines and everything on that comes out of either, the left first.
+    /// Feeds every event to two pipelines and emits everything that either emits, the left one first.
     Fork
 );
 branching!(
-    /// Gives every event to two pipelines and a pair on when both made something of it, of the last that each
-    /// made and with the time of the event: a fast and a slow average of the same price.
+    /// Feeds every event to two pipelines and emits a pair when both emitted for the same event: the last
+    /// result of each, with the time of the event. For example, a fast and a slow average of the same price.
     Zip
 );
 

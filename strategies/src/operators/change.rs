@@ -1,13 +1,13 @@
-//! Detection of changes: any change, and a lasting one in noise.
+//! Detection of changes: any change, and a lasting shift in noise.
 
 use super::aggregate::plain_state;
-use super::state::{Number, State, Value};
-use super::stream::Operator;
+use super::operator::Operator;
+use super::state::{Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 use stele_wire::Nanos;
 
-/// Gives the events on that differ from the one before; the first does.
+/// Emits the events that differ from the previous one; the first event is emitted.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<T> {
     last: Option<T>,
@@ -19,9 +19,9 @@ impl<T> Default for Changed<T> {
     }
 }
 
-plain_state!([T: Value] Changed<T>, last);
+plain_state!([T: StateValue] Changed<T>, last);
 
-impl<T: Value + PartialEq> Operator<T> for Changed<T> {
+impl<T: StateValue + PartialEq> Operator<T> for Changed<T> {
     type Out = T;
 
     #[inline]
@@ -33,19 +33,34 @@ impl<T: Value + PartialEq> Operator<T> for Changed<T> {
     }
 }
 
-/// A lasting change of a mean.
+/// A lasting shift of a mean.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shift {
-    /// To above the target.
+    /// The mean rose above the target.
     Up,
-    /// To below the target.
+    /// The mean fell below the target.
     Down,
 }
 
-/// Detects that the mean of noisy values has left its target, by cumulative sums: `S⁺ = max(0, S⁺ + x − target −
-/// slack)` and `S⁻ = max(0, S⁻ + target − slack − x)`; one that exceeds the threshold is a [`Shift`], after which
-/// both begin again at 0 (Page, Continuous Inspection Schemes, Biometrika 41, 1954, section 4; tabulated in
-/// Montgomery, Introduction to Statistical Quality Control, section 9.1). Exact.
+/// Detects that the mean of noisy values has left its target, with cumulative sums: `S⁺ = max(0, S⁺ + x −
+/// target − slack)` and `S⁻ = max(0, S⁻ + target − slack − x)`. When one of them exceeds the threshold, a
+/// [`Shift`] is emitted and both restart at 0 (Page, Continuous Inspection Schemes, Biometrika 41, 1954,
+/// section 4; tabulated in Montgomery, Introduction to Statistical Quality Control, section 9.1). The
+/// arithmetic is exact.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Cusum, Operator, Shift, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<i64>().then(Cusum::new(100, 1, 5));
+/// let mut shifts = Vec::new();
+/// for value in [100, 99, 101, 104, 104, 104] {
+///     pipeline.on_event(Nanos(0), value, &mut |_, shift| shifts.push(shift));
+/// }
+/// assert_eq!(shifts, [Shift::Up]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Cusum<N> {
     target: i128,
@@ -57,14 +72,14 @@ pub struct Cusum<N> {
 }
 
 impl<N: Number> Cusum<N> {
-    /// A mean of `target`; shifts of less than twice `slack` are let be; `threshold` is usually four to five
-    /// standard deviations.
+    /// Detects shifts from the mean `target`. Shifts of less than twice `slack` are ignored; `threshold` is
+    /// usually four to five standard deviations.
     ///
     /// # Panics
     /// When `slack` or `threshold` is negative.
     pub fn new(target: N, slack: N, threshold: N) -> Self {
         let (target, slack, threshold) = (target.units(), slack.units(), threshold.units());
-        assert!(slack >= 0 && threshold >= 0, "slack {slack} and threshold {threshold} are not negative");
+        assert!(slack >= 0 && threshold >= 0, "slack {slack} and threshold {threshold} must not be negative");
         Self { target, slack, threshold, above: 0, below: 0, number: PhantomData }
     }
 
@@ -84,7 +99,7 @@ impl<N> State for Cusum<N> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.above, self.below) = Value::take(reader)?;
+        (self.above, self.below) = StateValue::take(reader)?;
         Ok(())
     }
 }

@@ -1,13 +1,13 @@
-//! The standard deviation of a window, exact.
+//! The exact standard deviation of a window.
 
 use super::aggregate::{Aggregate, Merge, Remove, plain_state};
-use super::state::{Number, State, Value};
+use super::state::{Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use std::marker::PhantomData;
 
-/// The standard deviation of the population: `√(Σ (x − x̄)² / n) = √(n · Σ x² − (Σ x)²) / n`, rounded down to the unit.
-/// The sums are exact in 256 bits, so that it does not drift with what has left the window; where `n` times the
-/// deviation exceeds 2^64 units, which is far beyond any price, some of its last bits are lost.
+/// The population standard deviation, `√(Σ (x − x̄)² / n) = √(n · Σ x² − (Σ x)²) / n`, rounded down to the
+/// unit. The sums are exact in 256 bits, so the result does not drift as values leave the window. Where `n`
+/// times the deviation exceeds 2^64 units, far beyond any price, the lowest bits of the result are imprecise.
 #[derive(Clone, Copy, Debug)]
 pub struct Deviation<N> {
     count: u64,
@@ -42,7 +42,7 @@ impl<N: Number> Aggregate<N> for Deviation<N> {
 
     #[inline]
     fn value(&self) -> N {
-        assert!(self.count > 0, "a window is asked only while something is in it");
+        assert!(self.count > 0, "an empty window has no value");
         let variance = self.squares.times(self.count).minus(Wide::square(self.sum.unsigned_abs()));
         let root = variance.root();
         N::from_units(match u64::try_from(root) {
@@ -69,7 +69,7 @@ impl<N: Number> Remove<N> for Deviation<N> {
     }
 }
 
-/// A number of 256 bits that is not negative.
+/// A non-negative number of 256 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Wide {
     high: u128,
@@ -96,7 +96,7 @@ impl Wide {
         Self { high: self.high * factor + (upper >> 64), low: lower }.plus(Self { high: 0, low: upper << 64 })
     }
 
-    /// Of a number below 2^127.
+    /// The square of a number below 2^127.
     #[inline]
     fn square(number: u128) -> Self {
         let (lower, upper) = (u128::from(number as u64), number >> 64);
@@ -105,7 +105,7 @@ impl Wide {
             .plus(Self { high: 0, low: middle << 65 })
     }
 
-    /// The square root, rounded down; of 128 bits and more to the first 64 bits.
+    /// The square root, rounded down; for results above 64 bits, only the leading 64 bits are exact.
     #[inline]
     fn root(self) -> u128 {
         if self.high == 0 {
@@ -118,7 +118,7 @@ impl Wide {
     }
 }
 
-impl Value for Wide {
+impl StateValue for Wide {
     fn put(&self, out: &mut Vec<u8>) {
         (self.high as i128, self.low as i128).put(out);
     }

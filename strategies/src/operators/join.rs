@@ -1,20 +1,36 @@
-//! Joins: two streams within a window, a stream with a table.
+//! Joins: of two streams within a window, and of a stream with a table.
 
 use super::branch::Either;
+use super::operator::Operator;
 use super::ring::Ring;
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::state::{DropCounts, State, StateValue};
 use super::window::Late;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
-/// Every pair of a left and a right event that are not more than a window apart, given when the later of the two
-/// arrives, with the later of their times; the pairs of one arrival in the order of their partners. Join by a key
-/// with [`super::KeyBy`] around it.
+/// Joins two streams: emits every pair of a left and a right event whose times are at most a window apart,
+/// when the later of the two arrives, with the later of their times. The pairs of one arrival are ordered by
+/// their partners. To join by a key, wrap the join in [`super::KeyBy`].
 ///
-/// Events may come out of order by up to `grace` behind the latest time of either side, and meet all their partners;
-/// one that is older is counted and given on as [`Late`]. Each side keeps what can still meet a partner, `capacity`
-/// events at most: when one more comes the oldest leaves, and is counted as [`Losses::crowded_out`].
+/// Events may arrive out of order, up to `grace` before the latest time of either side, and still meet all
+/// their partners. An older event is counted and emitted as [`Late`]. Each side keeps the events that can
+/// still find a partner, at most `capacity`; when it is full the oldest is removed and counted as
+/// [`DropCounts::crowded_out`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Either, Operator, seconds, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<Either<&str, u32>>().join(seconds(1), Nanos(0), 100).in_time();
+/// # let mut pairs = Vec::new();
+/// # let mut feed = |at: u64, event| pipeline.on_event(Nanos(at), event, &mut |_, pair| pairs.push(pair));
+/// feed(0, Either::Left("order"));
+/// feed(500_000_000, Either::Right(7));
+/// feed(5_000_000_000, Either::Right(8));
+/// assert_eq!(pairs, [("order", 7)]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Join<L, R> {
     window: u64,
@@ -22,11 +38,12 @@ pub struct Join<L, R> {
     lefts: Ring<(u64, L)>,
     rights: Ring<(u64, R)>,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<L, R> Join<L, R> {
-    /// Pairs at most `window` apart, of events at most `grace` late, `capacity` of each side kept.
+    /// Joins events at most `window` apart that arrive at most `grace` late, and keeps `capacity` events of
+    /// each side.
     ///
     /// # Panics
     /// When `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
@@ -37,7 +54,7 @@ impl<L, R> Join<L, R> {
             lefts: Ring::new(capacity),
             rights: Ring::new(capacity),
             time: 0,
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         }
     }
 
@@ -54,19 +71,19 @@ impl<L, R> Join<L, R> {
     }
 }
 
-/// The events of a side that are not more than a window away.
+/// The events of a side that are at most a window away.
 #[inline]
-fn partners<T: Value>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl Iterator<Item = (u64, T)> {
+fn partners<T: StateValue>(side: &Ring<(u64, T)>, at: u64, window: u64) -> impl Iterator<Item = (u64, T)> {
     let from = side.partition_point(|(other, _)| other.saturating_add(window) < at);
     let until = at.saturating_add(window);
     side.range(from..).copied().take_while(move |(other, _)| *other <= until)
 }
 
-/// Keeps an event, unless it is the oldest of more than there is room for.
+/// Keeps an event; when the side is full, removes the oldest.
 #[inline]
-fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, losses: &mut Losses) {
+fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, drops: &mut DropCounts) {
     if side.is_full() {
-        losses.crowded_out += 1;
+        drops.crowded_out += 1;
         if side.front().is_some_and(|(oldest, _)| *oldest > at) {
             return;
         }
@@ -76,7 +93,7 @@ fn keep<T>(side: &mut Ring<(u64, T)>, at: u64, event: T, losses: &mut Losses) {
     side.insert(place, (at, event));
 }
 
-impl<L: Value, R: Value> State for Join<L, R> {
+impl<L: StateValue, R: StateValue> State for Join<L, R> {
     fn reset(&mut self) {
         self.lefts.clear();
         self.rights.clear();
@@ -85,31 +102,31 @@ impl<L: Value, R: Value> State for Join<L, R> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.time.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.lefts.snapshot(out);
         self.rights.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.time = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.time = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.lefts.restore(reader)?;
         self.rights.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
-impl<L: Value, R: Value> Operator<Either<L, R>> for Join<L, R> {
+impl<L: StateValue, R: StateValue> Operator<Either<L, R>> for Join<L, R> {
     type Out = Result<(L, R), Late<Either<L, R>>>;
 
     #[inline]
     fn on_event(&mut self, at: Nanos, input: Either<L, R>, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.advance(at.0);
         if at.0 < self.time.saturating_sub(self.grace) {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         match input {
@@ -117,13 +134,13 @@ impl<L: Value, R: Value> Operator<Either<L, R>> for Join<L, R> {
                 for (other, right) in partners(&self.rights, at.0, self.window) {
                     emit(Nanos(at.0.max(other)), Ok((left, right)));
                 }
-                keep(&mut self.lefts, at.0, left, &mut self.losses);
+                keep(&mut self.lefts, at.0, left, &mut self.drops);
             }
             Either::Right(right) => {
                 for (other, left) in partners(&self.lefts, at.0, self.window) {
                     emit(Nanos(at.0.max(other)), Ok((left, right)));
                 }
-                keep(&mut self.rights, at.0, right, &mut self.losses);
+                keep(&mut self.rights, at.0, right, &mut self.drops);
             }
         }
     }
@@ -135,51 +152,52 @@ impl<L: Value, R: Value> Operator<Either<L, R>> for Join<L, R> {
     }
 }
 
-/// Each left event with what the right stream said last, if anything; a right `None` takes it back. Have one entry a
-/// key with [`super::KeyBy`] around it. An inner join is this and a `filter_map`.
+/// Joins a stream with a table: emits each left event with the latest value of the right stream, if there is
+/// one. A right `None` removes the value. For one value per key, wrap it in [`super::KeyBy`]; for an inner
+/// join, add a `filter_map`.
 ///
-/// The table holds the newest entry by time, whatever comes last; one that is older than it changes nothing and is
-/// counted as [`Losses::late`]. A left event meets the table as it is when the event arrives.
+/// The table keeps the latest value by time, not by arrival: an older value changes nothing and is counted as
+/// [`DropCounts::late`]. A left event meets the table as it is when the event arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct TableJoin<R> {
     time: u64,
     entry: Option<R>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<R> Default for TableJoin<R> {
     fn default() -> Self {
-        Self { time: 0, entry: None, losses: Losses::default() }
+        Self { time: 0, entry: None, drops: DropCounts::default() }
     }
 }
 
-impl<R: Value> State for TableJoin<R> {
+impl<R: StateValue> State for TableJoin<R> {
     fn reset(&mut self) {
         (self.time, self.entry) = (0, None);
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        (self.time, self.entry, self.losses).put(out);
+        (self.time, self.entry, self.drops).put(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.entry, self.losses) = Value::take(reader)?;
+        (self.time, self.entry, self.drops) = StateValue::take(reader)?;
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
-impl<L, R: Value> Operator<Either<L, Option<R>>> for TableJoin<R> {
+impl<L, R: StateValue> Operator<Either<L, Option<R>>> for TableJoin<R> {
     type Out = (L, Option<R>);
 
     #[inline]
     fn on_event(&mut self, at: Nanos, input: Either<L, Option<R>>, emit: &mut impl FnMut(Nanos, Self::Out)) {
         match input {
             Either::Left(left) => emit(at, (left, self.entry)),
-            Either::Right(_) if at.0 < self.time => self.losses.late += 1,
+            Either::Right(_) if at.0 < self.time => self.drops.late += 1,
             Either::Right(entry) => (self.time, self.entry) = (at.0, entry),
         }
     }

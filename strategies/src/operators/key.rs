@@ -1,15 +1,15 @@
-//! One pipeline a key, in a table of bounded size.
+//! One pipeline per key, in a table of bounded size.
 
 use super::bounds::KEYS_MAX;
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::operator::Operator;
+use super::state::{DropCounts, State, StateValue};
 use crate::book::BookSide;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
 
-/// What events are told apart by.
-pub trait Key: Value + Eq {
-    /// 64 bits of it, the same on every machine and at every run; keys that are near may have near ones.
+/// A key of events.
+pub trait Key: StateValue + Eq {
+    /// A 64-bit digest, the same on every machine and in every run. Similar keys may have similar digests.
     fn digest(&self) -> u64;
 }
 
@@ -43,7 +43,7 @@ impl<A: Key, B: Key> Key for (A, B) {
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 const NONE: u32 = u32::MAX;
 
-/// How many keys a table has room for, and what happens when one more comes.
+/// The capacity of a key table, and what happens when it is full.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Keys {
     capacity: usize,
@@ -51,20 +51,21 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Events of a key above `capacity` are dropped and counted as [`Losses::keys_refused`]: for keys that are known
-    /// to be few, such as instruments.
+    /// Events of further keys are dropped and counted as [`DropCounts::keys_refused`]. For keys that are
+    /// known to be few, such as instruments.
     pub const fn up_to(capacity: usize) -> Self {
         Self { capacity, evicts: false }
     }
 
-    /// A key above `capacity` takes the place of the one that had no event for longest, which is forgotten with all
-    /// that it had and counted as [`Losses::keys_evicted`]: for keys without number, such as cards.
+    /// A further key replaces the key that had no event for the longest time. That key loses its state and is
+    /// counted as [`DropCounts::keys_evicted`]. For an unbounded set of keys, such as cards.
     pub const fn newest(capacity: usize) -> Self {
         Self { capacity, evicts: true }
     }
 }
 
-/// Key → slot by open addressing with linear probing, deletion by shifting back. Nothing iterates over the cells.
+/// Maps keys to slots by open addressing, with linear probing and backward-shift deletion. Nothing iterates
+/// over the cells.
 #[derive(Clone, Debug)]
 struct Table<K> {
     cells: Box<[u32]>,
@@ -87,7 +88,7 @@ impl<K: Key> Table<K> {
         (key.digest().wrapping_mul(MULTIPLIER) >> self.shift) as usize
     }
 
-    /// The cell of a key, or the empty one where it would be.
+    /// The cell of a key, or the empty cell where it belongs.
     #[inline]
     fn cell(&self, key: &K) -> usize {
         let mut at = self.home(key);
@@ -97,7 +98,7 @@ impl<K: Key> Table<K> {
         at
     }
 
-    /// Empties a cell and moves back what stands behind it and would not be found any longer.
+    /// Empties a cell and moves back the entries after it that could no longer be found.
     fn vacate(&mut self, mut hole: usize) {
         let mask = self.cells.len() - 1;
         let mut at = hole;
@@ -120,7 +121,7 @@ impl<K: Key> Table<K> {
 /// The slots in the order of their last events.
 #[derive(Clone, Debug, Default)]
 struct Recency {
-    /// The slot used before, and the one used after: those of the oldest and the newest are none.
+    /// The neighbours of each slot in the order of use: the one used before, and the one used after.
     links: Vec<(u32, u32)>,
     oldest: u32,
     newest: u32,
@@ -140,7 +141,7 @@ impl Recency {
         self.newest = slot;
     }
 
-    /// The slot is the newest now.
+    /// Makes the slot the most recently used one.
     #[inline]
     fn touch(&mut self, slot: u32) {
         if slot != self.newest {
@@ -170,11 +171,30 @@ impl Recency {
     }
 }
 
-/// A pipeline of its own for each key. All pipelines are made when the table is, so that a new key allocates nothing;
-/// memory is `capacity` times what one pipeline takes. See [`Keys`] for what happens when the table is full.
+/// Runs a separate pipeline for each key. All pipelines are made together with the table, so a new key
+/// allocates nothing; memory use is `capacity` times the size of one pipeline. See [`Keys`] for what happens
+/// when the table is full.
 ///
-/// Every key has its own time: an event of one key closes no window of another. [`Operator::on_time`] brings its time
-/// to all keys, those that are known in the order in which they came first, those that come later when they come.
+/// Each key has its own time: an event of one key closes no window of another. [`Operator::on_time`] advances
+/// the time of all keys, known ones in the order of their first event, and new ones when they appear.
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Keys, Operator, Sum, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<(u32, i64)>().key_by(
+///     Keys::up_to(16),
+///     |(instrument, _)| *instrument,
+///     |events| events.map(|(_, quantity)| quantity).running(Sum::default()),
+/// );
+/// let mut sums = Vec::new();
+/// for event in [(1, 10), (2, 5), (1, 20)] {
+///     pipeline.on_event(Nanos(0), event, &mut |_, sum| sums.push(sum));
+/// }
+/// assert_eq!(sums, [(1, 10), (2, 5), (1, 30)]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct KeyBy<K, F, P> {
     key: F,
@@ -182,19 +202,22 @@ pub struct KeyBy<K, F, P> {
     table: Table<K>,
     recency: Recency,
     pipelines: Box<[P]>,
-    /// What [`Operator::on_time`] brought last: where a new key begins.
+    /// The latest time of [`Operator::on_time`]: the initial time of a new key.
     time: Nanos,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
-    /// A table of clones of `each`, found by what `key` makes of an event.
+    /// Makes a table of clones of `each`, keyed by `key` of an event.
     ///
     /// # Panics
-    /// When there is room for no key or for more than [`KEYS_MAX`].
+    /// When the capacity is 0 or above [`KEYS_MAX`].
     pub fn new(keys: Keys, key: F, each: P) -> Self {
         let capacity = keys.capacity;
-        assert!((1..=KEYS_MAX).contains(&capacity), "a table of {capacity} keys: 1 to {KEYS_MAX} fit");
+        assert!(
+            (1..=KEYS_MAX).contains(&capacity),
+            "the capacity of a key table is {capacity}, but must be 1 to {KEYS_MAX}"
+        );
         Self {
             key,
             keys,
@@ -202,13 +225,13 @@ impl<K: Key, F, P: Clone> KeyBy<K, F, P> {
             recency: Recency::new(if keys.evicts { capacity } else { 0 }),
             pipelines: vec![each; capacity].into(),
             time: Nanos(0),
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         }
     }
 }
 
 impl<K: Key, F, P: State> KeyBy<K, F, P> {
-    /// The slot of a key, made if there is room for it, and whether it was.
+    /// The slot of a key, created if there is room, and whether it was created.
     #[inline]
     fn slot(&mut self, key: K) -> Option<(u32, bool)> {
         let cell = self.table.cell(&key);
@@ -234,10 +257,10 @@ impl<K: Key, F, P: State> KeyBy<K, F, P> {
             return Some(slot);
         }
         if !self.keys.evicts {
-            self.losses.keys_refused += 1;
+            self.drops.keys_refused += 1;
             return None;
         }
-        self.losses.keys_evicted += 1;
+        self.drops.keys_evicted += 1;
         let slot = self.recency.oldest;
         let cell = self.table.cell(&self.table.keys[slot as usize]);
         self.table.vacate(cell);
@@ -260,7 +283,7 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn snapshot(&self, out: &mut Vec<u8>) {
-        (self.time, self.losses).put(out);
+        (self.time, self.drops).put(out);
         out.put_u64(self.table.keys.len() as u64);
         for (key, pipeline) in self.table.keys.iter().zip(&self.pipelines) {
             key.put(out);
@@ -270,13 +293,13 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        (self.time, self.losses) = Value::take(reader)?;
+        (self.time, self.drops) = StateValue::take(reader)?;
         let count = reader.at_most("keys", self.keys.capacity as u64)?;
         for slot in 0..count {
             let key = K::take(reader)?;
             let cell = self.table.cell(&key);
             if self.table.cells[cell] != NONE {
-                return Err(RestoreError::Value { what: "a key that is there already", found: slot });
+                return Err(RestoreError::Value { what: "slot of a repeated key", found: slot });
             }
             self.add(cell, key);
             self.pipelines[slot as usize].restore(reader)?;
@@ -289,8 +312,8 @@ impl<K: Key, F, P: State> State for KeyBy<K, F, P> {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.pipelines.iter().fold(self.losses, |sum, pipeline| sum + pipeline.losses())
+    fn drops(&self) -> DropCounts {
+        self.pipelines.iter().fold(self.drops, |sum, pipeline| sum + pipeline.drops())
     }
 }
 
@@ -308,8 +331,8 @@ impl<In, K: Key, F: Fn(&In) -> K, P: Operator<In>> Operator<In> for KeyBy<K, F, 
         pipeline.on_event(at, input, &mut |at, out| emit(at, (key, out)));
     }
 
-    /// Among the pipelines that are told is one without a key, if there is room for one: so much can a new key hold
-    /// time back.
+    /// The result includes a pipeline without a key, if there is room for one more key, because a new key can
+    /// hold back time as much.
     fn on_time(&mut self, at: Nanos, emit: &mut impl FnMut(Nanos, Self::Out)) -> Nanos {
         self.time = self.time.max(at);
         let mut pipelines = self.pipelines.iter_mut();

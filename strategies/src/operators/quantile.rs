@@ -1,38 +1,38 @@
-//! The quantile of a window, exact.
+//! The exact quantile of a window.
 
 use super::aggregate::{Aggregate, Merge, Remove};
 use super::ring::Ring;
-use super::state::{Losses, Number, State, Value};
+use super::state::{DropCounts, Number, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader};
 
-/// The value below or at which a share of the values lies: the one at rank `⌈p · n⌉` of `n` in ascending order, the
-/// inverse of the empirical distribution (Hyndman and Fan, Sample Quantiles in Statistical Packages, The American
-/// Statistician 50, 1996, definition 1). No value is invented by interpolation.
+/// A quantile: the value at rank `⌈p · n⌉` of `n` values in ascending order, the inverse of the empirical
+/// distribution (Hyndman and Fan, Sample Quantiles in Statistical Packages, The American Statistician 50,
+/// 1996, definition 1). The result is always one of the values; it is not interpolated.
 ///
-/// Keeps the values in order: an event costs a search and a move of half of them at most, so it is meant for
-/// windows of thousands, not of millions. What comes when it is full is left out and counted as
-/// [`Losses::crowded_out`].
+/// The values are kept in order: an event costs a binary search and moves at most half of the values. It is
+/// meant for windows of thousands of values, not millions. Values beyond the capacity are left out and
+/// counted as [`DropCounts::crowded_out`].
 #[derive(Clone, Debug)]
 pub struct Quantile<N> {
     per_mille: u64,
     values: Ring<N>,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<N: Number> Quantile<N> {
-    /// The quantile of `per_mille` thousandths (500 is the median, 0 the least value, 1,000 the greatest) over at
+    /// The quantile at `per_mille` thousandths (500 is the median, 0 the minimum, 1,000 the maximum) over at
     /// most `capacity` events.
     ///
     /// # Panics
     /// When `per_mille` is above 1,000, or `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
     pub fn new(per_mille: u64, capacity: usize) -> Self {
-        assert!(per_mille <= 1_000, "a quantile of {per_mille} thousandths: 0 to 1000 are");
-        Self { per_mille, values: Ring::new(capacity), losses: Losses::default() }
+        assert!(per_mille <= 1_000, "a quantile is 0 to 1000 thousandths, not {per_mille}");
+        Self { per_mille, values: Ring::new(capacity), drops: DropCounts::default() }
     }
 
     fn insert(&mut self, value: N) {
         if self.values.is_full() {
-            self.losses.crowded_out += 1;
+            self.drops.crowded_out += 1;
             return;
         }
         let place = self.values.partition_point(|known| *known <= value);
@@ -47,17 +47,17 @@ impl<N: Number> State for Quantile<N> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.values.snapshot(out);
-        self.losses.put(out);
+        self.drops.put(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.values.restore(reader)?;
-        self.losses = Value::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.losses
+    fn drops(&self) -> DropCounts {
+        self.drops
     }
 }
 
@@ -72,7 +72,7 @@ impl<N: Number> Aggregate<N> for Quantile<N> {
     #[inline]
     fn value(&self) -> N {
         let rank = (self.values.len() as u64 * self.per_mille).div_ceil(1_000).max(1);
-        *self.values.get(rank as usize - 1).expect("a window is asked only while something is in it")
+        *self.values.get(rank as usize - 1).expect("an empty window has no value")
     }
 }
 
@@ -82,7 +82,7 @@ impl<N: Number> Merge for Quantile<N> {
     }
 }
 
-/// What was left out for want of room has no place here either, so a window that slides is given a quantile of its
+/// A value that was left out for lack of room cannot be removed, so a sliding window needs a quantile of its
 /// own capacity.
 impl<N: Number> Remove<N> for Quantile<N> {
     #[inline]

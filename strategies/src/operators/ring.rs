@@ -1,12 +1,12 @@
 //! A bounded queue that is allocated once.
 
 use super::bounds::BUFFERED_MAX;
-use super::state::Value;
+use super::state::StateValue;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::collections::VecDeque;
 use std::ops::Deref;
 
-/// A queue of at most so many things. Reads like a [`VecDeque`]; a clone has the same room.
+/// A queue of bounded capacity. Reads like a [`VecDeque`]; a clone has the same capacity.
 #[derive(Debug)]
 pub(crate) struct Ring<T> {
     entries: VecDeque<T>,
@@ -19,7 +19,7 @@ impl<T> Ring<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         assert!(
             (1..=BUFFERED_MAX).contains(&capacity),
-            "a buffer of {capacity}: 1 to {BUFFERED_MAX} are held"
+            "the capacity of a buffer is {capacity}, but must be 1 to {BUFFERED_MAX}"
         );
         Self { entries: VecDeque::with_capacity(capacity), capacity }
     }
@@ -31,14 +31,14 @@ impl<T> Ring<T> {
 
     #[inline]
     pub(crate) fn push_back(&mut self, entry: T) {
-        assert!(!self.is_full(), "room is made before");
+        assert!(!self.is_full(), "the queue is full");
         self.entries.push_back(entry);
     }
 
-    /// Moves the shorter of the two parts; at the end, which is the rule, nothing.
+    /// Moves the shorter of the two parts; at the end, the usual place, it moves nothing.
     #[inline]
     pub(crate) fn insert(&mut self, at: usize, entry: T) {
-        assert!(!self.is_full(), "room is made before");
+        assert!(!self.is_full(), "the queue is full");
         if at == self.entries.len() {
             self.entries.push_back(entry);
         } else {
@@ -51,7 +51,7 @@ impl<T> Ring<T> {
         self.entries.pop_front()
     }
 
-    /// Moves the shorter of the two parts; at the end nothing.
+    /// Moves the shorter of the two parts; at the end it moves nothing.
     #[inline]
     pub(crate) fn remove(&mut self, at: usize) -> Option<T> {
         if at + 1 == self.entries.len() { self.entries.pop_back() } else { self.entries.remove(at) }
@@ -78,7 +78,7 @@ impl<T: Clone> Clone for Ring<T> {
     }
 }
 
-impl<T: Value> Ring<T> {
+impl<T: StateValue> Ring<T> {
     pub(crate) fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.entries.len() as u64);
         self.entries.iter().for_each(|entry| entry.put(out));
@@ -93,9 +93,9 @@ impl<T: Value> Ring<T> {
     }
 }
 
-/// By the first part, which is a time or the number of an arrival, and among equals by arrival.
+/// Ordered by the first element of an entry (a time or an arrival number), and by arrival among equals.
 impl<T> Ring<(u64, T)> {
-    /// Where an entry of `order` goes: behind everything that is not later.
+    /// The index for an entry of `order`: after all entries that are not later.
     #[inline]
     pub(crate) fn place(&self, order: u64) -> usize {
         match self.entries.back() {

@@ -1,9 +1,9 @@
-//! Windows that last while events keep coming.
+//! Session windows: they last while events keep arriving.
 
 use super::aggregate::{Aggregate, Merge};
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::operator::Operator;
+use super::state::{DropCounts, State, StateValue};
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
@@ -15,45 +15,60 @@ struct Session<A> {
     aggregate: A,
 }
 
-/// An aggregate over sessions: events of which none is more than `gap` after the one before. A session goes from its
-/// first event to just behind its last.
+/// An aggregate over sessions: groups of events in which no event is more than `gap` after the previous one.
+/// A session spans from its first event to just after its last one.
 ///
-/// A session closes when time, which is the latest that an event or [`Operator::on_time`] brought, is more than
-/// `gap` and `grace` after its last event, and is given then, once, with the time of its last event; sessions close
-/// in order. An event that comes out of order extends the session it is near to and may make two sessions one; an
-/// event that is near to none and would be a session that has closed is counted and given on as [`Late`].
+/// A session closes when the time (the latest of an event or of [`Operator::on_time`]) is more than `gap`
+/// plus `grace` after its last event. It is then emitted once, with the time of its last event; sessions
+/// close in order. An event that arrives out of order extends a session within `gap` of it, and may merge two
+/// sessions. An event that is near no open session and would form one that is closed already is counted and
+/// emitted as [`Late`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Count, Operator, seconds, stream};
+/// use stele_wire::Nanos;
+///
+/// let mut pipeline = stream::<&str>().sessions(seconds(10), Nanos(0), Count::default()).in_time();
+/// let mut sessions = Vec::new();
+/// for at in [0, 4, 9, 60].map(|second| Nanos(second * 1_000_000_000)) {
+///     pipeline.on_event(at, "click", &mut |_, session| sessions.push(session.value));
+/// }
+/// assert_eq!(sessions, [3]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sessions<A> {
     gap: u64,
     grace: u64,
-    /// The open ones in order, then those that wait to be used.
+    /// The open sessions in order, then unused ones.
     sessions: Box<[Session<A>]>,
     open: usize,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<A: State + Clone> Sessions<A> {
-    /// Sessions that end `gap` after their last event and close `grace` later.
+    /// Sessions that end `gap` after their last event, and close `grace` later.
     ///
     /// # Panics
-    /// When `gap` is 0, or more than [`OPEN_WINDOWS_MAX`] sessions could be open at once.
+    /// When `gap` is 0, or when more than [`OPEN_WINDOWS_MAX`] sessions could be open at the same time.
     pub fn new(gap: Nanos, grace: Nanos, aggregate: A) -> Self {
         let (gap, grace) = (gap.0, grace.0);
-        assert!(gap > 0, "a session needs a gap that ends it");
-        // Open sessions end within the last gap and grace, more than a gap from each other.
+        assert!(gap > 0, "the gap of a session must not be 0");
+        // Open sessions end within the last gap and grace, and are more than a gap apart.
         let open = gap.saturating_add(grace) / gap + 1;
         assert!(
             open <= OPEN_WINDOWS_MAX as u64,
-            "{open} sessions would be open at once, and {OPEN_WINDOWS_MAX} may: take a shorter grace"
+            "up to {open} sessions could be open, more than {OPEN_WINDOWS_MAX}: choose a shorter grace period"
         );
         let sessions = vec![Session { first: 0, last: 0, aggregate }; open as usize];
-        Self { gap, grace, sessions: sessions.into(), open: 0, time: 0, losses: Losses::default() }
+        Self { gap, grace, sessions: sessions.into(), open: 0, time: 0, drops: DropCounts::default() }
     }
 }
 
 impl<A> Sessions<A> {
-    /// The time before which a session that has ended is closed.
+    /// Sessions that ended before this time are closed.
     #[inline]
     fn horizon(&self) -> u64 {
         self.time.saturating_sub(self.gap).saturating_sub(self.grace)
@@ -75,7 +90,8 @@ impl<A> Sessions<A> {
         }
     }
 
-    /// Adds an event to the session it is near to, and makes that one with the session behind if they are near now.
+    /// Adds an event to the session near it, and merges that one with the next session if they are near each
+    /// other now.
     fn enter<In>(&mut self, at: u64, input: &In)
     where
         A: Aggregate<In> + Merge,
@@ -114,10 +130,10 @@ impl<A: State> State for Sessions<A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.time);
-        self.losses.put(out);
+        self.drops.put(out);
         out.put_u64(self.open as u64);
         for (index, session) in self.sessions.iter().enumerate() {
-            let is_fresh = index >= self.open && session.aggregate.losses().is_empty();
+            let is_fresh = index >= self.open && session.aggregate.drops().is_empty();
             is_fresh.put(out);
             if !is_fresh {
                 (session.first, session.last).put(out);
@@ -128,19 +144,19 @@ impl<A: State> State for Sessions<A> {
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         self.time = reader.u64()?;
-        self.losses = Value::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.open = reader.at_most("open sessions", self.sessions.len() as u64)? as usize;
         for session in &mut self.sessions {
             if !bool::take(reader)? {
-                (session.first, session.last) = Value::take(reader)?;
+                (session.first, session.last) = StateValue::take(reader)?;
                 session.aggregate.restore(reader)?;
             }
         }
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.sessions.iter().fold(self.losses, |sum, session| sum + session.aggregate.losses())
+    fn drops(&self) -> DropCounts {
+        self.sessions.iter().fold(self.drops, |sum, session| sum + session.aggregate.drops())
     }
 }
 
@@ -153,7 +169,7 @@ impl<In, A: Aggregate<In> + Merge> Operator<In> for Sessions<A> {
         let oldest = self.sessions[..self.open].first();
         let is_near = oldest.is_some_and(|session| session.first <= at.0.saturating_add(self.gap));
         if at.0 < self.horizon() && !is_near {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         self.enter(at.0, &input);

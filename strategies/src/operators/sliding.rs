@@ -1,37 +1,51 @@
-//! Windows that move with every event: by time, by number, and over everything so far.
+//! Windows that move with every event: by time, by number of events, and over all events so far.
 
 use super::aggregate::{Aggregate, Remove};
+use super::operator::Operator;
 use super::ring::Ring;
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::state::{DropCounts, State, StateValue};
 use super::window::{Late, Window};
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
 
-/// An aggregate over the last `length` of time, given at every event: over `(time - length, time]`, where time is
-/// the latest that an event or [`Operator::on_time`] brought.
+/// An aggregate over the last `length` of time, emitted at every event. The window is `(time - length,
+/// time]`, where time is the latest of an event or of [`Operator::on_time`].
 ///
-/// An event that comes out of order and is still within the window enters at its place, and the window as it is now
-/// is given again; one from before the window is counted and given on as [`Late`]. The window holds `capacity` events
-/// at most: when one more comes the oldest leaves, and is counted as [`Losses::crowded_out`].
+/// An event that arrives out of order within the window is inserted at its place, and the current window is
+/// emitted again. An event from before the window is counted and emitted as [`Late`]. The window holds at
+/// most `capacity` events; when it is full the oldest is removed and counted as [`DropCounts::crowded_out`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_strategies::operators::{Mean, Operator, seconds, stream};
+/// use stele_wire::{Nanos, Price};
+///
+/// let mut pipeline = stream::<Price>().sliding(seconds(1), 100, Mean::default()).in_time();
+/// let mut means = Vec::new();
+/// for (millis, price) in [(0, 10), (500, 20), (1_200, 40)] {
+///     pipeline.on_event(Nanos(millis * 1_000_000), Price(price), &mut |_, mean| means.push(mean));
+/// }
+/// assert_eq!(means, [Price(10), Price(15), Price(30)]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Sliding<In, A> {
     length: u64,
     events: Ring<(u64, In)>,
     aggregate: A,
     time: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
-impl<In: Value, A: Remove<In>> Sliding<In, A> {
+impl<In: StateValue, A: Remove<In>> Sliding<In, A> {
     /// A window of `length` that holds at most `capacity` events.
     ///
     /// # Panics
     /// When `length` is 0, or `capacity` is 0 or above [`super::bounds::BUFFERED_MAX`].
     pub fn new(length: Nanos, capacity: usize, aggregate: A) -> Self {
-        assert!(length.0 > 0, "a window of no length holds nothing");
-        let (events, losses) = (Ring::new(capacity), Losses::default());
-        Self { length: length.0, events, aggregate, time: 0, losses }
+        assert!(length.0 > 0, "the length of a window must not be 0");
+        let (events, drops) = (Ring::new(capacity), DropCounts::default());
+        Self { length: length.0, events, aggregate, time: 0, drops }
     }
 
     /// Whether a time is before the window.
@@ -52,7 +66,7 @@ impl<In: Value, A: Remove<In>> Sliding<In, A> {
     }
 }
 
-impl<In: Value, A: State> State for Sliding<In, A> {
+impl<In: StateValue, A: State> State for Sliding<In, A> {
     fn reset(&mut self) {
         self.events.clear();
         self.aggregate.reset();
@@ -61,35 +75,35 @@ impl<In: Value, A: State> State for Sliding<In, A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         self.time.put(out);
-        self.losses.put(out);
+        self.drops.put(out);
         self.events.snapshot(out);
         self.aggregate.snapshot(out);
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.time = Value::take(reader)?;
-        self.losses = Value::take(reader)?;
+        self.time = StateValue::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         self.events.restore(reader)?;
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.losses + self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.drops + self.aggregate.drops()
     }
 }
 
-impl<In: Value, A: Remove<In>> Operator<In> for Sliding<In, A> {
+impl<In: StateValue, A: Remove<In>> Operator<In> for Sliding<In, A> {
     type Out = Result<Window<A::Out>, Late<In>>;
 
     #[inline]
     fn on_event(&mut self, at: Nanos, input: In, emit: &mut impl FnMut(Nanos, Self::Out)) {
         self.advance(at.0);
         if self.is_before(at.0) {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         if self.events.is_full() {
-            self.losses.crowded_out += 1;
+            self.drops.crowded_out += 1;
             match self.events.front().copied() {
                 Some((oldest, crowded_out)) if oldest <= at.0 => {
                     self.events.pop_front();
@@ -113,8 +127,8 @@ impl<In: Value, A: Remove<In>> Operator<In> for Sliding<In, A> {
     }
 }
 
-/// An aggregate over the last so many events in the order of their arrival, given at every event once so many have
-/// come.
+/// An aggregate over a fixed number of latest events in the order of arrival, emitted at every event once
+/// there are that many.
 #[derive(Clone, Debug)]
 pub struct Recent<In, A> {
     events: Ring<(u64, In)>,
@@ -123,8 +137,8 @@ pub struct Recent<In, A> {
     waits: bool,
 }
 
-impl<In: Value, A: Remove<In>> Recent<In, A> {
-    /// The last `count` events, from the `count`-th on.
+impl<In: StateValue, A: Remove<In>> Recent<In, A> {
+    /// The last `count` events, emitted from event number `count` on.
     ///
     /// # Panics
     /// When `count` is 0 or above [`super::bounds::BUFFERED_MAX`].
@@ -132,7 +146,7 @@ impl<In: Value, A: Remove<In>> Recent<In, A> {
         Self { events: Ring::new(count), aggregate, arrivals: 0, waits: true }
     }
 
-    /// The last `count` events, from the first on.
+    /// The last `count` events, emitted from the first event on.
     ///
     /// # Panics
     /// As [`Recent::new`].
@@ -140,7 +154,7 @@ impl<In: Value, A: Remove<In>> Recent<In, A> {
         Self { waits: false, ..Self::new(count, aggregate) }
     }
 
-    /// Takes an event in, and gives the summary if it is to be given.
+    /// Adds an event, and returns the result if one is to be emitted.
     #[inline]
     pub(crate) fn push(&mut self, input: In) -> Option<A::Out> {
         if self.events.is_full()
@@ -155,7 +169,7 @@ impl<In: Value, A: Remove<In>> Recent<In, A> {
     }
 }
 
-impl<In: Value, A: State> State for Recent<In, A> {
+impl<In: StateValue, A: State> State for Recent<In, A> {
     fn reset(&mut self) {
         self.events.clear();
         self.aggregate.reset();
@@ -169,17 +183,17 @@ impl<In: Value, A: State> State for Recent<In, A> {
     }
 
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
-        self.arrivals = Value::take(reader)?;
+        self.arrivals = StateValue::take(reader)?;
         self.events.restore(reader)?;
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 
-impl<In: Value, A: Remove<In>> Operator<In> for Recent<In, A> {
+impl<In: StateValue, A: Remove<In>> Operator<In> for Recent<In, A> {
     type Out = A::Out;
 
     #[inline]
@@ -190,14 +204,14 @@ impl<In: Value, A: Remove<In>> Operator<In> for Recent<In, A> {
     }
 }
 
-/// An aggregate over everything so far, given at every event.
+/// An aggregate over all events so far, emitted at every event.
 #[derive(Clone, Debug)]
 pub struct Running<A> {
     aggregate: A,
 }
 
 impl<A> Running<A> {
-    /// From the first event on.
+    /// Aggregates from the first event on.
     pub fn new(aggregate: A) -> Self {
         Self { aggregate }
     }
@@ -216,8 +230,8 @@ impl<A: State> State for Running<A> {
         self.aggregate.restore(reader)
     }
 
-    fn losses(&self) -> Losses {
-        self.aggregate.losses()
+    fn drops(&self) -> DropCounts {
+        self.aggregate.drops()
     }
 }
 

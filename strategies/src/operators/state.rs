@@ -1,52 +1,53 @@
-//! What an operator keeps: forgotten, written into a snapshot, read back, and what was lost of it.
+//! The state of operators: reset, snapshot, restore, and counts of dropped events.
 
 use crate::book::{BookSide, Level};
-use crate::market::Print;
+use crate::market::TradePrint;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::ops::AddAssign;
 use stele_wire::{Nanos, Price, Quantity, Sequence};
 
-/// State that follows from the events alone and can be kept across a restart.
+/// State that follows from the events alone and survives a restart through a snapshot.
 ///
-/// A restored state and the events behind its snapshot give, to the byte, the state of all events.
+/// A restored state that is fed the events after its snapshot equals, byte for byte, a state that was fed all
+/// events.
 pub trait State {
-    /// Forgets every event; what was lost stays counted. Allocates nothing.
+    /// Resets to the state before the first event; the drop counts stay. Allocates nothing.
     fn reset(&mut self);
 
     /// Appends the state.
     fn snapshot(&self, out: &mut Vec<u8>);
 
-    /// Takes the state that [`State::snapshot`] appended, into a fresh instance made in the same way.
+    /// Restores the state that [`State::snapshot`] wrote, into a new instance made with the same arguments.
     ///
     /// # Errors
-    /// When the bytes are not of such a snapshot; the instance must be dropped then.
+    /// When the bytes were not written by [`State::snapshot`]; the instance must then be dropped.
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError>;
 
-    /// What did not enter a result so far.
-    fn losses(&self) -> Losses {
-        Losses::default()
+    /// The events that were dropped so far.
+    fn drops(&self) -> DropCounts {
+        DropCounts::default()
     }
 }
 
-/// Events that did not enter a result, by the rule that kept them out.
+/// Counts of events that did not contribute to a result, by reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Losses {
-    /// Came when everything they belong to was closed: handed on as [`super::Late`].
+pub struct DropCounts {
+    /// Events that arrived when all their windows were closed: emitted as [`super::Late`].
     pub late: u64,
-    /// Came when some of the windows they belong to were closed, and entered the others.
+    /// Events that arrived when some of their windows were closed; they contributed to the others.
     pub late_in_part: u64,
-    /// Had a key for which the table had no room.
+    /// Events with a key for which the table had no room.
     pub keys_refused: u64,
-    /// Keys that were forgotten, with all they had, to make room for another.
+    /// Keys that were removed, with their state, to make room for another.
     pub keys_evicted: u64,
-    /// Left a full buffer before their time.
+    /// Events that were removed early from a full buffer.
     pub crowded_out: u64,
-    /// Have no value of the kind that is computed, such as the logarithm of a price that is not positive.
+    /// Events whose value is undefined, such as the logarithm of a price that is not positive.
     pub undefined: u64,
 }
 
-impl Losses {
-    /// Whether every event entered a result.
+impl DropCounts {
+    /// Whether no event was dropped.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -57,7 +58,7 @@ impl Losses {
     }
 }
 
-impl AddAssign for Losses {
+impl AddAssign for DropCounts {
     fn add_assign(&mut self, other: Self) {
         self.late += other.late;
         self.late_in_part += other.late_in_part;
@@ -68,7 +69,7 @@ impl AddAssign for Losses {
     }
 }
 
-impl std::ops::Add for Losses {
+impl std::ops::Add for DropCounts {
     type Output = Self;
     fn add(mut self, other: Self) -> Self {
         self += other;
@@ -76,21 +77,21 @@ impl std::ops::Add for Losses {
     }
 }
 
-/// Plain data that operators keep: it is copied into buffers and written into snapshots.
-pub trait Value: Copy {
+/// A plain value that operators copy into buffers and write into snapshots.
+pub trait StateValue: Copy {
     /// Appends the value.
     fn put(&self, out: &mut Vec<u8>);
 
-    /// Reads what [`Value::put`] appended.
+    /// Reads the value that [`StateValue::put`] wrote.
     ///
     /// # Errors
-    /// When the bytes are not of such a value.
+    /// When the bytes were not written by [`StateValue::put`].
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError>;
 }
 
 macro_rules! unsigned_values {
     ($($number:ty),*) => {$(
-        impl Value for $number {
+        impl StateValue for $number {
             fn put(&self, out: &mut Vec<u8>) {
                 out.put_u64((*self).into());
             }
@@ -105,13 +106,13 @@ unsigned_values!(u8, u16, u32, u64);
 
 macro_rules! wrapped_values {
     ($($unit:ident),*) => {$(
-        impl Value for $unit {
+        impl StateValue for $unit {
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);
             }
 
             fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-                Value::take(reader).map(Self)
+                StateValue::take(reader).map(Self)
             }
         }
     )*};
@@ -120,7 +121,7 @@ wrapped_values!(Price, Quantity, Nanos, Sequence);
 
 macro_rules! tuple_values {
     ($($part:ident),*) => {
-        impl<$($part: Value),*> Value for ($($part,)*) {
+        impl<$($part: StateValue),*> StateValue for ($($part,)*) {
             #[allow(non_snake_case)]
             fn put(&self, out: &mut Vec<u8>) {
                 let ($($part,)*) = self;
@@ -137,7 +138,7 @@ tuple_values!(A, B);
 tuple_values!(A, B, C);
 tuple_values!(A, B, C, D);
 
-impl Value for i64 {
+impl StateValue for i64 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i64(*self);
     }
@@ -147,7 +148,7 @@ impl Value for i64 {
     }
 }
 
-impl Value for i32 {
+impl StateValue for i32 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i64((*self).into());
     }
@@ -158,7 +159,7 @@ impl Value for i32 {
     }
 }
 
-impl Value for i128 {
+impl StateValue for i128 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_i128(*self);
     }
@@ -168,7 +169,7 @@ impl Value for i128 {
     }
 }
 
-impl Value for bool {
+impl StateValue for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u64((*self).into());
     }
@@ -178,8 +179,8 @@ impl Value for bool {
     }
 }
 
-/// The bits of the number.
-impl Value for f64 {
+/// Stored as the bits of the number.
+impl StateValue for f64 {
     fn put(&self, out: &mut Vec<u8>) {
         out.put_u64(self.to_bits());
     }
@@ -189,7 +190,7 @@ impl Value for f64 {
     }
 }
 
-impl<T: Value> Value for Option<T> {
+impl<T: StateValue> StateValue for Option<T> {
     fn put(&self, out: &mut Vec<u8>) {
         self.is_some().put(out);
         if let Some(value) = self {
@@ -202,7 +203,7 @@ impl<T: Value> Value for Option<T> {
     }
 }
 
-impl Value for BookSide {
+impl StateValue for BookSide {
     fn put(&self, out: &mut Vec<u8>) {
         (*self == Self::Ask).put(out);
     }
@@ -212,31 +213,31 @@ impl Value for BookSide {
     }
 }
 
-impl Value for Level {
+impl StateValue for Level {
     fn put(&self, out: &mut Vec<u8>) {
         (self.price, self.quantity, self.orders).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (price, quantity, orders) = Value::take(reader)?;
+        let (price, quantity, orders) = StateValue::take(reader)?;
         Ok(Self { price, quantity, orders })
     }
 }
 
-impl Value for Print {
+impl StateValue for TradePrint {
     fn put(&self, out: &mut Vec<u8>) {
         (self.instrument, self.price, self.quantity).put(out);
         (self.resting, self.trade_id, self.venue_time).put(out);
     }
 
     fn take(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let (instrument, price, quantity) = Value::take(reader)?;
-        let (resting, trade_id, venue_time) = Value::take(reader)?;
+        let (instrument, price, quantity) = StateValue::take(reader)?;
+        let (resting, trade_id, venue_time) = StateValue::take(reader)?;
         Ok(Self { instrument, price, quantity, resting, trade_id, venue_time })
     }
 }
 
-impl Value for Losses {
+impl StateValue for DropCounts {
     fn put(&self, out: &mut Vec<u8>) {
         self.as_array().iter().for_each(|count| count.put(out));
     }
@@ -253,12 +254,12 @@ impl Value for Losses {
     }
 }
 
-/// A number of the wire's fixed point, which 64 bits hold: what sums, means and extremes are taken of. Sums are exact
-/// in 128 bits for 2^63 numbers, so nothing is rounded but a mean, and that downwards.
-pub trait Number: Value + Ord {
+/// A fixed-point number of the wire format that fits into 64 bits: the input of sums, means and extremes.
+/// Sums are exact in 128 bits for up to 2^63 numbers, so only means are rounded, downwards.
+pub trait Number: StateValue + Ord {
     /// The number in its own units.
     fn units(self) -> i128;
-    /// The number of so many units, the nearest there is.
+    /// The number with that many units, saturating at the limits of the type.
     fn from_units(units: i128) -> Self;
 }
 
@@ -300,13 +301,13 @@ macro_rules! wrapped_numbers {
 }
 wrapped_numbers!(Price, Quantity, Nanos);
 
-/// `of / by`, rounded down. Narrow numbers, which are the rule, are spared the wide division.
+/// `of / by`, rounded down. Small numbers, the usual case, avoid the wide division.
 ///
 /// # Panics
 /// When `by` is not positive.
 #[inline]
 pub fn floor_divide(of: i128, by: i128) -> i128 {
-    debug_assert!(by > 0, "divides by {by}");
+    debug_assert!(by > 0, "the divisor must be positive, not {by}");
     match (i64::try_from(of), i64::try_from(by)) {
         (Ok(of), Ok(by)) => of.div_euclid(by).into(),
         _ => of.div_euclid(by),

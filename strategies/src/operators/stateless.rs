@@ -1,7 +1,7 @@
-//! Operators that keep nothing: map, filter and both at once.
+//! Operators without state: map, filter, and both at once.
 
+use super::operator::Operator;
 use super::state::State;
-use super::stream::Operator;
 use super::window::Late;
 use crate::snapshot::{RestoreError, SnapshotReader};
 use stele_wire::Nanos;
@@ -33,15 +33,15 @@ macro_rules! stateless {
 }
 
 stateless!(
-    /// Gives what a function makes of each event.
+    /// Emits the result of a function of each event.
     Map
 );
 stateless!(
-    /// Gives the events that a function is true for.
+    /// Emits the events for which a function returns true.
     Filter
 );
 stateless!(
-    /// Gives what a function makes of an event where it makes something.
+    /// Emits the result of a function of each event, where there is one.
     FilterMap
 );
 
@@ -76,7 +76,7 @@ impl<In, Out, F: Fn(In) -> Option<Out>> Operator<In> for FilterMap<F> {
     }
 }
 
-/// Gives the results on and drops what is late.
+/// Emits results and drops late events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct InTime;
 

@@ -2,30 +2,30 @@
 
 use super::aggregate::Aggregate;
 use super::bounds::OPEN_WINDOWS_MAX;
-use super::state::{Losses, State, Value};
-use super::stream::Operator;
+use super::operator::Operator;
+use super::state::{DropCounts, State, StateValue};
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::Nanos;
 
-/// A stretch of time, and what was made of its events.
+/// A time window with the aggregate of its events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Window<T> {
-    /// The first nanosecond in it.
+    /// Start of the window, inclusive.
     pub start: Nanos,
-    /// The first nanosecond behind it.
+    /// End of the window, exclusive.
     pub end: Nanos,
-    /// What was made of its events, of which there is at least one.
+    /// The aggregate of its events, of which there is at least one.
     pub value: T,
 }
 
 impl<T> Window<T> {
-    /// The same stretch with another value.
+    /// The same window with another value.
     pub fn map<U>(self, make: impl FnOnce(T) -> U) -> Window<U> {
         Window { start: self.start, end: self.end, value: make(self.value) }
     }
 }
 
-/// An event that came when everything it belongs to was closed: the side output.
+/// An event that arrived after all its windows were closed: the side output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Late<T>(pub T);
 
@@ -36,44 +36,48 @@ struct Slot<A> {
     aggregate: A,
 }
 
-/// An aggregate over windows of a fixed length that begin at the multiples of a hop since the epoch: tumbling
-/// windows where the hop is the length, hopping and overlapping ones where it is shorter. A window holds its start
-/// and not its end.
+/// An aggregate over windows of a fixed length that start at multiples of a hop since the epoch: tumbling
+/// windows when the hop equals the length, overlapping hopping windows when it is shorter. A window includes
+/// its start and excludes its end.
 ///
-/// A window closes when time, which is the latest that an event or [`Operator::on_time`] brought, has come to its
-/// end and `grace` more; its result is given then, once, with the time of its last nanosecond; windows close in
-/// order. Windows without events give nothing. An event whose windows are all closed is counted and given on as
-/// [`Late`]; one of whose windows some are closed enters the others and is counted.
+/// A window closes when the time (the latest of an event or of [`Operator::on_time`]) reaches its end plus
+/// `grace`. Its result is then emitted once, with the time of its last nanosecond; windows close in order.
+/// Windows without events emit nothing. An event whose windows are all closed is counted and emitted as
+/// [`Late`]; an event of which some windows are closed contributes to the others and is counted.
 ///
-/// An event costs the additions to its `length / hop` windows.
+/// An event costs one addition to each of its `length / hop` windows.
 #[derive(Clone, Debug)]
 pub struct Windows<A> {
     length: u64,
     hop: u64,
     grace: u64,
     slots: Box<[Slot<A>]>,
-    /// The oldest window that is open, as a multiple of the hop.
+    /// The oldest open window, as a multiple of the hop.
     first_open: u64,
-    /// When it closes.
+    /// The time at which it closes.
     closes: u64,
-    /// The newest window that the last event belonged to, with its start: spares most events a division.
+    /// The newest window of the last event, with its start: saves most events a division.
     newest: u64,
     newest_start: u64,
-    losses: Losses,
+    drops: DropCounts,
 }
 
 impl<A: State + Clone> Windows<A> {
-    /// Windows of `length`, one every `hop`, closed `grace` after their end.
+    /// Windows of `length` that start every `hop` and close `grace` after their end.
     ///
     /// # Panics
-    /// When `hop` is 0 or above `length`, or more than [`OPEN_WINDOWS_MAX`] windows could be open at once.
+    /// When `hop` is 0 or above `length`, or when more than [`OPEN_WINDOWS_MAX`] windows could be open at the
+    /// same time.
     pub fn new(length: Nanos, hop: Nanos, grace: Nanos, aggregate: A) -> Self {
         let (length, hop, grace) = (length.0, hop.0, grace.0);
-        assert!((1..=length).contains(&hop), "a hop of {hop} ns in windows of {length} ns");
+        assert!(
+            (1..=length).contains(&hop),
+            "the hop is {hop} ns, but must be 1 to the window's length of {length} ns"
+        );
         let open = length.saturating_add(grace) / hop + 1;
         assert!(
             open <= OPEN_WINDOWS_MAX as u64,
-            "{open} windows would be open at once, and {OPEN_WINDOWS_MAX} may: take a shorter grace or a longer hop"
+            "up to {open} windows could be open, more than {OPEN_WINDOWS_MAX}: choose a shorter grace period or a longer hop"
         );
         let slots = vec![Slot { count: 0, aggregate }; (open as usize).next_power_of_two()];
         let mut windows = Self {
@@ -85,7 +89,7 @@ impl<A: State + Clone> Windows<A> {
             closes: 0,
             newest: 0,
             newest_start: 0,
-            losses: Losses::default(),
+            drops: DropCounts::default(),
         };
         windows.open_from(0);
         windows
@@ -104,7 +108,7 @@ impl<A> Windows<A> {
         &mut self.slots[window as usize & mask]
     }
 
-    /// The newest window that holds a time.
+    /// The newest window that contains a time.
     #[inline]
     fn newest(&mut self, at: u64) -> u64 {
         if at.wrapping_sub(self.newest_start) >= self.hop {
@@ -114,7 +118,7 @@ impl<A> Windows<A> {
         self.newest
     }
 
-    /// Closes every window that ends, with its grace, at or before a time which the oldest one does.
+    /// Closes every window whose end plus grace is at or before a time. The oldest one is known to be.
     fn close<In>(&mut self, at: u64, emit: &mut impl FnMut(Nanos, Window<A::Out>))
     where
         A: Aggregate<In>,
@@ -146,9 +150,9 @@ impl<A: State> State for Windows<A> {
 
     fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.first_open);
-        self.losses.put(out);
+        self.drops.put(out);
         for slot in &self.slots {
-            let is_fresh = slot.count == 0 && slot.aggregate.losses().is_empty();
+            let is_fresh = slot.count == 0 && slot.aggregate.drops().is_empty();
             is_fresh.put(out);
             if !is_fresh {
                 out.put_u64(slot.count);
@@ -160,7 +164,7 @@ impl<A: State> State for Windows<A> {
     fn restore(&mut self, reader: &mut SnapshotReader<'_>) -> Result<(), RestoreError> {
         let first = reader.u64()?;
         self.open_from(first);
-        self.losses = Value::take(reader)?;
+        self.drops = StateValue::take(reader)?;
         for slot in &mut self.slots {
             if !bool::take(reader)? {
                 slot.count = reader.u64()?;
@@ -170,8 +174,8 @@ impl<A: State> State for Windows<A> {
         Ok(())
     }
 
-    fn losses(&self) -> Losses {
-        self.slots.iter().fold(self.losses, |sum, slot| sum + slot.aggregate.losses())
+    fn drops(&self) -> DropCounts {
+        self.slots.iter().fold(self.drops, |sum, slot| sum + slot.aggregate.drops())
     }
 }
 
@@ -185,7 +189,7 @@ impl<In, A: Aggregate<In>> Operator<In> for Windows<A> {
         }
         let newest = self.newest(at.0);
         if newest < self.first_open {
-            self.losses.late += 1;
+            self.drops.late += 1;
             return emit(at, Err(Late(input)));
         }
         let (mut window, mut reach) = (newest, at.0 - self.newest_start);
@@ -199,7 +203,7 @@ impl<In, A: Aggregate<In>> Operator<In> for Windows<A> {
             }
             window -= 1;
             if window < self.first_open {
-                self.losses.late_in_part += 1;
+                self.drops.late_in_part += 1;
                 return;
             }
         }

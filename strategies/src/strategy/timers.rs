@@ -1,9 +1,9 @@
-//! The timers that a strategy waits for.
+//! The pending timers of a strategy.
 
-use super::TIMERS_PER_STRATEGY_MAX;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
+use stele_bus::bounds::TIMERS_PER_STRATEGY_MAX;
 
-/// The timers of a strategy that have not fired: as many as the sequencer keeps.
+/// The timers that have not fired, at most as many as the sequencer keeps for a strategy.
 #[derive(Clone, Debug)]
 pub(crate) struct Timers(Vec<u64>);
 
@@ -27,7 +27,7 @@ impl Timers {
         self.0.contains(&timer_id)
     }
 
-    /// Whether it was there.
+    /// Returns whether the timer was pending.
     pub(crate) fn remove(&mut self, timer_id: u64) -> bool {
         let place = self.0.iter().position(|id| *id == timer_id);
         place.map(|at| self.0.swap_remove(at)).is_some()

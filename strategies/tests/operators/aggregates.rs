@@ -2,7 +2,7 @@
 
 use super::results;
 use proptest::prelude::*;
-use stele_strategies::Print;
+use stele_strategies::TradePrint;
 use stele_strategies::operators::*;
 use stele_wire::{Price, Quantity};
 
@@ -20,14 +20,14 @@ fn a_quantile_is_the_value_of_its_rank() {
 }
 
 #[test]
-fn a_full_quantile_leaves_values_out_and_says_so() {
+fn a_full_quantile_leaves_values_out_and_counts_them() {
     let mut stream = stream::<u64>().running(Quantile::new(1_000, 3));
     assert_eq!(results(&mut stream, [1, 2, 3, 9]), [1, 2, 3, 3]);
-    assert_eq!(stream.losses(), Losses { crowded_out: 1, ..Losses::default() });
+    assert_eq!(stream.drops(), DropCounts { crowded_out: 1, ..DropCounts::default() });
 }
 
 #[test]
-fn a_mean_is_rounded_down_on_either_side_of_nothing_and_never_overflows() {
+fn a_mean_is_rounded_down_on_either_side_of_zero_and_never_overflows() {
     assert_eq!(results(&mut Running::new(Mean::<i64>::default()), [-1, 0]), [-1, -1]);
     assert_eq!(results(&mut Running::new(Mean::<i64>::default()), [1, 0]), [1, 0]);
     let most = [u64::MAX; 3];
@@ -38,9 +38,9 @@ fn a_mean_is_rounded_down_on_either_side_of_nothing_and_never_overflows() {
 
 #[test]
 fn several_parts_of_an_event_are_aggregated_at_once() {
-    let volume = Sum::default().of(|print: &Print| print.quantity);
-    let high = Max::default().of(|print: &Print| print.price);
-    let print = |price, quantity| Print {
+    let volume = Sum::default().of(|print: &TradePrint| print.quantity);
+    let high = Max::default().of(|print: &TradePrint| print.price);
+    let print = |price, quantity| TradePrint {
         instrument: 1,
         price: Price(price),
         quantity: Quantity(quantity),
@@ -53,7 +53,7 @@ fn several_parts_of_an_event_are_aggregated_at_once() {
 }
 
 #[test]
-fn only_changes_are_given_on() {
+fn only_changes_are_emitted() {
     assert_eq!(results(&mut stream().changed(), [0, 0, 1, 1, 0, 2, 2]), [0, 1, 0, 2]);
 }
 
@@ -77,7 +77,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_deviation_is_the_greatest_number_whose_square_is_not_above_the_variance(
+    fn a_deviation_is_the_largest_number_whose_square_is_at_most_the_variance(
         values in prop::collection::vec(any::<i64>(), 1..40), shift in 20..60u32, count in 1..40usize,
     ) {
         let values: Vec<_> = values.iter().map(|value| value >> shift).collect();
@@ -96,7 +96,7 @@ proptest! {
 }
 
 #[test]
-fn a_deviation_of_the_widest_numbers_is_right_to_its_first_bits() {
+fn a_deviation_of_the_largest_numbers_has_correct_leading_bits() {
     let given =
         results(&mut Running::new(Deviation::<i64>::default()), [i64::MIN, i64::MAX, i64::MIN, i64::MAX]);
     let exact = [0.0, 0.5, 2f64.sqrt() / 3.0, 0.5].map(|share| share * 2f64.powi(64));

@@ -1,11 +1,11 @@
-//! After a pipeline is built it allocates nothing, whatever comes: new keys, late events, full buffers.
+//! A pipeline does not allocate after it is built, whatever arrives: new keys, late events, full buffers.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Level, Print, Random};
+use stele_strategies::{Level, Random, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 struct Counting;
@@ -37,13 +37,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Feeds random trades of 20 instruments, out of order, with pauses; gives how much came out and was lost.
-fn feed<O: Operator<Print>>(mut pipeline: O) -> (u64, Losses) {
+/// Feeds random trades of 20 instruments, out of order and with pauses. Returns the number of results and the
+/// drop counts.
+fn feed<O: Operator<TradePrint>>(mut pipeline: O) -> (u64, DropCounts) {
     let (mut random, mut time, mut given) = (Random::new(7), 1_000u64, 0);
     let before = ALLOCATIONS.get();
     for step in 0..20_000 {
         time += random.below(20) + if random.below(500) == 0 { 2_000 } else { 0 };
-        let print = Print {
+        let print = TradePrint {
             instrument: 1 + random.below(20) as u32,
             price: Price(1_000 + random.below(300) as i64 - 150),
             quantity: Quantity(random.below(40)),
@@ -58,62 +59,60 @@ fn feed<O: Operator<Print>>(mut pipeline: O) -> (u64, Losses) {
         }
     }
     assert_eq!(ALLOCATIONS.get() - before, 0);
-    (given, pipeline.losses())
+    (given, pipeline.drops())
 }
 
 #[test]
 fn windows_and_keys_allocate_nothing() {
     let aggregate = || {
-        let price = |print: &Print| print.price;
+        let price = |print: &TradePrint| print.price;
         (Ohlcv::default(), Vwap::default(), Quantile::<Price>::new(500, 2).of(price))
     };
-    let instrument = |print: &Print| print.instrument;
-    let (given, losses) = feed(stream::<Print>().key_by(Keys::up_to(16), instrument, |s| {
+    let instrument = |print: &TradePrint| print.instrument;
+    let (given, drops) = feed(stream::<TradePrint>().key_by(Keys::up_to(16), instrument, |s| {
         s.fork(
             |s| s.hopping(Nanos(300), Nanos(70), Nanos(40), aggregate()),
             |s| s.sessions(Nanos(60), Nanos(40), aggregate()),
         )
     }));
-    assert!(
-        given > 5_000 && losses.keys_refused > 0 && losses.late > 0 && losses.crowded_out > 0,
-        "{losses:?}"
-    );
-    let sliding = |s: Stream<Print, Source>| {
+    assert!(given > 5_000 && drops.keys_refused > 0 && drops.late > 0 && drops.crowded_out > 0, "{drops:?}");
+    let sliding = |s: Stream<TradePrint, PassThrough>| {
         let extremes =
             (MovingMin::<Price>::new(8), MovingMax::<Price>::new(8), Quantile::<Price>::new(900, 8));
         s.map(|print| print.price).sliding(Nanos(4_000), 8, extremes)
     };
-    let (given, losses) = feed(stream::<Print>().key_by(Keys::newest(16), instrument, sliding));
-    assert!(given > 15_000 && losses.keys_evicted > 0 && losses.crowded_out > 0, "{losses:?}");
+    let (given, drops) = feed(stream::<TradePrint>().key_by(Keys::newest(16), instrument, sliding));
+    assert!(given > 15_000 && drops.keys_evicted > 0 && drops.crowded_out > 0, "{drops:?}");
 }
 
 #[test]
 fn joins_and_indicators_allocate_nothing() {
-    let (pairs, losses) = feed(
-        stream::<Print>()
+    let (pairs, drops) = feed(
+        stream::<TradePrint>()
             .map(|print| match print.resting {
                 Some(BookSide::Bid) => Either::Left(print.quantity),
                 _ => Either::Right(print.price),
             })
             .join(Nanos(100), Nanos(50), 8),
     );
-    assert!(pairs > 10_000 && losses.crowded_out > 0 && losses.late > 0, "{losses:?}");
+    assert!(pairs > 10_000 && drops.crowded_out > 0 && drops.late > 0, "{drops:?}");
     let level =
-        |price: i64, print: &Print| Level { price: Price(price), quantity: print.quantity, orders: 1 };
-    let touch = move |print: Print| Touch {
+        |price: i64, print: &TradePrint| Level { price: Price(price), quantity: print.quantity, orders: 1 };
+    let touch = move |print: TradePrint| Touch {
         bid: Some(level(print.price.0 - 1, &print)),
         ask: Some(level(print.price.0 + 1, &print)),
     };
-    let touches = feed(stream::<Print>().map(touch).zip(
+    let touches = feed(stream::<TradePrint>().map(touch).zip(
         |s| {
             s.then(Microprice)
-                .zip(|s| s.then(Rsi::new(14)), |s| s.then(Bollinger::new(20, Decimal::whole(2))))
+                .zip(|s| s.then(Rsi::new(14)), |s| s.then(Bollinger::new(20, FixedDecimal::whole(2))))
         },
         |s| s.then(OrderFlowImbalance::default()).recent(50, Sum::default()),
     ));
-    let signs = feed(stream::<Print>().then(TradeSign::default()).then(SignAutocorrelation::new(3, 100)));
+    let signs =
+        feed(stream::<TradePrint>().then(TradeSign::default()).then(SignAutocorrelation::new(3, 100)));
     let prices = feed(
-        stream::<Print>()
+        stream::<TradePrint>()
             .map(|print| print.price)
             .changed()
             .zip(|s| s.then(Sma::new(30)).then(Ewma::new(9)), |s| s.then(RealisedVolatility::new(30))),

@@ -1,11 +1,11 @@
-//! Indicators against computations that keep everything, some of them in floating point.
+//! Indicators compared with computations that keep all values, some of them in floating point.
 
 use super::{levels, prints, results};
 use proptest::prelude::*;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Book, Level, Print};
+use stele_strategies::{Book, Level, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 fn prices() -> impl Strategy<Value = Vec<Price>> {
@@ -52,7 +52,7 @@ proptest! {
 
     #[test]
     fn bollinger_bands_are_mean_and_population_deviation(prices in prices(), count in 1..20usize) {
-        let given = results(&mut Bollinger::new(count, Decimal(2_500_000_000)), prices.iter().copied());
+        let given = results(&mut Bollinger::new(count, FixedDecimal(2_500_000_000)), prices.iter().copied());
         prop_assert_eq!(given.len(), prices.len().saturating_sub(count - 1));
         for (window, bands) in floats(&prices).windows(count).zip(given) {
             let mean = window.iter().sum::<f64>() / count as f64;
@@ -66,7 +66,7 @@ proptest! {
     }
 
     #[test]
-    fn rsi_is_wilders_in_floating_point(prices in prices(), span in 1..20usize) {
+    fn rsi_agrees_with_wilders_formula_in_floating_point(prices in prices(), span in 1..20usize) {
         let given = results(&mut Rsi::new(span), prices.iter().copied());
         let changes: Vec<_> = floats(&prices).windows(2).map(|pair| pair[1] - pair[0]).collect();
         let n = span as f64;
@@ -102,10 +102,10 @@ proptest! {
     }
 
     #[test]
-    fn vwap_and_bars_are_those_of_lists(prints in prop::collection::vec(prints(), 1..80)) {
-        let naive = |prints: &[Print]| {
+    fn vwap_and_bars_agree_with_lists_of_trades(prints in prop::collection::vec(prints(), 1..80)) {
+        let naive = |prints: &[TradePrint]| {
             let volume: u64 = prints.iter().map(|print| print.quantity.0).sum();
-            let value = |print: &Print| i128::from(print.price.0) * i128::from(print.quantity.0);
+            let value = |print: &TradePrint| i128::from(print.price.0) * i128::from(print.quantity.0);
             Candle {
                 open: prints[0].price,
                 high: prints.iter().map(|print| print.price).max().unwrap(),
@@ -116,7 +116,7 @@ proptest! {
                 trades: prints.len() as u64,
             }
         };
-        let average = |prints: &[Print]| {
+        let average = |prints: &[TradePrint]| {
             let candle = naive(prints);
             let volume = i128::from(candle.volume.0);
             (volume > 0).then(|| Price(candle.notional.div_euclid(volume) as i64))
@@ -146,7 +146,7 @@ proptest! {
     }
 
     #[test]
-    fn order_flow_imbalance_is_the_papers_formula(touches in prop::collection::vec((levels(), levels()), 1..60)) {
+    fn order_flow_imbalance_agrees_with_the_formula_of_the_paper(touches in prop::collection::vec((levels(), levels()), 1..60)) {
         let inputs = touches.iter().map(|(bid, ask)| Touch { bid: *bid, ask: *ask });
         let given = results(&mut OrderFlowImbalance::default(), inputs);
         let nothing = |price| Level { price: Price(price), quantity: Quantity(0), orders: 0 };
@@ -164,7 +164,7 @@ proptest! {
     }
 
     #[test]
-    fn the_autocorrelation_of_signs_is_the_textbooks(
+    fn the_autocorrelation_of_signs_agrees_with_the_textbook(
         buys in prop::collection::vec(any::<bool>(), 2..80), count in 2..20usize, lag in 1..6usize,
     ) {
         prop_assume!(lag < count);
@@ -186,14 +186,14 @@ proptest! {
             }
         }
         prop_assert_eq!(given.len(), expected.len());
-        prop_assert_eq!(operator.losses(), Losses { undefined, ..Losses::default() });
+        prop_assert_eq!(operator.drops(), DropCounts { undefined, ..DropCounts::default() });
         for (given, expected) in given.iter().zip(expected) {
             prop_assert!(close(given.0 as f64 / 1e9, expected, 2e-9), "{given} is not {expected}");
         }
     }
 
     #[test]
-    fn the_microprice_is_the_books(bid in (1..100i64, 1..50u64), above in 1..20i64, quantity in 1..50u64) {
+    fn the_microprice_is_the_weighted_mid_of_the_book(bid in (1..100i64, 1..50u64), above in 1..20i64, quantity in 1..50u64) {
         let mut book = Book::default();
         book.set_level(BookSide::Bid, Price(bid.0), Quantity(bid.1), 1);
         book.set_level(BookSide::Ask, Price(bid.0 + above), Quantity(quantity), 1);
@@ -206,7 +206,7 @@ proptest! {
 }
 
 #[test]
-fn the_mid_is_given_by_both_sides_only() {
+fn the_mid_needs_both_sides() {
     let level = Level { price: Price(5), quantity: Quantity(1), orders: 1 };
     let touches = [
         Touch::default(),
@@ -219,7 +219,7 @@ fn the_mid_is_given_by_both_sides_only() {
 
 #[test]
 fn a_trade_is_signed_by_its_source_or_else_by_the_tick() {
-    let trade = |price, resting| Print {
+    let trade = |price, resting| TradePrint {
         instrument: 1,
         price: Price(price),
         quantity: Quantity(1),
@@ -246,25 +246,25 @@ fn a_price_without_a_logarithm_is_skipped_and_counted() {
     let mut operator = RealisedVolatility::new(1);
     let given = results(&mut operator, [1, 0, -5, 1].map(Price));
     assert_eq!(given, [0.0]);
-    assert_eq!(operator.losses(), Losses { undefined: 2, ..Losses::default() });
+    assert_eq!(operator.drops(), DropCounts { undefined: 2, ..DropCounts::default() });
 }
 
 #[test]
-fn extreme_prices_are_no_reason_to_stop() {
+fn extreme_prices_do_not_panic() {
     let extremes = [i64::MAX, i64::MIN, 0, i64::MIN, i64::MAX, 1].map(Price);
     assert_eq!(results(&mut Sma::new(2), extremes).len(), 5);
     assert_eq!(results(&mut Ewma::new(3), extremes).len(), 6);
-    assert_eq!(results(&mut Bollinger::new(2, Decimal::whole(2)), extremes).len(), 5);
+    assert_eq!(results(&mut Bollinger::new(2, FixedDecimal::whole(2)), extremes).len(), 5);
     let rsi = results(&mut Rsi::new(1), extremes);
-    assert_eq!(rsi, [0, 100, 0, 100, 0].map(Decimal::whole));
+    assert_eq!(rsi, [0, 100, 0, 100, 0].map(FixedDecimal::whole));
     assert_eq!(results(&mut RealisedVolatility::new(1), extremes).len(), 2);
     let flat = results(&mut Rsi::new(2), [7; 4].map(Price));
-    assert_eq!(flat, [Decimal::whole(50); 2]);
+    assert_eq!(flat, [FixedDecimal::whole(50); 2]);
 }
 
 #[test]
-fn a_decimal_prints_as_what_it_is() {
-    assert_eq!(Decimal(70_532_789_483).to_string(), "70.532789483");
-    assert_eq!(Decimal(-500_000_000).to_string(), "-0.5");
-    assert_eq!(Decimal::HUNDRED.to_string(), "100");
+fn a_decimal_prints_its_exact_value() {
+    assert_eq!(FixedDecimal(70_532_789_483).to_string(), "70.532789483");
+    assert_eq!(FixedDecimal(-500_000_000).to_string(), "-0.5");
+    assert_eq!(FixedDecimal::HUNDRED.to_string(), "100");
 }

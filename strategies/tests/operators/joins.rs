@@ -1,11 +1,11 @@
-//! Joins against all pairs.
+//! Joins compared with all pairs of events.
 
 use super::{disordered, run};
 use proptest::prelude::*;
 use stele_strategies::operators::*;
 use stele_wire::Nanos;
 
-/// An event of either side with its number.
+/// Events of both sides with their numbers.
 fn sided(events: Vec<(u64, bool)>) -> Vec<(u64, Either<u64, u64>)> {
     let side = |(number, (at, is_left)): (usize, &(u64, bool))| {
         let number = number as u64;
@@ -18,7 +18,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_join_gives_every_pair_within_the_window_once_and_the_rest_late(
+    fn a_join_emits_every_pair_within_the_window_once_and_the_rest_as_late(
         events in disordered(any::<bool>()), window in 0..60u64, grace in 0..40u64,
     ) {
         let events = sided(events);
@@ -49,17 +49,17 @@ proptest! {
 }
 
 #[test]
-fn a_full_side_loses_its_oldest_and_says_so() {
+fn a_full_side_drops_its_oldest_event_and_counts_it() {
     let mut join = stream::<Either<u64, u64>>().join(Nanos(100), Nanos(100), 2);
     let lefts = [(10, 1), (20, 2), (30, 3), (5, 4)].map(|(at, left)| (at, Either::Left(left)));
     assert!(run(&mut join, &lefts).is_empty());
     let given = run(&mut join, &[(30, Either::Right(9))]);
     assert_eq!(given, [(30, Ok((2, 9))), (30, Ok((3, 9)))]);
-    assert_eq!(join.losses(), Losses { crowded_out: 2, ..Losses::default() });
+    assert_eq!(join.drops(), DropCounts { crowded_out: 2, ..DropCounts::default() });
 }
 
 #[test]
-fn a_table_says_what_it_was_told_last_and_can_be_told_nothing() {
+fn a_table_keeps_the_latest_value_and_none_removes_it() {
     let mut joined = stream::<Either<char, Option<u64>>>().join_table();
     let events = [
         (1, Either::Left('a')),
@@ -72,5 +72,5 @@ fn a_table_says_what_it_was_told_last_and_can_be_told_nothing() {
     ];
     let given: Vec<_> = run(&mut joined, &events).into_iter().map(|(_, out)| out).collect();
     assert_eq!(given, [('a', None), ('b', Some(7)), ('c', Some(7)), ('d', None)]);
-    assert_eq!(joined.losses(), Losses { late: 1, ..Losses::default() });
+    assert_eq!(joined.drops(), DropCounts { late: 1, ..DropCounts::default() });
 }

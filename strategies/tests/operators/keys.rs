@@ -1,4 +1,4 @@
-//! Pipelines by key against a map, and tables that are full.
+//! Pipelines by key compared with a map, and full tables.
 
 use super::{disordered, results, run};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ proptest! {
     }
 
     #[test]
-    fn a_full_table_forgets_the_key_that_had_no_event_for_longest(
+    fn a_full_table_evicts_the_least_recently_used_key(
         events in prop::collection::vec((0..40u64).prop_map(|key| key * 0x1_0000_0001), 1..300), capacity in 1..9usize,
     ) {
         let mut keyed = stream::<u64>().key_by(Keys::newest(capacity), |key| *key, |s| s.running(Count::default()));
@@ -45,19 +45,19 @@ proptest! {
             expected.push((key, count + 1));
         }
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(keyed.losses(), Losses { keys_evicted: evicted, ..Losses::default() });
+        prop_assert_eq!(keyed.drops(), DropCounts { keys_evicted: evicted, ..DropCounts::default() });
     }
 }
 
 #[test]
-fn a_full_table_refuses_another_key_and_goes_on_with_those_it_has() {
+fn a_full_table_refuses_another_key_and_keeps_its_keys() {
     let mut keyed = stream::<u64>().key_by(Keys::up_to(2), |key| *key, |s| s.running(Count::default()));
     assert_eq!(results(&mut keyed, [5, 6, 7, 5, 8]), [(5, 1), (6, 1), (5, 2)]);
-    assert_eq!(keyed.losses(), Losses { keys_refused: 2, ..Losses::default() });
+    assert_eq!(keyed.drops(), DropCounts { keys_refused: 2, ..DropCounts::default() });
 }
 
 #[test]
-fn what_an_evicted_key_lost_stays_counted() {
+fn the_drops_of_an_evicted_key_stay_counted() {
     let mut keyed = stream::<(u64, u64)>().key_by(
         Keys::newest(1),
         |event| event.0,
@@ -65,11 +65,11 @@ fn what_an_evicted_key_lost_stays_counted() {
     );
     let events = [(100, (1, 0)), (5, (1, 0)), (100, (2, 0)), (5, (1, 0))];
     assert_eq!(run(&mut keyed, &events).len(), 1, "the late one; for its key the last is the first event");
-    assert_eq!(keyed.losses(), Losses { late: 1, keys_evicted: 2, ..Losses::default() });
+    assert_eq!(keyed.drops(), DropCounts { late: 1, keys_evicted: 2, ..DropCounts::default() });
 }
 
 #[test]
-fn time_comes_to_every_key_in_the_order_they_came_first() {
+fn time_reaches_the_keys_in_the_order_of_their_first_event() {
     let mut keyed = stream::<u64>().key_by(
         Keys::up_to(9),
         |key| *key,

@@ -1,4 +1,5 @@
-//! Operators and indicators against naive versions, over restarts at any point, and without an allocation.
+//! Operators and indicators compared with simple versions, over restarts at any point, and without
+//! allocation.
 
 mod aggregates;
 mod allocations;
@@ -13,10 +14,10 @@ mod windows;
 use proptest::prelude::*;
 use stele_strategies::book::BookSide;
 use stele_strategies::operators::Operator;
-use stele_strategies::{Level, Print};
+use stele_strategies::{Level, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
-/// What a pipeline gives for events, with the times.
+/// The results of a pipeline for events, with their times.
 fn run<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec<(u64, O::Out)> {
     let mut out = Vec::new();
     for (at, input) in events {
@@ -25,25 +26,25 @@ fn run<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec
     out
 }
 
-/// What it gives when time comes to `at`, and the time that has come behind it.
+/// The results when the time advances to `at`, and the time that is passed on.
 fn tick<In, O: Operator<In>>(pipeline: &mut O, at: u64) -> (Vec<(u64, O::Out)>, u64) {
     let mut out = Vec::new();
     let behind = pipeline.on_time(Nanos(at), &mut |at, result| out.push((at.0, result)));
     (out, behind.0)
 }
 
-/// What it gives when all is over.
+/// The results at the end of time.
 fn end<In, O: Operator<In>>(pipeline: &mut O) -> Vec<(u64, O::Out)> {
     tick(pipeline, u64::MAX).0
 }
 
-/// The same without the times.
+/// The results without their times.
 fn results<In: Copy, O: Operator<In>>(pipeline: &mut O, inputs: impl IntoIterator<Item = In>) -> Vec<O::Out> {
     let events: Vec<_> = inputs.into_iter().zip(1..).map(|(input, at)| (at, input)).collect();
     run(pipeline, &events).into_iter().map(|(_, result)| result).collect()
 }
 
-/// Events whose time goes on by some 10 and often back by as much, now and then far on.
+/// Events whose time mostly advances by about 10, often goes back by as much, and sometimes jumps far ahead.
 fn disordered<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Vec<(u64, T)>> {
     let step = prop_oneof![12 => -25..45i64, 1 => 200..600i64];
     prop::collection::vec((step, value), 1..120).prop_map(|steps| {
@@ -58,9 +59,9 @@ fn disordered<T: std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strat
     })
 }
 
-fn prints() -> impl Strategy<Value = Print> {
+fn prints() -> impl Strategy<Value = TradePrint> {
     let side = prop_oneof![Just(None), Just(Some(BookSide::Bid)), Just(Some(BookSide::Ask))];
-    (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| Print {
+    (1..6u32, 900..1_100i64, 0..9u64, side).prop_map(|(instrument, price, quantity, resting)| TradePrint {
         instrument,
         price: Price(price * 10_000_000),
         quantity: Quantity(quantity),

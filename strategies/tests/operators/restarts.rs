@@ -1,4 +1,5 @@
-//! A snapshot at any point and the events behind it are the whole, for every operator and indicator.
+//! For every operator and indicator: a snapshot at any point, fed the later events, equals a pipeline fed all
+//! events.
 
 use super::{disordered, levels, prints, run};
 use proptest::prelude::*;
@@ -6,7 +7,7 @@ use std::fmt::Debug;
 use stele_strategies::book::BookSide;
 use stele_strategies::indicators::*;
 use stele_strategies::operators::*;
-use stele_strategies::{Print, SnapshotReader};
+use stele_strategies::{SnapshotReader, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
 fn bytes(state: &impl State) -> Vec<u8> {
@@ -15,7 +16,7 @@ fn bytes(state: &impl State) -> Vec<u8> {
     bytes
 }
 
-/// What a pipeline gives for events and, now and then, for time alone.
+/// The results of a pipeline for events and, now and then, for an advance of time alone.
 fn feed<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Vec<(u64, O::Out)> {
     let mut out = Vec::new();
     for event in events {
@@ -27,8 +28,9 @@ fn feed<In: Copy, O: Operator<In>>(pipeline: &mut O, events: &[(u64, In)]) -> Ve
     out
 }
 
-/// Cuts the events in two, restores a fresh pipeline in between and compares: what is given, and the state at the end.
-/// Also: a pipeline that is reset, which lost nothing, is a fresh one, and no shortened snapshot is taken for a whole one.
+/// Splits the events in two, restores a new pipeline in between, and compares the results and the final
+/// state. Also checks that a reset pipeline without drops equals a new one, and that a shortened snapshot is
+/// refused.
 fn check<In, O>(build: impl Fn() -> O, events: &[(u64, In)], cut: usize) -> Result<(), TestCaseError>
 where
     In: Copy,
@@ -44,7 +46,7 @@ where
     prop_assert_eq!(reader.finish(), Ok(()));
     prop_assert_eq!(bytes(&restored), snapshot.clone());
     prop_assert_eq!(feed(&mut restored, tail), feed(&mut whole, tail));
-    prop_assert_eq!(restored.losses(), whole.losses());
+    prop_assert_eq!(restored.drops(), whole.drops());
     prop_assert_eq!(bytes(&restored), bytes(&whole));
     prop_assert_eq!(super::end(&mut restored), super::end(&mut whole));
     if !snapshot.is_empty() {
@@ -57,7 +59,7 @@ where
     Ok(())
 }
 
-/// Defines a property that each of the pipelines restarts.
+/// Defines a property test that each pipeline survives a restart.
 macro_rules! restarts {
     ($test:ident, $input:expr, $($build:expr),* $(,)?) => {
         proptest! {
@@ -111,7 +113,7 @@ restarts!(
     stream::<Price>().running((Mean::<Price>::default(), Max::<Price>::default())),
     stream::<Price>().fork(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
     stream::<Price>().zip(|s| s.then(Sma::new(3)), |s| s.then(Ewma::new(3))),
-    Bollinger::<Price>::new(7, Decimal::whole(2)),
+    Bollinger::<Price>::new(7, FixedDecimal::whole(2)),
     Rsi::<Price>::new(5),
     RealisedVolatility::new(6),
 );
@@ -119,20 +121,24 @@ restarts!(
 restarts!(
     trades_restart,
     prints(),
-    stream::<Print>().key_by(
+    stream::<TradePrint>().key_by(
         Keys::up_to(3),
         |print| print.instrument,
         |s| s.then(TimeBars::new(Nanos(40), Nanos(9)))
     ),
-    stream::<Print>().key_by(
+    stream::<TradePrint>().key_by(
         Keys::newest(3),
         |print| (print.instrument, print.resting.is_some()),
         |s| s.then(VolumeBars::new(Quantity(9)))
     ),
-    stream::<Print>().sliding(Nanos(90), 8, Vwap::default()),
-    stream::<Print>().sessions(Nanos(15), Nanos(40), (Ohlcv::default(), Vwap::default())),
-    stream::<Print>().then(TradeSign::default()).then(SignAutocorrelation::new(2, 9)),
-    stream::<Print>().tumbling(Nanos(40), Nanos(9), Sum::default().of(|print: &Print| print.quantity)),
+    stream::<TradePrint>().sliding(Nanos(90), 8, Vwap::default()),
+    stream::<TradePrint>().sessions(Nanos(15), Nanos(40), (Ohlcv::default(), Vwap::default())),
+    stream::<TradePrint>().then(TradeSign::default()).then(SignAutocorrelation::new(2, 9)),
+    stream::<TradePrint>().tumbling(
+        Nanos(40),
+        Nanos(9),
+        Sum::default().of(|print: &TradePrint| print.quantity)
+    ),
 );
 
 restarts!(
@@ -159,7 +165,7 @@ restarts!(
 );
 
 #[test]
-fn numbers_that_no_snapshot_holds_are_refused() {
+fn invalid_numbers_in_a_snapshot_are_refused() {
     let keyed = || stream::<u64>().key_by(Keys::newest(2), |key| *key, |s| s.running(Count::default()));
     let mut one = keyed();
     run(&mut one, &[(1, 7), (2, 8)]);
@@ -167,7 +173,7 @@ fn numbers_that_no_snapshot_holds_are_refused() {
     let eight = twice.windows(8).position(|word| word == 8u64.to_le_bytes()).unwrap();
     twice[eight..eight + 8].copy_from_slice(&7u64.to_le_bytes());
     let error = keyed().restore(&mut SnapshotReader::new(&twice)).unwrap_err();
-    assert!(error.to_string().contains("a key that is there already"), "{error}");
+    assert!(error.to_string().contains("slot of a repeated key"), "{error}");
 
     let mut signs = SignAutocorrelation::new(1, 3);
     run(&mut signs, &[(1, BookSide::Bid)]);

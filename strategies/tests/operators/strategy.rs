@@ -1,14 +1,15 @@
-//! A strategy whose decisions are a pipeline: registered, traded, kept over a restart.
+//! A strategy that decides with a pipeline: registered, traded, and saved over a restart.
 
 use stele_strategies::indicators::{Sma, TimeBars};
 use stele_strategies::operators::{Keys, Operator, State, Stream, seconds, stream};
 use stele_strategies::{
-    Context, Host, Kind, Order, Print, Registry, RestoreError, SnapshotReader, Strategy, StrategyTester,
+    Context, Host, Order, Registry, RestoreError, SnapshotReader, Strategy, StrategyKind, StrategyTester,
+    TradePrint,
 };
 use stele_wire::messages::Side;
 use stele_wire::{Nanos, Price, Quantity};
 
-const BREAKOUT: Kind = Kind {
+const BREAKOUT: StrategyKind = StrategyKind {
     name: "breakout",
     about: "buys when a one-second bar closes above the average of the last three",
     parameters: &[],
@@ -16,12 +17,12 @@ const BREAKOUT: Kind = Kind {
 };
 
 struct Breakout<O> {
-    closes: Stream<Print, O>,
+    closes: Stream<TradePrint, O>,
 }
 
-/// Of each instrument the bars that close above the average, by their closing price.
-fn closes() -> Stream<Print, impl Operator<Print, Out = (u32, Price)> + Send> {
-    stream::<Print>().key_by(
+/// For each instrument, the closing prices of the bars that close above the average.
+fn closes() -> Stream<TradePrint, impl Operator<TradePrint, Out = (u32, Price)> + Send> {
+    stream::<TradePrint>().key_by(
         Keys::up_to(8),
         |print| print.instrument,
         |prints| {
@@ -35,8 +36,8 @@ fn closes() -> Stream<Print, impl Operator<Print, Out = (u32, Price)> + Send> {
     )
 }
 
-impl<O: Operator<Print, Out = (u32, Price)> + Send> Strategy for Breakout<O> {
-    fn on_trade(&mut self, trade: &Print, context: &mut Context<'_>) {
+impl<O: Operator<TradePrint, Out = (u32, Price)> + Send> Strategy for Breakout<O> {
+    fn on_trade(&mut self, trade: &TradePrint, context: &mut Context<'_>) {
         self.closes.on_event(context.now(), *trade, &mut |_, (instrument, price)| {
             context.send(Order::limit(instrument, Side::BUY, Quantity(1), price));
         });
@@ -60,7 +61,7 @@ fn registry() -> Registry {
 }
 
 #[test]
-fn a_pipeline_decides_in_a_strategy_and_is_kept_in_its_snapshot() {
+fn a_pipeline_decides_in_a_strategy_and_is_saved_in_its_snapshot() {
     let mut tester = StrategyTester::start_of(registry(), "breakout", "").unwrap();
     for price in [100, 100, 100, 99, 101] {
         tester.trade(1, price, 5).trade(2, 7, 5).advance(Nanos(500_000_000)).trade(1, price, 5);

@@ -1,4 +1,4 @@
-//! Tumbling, hopping, sliding and session windows against models that keep every event.
+//! Tumbling, hopping, sliding and session windows compared with models that keep every event.
 
 use super::{disordered, end, run};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn summary() -> (Count, Sum, Min<i64>, Max<i64>, First<i64>, Last<i64>) {
     Default::default()
 }
 
-/// The same from all events, which stand in the order of arrival.
+/// The same computed from all events, in the order of arrival.
 fn naive(events: &[(u64, i64)]) -> Summary {
     let mut by_time = events.to_vec();
     by_time.sort_by_key(|(at, _)| *at);
@@ -28,9 +28,10 @@ fn window(start: u64, end: u64, events: &[(u64, i64)]) -> Window<Summary> {
     Window { start: Nanos(start), end: Nanos(end), value: naive(events) }
 }
 
-/// Windows as a map; every rule as its documentation says it.
-fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, Losses) {
-    let (mut open, mut out, mut losses) = (BTreeMap::<u64, Vec<_>>::new(), Given::new(), Losses::default());
+/// Windows as a map, with every documented rule.
+fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, DropCounts) {
+    let (mut open, mut out, mut drops) =
+        (BTreeMap::<u64, Vec<_>>::new(), Given::new(), DropCounts::default());
     let (mut time, end_of_time) = (0, (u64::MAX, 0));
     for (at, value) in events.iter().copied().chain([end_of_time]) {
         time = time.max(at);
@@ -46,20 +47,20 @@ fn hopping(events: &[(u64, i64)], length: u64, hop: u64, grace: u64) -> (Given, 
         let (closed, belongs): (Vec<_>, Vec<_>) = starts.partition(|start| is_closed(*start));
         match (closed.is_empty(), belongs.is_empty()) {
             (_, true) => {
-                losses.late += 1;
+                drops.late += 1;
                 out.push((at, Err(Late(value))));
             }
-            (false, false) => losses.late_in_part += 1,
+            (false, false) => drops.late_in_part += 1,
             (true, false) => {}
         }
         belongs.into_iter().for_each(|start| open.entry(start).or_default().push((at, value)));
     }
-    (out, losses)
+    (out, drops)
 }
 
-/// Sessions as lists of events; every rule as its documentation says it.
-fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
-    let (mut open, mut out, mut losses) = (Vec::<Vec<(u64, i64)>>::new(), Given::new(), Losses::default());
+/// Sessions as lists of events, with every documented rule.
+fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, DropCounts) {
+    let (mut open, mut out, mut drops) = (Vec::<Vec<(u64, i64)>>::new(), Given::new(), DropCounts::default());
     let bounds = |events: &[(u64, i64)]| {
         let times = || events.iter().map(|(at, _)| *at);
         (times().min().unwrap(), times().max().unwrap())
@@ -84,7 +85,7 @@ fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
         });
         open = rest;
         if near.is_empty() && at + gap + grace < time {
-            losses.late += 1;
+            drops.late += 1;
             out.push((at, Err(Late(value))));
             continue;
         }
@@ -92,10 +93,10 @@ fn sessions(events: &[(u64, i64)], gap: u64, grace: u64) -> (Given, Losses) {
         merged.push((at, value));
         open.push(merged);
     }
-    (out, losses)
+    (out, drops)
 }
 
-/// Stands behind a window and sees that nothing is given for before the time that has come.
+/// Follows a window and checks that no result is earlier than the time that was passed on.
 #[derive(Clone)]
 struct Probe(u64);
 
@@ -129,7 +130,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn tumbling_and_hopping_windows_are_those_of_a_map(
+    fn tumbling_and_hopping_windows_agree_with_a_map(
         events in disordered(-50..50i64), length in 1..80u64, parts in 1..5u64, grace in 0..60u64,
     ) {
         let hop = (length / parts).max(1);
@@ -137,23 +138,23 @@ proptest! {
         let mut stream = stream::<i64>().then(operator);
         let mut given = run(&mut stream, &events);
         given.extend(end(&mut stream));
-        let (expected, losses) = hopping(&events, length, hop, grace);
+        let (expected, drops) = hopping(&events, length, hop, grace);
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(stream.losses(), losses);
+        prop_assert_eq!(stream.drops(), drops);
     }
 
     #[test]
-    fn sessions_are_those_of_lists(events in disordered(-50..50i64), gap in 1..40u64, grace in 0..60u64) {
+    fn sessions_agree_with_lists_of_events(events in disordered(-50..50i64), gap in 1..40u64, grace in 0..60u64) {
         let mut stream = stream::<i64>().sessions(Nanos(gap), Nanos(grace), summary());
         let mut given = run(&mut stream, &events);
         given.extend(end(&mut stream));
-        let (expected, losses) = sessions(&events, gap, grace);
+        let (expected, drops) = sessions(&events, gap, grace);
         prop_assert_eq!(given, expected);
-        prop_assert_eq!(stream.losses(), losses);
+        prop_assert_eq!(stream.drops(), drops);
     }
 
     #[test]
-    fn with_grace_enough_the_order_of_arrival_does_not_matter(events in disordered(-50..50i64)) {
+    fn with_enough_grace_the_order_of_arrival_does_not_matter(events in disordered(-50..50i64)) {
         let build = || stream::<i64>().fork(
             |s| s.tumbling(Nanos(30), Nanos(5_000), (Count::default(), Sum::default(), Quantile::<i64>::new(900, 200))),
             |s| s.sessions(Nanos(20), Nanos(60_000), (Count::default(), Sum::default(), Min::<i64>::default())),
@@ -169,11 +170,11 @@ proptest! {
         by_arrival.sort_by_key(|(at, out)| (matches!(out, Either::Left(_)), *at));
         by_time.sort_by_key(|(at, out)| (matches!(out, Either::Left(_)), *at));
         prop_assert_eq!(by_arrival, by_time);
-        prop_assert!(one.losses().is_empty());
+        prop_assert!(one.drops().is_empty());
     }
 
     #[test]
-    fn nothing_is_late_behind_a_window_that_holds_time_back(
+    fn nothing_is_late_after_a_window_that_holds_time_back(
         events in disordered(0..2u64), grace in 0..60u64, capacity in 1..4usize, ticks in prop::collection::vec(0..90u64, 120),
     ) {
         fn probe<O: Operator<u64>>(operator: Stream<u64, O>, events: &[(u64, u64)], ticks: &[u64]) {
@@ -184,7 +185,7 @@ proptest! {
             }
         }
         let grace = Nanos(grace);
-        let hopping = |s: Stream<u64, Source>| s.hopping(Nanos(30), Nanos(10), grace, Count::default()).in_time();
+        let hopping = |s: Stream<u64, PassThrough>| s.hopping(Nanos(30), Nanos(10), grace, Count::default()).in_time();
         probe(hopping(stream()), &events, &ticks);
         probe(stream().sessions(Nanos(15), grace, Count::default()).in_time(), &events, &ticks);
         probe(stream().sliding(Nanos(15), 64, Count::default()).in_time(), &events, &ticks);
@@ -222,11 +223,11 @@ proptest! {
             prop_assert_eq!(given, &Ok(Window { start, end, value }));
         }
         prop_assert_eq!(given.len(), events.len());
-        prop_assert_eq!(stream.losses(), Losses { late, ..Losses::default() });
+        prop_assert_eq!(stream.drops(), DropCounts { late, ..DropCounts::default() });
     }
 
     #[test]
-    fn the_last_so_many_are_those_that_came_last(values in prop::collection::vec(-20..20i64, 1..80), count in 1..12usize) {
+    fn recent_holds_the_last_arrivals(values in prop::collection::vec(-20..20i64, 1..80), count in 1..12usize) {
         let aggregate = (MovingMin::<i64>::new(count), MovingMax::<i64>::new(count), Mean::<i64>::default());
         let given = super::results(&mut Recent::new(count, aggregate.clone()), values.iter().copied());
         let of = |window: &[i64]| {
@@ -243,12 +244,12 @@ proptest! {
 }
 
 #[test]
-fn a_full_sliding_window_loses_its_oldest_and_says_so() {
+fn a_full_sliding_window_drops_its_oldest_event_and_counts_it() {
     let mut stream = stream::<u64>().sliding(seconds(1), 3, Sum::default());
     let given = run(&mut stream, &[(10, 1), (20, 2), (30, 4), (40, 8), (5, 16)]);
     let sums: Vec<_> = given.iter().map(|(_, result)| result.unwrap().value).collect();
     assert_eq!(sums, [1, 3, 7, 14]);
-    assert_eq!(stream.losses(), Losses { crowded_out: 2, ..Losses::default() });
+    assert_eq!(stream.drops(), DropCounts { crowded_out: 2, ..DropCounts::default() });
 }
 
 #[test]
@@ -264,7 +265,7 @@ fn time_alone_closes_a_window_and_makes_what_follows_late() {
 }
 
 #[test]
-fn a_window_of_windows_takes_each_into_the_one_it_ends_in() {
+fn a_window_of_windows_adds_each_to_the_one_it_ends_in() {
     let mut hours = stream::<u64>()
         .tumbling(minutes(1), seconds(0), Sum::default())
         .in_time()
@@ -278,7 +279,7 @@ fn a_window_of_windows_takes_each_into_the_one_it_ends_in() {
 }
 
 #[test]
-fn times_at_the_end_of_what_a_number_holds_are_times_like_any_other() {
+fn times_at_the_limit_of_the_number_range_are_handled() {
     let build = || {
         stream::<u64>().fork(
             |s| s.hopping(Nanos(1 << 62), Nanos(1 << 60), Nanos(u64::MAX), Count::default()),
@@ -293,7 +294,7 @@ fn times_at_the_end_of_what_a_number_holds_are_times_like_any_other() {
 }
 
 #[test]
-#[should_panic(expected = "take a shorter grace or a longer hop")]
-fn more_open_windows_than_there_may_be_are_refused_when_the_pipeline_is_built() {
+#[should_panic(expected = "choose a shorter grace period or a longer hop")]
+fn too_many_open_windows_are_refused_when_the_pipeline_is_built() {
     let _ = stream::<u64>().hopping(minutes(60), millis(1), seconds(0), Count::default());
 }

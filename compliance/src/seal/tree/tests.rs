@@ -86,7 +86,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_proof_holds_and_the_least_change_breaks_it(
+    fn a_proof_holds_and_any_change_breaks_it(
         size in 1u64..300, a in any::<u64>(), b in any::<u64>(), flip in any::<usize>()
     ) {
         let mut naive = Naive::of(size);
@@ -127,7 +127,7 @@ fn alter(proof: &[Hash], flip: usize, change: u32) -> Option<Vec<Hash>> {
 
 /// transparency-dev/merkle's test data: cases to accept and cases to reject.
 #[test]
-fn every_published_proof_is_judged_as_its_authors_judge_it() {
+fn every_published_proof_has_the_published_result() {
     let Some(folder) = vectors() else { return };
     let inclusion = judge(&folder.join("inclusion"), |case| {
         let [index, size] = ["leafIdx", "treeSize"].map(|name| number(case, name));
@@ -137,14 +137,15 @@ fn every_published_proof_is_judged_as_its_authors_judge_it() {
         let [old, new] = ["size1", "size2"].map(|name| number(case, name));
         is_consistent(case, old, new)
     });
-    assert_eq!((inclusion, consistency), (98, 98), "cases of the two kinds");
+    assert_eq!((inclusion, consistency), (98, 98), "number of cases of the two kinds");
 }
 
-/// Their cases about subtrees, of leaves `start` to `end` where `start` is a multiple of the power of two at or above
-/// their number: one is a tree of its own, and one from the first leaf on is an earlier tree. Of a subtree without leaves
-/// they accept that it is consistent with anything; here that is refused, as it is of a tree.
+/// Their cases about subtrees of leaves `start` to `end`, where `start` is a multiple of the power of two at
+/// or above their number: such a subtree is a tree of its own, and one from the first leaf on is an earlier
+/// tree. They accept that a subtree without leaves is consistent with anything; this implementation refuses
+/// that, as it does for a tree.
 #[test]
-fn every_published_proof_about_a_subtree_is_judged_as_its_authors_judge_it_unless_it_has_no_leaves() {
+fn every_published_proof_about_a_subtree_with_leaves_has_the_published_result() {
     let Some(folder) = vectors() else { return };
     let is_subtree = |start: u64, end: u64| {
         let width = end.checked_sub(start).filter(|leaves| *leaves > 0);
@@ -165,10 +166,10 @@ fn every_published_proof_about_a_subtree_is_judged_as_its_authors_judge_it_unles
         assert!(!(is_vacuous && is_accepted));
         is_accepted || is_vacuous
     });
-    assert_eq!((inclusion, consistency, empty.get()), (204, 118, 6), "cases of the kinds");
+    assert_eq!((inclusion, consistency, empty.get()), (204, 118, 6), "number of cases of each kind");
 }
 
-/// How many cases there are below `folder`, each of which must be judged as it says.
+/// The number of cases in `folder`, each of which must give its stated result.
 fn judge(folder: &Path, is_accepted: impl Fn(&Value) -> bool) -> usize {
     let paths = files(folder);
     for path in &paths {
@@ -196,8 +197,8 @@ fn is_consistent(case: &Value, old: u64, new: u64) -> bool {
     }
 }
 
-/// The authors' cases about sizes use texts such as "don't care 1" for roots. They are no hashes and would be refused
-/// for that alone; their own hash stands in for them, so that the sizes are what is judged.
+/// The authors' cases about sizes use texts such as "don't care 1" for roots. They are not hashes and would
+/// be refused for that alone, so their hash is used instead and the sizes decide.
 fn hash(value: &Value) -> Option<Hash> {
     let bytes = Base64::decode_vec(value.as_str()?).ok()?;
     if bytes.starts_with(b"don't care") {

@@ -6,7 +6,7 @@ use crate::dbn::letters::book_action;
 use crate::dbn::sources::NO_CHANNEL;
 use dbn::{BboMsg, BidAskPair, CbboMsg, Cmbp1Msg, Mbp1Msg, Mbp10Msg};
 use std::ffi::c_char;
-use stele_bus::feed::Batch;
+use stele_feed::Batch;
 use stele_wire::messages::{BookAction, BookDepth, BookDepthLevels, MarketFlags, TopOfBook};
 
 impl Mapping {

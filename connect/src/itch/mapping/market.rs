@@ -3,7 +3,7 @@
 use super::{DECLINE_LEVEL_1, LAST, Mapping, price_or_none, side};
 use crate::instruments::fixed;
 use crate::itch::layout::*;
-use stele_bus::feed::Batch;
+use stele_feed::Batch;
 use stele_wire::messages::{
     AuctionImbalance, Boolean, MarketFlags, PriceBands, Side, Statistic, TradingPhase, TradingState,
     TradingStatus, UpdateAction,

@@ -1,8 +1,8 @@
 //! A backtest as one HTML file that needs nothing beside itself.
 
 use super::plots::plots;
+use super::report::{Report, Run};
 use super::table::{COLUMNS, columns, failures, rows};
-use super::{Report, Run};
 use std::fmt::Write as _;
 
 const STYLE: &str = "body{font:15px/1.45 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}\

@@ -1,6 +1,6 @@
 //! The plots of a backtest's page, as SVG.
 
-use crate::report::duration;
+use crate::readable::duration;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use stele_replay::backtest::{Execution, Series, Traded};

@@ -1,8 +1,8 @@
 //! A backtest for a terminal.
 
-use super::{Report, Run};
-use crate::live::grouped;
-use crate::report::duration;
+use super::report::{Report, Run};
+use crate::readable::duration;
+use crate::readable::grouped;
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_replay::BacktestOutcome;

@@ -8,13 +8,14 @@
 //! Whatever it is interrupted by, the same command finishes it: an event that is there already is not told again, and a
 //! start with the new key goes on from either side of the last step.
 
-use super::{ask_twice, failed, read_log_signer};
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::KeyRotateArgs;
-use crate::commands::hold::different_people;
-use crate::commands::{print_json, print_page, seal};
+use crate::commands::{print_json, print_page};
 use crate::failure::Failure;
-use crate::live::grouped;
+use crate::keys::{ask_twice, key_failed, read_log_signer};
+use crate::people::different_people;
+use crate::readable::grouped;
+use crate::sealing::{lock, seal_failed};
 use crate::trails::shard_trails;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,12 @@ use std::time::Duration;
 use stele_bus::{Clock as _, UtcClock};
 use stele_compliance::seal::key::{generate, read_public, write};
 use stele_compliance::seal::note::KeyKind;
-use stele_compliance::seal::rotation::{Rotation, rotation};
+use stele_compliance::seal::rotation::{KeyRotation, rotation};
 use stele_compliance::seal::sealing::has_signed;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
-use stele_compliance::seal::{Policy, SealError, Sealing, Signer, VerifierKey, origin_of, seal_trail};
+use stele_compliance::seal::{
+    SealError, SealPolicy, SealingReport, Signer, VerifierKey, origin_of, seal_trail,
+};
 use stele_journal::{Directory, Storage, TrailReader};
 use stele_wire::Sequence;
 use stele_wire::messages::EndReason;
@@ -50,18 +53,18 @@ struct Rotated {
 
 /// Hands over on each trail.
 pub(super) fn rotate(args: &KeyRotateArgs) -> Result<(), Failure> {
-    different_people(args.by, args.approved_by)?;
-    let mut paths: Vec<PathBuf> = shard_trails(&args.trail).into_iter().map(|trail| trail.path).collect();
+    different_people(args.people.by, args.people.approved_by)?;
+    let mut paths: Vec<PathBuf> = shard_trails(&args.act.trail).into_iter().map(|trail| trail.path).collect();
     if paths.is_empty() {
-        paths.push(args.trail.clone());
+        paths.push(args.act.trail.clone());
     }
     paths.iter().try_for_each(|path| crate::commands::open_trail(path).map(drop))?;
-    let old = read_log_signer(&args.key, args.passphrase_file.as_deref())?;
+    let old = read_log_signer(&args.old.key, args.old.passphrase_file.as_deref())?;
     let new = successor(args, &old)?;
     let trails = paths.into_iter().map(|path| hand_over(path, &old, &new, args));
     let trails = trails.collect::<Result<Vec<_>, _>>()?;
     let report = Report { old: old.public().to_string(), new: new.to_string(), trails };
-    if args.json { print_json(&report) } else { print_page(&page(&report, &args.new)) }
+    if args.act.output.json { print_json(&report) } else { print_page(&page(&report, &args.new)) }
 }
 
 fn page(Report { old, new, trails }: &Report, file: &Path) -> String {
@@ -77,11 +80,11 @@ fn page(Report { old, new, trails }: &Report, file: &Path) -> String {
 fn successor(args: &KeyRotateArgs, old: &Signer) -> Result<VerifierKey, Failure> {
     let name = old.public().name();
     let new = if args.new.exists() {
-        read_public(&args.new).map_err(failed)?
+        read_public(&args.new).map_err(key_failed)?
     } else {
-        let signer = generate(name, KeyKind::Log).map_err(failed)?;
+        let signer = generate(name, KeyKind::Log).map_err(key_failed)?;
         let passphrase = if args.passphrase { Some(ask_twice()?) } else { None };
-        write(&args.new, &signer, passphrase.as_deref()).map_err(failed)?;
+        write(&args.new, &signer, passphrase.as_deref()).map_err(key_failed)?;
         signer.public().clone()
     };
     if new.name() != name || new == *old.public() || new.kind() != KeyKind::Log {
@@ -97,30 +100,30 @@ fn hand_over(
     new: &VerifierKey,
     args: &KeyRotateArgs,
 ) -> Result<Rotated, Failure> {
-    let _lock = seal::lock(&path.join(SEALS_FOLDER), Duration::ZERO)?;
+    let _lock = lock(&path.join(SEALS_FOLDER), Duration::ZERO)?;
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&path));
     let clock = || UtcClock::new().now();
-    let sealed = || seal_trail(&storage, old, Policy::default(), clock, &|_, _| {});
-    let told = |sealing: Sealing| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
+    let sealed = || seal_trail(&storage, old, SealPolicy::default(), clock, &|_, _| {});
+    let told = |sealing: SealingReport| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
     let before = match sealed() {
         Err(SealError::Rotated { sequence, sealed, .. }) => Some((sequence, sealed)),
-        sealing => told(sealing.map_err(seal::failed)?),
+        sealing => told(sealing.map_err(seal_failed)?),
     };
     if let Some((sequence, sealed)) = before {
         check_told(&storage, sequence, new)?;
         return Ok(Rotated { trail: path, sequence, sealed });
     }
-    if has_signed(storage.as_ref(), new).map_err(seal::failed)? {
+    if has_signed(storage.as_ref(), new).map_err(seal_failed)? {
         let what = format!("{}: the key {new} has signed here before", path.display());
         return Err(Failure::usage(what).help("a key that handed over does not come back: name a new file"));
     }
     let identity = segments_of(&path)?[0].header.identity;
     let origin = origin_of(identity.trail, identity.shard);
     let mut act = Act::begin(&path, &Purpose { command: "stele key rotate", ..Purpose::default() })?;
-    let event = rotation(&origin, old, new, clock(), args.by, args.approved_by.unwrap_or(0));
+    let event = rotation(&origin, old, new, clock(), args.people.by, args.people.approved_by.unwrap_or(0));
     act.enter(&event, |_| Ok(()))?;
     act.end(EndReason::FINISHED, "")?;
-    let (sequence, sealed) = told(sealed().map_err(seal::failed)?)
+    let (sequence, sealed) = told(sealed().map_err(seal_failed)?)
         .ok_or_else(|| Failure::environment("the rotation was entered and is not under a checkpoint"))?;
     Ok(Rotated { trail: path, sequence, sealed })
 }
@@ -130,7 +133,7 @@ fn check_told(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> R
     let mut reader = TrailReader::over(storage.clone()).map_err(Failure::environment)?;
     reader.seek(Sequence(sequence)).map_err(Failure::environment)?;
     let told = reader.read_next().map_err(Failure::environment)?;
-    let told = told.and_then(|entry| Rotation::read(&entry.frame));
+    let told = told.and_then(|entry| KeyRotation::read(&entry.frame));
     if told.is_some_and(|told| told.new == new.bytes()) {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Which names a new crate may have: it is that of a package, of a program and of a strategy at once.
 
-use super::{EXAMPLE_NAMES, TEMPLATES};
+use super::templates::{EXAMPLE_NAMES, TEMPLATES};
 use crate::failure::Failure;
 use stele_strategies::Registry;
 

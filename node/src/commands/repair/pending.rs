@@ -49,7 +49,7 @@ enum WrittenStep {
 
 impl Pending {
     pub(super) fn new(args: &RepairArgs, diagnosis: &Diagnosis, plan: &Plan) -> Self {
-        let trail = args.trail.display();
+        let trail = args.act.trail.display();
         let command = match &args.restore {
             Some(copies) => format!("stele repair {trail} --restore {}", copies.display()),
             None => format!("stele repair {trail} --cut"),

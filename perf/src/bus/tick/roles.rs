@@ -13,10 +13,11 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use stele_bus::{Agent, AgentError, Event, GatingConsumer, Publisher, Venue, gateway::VenueBusy};
+use stele_bus::{Agent, AgentError, Event, GatingConsumer, Publisher};
 use stele_strategies::parameters::{Parameter, Parameters};
-use stele_strategies::registry::Kind;
+use stele_strategies::registry::StrategyKind;
 use stele_strategies::{Context, Order, RestoreError, Strategy};
+use stele_venue::{Venue, VenueBusy};
 use stele_wire::messages::{
     NewOrder, OrderCancelled, OrderRejected, OrderStatus, ReleaseWatermark, RiskDecision, Side, Trade,
 };
@@ -120,7 +121,7 @@ impl Agent for Ticks {
 }
 
 /// A strategy that sends an order for every hundredth tick, and with it when the tick was due.
-pub(super) const KIND: Kind = Kind {
+pub(super) const KIND: StrategyKind = StrategyKind {
     name: "every-hundredth-tick",
     about: "sends an order for every hundredth trade",
     parameters: &[Parameter::choice(

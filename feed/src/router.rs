@@ -1,0 +1,293 @@
+//! Where a player puts what it reads: a publisher, or a router to the publishers of several shards.
+//!
+//! An instrument is in one shard. The router learns which from its definition, by the venue's symbol, and sends every
+//! event to the shard of its instrument. What is about no instrument, such as the status of the feed or of the whole
+//! market, goes to every shard. A shard is told the definitions of the instruments that its own instruments refer to
+//! (underlyings, legs), in front of theirs. Each shard keeps the order of the source; between shards there is none.
+
+use crate::feed::Pending;
+use crate::instruments::{DENSE, InstrumentFields};
+use std::collections::{BTreeMap, BTreeSet};
+use stele_bus::{Publisher, Refusal};
+use stele_wire::Nanos;
+use stele_wire::codec::{View, text};
+use stele_wire::messages::{InstrumentDefinition, SCHEMA_VERSION};
+
+/// Where a player puts messages.
+pub trait Outlet: Send {
+    /// The publisher that stands in the messages, the same in every shard.
+    fn id(&self) -> u16;
+
+    /// Prepares one message for the next [`Outlet::commit`].
+    ///
+    /// # Errors
+    /// [`Unsent`]; the same message is to be offered again where that may help, and nothing behind it before.
+    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent>;
+
+    /// Hands over everything staged.
+    fn commit(&mut self);
+
+    /// Nothing more comes.
+    fn finish(&mut self);
+}
+
+/// Why a message did not go out.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Unsent {
+    /// A sequencer did not take it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No shard has its instrument.
+    #[error(
+        "instrument {instrument}{symbol} is in no shard: name it in one, or give one shard instruments = \"rest\""
+    )]
+    Homeless {
+        /// Its number on the log.
+        instrument: u32,
+        /// Its symbol in brackets, where it is known.
+        symbol: String,
+    },
+}
+
+impl Unsent {
+    /// Whether the same message may go out later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.is_transient())
+    }
+}
+
+impl Outlet for Publisher {
+    fn id(&self) -> u16 {
+        Self::id(self)
+    }
+
+    #[inline]
+    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+        Ok(Self::stage(self, message.template_id, message.body, received)?)
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        Self::commit(self);
+    }
+
+    fn finish(&mut self) {
+        Self::finish(self);
+    }
+}
+
+/// Which instruments a shard has.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Share {
+    /// These, by the venue's symbols.
+    Symbols(Vec<String>),
+    /// Every one that no other shard has.
+    Rest,
+}
+
+/// Where the shard of a [`Share`] is.
+#[derive(Debug)]
+pub enum Destination {
+    /// Behind this publisher.
+    Here(Publisher),
+    /// In another process, which reads the feed for itself.
+    Elsewhere,
+}
+
+/// The home of an instrument: the index of a publisher, or one of these.
+type Home = u8;
+const ELSEWHERE: Home = u8::MAX;
+const UNKNOWN: Home = u8::MAX - 1;
+const _: () = assert!(crate::bounds::SHARDS_MAX < UNKNOWN as usize);
+
+/// Routes one feed to the shards of its instruments.
+///
+/// It is as fast as the slowest shard: while one has no room for the message in turn, what is behind it waits. A bound
+/// on what could wait for each shard apart would only put that moment off.
+#[derive(Debug)]
+pub struct Router {
+    publishers: Vec<Publisher>,
+    by_symbol: BTreeMap<String, Home>,
+    rest: Home,
+    fields: InstrumentFields,
+    dense: Box<[Home]>,
+    sparse: BTreeMap<u32, Home>,
+    /// The newest definition of each instrument, and who was told it; empty where there is one shard for all.
+    definitions: BTreeMap<u32, Definition>,
+    /// Publishers that have staged the message in turn, a bit each.
+    staged: u32,
+}
+
+#[derive(Debug)]
+struct Definition {
+    body: Box<[u8]>,
+    told: u32,
+}
+
+impl Router {
+    /// A router to these shards. With one shard that takes the rest and no other, nothing is looked at.
+    ///
+    /// # Panics
+    /// Without a publisher, with more than [`crate::bounds::SHARDS_MAX`], or when their ids differ.
+    pub fn new(shards: impl IntoIterator<Item = (Share, Destination)>) -> Self {
+        let (mut publishers, mut by_symbol, mut rest) = (Vec::new(), BTreeMap::new(), UNKNOWN);
+        for (share, destination) in shards {
+            let home = match destination {
+                Destination::Here(publisher) => {
+                    publishers.push(publisher);
+                    (publishers.len() - 1) as Home
+                }
+                Destination::Elsewhere => ELSEWHERE,
+            };
+            match share {
+                Share::Rest => rest = home,
+                Share::Symbols(symbols) => by_symbol.extend(symbols.into_iter().map(|symbol| (symbol, home))),
+            }
+        }
+        assert!(
+            (1..=crate::bounds::SHARDS_MAX).contains(&publishers.len()),
+            "{} publishers",
+            publishers.len()
+        );
+        assert!(publishers.iter().all(|one| one.id() == publishers[0].id()), "one feed is one publisher");
+        Self {
+            publishers,
+            by_symbol,
+            rest,
+            fields: InstrumentFields::default(),
+            dense: vec![UNKNOWN; DENSE as usize].into(),
+            sparse: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            staged: 0,
+        }
+    }
+
+    fn takes_all(&self) -> bool {
+        self.publishers.len() == 1 && self.by_symbol.is_empty() && self.rest == 0
+    }
+
+    #[inline]
+    fn home(&self, instrument: u32) -> Home {
+        let known = match self.dense.get(instrument as usize) {
+            Some(home) => *home,
+            None => self.sparse.get(&instrument).copied().unwrap_or(UNKNOWN),
+        };
+        // An instrument that was never defined has no symbol that a shard could name.
+        if known == UNKNOWN { self.rest } else { known }
+    }
+
+    /// Takes a definition in and sends it where it is needed.
+    #[cold]
+    fn define(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+        let Some(definition) = definition(message.body) else {
+            return self.stage_everywhere(message, received);
+        };
+        let instrument = definition.instrument.get();
+        let symbol = text(&definition.venue_symbol);
+        let home = self.by_symbol.get(symbol).copied().unwrap_or(self.rest);
+        if home == UNKNOWN {
+            return Err(Unsent::Homeless { instrument, symbol: format!(" ({symbol})") });
+        }
+        match self.dense.get_mut(instrument as usize) {
+            Some(known) => *known = home,
+            None => {
+                self.sparse.insert(instrument, home);
+            }
+        }
+        let known = self.definitions.get(&instrument);
+        if known.is_none_or(|known| *known.body != *message.body) {
+            self.definitions.insert(instrument, Definition { body: message.body.into(), told: 0 });
+        }
+        if home == ELSEWHERE {
+            return Ok(());
+        }
+        self.tell_with_references(home, instrument, received)
+    }
+
+    /// Sends the definitions that this one refers to, as far as the shard was not told them, then this one, which the
+    /// log repeats where the source does.
+    fn tell_with_references(&mut self, home: Home, instrument: u32, received: Nanos) -> Result<(), Unsent> {
+        for one in self.references_first(instrument) {
+            let known = self.definitions.get_mut(&one).expect("it was found above");
+            let bit = 1 << home;
+            if one != instrument && known.told & bit != 0 {
+                continue;
+            }
+            let publisher = &mut self.publishers[usize::from(home)];
+            publisher.stage(InstrumentDefinition::TEMPLATE_ID, &known.body, received)?;
+            known.told |= bit;
+        }
+        Ok(())
+    }
+
+    /// An instrument and those that it refers to, however far, each behind those that it refers to itself.
+    fn references_first(&self, instrument: u32) -> Vec<u32> {
+        let (mut order, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![(instrument, false)]);
+        while let Some((next, is_expanded)) = open.pop() {
+            if is_expanded {
+                order.push(next);
+                continue;
+            }
+            let Some(known) = self.definitions.get(&next).filter(|_| seen.insert(next)) else { continue };
+            open.push((next, true));
+            let Some(definition) = definition(&known.body) else { continue };
+            open.push((definition.underlying_instrument.get(), false));
+            open.extend(definition.legs().map(|leg| (leg.instrument.get(), false)));
+        }
+        order
+    }
+
+    #[cold]
+    fn stage_everywhere(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+        for (index, publisher) in self.publishers.iter_mut().enumerate() {
+            if self.staged & 1 << index == 0 {
+                publisher.stage(message.template_id, message.body, received)?;
+                self.staged |= 1 << index;
+            }
+        }
+        self.staged = 0;
+        Ok(())
+    }
+}
+
+impl Outlet for Router {
+    fn id(&self) -> u16 {
+        self.publishers[0].id()
+    }
+
+    #[inline]
+    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+        let Pending { template_id, body, .. } = message;
+        if self.takes_all() {
+            return Ok(self.publishers[0].stage(template_id, body, received)?);
+        }
+        if template_id == InstrumentDefinition::TEMPLATE_ID {
+            return self.define(message, received);
+        }
+        let instrument = self.fields.of(template_id, body).unwrap_or(0);
+        if instrument == 0 {
+            return self.stage_everywhere(message, received);
+        }
+        match self.home(instrument) {
+            ELSEWHERE => Ok(()),
+            UNKNOWN => Err(Unsent::Homeless { instrument, symbol: String::new() }),
+            home => Ok(self.publishers[usize::from(home)].stage(template_id, body, received)?),
+        }
+    }
+
+    #[inline]
+    fn commit(&mut self) {
+        self.publishers.iter_mut().for_each(|publisher| {
+            publisher.commit();
+        });
+    }
+
+    fn finish(&mut self) {
+        self.publishers.iter_mut().for_each(Publisher::finish);
+    }
+}
+
+/// What a feed encoded: the newest version, its block in full.
+fn definition(body: &[u8]) -> Option<View<'_, InstrumentDefinition>> {
+    View::read(InstrumentDefinition::BLOCK_LENGTH, SCHEMA_VERSION, body)
+}

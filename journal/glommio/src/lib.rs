@@ -1,0 +1,62 @@
+//! Reads whole segment files through glommio: an executor for each thread of a scan, direct I/O with read-ahead.
+//!
+//! [`Glommio`] is a [`ReadMethod`] of the journal's scan. glommio panics, or ends the process, where io_uring is forbidden or
+//! lacks an operation; [`probe`] asks for all that it needs before it is started. What the choice costs and how fast
+//! it is: `docs/decisions/0008-bulk-reads.md`.
+#![forbid(unsafe_code)]
+
+mod probe;
+
+pub use probe::{Refusal, probe};
+
+use glommio::io::{DmaFile, DmaStreamReaderBuilder};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use std::io;
+use std::path::Path;
+use stele_journal::{BulkReader, ReadMethod};
+
+/// Bytes of one read, and how many are on their way at once.
+const BUFFER_LENGTH: usize = 512 << 10;
+const READ_AHEAD: usize = 4;
+/// Memory that an executor keeps for its buffers; it is pinned where the locked-memory limit allows.
+const EXECUTOR_MEMORY: usize = (READ_AHEAD + 2) * BUFFER_LENGTH;
+
+/// Whole files through glommio.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Glommio;
+
+impl ReadMethod for Glommio {
+    fn name(&self) -> &'static str {
+        "glommio"
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn BulkReader>> {
+        probe().map_err(io::Error::other)?;
+        let builder = LocalExecutorBuilder::new(Placement::Unbound).io_memory(EXECUTOR_MEMORY);
+        Ok(Box::new(Executor(builder.make().map_err(|error| io::Error::other(error.to_string()))?)))
+    }
+}
+
+/// The executor of one thread.
+struct Executor(LocalExecutor);
+
+impl BulkReader for Executor {
+    fn read(&mut self, path: &Path, on_bytes: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        self.0.run(async {
+            let file = DmaFile::open(path).await?;
+            let builder = DmaStreamReaderBuilder::new(file);
+            let mut stream = builder.with_buffer_size(BUFFER_LENGTH).with_read_ahead(READ_AHEAD).build();
+            loop {
+                let buffer = stream.get_buffer_aligned(BUFFER_LENGTH as u64).await?;
+                if buffer.is_empty() {
+                    break;
+                }
+                // The next reads go to the device before this buffer keeps the thread busy.
+                glommio::executor().yield_task_queue_now().await;
+                on_bytes(&buffer);
+            }
+            stream.close().await?;
+            Ok(())
+        })
+    }
+}

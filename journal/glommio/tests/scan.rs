@@ -1,0 +1,112 @@
+//! glommio reads what the journal's own reader reads, and where the machine refuses it, it says so and nothing panics.
+//!
+//! A seccomp filter holds for the thread that asked for it alone, so each test forbids what it forbids on a thread of
+//! its own.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use stele_glommio::{Glommio, Refusal, probe};
+use stele_journal::{BulkReader, ReadMethod, UringRead};
+
+/// Limits are those of the whole process: a test that changes one lets no other look meanwhile.
+static LIMITS: Mutex<()> = Mutex::new(());
+
+fn read_by(reader: &mut dyn BulkReader, path: &Path) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    reader.read(path, &mut |bytes| all.extend_from_slice(bytes))?;
+    Ok(all)
+}
+
+#[test]
+fn a_file_of_any_length_comes_whole_and_in_order() {
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut reader = match Glommio.reader() {
+        Ok(reader) => reader,
+        Err(why) => {
+            println!("skipped: {why}");
+            return;
+        }
+    };
+    let mut own = UringRead.reader().expect("glommio has io_uring");
+    let folder = tempfile::tempdir().unwrap();
+    for length in [0, 4096, 4097, 524_287, 524_288, 3_000_007] {
+        let path = folder.path().join(length.to_string());
+        let content: Vec<u8> =
+            (0..length as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        fs::write(&path, &content).unwrap();
+        assert!(read_by(reader.as_mut(), &path).unwrap() == content, "{length}");
+        assert!(read_by(own.as_mut(), &path).unwrap() == content, "{length}");
+    }
+    assert!(read_by(reader.as_mut(), &folder.path().join("missing")).is_err());
+}
+
+/// Containers forbid io_uring by answering its calls with an error.
+#[test]
+fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics() {
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(why) = probe() {
+        println!("skipped: {why}");
+        return;
+    }
+    let calls = [
+        (libc::SYS_io_uring_setup, "io_uring_setup"),
+        (libc::SYS_io_uring_register, "io_uring_register"),
+        (libc::SYS_io_uring_enter, "io_uring_enter"),
+    ];
+    for (number, name) in calls {
+        let refusal = std::thread::spawn(move || {
+            seccomp::forbid(number);
+            assert!(Glommio.reader().is_err());
+            probe().expect_err("the kernel refuses")
+        });
+        let refusal = refusal.join().expect("nothing panics");
+        assert!(matches!(&refusal, Refusal::Uring(call, _) if *call == name), "{refusal}");
+        assert!(refusal.to_string().contains("Operation not permitted"), "{refusal}");
+    }
+    assert!(probe().is_ok(), "the filters went with their threads");
+}
+
+#[test]
+fn where_too_little_memory_may_be_locked_the_refusal_says_how_much_is_needed() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = getrlimit(Resource::Memlock);
+    setrlimit(Resource::Memlock, Rlimit { current: Some(65_536), maximum: before.maximum }).unwrap();
+    let refusal = Glommio.reader().err();
+    setrlimit(Resource::Memlock, before).unwrap();
+    let refusal = refusal.expect("glommio is refused").to_string();
+    assert!(refusal.contains("65536 bytes, and 524288 are needed"), "{refusal}");
+}
+
+mod seccomp {
+    #![allow(unsafe_code)]
+
+    const ALLOW: u32 = 0x7fff_0000;
+    const ERROR: u32 = 0x0005_0000;
+
+    /// From here on the kernel answers system call `number` of this thread with "not permitted".
+    pub(crate) fn forbid(number: libc::c_long) {
+        let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+        // The number of the call is the first word of what a filter looks at.
+        let mut program = [
+            statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0),
+            libc::sock_filter {
+                code: (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16,
+                jt: 0,
+                jf: 1,
+                k: number as u32,
+            },
+            statement((libc::BPF_RET | libc::BPF_K) as u16, ERROR | libc::EPERM as u32),
+            statement((libc::BPF_RET | libc::BPF_K) as u16, ALLOW),
+        ];
+        let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+        // SAFETY: both calls concern the calling thread alone, and the kernel copies the filter before it returns.
+        let refused = unsafe {
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+                | libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter)
+        };
+        assert_eq!(refused, 0, "{}", std::io::Error::last_os_error());
+    }
+}

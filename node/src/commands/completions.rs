@@ -1,0 +1,15 @@
+//! `stele completions`: what a shell completes commands and flags by.
+
+use crate::cli::{CompletionsArgs, command};
+use crate::failure::Failure;
+use crate::own_name::{name_command, program_name};
+
+/// Prints the script.
+///
+/// # Errors
+/// [`Failure`]: standard output does not take it.
+pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut name_command(command()), program_name(), &mut script);
+    super::print(&String::from_utf8_lossy(&script))
+}

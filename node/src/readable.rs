@@ -1,0 +1,53 @@
+//! Numbers as a person reads them.
+
+/// `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Nanoseconds with three digits that mean something.
+pub(crate) fn duration(nanos: u64) -> String {
+    match nanos {
+        0..1_000 => format!("{nanos} ns"),
+        1_000..1_000_000 => format!("{} µs", three_digits(nanos as f64 / 1e3)),
+        1_000_000..1_000_000_000 => format!("{} ms", three_digits(nanos as f64 / 1e6)),
+        _ => format!("{} s", three_digits(nanos as f64 / 1e9)),
+    }
+}
+
+fn three_digits(value: f64) -> String {
+    match value {
+        ..10.0 => format!("{value:.2}"),
+        ..100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(
+            ["0", "999", "1,000", "1,234,567"],
+            [0, 999, 1_000, 1_234_567].map(grouped).each_ref().map(String::as_str)
+        );
+    }
+
+    #[test]
+    fn durations_keep_three_digits() {
+        assert_eq!(
+            [999, 1_234, 45_678, 7_890_123, 12_000_000_000].map(duration),
+            ["999 ns", "1.23 µs", "45.7 µs", "7.89 ms", "12.0 s"]
+        );
+    }
+}

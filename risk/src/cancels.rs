@@ -1,0 +1,146 @@
+//! Cancels that follow from kill switches: of every order that works in a switch's scope, whoever sent it.
+//!
+//! RTS 6 Art. 12(1): "cancel immediately, as an emergency measure, any or all of its unexecuted orders submitted to
+//! any or all trading venues". The sequencer puts them on the log as its own events, some in each duty cycle, in the
+//! class that is refused last, until none is left; the gateway hands them on like any other cancel. Strategies do not
+//! cancel for a kill switch themselves, so that a strategy that hangs is cancelled as well.
+
+use crate::bounds::{KILL_SWITCHES_MAX, RISK_OPEN_ORDERS_MAX};
+use crate::risk::{Risk, WorkingOrder};
+use stele_wire::messages::{
+    CancelOrder, CancelScope, Initiator, KillSwitch, QuoteCancel, ReleaseWatermark, SwitchState,
+};
+use stele_wire::{Nanos, Sequence};
+
+/// A kill switch that was engaged, by its event.
+#[derive(Clone, Copy, Debug)]
+struct Engaged {
+    scope: CancelScope,
+    id: u32,
+    /// Its event; none of one that was engaged in an earlier session.
+    cause: Option<Sequence>,
+}
+
+/// What is still to be cancelled. Bounded; takes its memory once.
+#[derive(Debug)]
+pub struct Cancels {
+    switches: Vec<Engaged>,
+    /// The working orders of the switch that is at work, and how far it has got.
+    orders: Vec<WorkingOrder>,
+    at: usize,
+    cause: Sequence,
+}
+
+/// A cancel to be put on the log.
+#[derive(Clone, Copy, Debug)]
+pub enum Cancel {
+    /// Of an order.
+    Order(CancelOrder),
+    /// Of both sides of a quote.
+    Quote(QuoteCancel),
+}
+
+impl Default for Cancels {
+    fn default() -> Self {
+        Self {
+            switches: Vec::with_capacity(KILL_SWITCHES_MAX),
+            orders: Vec::with_capacity(2 * RISK_OPEN_ORDERS_MAX),
+            at: 0,
+            cause: Sequence(0),
+        }
+    }
+}
+
+impl Cancels {
+    /// A switch is on the log. What works when it is engaged is cancelled, also where it is released soon after.
+    pub fn on_switch(&mut self, switch: &KillSwitch, sequence: Sequence) {
+        if switch.state != SwitchState::RELEASED {
+            self.engage(switch.scope, switch.scope_id.get(), Some(sequence));
+        }
+    }
+
+    /// What `risk` says is engaged: at a restart.
+    pub fn resume(&mut self, risk: &Risk) {
+        for (scope, id) in risk.engaged() {
+            self.engage(scope, id, None);
+        }
+    }
+
+    fn engage(&mut self, scope: CancelScope, id: u32, cause: Option<Sequence>) {
+        if self.switches.len() == KILL_SWITCHES_MAX {
+            // More at once than are kept apart: everything.
+            self.switches.clear();
+            return self.switches.push(Engaged { scope: CancelScope::ALL, id: 0, cause });
+        }
+        self.switches.push(Engaged { scope, id, cause });
+    }
+
+    /// Whether nothing is left to cancel.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.switches.is_empty() && self.at == self.orders.len()
+    }
+
+    /// The next cancel, to be the event `sequence` at `now`; none when nothing is left.
+    pub fn next(&mut self, risk: &Risk, sequence: Sequence, now: Nanos) -> Option<Cancel> {
+        loop {
+            while let Some(order) = self.orders.get(self.at).copied() {
+                if risk.is_working(&order) {
+                    return Some(self.cancel(&order, sequence, now));
+                }
+                self.at += 1;
+            }
+            if self.switches.is_empty() {
+                self.orders.clear();
+                self.at = 0;
+                return None;
+            }
+            let Engaged { scope, id, cause } = self.switches.remove(0);
+            self.cause = cause.unwrap_or(Sequence(0));
+            risk.to_cancel(scope, id, &mut self.orders);
+            // What passed behind a release was let in on purpose.
+            self.orders.retain(|order| cause.is_none_or(|cause| order.sequence < cause));
+            self.at = 0;
+        }
+    }
+
+    fn cancel(&self, order: &WorkingOrder, sequence: Sequence, now: Nanos) -> Cancel {
+        let owner = &order.owner;
+        // The event's own number names the request: no strategy's id is so small.
+        let (client_order_id, cause) = (sequence.0.into(), self.cause.0.into());
+        if order.is_quote {
+            return Cancel::Quote(QuoteCancel {
+                publisher_sequence: 0.into(),
+                publisher: 0.into(),
+                strategy: owner.strategy.into(),
+                instrument: owner.instrument.into(),
+                cause,
+                client_order_id,
+                original_order_id: order.client_order_id.into(),
+                decision_time: now.0.into(),
+                account: owner.account.into(),
+                trader: owner.trader.into(),
+                release_watermark: ReleaseWatermark::DURABLE,
+                ..QuoteCancel::NULL
+            });
+        }
+        Cancel::Order(CancelOrder {
+            publisher_sequence: 0.into(),
+            publisher: 0.into(),
+            strategy: owner.strategy.into(),
+            instrument: owner.instrument.into(),
+            cause,
+            client_order_id,
+            cancelled_order_id: order.client_order_id.into(),
+            decision_time: now.0.into(),
+            account: owner.account.into(),
+            client: owner.client.into(),
+            trader: owner.trader.into(),
+            desk: owner.desk.into(),
+            side: order.side,
+            initiator: Initiator::FIRM,
+            release_watermark: ReleaseWatermark::DURABLE,
+            ..CancelOrder::NULL
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! Kill switches: which are engaged, and whom they cover.
+
+use crate::bounds::KILL_SWITCHES_MAX;
+use crate::terms::Owner;
+use stele_wire::messages::{CancelScope, KillSwitch, SwitchState};
+
+/// The switches that are engaged.
+#[derive(Clone, Debug)]
+pub(crate) struct Switches {
+    engaged: Vec<(CancelScope, u32)>,
+    /// More switches were engaged than are kept apart: nothing trades until the one over everything is released.
+    overflowed: bool,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self { engaged: Vec::with_capacity(KILL_SWITCHES_MAX), overflowed: false }
+    }
+}
+
+impl Switches {
+    #[inline]
+    pub(crate) fn is_none_engaged(&self) -> bool {
+        self.engaged.is_empty() && !self.overflowed
+    }
+
+    /// The id of the switch that stops the owner, 0 when everything is stopped.
+    pub(crate) fn covers(&self, owner: &Owner) -> Option<u32> {
+        if self.overflowed {
+            return Some(0);
+        }
+        self.engaged.iter().find(|(scope, id)| owner.is_in(*scope, *id)).map(|(_, id)| *id)
+    }
+
+    pub(crate) fn is_engaged(&self, scope: CancelScope, id: u32) -> bool {
+        self.engaged.contains(&(scope, id))
+    }
+
+    pub(crate) fn on_event(&mut self, switch: &KillSwitch) {
+        let key = (switch.scope, switch.scope_id.get());
+        if switch.state == SwitchState::RELEASED {
+            self.engaged.retain(|engaged| *engaged != key);
+            self.overflowed &= switch.scope != CancelScope::ALL;
+        } else if !self.engaged.contains(&key) {
+            if self.engaged.len() < KILL_SWITCHES_MAX {
+                self.engaged.push(key);
+            } else {
+                self.overflowed = true;
+            }
+        }
+    }
+
+    pub(crate) fn parts(&self) -> (&[(CancelScope, u32)], bool) {
+        (&self.engaged, self.overflowed)
+    }
+
+    /// As a snapshot has it.
+    pub(crate) fn restore(&mut self, engaged: impl Iterator<Item = (CancelScope, u32)>, overflowed: bool) {
+        self.engaged.clear();
+        self.engaged.extend(engaged.take(KILL_SWITCHES_MAX));
+        self.overflowed = overflowed;
+    }
+}

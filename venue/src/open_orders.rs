@@ -1,0 +1,248 @@
+//! Which orders a trail leaves open: sequenced, and neither refused nor done by its end.
+
+mod state;
+
+use crate::doubt::InDoubt;
+use std::collections::BTreeMap;
+use stele_wire::messages::{
+    CancelOrder, CancelRejected, Check, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
+    OrderRejected, OrderReleased, OrderReplaced, ReplaceOrder, ReplaceRejected, Side,
+};
+use stele_wire::{Frame, Sequence};
+
+/// What the venue is known to have said about an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OpenState {
+    /// Sequenced; the venue has not answered.
+    Pending,
+    /// The venue took it.
+    Working,
+}
+
+/// An order that is neither refused nor done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenOrder {
+    /// The event on the log that gave it its present terms.
+    pub sequence: u64,
+    /// The strategy, 0 where it comes from none.
+    pub strategy: u16,
+    /// The account.
+    pub account: u32,
+    /// The instrument.
+    pub instrument: u32,
+    /// Its side.
+    pub side: Side,
+    /// Its own identification.
+    pub client_order_id: u64,
+    /// The venue's identification, 0 before the venue has answered.
+    pub venue_order_id: u64,
+    /// The order that it is to replace, or replaced; 0 for none.
+    pub replaced_order_id: u64,
+    /// Limit in units of 1e-9; `i64::MAX` for none.
+    pub limit: i64,
+    /// Over its life.
+    pub quantity: u64,
+    /// Executed so far.
+    pub cumulative: u64,
+    /// Still working.
+    pub leaves: u64,
+    /// What the venue said.
+    pub state: OpenState,
+    /// Whether a release tells that it left the host. It may have left without, as that event waits for nothing.
+    pub is_released: bool,
+    /// A cancel that the venue has not answered: its sequence and its own identification.
+    pub cancel: Option<(u64, u64)>,
+}
+
+impl OpenOrder {
+    /// As the order gateway asks the venue for it.
+    pub fn in_doubt(&self) -> InDoubt {
+        InDoubt {
+            sequence: Sequence(self.sequence),
+            strategy: self.strategy,
+            account: self.account,
+            instrument: self.instrument,
+            side: self.side,
+            client_order_id: self.client_order_id,
+            venue_order_id: self.venue_order_id,
+            replaced_order_id: self.replaced_order_id,
+            quantity: self.quantity,
+            cumulative: self.cumulative,
+            leaves: self.leaves,
+            is_acknowledged: self.state == OpenState::Working,
+            cancel: self.cancel.map(|(sequence, id)| (Sequence(sequence), id)),
+        }
+    }
+}
+
+/// The last numbers that an exchange gave out. They go on where an earlier one stopped, so that none comes twice
+/// on a trail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Numbers {
+    /// Last venue order id.
+    pub order: u64,
+    /// Last execution id; the match id is the same.
+    pub execution: u64,
+}
+
+/// Follows the orders of a trail. Pure; feed it every event in order.
+///
+/// Bound: as many entries as orders are open at once.
+#[derive(Clone, Debug, Default)]
+pub struct OpenOrders {
+    orders: BTreeMap<Key, OpenOrder>,
+    numbers: Numbers,
+    released_through: u64,
+}
+
+/// Strategy, account, client order id.
+type Key = (u16, u32, u64);
+
+macro_rules! key {
+    ($message:expr, $id:ident) => {
+        ($message.strategy.get(), $message.account.get(), $message.$id.get())
+    };
+}
+
+macro_rules! opened {
+    ($message:expr, $sequence:expr) => {
+        OpenOrder {
+            sequence: $sequence,
+            strategy: $message.strategy.get(),
+            account: $message.account.get(),
+            instrument: $message.instrument.get(),
+            side: $message.side,
+            client_order_id: $message.client_order_id.get(),
+            venue_order_id: 0,
+            replaced_order_id: $message.replaced_order_id.get(),
+            limit: $message.limit_price.get(),
+            quantity: $message.quantity.get(),
+            cumulative: 0,
+            leaves: $message.quantity.get(),
+            state: OpenState::Pending,
+            is_released: false,
+            cancel: None,
+        }
+    };
+}
+
+impl OpenOrders {
+    /// Takes the next event.
+    pub fn on_event(&mut self, event: &Frame<'_>) {
+        let sequence = event.sequence().0;
+        match event.template_id() {
+            NewOrder::TEMPLATE_ID => {
+                if let Some(message) = event.message::<NewOrder>() {
+                    self.orders.insert(key!(message, client_order_id), opened!(message, sequence));
+                }
+            }
+            ReplaceOrder::TEMPLATE_ID => {
+                if let Some(message) = event.message::<ReplaceOrder>() {
+                    self.orders.insert(key!(message, client_order_id), opened!(message, sequence));
+                }
+            }
+            CancelOrder::TEMPLATE_ID => {
+                if let Some(message) = event.message::<CancelOrder>()
+                    && let Some(order) = self.orders.get_mut(&key!(message, cancelled_order_id))
+                {
+                    order.cancel = Some((sequence, message.client_order_id.get()));
+                }
+            }
+            OrderReleased::TEMPLATE_ID => {
+                if let Some(message) = event.message::<OrderReleased>() {
+                    self.released_through = self.released_through.max(message.through_sequence.get());
+                }
+            }
+            _ => self.on_report(event),
+        }
+    }
+
+    fn on_report(&mut self, event: &Frame<'_>) {
+        match event.template_id() {
+            OrderAccepted::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderAccepted>() else { return };
+                self.numbers.order = self.numbers.order.max(report.venue_order_id.get());
+                if let Some(order) = self.orders.get_mut(&key!(report, client_order_id)) {
+                    order.state = OpenState::Working;
+                    order.venue_order_id = report.venue_order_id.get();
+                    order.leaves = report.leaves_quantity.get();
+                }
+            }
+            OrderReplaced::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderReplaced>() else { return };
+                let replaced = key!(report, replaced_order_id);
+                if replaced != key!(report, client_order_id) {
+                    self.orders.remove(&replaced);
+                }
+                if let Some(order) = self.orders.get_mut(&key!(report, client_order_id)) {
+                    order.state = OpenState::Working;
+                    order.venue_order_id = report.venue_order_id.get();
+                    order.quantity = report.quantity.get();
+                    order.cumulative = report.cumulative_quantity.get();
+                    order.leaves = report.leaves_quantity.get();
+                }
+            }
+            OrderFilled::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderFilled>() else { return };
+                self.numbers.execution = self.numbers.execution.max(report.execution_id.get());
+                let (cumulative, leaves) = (report.cumulative_quantity.get(), report.leaves_quantity.get());
+                self.settle(key!(report, client_order_id), cumulative, leaves);
+            }
+            OrderCancelled::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderCancelled>() else { return };
+                let (cumulative, leaves) = (report.cumulative_quantity.get(), report.leaves_quantity.get());
+                self.settle(key!(report, client_order_id), cumulative, leaves);
+                if let Some(order) = self.orders.get_mut(&key!(report, client_order_id)) {
+                    order.cancel = None;
+                }
+            }
+            OrderRejected::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderRejected>() else { return };
+                let is_ours = !matches!(report.check, Check::NONE | Check::VENUE | Check::NULL);
+                if is_ours && report.order_sequence.get() == 0 {
+                    // The order never was, and another one of its identification may be open.
+                    return;
+                }
+                self.orders.remove(&key!(report, client_order_id));
+            }
+            OrderExpired::TEMPLATE_ID => {
+                let Some(report) = event.message::<OrderExpired>() else { return };
+                self.orders.remove(&key!(report, client_order_id));
+            }
+            ReplaceRejected::TEMPLATE_ID => {
+                let Some(report) = event.message::<ReplaceRejected>() else { return };
+                self.orders.remove(&key!(report, request_order_id));
+            }
+            CancelRejected::TEMPLATE_ID => {
+                let Some(report) = event.message::<CancelRejected>() else { return };
+                if let Some(order) = self.orders.get_mut(&key!(report, client_order_id)) {
+                    order.cancel = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn settle(&mut self, key: Key, cumulative: u64, leaves: u64) {
+        if leaves == 0 {
+            self.orders.remove(&key);
+        } else if let Some(order) = self.orders.get_mut(&key) {
+            (order.cumulative, order.leaves) = (cumulative, leaves);
+            order.quantity = cumulative.saturating_add(leaves);
+        }
+    }
+
+    /// The open orders by the sequence of their terms.
+    pub fn finish(self) -> Vec<OpenOrder> {
+        let released = self.released_through;
+        let mut orders: Vec<OpenOrder> = self.orders.into_values().collect();
+        orders.iter_mut().for_each(|order| order.is_released = order.sequence <= released);
+        orders.sort_unstable_by_key(|order| order.sequence);
+        orders
+    }
+
+    /// The last numbers that a venue gave out on this trail.
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+}

@@ -1,0 +1,68 @@
+//! Writing open orders into a snapshot and reading them back.
+
+use super::{Numbers, OpenOrder, OpenOrders, OpenState};
+use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
+use stele_wire::messages::Side;
+
+impl OpenOrders {
+    /// Version of the layout that [`OpenOrders::snapshot`] writes.
+    pub const STATE_VERSION: u32 = 1;
+
+    /// Appends the whole state.
+    pub fn snapshot(&self, out: &mut Vec<u8>) {
+        [self.numbers.order, self.numbers.execution, self.released_through, self.orders.len() as u64]
+            .into_iter()
+            .for_each(|value| out.put_u64(value));
+        for order in self.orders.values() {
+            let OpenOrder { sequence, strategy, account, instrument, side, client_order_id, .. } = *order;
+            let OpenOrder { venue_order_id, replaced_order_id, limit, quantity, .. } = *order;
+            let OpenOrder { cumulative, leaves, state, cancel, is_released, .. } = *order;
+            debug_assert!(!is_released, "it is known at the end only");
+            [sequence, strategy.into(), account.into(), instrument.into(), side.0.into(), client_order_id]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            [venue_order_id, replaced_order_id].into_iter().for_each(|value| out.put_u64(value));
+            out.put_i64(limit);
+            [quantity, cumulative, leaves, (state == OpenState::Working).into(), cancel.is_some().into()]
+                .into_iter()
+                .for_each(|value| out.put_u64(value));
+            if let Some((sequence, id)) = cancel {
+                out.put_u64(sequence);
+                out.put_u64(id);
+            }
+        }
+    }
+
+    /// What [`OpenOrders::snapshot`] wrote.
+    ///
+    /// # Errors
+    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let numbers = Numbers { order: reader.u64()?, execution: reader.u64()? };
+        let mut open = Self { numbers, released_through: reader.u64()?, ..Self::default() };
+        for _ in 0..reader.count("open orders")? {
+            let order = OpenOrder {
+                sequence: reader.u64()?,
+                strategy: reader.at_most("strategy", u16::MAX.into())? as u16,
+                account: reader.at_most("account", u32::MAX.into())? as u32,
+                instrument: reader.at_most("instrument", u32::MAX.into())? as u32,
+                side: Side(reader.at_most("side", u8::MAX.into())? as u8),
+                client_order_id: reader.u64()?,
+                venue_order_id: reader.u64()?,
+                replaced_order_id: reader.u64()?,
+                limit: reader.i64()?,
+                quantity: reader.u64()?,
+                cumulative: reader.u64()?,
+                leaves: reader.u64()?,
+                state: [OpenState::Pending, OpenState::Working][reader.at_most("state", 1)? as usize],
+                is_released: false,
+                cancel: match reader.at_most("truth value", 1)? {
+                    0 => None,
+                    _ => Some((reader.u64()?, reader.u64()?)),
+                },
+            };
+            open.orders.insert((order.strategy, order.account, order.client_order_id), order);
+        }
+        Ok(open)
+    }
+}

@@ -1,0 +1,163 @@
+//! The paper exchange behind an order gateway of the bus.
+//!
+//! Runs on the gateway's thread, in its duty cycle. The gateway hands an order over when its release watermark
+//! has passed; the market reaches the exchange through a gate of the venue's own, as soon as it is sequenced, and
+//! always before an order that stands behind it on the log. Reports are submitted by the venue's own publisher;
+//! while they cannot be, the venue takes neither orders nor market data, so that none is ever dropped.
+
+use crate::bounds::MARKET_POLL_MAX;
+use crate::doubt::{Answer, InDoubt};
+use crate::gateway::{Venue, VenueBusy};
+use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
+use stele_bus::counters::table;
+use stele_bus::{
+    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Place, Publisher, Refusal,
+};
+use stele_wire::Nanos;
+use stele_wire::messages::OrderFilled;
+
+/// The venue.
+#[derive(Debug)]
+pub struct PaperVenue {
+    exchange: PaperExchange,
+    market: GatingConsumer,
+    publisher: Publisher,
+    failure: Option<AgentError>,
+    reports: u64,
+    counters: Option<VenueCounters>,
+}
+
+#[derive(Debug)]
+struct VenueCounters {
+    orders: Counter,
+    fills: Counter,
+}
+
+/// Whether every report is on its way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backlog {
+    Gone,
+    Waits,
+}
+
+impl PaperVenue {
+    /// A venue of `exchange`, that sees the log through `market` and reports through `publisher`.
+    pub fn new(exchange: PaperExchange, market: GatingConsumer, publisher: Publisher) -> Self {
+        Self { exchange, market, publisher, failure: None, reports: 0, counters: None }
+    }
+
+    /// Counts orders and executions in `counters` from now on, as those of `shard`.
+    ///
+    /// # Errors
+    /// When they are registered already or there is no slot.
+    pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
+        self.counters = Some(VenueCounters {
+            orders: counters.register(table::VENUE_ORDERS, Place::shard(shard))?,
+            fills: counters.register(table::VENUE_FILLS, Place::shard(shard))?,
+        });
+        Ok(())
+    }
+
+    /// The exchange.
+    pub fn exchange(&self) -> &PaperExchange {
+        &self.exchange
+    }
+
+    /// Reports submitted so far.
+    pub fn reports(&self) -> u64 {
+        self.reports
+    }
+
+    /// Nothing more comes from this venue; the sequencer need not wait for it.
+    pub fn finish(&mut self) {
+        self.publisher.finish();
+    }
+
+    /// Submits the reports that wait.
+    fn flush(&mut self, now: Nanos) -> Backlog {
+        let mut buffer = [0; REPORT_LENGTH_MAX];
+        while let Some(report) = self.exchange.report() {
+            match self.publisher.offer(report.template_id(), report.encode(&mut buffer), now) {
+                Ok(()) => {
+                    if let Some(counters) = &mut self.counters
+                        && report.template_id() == OrderFilled::TEMPLATE_ID
+                    {
+                        counters.fills.add(1);
+                    }
+                    self.exchange.pop_report();
+                    self.reports += 1;
+                }
+                Err(refusal) => {
+                    if !refusal.is_transient()
+                        && !matches!(refusal, Refusal::JournalPoisoned | Refusal::Stopped)
+                    {
+                        self.failure =
+                            Some(AgentError::caused_by("the paper exchange cannot report", refusal));
+                    }
+                    return Backlog::Waits;
+                }
+            }
+        }
+        Backlog::Gone
+    }
+
+    /// Shows the exchange up to `limit` events. Returns how many, 0 also while reports wait.
+    fn follow(&mut self, limit: usize, now: Nanos) -> usize {
+        let mut seen = 0;
+        while seen < limit && self.flush(now) == Backlog::Gone {
+            let (exchange, before) = (&mut self.exchange, seen);
+            let outcome = self.market.try_poll(limit - seen, |event| {
+                // An event that comes while a report waits is shown again when it is gone.
+                if exchange.report().is_some() {
+                    return Err(());
+                }
+                exchange.on_market(&event.frame());
+                seen += 1;
+                Ok(())
+            });
+            if seen == before && outcome.is_ok() {
+                break;
+            }
+        }
+        seen
+    }
+}
+
+impl Venue for PaperVenue {
+    /// The book went with the process: the exchange that goes on has cancelled, or refused as in doubt, everything
+    /// that was open, and reports it before it takes anything new.
+    fn reconcile(&mut self, _order: &InDoubt, now: Nanos) -> Result<Answer, VenueBusy> {
+        if self.flush(now) == Backlog::Waits { Err(VenueBusy) } else { Ok(Answer::Done) }
+    }
+
+    fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy> {
+        while self.market.scanned() < order.end() {
+            if self.follow(MARKET_POLL_MAX, now) == 0 {
+                return Err(VenueBusy);
+            }
+        }
+        if self.flush(now) == Backlog::Waits {
+            return Err(VenueBusy);
+        }
+        self.exchange.on_order(&order.frame());
+        if let Some(counters) = &mut self.counters {
+            counters.orders.add(1);
+        }
+        self.flush(now);
+        Ok(())
+    }
+
+    fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
+        let told = self.reports;
+        let seen = self.follow(MARKET_POLL_MAX, now);
+        if seen < MARKET_POLL_MAX && self.flush(now) == Backlog::Gone {
+            // The market is seen as far as it is sequenced.
+            self.exchange.advance(now);
+        }
+        let waits = usize::from(self.flush(now) == Backlog::Waits);
+        match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(seen + (self.reports - told) as usize + waits),
+        }
+    }
+}
