@@ -1,5 +1,6 @@
-//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of a program
-//! that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every command of `stele`.
+//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of
+//! a program that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every
+//! command of `stele`.
 //!
 //! | you want to | look at |
 //! |---|---|
@@ -53,7 +54,8 @@
 //! }
 //! ```
 //!
-//! `stele new-strategy NAME DIR` writes such a crate, with its tests; the page `docs/writing-a-strategy.md` explains it.
+//! `stele new-strategy NAME DIR` writes such a crate, with its tests; the page `docs/writing-a-strategy.md`
+//! explains it.
 #![forbid(unsafe_code)]
 
 pub mod bus;
