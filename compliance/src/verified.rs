@@ -147,9 +147,7 @@ impl fmt::Display for VerifiedTrail {
 }
 
 /// The sentence in `not_checked` for a trail whose seals were not checked.
-pub(crate) const SEALS_NOT_CHECKED: &str = "     --key checks them
-seals: a rewrite of an event and everything after it, CRCs and links included, is not detected; \
-     --key checks them
+pub(crate) const SEALS_NOT_CHECKED: &str = "seals: a rewrite of an event and everything after it, CRCs and links included, is not detected; \
      --key checks them";
 
 /// The number of latest epochs that are printed one by one.
