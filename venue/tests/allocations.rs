@@ -276,12 +276,12 @@ fn an_order_leaves_through_the_gateway_without_an_allocation() {
     let counters = Counters::create().unwrap();
     let mut gateway =
         OrderGateway::new("gateway", orders, released, Watermark::Durable, Sink(0), UtcClock::new());
-    gateway.count_in(&counters, 0).unwrap();
+    gateway.register_counters(&counters, 0).unwrap();
     let mut buffer = [0; 512];
     let order = NewOrder { quantity: 1.into(), limit_price: 10.into(), side: Side::BUY, ..NewOrder::NULL };
     let order = order.encode(&mut buffer, [], b"", b"").unwrap();
 
-    let before = ALLOCATIONS.get();
+    let before = allocations();
     for _ in 0..20_000 {
         strategy.offer(NewOrder::TEMPLATE_ID, order, Nanos(1)).unwrap();
         sequencer.do_work().unwrap();
@@ -291,6 +291,6 @@ fn an_order_leaves_through_the_gateway_without_an_allocation() {
         journal.advance_durable(to);
         gateway.do_work().unwrap();
     }
-    assert_eq!(ALLOCATIONS.get() - before, 0, "calls to the allocator");
+    assert_eq!(allocations() - before, 0, "calls to the allocator");
     assert!(gateway.venue().0 > 19_000, "{} orders left", gateway.venue().0);
 }
