@@ -1,4 +1,5 @@
-//! The strategy of docs/writing-a-strategy.md is the one of examples/own-strategy, compiled and tested here as well.
+//! The strategy of docs/writing-a-strategy.md is the one of examples/own-strategy, compiled and tested here
+//! as well.
 
 #[path = "../../examples/own-strategy/src/strategy.rs"]
 mod strategy;

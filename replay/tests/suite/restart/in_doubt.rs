@@ -149,7 +149,7 @@ fn an_order_that_the_venue_executed_meanwhile_is_a_fill_of_the_next_session() {
     assert_eq!(fills[0].1.order_sequence.get(), orders[1].0);
     let resumed = resume(&folder.path().join("trail"), registry(), |_| ()).unwrap();
     let strategy = resumed.host.strategies().next().unwrap();
-    assert_eq!(strategy.desk.account().position(1), 5, "its strategy learnt of it");
+    assert_eq!(strategy.record.account().position(1), 5, "its strategy learnt of it");
     assert_eq!(resumed.risk.position(ACCOUNT, 1), 5, "and so did the checks");
     is_replayed_alike(folder.path());
 }
@@ -168,7 +168,7 @@ fn an_order_that_the_venue_never_got_is_refused_as_in_doubt_and_not_sent_again()
     assert_eq!(behind.collect::<Vec<_>>(), [orders[2].0]);
     let resumed = resume(&folder.path().join("trail"), registry(), |_| ()).unwrap();
     let strategy = resumed.host.strategies().next().unwrap();
-    let open: Vec<u64> = strategy.desk.orders().iter().map(|order| order.client_order_id).collect();
+    let open: Vec<u64> = strategy.record.orders().iter().map(|order| order.client_order_id).collect();
     let expected = [&orders[0], &orders[2]].map(|(_, order)| order.client_order_id.get());
     assert_eq!(open, expected, "its strategy learnt of it");
     is_replayed_alike(folder.path());
