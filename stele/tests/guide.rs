@@ -2,6 +2,7 @@
 //! as well.
 
 #[path = "../../examples/own-strategy/src/strategy.rs"]
+#[expect(unreachable_pub, reason = "it is public in the crate that it comes from")]
 mod strategy;
 
 use stele::strategies::{Registry, StrategyTester};
