@@ -10,7 +10,7 @@
 //! use stele_wire::{Nanos, Quantity};
 //!
 //! let limits = RiskLimits { order_quantity_max: Some(Quantity(100)), ..RiskLimits::default() };
-//! let risk = Risk::new(limits);
+//! let mut risk = Risk::new(limits);
 //! let order = NewOrder { quantity: 200.into(), side: Side::BUY, ..NewOrder::NULL };
 //! let breach = risk.check(&OrderTerms::of_order(&order), Nanos(0)).unwrap_err();
 //! assert_eq!((breach.check, breach.limit, breach.value), (Check::ORDER_QUANTITY, 100, 200));

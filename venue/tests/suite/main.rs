@@ -1,5 +1,7 @@
-//! Orders on their way out of the host, through the gateway, driven by hand on a manual clock.
+//! Orders on their way out of the host: through the gateway, driven by hand on a manual clock, and what
+//! gateway and paper exchange allocate.
 
+mod allocations;
 mod release;
 #[path = "../../../bus/tests/bus/rig.rs"]
 mod rig;
