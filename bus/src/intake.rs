@@ -1,4 +1,5 @@
-//! The sequencer's end of a publisher's ring: what waits in it, what was taken from it, and whether more can come.
+//! The sequencer's end of a publisher's ring: what waits in it, what was taken from it, and whether more can
+//! come.
 
 use crate::counters::sequencer::IntakeCounters;
 use crate::refusals::{RefusedAtRing, Untold};
@@ -30,8 +31,8 @@ pub(crate) struct Intake {
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
-/// words, a power of two. `last` is what the log knows of the publisher's numbering.
+/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of
+/// `capacity` words, a power of two. `last` is what the log knows of the publisher's numbering.
 pub(crate) fn remote_intake(
     path: &Path,
     id: u16,

@@ -1,5 +1,5 @@
-//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What is in the
-//! ring is drawn in `submission`.
+//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What
+//! is in the ring is drawn in `submission`.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::health::Behind;

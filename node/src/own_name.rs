@@ -86,7 +86,7 @@ mod tests {
         let version = command.render_version();
         assert_eq!(version, format!("alpha {VERSION}\n"));
         let pages = command.get_subcommands_mut().map(page).collect::<String>();
-        assert!(pages.contains("`alpha run --feed`"), "{pages}");
+        assert!(pages.contains("`alpha key new --witness`"), "{pages}");
         assert!(!pages.contains("`stele ") && !pages.contains("\n  stele "), "{pages}");
         assert!(pages.contains("Examples:\n  alpha run --strategy help\n"), "{pages}");
     }

@@ -2,7 +2,7 @@
 //! strategy, and everything that follows from it is done, before the next one comes.
 
 use super::BacktestOptions;
-use super::tape::Tape;
+use super::tape::{STRATEGY, Tape};
 use stele_bus::{
     Agent, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher,
     Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart, template,
@@ -29,8 +29,7 @@ mod publishers {
     pub(super) const REPORTS: u16 = 4;
 }
 
-/// The strategy's number on the log, and those of its account and algorithm.
-pub(super) const STRATEGY: u16 = 1;
+/// The number of the strategy's account; that of its algorithm is the strategy's own.
 const ACCOUNT: u32 = 1;
 
 /// Words that one submission takes in a publisher's ring at most, its header included.
