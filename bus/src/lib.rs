@@ -21,7 +21,8 @@
 //!
 //! # How a bus stops
 //!
-//! 1. Publishers [finish](Publisher::finish) or are dropped.
+//! 1. Publishers [finish](Publisher::finish) or are dropped. [`SessionCloser::set`] makes `SessionEnd` the
+//!    last event.
 //! 2. [`LogRing::request_stop`] asks the sequencer to stop. It puts what it has accepted on the log, closes
 //!    the last batch and sets [`RingView::is_stopped`]. From then on `batched == published` is final.
 //! 3. The journal goes on until `durable` has reached `published`: then everything is on disk.
@@ -48,10 +49,11 @@
 //! | [`clock`], [`clock_sync`], [`timers`] | time, and the timers of strategies | the sequencer's |
 //! | [`counters`] | counters in shared memory | written by their owner, read by any process |
 //! | [`shared`] | the files of a bus and the publishers of other processes | theirs; the sequencer's |
+//! | [`session`], [`recorded`] | what a session begins and ends with; what earlier ones left on the log | any, off the hot path |
 //! | [`templates`], [`refusals`], [`bounds`], [`memory`] | class of each message, counted refusals, bounds, locked memory | any |
 //!
-//! Pre-trade checks are in the crate `stele-risk`, feeds and forwarding in `stele-feed`, the order gateway in
-//! `stele-venue`, the journal in `stele-journal`.
+//! The crate `stele-embed` does all of this in two calls. Pre-trade checks are in the crate `stele-risk`, feeds
+//! and forwarding in `stele-feed`, the order gateway in `stele-venue`, the journal in `stele-journal`.
 //!
 //! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, and in the
 //! boards of `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy
@@ -98,11 +100,15 @@ pub mod memory;
 #[cfg(not(loom))]
 pub mod publisher;
 #[cfg(not(loom))]
+pub mod recorded;
+#[cfg(not(loom))]
 pub mod refusals;
 #[cfg(not(loom))]
 pub mod ring;
 #[cfg(not(loom))]
 pub mod sequencer;
+#[cfg(not(loom))]
+pub mod session;
 pub mod shared;
 #[cfg(not(loom))]
 mod submission;
@@ -125,17 +131,19 @@ pub use {
     head::SequencerStart,
     health::Behind,
     idle::{Idle, Idler},
-    publisher::Publisher,
+    publisher::{Acknowledged, Publisher},
+    recorded::{RecordedNumbers, RecordedSchemas},
     refusals::Refusals,
     ring::{
         AttachError, JournalReader, LogRing, RingError, RingOptions, RingParts, RingView, RingWriter,
         SealMark, WriterState,
     },
     sequencer::{Sequencer, statistics::SequencerStatistics},
+    session::{ControlError, ControlPublisher, EventSink, SessionBeginning, SessionCloser},
     shared::{
         directory::{BusDirectory, DirectoryError, FoundBus, ShardDirectory},
         process::Process,
-        publisher::{Acknowledged, JoinError, RemotePublisher},
+        publisher::{JoinError, RemotePublisher},
     },
     submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
     templates::{Class, Template, template},

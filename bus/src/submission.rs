@@ -46,8 +46,8 @@ pub enum Refusal {
     /// The bus is stopping, or this publisher has finished.
     #[error("the bus is stopping")]
     Stopped,
-    /// The process that the sequencer ran in is dead; of a publisher in another process alone.
-    #[error("the process of the sequencer is dead: attach again when it has been started")]
+    /// The sequencer is gone: its process is dead, or its thread failed.
+    #[error("the sequencer is gone: see why its thread or process ended, and start it again")]
     SequencerGone,
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]

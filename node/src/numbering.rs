@@ -2,7 +2,8 @@
 
 /// Publishers, by the number that is in their events; 0 is the sequencer itself.
 pub(crate) mod publishers {
-    pub(crate) const CLERK: u16 = 1;
+    /// The main thread's: what a session begins and ends with.
+    pub(crate) const SESSION: u16 = 1;
     pub(crate) const FEED: u16 = 2;
     pub(crate) const STRATEGIES: u16 = 3;
     pub(crate) const GATEWAY: u16 = 4;

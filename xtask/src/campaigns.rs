@@ -20,7 +20,7 @@ pub(crate) const CAMPAIGNS: &[Campaign] = &[
     Campaign {
         name: "worlds",
         about: "the whole system in one thread, from seeds, on a disk that fails",
-        budget_s: Some(60),
+        budget_s: None,
         long: |job, more| {
             let rounds = ["--rounds".to_owned(), "2000000".to_owned()];
             let more = if more.is_empty() { &rounds[..] } else { more };

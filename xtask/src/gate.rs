@@ -1,7 +1,7 @@
 //! The gate: every step that a change has to pass, the same on a developer's machine and in CI.
 //!
 //! ```text
-//! format ──> builds:  lints, documents, release, test build    ──> alone: demo, worlds, tests, own strategy
+//! format ──> builds:  lints, documents, release, test build    ──> alone: demo, tests, own-strategy
 //!       └──> beside:  tools, words, dependencies, loom, miri, fuzz ──┘
 //! ```
 //!
@@ -58,7 +58,6 @@ const STEPS: &[Entry] = &[
     entry("miri", Place::Beside, "the memory of the rings, under Miri", steps::miri),
     entry("fuzz", Place::Beside, "arbitrary bytes as a trail, ten seconds a target", steps::fuzz),
     entry("demo", Place::Alone, "the README's first command, and the checks of its trail", steps::demo),
-    entry("worlds", Place::Alone, "the whole system in one thread, from seeds", steps::worlds),
     entry("tests", Place::Alone, "cargo test --workspace", steps::tests),
     entry("own-strategy", Place::Alone, "the crate of a user, built and tested", steps::own_strategy),
     entry("tamper", Place::Full, "a thousand edits of a sealed trail", steps::tamper),

@@ -51,7 +51,7 @@ pub(crate) fn dependencies(job: &Job) -> Result<Outcome, Failed> {
     if !job.succeeds("cargo-deny", ["fetch", "db"]) {
         return skipped("known defects alone: the database of advisories cannot be fetched");
     }
-    done(job.run("cargo-deny", ["--locked", "check", "--disable-fetch", "advisories"]))
+    done(job.run("cargo-deny", ["--locked", "check", "advisories"]))
 }
 
 /// The Dockerfile, the unit of systemd and the shell scripts.
@@ -122,17 +122,13 @@ pub(crate) fn fuzz(job: &Job) -> Result<Outcome, Failed> {
 pub(crate) fn demo(job: &Job) -> Result<Outcome, Failed> {
     let trail = std::env::temp_dir().join(format!("stele-gate-{}", std::process::id()));
     let place = trail.to_string_lossy();
+    build_release(job)?;
     let result = job
         .run("target/release/stele", ["demo", "--seconds", "2", "--dir", &place])
         .and_then(|()| job.run("target/release/stele", ["verify", &place]))
         .and_then(|()| job.run("target/release/stele", ["check-strategy", &place]));
     remove(&trail);
     done(result)
-}
-
-/// The short form of the campaign, with the assertions of a test build.
-pub(crate) fn worlds(job: &Job) -> Result<Outcome, Failed> {
-    done(job.cargo(["run", "--locked", "--package", "stele-sim", "--", "--rounds", "20000"], &[]))
 }
 
 pub(crate) fn tests(job: &Job) -> Result<Outcome, Failed> {

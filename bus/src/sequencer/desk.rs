@@ -6,6 +6,7 @@ use crate::counters::sequencer::SequencerCounters;
 use crate::head::{Draft, LogHead, OWN_SCHEMA};
 use crate::refusals::Untold;
 use crate::sequencer::statistics::SequencerStatistics;
+use crate::session::SessionCloser;
 use crate::submission::Submission;
 use crate::templates::{Class, Template, template};
 use crate::timers::{TimerStop, Timers};
@@ -56,6 +57,7 @@ pub(super) struct Desk<C> {
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
     pub(super) cancels: Cancels,
+    pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
     /// When the clock is looked at again, by the age of the log's head.
     pub(super) clock_looked_at: Nanos,

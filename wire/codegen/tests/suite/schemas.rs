@@ -11,7 +11,7 @@ fn foreign(name: &str) -> Option<Result<Schema, SchemaError>> {
     Some(parse(&text, |href| std::fs::read_to_string(path.parent()?.join(href)).ok()))
 }
 
-fn schema(inside: &str) -> String {
+pub(crate) fn schema(inside: &str) -> String {
     format!(
         r#"<messageSchema package="p" id="1" version="2" byteOrder="littleEndian"><types>
         <composite name="messageHeader">
