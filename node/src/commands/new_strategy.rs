@@ -137,7 +137,7 @@ fn crate_in(sources: &Path) -> Option<PathBuf> {
 impl Outcome {
     fn page(&self) -> String {
         let Self { name, directory, files, dependency, notice } = self;
-        let mut page = format!("{name}: a crate in {directory}, with {dependency}\n");
+        let mut page = format!("{name}: written to {directory}, depends on {dependency}\n");
         files.iter().for_each(|file| page += &format!("  {file}\n"));
         if let Some(notice) = notice {
             page += &format!("{notice}\n");
