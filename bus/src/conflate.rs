@@ -31,10 +31,9 @@ pub trait Fold {
 ///
 /// ```
 /// use stele_bus::{Conflation, Event, Fold};
-/// use stele_wire::messages::Trade;
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
-/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
 /// #     identity: Identity::default(),
 /// #     next_sequence: Sequence(1),

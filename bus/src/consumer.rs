@@ -19,7 +19,7 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 /// ```
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
-/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
 /// #     identity: Identity::default(),
 /// #     next_sequence: Sequence(1),
@@ -33,10 +33,10 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 /// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
 /// let mut publisher = sequencer.publisher(1, "notices", 4096);
 /// let mut consumer = sequencer.gating_consumer("reader");
-/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;
 /// let mut notices = 0;
-/// consumer.poll(64, |event| notices += usize::from(event.message::<VenueNotice>().is_some()));
+/// consumer.poll(64, |event| notices += usize::from(event.message::<Trade>().is_some()));
 /// assert_eq!(notices, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -23,7 +23,7 @@ pub use crate::intake::Acknowledged;
 /// ```
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
-/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
 /// #     identity: Identity::default(),
 /// #     next_sequence: Sequence(1),
@@ -38,7 +38,7 @@ pub use crate::intake::Acknowledged;
 /// let mut publisher = sequencer.publisher(1, "notices", 4096);
 /// let mut offered = 0;
 /// let refusal = loop {
-///     match publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+///     match publisher.offer_message(&Trade::NULL, NOT_RECEIVED) {
 ///         Ok(()) => offered += 1,
 ///         Err(refusal) => break refusal,
 ///     }

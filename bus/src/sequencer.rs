@@ -38,7 +38,7 @@ use stele_wire::{Nanos, Sequence};
 /// ```
 /// use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// use stele_risk::{Risk, RiskLimits};
-/// use stele_wire::messages::VenueNotice;
+/// use stele_wire::messages::Trade;
 /// use stele_wire::{Identity, Nanos, Position, Sequence};
 ///
 /// // `Journal::open` gives the start of a log on disk.
@@ -55,7 +55,7 @@ use stele_wire::{Nanos, Sequence};
 /// let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
 /// let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
 /// let mut publisher = sequencer.publisher(1, "notices", 4096);
-/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;
 /// // The publisher's numbering is recorded before its first event.
 /// assert_eq!(sequencer.next_sequence(), Sequence(3));

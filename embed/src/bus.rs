@@ -245,6 +245,12 @@ impl Bus {
     /// # Errors
     /// [`BusError::Refused`], and as [`Bus::settle`].
     pub fn publish<M: Message>(&mut self, publisher: &mut Publisher, message: &M) -> Result<u64, BusError> {
+        const {
+            assert!(
+                M::TAIL_MIN == 0,
+                "it has groups or data: encode it, and `retry` to `Publisher::offer` it"
+            )
+        };
         self.retry(|| publisher.offer_message(message, NOT_RECEIVED))?;
         Ok(publisher.next_sequence() - 1)
     }

@@ -11,7 +11,7 @@
 //!
 //! ```
 //! use stele_embed::{Bus, BusOptions};
-//! use stele_wire::messages::VenueNotice;
+//! use stele_wire::messages::Trade;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -20,11 +20,11 @@
 //! let mut notices = bus.publisher("notices")?;
 //! let mut reader = bus.gating_consumer("reader")?;
 //! let bus = bus.start()?;
-//! bus.publish(&mut notices, &VenueNotice::NULL)?;
+//! bus.publish(&mut notices, &Trade::NULL)?;
 //! bus.wait_durable(&notices)?;
 //! bus.stop()?;
 //! let mut seen = 0;
-//! while reader.poll(64, |event| seen += usize::from(event.message::<VenueNotice>().is_some())) > 0 {}
+//! while reader.poll(64, |event| seen += usize::from(event.message::<Trade>().is_some())) > 0 {}
 //! assert_eq!(seen, 1);
 //! # Ok(()) }
 //! ```

@@ -102,6 +102,12 @@ impl RunningBus {
     /// [`BusError::Refused`] with a refusal that stays, [`BusError::Poisoned`], [`BusError::ThreadEnded`];
     /// [`BusError::Patience`] where there is no room in time.
     pub fn publish<M: Message>(&self, publisher: &mut Publisher, message: &M) -> Result<u64, BusError> {
+        const {
+            assert!(
+                M::TAIL_MIN == 0,
+                "it has groups or data: encode it, and `retry` to `Publisher::offer` it"
+            )
+        };
         self.retry(|| publisher.offer_message(message, NOT_RECEIVED))?;
         Ok(publisher.next_sequence() - 1)
     }

@@ -11,7 +11,9 @@ use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
 use stele_journal::{OpenError, Options, TrailReader};
 use stele_wire::Sequence;
-use stele_wire::messages::{EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, VenueNotice};
+use stele_wire::messages::{
+    BookClear, EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, Trade,
+};
 
 fn options() -> BusOptions {
     BusOptions {
@@ -34,7 +36,7 @@ fn count<M: stele_wire::codec::Message>(trail: &Path) -> usize {
 fn read_to_end(mut reader: GatingConsumer) -> usize {
     let mut notices = 0;
     while !reader.is_at_end() {
-        if reader.poll(64, |event| notices += usize::from(event.message::<VenueNotice>().is_some())) == 0 {
+        if reader.poll(64, |event| notices += usize::from(event.message::<Trade>().is_some())) == 0 {
             std::thread::yield_now();
         }
     }
@@ -50,19 +52,19 @@ fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_ver
     let bus = bus.start().unwrap();
     let reading = std::thread::spawn(move || read_to_end(reader));
     for number in 1..=5_000 {
-        assert_eq!(bus.publish(&mut notices, &VenueNotice::NULL).unwrap(), number);
+        assert_eq!(bus.publish(&mut notices, &Trade::NULL).unwrap(), number);
     }
     bus.wait_durable(&notices).unwrap();
     assert!(notices.is_durable());
     bus.stop().unwrap();
     assert_eq!(reading.join().unwrap(), 5_000);
-    assert_eq!(notices.offer_message(&VenueNotice::NULL, NOT_RECEIVED), Err(Refusal::Stopped));
+    assert_eq!(notices.offer_message(&Trade::NULL, NOT_RECEIVED), Err(Refusal::Stopped));
 
     let mut bus = Bus::open(&trail, options()).unwrap();
     assert_eq!(bus.recovery().ended_cleanly(), Some(true));
     let mut notices = bus.publisher("notices").unwrap();
     for _ in 0..100 {
-        bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+        bus.publish(&mut notices, &Trade::NULL).unwrap();
     }
     bus.wait_durable(&notices).unwrap();
     bus.stop_because(EndReason::REQUESTED, "enough").unwrap();
@@ -70,7 +72,7 @@ fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_ver
     let verified = checked(&trail);
     let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
     assert_eq!(endings, [EpochEnding::InOrder("Finished".into()), EpochEnding::InOrder("Requested".into())]);
-    assert_eq!((count::<VenueNotice>(&trail), count::<SessionStart>(&trail)), (5_100, 2));
+    assert_eq!((count::<Trade>(&trail), count::<SessionStart>(&trail)), (5_100, 2));
     let parts = stele_wire::SCHEMA_TEXT.len().div_ceil(48 << 10);
     assert_eq!(count::<SchemaText>(&trail), parts, "the text of the schema is there once");
 }
@@ -85,7 +87,7 @@ fn a_publisher_that_goes_on_while_the_bus_stops_gets_nothing_behind_the_last_eve
         let bus = bus.start().unwrap();
         let publishing = std::thread::spawn(move || {
             loop {
-                match notices.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+                match notices.offer_message(&Trade::NULL, NOT_RECEIVED) {
                     Err(refusal) if !refusal.is_transient() => return refusal,
                     _ => {}
                 }
@@ -132,8 +134,8 @@ impl Agent for Echo {
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let Self { reader, publisher, seen, .. } = self;
         let work = reader.try_poll(16, |event| {
-            if event.message::<VenueNotice>().is_some() {
-                publisher.offer_message(&SourceDefinition::NULL, NOT_RECEIVED)?;
+            if event.message::<Trade>().is_some() {
+                publisher.offer_message(&BookClear::NULL, NOT_RECEIVED)?;
                 *seen += 1;
             }
             Ok::<_, Refusal>(())
@@ -161,14 +163,14 @@ fn an_agent_has_seen_everything_before_the_session_ends() {
         let (mut bus, mut notices) = with_echo(&trail, usize::MAX);
         if has_threads {
             let bus = bus.start().unwrap();
-            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &VenueNotice::NULL).is_ok()));
+            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &Trade::NULL).is_ok()));
             bus.stop().unwrap();
         } else {
-            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &VenueNotice::NULL).is_ok()));
+            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &Trade::NULL).is_ok()));
             bus.stop().unwrap();
         }
         checked(&trail);
-        assert_eq!((count::<VenueNotice>(&trail), count::<SourceDefinition>(&trail)), (500, 500), "{name}");
+        assert_eq!((count::<Trade>(&trail), count::<BookClear>(&trail)), (500, 500), "{name}");
     }
 }
 
@@ -177,9 +179,9 @@ fn an_agent_that_fails_is_named_and_what_was_durable_is_recovered() {
     let folder = tempfile::tempdir().unwrap();
     let (bus, mut notices) = with_echo(folder.path(), 1);
     let bus = bus.start().unwrap();
-    bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+    bus.publish(&mut notices, &Trade::NULL).unwrap();
     let ended = loop {
-        match bus.publish(&mut notices, &VenueNotice::NULL) {
+        match bus.publish(&mut notices, &Trade::NULL) {
             Ok(_) => std::thread::sleep(Duration::from_millis(1)),
             Err(error) => break error,
         }
@@ -200,7 +202,7 @@ fn definitions_are_on_the_log_before_the_events_that_need_them() {
     let before = bus.ring().watermarks().published();
     bus.control().publish_text(&source, b"of notices").unwrap();
     assert!(bus.ring().watermarks().published() > before, "it is on the log");
-    bus.publish(&mut notices, &VenueNotice { source: 7.into(), ..VenueNotice::NULL }).unwrap();
+    bus.publish(&mut notices, &Trade { source: 7.into(), ..Trade::NULL }).unwrap();
     let mut bus = bus.start().unwrap();
     let source = SourceDefinition { source: 8.into(), ..source };
     bus.control().publish_text(&source, b"another").unwrap();
@@ -224,7 +226,7 @@ fn a_publisher_in_another_place_goes_on_with_its_numbers_after_a_restart() {
         let mut publisher = RemotePublisher::attach(&shard, 100).unwrap();
         assert_eq!(publisher.next_sequence(), first);
         for _ in first..=last {
-            publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED).unwrap();
+            publisher.offer_message(&Trade::NULL, NOT_RECEIVED).unwrap();
         }
         while publisher.acknowledged().sequence < last {
             std::thread::yield_now();
@@ -232,8 +234,7 @@ fn a_publisher_in_another_place_goes_on_with_its_numbers_after_a_restart() {
         bus.wait_durable_to(publisher.acknowledged().position).unwrap();
         publisher.finish();
         let mut seen = 0;
-        while reader.poll(64, |event| seen += u64::from(event.message::<VenueNotice>().is_some())).unwrap()
-            > 0
+        while reader.poll(64, |event| seen += u64::from(event.message::<Trade>().is_some())).unwrap() > 0
             || seen < last
         {}
         assert_eq!(seen, last, "those of the session before as well");
@@ -249,11 +250,11 @@ fn a_lossy_consumer_sees_what_comes_after_it_joined() {
     let mut notices = bus.publisher("notices").unwrap();
     bus.settle().unwrap();
     let mut reader = bus.lossy_consumer();
-    bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+    bus.publish(&mut notices, &Trade::NULL).unwrap();
     bus.settle().unwrap();
     let mut seen = 0;
     reader.poll(64, |observed| match observed {
-        Observed::Event(event) => seen += u64::from(event.message::<VenueNotice>().is_some()),
+        Observed::Event(event) => seen += u64::from(event.message::<Trade>().is_some()),
         Observed::Lost { .. } => panic!("nothing is lost"),
     });
     assert_eq!(seen, 1);

@@ -68,7 +68,7 @@ pub struct JournalParts<F> {
 /// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
 /// use stele_journal::{Journal, Options};
 /// use stele_risk::{Risk, RiskLimits};
-/// use stele_wire::messages::VenueNotice;
+/// use stele_wire::messages::Trade;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let trail = folder.path();
@@ -81,7 +81,7 @@ pub struct JournalParts<F> {
 /// let mut publisher = sequencer.publisher(1, "notices", 4096);
 /// let (mut journal, _notices) = opened.attach(parts.journal)?;
 ///
-/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// while !publisher.is_durable() {
 ///     sequencer.do_work()?;
 ///     journal.do_work().map_err(|failure| failure.to_string())?;

@@ -6,7 +6,7 @@
 //! `cargo run -p stele --example publish -- NAME ID [COUNT]`, beside a `stele run` with a `[[publisher]]` of that id
 
 use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
-use stele::wire::messages::VenueNotice;
+use stele::wire::messages::Trade;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let last = publisher.next_sequence() - 1 + count;
     while publisher.next_sequence() <= last {
         // It refers to nothing that would have to be defined first.
-        match publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+        match publisher.offer_message(&Trade::NULL, NOT_RECEIVED) {
             Err(refusal) if refusal.is_transient() => std::thread::yield_now(),
             offered => offered?,
         }

@@ -29,7 +29,7 @@ pub enum Observed<'a> {
 /// use stele_bus::{LossyConsumer, Observed};
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
 /// # use stele_risk::{Risk, RiskLimits};
-/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::Trade};
 /// # let start = SequencerStart {
 /// #     identity: Identity::default(),
 /// #     next_sequence: Sequence(1),
@@ -43,11 +43,11 @@ pub enum Observed<'a> {
 /// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
 /// let mut publisher = sequencer.publisher(1, "notices", 4096);
 /// let mut consumer = LossyConsumer::join(sequencer.ring());
-/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;
 /// let mut notices = 0;
 /// consumer.poll(64, |observed| match observed {
-///     Observed::Event(event) => notices += usize::from(event.message::<VenueNotice>().is_some()),
+///     Observed::Event(event) => notices += usize::from(event.message::<Trade>().is_some()),
 ///     Observed::Lost { first, last } => eprintln!("too slow for events {first} to {last}"),
 /// });
 /// assert_eq!(notices, 1);
