@@ -84,7 +84,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "stele run -c examples/shards.toml --seconds 10",
-                "Run several sequencers, each with a trail of its own: DIR/shard-1, DIR/shard-2 …",
+                "Run several sequencers, each with a trail of its own: DIR/shard-1, DIR/shard-2.",
             ),
         ],
     ),
