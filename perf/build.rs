@@ -12,8 +12,8 @@ fn main() {
     println!("cargo::rustc-env=STELE_REVISION={}", revision(root).unwrap_or(version));
 }
 
-/// The commit that is checked out in `root`, with `-dirty` where a file that git knows differs from it; none where
-/// `root` is not a repository's own folder, or there is no git.
+/// The commit that is checked out in `root`, with `-dirty` where a file that git knows differs from it;
+/// none where `root` is not a repository's own folder, or there is no git.
 fn revision(root: &Path) -> Option<String> {
     let top = git(root, &["rev-parse", "--show-toplevel"])?;
     if fs::canonicalize(top).ok()? != fs::canonicalize(root).ok()? {

@@ -28,6 +28,53 @@ pub trait Fold {
 }
 
 /// The newest states of up to a number of instruments. Nothing is allocated after it was made, but by the fold.
+///
+/// ```
+/// use stele_bus::{Conflation, Event, Fold};
+/// use stele_wire::messages::Trade;
+/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_risk::{Risk, RiskLimits};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # let start = SequencerStart {
+/// #     identity: Identity::default(),
+/// #     next_sequence: Sequence(1),
+/// #     position: Position(0),
+/// #     last_timestamp: Nanos(0),
+/// #     segment_length: 1 << 20,
+/// #     block_length: 4096,
+/// # };
+/// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
+/// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// /// The last price.
+/// struct LastPrice;
+///
+/// impl Fold for LastPrice {
+///     type State = i64;
+///
+///     fn instrument(&self, event: &Event<'_>) -> Option<u32> {
+///         event.message::<Trade>().map(|trade| trade.instrument.get())
+///     }
+///
+///     fn fold(&mut self, price: &mut i64, event: &Event<'_>) {
+///         *price = event.message::<Trade>().map_or(*price, |trade| trade.price.get());
+///     }
+/// }
+///
+/// # let mut publisher = sequencer.publisher(1, "trades", 4096);
+/// # let mut consumer = sequencer.gating_consumer("reader");
+/// # for price in [100, 101, 102] {
+/// #     let trade = Trade { instrument: 7.into(), price: price.into(), ..Trade::NULL };
+/// #     publisher.offer_message(&trade, NOT_RECEIVED)?;
+/// # }
+/// # sequencer.do_work()?;
+/// let mut newest = Conflation::new(LastPrice, 1_000);
+/// consumer.poll(64, |event| newest.on_event(&event).expect("fewer instruments than that"));
+/// let mut taken = Vec::new();
+/// newest.take(64, |instrument| taken.push((instrument.instrument, *instrument.state, instrument.folded)));
+/// assert_eq!(taken, [(7, 102, 3)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Conflation<F: Fold> {
     fold: F,
     index: Index<u32>,

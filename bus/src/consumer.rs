@@ -15,6 +15,31 @@ pub use lossy::{LossyConsumer, Observed, Overrun};
 
 /// Reads in place. The sequencer never overwrites what it has not released, so a consumer that stops reading
 /// stops the bus: publishers are refused. Dropping it opens its gate.
+///
+/// ```
+/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_risk::{Risk, RiskLimits};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # let start = SequencerStart {
+/// #     identity: Identity::default(),
+/// #     next_sequence: Sequence(1),
+/// #     position: Position(0),
+/// #     last_timestamp: Nanos(0),
+/// #     segment_length: 1 << 20,
+/// #     block_length: 4096,
+/// # };
+/// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
+/// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut consumer = sequencer.gating_consumer("reader");
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// sequencer.do_work()?;
+/// let mut notices = 0;
+/// consumer.poll(64, |event| notices += usize::from(event.message::<VenueNotice>().is_some()));
+/// assert_eq!(notices, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct GatingConsumer {
     name: Arc<str>,
@@ -54,6 +79,12 @@ impl GatingConsumer {
     /// Everything before it may be overwritten.
     pub fn released(&self) -> Position {
         self.released
+    }
+
+    /// Whether the bus has stopped and everything on the log has been shown.
+    pub fn is_at_end(&self) -> bool {
+        // `published` is final once the bus has stopped.
+        self.ring.is_stopped() && self.scanned == self.ring.watermarks().published()
     }
 
     /// The consumer's progress, for another thread to watch.

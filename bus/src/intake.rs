@@ -1,4 +1,5 @@
-//! The sequencer's end of a publisher's ring: what waits in it, what was taken from it, and whether more can come.
+//! The sequencer's end of a publisher's ring: what waits in it, what was taken from it, and whether more can
+//! come.
 
 use crate::counters::sequencer::IntakeCounters;
 use crate::refusals::{RefusedAtRing, Untold};
@@ -7,7 +8,40 @@ use rtrb::{Consumer, RingBuffer};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use stele_wire::Position;
+
+/// What became of a publisher's submissions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Acknowledged {
+    /// Every submission up to this number is on the log, an order perhaps as its refusal.
+    pub sequence: u64,
+    /// They all end at this position or before it: they are durable when `durable` has reached it.
+    pub position: Position,
+}
+
+/// How far the sequencer has come with a publisher of its own process.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Acknowledgement {
+    sequence: AtomicU64,
+    position: AtomicU64,
+}
+
+impl Acknowledgement {
+    /// Submissions up to `sequence` are on the log, before `position`.
+    #[inline]
+    pub(crate) fn set(&self, sequence: u64, position: Position) {
+        self.position.store(position.0, Ordering::Relaxed);
+        // Release, partner of the Acquire load in `get`: the position is this one's or a later one's.
+        self.sequence.store(sequence, Ordering::Release);
+    }
+
+    pub(crate) fn get(&self) -> Acknowledged {
+        let sequence = self.sequence.load(Ordering::Acquire);
+        Acknowledged { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
+    }
+}
 
 /// The sequencer's end of a publisher's ring.
 #[derive(Debug)]
@@ -27,11 +61,13 @@ pub(crate) struct Intake {
     pub(crate) counters: Option<IntakeCounters>,
     /// What fills `words` where the publisher is in another process.
     pub(crate) remote: Option<RemoteIntake>,
+    /// What the publisher reads of it where it is in this process.
+    pub(crate) acknowledgement: Arc<Acknowledgement>,
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of `capacity`
-/// words, a power of two. `last` is what the log knows of the publisher's numbering.
+/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of
+/// `capacity` words, a power of two. `last` is what the log knows of the publisher's numbering.
 pub(crate) fn remote_intake(
     path: &Path,
     id: u16,
@@ -68,6 +104,7 @@ impl Intake {
             untold: Untold::default(),
             counters: None,
             remote: None,
+            acknowledgement: Arc::default(),
             finished: Arc::default(),
         }
     }

@@ -1,9 +1,9 @@
-//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What is in the
-//! ring is drawn in `submission`.
+//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What
+//! is in the ring is drawn in `submission`.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::health::Behind;
-use crate::intake::{Intake, shown};
+use crate::intake::{Acknowledgement, Intake, shown};
 use crate::refusals::RefusedAtRing;
 use crate::ring::LogRing;
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -16,7 +16,38 @@ use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::SCHEMA_ID;
 use zerocopy::IntoBytes;
 
+pub use crate::intake::Acknowledged;
+
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
+///
+/// ```
+/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_risk::{Risk, RiskLimits};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # let start = SequencerStart {
+/// #     identity: Identity::default(),
+/// #     next_sequence: Sequence(1),
+/// #     position: Position(0),
+/// #     last_timestamp: Nanos(0),
+/// #     segment_length: 1 << 20,
+/// #     block_length: 4096,
+/// # };
+/// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
+/// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut offered = 0;
+/// let refusal = loop {
+///     match publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+///         Ok(()) => offered += 1,
+///         Err(refusal) => break refusal,
+///     }
+/// };
+/// assert!(refusal.is_transient(), "the ring is full: the sequencer takes what is in it");
+/// while sequencer.do_work()? > 0 {}
+/// assert_eq!(publisher.acknowledged().sequence, offered);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Publisher {
     id: u16,
@@ -27,9 +58,12 @@ pub struct Publisher {
     staged_words: usize,
     staged_count: u64,
     next_sequence: u64,
+    /// The number of the last submission that was committed here; 0 before the first.
+    last_committed: u64,
     finished: Arc<AtomicBool>,
     refused: u64,
     refusals: Arc<RefusedAtRing>,
+    acknowledgement: Arc<Acknowledgement>,
 }
 
 /// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
@@ -49,12 +83,14 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
         staged_words: 0,
         staged_count: 0,
         next_sequence: 1,
+        last_committed: 0,
         finished: finished.clone(),
         refused: 0,
         refusals: Arc::default(),
+        acknowledgement: Arc::default(),
     };
-    let refused = publisher.refusals.clone();
-    (publisher, Intake { refused, finished, ..Intake::new(id, shown(name), consumer) })
+    let (refused, acknowledgement) = (publisher.refusals.clone(), publisher.acknowledgement.clone());
+    (publisher, Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), consumer) })
 }
 
 impl Publisher {
@@ -82,6 +118,17 @@ impl Publisher {
     pub fn continue_after(&mut self, sequence: u64) {
         assert!(self.staged_words == 0, "what is staged has its number");
         self.next_sequence = sequence + 1;
+    }
+
+    /// How far the sequencer has come with what was submitted here.
+    pub fn acknowledged(&self) -> Acknowledged {
+        self.acknowledgement.get()
+    }
+
+    /// Whether everything that was submitted here is durable, an order perhaps as its refusal.
+    pub fn is_durable(&self) -> bool {
+        let Acknowledged { sequence, position } = self.acknowledged();
+        sequence >= self.last_committed && position <= self.ring.watermarks().durable()
     }
 
     /// Submissions refused so far.
@@ -203,6 +250,7 @@ impl Publisher {
         self.staged_words = 0;
         let count = std::mem::take(&mut self.staged_count);
         self.next_sequence += count;
+        self.last_committed = self.next_sequence - 1;
         count
     }
 
@@ -231,6 +279,9 @@ impl Publisher {
         let needed = self.staged_words + words;
         if needed <= self.words.cached_slots() || needed <= self.words.slots() {
             return Ok(());
+        }
+        if self.words.is_abandoned() {
+            return Err(Refusal::SequencerGone);
         }
         Err(match health.behind() {
             None => Refusal::RingFull,

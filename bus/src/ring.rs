@@ -239,6 +239,18 @@ impl RingView {
 
 /// A handle to the ring of this process: [what it shows](RingView), its memory's place, the request to stop. No
 /// reading of the log.
+///
+/// ```
+/// use stele_bus::{LogRing, RingOptions, RingParts};
+/// use stele_wire::Position;
+///
+/// let options = RingOptions { capacity: 1 << 20, huge_pages: false };
+/// let RingParts { ring, writer, journal, seal } = LogRing::create(&options, Position(0))?;
+/// assert_eq!(ring.capacity(), 1 << 20);
+/// assert_eq!(ring.watermarks().published(), Position(0));
+/// # drop((writer, journal, seal));
+/// # Ok::<(), stele_bus::RingError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LogRing {
     view: RingView,

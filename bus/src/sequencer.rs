@@ -21,6 +21,7 @@ use crate::head::{LogHead, SequencerStart};
 use crate::intake::{Intake, remote_intake};
 use crate::publisher::{Publisher, publisher};
 use crate::ring::{LogRing, RingWriter};
+use crate::session::SessionCloser;
 use crate::submission::Submission;
 use crate::timers::{TimerStop, Timers};
 use desk::{Desk, Origin, Verdict};
@@ -33,6 +34,33 @@ use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Sequence};
 
 /// The log's only writer.
+///
+/// ```
+/// use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// use stele_risk::{Risk, RiskLimits};
+/// use stele_wire::messages::VenueNotice;
+/// use stele_wire::{Identity, Nanos, Position, Sequence};
+///
+/// // `Journal::open` gives the start of a log on disk.
+/// let start = SequencerStart {
+///     identity: Identity::default(),
+///     next_sequence: Sequence(1),
+///     position: Position(0),
+///     last_timestamp: Nanos(0),
+///     segment_length: 1 << 20,
+///     block_length: 4096,
+/// };
+/// let options = RingOptions { capacity: 1 << 20, huge_pages: false };
+/// let parts = LogRing::create(&options, start.position)?;
+/// let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// sequencer.do_work()?;
+/// // The publisher's numbering is recorded before its first event.
+/// assert_eq!(sequencer.next_sequence(), Sequence(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sequencer<C> {
     desk: Desk<C>,
@@ -75,6 +103,7 @@ impl<C: Clock> Sequencer<C> {
             timers: Timers::new(),
             timer_stop: TimerStop::default(),
             cancels: Cancels::default(),
+            closer: SessionCloser::new(start.identity.epoch),
             clock_watch,
             clock_looked_at: CLOCK_CHECK_INTERVAL,
             first_sequence: start.next_sequence,
@@ -111,6 +140,12 @@ impl<C: Clock> Sequencer<C> {
         self.desk.timer_stop.clone()
     }
 
+    /// Makes `SessionEnd` the log's last event once the sequencer is asked to stop, from any thread: the one that stops the
+    /// bus sets the reason first. Publishers that are still offering at that moment do not get past it.
+    pub fn session_closer(&self) -> SessionCloser {
+        self.desk.closer.clone()
+    }
+
     /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
     /// stands in its messages (0 is the sequencer itself); `name` is cut to 32 bytes.
     ///
@@ -121,6 +156,7 @@ impl<C: Clock> Sequencer<C> {
         let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
         intake.last = self.known.get(&id).copied().unwrap_or(0);
         publisher.continue_after(intake.last);
+        intake.acknowledgement.set(intake.last, self.desk.head.ring().base());
         self.intakes.push(intake);
         publisher
     }
@@ -228,8 +264,10 @@ impl<C: Clock> Sequencer<C> {
         if let (Some((received, sequenced)), Some(counters)) = (first, &mut self.desk.counters) {
             counters.on_sequenced(received, sequenced);
         }
-        if let Some(remote) = &intake.remote {
-            remote.tell(intake.last, self.desk.head.writer().head());
+        let position = self.desk.head.writer().head();
+        match &intake.remote {
+            Some(remote) => remote.tell(intake.last, position),
+            None => intake.acknowledgement.set(intake.last, position),
         }
         if let Some(counters) = &mut intake.counters {
             counters.on_chunk(taken, available - at);
@@ -262,6 +300,9 @@ impl<C: Clock> Sequencer<C> {
         let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
             self.tell_refusals(true);
+            if !self.desk.close_session() {
+                return;
+            }
             self.desk.head.close_batch();
             self.desk.head.writer().set_stopped();
         }

@@ -6,8 +6,9 @@
 //! │ body length u16 · template id u16 · 0│ received, ns UTC   │ publisher sequence   │ body, zero to 8 bytes   │
 //! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
 //! ```
-//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of another schema
-//! than Stele's has `FOREIGN` in place of its template id, and its body begins with its own SBE message header.
+//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of
+//! another schema than Stele's has `FOREIGN` in place of its template id, and its body begins with its own
+//! SBE message header.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::templates::template;
@@ -20,7 +21,8 @@ use zerocopy::{FromBytes, IntoBytes};
 /// When a message has no time of receipt.
 pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
 
-/// Stands for the template id of a message of another schema, which has its SBE message header in front of its body.
+/// Stands for the template id of a message of another schema, which has its SBE message header in front of
+/// its body.
 pub(crate) const FOREIGN: u16 = u16::MAX;
 
 /// Bytes of the body of a message of another schema at most.
@@ -44,8 +46,8 @@ pub enum Refusal {
     /// The bus is stopping, or this publisher has finished.
     #[error("the bus is stopping")]
     Stopped,
-    /// The process that the sequencer ran in is dead; of a publisher in another process alone.
-    #[error("the process of the sequencer is dead: attach again when it has been started")]
+    /// The sequencer is gone: its process is dead, or its thread failed.
+    #[error("the sequencer is gone: see why its thread or process ended, and start it again")]
     SequencerGone,
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]
@@ -155,7 +157,8 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// The message header and the rest of the body of a message of another schema; none when it is no such message.
+    /// The message header and the rest of the body of a message of another schema; none when it is no such
+    /// message.
     pub(crate) fn foreign(&self) -> Option<(MessageHeader, Words<'a>)> {
         let (first, second) = self.body;
         let (header, body) = match (first, second) {

@@ -16,9 +16,9 @@
 //! | `instruments` | which instrument an event is about |
 //! | [`bounds`] | the bounds of this crate |
 //!
-//! A [`Feed`] is pure: it reads its source when it is asked to, and knows neither clock nor thread. [`Player`] and
-//! [`forward::Forwarder`] are agents: the thread that runs them (crate `stele-bus`, `Core`) calls them in turns.
-//! The readers of vendors' files and the generator are in the crate `stele-connect`.
+//! A [`Feed`] is pure: it reads its source when it is asked to, and knows neither clock nor thread.
+//! [`Player`] and [`forward::Forwarder`] are agents: the thread that runs them (crate `stele-bus`, `Core`)
+//! calls them in turns. The readers of vendors' files and the generator are in the crate `stele-connect`.
 #![forbid(unsafe_code)]
 
 pub mod bounds;

@@ -32,7 +32,8 @@ impl ArchiveFile {
     /// The raw file in the archive `packed`, which messages call `name`.
     ///
     /// # Errors
-    /// What the medium says; [`io::ErrorKind::InvalidData`], naming file and offset, when it is no archive.
+    /// What the medium says; [`io::ErrorKind::InvalidData`], naming file and offset, when it is not an
+    /// archive.
     pub fn open(packed: Box<dyn StoredFile>, name: String) -> io::Result<Self> {
         let length = packed.length()?;
         let damaged = |offset: u64, what: &str| damaged(&name, offset, what);
@@ -131,7 +132,8 @@ impl StoredFile for ArchiveFile {
     }
 }
 
-/// `length` bytes of `file` from `offset` on, read through whole pages into `window`; none when the file ends before.
+/// `length` bytes of `file` from `offset` on, read through whole pages into `window`; none when the file
+/// ends before.
 fn read_window<'a>(
     file: &dyn StoredFile,
     window: &'a mut Pages,

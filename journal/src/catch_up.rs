@@ -42,6 +42,33 @@ pub struct RolledBack {
 }
 
 /// The consumer.
+///
+/// ```
+/// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+/// use stele_journal::{CatchUp, Journal, Options};
+/// use stele_wire::{Sequence, messages::Trade};
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path();
+/// # write_trades(trail, 100);
+/// # let now = stele_bus::Clock::now(&mut UtcClock::new());
+/// # let opened = Journal::open(trail, &Options::default(), now)?;
+/// # let parts = LogRing::create(&RingOptions::default(), opened.start.position)?;
+/// # let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
+/// # let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk)?;
+/// # let mut publisher = sequencer.publisher(1, "trades", 4096);
+/// // 100 trades of an earlier session are on the trail; one more is on the ring.
+/// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
+/// sequencer.do_work()?;
+/// let mut consumer = CatchUp::from(&parts.ring, trail, Sequence(1));
+/// let mut trades = 0;
+/// while trades < 101 {
+///     consumer.poll(64, |event| trades += usize::from(event.message::<Trade>().is_some()))?;
+/// }
+/// # Ok(()) }
+/// ```
 pub struct CatchUp {
     ring: RingView,
     trail: PathBuf,

@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A trail in a directory. Reads bypass the page cache where the file system lets them, so that reading a live
-/// trail neither sees stale pages nor disturbs its writer.
+/// A trail in a directory. Reads bypass the page cache where the file system lets them, so that reading a
+/// live trail neither sees stale pages nor disturbs its writer.
 #[derive(Clone, Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -66,7 +66,7 @@ impl Directory {
     /// Opens the raw file in the archive of that name.
     ///
     /// # Errors
-    /// What the file system says, and [`io::ErrorKind::InvalidData`] when it is no archive.
+    /// What the file system says, and [`io::ErrorKind::InvalidData`] when it is not an archive.
     pub fn open_packed(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let packed = self.open_file(name)?;
         Ok(Box::new(ArchiveFile::open(packed, self.describe(name))?))
@@ -103,8 +103,8 @@ pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     Ok(File::from(file?))
 }
 
-/// Sets or lifts the flag by which a file system refuses every change of a file, its removal and renaming included:
-/// chattr(1), `i`. Says nothing where it stands already.
+/// Sets or lifts the flag by which a file system refuses every change of a file, its removal and renaming
+/// included: chattr(1), `i`. Does nothing where the flag is set already.
 ///
 /// # Errors
 /// What the kernel says: it takes `CAP_LINUX_IMMUTABLE`, and a file system that has the flag.

@@ -63,6 +63,37 @@ pub struct JournalParts<F> {
 /// ```text
 ///  do_work   reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was submitted
 /// ```
+///
+/// ```
+/// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
+/// use stele_journal::{Journal, Options};
+/// use stele_risk::{Risk, RiskLimits};
+/// use stele_wire::messages::VenueNotice;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path();
+/// let now = stele_bus::Clock::now(&mut UtcClock::new());
+/// let opened = Journal::open(trail, &Options::default(), now)?;
+/// let start = opened.start;
+/// let parts = LogRing::create(&RingOptions::default(), start.position)?;
+/// let risk = Risk::new(RiskLimits::default());
+/// let mut sequencer = Sequencer::new(&start, parts.writer, UtcClock::new(), risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let (mut journal, _notices) = opened.attach(parts.journal)?;
+///
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// while !publisher.is_durable() {
+///     sequencer.do_work()?;
+///     journal.do_work().map_err(|failure| failure.to_string())?;
+/// }
+/// publisher.finish();
+/// parts.ring.request_stop();
+/// while !parts.ring.is_stopped() {
+///     sequencer.do_work()?;
+/// }
+/// journal.stop().map_err(|failure| failure.to_string())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Journal<F = File> {
     reader: JournalReader,
     // In front of `spares` and `lock`: dropping it waits for what is on its way.

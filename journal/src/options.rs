@@ -11,7 +11,7 @@ use stele_wire::units::{Epoch, Sequence, ShardId};
 /// Which engine writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum EngineChoice {
-    /// io_uring where it and direct I/O are to be had, otherwise the plain one.
+    /// io_uring where it and direct I/O are available, otherwise the plain one.
     #[default]
     Auto,
     /// io_uring or nothing.
@@ -38,18 +38,18 @@ pub struct Options {
     /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
     /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
     pub yield_while_flushing: bool,
-    /// CPUs that the pool's thread keeps to; any where none is named. On a CPU with a thread that spins it takes that
-    /// one's time in slices of milliseconds.
+    /// CPUs that the pool's thread may run on; any where none is named. On a CPU with a thread that spins it
+    /// takes that one's time in slices of milliseconds.
     pub background_cpus: Vec<usize>,
     /// Free bytes below which the pool warns; none is [`crate::free_space_warning_default`].
     pub free_space_warning: Option<u64>,
     /// SHA-256 of the schema, for the segments' headers.
     pub schema: [u8; 32],
-    /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to it, and their
-    /// numbers are not given out again.
+    /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to
+    /// it, and their numbers are not given out again.
     pub later_than: Epoch,
-    /// The last event that is known from elsewhere to have been durable, such as by a signed checkpoint: a log that ends
-    /// in front of it was cut, and is not written on. 0 is no such knowledge.
+    /// The last event that is known from elsewhere to have been durable, such as by a signed checkpoint: a
+    /// log that ends before it was cut, and is not continued. 0: nothing is known.
     pub known_durable: Sequence,
 }
 

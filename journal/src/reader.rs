@@ -34,6 +34,26 @@ pub struct Entry<'a> {
 /// back in time. One frame is lent at a time and nothing is allocated per frame. At the end of a trail
 /// that is still being written it says "nothing yet" and can be asked again: it never blocks the writer and
 /// takes no lock. It does not check the links between segments; [`crate::verify`] does.
+///
+/// ```
+/// use stele_journal::TrailReader;
+/// use stele_wire::messages::Trade;
+///
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path();
+/// # write_trades(trail, 100);
+/// let mut reader = TrailReader::open(trail)?;
+/// let mut quantity = 0;
+/// while let Some(entry) = reader.read_next()? {
+///     if let Some(trade) = entry.frame.message::<Trade>() {
+///         quantity += trade.quantity.get();
+///     }
+/// }
+/// assert_eq!(quantity, 1_000);
+/// # Ok(()) }
+/// ```
 pub struct TrailReader {
     storage: Arc<dyn Storage>,
     segments: Vec<Segment>,

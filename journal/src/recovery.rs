@@ -26,6 +26,7 @@ use crate::storage::{CUT_FOLDER, Storage, StoredFile};
 use crate::survey::{Stray, Survey, Tail};
 use crate::trail::Segment;
 use std::io;
+use stele_wire::messages::{RecoveryReport as RecoveryEvent, RepairKind};
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
 /// A row of the table in the [module's](self) head.
@@ -112,6 +113,30 @@ pub struct RecoveryReport {
     pub floor: Position,
     /// What was cut.
     pub cuts: Vec<Cut>,
+}
+
+impl RecoveryReport {
+    /// Whether the epoch before ended in order; none when there was none.
+    pub fn ended_cleanly(&self) -> Option<bool> {
+        (self.epoch.0 > 0).then_some(self.row == Row::C)
+    }
+
+    /// What the new epoch puts on the log of it: an event for each stretch that was cut, and the file that keeps it.
+    pub fn events(&self) -> Vec<(RecoveryEvent, &str)> {
+        let event = |cut: &'_ Cut| RecoveryEvent {
+            acknowledged: self.floor.0.into(),
+            end: self.end.0.into(),
+            segment: cut.segment.into(),
+            offset: cut.offset.into(),
+            cut_bytes: cut.bytes.into(),
+            cut_events: cut
+                .sequences
+                .map_or(RecoveryEvent::NULL.cut_events, |(first, last)| (last.0 - first.0 + 1).into()),
+            kind: RepairKind::CUT,
+            ..RecoveryEvent::NULL
+        };
+        self.cuts.iter().map(|cut| (event(cut), cut.kept.as_str())).collect()
+    }
 }
 
 /// Where and how the trail goes on.

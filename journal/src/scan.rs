@@ -1,10 +1,10 @@
 //! Reads many segments at once, each from front to back, and folds what each gave in the trail's order.
 //!
-//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they name none or
-//! this machine refuses it. Where both are refused, and for archives, the threads read through [`Storage`], one
-//! request at a time.
+//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they
+//! name none or this machine refuses it. Where both are refused, and for archives, the threads read through
+//! [`Storage`], one request at a time.
 
-use crate::bounds::{HEADER_BLOCK_LENGTH, READ_LENGTH};
+use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, READ_LENGTH};
 use crate::bulk::{BulkReader, ReadMethod};
 use crate::continuity::{Continuity, Fault};
 use crate::error::TrailError;
@@ -33,7 +33,7 @@ pub trait SegmentVisitor {
     /// A verified frame, padding included, in the order of the log.
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>);
 
-    /// Whole frames one behind the other, the first at `position`: those that [`Self::on_frame`] was just shown.
+    /// Whole frames one after another, the first at `position`: those that [`Self::on_frame`] was just shown.
     fn on_run(&mut self, position: Position, frames: &[u8]) {
         let _ = (position, frames);
     }
@@ -70,9 +70,9 @@ pub struct SegmentScan<T> {
     pub events: u64,
     /// CRC-32C of its data up to `end`.
     pub data_crc: u32,
-    /// What stands at `end` instead of a frame; none when the file ends there.
+    /// What is at `end` instead of a frame; none when the file ends there.
     pub fault: Option<Fault>,
-    /// Whether anything but zeros stands behind `end`.
+    /// Whether anything but zeros follows `end`.
     pub strays: bool,
     /// What the visitor made of it.
     pub output: T,
@@ -255,28 +255,32 @@ impl Work<'_> {
         name: &str,
         mut on_bytes: impl FnMut(&[u8]),
     ) -> io::Result<()> {
-        let mut is_begun = false;
+        let mut given = 0;
         if let (Some(reader), Some(path)) = (reader, self.storage.path(name)) {
             let read = reader.read(&path, &mut |bytes| {
-                is_begun = true;
+                given += bytes.len() as u64;
                 on_bytes(bytes);
             });
             match read {
-                // The method reads no file of this file system, or not this one: a small one within its inode.
-                Err(error) if error.kind() == io::ErrorKind::Unsupported && !is_begun => {}
+                // The file system does not support what the method asks of this file.
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
                 read => return read,
             }
         }
-        self.stream_plainly(name, on_bytes)
+        self.stream_plainly(name, given, on_bytes)
     }
 
-    fn stream_plainly(&self, name: &str, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
+    /// From `begin` on.
+    fn stream_plainly(&self, name: &str, begin: u64, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
         let file = self.storage.open(name)?;
         let mut pages = Pages::zeroed(READ_LENGTH);
-        let mut offset = 0;
+        // Reads begin on a page.
+        let mut known = (begin % PAGE_LENGTH as u64) as usize;
+        let mut offset = begin - known as u64;
         loop {
             let count = file.read_at(&mut pages, offset)?;
-            on_bytes(&pages[..count]);
+            on_bytes(&pages[known.min(count)..count]);
+            known = 0;
             offset += count as u64;
             if count < pages.len() {
                 return Ok(());
@@ -514,8 +518,8 @@ mod tests {
         }
     }
 
-    /// A method whose reader can read no file of this file system.
-    struct Unsupported;
+    /// A method whose reader gives so many bytes of a file before the file system refuses to go on.
+    struct Unsupported(usize);
 
     impl ReadMethod for Unsupported {
         fn name(&self) -> &'static str {
@@ -523,23 +527,28 @@ mod tests {
         }
 
         fn reader(&self) -> io::Result<Box<dyn BulkReader>> {
-            Ok(Box::new(Self))
+            Ok(Box::new(Self(self.0)))
         }
     }
 
     impl BulkReader for Unsupported {
-        fn read(&mut self, _: &std::path::Path, _: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+        fn read(&mut self, path: &std::path::Path, on_bytes: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+            on_bytes(&std::fs::read(path)?[..self.0]);
             Err(io::ErrorKind::Unsupported.into())
         }
     }
 
     #[test]
-    fn a_file_that_the_method_cannot_read_is_read_without_it() {
+    fn a_file_that_the_method_cannot_read_on_is_read_on_without_it() {
         let epochs = trail();
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), true);
-        let options = ScanOptions { method: Some(&Unsupported), threads: 2, ..ScanOptions::default() };
-        assert_eq!(collect(folder.path(), &options).0.len(), epochs.events.len());
+        let expected: Vec<_> = epochs.events.iter().map(|event| (event.0, event.2.0)).collect();
+        for given in [0, 1, 4_096, 9_000] {
+            let method = Unsupported(given);
+            let options = ScanOptions { method: Some(&method), threads: 2, ..ScanOptions::default() };
+            assert_eq!(collect(folder.path(), &options).0, expected, "{given}");
+        }
     }
 
     /// A method that no machine allows.

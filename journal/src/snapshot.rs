@@ -6,6 +6,7 @@
 
 mod shelf;
 
+pub(crate) use shelf::read_up_to;
 pub use shelf::{Newest, list, newest, prune, read, read_end, write};
 
 use crate::bounds::{SNAPSHOT_LENGTH_MAX, SNAPSHOT_SECTIONS_MAX};
@@ -328,7 +329,7 @@ pub(crate) fn check_head(bytes: &[u8], length: u64) -> Result<SnapshotHead, Snap
 }
 
 impl Written {
-    fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { length: bytes.len() as u64, hash: Sha256::digest(bytes).into() }
     }
 }

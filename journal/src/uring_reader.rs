@@ -67,8 +67,8 @@ impl UringReader {
         let uring = IoUring::builder().setup_clamp().build(DEPTH as u32)?;
         let memory = Pages::zeroed(DEPTH * SLOT_LENGTH);
         let piece = libc::iovec { iov_base: memory.as_ptr().cast_mut().cast(), iov_len: memory.len() };
-        // SAFETY: the memory is `self.memory`'s, which is given back after `self.uring` is closed (fields drop in
-        // order), and never where a request may still use it (`drop` below).
+        // SAFETY: the memory is `self.memory`'s, which is freed after `self.uring` is closed (fields drop in
+        // order), and never while a request may still use it (`drop` below).
         let is_registered = unsafe { uring.submitter().register_buffers(&[piece]) }.is_ok();
         Ok(Self { uring, memory, is_registered, slots: [Slot::default(); DEPTH], outstanding: 0 })
     }
@@ -110,9 +110,9 @@ impl UringReader {
         } else {
             opcode::Read::new(fd, start, length).offset(offset).build()
         };
-        // SAFETY: the request writes to slot `at` of `self.memory` alone, which has no other request and which
-        // nothing here looks at before `finish` has seen its completion; `read` waits for every request before
-        // the file is closed, `drop` before the memory is given back.
+        // SAFETY: the request writes to slot `at` of `self.memory` alone, which has no other request and
+        // which nothing here looks at before `finish` has seen its completion; `read` waits for every
+        // request before the file is closed, `drop` before the memory is freed.
         unsafe { self.uring.submission().push(&entry.user_data(at as u64)) }
             .map_err(|_| io::Error::other("the submission queue is full"))?;
         self.slots[at].state = State::Sent;
@@ -192,7 +192,7 @@ impl Drop for UringReader {
     /// Waits for what is on its way, after a panic too: the kernel writes to the memory until then.
     fn drop(&mut self) {
         if self.drain().is_err() {
-            // The memory must not be given back while the kernel may write to it: better to leak it.
+            // The memory must not be freed while the kernel may write to it: better to leak it.
             std::mem::forget(std::mem::replace(&mut self.memory, Pages::zeroed(0)));
         }
     }

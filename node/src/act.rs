@@ -9,12 +9,13 @@
 
 use crate::failure::Failure;
 use crate::numbering::publishers;
-use crate::prelude::{Clerk, Errand};
+use crate::prelude::{self, Epoch};
 use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::{Agent as _, ClockStatus, LogRing, RingOptions, Sequencer, SequencerStart};
+use stele_bus::session::{Schema, SessionBeginning};
+use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
 use stele_journal::recovery::Row;
 use stele_journal::{
     Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
@@ -22,7 +23,7 @@ use stele_journal::{
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
-use stele_wire::{Epoch, Position, Sequence, ShardId};
+use stele_wire::{Position, Sequence, ShardId};
 
 /// Data bytes of a segment that holds acts, and of the ring: a few events, and nothing to prepare for long.
 const SEGMENT_LENGTH: u64 = 1 << 20;
@@ -38,7 +39,7 @@ pub(crate) struct Act {
     ring: LogRing,
     sequencer: Sequencer<WallClock>,
     journal: Journal,
-    clerk: Clerk,
+    control: ControlPublisher,
     start: SequencerStart,
 }
 
@@ -82,7 +83,7 @@ impl Act {
             segment_length: SEGMENT_LENGTH,
             spare_segments: 1,
             engine: EngineChoice::Plain,
-            later_than: Epoch(purpose.later_than),
+            later_than: stele_wire::Epoch(purpose.later_than),
             known_durable: purpose.known_durable,
             ..Options::default()
         };
@@ -100,10 +101,10 @@ impl Act {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
-        let publisher = sequencer.publisher(publishers::CLERK, "clerk", PUBLISHER_WORDS_DEFAULT);
+        let publisher = sequencer.publisher(publishers::SESSION, "clerk", PUBLISHER_WORDS_DEFAULT);
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
-        let clerk = Clerk::new(publisher);
-        let mut act = Self { recovery, ring: ring.ring, sequencer, journal, clerk, start };
+        let control = ControlPublisher::new(publisher);
+        let mut act = Self { recovery, ring: ring.ring, sequencer, journal, control, start };
         let said = [("command", purpose.command), ("reason", purpose.reason)];
         let said = said.into_iter().filter(|(_, text)| !text.is_empty());
         let configuration: toml::Table =
@@ -113,14 +114,10 @@ impl Act {
             // What a repair cut away was no clean stop, however whole it left the rest.
             told.row = Row::E;
         }
-        act.clerk.begin_errand(&Errand {
-            configuration: &configuration.to_string(),
-            start: &start,
-            recovery: &told,
-            with_schema,
-            clock: ClockStatus::default(),
-            now,
-        })?;
+        let configuration = configuration.to_string();
+        let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };
+        let schemas = with_schema.then(Schema::stele).into_iter().collect();
+        act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;
         Ok(act)
     }
@@ -134,7 +131,7 @@ impl Act {
         block: &M,
         tail: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
     ) -> Result<Sequence, Failure> {
-        self.clerk.submit(block, tail)?;
+        self.control.publish(block, tail)?;
         self.settle()?;
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
     }
@@ -154,7 +151,7 @@ impl Act {
     /// # Errors
     /// [`Failure`]: the journal failed.
     pub(crate) fn end(mut self, reason: EndReason, text: &str) -> Result<(), Failure> {
-        self.clerk.end(&self.start, reason, WallClock::read(), text)?;
+        prelude::end(&mut self.control, &self.start, reason, WallClock::read(), text)?;
         self.ring.request_stop();
         while !self.ring.is_stopped() {
             self.work()?;

@@ -1,4 +1,4 @@
-//! The command line: every command, flag, default and example that `stele --help` and `docs/commands.md` show.
+//! The command line: every command, flag, default and example of `stele --help` and `docs/commands.md`.
 
 mod examples;
 mod flags;
@@ -44,7 +44,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Trade a generated market for ten seconds, nothing to configure
     Demo(DemoArgs),
-    /// Write a crate with a strategy of your own, its tests, its program
+    /// Write a crate with a strategy of your own and its tests
     NewStrategy(NewStrategyArgs),
     /// Write a generated market to a file in an exchange's format
     Generate(GenerateArgs),
@@ -56,8 +56,8 @@ pub(crate) enum Command {
     Backtest(BacktestArgs),
     /// Replay a trail: do its strategies send the same orders?
     ///
-    /// The recorded events are fed to the recorded strategies. Every order must be the same, byte for byte, and have
-    /// the same cause.
+    /// The recorded events are fed to the recorded strategies. Every order must be the same, byte for byte,
+    /// and have the same cause.
     CheckStrategy(ReportArgs),
     /// Play a recorded market again, to the terminal or into a run
     Replay(ReplayArgs),
@@ -87,8 +87,8 @@ pub(crate) enum Command {
     Repair(RepairArgs),
     /// Check every frame of a trail, what its events say, its seals
     ///
-    /// Frames: CRC, sequence, time, the chain of segments. Events: an order has a known account and instrument, a fill
-    /// has an order. Seals: with --key.
+    /// Frames: CRC, sequence, time, the chain of segments. Events: an order has a known account and
+    /// instrument, a fill has an order. Seals: with --key.
     Verify(VerifyArgs),
     /// Print the events of a trail
     Dump(DumpArgs),
@@ -104,7 +104,7 @@ pub(crate) enum Command {
     Seal(SealArgs),
     /// Prove that an event is on a sealed trail
     ///
-    /// Whoever has the proof and the public key can check it without the trail.
+    /// Anyone who has the proof and the public key can check it without the trail.
     Prove(ProveArgs),
     /// Check such a proof and print its event
     CheckProof(CheckProofArgs),
@@ -120,9 +120,9 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Measure this machine and this program on it
     ///
-    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it is run
-    /// with the same arguments, and `stele perf --help` lists all that it takes. `cargo build --release -p
-    /// stele-perf` builds it in a checkout of Stele.
+    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it
+    /// is run with the same arguments, and `stele perf --help` lists all that it takes. `cargo build
+    /// --release -p stele-perf` builds it in a checkout of Stele.
     Perf(PerfArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
@@ -158,6 +158,15 @@ mod tests {
     #[test]
     fn the_definitions_fit_each_other() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn the_flags_of_a_trails_reader_have_a_heading_and_no_others_are_under_it() {
+        let mut command = command();
+        let verify = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
+        let (own, headed) = verify.split_once("Record of this access:").unwrap();
+        assert!(["--key", "--quorum", "--json"].iter().all(|flag| own.contains(flag)), "{verify}");
+        assert!(headed.contains("--unlogged") && !headed.contains("--key "), "{verify}");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use stele_compliance::seal::key::{KeyError, read, read_passphrase};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{Signer, VerifierKey};
 
-/// The private key in a file. Where it has a passphrase, that is the first line of `passphrase`, a file for its owner
-/// only, or asked for.
+/// The private key in a file. Where it has a passphrase, that is the first line of `passphrase`, a file for
+/// its owner only, or asked for.
 ///
 /// # Errors
 /// [`Failure`].

@@ -1,12 +1,13 @@
 //! Everything that the program `stele` does: configuration, layout, topology, session, commands.
 //!
-//! [`Program`] is the way in. The binary `stele` is a [`Program`] with what comes with Stele; a program of your own adds
-//! its strategies and has the same commands. Users take it from the crate `stele`, as `stele::Program`.
+//! [`Program`] is the way in. The binary `stele` is a [`Program`] with what comes with Stele; a program of
+//! your own adds its strategies and has the same commands. Users take it from the crate `stele`, as
+//! `stele::Program`.
 //!
 //! | thread | what it does | made by |
 //! |---|---|---|
 //! | main | commands, the live line, stopping | the operating system |
-//! | sequencer, feed, journal (hot, pinned) | the jobs that `layout` gives them | `topology`, nobody else |
+//! | sequencer, feed, journal (hot, pinned) | the jobs that `layout` gives them | `topology` alone |
 //! | the journal's pool | prepares segments | `stele_journal` |
 //! | snapshots | follows the trail, takes a snapshot at each roll | `topology` |
 //! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | `topology` |

@@ -1,5 +1,5 @@
-//! What the program of the measurements, `stele perf`, needs of this crate: the whole pipeline as a run composes it, and
-//! where a run's journal would be on this machine. It is public for that program alone.
+//! What the program of the measurements, `stele perf`, needs of this crate: the whole pipeline as a run
+//! composes it, and where a run's journal would be on this machine. It is public for that program alone.
 
 pub use crate::failure::Failure;
 pub use crate::flush::FlushReport;
@@ -32,8 +32,8 @@ pub struct PipelineRun {
     pub seconds: f64,
     /// The latency to the strategies is measured of one market event in so many.
     pub sample_every: u32,
-    /// The file of the key that the trail is sealed with, and the seconds between two checkpoints; none: it is not
-    /// sealed.
+    /// The file of the key that the trail is sealed with, and the seconds between two checkpoints; none: it
+    /// is not sealed.
     pub seal: Option<(PathBuf, f64)>,
 }
 

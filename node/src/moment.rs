@@ -41,7 +41,8 @@ impl FromStr for Moment {
 }
 
 impl Moment {
-    /// The time itself, where spans are counted from `base`. A day has 24 hours; months and years are the calendar's.
+    /// The time itself, where spans are counted from `base`. A day has 24 hours; months and years are the
+    /// calendar's.
     ///
     /// # Errors
     /// [`Failure`]: it is before 1970, or later than a time of the log can be.
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_and_what_the_log_has_no_time_for_is_refused() {
+    fn what_is_not_a_time_and_what_a_log_cannot_have_as_one_is_refused() {
         for wrong in ["soon", "17", "-17", "1", "", "h", "--json", "1969-12-31", "3000-01-01"] {
             let refusal = from(wrong, HOUR).unwrap_err();
             assert!(refusal.contains(&format!("`{wrong}` is not a time; write 2026-11-21")), "{refusal}");

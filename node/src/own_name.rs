@@ -1,5 +1,6 @@
-//! What this program is called. Messages everywhere name commands as `stele verify`; here, where they are printed, the
-//! name becomes that of the program that runs, so that a user's own program suggests its own commands.
+//! What this program is called. Messages everywhere name commands as `stele verify`; here, where they are
+//! printed, the name becomes that of the program that runs, so that a user's own program suggests its own
+//! commands.
 
 use clap::Command;
 use std::borrow::Cow;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The name by which messages in the code call the program.
 const NAME: &str = "stele";
-/// The version of Stele as a program of another name prints it, behind its own name.
+/// The version of Stele as a program of another name prints it, after its own name.
 const VERSION: &str = concat!("(stele ", env!("CARGO_PKG_VERSION"), ")");
 
 /// The name of the file that this program was started as.
@@ -17,7 +18,8 @@ pub(crate) fn program_name() -> String {
     name.unwrap_or(NAME).to_owned()
 }
 
-/// `text` with the commands that it names as this program's: `` `stele verify` `` becomes `` `NAME verify` ``.
+/// `text` with the commands that it names as this program's: `` `stele verify` `` becomes `` `NAME verify`
+/// ``.
 pub(crate) fn in_own_name(text: &str) -> Cow<'_, str> {
     renamed(text, &program_name())
 }
@@ -86,7 +88,7 @@ mod tests {
         let version = command.render_version();
         assert_eq!(version, format!("alpha {VERSION}\n"));
         let pages = command.get_subcommands_mut().map(page).collect::<String>();
-        assert!(pages.contains("`alpha run --feed`"), "{pages}");
+        assert!(pages.contains("`alpha key new --witness`"), "{pages}");
         assert!(!pages.contains("`stele ") && !pages.contains("\n  stele "), "{pages}");
         assert!(pages.contains("Examples:\n  alpha run --strategy help\n"), "{pages}");
     }

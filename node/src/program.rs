@@ -1,5 +1,5 @@
-//! A program: every command, and the strategies that it knows by name. Parses the command line, runs one command, turns
-//! its failure into a message and an exit code.
+//! A program: every command, and the strategies that it knows by name. Parses the command line, runs one
+//! command, turns its failure into a message and an exit code.
 
 use crate::cli::{Cli, Command, command};
 use crate::commands;
@@ -11,7 +11,8 @@ use stele_strategies::{Registry, StrategyKind};
 
 /// A program with every command of `stele` and the strategies that are registered with it.
 ///
-/// It is called what its file is called: help, version, messages and the commands that they suggest use that name.
+/// It is called what its file is called: help, version, messages and the commands that they suggest use that
+/// name.
 ///
 /// ```no_run
 /// # use stele_strategies::StrategyKind;
@@ -46,11 +47,11 @@ impl Program {
         self
     }
 
-    /// Runs the command that the process's arguments name. Prints why where it fails, and gives the exit code: 0 good,
-    /// 1 the thing checked is not so, 2 usage, 3 environment or I/O.
+    /// Runs the command that the process's arguments name. Prints why where it fails, and gives the exit
+    /// code: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.
     ///
-    /// Help, version and a command line that does not parse end the process here, as they do in every program that is
-    /// made with clap.
+    /// Help, version and a command line that does not parse end the process here, as they do in every program
+    /// that is made with clap.
     pub fn main(self) -> ExitCode {
         let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -10,6 +10,7 @@ use crate::flush::FlushPlan;
 use crate::keeper::{KeepOutcome, Keeper};
 use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
+use crate::prelude::{self, submit_snapshot};
 use crate::sealer::{SealOutcome, Seals};
 use crate::shown::Shown;
 use crate::signals::StopRequest;
@@ -238,7 +239,7 @@ impl Session {
     fn tell_snapshots(&mut self) {
         for (shard, untold) in self.running.shards.iter_mut().zip(&mut self.untold) {
             untold.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
-            untold.retain(|taken| !shard.clerk.snapshot_taken(&taken.standing, &taken.written));
+            untold.retain(|taken| !submit_snapshot(&mut shard.control, &taken.standing, &taken.written));
         }
     }
 
@@ -251,7 +252,7 @@ impl Session {
         let feed_failure = self.running.player.failure().map(str::to_owned);
         let text = feed_failure.as_deref().unwrap_or_default();
         for shard in &mut self.running.shards {
-            shard.clerk.end(&shard.start, reason, UtcClock::new().now(), text)?;
+            prelude::end(&mut shard.control, &shard.start, reason, UtcClock::new().now(), text)?;
             shard.ring.request_stop();
         }
         self.await_that("the sequencer stops", |session| {

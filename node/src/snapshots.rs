@@ -1,7 +1,7 @@
 //! The background thread that takes snapshots, and what the main thread sees of it.
 //!
 //! It follows the trail on disk like any other reader and never speaks to the hot threads: what it took is handed to
-//! the main thread, whose clerk puts it on the log.
+//! the main thread, which puts it on the log.
 
 use crate::failure::Failure;
 use crate::layout::Background;

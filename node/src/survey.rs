@@ -1,4 +1,4 @@
-//! What a trail holds, for whoever keeps or expires its records.
+//! What a trail holds, for commands that keep or expire its records.
 
 use crate::act::segments_of;
 use crate::failure::Failure;

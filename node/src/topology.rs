@@ -3,13 +3,13 @@
 //! ```text
 //!  one shard
 //!  feed ────────> publisher 2 ──┐                       ┌──> strategies ──> publisher 3 ──┐
-//!  clerk (main) > publisher 1 ──┤                       │                                 │
+//!  main thread ─> publisher 1 ──┤                       │                                 │
 //!                               ├──> SEQUENCER ──> ring ┼──> order gateway ─> publisher 4 ┤
 //!                               │                       │      └ paper exchange ─> pub. 5 ┤
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
 //!
-//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the clerk
+//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
 //!  several
@@ -22,7 +22,6 @@ use crate::forwarding::{LinkPlan, TrailOrigin, TrailPast};
 use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::numbering::publishers;
-use crate::prelude::Clerk;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
 use crate::shown;
 use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
@@ -32,8 +31,8 @@ use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, Core, CoreOptions, Counters, Idle, LogRing, Publisher, RingOptions, Sequencer,
-    SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, LogRing, Publisher,
+    RingOptions, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_feed::router::{Destination, Router, Share};
@@ -80,7 +79,7 @@ pub(crate) struct Parts {
 pub(crate) struct Topology {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
-    pub(crate) clerk: Clerk,
+    pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
     /// Why other processes cannot follow it.
@@ -123,7 +122,7 @@ pub(crate) struct Running {
 pub(crate) struct RunningShard {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
-    pub(crate) clerk: Clerk,
+    pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     /// How much room there is for more segments, where that is known.
     pub(crate) space: Option<Arc<SpaceWatch>>,
@@ -151,7 +150,7 @@ impl Topology {
         journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-        let clerk = Clerk::new(publisher(publishers::CLERK, "clerk"));
+        let control = ControlPublisher::new(publisher(publishers::SESSION, "clerk"));
         let feed = publisher(publishers::FEED, "feed");
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
@@ -192,7 +191,7 @@ impl Topology {
         Ok(Self {
             id: parts.id,
             ring: ring.ring,
-            clerk,
+            control,
             start,
             notices,
             unshown,
@@ -209,7 +208,7 @@ impl Topology {
         })
     }
 
-    /// Puts what the clerk submitted on the log, before any thread runs. What works although a kill switch is engaged
+    /// Puts what the main thread submitted on the log, before any thread runs. What works although a kill switch is engaged
     /// is cancelled behind it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
@@ -270,7 +269,7 @@ pub(crate) fn spawn(
         running.push(RunningShard {
             id: shard.id,
             ring: shard.ring,
-            clerk: shard.clerk,
+            control: shard.control,
             start: shard.start,
             space,
             gauges,

@@ -4,8 +4,8 @@
 //! cargo bench -p stele-perf --bench feeds -- generator [EVENTS]
 //! cargo bench -p stele-perf --bench feeds -- itch:FILE    # or any other kind of file
 //! ```
-//! Seven runs each; the first warms up and is not shown. The time of the processor beside that of the wall tells
-//! how much of a core the run got.
+//! Seven runs each; the first warms up and is not shown. The time of the processor beside that of the wall
+//! tells how much of a core the run got.
 
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;

@@ -1,12 +1,12 @@
-//! What an order costs in the risk engine, with every check in force: the check before it is sequenced, and what is
-//! kept of it afterwards.
+//! What an order costs in the risk engine, with every check active: the check before it is sequenced, and the
+//! update of the state afterwards.
 //!
 //! ```text
 //! one thread:   check ─> on_event(order) ─> on_event(cancelled)      64 orders open, 64 instruments
 //! ```
-//! `cargo bench -p stele-perf --bench risk -- [orders] [check|order|market]`
-//! Under `valgrind --tool=callgrind`, the difference of two runs with `check` (an order is checked and nothing
-//! else) over the difference of their orders is what a check takes in instructions.
+//! `cargo bench -p stele-perf --bench risk -- [orders] [check|order|market]` Under `valgrind
+//! --tool=callgrind`, the difference of two runs with `check` (an order is checked and nothing else) over
+//! the difference of their orders is what a check takes in instructions.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! How many events a second go from a publisher through the sequencer to a gating consumer, all batches written
-//! at once by a journal that does no input or output.
+//! How many events a second go from a publisher through the sequencer to a gating consumer, all batches
+//! written at once by a journal that does no input or output.
 //!
 //! ```text
 //! one thread:   publisher ─> sequencer ─> consumer                  (instructions: run under callgrind)

@@ -1,5 +1,5 @@
-//! When something arrives: an open loop. Nobody waits for what came before, so a stall is charged to everything
-//! that was due in it.
+//! When something arrives: an open loop. No arrival waits for what came before, so a stall is charged to
+//! everything that was due in it.
 
 use std::time::Duration;
 

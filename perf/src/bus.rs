@@ -1,5 +1,5 @@
-//! Scenario `bus`: from publisher to consumer, from tick to order, from order to release, beside what others do with
-//! the same messages on the same CPUs in the same run.
+//! Scenario `bus`: from publisher to consumer, from tick to order, from order to release, beside what
+//! others do with the same messages on the same CPUs in the same run.
 //!
 //! ```text
 //!  hop                  publisher ──> sequencer ──> consumer                        beside two rtrb rings
@@ -12,8 +12,8 @@
 //!  first_consumer_…     what the second and third consumer cost the first
 //! ```
 //!
-//! Each part opens with its own diagram. The two sides of a comparison alternate. Latencies are those of an open
-//! loop: from when something was due, whatever kept its publisher from it.
+//! Each part opens with its own diagram. The two sides of a comparison alternate. Latencies are those of an
+//! open loop: from when something was due, whatever kept its publisher from it.
 
 mod checks;
 mod consumers;
@@ -81,8 +81,8 @@ impl Extent {
     }
 }
 
-/// Measures everything. `mixes` are recorded markets, measured beside the messages of 64 bytes. `on_stage` is told
-/// what is measured next.
+/// Measures everything. `mixes` are recorded markets, measured beside the messages of 64 bytes. `on_stage`
+/// receives what is measured next.
 ///
 /// # Errors
 /// [`ScenarioError`]; what was written may then stay in the directory.
@@ -129,7 +129,7 @@ pub fn run(
     Ok(Report::new("bus", meter.noise(), sheet.figures()))
 }
 
-/// `name`, with the mix behind it unless the messages are those of 64 bytes.
+/// `name`, followed by the mix unless the messages are those of 64 bytes.
 fn named(name: &str, mix: &Mix) -> String {
     if mix.name == "64" { name.into() } else { format!("{name}_{}", mix.name) }
 }

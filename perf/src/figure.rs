@@ -5,10 +5,12 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Samples above a percentile without which it is not given: of fewer it would say what a single stall happened to be.
+/// Samples above a percentile without which it is not given: of fewer it would say what a single stall
+/// happened to be.
 const SAMPLES_ABOVE_MIN: u64 = 10;
 
-/// The percentiles of one distribution, in its unit. Those that fewer than ten samples are above are not given.
+/// The percentiles of one distribution, in its unit. Those that fewer than ten samples are above are not
+/// given.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
 pub struct Percentiles {
     /// Values recorded.
@@ -80,19 +82,20 @@ pub struct Figure {
     /// The median of the repetitions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The raw limit, or the rival, that it is compared with: another figure, or another side of the same run.
+    /// The raw limit, or the rival, that it is compared with: another figure, or another side of the same
+    /// run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Cow<'static, str>>,
     /// How it compares; nothing without a baseline.
     #[serde(flatten)]
     pub ratios: Ratios,
-    /// Stamps, cores and hops, where the scenario tells them.
+    /// Stamps, cores and hops, where the scenario records them.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
     /// Repetitions.
     pub repeats: usize,
-    /// (largest − smallest) / median over the repetitions: of the ratio where there is a baseline, otherwise of the
-    /// p50 or of the value.
+    /// (largest − smallest) / median over the repetitions: of the ratio where there is a baseline,
+    /// otherwise of the p50 or of the value.
     pub spread: f64,
 }
 
@@ -156,8 +159,8 @@ impl Figure {
         })
     }
 
-    /// The same beside the figure `name`, of which each repetition was measured beside the one of the same number
-    /// of this figure.
+    /// The same beside the figure `name`, of which each repetition was measured beside the one of the same
+    /// number of this figure.
     #[must_use]
     pub fn beside(
         mut self,
@@ -215,8 +218,8 @@ fn spread(smallest: f64, median: f64, largest: f64) -> f64 {
 pub struct Report {
     /// What was measured.
     pub scenario: &'static str,
-    /// The commit that the program was built from, with `-dirty` where files differed from it; its version where it was
-    /// built outside of the repository.
+    /// The commit that the program was built from, with `-dirty` where files differed from it; its version
+    /// where it was built outside of the repository.
     pub revision: &'static str,
     /// What it was measured on.
     pub machine: Machine,
@@ -255,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_figure_is_the_repetition_in_the_middle_and_tells_the_spread() {
+    fn a_latency_figure_is_the_repetition_in_the_middle_with_the_spread() {
         let figure = Figure::latency("hop", &[repetition(300), repetition(100), repetition(200)]).unwrap();
         assert_eq!(figure.percentiles.unwrap().p99, Some(400));
         assert_eq!(figure.spread, 1.0);

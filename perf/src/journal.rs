@@ -1,12 +1,12 @@
 //! Scenario `journal`: what the journal costs over the raw device, measured beside it in the same run.
 //!
 //! ```text
-//!  load ─> publisher ─> sequencer ─> ring ─> journal ─> device        one core each, as a running system has them
-//!                                    raw WriteFixed ──> device        on the journal's CPU, a spinning thread on the other
+//!  load ─> publisher ─> sequencer ─> ring ─> journal ─> device    one core each, as in a running system
+//!                                    raw WriteFixed ──> device    on the journal's CPU, the other spins
 //! ```
 //!
-//! Ours and the raw side alternate, with the same block, flags, depth and arrival times. What each figure means
-//! stands in the module that measures it.
+//! Ours and the raw side alternate, with the same block, flags, depth and arrival times. What each figure
+//! means is explained in the module that measures it.
 
 mod latency;
 mod raw;
@@ -37,8 +37,8 @@ const WATCH: Duration = Duration::from_millis(200);
 /// Where and how the journal is measured: as it would run.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// A directory that everything is written below, on the file system in question. It is there; what is written
-    /// is removed.
+    /// A directory that everything is written below, on the file system in question. It is there; what is
+    /// written is removed.
     pub directory: PathBuf,
     /// The journal's CPU, and the raw writer's.
     pub journal_cpu: Option<usize>,
@@ -106,7 +106,7 @@ pub enum ScenarioError {
 }
 
 /// Measures everything. `mixes` are recorded markets whose frames are journaled beside the 64-byte ones.
-/// `on_stage` is told what is measured next.
+/// `on_stage` receives what is measured next.
 ///
 /// # Errors
 /// [`ScenarioError`]; what was written may then stay in the directory.
@@ -195,8 +195,8 @@ impl Sides {
         Ok(())
     }
 
-    /// `written` stands beside a raw write that does what the journal's write does: flushes, where each write of
-    /// the journal's method is flushed.
+    /// `written` is compared with a raw write that does what the journal's write does: flushes, where each
+    /// write of the journal's method is flushed.
     fn figures(&self, is_flushed: bool, [written, durable, raw, flushed]: [&'static str; 4]) -> Vec<Figure> {
         let (name, side) =
             if is_flushed { (flushed, &self.raw_flushed_write) } else { (raw, &self.raw_write) };
@@ -214,7 +214,8 @@ impl Sides {
     }
 }
 
-/// Runs `work` on a raw device of `length` bytes, on the journal's CPU, while a thread spins on the sequencer's.
+/// Runs `work` on a raw device of `length` bytes, on the journal's CPU, while a thread spins on the
+/// sequencer's.
 fn raw_beside_spinning<T: Send>(
     place: &Place,
     length: u64,

@@ -1,4 +1,4 @@
-//! The machine's own stalls, so that nobody takes them for ours (or ours for theirs).
+//! The machine's own stalls, so that they are not taken for ours, nor ours for theirs.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -15,7 +15,7 @@ pub struct Noise {
     pub gaps_per_second: u64,
 }
 
-/// Looks at the clock over and over and notes how long each look took.
+/// Reads the clock over and over and records the time between two readings.
 pub struct HiccupMeter {
     gaps: Histogram<u64>,
     above_10_us: u64,

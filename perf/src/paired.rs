@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-/// Quantiles of Student's distribution for a two-sided interval of 95 %, by degrees of freedom from 1 on: NIST/SEMATECH
-/// e-Handbook of Statistical Methods, section 1.3.6.7.2. Of more than there are, the last one is an upper bound.
+/// Quantiles of Student's distribution for a two-sided interval of 95 %, by degrees of freedom from 1 on:
+/// NIST/SEMATECH e-Handbook of Statistical Methods, section 1.3.6.7.2. Of more than there are, the last one
+/// is an upper bound.
 const STUDENT_95: [f64; 30] = [
     12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
     2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042,
 ];
 
-/// The ratio of two measurements over several pairs: the geometric mean, and the interval that holds the true one with
-/// 95 % where the logarithms of the pairs' ratios are normally distributed.
+/// The ratio of two measurements over several pairs: the geometric mean, and the interval that holds the
+/// true one with 95 % where the logarithms of the pairs' ratios are normally distributed.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct PairedRatio {
     /// Of what.
@@ -47,7 +48,8 @@ mod tests {
     fn the_interval_is_that_of_students_test_on_the_logarithms() {
         let pairs = [(1.10, 1.0), (2.04, 2.0), (0.53, 0.5), (1.2, 1.25)];
         let found = PairedRatio::of("p50", &pairs).unwrap();
-        // Logarithms 0.09531, 0.01980, 0.05827, −0.04082: mean 0.03314, deviation 0.05816, t 3.182 of three degrees.
+        // Logarithms 0.09531, 0.01980, 0.05827, −0.04082: mean 0.03314, deviation 0.05816, t 3.182 of three
+        // degrees.
         let near = |value: f64, expected: f64| (value - expected).abs() < 5e-4;
         assert!(near(found.ratio, 0.03314f64.exp()), "{found:?}");
         assert!(near(found.low, (0.03314f64 - 3.182 * 0.05816 / 2.0).exp()), "{found:?}");

@@ -1,17 +1,17 @@
 //! Scenario `seal`: what sealing, verifying and proving cost, with a leaf an event.
 //!
 //! ```text
-//!  seal            frames in memory ─> leaves ─> tree, tiles, a checkpoint a million    beside SHA-256 of the same bytes
+//!  seal            frames in memory ─> leaves ─> tree, tiles, checkpoints    beside SHA-256 of them
 //!  seal_all_cores  the same, a log of its own on each core
 //!  seal_trail      trail on disk ─> CRCs ─> leaves ─> tree ─> tiles and checkpoints on disk
 //!  verify          sealed trail ─> CRCs, links, leaves, tree, signatures; one core, and all
 //!  prove           sealed trail ─> the proof of an event by chance, checked
 //! ```
 //!
-//! SHA-256 works on blocks of 64 bytes. A leaf of a frame of 64 bytes takes two (a prefix and a length are hashed beside
-//! it), and a tree has one node a leaf, of two blocks: four blocks an event where its bytes alone are one.
-//! `sha256_same_blocks` is what hashing so many costs and nothing else; `sha256_same_bytes` what the frames would cost if
-//! nobody had to prove one by itself.
+//! SHA-256 works on blocks of 64 bytes. A leaf of a frame of 64 bytes takes two (a prefix and a length are
+//! hashed beside it), and a tree has one node a leaf, of two blocks: four blocks an event where its bytes
+//! alone are one. `sha256_same_blocks` is what hashing so many costs and nothing else; `sha256_same_bytes`
+//! what the frames would cost if no event had to be proved by itself.
 
 mod hashing;
 mod trail;
@@ -58,8 +58,8 @@ fn signer() -> Signer {
     Signer::new("stele.internal/perf", KeyKind::Log, &[7; 32]).expect("the name is one of a key")
 }
 
-/// Measures everything on `cpus`, below the directory of `place`. `mixes` are recorded markets whose frames are sealed in
-/// memory beside those of 64 bytes. `on_stage` is told what is measured next.
+/// Measures everything on `cpus`, below the directory of `place`. `mixes` are recorded markets whose frames
+/// are sealed in memory beside those of 64 bytes. `on_stage` receives what is measured next.
 ///
 /// # Errors
 /// [`ScenarioError`]; what was written may then stay in the directory.

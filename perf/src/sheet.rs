@@ -3,7 +3,7 @@
 use crate::figure::Figure;
 use crate::{Percentiles, Route};
 
-/// Lines by their names, in the order in which they were first told of.
+/// Lines by their names, in the order in which they were first added.
 #[derive(Default)]
 pub(crate) struct Sheet {
     lines: Vec<Line>,
@@ -26,7 +26,7 @@ impl Sheet {
     /// A repetition's latencies.
     pub(crate) fn latency<'r>(&mut self, name: &str, seen: Percentiles, route: impl Into<Option<&'r Route>>) {
         let line = self.line(name, "ns", route.into(), || Seen::Latency(Vec::new()));
-        let Seen::Latency(all) = &mut line.seen else { panic!("{name} is no latency") };
+        let Seen::Latency(all) = &mut line.seen else { panic!("{name} is not a latency") };
         all.push(seen);
     }
 

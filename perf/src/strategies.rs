@@ -6,8 +6,8 @@
 //!               feed ─> backtest of ma-cross                 beside reading the feed and nothing else
 //! ```
 //!
-//! Ours and the other side alternate, over the same events. What each figure means stands in the module that
-//! measures it.
+//! Ours and the other side alternate, over the same events. What each figure means is explained in the
+//! module that measures it.
 
 mod backtest;
 mod books;
@@ -58,7 +58,7 @@ impl Extent {
     }
 }
 
-/// Measures everything. `on_stage` is told what is measured next.
+/// Measures everything. `on_stage` receives what is measured next.
 ///
 /// # Errors
 /// When a source cannot be read.
@@ -81,7 +81,8 @@ pub fn run(extent: &Extent, sources: &[Source<'_>], mut on_stage: impl FnMut(&st
     Ok(Report::new("strategies", meter.noise(), sheet.figures()))
 }
 
-/// Nanoseconds an item, of each [`BATCH`] of `items`, from the reading of the clock in front of it to the one behind.
+/// Nanoseconds an item, of each [`BATCH`] of `items`, from the reading of the clock before it to the one
+/// after it.
 fn timed<T>(items: &[T], mut take: impl FnMut(&T)) -> Percentiles {
     let mut seen = crate::figure::latency_histogram();
     for batch in items.chunks_exact(BATCH) {

@@ -1,5 +1,5 @@
-//! What a trail says happened, again: the backtest, the check of a trail, the restart over one, a trail as a feed, and
-//! the summary of a session.
+//! What a trail says happened, again: the backtest, the check of a trail, the restart over one, a trail as a
+//! feed, and the summary of a session.
 //!
 //! | module | what is in it | which thread runs it |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | [`trail_feed`], [`pacer`] | a trail as a feed, and the pace of one that is only read | the one that plays the feed; the caller's |
 //! | [`summary`] | orders, executions, latencies and results of a trail | the caller's |
 //!
-//! Everything that decides is pure, is given one event after the other, and knows neither clock nor thread nor file;
-//! thin functions beside it read a trail. The paper exchange is in the crate `stele-venue`.
+//! Everything that decides is pure, is given one event after the other, and knows neither clock nor thread
+//! nor file; thin functions beside it read a trail. The paper exchange is in the crate `stele-venue`.
 #![forbid(unsafe_code)]
 
 pub mod backtest;

@@ -1,8 +1,8 @@
-//! Pre-trade risk: what is checked before an order gets a sequence number, and which cancels follow from a kill
-//! switch.
+//! Pre-trade risk: what is checked before an order gets a sequence number, and which cancels follow from a
+//! kill switch.
 //!
-//! [`Risk`] is a pure state machine. It is a function of the log's events, without a clock, a thread, a file or an
-//! allocation after its construction, so that a replay of the log decides as the live run did.
+//! [`Risk`] is a pure state machine. It is a function of the log's events, without a clock, a thread, a file
+//! or an allocation after its construction, so that a replay of the log decides as the live run did.
 //!
 //! ```
 //! use stele_risk::{OrderTerms, Risk, RiskLimits};
@@ -29,9 +29,9 @@
 //! | [`table`], [`bounds`] | tables of a fixed size, and the sizes |
 //! | `snapshot`, [`state`] | the state as bytes |
 //!
-//! The sequencer (crate `stele-bus`) owns a `Risk` and calls it on its own thread: `check` before an event gets its
-//! sequence number, `on_sequenced` after. A restart, the check of a trail and the snapshots feed another one on
-//! theirs.
+//! The sequencer (crate `stele-bus`) owns a `Risk` and calls it on its own thread: `check` before an event
+//! gets its sequence number, `on_sequenced` after. A restart, the check of a trail and the snapshots feed
+//! another one on theirs.
 #![forbid(unsafe_code)]
 
 pub mod bounds;

@@ -21,8 +21,8 @@ pub struct Sequenced<'a> {
 }
 
 impl<'a> Sequenced<'a> {
-    /// The message, when the block is long enough for the fields of its first version. The caller has looked at the
-    /// template id.
+    /// The message, when the block is long enough for the fields of its first version. The caller has looked
+    /// at the template id.
     #[inline]
     pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
         View::read(self.block_length, self.schema_version, self.body)

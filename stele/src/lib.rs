@@ -1,5 +1,6 @@
-//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of a program
-//! that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every command of `stele`.
+//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of
+//! a program that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every
+//! command of `stele`.
 //!
 //! | you want to | look at |
 //! |---|---|
@@ -7,7 +8,9 @@
 //! | try it without a bus | [`strategies::StrategyTester`] |
 //! | aggregate, join and window streams of events | [`strategies::operators`], [`strategies::indicators`] |
 //! | run it: live, in a backtest, checked against its trail | [`Program`] |
-//! | put the bus into a program of your own: publish, sequence, subscribe | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
+//! | put the bus into a program of your own: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
+//! | put its parts together yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
+//! | keep a state of your own over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
 //! | write a journal, read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
 //! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
 //! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
@@ -51,12 +54,14 @@
 //! }
 //! ```
 //!
-//! `stele new-strategy NAME DIR` writes such a crate, with its tests; the page `docs/writing-a-strategy.md` explains it.
+//! `stele new-strategy NAME DIR` writes such a crate, with its tests; the page `docs/writing-a-strategy.md`
+//! explains it.
 #![forbid(unsafe_code)]
 
 pub mod bus;
 pub mod compliance;
 pub mod connect;
+pub mod embed;
 pub mod feed;
 pub mod journal;
 pub mod prelude;
@@ -68,3 +73,6 @@ pub mod venue;
 pub use stele_node::Program;
 #[doc(inline)]
 pub use stele_wire as wire;
+
+#[doc(inline)]
+pub use stele_embed::{Bus, BusError, BusOptions, RunningBus};

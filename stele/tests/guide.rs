@@ -1,6 +1,8 @@
-//! The strategy of docs/writing-a-strategy.md is the one of examples/own-strategy, compiled and tested here as well.
+//! The strategy of docs/writing-a-strategy.md is the one of examples/own-strategy, compiled and tested here
+//! as well.
 
 #[path = "../../examples/own-strategy/src/strategy.rs"]
+#[expect(unreachable_pub, reason = "it is public in the crate that it comes from")]
 mod strategy;
 
 use stele::strategies::{Registry, StrategyTester};

@@ -3,15 +3,16 @@
 
 use crate::host::{Host, HostedStrategy};
 use crate::registry::{Registry, StrategyKind};
+use stele_bus::{ControlPublisher, EventSink, SessionBeginning};
 use stele_wire::bounds::{FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::{Message, MessageHeader, View, text_field};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     CancelOrder, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderCancelled, OrderFilled,
-    OrderRejected, OrderStatus, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, SessionStart, StrategyDefinition,
-    TimerFired, TimerSet, TopOfBook, Trade,
+    OrderRejected, OrderStatus, ReplaceOrder, SCHEMA_ID, SCHEMA_VERSION, StrategyDefinition, TimerFired,
+    TimerSet, TopOfBook, Trade, block_length,
 };
-use stele_wire::{Frame, FrameHeader, Nanos, Quantity, Sequence};
+use stele_wire::{Epoch, Frame, FrameHeader, Nanos, Quantity, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -98,15 +99,27 @@ impl StrategyTester {
             others: Vec::new(),
             timers: Vec::new(),
         };
-        let start = SessionStart { epoch: U32::new(1), ..SessionStart::NULL };
-        let mut body = vec![0; size_of::<SessionStart>() + 2];
-        let body = start.encode(&mut body, &[]).expect("the buffer has room");
-        tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, body);
-        tester.define_strategy(name, parameters, false);
+        tester.begin_session(Epoch(1)).define_strategy(name, parameters, false);
         match tester.host.failures() {
             [] => Ok(tester),
             [failure, ..] => Err(failure.reason.clone()),
         }
+    }
+
+    /// Feeds the beginning of an epoch.
+    pub fn begin_session(&mut self, epoch: Epoch) -> &mut Self {
+        let begun = self.control().begin(&SessionBeginning::of_epoch(epoch));
+        begun.expect("a tester takes every event");
+        self
+    }
+
+    /// Feeds control events.
+    fn control(&mut self) -> ControlPublisher<impl EventSink> {
+        ControlPublisher::new(|template_id: u16, body: &[u8]| {
+            let block_length = block_length(template_id).expect("a message of the schema");
+            self.body(template_id, block_length, body);
+            Ok(())
+        })
     }
 
     /// Feeds the definition of the strategy, as a new instance or to be resumed.
@@ -121,9 +134,9 @@ impl StrategyTester {
             name: text_field(name).expect("a strategy's name has at most 32 bytes"),
             ..StrategyDefinition::NULL
         };
-        let mut body = vec![0; size_of::<StrategyDefinition>() + 2 + parameters.len()];
-        let body = definition.encode(&mut body, parameters.as_bytes()).expect("the buffer has room");
-        self.body(StrategyDefinition::TEMPLATE_ID, StrategyDefinition::BLOCK_LENGTH, body)
+        let defined = self.control().publish_text(&definition, parameters.as_bytes());
+        defined.expect("the parameters fit an event");
+        self
     }
 
     /// Feeds a message without groups and data, of Stele's schema or of another one.
@@ -140,8 +153,7 @@ impl StrategyTester {
         self.feed(header, body);
         while !self.submitted.is_empty() {
             for (template_id, body) in std::mem::take(&mut self.submitted) {
-                let block_length =
-                    stele_wire::messages::block_length(template_id).expect("a message of the schema");
+                let block_length = block_length(template_id).expect("a message of the schema");
                 self.keep(template_id, block_length, &body);
                 self.feed(&own(template_id, block_length), &body);
             }

@@ -18,8 +18,8 @@
 //! | [`bounds`] | the bounds of this crate |
 //!
 //! Everything that decides is pure: [`ReleaseQueue`], [`OpenOrders`], [`paper_exchange::PaperExchange`] and
-//! [`matching::Matching`] know neither clock nor thread. [`OrderGateway`] is an agent; the thread that runs it (crate
-//! `stele-bus`, `Core`) also runs its venue, in the same duty cycle.
+//! [`matching::Matching`] know neither clock nor thread. [`OrderGateway`] is an agent; the thread that runs
+//! it (crate `stele-bus`, `Core`) also runs its venue, in the same duty cycle.
 #![forbid(unsafe_code)]
 
 pub mod bounds;

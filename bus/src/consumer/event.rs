@@ -1,5 +1,6 @@
 //! An event on the log, as a consumer is shown it.
 
+use stele_wire::codec::{Message, View};
 use stele_wire::{Frame, Nanos, Position, Sequence};
 
 /// An event on the log: its frame and where it stands.
@@ -50,6 +51,12 @@ impl<'a> Event<'a> {
     #[inline]
     pub fn template_id(&self) -> u16 {
         self.frame.template_id()
+    }
+
+    /// The message as one of type `M`; none when it is another.
+    #[inline]
+    pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
+        self.frame.message()
     }
 
     /// The message, with the zeros that close the frame.

@@ -24,6 +24,35 @@ pub enum Observed<'a> {
 
 /// Reads by copy and holds nobody up. When overrun, it goes on at the newest closed batch and says exactly which
 /// events it lost: the batch's padding carries the number of the last event before it.
+///
+/// ```
+/// use stele_bus::{LossyConsumer, Observed};
+/// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
+/// # use stele_risk::{Risk, RiskLimits};
+/// # use stele_wire::{Identity, Nanos, Position, Sequence, messages::VenueNotice};
+/// # let start = SequencerStart {
+/// #     identity: Identity::default(),
+/// #     next_sequence: Sequence(1),
+/// #     position: Position(0),
+/// #     last_timestamp: Nanos(0),
+/// #     segment_length: 1 << 20,
+/// #     block_length: 4096,
+/// # };
+/// # let parts = LogRing::create(&RingOptions { capacity: 1 << 20, huge_pages: false }, start.position)?;
+/// # let (clock, risk) = (ManualClock::at(Nanos(1)), Risk::new(RiskLimits::default()));
+/// # let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk)?;
+/// let mut publisher = sequencer.publisher(1, "notices", 4096);
+/// let mut consumer = LossyConsumer::join(sequencer.ring());
+/// publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED)?;
+/// sequencer.do_work()?;
+/// let mut notices = 0;
+/// consumer.poll(64, |observed| match observed {
+///     Observed::Event(event) => notices += usize::from(event.message::<VenueNotice>().is_some()),
+///     Observed::Lost { first, last } => eprintln!("too slow for events {first} to {last}"),
+/// });
+/// assert_eq!(notices, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct LossyConsumer {
     ring: RingView,

@@ -1,10 +1,12 @@
-//! What a submission meets between its intake and the ring: room, its number, risk, and then the log or a refusal.
+//! What a submission meets between its intake and the ring: room, its number, risk, and then the log or a
+//! refusal.
 
 use crate::clock::{Clock, ClockWatch};
 use crate::counters::sequencer::SequencerCounters;
 use crate::head::{Draft, LogHead, OWN_SCHEMA};
 use crate::refusals::Untold;
 use crate::sequencer::statistics::SequencerStatistics;
+use crate::session::SessionCloser;
 use crate::submission::Submission;
 use crate::templates::{Class, Template, template};
 use crate::timers::{TimerStop, Timers};
@@ -31,7 +33,8 @@ fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCanc
 /// Bytes of a refused order in front of its body.
 pub(super) const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
 
-/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its numbering.
+/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its
+/// numbering.
 #[inline]
 pub(super) const fn refusal_length(body_length: usize) -> usize {
     frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
@@ -54,6 +57,7 @@ pub(super) struct Desk<C> {
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
     pub(super) cancels: Cancels,
+    pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
     /// When the clock is looked at again, by the age of the log's head.
     pub(super) clock_looked_at: Nanos,
@@ -121,8 +125,8 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as it is,
-    /// anything else is refused.
+    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as
+    /// it is, anything else is refused.
     #[inline(never)]
     fn admit_foreign(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
         let Some((header, body)) = submission.foreign() else {
@@ -184,8 +188,8 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the submission
-    /// was answered by a refusal.
+    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the
+    /// submission was answered by a refusal.
     fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
         if template.class == Class::NewOrder {
             let now = self.head.stamp();

@@ -15,6 +15,7 @@ use std::mem::offset_of;
 use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
+use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, PublisherProgress,
     RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass,
@@ -269,6 +270,28 @@ impl<C: Clock> Desk<C> {
         self.statistics.events += 1;
         self.is_over = true;
         self.has_untold = false;
+    }
+
+    /// Puts the `SessionEnd` that [`crate::SessionCloser`] holds on the log, unless the session is over. Whether nothing
+    /// of the kind is left to do; for want of room it is tried again.
+    #[cold]
+    pub(super) fn close_session(&mut self) -> bool {
+        let closer = self.closer.clone();
+        let Some(body) = closer.body().filter(|_| self.is_log_open()) else { return true };
+        if !self.head.has_room(frame_length(body.len()), 0) {
+            return false;
+        }
+        let mut words = vec![0_u64; body.len().div_ceil(8)];
+        words.as_mut_bytes()[..body.len()].copy_from_slice(body);
+        let submission = Submission {
+            template_id: SessionEnd::TEMPLATE_ID,
+            body_length: body.len(),
+            received: NOT_RECEIVED,
+            sequence: 0,
+            body: (&words, &[]),
+        };
+        self.end_session(&submission, template(SessionEnd::TEMPLATE_ID).expect("of the schema"));
+        true
     }
 
     /// Shows an event that is on the log to what is kept of the log.

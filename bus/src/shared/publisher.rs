@@ -6,6 +6,7 @@ use super::lane::{Lane, get, put};
 use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
 use crate::health::Behind;
+use crate::intake::Acknowledged;
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::ring::{AttachError, RingView, WriterState};
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -55,15 +56,6 @@ pub struct RemotePublisher {
     /// When it was last seen that the sequencer lives, in nanoseconds of the coarse monotonic clock.
     seen_alive: u64,
     is_gone: bool,
-}
-
-/// What became of a publisher's submissions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Acknowledged {
-    /// Every submission up to this number is on the log, an order perhaps as its refusal.
-    pub sequence: u64,
-    /// They all end at this position or before it: they are durable when `durable` has reached it.
-    pub position: Position,
 }
 
 impl RemotePublisher {

@@ -4,7 +4,6 @@
 mod allocation;
 mod contracts;
 mod controls;
-mod examples;
 mod foreign;
 mod kills;
 mod named_ring;

@@ -1,5 +1,5 @@
-//! A sequencer on a small ring, a journal that does what the test says, and messages to submit. The tests of feeds and
-//! of the order gateway include it, too, and none uses all of it.
+//! A sequencer on a small ring, a journal that does what the test says, and messages to submit. The tests of
+//! feeds and of the order gateway include it, too, and none uses all of it.
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
@@ -143,8 +143,8 @@ impl Rig {
         frames
     }
 
-    /// The events of the trail by template and body, the sequencer's own notes on numbering and on what it did not
-    /// take left out.
+    /// The events of the trail by template and body, the sequencer's own notes on numbering and on what it
+    /// did not take left out.
     pub(crate) fn trail_events(&self) -> Vec<(u16, Vec<u8>)> {
         let frames = self.verified_trail().into_iter().map(|(_, frame)| frame);
         let is_note = |id| {

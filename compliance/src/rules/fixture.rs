@@ -2,6 +2,7 @@
 
 use super::{Rule, RuleViolation, Rules};
 use sha2::{Digest, Sha256};
+use stele_bus::session::{Schema, SessionBeginning};
 use stele_journal::format::SegmentHeader;
 use stele_wire::bounds::{FRAME_VERSION, PADDING_LENGTH_MIN};
 use stele_wire::codec::Message;
@@ -73,13 +74,11 @@ impl Trail {
     }
 
     pub(super) fn session_start(&self) -> SessionStart {
-        SessionStart {
-            epoch: U32::new(self.header.identity.epoch.0),
-            shard: U32::new(2),
-            previous_sequence: U64::new(self.header.base_sequence.0 - 1),
-            schema_hash: self.header.schema,
-            ..SessionStart::NULL
-        }
+        let SegmentHeader { identity, created, base_sequence, schema, .. } = &self.header;
+        SessionBeginning::new(identity, *created)
+            .following(Sequence(base_sequence.0 - 1), None)
+            .of_schema(&Schema { hash: *schema, ..Schema::stele() })
+            .start
     }
 
     pub(super) fn begin_session(&mut self) -> Verdict {

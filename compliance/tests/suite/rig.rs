@@ -5,9 +5,10 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use stele_bus::session::{Schema, SessionEnding};
 use stele_bus::{
-    Agent, AgentError, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal, RingOptions, Sequencer,
-    Watermark,
+    Agent, AgentError, Clock as _, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
+    Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
 use stele_journal::{Journal, Options};
@@ -17,12 +18,10 @@ use stele_wire::codec::Message;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
     AccountDefinition, CreditAllotment, EndReason, InstrumentDefinition, NewOrder, OrderAccepted, OrderType,
-    SCHEMA_ID, SCHEMA_VERSION, SchemaText, SessionEnd, SessionStart, Side, SourceDefinition,
-    StrategyDefinition, Trade,
+    Side, SourceDefinition, StrategyDefinition, Trade,
 };
-use stele_wire::units::Nanos;
-use stele_wire::{Frame, Position, Quantity, SCHEMA_TEXT};
-use zerocopy::IntoBytes;
+use stele_wire::units::{Epoch, Nanos, Sequence};
+use stele_wire::{Frame, Identity, Position, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// Answers every order as soon as its publisher accepts the answer.
@@ -101,37 +100,8 @@ impl Rig {
     /// A session with its schema and definitions.
     pub(crate) fn open(folder: &Path) -> Self {
         let mut rig = Self::silent(folder);
-        let hash = stele_journal::schema_hash();
-        let start = SessionStart {
-            epoch: U32::new(rig.epoch),
-            shard: U32::new(0),
-            previous_sequence: U64::new(rig.first - 1),
-            schema_hash: hash,
-            ..SessionStart::NULL
-        };
-        let mut buffer = vec![0; 60_000];
-        rig.say::<SessionStart>(start.encode(&mut buffer, b"").unwrap());
-        let parts = SCHEMA_TEXT.as_bytes().chunks(48 << 10);
-        let count = parts.len();
-        for (part, text) in parts.enumerate() {
-            let block = SchemaText {
-                schema_id: U16::new(SCHEMA_ID),
-                schema_version: U16::new(SCHEMA_VERSION),
-                part: U16::new(part as u16),
-                parts: U16::new(count as u16),
-                schema_hash: hash,
-            };
-            rig.say::<SchemaText>(block.encode(&mut buffer, text).unwrap());
-        }
-        for source in [2, 9] {
-            let source = SourceDefinition { source: U16::new(source), ..SourceDefinition::NULL };
-            rig.say::<SourceDefinition>(source.encode(&mut buffer, b"").unwrap());
-        }
-        let instrument = InstrumentDefinition { instrument: U32::new(1), ..InstrumentDefinition::NULL };
-        rig.say::<InstrumentDefinition>(instrument.encode(&mut buffer, []).unwrap());
-        rig.say::<AccountDefinition>(
-            AccountDefinition { account: U32::new(1), ..AccountDefinition::NULL }.as_bytes(),
-        );
+        let schema = Schema::stele();
+        let identity = Identity { epoch: Epoch(rig.epoch), ..Identity::default() };
         let credit = i64::MAX - 1;
         let allotment = CreditAllotment {
             account: U32::new(0),
@@ -140,7 +110,24 @@ impl Rig {
             firm_limit: I64::new(credit),
             ..CreditAllotment::NULL
         };
-        rig.say::<CreditAllotment>(allotment.as_bytes());
+        let source = |source| (SourceDefinition { source: U16::new(source), ..SourceDefinition::NULL }, "");
+        let session = SessionBeginning {
+            schemas: vec![schema],
+            allotments: vec![allotment],
+            accounts: vec![AccountDefinition { account: U32::new(1), ..AccountDefinition::NULL }],
+            sources: vec![source(2), source(9)],
+            ..SessionBeginning::new(&identity, rig.clock.now())
+                .following(Sequence(rig.first - 1), None)
+                .of_schema(&schema)
+        };
+        let mut control = ControlPublisher::new(|template_id: u16, body: &[u8]| {
+            rig.submit(template_id, body);
+            Ok(())
+        });
+        control.begin(&session).unwrap();
+        let mut buffer = [0; 1_024];
+        let instrument = InstrumentDefinition { instrument: U32::new(1), ..InstrumentDefinition::NULL };
+        rig.say::<InstrumentDefinition>(instrument.encode(&mut buffer, []).unwrap());
         let strategy = StrategyDefinition { strategy: U16::new(1), ..StrategyDefinition::NULL };
         rig.say::<StrategyDefinition>(strategy.encode(&mut buffer, b"").unwrap());
         rig.settle();
@@ -149,7 +136,11 @@ impl Rig {
 
     /// Publishes a message, with turns until it is accepted.
     pub(crate) fn say<M: Message>(&mut self, body: &[u8]) {
-        while let Err(refusal) = self.control.offer(M::TEMPLATE_ID, body, NOT_RECEIVED) {
+        self.submit(M::TEMPLATE_ID, body);
+    }
+
+    fn submit(&mut self, template_id: u16, body: &[u8]) {
+        while let Err(refusal) = self.control.offer(template_id, body, NOT_RECEIVED) {
             assert!(refusal.is_transient(), "{refusal:?}");
             self.turn();
         }
@@ -234,15 +225,12 @@ impl Rig {
     /// Ends the session in order. Returns the last sequence.
     pub(crate) fn stop(mut self) -> u64 {
         let last = self.sequencer.next_sequence().0;
-        let end = SessionEnd {
-            epoch: U32::new(self.epoch),
-            reason: EndReason::FINISHED,
-            events: U64::new(last + 1 - self.first),
-            ..SessionEnd::NULL
-        };
-        let mut buffer = [0; 64];
-        let body = end.encode(&mut buffer, b"").unwrap().to_vec();
-        self.say::<SessionEnd>(&body);
+        let (epoch, now) = (Epoch(self.epoch), self.clock.now());
+        let mut control = ControlPublisher::new(|template_id: u16, body: &[u8]| {
+            self.submit(template_id, body);
+            Ok(())
+        });
+        control.end(&SessionEnding { epoch, reason: EndReason::FINISHED, now, text: "" }).unwrap();
         self.settle();
         self.ring.request_stop();
         while !self.ring.is_stopped() {

@@ -1,8 +1,9 @@
-//! Reads whole segment files through glommio: an executor for each thread of a scan, direct I/O with read-ahead.
+//! Reads whole segment files through glommio: an executor for each thread of a scan, direct I/O with
+//! read-ahead.
 //!
-//! [`Glommio`] is a [`ReadMethod`] of the journal's scan. glommio panics, or ends the process, where io_uring is forbidden or
-//! lacks an operation; [`probe`] asks for all that it needs before it is started. What the choice costs and how fast
-//! it is: `docs/decisions/0008-bulk-reads.md`.
+//! [`Glommio`] is a [`ReadMethod`] of the journal's scan. glommio panics, or ends the process, where
+//! io_uring is forbidden or lacks an operation; [`probe`] asks for all that it needs before it is started.
+//! What the choice costs and how fast it is: `docs/decisions/0008-bulk-reads.md`.
 #![forbid(unsafe_code)]
 
 mod probe;

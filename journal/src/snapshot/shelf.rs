@@ -14,6 +14,7 @@ use crate::stream::ByteStream;
 use crate::trail::Segment;
 use std::fmt::Write as _;
 use std::io;
+use stele_wire::units::Position;
 
 /// What looking for the newest snapshot came to.
 #[derive(Debug, Default)]
@@ -140,13 +141,25 @@ pub fn prune(storage: &dyn Storage, segments: &[Segment], keep: usize) -> Result
 /// [`TrailError::Frame`] when anything but frames stands in it, as in one that was never closed, and
 /// [`TrailError::Io`].
 pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, TrailError> {
+    read_up_to(storage, segment, Position(u64::MAX)).map(|(standing, _)| standing)
+}
+
+/// What `segment` is up to the frame that ends at `until`, or to its end, and the CRC of its data so far.
+///
+/// # Errors
+/// As [`read_end`].
+pub(crate) fn read_up_to(
+    storage: &dyn Storage,
+    segment: &Segment,
+    until: Position,
+) -> Result<(Standing, RunningCrc), TrailError> {
     let name = segment.name();
     let io = |source| TrailError::io(storage, &name, "read", source);
     let mut stream = ByteStream::new(storage.open(&name).map_err(io)?, HEADER_BLOCK_LENGTH as u64);
     let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
     let position = |offset: u64| segment.header.base_position.plus(offset - HEADER_BLOCK_LENGTH as u64);
-    loop {
+    while position(stream.offset()) < until {
         match continuity.admit(stream.bytes()).map(|frame| frame.len()) {
             Ok(length) => {
                 stream.consume(length);
@@ -166,14 +179,15 @@ pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, Tr
         }
     }
     let (end, last_sequence) = (position(stream.offset()), continuity.last_sequence);
-    Ok(Standing {
+    let standing = Standing {
         identity: segment.header.identity,
         segment: segment.header.index,
         end,
         last_sequence,
         last_timestamp: continuity.last_timestamp,
         link: link_after(&segment.header_block(), end, last_sequence, crc.value()),
-    })
+    };
+    Ok((standing, crc))
 }
 
 impl Standing {

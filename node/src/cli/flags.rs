@@ -57,21 +57,23 @@ pub(crate) struct PeopleArgs {
     pub(crate) approved_by: Option<u32>,
 }
 
+/// What the arguments of [`AccessArgs`] are listed under.
+const ACCESS: &str = "Record of this access";
+
 /// How the reading of a trail is recorded.
 #[derive(Args, Debug, Default)]
-#[command(next_help_heading = "Record of this access")]
 pub(crate) struct AccessArgs {
     /// Why the trail is read; it goes on the record
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, help_heading = ACCESS)]
     pub(crate) reason: String,
     /// Leave no record; the output says so
-    #[arg(long, conflicts_with_all = ["reason", "access_trail"])]
+    #[arg(long, conflicts_with_all = ["reason", "access_trail"], help_heading = ACCESS)]
     pub(crate) unlogged: bool,
     /// Trail to record it on, in place of the running bus's log or TRAIL.access
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = ACCESS)]
     pub(crate) access_trail: Option<PathBuf>,
     /// Private key that the access trail is sealed with after each record
-    #[arg(long, value_name = "FILE", env = "STELE_ACCESS_KEY")]
+    #[arg(long, value_name = "FILE", env = "STELE_ACCESS_KEY", help_heading = ACCESS)]
     pub(crate) access_key: Option<PathBuf>,
 }
 

@@ -26,8 +26,8 @@ pub(crate) struct AttachArgs {
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "lossy")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) from: Option<u64>,
-    /// Read the ring alone and report which events it overwrote before they were read; without it those are read
-    /// from the trail, and none is missing
+    /// Read the ring alone and report which events it overwrote before they were read; without it those are
+    /// read from the trail, and none is missing
     #[arg(long)]
     pub(crate) lossy: bool,
     #[command(flatten)]
@@ -67,8 +67,8 @@ pub(crate) struct LimitSetArgs {
     /// Which: order-quantity, notional, price-collar, duplicate, message-rate, open-orders, position, credit,
     /// restricted, self-match
     pub(crate) check: String,
-    /// In the unit of the check: a mantissa, 1e-9 of the currency or of the price, nanoseconds, a count; 0 forbids;
-    /// `none` takes the limit away
+    /// In the unit of the check: a mantissa, 1e-9 of the currency or of the price, nanoseconds, a count; 0
+    /// forbids; `none` takes the limit away
     pub(crate) limit: String,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
@@ -99,7 +99,7 @@ pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
     /// Why; of a kill switch it goes on the trail
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
     /// The running bus, where there are several
     #[arg(long, value_name = "NAME", conflicts_with = "trail")]

@@ -12,14 +12,15 @@ const OPENING: &str = "\
 # Commands
 
 Every command of `stele`, as `stele COMMAND --help` describes it. This page is made from the program's own
-help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it anew.
+help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it again.
 
-`stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run --dir`
-or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.
+`stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run
+--dir` or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or
+I/O.
 
 Where a command takes a time, write a day (`2026-11-21`, which begins at midnight UTC), a moment
-(`2026-11-21T09:30:00Z`) or a span: `1h`, as well as `-1h`, is one hour before the trail's last event. `stele expire
---now` counts from now. Spans are written as `90s`, `30m`, `1h 30m`, `2d`, `3mo` or `7y`.
+(`2026-11-21T09:30:00Z`) or a span: `1h`, as well as `-1h`, is one hour before the trail's last event; in
+`stele expire --now` it is one hour ago. Spans are written as `90s`, `30m`, `1h 30m`, `2d`, `3mo` or `7y`.
 
 ";
 
@@ -84,11 +85,17 @@ fn arguments(command: &Command, page: &mut String) {
     let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
     let (positional, options): (Vec<&Arg>, Vec<&Arg>) =
         command.get_arguments().filter(shown).partition(|arg| arg.is_positional());
-    let mut lines: Vec<String> = positional.into_iter().chain(options).map(item).collect();
+    // Those that have a heading of their own come last.
+    let (headed, plain): (Vec<&Arg>, Vec<&Arg>) =
+        options.into_iter().partition(|arg| arg.get_help_heading().is_some());
+    let lines: String = positional.into_iter().chain(plain).map(item).collect();
     if !lines.is_empty() {
-        lines.insert(0, "\n".into());
+        let _ = write!(page, "\n{lines}");
     }
-    page.extend(lines);
+    if let Some(heading) = headed.first().and_then(|arg| arg.get_help_heading()) {
+        let lines: String = headed.into_iter().map(item).collect();
+        let _ = write!(page, "\n{heading}:\n\n{lines}");
+    }
 }
 
 fn item(arg: &Arg) -> String {
@@ -169,6 +176,6 @@ fn the_commands_page_shows_the_help_of_every_command() {
     assert!(
         shown == page(),
         "docs/commands.md is not what the help says now: \
-         STELE_GOLDEN=write cargo test -p stele-node commands_page writes it anew"
+         STELE_GOLDEN=write cargo test -p stele-node commands_page writes it again"
     );
 }

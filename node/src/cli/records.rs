@@ -9,8 +9,9 @@ use clap::{Args, Subcommand};
 pub(crate) struct DumpArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
-    /// First event: its sequence, a time such as 2026-11-21 or 2026-11-21T09:30:00Z, or a span: 1h, as well as -1h, is
-    /// an hour before the trail's last event
+    /// First event: its sequence, a time such as 2026-11-21 or 2026-11-21T09:30:00Z, or a span: 1h, as well
+    /// as
+    /// -1h, is an hour before the trail's last event
     #[arg(long, value_name = "SEQUENCE|TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<PlaceArg>,
     /// Last event: its sequence, a time, or a span before the trail's last event
@@ -62,7 +63,8 @@ pub(crate) struct HoldPlaceArgs {
     pub(crate) act: ActArgs,
     #[command(flatten)]
     pub(crate) case: CaseArgs,
-    /// Records from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or a span such as 90d before the trail's last event
+    /// Records from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or a span such as 90d before the trail's
+    /// last event
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<Moment>,
     /// Records up to this time
@@ -97,8 +99,8 @@ pub(crate) struct ExpireArgs {
     /// Print what would be removed, and why each of the others stays; change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Decide as if it were this time: 2033-11-21, 2033-11-21T09:30:00Z, or a span from now: +7y is in seven years, 1h
-    /// was an hour ago
+    /// Decide as if it were this time: 2033-11-21, 2033-11-21T09:30:00Z, or a span from now: +7y is in seven
+    /// years, 1h was an hour ago
     #[arg(long, value_name = "TIME", requires = "dry_run", allow_hyphen_values = true)]
     pub(crate) now: Option<Moment>,
     /// Who, by the number of the party

@@ -48,7 +48,8 @@ pub(crate) struct NewStrategyArgs {
     pub(crate) name: String,
     /// Directory to write; one that exists must be empty
     pub(crate) dir: PathBuf,
-    /// Directory of Stele's sources that the crate depends on; without it, those that this program was built from
+    /// Directory of Stele's sources that the crate depends on; without it, those that this program was built
+    /// from
     #[arg(long, value_name = "PATH")]
     pub(crate) stele: Option<PathBuf>,
     #[command(flatten)]

@@ -13,7 +13,7 @@ use stele_wire::layout::Utc;
 use stele_wire::messages::{AccessKind, EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// A hold as it is told.
+/// A hold as it is reported.
 #[derive(Serialize)]
 struct HoldReport {
     hold: u64,
@@ -52,7 +52,7 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
         return Err(Failure::usage(format!("a hold from {} to {} covers nothing", Utc(from.0), Utc(to.0))));
     }
     if args.case.case == 0 {
-        return Err(Failure::usage("case 0 is no case"));
+        return Err(Failure::usage("case 0 does not exist"));
     }
     let surveyed = survey(&args.act.trail)?;
     let is_whole = surveyed.segments.first().is_some_and(|first| first.index == 1);

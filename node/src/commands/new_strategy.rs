@@ -1,6 +1,7 @@
 //! `stele new-strategy`: a crate with a strategy of its own, its tests and its program, to start from.
 //!
-//! What is written are the files of `examples/own-strategy`, which are built and tested as they are, with another name.
+//! What is written are the files of `examples/own-strategy`, which are built and tested as they are, with
+//! another name.
 
 mod name;
 mod templates;
@@ -46,17 +47,16 @@ struct Outcome {
 /// Writes the crate and says what to do with it.
 ///
 /// # Errors
-/// [`Failure`]: usage when the name is not one for a crate or is taken, the directory is not empty, or `--stele` does
-/// not lead to Stele; environment when a file cannot be written.
+/// [`Failure`]: usage when the name is not one for a crate or is taken, the directory is not empty, or
+/// `--stele` does not lead to Stele; environment when a file cannot be written.
 pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Result<(), Failure> {
     name::check(&args.name, strategies)?;
     check_directory(&args.dir)?;
     let dependency = Dependency::find(args.stele.as_deref())?;
     for template in TEMPLATES {
-        let text = template.text_of(&args.name, &dependency);
-        write(&args.dir.join(template.path), &text).map_err(|error| {
-            Failure::environment(format!("cannot write {}: {error}", args.dir.join(template.path).display()))
-        })?;
+        let (path, text) = (args.dir.join(template.path), template.text_of(&args.name, &dependency));
+        write(&path, &text)
+            .map_err(|error| Failure::environment(format!("cannot write {}: {error}", path.display())))?;
     }
     let outcome = Outcome {
         name: args.name.clone(),
@@ -99,7 +99,8 @@ impl Template {
 }
 
 impl Dependency {
-    /// Stele in the sources that were named, or in those that this program was built from, where they still are.
+    /// Stele in the sources that were named, or in those that this program was built from, where they still
+    /// are.
     fn find(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
             Some(sources) => crate_in(sources).map(Self::Path).ok_or_else(|| {

@@ -1,5 +1,5 @@
-//! `stele perf` hands over to `stele-perf`: the measurements are a program of their own, so that this one does not link
-//! the rivals that it is measured beside.
+//! `stele perf` hands over to `stele-perf`: the measurements are a program of their own, so that this one
+//! does not link the rivals that it is measured beside.
 
 use crate::cli::{PerfArgs, command};
 use crate::failure::Failure;

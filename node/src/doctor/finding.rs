@@ -11,7 +11,7 @@ pub(crate) enum State {
     Good,
     /// It costs latency, or certainty; the remedy says what to do.
     Warning,
-    /// The machine does not tell.
+    /// The machine does not say.
     Unknown,
 }
 

@@ -16,7 +16,8 @@ impl Machine {
         Self { root: "/".into() }
     }
 
-    /// The text of the file at the absolute `path`, without the space around it; none where there is no such file.
+    /// The text of the file at the absolute `path`, without the space around it; none where there is no such
+    /// file.
     pub(super) fn read(&self, path: &str) -> Option<String> {
         let path = self.root.join(path.trim_start_matches('/'));
         fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
@@ -43,7 +44,7 @@ pub(crate) struct HotThread {
     pub(crate) spins: bool,
 }
 
-/// What is to run here, and what trying showed that no file tells.
+/// What is to run here, and what trying showed that no file says.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) threads: Vec<HotThread>,
@@ -82,6 +83,6 @@ pub(crate) struct AtRest {
     pub(crate) closed: usize,
     /// Those that somebody may write to by their permissions.
     pub(crate) writable: usize,
-    /// Those with the immutable flag; none where the file system does not tell.
+    /// Those with the immutable flag; none where the file system does not say.
     pub(crate) immutable: Option<usize>,
 }

@@ -7,7 +7,7 @@ use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
 use crate::layout::Layout;
 use crate::numbering::{publishers, sources};
-use crate::prelude::{Beginning, Hired, sha256};
+use crate::prelude::{Epoch, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
 use crate::sealer::SealPlan;
 use crate::snapshots::Plan;
 use crate::topology::{Parts, Topology};
@@ -153,7 +153,7 @@ impl<'a> Prepared<'a> {
             ring: RingOptions { capacity: config.bus.ring_mib << 20, huge_pages: true },
             risk,
             timers,
-            numbers: known.publishers,
+            numbers: known.numbers.last,
             doubts,
             shown: directory.map(|directory| crate::shown::shard(directory, plan)).transpose()?,
             outside: outside(config, plan.id)?,
@@ -172,7 +172,7 @@ impl<'a> Prepared<'a> {
             strategies,
             resumable,
             unsent,
-            schemas: known.schemas,
+            schemas: known.schemas.hashes,
             limits,
             credit,
             recovery,
@@ -188,25 +188,20 @@ impl Composed<'_> {
     /// Puts on the log what the epoch begins with. Gives what a person should be told.
     pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
         let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
-        let beginning = Beginning {
-            config,
-            start: &topology.start,
-            recovery: &recovery,
-            schemas: &self.schemas,
-            limits: self.limits,
-            credit: self.credit,
-            clock: UtcClock::new().status(),
-            now,
-        };
-        topology.clerk.begin(&beginning)?;
+        let clock = UtcClock::new().status();
+        let (configuration, start) = (config.render(), topology.start);
+        let epoch = Epoch { start: &start, recovery: &recovery, clock, now };
+        let credit = self.credit.as_ref();
+        let control = &mut topology.control;
+        control.begin(&beginning_of_run(&epoch, &configuration, &self.schemas, self.limits, credit))?;
         if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
-            topology.clerk.snapshot_taken(standing, written);
+            submit_snapshot(control, standing, written);
         }
         for Wanted { id, config, parameters } in strategies {
-            let (publisher, resumes) = (publishers::STRATEGIES, resumable.contains(&id));
-            topology.clerk.hire(&Hired { id, publisher, config, parameters, resumes })?;
+            let is_resumed = resumable.contains(&id);
+            control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
-        topology.clerk.resubmit(unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
+        resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
         let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(Notice::to_string));

@@ -43,7 +43,8 @@ fn a_name_that_cannot_be_a_crate_and_sources_without_stele_are_refused_before_an
     assert!(!made.exists());
 }
 
-/// Builds what the example's own test has built already, where both have one target folder: the gate runs it after that.
+/// Builds what the example's own test has built already, where both have one target folder: the gate runs it
+/// after that.
 #[test]
 #[ignore = "builds a crate outside the workspace: some minutes, where examples/own-strategy was not built before"]
 fn a_crate_that_was_written_builds_and_its_tests_pass() {

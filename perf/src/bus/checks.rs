@@ -4,8 +4,8 @@
 //!  one thread:  64 orders ─> Risk::check, one after the other       64 orders open, 64 instruments
 //! ```
 //!
-//! From a reading of the clock to the next, with 64 checks between them, over 64: reading the clock takes as long
-//! as a check.
+//! From a reading of the clock to the next, with 64 checks between them, over 64: reading the clock takes
+//! as long as a check.
 
 use crate::Percentiles;
 use crate::figure::latency_histogram;

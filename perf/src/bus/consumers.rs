@@ -1,15 +1,17 @@
-//! What the second and the third consumer cost the first one and the writer: nothing, if it is as it should be.
+//! What the second and the third consumer cost the first one and the writer: nothing, if it is as it should
+//! be.
 //!
 //! ```text
-//!  publisher ──> sequencer ──> ring ──┬─> the first consumer    counted: this consumer alone, or the writer alone
+//!  publisher ──> sequencer ──> ring ──┬─> the first consumer   counted: this one, or the writer
 //!                                     ├─> a second one
 //!                                     └─> a third one
 //! ```
 //!
-//! `first_consumer_instructions_1` … `3` and `writer_instructions_1` … `3` count with callgrind, in a process of its own
-//! in which all of them take turns on one thread: the same schedule each time, so the counts are exact.
-//! `first_consumer_time_ratio_2` and `_3` are times, where each has a CPU for itself: the first consumer's with two or
-//! three over its time alone, in pairs, the median; `…_upper` is the upper end of its 95 % interval.
+//! `first_consumer_instructions_1` … `3` and `writer_instructions_1` … `3` count with callgrind, in a
+//! process of its own in which all of them take turns on one thread: the same schedule each time, so the
+//! counts are exact. `first_consumer_time_ratio_2` and `_3` are times, where each has a CPU for itself: the
+//! first consumer's with two or three over its time alone, in pairs, the median; `…_upper` is the upper end
+//! of its 95 % interval.
 
 use super::load::parcels;
 use super::rig::{self, Rig};
@@ -31,8 +33,8 @@ const BATCH: u64 = 64;
 /// Pairs of timed runs.
 const PAIRS: usize = 20;
 
-/// How this program is asked to call [`take_turns`] in a process of its own: what to run, and what to tell it in front
-/// of the number of consumers.
+/// How this program is asked to call [`take_turns`] in a process of its own: what to run, and its arguments
+/// before the number of consumers.
 #[derive(Clone, Debug)]
 pub struct Worker {
     /// The program.
@@ -41,7 +43,8 @@ pub struct Worker {
     pub arguments: Vec<OsString>,
 }
 
-/// Passes events through publisher, sequencer and so many consumers, in turns on this thread: for callgrind to count.
+/// Passes events through publisher, sequencer and so many consumers, in turns on this thread: for callgrind
+/// to count.
 ///
 /// # Errors
 /// When there is no memory for the ring.
@@ -152,8 +155,9 @@ pub(crate) fn times(
     Ok(())
 }
 
-/// The median, and the upper end of an interval that holds the true one with 95 % whatever the distribution: the
-/// order statistic that a binomial count of a half stays below (Conover, Practical Nonparametric Statistics, 3.2).
+/// The median, and the upper end of an interval that holds the true one with 95 % whatever the
+/// distribution: the order statistic that a binomial count of a half stays below (Conover, Practical
+/// Nonparametric Statistics, 3.2).
 fn median_and_upper_end(values: &mut [f64]) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let count = values.len();

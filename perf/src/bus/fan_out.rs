@@ -1,6 +1,6 @@
 //! `fan_out_1` … `fan_out_3`: events a second from a publisher through the sequencer to one, two or three
-//! consumers, and the `disruptor` crate in the same shape. `sequencer_throughput`: the same without a consumer, and
-//! a bare `rtrb` ring.
+//! consumers, and the `disruptor` crate in the same shape. `sequencer_throughput`: the same without a
+//! consumer, and a bare `rtrb` ring.
 //!
 //! ```text
 //!  ours:       publisher ──rtrb──────> sequencer: number, time, CRC ──log ring───┬─> consumer, in place
@@ -8,10 +8,10 @@
 //!  … sealed:   publisher ──disruptor─> relay: number, time, CRC     ──disruptor──┴─> consumer, in place
 //! ```
 //!
-//! All hand over 64 events at once, spin, and touch one word of each event at its consumer; the rings are as long in
-//! bytes as ours: 64 MiB, which no cache of one core holds, and 512 KiB (`_in_cache`). `disruptor` and the sealed one
-//! differ in what the relay does: the second does what the sequencer does (one reading of the clock for eight
-//! events, one CRC for each).
+//! All hand over 64 events at once, spin, and touch one word of each event at its consumer; the rings are
+//! as long in bytes as ours: 64 MiB, which no cache of one core holds, and 512 KiB (`_in_cache`).
+//! `disruptor` and the sealed one differ in what the relay does: the second does what the sequencer does
+//! (one reading of the clock for eight events, one CRC for each).
 
 use super::hop::touched;
 use super::load::{FRAME_WORDS_MAX, Parcel};
@@ -28,7 +28,8 @@ use zerocopy::IntoBytes;
 
 /// Events that a consumer looks at in one turn.
 const POLL_MAX: usize = 256;
-/// Slots of the disruptor between publisher and relay: half a mebibyte of 64 bytes, as a publisher's ring has.
+/// Slots of the disruptor between publisher and relay: half a mebibyte of 64 bytes, as a publisher's ring
+/// has.
 const FIRST_SLOTS: usize = 8 << 10;
 
 /// Our path.
@@ -186,7 +187,7 @@ fn consuming<'a, const N: usize>(mut poller: Poller<N>) -> Turn<'a> {
     })
 }
 
-/// Where a slot's content begins: behind the 32 bytes that our frame has for its header.
+/// Where a slot's content begins: after the 32 bytes that our frame has for its header.
 const STAMP: usize = 4;
 
 #[inline]

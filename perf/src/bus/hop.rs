@@ -1,5 +1,5 @@
-//! `hop`: how long an event takes from its publisher through the sequencer to a consumer, and a bare `rtrb` path
-//! with the same number of hops.
+//! `hop`: how long an event takes from its publisher through the sequencer to a consumer, and a bare `rtrb`
+//! path with the same number of hops.
 //!
 //! ```text
 //!  ours:  publisher ──rtrb──> sequencer: number, time, CRC ──log ring──> gating consumer, in place
@@ -7,12 +7,13 @@
 //!  rtrb:  publisher ──rtrb──> relay: copy                   ──rtrb─────> consumer, in place
 //! ```
 //!
-//! From when an event was due to when the consumer's callback reads the clock. The loop is open, with arrivals at
-//! random: how late the publisher came to an event is part of it. Both paths have their roles on the same CPUs,
-//! sharing threads in the same way; `hop` has both handovers between CPUs, `hop_as_run` has the consumer on the
-//! sequencer's thread, as the strategies of a running system are. `hop_shared` is the path of other processes: publisher
-//! and consumer map the files in /dev/shm by themselves. They are threads here, so that one clock reads both stamps;
-//! neither side of that path makes a system call, so that a process of its own adds nothing to it.
+//! From when an event was due to when the consumer's callback reads the clock. The loop is open, with
+//! arrivals at random: how late the publisher came to an event is part of it. Both paths have their roles
+//! on the same CPUs, sharing threads in the same way; `hop` has both handovers between CPUs, `hop_as_run`
+//! has the consumer on the sequencer's thread, as the strategies of a running system are. `hop_shared` is
+//! the path of other processes: publisher and consumer map the files in /dev/shm by themselves. They are
+//! threads here, so that one clock reads both stamps; neither side of that path makes a system call, so
+//! that a process of its own adds nothing to it.
 
 use super::load::{Parcel, Stopwatch};
 use super::rig::{self, NoJournal, Rig, SharedRig};
@@ -345,7 +346,7 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Turns until told to end.
+/// Turns until it is to end.
 fn until(is_done: &AtomicBool, mut idle: Idler, mut turn: impl FnMut() -> usize) {
     while !is_done.load(Ordering::Relaxed) {
         idle.idle(turn());

@@ -6,11 +6,12 @@ use stele_wire::frame::frame_length;
 use stele_wire::messages::VenueNotice;
 use zerocopy::IntoBytes;
 
-/// Words of the longest frame that a slot of the rivals takes: what is longer is left out of a recorded market.
+/// Words of the longest frame that a slot of the rivals takes: what is longer is left out of a recorded
+/// market.
 pub(crate) const FRAME_WORDS_MAX: usize = 32;
 
-/// Messages of the load are market data: the last of their template ids. What the sequencer says on its own account is
-/// above it.
+/// Messages of the load are market data: the last of their template ids. What the sequencer says on its own
+/// account is above it.
 pub(crate) const LOAD_TEMPLATES_MAX: u16 = VenueNotice::TEMPLATE_ID;
 
 /// A message whose first word carries when it was due.
@@ -28,7 +29,7 @@ impl Parcel {
         &self.words.as_bytes()[..self.length]
     }
 
-    /// Says when it was due, where the venue's time stands.
+    /// Writes when it was due in the place of the venue's time.
     #[inline]
     pub(crate) fn stamp(&mut self, due: u64) {
         self.words[0] = due;
@@ -40,7 +41,8 @@ impl Parcel {
     }
 }
 
-/// The messages of `mix` that begin with the venue's time and fit the rivals' slots: all but a few definitions.
+/// The messages of `mix` that begin with the venue's time and fit the rivals' slots: all but a few
+/// definitions.
 pub(crate) fn parcels(mix: &Mix) -> Vec<Parcel> {
     let is_stamped = |id| id <= LOAD_TEMPLATES_MAX && template(id).is_some_and(|template| template.stamped);
     let fits = |length| frame_length(length) <= FRAME_WORDS_MAX * 8;

@@ -32,13 +32,14 @@ impl Rig {
     }
 }
 
-/// A bus with a name in /dev/shm. Its publisher and its reader map its files by themselves, as another process does.
+/// A bus with a name in /dev/shm. Its publisher and its reader map its files by themselves, as another
+/// process does.
 pub(crate) struct SharedRig {
     pub(crate) publisher: RemotePublisher,
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) reader: LossyConsumer,
     pub(crate) journal: NoJournal,
-    /// The name goes with it.
+    /// The name is removed with it.
     pub(crate) directory: BusDirectory,
 }
 

@@ -5,11 +5,12 @@ use stele_bus::Idle;
 /// How publisher, sequencer and consumer share CPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sharing {
-    /// Nobody shares: every handover goes from one CPU to another.
+    /// No CPU is shared: every handover goes from one CPU to another.
     Apart,
     /// Publisher and consumer take turns on one thread: every handover still goes to another CPU.
     PublisherAndConsumer,
-    /// Sequencer and consumer take turns on one thread, as the sequencer and the strategies of a running system do.
+    /// Sequencer and consumer take turns on one thread, as the sequencer and the strategies of a running
+    /// system do.
     SequencerAndConsumer,
 }
 
@@ -41,8 +42,8 @@ impl Seats {
         Self { publisher: at(1), sequencer: at(0), consumers, sharing, threads, cpus: cpus.len() }
     }
 
-    /// For so many consumers, each on a CPU of its own as far as there are; with two CPUs all of them beside the
-    /// publisher, in turn.
+    /// For so many consumers, each on a CPU of its own as far as there are; with two CPUs all of them
+    /// beside the publisher, in turn.
     pub(crate) fn of_many(cpus: &[usize], count: usize) -> Self {
         let sharing = Sharing::none_if_possible(cpus);
         let consumers: Vec<usize> = cpus.iter().skip(2).take(count).copied().collect();

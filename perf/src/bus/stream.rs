@@ -24,8 +24,8 @@ pub(crate) const BATCH: u64 = 64;
 /// How a stream went.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Streamed {
-    /// Events a second, from the first publication until every consumer has seen the last event, or, where there is
-    /// none, until it has been relayed.
+    /// Events a second, from the first publication until every consumer has seen the last event, or, where
+    /// there is none, until it has been relayed.
     pub(crate) rate: f64,
     /// Until the consumers on the first one's thread have seen the last event; 0 where there is none.
     pub(crate) first_ns: u64,

@@ -1,19 +1,19 @@
-//! `tick_to_sequenced` and `tick_to_released`: how long from a tick to the order that a strategy sends for it, on the
-//! log, and out of the host.
+//! `tick_to_sequenced` and `tick_to_released`: how long from a tick to the order that a strategy sends for
+//! it, on the log, and out of the host.
 //!
 //! ```text
-//!  ticks ──> sequencer ──> ring ──> strategy ──> sequencer: risk check, number ──> ring ──> gateway ──> venue
-//!  500,000 a second         └────────────────── journal ──> written, durable ────────────────┘ when released
+//!  ticks ──> sequencer ──> ring ──> strategy ──> sequencer: risk check ──> ring ──> gateway ──> venue
+//!  500,000 a second         └────────────── journal ──> written, durable ────────────┘ when released
 //!
 //!  one CPU: sequencer, witness, strategy host         another: journal, gateway with the venue, ticks
 //! ```
 //!
-//! From when a tick was due (an open loop, arrivals at random) to when the sequencer's thread has published the order
-//! (the witness reads the clock in the same turn), and to when the gateway hands the order to the venue. Every
-//! hundredth tick makes the strategy send an order, which passes every risk check; the venue answers that it is
-//! done. `tick_to_sequenced` has a journal that writes nothing; everything else has the real one underneath, with
-//! the disk on the CPU of the ticks where there are only two, and the ticks that are due while that thread is in
-//! the kernel wait and are counted.
+//! From when a tick was due (an open loop, arrivals at random) to when the sequencer's thread has published
+//! the order (the witness reads the clock in the same turn), and to when the gateway hands the order to the
+//! venue. Every hundredth tick makes the strategy send an order, which passes every risk check; the venue
+//! answers that it is done. `tick_to_sequenced` has a journal that writes nothing; everything else has the
+//! real one underneath, with the disk on the CPU of the ticks where there are only two, and the ticks that
+//! are due while that thread is in the kernel wait and are counted.
 
 mod roles;
 
@@ -102,12 +102,12 @@ fn run(
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
     let mut publisher = |id, name| bus.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-    let (mut clerk, orders) = (publisher(5, "clerk"), publisher(ORDERS, "strategy"));
+    let (mut control, orders) = (publisher(5, "control"), publisher(ORDERS, "strategy"));
     let (releases, reports) = (publisher(3, "gateway"), publisher(4, "venue"));
     let [witnessed, decided, released] =
         ["witness", "strategies", "order gateway"].map(|name| bus.sequencer.gating_consumer(name));
-    prelude(&mut clerk, release)?;
-    clerk.finish();
+    prelude(&mut control, release)?;
+    control.finish();
 
     let mut registry = Registry::built_in();
     registry.register(KIND);
@@ -153,14 +153,14 @@ fn spawn(place: &Place, index: usize, name: &str, agents: Vec<Box<dyn Agent>>) -
 }
 
 /// Limits, a price and the strategy, before anything runs.
-fn prelude(clerk: &mut Publisher, release: Watermark) -> io::Result<()> {
+fn prelude(control: &mut Publisher, release: Watermark) -> io::Result<()> {
     let refused = |refusal| io::Error::other(format!("the bus refused what a run begins with: {refusal}"));
     for limit in checks::limits() {
-        clerk.offer_message(&limit, NOT_RECEIVED).map_err(refused)?;
+        control.offer_message(&limit, NOT_RECEIVED).map_err(refused)?;
     }
     let (bid_price, ask_price) = ((checks::REFERENCE - 5).into(), (checks::REFERENCE + 5).into());
     let top = TopOfBook { instrument: 1.into(), bid_price, ask_price, ..TopOfBook::NULL };
-    clerk.offer_message(&top, NOT_RECEIVED).map_err(refused)?;
+    control.offer_message(&top, NOT_RECEIVED).map_err(refused)?;
     let definition = StrategyDefinition {
         strategy: 1.into(),
         order_publisher: ORDERS.into(),
@@ -177,7 +177,7 @@ fn prelude(clerk: &mut Publisher, release: Watermark) -> io::Result<()> {
     };
     let (mut body, parameters) = ([0; 128], format!("release = \"{release}\""));
     let body = definition.encode(&mut body, parameters.as_bytes()).expect("the definition is short");
-    clerk.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).map_err(refused)
+    control.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).map_err(refused)
 }
 
 /// Waits until every tick is through, and stops everything in order.

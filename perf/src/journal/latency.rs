@@ -6,9 +6,10 @@
 //!                                          └ sees written, durable <── watermarks
 //! ```
 //!
-//! From the sequencer's Release store of `published` (the end of the duty cycle that it lies in, some 100 ns later) to the moment at which the load's thread, on another CPU than
-//! the journal's, sees the watermark behind the order. The loop is open: how late the thread came to an order is
-//! added, so that a stall counts for every order that was due in it.
+//! From the sequencer's Release store of `published` (the end of the duty cycle that it lies in, some 100
+//! ns later) to the moment at which the load's thread, on another CPU than the journal's, sees the
+//! watermark pass the order. The loop is open: how late the thread came to an order is added, so that a
+//! stall counts for every order that was due in it.
 
 use super::rig::{Pool, Rig, Running};
 use super::{Place, ScenarioError};

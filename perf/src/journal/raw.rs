@@ -1,5 +1,5 @@
-//! The raw device: io_uring requests from registered memory on a zero-filled file, with no ring, no CRC and no
-//! journal. What the journal is compared with.
+//! The raw device: io_uring requests from registered memory on a zero-filled file, with no ring, no CRC and
+//! no journal. What the journal is compared with.
 //!
 //! ```text
 //!  one thread on the journal's CPU: due arrivals ─> one WriteFixed for all of them ─> completion queue
@@ -27,7 +27,7 @@ const PIECE: usize = READ_LENGTH;
 
 /// A file and a ring of its own to write and read it with.
 pub(crate) struct RawDevice {
-    // In front of `memory` and `file`, which requests use: dropped first, and every method waits for its requests.
+    // Before `memory` and `file`, which requests use: dropped first, and every method waits for its requests.
     uring: IoUring,
     memory: Pages,
     file: File,
@@ -79,8 +79,9 @@ impl RawDevice {
         Ok(Self { uring, memory, file, length, is_registered })
     }
 
-    /// Writes `block` bytes for each arrival, all that are due in one request, at most as many requests at once as
-    /// the journal has, for `length`. What is recorded is the time from when an arrival was due to its completion.
+    /// Writes `block` bytes for each arrival, all that are due in one request, at most as many requests at
+    /// once as the journal has, for `length`. What is recorded is the time from when an arrival was due to
+    /// its completion.
     pub(crate) fn latency(
         &mut self,
         mut arrivals: Arrivals,
@@ -123,8 +124,8 @@ impl RawDevice {
         }
     }
 
-    /// Writes `total` bytes from the file's front on, over and over, `request` bytes at a time and `depth` requests
-    /// at once. Gives bytes a second.
+    /// Writes `total` bytes from the file's front on, over and over, `request` bytes at a time and `depth`
+    /// requests at once. Gives bytes a second.
     pub(crate) fn write_rate(
         &mut self,
         total: u64,
@@ -206,9 +207,9 @@ impl RawDevice {
 
     fn push(&mut self, entry: squeue::Entry, piece: usize, bytes: usize) -> io::Result<()> {
         let entry = entry.user_data((piece as u64) << 32 | bytes as u64);
-        // SAFETY: the request uses one piece of `self.memory`, which no other request has and which nothing here
-        // looks at, and `self.file`; each caller waits for its requests before it returns, but for an error, after
-        // which dropping `self.uring` first makes the kernel cancel or finish them.
+        // SAFETY: the request uses one piece of `self.memory`, which no other request has and which nothing
+        // here looks at, and `self.file`; each caller waits for its requests before it returns, but for an
+        // error, after which dropping `self.uring` first makes the kernel cancel or finish them.
         unsafe { self.uring.submission().push(&entry) }.map_err(|_| io::Error::other("the queue is full"))
     }
 

@@ -22,7 +22,7 @@ use stele_wire::units::{Nanos, TrailId};
 /// Words of the publisher's ring: the load is handed over in large pieces.
 const PUBLISHER_WORDS: usize = 256 << 10;
 
-/// Sequencer, one publisher and a journal that nobody drives yet.
+/// Sequencer, one publisher and a journal that no thread drives yet.
 pub(crate) struct Rig {
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) publisher: Publisher,
@@ -72,8 +72,8 @@ impl Rig {
         Ok(Self { sequencer, publisher, ring: parts.ring, journal, block_length: start.block_length })
     }
 
-    /// Starts the journal on its core. The rest stays with the caller, who takes it to the sequencer's CPU: from a
-    /// thread that is pinned there already, the journal could not get to its own.
+    /// Starts the journal on its core. The rest stays with the caller, who takes it to the sequencer's CPU:
+    /// from a thread that is pinned there already, the journal could not get to its own.
     pub(crate) fn start(self, place: &Place) -> Result<Running, ScenarioError> {
         let Self { sequencer, publisher, ring, journal, block_length } = self;
         let statistics = Arc::new(OnceLock::new());
@@ -130,7 +130,7 @@ pub(crate) fn wait_or_fail(refusal: Refusal) -> Result<(), ScenarioError> {
     if refusal.is_transient() { Ok(()) } else { Err(io::Error::other(refusal).into()) }
 }
 
-/// The journal, leaving its statistics behind.
+/// The journal, leaving its statistics to the caller.
 struct Watched {
     journal: Journal,
     statistics: Arc<OnceLock<JournalStatistics>>,

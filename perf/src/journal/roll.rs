@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!  load (sequencer's CPU): event due ─> publisher ─> sequencer ─> ring, published
-//!                                                                 └─> journal ─> segments of 4 MiB, or one long one
+//!                                                                 └─> journal ─> segments of 4 MiB, or one
 //! ```
 //!
 //! From when an event was due to the sequencer's Release store of `published`; the loop is open. Where
-//! there are rolls the pool prepares the next segments meanwhile, as in a running system; where there are none it
-//! rests.
+//! there are rolls the pool prepares the next segments meanwhile, as in a running system; where there are
+//! none it rests.
 
 use super::rig::{Pool, Rig, wait_or_fail};
 use super::{Extent, Place, ScenarioError, in_folder};

@@ -1,5 +1,5 @@
-//! How fast a cold trail is verified: CRC, sequence and chain of every event, past the page cache, by each way to read
-//! a file, on one core and on two.
+//! How fast a cold trail is verified: CRC, sequence and chain of every event, past the page cache, by each
+//! way to read a file, on one core and on two.
 //!
 //! ```text
 //!  device ─> read-ahead by direct I/O ─> one thread, or two: CRC and sequence of every frame

@@ -1,12 +1,13 @@
-//! How much the journal sustains: everything that the sequencer can publish, against the device's own bandwidth.
+//! How much the journal sustains: everything that the sequencer can publish, against the device's own
+//! bandwidth.
 //!
 //! ```text
 //!  load (sequencer's CPU): publisher ─> sequencer ─> ring ──> journal (its CPU) ─> device
 //!  raw (journal's CPU):    requests as long and as many as the journal's at full load ──> device
 //! ```
 //!
-//! From the first submission until the watermark (`written`, `durable`) is behind the last event. `journal_drain`
-//! is the journal alone: a ring that was filled before, emptied by its thread.
+//! From the first submission until the watermark (`written`, `durable`) has passed the last event.
+//! `journal_drain` is the journal alone: a ring that was filled before, emptied by its thread.
 
 use super::raw::Style;
 use super::rig::{Pool, Rig, Running, wait_or_fail};
@@ -129,8 +130,8 @@ impl Streams {
     }
 }
 
-/// Journals the messages of `mix` over and over until `bytes` of log are published, and stops. With it, how often
-/// a segment was waited for.
+/// Journals the messages of `mix` over and over until `bytes` of log are published, and stops. With it, how
+/// often a segment was waited for.
 fn sustain(
     trail: &Path,
     place: &Place,
@@ -201,8 +202,8 @@ fn wait(
     Ok(start.elapsed())
 }
 
-/// Fills the ring, lets the journal empty it, on one thread on the journal's CPU, until `bytes` are through. Only
-/// the emptying is timed. Gives events, bytes and time.
+/// Fills the ring, lets the journal empty it, on one thread on the journal's CPU, until `bytes` are
+/// through. Only the emptying is timed. Gives events, bytes and time.
 fn drain(
     trail: &Path,
     place: &Place,

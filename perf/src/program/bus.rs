@@ -1,4 +1,5 @@
-//! `stele perf bus`: the bus beside `rtrb` and the `disruptor`, with the journal that a run would have underneath.
+//! `stele perf bus`: the bus beside `rtrb` and the `disruptor`, with the journal that a run would have
+//! underneath.
 
 use super::bench::Bench;
 use super::cli::Arguments;

@@ -37,7 +37,8 @@ pub(crate) struct Arguments {
     /// A few seconds in all: whether it runs, not how fast
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Journal, bus, seal: where to write, on the file system to be measured; without it, where temporary things go
+    /// Journal, bus, seal: where to write, on the file system to be measured; without it, where temporary
+    /// things go
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Journal: size of the trail that is recovered
@@ -49,7 +50,8 @@ pub(crate) struct Arguments {
     /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
     #[arg(long, default_value = "measured", value_name = "METHOD")]
     pub(crate) flush: String,
-    /// Bus: pass events to so many consumers on one thread, print nothing; the program asks this of itself to count
+    /// Bus: pass events to so many consumers on one thread, print nothing; the program asks this of itself
+    /// to count
     #[arg(long, hide = true, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(crate) consumers: Option<u8>,
     /// One JSON object and nothing else

@@ -43,8 +43,8 @@ pub(crate) fn pipeline(arguments: &Arguments) -> Result<(), Failure> {
     print_report(&Report::new("pipeline", meter.noise(), figures), arguments.json)
 }
 
-/// One run over a trail that is thrown away, `rate` market events a second or as fast as it goes; sealed where `seal`
-/// names a key and the seconds between two checkpoints.
+/// One run over a trail that is thrown away, `rate` market events a second or as fast as it goes; sealed
+/// where `seal` names a key and the seconds between two checkpoints.
 pub(crate) fn run(
     arguments: &Arguments,
     rate: Option<u64>,

@@ -21,8 +21,8 @@ const CHECKPOINT_SECONDS: f64 = 0.5;
 struct SealReport {
     #[serde(flatten)]
     report: Report,
-    /// Latencies of runs that seal over those of runs that do not, in pairs. `cpus` says whether the sealer could have one
-    /// of its own.
+    /// Latencies of runs that seal over those of runs that do not, in pairs. `cpus` says whether the sealer
+    /// could have one of its own.
     cost_to_the_bus: Vec<PairedRatio>,
 }
 

@@ -21,7 +21,7 @@ const OVERHEAD: usize = 1 + 1 + 8;
 /// Blocks of a node: prefix, two hashes, and what is hashed beside a message.
 const NODE_BLOCKS: u64 = (1 + 64 + 9usize).div_ceil(BLOCK) as u64;
 
-/// Frames one behind the other.
+/// Frames one after another.
 #[derive(Clone)]
 pub(super) struct Frames {
     bytes: Vec<u8>,
@@ -52,7 +52,8 @@ impl Frames {
         Self { bytes, places }
     }
 
-    /// Seals `events` of them, with a checkpoint whenever one is due by count and at the end. Events a second.
+    /// Seals `events` of them, with a checkpoint whenever one is due by count and at the end. Events a
+    /// second.
     pub(super) fn seal(&self, events: u64) -> f64 {
         let mut frames = self.clone();
         let mut sealer = Sealer::new("stele.internal/perf".into(), signer(), SealPolicy::default());

@@ -1,5 +1,5 @@
-//! `backtest_…`: market events that a backtest of `ma-cross` plays a second, on one core, from the feed's first byte to
-//! the figures. Beside `feed_…`: the same feed read to its end and nothing done with it.
+//! `backtest_…`: market events that a backtest of `ma-cross` plays a second, on one core, from the feed's
+//! first byte to the figures. Beside `feed_…`: the same feed read to its end and nothing done with it.
 
 use super::Source;
 use crate::sheet::Sheet;

@@ -1,6 +1,6 @@
-//! `book_update_…`: one event of the market taken in, by [`Market::apply`]: the instrument found, the message read, the
-//! book changed. Beside `btree_book_…`: the same messages into the book that one writes first, a `BTreeMap` of levels a
-//! side and a `HashMap` of orders, without instruments, counts or queues.
+//! `book_update_…`: one event of the market taken in, by [`Market::apply`]: the instrument found, the
+//! message read, the book changed. Beside `btree_book_…`: the same messages into the book that one writes
+//! first, a `BTreeMap` of levels a side and a `HashMap` of orders, without instruments, counts or queues.
 #![expect(
     clippy::disallowed_types,
     reason = "it is the rival of the comparison, and its order reaches no output"

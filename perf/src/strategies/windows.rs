@@ -1,5 +1,5 @@
-//! `window_…`: one trade into one window, a millisecond after the last one on average, the windows a second long.
-//! Beside `…_by_hand`: the same aggregate in a loop that can do nothing else.
+//! `window_…`: one trade into one window, a millisecond after the last one on average, the windows a second
+//! long. Beside `…_by_hand`: the same aggregate in a loop that can do nothing else.
 
 use super::timed;
 use crate::sheet::Sheet;

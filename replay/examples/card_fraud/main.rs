@@ -16,9 +16,10 @@ mod session;
 
 use cards::CardPayment;
 use day::Fraud;
-use session::{Error, Session};
+use session::{Error, Rules, Session};
 use std::collections::BTreeMap;
 use std::path::Path;
+use stele_bus::session::Schema;
 use stele_journal::TrailReader;
 use stele_replay::divergence;
 use stele_strategies::Registry;
@@ -41,9 +42,9 @@ pub(crate) fn registry() -> Registry {
 
 /// Plays a day of payments onto a new trail in `directory`.
 pub(crate) fn play(directory: &Path, payments: &[CardPayment]) -> Result<(), Error> {
-    let schema = (cards::SCHEMA_ID, cards::SCHEMA_VERSION, include_str!("schema.xml"));
-    let mut session = Session::begin(directory, registry(), schema)?;
-    session.start(rules::KIND.name, "", &rules::PATTERNS)?;
+    let schema = Schema::new(cards::SCHEMA_ID, cards::SCHEMA_VERSION, include_str!("schema.xml"));
+    let rules = Rules { name: rules::KIND.name, registry: registry(), patterns: &rules::PATTERNS };
+    let mut session = Session::begin(directory, schema, rules)?;
     for payment in payments {
         session.publish(payment)?;
     }

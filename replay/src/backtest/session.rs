@@ -2,10 +2,12 @@
 //! strategy, and everything that follows from it is done, before the next one comes.
 
 use super::BacktestOptions;
-use super::tape::Tape;
+use super::tape::{STRATEGY, Tape};
+use stele_bus::session::{SessionEnding, StrategyStart};
 use stele_bus::{
-    Agent, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher,
-    Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart, template,
+    Agent, ControlPublisher, EventSink, GatingConsumer, GeometryError, JournalReader, LogRing, ManualClock,
+    NOT_RECEIVED, Publisher, Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart,
+    SessionBeginning, template,
 };
 use stele_feed::Pending;
 use stele_feed::router::{Outlet, Unsent};
@@ -14,24 +16,25 @@ use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
 use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
 use stele_strategies::{Host, Registry};
 use stele_venue::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
-use stele_wire::codec::{text, text_field};
-use stele_wire::messages::{
-    AccountDefinition, AlgorithmDefinition, Boolean, EndReason, SessionEnd, SessionStart, StrategyDefinition,
-};
-use stele_wire::{Identity, Nanos, Position, Sequence};
-use zerocopy::IntoBytes;
+use stele_wire::messages::{AccountDefinition, EndReason};
+use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
 /// Numbers of the publishers on the log of a backtest.
 mod publishers {
-    pub(super) const CLERK: u16 = 1;
+    pub(super) const SESSION: u16 = 1;
     pub(super) const MARKET: u16 = 2;
     pub(super) const ORDERS: u16 = 3;
     pub(super) const REPORTS: u16 = 4;
 }
 
-/// The strategy's number on the log, and those of its account and algorithm.
-pub(super) const STRATEGY: u16 = 1;
+/// The number of the strategy's account; that of its algorithm is the strategy's own.
 const ACCOUNT: u32 = 1;
+
+/// A backtest has one epoch.
+const EPOCH: Epoch = Epoch(1);
+
+/// A control event is short, and each is sequenced before the next.
+const CONTROL_TAKEN: &str = "the ring of the control events is empty";
 
 /// Words that one submission takes in a publisher's ring at most, its header included.
 const SUBMISSION_WORDS: usize = SUBMISSION_LENGTH_MAX.div_ceil(8) + 4;
@@ -69,15 +72,16 @@ pub(super) struct Session {
     sequencer: Sequencer<ManualClock>,
     journal: JournalReader,
     log: GatingConsumer,
-    clerk: Publisher,
+    control: Publisher,
     market: Publisher,
     orders: Publisher,
     reports: Publisher,
     exchange: PaperExchange,
     host: Host,
     tape: Tape,
-    definition: StrategyDefinition,
+    strategy: String,
     parameters: String,
+    seed: u64,
     has_begun: bool,
     began: Nanos,
     /// What came before anything that has a time: it is played at the time of the first that does.
@@ -103,36 +107,27 @@ impl Session {
         let RingParts { writer, journal, .. } = LogRing::create(&ring, start.position)?;
         let clock = ManualClock::at(Nanos(0));
         let mut sequencer = Sequencer::new(&start, writer, clock.clone(), Risk::new(options.risk))?;
-        let clerk = sequencer.publisher(publishers::CLERK, "backtest", MESSAGE_WORDS);
+        let control = sequencer.publisher(publishers::SESSION, "backtest", MESSAGE_WORDS);
         let market = sequencer.publisher(publishers::MARKET, "market", MESSAGE_WORDS);
         let orders = sequencer.publisher(publishers::ORDERS, "strategy", ORDER_WORDS);
         let reports = sequencer.publisher(publishers::REPORTS, "paper exchange", MESSAGE_WORDS);
         let log = sequencer.gating_consumer("backtest");
-        let definition = StrategyDefinition {
-            strategy: STRATEGY.into(),
-            order_publisher: publishers::ORDERS.into(),
-            account: ACCOUNT.into(),
-            algorithm: u32::from(STRATEGY).into(),
-            is_resumed: Boolean::FALSE,
-            seed: options.seed.into(),
-            name: text_field(&options.strategy).expect("a registered name fits the field"),
-            ..StrategyDefinition::NULL
-        };
         Ok(Self {
             now: Nanos(0),
             clock,
             sequencer,
             journal,
             log,
-            clerk,
+            control,
             market,
             orders,
             reports,
             exchange: PaperExchange::new(options.paper.clone()),
             host: Host::new(registry.clone()),
             tape: Tape::default(),
-            definition,
+            strategy: options.strategy.clone(),
             parameters: options.parameters.clone(),
+            seed: options.seed,
             has_begun: false,
             began: Nanos(0),
             early: Vec::new(),
@@ -150,21 +145,23 @@ impl Session {
     #[cold]
     fn begin(&mut self) {
         (self.has_begun, self.began) = (true, self.now);
-        let mut body = vec![0; 2 * SUBMISSION_LENGTH_MAX + self.parameters.len()];
-        let session = SessionStart { start_time: self.now.0.into(), epoch: 1.into(), ..SessionStart::NULL };
-        let session = session.encode(&mut body, b"").expect("the buffer is long enough").len();
-        self.submit(SessionStart::TEMPLATE_ID, &body[..session]);
-        let account = AccountDefinition { account: ACCOUNT.into(), ..AccountDefinition::NULL };
-        let algorithm = AlgorithmDefinition {
-            algorithm: u32::from(STRATEGY).into(),
-            code: text_field(text(&self.definition.name)).expect("a longer field"),
-            ..AlgorithmDefinition::NULL
+        let identity = Identity { epoch: EPOCH, ..Identity::default() };
+        let accounts = vec![AccountDefinition { account: ACCOUNT.into(), ..AccountDefinition::NULL }];
+        let session = SessionBeginning { accounts, ..SessionBeginning::new(&identity, self.now) };
+        let (name, parameters) = (std::mem::take(&mut self.strategy), std::mem::take(&mut self.parameters));
+        let strategy = StrategyStart {
+            id: STRATEGY,
+            order_publisher: publishers::ORDERS,
+            account: ACCOUNT,
+            name: &name,
+            version: env!("CARGO_PKG_VERSION"),
+            seed: self.seed,
+            parameters: &parameters,
+            is_resumed: false,
         };
-        self.submit(AccountDefinition::TEMPLATE_ID, account.as_bytes());
-        self.submit(AlgorithmDefinition::TEMPLATE_ID, algorithm.as_bytes());
-        let definition = self.definition.encode(&mut body, self.parameters.as_bytes());
-        let definition = definition.expect("the buffer is long enough").len();
-        self.submit(StrategyDefinition::TEMPLATE_ID, &body[..definition]);
+        let mut control = self.control();
+        control.begin(&session).and_then(|()| control.start_strategy(&strategy)).expect(CONTROL_TAKEN);
+        drop(control);
         for (template_id, body) in std::mem::take(&mut self.early) {
             self.play(template_id, &body).expect("the market's ring is empty");
         }
@@ -198,9 +195,13 @@ impl Session {
         Ok(())
     }
 
-    fn submit(&mut self, template_id: u16, body: &[u8]) {
-        self.clerk.offer(template_id, body, NOT_RECEIVED).expect("the clerk's ring is empty");
-        self.settle();
+    /// Control events, each sequenced with everything that follows from it before the next.
+    fn control(&mut self) -> ControlPublisher<impl EventSink> {
+        ControlPublisher::new(|template_id: u16, body: &[u8]| {
+            self.control.offer(template_id, body, NOT_RECEIVED)?;
+            self.settle();
+            Ok(())
+        })
     }
 
     /// The session's last event, when what is on its way to the exchange and back has arrived.
@@ -213,15 +214,8 @@ impl Session {
                     break;
                 }
             }
-            let end = SessionEnd {
-                end_time: self.now.0.into(),
-                epoch: 1.into(),
-                reason: EndReason::FINISHED,
-                ..SessionEnd::NULL
-            };
-            let mut body = [0; 256];
-            let length = end.encode(&mut body, b"").expect("it fits").len();
-            self.submit(SessionEnd::TEMPLATE_ID, &body[..length]);
+            let ending = SessionEnding { epoch: EPOCH, reason: EndReason::FINISHED, now: self.now, text: "" };
+            self.control().end(&ending).expect(CONTROL_TAKEN);
             self.tape.end(self.now, &self.host);
         }
         (self.tape, self.host)

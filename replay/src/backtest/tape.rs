@@ -1,7 +1,6 @@
 //! What is written down while a backtest runs.
 
 use super::figures::{BasisPoints, Changes, Figures};
-use super::session::STRATEGY;
 use super::thinned::Thinned;
 use crate::summary::{Percentiles, decimal};
 use hdrhistogram::Histogram;
@@ -14,6 +13,9 @@ use stele_wire::messages::{
     CancelOrder, Liquidity, MassCancel, NewOrder, OrderStatus, ReplaceOrder, Side, StrategyDefinition,
 };
 use stele_wire::{Frame, Nanos};
+
+/// The number of the strategy on the log: a tape follows one.
+pub(super) const STRATEGY: u16 = 1;
 
 /// The equity is looked at so often, in the market's time.
 pub const SAMPLE_INTERVAL: Nanos = Nanos(1_000_000_000);
@@ -406,5 +408,3 @@ impl Tape {
 fn equity(host: &Host) -> Money {
     strategy(host).map_or(Money(0), |strategy| strategy.record.profit(host.market()).net())
 }
-
-const _: () = assert!(STRATEGY == 1, "the tape looks at one strategy");

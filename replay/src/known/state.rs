@@ -24,19 +24,19 @@ impl Known {
                 .for_each(|value| out.put_u64(value));
             out.put_bytes(known.name.as_bytes());
         }
-        out.put_u64(self.schemas.len() as u64);
-        self.schemas.iter().for_each(|hash| out.put_bytes(hash));
-        out.put_u64(self.telling.is_some().into());
-        if let Some((hash, next)) = &self.telling {
+        out.put_u64(self.schemas.hashes.len() as u64);
+        self.schemas.hashes.iter().for_each(|hash| out.put_bytes(hash));
+        out.put_u64(self.schemas.partial.is_some().into());
+        if let Some((hash, next)) = &self.schemas.partial {
             out.put_bytes(hash);
             out.put_u64((*next).into());
         }
-        out.put_u64(self.publishers.len() as u64);
-        for (publisher, last) in &self.publishers {
+        out.put_u64(self.numbers.last.len() as u64);
+        for (publisher, last) in &self.numbers.last {
             out.put_u64((*publisher).into());
             out.put_u64(*last);
         }
-        out.put_u64(self.announced.unwrap_or(0).into());
+        out.put_u64(self.numbers.announced.unwrap_or(0).into());
         out.put_u64(self.configured.len() as u64);
         for (check, limit) in &self.configured {
             out.put_u64((*check).into());
@@ -74,17 +74,18 @@ impl Known {
             known.sources.insert(id, KnownSource { publisher, kind, name: string(reader)? });
         }
         for _ in 0..reader.count("schemas")? {
-            known.schemas.insert(hash(reader)?);
+            known.schemas.hashes.insert(hash(reader)?);
         }
         if reader.at_most("truth value", 1)? == 1 {
-            known.telling = Some((hash(reader)?, reader.at_most("part", u16::MAX.into())? as u16));
+            let (hash, part) = (hash(reader)?, reader.at_most("part", u16::MAX.into())? as u16);
+            known.schemas.partial = Some((hash, part));
         }
         for _ in 0..reader.count("publishers")? {
             let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
-            known.publishers.insert(publisher, reader.u64()?);
+            known.numbers.last.insert(publisher, reader.u64()?);
         }
         let announced = reader.at_most("publisher", u16::MAX.into())? as u16;
-        known.announced = Some(announced).filter(|publisher| *publisher != 0);
+        known.numbers.announced = Some(announced).filter(|publisher| *publisher != 0);
         for _ in 0..reader.count("limits")? {
             let check = reader.at_most("check", u8::MAX.into())? as u8;
             known.configured.insert(check, reader.i64()?);

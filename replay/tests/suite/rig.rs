@@ -2,7 +2,11 @@
 
 use std::path::Path;
 use std::time::{Duration, Instant};
-use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer, Watermark};
+use stele_bus::session::SessionEnding;
+use stele_bus::{
+    Agent, ControlPublisher, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
+    SessionBeginning, Watermark,
+};
 use stele_journal::{Journal, Options, TrailReader};
 use stele_replay::Submission;
 use stele_risk::{Risk, RiskLimits};
@@ -14,9 +18,9 @@ use stele_wire::codec::text_field;
 use stele_wire::frame::seal;
 use stele_wire::messages::{
     BookLevel, Boolean, EndReason, InstrumentDefinition, MarketFlags, NewOrder, OrderType, RiskLimit,
-    SchemaText, SessionEnd, SessionStart, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
+    SchemaText, Side, SnapshotTaken, StrategyDefinition, TimeInForce,
 };
-use stele_wire::units::{Nanos, Position, Sequence};
+use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// The strategy's number on the trail.
@@ -30,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Rig {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
-    control: Publisher,
+    control: ControlPublisher,
     feed: Publisher,
     strategies: StrategyAgent<ManualClock>,
     gateway: OrderGateway<PaperVenue, ManualClock>,
@@ -62,7 +66,7 @@ impl Rig {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, parts.writer, clock.clone(), risk).unwrap();
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
-        let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
+        let (control, feed) = (ControlPublisher::new(publisher(1, "control")), publisher(2, "feed"));
         let (orders, releases, reports) =
             (publisher(3, "strategies"), publisher(4, "gateway"), publisher(5, "paper"));
         let (host, exchange) = resumed.unwrap_or_else(|| {
@@ -82,9 +86,7 @@ impl Rig {
     /// Begins the session, the instrument and the strategy.
     pub(crate) fn begin(&mut self, name: &str, parameters: &str, is_resumed: bool) {
         let mut buffer = [0; 1024];
-        let start = SessionStart { epoch: U32::new(self.epoch), seed: U64::new(7), ..SessionStart::NULL };
-        let body = start.encode(&mut buffer, b"").unwrap();
-        self.control.offer(SessionStart::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.begin(&SessionBeginning::of_epoch(Epoch(self.epoch))).unwrap();
         let definition = InstrumentDefinition {
             instrument: U32::new(1),
             source: U16::new(SOURCE),
@@ -101,7 +103,6 @@ impl Rig {
 
     /// Defines a strategy: anew, or to be resumed.
     pub(crate) fn define(&mut self, strategy: u16, name: &str, parameters: &str, is_resumed: bool) {
-        let mut buffer = [0; 1024];
         let definition = StrategyDefinition {
             strategy: U16::new(strategy),
             order_publisher: U16::new(3),
@@ -111,8 +112,7 @@ impl Rig {
             name: text_field(name).unwrap(),
             ..StrategyDefinition::NULL
         };
-        let body = definition.encode(&mut buffer, parameters.as_bytes()).unwrap();
-        self.control.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.publish_text(&definition, parameters.as_bytes()).unwrap();
         self.settle();
     }
 
@@ -181,20 +181,20 @@ impl Rig {
         };
         let mut buffer = [0; 512];
         let body = order.encode(&mut buffer, [], &[], &[]).unwrap();
-        self.control.offer(NewOrder::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.sink().offer(NewOrder::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
         self.settle();
     }
 
     /// Sets a limit.
     pub(crate) fn limit(&mut self, limit: &RiskLimit) {
-        self.control.offer_message(limit, NOT_RECEIVED).unwrap();
+        self.control.publish(limit, |_| Ok(())).unwrap();
         self.settle();
     }
 
     /// Submits what an earlier session left unsent.
     pub(crate) fn submit(&mut self, unsent: &[Submission]) {
         for submission in unsent {
-            self.control.offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
+            self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
         }
         self.settle();
     }
@@ -225,7 +225,6 @@ impl Rig {
 
     /// Puts some 150 KiB on the log at once: a schema that is never told to its end.
     pub(crate) fn fill(&mut self) {
-        let mut buffer = vec![0; 50 << 10];
         for part in 0..3 {
             let text = SchemaText {
                 part: U16::new(part),
@@ -233,8 +232,7 @@ impl Rig {
                 schema_hash: [part as u8; 32],
                 ..SchemaText::NULL
             };
-            let body = text.encode(&mut buffer, &[b'x'; 48 << 10]).unwrap();
-            self.control.offer(SchemaText::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+            self.control.publish_text(&text, &[b'x'; 48 << 10]).unwrap();
         }
         self.settle();
     }
@@ -247,16 +245,15 @@ impl Rig {
     /// Puts the hash of a snapshot on the log.
     pub(crate) fn tell(&mut self, sequence: Sequence, hash: [u8; 32]) {
         let taken = SnapshotTaken { snapshot_sequence: U64::new(sequence.0), hash, ..SnapshotTaken::NULL };
-        self.control.offer_message(&taken, NOT_RECEIVED).unwrap();
+        self.control.publish(&taken, |_| Ok(())).unwrap();
         self.settle();
     }
 
     /// Ends in order.
     pub(crate) fn end(mut self) {
-        let end = SessionEnd { epoch: U32::new(self.epoch), reason: EndReason::FINISHED, ..SessionEnd::NULL };
-        let mut buffer = [0; 64];
-        let body = end.encode(&mut buffer, b"").unwrap();
-        self.control.offer(SessionEnd::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        let (epoch, now) = (Epoch(self.epoch), Nanos(self.clock_now()));
+        let ending = SessionEnding { epoch, reason: EndReason::FINISHED, now, text: "" };
+        self.control.end(&ending).unwrap();
         self.settle();
         self.ring.request_stop();
         let start = Instant::now();

@@ -2,7 +2,8 @@
 
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer, SequencerStart, Watermark,
+    Agent, ControlPublisher, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
+    SequencerStart, SessionBeginning, Watermark,
 };
 use stele_connect::generator::{Config, Generator};
 use stele_feed::{Pace, Player};
@@ -13,8 +14,8 @@ use stele_testkit::allocations;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_venue::{OrderGateway, PaperVenue};
 use stele_wire::codec::text_field;
-use stele_wire::messages::{Boolean, SessionStart, StrategyDefinition};
-use stele_wire::{Identity, Nanos, Position, Sequence};
+use stele_wire::messages::{Boolean, StrategyDefinition};
+use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
 const START: Nanos = Nanos(1_767_623_400_000_000_000);
 
@@ -40,7 +41,7 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     let clock = ManualClock::at(START);
     let mut sequencer =
         Sequencer::new(&start, writer, clock.clone(), Risk::new(RiskLimits::default())).unwrap();
-    let [mut clerk, feed, orders, releases, reports] =
+    let [control, feed, orders, releases, reports] =
         [1, 2, 3, 4, 5].map(|id| sequencer.publisher(id, "publisher", PUBLISHER_WORDS_DEFAULT));
     let [decided, released, traded] =
         ["strategies", "order gateway", "paper exchange"].map(|name| sequencer.gating_consumer(name));
@@ -53,9 +54,8 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     let flow = Generator::new(Config { events: Some(400_000), ..Config::default() }).unwrap();
     let mut player = Player::new(Box::new(flow), feed, clock.clone(), Pace::Fast);
 
-    let mut body = [0; 512];
-    let session = SessionStart { epoch: 1.into(), ..SessionStart::NULL };
-    clerk.offer(SessionStart::TEMPLATE_ID, session.encode(&mut body, b"").unwrap(), START).unwrap();
+    let mut control = ControlPublisher::new(control);
+    control.begin(&SessionBeginning::of_epoch(Epoch(1))).unwrap();
     for (id, name) in [(1, "ma-cross"), (2, "dip-buyer")] {
         let definition = StrategyDefinition {
             strategy: id.into(),
@@ -66,8 +66,7 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
             name: text_field(name).unwrap(),
             ..StrategyDefinition::NULL
         };
-        let encoded = definition.encode(&mut body, b"orders-per-second = 100000").unwrap();
-        clerk.offer(StrategyDefinition::TEMPLATE_ID, encoded, START).unwrap();
+        control.publish_text(&definition, b"orders-per-second = 100000").unwrap();
     }
 
     let mut cycle = |cycles: usize| -> u64 {

@@ -52,7 +52,7 @@ mod tests {
         BookClear, BookScope, FeedState, SCHEMA_ID, SCHEMA_VERSION, SessionStart, TopOfBook, Trade,
     };
     use stele_wire::messages::{FeedStatus, InstrumentDefinition};
-    use stele_wire::{Price, Quantity};
+    use stele_wire::{Epoch, Price, Quantity};
 
     const SHARD: ShardId = ShardId(9);
 
@@ -148,10 +148,7 @@ mod tests {
     #[test]
     fn a_new_session_drops_this_shards_instruments_and_keeps_those_of_others() {
         let mut tester = two_with_the_same_number();
-        let start = SessionStart { epoch: 2.into(), ..SessionStart::NULL };
-        let mut buffer = [0; 512];
-        let body = start.encode(&mut buffer, b"").unwrap().to_vec();
-        tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, &body);
+        tester.begin_session(Epoch(2));
         assert_eq!((mid(&tester, "OURS"), mid(&tester, "THEIRS")), (None, Some(Price(102))));
         tester.forward(SHARD, &quote(200, 204), &[]);
         assert_eq!(mid(&tester, "THEIRS"), Some(Price(202)));

@@ -23,13 +23,13 @@ use stele_wire::Nanos;
 /// use stele_strategies::operators::{Either, Operator, seconds, stream};
 /// use stele_wire::Nanos;
 ///
-/// let mut pipeline = stream::<Either<&str, u32>>().join(seconds(1), Nanos(0), 100).in_time();
+/// let mut pipeline = stream::<Either<u64, u32>>().join(seconds(1), Nanos(0), 100).in_time();
 /// # let mut pairs = Vec::new();
 /// # let mut feed = |at: u64, event| pipeline.on_event(Nanos(at), event, &mut |_, pair| pairs.push(pair));
-/// feed(0, Either::Left("order"));
+/// feed(0, Either::Left(11));
 /// feed(500_000_000, Either::Right(7));
 /// feed(5_000_000_000, Either::Right(8));
-/// assert_eq!(pairs, [("order", 7)]);
+/// assert_eq!(pairs, [(11, 7)]);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Join<L, R> {

@@ -24,7 +24,7 @@ use stele_wire::Nanos;
 /// let mut pipeline = stream::<Price>().sliding(seconds(1), 100, Mean::default()).in_time();
 /// let mut means = Vec::new();
 /// for (millis, price) in [(0, 10), (500, 20), (1_200, 40)] {
-///     pipeline.on_event(Nanos(millis * 1_000_000), Price(price), &mut |_, mean| means.push(mean));
+///     pipeline.on_event(Nanos(millis * 1_000_000), Price(price), &mut |_, mean| means.push(mean.value));
 /// }
 /// assert_eq!(means, [Price(10), Price(15), Price(30)]);
 /// ```

@@ -7,7 +7,7 @@ use stele_strategies::{
     TradePrint,
 };
 use stele_wire::messages::*;
-use stele_wire::{Frame, Nanos, Price, Quantity};
+use stele_wire::{Epoch, Frame, Nanos, Price, Quantity};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
 /// Performs one action for each price of a trade (send, replace, cancel, set a timer, panic) and records what
@@ -180,7 +180,7 @@ fn a_definition_starts_a_new_instance_or_resumes_one_and_reports_errors() {
     tester.trade(1, 1, 9);
     let order = tester.take_orders()[0];
     tester.fill(&order, 100, 9);
-    session(&mut tester, 2);
+    tester.begin_session(Epoch(2));
     assert_eq!(tester.strategy().state, StrategyState::Suspended);
     tester.trade(1, 1, 9);
     assert!(tester.take_orders().is_empty(), "it is not called between the epochs");
@@ -195,14 +195,6 @@ fn a_definition_starts_a_new_instance_or_resumes_one_and_reports_errors() {
     let reasons: Vec<_> = tester.host().failures().iter().map(|failure| failure.reason.as_str()).collect();
     assert!(reasons[0].contains("did you mean `puppet`?"), "{reasons:?}");
     assert!(reasons[1].contains("must be a whole number from 0 to 9"), "{reasons:?}");
-}
-
-/// Feeds the beginning of an epoch.
-fn session(tester: &mut StrategyTester, epoch: u32) {
-    let start = SessionStart { epoch: U32::new(epoch), ..SessionStart::NULL };
-    let mut body = [0; 256];
-    let body = start.encode(&mut body, &[]).unwrap();
-    tester.body(SessionStart::TEMPLATE_ID, SessionStart::BLOCK_LENGTH, body);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The order gateway never allocates, and the paper exchange does not once it is warm: against the replayed market and
-//! among our own orders, with and without delays.
+//! The order gateway never allocates, and the paper exchange does not once it is warm: against the replayed
+//! market and among our own orders, with and without delays.
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{

@@ -2,21 +2,23 @@
 //!
 //! | in a line | stands for |
 //! |---|---|
-//! | `trail`, also `DIR` of `trail:DIR` | a trail of ma-cross and dip-buyer on the generator, sealed and cosigned; not sealed where the section makes a key of its own |
+//! | `trail`, `DIR` of `trail:DIR` | a trail of the generator's market, sealed and cosigned; not sealed where a key is made |
 //! | `KIND:FILE` of `--feed` | a small file of that kind; one that the section has made is taken as it is |
-//! | `VKEY`, `WVKEY` | the public key that the section made last, of a log and of a witness; otherwise the prepared ones |
+//! | `VKEY`, `WVKEY` | the public key of a log, of a witness, that the section made last; else a prepared one |
 //! | `seal.key`, `w.key` | their private keys |
 //! | `CHECKPOINT`, `COPY`, `*.tlog-proof` | the trail's checkpoint, a copy of the trail, a proof from it |
 //! | `stele.toml`, `never.toml` | a configuration; one that takes no snapshots |
 //! | `shards.toml`, `examples/shards.toml` | the file of the repository |
+//! | `--case` of `hold release` | a case with a hold |
 //! | `BUS`, or a bus without a name | a bus that runs for the whole test |
 //! | `imbalance` and its `ratio`, the strategy of one's own in a page | ma-cross and its `fast` |
 //! | `cargo run … --` | the program |
 //! | `cargo run … --example NAME` | the example that was built with the tests |
 //!
-//! A run begins a new trail, with small segments where no configuration is named, and ends after a third of a second
-//! where its feed does not end. The demo does, too. Files are generated with few events. `top` prints once. What goes
-//! on until it is interrupted is interrupted when it has printed something, and must then end in order.
+//! A run begins a new trail, with small segments where no configuration is named, and ends after a third of a
+//! second where its feed does not end. The demo does, too. Files are generated with few events. `top` prints
+//! once. What goes on until it is interrupted is interrupted when it has printed something, and must then end
+//! in order.
 
 use super::pages::{Section, root};
 use super::words::{Simple, commands, line};
@@ -217,6 +219,11 @@ impl<'a> Sandbox<'a> {
         }
         self.make_named(command);
         self.take_feed(command);
+        if command.is("hold") && command.has("release") {
+            let case = command.value("--case").expect("a hold is released by its case");
+            let trail = self.path("trail");
+            stele_ok(&["hold", "place", text(&trail), "--case", case, "--reason", "x", "--by", "1"]);
+        }
         if command.is("generate") {
             command.set("--events", EVENTS);
         }
@@ -311,7 +318,7 @@ impl<'a> Sandbox<'a> {
         let Some((kind, rest)) = command.words[at + 1].split_once(':') else { return };
         let (file, options) =
             rest.split_once(',').map_or((rest, None), |(file, options)| (file, Some(options)));
-        // A day, and a symbol, stand in the names of files that do not carry them.
+        // A day, and a symbol, are in the names of files that do not carry them.
         let name = match kind {
             "itch" => "20260105.itch50",
             "lobster" => "AMZN_2012-06-21_34200000_57600000_message_1.csv",

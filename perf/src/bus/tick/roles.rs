@@ -32,7 +32,7 @@ const BURST: usize = 64;
 /// Events that the witness looks at in one turn.
 const POLL_MAX: usize = 256;
 
-/// What the threads of a run tell the one that waits for it.
+/// What the threads of a run report to the one that waits for it.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) ticks: AtomicU64,
@@ -185,7 +185,7 @@ impl Strategy for EveryHundredth {
     }
 }
 
-/// Reads the clock when orders stand published on the log.
+/// Reads the clock when orders are published on the log.
 pub(super) struct Witness {
     consumer: GatingConsumer,
     watch: Stopwatch,

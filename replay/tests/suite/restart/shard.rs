@@ -4,9 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use stele_bus::session::SessionEnding;
 use stele_bus::{
-    Agent, AgentError, Clock, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
-    Timers, Watermark,
+    Agent, AgentError, Clock, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
+    RingOptions, Sequencer, SessionBeginning, Timers, Watermark,
 };
 use stele_journal::{EngineChoice, Journal, Options};
 use stele_replay::{Resumed, Submission};
@@ -19,10 +20,10 @@ use stele_strategies::{
 use stele_venue::{Answer, InDoubt, OpenOrder, OrderGateway, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
-    Boolean, InstrumentDefinition, MarketFlags, NewOrder, OrderAccepted, OrderFilled, OrderStatus,
-    SessionEnd, SessionStart, Side, StrategyDefinition, Trade,
+    Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, NewOrder, OrderAccepted,
+    OrderFilled, OrderStatus, Side, StrategyDefinition, Trade,
 };
-use stele_wire::units::{Nanos, Price, Quantity};
+use stele_wire::units::{Epoch, Nanos, Price, Quantity};
 
 pub(crate) const ACCOUNT: u32 = 7;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -221,7 +222,7 @@ impl stele_venue::Venue for Venue {
 pub(crate) struct Shard {
     clock: ManualClock,
     sequencer: Sequencer<ManualClock>,
-    control: Publisher,
+    control: ControlPublisher,
     feed: Publisher,
     strategies: StrategyAgent<ManualClock>,
     gateway: OrderGateway<Venue, ManualClock>,
@@ -242,7 +243,7 @@ impl Shard {
         let (host, risk, timers, doubts, numbers) = match resumed {
             Some(Resumed { host, risk, timers, open_orders, known, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
-                (host, risk.in_session(RiskLimits::default()), timers, doubts, known.publishers)
+                (host, risk.in_session(RiskLimits::default()), timers, doubts, known.numbers.last)
             }
             None => {
                 let risk = Risk::new(RiskLimits::default());
@@ -253,7 +254,7 @@ impl Shard {
         let mut sequencer = sequencer.with_timers(timers);
         sequencer.continue_numbering(numbers);
         let mut publisher = |id, name| sequencer.publisher(id, name, 64 << 10);
-        let (control, feed) = (publisher(1, "control"), publisher(2, "feed"));
+        let (control, feed) = (ControlPublisher::new(publisher(1, "control")), publisher(2, "feed"));
         let (orders, releases) = (publisher(3, "strategies"), publisher(4, "gateway"));
         venue.publisher = Some(publisher(5, "venue"));
         let consumer = sequencer.gating_consumer("reader");
@@ -273,18 +274,14 @@ impl Shard {
     }
 
     pub(crate) fn begin_with(&mut self, strategy: &str, is_resumed: bool) {
-        let mut buffer = [0; 1024];
-        let start = SessionStart { epoch: self.epoch.into(), ..SessionStart::NULL };
-        let body = start.encode(&mut buffer, b"").unwrap();
-        self.control.offer(SessionStart::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.begin(&SessionBeginning::of_epoch(Epoch(self.epoch))).unwrap();
         let definition = InstrumentDefinition {
             instrument: 1.into(),
             source: 1.into(),
             venue_symbol: text_field("ONE").unwrap(),
             ..InstrumentDefinition::NULL
         };
-        let body = definition.encode(&mut buffer, []).unwrap();
-        self.control.offer(InstrumentDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.publish(&definition, |tail| tail.group::<InstrumentDefinitionLegs>([])).unwrap();
         let definition = StrategyDefinition {
             strategy: 1.into(),
             order_publisher: 3.into(),
@@ -293,8 +290,7 @@ impl Shard {
             name: text_field(strategy).unwrap(),
             ..StrategyDefinition::NULL
         };
-        let body = definition.encode(&mut buffer, b"").unwrap();
-        self.control.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        self.control.publish_text(&definition, b"").unwrap();
     }
 
     pub(crate) fn trade(&mut self, price: i64) {
@@ -312,7 +308,7 @@ impl Shard {
     /// Submits what an earlier session left unsent.
     pub(crate) fn submit(&mut self, unsent: &[Submission]) {
         for submission in unsent {
-            self.control.offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
+            self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
         }
     }
 
@@ -361,10 +357,9 @@ impl Shard {
     }
 
     pub(crate) fn end(mut self) {
-        let end = SessionEnd { epoch: self.epoch.into(), ..SessionEnd::NULL };
-        let mut buffer = [0; 64];
-        let body = end.encode(&mut buffer, b"").unwrap();
-        self.control.offer(SessionEnd::TEMPLATE_ID, body, NOT_RECEIVED).unwrap();
+        let (epoch, now) = (Epoch(self.epoch), Clock::now(&mut self.clock));
+        let ending = SessionEnding { epoch, reason: EndReason::FINISHED, now, text: "" };
+        self.control.end(&ending).unwrap();
         self.settle();
         self.ring.request_stop();
         while !self.ring.is_stopped() {

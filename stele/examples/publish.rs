@@ -1,12 +1,12 @@
-//! Submits trades to a bus from another process, and waits until all of them are durable.
+//! Submits messages to a bus from another process, and waits until all of them are durable.
 //!
 //! ```text
-//! this ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> sequencer of a `stele run` with a [[publisher]] of that id
+//! this ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> sequencer of a bus with a place for publisher ID
 //! ```
-//! `cargo run -p stele-bus --example publish NAME ID [COUNT]`
+//! `cargo run -p stele --example publish -- NAME ID [COUNT]`, beside a `stele run` with a `[[publisher]]` of that id
 
-use stele_bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
-use stele_wire::messages::Trade;
+use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
+use stele::wire::messages::VenueNotice;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -17,8 +17,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut publisher = RemotePublisher::attach(&shard, id)?;
     let last = publisher.next_sequence() - 1 + count;
     while publisher.next_sequence() <= last {
-        let trade = Trade { instrument: 1.into(), ..Trade::NULL };
-        match publisher.offer_message(&trade, NOT_RECEIVED) {
+        // It refers to nothing that would have to be defined first.
+        match publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
             Err(refusal) if refusal.is_transient() => std::thread::yield_now(),
             offered => offered?,
         }
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let acknowledged = publisher.acknowledged();
         if acknowledged.sequence >= last && acknowledged.position <= publisher.ring().watermarks().durable() {
-            println!("{} submissions up to {last} are durable", count);
+            println!("{count} submissions up to {last} are durable");
             return Ok(());
         }
         std::thread::sleep(std::time::Duration::from_millis(1));

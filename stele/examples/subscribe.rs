@@ -1,11 +1,12 @@
 //! Follows the log of a bus from another process, by copy: nothing here can disturb the writer.
 //!
 //! ```text
-//! stele run ──> /dev/shm/stele-NAME/shard-0/ring ──> this
+//! a bus ──> /dev/shm/stele-NAME/shard-0/ring ──> this
 //! ```
-//! `cargo run -p stele-bus --example subscribe [NAME] [EVENTS]`, beside a `stele run`
+//! `cargo run -p stele --example subscribe -- [NAME] [EVENTS]`, beside a `stele run` or any program with a bus
 
-use stele_bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
+use stele::bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
+use stele::wire::messages::message_name;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -17,7 +18,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut seen = 0;
     while seen < wanted {
         let count = consumer.poll(wanted - seen, |observed| match observed {
-            Observed::Event(event) => println!("{} template {}", event.sequence(), event.template_id()),
+            Observed::Event(event) => {
+                println!("{} {}", event.sequence(), message_name(event.template_id()).unwrap_or("unknown"));
+            }
             Observed::Lost { first, last } => println!("lost {first} to {last}"),
         });
         seen += count;

@@ -1,0 +1,262 @@
+//! A bus in this process: what it promises to the program that it is in.
+
+use std::path::Path;
+use std::time::Duration;
+use stele_bus::session::cut_text;
+use stele_bus::{
+    Agent, AgentError, GatingConsumer, NOT_RECEIVED, Observed, Publisher, Refusal, RemotePublisher,
+};
+use stele_compliance::rules::EpochEnding;
+use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
+use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
+use stele_journal::{OpenError, Options, TrailReader};
+use stele_wire::Sequence;
+use stele_wire::messages::{EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, VenueNotice};
+
+fn options() -> BusOptions {
+    BusOptions {
+        journal: Options { segment_length: 1 << 20, spare_segments: 1, ..Options::default() },
+        patience: Duration::from_secs(60),
+        ..BusOptions::default()
+    }
+}
+
+fn checked(trail: &Path) -> VerifiedTrail {
+    verify(trail, &VerifyOptions::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn count<M: stele_wire::codec::Message>(trail: &Path) -> usize {
+    let mut reader = TrailReader::open(trail).unwrap();
+    reader.events().filter(|event| event.as_ref().unwrap().message::<M>().is_some()).count()
+}
+
+/// Reads what is there until the bus has stopped; gives how many notices there were.
+fn read_to_end(mut reader: GatingConsumer) -> usize {
+    let mut notices = 0;
+    while !reader.is_at_end() {
+        if reader.poll(64, |event| notices += usize::from(event.message::<VenueNotice>().is_some())) == 0 {
+            std::thread::yield_now();
+        }
+    }
+    notices
+}
+
+#[test]
+fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_verify() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = folder.path().join("trail");
+    let mut bus = Bus::open(&trail, options()).unwrap();
+    let (mut notices, reader) = (bus.publisher("notices").unwrap(), bus.gating_consumer("reader").unwrap());
+    let bus = bus.start().unwrap();
+    let reading = std::thread::spawn(move || read_to_end(reader));
+    for number in 1..=5_000 {
+        assert_eq!(bus.publish(&mut notices, &VenueNotice::NULL).unwrap(), number);
+    }
+    bus.wait_durable(&notices).unwrap();
+    assert!(notices.is_durable());
+    bus.stop().unwrap();
+    assert_eq!(reading.join().unwrap(), 5_000);
+    assert_eq!(notices.offer_message(&VenueNotice::NULL, NOT_RECEIVED), Err(Refusal::Stopped));
+
+    let mut bus = Bus::open(&trail, options()).unwrap();
+    assert_eq!(bus.recovery().ended_cleanly(), Some(true));
+    let mut notices = bus.publisher("notices").unwrap();
+    for _ in 0..100 {
+        bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+    }
+    bus.wait_durable(&notices).unwrap();
+    bus.stop_because(EndReason::REQUESTED, "enough").unwrap();
+
+    let verified = checked(&trail);
+    let endings: Vec<_> = verified.epochs.iter().map(|epoch| epoch.ending.clone()).collect();
+    assert_eq!(endings, [EpochEnding::InOrder("Finished".into()), EpochEnding::InOrder("Requested".into())]);
+    assert_eq!((count::<VenueNotice>(&trail), count::<SessionStart>(&trail)), (5_100, 2));
+    let parts = stele_wire::SCHEMA_TEXT.len().div_ceil(48 << 10);
+    assert_eq!(count::<SchemaText>(&trail), parts, "the text of the schema is there once");
+}
+
+#[test]
+fn a_publisher_that_goes_on_while_the_bus_stops_gets_nothing_behind_the_last_event() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..5 {
+        let trail = folder.path().join(round.to_string());
+        let mut bus = Bus::open(&trail, options()).unwrap();
+        let mut notices = bus.publisher("notices").unwrap();
+        let bus = bus.start().unwrap();
+        let publishing = std::thread::spawn(move || {
+            loop {
+                match notices.offer_message(&VenueNotice::NULL, NOT_RECEIVED) {
+                    Err(refusal) if !refusal.is_transient() => return refusal,
+                    _ => {}
+                }
+            }
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        bus.stop().unwrap();
+        assert_eq!(publishing.join().unwrap(), Refusal::Stopped);
+        assert_eq!(checked(&trail).epochs[0].ending, EpochEnding::InOrder("Finished".into()));
+        let mut reader = TrailReader::open(&trail).unwrap();
+        let last = reader.events().last().unwrap().unwrap();
+        assert!(last.message::<SessionEnd>().is_some(), "{:?}", last.name());
+    }
+}
+
+#[test]
+fn a_second_writer_is_refused_and_a_dropped_bus_has_ended_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::open(folder.path(), options()).unwrap();
+    let refused = Bus::open(folder.path(), options()).err().unwrap();
+    assert!(matches!(refused, BusError::Open(OpenError::Locked { .. })), "{refused}");
+    drop(bus.start().unwrap());
+    drop(Bus::open(folder.path(), options()).unwrap());
+    let verified = checked(folder.path());
+    assert_eq!(verified.epochs.len(), 2);
+    for epoch in verified.epochs {
+        assert_eq!(epoch.ending, EpochEnding::InOrder("Requested".into()));
+    }
+}
+
+/// Says what it has seen.
+struct Echo {
+    reader: GatingConsumer,
+    publisher: Publisher,
+    fails_at: usize,
+    seen: usize,
+}
+
+impl Agent for Echo {
+    fn name(&self) -> &str {
+        "echo"
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        let Self { reader, publisher, seen, .. } = self;
+        let work = reader.try_poll(16, |event| {
+            if event.message::<VenueNotice>().is_some() {
+                publisher.offer_message(&SourceDefinition::NULL, NOT_RECEIVED)?;
+                *seen += 1;
+            }
+            Ok::<_, Refusal>(())
+        });
+        if self.seen >= self.fails_at {
+            return Err(AgentError::new("enough"));
+        }
+        Ok(work.unwrap_or(0))
+    }
+}
+
+fn with_echo(trail: &Path, fails_at: usize) -> (Bus, Publisher) {
+    let mut bus = Bus::open(trail, options()).unwrap();
+    let (notices, publisher) = (bus.publisher("notices").unwrap(), bus.publisher("echo").unwrap());
+    let reader = bus.gating_consumer("echo").unwrap();
+    bus.add_agent(Echo { reader, publisher, fails_at, seen: 0 });
+    (bus, notices)
+}
+
+#[test]
+fn an_agent_has_seen_everything_before_the_session_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, has_threads) in [("threads", true), ("by hand", false)] {
+        let trail = folder.path().join(name);
+        let (mut bus, mut notices) = with_echo(&trail, usize::MAX);
+        if has_threads {
+            let bus = bus.start().unwrap();
+            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &VenueNotice::NULL).is_ok()));
+            bus.stop().unwrap();
+        } else {
+            (0..500).for_each(|_| assert!(bus.publish(&mut notices, &VenueNotice::NULL).is_ok()));
+            bus.stop().unwrap();
+        }
+        checked(&trail);
+        assert_eq!((count::<VenueNotice>(&trail), count::<SourceDefinition>(&trail)), (500, 500), "{name}");
+    }
+}
+
+#[test]
+fn an_agent_that_fails_is_named_and_what_was_durable_is_recovered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (bus, mut notices) = with_echo(folder.path(), 1);
+    let bus = bus.start().unwrap();
+    bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+    let ended = loop {
+        match bus.publish(&mut notices, &VenueNotice::NULL) {
+            Ok(_) => std::thread::sleep(Duration::from_millis(1)),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended, BusError::ThreadEnded | BusError::Refused(Refusal::SequencerGone)), "{ended}");
+    let error = bus.stop().unwrap_err().to_string();
+    assert!(error.contains("echo") && error.contains("enough"), "{error}");
+    Bus::open(folder.path(), options()).unwrap().stop().unwrap();
+    checked(folder.path());
+}
+
+#[test]
+fn definitions_are_on_the_log_before_the_events_that_need_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bus = Bus::open(folder.path(), options()).unwrap();
+    let mut notices = bus.publisher("notices").unwrap();
+    let source = SourceDefinition { source: 7.into(), name: cut_text("x"), ..SourceDefinition::NULL };
+    let before = bus.ring().watermarks().published();
+    bus.control().publish_text(&source, b"of notices").unwrap();
+    assert!(bus.ring().watermarks().published() > before, "it is on the log");
+    bus.publish(&mut notices, &VenueNotice { source: 7.into(), ..VenueNotice::NULL }).unwrap();
+    let mut bus = bus.start().unwrap();
+    let source = SourceDefinition { source: 8.into(), ..source };
+    bus.control().publish_text(&source, b"another").unwrap();
+    bus.stop().unwrap();
+    checked(folder.path());
+    assert_eq!(count::<SourceDefinition>(folder.path()), 2);
+}
+
+#[test]
+fn a_publisher_in_another_place_goes_on_with_its_numbers_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = format!("embed-{}", std::process::id());
+    for (first, last) in [(1, 10), (11, 20)] {
+        let publishers = vec![(100, "elsewhere".to_owned())];
+        let remote = Some(RemoteAccess { name: name.clone(), publishers });
+        let bus = Bus::open(folder.path(), BusOptions { remote, ..options() }).unwrap();
+        let mut reader = bus.catch_up_consumer(Sequence(1));
+        let bus = bus.start().unwrap();
+        let found = stele_bus::FoundBus::find(Some(&name)).unwrap();
+        let shard = found.shards().unwrap().remove(0);
+        let mut publisher = RemotePublisher::attach(&shard, 100).unwrap();
+        assert_eq!(publisher.next_sequence(), first);
+        for _ in first..=last {
+            publisher.offer_message(&VenueNotice::NULL, NOT_RECEIVED).unwrap();
+        }
+        while publisher.acknowledged().sequence < last {
+            std::thread::yield_now();
+        }
+        bus.wait_durable_to(publisher.acknowledged().position).unwrap();
+        publisher.finish();
+        let mut seen = 0;
+        while reader.poll(64, |event| seen += u64::from(event.message::<VenueNotice>().is_some())).unwrap()
+            > 0
+            || seen < last
+        {}
+        assert_eq!(seen, last, "those of the session before as well");
+        bus.stop().unwrap();
+    }
+    checked(folder.path());
+}
+
+#[test]
+fn a_lossy_consumer_sees_what_comes_after_it_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bus = Bus::open(folder.path(), options()).unwrap();
+    let mut notices = bus.publisher("notices").unwrap();
+    bus.settle().unwrap();
+    let mut reader = bus.lossy_consumer();
+    bus.publish(&mut notices, &VenueNotice::NULL).unwrap();
+    bus.settle().unwrap();
+    let mut seen = 0;
+    reader.poll(64, |observed| match observed {
+        Observed::Event(event) => seen += u64::from(event.message::<VenueNotice>().is_some()),
+        Observed::Lost { .. } => panic!("nothing is lost"),
+    });
+    assert_eq!(seen, 1);
+    let taken = bus.publisher_of(2, "twice").unwrap_err().to_string();
+    assert!(taken.contains("publisher number 2 is taken"), "{taken}");
+}

@@ -1,0 +1,65 @@
+//! A state of one's own that follows from the log: what was traded of each instrument. The next run goes on from a snapshot.
+//!
+//! ```text
+//! SNAPSHOT ──> state ──┐
+//! TRAIL ── the events behind ──> on_event ──> state ──> SNAPSHOT
+//! ```
+//! `cargo run -p stele --example fold -- TRAIL SNAPSHOT`
+
+use std::collections::BTreeMap;
+use stele::bus::Event;
+use stele::journal::{Projected, Projection};
+use stele::wire::messages::Trade;
+
+/// Quantity traded, by instrument.
+#[derive(Default)]
+struct Volumes(BTreeMap<u32, u64>);
+
+impl Projection for Volumes {
+    const NAME: &'static str = "volumes";
+    const VERSION: u32 = 1;
+
+    fn on_event(&mut self, event: &Event<'_>) {
+        if let Some(trade) = event.message::<Trade>() {
+            *self.0.entry(trade.instrument.get()).or_default() += trade.quantity.get();
+        }
+    }
+
+    fn save(&self, state: &mut Vec<u8>) {
+        for (instrument, volume) in &self.0 {
+            state.extend_from_slice(&instrument.to_le_bytes());
+            state.extend_from_slice(&volume.to_le_bytes());
+        }
+    }
+
+    fn restore(&self, state: &[u8]) -> Option<Self> {
+        let (rows, rest) = state.as_chunks::<12>();
+        let row = |row: &[u8; 12]| {
+            let (instrument, volume) = row.split_at(4);
+            Some((
+                u32::from_le_bytes(instrument.try_into().ok()?),
+                u64::from_le_bytes(volume.try_into().ok()?),
+            ))
+        };
+        let volumes = rows.iter().map(row).collect::<Option<_>>()?;
+        rest.is_empty().then_some(Self(volumes))
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let trail = arguments.next().ok_or("which trail? name its folder")?;
+    let snapshot = arguments.next().ok_or("which snapshot? name a file")?;
+    let mut volumes = Projected::open(trail.as_ref(), snapshot.as_ref(), Volumes::default())?;
+    if let Some(why) = volumes.refused() {
+        println!("from the beginning, because the snapshot does not fit: {why}");
+    }
+    let from = volumes.last_sequence();
+    let count = volumes.catch_up()?;
+    println!("{count} events read after event {from}");
+    for (instrument, volume) in &volumes.state().0 {
+        println!("instrument {instrument}: {volume} traded");
+    }
+    volumes.save()?;
+    Ok(())
+}

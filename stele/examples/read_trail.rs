@@ -1,0 +1,35 @@
+//! Reads a trail as an iterator of typed events, and prints its trades and how many events of each kind there are.
+//!
+//! ```text
+//! TRAIL ──> TrailReader ── events() ──> Trade, Trade, Trade …
+//! ```
+//! `cargo run -p stele --example read_trail -- TRAIL [FIRST_SEQUENCE]`. It reads a trail that is being written as well.
+
+use std::collections::BTreeMap;
+use stele::journal::TrailReader;
+use stele::wire::messages::{SessionStart, Trade};
+use stele::wire::{Price, Sequence};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let trail = arguments.next().ok_or("which trail? name its folder")?;
+    let mut reader = TrailReader::open(trail.as_ref())?;
+    if let Some(first) = arguments.next() {
+        reader.seek(Sequence(first.parse()?))?;
+    }
+    let mut kinds = BTreeMap::new();
+    for event in reader.events() {
+        let event = event?;
+        *kinds.entry(event.name().unwrap_or("of another schema")).or_insert(0_u64) += 1;
+        if let Some(session) = event.message::<SessionStart>() {
+            println!("{} epoch {} begins", event.sequence(), session.epoch);
+        } else if let Some(trade) = event.message::<Trade>() {
+            let price = Price(trade.price.get());
+            println!("{} {} of instrument {} at {price}", event.sequence(), trade.quantity, trade.instrument);
+        }
+    }
+    for (kind, count) in kinds {
+        println!("{count:>9} {kind}");
+    }
+    Ok(())
+}
