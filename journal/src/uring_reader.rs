@@ -212,8 +212,7 @@ mod tests {
     #[test]
     fn a_file_of_any_length_comes_whole_and_in_order_also_after_one_that_cannot_be_read() {
         let Ok(mut reader) = UringReader::new() else {
-            println!("skipped: no io_uring");
-            return;
+            return stele_testkit::skip::skip("io_uring");
         };
         let folder = tempfile::tempdir().unwrap();
         for length in [0, 1, 4096, SLOT_LENGTH - 1, SLOT_LENGTH, DEPTH * SLOT_LENGTH, 3_000_007] {

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use stele_glommio::{Glommio, Refusal, probe};
 use stele_journal::{BulkReader, ReadMethod, UringRead};
+use stele_testkit::skip::skip;
 
 /// Limits are those of the whole process: a test that changes one lets no other look meanwhile.
 static LIMITS: Mutex<()> = Mutex::new(());
@@ -25,10 +26,7 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
     let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut reader = match Glommio.reader() {
         Ok(reader) => reader,
-        Err(why) => {
-            println!("skipped: {why}");
-            return;
-        }
+        Err(why) => return skip(&format!("io_uring: {why}")),
     };
     let mut own = UringRead.reader().expect("glommio has io_uring");
     let folder = tempfile::tempdir().unwrap();
@@ -50,8 +48,7 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
 fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics() {
     let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = probe() {
-        println!("skipped: {why}");
-        return;
+        return skip(&format!("io_uring: {why}"));
     }
     let calls = [
         (libc::SYS_io_uring_setup, "io_uring_setup"),

@@ -1,13 +1,8 @@
 //! The example of payments by card: what it finds is what was hidden in it, on the log and again from it.
 
-#[path = "../examples/card_fraud/main.rs"]
-#[expect(dead_code, reason = "its main is not called")]
-mod card_fraud;
-mod foreign;
-
-use card_fraud::day::{Fraud, with_frauds};
-use card_fraud::{Caught, caught, play, registry};
-use foreign::assert_fresh;
+use crate::card_fraud_example::day::{Fraud, with_frauds};
+use crate::card_fraud_example::{Caught, caught, play, registry};
+use crate::foreign::assert_fresh;
 use stele_journal::TrailReader;
 use stele_replay::{Check, divergence};
 use stele_wire::Frame;

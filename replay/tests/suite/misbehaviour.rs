@@ -1,8 +1,8 @@
 //! Strategies that panic or flood, in whole sessions beside one that behaves: they are stopped or throttled, the log says
 //! why, the other goes on, and all of it replays alike.
 
-use crate::PARAMETERS;
 use crate::rig::{Rig, STRATEGY, frames};
+use crate::session::PARAMETERS;
 use std::path::Path;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;

@@ -1,13 +1,8 @@
 //! The example of a plant's sensors: what it finds is what was hidden in it, on the log and again from it.
 
-mod foreign;
-#[path = "../examples/sensors/main.rs"]
-#[expect(dead_code, reason = "its main is not called")]
-mod sensors;
-
-use foreign::assert_fresh;
-use sensors::hour::with_faults;
-use sensors::{Raised, play, raised, registry};
+use crate::foreign::assert_fresh;
+use crate::sensors_example::hour::with_faults;
+use crate::sensors_example::{Raised, play, raised, registry};
 use stele_replay::divergence;
 
 #[test]

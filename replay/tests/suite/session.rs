@@ -1,11 +1,7 @@
 //! Whole sessions on one thread: a market, a strategy, the paper exchange behind the gateway, sequencer and
 //! journal, driven by hand; and what this crate makes of the trails they leave.
 
-mod misbehaviour;
-mod rig;
-mod snapshots;
-
-use rig::{Rig, STRATEGY, frames, mend};
+use crate::rig::{Rig, STRATEGY, frames, mend};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -25,7 +21,7 @@ use stele_wire::messages::{
 use stele_wire::{Frame, FrameHeader};
 use zerocopy::FromBytes;
 
-const PARAMETERS: &str = "fast = 2\nslow = 6\norders-per-second = 100000\n";
+pub(crate) const PARAMETERS: &str = "fast = 2\nslow = 6\norders-per-second = 100000\n";
 
 fn checked(path: &Path) -> Checked {
     check(path, Registry::built_in(), |_| ()).unwrap()

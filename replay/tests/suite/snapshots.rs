@@ -1,8 +1,8 @@
 //! A snapshot and the events behind it are the whole replay, byte for byte, at every roll of trails that sessions
 //! left which ended in order and which were killed.
 
-use crate::PARAMETERS;
 use crate::rig::{Rig, frames};
+use crate::session::PARAMETERS;
 use std::fs;
 use std::path::Path;
 use stele_journal::format::segment_name;

@@ -7,7 +7,7 @@ use stele_bus::{
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::Random;
-use stele_testkit::{Counting, allocations};
+use stele_testkit::allocations;
 use stele_venue::paper_exchange::{Counterparty, Delay, PaperExchange, PaperOptions, QueueModel};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
@@ -20,9 +20,6 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromZeros, IntoBytes};
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 const START: u64 = 1_700_000_000_000_000_000;
 /// The price around which everything happens, and a step of it.

@@ -7,7 +7,7 @@
 //!      └── SIGKILL, once the order has reached the venue, or is about to
 //! ```
 
-use crate::shard::{ACCOUNT, Shard, Venue, registry};
+use super::shard::{ACCOUNT, Shard, Venue, registry};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

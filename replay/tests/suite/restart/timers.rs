@@ -1,6 +1,6 @@
 //! Timers of strategies through a whole session, a kill, and the next session.
 
-use crate::shard::{Shard, Venue, registry};
+use super::shard::{Shard, Venue, registry};
 use std::path::Path;
 use stele_journal::TrailReader;
 use stele_replay::divergence::check;

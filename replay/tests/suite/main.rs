@@ -1,0 +1,17 @@
+//! Whole sessions, their checks, their restarts and snapshots, and the examples with a schema of their own.
+#![expect(clippy::duplicate_mod, reason = "both examples have the module of their session")]
+
+mod card_fraud;
+#[path = "../../examples/card_fraud/main.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod card_fraud_example;
+mod foreign;
+mod misbehaviour;
+mod restart;
+mod rig;
+mod sensors;
+#[path = "../../examples/sensors/main.rs"]
+#[expect(dead_code, reason = "its main is not called")]
+mod sensors_example;
+mod session;
+mod snapshots;
