@@ -11,7 +11,7 @@ use stele_bus::session::{
 use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
 use stele_journal::snapshot::{Standing, Written};
-use stele_replay::Submission;
+use stele_replay::StrategySubmission;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     AccountDefinition, Check, CreditAllotment, EndReason, SnapshotTaken, SourceDefinition, SourceKind,
@@ -125,7 +125,7 @@ pub(crate) fn strategy<'a>(
 /// after all, before anything else of theirs.
 pub(crate) fn resubmit<'a>(
     control: &mut ControlPublisher,
-    mut unsent: impl Iterator<Item = &'a Submission>,
+    mut unsent: impl Iterator<Item = &'a StrategySubmission>,
 ) -> Result<(), Failure> {
     unsent.try_for_each(|submission| {
         let offered = control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED);

@@ -3,7 +3,7 @@
 pub use stele_replay::divergence::check;
 pub use stele_replay::summary::summarise;
 pub use stele_replay::{
-    Backtest, BacktestError, BacktestOptions, BacktestOutcome, CheckError, Checked, Difference,
-    DifferenceKind, FieldDifference, Pacer, Percentiles, Recalled, Resume, ResumeError, Resumed, Summary,
-    TrailFeed, recall,
+    Backtest, BacktestError, BacktestOptions, BacktestOutcome, CheckError, Difference, DifferenceKind,
+    DivergenceReport, FieldDifference, LatencyPercentiles, Pacer, RecalledState, ResumeError, ResumedSession,
+    Summary, TrailFeed, TrailState, recall,
 };

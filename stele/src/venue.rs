@@ -2,7 +2,7 @@
 //! on paper.
 
 pub use stele_venue::{
-    Answer, InDoubt, Numbers, OpenOrder, OpenOrders, OpenState, OrderGateway, PaperVenue, ReleaseQueue,
-    Venue, VenueBusy,
+    LastIds, OpenOrder, OpenOrders, OpenState, OrderGateway, OrderInDoubt, PaperVenue, Reconciliation,
+    ReleaseQueue, Venue, VenueBusy,
 };
 pub use stele_venue::{matching, paper_exchange};
