@@ -221,8 +221,8 @@ impl<'a> Sandbox<'a> {
         self.take_feed(command);
         if command.is("hold") && command.has("release") {
             let case = command.value("--case").expect("a hold is released by its case");
-            let hold =
-                ["hold", "place", text(&self.path("trail")), "--case", case, "--reason", "x", "--by", "1"];
+            let trail = self.path("trail");
+            let hold = ["hold", "place", text(&trail), "--case", case, "--reason", "x", "--by", "1"];
             stele_ok(&hold);
         }
         if command.is("generate") {
