@@ -237,8 +237,7 @@ pub fn take_newest(
     if target < segments[0].header.index {
         return Ok(None);
     }
-    let (loaded, refused) =
-        load_any(storage.as_ref(), &segments, registry, SnapshotPreference::NewestSnapshot)?;
+    let (loaded, refused) = load_any(storage.as_ref(), &segments, registry, SnapshotPreference::Newest)?;
     let resume = match loaded {
         Some(Loaded { standing, written, .. }) if standing.segment == target => {
             let taken = TakenSnapshot { standing, written };
