@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | [`backtest`] | a strategy over a feed, with sequencer, risk checks and paper exchange, on a manual clock | the caller's, step by step |
 //! | [`divergence`], [`regeneration`], [`difference`], `submission` | runs the strategies of a trail again and compares what they send with what is recorded | the caller's |
-//! | [`recall`], [`resume`], [`definitions`] | the state at the end of a trail, read from a snapshot where there is one | the caller's |
+//! | [`mod@recall`], [`resume`], [`definitions`] | the state at the end of a trail, read from a snapshot where there is one | the caller's |
 //! | [`follower`] | the same state, kept up to date while the log grows, and its snapshots | a background thread, in turns |
 //! | [`trail_feed`], [`pacer`] | a trail as a feed; the pace of a trail that is only read | that of the feed's player; the caller's |
 //! | [`summary`] | orders, executions, latencies and results of a trail | the caller's |
