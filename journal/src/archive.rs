@@ -20,7 +20,7 @@ use crate::continuity::Fault;
 use crate::directory::{Directory, release};
 use crate::error::TrailError;
 use crate::examine::examine;
-use crate::format::{Link, UNFINISHED_EXTENSION, segment_name};
+use crate::format::{SegmentLink, UNFINISHED_EXTENSION, segment_name};
 use crate::pages::Pages;
 use crate::storage::{Storage, StoredFile};
 use crate::trail::Segment;
@@ -36,7 +36,7 @@ pub const ARCHIVE_LEVEL_DEFAULT: i32 = 9;
 
 /// A segment that is archived, its raw file still there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Archived {
+pub struct ArchivedSegment {
     /// Which.
     pub index: u64,
     /// Bytes of the raw file.
@@ -61,7 +61,7 @@ pub enum ArchiveError {
         /// Where in it.
         offset: u64,
         /// What is wrong there.
-        fault: Fault,
+        fault: ContinuityFault,
     },
     /// What was read back is something else.
     #[error("{archive} was read back and is not {file}: the medium does not keep what is written to it")]
@@ -94,10 +94,10 @@ pub enum ArchiveError {
 pub fn archive_segment(
     directory: &Directory,
     segment: &Segment,
-    next_link: &Link,
+    next_link: &SegmentLink,
     level: i32,
     progress: &mut dyn FnMut(u64),
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchivedSegment, ArchiveError> {
     let index = segment.header.index;
     let (name, archive) = (segment.name(), archive_name(index));
     let unfinished = format!("{archive}.{UNFINISHED_EXTENSION}");
@@ -142,7 +142,7 @@ fn make(
     unfinished: &str,
     level: i32,
     progress: &mut dyn FnMut(u64),
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchivedSegment, ArchiveError> {
     let name = segment.name();
     let raw = directory.open(&name).map_err(|source| TrailError::io(directory, &name, "open", source))?;
     let mut packer = Packer::new(level).map_err(|source| TrailError::io(directory, &name, "pack", source))?;
@@ -157,7 +157,7 @@ fn make(
         Ok(())
     };
     write().map_err(|source| TrailError::io(directory, unfinished, "write", source))?;
-    Ok(Archived {
+    Ok(ArchivedSegment {
         index: segment.header.index,
         raw_bytes: packer.table.raw_length(),
         packed_bytes: packer.table.packed_length()
@@ -210,8 +210,8 @@ fn verify(
     directory: &Directory,
     segment: &Segment,
     unfinished: &str,
-    made: &Archived,
-    next_link: &Link,
+    made: &ArchivedSegment,
+    next_link: &SegmentLink,
 ) -> Result<(), ArchiveError> {
     let (name, archive) = (segment.name(), archive_name(segment.header.index));
     let differs =
@@ -250,7 +250,7 @@ fn check_frames(
     directory: &Directory,
     segment: &Segment,
     file: Box<dyn StoredFile>,
-    next_link: &Link,
+    next_link: &SegmentLink,
 ) -> Result<(), ArchiveError> {
     let name = segment.name();
     let examined = examine(file, segment, &mut |_| {});
@@ -261,7 +261,7 @@ fn check_frames(
     }
     let link = examined.link(segment);
     if link != *next_link {
-        let hex = |link: &Link| link.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |link: &SegmentLink| link.iter().map(|byte| format!("{byte:02x}")).collect();
         let (expected, found) = (hex(&link), hex(next_link));
         return Err(ArchiveError::Link { file: directory.describe(&name), expected, found });
     }

@@ -23,7 +23,7 @@ use stele_wire::units::{Epoch, Position, Sequence};
 
 /// Where a [`CatchUp`] reads at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Source {
+pub enum EventSource {
     /// On the ring.
     Ring,
     /// On the disk.
@@ -45,7 +45,7 @@ pub struct RolledBack {
 ///
 /// ```
 /// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
-/// use stele_journal::{CatchUp, Journal, Options};
+/// use stele_journal::{CatchUp, Journal, JournalOptions};
 /// use stele_wire::{Sequence, messages::Trade};
 ///
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
@@ -54,7 +54,7 @@ pub struct RolledBack {
 /// # let trail = folder.path();
 /// # write_trades(trail, 100);
 /// # let now = stele_bus::Clock::now(&mut UtcClock::new());
-/// # let opened = Journal::open(trail, &Options::default(), now)?;
+/// # let opened = Journal::open(trail, &JournalOptions::default(), now)?;
 /// # let parts = LogRing::create(&RingOptions::default(), opened.start.position)?;
 /// # let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
 /// # let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk)?;
@@ -138,8 +138,8 @@ impl CatchUp {
     }
 
     /// Where it reads at the moment.
-    pub fn source(&self) -> Source {
-        if self.live.is_some() { Source::Ring } else { Source::Journal }
+    pub fn source(&self) -> EventSource {
+        if self.live.is_some() { EventSource::Ring } else { EventSource::Journal }
     }
 
     /// How often it was overrun on the ring.
@@ -201,7 +201,7 @@ impl CatchUp {
             let is_caught_up = reader.position() >= written;
             let entry = if is_caught_up { None } else { reader.read_next()? };
             let Some(entry) = entry else {
-                self.join_behind(&reader);
+                self.join_after(&reader);
                 break;
             };
             let sequence = entry.frame.sequence();
@@ -236,7 +236,7 @@ impl CatchUp {
     }
 
     /// Goes on where the reader stopped, on the ring.
-    fn join_behind(&mut self, reader: &TrailReader) {
+    fn join_after(&mut self, reader: &TrailReader) {
         let Some(first) = self.ring.first_sequence() else { return };
         let last = reader.last_sequence();
         let position = match last.next().cmp(&first) {

@@ -1,9 +1,9 @@
 //! Which engine writes, and what a person should be told about it.
 
 use crate::engine::Engine;
-use crate::options::{EngineChoice, Options};
+use crate::options::{EngineChoice, JournalOptions};
 use crate::plain::PlainEngine;
-use crate::pool::Medium;
+use crate::pool::MediumProperties;
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
@@ -12,7 +12,7 @@ use stele_bus::JournalReader;
 
 /// Something that a person should be told once: the journal works, but not at its best.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Notice {
+pub enum EngineNotice {
     /// The plain engine writes because it was asked for.
     Plain,
     /// There is no io_uring here; what the kernel said.
@@ -23,7 +23,7 @@ pub enum Notice {
     Unregistered(String),
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for EngineNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => write!(
@@ -60,24 +60,26 @@ pub(crate) type FileEngine = Box<dyn Engine<File>>;
 /// # Errors
 /// Why there is no io_uring, where the options demand it.
 pub(crate) fn choose_engine(
-    options: &Options,
-    medium: Medium,
+    options: &JournalOptions,
+    medium: MediumProperties,
     reader: &JournalReader,
-) -> io::Result<(FileEngine, Vec<Notice>)> {
-    let Options { engine, method, yield_while_flushing, .. } = *options;
+) -> io::Result<(FileEngine, Vec<EngineNotice>)> {
+    let JournalOptions { engine, method, yield_while_flushing, .. } = *options;
     let plain = || -> FileEngine { Box::new(PlainEngine::new(medium.direct)) };
     if engine == EngineChoice::Plain {
-        return Ok((plain(), vec![Notice::Plain]));
+        return Ok((plain(), vec![EngineNotice::Plain]));
     }
     if !medium.direct && engine == EngineChoice::Auto {
-        return Ok((plain(), vec![Notice::NoDirect]));
+        return Ok((plain(), vec![EngineNotice::NoDirect]));
     }
     match UringEngine::new(reader.ring().clone(), method, yield_while_flushing) {
         Ok((uring, refused)) => {
-            let notices = refused.map(|error| Notice::Unregistered(error.to_string()));
+            let notices = refused.map(|error| EngineNotice::Unregistered(error.to_string()));
             Ok((Box::new(uring), notices.into_iter().collect()))
         }
-        Err(error) if engine == EngineChoice::Auto => Ok((plain(), vec![Notice::NoUring(error.to_string())])),
+        Err(error) if engine == EngineChoice::Auto => {
+            Ok((plain(), vec![EngineNotice::NoUring(error.to_string())]))
+        }
         Err(error) => Err(error),
     }
 }

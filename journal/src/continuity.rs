@@ -6,7 +6,7 @@ use stele_wire::units::{Nanos, Sequence};
 
 /// Why bytes are not the next frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Fault {
+pub enum ContinuityFault {
     /// They are no frame of this epoch.
     #[error("{0}")]
     Frame(#[from] FrameError),
@@ -31,7 +31,7 @@ pub enum Fault {
     Cut,
 }
 
-impl Fault {
+impl ContinuityFault {
     /// Whether more bytes could turn the fault into a frame.
     pub fn is_short(&self) -> bool {
         matches!(self, Self::Frame(FrameError::Truncated { .. }))
@@ -53,9 +53,9 @@ impl Continuity {
     /// The frame at the start of `bytes`, if it is the next one: layout, CRC, sequence and time.
     ///
     /// # Errors
-    /// [`Fault`]; the state is unchanged then.
+    /// [`ContinuityFault`]; the state is unchanged then.
     #[inline]
-    pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, Fault> {
+    pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, ContinuityFault> {
         match Frame::read(bytes) {
             Ok(frame) if self.is_next_event(&frame) => {
                 (self.last_sequence, self.last_timestamp) = (frame.sequence(), frame.timestamp());
@@ -75,23 +75,26 @@ impl Continuity {
 
     /// As [`Self::admit`], for padding and for what is no next frame. Kept out of the loop over events.
     #[inline(never)]
-    fn admit_with_reason<'a>(&mut self, read: Result<Frame<'a>, FrameError>) -> Result<Frame<'a>, Fault> {
+    fn admit_with_reason<'a>(
+        &mut self,
+        read: Result<Frame<'a>, FrameError>,
+    ) -> Result<Frame<'a>, ContinuityFault> {
         let frame = read?;
         frame.verify(self.seed)?;
         let sequence = if frame.is_padding() {
             if frame.len() < PADDING_LENGTH_MIN {
-                return Err(Fault::Frame(FrameError::Length { found: frame.len() as u16 }));
+                return Err(ContinuityFault::Frame(FrameError::Length { found: frame.len() as u16 }));
             }
             self.last_sequence
         } else {
             let expected = self.last_sequence.next();
             if frame.sequence() != expected {
-                return Err(Fault::Sequence { expected, found: frame.sequence() });
+                return Err(ContinuityFault::Sequence { expected, found: frame.sequence() });
             }
             expected
         };
         if frame.timestamp() < self.last_timestamp {
-            return Err(Fault::Time { previous: self.last_timestamp, found: frame.timestamp() });
+            return Err(ContinuityFault::Time { previous: self.last_timestamp, found: frame.timestamp() });
         }
         (self.last_sequence, self.last_timestamp) = (sequence, frame.timestamp());
         Ok(frame)
@@ -129,7 +132,10 @@ mod tests {
         for (sequence, time) in [(6, 100), (4, 100), (5, 99)] {
             let mut continuity = start();
             let event = fixture::event(Sequence(sequence), Nanos(time), 40, SEED);
-            assert!(matches!(continuity.admit(&event), Err(Fault::Sequence { .. } | Fault::Time { .. })));
+            assert!(matches!(
+                continuity.admit(&event),
+                Err(ContinuityFault::Sequence { .. } | ContinuityFault::Time { .. })
+            ));
             assert_eq!(continuity, start());
         }
     }
@@ -138,6 +144,6 @@ mod tests {
     fn a_frame_of_another_epoch_is_refused() {
         let event = fixture::event(Sequence(5), Nanos(100), 40, Seed(8));
         let fault = start().admit(&event).unwrap_err();
-        assert!(matches!(fault, Fault::Frame(FrameError::Crc { .. })));
+        assert!(matches!(fault, ContinuityFault::Frame(FrameError::Crc { .. })));
     }
 }

@@ -1,6 +1,6 @@
 //! What carries bytes from the ring to the medium: one trait, so that a simulated disk can stand in.
 
-use crate::flight::{Progress, Ticket};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use std::io;
 
@@ -39,7 +39,7 @@ impl FlushMethod {
 
 /// Which half of a request failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
+pub enum JournalStage {
     /// The request could not be handed over.
     Submit,
     /// The write.
@@ -54,7 +54,7 @@ pub enum Stage {
     Watch,
 }
 
-impl std::fmt::Display for Stage {
+impl std::fmt::Display for JournalStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Submit => "submitting a write",
@@ -73,7 +73,7 @@ pub struct Completion {
     /// Which request.
     pub ticket: Ticket,
     /// How far it got, or which half failed and how.
-    pub outcome: Result<Progress, (Stage, io::Error)>,
+    pub outcome: Result<RequestProgress, (JournalStage, io::Error)>,
 }
 
 /// Writes a segment's header and data, several requests at once. Two segment files are open at a time, in slots

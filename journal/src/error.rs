@@ -78,7 +78,7 @@ pub enum TrailError {
         /// The last event in front.
         after: Sequence,
         /// What is wrong with the bytes.
-        fault: Fault,
+        fault: ContinuityFault,
     },
     /// A segment's link is not that of what stands in front of it.
     #[error(

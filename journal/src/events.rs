@@ -2,7 +2,7 @@
 //! [`TrailReader::read_next`] lends each event instead and allocates nothing.
 
 use crate::error::TrailError;
-use crate::reader::{Entry, TrailReader};
+use crate::reader::{TrailEntry, TrailReader};
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::Frame;
 use stele_wire::messages::message_name;
@@ -18,8 +18,8 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
-    fn copy_of(entry: &Entry<'_>) -> Self {
-        let Entry { position, epoch, segment, frame } = entry;
+    fn copy_of(entry: &TrailEntry<'_>) -> Self {
+        let TrailEntry { position, epoch, segment, frame } = entry;
         Self { bytes: frame.bytes().into(), position: *position, epoch: *epoch, segment: *segment }
     }
 

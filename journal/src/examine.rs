@@ -2,7 +2,7 @@
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::Fault;
-use crate::format::{Link, RunningCrc, link_after};
+use crate::format::{RunningCrc, SegmentLink, link_after};
 use crate::storage::StoredFile;
 use crate::stream::ByteStream;
 use crate::trail::Segment;
@@ -12,7 +12,7 @@ use stele_wire::units::{Nanos, Position, Sequence};
 
 /// One segment, read from its first frame to its file's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Examined {
+pub struct ExaminedSegment {
     /// Position after the last frame that follows from the ones in front.
     pub end: Position,
     /// The last event up to there.
@@ -22,12 +22,12 @@ pub struct Examined {
     /// CRC-32C of the data up to there.
     pub data_crc: u32,
     /// What stands there instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
+    pub fault: Option<ContinuityFault>,
     /// Lowest and highest sequence of whole events behind that.
-    pub behind: Option<(Sequence, Sequence)>,
+    pub after_fault: Option<(Sequence, Sequence)>,
 }
 
-impl Examined {
+impl ExaminedSegment {
     /// The link that a segment behind `segment` carries, if this is its whole content.
     pub fn link(&self, segment: &Segment) -> Link {
         link_after(&segment.header_block(), self.end, self.last_sequence, self.data_crc)
@@ -42,7 +42,7 @@ impl Examined {
 /// Blocks that a batch can begin on.
 const STEP: u64 = 512;
 
-/// Reads `file`, which is `segment`'s. `progress` is told the bytes passed since it was last told.
+/// Reads `file`, which is `segment`'s. `progress` is reported the bytes passed since it was last reported.
 ///
 /// # Errors
 /// What the medium says.
@@ -50,11 +50,11 @@ pub(crate) fn examine(
     file: Box<dyn StoredFile>,
     segment: &Segment,
     progress: &mut dyn FnMut(u64),
-) -> io::Result<Examined> {
+) -> io::Result<ExaminedSegment> {
     let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
     let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
-    let mut told = 0;
+    let mut reported = 0;
     let fault = loop {
         let admitted = continuity.admit(stream.bytes()).map(|frame| frame.len());
         match admitted {
@@ -63,22 +63,22 @@ pub(crate) fn examine(
                 crc.update(stream.before(length));
             }
             Err(fault) if fault.is_short() => {
-                progress(stream.offset() - told);
-                told = stream.offset();
+                progress(stream.offset() - reported);
+                reported = stream.offset();
                 if !stream.refill()? {
-                    break (!stream.bytes().is_empty()).then_some(Fault::Cut);
+                    break (!stream.bytes().is_empty()).then_some(ContinuityFault::Cut);
                 }
             }
             Err(fault) => break Some(fault),
         }
     };
     let end = segment.header.base_position.plus(stream.offset() - HEADER_BLOCK_LENGTH as u64);
-    let behind = match fault {
+    let after_fault = match fault {
         Some(_) => whole_events(&mut stream, continuity.seed)?,
         None => None,
     };
     let (last_sequence, last_timestamp) = (continuity.last_sequence, continuity.last_timestamp);
-    Ok(Examined { end, last_sequence, last_timestamp, data_crc: crc.value(), fault, behind })
+    Ok(ExaminedSegment { end, last_sequence, last_timestamp, data_crc: crc.value(), fault, after_fault })
 }
 
 /// Whole events from the next block on, found by their CRC.
@@ -100,7 +100,7 @@ fn whole_events(
                 stream.consume(length);
                 continue;
             }
-            Err(error) if Fault::Frame(error).is_short() && stream.refill()? => continue,
+            Err(error) if ContinuityFault::Frame(error).is_short() && stream.refill()? => continue,
             _ => {}
         }
         is_first = false;

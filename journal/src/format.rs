@@ -24,7 +24,7 @@ pub const ARCHIVE_EXTENSION: &str = "zst";
 pub const UNFINISHED_EXTENSION: &str = "new";
 
 /// SHA-256 of what came before a segment: see [`link_after`]. Zeros in the first segment of a trail.
-pub type Link = [u8; 32];
+pub type SegmentLink = [u8; 32];
 
 /// The header block as it stands at the start of a segment file. It is not page-aligned itself, so that it may
 /// live on a stack; direct I/O gets a copy in [`crate::Pages`].
@@ -53,8 +53,8 @@ pub struct HeaderBlock {
     pub segment_length: U64,
     /// Nanoseconds since the Unix epoch, UTC: not after any frame within and not before any frame in front.
     pub created: U64,
-    /// The [`Link`] to the segment in front.
-    pub link: Link,
+    /// The [`SegmentLink`] to the segment in front.
+    pub link: SegmentLink,
     /// SHA-256 of the schema that the messages are of.
     pub schema: [u8; 32],
     /// Zeros.
@@ -86,7 +86,7 @@ pub struct SegmentHeader {
     /// Not after any frame within and not before any frame in front.
     pub created: Nanos,
     /// The link to the segment in front.
-    pub link: Link,
+    pub link: SegmentLink,
     /// SHA-256 of the schema.
     pub schema: [u8; 32],
 }

@@ -225,7 +225,7 @@ const INDEX_LENGTH_MAX: usize = HEAD_LENGTH
     + size_of::<u32>();
 
 /// An index on its way: made a piece at a time, so that whoever makes it can do other things between.
-struct Making {
+struct IndexJob {
     segment: Segment,
     stream: ByteStream,
     crc: RunningCrc,
@@ -240,7 +240,7 @@ enum Piece {
     Unfit,
 }
 
-impl Making {
+impl IndexJob {
     fn begin(storage: &dyn Storage, segment: &Segment) -> io::Result<Self> {
         let done = SegmentIndex::begun(segment);
         let stream = ByteStream::new(storage.open(&segment.name())?, HEADER_BLOCK_LENGTH as u64);
@@ -278,13 +278,13 @@ impl Making {
 
 /// The index that follows from a segment whose frames somebody else reads.
 #[derive(Clone)]
-pub struct IndexNotes {
+pub struct IndexBuilder {
     done: SegmentIndex,
     next_entry: u64,
     is_fit: bool,
 }
 
-impl IndexNotes {
+impl IndexBuilder {
     /// Of a segment of which no frame was read.
     pub fn new(segment: &Segment) -> Self {
         Self { done: SegmentIndex::begun(segment), next_entry: 0, is_fit: true }
@@ -307,7 +307,7 @@ impl IndexNotes {
 ///
 /// # Errors
 /// What the medium says.
-pub fn is_as_made(
+pub fn index_matches(
     storage: &dyn Storage,
     index: u64,
     made: Option<&SegmentIndex>,
@@ -384,7 +384,7 @@ pub fn make_index(storage: &dyn Storage, index: u64) -> Result<Option<SegmentInd
     let segment = found.usable(storage)?;
     let io =
         |action| move |source| TrailError::Io { file: storage.describe(&index_name(index)), action, source };
-    let mut making = Making::begin(storage, &segment).map_err(io("make"))?;
+    let mut making = IndexJob::begin(storage, &segment).map_err(io("make"))?;
     loop {
         match making.go_on().map_err(io("make"))? {
             Piece::More => {}
@@ -402,7 +402,7 @@ pub fn make_index(storage: &dyn Storage, index: u64) -> Result<Option<SegmentInd
 #[derive(Default)]
 pub struct Indexer {
     waiting: VecDeque<u64>,
-    making: Option<Making>,
+    making: Option<IndexJob>,
 }
 
 impl Indexer {
@@ -437,7 +437,7 @@ impl Indexer {
         let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
         let found = find_segment(directory, index, &mut pages).ok().flatten();
         let segment = found.and_then(|found| found.usable(directory).ok());
-        self.making = segment.and_then(|segment| Making::begin(directory, &segment).ok());
+        self.making = segment.and_then(|segment| IndexJob::begin(directory, &segment).ok());
         true
     }
 

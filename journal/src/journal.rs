@@ -2,11 +2,11 @@
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
 use crate::counters::{JournalCounters, JournalStatistics};
-use crate::engine::{Completion, Engine, Stage};
-use crate::flight::{Flight, Ticket};
+use crate::engine::{Completion, Engine, JournalStage};
+use crate::flight::{InFlight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
 use crate::lock::WriterLock;
-use crate::pool::Spares;
+use crate::pool::SegmentPool;
 use crate::space::SpaceWatch;
 use crate::storage::Storage;
 use std::fs::File;
@@ -27,7 +27,7 @@ use stele_wire::units::{Position, Sequence};
 )]
 pub struct JournalFailure {
     /// What was being done.
-    pub stage: Stage,
+    pub stage: JournalStage,
     /// The segment file.
     pub file: String,
     /// Where in it the first byte lies that is not known to be written.
@@ -40,14 +40,14 @@ pub struct JournalFailure {
     pub source: io::Error,
 }
 
-/// What a journal is put together from; [`crate::Opened::attach`] does it for files.
+/// What a journal is put together from; [`crate::OpenedJournal::attach`] does it for files.
 pub struct JournalParts<F> {
     /// Its key to the ring, which stands at the segment's base.
     pub reader: JournalReader,
     /// What carries the bytes.
     pub engine: Box<dyn Engine<F>>,
     /// Where segments come from.
-    pub spares: Box<dyn Spares<F>>,
+    pub spares: Box<dyn SegmentPool<F>>,
     /// Where closed segments are cut.
     pub storage: Arc<dyn Storage>,
     /// The first segment, its header durable.
@@ -66,14 +66,14 @@ pub struct JournalParts<F> {
 ///
 /// ```
 /// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
-/// use stele_journal::{Journal, Options};
+/// use stele_journal::{Journal, JournalOptions};
 /// use stele_risk::{Risk, RiskLimits};
 /// use stele_wire::messages::Trade;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let trail = folder.path();
 /// let now = stele_bus::Clock::now(&mut UtcClock::new());
-/// let opened = Journal::open(trail, &Options::default(), now)?;
+/// let opened = Journal::open(trail, &JournalOptions::default(), now)?;
 /// let start = opened.start;
 /// let parts = LogRing::create(&RingOptions::default(), start.position)?;
 /// let risk = Risk::new(RiskLimits::default());
@@ -98,9 +98,9 @@ pub struct Journal<F = File> {
     reader: JournalReader,
     // In front of `spares` and `lock`: dropping it waits for what is on its way.
     engine: Box<dyn Engine<F>>,
-    spares: Box<dyn Spares<F>>,
+    spares: Box<dyn SegmentPool<F>>,
     storage: Arc<dyn Storage>,
-    flight: Flight,
+    flight: InFlight,
     header: SegmentHeader,
     /// The write of `header`, which is on the medium when this has left the flight.
     header_ticket: Option<Ticket>,
@@ -132,7 +132,7 @@ impl<F> Journal<F> {
             engine,
             spares,
             storage,
-            flight: Flight::new(base),
+            flight: InFlight::new(base),
             header,
             header_ticket: None,
             slot: 0,
@@ -218,14 +218,14 @@ impl<F> Journal<F> {
         self.failure.as_ref()
     }
 
-    fn cycle(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn cycle(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         if let Some(lost) = self.spares.lost() {
-            return Err((Stage::Watch, lost));
+            return Err((JournalStage::Watch, lost));
         }
         Ok(self.reap()? + self.send()?)
     }
 
-    fn reap(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn reap(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         self.engine.reap(&mut self.completions);
         let work = self.completions.len();
         if work == 0 {
@@ -249,7 +249,7 @@ impl<F> Journal<F> {
         Ok(work)
     }
 
-    fn send(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn send(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         let batched = self.reader.ring().watermarks().batched();
         let mut sent = 0;
         while self.submitted < batched && self.flight.has_room() {
@@ -263,7 +263,7 @@ impl<F> Journal<F> {
             sent += 1;
         }
         if sent > 0 {
-            self.engine.submit().map_err(|source| (Stage::Submit, source))?;
+            self.engine.submit().map_err(|source| (JournalStage::Submit, source))?;
             self.sum();
             if let Some(counters) = &mut self.counters {
                 counters.show(&self.statistics, self.submitted, batched);
@@ -272,7 +272,7 @@ impl<F> Journal<F> {
         Ok(sent)
     }
 
-    fn send_write(&mut self, batched: Position) -> Result<(), (Stage, io::Error)> {
+    fn send_write(&mut self, batched: Position) -> Result<(), (JournalStage, io::Error)> {
         let from = self.submitted;
         let to = batched.min(self.header.end_position()).min(from.plus(WRITE_LENGTH_MAX));
         let to = self.reader.contiguous_end(from, to);
@@ -284,7 +284,9 @@ impl<F> Journal<F> {
         assert!(from.0.is_multiple_of(block) && to.0.is_multiple_of(block), "batches end on a block");
         let ticket = self.flight.push(to);
         let offset = self.header.file_offset(from);
-        self.engine.write(ticket, self.slot, offset, bytes).map_err(|source| (Stage::Submit, source))?;
+        self.engine
+            .write(ticket, self.slot, offset, bytes)
+            .map_err(|source| (JournalStage::Submit, source))?;
         self.submitted = to;
         self.statistics.bytes += to.0 - from.0;
         self.statistics.writes += 1;
@@ -295,7 +297,7 @@ impl<F> Journal<F> {
     /// before the next segment is prepared, nor before the current one's header, and with it everything in front,
     /// is durable. Two headers are therefore never on their way at once: behind a damaged one nothing was
     /// acknowledged, and nothing but the segment itself was begun.
-    fn roll(&mut self, batched: Position) -> Result<bool, (Stage, io::Error)> {
+    fn roll(&mut self, batched: Position) -> Result<bool, (JournalStage, io::Error)> {
         if self.header_ticket.is_some_and(|ticket| self.flight.holds(ticket)) {
             return Ok(false);
         }
@@ -303,7 +305,7 @@ impl<F> Journal<F> {
             self.statistics.waits_for_segment += 1;
             return Ok(false);
         };
-        let spare = spare.map_err(|source| (Stage::Roll, source))?;
+        let spare = spare.map_err(|source| (JournalStage::Roll, source))?;
         assert_eq!(spare.index, self.header.index + 1, "the pool hands out segments in order");
         self.sum();
         let header = self.next_header(batched);
@@ -313,7 +315,7 @@ impl<F> Journal<F> {
             self.spares.retire(file);
         }
         let ticket = self.flight.push(self.submitted);
-        self.engine.write_header(ticket, slot, &block).map_err(|source| (Stage::Submit, source))?;
+        self.engine.write_header(ticket, slot, &block).map_err(|source| (JournalStage::Submit, source))?;
         (self.header, self.header_ticket, self.slot) = (header, Some(ticket), slot);
         self.data_crc = RunningCrc::default();
         self.statistics.rolls += 1;
@@ -349,7 +351,7 @@ impl<F> Journal<F> {
         }
     }
 
-    fn drain(&mut self) -> Result<(), (Stage, io::Error)> {
+    fn drain(&mut self) -> Result<(), (JournalStage, io::Error)> {
         loop {
             self.cycle()?;
             let batched = self.reader.ring().watermarks().batched();
@@ -359,12 +361,12 @@ impl<F> Journal<F> {
             if self.flight.is_empty() {
                 std::thread::sleep(std::time::Duration::from_micros(200));
             } else {
-                self.engine.wait().map_err(|source| (Stage::Submit, source))?;
+                self.engine.wait().map_err(|source| (JournalStage::Submit, source))?;
             }
         }
     }
 
-    fn close(&mut self) -> Result<(), (Stage, io::Error)> {
+    fn close(&mut self) -> Result<(), (JournalStage, io::Error)> {
         let full = self.header.file_offset(self.header.end_position());
         if self.statistics.rolls > 0 {
             self.close_segment(self.header.index - 1, full)?;
@@ -372,16 +374,16 @@ impl<F> Journal<F> {
         self.close_segment(self.header.index, self.header.file_offset(self.submitted))
     }
 
-    fn close_segment(&self, index: u64, length: u64) -> Result<(), (Stage, io::Error)> {
+    fn close_segment(&self, index: u64, length: u64) -> Result<(), (JournalStage, io::Error)> {
         let name = segment_name(index);
         let closed = self.storage.close(&name, length);
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", self.storage.describe(&name)))
         };
-        closed.map_err(|error| (Stage::Close, named(error)))
+        closed.map_err(|error| (JournalStage::Close, named(error)))
     }
 
-    fn poison(&mut self, stage: Stage, source: io::Error) {
+    fn poison(&mut self, stage: JournalStage, source: io::Error) {
         let position = self.flight.written();
         let base = self.header.base_position;
         let (index, offset) = if position >= base {

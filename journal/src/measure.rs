@@ -10,10 +10,10 @@
 use crate::bounds::READ_LENGTH;
 use crate::directory::Directory;
 use crate::engine::{Completion, Engine, FlushMethod};
-use crate::flight::Progress;
+use crate::flight::RequestProgress;
 use crate::format::UNFINISHED_EXTENSION;
 use crate::pages::Pages;
-use crate::pool::{Medium, create};
+use crate::pool::{MediumProperties, create};
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
@@ -42,7 +42,7 @@ const DEPTH: usize = 4;
 
 /// Where the journal will run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Cpus {
+pub struct JournalCpus {
     /// The journal's.
     pub journal: Option<usize>,
     /// The one of the thread that spins; none where the journal shares its thread with everything.
@@ -53,7 +53,7 @@ pub struct Cpus {
 
 /// What one trial saw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trial {
+pub struct FlushTrial {
     /// How writes became durable.
     pub method: FlushMethod,
     /// Whether the thread yielded its CPU while a flush was outstanding.
@@ -72,7 +72,7 @@ pub struct Trial {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlushTrials {
     /// In the order in which they were made.
-    pub trials: Vec<Trial>,
+    pub trials: Vec<FlushTrial>,
     /// Index of the one chosen.
     pub chosen: usize,
 }
@@ -83,10 +83,10 @@ impl FlushTrials {
     ///
     /// # Errors
     /// What the medium says.
-    pub fn make(directory: &Path, cpus: Cpus) -> io::Result<Option<Self>> {
+    pub fn make(directory: &Path, cpus: JournalCpus) -> io::Result<Option<Self>> {
         let directory = Directory::new(directory);
         directory.create()?;
-        let medium = Medium::probe(&directory, true)?;
+        let medium = MediumProperties::probe(&directory, true)?;
         if !medium.direct {
             return Ok(None);
         }
@@ -99,7 +99,7 @@ impl FlushTrials {
     }
 
     /// The trial that the journal goes by.
-    pub fn chosen(&self) -> &Trial {
+    pub fn chosen(&self) -> &FlushTrial {
         &self.trials[self.chosen]
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Display for FlushTrials {
     }
 }
 
-impl fmt::Display for Trial {
+impl fmt::Display for FlushTrial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.method.name();
         let without = if self.yields { "" } else { " without yielding" };
@@ -136,8 +136,8 @@ impl fmt::Display for Trial {
 /// must not become the limit. An earlier trial stands unless a later one costs at most half: so short a trial tells a
 /// starved method from one that is not, and nothing finer; a flushed write vouches for itself and needs no thread that
 /// the scheduler could keep waiting once the trial is over; and to yield is the safe side.
-fn choose(trials: &[Trial]) -> usize {
-    let cost = |trial: &Trial| trial.p50_ns + trial.p90_ns / 4;
+fn choose(trials: &[FlushTrial]) -> usize {
+    let cost = |trial: &FlushTrial| trial.p50_ns + trial.p90_ns / 4;
     let best = trials.iter().map(|trial| trial.bytes_per_second).max().unwrap_or(0);
     let mut chosen: Option<usize> = None;
     for (index, trial) in trials.iter().enumerate() {
@@ -159,7 +159,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn create(path: &Path, medium: Medium) -> io::Result<Self> {
+    fn create(path: &Path, medium: MediumProperties) -> io::Result<Self> {
         let file = create(path, medium.direct)?;
         let zeros = Pages::zeroed(READ_LENGTH);
         for offset in (0..PROBE_LENGTH).step_by(READ_LENGTH) {
@@ -172,7 +172,7 @@ impl Probe {
         Ok(Self { file, block: medium.block_length as usize, ring })
     }
 
-    fn try_all(&self, cpus: Cpus) -> io::Result<Option<FlushTrials>> {
+    fn try_all(&self, cpus: JournalCpus) -> io::Result<Option<FlushTrials>> {
         // Made on this thread: the sync thread must not inherit the journal's CPU.
         let Some(engines) = self.engines(cpus.is_isolated)? else { return Ok(None) };
         let done = AtomicBool::new(false);
@@ -212,7 +212,7 @@ impl Probe {
     }
 
     fn try_in_turn(&self, engines: Vec<(FlushMethod, bool, UringEngine)>) -> io::Result<FlushTrials> {
-        let mut trials: Vec<Trial> = Vec::with_capacity(engines.len());
+        let mut trials: Vec<FlushTrial> = Vec::with_capacity(engines.len());
         for (method, yields, engine) in engines {
             let best = trials.iter().map(|trial| trial.p50_ns).min();
             trials.push(Run::new(engine, self).trial(method, yields, best)?);
@@ -241,13 +241,13 @@ impl<'a> Run<'a> {
         Self { engine, memory, block: probe.block, ticket: 0, offset: 0, completions: Vec::with_capacity(16) }
     }
 
-    fn trial(mut self, method: FlushMethod, yields: bool, best: Option<u64>) -> io::Result<Trial> {
+    fn trial(mut self, method: FlushMethod, yields: bool, best: Option<u64>) -> io::Result<FlushTrial> {
         let mut seen = self.latencies(best)?;
         seen.sort_unstable();
         let at = |share: usize| seen[(seen.len() - 1) * share / 100];
         let (p50_ns, p90_ns) = (at(50), at(90));
         let bytes_per_second = if is_hopeless(p50_ns, best) { 0 } else { self.throughput()? };
-        Ok(Trial { method, yields, samples: seen.len(), p50_ns, p90_ns, bytes_per_second })
+        Ok(FlushTrial { method, yields, samples: seen.len(), p50_ns, p90_ns, bytes_per_second })
     }
 
     /// One block after the other at a low rate; the time from when each was due.
@@ -307,7 +307,7 @@ impl<'a> Run<'a> {
         let mut durable = 0;
         for completion in self.completions.drain(..) {
             let progress = completion.outcome.map_err(|(_, error)| error)?;
-            durable += usize::from(progress == Progress::Durable);
+            durable += usize::from(progress == RequestProgress::Durable);
         }
         Ok(durable)
     }
@@ -327,13 +327,13 @@ mod tests {
     use super::*;
     use stele_testkit::skip::skip;
 
-    fn trial(method: FlushMethod, p50: u64, p90: u64, megabytes: u64) -> Trial {
+    fn trial(method: FlushMethod, p50: u64, p90: u64, megabytes: u64) -> FlushTrial {
         let (p50_ns, p90_ns, bytes_per_second) = (p50 * 1_000, p90 * 1_000, megabytes * 1_000_000);
-        Trial { method, yields: true, samples: 400, p50_ns, p90_ns, bytes_per_second }
+        FlushTrial { method, yields: true, samples: 400, p50_ns, p90_ns, bytes_per_second }
     }
 
     fn chosen(trials: [(u64, u64, u64); 3]) -> FlushMethod {
-        let trials: Vec<Trial> = FlushMethod::ALL
+        let trials: Vec<FlushTrial> = FlushMethod::ALL
             .into_iter()
             .zip(trials)
             .map(|(method, (p50, p90, megabytes))| trial(method, p50, p90, megabytes))
@@ -363,7 +363,8 @@ mod tests {
     #[test]
     fn every_method_is_tried_on_a_real_file_and_nothing_is_left_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let Some(trials) = FlushTrials::make(&folder.path().join("trail"), Cpus::default()).unwrap() else {
+        let Some(trials) = FlushTrials::make(&folder.path().join("trail"), JournalCpus::default()).unwrap()
+        else {
             return skip("io_uring and direct I/O");
         };
         let methods: Vec<FlushMethod> = trials.trials.iter().map(|trial| trial.method).collect();
@@ -379,8 +380,8 @@ mod tests {
         let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
             return skip("/dev/shm");
         };
-        let medium = Medium::probe(&Directory::new(folder.path()), true).unwrap();
-        let trials = FlushTrials::make(folder.path(), Cpus::default()).unwrap();
+        let medium = MediumProperties::probe(&Directory::new(folder.path()), true).unwrap();
+        let trials = FlushTrials::make(folder.path(), JournalCpus::default()).unwrap();
         assert_eq!(trials.is_some(), medium.direct);
     }
 }

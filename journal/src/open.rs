@@ -1,16 +1,16 @@
 //! Opening a trail for writing: lock, recovery, medium, first segment of the new epoch.
 
-use crate::choice::{Notice, choose_engine};
+use crate::choice::{EngineNotice, choose_engine};
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{TrailError, advice};
 use crate::format::SegmentHeader;
 use crate::journal::{Journal, JournalParts};
 use crate::lock::{LockError, WriterLock};
-use crate::options::Options;
-use crate::pool::{Medium, Spare, Spares, remove_unfinished};
+use crate::options::JournalOptions;
+use crate::pool::{MediumProperties, SegmentPool, SpareSegment, remove_unfinished};
 use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
-use crate::site::Site;
+use crate::site::TrailSite;
 use crate::storage::Storage;
 use crate::survey::survey;
 use std::fs::File;
@@ -70,7 +70,7 @@ pub enum OpenError {
         directory: String,
         /// The last event there.
         last: Sequence,
-        /// [`Options::known_durable`].
+        /// [`JournalOptions::known_durable`].
         known: Sequence,
     },
     /// What is there cannot be continued.
@@ -86,7 +86,7 @@ impl From<TrailError> for OpenError {
 
 /// A trail open for writing, its new epoch begun on the medium. Give [`Self::start`] to the sequencer and the
 /// ring, then [`Self::attach`] the ring.
-pub struct Opened<F = File> {
+pub struct OpenedJournal<F = File> {
     /// Where the log goes on.
     pub start: SequencerStart,
     /// What was found and done.
@@ -94,10 +94,10 @@ pub struct Opened<F = File> {
     /// The first segment of the epoch, its header durable.
     pub header: SegmentHeader,
     file: F,
-    spares: Box<dyn Spares<F>>,
+    spares: Box<dyn SegmentPool<F>>,
     storage: Arc<dyn Storage>,
-    medium: Medium,
-    options: Options,
+    medium: MediumProperties,
+    options: JournalOptions,
     lock: Option<WriterLock>,
 }
 
@@ -107,7 +107,7 @@ impl Journal<File> {
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
-    pub fn open(path: &Path, options: &Options, now: Nanos) -> Result<Opened, OpenError> {
+    pub fn open(path: &Path, options: &JournalOptions, now: Nanos) -> Result<OpenedJournal, OpenError> {
         open(&Directory::new(path), options, now)
     }
 }
@@ -116,8 +116,12 @@ impl Journal<File> {
 ///
 /// # Errors
 /// [`OpenError`], which says what to do.
-pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S::File>, OpenError> {
-    options.check().map_err(OpenError::Options)?;
+pub fn open<S: TrailSite>(
+    site: &S,
+    options: &JournalOptions,
+    now: Nanos,
+) -> Result<OpenedJournal<S::File>, OpenError> {
+    options.check().map_err(OpenError::JournalOptions)?;
     let storage = site.storage();
     let path = || storage.describe("");
     let io = |action| move |source| OpenError::Io { action, path: path(), source };
@@ -144,7 +148,7 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
     let (recovery, next) = recover(storage.as_ref(), found)?;
     let medium = site.probe(options.direct).map_err(io("write in"))?;
     let prepared = site.prepare(medium, options, next.index);
-    let (Spare { file, .. }, spares) = prepared.map_err(io("prepare segments in"))?;
+    let (SpareSegment { file, .. }, spares) = prepared.map_err(io("prepare segments in"))?;
     let header = first_header(options, trail, &next, medium, now);
     site.write_header(&file, &header.to_block()).map_err(io("write a segment's header in"))?;
     let start = SequencerStart {
@@ -156,10 +160,10 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
         block_length: header.block_length as usize,
     };
     let options = options.clone();
-    Ok(Opened { start, recovery, header, file, spares, storage, medium, options, lock })
+    Ok(OpenedJournal { start, recovery, header, file, spares, storage, medium, options, lock })
 }
 
-impl Opened {
+impl OpenedJournal {
     /// Puts the journal together over the ring, which begins at [`Self::start`]'s position. What a person should
     /// be told comes with it.
     ///
@@ -168,14 +172,14 @@ impl Opened {
     ///
     /// # Panics
     /// When the ring begins elsewhere.
-    pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
+    pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<EngineNotice>), OpenError> {
         let chosen = choose_engine(&self.options, self.medium, &reader);
         let (engine, notices) = chosen.map_err(OpenError::Uring)?;
         Ok((self.attach_engine(reader, engine), notices))
     }
 }
 
-impl<F> Opened<F> {
+impl<F> OpenedJournal<F> {
     /// Puts the journal together over the ring and this engine.
     ///
     /// # Panics
@@ -187,10 +191,10 @@ impl<F> Opened<F> {
 }
 
 fn first_header(
-    options: &Options,
+    options: &JournalOptions,
     trail: TrailId,
     next: &Continuation,
-    medium: Medium,
+    medium: MediumProperties,
     now: Nanos,
 ) -> SegmentHeader {
     SegmentHeader {

@@ -22,7 +22,7 @@ pub enum EngineChoice {
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct JournalOptions {
     /// The shard whose trail this is.
     pub shard: ShardId,
     /// Data bytes of a segment: a multiple of 4096 between [`SEGMENT_LENGTH_MIN`] and [`SEGMENT_LENGTH_MAX`].
@@ -53,7 +53,7 @@ pub struct Options {
     pub known_durable: Sequence,
 }
 
-impl Default for Options {
+impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             shard: ShardId(0),
@@ -72,7 +72,7 @@ impl Default for Options {
     }
 }
 
-impl Options {
+impl JournalOptions {
     /// What is wrong with them, as a sentence for the person who chose them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let lengths = SEGMENT_LENGTH_MIN..=SEGMENT_LENGTH_MAX;

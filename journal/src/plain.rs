@@ -2,8 +2,8 @@
 //! not to be had.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, IN_FLIGHT_MAX};
-use crate::engine::{Completion, Engine, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, Engine, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use crate::pages::Pages;
 use std::fs::File;
@@ -33,7 +33,7 @@ impl PlainEngine {
     }
 
     fn note(&mut self, ticket: Ticket, slot: usize, result: io::Result<()>) {
-        let outcome = result.map(|()| Progress::Written).map_err(|error| (Stage::Write, error));
+        let outcome = result.map(|()| RequestProgress::Written).map_err(|error| (JournalStage::Write, error));
         if outcome.is_ok() {
             self.unflushed[slot].push(ticket);
         }
@@ -75,8 +75,8 @@ impl Engine<File> for PlainEngine {
             let result = self.file(slot).sync_data();
             for ticket in self.unflushed[slot].drain(..) {
                 let outcome = match &result {
-                    Ok(()) => Ok(Progress::Durable),
-                    Err(error) => Err((Stage::Sync, copy_of(error))),
+                    Ok(()) => Ok(RequestProgress::Durable),
+                    Err(error) => Err((JournalStage::Sync, copy_of(error))),
                 };
                 self.done.push(Completion { ticket, outcome });
             }

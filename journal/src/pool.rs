@@ -41,7 +41,7 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A segment file that is prepared and open.
 #[derive(Debug)]
-pub struct Spare<F> {
+pub struct SpareSegment<F> {
     /// The index that its name says.
     pub index: u64,
     /// The file.
@@ -49,12 +49,12 @@ pub struct Spare<F> {
 }
 
 /// Where the journal gets its next segment from.
-pub trait Spares<F>: Send {
+pub trait SegmentPool<F>: Send {
     /// The next segment, in the order of the indexes; none while it is not ready. Never waits.
     ///
     /// # Errors
     /// Why there will be none.
-    fn take(&mut self) -> Option<io::Result<Spare<F>>>;
+    fn take(&mut self) -> Option<io::Result<SpareSegment<F>>>;
 
     /// Why a segment that was handed out cannot be found again, as far as somebody looked.
     fn lost(&mut self) -> Option<io::Error> {
@@ -95,7 +95,7 @@ pub struct PoolOptions {
 
 /// How segment files on this medium are to be opened and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Medium {
+pub struct MediumProperties {
     /// Whether files bypass the page cache.
     pub direct: bool,
     /// Bytes that the device writes as a whole.
@@ -104,7 +104,7 @@ pub struct Medium {
 
 /// The pool over a directory.
 pub struct FilePool {
-    ready: rtrb::Consumer<io::Result<Spare<File>>>,
+    ready: rtrb::Consumer<io::Result<SpareSegment<File>>>,
     retired: rtrb::Producer<File>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -121,7 +121,7 @@ struct Worker {
     next: u64,
     free_space: Box<dyn FreeSpace>,
     space: Arc<SpaceWatch>,
-    ready: rtrb::Producer<io::Result<Spare<File>>>,
+    ready: rtrb::Producer<io::Result<SpareSegment<File>>>,
     retired: rtrb::Consumer<File>,
     stopping: Arc<AtomicBool>,
     watched: Instant,
@@ -176,7 +176,7 @@ impl FilePool {
     ///
     /// # Errors
     /// Why there will be none.
-    pub fn wait(&mut self) -> io::Result<Spare<File>> {
+    pub fn wait(&mut self) -> io::Result<SpareSegment<File>> {
         loop {
             if let Some(spare) = self.take() {
                 return spare;
@@ -189,8 +189,8 @@ impl FilePool {
     }
 }
 
-impl Spares<File> for FilePool {
-    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+impl SegmentPool<File> for FilePool {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<File>>> {
         self.ready.pop().ok()
     }
 
@@ -278,7 +278,7 @@ impl Worker {
     }
 
     /// Prepares the next segment; none when it was told to stop meanwhile.
-    fn prepare(&mut self) -> io::Result<Option<Spare<File>>> {
+    fn prepare(&mut self) -> io::Result<Option<SpareSegment<File>>> {
         if let Ok(free) = self.free_space.free() {
             self.space.note(free);
         }
@@ -295,7 +295,7 @@ impl Worker {
             .and_then(|()| self.directory.sync())
             .map_err(|e| named(&e, &path))?;
         self.next += 1;
-        Ok(Some(Spare { index, file }))
+        Ok(Some(SpareSegment { index, file }))
     }
 
     fn fill(&self, path: &Path) -> io::Result<Option<File>> {
@@ -334,7 +334,7 @@ pub(crate) fn create(path: &Path, direct: bool) -> io::Result<File> {
     Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
-impl Medium {
+impl MediumProperties {
     /// Finds out how files in `directory` can be written: whether past the page cache, and in which blocks.
     ///
     /// # Errors
@@ -358,7 +358,7 @@ impl Medium {
         if !allow_direct {
             return Ok(buffered);
         }
-        if let Some(block_length) = told_by_statx(&file) {
+        if let Some(block_length) = alignment_by_statx(&file) {
             return Ok(Self { direct: true, block_length });
         }
         let zeros = Pages::zeroed(PAGE_LENGTH);
@@ -374,12 +374,12 @@ impl Medium {
 }
 
 /// The alignment that direct I/O on the file needs, where the kernel tells it.
-fn told_by_statx(file: &File) -> Option<u32> {
+fn alignment_by_statx(file: &File) -> Option<u32> {
     let flags = rustix::fs::AtFlags::EMPTY_PATH;
     let stat = rustix::fs::statx(file, "", flags, StatxFlags::DIOALIGN).ok()?;
-    let told = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
+    let is_known = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
     let fits = (512..=4096).contains(&stat.stx_dio_offset_align) && stat.stx_dio_mem_align <= 4096;
-    (told && fits).then_some(stat.stx_dio_offset_align)
+    (is_known && fits).then_some(stat.stx_dio_offset_align)
 }
 
 /// Removes what a pool that was killed left unfinished.
@@ -428,23 +428,23 @@ mod tests {
         let options = PoolOptions { count: 1, free_space_warning: 5 << 20, ..options(false, 1) };
         let mut pool = FilePool::start_with(&directory, options, Box::new(shrinking)).unwrap();
         let space = pool.space().unwrap();
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         for _ in 0..8 {
             let spare = pool.wait().unwrap();
-            told.push((space.level(), space.warnings()));
+            notes.push((space.level(), space.warnings()));
             pool.retire(spare.file);
         }
-        assert!(told.is_sorted(), "{told:?}");
-        assert_eq!(told[0], (SpaceLevel::Ample, 0), "{told:?}");
-        assert!(told.contains(&(SpaceLevel::Low, 1)), "{told:?}");
-        assert_eq!(told[7], (SpaceLevel::Critical, 2), "{told:?}");
+        assert!(notes.is_sorted(), "{notes:?}");
+        assert_eq!(notes[0], (SpaceLevel::Ample, 0), "{notes:?}");
+        assert!(notes.contains(&(SpaceLevel::Low, 1)), "{notes:?}");
+        assert_eq!(notes[7], (SpaceLevel::Critical, 2), "{notes:?}");
     }
 
     #[test]
     fn segments_are_ready_zeroed_in_order_and_gone_when_unused() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::new(folder.path());
-        let medium = Medium::probe(&directory, true).unwrap();
+        let medium = MediumProperties::probe(&directory, true).unwrap();
         let mut pool = FilePool::start(&directory, options(medium.direct, 7)).unwrap();
         let (first, second) = (pool.wait().unwrap(), pool.wait().unwrap());
         assert_eq!((first.index, second.index), (7, 8));

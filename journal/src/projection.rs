@@ -14,7 +14,9 @@ use crate::Directory;
 use crate::error::TrailError;
 use crate::format::{RunningCrc, link_after};
 use crate::reader::TrailReader;
-use crate::snapshot::{Section, Snapshot, SnapshotError, Standing, Written, decode, encode, read_up_to};
+use crate::snapshot::{
+    Snapshot, SnapshotDigest, SnapshotError, SnapshotOrigin, SnapshotSection, decode, encode, read_up_to,
+};
 use crate::storage::Storage;
 use crate::trail::Segment;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use stele_bus::Event;
 use stele_wire::units::{Position, Sequence};
 
-/// A state that follows from the log: the same events give the same state. Feed it from a [`Projected`] trail, or by hand
+/// A state that follows from the log: the same events give the same state. Feed it from a [`TrailProjection`] trail, or by hand
 /// from any consumer of a bus.
 pub trait Projection: Sized {
     /// Its name in a snapshot, at most 32 bytes.
@@ -74,7 +76,7 @@ pub enum ProjectionError {
 ///
 /// ```
 /// use stele_bus::Event;
-/// use stele_journal::projection::{Projected, Projection};
+/// use stele_journal::projection::{TrailProjection, Projection};
 ///
 /// /// How many events there are.
 /// #[derive(Default)]
@@ -103,16 +105,16 @@ pub enum ProjectionError {
 /// # let trail = folder.path();
 /// # write_trades(trail, 100);
 /// # let file = folder.path().join("count.snapshot");
-/// let mut count = Projected::open(trail, &file, Count::default())?;
+/// let mut count = TrailProjection::open(trail, &file, Count::default())?;
 /// let events = count.catch_up()?;
 /// assert_eq!(count.state().0, events);
 /// count.save()?;
 ///
-/// let mut again = Projected::open(trail, &file, Count::default())?;
+/// let mut again = TrailProjection::open(trail, &file, Count::default())?;
 /// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it goes on from the snapshot");
 /// # Ok(()) }
 /// ```
-pub struct Projected<P> {
+pub struct TrailProjection<P> {
     reader: TrailReader,
     state: P,
     snapshot: PathBuf,
@@ -123,7 +125,7 @@ pub struct Projected<P> {
     last: Option<(u64, Position)>,
 }
 
-impl<P: Projection> Projected<P> {
+impl<P: Projection> TrailProjection<P> {
     /// Opens the trail in `trail` and puts the projection where the snapshot in the file `snapshot` left it; at the trail's
     /// beginning, with `initial` as its state, where there is no snapshot that fits.
     ///
@@ -134,9 +136,9 @@ impl<P: Projection> Projected<P> {
         let mut reader = TrailReader::over(storage.clone())?;
         let (data_crc, snapshot) = (RunningCrc::default(), snapshot.to_owned());
         let refused = match load(storage.as_ref(), reader.segments(), &snapshot, &initial) {
-            Ok(Some((state, standing, data_crc))) => {
-                reader.seek_position(standing.end)?;
-                let last = Some((standing.segment, standing.end));
+            Ok(Some((state, origin, data_crc))) => {
+                reader.seek_position(origin.end)?;
+                let last = Some((origin.segment, origin.end));
                 return Ok(Self { reader, state, snapshot, refused: None, data_crc, last });
             }
             Ok(None) => None,
@@ -193,25 +195,25 @@ impl<P: Projection> Projected<P> {
     ///
     /// # Panics
     /// When [`Projection::NAME`] is longer than 32 bytes.
-    pub fn save(&self) -> Result<Option<Written>, ProjectionError> {
-        let Some(standing) = self.standing() else { return Ok(None) };
+    pub fn save(&self) -> Result<Option<SnapshotDigest>, ProjectionError> {
+        let Some(origin) = self.origin() else { return Ok(None) };
         let mut body = Vec::new();
         self.state.save(&mut body);
-        let section = Section { name: P::NAME, version: P::VERSION, body };
-        let bytes = encode(&standing, env!("CARGO_PKG_VERSION"), &[section]);
+        let section = SnapshotSection { name: P::NAME, version: P::VERSION, body };
+        let bytes = encode(&origin, env!("CARGO_PKG_VERSION"), &[section]);
         let write = |source| ProjectionError::Write { path: self.snapshot.display().to_string(), source };
         let (folder, name) = folder_and_name(&self.snapshot).map_err(write)?;
         Directory::new(folder).keep(name, &mut &bytes[..]).map_err(write)?;
-        Ok(Some(Written::of(&bytes)))
+        Ok(Some(SnapshotDigest::of(&bytes)))
     }
 
     /// What the state follows from.
-    fn standing(&self) -> Option<Standing> {
+    fn origin(&self) -> Option<SnapshotOrigin> {
         let (index, end) = self.last?;
         let segment = self.reader.segments().iter().find(|segment| segment.header.index == index);
         let segment = segment.expect("the reader has read from it");
         let last_sequence = self.last_sequence();
-        Some(Standing {
+        Some(SnapshotOrigin {
             identity: segment.header.identity,
             segment: index,
             end,
@@ -229,7 +231,7 @@ fn folder_and_name(path: &Path) -> std::io::Result<(&Path, &str)> {
     Ok((folder, name))
 }
 
-type Loaded<P> = (P, Standing, RunningCrc);
+type Loaded<P> = (P, SnapshotOrigin, RunningCrc);
 
 /// The state in the snapshot file, if there is one, what it follows from, and the CRC of its segment's data so far.
 fn load<P: Projection>(
@@ -248,8 +250,8 @@ fn load<P: Projection>(
         Ok(Err(version)) => return Err(SnapshotError::Newer { file: name, version }.to_string()),
         Err(fault) => return Err(SnapshotError::Damaged { file: name, fault }.to_string()),
     };
-    let standing = snapshot.standing;
-    let data_crc = check(storage, segments, &standing).map_err(|why| format!("{name}: {why}"))?;
+    let origin = snapshot.origin;
+    let data_crc = check(storage, segments, &origin).map_err(|why| format!("{name}: {why}"))?;
     let (version, body) =
         snapshot.section(P::NAME).ok_or_else(|| format!("{name} has no state of {}", P::NAME))?;
     if version != P::VERSION {
@@ -257,34 +259,34 @@ fn load<P: Projection>(
     }
     let state =
         initial.restore(body).ok_or_else(|| format!("{name}: {} does not take its state", P::NAME))?;
-    Ok(Some((state, standing, data_crc)))
+    Ok(Some((state, origin, data_crc)))
 }
 
 /// Whether the state follows from the events that are there. Gives the CRC of its segment's data up to it.
-fn check(storage: &dyn Storage, segments: &[Segment], standing: &Standing) -> Result<RunningCrc, String> {
+fn check(storage: &dyn Storage, segments: &[Segment], origin: &SnapshotOrigin) -> Result<RunningCrc, String> {
     let of = |index: u64| segments.iter().find(|segment| segment.header.index == index);
-    let (found, data_crc) = match (of(standing.segment), of(standing.segment + 1)) {
+    let (found, data_crc) = match (of(origin.segment), of(origin.segment + 1)) {
         (Some(segment), _) => {
-            read_up_to(storage, segment, standing.end).map_err(|error: TrailError| error.to_string())?
+            read_up_to(storage, segment, origin.end).map_err(|error: TrailError| error.to_string())?
         }
         // Its own segment has expired; the next one says how that ended.
         (None, Some(next)) => {
             let last_sequence = Sequence(next.header.base_sequence.0 - 1);
             let identity =
-                stele_wire::frame::Identity { epoch: standing.identity.epoch, ..next.header.identity };
-            (Standing { identity, last_sequence, link: next.header.link, ..*standing }, RunningCrc::default())
+                stele_wire::frame::Identity { epoch: origin.identity.epoch, ..next.header.identity };
+            (
+                SnapshotOrigin { identity, last_sequence, link: next.header.link, ..*origin },
+                RunningCrc::default(),
+            )
         }
-        (None, None) => return Err(format!("segment {} is not on the trail", standing.segment)),
+        (None, None) => return Err(format!("segment {} is not on the trail", origin.segment)),
     };
-    if found.identity != standing.identity {
+    if found.identity != origin.identity {
         return Err("it is of another trail".to_owned());
     }
-    let ours = (standing.end, standing.last_sequence, standing.link);
+    let ours = (origin.end, origin.last_sequence, origin.link);
     if (found.end, found.last_sequence, found.link) != ours {
-        return Err(format!(
-            "the events up to {} are not those that it follows from",
-            standing.last_sequence
-        ));
+        return Err(format!("the events up to {} are not those that it follows from", origin.last_sequence));
     }
     Ok(data_crc)
 }

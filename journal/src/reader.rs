@@ -1,6 +1,6 @@
 //! Reads a trail's frames in order, verified, across segments and epochs; follows a live one.
 
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::directory::Directory;
 use crate::error::TrailError;
 use crate::format::{HeaderState, align_up};
@@ -17,7 +17,7 @@ use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
 /// A frame and where it stands.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct TrailEntry<'a> {
     /// Position of the frame's first byte.
     pub position: Position,
     /// The epoch that wrote it.
@@ -123,7 +123,7 @@ impl TrailReader {
     /// # Errors
     /// [`TrailError::Frame`] when a closed segment holds anything but frames, and the medium's errors.
     #[inline]
-    pub fn read_next(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+    pub fn read_next(&mut self) -> Result<Option<TrailEntry<'_>>, TrailError> {
         loop {
             match self.advance()? {
                 None => return Ok(None),
@@ -137,7 +137,7 @@ impl TrailReader {
     ///
     /// # Errors
     /// As [`Self::read_next`].
-    pub fn read_next_frame(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+    pub fn read_next_frame(&mut self) -> Result<Option<TrailEntry<'_>>, TrailError> {
         Ok(self.advance()?.map(|(length, _)| length).map(|length| self.entry(length)))
     }
 
@@ -251,10 +251,10 @@ impl TrailReader {
         Ok(self.continuity.last_sequence)
     }
 
-    fn entry(&self, length: usize) -> Entry<'_> {
+    fn entry(&self, length: usize) -> TrailEntry<'_> {
         let header = &self.segments[self.current].header;
         let bytes = self.stream.before(length);
-        Entry {
+        TrailEntry {
             position: Position(self.position().0 - length as u64),
             epoch: header.identity.epoch,
             segment: header.index,
@@ -333,14 +333,15 @@ impl TrailReader {
             && next.base_sequence == self.continuity.last_sequence.next()
     }
 
-    fn frame_error(&self, fault: Fault) -> TrailError {
+    fn frame_error(&self, fault: ContinuityFault) -> TrailError {
         let next = &self.segments[self.current + 1].header;
         let fault = match fault {
             fault if !self.stream.bytes().is_empty() => fault,
-            _ if align_up(self.position(), next.block_length) != next.base_position => Fault::Cut,
-            _ => {
-                Fault::Sequence { expected: self.continuity.last_sequence.next(), found: next.base_sequence }
-            }
+            _ if align_up(self.position(), next.block_length) != next.base_position => ContinuityFault::Cut,
+            _ => ContinuityFault::Sequence {
+                expected: self.continuity.last_sequence.next(),
+                found: next.base_sequence,
+            },
         };
         TrailError::Frame {
             file: self.storage.describe(&self.segments[self.current].name()),
@@ -365,7 +366,7 @@ impl TrailReader {
         if let Some(now) = find_segment(storage, last.header.index, &mut pages)? {
             last.file_length = now.file_length;
         }
-        if found.may_be_begun_behind(&last) {
+        if found.may_be_begun_after(&last) {
             match find_segment(storage, index + 1, &mut pages)? {
                 // Whatever stands in front of a segment that was begun is whole, now if not a moment ago.
                 Some(beyond) if beyond.state != HeaderState::Blank => {

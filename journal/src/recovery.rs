@@ -20,10 +20,10 @@
 use crate::bounds::{CARRY_LENGTH_MAX, HEADER_BLOCK_LENGTH};
 use crate::continuity::Fault;
 use crate::error::TrailError;
-use crate::format::{Link, SegmentHeader, align_up, link_after, segment_name};
+use crate::format::{SegmentHeader, SegmentLink, align_up, link_after, segment_name};
 use crate::pages::Pages;
 use crate::storage::{CUT_FOLDER, Storage, StoredFile};
-use crate::survey::{Stray, Survey, Tail};
+use crate::survey::{LogTail, StrayBytes, TrailSurvey};
 use crate::trail::Segment;
 use std::io;
 use stele_wire::messages::{RecoveryReport as RecoveryEvent, RepairKind};
@@ -31,7 +31,7 @@ use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
 /// A row of the table in the [module's](self) head.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Row {
+pub enum RecoveryRow {
     /// No segment was ever written.
     A,
     /// The segments are not one trail.
@@ -62,24 +62,24 @@ pub struct Evidence {
     /// Anything but zeros lies behind the last frame.
     pub strays: bool,
     /// A segment file lies behind the one with the last frame and is to go.
-    pub files_behind: bool,
+    pub files_after: bool,
 }
 
 /// Picks the row. Total: every evidence has exactly one.
-pub fn decide(evidence: &Evidence) -> Row {
+pub fn decide(evidence: &Evidence) -> RecoveryRow {
     match *evidence {
-        Evidence { broken_chain: true, .. } => Row::B,
-        Evidence { any_segment: false, .. } => Row::A,
-        Evidence { end, floor, .. } if end < floor => Row::F,
-        Evidence { strays: true, .. } | Evidence { files_behind: true, .. } => Row::E,
-        Evidence { ends_with_file: true, .. } => Row::C,
-        Evidence { ends_with_file: false, .. } => Row::D,
+        Evidence { broken_chain: true, .. } => RecoveryRow::B,
+        Evidence { any_segment: false, .. } => RecoveryRow::A,
+        Evidence { end, floor, .. } if end < floor => RecoveryRow::F,
+        Evidence { strays: true, .. } | Evidence { files_after: true, .. } => RecoveryRow::E,
+        Evidence { ends_with_file: true, .. } => RecoveryRow::C,
+        Evidence { ends_with_file: false, .. } => RecoveryRow::D,
     }
 }
 
 /// Bytes that recovery cut off, and where they are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cut {
+pub struct CutBytes {
     /// Index of the segment they were in.
     pub segment: u64,
     /// Its file.
@@ -98,7 +98,7 @@ pub struct Cut {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecoveryReport {
     /// Which row of the table applied.
-    pub row: Row,
+    pub row: RecoveryRow,
     /// The epoch that ended; 0 when there was none.
     pub epoch: Epoch,
     /// Segments of the trail, those cut away not counted.
@@ -112,18 +112,18 @@ pub struct RecoveryReport {
     /// What was acknowledged as durable, as far as the trail itself knows.
     pub floor: Position,
     /// What was cut.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<CutBytes>,
 }
 
 impl RecoveryReport {
     /// Whether the epoch before ended in order; none when there was none.
     pub fn ended_cleanly(&self) -> Option<bool> {
-        (self.epoch.0 > 0).then_some(self.row == Row::C)
+        (self.epoch.0 > 0).then_some(self.row == RecoveryRow::C)
     }
 
     /// What the new epoch puts on the log of it: an event for each stretch that was cut, and the file that keeps it.
     pub fn events(&self) -> Vec<(RecoveryEvent, &str)> {
-        let event = |cut: &'_ Cut| RecoveryEvent {
+        let event = |cut: &'_ CutBytes| RecoveryEvent {
             acknowledged: self.floor.0.into(),
             end: self.end.0.into(),
             segment: cut.segment.into(),
@@ -153,7 +153,7 @@ pub struct Continuation {
     /// Time of the last frame that stays.
     pub last_timestamp: Nanos,
     /// The next segment's link.
-    pub link: Link,
+    pub link: SegmentLink,
 }
 
 /// Why a trail cannot be continued.
@@ -178,7 +178,7 @@ pub enum RecoveryError {
     #[error(
         "{file}, offset {offset} (position {position}): acknowledged bytes are damaged: {fault}. Intact is everything \
          up to sequence {after}; the log was durable up to position {floor}{}. {}",
-        intact_behind(behind),
+        intact_after(beyond),
         what_to_do(trail)
     )]
     Damaged {
@@ -191,13 +191,13 @@ pub enum RecoveryError {
         /// The log position of that.
         position: Position,
         /// What is wrong there.
-        fault: Fault,
+        fault: ContinuityFault,
         /// The last event in front.
         after: Sequence,
         /// The acknowledged floor.
         floor: Position,
         /// Lowest and highest sequence of whole frames behind the damage.
-        behind: Option<(Sequence, Sequence)>,
+        beyond: Option<(Sequence, Sequence)>,
     },
 }
 
@@ -205,8 +205,8 @@ fn what_to_do(trail: &str) -> String {
     format!("Nothing was changed: `stele repair {trail}` says what can be done")
 }
 
-fn intact_behind(behind: &Option<(Sequence, Sequence)>) -> String {
-    behind.map_or(String::new(), |(low, high)| {
+fn intact_after(beyond: &Option<(Sequence, Sequence)>) -> String {
+    beyond.map_or(String::new(), |(low, high)| {
         format!(", and whole events between sequences {low} and {high} lie behind the damage")
     })
 }
@@ -229,7 +229,7 @@ fn intact_around(before: &[SegmentHeader], beyond: &[SegmentHeader]) -> String {
     )
 }
 
-impl Survey {
+impl TrailSurvey {
     /// What the table is to decide on.
     pub fn evidence(&self) -> Evidence {
         let tail = self.tail.as_ref();
@@ -242,7 +242,7 @@ impl Survey {
             floor: tail.map_or(Position(0), |tail| tail.floor),
             ends_with_file,
             strays: tail.is_some_and(|tail| !tail.strays.is_empty()),
-            files_behind: tail.is_some_and(|tail| !tail.behind.is_empty()),
+            files_after: tail.is_some_and(|tail| !tail.files_after.is_empty()),
         }
     }
 }
@@ -254,11 +254,11 @@ impl Survey {
 /// [`RecoveryError`]; nothing was changed then, unless the medium failed half-way.
 pub fn recover(
     storage: &dyn Storage,
-    survey: Survey,
+    survey: TrailSurvey,
 ) -> Result<(RecoveryReport, Continuation), RecoveryError> {
     let row = decide(&survey.evidence());
-    let Survey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
-    if let (Row::B, Some(problem)) = (row, problem) {
+    let TrailSurvey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
+    if let (RecoveryRow::B, Some(problem)) = (row, problem) {
         let [before, beyond] =
             [segments, beyond].map(|side| side.iter().map(|segment| segment.header).collect());
         return Err(RecoveryError::NotOneTrail {
@@ -278,16 +278,16 @@ pub fn recover(
         return Ok(begin(row, cuts));
     };
     let last = &segments[tail.last];
-    if row == Row::F {
+    if row == RecoveryRow::F {
         return Err(RecoveryError::Damaged {
             trail: storage.describe("").into(),
             file: storage.describe(&last.name()),
             offset: last.header.file_offset(tail.end),
             position: tail.end,
-            fault: tail.fault.unwrap_or(Fault::Cut),
+            fault: tail.fault.unwrap_or(ContinuityFault::Cut),
             after: tail.last_sequence,
             floor: tail.floor,
-            behind: span(&tail.strays),
+            beyond: span(&tail.strays),
         });
     }
     let cuts = cut(storage, &tail)?;
@@ -317,7 +317,7 @@ impl Continuation {
     }
 }
 
-fn begin(row: Row, cuts: Vec<Cut>) -> (RecoveryReport, Continuation) {
+fn begin(row: RecoveryRow, cuts: Vec<CutBytes>) -> (RecoveryReport, Continuation) {
     let (end, last_sequence, last_timestamp) = (Position(0), Sequence(0), Nanos(0));
     let report = RecoveryReport {
         row,
@@ -333,26 +333,26 @@ fn begin(row: Row, cuts: Vec<Cut>) -> (RecoveryReport, Continuation) {
     (report, Continuation { index: 1, epoch: Epoch(1), end, last_sequence, last_timestamp, link })
 }
 
-fn span(strays: &[Stray]) -> Option<(Sequence, Sequence)> {
+fn span(strays: &[StrayBytes]) -> Option<(Sequence, Sequence)> {
     let ranges = strays.iter().filter_map(|stray| stray.sequences);
     ranges.reduce(|(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)))
 }
 
 /// Keeps what lies behind the end, then removes the files that lie behind it whole.
-fn cut(storage: &dyn Storage, tail: &Tail) -> Result<Vec<Cut>, TrailError> {
+fn cut(storage: &dyn Storage, tail: &LogTail) -> Result<Vec<CutBytes>, TrailError> {
     let mut cuts = Vec::new();
     for stray in &tail.strays {
         cuts.push(set_aside(storage, stray)?);
     }
-    let mut behind = tail.behind.clone();
-    remove_all(storage, &mut behind)?;
+    let mut files = tail.files_after.clone();
+    remove_all(storage, &mut files)?;
     Ok(cuts)
 }
 
-fn set_aside(storage: &dyn Storage, stray: &Stray) -> Result<Cut, TrailError> {
+fn set_aside(storage: &dyn Storage, stray: &StrayBytes) -> Result<CutBytes, TrailError> {
     let name = segment_name(stray.index);
     let kept = keep(storage, &name, stray)?;
-    Ok(Cut {
+    Ok(CutBytes {
         segment: stray.index,
         file: storage.describe(&name),
         offset: stray.offset,
@@ -365,7 +365,7 @@ fn set_aside(storage: &dyn Storage, stray: &Stray) -> Result<Cut, TrailError> {
 /// Closes, which syncs, every segment that the decision rests on, oldest first. A writer that was killed leaves
 /// writes behind that only a cache holds: they can be read, and the next failure of the power takes them away from
 /// under the epoch that builds on them.
-fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &Tail) -> Result<(), TrailError> {
+fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &LogTail) -> Result<(), TrailError> {
     for segment in &segments[tail.from..=tail.last] {
         let name = segment.name();
         let end = tail.end.min(segment.header.end_position());
@@ -386,7 +386,7 @@ fn remove_all(storage: &dyn Storage, indexes: &mut Vec<u64>) -> Result<(), Trail
 }
 
 /// Copies stray bytes to the cut folder; gives the copy's name. Bytes kept before under the same name stay.
-fn keep(storage: &dyn Storage, name: &str, stray: &Stray) -> Result<String, TrailError> {
+fn keep(storage: &dyn Storage, name: &str, stray: &StrayBytes) -> Result<String, TrailError> {
     let open =
         |name: &str| storage.open(name).map_err(|source| TrailError::io(storage, name, "open", source));
     for attempt in 1u32.. {

@@ -68,12 +68,12 @@ impl Relay {
     }
 
     /// Says, when it is dropped, that nothing more comes.
-    pub(crate) fn ends_with_this(&self) -> impl Drop + '_ {
+    pub(crate) fn end_guard(&self) -> impl Drop + '_ {
         OnDrop(|| self.lock().ended = true, &self.moved)
     }
 
     /// Says, when it is dropped, that the consumer has left: what still comes is thrown away.
-    pub(crate) fn left_with_this(&self) -> impl Drop + '_ {
+    pub(crate) fn leave_guard(&self) -> impl Drop + '_ {
         let leave = || {
             let mut state = self.lock();
             state.left = true;
@@ -102,7 +102,7 @@ impl Relay {
     }
 
     /// Takes back a block that is read.
-    pub(crate) fn give_back(&self, block: Block) {
+    pub(crate) fn recycle(&self, block: Block) {
         let mut state = self.lock();
         if state.spare.len() < RELAY_LANE_BLOCKS {
             state.spare.push(block.bytes);
@@ -171,9 +171,9 @@ impl SegmentVisitor for Filler<'_> {
                 self.block.bytes.reserve_exact(RELAY_BLOCK_LENGTH + FRAME_LENGTH_MAX);
             }
             let room = RELAY_BLOCK_LENGTH - self.block.bytes.len();
-            let (taken, behind) = rest.split_at(whole_frames(rest, room));
+            let (taken, remaining) = rest.split_at(whole_frames(rest, room));
             self.block.bytes.extend_from_slice(taken);
-            (position, rest) = (position.plus(taken.len() as u64), behind);
+            (position, rest) = (position.plus(taken.len() as u64), remaining);
             if self.block.bytes.len() >= RELAY_BLOCK_LENGTH {
                 self.send();
             }
@@ -231,7 +231,7 @@ mod tests {
                 sequences.push(frame.sequence().0);
                 rest = &rest[frame.len()..];
             }
-            relay.give_back(block);
+            relay.recycle(block);
         }
         relay.next_lane();
         sequences
@@ -260,12 +260,12 @@ mod tests {
         let relay = Relay::default();
         std::thread::scope(|scope| {
             scope.spawn(|| fill(&relay, 0, 1, 10_000));
-            let _left = relay.left_with_this();
+            let _left = relay.leave_guard();
             assert!(relay.next().is_some());
         });
         let relay = Relay::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| drop(relay.ends_with_this()));
+            scope.spawn(|| drop(relay.end_guard()));
             assert!(relay.next().is_none());
         });
     }

@@ -6,7 +6,7 @@
 
 mod survey;
 
-pub use survey::{SegmentRecords, Surveyed, survey_records};
+pub use survey::{SegmentRecords, TrailRecords, survey_records};
 
 use crate::trail::Segment;
 use sha2::{Digest, Sha256};
@@ -61,14 +61,14 @@ impl fmt::Display for RecordClass {
 
 /// How long records of each class are kept, in nanoseconds from the time of the record.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Policy {
+pub struct RetentionPolicy {
     /// By class; a class that is not here is kept for ever.
     pub ages: BTreeMap<RecordClass, u64>,
 }
 
 /// A hold that is in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Hold {
+pub struct ActiveHold {
     /// Its number.
     pub id: u64,
     /// The case that it is for.
@@ -93,7 +93,7 @@ pub struct Hold {
     pub reason: String,
 }
 
-impl Hold {
+impl ActiveHold {
     /// Whether it keeps records of the time from `first` to `last`.
     pub fn covers(&self, first: Nanos, last: Nanos) -> bool {
         self.from.is_none_or(|from| from <= last) && self.to.is_none_or(|to| to >= first)
@@ -102,7 +102,7 @@ impl Hold {
 
 /// Why a segment stays.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Keep {
+pub enum KeepReason {
     /// It is the newest.
     Last,
     /// No snapshot lets a start do without it.
@@ -129,13 +129,13 @@ pub enum Keep {
         case: u64,
     },
     /// A segment in front of it stays, and a trail has no holes.
-    Behind {
+    Follows {
         /// That segment.
         index: u64,
     },
 }
 
-impl fmt::Display for Keep {
+impl fmt::Display for KeepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Last => f.write_str("it is the newest"),
@@ -150,79 +150,80 @@ impl fmt::Display for Keep {
             Self::CarriesHold { hold, case } => {
                 write!(f, "it carries the event that placed hold {hold} of case {case}")
             }
-            Self::Behind { index } => write!(f, "segment {index} in front of it stays"),
+            Self::Follows { index } => write!(f, "segment {index} in front of it stays"),
         }
     }
 }
 
 /// What becomes of one segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verdict {
+pub struct RetentionVerdict {
     /// Which.
     pub index: u64,
     /// Why it stays, every reason; empty when it goes.
-    pub keep: Vec<Keep>,
+    pub keep: Vec<KeepReason>,
 }
 
-impl Verdict {
+impl RetentionVerdict {
     /// Whether nothing but holds keeps it.
     pub fn is_held_back(&self) -> bool {
-        let is_hold = |keep: &Keep| matches!(keep, Keep::Held { .. } | Keep::CarriesHold { .. });
+        let is_hold =
+            |keep: &KeepReason| matches!(keep, KeepReason::Held { .. } | KeepReason::CarriesHold { .. });
         !self.keep.is_empty() && self.keep.iter().all(is_hold)
     }
 }
 
 /// What may go of `segments`, oldest first, at the time `now`. `snapshot` is the newest index with a valid snapshot.
 pub fn decide(
-    policy: &Policy,
+    policy: &RetentionPolicy,
     segments: &[SegmentRecords],
-    holds: &[Hold],
+    holds: &[ActiveHold],
     snapshot: Option<u64>,
     now: Nanos,
-) -> Vec<Verdict> {
-    let mut verdicts: Vec<Verdict> = Vec::with_capacity(segments.len());
+) -> Vec<RetentionVerdict> {
+    let mut verdicts: Vec<RetentionVerdict> = Vec::with_capacity(segments.len());
     let last = segments.last().map(|segment| segment.index);
     for segment in segments {
         let mut keep = Vec::new();
         if Some(segment.index) == last {
-            keep.push(Keep::Last);
+            keep.push(KeepReason::Last);
         }
         if snapshot.is_none_or(|snapshot| snapshot < segment.index) {
-            keep.push(Keep::NoSnapshot);
+            keep.push(KeepReason::NoSnapshot);
         }
         keep.extend(policy.too_young(segment, now));
         for hold in holds {
             let (id, case) = (hold.id, hold.case);
             if hold.covers(segment.first_timestamp, segment.last_timestamp) {
-                keep.push(Keep::Held { hold: id, case });
+                keep.push(KeepReason::Held { hold: id, case });
             }
             if hold.segment == segment.index {
-                keep.push(Keep::CarriesHold { hold: id, case });
+                keep.push(KeepReason::CarriesHold { hold: id, case });
             }
         }
         let kept = verdicts.iter().find(|verdict| !verdict.keep.is_empty() && !verdict.is_held_back());
         if let Some(index) = kept.map(|verdict| verdict.index) {
-            keep.push(Keep::Behind { index });
+            keep.push(KeepReason::Follows { index });
         }
-        verdicts.push(Verdict { index: segment.index, keep });
+        verdicts.push(RetentionVerdict { index: segment.index, keep });
     }
     // A segment behind one that only a hold keeps is held back by it, unless it stays anyway.
     if let Some(first) = verdicts.iter().position(|verdict| !verdict.keep.is_empty()) {
         let index = verdicts[first].index;
         let free = verdicts[first..].iter_mut().filter(|verdict| verdict.keep.is_empty());
-        free.for_each(|verdict| verdict.keep.push(Keep::Behind { index }));
+        free.for_each(|verdict| verdict.keep.push(KeepReason::Follows { index }));
     }
     verdicts
 }
 
-impl Policy {
-    fn too_young(&self, segment: &SegmentRecords, now: Nanos) -> Option<Keep> {
+impl RetentionPolicy {
+    fn too_young(&self, segment: &SegmentRecords, now: Nanos) -> Option<KeepReason> {
         let until = |class: &RecordClass, newest: &Nanos| {
             self.ages.get(class).map(|age| Nanos(newest.0.saturating_add(*age)))
         };
         let each = segment.newest.iter().map(|(class, newest)| (*class, until(class, newest)));
         let (class, until) = each.max_by_key(|(_, until)| until.map_or(u64::MAX, |until| until.0))?;
-        until.is_none_or(|until| until > now).then_some(Keep::Young { class, until })
+        until.is_none_or(|until| until > now).then_some(KeepReason::Young { class, until })
     }
 }
 
@@ -243,9 +244,9 @@ mod tests {
 
     const DAY: u64 = 86_400_000_000_000;
 
-    fn policy() -> Policy {
+    fn policy() -> RetentionPolicy {
         let days = [(RecordClass::MarketData, 10), (RecordClass::Orders, 30), (RecordClass::Control, 10)];
-        Policy { ages: days.map(|(class, days)| (class, days * DAY)).into() }
+        RetentionPolicy { ages: days.map(|(class, days)| (class, days * DAY)).into() }
     }
 
     /// Segment `index` of day `index`, with market data and control.
@@ -261,8 +262,8 @@ mod tests {
         }
     }
 
-    fn hold(from: Option<u64>, to: Option<u64>, segment: u64) -> Hold {
-        Hold {
+    fn hold(from: Option<u64>, to: Option<u64>, segment: u64) -> ActiveHold {
+        ActiveHold {
             id: 77,
             case: 5,
             from: from.map(|day| Nanos(day * DAY)),
@@ -277,7 +278,7 @@ mod tests {
         }
     }
 
-    fn going(holds: &[Hold], snapshot: Option<u64>, day: u64) -> Vec<u64> {
+    fn going(holds: &[ActiveHold], snapshot: Option<u64>, day: u64) -> Vec<u64> {
         let segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
         let verdicts = decide(&policy(), &segments, holds, snapshot, Nanos(day * DAY));
         verdicts.iter().filter(|verdict| verdict.keep.is_empty()).map(|verdict| verdict.index).collect()
@@ -299,11 +300,11 @@ mod tests {
         let verdicts = decide(&policy(), &segments, &[], Some(8), Nanos(30 * DAY));
         assert!(verdicts[0].keep.is_empty());
         let until = Some(Nanos(34 * DAY));
-        assert_eq!(verdicts[1].keep, [Keep::Young { class: RecordClass::Orders, until }]);
-        assert_eq!(verdicts[2].keep, [Keep::Behind { index: 4 }]);
+        assert_eq!(verdicts[1].keep, [KeepReason::Young { class: RecordClass::Orders, until }]);
+        assert_eq!(verdicts[2].keep, [KeepReason::Follows { index: 4 }]);
         segments[1].newest.insert(RecordClass::Reference, Nanos(0));
         let verdicts = decide(&policy(), &segments, &[], Some(8), Nanos(u64::MAX - 1));
-        assert_eq!(verdicts[1].keep, [Keep::Young { class: RecordClass::Reference, until: None }]);
+        assert_eq!(verdicts[1].keep, [KeepReason::Young { class: RecordClass::Reference, until: None }]);
     }
 
     #[test]

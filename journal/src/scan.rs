@@ -6,7 +6,7 @@
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, READ_LENGTH};
 use crate::bulk::{BulkReader, ReadMethod};
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::error::TrailError;
 use crate::format::RunningCrc;
 use crate::pages::Pages;
@@ -71,7 +71,7 @@ pub struct SegmentScan<T> {
     /// CRC-32C of its data up to `end`.
     pub data_crc: u32,
     /// What is at `end` instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
+    pub fault: Option<ContinuityFault>,
     /// Whether anything but zeros follows `end`.
     pub strays: bool,
     /// What the visitor made of it.
@@ -334,7 +334,7 @@ struct Scanner<V> {
     crc: RunningCrc,
     /// The beginning of a frame whose end has not come.
     carry: Vec<u8>,
-    fault: Option<Fault>,
+    fault: Option<ContinuityFault>,
     strays: bool,
 }
 
@@ -400,7 +400,7 @@ impl<V: SegmentVisitor> Scanner<V> {
                     let length = frame.len();
                     if (used + length) as u64 > self.room {
                         continuity = before;
-                        break Some(Fault::Cut);
+                        break Some(ContinuityFault::Cut);
                     }
                     self.visitor.on_frame(self.position.plus(used as u64), &frame);
                     used += length;
@@ -427,7 +427,7 @@ impl<V: SegmentVisitor> Scanner<V> {
 
     fn finish(mut self, segment: Segment) -> SegmentScan<V::Output> {
         if !self.carry.is_empty() && self.fault.is_none() {
-            self.fault = Some(Fault::Cut);
+            self.fault = Some(ContinuityFault::Cut);
             self.strays = self.carry.iter().any(|&byte| byte != 0);
         }
         SegmentScan {

@@ -5,9 +5,9 @@ use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::directory::Directory;
 use crate::format::HeaderBlock;
 use crate::lock::{LockError, WriterLock};
-use crate::options::Options;
+use crate::options::JournalOptions;
 use crate::pages::Pages;
-use crate::pool::{FilePool, Medium, PoolOptions, Spare, Spares};
+use crate::pool::{FilePool, MediumProperties, PoolOptions, SegmentPool, SpareSegment};
 use crate::space::free_space_warning_default;
 use crate::storage::Storage;
 use std::fs::File;
@@ -18,10 +18,10 @@ use stele_wire::units::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
 /// The first segment of an epoch, prepared and open, and where the next ones come from.
-pub type Prepared<F> = (Spare<F>, Box<dyn Spares<F>>);
+pub type PreparedSegments<F> = (SpareSegment<F>, Box<dyn SegmentPool<F>>);
 
 /// The place of one trail, for its writer.
-pub trait Site {
+pub trait TrailSite {
     /// A segment file open for writing.
     type File;
 
@@ -50,14 +50,19 @@ pub trait Site {
     ///
     /// # Errors
     /// What the medium says when it lets no file be written at all.
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium>;
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties>;
 
     /// Prepares segments from index `next` on, of the length and in the number that the options say, and waits
     /// for the first.
     ///
     /// # Errors
     /// Why there will be none.
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<Self::File>>;
+    fn prepare(
+        &self,
+        medium: MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<Self::File>>;
 
     /// Writes the header block of a segment, durably.
     ///
@@ -66,7 +71,7 @@ pub trait Site {
     fn write_header(&self, file: &Self::File, block: &HeaderBlock) -> io::Result<()>;
 }
 
-impl Site for Directory {
+impl TrailSite for Directory {
     type File = File;
 
     fn create(&self) -> io::Result<()> {
@@ -90,11 +95,16 @@ impl Site for Directory {
         Ok(TrailId(id))
     }
 
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium> {
-        Medium::probe(self, allow_direct)
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties> {
+        MediumProperties::probe(self, allow_direct)
     }
 
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
+    fn prepare(
+        &self,
+        medium: MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<File>> {
         let free_space_warning =
             options.free_space_warning.unwrap_or_else(|| free_space_warning_default(options.segment_length));
         let mut pool = FilePool::start(

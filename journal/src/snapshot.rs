@@ -1,13 +1,13 @@
 //! Snapshot files: the state of every machine of a shard after the last event of a segment, as a container.
 //!
-//! What the machines write into their sections is theirs ([`Section`]); here is how it is kept: whole or not at
-//! all, checked by hashes, and tied to the one trail and segment that it follows from ([`Standing`]). The bytes are
+//! What the machines write into their sections is theirs ([`SnapshotSection`]); here is how it is kept: whole or not at
+//! all, checked by hashes, and tied to the one trail and segment that it follows from ([`SnapshotOrigin`]). The bytes are
 //! drawn in `journal/FORMAT.md`.
 
 mod shelf;
 
 pub(crate) use shelf::read_up_to;
-pub use shelf::{Newest, list, newest, prune, read, read_end, write};
+pub use shelf::{NewestSnapshot, list, newest, prune, read, read_end, write};
 
 use crate::bounds::{SNAPSHOT_LENGTH_MAX, SNAPSHOT_SECTIONS_MAX};
 use crate::error::TrailError;
@@ -60,7 +60,7 @@ pub struct SnapshotHead {
     /// Its time.
     pub last_timestamp: U64,
     /// The link that the next segment carries, or will.
-    pub link: Link,
+    pub link: SegmentLink,
     /// Bytes of the file.
     pub length: U64,
     /// Version of the program that wrote it, text.
@@ -92,7 +92,7 @@ const _: () = assert!(size_of::<SectionRow>().is_multiple_of(ALIGNMENT));
 
 /// What a state follows from: the trail up to the end of one segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
+pub struct SnapshotOrigin {
     /// Trail, shard, and the segment's epoch.
     pub identity: Identity,
     /// Number of the segment.
@@ -104,12 +104,12 @@ pub struct Standing {
     /// Its time in nanoseconds UTC, 0 for none.
     pub last_timestamp: Nanos,
     /// What the next segment's header says of everything in front: see [`crate::format::link_after`].
-    pub link: Link,
+    pub link: SegmentLink,
 }
 
 /// The state of one machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Section {
+pub struct SnapshotSection {
     /// The machine: at most 32 bytes.
     pub name: &'static str,
     /// Version of the layout of its state: one that this program does not know is not loaded.
@@ -120,7 +120,7 @@ pub struct Section {
 
 /// What a snapshot file came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Written {
+pub struct SnapshotDigest {
     /// Bytes of the file.
     pub length: u64,
     /// SHA-256 of the whole file.
@@ -131,11 +131,11 @@ pub struct Written {
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// What it follows from.
-    pub standing: Standing,
+    pub origin: SnapshotOrigin,
     /// Version of the program that wrote it.
     pub program: String,
     /// Its length and hash.
-    pub written: Written,
+    pub digest: SnapshotDigest,
     bytes: Vec<u8>,
     sections: Vec<(String, u32, Range<usize>)>,
 }
@@ -225,7 +225,7 @@ pub fn snapshot_index(name: &str) -> Option<u64> {
 ///
 /// # Panics
 /// When there are more than [`SNAPSHOT_SECTIONS_MAX`] sections, or a section's name is longer than 32 bytes.
-pub fn encode(standing: &Standing, program: &str, sections: &[Section]) -> Vec<u8> {
+pub fn encode(origin: &SnapshotOrigin, program: &str, sections: &[SnapshotSection]) -> Vec<u8> {
     assert!(sections.len() <= SNAPSHOT_SECTIONS_MAX, "{} sections are too many", sections.len());
     let table = size_of::<SnapshotHead>() + sections.len() * size_of::<SectionRow>();
     let bodies: usize = sections.iter().map(|section| section.body.len().next_multiple_of(ALIGNMENT)).sum();
@@ -234,14 +234,14 @@ pub fn encode(standing: &Standing, program: &str, sections: &[Section]) -> Vec<u
         magic: SNAPSHOT_MAGIC,
         version: U32::new(SNAPSHOT_VERSION),
         sections: U32::new(sections.len() as u32),
-        trail: standing.identity.trail.0,
-        shard: U32::new(standing.identity.shard.0),
-        epoch: U32::new(standing.identity.epoch.0),
-        segment: U64::new(standing.segment),
-        end: U64::new(standing.end.0),
-        last_sequence: U64::new(standing.last_sequence.0),
-        last_timestamp: U64::new(standing.last_timestamp.0),
-        link: standing.link,
+        trail: origin.identity.trail.0,
+        shard: U32::new(origin.identity.shard.0),
+        epoch: U32::new(origin.identity.epoch.0),
+        segment: U64::new(origin.segment),
+        end: U64::new(origin.end.0),
+        last_sequence: U64::new(origin.last_sequence.0),
+        last_timestamp: U64::new(origin.last_timestamp.0),
+        link: origin.link,
         length: U64::new(length as u64),
         program: text_field(&program[..program.floor_char_boundary(32)]).expect("it was cut to the field"),
     };
@@ -307,9 +307,9 @@ pub fn decode(bytes: Vec<u8>) -> Result<Result<Snapshot, u32>, SnapshotFault> {
     if sections.len() != count || offset != content.len() {
         return Err(SnapshotFault::Table { row: sections.len() });
     }
-    let written = Written::of(&bytes);
-    let (standing, program) = (head.standing(), text(&head.program).to_owned());
-    Ok(Ok(Snapshot { standing, program, written, bytes, sections }))
+    let digest = SnapshotDigest::of(&bytes);
+    let (origin, program) = (head.origin(), text(&head.program).to_owned());
+    Ok(Ok(Snapshot { origin, program, digest, bytes, sections }))
 }
 
 /// The head at the beginning of `bytes`, which are those of a file of `length` bytes or their beginning.
@@ -328,15 +328,15 @@ pub(crate) fn check_head(bytes: &[u8], length: u64) -> Result<SnapshotHead, Snap
     Ok(head)
 }
 
-impl Written {
+impl SnapshotDigest {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { length: bytes.len() as u64, hash: Sha256::digest(bytes).into() }
     }
 }
 
 impl SnapshotHead {
-    fn standing(&self) -> Standing {
-        Standing {
+    fn origin(&self) -> SnapshotOrigin {
+        SnapshotOrigin {
             identity: Identity {
                 trail: TrailId(self.trail),
                 shard: ShardId(self.shard.get()),

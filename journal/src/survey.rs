@@ -4,7 +4,7 @@
 //! acknowledged floor. Everything in front of it was acknowledged as durable and is [`crate::verify`]'s to check.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::error::TrailError;
 use crate::format::{HeaderState, RunningCrc, segment_name};
 use crate::storage::Storage;
@@ -16,7 +16,7 @@ use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
 /// Everything that recovery decides on.
 #[derive(Debug)]
-pub struct Survey {
+pub struct TrailSurvey {
     /// Written segments that follow each other, oldest first.
     pub segments: Vec<Segment>,
     /// The first thing that keeps the segments from being one trail, if any does.
@@ -24,19 +24,19 @@ pub struct Survey {
     /// Segments behind the problem whose headers are whole, oldest first.
     pub beyond: Vec<Segment>,
     /// The end of the last epoch; none when no segment was ever written.
-    pub tail: Option<Tail>,
+    pub tail: Option<LogTail>,
     /// Indexes of prepared segments that were never used.
     pub unused: Vec<u64>,
     /// The torn header of a trail's very first segment, when there is nothing else: the trail never began.
-    pub torn_start: Option<Stray>,
+    pub torn_start: Option<StrayBytes>,
 }
 
 /// The end of the last epoch.
 #[derive(Debug)]
-pub struct Tail {
-    /// Which of [`Survey::segments`] holds the last whole frame, or would.
+pub struct LogTail {
+    /// Which of [`TrailSurvey::segments`] holds the last whole frame, or would.
     pub last: usize,
-    /// The first of [`Survey::segments`] that was swept. What lies in front of it was acknowledged; from here on
+    /// The first of [`TrailSurvey::segments`] that was swept. What lies in front of it was acknowledged; from here on
     /// bytes may have been read that are not on the medium yet.
     pub from: usize,
     /// Position after the last frame that follows from the ones in front.
@@ -50,19 +50,19 @@ pub struct Tail {
     /// The highest durable watermark in any valid padding of the epoch, also behind `end`.
     pub floor: Position,
     /// What the bytes at `end` are instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
+    pub fault: Option<ContinuityFault>,
     /// Files, and from which offset on, that hold anything but zeros behind `end`, with the bytes and the
     /// sequences there.
-    pub strays: Vec<Stray>,
+    pub strays: Vec<StrayBytes>,
     /// Files behind the last segment that are to go because nothing in them counts.
-    pub behind: Vec<u64>,
+    pub files_after: Vec<u64>,
     /// Bytes of the last segment's file.
     pub file_length: u64,
 }
 
 /// Bytes behind the end of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stray {
+pub struct StrayBytes {
     /// Index of the segment file.
     pub index: u64,
     /// Where in the file they begin.
@@ -78,16 +78,16 @@ struct Swept {
     end: Position,
     continuity: Continuity,
     data_crc: u32,
-    fault: Option<Fault>,
+    fault: Option<ContinuityFault>,
     floor: Position,
-    stray: Option<Stray>,
+    stray: Option<StrayBytes>,
 }
 
 /// Looks at the trail in `storage`.
 ///
 /// # Errors
 /// [`TrailError::Io`]; what is wrong with the trail itself is in the survey.
-pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
+pub fn survey(storage: &dyn Storage) -> Result<TrailSurvey, TrailError> {
     let mut found = find_segments(storage)?;
     let sweeper = &mut Sweeper::new(storage);
     let mut unused = Vec::new();
@@ -111,8 +111,8 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
         found.clear();
     }
     let (segments, problem) = chain(storage, &found);
-    let beyond = if problem.is_some() { whole_behind(storage, &found, &segments) } else { Vec::new() };
-    let mut survey = Survey { segments, problem, beyond, tail: None, unused, torn_start };
+    let beyond = if problem.is_some() { whole_after(storage, &found, &segments) } else { Vec::new() };
+    let mut survey = TrailSurvey { segments, problem, beyond, tail: None, unused, torn_start };
     if survey.problem.is_none() && !survey.segments.is_empty() {
         survey.tail = Some(sweep_tail(sweeper, &survey.segments, &headless)?);
     }
@@ -122,7 +122,7 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
 /// What a first start that was cut short within its first write left: a damaged header of segment 1 in a file of
 /// the length that it was prepared with, and nothing in any file behind it. A header precedes everything in its
 /// segment, so that nothing was acknowledged. Anything behind the header is proof that it was whole once.
-fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<Stray>, TrailError> {
+fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<StrayBytes>, TrailError> {
     let [only] = found else { return Ok(None) };
     if only.index != 1 || !matches!(only.state, HeaderState::Damaged(_)) || !only.has_prepared_length() {
         return Ok(None);
@@ -152,21 +152,21 @@ fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option
 }
 
 /// The segments with whole headers behind those that follow each other and the file that does not.
-fn whole_behind(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
+fn whole_after(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
     let rest = found.iter().skip(segments.len());
-    let behind = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
-    behind.filter_map(|found| found.usable(storage).ok()).collect()
+    let later = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
+    later.filter_map(|found| found.usable(storage).ok()).collect()
 }
 
 fn sweep_tail(
     sweeper: &mut Sweeper<'_>,
     segments: &[Segment],
     headless: &[FoundSegment],
-) -> Result<Tail, TrailError> {
+) -> Result<LogTail, TrailError> {
     let newest = segments.last().expect("the caller has a segment");
     let epoch = newest.header.identity.epoch;
     let mut floor = Position(0);
-    let (mut strays, mut behind) = (Vec::new(), Vec::new());
+    let (mut strays, mut files_after) = (Vec::new(), Vec::new());
     for file in headless {
         // Its header would say which epoch it belongs to: this one, or one that each such file may have begun.
         for later in 0..=headless.len() as u32 {
@@ -175,12 +175,12 @@ fn sweep_tail(
             if let Some((stray, durable)) = sweep_headless(sweeper, file, Some(identity.seed()))? {
                 floor = floor.max(durable);
                 if later == 0 || stray.sequences.is_some() {
-                    strays.retain(|known: &Stray| known.index != stray.index);
+                    strays.retain(|known: &StrayBytes| known.index != stray.index);
                     strays.push(stray);
                 }
             }
         }
-        behind.push(file.index);
+        files_after.push(file.index);
     }
     // From the newest segment back to the first that begins at or below the floor.
     let first = segments.partition_point(|segment| segment.header.identity.epoch < epoch);
@@ -195,7 +195,7 @@ fn sweep_tail(
             dropped => {
                 if let Some((last, _)) = dropped {
                     (at + 1..=last).try_for_each(|at| {
-                        behind.push(segments[at].header.index);
+                        files_after.push(segments[at].header.index);
                         strays.extend(whole_file(sweeper, &segments[at])?);
                         Ok::<_, TrailError>(())
                     })?;
@@ -212,7 +212,7 @@ fn sweep_tail(
     strays.retain(|stray| stray.index != segments[last].header.index);
     strays.extend(swept.stray.clone());
     strays.sort_by_key(|stray| stray.index);
-    Ok(Tail {
+    Ok(LogTail {
         last,
         from,
         end: swept.end,
@@ -222,7 +222,7 @@ fn sweep_tail(
         floor,
         fault: swept.fault,
         strays,
-        behind,
+        files_after,
         file_length: segments[last].file_length,
     })
 }
@@ -236,7 +236,7 @@ impl Swept {
 }
 
 /// Everything in the file of a segment that the log does not reach.
-fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<Stray>, TrailError> {
+fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<StrayBytes>, TrailError> {
     let found = FoundSegment {
         index: segment.header.index,
         file_length: segment.file_length,
@@ -252,9 +252,9 @@ fn sweep_headless(
     sweeper: &mut Sweeper<'_>,
     found: &FoundSegment,
     seed: Option<Seed>,
-) -> Result<Option<(Stray, Position)>, TrailError> {
+) -> Result<Option<(StrayBytes, Position)>, TrailError> {
     sweeper.begin(&segment_name(found.index), 0)?;
-    let mut stray = Stray { index: found.index, offset: 0, bytes: 0, sequences: None };
+    let mut stray = StrayBytes { index: found.index, offset: 0, bytes: 0, sequences: None };
     let floor = sweeper.sweep_rest(seed, &mut stray, 0)?;
     Ok((stray.bytes > 0).then_some((stray, floor)))
 }
@@ -270,7 +270,7 @@ fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailErr
     let fault = loop {
         let admitted = continuity.admit(sweeper.stream().bytes());
         match admitted.map(|frame| (frame.len(), durable_in(&frame))) {
-            Ok((length, _)) if done + length as u64 > room => break Some(Fault::Cut),
+            Ok((length, _)) if done + length as u64 > room => break Some(ContinuityFault::Cut),
             Ok((length, durable)) => {
                 floor = floor.max(durable);
                 done += length as u64;
@@ -284,7 +284,7 @@ fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailErr
     };
     let end = header.base_position.plus(done);
     let offset = header.file_offset(end);
-    let mut stray = Stray { index: header.index, offset, bytes: 0, sequences: None };
+    let mut stray = StrayBytes { index: header.index, offset, bytes: 0, sequences: None };
     let block = u64::from(header.block_length);
     floor =
         floor.max(sweeper.sweep_rest(Some(continuity.seed), &mut stray, offset.next_multiple_of(block))?);
@@ -340,7 +340,7 @@ impl<'a> Sweeper<'a> {
     fn sweep_rest(
         &mut self,
         seed: Option<Seed>,
-        stray: &mut Stray,
+        stray: &mut StrayBytes,
         blocks_from: u64,
     ) -> Result<Position, TrailError> {
         let mut floor = Position(0);
@@ -389,7 +389,7 @@ impl<'a> Sweeper<'a> {
     }
 }
 
-impl Stray {
+impl StrayBytes {
     fn note(&mut self, sequence: Sequence) {
         let (low, high) = self.sequences.unwrap_or((sequence, sequence));
         self.sequences = Some((low.min(sequence), high.max(sequence)));
@@ -412,7 +412,7 @@ mod tests {
         epochs
     }
 
-    fn survey_of(epochs: &Epochs, closed: bool, change: impl Fn(&std::path::Path)) -> Survey {
+    fn survey_of(epochs: &Epochs, closed: bool, change: impl Fn(&std::path::Path)) -> TrailSurvey {
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), closed);
         change(folder.path());
@@ -426,7 +426,7 @@ mod tests {
             let tail = survey_of(&epochs, closed, |_| {}).tail.unwrap();
             assert_eq!((tail.end, tail.floor), (epochs.position, epochs.floor()));
             assert_eq!((tail.last_sequence, tail.last_timestamp), (epochs.sequence, epochs.time));
-            assert_eq!((tail.fault.is_none(), tail.strays.len(), tail.behind.len()), (closed, 0, 0));
+            assert_eq!((tail.fault.is_none(), tail.strays.len(), tail.files_after.len()), (closed, 0, 0));
         }
     }
 
@@ -496,9 +496,9 @@ mod tests {
         assert_eq!(survey.segments[tail.last].header, header);
         assert!(tail.end >= header.end_position().0.checked_sub(1024).map(Position).unwrap());
         assert!(tail.end < header.end_position());
-        let mut behind = tail.behind.clone();
-        behind.sort_unstable();
-        assert_eq!(behind, [3, 4]);
+        let mut files_after = tail.files_after.clone();
+        files_after.sort_unstable();
+        assert_eq!(files_after, [3, 4]);
         let strays: Vec<u64> = tail.strays.iter().map(|stray| stray.index).collect();
         assert!(strays.contains(&3) && strays.contains(&4), "{strays:?}");
     }

@@ -15,8 +15,8 @@
 #![allow(unsafe_code)]
 
 use crate::bounds::IN_FLIGHT_MAX;
-use crate::engine::{Completion, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -127,12 +127,12 @@ impl SyncThread {
             let unsynced = (self.completed[slot] - synced) as usize;
             while self.waiting[slot].len() > unsynced {
                 let ticket = self.waiting[slot].pop_front().expect("it is longer than another number");
-                completions.push(Completion { ticket, outcome: Ok(Progress::Durable) });
+                completions.push(Completion { ticket, outcome: Ok(RequestProgress::Durable) });
             }
             if error != 0 {
                 completions.extend(self.waiting[slot].drain(..).map(|ticket| Completion {
                     ticket,
-                    outcome: Err((Stage::Sync, io::Error::from_raw_os_error(error))),
+                    outcome: Err((JournalStage::Sync, io::Error::from_raw_os_error(error))),
                 }));
             }
         }
@@ -204,7 +204,10 @@ mod tests {
         (SyncThread::start_with(sync).unwrap(), begins, results)
     }
 
-    fn reap_until(thread: &mut SyncThread, count: usize) -> Vec<(Ticket, Result<Progress, Option<i32>>)> {
+    fn reap_until(
+        thread: &mut SyncThread,
+        count: usize,
+    ) -> Vec<(Ticket, Result<RequestProgress, Option<i32>>)> {
         let mut completions = Vec::new();
         for _ in 0..20_000 {
             thread.reap(&mut completions);
@@ -216,7 +219,7 @@ mod tests {
         let outcome = |completion: Completion| match completion.outcome {
             Ok(progress) => (completion.ticket, Ok(progress)),
             Err((stage, error)) => {
-                assert_eq!(stage, Stage::Sync);
+                assert_eq!(stage, JournalStage::Sync);
                 (completion.ticket, Err(error.raw_os_error()))
             }
         };
@@ -234,11 +237,14 @@ mod tests {
         thread.on_written(0, 4);
         thread.hand_over();
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 2), [(5, Ok(Progress::Durable)), (3, Ok(Progress::Durable))]);
+        assert_eq!(
+            reap_until(&mut thread, 2),
+            [(5, Ok(RequestProgress::Durable)), (3, Ok(RequestProgress::Durable))]
+        );
         assert!(thread.is_waited_for(), "the third completed while the sync was under way");
         assert_eq!(begins.recv().unwrap(), 70);
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(4, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(4, Ok(RequestProgress::Durable))]);
         assert!(!thread.is_waited_for());
     }
 
@@ -253,10 +259,10 @@ mod tests {
         thread.on_written(0, 7);
         thread.hand_over();
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(8, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(8, Ok(RequestProgress::Durable))]);
         assert_eq!(begins.recv().unwrap(), 70);
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(7, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(7, Ok(RequestProgress::Durable))]);
         thread.adopt(1, 90);
         thread.on_written(1, 9);
         thread.hand_over();

@@ -170,7 +170,7 @@ pub(crate) fn read_live_segments(storage: &dyn Storage) -> Result<Vec<Segment>, 
     let mut found = find_written(storage)?;
     if let [.., previous, last] = &found[..]
         && let HeaderState::Valid(header) = previous.state
-        && last.may_be_begun_behind(&Segment { header, file_length: previous.file_length })
+        && last.may_be_begun_after(&Segment { header, file_length: previous.file_length })
     {
         found.pop();
     }
@@ -206,7 +206,7 @@ impl FoundSegment {
     /// Whether this, the newest segment that is not blank, may be one whose header is being written behind
     /// `previous`: the header makes no sense yet, and the file has the length that it was prepared with. A segment
     /// that was closed is shorter, but for one in many that ended just there.
-    pub(crate) fn may_be_begun_behind(&self, previous: &Segment) -> bool {
+    pub(crate) fn may_be_begun_after(&self, previous: &Segment) -> bool {
         let is_prepared = if previous.file_end() == previous.header.end_position() {
             self.file_length == HEADER_BLOCK_LENGTH as u64 + previous.header.segment_length
         } else {

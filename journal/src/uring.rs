@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, IN_FLIGHT_MAX};
-use crate::engine::{Completion, Engine, FlushMethod, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, Engine, FlushMethod, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use crate::pages::Pages;
 use crate::sync_thread::SyncThread;
@@ -158,16 +158,16 @@ impl UringEngine {
     fn outcome(&self, user_data: u64, result: i32) -> Completion {
         let (ticket, sync) = (user_data >> 1, user_data & 1 == 1);
         let expected = self.sent[ticket as usize % self.sent.len()].length;
-        let stage = if sync { Stage::Sync } else { Stage::Write };
+        let stage = if sync { JournalStage::Sync } else { JournalStage::Write };
         let outcome = match result {
             error if error < 0 => Err((stage, io::Error::from_raw_os_error(-error))),
-            _ if sync => Ok(Progress::Durable),
+            _ if sync => Ok(RequestProgress::Durable),
             written if written as u32 != expected => {
                 let text = format!("the device took {written} of {expected} bytes");
                 Err((stage, io::Error::new(io::ErrorKind::WriteZero, text)))
             }
-            _ if self.method == FlushMethod::FlushedWrites => Ok(Progress::Durable),
-            _ => Ok(Progress::Written),
+            _ if self.method == FlushMethod::FlushedWrites => Ok(RequestProgress::Durable),
+            _ => Ok(RequestProgress::Written),
         };
         Completion { ticket, outcome }
     }

@@ -3,8 +3,8 @@
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::Fault;
 use crate::error::TrailError;
-use crate::format::{Link, align_up, link_after};
-use crate::recovery::{Row, decide};
+use crate::format::{SegmentLink, align_up, link_after};
+use crate::recovery::{RecoveryRow, decide};
 use crate::relay::Relay;
 use crate::scan::{ScanOptions, ScanReport, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
@@ -138,7 +138,7 @@ pub fn verify_with(
     let first = segments[0].header.index;
     std::thread::scope(|scope| {
         let medium = scope.spawn(|| {
-            let _ended = relay.ends_with_this();
+            let _ended = relay.end_guard();
             let filler = |segment: &Segment| relay.filler((segment.header.index - first) as usize);
             check(storage, &segments, options, filler, OnFailure::ReadOn)
         });
@@ -155,7 +155,7 @@ fn written_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
 
 /// Shows `visitor` what comes through `relay`, up to the first segment that does not follow from what came.
 fn show(relay: &Relay, segments: &[Segment], visitor: &mut impl LogVisitor) {
-    let _left = relay.left_with_this();
+    let _left = relay.leave_guard();
     let mut reached = None;
     for segment in segments {
         let header = &segment.header;
@@ -179,7 +179,7 @@ fn show(relay: &Relay, segments: &[Segment], visitor: &mut impl LogVisitor) {
                     next = frame.sequence().next();
                 }
             }
-            relay.give_back(block);
+            relay.recycle(block);
         }
         relay.next_lane();
         reached = Some((end, next));
@@ -272,7 +272,8 @@ impl<'a> Chain<'a> {
         let header = &scan.segment.header;
         if let Some(previous) = &self.previous {
             if header.created < previous.last_timestamp {
-                let fault = Fault::Time { previous: previous.last_timestamp, found: header.created };
+                let fault =
+                    ContinuityFault::Time { previous: previous.last_timestamp, found: header.created };
                 return Err(frame_error(self.storage, previous, fault));
             }
             let block = previous.segment.header_block();
@@ -294,18 +295,18 @@ impl<'a> Chain<'a> {
             return Err(frame_error(self.storage, scan, fault));
         }
         if align_up(scan.end, next.block_length) != next.base_position {
-            return Err(frame_error(self.storage, scan, Fault::Cut));
+            return Err(frame_error(self.storage, scan, ContinuityFault::Cut));
         }
         let expected = scan.last_sequence.next();
         if next.base_sequence != expected {
-            let fault = Fault::Sequence { expected, found: next.base_sequence };
+            let fault = ContinuityFault::Sequence { expected, found: next.base_sequence };
             return Err(frame_error(self.storage, scan, fault));
         }
         Ok(())
     }
 }
 
-fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: Fault) -> TrailError {
+fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: ContinuityFault) -> TrailError {
     TrailError::Frame {
         file: storage.describe(&scan.segment.name()),
         offset: scan.segment.header.file_offset(scan.end),
@@ -324,8 +325,8 @@ fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<Op
     }
     let survey = survey(storage)?;
     let tail_moved = survey.tail.as_ref().is_none_or(|tail| tail.end != last.end);
-    if decide(&survey.evidence()) == Row::F && !tail_moved {
-        return Err(frame_error(storage, last, last.fault.unwrap_or(Fault::Cut)));
+    if decide(&survey.evidence()) == RecoveryRow::F && !tail_moved {
+        return Err(frame_error(storage, last, last.fault.unwrap_or(ContinuityFault::Cut)));
     }
     Ok(Some(OpenTail {
         file: storage.describe(&last.segment.name()),
@@ -334,7 +335,7 @@ fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<Op
     }))
 }
 
-fn hex(link: &Link) -> String {
+fn hex(link: &SegmentLink) -> String {
     link.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{Schema, SessionBeginning};
 use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
-use stele_journal::recovery::Row;
+use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
     Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
 };
@@ -112,7 +112,7 @@ impl Act {
         let mut told = act.recovery.clone();
         if purpose.later_than > 0 {
             // What a repair cut away was no clean stop, however whole it left the rest.
-            told.row = Row::E;
+            told.row = RecoveryRow::E;
         }
         let configuration = configuration.to_string();
         let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };

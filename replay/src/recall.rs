@@ -7,7 +7,7 @@
 use crate::resume::{Resume, ResumeError, Resumed};
 use std::path::Path;
 use std::sync::Arc;
-use stele_journal::snapshot::{self, Snapshot, Standing, Written};
+use stele_journal::snapshot::{self, Snapshot, SnapshotDigest, SnapshotOrigin};
 use stele_journal::{Directory, Segment, Storage, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
@@ -33,9 +33,9 @@ pub struct Recalled {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UsedSnapshot {
     /// What it follows from.
-    pub standing: Standing,
+    pub standing: SnapshotOrigin,
     /// Its length and hash.
-    pub written: Written,
+    pub written: SnapshotDigest,
     /// Whether its hash is on the log.
     pub is_told: bool,
 }
@@ -52,8 +52,8 @@ pub enum Preference {
 /// A state to begin with, loaded from a snapshot.
 pub(crate) struct Loaded {
     pub(crate) resume: Resume,
-    pub(crate) standing: Standing,
-    pub(crate) written: Written,
+    pub(crate) standing: SnapshotOrigin,
+    pub(crate) written: SnapshotDigest,
 }
 
 /// Reads the trail in `directory` to its end, from its newest snapshot on. `progress` is told the sequence reached
@@ -162,7 +162,7 @@ fn load(
         snapshot::read(storage, segments, index).map_err(|refusal| refusal.to_string())?;
     let resume = Resume::restore(registry.clone(), |name| snapshot.section(name))
         .map_err(|error| format!("{} (written by {}): {error}", file(storage, index), snapshot.program))?;
-    let (standing, written) = (snapshot.standing, snapshot.written);
+    let (standing, written) = (snapshot.origin, snapshot.digest);
     if (resume.last_sequence(), resume.last_timestamp())
         != (standing.last_sequence.0, standing.last_timestamp.0)
     {
@@ -225,7 +225,7 @@ struct Record {
 }
 
 impl Record {
-    fn new(standing: &Standing, written: &Written) -> Self {
+    fn new(standing: &SnapshotOrigin, written: &SnapshotDigest) -> Self {
         Self { sequence: standing.last_sequence, hash: written.hash, is_named: false, is_told: false }
     }
 

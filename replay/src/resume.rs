@@ -9,7 +9,7 @@ use crate::regeneration::{Interruption, Regeneration, RegenerationError};
 use crate::submission::Submission;
 use stele_bus::Timers;
 use stele_journal::TrailError;
-use stele_journal::snapshot::Section;
+use stele_journal::snapshot::SnapshotSection;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
@@ -188,11 +188,11 @@ impl Resume {
 
     /// The whole state, a section for each machine: one that is restored from it and fed the events behind it is the
     /// same, byte for byte, as one that was fed all of them.
-    pub fn snapshot(&self) -> Vec<Section> {
+    pub fn snapshot(&self) -> Vec<SnapshotSection> {
         let section = |name, version, write: &dyn Fn(&mut Vec<u8>)| {
             let mut body = Vec::new();
             write(&mut body);
-            Section { name, version, body }
+            SnapshotSection { name, version, body }
         };
         let host = self.regeneration.host();
         vec![

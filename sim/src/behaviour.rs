@@ -2,7 +2,7 @@
 
 /// How the disk behaves. Throws are per request; 0 is never.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Behaviour {
+pub struct DiskBehaviour {
     /// The longest that a write or a sync takes, in ticks.
     pub delay_max: u64,
     /// One in so many writes fails.
@@ -16,12 +16,12 @@ pub struct Behaviour {
     /// Prepared segments hold bytes of earlier lives instead of zeros behind their blank header.
     pub stale: bool,
     /// A way in which the disk breaks its promises; none in a disk that may be trusted.
-    pub lie: Option<Lie>,
+    pub broken_promise: Option<BrokenPromise>,
 }
 
 /// A promise that a disk breaks: what the checkers must notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lie {
+pub enum BrokenPromise {
     /// One in ten flushes is acknowledged and does nothing.
     LosesFlushes,
     /// A write is acknowledged as durable before it has happened.
@@ -32,7 +32,7 @@ pub enum Lie {
     WritesElsewhere,
 }
 
-impl Lie {
+impl BrokenPromise {
     /// Every one of them.
     pub const ALL: [Self; 4] =
         [Self::LosesFlushes, Self::AcknowledgesEarly, Self::RotsBits, Self::WritesElsewhere];

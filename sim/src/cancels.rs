@@ -16,7 +16,7 @@ type Name = (u64, u32, u16);
 
 /// An order on the log. No report of the traffic's names one, so that it stands there for the epoch.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct OpenOrder {
     sequence: Sequence,
     name: Name,
     instrument: u32,
@@ -30,7 +30,7 @@ struct Standing {
 
 /// A kill switch that was engaged.
 #[derive(Clone, Copy, Debug)]
-struct Engaged {
+struct EngagedSwitch {
     sequence: Sequence,
     scope: CancelScope,
     id: u32,
@@ -38,14 +38,14 @@ struct Engaged {
     may_be_all: bool,
 }
 
-impl Engaged {
-    fn covers(&self, order: &Standing) -> bool {
+impl EngagedSwitch {
+    fn covers(&self, order: &OpenOrder) -> bool {
         let (_, account, _) = order.name;
         self.scope == CancelScope::ALL || (self.scope == CancelScope::ACCOUNT && self.id == account)
     }
 
     /// Whether it cannot leave the order out.
-    fn requires(&self, order: &Standing) -> bool {
+    fn requires(&self, order: &OpenOrder) -> bool {
         !order.is_cancelling && order.free_since < self.sequence && self.covers(order)
     }
 }
@@ -95,10 +95,10 @@ impl Cancel {
 #[derive(Clone, Debug, Default)]
 pub struct CancelChecker {
     /// Oldest first.
-    orders: Vec<Standing>,
+    orders: Vec<OpenOrder>,
     places: BTreeMap<Name, usize>,
     /// Oldest first.
-    switches: Vec<Engaged>,
+    switches: Vec<EngagedSwitch>,
     /// The switch at work, and the order it has got to.
     at: (usize, usize),
 }
@@ -132,7 +132,7 @@ impl CancelChecker {
     fn on_order(&mut self, order: &OrderTerms, sequence: Sequence) {
         let name = (order.client_order_id, order.owner.account, order.owner.strategy);
         self.places.entry(name).or_insert_with(|| {
-            self.orders.push(Standing {
+            self.orders.push(OpenOrder {
                 sequence,
                 name,
                 instrument: order.owner.instrument,
@@ -152,7 +152,7 @@ impl CancelChecker {
     }
 
     fn on_engaged(&mut self, scope: CancelScope, id: u32, sequence: Sequence) {
-        self.switches.push(Engaged { sequence, scope, id, may_be_all: false });
+        self.switches.push(EngagedSwitch { sequence, scope, id, may_be_all: false });
     }
 
     /// A session that begins knows of no cancel under way.
@@ -178,7 +178,7 @@ impl CancelChecker {
         let cause = cause.map_err(|_| "no kill switch was engaged by its cause")?;
         let place = *self.places.get(&cancel.name).ok_or("no such order stands on the log")?;
         let order = self.orders[place];
-        let (said, stands) = (
+        let (said, recorded) = (
             (cancel.instrument, cancel.is_quote, cancel.side),
             (order.instrument, order.is_quote, order.side),
         );
@@ -190,7 +190,7 @@ impl CancelChecker {
         debug_assert!(switch.sequence < cancel.sequence);
         let from = if cause == at { from } else { 0 };
         let fault = [
-            (said != stands, "the order is another than it says"),
+            (said != recorded, "the order is another than it says"),
             (order.is_cancelling, "the order is cancelled already"),
             (order.sequence > switch.sequence, "the order came behind the switch"),
             (!switch.may_be_all && !switch.covers(&order), "the switch does not cover the order"),

@@ -41,7 +41,7 @@ impl WatermarkChecker {
     ///
     /// # Errors
     /// Which one moved wrongly.
-    pub fn look(&mut self, marks: &Watermarks) -> Checked {
+    pub fn check(&mut self, marks: &Watermarks) -> Checked {
         let now = Watermark::ALL.map(|mark| marks.get(mark));
         for (index, mark) in Watermark::ALL.into_iter().enumerate() {
             hold!(now[index] >= self.last[index], "watermarks grow", "{mark:?} went back to {}", now[index]);
@@ -170,7 +170,7 @@ fn is_same(submission: &Submission, event: &Event<'_>) -> bool {
 
 /// An event as it was published.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Known {
+pub struct PublishedEvent {
     /// Its number.
     pub sequence: Sequence,
     /// The epoch that wrote it.
@@ -187,7 +187,7 @@ pub struct Known {
 
 /// An order that left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Left {
+pub struct ReleasedOrder {
     /// Its number.
     pub sequence: Sequence,
     /// Where its frame ends.
@@ -198,8 +198,8 @@ pub struct Left {
 
 /// The log as its readers saw it: what the trail is held against.
 #[derive(Clone, Debug, Default)]
-pub struct Truth {
-    events: Vec<Known>,
+pub struct ReferenceLog {
+    events: Vec<PublishedEvent>,
     /// What was acknowledged: as durable, or by an epoch that began behind it.
     acknowledged: Position,
     /// The first event that is not behind the newest recovery.
@@ -208,7 +208,7 @@ pub struct Truth {
     released: Sequence,
 }
 
-impl Truth {
+impl ReferenceLog {
     /// Events that count.
     pub fn len(&self) -> usize {
         self.events.len()
@@ -244,7 +244,7 @@ impl Truth {
         }
         let verified = event.frame().verify(seed);
         hold!(verified.is_ok(), "a frame carries its checksum", "{expected}: {verified:?}");
-        self.events.push(Known {
+        self.events.push(PublishedEvent {
             sequence: event.sequence(),
             epoch,
             position: event.position(),
@@ -259,8 +259,8 @@ impl Truth {
     ///
     /// # Errors
     /// When the log was not durable up to its end.
-    pub fn on_left(&mut self, left: &Left) -> Checked {
-        let Left { sequence, end, durable } = *left;
+    pub fn on_released(&mut self, left: &ReleasedOrder) -> Checked {
+        let ReleasedOrder { sequence, end, durable } = *left;
         hold!(
             durable >= end,
             "orders leave when they are durable",

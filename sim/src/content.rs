@@ -143,31 +143,31 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Dice;
+    use crate::random::SeededRandom;
 
     /// Against a plain vector of bytes.
     #[test]
     fn whatever_is_done_to_it_it_holds_what_a_vector_holds_and_so_does_an_older_copy() {
         for seed in 0..50 {
-            let mut dice = Dice::new(seed, 0);
+            let mut random = SeededRandom::new(seed, 0);
             let (mut content, mut model) = (Content::default(), Vec::new());
             for _ in 0..60 {
                 let (older, was) = (content.clone(), model.clone());
-                match dice.below(4) {
+                match random.below(4) {
                     0 => {
-                        let length = dice.below(5 * PAGE_LENGTH);
+                        let length = random.below(5 * PAGE_LENGTH);
                         content.resize(length);
                         model.resize(length, 0);
                     }
                     1 if !model.is_empty() => {
-                        let at = dice.below(model.len());
+                        let at = random.below(model.len());
                         content.flip(at, 3);
                         model[at] ^= 8;
                     }
                     _ => {
-                        let at = dice.below(model.len());
-                        let mut bytes = vec![0; dice.below(model.len() - at)];
-                        dice.fill(&mut bytes);
+                        let at = random.below(model.len());
+                        let mut bytes = vec![0; random.below(model.len() - at)];
+                        random.fill(&mut bytes);
                         content.write(at, &bytes);
                         model[at..at + bytes.len()].copy_from_slice(&bytes);
                     }

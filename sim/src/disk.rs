@@ -3,16 +3,18 @@
 
 use crate::bounds::SEGMENT_LENGTH;
 use crate::content::Content;
-use crate::dice::Dice;
 use crate::medium::{Inode, Medium, power_failed};
+use crate::random::SeededRandom;
 use crate::violation::Violation;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use stele_journal::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH};
 use stele_journal::format::{HeaderBlock, segment_index, segment_name};
-use stele_journal::pool::{self, Spare, Spares};
-use stele_journal::{LockError, Options, Prepared, Site, Storage, StoredFile, WriterLock};
+use stele_journal::pool::{self, SegmentPool, SpareSegment};
+use stele_journal::{
+    JournalOptions, LockError, PreparedSegments, Storage, StoredFile, TrailSite, WriterLock,
+};
 use stele_wire::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
@@ -51,9 +53,9 @@ impl Disk {
     }
 
     /// Another disk in the same state, which goes on by these dice.
-    pub fn fork(&self, dice: Dice) -> Self {
+    pub fn fork(&self, random: SeededRandom) -> Self {
         let mut shared = self.shared().clone();
-        shared.medium.set_dice(dice);
+        shared.medium.set_dice(random);
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -136,10 +138,10 @@ pub struct SimSite {
     /// The device's block.
     pub block_length: u32,
     /// How the trail is written.
-    pub options: Options,
+    pub options: JournalOptions,
 }
 
-impl Site for SimSite {
+impl TrailSite for SimSite {
     type File = SimFile;
 
     fn create(&self) -> io::Result<()> {
@@ -158,11 +160,16 @@ impl Site for SimSite {
         Ok(self.trail)
     }
 
-    fn probe(&self, _: bool) -> io::Result<pool::Medium> {
-        Ok(pool::Medium { direct: true, block_length: self.block_length })
+    fn probe(&self, _: bool) -> io::Result<pool::MediumProperties> {
+        Ok(pool::MediumProperties { direct: true, block_length: self.block_length })
     }
 
-    fn prepare(&self, _: pool::Medium, options: &Options, next: u64) -> io::Result<Prepared<SimFile>> {
+    fn prepare(
+        &self,
+        _: pool::MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<SimFile>> {
         let stale = self.disk.with(|medium| medium.behaviour().stale);
         let donor = if stale { self.disk.earlier_life() } else { None };
         let mut spares =
@@ -257,7 +264,7 @@ impl StoredFile for OpenFile {
 /// hold the bytes of `donor`, a segment of an earlier epoch, behind a blank header if there is one.
 struct SimSpares {
     disk: Disk,
-    ready: VecDeque<Spare<SimFile>>,
+    ready: VecDeque<SpareSegment<SimFile>>,
     next: u64,
     donor: Option<Content>,
     stopped: bool,
@@ -266,19 +273,19 @@ struct SimSpares {
 impl SimSpares {
     fn prepare(&mut self) -> io::Result<()> {
         let file = self.disk.prepare(self.next, self.donor.as_ref())?;
-        self.ready.push_back(Spare { index: self.next, file });
+        self.ready.push_back(SpareSegment { index: self.next, file });
         self.next += 1;
         Ok(())
     }
 }
 
-impl Spares<SimFile> for SimSpares {
-    fn take(&mut self) -> Option<io::Result<Spare<SimFile>>> {
-        if self.disk.with(Medium::throw_spare_failure) {
+impl SegmentPool<SimFile> for SimSpares {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<SimFile>>> {
+        if self.disk.with(Medium::fails_spare) {
             return Some(Err(io::Error::from_raw_os_error(NO_SPACE)));
         }
         let spare = self.ready.pop_front();
-        if spare.is_none() && self.disk.with(|medium| medium.throw(3)) {
+        if spare.is_none() && self.disk.with(|medium| medium.chance(3)) {
             return self.prepare().err().map(Err);
         }
         spare.map(Ok)

@@ -1,15 +1,15 @@
 //! The engine over the simulated disk.
 
 use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
-use crate::medium::{Done, Inode, Medium};
+use crate::medium::{Inode, Medium, RequestOutcome};
 use crate::ring_memory;
 use crate::violation::violated;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use stele_bus::LogRing;
-use stele_journal::engine::{Completion, Stage};
-use stele_journal::flight::{Progress, Ticket};
+use stele_journal::engine::{Completion, JournalStage};
+use stele_journal::flight::{RequestProgress, Ticket};
 use stele_journal::format::HeaderBlock;
 use stele_journal::{Engine, FlushMethod};
 use stele_wire::frame::crc32c;
@@ -75,11 +75,11 @@ impl SimEngine {
         }
     }
 
-    fn finish_write(&mut self, id: u64, done: Done, completions: &mut Vec<Completion>) {
+    fn finish_write(&mut self, id: u64, done: RequestOutcome, completions: &mut Vec<Completion>) {
         let Some(mut flying) = self.on_the_way.remove(&id) else { return };
         self.check_unchanged(id, &flying);
         let ticket = flying.ticket;
-        if done == Done::Written {
+        if done == RequestOutcome::Written {
             if self.flush == FlushMethod::SyncThread {
                 self.unsynced.push((flying.file.0, ticket));
             } else {
@@ -101,13 +101,13 @@ impl SimEngine {
     }
 }
 
-fn outcome(id: u64, done: Done) -> Result<Progress, (Stage, io::Error)> {
+fn outcome(id: u64, done: RequestOutcome) -> Result<RequestProgress, (JournalStage, io::Error)> {
     match done {
-        Done::Written => Ok(Progress::Written),
-        Done::Durable => Ok(Progress::Durable),
-        Done::SyncFailed => Err((Stage::Sync, io::Error::from_raw_os_error(FAULTY))),
-        Done::WriteFailed => Err((
-            Stage::Write,
+        RequestOutcome::Written => Ok(RequestProgress::Written),
+        RequestOutcome::Durable => Ok(RequestProgress::Durable),
+        RequestOutcome::SyncFailed => Err((JournalStage::Sync, io::Error::from_raw_os_error(FAULTY))),
+        RequestOutcome::WriteFailed => Err((
+            JournalStage::Write,
             match id % 3 {
                 0 => io::Error::from_raw_os_error(FAULTY),
                 1 => io::Error::from_raw_os_error(NO_SPACE),
@@ -143,7 +143,7 @@ impl Engine<SimFile> for SimEngine {
     fn submit(&mut self) -> io::Result<()> {
         let mut shared = self.disk.shared();
         let Shared { medium, ledger } = &mut *shared;
-        if medium.throw_submit_failure() {
+        if medium.fails_submission() {
             return Err(io::Error::other("the kernel refuses"));
         }
         for TakenIn { ticket, file, offset, bytes, in_ring } in self.taken_in.drain(..) {

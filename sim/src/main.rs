@@ -5,7 +5,7 @@ use clap::Parser;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
-use stele_sim::{Failure, Outcome};
+use stele_sim::{WorldFailure, WorldOutcome};
 
 /// The whole write path in one thread, on a manual clock and a faulty disk in memory, from one seed.
 #[derive(Parser)]
@@ -33,17 +33,17 @@ fn again(seed: u64) -> String {
 
 /// What is printed as JSON.
 #[derive(Serialize)]
-struct Report {
+struct RunReport {
     scenario: &'static str,
     seed: u64,
     worlds: u64,
     rounds_per_second: f64,
-    outcome: Outcome,
-    failures: Vec<Told>,
+    outcome: WorldOutcome,
+    failures: Vec<FailureReport>,
 }
 
 #[derive(Serialize)]
-struct Told {
+struct FailureReport {
     seed: u64,
     life: u64,
     step: u64,
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic of the code under test is told as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
-    let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
+    let (mut total, mut failures, mut worlds) = (WorldOutcome::default(), Vec::new(), 0);
     #[expect(
         clippy::disallowed_methods,
         reason = "the rate that is printed is that of the machine, no world sees it"
@@ -84,10 +84,10 @@ fn main() -> ExitCode {
     let rounds_per_second = total.rounds() as f64 / seconds;
     let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if arguments.json {
-        let failures = failures.into_iter().map(told).collect();
+        let failures = failures.into_iter().map(failure_report).collect();
         let seed = arguments.seed;
         let report =
-            Report { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
+            RunReport { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
         println!("{}", serde_json::to_string(&report).expect("numbers and text"));
     } else {
         print(&total, worlds, rounds_per_second, failures.len());
@@ -95,12 +95,12 @@ fn main() -> ExitCode {
     code
 }
 
-fn told(failure: Failure) -> Told {
-    let Failure { seed, life, step, violation } = failure;
-    Told { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
+fn failure_report(failure: WorldFailure) -> FailureReport {
+    let WorldFailure { seed, life, step, violation } = failure;
+    FailureReport { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
 }
 
-fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) {
+fn print(total: &WorldOutcome, worlds: u64, rounds_per_second: f64, failures: usize) {
     let [stopped, killed, powerless] = total.ends;
     let [a, b, c, d, e, f] = total.rows;
     let (life, disk) = (&total.life, &total.disk);
@@ -109,7 +109,7 @@ fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) 
         total.rounds()
     );
     println!(
-        "  rounds  {} ends of a life, {} crashes in its midst, {} of these with rot, {} times told of",
+        "  rounds  {} ends of a life, {} crashes in its midst, {} of these with rot, {} times failure_report of",
         total.lives, total.crashes, total.rotten, total.rot_reported
     );
     println!("  ended   {stopped} by a stop, {killed} by a kill, {powerless} by a failure of the power");

@@ -8,10 +8,10 @@
 //! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
 //! killed, the cache stays as it is, unflushed.
 
-use crate::behaviour::{Behaviour, Lie, MediumStatistics};
+use crate::behaviour::{BrokenPromise, DiskBehaviour, MediumStatistics};
 use crate::bounds::SECTOR_LENGTH;
 use crate::content::Content;
-use crate::dice::Dice;
+use crate::random::SeededRandom;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ enum Step {
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Done {
+pub enum RequestOutcome {
     /// It is in the cache; its sync, if it is linked, is on its way.
     Written,
     /// It is on the medium, if the disk keeps its promises.
@@ -76,13 +76,13 @@ pub struct Medium {
     names: BTreeMap<Arc<str>, Inode>,
     files: BTreeMap<Inode, Arc<File>>,
     requests: Vec<Request>,
-    done: Vec<(u64, Done)>,
+    done: Vec<(u64, RequestOutcome)>,
     next_inode: Inode,
     next_write: u64,
     next_request: u64,
     now: u64,
-    dice: Dice,
-    behaviour: Behaviour,
+    random: SeededRandom,
+    behaviour: DiskBehaviour,
     /// Operations on names that still succeed before the power fails; none is no limit.
     fuse: Option<u64>,
     statistics: MediumStatistics,
@@ -90,7 +90,7 @@ pub struct Medium {
 
 impl Medium {
     /// An empty disk.
-    pub fn new(dice: Dice) -> Self {
+    pub fn new(random: SeededRandom) -> Self {
         Self {
             names: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -100,25 +100,25 @@ impl Medium {
             next_write: 1,
             next_request: 0,
             now: 0,
-            dice,
-            behaviour: Behaviour::default(),
+            random,
+            behaviour: DiskBehaviour::default(),
             fuse: None,
             statistics: MediumStatistics::default(),
         }
     }
 
     /// Which dice it throws from now on.
-    pub fn set_dice(&mut self, dice: Dice) {
-        self.dice = dice;
+    pub fn set_dice(&mut self, random: SeededRandom) {
+        self.random = random;
     }
 
     /// How it behaves from now on.
-    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+    pub fn set_behaviour(&mut self, behaviour: DiskBehaviour) {
         self.behaviour = behaviour;
     }
 
     /// How it behaves.
-    pub fn behaviour(&self) -> Behaviour {
+    pub fn behaviour(&self) -> DiskBehaviour {
         self.behaviour
     }
 
@@ -219,17 +219,17 @@ impl Medium {
         let behaviour = self.behaviour;
         let is_write = step == Step::Writing;
         let is_flushed = !(is_write && flush == FlushMethod::SyncThread);
-        let fate = if is_write && self.dice.one_in(behaviour.write_failure) {
+        let fate = if is_write && self.random.one_in(behaviour.write_failure) {
             Fate::WriteFails
-        } else if is_flushed && self.dice.one_in(behaviour.sync_failure) {
+        } else if is_flushed && self.random.one_in(behaviour.sync_failure) {
             Fate::SyncFails
         } else {
             Fate::Succeeds
         };
         let due = self.now + self.delay();
         self.requests.push(Request { id, inode, offset, bytes, flush, due, fate, step });
-        if behaviour.lie == Some(Lie::AcknowledgesEarly) {
-            self.done.push((id, if is_flushed { Done::Durable } else { Done::Written }));
+        if behaviour.broken_promise == Some(BrokenPromise::AcknowledgesEarly) {
+            self.done.push((id, if is_flushed { RequestOutcome::Durable } else { RequestOutcome::Written }));
         }
         id
     }
@@ -237,7 +237,7 @@ impl Medium {
     fn delay(&mut self) -> u64 {
         // Mostly quick, now and then very late: what reorders requests.
         let max = self.behaviour.delay_max;
-        if self.dice.one_in(4) { self.dice.between(0, max) } else { self.dice.between(0, max / 8) }
+        if self.random.one_in(4) { self.random.between(0, max) } else { self.random.between(0, max / 8) }
     }
 
     /// Lets time pass and gives what completed since it was last asked.
@@ -257,7 +257,7 @@ impl Medium {
     }
 
     /// Takes what completed: the request's number and what became of it.
-    pub fn take_done(&mut self) -> Vec<(u64, Done)> {
+    pub fn take_done(&mut self) -> Vec<(u64, RequestOutcome)> {
         std::mem::take(&mut self.done)
     }
 
@@ -265,7 +265,7 @@ impl Medium {
     fn next_due(&mut self) -> Option<usize> {
         let due: Vec<usize> =
             (0..self.requests.len()).filter(|&at| self.requests[at].due <= self.now).collect();
-        (!due.is_empty()).then(|| due[self.dice.below(due.len())])
+        (!due.is_empty()).then(|| due[self.random.below(due.len())])
     }
 
     fn complete(&mut self, at: usize) {
@@ -275,7 +275,7 @@ impl Medium {
                 let request = self.requests.remove(at);
                 if request.fate == Fate::SyncFails {
                     self.statistics.failures += 1;
-                    self.finish(request.id, Done::SyncFailed);
+                    self.finish(request.id, RequestOutcome::SyncFailed);
                     return;
                 }
                 self.finish_flush(&request, &covered);
@@ -291,7 +291,7 @@ impl Medium {
             self.statistics.failures += 1;
             self.requests.remove(at);
             self.apply_by_chance(&request);
-            self.finish(request.id, Done::WriteFailed);
+            self.finish(request.id, RequestOutcome::WriteFailed);
             return;
         }
         self.statistics.writes += 1;
@@ -299,7 +299,7 @@ impl Medium {
         match request.flush {
             FlushMethod::SyncThread => {
                 self.requests.remove(at);
-                self.finish(request.id, Done::Written);
+                self.finish(request.id, RequestOutcome::Written);
             }
             FlushMethod::LinkedSync => {
                 // The sync is submitted now: it covers every write to the file that has completed.
@@ -307,13 +307,13 @@ impl Medium {
                 let due = self.now + self.delay();
                 let waiting = &mut self.requests[at];
                 (waiting.step, waiting.due) = (Step::Syncing(covered), due);
-                self.finish(request.id, Done::Written);
+                self.finish(request.id, RequestOutcome::Written);
             }
             FlushMethod::FlushedWrites => {
                 self.requests.remove(at);
                 if request.fate == Fate::SyncFails {
                     self.statistics.failures += 1;
-                    self.finish(request.id, Done::SyncFailed);
+                    self.finish(request.id, RequestOutcome::SyncFailed);
                 } else {
                     self.finish_flush(&request, &covered);
                 }
@@ -326,7 +326,7 @@ impl Medium {
             self.flush(request.inode, covered);
         }
         self.write_elsewhere(request);
-        self.finish(request.id, Done::Durable);
+        self.finish(request.id, RequestOutcome::Durable);
     }
 
     /// What a read of the file sees and the medium may not have.
@@ -335,8 +335,8 @@ impl Medium {
         file.map_or(Vec::new(), |file| file.dirty.iter().map(|(sector, write)| (*sector, *write)).collect())
     }
 
-    fn finish(&mut self, id: u64, done: Done) {
-        if self.behaviour.lie != Some(Lie::AcknowledgesEarly) {
+    fn finish(&mut self, id: u64, done: RequestOutcome) {
+        if self.behaviour.broken_promise != Some(BrokenPromise::AcknowledgesEarly) {
             self.done.push((id, done));
         }
     }
@@ -347,7 +347,7 @@ impl Medium {
         inode: Inode,
         offset: usize,
         bytes: &[u8],
-        mut happens: impl FnMut(&mut Dice) -> bool,
+        mut happens: impl FnMut(&mut SeededRandom) -> bool,
     ) -> Vec<(usize, u64)> {
         let write = self.next_write;
         self.next_write += 1;
@@ -359,7 +359,7 @@ impl Medium {
             if start + sector.len() > file.cached.len() {
                 break;
             }
-            if happens(&mut self.dice) {
+            if happens(&mut self.random) {
                 file.cached.write(start, sector);
                 file.dirty.insert(start / SECTOR_LENGTH, write);
                 applied.push((start / SECTOR_LENGTH, write));
@@ -370,11 +370,11 @@ impl Medium {
 
     /// A write that was cut short: all of it, nothing, or any of its sectors.
     fn apply_by_chance(&mut self, request: &Request) {
-        let kind = self.dice.below(3);
-        self.apply(request.inode, request.offset, &request.bytes, |dice| match kind {
+        let kind = self.random.below(3);
+        self.apply(request.inode, request.offset, &request.bytes, |random| match kind {
             0 => true,
             1 => false,
-            _ => dice.one_in(2),
+            _ => random.one_in(2),
         });
     }
 
@@ -389,15 +389,17 @@ impl Medium {
     }
 
     fn loses_flush(&mut self) -> bool {
-        self.behaviour.lie == Some(Lie::LosesFlushes) && self.dice.one_in(10)
+        self.behaviour.broken_promise == Some(BrokenPromise::LosesFlushes) && self.random.one_in(10)
     }
 
     fn write_elsewhere(&mut self, request: &Request) {
-        if self.behaviour.lie != Some(Lie::WritesElsewhere) || !self.dice.one_in(10) || request.offset < 4096
+        if self.behaviour.broken_promise != Some(BrokenPromise::WritesElsewhere)
+            || !self.random.one_in(10)
+            || request.offset < 4096
         {
             return;
         }
-        let sector = 8 + self.dice.below(request.offset / SECTOR_LENGTH - 7);
+        let sector = 8 + self.random.below(request.offset / SECTOR_LENGTH - 7);
         let Some(file) = self.files.get_mut(&request.inode) else { return };
         let file = Arc::make_mut(file);
         file.cached.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
@@ -408,7 +410,7 @@ impl Medium {
     pub fn fail_power(&mut self) {
         self.land_requests();
         for file in self.files.values_mut() {
-            let kind = self.dice.below(3);
+            let kind = self.random.below(3);
             if file.dirty.is_empty() {
                 continue;
             }
@@ -417,7 +419,7 @@ impl Medium {
                 let stays = match kind {
                     0 => true,
                     1 => false,
-                    _ => self.dice.one_in(2),
+                    _ => self.random.one_in(2),
                 };
                 let count =
                     if stays { &mut self.statistics.sectors_kept } else { &mut self.statistics.sectors_lost };
@@ -449,7 +451,7 @@ impl Medium {
     }
 
     fn rot(&mut self) {
-        if self.behaviour.lie == Some(Lie::RotsBits) {
+        if self.behaviour.broken_promise == Some(BrokenPromise::RotsBits) {
             self.rot_a_bit();
         }
     }
@@ -457,9 +459,11 @@ impl Medium {
     /// Changes one bit of what some file holds, within what was written: the zeros behind it are nobody's.
     pub fn rot_a_bit(&mut self) {
         let inodes: Vec<Inode> = self.names.values().copied().collect();
-        let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.dice.below(inodes.len())]) else { return };
+        let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.random.below(inodes.len())]) else {
+            return;
+        };
         let Some(end) = self.files[&inode].durable.last_set() else { return };
-        let (at, bit) = (self.dice.below(end + 1), self.dice.below(8));
+        let (at, bit) = (self.random.below(end + 1), self.random.below(8));
         let file = self.file_mut(inode);
         file.durable.flip(at, bit);
         file.cached.flip(at, bit);
@@ -471,12 +475,12 @@ impl Medium {
     }
 
     /// The power fails after so many more operations on names.
-    pub fn set_fuse(&mut self, operations: Option<u64>) {
+    pub fn fail_power_after(&mut self, operations: Option<u64>) {
         self.fuse = operations;
     }
 
     /// Whether the power has failed in the middle of an operation.
-    pub fn is_dark(&self) -> bool {
+    pub fn is_power_off(&self) -> bool {
         self.fuse == Some(0)
     }
 
@@ -498,12 +502,12 @@ impl Medium {
 
     /// Whether a part of the operation that the power failed in happened.
     pub fn happens_partly(&mut self) -> bool {
-        self.dice.one_in(2)
+        self.random.one_in(2)
     }
 
     /// Whether a submission is refused.
-    pub fn throw_submit_failure(&mut self) -> bool {
-        self.dice.one_in(self.behaviour.submit_failure)
+    pub fn fails_submission(&mut self) -> bool {
+        self.random.one_in(self.behaviour.submit_failure)
     }
 
     /// Headers of segments that are on their way.
@@ -513,18 +517,18 @@ impl Medium {
     }
 
     /// Whether a segment cannot be prepared.
-    pub fn throw_spare_failure(&mut self) -> bool {
-        self.dice.one_in(self.behaviour.spare_failure)
+    pub fn fails_spare(&mut self) -> bool {
+        self.random.one_in(self.behaviour.spare_failure)
     }
 
     /// A throw of the disk's own dice.
-    pub fn throw(&mut self, one_in: u64) -> bool {
-        self.dice.one_in(one_in)
+    pub fn chance(&mut self, one_in: u64) -> bool {
+        self.random.one_in(one_in)
     }
 
     /// A number of the disk's own.
     pub fn draw(&mut self, low: u64, high: u64) -> u64 {
-        self.dice.between(low, high)
+        self.random.between(low, high)
     }
 }
 
@@ -553,7 +557,7 @@ mod tests {
 
     /// A disk with a file of 64 sectors of zeros that takes no time.
     fn disk(seed: u64) -> (Medium, Inode) {
-        let mut medium = Medium::new(Dice::new(seed, 0));
+        let mut medium = Medium::new(SeededRandom::new(seed, 0));
         let inode = medium.create("a", Content::zeros(64 * SECTOR_LENGTH));
         (medium, inode)
     }
@@ -581,7 +585,7 @@ mod tests {
             medium.write_through_cache(inode, 0, &SECTOR);
             medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Durable)]);
         };
         assert_eq!(survivors(1, both), 100);
         assert!((20..80).contains(&survivors(0, both)));
@@ -597,7 +601,7 @@ mod tests {
             // The sync is on its way now.
             medium.write_through_cache(inode, 2 * SECTOR_LENGTH, &SECTOR);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Written), (0, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Written), (0, RequestOutcome::Durable)]);
         };
         assert_eq!((survivors(0, between), survivors(1, between)), (100, 100));
         assert!((20..80).contains(&survivors(2, between)));
@@ -611,13 +615,13 @@ mod tests {
             };
             write(medium, 0);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Written)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Written)]);
             write(medium, 1);
             medium.submit_sync(inode);
             let sync = medium.requests.len() - 1;
             medium.complete(0);
             medium.complete(sync - 1);
-            assert_eq!(medium.take_done(), [(1, Done::Written), (2, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(1, RequestOutcome::Written), (2, RequestOutcome::Durable)]);
         };
         assert_eq!(survivors(0, between), 100);
         assert!((20..80).contains(&survivors(1, between)));
@@ -628,7 +632,7 @@ mod tests {
         let mut torn = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
-            medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+            medium.set_behaviour(DiskBehaviour { delay_max: 100, ..DiskBehaviour::default() });
             medium.submit(inode, 0, [SECTOR; 8].concat().into(), FlushMethod::FlushedWrites);
             medium.fail_power();
             let there = (0..8).filter(|&sector| is_written(&medium, inode, sector)).count();
@@ -659,7 +663,7 @@ mod tests {
     #[test]
     fn requests_complete_late_and_out_of_their_order() {
         let (mut medium, inode) = disk(3);
-        medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+        medium.set_behaviour(DiskBehaviour { delay_max: 100, ..DiskBehaviour::default() });
         let ids: Vec<u64> = (0..20)
             .map(|sector| {
                 medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites)

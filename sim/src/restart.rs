@@ -1,12 +1,12 @@
 //! Recovering a trail and opening it again, and what must hold of both.
 
-use crate::checkers::Truth;
+use crate::checkers::ReferenceLog;
 use crate::disk::{Disk, SimFile, SimSite};
 use crate::violation::{Checked, violated};
 use stele_journal::format::segment_name;
-use stele_journal::recovery::{Continuation, Row, recover};
+use stele_journal::recovery::{Continuation, RecoveryRow, recover};
 use stele_journal::survey::survey;
-use stele_journal::{OpenError, Opened, Options, RecoveryReport, Storage, open};
+use stele_journal::{JournalOptions, OpenError, OpenedJournal, RecoveryReport, Storage, open};
 use stele_wire::{Nanos, Position};
 
 /// A trail that was recovered, and then opened, which recovers it once more.
@@ -16,7 +16,7 @@ pub struct Restart {
     /// Where it says that the log goes on.
     pub continuation: Continuation,
     /// The trail, open for writing.
-    pub opened: Opened<SimFile>,
+    pub opened: OpenedJournal<SimFile>,
 }
 
 impl Restart {
@@ -25,7 +25,7 @@ impl Restart {
     /// # Errors
     /// What recovery says; also whatever follows from the power failing meanwhile.
     pub fn attempt(site: &SimSite, spare_segments: usize, now: Nanos) -> Result<Self, OpenError> {
-        let options = Options { spare_segments, ..site.options.clone() };
+        let options = JournalOptions { spare_segments, ..site.options.clone() };
         let (report, continuation) = recover(&site.disk, survey(&site.disk)?)?;
         let opened = open(site, &options, now)?;
         Ok(Self { report, continuation, opened })
@@ -36,17 +36,23 @@ impl Restart {
     ///
     /// # Errors
     /// A promise broken.
-    pub fn check(&self, site: &SimSite, truth: &Truth, acknowledged: Position, first: u64) -> Checked {
-        truth.on_recovered(acknowledged, &self.report, &self.continuation)?;
+    pub fn check(
+        &self,
+        site: &SimSite,
+        reference: &ReferenceLog,
+        acknowledged: Position,
+        first: u64,
+    ) -> Checked {
+        reference.on_recovered(acknowledged, &self.report, &self.continuation)?;
         self.check_again(site)?;
         check_bytes(&site.disk, first, self.report.segments as u64)?;
         let lost = self.report.cuts.iter().find(|cut| site.disk.open(&cut.kept).is_err());
         if let Some(cut) = lost {
             return Err(violated("what is cut is kept", format!("{cut:?}")));
         }
-        truth.read(
+        reference.read(
             &site.disk,
-            truth.epoch_first().min(self.report.last_sequence.next()),
+            reference.epoch_first().min(self.report.last_sequence.next()),
             self.report.last_sequence,
         )
     }
@@ -55,7 +61,7 @@ impl Restart {
     fn check_again(&self, site: &SimSite) -> Checked {
         let rule = "recovery twice gives the same";
         let (first, again) = (&self.report, &self.opened.recovery);
-        let is_done = matches!(again.row, Row::A | Row::C) && again.cuts.is_empty();
+        let is_done = matches!(again.row, RecoveryRow::A | RecoveryRow::C) && again.cuts.is_empty();
         let is_same = (first.segments, first.end, first.last_sequence, first.last_timestamp)
             == (again.segments, again.end, again.last_sequence, again.last_timestamp);
         if !is_done || !is_same {

@@ -1,6 +1,6 @@
 //! What publishers submit: valid messages of every class, by chance.
 
-use crate::dice::Dice;
+use crate::random::SeededRandom;
 use std::sync::LazyLock;
 use stele_bus::template;
 use stele_risk::OrderTerms;
@@ -31,7 +31,7 @@ impl Submission {
 
 /// What a life's publishers tend to submit.
 #[derive(Clone, Copy, Debug)]
-pub struct Mix {
+pub struct TrafficMix {
     /// Weights of: market data and everything else by chance, orders, cancels, kill switches, very long messages.
     pub weights: [u32; 5],
 }
@@ -39,7 +39,7 @@ pub struct Mix {
 /// Makes submissions.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    dice: Dice,
+    random: SeededRandom,
     next_order: u64,
 }
 
@@ -61,14 +61,14 @@ const EMPTY_TAIL: usize = 64;
 
 impl Traffic {
     /// Traffic by these dice.
-    pub fn new(dice: Dice) -> Self {
-        Self { dice, next_order: 1 }
+    pub fn new(random: SeededRandom) -> Self {
+        Self { random, next_order: 1 }
     }
 
     /// The next submission, received at `now` or a little before.
-    pub fn next(&mut self, mix: &Mix, now: Nanos) -> Submission {
-        let received = Nanos(now.0.saturating_sub(self.dice.between(0, 5_000)));
-        let (template_id, body) = match self.dice.weighted(&mix.weights) {
+    pub fn next(&mut self, mix: &TrafficMix, now: Nanos) -> Submission {
+        let received = Nanos(now.0.saturating_sub(self.random.between(0, 5_000)));
+        let (template_id, body) = match self.random.weighted(&mix.weights) {
             0 => self.anything(),
             1 => self.order(),
             2 => self.cancel(),
@@ -79,23 +79,23 @@ impl Traffic {
     }
 
     fn anything(&mut self) -> (u16, Vec<u8>) {
-        let template_id = self.dice.pick(&ANYTHING);
+        let template_id = self.random.pick(&ANYTHING);
         let block_length = usize::from(template(template_id).expect("of the schema").block_length);
-        let mut body = vec![0; block_length + self.dice.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
-        self.dice.fill(&mut body[..block_length]);
+        let mut body = vec![0; block_length + self.random.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
+        self.random.fill(&mut body[..block_length]);
         (template_id, body)
     }
 
     fn order(&mut self) -> (u16, Vec<u8>) {
         let client_order_id = self.number();
-        let account = self.dice.below(4) as u32;
-        let quantity = self.dice.between(0, 50);
-        let limit_price = self.dice.between(1, 1_000_000) as i64;
-        let side = self.dice.pick(&[Side::BUY, Side::SELL]);
+        let account = self.random.below(4) as u32;
+        let quantity = self.random.between(0, 50);
+        let limit_price = self.random.between(1, 1_000_000) as i64;
+        let side = self.random.pick(&[Side::BUY, Side::SELL]);
         // Null, and every watermark there is, the one that is not offered included.
         let release =
-            stele_wire::messages::ReleaseWatermark(self.dice.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
-        let mut body = match self.dice.below(3) {
+            stele_wire::messages::ReleaseWatermark(self.random.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
+        let mut body = match self.random.below(3) {
             0 => {
                 let order = ReplaceOrder {
                     client_order_id: client_order_id.into(),
@@ -146,7 +146,7 @@ impl Traffic {
     }
 
     fn cancel(&mut self) -> (u16, Vec<u8>) {
-        let cancelled = self.dice.between(0, self.next_order);
+        let cancelled = self.random.between(0, self.next_order);
         let client_order_id = self.number().into();
         let cancel =
             CancelOrder { client_order_id, cancelled_order_id: cancelled.into(), ..CancelOrder::NULL };
@@ -160,8 +160,8 @@ impl Traffic {
             // No two submissions are alike, so that a checker can tell them apart.
             party: (self.number() as u32).into(),
             scope: CancelScope::ACCOUNT,
-            scope_id: (self.dice.below(4) as u32).into(),
-            state: self.dice.pick(&[SwitchState::ENGAGED, SwitchState::RELEASED, SwitchState::RELEASED]),
+            scope_id: (self.random.below(4) as u32).into(),
+            state: self.random.pick(&[SwitchState::ENGAGED, SwitchState::RELEASED, SwitchState::RELEASED]),
             ..KillSwitch::NULL
         };
         (KillSwitch::TEMPLATE_ID, switch.as_bytes().to_vec())
@@ -169,9 +169,9 @@ impl Traffic {
 
     fn long(&mut self) -> (u16, Vec<u8>) {
         let longest = stele_wire::bounds::BODY_LENGTH_MAX - size_of::<SchemaText>() - 4;
-        let shortest = self.dice.pick(&[1_000, 20_000, longest as u64]);
-        let mut text = vec![0; self.dice.between(shortest, longest as u64) as usize];
-        self.dice.fill(&mut text);
+        let shortest = self.random.pick(&[1_000, 20_000, longest as u64]);
+        let mut text = vec![0; self.random.between(shortest, longest as u64) as usize];
+        self.random.fill(&mut text);
         let mut body = vec![0; size_of::<SchemaText>() + 4 + text.len()];
         let length = SchemaText::NULL.encode(&mut body, &text).expect("the text is short enough").len();
         body.truncate(length);

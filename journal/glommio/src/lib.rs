@@ -8,7 +8,7 @@
 
 mod probe;
 
-pub use probe::{Refusal, probe};
+pub use probe::{GlommioRefusal, probe};
 
 use glommio::io::{DmaFile, DmaStreamReaderBuilder};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};

@@ -37,7 +37,7 @@ const OPERATIONS: [(&str, u8); 23] = [
 
 /// Why glommio is not started here.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum GlommioRefusal {
     /// The limit on locked memory is too low. Bytes.
     LockedMemory(u64),
     /// The kernel refuses io_uring, at this call.
@@ -46,7 +46,7 @@ pub enum Refusal {
     Operation(&'static str),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for GlommioRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LockedMemory(limit) => write!(
@@ -59,25 +59,25 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for GlommioRefusal {}
 
 /// Whether glommio can start here: the limit on locked memory, and a ring that is set up, probed for every
 /// operation, and entered once.
 ///
 /// # Errors
-/// [`Refusal`]: the first thing that is missing.
-pub fn probe() -> Result<(), Refusal> {
+/// [`GlommioRefusal`]: the first thing that is missing.
+pub fn probe() -> Result<(), GlommioRefusal> {
     if let Some(limit) = getrlimit(Resource::Memlock).current
         && limit < LOCKED_MEMORY_MIN
     {
-        return Err(Refusal::LockedMemory(limit));
+        return Err(GlommioRefusal::LockedMemory(limit));
     }
-    let refused = |call| move |error| Refusal::Uring(call, error);
+    let refused = |call| move |error| GlommioRefusal::Uring(call, error);
     let uring = IoUring::new(2).map_err(refused("io_uring_setup"))?;
     let mut probe = Probe::new();
     uring.submitter().register_probe(&mut probe).map_err(refused("io_uring_register"))?;
     if let Some((name, _)) = OPERATIONS.iter().find(|(_, code)| !probe.is_supported(*code)) {
-        return Err(Refusal::Operation(name));
+        return Err(GlommioRefusal::Operation(name));
     }
     // Nothing is queued: the call is made to learn whether it is allowed.
     uring.submit().map(|_| ()).map_err(refused("io_uring_enter"))
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_is_missing_and_how_much() {
-        let refusal = Refusal::LockedMemory(65_536).to_string();
+        let refusal = GlommioRefusal::LockedMemory(65_536).to_string();
         assert!(refusal.contains("65536 bytes, and 524288"), "{refusal}");
-        assert!(Refusal::Operation("statx").to_string().contains("statx"));
+        assert!(GlommioRefusal::Operation("statx").to_string().contains("statx"));
     }
 }

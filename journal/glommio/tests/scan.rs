@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use stele_glommio::{Glommio, Refusal, probe};
+use stele_glommio::{Glommio, GlommioRefusal, probe};
 use stele_journal::{BulkReader, ReadMethod, UringRead};
 use stele_testkit::skip::skip;
 
@@ -62,7 +62,7 @@ fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics
             probe().expect_err("the kernel refuses")
         });
         let refusal = refusal.join().expect("nothing panics");
-        assert!(matches!(&refusal, Refusal::Uring(call, _) if *call == name), "{refusal}");
+        assert!(matches!(&refusal, GlommioRefusal::Uring(call, _) if *call == name), "{refusal}");
         assert!(refusal.to_string().contains("Operation not permitted"), "{refusal}");
     }
     assert!(probe().is_ok(), "the filters end with their threads");

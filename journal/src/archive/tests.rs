@@ -24,13 +24,13 @@ fn trail(folder: &Path) -> Epochs {
     epochs
 }
 
-fn archive_at(directory: &Directory, at: usize) -> Result<Archived, ArchiveError> {
+fn archive_at(directory: &Directory, at: usize) -> Result<ArchivedSegment, ArchiveError> {
     let segments = read_segments(directory).unwrap();
     let next_link = segments[at + 1].header.link;
     archive_segment(directory, &segments[at], &next_link, 3, &mut |_| {})
 }
 
-fn archive_all(directory: &Directory) -> Vec<Archived> {
+fn archive_all(directory: &Directory) -> Vec<ArchivedSegment> {
     let count = read_segments(directory).unwrap().len() - 1;
     let archived: Vec<_> = (0..count).map(|at| archive_at(directory, at).unwrap()).collect();
     archived.iter().for_each(|archived| release_raw(directory, archived.index).unwrap());
@@ -167,8 +167,8 @@ fn a_damaged_archive_is_an_error_that_names_file_and_offset() {
     exchanged[length / 2] ^= 1;
     let error = read(&exchanged).unwrap_err().to_string();
     fs::write(&path, &exchanged).unwrap();
-    let told = verify(&directory, &ScanOptions::default()).unwrap_err().to_string();
-    assert!(told.contains(&error), "{told}");
+    let message = verify(&directory, &ScanOptions::default()).unwrap_err().to_string();
+    assert!(message.contains(&error), "{message}");
 }
 
 #[test]

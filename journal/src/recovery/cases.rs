@@ -67,9 +67,9 @@ fn recovered(epochs: &Epochs, closed: bool, change: impl Fn(&Path)) -> RecoveryR
         assert_eq!(fs::read(&cut.kept).unwrap(), from, "what was cut is kept");
     }
     let (again, same) = recover_in(folder.path()).unwrap();
-    assert!(matches!(again.row, Row::A | Row::C) && again.cuts.is_empty(), "{again:?}");
+    assert!(matches!(again.row, RecoveryRow::A | RecoveryRow::C) && again.cuts.is_empty(), "{again:?}");
     assert_eq!(same, next);
-    if report.row != Row::A {
+    if report.row != RecoveryRow::A {
         assert_eq!(events_in(folder.path()), report.last_sequence.0);
     }
     report
@@ -113,14 +113,17 @@ fn batch_end(epochs: &Epochs, back: usize) -> Position {
 fn a_clean_stop_is_continued_behind_its_last_frame() {
     let epochs = trail();
     let report = recovered(&epochs, true, |_| {});
-    assert_eq!((report.row, report.end, report.last_sequence), (Row::C, epochs.position, epochs.sequence));
+    assert_eq!(
+        (report.row, report.end, report.last_sequence),
+        (RecoveryRow::C, epochs.position, epochs.sequence)
+    );
 }
 
 #[test]
 fn a_kill_with_nothing_on_its_way_leaves_zeros_to_cut() {
     let epochs = trail();
     let report = recovered(&epochs, false, |_| {});
-    assert_eq!((report.row, report.end, report.cuts.len()), (Row::D, epochs.position, 0));
+    assert_eq!((report.row, report.end, report.cuts.len()), (RecoveryRow::D, epochs.position, 0));
 }
 
 #[test]
@@ -130,7 +133,7 @@ fn a_torn_last_batch_is_cut_at_its_first_missing_block_and_kept() {
     let report = recovered(&epochs, false, |folder| {
         edit(folder, 3, |bytes| bytes[offset(&epochs, torn)..][..8].fill(0xaa));
     });
-    assert_eq!(report.row, Row::E);
+    assert_eq!(report.row, RecoveryRow::E);
     assert!(report.end >= batch_end(&epochs, 1) && report.end <= torn, "{report:?}");
     assert_eq!(report.cuts.len(), 1);
 }
@@ -142,7 +145,7 @@ fn a_hole_above_the_floor_is_where_the_log_ends_and_the_batch_behind_it_is_kept(
     let report = recovered(&epochs, false, |folder| {
         edit(folder, 3, |bytes| bytes[offset(&epochs, from)..offset(&epochs, to)].fill(0));
     });
-    assert_eq!((report.row, report.end), (Row::E, from));
+    assert_eq!((report.row, report.end), (RecoveryRow::E, from));
     let behind = report.cuts[0].sequences.unwrap();
     assert_eq!(behind, (Sequence(epochs.sequence.0 - 3), epochs.sequence));
 }
@@ -180,7 +183,10 @@ fn valid_looking_bytes_of_an_earlier_life_behind_the_end_are_never_taken_for_the
             bytes[at..at + stale.len()].copy_from_slice(stale);
         });
     });
-    assert_eq!((report.row, report.end, report.last_sequence), (Row::E, epochs.position, epochs.sequence));
+    assert_eq!(
+        (report.row, report.end, report.last_sequence),
+        (RecoveryRow::E, epochs.position, epochs.sequence)
+    );
     assert_eq!(report.cuts[0].sequences, None, "they are nobody's events");
 }
 
@@ -193,7 +199,11 @@ fn prepared_segments_that_were_never_used_go_even_when_one_of_them_is_lost() {
                 fs::write(path(folder, index), vec![0; 4096 + SEGMENT_LENGTH as usize]).unwrap();
             }
         });
-        assert_eq!((report.row, report.segments, report.end), (Row::C, 3, epochs.position), "{lost:?}");
+        assert_eq!(
+            (report.row, report.segments, report.end),
+            (RecoveryRow::C, 3, epochs.position),
+            "{lost:?}"
+        );
     }
 }
 
@@ -211,7 +221,7 @@ fn a_segment_that_was_half_created_goes_and_what_it_held_is_kept() {
     let epochs = trail();
     for held in [&b""[..], b"STEL", &[7; 5000]] {
         let report = recovered(&epochs, false, |folder| fs::write(path(folder, 4), held).unwrap());
-        assert_eq!((report.row, report.end), (Row::E, epochs.position));
+        assert_eq!((report.row, report.end), (RecoveryRow::E, epochs.position));
         assert_eq!(report.cuts.iter().map(|cut| cut.bytes).sum::<u64>(), held.len() as u64);
     }
 }
@@ -226,7 +236,7 @@ fn a_torn_header_of_the_next_segment_goes_because_nothing_behind_it_was_acknowle
         bytes[..512].copy_from_slice(&header.to_block().as_bytes()[..512]);
         fs::write(path(folder, 4), bytes).unwrap();
     });
-    assert_eq!((report.row, report.segments, report.cuts[0].segment), (Row::E, 3, 4));
+    assert_eq!((report.row, report.segments, report.cuts[0].segment), (RecoveryRow::E, 3, 4));
 }
 
 #[test]
@@ -240,7 +250,7 @@ fn a_first_start_torn_within_its_header_begins_again_and_the_torn_block_is_kept(
         });
         fs::write(path(folder, 2), vec![0; 4096 + SEGMENT_LENGTH as usize]).unwrap();
     });
-    assert_eq!((report.row, report.last_sequence, report.segments), (Row::A, Sequence(0), 0));
+    assert_eq!((report.row, report.last_sequence, report.segments), (RecoveryRow::A, Sequence(0), 0));
     assert_eq!((report.cuts[0].segment, report.cuts[0].offset, report.cuts[0].bytes), (1, 0, 1024));
 }
 
@@ -315,7 +325,7 @@ fn a_flipped_bit_in_front_of_the_recorded_watermark_is_refused_and_one_behind_it
     let text = refused(&epochs, false, |folder| flip(below, folder));
     assert!(text.contains("acknowledged bytes are damaged") && text.contains("CRC"), "{text}");
     let report = recovered(&epochs, false, |folder| flip(floor, folder));
-    assert_eq!((report.row, report.end, report.floor), (Row::E, floor, floor));
+    assert_eq!((report.row, report.end, report.floor), (RecoveryRow::E, floor, floor));
 }
 
 #[test]

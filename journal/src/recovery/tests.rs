@@ -13,20 +13,20 @@ fn evidence() -> Evidence {
         floor: Position(1024),
         ends_with_file: true,
         strays: false,
-        files_behind: false,
+        files_after: false,
     }
 }
 
 #[test]
 fn row_a_nothing_was_ever_written() {
-    assert_eq!(decide(&Evidence { any_segment: false, ..evidence() }), Row::A);
+    assert_eq!(decide(&Evidence { any_segment: false, ..evidence() }), RecoveryRow::A);
 }
 
 #[test]
 fn row_a_takes_no_notice_of_ends_and_floors_that_nothing_was_written_up_to() {
     for strays in [true, false] {
         let evidence = Evidence { any_segment: false, floor: Position(2048), strays, ..evidence() };
-        assert_eq!(decide(&evidence), Row::A);
+        assert_eq!(decide(&evidence), RecoveryRow::A);
     }
 }
 
@@ -41,34 +41,34 @@ fn row_b_a_broken_chain_is_refused_whatever_else_holds() {
             ends_with_file: bits & 8 != 0,
             ..evidence()
         };
-        assert_eq!(decide(&evidence), Row::B);
+        assert_eq!(decide(&evidence), RecoveryRow::B);
     }
 }
 
 #[test]
 fn row_c_a_clean_stop() {
-    assert_eq!(decide(&evidence()), Row::C);
-    assert_eq!(decide(&Evidence { floor: Position(512), ..evidence() }), Row::C);
+    assert_eq!(decide(&evidence()), RecoveryRow::C);
+    assert_eq!(decide(&Evidence { floor: Position(512), ..evidence() }), RecoveryRow::C);
 }
 
 #[test]
 fn row_d_zeros_behind_the_end() {
-    assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), Row::D);
+    assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), RecoveryRow::D);
 }
 
 #[test]
 fn row_e_unacknowledged_bytes_or_files_behind_the_end() {
     for ends_with_file in [true, false] {
-        assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), Row::E);
-        assert_eq!(decide(&Evidence { files_behind: true, ends_with_file, ..evidence() }), Row::E);
+        assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), RecoveryRow::E);
+        assert_eq!(decide(&Evidence { files_after: true, ends_with_file, ..evidence() }), RecoveryRow::E);
     }
 }
 
 #[test]
 fn row_f_the_end_lies_below_the_floor() {
     for strays in [true, false] {
-        let evidence = Evidence { floor: Position(1025), strays, files_behind: strays, ..evidence() };
-        assert_eq!(decide(&evidence), Row::F);
+        let evidence = Evidence { floor: Position(1025), strays, files_after: strays, ..evidence() };
+        assert_eq!(decide(&evidence), RecoveryRow::F);
     }
 }
 
@@ -120,7 +120,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
         Ok((report, next)) => {
             assert!(changed >= report.floor && report.end >= report.floor, "acknowledged bytes were cut");
             assert!(report.last_sequence.0 >= whole && report.last_sequence <= epochs.sequence);
-            assert!(matches!(report.row, Row::D | Row::E), "{report:?}");
+            assert!(matches!(report.row, RecoveryRow::D | RecoveryRow::E), "{report:?}");
             assert_eq!(events_in(folder.path()), report.last_sequence.0);
             for cut in &report.cuts {
                 let kept = std::fs::read(&cut.kept).unwrap();
@@ -128,7 +128,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
                 assert_eq!(kept, bytes[offset..offset + cut.bytes as usize]);
             }
             let (again, same) = recover_in(folder.path()).unwrap();
-            assert_eq!(again.row, Row::C, "recovery is done after the first time");
+            assert_eq!(again.row, RecoveryRow::C, "recovery is done after the first time");
             assert_eq!((again.end, same), (report.end, next));
         }
         Err(other) => panic!("{other}"),

@@ -2,10 +2,10 @@
 
 use crate::continuity::Fault;
 use crate::error::TrailError;
-use crate::examine::{Examined, examine};
+use crate::examine::{ExaminedSegment, examine};
 use crate::format::{HeaderState, align_up, segment_index, segment_name};
 use crate::pages::Pages;
-use crate::recovery::{Row, decide};
+use crate::recovery::{RecoveryRow, decide};
 use crate::storage::Storage;
 use crate::survey::survey;
 use crate::trail::{Segment, find_segment};
@@ -54,7 +54,7 @@ pub struct Damage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Intact {
     pub(super) segment: Segment,
-    pub(super) examined: Examined,
+    pub(super) examined: ExaminedSegment,
 }
 
 /// A trail, looked at from end to end.
@@ -89,7 +89,7 @@ pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<
     };
     let mut files: BTreeMap<u64, File> = BTreeMap::new();
     for index in names.iter().filter_map(|name| segment_index(name)) {
-        files.insert(index, File::look(storage, index)?);
+        files.insert(index, File::read(storage, index)?);
     }
     let identity = whose(&files).ok_or_else(|| TrailError::NoTrail(storage.describe("")))?;
     let headed: BTreeMap<u64, Segment> =
@@ -108,14 +108,14 @@ pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<
         headed,
     };
     for index in first..=last {
-        diagnosis.look_at(storage, index, files.get(&index), progress)?;
+        diagnosis.diagnose_segment(storage, index, files.get(&index), progress)?;
     }
     if diagnosis.damage.is_empty() {
-        diagnosis.look_at_end(storage)?;
+        diagnosis.diagnose_end(storage)?;
     }
     diagnosis.last_sequence =
         diagnosis.intact.values().map(|intact| intact.examined.last_sequence).max().unwrap_or_default();
-    diagnosis.tell_sides();
+    diagnosis.fill_neighbours();
     Ok(diagnosis)
 }
 
@@ -126,7 +126,7 @@ enum File {
 }
 
 impl File {
-    fn look(storage: &dyn Storage, index: u64) -> Result<Self, TrailError> {
+    fn read(storage: &dyn Storage, index: u64) -> Result<Self, TrailError> {
         let mut pages = Pages::zeroed(crate::bounds::HEADER_BLOCK_LENGTH);
         match find_segment(storage, index, &mut pages) {
             Ok(Some(found)) => {
@@ -172,7 +172,7 @@ fn whose(files: &BTreeMap<u64, File>) -> Option<Identity> {
 }
 
 impl Diagnosis {
-    fn look_at(
+    fn diagnose_segment(
         &mut self,
         storage: &dyn Storage,
         index: u64,
@@ -180,7 +180,7 @@ impl Diagnosis {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), TrailError> {
         if let Some(&segment) = self.headed.get(&index) {
-            return self.look_inside(storage, segment, progress);
+            return self.diagnose_content(storage, segment, progress);
         }
         let (kind, what) = match file {
             None => (DamageKind::Missing, "the file is missing".to_owned()),
@@ -202,7 +202,7 @@ impl Diagnosis {
         Ok(())
     }
 
-    fn look_inside(
+    fn diagnose_content(
         &mut self,
         storage: &dyn Storage,
         segment: Segment,
@@ -246,7 +246,7 @@ impl Diagnosis {
     }
 
     /// What is wrong inside a segment that another one follows. The last one may end anywhere.
-    fn fault_of(&self, segment: &Segment, examined: &Examined) -> Option<Fault> {
+    fn fault_of(&self, segment: &Segment, examined: &ExaminedSegment) -> Option<ContinuityFault> {
         if segment.header.index == self.last {
             return None;
         }
@@ -256,31 +256,38 @@ impl Diagnosis {
         let next = &self.headed.get(&(segment.header.index + 1))?.header;
         let expected = examined.last_sequence.next();
         if align_up(examined.end, next.block_length) != next.base_position {
-            return Some(Fault::Cut);
+            return Some(ContinuityFault::Cut);
         }
-        (next.base_sequence != expected).then_some(Fault::Sequence { expected, found: next.base_sequence })
+        (next.base_sequence != expected)
+            .then_some(ContinuityFault::Sequence { expected, found: next.base_sequence })
     }
 
     /// The end of the log, by recovery's own rules: below the acknowledged floor nothing may be missing.
-    fn look_at_end(&mut self, storage: &dyn Storage) -> Result<(), TrailError> {
+    fn diagnose_end(&mut self, storage: &dyn Storage) -> Result<(), TrailError> {
         let survey = survey(storage)?;
         let row = decide(&survey.evidence());
-        let (Row::F, Some(tail)) = (row, &survey.tail) else { return Ok(()) };
+        let (RecoveryRow::F, Some(tail)) = (row, &survey.tail) else { return Ok(()) };
         let segment = survey.segments[tail.last];
         let Some(intact) = self.intact.remove(&segment.header.index) else { return Ok(()) };
-        let fault = tail.fault.unwrap_or(Fault::Cut);
+        let fault = tail.fault.unwrap_or(ContinuityFault::Cut);
         let what = format!("{fault}, and the log was acknowledged as durable up to position {}", tail.floor);
         self.note_content(storage, &segment, &intact.examined, &what);
         Ok(())
     }
 
-    fn note_content(&mut self, storage: &dyn Storage, segment: &Segment, examined: &Examined, what: &str) {
+    fn note_content(
+        &mut self,
+        storage: &dyn Storage,
+        segment: &Segment,
+        examined: &ExaminedSegment,
+        what: &str,
+    ) {
         let index = segment.header.index;
         self.note(storage, index, DamageKind::Content, examined.offset(segment), what.to_owned());
         let damage = self.damage.last_mut().expect("noted above");
         damage.position = Some(examined.end);
         damage.after = examined.last_sequence;
-        damage.beyond = examined.behind.map(|(low, _)| low);
+        damage.beyond = examined.after_fault.map(|(low, _)| low);
     }
 
     fn note(&mut self, storage: &dyn Storage, index: u64, kind: DamageKind, offset: u64, what: String) {
@@ -292,7 +299,7 @@ impl Diagnosis {
     }
 
     /// Which events are intact around each damage that does not tell by itself.
-    fn tell_sides(&mut self) {
+    fn fill_neighbours(&mut self) {
         let intact = &self.intact;
         for damage in &mut self.damage {
             if damage.after == Sequence(0) {

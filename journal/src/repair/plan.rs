@@ -19,7 +19,7 @@ use stele_wire::units::{Position, Sequence};
 
 /// One step of a repair. Doing it twice is doing it once.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum RepairStep {
     /// A file of the trail moves to the cut folder.
     SetAside {
         /// Its name.
@@ -47,7 +47,7 @@ pub enum Step {
 
 /// Something that a repair sets aside.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Aside {
+pub struct SetAsideBytes {
     /// The segment that it is of.
     pub segment: u64,
     /// Where in the segment's file it began.
@@ -64,11 +64,11 @@ pub struct Aside {
 
 /// A repair.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Plan {
+pub struct RepairPlan {
     /// What is to be done, in this order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<RepairStep>,
     /// What is set aside by it.
-    pub aside: Vec<Aside>,
+    pub aside: Vec<SetAsideBytes>,
     /// Position where the log ends afterwards, where it is cut.
     pub end: Option<Position>,
     /// Segments that an intact copy replaces.
@@ -124,14 +124,14 @@ fn io_error<'a>(
 ///
 /// # Errors
 /// [`RepairError`]; nothing in the trail was changed.
-pub fn plan_cut(directory: &Directory, diagnosis: &Diagnosis) -> Result<Plan, RepairError> {
-    let Some(damage) = diagnosis.damage.first() else { return Ok(Plan::default()) };
+pub fn plan_cut(directory: &Directory, diagnosis: &Diagnosis) -> Result<RepairPlan, RepairError> {
+    let Some(damage) = diagnosis.damage.first() else { return Ok(RepairPlan::default()) };
     let index = damage.index;
     let is_partial = damage.kind == DamageKind::Content;
     if !is_partial && index == diagnosis.first {
         return Err(RepairError::NothingLeft { index });
     }
-    let mut plan = Plan { end: damage.position, ..Plan::default() };
+    let mut plan = RepairPlan { end: damage.position, ..RepairPlan::default() };
     let names = directory.list_as_it_is().map_err(io_error(directory, ".", "list"))?;
     let mut later: Vec<(u64, String)> = names
         .into_iter()
@@ -160,7 +160,7 @@ pub fn plan_restore(
     directory: &Directory,
     diagnosis: &Diagnosis,
     copies: &Path,
-) -> Result<Plan, RepairError> {
+) -> Result<RepairPlan, RepairError> {
     let needed: Vec<u64> = diagnosis.damage.iter().map(|damage| damage.index).collect();
     let mut fit: BTreeMap<u64, Intact> = diagnosis.intact.clone();
     let mut sources = BTreeMap::new();
@@ -176,7 +176,7 @@ pub fn plan_restore(
             why,
         })?;
     }
-    let mut plan = Plan { restored: needed, ..Plan::default() };
+    let mut plan = RepairPlan { restored: needed, ..RepairPlan::default() };
     for (index, source) in &sources {
         let (name, waiting) = (segment_name(*index), format!("{CUT_FOLDER}/{index:010}.restored"));
         let mut reader = Bytes::new(source.open()?, 0, u64::MAX);
@@ -193,7 +193,7 @@ pub fn plan_restore(
             }
         }
         plan.aside.iter_mut().for_each(|aside| aside.events = Some(0));
-        plan.steps.push(Step::Place { from: waiting, to: name });
+        plan.steps.push(RepairStep::Place { from: waiting, to: name });
     }
     Ok(plan)
 }
@@ -202,12 +202,12 @@ pub fn plan_restore(
 ///
 /// # Errors
 /// What the file system says, with the name that it is about.
-pub fn perform(directory: &Directory, steps: &[Step]) -> Result<(), TrailError> {
+pub fn perform(directory: &Directory, steps: &[RepairStep]) -> Result<(), TrailError> {
     for step in steps {
         let (name, done) = match step {
-            Step::SetAside { from, to } => (from, set_aside(directory, from, to)),
-            Step::CutOff { file, offset, to } => (file, cut_off(directory, file, *offset, to)),
-            Step::Place { from, to } => (to, place(directory, from, to)),
+            RepairStep::SetAside { from, to } => (from, set_aside(directory, from, to)),
+            RepairStep::CutOff { file, offset, to } => (file, cut_off(directory, file, *offset, to)),
+            RepairStep::Place { from, to } => (to, place(directory, from, to)),
         };
         done.map_err(|source| TrailError::io(directory, name, "repair", source))?;
     }
@@ -248,7 +248,7 @@ fn sync_both(directory: &Directory) -> io::Result<()> {
     directory.sync()
 }
 
-impl Plan {
+impl RepairPlan {
     fn set_aside(
         &mut self,
         directory: &Directory,
@@ -260,9 +260,9 @@ impl Plan {
         let hash = file.and_then(|file| hash_of(&mut Bytes::new(file, 0, u64::MAX)));
         let (sha256, bytes) = hash.map_err(io_error(directory, name, "read"))?;
         let kept = self.free_name(directory, name);
-        self.steps.push(Step::SetAside { from: name.to_owned(), to: kept.clone() });
+        self.steps.push(RepairStep::SetAside { from: name.to_owned(), to: kept.clone() });
         let events = if is_data(name) { events_of(diagnosis, segment) } else { Some(0) };
-        self.aside.push(Aside { segment, offset: 0, bytes, sha256, events, kept });
+        self.aside.push(SetAsideBytes { segment, offset: 0, bytes, sha256, events, kept });
         Ok(())
     }
 
@@ -287,8 +287,8 @@ impl Plan {
             let hash = hash_of(&mut Bytes::new(file, offset, u64::MAX));
             let (sha256, bytes) = hash.map_err(io_error(directory, &name, "read"))?;
             let kept = self.free_name(directory, &format!("{index:010}-{offset}.bytes"));
-            self.steps.push(Step::CutOff { file: name, offset, to: kept.clone() });
-            self.aside.push(Aside { segment: index, offset, bytes, sha256, events, kept });
+            self.steps.push(RepairStep::CutOff { file: name, offset, to: kept.clone() });
+            self.aside.push(SetAsideBytes { segment: index, offset, bytes, sha256, events, kept });
             return Ok(());
         }
         // The archive goes aside whole; the part in front of the damage takes its place as a raw file.
@@ -299,7 +299,7 @@ impl Plan {
         let file = directory.open(&name).map_err(io_error(directory, &name, "open"))?;
         let mut front = Bytes::new(file, 0, offset);
         directory.keep(&waiting, &mut front).map_err(io_error(directory, &waiting, "write"))?;
-        self.steps.push(Step::Place { from: waiting, to: name });
+        self.steps.push(RepairStep::Place { from: waiting, to: name });
         Ok(())
     }
 
@@ -349,12 +349,12 @@ struct Copy {
 
 impl Copy {
     fn find(copies: &Path, index: u64, needed: &[u64]) -> Result<Self, RepairError> {
-        let told = copies.display().to_string();
-        let missing = || RepairError::NoCopy { index, copies: told.clone(), needed: needed.to_vec() };
+        let location = copies.display().to_string();
+        let missing = || RepairError::NoCopy { index, copies: location.clone(), needed: needed.to_vec() };
         if copies.is_dir() {
             let (directory, name) = (Directory::new(copies), segment_name(index));
             return match directory.open(&name) {
-                Ok(_) => Ok(Self { directory, name, index, copies: told }),
+                Ok(_) => Ok(Self { directory, name, index, copies: location }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
                 Err(source) => Err(io_error(&directory, &name, "open")(source)),
             };
@@ -362,7 +362,7 @@ impl Copy {
         let name = copies.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?.to_owned();
         let parent = copies.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = Directory::new(parent.unwrap_or(Path::new(".")));
-        Ok(Self { directory, name, index, copies: told })
+        Ok(Self { directory, name, index, copies: location })
     }
 
     fn open(&self) -> Result<Box<dyn StoredFile>, RepairError> {

@@ -1,6 +1,6 @@
 //! What a trail holds, as far as retention has to know: read from verified frames.
 
-use super::{Hold, RecordClass};
+use super::{ActiveHold, RecordClass};
 use crate::error::TrailError;
 use crate::scan::{ScanOptions, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
@@ -33,11 +33,11 @@ pub struct SegmentRecords {
 
 /// A whole trail.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Surveyed {
+pub struct TrailRecords {
     /// Its segments, oldest first.
     pub segments: Vec<SegmentRecords>,
     /// Holds in force, in the order of their placing.
-    pub holds: Vec<Hold>,
+    pub holds: Vec<ActiveHold>,
     /// The last segment that an act has declared expired; 0 when none did.
     pub expired_to: u64,
     /// Instruments that are defined.
@@ -58,8 +58,8 @@ pub fn survey_records(
     storage: &dyn Storage,
     segments: &[Segment],
     options: &ScanOptions<'_>,
-) -> Result<Surveyed, TrailError> {
-    let mut surveyed = Surveyed::default();
+) -> Result<TrailRecords, TrailError> {
+    let mut surveyed = TrailRecords::default();
     let last = segments.last().map(|segment| segment.header.index);
     let start = |segment: &Segment| Records { segment: segment.header.index, ..Records::default() };
     scan(storage, segments, options, start, |scan| {
@@ -79,7 +79,7 @@ pub fn survey_records(
 struct Records {
     segment: u64,
     newest: BTreeMap<RecordClass, Nanos>,
-    holds: Vec<(Hold, bool)>,
+    holds: Vec<(ActiveHold, bool)>,
     expired_to: u64,
     instruments: BTreeSet<u32>,
     accounts: BTreeSet<u32>,
@@ -133,7 +133,7 @@ impl Records {
     fn on_hold(&mut self, frame: &Frame<'_>) {
         let Some(message) = frame.message::<LegalHold>() else { return };
         let time = |field: u64, null: u64| (field != null).then_some(Nanos(field));
-        let hold = Hold {
+        let hold = ActiveHold {
             id: message.hold_id.get(),
             case: message.case_id.get(),
             from: time(message.from.get(), LegalHold::NULL.from.get()),
@@ -150,7 +150,7 @@ impl Records {
     }
 }
 
-impl Surveyed {
+impl TrailRecords {
     fn take(&mut self, scan: SegmentScan<Records>) {
         let Records { newest, holds, expired_to, instruments, accounts, snapshots, .. } = scan.output;
         for (hold, is_engaged) in holds {

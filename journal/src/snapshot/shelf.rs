@@ -2,12 +2,12 @@
 //! ones serve.
 
 use super::{
-    SNAPSHOT_EXTENSION, Section, Snapshot, SnapshotError, Standing, Written, check_head, decode, encode,
-    snapshot_index, snapshot_name,
+    SNAPSHOT_EXTENSION, Snapshot, SnapshotDigest, SnapshotError, SnapshotOrigin, SnapshotSection, check_head,
+    decode, encode, snapshot_index, snapshot_name,
 };
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SNAPSHOT_LENGTH_MAX};
 use crate::error::TrailError;
-use crate::format::{Link, RunningCrc, link_after};
+use crate::format::{RunningCrc, SegmentLink, link_after};
 use crate::pages::Pages;
 use crate::storage::Storage;
 use crate::stream::ByteStream;
@@ -18,7 +18,7 @@ use stele_wire::units::Position;
 
 /// What looking for the newest snapshot came to.
 #[derive(Debug, Default)]
-pub struct Newest {
+pub struct NewestSnapshot {
     /// The newest that is whole and of this trail; none where there is none.
     pub snapshot: Option<Snapshot>,
     /// Newer ones, and why they are not to be used.
@@ -31,19 +31,19 @@ pub struct Newest {
 /// [`SnapshotError::Trail`] when the medium refuses, [`SnapshotError::TooLong`].
 pub fn write(
     storage: &dyn Storage,
-    standing: &Standing,
+    origin: &SnapshotOrigin,
     program: &str,
-    sections: &[Section],
-) -> Result<Written, SnapshotError> {
-    let name = snapshot_name(standing.segment);
-    let bytes = encode(standing, program, sections);
+    sections: &[SnapshotSection],
+) -> Result<SnapshotDigest, SnapshotError> {
+    let name = snapshot_name(origin.segment);
+    let bytes = encode(origin, program, sections);
     let length = bytes.len() as u64;
     if length > SNAPSHOT_LENGTH_MAX {
         return Err(SnapshotError::TooLong { file: storage.describe(&name), length });
     }
     let kept = storage.keep(&name, &mut &bytes[..]).and_then(|()| storage.close(&name, length));
     kept.map_err(|source| TrailError::io(storage, &name, "write", source))?;
-    Ok(Written::of(&bytes))
+    Ok(SnapshotDigest::of(&bytes))
 }
 
 /// Indexes of the segments that a snapshot was taken after, ascending, whatever state its file is in.
@@ -84,8 +84,8 @@ pub fn read(storage: &dyn Storage, segments: &[Segment], index: u64) -> Result<S
         Ok(snapshot) => snapshot,
         Err(version) => return Err(SnapshotError::Newer { file: storage.describe(&name), version }),
     };
-    snapshot.standing.check_named(storage, index)?;
-    snapshot.standing.check(storage, segments)?;
+    snapshot.origin.check_named(storage, index)?;
+    snapshot.origin.check(storage, segments)?;
     Ok(snapshot)
 }
 
@@ -93,8 +93,8 @@ pub fn read(storage: &dyn Storage, segments: &[Segment], index: u64) -> Result<S
 ///
 /// # Errors
 /// [`TrailError::Io`] when the files cannot be listed.
-pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<Newest, TrailError> {
-    let mut newest = Newest::default();
+pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<NewestSnapshot, TrailError> {
+    let mut newest = NewestSnapshot::default();
     for index in list(storage)?.into_iter().rev() {
         match read(storage, segments, index) {
             Ok(snapshot) => {
@@ -140,8 +140,8 @@ pub fn prune(storage: &dyn Storage, segments: &[Segment], keep: usize) -> Result
 /// # Errors
 /// [`TrailError::Frame`] when anything but frames stands in it, as in one that was never closed, and
 /// [`TrailError::Io`].
-pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, TrailError> {
-    read_up_to(storage, segment, Position(u64::MAX)).map(|(standing, _)| standing)
+pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<SnapshotOrigin, TrailError> {
+    read_up_to(storage, segment, Position(u64::MAX)).map(|(origin, _)| origin)
 }
 
 /// What `segment` is up to the frame that ends at `until`, or to its end, and the CRC of its data so far.
@@ -152,7 +152,7 @@ pub(crate) fn read_up_to(
     storage: &dyn Storage,
     segment: &Segment,
     until: Position,
-) -> Result<(Standing, RunningCrc), TrailError> {
+) -> Result<(SnapshotOrigin, RunningCrc), TrailError> {
     let name = segment.name();
     let io = |source| TrailError::io(storage, &name, "read", source);
     let mut stream = ByteStream::new(storage.open(&name).map_err(io)?, HEADER_BLOCK_LENGTH as u64);
@@ -179,7 +179,7 @@ pub(crate) fn read_up_to(
         }
     }
     let (end, last_sequence) = (position(stream.offset()), continuity.last_sequence);
-    let standing = Standing {
+    let origin = SnapshotOrigin {
         identity: segment.header.identity,
         segment: segment.header.index,
         end,
@@ -187,10 +187,10 @@ pub(crate) fn read_up_to(
         last_timestamp: continuity.last_timestamp,
         link: link_after(&segment.header_block(), end, last_sequence, crc.value()),
     };
-    Ok((standing, crc))
+    Ok((origin, crc))
 }
 
-impl Standing {
+impl SnapshotOrigin {
     fn check_named(&self, storage: &dyn Storage, index: u64) -> Result<(), SnapshotError> {
         if self.segment == index {
             return Ok(());
@@ -236,7 +236,7 @@ impl Standing {
     }
 }
 
-fn hexadecimal(link: &Link) -> String {
+fn hexadecimal(link: &SegmentLink) -> String {
     link.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

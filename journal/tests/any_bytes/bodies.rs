@@ -9,7 +9,7 @@ use stele_journal::format::{HeaderBlock, SegmentHeader, segment_name};
 use stele_journal::index::{INDEX_MAGIC, SegmentIndex, index_name, make_index};
 use stele_journal::recovery::recover;
 use stele_journal::scan::ScanOptions;
-use stele_journal::snapshot::{self, Section, SectionRow, SnapshotHead, snapshot_name};
+use stele_journal::snapshot::{self, SectionRow, SnapshotHead, SnapshotSection, snapshot_name};
 use stele_journal::survey::survey;
 use stele_journal::verify::{LogVisitor, verify, verify_with};
 use stele_journal::{Directory, Segment, TrailReader, read_segments};
@@ -198,7 +198,7 @@ pub fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     let segments = read_segments(&directory).unwrap();
     let standing = snapshot::read_end(&directory, &segments[0]).ok()?;
-    let section = |name, state: &[u8]| Section { name, version: 1, body: state.to_vec() };
+    let section = |name, state: &[u8]| SnapshotSection { name, version: 1, body: state.to_vec() };
     Some(snapshot::encode(&standing, "any", &[section("bus", states[0]), section("book", states[1])]))
 }
 

@@ -4,7 +4,7 @@ use crate::rig::{Rig, options};
 use proptest::prelude::*;
 use stele_bus::RingView;
 use stele_journal::CatchUp;
-use stele_journal::catch_up::Source;
+use stele_journal::catch_up::EventSource;
 use stele_wire::messages::Trade;
 use stele_wire::units::Sequence;
 
@@ -88,7 +88,7 @@ proptest! {
         seen_early.drain(&mut early, &rig);
         seen_late.drain(&mut late, &rig);
         prop_assert_eq!(seen_early.trades, (1..=rig.published).collect::<Vec<_>>());
-        prop_assert_eq!((early.source(), late.source()), (Source::Ring, Source::Ring));
+        prop_assert_eq!((early.source(), late.source()), (EventSource::Ring, EventSource::Ring));
     }
 }
 

@@ -5,18 +5,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_journal::format::segment_name;
-use stele_journal::recovery::Row;
-use stele_journal::{EngineChoice, FlushMethod, Notice, OpenError, Options, TrailReader};
+use stele_journal::recovery::RecoveryRow;
+use stele_journal::{EngineChoice, EngineNotice, FlushMethod, JournalOptions, OpenError, TrailReader};
 use stele_testkit::skip::skip;
 use stele_wire::units::{Epoch, Nanos, Sequence};
 
-fn engines() -> [(&'static str, Options); 5] {
+fn engines() -> [(&'static str, JournalOptions); 5] {
     [
-        ("flushed writes", Options { engine: EngineChoice::Auto, ..options() }),
-        ("linked sync", Options { method: FlushMethod::LinkedSync, ..options() }),
-        ("sync thread", Options { method: FlushMethod::SyncThread, ..options() }),
-        ("plain", Options { engine: EngineChoice::Plain, ..options() }),
-        ("plain, page cache", Options { engine: EngineChoice::Plain, direct: false, ..options() }),
+        ("flushed writes", JournalOptions { engine: EngineChoice::Auto, ..options() }),
+        ("linked sync", JournalOptions { method: FlushMethod::LinkedSync, ..options() }),
+        ("sync thread", JournalOptions { method: FlushMethod::SyncThread, ..options() }),
+        ("plain", JournalOptions { engine: EngineChoice::Plain, ..options() }),
+        ("plain, page cache", JournalOptions { engine: EngineChoice::Plain, direct: false, ..options() }),
     ]
 }
 
@@ -31,7 +31,7 @@ fn what_is_published_is_read_back_across_rolls_restarts_and_engines() {
     let mut events = 0;
     for (round, (name, options)) in engines().into_iter().enumerate() {
         let mut rig = Rig::open(&path, &options).unwrap();
-        assert_eq!(rig.recovery.row, if round == 0 { Row::A } else { Row::C }, "{name}");
+        assert_eq!(rig.recovery.row, if round == 0 { RecoveryRow::A } else { RecoveryRow::C }, "{name}");
         assert_eq!(rig.start.identity.epoch, Epoch(round as u32 + 1));
         assert_eq!(rig.start.next_sequence, Sequence(events + 1));
         rig.published = events;
@@ -61,7 +61,11 @@ fn a_killed_writer_leaves_everything_durable_and_the_next_goes_on_without_a_gap(
     for round in 0..10 {
         let (name, options) = &engines()[round as usize % engines().len()];
         let mut rig = Rig::open(folder.path(), options).unwrap();
-        assert!(matches!(rig.recovery.row, Row::A | Row::D | Row::E), "{name}: {:?}", rig.recovery);
+        assert!(
+            matches!(rig.recovery.row, RecoveryRow::A | RecoveryRow::D | RecoveryRow::E),
+            "{name}: {:?}",
+            rig.recovery
+        );
         assert_eq!(
             rig.recovery.last_sequence,
             rig.start.next_sequence.0.checked_sub(1).map(Sequence).unwrap()
@@ -163,11 +167,11 @@ fn a_directory_that_cannot_be_a_trail_is_refused_with_what_to_do() {
     assert!(error.contains("create the directory") && error.contains("a trail is a directory"), "{error}");
     let error = Rig::open(Path::new("/proc/stele-trail"), &options()).err().unwrap().to_string();
     assert!(error.contains("/proc/stele-trail"), "{error}");
-    let wrong = Options { segment_length: 1000, ..options() };
+    let wrong = JournalOptions { segment_length: 1000, ..options() };
     let error = Rig::open(folder.path(), &wrong).err().unwrap().to_string();
     assert!(error.contains("choose a multiple of 4096"), "{error}");
     Rig::open(folder.path(), &options()).unwrap().stop();
-    let other = Options { shard: stele_wire::ShardId(3), ..options() };
+    let other = JournalOptions { shard: stele_wire::ShardId(3), ..options() };
     let error = Rig::open(folder.path(), &other).err().unwrap().to_string();
     assert!(error.contains("shard 0, not of shard 3"), "{error}");
 }
@@ -175,8 +179,8 @@ fn a_directory_that_cannot_be_a_trail_is_refused_with_what_to_do() {
 #[test]
 fn without_direct_io_the_plain_engine_serves_and_says_so_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path(), &Options { direct: false, ..options() }).unwrap();
-    assert_eq!(rig.notices, [Notice::NoDirect]);
+    let mut rig = Rig::open(folder.path(), &JournalOptions { direct: false, ..options() }).unwrap();
+    assert_eq!(rig.notices, [EngineNotice::NoDirect]);
     assert!(rig.journal.describe().contains("page cache"));
     rig.publish(5_000);
     let (_, last) = rig.stop();

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::{Agent, LogRing, ManualClock, Publisher, RingOptions, Sequencer, SequencerStart};
-use stele_journal::{Journal, Notice, OpenError, Options, RecoveryReport, TrailReader};
+use stele_journal::{EngineNotice, Journal, JournalOptions, OpenError, RecoveryReport, TrailReader};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::Trade;
 use stele_wire::units::{Nanos, Position, Sequence};
@@ -19,20 +19,20 @@ pub(crate) struct Rig {
     pub(crate) ring: LogRing,
     pub(crate) start: SequencerStart,
     pub(crate) recovery: RecoveryReport,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<EngineNotice>,
     pub(crate) published: u64,
 }
 
-pub(crate) fn options() -> Options {
-    Options { segment_length: 256 << 10, ..Options::default() }
+pub(crate) fn options() -> JournalOptions {
+    JournalOptions { segment_length: 256 << 10, ..JournalOptions::default() }
 }
 
 impl Rig {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         Self::open_at(path, options, Nanos(1_000_000))
     }
 
-    pub(crate) fn open_at(path: &Path, options: &Options, now: Nanos) -> Result<Self, OpenError> {
+    pub(crate) fn open_at(path: &Path, options: &JournalOptions, now: Nanos) -> Result<Self, OpenError> {
         let opened = Journal::open(path, options, now)?;
         let (start, recovery) = (opened.start, opened.recovery.clone());
         let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };

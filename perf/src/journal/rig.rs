@@ -12,7 +12,7 @@ use stele_bus::{
     Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Sequencer, UtcClock,
 };
 use stele_journal::format::{HeaderBlock, segment_name};
-use stele_journal::pool::{Medium, Spare, Spares};
+use stele_journal::pool::{MediumProperties, SegmentPool, SpareSegment};
 use stele_journal::{
     Directory, Journal, JournalStatistics, LockError, Options, Prepared, Site, Storage, WriterLock, open,
 };
@@ -177,11 +177,11 @@ impl Site for Bench {
         self.directory.draw_identity()
     }
 
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium> {
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties> {
         self.directory.probe(allow_direct)
     }
 
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
+    fn prepare(&self, medium: MediumProperties, options: &Options, next: u64) -> io::Result<Prepared<File>> {
         let Pool::Before(count) = self.pool else {
             return self.directory.prepare(medium, options, next);
         };
@@ -205,12 +205,12 @@ impl Site for Bench {
 
 /// Segments that were prepared before; nothing prepares more.
 struct Stock {
-    ready: VecDeque<Spare<File>>,
+    ready: VecDeque<SpareSegment<File>>,
     root: PathBuf,
 }
 
-impl Spares<File> for Stock {
-    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+impl SegmentPool<File> for Stock {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<File>>> {
         Some(
             self.ready
                 .pop_front()

@@ -6,7 +6,7 @@ use crate::session::PARAMETERS;
 use std::fs;
 use std::path::Path;
 use stele_journal::format::segment_name;
-use stele_journal::snapshot::{self, Section, snapshot_name};
+use stele_journal::snapshot::{self, SnapshotSection, snapshot_name};
 use stele_journal::{Directory, TrailReader};
 use stele_replay::divergence::check;
 use stele_replay::follower::{Follower, Turn, take_newest};
@@ -52,7 +52,7 @@ fn trail(path: &Path) {
 }
 
 /// Follows the whole trail and gives the state at each roll and at the end, every snapshot left there.
-fn follow(path: &Path) -> (Vec<(u64, Vec<Section>)>, Vec<Section>) {
+fn follow(path: &Path) -> (Vec<(u64, Vec<SnapshotSection>)>, Vec<SnapshotSection>) {
     let mut follower = Follower::new(path, Resume::new(registry()), 1000).unwrap();
     let mut rolls = Vec::new();
     loop {

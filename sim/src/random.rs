@@ -4,11 +4,11 @@ use stele_strategies::Random;
 
 /// Seeded chance. Each part of a world has dice of its own, so that a change in one leaves the others' throws.
 #[derive(Clone, Debug)]
-pub struct Dice {
+pub struct SeededRandom {
     random: Random,
 }
 
-impl Dice {
+impl SeededRandom {
     /// The dice of `part` in the world of `seed`.
     pub fn new(seed: u64, part: u64) -> Self {
         let mut mixed = Random::new(seed);
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_same_seed_and_part_throw_the_same_and_others_do_not() {
         let throws = |seed, part| {
-            let mut dice = Dice::new(seed, part);
+            let mut dice = SeededRandom::new(seed, part);
             (0..8).map(|_| dice.bits()).collect::<Vec<_>>()
         };
         assert_eq!(throws(1, 2), throws(1, 2));
@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_weight_of_nothing_is_never_picked_and_every_other_is() {
-        let mut dice = Dice::new(1, 1);
+        let mut dice = SeededRandom::new(1, 1);
         let mut seen = [0; 4];
         (0..400).for_each(|_| seen[dice.weighted(&[1, 0, 3, 1])] += 1);
         assert_eq!(seen[1], 0);
