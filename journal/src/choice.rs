@@ -1,4 +1,4 @@
-//! Which engine writes, and what a person should be told about it.
+//! Chooses the engine that writes, and says what the operator should know about the choice.
 
 use crate::engine::Engine;
 use crate::options::{EngineChoice, JournalOptions};
@@ -10,16 +10,16 @@ use std::fs::File;
 use std::io;
 use stele_bus::JournalReader;
 
-/// Something that a person should be told once: the journal works, but not at its best.
+/// A notice for the operator, shown once: the journal works, but not at its best.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum EngineNotice {
-    /// The plain engine writes because it was asked for.
+    /// The plain engine writes, as configured.
     Plain,
-    /// There is no io_uring here; what the kernel said.
+    /// io_uring is unavailable; with the kernel's error.
     NoUring(String),
-    /// The file system does not let files bypass the page cache.
+    /// The file system does not support direct I/O.
     NoDirect,
-    /// The ring's memory could not be registered; what the kernel said.
+    /// The ring's memory could not be registered; with the kernel's error.
     Unregistered(String),
 }
 
@@ -30,11 +30,11 @@ impl fmt::Display for EngineNotice {
                 f,
                 "the journal writes with pwrite and fdatasync, as configured: its thread waits for each write and \
                  flush, tens of microseconds to milliseconds, and nothing else runs on it meanwhile; `engine = \
-                 \"auto\"` takes io_uring where it is to be had"
+                 \"auto\"` uses io_uring where it is available"
             ),
             Self::NoUring(why) => write!(
                 f,
-                "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
+                "the journal writes with pwrite and fdatasync, because io_uring is unavailable ({why}): its thread \
                  waits for each write and flush, tens of microseconds to milliseconds, and nothing else runs on it \
                  meanwhile; in a container, allow io_uring in the seccomp profile"
             ),
@@ -52,13 +52,13 @@ impl fmt::Display for EngineNotice {
     }
 }
 
-/// An engine over files, whichever it is.
+/// An engine over files.
 pub(crate) type FileEngine = Box<dyn Engine<File>>;
 
-/// The engine that the options ask for and the medium allows, and what a person should be told about it.
+/// Returns the engine that the options ask for and the medium allows, with notices for the operator.
 ///
 /// # Errors
-/// Why there is no io_uring, where the options demand it.
+/// Why io_uring is unavailable, if the options require it.
 pub(crate) fn choose_engine(
     options: &JournalOptions,
     medium: MediumProperties,

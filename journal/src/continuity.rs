@@ -1,4 +1,5 @@
-//! What makes bytes the next frame of a log: a pure check that writer's tests, reader, scan and recovery share.
+//! Decides whether bytes are the next frame of a log: a pure check that readers, scans, recovery and tests
+//! share.
 
 use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
 use stele_wire::frame::{Frame, FrameError, Seed};
@@ -7,23 +8,23 @@ use stele_wire::units::{Nanos, Sequence};
 /// Why bytes are not the next frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ContinuityFault {
-    /// They are no frame of this epoch.
+    /// They are not a frame of this epoch.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// The sequence does not follow.
-    #[error("sequence {found} stands where {expected} belongs")]
+    #[error("sequence {found} follows where {expected} is expected")]
     Sequence {
         /// The sequence after the last one.
         expected: Sequence,
-        /// What the frame says.
+        /// The sequence in the frame.
         found: Sequence,
     },
-    /// Time runs backwards.
-    #[error("time {found} stands after {previous}")]
+    /// The timestamp is before that of the previous frame.
+    #[error("time {found} follows the later time {previous}")]
     Time {
-        /// Time of the frame before.
+        /// Timestamp of the previous frame.
         previous: Nanos,
-        /// What the frame says.
+        /// Timestamp in the frame.
         found: Nanos,
     },
     /// The data ends within a frame.
@@ -32,13 +33,13 @@ pub enum ContinuityFault {
 }
 
 impl ContinuityFault {
-    /// Whether more bytes could turn the fault into a frame.
+    /// Returns whether more bytes could complete the frame.
     pub fn is_short(&self) -> bool {
         matches!(self, Self::Frame(FrameError::Truncated { .. }))
     }
 }
 
-/// Where a log has got to: what the next frame must fit.
+/// The state of a log that the next frame must continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Continuity {
     /// Seed of the epoch.
@@ -50,10 +51,11 @@ pub struct Continuity {
 }
 
 impl Continuity {
-    /// The frame at the start of `bytes`, if it is the next one: layout, CRC, sequence and time.
+    /// Returns the frame at the start of `bytes` if it is the next one, by its layout, CRC, sequence and
+    /// timestamp.
     ///
     /// # Errors
-    /// [`ContinuityFault`]; the state is unchanged then.
+    /// [`ContinuityFault`]. The state is unchanged then.
     #[inline]
     pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, ContinuityFault> {
         match Frame::read(bytes) {
@@ -73,7 +75,8 @@ impl Continuity {
             && frame.verify(self.seed).is_ok()
     }
 
-    /// As [`Self::admit`], for padding and for what is no next frame. Kept out of the loop over events.
+    /// As [`Self::admit`], for padding and for bytes that are not the next frame. Kept out of the loop over
+    /// events.
     #[inline(never)]
     fn admit_with_reason<'a>(
         &mut self,

@@ -1,20 +1,20 @@
-//! Requests on their way to the device, and how far the log is written and durable without a hole: pure.
+//! The requests in flight, and how far the log is written and durable without a gap: pure.
 
 use crate::bounds::IN_FLIGHT_MAX;
 use std::collections::VecDeque;
 use stele_wire::units::Position;
 
-/// Number of a request, counted from 0.
+/// The number of a request, counted from 0.
 pub type Ticket = u64;
 
-/// How far one request has got.
+/// How far a request has got.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum RequestProgress {
-    /// Handed to the device.
+    /// It was submitted to the device.
     Submitted,
-    /// The device has it.
+    /// The device has completed the write.
     Written,
-    /// The device has it on its medium.
+    /// The bytes are on the medium.
     Durable,
 }
 
@@ -24,7 +24,7 @@ struct Request {
     progress: RequestProgress,
 }
 
-/// The requests in the order of the log. One that completes early waits for those in front of it.
+/// The requests in flight, in the order of the log. One that completes early waits for those before it.
 #[derive(Debug)]
 pub struct InFlight {
     requests: VecDeque<Request>,
@@ -33,31 +33,31 @@ pub struct InFlight {
 }
 
 impl InFlight {
-    /// Nothing on its way, everything up to `base` durable.
+    /// Creates an empty set, with everything up to `base` durable.
     pub fn new(base: Position) -> Self {
         Self { requests: VecDeque::with_capacity(IN_FLIGHT_MAX), first: 0, durable: base }
     }
 
-    /// Whether another request may go.
+    /// Returns whether another request may be submitted.
     pub fn has_room(&self) -> bool {
         self.requests.len() < IN_FLIGHT_MAX
     }
 
-    /// Whether nothing is on its way.
+    /// Returns whether no request is in flight.
     pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
 
-    /// Whether request `ticket`, which was taken in, or one in front of it is not durable yet.
+    /// Returns whether request `ticket`, or one before it, is not durable yet.
     pub fn holds(&self, ticket: Ticket) -> bool {
         ticket >= self.first
     }
 
-    /// Takes in a request that completes the log up to `end`. A segment's header completes nothing: its `end` is
-    /// the segment's base, and what follows waits for it.
+    /// Adds a request that completes the log up to `end`, and returns its ticket. A segment's header
+    /// completes nothing: its `end` is the segment's base, and the data after it waits for it.
     ///
     /// # Panics
-    /// When there is no room, or `end` lies in front of the last request's.
+    /// When there is no room, or `end` is before that of the last request.
     pub fn push(&mut self, end: Position) -> Ticket {
         assert!(self.has_room(), "more than {IN_FLIGHT_MAX} requests in flight");
         let last = self.requests.back().map_or(self.durable, |request| request.end);
@@ -66,7 +66,7 @@ impl InFlight {
         self.first + self.requests.len() as u64 - 1
     }
 
-    /// Notes how far request `ticket` has got.
+    /// Records how far request `ticket` has got.
     ///
     /// # Panics
     /// When there is no such request.
@@ -83,14 +83,14 @@ impl InFlight {
         }
     }
 
-    /// The log is written without a hole up to here.
+    /// Returns the position up to which the log is written without a gap.
     pub fn written(&self) -> Position {
         let requests =
             self.requests.iter().take_while(|request| request.progress >= RequestProgress::Written);
         requests.last().map_or(self.durable, |request| request.end)
     }
 
-    /// The log is durable without a hole up to here.
+    /// Returns the position up to which the log is durable without a gap.
     pub fn durable(&self) -> Position {
         self.durable
     }
@@ -127,7 +127,7 @@ mod tests {
         assert!(!flight.holds(header) && !flight.holds(data));
     }
 
-    /// Against the plainest model: durable is the end of the longest prefix of durable requests.
+    /// Against the simplest model: durable is the end of the longest prefix of durable requests.
     #[test]
     fn any_order_of_completion_gives_the_contiguous_prefix() {
         let mut state = 1u64;

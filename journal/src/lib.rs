@@ -1,7 +1,9 @@
-//! What survives: segments on disk, the writer that fills them straight from the ring, recovery, and readers.
+//! The storage of Stele: segments on disk, the journal that writes them straight from the ring, recovery, and
+//! readers.
 //!
-//! [`Journal::open`] recovers a trail and begins an epoch; [`OpenedJournal::attach`] makes the [`Journal`] agent over
-//! the ring. [`TrailReader`] reads a trail, also a live one. The bytes are drawn in `journal/FORMAT.md`.
+//! [`Journal::open`] recovers a trail and begins an epoch; [`OpenedJournal::attach`] creates the [`Journal`]
+//! agent over the ring. [`TrailReader`] reads a trail, also while it is being written. `journal/FORMAT.md`
+//! describes the bytes.
 #![deny(unsafe_code)]
 
 pub mod archive;

@@ -1,5 +1,5 @@
-//! The plain engine: `pwrite` and `fdatasync` in the journal's own thread, for where io_uring or direct I/O is
-//! not to be had.
+//! The plain engine: `pwrite` and `fdatasync` on the journal's own thread, for machines without io_uring or
+//! direct I/O.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, IN_FLIGHT_MAX};
 use crate::engine::{Completion, Engine, JournalStage};
@@ -11,7 +11,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use zerocopy::IntoBytes;
 
-/// Writes at once, flushes when asked to submit: one flush vouches for every write before it.
+/// Writes when a request is accepted and flushes when asked to submit: one flush covers every write before
+/// it.
 pub struct PlainEngine {
     files: [Option<File>; 2],
     unflushed: [Vec<Ticket>; 2],
@@ -21,7 +22,7 @@ pub struct PlainEngine {
 }
 
 impl PlainEngine {
-    /// An engine; `direct` says whether its files bypass the page cache.
+    /// Creates an engine; `direct` states whether its files bypass the page cache.
     pub fn new(direct: bool) -> Self {
         Self {
             files: [None, None],

@@ -11,7 +11,7 @@ pub use shelf::{NewestSnapshot, list, newest, prune, read, read_end, write};
 
 use crate::bounds::{SNAPSHOT_LENGTH_MAX, SNAPSHOT_SECTIONS_MAX};
 use crate::error::TrailError;
-use crate::format::Link;
+use crate::format::SegmentLink;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use stele_wire::codec::{text, text_field};

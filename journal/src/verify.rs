@@ -1,7 +1,7 @@
 //! Checks a whole trail: every frame's CRC, sequence without a gap, time not backwards, the links of the chain.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::error::TrailError;
 use crate::format::{SegmentLink, align_up, link_after};
 use crate::recovery::{RecoveryRow, decide};

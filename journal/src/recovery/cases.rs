@@ -164,7 +164,7 @@ fn a_hole_below_the_floor_is_refused_with_what_is_intact_on_both_sides() {
     let after = epochs.sequence.0 - 20;
     assert!(text.contains(&format!("up to sequence {after}; the log was durable up to")), "{text}");
     let (low, high) = (after + 5, epochs.sequence);
-    assert!(text.contains(&format!("whole events between sequences {low} and {high}")), "{text}");
+    assert!(text.contains(&format!("intact events between sequences {low} and {high}")), "{text}");
 }
 
 /// The blocks of a new file may hold what an earlier life of the disk, or of the trail itself, wrote there.
@@ -276,16 +276,16 @@ fn a_damaged_header_of_the_first_a_middle_or_the_last_segment_is_refused() {
     assert!(first.contains("0000000001.stele: the header's CRC"), "{first}");
     assert!(
         first.contains(
-            "No segment in front of it is whole; behind it 2 have whole headers, of which 2 begins"
+            "No segment before it is intact; after it 2 have valid headers, of which 2 begins"
         )
     );
     let middle = refused(&epochs, true, |folder| edit(folder, 2, |bytes| bytes[50] ^= 1));
     let sequence = epochs.segments[2].0.base_sequence;
     assert!(middle.contains("0000000002.stele: the header's CRC"), "{middle}");
-    assert!(middle.contains("In front of it the segments up to 1 belong together"), "{middle}");
+    assert!(middle.contains("Before it the segments up to 1 belong together"), "{middle}");
     assert!(
         middle.contains(&format!(
-            "behind it 1 have whole headers, of which 3 begins at position 524288 with sequence {sequence}"
+            "after it 1 have valid headers, of which 3 begins at position 524288 with sequence {sequence}"
         )),
         "{middle}"
     );
@@ -293,7 +293,7 @@ fn a_damaged_header_of_the_first_a_middle_or_the_last_segment_is_refused() {
     for closed in [true, false] {
         let last = refused(&epochs, closed, |folder| edit(folder, 3, |bytes| bytes[50] ^= 1));
         assert!(last.contains("acknowledged bytes are damaged"), "{last}");
-        assert!(last.contains(&format!("{} lie behind the damage", epochs.sequence)), "{last}");
+        assert!(last.contains(&format!("{} follow the damage", epochs.sequence)), "{last}");
     }
 }
 
@@ -332,8 +332,8 @@ fn a_flipped_bit_in_front_of_the_recorded_watermark_is_refused_and_one_behind_it
 fn a_missing_middle_segment_is_refused_by_name() {
     let epochs = trail();
     let text = refused(&epochs, true, |folder| fs::remove_file(path(folder, 2)).unwrap());
-    assert!(text.contains("0000000002.stele is missing although later segments are there"), "{text}");
-    assert!(text.contains("behind it 1 have whole headers, of which 3 begins"), "{text}");
+    assert!(text.contains("0000000002.stele is missing although later segments exist"), "{text}");
+    assert!(text.contains("after it 1 have valid headers, of which 3 begins"), "{text}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What is damaged on a trail, where, and what is intact on both sides.
+//! Finds what is damaged on a trail, where, and what is intact on both sides.
 
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::error::TrailError;
 use crate::examine::{ExaminedSegment, examine};
 use crate::format::{HeaderState, align_up, segment_index, segment_name};
@@ -14,37 +14,37 @@ use std::io;
 use stele_wire::frame::Identity;
 use stele_wire::units::{Epoch, Position, Sequence};
 
-/// What kind of damage it is.
+/// The kind of a damage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DamageKind {
-    /// The segment's file is not there.
+    /// The segment's file is missing.
     Missing,
-    /// The file cannot be unpacked or its header is damaged: nothing in it counts.
+    /// The file cannot be decompressed, or its header is damaged: its content cannot be used.
     Unreadable,
-    /// The segment is another trail's, another shard's, or another one of this trail.
+    /// The segment belongs to another trail or shard, or is another segment of this trail.
     Foreign,
     /// Frames do not follow each other.
     Content,
-    /// Every frame is whole, and the segment behind says that others were there.
+    /// Every frame is intact, but the next segment's link shows that the content was different.
     Link,
 }
 
 /// One damaged segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Damage {
-    /// Its index.
+    /// The segment's index.
     pub index: u64,
-    /// Its file.
+    /// The segment's file.
     pub file: String,
-    /// What kind of damage.
+    /// The kind of damage.
     pub kind: DamageKind,
-    /// Where in the file it begins; 0 when the whole file is concerned.
+    /// Offset in the file at which it begins; 0 when the whole file is damaged.
     pub offset: u64,
-    /// The log position of that, where it is known.
+    /// Log position of that offset, where it is known.
     pub position: Option<Position>,
-    /// The last event that is intact in front of it; 0 when there is none.
+    /// The last intact event before it; 0 when there is none.
     pub after: Sequence,
-    /// The first event that is intact behind it, where there is one.
+    /// The first intact event after it, where there is one.
     pub beyond: Option<Sequence>,
     /// What is wrong, for a person.
     pub what: String,
@@ -57,31 +57,32 @@ pub(super) struct Intact {
     pub(super) examined: ExaminedSegment,
 }
 
-/// A trail, looked at from end to end.
+/// The state of a whole trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnosis {
-    /// Whose trail it is.
+    /// Trail and shard.
     pub identity: Identity,
     /// The lowest index of a segment.
     pub first: u64,
     /// The highest index of a segment that was written.
     pub last: u64,
-    /// The highest epoch that any segment is of.
+    /// The highest epoch of any segment.
     pub epoch: Epoch,
     /// The last event of the intact segments; 0 when there is none.
     pub last_sequence: Sequence,
-    /// The damaged segments, in the order of the log. Empty: there is nothing to repair.
+    /// The damaged segments, in the order of the log. Empty when there is nothing to repair.
     pub damage: Vec<Damage>,
     pub(super) intact: BTreeMap<u64, Intact>,
-    /// Segments whose header is whole, whatever their content is like.
+    /// Segments with a valid header, whatever their content.
     pub(super) headed: BTreeMap<u64, Segment>,
 }
 
-/// Looks at the trail in `storage`, which nobody may be writing. `progress` is told the bytes read since it was told
-/// last.
+/// Examines the trail in `storage`, which must not be written meanwhile. `progress` is called with the number
+/// of bytes read since the last call.
 ///
 /// # Errors
-/// [`TrailError`]: there is no trail, or one of a newer format, or the medium fails in another way than by damage.
+/// [`TrailError`]: there is no trail, or one of a newer format, or the medium fails with an error other than
+/// damage.
 pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<Diagnosis, TrailError> {
     let names = match storage.list() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -144,7 +145,7 @@ impl File {
         }
     }
 
-    /// The segment, when the header is whole and says that it is this one of this trail.
+    /// Returns the segment when its header is valid and identifies this segment of this trail.
     fn own(&self, index: u64, identity: &Identity) -> Option<Segment> {
         match self {
             Self::Found { state: HeaderState::Valid(header), length }
@@ -159,7 +160,7 @@ impl File {
     }
 }
 
-/// The trail that most segments are of.
+/// Returns the trail that most segments belong to.
 fn whose(files: &BTreeMap<u64, File>) -> Option<Identity> {
     let identities = || {
         files.values().filter_map(|file| match file {
@@ -221,7 +222,7 @@ impl Diagnosis {
             && before.examined.link(&before.segment) != segment.header.link
         {
             let what = format!(
-                "its frames are whole, and are not those that {} followed: it or the other was changed",
+                "its frames are intact, but are not those that {} followed: one of the two was changed",
                 segment_name(index)
             );
             self.note(storage, index - 1, DamageKind::Link, 0, what);
@@ -245,7 +246,7 @@ impl Diagnosis {
         Ok(())
     }
 
-    /// What is wrong inside a segment that another one follows. The last one may end anywhere.
+    /// Returns what is wrong inside a segment that another one follows. The last one may end anywhere.
     fn fault_of(&self, segment: &Segment, examined: &ExaminedSegment) -> Option<ContinuityFault> {
         if segment.header.index == self.last {
             return None;
@@ -262,7 +263,7 @@ impl Diagnosis {
             .then_some(ContinuityFault::Sequence { expected, found: next.base_sequence })
     }
 
-    /// The end of the log, by recovery's own rules: below the acknowledged floor nothing may be missing.
+    /// Checks the end of the log by recovery's rules: nothing below the acknowledged floor may be missing.
     fn diagnose_end(&mut self, storage: &dyn Storage) -> Result<(), TrailError> {
         let survey = survey(storage)?;
         let row = decide(&survey.evidence());
@@ -298,7 +299,7 @@ impl Diagnosis {
         self.damage.sort_by_key(|damage| damage.index);
     }
 
-    /// Which events are intact around each damage that does not tell by itself.
+    /// Fills in which events are intact around each damage, where the damage itself does not show it.
     fn fill_neighbours(&mut self) {
         let intact = &self.intact;
         for damage in &mut self.damage {

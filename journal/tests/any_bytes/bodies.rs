@@ -106,7 +106,7 @@ pub fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
     let newest = snapshot::newest(&directory, &segments).unwrap();
     assert_eq!(newest.snapshot.is_some(), read.is_ok(), "the newest is the only one");
     if let Ok(read) = read {
-        assert_eq!(read.standing.segment, index);
+        assert_eq!(read.origin.segment, index);
         let lengths: usize = read.machines().map(|(_, length)| length).sum();
         assert!(lengths < bytes.len(), "states of {lengths} bytes in a file of {}", bytes.len());
         for (name, _) in read.machines() {
@@ -197,9 +197,9 @@ pub fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec
     let directory = Directory::new(folder);
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     let segments = read_segments(&directory).unwrap();
-    let standing = snapshot::read_end(&directory, &segments[0]).ok()?;
+    let origin = snapshot::read_end(&directory, &segments[0]).ok()?;
     let section = |name, state: &[u8]| SnapshotSection { name, version: 1, body: state.to_vec() };
-    Some(snapshot::encode(&standing, "any", &[section("bus", states[0]), section("book", states[1])]))
+    Some(snapshot::encode(&origin, "any", &[section("bus", states[0]), section("book", states[1])]))
 }
 
 /// The right magic, length and hashes for a snapshot, if there is room for them. What the table says stays.
