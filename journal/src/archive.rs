@@ -123,7 +123,7 @@ pub fn archive_segment(
 /// segment.
 ///
 /// # Errors
-/// What the file system says; [`io::ErrorKind::NotFound`] when there is no archive.
+/// The error of the file system; [`io::ErrorKind::NotFound`] when there is no archive.
 pub fn release_raw(directory: &Directory, index: u64) -> io::Result<()> {
     fs::metadata(directory.root().join(archive_name(index)))?;
     let raw = directory.root().join(segment_name(index));

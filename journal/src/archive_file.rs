@@ -66,7 +66,7 @@ impl ArchiveFile {
     /// Returns the length of the archive itself in bytes.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     pub fn packed_length(&self) -> io::Result<u64> {
         self.packed.length()
     }

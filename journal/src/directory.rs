@@ -25,7 +25,7 @@ impl Directory {
     /// Creates the directory, accessible to its owner only, if it does not exist.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn create(&self) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         if self.path.is_dir() {
@@ -41,7 +41,7 @@ impl Directory {
     /// Makes the names in the directory durable.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn sync(&self) -> io::Result<()> {
         sync_folder(&self.path)
     }
@@ -58,7 +58,7 @@ impl Directory {
     /// Opens the file with exactly this name; for an archive, its compressed bytes.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn open_file(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         Ok(Box::new(self.open_as_it_is(name)?))
     }
@@ -75,7 +75,7 @@ impl Directory {
     /// Lists the names of the files directly in the directory; archives have their own names.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn list_as_it_is(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {

@@ -111,6 +111,6 @@ pub trait Engine<F>: Send {
     /// Waits until a request completes, if any is in flight. Used only when stopping.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     fn wait(&mut self) -> io::Result<()>;
 }

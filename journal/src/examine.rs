@@ -47,7 +47,7 @@ const STEP: u64 = 512;
 /// last call.
 ///
 /// # Errors
-/// What the medium says.
+/// The error of the medium.
 pub(crate) fn examine(
     file: Box<dyn StoredFile>,
     segment: &Segment,

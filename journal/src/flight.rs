@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_completes_early_waits_for_those_in_front() {
+    fn a_write_that_completes_early_waits_for_those_before_it() {
         let mut flight = InFlight::new(Position(100));
         let tickets: Vec<Ticket> = (1..=3).map(|n| flight.push(Position(100 * (n + 1)))).collect();
         flight.advance(tickets[2], RequestProgress::Durable);

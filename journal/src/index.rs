@@ -308,7 +308,7 @@ impl IndexBuilder {
 /// file.
 ///
 /// # Errors
-/// What the medium says.
+/// The error of the medium.
 pub fn index_matches(
     storage: &dyn Storage,
     index: u64,

@@ -62,7 +62,7 @@ pub struct JournalParts<F> {
 /// The journal of one shard. [`Journal::do_work`] drives it, as an agent or called by hand.
 ///
 /// ```text
-///  do_work   reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was submitted
+/// do_work: reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was sent
 /// ```
 ///
 /// ```

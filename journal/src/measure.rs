@@ -82,7 +82,7 @@ impl FlushTrials {
     /// no choice: without io_uring or direct I/O the plain engine writes. Takes about 0.25 s.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     pub fn make(directory: &Path, cpus: JournalCpus) -> io::Result<Option<Self>> {
         let directory = Directory::new(directory);
         directory.create()?;
@@ -238,8 +238,8 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(engine: UringEngine, probe: &'a Probe) -> Self {
         let (start, length) = probe.ring.memory();
-        // SAFETY: the memory is mapped as long as `probe.ring` lives, and nothing stores to it: the ring's writer was
-        // dropped in `Probe::create`.
+        // SAFETY: the memory is mapped as long as `probe.ring` lives, and nothing stores to it: the ring's
+        // writer was dropped in `Probe::create`.
         let memory = unsafe { std::slice::from_raw_parts(start, length) };
         Self { engine, memory, block: probe.block, ticket: 0, offset: 0, completions: Vec::with_capacity(16) }
     }

@@ -72,7 +72,7 @@ pub trait SegmentPool<F>: Send {
     /// Stops the pool and removes unused segments. May wait.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn stop(&mut self) -> io::Result<()>;
 
     /// Returns the watch over the free space; `None` where that is not known.

@@ -1,8 +1,9 @@
-//! How long records are kept, what is held, and what may go: a survey of verified frames, then a pure decision.
+//! Retention: how long records are kept, what is on hold, and which segments may be removed. A survey of
+//! verified frames, then a pure decision.
 //!
-//! The log is the only truth about holds and acts: they are found by reading it, never by an index, which proves
-//! nothing. A hold keeps every segment of its time, whatever instrument or account it names: which records it is
-//! about is for the case to find.
+//! Holds and retention acts are found by reading the log, never by an index, which proves nothing. A hold
+//! keeps every segment of its time range, whatever instrument or account it names: the case determines later
+//! which records it concerns.
 
 mod survey;
 
@@ -15,16 +16,17 @@ use std::fmt;
 use stele_wire::layout::Utc;
 use stele_wire::units::{Nanos, Sequence};
 
-/// What a record is, as far as the time goes that it is kept.
+/// The class of a record, which determines how long it is kept.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum RecordClass {
-    /// What sources said of the market: templates 100 to 199.
+    /// Market data from sources: templates 100 to 199.
     MarketData,
     /// Definitions of instruments, accounts, parties: templates 200 to 299.
     Reference,
-    /// Orders and reports of them: templates 300 to 499.
+    /// Orders and reports about them: templates 300 to 499.
     Orders,
-    /// Sessions, limits, clocks, alerts, holds, acts, and whatever this program does not know.
+    /// Sessions, limits, clocks, alerts, holds, retention acts, and everything that this program does not
+    /// know.
     Control,
 }
 
@@ -32,7 +34,7 @@ impl RecordClass {
     /// Every class.
     pub const ALL: [Self; 4] = [Self::MarketData, Self::Reference, Self::Orders, Self::Control];
 
-    /// The class of a message of our schema.
+    /// Returns the class of a message of Stele's schema.
     pub fn of(template_id: u16) -> Self {
         match template_id {
             100..=199 => Self::MarketData,
@@ -42,7 +44,7 @@ impl RecordClass {
         }
     }
 
-    /// What the configuration calls it.
+    /// Returns the name of the class in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::MarketData => "market-data",
@@ -59,78 +61,78 @@ impl fmt::Display for RecordClass {
     }
 }
 
-/// How long records of each class are kept, in nanoseconds from the time of the record.
+/// How long records of each class are kept, in nanoseconds from the timestamp of the record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetentionPolicy {
-    /// By class; a class that is not here is kept for ever.
+    /// The ages by class. A class that is not listed is kept for ever.
     pub ages: BTreeMap<RecordClass, u64>,
 }
 
 /// A hold that is in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ActiveHold {
-    /// Its number.
+    /// The number of the hold.
     pub id: u64,
-    /// The case that it is for.
+    /// The case that it belongs to.
     pub case: u64,
-    /// Records from this time on; none is from the first.
+    /// It covers records from this time on; `None` for all from the first.
     pub from: Option<Nanos>,
-    /// Records up to this time; none is for ever.
+    /// It covers records up to this time; `None` for no end.
     pub to: Option<Nanos>,
-    /// An instrument that the case names; 0 is all.
+    /// An instrument that the case names; 0 for all.
     pub instrument: u32,
-    /// An account that the case names; 0 is all.
+    /// An account that the case names; 0 for all.
     pub account: u32,
-    /// Who placed it.
+    /// The person who placed it.
     pub placed_by: u32,
-    /// Who approved it; 0 is nobody.
+    /// The person who approved it; 0 when it was not approved.
     pub approved_by: u32,
     /// The event that placed it.
     pub sequence: Sequence,
-    /// The segment that carries that event.
+    /// The segment that holds that event.
     pub segment: u64,
-    /// Why.
+    /// The reason for the hold.
     pub reason: String,
 }
 
 impl ActiveHold {
-    /// Whether it keeps records of the time from `first` to `last`.
+    /// Returns whether it covers records of the time from `first` to `last`.
     pub fn covers(&self, first: Nanos, last: Nanos) -> bool {
         self.from.is_none_or(|from| from <= last) && self.to.is_none_or(|to| to >= first)
     }
 }
 
-/// Why a segment stays.
+/// Why a segment is kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum KeepReason {
     /// It is the newest.
     Last,
-    /// No snapshot lets a start do without it.
+    /// No snapshot allows a start without it.
     NoSnapshot,
-    /// Records of a class in it are too young.
+    /// It holds records of a class that are not old enough.
     Young {
-        /// The class, the one that stays longest.
+        /// The class; of several, the one that is kept longest.
         class: RecordClass,
-        /// When the last of them may go; none when never.
+        /// When the last of them may be removed; `None` for never.
         until: Option<Nanos>,
     },
-    /// A hold covers its time.
+    /// A hold covers its time range.
     Held {
         /// The hold.
         hold: u64,
         /// Its case.
         case: u64,
     },
-    /// It carries the event that placed a hold which is in force.
+    /// It holds the event that placed a hold which is in force.
     CarriesHold {
         /// The hold.
         hold: u64,
         /// Its case.
         case: u64,
     },
-    /// A segment in front of it stays, and a trail has no holes.
+    /// An earlier segment is kept, and a trail has no gaps.
     Follows {
-        /// That segment.
+        /// The earlier segment.
         index: u64,
     },
 }
@@ -140,7 +142,7 @@ impl fmt::Display for KeepReason {
         match self {
             Self::Last => f.write_str("it is the newest"),
             Self::NoSnapshot => {
-                f.write_str("no valid snapshot of it or a later one lets a start do without it (`stele snapshot` takes one)")
+                f.write_str("no valid snapshot of it or a later one allows a start without it (`stele snapshot` takes one)")
             }
             Self::Young { class, until: Some(until) } => {
                 write!(f, "records of class {class} are kept until {}", Utc(until.0))
@@ -150,22 +152,22 @@ impl fmt::Display for KeepReason {
             Self::CarriesHold { hold, case } => {
                 write!(f, "it carries the event that placed hold {hold} of case {case}")
             }
-            Self::Follows { index } => write!(f, "segment {index} in front of it stays"),
+            Self::Follows { index } => write!(f, "the earlier segment {index} is kept"),
         }
     }
 }
 
-/// What becomes of one segment.
+/// The decision about one segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RetentionVerdict {
-    /// Which.
+    /// Index of the segment.
     pub index: u64,
-    /// Why it stays, every reason; empty when it goes.
+    /// Every reason why it is kept; empty when it may be removed.
     pub keep: Vec<KeepReason>,
 }
 
 impl RetentionVerdict {
-    /// Whether nothing but holds keeps it.
+    /// Returns whether only holds keep it.
     pub fn is_held_back(&self) -> bool {
         let is_hold =
             |keep: &KeepReason| matches!(keep, KeepReason::Held { .. } | KeepReason::CarriesHold { .. });
@@ -173,7 +175,8 @@ impl RetentionVerdict {
     }
 }
 
-/// What may go of `segments`, oldest first, at the time `now`. `snapshot` is the newest index with a valid snapshot.
+/// Decides which of `segments`, oldest first, may be removed at the time `now`. `snapshot` is the newest
+/// index with a valid snapshot.
 pub fn decide(
     policy: &RetentionPolicy,
     segments: &[SegmentRecords],
@@ -207,7 +210,7 @@ pub fn decide(
         }
         verdicts.push(RetentionVerdict { index: segment.index, keep });
     }
-    // A segment behind one that only a hold keeps is held back by it, unless it stays anyway.
+    // A segment after one that only a hold keeps is held back by that hold, unless it is kept anyway.
     if let Some(first) = verdicts.iter().position(|verdict| !verdict.keep.is_empty()) {
         let index = verdicts[first].index;
         let free = verdicts[first..].iter_mut().filter(|verdict| verdict.keep.is_empty());
@@ -227,11 +230,11 @@ impl RetentionPolicy {
     }
 }
 
-/// What a `RetentionAct` says the segments were that it is about: SHA-256 over the links behind each of them, oldest
-/// first. `segments` are these, and the one behind them.
+/// Returns the hash by which a `RetentionAct` identifies its segments: SHA-256 over the links that follow
+/// from each of them, oldest first. `segments` are these, and the one after them.
 ///
-/// Each link is the hash of a segment's header, end, last sequence and data CRC, so that a copy of the segments can be
-/// proved to be what the act names.
+/// Each link is the hash of a segment's header, end, last sequence and data CRC, so a copy of the segments
+/// can be proved to be what the act names.
 pub fn content_hash(segments: &[Segment]) -> [u8; 32] {
     let mut hash = Sha256::new();
     segments.iter().skip(1).for_each(|segment| hash.update(segment.header.link));
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn one_young_record_keeps_its_segment_and_all_behind_it() {
+    fn one_young_record_keeps_its_segment_and_all_later_ones() {
         let mut segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
         let ordered = segments[1].first_timestamp;
         segments[1].newest.insert(RecordClass::Orders, ordered);
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_goes_that_no_snapshot_stands_for() {
+    fn no_segment_goes_without_a_snapshot_that_replaces_it() {
         assert_eq!(going(&[], None, 100), [0u64; 0]);
         assert_eq!(going(&[], Some(2), 100), [0u64; 0]);
         assert_eq!(going(&[], Some(5), 100), [3, 4, 5]);
@@ -324,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_hold_keeps_is_told_from_what_stays_anyway() {
+    fn segments_that_only_a_hold_keeps_are_distinguished_from_those_that_stay_anyway() {
         let segments: Vec<SegmentRecords> = (3..=8).map(segment).collect();
         let verdicts = decide(&policy(), &segments, &[hold(None, None, 8)], Some(8), Nanos(15 * DAY));
         let held: Vec<u64> =

@@ -1,7 +1,8 @@
-//! Looks at what a trail's writer left behind: how far the log is whole, what was acknowledged, what lies behind.
+//! Examines a trail that a writer left: how far the log is intact, what was acknowledged, and what follows
+//! its end.
 //!
-//! Only the end of the last epoch is read frame by frame: back to the first segment that begins at or below the
-//! acknowledged floor. Everything in front of it was acknowledged as durable and is [`crate::verify`]'s to check.
+//! Only the end of the last epoch is read frame by frame: back to the first segment that begins at or below
+//! the acknowledged floor. Everything before was acknowledged as durable; [`crate::verify`] checks it.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::continuity::{Continuity, ContinuityFault};
@@ -14,16 +15,16 @@ use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
 use stele_wire::frame::{Frame, FrameError, Seed};
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
-/// Everything that recovery decides on.
+/// The result of a survey: everything that recovery decides on.
 #[derive(Debug)]
 pub struct TrailSurvey {
     /// Written segments that follow each other, oldest first.
     pub segments: Vec<Segment>,
-    /// The first thing that keeps the segments from being one trail, if any does.
+    /// The first problem that prevents the segments from being one trail, if there is one.
     pub problem: Option<TrailError>,
-    /// Segments behind the problem whose headers are whole, oldest first.
+    /// Segments after the problem whose headers are valid, oldest first.
     pub beyond: Vec<Segment>,
-    /// The end of the last epoch; none when no segment was ever written.
+    /// The end of the last epoch; `None` when no segment was ever written.
     pub tail: Option<LogTail>,
     /// Indexes of prepared segments that were never used.
     pub unused: Vec<u64>,
@@ -34,42 +35,43 @@ pub struct TrailSurvey {
 /// The end of the last epoch.
 #[derive(Debug)]
 pub struct LogTail {
-    /// Which of [`TrailSurvey::segments`] holds the last whole frame, or would.
+    /// Index in [`TrailSurvey::segments`] of the segment with the last intact frame, or of the one where it
+    /// would be.
     pub last: usize,
-    /// The first of [`TrailSurvey::segments`] that was swept. What lies in front of it was acknowledged; from here on
-    /// bytes may have been read that are not on the medium yet.
+    /// Index in [`TrailSurvey::segments`] of the first segment that was read. Everything before it was
+    /// acknowledged; from here on bytes may have been read that are not on the medium yet.
     pub from: usize,
-    /// Position after the last frame that follows from the ones in front.
+    /// Position after the last frame that follows from those before it.
     pub end: Position,
-    /// The last event up to there.
+    /// The last event before `end`.
     pub last_sequence: Sequence,
-    /// Time of the last frame up to there.
+    /// Timestamp of the last frame before `end`.
     pub last_timestamp: Nanos,
-    /// CRC-32C of the last segment's data up to there.
+    /// CRC-32C of the last segment's data before `end`.
     pub data_crc: u32,
-    /// The highest durable watermark in any valid padding of the epoch, also behind `end`.
+    /// The highest durable watermark in any valid padding of the epoch, also after `end`.
     pub floor: Position,
-    /// What the bytes at `end` are instead of a frame; none when the file ends there.
+    /// What the bytes at `end` are instead of a frame; `None` when the file ends there.
     pub fault: Option<ContinuityFault>,
-    /// Files, and from which offset on, that hold anything but zeros behind `end`, with the bytes and the
-    /// sequences there.
+    /// The files that hold anything but zeros after `end`: from which offset on, how many bytes, and which
+    /// sequences.
     pub strays: Vec<StrayBytes>,
-    /// Files behind the last segment that are to go because nothing in them counts.
+    /// Files after the last segment that must be removed because nothing in them counts.
     pub files_after: Vec<u64>,
-    /// Bytes of the last segment's file.
+    /// Length of the last segment's file in bytes.
     pub file_length: u64,
 }
 
-/// Bytes behind the end of the log.
+/// Bytes after the end of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct StrayBytes {
     /// Index of the segment file.
     pub index: u64,
-    /// Where in the file they begin.
+    /// Offset in the file at which they begin.
     pub offset: u64,
-    /// How many, up to the last one that is not zero.
+    /// Their number, up to the last one that is not zero.
     pub bytes: u64,
-    /// Lowest and highest sequence of the whole frames among them.
+    /// Lowest and highest sequence of the intact frames among them.
     pub sequences: Option<(Sequence, Sequence)>,
 }
 
@@ -83,10 +85,10 @@ struct Swept {
     stray: Option<StrayBytes>,
 }
 
-/// Looks at the trail in `storage`.
+/// Examines the trail in `storage`.
 ///
 /// # Errors
-/// [`TrailError::Io`]; what is wrong with the trail itself is in the survey.
+/// [`TrailError::Io`]; problems of the trail itself are in the survey.
 pub fn survey(storage: &dyn Storage) -> Result<TrailSurvey, TrailError> {
     let mut found = find_segments(storage)?;
     let sweeper = &mut Sweeper::new(storage);
@@ -119,9 +121,10 @@ pub fn survey(storage: &dyn Storage) -> Result<TrailSurvey, TrailError> {
     Ok(survey)
 }
 
-/// What a first start that was cut short within its first write left: a damaged header of segment 1 in a file of
-/// the length that it was prepared with, and nothing in any file behind it. A header precedes everything in its
-/// segment, so that nothing was acknowledged. Anything behind the header is proof that it was whole once.
+/// Detects what a first start leaves that is cut short within its first write: a damaged header of segment 1,
+/// in a file of the length that it was prepared with, and nothing in any later file. The header is written
+/// before everything else in its segment, so nothing was acknowledged. Any bytes after the header prove that
+/// it was valid once.
 fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<StrayBytes>, TrailError> {
     let [only] = found else { return Ok(None) };
     if only.index != 1 || !matches!(only.state, HeaderState::Damaged(_)) || !only.has_prepared_length() {
@@ -131,7 +134,7 @@ fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Optio
     Ok(stray.filter(|stray| stray.bytes <= HEADER_BLOCK_LENGTH as u64))
 }
 
-/// The longest run of segments that follow each other, and what comes after it.
+/// Returns the longest run of segments that follow each other, and the problem that ends it.
 fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option<TrailError>) {
     let mut segments: Vec<Segment> = Vec::with_capacity(found.len());
     for found in found {
@@ -151,7 +154,7 @@ fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option
     (segments, None)
 }
 
-/// The segments with whole headers behind those that follow each other and the file that does not.
+/// Returns the segments with valid headers after the run and the file that does not fit.
 fn whole_after(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
     let rest = found.iter().skip(segments.len());
     let later = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
@@ -168,7 +171,7 @@ fn sweep_tail(
     let mut floor = Position(0);
     let (mut strays, mut files_after) = (Vec::new(), Vec::new());
     for file in headless {
-        // Its header would say which epoch it belongs to: this one, or one that each such file may have begun.
+        // Its header would state its epoch: this one, or one that each such file may have begun.
         for later in 0..=headless.len() as u32 {
             let mut identity = newest.header.identity;
             identity.epoch = Epoch(epoch.0 + later);
@@ -228,14 +231,14 @@ fn sweep_tail(
 }
 
 impl Swept {
-    /// Whether the log goes on from this segment into `next` without a hole.
+    /// Returns whether the log continues from this segment into `next` without a gap.
     fn leads_to(&self, segment: &Segment, next: &Segment) -> bool {
         self.end == segment.header.end_position()
             && self.continuity.last_sequence.next() == next.header.base_sequence
     }
 }
 
-/// Everything in the file of a segment that the log does not reach.
+/// Returns everything in the file of a segment that the log does not reach.
 fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<StrayBytes>, TrailError> {
     let found = FoundSegment {
         index: segment.header.index,
@@ -246,8 +249,8 @@ fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<Str
     Ok(stray.map(|(stray, _)| stray))
 }
 
-/// The bytes of a file whose header does not count, and the highest durable watermark in valid padding among
-/// them; none when they are all zeros.
+/// Returns the bytes of a file whose header does not count, and the highest durable watermark in valid
+/// padding among them; `None` when they are all zeros.
 fn sweep_headless(
     sweeper: &mut Sweeper<'_>,
     found: &FoundSegment,
@@ -299,10 +302,10 @@ fn durable_in(frame: &Frame<'_>) -> Position {
 /// The smallest block that a batch can begin on.
 const STEP: usize = 512;
 
-/// A step of what was prepared and not written, most of what a sweep passes over.
+/// A block that was prepared and not written: most of what a sweep skips.
 const ZEROS: [u8; STEP] = [0; STEP];
 
-/// Reads one file after the other, in the same memory.
+/// Reads files one after another, with the same memory.
 struct Sweeper<'a> {
     storage: &'a dyn Storage,
     name: String,
@@ -334,9 +337,9 @@ impl<'a> Sweeper<'a> {
         refilled.map_err(|source| TrailError::io(self.storage, &self.name, "read", source))
     }
 
-    /// Goes through the rest of the file: counts its bytes up to the last that is not zero into `stray`, and
-    /// looks for whole frames at every block from `blocks_from` on, for batches that were written behind a
-    /// hole. Gives the highest durable watermark in their padding.
+    /// Reads the rest of the file: records its bytes up to the last non-zero one in `stray`, and looks for
+    /// intact frames at every block from `blocks_from` on, because batches may have been written after a gap.
+    /// Returns the highest durable watermark in their padding.
     fn sweep_rest(
         &mut self,
         seed: Option<Seed>,
@@ -375,7 +378,7 @@ impl<'a> Sweeper<'a> {
             if self.stream().bytes().is_empty() && !self.refill()? {
                 return Ok(floor);
             }
-            // No frame here: on to the next block.
+            // No frame here: try the next block.
             let offset = self.stream().offset();
             let bytes = self.stream().bytes();
             let step = (STEP - (offset % STEP as u64) as usize).min(bytes.len());
@@ -431,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_behind_a_hole_is_stray_and_its_watermark_counts() {
+    fn a_batch_after_a_gap_is_stray_and_its_watermark_counts() {
         let epochs = epochs();
         let (hole, after) =
             (epochs.batches[epochs.batches.len() - 3], epochs.batches[epochs.batches.len() - 2]);
@@ -451,9 +454,9 @@ mod tests {
         assert!(stray.offset + stray.bytes <= header.file_offset(epochs.position));
     }
 
-    /// A file's blocks may hold what an earlier life of the same disk, or the trail's own earlier epoch, wrote.
+    /// A file's blocks may hold old bytes: of another use of the disk, or of the trail's own earlier epoch.
     #[test]
-    fn frames_of_another_epoch_behind_the_end_are_never_taken_for_the_log() {
+    fn frames_of_another_epoch_after_the_end_are_never_taken_for_the_log() {
         let epochs = epochs();
         let mut older = Epochs::new(16 << 10);
         older.identity.epoch = Epoch(7);
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_at_a_segments_end_drops_the_segments_behind_it() {
+    fn a_gap_at_a_segments_end_drops_the_later_segments() {
         let mut epochs = Epochs::new(16 << 10);
         epochs.lag = 1_000;
         while epochs.segments.len() < 4 {

@@ -1,5 +1,5 @@
-//! The simulated disk as the journal sees it: its storage, the site of a trail on it, and its pool of segments, over
-//! one [`Medium`].
+//! The simulated disk as the journal sees it: its storage, the site of a trail on it, and its pool of
+//! segments, over one [`Medium`].
 
 use crate::bounds::SEGMENT_LENGTH;
 use crate::content::Content;
@@ -18,10 +18,10 @@ use stele_journal::{
 use stele_wire::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
-/// Bytes of a segment file.
+/// Length of a segment file in bytes.
 pub const FILE_LENGTH: usize = HEADER_BLOCK_LENGTH + SEGMENT_LENGTH as usize;
 
-/// A handle to the disk; its copies are handles to the same one.
+/// A handle to the disk. Its copies are handles to the same disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
     shared: Arc<Mutex<Shared>>,
@@ -33,12 +33,12 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
 }
 
-/// What the journal handed over, kept apart from the disk and its faults.
+/// What the journal submitted, recorded apart from the disk and its faults.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    /// What each file would hold if every write had happened.
+    /// The content that each file would have if every write had happened.
     intended: BTreeMap<Inode, Arc<Content>>,
-    /// What the engine noticed that must not be.
+    /// A violation that the engine noticed.
     pub(crate) noticed: Option<Violation>,
 }
 
@@ -47,12 +47,12 @@ pub(crate) struct Ledger {
 pub struct SimFile(pub Inode);
 
 impl Disk {
-    /// A handle to `medium`.
+    /// Creates a handle to `medium`.
     pub fn new(medium: Medium) -> Self {
         Self { shared: Arc::new(Mutex::new(Shared { medium, ledger: Ledger::default() })) }
     }
 
-    /// Another disk in the same state, which goes on by these dice.
+    /// Creates another disk in the same state, which continues with the generator `random`.
     pub fn fork(&self, random: SeededRandom) -> Self {
         let mut shared = self.shared().clone();
         shared.medium.set_dice(random);
@@ -63,25 +63,25 @@ impl Disk {
         self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Does something with the medium.
+    /// Calls `with` with the medium.
     pub fn with<T>(&self, with: impl FnOnce(&mut Medium) -> T) -> T {
         with(&mut self.shared().medium)
     }
 
-    /// Where the file named `name` differs from what was handed over for it: the offset, or the file's length when
-    /// less was handed over. None when it does not, or nothing was handed over.
+    /// Returns the offset at which the file named `name` differs from what was submitted for it, or the
+    /// file's length when less was submitted. `None` when it does not differ, or nothing was submitted.
     pub fn find_difference(&self, name: &str) -> Option<usize> {
         let shared = self.shared();
         let inode = shared.medium.find(name)?;
         shared.medium.content(inode).find_difference(shared.ledger.intended.get(&inode)?)
     }
 
-    /// Takes what the engine noticed.
+    /// Takes the violation that the engine noticed.
     pub fn take_noticed(&self) -> Option<Violation> {
         self.shared().ledger.noticed.take()
     }
 
-    /// A segment file as the pool prepares it: zeros, or a blank header and bytes of an earlier life.
+    /// Prepares a segment file as the pool does: zeros, or a blank header and bytes of an earlier use.
     fn prepare(&self, index: u64, donor: Option<&Content>) -> io::Result<SimFile> {
         let content = donor.map_or_else(
             || Content::zeros(FILE_LENGTH),
@@ -103,7 +103,7 @@ impl Disk {
         })
     }
 
-    /// The content of a segment of an earlier epoch, as blocks of the device that are used again may hold it.
+    /// Returns the content of a segment of an earlier epoch, as reused blocks of the device may hold it.
     fn earlier_life(&self) -> Option<Content> {
         self.with(|medium| {
             let segments: Vec<Inode> = medium
@@ -128,16 +128,16 @@ impl Ledger {
     }
 }
 
-/// Where a trail is opened on a disk.
+/// The place of a trail on a disk.
 #[derive(Clone, Debug)]
 pub struct SimSite {
     /// The disk.
     pub disk: Disk,
-    /// The identity that a new trail gets.
+    /// The identity of a new trail.
     pub trail: TrailId,
-    /// The device's block.
+    /// Length of the device's block in bytes.
     pub block_length: u32,
-    /// How the trail is written.
+    /// The journal's options.
     pub options: JournalOptions,
 }
 
@@ -260,8 +260,8 @@ impl StoredFile for OpenFile {
     }
 }
 
-/// The pool over the disk. Preparing is instantaneous; a segment is not ready whenever the dice say so. Its segments
-/// hold the bytes of `donor`, a segment of an earlier epoch, behind a blank header if there is one.
+/// The pool over the disk. Preparing takes no time; whether a segment is ready is random. Its segments hold
+/// the bytes of `donor`, a segment of an earlier epoch, after a blank header, if there is one.
 struct SimSpares {
     disk: Disk,
     ready: VecDeque<SpareSegment<SimFile>>,

@@ -1,4 +1,4 @@
-//! The engine over the simulated disk.
+//! The write engine over the simulated disk.
 
 use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
 use crate::medium::{Inode, Medium, RequestOutcome};
@@ -15,7 +15,8 @@ use stele_journal::{Engine, FlushMethod};
 use stele_wire::frame::crc32c;
 use zerocopy::IntoBytes;
 
-/// The engine over the disk. What was submitted is the disk's; what was only taken in is lost with the process.
+/// The engine over the disk. Submitted requests belong to the disk; accepted ones that were not submitted are
+/// lost with the process.
 pub struct SimEngine {
     disk: Disk,
     ring: LogRing,
@@ -23,9 +24,9 @@ pub struct SimEngine {
     files: [Option<SimFile>; 2],
     taken_in: Vec<TakenIn>,
     on_the_way: BTreeMap<u64, OnTheWay>,
-    /// Writes that completed and that no sync covers yet, where syncs are apart.
+    /// Completed writes that no sync covers yet, when syncs run on a thread of their own.
     unsynced: Vec<(Inode, Ticket)>,
-    /// The sync that is on its way, where syncs are apart, and what it vouches for.
+    /// The sync in flight, when syncs run on a thread of their own, and the writes that it covers.
     sync: Option<(u64, Vec<Ticket>)>,
 }
 
@@ -37,16 +38,16 @@ struct TakenIn {
     in_ring: Option<usize>,
 }
 
-/// A write that was submitted.
+/// A submitted write.
 struct OnTheWay {
     ticket: Ticket,
     file: SimFile,
-    /// Where in the ring its bytes lie, how many, and their checksum when it was submitted.
+    /// Offset and length of its bytes in the ring, and their checksum at submission.
     in_ring: Option<(usize, usize, u32)>,
 }
 
 impl SimEngine {
-    /// An engine that writes from `ring` to `disk`.
+    /// Creates an engine that writes from `ring` to `disk`.
     pub fn new(disk: Disk, ring: LogRing, flush: FlushMethod) -> Self {
         Self {
             disk,
@@ -61,16 +62,16 @@ impl SimEngine {
     }
 
     fn take_in(&mut self, ticket: Ticket, slot: usize, offset: usize, bytes: &[u8], in_ring: Option<usize>) {
-        let file = self.files[slot].expect("a file was adopted into the slot");
+        let file = self.files[slot].expect("a file is in the slot");
         self.taken_in.push(TakenIn { ticket, file, offset, bytes: bytes.into(), in_ring });
     }
 
-    /// A device reads the memory until the request completes: it must not have changed until then.
+    /// A device reads the memory until the request completes: it must not change until then.
     fn check_unchanged(&self, id: u64, flying: &OnTheWay) {
         let Some((at, length, checksum)) = flying.in_ring else { return };
         if ring_memory::checksum(&self.ring, at, length) != checksum {
             let what = format!("{length} bytes at {at} of the ring changed under request {id}");
-            let rule = "bytes on their way to the disk stay as they are";
+            let rule = "bytes of a request in flight do not change";
             self.disk.shared().ledger.noticed = Some(violated(rule, what));
         }
     }
@@ -90,7 +91,7 @@ impl SimEngine {
         completions.push(Completion { ticket, outcome: outcome(id, done) });
     }
 
-    /// The thread that syncs: one sync at a time, of one file, for the writes that have completed.
+    /// Simulates the sync thread: one sync at a time, of one file, for the writes that have completed.
     fn sync_apart(&mut self) {
         let Some(&(inode, _)) = self.unsynced.first() else { return };
         if self.sync.is_none() {
@@ -153,8 +154,8 @@ impl Engine<SimFile> for SimEngine {
             self.on_the_way.insert(id, OnTheWay { ticket, file, in_ring });
             let headers = medium.headers_on_their_way();
             if headers > 1 {
-                let rule = "one header at a time is on its way";
-                ledger.noticed = Some(violated(rule, format!("{headers} are")));
+                let rule = "one header at a time is in flight";
+                ledger.noticed = Some(violated(rule, format!("{headers} are in flight")));
             }
         }
         Ok(())

@@ -1,10 +1,10 @@
-//! One life of the shard's writer: sequencer, journal, gateway and publishers, each driven by hand, in whatever
-//! order the dice say, until the power fails, the process is killed, or it stops.
+//! One life of the shard's writer: sequencer, journal, gateway and publishers are each driven by hand, in a
+//! random order, until the power fails, the process is killed, or it stops.
 //!
 //! ```text
 //!  publishers ──> sequencer ──> ring ──> journal ──> engine ──> disk
 //!                                │ └──> gateway ──> venue
-//!                                └────> recorder (the checkers' eyes)
+//!                                └────> recorder (feeds the checkers)
 //! ```
 
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
@@ -25,28 +25,29 @@ use stele_risk::{Risk, RiskLimits};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::{Identity, Nanos, Position};
 
-/// What a life is like.
+/// The settings of a life.
 #[derive(Clone, Copy, Debug)]
 pub struct LifeSettings {
-    /// How likely each kind of step is: publish, sequencer, journal, gateway, recorder, disk, clock, sealer,
+    /// The weight of each kind of step: publish, sequencer, journal, gateway, recorder, disk, clock, sealer,
     /// live reader.
     pub steps: [u32; 9],
-    /// What publishers submit.
+    /// The mix of messages that publishers submit.
     pub mix: TrafficMix,
-    /// Submissions of one step at most.
+    /// The most submissions in one step.
     pub burst_max: u64,
-    /// Nanoseconds that the clock moves in one step at most.
+    /// The most nanoseconds that the clock moves in one step.
     pub clock_max: u64,
-    /// One in so many submissions to the venue finds it busy.
+    /// One in so many submissions finds the venue busy.
     pub venue_busy: u64,
     /// How the journal flushes.
     pub flush: FlushMethod,
-    /// What orders wait for. Anything but [`Watermark::Durable`] is for proving that a checker notices.
+    /// The watermark that orders wait for. Any but [`Watermark::Durable`] serves to prove that a checker
+    /// notices it.
     pub release: Watermark,
 }
 
 impl LifeSettings {
-    /// A temper by chance.
+    /// Draws random settings.
     pub fn draw(random: &mut SeededRandom) -> Self {
         let heavy = |random: &mut SeededRandom| random.pick(&[1, 4, 4, 16]);
         let mut steps = [0; 9];
@@ -68,27 +69,27 @@ impl LifeSettings {
     }
 }
 
-/// Counts of what happened, for telling whether a simulation exercised anything.
+/// Statistics of a life, from which tests see whether a simulation exercised anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct LifeStatistics {
-    /// Submissions taken.
+    /// Accepted submissions.
     pub submitted: u64,
-    /// Submissions refused to their publisher.
+    /// Submissions that were refused to their publisher.
     pub refused: u64,
-    /// Orders answered by a refusal on the log.
+    /// Orders that were refused by an event on the log.
     pub orders_refused: u64,
-    /// Orders that left.
+    /// Orders that were released to the venue.
     pub orders_left: u64,
     /// Segments begun within an epoch.
     pub rolls: u64,
-    /// Times that the journal failed.
+    /// Failures of the journal.
     pub poisonings: u64,
-    /// Looks of a live reader.
+    /// Reads by a live reader.
     pub live_reads: u64,
 }
 
 impl LifeStatistics {
-    /// Adds another life's.
+    /// Adds the statistics of another life.
     pub fn add(&mut self, other: &Self) {
         self.submitted += other.submitted;
         self.refused += other.refused;
@@ -100,7 +101,7 @@ impl LifeStatistics {
     }
 }
 
-/// The place where orders arrive, and the account of it that outlives the gateway.
+/// The venue of the orders, and a record of them that outlives the gateway.
 #[derive(Debug)]
 struct Exchange {
     ring: LogRing,
@@ -121,12 +122,12 @@ impl Venue for Exchange {
     }
 }
 
-/// Publishers beside the gateway's.
+/// The number of publishers, without the gateway's.
 const PUBLISHERS: usize = 3;
 /// The gateway's number as a publisher.
 const GATEWAY: u16 = 100;
 
-/// A writer that lives.
+/// A running writer.
 pub struct Life {
     settings: LifeSettings,
     identity: Identity,
@@ -150,10 +151,10 @@ pub struct Life {
 }
 
 impl Life {
-    /// A life on the trail that was opened.
+    /// Begins a life on the opened trail.
     ///
     /// # Panics
-    /// When there is no memory for a ring.
+    /// When memory for a ring is unavailable.
     pub fn begin(
         disk: &Disk,
         opened: OpenedJournal<SimFile>,
@@ -210,7 +211,7 @@ impl Life {
         }
     }
 
-    /// What happened so far.
+    /// Returns the statistics so far.
     pub fn statistics(&self) -> LifeStatistics {
         let mut statistics = self.statistics;
         statistics.rolls = self.journal.statistics().rolls;
@@ -218,40 +219,40 @@ impl Life {
         statistics
     }
 
-    /// How far the log is durable.
+    /// Returns how far the log is durable.
     pub fn durable(&self) -> Position {
         self.ring.watermarks().durable()
     }
 
-    /// Where every watermark is.
+    /// Returns the watermarks.
     pub fn watermarks(&self) -> &Watermarks {
         self.ring.watermarks()
     }
 
-    /// The segment that the epoch began with.
+    /// Returns the segment that the epoch began with.
     pub fn first_segment(&self) -> u64 {
         self.first_segment
     }
 
-    /// The segment that is written to.
+    /// Returns the segment that is being written.
     pub fn segment(&self) -> u64 {
         self.journal.segment().index
     }
 
-    /// Whether the journal accepts nothing more.
+    /// Returns whether the journal has stopped after a failure.
     pub fn is_poisoned(&self) -> bool {
         self.ring.poisoned().is_some()
     }
 
-    /// What the journal said when it stopped; none while it works.
+    /// Returns the journal's failure message; `None` while it works.
     pub fn failure(&self) -> Option<String> {
         self.journal.failure().map(ToString::to_string)
     }
 
-    /// One step of one part, and everything checked behind it.
+    /// Runs one step of one part, then all checks.
     ///
     /// # Errors
-    /// A promise broken.
+    /// The violated rule.
     pub fn step(&mut self, reference: &mut ReferenceLog) -> Checked {
         match self.random.weighted(&self.settings.steps) {
             0 => self.publish(),
@@ -277,7 +278,7 @@ impl Life {
         let now = self.now();
         for _ in 0..self.random.between(1, self.settings.burst_max) {
             let submission = self.traffic.next(&self.settings.mix, now);
-            // The long ones fit one ring only.
+            // Only one ring has room for the long messages.
             let longest = PUBLISHER_WORDS_SMALL * 4;
             let index = if submission.body.len() > longest { 0 } else { self.random.below(PUBLISHERS) };
             let received = if self.random.one_in(10) { NOT_RECEIVED } else { submission.received };
@@ -293,10 +294,10 @@ impl Life {
 
     fn sequence(&mut self) -> Checked {
         let done = self.sequencer.do_work();
-        done.map(drop).map_err(|error| violated("the sequencer goes on", error.to_string()))
+        done.map(drop).map_err(|error| violated("the sequencer continues", error.to_string()))
     }
 
-    /// A failure of the journal is the disk's; what follows from it is checked.
+    /// Runs the journal. Its failure is caused by the disk; what follows from it is checked.
     fn journal(&mut self) {
         if self.journal.do_work().is_err() && self.durable_at_failure.is_none() {
             self.statistics.poisonings += 1;
@@ -306,13 +307,13 @@ impl Life {
 
     fn gateway(&mut self, reference: &mut ReferenceLog) -> Checked {
         let done = self.gateway.do_work();
-        done.map_err(|error| violated("the gateway goes on", error.to_string()))?;
+        done.map_err(|error| violated("the gateway continues", error.to_string()))?;
         let arrivals = std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner));
         self.statistics.orders_left += arrivals.len() as u64;
         arrivals.iter().try_for_each(|left| reference.on_released(left))
     }
 
-    /// The recorder reads up to `limit` events.
+    /// Lets the recorder read up to `limit` events.
     fn record(&mut self, limit: usize, reference: &mut ReferenceLog) -> Checked {
         let (epoch, seed) = (self.identity.epoch, self.identity.seed());
         let submissions = &mut self.submissions;
@@ -323,10 +324,10 @@ impl Life {
         read.map(drop)
     }
 
-    /// The recorder reads everything that was published.
+    /// Lets the recorder read everything that was published.
     ///
     /// # Errors
-    /// A promise broken.
+    /// The violated rule.
     pub fn record_all(&mut self, reference: &mut ReferenceLog) -> Checked {
         self.record(usize::MAX, reference)
     }
@@ -375,7 +376,7 @@ impl Life {
     /// Stops in order: publishers finish, the sequencer empties their rings, the journal closes the trail.
     ///
     /// # Errors
-    /// A promise broken, or a stop that does not come to its end.
+    /// The violated rule, or a stop that does not end.
     pub fn stop(&mut self, reference: &mut ReferenceLog) -> Checked {
         self.publishers.iter_mut().for_each(Publisher::finish);
         self.ring.request_stop();
@@ -397,13 +398,13 @@ impl Life {
             }
         }
         let what = format!(
-            "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, behind {:?}, {} submissions wait",
+            "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, lag {:?}, {} submissions wait",
             self.ring.watermarks(),
             self.sequencer.statistics(),
             self.ring.behind(),
             self.submissions.missing()
         );
-        Err(violated("a stop comes to its end", what))
+        Err(violated("a stop ends", what))
     }
 
     fn check_stopping(&mut self) -> Checked {
@@ -423,15 +424,15 @@ impl Life {
         }
         if self.submissions.missing() > 0 {
             let what = format!("{} submissions are not on the log", self.submissions.missing());
-            return Err(violated("a clean stop leaves nothing behind", what));
+            return Err(violated("a clean stop leaves no submission unlogged", what));
         }
         self.marks.check(marks)
     }
 
-    /// The life is over: what was published is recorded to the end, how far it was durable is told.
+    /// Ends the life: records what was published to the end, and how far it was durable.
     ///
     /// # Errors
-    /// A promise broken among what was not looked at yet.
+    /// A rule violated by events that were not checked before.
     pub fn end(mut self, reference: &mut ReferenceLog) -> Result<LifeStatistics, Violation> {
         self.record_all(reference)?;
         reference.on_acknowledged(self.durable());

@@ -1,4 +1,4 @@
-//! `stele-sim`: runs worlds, one seed after the other, until enough rounds are done or a promise is broken.
+//! `stele-sim`: simulates worlds, one seed after another, until enough rounds are done or a check fails.
 #![forbid(unsafe_code)]
 
 use clap::Parser;
@@ -14,11 +14,11 @@ struct Arguments {
     /// Seed of the first world; the next ones follow it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Stops, kills and failures of the power, each recovered from and checked. Worlds are run whole, so that
-    /// `--rounds 1` is the one world of the seed.
+    /// Number of stops, kills and power failures to recover from and check. Worlds always run to their end,
+    /// so `--rounds 1` runs the one world of the seed.
     #[arg(long, default_value_t = 10_000)]
     rounds: u64,
-    /// Go on behind a failure and tell them all.
+    /// Continue after a failure and report all failures.
     #[arg(long)]
     keep_going: bool,
     /// Print one JSON object and nothing else.
@@ -26,12 +26,12 @@ struct Arguments {
     json: bool,
 }
 
-/// What to run to see the failure of `seed` again.
+/// Returns the command that reproduces the failure of `seed`.
 fn again(seed: u64) -> String {
     format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1")
 }
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
 struct RunReport {
     scenario: &'static str,
@@ -54,7 +54,7 @@ struct FailureReport {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A panic of the code under test is told as a failure, with its seed.
+    // A panic of the code under test is reported as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
     let (mut total, mut failures, mut worlds) = (WorldOutcome::default(), Vec::new(), 0);
     #[expect(
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         match stele_sim::run(arguments.seed.wrapping_add(worlds), None) {
             Ok(outcome) => total.add(&outcome),
             Err(failure) => {
-                // The lives that went well count, so that the rounds come to an end.
+                // The completed lives count, so that the run ends.
                 total.lives += failure.life.max(1);
                 if !arguments.json {
                     eprintln!(
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     let rounds_per_second = total.rounds() as f64 / seconds;
     let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if arguments.json {
-        let failures = failures.into_iter().map(failure_report).collect();
+        let failures = failures.into_iter().map(report_of).collect();
         let seed = arguments.seed;
         let report =
             RunReport { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     code
 }
 
-fn failure_report(failure: WorldFailure) -> FailureReport {
+fn report_of(failure: WorldFailure) -> FailureReport {
     let WorldFailure { seed, life, step, violation } = failure;
     FailureReport { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
 }
@@ -109,7 +109,7 @@ fn print(total: &WorldOutcome, worlds: u64, rounds_per_second: f64, failures: us
         total.rounds()
     );
     println!(
-        "  rounds  {} ends of a life, {} crashes in its midst, {} of these with rot, {} times failure_report of",
+        "  rounds  {} ends of a life, {} crashes during one, {} of these with rot, {} reported",
         total.lives, total.crashes, total.rotten, total.rot_reported
     );
     println!("  ended   {stopped} by a stop, {killed} by a kill, {powerless} by a failure of the power");
@@ -120,11 +120,11 @@ fn print(total: &WorldOutcome, worlds: u64, rounds_per_second: f64, failures: us
     );
     println!("  orders  {} left, {} refused", life.orders_left, life.orders_refused);
     println!(
-        "  journal {} rolls, {} failures; {} looks of a live reader",
+        "  journal {} rolls, {} failures; {} reads of a live trail",
         life.rolls, life.poisonings, life.live_reads
     );
     println!(
-        "  disk    {} writes, {} out of order, {} failed; sectors lost {}, kept unpromised {}",
+        "  disk    {} writes, {} out of order, {} failed; sectors lost {}, kept although unflushed {}",
         disk.writes, disk.out_of_order, disk.failures, disk.sectors_lost, disk.sectors_kept
     );
 }

@@ -1,12 +1,12 @@
-//! A disk in memory: files of sectors, a volatile cache in front of them, requests on their way, and what a
-//! failure of the power leaves. Pure: no trait of the journal, no thread.
+//! A disk in memory: files of sectors with a volatile cache, requests in flight, and what a power failure
+//! leaves. Pure: no trait of the journal, no thread.
 //!
 //! ```text
-//!  request ── some time later, in any order ──> cache (what a read sees) ── flush ──> medium (what a power failure leaves)
+//!  request ── later, in any order ──> cache (a read sees it) ── flush ──> medium (a power failure leaves it)
 //! ```
-//! At a power failure each sector that is in a request or in the cache is on the medium or is not, by chance, so
-//! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
-//! killed, the cache stays as it is, unflushed.
+//! At a power failure each sector that is in a request or in the cache reaches the medium or not, at random,
+//! so that a write of several sectors can be torn anywhere; a single sector is either written or unchanged.
+//! When only the process is killed, the cache stays as it is, unflushed.
 
 use crate::behaviour::{BrokenPromise, DiskBehaviour, MediumStatistics};
 use crate::bounds::SECTOR_LENGTH;
@@ -17,20 +17,20 @@ use std::io;
 use std::sync::Arc;
 use stele_journal::FlushMethod;
 
-/// A file's number, given once and never again.
+/// A file's number. It is never used again.
 pub type Inode = u64;
 
 #[derive(Clone, Debug, Default)]
 struct File {
-    /// With everything that was written.
+    /// The content including everything that was written.
     cached: Content,
-    /// With everything that was flushed. As long as `cached`.
+    /// The content including everything that was flushed. It has the length of `cached`.
     durable: Content,
-    /// Sectors in which the two may differ, with the number of the write that made them so.
+    /// The sectors in which the two may differ, with the number of the last write to each.
     dirty: BTreeMap<usize, u64>,
 }
 
-/// What a request is to do.
+/// A request in flight.
 #[derive(Clone, Debug)]
 struct Request {
     id: u64,
@@ -57,20 +57,20 @@ enum Step {
     Syncing(Vec<(usize, u64)>),
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RequestOutcome {
-    /// It is in the cache; its sync, if it is linked, is on its way.
+    /// It is in the cache; a linked sync is in flight.
     Written,
     /// It is on the medium, if the disk keeps its promises.
     Durable,
-    /// The write failed; some of it may have happened.
+    /// The write failed; a part of it may have happened.
     WriteFailed,
-    /// The sync failed; some of it may have happened.
+    /// The sync failed; a part of it may have happened.
     SyncFailed,
 }
 
-/// The disk. A copy is a disk of its own, in the same state.
+/// The disk. A clone is a separate disk in the same state.
 #[derive(Clone, Debug)]
 pub struct Medium {
     names: BTreeMap<Arc<str>, Inode>,
@@ -83,13 +83,13 @@ pub struct Medium {
     now: u64,
     random: SeededRandom,
     behaviour: DiskBehaviour,
-    /// Operations on names that still succeed before the power fails; none is no limit.
+    /// Operations on names that still succeed before the power fails; `None` for no limit.
     fuse: Option<u64>,
     statistics: MediumStatistics,
 }
 
 impl Medium {
-    /// An empty disk.
+    /// Creates an empty disk.
     pub fn new(random: SeededRandom) -> Self {
         Self {
             names: BTreeMap::new(),
@@ -107,37 +107,37 @@ impl Medium {
         }
     }
 
-    /// Which dice it throws from now on.
+    /// Replaces its random generator.
     pub fn set_dice(&mut self, random: SeededRandom) {
         self.random = random;
     }
 
-    /// How it behaves from now on.
+    /// Sets its behaviour.
     pub fn set_behaviour(&mut self, behaviour: DiskBehaviour) {
         self.behaviour = behaviour;
     }
 
-    /// How it behaves.
+    /// Returns its behaviour.
     pub fn behaviour(&self) -> DiskBehaviour {
         self.behaviour
     }
 
-    /// What it has done.
+    /// Returns its statistics.
     pub fn statistics(&self) -> MediumStatistics {
         self.statistics
     }
 
-    /// The names in the directory.
+    /// Returns the names in the directory.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(|name| &**name)
     }
 
-    /// The file of that name.
+    /// Returns the file with this name.
     pub fn find(&self, name: &str) -> Option<Inode> {
         self.names.get(name).copied()
     }
 
-    /// What a read of the whole file sees.
+    /// Returns what a read of the whole file sees.
     ///
     /// # Panics
     /// When there is no such file.
@@ -145,7 +145,7 @@ impl Medium {
         &self.files[&inode].cached
     }
 
-    /// A new file, flushed with its name. A file that had the name loses it.
+    /// Creates a file, flushed with its name. An existing file loses the name.
     pub fn create(&mut self, name: &str, content: Content) -> Inode {
         let inode = self.next_inode;
         self.next_inode += 1;
@@ -155,7 +155,7 @@ impl Medium {
         inode
     }
 
-    /// Takes the name away. Whoever has the file open keeps it.
+    /// Removes the name. An open file stays usable.
     pub fn remove(&mut self, name: &str) -> bool {
         self.names.remove(name).is_some()
     }
@@ -190,17 +190,17 @@ impl Medium {
         Arc::make_mut(self.files.get_mut(&inode).expect("an open file"))
     }
 
-    /// Takes in a write and how it is flushed. Gives the request's number.
+    /// Submits a write with its flush method. Returns the request's number.
     ///
     /// # Panics
-    /// When it is not of whole sectors within the file.
+    /// When it does not consist of whole sectors within the file.
     pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: FlushMethod) -> u64 {
         assert!(offset.is_multiple_of(SECTOR_LENGTH) && bytes.len().is_multiple_of(SECTOR_LENGTH));
         assert!(offset + bytes.len() <= self.files[&inode].cached.len(), "a write beyond the file's end");
         self.take_in(inode, offset, bytes, flush, Step::Writing)
     }
 
-    /// Takes in a sync, which vouches for every write to the file that has completed. Gives the request's number.
+    /// Submits a sync, which covers every completed write to the file. Returns the request's number.
     pub fn submit_sync(&mut self, inode: Inode) -> u64 {
         let covered = self.dirty(inode);
         self.take_in(inode, 0, Arc::new([]), FlushMethod::SyncThread, Step::Syncing(covered))
@@ -235,12 +235,12 @@ impl Medium {
     }
 
     fn delay(&mut self) -> u64 {
-        // Mostly quick, now and then very late: what reorders requests.
+        // Mostly short, occasionally very long, which reorders requests.
         let max = self.behaviour.delay_max;
         if self.random.one_in(4) { self.random.between(0, max) } else { self.random.between(0, max / 8) }
     }
 
-    /// Lets time pass and gives what completed since it was last asked.
+    /// Advances the time by `ticks`; requests that are due complete.
     pub fn advance(&mut self, ticks: u64) {
         self.now += ticks;
         while let Some(at) = self.next_due() {
@@ -248,7 +248,7 @@ impl Medium {
         }
     }
 
-    /// Lets time pass until a request completes, if any is on its way.
+    /// Advances the time until a request completes, if any is in flight.
     pub fn advance_to_next(&mut self) {
         if let Some(due) = self.requests.iter().map(|request| request.due).min() {
             let ticks = due.saturating_sub(self.now);
@@ -256,12 +256,12 @@ impl Medium {
         }
     }
 
-    /// Takes what completed: the request's number and what became of it.
+    /// Takes the completed requests: their numbers and results.
     pub fn take_done(&mut self) -> Vec<(u64, RequestOutcome)> {
         std::mem::take(&mut self.done)
     }
 
-    /// One of the requests that are due, by chance.
+    /// Returns one of the due requests, at random.
     fn next_due(&mut self) -> Option<usize> {
         let due: Vec<usize> =
             (0..self.requests.len()).filter(|&at| self.requests[at].due <= self.now).collect();
@@ -302,7 +302,7 @@ impl Medium {
                 self.finish(request.id, RequestOutcome::Written);
             }
             FlushMethod::LinkedSync => {
-                // The sync is submitted now: it covers every write to the file that has completed.
+                // The sync is submitted now: it covers every completed write to the file.
                 let covered = self.dirty(request.inode);
                 let due = self.now + self.delay();
                 let waiting = &mut self.requests[at];
@@ -329,7 +329,7 @@ impl Medium {
         self.finish(request.id, RequestOutcome::Durable);
     }
 
-    /// What a read of the file sees and the medium may not have.
+    /// Returns the sectors whose cached content the medium may not have.
     fn dirty(&self, inode: Inode) -> Vec<(usize, u64)> {
         let file = self.files.get(&inode);
         file.map_or(Vec::new(), |file| file.dirty.iter().map(|(sector, write)| (*sector, *write)).collect())
@@ -341,7 +341,8 @@ impl Medium {
         }
     }
 
-    /// Puts the sectors that `happens` picks into the cache; gives them with the number of this write.
+    /// Puts the sectors for which `happens` is true into the cache; returns them with the number of this
+    /// write.
     fn apply(
         &mut self,
         inode: Inode,
@@ -368,7 +369,7 @@ impl Medium {
         applied
     }
 
-    /// A write that was cut short: all of it, nothing, or any of its sectors.
+    /// Applies an interrupted write: all of it, nothing, or any of its sectors.
     fn apply_by_chance(&mut self, request: &Request) {
         let kind = self.random.below(3);
         self.apply(request.inode, request.offset, &request.bytes, |random| match kind {
@@ -406,7 +407,7 @@ impl Medium {
         file.durable.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
     }
 
-    /// The power fails: what was on its way or in the cache is on the medium or is not, sector by sector.
+    /// Fails the power: what was in flight or in the cache reaches the medium or not, sector by sector.
     pub fn fail_power(&mut self) {
         self.land_requests();
         for file in self.files.values_mut() {
@@ -434,7 +435,7 @@ impl Medium {
         self.forget_unnamed();
     }
 
-    /// The process is killed and the machine goes on: what was on its way happens or does not, the cache stays.
+    /// Kills the process while the machine continues: requests in flight happen or not, the cache stays.
     pub fn kill_process(&mut self) {
         self.land_requests();
         self.forget_unnamed();
@@ -456,7 +457,7 @@ impl Medium {
         }
     }
 
-    /// Changes one bit of what some file holds, within what was written: the zeros behind it are nobody's.
+    /// Flips one bit of a file, within the part that was written; the zeros after it are not data.
     pub fn rot_a_bit(&mut self) {
         let inodes: Vec<Inode> = self.names.values().copied().collect();
         let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.random.below(inodes.len())]) else {
@@ -474,21 +475,21 @@ impl Medium {
         self.files.retain(|inode, _| named.contains(inode));
     }
 
-    /// The power fails after so many more operations on names.
+    /// Fails the power after this many more operations on names.
     pub fn fail_power_after(&mut self, operations: Option<u64>) {
         self.fuse = operations;
     }
 
-    /// Whether the power has failed in the middle of an operation.
+    /// Returns whether the power failed in the middle of an operation.
     pub fn is_power_off(&self) -> bool {
         self.fuse == Some(0)
     }
 
-    /// Whether an operation on names happens whole. If not the power has failed, and the caller does as much of
-    /// it as [`Self::happens_partly`] says.
+    /// Returns whether an operation on names happens completely. If not, the power has failed, and the caller
+    /// does the part of it that [`Self::happens_partly`] decides.
     ///
     /// # Errors
-    /// When the power was off before.
+    /// When the power had failed before.
     pub fn operate(&mut self) -> io::Result<bool> {
         match &mut self.fuse {
             None => Ok(true),
@@ -500,33 +501,33 @@ impl Medium {
         }
     }
 
-    /// Whether a part of the operation that the power failed in happened.
+    /// Returns whether a part of the operation in which the power failed happened.
     pub fn happens_partly(&mut self) -> bool {
         self.random.one_in(2)
     }
 
-    /// Whether a submission is refused.
+    /// Draws whether a submission is refused.
     pub fn fails_submission(&mut self) -> bool {
         self.random.one_in(self.behaviour.submit_failure)
     }
 
-    /// Headers of segments that are on their way.
+    /// Returns how many segment headers are in flight.
     pub fn headers_on_their_way(&self) -> usize {
         let header = |request: &&Request| request.offset == 0 && !request.bytes.is_empty();
         self.requests.iter().filter(header).count()
     }
 
-    /// Whether a segment cannot be prepared.
+    /// Draws whether a segment cannot be prepared.
     pub fn fails_spare(&mut self) -> bool {
         self.random.one_in(self.behaviour.spare_failure)
     }
 
-    /// A throw of the disk's own dice.
+    /// Returns true with probability 1 in `one_in`.
     pub fn chance(&mut self, one_in: u64) -> bool {
         self.random.one_in(one_in)
     }
 
-    /// A number of the disk's own.
+    /// Returns a random number from `low` to `high`.
     pub fn draw(&mut self, low: u64, high: u64) -> u64 {
         self.random.between(low, high)
     }
@@ -544,7 +545,7 @@ impl File {
     }
 }
 
-/// What every operation says while the power is off.
+/// Returns the error of every operation while the power is off.
 pub fn power_failed() -> io::Error {
     io::Error::other("the power failed")
 }
@@ -555,7 +556,7 @@ mod tests {
 
     const SECTOR: [u8; SECTOR_LENGTH] = [7; SECTOR_LENGTH];
 
-    /// A disk with a file of 64 sectors of zeros that takes no time.
+    /// A disk without delays, with a file of 64 sectors of zeros.
     fn disk(seed: u64) -> (Medium, Inode) {
         let mut medium = Medium::new(SeededRandom::new(seed, 0));
         let inode = medium.create("a", Content::zeros(64 * SECTOR_LENGTH));
@@ -568,7 +569,7 @@ mod tests {
         byte == [7]
     }
 
-    /// How many of 100 disks have `sector` after `on` and a failure of the power.
+    /// Returns how many of 100 disks have `sector` after `on` and a power failure.
     fn survivors(sector: usize, on: impl Fn(&mut Medium, Inode)) -> usize {
         let survives = |seed: &u64| {
             let (mut medium, inode) = disk(*seed);
@@ -580,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flushed_write_vouches_for_itself_and_for_no_other() {
+    fn a_flushed_write_is_durable_and_makes_no_other_write_durable() {
         let both = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
             medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites);
@@ -592,13 +593,13 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_vouches_for_what_was_written_before_it_was_submitted() {
+    fn a_sync_covers_what_was_written_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
             medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::LinkedSync);
             let at = medium.next_due().expect("a write without delay is due");
             medium.complete(at);
-            // The sync is on its way now.
+            // The sync is in flight now.
             medium.write_through_cache(inode, 2 * SECTOR_LENGTH, &SECTOR);
             medium.advance(1);
             assert_eq!(medium.take_done(), [(0, RequestOutcome::Written), (0, RequestOutcome::Durable)]);
@@ -608,7 +609,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_apart_vouches_for_writes_that_completed_before_it_was_submitted() {
+    fn a_separate_sync_covers_writes_that_completed_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             let write = |medium: &mut Medium, sector| {
                 medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::SyncThread);
@@ -628,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_on_its_way_is_torn_between_sectors_and_never_within_one() {
+    fn a_write_in_flight_is_torn_between_sectors_and_never_within_one() {
         let mut torn = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
@@ -647,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_wrote_is_there_until_the_power_fails() {
+    fn writes_of_a_killed_process_last_until_the_power_fails() {
         let mut lost = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
@@ -661,7 +662,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_complete_late_and_out_of_their_order() {
+    fn requests_complete_late_and_out_of_order() {
         let (mut medium, inode) = disk(3);
         medium.set_behaviour(DiskBehaviour { delay_max: 100, ..DiskBehaviour::default() });
         let ids: Vec<u64> = (0..20)

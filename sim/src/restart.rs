@@ -1,4 +1,4 @@
-//! Recovering a trail and opening it again, and what must hold of both.
+//! Recovers a trail and opens it again, and checks both.
 
 use crate::checkers::ReferenceLog;
 use crate::disk::{Disk, SimFile, SimSite};
@@ -13,7 +13,7 @@ use stele_wire::{Nanos, Position};
 pub struct Restart {
     /// What recovery found and did.
     pub report: RecoveryReport,
-    /// Where it says that the log goes on.
+    /// Where, according to recovery, the log continues.
     pub continuation: Continuation,
     /// The trail, open for writing.
     pub opened: OpenedJournal<SimFile>,
@@ -23,7 +23,7 @@ impl Restart {
     /// Recovers the trail on `site` and opens it, at the time `now`.
     ///
     /// # Errors
-    /// What recovery says; also whatever follows from the power failing meanwhile.
+    /// The error of recovery, including that of a power failure meanwhile.
     pub fn attempt(site: &SimSite, spare_segments: usize, now: Nanos) -> Result<Self, OpenError> {
         let options = JournalOptions { spare_segments, ..site.options.clone() };
         let (report, continuation) = recover(&site.disk, survey(&site.disk)?)?;
@@ -31,11 +31,11 @@ impl Restart {
         Ok(Self { report, continuation, opened })
     }
 
-    /// Everything that must hold behind a crash at which the log was acknowledged up to `acknowledged`, as far as
-    /// the segments from `first` on show it.
+    /// Checks everything that must hold after a crash at which the log was acknowledged up to `acknowledged`,
+    /// as far as the segments from `first` on show it.
     ///
     /// # Errors
-    /// A promise broken.
+    /// The violated rule.
     pub fn check(
         &self,
         site: &SimSite,
@@ -57,7 +57,8 @@ impl Restart {
         )
     }
 
-    /// Doing recovery again comes to the same, and the epoch begins where the first time said.
+    /// Checks that a second recovery gives the same result, and that the epoch begins where the first one
+    /// said.
     fn check_again(&self, site: &SimSite) -> Checked {
         let rule = "recovery twice gives the same";
         let (first, again) = (&self.report, &self.opened.recovery);
@@ -72,19 +73,20 @@ impl Restart {
             == (header.index, header.identity.epoch, header.link, header.base_sequence)
             && next.base(site.block_length) == header.base_position;
         if !is_where_it_said {
-            return Err(violated("an epoch begins behind the end", format!("{next:?} and then {header:?}")));
+            return Err(violated("an epoch begins after the end", format!("{next:?} and then {header:?}")));
         }
         Ok(())
     }
 }
 
-/// Every segment from `first` to `last` holds, up to its end, byte for byte what was handed over, padding included.
+/// Checks that every segment from `first` to `last` holds, up to its end, exactly the submitted bytes,
+/// padding included.
 fn check_bytes(disk: &Disk, first: u64, last: u64) -> Checked {
     for index in first..=last {
         let name = segment_name(index);
         if let Some(at) = disk.find_difference(&name) {
             let what = format!("{name} differs at offset {at}");
-            return Err(violated("what survives is a beginning of what was written", what));
+            return Err(violated("what survives is a prefix of what was written", what));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! What publishers submit: valid messages of every class, by chance.
+//! Random valid messages of every class, as publishers submit them.
 
 use crate::random::SeededRandom;
 use std::sync::LazyLock;
@@ -11,10 +11,10 @@ use stele_wire::messages::{
 };
 use zerocopy::IntoBytes;
 
-/// One submission.
+/// A submitted message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Submission {
-    /// Which message.
+    /// The message's template id.
     pub template_id: u16,
     /// Its block, groups and data.
     pub body: Vec<u8>,
@@ -23,27 +23,27 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The number of the order in it, if it is one that may be refused by an event.
+    /// Returns the number of its order, if a refusal of the message is logged as an event.
     pub fn order_id(&self) -> Option<u64> {
         OrderTerms::read(self.template_id, &self.body).map(|terms| terms.client_order_id)
     }
 }
 
-/// What a life's publishers tend to submit.
+/// The mix of messages that a life's publishers submit.
 #[derive(Clone, Copy, Debug)]
 pub struct TrafficMix {
-    /// Weights of: market data and everything else by chance, orders, cancels, kill switches, very long messages.
+    /// The weights of: market data and everything else, orders, cancels, kill switches, very long messages.
     pub weights: [u32; 5],
 }
 
-/// Makes submissions.
+/// Generates submissions.
 #[derive(Clone, Debug)]
 pub struct Traffic {
     random: SeededRandom,
     next_order: u64,
 }
 
-/// Every message that nobody but a publisher says.
+/// The templates that only publishers send and that need no particular content.
 static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
     let apart = [
@@ -56,16 +56,16 @@ static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     (1..u16::MAX).filter(others).collect()
 });
 
-/// Behind a block, empty groups and data of every message of the schema are so many zeros at most.
+/// After a block, the empty groups and data of every message of the schema are at most this many zeros.
 const EMPTY_TAIL: usize = 64;
 
 impl Traffic {
-    /// Traffic by these dice.
+    /// Creates traffic with this random generator.
     pub fn new(random: SeededRandom) -> Self {
         Self { random, next_order: 1 }
     }
 
-    /// The next submission, received at `now` or a little before.
+    /// Returns the next submission, received at `now` or a little before.
     pub fn next(&mut self, mix: &TrafficMix, now: Nanos) -> Submission {
         let received = Nanos(now.0.saturating_sub(self.random.between(0, 5_000)));
         let (template_id, body) = match self.random.weighted(&mix.weights) {
@@ -92,7 +92,7 @@ impl Traffic {
         let quantity = self.random.between(0, 50);
         let limit_price = self.random.between(1, 1_000_000) as i64;
         let side = self.random.pick(&[Side::BUY, Side::SELL]);
-        // Null, and every watermark there is, the one that is not offered included.
+        // Null, and every watermark, including the one that is not offered.
         let release =
             stele_wire::messages::ReleaseWatermark(self.random.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
         let mut body = match self.random.below(3) {
@@ -139,7 +139,7 @@ impl Traffic {
         body
     }
 
-    /// A number that no other submission has.
+    /// Returns a number that no other submission has.
     fn number(&mut self) -> u64 {
         self.next_order += 1;
         self.next_order - 1
@@ -157,7 +157,7 @@ impl Traffic {
 
     fn kill_switch(&mut self) -> (u16, Vec<u8>) {
         let switch = KillSwitch {
-            // No two submissions are alike, so that a checker can tell them apart.
+            // No two submissions are equal, so that a checker can tell them apart.
             party: (self.number() as u32).into(),
             scope: CancelScope::ACCOUNT,
             scope_id: (self.random.below(4) as u32).into(),

@@ -1,4 +1,4 @@
-//! A world: one trail on one disk through several lives, all of it from one seed.
+//! A world: one trail on one disk through several lives, all determined by one seed.
 
 use crate::behaviour::{BrokenPromise, DiskBehaviour, MediumStatistics};
 use crate::bounds::{
@@ -19,49 +19,49 @@ use stele_journal::verify::verify;
 use stele_journal::{JournalOptions, OpenError, OpenedJournal};
 use stele_wire::{Nanos, Position, Sequence, TrailId};
 
-/// Something broken on purpose: what the checkers must notice.
+/// A deliberate fault that the checkers must notice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sabotage {
     /// The disk breaks a promise.
     Disk(BrokenPromise),
-    /// Orders leave when they are published.
+    /// Orders are released when they are published.
     EarlyRelease,
 }
 
-/// What a world came to.
+/// The result of a world.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct WorldOutcome {
-    /// Lives, each ended by a stop, a kill or a failure of the power, and each recovered from.
+    /// Lives, each ended by a stop, a kill or a power failure and followed by a recovery.
     pub lives: u64,
-    /// Crashes of a copy of the disk in the midst of a life, each recovered from.
+    /// Crashes of a copy of the disk during a life, each followed by a recovery.
     pub crashes: u64,
-    /// Such crashes that also rotted a bit.
+    /// Those crashes that also flipped a bit.
     pub rotten: u64,
-    /// Rots that took something acknowledged or changed what a trail says, and were reported.
+    /// Flipped bits that removed acknowledged data or changed the trail, and were reported.
     pub rot_reported: u64,
-    /// How lives ended: stopped, killed, powerless.
+    /// How many lives ended by a stop, by a kill and by a power failure.
     pub ends: [u64; 3],
-    /// How often each row of the recovery's table applied, A to F.
+    /// How often each row of recovery's table applied, A to F.
     pub rows: [u64; 6],
-    /// Recoveries that another failure of the power cut short.
+    /// Recoveries that another power failure cut short.
     pub interrupted: u64,
     /// Events that survived to the end.
     pub events: u64,
-    /// Events that were published and, unacknowledged, lost.
+    /// Events that were published, not acknowledged, and lost.
     pub rolled_back: u64,
-    /// What happened within the lives.
+    /// Statistics of the lives.
     pub life: LifeStatistics,
-    /// What the disk did.
+    /// Statistics of the disk.
     pub disk: MediumStatistics,
 }
 
 impl WorldOutcome {
-    /// Crashes, kills and stops that were recovered from.
+    /// Returns the number of recoveries: after crashes, kills and stops.
     pub fn rounds(&self) -> u64 {
         self.lives + self.crashes
     }
 
-    /// Adds another world's.
+    /// Adds the result of another world.
     pub fn add(&mut self, other: &Self) {
         self.lives += other.lives;
         self.crashes += other.crashes;
@@ -77,7 +77,7 @@ impl WorldOutcome {
     }
 }
 
-/// A promise broken, and where.
+/// A violated rule, and where.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("seed {seed}, life {life}, step {step}: {violation}")]
 pub struct WorldFailure {
@@ -85,9 +85,9 @@ pub struct WorldFailure {
     pub seed: u64,
     /// Which life, counted from 1.
     pub life: u64,
-    /// Which step of it, counted from 1; 0 between lives.
+    /// The step of the life, counted from 1; 0 between lives.
     pub step: u64,
-    /// What was broken.
+    /// The violation.
     pub violation: Violation,
 }
 
@@ -112,10 +112,10 @@ struct World {
     outcome: WorldOutcome,
 }
 
-/// Runs the world of `seed` to its end; `sabotage` is for proving that the checkers can fail.
+/// Runs the world of `seed` to its end. `sabotage` serves to prove that the checkers can fail.
 ///
 /// # Errors
-/// [`WorldFailure`]: the first promise broken. A panic of the code under test counts as one.
+/// [`WorldFailure`]: the first violated rule. A panic of the code under test counts as one.
 pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Result<WorldOutcome, WorldFailure> {
     let mut world = World::new(seed, sabotage);
     let done = catch_unwind(AssertUnwindSafe(|| world.run()));
@@ -129,7 +129,7 @@ pub fn run(seed: u64, sabotage: Option<Sabotage>) -> Result<WorldOutcome, WorldF
 
 fn message_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without words").to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
 }
 
 impl World {
@@ -168,7 +168,7 @@ impl World {
         self.verify()
     }
 
-    /// One life, from an open trail to its end.
+    /// Runs one life, from an open trail to its end.
     fn live(&mut self, opened: OpenedJournal<SimFile>) -> Checked {
         let behaviour = self.behaviour_of_life();
         self.site.disk.with(|medium| medium.set_behaviour(behaviour));
@@ -193,14 +193,14 @@ impl World {
         self.outcome.life.add(&statistics);
         self.outcome.ends[end as usize] += 1;
         match end {
-            // A poisoned writer cannot close its trail; whatever it left is the next one's to recover.
+            // A poisoned writer cannot close its trail; the next start recovers what it left.
             End::Stop | End::Kill => self.site.disk.with(Medium::kill_process),
             End::PowerFailure => self.site.disk.with(Medium::fail_power),
         }
         Ok(())
     }
 
-    /// What would be left of the trail if the process, or the power, failed at this moment.
+    /// Checks what would remain of the trail if the process, or the power, failed at this moment.
     fn crash_a_copy(&mut self, life: &mut Life) -> Checked {
         life.record_all(&mut self.reference)?;
         self.outcome.crashes += 1;
@@ -230,8 +230,8 @@ impl World {
         let first = life.first_segment();
         if is_rotten {
             self.outcome.rotten += 1;
-            let is_told = self.is_reported_or_sound(&site, restarted, acknowledged, first)?;
-            self.outcome.rot_reported += u64::from(is_told);
+            let is_reported = self.is_reported_or_sound(&site, restarted, acknowledged, first)?;
+            self.outcome.rot_reported += u64::from(is_reported);
             return Ok(());
         }
         let restarted = restarted.map_err(|error| violated("recovery succeeds", error.to_string()))?;
@@ -239,8 +239,9 @@ impl World {
         restarted.check(&site, &self.reference, acknowledged, first)
     }
 
-    /// Behind rot, either everything holds all the same, or something says that it does not: the refusal of the
-    /// trail, the report of what was cut, or its verification. Says whether it was told.
+    /// Checks that after a flipped bit either everything still holds or the damage is reported: by the
+    /// refusal of the trail, the report of what was cut, or the verification. Returns whether it was
+    /// reported.
     fn is_reported_or_sound(
         &self,
         site: &SimSite,
@@ -251,7 +252,7 @@ impl World {
         let restarted = match restarted {
             Ok(restarted) => restarted,
             Err(OpenError::Recovery(_)) => return Ok(true),
-            Err(other) => return Err(violated("rot is refused as rot", other.to_string())),
+            Err(other) => return Err(violated("rot is refused as damage", other.to_string())),
         };
         let Err(violation) = restarted.check(site, &self.reference, acknowledged, first) else {
             return Ok(false);
@@ -279,9 +280,9 @@ impl World {
         }
     }
 
-    /// Opens the trail again and checks what it came to.
+    /// Opens the trail again and checks the result.
     fn open(&mut self) -> Result<OpenedJournal<SimFile>, Violation> {
-        // The clock of a machine that starts again may be anywhere near.
+        // The clock of a restarted machine may be a little off in either direction.
         let now = Nanos(self.clock.now().0 + self.random.between(0, 2_000_000_000) - 1_000_000_000);
         self.clock.set(now);
         let restarted = restart(&self.site, &mut self.random, now, &mut self.outcome.interrupted);
@@ -295,7 +296,7 @@ impl World {
         Ok(restarted.opened)
     }
 
-    /// The whole trail, from its first frame.
+    /// Verifies the whole trail from its first frame.
     fn verify(&mut self) -> Checked {
         self.reference.read(&self.site.disk, Sequence(1), self.reference.last_sequence())?;
         let report = verify(&self.site.disk, &scan_options());
@@ -312,7 +313,8 @@ impl World {
     }
 }
 
-/// Restarts, now and then a few times cut short by another failure of the power, which `interrupted` counts.
+/// Restarts; sometimes a few attempts are cut short by another power failure first, which `interrupted`
+/// counts.
 fn restart(
     site: &SimSite,
     random: &mut SeededRandom,

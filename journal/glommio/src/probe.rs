@@ -1,4 +1,4 @@
-//! What glommio needs of the kernel and of this process's limits, asked before it is started.
+//! Checks what glommio needs of the kernel and of this process's limits before it is started.
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::process::{Resource, getrlimit};
@@ -35,10 +35,10 @@ const OPERATIONS: [(&str, u8); 23] = [
     ("recv", opcode::Recv::CODE),
 ];
 
-/// Why glommio is not started here.
+/// Why glommio cannot be started on this machine.
 #[derive(Debug)]
 pub enum GlommioRefusal {
-    /// The limit on locked memory is too low. Bytes.
+    /// The limit on locked memory is too low; the limit in bytes.
     LockedMemory(u64),
     /// The kernel refuses io_uring, at this call.
     Uring(&'static str, io::Error),
@@ -61,11 +61,11 @@ impl fmt::Display for GlommioRefusal {
 
 impl std::error::Error for GlommioRefusal {}
 
-/// Whether glommio can start here: the limit on locked memory, and a ring that is set up, probed for every
-/// operation, and entered once.
+/// Checks whether glommio can start here: the limit on locked memory, and an io_uring that is set up, probed
+/// for every operation, and entered once.
 ///
 /// # Errors
-/// [`GlommioRefusal`]: the first thing that is missing.
+/// [`GlommioRefusal`]: the first requirement that is not met.
 pub fn probe() -> Result<(), GlommioRefusal> {
     if let Some(limit) = getrlimit(Resource::Memlock).current
         && limit < LOCKED_MEMORY_MIN
@@ -79,7 +79,7 @@ pub fn probe() -> Result<(), GlommioRefusal> {
     if let Some((name, _)) = OPERATIONS.iter().find(|(_, code)| !probe.is_supported(*code)) {
         return Err(GlommioRefusal::Operation(name));
     }
-    // Nothing is queued: the call is made to learn whether it is allowed.
+    // Nothing is queued: the call only shows whether it is allowed.
     uring.submit().map(|_| ()).map_err(refused("io_uring_enter"))
 }
 

@@ -1,11 +1,11 @@
 //! The seek table of the zstd seekable format: which frame of an archive holds which bytes of the raw file.
 //!
 //! ```text
-//! frame 0 │ frame 1 │ … │ 0x184D2A5E u32 · length u32 │ (packed u32 · raw u32) × n │ n u32 · 0 u8 · magic u32
-//!                       └ decompressors skip this frame                             └ the last 9 bytes of the file
+//! frame 0 │ frame 1 │ … │ 0x184D2A5E u32 · length u32 │ (packed u32 · raw u32) × n │ n u32 · 0 u8 · magic
+//!                       └ decompressors skip this frame                             └ the last 9 bytes
 //! ```
 //!
-//! The last word is 0x8F92EAB1. The table is parsed here and not by a crate, so that a damaged count is
+//! The magic is the `u32` 0x8F92EAB1. The table is parsed here and not by a crate, so that a damaged count is
 //! refused before memory is allocated for it. A test reads what this module writes with a crate that other
 //! tools use.
 

@@ -23,7 +23,7 @@ fn row_a_nothing_was_ever_written() {
 }
 
 #[test]
-fn row_a_takes_no_notice_of_ends_and_floors_that_nothing_was_written_up_to() {
+fn row_a_ignores_ends_and_floors_without_a_segment() {
     for strays in [true, false] {
         let evidence = Evidence { any_segment: false, floor: Position(2048), strays, ..evidence() };
         assert_eq!(decide(&evidence), RecoveryRow::A);
@@ -52,12 +52,12 @@ fn row_c_a_clean_stop() {
 }
 
 #[test]
-fn row_d_zeros_behind_the_end() {
+fn row_d_zeros_after_the_end() {
     assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), RecoveryRow::D);
 }
 
 #[test]
-fn row_e_unacknowledged_bytes_or_files_behind_the_end() {
+fn row_e_unacknowledged_bytes_or_files_after_the_end() {
     for ends_with_file in [true, false] {
         assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), RecoveryRow::E);
         assert_eq!(decide(&Evidence { files_after: true, ends_with_file, ..evidence() }), RecoveryRow::E);
@@ -65,7 +65,7 @@ fn row_e_unacknowledged_bytes_or_files_behind_the_end() {
 }
 
 #[test]
-fn row_f_the_end_lies_below_the_floor() {
+fn row_f_the_end_is_below_the_floor() {
     for strays in [true, false] {
         let evidence = Evidence { floor: Position(1025), strays, files_after: strays, ..evidence() };
         assert_eq!(decide(&evidence), RecoveryRow::F);
@@ -98,8 +98,8 @@ fn events_in(folder: &Path) -> u64 {
     last
 }
 
-/// The model: `kept` whole events are there from the front, as many as lie in front of the first changed
-/// byte, or recovery refuses because acknowledged bytes changed.
+/// The model: `kept` intact events remain, namely those before the first changed byte, or recovery refuses
+/// because acknowledged bytes changed.
 fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize)) {
     let folder = tempfile::tempdir().unwrap();
     epochs.write(folder.path(), false);
@@ -139,7 +139,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
 fn positions(epochs: &Epochs) -> impl Iterator<Item = Position> {
     let base = epochs.segments.last().unwrap().0.base_position.0;
     let length = epochs.position.0 - base;
-    // Every 8 bytes around each batch's end, and a spread over everything.
+    // Every 8 bytes around each batch's end, and a sample of all positions.
     let edges: Vec<u64> = epochs.batches.iter().filter(|end| end.0 > base).map(|end| end.0 - base).collect();
     (0..length)
         .filter(move |at| at % 37 == 0 || edges.iter().any(|edge| edge.abs_diff(*at) <= 9))
@@ -147,7 +147,7 @@ fn positions(epochs: &Epochs) -> impl Iterator<Item = Position> {
 }
 
 #[test]
-fn whatever_byte_the_log_is_cut_at_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+fn cut_at_any_byte_recovery_keeps_what_is_before_it_or_refuses_below_the_floor() {
     let epochs = trail();
     let mut tried = 0;
     for position in positions(&epochs) {
@@ -158,7 +158,7 @@ fn whatever_byte_the_log_is_cut_at_recovery_keeps_what_is_in_front_or_refuses_be
 }
 
 #[test]
-fn whatever_byte_is_damaged_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+fn damaged_at_any_byte_recovery_keeps_what_is_before_it_or_refuses_below_the_floor() {
     let epochs = trail();
     for position in positions(&epochs).step_by(2) {
         check(&epochs, position, |bytes, at| bytes[at] ^= 0x40);

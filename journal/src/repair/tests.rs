@@ -1,4 +1,4 @@
-//! Trails damaged in every way that can be repaired, and repairs cut short.
+//! Trails with every kind of damage that can be repaired, and interrupted repairs.
 
 use super::*;
 use crate::archive::{archive_name, archive_segment, release_raw};
@@ -69,7 +69,7 @@ fn last_sequence(folder: &Path) -> Sequence {
     reader.last_sequence()
 }
 
-/// Each way to damage the trail in `folder`, with the segment, the kind and whether the damage has a place in it.
+/// A way to damage the trail in `folder`, with the segment and the kind of damage.
 type Way = (&'static str, fn(&Path), u64, DamageKind);
 
 const WAYS: &[Way] = &[
@@ -208,7 +208,7 @@ fn cutting_sets_everything_from_the_damage_on_aside_and_keeps_every_byte() {
         let segments = read_segments(&directory).unwrap();
         let expected = if *kind == DamageKind::Content { *index } else { index - 1 };
         assert_eq!(segments.last().unwrap().header.index, expected, "{what}");
-        // Every byte of before is in the trail or in the cut folder.
+        // Every earlier byte is in the trail or in the cut folder.
         for (name, bytes) in &before {
             let kept = folder.path().join(name);
             let mut now = if kept.exists() { fs::read(kept).unwrap() } else { Vec::new() };
@@ -226,7 +226,7 @@ fn cutting_sets_everything_from_the_damage_on_aside_and_keeps_every_byte() {
 }
 
 #[test]
-fn a_repair_that_is_cut_short_at_any_step_is_finished_by_doing_it_again() {
+fn a_repair_interrupted_at_any_step_is_finished_by_running_it_again() {
     for (what, damage, _, _) in WAYS {
         for is_restore in [true, false] {
             let plan_in = |folder: &Path, copies: &Path| {
@@ -261,7 +261,7 @@ fn a_repair_that_is_cut_short_at_any_step_is_finished_by_doing_it_again() {
 }
 
 #[test]
-fn a_copy_that_does_not_prove_itself_is_refused_and_nothing_changes() {
+fn a_copy_that_fails_its_checks_is_refused_and_nothing_changes() {
     let (folder, epochs) = trail();
     let copies = tempfile::tempdir().unwrap();
     epochs.write(copies.path(), true);
@@ -293,7 +293,7 @@ fn a_copy_that_does_not_prove_itself_is_refused_and_nothing_changes() {
     }
     let strange = refused(&|copies| stranger.write(copies, true));
     assert!(strange.contains("it is of trail 01010101"), "{strange}");
-    // The same trail, gone on otherwise after the copy was made.
+    // The same trail, continued differently after the copy was made.
     let mut forked = Epochs::new(16 << 10);
     while forked.segments.len() < 4 {
         forked.batch(6, 61);
@@ -314,7 +314,7 @@ fn the_first_segment_is_not_cut_away_whole() {
 }
 
 #[test]
-fn a_change_under_a_mended_crc_is_found_by_the_link() {
+fn a_change_with_a_corrected_crc_is_found_by_the_link() {
     let (folder, epochs) = trail();
     let mut changed = Epochs::new(16 << 10);
     while changed.segments.len() < 3 {

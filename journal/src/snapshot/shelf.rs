@@ -1,5 +1,5 @@
-//! The snapshot files of a trail: written, read back, held against the trail's segments, and removed when newer
-//! ones serve.
+//! The snapshot files of a trail: written, read back, checked against the trail's segments, and removed when
+//! newer ones replace them.
 
 use super::{
     SNAPSHOT_EXTENSION, Snapshot, SnapshotDigest, SnapshotError, SnapshotOrigin, SnapshotSection, check_head,
@@ -16,19 +16,20 @@ use std::fmt::Write as _;
 use std::io;
 use stele_wire::units::Position;
 
-/// What looking for the newest snapshot came to.
+/// The result of looking for the newest snapshot.
 #[derive(Debug, Default)]
 pub struct NewestSnapshot {
-    /// The newest that is whole and of this trail; none where there is none.
+    /// The newest valid snapshot of this trail; `None` when there is none.
     pub snapshot: Option<Snapshot>,
-    /// Newer ones, and why they are not to be used.
+    /// Why newer ones cannot be used.
     pub refused: Vec<SnapshotError>,
 }
 
-/// Writes a snapshot: it appears whole, durable and read-only, or not at all. One of the same segment is replaced.
+/// Writes a snapshot. The file appears complete, durable and read-only, or not at all. A snapshot of the same
+/// segment is replaced.
 ///
 /// # Errors
-/// [`SnapshotError::Trail`] when the medium refuses, [`SnapshotError::TooLong`].
+/// [`SnapshotError::Trail`] when the medium fails, [`SnapshotError::TooLong`].
 pub fn write(
     storage: &dyn Storage,
     origin: &SnapshotOrigin,
@@ -46,7 +47,8 @@ pub fn write(
     Ok(SnapshotDigest::of(&bytes))
 }
 
-/// Indexes of the segments that a snapshot was taken after, ascending, whatever state its file is in.
+/// Lists the indexes of the segments after which a snapshot was taken, ascending, whatever the state of its
+/// file.
 ///
 /// # Errors
 /// [`TrailError::Io`].
@@ -60,8 +62,8 @@ pub fn list(storage: &dyn Storage) -> Result<Vec<u64>, TrailError> {
     Ok(indexes)
 }
 
-/// Reads the snapshot after segment `index` and holds it against the trail's `segments`. Allocates no more than the
-/// file has bytes, and at most [`SNAPSHOT_LENGTH_MAX`].
+/// Reads the snapshot after segment `index` and checks it against the trail's `segments`. Allocates no more
+/// than the length of the file, and at most [`SNAPSHOT_LENGTH_MAX`].
 ///
 /// # Errors
 /// [`SnapshotError`].
@@ -89,7 +91,7 @@ pub fn read(storage: &dyn Storage, segments: &[Segment], index: u64) -> Result<S
     Ok(snapshot)
 }
 
-/// The newest snapshot that is whole and of the trail of `segments`.
+/// Returns the newest valid snapshot of the trail with these `segments`.
 ///
 /// # Errors
 /// [`TrailError::Io`] when the files cannot be listed.
@@ -107,9 +109,9 @@ pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<NewestSnaps
     Ok(newest)
 }
 
-/// Removes snapshots that newer ones make needless, and what a kill left of an unfinished one: the newest `keep`
-/// valid ones stay, and so does the one that the beginning of a trail rests on whose first segments have expired.
-/// Where fewer than `keep` are valid, all stay.
+/// Removes snapshots that newer ones replace, and unfinished files that a killed process left. The newest
+/// `keep` valid ones stay, and so does the one that a trail starts from whose first segments have expired. If
+/// fewer than `keep` are valid, all stay.
 ///
 /// # Errors
 /// [`TrailError::Io`].
@@ -135,16 +137,17 @@ pub fn prune(storage: &dyn Storage, segments: &[Segment], keep: usize) -> Result
     indexes.iter().filter(needless).try_for_each(|index| remove(&snapshot_name(*index)))
 }
 
-/// What the end of `segment`, closed and without a successor, is: read from its frames.
+/// Reads the end of `segment`, which is closed and has no successor, from its frames.
 ///
 /// # Errors
-/// [`TrailError::Frame`] when anything but frames stands in it, as in one that was never closed, and
+/// [`TrailError::Frame`] when the segment holds anything but frames, as one that was never closed does, and
 /// [`TrailError::Io`].
 pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<SnapshotOrigin, TrailError> {
     read_up_to(storage, segment, Position(u64::MAX)).map(|(origin, _)| origin)
 }
 
-/// What `segment` is up to the frame that ends at `until`, or to its end, and the CRC of its data so far.
+/// Reads `segment` up to the frame that ends at `until`, or to its end. Also returns the CRC of its data so
+/// far.
 ///
 /// # Errors
 /// As [`read_end`].
@@ -200,8 +203,8 @@ impl SnapshotOrigin {
         Err(SnapshotError::Misfit { file, field: "segment", expected, found })
     }
 
-    /// Whether the state follows from the trail of `segments`: the segment behind it carries the link, and the one
-    /// that it was taken after, where there is none behind, gives it.
+    /// Checks that the state follows from the trail with these `segments`: the segment after its own must
+    /// carry the link; if there is none, its own segment must give it.
     fn check(&self, storage: &dyn Storage, segments: &[Segment]) -> Result<(), SnapshotError> {
         let file = || storage.describe(&snapshot_name(self.segment));
         let misfit = |field, expected: String, found: String| {

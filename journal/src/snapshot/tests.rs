@@ -40,7 +40,7 @@ fn trail(folder: &Path) -> (Epochs, Directory) {
     (epochs, Directory::new(folder))
 }
 
-/// What stands behind segment `index`.
+/// The origin of a snapshot after segment `index`.
 fn origin_after(epochs: &Epochs, directory: &Directory, index: usize) -> SnapshotOrigin {
     match epochs.segments.get(index) {
         Some((next, _)) => {
@@ -69,7 +69,7 @@ fn segments(directory: &Directory) -> Vec<Segment> {
     read_segments(directory).unwrap()
 }
 
-/// The file that the drawing in `FORMAT.md` explains; every byte written by hand.
+/// The file that `FORMAT.md` draws; every byte is written by hand.
 #[test]
 fn the_golden_snapshot_is_written_and_read() {
     let one = vec![SnapshotSection { name: "definitions", version: 1, body: b"seven b".to_vec() }];
@@ -129,9 +129,9 @@ fn a_snapshot_with_any_bit_flipped_is_refused() {
     assert!(matches!(decode(longer), Err(SnapshotFault::Length { .. })));
 }
 
-/// A table may be made to fit its hash; it still must not lead out of the file.
+/// A table may match its hash and must still not lead out of the file.
 #[test]
-fn a_table_that_points_elsewhere_is_refused_though_the_hash_fits() {
+fn a_table_that_points_elsewhere_is_refused_although_the_hash_matches() {
     let row = size_of::<SnapshotHead>();
     for (at, value) in [(row + 40, u64::MAX), (row + 48, u64::MAX), (row + 48, 1 << 40), (row + 40, 0)] {
         let mut bytes = encode(&origin(), "0.1.0", &sections());
@@ -164,7 +164,7 @@ fn a_newer_version_is_named() {
 }
 
 #[test]
-fn the_newest_whole_one_that_fits_is_taken_and_the_others_are_named() {
+fn the_newest_valid_snapshot_is_used_and_the_refused_ones_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     let segments = segments(&directory);
@@ -177,7 +177,7 @@ fn the_newest_whole_one_that_fits_is_taken_and_the_others_are_named() {
         let mode = fs::metadata(folder.path().join(snapshot_name(index as u64))).unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o400);
     }
-    // One that another trail left, one that is cut short, one that a rename made another's.
+    // One of another trail, one that is cut short, one that was renamed to another's name.
     let mut foreign = origin_after(&epochs, &directory, 4);
     foreign.identity.trail.0[3] ^= 1;
     write(&directory, &foreign, "0.1.0", &sections()).unwrap();
@@ -234,14 +234,14 @@ fn a_snapshot_of_a_segment_that_was_exchanged_is_refused() {
 }
 
 #[test]
-fn old_snapshots_go_and_what_the_beginning_rests_on_stays() {
+fn old_snapshots_are_removed_except_the_one_that_the_trail_starts_from() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     for index in 1..=4 {
         take(&epochs, &directory, index);
     }
     fs::write(folder.path().join("0000000009.snapshot.unfinished"), "x").unwrap();
-    // The first two segments have expired: the trail rests on the snapshot after the second.
+    // The first two segments have expired: the trail starts from the snapshot after the second.
     (1..=2).for_each(|index| fs::remove_file(folder.path().join(segment_name(index))).unwrap());
     prune(&directory, &segments(&directory), 1).unwrap();
     assert_eq!(list(&directory).unwrap(), [2, 4]);
@@ -267,7 +267,7 @@ fn a_damaged_snapshot_does_not_count_among_those_that_are_kept() {
 }
 
 #[test]
-fn the_end_of_a_segment_that_was_not_closed_is_none() {
+fn a_segment_that_was_not_closed_has_no_end() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     epochs.write(folder.path(), false);

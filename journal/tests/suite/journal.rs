@@ -108,7 +108,7 @@ fn a_live_trail_is_read_while_it_is_written_by_any_engine() {
     }
 }
 
-/// Two readers on threads of their own, one from the start and one that begins late, while the writer rolls.
+/// Two readers on their own threads, one from the start and one that begins late, while the writer rolls.
 #[test]
 fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
     const EVENTS: u64 = 20_000;
@@ -129,7 +129,7 @@ fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
                     }
                     None => {
                         quiet += 1;
-                        assert!(quiet < 60_000, "nothing came for a minute behind event {seen}");
+                        assert!(quiet < 60_000, "nothing came for a minute after event {seen}");
                         std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                 }
@@ -148,7 +148,7 @@ fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
 }
 
 #[test]
-fn a_second_writer_is_refused_and_told_who_the_first_is() {
+fn a_second_writer_is_refused_with_the_first_ones_process() {
     let folder = tempfile::tempdir().unwrap();
     let rig = Rig::open(folder.path(), &options()).unwrap();
     let error = Rig::open(folder.path(), &options()).err().unwrap();
@@ -177,7 +177,7 @@ fn a_directory_that_cannot_be_a_trail_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn without_direct_io_the_plain_engine_serves_and_says_so_once() {
+fn without_direct_io_the_plain_engine_writes_and_says_so_once() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path(), &JournalOptions { direct: false, ..options() }).unwrap();
     assert_eq!(rig.notices, [EngineNotice::NoDirect]);
@@ -201,7 +201,7 @@ fn a_memory_file_system_holds_a_trail_too() {
 }
 
 #[test]
-fn time_does_not_go_back_over_a_restart_even_when_the_clock_did() {
+fn time_does_not_go_back_over_a_restart_even_when_the_clock_does() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open_at(folder.path(), &options(), Nanos(5_000_000_000)).unwrap();
     rig.publish(10);
@@ -230,10 +230,10 @@ fn a_segment_that_is_removed_while_the_journal_runs_poisons_it_within_moments() 
     std::fs::remove_file(&segment).unwrap();
     let since = Instant::now();
     while rig.journal.do_work().is_ok() {
-        assert!(since.elapsed() < Duration::from_secs(30), "nobody noticed");
+        assert!(since.elapsed() < Duration::from_secs(30), "the removal was not noticed");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let said = rig.ring.poisoned().expect("publishers are told").to_owned();
+    let said = rig.ring.poisoned().expect("publishers learn the reason").to_owned();
     assert!(said.contains("keeping the segments of this run failed"), "{said}");
     assert!(said.contains(&segment.display().to_string()), "{said}");
 }

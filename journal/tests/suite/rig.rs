@@ -61,14 +61,14 @@ impl Rig {
         }
     }
 
-    /// One duty cycle of each, 10 µs apart.
+    /// Runs one duty cycle of each, 10 µs apart.
     pub(crate) fn turn(&mut self) {
         self.clock.advance(Nanos(10_000));
         self.sequencer.do_work().unwrap();
         self.journal.do_work().unwrap();
     }
 
-    /// Turns until everything published is durable. A segment that is waited for may take the disk a while.
+    /// Runs duty cycles until everything published is durable. Preparing a segment may take the disk a while.
     pub(crate) fn settle(&mut self) {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(30) {
@@ -81,7 +81,7 @@ impl Rig {
         panic!("not durable after 30 s: {:?}", self.ring.watermarks());
     }
 
-    /// Stops as a program does: sequencer first, then the journal.
+    /// Stops as a program does: the sequencer first, then the journal.
     pub(crate) fn stop(mut self) -> (Position, Sequence) {
         self.settle();
         self.ring.request_stop();
@@ -96,11 +96,11 @@ impl Rig {
         (self.ring.watermarks().durable(), Sequence(self.sequencer.next_sequence().0 - 1))
     }
 
-    /// Ends without stopping anything, as a kill would (but for writes on their way, which complete).
+    /// Ends without stopping anything, like a kill, except that writes in flight complete.
     pub(crate) fn kill(self) {}
 }
 
-/// Sequences on the trail, which must have no gap.
+/// Returns the sequences on the trail, which must have no gap.
 pub(crate) fn read_all(path: &Path) -> Vec<u64> {
     let mut reader = TrailReader::open(path).unwrap();
     let mut all = Vec::new();

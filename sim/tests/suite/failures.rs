@@ -1,5 +1,6 @@
-//! What happens when the disk fails while the journal runs: it is poisoned, `durable` stands, publishers are refused
-//! with the reason, nothing that was not durable leaves, the stop is orderly, and everything acknowledged is there.
+//! When the disk fails while the journal runs, the journal is poisoned, `durable` stays, publishers are
+//! refused with the reason, no order leaves that was not durable, the stop is orderly, and everything
+//! acknowledged survives.
 
 use std::collections::BTreeSet;
 use stele_bus::{Clock, ManualClock};
@@ -16,9 +17,9 @@ use stele_sim::random::SeededRandom;
 use stele_sim::restart::Restart;
 use stele_wire::{Nanos, TrailId};
 
-/// Steps without a failure before it comes.
+/// Steps before the failure.
 const SOUND_STEPS: u64 = 400;
-/// Steps within which it must be noticed.
+/// Steps within which the failure must be noticed.
 const FAILING_STEPS: u64 = 20_000;
 
 fn site(seed: u64) -> SimSite {
@@ -30,15 +31,15 @@ fn site(seed: u64) -> SimSite {
 
 fn settings(flush: FlushMethod) -> LifeSettings {
     let mut settings = LifeSettings::draw(&mut SeededRandom::new(1, 1));
-    // Much traffic, so that segments roll, and every part has its turns.
+    // Much traffic, so that segments roll, and turns for every part.
     settings.steps = [8, 8, 8, 4, 4, 8, 4, 1, 1];
     settings.mix.weights = [10, 4, 2, 1, 2];
     (settings.burst_max, settings.clock_max, settings.flush) = (8, 100_000, flush);
     settings
 }
 
-/// One life that the disk begins to fail in as `behaviour` says. What a step must keep to, poisoned or not,
-/// [`Life::step`] checks. Gives what the journal said.
+/// Runs one life in which the disk begins to fail as `behaviour` states. [`Life::step`] checks every step,
+/// before and after the failure. Returns the journal's message.
 fn fail(seed: u64, flush: FlushMethod, behaviour: DiskBehaviour) -> String {
     let (site, mut reference, clock) = (site(seed), ReferenceLog::default(), ManualClock::at(Nanos(1 << 60)));
     let opened = Restart::attempt(&site, 2, clock.clone().now()).unwrap();
@@ -54,7 +55,7 @@ fn fail(seed: u64, flush: FlushMethod, behaviour: DiskBehaviour) -> String {
     assert!((steps.count() as u64) < FAILING_STEPS, "seed {seed}: the failure is not noticed");
     let durable = life.durable();
     (0..500).for_each(|_| life.step(&mut reference).unwrap());
-    assert_eq!(life.durable(), durable, "durable stands");
+    assert_eq!(life.durable(), durable, "durable stays");
     life.stop(&mut reference).unwrap();
     let said = life.failure().expect("a poisoned journal says why");
     assert!(said.contains(&format!("Everything up to position {durable} is durable")), "{said}");
@@ -70,7 +71,7 @@ fn fail(seed: u64, flush: FlushMethod, behaviour: DiskBehaviour) -> String {
     said
 }
 
-/// What the journal says over some seeds and every way to flush.
+/// Returns the journal's messages over some seeds and every flush method.
 fn failures(behaviour: DiskBehaviour) -> BTreeSet<String> {
     let seeds = (0..4).flat_map(|seed| FlushMethod::ALL.map(|flush| (seed, flush)));
     let said = seeds.map(|(seed, flush)| fail(seed, flush, behaviour));
@@ -115,7 +116,7 @@ fn no_space_for_the_next_segment_poisons_the_journal_at_the_roll_and_not_before(
 }
 
 #[test]
-fn a_segment_that_vanished_is_noticed_when_the_trail_is_closed() {
+fn a_removed_segment_is_noticed_when_the_trail_is_closed() {
     let (site, mut reference, clock) = (site(1), ReferenceLog::default(), ManualClock::at(Nanos(1 << 60)));
     let opened = Restart::attempt(&site, 2, clock.clone().now()).unwrap();
     reference.begin_epoch(&opened.report, opened.continuation.epoch);
@@ -128,7 +129,7 @@ fn a_segment_that_vanished_is_noticed_when_the_trail_is_closed() {
     assert!(said.contains("closing the trail failed") && said.contains(&name), "{said}");
 }
 
-/// The disk fails and lies at once: a checker that the failure would blind is none.
+/// The disk fails and loses data at once: a checker that the failure stops would miss that.
 #[test]
 fn a_poisoned_journal_does_not_hide_that_the_disk_lost_what_it_flushed() {
     let lost = (0..20).filter(|&seed| {

@@ -1,5 +1,5 @@
-//! A sealer beside the writer, on a disk that crashes at any moment, in the midst of keeping a checkpoint too: what was
-//! signed stays true of every log that recovery leaves.
+//! A sealer beside the writer, on a disk that crashes at any moment, also while a checkpoint is written: what
+//! was signed stays true of every log that recovery leaves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use stele_wire::{Nanos, Sequence, TrailId};
 /// Lives of a world.
 const LIVES: u64 = 8;
 
-/// What worlds came to.
+/// Statistics of worlds.
 #[derive(Clone, Copy, Default, Debug)]
 struct Counts {
     checkpoints: u64,
@@ -35,14 +35,14 @@ struct Counts {
     sealed: u64,
 }
 
-/// A trail, its seals, and everything that was ever seen signed.
+/// A trail, its seals, and every checkpoint that was ever signed.
 struct World {
     site: SimSite,
     clock: ManualClock,
     random: SeededRandom,
     reference: ReferenceLog,
     signer: Signer,
-    /// Bytes of every checkpoint by its name.
+    /// The bytes of every checkpoint by its name.
     signed: BTreeMap<String, Vec<u8>>,
     follows: Watermark,
     counts: Counts,
@@ -77,7 +77,7 @@ impl World {
         Ok(())
     }
 
-    /// Opens the trail, lives on it, seals beside it, and ends in a crash or a stop.
+    /// Opens the trail, runs a life on it with a sealer beside, and ends in a crash or a stop.
     fn live(&mut self, number: u64) -> Result<(), String> {
         let sealed = sealed_events(&self.storage(), self.signer.public()).map_err(|e| e.to_string())?;
         self.site.options.known_durable = Sequence(sealed);
@@ -110,7 +110,7 @@ impl World {
                 return Err("a log that has ended is not sealed to its end".to_owned());
             }
         } else {
-            // The power fails after so many files.
+            // The power fails after this many files.
             let files = self.random.between(0, 5);
             self.site.disk.with(|medium| medium.fail_power_after(Some(files)));
             let durable = self.mark(&life);
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// Every checkpoint that stands on the disk, as somebody may have copied it away by now.
+    /// Records every checkpoint on the disk: it may have been copied away by now.
     fn remember(&mut self) {
         self.site.disk.with(|medium| {
             let names =
@@ -159,7 +159,7 @@ impl World {
         });
     }
 
-    /// Behind a recovery, every checkpoint ever seen is there and true.
+    /// Checks after a recovery that every recorded checkpoint is still there and true.
     fn hold(&mut self) -> Result<(), String> {
         let recovered =
             Restart::attempt(&self.site, 1, self.clock.now()).map_err(|error| error.to_string())?;
@@ -185,7 +185,7 @@ impl World {
 }
 
 #[test]
-fn no_two_checkpoints_contradict_each_other_whatever_crashes_when() {
+fn no_two_checkpoints_contradict_each_other_after_any_crash() {
     let mut total = Counts::default();
     for seed in 1..=60 {
         let mut world = World::new(seed, Watermark::Durable);
@@ -201,7 +201,7 @@ fn no_two_checkpoints_contradict_each_other_whatever_crashes_when() {
     assert!(total.rolled_back > 500, "{total:?}");
 }
 
-/// The checks above can fail: a sealer that does not wait for `durable` signs what a crash takes away.
+/// The checks above can fail: a sealer that does not wait for `durable` signs what a crash removes.
 #[test]
 fn a_sealer_that_does_not_wait_for_the_disk_is_caught() {
     let caught = (1..=30).filter(|seed| World::new(*seed, Watermark::Written).run().is_err()).count();

@@ -1,8 +1,8 @@
-//! Worlds on a disk that fails and keeps its promises, and worlds in which something is broken on purpose.
+//! Worlds on a disk that fails and keeps its promises, and worlds with a deliberate fault.
 
 use stele_sim::{BrokenPromise, Sabotage, WorldOutcome, run};
 
-/// Runs the worlds of the seeds from `seed` on until there were so many rounds.
+/// Runs worlds, with seeds from `seed` on, until there were this many rounds.
 fn run_rounds(seed: u64, rounds: u64) -> WorldOutcome {
     let mut total = WorldOutcome::default();
     for seed in seed.. {
@@ -21,7 +21,7 @@ fn run_rounds(seed: u64, rounds: u64) -> WorldOutcome {
     total
 }
 
-/// That a broken promise is noticed within `worlds` worlds, and as what.
+/// Returns the rules that are violated within `worlds` worlds.
 fn rules_broken_by(sabotage: Sabotage, worlds: u64) -> Vec<&'static str> {
     let failures = (1..=worlds).filter_map(|seed| run(seed, Some(sabotage)).err());
     let mut rules: Vec<_> = failures.map(|failure| failure.violation.rule).collect();
@@ -30,7 +30,7 @@ fn rules_broken_by(sabotage: Sabotage, worlds: u64) -> Vec<&'static str> {
     rules
 }
 
-/// A hundred thousand rounds together, on as many threads as the test runner has.
+/// A hundred thousand rounds in two tests, which the test runner may run on two threads.
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_invented_in_fifty_thousand_crashes() {
     assert_exercised(&run_rounds(1, 50_000));
@@ -41,7 +41,7 @@ fn nothing_acknowledged_is_lost_and_nothing_invented_in_fifty_thousand_more() {
     assert_exercised(&run_rounds(1_000_000, 50_000));
 }
 
-/// A simulation that does not reach something proves nothing about it.
+/// A simulation that does not reach a state proves nothing about it.
 fn assert_exercised(total: &WorldOutcome) {
     let [a, b, c, d, e, f] = total.rows;
     assert!(a > 50 && c > 50 && d > 50 && e > 50 && b + f == 0, "{total:?}");
