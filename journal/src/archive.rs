@@ -40,9 +40,9 @@ pub const ARCHIVE_LEVEL_DEFAULT: i32 = 9;
 pub struct ArchivedSegment {
     /// The index of the segment.
     pub index: u64,
-    /// Bytes of the raw file.
+    /// Length of the raw file in bytes.
     pub raw_bytes: u64,
-    /// Bytes of the archive.
+    /// Length of the archive in bytes.
     pub packed_bytes: u64,
     /// SHA-256 of the raw file, and of what the archive decompresses to.
     pub sha256: [u8; 32],
@@ -59,7 +59,7 @@ pub enum ArchiveError {
     Damaged {
         /// The segment's file.
         file: String,
-        /// Where in it.
+        /// Offset in the file.
         offset: u64,
         /// What is wrong there.
         fault: ContinuityFault,

@@ -55,7 +55,7 @@ struct Head {
     entries: U32,
 }
 
-/// Events of one template.
+/// The number of events of one template.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
 struct Count {

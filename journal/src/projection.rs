@@ -115,7 +115,7 @@ pub enum ProjectionError {
 /// count.save()?;
 ///
 /// let mut again = TrailProjection::open(trail, &file, Count::default())?;
-/// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it goes on from the snapshot");
+/// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it continues from the snapshot");
 /// # Ok(()) }
 /// ```
 pub struct TrailProjection<P> {

@@ -97,7 +97,7 @@ pub struct CutBytes {
 /// What recovery found and did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecoveryReport {
-    /// Which row of the table applied.
+    /// The row of the table that applied.
     pub row: RecoveryRow,
     /// The epoch that ended; 0 when there was none.
     pub epoch: Epoch,

@@ -23,7 +23,7 @@ pub struct SimEngine {
     flush: FlushMethod,
     files: [Option<SimFile>; 2],
     taken_in: Vec<TakenIn>,
-    on_the_way: BTreeMap<u64, OnTheWay>,
+    in_flight: BTreeMap<u64, WriteInFlight>,
     /// Completed writes that no sync covers yet, when syncs run on a thread of their own.
     unsynced: Vec<(Inode, Ticket)>,
     /// The sync in flight, when syncs run on a thread of their own, and the writes that it covers.
@@ -39,7 +39,7 @@ struct TakenIn {
 }
 
 /// A submitted write.
-struct OnTheWay {
+struct WriteInFlight {
     ticket: Ticket,
     file: SimFile,
     /// Offset and length of its bytes in the ring, and their checksum at submission.
@@ -55,7 +55,7 @@ impl SimEngine {
             flush,
             files: [None, None],
             taken_in: Vec::new(),
-            on_the_way: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             unsynced: Vec::new(),
             sync: None,
         }
@@ -67,8 +67,8 @@ impl SimEngine {
     }
 
     /// A device reads the memory until the request completes: it must not change until then.
-    fn check_unchanged(&self, id: u64, flying: &OnTheWay) {
-        let Some((at, length, checksum)) = flying.in_ring else { return };
+    fn check_unchanged(&self, id: u64, write: &WriteInFlight) {
+        let Some((at, length, checksum)) = write.in_ring else { return };
         if ring_memory::checksum(&self.ring, at, length) != checksum {
             let what = format!("{length} bytes at {at} of the ring changed under request {id}");
             let rule = "bytes of a request in flight do not change";
@@ -77,15 +77,15 @@ impl SimEngine {
     }
 
     fn finish_write(&mut self, id: u64, done: RequestOutcome, completions: &mut Vec<Completion>) {
-        let Some(mut flying) = self.on_the_way.remove(&id) else { return };
-        self.check_unchanged(id, &flying);
-        let ticket = flying.ticket;
+        let Some(mut write) = self.in_flight.remove(&id) else { return };
+        self.check_unchanged(id, &write);
+        let ticket = write.ticket;
         if done == RequestOutcome::Written {
             if self.flush == FlushMethod::SyncThread {
-                self.unsynced.push((flying.file.0, ticket));
+                self.unsynced.push((write.file.0, ticket));
             } else {
-                flying.in_ring = None;
-                self.on_the_way.insert(id, flying);
+                write.in_ring = None;
+                self.in_flight.insert(id, write);
             }
         }
         completions.push(Completion { ticket, outcome: outcome(id, done) });
@@ -151,8 +151,8 @@ impl Engine<SimFile> for SimEngine {
             ledger.intend(file.0, offset, &bytes);
             let in_ring = in_ring.map(|at| (at, bytes.len(), crc32c(&bytes)));
             let id = medium.submit(file.0, offset, bytes, self.flush);
-            self.on_the_way.insert(id, OnTheWay { ticket, file, in_ring });
-            let headers = medium.headers_on_their_way();
+            self.in_flight.insert(id, WriteInFlight { ticket, file, in_ring });
+            let headers = medium.headers_in_flight();
             if headers > 1 {
                 let rule = "one header at a time is in flight";
                 ledger.noticed = Some(violated(rule, format!("{headers} are in flight")));
