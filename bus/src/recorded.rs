@@ -1,5 +1,5 @@
-//! What earlier sessions left on the log for the next one to go on from: the schemas whose text is there, and how far
-//! each publisher's numbering got. Pure; fed events in the order of the log.
+//! What earlier sessions left on the log for the next one to go on from: the schemas whose text is there, and
+//! how far each publisher's numbering got. Pure; fed events in the order of the log.
 
 use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
@@ -18,7 +18,8 @@ pub struct RecordedSchemas {
 }
 
 impl RecordedSchemas {
-    /// Takes the next event. Parts count only in their order from the first: a kill may have cut a text short.
+    /// Takes the next event. Parts count only in their order from the first: a kill may have cut a text
+    /// short.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         let Some(message) = event.message::<SchemaText>() else { return };
         let (hash, part) = (message.schema_hash, message.part.get());
@@ -33,11 +34,11 @@ impl RecordedSchemas {
 /// How far the numbering of each publisher got.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecordedNumbers {
-    /// The last number of each publisher that the log has: in the messages that carry one, refused ones included, or in
-    /// the `PublisherProgress` before one that does not.
+    /// The last number of each publisher that the log has: in the messages that carry one, refused ones
+    /// included, or in the `PublisherProgress` before one that does not.
     pub last: BTreeMap<u16, u64>,
-    /// The publisher whose number came last, if nothing has followed: the next event is its, unless that one carries a
-    /// number itself.
+    /// The publisher whose number came last, if nothing has followed: the next event is its, unless that one
+    /// carries a number itself.
     pub announced: Option<u16>,
 }
 

@@ -6,8 +6,9 @@
 //!   … the session …
 //! SessionEnd
 //! ```
-//! Pure: it is given plain values, knows neither journal nor configuration files, and hands encoded events to an
-//! [`EventSink`] in this order, which `stele verify` checks. Nothing here is on the hot path; it allocates.
+//! Pure: it is given plain values, knows neither journal nor configuration files, and hands encoded events to
+//! an [`EventSink`] in this order, which `stele verify` checks. Nothing here is on the hot path; it
+//! allocates.
 
 use crate::clock::ClockStatus;
 use crate::publisher::Publisher;
@@ -31,7 +32,8 @@ const _: () = assert!(SCHEMA_PART + size_of::<SchemaText>() + 2 <= BODY_LENGTH_M
 /// Bytes of the text in `SessionEnd` at most; a longer one is cut.
 const END_TEXT_MAX: usize = BODY_LENGTH_MAX / 2;
 
-/// Where control events go: a publisher, or a function such as one that collects them or that turns the sequencer.
+/// Where control events go: a publisher, or a function such as one that collects them or that turns the
+/// sequencer.
 pub trait EventSink {
     /// Takes one message of Stele's schema: its template id, and its root block, groups and data.
     ///
@@ -240,7 +242,8 @@ pub struct SessionBeginning<'a> {
     pub clock: Option<ClockStatus>,
     /// Limits over all accounts.
     pub limits: Vec<(Check, i64)>,
-    /// Parts of the firm's credit, of every shard, so that each log alone proves that they are no more than the firm has.
+    /// Parts of the firm's credit, of every shard, so that each log alone proves that they are no more than
+    /// the firm has.
     pub allotments: Vec<CreditAllotment>,
     /// Accounts.
     pub accounts: Vec<AccountDefinition>,
@@ -249,7 +252,8 @@ pub struct SessionBeginning<'a> {
 }
 
 impl<'a> SessionBeginning<'a> {
-    /// The beginning of the epoch of `identity` at `now`, UTC: `SessionStart` alone, with epoch, shard and time.
+    /// The beginning of the epoch of `identity` at `now`, UTC: `SessionStart` alone, with epoch, shard and
+    /// time.
     pub fn new(identity: &Identity, now: Nanos) -> Self {
         let start = SessionStart {
             start_time: U64::new(now.0),
@@ -279,7 +283,8 @@ impl<'a> SessionBeginning<'a> {
         }
     }
 
-    /// After event `last` of the epochs before; `cleanly` is whether the last of them ended in order, if there was one.
+    /// After event `last` of the epochs before; `cleanly` is whether the last of them ended in order, if
+    /// there was one.
     #[must_use]
     pub fn following(mut self, last: Sequence, cleanly: Option<bool>) -> Self {
         self.start.previous_sequence = U64::new(last.0);
@@ -425,8 +430,8 @@ impl SessionEnding<'_> {
     }
 }
 
-/// Makes `SessionEnd` the last event of the log: the sequencer puts it there when it has been asked to stop and
-/// everything accepted is on the log. From [`crate::Sequencer::session_closer`].
+/// Makes `SessionEnd` the last event of the log: the sequencer puts it there when it has been asked to stop
+/// and everything accepted is on the log. From [`crate::Sequencer::session_closer`].
 #[derive(Clone, Debug)]
 pub struct SessionCloser {
     epoch: Epoch,

@@ -22,9 +22,11 @@ pub struct BusOptions {
     pub configuration: String,
     /// The program's version, which the log records for this session.
     pub program_version: String,
-    /// Schemas of one's own whose messages will be published: their text goes on the trail unless it is there.
+    /// Schemas of one's own whose messages will be published: their text goes on the trail unless it is
+    /// there.
     pub schemas: Vec<Schema<'static>>,
-    /// Whether other processes of the same user can read the ring, and publish; none keeps the bus to this process.
+    /// Whether other processes of the same user can read the ring, and publish; none keeps the bus to this
+    /// process.
     pub remote: Option<RemoteAccess>,
     /// The threads that [`crate::Bus::start`] makes.
     pub threads: Threads,
@@ -33,7 +35,8 @@ pub struct BusOptions {
 }
 
 impl Default for BusOptions {
-    /// A ring of 64 MiB, segments of the journal's default length, no limits, threads that back off, 30 s of patience.
+    /// A ring of 64 MiB, segments of the journal's default length, no limits, threads that back off, 30 s of
+    /// patience.
     fn default() -> Self {
         Self {
             journal: JournalOptions::default(),
@@ -55,9 +58,9 @@ impl Default for BusOptions {
 pub struct RemoteAccess {
     /// The name that they find it by, see [`stele_bus::FoundBus::find`].
     pub name: String,
-    /// Places for publishers in other processes: the id of each, and a name. Ids from 100 on do not meet those that
-    /// [`crate::Bus::publisher`] gives out. Where there are any, opening an existing trail reads it once, for the numbers
-    /// that they have got to: what they send again after a restart is recognised.
+    /// Places for publishers in other processes: the id of each, and a name. Ids from 100 on do not meet
+    /// those that [`crate::Bus::publisher`] gives out. Where there are any, opening an existing trail reads
+    /// it once, for the numbers that they have got to: what they send again after a restart is recognised.
     pub publishers: Vec<(u16, String)>,
 }
 
