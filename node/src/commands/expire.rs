@@ -90,11 +90,11 @@ fn carry_out(
     let mut act = Act::begin(&args.act.trail, &purpose)?;
     let segments = segments_of(&args.act.trail)?;
     // What takes the place of the expired segments is on the trail before they go.
-    if let Some(Snapshot { standing, written, .. }) = snapshot
+    if let Some(Snapshot { origin, digest, .. }) = snapshot
         && !expired.is_empty()
-        && !surveyed.snapshots.contains(&(written.hash, written.length))
+        && !surveyed.snapshots.contains(&(digest.hash, digest.length))
     {
-        act.enter(&snapshot_taken(standing, written), |_| Ok(()))?;
+        act.enter(&snapshot_taken(origin, digest), |_| Ok(()))?;
     }
     let mut acts = Vec::new();
     // What an act has declared expired before, and a crash left there, goes without another one.

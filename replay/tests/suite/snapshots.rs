@@ -201,7 +201,7 @@ fn what_the_live_follower_takes_is_what_is_made_of_the_trail_later() {
     let segments = stele_journal::read_segments(&directory).unwrap();
     for one in taken {
         let later = snapshot::read(&directory, &segments, one.standing.segment).unwrap();
-        assert_eq!((later.standing, later.written), (one.standing, one.written));
+        assert_eq!((later.origin, later.digest), (one.standing, one.written));
     }
 }
 
