@@ -61,7 +61,7 @@ pub struct RolledBack {
 /// # let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
 /// # let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk)?;
 /// # let mut publisher = sequencer.publisher(1, "trades", 4096);
-/// 100 trades of an earlier session are on the trail; one more is on the ring.
+/// // 100 trades of an earlier session are on the trail; one more is on the ring.
 /// publisher.offer_message(&Trade::NULL, NOT_RECEIVED)?;
 /// sequencer.do_work()?;
 /// let mut consumer = CatchUp::from(&parts.ring, trail, Sequence(1));
