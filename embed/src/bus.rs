@@ -14,7 +14,7 @@ use stele_bus::{
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
     SessionBeginning, SessionCloser, UtcClock,
 };
-use stele_journal::{CatchUp, Journal, Notice, RecoveryReport};
+use stele_journal::{CatchUp, EngineNotice, Journal, RecoveryReport};
 use stele_risk::Risk;
 use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
@@ -50,7 +50,7 @@ pub(crate) struct Parts {
     pub(crate) directory: Option<BusDirectory>,
     start: SequencerStart,
     recovery: RecoveryReport,
-    notices: Vec<Notice>,
+    notices: Vec<EngineNotice>,
     publishers: BTreeSet<u16>,
     has_turned: bool,
 }
@@ -213,7 +213,7 @@ impl Bus {
     }
 
     /// What a person should know of how the journal writes: that it works, but not at its best.
-    pub fn notices(&self) -> &[Notice] {
+    pub fn notices(&self) -> &[EngineNotice] {
         &self.parts().notices
     }
 

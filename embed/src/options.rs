@@ -3,7 +3,7 @@
 use std::time::Duration;
 use stele_bus::session::Schema;
 use stele_bus::{Idle, RingOptions};
-use stele_journal::Options;
+use stele_journal::JournalOptions;
 use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
 
@@ -11,7 +11,7 @@ use stele_wire::messages::Check;
 #[derive(Clone, Debug)]
 pub struct BusOptions {
     /// How the trail is written: shard, lengths of segments, engine.
-    pub journal: Options,
+    pub journal: JournalOptions,
     /// The ring that the log's newest part is in.
     pub ring: RingOptions,
     /// What orders are checked against before anything on the log says otherwise.
@@ -39,7 +39,7 @@ impl Default for BusOptions {
     /// patience.
     fn default() -> Self {
         Self {
-            journal: Options::default(),
+            journal: JournalOptions::default(),
             ring: RingOptions::default(),
             risk: RiskLimits::default(),
             limits: Vec::new(),

@@ -9,7 +9,7 @@ use stele_bus::{
 use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
-use stele_journal::{OpenError, Options, TrailReader};
+use stele_journal::{JournalOptions, OpenError, TrailReader};
 use stele_wire::Sequence;
 use stele_wire::messages::{
     BookClear, EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, Trade,
@@ -17,7 +17,7 @@ use stele_wire::messages::{
 
 fn options() -> BusOptions {
     BusOptions {
-        journal: Options { segment_length: 1 << 20, spare_segments: 1, ..Options::default() },
+        journal: JournalOptions { segment_length: 1 << 20, spare_segments: 1, ..JournalOptions::default() },
         patience: Duration::from_secs(60),
         ..BusOptions::default()
     }

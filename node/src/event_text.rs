@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use stele_journal::Entry;
+use stele_journal::TrailEntry;
 use stele_wire::Frame;
 use stele_wire::describe;
 use stele_wire::layout::{ReadError, Reading, Schema, Utc};
@@ -45,8 +45,8 @@ pub(crate) fn push_line(frame: &Frame<'_>, foreign: Option<&Schema>, out: &mut S
 }
 
 /// Appends one JSON object: where the event stands, and its message.
-pub(crate) fn push_json(entry: &Entry<'_>, foreign: Option<&Schema>, out: &mut String) {
-    let Entry { position, epoch, frame, .. } = entry;
+pub(crate) fn push_json(entry: &TrailEntry<'_>, foreign: Option<&Schema>, out: &mut String) {
+    let TrailEntry { position, epoch, frame, .. } = entry;
     let (sequence, time) = (frame.sequence(), frame.timestamp());
     let _ = write!(
         out,

@@ -10,7 +10,7 @@ use stele_bus::session::{
 };
 use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
-use stele_journal::snapshot::{Standing, Written};
+use stele_journal::snapshot::{SnapshotOrigin, SnapshotDigest};
 use stele_replay::StrategySubmission;
 use stele_wire::Nanos;
 use stele_wire::messages::{
@@ -137,8 +137,8 @@ pub(crate) fn resubmit<'a>(
 /// offered again.
 pub(crate) fn submit_snapshot(
     control: &mut ControlPublisher,
-    standing: &Standing,
-    written: &Written,
+    standing: &SnapshotOrigin,
+    written: &SnapshotDigest,
 ) -> bool {
     control.sink().offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
 }
@@ -166,7 +166,7 @@ impl From<ControlError> for Failure {
 }
 
 /// That a snapshot of the state of every machine was taken, and its hash.
-pub(crate) fn snapshot_taken(standing: &Standing, written: &Written) -> SnapshotTaken {
+pub(crate) fn snapshot_taken(standing: &SnapshotOrigin, written: &SnapshotDigest) -> SnapshotTaken {
     SnapshotTaken {
         snapshot_sequence: U64::new(standing.last_sequence.0),
         length: U64::new(written.length),

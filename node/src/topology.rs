@@ -37,7 +37,7 @@ use stele_bus::{
 use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_feed::router::{Destination, Router, Share};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
-use stele_journal::{Journal, Notice, Opened, SpaceWatch};
+use stele_journal::{EngineNotice, Journal, OpenedJournal, SpaceWatch};
 use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
@@ -51,7 +51,7 @@ const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 /// What a shard is made of.
 pub(crate) struct Parts {
     pub(crate) id: ShardId,
-    pub(crate) opened: Opened,
+    pub(crate) opened: OpenedJournal,
     pub(crate) ring: RingOptions,
     /// Where other processes find it.
     pub(crate) shown: Option<ShardDirectory>,
@@ -81,7 +81,7 @@ pub(crate) struct Topology {
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<EngineNotice>,
     /// Why other processes cannot follow it.
     pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,

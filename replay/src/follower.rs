@@ -10,7 +10,7 @@ use crate::resume::{ResumeError, TrailState};
 use std::path::Path;
 use std::sync::Arc;
 use stele_journal::format::{RunningCrc, link_after};
-use stele_journal::snapshot::{self, SnapshotError, Standing, Written};
+use stele_journal::snapshot::{self, SnapshotDigest, SnapshotError, SnapshotOrigin};
 use stele_journal::{Directory, Segment, Storage, TrailError, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
@@ -23,9 +23,9 @@ pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TakenSnapshot {
     /// The place in the trail that it follows from.
-    pub standing: Standing,
+    pub standing: SnapshotOrigin,
     /// Its length and hash.
-    pub written: Written,
+    pub written: SnapshotDigest,
 }
 
 /// Why a trail cannot be followed any further.
@@ -139,7 +139,7 @@ impl Follower {
             return Ok(None);
         }
         let (end, sequence) = (self.reader.position(), self.reader.last_sequence());
-        let standing = Standing {
+        let standing = SnapshotOrigin {
             identity: last.header.identity,
             segment: self.segment,
             end,
@@ -183,7 +183,7 @@ impl Follower {
         };
         let (ended, next) = (of(index - 1), of(index));
         assert_eq!(next.header.base_sequence.0, self.resume.last_sequence() + 1, "no event is missing");
-        let standing = Standing {
+        let standing = SnapshotOrigin {
             identity: ended.header.identity,
             segment: index - 1,
             end: ended.file_end(),
@@ -196,7 +196,7 @@ impl Follower {
         if index - 1 < self.from || is_there() { Ok(None) } else { self.take(standing).map(Some) }
     }
 
-    fn take(&mut self, standing: Standing) -> Result<TakenSnapshot, FollowError> {
+    fn take(&mut self, standing: SnapshotOrigin) -> Result<TakenSnapshot, FollowError> {
         let storage = self.storage.as_ref();
         let written = snapshot::write(storage, &standing, PROGRAM, &self.resume.snapshot())?;
         snapshot::prune(storage, self.reader.segments(), self.keep)?;

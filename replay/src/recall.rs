@@ -8,7 +8,7 @@
 use crate::resume::{ResumeError, ResumedSession, TrailState};
 use std::path::Path;
 use std::sync::Arc;
-use stele_journal::snapshot::{self, Snapshot, Standing, Written};
+use stele_journal::snapshot::{self, Snapshot, SnapshotDigest, SnapshotOrigin};
 use stele_journal::{Directory, Segment, Storage, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
@@ -34,9 +34,9 @@ pub struct RecalledState {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UsedSnapshot {
     /// The place in the trail that it follows from.
-    pub standing: Standing,
+    pub standing: SnapshotOrigin,
     /// Its length and hash.
-    pub written: Written,
+    pub written: SnapshotDigest,
     /// Whether the log has its hash.
     pub is_logged: bool,
 }
@@ -53,8 +53,8 @@ pub enum SnapshotPreference {
 /// A state that was loaded from a snapshot.
 pub(crate) struct Loaded {
     pub(crate) resume: TrailState,
-    pub(crate) standing: Standing,
-    pub(crate) written: Written,
+    pub(crate) standing: SnapshotOrigin,
+    pub(crate) written: SnapshotDigest,
 }
 
 /// Reads the trail in `directory` to its end, from its newest snapshot on. Calls `progress` with the
@@ -163,7 +163,7 @@ fn load(
         snapshot::read(storage, segments, index).map_err(|refusal| refusal.to_string())?;
     let resume = TrailState::restore(registry.clone(), |name| snapshot.section(name))
         .map_err(|error| format!("{} (written by {}): {error}", file(storage, index), snapshot.program))?;
-    let (standing, written) = (snapshot.standing, snapshot.written);
+    let (standing, written) = (snapshot.origin, snapshot.digest);
     if (resume.last_sequence(), resume.last_timestamp())
         != (standing.last_sequence.0, standing.last_timestamp.0)
     {
@@ -227,7 +227,7 @@ struct Record {
 }
 
 impl Record {
-    fn new(standing: &Standing, written: &Written) -> Self {
+    fn new(standing: &SnapshotOrigin, written: &SnapshotDigest) -> Self {
         Self { sequence: standing.last_sequence, hash: written.hash, is_named: false, is_logged: false }
     }
 

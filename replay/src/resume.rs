@@ -10,7 +10,7 @@ use crate::regeneration::{Interruption, Regeneration, RegenerationError};
 use crate::submission::StrategySubmission;
 use stele_bus::Timers;
 use stele_journal::TrailError;
-use stele_journal::snapshot::Section;
+use stele_journal::snapshot::SnapshotSection;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
@@ -192,11 +192,11 @@ impl TrailState {
 
     /// Returns the whole state, one section per state machine. A state that is restored from it and takes
     /// the later events equals, byte for byte, one that took all events.
-    pub fn snapshot(&self) -> Vec<Section> {
+    pub fn snapshot(&self) -> Vec<SnapshotSection> {
         let section = |name, version, write: &dyn Fn(&mut Vec<u8>)| {
             let mut body = Vec::new();
             write(&mut body);
-            Section { name, version, body }
+            SnapshotSection { name, version, body }
         };
         let host = self.regeneration.host();
         vec![

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use stele::bus::Event;
-use stele::journal::{Projected, Projection};
+use stele::journal::{Projection, TrailProjection};
 use stele::wire::messages::Trade;
 
 /// Quantity traded, by instrument.
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let trail = arguments.next().ok_or("which trail? name its folder")?;
     let snapshot = arguments.next().ok_or("which snapshot? name a file")?;
-    let mut volumes = Projected::open(trail.as_ref(), snapshot.as_ref(), Volumes::default())?;
+    let mut volumes = TrailProjection::open(trail.as_ref(), snapshot.as_ref(), Volumes::default())?;
     if let Some(why) = volumes.refused() {
         println!("from the beginning, because the snapshot does not fit: {why}");
     }

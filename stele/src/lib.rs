@@ -10,7 +10,7 @@
 //! | run it: live, in a backtest, checked against its trail | [`Program`] |
 //! | put the bus into a program of your own: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
 //! | put its parts together yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
-//! | keep a state of your own over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
+//! | keep a state of your own over the log, with snapshots | [`journal::Projection`], [`journal::TrailProjection`] |
 //! | write a journal, read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
 //! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
 //! | open market data, or write a feed | [`connect`], [`feed::Feed`] |

@@ -17,7 +17,9 @@ use std::sync::Arc;
 use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
-use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
+use stele_journal::{
+    Directory, EngineChoice, EngineNotice, Journal, JournalOptions, OpenError, RecoveryReport, Storage,
+};
 use stele_replay::recall::UsedSnapshot;
 use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
 use stele_risk::Risk;
@@ -116,7 +118,8 @@ impl<'a> Prepared<'a> {
         let (counters, directory) = shown;
         let Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links } =
             self;
-        let options = Options { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
+        let options =
+            JournalOptions { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
         let opened = Journal::open(&plan.directory, &options, now).map_err(|error| match error {
             OpenError::Cut { .. } => Failure::not_so(error),
@@ -204,7 +207,7 @@ impl Composed<'_> {
         resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
         let mut notices = self.notices;
-        notices.extend(topology.notices.iter().map(Notice::to_string));
+        notices.extend(topology.notices.iter().map(EngineNotice::to_string));
         notices.extend(topology.unshown.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
@@ -284,7 +287,7 @@ fn journal_options(
     shard: ShardId,
     flush: &FlushPlan,
     layout: &Layout,
-) -> Result<Options, Failure> {
+) -> Result<JournalOptions, Failure> {
     let engine = match config.journal.engine.as_str() {
         "auto" => EngineChoice::Auto,
         "io-uring" => EngineChoice::Uring,
@@ -295,7 +298,7 @@ fn journal_options(
             );
         }
     };
-    Ok(Options {
+    Ok(JournalOptions {
         shard,
         engine,
         method: flush.method,
@@ -305,7 +308,7 @@ fn journal_options(
         segment_length: config.journal.segment_mib << 20,
         spare_segments: config.journal.spare_segments,
         schema: sha256(SCHEMA_TEXT.as_bytes()),
-        ..Options::default()
+        ..JournalOptions::default()
     })
 }
 

@@ -8,7 +8,7 @@ use stele_bus::{
     Agent, ControlPublisher, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
     SessionBeginning, Watermark,
 };
-use stele_journal::{Journal, Options, TrailReader};
+use stele_journal::{Journal, JournalOptions, TrailReader};
 use stele_replay::StrategySubmission;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
@@ -58,7 +58,7 @@ impl Rig {
         segment_length: u64,
     ) -> Self {
         let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
-        let options = Options { segment_length, ..Options::default() };
+        let options = JournalOptions { segment_length, ..JournalOptions::default() };
         let opened = Journal::open(path, &options, now).unwrap();
         let start = opened.start;
         let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };

@@ -6,7 +6,7 @@ use crate::session::PARAMETERS;
 use std::fs;
 use std::path::Path;
 use stele_journal::format::segment_name;
-use stele_journal::snapshot::{self, Section, snapshot_name};
+use stele_journal::snapshot::{self, SnapshotSection, snapshot_name};
 use stele_journal::{Directory, TrailReader};
 use stele_replay::divergence::check;
 use stele_replay::follower::{FollowProgress, Follower, take_newest};
@@ -52,7 +52,7 @@ fn trail(path: &Path) {
 }
 
 /// Follows the whole trail, keeping every snapshot, and returns the state at each roll and at the end.
-fn follow(path: &Path) -> (Vec<(u64, Vec<Section>)>, Vec<Section>) {
+fn follow(path: &Path) -> (Vec<(u64, Vec<SnapshotSection>)>, Vec<SnapshotSection>) {
     let mut follower = Follower::new(path, TrailState::new(registry()), 1000).unwrap();
     let mut rolls = Vec::new();
     loop {
@@ -201,7 +201,7 @@ fn the_live_follower_takes_the_same_snapshots_as_a_later_read_of_the_trail() {
     let segments = stele_journal::read_segments(&directory).unwrap();
     for one in taken {
         let later = snapshot::read(&directory, &segments, one.standing.segment).unwrap();
-        assert_eq!((later.standing, later.written), (one.standing, one.written));
+        assert_eq!((later.origin, later.digest), (one.standing, one.written));
     }
 }
 

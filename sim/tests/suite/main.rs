@@ -1,4 +1,4 @@
-//! Worlds on a disk that fails, and what the simulation's own path costs.
+//! Worlds on a disk that fails, and the allocations of the simulation's own path.
 
 mod allocations;
 mod failures;

@@ -9,7 +9,7 @@ use stele_bus::{
     Agent, AgentError, Clock, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
     RingOptions, Sequencer, SessionBeginning, Timers, Watermark,
 };
-use stele_journal::{EngineChoice, Journal, Options};
+use stele_journal::{EngineChoice, Journal, JournalOptions};
 use stele_replay::{ResumedSession, StrategySubmission};
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::{Registry, StrategyKind};
@@ -235,7 +235,11 @@ pub(crate) struct Shard {
 impl Shard {
     pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<ResumedSession>, mut venue: Venue) -> Self {
         let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
-        let options = Options { segment_length: 1 << 20, engine: EngineChoice::Plain, ..Options::default() };
+        let options = JournalOptions {
+            segment_length: 1 << 20,
+            engine: EngineChoice::Plain,
+            ..JournalOptions::default()
+        };
         let opened = Journal::open(path, &options, now).unwrap();
         let start = opened.start;
         let ring = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
