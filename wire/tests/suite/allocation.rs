@@ -8,7 +8,7 @@ use stele_wire::messages::{BookAdd, BookSnapshot, BookSnapshotAsks, BookSnapshot
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U32, U64};
 
-/// Takes text and keeps how much it was.
+/// Counts the bytes that are written to it.
 struct Discard(usize);
 
 impl fmt::Write for Discard {
