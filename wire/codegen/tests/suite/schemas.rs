@@ -81,7 +81,7 @@ fn every_invalid_foreign_schema_is_refused_where_it_is_wrong() {
     for (name, line, message) in [
         ("cyclic-refs-schema.xml", 15, "type \"selfReferencingComposite\" contains itself"),
         ("error-handler-types-schema.xml", 9, "value \"BOGUS\" of \"NullBoolean\" is its null value"),
-        ("issue567-invalid.xml", 16, "numInGroup of \"groupSizeEncoding\" counts beyond 2^31 - 1"),
+        ("issue567-invalid.xml", 16, "numInGroup of \"groupSizeEncoding\" can exceed 2^31 - 1"),
     ] {
         let Some(result) = foreign(&format!("edge-cases/{name}")) else { return };
         let error = result.expect_err(name);
@@ -101,7 +101,7 @@ fn a_refusal_says_what_is_wrong_and_on_which_line() {
     assert_eq!(error.line as usize, line);
     assert_eq!(
         error.to_string(),
-        format!("line {line}: no type is called \"Prize\": declare it under <types>, or mend the spelling")
+        format!("line {line}: no type is called \"Prize\": declare it under <types>, or correct the spelling")
     );
 }
 
