@@ -154,9 +154,10 @@ impl Bus {
         Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
     }
 
-    /// Creates a consumer of everything that is published from now on, which reads in place. While it does
-    /// not read, the ring fills, and publishers are refused in the end: drop it when it is done. Errors show
-    /// its `name` where it does not move.
+    /// Creates a consumer that reads in place. Before the first turn it consumes the whole session, from its
+    /// `SessionStart` on; afterwards, everything that is published from now on. While it does not read, the
+    /// ring fills, and publishers are refused in the end: drop it when it is done. Errors show its `name` where
+    /// it does not move.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
@@ -165,7 +166,11 @@ impl Bus {
         if parts.consumers.len() == GATING_CONSUMERS_MAX {
             return Err(BusError::Registration(format!("more than {GATING_CONSUMERS_MAX} gating consumers")));
         }
-        let consumer = parts.sequencer.gating_consumer(name);
+        let consumer = if parts.has_turned {
+            parts.sequencer.gating_consumer(name)
+        } else {
+            parts.sequencer.gating_consumer_from(name, parts.start.position)
+        };
         parts.consumers.push(consumer.progress());
         Ok(consumer)
     }

@@ -101,7 +101,9 @@ fn a_refusal_says_what_is_wrong_and_on_which_line() {
     assert_eq!(error.line as usize, line);
     assert_eq!(
         error.to_string(),
-        format!("line {line}: no type is called \"Prize\": declare it under <types>, or correct the spelling")
+        format!(
+            "line {line}: no type is called \"Prize\": declare it under <types>, or correct the spelling"
+        )
     );
 }
 
