@@ -156,8 +156,8 @@ impl Bus {
 
     /// Creates a consumer that reads in place. Before the first turn it consumes the whole session, from its
     /// `SessionStart` on; afterwards, everything that is published from now on. While it does not read, the
-    /// ring fills, and publishers are refused in the end: drop it when it is done. Errors show its `name` where
-    /// it does not move.
+    /// ring fills, and publishers are refused in the end: drop it when it is done. Errors show its `name`
+    /// where it does not move.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
