@@ -3,7 +3,7 @@
 use crate::submission::StrategySubmission;
 use std::fmt;
 use stele_wire::Frame;
-use stele_wire::layout::{Data, Field, Group, Reading, Value, Visitor};
+use stele_wire::layout::{Data, Field, GroupLayout, MessageReader, Value, Visitor};
 use stele_wire::messages::{
     CancelOrder, MassCancel, NewOrder, ReplaceOrder, SCHEMA, SCHEMA_VERSION, TimerSet, block_length,
     message_name,
@@ -196,7 +196,7 @@ fn is_same(recorded: &[u8], sent: &[u8], template_id: u16, is_numbered: bool) ->
 
 type Values = Vec<(String, String)>;
 
-fn values<E>(reading: Result<Reading<'_>, E>) -> Values {
+fn values<E>(reading: Result<MessageReader<'_>, E>) -> Values {
     let mut collected = Collected::default();
     if let Ok(reading) = reading {
         // Fields before damage are compared; fields after it count as absent.
@@ -219,7 +219,7 @@ impl Visitor for Collected {
         Ok(())
     }
 
-    fn begin_group(&mut self, group: &Group, count: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, count: u32) -> fmt::Result {
         self.values.push((format!("{} count", group.name), count.to_string()));
         (self.prefix, self.entry) = (format!("{} ", group.name), 0);
         Ok(())

@@ -1,4 +1,5 @@
-//! What happened, again: backtests, the check of a trail, the state at its end, a trail as a feed, summaries.
+//! Replay: backtests, the check of a trail, the state at the end of a trail, a trail as a feed, and
+//! summaries.
 
 pub use stele_replay::divergence::check;
 pub use stele_replay::summary::summarise;

@@ -1,5 +1,5 @@
-//! Venues: the gateway that lets an order leave when it is durable, what it hands orders to, and the exchange
-//! on paper.
+//! Venues: the gateway, which releases an order once it is durable, the trait of a venue, and the paper
+//! exchange.
 
 pub use stele_venue::{
     LastIds, OpenOrder, OpenOrders, OpenState, OrderGateway, OrderInDoubt, PaperVenue, Reconciliation,

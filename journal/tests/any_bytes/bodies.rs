@@ -13,7 +13,7 @@ use stele_journal::snapshot::{self, SectionRow, SnapshotHead, SnapshotSection, s
 use stele_journal::survey::survey;
 use stele_journal::verify::{LogVisitor, verify, verify_with};
 use stele_journal::{Directory, Segment, TrailReader, read_segments};
-use stele_testkit::Bounded;
+use stele_testkit::BoundedAllocator;
 use stele_wire::Frame;
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::frame::{Identity, crc32c, seal};
@@ -27,7 +27,7 @@ const LIVE_BYTES_MAX: usize = 256 << 20;
 pub const SEGMENT_LENGTH: usize = 8192;
 
 #[global_allocator]
-static ALLOCATOR: Bounded<LIVE_BYTES_MAX> = Bounded::new();
+static ALLOCATOR: BoundedAllocator<LIVE_BYTES_MAX> = BoundedAllocator::new();
 
 /// Checks the sequence of every frame.
 #[derive(Default)]

@@ -6,4 +6,4 @@ mod seals;
 mod worlds;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;
