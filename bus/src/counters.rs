@@ -38,7 +38,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_wire::Nanos;
-use table::{Definition, Shape};
+use table::{CounterDefinition, CounterKind};
 
 const SLOT_WORDS: usize = 16;
 const DESCRIPTION: usize = 8;
@@ -73,7 +73,7 @@ const ENDED: u64 = 2;
 
 /// What a consumer promised when it subscribed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Contract {
+pub enum ConsumerContract {
     /// Not a consumer.
     #[default]
     None,
@@ -87,7 +87,7 @@ pub enum Contract {
     Conflating,
 }
 
-impl Contract {
+impl ConsumerContract {
     const ALL: [Self; 5] = [Self::None, Self::Gating, Self::Lossy, Self::CatchUp, Self::Conflating];
 
     /// The word for it.
@@ -104,18 +104,18 @@ impl Contract {
 
 /// Whose a counter is, among those of its definition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Place<'a> {
+pub struct CounterLabels<'a> {
     /// The shard; 0 where there is one.
     pub shard: u16,
     /// Which publisher, consumer, core or reason; 0 where the definition is per shard.
     pub instance: u16,
     /// Of a consumer.
-    pub contract: Contract,
+    pub contract: ConsumerContract,
     /// Its name for a person, cut to [`COUNTER_LABEL_MAX`] bytes.
     pub label: &'a str,
 }
 
-impl<'a> Place<'a> {
+impl<'a> CounterLabels<'a> {
     /// A shard.
     pub fn shard(shard: u16) -> Self {
         Self { shard, ..Self::default() }
@@ -127,7 +127,7 @@ impl<'a> Place<'a> {
     }
 
     /// A consumer of a shard.
-    pub fn consumer(shard: u16, instance: u16, label: &'a str, contract: Contract) -> Self {
+    pub fn consumer(shard: u16, instance: u16, label: &'a str, contract: ConsumerContract) -> Self {
         Self { shard, instance, contract, label }
     }
 }
@@ -199,10 +199,10 @@ impl Counters {
     /// When the definition is a histogram's.
     pub fn register(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
     ) -> Result<Counter, CounterError> {
-        assert!(definition.shape != Shape::Histogram, "{} is a histogram", definition.name);
+        assert!(definition.kind != CounterKind::Histogram, "{} is a histogram", definition.name);
         let slot = self.claim(definition, place, 0)?;
         Ok(Counter { words: self.words.clone(), word: slot * SLOT_WORDS })
     }
@@ -216,10 +216,10 @@ impl Counters {
     /// When the definition is not a histogram's.
     pub fn histogram(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
     ) -> Result<Histogram, CounterError> {
-        assert!(definition.shape == Shape::Histogram, "{} is no histogram", definition.name);
+        assert!(definition.kind == CounterKind::Histogram, "{} is no histogram", definition.name);
         let slot = self.claim(definition, place, HISTOGRAM_SLOTS)?;
         Ok(Histogram { words: self.words.clone(), word: slot * SLOT_WORDS })
     }
@@ -227,12 +227,12 @@ impl Counters {
     /// Takes a slot with `followers` behind it and describes it.
     fn claim(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
         followers: usize,
     ) -> Result<usize, CounterError> {
         let _one_at_a_time = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
-        let Place { shard, instance, contract, label } = place;
+        let CounterLabels { shard, instance, contract, label } = place;
         let (name, text) = (definition.name, || label.to_owned());
         let key = u64::from(definition.id) | u64::from(shard) << 16 | u64::from(instance) << 32;
         let words = self.words.words();
@@ -350,7 +350,7 @@ pub struct CounterReader {
 
 /// Why a file cannot be read as counters.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum CounterOpenError {
     /// The system's word.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -367,7 +367,7 @@ pub enum OpenError {
 
 /// What became of the process that counts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writer {
+pub enum CounterWriterState {
     /// It runs.
     Running,
     /// It came to its end in order.
@@ -378,15 +378,15 @@ pub enum Writer {
 
 /// What a reader sees of one counter.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reading {
+pub struct CounterReading {
     /// What it means.
-    pub definition: &'static Definition,
+    pub definition: &'static CounterDefinition,
     /// As registered.
     pub shard: u16,
     /// As registered.
     pub instance: u16,
     /// As registered.
-    pub contract: Contract,
+    pub contract: ConsumerContract,
     /// As registered.
     pub label: String,
     /// At the moment of reading; of a histogram, the sum of its values.
@@ -399,18 +399,18 @@ impl CounterReader {
     /// Maps the file at `path` read-only.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    /// [`CounterOpenError`].
+    pub fn open(path: &Path) -> Result<Self, CounterOpenError> {
         let words = Mapping::open(path, Access::Read)?;
         let word = |index: usize| words.words()[index].load(Ordering::Acquire);
         if word(header::MAGIC) != MAGIC {
-            return Err(OpenError::Magic);
+            return Err(CounterOpenError::Magic);
         }
         if word(header::VERSION) != VERSION {
-            return Err(OpenError::Version { found: word(header::VERSION) });
+            return Err(CounterOpenError::Version { found: word(header::VERSION) });
         }
         if word(header::SLOTS) != (words.words().len() / SLOT_WORDS) as u64 {
-            return Err(OpenError::Magic);
+            return Err(CounterOpenError::Magic);
         }
         Ok(Self { words: Arc::new(words) })
     }
@@ -426,11 +426,11 @@ impl CounterReader {
     }
 
     /// What became of the process that counts. A process of another pid namespace looks dead.
-    pub fn writer(&self) -> Writer {
+    pub fn writer(&self) -> CounterWriterState {
         if self.words.words()[header::PHASE].load(Ordering::Acquire) == ENDED {
-            return Writer::Ended;
+            return CounterWriterState::Ended;
         }
-        if self.process().is_alive() { Writer::Running } else { Writer::Died }
+        if self.process().is_alive() { CounterWriterState::Running } else { CounterWriterState::Died }
     }
 
     fn header(&self, word: usize) -> u64 {
@@ -439,12 +439,12 @@ impl CounterReader {
 
     /// Every registered counter, in the order of registration. A counter of an id that this program does not know is
     /// left out.
-    pub fn readings(&self) -> impl Iterator<Item = Reading> {
+    pub fn readings(&self) -> impl Iterator<Item = CounterReading> {
         slots(self.words.words()).filter_map(read_slot)
     }
 
     /// The value of one counter, 0 where it is not registered.
-    pub fn value(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+    pub fn value(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> u64 {
         let wanted = (definition, shard, instance);
         let mut readings = self.readings();
         let found = readings.find(|found| (found.definition, found.shard, found.instance) == wanted);
@@ -467,10 +467,10 @@ fn slots(words: &[AtomicU64]) -> impl Iterator<Item = &[AtomicU64]> {
 }
 
 /// The counter in the slot that `words` begin with.
-fn read_slot(words: &[AtomicU64]) -> Option<Reading> {
+fn read_slot(words: &[AtomicU64]) -> Option<CounterReading> {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let description = word(DESCRIPTION);
-    let definition = Definition::find(description as u16)?;
+    let definition = CounterDefinition::find(description as u16)?;
     let label = (LABEL..SLOT_WORDS).flat_map(|index| word(index).to_le_bytes());
     let label: Vec<u8> = label.take((description >> 48) as u8 as usize).collect();
     let is_histogram = word(FOLLOWERS) == HISTOGRAM_SLOTS as u64 && words.len() >= SLOT_WORDS + BUCKETS;
@@ -478,11 +478,11 @@ fn read_slot(words: &[AtomicU64]) -> Option<Reading> {
         buckets: (0..BUCKETS).map(|index| word(SLOT_WORDS + index)).collect(),
         sum: word(0),
     });
-    Some(Reading {
+    Some(CounterReading {
         definition,
         shard: (description >> 16) as u16,
         instance: (description >> 32) as u16,
-        contract: Contract::ALL.get((description >> 56) as usize).copied().unwrap_or_default(),
+        contract: ConsumerContract::ALL.get((description >> 56) as usize).copied().unwrap_or_default(),
         label: String::from_utf8_lossy(&label).into_owned(),
         value: word(0),
         distribution,
@@ -496,23 +496,30 @@ mod tests {
     #[test]
     fn a_reader_sees_each_counter_with_its_meaning_place_and_value() {
         let counters = Counters::create().unwrap();
-        let mut events = counters.register(table::EVENTS, Place::shard(3)).unwrap();
-        let consumer =
-            Place::consumer(3, 2, "a label longer than a slot holds, so that it is cut", Contract::Lossy);
+        let mut events = counters.register(table::EVENTS, CounterLabels::shard(3)).unwrap();
+        let consumer = CounterLabels::consumer(
+            3,
+            2,
+            "a label longer than a slot holds, so that it is cut",
+            ConsumerContract::Lossy,
+        );
         counters.register(table::CONSUMER_POSITION, consumer).unwrap();
-        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(3)).unwrap();
-        let mut batches = counters.register(table::BATCHES, Place::shard(3)).unwrap();
+        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, CounterLabels::shard(3)).unwrap();
+        let mut batches = counters.register(table::BATCHES, CounterLabels::shard(3)).unwrap();
         events.add(40);
         events.add(2);
         batches.set(9);
         [100, 100, 40_000].into_iter().for_each(|value| latency.record(value));
-        let readings: Vec<Reading> = counters.reader().readings().collect();
+        let readings: Vec<CounterReading> = counters.reader().readings().collect();
         let seen: Vec<_> = readings.iter().map(|reading| (reading.definition.name, reading.value)).collect();
         let expected =
             [("events", 42), ("consumer_position", 0), ("publish_to_durable", 40_200), ("batches", 9)];
         assert_eq!(seen, expected);
-        let Reading { shard, instance, contract, label, .. } = &readings[1];
-        assert_eq!((*shard, *instance, *contract, label.len()), (3, 2, Contract::Lossy, COUNTER_LABEL_MAX));
+        let CounterReading { shard, instance, contract, label, .. } = &readings[1];
+        assert_eq!(
+            (*shard, *instance, *contract, label.len()),
+            (3, 2, ConsumerContract::Lossy, COUNTER_LABEL_MAX)
+        );
         let distribution = readings[2].distribution.as_ref().unwrap();
         assert_eq!((distribution.count(), distribution.quantile(0.5)), (3, Some(103)));
         assert_eq!(counters.reader().value(table::EVENTS, 3, 0), 42);
@@ -524,7 +531,7 @@ mod tests {
         let counters = Counters::create().unwrap();
         let mut instance = 0;
         let error = loop {
-            match counters.register(table::QUEUE_DEPTH, Place::named(0, instance, "x")) {
+            match counters.register(table::QUEUE_DEPTH, CounterLabels::named(0, instance, "x")) {
                 Ok(mut counter) => counter.set(u64::from(instance)),
                 Err(error) => break error,
             }
@@ -533,7 +540,7 @@ mod tests {
         assert_eq!(usize::from(instance), COUNTER_SLOTS - 1);
         assert!(matches!(error, CounterError::Full { slots: COUNTER_SLOTS, .. }), "{error}");
         assert!(counters.reader().readings().all(|reading| reading.value == u64::from(reading.instance)));
-        let again = counters.register(table::QUEUE_DEPTH, Place::named(0, 1, "y")).unwrap_err();
+        let again = counters.register(table::QUEUE_DEPTH, CounterLabels::named(0, 1, "y")).unwrap_err();
         assert!(again.to_string().contains("queue_depth of shard 0, instance 1 (y)"), "{again}");
     }
 
@@ -545,16 +552,16 @@ mod tests {
         let counters = Counters::create_at(&path).unwrap();
         let reader = CounterReader::open(&path).unwrap();
         assert_eq!((reader.process().id, reader.readings().count()), (std::process::id(), 0));
-        let mut events = counters.register(table::EVENTS, Place::shard(0)).unwrap();
+        let mut events = counters.register(table::EVENTS, CounterLabels::shard(0)).unwrap();
         events.set(7);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 7);
-        assert_eq!(reader.writer(), Writer::Running);
+        assert_eq!(reader.writer(), CounterWriterState::Running);
         assert!(Counters::create_at(&path).is_err(), "a file has one writer");
         std::fs::remove_dir_all(&folder).unwrap();
         events.set(8);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "who has the file mapped keeps it");
         counters.end();
-        assert_eq!(reader.writer(), Writer::Ended);
+        assert_eq!(reader.writer(), CounterWriterState::Ended);
     }
 
     #[test]
@@ -562,9 +569,9 @@ mod tests {
         let counters = Counters::create().unwrap();
         let reader = counters.reader();
         counters.words.words()[header::STARTED].store(1, Ordering::Relaxed);
-        assert_eq!(reader.writer(), Writer::Died, "the pid is another process's now");
+        assert_eq!(reader.writer(), CounterWriterState::Died, "the pid is another process's now");
         counters.words.words()[header::PID].store(u64::from(u32::MAX), Ordering::Relaxed);
-        assert_eq!(reader.writer(), Writer::Died);
+        assert_eq!(reader.writer(), CounterWriterState::Died);
     }
 
     #[test]

@@ -126,7 +126,7 @@ pub use {
     conflate::{Conflated, Conflation, Fold, TooManyInstruments},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
-    counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
+    counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
     gates::{GateWatch, Stuck},
     head::SequencerStart,
     health::Behind,

@@ -16,8 +16,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterError, Counters, Idle, Place, SealMark,
-    UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterError, CounterLabels, Counters, Idle,
+    SealMark, UtcClock,
 };
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
@@ -155,7 +155,7 @@ impl SealerAgent {
 
 impl SealCounters {
     fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         Ok(Self {
             events: register(table::SEALED_EVENTS)?,
             checkpoints: register(table::CHECKPOINTS)?,

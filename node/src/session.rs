@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use stele_bus::counters::table::{self, Definition};
+use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
     BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
 };
@@ -316,7 +316,7 @@ impl Session {
         glance
     }
 
-    fn counted(&self, shard: usize, definition: &'static Definition) -> u64 {
+    fn counted(&self, shard: usize, definition: &'static CounterDefinition) -> u64 {
         self.running.counters.reader().value(definition, self.running.shards[shard].id.0 as u16, 0)
     }
 

@@ -12,7 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterLabels, Counters, Idle, LogRing,
+    UtcClock,
 };
 use stele_journal::WriterLock;
 use stele_replay::Resume;
@@ -78,8 +79,9 @@ impl SnapshotAgent {
     pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
-        let register =
-            |definition| counters.register(definition, Place::shard(shard)).map_err(Failure::environment);
+        let register = |definition| {
+            counters.register(definition, CounterLabels::shard(shard)).map_err(Failure::environment)
+        };
         let (behind, taken) = (register(table::SEGMENTS_BEHIND)?, register(table::SNAPSHOTS)?);
         let (status, directory, place) = (Arc::default(), plan.directory, Background::default());
         Ok(Self { follower: Some(follower), ring, behind, taken, status, directory, place })

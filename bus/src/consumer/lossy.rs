@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use crate::claims::copy_words;
-use crate::counters::{Contract, Counter, CounterError, Counters, Place, table};
+use crate::counters::{ConsumerContract, Counter, CounterError, CounterLabels, Counters, table};
 use crate::ring::RingView;
 use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
 use stele_wire::{Frame, FrameHeader, Position, Sequence};
@@ -116,7 +116,8 @@ impl LossyConsumer {
         name: &str,
     ) -> Result<(), CounterError> {
         let register = |definition| {
-            counters.register(definition, Place::consumer(shard, instance, name, Contract::Lossy))
+            counters
+                .register(definition, CounterLabels::consumer(shard, instance, name, ConsumerContract::Lossy))
         };
         let (position, lost) = (register(table::CONSUMER_POSITION)?, register(table::CONSUMER_LOST)?);
         self.counters = Some(LossyCounters { position, lost });

@@ -1,6 +1,6 @@
 //! What the sequencer shows: set once for each duty cycle in which it had something to do.
 
-use super::{Counter, CounterError, Counters, Histogram, Place, table};
+use super::{Counter, CounterError, CounterLabels, Counters, Histogram, table};
 use crate::refusals::Refusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::submission::NOT_RECEIVED;
@@ -37,15 +37,15 @@ pub(crate) struct IntakeCounters {
 
 impl SequencerCounters {
     pub(crate) fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         let checks = (1..CHECKS_MAX as u8).map(Check).filter_map(|check| Some((check, check.name()?)));
         let refusals = checks.map(|(check, name)| {
-            let place = Place::named(shard, u16::from(check.0), name);
+            let place = CounterLabels::named(shard, u16::from(check.0), name);
             counters.register(table::REFUSALS, place).map(|counter| (check, counter))
         });
         let shown = Refusals::default();
         let refused = shown.iter().map(|(reason, _)| {
-            let place = Place::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
+            let place = CounterLabels::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
             counters.register(table::REFUSED_SUBMISSIONS, place)
         });
         Ok(Self {
@@ -60,7 +60,7 @@ impl SequencerCounters {
             waits: register(table::WAITS)?,
             batches: register(table::BATCHES)?,
             refusals: refusals.collect::<Result<_, _>>()?,
-            tick_to_sequenced: counters.histogram(table::TICK_TO_SEQUENCED, Place::shard(shard))?,
+            tick_to_sequenced: counters.histogram(table::TICK_TO_SEQUENCED, CounterLabels::shard(shard))?,
         })
     }
 
@@ -113,7 +113,7 @@ impl IntakeCounters {
         (id, name): (u16, &str),
         capacity: usize,
     ) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::named(shard, id, name));
+        let register = |definition| counters.register(definition, CounterLabels::named(shard, id, name));
         register(table::QUEUE_LENGTH)?.set(8 * capacity as u64);
         Ok(Self { depth: register(table::QUEUE_DEPTH)?, submissions: register(table::SUBMISSIONS)? })
     }

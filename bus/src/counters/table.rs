@@ -4,7 +4,7 @@
 
 /// How a counter moves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Shape {
+pub enum CounterKind {
     /// Only grows.
     Total,
     /// Goes up and down.
@@ -15,7 +15,7 @@ pub enum Shape {
 
 /// What a counter counts in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Unit {
+pub enum CounterUnit {
     /// Pieces of what the name says.
     Pieces,
     /// Bytes; of a position, those of the log before it.
@@ -26,7 +26,7 @@ pub enum Unit {
 
 /// What there is one counter of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Per {
+pub enum CounterScope {
     /// The process.
     Process,
     /// Each shard.
@@ -43,32 +43,32 @@ pub enum Per {
 
 /// One row of the table.
 #[derive(PartialEq, Eq, Debug)]
-pub struct Definition {
+pub struct CounterDefinition {
     /// In the file; not 0.
     pub id: u16,
     /// In reports, in `snake_case`, without a unit.
     pub name: &'static str,
     /// How it moves.
-    pub shape: Shape,
+    pub kind: CounterKind,
     /// What it counts in.
-    pub unit: Unit,
+    pub unit: CounterUnit,
     /// What there is one of.
-    pub per: Per,
+    pub per: CounterScope,
     /// What it says, a sentence without its full stop.
     pub help: &'static str,
 }
 
 macro_rules! table {
-    ($($constant:ident = $id:literal, $name:literal, $shape:ident, $unit:ident, $per:ident, $help:literal;)*) => {
+    ($($constant:ident = $id:literal, $name:literal, $kind:ident, $unit:ident, $per:ident, $help:literal;)*) => {
         $(
             #[doc = $help]
-            pub const $constant: &Definition = &Definition {
-                id: $id, name: $name, shape: Shape::$shape, unit: Unit::$unit, per: Per::$per, help: $help,
+            pub const $constant: &CounterDefinition = &CounterDefinition {
+                id: $id, name: $name, kind: CounterKind::$kind, unit: CounterUnit::$unit, per: CounterScope::$per, help: $help,
             };
         )*
 
         /// The table, in the order of the ids.
-        pub const ALL: &[&Definition] = &[$($constant),*];
+        pub const ALL: &[&CounterDefinition] = &[$($constant),*];
     };
 }
 
@@ -121,7 +121,7 @@ table! {
     TIMERS = 802, "timers_fired", Total, Pieces, Shard, "Timers of strategies that fired";
 }
 
-impl Definition {
+impl CounterDefinition {
     /// The row with this id.
     pub fn find(id: u16) -> Option<&'static Self> {
         ALL.iter().copied().find(|definition| definition.id == id)
@@ -131,9 +131,9 @@ impl Definition {
 /// The table as the page `docs/counters.md` shows it.
 pub fn markdown() -> String {
     let mut page = String::from("| id | name | moves | in | one per | says |\n|---:|---|---|---|---|---|\n");
-    for Definition { id, name, shape, unit, per, help } in ALL {
-        let (shape, unit, per) = (lower(shape), lower(unit), lower(per));
-        page += &format!("| {id} | `{name}` | {shape} | {unit} | {per} | {help} |\n");
+    for CounterDefinition { id, name, kind, unit, per, help } in ALL {
+        let (kind, unit, per) = (lower(kind), lower(unit), lower(per));
+        page += &format!("| {id} | `{name}` | {kind} | {unit} | {per} | {help} |\n");
     }
     page
 }
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn names_are_words_and_say_no_unit() {
-        for Definition { name, help, .. } in ALL {
+        for CounterDefinition { name, help, .. } in ALL {
             assert!(name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}");
             let units = ["_total", "_bytes", "_seconds", "_ns", "_nanoseconds"];
             assert!(units.iter().all(|unit| !name.ends_with(unit)), "{name}");
