@@ -1,7 +1,7 @@
 //! All memory of the process, in place before the first event.
 //!
 //! A table that was allocated as zeroes, a stack and the program's own text are not in memory before they are first
-//! touched, and each first touch costs microseconds where it happens. [`hold`] therefore touches every mapping that the
+//! touched, and each first touch costs microseconds where it happens. [`lock_all`] therefore touches every mapping that the
 //! process has once everything is composed and no hot thread runs, and locks them all: one call for the whole process
 //! rather than one for each mapping, because what a hot thread needs is not only what we mapped ourselves.
 //!
@@ -18,14 +18,14 @@ use std::io;
 
 /// What became of the process's memory.
 #[derive(Debug)]
-pub struct Held {
+pub struct LockedMemory {
     /// Bytes that were touched, those that were in memory before included.
     pub touched: u64,
     /// Why not all of it is locked.
     pub not_locked: Option<io::Error>,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for LockedMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.touched >> 20;
         match &self.not_locked {
@@ -40,7 +40,7 @@ impl fmt::Display for Held {
 }
 
 /// Touches every mapping that the process writes to or runs from, and locks them all as far as the limit allows.
-pub fn hold() -> Held {
+pub fn lock_all() -> LockedMemory {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let touched = maps.lines().filter_map(parse_map).map(touch).sum();
     let not_locked = mlockall(MlockAllFlags::CURRENT).err().map(io::Error::from);
@@ -48,7 +48,7 @@ pub fn hold() -> Held {
         // Stacks of threads to come. A refusal leaves them as they are.
         let _ = mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }
-    Held { touched, not_locked }
+    LockedMemory { touched, not_locked }
 }
 
 /// A mapping that is worth touching: where, how long, and how.
@@ -82,7 +82,7 @@ fn touch(map: Map) -> u64 {
 
 /// In pages of which size a piece of memory lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Pages {
+pub struct MemoryUsage {
     /// Bytes in memory.
     pub resident: u64,
     /// Bytes of them in huge pages.
@@ -91,7 +91,7 @@ pub struct Pages {
     pub locked: u64,
 }
 
-impl fmt::Display for Pages {
+impl fmt::Display for MemoryUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resident, huge, locked } = self;
         let [resident, huge, locked] = [resident, huge, locked].map(|bytes| bytes >> 20);
@@ -100,14 +100,14 @@ impl fmt::Display for Pages {
 }
 
 /// Asks the kernel about the mappings that overlap `length` bytes from `start` on.
-pub fn pages(start: *const u8, length: usize) -> Pages {
+pub fn usage(start: *const u8, length: usize) -> MemoryUsage {
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     parse_smaps(&smaps, start.addr()..start.addr() + length)
 }
 
 /// proc_pid_smaps(5): the header line of each mapping, then its numbers in KiB.
-fn parse_smaps(smaps: &str, wanted: std::ops::Range<usize>) -> Pages {
-    let (mut pages, mut is_wanted) = (Pages::default(), false);
+fn parse_smaps(smaps: &str, wanted: std::ops::Range<usize>) -> MemoryUsage {
+    let (mut pages, mut is_wanted) = (MemoryUsage::default(), false);
     for line in smaps.lines() {
         let Some((name, rest)) = line.split_once(|byte: char| byte.is_ascii_whitespace()) else { continue };
         if let Some((start, end)) = name.split_once('-') {
@@ -146,18 +146,21 @@ mod tests {
     fn what_the_kernel_says_of_a_mapping_is_told_from_what_it_says_of_others() {
         let smaps = "1000-3000 rw-p 00000000 00:00 0 \nRss:  8 kB\nAnonHugePages:  4 kB\nLocked:  8 kB\n\
                      5000-6000 rw-p 00000000 00:00 0 \nRss:  4 kB\nLocked:  0 kB\nVmFlags: rd wr\n";
-        assert_eq!(parse_smaps(smaps, 0x2000..0x2800), Pages { resident: 8192, huge: 4096, locked: 8192 });
-        assert_eq!(parse_smaps(smaps, 0x5000..0x6000), Pages { resident: 4096, huge: 0, locked: 0 });
-        assert_eq!(parse_smaps(smaps, 0x3000..0x5000), Pages::default());
+        assert_eq!(
+            parse_smaps(smaps, 0x2000..0x2800),
+            MemoryUsage { resident: 8192, huge: 4096, locked: 8192 }
+        );
+        assert_eq!(parse_smaps(smaps, 0x5000..0x6000), MemoryUsage { resident: 4096, huge: 0, locked: 0 });
+        assert_eq!(parse_smaps(smaps, 0x3000..0x5000), MemoryUsage::default());
     }
 
     #[test]
     fn memory_that_was_never_written_is_in_place_after_it_is_held() {
         let zeroes = vec![0_u8; 8 << 20];
-        assert!(pages(zeroes.as_ptr(), zeroes.len()).resident < 8 << 20);
-        let held = hold();
+        assert!(usage(zeroes.as_ptr(), zeroes.len()).resident < 8 << 20);
+        let held = lock_all();
         assert!(held.touched >= 8 << 20, "{held}");
-        assert!(pages(zeroes.as_ptr(), zeroes.len()).resident >= 8 << 20);
+        assert!(usage(zeroes.as_ptr(), zeroes.len()).resident >= 8 << 20);
         assert!(held.not_locked.is_some() || held.to_string().contains("touched and locked"));
     }
 }

@@ -169,10 +169,10 @@ impl Session {
         let shares = |plans: &[ShardPlan]| plans.iter().map(share).collect();
         let feed =
             FeedParts { feed, pace, shares: shares(&shards.own), elsewhere: shares(&shards.elsewhere) };
-        notices.push(memory::hold().to_string());
+        notices.push(memory::lock_all().to_string());
         for shard in &topologies {
             let (start, length) = shard.ring.memory();
-            notices.push(format!("ring of shard {}: {}", shard.id, memory::pages(start, length)));
+            notices.push(format!("ring of shard {}: {}", shard.id, memory::usage(start, length)));
         }
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
