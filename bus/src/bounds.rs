@@ -86,7 +86,7 @@ pub const REFUSALS_LOOKED_AT_CYCLES: u32 = 256;
 pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 
 /// Between two looks at who is stuck, at most this much of the time counts: the process stood still itself.
-pub const LOOK_GAP_MAX: Duration = Duration::from_secs(1);
+pub const GATE_CHECK_GAP_MAX: Duration = Duration::from_secs(1);
 
 /// Duty cycles between two readings of the clock that times them.
 pub const TURNS_TIMED: u32 = 16;

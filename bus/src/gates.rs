@@ -3,7 +3,7 @@
 //! A gating consumer is never evicted, because it reads in place. One that is stuck would hold the whole bus up in
 //! silence; whoever runs the bus therefore looks, off the hot threads, and stops the process in order, saying who.
 
-use crate::bounds::LOOK_GAP_MAX;
+use crate::bounds::GATE_CHECK_GAP_MAX;
 use crate::consumer::ConsumerProgress;
 use crate::ring::RingView;
 use std::fmt;
@@ -31,7 +31,7 @@ struct Still {
 
 /// Somebody does not move although there is something to read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stuck {
+pub struct StalledConsumer {
     /// The name of the consumer, or `journal`.
     pub name: String,
     /// Where it stands.
@@ -42,7 +42,7 @@ pub struct Stuck {
     pub time: Duration,
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for StalledConsumer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, position, behind, time } = self;
         let seconds = time.as_secs_f64();
@@ -58,20 +58,20 @@ impl GateWatch {
     }
 
     /// Looks at everybody; some times a second, off the hot threads. Tells who is stuck, the slowest first. Time in
-    /// which nobody looked, because the whole process stood still, counts at most as [`LOOK_GAP_MAX`].
-    pub fn look(&mut self, now: Instant) -> Option<Stuck> {
-        let passed = self.looked.map_or(Duration::ZERO, |looked| now - looked).min(LOOK_GAP_MAX);
+    /// which nobody looked, because the whole process stood still, counts at most as [`GATE_CHECK_GAP_MAX`].
+    pub fn check(&mut self, now: Instant) -> Option<StalledConsumer> {
+        let passed = self.looked.map_or(Duration::ZERO, |looked| now - looked).min(GATE_CHECK_GAP_MAX);
         self.looked = Some(now);
         let marks = self.ring.watermarks();
         let (published, batched, written) = (marks.published(), marks.batched(), marks.written());
-        self.journal.look(written, batched, passed);
+        self.journal.check(written, batched, passed);
         for (consumer, still) in &mut self.consumers {
-            still.look(consumer.released(), published, passed);
+            still.check(consumer.released(), published, passed);
         }
         let consumers = self.consumers.iter().map(|(consumer, still)| (consumer.name(), still, published));
         let everybody = consumers.chain([("journal", &self.journal, batched)]);
         let stuck = everybody.filter(|(_, still, _)| still.time >= self.patience);
-        stuck.min_by_key(|(_, still, _)| still.at).map(|(name, still, end)| Stuck {
+        stuck.min_by_key(|(_, still, _)| still.at).map(|(name, still, end)| StalledConsumer {
             name: name.to_owned(),
             position: still.at,
             behind: end.0 - still.at.0,
@@ -81,7 +81,7 @@ impl GateWatch {
 }
 
 impl Still {
-    fn look(&mut self, at: Position, end: Position, passed: Duration) {
+    fn check(&mut self, at: Position, end: Position, passed: Duration) {
         // One that is gone stands at the end of time.
         let is_behind = at < end;
         let is_still = at == self.at && self.is_behind && is_behind;
@@ -120,12 +120,12 @@ mod tests {
         let mut watch = GateWatch::new(&ring, vec![quick.progress(), slow.progress()], PATIENCE);
         let begin = Instant::now();
         let mut seconds = 0;
-        let mut look = |watch: &mut GateWatch| {
+        let mut check = |watch: &mut GateWatch| {
             seconds += 1;
-            watch.look(begin + Duration::from_secs(seconds)).map(|stuck| (stuck.name, stuck.behind))
+            watch.check(begin + Duration::from_secs(seconds)).map(|stuck| (stuck.name, stuck.behind))
         };
         for _ in 0..10 {
-            assert_eq!(look(&mut watch), None, "nothing to read");
+            assert_eq!(check(&mut watch), None, "nothing to read");
         }
         let mut publish = |sequencer: &mut Sequencer<ManualClock>| {
             publisher.offer(VenueNotice::TEMPLATE_ID, VenueNotice::NULL.as_bytes(), Nanos(1)).unwrap();
@@ -136,28 +136,28 @@ mod tests {
         publish(&mut sequencer);
         quick.poll(10, |_| ());
         journal.advance_written(ring.watermarks().batched());
-        assert_eq!([(); 4].map(|()| look(&mut watch)), [None, None, None, Some(("slow".into(), 4096))]);
+        assert_eq!([(); 4].map(|()| check(&mut watch)), [None, None, None, Some(("slow".into(), 4096))]);
         drop(slow);
         publish(&mut sequencer);
         quick.poll(10, |_| ());
-        let found = [(); 4].map(|()| look(&mut watch));
+        let found = [(); 4].map(|()| check(&mut watch));
         assert_eq!(found, [None, None, None, Some(("journal".into(), 4096))]);
         journal.advance_written(ring.watermarks().batched());
-        assert_eq!(look(&mut watch), None);
+        assert_eq!(check(&mut watch), None);
     }
 
     #[test]
     fn time_in_which_the_process_stood_still_is_not_the_consumers() {
         let mut still = Still::default();
-        still.look(Position(8), Position(16), LOOK_GAP_MAX);
+        still.check(Position(8), Position(16), GATE_CHECK_GAP_MAX);
         assert_eq!(still.time, Duration::ZERO, "when it was looked at before, there was nothing to read");
-        still.look(Position(8), Position(16), LOOK_GAP_MAX);
-        assert_eq!(still.time, LOOK_GAP_MAX);
+        still.check(Position(8), Position(16), GATE_CHECK_GAP_MAX);
+        assert_eq!(still.time, GATE_CHECK_GAP_MAX);
         let RingParts { ring, .. } = LogRing::create(&RingOptions::default(), Position(0)).unwrap();
         let mut watch = GateWatch::new(&ring, Vec::new(), PATIENCE);
         let begin = Instant::now();
-        watch.look(begin);
+        watch.check(begin);
         watch.journal = Still { at: Position(0), is_behind: true, time: Duration::from_secs(1) };
-        assert_eq!(watch.look(begin + Duration::from_secs(3_600)), None);
+        assert_eq!(watch.check(begin + Duration::from_secs(3_600)), None);
     }
 }

@@ -127,7 +127,7 @@ pub use {
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
     counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
-    gates::{GateWatch, Stuck},
+    gates::{GateWatch, StalledConsumer},
     head::SequencerStart,
     health::Behind,
     idle::{Idle, Idler},

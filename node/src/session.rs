@@ -24,7 +24,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
-    BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
+    BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, StalledConsumer, Turns, UtcClock, memory,
 };
 use stele_feed::FeedReport;
 use stele_feed::router::Share;
@@ -364,7 +364,7 @@ impl Session {
 
     /// Somebody holds the ring up. What is on the log becomes durable if the journal moves; the thread that is stuck is
     /// not waited for.
-    fn stuck(&mut self, stuck: &Stuck) -> Failure {
+    fn stuck(&mut self, stuck: &StalledConsumer) -> Failure {
         self.running.player.request_stop();
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         let is_durable = |shard: &RunningShard| {

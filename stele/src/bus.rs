@@ -12,6 +12,7 @@ pub use stele_bus::{
     Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, Idle, Invoker, JoinError,
     JournalReader, LogRing, LossyConsumer, ManualClock, NOT_RECEIVED, Observed, Overrun, Publisher, Refusal,
     RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer, SequencerStart,
-    SequencerStatistics, ShardDirectory, Stuck, Timers, UtcClock, Watermark, Watermarks, WriterState,
+    SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock, Watermark, Watermarks,
+    WriterState,
 };
 pub use stele_bus::{bounds, counters};
