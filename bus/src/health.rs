@@ -5,7 +5,7 @@ use crate::sync::{AtomicU64, Line, Ordering};
 
 /// Why there is no room on the ring for events of some class.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Behind {
+pub enum Backpressure {
     /// The journal has not written enough of the log.
     Journal,
     /// A gating consumer has not read enough of the log.
@@ -30,7 +30,7 @@ pub(crate) struct Health {
     /// See [`Phase`]: 0 accepting, 1 stopping, 2 stopped, 3 abandoned.
     phase: Line<AtomicU64>,
     /// 0 in time, 1 journal behind, 2 consumer behind.
-    behind: Line<AtomicU64>,
+    backpressure: Line<AtomicU64>,
     poison: Poison,
 }
 
@@ -78,21 +78,21 @@ impl Health {
     }
 
     #[inline]
-    pub(crate) fn behind(&self) -> Option<Behind> {
-        match self.behind.0.load(Ordering::Relaxed) {
+    pub(crate) fn backpressure(&self) -> Option<Backpressure> {
+        match self.backpressure.0.load(Ordering::Relaxed) {
             0 => None,
-            1 => Some(Behind::Journal),
-            _ => Some(Behind::Consumer),
+            1 => Some(Backpressure::Journal),
+            _ => Some(Backpressure::Consumer),
         }
     }
 
-    pub(crate) fn set_behind(&self, behind: Option<Behind>) {
-        let value = match behind {
+    pub(crate) fn set_backpressure(&self, backpressure: Option<Backpressure>) {
+        let value = match backpressure {
             None => 0,
-            Some(Behind::Journal) => 1,
-            Some(Behind::Consumer) => 2,
+            Some(Backpressure::Journal) => 1,
+            Some(Backpressure::Consumer) => 2,
         };
-        self.behind.0.store(value, Ordering::Relaxed);
+        self.backpressure.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn request_stop(&self) {

@@ -129,7 +129,7 @@ pub use {
     counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
     gates::{GateWatch, StalledConsumer},
     head::SequencerStart,
-    health::Behind,
+    health::Backpressure,
     idle::{Idle, Idler},
     publisher::{Acknowledged, Publisher},
     recorded::{RecordedNumbers, RecordedSchemas},

@@ -2,7 +2,7 @@
 //! is in the ring is drawn in `submission`.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
-use crate::health::Behind;
+use crate::health::Backpressure;
 use crate::intake::{Acknowledgement, Intake, shown};
 use crate::refusals::RefusedAtRing;
 use crate::ring::LogRing;
@@ -283,10 +283,10 @@ impl Publisher {
         if self.words.is_abandoned() {
             return Err(Refusal::SequencerGone);
         }
-        Err(match health.behind() {
+        Err(match health.backpressure() {
             None => Refusal::RingFull,
-            Some(Behind::Journal) => Refusal::JournalBehind,
-            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+            Some(Backpressure::Journal) => Refusal::JournalBehind,
+            Some(Backpressure::Consumer) => Refusal::ConsumerBehind,
         })
     }
 }

@@ -13,7 +13,7 @@
 use crate::bounds::{
     CLAIM_LENGTH, GATING_CONSUMERS_MAX, RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN,
 };
-use crate::health::{Behind, Phase};
+use crate::health::{Backpressure, Phase};
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::shared::board::RingBoard;
 use crate::shared::process::Process;
@@ -227,8 +227,8 @@ impl RingView {
 
     /// Why market data or new orders wait or are refused at the moment; none when there is room.
     #[inline]
-    pub fn behind(&self) -> Option<Behind> {
-        self.shared.health.behind()
+    pub fn backpressure(&self) -> Option<Backpressure> {
+        self.shared.health.backpressure()
     }
 
     /// Whether the sequencer has done what [`LogRing::request_stop`] asked; `published` and `batched` are final.
@@ -498,9 +498,13 @@ impl RingWriter {
     }
 
     /// Who keeps the ring from being written further.
-    pub(crate) fn behind(&self) -> Behind {
+    pub(crate) fn backpressure(&self) -> Backpressure {
         let slowest = self.gates.iter().map(|gate| gate.0.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX);
-        if slowest < self.ring.watermarks().written().0 { Behind::Consumer } else { Behind::Journal }
+        if slowest < self.ring.watermarks().written().0 {
+            Backpressure::Consumer
+        } else {
+            Backpressure::Journal
+        }
     }
 
     /// The words of the `length` bytes from `head` on, claimed: the caller stores every one of them, and nobody

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use std::sync::Arc;
 use stele_bus::counters::{ConsumerContract, table};
 use stele_bus::{
-    Behind, ConsumerProgress, Core, Counter, CounterError, CounterLabels, Counters, LogRing, Watermark,
+    Backpressure, ConsumerProgress, Core, Counter, CounterError, CounterLabels, Counters, LogRing, Watermark,
 };
 use stele_journal::SpaceWatch;
 
@@ -84,10 +84,10 @@ impl ShardGauges {
         // The hindmost first: none is shown in front of the one that it follows.
         let marks = self.ring.watermarks();
         self.marks.iter_mut().rev().for_each(|(mark, counter)| counter.set(marks.get(*mark).0));
-        self.behind.set(match self.ring.behind() {
+        self.behind.set(match self.ring.backpressure() {
             None => 0,
-            Some(Behind::Journal) => 1,
-            Some(Behind::Consumer) => 2,
+            Some(Backpressure::Journal) => 1,
+            Some(Backpressure::Consumer) => 2,
         });
         self.poisoned.set(u64::from(self.ring.poisoned().is_some()));
         for (progress, counter) in &mut self.consumers {

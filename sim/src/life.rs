@@ -398,7 +398,7 @@ impl Life {
             "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, behind {:?}, {} submissions wait",
             self.ring.watermarks(),
             self.sequencer.statistics(),
-            self.ring.behind(),
+            self.ring.backpressure(),
             self.submissions.missing()
         );
         Err(violated("a stop comes to its end", what))

@@ -155,7 +155,7 @@ impl<C: Clock> Desk<C> {
     fn in_time_again(&mut self, template: &Template) -> bool {
         let is_first_class = template.class <= Class::NewOrder;
         if is_first_class {
-            self.head.ring().shared.health.set_behind(None);
+            self.head.ring().shared.health.set_backpressure(None);
         }
         is_first_class
     }
@@ -169,8 +169,8 @@ impl<C: Clock> Desk<C> {
         template: &Template,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        let behind = self.head.writer().behind();
-        self.head.ring().shared.health.set_behind(Some(behind));
+        let behind = self.head.writer().backpressure();
+        self.head.ring().shared.health.set_backpressure(Some(behind));
         self.is_behind = true;
         let report = self.headroom(Class::Report);
         let needed = refusal_length(submission.body_length);

@@ -5,7 +5,7 @@ use super::desk::{Desk, OWN_FRAME_LENGTH_MAX, Origin, REFUSED_HEAD, Verdict, gat
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
 use crate::clock::Clock;
 use crate::head::{Draft, OWN_SCHEMA};
-use crate::health::Behind;
+use crate::health::Backpressure;
 use crate::intake::Intake;
 use crate::refusals::reason_of;
 use crate::submission::{NOT_RECEIVED, Submission};
@@ -76,7 +76,7 @@ impl<C: Clock> Desk<C> {
         let mut body = [0; size_of::<OrderRejected>() + 2];
         rejected.encode(&mut body, b"").expect("the body is as long as the message");
         self.append_own(OrderRejected::TEMPLATE_ID, &body);
-        let is_journal = self.head.ring().shared.health.behind() != Some(Behind::Consumer);
+        let is_journal = self.head.ring().shared.health.backpressure() != Some(Backpressure::Consumer);
         self.statistics.orders_refused += 1;
         self.statistics.refused.add(reason_of(breach.check, is_journal), 1);
         if let Some(counters) = &mut self.counters {

@@ -5,7 +5,7 @@ use super::intake::LaneBoard;
 use super::lane::{Lane, get, put};
 use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
-use crate::health::Behind;
+use crate::health::Backpressure;
 use crate::intake::Acknowledged;
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::ring::{AttachError, RingView, WriterState};
@@ -303,10 +303,10 @@ impl RemotePublisher {
         if needed <= (capacity as u64).saturating_sub(self.committed.wrapping_sub(self.taken)) {
             return Ok(());
         }
-        Err(match health.behind() {
+        Err(match health.backpressure() {
             None => Refusal::RingFull,
-            Some(Behind::Journal) => Refusal::JournalBehind,
-            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+            Some(Backpressure::Journal) => Refusal::JournalBehind,
+            Some(Backpressure::Consumer) => Refusal::ConsumerBehind,
         })
     }
 

@@ -3,7 +3,7 @@
 use crate::rig::{Rig, START, accepted, cancel, fill, notice, order, order_body};
 use stele_bus::bounds::{BATCH_AGE_MAX, PUBLISHER_WORDS_DEFAULT, RING_LENGTH_MIN, STOP_GRACE};
 use stele_bus::counters::table;
-use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
+use stele_bus::{Backpressure, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::messages::{
     CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
@@ -137,7 +137,7 @@ fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overru
             break refusal;
         }
     };
-    assert_eq!((refusal, rig.ring.behind()), (Refusal::ConsumerBehind, Some(Behind::Consumer)));
+    assert_eq!((refusal, rig.ring.backpressure()), (Refusal::ConsumerBehind, Some(Backpressure::Consumer)));
 
     strategy.offer(NewOrder::TEMPLATE_ID, &order_body(&order(77, 1)), START).unwrap();
     strategy.offer_message(&cancel(70), START).unwrap();
@@ -162,7 +162,7 @@ fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overru
     assert!(seen * 136 > RING_LENGTH_MIN as u64 / 2, "{seen} events of the full ring");
 
     rig.settle();
-    assert_eq!(rig.ring.behind(), None, "with room again, the feed goes on");
+    assert_eq!(rig.ring.backpressure(), None, "with room again, the feed goes on");
     feed.offer(NOTICE, &market, START).unwrap();
 }
 
