@@ -2,7 +2,7 @@
 
 use crate::agent::{Agent, AgentError};
 use crate::bounds::{STACK_TOUCHED, TURNS_TIMED};
-use crate::idle::{Idle, Idler};
+use crate::idle::{IdleStrategy, Idler};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
 use std::hint::black_box;
@@ -21,7 +21,7 @@ pub struct CoreOptions {
     /// The CPU it is pinned to; none leaves it to the kernel.
     pub cpu: Option<usize>,
     /// What it does when there is nothing to do.
-    pub idle: Idle,
+    pub idle: IdleStrategy,
 }
 
 /// Why a core ended otherwise than asked.
@@ -375,7 +375,7 @@ mod tests {
     }
 
     fn options(cpu: Option<usize>) -> CoreOptions {
-        CoreOptions { name: "probe".into(), cpu, idle: Idle::SpinYield { spins: 10 } }
+        CoreOptions { name: "probe".into(), cpu, idle: IdleStrategy::SpinYield { spins: 10 } }
     }
 
     /// Has something to do in its first five turns.
@@ -433,7 +433,7 @@ mod tests {
     #[test]
     fn sleeping_for_want_of_work_is_neither_a_stall_nor_busy() {
         let long = std::time::Duration::from_millis(20);
-        let options = CoreOptions { idle: Idle::Park(long), ..options(None) };
+        let options = CoreOptions { idle: IdleStrategy::Park(long), ..options(None) };
         let core = Core::spawn(options, vec![Box::new(Five(5))]).unwrap();
         while core.turns().idle < 20 {
             std::thread::yield_now();

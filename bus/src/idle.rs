@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How a core idles. The configuration names one per core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Idle {
+pub enum IdleStrategy {
     /// Never leaves the processor: the shortest reaction, a whole core at 100 %.
     Spin,
     /// Spins this many times, then offers the processor at each turn: lets a kernel worker in.
@@ -27,7 +27,7 @@ pub enum Idle {
     Park(Duration),
 }
 
-impl Idle {
+impl IdleStrategy {
     /// Back-off that costs little when nothing happens and wakes within a millisecond.
     pub const BACK_OFF: Self = Self::BackOff {
         spins: 100,
@@ -48,14 +48,14 @@ enum Rest {
 /// An idle strategy with its place in it.
 #[derive(Debug)]
 pub struct Idler {
-    strategy: Idle,
+    strategy: IdleStrategy,
     turns: u32,
     sleep: Duration,
 }
 
 impl Idler {
     /// At the strategy's beginning.
-    pub fn new(strategy: Idle) -> Self {
+    pub fn new(strategy: IdleStrategy) -> Self {
         Self { strategy, turns: 0, sleep: Duration::ZERO }
     }
 
@@ -81,17 +81,17 @@ impl Idler {
         let turn = self.turns;
         self.turns = self.turns.saturating_add(1);
         match self.strategy {
-            Idle::Spin => Rest::Spin,
-            Idle::SpinYield { spins } if turn < spins => Rest::Spin,
-            Idle::SpinYield { .. } => Rest::Yield,
-            Idle::BackOff { spins, .. } if turn < spins => Rest::Spin,
-            Idle::BackOff { spins, yields, .. } if turn - spins < yields => Rest::Yield,
-            Idle::BackOff { spins, yields, park_min, park_max } => {
+            IdleStrategy::Spin => Rest::Spin,
+            IdleStrategy::SpinYield { spins } if turn < spins => Rest::Spin,
+            IdleStrategy::SpinYield { .. } => Rest::Yield,
+            IdleStrategy::BackOff { spins, .. } if turn < spins => Rest::Spin,
+            IdleStrategy::BackOff { spins, yields, .. } if turn - spins < yields => Rest::Yield,
+            IdleStrategy::BackOff { spins, yields, park_min, park_max } => {
                 let first = turn - spins == yields;
                 self.sleep = if first { park_min } else { (self.sleep * 2).min(park_max) };
                 Rest::Sleep(self.sleep)
             }
-            Idle::Park(length) => Rest::Sleep(length),
+            IdleStrategy::Park(length) => Rest::Sleep(length),
         }
     }
 }
@@ -103,7 +103,8 @@ mod tests {
     #[test]
     fn back_off_spins_then_yields_then_sleeps_longer_and_begins_anew_after_work() {
         let micros = Duration::from_micros;
-        let strategy = Idle::BackOff { spins: 2, yields: 1, park_min: micros(10), park_max: micros(30) };
+        let strategy =
+            IdleStrategy::BackOff { spins: 2, yields: 1, park_min: micros(10), park_max: micros(30) };
         let mut idler = Idler::new(strategy);
         let rests: Vec<Rest> = (0..6).map(|_| idler.rest()).collect();
         let sleeps = [10, 20, 30].map(|length| Rest::Sleep(micros(length)));
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn spin_then_yield_never_sleeps() {
-        let mut idler = Idler::new(Idle::SpinYield { spins: 3 });
+        let mut idler = Idler::new(IdleStrategy::SpinYield { spins: 3 });
         assert_eq!((0..3).map(|_| idler.rest()).collect::<Vec<_>>(), [Rest::Spin; 3]);
         assert!((0..1000).all(|_| idler.rest() == Rest::Yield));
     }

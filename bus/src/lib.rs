@@ -130,7 +130,7 @@ pub use {
     gates::{GateWatch, StalledConsumer},
     head::SequencerStart,
     health::Backpressure,
-    idle::{Idle, Idler},
+    idle::{IdleStrategy, Idler},
     publisher::{Acknowledged, Publisher},
     recorded::{RecordedNumbers, RecordedSchemas},
     refusals::Refusals,

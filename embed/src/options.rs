@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 use stele_bus::session::Schema;
-use stele_bus::{Idle, RingOptions};
+use stele_bus::{IdleStrategy, RingOptions};
 use stele_journal::Options;
 use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
@@ -68,13 +68,13 @@ pub struct Threads {
     pub sequencer_cpu: Option<usize>,
     /// The CPU that the journal is pinned to.
     pub journal_cpu: Option<usize>,
-    /// What both do when there is nothing to do. [`Idle::Spin`] reacts soonest and takes a whole CPU each.
-    pub idle: Idle,
+    /// What both do when there is nothing to do. [`IdleStrategy::Spin`] reacts soonest and takes a whole CPU each.
+    pub idle: IdleStrategy,
 }
 
 impl Default for Threads {
     /// Not pinned; threads that find nothing to do sleep, and wake within a millisecond.
     fn default() -> Self {
-        Self { sequencer_cpu: None, journal_cpu: None, idle: Idle::BACK_OFF }
+        Self { sequencer_cpu: None, journal_cpu: None, idle: IdleStrategy::BACK_OFF }
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
-    EventSink, GateWatch, Idle, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
+    EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
     SessionCloser, Turns, UtcClock,
 };
 use stele_journal::CatchUp;
@@ -85,7 +85,7 @@ impl RunningBus {
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
         let (control, patience) = (&mut self.control, self.patience);
         ControlPublisher::new(move |template_id: u16, body: &[u8]| {
-            let (since, mut idler) = (Instant::now(), Idler::new(Idle::BACK_OFF));
+            let (since, mut idler) = (Instant::now(), Idler::new(IdleStrategy::BACK_OFF));
             loop {
                 match control.offer(template_id, body, NOT_RECEIVED) {
                     Err(refusal) if refusal.is_transient() && since.elapsed() < patience => idler.idle(0),
@@ -221,7 +221,7 @@ impl RunningBus {
         }
         let (since, mut looked) = (Instant::now(), Instant::now());
         let mut watch = GateWatch::new(&self.ring, self.consumers.clone(), LOOK_INTERVAL);
-        let mut idler = Idler::new(Idle::BACK_OFF);
+        let mut idler = Idler::new(IdleStrategy::BACK_OFF);
         while !is_so()? {
             if let Some(reason) = self.ring.poisoned() {
                 return Err(BusError::Poisoned(reason.to_owned()));

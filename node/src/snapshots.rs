@@ -12,8 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterLabels, Counters, Idle, LogRing,
-    UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterLabels, Counters, IdleStrategy,
+    LogRing, UtcClock,
 };
 use stele_journal::WriterLock;
 use stele_replay::Resume;
@@ -91,7 +91,7 @@ impl SnapshotAgent {
     pub(crate) fn spawn(mut self, place: Background) -> Result<Snapshots, Failure> {
         self.place = place;
         let (status, directory) = (self.status.clone(), self.directory.clone());
-        let options = CoreOptions { name: "snapshots".into(), cpu: None, idle: Idle::Park(REST) };
+        let options = CoreOptions { name: "snapshots".into(), cpu: None, idle: IdleStrategy::Park(REST) };
         let core = Core::spawn(options, vec![Box::new(self)]).map_err(Failure::environment)?;
         Ok(Snapshots { core, status, directory })
     }

@@ -9,10 +9,10 @@
 pub use stele_bus::{
     Acknowledged, Agent, AgentError, AttachError, BusDirectory, Class, Clock, ClockStatus, Conflated,
     Conflation, ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader,
-    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, Idle, Invoker, JoinError,
-    JournalReader, LogRing, LossyConsumer, ManualClock, NOT_RECEIVED, Observed, Overrun, Publisher, Refusal,
-    RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer, SequencerStart,
-    SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock, Watermark, Watermarks,
-    WriterState,
+    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker,
+    JoinError, JournalReader, LogRing, LossyConsumer, ManualClock, NOT_RECEIVED, Observed, Overrun,
+    Publisher, Refusal, RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer,
+    SequencerStart, SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock, Watermark,
+    Watermarks, WriterState,
 };
 pub use stele_bus::{bounds, counters};
