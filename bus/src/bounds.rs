@@ -89,7 +89,7 @@ pub const STOP_GRACE: Nanos = Nanos(10_000_000);
 pub const GATE_CHECK_GAP_MAX: Duration = Duration::from_secs(1);
 
 /// Duty cycles between two readings of the clock that times them.
-pub const TURNS_TIMED: u32 = 16;
+pub const DUTY_CYCLES_TIMED: u32 = 16;
 /// Bytes of its stack that a core touches before its agents start: well within the smallest stack of a thread.
 pub const STACK_TOUCHED: usize = 256 << 10;
 

@@ -1,7 +1,7 @@
 //! A core: agents that share one thread, pinned to one CPU.
 
 use crate::agent::{Agent, AgentError};
-use crate::bounds::{STACK_TOUCHED, TURNS_TIMED};
+use crate::bounds::{DUTY_CYCLES_TIMED, STACK_TOUCHED};
 use crate::idle::{IdleStrategy, Idler};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
@@ -69,17 +69,17 @@ pub enum CoreError {
 
 /// How many turns a core has taken. A turn that is counted is over, with everything that its agents did in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Turns {
-    /// Turns in which an agent had something to do.
+pub struct DutyCycles {
+    /// DutyCycles in which an agent had something to do.
     pub working: u64,
-    /// Turns in which none had.
+    /// DutyCycles in which none had.
     pub idle: u64,
 }
 
-/// How long a core's turns take, by a clock that is read once in [`TURNS_TIMED`] of them: a reading costs more than
+/// How long a core's turns take, by a clock that is read once in [`DUTY_CYCLES_TIMED`] of them: a reading costs more than
 /// a turn without work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct TurnTimes {
+pub struct DutyCycleTimes {
     /// Time in working turns: of each stretch, as large a part as of its turns.
     pub busy: Nanos,
     /// The longest stretch. A stall, the machine's or an agent's, is in it whole.
@@ -132,16 +132,16 @@ impl Core {
     }
 
     /// How many turns it has taken.
-    pub fn turns(&self) -> Turns {
+    pub fn duty_cycles(&self) -> DutyCycles {
         // Acquire: whoever sees a turn counted sees what its agents did. Partner: the Release stores in `turn`.
         let idle = self.shared.idle.load(Ordering::Acquire);
-        Turns { working: self.shared.working.load(Ordering::Acquire), idle }
+        DutyCycles { working: self.shared.working.load(Ordering::Acquire), idle }
     }
 
     /// How long its turns take.
-    pub fn turn_times(&self) -> TurnTimes {
+    pub fn duty_cycle_times(&self) -> DutyCycleTimes {
         let load = |time: &AtomicU64| Nanos(time.load(Ordering::Relaxed));
-        TurnTimes { busy: load(&self.shared.busy), stall_max: load(&self.shared.stall_max) }
+        DutyCycleTimes { busy: load(&self.shared.busy), stall_max: load(&self.shared.stall_max) }
     }
 
     /// Whether the thread has ended, by request or by failure.
@@ -179,7 +179,7 @@ pub fn allowed_cpus() -> Vec<usize> {
 ///
 /// # Errors
 /// What the kernel says, as when it lets this process use none of them.
-pub fn keep_to(cpus: &[usize]) -> io::Result<()> {
+pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
@@ -232,7 +232,7 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) 
 fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -> Result<(), CoreError> {
     let mut idler = Idler::new(options.idle);
     let mut stopwatch = Stopwatch::new(shared);
-    let (mut current, mut taken) = (0, Turns::default());
+    let (mut current, mut taken) = (0, DutyCycles::default());
     let turns = catch_unwind(AssertUnwindSafe(|| {
         while !shared.stop.load(Ordering::Relaxed) {
             let mut work = 0;
@@ -263,28 +263,28 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
         .map_err(|source| CoreError::Agent { core: options.name.clone(), agent: agent(), source })
 }
 
-/// Times turns by stretches of [`TURNS_TIMED`].
+/// Times turns by stretches of [`DUTY_CYCLES_TIMED`].
 struct Stopwatch<'a> {
     shared: &'a Shared,
     clock: quanta::Clock,
     since: u64,
     turns: u32,
     working: u32,
-    times: TurnTimes,
+    times: DutyCycleTimes,
 }
 
 impl<'a> Stopwatch<'a> {
     fn new(shared: &'a Shared) -> Self {
         let clock = quanta::Clock::new();
         let since = clock.raw();
-        Self { shared, clock, since, turns: 0, working: 0, times: TurnTimes::default() }
+        Self { shared, clock, since, turns: 0, working: 0, times: DutyCycleTimes::default() }
     }
 
     #[inline]
     fn on_turn(&mut self, is_working: bool) {
         self.turns += 1;
         self.working += u32::from(is_working);
-        if self.turns == TURNS_TIMED {
+        if self.turns == DUTY_CYCLES_TIMED {
             self.read();
         }
     }
@@ -294,7 +294,7 @@ impl<'a> Stopwatch<'a> {
         let elapsed = self.clock.delta_as_nanos(self.since, now);
         self.since = now;
         if self.working > 0 {
-            self.times.busy.0 += elapsed * u64::from(self.working) / u64::from(TURNS_TIMED);
+            self.times.busy.0 += elapsed * u64::from(self.working) / u64::from(DUTY_CYCLES_TIMED);
             self.shared.busy.store(self.times.busy.0, Ordering::Relaxed);
         }
         if elapsed > self.times.stall_max.0 {
@@ -394,10 +394,10 @@ mod tests {
     #[test]
     fn turns_with_work_and_without_are_counted_apart() {
         let core = Core::spawn(options(None), vec![Box::new(Five(0))]).unwrap();
-        while core.turns().idle < 3 {
+        while core.duty_cycles().idle < 3 {
             std::thread::yield_now();
         }
-        assert_eq!(core.turns().working, 5);
+        assert_eq!(core.duty_cycles().working, 5);
         core.stop();
         core.join().unwrap();
     }
@@ -421,10 +421,10 @@ mod tests {
     #[test]
     fn a_stall_is_seen_whole_and_working_turns_are_busy_time() {
         let core = Core::spawn(options(None), vec![Box::new(Stalling(0))]).unwrap();
-        while core.turns().working < 1_000 {
+        while core.duty_cycles().working < 1_000 {
             std::thread::yield_now();
         }
-        let TurnTimes { busy, stall_max } = core.turn_times();
+        let DutyCycleTimes { busy, stall_max } = core.duty_cycle_times();
         assert!(stall_max.0 >= 5_000_000 && busy >= stall_max, "{busy:?} {stall_max:?}");
         core.stop();
         core.join().unwrap();
@@ -435,11 +435,11 @@ mod tests {
         let long = std::time::Duration::from_millis(20);
         let options = CoreOptions { idle: IdleStrategy::Park(long), ..options(None) };
         let core = Core::spawn(options, vec![Box::new(Five(5))]).unwrap();
-        while core.turns().idle < 20 {
+        while core.duty_cycles().idle < 20 {
             std::thread::yield_now();
         }
         // Sixteen turns slept 320 ms between them.
-        let TurnTimes { busy, stall_max } = core.turn_times();
+        let DutyCycleTimes { busy, stall_max } = core.duty_cycle_times();
         assert!(busy.0 == 0 && stall_max.0 < 300_000_000, "{busy:?} {stall_max:?}");
         core.stop();
         core.join().unwrap();
@@ -449,9 +449,9 @@ mod tests {
     fn a_thread_is_kept_to_the_cpus_that_it_is_given() {
         std::thread::spawn(|| {
             let before = allowed_cpus();
-            keep_to(&[]).unwrap();
+            set_affinity(&[]).unwrap();
             assert_eq!(allowed_cpus(), before);
-            keep_to(&before[..1]).unwrap();
+            set_affinity(&before[..1]).unwrap();
             assert_eq!(allowed_cpus(), before[..1]);
         })
         .join()

@@ -125,7 +125,7 @@ pub use {
     clock::{Clock, ClockStatus, ManualClock, UtcClock},
     conflate::{Conflated, Conflation, Fold, TooManyInstruments},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
-    core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
+    core::{Core, CoreError, CoreOptions, DutyCycleTimes, DutyCycles, allowed_cpus, set_affinity},
     counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
     gates::{GateWatch, StalledConsumer},
     head::SequencerStart,

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
-    EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
-    SessionCloser, Turns, UtcClock,
+    DutyCycles, EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher,
+    Refusal, SessionCloser, UtcClock,
 };
 use stele_journal::CatchUp;
 use stele_wire::codec::Message;
@@ -194,7 +194,7 @@ impl RunningBus {
     /// Waits until each thread has taken whole turns in which it found nothing to do; agents that always find something
     /// are not waited for longer than [`QUIET_PATIENCE`].
     fn wait_quiet(&self) -> Result<(), BusError> {
-        let turns = || self.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
+        let turns = || self.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
         let (since, mut seen) = (Instant::now(), turns());
         self.wait("the agents have nothing to do", || {
             let now = turns();

@@ -319,7 +319,7 @@ fn is_hopeless(p50_ns: u64, best: Option<u64>) -> bool {
 
 /// Pins the calling thread where that can be done: the journal's core says so when its CPU is not to be had.
 fn pin(cpu: Option<usize>) {
-    let _ = stele_bus::keep_to(cpu.as_slice());
+    let _ = stele_bus::set_affinity(cpu.as_slice());
 }
 
 #[cfg(test)]

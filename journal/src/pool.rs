@@ -234,7 +234,7 @@ impl Drop for FilePool {
 impl Worker {
     fn run(mut self) {
         // Elsewhere it does its work as well; only the threads that it meets there are worse off.
-        let _ = stele_bus::keep_to(&self.options.cpus);
+        let _ = stele_bus::set_affinity(&self.options.cpus);
         let mut failed = false;
         let first = self.next;
         let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..first), first);

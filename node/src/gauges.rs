@@ -130,7 +130,7 @@ impl CoresGauges {
     /// Shows how things stand with `cores`, those that were registered.
     pub(crate) fn show(&mut self, cores: &[Core]) {
         for (gauges, core) in self.cores.iter_mut().zip(cores) {
-            let (turns, times) = (core.turns(), core.turn_times());
+            let (turns, times) = (core.duty_cycles(), core.duty_cycle_times());
             gauges.working.set(turns.working);
             gauges.idle.set(turns.idle);
             gauges.busy.set(times.busy.0);

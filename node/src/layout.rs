@@ -66,7 +66,7 @@ impl Background {
         if rustix::process::getpriority_process(None).map_err(refused)? < nice {
             rustix::process::setpriority_process(None, nice).map_err(refused)?;
         }
-        stele_bus::keep_to(&self.cpus)
+        stele_bus::set_affinity(&self.cpus)
             .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
     }
 }

@@ -30,7 +30,7 @@ impl MetricsServer {
         let (made, server) = std::sync::mpsc::channel();
         let serve = move || {
             // The server's own threads inherit the place of the one that makes it.
-            let _ = stele_bus::keep_to(&cpus);
+            let _ = stele_bus::set_affinity(&cpus);
             let server = match Server::http(&wanted) {
                 Ok(server) => Arc::new(server),
                 Err(error) => return drop(made.send(Err(error.to_string()))),

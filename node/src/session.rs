@@ -24,7 +24,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
-    BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, StalledConsumer, Turns, UtcClock, memory,
+    BusDirectory, Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock,
+    memory,
 };
 use stele_feed::FeedReport;
 use stele_feed::router::Share;
@@ -323,7 +324,8 @@ impl Session {
     /// Waits until every consumer has read everything and nothing new comes of it: each core has taken a whole turn in
     /// which it found nothing to do, and none has found anything since the first of them began.
     fn await_quiet(&mut self) -> Result<(), Failure> {
-        let turns = |session: &Self| session.running.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
+        let turns =
+            |session: &Self| session.running.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
         let is_behind = |shard: &RunningShard| {
             let marks = shard.ring.watermarks();
             let published = marks.published();
