@@ -13,7 +13,7 @@ use stele_wire::Position;
 
 /// What became of a publisher's submissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Acknowledged {
+pub struct Acknowledgement {
     /// Every submission up to this number is on the log, an order perhaps as its refusal.
     pub sequence: u64,
     /// They all end at this position or before it: they are durable when `durable` has reached it.
@@ -23,12 +23,12 @@ pub struct Acknowledged {
 /// How far the sequencer has come with a publisher of its own process.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Acknowledgement {
+pub(crate) struct AcknowledgementCell {
     sequence: AtomicU64,
     position: AtomicU64,
 }
 
-impl Acknowledgement {
+impl AcknowledgementCell {
     /// Submissions up to `sequence` are on the log, before `position`.
     #[inline]
     pub(crate) fn set(&self, sequence: u64, position: Position) {
@@ -37,9 +37,9 @@ impl Acknowledgement {
         self.sequence.store(sequence, Ordering::Release);
     }
 
-    pub(crate) fn get(&self) -> Acknowledged {
+    pub(crate) fn get(&self) -> Acknowledgement {
         let sequence = self.sequence.load(Ordering::Acquire);
-        Acknowledged { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
+        Acknowledgement { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Intake {
     /// What fills `words` where the publisher is in another process.
     pub(crate) remote: Option<RemoteIntake>,
     /// What the publisher reads of it where it is in this process.
-    pub(crate) acknowledgement: Arc<Acknowledgement>,
+    pub(crate) acknowledgement: Arc<AcknowledgementCell>,
     pub(crate) finished: Arc<AtomicBool>,
 }
 

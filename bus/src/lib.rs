@@ -131,7 +131,7 @@ pub use {
     head::SequencerStart,
     health::Backpressure,
     idle::{IdleStrategy, Idler},
-    publisher::{Acknowledged, Publisher},
+    publisher::{Acknowledgement, Publisher},
     recorded::{RecordedNumbers, RecordedSchemas},
     refusals::Refusals,
     ring::{
@@ -146,6 +146,6 @@ pub use {
         publisher::{JoinError, RemotePublisher},
     },
     submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
-    templates::{Class, Template, template},
+    templates::{MessageClass, Template, template},
     timers::Timers,
 };

@@ -3,7 +3,7 @@
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::health::Backpressure;
-use crate::intake::{Acknowledgement, Intake, shown};
+use crate::intake::{AcknowledgementCell, Intake, shown};
 use crate::refusals::RefusedAtRing;
 use crate::ring::LogRing;
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -16,7 +16,7 @@ use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::SCHEMA_ID;
 use zerocopy::IntoBytes;
 
-pub use crate::intake::Acknowledged;
+pub use crate::intake::Acknowledgement;
 
 /// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
 ///
@@ -63,7 +63,7 @@ pub struct Publisher {
     finished: Arc<AtomicBool>,
     refused: u64,
     refusals: Arc<RefusedAtRing>,
-    acknowledgement: Arc<Acknowledgement>,
+    acknowledgement: Arc<AcknowledgementCell>,
 }
 
 /// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
@@ -121,13 +121,13 @@ impl Publisher {
     }
 
     /// How far the sequencer has come with what was submitted here.
-    pub fn acknowledged(&self) -> Acknowledged {
+    pub fn acknowledged(&self) -> Acknowledgement {
         self.acknowledgement.get()
     }
 
     /// Whether everything that was submitted here is durable, an order perhaps as its refusal.
     pub fn is_durable(&self) -> bool {
-        let Acknowledged { sequence, position } = self.acknowledged();
+        let Acknowledgement { sequence, position } = self.acknowledged();
         sequence >= self.last_committed && position <= self.ring.watermarks().durable()
     }
 

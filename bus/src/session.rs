@@ -156,7 +156,7 @@ impl<S: EventSink> ControlPublisher<S> {
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn schema(&mut self, schema: &Schema<'_>) -> Result<(), ControlError> {
+    pub fn schema(&mut self, schema: &SchemaDocument<'_>) -> Result<(), ControlError> {
         let parts = schema.text.as_bytes().chunks(SCHEMA_PART);
         let count = parts.len() as u16;
         for (part, text) in (0..).zip(parts) {
@@ -210,12 +210,12 @@ impl<S: EventSink> ControlPublisher<S> {
 /// What a session begins with. [`SessionBeginning::new`] and struct update give the rest:
 ///
 /// ```
-/// use stele_bus::session::{ControlPublisher, Schema, SessionBeginning};
+/// use stele_bus::session::{ControlPublisher, SchemaDocument, SessionBeginning};
 /// use stele_wire::{Identity, Nanos};
 ///
 /// let now = Nanos(1_700_000_000_000_000_000);
 /// let session = SessionBeginning {
-///     schemas: vec![Schema::stele()],
+///     schemas: vec![SchemaDocument::stele()],
 ///     ..SessionBeginning::new(&Identity::default(), now).configured("speed = 1")
 /// };
 /// let mut events = Vec::new();
@@ -233,7 +233,7 @@ pub struct SessionBeginning<'a> {
     /// Text of the configuration, TOML; its hash is in `start`.
     pub configuration: &'a str,
     /// Schemas whose text is not on the trail yet.
-    pub schemas: Vec<Schema<'a>>,
+    pub schemas: Vec<SchemaDocument<'a>>,
     /// Each stretch of the log that recovery set aside, and where it was kept.
     pub recovered: Vec<(RecoveryReport, &'a str)>,
     /// How far the clock is from UTC, where it is measured.
@@ -306,7 +306,7 @@ impl<'a> SessionBeginning<'a> {
 
     /// Whose segments name this schema.
     #[must_use]
-    pub fn of_schema(mut self, schema: &Schema<'_>) -> Self {
+    pub fn of_schema(mut self, schema: &SchemaDocument<'_>) -> Self {
         self.start.schema_version = U16::new(schema.version);
         self.start.schema_hash = schema.hash;
         self
@@ -323,7 +323,7 @@ impl<'a> SessionBeginning<'a> {
 
 /// A schema as it is put on the trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Schema<'a> {
+pub struct SchemaDocument<'a> {
     /// Its SBE id: 1 is Stele's.
     pub id: u16,
     /// Its version.
@@ -334,14 +334,14 @@ pub struct Schema<'a> {
     pub hash: [u8; 32],
 }
 
-impl<'a> Schema<'a> {
+impl<'a> SchemaDocument<'a> {
     /// A schema of this id, version and text.
     pub fn new(id: u16, version: u16, text: &'a str) -> Self {
         Self { id, version, text, hash: sha256(text.as_bytes()) }
     }
 }
 
-impl Schema<'static> {
+impl SchemaDocument<'static> {
     /// Stele's own, as this program writes it.
     pub fn stele() -> Self {
         Self::new(SCHEMA_ID, SCHEMA_VERSION, SCHEMA_TEXT)

@@ -5,7 +5,7 @@ use stele_wire::messages;
 
 /// The classes of submission, first refused first. Each has its headroom on the ring.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
+pub enum MessageClass {
     /// What a source said. Without room it waits in its publisher's ring.
     MarketData,
     /// An order, a replacement or a quote. Without room it is refused by an event.
@@ -22,7 +22,7 @@ pub enum Class {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Template {
     /// The class it is admitted in.
-    pub class: Class,
+    pub class: MessageClass,
     /// Bytes of the root block that this build writes.
     pub block_length: u16,
     /// Somebody waits for its release watermark: its batch closes at once.
@@ -35,7 +35,7 @@ pub struct Template {
 impl Template {
     /// What the bus does with a message of another schema: it is market data of which nothing is known but its block.
     pub(crate) const fn foreign(block_length: u16) -> Self {
-        Self { class: Class::MarketData, block_length, waits_for_release: false, stamped: false }
+        Self { class: MessageClass::MarketData, block_length, waits_for_release: false, stamped: false }
     }
 }
 
@@ -61,7 +61,7 @@ macro_rules! templates {
                 let id = messages::$name::TEMPLATE_ID as usize;
                 assert!(table[id].is_none(), "two messages of one id");
                 table[id] = Some(Template {
-                    class: Class::$class,
+                    class: MessageClass::$class,
                     block_length: messages::$name::BLOCK_LENGTH,
                     waits_for_release: templates!(@release $release),
                     stamped: templates!(@stamp $name $stamp),
@@ -172,7 +172,7 @@ mod tests {
     fn what_waits_for_release_is_never_refused_with_the_market_data() {
         for id in 0..TEMPLATE_IDS as u16 {
             let Some(known) = template(id) else { continue };
-            assert!(!known.waits_for_release || known.class > Class::MarketData, "template {id}");
+            assert!(!known.waits_for_release || known.class > MessageClass::MarketData, "template {id}");
         }
     }
 }

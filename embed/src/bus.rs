@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHERS_MAX};
-use stele_bus::session::{ProgramIdentity, Schema};
+use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ClockStatus, ConsumerProgress, ControlPublisher, Counters, EventSink,
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
@@ -340,8 +340,8 @@ impl Parts {
     /// Puts what the session begins with on the log.
     fn begin(&mut self, earlier: &Earlier, now: Nanos) -> Result<(), BusError> {
         let (options, recovery) = (self.options.clone(), self.recovery.clone());
-        let own = Schema { hash: options.journal.schema, ..Schema::stele() };
-        let is_missing = |schema: &Schema<'_>| !earlier.schemas.hashes.contains(&schema.hash);
+        let own = SchemaDocument { hash: options.journal.schema, ..SchemaDocument::stele() };
+        let is_missing = |schema: &SchemaDocument<'_>| !earlier.schemas.hashes.contains(&schema.hash);
         let session = SessionBeginning::new(&self.start.identity, now)
             .following(recovery.last_sequence, recovery.ended_cleanly())
             .run_by(&ProgramIdentity::of_this_process(&options.program_version))

@@ -1,7 +1,7 @@
 //! How an embedded bus is made.
 
 use std::time::Duration;
-use stele_bus::session::Schema;
+use stele_bus::session::SchemaDocument;
 use stele_bus::{IdleStrategy, RingOptions};
 use stele_journal::Options;
 use stele_risk::RiskLimits;
@@ -23,7 +23,7 @@ pub struct BusOptions {
     /// The program's version, which the log records for this session.
     pub program_version: String,
     /// Schemas of one's own whose messages will be published: their text goes on the trail unless it is there.
-    pub schemas: Vec<Schema<'static>>,
+    pub schemas: Vec<SchemaDocument<'static>>,
     /// Whether other processes of the same user can read the ring, and publish; none keeps the bus to this process.
     pub remote: Option<RemoteAccess>,
     /// The threads that [`crate::Bus::start`] makes.

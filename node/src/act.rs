@@ -14,7 +14,7 @@ use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::session::{Schema, SessionBeginning};
+use stele_bus::session::{SchemaDocument, SessionBeginning};
 use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
 use stele_journal::recovery::Row;
 use stele_journal::{
@@ -116,7 +116,7 @@ impl Act {
         }
         let configuration = configuration.to_string();
         let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };
-        let schemas = with_schema.then(Schema::stele).into_iter().collect();
+        let schemas = with_schema.then(SchemaDocument::stele).into_iter().collect();
         act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;
         Ok(act)

@@ -7,10 +7,10 @@
 //! [`RingView::attach`] and publish through a [`RemotePublisher`].
 
 pub use stele_bus::{
-    Acknowledged, Agent, AgentError, AttachError, BusDirectory, Class, Clock, ClockStatus, Conflated,
-    Conflation, ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader,
-    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker,
-    JoinError, JournalReader, LogRing, LossyConsumer, ManualClock, NOT_RECEIVED, Observed, Overrun,
+    Acknowledgement, Agent, AgentError, AttachError, BusDirectory, Clock, ClockStatus, Conflated, Conflation,
+    ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader, Counters,
+    DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker, JoinError,
+    JournalReader, LogRing, LossyConsumer, ManualClock, MessageClass, NOT_RECEIVED, Observed, Overrun,
     Publisher, Refusal, RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer,
     SequencerStart, SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock, Watermark,
     Watermarks, WriterState,

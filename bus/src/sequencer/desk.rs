@@ -8,7 +8,7 @@ use crate::refusals::Untold;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::session::SessionCloser;
 use crate::submission::Submission;
-use crate::templates::{Class, Template, template};
+use crate::templates::{MessageClass, Template, template};
 use crate::timers::{TimerStop, Timers};
 use stele_risk::{Breach, Cancels, OrderTerms, Risk, governs};
 use stele_wire::codec::MessageHeader;
@@ -91,7 +91,7 @@ pub(super) struct Origin<'a> {
 
 impl<C: Clock> Desk<C> {
     #[inline]
-    fn headroom(&self, class: Class) -> usize {
+    fn headroom(&self, class: MessageClass) -> usize {
         self.headrooms[class as usize]
     }
 
@@ -109,7 +109,7 @@ impl<C: Clock> Desk<C> {
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
         self.note_origin(submission, origin);
-        if template.class >= Class::NewOrder && self.is_held_back(submission, &template) {
+        if template.class >= MessageClass::NewOrder && self.is_held_back(submission, &template) {
             return Verdict::Taken;
         }
         let sequence = self.head.append(&Draft {
@@ -153,7 +153,7 @@ impl<C: Clock> Desk<C> {
     /// The ring has room for the first classes again: says so, once.
     #[cold]
     fn in_time_again(&mut self, template: &Template) -> bool {
-        let is_first_class = template.class <= Class::NewOrder;
+        let is_first_class = template.class <= MessageClass::NewOrder;
         if is_first_class {
             self.head.ring().shared.health.set_backpressure(None);
         }
@@ -172,9 +172,9 @@ impl<C: Clock> Desk<C> {
         let behind = self.head.writer().backpressure();
         self.head.ring().shared.health.set_backpressure(Some(behind));
         self.is_behind = true;
-        let report = self.headroom(Class::Report);
+        let report = self.headroom(MessageClass::Report);
         let needed = refusal_length(submission.body_length);
-        if template.class != Class::NewOrder || !self.head.has_room(needed, report) {
+        if template.class != MessageClass::NewOrder || !self.head.has_room(needed, report) {
             return Verdict::NoRoom;
         }
         let breach = Breach {
@@ -191,7 +191,7 @@ impl<C: Clock> Desk<C> {
     /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the
     /// submission was answered by a refusal.
     fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
-        if template.class == Class::NewOrder {
+        if template.class == MessageClass::NewOrder {
             let now = self.head.stamp();
             // The body is as long as the block, so the terms are there.
             let terms = self.terms(submission).expect("an order has terms");

@@ -9,7 +9,7 @@ use crate::health::Backpressure;
 use crate::intake::Intake;
 use crate::refusals::reason_of;
 use crate::submission::{NOT_RECEIVED, Submission};
-use crate::templates::{Class, Template, template};
+use crate::templates::{MessageClass, Template, template};
 use crate::timers::{self, NEVER};
 use std::mem::offset_of;
 use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
@@ -38,8 +38,9 @@ impl<C: Clock> Desk<C> {
 
     #[cold]
     fn note_number(&mut self, submission: &Submission<'_>, origin: &Origin<'_>) {
-        let is_told = template(submission.template_id)
-            .is_some_and(|template| matches!(template.class, Class::NewOrder | Class::OrderCancel));
+        let is_told = template(submission.template_id).is_some_and(|template| {
+            matches!(template.class, MessageClass::NewOrder | MessageClass::OrderCancel)
+        });
         if is_told && *origin.expected == Some(submission.sequence) {
             return;
         }
@@ -143,7 +144,7 @@ impl<C: Clock> Desk<C> {
         submission: &Submission<'_>,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        let class = template(submission.template_id).map_or(Class::Control, |template| template.class);
+        let class = template(submission.template_id).map_or(MessageClass::Control, |template| template.class);
         let class = SubmissionClass(class as u8);
         origin.untold.note(reason, submission.sequence, submission.template_id, class);
         self.statistics.refused.add(reason, 1);

@@ -6,7 +6,7 @@ use super::lane::{Lane, get, put};
 use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
 use crate::health::Backpressure;
-use crate::intake::Acknowledged;
+use crate::intake::Acknowledgement;
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::ring::{AttachError, RingView, WriterState};
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -155,9 +155,9 @@ impl RemotePublisher {
     }
 
     /// What is on the log.
-    pub fn acknowledged(&self) -> Acknowledged {
+    pub fn acknowledged(&self) -> Acknowledgement {
         let sequenced = self.lane().sequenced();
-        Acknowledged { sequence: sequenced.sequence, position: Position(sequenced.position) }
+        Acknowledgement { sequence: sequenced.sequence, position: Position(sequenced.position) }
     }
 
     /// Submissions refused so far.

@@ -7,7 +7,7 @@
 //! A system that must be fast has threads ([`Bus::start`]), as `stele run` does; the parts and the trail are the same.
 
 use std::path::Path;
-use stele_bus::session::{Schema, StrategyStart};
+use stele_bus::session::{SchemaDocument, StrategyStart};
 use stele_bus::{Publisher, UtcClock};
 use stele_embed::{Bus, BusOptions};
 use stele_strategies::{AgentOptions, Host, Registry, StrategyAgent};
@@ -35,7 +35,11 @@ pub(crate) struct Rules<'a> {
 impl Session {
     /// Begins a trail in the new folder `directory`, on which `schema` explains the messages of the feed, and starts the
     /// strategy.
-    pub(crate) fn begin(directory: &Path, schema: Schema<'static>, rules: Rules<'_>) -> Result<Self, Error> {
+    pub(crate) fn begin(
+        directory: &Path,
+        schema: SchemaDocument<'static>,
+        rules: Rules<'_>,
+    ) -> Result<Self, Error> {
         let options = BusOptions { schemas: vec![schema], ..BusOptions::default() };
         let mut bus = Bus::open(directory, options)?;
         let (feed, alerts) = (bus.publisher("feed")?, bus.publisher("strategies")?);
