@@ -15,14 +15,14 @@ pub trait Clock: Send {
     fn now(&mut self) -> Nanos;
 
     /// How well it follows UTC; none of a clock that does not know.
-    fn status(&self) -> Option<ClockStatus> {
+    fn status(&self) -> Option<ClockQuality> {
         None
     }
 }
 
 /// How well [`UtcClock`] follows UTC, as of its last comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ClockStatus {
+pub struct ClockQuality {
     /// This clock less the system's UTC, in nanoseconds.
     pub offset: i64,
     /// How long the comparison took: the reading of UTC lies somewhere within, in nanoseconds.
@@ -46,7 +46,7 @@ pub struct UtcClock {
     counter: quanta::Clock,
     anchor_raw: u64,
     anchor_utc: u64,
-    status: ClockStatus,
+    status: ClockQuality,
 }
 
 impl Default for UtcClock {
@@ -60,12 +60,12 @@ impl UtcClock {
     pub fn new() -> Self {
         let counter = quanta::Clock::new();
         let (anchor_raw, anchor_utc, uncertainty) = compare(&counter);
-        let status = ClockStatus { uncertainty, ..ClockStatus::default() };
+        let status = ClockQuality { uncertainty, ..ClockQuality::default() };
         Self { counter, anchor_raw, anchor_utc, status }
     }
 
     /// How well it follows UTC.
-    pub fn status(&self) -> ClockStatus {
+    pub fn status(&self) -> ClockQuality {
         self.status
     }
 
@@ -103,7 +103,7 @@ impl Clock for UtcClock {
         Nanos(utc)
     }
 
-    fn status(&self) -> Option<ClockStatus> {
+    fn status(&self) -> Option<ClockQuality> {
         Some(self.status)
     }
 }
@@ -147,18 +147,18 @@ fn compare(counter: &quanta::Clock) -> (u64, u64, u64) {
 /// What the log was told of a clock: RTS 25 Art. 4, traceability to UTC, by events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockWatch {
-    told: ClockStatus,
+    told: ClockQuality,
 }
 
 impl ClockWatch {
     /// The log knows the clock's status as of now.
-    pub(crate) fn new(status: Option<ClockStatus>) -> Self {
+    pub(crate) fn new(status: Option<ClockQuality>) -> Self {
         Self { told: status.unwrap_or_default() }
     }
 
     /// What the log is to be told now: a step, forward as the clock says or backward by `back`; an uncertainty that
     /// has doubled or halved; a divergence that became too large, or is so no longer.
-    pub(crate) fn look(&mut self, status: Option<ClockStatus>, back: i64, now: Nanos) -> Option<ClockEvent> {
+    pub(crate) fn look(&mut self, status: Option<ClockQuality>, back: i64, now: Nanos) -> Option<ClockEvent> {
         let found = status.unwrap_or(self.told);
         let step = if back != 0 {
             back
@@ -187,7 +187,7 @@ impl ClockWatch {
     }
 }
 
-fn is_tolerable(status: &ClockStatus) -> bool {
+fn is_tolerable(status: &ClockQuality) -> bool {
     status.offset.unsigned_abs().saturating_add(status.uncertainty) <= CLOCK_TOLERANCE.0
 }
 
@@ -200,7 +200,7 @@ fn has_changed(told: u64, found: u64) -> bool {
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
-    status: Arc<Mutex<Option<ClockStatus>>>,
+    status: Arc<Mutex<Option<ClockQuality>>>,
 }
 
 impl ManualClock {
@@ -215,7 +215,7 @@ impl ManualClock {
     }
 
     /// Says how well it follows UTC.
-    pub fn set_status(&self, status: ClockStatus) {
+    pub fn set_status(&self, status: ClockQuality) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
@@ -230,7 +230,7 @@ impl Clock for ManualClock {
         Nanos(self.now.load(Ordering::Relaxed))
     }
 
-    fn status(&self) -> Option<ClockStatus> {
+    fn status(&self) -> Option<ClockQuality> {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -263,12 +263,12 @@ mod tests {
 
     #[test]
     fn steps_a_doubled_uncertainty_and_a_divergence_too_large_are_told_once() {
-        let mut watch = ClockWatch::new(Some(ClockStatus { uncertainty: 60, ..ClockStatus::default() }));
-        let mut look = |status: ClockStatus, back| {
+        let mut watch = ClockWatch::new(Some(ClockQuality { uncertainty: 60, ..ClockQuality::default() }));
+        let mut look = |status: ClockQuality, back| {
             let event = watch.look(Some(status), back, Nanos(9))?;
             Some((event.offset.get(), event.step.get(), event.uncertainty.get()))
         };
-        let (none, mut status) = (i64::MAX, ClockStatus { uncertainty: 900, ..ClockStatus::default() });
+        let (none, mut status) = (i64::MAX, ClockQuality { uncertainty: 900, ..ClockQuality::default() });
         assert_eq!(look(status, 0), None, "both are below what matters");
         status.uncertainty = 2_000;
         assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 2_000)), None));

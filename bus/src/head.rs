@@ -2,7 +2,7 @@
 
 use crate::appender::{Appender, Geometry, GeometryError};
 use crate::bounds::{CLOCK_BACK_MIN, STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
-use crate::clock::{Clock, ClockStatus};
+use crate::clock::{Clock, ClockQuality};
 use crate::ring::{LogRing, RingWriter};
 use crate::submission::NOT_RECEIVED;
 use crate::sync::Ordering;
@@ -155,7 +155,7 @@ impl<C: Clock> LogHead<C> {
     }
 
     /// How well the clock follows UTC, by how much it went back since this was last asked, and its newest reading.
-    pub(crate) fn clock_status(&mut self) -> (Option<ClockStatus>, i64, Nanos) {
+    pub(crate) fn clock_status(&mut self) -> (Option<ClockQuality>, i64, Nanos) {
         (self.clock.status(), std::mem::take(&mut self.back), self.reading)
     }
 

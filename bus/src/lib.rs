@@ -122,7 +122,7 @@ pub use watermarks::{Watermark, Watermarks};
 pub use {
     agent::{Agent, AgentError, Invoker},
     appender::{Appender, Geometry, GeometryError},
-    clock::{Clock, ClockStatus, ManualClock, UtcClock},
+    clock::{Clock, ClockQuality, ManualClock, UtcClock},
     conflate::{Conflated, Conflation, Fold, TooManyInstruments},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
     core::{Core, CoreError, CoreOptions, DutyCycleTimes, DutyCycles, allowed_cpus, set_affinity},

@@ -1,7 +1,7 @@
 //! How a session begins and ends on the log: the control events that explain everything between them.
 //!
 //! ```text
-//! SessionStart · SchemaText … · RecoveryReport … · ClockStatus · RiskLimit … · CreditAllotment …
+//! SessionStart · SchemaText … · RecoveryReport … · ClockQuality · RiskLimit … · CreditAllotment …
 //! AccountDefinition … · SourceDefinition …      then of each strategy: AlgorithmDefinition · StrategyDefinition
 //!   … the session …
 //! SessionEnd
@@ -9,7 +9,7 @@
 //! Pure: it is given plain values, knows neither journal nor configuration files, and hands encoded events to an
 //! [`EventSink`] in this order, which `stele verify` checks. Nothing here is on the hot path; it allocates.
 
-use crate::clock::ClockStatus;
+use crate::clock::ClockQuality;
 use crate::publisher::Publisher;
 use crate::submission::{NOT_RECEIVED, Refusal};
 use sha2::{Digest, Sha256};
@@ -237,7 +237,7 @@ pub struct SessionBeginning<'a> {
     /// Each stretch of the log that recovery set aside, and where it was kept.
     pub recovered: Vec<(RecoveryReport, &'a str)>,
     /// How far the clock is from UTC, where it is measured.
-    pub clock: Option<ClockStatus>,
+    pub clock: Option<ClockQuality>,
     /// Limits over all accounts.
     pub limits: Vec<(Check, i64)>,
     /// Parts of the firm's credit, of every shard, so that each log alone proves that they are no more than the firm has.
@@ -455,7 +455,7 @@ impl SessionCloser {
     }
 }
 
-fn clock_event(status: &ClockStatus, now: U64) -> ClockEvent {
+fn clock_event(status: &ClockQuality, now: U64) -> ClockEvent {
     ClockEvent {
         measured: now,
         offset: I64::new(status.offset),

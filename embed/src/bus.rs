@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHERS_MAX};
 use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
-    Agent, BusDirectory, Clock as _, ClockStatus, ConsumerProgress, ControlPublisher, Counters, EventSink,
+    Agent, BusDirectory, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink,
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
     SessionBeginning, SessionCloser, UtcClock,
 };
@@ -350,7 +350,7 @@ impl Parts {
         let session = SessionBeginning {
             schemas: [own].into_iter().chain(options.schemas.iter().copied()).filter(is_missing).collect(),
             recovered: recovery.events(),
-            clock: Some(ClockStatus::default()),
+            clock: Some(ClockQuality::default()),
             limits: options.limits.clone(),
             ..session
         };

@@ -15,7 +15,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{SchemaDocument, SessionBeginning};
-use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
+use stele_bus::{
+    Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart,
+};
 use stele_journal::recovery::Row;
 use stele_journal::{
     Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
@@ -115,7 +117,7 @@ impl Act {
             told.row = Row::E;
         }
         let configuration = configuration.to_string();
-        let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };
+        let epoch = Epoch { start: &start, recovery: &told, clock: ClockQuality::default(), now };
         let schemas = with_schema.then(SchemaDocument::stele).into_iter().collect();
         act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;

@@ -8,7 +8,7 @@ use stele_bus::session::{
     ControlError, ControlPublisher, ProgramIdentity, Schema, SessionBeginning, SessionEnding, StrategyStart,
     cut_text,
 };
-use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
+use stele_bus::{ClockQuality, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
 use stele_journal::snapshot::{Standing, Written};
 use stele_replay::Submission;
@@ -31,7 +31,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) struct Epoch<'a> {
     pub(crate) start: &'a SequencerStart,
     pub(crate) recovery: &'a RecoveryReport,
-    pub(crate) clock: ClockStatus,
+    pub(crate) clock: ClockQuality,
     pub(crate) now: Nanos,
 }
 

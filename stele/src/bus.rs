@@ -7,12 +7,12 @@
 //! [`RingView::attach`] and publish through a [`RemotePublisher`].
 
 pub use stele_bus::{
-    Acknowledgement, Agent, AgentError, AttachError, BusDirectory, Clock, ClockStatus, Conflated, Conflation,
-    ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader, Counters,
-    DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker, JoinError,
-    JournalReader, LogRing, LossyConsumer, ManualClock, MessageClass, NOT_RECEIVED, Observed, Overrun,
-    Publisher, Refusal, RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer,
-    SequencerStart, SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock, Watermark,
-    Watermarks, WriterState,
+    Acknowledgement, Agent, AgentError, AttachError, BusDirectory, Clock, ClockQuality, Conflated,
+    Conflation, ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader,
+    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker,
+    JoinError, JournalReader, LogRing, LossyConsumer, ManualClock, MessageClass, NOT_RECEIVED, Observed,
+    Overrun, Publisher, Refusal, RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter,
+    Sequencer, SequencerStart, SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock,
+    Watermark, Watermarks, WriterState,
 };
 pub use stele_bus::{bounds, counters};

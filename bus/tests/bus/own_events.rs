@@ -4,7 +4,7 @@ use crate::rig::{Rig, START, notice, order, order_body, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::bounds::{CLOCK_CHECK_INTERVAL, RING_LENGTH_MIN, STRETCH_EVENTS_MAX};
-use stele_bus::{Agent, Clock, ClockStatus, LogRing, Publisher, RingOptions, Sequencer, Timers};
+use stele_bus::{Agent, Clock, ClockQuality, LogRing, Publisher, RingOptions, Sequencer, Timers};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -125,7 +125,7 @@ fn a_sessions_events_are_counted_by_the_sequencer_and_nothing_follows_its_end() 
     set(&mut desk, 7, after(5));
     end(&mut desk);
     rig.clock.set(after(CLOCK_CHECK_INTERVAL.0));
-    rig.clock.set_status(ClockStatus { steps: 1, last_step: 9, ..ClockStatus::default() });
+    rig.clock.set_status(ClockQuality { steps: 1, last_step: 9, ..ClockQuality::default() });
     (0..600).for_each(|_| {
         rig.cycle();
     });
@@ -140,8 +140,8 @@ fn a_sessions_events_are_counted_by_the_sequencer_and_nothing_follows_its_end() 
 fn steps_of_the_clock_and_a_changed_uncertainty_are_told_while_running() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
-    let mut status = ClockStatus { uncertainty: 50, ..ClockStatus::default() };
-    let mut wait = |rig: &mut Rig, status: ClockStatus| {
+    let mut status = ClockQuality { uncertainty: 50, ..ClockQuality::default() };
+    let mut wait = |rig: &mut Rig, status: ClockQuality| {
         rig.clock.set_status(status);
         for step in [0, CLOCK_CHECK_INTERVAL.0] {
             rig.clock.advance(Nanos(step));
