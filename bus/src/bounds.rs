@@ -77,7 +77,7 @@ pub const TIMER_STRATEGIES_MAX: usize = RISK_STRATEGIES_MAX;
 /// Timers that fire, and cancels that follow from kill switches, in one duty cycle of the sequencer.
 pub const OWN_EVENTS_PER_CYCLE_MAX: usize = 64;
 /// At most so often the log is told of submissions that were not taken, by publisher and reason.
-pub const REFUSALS_TOLD_INTERVAL: Nanos = Nanos(100_000_000);
+pub const REFUSALS_REPORT_INTERVAL: Nanos = Nanos(100_000_000);
 /// Duty cycles between two looks at what publishers were refused.
 pub const REFUSALS_LOOKED_AT_CYCLES: u32 = 256;
 

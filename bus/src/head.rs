@@ -201,7 +201,7 @@ impl<C: Clock> LogHead<C> {
     /// As [`LogHead::append`], for who is seldom here: one copy of it, out of the way.
     #[cold]
     #[inline(never)]
-    pub(crate) fn append_seldom(&mut self, draft: &Draft<'_>) -> Sequence {
+    pub(crate) fn append_cold(&mut self, draft: &Draft<'_>) -> Sequence {
         self.append(draft)
     }
 

@@ -2,7 +2,7 @@
 //! come.
 
 use crate::counters::sequencer::IntakeCounters;
-use crate::refusals::{RefusedAtRing, Untold};
+use crate::refusals::{RefusedAtRing, UnreportedRefusals};
 use crate::shared::intake::RemoteIntake;
 use rtrb::{Consumer, RingBuffer};
 use std::io;
@@ -57,7 +57,7 @@ pub(crate) struct Intake {
     pub(crate) is_outside: bool,
     /// What the publisher was refused at its own end.
     pub(crate) refused: Arc<RefusedAtRing>,
-    pub(crate) untold: Untold,
+    pub(crate) unreported: UnreportedRefusals,
     pub(crate) counters: Option<IntakeCounters>,
     /// What fills `words` where the publisher is in another process.
     pub(crate) remote: Option<RemoteIntake>,
@@ -101,7 +101,7 @@ impl Intake {
             last: 0,
             is_outside: false,
             refused: Arc::default(),
-            untold: Untold::default(),
+            unreported: UnreportedRefusals::default(),
             counters: None,
             remote: None,
             acknowledgement: Arc::default(),

@@ -12,7 +12,7 @@
 //! | malformed | the publisher's ring | no: it was told, and nothing left it |
 //! | duplicate | the sequencer | `SubmissionRefused`, many in one |
 
-use crate::bounds::REFUSALS_TOLD_INTERVAL;
+use crate::bounds::REFUSALS_REPORT_INTERVAL;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_wire::Nanos;
 use stele_wire::messages::{Check, RefusalReason, SubmissionClass, SubmissionRefused};
@@ -69,12 +69,12 @@ impl RefusedAtRing {
 
 /// What was refused of a publisher and is not told, and what the log must know of it.
 #[derive(Debug, Default)]
-pub(crate) struct Untold {
+pub(crate) struct UnreportedRefusals {
     /// What was seen of the publisher's own counts.
     seen: Refusals,
     notes: [Option<Note>; REASONS],
     /// When the log was told last, by the age of the log's head.
-    told_at: Option<Nanos>,
+    reported_at: Option<Nanos>,
 }
 
 /// Refusals of one publisher for one reason.
@@ -87,7 +87,7 @@ struct Note {
     class: SubmissionClass,
 }
 
-impl Untold {
+impl UnreportedRefusals {
     /// The submission `sequence` is refused.
     pub(crate) fn note(
         &mut self,
@@ -126,14 +126,14 @@ impl Untold {
 
     /// Whether the log may be told, the head being so old.
     pub(crate) fn is_due(&self, age: Nanos) -> bool {
-        self.told_at.is_none_or(|told| age.0.saturating_sub(told.0) >= REFUSALS_TOLD_INTERVAL.0)
+        self.reported_at.is_none_or(|told| age.0.saturating_sub(told.0) >= REFUSALS_REPORT_INTERVAL.0)
     }
 
     /// The next event that tells of them; it is told then.
-    pub(crate) fn tell(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
+    pub(crate) fn report(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
         let index = self.notes.iter().position(Option::is_some)?;
         let Note { count, first, last, template_id, class } = self.notes[index].take()?;
-        self.told_at = Some(age);
+        self.reported_at = Some(age);
         Some(SubmissionRefused {
             count: count.into(),
             first_publisher_sequence: first.into(),

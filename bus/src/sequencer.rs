@@ -108,7 +108,7 @@ impl<C: Clock> Sequencer<C> {
             clock_looked_at: CLOCK_CHECK_INTERVAL,
             first_sequence: start.next_sequence,
             is_over: false,
-            has_untold: false,
+            has_unreported: false,
         };
         let intakes = Vec::with_capacity(PUBLISHERS_MAX);
         let known = BTreeMap::new();
@@ -130,7 +130,7 @@ impl<C: Clock> Sequencer<C> {
 
     /// Cancels every order that works in the scope of a kill switch that is engaged: after a restart, once orders in
     /// doubt can be asked for.
-    pub fn cancel_what_is_stopped(&mut self) {
+    pub fn cancel_switched_orders(&mut self) {
         let Desk { cancels, risk, .. } = &mut self.desk;
         cancels.resume(risk);
     }
@@ -243,7 +243,7 @@ impl<C: Clock> Sequencer<C> {
             is_outside: intake.is_outside,
             expected: &mut intake.expected,
             last: &mut intake.last,
-            untold: &mut intake.untold,
+            unreported: &mut intake.unreported,
         };
         let chunk = intake.words.read_chunk(available).expect("the words were there");
         let words = chunk.as_slices();
@@ -277,11 +277,11 @@ impl<C: Clock> Sequencer<C> {
 
     /// Looks at what publishers were refused, and tells the log what it must know of it.
     #[cold]
-    fn tell_refusals(&mut self, is_last: bool) -> usize {
+    fn report_refusals(&mut self, is_last: bool) -> usize {
         let Self { desk, intakes, .. } = self;
         desk.head.read_clock();
-        let told = intakes.iter_mut().map(|intake| desk.tell_refusals(intake, is_last)).sum();
-        desk.has_untold = intakes.iter().any(|intake| !intake.untold.is_empty());
+        let told = intakes.iter_mut().map(|intake| desk.report_refusals(intake, is_last)).sum();
+        desk.has_unreported = intakes.iter().any(|intake| !intake.unreported.is_empty());
         desk.statistics.timers_dropped = desk.timers.dropped();
         told
     }
@@ -299,7 +299,7 @@ impl<C: Clock> Sequencer<C> {
         // `is_finished` is asked before the rings are looked at again: what was committed before it is seen.
         let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
-            self.tell_refusals(true);
+            self.report_refusals(true);
             if !self.desk.close_session() {
                 return;
             }
@@ -338,8 +338,8 @@ impl<C: Clock> Agent for Sequencer<C> {
         }
         self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
         work += self.desk.do_own_work(work == 0);
-        if looks || self.desk.has_untold {
-            work += self.tell_refusals(false);
+        if looks || self.desk.has_unreported {
+            work += self.report_refusals(false);
         }
         let closed = self.desk.head.end_cycle();
         self.desk.statistics.batches = self.desk.head.batches();

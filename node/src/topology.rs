@@ -212,7 +212,7 @@ impl Topology {
     /// is cancelled behind it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
-        self.sequencer.cancel_what_is_stopped();
+        self.sequencer.cancel_switched_orders();
         Ok(())
     }
 }

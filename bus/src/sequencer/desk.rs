@@ -4,7 +4,7 @@
 use crate::clock::{Clock, ClockWatch};
 use crate::counters::sequencer::SequencerCounters;
 use crate::head::{Draft, LogHead, OWN_SCHEMA};
-use crate::refusals::Untold;
+use crate::refusals::UnreportedRefusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::session::SessionCloser;
 use crate::submission::Submission;
@@ -65,7 +65,7 @@ pub(super) struct Desk<C> {
     /// The session's last event is on the log.
     pub(super) is_over: bool,
     /// The log is to be told of refusals.
-    pub(super) has_untold: bool,
+    pub(super) has_unreported: bool,
 }
 
 /// What became of a submission.
@@ -86,7 +86,7 @@ pub(super) struct Origin<'a> {
     pub(super) expected: &'a mut Option<u64>,
     /// The last number that was taken.
     pub(super) last: &'a mut u64,
-    pub(super) untold: &'a mut Untold,
+    pub(super) unreported: &'a mut UnreportedRefusals,
 }
 
 impl<C: Clock> Desk<C> {
@@ -138,7 +138,7 @@ impl<C: Clock> Desk<C> {
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
         self.note_origin(submission, origin);
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: header.template_id.get(),
             template,
             schema: (header.schema_id.get(), header.version.get()),

@@ -101,7 +101,7 @@ impl<C: Clock> Desk<C> {
         words[words.len() - 1] = 0;
         let written = refused.encode(words.as_mut_bytes(), body).expect("the body was cut to the room").len();
         debug_assert_eq!(written, length);
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: RefusedOrder::TEMPLATE_ID,
             template: self::template(RefusedOrder::TEMPLATE_ID).expect("of the schema"),
             schema: OWN_SCHEMA,
@@ -146,9 +146,9 @@ impl<C: Clock> Desk<C> {
     ) -> Verdict {
         let class = template(submission.template_id).map_or(MessageClass::Control, |template| template.class);
         let class = SubmissionClass(class as u8);
-        origin.untold.note(reason, submission.sequence, submission.template_id, class);
+        origin.unreported.note(reason, submission.sequence, submission.template_id, class);
         self.statistics.refused.add(reason, 1);
-        self.has_untold = true;
+        self.has_unreported = true;
         Verdict::Taken
     }
 
@@ -156,18 +156,18 @@ impl<C: Clock> Desk<C> {
     #[cold]
     pub(super) fn look_at_refusals(&mut self, intake: &mut Intake) {
         let next = intake.last + 1;
-        self.has_untold |= intake.untold.look(&intake.refused, next, &mut self.statistics.refused);
+        self.has_unreported |= intake.unreported.look(&intake.refused, next, &mut self.statistics.refused);
     }
 
     /// Tells the log what was refused of a publisher, as far as it is due. Returns how many events that took.
     #[cold]
-    pub(super) fn tell_refusals(&mut self, intake: &mut Intake, is_last: bool) -> usize {
+    pub(super) fn report_refusals(&mut self, intake: &mut Intake, is_last: bool) -> usize {
         self.look_at_refusals(intake);
         let age = self.head.age();
         let mut told = 0;
-        if self.is_log_open() && (is_last || intake.untold.is_due(age)) {
+        if self.is_log_open() && (is_last || intake.unreported.is_due(age)) {
             while self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
-                && let Some(refused) = intake.untold.tell(intake.id, age)
+                && let Some(refused) = intake.unreported.report(intake.id, age)
             {
                 self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
                 told += 1;
@@ -260,7 +260,7 @@ impl<C: Clock> Desk<C> {
         if field == SessionEnd::NULL.events.as_bytes() {
             field.copy_from_slice(&events.to_le_bytes());
         }
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: SessionEnd::TEMPLATE_ID,
             template,
             schema: OWN_SCHEMA,
@@ -270,7 +270,7 @@ impl<C: Clock> Desk<C> {
         });
         self.statistics.events += 1;
         self.is_over = true;
-        self.has_untold = false;
+        self.has_unreported = false;
     }
 
     /// Puts the `SessionEnd` that [`crate::SessionCloser`] holds on the log, unless the session is over. Whether nothing
@@ -346,7 +346,7 @@ impl<C: Clock> Desk<C> {
         let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
         words.as_mut_bytes()[..body.len()].copy_from_slice(body);
         self.statistics.events += 1;
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id,
             template: template(template_id).expect("the sequencer's messages are of the schema"),
             schema: OWN_SCHEMA,

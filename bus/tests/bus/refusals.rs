@@ -3,7 +3,7 @@
 use crate::rig::{Rig, START, fill, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use stele_bus::bounds::REFUSALS_TOLD_INTERVAL;
+use stele_bus::bounds::REFUSALS_REPORT_INTERVAL;
 use stele_bus::{Publisher, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
@@ -111,7 +111,7 @@ fn a_publisher_that_sends_everything_again_and_again_does_not_flood_the_log() {
         submit(&mut feed, 1..=3);
         rig.cycle();
     }
-    rig.clock.advance(REFUSALS_TOLD_INTERVAL);
+    rig.clock.advance(REFUSALS_REPORT_INTERVAL);
     on_disk(&mut rig);
     let told = told(&rig);
     assert_eq!(told.len(), 2, "the first at once, the rest when the interval is over: {told:?}");

@@ -176,7 +176,7 @@ fn after_a_restart_what_an_engaged_switch_covers_is_cancelled_again() {
     let mut clerk = again.sequencer.publisher(1, "clerk", 4096);
     clerk.offer_message(&stele_wire::messages::SessionStart::NULL, START).unwrap();
     again.settle();
-    Sequencer::cancel_what_is_stopped(&mut again.sequencer);
+    Sequencer::cancel_switched_orders(&mut again.sequencer);
     on_disk(&mut again);
     assert_eq!(cancelled(&again), BTreeMap::from([(2, 1)]));
 }
