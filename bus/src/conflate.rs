@@ -9,7 +9,7 @@
 
 use crate::consumer::Event;
 use std::collections::VecDeque;
-use stele_risk::table::Index;
+use stele_risk::table::SlotIndex;
 use stele_wire::Sequence;
 
 /// How updates become a state.
@@ -76,7 +76,7 @@ pub trait Fold {
 /// ```
 pub struct Conflation<F: Fold> {
     fold: F,
-    index: Index<u32>,
+    index: SlotIndex<u32>,
     entries: Vec<Entry<F::State>>,
     capacity: usize,
     /// Entries that changed since they were taken, in the order in which they did first.
@@ -123,7 +123,7 @@ impl<F: Fold> Conflation<F> {
     pub fn new(fold: F, capacity: usize) -> Self {
         Self {
             fold,
-            index: Index::new(capacity),
+            index: SlotIndex::new(capacity),
             entries: Vec::with_capacity(capacity),
             capacity,
             changed: VecDeque::with_capacity(capacity),

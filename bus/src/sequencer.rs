@@ -29,7 +29,7 @@ use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use stele_risk::{Cancels, Risk};
+use stele_risk::{PendingCancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Sequence};
 
@@ -102,7 +102,7 @@ impl<C: Clock> Sequencer<C> {
             refused: vec![0; FRAME_LENGTH_MAX / 8].into(),
             timers: Timers::new(),
             timer_stop: TimerStop::default(),
-            cancels: Cancels::default(),
+            cancels: PendingCancels::default(),
             closer: SessionCloser::new(start.identity.epoch),
             clock_watch,
             clock_looked_at: CLOCK_CHECK_INTERVAL,

@@ -19,8 +19,8 @@
 use crate::bounds::{TIMER_STRATEGIES_MAX, TIMERS_PER_STRATEGY_MAX};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stele_risk::Sequenced;
-use stele_risk::state::{Number, Reader, RestoreError};
+use stele_risk::SequencedEvent;
+use stele_risk::state::{RestoreError, StateNumber, StateReader};
 use stele_wire::messages::{
     Boolean, SCHEMA_ID, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,
 };
@@ -118,7 +118,7 @@ impl Default for Timers {
 
 /// Whether [`Timers::on_event`] does anything with messages of this template.
 #[inline]
-pub fn follows(template_id: u16) -> bool {
+pub fn affects_timers(template_id: u16) -> bool {
     matches!(
         template_id,
         TimerSet::TEMPLATE_ID
@@ -140,10 +140,10 @@ impl Timers {
     /// Takes in the next event of the log: every event in order, but those that [`follows`] leaves out.
     pub fn on_event(&mut self, frame: &Frame<'_>) {
         let header = frame.header();
-        if frame.is_padding() || header.schema_id.get() != SCHEMA_ID || !follows(frame.template_id()) {
+        if frame.is_padding() || header.schema_id.get() != SCHEMA_ID || !affects_timers(frame.template_id()) {
             return;
         }
-        self.on_sequenced(&Sequenced {
+        self.on_sequenced(&SequencedEvent {
             template_id: header.template_id.get(),
             block_length: header.block_length.get(),
             schema_version: header.schema_version.get(),
@@ -154,7 +154,7 @@ impl Timers {
     }
 
     /// As [`Timers::on_event`], for an event that is in no frame yet.
-    pub fn on_sequenced(&mut self, event: &Sequenced<'_>) {
+    pub fn on_sequenced(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             TimerSet::TEMPLATE_ID => {
                 if let Some(set) = event.message::<TimerSet>() {
@@ -286,7 +286,7 @@ impl Timers {
     /// # Errors
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut timers, mut reader) = (Self::new(), Reader::new(bytes));
+        let (mut timers, mut reader) = (Self::new(), StateReader::new(bytes));
         timers.is_over = reader.get()?;
         timers.dropped = reader.get()?;
         for _ in 0..reader.count("strategies with timers", TIMER_STRATEGIES_MAX)? {
@@ -323,7 +323,7 @@ mod tests {
 
         fn event<M: Message>(&mut self, message: &M) {
             self.sequence += 1;
-            self.timers.on_sequenced(&Sequenced {
+            self.timers.on_sequenced(&SequencedEvent {
                 template_id: M::TEMPLATE_ID,
                 block_length: M::BLOCK_LENGTH,
                 schema_version: stele_wire::messages::SCHEMA_VERSION,

@@ -23,7 +23,7 @@ struct Engaged {
 
 /// What is still to be cancelled. Bounded; takes its memory once.
 #[derive(Debug)]
-pub struct Cancels {
+pub struct PendingCancels {
     switches: Vec<Engaged>,
     /// The working orders of the switch that is at work, and how far it has got.
     orders: Vec<WorkingOrder>,
@@ -40,7 +40,7 @@ pub enum Cancel {
     Quote(QuoteCancel),
 }
 
-impl Default for Cancels {
+impl Default for PendingCancels {
     fn default() -> Self {
         Self {
             switches: Vec::with_capacity(KILL_SWITCHES_MAX),
@@ -51,7 +51,7 @@ impl Default for Cancels {
     }
 }
 
-impl Cancels {
+impl PendingCancels {
     /// A switch is on the log. What works when it is engaged is cancelled, also where it is released soon after.
     pub fn on_switch(&mut self, switch: &KillSwitch, sequence: Sequence) {
         if switch.state != SwitchState::RELEASED {

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::limits::{NONE, Pair, Pending, Set, Target, place};
 use crate::rate::Rate;
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     Check, CreditAllotment, Decision, KillSwitch, RiskDecision, RiskLimit, SwitchState,
@@ -15,7 +15,7 @@ use zerocopy::FromBytes;
 
 /// Whether [`Risk::check_control`] has a say about messages of this template.
 #[inline]
-pub fn governs(template_id: u16) -> bool {
+pub fn is_checked_change(template_id: u16) -> bool {
     matches!(template_id, RiskLimit::TEMPLATE_ID | KillSwitch::TEMPLATE_ID | CreditAllotment::TEMPLATE_ID)
 }
 
@@ -281,7 +281,7 @@ impl Risk {
 
     /// A switch as it stands on the log.
     #[cold]
-    pub(crate) fn on_switch(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_switch(&mut self, event: &SequencedEvent<'_>) {
         if let Some(switch) = event.message::<KillSwitch>() {
             self.switches.on_event(&switch);
         }

@@ -1,7 +1,7 @@
 //! New orders of late, by everything that makes two of them alike.
 
 use crate::bounds::RISK_RECENT_ORDERS_MAX;
-use crate::table::{Index, Key};
+use crate::table::{SlotIndex, TableKey};
 
 /// What two orders share that are duplicates of each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,7 +13,7 @@ pub(crate) struct Likeness {
     pub(crate) quantity: u64,
 }
 
-impl Key for Likeness {
+impl TableKey for Likeness {
     #[inline]
     fn hash(self) -> u64 {
         let owner = u64::from(self.account) << 32 | u64::from(self.instrument);
@@ -25,7 +25,7 @@ impl Key for Likeness {
 /// A queue of the newest orders, and where the newest of each kind stands in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Recent {
-    index: Index<Likeness>,
+    index: SlotIndex<Likeness>,
     queue: Box<[(Likeness, u64)]>,
     /// Orders ever entered and ever forgotten; the queue holds those between.
     end: u64,
@@ -39,7 +39,7 @@ impl Default for Recent {
     fn default() -> Self {
         let capacity = RISK_RECENT_ORDERS_MAX;
         let queue = vec![(Likeness::default(), 0); capacity].into();
-        Self { index: Index::new(capacity), queue, end: 0, start: 0 }
+        Self { index: SlotIndex::new(capacity), queue, end: 0, start: 0 }
     }
 }
 

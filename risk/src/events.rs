@@ -6,7 +6,7 @@ use crate::ledger::{Fill, signed};
 use crate::market::Instrument;
 use crate::orders::{Entry, OrderKey};
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use crate::terms::{OrderKind, OrderTerms};
 use stele_wire::messages::{
     AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
@@ -38,7 +38,7 @@ static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
 
 /// Whether [`Risk::on_event`] does anything with messages of this template.
 #[inline]
-pub fn follows(template_id: u16) -> bool {
+pub fn affects_risk(template_id: u16) -> bool {
     FOLLOWED.get(usize::from(template_id)).copied().unwrap_or(false)
 }
 
@@ -51,7 +51,7 @@ impl Risk {
         if frame.is_padding() || header.schema_id.get() != SCHEMA_ID {
             return;
         }
-        self.on_sequenced(&Sequenced {
+        self.on_sequenced(&SequencedEvent {
             template_id: header.template_id.get(),
             block_length: header.block_length.get(),
             schema_version: header.schema_version.get(),
@@ -63,7 +63,7 @@ impl Risk {
 
     /// As [`Risk::on_event`], for an event that is in no frame yet.
     #[inline]
-    pub fn on_sequenced(&mut self, event: &Sequenced<'_>) {
+    pub fn on_sequenced(&mut self, event: &SequencedEvent<'_>) {
         self.take_effect(event.timestamp.0);
         match event.template_id {
             TopOfBook::TEMPLATE_ID => {
@@ -107,7 +107,7 @@ impl Risk {
 
     /// An order that got its sequence: it counts from here on.
     #[inline]
-    fn on_order(&mut self, order: &OrderTerms, event: &Sequenced<'_>) {
+    fn on_order(&mut self, order: &OrderTerms, event: &SequencedEvent<'_>) {
         let (owner, now) = (&order.owner, event.timestamp.0);
         self.on_message([order.publisher.into(), owner.account, owner.strategy.into()], order.number(), now);
         let horizon = self.limits.horizon;
@@ -152,7 +152,7 @@ impl Risk {
     }
 
     /// What takes risk away: it is counted and never refused.
-    fn on_request(&mut self, event: &Sequenced<'_>) {
+    fn on_request(&mut self, event: &SequencedEvent<'_>) {
         macro_rules! named_by {
             ($request:ident, $id:ident) => {
                 OrderKey {
@@ -196,7 +196,7 @@ impl Risk {
         }
     }
 
-    fn on_control(&mut self, event: &Sequenced<'_>) {
+    fn on_control(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             RiskLimit::TEMPLATE_ID => {
                 if let Some(change) = event.message::<RiskLimit>() {
@@ -230,7 +230,7 @@ impl Risk {
         }
     }
 
-    fn on_reference(&mut self, event: &Sequenced<'_>) {
+    fn on_reference(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(definition) = event.message::<InstrumentDefinition>() {

@@ -25,7 +25,7 @@
 //! | `terms` | orders, replacements and quotes as the checks see them |
 //! | `limits`, `credit`, `switches`, `rate`, `duplicates` | what is in force, and what counts towards it |
 //! | `market`, `ledger`, `orders` | reference prices; accounts, strategies and positions; open orders |
-//! | `cancels` | [`Cancels`]: the cancels that follow from a kill switch |
+//! | `cancels` | [`PendingCancels`]: the cancels that follow from a kill switch |
 //! | [`table`], [`bounds`] | tables of a fixed size, and the sizes |
 //! | `snapshot`, [`state`] | the state as bytes |
 //!
@@ -55,11 +55,11 @@ mod switches;
 pub mod table;
 mod terms;
 
-pub use cancels::{Cancel, Cancels};
-pub use control::governs;
+pub use cancels::{Cancel, PendingCancels};
+pub use control::is_checked_change;
 pub use credit::Allotment;
-pub use events::follows;
+pub use events::affects_risk;
 pub use risk::{Breach, Risk, RiskLimits, WorkingOrder};
-pub use sequenced::Sequenced;
+pub use sequenced::SequencedEvent;
 pub use state::RestoreError;
-pub use terms::{Leg, OrderKind, OrderTerms, Owner};
+pub use terms::{Leg, OrderKind, OrderOwner, OrderTerms};

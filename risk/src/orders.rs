@@ -2,8 +2,8 @@
 //! by price, so that the own order that would be met first stands in front.
 
 use crate::bounds::RISK_OPEN_ORDERS_MAX;
-use crate::table::{Index, Key};
-use crate::terms::Owner;
+use crate::table::{SlotIndex, TableKey};
+use crate::terms::OrderOwner;
 use stele_wire::Price;
 use stele_wire::messages::Side;
 
@@ -19,7 +19,7 @@ pub(crate) struct OrderKey {
     pub(crate) leg: u8,
 }
 
-impl Key for OrderKey {
+impl TableKey for OrderKey {
     #[inline]
     fn hash(self) -> u64 {
         let owner = u64::from(self.account) << 24 | u64::from(self.strategy) << 8 | u64::from(self.leg);
@@ -47,7 +47,7 @@ pub(crate) fn rank(side: usize, price: i64) -> i64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: OrderKey,
-    pub(crate) owner: Owner,
+    pub(crate) owner: OrderOwner,
     pub(crate) sequence: u64,
     /// The order that it is to take the place of, until the venue has answered; 0 for none.
     pub(crate) replaces: u64,
@@ -72,7 +72,7 @@ pub(crate) struct Entry {
 
 const VACANT: Entry = Entry {
     key: OrderKey { client_order_id: 0, account: 0, strategy: 0, leg: 0 },
-    owner: Owner {
+    owner: OrderOwner {
         account: 0,
         instrument: 0,
         strategy: 0,
@@ -99,7 +99,7 @@ const VACANT: Entry = Entry {
 };
 
 impl Entry {
-    pub(crate) fn new(key: OrderKey, owner: Owner, sequence: u64) -> Self {
+    pub(crate) fn new(key: OrderKey, owner: OrderOwner, sequence: u64) -> Self {
         Self { key, owner, sequence, ..VACANT }
     }
 
@@ -129,7 +129,7 @@ impl Default for Ends {
 /// The open orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    index: Index<OrderKey>,
+    index: SlotIndex<OrderKey>,
     entries: Box<[Entry]>,
     free: Vec<u32>,
 }
@@ -138,7 +138,7 @@ impl Default for Orders {
     fn default() -> Self {
         let capacity = RISK_OPEN_ORDERS_MAX;
         let free = (0..capacity as u32).rev().collect();
-        Self { index: Index::new(capacity), entries: vec![VACANT; capacity].into(), free }
+        Self { index: SlotIndex::new(capacity), entries: vec![VACANT; capacity].into(), free }
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
 
     fn order(id: u64, side: Side, price: i64) -> Entry {
         let key = OrderKey { client_order_id: id, ..OrderKey::default() };
-        Entry { side, price, ..Entry::new(key, Owner::default(), id) }
+        Entry { side, price, ..Entry::new(key, OrderOwner::default(), id) }
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 
 use crate::orders::{Entry, OrderKey};
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use stele_wire::messages::{
     CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected,
     OrderReplaced, OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side,
@@ -47,7 +47,7 @@ macro_rules! settled {
 }
 
 impl Risk {
-    pub(crate) fn on_report(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_report(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             OrderAccepted::TEMPLATE_ID => settled!(self, event, OrderAccepted),
             OrderSuspended::TEMPLATE_ID => settled!(self, event, OrderSuspended),
@@ -99,7 +99,7 @@ impl Risk {
         }
     }
 
-    fn on_rare_report(&mut self, event: &Sequenced<'_>) {
+    fn on_rare_report(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             OrderTriggered::TEMPLATE_ID => {
                 if let Some(report) = event.message::<OrderTriggered>() {

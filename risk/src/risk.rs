@@ -28,7 +28,7 @@ use crate::orders::{Entry, OrderKey};
 use crate::rate::{Bucket, Rate};
 use crate::switches::Switches;
 use crate::table::Table;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use std::collections::VecDeque;
 use stele_wire::messages::{CancelScope, Check, Side};
 use stele_wire::{Price, Quantity, Sequence};
@@ -68,7 +68,7 @@ pub struct WorkingOrder {
     /// The event on the log.
     pub sequence: Sequence,
     /// Who stands behind it.
-    pub owner: Owner,
+    pub owner: OrderOwner,
     /// As its sender calls it.
     pub client_order_id: u64,
     /// Whether it is a quote, which a `QuoteCancel` withdraws.
@@ -160,7 +160,7 @@ impl Risk {
 
     /// Whether an order may still be executed and no cancel of it is under way.
     pub(crate) fn is_working(&self, order: &WorkingOrder) -> bool {
-        let Owner { account, strategy, .. } = order.owner;
+        let OrderOwner { account, strategy, .. } = order.owner;
         let legs = if order.is_quote { [Side::BUY.0, Side::SELL.0] } else { [0, 0] };
         legs.into_iter().any(|leg| {
             let key = OrderKey { client_order_id: order.client_order_id, account, strategy, leg };

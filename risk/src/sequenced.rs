@@ -5,7 +5,7 @@ use stele_wire::{Nanos, Sequence};
 
 /// An event as it got its place on the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Sequenced<'a> {
+pub struct SequencedEvent<'a> {
     /// Which message.
     pub template_id: u16,
     /// Bytes of its root block as they were written.
@@ -20,7 +20,7 @@ pub struct Sequenced<'a> {
     pub body: &'a [u8],
 }
 
-impl<'a> Sequenced<'a> {
+impl<'a> SequencedEvent<'a> {
     /// The message, when the block is long enough for the fields of its first version. The caller has looked
     /// at the template id.
     #[inline]

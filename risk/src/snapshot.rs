@@ -14,9 +14,9 @@ use crate::market::Instrument;
 use crate::orders::{Entry, OrderKey};
 use crate::rate::{Bucket, Rate};
 use crate::risk::{Risk, RiskLimits, Source};
-use crate::state::{Number, Reader, RestoreError, no_room};
+use crate::state::{RestoreError, StateNumber, StateReader, no_room};
 use crate::table::Table;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use stele_wire::messages::{CancelScope, Check, Side};
 
 impl Risk {
@@ -153,7 +153,7 @@ impl Risk {
     /// # Errors
     /// [`RestoreError`] when the bytes are not of such a snapshot.
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut risk, mut reader) = (Self::new(limits), Reader::new(bytes));
+        let (mut risk, mut reader) = (Self::new(limits), StateReader::new(bytes));
         risk.shard = reader.get()?;
         risk.get_limits(&mut reader)?;
         risk.get_tables(&mut reader)?;
@@ -183,7 +183,7 @@ impl Risk {
         reader.finish().map(|()| risk)
     }
 
-    fn get_limits(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_limits(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         self.limits.all = reader.get()?;
         for _ in 0..reader.count("pending changes", RISK_PENDING_MAX)? {
             let (effective, [kind, check]) = (reader.get()?, reader.get::<[u8; 2]>()?);
@@ -217,7 +217,7 @@ impl Risk {
         Ok(())
     }
 
-    fn get_set(&mut self, reader: &mut Reader<'_>) -> Result<u16, RestoreError> {
+    fn get_set(&mut self, reader: &mut StateReader<'_>) -> Result<u16, RestoreError> {
         if !reader.get::<bool>()? {
             return Ok(0);
         }
@@ -226,7 +226,7 @@ impl Risk {
         Ok(number)
     }
 
-    fn get_tables(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_tables(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         for _ in 0..reader.count("instruments", self.market.instruments.capacity())? {
             let id = reader.get::<u32>()?;
             let [last, bid, ask, opening] = reader.get()?;
@@ -278,7 +278,7 @@ impl Risk {
         Ok(())
     }
 
-    fn get_orders(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_orders(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         for _ in 0..reader.count("open orders", RISK_OPEN_ORDERS_MAX)? {
             let [client_order_id, sequence, replaces, leaves, counted] = reader.get()?;
             let [key_account, account, instrument, desk, trader, client] = reader.get()?;
@@ -288,7 +288,7 @@ impl Risk {
             let [price, valued_at, counted_value] = reader.get()?;
             let key = OrderKey { client_order_id, account: key_account, strategy: key_strategy, leg };
             let owner =
-                Owner { account, instrument, strategy, is_by_person, algorithms, desk, trader, client };
+                OrderOwner { account, instrument, strategy, is_by_person, algorithms, desk, trader, client };
             self.ledger.open(Entry {
                 replaces,
                 price,
@@ -306,7 +306,7 @@ impl Risk {
     }
 }
 
-fn get_pairs(pairs: &mut Table<u64, Pair>, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+fn get_pairs(pairs: &mut Table<u64, Pair>, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
     for _ in 0..reader.count("pairs with limits", pairs.capacity())? {
         let (key, [position, restricted]) = (reader.get::<u64>()?, reader.get()?);
         *pairs.entry(key).ok_or(no_room("a pair with limits"))? = Pair { position, restricted };

@@ -26,23 +26,23 @@ pub enum RestoreError {
 }
 
 /// A number that a snapshot is made of.
-pub trait Number: Copy {
+pub trait StateNumber: Copy {
     /// Appends it.
     fn put(self, out: &mut Vec<u8>);
     /// Takes it from the reader.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError>;
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError>;
 }
 
 macro_rules! numbers {
     ($($number:ty),*) => {$(
-        impl Number for $number {
+        impl StateNumber for $number {
             fn put(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
-            fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+            fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
                 reader.take().map(<$number>::from_le_bytes)
             }
         }
@@ -50,11 +50,11 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, i64, i128);
 
-impl Number for bool {
+impl StateNumber for bool {
     fn put(self, out: &mut Vec<u8>) {
         u8::from(self).put(out);
     }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
         match reader.get::<u8>()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -63,11 +63,11 @@ impl Number for bool {
     }
 }
 
-impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
+impl<N: StateNumber + Default, const COUNT: usize> StateNumber for [N; COUNT] {
     fn put(self, out: &mut Vec<u8>) {
         self.into_iter().for_each(|number| number.put(out));
     }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
         let mut numbers = [N::default(); COUNT];
         for number in &mut numbers {
             *number = reader.get()?;
@@ -78,12 +78,12 @@ impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
 
 /// Reads the numbers back.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct StateReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> StateReader<'a> {
     /// Reads from the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
-    pub fn get<N: Number>(&mut self) -> Result<N, RestoreError> {
+    pub fn get<N: StateNumber>(&mut self) -> Result<N, RestoreError> {
         N::get(self)
     }
 

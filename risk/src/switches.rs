@@ -1,7 +1,7 @@
 //! Kill switches: which are engaged, and whom they cover.
 
 use crate::bounds::KILL_SWITCHES_MAX;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use stele_wire::messages::{CancelScope, KillSwitch, SwitchState};
 
 /// The switches that are engaged.
@@ -25,7 +25,7 @@ impl Switches {
     }
 
     /// The id of the switch that stops the owner, 0 when everything is stopped.
-    pub(crate) fn covers(&self, owner: &Owner) -> Option<u32> {
+    pub(crate) fn covers(&self, owner: &OrderOwner) -> Option<u32> {
         if self.overflowed {
             return Some(0);
         }

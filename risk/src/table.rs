@@ -2,7 +2,7 @@
 //! written when the table is made, so that no first touch is left to the hot path.
 
 /// What a table finds its entries by.
-pub trait Key: Copy + Eq + Default {
+pub trait TableKey: Copy + Eq + Default {
     /// Spread over the high bits: the table takes as many as it needs from the top.
     fn hash(self) -> u64;
 }
@@ -10,14 +10,14 @@ pub trait Key: Copy + Eq + Default {
 /// 2^64 over the golden ratio: consecutive keys land far apart (Knuth, TAOCP volume 3, section 6.4).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Key for u32 {
+impl TableKey for u32 {
     #[inline]
     fn hash(self) -> u64 {
         u64::from(self).wrapping_mul(GOLDEN)
     }
 }
 
-impl Key for u64 {
+impl TableKey for u64 {
     #[inline]
     fn hash(self) -> u64 {
         (self ^ self.rotate_left(29)).wrapping_mul(GOLDEN)
@@ -34,12 +34,12 @@ struct Cell<K> {
 
 /// From keys to slots of a store of the caller's.
 #[derive(Clone, Debug)]
-pub struct Index<K> {
+pub struct SlotIndex<K> {
     cells: Box<[Cell<K>]>,
     shift: u32,
 }
 
-impl<K: Key> Index<K> {
+impl<K: TableKey> SlotIndex<K> {
     /// For at most `capacity` keys.
     pub fn new(capacity: usize) -> Self {
         let cells = (2 * capacity).next_power_of_two().max(2);
@@ -112,15 +112,15 @@ impl<K: Key> Index<K> {
 /// A table whose entries stay: found by key, told apart by slot, in the order in which they came.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
-    index: Index<K>,
+    index: SlotIndex<K>,
     entries: Box<[(K, V)]>,
     length: usize,
 }
 
-impl<K: Key, V: Copy + Default> Table<K, V> {
+impl<K: TableKey, V: Copy + Default> Table<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         let entries = vec![(K::default(), V::default()); capacity].into();
-        Self { index: Index::new(capacity), entries, length: 0 }
+        Self { index: SlotIndex::new(capacity), entries, length: 0 }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -217,7 +217,7 @@ mod tests {
         fn an_index_answers_as_a_map_does(
             steps in prop::collection::vec((any::<bool>(), 0_u64..40, 0_u32..1000), 0..400),
         ) {
-            let (mut index, mut model) = (Index::new(40), BTreeMap::new());
+            let (mut index, mut model) = (SlotIndex::new(40), BTreeMap::new());
             for (is_set, key, slot) in steps {
                 if is_set {
                     index.set(key, slot);

@@ -8,7 +8,7 @@ use zerocopy::FromBytes;
 
 /// Who stands behind an order: everything that a kill switch can name. 0 is "not told".
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Owner {
+pub struct OrderOwner {
     /// Whose order.
     pub account: u32,
     /// Of what.
@@ -27,7 +27,7 @@ pub struct Owner {
     pub client: u32,
 }
 
-impl Owner {
+impl OrderOwner {
     /// Whether a switch with this scope and id covers the order. A switch fails closed: an order that does not
     /// tell what the scope asks for is covered.
     pub fn is_in(&self, scope: CancelScope, id: u32) -> bool {
@@ -82,7 +82,7 @@ pub struct OrderTerms {
     /// Which message it came in.
     pub kind: OrderKind,
     /// Who stands behind it.
-    pub owner: Owner,
+    pub owner: OrderOwner,
     /// Who submitted it; 0 is not told.
     pub publisher: u16,
     /// The publisher's own number of the submission; 0 and `u64::MAX` are not told.
@@ -105,7 +105,7 @@ macro_rules! owner {
             algorithm(executor, $message.executor.get()),
             0,
         ];
-        Owner {
+        OrderOwner {
             account: $message.account.get(),
             instrument: $message.instrument.get(),
             strategy: $message.strategy.get(),

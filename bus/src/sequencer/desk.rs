@@ -10,7 +10,7 @@ use crate::session::SessionCloser;
 use crate::submission::Submission;
 use crate::templates::{MessageClass, Template, template};
 use crate::timers::{TimerStop, Timers};
-use stele_risk::{Breach, Cancels, OrderTerms, Risk, governs};
+use stele_risk::{Breach, OrderTerms, PendingCancels, Risk, is_checked_change};
 use stele_wire::codec::MessageHeader;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
@@ -56,7 +56,7 @@ pub(super) struct Desk<C> {
     pub(super) refused: Box<[u64]>,
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
-    pub(super) cancels: Cancels,
+    pub(super) cancels: PendingCancels,
     pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
     /// When the clock is looked at again, by the age of the log's head.
@@ -199,7 +199,7 @@ impl<C: Clock> Desk<C> {
                 self.reject(submission, &terms, breach);
                 return true;
             }
-        } else if governs(submission.template_id) {
+        } else if is_checked_change(submission.template_id) {
             let now = self.head.stamp();
             let body = gather(&mut self.scratch, submission);
             if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {

@@ -12,7 +12,7 @@ use crate::submission::{NOT_RECEIVED, Submission};
 use crate::templates::{MessageClass, Template, template};
 use crate::timers::{self, NEVER};
 use std::mem::offset_of;
-use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
+use stele_risk::{Breach, Cancel, OrderTerms, SequencedEvent};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
@@ -299,11 +299,11 @@ impl<C: Clock> Desk<C> {
     #[inline]
     pub(super) fn follow(&mut self, submission: &Submission<'_>, block_length: u16, sequence: Sequence) {
         let template_id = submission.template_id;
-        let is_risk = stele_risk::follows(template_id);
-        if !is_risk && !timers::follows(template_id) {
+        let is_risk = stele_risk::affects_risk(template_id);
+        if !is_risk && !timers::affects_timers(template_id) {
             return;
         }
-        let event = Sequenced {
+        let event = SequencedEvent {
             template_id,
             block_length,
             schema_version: SCHEMA_VERSION,
@@ -314,7 +314,7 @@ impl<C: Clock> Desk<C> {
         if is_risk {
             self.risk.on_sequenced(&event);
         }
-        if timers::follows(template_id) {
+        if timers::affects_timers(template_id) {
             self.timers.on_sequenced(&event);
         }
         match template_id {
@@ -329,7 +329,7 @@ impl<C: Clock> Desk<C> {
 
     fn append_followed<M: Message>(&mut self, message: &M) {
         let sequence = self.append_own(M::TEMPLATE_ID, message.as_bytes());
-        let event = Sequenced {
+        let event = SequencedEvent {
             template_id: M::TEMPLATE_ID,
             block_length: M::BLOCK_LENGTH,
             schema_version: SCHEMA_VERSION,

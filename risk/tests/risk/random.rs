@@ -3,7 +3,7 @@
 use super::model::Model;
 use super::rig::*;
 use proptest::prelude::*;
-use stele_risk::{OrderTerms, Risk, RiskLimits, follows};
+use stele_risk::{OrderTerms, Risk, RiskLimits, affects_risk};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelScope, Check, InstrumentDefinition, KillSwitch, NewOrder, OrderAccepted,
@@ -336,7 +336,7 @@ proptest! {
         steps.iter().for_each(|step| play.step(step));
         let mut replayed = Risk::new(RiskLimits::default());
         for (template_id, body, sequence, time) in &play.rig.log {
-            if follows(*template_id) {
+            if affects_risk(*template_id) {
                 // What passed once passes again.
                 if let Some(terms) = OrderTerms::read(*template_id, body) {
                     prop_assert_eq!(replayed.check(&terms, stele_wire::Nanos(*time)), Ok(()));

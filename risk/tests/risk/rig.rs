@@ -1,6 +1,6 @@
 //! A risk engine that is fed as the sequencer feeds it, and messages to feed it with.
 
-use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, Sequenced, follows, governs};
+use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, SequencedEvent, affects_risk, is_checked_change};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, CreditAllotment, NewOrder, OrderAccepted, OrderCancelled, OrderEvent, OrderFilled,
@@ -61,14 +61,14 @@ impl Rig {
             if let Err(breach) = self.risk.check(&terms, now) {
                 return Answer::Refused(breach);
             }
-        } else if governs(template_id)
+        } else if is_checked_change(template_id)
             && let Err(decision) = self.risk.check_control(template_id, body, now)
         {
             return Answer::Kept(Box::new(decision));
         }
         self.sequence += 1;
         self.log.push((template_id, body.to_vec(), self.sequence, self.now));
-        if follows(template_id) {
+        if affects_risk(template_id) {
             self.risk.on_sequenced(&sequenced(template_id, body, self.sequence, self.now));
         }
         Answer::Passed
@@ -91,8 +91,8 @@ pub(crate) fn block_length(template_id: u16) -> u16 {
     SCHEMA.message(template_id).unwrap().block.length
 }
 
-pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) -> Sequenced<'_> {
-    Sequenced {
+pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) -> SequencedEvent<'_> {
+    SequencedEvent {
         template_id,
         block_length: block_length(template_id),
         schema_version: SCHEMA_VERSION,
