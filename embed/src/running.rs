@@ -231,7 +231,7 @@ impl RunningBus {
             }
             if looked.elapsed() > LOOK_INTERVAL {
                 looked = Instant::now();
-                let who = watch.look(looked).map(|stuck| stuck.to_string());
+                let who = watch.check(looked).map(|stuck| stuck.to_string());
                 let waited = since.elapsed();
                 if waited > self.patience {
                     return Err(BusError::Patience { what, waited, who });

@@ -5,8 +5,8 @@ use crate::failure::Failure;
 use crate::numbering::{publishers, sources};
 use std::collections::BTreeSet;
 use stele_bus::session::{
-    ControlError, ControlPublisher, ProgramIdentity, Schema, SessionBeginning, SessionEnding, StrategyStart,
-    cut_text,
+    ControlError, ControlPublisher, ProgramIdentity, SchemaDocument, SessionBeginning, SessionEnding,
+    StrategyStart, cut_text,
 };
 use stele_bus::{ClockQuality, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
@@ -41,7 +41,7 @@ impl<'a> Epoch<'a> {
         let beginning = SessionBeginning::new(&self.start.identity, self.now)
             .following(self.recovery.last_sequence, self.recovery.ended_cleanly())
             .run_by(&ProgramIdentity::of_this_process(VERSION))
-            .of_schema(&Schema::stele())
+            .of_schema(&SchemaDocument::stele())
             .configured(configuration);
         SessionBeginning { recovered: self.recovery.events(), clock: Some(self.clock), ..beginning }
     }
@@ -56,7 +56,7 @@ pub(crate) fn beginning_of_run<'a>(
     limits: Vec<(Check, i64)>,
     credit: Option<&Credit>,
 ) -> SessionBeginning<'a> {
-    let schema = Schema::stele();
+    let schema = SchemaDocument::stele();
     let account = AccountDefinition {
         account: U32::new(ACCOUNT),
         holder_type: b'P',

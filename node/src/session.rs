@@ -222,7 +222,7 @@ impl Session {
                 return Err(self.failure());
             }
             let now = Instant::now();
-            if let Some(stuck) = self.watches.iter_mut().find_map(|watch| watch.look(now)) {
+            if let Some(stuck) = self.watches.iter_mut().find_map(|watch| watch.check(now)) {
                 return Err(self.stuck(&stuck));
             }
             if self.running.player.is_done() {

@@ -1,4 +1,4 @@
-//! What the sequencer shows: set once for each duty cycle in which it had something to do.
+//! The sequencer's counters, set once in each duty cycle that had work.
 
 use super::{Counter, CounterError, CounterLabels, Counters, Histogram, table};
 use crate::refusals::Refusals;
@@ -7,7 +7,7 @@ use crate::submission::NOT_RECEIVED;
 use stele_wire::Nanos;
 use stele_wire::messages::Check;
 
-/// Checks that refusals are counted by: as many as a byte of the wire can say without waste.
+/// The most checks with a counter of their own.
 pub(crate) const CHECKS_MAX: usize = 64;
 
 /// The sequencer's counters.
@@ -28,7 +28,7 @@ pub(crate) struct SequencerCounters {
     tick_to_sequenced: Histogram,
 }
 
-/// A publisher's ring as the sequencer sees it.
+/// The counters of a publisher's ring.
 #[derive(Debug)]
 pub(crate) struct IntakeCounters {
     depth: Counter,
@@ -40,13 +40,13 @@ impl SequencerCounters {
         let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         let checks = (1..CHECKS_MAX as u8).map(Check).filter_map(|check| Some((check, check.name()?)));
         let refusals = checks.map(|(check, name)| {
-            let place = CounterLabels::named(shard, u16::from(check.0), name);
-            counters.register(table::REFUSALS, place).map(|counter| (check, counter))
+            let labels = CounterLabels::named(shard, u16::from(check.0), name);
+            counters.register(table::REFUSALS, labels).map(|counter| (check, counter))
         });
         let shown = Refusals::default();
         let refused = shown.iter().map(|(reason, _)| {
-            let place = CounterLabels::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
-            counters.register(table::REFUSED_SUBMISSIONS, place)
+            let labels = CounterLabels::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
+            counters.register(table::REFUSED_SUBMISSIONS, labels)
         });
         Ok(Self {
             refused: refused.collect::<Result<_, _>>()?,
@@ -64,7 +64,7 @@ impl SequencerCounters {
         })
     }
 
-    /// Shows what was done until now.
+    /// Sets the counters to `statistics`.
     pub(crate) fn show(&mut self, statistics: &SequencerStatistics) {
         self.events.set(statistics.events);
         self.orders_refused.set(statistics.orders_refused);
@@ -79,7 +79,7 @@ impl SequencerCounters {
         }
     }
 
-    /// What seldom changes.
+    /// Sets the counters that rarely change.
     #[cold]
     fn show_refusals(&mut self, statistics: &SequencerStatistics) {
         for (counter, (_, count)) in self.refused.iter_mut().zip(statistics.refused.iter()) {
@@ -96,7 +96,7 @@ impl SequencerCounters {
         }
     }
 
-    /// Counts how long an event took from its receipt to its place on the log.
+    /// Records the time from an event's receipt to its sequencing.
     #[inline]
     pub(crate) fn on_sequenced(&mut self, received: Nanos, sequenced: Nanos) {
         if received != NOT_RECEIVED {
@@ -106,7 +106,7 @@ impl SequencerCounters {
 }
 
 impl IntakeCounters {
-    /// Of the publisher `id`, whose ring takes `capacity` words.
+    /// Registers the counters of the publisher `id`, whose ring has `capacity` words.
     pub(crate) fn register(
         counters: &Counters,
         shard: u16,
@@ -118,7 +118,7 @@ impl IntakeCounters {
         Ok(Self { depth: register(table::QUEUE_DEPTH)?, submissions: register(table::SUBMISSIONS)? })
     }
 
-    /// `taken` more submissions are through; `left` words wait.
+    /// Counts `taken` more submissions; `left` words wait in the ring.
     #[inline]
     pub(crate) fn on_chunk(&mut self, taken: usize, left: usize) {
         self.submissions.add(taken as u64);

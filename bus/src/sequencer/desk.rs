@@ -1,5 +1,5 @@
-//! What a submission meets between its intake and the ring: room, its number, risk, and then the log or a
-//! refusal.
+//! Admission: the checks between an intake and the ring. A submission needs room, a new number and, if it is
+//! an order, to pass the risk checks. Then it is on the log, or its refusal is.
 
 use crate::clock::{Clock, ClockWatch};
 use crate::counters::sequencer::SequencerCounters;
@@ -20,7 +20,7 @@ use stele_wire::messages::{
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
-/// Longest frame that the sequencer writes on its own account, but for a refused order.
+/// The longest frame of the sequencer's own events, except a refused order.
 pub(super) const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
 
 macro_rules! fits {
@@ -30,17 +30,17 @@ macro_rules! fits {
 }
 fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCancel, TimerFired, ClockStatus);
 
-/// Bytes of a refused order in front of its body.
+/// The bytes of a `RefusedOrder` before the body of the refused order.
 pub(super) const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
 
-/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its
-/// numbering.
+/// The bytes of the frames that refuse a submission with a body of `body_length` bytes, including the event
+/// that records its numbering.
 #[inline]
 pub(super) const fn refusal_length(body_length: usize) -> usize {
     frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
 }
 
-/// Everything that a submission meets between its intake and the ring.
+/// The state that admission uses.
 #[derive(Debug)]
 pub(super) struct Desk<C> {
     pub(super) head: LogHead<C>,
@@ -52,32 +52,32 @@ pub(super) struct Desk<C> {
     pub(super) counters: Option<SequencerCounters>,
     /// One body in one piece.
     pub(super) scratch: Box<[u64]>,
-    /// A refused order with what stands in front of it.
+    /// A refused order, after its head.
     pub(super) refused: Box<[u64]>,
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
     pub(super) cancels: PendingCancels,
     pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
-    /// When the clock is looked at again, by the age of the log's head.
-    pub(super) clock_looked_at: Nanos,
+    /// When the clock is checked again, by the age of the log's head.
+    pub(super) clock_checked_at: Nanos,
     pub(super) first_sequence: Sequence,
     /// The session's last event is on the log.
     pub(super) is_over: bool,
-    /// The log is to be told of refusals.
+    /// Whether refusals are still to be reported on the log.
     pub(super) has_unreported: bool,
 }
 
-/// What became of a submission.
+/// Whether a submission was taken from its publisher's ring.
 #[derive(PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is on the log, or its refusal is.
     Taken,
-    /// It stays where it is.
+    /// It stays in its publisher's ring.
     NoRoom,
 }
 
-/// Where a submission comes from, and which number it should have.
+/// The publisher of a submission, and the number that the submission should have.
 pub(super) struct Origin<'a> {
     pub(super) id: u16,
     pub(super) name: &'a [u8; 32],
@@ -95,7 +95,7 @@ impl<C: Clock> Desk<C> {
         self.headrooms[class as usize]
     }
 
-    /// Puts a submission on the log, or a refusal in its place, or leaves it for want of room.
+    /// Puts a submission, or its refusal, on the log. Leaves it where it is when there is no room.
     #[inline]
     pub(super) fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
         if submission.sequence <= *origin.last {
@@ -125,8 +125,8 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as
-    /// it is, anything else is refused.
+    /// As [`Desk::admit`], for what is not a message of Stele's schema. A message of another schema is put on
+    /// the log unchanged; anything else is refused.
     #[inline(never)]
     fn admit_foreign(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
         let Some((header, body)) = submission.foreign() else {
@@ -150,7 +150,7 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// The ring has room for the first classes again: says so, once.
+    /// Clears the backpressure once the ring has room again for the classes that are refused first.
     #[cold]
     fn in_time_again(&mut self, template: &Template) -> bool {
         let is_first_class = template.class <= MessageClass::NewOrder;
@@ -160,8 +160,8 @@ impl<C: Clock> Desk<C> {
         is_first_class
     }
 
-    /// Says who is behind. A new order is answered by a refusal, for which there is headroom; everything else
-    /// stays in its publisher's ring.
+    /// Sets the backpressure. A new order is answered by a refusal, for which there is headroom; everything
+    /// else stays in its publisher's ring.
     #[cold]
     fn on_no_room(
         &mut self,
@@ -188,8 +188,8 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the
-    /// submission was answered by a refusal.
+    /// Checks orders, and changes of the controls on them, before they get a sequence. Returns true when the
+    /// submission needs no further handling: it was refused, or it was the session's last event.
     fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
         if template.class == MessageClass::NewOrder {
             let now = self.head.stamp();
@@ -218,7 +218,7 @@ impl<C: Clock> Desk<C> {
     }
 }
 
-/// The body in one piece: in place, unless the end of the publisher's ring lies in it.
+/// The body as one slice: in place, or copied to `scratch` when the publisher's ring wraps in it.
 #[inline]
 pub(super) fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) -> &'a [u8] {
     let (first, second) = submission.body;
@@ -230,7 +230,7 @@ pub(super) fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) ->
     &scratch.as_bytes()[..submission.body_length]
 }
 
-/// Bytes of the event's frame and of the note on its numbering that may go before it.
+/// The bytes of the event's frame and of the event that may record its numbering before it.
 #[inline]
 fn submitted_length(submission: &Submission<'_>) -> usize {
     frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX

@@ -80,5 +80,5 @@ fn a_ring_that_does_not_fit_is_an_error_at_once_and_leaves_no_file() {
     assert!(!path.exists());
     std::fs::write(&path, vec![0; 2 * BLOCK]).unwrap();
     let error = RingView::attach(&path).unwrap_err().to_string();
-    assert!(error.ends_with("/ring cannot be read: it is no ring"), "{error}");
+    assert!(error.ends_with("/ring cannot be read: it is not a ring"), "{error}");
 }

@@ -33,7 +33,7 @@ pub(super) struct Trail {
     pub(super) header: SegmentHeader,
     pub(super) position: Position,
     pub(super) sequence: u64,
-    /// SchemaDocument of the next event's frame header.
+    /// Schema of the next event's frame header.
     pub(super) schema: (u16, u16),
 }
 
