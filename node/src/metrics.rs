@@ -90,7 +90,7 @@ pub(crate) fn render(readings: &[CounterReading]) -> String {
             continue;
         }
         let name = metric_name(definition);
-        let kind = match definition.shape {
+        let kind = match definition.kind {
             CounterKind::Total => "counter",
             CounterKind::Gauge => "gauge",
             CounterKind::Histogram => "histogram",
@@ -115,7 +115,7 @@ fn metric_name(definition: &CounterDefinition) -> String {
         CounterUnit::Bytes => "_bytes",
         CounterUnit::Nanoseconds => "_seconds",
     };
-    let total = if definition.shape == CounterKind::Total { "_total" } else { "" };
+    let total = if definition.kind == CounterKind::Total { "_total" } else { "" };
     format!("stele_{}{unit}{total}", definition.name)
 }
 

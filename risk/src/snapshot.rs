@@ -1,5 +1,5 @@
-//! The whole state as bytes: little-endian numbers one after the other, written and read in the same order. Two
-//! states that decide alike have the same bytes.
+//! Snapshots: the whole state as little-endian numbers, written and read in the same order. Two states that
+//! make the same decisions have the same bytes.
 
 use crate::bounds::{
     KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_FILLS_MAX, RISK_OPEN_ORDERS_MAX, RISK_PENDING_MAX,
@@ -20,10 +20,10 @@ use crate::terms::OrderOwner;
 use stele_wire::messages::{CancelScope, Check, Side};
 
 impl Risk {
-    /// Version of the layout that [`Risk::snapshot`] writes.
+    /// The version of the layout that [`Risk::snapshot`] writes.
     pub const STATE_VERSION: u32 = 2;
 
-    /// Appends the whole state. What [`RiskLimits`] says of sealing and of four eyes is no part of it.
+    /// Appends the whole state to `out`. It does not include `has_sealer` and `four_eyes` of [`RiskLimits`].
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         self.shard.put(out);
         self.put_limits(out);
@@ -130,7 +130,7 @@ impl Risk {
         }
     }
 
-    /// By their keys, so that the bytes do not depend on which slots they are in.
+    /// Sorted by key, so that the bytes do not depend on the slots.
     fn put_orders(&self, out: &mut Vec<u8>) {
         let mut orders: Vec<&Entry> = self.ledger.orders.iter().collect();
         orders.sort_unstable_by_key(|entry| (entry.sequence, entry.key));
@@ -148,10 +148,11 @@ impl Risk {
         }
     }
 
-    /// The state that [`Risk::snapshot`] wrote. Of `limits` only what it says of sealing and of four eyes counts.
+    /// Restores the state that [`Risk::snapshot`] wrote. Only `has_sealer` and `four_eyes` of `limits` are
+    /// used.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a state.
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
         let (mut risk, mut reader) = (Self::new(limits), StateReader::new(bytes));
         risk.shard = reader.get()?;

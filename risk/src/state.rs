@@ -1,35 +1,35 @@
-//! A machine's state as bytes: little-endian numbers one after the other, written and read in the same order.
+//! The state of a state machine as bytes: little-endian numbers, written and read in the same order.
 
-/// Why bytes are no state of a machine of the bus.
+/// Why a state cannot be restored from bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The bytes end too early.
-    #[error("the state ends at byte {at}, where more is needed")]
+    #[error("the state ends too early, at byte {at}")]
     Truncated {
-        /// Where reading stopped.
+        /// The offset where reading stopped.
         at: usize,
     },
     /// Bytes are left over.
-    #[error("the state goes on behind its end at byte {at}")]
+    #[error("the state ends at byte {at} and more bytes follow")]
     Trailing {
-        /// Where reading ended.
+        /// The offset where reading ended.
         at: usize,
     },
-    /// A number is none that was ever written.
-    #[error("the state holds {found} as {what}, which cannot be")]
+    /// A number has a value that is never written.
+    #[error("the state contains {found} as {what}, which is impossible")]
     Value {
-        /// What the number stands for.
+        /// The meaning of the number.
         what: &'static str,
         /// The number.
         found: i128,
     },
 }
 
-/// A number that a snapshot is made of.
+/// A number in a snapshot.
 pub trait StateNumber: Copy {
-    /// Appends it.
+    /// Appends the number to `out`.
     fn put(self, out: &mut Vec<u8>);
-    /// Takes it from the reader.
+    /// Reads a number.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
@@ -76,7 +76,7 @@ impl<N: StateNumber + Default, const COUNT: usize> StateNumber for [N; COUNT] {
     }
 }
 
-/// Reads the numbers back.
+/// Reads the numbers of a snapshot.
 #[derive(Debug)]
 pub struct StateReader<'a> {
     bytes: &'a [u8],
@@ -84,7 +84,7 @@ pub struct StateReader<'a> {
 }
 
 impl<'a> StateReader<'a> {
-    /// Reads from the first byte.
+    /// A reader at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -97,7 +97,7 @@ impl<'a> StateReader<'a> {
         Ok(*found)
     }
 
-    /// The next number.
+    /// Reads the next number.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
@@ -105,7 +105,7 @@ impl<'a> StateReader<'a> {
         N::get(self)
     }
 
-    /// How many things follow, at most `most`; `what` names them in the error.
+    /// Reads a count of at most `most`; `what` names the counted things in the error.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or there are more.
@@ -117,7 +117,7 @@ impl<'a> StateReader<'a> {
         Ok(count as usize)
     }
 
-    /// Ends the reading.
+    /// Ends the reading and checks that all bytes were read.
     ///
     /// # Errors
     /// [`RestoreError::Trailing`] when bytes are left over.
@@ -126,7 +126,7 @@ impl<'a> StateReader<'a> {
     }
 }
 
-/// The error for something that does not fit where it belongs.
+/// The error for something that there is no room for.
 pub(crate) fn no_room(what: &'static str) -> RestoreError {
     RestoreError::Value { what, found: 0 }
 }
