@@ -13,7 +13,7 @@ use stele_wire::messages::{
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;
 
-/// Every table of risk is in use.
+/// Sets limits so that every table of the risk checks is in use.
 fn limit_everything(risk: &mut Risk) {
     let limits = [
         (Check::DUPLICATE, 1_000),
