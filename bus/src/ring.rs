@@ -474,10 +474,18 @@ impl RingWriter {
         self.head
     }
 
-    /// Adds a gate at `published`. `&mut self` keeps it from racing with `read_gates`.
-    pub(crate) fn add_gate(&mut self) -> Gate {
+    /// Adds a gate at `from`, or at `published`. `&mut self` keeps it from racing with `read_gates`.
+    ///
+    /// # Panics
+    /// When there are [`GATING_CONSUMERS_MAX`] already, or when the ring has overwritten what follows `from`.
+    pub(crate) fn add_gate(&mut self, from: Option<Position>) -> Gate {
         assert!(self.gates.len() < GATING_CONSUMERS_MAX, "more than {GATING_CONSUMERS_MAX} gating consumers");
-        let gate = Arc::new(Line(AtomicU64::new(self.ring.watermarks().published().0)));
+        let published = self.ring.watermarks().published();
+        let from = from.unwrap_or(published);
+        let end = from.plus(self.ring.capacity() as u64);
+        assert!(from <= published && self.head <= end, "the ring no longer holds what follows {from}");
+        self.limit = self.limit.min(end);
+        let gate = Arc::new(Line(AtomicU64::new(from.0)));
         self.gates.push(gate.clone());
         gate
     }

@@ -32,7 +32,7 @@ use std::io;
 use std::path::Path;
 use stele_risk::{PendingCancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
-use stele_wire::{Nanos, Sequence};
+use stele_wire::{Nanos, Position, Sequence};
 
 /// The only writer of the log.
 ///
@@ -189,7 +189,17 @@ impl<C: Clock> Sequencer<C> {
     /// # Panics
     /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] gating consumers already.
     pub fn gating_consumer(&mut self, name: &str) -> GatingConsumer {
-        GatingConsumer::new(self.desk.head.writer(), name)
+        GatingConsumer::new(self.desk.head.writer(), name, None)
+    }
+
+    /// Registers a gating consumer of everything from the position `from` on, such as a session's start. It also
+    /// gets what was published before the call.
+    ///
+    /// # Panics
+    /// As [`Sequencer::gating_consumer`], and when the ring has overwritten what follows `from`. The ring still
+    /// holds a whole session until the journal first writes, and what an existing gating consumer has not released.
+    pub fn gating_consumer_from(&mut self, name: &str, from: Position) -> GatingConsumer {
+        GatingConsumer::new(self.desk.head.writer(), name, Some(from))
     }
 
     /// The ring that the log is on.

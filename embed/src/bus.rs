@@ -27,9 +27,9 @@ const QUIET_TURNS: u32 = 3;
 /// How long the caller's thread sleeps in a turn without work, while it waits.
 const NAP: Duration = Duration::from_micros(50);
 
-/// A bus on a trail, driven by the thread that has it: each [`Bus::turn`] is a duty cycle of the sequencer, the agents and
-/// the journal. [`Bus::start`] gives them threads instead. Dropping it ends the session as [`Bus::stop`] does, and says
-/// nothing where that fails; a thread that panics leaves the trail to recovery.
+/// A bus on a trail, driven by the thread that has it: each [`Bus::turn`] is a duty cycle of the sequencer,
+/// the agents and the journal. [`Bus::start`] gives them threads instead. Dropping it ends the session as
+/// [`Bus::stop`] does, and says nothing where that fails; a thread that panics leaves the trail to recovery.
 pub struct Bus {
     parts: Option<Parts>,
 }
@@ -56,8 +56,9 @@ pub(crate) struct Parts {
 }
 
 impl Bus {
-    /// Opens the trail in the directory `trail`, which is made where it is missing, and begins a session: when this
-    /// returns, the session's beginning is on the log. What an earlier session left is recovered, never overwritten.
+    /// Opens the trail in the directory `trail`, which is made where it is missing, and begins a session:
+    /// when this returns, the session's beginning is on the log. What an earlier session left is recovered,
+    /// never overwritten.
     ///
     /// # Errors
     /// [`BusError`]; [`BusError::Open`] where another process writes the trail, or where it needs repair.
@@ -126,8 +127,8 @@ impl Bus {
         self.parts.as_mut().expect("taken by `start` and `stop` alone, which take the bus")
     }
 
-    /// A publisher of this process: its number is the lowest from 2 on that is free. Publishers that are asked for in the
-    /// same order have the same numbers in every session.
+    /// A publisher of this process: its number is the lowest from 2 on that is free. Publishers that are
+    /// asked for in the same order have the same numbers in every session.
     ///
     /// # Errors
     /// [`BusError::Place`].
@@ -147,8 +148,9 @@ impl Bus {
         Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
     }
 
-    /// A consumer of everything published from now on, which reads in place. While it does not read, publishers are
-    /// refused in the end: drop it when it is done. `name` says who it is when it is stuck.
+    /// A consumer that reads in place: of the whole session, from its `SessionStart` on, when it is asked for
+    /// before the bus is first driven, otherwise of everything published from now on. While it does not read,
+    /// publishers are refused in the end: drop it when it is done. `name` says who it is when it is stuck.
     ///
     /// # Errors
     /// [`BusError::Place`].
@@ -157,18 +159,23 @@ impl Bus {
         if parts.consumers.len() == GATING_CONSUMERS_MAX {
             return Err(BusError::Place(format!("more than {GATING_CONSUMERS_MAX} gating consumers")));
         }
-        let consumer = parts.sequencer.gating_consumer(name);
+        let consumer = if parts.has_turned {
+            parts.sequencer.gating_consumer(name)
+        } else {
+            parts.sequencer.gating_consumer_from(name, parts.start.position)
+        };
         parts.consumers.push(consumer.progress());
         Ok(consumer)
     }
 
-    /// A consumer that reads copies and holds nobody up: what it is too slow for is lost to it, and it says which events.
+    /// A consumer that reads copies and never holds the bus up: what it is too slow for is lost to it, and it
+    /// says which events.
     pub fn lossy_consumer(&self) -> LossyConsumer {
         LossyConsumer::join(&self.parts().ring)
     }
 
-    /// A consumer of everything from event `from` on, also of earlier sessions, which holds nobody up: what the ring no
-    /// longer has it reads from the trail.
+    /// A consumer of everything from event `from` on, also of earlier sessions, which never holds the bus up:
+    /// what the ring no longer has it reads from the trail.
     pub fn catch_up_consumer(&self, from: Sequence) -> CatchUp {
         CatchUp::from(&self.parts().ring, &self.parts().trail, from)
     }
@@ -183,8 +190,8 @@ impl Bus {
         parts.agents.push(Box::new(agent));
     }
 
-    /// For control events of one's own, such as definitions of sources and instruments: each is on the log when it has
-    /// been published.
+    /// For control events of one's own, such as definitions of sources and instruments: each is on the log
+    /// when it has been published.
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
         let parts = self.parts_mut();
         ControlPublisher::new(|template_id: u16, body: &[u8]| parts.submit_control(template_id, body))
@@ -210,7 +217,8 @@ impl Bus {
         &self.parts().notices
     }
 
-    /// Starts the threads: from here on nothing is left to do for the caller but to publish, to read and to stop.
+    /// Starts the threads: from here on nothing is left to do for the caller but to publish, to read and to
+    /// stop.
     ///
     /// # Errors
     /// [`BusError::Thread`] where one cannot be started.
@@ -223,7 +231,8 @@ impl Bus {
         RunningBus::start(parts)
     }
 
-    /// One duty cycle of the sequencer, each agent and the journal. Returns how much was done, 0 when there was nothing.
+    /// One duty cycle of the sequencer, each agent and the journal. Returns how much was done, 0 when there
+    /// was nothing.
     ///
     /// # Errors
     /// [`BusError::Agent`], [`BusError::Poisoned`].
@@ -239,8 +248,8 @@ impl Bus {
         self.parts_mut().settle()
     }
 
-    /// Publishes a message without groups and data, of Stele's schema or another, and turns while there is no room.
-    /// Returns the publisher's number of it.
+    /// Publishes a message without groups and data, of Stele's schema or another, and turns while there is no
+    /// room. Returns the publisher's number of it.
     ///
     /// # Errors
     /// [`BusError::Refused`], and as [`Bus::settle`].
@@ -285,8 +294,8 @@ impl Bus {
         self.parts_mut().wait("the log is durable that far", is_so)
     }
 
-    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable, and the
-    /// trail is closed. Publishers that are left are refused from then on.
+    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable,
+    /// and the trail is closed. Publishers that are left are refused from then on.
     ///
     /// # Errors
     /// As [`Bus::settle`].

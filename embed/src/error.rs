@@ -7,8 +7,8 @@ use stele_bus::{
 };
 use stele_journal::{OpenError, TrailError};
 
-/// Why an embedded bus cannot be opened, go on, or stop in order. What was acknowledged as durable is intact; opening the
-/// trail again recovers it.
+/// Why an embedded bus cannot be opened, go on, or stop in order. What was acknowledged as durable is intact;
+/// opening the trail again recovers it.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// The trail cannot be opened for writing: another process writes it, or it needs repair.
@@ -65,7 +65,7 @@ pub enum BusError {
     /// A thread of the bus cannot be started, or has failed.
     #[error(transparent)]
     Thread(#[from] CoreError),
-    /// A thread of the bus has ended although nobody asked; [`crate::RunningBus::stop`] says why.
+    /// A thread of the bus has ended although it was not asked to; [`crate::RunningBus::stop`] says why.
     #[error("a thread of the bus has ended: stop the bus to see why")]
     ThreadEnded,
     /// Something did not happen in time.

@@ -33,7 +33,8 @@ pub struct BusOptions {
 }
 
 impl Default for BusOptions {
-    /// A ring of 64 MiB, segments of the journal's default length, no limits, threads that back off, 30 s of patience.
+    /// A ring of 64 MiB, segments of the journal's default length, no limits, threads that back off, 30 s of
+    /// patience.
     fn default() -> Self {
         Self {
             journal: Options::default(),
@@ -55,9 +56,9 @@ impl Default for BusOptions {
 pub struct RemoteAccess {
     /// The name that they find it by, see [`stele_bus::FoundBus::find`].
     pub name: String,
-    /// Places for publishers in other processes: the id of each, and a name. Ids from 100 on do not meet those that
-    /// [`crate::Bus::publisher`] gives out. Where there are any, opening an existing trail reads it once, for the numbers
-    /// that they have got to: what they send again after a restart is recognised.
+    /// Places for publishers in other processes: the id of each, and a name. Ids from 100 on do not meet
+    /// those that [`crate::Bus::publisher`] gives out. Where there are any, opening an existing trail reads
+    /// it once, for the numbers that they have got to: what they send again after a restart is recognised.
     pub publishers: Vec<(u16, String)>,
 }
 

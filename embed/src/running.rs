@@ -19,9 +19,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a stop waits for agents that always find something to do.
 const QUIET_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A bus whose sequencer and journal run on threads of their own. Any thread may publish, wait and read. Dropping it ends
-/// the session as [`RunningBus::stop`] does, and says nothing where that fails; a thread that panics leaves the trail to
-/// recovery.
+/// A bus whose sequencer and journal run on threads of their own. Any thread may publish, wait and read.
+/// Dropping it ends the session as [`RunningBus::stop`] does, and says nothing where that fails; a thread
+/// that panics leaves the trail to recovery.
 pub struct RunningBus {
     ring: LogRing,
     trail: PathBuf,
@@ -48,7 +48,7 @@ impl RunningBus {
         let core = |name: &str, cpu| CoreOptions { name: name.into(), cpu, idle: threads.idle };
         let sequencer: Box<dyn Agent> = Box::new(sequencer);
         let first = [sequencer].into_iter().chain(agents).collect();
-        // The journal first: the other thread would find nobody to write what it sequences.
+        // The journal first: the other thread would find no thread to write what it sequences.
         let journal = Core::spawn(core("journal", threads.journal_cpu), vec![Box::new(journal)])?;
         let sequencer = Core::spawn(core("sequencer", threads.sequencer_cpu), first)?;
         Ok(Self {
@@ -70,13 +70,14 @@ impl RunningBus {
         &self.ring
     }
 
-    /// A consumer that reads copies and holds nobody up: what it is too slow for is lost to it, and it says which events.
+    /// A consumer that reads copies and never holds the bus up: what it is too slow for is lost to it, and it
+    /// says which events.
     pub fn lossy_consumer(&self) -> LossyConsumer {
         LossyConsumer::join(&self.ring)
     }
 
-    /// A consumer of everything from event `from` on, also of earlier sessions, which holds nobody up: what the ring no
-    /// longer has it reads from the trail.
+    /// A consumer of everything from event `from` on, also of earlier sessions, which never holds the bus up:
+    /// what the ring no longer has it reads from the trail.
     pub fn catch_up_consumer(&self, from: Sequence) -> CatchUp {
         CatchUp::from(&self.ring, &self.trail, from)
     }
@@ -95,8 +96,9 @@ impl RunningBus {
         })
     }
 
-    /// Publishes a message without groups and data, of Stele's schema or another, and waits while there is no room.
-    /// Returns the publisher's number of it. It is on the log and durable later, see [`RunningBus::wait_durable`].
+    /// Publishes a message without groups and data, of Stele's schema or another, and waits while there is no
+    /// room. Returns the publisher's number of it. It is on the log and durable later, see
+    /// [`RunningBus::wait_durable`].
     ///
     /// # Errors
     /// [`BusError::Refused`] with a refusal that stays, [`BusError::Poisoned`], [`BusError::ThreadEnded`];
@@ -141,11 +143,13 @@ impl RunningBus {
         self.wait("the log is durable that far", || Ok(self.ring.watermarks().durable() >= position))
     }
 
-    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable, the trail is
-    /// closed and the threads have ended. Publishers that are left are refused from then on; consumers may read on.
+    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable,
+    /// the trail is closed and the threads have ended. Publishers that are left are refused from then on;
+    /// consumers may read on.
     ///
     /// # Errors
-    /// Why a thread failed, [`BusError::Poisoned`], or [`BusError::Patience`]; the trail is then as a crash leaves it.
+    /// Why a thread failed, [`BusError::Poisoned`], or [`BusError::Patience`]; the trail is then as a crash
+    /// leaves it.
     pub fn stop(self) -> Result<(), BusError> {
         self.stop_because(EndReason::FINISHED, "")
     }
@@ -191,8 +195,8 @@ impl RunningBus {
         self.wait("everything is durable", || Ok(marks.durable() == marks.published()))
     }
 
-    /// Waits until each thread has taken whole turns in which it found nothing to do; agents that always find something
-    /// are not waited for longer than [`QUIET_PATIENCE`].
+    /// Waits until each thread has taken whole turns in which it found nothing to do; agents that always find
+    /// something are not waited for longer than [`QUIET_PATIENCE`].
     fn wait_quiet(&self) -> Result<(), BusError> {
         let turns = || self.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
         let (since, mut seen) = (Instant::now(), turns());

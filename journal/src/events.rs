@@ -34,7 +34,7 @@ impl RecordedEvent {
         message_name(frame.template_id()).filter(|_| frame.is_stele())
     }
 
-    /// The frame as it stands on the trail.
+    /// The frame as it is on the trail.
     pub fn frame(&self) -> Frame<'_> {
         Frame::read(&self.bytes).expect("it was copied from a frame")
     }
@@ -82,8 +82,8 @@ impl Iterator for Events<'_> {
 }
 
 impl TrailReader {
-    /// The events from the cursor on, each a copy. It ends at the end of what is there now; at the end of a trail that is
-    /// being written it may be asked again. After an error it gives the same error again.
+    /// The events from the cursor on, each a copy. It ends at the end of what is there now; at the end of a
+    /// trail that is being written it may be asked again. After an error it gives the same error again.
     ///
     /// ```
     /// use stele_journal::TrailReader;

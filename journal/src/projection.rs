@@ -1,14 +1,16 @@
-//! A projection: a state of one's own that follows from the events of a trail, with a snapshot to start again from.
+//! A projection: a state of one's own that follows from the events of a trail, with a snapshot to start again
+//! from.
 //!
 //! ```text
 //! snapshot file ──> state ──┐
 //!                           v
-//! trail ── events behind ── on_event … ──> state ──> snapshot file
+//! trail ── events after ── on_event … ──> state ──> snapshot file
 //! ```
-//! A snapshot is one file, in the container of [`crate::snapshot`]: it names the trail, the segment and the event that the
-//! state follows from, and the link that a next segment would carry if the log ended there. Opening a projection reads
-//! that segment up to there and compares the link, so that a state of another trail, or of events that a crash took
-//! back, is never gone on from. A snapshot that does not fit is passed over, and the whole trail is read.
+//! A snapshot is one file, in the container of [`crate::snapshot`]: it names the trail, the segment and the
+//! event that the state follows from, and the link that a next segment would carry if the log ended there.
+//! Opening a projection reads that segment up to there and compares the link, so that a state of another
+//! trail, or of events that a crash took back, is never gone on from. A snapshot that does not fit is passed
+//! over, and the whole trail is read.
 
 use crate::Directory;
 use crate::error::TrailError;
@@ -22,8 +24,8 @@ use std::sync::Arc;
 use stele_bus::Event;
 use stele_wire::units::{Position, Sequence};
 
-/// A state that follows from the log: the same events give the same state. Feed it from a [`Projected`] trail, or by hand
-/// from any consumer of a bus.
+/// A state that follows from the log: the same events give the same state. Feed it from a [`Projected`]
+/// trail, or by hand from any consumer of a bus.
 pub trait Projection: Sized {
     /// Its name in a snapshot, at most 32 bytes.
     const NAME: &'static str;
@@ -36,7 +38,8 @@ pub trait Projection: Sized {
     /// Appends the whole state.
     fn save(&self, state: &mut Vec<u8>);
 
-    /// This projection with the state that [`Projection::save`] wrote; none when the bytes are not such a state.
+    /// This projection with the state that [`Projection::save`] wrote; none when the bytes are not such a
+    /// state.
     fn restore(&self, state: &[u8]) -> Option<Self>;
 }
 
@@ -124,8 +127,8 @@ pub struct Projected<P> {
 }
 
 impl<P: Projection> Projected<P> {
-    /// Opens the trail in `trail` and puts the projection where the snapshot in the file `snapshot` left it; at the trail's
-    /// beginning, with `initial` as its state, where there is no snapshot that fits.
+    /// Opens the trail in `trail` and puts the projection where the snapshot in the file `snapshot` left it;
+    /// at the trail's beginning, with `initial` as its state, where there is no snapshot that fits.
     ///
     /// # Errors
     /// [`ProjectionError`].
@@ -165,7 +168,8 @@ impl<P: Projection> Projected<P> {
         self.refused.as_deref()
     }
 
-    /// Reads every event that is there now. Returns how many; call it again to follow a trail that is being written.
+    /// Reads every event that is there now. Returns how many; call it again to follow a trail that is being
+    /// written.
     ///
     /// # Errors
     /// [`TrailError`].
@@ -185,8 +189,8 @@ impl<P: Projection> Projected<P> {
         Ok(count)
     }
 
-    /// Writes the snapshot: it replaces the one before whole and durable, or not at all. None where there was nothing to
-    /// read yet.
+    /// Writes the snapshot: it replaces the one before whole and durable, or not at all. None where there was
+    /// nothing to read yet.
     ///
     /// # Errors
     /// [`ProjectionError::Write`].
@@ -231,7 +235,8 @@ fn folder_and_name(path: &Path) -> std::io::Result<(&Path, &str)> {
 
 type Loaded<P> = (P, Standing, RunningCrc);
 
-/// The state in the snapshot file, if there is one, what it follows from, and the CRC of its segment's data so far.
+/// The state in the snapshot file, if there is one, what it follows from, and the CRC of its segment's data
+/// so far.
 fn load<P: Projection>(
     storage: &dyn Storage,
     segments: &[Segment],

@@ -13,7 +13,7 @@
 //! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | `topology` |
 //! | witness, one each | asks a witness for its cosignatures, where `[seal] witness` names one | `session` |
 //! | keeper | makes closed segments immutable, copies them, where `[at_rest]` says so | `session` |
-//! | metrics | answers over HTTP, where [metrics] says so | `session` |
+//! | metrics | answers over HTTP, where `[metrics]` says so | `session` |
 //! | runs of a backtest | play a market, one a CPU | `commands::backtest` |
 //! | executors of a scan | read a trail, one a CPU | `stele_journal` |
 #![forbid(unsafe_code)]

@@ -26,7 +26,7 @@ pub(crate) const ACCOUNT: u32 = 1;
 /// Version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What is known of a trail when a new epoch begins on it.
+/// What a trail was found to be when a new epoch begins on it.
 #[derive(Clone, Copy)]
 pub(crate) struct Epoch<'a> {
     pub(crate) start: &'a SequencerStart,
@@ -47,8 +47,9 @@ impl<'a> Epoch<'a> {
     }
 }
 
-/// What a run begins with: the epoch, the schema unless it is among the `known` ones, the limits and the parts of credit
-/// that are to go on the log, the account, the paper exchange as a source. `configuration` is its configuration.
+/// What a run begins with: the epoch, the schema unless it is among the `known` ones, the limits and the
+/// parts of credit that are to go on the log, the account, the paper exchange as a source. `configuration` is
+/// its configuration.
 pub(crate) fn beginning_of_run<'a>(
     epoch: &Epoch<'a>,
     configuration: &'a str,
@@ -120,8 +121,8 @@ pub(crate) fn strategy<'a>(
     }
 }
 
-/// Submits what resumed strategies sent in the epoch before and the process took with it: it is on the log after all,
-/// before anything else of theirs.
+/// Submits what resumed strategies sent in the epoch before and the process took with it: it is on the log
+/// after all, before anything else of theirs.
 pub(crate) fn resubmit<'a>(
     control: &mut ControlPublisher,
     mut unsent: impl Iterator<Item = &'a Submission>,
@@ -132,7 +133,8 @@ pub(crate) fn resubmit<'a>(
     })
 }
 
-/// Submits the hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be offered again.
+/// Submits the hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be
+/// offered again.
 pub(crate) fn submit_snapshot(
     control: &mut ControlPublisher,
     standing: &Standing,

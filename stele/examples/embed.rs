@@ -1,4 +1,5 @@
-//! A bus in one process: publishes, reads in place on another thread, waits until all of it is durable, stops in order.
+//! A bus in one process: publishes, reads in place on another thread, waits until all of it is durable, stops
+//! in order.
 //!
 //! ```text
 //! main thread ──> publisher ──> SEQUENCER ──> ring ──┬──> gating consumer ──> the reader's thread
@@ -18,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let trail = arguments.next().ok_or("which trail? name a folder")?;
     let trades: u64 = arguments.next().map_or(Ok(1_000), |count| count.parse())?;
 
-    // Opens the trail, which nobody else may write meanwhile, and begins a session on it.
+    // Opens the trail, which no other process may write meanwhile, and begins a session on it.
     let mut bus = Bus::open(&trail, BusOptions::default())?;
     let mut feed = bus.publisher("feed")?;
     let mut reader = bus.gating_consumer("reader")?;

@@ -1,8 +1,9 @@
-//! A state of one's own that follows from the log: what was traded of each instrument. The next run goes on from a snapshot.
+//! A state of one's own that follows from the log: what was traded of each instrument. The next run goes on
+//! from a snapshot.
 //!
 //! ```text
 //! SNAPSHOT ──> state ──┐
-//! TRAIL ── the events behind ──> on_event ──> state ──> SNAPSHOT
+//! TRAIL ── the events after it ──> on_event ──> state ──> SNAPSHOT
 //! ```
 //! `cargo run -p stele --example fold -- TRAIL SNAPSHOT`
 

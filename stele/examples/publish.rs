@@ -3,7 +3,8 @@
 //! ```text
 //! this ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> sequencer of a bus with a place for publisher ID
 //! ```
-//! `cargo run -p stele --example publish -- NAME ID [COUNT]`, beside a `stele run` with a `[[publisher]]` of that id
+//! `cargo run -p stele --example publish -- NAME ID [COUNT]`, beside a `stele run` with a `[[publisher]]` of
+//! that id
 
 use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
 use stele::wire::messages::Trade;

@@ -1,9 +1,11 @@
-//! Reads a trail as an iterator of typed events, and prints its trades and how many events of each kind there are.
+//! Reads a trail as an iterator of typed events, and prints its trades and how many events of each kind there
+//! are.
 //!
 //! ```text
 //! TRAIL ──> TrailReader ── events() ──> Trade, Trade, Trade …
 //! ```
-//! `cargo run -p stele --example read_trail -- TRAIL [FIRST_SEQUENCE]`. It reads a trail that is being written as well.
+//! `cargo run -p stele --example read_trail -- TRAIL [FIRST_SEQUENCE]`. It reads a trail that is being
+//! written as well.
 
 use std::collections::BTreeMap;
 use stele::journal::TrailReader;

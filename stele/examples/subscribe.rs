@@ -3,7 +3,8 @@
 //! ```text
 //! a bus ──> /dev/shm/stele-NAME/shard-0/ring ──> this
 //! ```
-//! `cargo run -p stele --example subscribe -- [NAME] [EVENTS]`, beside a `stele run` or any program with a bus
+//! `cargo run -p stele --example subscribe -- [NAME] [EVENTS]`, beside a `stele run` or any program with a
+//! bus
 
 use stele::bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
 use stele::wire::messages::message_name;

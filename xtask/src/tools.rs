@@ -46,9 +46,12 @@ pub(crate) fn install(job: &Job) -> Result<(), Failed> {
         attempt(job, &pip, &["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]);
     }
     if !has_miri(job) {
-        let toolchain =
-            ["toolchain", "install", "nightly", "--profile", "minimal", "--component", "miri,rust-src"];
-        attempt(job, "rustup", &toolchain);
+        // Into the nightly toolchain that is here, which stays as it is; otherwise the newest.
+        attempt(job, "rustup", &["component", "add", "--toolchain", "nightly", "miri", "rust-src"]);
+    }
+    if !has_miri(job) {
+        let toolchain = ["toolchain", "install", "nightly", "--profile", "minimal", "--component"];
+        attempt(job, "rustup", &[&toolchain[..], &["miri,rust-src"]].concat());
     }
     Ok(())
 }

@@ -160,7 +160,7 @@ macro_rules! whole_by_id {
         }
     };
 }
-stele_wire::for_each_message!(whole_by_id);
+stele_wire::for_each_stele_message!(whole_by_id);
 
 #[cfg(test)]
 mod tests {

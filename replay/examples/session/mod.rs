@@ -4,7 +4,8 @@
 //! feed ──> sequencer ──> ring ──> strategy ──> alerts ──> sequencer
 //!                          └────> journal ──> trail
 //! ```
-//! A system that must be fast has threads ([`Bus::start`]), as `stele run` does; the parts and the trail are the same.
+//! A system that must be fast has threads ([`Bus::start`]), as `stele run` does; the parts and the trail are
+//! the same.
 
 use std::path::Path;
 use stele_bus::session::{SchemaDocument, StrategyStart};
@@ -25,7 +26,8 @@ pub(crate) struct Session {
     feed: Publisher,
 }
 
-/// The strategy that runs: its registered name, its registry, and the codes of the patterns that its alerts name.
+/// The strategy that runs: its registered name, its registry, and the codes of the patterns that its alerts
+/// name.
 pub(crate) struct Rules<'a> {
     pub(crate) name: &'a str,
     pub(crate) registry: Registry,
@@ -33,8 +35,8 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Session {
-    /// Begins a trail in the new folder `directory`, on which `schema` explains the messages of the feed, and starts the
-    /// strategy.
+    /// Begins a trail in the new folder `directory`, on which `schema` explains the messages of the feed, and
+    /// starts the strategy.
     pub(crate) fn begin(
         directory: &Path,
         schema: SchemaDocument<'static>,

@@ -190,7 +190,7 @@ pub const fn block_length(id: u16) -> Option<u16> {
 
 /// Calls the macro `$each` once for all messages: `$each! { First, Second, … }`.
 #[macro_export]
-macro_rules! for_each_message {
+macro_rules! for_each_stele_message {
     ($each:ident) => {
         $each! {
             BookAdd,

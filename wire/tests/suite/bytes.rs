@@ -21,7 +21,7 @@ fn is_whole(id: u16, block_length: u16, version: u16, bytes: &[u8]) -> Option<bo
             }
         };
     }
-    stele_wire::for_each_message!(each)
+    stele_wire::for_each_stele_message!(each)
 }
 
 fn assert_readers_agree(message: &Message, block_length: u16, version: u16, bytes: &[u8]) {

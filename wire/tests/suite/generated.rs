@@ -39,7 +39,7 @@ fn every_message_is_as_long_as_its_block_and_known_by_its_template() {
             assert_eq!(messages::block_length(layout.id), Some(layout.block.length));
         )*};
     }
-    stele_wire::for_each_message!(each);
+    stele_wire::for_each_stele_message!(each);
     assert_eq!(messages::message_name(0), None);
     assert_eq!(messages::block_length(u16::MAX), None);
 }

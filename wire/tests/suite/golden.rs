@@ -121,7 +121,7 @@ fn the_compiled_readers_find_the_values_that_the_layout_finds() {
             assert!(view.is_whole());
         })*};
     }
-    stele_wire::for_each_message!(each);
+    stele_wire::for_each_stele_message!(each);
 }
 
 /// `parts` at their offsets in a body of `length` zeros; no two overlap.

@@ -22,7 +22,7 @@ pub(crate) fn schema(inside: &str) -> String {
             <type name="blockLength" primitiveType="uint16"/><type name="numInGroup" primitiveType="uint8"/>
         </composite>
         <composite name="varData">
-            <type name="length" primitiveType="uint16"/><type name="varData" primitiveType="uint8" length="0"/>
+            <type name="length" primitiveType="uint16"/><type name="varData" primitiveType="uint8" length="0" characterEncoding="UTF-8"/>
         </composite>
         {inside}</messageSchema>"#
     )
