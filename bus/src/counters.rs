@@ -425,7 +425,7 @@ impl CounterReader {
     }
 
     /// The time at which the counters were created, UTC.
-    pub fn begun(&self) -> Nanos {
+    pub fn created(&self) -> Nanos {
         Nanos(self.header(header::BEGUN))
     }
 

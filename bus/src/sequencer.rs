@@ -192,12 +192,13 @@ impl<C: Clock> Sequencer<C> {
         GatingConsumer::new(self.desk.head.writer(), name, None)
     }
 
-    /// Registers a gating consumer of everything from the position `from` on, such as a session's start. It also
-    /// gets what was published before the call.
+    /// Registers a gating consumer of everything from the position `from` on, such as a session's start. It
+    /// also gets what was published before the call.
     ///
     /// # Panics
-    /// As [`Sequencer::gating_consumer`], and when the ring has overwritten what follows `from`. The ring still
-    /// holds a whole session until the journal first writes, and what an existing gating consumer has not released.
+    /// As [`Sequencer::gating_consumer`], and when the ring has overwritten what follows `from`. The ring
+    /// still holds a whole session until the journal first writes, and what an existing gating consumer has
+    /// not released.
     pub fn gating_consumer_from(&mut self, name: &str, from: Position) -> GatingConsumer {
         GatingConsumer::new(self.desk.head.writer(), name, Some(from))
     }

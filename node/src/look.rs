@@ -134,7 +134,7 @@ impl Look {
             // Before the readings: what is read of an ended bus is final.
             writer: reader.writer(),
             readings: reader.readings().collect(),
-            age_ns: now_ns.saturating_sub(reader.begun().0),
+            age_ns: now_ns.saturating_sub(reader.created().0),
             pid: reader.process().id,
         }
     }
