@@ -1,60 +1,60 @@
-//! An agent: one job, done in turns. Who calls it decides on thread, core and idling: a [`crate::Core`] or, by
-//! hand, an [`Invoker`].
+//! Agents: jobs that are done in duty cycles. The caller decides on which thread and core an agent runs and
+//! how it idles. The caller is a [`crate::Core`], or an [`Invoker`] that drives the agent by hand.
 
 use std::fmt;
 
 /// One job of a running system.
 ///
-/// `do_work` never blocks and, after `on_start`, neither allocates nor locks if it is on the hot path.
+/// `do_work` never blocks. On the hot path it neither allocates nor locks after `on_start`.
 pub trait Agent: Send {
-    /// The name in counters, logs and errors.
+    /// Returns the agent's name in counters, logs and errors.
     fn name(&self) -> &str;
 
-    /// Called once, on the thread that will call `do_work`.
+    /// Prepares the agent. It is called once, on the thread that will call `do_work`.
     ///
     /// # Errors
-    /// What keeps the agent from starting.
+    /// Why the agent cannot start.
     fn on_start(&mut self) -> Result<(), AgentError> {
         Ok(())
     }
 
-    /// One duty cycle. Returns how much was done, 0 when there was nothing to do.
+    /// Runs one duty cycle. Returns the amount of work done, 0 when there was nothing to do.
     ///
     /// # Errors
-    /// What keeps the agent from going on; it is not called again but for `on_stop`.
+    /// Why the agent cannot continue. After an error only `on_stop` is called.
     fn do_work(&mut self) -> Result<usize, AgentError>;
 
-    /// Called once at the end, also after an error.
+    /// Ends the agent's work. It is called once, also after an error.
     ///
     /// # Errors
-    /// What could not be brought to an end.
+    /// Why the work could not be ended in order.
     fn on_stop(&mut self) -> Result<(), AgentError> {
         Ok(())
     }
 
-    /// Appends the agent's state to `into`; nothing when it has none.
+    /// Appends the agent's state to `into`; appends nothing when it has none.
     ///
     /// # Errors
-    /// When the state cannot be told at the moment.
+    /// When the state cannot be written at the moment.
     fn snapshot(&self, into: &mut Vec<u8>) -> Result<(), AgentError> {
         let _ = into;
         Ok(())
     }
 
-    /// Takes the state that `snapshot` told, before `on_start`.
+    /// Restores the state that `snapshot` wrote. It is called before `on_start`.
     ///
     /// # Errors
-    /// When `state` is not one of this agent's.
+    /// When `state` is not a state of this agent.
     fn restore(&mut self, state: &[u8]) -> Result<(), AgentError> {
         if state.is_empty() {
             Ok(())
         } else {
-            Err(AgentError::new(format!("a state of {} bytes for an agent that has none", state.len())))
+            Err(AgentError::new(format!("got a state of {} bytes for an agent without state", state.len())))
         }
     }
 }
 
-/// Why an agent cannot go on: what, where, and what to do.
+/// Why an agent cannot continue. The message says what failed, where, and what to do.
 #[derive(Debug)]
 pub struct AgentError {
     message: String,
@@ -62,12 +62,12 @@ pub struct AgentError {
 }
 
 impl AgentError {
-    /// An error of its own.
+    /// An error without a source.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
     }
 
-    /// An error that follows from `source`.
+    /// An error that was caused by `source`.
     pub fn caused_by(
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -88,7 +88,7 @@ impl std::error::Error for AgentError {
     }
 }
 
-/// Drives one agent by hand, on the caller's thread: for tests, tools and the simulator.
+/// Drives one agent on the caller's thread, for tests, tools and the simulator.
 #[derive(Debug)]
 pub struct Invoker<A: Agent> {
     agent: A,
@@ -98,24 +98,24 @@ impl<A: Agent> Invoker<A> {
     /// Starts the agent.
     ///
     /// # Errors
-    /// The agent's own.
+    /// The error of [`Agent::on_start`].
     pub fn start(mut agent: A) -> Result<Self, AgentError> {
         agent.on_start()?;
         Ok(Self { agent })
     }
 
-    /// One duty cycle.
+    /// Runs one duty cycle. Returns the work done.
     ///
     /// # Errors
-    /// The agent's own.
+    /// The error of [`Agent::do_work`].
     pub fn invoke(&mut self) -> Result<usize, AgentError> {
         self.agent.do_work()
     }
 
-    /// Duty cycles until one finds nothing to do, at most `cycles`. Returns the work done.
+    /// Runs duty cycles until one finds nothing to do, at most `cycles`. Returns the work done.
     ///
     /// # Errors
-    /// The agent's own.
+    /// The error of [`Agent::do_work`].
     pub fn invoke_until_idle(&mut self, cycles: usize) -> Result<usize, AgentError> {
         let mut total = 0;
         for _ in 0..cycles {
@@ -127,15 +127,15 @@ impl<A: Agent> Invoker<A> {
         Ok(total)
     }
 
-    /// The agent itself.
+    /// Returns the agent.
     pub fn agent(&mut self) -> &mut A {
         &mut self.agent
     }
 
-    /// Stops the agent and gives it back.
+    /// Stops the agent and returns it.
     ///
     /// # Errors
-    /// The agent's own.
+    /// The error of [`Agent::on_stop`].
     pub fn stop(mut self) -> Result<A, AgentError> {
         self.agent.on_stop()?;
         Ok(self.agent)

@@ -1,9 +1,9 @@
-//! Where the next frame goes, which padding goes before it, and when a batch closes. Positions and times alone:
-//! no memory, no clock, no thread.
+//! The layout of the log as it grows: where the next frame begins, which padding comes before it, and when a
+//! batch closes. It computes with positions and times only, without memory, clock or thread.
 //!
-//! A frame crosses neither the ring's end nor a segment's. To keep that possible, the room left before either is
-//! 0 or takes a padding. A batch ends on a device block; where the room in the block is too short for a padding,
-//! the padding goes on over the next block, which lies before the next end because ends are block-aligned.
+//! No frame crosses the end of the ring or of a segment. Therefore the room that is left before either end is
+//! always 0 or enough for a padding. A batch ends on a device block. Where the room in the block is too short
+//! for a padding, the padding continues over the next block, which fits because both ends are block-aligned.
 
 use crate::bounds::{
     BATCH_AGE_MAX, BATCH_LENGTH_MAX, BLOCK_LENGTH_MAX, BLOCK_LENGTH_MIN, IDLE_WATERMARK_DELAY,
@@ -12,43 +12,43 @@ use crate::bounds::{
 use stele_wire::bounds::{FRAME_ALIGNMENT, FRAME_LENGTH_MAX, PADDING_LENGTH_MIN};
 use stele_wire::{Nanos, Position};
 
-/// The ends that frames and batches keep to. Lengths in bytes.
+/// The lengths that decide where frames and batches may end, in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Geometry {
     /// The epoch's first position, a multiple of `block_length`; segments are counted from it.
     pub base: Position,
-    /// Of the ring, a power of two.
+    /// The ring's length, a power of two.
     pub ring_length: usize,
-    /// Of a segment's data, a multiple of `block_length`.
+    /// The length of a segment's data, a multiple of `block_length`.
     pub segment_length: u64,
-    /// Of the device block, a power of two.
+    /// The length of the device block, a power of two.
     pub block_length: usize,
 }
 
 /// What is wrong with a [`Geometry`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum GeometryError {
-    /// The block is no power of two or out of bounds.
-    #[error("block of {0} bytes: a power of two from {BLOCK_LENGTH_MIN} to {BLOCK_LENGTH_MAX} is needed")]
+    /// The block's length is out of bounds or not a power of two.
+    #[error("block of {0} bytes: choose a power of two from {BLOCK_LENGTH_MIN} to {BLOCK_LENGTH_MAX}")]
     Block(usize),
     /// The epoch begins inside a block.
     #[error("the epoch begins at position {base}, which is inside a block of {block_length} bytes")]
     Base {
         /// The epoch's first position.
         base: Position,
-        /// Of the device block.
+        /// The length of the device block.
         block_length: usize,
     },
-    /// The segment is too short, or no multiple of the block.
-    #[error("segment of {0} bytes: a multiple of the block, at least {SEGMENT_LENGTH_MIN}, is needed")]
+    /// The segment is too short or not a multiple of the block.
+    #[error("segment of {0} bytes: choose a multiple of the block's length, at least {SEGMENT_LENGTH_MIN}")]
     Segment(u64),
 }
 
 impl Geometry {
-    /// Checks the relations that [`Appender`] builds on.
+    /// Checks the relations that [`Appender`] depends on.
     ///
     /// # Errors
-    /// [`GeometryError`], the first one found.
+    /// The first relation that does not hold.
     pub fn check(&self) -> Result<(), GeometryError> {
         let block = self.block_length;
         if !block.is_power_of_two() || !(BLOCK_LENGTH_MIN..=BLOCK_LENGTH_MAX).contains(&block) {
@@ -72,7 +72,7 @@ impl Geometry {
     }
 }
 
-/// Whether `length` bytes may stand before an end that is `room` bytes away.
+/// Whether `length` bytes may come before an end that is `room` bytes away.
 #[inline]
 const fn fits(length: usize, room: usize) -> bool {
     length == room || length + PADDING_LENGTH_MIN <= room
@@ -96,7 +96,7 @@ pub struct Appender {
     last_event_end: Position,
     /// The durable watermark in the newest padding.
     recorded: Position,
-    /// When an acknowledgement over events was first seen that no padding records.
+    /// When `durable` was first seen past events whose durability no padding records.
     unrecorded_since: Option<Nanos>,
 }
 
@@ -118,14 +118,15 @@ impl Appender {
         })
     }
 
-    /// Where the next frame, padding included, goes.
+    /// The position of the next frame, whether event or padding.
     #[inline]
     pub fn head(&self) -> Position {
         self.head
     }
 
-    /// Bytes of padding that go to the next end before an event frame of `length` bytes; 0 in most cases. To be
-    /// asked again after it: a ring's end and a segment's may be nearer to each other than the frame is long.
+    /// The bytes of padding that are needed before an event frame of `length` bytes, 0 in most cases. Call it
+    /// again after the padding: the end of the ring and of a segment may be closer together than the frame is
+    /// long.
     #[inline]
     pub fn padding_before(&self, length: usize) -> usize {
         debug_assert!(length.is_multiple_of(FRAME_ALIGNMENT));
@@ -133,8 +134,8 @@ impl Appender {
         if fits(length, room) { 0 } else { room }
     }
 
-    /// Bytes of padding that close the open batch: never 0, because each batch's padding carries the durable
-    /// watermark, and never more than a block and the shortest padding.
+    /// The bytes of padding that close the open batch. It is never 0, because each batch's padding records
+    /// the durable watermark, and never more than a block and the shortest padding.
     #[inline]
     pub fn padding_to_close(&self) -> usize {
         let block = self.geometry.block_length;
@@ -142,13 +143,14 @@ impl Appender {
         if room >= PADDING_LENGTH_MIN { room } else { room + block }
     }
 
-    /// How much of `padding` bytes goes into the next padding frame: all, unless that is longer than a frame.
+    /// The length of the next padding frame when `padding` bytes are to be filled: all of them, unless that
+    /// is longer than a frame may be.
     pub fn padding_piece(padding: usize) -> usize {
         if padding <= FRAME_LENGTH_MAX { padding } else { FRAME_LENGTH_MAX.min(padding - PADDING_LENGTH_MIN) }
     }
 
-    /// An upper bound of where the log ends once event frames of `length` bytes together stand on it and their
-    /// batch is closed: what must be free before they are written.
+    /// An upper bound of the log's end after event frames of `length` bytes in total and the close of their
+    /// batch. The ring must be free up to there before they are written.
     #[inline]
     pub fn end_closed_after(&self, length: usize) -> Position {
         let closing = self.geometry.block_length + PADDING_LENGTH_MIN;
@@ -169,7 +171,8 @@ impl Appender {
         }
     }
 
-    /// An event frame of `length` bytes stands at the head. `waits` says that its release is waited for.
+    /// Records that an event frame of `length` bytes was written at the head. `waits` is true when it waits
+    /// for a release watermark.
     #[inline]
     pub fn on_event(&mut self, length: usize, age: Nanos, waits: bool) {
         debug_assert_eq!(self.padding_before(length), 0, "frame across an end");
@@ -182,7 +185,7 @@ impl Appender {
         }
     }
 
-    /// A padding frame of `length` bytes that records `durable` stands at the head.
+    /// Records that a padding frame of `length` bytes, which records `durable`, was written at the head.
     pub fn on_padding(&mut self, length: usize, age: Nanos, durable: Position) {
         assert!((PADDING_LENGTH_MIN..=FRAME_LENGTH_MAX).contains(&length) && self.recorded <= durable);
         let start = self.head;
@@ -201,20 +204,20 @@ impl Appender {
         }
     }
 
-    /// Bytes of the open batch.
+    /// The bytes in the open batch.
     #[inline]
     pub fn batch_length(&self) -> usize {
         self.batch.map_or(0, |batch| (self.head.0 - batch.start.0) as usize)
     }
 
-    /// Whether the open batch has reached the length at which it closes whatever else goes on.
+    /// Whether the open batch has reached the length at which it always closes.
     #[inline]
     pub fn is_batch_full(&self) -> bool {
         self.batch_length() >= BATCH_LENGTH_MAX
     }
 
-    /// Whether the open batch closes at the end of a duty cycle at `now`, `unwritten` bytes of closed batches
-    /// being still with the journal.
+    /// Whether the open batch closes at the end of a duty cycle at `now`, while the journal has not yet
+    /// written `unwritten` bytes of closed batches.
     #[inline]
     pub fn closes(&self, now: Nanos, unwritten: u64) -> bool {
         let Some(batch) = self.batch else { return false };
@@ -223,10 +226,10 @@ impl Appender {
             || now.0.saturating_sub(batch.opened.0) >= BATCH_AGE_MAX.0
     }
 
-    /// The open batch ends at the head.
+    /// Records that the open batch ends at the head.
     ///
     /// # Panics
-    /// When the head is not on a block end.
+    /// When the head is not at the end of a block.
     pub fn on_close(&mut self) {
         assert!(self.head.0.is_multiple_of(self.geometry.block_length as u64), "a batch ends on a block");
         self.batch = None;
@@ -238,8 +241,8 @@ impl Appender {
         durable.min(self.last_event_end) > self.recorded
     }
 
-    /// Whether a watermark-only block is due: no batch is open, and `durable` has passed events that the newest
-    /// padding does not record, for [`IDLE_WATERMARK_DELAY`].
+    /// Whether a block of padding is due that only records the watermark: no batch is open, and for
+    /// [`IDLE_WATERMARK_DELAY`] `durable` has been past events whose durability no padding records.
     #[inline]
     pub fn needs_watermark(&mut self, now: Nanos, durable: Position) -> bool {
         if self.batch.is_some() || !self.is_unrecorded(durable) {
@@ -250,7 +253,7 @@ impl Appender {
         now.0.saturating_sub(since.0) >= IDLE_WATERMARK_DELAY.0
     }
 
-    /// Bytes of a watermark-only block.
+    /// The bytes of a block of padding that only records the watermark.
     pub fn watermark_length(&self) -> usize {
         self.geometry.block_length
     }
@@ -269,8 +272,8 @@ mod tests {
         Geometry { base: Position(base_blocks * block), ring_length: RING, segment_length, block_length }
     }
 
-    /// Places frames of these lengths as the sequencer does, closing where told, and gives back every frame as
-    /// (position, length, is padding) with the batch ends.
+    /// Places frames of these lengths as the sequencer does and closes batches where `frames` says so.
+    /// Returns every frame as (position, length, is padding), and the ends of the batches.
     fn lay(geometry: Geometry, frames: &[(usize, bool)]) -> (Vec<(u64, usize, bool)>, Vec<u64>) {
         let mut appender = Appender::new(geometry).unwrap();
         let (mut laid, mut ends) = (Vec::new(), Vec::new());
@@ -343,7 +346,7 @@ mod tests {
     fn a_batch_closes_for_an_order_only_while_the_journal_can_take_it() {
         let mut appender = small();
         appender.on_event(80, Nanos(1_000), false);
-        assert!(!appender.closes(Nanos(1_000), 0), "nobody waits for market data");
+        assert!(!appender.closes(Nanos(1_000), 0), "market data waits for no release");
         appender.on_event(304, Nanos(1_000), true);
         assert!(appender.closes(Nanos(1_000), 0));
         assert!(!appender.closes(Nanos(1_000), IN_FLIGHT_LENGTH_MAX as u64), "the batch grows instead");
@@ -354,15 +357,15 @@ mod tests {
         let mut appender = small();
         let opened = Nanos(1_000);
         appender.on_event(80, opened, false);
-        let behind = u64::MAX;
-        assert!(!appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0 - 1), behind));
-        assert!(appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0), behind));
+        let unwritten = u64::MAX;
+        assert!(!appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0 - 1), unwritten));
+        assert!(appender.closes(Nanos(opened.0 + BATCH_AGE_MAX.0), unwritten));
         appender.on_event(BATCH_LENGTH_MAX - 80, opened, false);
-        assert!(appender.closes(opened, behind));
+        assert!(appender.closes(opened, unwritten));
     }
 
     #[test]
-    fn padding_too_short_for_its_block_goes_on_over_the_next() {
+    fn padding_too_short_for_its_block_continues_over_the_next() {
         let mut appender = small();
         appender.on_event(512 - 48, Nanos(0), false);
         assert_eq!(appender.padding_to_close(), 48 + 512);
@@ -389,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_do_not_go_together_are_named() {
+    fn lengths_that_contradict_each_other_are_refused() {
         let good = geometry(4096, 0, 0);
         assert_eq!(Geometry { block_length: 1000, ..good }.check(), Err(GeometryError::Block(1000)));
         assert_eq!(Geometry { segment_length: 4096, ..good }.check(), Err(GeometryError::Segment(4096)));

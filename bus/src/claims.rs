@@ -1,17 +1,18 @@
-//! How a reader that nobody waits for learns whether what it copied was overwritten meanwhile.
+//! The claim protocol: how a reader without a gate finds out whether the words that it copied were
+//! overwritten meanwhile.
 //!
 //! The writer stores how far it is about to overwrite (`claimed`), fences, writes words, and publishes them
-//! later. A reader copies words, fences, and loads `claimed`: if the copied range is more than a ring's length
-//! behind it, some word may be new, and the copy is thrown away. Every word is an atomic, so that a torn copy is
-//! a wrong value and never a data race.
+//! later. A reader copies words, fences, and loads `claimed`. If `claimed` is more than a ring's length after
+//! the start of the copied range, some word may be new, and the reader discards the copy. Every word is an
+//! atomic, so a torn copy is a wrong value and never a data race.
 //!
-//! If a reader's load of a word took a value stored after a claim, the writer's Release fence (in `claim`) and
-//! the reader's Acquire fence (in `is_intact`) make that claim visible to the load after the latter.
+//! If a reader loaded a value that was stored after a claim, the writer's Release fence (in `claim`) and the
+//! reader's Acquire fence (in `is_intact`) make that claim visible to the load after the Acquire fence.
 
 use crate::sync::{AtomicU64, Line, Ordering, fence};
 use stele_wire::Position;
 
-/// The writer's claim and the place where an overrun reader joins again.
+/// The writer's claim, and the position where an overrun reader resumes.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Claims {
@@ -25,28 +26,28 @@ impl Claims {
         Self { claimed: Line(AtomicU64::new(base.0)), resume: Line(AtomicU64::new(base.0)) }
     }
 
-    /// Puts both at `base`, before anybody else sees them.
+    /// Sets both to `base`, before the memory is shared.
     pub(crate) fn begin(&self, base: Position) {
         self.claimed.0.store(base.0, Ordering::Relaxed);
         self.resume.0.store(base.0, Ordering::Relaxed);
     }
 
-    /// Says that words up to `to` are about to be written. The writer calls it before it writes them.
+    /// Announces that words up to `to` are about to be written. The writer calls it before it writes them.
     #[inline]
     pub(crate) fn claim(&self, to: Position) {
         self.claimed.0.store(to.0, Ordering::Relaxed);
         fence(Ordering::Release);
     }
 
-    /// Whether words copied from `from` on, before this call, are still those of that position.
+    /// Whether the words that were copied from `from` on, before this call, are still those of that position.
     #[inline]
     pub(crate) fn is_intact(&self, from: Position, capacity: usize) -> bool {
         fence(Ordering::Acquire);
         self.claimed.0.load(Ordering::Relaxed) <= from.0 + capacity as u64
     }
 
-    /// Names the padding that an overrun reader resumes at; published before. Release, partner of the Acquire
-    /// load in `resume`.
+    /// Sets where an overrun reader resumes: at a padding that is already published. Release, partner of the
+    /// Acquire load in `resume`.
     #[inline]
     pub(crate) fn set_resume(&self, at: Position) {
         self.resume.0.store(at.0, Ordering::Release);
@@ -114,8 +115,8 @@ mod loom_models {
         ring.claims.is_intact(Position(frame * FRAME), CAPACITY).then_some(words)
     }
 
-    // The writer runs on the model's first thread: loom keeps one last access per atomic, and the writer's own
-    // load in `advance` would hide a reader's earlier one, and with it the interleavings to explore.
+    // The writer runs on the model's first thread: loom keeps one last access per atomic, and the writer's
+    // own load in `advance` would hide a reader's earlier one, and with it the interleavings to explore.
 
     #[test]
     fn loom_a_copy_that_is_accepted_is_the_frame_of_its_position() {
@@ -157,7 +158,7 @@ mod loom_models {
                 }
             });
             for frame in 0..FRAMES {
-                // As `RingWriter::look_at_gates` does; a refused frame is given up here.
+                // As `RingWriter::read_gates` does; a refused frame is dropped here.
                 let limit = ring.gate.load(Ordering::Acquire) + CAPACITY as u64;
                 if (frame + 1) * FRAME <= limit {
                     write(&ring, frame);

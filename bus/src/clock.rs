@@ -1,4 +1,4 @@
-//! Where times come from: UTC in nanoseconds, read without a system call, or whatever a test says.
+//! Clocks: UTC in nanoseconds, read without a system call, and a manual clock for tests and replays.
 
 use crate::bounds::{
     CLOCK_CHECK_INTERVAL, CLOCK_STEP_MIN, CLOCK_TOLERANCE, CLOCK_UNCERTAINTY_MIN, SLEW_PPB_MAX,
@@ -9,44 +9,47 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use stele_wire::Nanos;
 use stele_wire::messages::{ClockSource, ClockStatus as ClockEvent};
 
-/// Reads the time. It may go back; whoever needs it monotonic takes the maximum, as the sequencer does.
+/// A source of time. It may go back: a caller that needs a monotonic time takes the maximum, as the sequencer
+/// does.
 pub trait Clock: Send {
-    /// Nanoseconds since the Unix epoch, UTC.
+    /// Returns the time in nanoseconds since the Unix epoch, UTC.
     fn now(&mut self) -> Nanos;
 
-    /// How well it follows UTC; none of a clock that does not know.
-    fn status(&self) -> Option<ClockStatus> {
+    /// Returns how well the clock follows UTC; none when it does not measure that.
+    fn status(&self) -> Option<ClockQuality> {
         None
     }
 }
 
-/// How well [`UtcClock`] follows UTC, as of its last comparison.
+/// How well a clock follows UTC, as of its last comparison.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ClockStatus {
-    /// This clock less the system's UTC, in nanoseconds.
+pub struct ClockQuality {
+    /// This clock's time minus the system's UTC, in nanoseconds.
     pub offset: i64,
-    /// How long the comparison took: the reading of UTC lies somewhere within, in nanoseconds.
+    /// How long the comparison took, in nanoseconds. UTC was read at some moment within that time.
     pub uncertainty: u64,
-    /// The change of rate by which the offset is being worked off, in parts per billion.
+    /// The change of rate that corrects the offset, in parts per billion.
     pub slew_ppb: i64,
-    /// Steps taken at once since the start.
+    /// The number of steps since the start.
     pub steps: u64,
-    /// The last step in nanoseconds; 0 before there is one.
+    /// The last step in nanoseconds; 0 before the first.
     pub last_step: i64,
 }
 
-/// The processor's counter, slewed towards the system's UTC by at most [`SLEW_PPB_MAX`].
+/// A clock that reads the processor's counter and slews it towards the system's UTC by at most
+/// [`SLEW_PPB_MAX`].
 ///
-/// A reading costs one read of the counter and a multiplication. Every [`CLOCK_CHECK_INTERVAL`] one reading also
-/// asks for the system's UTC (through the vDSO, so without a system call) and sets the rate with which the
-/// difference disappears over the next interval. UTC ahead by more than [`CLOCK_STEP_MIN`] is followed at once;
-/// UTC that stepped back is approached by slewing, since events cannot be timed backwards.
+/// A reading costs one read of the counter and a multiplication. Every [`CLOCK_CHECK_INTERVAL`], a reading
+/// also compares the clock with the system's UTC (through the vDSO, so without a system call) and sets the
+/// rate that corrects the difference over the next interval. If UTC is ahead by [`CLOCK_STEP_MIN`] or more,
+/// the clock steps forward. If UTC stepped back, the clock only slews, because events cannot be timed
+/// backwards.
 #[derive(Debug)]
 pub struct UtcClock {
     counter: quanta::Clock,
     anchor_raw: u64,
     anchor_utc: u64,
-    status: ClockStatus,
+    status: ClockQuality,
 }
 
 impl Default for UtcClock {
@@ -56,16 +59,17 @@ impl Default for UtcClock {
 }
 
 impl UtcClock {
-    /// Calibrates the counter once a process (up to 200 ms) and takes UTC from the system.
+    /// A clock at the system's UTC. The first call in a process calibrates the counter, which takes up to 200
+    /// ms.
     pub fn new() -> Self {
         let counter = quanta::Clock::new();
         let (anchor_raw, anchor_utc, uncertainty) = compare(&counter);
-        let status = ClockStatus { uncertainty, ..ClockStatus::default() };
+        let status = ClockQuality { uncertainty, ..ClockQuality::default() };
         Self { counter, anchor_raw, anchor_utc, status }
     }
 
-    /// How well it follows UTC.
-    pub fn status(&self) -> ClockStatus {
+    /// How well the clock follows UTC.
+    pub fn status(&self) -> ClockQuality {
         self.status
     }
 
@@ -103,7 +107,7 @@ impl Clock for UtcClock {
         Nanos(utc)
     }
 
-    fn status(&self) -> Option<ClockStatus> {
+    fn status(&self) -> Option<ClockQuality> {
         Some(self.status)
     }
 }
@@ -111,7 +115,7 @@ impl Clock for UtcClock {
 /// `elapsed` nanoseconds of the counter at a rate that differs by `slew_ppb`.
 #[inline]
 fn slewed(elapsed: u64, slew_ppb: i64) -> i64 {
-    // Saturates after five hours without a reading; the comparison that follows such a reading sets it right.
+    // Saturates after five hours without a reading; the comparison that follows such a reading corrects it.
     elapsed as i64 + (elapsed as i64).saturating_mul(slew_ppb) / 1_000_000_000
 }
 
@@ -121,7 +125,7 @@ struct Correction {
     slew_ppb: i64,
 }
 
-/// What brings a clock that says `ours` to `utc`.
+/// The correction that brings a clock at `ours` to `utc`.
 fn correct(ours: u64, utc: u64) -> Correction {
     let error = utc.wrapping_sub(ours) as i64;
     if error >= CLOCK_STEP_MIN.0 as i64 {
@@ -131,7 +135,8 @@ fn correct(ours: u64, utc: u64) -> Correction {
     Correction { step: 0, slew_ppb: slew_ppb.clamp(-SLEW_PPB_MAX as i128, SLEW_PPB_MAX as i128) as i64 }
 }
 
-/// Reads UTC between two readings of the counter, the closest of five: counter, UTC, width in nanoseconds.
+/// Reads UTC between two readings of the counter, five times. Returns the closest: counter, UTC, width in
+/// nanoseconds.
 fn compare(counter: &quanta::Clock) -> (u64, u64, u64) {
     (0..5)
         .map(|_| {
@@ -144,36 +149,42 @@ fn compare(counter: &quanta::Clock) -> (u64, u64, u64) {
         .expect("five readings")
 }
 
-/// What the log was told of a clock: RTS 25 Art. 4, traceability to UTC, by events.
+/// Decides when a clock's quality is recorded on the log: RTS 25 Art. 4, traceability to UTC.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockWatch {
-    told: ClockStatus,
+    recorded: ClockQuality,
 }
 
 impl ClockWatch {
-    /// The log knows the clock's status as of now.
-    pub(crate) fn new(status: Option<ClockStatus>) -> Self {
-        Self { told: status.unwrap_or_default() }
+    /// A watch whose log already records `status`.
+    pub(crate) fn new(status: Option<ClockQuality>) -> Self {
+        Self { recorded: status.unwrap_or_default() }
     }
 
-    /// What the log is to be told now: a step, forward as the clock says or backward by `back`; an uncertainty that
-    /// has doubled or halved; a divergence that became too large, or is so no longer.
-    pub(crate) fn look(&mut self, status: Option<ClockStatus>, back: i64, now: Nanos) -> Option<ClockEvent> {
-        let found = status.unwrap_or(self.told);
+    /// Returns an event if something is to be recorded: a step, forward by the clock's own count or backward
+    /// by `back`; an uncertainty that has doubled or halved; a divergence that passed the tolerance in either
+    /// direction.
+    pub(crate) fn check(
+        &mut self,
+        status: Option<ClockQuality>,
+        back: i64,
+        now: Nanos,
+    ) -> Option<ClockEvent> {
+        let found = status.unwrap_or(self.recorded);
         let step = if back != 0 {
             back
-        } else if found.steps != self.told.steps {
+        } else if found.steps != self.recorded.steps {
             found.last_step
         } else {
             0
         };
         let is_other = step != 0
-            || is_tolerable(&found) != is_tolerable(&self.told)
-            || has_changed(self.told.uncertainty, found.uncertainty);
+            || is_tolerable(&found) != is_tolerable(&self.recorded)
+            || has_changed(self.recorded.uncertainty, found.uncertainty);
         if !is_other {
             return None;
         }
-        self.told = found;
+        self.recorded = found;
         let (known, null) = (status.is_some(), ClockEvent::NULL);
         Some(ClockEvent {
             measured: now.0.into(),
@@ -187,39 +198,39 @@ impl ClockWatch {
     }
 }
 
-fn is_tolerable(status: &ClockStatus) -> bool {
+fn is_tolerable(status: &ClockQuality) -> bool {
     status.offset.unsigned_abs().saturating_add(status.uncertainty) <= CLOCK_TOLERANCE.0
 }
 
-fn has_changed(told: u64, found: u64) -> bool {
-    let (less, more) = (told.min(found), told.max(found));
+fn has_changed(recorded: u64, found: u64) -> bool {
+    let (less, more) = (recorded.min(found), recorded.max(found));
     more >= CLOCK_UNCERTAINTY_MIN.0 && more >= 2 * less.max(CLOCK_UNCERTAINTY_MIN.0 / 2)
 }
 
-/// A clock that stands until it is moved; its copies show the same time.
+/// A clock that only moves when it is set or advanced. Its clones share one time.
 #[derive(Clone, Debug, Default)]
 pub struct ManualClock {
     now: Arc<AtomicU64>,
-    status: Arc<Mutex<Option<ClockStatus>>>,
+    status: Arc<Mutex<Option<ClockQuality>>>,
 }
 
 impl ManualClock {
-    /// A clock that shows `now`.
+    /// A clock at `now`.
     pub fn at(now: Nanos) -> Self {
         Self { now: Arc::new(AtomicU64::new(now.0)), status: Arc::default() }
     }
 
-    /// Moves it, back as well as forward.
+    /// Sets the time, back as well as forward.
     pub fn set(&self, now: Nanos) {
         self.now.store(now.0, Ordering::Relaxed);
     }
 
-    /// Says how well it follows UTC.
-    pub fn set_status(&self, status: ClockStatus) {
+    /// Sets how well the clock follows UTC.
+    pub fn set_status(&self, status: ClockQuality) {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
     }
 
-    /// Moves it on.
+    /// Moves the time forward.
     pub fn advance(&self, by: Nanos) {
         self.now.fetch_add(by.0, Ordering::Relaxed);
     }
@@ -230,7 +241,7 @@ impl Clock for ManualClock {
         Nanos(self.now.load(Ordering::Relaxed))
     }
 
-    fn status(&self) -> Option<ClockStatus> {
+    fn status(&self) -> Option<ClockQuality> {
         *self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -262,25 +273,25 @@ mod tests {
     }
 
     #[test]
-    fn steps_a_doubled_uncertainty_and_a_divergence_too_large_are_told_once() {
-        let mut watch = ClockWatch::new(Some(ClockStatus { uncertainty: 60, ..ClockStatus::default() }));
-        let mut look = |status: ClockStatus, back| {
-            let event = watch.look(Some(status), back, Nanos(9))?;
+    fn steps_doubled_uncertainty_and_divergence_are_recorded_once() {
+        let mut watch = ClockWatch::new(Some(ClockQuality { uncertainty: 60, ..ClockQuality::default() }));
+        let mut check = |status: ClockQuality, back| {
+            let event = watch.check(Some(status), back, Nanos(9))?;
             Some((event.offset.get(), event.step.get(), event.uncertainty.get()))
         };
-        let (none, mut status) = (i64::MAX, ClockStatus { uncertainty: 900, ..ClockStatus::default() });
-        assert_eq!(look(status, 0), None, "both are below what matters");
+        let (none, mut status) = (i64::MAX, ClockQuality { uncertainty: 900, ..ClockQuality::default() });
+        assert_eq!(check(status, 0), None, "both are below what matters");
         status.uncertainty = 2_000;
-        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 2_000)), None));
+        assert_eq!((check(status, 0), check(status, 0)), (Some((0, none, 2_000)), None));
         status.uncertainty = 1_000;
-        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 1_000)), None));
+        assert_eq!((check(status, 0), check(status, 0)), (Some((0, none, 1_000)), None));
         (status.steps, status.last_step) = (1, 5_000_000_000);
-        assert_eq!((look(status, 0), look(status, 0)), (Some((0, 5_000_000_000, 1_000)), None));
+        assert_eq!((check(status, 0), check(status, 0)), (Some((0, 5_000_000_000, 1_000)), None));
         status.offset = -99_001;
-        assert_eq!((look(status, 0), look(status, 0)), (Some((-99_001, none, 1_000)), None));
-        assert_eq!(look(status, -7_000), Some((-99_001, -7_000, 1_000)));
+        assert_eq!((check(status, 0), check(status, 0)), (Some((-99_001, none, 1_000)), None));
+        assert_eq!(check(status, -7_000), Some((-99_001, -7_000, 1_000)));
         status.offset = 0;
-        assert_eq!((look(status, 0), look(status, 0)), (Some((0, none, 1_000)), None));
+        assert_eq!((check(status, 0), check(status, 0)), (Some((0, none, 1_000)), None));
     }
 
     #[test]

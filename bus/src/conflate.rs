@@ -1,33 +1,34 @@
-//! Conflation: a stage behind any consumer that keeps the newest state of each instrument, for whoever is slower
-//! than the market and wants to know how it is, not how it came to be.
+//! Conflation: a stage after any consumer that keeps the newest state of each instrument, for a reader that
+//! is slower than the market and needs only the current state.
 //!
 //! ```text
 //! consumer (gating, lossy or catch-up) ── on_event ──> state of each instrument ── take ──> a slow reader
 //! ```
-//! What is taken comes in the order in which it changed first, each instrument at most once, with the number of
-//! updates that were folded into it: nobody starves, and memory is bounded by the number of instruments.
+//! States are taken in the order in which they first changed, each instrument at most once, with the number
+//! of updates that were folded into it. So no instrument starves, and the number of instruments bounds the
+//! memory.
 
 use crate::consumer::Event;
 use std::collections::VecDeque;
-use stele_risk::table::Index;
+use stele_risk::table::SlotIndex;
 use stele_wire::Sequence;
 
-/// How updates become a state.
+/// Folds events into the state of an instrument.
 pub trait Fold {
-    /// What is known of one instrument.
+    /// The state of one instrument.
     type State: Default;
 
-    /// The instrument that the event updates; none when it says nothing of interest.
+    /// Returns the instrument that the event updates; none when the event is of no interest.
     fn instrument(&self, event: &Event<'_>) -> Option<u32>;
 
-    /// Makes the state what it is after the event.
+    /// Updates the state with the event.
     fn fold(&mut self, state: &mut Self::State, event: &Event<'_>);
 
-    /// Events were lost: the state is perhaps no longer what it seems.
+    /// Marks that events were lost, so that the state may be out of date.
     fn on_lost(&mut self, _state: &mut Self::State) {}
 }
 
-/// The newest states of up to a number of instruments. Nothing is allocated after it was made, but by the fold.
+/// The newest states of a bounded number of instruments. After its creation, only the fold allocates.
 ///
 /// ```
 /// use stele_bus::{Conflation, Event, Fold};
@@ -68,7 +69,7 @@ pub trait Fold {
 /// # }
 /// # sequencer.do_work()?;
 /// let mut newest = Conflation::new(LastPrice, 1_000);
-/// consumer.poll(64, |event| newest.on_event(&event).expect("fewer instruments than that"));
+/// consumer.poll(64, |event| newest.on_event(&event).expect("at most 1,000 instruments"));
 /// let mut taken = Vec::new();
 /// newest.take(64, |instrument| taken.push((instrument.instrument, *instrument.state, instrument.folded)));
 /// assert_eq!(taken, [(7, 102, 3)]);
@@ -76,10 +77,10 @@ pub trait Fold {
 /// ```
 pub struct Conflation<F: Fold> {
     fold: F,
-    index: Index<u32>,
+    index: SlotIndex<u32>,
     entries: Vec<Entry<F::State>>,
     capacity: usize,
-    /// Entries that changed since they were taken, in the order in which they did first.
+    /// Entries that changed since they were taken, in the order of their first change.
     changed: VecDeque<u32>,
 }
 
@@ -89,48 +90,48 @@ struct Entry<S> {
     folded: u64,
     first: Sequence,
     last: Sequence,
-    /// It stands in `changed`.
+    /// Whether it is in `changed`.
     is_waiting: bool,
 }
 
-/// One instrument's newest state.
+/// The newest state of one instrument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Conflated<'a, S> {
     /// The instrument.
     pub instrument: u32,
     /// Its state after `last`.
     pub state: &'a S,
-    /// Updates that were folded into it since it was taken last; 0 when it changed by a loss alone.
+    /// The updates that were folded into it since it was last taken; 0 when only a loss changed it.
     pub folded: u64,
     /// The first of these updates.
     pub first: Sequence,
-    /// The last.
+    /// The last of these updates.
     pub last: Sequence,
 }
 
-/// The event's instrument is one more than there is room for; it was not folded.
+/// The event was not folded, because there is no room for its instrument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("instrument {instrument} is one more than the {capacity} that are conflated")]
+#[error("no room for instrument {instrument}: {capacity} are conflated already")]
 pub struct TooManyInstruments {
     /// The instrument.
     pub instrument: u32,
-    /// How many there may be.
+    /// The most instruments.
     pub capacity: usize,
 }
 
 impl<F: Fold> Conflation<F> {
-    /// For at most `capacity` instruments.
+    /// A conflation of at most `capacity` instruments.
     pub fn new(fold: F, capacity: usize) -> Self {
         Self {
             fold,
-            index: Index::new(capacity),
+            index: SlotIndex::new(capacity),
             entries: Vec::with_capacity(capacity),
             capacity,
             changed: VecDeque::with_capacity(capacity),
         }
     }
 
-    /// Instruments that have a state to take.
+    /// The number of instruments that have a state to take.
     pub fn waiting(&self) -> usize {
         self.changed.len()
     }
@@ -159,7 +160,7 @@ impl<F: Fold> Conflation<F> {
         Ok(())
     }
 
-    /// Tells every state that events were lost; each of them is taken again.
+    /// Marks every state as having lost events, so that each of them is taken again.
     pub fn on_lost(&mut self) {
         for (slot, entry) in (0..).zip(&mut self.entries) {
             self.fold.on_lost(&mut entry.state);
@@ -169,8 +170,8 @@ impl<F: Fold> Conflation<F> {
         }
     }
 
-    /// Shows up to `limit` states that changed since they were taken, the one that has waited longest first. Returns
-    /// how many.
+    /// Passes up to `limit` states that changed since they were last taken to `on_state`, the one that has
+    /// waited longest first. Returns how many.
     pub fn take(&mut self, limit: usize, mut on_state: impl FnMut(Conflated<'_, F::State>)) -> usize {
         let count = limit.min(self.changed.len());
         for slot in self.changed.drain(..count) {
@@ -281,7 +282,7 @@ mod tests {
         assert_eq!(
             taken(&mut conflation, 9),
             [(9, 21, 2, 2, 7), (7, 13, 1, 6, 6)],
-            "who waited longest first"
+            "the longest waiting first"
         );
         assert_eq!(taken(&mut conflation, 9), []);
         conflation.on_lost();
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instrument_too_many_is_named_and_the_others_go_on() {
+    fn an_instrument_too_many_is_reported_and_the_others_continue() {
         let mut conflation = Conflation::new(Newest, 1);
         feed(&mut conflation, &[(1, 7, 10)]);
         let bytes = frame(2, 8, 1);

@@ -1,4 +1,5 @@
-//! Reading the log: in place for who gates it, by copy for who may be overrun.
+//! Consumers of the ring. A gating consumer reads in place and holds the writer back; a lossy consumer reads
+//! copies and may be overrun.
 #![allow(unsafe_code)]
 
 mod event;
@@ -13,8 +14,9 @@ use stele_wire::{Frame, Position, Sequence};
 pub use event::Event;
 pub use lossy::{LossyConsumer, Observed, Overrun};
 
-/// Reads in place. The sequencer never overwrites what it has not released, so a consumer that stops reading
-/// stops the bus: publishers are refused. Dropping it opens its gate.
+/// A consumer that reads the ring in place. The sequencer never overwrites what the consumer has not
+/// released, so a consumer that stops reading stops the bus: publishers are refused. Dropping the consumer
+/// removes its gate.
 ///
 /// ```
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
@@ -45,15 +47,15 @@ pub struct GatingConsumer {
     name: Arc<str>,
     ring: LogRing,
     gate: Gate,
-    /// What the gate says: everything before it may be overwritten.
+    /// The gate's position: everything before it may be overwritten.
     released: Position,
-    /// Everything before it has been shown.
+    /// Everything before it has been passed to the caller.
     scanned: Position,
     last: Option<Sequence>,
 }
 
 impl GatingConsumer {
-    /// A consumer of everything after `from`, or of everything that `writer` publishes from here on.
+    /// A consumer of everything from `from` on, or of everything that `writer` publishes from now on.
     pub(crate) fn new(writer: &mut RingWriter, name: &str, from: Option<Position>) -> Self {
         let gate = writer.add_gate(from);
         let start = Position(gate.0.load(Ordering::Relaxed));
@@ -61,38 +63,39 @@ impl GatingConsumer {
         Self { name, ring, gate, released: start, scanned: start, last: None }
     }
 
-    /// Its name: who is told to be stuck when it is.
+    /// The consumer's name, used when it is reported as stalled.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The ring, its watermarks included.
+    /// The ring, with its watermarks.
     pub fn ring(&self) -> &LogRing {
         &self.ring
     }
 
-    /// Everything before it has been shown.
+    /// The position before which every event has been passed to the caller.
     pub fn scanned(&self) -> Position {
         self.scanned
     }
 
-    /// Everything before it may be overwritten.
+    /// The position before which everything may be overwritten.
     pub fn released(&self) -> Position {
         self.released
     }
 
-    /// Whether the bus has stopped and everything on the log has been shown.
+    /// Whether the bus has stopped and every event on the log has been passed to the caller.
     pub fn is_at_end(&self) -> bool {
         // `published` is final once the bus has stopped.
         self.ring.is_stopped() && self.scanned == self.ring.watermarks().published()
     }
 
-    /// The consumer's progress, for another thread to watch.
+    /// A handle with which another thread can watch the consumer's progress.
     pub fn progress(&self) -> ConsumerProgress {
         ConsumerProgress { name: self.name.clone(), gate: self.gate.clone() }
     }
 
-    /// Shows up to `limit` events, padding left out, then releases them. Returns how many.
+    /// Passes up to `limit` events to `on_event`, without padding, then releases them. Returns how many
+    /// events.
     #[inline]
     pub fn poll(&mut self, limit: usize, on_event: impl FnMut(Event<'_>)) -> usize {
         let count = self.scan(limit, on_event);
@@ -100,10 +103,11 @@ impl GatingConsumer {
         count
     }
 
-    /// As [`GatingConsumer::poll`]; an event that `on_event` fails on is not consumed and comes again.
+    /// As [`GatingConsumer::poll`], but stops at an error. The event on which `on_event` fails is not
+    /// consumed and comes again.
     ///
     /// # Errors
-    /// What `on_event` said.
+    /// The error of `on_event`.
     pub fn try_poll<E>(
         &mut self,
         limit: usize,
@@ -114,8 +118,8 @@ impl GatingConsumer {
         result
     }
 
-    /// Shows up to `limit` events and keeps them: they stay readable by [`GatingConsumer::event_at`] until
-    /// [`GatingConsumer::release`] passes them.
+    /// Passes up to `limit` events to `on_event` and does not release them: they stay readable with
+    /// [`GatingConsumer::event_at`] until [`GatingConsumer::release`] passes them. Returns how many events.
     #[inline]
     pub fn scan(&mut self, limit: usize, mut on_event: impl FnMut(Event<'_>)) -> usize {
         let shown = self.try_scan(limit, |event| {
@@ -126,10 +130,10 @@ impl GatingConsumer {
         count
     }
 
-    /// As [`GatingConsumer::scan`]; an event that `on_event` fails on comes again.
+    /// As [`GatingConsumer::scan`], but stops at an error. The event on which `on_event` fails comes again.
     ///
     /// # Errors
-    /// What `on_event` said.
+    /// The error of `on_event`.
     #[inline]
     pub fn try_scan<E>(
         &mut self,
@@ -143,7 +147,7 @@ impl GatingConsumer {
             let (end, sequence) = (event.end(), event.sequence());
             if !event.frame().is_padding() {
                 let expected = self.last.map_or(sequence, Sequence::next);
-                assert_eq!(sequence, expected, "the log skips at {}", self.scanned);
+                assert_eq!(sequence, expected, "the log has a gap at {}", self.scanned);
                 on_event(event)?;
                 self.last = Some(sequence);
                 count += 1;
@@ -153,7 +157,7 @@ impl GatingConsumer {
         Ok(count)
     }
 
-    /// The event at `position`, which was shown there and not released.
+    /// Returns the event at `position`, which was scanned and is not released.
     ///
     /// # Panics
     /// When `position` is outside `[released .. scanned)`.
@@ -163,37 +167,37 @@ impl GatingConsumer {
         self.read(position, self.scanned)
     }
 
-    /// The frame at `position`, before `end`, which is `published` or behind it.
+    /// The frame at `position`, which ends at `end` or before; `end` is at most `published`.
     #[inline]
     fn read(&self, position: Position, end: Position) -> Event<'_> {
         let shared = &*self.ring.shared;
         let length = (end.min(shared.ring_end(position)).0 - position.0) as usize;
         debug_assert!(self.released <= position);
-        // SAFETY: `end` is a value of `published` that was loaded with Acquire (in `try_scan`, of which `scanned`
-        // is a result), so the stores before it happened before. The gate stands at `released <= position`
-        // until `release(&mut self)`, which cannot run while the slice borrows `self`, and the writer stores
-        // nothing at or after `gate + capacity` (`RingWriter::word_run` asserts it).
+        // SAFETY: `end` is a value of `published` that was loaded with Acquire (in `try_scan`, of which
+        // `scanned` is a result), so the stores before it happened before. The gate is at `released <=
+        // position` until `release(&mut self)`, which cannot run while the slice borrows `self`, and the
+        // writer stores nothing at or after `gate + capacity` (`RingWriter::word_run` asserts it).
         let bytes = unsafe { shared.mapping.bytes(shared.offset(position), length) };
         let frame = Frame::read(bytes).expect("the sequencer publishes whole frames");
         Event::new(frame, position)
     }
 
-    /// Everything before `to` may be overwritten.
+    /// Allows everything before `to` to be overwritten.
     ///
     /// # Panics
-    /// When `to` goes back or passes what was shown.
+    /// When `to` goes back or passes what was scanned.
     #[inline]
     pub fn release(&mut self, to: Position) {
         assert!(self.released <= to && to <= self.scanned);
         if to != self.released {
             self.released = to;
-            // Release, partner of the Acquire load in `RingWriter::look_at_gates`: the reads happened before.
+            // Release, partner of the Acquire load in `RingWriter::read_gates`: the reads happened before.
             self.gate.0.store(to.0, Ordering::Release);
         }
     }
 }
 
-/// How far a gating consumer has come, as others see it.
+/// The progress of a gating consumer, for other threads.
 #[derive(Clone, Debug)]
 pub struct ConsumerProgress {
     name: Arc<str>,
@@ -206,7 +210,7 @@ impl ConsumerProgress {
         &self.name
     }
 
-    /// Everything before it has been read and released; the end of time once the consumer is gone.
+    /// The position before which the consumer has released everything; `u64::MAX` once the consumer is gone.
     pub fn released(&self) -> Position {
         Position(self.gate.0.load(Ordering::Acquire))
     }

@@ -1,8 +1,8 @@
-//! A core: agents that share one thread, pinned to one CPU.
+//! Cores: threads that run agents in turns, each pinned to one CPU.
 
 use crate::agent::{Agent, AgentError};
-use crate::bounds::{STACK_TOUCHED, TURNS_TIMED};
-use crate::idle::{Idle, Idler};
+use crate::bounds::{DUTY_CYCLES_TIMED, STACK_TOUCHED};
+use crate::idle::{IdleStrategy, Idler};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::any::Any;
 use std::hint::black_box;
@@ -13,80 +13,81 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use stele_wire::Nanos;
 
-/// How a core runs.
+/// The name, CPU and idle strategy of a core.
 #[derive(Clone, Debug)]
 pub struct CoreOptions {
-    /// The thread's name, at most 15 bytes shown by the kernel.
+    /// The thread's name, of which the kernel shows at most 15 bytes.
     pub name: String,
-    /// The CPU it is pinned to; none leaves it to the kernel.
+    /// The CPU that it is pinned to; none leaves the choice to the kernel.
     pub cpu: Option<usize>,
-    /// What it does when there is nothing to do.
-    pub idle: Idle,
+    /// What the thread does when there is nothing to do.
+    pub idle: IdleStrategy,
 }
 
-/// Why a core ended otherwise than asked.
+/// Why a core ended by itself or could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum CoreError {
-    /// The thread could not be made.
+    /// The thread could not be started.
     #[error("core {core}: cannot start a thread: {source}")]
     Spawn {
-        /// Of the core.
+        /// The core's name.
         core: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The CPU is not one that this process may use.
+    /// The process may not use the CPU.
     #[error("core {core}: cannot pin to CPU {cpu}; this process may use {allowed:?}")]
     Pin {
-        /// Of the core.
+        /// The core's name.
         core: String,
-        /// Asked for.
+        /// The CPU requested.
         cpu: usize,
-        /// What there is.
+        /// The CPUs that the process may use.
         allowed: Vec<usize>,
     },
-    /// An agent could not go on.
+    /// An agent could not continue.
     #[error("core {core}, agent {agent}: {source}")]
     Agent {
-        /// Of the core.
+        /// The core's name.
         core: String,
-        /// Of the agent.
+        /// The agent's name.
         agent: String,
-        /// What it said.
+        /// The agent's error.
         source: AgentError,
     },
     /// An agent panicked: an invariant is broken.
     #[error("core {core}, agent {agent}: {message}; an invariant is broken, please report it")]
     Panic {
-        /// Of the core.
+        /// The core's name.
         core: String,
-        /// Of the agent.
+        /// The agent's name.
         agent: String,
-        /// Of the panic.
+        /// The panic's message.
         message: String,
     },
 }
 
-/// How many turns a core has taken. A turn that is counted is over, with everything that its agents did in it.
+/// The number of duty cycles that a core has completed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Turns {
-    /// Turns in which an agent had something to do.
+pub struct DutyCycles {
+    /// Duty cycles in which an agent had something to do.
     pub working: u64,
-    /// Turns in which none had.
+    /// Duty cycles in which no agent had.
     pub idle: u64,
 }
 
-/// How long a core's turns take, by a clock that is read once in [`TURNS_TIMED`] of them: a reading costs more than
-/// a turn without work.
+/// How long a core's duty cycles take. The clock is read once in [`DUTY_CYCLES_TIMED`] of them, because a
+/// reading costs more than a duty cycle without work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct TurnTimes {
-    /// Time in working turns: of each stretch, as large a part as of its turns.
+pub struct DutyCycleTimes {
+    /// The time in working duty cycles: from each interval between two readings, the share of its cycles that
+    /// worked.
     pub busy: Nanos,
-    /// The longest stretch. A stall, the machine's or an agent's, is in it whole.
+    /// The longest interval between two readings. It contains the longest stall, of the machine or an agent.
     pub stall_max: Nanos,
 }
 
-/// What the core's thread and the one that watches it share; only the thread writes the counts.
+/// What the core's thread shares with its handle. Only the thread writes the counts.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Shared {
@@ -97,7 +98,7 @@ struct Shared {
     stop: AtomicBool,
 }
 
-/// A running core. Dropping it asks it to stop and does not wait.
+/// A handle to a running core. Dropping it asks the core to stop and does not wait.
 #[derive(Debug)]
 pub struct Core {
     name: String,
@@ -106,11 +107,11 @@ pub struct Core {
 }
 
 impl Core {
-    /// Starts the thread, pins it, starts the agents in order, and runs them in turns until asked to stop or until
-    /// one fails; then stops those that started, in reverse order.
+    /// Starts a thread that pins itself, starts the agents in order, and runs them in turns until it is asked
+    /// to stop or one fails. Then it stops those that started, in reverse order.
     ///
     /// # Errors
-    /// [`CoreError::Spawn`]; everything else comes from [`Core::join`].
+    /// [`CoreError::Spawn`]. Every other error is returned by [`Core::join`].
     pub fn spawn(options: CoreOptions, agents: Vec<Box<dyn Agent>>) -> Result<Self, CoreError> {
         let shared = Arc::new(Shared::default());
         let (name, own) = (options.name.clone(), shared.clone());
@@ -126,22 +127,23 @@ impl Core {
         &self.name
     }
 
-    /// Asks the core to stop after the duty cycle it is in.
+    /// Asks the core to stop after the current duty cycle.
     pub fn stop(&self) {
         self.shared.stop.store(true, Ordering::Relaxed);
     }
 
-    /// How many turns it has taken.
-    pub fn turns(&self) -> Turns {
-        // Acquire: whoever sees a turn counted sees what its agents did. Partner: the Release stores in `turn`.
+    /// The duty cycles that it has completed, with everything that its agents did in them.
+    pub fn duty_cycles(&self) -> DutyCycles {
+        // Acquire, partner of the Release stores in `run_cycles`: a caller that sees a duty cycle counted
+        // also sees what the agents did in it.
         let idle = self.shared.idle.load(Ordering::Acquire);
-        Turns { working: self.shared.working.load(Ordering::Acquire), idle }
+        DutyCycles { working: self.shared.working.load(Ordering::Acquire), idle }
     }
 
-    /// How long its turns take.
-    pub fn turn_times(&self) -> TurnTimes {
+    /// How long its duty cycles take.
+    pub fn duty_cycle_times(&self) -> DutyCycleTimes {
         let load = |time: &AtomicU64| Nanos(time.load(Ordering::Relaxed));
-        TurnTimes { busy: load(&self.shared.busy), stall_max: load(&self.shared.stall_max) }
+        DutyCycleTimes { busy: load(&self.shared.busy), stall_max: load(&self.shared.stall_max) }
     }
 
     /// Whether the thread has ended, by request or by failure.
@@ -149,10 +151,10 @@ impl Core {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// Waits for the thread to end. It does not ask it to.
+    /// Waits for the thread to end, without asking it to.
     ///
     /// # Errors
-    /// What ended it otherwise than asked.
+    /// Why it ended without being asked to, or could not stop in order.
     pub fn join(mut self) -> Result<(), CoreError> {
         let thread = self.thread.take().expect("`join` takes the core, so it comes once");
         thread.join().unwrap_or_else(|panic| {
@@ -168,18 +170,18 @@ impl Drop for Core {
     }
 }
 
-/// The CPUs that this process may use, ascending.
+/// Returns the CPUs that the calling thread may use, in ascending order.
 pub fn allowed_cpus() -> Vec<usize> {
     let set = sched_getaffinity(None).unwrap_or_else(|_| CpuSet::new());
     (0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect()
 }
 
-/// Keeps the calling thread to these CPUs: a background thread, to where it is in nobody's way. Where none is given
-/// it stays as it is.
+/// Restricts the calling thread to these CPUs, such as a background thread to CPUs without hot threads. An
+/// empty list changes nothing.
 ///
 /// # Errors
-/// What the kernel says, as when it lets this process use none of them.
-pub fn keep_to(cpus: &[usize]) -> io::Result<()> {
+/// When the kernel refuses, as when the process may use none of them.
+pub fn set_affinity(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
@@ -188,8 +190,8 @@ pub fn keep_to(cpus: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Pins the calling thread. `core_affinity` aborts on numbers that its set cannot hold, and says only yes or no,
-/// hence the look at the allowed CPUs first.
+/// Pins the calling thread. It checks the allowed CPUs first, because `core_affinity` aborts on numbers that
+/// its set cannot hold and returns no reason.
 fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
     let allowed = allowed_cpus();
     if allowed.contains(&cpu) && core_affinity::set_for_current(core_affinity::CoreId { id: cpu }) {
@@ -198,7 +200,7 @@ fn pin(core: &str, cpu: usize) -> Result<(), CoreError> {
     Err(CoreError::Pin { core: core.into(), cpu, allowed })
 }
 
-/// Touches the part of the stack that agents may use, so that its first use is no page fault.
+/// Touches the part of the stack that agents may use, so that its first use causes no page fault.
 #[inline(never)]
 fn touch_stack() {
     let mut stack = [0_u8; STACK_TOUCHED];
@@ -220,7 +222,7 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) 
         }
     }
     if result.is_ok() {
-        result = turn(options, &mut agents, shared);
+        result = run_cycles(options, &mut agents, shared);
     }
     for agent in agents[..started].iter_mut().rev() {
         let stopped = guarded(options, agent, |agent| agent.on_stop());
@@ -229,11 +231,15 @@ fn run(options: &CoreOptions, mut agents: Vec<Box<dyn Agent>>, shared: &Shared) 
     result
 }
 
-fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -> Result<(), CoreError> {
+fn run_cycles(
+    options: &CoreOptions,
+    agents: &mut [Box<dyn Agent>],
+    shared: &Shared,
+) -> Result<(), CoreError> {
     let mut idler = Idler::new(options.idle);
     let mut stopwatch = Stopwatch::new(shared);
-    let (mut current, mut taken) = (0, Turns::default());
-    let turns = catch_unwind(AssertUnwindSafe(|| {
+    let (mut current, mut cycles) = (0, DutyCycles::default());
+    let result = catch_unwind(AssertUnwindSafe(|| {
         while !shared.stop.load(Ordering::Relaxed) {
             let mut work = 0;
             for (index, agent) in agents.iter_mut().enumerate() {
@@ -241,12 +247,12 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
                 work += agent.do_work()?;
             }
             let (counter, count) = match work {
-                0 => (&shared.idle, &mut taken.idle),
-                _ => (&shared.working, &mut taken.working),
+                0 => (&shared.idle, &mut cycles.idle),
+                _ => (&shared.working, &mut cycles.working),
             };
             *count += 1;
             counter.store(*count, Ordering::Release);
-            stopwatch.on_turn(work > 0);
+            stopwatch.on_cycle(work > 0);
             if idler.idle(work) {
                 stopwatch.restart();
             }
@@ -254,7 +260,7 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
         Ok(())
     }));
     let agent = || agents.get(current).map_or(String::new(), |agent| agent.name().into());
-    turns
+    result
         .map_err(|panic| CoreError::Panic {
             core: options.name.clone(),
             agent: agent(),
@@ -263,28 +269,28 @@ fn turn(options: &CoreOptions, agents: &mut [Box<dyn Agent>], shared: &Shared) -
         .map_err(|source| CoreError::Agent { core: options.name.clone(), agent: agent(), source })
 }
 
-/// Times turns by stretches of [`TURNS_TIMED`].
+/// Times duty cycles in intervals of [`DUTY_CYCLES_TIMED`].
 struct Stopwatch<'a> {
     shared: &'a Shared,
     clock: quanta::Clock,
     since: u64,
-    turns: u32,
+    cycles: u32,
     working: u32,
-    times: TurnTimes,
+    times: DutyCycleTimes,
 }
 
 impl<'a> Stopwatch<'a> {
     fn new(shared: &'a Shared) -> Self {
         let clock = quanta::Clock::new();
         let since = clock.raw();
-        Self { shared, clock, since, turns: 0, working: 0, times: TurnTimes::default() }
+        Self { shared, clock, since, cycles: 0, working: 0, times: DutyCycleTimes::default() }
     }
 
     #[inline]
-    fn on_turn(&mut self, is_working: bool) {
-        self.turns += 1;
+    fn on_cycle(&mut self, is_working: bool) {
+        self.cycles += 1;
         self.working += u32::from(is_working);
-        if self.turns == TURNS_TIMED {
+        if self.cycles == DUTY_CYCLES_TIMED {
             self.read();
         }
     }
@@ -294,21 +300,21 @@ impl<'a> Stopwatch<'a> {
         let elapsed = self.clock.delta_as_nanos(self.since, now);
         self.since = now;
         if self.working > 0 {
-            self.times.busy.0 += elapsed * u64::from(self.working) / u64::from(TURNS_TIMED);
+            self.times.busy.0 += elapsed * u64::from(self.working) / u64::from(DUTY_CYCLES_TIMED);
             self.shared.busy.store(self.times.busy.0, Ordering::Relaxed);
         }
         if elapsed > self.times.stall_max.0 {
             self.times.stall_max.0 = elapsed;
             self.shared.stall_max.store(elapsed, Ordering::Relaxed);
         }
-        (self.turns, self.working) = (0, 0);
+        (self.cycles, self.working) = (0, 0);
     }
 
-    /// The core slept: what passed was no stall.
+    /// Restarts the interval after the core slept: sleep is not a stall.
     #[cold]
     fn restart(&mut self) {
         self.since = self.clock.raw();
-        (self.turns, self.working) = (0, 0);
+        (self.cycles, self.working) = (0, 0);
     }
 }
 
@@ -375,10 +381,10 @@ mod tests {
     }
 
     fn options(cpu: Option<usize>) -> CoreOptions {
-        CoreOptions { name: "probe".into(), cpu, idle: Idle::SpinYield { spins: 10 } }
+        CoreOptions { name: "probe".into(), cpu, idle: IdleStrategy::SpinYield { spins: 10 } }
     }
 
-    /// Has something to do in its first five turns.
+    /// Has something to do in its first five duty cycles.
     struct Five(usize);
 
     impl Agent for Five {
@@ -392,17 +398,17 @@ mod tests {
     }
 
     #[test]
-    fn turns_with_work_and_without_are_counted_apart() {
+    fn duty_cycles_with_and_without_work_are_counted_separately() {
         let core = Core::spawn(options(None), vec![Box::new(Five(0))]).unwrap();
-        while core.turns().idle < 3 {
+        while core.duty_cycles().idle < 3 {
             std::thread::yield_now();
         }
-        assert_eq!(core.turns().working, 5);
+        assert_eq!(core.duty_cycles().working, 5);
         core.stop();
         core.join().unwrap();
     }
 
-    /// Works at every turn, and stalls at the hundredth.
+    /// Works in every duty cycle and stalls in the hundredth.
     struct Stalling(usize);
 
     impl Agent for Stalling {
@@ -419,39 +425,39 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_is_seen_whole_and_working_turns_are_busy_time() {
+    fn a_stall_is_measured_whole_and_working_duty_cycles_are_busy_time() {
         let core = Core::spawn(options(None), vec![Box::new(Stalling(0))]).unwrap();
-        while core.turns().working < 1_000 {
+        while core.duty_cycles().working < 1_000 {
             std::thread::yield_now();
         }
-        let TurnTimes { busy, stall_max } = core.turn_times();
+        let DutyCycleTimes { busy, stall_max } = core.duty_cycle_times();
         assert!(stall_max.0 >= 5_000_000 && busy >= stall_max, "{busy:?} {stall_max:?}");
         core.stop();
         core.join().unwrap();
     }
 
     #[test]
-    fn sleeping_for_want_of_work_is_neither_a_stall_nor_busy() {
+    fn sleeping_without_work_is_neither_a_stall_nor_busy_time() {
         let long = std::time::Duration::from_millis(20);
-        let options = CoreOptions { idle: Idle::Park(long), ..options(None) };
+        let options = CoreOptions { idle: IdleStrategy::Park(long), ..options(None) };
         let core = Core::spawn(options, vec![Box::new(Five(5))]).unwrap();
-        while core.turns().idle < 20 {
+        while core.duty_cycles().idle < 20 {
             std::thread::yield_now();
         }
-        // Sixteen turns slept 320 ms between them.
-        let TurnTimes { busy, stall_max } = core.turn_times();
+        // Sixteen duty cycles slept 320 ms in total.
+        let DutyCycleTimes { busy, stall_max } = core.duty_cycle_times();
         assert!(busy.0 == 0 && stall_max.0 < 300_000_000, "{busy:?} {stall_max:?}");
         core.stop();
         core.join().unwrap();
     }
 
     #[test]
-    fn a_thread_is_kept_to_the_cpus_that_it_is_given() {
+    fn a_thread_runs_only_on_the_cpus_that_it_is_given() {
         std::thread::spawn(|| {
             let before = allowed_cpus();
-            keep_to(&[]).unwrap();
+            set_affinity(&[]).unwrap();
             assert_eq!(allowed_cpus(), before);
-            keep_to(&before[..1]).unwrap();
+            set_affinity(&before[..1]).unwrap();
             assert_eq!(allowed_cpus(), before[..1]);
         })
         .join()
@@ -476,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agents_error_ends_the_core_and_reaches_whoever_joins() {
+    fn an_agents_error_ends_the_core_and_is_returned_by_join() {
         let said = Arc::new(Mutex::new(Vec::new()));
         let good = Probe { name: "good", said: said.clone(), ..Probe::default() };
         let bad = Probe { name: "bad", fail_at: Some(3), said: said.clone(), ..Probe::default() };
@@ -495,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cpu_that_is_not_ours_is_refused_with_the_ones_that_are() {
+    fn a_cpu_that_may_not_be_used_is_refused_with_a_list_of_those_that_may() {
         let error = Core::spawn(options(Some(1023)), vec![]).unwrap().join().unwrap_err();
         let CoreError::Pin { cpu: 1023, allowed, .. } = error else { panic!("{error}") };
         assert_eq!(allowed, allowed_cpus());

@@ -1,29 +1,33 @@
-//! Counters that anyone may read while their owners count, without touching the hot path.
+//! Counters in shared memory: other threads and processes read them while their owners count, at no cost on
+//! the hot path.
 //!
-//! One mapping of 128-byte slots of little-endian words, each stored atomically. [`Counters::create_at`] makes it of
-//! a file, which other processes map read-only through [`CounterReader::open`]. Slot 0 is the header:
-//!
-//! ```text
-//!  word 0                1                2              3               4            5
-//! ┌────────────────────┬────────────────┬──────────────┬───────────────┬────────────┬─────────────────────────┐
-//! │ magic "STELECNT"   │ version, now 1 │ slots in all │ slots in use  │ writer pid │ ticks from the boot to  │
-//! │                    │                │              │ behind this   │            │ that process's start    │
-//! ├────────────────────┼────────────────┼──────────────┴───────────────┴────────────┴─────────────────────────┘
-//! │ 6: begun, ns UTC   │ 7: 1 running,  │
-//! │                    │    2 ended     │
-//! └────────────────────┴────────────────┘
-//! ```
-//! Each counter is a slot; a histogram has [`HISTOGRAM_SLOTS`] more behind it, its buckets, and its sum as the value:
+//! The counters are one mapping of 128-byte slots of little-endian words, each stored atomically.
+//! [`Counters::create_at`] puts it in a file, which other processes map read-only with
+//! [`CounterReader::open`]. Slot 0 is the header:
 //!
 //! ```text
-//!  0            8             64                                                            72            80 … 128
-//! ┌────────────┬─────────────┬─────────────────────────────────────────────────────────────┬─────────────┬─────────┐
-//! │ value u64  │ zero: the   │ id u16 · shard u16 · instance u16 · label length u8 ·        │ slots behind│ label,  │
-//! │            │ owner's line│ contract u8 (0 none, 1 gating, 2 lossy, 3 catch-up, 4 confl.)│ it: 0 or 16 │ 48 bytes│
-//! └────────────┴─────────────┴─────────────────────────────────────────────────────────────┴─────────────┴─────────┘
+//!  word 0              1              2             3              4           5
+//! ┌──────────────────┬──────────────┬─────────────┬──────────────┬───────────┬──────────────────────┐
+//! │ magic "STELECNT" │ version,     │ slots in    │ slots in use │ writer's  │ clock ticks from the │
+//! │                  │ now 1        │ the mapping │ after this   │ pid       │ boot to its start    │
+//! ├──────────────────┼──────────────┼─────────────┴──────────────┴───────────┴──────────────────────┘
+//! │ 6: creation,     │ 7: 1 running,│
+//! │    ns UTC        │    2 ended   │
+//! └──────────────────┴──────────────┘
 //! ```
-//! What an id means is in [`table`]. A version is read by the program that knows it; rows of the table may be added
-//! without one.
+//! Each counter is a slot. A histogram's value is the sum of its values, and [`HISTOGRAM_SLOTS`] more slots
+//! with its buckets follow:
+//!
+//! ```text
+//!  byte 0      8              64                                            72          80 … 128
+//! ┌───────────┬──────────────┬─────────────────────────────────────────────┬───────────┬──────────┐
+//! │ value u64 │ zero: the    │ id u16 · shard u16 · instance u16 ·         │ following │ label,   │
+//! │           │ value has    │ label length u8 · contract u8 (0 none,      │ slots: 0  │ 48 bytes │
+//! │           │ its own line │ 1 gating, 2 lossy, 3 catch-up, 4 conflating)│ or 16     │          │
+//! └───────────┴──────────────┴─────────────────────────────────────────────┴───────────┴──────────┘
+//! ```
+//! The ids are in [`table`]. A program reads only the layout version that it knows. New rows of the table do
+//! not change the version.
 
 pub mod histogram;
 pub(crate) mod sequencer;
@@ -38,19 +42,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_wire::Nanos;
-use table::{Definition, Shape};
+use table::{CounterDefinition, CounterKind};
 
 const SLOT_WORDS: usize = 16;
 const DESCRIPTION: usize = 8;
 const FOLLOWERS: usize = 9;
 const LABEL: usize = 10;
-/// What of a description names a counter: id, shard and instance.
+/// The bits of a description that identify a counter: id, shard and instance.
 const KEY: u64 = (1 << 48) - 1;
 
-/// Slots behind a histogram's own.
+/// The slots that follow a histogram's own.
 pub const HISTOGRAM_SLOTS: usize = BUCKETS / SLOT_WORDS;
 const MAGIC: u64 = u64::from_le_bytes(*b"STELECNT");
-/// Of the layout above.
+/// The version of the layout.
 pub const VERSION: u64 = 1;
 
 const _: () = assert!((SLOT_WORDS - LABEL) * 8 == COUNTER_LABEL_MAX);
@@ -71,26 +75,26 @@ mod header {
 const RUNNING: u64 = 1;
 const ENDED: u64 = 2;
 
-/// What a consumer promised when it subscribed.
+/// How a consumer reads the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Contract {
+pub enum ConsumerContract {
     /// Not a consumer.
     #[default]
     None,
-    /// Input is refused rather than overrun it.
+    /// It is never overrun: the bus refuses input instead.
     Gating,
-    /// May be overrun, and learns what it lost.
+    /// It may be overrun and learns what it lost.
     Lossy,
-    /// Reads the journal when overrun or late.
+    /// It reads the journal where the ring has overrun it.
     CatchUp,
-    /// Sees the newest state of each instrument.
+    /// It gets the newest state of each instrument.
     Conflating,
 }
 
-impl Contract {
+impl ConsumerContract {
     const ALL: [Self; 5] = [Self::None, Self::Gating, Self::Lossy, Self::CatchUp, Self::Conflating];
 
-    /// The word for it.
+    /// The contract's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -102,37 +106,37 @@ impl Contract {
     }
 }
 
-/// Whose a counter is, among those of its definition.
+/// What identifies a counter among those with the same definition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Place<'a> {
-    /// The shard; 0 where there is one.
+pub struct CounterLabels<'a> {
+    /// The shard; 0 where there is only one.
     pub shard: u16,
-    /// Which publisher, consumer, core or reason; 0 where the definition is per shard.
+    /// The publisher, consumer, core or reason; 0 where there is one counter for each shard.
     pub instance: u16,
-    /// Of a consumer.
-    pub contract: Contract,
-    /// Its name for a person, cut to [`COUNTER_LABEL_MAX`] bytes.
+    /// The contract, if it is a consumer's counter.
+    pub contract: ConsumerContract,
+    /// The instance's name, cut to [`COUNTER_LABEL_MAX`] bytes.
     pub label: &'a str,
 }
 
-impl<'a> Place<'a> {
-    /// A shard.
+impl<'a> CounterLabels<'a> {
+    /// The labels of a shard's counter.
     pub fn shard(shard: u16) -> Self {
         Self { shard, ..Self::default() }
     }
 
-    /// One of several of a shard.
+    /// The labels of one of several counters of a shard.
     pub fn named(shard: u16, instance: u16, label: &'a str) -> Self {
         Self { shard, instance, label, ..Self::default() }
     }
 
-    /// A consumer of a shard.
-    pub fn consumer(shard: u16, instance: u16, label: &'a str, contract: Contract) -> Self {
+    /// The labels of a consumer's counter.
+    pub fn consumer(shard: u16, instance: u16, label: &'a str, contract: ConsumerContract) -> Self {
         Self { shard, instance, contract, label }
     }
 }
 
-/// The mapping that counters live in. Cloning it clones a handle.
+/// The mapping of the counters. A clone is another handle to the same mapping.
 #[derive(Clone, Debug)]
 pub struct Counters {
     words: Arc<Mapping>,
@@ -142,45 +146,45 @@ pub struct Counters {
 /// Why a counter cannot be registered.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum CounterError {
-    /// The mapping has no room left.
+    /// The mapping has no slot left.
     #[error("no slot left for counter {name} of shard {shard} ({label}): there are {slots}")]
     Full {
-        /// Asked for.
+        /// The counter's name.
         name: &'static str,
-        /// Asked for.
+        /// Its shard.
         shard: u16,
-        /// Asked for.
+        /// Its label.
         label: String,
-        /// Slots in the mapping.
+        /// The slots in the mapping.
         slots: usize,
     },
-    /// It is registered.
+    /// The counter is registered already.
     #[error("counter {name} of shard {shard}, instance {instance} ({label}), is registered already")]
     Taken {
-        /// Asked for.
+        /// The counter's name.
         name: &'static str,
-        /// Asked for.
+        /// Its shard.
         shard: u16,
-        /// Asked for.
+        /// Its instance.
         instance: u16,
-        /// Asked for.
+        /// Its label.
         label: String,
     },
 }
 
 impl Counters {
-    /// Counters in memory of this process's own.
+    /// Creates counters in memory of this process.
     ///
     /// # Errors
-    /// When the kernel does not give the memory.
+    /// When the kernel refuses the memory.
     pub fn create() -> std::io::Result<Self> {
         Ok(Self::over(Mapping::anonymous(length(), false)?))
     }
 
-    /// Counters in a new file at `path`, for the user of this process alone.
+    /// Creates counters in a new file at `path`, accessible only to the user of this process.
     ///
     /// # Errors
-    /// When there is one, when it cannot be made, or when the kernel does not give the memory.
+    /// When the file exists or cannot be created, or when the kernel refuses the memory.
     pub fn create_at(path: &Path) -> std::io::Result<Self> {
         Ok(Self::over(Mapping::create(path, length(), false)?))
     }
@@ -190,19 +194,19 @@ impl Counters {
         Self { words: Arc::new(words), registration: Arc::default() }
     }
 
-    /// Registers a counter at 0.
+    /// Registers a counter, with the value 0.
     ///
     /// # Errors
     /// When it is registered already or no slot is left.
     ///
     /// # Panics
-    /// When the definition is a histogram's.
+    /// When the definition is that of a histogram.
     pub fn register(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
     ) -> Result<Counter, CounterError> {
-        assert!(definition.shape != Shape::Histogram, "{} is a histogram", definition.name);
+        assert!(definition.kind != CounterKind::Histogram, "{} is a histogram", definition.name);
         let slot = self.claim(definition, place, 0)?;
         Ok(Counter { words: self.words.clone(), word: slot * SLOT_WORDS })
     }
@@ -213,26 +217,26 @@ impl Counters {
     /// As [`Counters::register`].
     ///
     /// # Panics
-    /// When the definition is not a histogram's.
+    /// When the definition is not that of a histogram.
     pub fn histogram(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
     ) -> Result<Histogram, CounterError> {
-        assert!(definition.shape == Shape::Histogram, "{} is no histogram", definition.name);
+        assert!(definition.kind == CounterKind::Histogram, "{} is not a histogram", definition.name);
         let slot = self.claim(definition, place, HISTOGRAM_SLOTS)?;
         Ok(Histogram { words: self.words.clone(), word: slot * SLOT_WORDS })
     }
 
-    /// Takes a slot with `followers` behind it and describes it.
+    /// Takes a slot and `followers` more after it, and writes its description.
     fn claim(
         &self,
-        definition: &'static Definition,
-        place: Place<'_>,
+        definition: &'static CounterDefinition,
+        place: CounterLabels<'_>,
         followers: usize,
     ) -> Result<usize, CounterError> {
         let _one_at_a_time = self.registration.lock().unwrap_or_else(PoisonError::into_inner);
-        let Place { shard, instance, contract, label } = place;
+        let CounterLabels { shard, instance, contract, label } = place;
         let (name, text) = (definition.name, || label.to_owned());
         let key = u64::from(definition.id) | u64::from(shard) << 16 | u64::from(instance) << 32;
         let words = self.words.words();
@@ -259,12 +263,12 @@ impl Counters {
         Ok(index)
     }
 
-    /// A reader of the same memory.
+    /// Returns a reader of the same memory.
     pub fn reader(&self) -> CounterReader {
         CounterReader { words: self.words.clone() }
     }
 
-    /// Says to every reader that nothing more is counted.
+    /// Marks the counters as ended, for their readers.
     pub fn end(&self) {
         // Release, partner of the Acquire load in `CounterReader::writer`: the last values are in place.
         self.words.words()[header::PHASE].store(ENDED, Ordering::Release);
@@ -292,7 +296,7 @@ fn write_header(words: &[AtomicU64]) {
     words[header::MAGIC].store(MAGIC, Ordering::Release);
 }
 
-/// One counter, for its one owner.
+/// The owner's handle to one counter.
 #[derive(Debug)]
 pub struct Counter {
     words: Arc<Mapping>,
@@ -305,26 +309,26 @@ impl Counter {
         &self.words.words()[self.word]
     }
 
-    /// Counts on. `&mut self`: there is one owner, so a load and a store suffice.
+    /// Adds `by`. There is one owner, hence `&mut self`, so a load and a store suffice.
     #[inline]
     pub fn add(&mut self, by: u64) {
         self.set(self.get() + by);
     }
 
-    /// Shows `value` from now on.
+    /// Sets the value.
     #[inline]
     pub fn set(&mut self, value: u64) {
         self.word().store(value, Ordering::Relaxed);
     }
 
-    /// What it shows.
+    /// Returns the value.
     #[inline]
     pub fn get(&self) -> u64 {
         self.word().load(Ordering::Relaxed)
     }
 }
 
-/// One histogram, for its one owner.
+/// The owner's handle to one histogram.
 #[derive(Debug)]
 pub struct Histogram {
     words: Arc<Mapping>,
@@ -332,7 +336,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Counts `value`: two loads and two stores.
+    /// Counts `value`, with two loads and two stores.
     #[inline]
     pub fn record(&mut self, value: u64) {
         let words = &self.words.words()[self.word..][..SLOT_WORDS + BUCKETS];
@@ -342,56 +346,56 @@ impl Histogram {
     }
 }
 
-/// Counters as whoever does not own them sees them: another process, or another thread.
+/// A read-only handle to counters of this process or another.
 #[derive(Clone, Debug)]
 pub struct CounterReader {
     words: Arc<Mapping>,
 }
 
-/// Why a file cannot be read as counters.
+/// Why a file of counters cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The system's word.
+pub enum CounterOpenError {
+    /// The file cannot be mapped.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// Something else than counters.
+    /// The file does not contain counters.
     #[error("it does not begin as a file of counters does")]
     Magic,
     /// Another version of this program wrote it.
-    #[error("it is of layout {found}, and this program reads {VERSION}")]
+    #[error("it has layout {found}, and this program reads layout {VERSION}")]
     Version {
-        /// In the file.
+        /// The version in the file.
         found: u64,
     },
 }
 
-/// What became of the process that counts.
+/// The state of the process that writes counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writer {
-    /// It runs.
+pub enum CounterWriterState {
+    /// It is running.
     Running,
-    /// It came to its end in order.
+    /// It ended in order.
     Ended,
-    /// It is gone without having said so.
+    /// It died without marking the counters as ended.
     Died,
 }
 
-/// What a reader sees of one counter.
+/// One counter as it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Reading {
-    /// What it means.
-    pub definition: &'static Definition,
-    /// As registered.
+pub struct CounterReading {
+    /// Its definition.
+    pub definition: &'static CounterDefinition,
+    /// The shard that it was registered with.
     pub shard: u16,
-    /// As registered.
+    /// The instance that it was registered with.
     pub instance: u16,
-    /// As registered.
-    pub contract: Contract,
-    /// As registered.
+    /// The contract that it was registered with.
+    pub contract: ConsumerContract,
+    /// The label that it was registered with.
     pub label: String,
-    /// At the moment of reading; of a histogram, the sum of its values.
+    /// Its value; for a histogram, the sum of the counted values.
     pub value: u64,
-    /// Of a histogram.
+    /// The buckets of a histogram; none for other counters.
     pub distribution: Option<Distribution>,
 }
 
@@ -399,52 +403,53 @@ impl CounterReader {
     /// Maps the file at `path` read-only.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
+    /// [`CounterOpenError`].
+    pub fn open(path: &Path) -> Result<Self, CounterOpenError> {
         let words = Mapping::open(path, Access::Read)?;
         let word = |index: usize| words.words()[index].load(Ordering::Acquire);
         if word(header::MAGIC) != MAGIC {
-            return Err(OpenError::Magic);
+            return Err(CounterOpenError::Magic);
         }
         if word(header::VERSION) != VERSION {
-            return Err(OpenError::Version { found: word(header::VERSION) });
+            return Err(CounterOpenError::Version { found: word(header::VERSION) });
         }
         if word(header::SLOTS) != (words.words().len() / SLOT_WORDS) as u64 {
-            return Err(OpenError::Magic);
+            return Err(CounterOpenError::Magic);
         }
         Ok(Self { words: Arc::new(words) })
     }
 
-    /// The process that counts.
+    /// The process that writes the counters.
     pub fn process(&self) -> Process {
         Process { id: self.header(header::PID) as u32, start_time: self.header(header::STARTED) }
     }
 
-    /// When the counters were made.
-    pub fn begun(&self) -> Nanos {
+    /// The time at which the counters were created, UTC.
+    pub fn created(&self) -> Nanos {
         Nanos(self.header(header::BEGUN))
     }
 
-    /// What became of the process that counts. A process of another pid namespace looks dead.
-    pub fn writer(&self) -> Writer {
+    /// The state of the process that writes the counters. A process of another pid namespace appears to be
+    /// dead.
+    pub fn writer(&self) -> CounterWriterState {
         if self.words.words()[header::PHASE].load(Ordering::Acquire) == ENDED {
-            return Writer::Ended;
+            return CounterWriterState::Ended;
         }
-        if self.process().is_alive() { Writer::Running } else { Writer::Died }
+        if self.process().is_alive() { CounterWriterState::Running } else { CounterWriterState::Died }
     }
 
     fn header(&self, word: usize) -> u64 {
         self.words.words()[word].load(Ordering::Relaxed)
     }
 
-    /// Every registered counter, in the order of registration. A counter of an id that this program does not know is
-    /// left out.
-    pub fn readings(&self) -> impl Iterator<Item = Reading> {
+    /// Reads every registered counter, in the order of registration. Counters with an id that this program
+    /// does not know are omitted.
+    pub fn readings(&self) -> impl Iterator<Item = CounterReading> {
         slots(self.words.words()).filter_map(read_slot)
     }
 
-    /// The value of one counter, 0 where it is not registered.
-    pub fn value(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+    /// Reads the value of one counter; 0 when it is not registered.
+    pub fn value(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> u64 {
         let wanted = (definition, shard, instance);
         let mut readings = self.readings();
         let found = readings.find(|found| (found.definition, found.shard, found.instance) == wanted);
@@ -452,7 +457,7 @@ impl CounterReader {
     }
 }
 
-/// The words from each counter's slot on, in the order of registration.
+/// Iterates over the words from each counter's slot on, in the order of registration.
 fn slots(words: &[AtomicU64]) -> impl Iterator<Item = &[AtomicU64]> {
     let last = words.len() / SLOT_WORDS - 1;
     // Acquire, partner of the Release store in `Counters::claim`: the descriptions are in place.
@@ -466,11 +471,11 @@ fn slots(words: &[AtomicU64]) -> impl Iterator<Item = &[AtomicU64]> {
     })
 }
 
-/// The counter in the slot that `words` begin with.
-fn read_slot(words: &[AtomicU64]) -> Option<Reading> {
+/// Reads the counter in the slot at the start of `words`.
+fn read_slot(words: &[AtomicU64]) -> Option<CounterReading> {
     let word = |index: usize| words[index].load(Ordering::Relaxed);
     let description = word(DESCRIPTION);
-    let definition = Definition::find(description as u16)?;
+    let definition = CounterDefinition::find(description as u16)?;
     let label = (LABEL..SLOT_WORDS).flat_map(|index| word(index).to_le_bytes());
     let label: Vec<u8> = label.take((description >> 48) as u8 as usize).collect();
     let is_histogram = word(FOLLOWERS) == HISTOGRAM_SLOTS as u64 && words.len() >= SLOT_WORDS + BUCKETS;
@@ -478,11 +483,11 @@ fn read_slot(words: &[AtomicU64]) -> Option<Reading> {
         buckets: (0..BUCKETS).map(|index| word(SLOT_WORDS + index)).collect(),
         sum: word(0),
     });
-    Some(Reading {
+    Some(CounterReading {
         definition,
         shard: (description >> 16) as u16,
         instance: (description >> 32) as u16,
-        contract: Contract::ALL.get((description >> 56) as usize).copied().unwrap_or_default(),
+        contract: ConsumerContract::ALL.get((description >> 56) as usize).copied().unwrap_or_default(),
         label: String::from_utf8_lossy(&label).into_owned(),
         value: word(0),
         distribution,
@@ -494,25 +499,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_sees_each_counter_with_its_meaning_place_and_value() {
+    fn a_reader_sees_each_counter_with_its_definition_labels_and_value() {
         let counters = Counters::create().unwrap();
-        let mut events = counters.register(table::EVENTS, Place::shard(3)).unwrap();
-        let consumer =
-            Place::consumer(3, 2, "a label longer than a slot holds, so that it is cut", Contract::Lossy);
+        let mut events = counters.register(table::EVENTS, CounterLabels::shard(3)).unwrap();
+        let consumer = CounterLabels::consumer(
+            3,
+            2,
+            "a label longer than a slot holds, so that it is cut",
+            ConsumerContract::Lossy,
+        );
         counters.register(table::CONSUMER_POSITION, consumer).unwrap();
-        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(3)).unwrap();
-        let mut batches = counters.register(table::BATCHES, Place::shard(3)).unwrap();
+        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, CounterLabels::shard(3)).unwrap();
+        let mut batches = counters.register(table::BATCHES, CounterLabels::shard(3)).unwrap();
         events.add(40);
         events.add(2);
         batches.set(9);
         [100, 100, 40_000].into_iter().for_each(|value| latency.record(value));
-        let readings: Vec<Reading> = counters.reader().readings().collect();
+        let readings: Vec<CounterReading> = counters.reader().readings().collect();
         let seen: Vec<_> = readings.iter().map(|reading| (reading.definition.name, reading.value)).collect();
         let expected =
             [("events", 42), ("consumer_position", 0), ("publish_to_durable", 40_200), ("batches", 9)];
         assert_eq!(seen, expected);
-        let Reading { shard, instance, contract, label, .. } = &readings[1];
-        assert_eq!((*shard, *instance, *contract, label.len()), (3, 2, Contract::Lossy, COUNTER_LABEL_MAX));
+        let CounterReading { shard, instance, contract, label, .. } = &readings[1];
+        assert_eq!(
+            (*shard, *instance, *contract, label.len()),
+            (3, 2, ConsumerContract::Lossy, COUNTER_LABEL_MAX)
+        );
         let distribution = readings[2].distribution.as_ref().unwrap();
         assert_eq!((distribution.count(), distribution.quantile(0.5)), (3, Some(103)));
         assert_eq!(counters.reader().value(table::EVENTS, 3, 0), 42);
@@ -520,11 +532,11 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_registered_once_and_the_last_slot_is_usable() {
+    fn a_counter_is_registered_once_and_the_last_slot_is_usable() {
         let counters = Counters::create().unwrap();
         let mut instance = 0;
         let error = loop {
-            match counters.register(table::QUEUE_DEPTH, Place::named(0, instance, "x")) {
+            match counters.register(table::QUEUE_DEPTH, CounterLabels::named(0, instance, "x")) {
                 Ok(mut counter) => counter.set(u64::from(instance)),
                 Err(error) => break error,
             }
@@ -533,42 +545,42 @@ mod tests {
         assert_eq!(usize::from(instance), COUNTER_SLOTS - 1);
         assert!(matches!(error, CounterError::Full { slots: COUNTER_SLOTS, .. }), "{error}");
         assert!(counters.reader().readings().all(|reading| reading.value == u64::from(reading.instance)));
-        let again = counters.register(table::QUEUE_DEPTH, Place::named(0, 1, "y")).unwrap_err();
+        let again = counters.register(table::QUEUE_DEPTH, CounterLabels::named(0, 1, "y")).unwrap_err();
         assert!(again.to_string().contains("queue_depth of shard 0, instance 1 (y)"), "{again}");
     }
 
     #[test]
-    fn a_file_is_read_by_others_while_it_is_counted_in_and_they_learn_of_the_end() {
+    fn a_file_is_readable_while_it_is_written_and_readers_learn_of_the_end() {
         let folder = std::env::temp_dir().join(format!("stele-counters-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("counters");
         let counters = Counters::create_at(&path).unwrap();
         let reader = CounterReader::open(&path).unwrap();
         assert_eq!((reader.process().id, reader.readings().count()), (std::process::id(), 0));
-        let mut events = counters.register(table::EVENTS, Place::shard(0)).unwrap();
+        let mut events = counters.register(table::EVENTS, CounterLabels::shard(0)).unwrap();
         events.set(7);
         assert_eq!(reader.value(table::EVENTS, 0, 0), 7);
-        assert_eq!(reader.writer(), Writer::Running);
+        assert_eq!(reader.writer(), CounterWriterState::Running);
         assert!(Counters::create_at(&path).is_err(), "a file has one writer");
         std::fs::remove_dir_all(&folder).unwrap();
         events.set(8);
-        assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "who has the file mapped keeps it");
+        assert_eq!(reader.value(table::EVENTS, 0, 0), 8, "a mapping outlives the file's name");
         counters.end();
-        assert_eq!(reader.writer(), Writer::Ended);
+        assert_eq!(reader.writer(), CounterWriterState::Ended);
     }
 
     #[test]
-    fn a_writer_that_is_gone_without_a_word_is_told_from_one_that_ended() {
+    fn a_writer_that_died_is_distinguished_from_one_that_ended() {
         let counters = Counters::create().unwrap();
         let reader = counters.reader();
         counters.words.words()[header::STARTED].store(1, Ordering::Relaxed);
-        assert_eq!(reader.writer(), Writer::Died, "the pid is another process's now");
+        assert_eq!(reader.writer(), CounterWriterState::Died, "the pid is another process's now");
         counters.words.words()[header::PID].store(u64::from(u32::MAX), Ordering::Relaxed);
-        assert_eq!(reader.writer(), Writer::Died);
+        assert_eq!(reader.writer(), CounterWriterState::Died);
     }
 
     #[test]
-    fn files_that_are_no_counters_or_of_another_layout_are_refused() {
+    fn files_of_another_kind_or_layout_are_refused() {
         let path = std::env::temp_dir().join(format!("stele-no-counters-{}", std::process::id()));
         let refusal = |bytes: &[u8]| {
             std::fs::write(&path, bytes).unwrap();
@@ -579,7 +591,7 @@ mod tests {
         let mut bytes = vec![0; 4096];
         bytes[..8].copy_from_slice(b"STELECNT");
         bytes[8] = 9;
-        assert!(refusal(&bytes).contains("of layout 9, and this program reads 1"));
+        assert!(refusal(&bytes).contains("has layout 9, and this program reads layout 1"));
         bytes[8] = 1;
         bytes[16] = 200;
         assert!(refusal(&bytes).contains("does not begin"), "a cut file");

@@ -1,77 +1,80 @@
-//! Who holds the ring up: a gating consumer, or the journal, that has something to read and does not move.
+//! Detects a stalled gating consumer or journal: one that has something to read and does not advance.
 //!
-//! A gating consumer is never evicted, because it reads in place. One that is stuck would hold the whole bus up in
-//! silence; whoever runs the bus therefore looks, off the hot threads, and stops the process in order, saying who.
+//! A gating consumer is never evicted, because it reads in place, so a stalled one would stop the whole bus
+//! silently. The program that runs the bus therefore checks the gates, off the hot threads, stops in order
+//! and reports the name.
 
-use crate::bounds::LOOK_GAP_MAX;
+use crate::bounds::GATE_CHECK_GAP_MAX;
 use crate::consumer::ConsumerProgress;
 use crate::ring::RingView;
 use std::fmt;
 use std::time::{Duration, Instant};
 use stele_wire::Position;
 
-/// Watches the gates of a ring.
+/// Watches the gates of a ring for stalled consumers.
 #[derive(Debug)]
 pub struct GateWatch {
     ring: RingView,
     patience: Duration,
     consumers: Vec<(ConsumerProgress, Still)>,
     journal: Still,
-    looked: Option<Instant>,
+    checked: Option<Instant>,
 }
 
-/// Where something stood when it was looked at, and for how long it has.
+/// The position of a consumer or the journal at the last check, and for how long it has not moved.
 #[derive(Clone, Copy, Debug, Default)]
 struct Still {
     at: Position,
-    /// There was something to read.
+    /// Whether there was something to read.
     is_behind: bool,
     time: Duration,
 }
 
-/// Somebody does not move although there is something to read.
+/// A consumer, or the journal, that does not advance although there is something to read.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stuck {
+pub struct StalledConsumer {
     /// The name of the consumer, or `journal`.
     pub name: String,
-    /// Where it stands.
+    /// Its position.
     pub position: Position,
-    /// Bytes of log behind that.
+    /// The bytes that it has still to read.
     pub behind: u64,
     /// For how long it has not moved.
     pub time: Duration,
 }
 
-impl fmt::Display for Stuck {
+impl fmt::Display for StalledConsumer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, position, behind, time } = self;
+        let Self { name, position, behind: bytes, time } = self;
         let seconds = time.as_secs_f64();
-        write!(out, "{name} has not moved for {seconds:.1} s: it stands at {position}, {behind} bytes behind")
+        write!(out, "{name} has not moved for {seconds:.1} s: it is at {position}, {bytes} bytes behind")
     }
 }
 
 impl GateWatch {
-    /// A watch that finds stuck whoever has something to read and has not moved for `patience`.
+    /// A watch that reports a consumer, or the journal, which has something to read and has not moved for
+    /// `patience`.
     pub fn new(ring: &RingView, consumers: Vec<ConsumerProgress>, patience: Duration) -> Self {
         let consumers = consumers.into_iter().map(|consumer| (consumer, Still::default())).collect();
-        Self { ring: ring.clone(), patience, consumers, journal: Still::default(), looked: None }
+        Self { ring: ring.clone(), patience, consumers, journal: Still::default(), checked: None }
     }
 
-    /// Looks at everybody; some times a second, off the hot threads. Tells who is stuck, the slowest first. Time in
-    /// which nobody looked, because the whole process stood still, counts at most as [`LOOK_GAP_MAX`].
-    pub fn look(&mut self, now: Instant) -> Option<Stuck> {
-        let passed = self.looked.map_or(Duration::ZERO, |looked| now - looked).min(LOOK_GAP_MAX);
-        self.looked = Some(now);
+    /// Checks all gates and returns the slowest stalled consumer, if any. Call it a few times a second, off
+    /// the hot threads. The time between two calls counts at most as [`GATE_CHECK_GAP_MAX`], because after a
+    /// longer gap the process itself did not run.
+    pub fn check(&mut self, now: Instant) -> Option<StalledConsumer> {
+        let passed = self.checked.map_or(Duration::ZERO, |checked| now - checked).min(GATE_CHECK_GAP_MAX);
+        self.checked = Some(now);
         let marks = self.ring.watermarks();
         let (published, batched, written) = (marks.published(), marks.batched(), marks.written());
-        self.journal.look(written, batched, passed);
+        self.journal.check(written, batched, passed);
         for (consumer, still) in &mut self.consumers {
-            still.look(consumer.released(), published, passed);
+            still.check(consumer.released(), published, passed);
         }
         let consumers = self.consumers.iter().map(|(consumer, still)| (consumer.name(), still, published));
-        let everybody = consumers.chain([("journal", &self.journal, batched)]);
-        let stuck = everybody.filter(|(_, still, _)| still.time >= self.patience);
-        stuck.min_by_key(|(_, still, _)| still.at).map(|(name, still, end)| Stuck {
+        let all = consumers.chain([("journal", &self.journal, batched)]);
+        let stalled = all.filter(|(_, still, _)| still.time >= self.patience);
+        stalled.min_by_key(|(_, still, _)| still.at).map(|(name, still, end)| StalledConsumer {
             name: name.to_owned(),
             position: still.at,
             behind: end.0 - still.at.0,
@@ -81,8 +84,8 @@ impl GateWatch {
 }
 
 impl Still {
-    fn look(&mut self, at: Position, end: Position, passed: Duration) {
-        // One that is gone stands at the end of time.
+    fn check(&mut self, at: Position, end: Position, passed: Duration) {
+        // A consumer that is gone is at `u64::MAX`.
         let is_behind = at < end;
         let is_still = at == self.at && self.is_behind && is_behind;
         *self = Self { at, is_behind, time: if is_still { self.time + passed } else { Duration::ZERO } };
@@ -101,7 +104,7 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(3);
 
     #[test]
-    fn whoever_has_something_to_read_and_does_not_move_is_named_after_the_patience() {
+    fn a_consumer_that_does_not_move_with_something_to_read_is_reported_after_the_patience() {
         let options = RingOptions { capacity: crate::bounds::RING_LENGTH_MIN, huge_pages: false };
         let RingParts { ring, writer, mut journal, .. } = LogRing::create(&options, Position(0)).unwrap();
         let start = SequencerStart {
@@ -120,12 +123,12 @@ mod tests {
         let mut watch = GateWatch::new(&ring, vec![quick.progress(), slow.progress()], PATIENCE);
         let begin = Instant::now();
         let mut seconds = 0;
-        let mut look = |watch: &mut GateWatch| {
+        let mut check = |watch: &mut GateWatch| {
             seconds += 1;
-            watch.look(begin + Duration::from_secs(seconds)).map(|stuck| (stuck.name, stuck.behind))
+            watch.check(begin + Duration::from_secs(seconds)).map(|stalled| (stalled.name, stalled.behind))
         };
         for _ in 0..10 {
-            assert_eq!(look(&mut watch), None, "nothing to read");
+            assert_eq!(check(&mut watch), None, "nothing to read");
         }
         let mut publish = |sequencer: &mut Sequencer<ManualClock>| {
             publisher.offer(VenueNotice::TEMPLATE_ID, VenueNotice::NULL.as_bytes(), Nanos(1)).unwrap();
@@ -136,28 +139,28 @@ mod tests {
         publish(&mut sequencer);
         quick.poll(10, |_| ());
         journal.advance_written(ring.watermarks().batched());
-        assert_eq!([(); 4].map(|()| look(&mut watch)), [None, None, None, Some(("slow".into(), 4096))]);
+        assert_eq!([(); 4].map(|()| check(&mut watch)), [None, None, None, Some(("slow".into(), 4096))]);
         drop(slow);
         publish(&mut sequencer);
         quick.poll(10, |_| ());
-        let found = [(); 4].map(|()| look(&mut watch));
+        let found = [(); 4].map(|()| check(&mut watch));
         assert_eq!(found, [None, None, None, Some(("journal".into(), 4096))]);
         journal.advance_written(ring.watermarks().batched());
-        assert_eq!(look(&mut watch), None);
+        assert_eq!(check(&mut watch), None);
     }
 
     #[test]
-    fn time_in_which_the_process_stood_still_is_not_the_consumers() {
+    fn time_in_which_the_process_did_not_run_does_not_count_as_waiting() {
         let mut still = Still::default();
-        still.look(Position(8), Position(16), LOOK_GAP_MAX);
-        assert_eq!(still.time, Duration::ZERO, "when it was looked at before, there was nothing to read");
-        still.look(Position(8), Position(16), LOOK_GAP_MAX);
-        assert_eq!(still.time, LOOK_GAP_MAX);
+        still.check(Position(8), Position(16), GATE_CHECK_GAP_MAX);
+        assert_eq!(still.time, Duration::ZERO, "at the previous check there was nothing to read");
+        still.check(Position(8), Position(16), GATE_CHECK_GAP_MAX);
+        assert_eq!(still.time, GATE_CHECK_GAP_MAX);
         let RingParts { ring, .. } = LogRing::create(&RingOptions::default(), Position(0)).unwrap();
         let mut watch = GateWatch::new(&ring, Vec::new(), PATIENCE);
         let begin = Instant::now();
-        watch.look(begin);
+        watch.check(begin);
         watch.journal = Still { at: Position(0), is_behind: true, time: Duration::from_secs(1) };
-        assert_eq!(watch.look(begin + Duration::from_secs(3_600)), None);
+        assert_eq!(watch.check(begin + Duration::from_secs(3_600)), None);
     }
 }

@@ -1,8 +1,9 @@
-//! The log's head: gives an event its number, time and checksum and puts it on the ring; closes batches.
+//! The head of the log: gives each event its sequence, time and checksum, writes it to the ring, and closes
+//! batches.
 
 use crate::appender::{Appender, Geometry, GeometryError};
 use crate::bounds::{CLOCK_BACK_MIN, STRETCH_EVENTS_MAX, STRETCH_LENGTH_MAX};
-use crate::clock::{Clock, ClockStatus};
+use crate::clock::{Clock, ClockQuality};
 use crate::ring::{LogRing, RingWriter};
 use crate::submission::NOT_RECEIVED;
 use crate::sync::Ordering;
@@ -14,36 +15,36 @@ use stele_wire::{Identity, Nanos, Position, Seed, Sequence};
 use zerocopy::FromBytes;
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// Where a log goes on: what the journal's opening returns.
+/// Where a log continues. Opening the journal returns it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SequencerStart {
-    /// Whose log: what every CRC is seeded with.
+    /// The identity of the log, which seeds every CRC.
     pub identity: Identity,
-    /// The number of the next event.
+    /// The sequence of the next event.
     pub next_sequence: Sequence,
-    /// Where the next frame goes, the epoch's first position, a multiple of `block_length`.
+    /// The position of the next frame: the epoch's first position, a multiple of `block_length`.
     pub position: Position,
-    /// The timestamp of the last event; none is smaller from here on.
+    /// The timestamp of the last event. No later event has a smaller one.
     pub last_timestamp: Nanos,
-    /// Of a segment's data, in bytes.
+    /// The length of a segment's data, in bytes.
     pub segment_length: u64,
-    /// Of the device block that batches end on, in bytes.
+    /// The length of the device block that batches end on, in bytes.
     pub block_length: usize,
 }
 
-/// An event without its number and time.
+/// An event before it gets its sequence and time.
 pub(crate) struct Draft<'a> {
     pub(crate) template_id: u16,
     pub(crate) template: Template,
     /// The schema's id and version.
     pub(crate) schema: (u16, u16),
     pub(crate) body_length: usize,
-    /// The body, zero to 8 bytes, in two parts.
+    /// The body in two parts, padded with zeros to whole words.
     pub(crate) body: (&'a [u64], &'a [u64]),
     pub(crate) received: Nanos,
 }
 
-/// The schema of everything but what publishers submit of another.
+/// The id and version of Stele's own schema.
 pub(crate) const OWN_SCHEMA: (u16, u16) = (SCHEMA_ID, SCHEMA_VERSION);
 
 #[derive(Debug)]
@@ -57,9 +58,10 @@ pub(crate) struct LogHead<C> {
     timestamp: Nanos,
     /// The newest reading of the clock.
     reading: Nanos,
-    /// By how much the clock went back, where that is more than its noise, until somebody asks; 0 or negative.
+    /// By how much the clock went back since `clock_status` was last called, not counting noise; 0 or
+    /// negative.
     back: i64,
-    /// How long the head has been at work, as of the newest reading.
+    /// How long the head has existed, as of the newest reading.
     age: Nanos,
     /// Events and bytes since the last publication.
     stretch_events: usize,
@@ -88,7 +90,7 @@ impl<C: Clock> LogHead<C> {
             segment_length: start.segment_length,
             block_length: start.block_length,
         };
-        assert_eq!(writer.head(), start.position, "the ring begins where the log goes on");
+        assert_eq!(writer.head(), start.position, "the ring begins where the log continues");
         writer.ring().shared.set_start(&start.identity, start.next_sequence);
         Ok(Self {
             reading: clock.now(),
@@ -116,15 +118,16 @@ impl<C: Clock> LogHead<C> {
         self.next_sequence
     }
 
-    /// Whether frames of `length` bytes together leave `headroom` bytes of the ring free, after their batch closed.
+    /// Whether frames of `length` bytes in total leave `headroom` bytes of the ring free after their batch is
+    /// closed.
     #[inline]
     pub(crate) fn has_room(&mut self, length: usize, headroom: usize) -> bool {
         self.writer.has_room(self.appender.end_closed_after(length).plus(headroom as u64))
     }
 
-    /// Reads the clock: the log's time becomes `max(previous, UTC)`, and what passed since the last reading is
-    /// added to the age, by which batches and waits are timed. After a step back of the clock the log's time
-    /// stands until UTC has caught up; the age does not.
+    /// Reads the clock. The log's time becomes `max(previous, UTC)`, and the time since the last reading is
+    /// added to the age, which times batches and waits. After the clock stepped back, the log's time does not
+    /// move until UTC has caught up; the age does.
     #[inline]
     pub(crate) fn read_clock(&mut self) -> Nanos {
         let reading = self.clock.now();
@@ -137,7 +140,7 @@ impl<C: Clock> LogHead<C> {
         self.age
     }
 
-    /// Reads the clock for the event that is appended next: the time that it will carry.
+    /// Reads the clock for the event that is appended next, and returns the time that the event will have.
     pub(crate) fn stamp(&mut self) -> Nanos {
         self.read_clock();
         self.is_stamped = true;
@@ -149,13 +152,13 @@ impl<C: Clock> LogHead<C> {
         self.timestamp
     }
 
-    /// How long the head has been at work, as of the newest reading of the clock.
+    /// How long the head has existed, as of the newest reading of the clock.
     pub(crate) fn age(&self) -> Nanos {
         self.age
     }
 
-    /// How well the clock follows UTC, by how much it went back since this was last asked, and its newest reading.
-    pub(crate) fn clock_status(&mut self) -> (Option<ClockStatus>, i64, Nanos) {
+    /// How well the clock follows UTC, by how much it went back since the last call, and its newest reading.
+    pub(crate) fn clock_status(&mut self) -> (Option<ClockQuality>, i64, Nanos) {
         (self.clock.status(), std::mem::take(&mut self.back), self.reading)
     }
 
@@ -168,14 +171,16 @@ impl<C: Clock> LogHead<C> {
         self.batches
     }
 
-    /// Bytes of the ring that frames of `length` bytes together would leave free after their batch closed.
+    /// The bytes of the ring that frames of `length` bytes in total would leave free after their batch is
+    /// closed.
     pub(crate) fn room_after(&self, length: usize) -> u64 {
         self.writer.limit().0.saturating_sub(self.appender.end_closed_after(length).0)
     }
 
-    /// Puts an event on the ring and returns its number. Room was asked for with [`LogHead::has_room`]. It can be
-    /// read after [`LogHead::end_stretch`]. Inlined at its one hot caller: else the draft goes through the stack, and is
-    /// read back before the stores have left the processor's buffer.
+    /// Writes an event to the ring and returns its sequence. The caller has checked [`LogHead::has_room`].
+    /// Consumers see the event after [`LogHead::end_stretch`]. It is inlined into its one hot caller:
+    /// otherwise the draft goes through the stack and is read back before the stores have left the
+    /// processor's buffer.
     #[inline(always)]
     pub(crate) fn append(&mut self, draft: &Draft<'_>) -> Sequence {
         let length = frame_length(draft.body_length);
@@ -198,10 +203,10 @@ impl<C: Clock> LogHead<C> {
         sequence
     }
 
-    /// As [`LogHead::append`], for who is seldom here: one copy of it, out of the way.
+    /// As [`LogHead::append`], not inlined: for cold paths.
     #[cold]
     #[inline(never)]
-    pub(crate) fn append_seldom(&mut self, draft: &Draft<'_>) -> Sequence {
+    pub(crate) fn append_cold(&mut self, draft: &Draft<'_>) -> Sequence {
         self.append(draft)
     }
 
@@ -243,7 +248,7 @@ impl<C: Clock> LogHead<C> {
         self.writer.store_first(at, header[0] | u64::from(crc));
     }
 
-    /// Publishes what was appended, and closes the batch if it is full.
+    /// Publishes what was appended and closes the batch if it is full.
     #[inline]
     pub(crate) fn end_stretch(&mut self) {
         if self.stretch_events == 0 {
@@ -257,8 +262,8 @@ impl<C: Clock> LogHead<C> {
         }
     }
 
-    /// Closes the open batch when it is time to, or writes a watermark-only block when one is due. Returns how
-    /// many of the two.
+    /// Closes the open batch, or writes a block of padding that only records the watermark, when either is
+    /// due. Returns how many blocks of padding it wrote: 0 or 1.
     #[inline]
     pub(crate) fn end_cycle(&mut self) -> usize {
         self.end_stretch();
@@ -284,7 +289,7 @@ impl<C: Clock> LogHead<C> {
         0
     }
 
-    /// Closes the open batch, if there is one, on a block end.
+    /// Closes the open batch, if there is one, at the end of a block.
     pub(crate) fn close_batch(&mut self) {
         self.end_stretch();
         if self.appender.batch_length() > 0 {
@@ -324,7 +329,7 @@ impl<C: Clock> LogHead<C> {
     }
 }
 
-/// How long ago `received` was, at most what the field takes.
+/// The time since `received`, limited to what the field can hold.
 #[inline]
 fn received_delta(timestamp: Nanos, received: Nanos) -> u32 {
     if received == NOT_RECEIVED {

@@ -1,45 +1,47 @@
-//! What the parts of a bus tell each other besides events: that it is poisoned, stopping, or behind and why.
+//! The health of a bus, which its parts share: whether it is poisoned or stopping, and what causes
+//! backpressure.
 
 use crate::bounds::POISON_REASON_MAX;
 use crate::sync::{AtomicU64, Line, Ordering};
 
-/// Why there is no room on the ring for events of some class.
+/// What keeps the ring full, so that input waits or is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Behind {
-    /// The journal has not written enough of the log.
+pub enum Backpressure {
+    /// The journal has not written enough of the log yet.
     Journal,
-    /// A gating consumer has not read enough of the log.
+    /// A gating consumer has not read enough of the log yet.
     Consumer,
 }
 
-/// How far the life of a ring has come.
+/// The phases in the life of a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Phase {
     Accepting,
     Stopping,
     /// Everything accepted is on the log; its watermarks `published` and `batched` are final.
     Stopped,
-    /// The ring was given up before it was stopped.
+    /// The ring was dropped before it was stopped.
     Abandoned,
 }
 
-/// Shared by everyone on one ring, other processes included; written rarely, so that reading it costs a cached load.
+/// The health of a ring, shared with other processes. It is written rarely, so reading it costs a cached
+/// load.
 #[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Health {
     /// See [`Phase`]: 0 accepting, 1 stopping, 2 stopped, 3 abandoned.
     phase: Line<AtomicU64>,
-    /// 0 in time, 1 journal behind, 2 consumer behind.
-    behind: Line<AtomicU64>,
+    /// 0 none, 1 the journal is behind, 2 a consumer is behind.
+    backpressure: Line<AtomicU64>,
     poison: Poison,
 }
 
 #[repr(C, align(128))]
 #[derive(Debug)]
 struct Poison {
-    /// 0 none, 1 poisoned: the reason stands.
+    /// 0 not poisoned, 1 poisoned: the reason is complete.
     state: AtomicU64,
-    /// Bytes of the reason.
+    /// The bytes of the reason.
     length: AtomicU64,
     /// UTF-8.
     text: [AtomicU64; POISON_REASON_MAX / 8],
@@ -51,7 +53,7 @@ const STOPPED: u64 = 2;
 const ABANDONED: u64 = 3;
 
 impl Health {
-    /// Writes the reason down, for other processes. One thread does it, once.
+    /// Stores the reason for other processes. One thread calls it, once.
     pub(crate) fn poison(&self, reason: &str) {
         let bytes = &reason.as_bytes()[..reason.floor_char_boundary(POISON_REASON_MAX)];
         for (word, bytes) in self.poison.text.iter().zip(bytes.chunks(8)) {
@@ -60,7 +62,7 @@ impl Health {
             word.store(u64::from_le_bytes(whole), Ordering::Relaxed);
         }
         self.poison.length.store(bytes.len() as u64, Ordering::Relaxed);
-        // Release, partner of the Acquire load in `is_poisoned`: the reason stands.
+        // Release, partner of the Acquire load in `is_poisoned`: the reason is complete.
         self.poison.state.store(1, Ordering::Release);
     }
 
@@ -69,7 +71,7 @@ impl Health {
         self.poison.state.load(Ordering::Acquire) != 0
     }
 
-    /// The reason that was written down before [`Health::is_poisoned`] became true.
+    /// The reason; it is complete once [`Health::is_poisoned`] is true.
     pub(crate) fn reason(&self) -> String {
         let length = self.poison.length.load(Ordering::Relaxed) as usize;
         let words = self.poison.text.iter().flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
@@ -78,21 +80,21 @@ impl Health {
     }
 
     #[inline]
-    pub(crate) fn behind(&self) -> Option<Behind> {
-        match self.behind.0.load(Ordering::Relaxed) {
+    pub(crate) fn backpressure(&self) -> Option<Backpressure> {
+        match self.backpressure.0.load(Ordering::Relaxed) {
             0 => None,
-            1 => Some(Behind::Journal),
-            _ => Some(Behind::Consumer),
+            1 => Some(Backpressure::Journal),
+            _ => Some(Backpressure::Consumer),
         }
     }
 
-    pub(crate) fn set_behind(&self, behind: Option<Behind>) {
-        let value = match behind {
+    pub(crate) fn set_backpressure(&self, backpressure: Option<Backpressure>) {
+        let value = match backpressure {
             None => 0,
-            Some(Behind::Journal) => 1,
-            Some(Behind::Consumer) => 2,
+            Some(Backpressure::Journal) => 1,
+            Some(Backpressure::Consumer) => 2,
         };
-        self.behind.0.store(value, Ordering::Relaxed);
+        self.backpressure.0.store(value, Ordering::Relaxed);
     }
 
     pub(crate) fn request_stop(&self) {
@@ -105,7 +107,7 @@ impl Health {
         self.phase.0.load(Ordering::Acquire) != ACCEPTING
     }
 
-    /// Everything accepted is on the log. Release, partner of the Acquire load in `is_stopped`.
+    /// Records that everything accepted is on the log. Release, partner of the Acquire load in `is_stopped`.
     pub(crate) fn set_stopped(&self) {
         self.phase.0.store(STOPPED, Ordering::Release);
     }
@@ -115,14 +117,14 @@ impl Health {
         self.phase.0.load(Ordering::Acquire) == STOPPED
     }
 
-    /// Nobody of its process has the ring any more. One that was stopped stays so.
+    /// Records that its process has dropped the ring. A ring that was stopped stays stopped.
     pub(crate) fn set_abandoned(&self) {
         for from in [ACCEPTING, STOPPING] {
             let _ = self.phase.0.compare_exchange(from, ABANDONED, Ordering::Release, Ordering::Relaxed);
         }
     }
 
-    /// Acquire: with [`Phase::Stopped`] come the final watermarks.
+    /// The phase. Acquire: [`Phase::Stopped`] makes the final watermarks visible.
     pub(crate) fn phase(&self) -> Phase {
         match self.phase.0.load(Ordering::Acquire) {
             ACCEPTING => Phase::Accepting,

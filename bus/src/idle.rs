@@ -1,34 +1,34 @@
-//! What a core does when its agents found nothing to do.
+//! Idle strategies: what a core does when its agents find nothing to do.
 
 use std::time::Duration;
 
-/// How a core idles. The configuration names one per core.
+/// How a core idles. The configuration chooses one for each core.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Idle {
-    /// Never leaves the processor: the shortest reaction, a whole core at 100 %.
+pub enum IdleStrategy {
+    /// Never yields the CPU: it reacts fastest and keeps a whole CPU busy.
     Spin,
-    /// Spins this many times, then offers the processor at each turn: lets a kernel worker in.
+    /// Spins for some duty cycles, then yields the CPU in each: a kernel worker can run.
     SpinYield {
-        /// Turns without work before the first yield.
+        /// The duty cycles without work before the first yield.
         spins: u32,
     },
-    /// Spins, yields, then sleeps, twice as long each time.
+    /// Spins, yields, then sleeps, each time twice as long.
     BackOff {
-        /// Turns without work before the first yield.
+        /// The duty cycles without work before the first yield.
         spins: u32,
-        /// Yields before the first sleep.
+        /// The yields before the first sleep.
         yields: u32,
         /// The first sleep.
         park_min: Duration,
         /// The longest sleep.
         park_max: Duration,
     },
-    /// Sleeps this long at each turn without work.
+    /// Sleeps this long in each duty cycle without work.
     Park(Duration),
 }
 
-impl Idle {
-    /// Back-off that costs little when nothing happens and wakes within a millisecond.
+impl IdleStrategy {
+    /// A back-off that uses little CPU when nothing happens and reacts within a millisecond.
     pub const BACK_OFF: Self = Self::BackOff {
         spins: 100,
         yields: 100,
@@ -37,7 +37,7 @@ impl Idle {
     };
 }
 
-/// What to do at one turn without work.
+/// What to do in one duty cycle without work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Rest {
     Spin,
@@ -45,21 +45,21 @@ enum Rest {
     Sleep(Duration),
 }
 
-/// An idle strategy with its place in it.
+/// Runs an idle strategy.
 #[derive(Debug)]
 pub struct Idler {
-    strategy: Idle,
+    strategy: IdleStrategy,
     turns: u32,
     sleep: Duration,
 }
 
 impl Idler {
-    /// At the strategy's beginning.
-    pub fn new(strategy: Idle) -> Self {
+    /// An idler at the beginning of `strategy`.
+    pub fn new(strategy: IdleStrategy) -> Self {
         Self { strategy, turns: 0, sleep: Duration::ZERO }
     }
 
-    /// Rests when `work` is 0, else begins anew. Whether it slept.
+    /// Idles once when `work` is 0; otherwise starts the strategy again. Returns whether it slept.
     #[inline]
     pub fn idle(&mut self, work: usize) -> bool {
         if work > 0 {
@@ -81,17 +81,17 @@ impl Idler {
         let turn = self.turns;
         self.turns = self.turns.saturating_add(1);
         match self.strategy {
-            Idle::Spin => Rest::Spin,
-            Idle::SpinYield { spins } if turn < spins => Rest::Spin,
-            Idle::SpinYield { .. } => Rest::Yield,
-            Idle::BackOff { spins, .. } if turn < spins => Rest::Spin,
-            Idle::BackOff { spins, yields, .. } if turn - spins < yields => Rest::Yield,
-            Idle::BackOff { spins, yields, park_min, park_max } => {
+            IdleStrategy::Spin => Rest::Spin,
+            IdleStrategy::SpinYield { spins } if turn < spins => Rest::Spin,
+            IdleStrategy::SpinYield { .. } => Rest::Yield,
+            IdleStrategy::BackOff { spins, .. } if turn < spins => Rest::Spin,
+            IdleStrategy::BackOff { spins, yields, .. } if turn - spins < yields => Rest::Yield,
+            IdleStrategy::BackOff { spins, yields, park_min, park_max } => {
                 let first = turn - spins == yields;
                 self.sleep = if first { park_min } else { (self.sleep * 2).min(park_max) };
                 Rest::Sleep(self.sleep)
             }
-            Idle::Park(length) => Rest::Sleep(length),
+            IdleStrategy::Park(length) => Rest::Sleep(length),
         }
     }
 }
@@ -101,9 +101,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn back_off_spins_then_yields_then_sleeps_longer_and_begins_anew_after_work() {
+    fn back_off_spins_then_yields_then_sleeps_longer_and_starts_again_after_work() {
         let micros = Duration::from_micros;
-        let strategy = Idle::BackOff { spins: 2, yields: 1, park_min: micros(10), park_max: micros(30) };
+        let strategy =
+            IdleStrategy::BackOff { spins: 2, yields: 1, park_min: micros(10), park_max: micros(30) };
         let mut idler = Idler::new(strategy);
         let rests: Vec<Rest> = (0..6).map(|_| idler.rest()).collect();
         let sleeps = [10, 20, 30].map(|length| Rest::Sleep(micros(length)));
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn spin_then_yield_never_sleeps() {
-        let mut idler = Idler::new(Idle::SpinYield { spins: 3 });
+        let mut idler = Idler::new(IdleStrategy::SpinYield { spins: 3 });
         assert_eq!((0..3).map(|_| idler.rest()).collect::<Vec<_>>(), [Rest::Spin; 3]);
         assert!((0..1000).all(|_| idler.rest() == Rest::Yield));
     }

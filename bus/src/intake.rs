@@ -2,7 +2,7 @@
 //! come.
 
 use crate::counters::sequencer::IntakeCounters;
-use crate::refusals::{RefusedAtRing, Untold};
+use crate::refusals::{RefusedAtRing, UnreportedRefusals};
 use crate::shared::intake::RemoteIntake;
 use rtrb::{Consumer, RingBuffer};
 use std::io;
@@ -11,25 +11,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stele_wire::Position;
 
-/// What became of a publisher's submissions.
+/// How far the sequencer has come with a publisher's submissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Acknowledged {
-    /// Every submission up to this number is on the log, an order perhaps as its refusal.
+pub struct Acknowledgement {
+    /// Every submission up to this number is on the log, or in the case of an order its refusal is.
     pub sequence: u64,
-    /// They all end at this position or before it: they are durable when `durable` has reached it.
+    /// They all end at or before this position: they are durable once `durable` has reached it.
     pub position: Position,
 }
 
-/// How far the sequencer has come with a publisher of its own process.
+/// An [`Acknowledgement`] that the sequencer shares with a publisher of its own process.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-pub(crate) struct Acknowledgement {
+pub(crate) struct AcknowledgementCell {
     sequence: AtomicU64,
     position: AtomicU64,
 }
 
-impl Acknowledgement {
-    /// Submissions up to `sequence` are on the log, before `position`.
+impl AcknowledgementCell {
+    /// Records that submissions up to `sequence` are on the log, before `position`.
     #[inline]
     pub(crate) fn set(&self, sequence: u64, position: Position) {
         self.position.store(position.0, Ordering::Relaxed);
@@ -37,9 +37,9 @@ impl Acknowledgement {
         self.sequence.store(sequence, Ordering::Release);
     }
 
-    pub(crate) fn get(&self) -> Acknowledged {
+    pub(crate) fn get(&self) -> Acknowledgement {
         let sequence = self.sequence.load(Ordering::Acquire);
-        Acknowledged { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
+        Acknowledgement { sequence, position: Position(self.position.load(Ordering::Relaxed)) }
     }
 }
 
@@ -49,25 +49,25 @@ pub(crate) struct Intake {
     pub(crate) id: u16,
     pub(crate) name: [u8; 32],
     pub(crate) words: Consumer<u64>,
-    /// What the next submission is numbered if nothing is missing.
+    /// The number of the next submission if none is missing.
     pub(crate) expected: Option<u64>,
-    /// The last number that was taken, 0 before the first.
+    /// The last number that was taken; 0 before the first.
     pub(crate) last: u64,
     /// The publisher outlives the process.
     pub(crate) is_outside: bool,
-    /// What the publisher was refused at its own end.
+    /// What the publisher refused by itself.
     pub(crate) refused: Arc<RefusedAtRing>,
-    pub(crate) untold: Untold,
+    pub(crate) unreported: UnreportedRefusals,
     pub(crate) counters: Option<IntakeCounters>,
     /// What fills `words` where the publisher is in another process.
     pub(crate) remote: Option<RemoteIntake>,
-    /// What the publisher reads of it where it is in this process.
-    pub(crate) acknowledgement: Arc<Acknowledgement>,
+    /// What a publisher in this process reads.
+    pub(crate) acknowledgement: Arc<AcknowledgementCell>,
     pub(crate) finished: Arc<AtomicBool>,
 }
 
-/// The sequencer's end for a publisher in another process, which attaches to the file `path`: a ring of
-/// `capacity` words, a power of two. `last` is what the log knows of the publisher's numbering.
+/// The intake of a publisher in another process, which attaches to the file `path`: a ring of `capacity`
+/// words, a power of two. `last` is the publisher's last number on the log.
 pub(crate) fn remote_intake(
     path: &Path,
     id: u16,
@@ -83,7 +83,7 @@ pub(crate) fn remote_intake(
     Ok(Intake { last, is_outside: true, remote: Some(remote), ..Intake::new(id, name, consumer) })
 }
 
-/// A publisher's name as it stands on the log.
+/// A publisher's name as it is logged.
 pub(crate) fn shown(name: &str) -> [u8; 32] {
     let mut shown = [0; 32];
     let length = name.floor_char_boundary(shown.len());
@@ -101,7 +101,7 @@ impl Intake {
             last: 0,
             is_outside: false,
             refused: Arc::default(),
-            untold: Untold::default(),
+            unreported: UnreportedRefusals::default(),
             counters: None,
             remote: None,
             acknowledgement: Arc::default(),
@@ -109,7 +109,7 @@ impl Intake {
         }
     }
 
-    /// Whether nothing more can come: what is in the ring now is all.
+    /// Whether nothing more can come after what is in the ring now.
     pub(crate) fn is_finished(&self) -> bool {
         match &self.remote {
             Some(remote) => remote.is_finished(),

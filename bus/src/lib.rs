@@ -1,23 +1,24 @@
-//! The order of things: a ring of memory that holds the newest part of the log, the sequencer that is its
+//! The core of the bus: a ring in memory that holds the newest part of the log, the sequencer that is its
 //! only writer, and the consumers that read it.
 //!
 //! ```text
-//! Publisher ──rtrb──┐                                    ┌─> GatingConsumer   in place, never overrun
-//! Publisher ──rtrb──┼─> Sequencer ─> ring ─ published ───┼─> LossyConsumer    by copy, learns what it lost
-//! Publisher ──rtrb──┘   (RingWriter)                     └─> JournalReader    closed batches, written, durable
+//! Publisher ──rtrb──┐                                    ┌─> GatingConsumer  in place, never overrun
+//! Publisher ──rtrb──┼─> Sequencer ─> ring ─ published ───┼─> LossyConsumer   by copy, reports what it lost
+//! Publisher ──rtrb──┘   (RingWriter)                     └─> JournalReader   closed batches, for the disk
 //! ```
 //!
-//! # How a bus is put together
+//! # How to compose a bus
 //!
-//! [`LogRing::create`] gives [`RingParts`]. [`Sequencer::new`] takes the writer and a [`SequencerStart`].
-//! [`Sequencer::publisher`] and [`Sequencer::gating_consumer`] give out the ends before the sequencer moves
-//! to its [`Core`]. [`LossyConsumer::join`] needs the ring alone and may be called at any time.
+//! [`LogRing::create`] returns [`RingParts`]. [`Sequencer::new`] takes the writer and a [`SequencerStart`].
+//! Create publishers and gating consumers with [`Sequencer::publisher`] and [`Sequencer::gating_consumer`]
+//! before the sequencer moves to its [`Core`]. [`LossyConsumer::join`] needs only the ring and may be called
+//! at any time.
 //!
-//! # What the journal needs
+//! # What the journal uses
 //!
-//! [`JournalReader`] lends the bytes of closed batches in place ([`JournalReader::bytes`], from `written` to
-//! `batched` of [`Watermarks`]) and moves `written` and `durable`. [`LogRing::memory`] is what to register
-//! with io_uring. [`JournalReader::poison`] ends the log with a reason.
+//! [`JournalReader::bytes`] returns the bytes of closed batches in place, from `written` to `batched` of
+//! [`Watermarks`]. The journal writes them and then advances `written` and `durable`. [`LogRing::memory`] is
+//! the memory to register with io_uring. [`JournalReader::poison`] ends the log with a reason.
 //!
 //! # How a bus stops
 //!
@@ -25,40 +26,41 @@
 //!    last event.
 //! 2. [`LogRing::request_stop`] asks the sequencer to stop. It puts what it has accepted on the log, closes
 //!    the last batch and sets [`RingView::is_stopped`]. From then on `batched == published` is final.
-//! 3. The journal goes on until `durable` has reached `published`: then everything is on disk.
+//! 3. The journal continues until `durable` has reached `published`: then everything is on disk.
 //! 4. [`Core::stop`] asks each core to end, and [`Core::join`] waits for it. `join` alone waits for ever,
 //!    because a core does not end when its agents have nothing left to do. A core stops its agents in reverse
 //!    order.
 //!
-//! # What other processes see and do
+//! # Other processes
 //!
-//! [`BusDirectory`] gives files their places, [`LogRing::create_at`] puts the ring in one,
-//! [`RingView::attach`] maps it to read, and [`Sequencer::remote_publisher`] makes a place that a
-//! [`RemotePublisher`] takes.
+//! [`BusDirectory`] is the directory of the shared files. [`LogRing::create_at`] creates the ring in a file,
+//! and [`RingView::attach`] maps that file read-only in another process. [`Sequencer::remote_publisher`]
+//! creates the file that a [`RemotePublisher`] attaches to.
 //!
 //! # Modules and threads
 //!
-//! | module | what is in it | which thread runs it |
+//! | module | content | thread |
 //! |---|---|---|
 //! | [`sequencer`], `head`, [`appender`] | the log's only writer: numbering, checks, batches | the sequencer's |
-//! | [`publisher`], `submission`, `intake` | a publisher's ring: its two ends, and what lies in it | the publisher's; the sequencer's |
-//! | [`consumer`], [`conflate`] | reading in place, by copy, and the newest state of each instrument | the consumer's |
-//! | [`ring`], `mapping`, `claims`, [`watermarks`], [`health`] | the memory of the log and what everybody reads of it | any |
-//! | [`gates`] | which gating consumer does not move | one that watches, off the hot path |
-//! | [`agent`], [`core`], [`idle`] | jobs, the threads that run them in turns, and what they do without work | |
+//! | [`publisher`], `submission`, `intake` | a publisher's ring: its two ends and its layout | the publisher's; the sequencer's |
+//! | [`consumer`], [`conflate`] | reading in place or by copy; the newest state of each instrument | the consumer's |
+//! | [`ring`], `mapping`, `claims`, [`watermarks`], [`health`] | the ring's memory and its shared header | any |
+//! | [`gates`] | detection of stalled consumers | any, off the hot path |
+//! | [`agent`], [`core`], [`idle`] | jobs, the threads that run them in turns, and how these idle | |
 //! | [`clock`], [`clock_sync`], [`timers`] | time, and the timers of strategies | the sequencer's |
 //! | [`counters`] | counters in shared memory | written by their owner, read by any process |
-//! | [`shared`] | the files of a bus and the publishers of other processes | theirs; the sequencer's |
-//! | [`session`], [`recorded`] | what a session begins and ends with; what earlier ones left on the log | any, off the hot path |
-//! | [`templates`], [`refusals`], [`bounds`], [`memory`] | class of each message, counted refusals, bounds, locked memory | any |
+//! | [`shared`] | the files of a bus, and publishers in other processes | the publisher's; the sequencer's |
+//! | [`session`], [`recorded`] | the events that begin and end a session; what earlier sessions recorded | any, off the hot path |
+//! | [`templates`], [`refusals`], [`bounds`], [`memory`] | classes of messages, counts of refusals, bounds, locked memory | any |
 //!
-//! The crate `stele-embed` does all of this in two calls. Pre-trade checks are in the crate `stele-risk`, feeds
-//! and forwarding in `stele-feed`, the order gateway in `stele-venue`, the journal in `stele-journal`.
+//! The crate `stele-embed` composes and stops a bus in two calls. Pre-trade checks are in the crate
+//! `stele-risk`, feeds and forwarding in `stele-feed`, the order gateway in `stele-venue`, the journal in
+//! `stele-journal`.
 //!
-//! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, and in the
-//! boards of `shared`, which promise their layout. The words of the ring are atomics, so that reading by copy
-//! is not a data race; loom checks the protocols:
-//! `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
+//! Unsafe code is in `mapping` (the memory), in `ring` and `consumer` where they borrow from it, in the
+//! boards of `shared`, which guarantee their layout, and in `memory` and `clock_sync` for calls of the
+//! kernel. The words of the ring are atomics, so reading by copy is not a data race. loom checks the
+//! protocols: `RUSTFLAGS="--cfg loom" cargo test -p stele-bus --release --lib loom`.
 #![deny(unsafe_code)]
 #![cfg_attr(loom, allow(dead_code, unused_imports))]
 
@@ -122,16 +124,16 @@ pub use watermarks::{Watermark, Watermarks};
 pub use {
     agent::{Agent, AgentError, Invoker},
     appender::{Appender, Geometry, GeometryError},
-    clock::{Clock, ClockStatus, ManualClock, UtcClock},
+    clock::{Clock, ClockQuality, ManualClock, UtcClock},
     conflate::{Conflated, Conflation, Fold, TooManyInstruments},
     consumer::{ConsumerProgress, Event, GatingConsumer, LossyConsumer, Observed, Overrun},
-    core::{Core, CoreError, CoreOptions, TurnTimes, Turns, allowed_cpus, keep_to},
-    counters::{Counter, CounterError, CounterReader, Counters, Histogram, Place},
-    gates::{GateWatch, Stuck},
+    core::{Core, CoreError, CoreOptions, DutyCycleTimes, DutyCycles, allowed_cpus, set_affinity},
+    counters::{Counter, CounterError, CounterLabels, CounterReader, Counters, Histogram},
+    gates::{GateWatch, StalledConsumer},
     head::SequencerStart,
-    health::Behind,
-    idle::{Idle, Idler},
-    publisher::{Acknowledged, Publisher},
+    health::Backpressure,
+    idle::{IdleStrategy, Idler},
+    publisher::{Acknowledgement, Publisher},
     recorded::{RecordedNumbers, RecordedSchemas},
     refusals::Refusals,
     ring::{
@@ -146,6 +148,6 @@ pub use {
         publisher::{JoinError, RemotePublisher},
     },
     submission::{FOREIGN_LENGTH_MAX, NOT_RECEIVED, Refusal},
-    templates::{Class, Template, template},
+    templates::{MessageClass, Template, template},
     timers::Timers,
 };

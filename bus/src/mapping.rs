@@ -1,5 +1,5 @@
-//! Memory of our own outside the heap: mapped, touched and locked before anything hot begins; anonymous, or a file
-//! that other processes map.
+//! Memory outside the heap that is mapped, touched and locked before any hot thread starts: anonymous, or a
+//! file that other processes map.
 #![allow(unsafe_code)]
 
 use crate::bounds::PAGE_LENGTH;
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::ptr::NonNull;
 use std::{fs, io, slice};
 
-/// A mapping, zero at first, seen as words that any thread may load and store.
+/// A mapping of zeroed memory, accessed as words that any thread may load and store.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     start: NonNull<u8>,
@@ -21,16 +21,16 @@ pub(crate) struct Mapping {
     locked: bool,
 }
 
-// SAFETY: a mapping is memory and belongs to no thread; `words` hands it out as atomics only, and `bytes` is
-// unsafe and makes its caller prove that nobody stores meanwhile.
+// SAFETY: a mapping is memory and belongs to no thread; `words` gives access to it as atomics only, and
+// `bytes` is unsafe: its caller proves that no thread stores meanwhile.
 unsafe impl Send for Mapping {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Mapping {}
 
-/// What a process may do to a file of another one that it maps.
+/// What a process may do with a mapped file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
-    /// Load. A store ends the process: nothing that is handed out with such a mapping stores.
+    /// Load only. A store would kill the process, so nothing that uses such a mapping stores.
     Read,
     /// Load and store.
     Write,
@@ -44,9 +44,9 @@ impl Mapping {
         Self::over(pages::map(length)?, length).prepared(huge_pages)
     }
 
-    /// Makes the file `path` of `length` bytes, for the user of this process alone, and maps it as
-    /// [`Mapping::anonymous`] maps memory. The file's memory is there before this returns: one that would not fit is
-    /// an error now and no SIGBUS later.
+    /// Creates the file `path` of `length` bytes, accessible only to the user of this process, and maps it as
+    /// [`Mapping::anonymous`] maps memory. The file's memory is allocated before this returns, so that too
+    /// little memory is an error now and not a SIGBUS later.
     pub(crate) fn create(path: &Path, length: usize, huge_pages: bool) -> io::Result<Self> {
         assert!(length > 0 && length.is_multiple_of(PAGE_LENGTH), "mapping of {length} bytes");
         let mut options = OpenOptions::new();
@@ -60,12 +60,12 @@ impl Mapping {
         made
     }
 
-    /// Maps the whole of a file that another process made with [`Mapping::create`].
+    /// Maps the whole file that another process created with [`Mapping::create`].
     pub(crate) fn open(path: &Path, access: Access) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(access == Access::Write).open(path)?;
         let length = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
         if length == 0 || !length.is_multiple_of(PAGE_LENGTH) {
-            let what = format!("{length} bytes long, which is no multiple of {PAGE_LENGTH}");
+            let what = format!("{length} bytes long, which is not a multiple of {PAGE_LENGTH}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
         Self::of_file(&file, length, access)
@@ -76,8 +76,8 @@ impl Mapping {
             Access::Read => ProtFlags::READ,
             Access::Write => ProtFlags::READ | ProtFlags::WRITE,
         };
-        // SAFETY: the kernel chooses the address, so that no memory in use is replaced. That other processes store to
-        // the file is provided for: everything that is read of it is read as atomics.
+        // SAFETY: the kernel chooses the address, so no memory in use is replaced. Other processes may store
+        // to the file: everything in it is read as atomics.
         let start = unsafe { mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file, 0) }?;
         Ok(Self::over(start, length))
     }
@@ -96,7 +96,7 @@ impl Mapping {
         // SAFETY: the range is the mapping. A child process must not share pages that a device reads.
         unsafe { madvise(start, length, Advice::LinuxDontFork) }?;
         if huge_pages {
-            // SAFETY: the range is the mapping. A refusal costs speed alone.
+            // SAFETY: the range is the mapping. A refusal only costs speed.
             let _ = unsafe { madvise(start, length, Advice::LinuxHugepage) };
         }
         for page in self.words().chunks(PAGE_LENGTH / 8) {
@@ -120,8 +120,8 @@ impl Mapping {
     /// The mapping as words.
     #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: `start` is page-aligned and `length` bytes long, a multiple of 8, mapped until `drop`, which
-        // `&self` outlives; every bit pattern is an `AtomicU64`.
+        // SAFETY: `start` is page-aligned and `length` bytes long, a multiple of 8, mapped until `drop`,
+        // which `&self` outlives; every bit pattern is an `AtomicU64`.
         unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.length / 8) }
     }
 }
@@ -133,7 +133,7 @@ impl Drop for Mapping {
     }
 }
 
-/// Pages of the kernel's.
+/// Pages from the kernel.
 #[cfg(not(miri))]
 mod pages {
     use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
@@ -156,7 +156,7 @@ mod pages {
     }
 }
 
-/// Pages of the heap: Miri, which checks what is done with them, maps none.
+/// Pages from the heap, for Miri, which does not support mmap.
 #[cfg(miri)]
 mod pages {
     use super::PAGE_LENGTH;
@@ -181,20 +181,21 @@ mod pages {
     }
 }
 
-/// What stands in the first bytes of a mapping, for everybody who has it.
+/// The shared header in the first bytes of a mapping.
 ///
 /// # Safety
-/// The type is `repr(C)`, consists of `AtomicU64` and padding alone, and its size and alignment are multiples and a
-/// divisor of [`PAGE_LENGTH`]: any bytes are a value of it, and sharing it with another process is no data race.
+/// The type is `repr(C)` and consists only of `AtomicU64` and padding. Its size is a multiple of
+/// [`PAGE_LENGTH`] and its alignment a divisor. So any bytes are a value of it, and sharing it with another
+/// process is not a data race.
 pub(crate) unsafe trait Board: Sync {}
 
-/// A mapping with a board in front and words behind it.
+/// A mapping that begins with a board, followed by words.
 #[derive(Debug)]
 pub(crate) struct Mapped<B> {
     mapping: Mapping,
-    /// The first byte behind the board.
+    /// The first byte after the board.
     start: NonNull<u8>,
-    /// Bytes behind the board.
+    /// The bytes after the board.
     length: usize,
     board: PhantomData<B>,
 }
@@ -205,7 +206,7 @@ unsafe impl<B: Board> Send for Mapped<B> {}
 unsafe impl<B: Board> Sync for Mapped<B> {}
 
 impl<B: Board> Mapped<B> {
-    /// Bytes of the board, a multiple of [`PAGE_LENGTH`].
+    /// The length of the board in bytes, a multiple of [`PAGE_LENGTH`].
     pub(crate) const BOARD_LENGTH: usize = {
         assert!(size_of::<B>().is_multiple_of(PAGE_LENGTH) && PAGE_LENGTH.is_multiple_of(align_of::<B>()));
         size_of::<B>()
@@ -222,8 +223,8 @@ impl<B: Board> Mapped<B> {
     /// The board.
     #[inline]
     pub(crate) fn board(&self) -> &B {
-        // SAFETY: `start` lies a board's length behind the beginning of the mapping, which is page-aligned and
-        // mapped until `drop`, which `&self` outlives; the trait's promise is that any bytes are a board.
+        // SAFETY: `start` is a board's length after the beginning of the mapping, which is page-aligned and
+        // mapped until `drop`, which `&self` outlives; the trait guarantees that any bytes are a board.
         unsafe { self.start.sub(Self::BOARD_LENGTH).cast::<B>().as_ref() }
     }
 
@@ -232,38 +233,38 @@ impl<B: Board> Mapped<B> {
         self.mapping.locked()
     }
 
-    /// The first byte behind the board, page-aligned.
+    /// The address of the first byte after the board, page-aligned.
     pub(crate) fn start(&self) -> *const u8 {
         self.start.as_ptr()
     }
 
-    /// Bytes behind the board.
+    /// The bytes after the board.
     #[inline]
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 
-    /// The words behind the board.
+    /// The words after the board.
     #[inline]
     pub(crate) fn words(&self) -> &[AtomicU64] {
-        // SAFETY: `start` is page-aligned and followed by `length` bytes, a multiple of 8, mapped until `drop`,
-        // which `&self` outlives; every bit pattern is an `AtomicU64`.
+        // SAFETY: `start` is page-aligned and followed by `length` bytes, a multiple of 8, mapped until
+        // `drop`, which `&self` outlives; every bit pattern is an `AtomicU64`.
         unsafe { slice::from_raw_parts(self.start.as_ptr().cast(), self.length / 8) }
     }
 
-    /// `length` bytes from `offset` on, in place.
+    /// The `length` bytes from `offset` on, in place.
     ///
     /// # Safety
-    /// Until the borrow ends no thread stores to a word that overlaps the range, and the stores of what it
-    /// holds happened before this call (through an Acquire load, or by being this thread's own).
+    /// Until the borrow ends, no thread stores to a word that overlaps the range, and the stores of its
+    /// content happened before this call (through an Acquire load, or on this thread).
     ///
     /// # Panics
-    /// When the range leaves the mapping.
+    /// When the range is not within the mapping.
     #[inline]
     pub(crate) unsafe fn bytes(&self, offset: usize, length: usize) -> &[u8] {
         assert!(offset <= self.length && length <= self.length - offset);
         // SAFETY: the range is inside the mapping by the assertion above. Atomic loads by other threads are
-        // reads and may go on beside this borrow; the caller excludes stores.
+        // reads and may happen during this borrow; the caller excludes stores.
         unsafe { slice::from_raw_parts(self.start.as_ptr().add(offset), length) }
     }
 }

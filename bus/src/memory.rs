@@ -1,13 +1,14 @@
-//! All memory of the process, in place before the first event.
+//! Touches and locks the whole memory of the process before the first event.
 //!
-//! A table that was allocated as zeroes, a stack and the program's own text are not in memory before they are first
-//! touched, and each first touch costs microseconds where it happens. [`hold`] therefore touches every mapping that the
-//! process has once everything is composed and no hot thread runs, and locks them all: one call for the whole process
-//! rather than one for each mapping, because what a hot thread needs is not only what we mapped ourselves.
+//! A table that was allocated as zeroes, a stack and the program's text are not in memory until they are
+//! first touched, and each first touch costs microseconds. Therefore [`lock_all`] touches every mapping of
+//! the process and locks them all, after everything is composed and before a hot thread runs. It is one call
+//! for the whole process, because a hot thread also uses memory that this crate did not map.
 //!
-//! Where the limit of locked memory is too low for all, nothing is locked but what was locked one by one (the ring,
-//! the counters), and the rest is merely touched: it stays until the kernel is short of memory. Locking what is mapped
-//! later too would, within a limit, make the allocation fail that passes it, so that it is done without a limit only.
+//! Where the limit of locked memory is too low, only what was locked separately is locked (the ring, the
+//! counters). The rest is touched and stays in memory until the kernel runs short of it. Memory that is
+//! mapped later is locked only when there is no limit, because with one an allocation that exceeds it would
+//! fail.
 #![allow(unsafe_code)]
 
 use rustix::mm::{Advice, MlockAllFlags, madvise, mlockall};
@@ -16,16 +17,16 @@ use std::fmt;
 use std::fs;
 use std::io;
 
-/// What became of the process's memory.
+/// The result of [`lock_all`].
 #[derive(Debug)]
-pub struct Held {
-    /// Bytes that were touched, those that were in memory before included.
+pub struct LockedMemory {
+    /// The bytes that were touched, including those that were in memory before.
     pub touched: u64,
-    /// Why not all of it is locked.
+    /// Why not all of it is locked; none when it is.
     pub not_locked: Option<io::Error>,
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for LockedMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = self.touched >> 20;
         match &self.not_locked {
@@ -39,19 +40,20 @@ impl fmt::Display for Held {
     }
 }
 
-/// Touches every mapping that the process writes to or runs from, and locks them all as far as the limit allows.
-pub fn hold() -> Held {
+/// Touches every mapping that the process writes to or executes, and locks all of them if the limit allows
+/// it.
+pub fn lock_all() -> LockedMemory {
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let touched = maps.lines().filter_map(parse_map).map(touch).sum();
     let not_locked = mlockall(MlockAllFlags::CURRENT).err().map(io::Error::from);
     if not_locked.is_none() && getrlimit(Resource::Memlock).current.is_none() {
-        // Stacks of threads to come. A refusal leaves them as they are.
+        // For the stacks of later threads. A refusal changes nothing.
         let _ = mlockall(MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }
-    Held { touched, not_locked }
+    LockedMemory { touched, not_locked }
 }
 
-/// A mapping that is worth touching: where, how long, and how.
+/// A mapping to touch: its address, its length, and whether it is written to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Map {
     start: usize,
@@ -59,7 +61,8 @@ struct Map {
     is_written: bool,
 }
 
-/// A line of /proc/self/maps, proc_pid_maps(5): private memory that is written, and text that is run.
+/// Parses a line of /proc/self/maps, proc_pid_maps(5). None unless it is private writable memory or program
+/// text.
 fn parse_map(line: &str) -> Option<Map> {
     let mut words = line.split_ascii_whitespace();
     let (start, end) = words.next()?.split_once('-')?;
@@ -72,26 +75,26 @@ fn parse_map(line: &str) -> Option<Map> {
     (!is_special).then_some(Map { start: start?, length: end? - start?, is_written })
 }
 
-/// Brings a mapping into memory. Gives its length, 0 where the kernel does not.
+/// Brings a mapping into memory. Returns its length, or 0 if the kernel refuses.
 fn touch(map: Map) -> u64 {
     let advice = if map.is_written { Advice::LinuxPopulateWrite } else { Advice::LinuxPopulateRead };
-    // SAFETY: populating changes no byte and no right; a range that is no longer mapped is refused.
+    // SAFETY: populating changes neither bytes nor protection; a range that is no longer mapped is refused.
     let done = unsafe { madvise(std::ptr::without_provenance_mut(map.start), map.length, advice) };
     if done.is_ok() { map.length as u64 } else { 0 }
 }
 
-/// In pages of which size a piece of memory lies.
+/// How a range of memory is backed by pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Pages {
-    /// Bytes in memory.
+pub struct MemoryUsage {
+    /// The bytes in memory.
     pub resident: u64,
-    /// Bytes of them in huge pages.
+    /// The resident bytes in huge pages.
     pub huge: u64,
-    /// Bytes of them that are locked.
+    /// The resident bytes that are locked.
     pub locked: u64,
 }
 
-impl fmt::Display for Pages {
+impl fmt::Display for MemoryUsage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resident, huge, locked } = self;
         let [resident, huge, locked] = [resident, huge, locked].map(|bytes| bytes >> 20);
@@ -99,15 +102,15 @@ impl fmt::Display for Pages {
     }
 }
 
-/// Asks the kernel about the mappings that overlap `length` bytes from `start` on.
-pub fn pages(start: *const u8, length: usize) -> Pages {
+/// Asks the kernel for the pages of all mappings that overlap `length` bytes from `start` on.
+pub fn usage(start: *const u8, length: usize) -> MemoryUsage {
     let smaps = fs::read_to_string("/proc/self/smaps").unwrap_or_default();
     parse_smaps(&smaps, start.addr()..start.addr() + length)
 }
 
-/// proc_pid_smaps(5): the header line of each mapping, then its numbers in KiB.
-fn parse_smaps(smaps: &str, wanted: std::ops::Range<usize>) -> Pages {
-    let (mut pages, mut is_wanted) = (Pages::default(), false);
+/// Parses proc_pid_smaps(5): the header line of each mapping, then its numbers in KiB.
+fn parse_smaps(smaps: &str, wanted: std::ops::Range<usize>) -> MemoryUsage {
+    let (mut pages, mut is_wanted) = (MemoryUsage::default(), false);
     for line in smaps.lines() {
         let Some((name, rest)) = line.split_once(|byte: char| byte.is_ascii_whitespace()) else { continue };
         if let Some((start, end)) = name.split_once('-') {
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_that_is_written_and_text_that_is_run_are_worth_touching() {
+    fn writable_memory_and_program_text_are_touched() {
         let map = |line| parse_map(line).map(|map| (map.start, map.length, map.is_written));
         assert_eq!(map("7f00-8f00 rw-p 00000000 00:00 0 "), Some((0x7f00, 0x1000, true)));
         assert_eq!(map("7f00-8f00 rw-p 00000000 00:00 0    [heap]"), Some((0x7f00, 0x1000, true)));
@@ -143,21 +146,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_of_a_mapping_is_told_from_what_it_says_of_others() {
+    fn only_the_mappings_that_overlap_the_range_are_counted() {
         let smaps = "1000-3000 rw-p 00000000 00:00 0 \nRss:  8 kB\nAnonHugePages:  4 kB\nLocked:  8 kB\n\
                      5000-6000 rw-p 00000000 00:00 0 \nRss:  4 kB\nLocked:  0 kB\nVmFlags: rd wr\n";
-        assert_eq!(parse_smaps(smaps, 0x2000..0x2800), Pages { resident: 8192, huge: 4096, locked: 8192 });
-        assert_eq!(parse_smaps(smaps, 0x5000..0x6000), Pages { resident: 4096, huge: 0, locked: 0 });
-        assert_eq!(parse_smaps(smaps, 0x3000..0x5000), Pages::default());
+        assert_eq!(
+            parse_smaps(smaps, 0x2000..0x2800),
+            MemoryUsage { resident: 8192, huge: 4096, locked: 8192 }
+        );
+        assert_eq!(parse_smaps(smaps, 0x5000..0x6000), MemoryUsage { resident: 4096, huge: 0, locked: 0 });
+        assert_eq!(parse_smaps(smaps, 0x3000..0x5000), MemoryUsage::default());
     }
 
     #[test]
-    fn memory_that_was_never_written_is_in_place_after_it_is_held() {
+    fn memory_that_was_never_written_is_resident_after_lock_all() {
         let zeroes = vec![0_u8; 8 << 20];
-        assert!(pages(zeroes.as_ptr(), zeroes.len()).resident < 8 << 20);
-        let held = hold();
+        assert!(usage(zeroes.as_ptr(), zeroes.len()).resident < 8 << 20);
+        let held = lock_all();
         assert!(held.touched >= 8 << 20, "{held}");
-        assert!(pages(zeroes.as_ptr(), zeroes.len()).resident >= 8 << 20);
+        assert!(usage(zeroes.as_ptr(), zeroes.len()).resident >= 8 << 20);
         assert!(held.not_locked.is_some() || held.to_string().contains("touched and locked"));
     }
 }

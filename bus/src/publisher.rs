@@ -1,9 +1,9 @@
-//! A publisher of this process: numbers messages and puts them into a bounded ring of words, by chunks. What
-//! is in the ring is drawn in `submission`.
+//! Publishers of the sequencer's own process. A publisher numbers messages and puts them into a bounded ring
+//! of words, several at a time. The module `submission` draws the content of the ring.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
-use crate::health::Behind;
-use crate::intake::{Acknowledgement, Intake, shown};
+use crate::health::Backpressure;
+use crate::intake::{AcknowledgementCell, Intake, shown};
 use crate::refusals::RefusedAtRing;
 use crate::ring::LogRing;
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -16,9 +16,10 @@ use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::SCHEMA_ID;
 use zerocopy::IntoBytes;
 
-pub use crate::intake::Acknowledged;
+pub use crate::intake::Acknowledgement;
 
-/// A publisher's end. It numbers what it submits: 1, 2, 3 … or on from [`Publisher::continue_after`].
+/// Submits messages to the sequencer of its process. It numbers its submissions from 1, or from the number
+/// set with [`Publisher::continue_after`].
 ///
 /// ```
 /// # use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
@@ -53,24 +54,24 @@ pub struct Publisher {
     id: u16,
     ring: LogRing,
     words: Producer<u64>,
-    /// As long as the ring.
+    /// The staged submissions; as long as the ring.
     staged: Box<[u64]>,
     staged_words: usize,
     staged_count: u64,
     next_sequence: u64,
-    /// The number of the last submission that was committed here; 0 before the first.
+    /// The number of the last committed submission; 0 before the first.
     last_committed: u64,
     finished: Arc<AtomicBool>,
     refused: u64,
     refusals: Arc<RefusedAtRing>,
-    acknowledgement: Arc<Acknowledgement>,
+    acknowledgement: Arc<AcknowledgementCell>,
 }
 
 /// Both ends of a ring of `capacity` words for the publisher `id`; `name` is cut to 32 bytes.
 pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) -> (Publisher, Intake) {
     assert!(capacity >= 2 * SUBMISSION_HEADER_WORDS, "a ring of {capacity} words takes no submission");
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
-    // The first touch of a page costs microseconds: here rather than on the hot path.
+    // The first touch of a page costs microseconds, so it happens here and not on the hot path.
     let staged = vec![0; capacity].into_boxed_slice();
     producer.push_entire_slice(&staged).expect("the ring is empty");
     consumer.read_chunk(capacity).expect("the ring is full").commit_all();
@@ -94,7 +95,7 @@ pub(crate) fn publisher(ring: &LogRing, id: u16, name: &str, capacity: usize) ->
 }
 
 impl Publisher {
-    /// The number that stands in the messages of this publisher.
+    /// The id of this publisher, which its messages contain.
     pub fn id(&self) -> u16 {
         self.id
     }
@@ -104,43 +105,44 @@ impl Publisher {
         &self.ring
     }
 
-    /// The number of the next submission, for messages that carry it.
+    /// The number of the next submission, for messages that contain it.
     #[inline]
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// Numbers the next submission `sequence + 1`: for going on after a restart, or back, for sending once more what
-    /// was perhaps not taken. The sequencer recognises what it took.
+    /// Numbers the next submission `sequence + 1`. Use it to continue after a restart, or to go back and send
+    /// again what may not have been taken: the sequencer drops duplicates.
     ///
     /// # Panics
-    /// When something is staged.
+    /// When a submission is staged.
     pub fn continue_after(&mut self, sequence: u64) {
         assert!(self.staged_words == 0, "what is staged has its number");
         self.next_sequence = sequence + 1;
     }
 
-    /// How far the sequencer has come with what was submitted here.
-    pub fn acknowledged(&self) -> Acknowledged {
+    /// How far the sequencer has come with this publisher's submissions.
+    pub fn acknowledged(&self) -> Acknowledgement {
         self.acknowledgement.get()
     }
 
-    /// Whether everything that was submitted here is durable, an order perhaps as its refusal.
+    /// Whether everything that was submitted is durable: each submission, or in the case of an order its
+    /// refusal.
     pub fn is_durable(&self) -> bool {
-        let Acknowledged { sequence, position } = self.acknowledged();
+        let Acknowledgement { sequence, position } = self.acknowledged();
         sequence >= self.last_committed && position <= self.ring.watermarks().durable()
     }
 
-    /// Submissions refused so far.
+    /// The submissions that this publisher has refused.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Submits one message: `body` is its root block, groups and data. `received` is when it reached us, UTC, or
-    /// [`NOT_RECEIVED`].
+    /// Submits one message. `body` is its root block, groups and data; `received` is when the host received
+    /// it, UTC, or [`NOT_RECEIVED`].
     ///
     /// # Errors
-    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    /// [`Refusal`]: the message was not submitted, and its number is used for the next one.
     #[inline]
     pub fn offer(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
         self.stage(template_id, body, received)?;
@@ -148,7 +150,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// As [`Publisher::offer`], for a message without groups and data, of Stele's schema or another.
+    /// Submits one message without groups and data, of Stele's schema or another.
     ///
     /// # Errors
     /// As [`Publisher::offer`] and [`Publisher::offer_foreign`].
@@ -161,11 +163,12 @@ impl Publisher {
         }
     }
 
-    /// Submits one message of another schema: it is sequenced and journaled as it is, in the class of market data, and
-    /// every consumer sees it. `body` is its root block, groups and data, [`FOREIGN_LENGTH_MAX`] bytes at most.
+    /// Submits one message of another schema. It is sequenced and journaled unchanged, in the class of market
+    /// data, and every consumer gets it. `body` is its root block, groups and data, at most
+    /// [`FOREIGN_LENGTH_MAX`] bytes.
     ///
     /// # Errors
-    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    /// [`Refusal`]: the message was not submitted, and its number is used for the next one.
     pub fn offer_foreign(
         &mut self,
         header: &MessageHeader,
@@ -177,7 +180,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Prepares one message for the next [`Publisher::commit`], which cannot fail: room in the ring is kept.
+    /// Prepares one message for the next [`Publisher::commit`], which cannot fail because room in the ring is
+    /// reserved.
     ///
     /// # Errors
     /// As [`Publisher::offer`]. What was staged before stays staged.
@@ -196,7 +200,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// As [`Publisher::stage`], for a message of another schema, see [`Publisher::offer_foreign`].
+    /// Prepares one message of another schema for the next [`Publisher::commit`], see
+    /// [`Publisher::offer_foreign`].
     ///
     /// # Errors
     /// As [`Publisher::offer_foreign`]. What was staged before stays staged.
@@ -220,7 +225,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Stages the words in front of a body of `length` bytes; gives back the place of the body.
+    /// Stages the header of a body of `length` bytes and returns the words for the body.
     #[inline]
     fn stage_header(&mut self, template_id: u16, length: usize, received: Nanos, words: usize) -> &mut [u64] {
         let sequence = self.next_sequence + self.staged_count;
@@ -239,7 +244,7 @@ impl Publisher {
         refusal
     }
 
-    /// Hands everything staged to the sequencer at once. Returns how many messages.
+    /// Passes everything staged to the sequencer at once. Returns how many messages.
     #[inline]
     pub fn commit(&mut self) -> u64 {
         if self.staged_words == 0 {
@@ -254,14 +259,15 @@ impl Publisher {
         count
     }
 
-    /// Nothing more comes from this publisher; the sequencer need not wait for it when it stops.
+    /// Commits what is staged and declares that nothing more comes, so that a stopping sequencer need not
+    /// wait.
     pub fn finish(&mut self) {
         self.commit();
         // Release, partner of the Acquire load in `Intake::is_finished`: the last commit is visible.
         self.finished.store(true, Ordering::Release);
     }
 
-    /// Words that the ring has for one body.
+    /// The most words that one body can have in the ring.
     #[inline]
     fn body_words_max(&self) -> usize {
         self.words.buffer().capacity() - SUBMISSION_HEADER_WORDS
@@ -283,10 +289,10 @@ impl Publisher {
         if self.words.is_abandoned() {
             return Err(Refusal::SequencerGone);
         }
-        Err(match health.behind() {
+        Err(match health.backpressure() {
             None => Refusal::RingFull,
-            Some(Behind::Journal) => Refusal::JournalBehind,
-            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+            Some(Backpressure::Journal) => Refusal::JournalBehind,
+            Some(Backpressure::Consumer) => Refusal::ConsumerBehind,
         })
     }
 }

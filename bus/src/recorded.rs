@@ -1,5 +1,6 @@
-//! What earlier sessions left on the log for the next one to go on from: the schemas whose text is there, and
-//! how far each publisher's numbering got. Pure; fed events in the order of the log.
+//! What earlier sessions recorded on the log and the next session continues from: the schemas whose text is
+//! on the log, and the last number of each publisher. Both are pure state machines that are fed the log's
+//! events in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use stele_wire::Frame;
@@ -13,12 +14,12 @@ use stele_wire::messages::{
 pub struct RecordedSchemas {
     /// SHA-256 of each text.
     pub hashes: BTreeSet<[u8; 32]>,
-    /// A text of which some parts are there: its hash and the part that comes next.
+    /// The text of which only the first parts are on the log: its hash and the number of the next part.
     pub partial: Option<([u8; 32], u16)>,
 }
 
 impl RecordedSchemas {
-    /// Takes the next event. Parts count only in their order from the first: a kill may have cut a text
+    /// Handles the next event. Parts count only in order from the first, because a kill may have cut a text
     /// short.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         let Some(message) = event.message::<SchemaText>() else { return };
@@ -31,19 +32,19 @@ impl RecordedSchemas {
     }
 }
 
-/// How far the numbering of each publisher got.
+/// The last number of each publisher that the log contains.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RecordedNumbers {
-    /// The last number of each publisher that the log has: in the messages that carry one, refused ones
-    /// included, or in the `PublisherProgress` before one that does not.
+    /// The last number by publisher. It is in the messages that carry one, including refused ones, or in the
+    /// `PublisherProgress` before a message that does not.
     pub last: BTreeMap<u16, u64>,
-    /// The publisher whose number came last, if nothing has followed: the next event is its, unless that one
-    /// carries a number itself.
+    /// The publisher of a `PublisherProgress` that was the last event. The next event is from that publisher,
+    /// unless it carries a number itself.
     pub announced: Option<u16>,
 }
 
 impl RecordedNumbers {
-    /// Takes the next event.
+    /// Handles the next event.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         macro_rules! numbered {
             ($message:ident) => {
@@ -56,7 +57,8 @@ impl RecordedNumbers {
             return;
         }
         let announced = self.announced.take();
-        // 0 is no message of Stele's: one of another schema counts for its publisher's numbering alone.
+        // 0 is not a template id of Stele's: a message of another schema only counts for its publisher's
+        // numbering.
         match if event.is_stele() { event.template_id() } else { 0 } {
             PublisherProgress::TEMPLATE_ID => {
                 numbered!(PublisherProgress);
@@ -78,7 +80,7 @@ impl RecordedNumbers {
         }
     }
 
-    /// A publisher has got so far. The sequencer's own events, publisher 0, have no numbers.
+    /// Records a publisher's number. The sequencer's own events, of publisher 0, have none.
     fn reached(&mut self, publisher: u16, number: u64) {
         if publisher != 0 && number != u64::MAX {
             let last = self.last.entry(publisher).or_default();

@@ -1,41 +1,41 @@
-//! Submissions that were not taken: every one is counted by its reason, and the log is told of those that an auditor
-//! must know of, many in one event.
+//! Submissions that were refused. Each one is counted by its reason, and those that an auditor needs are
+//! logged, many of them in one event.
 //!
-//! | reason | where | on the log |
+//! | reason | refused by | logged |
 //! |---|---|---|
-//! | ring full | the publisher's ring | no: nothing is lost, the publisher offers again |
-//! | journal behind, consumer behind | the publisher's ring | `SubmissionRefused`, many in one |
+//! | ring full | the publisher's ring | no: nothing is lost, the publisher offers it again |
+//! | the journal or a consumer is behind | the publisher's ring | `SubmissionRefused`, many in one |
 //! | the same, of a new order | the log's ring | `RefusedOrder`, `OrderRejected` (`BusBehind`) |
-//! | journal poisoned, stopped | the publisher's ring | no: there is no log to say it on |
+//! | journal poisoned, stopped | the publisher's ring | no: the log has ended |
 //! | kill switch, risk | the sequencer | `RefusedOrder`, `OrderRejected` with check, limit and value |
 //! | malformed | the sequencer | `SubmissionRefused`, many in one |
-//! | malformed | the publisher's ring | no: it was told, and nothing left it |
+//! | malformed | the publisher's ring | no: the caller gets the error, and nothing is submitted |
 //! | duplicate | the sequencer | `SubmissionRefused`, many in one |
 
-use crate::bounds::REFUSALS_TOLD_INTERVAL;
+use crate::bounds::REFUSALS_REPORT_INTERVAL;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_wire::Nanos;
 use stele_wire::messages::{Check, RefusalReason, SubmissionClass, SubmissionRefused};
 
-/// Reasons that there are, NONE included.
+/// The number of reasons, including NONE.
 const REASONS: usize = RefusalReason::DUPLICATE.0 as usize + 1;
 
-/// Refusals by reason.
+/// Counts of refusals by reason.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Refusals([u64; REASONS]);
 
 impl Refusals {
-    /// How many for this reason.
+    /// The number of refusals for this reason.
     pub fn of(&self, reason: RefusalReason) -> u64 {
         self.0.get(usize::from(reason.0)).copied().unwrap_or(0)
     }
 
-    /// How many in all.
+    /// The number of all refusals.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// Every reason with its count.
+    /// Iterates over every reason and its count.
     pub fn iter(&self) -> impl Iterator<Item = (RefusalReason, u64)> {
         (1_u8..).zip(&self.0[1..]).map(|(reason, count)| (RefusalReason(reason), *count))
     }
@@ -45,7 +45,7 @@ impl Refusals {
     }
 }
 
-/// Why an order is refused that fails this check.
+/// The reason that is counted for an order that fails this check.
 pub(crate) fn reason_of(check: Check, is_journal: bool) -> RefusalReason {
     match check {
         Check::KILL_SWITCH => RefusalReason::KILL_SWITCH,
@@ -56,7 +56,7 @@ pub(crate) fn reason_of(check: Check, is_journal: bool) -> RefusalReason {
     }
 }
 
-/// What a publisher was refused at its own end: counted by the publisher alone, read by the sequencer.
+/// What a publisher refused by itself: counted by the publisher, read by the sequencer.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedAtRing([AtomicU64; REASONS]);
 
@@ -67,14 +67,14 @@ impl RefusedAtRing {
     }
 }
 
-/// What was refused of a publisher and is not told, and what the log must know of it.
+/// One publisher's refusals that are not logged yet.
 #[derive(Debug, Default)]
-pub(crate) struct Untold {
-    /// What was seen of the publisher's own counts.
+pub(crate) struct UnreportedRefusals {
+    /// The publisher's own counts when they were last read.
     seen: Refusals,
     notes: [Option<Note>; REASONS],
-    /// When the log was told last, by the age of the log's head.
-    told_at: Option<Nanos>,
+    /// When refusals were last logged, by the age of the log's head.
+    reported_at: Option<Nanos>,
 }
 
 /// Refusals of one publisher for one reason.
@@ -87,8 +87,8 @@ struct Note {
     class: SubmissionClass,
 }
 
-impl Untold {
-    /// The submission `sequence` is refused.
+impl UnreportedRefusals {
+    /// Notes that the submission `sequence` was refused.
     pub(crate) fn note(
         &mut self,
         reason: RefusalReason,
@@ -103,9 +103,9 @@ impl Untold {
         *note = Some(Note { count, first, last, template_id, class });
     }
 
-    /// Takes in what the publisher counted since; `next` is the submission that it could not make. Whether something
-    /// is to be told.
-    pub(crate) fn look(&mut self, ring: &RefusedAtRing, next: u64, into: &mut Refusals) -> bool {
+    /// Adds what the publisher has counted since the last call; `next` is the number of the submission that
+    /// it could not make. Returns whether there is something new to log.
+    pub(crate) fn read(&mut self, ring: &RefusedAtRing, next: u64, into: &mut Refusals) -> bool {
         let mut is_news = false;
         for (index, count) in ring.0.iter().enumerate() {
             let more = count.load(Ordering::Relaxed) - self.seen.0[index];
@@ -124,16 +124,16 @@ impl Untold {
         is_news
     }
 
-    /// Whether the log may be told, the head being so old.
+    /// Whether a report is due when the log's head has this age.
     pub(crate) fn is_due(&self, age: Nanos) -> bool {
-        self.told_at.is_none_or(|told| age.0.saturating_sub(told.0) >= REFUSALS_TOLD_INTERVAL.0)
+        self.reported_at.is_none_or(|last| age.0.saturating_sub(last.0) >= REFUSALS_REPORT_INTERVAL.0)
     }
 
-    /// The next event that tells of them; it is told then.
-    pub(crate) fn tell(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
+    /// Returns the next event that reports refusals, and forgets those.
+    pub(crate) fn report(&mut self, publisher: u16, age: Nanos) -> Option<SubmissionRefused> {
         let index = self.notes.iter().position(Option::is_some)?;
         let Note { count, first, last, template_id, class } = self.notes[index].take()?;
-        self.told_at = Some(age);
+        self.reported_at = Some(age);
         Some(SubmissionRefused {
             count: count.into(),
             first_publisher_sequence: first.into(),
@@ -146,7 +146,7 @@ impl Untold {
         })
     }
 
-    /// Whether everything was told.
+    /// Whether everything was reported.
     pub(crate) fn is_empty(&self) -> bool {
         self.notes.iter().all(Option::is_none)
     }

@@ -1,23 +1,24 @@
-//! The ring: the memory that the log's tail lies in, and the three keys to it.
+//! The ring: the memory that holds the newest part of the log, and the three rights to advance it.
 //!
-//! [`LogRing::create`] makes one [`RingWriter`] (the sequencer's), one [`JournalReader`] and one [`SealMark`];
-//! none can be cloned. [`LogRing`] itself is a handle for everyone else in the process, cheap to clone; [`RingView`]
-//! is what it shows, to other processes too: [`LogRing::create_at`] makes the ring of a file, and
-//! [`RingView::attach`] maps it there to read alone. `shared/board.rs` draws what stands in front of its bytes.
+//! [`LogRing::create`] makes one [`RingWriter`] (for the sequencer), one [`JournalReader`] and one
+//! [`SealMark`]. None of them can be cloned. [`LogRing`] is a handle for the rest of the process and cheap to
+//! clone. [`RingView`] is the read-only part of it, also for other processes: [`LogRing::create_at`] puts the
+//! ring in a file, and [`RingView::attach`] maps that file read-only. `shared/board.rs` draws the header of
+//! the file.
 //!
-//! Byte `p` of the log lies at `p & (capacity - 1)`. The writer writes `[published .. limit)`, where `limit` is
-//! the slowest of `written` and the gating consumers' cursors, plus the capacity. Whatever lies between such a
-//! cursor and `published` is therefore not written, and whoever owns the cursor may read it in place.
+//! Byte `p` of the log is at offset `p & (capacity - 1)`. The writer writes `[published .. limit)`, where
+//! `limit` is the capacity plus the smallest of `written` and the gating consumers' cursors. Therefore the
+//! writer never stores between such a cursor and `published`, and the owner of the cursor may read there in
+//! place.
 #![allow(unsafe_code)]
 
-use crate::bounds::{
-    CLAIM_LENGTH, GATING_CONSUMERS_MAX, RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN,
-};
-use crate::health::{Behind, Phase};
+mod writer;
+
+use crate::bounds::{RING_LENGTH_DEFAULT, RING_LENGTH_MAX, RING_LENGTH_MIN};
+use crate::health::{Backpressure, Phase};
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::shared::board::RingBoard;
 use crate::shared::process::Process;
-use crate::sync::{AtomicU64, Line, Ordering};
 use crate::watermarks::{Watermark, Watermarks};
 use std::io;
 use std::ops::Deref;
@@ -25,12 +26,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use stele_wire::{Identity, Position, Sequence};
 
-/// How the ring is made.
+pub(crate) use writer::Gate;
+pub use writer::RingWriter;
+
+/// The size of a ring and the kind of its memory.
 #[derive(Clone, Debug)]
 pub struct RingOptions {
-    /// Bytes, a power of two between [`RING_LENGTH_MIN`] and [`RING_LENGTH_MAX`].
+    /// The length in bytes, a power of two between [`RING_LENGTH_MIN`] and [`RING_LENGTH_MAX`].
     pub capacity: usize,
-    /// Ask for transparent huge pages.
+    /// Whether to ask the kernel for transparent huge pages.
     pub huge_pages: bool,
 }
 
@@ -40,26 +44,26 @@ impl Default for RingOptions {
     }
 }
 
-/// Why a ring cannot be made.
+/// Why a ring cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// The length is no power of two, or out of bounds.
+    /// The length is out of bounds or not a power of two.
     #[error("ring of {0} bytes: choose a power of two between {RING_LENGTH_MIN} and {RING_LENGTH_MAX}")]
     Capacity(usize),
-    /// The log begins elsewhere than on a block.
-    #[error("the log cannot begin at position {0}: it is no multiple of 512")]
+    /// The log does not begin at a multiple of the smallest block.
+    #[error("the log cannot begin at position {0}: it is not a multiple of 512")]
     Base(Position),
-    /// The kernel did not give the memory.
+    /// The kernel refused the memory.
     #[error(
         "cannot map {capacity} bytes for the ring{}: {source}; choose a smaller ring or free memory",
         describe(path)
     )]
     Map {
-        /// Bytes asked for.
+        /// The bytes requested.
         capacity: usize,
-        /// The file, where it has one.
+        /// The ring's file; none for anonymous memory.
         path: Option<PathBuf>,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
 }
@@ -68,7 +72,7 @@ fn describe(path: &Option<PathBuf>) -> String {
     path.as_ref().map(|path| format!(" in {}", path.display())).unwrap_or_default()
 }
 
-/// Why the ring of another process cannot be read.
+/// Why the ring of another process cannot be mapped.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// The file cannot be mapped.
@@ -76,33 +80,33 @@ pub enum AttachError {
     Map {
         /// The file.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// The file is of another kind, version or length.
+    /// The file has another format, version or length.
     #[error("{} cannot be read: {what}", path.display())]
     Layout {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// What is wrong with it.
         what: String,
     },
-    /// There is no sequencer yet.
-    #[error("{} is being made: try again in a moment", .0.display())]
+    /// The ring has no sequencer yet.
+    #[error("{} is not ready yet: try again in a moment", .0.display())]
     NotReady(PathBuf),
 }
 
-/// What becomes of whoever writes a ring.
+/// The state of the process that writes a ring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum WriterState {
-    /// It goes on, or is about to stop.
+    /// It is running or about to stop.
     Running,
-    /// It put everything it had accepted on the log; `published` is final.
+    /// It stopped in order: everything it had accepted is on the log, and `published` is final.
     Stopped,
-    /// Its process gave the ring up without having stopped: it failed. What is published stays readable.
+    /// Its process dropped the ring without stopping, because it failed. What is published stays readable.
     Abandoned,
-    /// Its process is dead. What is published stays readable; what is not durable is perhaps cut from the trail by the
-    /// next start.
+    /// Its process is dead. What is published stays readable. The next start may cut what is not durable from
+    /// the trail.
     Dead(Process),
 }
 
@@ -110,12 +114,12 @@ pub enum WriterState {
 pub(crate) struct Shared {
     pub(crate) mapping: Mapped<RingBoard>,
     pub(crate) base: Position,
-    /// Why the journal is poisoned, as this process knows it.
+    /// Why the journal is poisoned; set by the journal or read once from the shared memory.
     reason: OnceLock<String>,
     access: Access,
 }
 
-/// What everybody on the ring shares: watermarks, claims, health.
+/// Gives access to the shared header: watermarks, claims, health.
 impl Deref for Shared {
     type Target = RingBoard;
 
@@ -140,21 +144,21 @@ impl Shared {
         position.0 as usize & (self.mapping.length() - 1)
     }
 
-    /// Where the ring's end follows `position`.
+    /// The first position after `position` where the ring wraps.
     #[inline]
     pub(crate) fn ring_end(&self, position: Position) -> Position {
         Position((position.0 | (self.mapping.length() as u64 - 1)) + 1)
     }
 }
 
-/// What the ring shows to everyone, in its process and in others: watermarks, health, whose log it is.
+/// A read-only view of a ring, in its own process or another: watermarks, health, and the log's identity.
 #[derive(Clone, Debug)]
 pub struct RingView {
     pub(crate) shared: Arc<Shared>,
 }
 
 impl RingView {
-    /// Maps the ring of another process to read: nothing that is done with it can disturb the writer.
+    /// Maps the ring of another process read-only. Nothing that is done with the view can disturb the writer.
     ///
     /// # Errors
     /// [`AttachError`].
@@ -171,7 +175,7 @@ impl RingView {
         Ok(Self { shared: Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Read }) })
     }
 
-    /// Bytes of the ring, a power of two.
+    /// The length of the ring in bytes, a power of two.
     #[inline]
     pub fn capacity(&self) -> usize {
         self.shared.mapping.length()
@@ -182,28 +186,29 @@ impl RingView {
         self.shared.base
     }
 
-    /// Whose log it is; none before there is a sequencer.
+    /// The identity of the log; none before the ring has a sequencer.
     pub fn identity(&self) -> Option<Identity> {
         self.shared.start().map(|(identity, _)| identity)
     }
 
-    /// The number of the epoch's first event; none before there is a sequencer.
+    /// The sequence of the epoch's first event; none before the ring has a sequencer.
     pub fn first_sequence(&self) -> Option<Sequence> {
         self.shared.start().map(|(_, first)| first)
     }
 
-    /// The process that writes it.
+    /// The process that writes the ring.
     pub fn writer(&self) -> Process {
         self.shared.writer()
     }
 
-    /// What has become of the writer. Reads a file of /proc: some ten microseconds, nothing for a hot thread.
+    /// The state of the writer. It reads a file of /proc, which takes about ten microseconds: do not call it
+    /// on a hot thread.
     pub fn writer_state(&self) -> WriterState {
         match self.shared.health.phase() {
             Phase::Stopped => WriterState::Stopped,
             Phase::Abandoned => WriterState::Abandoned,
             Phase::Accepting | Phase::Stopping if self.writer().is_alive() => WriterState::Running,
-            // It may have stopped in the last moment of its life.
+            // It may have stopped just before it died.
             Phase::Accepting | Phase::Stopping => match self.shared.health.phase() {
                 Phase::Stopped => WriterState::Stopped,
                 _ => WriterState::Dead(self.writer()),
@@ -217,28 +222,29 @@ impl RingView {
         &self.shared.watermarks
     }
 
-    /// Why the journal accepts nothing more; none while it does. In another process at most the first
-    /// [`crate::bounds::POISON_REASON_MAX`] bytes.
+    /// Why the journal no longer accepts anything; none while it does. Another process sees at most the first
+    /// [`crate::bounds::POISON_REASON_MAX`] bytes of the reason.
     #[inline]
     pub fn poisoned(&self) -> Option<&str> {
         let shared = &*self.shared;
         shared.health.is_poisoned().then(|| shared.reason.get_or_init(|| shared.health.reason()).as_str())
     }
 
-    /// Why market data or new orders wait or are refused at the moment; none when there is room.
+    /// What currently makes market data wait or new orders be refused; none when there is room.
     #[inline]
-    pub fn behind(&self) -> Option<Behind> {
-        self.shared.health.behind()
+    pub fn backpressure(&self) -> Option<Backpressure> {
+        self.shared.health.backpressure()
     }
 
-    /// Whether the sequencer has done what [`LogRing::request_stop`] asked; `published` and `batched` are final.
+    /// Whether the sequencer has stopped after [`LogRing::request_stop`]; then `published` and `batched` are
+    /// final.
     pub fn is_stopped(&self) -> bool {
         self.shared.health.is_stopped()
     }
 }
 
-/// A handle to the ring of this process: [what it shows](RingView), its memory's place, the request to stop. No
-/// reading of the log.
+/// A handle to a ring of this process: its [view](RingView), the address of its memory, and the request to
+/// stop. It does not read the log.
 ///
 /// ```
 /// use stele_bus::{LogRing, RingOptions, RingParts};
@@ -265,10 +271,10 @@ impl Deref for LogRing {
     }
 }
 
-/// What [`LogRing::create`] makes, each to be handed to its owner.
+/// The parts of a new ring, each for one owner.
 #[derive(Debug)]
 pub struct RingParts {
-    /// For everyone.
+    /// For the rest of the process.
     pub ring: LogRing,
     /// For the sequencer.
     pub writer: RingWriter,
@@ -279,17 +285,17 @@ pub struct RingParts {
 }
 
 impl LogRing {
-    /// Maps, touches and locks a ring for a log whose next byte is `base` (the epoch's first position).
+    /// Maps, touches and locks a ring for a log whose next byte is at `base`, the epoch's first position.
     ///
     /// # Errors
-    /// [`RingError`]. That the memory could not be locked is no error: see [`LogRing::is_locked`].
+    /// [`RingError`]. Memory that cannot be locked is not an error: see [`LogRing::is_locked`].
     pub fn create(options: &RingOptions, base: Position) -> Result<RingParts, RingError> {
         Self::make(options, base, None)
     }
 
-    /// As [`LogRing::create`], in a new file that other processes of the same user may map, under /dev/shm: see
-    /// [`crate::ShardDirectory::ring`]. All its memory is there at once or not at all; a caller that can do without
-    /// readers in other processes falls back to [`LogRing::create`] when there is too little.
+    /// Creates a ring as [`LogRing::create`] does, in a new file under /dev/shm that other processes of the
+    /// same user may map: see [`crate::ShardDirectory::ring`]. All of its memory is reserved, or the call
+    /// fails. A caller that needs no readers in other processes then falls back to [`LogRing::create`].
     ///
     /// # Errors
     /// As [`LogRing::create`].
@@ -314,58 +320,54 @@ impl LogRing {
         let mapping = Mapped::<RingBoard>::new(mapping.map_err(failed)?).expect("longer than its board");
         mapping.board().begin(capacity, base);
         if let Some(path) = path {
-            // It has its name once everything that a reader looks at first stands in it.
+            // The file gets its name once its header is complete.
             std::fs::rename(path.with_extension("new"), path).map_err(failed)?;
         }
         let shared = Arc::new(Shared { mapping, base, reason: OnceLock::new(), access: Access::Write });
         let ring = Self { view: RingView { shared } };
-        let writer = RingWriter {
-            ring: ring.clone(),
-            head: base,
-            claimed: base,
-            gates: Vec::with_capacity(GATING_CONSUMERS_MAX),
-            limit: base.plus(capacity as u64),
-        };
+        let writer = RingWriter::new(ring.clone(), base);
         let journal = JournalReader { ring: ring.clone() };
         let seal = SealMark { ring: ring.clone() };
         Ok(RingParts { ring, writer, journal, seal })
     }
 
-    /// First byte and length of the ring's memory, page-aligned, valid while any handle lives: for registering
-    /// it with io_uring. Read it through [`JournalReader::bytes`] alone.
+    /// The address and length of the ring's memory, page-aligned and valid while any handle exists: for
+    /// registering it with io_uring. Read it only through [`JournalReader::bytes`].
     pub fn memory(&self) -> (*const u8, usize) {
         (self.shared.mapping.start(), self.shared.mapping.length())
     }
 
-    /// Whether the kernel locked the ring in memory; if not, `ulimit -l` is below the capacity.
+    /// Whether the kernel locked the ring in memory. If not, `ulimit -l` is below the capacity.
     pub fn is_locked(&self) -> bool {
         self.shared.mapping.locked()
     }
 
-    /// Asks the sequencer to accept nothing new, put what it has accepted on the log and close the last batch.
+    /// Asks the sequencer to accept nothing new, to put what it has accepted on the log, and to close the
+    /// last batch.
     pub fn request_stop(&self) {
         self.shared.health.request_stop();
     }
 }
 
-/// The journal's key: reads closed batches in place and moves `written` and `durable`. One a ring.
+/// The journal's end of a ring: it reads closed batches in place and advances `written` and `durable`. Each
+/// ring has one.
 ///
-/// A position in `[written .. batched)` is never overwritten, so the bytes may be handed to the kernel by address
-/// and stay as they are until [`JournalReader::advance_written`] passes them, whatever the borrow checker says of
-/// the slice: several writes may be in flight.
+/// A position in `[written .. batched)` is never overwritten. So the bytes may be handed to the kernel by
+/// address: they do not change until [`JournalReader::advance_written`] passes them, even after the borrow of
+/// the slice has ended, and several writes may be in flight.
 #[derive(Debug)]
 pub struct JournalReader {
     ring: LogRing,
 }
 
 impl JournalReader {
-    /// The ring, its watermarks included.
+    /// The ring, with its watermarks.
     #[inline]
     pub fn ring(&self) -> &LogRing {
         &self.ring
     }
 
-    /// The end of the longest run from `from` on that has no ring end in it, at most `to`.
+    /// The end of the longest range from `from` on, at most `to`, in which the ring does not wrap.
     #[inline]
     pub fn contiguous_end(&self, from: Position, to: Position) -> Position {
         to.min(self.ring.shared.ring_end(from))
@@ -374,20 +376,20 @@ impl JournalReader {
     /// The log's bytes `[from .. to)`, in place.
     ///
     /// # Panics
-    /// Unless `written <= from <= to <= published`, or when the ring's end lies between `from` and `to`.
+    /// Unless `written <= from <= to <= published`, or when the ring wraps between `from` and `to`.
     #[inline]
     pub fn bytes(&self, from: Position, to: Position) -> &[u8] {
         let shared = &*self.ring.shared;
         assert!(shared.watermarks.written() <= from && from <= to && to <= shared.watermarks.published());
         assert!(to <= shared.ring_end(from));
-        // SAFETY: `published` was loaded with Acquire above, so the stores up to `to` happened before. The writer
-        // stores at positions in `[published .. written + capacity)` only (`RingWriter::word_run` asserts it),
-        // none of which shares an offset with `[written .. published)`. `written` moves by
+        // SAFETY: `published` was loaded with Acquire above, so the stores up to `to` happened before. The
+        // writer stores at positions in `[published .. written + capacity)` only (`RingWriter::word_run`
+        // asserts it), none of which shares an offset with `[written .. published)`. `written` moves by
         // `advance_written(&mut self)` alone, which cannot run while the slice borrows `self`.
         unsafe { shared.mapping.bytes(shared.offset(from), (to.0 - from.0) as usize) }
     }
 
-    /// The device has everything up to `to`: the ring may be written over that far.
+    /// Records that the device has everything up to `to`: the ring may be overwritten that far.
     ///
     /// # Panics
     /// When `to` goes back or passes `batched`.
@@ -395,7 +397,7 @@ impl JournalReader {
         self.ring.watermarks().advance(Watermark::Written, to);
     }
 
-    /// Everything up to `to` is flushed.
+    /// Records that everything up to `to` is flushed.
     ///
     /// # Panics
     /// When `to` goes back or passes `written`.
@@ -403,8 +405,8 @@ impl JournalReader {
         self.ring.watermarks().advance(Watermark::Durable, to);
     }
 
-    /// Nothing more will be written: publishers are refused and the sequencer stops. `reason` says what failed,
-    /// where, and what to do. The first reason stands.
+    /// Ends the log: nothing more is written, publishers are refused and the sequencer stops. `reason` says
+    /// what failed, where, and what to do. Only the first reason is kept.
     pub fn poison(&self, reason: impl Into<String>) {
         let shared = &*self.ring.shared;
         let mut is_first = false;
@@ -418,151 +420,23 @@ impl JournalReader {
     }
 }
 
-/// The sealer's key: moves `sealed`. One a ring.
+/// The sealer's right to advance `sealed`. Each ring has one.
 #[derive(Debug)]
 pub struct SealMark {
     ring: LogRing,
 }
 
 impl SealMark {
-    /// The ring, its watermarks included.
+    /// The ring, with its watermarks.
     pub fn ring(&self) -> &LogRing {
         &self.ring
     }
 
-    /// Everything up to `to` is under a signed checkpoint.
+    /// Records that a signed checkpoint covers everything up to `to`.
     ///
     /// # Panics
     /// When `to` goes back or passes `durable`.
     pub fn advance_sealed(&mut self, to: Position) {
         self.ring.watermarks().advance(Watermark::Sealed, to);
-    }
-}
-
-/// A gating consumer's cursor as both sides see it. `u64::MAX` when the consumer is gone.
-pub(crate) type Gate = Arc<Line<AtomicU64>>;
-
-/// The sequencer's key: the only way to write on the ring. One a ring.
-#[derive(Debug)]
-pub struct RingWriter {
-    ring: LogRing,
-    /// The end of what is written on the ring, published or not.
-    head: Position,
-    /// How far readers without a gate have been warned.
-    claimed: Position,
-    gates: Vec<Gate>,
-    /// Nothing at or after this is written: what the gates allowed when they were last looked at.
-    limit: Position,
-}
-
-impl RingWriter {
-    /// The ring, its watermarks included.
-    #[inline]
-    pub fn ring(&self) -> &LogRing {
-        &self.ring
-    }
-
-    /// The end of what is written on the ring, published or not.
-    #[inline]
-    pub fn head(&self) -> Position {
-        self.head
-    }
-
-    /// A new gate at `from`, which the ring must still hold, or at `published`. `&mut self` keeps it from racing
-    /// with a look at the gates.
-    ///
-    /// # Panics
-    /// When there are [`GATING_CONSUMERS_MAX`] already, or when what follows `from` has been overwritten.
-    pub(crate) fn add_gate(&mut self, from: Option<Position>) -> Gate {
-        assert!(self.gates.len() < GATING_CONSUMERS_MAX, "more than {GATING_CONSUMERS_MAX} gating consumers");
-        let published = self.ring.watermarks().published();
-        let from = from.unwrap_or(published);
-        let end = from.plus(self.ring.capacity() as u64);
-        assert!(from <= published && self.head <= end, "the ring no longer holds what follows {from}");
-        self.limit = self.limit.min(end);
-        let gate = Arc::new(Line(AtomicU64::new(from.0)));
-        self.gates.push(gate.clone());
-        gate
-    }
-
-    /// Whether the ring may be written up to `to`. Looks at the gates only when the last look does not suffice.
-    #[inline]
-    pub(crate) fn has_room(&mut self, to: Position) -> bool {
-        to <= self.limit || to <= self.look_at_gates()
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn look_at_gates(&mut self) -> Position {
-        // Acquire, partner of the Release store in `GatingConsumer::advance`: its reads happened before.
-        let slowest = self.gates.iter().map(|gate| gate.0.load(Ordering::Acquire)).min().unwrap_or(u64::MAX);
-        let gate = self.ring.watermarks().written().0.min(slowest);
-        self.limit = Position(gate).plus(self.ring.capacity() as u64);
-        self.limit
-    }
-
-    /// Nothing at or after this may be written, as the gates were last seen.
-    pub(crate) fn limit(&self) -> Position {
-        self.limit
-    }
-
-    /// Who keeps the ring from being written further.
-    pub(crate) fn behind(&self) -> Behind {
-        let slowest = self.gates.iter().map(|gate| gate.0.load(Ordering::Relaxed)).min().unwrap_or(u64::MAX);
-        if slowest < self.ring.watermarks().written().0 { Behind::Consumer } else { Behind::Journal }
-    }
-
-    /// The words of the `length` bytes from `head` on, claimed: the caller stores every one of them, and nobody
-    /// reads them before `publish`. Moves `head` past them.
-    ///
-    /// # Panics
-    /// When the gates do not allow it ([`RingWriter::has_room`] said no or was not asked), or when the run crosses
-    /// the ring's end.
-    #[inline]
-    pub(crate) fn word_run(&mut self, length: usize) -> (Position, &[AtomicU64]) {
-        let (from, to) = (self.head, self.head.plus(length as u64));
-        assert!(to <= self.limit, "the gates allow {}, not {to}", self.limit);
-        let shared = &*self.ring.shared;
-        if to > self.claimed {
-            self.claimed = Position(to.0.next_multiple_of(CLAIM_LENGTH));
-            shared.claims.claim(self.claimed);
-        }
-        self.head = to;
-        let start = shared.offset(from) / 8;
-        (from, &shared.mapping.words()[start..start + length / 8])
-    }
-
-    /// Stores the first word of the unpublished run at `at` once more: it holds the checksum of the others.
-    #[inline]
-    pub(crate) fn store_first(&mut self, at: Position, word: u64) {
-        let shared = &*self.ring.shared;
-        debug_assert!(shared.watermarks.published() <= at && at < self.head);
-        shared.mapping.words()[shared.offset(at) / 8].store(word, Ordering::Relaxed);
-    }
-
-    /// The unpublished bytes `[from .. to)` as the caller stored them.
-    #[inline]
-    pub(crate) fn unpublished(&self, from: Position, to: Position) -> &[u8] {
-        let shared = &*self.ring.shared;
-        debug_assert!(shared.watermarks.published() <= from && from <= to && to <= self.head);
-        // SAFETY: stores need `store_first(&mut self)` or the slice that `word_run(&mut self)` lent, so none happens while
-        // this borrow of `self` lives, and the earlier ones are this thread's own.
-        unsafe { shared.mapping.bytes(shared.offset(from), (to.0 - from.0) as usize) }
-    }
-
-    /// Everything written may be read.
-    #[inline]
-    pub(crate) fn publish(&mut self) {
-        self.ring.watermarks().advance(Watermark::Published, self.head);
-    }
-
-    /// A batch closed at `head`, which is published; its padding begins at `padding`.
-    pub(crate) fn close_batch(&mut self, padding: Position) {
-        self.ring.watermarks().advance(Watermark::Batched, self.head);
-        self.ring.shared.claims.set_resume(padding);
-    }
-
-    pub(crate) fn set_stopped(&self) {
-        self.ring.shared.health.set_stopped();
     }
 }

@@ -1,7 +1,8 @@
-//! The sequencer: takes what publishers submit, in turns, and makes a log of it. One thread, no lock, no wait.
+//! The sequencer: takes the publishers' submissions in turns and writes them to the log. It runs on one
+//! thread without locks and without waiting.
 //!
-//! A submission is known by its publisher and the publisher's own number, which only grows: one that was taken before
-//! is recognised, left out, counted and told, also after a restart ([`Sequencer::continue_numbering`]).
+//! A submission is identified by its publisher and the publisher's own number, which only grows. Duplicates
+//! are dropped, counted and reported on the log, also after a restart ([`Sequencer::continue_numbering`]).
 
 mod desk;
 mod own;
@@ -11,7 +12,7 @@ use crate::agent::{Agent, AgentError};
 use crate::appender::GeometryError;
 use crate::bounds::{
     CHUNK_EVENTS_MAX, CHUNK_WORDS_MAX, CLOCK_CHECK_INTERVAL, HEADROOM_MARKET_DIVISOR,
-    HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX, REFUSALS_LOOKED_AT_CYCLES, STOP_GRACE,
+    HEADROOM_REPORT_DIVISOR, PUBLISHERS_MAX, REFUSALS_CHECK_CYCLES, STOP_GRACE,
 };
 use crate::clock::{Clock, ClockWatch};
 use crate::consumer::GatingConsumer;
@@ -29,11 +30,11 @@ use statistics::SequencerStatistics;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use stele_risk::{Cancels, Risk};
+use stele_risk::{PendingCancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::{Nanos, Position, Sequence};
 
-/// The log's only writer.
+/// The only writer of the log.
 ///
 /// ```
 /// use stele_bus::{Agent, LogRing, ManualClock, NOT_RECEIVED, RingOptions, Sequencer, SequencerStart};
@@ -41,7 +42,7 @@ use stele_wire::{Nanos, Position, Sequence};
 /// use stele_wire::messages::Trade;
 /// use stele_wire::{Identity, Nanos, Position, Sequence};
 ///
-/// // `Journal::open` gives the start of a log on disk.
+/// // For a log on disk, opening the journal returns the start.
 /// let start = SequencerStart {
 ///     identity: Identity::default(),
 ///     next_sequence: Sequence(1),
@@ -68,20 +69,20 @@ pub struct Sequencer<C> {
     turn: usize,
     /// The last number of each publisher in earlier sessions.
     known: BTreeMap<u16, u64>,
-    /// Duty cycles, to look at what publishers were refused now and then.
+    /// Counts duty cycles: every so many, the publishers' refusals are read.
     cycles: u32,
-    /// Since when there was nothing to do although a stop was asked for.
+    /// Since when there has been nothing to do after a stop was requested.
     quiet_since: Option<Nanos>,
 }
 
 impl<C: Clock> Sequencer<C> {
-    /// A sequencer that goes on at `start`, where the ring of `writer` begins.
+    /// A sequencer that continues the log at `start`, where the ring of `writer` begins.
     ///
     /// # Errors
-    /// When `start`'s lengths do not go together.
+    /// When the lengths in `start` contradict each other or the ring's.
     ///
     /// # Panics
-    /// When the ring begins elsewhere than `start`, or had a sequencer already.
+    /// When the ring begins elsewhere than at `start`, or has had a sequencer already.
     pub fn new(
         start: &SequencerStart,
         writer: RingWriter,
@@ -102,55 +103,55 @@ impl<C: Clock> Sequencer<C> {
             refused: vec![0; FRAME_LENGTH_MAX / 8].into(),
             timers: Timers::new(),
             timer_stop: TimerStop::default(),
-            cancels: Cancels::default(),
+            cancels: PendingCancels::default(),
             closer: SessionCloser::new(start.identity.epoch),
             clock_watch,
-            clock_looked_at: CLOCK_CHECK_INTERVAL,
+            clock_checked_at: CLOCK_CHECK_INTERVAL,
             first_sequence: start.next_sequence,
             is_over: false,
-            has_untold: false,
+            has_unreported: false,
         };
         let intakes = Vec::with_capacity(PUBLISHERS_MAX);
         let known = BTreeMap::new();
         Ok(Self { desk, intakes, turn: 0, known, cycles: 0, quiet_since: None })
     }
 
-    /// Goes on with the timers that the log leaves pending.
+    /// Continues with the timers that are pending on the log.
     #[must_use]
     pub fn with_timers(mut self, timers: Timers) -> Self {
         self.desk.timers = timers;
         self
     }
 
-    /// What publishers that come from now on have submitted in earlier sessions, by id: their numbers go on from
-    /// there, and what they send once more is recognised.
+    /// Sets the last numbers that publishers reached in earlier sessions, by id. Publishers that are
+    /// registered later continue from there, and what they send again is recognised as a duplicate.
     pub fn continue_numbering(&mut self, numbers: impl IntoIterator<Item = (u16, u64)>) {
         self.known.extend(numbers);
     }
 
-    /// Cancels every order that works in the scope of a kill switch that is engaged: after a restart, once orders in
-    /// doubt can be asked for.
-    pub fn cancel_what_is_stopped(&mut self) {
+    /// Cancels every working order in the scope of an engaged kill switch: for a restart, once the venue can
+    /// be asked about orders in doubt.
+    pub fn cancel_switched_orders(&mut self) {
         let Desk { cancels, risk, .. } = &mut self.desk;
         cancels.resume(risk);
     }
 
-    /// Ends the firing of timers, from any thread: before a session is brought to its end.
+    /// Returns a handle that stops the timers, from any thread, before a session ends.
     pub fn timer_stop(&self) -> TimerStop {
         self.desk.timer_stop.clone()
     }
 
-    /// Makes `SessionEnd` the log's last event once the sequencer is asked to stop, from any thread: the one that stops the
-    /// bus sets the reason first. Publishers that are still offering at that moment do not get past it.
+    /// Returns a handle that makes `SessionEnd` the log's last event. Whichever thread stops the bus first
+    /// sets the reason with it. Submissions that arrive after that event are not put on the log.
     pub fn session_closer(&self) -> SessionCloser {
         self.desk.closer.clone()
     }
 
-    /// A new publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`]. `id`
-    /// stands in its messages (0 is the sequencer itself); `name` is cut to 32 bytes.
+    /// Registers a publisher with a ring of `capacity` words, see [`crate::bounds::PUBLISHER_WORDS_DEFAULT`].
+    /// `id` identifies it in messages (0 is the sequencer itself); `name` is cut to 32 bytes.
     ///
     /// # Panics
-    /// When the id is 0 or taken, or there are [`PUBLISHERS_MAX`] already.
+    /// When the id is 0 or in use, or when there are [`PUBLISHERS_MAX`] publishers already.
     pub fn publisher(&mut self, id: u16, name: &str, capacity: usize) -> Publisher {
         self.assert_free(id);
         let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity);
@@ -161,11 +162,12 @@ impl<C: Clock> Sequencer<C> {
         publisher
     }
 
-    /// Makes a place for a publisher in another process: a ring of `capacity` words, a power of two, in the new file
-    /// `path`, see [`crate::ShardDirectory::publisher`]. [`crate::RemotePublisher::attach`] takes it.
+    /// Registers a publisher in another process: creates a ring of `capacity` words, a power of two, in the
+    /// new file `path`, see [`crate::ShardDirectory::publisher`]. The other process attaches to it with
+    /// [`crate::RemotePublisher::attach`].
     ///
     /// # Errors
-    /// The kernel's, when there is no memory for the file.
+    /// When the file cannot be created or there is too little memory for it.
     ///
     /// # Panics
     /// As [`Sequencer::publisher`].
@@ -181,20 +183,22 @@ impl<C: Clock> Sequencer<C> {
         assert!(self.intakes.len() < PUBLISHERS_MAX, "more than {PUBLISHERS_MAX} publishers");
     }
 
-    /// A new gating consumer of everything published from now on; `name` says who it is when it is stuck.
+    /// Registers a gating consumer of everything that is published from now on. `name` is reported when it
+    /// stalls.
     ///
     /// # Panics
-    /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] already.
+    /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] gating consumers already.
     pub fn gating_consumer(&mut self, name: &str) -> GatingConsumer {
         GatingConsumer::new(self.desk.head.writer(), name, None)
     }
 
-    /// A new gating consumer of everything from the position `from` on, such as a session's start: it also sees
-    /// what was published before it was made.
+    /// Registers a gating consumer of everything from the position `from` on, such as a session's start. It
+    /// also gets what was published before the call.
     ///
     /// # Panics
-    /// As [`Sequencer::gating_consumer`], and when the ring no longer holds what follows `from`. It holds all of a
-    /// session until the journal has first written, and all that an existing gating consumer has not released.
+    /// As [`Sequencer::gating_consumer`], and when the ring has overwritten what follows `from`. The ring
+    /// still holds a whole session until the journal first writes, and what an existing gating consumer has
+    /// not released.
     pub fn gating_consumer_from(&mut self, name: &str, from: Position) -> GatingConsumer {
         GatingConsumer::new(self.desk.head.writer(), name, Some(from))
     }
@@ -204,8 +208,8 @@ impl<C: Clock> Sequencer<C> {
         self.desk.head.ring()
     }
 
-    /// Shows in `counters` from now on, as those of `shard`, what it does and what waits in the rings of the
-    /// publishers that it has by now.
+    /// Registers, for `shard`, counters of what the sequencer does and of what waits in the rings of the
+    /// publishers that are registered by now.
     ///
     /// # Errors
     /// When they are registered already or there is no slot.
@@ -220,23 +224,23 @@ impl<C: Clock> Sequencer<C> {
         Ok(())
     }
 
-    /// What it has done since it began.
+    /// What the sequencer has done since it was created.
     pub fn statistics(&self) -> SequencerStatistics {
         self.desk.statistics
     }
 
-    /// The number of the next event.
+    /// The sequence of the next event.
     pub fn next_sequence(&self) -> Sequence {
         self.desk.head.next_sequence()
     }
 
-    /// When the next timer fires; never is `u64::MAX`.
+    /// The time at which the next timer fires, `u64::MAX` if none is pending.
     #[inline]
     pub fn next_timer(&self) -> Nanos {
         self.desk.timers.next_due()
     }
 
-    /// One chunk of one intake. Returns how many submissions were taken.
+    /// Takes one chunk of one intake. Returns how many submissions it took.
     #[inline]
     fn drain(&mut self, index: usize) -> usize {
         let intake = &mut self.intakes[index];
@@ -253,7 +257,7 @@ impl<C: Clock> Sequencer<C> {
             is_outside: intake.is_outside,
             expected: &mut intake.expected,
             last: &mut intake.last,
-            untold: &mut intake.untold,
+            unreported: &mut intake.unreported,
         };
         let chunk = intake.words.read_chunk(available).expect("the words were there");
         let words = chunk.as_slices();
@@ -270,13 +274,13 @@ impl<C: Clock> Sequencer<C> {
         }
         self.desk.head.end_stretch();
         chunk.commit(at);
-        // Nobody waits for what is counted.
+        // Counting comes after the events are published, so that it delays none.
         if let (Some((received, sequenced)), Some(counters)) = (first, &mut self.desk.counters) {
             counters.on_sequenced(received, sequenced);
         }
         let position = self.desk.head.writer().head();
         match &intake.remote {
-            Some(remote) => remote.tell(intake.last, position),
+            Some(remote) => remote.acknowledge(intake.last, position),
             None => intake.acknowledgement.set(intake.last, position),
         }
         if let Some(counters) = &mut intake.counters {
@@ -285,19 +289,20 @@ impl<C: Clock> Sequencer<C> {
         taken
     }
 
-    /// Looks at what publishers were refused, and tells the log what it must know of it.
+    /// Reads what publishers were refused and reports on the log what has to be there. Returns how many
+    /// events.
     #[cold]
-    fn tell_refusals(&mut self, is_last: bool) -> usize {
+    fn report_refusals(&mut self, is_last: bool) -> usize {
         let Self { desk, intakes, .. } = self;
         desk.head.read_clock();
-        let told = intakes.iter_mut().map(|intake| desk.tell_refusals(intake, is_last)).sum();
-        desk.has_untold = intakes.iter().any(|intake| !intake.untold.is_empty());
+        let reported = intakes.iter_mut().map(|intake| desk.report_refusals(intake, is_last)).sum();
+        desk.has_unreported = intakes.iter().any(|intake| !intake.unreported.is_empty());
         desk.statistics.timers_dropped = desk.timers.dropped();
-        told
+        reported
     }
 
-    /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings stayed
-    /// empty for [`STOP_GRACE`].
+    /// Stops once nothing more can come: every publisher has finished and its ring is empty, or all rings
+    /// have been empty for [`STOP_GRACE`].
     fn try_stop(&mut self) {
         let is_empty = self.intakes.iter().all(Intake::is_empty);
         if !is_empty {
@@ -306,10 +311,10 @@ impl<C: Clock> Sequencer<C> {
         }
         let now = self.desk.head.read_clock();
         let since = *self.quiet_since.get_or_insert(now);
-        // `is_finished` is asked before the rings are looked at again: what was committed before it is seen.
+        // `is_finished` is called before `is_empty`, so that what was committed before the finish is seen.
         let finished = self.intakes.iter().all(|intake| intake.is_finished() && intake.is_empty());
         if finished || now.0 - since.0 >= STOP_GRACE.0 {
-            self.tell_refusals(true);
+            self.report_refusals(true);
             if !self.desk.close_session() {
                 return;
             }
@@ -324,16 +329,17 @@ impl<C: Clock> Agent for Sequencer<C> {
         "sequencer"
     }
 
-    /// A turn of every intake, then the batch. Does nothing once stopped or poisoned.
+    /// Takes a chunk of every intake, then closes the batch if it is due. Does nothing once stopped or
+    /// poisoned.
     fn do_work(&mut self) -> Result<usize, AgentError> {
         let health = &self.desk.head.ring().shared.health;
         let (is_stopping, is_stopped) = (health.is_stopping(), health.is_stopped());
         self.cycles = self.cycles.wrapping_add(1);
-        let looks = self.cycles.is_multiple_of(REFUSALS_LOOKED_AT_CYCLES);
+        let looks = self.cycles.is_multiple_of(REFUSALS_CHECK_CYCLES);
         if is_stopped || health.is_poisoned() {
             if looks {
                 let Self { desk, intakes, .. } = self;
-                intakes.iter_mut().for_each(|intake| desk.look_at_refusals(intake));
+                intakes.iter_mut().for_each(|intake| desk.read_refusals(intake));
             }
             if is_stopping && !is_stopped {
                 self.desk.head.writer().set_stopped();
@@ -348,8 +354,8 @@ impl<C: Clock> Agent for Sequencer<C> {
         }
         self.turn = if self.turn + 1 < count { self.turn + 1 } else { 0 };
         work += self.desk.do_own_work(work == 0);
-        if looks || self.desk.has_untold {
-            work += self.tell_refusals(false);
+        if looks || self.desk.has_unreported {
+            work += self.report_refusals(false);
         }
         let closed = self.desk.head.end_cycle();
         self.desk.statistics.batches = self.desk.head.batches();

@@ -1,16 +1,17 @@
-//! How a session begins and ends on the log: the control events that explain everything between them.
+//! The control events at the beginning and end of a session, which describe everything between them.
 //!
 //! ```text
 //! SessionStart · SchemaText … · RecoveryReport … · ClockStatus · RiskLimit … · CreditAllotment …
-//! AccountDefinition … · SourceDefinition …      then of each strategy: AlgorithmDefinition · StrategyDefinition
+//! AccountDefinition … · SourceDefinition …
+//! for each strategy: AlgorithmDefinition · StrategyDefinition
 //!   … the session …
 //! SessionEnd
 //! ```
-//! Pure: it is given plain values, knows neither journal nor configuration files, and hands encoded events to
-//! an [`EventSink`] in this order, which `stele verify` checks. Nothing here is on the hot path; it
-//! allocates.
+//! This module takes plain values, independent of the journal and of configuration files, and passes encoded
+//! events to an [`EventSink`] in this order, which `stele verify` checks. It allocates and is not on the hot
+//! path.
 
-use crate::clock::ClockStatus;
+use crate::clock::ClockQuality;
 use crate::publisher::Publisher;
 use crate::submission::{NOT_RECEIVED, Refusal};
 use sha2::{Digest, Sha256};
@@ -25,20 +26,19 @@ use stele_wire::messages::{
 use stele_wire::{Epoch, Identity, Nanos, SCHEMA_TEXT, Sequence};
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
-/// Bytes of schema text in one event.
+/// The bytes of schema text in one event.
 const SCHEMA_PART: usize = 48 << 10;
 const _: () = assert!(SCHEMA_PART + size_of::<SchemaText>() + 2 <= BODY_LENGTH_MAX);
 
-/// Bytes of the text in `SessionEnd` at most; a longer one is cut.
+/// The most bytes of text in `SessionEnd`; a longer text is cut.
 const END_TEXT_MAX: usize = BODY_LENGTH_MAX / 2;
 
-/// Where control events go: a publisher, or a function such as one that collects them or that turns the
-/// sequencer.
+/// A destination of control events: a publisher, or a function, such as one that collects them.
 pub trait EventSink {
-    /// Takes one message of Stele's schema: its template id, and its root block, groups and data.
+    /// Submits one message of Stele's schema: its template id, and its root block, groups and data.
     ///
     /// # Errors
-    /// [`Refusal`]; the message is then nowhere.
+    /// [`Refusal`]: the message was not submitted.
     fn submit(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal>;
 }
 
@@ -54,7 +54,7 @@ impl<F: FnMut(u16, &[u8]) -> Result<(), Refusal>> EventSink for F {
     }
 }
 
-/// Why a control event is not on its way to the log.
+/// Why a control event was not submitted.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// Its text or data is too long for one event.
@@ -62,20 +62,20 @@ pub enum ControlError {
     TooLong {
         /// The message's name.
         message: &'static str,
-        /// What does not fit.
+        /// Which part does not fit.
         source: WriteError,
     },
-    /// The sink did not take it.
+    /// The sink refused it.
     #[error("{message}: {source}")]
     Refused {
         /// The message's name.
         message: &'static str,
-        /// Why.
+        /// The reason.
         source: Refusal,
     },
 }
 
-/// Encodes control events and hands them to a sink.
+/// Encodes control events and submits them to a sink.
 #[derive(Debug)]
 pub struct ControlPublisher<S = Publisher> {
     sink: S,
@@ -83,17 +83,17 @@ pub struct ControlPublisher<S = Publisher> {
 }
 
 impl<S: EventSink> ControlPublisher<S> {
-    /// A publisher of control events that go to `sink`.
+    /// A publisher of control events to `sink`.
     pub fn new(sink: S) -> Self {
         Self { sink, body: vec![0; BODY_LENGTH_MAX] }
     }
 
-    /// The sink.
+    /// Returns the sink.
     pub fn sink(&mut self) -> &mut S {
         &mut self.sink
     }
 
-    /// Submits one event: its root block, and what `tail` writes of its groups and data.
+    /// Submits one event: its root block, and the groups and data that `tail` writes.
     ///
     /// # Errors
     /// [`ControlError`].
@@ -109,7 +109,7 @@ impl<S: EventSink> ControlPublisher<S> {
         submitted.map_err(|source| ControlError::Refused { message: M::NAME, source })
     }
 
-    /// As [`ControlPublisher::publish`], of a message whose only data is `text`.
+    /// Submits one event whose only data is `text`.
     ///
     /// # Errors
     /// [`ControlError`].
@@ -117,7 +117,7 @@ impl<S: EventSink> ControlPublisher<S> {
         self.publish(block, |writer| writer.data::<U16>(text))
     }
 
-    /// Submits what a session begins with.
+    /// Submits the events that begin a session.
     ///
     /// # Errors
     /// [`ControlError`].
@@ -154,11 +154,11 @@ impl<S: EventSink> ControlPublisher<S> {
         Ok(())
     }
 
-    /// Submits the text of a schema, in parts.
+    /// Submits the text of a schema, in as many events as it needs.
     ///
     /// # Errors
     /// [`ControlError`].
-    pub fn schema(&mut self, schema: &Schema<'_>) -> Result<(), ControlError> {
+    pub fn schema(&mut self, schema: &SchemaDocument<'_>) -> Result<(), ControlError> {
         let parts = schema.text.as_bytes().chunks(SCHEMA_PART);
         let count = parts.len() as u16;
         for (part, text) in (0..).zip(parts) {
@@ -174,7 +174,7 @@ impl<S: EventSink> ControlPublisher<S> {
         Ok(())
     }
 
-    /// Submits the algorithm of a strategy, then the strategy: from here on it runs.
+    /// Submits the definitions of a strategy's algorithm and of the strategy, which runs from then on.
     ///
     /// # Errors
     /// [`ControlError`].
@@ -209,15 +209,16 @@ impl<S: EventSink> ControlPublisher<S> {
     }
 }
 
-/// What a session begins with. [`SessionBeginning::new`] and struct update give the rest:
+/// The content of the events that begin a session. [`SessionBeginning::new`] and struct update syntax fill in
+/// what is not given:
 ///
 /// ```
-/// use stele_bus::session::{ControlPublisher, Schema, SessionBeginning};
+/// use stele_bus::session::{ControlPublisher, SchemaDocument, SessionBeginning};
 /// use stele_wire::{Identity, Nanos};
 ///
 /// let now = Nanos(1_700_000_000_000_000_000);
 /// let session = SessionBeginning {
-///     schemas: vec![Schema::stele()],
+///     schemas: vec![SchemaDocument::stele()],
 ///     ..SessionBeginning::new(&Identity::default(), now).configured("speed = 1")
 /// };
 /// let mut events = Vec::new();
@@ -230,29 +231,29 @@ impl<S: EventSink> ControlPublisher<S> {
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionBeginning<'a> {
-    /// Who begins it, when, and after which event.
+    /// The first event: the program, the time, and the last event before the session.
     pub start: SessionStart,
-    /// Text of the configuration, TOML; its hash is in `start`.
+    /// The text of the configuration, TOML. Its hash is in `start`.
     pub configuration: &'a str,
-    /// Schemas whose text is not on the trail yet.
-    pub schemas: Vec<Schema<'a>>,
-    /// Each stretch of the log that recovery set aside, and where it was kept.
+    /// The schemas whose text is not on the trail yet.
+    pub schemas: Vec<SchemaDocument<'a>>,
+    /// Each range of the log that recovery removed, and the file where it was kept.
     pub recovered: Vec<(RecoveryReport, &'a str)>,
-    /// How far the clock is from UTC, where it is measured.
-    pub clock: Option<ClockStatus>,
-    /// Limits over all accounts.
+    /// How well the clock follows UTC, if that is measured.
+    pub clock: Option<ClockQuality>,
+    /// The limits over all accounts.
     pub limits: Vec<(Check, i64)>,
-    /// Parts of the firm's credit, of every shard, so that each log alone proves that they are no more than
-    /// the firm has.
+    /// The parts of the firm's credit, of every shard, so that each log proves that their sum is within the
+    /// firm's credit.
     pub allotments: Vec<CreditAllotment>,
-    /// Accounts.
+    /// The accounts.
     pub accounts: Vec<AccountDefinition>,
-    /// Sources, and a description of each.
+    /// The sources, each with a description.
     pub sources: Vec<(SourceDefinition, &'a str)>,
 }
 
 impl<'a> SessionBeginning<'a> {
-    /// The beginning of the epoch of `identity` at `now`, UTC: `SessionStart` alone, with epoch, shard and
+    /// The beginning of the epoch of `identity` at `now`, UTC: only a `SessionStart` with epoch, shard and
     /// time.
     pub fn new(identity: &Identity, now: Nanos) -> Self {
         let start = SessionStart {
@@ -264,7 +265,7 @@ impl<'a> SessionBeginning<'a> {
         Self::from_start(start)
     }
 
-    /// `SessionStart` of an epoch and nothing else: the least that a host of strategies needs.
+    /// The beginning of an epoch, without shard and time: the minimum that a host of strategies needs.
     pub fn of_epoch(epoch: Epoch) -> Self {
         Self::from_start(SessionStart { epoch: U32::new(epoch.0), ..SessionStart::NULL })
     }
@@ -283,8 +284,8 @@ impl<'a> SessionBeginning<'a> {
         }
     }
 
-    /// After event `last` of the epochs before; `cleanly` is whether the last of them ended in order, if
-    /// there was one.
+    /// Sets the last event of earlier epochs, and whether the previous epoch, if there was one, ended in
+    /// order.
     #[must_use]
     pub fn following(mut self, last: Sequence, cleanly: Option<bool>) -> Self {
         self.start.previous_sequence = U64::new(last.0);
@@ -296,7 +297,7 @@ impl<'a> SessionBeginning<'a> {
         self
     }
 
-    /// Run by this program, on this schema.
+    /// Sets the program that runs the session.
     #[must_use]
     pub fn run_by(mut self, program: &ProgramIdentity) -> Self {
         self.start = SessionStart {
@@ -309,15 +310,15 @@ impl<'a> SessionBeginning<'a> {
         self
     }
 
-    /// Whose segments name this schema.
+    /// Sets the schema that the session's segments name.
     #[must_use]
-    pub fn of_schema(mut self, schema: &Schema<'_>) -> Self {
+    pub fn of_schema(mut self, schema: &SchemaDocument<'_>) -> Self {
         self.start.schema_version = U16::new(schema.version);
         self.start.schema_hash = schema.hash;
         self
     }
 
-    /// With this configuration, and its hash.
+    /// Sets the configuration and its hash.
     #[must_use]
     pub fn configured(mut self, configuration: &'a str) -> Self {
         self.start.configuration_hash = sha256(configuration.as_bytes());
@@ -326,48 +327,49 @@ impl<'a> SessionBeginning<'a> {
     }
 }
 
-/// A schema as it is put on the trail.
+/// The text of a schema, which is put on the trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Schema<'a> {
-    /// Its SBE id: 1 is Stele's.
+pub struct SchemaDocument<'a> {
+    /// The SBE schema id; 1 is Stele's.
     pub id: u16,
-    /// Its version.
+    /// The schema's version.
     pub version: u16,
-    /// Its XML.
+    /// The XML text.
     pub text: &'a str,
-    /// SHA-256 of the text.
+    /// The SHA-256 hash of the text.
     pub hash: [u8; 32],
 }
 
-impl<'a> Schema<'a> {
-    /// A schema of this id, version and text.
+impl<'a> SchemaDocument<'a> {
+    /// A schema document with this id, version and text.
     pub fn new(id: u16, version: u16, text: &'a str) -> Self {
         Self { id, version, text, hash: sha256(text.as_bytes()) }
     }
 }
 
-impl Schema<'static> {
-    /// Stele's own, as this program writes it.
+impl SchemaDocument<'static> {
+    /// Stele's own schema, in the version that this program writes.
     pub fn stele() -> Self {
         Self::new(SCHEMA_ID, SCHEMA_VERSION, SCHEMA_TEXT)
     }
 }
 
-/// The program that runs a session.
+/// Identifies the program that runs a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProgramIdentity {
-    /// Number of the process.
+    /// The process id.
     pub process_id: u32,
-    /// SHA-256 of the executable; zeros where it cannot be read.
+    /// The SHA-256 hash of the executable; zeros when it cannot be read.
     pub binary_hash: [u8; 32],
-    /// Name of the machine.
+    /// The name of the machine.
     pub host: String,
-    /// Version of the program.
+    /// The version of the program.
     pub version: String,
 }
 
 impl ProgramIdentity {
-    /// This process, of a program of this version. Reads and hashes the executable, once.
+    /// The calling process, running a program of this version. The first call reads and hashes the
+    /// executable.
     pub fn of_this_process(version: &str) -> Self {
         static BINARY_HASH: OnceLock<[u8; 32]> = OnceLock::new();
         let hash = || std::fs::read("/proc/self/exe").map(|program| sha256(&program)).unwrap_or_default();
@@ -380,42 +382,42 @@ impl ProgramIdentity {
     }
 }
 
-/// A strategy of a session, as it is defined on the log. Its algorithm has the strategy's number.
+/// A strategy of a session, as it is defined on the log. Its algorithm has the strategy's id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StrategyStart<'a> {
-    /// Its number.
+    /// The strategy's id.
     pub id: u16,
-    /// The publisher that its orders come through.
+    /// The publisher of its orders.
     pub order_publisher: u16,
     /// The account that it trades for.
     pub account: u32,
     /// Its registered name.
     pub name: &'a str,
-    /// Version of the program that has it.
+    /// The version of the program that contains it.
     pub version: &'a str,
-    /// What its random numbers begin with.
+    /// The seed of its random numbers.
     pub seed: u64,
-    /// Its parameters with every default, TOML.
+    /// Its parameters, including defaults, TOML.
     pub parameters: &'a str,
-    /// It goes on with the state that it had.
+    /// Whether it continues with its state of an earlier session.
     pub is_resumed: bool,
 }
 
-/// How a session ends.
+/// The content of the event that ends a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionEnding<'a> {
     /// The epoch.
     pub epoch: Epoch,
-    /// Why.
+    /// Why the session ends.
     pub reason: EndReason,
     /// The time, UTC.
     pub now: Nanos,
-    /// What more there is to say; cut to half the length of an event.
+    /// An explanation, cut to half the length of an event.
     pub text: &'a str,
 }
 
 impl SessionEnding<'_> {
-    /// The message without its text. The sequencer counts the events.
+    /// The message without its text. The sequencer fills in the count of events.
     fn block(&self) -> SessionEnd {
         SessionEnd {
             end_time: U64::new(self.now.0),
@@ -430,8 +432,8 @@ impl SessionEnding<'_> {
     }
 }
 
-/// Makes `SessionEnd` the last event of the log: the sequencer puts it there when it has been asked to stop
-/// and everything accepted is on the log. From [`crate::Sequencer::session_closer`].
+/// Makes `SessionEnd` the last event of the log: the sequencer adds it when it has been asked to stop and
+/// everything accepted is on the log. [`crate::Sequencer::session_closer`] returns it.
 #[derive(Clone, Debug)]
 pub struct SessionCloser {
     epoch: Epoch,
@@ -443,7 +445,8 @@ impl SessionCloser {
         Self { epoch, body: Arc::default() }
     }
 
-    /// Sets how the session ends; call it before [`crate::LogRing::request_stop`]. The first call counts.
+    /// Sets how the session ends. Call it before [`crate::LogRing::request_stop`]. Only the first call has an
+    /// effect.
     pub fn set(&self, reason: EndReason, now: Nanos, text: &str) {
         let ending = SessionEnding { epoch: self.epoch, reason, now, text };
         self.body.get_or_init(|| {
@@ -460,7 +463,7 @@ impl SessionCloser {
     }
 }
 
-fn clock_event(status: &ClockStatus, now: U64) -> ClockEvent {
+fn clock_event(status: &ClockQuality, now: U64) -> ClockEvent {
     ClockEvent {
         measured: now,
         offset: I64::new(status.offset),
@@ -470,12 +473,12 @@ fn clock_event(status: &ClockStatus, now: U64) -> ClockEvent {
     }
 }
 
-/// SHA-256 of `bytes`.
+/// Returns the SHA-256 hash of `bytes`.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// `text` in a field of `N` bytes, cut at a character's boundary where it is longer.
+/// Returns `text` in a field of `N` bytes, cut at the boundary of a character if it is longer.
 pub fn cut_text<const N: usize>(text: &str) -> [u8; N] {
     text_field(&text[..text.floor_char_boundary(N)]).expect("it was cut to the field")
 }

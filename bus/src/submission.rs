@@ -1,14 +1,15 @@
-//! A submission: a message on its way from a publisher to the sequencer, as it lies in the ring between them.
+//! A submission: a message on its way from a publisher to the sequencer, and its layout in the ring between
+//! them.
 //!
 //! ```text
-//!  word 0                                  word 1               word 2                 word 3 …
-//! ┌──────────────────────────────────────┬────────────────────┬──────────────────────┬─────────────────────────┐
-//! │ body length u16 · template id u16 · 0│ received, ns UTC   │ publisher sequence   │ body, zero to 8 bytes   │
-//! └──────────────────────────────────────┴────────────────────┴──────────────────────┴─────────────────────────┘
+//!  word 0                                  word 1             word 2               word 3 …
+//! ┌──────────────────────────────────────┬──────────────────┬────────────────────┬───────────────────────┐
+//! │ body length u16 · template id u16 · 0│ received, ns UTC │ publisher sequence │ body, in whole words  │
+//! └──────────────────────────────────────┴──────────────────┴────────────────────┴───────────────────────┘
 //! ```
-//! A commit covers whole submissions, so that a chunk read from the ring holds whole ones. A message of
-//! another schema than Stele's has `FOREIGN` in place of its template id, and its body begins with its own
-//! SBE message header.
+//! A commit consists of whole submissions, so a chunk that is read from the ring contains whole submissions.
+//! A message of another schema than Stele's has `FOREIGN` in place of its template id, and its body begins
+//! with its own SBE message header.
 
 use crate::bounds::SUBMISSION_HEADER_WORDS;
 use crate::templates::template;
@@ -18,20 +19,19 @@ use stele_wire::codec::MessageHeader;
 use stele_wire::messages::{RefusalReason, SCHEMA_ID};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// When a message has no time of receipt.
+/// The time of receipt of a message that has none.
 pub const NOT_RECEIVED: Nanos = Nanos(u64::MAX);
 
-/// Stands for the template id of a message of another schema, which has its SBE message header in front of
-/// its body.
+/// The template id in the ring of a message of another schema, whose SBE message header precedes its body.
 pub(crate) const FOREIGN: u16 = u16::MAX;
 
-/// Bytes of the body of a message of another schema at most.
+/// The most bytes in the body of a message of another schema.
 pub const FOREIGN_LENGTH_MAX: usize = BODY_LENGTH_MAX - size_of::<MessageHeader>();
 
-/// Why a submission was not taken. Nothing of it reaches the log.
+/// Why a publisher refused a submission. The submission does not reach the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
-    /// The publisher is faster than the sequencer for the moment.
+    /// The publisher is faster than the sequencer at the moment.
     #[error("the publisher's ring is full: offer again")]
     RingFull,
     /// The publisher's ring is full because the journal does not keep up.
@@ -40,46 +40,48 @@ pub enum Refusal {
     /// The publisher's ring is full because a gating consumer does not keep up.
     #[error("a gating consumer is behind: offer again when it has read more")]
     ConsumerBehind,
-    /// The journal failed; nothing is accepted any more.
+    /// The journal failed and nothing more is accepted.
     #[error("the journal is poisoned: stop, see the journal's message, and start again")]
     JournalPoisoned,
     /// The bus is stopping, or this publisher has finished.
     #[error("the bus is stopping")]
     Stopped,
-    /// The sequencer is gone: its process is dead, or its thread failed.
+    /// The sequencer no longer exists: its process is dead, or its thread failed.
     #[error("the sequencer is gone: see why its thread or process ended, and start it again")]
     SequencerGone,
     /// The template id is not of this schema.
     #[error("template {0} is not of this schema")]
     UnknownTemplate(u16),
-    /// A message was given as one of another schema, and its schema id is Stele's or none.
-    #[error("schema id {0} is no other schema's: 1 is Stele's, 0 is none; give the schema an id of its own")]
+    /// A message was submitted as one of another schema, but its schema id is Stele's or missing.
+    #[error(
+        "schema id {0} cannot be another schema's: 1 is Stele's and 0 is not an id; give the schema its own id"
+    )]
     NotForeign(u16),
     /// The body is shorter than the message's root block.
     #[error("a body of {found} bytes is shorter than its block of {needed}")]
     TooShort {
-        /// Bytes of the root block.
+        /// The bytes of the root block.
         needed: u16,
-        /// Bytes offered.
+        /// The bytes submitted.
         found: usize,
     },
-    /// The body is longer than a frame takes, or than this publisher's ring.
+    /// The body is longer than a frame or this publisher's ring can hold.
     #[error("a body of {found} bytes is longer than the {longest} that fit")]
     TooLong {
-        /// Bytes that fit.
+        /// The most bytes that fit.
         longest: usize,
-        /// Bytes offered.
+        /// The bytes submitted.
         found: usize,
     },
 }
 
 impl Refusal {
-    /// Whether the same submission may be taken later.
+    /// Whether the same submission may be accepted later.
     pub fn is_transient(self) -> bool {
         matches!(self, Self::RingFull | Self::JournalBehind | Self::ConsumerBehind)
     }
 
-    /// The reason as it is counted and stands on the log.
+    /// The reason as it is counted and logged.
     pub fn reason(self) -> RefusalReason {
         match self {
             Self::RingFull => RefusalReason::RING_FULL,
@@ -94,7 +96,8 @@ impl Refusal {
     }
 }
 
-/// Whether a body of `length` bytes may be a message of the template, in a ring that takes `longest`.
+/// Checks that a body of `length` bytes can be a message of the template and that at most `longest` bytes
+/// fit.
 #[inline]
 pub(crate) fn check_message(template_id: u16, length: usize, longest: usize) -> Result<(), Refusal> {
     let known = template(template_id).ok_or(Refusal::UnknownTemplate(template_id))?;
@@ -122,10 +125,10 @@ pub(crate) fn check_foreign(header: &MessageHeader, length: usize, longest: usiz
     Ok(())
 }
 
-/// Words in two parts, where the ring's end lies between.
+/// Words in two parts, because the ring may wrap between them.
 pub(crate) type Words<'a> = (&'a [u64], &'a [u64]);
 
-/// One submission as it lies in a chunk of the ring.
+/// One submission in a chunk of the ring.
 pub(crate) struct Submission<'a> {
     pub(crate) template_id: u16,
     pub(crate) body_length: usize,
@@ -157,7 +160,7 @@ impl<'a> Submission<'a> {
         }
     }
 
-    /// The message header and the rest of the body of a message of another schema; none when it is no such
+    /// The message header and the rest of the body of a message of another schema; none when it is not such a
     /// message.
     pub(crate) fn foreign(&self) -> Option<(MessageHeader, Words<'a>)> {
         let (first, second) = self.body;
@@ -173,7 +176,7 @@ impl<'a> Submission<'a> {
         Some((header, body))
     }
 
-    /// Words that it takes in the ring.
+    /// The words that it occupies in the ring.
     #[inline]
     pub(crate) fn words(&self) -> usize {
         SUBMISSION_HEADER_WORDS + self.body.0.len() + self.body.1.len()

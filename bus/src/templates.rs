@@ -1,53 +1,54 @@
-//! What the bus knows of each message: its class, whether somebody waits for its release, how long its root
-//! block is, and whether the sequencer stamps the time since its receipt into it.
+//! What the bus needs to know about each message: its class, the length of its root block, whether it waits
+//! for a release watermark, and whether the sequencer writes the time since its receipt into it.
 
 use stele_wire::messages;
 
-/// The classes of submission, first refused first. Each has its headroom on the ring.
+/// The classes of messages, in the order in which they are refused. Each leaves some headroom on the ring.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Class {
-    /// What a source said. Without room it waits in its publisher's ring.
+pub enum MessageClass {
+    /// A message from a data source. Without room it waits in its publisher's ring.
     MarketData,
     /// An order, a replacement or a quote. Without room it is refused by an event.
     NewOrder,
-    /// Takes risk away. Finds room where new orders do not.
+    /// A cancel, which reduces risk. It finds room where new orders do not.
     OrderCancel,
-    /// What a venue said about an order. Held back without room, never dropped.
+    /// A venue's report about an order. Without room it waits and is never dropped.
     Report,
-    /// What governs the rest. Refused last.
+    /// A message that controls the bus or describes other messages. It is refused last.
     Control,
 }
 
-/// What the bus knows of one message.
+/// What the bus needs to know about one message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Template {
-    /// The class it is admitted in.
-    pub class: Class,
-    /// Bytes of the root block that this build writes.
+    /// The class that it is admitted in.
+    pub class: MessageClass,
+    /// The bytes of the root block that this build writes.
     pub block_length: u16,
-    /// Somebody waits for its release watermark: its batch closes at once.
+    /// Whether it waits for a release watermark, so that its batch closes at once.
     pub waits_for_release: bool,
-    /// It begins with the prefix of everything from outside: the sequencer writes `receivedDelta` at byte
-    /// [`RECEIVED_DELTA_OFFSET`].
+    /// Whether it begins with the common prefix of messages from outside: the sequencer writes
+    /// `receivedDelta` at byte [`RECEIVED_DELTA_OFFSET`].
     pub stamped: bool,
 }
 
 impl Template {
-    /// What the bus does with a message of another schema: it is market data of which nothing is known but its block.
+    /// The template of a message of another schema: market data of which only the block's length is known.
     pub(crate) const fn foreign(block_length: u16) -> Self {
-        Self { class: Class::MarketData, block_length, waits_for_release: false, stamped: false }
+        Self { class: MessageClass::MarketData, block_length, waits_for_release: false, stamped: false }
     }
 }
 
-/// Where `receivedDelta` (u32) stands in the body of a stamped message.
+/// The offset of `receivedDelta` (u32) in the body of a stamped message.
 pub const RECEIVED_DELTA_OFFSET: usize = 16;
 
-/// One above the highest template id.
+/// One more than the highest template id.
 const TEMPLATE_IDS: usize = 600;
 
 static TEMPLATES: [Option<Template>; TEMPLATE_IDS] = table();
 
-/// What the bus knows of the message with this SBE template id; none when it is not of our schema.
+/// Returns what the bus needs to know about the message with this SBE template id; none when it is not in
+/// Stele's schema.
 #[inline]
 pub fn template(template_id: u16) -> Option<Template> {
     *TEMPLATES.get(template_id as usize)?
@@ -61,7 +62,7 @@ macro_rules! templates {
                 let id = messages::$name::TEMPLATE_ID as usize;
                 assert!(table[id].is_none(), "two messages of one id");
                 table[id] = Some(Template {
-                    class: Class::$class,
+                    class: MessageClass::$class,
                     block_length: messages::$name::BLOCK_LENGTH,
                     waits_for_release: templates!(@release $release),
                     stamped: templates!(@stamp $name $stamp),
@@ -162,17 +163,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_message_of_the_schema_has_a_class_and_nothing_else_has() {
+    fn exactly_the_messages_of_the_schema_have_a_class() {
         for id in 0..=u16::MAX {
             assert_eq!(template(id).is_some(), messages::message_name(id).is_some(), "template {id}");
         }
     }
 
     #[test]
-    fn what_waits_for_release_is_never_refused_with_the_market_data() {
+    fn what_waits_for_release_is_never_in_the_class_of_market_data() {
         for id in 0..TEMPLATE_IDS as u16 {
             let Some(known) = template(id) else { continue };
-            assert!(!known.waits_for_release || known.class > Class::MarketData, "template {id}");
+            assert!(!known.waits_for_release || known.class > MessageClass::MarketData, "template {id}");
         }
     }
 }

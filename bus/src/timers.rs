@@ -1,38 +1,39 @@
-//! The timers of strategies: which are pending, and which have fallen due. Pure: a function of the log's events and
-//! of nothing else, so that a restart finds them again and a replay takes the recorded `TimerFired`.
+//! The timers of strategies: which are pending, and which are due. They are a function of the log's events
+//! and of nothing else, so a restart restores them, and a replay uses the recorded `TimerFired`.
 //!
 //! ```text
 //! TimerSet ───> pending ── due, by the sequencer's clock ──> TimerFired on the log ──> Strategy::on_timer
 //!                  │
-//!                  ├── TimerSet of the same id without a time: taken back
-//!                  └── StrategyDefinition that begins anew: dropped
+//!                  ├── TimerSet of the same id without a time: cancelled
+//!                  └── StrategyDefinition that is not resumed: dropped
 //! ```
-//! The sequencer owns them, as it owns risk: a timer fires in the duty cycle in which the log's time has reached it,
-//! and never before. Between two sessions timers sleep; those of a strategy that goes on
-//! (`StrategyDefinition.isResumed`) go on with it, and what fell due meanwhile fires at once; those of a strategy that
-//! is not there sleep on until it comes back, or another one needs the room.
+//! The sequencer owns the timers, like the risk checks. A timer fires in the duty cycle in which the log's
+//! time has reached it, and never before. Between two sessions, timers are suspended. When a strategy is
+//! resumed (`StrategyDefinition.isResumed`), so are its timers, and those that became due meanwhile fire at
+//! once. The timers of a strategy that is not in the session stay suspended until it returns or another
+//! strategy needs the room.
 //!
-//! Nothing here allocates after [`Timers::new`]. A timer without a strategy that runs, or beyond
-//! [`TIMERS_PER_STRATEGY_MAX`], is dropped and counted; strategies hold themselves to the same bound and are told at
-//! once.
+//! Nothing allocates after [`Timers::new`]. A timer without a running strategy, or beyond
+//! [`TIMERS_PER_STRATEGY_MAX`], is dropped and counted. The strategy host checks the same bound, so that a
+//! strategy gets the error at once.
 
 use crate::bounds::{TIMER_STRATEGIES_MAX, TIMERS_PER_STRATEGY_MAX};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use stele_risk::Sequenced;
-use stele_risk::state::{Number, Reader, RestoreError};
+use stele_risk::SequencedEvent;
+use stele_risk::state::{RestoreError, StateNumber, StateReader};
 use stele_wire::messages::{
     Boolean, SCHEMA_ID, SessionEnd, SessionStart, StrategyDefinition, TimerFired, TimerSet,
 };
 use stele_wire::{Frame, Nanos};
 
-/// Ends the firing of timers of one sequencer, from any thread: a strategy that sets one timer after another would
-/// keep its session from ever becoming quiet.
+/// Stops the timers of one sequencer, from any thread. Otherwise a strategy that always sets another timer
+/// would keep its session from ending.
 #[derive(Clone, Debug, Default)]
 pub struct TimerStop(Arc<AtomicBool>);
 
 impl TimerStop {
-    /// Nothing fires from here on; what is pending sleeps until the next session.
+    /// Stops all timers. Pending timers are suspended until the next session.
     pub fn stop(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -43,13 +44,14 @@ impl TimerStop {
     }
 }
 
-/// When no timer is pending.
+/// The due time when no timer is pending.
 pub const NEVER: Nanos = Nanos(u64::MAX);
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 struct Timer {
     due: u64,
-    /// Its `TimerSet`: of two that are due at once the older one fires first.
+    /// The sequence of its `TimerSet`: of two timers that are due at the same time, the older one fires
+    /// first.
     set_sequence: u64,
     timer_id: u64,
 }
@@ -58,10 +60,10 @@ struct Timer {
 #[derive(Clone, Debug)]
 struct Row {
     strategy: u16,
-    /// It was defined in this session.
+    /// Whether the strategy was defined in this session.
     is_awake: bool,
     count: usize,
-    /// The one that is due first.
+    /// The timer that is due first.
     first: Option<Timer>,
     /// In no order.
     timers: [Timer; TIMERS_PER_STRATEGY_MAX],
@@ -103,9 +105,9 @@ impl Row {
 #[derive(Clone, Debug)]
 pub struct Timers {
     rows: Vec<Row>,
-    /// When the first one falls due that may fire.
+    /// When the first timer that may fire is due.
     next_due: u64,
-    /// The session has ended, and nothing fires.
+    /// Whether the session has ended, so that nothing fires.
     is_over: bool,
     dropped: u64,
 }
@@ -116,9 +118,9 @@ impl Default for Timers {
     }
 }
 
-/// Whether [`Timers::on_event`] does anything with messages of this template.
+/// Returns whether messages of this template change the state of [`Timers`].
 #[inline]
-pub fn follows(template_id: u16) -> bool {
+pub fn affects_timers(template_id: u16) -> bool {
     matches!(
         template_id,
         TimerSet::TEMPLATE_ID
@@ -130,20 +132,21 @@ pub fn follows(template_id: u16) -> bool {
 }
 
 impl Timers {
-    /// None pending. Takes all memory that it will ever use, and touches it.
+    /// No timers. Allocates and touches all memory that it will ever use.
     pub fn new() -> Self {
         let mut rows = vec![Row::new(0, false); TIMER_STRATEGIES_MAX];
         rows.clear();
         Self { rows, next_due: NEVER.0, is_over: false, dropped: 0 }
     }
 
-    /// Takes in the next event of the log: every event in order, but those that [`follows`] leaves out.
+    /// Handles the next event of the log. Call it for every event in order; those for which
+    /// [`affects_timers`] is false may be omitted.
     pub fn on_event(&mut self, frame: &Frame<'_>) {
         let header = frame.header();
-        if frame.is_padding() || header.schema_id.get() != SCHEMA_ID || !follows(frame.template_id()) {
+        if frame.is_padding() || header.schema_id.get() != SCHEMA_ID || !affects_timers(frame.template_id()) {
             return;
         }
-        self.on_sequenced(&Sequenced {
+        self.on_sequenced(&SequencedEvent {
             template_id: header.template_id.get(),
             block_length: header.block_length.get(),
             schema_version: header.schema_version.get(),
@@ -153,8 +156,8 @@ impl Timers {
         });
     }
 
-    /// As [`Timers::on_event`], for an event that is in no frame yet.
-    pub fn on_sequenced(&mut self, event: &Sequenced<'_>) {
+    /// As [`Timers::on_event`], for an event that is not in a frame.
+    pub fn on_sequenced(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             TimerSet::TEMPLATE_ID => {
                 if let Some(set) = event.message::<TimerSet>() {
@@ -226,20 +229,21 @@ impl Timers {
         self.rows.iter_mut().find(|row| row.strategy == strategy)
     }
 
-    /// The timer that fires first, and whose it is.
+    /// The timer that fires first, and its strategy.
     fn first(&self) -> Option<(u16, &Timer)> {
         let awake = self.rows.iter().filter(|row| row.is_awake && !self.is_over);
         let timers = awake.filter_map(|row| Some((row.strategy, row.first.as_ref()?)));
         timers.min_by_key(|(_, timer)| **timer)
     }
 
-    /// When the next timer falls due; [`NEVER`] when none is pending.
+    /// The time at which the next timer is due; [`NEVER`] when none is pending.
     #[inline]
     pub fn next_due(&self) -> Nanos {
         Nanos(self.next_due)
     }
 
-    /// What goes on the log at `now`: the timer that was due first, until its event is taken in.
+    /// The event to log at `now`: the first timer that is due; none when no timer is due. It stays due until
+    /// its event is handled.
     pub fn due(&self, now: Nanos) -> Option<TimerFired> {
         let (strategy, timer) = self.first().filter(|(_, timer)| timer.due <= now.0)?;
         Some(TimerFired {
@@ -251,20 +255,20 @@ impl Timers {
         })
     }
 
-    /// Timers that are pending, those that sleep included.
+    /// The number of pending timers, including suspended ones.
     pub fn pending(&self) -> usize {
         self.rows.iter().map(|row| row.count).sum()
     }
 
-    /// Timers dropped so far: of no strategy that runs, or beyond the bound.
+    /// The number of timers dropped because their strategy was not running or had too many.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// Version of the layout that [`Timers::snapshot`] writes.
+    /// The version of the layout that [`Timers::snapshot`] writes.
     pub const STATE_VERSION: u32 = 1;
 
-    /// Appends the whole state; the same for the same timers, in whichever order they came.
+    /// Appends the whole state to `out`. The order in which timers were set does not change the bytes.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         self.is_over.put(out);
         self.dropped.put(out);
@@ -281,12 +285,12 @@ impl Timers {
         }
     }
 
-    /// The state that [`Timers::snapshot`] wrote.
+    /// Restores the state that [`Timers::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a state.
     pub fn restore(bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut timers, mut reader) = (Self::new(), Reader::new(bytes));
+        let (mut timers, mut reader) = (Self::new(), StateReader::new(bytes));
         timers.is_over = reader.get()?;
         timers.dropped = reader.get()?;
         for _ in 0..reader.count("strategies with timers", TIMER_STRATEGIES_MAX)? {
@@ -323,7 +327,7 @@ mod tests {
 
         fn event<M: Message>(&mut self, message: &M) {
             self.sequence += 1;
-            self.timers.on_sequenced(&Sequenced {
+            self.timers.on_sequenced(&SequencedEvent {
                 template_id: M::TEMPLATE_ID,
                 block_length: M::BLOCK_LENGTH,
                 schema_version: stele_wire::messages::SCHEMA_VERSION,
@@ -355,7 +359,7 @@ mod tests {
             });
         }
 
-        /// Fires whatever is due at `now`.
+        /// Fires every timer that is due at `now`.
         fn fire(&mut self, now: u64) -> Vec<(u16, u64)> {
             let mut fired = Vec::new();
             while let Some(timer) = self.timers.due(Nanos(now)) {
@@ -367,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn timers_fire_by_their_times_and_of_two_at_once_the_older_first() {
+    fn timers_fire_in_order_of_time_and_then_of_age() {
         let mut log = Log::new();
         log.define(1, false);
         log.define(2, false);
@@ -381,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_is_taken_back_or_moved_by_its_own_id() {
+    fn a_timer_is_cancelled_or_moved_by_its_id() {
         let mut log = Log::new();
         log.define(1, false);
         log.set(1, 5, 100);
@@ -394,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timer_of_nobody_or_beyond_the_bound_is_dropped_and_counted() {
+    fn a_timer_without_a_strategy_or_beyond_the_bound_is_dropped_and_counted() {
         let mut log = Log::new();
         log.set(1, 1, 10);
         log.define(1, false);
@@ -405,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn between_sessions_timers_sleep_and_go_on_with_a_strategy_that_goes_on() {
+    fn between_sessions_timers_are_suspended_and_continue_with_a_resumed_strategy() {
         let mut log = Log::new();
         log.session();
         for strategy in 1..=3 {
@@ -416,10 +420,10 @@ mod tests {
         assert_eq!(log.fire(1_000), [], "the session has ended");
         log.session();
         log.session();
-        assert_eq!(log.fire(1_000), [], "nobody is there, as in a session for an act alone");
+        assert_eq!(log.fire(1_000), [], "the session has no strategies");
         log.define(1, true);
         log.define(2, false);
-        assert_eq!(log.fire(1_000), [(1, 7)], "the second one begins anew");
+        assert_eq!(log.fire(1_000), [(1, 7)], "the second one is not resumed");
         assert_eq!((log.timers.pending(), log.timers.dropped()), (1, 1), "the third one sleeps");
         log.session();
         log.define(3, true);
@@ -427,7 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn the_timers_of_who_is_not_there_make_room_for_who_is() {
+    fn the_timers_of_an_absent_strategy_make_room_for_those_of_a_running_one() {
         let mut log = Log::new();
         for strategy in 1..=TIMER_STRATEGIES_MAX as u16 {
             log.define(strategy, false);

@@ -1,31 +1,32 @@
-//! The watermarks of a log: positions that only grow, each behind the one before it.
+//! The watermarks of a log: positions that only grow, each at most the one before it.
 
 use crate::sync::{AtomicU64, Line, Ordering};
 use stele_wire::Position;
 
-/// A watermark's name, in the order that the positions keep: none passes the one above it.
+/// The name of a watermark. No watermark's position is greater than that of the one listed before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Watermark {
-    /// Frames up to here may be read. Moved by the sequencer.
+    /// The end of what consumers may read. Advanced by the sequencer.
     Published,
-    /// The end of the last closed batch, a multiple of the device block. Moved by the sequencer.
+    /// The end of the last closed batch, a multiple of the device block. Advanced by the sequencer.
     Batched,
-    /// The device has it. Moved by the journal.
+    /// The end of what the device has. Advanced by the journal.
     Written,
-    /// A contiguous prefix that is flushed. Moved by the journal.
+    /// The end of the contiguous prefix that is flushed. Advanced by the journal.
     Durable,
-    /// Under a signed checkpoint. Moved by the sealer.
+    /// The end of what a signed checkpoint covers. Advanced by the sealer.
     Sealed,
 }
 
 impl Watermark {
-    /// All of them, from the foremost to the hindmost.
+    /// All watermarks, from the greatest position to the smallest.
     pub const ALL: [Self; 5] = [Self::Published, Self::Batched, Self::Written, Self::Durable, Self::Sealed];
 }
 
-/// `published >= batched >= written >= durable >= sealed`, each on a cache line of its own.
+/// The watermarks of one log, each on its own cache line: `published >= batched >= written >= durable >=
+/// sealed`.
 ///
-/// Reading is open to every thread. Setting is not: each watermark has one owner ([`crate::RingWriter`],
+/// Every thread may read them. Each is set by one owner only ([`crate::RingWriter`],
 /// [`crate::JournalReader`], [`crate::SealMark`]), because what may be overwritten depends on `written`.
 #[repr(C)]
 #[derive(Debug)]
@@ -40,19 +41,19 @@ impl Watermarks {
         Self { marks: std::array::from_fn(|_| Line(AtomicU64::new(base.0))) }
     }
 
-    /// Puts all of them at `base`, before anybody else sees them.
+    /// Sets all of them to `base`, before the memory is shared.
     pub(crate) fn begin(&self, base: Position) {
         self.marks.iter().for_each(|mark| mark.0.store(base.0, Ordering::Relaxed));
     }
 
-    /// Where `mark` is. Acquire: what its owner did before moving it there is visible; partner of the Release
-    /// store in `advance`.
+    /// Returns the position of `mark`. Acquire: what its owner did before it advanced the mark is visible;
+    /// partner of the Release store in `advance`.
     #[inline]
     pub fn get(&self, mark: Watermark) -> Position {
         Position(self.marks[mark as usize].0.load(Ordering::Acquire))
     }
 
-    /// Frames up to here may be read.
+    /// The end of what consumers may read.
     #[inline]
     pub fn published(&self) -> Position {
         self.get(Watermark::Published)
@@ -64,26 +65,26 @@ impl Watermarks {
         self.get(Watermark::Batched)
     }
 
-    /// What the device has.
+    /// The end of what the device has.
     #[inline]
     pub fn written(&self) -> Position {
         self.get(Watermark::Written)
     }
 
-    /// What is flushed.
+    /// The end of what is flushed.
     #[inline]
     pub fn durable(&self) -> Position {
         self.get(Watermark::Durable)
     }
 
-    /// What is under a signed checkpoint.
+    /// The end of what a signed checkpoint covers.
     #[inline]
     pub fn sealed(&self) -> Position {
         self.get(Watermark::Sealed)
     }
 
-    /// Moves `mark` to `to`: the one setter. Release, partner of the Acquire load in `get`. One thread calls it
-    /// for a given mark.
+    /// Moves `mark` to `to`. It is the only setter, and only one thread calls it for a given mark. Release,
+    /// partner of the Acquire load in `get`.
     ///
     /// # Panics
     /// When `mark` would go back or pass the watermark before it.

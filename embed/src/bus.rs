@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHERS_MAX};
-use stele_bus::session::{ProgramIdentity, Schema};
+use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
-    Agent, BusDirectory, Clock as _, ClockStatus, ConsumerProgress, ControlPublisher, Counters, EventSink,
+    Agent, BusDirectory, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink,
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
     SessionBeginning, SessionCloser, UtcClock,
 };
@@ -360,8 +360,8 @@ impl Parts {
     /// Publishes the events with which the session begins.
     fn begin(&mut self, earlier: &Earlier, now: Nanos) -> Result<(), BusError> {
         let (options, recovery) = (self.options.clone(), self.recovery.clone());
-        let own = Schema { hash: options.journal.schema, ..Schema::stele() };
-        let is_missing = |schema: &Schema<'_>| !earlier.schemas.hashes.contains(&schema.hash);
+        let own = SchemaDocument { hash: options.journal.schema, ..SchemaDocument::stele() };
+        let is_missing = |schema: &SchemaDocument<'_>| !earlier.schemas.hashes.contains(&schema.hash);
         let session = SessionBeginning::new(&self.start.identity, now)
             .following(recovery.last_sequence, recovery.ended_cleanly())
             .run_by(&ProgramIdentity::of_this_process(&options.program_version))
@@ -370,7 +370,7 @@ impl Parts {
         let session = SessionBeginning {
             schemas: [own].into_iter().chain(options.schemas.iter().copied()).filter(is_missing).collect(),
             recovered: recovery.events(),
-            clock: Some(ClockStatus::default()),
+            clock: Some(ClockQuality::default()),
             limits: options.limits.clone(),
             ..session
         };

@@ -1,8 +1,8 @@
 //! The options of an embedded bus.
 
 use std::time::Duration;
-use stele_bus::session::Schema;
-use stele_bus::{Idle, RingOptions};
+use stele_bus::session::SchemaDocument;
+use stele_bus::{IdleStrategy, RingOptions};
 use stele_journal::JournalOptions;
 use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
@@ -23,7 +23,7 @@ pub struct BusOptions {
     /// The version of the program that `SessionStart` records.
     pub program_version: String,
     /// The schemas of the program's own messages. Their texts are written to the trail unless it has them.
-    pub schemas: Vec<Schema<'static>>,
+    pub schemas: Vec<SchemaDocument<'static>>,
     /// How other processes of the same user can read the ring and publish; `None` where they cannot.
     pub remote: Option<RemoteAccess>,
     /// The threads that [`crate::Bus::start`] starts.
@@ -70,14 +70,14 @@ pub struct Threads {
     pub sequencer_cpu: Option<usize>,
     /// The CPU to which the journal's thread is pinned; `None` leaves it to the kernel.
     pub journal_cpu: Option<usize>,
-    /// What the threads do without work. [`Idle::Spin`] has the lowest latency and uses a whole CPU for each
+    /// What the threads do without work. [`IdleStrategy::Spin`] has the lowest latency and uses a whole CPU for each
     /// thread.
-    pub idle: Idle,
+    pub idle: IdleStrategy,
 }
 
 impl Default for Threads {
     /// Returns threads that are not pinned and, without work, sleep for at most a millisecond.
     fn default() -> Self {
-        Self { sequencer_cpu: None, journal_cpu: None, idle: Idle::BACK_OFF }
+        Self { sequencer_cpu: None, journal_cpu: None, idle: IdleStrategy::BACK_OFF }
     }
 }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
-    EventSink, GateWatch, Idle, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal,
-    SessionCloser, Turns, UtcClock,
+    DutyCycles, EventSink, GateWatch, IdleStrategy, Idler, LogRing, LossyConsumer, NOT_RECEIVED, Publisher,
+    Refusal, SessionCloser, UtcClock,
 };
 use stele_journal::CatchUp;
 use stele_wire::codec::Message;
@@ -88,7 +88,7 @@ impl RunningBus {
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
         let (control, timeout) = (&mut self.control, self.timeout);
         ControlPublisher::new(move |template_id: u16, body: &[u8]| {
-            let (since, mut idler) = (Instant::now(), Idler::new(Idle::BACK_OFF));
+            let (since, mut idler) = (Instant::now(), Idler::new(IdleStrategy::BACK_OFF));
             loop {
                 match control.offer(template_id, body, NOT_RECEIVED) {
                     Err(refusal) if refusal.is_transient() && since.elapsed() < timeout => idler.idle(0),
@@ -200,7 +200,7 @@ impl RunningBus {
     /// Waits until each thread has finished turns in which it found no work, or until [`QUIET_TIMEOUT`] where
     /// agents always find work.
     fn wait_quiet(&self) -> Result<(), BusError> {
-        let turns = || self.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
+        let turns = || self.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
         let (since, mut seen) = (Instant::now(), turns());
         self.wait("the agents have nothing to do", || {
             let now = turns();
@@ -227,7 +227,7 @@ impl RunningBus {
         }
         let (since, mut checked_at) = (Instant::now(), Instant::now());
         let mut watch = GateWatch::new(&self.ring, self.consumers.clone(), CHECK_INTERVAL);
-        let mut idler = Idler::new(Idle::BACK_OFF);
+        let mut idler = Idler::new(IdleStrategy::BACK_OFF);
         while !is_so()? {
             if let Some(reason) = self.ring.poisoned() {
                 return Err(BusError::Poisoned(reason.to_owned()));
@@ -237,7 +237,7 @@ impl RunningBus {
             }
             if checked_at.elapsed() > CHECK_INTERVAL {
                 checked_at = Instant::now();
-                let stalled = watch.look(checked_at).map(|stuck| stuck.to_string());
+                let stalled = watch.check(checked_at).map(|stuck| stuck.to_string());
                 let waited = since.elapsed();
                 if waited > self.timeout {
                     return Err(BusError::Timeout { what, waited, stalled });

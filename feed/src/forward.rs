@@ -22,7 +22,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::{
-    Agent, AgentError, Class, ConsumerProgress, GatingConsumer, NOT_RECEIVED, Publisher, Refusal, template,
+    Agent, AgentError, ConsumerProgress, GatingConsumer, MessageClass, NOT_RECEIVED, Publisher, Refusal,
+    template,
 };
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::text;
@@ -181,9 +182,8 @@ impl Wanted {
             _ => {}
         }
         let is_kind = match &self.templates {
-            None => {
-                template(template_id).is_some_and(|known| known.stamped && known.class == Class::MarketData)
-            }
+            None => template(template_id)
+                .is_some_and(|known| known.stamped && known.class == MessageClass::MarketData),
             Some(templates) => templates.contains(&template_id),
         };
         is_kind && self.is_about_wanted(self.fields.of(template_id, frame.body()))

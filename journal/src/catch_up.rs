@@ -18,7 +18,7 @@
 use crate::error::TrailError;
 use crate::reader::TrailReader;
 use std::path::{Path, PathBuf};
-use stele_bus::counters::{Contract, Place, table};
+use stele_bus::counters::{ConsumerContract, CounterLabels, table};
 use stele_bus::{Counter, CounterError, Counters, Event, LossyConsumer, RingView};
 use stele_wire::units::{Epoch, Position, Sequence};
 
@@ -126,7 +126,7 @@ impl CatchUp {
         instance: u16,
         name: &str,
     ) -> Result<(), CounterError> {
-        let place = Place::consumer(shard, instance, name, Contract::CatchUp);
+        let place = CounterLabels::consumer(shard, instance, name, ConsumerContract::CatchUp);
         self.position = Some(counters.register(table::CONSUMER_POSITION, place)?);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! The journal's counters: set once for each duty cycle in which it had something to do.
 
 use stele_bus::counters::table;
-use stele_bus::{Clock as _, Counter, CounterError, Counters, Histogram, Place, UtcClock};
+use stele_bus::{Clock as _, Counter, CounterError, CounterLabels, Counters, Histogram, UtcClock};
 use stele_wire::frame::Frame;
 use stele_wire::units::{Nanos, Position};
 
@@ -35,12 +35,12 @@ pub(crate) struct JournalCounters {
 impl JournalCounters {
     /// Registers the counters of a journal that begins at `base`.
     pub(crate) fn register(counters: &Counters, shard: u16, base: Position) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         Ok(Self {
             writes: register(table::JOURNAL_WRITES)?,
             rolls: register(table::JOURNAL_ROLLS)?,
             segment_waits: register(table::JOURNAL_SEGMENT_WAITS)?,
-            latency: counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(shard))?,
+            latency: counters.histogram(table::PUBLISH_TO_DURABLE, CounterLabels::shard(shard))?,
             clock: UtcClock::new(),
             sample: None,
             frame: base,

@@ -322,7 +322,7 @@ fn is_hopeless(p50_ns: u64, best: Option<u64>) -> bool {
 
 /// Pins the calling thread if possible. If not, the journal's own core reports that its CPU is unavailable.
 fn pin(cpu: Option<usize>) {
-    let _ = stele_bus::keep_to(cpu.as_slice());
+    let _ = stele_bus::set_affinity(cpu.as_slice());
 }
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ impl Drop for FilePool {
 impl Worker {
     fn run(mut self) {
         // If it cannot be pinned, it works on another CPU and may take time from other threads.
-        let _ = stele_bus::keep_to(&self.options.cpus);
+        let _ = stele_bus::set_affinity(&self.options.cpus);
         let mut failed = false;
         let first = self.next;
         let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..first), first);

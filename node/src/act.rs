@@ -14,8 +14,8 @@ use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
-use stele_bus::session::{Schema, SessionBeginning};
-use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
+use stele_bus::session::{SchemaDocument, SessionBeginning};
+use stele_bus::{Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
 use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
     Directory, EngineChoice, Journal, JournalOptions, OpenError, RecoveryReport, Segment, read_segments,
@@ -116,8 +116,8 @@ impl Act {
             told.row = RecoveryRow::E;
         }
         let configuration = configuration.to_string();
-        let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };
-        let schemas = with_schema.then(Schema::stele).into_iter().collect();
+        let epoch = Epoch { start: &start, recovery: &told, clock: ClockQuality::default(), now };
+        let schemas = with_schema.then(SchemaDocument::stele).into_iter().collect();
         act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;
         Ok(act)

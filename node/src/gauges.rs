@@ -3,8 +3,10 @@
 
 use crate::failure::Failure;
 use std::sync::Arc;
-use stele_bus::counters::{Contract, table};
-use stele_bus::{Behind, ConsumerProgress, Core, Counter, CounterError, Counters, LogRing, Place, Watermark};
+use stele_bus::counters::{ConsumerContract, table};
+use stele_bus::{
+    Backpressure, ConsumerProgress, Core, Counter, CounterError, CounterLabels, Counters, LogRing, Watermark,
+};
 use stele_journal::SpaceWatch;
 
 /// Of one shard.
@@ -51,11 +53,12 @@ impl ShardGauges {
         consumers: &[ConsumerProgress],
         space: Option<Arc<SpaceWatch>>,
     ) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         let mark = |mark, definition| Ok((mark, register(definition)?));
         register(table::RING_LENGTH)?.set(ring.capacity() as u64);
         let consumer = |(index, progress): (usize, &ConsumerProgress)| {
-            let place = Place::consumer(shard, index as u16 + 1, progress.name(), Contract::Gating);
+            let place =
+                CounterLabels::consumer(shard, index as u16 + 1, progress.name(), ConsumerContract::Gating);
             Ok((progress.clone(), counters.register(table::CONSUMER_POSITION, place)?))
         };
         Ok(Self {
@@ -81,10 +84,10 @@ impl ShardGauges {
         // The hindmost first: none is shown in front of the one that it follows.
         let marks = self.ring.watermarks();
         self.marks.iter_mut().rev().for_each(|(mark, counter)| counter.set(marks.get(*mark).0));
-        self.behind.set(match self.ring.behind() {
+        self.behind.set(match self.ring.backpressure() {
             None => 0,
-            Some(Behind::Journal) => 1,
-            Some(Behind::Consumer) => 2,
+            Some(Backpressure::Journal) => 1,
+            Some(Backpressure::Consumer) => 2,
         });
         self.poisoned.set(u64::from(self.ring.poisoned().is_some()));
         for (progress, counter) in &mut self.consumers {
@@ -108,8 +111,9 @@ impl CoresGauges {
         cpus: &[Option<usize>],
     ) -> Result<Self, Failure> {
         let core = |(index, core): (usize, &Core)| {
-            let register =
-                |definition| counters.register(definition, Place::named(0, index as u16, core.name()));
+            let register = |definition| {
+                counters.register(definition, CounterLabels::named(0, index as u16, core.name()))
+            };
             let cpu = cpus.get(index).copied().flatten();
             register(table::CORE_CPU)?.set(cpu.map_or(u64::MAX, |cpu| cpu as u64));
             Ok(CoreGauges {
@@ -126,7 +130,7 @@ impl CoresGauges {
     /// Shows how things stand with `cores`, those that were registered.
     pub(crate) fn show(&mut self, cores: &[Core]) {
         for (gauges, core) in self.cores.iter_mut().zip(cores) {
-            let (turns, times) = (core.turns(), core.turn_times());
+            let (turns, times) = (core.duty_cycles(), core.duty_cycle_times());
             gauges.working.set(turns.working);
             gauges.idle.set(turns.idle);
             gauges.busy.set(times.busy.0);

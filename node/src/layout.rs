@@ -12,7 +12,7 @@ use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
-use stele_bus::{AgentError, Idle};
+use stele_bus::{AgentError, IdleStrategy};
 use stele_wire::ShardId;
 
 /// The jobs of a running system; those of a shard by its place among the shards of this process.
@@ -44,7 +44,7 @@ pub(crate) struct Core {
     pub(crate) name: String,
     pub(crate) cpu: Option<usize>,
     /// What it does when there is nothing to do, where the configuration says so.
-    pub(crate) idle: Option<Idle>,
+    pub(crate) idle: Option<IdleStrategy>,
     pub(crate) jobs: Vec<Job>,
 }
 
@@ -66,7 +66,7 @@ impl Background {
         if rustix::process::getpriority_process(None).map_err(refused)? < nice {
             rustix::process::setpriority_process(None, nice).map_err(refused)?;
         }
-        stele_bus::keep_to(&self.cpus)
+        stele_bus::set_affinity(&self.cpus)
             .map_err(|error| AgentError::caused_by("cannot leave the hot threads' CPUs", error))
     }
 }
@@ -338,12 +338,12 @@ impl Places {
 }
 
 /// What a core does when there is nothing to do, as the configuration calls it.
-pub(crate) fn idle(name: &str) -> Result<Idle, Failure> {
+pub(crate) fn idle(name: &str) -> Result<IdleStrategy, Failure> {
     match name {
-        "auto" | "yield" => Ok(Idle::SpinYield { spins: 100 }),
-        "spin" => Ok(Idle::Spin),
-        "back-off" => Ok(Idle::BACK_OFF),
-        "park" => Ok(Idle::Park(Duration::from_micros(50))),
+        "auto" | "yield" => Ok(IdleStrategy::SpinYield { spins: 100 }),
+        "spin" => Ok(IdleStrategy::Spin),
+        "back-off" => Ok(IdleStrategy::BACK_OFF),
+        "park" => Ok(IdleStrategy::Park(Duration::from_micros(50))),
         other => {
             Err(Failure::usage(format!("idle is `{other}`")).help("one of auto, spin, yield, back-off, park"))
         }
@@ -532,7 +532,7 @@ mod tests {
         assert_eq!(layout.background.cpus, [1]);
     }
 
-    fn idle_of(name: &str) -> Idle {
+    fn idle_of(name: &str) -> IdleStrategy {
         idle(name).unwrap()
     }
 

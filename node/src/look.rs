@@ -3,18 +3,18 @@
 use serde::Serialize;
 use std::time::Instant;
 use stele_bus::counters::histogram::Distribution;
-use stele_bus::counters::table::{self, Definition};
-use stele_bus::counters::{CounterReader, Reading, Writer};
+use stele_bus::counters::table::{self, CounterDefinition};
+use stele_bus::counters::{CounterReader, CounterReading, CounterWriterState};
 
 /// All counters at one moment.
 #[derive(Clone)]
 pub(crate) struct Look {
     at: Instant,
-    readings: Vec<Reading>,
+    readings: Vec<CounterReading>,
     /// When the counters were made, and now, in nanoseconds since the epoch.
     age_ns: u64,
     pid: u32,
-    writer: Writer,
+    writer: CounterWriterState,
 }
 
 /// What there is to be seen, for a person and for `--json`.
@@ -117,9 +117,9 @@ pub(crate) struct CoreView {
     pub(crate) stall_ns_max: u64,
 }
 
-const WATERMARKS: [&Definition; 5] =
+const WATERMARKS: [&CounterDefinition; 5] =
     [table::PUBLISHED, table::BATCHED, table::WRITTEN, table::DURABLE, table::SEALED];
-const LATENCIES: [&Definition; 4] = [
+const LATENCIES: [&CounterDefinition; 4] = [
     table::TICK_TO_SEQUENCED,
     table::TICK_TO_STRATEGY,
     table::PUBLISH_TO_DURABLE,
@@ -134,26 +134,35 @@ impl Look {
             // Before the readings: what is read of an ended bus is final.
             writer: reader.writer(),
             readings: reader.readings().collect(),
-            age_ns: now_ns.saturating_sub(reader.begun().0),
+            age_ns: now_ns.saturating_sub(reader.created().0),
             pid: reader.process().id,
         }
     }
 
-    pub(crate) fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> CounterWriterState {
         self.writer
     }
 
-    fn find(&self, definition: &'static Definition, shard: u16, instance: u16) -> Option<&Reading> {
+    fn find(
+        &self,
+        definition: &'static CounterDefinition,
+        shard: u16,
+        instance: u16,
+    ) -> Option<&CounterReading> {
         let wanted = (definition, shard, instance);
         self.readings.iter().find(|found| (found.definition, found.shard, found.instance) == wanted)
     }
 
-    fn value(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+    fn value(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> u64 {
         self.find(definition, shard, instance).map_or(0, |found| found.value)
     }
 
-    fn all<'a>(&'a self, definition: &'static Definition, shard: u16) -> impl Iterator<Item = &'a Reading> {
-        let is_of = move |found: &&Reading| (found.definition, found.shard) == (definition, shard);
+    fn all<'a>(
+        &'a self,
+        definition: &'static CounterDefinition,
+        shard: u16,
+    ) -> impl Iterator<Item = &'a CounterReading> {
+        let is_of = move |found: &&CounterReading| (found.definition, found.shard) == (definition, shard);
         self.readings.iter().filter(is_of)
     }
 
@@ -177,9 +186,9 @@ impl Look {
             bus: name.into(),
             process: self.pid,
             state: match self.writer {
-                Writer::Running => "running",
-                Writer::Ended => "ended",
-                Writer::Died => "died",
+                CounterWriterState::Running => "running",
+                CounterWriterState::Ended => "ended",
+                CounterWriterState::Died => "died",
             },
             seconds,
             shards: shards.into_iter().map(|shard| span.shard(shard)).collect(),
@@ -197,12 +206,12 @@ struct Span<'a> {
 
 impl Span<'_> {
     /// How much a counter grew.
-    fn growth(&self, definition: &'static Definition, shard: u16, instance: u16) -> u64 {
+    fn growth(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> u64 {
         let before = self.before.map_or(0, |before| before.value(definition, shard, instance));
         self.now.value(definition, shard, instance).saturating_sub(before)
     }
 
-    fn rate(&self, definition: &'static Definition, shard: u16, instance: u16) -> f64 {
+    fn rate(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> f64 {
         self.growth(definition, shard, instance) as f64 / self.seconds
     }
 
@@ -258,7 +267,7 @@ impl Span<'_> {
         }
     }
 
-    fn latency(&self, definition: &'static Definition, shard: u16) -> Option<LatencyView> {
+    fn latency(&self, definition: &'static CounterDefinition, shard: u16) -> Option<LatencyView> {
         let distribution =
             |look: &Look| -> Option<Distribution> { look.find(definition, shard, 0)?.distribution.clone() };
         let now = distribution(self.now)?;
@@ -293,7 +302,7 @@ impl Span<'_> {
         consumers.collect()
     }
 
-    fn core(&self, core: &Reading) -> CoreView {
+    fn core(&self, core: &CounterReading) -> CoreView {
         let (shard, instance) = (core.shard, core.instance);
         let turns = self.growth(table::TURNS_WORKING, shard, instance)
             + self.growth(table::TURNS_IDLE, shard, instance);

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use stele_bus::CounterReader;
-use stele_bus::counters::Reading;
+use stele_bus::counters::CounterReading;
 use stele_bus::counters::histogram::{BUCKETS, Distribution, lower_bound};
-use stele_bus::counters::table::{ALL, Definition, Per, Shape, Unit};
+use stele_bus::counters::table::{ALL, CounterDefinition, CounterKind, CounterScope, CounterUnit};
 use tiny_http::{Header, Method, Response, Server};
 
 /// Serves until it is dropped.
@@ -30,7 +30,7 @@ impl MetricsServer {
         let (made, server) = std::sync::mpsc::channel();
         let serve = move || {
             // The server's own threads inherit the place of the one that makes it.
-            let _ = stele_bus::keep_to(&cpus);
+            let _ = stele_bus::set_affinity(&cpus);
             let server = match Server::http(&wanted) {
                 Ok(server) => Arc::new(server),
                 Err(error) => return drop(made.send(Err(error.to_string()))),
@@ -82,7 +82,7 @@ fn answer(server: &Server, reader: &CounterReader) {
 }
 
 /// The readings in Prometheus' text format, by definition.
-pub(crate) fn render(readings: &[Reading]) -> String {
+pub(crate) fn render(readings: &[CounterReading]) -> String {
     let mut page = String::new();
     for definition in ALL {
         let own = || readings.iter().filter(|reading| reading.definition == *definition);
@@ -90,10 +90,10 @@ pub(crate) fn render(readings: &[Reading]) -> String {
             continue;
         }
         let name = metric_name(definition);
-        let kind = match definition.shape {
-            Shape::Total => "counter",
-            Shape::Gauge => "gauge",
-            Shape::Histogram => "histogram",
+        let kind = match definition.kind {
+            CounterKind::Total => "counter",
+            CounterKind::Gauge => "gauge",
+            CounterKind::Histogram => "histogram",
         };
         let _ = writeln!(page, "# HELP {name} {}\n# TYPE {name} {kind}", definition.help);
         for reading in own() {
@@ -109,33 +109,35 @@ pub(crate) fn render(readings: &[Reading]) -> String {
     page
 }
 
-fn metric_name(definition: &Definition) -> String {
+fn metric_name(definition: &CounterDefinition) -> String {
     let unit = match definition.unit {
-        Unit::Pieces => "",
-        Unit::Bytes => "_bytes",
-        Unit::Nanoseconds => "_seconds",
+        CounterUnit::Pieces => "",
+        CounterUnit::Bytes => "_bytes",
+        CounterUnit::Nanoseconds => "_seconds",
     };
-    let total = if definition.shape == Shape::Total { "_total" } else { "" };
+    let total = if definition.kind == CounterKind::Total { "_total" } else { "" };
     format!("stele_{}{unit}{total}", definition.name)
 }
 
-fn value(unit: Unit, value: u64) -> String {
+fn value(unit: CounterUnit, value: u64) -> String {
     match unit {
-        Unit::Pieces | Unit::Bytes => value.to_string(),
-        Unit::Nanoseconds => (value as f64 / 1e9).to_string(),
+        CounterUnit::Pieces | CounterUnit::Bytes => value.to_string(),
+        CounterUnit::Nanoseconds => (value as f64 / 1e9).to_string(),
     }
 }
 
-fn labels(reading: &Reading) -> String {
+fn labels(reading: &CounterReading) -> String {
     let label = reading.label.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let shard = format!("shard=\"{}\"", reading.shard);
     match reading.definition.per {
-        Per::Process => String::new(),
-        Per::Shard => shard,
-        Per::Publisher => format!("{shard},publisher=\"{label}\""),
-        Per::Consumer => format!("{shard},consumer=\"{label}\",contract=\"{}\"", reading.contract.name()),
-        Per::Core => format!("core=\"{label}\""),
-        Per::Reason => format!("{shard},reason=\"{label}\""),
+        CounterScope::Process => String::new(),
+        CounterScope::Shard => shard,
+        CounterScope::Publisher => format!("{shard},publisher=\"{label}\""),
+        CounterScope::Consumer => {
+            format!("{shard},consumer=\"{label}\",contract=\"{}\"", reading.contract.name())
+        }
+        CounterScope::Core => format!("core=\"{label}\""),
+        CounterScope::Reason => format!("{shard},reason=\"{label}\""),
     }
 }
 
@@ -160,8 +162,8 @@ mod tests {
     use super::*;
     use std::io::{Read as _, Write as _};
     use std::net::TcpStream;
-    use stele_bus::counters::{Contract, table};
-    use stele_bus::{Counters, Place};
+    use stele_bus::counters::{ConsumerContract, table};
+    use stele_bus::{CounterLabels, Counters};
 
     fn get(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -174,9 +176,9 @@ mod tests {
     #[test]
     fn a_counter_is_told_with_its_meaning_its_unit_and_its_place() {
         let counters = Counters::create().unwrap();
-        counters.register(table::EVENTS, Place::shard(1)).unwrap().set(42);
-        counters.register(table::CORE_BUSY, Place::named(0, 0, "seq")).unwrap().set(1_500_000_000);
-        let consumer = Place::consumer(1, 3, "a \"b\"", Contract::CatchUp);
+        counters.register(table::EVENTS, CounterLabels::shard(1)).unwrap().set(42);
+        counters.register(table::CORE_BUSY, CounterLabels::named(0, 0, "seq")).unwrap().set(1_500_000_000);
+        let consumer = CounterLabels::consumer(1, 3, "a \"b\"", ConsumerContract::CatchUp);
         counters.register(table::CONSUMER_POSITION, consumer).unwrap().set(7);
         let page = render(&counters.reader().readings().collect::<Vec<_>>());
         let lines: Vec<&str> = page.lines().collect();
@@ -191,7 +193,7 @@ mod tests {
     #[test]
     fn a_histogram_has_cumulative_buckets_that_end_with_its_count() {
         let counters = Counters::create().unwrap();
-        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, Place::shard(0)).unwrap();
+        let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, CounterLabels::shard(0)).unwrap();
         [50, 300, 40_000, 40_000].into_iter().for_each(|value| latency.record(value));
         let page = render(&counters.reader().readings().collect::<Vec<_>>());
         let counts: Vec<u64> = page
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn it_answers_at_its_address_until_it_is_dropped() {
         let counters = Counters::create().unwrap();
-        let mut events = counters.register(table::EVENTS, Place::shard(0)).unwrap();
+        let mut events = counters.register(table::EVENTS, CounterLabels::shard(0)).unwrap();
         let server = MetricsServer::start("127.0.0.1:0", counters.reader(), &[]).unwrap();
         let address = server.address().unwrap();
         for count in [1, 2] {

@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::numbering::{publishers, sources};
 use std::collections::BTreeSet;
 use stele_bus::session::{
-    ControlError, ControlPublisher, ProgramIdentity, Schema, SessionBeginning, SessionEnding, StrategyStart,
-    cut_text,
+    ControlError, ControlPublisher, ProgramIdentity, SchemaDocument, SessionBeginning, SessionEnding,
+    StrategyStart, cut_text,
 };
-use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
+use stele_bus::{ClockQuality, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
 use stele_journal::snapshot::{SnapshotOrigin, SnapshotDigest};
 use stele_replay::StrategySubmission;
@@ -31,7 +31,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) struct Epoch<'a> {
     pub(crate) start: &'a SequencerStart,
     pub(crate) recovery: &'a RecoveryReport,
-    pub(crate) clock: ClockStatus,
+    pub(crate) clock: ClockQuality,
     pub(crate) now: Nanos,
 }
 
@@ -41,7 +41,7 @@ impl<'a> Epoch<'a> {
         let beginning = SessionBeginning::new(&self.start.identity, self.now)
             .following(self.recovery.last_sequence, self.recovery.ended_cleanly())
             .run_by(&ProgramIdentity::of_this_process(VERSION))
-            .of_schema(&Schema::stele())
+            .of_schema(&SchemaDocument::stele())
             .configured(configuration);
         SessionBeginning { recovered: self.recovery.events(), clock: Some(self.clock), ..beginning }
     }
@@ -57,7 +57,7 @@ pub(crate) fn beginning_of_run<'a>(
     limits: Vec<(Check, i64)>,
     credit: Option<&Credit>,
 ) -> SessionBeginning<'a> {
-    let schema = Schema::stele();
+    let schema = SchemaDocument::stele();
     let account = AccountDefinition {
         account: U32::new(ACCOUNT),
         holder_type: b'P',

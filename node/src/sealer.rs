@@ -16,8 +16,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterError, Counters, Idle, Place, SealMark,
-    UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterError, CounterLabels, Counters,
+    IdleStrategy, SealMark, UtcClock,
 };
 use stele_compliance::seal::live::LiveSealer;
 use stele_compliance::seal::tiles::SEALS_FOLDER;
@@ -155,7 +155,7 @@ impl SealerAgent {
 
 impl SealCounters {
     fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         Ok(Self {
             events: register(table::SEALED_EVENTS)?,
             checkpoints: register(table::CHECKPOINTS)?,
@@ -213,7 +213,7 @@ impl Seals {
             sealer.place = place.clone();
             Box::new(sealer) as Box<dyn Agent>
         });
-        let options = CoreOptions { name: "sealer".into(), cpu: None, idle: Idle::Park(REST) };
+        let options = CoreOptions { name: "sealer".into(), cpu: None, idle: IdleStrategy::Park(REST) };
         let core = Core::spawn(options, agents.collect()).map_err(Failure::environment)?;
         Ok(Self { core, shards })
     }

@@ -22,9 +22,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-use stele_bus::counters::table::{self, Definition};
+use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::{
-    BusDirectory, Clock as _, ConsumerProgress, Core, GateWatch, Stuck, Turns, UtcClock, memory,
+    BusDirectory, Clock as _, ConsumerProgress, Core, DutyCycles, GateWatch, StalledConsumer, UtcClock,
+    memory,
 };
 use stele_feed::FeedReport;
 use stele_feed::router::Share;
@@ -169,10 +170,10 @@ impl Session {
         let shares = |plans: &[ShardPlan]| plans.iter().map(share).collect();
         let feed =
             FeedParts { feed, pace, shares: shares(&shards.own), elsewhere: shares(&shards.elsewhere) };
-        notices.push(memory::hold().to_string());
+        notices.push(memory::lock_all().to_string());
         for shard in &topologies {
             let (start, length) = shard.ring.memory();
-            notices.push(format!("ring of shard {}: {}", shard.id, memory::pages(start, length)));
+            notices.push(format!("ring of shard {}: {}", shard.id, memory::usage(start, length)));
         }
         let running = spawn(topologies, feed, counters, &layout, idle)?;
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
@@ -221,7 +222,7 @@ impl Session {
                 return Err(self.failure());
             }
             let now = Instant::now();
-            if let Some(stuck) = self.watches.iter_mut().find_map(|watch| watch.look(now)) {
+            if let Some(stuck) = self.watches.iter_mut().find_map(|watch| watch.check(now)) {
                 return Err(self.stuck(&stuck));
             }
             if self.running.player.is_done() {
@@ -316,14 +317,15 @@ impl Session {
         glance
     }
 
-    fn counted(&self, shard: usize, definition: &'static Definition) -> u64 {
+    fn counted(&self, shard: usize, definition: &'static CounterDefinition) -> u64 {
         self.running.counters.reader().value(definition, self.running.shards[shard].id.0 as u16, 0)
     }
 
     /// Waits until every consumer has read everything and nothing new comes of it: each core has taken a whole turn in
     /// which it found nothing to do, and none has found anything since the first of them began.
     fn await_quiet(&mut self) -> Result<(), Failure> {
-        let turns = |session: &Self| session.running.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
+        let turns =
+            |session: &Self| session.running.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
         let is_behind = |shard: &RunningShard| {
             let marks = shard.ring.watermarks();
             let published = marks.published();
@@ -364,7 +366,7 @@ impl Session {
 
     /// Somebody holds the ring up. What is on the log becomes durable if the journal moves; the thread that is stuck is
     /// not waited for.
-    fn stuck(&mut self, stuck: &Stuck) -> Failure {
+    fn stuck(&mut self, stuck: &StalledConsumer) -> Failure {
         self.running.player.request_stop();
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         let is_durable = |shard: &RunningShard| {

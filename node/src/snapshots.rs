@@ -12,7 +12,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, UtcClock,
+    Agent, AgentError, Clock as _, Core, CoreOptions, Counter, CounterLabels, Counters, IdleStrategy,
+    LogRing, UtcClock,
 };
 use stele_journal::WriterLock;
 use stele_replay::TrailState;
@@ -78,8 +79,9 @@ impl SnapshotAgent {
     pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
-        let register =
-            |definition| counters.register(definition, Place::shard(shard)).map_err(Failure::environment);
+        let register = |definition| {
+            counters.register(definition, CounterLabels::shard(shard)).map_err(Failure::environment)
+        };
         let (behind, taken) = (register(table::SEGMENTS_BEHIND)?, register(table::SNAPSHOTS)?);
         let (status, directory, place) = (Arc::default(), plan.directory, Background::default());
         Ok(Self { follower: Some(follower), ring, behind, taken, status, directory, place })
@@ -89,7 +91,7 @@ impl SnapshotAgent {
     pub(crate) fn spawn(mut self, place: Background) -> Result<Snapshots, Failure> {
         self.place = place;
         let (status, directory) = (self.status.clone(), self.directory.clone());
-        let options = CoreOptions { name: "snapshots".into(), cpu: None, idle: Idle::Park(REST) };
+        let options = CoreOptions { name: "snapshots".into(), cpu: None, idle: IdleStrategy::Park(REST) };
         let core = Core::spawn(options, vec![Box::new(self)]).map_err(Failure::environment)?;
         Ok(Snapshots { core, status, directory })
     }

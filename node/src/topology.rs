@@ -31,7 +31,7 @@ use std::sync::Arc;
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, SUBMISSION_WORDS_MAX};
 use stele_bus::timers::TimerStop;
 use stele_bus::{
-    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, Idle, LogRing, Publisher,
+    Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, IdleStrategy, LogRing, Publisher,
     RingOptions, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
 use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
@@ -212,7 +212,7 @@ impl Topology {
     /// is cancelled behind it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
-        self.sequencer.cancel_what_is_stopped();
+        self.sequencer.cancel_switched_orders();
         Ok(())
     }
 }
@@ -244,7 +244,7 @@ pub(crate) fn spawn(
     feed: FeedParts,
     counters: Counters,
     layout: &Layout,
-    idle: Idle,
+    idle: IdleStrategy,
 ) -> Result<Running, Failure> {
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
     let mut sealers = Vec::new();

@@ -1,7 +1,7 @@
 //! The system's clock, for what is done once: [`stele_bus::UtcClock`] takes up to 200 ms to know the processor's.
 
 use std::time::{SystemTime, UNIX_EPOCH};
-use stele_bus::{Clock, ClockStatus};
+use stele_bus::{Clock, ClockQuality};
 use stele_wire::Nanos;
 
 /// UTC as the system says it, by a system call at worst.
@@ -20,7 +20,7 @@ impl Clock for WallClock {
     }
 
     /// It follows itself.
-    fn status(&self) -> Option<ClockStatus> {
-        Some(ClockStatus::default())
+    fn status(&self) -> Option<ClockQuality> {
+        Some(ClockQuality::default())
     }
 }

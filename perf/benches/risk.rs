@@ -11,7 +11,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 use stele_bus::template;
-use stele_risk::{OrderTerms, Risk, RiskLimits, Sequenced};
+use stele_risk::{OrderTerms, Risk, RiskLimits, SequencedEvent};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, OrderType, RiskLimit, SCHEMA_VERSION, Side,
@@ -38,7 +38,7 @@ struct Log {
 impl Log {
     fn event<M: Message>(&mut self, message: &M) {
         self.sequence += 1;
-        self.risk.on_sequenced(&Sequenced {
+        self.risk.on_sequenced(&SequencedEvent {
             template_id: M::TEMPLATE_ID,
             block_length: template(M::TEMPLATE_ID).expect("of the schema").block_length,
             schema_version: SCHEMA_VERSION,

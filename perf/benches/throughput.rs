@@ -10,7 +10,7 @@
 use std::time::Instant;
 use stele_bus::{
     Agent, GatingConsumer, JournalReader, LogRing, Publisher, RingOptions, RingParts, Sequencer,
-    SequencerStart, UtcClock, allowed_cpus, keep_to,
+    SequencerStart, UtcClock, allowed_cpus, set_affinity,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::BookAdd;
@@ -117,7 +117,7 @@ fn two_threads(events: usize) {
     let Bus { ring, mut publisher, mut sequencer, mut consumer, mut journal } = bus();
     let cpus = allowed_cpus();
     let pin = move |index: usize| {
-        keep_to(&[cpus[index % cpus.len()]]).expect("the CPU is one of those that are allowed");
+        set_affinity(&[cpus[index % cpus.len()]]).expect("the CPU is one of those that are allowed");
     };
     let other = pin.clone();
     std::thread::scope(|scope| {

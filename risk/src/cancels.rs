@@ -1,9 +1,10 @@
-//! Cancels that follow from kill switches: of every order that works in a switch's scope, whoever sent it.
+//! The cancels that follow from kill switches, for every working order in a switch's scope.
 //!
-//! RTS 6 Art. 12(1): "cancel immediately, as an emergency measure, any or all of its unexecuted orders submitted to
-//! any or all trading venues". The sequencer puts them on the log as its own events, some in each duty cycle, in the
-//! class that is refused last, until none is left; the gateway hands them on like any other cancel. Strategies do not
-//! cancel for a kill switch themselves, so that a strategy that hangs is cancelled as well.
+//! RTS 6 Art. 12(1): "cancel immediately, as an emergency measure, any or all of its unexecuted orders
+//! submitted to any or all trading venues". The sequencer puts the cancels on the log as its own events, some
+//! in each duty cycle, in the class that is refused last, until none is left. The gateway sends them like any
+//! other cancel. They do not depend on the strategies, so the orders of a strategy that hangs are cancelled
+//! as well.
 
 use crate::bounds::{KILL_SWITCHES_MAX, RISK_OPEN_ORDERS_MAX};
 use crate::risk::{Risk, WorkingOrder};
@@ -12,35 +13,35 @@ use stele_wire::messages::{
 };
 use stele_wire::{Nanos, Sequence};
 
-/// A kill switch that was engaged, by its event.
+/// A kill switch that was engaged.
 #[derive(Clone, Copy, Debug)]
 struct Engaged {
     scope: CancelScope,
     id: u32,
-    /// Its event; none of one that was engaged in an earlier session.
+    /// The sequence of its event; none if it was engaged in an earlier session.
     cause: Option<Sequence>,
 }
 
-/// What is still to be cancelled. Bounded; takes its memory once.
+/// The orders that are still to be cancelled. Bounded; allocates only when it is created.
 #[derive(Debug)]
-pub struct Cancels {
+pub struct PendingCancels {
     switches: Vec<Engaged>,
-    /// The working orders of the switch that is at work, and how far it has got.
+    /// The working orders in the scope of the current switch, and the next one to cancel.
     orders: Vec<WorkingOrder>,
     at: usize,
     cause: Sequence,
 }
 
-/// A cancel to be put on the log.
+/// A cancel to put on the log.
 #[derive(Clone, Copy, Debug)]
 pub enum Cancel {
-    /// Of an order.
+    /// The cancel of an order.
     Order(CancelOrder),
-    /// Of both sides of a quote.
+    /// The cancel of both sides of a quote.
     Quote(QuoteCancel),
 }
 
-impl Default for Cancels {
+impl Default for PendingCancels {
     fn default() -> Self {
         Self {
             switches: Vec::with_capacity(KILL_SWITCHES_MAX),
@@ -51,15 +52,16 @@ impl Default for Cancels {
     }
 }
 
-impl Cancels {
-    /// A switch is on the log. What works when it is engaged is cancelled, also where it is released soon after.
+impl PendingCancels {
+    /// Handles a switch on the log. The orders that work when it is engaged are cancelled, even if it is
+    /// released soon after.
     pub fn on_switch(&mut self, switch: &KillSwitch, sequence: Sequence) {
         if switch.state != SwitchState::RELEASED {
             self.engage(switch.scope, switch.scope_id.get(), Some(sequence));
         }
     }
 
-    /// What `risk` says is engaged: at a restart.
+    /// Adds every switch that is engaged in `risk`, for a restart.
     pub fn resume(&mut self, risk: &Risk) {
         for (scope, id) in risk.engaged() {
             self.engage(scope, id, None);
@@ -68,7 +70,7 @@ impl Cancels {
 
     fn engage(&mut self, scope: CancelScope, id: u32, cause: Option<Sequence>) {
         if self.switches.len() == KILL_SWITCHES_MAX {
-            // More at once than are kept apart: everything.
+            // More switches at once than there is room for: cancel everything.
             self.switches.clear();
             return self.switches.push(Engaged { scope: CancelScope::ALL, id: 0, cause });
         }
@@ -81,7 +83,7 @@ impl Cancels {
         self.switches.is_empty() && self.at == self.orders.len()
     }
 
-    /// The next cancel, to be the event `sequence` at `now`; none when nothing is left.
+    /// Returns the next cancel, which becomes the event `sequence` at `now`; none when nothing is left.
     pub fn next(&mut self, risk: &Risk, sequence: Sequence, now: Nanos) -> Option<Cancel> {
         loop {
             while let Some(order) = self.orders.get(self.at).copied() {
@@ -98,7 +100,7 @@ impl Cancels {
             let Engaged { scope, id, cause } = self.switches.remove(0);
             self.cause = cause.unwrap_or(Sequence(0));
             risk.to_cancel(scope, id, &mut self.orders);
-            // What passed behind a release was let in on purpose.
+            // An order after the switch passed because the switch was released: it is not cancelled.
             self.orders.retain(|order| cause.is_none_or(|cause| order.sequence < cause));
             self.at = 0;
         }
@@ -106,7 +108,7 @@ impl Cancels {
 
     fn cancel(&self, order: &WorkingOrder, sequence: Sequence, now: Nanos) -> Cancel {
         let owner = &order.owner;
-        // The event's own number names the request: no strategy's id is so small.
+        // The event's sequence identifies the request: no strategy uses ids that small.
         let (client_order_id, cause) = (sequence.0.into(), self.cause.0.into());
         if order.is_quote {
             return Cancel::Quote(QuoteCancel {

@@ -10,7 +10,7 @@ use crate::terms::{Leg, OrderKind, OrderTerms};
 use stele_wire::messages::{Check, ReleaseWatermark};
 use stele_wire::{Nanos, Price};
 
-/// What is known of everything that an order names: looked up once for all checks.
+/// The state of everything that an order names, looked up once for all checks.
 struct Found<'a> {
     instrument: &'a Instrument,
     account: &'a Account,
@@ -51,8 +51,8 @@ fn full(check: Check, capacity: usize) -> Verdict {
 }
 
 impl Risk {
-    /// Holds an order against every check; the first that fails is the answer. `now` is the time that the order's
-    /// event will carry. Limits whose time has come by then are in force.
+    /// Checks an order and reports the first check that fails. `now` is the time that the order's event will
+    /// have. Limits that are effective by then are in force.
     ///
     /// # Errors
     /// [`Breach`], with limit and value in the unit of the check:
@@ -60,20 +60,20 @@ impl Risk {
     /// | check | limit | value |
     /// |---|---|---|
     /// | `KILL_SWITCH` | 0 | the id in the switch's scope |
-    /// | `RELEASE_HELD` | the last watermark on offer | the one asked for |
-    /// | `MALFORMED` | 1 | the quantity; or the side, which is neither to buy nor to sell |
+    /// | `RELEASE_HELD` | the last available watermark | the one requested |
+    /// | `MALFORMED` | 1 | the quantity, or a side that is neither buy nor sell |
     /// | `ORDER_QUANTITY` | mantissa | mantissa |
-    /// | `NOTIONAL` | 1e-9 of the currency | 1e-9 of the currency; `i64::MAX` beyond the numbers |
+    /// | `NOTIONAL` | 1e-9 of the currency | 1e-9 of the currency, at most `i64::MAX` |
     /// | `PRICE_COLLAR` | 1e-9 of the reference | distance from it; null when there is no reference |
     /// | `DUPLICATE` | the window, ns | the age of the order that it repeats, ns |
-    /// | `DUPLICATE` (resubmitted) | the publisher's newest number | the number once more |
+    /// | `DUPLICATE` (resubmitted) | the publisher's newest number | the submission's number |
     /// | `DUPLICATE` (id in use) | 0 | the client order id |
-    /// | `MESSAGE_RATE` | messages a second | messages in the last second with this one |
-    /// | `OPEN_ORDERS` | count | count with this one |
-    /// | `POSITION` | mantissa | mantissa, every open order on its side executed |
+    /// | `MESSAGE_RATE` | messages a second | messages in the last second, including this one |
+    /// | `OPEN_ORDERS` | count | count, including this one |
+    /// | `POSITION` | mantissa | mantissa, with every open order on its side executed |
     /// | `CREDIT` | 1e-9 of the currency | credit used with this order; null when it cannot be valued |
     /// | `RESTRICTED` | 0 | the instrument |
-    /// | `SELF_MATCH` | price of the own resting order | price of this one |
+    /// | `SELF_MATCH` | price of the own resting order | price of this order |
     #[inline]
     pub fn check(&mut self, order: &OrderTerms, now: Nanos) -> Result<(), Breach> {
         self.take_effect(now.0);
@@ -90,7 +90,7 @@ impl Risk {
         if self.limits.needs_state { self.check_state(order, values, &found, now.0) } else { Ok(()) }
     }
 
-    /// The checks that need what is kept of accounts, orders and the market.
+    /// The checks that need the state of accounts, orders and the market.
     #[inline]
     fn check_state(
         &self,
@@ -149,14 +149,14 @@ impl Risk {
         found
     }
 
-    /// The instrument's limit, or else the one over all.
+    /// The instrument's limit, or otherwise the one over all.
     #[inline]
     fn general(&self, check: Check, found: &Found<'_>) -> i64 {
         let own = found.limits[0][place(check)];
         if own != NONE { own } else { self.limits.all[place(check)] }
     }
 
-    /// The strictest limit that holds for the order.
+    /// The strictest limit that applies to the order.
     #[inline]
     fn limit(&self, check: Check, found: &Found<'_>) -> i64 {
         let [_, account, strategy] = found.limits;
@@ -176,8 +176,9 @@ impl Risk {
         }
     }
 
-    /// There is no replication to wait for, and perhaps no sealing, and an order is not let go earlier than it
-    /// asked. SEC 15c3-5(c)(1): what cannot be controlled is prevented from entry.
+    /// Release watermark: an order is never released before the watermark that it asks for, and there is no
+    /// replication and perhaps no sealing. SEC 15c3-5(c)(1): what cannot be controlled is prevented from
+    /// entry.
     fn check_release(&self, order: &OrderTerms) -> Verdict {
         let is_held = match order.release {
             ReleaseWatermark::REPLICATED => true,
@@ -191,8 +192,8 @@ impl Risk {
         Ok(())
     }
 
-    /// A submission that the log has already, by publisher and the publisher's number, which only grows: SEC
-    /// 15c3-5(c)(1)(ii), duplicative orders.
+    /// A submission that is on the log already, identified by the publisher and its own number, which only
+    /// grows: SEC 15c3-5(c)(1)(ii), duplicative orders.
     fn check_resubmission(&self, order: &OrderTerms) -> Verdict {
         let Some(number) = order.number() else { return Ok(()) };
         match self.publishers.get(order.publisher.into()) {
@@ -203,8 +204,8 @@ impl Risk {
         }
     }
 
-    /// SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS 6 Art. 15(1)(c), maximum order volume. An order without
-    /// a quantity is malformed.
+    /// SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS 6 Art. 15(1)(c), maximum order volume. An order
+    /// without a quantity is malformed.
     fn check_quantity(&self, leg: &Leg, found: &Found<'_>) -> Verdict {
         let value = i64::try_from(leg.quantity.0).unwrap_or(i64::MAX);
         if matches!(leg.quantity.0, 0 | u64::MAX) {
@@ -214,13 +215,13 @@ impl Risk {
         if limit != NONE && value > limit { refuse(Check::ORDER_QUANTITY, limit, value) } else { Ok(()) }
     }
 
-    /// RTS 6 Art. 15(1)(b), maximum order value. An order that nothing gives a price is bounded by its quantity.
+    /// RTS 6 Art. 15(1)(b), maximum order value. An order without any price is bounded only by its quantity.
     fn check_notional(&self, value: Option<i64>, found: &Found<'_>) -> Verdict {
         let (limit, value) = (self.limit(Check::NOTIONAL, found), value.unwrap_or(0));
         if limit != NONE && value > limit { refuse(Check::NOTIONAL, limit, value) } else { Ok(()) }
     }
 
-    /// Room in every table that the order will be kept in; see the module's description.
+    /// Room in every table that the order needs; see the description of the module `risk`.
     fn check_room(&self, order: &OrderTerms, now: u64) -> Verdict {
         let (owner, ledger) = (&order.owner, &self.ledger);
         let instruments = &self.market.instruments;
@@ -250,8 +251,8 @@ impl Risk {
         Ok(())
     }
 
-    /// SEC 15c3-5(c)(2)(ii), securities that the account or the firm is restricted from trading; RTS 6 Art. 15(5),
-    /// orders from who may not trade the instrument.
+    /// SEC 15c3-5(c)(2)(ii), securities that the account or the firm is restricted from trading; RTS 6 Art.
+    /// 15(5), orders of traders without permission to trade the instrument.
     fn check_restricted(&self, order: &OrderTerms, found: &Found<'_>) -> Verdict {
         let (owner, at) = (&order.owner, place(Check::RESTRICTED));
         let mut is_restricted = found.limits.iter().any(|set| set[at] == 0);
@@ -266,8 +267,8 @@ impl Risk {
         if is_restricted { refuse(Check::RESTRICTED, 0, owner.instrument.into()) } else { Ok(()) }
     }
 
-    /// RTS 6 Art. 15(1)(d), maximum messages limit. A bucket of one second's messages for each publisher, account
-    /// and strategy; cancels count and are never refused.
+    /// RTS 6 Art. 15(1)(d), maximum messages limit. Each publisher, account and strategy has a bucket of one
+    /// second's messages. Cancels count and are never refused.
     fn check_rate(&self, found: &Found<'_>, now: u64) -> Verdict {
         let (account, strategy) = (found.account, found.strategy);
         let buckets = [
@@ -285,7 +286,8 @@ impl Risk {
         Ok(())
     }
 
-    /// An identification that is in use names two orders: SEC 15c3-5(c)(1)(ii). Asked where duplicates are.
+    /// An order id that is in use would identify two orders: SEC 15c3-5(c)(1)(ii). Checked only where
+    /// duplicates are.
     fn check_id(&self, order: &OrderTerms) -> Verdict {
         if self.limits.horizon == 0 {
             return Ok(());
@@ -294,8 +296,8 @@ impl Risk {
         if is_open { refuse(Check::DUPLICATE, 0, saturated(order.client_order_id.into())) } else { Ok(()) }
     }
 
-    /// RTS 6 Art. 15(4) and (5), market risk limits by client, strategy and firm: the orders that the shard, an
-    /// account and a strategy have open.
+    /// RTS 6 Art. 15(4) and (5), market risk limits by client, strategy and firm: the open orders of the
+    /// shard, an account and a strategy.
     fn check_open_orders(&self, order: &OrderTerms, found: &Found<'_>) -> Verdict {
         let at = place(Check::OPEN_ORDERS);
         let [_, account, strategy] = found.limits;
@@ -311,9 +313,9 @@ impl Risk {
         }
     }
 
-    /// RTS 6 Art. 15(1)(a), price collars; SEC 15c3-5(c)(1)(ii), erroneous orders by price. Held against
-    /// [`Risk::reference`]; without one nothing that has a collar passes. An order without a limit passes where
-    /// there is a reference.
+    /// RTS 6 Art. 15(1)(a), price collars; SEC 15c3-5(c)(1)(ii), erroneous orders by price. The price is
+    /// compared with [`Risk::reference`]. Without a reference, no order with a collar passes. An order
+    /// without a limit passes if there is a reference.
     fn check_collar(&self, leg: &Leg, found: &Found<'_>) -> Verdict {
         let limit = self.limit(Check::PRICE_COLLAR, found);
         if limit == NONE {
@@ -334,8 +336,8 @@ impl Risk {
         refuse(Check::PRICE_COLLAR, limit, value)
     }
 
-    /// SEC 15c3-5(c)(1)(ii), orders that appear duplicative: a new order of the same account, instrument, side,
-    /// price and quantity within the window. The longest window that holds for the order decides.
+    /// SEC 15c3-5(c)(1)(ii), orders that appear duplicative: a new order with the same account, instrument,
+    /// side, price and quantity within the window. The longest window that applies to the order decides.
     fn check_duplicate(&self, order: &OrderTerms, leg: &Leg, found: &Found<'_>, now: u64) -> Verdict {
         if self.limits.horizon == 0 || order.kind != OrderKind::New {
             return Ok(());
@@ -351,8 +353,9 @@ impl Risk {
         }
     }
 
-    /// RTS 6 Art. 15(4), market risk limits, with every order sent counted (Art. 15(2)); SEC 15c3-5(c)(1)(i): the
-    /// position that the account would have if every open order on this side were executed, and this one. What adds nothing passes, so that a position can be closed.
+    /// RTS 6 Art. 15(4), market risk limits, with every order sent counted (Art. 15(2)); SEC 15c3-5(c)(1)(i):
+    /// the position of the account if this order and every open order on its side were executed. An order
+    /// that adds nothing passes, so that a position can be closed.
     fn check_position(&self, order: &OrderTerms, side: usize, more: i128, found: &Found<'_>) -> Verdict {
         let [_, account, _] = found.limits;
         let mut limit = self.general(Check::POSITION, found).min(account[place(Check::POSITION)]);
@@ -368,9 +371,10 @@ impl Risk {
         refuse(Check::POSITION, limit, saturated(value))
     }
 
-    /// Regulation (EU) 596/2014 Art. 12(1)(a) and RTS 6 Art. 13, FINRA 5210.02: no trade with oneself. The resting order
-    /// that would be met first, of this account or another one of the same beneficial owner; an order that a quote or replacement takes the place of does not count, nor does
-    /// one that waits for its stop.
+    /// Regulation (EU) 596/2014 Art. 12(1)(a) and RTS 6 Art. 13, FINRA 5210.02: no trade with oneself. It
+    /// considers the resting order that would be matched first, of this account or another one of the same
+    /// beneficial owner. An order that this one replaces does not count, nor does one that waits for its
+    /// stop.
     fn check_self_match(&self, order: &OrderTerms, leg: &Leg, side: usize, found: &Found<'_>) -> Verdict {
         if self.limit(Check::SELF_MATCH, found) != 0 || order.stop_price.is_defined() {
             return Ok(());
@@ -399,9 +403,10 @@ impl Risk {
         }
     }
 
-    /// SEC 15c3-5(c)(1)(i), credit and capital thresholds in the aggregate for each customer and the broker; RTS 6
-    /// Art. 15(4). The credit used with this order, by the account and by all accounts of the shard. What adds
-    /// nothing passes. There are no exchange rates: an account has credit in its own currency only.
+    /// SEC 15c3-5(c)(1)(i), credit and capital thresholds in the aggregate for each customer and the broker;
+    /// RTS 6 Art. 15(4). It considers the credit used, including this order, by the account and by all
+    /// accounts of the shard. An order that adds nothing passes. There are no exchange rates: an account has
+    /// credit only in its own currency.
     fn check_credit(&self, added: [i128; 2], is_valued: bool, found: &Found<'_>) -> Verdict {
         let (account, holding, at) = (found.account, found.holding, place(Check::CREDIT));
         let of_account = found.limits[1][at].min(account.allotted);
@@ -428,8 +433,8 @@ impl Risk {
         Ok(())
     }
 
-    /// What a leg of this value would add to open quantity and value: all of it, less what the order that it takes
-    /// the place of has there already, because only one of the two can be executed.
+    /// What a leg of this value would add to open quantity and value. What the replaced order has there
+    /// already is subtracted, because only one of the two can be executed.
     #[inline]
     pub(crate) fn added(&self, order: &OrderTerms, leg: &Leg, value: i64) -> (u64, i64) {
         if order.replaced_order_id == 0 || order.kind == OrderKind::New {
@@ -446,8 +451,8 @@ impl Risk {
     }
 }
 
-/// The price that an order's value is taken at: its limit, or else its stop, or else the reference. A sale is worth
-/// what the market gives for it: the reference, if that is more than the limit.
+/// The price at which an order is valued: its limit, otherwise its stop, otherwise the reference. A sale is
+/// valued at the reference if that is more than its limit, because the market may pay it.
 #[inline]
 pub(crate) fn priced(order: &OrderTerms, leg: &Leg, instrument: &Instrument) -> Option<i64> {
     let own = [leg.price, order.stop_price].into_iter().find(|price| price.is_defined());

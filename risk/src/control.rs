@@ -1,4 +1,5 @@
-//! How limits, credit and kill switches change: by events alone, and by two people where that is asked for.
+//! Changes of limits, credit and kill switches: only by events, and by two different people where that is
+//! required.
 
 use crate::credit::Allotment;
 use crate::ledger::holding_key;
@@ -6,36 +7,37 @@ use crate::limits;
 use crate::limits::{NONE, Pair, Pending, Set, Target, place};
 use crate::rate::Rate;
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     Check, CreditAllotment, Decision, KillSwitch, RiskDecision, RiskLimit, SwitchState,
 };
 use zerocopy::FromBytes;
 
-/// Whether [`Risk::check_control`] has a say about messages of this template.
+/// Returns whether [`Risk::check_control`] checks messages of this template.
 #[inline]
-pub fn governs(template_id: u16) -> bool {
+pub fn is_checked_change(template_id: u16) -> bool {
     matches!(template_id, RiskLimit::TEMPLATE_ID | KillSwitch::TEMPLATE_ID | CreditAllotment::TEMPLATE_ID)
 }
 
-/// Whether two different people stand behind a change.
+/// Whether the change was made by two different people.
 fn are_two(one: u32, other: u32) -> bool {
     one != 0 && other != 0 && one != other
 }
 
 impl Risk {
-    /// Says whether a change of the controls themselves may go on the log, and if not, what goes there instead.
-    /// `body` holds the root block of the message at least; other templates pass.
+    /// Checks whether a change of the controls themselves may be logged. `body` contains at least the root
+    /// block of the message. Messages of other templates pass.
     ///
     /// # Errors
-    /// The refusal, with the check that was to be changed, as limit what was asked for and as value what is in
-    /// force: a limit of a scope or unit that does not exist (`MALFORMED`), one that finds no room, a change that
-    /// lacks two different people where `four_eyes` asks for them (RTS 6 Art. 15(6); SEC 15c3-5(d)), or credit
-    /// that would be allotted beyond the firm's (SEC 15c3-5(c)(1)(i); limit: the firm's, value: the sum).
+    /// The refusal, which is logged instead of the change. It contains the check to change, as limit the
+    /// requested one, and as value the one in force. A change is refused when its scope or unit does not
+    /// exist (`MALFORMED`), when there is no room for it, when `four_eyes` requires two different people and
+    /// it does not have them (RTS 6 Art. 15(6); SEC 15c3-5(d)), or when it would allot more than the firm's
+    /// credit (SEC 15c3-5(c)(1)(i); limit: the firm's credit, value: the sum).
     pub fn check_control(&mut self, template_id: u16, body: &[u8], now: Nanos) -> Result<(), RiskDecision> {
         self.take_effect(now.0);
-        const LONG: &str = "the body is as long as the block";
+        const LONG: &str = "the body contains the block";
         match template_id {
             RiskLimit::TEMPLATE_ID => self.check_limit(RiskLimit::ref_from_prefix(body).expect(LONG).0),
             CreditAllotment::TEMPLATE_ID => {
@@ -134,8 +136,8 @@ impl Risk {
         Err(refusal(amount, self.allotments.amount(account, shard).unwrap_or(NONE)))
     }
 
-    /// To stop is everybody's; to go on again takes two where four eyes are asked for (RTS 6 Art. 12 and 15(3):
-    /// "until re-enabled by a designated staff member").
+    /// Anyone may engage a switch. A release needs two people where four eyes are required (RTS 6 Art. 12 and
+    /// 15(3): "until re-enabled by a designated staff member").
     fn check_release_of(&self, switch: &KillSwitch) -> Result<(), RiskDecision> {
         let is_engaged = self.switches.is_engaged(switch.scope, switch.scope_id.get());
         let is_release = switch.state == SwitchState::RELEASED && is_engaged;
@@ -154,7 +156,7 @@ impl Risk {
         })
     }
 
-    /// The limit that a scope has of its own.
+    /// The limit that is set for the scope itself.
     pub(crate) fn limit_of(&self, target: Target, check: Check) -> i64 {
         let of_set = |number: Option<u16>| self.limits.set(number.unwrap_or(0))[place(check)];
         let of_pair = |pair: Option<&Pair>| pair.map_or(NONE, |pair| pair.get(check));
@@ -174,7 +176,7 @@ impl Risk {
         }
     }
 
-    /// Brings changes into force whose time has come.
+    /// Applies the pending changes that are effective by now.
     #[inline]
     pub(crate) fn take_effect(&mut self, now: u64) {
         if self.limits.next_effective <= now {
@@ -189,7 +191,7 @@ impl Risk {
         }
     }
 
-    /// A limit as it stands on the log.
+    /// Handles a limit on the log.
     #[cold]
     pub(crate) fn on_limit(&mut self, change: &RiskLimit, now: u64) {
         let Some(target) = Target::of(change) else { return };
@@ -205,7 +207,7 @@ impl Risk {
         }
     }
 
-    /// The limits of a scope's own, made if there is room.
+    /// The set of limits of the scope itself, which is created if there is room.
     fn own_set(&mut self, target: Target) -> Option<&mut Set> {
         let number = match target {
             Target::Account(id) => &mut self.ledger.accounts.entry(id)?.limits,
@@ -247,7 +249,7 @@ impl Risk {
         self.limits.derive(self.allotments.iter().len() > 0);
     }
 
-    /// An allotment as it stands on the log.
+    /// Handles an allotment on the log.
     #[cold]
     pub(crate) fn on_allotment(&mut self, event: &CreditAllotment) {
         let (account, shard) = (event.account.get(), event.shard.get());
@@ -256,20 +258,21 @@ impl Risk {
         self.limits.derive(true);
     }
 
-    /// Which shard this is.
+    /// Sets which shard this is.
     pub(crate) fn set_shard(&mut self, shard: u32) {
         self.shard = shard;
         self.allot();
     }
 
-    /// Gives each account, and the shard, what was allotted to them: nothing where others have all of it.
+    /// Sets the credit that each account and the shard may use: 0 where all of it is allotted to other
+    /// shards.
     pub(crate) fn allot(&mut self) {
         self.ledger.accounts.values_mut().for_each(|account| account.allotted = limits::NONE);
         let shard = self.shard;
         self.allotted = None;
         for row in self.allotments.iter() {
             let own = if row.shard == shard { row.amount } else { 0 };
-            // A shard has one row at most; those of others leave it as it is.
+            // A shard has at most one row; the rows of others add nothing.
             let added = |before: i64| if before == limits::NONE { own } else { before + own };
             if row.account == 0 {
                 self.allotted = Some(added(self.allotted.unwrap_or(limits::NONE)));
@@ -279,9 +282,9 @@ impl Risk {
         }
     }
 
-    /// A switch as it stands on the log.
+    /// Handles a switch on the log.
     #[cold]
-    pub(crate) fn on_switch(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_switch(&mut self, event: &SequencedEvent<'_>) {
         if let Some(switch) = event.message::<KillSwitch>() {
             self.switches.on_event(&switch);
         }

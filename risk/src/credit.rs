@@ -1,4 +1,4 @@
-//! How the firm's credit is shared out between shards.
+//! Credit allotments: how the firm's credit is divided between shards.
 
 use crate::bounds::RISK_ALLOTMENTS_MAX;
 use stele_wire::messages::CreditAllotment;
@@ -6,11 +6,11 @@ use stele_wire::messages::CreditAllotment;
 /// A shard's part of an account's credit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Allotment {
-    /// 0 is the firm.
+    /// The account; 0 is the firm.
     pub account: u32,
-    /// Who may use it.
+    /// The shard that may use the credit.
     pub shard: u32,
-    /// 1e-9 of the currency.
+    /// The amount, in units of 1e-9 of the currency.
     pub amount: i64,
 }
 
@@ -31,12 +31,12 @@ impl Allotments {
         self.rows.iter().position(|row| (row.account, row.shard) == (account, shard))
     }
 
-    /// What a shard may use of an account's credit, where any was allotted.
+    /// The part of an account's credit that a shard may use, if any was allotted.
     pub(crate) fn amount(&self, account: u32, shard: u32) -> Option<i64> {
         self.find(account, shard).map(|at| self.rows[at].amount)
     }
 
-    /// What all shards together could use of the account's credit with the allotment in place.
+    /// The account's credit that all shards together could use once the allotment is in force.
     pub(crate) fn sum_with(&self, allotment: &CreditAllotment) -> i128 {
         let (account, shard) = (allotment.account.get(), allotment.shard.get());
         let others = self.rows.iter().filter(|row| row.account == account && row.shard != shard);
@@ -47,7 +47,7 @@ impl Allotments {
         self.rows.len() < RISK_ALLOTMENTS_MAX || self.find(account, shard).is_some()
     }
 
-    /// Puts an allotment in the place of the one before, if there is room.
+    /// Sets an allotment, which replaces the previous one of its account and shard, if there is room.
     pub(crate) fn set(&mut self, allotment: Allotment) {
         match self.find(allotment.account, allotment.shard) {
             Some(at) => self.rows[at] = allotment,

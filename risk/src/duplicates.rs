@@ -1,9 +1,9 @@
-//! New orders of late, by everything that makes two of them alike.
+//! Recent new orders, for the check of duplicates.
 
 use crate::bounds::RISK_RECENT_ORDERS_MAX;
-use crate::table::{Index, Key};
+use crate::table::{SlotIndex, TableKey};
 
-/// What two orders share that are duplicates of each other.
+/// The terms that two duplicate orders share.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Likeness {
     pub(crate) account: u32,
@@ -13,7 +13,7 @@ pub(crate) struct Likeness {
     pub(crate) quantity: u64,
 }
 
-impl Key for Likeness {
+impl TableKey for Likeness {
     #[inline]
     fn hash(self) -> u64 {
         let owner = u64::from(self.account) << 32 | u64::from(self.instrument);
@@ -22,24 +22,25 @@ impl Key for Likeness {
     }
 }
 
-/// A queue of the newest orders, and where the newest of each kind stands in it.
+/// A queue of the newest orders, and an index of the newest order with each likeness.
 #[derive(Clone, Debug)]
 pub(crate) struct Recent {
-    index: Index<Likeness>,
+    index: SlotIndex<Likeness>,
     queue: Box<[(Likeness, u64)]>,
-    /// Orders ever entered and ever forgotten; the queue holds those between.
+    /// The number of orders ever entered, and of those removed; the queue contains those between.
     end: u64,
     start: u64,
 }
 
-/// Orders that one new order may push out of the queue: more than come in, so that the queue follows the window.
+/// The most orders that one new order removes from the queue: more than one, so that the queue shrinks to the
+/// window.
 const FORGOTTEN_AT_ONCE: usize = 4;
 
 impl Default for Recent {
     fn default() -> Self {
         let capacity = RISK_RECENT_ORDERS_MAX;
         let queue = vec![(Likeness::default(), 0); capacity].into();
-        Self { index: Index::new(capacity), queue, end: 0, start: 0 }
+        Self { index: SlotIndex::new(capacity), queue, end: 0, start: 0 }
     }
 }
 
@@ -49,13 +50,14 @@ impl Recent {
         number as usize & (self.queue.len() - 1)
     }
 
-    /// When the newest such order was sequenced.
+    /// The time of the newest order with this likeness.
     #[inline]
     pub(crate) fn newest(&self, likeness: Likeness) -> Option<u64> {
         self.index.get(likeness).map(|slot| self.queue[slot as usize].1)
     }
 
-    /// Whether there is no room for one more at `now` that keeps all orders since `now - horizon`.
+    /// Whether there is no room for another order at `now` without removing one that is newer than `now -
+    /// horizon`.
     #[inline]
     pub(crate) fn is_full(&self, now: u64, horizon: u64) -> bool {
         self.end - self.start == self.queue.len() as u64 && !self.is_oldest_over(now, horizon)
@@ -66,7 +68,7 @@ impl Recent {
         now.saturating_sub(self.queue[self.place(self.start)].1) >= horizon
     }
 
-    /// A new order at `now`. Orders that are older than `horizon` make room.
+    /// Enters a new order at `now`. Orders older than `horizon` are removed.
     #[inline]
     pub(crate) fn enter(&mut self, likeness: Likeness, now: u64, horizon: u64) {
         for _ in 0..FORGOTTEN_AT_ONCE {
@@ -93,7 +95,7 @@ impl Recent {
         self.start += 1;
     }
 
-    /// From the oldest to the newest.
+    /// Iterates over the orders, from the oldest to the newest.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &(Likeness, u64)> {
         let length = (self.end - self.start) as usize;
         (0..length).map(|offset| &self.queue[self.place(self.start + offset as u64)])

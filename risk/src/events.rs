@@ -1,4 +1,4 @@
-//! What the log says, as far as the checks depend on it.
+//! The events that the checks depend on, and how each changes the state.
 
 use crate::bounds::RISK_FILLS_MAX;
 use crate::checks::{key, likeness, priced};
@@ -6,7 +6,7 @@ use crate::ledger::{Fill, signed};
 use crate::market::Instrument;
 use crate::orders::{Entry, OrderKey};
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use crate::terms::{OrderKind, OrderTerms};
 use stele_wire::messages::{
     AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
@@ -17,7 +17,7 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
-/// One above the highest template id.
+/// One more than the highest template id.
 const TEMPLATE_IDS: usize = 600;
 
 macro_rules! followed {
@@ -36,22 +36,22 @@ static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
     StrategyDefinition TopOfBook Trade TradeBreak TradeBusted TradeCorrected
 };
 
-/// Whether [`Risk::on_event`] does anything with messages of this template.
+/// Returns whether messages of this template change the state of [`Risk`].
 #[inline]
-pub fn follows(template_id: u16) -> bool {
+pub fn affects_risk(template_id: u16) -> bool {
     FOLLOWED.get(usize::from(template_id)).copied().unwrap_or(false)
 }
 
 impl Risk {
-    /// Takes in the next event of the log: every event in order, from the trail's beginning or from a snapshot's
-    /// place. Events that nothing depends on may be left out, see [`follows`]. This is also how open orders,
-    /// positions, limits and switches are found again at a restart.
+    /// Handles the next event of the log. Call it for every event in order, from the beginning of the trail
+    /// or the position of a snapshot; those for which [`affects_risk`] is false may be omitted. A restart
+    /// restores open orders, positions, limits and switches in the same way.
     pub fn on_event(&mut self, frame: &Frame<'_>) {
         let header = frame.header();
         if frame.is_padding() || header.schema_id.get() != SCHEMA_ID {
             return;
         }
-        self.on_sequenced(&Sequenced {
+        self.on_sequenced(&SequencedEvent {
             template_id: header.template_id.get(),
             block_length: header.block_length.get(),
             schema_version: header.schema_version.get(),
@@ -61,9 +61,9 @@ impl Risk {
         });
     }
 
-    /// As [`Risk::on_event`], for an event that is in no frame yet.
+    /// As [`Risk::on_event`], for an event that is not in a frame.
     #[inline]
-    pub fn on_sequenced(&mut self, event: &Sequenced<'_>) {
+    pub fn on_sequenced(&mut self, event: &SequencedEvent<'_>) {
         self.take_effect(event.timestamp.0);
         match event.template_id {
             TopOfBook::TEMPLATE_ID => {
@@ -105,9 +105,9 @@ impl Risk {
         }
     }
 
-    /// An order that got its sequence: it counts from here on.
+    /// Handles an order that has its sequence: it counts from now on.
     #[inline]
-    fn on_order(&mut self, order: &OrderTerms, event: &Sequenced<'_>) {
+    fn on_order(&mut self, order: &OrderTerms, event: &SequencedEvent<'_>) {
         let (owner, now) = (&order.owner, event.timestamp.0);
         self.on_message([order.publisher.into(), owner.account, owner.strategy.into()], order.number(), now);
         let horizon = self.limits.horizon;
@@ -136,7 +136,7 @@ impl Risk {
         }
     }
 
-    /// A message to a venue, which counts towards the rates of its publisher, account and strategy.
+    /// Counts a message to a venue towards the rates of its publisher, account and strategy.
     #[inline]
     fn on_message(&mut self, [publisher, account, strategy]: [u32; 3], number: Option<u64>, now: u64) {
         if let Some(source) = self.publishers.entry(publisher) {
@@ -151,8 +151,8 @@ impl Risk {
         }
     }
 
-    /// What takes risk away: it is counted and never refused.
-    fn on_request(&mut self, event: &Sequenced<'_>) {
+    /// Handles a cancel, which is counted and never refused.
+    fn on_request(&mut self, event: &SequencedEvent<'_>) {
         macro_rules! named_by {
             ($request:ident, $id:ident) => {
                 OrderKey {
@@ -196,7 +196,7 @@ impl Risk {
         }
     }
 
-    fn on_control(&mut self, event: &Sequenced<'_>) {
+    fn on_control(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             RiskLimit::TEMPLATE_ID => {
                 if let Some(change) = event.message::<RiskLimit>() {
@@ -222,7 +222,7 @@ impl Risk {
             SessionStart::TEMPLATE_ID => {
                 if let Some(session) = event.message::<SessionStart>() {
                     self.set_shard(session.shard.get());
-                    // What was under way when the session before ended was perhaps lost with it.
+                    // A cancel that was under way when the previous session ended may have been lost.
                     self.ledger.orders.forget_cancels();
                 }
             }
@@ -230,7 +230,7 @@ impl Risk {
         }
     }
 
-    fn on_reference(&mut self, event: &Sequenced<'_>) {
+    fn on_reference(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(definition) = event.message::<InstrumentDefinition>() {
@@ -274,7 +274,7 @@ impl Risk {
         }
     }
 
-    /// A position that the trail begins with, worth its average price.
+    /// Handles a position that the trail begins with, valued at its average price.
     fn on_opening(&mut self, opening: &OpeningPosition) {
         let quantity = opening.quantity.get();
         let price = Some(opening.average_price.get()).filter(|price| *price != Price::UNDEFINED.0);
@@ -299,7 +299,7 @@ impl Risk {
         self.market.instruments.get(instrument).copied().unwrap_or_default()
     }
 
-    /// An execution: a position from here on, and remembered for a while, in case the venue takes it back.
+    /// Handles an execution: it changes the position and is kept for a while in case the venue reverses it.
     pub(crate) fn on_fill(&mut self, fill: &OrderFilled, sequence: Sequence) {
         let quantity = fill.last_quantity.get();
         if matches!(quantity, 0 | u64::MAX) {
@@ -323,8 +323,8 @@ impl Risk {
         self.fills.push_back(fill);
     }
 
-    /// Where an execution stands among those remembered: by the event that told of it, or where that is not
-    /// told, by the venue's identification.
+    /// The index of an execution among those kept: found by the event that reported it or, if that is
+    /// unknown, by the venue's execution id.
     fn fill(&self, sequence: u64, execution_id: u64) -> Option<usize> {
         if sequence != 0 {
             let at = self.fills.partition_point(|fill| fill.sequence < sequence);
@@ -333,11 +333,11 @@ impl Risk {
         self.fills.iter().rposition(|fill| execution_id != 0 && fill.execution_id == execution_id)
     }
 
-    /// An execution was undone: the position is what it would be without it. One that is not remembered is taken
-    /// as the report has it.
+    /// Handles the reversal of an execution: the position becomes what it would be without it. If the
+    /// execution is no longer kept, the report's own values are used.
     pub(crate) fn on_bust(&mut self, bust: &TradeBusted) {
         if let Some(at) = self.fill(bust.fill_sequence.get(), bust.execution_id.get()) {
-            let fill = self.fills.remove(at).expect("`fill` gives a place within");
+            let fill = self.fills.remove(at).expect("`fill` returns a valid index");
             return self.ledger.trade(&fill, true);
         }
         let (instrument, quantity) = (bust.instrument.get(), bust.last_quantity.get());
@@ -356,7 +356,8 @@ impl Risk {
         self.ledger.trade(&fill, true);
     }
 
-    /// An execution has other terms. One that is not remembered stays as it was, and is counted as untracked.
+    /// Handles the correction of an execution. One that is no longer kept stays as it was and is counted as
+    /// untracked.
     pub(crate) fn on_correction(&mut self, correction: &TradeCorrected) {
         let Some(at) = self.fill(correction.fill_sequence.get(), correction.execution_id.get()) else {
             self.ledger.untracked += 1;

@@ -1,13 +1,13 @@
-//! What accounts hold and could come to hold: positions, open orders, and the credit that both take.
+//! The ledger of accounts: positions, open orders, and the credit that both use.
 //!
-//! Positions are kept by average cost. A holding's *exposure* is the larger of what it would have cost if every
-//! open buy were executed and if every open sell were:
+//! Positions are kept at average cost. The *exposure* of a holding is the larger of its cost if every open
+//! buy were executed and its cost if every open sell were executed:
 //!
 //! ```text
 //! exposure = max(cost + open buys, −cost + open sells, 0)         cost > 0 long, < 0 short
 //! ```
-//! so that an order that only closes a position adds nothing to it, and an account that has spent its credit can
-//! still get out. The credit used is the sum of the exposures.
+//! So an order that only closes a position adds nothing to the exposure, and an account that has used up its
+//! credit can still close its positions. The credit used is the sum of the exposures.
 
 use crate::bounds::{RISK_ACCOUNTS_MAX, RISK_HOLDINGS_MAX, RISK_STRATEGIES_MAX};
 use crate::orders::{Ends, Entry, NIL, OrderKey, Orders, side_index};
@@ -24,11 +24,11 @@ pub(crate) struct Account {
     pub(crate) allotted: i64,
     pub(crate) open: u32,
     pub(crate) limits: u16,
-    /// The party that what it holds belongs to; 0 when not told.
+    /// The beneficial owner; 0 when unknown.
     pub(crate) owner: u32,
     /// The first account of the same owner, which may be itself; 0 without an owner.
     pub(crate) lead: u32,
-    /// Zeros when not told.
+    /// Zeros when unknown.
     pub(crate) currency: [u8; 3],
     pub(crate) bucket: Bucket,
     pub(crate) rate: Rate,
@@ -75,7 +75,7 @@ impl Default for Strategy {
     }
 }
 
-/// What an account holds of an instrument.
+/// The holding of an account in an instrument.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holding {
     pub(crate) account: u32,
@@ -86,7 +86,7 @@ pub(crate) struct Holding {
     /// Quantity and value of the open buys, and of the open sells.
     pub(crate) open: [i128; 2],
     pub(crate) open_value: [i128; 2],
-    /// Where the resting orders of its beneficial owner in the instrument stand; [`NIL`] of none.
+    /// The slot of its beneficial owner's resting orders in the instrument; [`NIL`] for none.
     resting: u32,
 }
 
@@ -107,7 +107,7 @@ impl Holding {
         position + self.open[side] + more
     }
 
-    /// The credit that it takes with `more` value of open orders on a side.
+    /// The credit that it uses with `more` value of open orders on each side.
     #[inline]
     pub(crate) fn exposure_with(&self, more: [i128; 2]) -> i128 {
         let long = self.cost + self.open_value[0] + more[0];
@@ -135,7 +135,7 @@ impl Holding {
     }
 }
 
-/// `amount` × `part` / `whole`, towards zero; less exact where the product is beyond the numbers.
+/// `amount` × `part` / `whole`, rounded towards zero; less exact if the product overflows.
 fn share(amount: i128, part: i128, whole: i128) -> i128 {
     match amount.checked_mul(part) {
         Some(product) => product / whole,
@@ -163,13 +163,13 @@ pub(crate) struct Ledger {
     pub(crate) accounts: Table<u32, Account>,
     pub(crate) strategies: Table<u32, Strategy>,
     pub(crate) holdings: Table<u64, Holding>,
-    /// Resting buys and sells by beneficial owner, who is named by the first of the accounts, and instrument. There
-    /// are never more than holdings.
+    /// Resting buys and sells by beneficial owner, identified by its first account, and by instrument. There
+    /// are never more of them than holdings.
     resting: Table<u64, [Ends; 2]>,
     pub(crate) orders: Orders,
     /// The credit used by all accounts.
     pub(crate) used: i128,
-    /// Orders and executions that found no room and are not counted.
+    /// Orders and executions that had no room and are not tracked.
     pub(crate) untracked: u64,
 }
 
@@ -193,7 +193,7 @@ pub(crate) fn holding_key(account: u32, instrument: u32) -> u64 {
 }
 
 impl Ledger {
-    /// The holding of an account in an instrument, made if there is room.
+    /// The holding of an account in an instrument, which is created if there is room.
     #[inline]
     fn holding(&mut self, account: u32, instrument: u32) -> Option<u32> {
         let key = holding_key(account, instrument);
@@ -207,7 +207,7 @@ impl Ledger {
         Some(slot)
     }
 
-    /// Gives a holding its beneficial owner's lists of resting orders.
+    /// Links a holding to its beneficial owner's lists of resting orders.
     fn find_resting(&mut self, slot: u32, key: u64) {
         let lead = self.accounts.at(self.holdings.at(slot).account).lead;
         let (account, instrument) = ((key >> 32) as u32, key as u32);
@@ -216,7 +216,7 @@ impl Ledger {
         self.holdings.at_mut(slot).resting = resting;
     }
 
-    /// The resting buys and sells of whoever an account belongs to.
+    /// The resting buys and sells of an account's beneficial owner.
     #[inline]
     pub(crate) fn resting_of(
         &self,
@@ -231,7 +231,7 @@ impl Ledger {
         if account.lead == 0 { None } else { self.resting.get(holding_key(account.lead, instrument)) }
     }
 
-    /// An account belongs to this party from here on; 0 is not told.
+    /// Sets the beneficial owner of an account; 0 is unknown.
     #[cold]
     pub(crate) fn set_owner(&mut self, id: u32, owner: u32) {
         let Some(account) = self.accounts.entry(id).filter(|account| account.owner != owner) else { return };
@@ -252,17 +252,17 @@ impl Ledger {
             self.find_resting(slot as u32, key);
         }
         let Self { orders, holdings, resting, .. } = self;
-        orders.link_anew(|holding, side, link| link(&mut resting.at_mut(holdings.at(holding).resting)[side]));
+        orders.relink(|holding, side, link| link(&mut resting.at_mut(holdings.at(holding).resting)[side]));
     }
 
-    /// A holding as a snapshot has it; none when there is no room.
+    /// Restores a holding from a snapshot; none when there is no room.
     pub(crate) fn hold(&mut self, key: u64, position: i128, cost: i128) -> Option<()> {
         let slot = self.holding((key >> 32) as u32, key as u32)?;
         self.change(slot, |holding| (holding.position, holding.cost) = (position, cost));
         Some(())
     }
 
-    /// Changes a holding, and with it the credit used.
+    /// Changes a holding and the credit used.
     #[inline]
     fn change(&mut self, slot: u32, change: impl FnOnce(&mut Holding)) {
         let holding = self.holdings.at_mut(slot);
@@ -273,7 +273,8 @@ impl Ledger {
         self.used += more;
     }
 
-    /// What an open order of this key and side adds to its holding: nothing when there is none.
+    /// The quantity and value that the open order with this key and side adds to its holding; 0 when there is
+    /// none.
     #[inline]
     pub(crate) fn counted(&self, key: OrderKey, side: Side) -> (u64, i64) {
         let entry = self.orders.find(key).map(|slot| self.orders.at(slot));
@@ -281,8 +282,8 @@ impl Ledger {
         entry.map_or((0, 0), |entry| (entry.counted, entry.counted_value))
     }
 
-    /// An order is open. One of the same key that is open already stays so and this one is added to it: too much
-    /// is counted rather than too little.
+    /// Adds an open order. If an order with the same key is open already, this one is added to it: rather too
+    /// much is counted than too little.
     #[inline]
     pub(crate) fn open(&mut self, mut entry: Entry) {
         if let Some(slot) = self.orders.find(entry.key) {
@@ -318,7 +319,7 @@ impl Ledger {
         }
     }
 
-    /// The order adds `counted` to its holding from here on.
+    /// Sets the quantity and value that the order adds to its holding.
     #[inline]
     fn count(&mut self, slot: u32, counted: (u64, i64)) {
         let entry = self.orders.at_mut(slot);
@@ -333,7 +334,7 @@ impl Ledger {
         });
     }
 
-    /// The order can be met from here on.
+    /// Marks the order as resting: it can be matched from now on.
     pub(crate) fn rest(&mut self, slot: u32) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| !entry.is_resting) {
@@ -342,7 +343,7 @@ impl Ledger {
         }
     }
 
-    /// So much of the order is left, worth `value`.
+    /// Sets the quantity that is left of the order, and its value.
     #[inline]
     pub(crate) fn settle(&mut self, slot: u32, leaves: u64, value: i64) {
         if leaves == 0 {
@@ -352,7 +353,7 @@ impl Ledger {
         self.count(slot, (leaves, value));
     }
 
-    /// The order has another price from here on.
+    /// Changes the price of the order.
     pub(crate) fn reprice(&mut self, slot: u32, price: i64) {
         let entry = *self.orders.at(slot);
         if let Some(side) = side_index(entry.side).filter(|_| entry.is_resting) {
@@ -366,7 +367,7 @@ impl Ledger {
         self.orders.at_mut(slot).valued_at = price;
     }
 
-    /// The order is open no longer.
+    /// Closes the order.
     pub(crate) fn close(&mut self, slot: u32) {
         self.count(slot, (0, 0));
         let entry = *self.orders.at(slot);
@@ -382,7 +383,7 @@ impl Ledger {
         }
     }
 
-    /// Books an execution, or, with `is_undone`, its reversal.
+    /// Books an execution, or its reversal if `is_undone`.
     pub(crate) fn trade(&mut self, fill: &Fill, is_undone: bool) {
         let Some(holding) = self.holding(fill.account, fill.instrument) else {
             self.untracked += 1;
@@ -422,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_that_closes_a_position_takes_no_credit() {
+    fn an_order_that_closes_a_position_uses_no_credit() {
         let mut holding = Holding::default();
         holding.trade(100, 1_000);
         assert_eq!(holding.exposure(), 1_000);

@@ -1,8 +1,9 @@
-//! Pre-trade risk: what is checked before an order gets a sequence number, and which cancels follow from a
-//! kill switch.
+//! Pre-trade risk: the checks before an order gets a sequence, and the cancels that follow from a kill
+//! switch.
 //!
-//! [`Risk`] is a pure state machine. It is a function of the log's events, without a clock, a thread, a file
-//! or an allocation after its construction, so that a replay of the log decides as the live run did.
+//! [`Risk`] is a pure state machine: a function of the log's events, without clock, thread or file, and
+//! without allocation after its construction. So a replay of the log makes the same decisions as the live
+//! run.
 //!
 //! ```
 //! use stele_risk::{OrderTerms, Risk, RiskLimits};
@@ -16,22 +17,22 @@
 //! assert_eq!((breach.check, breach.limit, breach.value), (Check::ORDER_QUANTITY, 100, 200));
 //! ```
 //!
-//! | module | what is in it |
+//! | module | content |
 //! |---|---|
-//! | `risk` | [`Risk`], what it starts with ([`RiskLimits`]) and what it answers ([`Breach`]) |
-//! | `checks` | the checks of an order, in their order, with limit and value of each |
-//! | `control` | the checks of a change: limits, credit, kill switches, two different people |
+//! | `risk` | [`Risk`], its initial limits ([`RiskLimits`]) and its refusals ([`Breach`]) |
+//! | `checks` | the checks of an order, in sequence, with limit and value of each |
+//! | `control` | the checks of a change of limits, credit or kill switches, such as four eyes |
 //! | `events`, `reports` | what each event of the log changes |
-//! | `terms` | orders, replacements and quotes as the checks see them |
-//! | `limits`, `credit`, `switches`, `rate`, `duplicates` | what is in force, and what counts towards it |
+//! | `terms` | the terms of orders, replacements and quotes that the checks use |
+//! | `limits`, `credit`, `switches`, `rate`, `duplicates` | the limits in force, and the state that counts towards them |
 //! | `market`, `ledger`, `orders` | reference prices; accounts, strategies and positions; open orders |
-//! | `cancels` | [`Cancels`]: the cancels that follow from a kill switch |
+//! | `cancels` | [`PendingCancels`]: the cancels that follow from a kill switch |
 //! | [`table`], [`bounds`] | tables of a fixed size, and the sizes |
 //! | `snapshot`, [`state`] | the state as bytes |
 //!
 //! The sequencer (crate `stele-bus`) owns a `Risk` and calls it on its own thread: `check` before an event
-//! gets its sequence number, `on_sequenced` after. A restart, the check of a trail and the snapshots feed
-//! another one on theirs.
+//! gets its sequence, and `on_sequenced` after. A restart, the check of a trail and the thread for snapshots
+//! each feed the log's events to a `Risk` of their own.
 #![forbid(unsafe_code)]
 
 pub mod bounds;
@@ -55,11 +56,11 @@ mod switches;
 pub mod table;
 mod terms;
 
-pub use cancels::{Cancel, Cancels};
-pub use control::governs;
+pub use cancels::{Cancel, PendingCancels};
+pub use control::is_checked_change;
 pub use credit::Allotment;
-pub use events::follows;
+pub use events::affects_risk;
 pub use risk::{Breach, Risk, RiskLimits, WorkingOrder};
-pub use sequenced::Sequenced;
+pub use sequenced::SequencedEvent;
 pub use state::RestoreError;
-pub use terms::{Leg, OrderKind, OrderTerms, Owner};
+pub use terms::{Leg, OrderKind, OrderOwner, OrderTerms};

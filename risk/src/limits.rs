@@ -1,6 +1,6 @@
-//! The limits in force, and how one is changed.
+//! The limits in force and their changes.
 //!
-//! A limit is set for a scope by a `RiskLimit` event and by nothing else:
+//! Only a `RiskLimit` event sets a limit, for a scope:
 //!
 //! | check | unit | all | account | instrument | strategy |
 //! |---|---|---|---|---|---|
@@ -15,20 +15,20 @@
 //! | restricted | 0 forbids | – | the account | the instrument | the strategy |
 //! | self-match | 0 forbids | each order | each order | each order | each order |
 //!
-//! Where a limit holds for each order or holding, the instrument's own takes the place of the one over all (RTS 6
-//! Art. 15(1)(a): "differentiating between different financial instruments"), and those of the account and the
-//! strategy hold besides; the strictest decides. An account with an instrument can have a position limit, which
-//! takes the place of all others, and either an account or a strategy can be restricted in an instrument. A null
-//! limit takes the scope's limit away.
+//! Where a limit applies to each order or holding, the instrument's limit replaces the one over all (RTS 6
+//! Art. 15(1)(a): "differentiating between different financial instruments"). The limits of the account and
+//! the strategy apply as well, and the strictest decides. A position limit of an account in an instrument
+//! replaces all others. An account or a strategy can be restricted in an instrument. A null limit removes the
+//! limit of the scope.
 
 use crate::bounds::{RISK_LIMIT_PAIRS_MAX, RISK_LIMIT_SETS_MAX, RISK_PENDING_MAX};
 use crate::table::Table;
 use stele_wire::messages::{CancelScope, Check, RiskLimit};
 
-/// No limit: the schema's null.
+/// No limit: the null value of the schema.
 pub(crate) const NONE: i64 = i64::MAX;
 
-/// Checks that have limits.
+/// The number of checks that have limits.
 const CHECKS: usize = 10;
 const FIRST: u8 = Check::ORDER_QUANTITY.0;
 const _: () = assert!(Check::SELF_MATCH.0 == FIRST + CHECKS as u8 - 1);
@@ -36,12 +36,12 @@ const _: () = assert!(Check::SELF_MATCH.0 == FIRST + CHECKS as u8 - 1);
 /// A scope's limit for each check.
 pub(crate) type Set = [i64; CHECKS];
 
-/// Where a check's limit stands in a set.
+/// The index of a check's limit in a set.
 pub(crate) const fn place(check: Check) -> usize {
     (check.0 - FIRST) as usize
 }
 
-/// What a limit is for.
+/// What a limit applies to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
     All,
@@ -53,7 +53,7 @@ pub(crate) enum Target {
 }
 
 impl Target {
-    /// What the event names; none when there is no such scope of limits.
+    /// The target that the event names; none when limits have no such scope.
     pub(crate) fn of(limit: &RiskLimit) -> Option<Self> {
         let (id, instrument) = (limit.scope_id.get(), limit.instrument.get());
         match (limit.scope, instrument) {
@@ -70,7 +70,7 @@ impl Target {
         }
     }
 
-    /// Whether the check can be limited for it.
+    /// Whether the check can have a limit for this target.
     pub(crate) fn takes(self, check: Check) -> bool {
         if !(FIRST..=Check::SELF_MATCH.0).contains(&check.0) {
             return false;
@@ -119,19 +119,19 @@ pub(crate) struct Pending {
     pub(crate) limit: i64,
 }
 
-/// The limits in force, apart from which scope has which set.
+/// The limits in force. Each account, instrument and strategy has the number of its set.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) all: Set,
-    /// The first has no limits and is everybody's who has none of their own.
+    /// The first set has no limits and is shared by everything without a set of its own.
     sets: Vec<Set>,
     pub(crate) of_accounts: Table<u64, Pair>,
     pub(crate) of_strategies: Table<u64, Pair>,
-    /// By the time they take effect.
+    /// Ordered by the time at which they take effect.
     pub(crate) pending: Vec<Pending>,
-    /// When the first of them does; `u64::MAX` when there is none.
+    /// When the first of them takes effect; `u64::MAX` when there is none.
     pub(crate) next_effective: u64,
-    /// Some limit asks for what is kept of accounts, orders and the market.
+    /// Whether a limit needs the state of accounts, orders and the market.
     pub(crate) needs_state: bool,
     /// The longest window of the duplicate check, ns; 0 without one.
     pub(crate) horizon: u64,
@@ -161,11 +161,11 @@ impl Limits {
     }
 
     pub(crate) fn set_mut(&mut self, number: u16) -> &mut Set {
-        assert!(number != 0, "nobody's set stays empty");
+        assert!(number != 0, "the first set has no limits");
         &mut self.sets[usize::from(number)]
     }
 
-    /// A set of the caller's own; none when all are taken.
+    /// Allocates a set and returns its number; none when all are in use.
     pub(crate) fn take_set(&mut self) -> Option<u16> {
         if !self.has_set() {
             return None;
@@ -182,14 +182,14 @@ impl Limits {
         self.pending.len() == RISK_PENDING_MAX
     }
 
-    /// Keeps a change until its time; what comes later of the same time stays behind.
+    /// Keeps a change until it takes effect. Changes for the same time stay in order.
     pub(crate) fn put_off(&mut self, change: Pending) {
         let place = self.pending.partition_point(|other| other.effective <= change.effective);
         self.pending.insert(place, change);
         self.next_effective = self.pending[0].effective;
     }
 
-    /// The next change whose time has come.
+    /// Removes and returns the next change that takes effect by `now`.
     pub(crate) fn due(&mut self, now: u64) -> Option<Pending> {
         if self.next_effective > now {
             return None;
@@ -199,7 +199,7 @@ impl Limits {
         Some(change)
     }
 
-    /// What follows from the limits as a whole.
+    /// Updates what is derived from all limits together.
     pub(crate) fn derive(&mut self, is_credit_allotted: bool) {
         let alone = [place(Check::ORDER_QUANTITY), place(Check::NOTIONAL)];
         let asks = |set: &Set| (0..CHECKS).any(|place| set[place] != NONE && !alone.contains(&place));

@@ -1,4 +1,4 @@
-//! What the market says of an instrument: a reference price, and what a price times a quantity is worth.
+//! Market data that the checks use: reference prices, and the value of a quantity at a price.
 
 use crate::bounds::RISK_INSTRUMENTS_MAX;
 use crate::table::Table;
@@ -11,7 +11,7 @@ use stele_wire::{Price, Quantity};
 /// No price.
 const NONE: i64 = Price::UNDEFINED.0;
 
-/// An instrument as the checks see it.
+/// The state of an instrument that the checks use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Instrument {
     pub(crate) last: i64,
@@ -20,14 +20,14 @@ pub(crate) struct Instrument {
     pub(crate) ask: i64,
     /// The definition's own reference price.
     pub(crate) opening: i64,
-    /// Money of a price × quantity is × `numerator` / `denominator`.
+    /// The value of price × quantity is multiplied by `numerator` / `denominator`.
     pub(crate) numerator: u64,
     pub(crate) denominator: u64,
     /// The source of bid and ask.
     pub(crate) source: u16,
-    /// Which limits are its own; 0 for none.
+    /// The number of its set of limits; 0 for none.
     pub(crate) limits: u16,
-    /// Zeros when not told.
+    /// Zeros when unknown.
     pub(crate) currency: [u8; 3],
 }
 
@@ -38,7 +38,7 @@ impl Default for Instrument {
 }
 
 impl Instrument {
-    /// Nothing is known of it: a price × quantity is money as it is.
+    /// An instrument without a definition: price × quantity is its value.
     pub(crate) const UNKNOWN: Self = Self {
         last: NONE,
         last_trade: 0,
@@ -52,10 +52,9 @@ impl Instrument {
         currency: [0; 3],
     };
 
-    /// The price that an order's is held against: the last trade, but not outside the best bid and ask that stand
-    /// now (a market that has moved on takes the reference with it); before the first trade the middle of both;
-    /// before that the reference price of the definition; otherwise none. A crossed book or a lone side says
-    /// nothing before the first trade.
+    /// The reference price: the last trade, but not outside the current best bid and ask, so that the
+    /// reference follows the market; before the first trade, their middle; before that, the reference price
+    /// of the definition; otherwise none. Before the first trade, a crossed book or a single side is ignored.
     #[inline]
     pub(crate) fn reference(&self) -> Option<i64> {
         let is_book = self.bid != NONE && self.ask != NONE;
@@ -76,7 +75,7 @@ impl Instrument {
         (self.opening != NONE).then_some(self.opening)
     }
 
-    /// What `quantity` at `price` is worth, without its sign, in 1e-9 of the currency, rounded up; at most
+    /// The absolute value of `quantity` at `price`, in units of 1e-9 of the currency, rounded up; at most
     /// `i64::MAX`.
     #[inline]
     pub(crate) fn value(&self, price: i64, quantity: Quantity) -> i64 {
@@ -93,10 +92,11 @@ impl Instrument {
         i64::try_from(value).unwrap_or(i64::MAX)
     }
 
-    /// The ratio of [`Instrument::value`]: the multiplier (units of 1e-9) times ten to the quantity's exponent.
+    /// The ratio of [`Instrument::value`]: the multiplier (units of 1e-9) times ten to the quantity's
+    /// exponent.
     fn set_scale(&mut self, multiplier: i64, exponent: i8) {
-        let is_told = multiplier > 0 && multiplier != NONE;
-        let multiplier = if is_told { multiplier } else { Price::SCALE };
+        let is_known = multiplier > 0 && multiplier != NONE;
+        let multiplier = if is_known { multiplier } else { Price::SCALE };
         let exponent = if matches!(exponent, i8::MIN | i8::MAX) { 0 } else { exponent };
         let power = 10_u128.saturating_pow(exponent.unsigned_abs().into());
         let (up, down) = if exponent >= 0 { (power, 1) } else { (1, power) };
@@ -104,7 +104,7 @@ impl Instrument {
         let denominator = down.saturating_mul(Price::SCALE.unsigned_abs().into());
         let divisor = greatest_common_divisor(numerator, denominator);
         let (numerator, denominator) = (numerator / divisor, denominator / divisor);
-        // Beyond the numbers a value is too large rather than too small.
+        // If the ratio does not fit, values are too large rather than too small.
         (self.numerator, self.denominator) = match u64::try_from(numerator) {
             Ok(numerator) => (numerator, u64::try_from(denominator).unwrap_or(u64::MAX)),
             Err(_) => (u64::try_from(numerator.div_ceil(denominator)).unwrap_or(u64::MAX), 1),
@@ -119,7 +119,7 @@ fn greatest_common_divisor(mut a: u128, mut b: u128) -> u128 {
     a
 }
 
-/// Every instrument that was ever defined, quoted or traded, as far as there is room.
+/// Every instrument that was defined, quoted or traded, as far as there is room.
 #[derive(Clone, Debug)]
 pub(crate) struct Market {
     pub(crate) instruments: Table<u32, Instrument>,
@@ -131,7 +131,7 @@ impl Default for Market {
     }
 }
 
-/// Trades that say nothing of the price that can be had now.
+/// Trades whose price is not a current market price.
 const NO_PRICE: TradeAttributes = TradeAttributes::OFF_BOOK
     .with(TradeAttributes::BLOCK)
     .with(TradeAttributes::LATE)
@@ -165,7 +165,7 @@ impl Market {
         (known.last, known.last_trade) = (trade.price.get(), trade.trade_id.get());
     }
 
-    /// An execution in the book tells a price where the venue prints one.
+    /// Handles an execution in the book, which sets the last price if the venue prints it.
     #[inline]
     pub(crate) fn on_execute(&mut self, execute: &BookExecute) {
         if execute.price.get() == NONE || execute.attributes.contains(ExecuteAttributes::NON_PRINTABLE) {
@@ -175,7 +175,8 @@ impl Market {
         (known.last, known.last_trade) = (execute.price.get(), execute.trade_id.get());
     }
 
-    /// The newest trade was broken, which leaves no last price, or corrected.
+    /// Handles a trade that was broken or corrected: if it is the newest, the last price becomes the
+    /// corrected one or none.
     pub(crate) fn on_break(&mut self, broken: &TradeBreak) {
         let id = broken.trade_id.get();
         if let Some(slot) = self.instruments.slot(broken.instrument.get()).filter(|_| id != 0) {
@@ -230,15 +231,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reference_is_the_last_trade_within_the_market_that_stands() {
+    fn the_reference_is_the_last_trade_within_the_current_market() {
         let book = |last, bid, ask| Instrument { last, bid, ask, opening: 7, ..Instrument::default() };
         assert_eq!(book(NONE, NONE, NONE).reference(), Some(7));
         assert_eq!(book(NONE, 100, 103).reference(), Some(101));
-        assert_eq!(book(NONE, 100, NONE).reference(), Some(7), "a lone side says nothing");
+        assert_eq!(book(NONE, 100, NONE).reference(), Some(7), "a single side is ignored");
         assert_eq!(book(102, 100, 103).reference(), Some(102));
         assert_eq!(book(90, 100, 103).reference(), Some(100));
         assert_eq!(book(190, NONE, 103).reference(), Some(103));
-        assert_eq!(book(90, 104, 103).reference(), Some(90), "a crossed book says nothing");
+        assert_eq!(book(90, 104, 103).reference(), Some(90), "a crossed book is ignored");
         assert_eq!(Instrument::default().reference(), None);
     }
 
@@ -252,7 +253,7 @@ mod tests {
         known.set_scale(NONE, -8);
         assert_eq!(known.value(1_000_000_000, Quantity(150_000_000)), 1_500_000_000);
         assert_eq!(known.value(1, Quantity(1)), 1, "rounded up");
-        assert_eq!(known.value(i64::MAX - 1, Quantity(u64::MAX - 1)), i64::MAX, "beyond the numbers");
+        assert_eq!(known.value(i64::MAX - 1, Quantity(u64::MAX - 1)), i64::MAX, "overflow");
         known.set_scale(i64::MAX - 1, 120);
         assert_eq!(known.value(1, Quantity(1)), i64::MAX);
     }

@@ -1,16 +1,17 @@
-//! The open orders: a slab of entries, an index by owner and identification, and for each holding and side a list
-//! by price, so that the own order that would be met first stands in front.
+//! The open orders: a slab of entries, an index by owner and order id, and a list by price for each
+//! beneficial owner, instrument and side, which begins with the own order that would be matched first.
 
 use crate::bounds::RISK_OPEN_ORDERS_MAX;
-use crate::table::{Index, Key};
-use crate::terms::Owner;
+use crate::table::{SlotIndex, TableKey};
+use crate::terms::OrderOwner;
 use stele_wire::Price;
 use stele_wire::messages::Side;
 
 /// No entry.
 pub(crate) const NIL: u32 = u32::MAX;
 
-/// What reports call an order, with the leg of a quote (0 is no quote, else the side).
+/// The key with which reports identify an order, with the leg of a quote (0 for an order, otherwise the
+/// side).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct OrderKey {
     pub(crate) client_order_id: u64,
@@ -19,7 +20,7 @@ pub(crate) struct OrderKey {
     pub(crate) leg: u8,
 }
 
-impl Key for OrderKey {
+impl TableKey for OrderKey {
     #[inline]
     fn hash(self) -> u64 {
         let owner = u64::from(self.account) << 24 | u64::from(self.strategy) << 8 | u64::from(self.leg);
@@ -37,7 +38,8 @@ pub(crate) fn side_index(side: Side) -> Option<usize> {
     }
 }
 
-/// How eager a price is: the higher rank trades first. Without a limit an order takes any price.
+/// The rank of a price: the order with the higher rank is matched first. An order without a limit accepts any
+/// price.
 #[inline]
 pub(crate) fn rank(side: usize, price: i64) -> i64 {
     if side == 0 || price == Price::UNDEFINED.0 { price } else { !price }
@@ -47,24 +49,24 @@ pub(crate) fn rank(side: usize, price: i64) -> i64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) key: OrderKey,
-    pub(crate) owner: Owner,
+    pub(crate) owner: OrderOwner,
     pub(crate) sequence: u64,
-    /// The order that it is to take the place of, until the venue has answered; 0 for none.
+    /// The order that it is to replace, until the venue has answered; 0 for none.
     pub(crate) replaces: u64,
     pub(crate) price: i64,
-    /// The price that its value is taken at.
+    /// The price at which it is valued.
     pub(crate) valued_at: i64,
-    /// What it is still to trade.
+    /// The quantity that is left to trade.
     pub(crate) leaves: u64,
-    /// What it adds to its holding's open quantity and value: less than the whole for a replacement that the
-    /// venue has not answered, because the order that it is for still counts.
+    /// What it adds to its holding's open quantity and value. For a replacement that the venue has not
+    /// answered, this is less than its whole quantity, because the replaced order still counts.
     pub(crate) counted: u64,
     pub(crate) counted_value: i64,
     pub(crate) holding: u32,
     pub(crate) strategy: u32,
     pub(crate) side: Side,
     pub(crate) is_resting: bool,
-    /// A cancel of all of it is on the log and not answered.
+    /// Whether a cancel of all of it is on the log and not answered.
     pub(crate) is_cancelling: bool,
     pub(crate) next: u32,
     pub(crate) previous: u32,
@@ -72,7 +74,7 @@ pub(crate) struct Entry {
 
 const VACANT: Entry = Entry {
     key: OrderKey { client_order_id: 0, account: 0, strategy: 0, leg: 0 },
-    owner: Owner {
+    owner: OrderOwner {
         account: 0,
         instrument: 0,
         strategy: 0,
@@ -99,7 +101,7 @@ const VACANT: Entry = Entry {
 };
 
 impl Entry {
-    pub(crate) fn new(key: OrderKey, owner: Owner, sequence: u64) -> Self {
+    pub(crate) fn new(key: OrderKey, owner: OrderOwner, sequence: u64) -> Self {
         Self { key, owner, sequence, ..VACANT }
     }
 
@@ -109,7 +111,7 @@ impl Entry {
     }
 }
 
-/// Both ends of a list, the most eager order first.
+/// Both ends of a list, ordered by rank, the highest first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ends {
     first: u32,
@@ -129,7 +131,7 @@ impl Default for Ends {
 /// The open orders.
 #[derive(Clone, Debug)]
 pub(crate) struct Orders {
-    index: Index<OrderKey>,
+    index: SlotIndex<OrderKey>,
     entries: Box<[Entry]>,
     free: Vec<u32>,
 }
@@ -138,7 +140,7 @@ impl Default for Orders {
     fn default() -> Self {
         let capacity = RISK_OPEN_ORDERS_MAX;
         let free = (0..capacity as u32).rev().collect();
-        Self { index: Index::new(capacity), entries: vec![VACANT; capacity].into(), free }
+        Self { index: SlotIndex::new(capacity), entries: vec![VACANT; capacity].into(), free }
     }
 }
 
@@ -151,7 +153,7 @@ impl Orders {
         self.entries.len()
     }
 
-    /// Whether so many more find room.
+    /// Whether there is room for `count` more.
     pub(crate) fn has_room(&self, count: usize) -> bool {
         self.free.len() >= count
     }
@@ -171,7 +173,7 @@ impl Orders {
         &mut self.entries[slot as usize]
     }
 
-    /// Takes in an entry whose key is new; none when there is no room.
+    /// Inserts an entry with a new key and returns its slot; none when there is no room.
     #[inline]
     pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
         let slot = self.free.pop()?;
@@ -180,20 +182,20 @@ impl Orders {
         Some(slot)
     }
 
-    /// Forgets an entry that is in no list.
+    /// Removes an entry that is not in a list.
     pub(crate) fn remove(&mut self, slot: u32) {
         debug_assert!(!self.at(slot).is_resting);
         self.index.remove(self.at(slot).key);
         self.free.push(slot);
     }
 
-    /// Puts an order among those that rest: behind the equally eager ones.
+    /// Inserts an order into a list of resting orders, after those with the same rank.
     pub(crate) fn link(&mut self, ends: &mut Ends, slot: u32) {
         let rank = self.at(slot).rank();
         let after = if ends.last == NIL || self.at(ends.last).rank() >= rank {
             ends.last
         } else {
-            self.last_as_eager(ends, rank)
+            self.last_of_rank(ends, rank)
         };
         let before = if after == NIL { ends.first } else { self.at(after).next };
         let entry = self.at_mut(slot);
@@ -202,8 +204,8 @@ impl Orders {
         self.join(ends, slot, before);
     }
 
-    /// The last entry that is at least as eager; the list's last is not.
-    fn last_as_eager(&self, ends: &Ends, rank: i64) -> u32 {
+    /// The last entry with at least this rank. The last entry of the list has a lower one.
+    fn last_of_rank(&self, ends: &Ends, rank: i64) -> u32 {
         let (mut after, mut at) = (NIL, ends.first);
         while self.at(at).rank() >= rank {
             (after, at) = (at, self.at(at).next);
@@ -211,7 +213,7 @@ impl Orders {
         after
     }
 
-    /// Takes an order out of its list, if it is in one.
+    /// Removes an order from its list, if it is in one.
     pub(crate) fn unlink(&mut self, ends: &mut Ends, slot: u32) {
         let Entry { previous, next, is_resting, .. } = *self.at(slot);
         if !is_resting {
@@ -233,7 +235,7 @@ impl Orders {
         }
     }
 
-    /// The resting orders of a list, the most eager first.
+    /// Iterates over the resting orders of a list, the highest rank first.
     #[inline]
     pub(crate) fn resting(&self, ends: &Ends) -> impl Iterator<Item = &Entry> {
         let mut at = ends.first;
@@ -244,13 +246,14 @@ impl Orders {
         })
     }
 
-    /// No cancel is under way.
+    /// Marks every order as not being cancelled.
     pub(crate) fn forget_cancels(&mut self) {
         self.entries.iter_mut().for_each(|entry| entry.is_cancelling = false);
     }
 
-    /// Puts every order that rests into the list that `ends` has for its holding and side, all lists being empty.
-    pub(crate) fn link_anew(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
+    /// Inserts every resting order into the list that `ends` returns for its holding and side. All lists must
+    /// be empty.
+    pub(crate) fn relink(&mut self, mut ends: impl FnMut(u32, usize, &mut dyn FnMut(&mut Ends))) {
         for slot in 0..self.entries.len() as u32 {
             let Entry { key, holding, side, is_resting, .. } = *self.at(slot);
             if let Some(side) = side_index(side).filter(|_| is_resting && self.find(key) == Some(slot)) {
@@ -259,7 +262,7 @@ impl Orders {
         }
     }
 
-    /// Every open order, in no order that means anything.
+    /// Iterates over all open orders, in an arbitrary order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         let slots = self.entries.iter().zip(0_u32..);
         slots.filter(|(entry, slot)| self.index.get(entry.key) == Some(*slot)).map(|(entry, _)| entry)
@@ -273,12 +276,12 @@ mod tests {
 
     fn order(id: u64, side: Side, price: i64) -> Entry {
         let key = OrderKey { client_order_id: id, ..OrderKey::default() };
-        Entry { side, price, ..Entry::new(key, Owner::default(), id) }
+        Entry { side, price, ..Entry::new(key, OrderOwner::default(), id) }
     }
 
     proptest! {
         #[test]
-        fn a_list_is_by_price_and_then_by_arrival_whatever_leaves_it(
+        fn a_list_is_ordered_by_price_and_then_by_arrival(
             steps in prop::collection::vec((any::<bool>(), 0_i64..12, 0_usize..64), 1..60),
             is_buy in any::<bool>(),
         ) {

@@ -1,7 +1,7 @@
-//! How many messages a second: a token bucket on sequenced time.
+//! The message rate: a token bucket on the log's time.
 
-/// A bucket that holds one second's messages and fills again at the rate. Its state is the time at which it would
-/// be full (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371 annex A).
+/// A bucket of one second's messages that refills at the rate. Its state is the time at which it would be
+/// full (the "theoretical arrival time" of the generic cell rate algorithm, ITU-T I.371 annex A).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Bucket {
     full_at: u64,
@@ -11,9 +11,9 @@ pub(crate) struct Bucket {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Rate {
     limit: i64,
-    /// Nanoseconds in which one message's room comes back.
+    /// The nanoseconds after which there is room for one more message.
     cost: u64,
-    /// Of a bucket with no room left.
+    /// The nanoseconds until a bucket without room would be full again.
     debt_max: u64,
 }
 
@@ -27,7 +27,7 @@ impl Rate {
     /// No limit.
     pub(crate) const NONE: Self = Self { limit: i64::MAX, cost: 0, debt_max: u64::MAX };
 
-    /// `limit` messages a second; `i64::MAX` is no limit, 0 lets none pass.
+    /// A rate of `limit` messages a second. `i64::MAX` means no limit, and 0 lets no message pass.
     pub(crate) fn per_second(limit: i64) -> Self {
         match limit {
             i64::MAX => Self::NONE,
@@ -47,25 +47,25 @@ impl Rate {
 impl Bucket {
     pub(crate) const NEW: Self = Self { full_at: 0 };
 
-    /// The messages in the bucket with one more at `now`, if they are more than it holds.
+    /// The number of messages in the bucket with one more at `now`, if the bucket has no room for it.
     #[inline]
     pub(crate) fn overflow(self, rate: Rate, now: u64) -> Option<i64> {
         let debt = self.full_at.max(now).saturating_add(rate.cost) - now;
         if debt <= rate.debt_max { None } else { Some(debt.div_ceil(rate.cost) as i64) }
     }
 
-    /// A message at `now`.
+    /// Counts a message at `now`.
     #[inline]
     pub(crate) fn take(&mut self, rate: Rate, now: u64) {
         self.full_at = self.full_at.max(now).saturating_add(rate.cost);
     }
 
-    /// For a snapshot.
+    /// The state, for a snapshot.
     pub(crate) fn full_at(self) -> u64 {
         self.full_at
     }
 
-    /// As a snapshot has it.
+    /// Restores a bucket from a snapshot.
     pub(crate) fn restored(full_at: u64) -> Self {
         Self { full_at }
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_none_a_second_lets_none_pass_and_no_limit_lets_all() {
+    fn a_limit_of_zero_lets_none_pass_and_no_limit_lets_all_pass() {
         assert_eq!(Bucket::default().overflow(Rate::per_second(0), 9), Some(1));
         assert_eq!(Bucket::default().overflow(Rate::NONE, u64::MAX), None);
     }

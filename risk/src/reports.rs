@@ -1,8 +1,8 @@
-//! What venues say about orders, as far as open orders and positions depend on it.
+//! The venues' reports that open orders and positions depend on.
 
 use crate::orders::{Entry, OrderKey};
 use crate::risk::Risk;
-use crate::sequenced::Sequenced;
+use crate::sequenced::SequencedEvent;
 use stele_wire::messages::{
     CancelRejected, Check, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled, OrderRejected,
     OrderReplaced, OrderRestated, OrderStatus, OrderSuspended, OrderTriggered, ReplaceRejected, Side,
@@ -10,7 +10,7 @@ use stele_wire::messages::{
 };
 use stele_wire::{Price, Quantity};
 
-/// The order that a report is about.
+/// The order that a report names.
 #[derive(Clone, Copy)]
 struct Named {
     key: OrderKey,
@@ -47,7 +47,7 @@ macro_rules! settled {
 }
 
 impl Risk {
-    pub(crate) fn on_report(&mut self, event: &Sequenced<'_>) {
+    pub(crate) fn on_report(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             OrderAccepted::TEMPLATE_ID => settled!(self, event, OrderAccepted),
             OrderSuspended::TEMPLATE_ID => settled!(self, event, OrderSuspended),
@@ -56,8 +56,9 @@ impl Risk {
                 if let Some(report) = event.message::<OrderFilled>() {
                     self.on_fill(&report, event.sequence);
                     let (named, last) = (named!(report), report.last_quantity.get());
-                    let told = report.leaves_quantity.get();
-                    let left = if told == u64::MAX { self.leaves(named).saturating_sub(last) } else { told };
+                    let stated = report.leaves_quantity.get();
+                    let left =
+                        if stated == u64::MAX { self.leaves(named).saturating_sub(last) } else { stated };
                     self.settle(named, left, report.status);
                 }
             }
@@ -68,11 +69,11 @@ impl Risk {
             }
             OrderRejected::TEMPLATE_ID => {
                 if let Some(report) = event.message::<OrderRejected>() {
-                    // A refusal of ours answers no event on the log: the order never was, and another of the same
-                    // identification may be open.
-                    let is_ours = report.order_sequence.get() == 0
+                    // The sequencer's own refusal is for an order that is not on the log, and another order
+                    // with the same id may be open.
+                    let is_own = report.order_sequence.get() == 0
                         && !matches!(report.check, Check::NONE | Check::VENUE | Check::NULL);
-                    if !is_ours {
+                    if !is_own {
                         self.settle(named!(report), 0, OrderStatus::DONE);
                     }
                 }
@@ -99,7 +100,7 @@ impl Risk {
         }
     }
 
-    fn on_rare_report(&mut self, event: &Sequenced<'_>) {
+    fn on_rare_report(&mut self, event: &SequencedEvent<'_>) {
         match event.template_id {
             OrderTriggered::TEMPLATE_ID => {
                 if let Some(report) = event.message::<OrderTriggered>() {
@@ -127,7 +128,8 @@ impl Risk {
         }
     }
 
-    /// Where the order stands: an order, or the leg of a quote that the side tells, or without a side both legs.
+    /// The slots of an order: of the order itself, or of the leg of a quote on the report's side, or of both
+    /// legs if the report has no side.
     fn slots(&self, named: Named) -> [Option<u32>; 2] {
         let orders = &self.ledger.orders;
         if let Some(slot) = orders.find(named.key) {
@@ -139,7 +141,7 @@ impl Risk {
         })
     }
 
-    /// Whether a cancel of an order, or of both legs of a quote, is under way.
+    /// Sets whether an order, or both legs of a quote, are being cancelled.
     pub(crate) fn set_cancelling(&mut self, key: OrderKey, is_cancelling: bool) {
         for slot in self.slots(Named { key, side: Side::NONE }).into_iter().flatten() {
             self.ledger.orders.at_mut(slot).is_cancelling = is_cancelling;
@@ -155,22 +157,22 @@ impl Risk {
             .unwrap_or(0)
     }
 
-    /// So much of the order is left; `u64::MAX` where the report does not tell. The venue has it, so that all of
-    /// it counts.
+    /// Sets the quantity that is left of an order; `u64::MAX` if the report does not state it. The venue has
+    /// accepted the order, so all of it counts.
     fn settle(&mut self, named: Named, leaves: u64, status: OrderStatus) {
         for slot in self.slots(named).into_iter().flatten() {
             let entry = *self.ledger.orders.at(slot);
             let leaves = match (status, leaves) {
                 (OrderStatus::DONE, _) => 0,
                 (_, u64::MAX) => entry.leaves,
-                (_, told) => told,
+                (_, stated) => stated,
             };
             self.ledger.orders.at_mut(slot).replaces = 0;
             self.ledger.settle(slot, leaves, self.value_left(&entry, leaves));
         }
     }
 
-    /// What is left of an order is worth what it was valued at.
+    /// The value of what is left of an order, at the price at which it was valued before.
     fn value_left(&self, entry: &Entry, leaves: u64) -> i64 {
         if entry.valued_at == Price::UNDEFINED.0 {
             return 0;
@@ -186,8 +188,8 @@ impl Risk {
         }
     }
 
-    /// The order that was replaced is gone, and its replacement works. A replacement that nobody here asked for
-    /// takes over what is known of the order.
+    /// Handles a replacement: the replaced order is closed, and the replacement is open. If no replacement
+    /// was requested, it takes over the state of the replaced order.
     fn on_replaced(&mut self, report: &OrderReplaced, sequence: u64) {
         let (new, old) = (named!(report), report.replaced_order_id.get());
         let is_known = self.slots(new) != [None, None];
@@ -202,8 +204,8 @@ impl Risk {
             }
         }
         self.reprice(new, report.price.get());
-        let told = [report.leaves_quantity.get(), report.quantity.get()];
-        let leaves = told.into_iter().find(|quantity| *quantity != u64::MAX).unwrap_or(u64::MAX);
+        let stated = [report.leaves_quantity.get(), report.quantity.get()];
+        let leaves = stated.into_iter().find(|quantity| *quantity != u64::MAX).unwrap_or(u64::MAX);
         self.settle(new, leaves, report.status);
     }
 }

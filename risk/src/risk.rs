@@ -1,22 +1,23 @@
-//! Checks before an order gets a sequence. Pure: a function of the log and of nothing else, so that a replay of the
-//! log decides as the live run did.
+//! The state of the pre-trade checks: a function of the log and of nothing else, so that a replay of the log
+//! makes the same decisions as the live run.
 //!
-//! SEC Rule 15c3-5 (17 CFR 240.15c3-5) and Commission Delegated Regulation (EU) 2017/589 ("RTS 6"), Articles 12
-//! and 15. An order that fails is not on the log as an order, so nothing can release it; an `OrderRejected` with
-//! check, limit and value stands in its place.
+//! The rules are SEC Rule 15c3-5 (17 CFR 240.15c3-5) and Commission Delegated Regulation (EU) 2017/589 ("RTS
+//! 6"), Articles 12 and 15. An order that fails a check is not on the log as an order, so nothing can release
+//! it. An `OrderRejected` with check, limit and value is logged instead.
 //!
 //! ```text
-//! order ──> Risk::check ──────────── passes ──> log ──> Risk::on_event ──> what is kept of
-//! limit, allotment, switch ─> Risk::check_control ──┘        ^             accounts, orders, the market
+//! order ──> Risk::check ──────────── passes ──> log ──> Risk::on_event ──> state of
+//! limit, allotment, switch ─> Risk::check_control ──┘        ^             accounts, orders, market
 //!                                          every other event ┘
 //! ```
-//! `check` reads, `on_event` changes. A refused order leaves no trace: it counts towards no rate and is no
-//! original that a duplicate could be of. The time of a check is the time that the order's event carries.
+//! `check` only reads, and `on_event` changes the state. A refused order leaves no trace: it counts towards
+//! no rate, and a later order is not a duplicate of it. A check uses the time that the order's event will
+//! have.
 //!
-//! Nothing here allocates after [`Risk::new`]: every table has its size from [`crate::bounds`]. Where one is full,
-//! what does not fit is refused as soon as any limit asks for it (limit: the table's size, value: one more):
-//! instruments as `UNKNOWN_INSTRUMENT`, accounts and holdings as `POSITION`, open orders and strategies as
-//! `OPEN_ORDERS`, publishers as `MESSAGE_RATE`, recent orders as `DUPLICATE`.
+//! Nothing allocates after [`Risk::new`]: every table has its size from [`crate::bounds`]. When a table is
+//! full, orders that need an entry in it are refused as soon as a limit needs that table (limit: the table's
+//! size, value: one more): instruments as `UNKNOWN_INSTRUMENT`, accounts and holdings as `POSITION`, open
+//! orders and strategies as `OPEN_ORDERS`, publishers as `MESSAGE_RATE`, recent orders as `DUPLICATE`.
 
 use crate::bounds::{RISK_FILLS_MAX, RISK_PUBLISHERS_MAX};
 use crate::credit::{Allotment, Allotments};
@@ -28,61 +29,62 @@ use crate::orders::{Entry, OrderKey};
 use crate::rate::{Bucket, Rate};
 use crate::switches::Switches;
 use crate::table::Table;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use std::collections::VecDeque;
 use stele_wire::messages::{CancelScope, Check, Side};
 use stele_wire::{Price, Quantity, Sequence};
 
-/// What the checks begin with, before any event. None checks nothing.
+/// The limits before any event. A limit that is `None` is not checked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct RiskLimits {
-    /// The largest quantity of one order, as a mantissa: SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS 6
-    /// Art. 15(1)(c), maximum order volume.
+    /// The largest quantity of one order, as a mantissa: SEC 15c3-5(c)(1)(ii), erroneous orders by size; RTS
+    /// 6 Art. 15(1)(c), maximum order volume.
     pub order_quantity_max: Option<Quantity>,
     /// The largest value of one order, in units of 1e-9 of the currency (price × quantity × the instrument's
-    /// multiplier; 1 where no definition says otherwise): RTS 6 Art. 15(1)(b), maximum order value; SEC
-    /// 15c3-5(c)(1)(i) bounds their sum.
+    /// multiplier, which is 1 unless its definition states another): RTS 6 Art. 15(1)(b), maximum order
+    /// value; SEC 15c3-5(c)(1)(i) bounds their sum.
     pub order_notional_max: Option<i64>,
-    /// Whether a sealer follows this log. Without one, an order that waits to be sealed would wait for ever and
-    /// hold the ring for ever, so that it is refused.
+    /// Whether a sealer follows this log. Without one, an order that waits to be sealed would wait for ever
+    /// and block the ring, so it is refused.
     pub has_sealer: bool,
-    /// Whether a change of a limit or of credit, and the release of a kill switch, takes two different people:
-    /// RTS 6 Art. 15(6) for the override of a control; SEC 15c3-5(d), controls under the broker's own hand.
+    /// Whether a change of a limit or of credit, and the release of a kill switch, needs two different people
+    /// (four eyes): RTS 6 Art. 15(6) for the override of a control; SEC 15c3-5(d), controls under the
+    /// broker's direct control.
     pub four_eyes: bool,
 }
 
-/// A check that an order did not pass. Limit and value are in the check's unit, see [`Risk::check`].
+/// The check that an order failed. Limit and value are in the check's unit, see [`Risk::check`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Breach {
-    /// Which check.
+    /// The check.
     pub check: Check,
-    /// What is allowed.
+    /// The limit.
     pub limit: i64,
-    /// What was asked.
+    /// The order's value.
     pub value: i64,
 }
 
-/// An order that may still be executed, as it is named to whoever cancels it.
+/// An order that may still be executed, with what a cancel of it needs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WorkingOrder {
-    /// The event on the log.
+    /// The sequence of its event.
     pub sequence: Sequence,
-    /// Who stands behind it.
-    pub owner: Owner,
-    /// As its sender calls it.
+    /// Who is responsible for it.
+    pub owner: OrderOwner,
+    /// The id that its sender gave it.
     pub client_order_id: u64,
     /// Whether it is a quote, which a `QuoteCancel` withdraws.
     pub is_quote: bool,
-    /// NONE of a quote.
+    /// The side; NONE for a quote.
     pub side: Side,
-    /// What is left; of a quote, of its larger side.
+    /// The quantity that is left; for a quote, of its larger side.
     pub leaves: Quantity,
 }
 
 /// A publisher of orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Source {
-    /// Its own number of its newest submission.
+    /// The publisher's number of its newest submission.
     pub(crate) newest: u64,
     pub(crate) bucket: Bucket,
 }
@@ -98,7 +100,7 @@ pub struct Risk {
     pub(crate) has_sealer: bool,
     pub(crate) four_eyes: bool,
     pub(crate) shard: u32,
-    /// Of every publisher.
+    /// The limit of every publisher.
     pub(crate) rate: Rate,
     /// The shard's part of the firm's credit; none when nothing was allotted.
     pub(crate) allotted: Option<i64>,
@@ -112,7 +114,8 @@ pub struct Risk {
 }
 
 impl Risk {
-    /// With `limits` and no kill switch engaged. Takes some 8 MiB and touches every page of them.
+    /// The state before any event, with `limits` and no kill switch engaged. Allocates about 8 MiB and
+    /// touches every page.
     pub fn new(limits: RiskLimits) -> Self {
         let mut in_force = Limits::default();
         let quantity = limits.order_quantity_max.map(|max| i64::try_from(max.0).unwrap_or(NONE));
@@ -135,10 +138,10 @@ impl Risk {
         }
     }
 
-    /// Fills `orders` with every open order that a switch of this scope covers and of which no cancel is under way,
-    /// oldest first: what is to be cancelled when it is engaged (RTS 6 Art. 12(1): cancel "any or all of its
-    /// unexecuted orders"; 12(3): know which algorithm, trader, desk or client each belongs to). An order that does
-    /// not tell what the scope asks for is covered.
+    /// Fills `orders` with every open order that a switch of this scope covers and that is not being
+    /// cancelled, oldest first: the orders to cancel when it is engaged (RTS 6 Art. 12(1): cancel "any or all
+    /// of its unexecuted orders"; 12(3): know which algorithm, trader, desk or client each belongs to). An
+    /// order whose value for the scope is unknown is covered.
     pub fn to_cancel(&self, scope: CancelScope, id: u32, orders: &mut Vec<WorkingOrder>) {
         let is_covered = |entry: &&Entry| !entry.is_cancelling && entry.owner.is_in(scope, id);
         let covered = self.ledger.orders.iter().filter(is_covered);
@@ -158,9 +161,9 @@ impl Risk {
         orders.dedup_by_key(|order| (order.sequence, order.client_order_id, order.owner.account));
     }
 
-    /// Whether an order may still be executed and no cancel of it is under way.
+    /// Whether an order may still be executed and is not being cancelled.
     pub(crate) fn is_working(&self, order: &WorkingOrder) -> bool {
-        let Owner { account, strategy, .. } = order.owner;
+        let OrderOwner { account, strategy, .. } = order.owner;
         let legs = if order.is_quote { [Side::BUY.0, Side::SELL.0] } else { [0, 0] };
         legs.into_iter().any(|leg| {
             let key = OrderKey { client_order_id: order.client_order_id, account, strategy, leg };
@@ -168,54 +171,55 @@ impl Risk {
         })
     }
 
-    /// The scopes that a kill switch is engaged for, with their ids.
+    /// Iterates over the engaged kill switches: scope and id.
     pub fn engaged(&self) -> impl Iterator<Item = (CancelScope, u32)> {
         let (engaged, has_overflowed) = self.switches.parts();
         engaged.iter().copied().chain(has_overflowed.then_some((CancelScope::ALL, 0)))
     }
 
-    /// What a limit over all is at the moment; none where there is none.
+    /// The limit over all that is in force for a check; none without a limit.
     pub fn limit_over_all(&self, check: Check) -> Option<i64> {
         Some(self.limit_of(Target::All, check)).filter(|limit| *limit != NONE)
     }
 
-    /// Goes on in a session whose log has a sealer or not, and asks for four eyes or not: neither follows from the
-    /// log.
+    /// Continues in a new session: takes from `limits` whether there is a sealer and whether four eyes are
+    /// needed, because neither follows from the log.
     #[must_use]
     pub fn in_session(mut self, limits: RiskLimits) -> Self {
         (self.has_sealer, self.four_eyes) = (limits.has_sealer, limits.four_eyes);
         self
     }
 
-    /// Orders and legs of quotes that may still be executed.
+    /// The number of orders and legs of quotes that may still be executed.
     pub fn open_orders(&self) -> usize {
         self.ledger.orders.len()
     }
 
-    /// What an account holds of an instrument: positive is long.
+    /// The position of an account in an instrument: positive is long.
     pub fn position(&self, account: u32, instrument: u32) -> i128 {
         let holding = self.ledger.holdings.get(holding_key(account, instrument));
         holding.map_or(0, |holding| holding.position)
     }
 
-    /// Every part of credit that stands on the log as allotted, other shards' too.
+    /// Iterates over all credit allotments in force, including those of other shards.
     pub fn allotments(&self) -> impl ExactSizeIterator<Item = &Allotment> {
         self.allotments.iter()
     }
 
-    /// The credit that an account uses, in 1e-9 of its currency: what its positions cost and its open orders could.
+    /// The credit that an account uses, in units of 1e-9 of its currency: what its positions cost, and what
+    /// its open orders could cost.
     pub fn credit_used(&self, account: u32) -> i128 {
         self.ledger.accounts.get(account).map_or(0, |account| account.used)
     }
 
-    /// The price that orders in an instrument are held against now: the last trade, but not outside the best bid
-    /// and ask; before the first trade the middle of both; before that the definition's reference price.
+    /// The reference price of an instrument: the last trade, but not outside the best bid and ask; before the
+    /// first trade, their middle; before that, the reference price of the definition.
     pub fn reference(&self, instrument: u32) -> Option<Price> {
         self.market.instruments.get(instrument)?.reference().map(Price)
     }
 
-    /// Orders and executions that found no room in a table: they are not counted. Always 0 while a limit is in
-    /// force that asks for them, because orders are refused then.
+    /// The number of orders and executions that had no room in a table and are therefore not tracked. It is 0
+    /// while a limit is in force that needs them, because orders without room are refused then.
     pub fn untracked(&self) -> u64 {
         self.ledger.untracked
     }

@@ -1,28 +1,28 @@
-//! An event of the log that is not in a frame, or no longer.
+//! An event of the log outside of its frame.
 
 use stele_wire::codec::{Message, View};
 use stele_wire::{Nanos, Sequence};
 
-/// An event as it got its place on the log.
+/// An event that has its sequence, outside of its frame.
 #[derive(Clone, Copy, Debug)]
-pub struct Sequenced<'a> {
-    /// Which message.
+pub struct SequencedEvent<'a> {
+    /// The template id of the message.
     pub template_id: u16,
-    /// Bytes of its root block as they were written.
+    /// The length of the root block as it was written, in bytes.
     pub block_length: u16,
-    /// The version of the schema that they were written by.
+    /// The version of the schema that it was written with.
     pub schema_version: u16,
-    /// Its number.
+    /// The event's sequence.
     pub sequence: Sequence,
-    /// Its time.
+    /// The event's time.
     pub timestamp: Nanos,
-    /// Block, groups and data.
+    /// The root block, groups and data.
     pub body: &'a [u8],
 }
 
-impl<'a> Sequenced<'a> {
-    /// The message, when the block is long enough for the fields of its first version. The caller has looked
-    /// at the template id.
+impl<'a> SequencedEvent<'a> {
+    /// The message, if the block is long enough for the fields of its first version. The caller has checked
+    /// the template id.
     #[inline]
     pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
         View::read(self.block_length, self.schema_version, self.body)

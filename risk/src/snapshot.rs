@@ -1,5 +1,5 @@
-//! The whole state as bytes: little-endian numbers one after the other, written and read in the same order. Two
-//! states that decide alike have the same bytes.
+//! Snapshots: the whole state as little-endian numbers, written and read in the same order. Two states that
+//! make the same decisions have the same bytes.
 
 use crate::bounds::{
     KILL_SWITCHES_MAX, RISK_ALLOTMENTS_MAX, RISK_FILLS_MAX, RISK_OPEN_ORDERS_MAX, RISK_PENDING_MAX,
@@ -14,16 +14,16 @@ use crate::market::Instrument;
 use crate::orders::{Entry, OrderKey};
 use crate::rate::{Bucket, Rate};
 use crate::risk::{Risk, RiskLimits, Source};
-use crate::state::{Number, Reader, RestoreError, no_room};
+use crate::state::{RestoreError, StateNumber, StateReader, no_room};
 use crate::table::Table;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use stele_wire::messages::{CancelScope, Check, Side};
 
 impl Risk {
-    /// Version of the layout that [`Risk::snapshot`] writes.
+    /// The version of the layout that [`Risk::snapshot`] writes.
     pub const STATE_VERSION: u32 = 2;
 
-    /// Appends the whole state. What [`RiskLimits`] says of sealing and of four eyes is no part of it.
+    /// Appends the whole state to `out`. It does not include `has_sealer` and `four_eyes` of [`RiskLimits`].
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         self.shard.put(out);
         self.put_limits(out);
@@ -130,7 +130,7 @@ impl Risk {
         }
     }
 
-    /// By their keys, so that the bytes do not depend on which slots they are in.
+    /// Sorted by key, so that the bytes do not depend on the slots.
     fn put_orders(&self, out: &mut Vec<u8>) {
         let mut orders: Vec<&Entry> = self.ledger.orders.iter().collect();
         orders.sort_unstable_by_key(|entry| (entry.sequence, entry.key));
@@ -148,12 +148,13 @@ impl Risk {
         }
     }
 
-    /// The state that [`Risk::snapshot`] wrote. Of `limits` only what it says of sealing and of four eyes counts.
+    /// Restores the state that [`Risk::snapshot`] wrote. Only `has_sealer` and `four_eyes` of `limits` are
+    /// used.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a state.
     pub fn restore(limits: RiskLimits, bytes: &[u8]) -> Result<Self, RestoreError> {
-        let (mut risk, mut reader) = (Self::new(limits), Reader::new(bytes));
+        let (mut risk, mut reader) = (Self::new(limits), StateReader::new(bytes));
         risk.shard = reader.get()?;
         risk.get_limits(&mut reader)?;
         risk.get_tables(&mut reader)?;
@@ -183,7 +184,7 @@ impl Risk {
         reader.finish().map(|()| risk)
     }
 
-    fn get_limits(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_limits(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         self.limits.all = reader.get()?;
         for _ in 0..reader.count("pending changes", RISK_PENDING_MAX)? {
             let (effective, [kind, check]) = (reader.get()?, reader.get::<[u8; 2]>()?);
@@ -217,7 +218,7 @@ impl Risk {
         Ok(())
     }
 
-    fn get_set(&mut self, reader: &mut Reader<'_>) -> Result<u16, RestoreError> {
+    fn get_set(&mut self, reader: &mut StateReader<'_>) -> Result<u16, RestoreError> {
         if !reader.get::<bool>()? {
             return Ok(0);
         }
@@ -226,7 +227,7 @@ impl Risk {
         Ok(number)
     }
 
-    fn get_tables(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_tables(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         for _ in 0..reader.count("instruments", self.market.instruments.capacity())? {
             let id = reader.get::<u32>()?;
             let [last, bid, ask, opening] = reader.get()?;
@@ -278,7 +279,7 @@ impl Risk {
         Ok(())
     }
 
-    fn get_orders(&mut self, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+    fn get_orders(&mut self, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
         for _ in 0..reader.count("open orders", RISK_OPEN_ORDERS_MAX)? {
             let [client_order_id, sequence, replaces, leaves, counted] = reader.get()?;
             let [key_account, account, instrument, desk, trader, client] = reader.get()?;
@@ -288,7 +289,7 @@ impl Risk {
             let [price, valued_at, counted_value] = reader.get()?;
             let key = OrderKey { client_order_id, account: key_account, strategy: key_strategy, leg };
             let owner =
-                Owner { account, instrument, strategy, is_by_person, algorithms, desk, trader, client };
+                OrderOwner { account, instrument, strategy, is_by_person, algorithms, desk, trader, client };
             self.ledger.open(Entry {
                 replaces,
                 price,
@@ -306,7 +307,7 @@ impl Risk {
     }
 }
 
-fn get_pairs(pairs: &mut Table<u64, Pair>, reader: &mut Reader<'_>) -> Result<(), RestoreError> {
+fn get_pairs(pairs: &mut Table<u64, Pair>, reader: &mut StateReader<'_>) -> Result<(), RestoreError> {
     for _ in 0..reader.count("pairs with limits", pairs.capacity())? {
         let (key, [position, restricted]) = (reader.get::<u64>()?, reader.get()?);
         *pairs.entry(key).ok_or(no_room("a pair with limits"))? = Pair { position, restricted };

@@ -1,48 +1,48 @@
-//! A machine's state as bytes: little-endian numbers one after the other, written and read in the same order.
+//! The state of a state machine as bytes: little-endian numbers, written and read in the same order.
 
-/// Why bytes are no state of a machine of the bus.
+/// Why a state cannot be restored from bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RestoreError {
     /// The bytes end too early.
-    #[error("the state ends at byte {at}, where more is needed")]
+    #[error("the state ends too early, at byte {at}")]
     Truncated {
-        /// Where reading stopped.
+        /// The offset where reading stopped.
         at: usize,
     },
     /// Bytes are left over.
-    #[error("the state goes on behind its end at byte {at}")]
+    #[error("the state ends at byte {at} and more bytes follow")]
     Trailing {
-        /// Where reading ended.
+        /// The offset where reading ended.
         at: usize,
     },
-    /// A number is none that was ever written.
-    #[error("the state holds {found} as {what}, which cannot be")]
+    /// A number has a value that is never written.
+    #[error("the state contains {found} as {what}, which is impossible")]
     Value {
-        /// What the number stands for.
+        /// The meaning of the number.
         what: &'static str,
         /// The number.
         found: i128,
     },
 }
 
-/// A number that a snapshot is made of.
-pub trait Number: Copy {
-    /// Appends it.
+/// A number in a snapshot.
+pub trait StateNumber: Copy {
+    /// Appends the number to `out`.
     fn put(self, out: &mut Vec<u8>);
-    /// Takes it from the reader.
+    /// Reads a number.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError>;
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError>;
 }
 
 macro_rules! numbers {
     ($($number:ty),*) => {$(
-        impl Number for $number {
+        impl StateNumber for $number {
             fn put(self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
             }
-            fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+            fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
                 reader.take().map(<$number>::from_le_bytes)
             }
         }
@@ -50,11 +50,11 @@ macro_rules! numbers {
 }
 numbers!(u8, u16, u32, u64, i64, i128);
 
-impl Number for bool {
+impl StateNumber for bool {
     fn put(self, out: &mut Vec<u8>) {
         u8::from(self).put(out);
     }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
         match reader.get::<u8>()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -63,11 +63,11 @@ impl Number for bool {
     }
 }
 
-impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
+impl<N: StateNumber + Default, const COUNT: usize> StateNumber for [N; COUNT] {
     fn put(self, out: &mut Vec<u8>) {
         self.into_iter().for_each(|number| number.put(out));
     }
-    fn get(reader: &mut Reader<'_>) -> Result<Self, RestoreError> {
+    fn get(reader: &mut StateReader<'_>) -> Result<Self, RestoreError> {
         let mut numbers = [N::default(); COUNT];
         for number in &mut numbers {
             *number = reader.get()?;
@@ -76,15 +76,15 @@ impl<N: Number + Default, const COUNT: usize> Number for [N; COUNT] {
     }
 }
 
-/// Reads the numbers back.
+/// Reads the numbers of a snapshot.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub struct StateReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
-    /// Reads from the first byte.
+impl<'a> StateReader<'a> {
+    /// A reader at the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
@@ -97,15 +97,15 @@ impl<'a> Reader<'a> {
         Ok(*found)
     }
 
-    /// The next number.
+    /// Reads the next number.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or are not such a number.
-    pub fn get<N: Number>(&mut self) -> Result<N, RestoreError> {
+    pub fn get<N: StateNumber>(&mut self) -> Result<N, RestoreError> {
         N::get(self)
     }
 
-    /// How many things follow, at most `most`; `what` names them in the error.
+    /// Reads a count of at most `most`; `what` names the counted things in the error.
     ///
     /// # Errors
     /// [`RestoreError`] when the bytes end too early or there are more.
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         Ok(count as usize)
     }
 
-    /// Ends the reading.
+    /// Ends the reading and checks that all bytes were read.
     ///
     /// # Errors
     /// [`RestoreError::Trailing`] when bytes are left over.
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The error for something that does not fit where it belongs.
+/// The error for something that there is no room for.
 pub(crate) fn no_room(what: &'static str) -> RestoreError {
     RestoreError::Value { what, found: 0 }
 }

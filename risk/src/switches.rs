@@ -1,14 +1,15 @@
-//! Kill switches: which are engaged, and whom they cover.
+//! Kill switches: which are engaged, and which orders they cover.
 
 use crate::bounds::KILL_SWITCHES_MAX;
-use crate::terms::Owner;
+use crate::terms::OrderOwner;
 use stele_wire::messages::{CancelScope, KillSwitch, SwitchState};
 
 /// The switches that are engaged.
 #[derive(Clone, Debug)]
 pub(crate) struct Switches {
     engaged: Vec<(CancelScope, u32)>,
-    /// More switches were engaged than are kept apart: nothing trades until the one over everything is released.
+    /// Whether more switches were engaged than there is room for: then nothing trades until the switch over
+    /// everything is released.
     overflowed: bool,
 }
 
@@ -24,8 +25,8 @@ impl Switches {
         self.engaged.is_empty() && !self.overflowed
     }
 
-    /// The id of the switch that stops the owner, 0 when everything is stopped.
-    pub(crate) fn covers(&self, owner: &Owner) -> Option<u32> {
+    /// The id of the switch that covers the owner; 0 when everything is stopped; none when no switch does.
+    pub(crate) fn covers(&self, owner: &OrderOwner) -> Option<u32> {
         if self.overflowed {
             return Some(0);
         }
@@ -54,7 +55,7 @@ impl Switches {
         (&self.engaged, self.overflowed)
     }
 
-    /// As a snapshot has it.
+    /// Restores the switches from a snapshot.
     pub(crate) fn restore(&mut self, engaged: impl Iterator<Item = (CancelScope, u32)>, overflowed: bool) {
         self.engaged.clear();
         self.engaged.extend(engaged.take(KILL_SWITCHES_MAX));

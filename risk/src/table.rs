@@ -1,23 +1,24 @@
-//! Tables of a bounded size that never grow: open addressing with linear probing, at most half full, every cell
-//! written when the table is made, so that no first touch is left to the hot path.
+//! Tables of a fixed size: open addressing with linear probing, at most half full. Every cell is written when
+//! the table is created, so that the hot path causes no page fault.
 
-/// What a table finds its entries by.
-pub trait Key: Copy + Eq + Default {
-    /// Spread over the high bits: the table takes as many as it needs from the top.
+/// A key of a table.
+pub trait TableKey: Copy + Eq + Default {
+    /// Returns a hash that is spread over the high bits, which the table uses.
     fn hash(self) -> u64;
 }
 
-/// 2^64 over the golden ratio: consecutive keys land far apart (Knuth, TAOCP volume 3, section 6.4).
+/// 2^64 divided by the golden ratio: consecutive keys get distant hashes (Knuth, TAOCP volume 3, section
+/// 6.4).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
-impl Key for u32 {
+impl TableKey for u32 {
     #[inline]
     fn hash(self) -> u64 {
         u64::from(self).wrapping_mul(GOLDEN)
     }
 }
 
-impl Key for u64 {
+impl TableKey for u64 {
     #[inline]
     fn hash(self) -> u64 {
         (self ^ self.rotate_left(29)).wrapping_mul(GOLDEN)
@@ -32,15 +33,15 @@ struct Cell<K> {
     slot: u32,
 }
 
-/// From keys to slots of a store of the caller's.
+/// Maps keys to slots of a store that the caller owns.
 #[derive(Clone, Debug)]
-pub struct Index<K> {
+pub struct SlotIndex<K> {
     cells: Box<[Cell<K>]>,
     shift: u32,
 }
 
-impl<K: Key> Index<K> {
-    /// For at most `capacity` keys.
+impl<K: TableKey> SlotIndex<K> {
+    /// An empty index for at most `capacity` keys.
     pub fn new(capacity: usize) -> Self {
         let cells = (2 * capacity).next_power_of_two().max(2);
         let shift = u64::BITS - cells.trailing_zeros();
@@ -57,7 +58,7 @@ impl<K: Key> Index<K> {
         (at + 1) & (self.cells.len() - 1)
     }
 
-    /// The slot of `key`.
+    /// Returns the slot of `key`.
     #[inline]
     pub fn get(&self, key: K) -> Option<u32> {
         let mut at = self.home(key);
@@ -73,7 +74,7 @@ impl<K: Key> Index<K> {
         }
     }
 
-    /// Puts `key` at `slot`, or moves it there. The caller keeps the number of keys below the capacity.
+    /// Sets the slot of `key`. The caller ensures that there are at most as many keys as the capacity.
     #[inline]
     pub fn set(&mut self, key: K, slot: u32) {
         debug_assert!(slot != VACANT);
@@ -84,7 +85,7 @@ impl<K: Key> Index<K> {
         self.cells[at] = Cell { key, slot };
     }
 
-    /// Takes `key` out. Cells behind it move up, so that no tombstones gather.
+    /// Removes `key`. Cells after it move up, so that there are no tombstones.
     #[inline]
     pub fn remove(&mut self, key: K) {
         let mut hole = self.home(key);
@@ -98,7 +99,7 @@ impl<K: Key> Index<K> {
         let mut at = self.after(hole);
         while self.cells[at].slot != VACANT {
             let home = self.home(self.cells[at].key);
-            // It may move up unless its home lies behind the hole.
+            // It may move up unless its home is after the hole.
             if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
                 self.cells[hole] = self.cells[at];
                 hole = at;
@@ -109,18 +110,18 @@ impl<K: Key> Index<K> {
     }
 }
 
-/// A table whose entries stay: found by key, told apart by slot, in the order in which they came.
+/// A table whose entries are never removed one by one: each has a key and a slot, in the order of insertion.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
-    index: Index<K>,
+    index: SlotIndex<K>,
     entries: Box<[(K, V)]>,
     length: usize,
 }
 
-impl<K: Key, V: Copy + Default> Table<K, V> {
+impl<K: TableKey, V: Copy + Default> Table<K, V> {
     pub(crate) fn new(capacity: usize) -> Self {
         let entries = vec![(K::default(), V::default()); capacity].into();
-        Self { index: Index::new(capacity), entries, length: 0 }
+        Self { index: SlotIndex::new(capacity), entries, length: 0 }
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -155,7 +156,7 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         &mut self.entries[slot as usize].1
     }
 
-    /// The slot of `key`, made if it is new; none when the table is full.
+    /// The slot of `key`, which is added if it is new; none when the table is full.
     #[inline]
     pub(crate) fn enter(&mut self, key: K) -> Option<u32> {
         match self.index.get(key) {
@@ -176,7 +177,7 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         Some(slot)
     }
 
-    /// The value of `key`, made if it is new; none when the table is full.
+    /// The value of `key`, which is added if it is new; none when the table is full.
     #[inline]
     pub(crate) fn entry(&mut self, key: K) -> Option<&mut V> {
         let slot = self.enter(key)?;
@@ -188,19 +189,19 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         self.entries[slot as usize].0
     }
 
-    /// Forgets every entry.
+    /// Removes every entry.
     pub(crate) fn clear(&mut self) {
         self.entries[..self.length].fill((K::default(), V::default()));
         self.index.cells.iter_mut().for_each(|cell| cell.slot = VACANT);
         self.length = 0;
     }
 
-    /// Every entry in the order in which they came.
+    /// Iterates over all entries in the order of insertion.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &(K, V)> {
         self.entries[..self.length].iter()
     }
 
-    /// The same, to change the values.
+    /// Iterates over all values in the order of insertion, to change them.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
         self.entries[..self.length].iter_mut().map(|(_, value)| value)
     }
@@ -217,7 +218,7 @@ mod tests {
         fn an_index_answers_as_a_map_does(
             steps in prop::collection::vec((any::<bool>(), 0_u64..40, 0_u32..1000), 0..400),
         ) {
-            let (mut index, mut model) = (Index::new(40), BTreeMap::new());
+            let (mut index, mut model) = (SlotIndex::new(40), BTreeMap::new());
             for (is_set, key, slot) in steps {
                 if is_set {
                     index.set(key, slot);

@@ -1,4 +1,4 @@
-//! What the checks need of an order, whichever message it came in.
+//! The terms of an order that the checks use, independent of its message.
 
 use stele_wire::messages::{
     CancelScope, DeciderKind, NewOrder, OrderType, Quote, ReleaseWatermark, ReplaceOrder, Side,
@@ -6,18 +6,19 @@ use stele_wire::messages::{
 use stele_wire::{Price, Quantity};
 use zerocopy::FromBytes;
 
-/// Who stands behind an order: everything that a kill switch can name. 0 is "not told".
+/// Who is responsible for an order: everything that a kill switch can name. 0 means unknown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Owner {
-    /// Whose order.
+pub struct OrderOwner {
+    /// The account that the order trades for.
     pub account: u32,
-    /// Of what.
+    /// The instrument that it trades.
     pub instrument: u32,
-    /// Who decided.
+    /// The strategy that sent it.
     pub strategy: u16,
-    /// A person or the client decided and executed: no algorithm is behind it unless it names one.
+    /// Whether a person or the client decided and executed, so that no algorithm is involved unless one is
+    /// named.
     pub is_by_person: bool,
-    /// The algorithm that decided, the one that executes, and the strategy's own.
+    /// The algorithm that decided, the one that executes, and the one of the strategy.
     pub algorithms: [u32; 3],
     /// The desk.
     pub desk: u32,
@@ -27,22 +28,22 @@ pub struct Owner {
     pub client: u32,
 }
 
-impl Owner {
-    /// Whether a switch with this scope and id covers the order. A switch fails closed: an order that does not
-    /// tell what the scope asks for is covered.
+impl OrderOwner {
+    /// Whether a kill switch with this scope and id covers the order. A switch fails closed: an order whose
+    /// value for the scope is unknown is covered.
     pub fn is_in(&self, scope: CancelScope, id: u32) -> bool {
-        let is_or_untold = |told: u32| told == id || told == 0;
+        let is_or_unknown = |own: u32| own == id || own == 0;
         match scope {
             CancelScope::ACCOUNT => id == self.account,
             CancelScope::INSTRUMENT => id == self.instrument,
             CancelScope::STRATEGY => id == u32::from(self.strategy),
             CancelScope::ALGORITHM => {
-                let is_untold = self.algorithms == [0; 3] && !self.is_by_person;
-                is_untold || self.algorithms.contains(&id)
+                let is_unknown = self.algorithms == [0; 3] && !self.is_by_person;
+                is_unknown || self.algorithms.contains(&id)
             }
-            CancelScope::DESK => is_or_untold(self.desk),
-            CancelScope::TRADER => is_or_untold(self.trader),
-            CancelScope::CLIENT => is_or_untold(self.client),
+            CancelScope::DESK => is_or_unknown(self.desk),
+            CancelScope::TRADER => is_or_unknown(self.trader),
+            CancelScope::CLIENT => is_or_unknown(self.client),
             _ => true,
         }
     }
@@ -51,45 +52,45 @@ impl Owner {
 /// One side of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Leg {
-    /// Buy, sell, or what the message says instead.
+    /// Buy or sell, or another value that the message contains.
     pub side: Side,
-    /// How much, as a mantissa.
+    /// The quantity, as a mantissa.
     pub quantity: Quantity,
-    /// Undefined without a limit.
+    /// The limit price; undefined without a limit.
     pub price: Price,
 }
 
 const NO_LEG: Leg = Leg { side: Side::NONE, quantity: Quantity(0), price: Price::UNDEFINED };
 
-/// Which message an order came in.
+/// The kind of message that an order came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OrderKind {
     /// A new order.
     New,
-    /// The replacement of another.
+    /// The replacement of another order.
     Replacement,
-    /// A quote: a leg for each side that it has.
+    /// A quote, with a leg for each of its sides.
     Quote,
 }
 
-/// What the checks need of an order.
+/// The terms of an order that the checks use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OrderTerms {
-    /// Given by the strategy.
+    /// The id that the strategy gave it.
     pub client_order_id: u64,
-    /// The order, or the quote, that it takes the place of; 0 for none.
+    /// The order or quote that it replaces; 0 for none.
     pub replaced_order_id: u64,
-    /// Which message it came in.
+    /// The kind of message that it came in.
     pub kind: OrderKind,
-    /// Who stands behind it.
-    pub owner: Owner,
-    /// Who submitted it; 0 is not told.
+    /// Who is responsible for it.
+    pub owner: OrderOwner,
+    /// The publisher that submitted it; 0 when unknown.
     pub publisher: u16,
-    /// The publisher's own number of the submission; 0 and `u64::MAX` are not told.
+    /// The publisher's own number of the submission; 0 or `u64::MAX` when unknown.
     pub publisher_sequence: u64,
-    /// Undefined without a stop. An order with one does not rest before it is triggered.
+    /// The stop price; undefined without a stop. An order with a stop does not rest before it is triggered.
     pub stop_price: Price,
-    /// What must have passed before the order leaves the host.
+    /// The watermark that must have passed the order before it leaves the host.
     pub release: ReleaseWatermark,
     legs: [Leg; 2],
     leg_count: usize,
@@ -105,7 +106,7 @@ macro_rules! owner {
             algorithm(executor, $message.executor.get()),
             0,
         ];
-        Owner {
+        OrderOwner {
             account: $message.account.get(),
             instrument: $message.instrument.get(),
             strategy: $message.strategy.get(),
@@ -143,7 +144,8 @@ macro_rules! single {
 }
 
 impl OrderTerms {
-    /// The terms in `body`, the root block of a new order, a replacement or a quote at least; none of others.
+    /// Reads the terms from `body`, which begins with the root block of a message of this template. None
+    /// unless it is a new order, a replacement or a quote, or when `body` is too short.
     #[inline]
     pub fn read(template_id: u16, body: &[u8]) -> Option<Self> {
         match template_id {
@@ -170,7 +172,8 @@ impl OrderTerms {
         single!(order, Replacement)
     }
 
-    /// The terms of a quote: a leg for each side with a quantity. One without any has the quantity that it states.
+    /// The terms of a quote: a leg for each side with a quantity. A quote without a valid quantity has one
+    /// leg without a side.
     pub fn of_quote(quote: &Quote) -> Self {
         let leg =
             |side, quantity: u64, price| Leg { side, quantity: Quantity(quantity), price: Price(price) };
@@ -197,21 +200,21 @@ impl OrderTerms {
         }
     }
 
-    /// One side, or both sides of a quote, the bid first.
+    /// The legs: one of an order, one or two of a quote, the bid first.
     #[inline]
     pub fn legs(&self) -> &[Leg] {
         &self.legs[..self.leg_count]
     }
 
-    /// The side, NONE of a quote.
+    /// The side of an order; NONE for a quote.
     pub fn side(&self) -> Side {
         if self.kind == OrderKind::Quote { Side::NONE } else { self.legs[0].side }
     }
 
-    /// The publisher's number of the submission, where it is told.
+    /// The publisher's number of the submission, if it is known.
     #[inline]
     pub(crate) fn number(&self) -> Option<u64> {
-        let is_told = self.publisher != 0 && !matches!(self.publisher_sequence, 0 | u64::MAX);
-        is_told.then_some(self.publisher_sequence)
+        let is_known = self.publisher != 0 && !matches!(self.publisher_sequence, 0 | u64::MAX);
+        is_known.then_some(self.publisher_sequence)
     }
 }

@@ -7,7 +7,7 @@ use crate::traffic::Submission;
 use crate::violation::{Checked, violated};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use stele_bus::{Class, Event, Watermark, Watermarks, template};
+use stele_bus::{Event, MessageClass, Watermark, Watermarks, template};
 use stele_journal::recovery::Continuation;
 use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
@@ -136,7 +136,8 @@ impl SubmissionChecker {
             let refused = |queue: &&mut VecDeque<Submission>| {
                 queue.front().is_some_and(|front| {
                     front.order_id() == Some(rejected.client_order_id.get())
-                        && template(front.template_id).is_some_and(|known| known.class == Class::NewOrder)
+                        && template(front.template_id)
+                            .is_some_and(|known| known.class == MessageClass::NewOrder)
                 })
             };
             if let Some(queue) = self.waiting.iter_mut().find(refused) {

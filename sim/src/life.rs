@@ -401,7 +401,7 @@ impl Life {
             "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, lag {:?}, {} submissions wait",
             self.ring.watermarks(),
             self.sequencer.statistics(),
-            self.ring.behind(),
+            self.ring.backpressure(),
             self.submissions.missing()
         );
         Err(violated("a stop ends", what))

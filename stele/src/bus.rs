@@ -7,11 +7,12 @@
 //! ring with [`RingView::attach`] and publish with a [`RemotePublisher`].
 
 pub use stele_bus::{
-    Acknowledged, Agent, AgentError, AttachError, BusDirectory, Class, Clock, ClockStatus, Conflated,
+    Acknowledgement, Agent, AgentError, AttachError, BusDirectory, Clock, ClockQuality, Conflated,
     Conflation, ConsumerProgress, Core, CoreError, CoreOptions, Counter, CounterError, CounterReader,
-    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, Idle, Invoker, JoinError,
-    JournalReader, LogRing, LossyConsumer, ManualClock, NOT_RECEIVED, Observed, Overrun, Publisher, Refusal,
-    RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter, Sequencer, SequencerStart,
-    SequencerStatistics, ShardDirectory, Stuck, Timers, UtcClock, Watermark, Watermarks, WriterState,
+    Counters, DirectoryError, Event, Fold, FoundBus, GateWatch, GatingConsumer, IdleStrategy, Invoker,
+    JoinError, JournalReader, LogRing, LossyConsumer, ManualClock, MessageClass, NOT_RECEIVED, Observed,
+    Overrun, Publisher, Refusal, RemotePublisher, RingError, RingOptions, RingParts, RingView, RingWriter,
+    Sequencer, SequencerStart, SequencerStatistics, ShardDirectory, StalledConsumer, Timers, UtcClock,
+    Watermark, Watermarks, WriterState,
 };
 pub use stele_bus::{bounds, counters};

@@ -6,8 +6,8 @@ use hdrhistogram::Histogram;
 use std::sync::{Arc, OnceLock};
 use stele_bus::counters::table;
 use stele_bus::{
-    Agent, AgentError, Clock, CounterError, Counters, Event, GatingConsumer, NOT_RECEIVED, Place, Publisher,
-    Refusal, template,
+    Agent, AgentError, Clock, CounterError, CounterLabels, Counters, Event, GatingConsumer, NOT_RECEIVED,
+    Publisher, Refusal, template,
 };
 use zerocopy::FromBytes;
 use zerocopy::little_endian::U32;
@@ -88,7 +88,7 @@ impl<C: Clock> StrategyAgent<C> {
     /// # Errors
     /// [`CounterError`] when the counters are registered already or the table is full.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
-        self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, Place::shard(shard))?);
+        self.probe.shown = Some(counters.histogram(table::TICK_TO_STRATEGY, CounterLabels::shard(shard))?);
         Ok(())
     }
 

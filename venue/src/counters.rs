@@ -1,7 +1,7 @@
 //! The counters of an order gateway.
 
 use stele_bus::counters::table;
-use stele_bus::{Counter, CounterError, Counters, Histogram, Place};
+use stele_bus::{Counter, CounterError, CounterLabels, Counters, Histogram};
 use stele_wire::Nanos;
 
 /// The counters of an order gateway.
@@ -14,7 +14,7 @@ pub(crate) struct GatewayCounters {
 
 impl GatewayCounters {
     pub(crate) fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
-        let place = Place::shard(shard);
+        let place = CounterLabels::shard(shard);
         Ok(Self {
             released: counters.register(table::RELEASED, place)?,
             waiting: counters.register(table::RELEASE_WAITING, place)?,

@@ -9,8 +9,8 @@ use crate::counters::GatewayCounters;
 use crate::doubt::{ANSWER_LENGTH_MAX, OrderInDoubt, Reconciliation};
 use std::collections::VecDeque;
 use stele_bus::{
-    Agent, AgentError, Class, Clock, CounterError, Counters, Event, GatingConsumer, NOT_RECEIVED, Publisher,
-    Refusal, Watermark, Watermarks, template,
+    Agent, AgentError, Clock, CounterError, Counters, Event, GatingConsumer, MessageClass, NOT_RECEIVED,
+    Publisher, Refusal, Watermark, Watermarks, template,
 };
 use stele_wire::messages::{
     CancelOrder, MassCancel, NewOrder, OrderReleased, Quote, ReleaseWatermark, ReplaceOrder,
@@ -208,7 +208,7 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         // Stopping at a full queue is not an error: the next scan reads the event again.
         let _ = consumer.try_scan(GATEWAY_SCAN_MAX, |event| {
             let class = template(event.template_id()).map(|template| template.class);
-            let is_order = matches!(class, Some(Class::NewOrder | Class::OrderCancel));
+            let is_order = matches!(class, Some(MessageClass::NewOrder | MessageClass::OrderCancel));
             if is_order && event.frame().is_stele() && venue.takes(&event) {
                 if queue.is_full() {
                     return Err(());

@@ -12,7 +12,7 @@ use crate::gateway::{Venue, VenueBusy};
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_bus::counters::table;
 use stele_bus::{
-    AgentError, Counter, CounterError, Counters, Event, GatingConsumer, Place, Publisher, Refusal,
+    AgentError, Counter, CounterError, CounterLabels, Counters, Event, GatingConsumer, Publisher, Refusal,
 };
 use stele_wire::Nanos;
 use stele_wire::messages::OrderFilled;
@@ -54,8 +54,8 @@ impl PaperVenue {
     /// When they are registered already, or `counters` has no free slot.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(VenueCounters {
-            orders: counters.register(table::VENUE_ORDERS, Place::shard(shard))?,
-            fills: counters.register(table::VENUE_FILLS, Place::shard(shard))?,
+            orders: counters.register(table::VENUE_ORDERS, CounterLabels::shard(shard))?,
+            fills: counters.register(table::VENUE_FILLS, CounterLabels::shard(shard))?,
         });
         Ok(())
     }

@@ -1,9 +1,9 @@
-//! An event on the log, as a consumer is shown it.
+//! An event on the log, as consumers receive it.
 
 use stele_wire::codec::{Message, View};
 use stele_wire::{Frame, Nanos, Position, Sequence};
 
-/// An event on the log: its frame and where it stands.
+/// An event on the log: its frame and its position.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
     frame: Frame<'a>,
@@ -11,55 +11,56 @@ pub struct Event<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The event of `frame`, which begins at `position`: for whoever reads the log elsewhere than on the ring.
+    /// The event of `frame`, which begins at `position`: for code that reads the log elsewhere than from the
+    /// ring.
     #[inline]
     pub fn new(frame: Frame<'a>, position: Position) -> Self {
         Self { frame, position }
     }
 
-    /// The frame as it stands on the log.
+    /// The frame as it is on the log.
     #[inline]
     pub fn frame(&self) -> Frame<'a> {
         self.frame
     }
 
-    /// Where the frame begins.
+    /// The position where the frame begins.
     #[inline]
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// Where the frame ends: what a watermark must have reached for the event to be under it.
+    /// The position where the frame ends. The event is durable, for example, once `durable` has reached it.
     #[inline]
     pub fn end(&self) -> Position {
         self.position.plus(self.frame.len() as u64)
     }
 
-    /// The event's number.
+    /// The event's sequence.
     #[inline]
     pub fn sequence(&self) -> Sequence {
         self.frame.sequence()
     }
 
-    /// When it was sequenced.
+    /// The time at which the event was sequenced, UTC.
     #[inline]
     pub fn timestamp(&self) -> Nanos {
         self.frame.timestamp()
     }
 
-    /// Which message it carries.
+    /// The template id of its message.
     #[inline]
     pub fn template_id(&self) -> u16 {
         self.frame.template_id()
     }
 
-    /// The message as one of type `M`; none when it is another.
+    /// The message as one of type `M`; none when it has another type.
     #[inline]
     pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
         self.frame.message()
     }
 
-    /// The message, with the zeros that close the frame.
+    /// The bytes of the message, with the zeros at the end of the frame.
     #[inline]
     pub fn body(&self) -> &'a [u8] {
         self.frame.body()

@@ -1,19 +1,19 @@
-//! Reading by copy.
+//! The lossy consumer, which reads the ring by copy.
 
 use super::event::Event;
 use crate::claims::copy_words;
-use crate::counters::{Contract, Counter, CounterError, Counters, Place, table};
+use crate::counters::{ConsumerContract, Counter, CounterError, CounterLabels, Counters, table};
 use crate::ring::RingView;
 use stele_wire::bounds::{FRAME_LENGTH_MAX, HEADER_LENGTH};
 use stele_wire::{Frame, FrameHeader, Position, Sequence};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// What a [`LossyConsumer`] sees.
+/// What a [`LossyConsumer`] passes to its caller.
 #[derive(Clone, Copy, Debug)]
 pub enum Observed<'a> {
-    /// The next event, a copy.
+    /// A copy of the next event.
     Event(Event<'a>),
-    /// The consumer was overrun: it will never see the events `first ..= last`. The next event is `last + 1`.
+    /// The consumer was overrun and never gets the events `first ..= last`. The next event is `last + 1`.
     Lost {
         /// The first event lost.
         first: Sequence,
@@ -22,8 +22,9 @@ pub enum Observed<'a> {
     },
 }
 
-/// Reads by copy and holds nobody up. When overrun, it goes on at the newest closed batch and says exactly which
-/// events it lost: the batch's padding carries the number of the last event before it.
+/// A consumer that reads copies and never holds the writer back. When it is overrun, it continues at the
+/// newest closed batch and reports exactly which events it lost: the batch's padding contains the last
+/// sequence before it.
 ///
 /// ```
 /// use stele_bus::{LossyConsumer, Observed};
@@ -57,28 +58,28 @@ pub enum Observed<'a> {
 pub struct LossyConsumer {
     ring: RingView,
     position: Position,
-    /// The last event seen or lost; none as long as that is unknown.
+    /// The last event that was read or lost; none while that is unknown.
     last: Option<Sequence>,
     copy: Box<[u64]>,
     counters: Option<LossyCounters>,
 }
 
-/// What a lossy consumer shows of itself.
+/// The counters of a lossy consumer.
 #[derive(Debug)]
 struct LossyCounters {
     position: Counter,
     lost: Counter,
 }
 
-/// The words that a consumer would read next have been claimed again.
+/// A consumer was overrun: the writer has claimed the words that the consumer would read next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Overrun {
-    /// Events that were shown before.
+    /// The events that were read before.
     pub shown: usize,
 }
 
 impl LossyConsumer {
-    /// Joins at the newest closed batch, or at the epoch's beginning while there is none.
+    /// Joins at the newest closed batch, or at the beginning of the epoch when no batch has closed yet.
     pub fn join(ring: &RingView) -> Self {
         let mut consumer = Self {
             ring: ring.clone(),
@@ -94,20 +95,21 @@ impl LossyConsumer {
         consumer
     }
 
-    /// Joins at `position`, where a frame of this epoch begins; `last` is the event in front of it.
+    /// Joins at `position`, where a frame of this epoch begins; `last` is the sequence of the event before
+    /// it.
     ///
     /// # Panics
-    /// When the epoch begins behind `position`.
+    /// When the epoch begins after `position`.
     pub fn join_at(ring: &RingView, position: Position, last: Sequence) -> Self {
         assert!(ring.base() <= position, "the ring begins at {}, not at {position}", ring.base());
         let copy = vec![0; FRAME_LENGTH_MAX / 8].into();
         Self { ring: ring.clone(), position, last: Some(last), copy, counters: None }
     }
 
-    /// Shows in `counters` how far it has come and what it lost, as consumer `instance` of `shard`.
+    /// Registers counters of its position and its losses, as consumer `instance` of `shard`.
     ///
     /// # Errors
-    /// When there is no slot.
+    /// When they are registered already or there is no slot.
     pub fn register_counters(
         &mut self,
         counters: &Counters,
@@ -116,29 +118,31 @@ impl LossyConsumer {
         name: &str,
     ) -> Result<(), CounterError> {
         let register = |definition| {
-            counters.register(definition, Place::consumer(shard, instance, name, Contract::Lossy))
+            counters
+                .register(definition, CounterLabels::consumer(shard, instance, name, ConsumerContract::Lossy))
         };
         let (position, lost) = (register(table::CONSUMER_POSITION)?, register(table::CONSUMER_LOST)?);
         self.counters = Some(LossyCounters { position, lost });
         Ok(())
     }
 
-    /// The ring that it reads.
+    /// The ring that the consumer reads.
     pub fn ring(&self) -> &RingView {
         &self.ring
     }
 
-    /// The last event that was shown or lost; none as long as that is unknown.
+    /// The sequence of the last event that was read or lost; none while that is unknown.
     pub fn last(&self) -> Option<Sequence> {
         self.last
     }
 
-    /// Where the next frame that it will look at begins.
+    /// The position of the next frame to read.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// Shows up to `limit` events, padding left out, and each loss in its place. Returns the number of events.
+    /// Passes up to `limit` events to `on_observed`, without padding, and each loss in its place. Returns the
+    /// number of events.
     pub fn poll(&mut self, limit: usize, mut on_observed: impl FnMut(Observed<'_>)) -> usize {
         let mut count = 0;
         loop {
@@ -151,8 +155,8 @@ impl LossyConsumer {
         }
     }
 
-    /// As [`LossyConsumer::poll`], but stays where it is when it is overrun: for whoever knows another place to read
-    /// what is lost here.
+    /// As [`LossyConsumer::poll`], but keeps its position when it is overrun: for a caller that can read the
+    /// lost events elsewhere.
     ///
     /// # Errors
     /// [`Overrun`].
@@ -169,7 +173,7 @@ impl LossyConsumer {
             let (end, sequence) = (event.end(), event.sequence());
             if !event.frame().is_padding() {
                 let expected = self.last.map_or(sequence, Sequence::next);
-                assert_eq!(sequence, expected, "the log skips at {}", self.position);
+                assert_eq!(sequence, expected, "the log has a gap at {}", self.position);
                 on_event(event);
                 self.last = Some(sequence);
                 count += 1;
@@ -186,8 +190,8 @@ impl LossyConsumer {
         Frame::read(&self.copy.as_bytes()[..length]).expect("an intact copy of a published frame is a frame")
     }
 
-    /// Copies the published frame at `position` and returns its length in bytes; none when it is overrun. The header is
-    /// copied and found intact before its length is believed.
+    /// Copies the published frame at `position` and returns its length in bytes; none when it was overrun.
+    /// The copy of the header is checked before its length is used.
     fn copy_frame(&mut self, position: Position) -> Option<usize> {
         let shared = &*self.ring.shared;
         let (words, capacity) = (shared.mapping.words(), shared.mapping.length());
@@ -204,11 +208,11 @@ impl LossyConsumer {
         shared.claims.is_intact(position, capacity).then_some(length)
     }
 
-    /// Goes on at the newest closed batch and tells what lies between.
+    /// Continues at the newest closed batch and reports the events between.
     fn resume(&mut self, mut on_observed: impl FnMut(Observed<'_>)) {
         loop {
             let at = self.ring.shared.claims.resume();
-            assert!(at > self.position, "a batch closes many times while the ring goes round");
+            assert!(at > self.position, "many batches close before the ring is overwritten");
             let Some(length) = self.copy_frame(at) else { continue };
             let padding = self.copied(length).padding().expect("a batch is resumed at its padding");
             let last = Sequence(padding.last_sequence.get());

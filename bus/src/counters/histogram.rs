@@ -1,18 +1,18 @@
-//! A histogram of bounded size whose buckets are words that anyone may read.
+//! A histogram of fixed size whose buckets are words in shared memory.
 //!
 //! ```text
 //!  value      0 … 7     8 … 15     16 … 31                        2^e … 2^(e+1) - 1
 //!  buckets   8 of 1     8 of 1     8 of 2      …                 8 of 2^(e-3) each        … up to 2^34
 //! ```
-//! Eight buckets to each power of two: a value is known to an eighth of itself, over all of 64 bits of nanoseconds up
-//! to 17 seconds; what is longer counts as that.
+//! Each power of two has eight buckets, so a value is known to within an eighth. Values of 2^34 (17 s in
+//! nanoseconds) and above are in the last bucket.
 
-/// Buckets of one histogram.
+/// The number of buckets of a histogram.
 pub const BUCKETS: usize = 256;
-/// Buckets of each power of two, as a power of two.
+/// The number of buckets for each power of two, as a power of two.
 const PRECISION: u32 = 3;
 
-/// The bucket of `value`.
+/// Returns the index of the bucket that `value` is in.
 #[inline]
 pub fn bucket(value: u64) -> usize {
     if value < 1 << PRECISION {
@@ -23,29 +23,28 @@ pub fn bucket(value: u64) -> usize {
     index.min(BUCKETS - 1)
 }
 
-/// The smallest value of the bucket `index`.
+/// Returns the smallest value of the bucket `index`.
 pub fn lower_bound(index: usize) -> u64 {
     let (octave, place) = (index >> PRECISION, index as u64 & ((1 << PRECISION) - 1));
     if octave == 0 { place } else { ((1 << PRECISION) + place) << (octave - 1) }
 }
 
-/// What a reader sees of a histogram.
+/// The content of a histogram when it was read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Distribution {
-    /// How many values fell in each bucket.
+    /// The number of values in each bucket.
     pub buckets: Vec<u64>,
     /// The sum of all values.
     pub sum: u64,
 }
 
 impl Distribution {
-    /// Values counted.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// The value that the share `quantile` of all values does not pass, to the end of its bucket; none when nothing
-    /// was counted.
+    /// The quantile, from 0 to 1, rounded up to the end of its bucket; none when there are no values.
     pub fn quantile(&self, quantile: f64) -> Option<u64> {
         let count = self.count();
         let rank = ((count as f64 * quantile).ceil() as u64).clamp(1, count.max(1));
@@ -57,13 +56,13 @@ impl Distribution {
         Some(lower_bound(index + 1) - 1)
     }
 
-    /// Values that lie in a bucket before `end`, where `end` is a bound of a bucket.
+    /// The number of values below `end`, which is the lower bound of a bucket.
     pub fn count_below(&self, end: u64) -> u64 {
         let buckets = self.buckets.iter().enumerate();
         buckets.take_while(|(index, _)| lower_bound(*index) < end).map(|(_, count)| count).sum()
     }
 
-    /// What was counted since `earlier` was read.
+    /// The values that were counted after `earlier` was read.
     pub fn since(&self, earlier: &Self) -> Self {
         let buckets = self.buckets.iter().zip(&earlier.buckets);
         Self {

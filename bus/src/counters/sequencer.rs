@@ -1,13 +1,13 @@
-//! What the sequencer shows: set once for each duty cycle in which it had something to do.
+//! The sequencer's counters, set once in each duty cycle that had work.
 
-use super::{Counter, CounterError, Counters, Histogram, Place, table};
+use super::{Counter, CounterError, CounterLabels, Counters, Histogram, table};
 use crate::refusals::Refusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::submission::NOT_RECEIVED;
 use stele_wire::Nanos;
 use stele_wire::messages::Check;
 
-/// Checks that refusals are counted by: as many as a byte of the wire can say without waste.
+/// The most checks with a counter of their own.
 pub(crate) const CHECKS_MAX: usize = 64;
 
 /// The sequencer's counters.
@@ -28,7 +28,7 @@ pub(crate) struct SequencerCounters {
     tick_to_sequenced: Histogram,
 }
 
-/// A publisher's ring as the sequencer sees it.
+/// The counters of a publisher's ring.
 #[derive(Debug)]
 pub(crate) struct IntakeCounters {
     depth: Counter,
@@ -37,16 +37,16 @@ pub(crate) struct IntakeCounters {
 
 impl SequencerCounters {
     pub(crate) fn register(counters: &Counters, shard: u16) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::shard(shard));
+        let register = |definition| counters.register(definition, CounterLabels::shard(shard));
         let checks = (1..CHECKS_MAX as u8).map(Check).filter_map(|check| Some((check, check.name()?)));
         let refusals = checks.map(|(check, name)| {
-            let place = Place::named(shard, u16::from(check.0), name);
-            counters.register(table::REFUSALS, place).map(|counter| (check, counter))
+            let labels = CounterLabels::named(shard, u16::from(check.0), name);
+            counters.register(table::REFUSALS, labels).map(|counter| (check, counter))
         });
         let shown = Refusals::default();
         let refused = shown.iter().map(|(reason, _)| {
-            let place = Place::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
-            counters.register(table::REFUSED_SUBMISSIONS, place)
+            let labels = CounterLabels::named(shard, u16::from(reason.0), reason.name().unwrap_or_default());
+            counters.register(table::REFUSED_SUBMISSIONS, labels)
         });
         Ok(Self {
             refused: refused.collect::<Result<_, _>>()?,
@@ -60,11 +60,11 @@ impl SequencerCounters {
             waits: register(table::WAITS)?,
             batches: register(table::BATCHES)?,
             refusals: refusals.collect::<Result<_, _>>()?,
-            tick_to_sequenced: counters.histogram(table::TICK_TO_SEQUENCED, Place::shard(shard))?,
+            tick_to_sequenced: counters.histogram(table::TICK_TO_SEQUENCED, CounterLabels::shard(shard))?,
         })
     }
 
-    /// Shows what was done until now.
+    /// Sets the counters to `statistics`.
     pub(crate) fn show(&mut self, statistics: &SequencerStatistics) {
         self.events.set(statistics.events);
         self.orders_refused.set(statistics.orders_refused);
@@ -79,7 +79,7 @@ impl SequencerCounters {
         }
     }
 
-    /// What seldom changes.
+    /// Sets the counters that rarely change.
     #[cold]
     fn show_refusals(&mut self, statistics: &SequencerStatistics) {
         for (counter, (_, count)) in self.refused.iter_mut().zip(statistics.refused.iter()) {
@@ -96,7 +96,7 @@ impl SequencerCounters {
         }
     }
 
-    /// Counts how long an event took from its receipt to its place on the log.
+    /// Records the time from an event's receipt to its sequencing.
     #[inline]
     pub(crate) fn on_sequenced(&mut self, received: Nanos, sequenced: Nanos) {
         if received != NOT_RECEIVED {
@@ -106,19 +106,19 @@ impl SequencerCounters {
 }
 
 impl IntakeCounters {
-    /// Of the publisher `id`, whose ring takes `capacity` words.
+    /// Registers the counters of the publisher `id`, whose ring has `capacity` words.
     pub(crate) fn register(
         counters: &Counters,
         shard: u16,
         (id, name): (u16, &str),
         capacity: usize,
     ) -> Result<Self, CounterError> {
-        let register = |definition| counters.register(definition, Place::named(shard, id, name));
+        let register = |definition| counters.register(definition, CounterLabels::named(shard, id, name));
         register(table::QUEUE_LENGTH)?.set(8 * capacity as u64);
         Ok(Self { depth: register(table::QUEUE_DEPTH)?, submissions: register(table::SUBMISSIONS)? })
     }
 
-    /// `taken` more submissions are through; `left` words wait.
+    /// Counts `taken` more submissions; `left` words wait in the ring.
     #[inline]
     pub(crate) fn on_chunk(&mut self, taken: usize, left: usize) {
         self.submissions.add(taken as u64);

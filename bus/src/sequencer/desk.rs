@@ -1,16 +1,16 @@
-//! What a submission meets between its intake and the ring: room, its number, risk, and then the log or a
-//! refusal.
+//! Admission: the checks between an intake and the ring. A submission needs room, a new number and, if it is
+//! an order, to pass the risk checks. Then it is on the log, or its refusal is.
 
 use crate::clock::{Clock, ClockWatch};
 use crate::counters::sequencer::SequencerCounters;
 use crate::head::{Draft, LogHead, OWN_SCHEMA};
-use crate::refusals::Untold;
+use crate::refusals::UnreportedRefusals;
 use crate::sequencer::statistics::SequencerStatistics;
 use crate::session::SessionCloser;
 use crate::submission::Submission;
-use crate::templates::{Class, Template, template};
+use crate::templates::{MessageClass, Template, template};
 use crate::timers::{TimerStop, Timers};
-use stele_risk::{Breach, Cancels, OrderTerms, Risk, governs};
+use stele_risk::{Breach, OrderTerms, PendingCancels, Risk, is_checked_change};
 use stele_wire::codec::MessageHeader;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
@@ -20,7 +20,7 @@ use stele_wire::messages::{
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
-/// Longest frame that the sequencer writes on its own account, but for a refused order.
+/// The longest frame of the sequencer's own events, except a refused order.
 pub(super) const OWN_FRAME_LENGTH_MAX: usize = frame_length(size_of::<OrderRejected>() + 2);
 
 macro_rules! fits {
@@ -30,17 +30,17 @@ macro_rules! fits {
 }
 fits!(PublisherProgress, SubmissionRefused, RiskDecision, CancelOrder, QuoteCancel, TimerFired, ClockStatus);
 
-/// Bytes of a refused order in front of its body.
+/// The bytes of a `RefusedOrder` before the body of the refused order.
 pub(super) const REFUSED_HEAD: usize = size_of::<RefusedOrder>() + size_of::<u16>();
 
-/// Bytes of the frames that answer a submission of so many bytes by its refusal, with the note on its
-/// numbering.
+/// The bytes of the frames that refuse a submission with a body of `body_length` bytes, including the event
+/// that records its numbering.
 #[inline]
 pub(super) const fn refusal_length(body_length: usize) -> usize {
     frame_length(REFUSED_HEAD + body_length) + 2 * OWN_FRAME_LENGTH_MAX
 }
 
-/// Everything that a submission meets between its intake and the ring.
+/// The state that admission uses.
 #[derive(Debug)]
 pub(super) struct Desk<C> {
     pub(super) head: LogHead<C>,
@@ -52,32 +52,32 @@ pub(super) struct Desk<C> {
     pub(super) counters: Option<SequencerCounters>,
     /// One body in one piece.
     pub(super) scratch: Box<[u64]>,
-    /// A refused order with what stands in front of it.
+    /// A refused order, after its head.
     pub(super) refused: Box<[u64]>,
     pub(super) timers: Timers,
     pub(super) timer_stop: TimerStop,
-    pub(super) cancels: Cancels,
+    pub(super) cancels: PendingCancels,
     pub(super) closer: SessionCloser,
     pub(super) clock_watch: ClockWatch,
-    /// When the clock is looked at again, by the age of the log's head.
-    pub(super) clock_looked_at: Nanos,
+    /// When the clock is checked again, by the age of the log's head.
+    pub(super) clock_checked_at: Nanos,
     pub(super) first_sequence: Sequence,
     /// The session's last event is on the log.
     pub(super) is_over: bool,
-    /// The log is to be told of refusals.
-    pub(super) has_untold: bool,
+    /// Whether refusals are still to be reported on the log.
+    pub(super) has_unreported: bool,
 }
 
-/// What became of a submission.
+/// Whether a submission was taken from its publisher's ring.
 #[derive(PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is on the log, or its refusal is.
     Taken,
-    /// It stays where it is.
+    /// It stays in its publisher's ring.
     NoRoom,
 }
 
-/// Where a submission comes from, and which number it should have.
+/// The publisher of a submission, and the number that the submission should have.
 pub(super) struct Origin<'a> {
     pub(super) id: u16,
     pub(super) name: &'a [u8; 32],
@@ -86,16 +86,16 @@ pub(super) struct Origin<'a> {
     pub(super) expected: &'a mut Option<u64>,
     /// The last number that was taken.
     pub(super) last: &'a mut u64,
-    pub(super) untold: &'a mut Untold,
+    pub(super) unreported: &'a mut UnreportedRefusals,
 }
 
 impl<C: Clock> Desk<C> {
     #[inline]
-    fn headroom(&self, class: Class) -> usize {
+    fn headroom(&self, class: MessageClass) -> usize {
         self.headrooms[class as usize]
     }
 
-    /// Puts a submission on the log, or a refusal in its place, or leaves it for want of room.
+    /// Puts a submission, or its refusal, on the log. Leaves it where it is when there is no room.
     #[inline]
     pub(super) fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
         if submission.sequence <= *origin.last {
@@ -109,7 +109,7 @@ impl<C: Clock> Desk<C> {
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
         self.note_origin(submission, origin);
-        if template.class >= Class::NewOrder && self.is_held_back(submission, &template) {
+        if template.class >= MessageClass::NewOrder && self.is_held_back(submission, &template) {
             return Verdict::Taken;
         }
         let sequence = self.head.append(&Draft {
@@ -125,8 +125,8 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// As [`Desk::admit`], for what is no message of Stele's schema: one of another schema goes on the log as
-    /// it is, anything else is refused.
+    /// As [`Desk::admit`], for what is not a message of Stele's schema. A message of another schema is put on
+    /// the log unchanged; anything else is refused.
     #[inline(never)]
     fn admit_foreign(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
         let Some((header, body)) = submission.foreign() else {
@@ -138,7 +138,7 @@ impl<C: Clock> Desk<C> {
         }
         self.is_behind = self.is_behind && !self.in_time_again(&template);
         self.note_origin(submission, origin);
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: header.template_id.get(),
             template,
             schema: (header.schema_id.get(), header.version.get()),
@@ -150,18 +150,18 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// The ring has room for the first classes again: says so, once.
+    /// Clears the backpressure once the ring has room again for the classes that are refused first.
     #[cold]
     fn in_time_again(&mut self, template: &Template) -> bool {
-        let is_first_class = template.class <= Class::NewOrder;
+        let is_first_class = template.class <= MessageClass::NewOrder;
         if is_first_class {
-            self.head.ring().shared.health.set_behind(None);
+            self.head.ring().shared.health.set_backpressure(None);
         }
         is_first_class
     }
 
-    /// Says who is behind. A new order is answered by a refusal, for which there is headroom; everything else
-    /// stays in its publisher's ring.
+    /// Sets the backpressure. A new order is answered by a refusal, for which there is headroom; everything
+    /// else stays in its publisher's ring.
     #[cold]
     fn on_no_room(
         &mut self,
@@ -169,12 +169,12 @@ impl<C: Clock> Desk<C> {
         template: &Template,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        let behind = self.head.writer().behind();
-        self.head.ring().shared.health.set_behind(Some(behind));
+        let behind = self.head.writer().backpressure();
+        self.head.ring().shared.health.set_backpressure(Some(behind));
         self.is_behind = true;
-        let report = self.headroom(Class::Report);
+        let report = self.headroom(MessageClass::Report);
         let needed = refusal_length(submission.body_length);
-        if template.class != Class::NewOrder || !self.head.has_room(needed, report) {
+        if template.class != MessageClass::NewOrder || !self.head.has_room(needed, report) {
             return Verdict::NoRoom;
         }
         let breach = Breach {
@@ -188,10 +188,10 @@ impl<C: Clock> Desk<C> {
         Verdict::Taken
     }
 
-    /// What orders, and changes of the controls on them, meet before they get a sequence. Whether the
-    /// submission was answered by a refusal.
+    /// Checks orders, and changes of the controls on them, before they get a sequence. Returns true when the
+    /// submission needs no further handling: it was refused, or it was the session's last event.
     fn is_held_back(&mut self, submission: &Submission<'_>, template: &Template) -> bool {
-        if template.class == Class::NewOrder {
+        if template.class == MessageClass::NewOrder {
             let now = self.head.stamp();
             // The body is as long as the block, so the terms are there.
             let terms = self.terms(submission).expect("an order has terms");
@@ -199,7 +199,7 @@ impl<C: Clock> Desk<C> {
                 self.reject(submission, &terms, breach);
                 return true;
             }
-        } else if governs(submission.template_id) {
+        } else if is_checked_change(submission.template_id) {
             let now = self.head.stamp();
             let body = gather(&mut self.scratch, submission);
             if let Err(decision) = self.risk.check_control(submission.template_id, body, now) {
@@ -218,7 +218,7 @@ impl<C: Clock> Desk<C> {
     }
 }
 
-/// The body in one piece: in place, unless the end of the publisher's ring lies in it.
+/// The body as one slice: in place, or copied to `scratch` when the publisher's ring wraps in it.
 #[inline]
 pub(super) fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) -> &'a [u8] {
     let (first, second) = submission.body;
@@ -230,7 +230,7 @@ pub(super) fn gather<'a>(scratch: &'a mut [u64], submission: &Submission<'a>) ->
     &scratch.as_bytes()[..submission.body_length]
 }
 
-/// Bytes of the event's frame and of the note on its numbering that may go before it.
+/// The bytes of the event's frame and of the event that may record its numbering before it.
 #[inline]
 fn submitted_length(submission: &Submission<'_>) -> usize {
     frame_length(submission.body_length) + OWN_FRAME_LENGTH_MAX

@@ -1,18 +1,19 @@
-//! What the sequencer puts on the log by itself: refusals, cancels that follow from kill switches, timers that fire,
-//! what became of its clock. Off the hot path, bounded in each duty cycle, in the class that is refused last.
+//! The sequencer's own events: refusals, cancels that follow from kill switches, timers that fire, and
+//! changes of its clock. They are off the hot path, bounded in each duty cycle, and in the class that is
+//! refused last.
 
 use super::desk::{Desk, OWN_FRAME_LENGTH_MAX, Origin, REFUSED_HEAD, Verdict, gather};
 use crate::bounds::{CLOCK_CHECK_INTERVAL, OWN_EVENTS_PER_CYCLE_MAX};
 use crate::clock::Clock;
 use crate::head::{Draft, OWN_SCHEMA};
-use crate::health::Behind;
+use crate::health::Backpressure;
 use crate::intake::Intake;
 use crate::refusals::reason_of;
 use crate::submission::{NOT_RECEIVED, Submission};
-use crate::templates::{Class, Template, template};
+use crate::templates::{MessageClass, Template, template};
 use crate::timers::{self, NEVER};
 use std::mem::offset_of;
-use stele_risk::{Breach, Cancel, OrderTerms, Sequenced};
+use stele_risk::{Breach, Cancel, OrderTerms, SequencedEvent};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
@@ -25,8 +26,8 @@ use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;
 
 impl<C: Clock> Desk<C> {
-    /// Says so on the log when a publisher's numbering begins or skips, and in front of every event that does not
-    /// itself tell the number of a publisher that outlives the process.
+    /// Records on the log that a publisher's numbering begins or skips. For a publisher that outlives the
+    /// process, it does so before every event that does not contain the number itself.
     #[inline]
     pub(super) fn note_origin(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) {
         if *origin.expected != Some(submission.sequence) || origin.is_outside {
@@ -38,9 +39,10 @@ impl<C: Clock> Desk<C> {
 
     #[cold]
     fn note_number(&mut self, submission: &Submission<'_>, origin: &Origin<'_>) {
-        let is_told = template(submission.template_id)
-            .is_some_and(|template| matches!(template.class, Class::NewOrder | Class::OrderCancel));
-        if is_told && *origin.expected == Some(submission.sequence) {
+        let has_number = template(submission.template_id).is_some_and(|template| {
+            matches!(template.class, MessageClass::NewOrder | MessageClass::OrderCancel)
+        });
+        if has_number && *origin.expected == Some(submission.sequence) {
             return;
         }
         let progress = PublisherProgress {
@@ -52,7 +54,7 @@ impl<C: Clock> Desk<C> {
         self.append_own(PublisherProgress::TEMPLATE_ID, progress.as_bytes());
     }
 
-    /// Answers an order that gets no sequence: the order itself as it was submitted, then why.
+    /// Refuses an order: logs the order as it was submitted, then the reason.
     #[cold]
     pub(super) fn reject(&mut self, submission: &Submission<'_>, terms: &OrderTerms, breach: Breach) {
         self.append_refused(submission, terms);
@@ -76,7 +78,7 @@ impl<C: Clock> Desk<C> {
         let mut body = [0; size_of::<OrderRejected>() + 2];
         rejected.encode(&mut body, b"").expect("the body is as long as the message");
         self.append_own(OrderRejected::TEMPLATE_ID, &body);
-        let is_journal = self.head.ring().shared.health.behind() != Some(Behind::Consumer);
+        let is_journal = self.head.ring().shared.health.backpressure() != Some(Backpressure::Consumer);
         self.statistics.orders_refused += 1;
         self.statistics.refused.add(reason_of(breach.check, is_journal), 1);
         if let Some(counters) = &mut self.counters {
@@ -100,7 +102,7 @@ impl<C: Clock> Desk<C> {
         words[words.len() - 1] = 0;
         let written = refused.encode(words.as_mut_bytes(), body).expect("the body was cut to the room").len();
         debug_assert_eq!(written, length);
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: RefusedOrder::TEMPLATE_ID,
             template: self::template(RefusedOrder::TEMPLATE_ID).expect("of the schema"),
             schema: OWN_SCHEMA,
@@ -111,22 +113,22 @@ impl<C: Clock> Desk<C> {
         self.statistics.events += 1;
     }
 
-    /// Leaves out something that is no message of the schema. The publisher's own check comes first, so this is for
-    /// publishers whose memory is not ours to trust.
+    /// Drops a submission that is not a message of the schema. A publisher checks its messages itself, so
+    /// this only happens with publishers in other processes, whose memory cannot be trusted.
     #[cold]
     pub(super) fn refuse_malformed(
         &mut self,
         submission: &Submission<'_>,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        // Its number is used up without an event: the next one is told.
+        // Its number is used up without an event, so the next number is recorded.
         *origin.expected = None;
         *origin.last = submission.sequence;
         self.statistics.malformed += 1;
-        self.leave_out(RefusalReason::MALFORMED, submission, origin)
+        self.drop_submission(RefusalReason::MALFORMED, submission, origin)
     }
 
-    /// Leaves out a submission that was taken before: a retry after a reconnect or a restart.
+    /// Drops a duplicate: a retry after a reconnect or a restart.
     #[cold]
     pub(super) fn refuse_duplicate(
         &mut self,
@@ -134,59 +136,59 @@ impl<C: Clock> Desk<C> {
         origin: &mut Origin<'_>,
     ) -> Verdict {
         self.statistics.duplicates += 1;
-        self.leave_out(RefusalReason::DUPLICATE, submission, origin)
+        self.drop_submission(RefusalReason::DUPLICATE, submission, origin)
     }
 
-    fn leave_out(
+    fn drop_submission(
         &mut self,
         reason: RefusalReason,
         submission: &Submission<'_>,
         origin: &mut Origin<'_>,
     ) -> Verdict {
-        let class = template(submission.template_id).map_or(Class::Control, |template| template.class);
+        let class = template(submission.template_id).map_or(MessageClass::Control, |template| template.class);
         let class = SubmissionClass(class as u8);
-        origin.untold.note(reason, submission.sequence, submission.template_id, class);
+        origin.unreported.note(reason, submission.sequence, submission.template_id, class);
         self.statistics.refused.add(reason, 1);
-        self.has_untold = true;
+        self.has_unreported = true;
         Verdict::Taken
     }
 
     /// Counts what a publisher was refused at its own end.
     #[cold]
-    pub(super) fn look_at_refusals(&mut self, intake: &mut Intake) {
+    pub(super) fn read_refusals(&mut self, intake: &mut Intake) {
         let next = intake.last + 1;
-        self.has_untold |= intake.untold.look(&intake.refused, next, &mut self.statistics.refused);
+        self.has_unreported |= intake.unreported.read(&intake.refused, next, &mut self.statistics.refused);
     }
 
-    /// Tells the log what was refused of a publisher, as far as it is due. Returns how many events that took.
+    /// Reports on the log what a publisher was refused, if a report is due. Returns how many events it took.
     #[cold]
-    pub(super) fn tell_refusals(&mut self, intake: &mut Intake, is_last: bool) -> usize {
-        self.look_at_refusals(intake);
+    pub(super) fn report_refusals(&mut self, intake: &mut Intake, is_last: bool) -> usize {
+        self.read_refusals(intake);
         let age = self.head.age();
-        let mut told = 0;
-        if self.is_log_open() && (is_last || intake.untold.is_due(age)) {
+        let mut reported = 0;
+        if self.is_log_open() && (is_last || intake.unreported.is_due(age)) {
             while self.head.has_room(OWN_FRAME_LENGTH_MAX, 0)
-                && let Some(refused) = intake.untold.tell(intake.id, age)
+                && let Some(refused) = intake.unreported.report(intake.id, age)
             {
                 self.append_own(SubmissionRefused::TEMPLATE_ID, refused.as_bytes());
-                told += 1;
+                reported += 1;
             }
         }
-        told
+        reported
     }
 
-    /// Whether the session goes on: before its first event and behind its last nothing may stand.
+    /// Whether the sequencer may add events: only after the session's first event and before its last.
     #[inline]
     pub(super) fn is_log_open(&self) -> bool {
         !self.is_over && self.statistics.events > 0
     }
 
-    /// Cancels that follow from kill switches, timers that are due, and what became of the clock. Returns how many
-    /// events that came to.
+    /// Logs cancels that follow from kill switches, timers that are due, and changes of the clock. Returns
+    /// how many events it logged.
     #[inline]
     pub(super) fn do_own_work(&mut self, is_idle: bool) -> usize {
         let has_timers = self.timers.next_due() != NEVER;
-        if !has_timers && self.cancels.is_empty() && self.head.age() < self.clock_looked_at {
+        if !has_timers && self.cancels.is_empty() && self.head.age() < self.clock_checked_at {
             return 0;
         }
         if is_idle && has_timers {
@@ -235,18 +237,18 @@ impl<C: Clock> Desk<C> {
     }
 
     fn watch_clock(&mut self) -> usize {
-        if self.head.age() < self.clock_looked_at || !self.head.has_room(OWN_FRAME_LENGTH_MAX, 0) {
+        if self.head.age() < self.clock_checked_at || !self.head.has_room(OWN_FRAME_LENGTH_MAX, 0) {
             return 0;
         }
-        self.clock_looked_at = Nanos(self.head.age().0 + CLOCK_CHECK_INTERVAL.0);
+        self.clock_checked_at = Nanos(self.head.age().0 + CLOCK_CHECK_INTERVAL.0);
         let (status, back, now) = self.head.clock_status();
-        let Some(event) = self.clock_watch.look(status, back, now) else { return 0 };
+        let Some(event) = self.clock_watch.check(status, back, now) else { return 0 };
         self.append_own(ClockStatus::TEMPLATE_ID, event.as_bytes());
         1
     }
 
-    /// Puts the session's last event on the log, with the count of its events where the submitter left it open: the
-    /// sequencer alone knows what it adds by itself.
+    /// Puts the session's last event on the log. It fills in the count of events if the submitter left it
+    /// open, because only the sequencer knows how many events it adds itself.
     #[cold]
     pub(super) fn end_session(&mut self, submission: &Submission<'_>, template: Template) {
         let (length, (first, second)) = (submission.body_length, submission.body);
@@ -259,7 +261,7 @@ impl<C: Clock> Desk<C> {
         if field == SessionEnd::NULL.events.as_bytes() {
             field.copy_from_slice(&events.to_le_bytes());
         }
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id: SessionEnd::TEMPLATE_ID,
             template,
             schema: OWN_SCHEMA,
@@ -269,11 +271,11 @@ impl<C: Clock> Desk<C> {
         });
         self.statistics.events += 1;
         self.is_over = true;
-        self.has_untold = false;
+        self.has_unreported = false;
     }
 
-    /// Puts the `SessionEnd` that [`crate::SessionCloser`] holds on the log, unless the session is over. Whether nothing
-    /// of the kind is left to do; for want of room it is tried again.
+    /// Puts the `SessionEnd` of the [`crate::SessionCloser`] on the log, unless the session is over. Returns
+    /// false when there is no room yet and it must be called again.
     #[cold]
     pub(super) fn close_session(&mut self) -> bool {
         let closer = self.closer.clone();
@@ -294,15 +296,15 @@ impl<C: Clock> Desk<C> {
         true
     }
 
-    /// Shows an event that is on the log to what is kept of the log.
+    /// Feeds an event that is on the log to the state machines that follow the log: risk, timers, cancels.
     #[inline]
     pub(super) fn follow(&mut self, submission: &Submission<'_>, block_length: u16, sequence: Sequence) {
         let template_id = submission.template_id;
-        let is_risk = stele_risk::follows(template_id);
-        if !is_risk && !timers::follows(template_id) {
+        let is_risk = stele_risk::affects_risk(template_id);
+        if !is_risk && !timers::affects_timers(template_id) {
             return;
         }
-        let event = Sequenced {
+        let event = SequencedEvent {
             template_id,
             block_length,
             schema_version: SCHEMA_VERSION,
@@ -313,7 +315,7 @@ impl<C: Clock> Desk<C> {
         if is_risk {
             self.risk.on_sequenced(&event);
         }
-        if timers::follows(template_id) {
+        if timers::affects_timers(template_id) {
             self.timers.on_sequenced(&event);
         }
         match template_id {
@@ -328,7 +330,7 @@ impl<C: Clock> Desk<C> {
 
     fn append_followed<M: Message>(&mut self, message: &M) {
         let sequence = self.append_own(M::TEMPLATE_ID, message.as_bytes());
-        let event = Sequenced {
+        let event = SequencedEvent {
             template_id: M::TEMPLATE_ID,
             block_length: M::BLOCK_LENGTH,
             schema_version: SCHEMA_VERSION,
@@ -340,12 +342,12 @@ impl<C: Clock> Desk<C> {
         self.timers.on_sequenced(&event);
     }
 
-    /// Puts a message of the sequencer's own on the log.
+    /// Puts one of the sequencer's own messages on the log.
     pub(super) fn append_own(&mut self, template_id: u16, body: &[u8]) -> Sequence {
         let mut words = [0_u64; OWN_FRAME_LENGTH_MAX / 8];
         words.as_mut_bytes()[..body.len()].copy_from_slice(body);
         self.statistics.events += 1;
-        self.head.append_seldom(&Draft {
+        self.head.append_cold(&Draft {
             template_id,
             template: template(template_id).expect("the sequencer's messages are of the schema"),
             schema: OWN_SCHEMA,

@@ -1,25 +1,26 @@
-//! What stands in front of a ring's bytes: whose log it is, how far everything has come, and how it fares.
+//! The shared header of a ring: the log's identity, its watermarks and its health.
 //!
 //! ```text
-//!  byte 0               8                     16               24                32              48
-//! ┌────────────────────┬─────────────────────┬────────────────┬─────────────────┬───────────────┬───────────────┐
-//! │ magic "STELERNG"   │ version u32 · board │ capacity u64,  │ base u64, first │ trail id,     │ shard u32 ·   │
-//! │                    │ length u32          │ bytes          │ position        │ 16 bytes      │ epoch u32     │
-//! ├────────────────────┼─────────────────────┼────────────────┼─────────────────┴───────────────┴───────────────┤
-//! │ 56: first sequence │ 64: writer's pid    │ 72: its start  │ zero                                            │
-//! │ u64, 0: not yet    │ u64                 │ time u64       │                                                 │
-//! └────────────────────┴─────────────────────┴────────────────┴─────────────────────────────────────────────────┘
-//!  128 published · 256 batched · 384 written · 512 durable · 640 sealed     a line of 128 bytes each: position u64
+//!  byte 0               8                     16               24                32           48
+//! ┌────────────────────┬─────────────────────┬────────────────┬─────────────────┬────────────┬─────────────┐
+//! │ magic "STELERNG"   │ version u32 · board │ capacity u64,  │ base u64, first │ trail id,  │ shard u32 · │
+//! │                    │ length u32          │ bytes          │ position        │ 16 bytes   │ epoch u32   │
+//! ├────────────────────┼─────────────────────┼────────────────┼─────────────────┴────────────┴─────────────┤
+//! │ 56: first sequence │ 64: writer's pid    │ 72: its start  │ zero                                       │
+//! │ u64, 0: not yet    │ u64                 │ time u64       │                                            │
+//! └────────────────────┴─────────────────────┴────────────────┴────────────────────────────────────────────┘
+//!  128 published · 256 batched · 384 written · 512 durable · 640 sealed     128 bytes each: position u64
 //!  768 claimed · 896 resume                                                 positions: see `claims`
 //!  1024 phase u64: 0 accepting, 1 stopping, 2 stopped, 3 abandoned
-//!  1152 behind u64: 0 in time, 1 the journal is behind, 2 a gating consumer is
+//!  1152 backpressure u64: 0 none, 1 the journal is too slow, 2 a gating consumer is
 //!  1280 poisoned u64: 0 or 1 · reason's length u64 · reason, 496 bytes of UTF-8
 //!  1792 zero
 //!  4096 the ring: byte p of the log lies at 4096 + (p & (capacity − 1))
 //! ```
-//! Everything is a little-endian word that is stored and loaded atomically. The writer's process alone stores; others
-//! map it to read. Magic to base are stored before the file has its name, trail to first sequence once there is a
-//! sequencer, the first sequence last and with Release. A reader of another version does not read on.
+//! Everything is a little-endian word that is stored and loaded atomically. Only the writer's process stores;
+//! others map the file read-only. The words from magic to base are stored before the file has its name. The
+//! words from trail id to first sequence are stored once there is a sequencer, the first sequence last and
+//! with Release. A reader of another layout version stops at the version.
 #![allow(unsafe_code)]
 
 use super::process::Process;
@@ -31,10 +32,10 @@ use crate::watermarks::Watermarks;
 use stele_wire::{Epoch, Identity, Position, Sequence, ShardId, TrailId};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"STELERNG");
-/// Of the layout above.
+/// The version of the layout above.
 pub(crate) const RING_LAYOUT_VERSION: u32 = 1;
 
-/// Words of the header.
+/// The words of the header.
 #[repr(C, align(128))]
 #[derive(Debug)]
 pub(crate) struct Header {
@@ -73,7 +74,8 @@ fn pair(low: u32, high: u32) -> u64 {
 const VERSION_WORD: u64 = RING_LAYOUT_VERSION as u64 | (size_of::<RingBoard>() as u64) << 32;
 
 impl RingBoard {
-    /// Begins a ring of `capacity` bytes at `base` whose writer is this process, before anybody else sees it.
+    /// Initialises a ring of `capacity` bytes at `base` that this process writes, before the memory is
+    /// shared.
     pub(crate) fn begin(&self, capacity: usize, base: Position) {
         let header = &self.header;
         let writer = Process::current();
@@ -87,7 +89,7 @@ impl RingBoard {
         self.claims.begin(base);
     }
 
-    /// There is a sequencer: its first event is `first`.
+    /// Records the log's identity and its sequencer's first event.
     pub(crate) fn set_start(&self, identity: &Identity, first: Sequence) {
         let header = &self.header;
         assert_eq!(header.first_sequence.load(Ordering::Relaxed), 0, "a ring has one sequencer");
@@ -96,11 +98,11 @@ impl RingBoard {
             word.store(u64::from_le_bytes(bytes.try_into().expect("eight bytes")), Ordering::Relaxed);
         }
         header.shard.store(pair(identity.shard.0, identity.epoch.0), Ordering::Relaxed);
-        // Release, partner of the Acquire load in `start`: the identity stands.
+        // Release, partner of the Acquire load in `start`: the identity is complete.
         header.first_sequence.store(first.0, Ordering::Release);
     }
 
-    /// Whose log it is and the number of its epoch's first event; none before there is a sequencer.
+    /// The log's identity and the sequence of its epoch's first event; none before there is a sequencer.
     pub(crate) fn start(&self) -> Option<(Identity, Sequence)> {
         let header = &self.header;
         let first = header.first_sequence.load(Ordering::Acquire);
@@ -128,20 +130,21 @@ impl RingBoard {
         Position(self.header.base.load(Ordering::Relaxed))
     }
 
-    /// What is wrong with a board that another process made, in front of `capacity` bytes.
+    /// Checks a board of another process, which is followed by `capacity` bytes. The error states what is
+    /// wrong.
     pub(crate) fn check(&self, capacity: usize) -> Result<(), String> {
         let header = &self.header;
         let version = header.version.load(Ordering::Relaxed);
-        let said = header.capacity.load(Ordering::Relaxed);
+        let stated = header.capacity.load(Ordering::Relaxed);
         if header.magic.load(Ordering::Relaxed) != MAGIC {
-            return Err("it is no ring".into());
+            return Err("it is not a ring".into());
         }
         if version != VERSION_WORD {
             let (found, ours) = (version as u32, RING_LAYOUT_VERSION);
             return Err(format!("its layout has version {found}, this program reads {ours}"));
         }
-        if said != capacity as u64 || !capacity.is_power_of_two() {
-            return Err(format!("it says {said} bytes and has {capacity}"));
+        if stated != capacity as u64 || !capacity.is_power_of_two() {
+            return Err(format!("its header states {stated} bytes and it has {capacity}"));
         }
         Ok(())
     }
@@ -152,9 +155,9 @@ mod tests {
     use super::*;
     use crate::mapping::{Mapped, Mapping};
 
-    /// The layout is read by other processes, of other builds of the program too: a change is a new version.
+    /// Other processes read the layout, also of other builds of the program: a change needs a new version.
     #[test]
-    fn the_board_has_the_bytes_that_it_is_drawn_with() {
+    fn the_board_has_the_documented_layout() {
         let length = Mapped::<RingBoard>::BOARD_LENGTH + (512 << 10);
         let mapped = Mapped::<RingBoard>::new(Mapping::anonymous(length, false).unwrap()).unwrap();
         let board = mapped.board();
@@ -182,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_kind_version_or_length_is_told_apart() {
+    fn a_file_of_another_kind_version_or_length_is_refused() {
         let length = Mapped::<RingBoard>::BOARD_LENGTH + (512 << 10);
         let mapped = Mapped::<RingBoard>::new(Mapping::anonymous(length, false).unwrap()).unwrap();
         let board = mapped.board();
-        assert_eq!(board.check(512 << 10).unwrap_err(), "it is no ring");
+        assert_eq!(board.check(512 << 10).unwrap_err(), "it is not a ring");
         board.begin(512 << 10, Position(0));
         assert_eq!(board.check(512 << 10), Ok(()));
-        assert_eq!(board.check(256 << 10).unwrap_err(), "it says 524288 bytes and has 262144");
+        assert_eq!(board.check(256 << 10).unwrap_err(), "its header states 524288 bytes and it has 262144");
         board.header.version.store(VERSION_WORD + 1, Ordering::Relaxed);
         let version = board.check(512 << 10).unwrap_err();
         assert_eq!(version, "its layout has version 2, this program reads 1");

@@ -1,4 +1,5 @@
-//! The directory of a bus: made by the process that it runs in, found by name, gone with its owner.
+//! The directory of a bus: created by the process that runs the bus, found by name, and removed with its
+//! owner.
 
 use super::process::Process;
 use crate::bounds::BUS_NAME_MAX;
@@ -9,50 +10,52 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Where directories of buses are, on every Linux: memory that has names.
+/// The file system in memory where buses have their directories.
 pub const SHARED_ROOT: &str = "/dev/shm";
 
 const PREFIX: &str = "stele-";
-/// Of a directory that is being made or taken away, never found by name.
+/// The prefix of a directory that is being created or removed. It is never found by name.
 const HIDDEN_PREFIX: &str = ".stele-";
 const OWNER: &str = "owner";
 
-/// Why a bus's directory cannot be made or found.
+/// Why the directory of a bus cannot be created or found.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
-    /// The name cannot be a file's.
-    #[error("bus name `{0}`: choose 1 to {BUS_NAME_MAX} letters, digits, `-`, `_` and `.`, no `.` in front")]
+    /// The name is not allowed.
+    #[error(
+        "bus name `{0}`: choose 1 to {BUS_NAME_MAX} letters, digits, `-`, `_` and `.`, not starting with `.`"
+    )]
     Name(String),
-    /// A bus of that name runs.
+    /// A bus with that name is running.
     #[error("a bus named `{name}` runs already, in {owner}: stop it, or choose another [bus] name")]
     Runs {
         /// The name.
         name: String,
-        /// The process that it runs in.
+        /// The process that runs it.
         owner: Process,
     },
-    /// What has the name is no bus's directory.
+    /// The directory with that name does not belong to a bus.
     #[error("{} does not say which process owns it: remove it, or choose another [bus] name", .0.display())]
     Foreign(PathBuf),
-    /// No bus of that name runs.
+    /// No bus with that name is running.
     #[error("no bus named `{name}` runs; {}", describe_running(running))]
     NotFound {
         /// The name.
         name: String,
-        /// Those that run.
+        /// The names of the running buses.
         running: Vec<String>,
     },
-    /// No name was given and none or several run.
+    /// No name was given, and no bus or several buses are running.
     #[error("{}", describe_choice(.0))]
     Choose(Vec<String>),
     /// The file system failed.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation that failed.
         what: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
@@ -75,13 +78,13 @@ fn on<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Direc
     move |source| DirectoryError::Io { what, path: path.into(), source }
 }
 
-/// The directory of a bus of this process. Dropping it removes it with all that is in it.
+/// The directory of a bus of this process. Dropping it removes the directory with everything in it.
 #[derive(Debug)]
 pub struct BusDirectory {
     bus: FoundBus,
 }
 
-/// A bus of any process, as its directory shows it.
+/// A running bus of any process, found by its directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FoundBus {
     name: String,
@@ -89,7 +92,7 @@ pub struct FoundBus {
     owner: Process,
 }
 
-/// Where a shard's files are.
+/// The directory of a shard's files.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ShardDirectory {
     number: u32,
@@ -97,8 +100,8 @@ pub struct ShardDirectory {
 }
 
 impl BusDirectory {
-    /// Makes the directory of the bus `name`, for the user of this process alone. What dead processes left, under
-    /// any name, goes first.
+    /// Creates the directory of the bus `name`, accessible only to the user of this process. First removes
+    /// the directories of dead processes.
     ///
     /// # Errors
     /// [`DirectoryError`].
@@ -106,7 +109,7 @@ impl BusDirectory {
         Self::create_in(Path::new(SHARED_ROOT), name)
     }
 
-    /// As [`BusDirectory::create`], elsewhere.
+    /// As [`BusDirectory::create`], in another root directory.
     ///
     /// # Errors
     /// As [`BusDirectory::create`].
@@ -117,7 +120,7 @@ impl BusDirectory {
         remove_stale(root)?;
         let owner = Process::current();
         let path = root.join(format!("{PREFIX}{name}"));
-        // It gets its name once it says whose it is, so that nobody takes it for a dead one's.
+        // It gets its name once the owner's file is written, so that no process takes it for a dead one's.
         let hidden = root.join(hidden_name(name, owner));
         make_directory(&hidden)?;
         let written = write_owner(&hidden, owner).and_then(|()| give_name(&hidden, &path, name));
@@ -127,12 +130,12 @@ impl BusDirectory {
         written.map(|()| Self { bus: FoundBus { name: name.into(), path, owner } })
     }
 
-    /// The directory as others see it.
+    /// The bus as other processes see it.
     pub fn bus(&self) -> &FoundBus {
         &self.bus
     }
 
-    /// The place of shard `number`, made if need be.
+    /// The directory of shard `number`, which is created if it does not exist.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -157,15 +160,15 @@ impl std::ops::Deref for BusDirectory {
 
 impl Drop for BusDirectory {
     fn drop(&mut self) {
-        // A process forked from the owner, or one that found the directory taken over, has nothing to remove.
+        // A process forked from the owner, or one whose directory was taken over, has nothing to remove.
         if self.bus.owner == Process::current() && read_owner(&self.bus.path) == Some(self.bus.owner) {
-            let _ = bury(&self.bus.path, &self.bus.name, self.bus.owner);
+            let _ = hide_and_remove(&self.bus.path, &self.bus.name, self.bus.owner);
         }
     }
 }
 
 impl FoundBus {
-    /// The bus named `name`, or the only one that runs.
+    /// Finds the bus named `name`, or the only one that is running.
     ///
     /// # Errors
     /// [`DirectoryError::NotFound`], [`DirectoryError::Choose`], [`DirectoryError::Io`].
@@ -173,7 +176,7 @@ impl FoundBus {
         Self::find_in(Path::new(SHARED_ROOT), name)
     }
 
-    /// As [`FoundBus::find`], elsewhere.
+    /// As [`FoundBus::find`], in another root directory.
     ///
     /// # Errors
     /// As [`FoundBus::find`].
@@ -191,7 +194,7 @@ impl FoundBus {
         }
     }
 
-    /// Every bus that runs and that this process may look at, by name.
+    /// Lists, by name, the running buses that this process has access to.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -199,7 +202,7 @@ impl FoundBus {
         Self::running_in(Path::new(SHARED_ROOT))
     }
 
-    /// As [`FoundBus::running`], elsewhere.
+    /// As [`FoundBus::running`], in another root directory.
     ///
     /// # Errors
     /// As [`FoundBus::running`].
@@ -217,22 +220,22 @@ impl FoundBus {
         Ok(found)
     }
 
-    /// Its name.
+    /// The bus's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its directory.
+    /// The bus's directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The process that it runs in.
+    /// The process that runs the bus.
     pub fn owner(&self) -> Process {
         self.owner
     }
 
-    /// Whether the owner lives and the directory is still its own.
+    /// Whether the owner is alive and the directory is still its own.
     pub fn is_running(&self) -> bool {
         read_owner(&self.path) == Some(self.owner) && self.owner.is_alive()
     }
@@ -242,7 +245,7 @@ impl FoundBus {
         self.path.join("counters")
     }
 
-    /// The shards that are there, by number.
+    /// Lists the directories of the shards, by number.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -274,7 +277,7 @@ impl ShardDirectory {
         self.path.join(format!("publisher-{id}"))
     }
 
-    /// The publishers from other processes that there may be, by id.
+    /// Lists the ids of the publishers that other processes may be, in ascending order.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -287,7 +290,7 @@ impl ShardDirectory {
         Ok(ids)
     }
 
-    /// Writes down where the shard's log goes, for readers that fall behind the ring.
+    /// Records the directory of the shard's trail, for readers that fall behind the ring.
     ///
     /// # Errors
     /// [`DirectoryError::Io`].
@@ -297,27 +300,28 @@ impl ShardDirectory {
         fs::write(&file, absolute.as_os_str().as_bytes()).map_err(on("write", &file))
     }
 
-    /// Where the shard's log goes; none when it does not say.
+    /// The directory of the shard's trail; none when it is not recorded.
     pub fn trail(&self) -> Option<PathBuf> {
         let bytes = fs::read(self.path.join("trail")).ok()?;
         Some(PathBuf::from(OsStr::from_bytes(&bytes)))
     }
 }
 
-/// Removes what dead processes left. Returns the names of their buses.
+/// Removes the directories of dead processes and returns the names of their buses. Directories that cannot be
+/// removed, such as another user's, stay.
 ///
 /// # Errors
-/// [`DirectoryError::Io`] when the root cannot be listed; what cannot be removed, another user's, stays.
+/// [`DirectoryError::Io`] when the root cannot be listed.
 pub fn remove_stale(root: &Path) -> Result<Vec<String>, DirectoryError> {
     let mut removed = Vec::new();
     for file in list(root)? {
         let path = root.join(&file);
         if let Some(name) = file.strip_prefix(PREFIX) {
-            if let Ok(Taken::Removed) = take_away(&path, name) {
+            if let Ok(Removal::Removed) = remove_if_dead(&path, name) {
                 removed.push(name.to_owned());
             }
         } else if let Some(maker) = file.strip_prefix(HIDDEN_PREFIX).and_then(maker_of) {
-            // Left by one who died between making it and naming it, or between burying and removing it.
+            // Left by a process that died while it created or removed it.
             if !maker.is_alive() {
                 let _ = fs::remove_dir_all(&path);
             }
@@ -374,50 +378,50 @@ fn give_name(hidden: &Path, path: &Path, name: &str) -> Result<(), DirectoryErro
         if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) {
             return Err(on("name", path)(error));
         }
-        if let Taken::Lives(owner) = take_away(path, name)? {
+        if let Removal::Alive(owner) = remove_if_dead(path, name)? {
             return Err(DirectoryError::Runs { name: name.into(), owner });
         }
     }
 }
 
-/// What became of a directory that was to be taken away.
-enum Taken {
+/// The result of [`remove_if_dead`].
+enum Removal {
     Removed,
-    /// Somebody else was faster.
+    /// Another process removed it first.
     Gone,
-    Lives(Process),
+    Alive(Process),
 }
 
-/// Removes the directory if its owner is dead. The lock on the owner's file makes one at a time of those who do, so
-/// that nobody removes what another has put there meanwhile.
-fn take_away(path: &Path, name: &str) -> Result<Taken, DirectoryError> {
+/// Removes the directory if its owner is dead. The lock on the owner's file lets only one process at a time
+/// do so, so that none removes what another has created meanwhile.
+fn remove_if_dead(path: &Path, name: &str) -> Result<Removal, DirectoryError> {
     let file = path.join(OWNER);
     let mut owner = match File::open(&file) {
         Ok(owner) => owner,
         Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
             return Err(DirectoryError::Foreign(path.into()));
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Taken::Gone),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Removal::Gone),
         Err(error) => return Err(on("read", &file)(error)),
     };
     owner.lock().map_err(on("lock", &file))?;
     let is_there =
         |owner: &File| -> io::Result<bool> { Ok(fs::metadata(&file)?.ino() == owner.metadata()?.ino()) };
     if !is_there(&owner).unwrap_or(false) {
-        return Ok(Taken::Gone);
+        return Ok(Removal::Gone);
     }
     let mut text = String::new();
     owner.read_to_string(&mut text).map_err(on("read", &file))?;
     let Some(process) = parse_owner(&text) else { return Err(DirectoryError::Foreign(path.into())) };
     if process.is_alive() {
-        return Ok(Taken::Lives(process));
+        return Ok(Removal::Alive(process));
     }
-    bury(path, name, Process::current()).map_err(on("remove", path))?;
-    Ok(Taken::Removed)
+    hide_and_remove(path, name, Process::current()).map_err(on("remove", path))?;
+    Ok(Removal::Removed)
 }
 
-/// Takes its name from a directory, then removes it.
-fn bury(path: &Path, name: &str, by: Process) -> io::Result<()> {
+/// Renames a directory so that it is no longer found, then removes it.
+fn hide_and_remove(path: &Path, name: &str, by: Process) -> io::Result<()> {
     let grave = path.with_file_name(hidden_name(&format!("{name}.gone"), by));
     // What an earlier removal of this process could not finish.
     let _ = fs::remove_dir_all(&grave);
@@ -448,7 +452,7 @@ mod tests {
     }
 
     /// The directory of a bus whose process is dead.
-    fn leave_a_dead_one(root: &Path, name: &str) {
+    fn create_of_dead_process(root: &Path, name: &str) {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let owner = Process::of(child.id()).unwrap();
         child.kill().unwrap();
@@ -460,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bus_is_found_by_its_name_or_as_the_only_one_and_goes_with_its_owner() {
+    fn a_bus_is_found_by_name_or_as_the_only_one_and_removed_with_its_owner() {
         let root = Root::new("found");
         let directory = BusDirectory::create_in(&root.0, "one").unwrap();
         assert_eq!(&FoundBus::find_in(&root.0, None).unwrap(), directory.bus());
@@ -479,29 +483,33 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_in_use_is_refused_and_a_dead_ones_is_taken_over() {
+    fn a_name_in_use_is_refused_and_that_of_a_dead_process_is_taken_over() {
         let root = Root::new("dead");
-        leave_a_dead_one(&root.0, "a");
-        leave_a_dead_one(&root.0, "b");
+        create_of_dead_process(&root.0, "a");
+        create_of_dead_process(&root.0, "b");
         assert_eq!(FoundBus::running_in(&root.0).unwrap(), []);
         let directory = BusDirectory::create_in(&root.0, "a").unwrap();
-        assert_eq!(list(&root.0).unwrap(), ["stele-a"], "what the other dead one left is gone, too");
+        assert_eq!(
+            list(&root.0).unwrap(),
+            ["stele-a"],
+            "the directory of the other dead bus is removed, too"
+        );
         assert!(!directory.counters().exists());
         let again = BusDirectory::create_in(&root.0, "a").unwrap_err();
         assert!(
             matches!(again, DirectoryError::Runs { owner, .. } if owner == Process::current()),
             "{again}"
         );
-        assert!(directory.is_running(), "the refused one took nothing away");
+        assert!(directory.is_running(), "a refused creation removes nothing");
     }
 
     #[test]
-    fn of_many_who_take_over_a_dead_ones_name_one_gets_it() {
+    fn of_many_processes_that_take_over_a_dead_bus_one_succeeds() {
         let root = Root::new("race");
-        leave_a_dead_one(&root.0, "a");
+        create_of_dead_process(&root.0, "a");
         let path = root.0.join("stele-a");
         let removed: Vec<bool> = std::thread::scope(|scope| {
-            let take = || matches!(take_away(&path, "a"), Ok(Taken::Removed));
+            let take = || matches!(remove_if_dead(&path, "a"), Ok(Removal::Removed));
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(take)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
         });
@@ -527,7 +535,7 @@ mod tests {
         let root = Root::new("shards");
         let directory = BusDirectory::create_in(&root.0, "a").unwrap();
         let shards = [10, 2].map(|number| directory.shard(number).unwrap());
-        assert_eq!(directory.shard(2).unwrap(), shards[1], "made once");
+        assert_eq!(directory.shard(2).unwrap(), shards[1], "created once");
         let numbers: Vec<u32> = directory.shards().unwrap().iter().map(ShardDirectory::number).collect();
         assert_eq!(numbers, [2, 10]);
         for id in [300, 7] {

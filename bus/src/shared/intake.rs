@@ -1,5 +1,5 @@
-//! The sequencer's side of a [`super::lane`]: copies what another process committed to memory of its own, and lets
-//! nothing but whole submissions go on from there.
+//! The sequencer's side of a [`super::lane`]: copies what another process committed into its own memory, and
+//! passes on only whole submissions.
 #![allow(unsafe_code)]
 
 use super::lane::{Lane, Sequenced, get};
@@ -15,11 +15,11 @@ use stele_wire::Position;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"STELEPUB");
-/// Of the layout that `lane` draws.
+/// The version of the layout in `lane`.
 pub(crate) const LANE_LAYOUT_VERSION: u32 = 1;
 const VERSION_WORD: u64 = LANE_LAYOUT_VERSION as u64 | (size_of::<LaneBoard>() as u64) << 32;
 
-/// What stands in front of a publisher's ring.
+/// The shared header of a publisher's ring.
 #[repr(C, align(4096))]
 #[derive(Debug)]
 pub(crate) struct LaneBoard {
@@ -59,20 +59,20 @@ impl LaneBoard {
         header.sequencer[1].store(sequencer.start_time, Ordering::Relaxed);
     }
 
-    /// What is wrong with a board that another process made, in front of `words` words.
+    /// Checks a board of another process, which is followed by `words` words. The error states what is wrong.
     pub(crate) fn check(&self, words: usize) -> Result<(), String> {
         let header = &self.header;
         let version = header.version.load(Ordering::Relaxed);
-        let said = header.capacity.load(Ordering::Relaxed);
+        let stated = header.capacity.load(Ordering::Relaxed);
         if header.magic.load(Ordering::Relaxed) != MAGIC {
-            return Err("it is no publisher's ring".into());
+            return Err("it is not a publisher's ring".into());
         }
         if version != VERSION_WORD {
             let (found, ours) = (version as u32, LANE_LAYOUT_VERSION);
             return Err(format!("its layout has version {found}, this program writes {ours}"));
         }
-        if said != words as u64 || !words.is_power_of_two() {
-            return Err(format!("it says {said} words and has {words}"));
+        if stated != words as u64 || !words.is_power_of_two() {
+            return Err(format!("its header states {stated} words and it has {words}"));
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl LaneBoard {
         String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
     }
 
-    /// The process that takes what is submitted.
+    /// The process that takes the submissions.
     pub(crate) fn sequencer(&self) -> Process {
         let [id, start_time] = &self.header.sequencer;
         Process { id: id.load(Ordering::Relaxed) as u32, start_time: start_time.load(Ordering::Relaxed) }
@@ -98,19 +98,19 @@ impl LaneBoard {
 #[derive(Debug)]
 pub(crate) struct RemoteIntake {
     memory: Mapped<LaneBoard>,
-    /// Words taken: what the sequencer goes by, whatever the lane says.
+    /// The words taken. The sequencer relies on this count and not on the shared one.
     taken: u64,
-    /// The highest of the submissions that were taken from the lane.
+    /// The highest number of a submission that was taken.
     last_sequence: u64,
     /// Where whole submissions go.
     submissions: Producer<u64>,
-    /// The one that is looked at.
+    /// The submission that is being checked.
     copy: Box<[u64]>,
 }
 
 impl RemoteIntake {
-    /// Makes the ring of publisher `id` in the file `path`, of `words` words, a power of two; `submissions` takes as
-    /// many. The publisher goes on behind submission `last`.
+    /// Creates the ring of publisher `id` in the file `path`, with `words` words, a power of two;
+    /// `submissions` has as many. The publisher continues after submission `last`.
     pub(crate) fn create(
         path: &Path,
         id: u16,
@@ -119,14 +119,14 @@ impl RemoteIntake {
         submissions: Producer<u64>,
         last: u64,
     ) -> io::Result<Self> {
-        assert!(words.is_power_of_two(), "a publisher's ring of {words} words: no power of two");
+        assert!(words.is_power_of_two(), "a publisher's ring of {words} words: not a power of two");
         let unnamed = path.with_extension("new");
         let mapping = Mapping::create(&unnamed, Mapped::<LaneBoard>::BOARD_LENGTH + 8 * words, false)?;
         let memory = Mapped::<LaneBoard>::new(mapping).expect("longer than its board");
         memory.board().begin(words, id, name);
         memory.board().lane.take(0, last);
         memory.board().lane.set_sequenced(Sequenced { sequence: last, position: 0 });
-        // It has its name once everything that a publisher looks at first stands in it.
+        // The file gets its name once its header is complete.
         std::fs::rename(&unnamed, path)?;
         let copy = vec![0; SUBMISSION_WORDS_MAX].into();
         Ok(Self { memory, taken: 0, last_sequence: last, submissions, copy })
@@ -136,7 +136,7 @@ impl RemoteIntake {
         &self.memory.board().lane
     }
 
-    /// Whether nothing more can come: the publisher has finished, or there is none.
+    /// Whether nothing more can come: the publisher has finished, or no process is attached.
     pub(crate) fn is_finished(&self) -> bool {
         self.lane().is_finished() || self.lane().owner() == 0
     }
@@ -147,9 +147,9 @@ impl RemoteIntake {
         self.lane().committed() == self.taken
     }
 
-    /// Takes what is committed, as far as there is room for it. What is malformed becomes a submission of no
-    /// template, so that it is refused on the log and counted; what stands behind it cannot be told apart and goes
-    /// with it.
+    /// Takes what is committed, as far as there is room for it. Malformed words become one submission without
+    /// a template, which is counted and refused on the log. What was committed after them is dropped too,
+    /// because the start of the next submission is unknown.
     #[inline]
     pub(crate) fn pump(&mut self) {
         if !self.is_empty() {
@@ -175,8 +175,8 @@ impl RemoteIntake {
         }
     }
 
-    /// Copies the next submission to memory of this process and returns its length in words; none when what stands
-    /// there is none. `available` is what the publisher says is there.
+    /// Copies the next submission into memory of this process and returns its length in words; none when it
+    /// is malformed. `available` is the number of words that the publisher has committed.
     fn copy_submission(&mut self, available: u64) -> Option<usize> {
         let ring = self.memory.words();
         if available > ring.len() as u64 || available < SUBMISSION_HEADER_WORDS as u64 {
@@ -214,9 +214,9 @@ impl RemoteIntake {
         self.lane().take(self.taken, self.last_sequence);
     }
 
-    /// Tells the publisher that its submissions up to `sequence` are on the log, in front of `position`.
+    /// Acknowledges to the publisher that its submissions up to `sequence` are on the log, before `position`.
     #[inline]
-    pub(crate) fn tell(&self, sequence: u64, position: Position) {
+    pub(crate) fn acknowledge(&self, sequence: u64, position: Position) {
         self.lane().set_sequenced(Sequenced { sequence, position: position.0 });
     }
 }

@@ -1,24 +1,26 @@
-//! The ring that a publisher in another process fills: one producer, one consumer, words.
+//! A lane: the ring that a publisher in another process fills. It holds words and has one producer and one
+//! consumer.
 //!
 //! ```text
-//!  byte 0               8                     16                 24             32                 64
-//! ┌────────────────────┬─────────────────────┬──────────────────┬──────────────┬──────────────────┬─────────────┐
-//! │ magic "STELEPUB"   │ version u32 · board │ capacity u64,    │ publisher's  │ its name, 32     │ sequencer's │
-//! │                    │ length u32          │ words            │ id u64       │ bytes            │ pid u64     │
-//! ├────────────────────┼─────────────────────┴──────────────────┴──────────────┴──────────────────┴─────────────┤
-//! │ 72: its start time │ zero                                                                                   │
-//! └────────────────────┴────────────────────────────────────────────────────────────────────────────────────────┘
-//!  128 claim u64: 0 free, else the publisher's pid · its start time       a line of 128 bytes each; who stores:
+//!  byte 0              8                    16                24             32               64
+//! ┌───────────────────┬────────────────────┬─────────────────┬──────────────┬────────────────┬─────────────┐
+//! │ magic "STELEPUB"  │ version u32 ·      │ capacity u64,   │ publisher's  │ its name, 32   │ sequencer's │
+//! │                   │ board length u32   │ words           │ id u64       │ bytes          │ pid u64     │
+//! ├───────────────────┼────────────────────┴─────────────────┴──────────────┴────────────────┴─────────────┤
+//! │ 72: start time    │ zero                                                                               │
+//! └───────────────────┴────────────────────────────────────────────────────────────────────────────────────┘
+//!  128 claim u64: 0 free, else the publisher's pid · its start time       128 bytes each; stored by
 //!  256 committed u64: words that may be read                               the publisher
 //!  384 taken u64: words that may be overwritten · highest sequence there   the sequencer
 //!  512 finished u64: 0 or 1, nothing more comes                            the publisher
-//!  640 sequenced u64: last sequence on the log · position behind it u64    the sequencer
+//!  640 sequenced u64: last sequence on the log · position after it u64     the sequencer
 //!  768 zero
-//!  4096 the ring: word w lies at 4096 + 8 (w mod capacity); submissions as `publisher` draws them
+//!  4096 the ring: word w is at 4096 + 8 (w mod capacity); submissions as drawn in `submission`
 //! ```
-//! Both sides map the file to write. The sequencer believes nothing of what the publisher stores: it copies words to
-//! memory of its own and looks at the copy; what it has taken it remembers itself. A publisher that dies leaves
-//! words behind `committed` that nobody reads; the next one that claims the ring writes over them.
+//! Both sides map the file to write. The sequencer does not trust what the publisher stores: it copies words
+//! into its own memory and checks the copy, and it keeps its own count of what it has taken. Words that a
+//! dying publisher leaves after `committed` are never read; the next publisher that claims the ring
+//! overwrites them.
 
 use crate::sync::{AtomicU64, Line, Ordering};
 
@@ -36,9 +38,9 @@ pub(crate) struct Lane {
 /// How far the sequencer has come with a publisher's submissions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Sequenced {
-    /// The last submission that is on the log, or its refusal.
+    /// The last submission that is on the log, or whose refusal is.
     pub(crate) sequence: u64,
-    /// A position of the log that it does not lie behind.
+    /// A position of the log at or after its end.
     pub(crate) position: u64,
 }
 
@@ -46,15 +48,15 @@ impl Lane {
     /// Claims the lane for the process of the word `me`, if it is free or its owner is dead.
     ///
     /// # Errors
-    /// The word of the owner that lives.
+    /// The word of the living owner.
     pub(crate) fn claim(&self, me: u64, is_alive: impl Fn(u64) -> bool) -> Result<(), u64> {
         let mut owner = self.claim.0.load(Ordering::Relaxed);
         loop {
             if owner != 0 && is_alive(owner) {
                 return Err(owner);
             }
-            // Acquire, partner of the Release in `release`: what the owner before did is done. What a dead owner did
-            // is done because it is dead.
+            // Acquire, partner of the Release in `release`: the stores of the previous owner are complete.
+            // Those of a dead owner are complete because it is dead.
             match self.claim.0.compare_exchange(owner, me, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return Ok(()),
                 Err(found) => owner = found,
@@ -62,45 +64,46 @@ impl Lane {
         }
     }
 
-    /// Gives the lane up. `me` claimed it.
+    /// Releases the lane, which `me` claimed.
     pub(crate) fn release(&self, me: u64) {
         let _ = self.claim.0.compare_exchange(me, 0, Ordering::Release, Ordering::Relaxed);
     }
 
-    /// Whose it is, 0 nobody's.
+    /// The owner's word; 0 when the lane is free.
     pub(crate) fn owner(&self) -> u64 {
         self.claim.0.load(Ordering::Acquire)
     }
 
-    /// Words that may be read. Acquire, partner of the Release store in `commit`.
+    /// The number of words that may be read. Acquire, partner of the Release store in `commit`.
     #[inline]
     pub(crate) fn committed(&self) -> u64 {
         self.committed.0.load(Ordering::Acquire)
     }
 
-    /// Everything in front of word `to` may be read.
+    /// Allows everything before word `to` to be read.
     #[inline]
     pub(crate) fn commit(&self, to: u64) {
         self.committed.0.store(to, Ordering::Release);
     }
 
-    /// Words that may be overwritten, and the highest sequence of a submission in front of them or behind. Acquire,
-    /// partner of the Release store in `take`: the sequencer has read them.
+    /// The number of words that may be overwritten, and the highest sequence of their submissions, or a later
+    /// one. Acquire, partner of the Release store in `take`: the sequencer has read them.
     #[inline]
     pub(crate) fn taken(&self) -> (u64, u64) {
         let taken = self.taken.0[0].load(Ordering::Acquire);
         (taken, self.taken.0[1].load(Ordering::Relaxed))
     }
 
-    /// Everything in front of word `to` may be overwritten; `sequence` is the highest of the submissions in front of it.
+    /// Allows everything before word `to` to be overwritten; `sequence` is the highest of the submissions
+    /// before it.
     #[inline]
     pub(crate) fn take(&self, to: u64, sequence: u64) {
         self.taken.0[1].store(sequence, Ordering::Relaxed);
         self.taken.0[0].store(to, Ordering::Release);
     }
 
-    /// Whether nothing more comes. Acquire, partner of the Release store in `set_finished`: what was committed before
-    /// is seen.
+    /// Whether nothing more comes. Acquire, partner of the Release store in `set_finished`: what was
+    /// committed before is visible.
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.0.load(Ordering::Acquire) != 0
     }
@@ -109,8 +112,8 @@ impl Lane {
         self.finished.0.store(finished.into(), Ordering::Release);
     }
 
-    /// How far the sequencer has come. Acquire, partner of the Release store in `set_sequenced`: the position belongs
-    /// to the sequence, or to a later one.
+    /// How far the sequencer has come. Acquire, partner of the Release store in `set_sequenced`: the position
+    /// belongs to the sequence, or to a later one.
     pub(crate) fn sequenced(&self) -> Sequenced {
         let sequence = self.sequenced.0[0].load(Ordering::Acquire);
         Sequenced { sequence, position: self.sequenced.0[1].load(Ordering::Relaxed) }
@@ -122,7 +125,7 @@ impl Lane {
     }
 }
 
-/// Stores `values` from word `at` on. The producer does it, in front of `taken` + capacity.
+/// Stores `values` from word `at` on. Only the producer calls it, for words before `taken` + capacity.
 #[inline]
 pub(crate) fn put(ring: &[AtomicU64], at: u64, values: impl IntoIterator<Item = u64>) {
     for (index, value) in values.into_iter().enumerate() {
@@ -130,7 +133,8 @@ pub(crate) fn put(ring: &[AtomicU64], at: u64, values: impl IntoIterator<Item = 
     }
 }
 
-/// Copies `into.len()` words from word `at` on. Whoever may not be written over while it reads does it.
+/// Copies `into.len()` words from word `at` on. The caller reads words that the other side does not
+/// overwrite.
 #[inline]
 pub(crate) fn get(ring: &[AtomicU64], at: u64, into: &mut [u64]) {
     for (index, value) in into.iter_mut().enumerate() {
@@ -210,7 +214,7 @@ mod loom_models {
     }
 
     #[test]
-    fn loom_a_dead_publishers_half_written_submission_vanishes_and_the_next_one_goes_on() {
+    fn loom_a_dead_publishers_half_written_submission_vanishes_and_the_next_publisher_continues() {
         loom::model(|| {
             let model = model();
             model.lane.claim(1, |_| unreachable!()).unwrap();
@@ -230,7 +234,7 @@ mod loom_models {
                     if model.lane.claim(2, is_alive).is_err() {
                         return false;
                     }
-                    // The sequence to go on from: taken, or still in the ring.
+                    // The sequence to continue from: taken, or still in the ring.
                     let (taken, mut last) = model.lane.taken();
                     if taken < model.lane.committed() {
                         let mut word = [0];
@@ -245,14 +249,14 @@ mod loom_models {
             let (mut taken, mut last) = (0, 0);
             take(&model, &mut taken, &mut last);
             first.join().unwrap();
-            let went_on = second.join().unwrap();
+            let has_continued = second.join().unwrap();
             take(&model, &mut taken, &mut last);
-            assert_eq!(last, 1 + u64::from(went_on));
+            assert_eq!(last, 1 + u64::from(has_continued));
         });
     }
 
     #[test]
-    fn loom_of_two_that_take_a_dead_publishers_lane_one_gets_it() {
+    fn loom_of_two_that_claim_a_dead_publishers_lane_one_gets_it() {
         loom::model(|| {
             let model = model();
             model.lane.claim(1, |_| unreachable!()).unwrap();
@@ -268,7 +272,7 @@ mod loom_models {
     }
 
     #[test]
-    fn loom_a_position_that_is_told_is_never_in_front_of_its_submission() {
+    fn loom_an_acknowledged_position_is_never_before_its_submission() {
         loom::model(|| {
             let model = model();
             let sequencer = thread::spawn({

@@ -1,14 +1,14 @@
-//! Who a process is, so that others can tell whether it lives.
+//! The identity of a process, with which others can check whether it is alive.
 
 use std::fmt;
 use std::fs;
 
-/// A process of this machine. The start time tells it from a later one with the same number.
+/// A process of this machine. The start time distinguishes it from a later process with the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Process {
-    /// Its number.
+    /// The process id.
     pub id: u32,
-    /// When it started, in clock ticks since the machine did: field 22 of /proc/PID/stat, proc_pid_stat(5).
+    /// Its start time in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
     pub start_time: u64,
 }
 
@@ -16,34 +16,35 @@ impl Process {
     /// The calling process.
     ///
     /// # Panics
-    /// When /proc is not there: nothing works without it.
+    /// When /proc is not mounted.
     pub fn current() -> Self {
         let id = std::process::id();
         Self::of(id).expect("/proc is mounted and shows this process")
     }
 
-    /// The process that has the number `id` now; none when none has, or when it is dead and not yet buried.
+    /// The process that now has the id `id`; none when there is none or when it is a zombie.
     pub fn of(id: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
         parse_stat(&stat).map(|start_time| Self { id, start_time })
     }
 
-    /// Whether it still runs. Reads a file of /proc: some ten microseconds, nothing for a hot thread.
+    /// Whether the process still runs. It reads a file of /proc, which takes about ten microseconds: do not
+    /// call it on a hot thread.
     pub fn is_alive(self) -> bool {
         Self::of(self.id) == Some(self)
     }
 
-    /// As one word: unlike that of any other process within 497 days of the machine's running.
+    /// The process as one word, unique on a machine within 497 days of its uptime.
     pub(crate) fn to_word(self) -> u64 {
         u64::from(self.id) << 32 | u64::from(self.start_time as u32)
     }
 
-    /// The process of such a word; of its start time the low half.
+    /// The process of a word, with the low half of its start time.
     pub(crate) fn of_word(word: u64) -> Self {
         Self { id: (word >> 32) as u32, start_time: word & u64::from(u32::MAX) }
     }
 
-    /// The process of such a word, if it lives.
+    /// The process of a word, if it is alive.
     pub(crate) fn alive_of_word(word: u64) -> Option<Self> {
         Self::of((word >> 32) as u32).filter(|found| found.to_word() == word)
     }
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_lives_until_it_is_killed_also_when_nobody_has_waited_for_it() {
+    fn a_process_is_alive_until_it_is_killed_even_as_a_zombie() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::of(child.id()).unwrap();
         assert!(process.is_alive() && Process::current().is_alive());

@@ -1,12 +1,12 @@
-//! Submitting to a bus from another process.
+//! Publishers in another process than the sequencer's.
 
 use super::directory::ShardDirectory;
 use super::intake::LaneBoard;
 use super::lane::{Lane, get, put};
 use super::process::Process;
 use crate::bounds::{SEQUENCER_WATCH_INTERVAL, SUBMISSION_HEADER_WORDS};
-use crate::health::Behind;
-use crate::intake::Acknowledged;
+use crate::health::Backpressure;
+use crate::intake::Acknowledgement;
 use crate::mapping::{Access, Mapped, Mapping};
 use crate::ring::{AttachError, RingView, WriterState};
 use crate::submission::{FOREIGN, FOREIGN_LENGTH_MAX, Refusal, check_foreign, check_message};
@@ -16,50 +16,50 @@ use stele_wire::codec::{Message, MessageHeader};
 use stele_wire::messages::SCHEMA_ID;
 use stele_wire::{Nanos, Position};
 
-/// Why a process cannot publish.
+/// Why a process cannot attach as a publisher.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// The ring or the publisher's own cannot be mapped.
+    /// The ring of the log or of the publisher cannot be mapped.
     #[error(transparent)]
     Attach(#[from] AttachError),
-    /// Another process publishes there.
+    /// Another process is attached as this publisher.
     #[error(
         "publisher {id} is {owner}: end that first, or attach as another of the configuration's [[publisher]]s"
     )]
     Taken {
         /// The publisher's id.
         id: u16,
-        /// Who has it.
+        /// The process that is attached.
         owner: Process,
     },
-    /// The process that would take submissions is not there.
-    #[error("{0} that would take submissions has ended")]
+    /// The sequencer's process has ended.
+    #[error("{0}, which ran the sequencer, has ended")]
     SequencerGone(Process),
 }
 
-/// A publisher in another process than the sequencer's. Dropping it gives its place back; a process that dies loses
-/// its place to the next one that asks, and what it had not committed vanishes.
+/// Submits messages to a sequencer in another process. Dropping it detaches. When its process dies, another
+/// one may attach in its place, and what was not committed is lost.
 #[derive(Debug)]
 pub struct RemotePublisher {
     ring: RingView,
     memory: Mapped<LaneBoard>,
-    /// Its own process as a word, by which it holds the lane.
+    /// Its own process as a word, with which it has claimed the lane.
     me: u64,
-    /// Words committed, and staged behind them.
+    /// The words committed, and those staged after them.
     committed: u64,
     staged: u64,
-    /// What the sequencer had taken when it was last asked.
+    /// The words that the sequencer had taken when it was last read.
     taken: u64,
     next_sequence: u64,
     staged_count: u64,
     refused: u64,
-    /// When it was last seen that the sequencer lives, in nanoseconds of the coarse monotonic clock.
+    /// When the sequencer was last known to be alive, in nanoseconds of the coarse monotonic clock.
     seen_alive: u64,
     is_gone: bool,
 }
 
 impl RemotePublisher {
-    /// Takes the place of publisher `id` in a shard of another process's bus.
+    /// Attaches as publisher `id` to a shard of another process's bus.
     ///
     /// # Errors
     /// [`JoinError`].
@@ -72,7 +72,7 @@ impl RemotePublisher {
         let memory = Mapped::<LaneBoard>::new(mapping).ok_or_else(|| layout("it is too short".into()))?;
         memory.board().check(memory.words().len()).map_err(layout)?;
         if memory.board().id() != id {
-            return Err(layout(format!("it is publisher {}'s", memory.board().id())).into());
+            return Err(layout(format!("it belongs to publisher {}", memory.board().id())).into());
         }
         let sequencer = memory.board().sequencer();
         if sequencer != ring.writer() || !sequencer.is_alive() {
@@ -105,8 +105,8 @@ impl RemotePublisher {
         &self.memory.board().lane
     }
 
-    /// The highest number of a submission that this publisher's place has committed, by whichever process: the
-    /// sequencer has taken it, or it still stands in the ring.
+    /// The highest number of a committed submission of this publisher, in any process: the sequencer has
+    /// taken it, or it is still in the ring.
     fn last_committed(&mut self) -> u64 {
         let (taken, mut last) = self.lane().taken();
         self.taken = taken;
@@ -124,12 +124,12 @@ impl RemotePublisher {
         last
     }
 
-    /// The number that stands in the messages of this publisher.
+    /// The id of this publisher, which its messages contain.
     pub fn id(&self) -> u16 {
         self.memory.board().id()
     }
 
-    /// Its name in the configuration.
+    /// The publisher's name in the configuration.
     pub fn name(&self) -> String {
         self.memory.board().name()
     }
@@ -139,44 +139,45 @@ impl RemotePublisher {
         &self.ring
     }
 
-    /// The number of the next submission: one more than the last that was committed, also by an earlier process in
-    /// this place. Whoever retries begins with what it had numbered so.
+    /// The number of the next submission: one more than the last one committed, also by an earlier process. A
+    /// process that retries continues with its own submission of that number.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
     }
 
-    /// Numbers the next submission `sequence + 1`. One that goes back is recognised by the sequencer as a repetition.
+    /// Numbers the next submission `sequence + 1`. The sequencer drops submissions with an earlier number as
+    /// duplicates.
     ///
     /// # Panics
-    /// When something is staged.
+    /// When a submission is staged.
     pub fn continue_after(&mut self, sequence: u64) {
         assert!(self.staged == 0, "submissions are staged");
         self.next_sequence = sequence + 1;
     }
 
-    /// What is on the log.
-    pub fn acknowledged(&self) -> Acknowledged {
+    /// How far the sequencer has come with this publisher's submissions.
+    pub fn acknowledged(&self) -> Acknowledgement {
         let sequenced = self.lane().sequenced();
-        Acknowledged { sequence: sequenced.sequence, position: Position(sequenced.position) }
+        Acknowledgement { sequence: sequenced.sequence, position: Position(sequenced.position) }
     }
 
-    /// Submissions refused so far.
+    /// The submissions that this publisher has refused.
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Submits one message: `body` is its root block, groups and data. `received` is when it reached us, UTC, or
-    /// [`crate::NOT_RECEIVED`].
+    /// Submits one message. `body` is its root block, groups and data; `received` is when the host received
+    /// it, UTC, or [`crate::NOT_RECEIVED`].
     ///
     /// # Errors
-    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    /// [`Refusal`]: the message was not submitted, and its number is used for the next one.
     pub fn offer(&mut self, template_id: u16, body: &[u8], received: Nanos) -> Result<(), Refusal> {
         self.stage(template_id, body, received)?;
         self.commit();
         Ok(())
     }
 
-    /// As [`RemotePublisher::offer`], for a message without groups and data, of Stele's schema or another.
+    /// Submits one message without groups and data, of Stele's schema or another.
     ///
     /// # Errors
     /// As [`RemotePublisher::offer`] and [`RemotePublisher::offer_foreign`].
@@ -191,7 +192,7 @@ impl RemotePublisher {
     /// Submits one message of another schema, see [`crate::Publisher::offer_foreign`].
     ///
     /// # Errors
-    /// [`Refusal`]; the message is then nowhere, and its number is used for the next one.
+    /// [`Refusal`]: the message was not submitted, and its number is used for the next one.
     pub fn offer_foreign(
         &mut self,
         header: &MessageHeader,
@@ -212,7 +213,8 @@ impl RemotePublisher {
         self.put_checked(checked, template_id, None, body, received)
     }
 
-    /// As [`RemotePublisher::stage`], for a message of another schema, see [`crate::Publisher::offer_foreign`].
+    /// Prepares one message of another schema for the next [`RemotePublisher::commit`], see
+    /// [`crate::Publisher::offer_foreign`].
     ///
     /// # Errors
     /// As [`RemotePublisher::offer_foreign`]. What was staged before stays staged.
@@ -228,12 +230,13 @@ impl RemotePublisher {
         self.put_checked(checked, FOREIGN, Some(header), body, received)
     }
 
-    /// Words that the ring has for one body.
+    /// The most words that one body can have in the ring.
     fn body_words_max(&self) -> usize {
         self.memory.words().len() - SUBMISSION_HEADER_WORDS
     }
 
-    /// Stages what was `checked`, if there is room; `prefix` is the body's first word where `body` is what follows it.
+    /// Stages what was `checked`, if there is room. `prefix` is the body's first word where `body` is the
+    /// rest.
     fn put_checked(
         &mut self,
         checked: Result<(), Refusal>,
@@ -263,7 +266,7 @@ impl RemotePublisher {
         Ok(())
     }
 
-    /// Hands everything staged to the sequencer at once. Returns how many messages.
+    /// Passes everything staged to the sequencer at once. Returns how many messages.
     pub fn commit(&mut self) -> u64 {
         if self.staged == 0 {
             return 0;
@@ -276,7 +279,8 @@ impl RemotePublisher {
         count
     }
 
-    /// Nothing more comes from this process; the sequencer need not wait for it when it stops.
+    /// Commits what is staged and declares that nothing more comes, so that a stopping sequencer need not
+    /// wait.
     pub fn finish(mut self) {
         self.commit();
         self.lane().set_finished(true);
@@ -303,14 +307,14 @@ impl RemotePublisher {
         if needed <= (capacity as u64).saturating_sub(self.committed.wrapping_sub(self.taken)) {
             return Ok(());
         }
-        Err(match health.behind() {
+        Err(match health.backpressure() {
             None => Refusal::RingFull,
-            Some(Behind::Journal) => Refusal::JournalBehind,
-            Some(Behind::Consumer) => Refusal::ConsumerBehind,
+            Some(Backpressure::Journal) => Refusal::JournalBehind,
+            Some(Backpressure::Consumer) => Refusal::ConsumerBehind,
         })
     }
 
-    /// Asks /proc once in a while.
+    /// Whether the sequencer's process is dead. It asks /proc from time to time.
     fn is_sequencer_gone(&mut self) -> bool {
         let now = coarse_now();
         if !self.is_gone && now - self.seen_alive >= SEQUENCER_WATCH_INTERVAL.0 {
@@ -327,7 +331,7 @@ impl Drop for RemotePublisher {
     }
 }
 
-/// Nanoseconds of a clock that costs next to nothing and ticks every few milliseconds.
+/// The time of a clock that is very cheap to read and ticks every few milliseconds, in nanoseconds.
 fn coarse_now() -> u64 {
     let now = clock_gettime(ClockId::MonotonicCoarse);
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64

@@ -4,7 +4,7 @@ use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
     Agent, Counters, LogRing, LossyConsumer, RingOptions, RingParts, Sequencer, SequencerStart, UtcClock,
 };
-use stele_risk::{Risk, RiskLimits, Sequenced};
+use stele_risk::{Risk, RiskLimits, SequencedEvent};
 use stele_testkit::allocator_calls;
 use stele_wire::messages::{
     BookAdd, CancelScope, Check, NewOrder, OrderCancelled, OrderStatus, RiskLimit, SCHEMA_VERSION, Side,
@@ -13,7 +13,7 @@ use stele_wire::messages::{
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;
 
-/// Every table of risk is in use.
+/// Sets limits so that every table of the risk checks is in use.
 fn limit_everything(risk: &mut Risk) {
     let limits = [
         (Check::DUPLICATE, 1_000),
@@ -25,7 +25,7 @@ fn limit_everything(risk: &mut Risk) {
     ];
     for (check, limit) in limits {
         let change = RiskLimit { check, limit: limit.into(), scope: CancelScope::ALL, ..RiskLimit::NULL };
-        risk.on_sequenced(&Sequenced {
+        risk.on_sequenced(&SequencedEvent {
             template_id: RiskLimit::TEMPLATE_ID,
             block_length: RiskLimit::BLOCK_LENGTH,
             schema_version: SCHEMA_VERSION,

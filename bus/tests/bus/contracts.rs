@@ -1,9 +1,9 @@
-//! What the bus promises each party, one promise a test.
+//! What the bus guarantees to each party, one guarantee in each test.
 
 use crate::rig::{Rig, START, accepted, cancel, fill, notice, order, order_body};
 use stele_bus::bounds::{BATCH_AGE_MAX, PUBLISHER_WORDS_DEFAULT, RING_LENGTH_MIN, STOP_GRACE};
 use stele_bus::counters::table;
-use stele_bus::{Behind, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
+use stele_bus::{Backpressure, Counters, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::messages::{
     CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
@@ -13,7 +13,7 @@ use stele_wire::{Nanos, Quantity, Sequence};
 const NOTICE: u16 = VenueNotice::TEMPLATE_ID;
 
 #[test]
-fn an_event_comes_out_as_it_went_in_with_its_number_times_and_checksum() {
+fn an_event_is_published_as_submitted_with_its_sequence_times_and_checksum() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(5, "feed", 1024);
     let mut consumer = rig.sequencer.gating_consumer("reader");
@@ -35,7 +35,7 @@ fn an_event_comes_out_as_it_went_in_with_its_number_times_and_checksum() {
 }
 
 #[test]
-fn time_is_never_smaller_than_before_also_across_a_restart() {
+fn time_never_goes_back_even_across_a_restart() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
     for now in [START.0 - 1_000_000, START.0, START.0 - 10, START.0 + 1] {
@@ -52,7 +52,7 @@ fn time_is_never_smaller_than_before_also_across_a_restart() {
 }
 
 #[test]
-fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_told_from_each_other() {
+fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_distinguished() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
     let mut consumer = rig.sequencer.gating_consumer("reader");
@@ -68,7 +68,7 @@ fn a_receipt_that_is_unknown_in_the_future_or_long_ago_is_told_from_each_other()
 }
 
 #[test]
-fn a_publisher_is_told_at_once_what_is_wrong_with_a_message() {
+fn a_publisher_gets_the_error_of_an_invalid_message_at_once() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 100);
     assert_eq!(publisher.offer(999, &[0; 64], START), Err(Refusal::UnknownTemplate(999)));
@@ -82,7 +82,7 @@ fn a_publisher_is_told_at_once_what_is_wrong_with_a_message() {
 }
 
 #[test]
-fn what_is_staged_is_seen_by_nobody_before_it_is_committed_and_then_all_at_once() {
+fn staged_submissions_are_invisible_until_they_are_committed_together() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
     for tag in 0..3 {
@@ -94,7 +94,7 @@ fn what_is_staged_is_seen_by_nobody_before_it_is_committed_and_then_all_at_once(
 }
 
 #[test]
-fn intakes_take_turns_so_that_a_flood_does_not_shut_out_the_others() {
+fn intakes_take_turns_so_that_a_flood_does_not_starve_the_others() {
     let mut rig = Rig::new();
     let mut flood = rig.sequencer.publisher(1, "flood", PUBLISHER_WORDS_DEFAULT);
     let mut quiet = rig.sequencer.publisher(2, "quiet", 1024);
@@ -104,7 +104,7 @@ fn intakes_take_turns_so_that_a_flood_does_not_shut_out_the_others() {
 }
 
 #[test]
-fn a_skip_in_a_publishers_numbering_stands_on_the_log_before_the_event() {
+fn a_skip_in_a_publishers_numbering_is_logged_before_the_event() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(4, "strategies", 1024);
     let mut consumer = rig.sequencer.gating_consumer("reader");
@@ -122,7 +122,7 @@ fn a_skip_in_a_publishers_numbering_stands_on_the_log_before_the_event() {
 }
 
 #[test]
-fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overrun() {
+fn with_a_stalled_consumer_market_data_and_new_orders_are_refused_first_and_it_is_never_overrun() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
     let mut strategy = rig.sequencer.publisher(2, "strategy", 1024);
@@ -137,7 +137,7 @@ fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overru
             break refusal;
         }
     };
-    assert_eq!((refusal, rig.ring.behind()), (Refusal::ConsumerBehind, Some(Behind::Consumer)));
+    assert_eq!((refusal, rig.ring.backpressure()), (Refusal::ConsumerBehind, Some(Backpressure::Consumer)));
 
     strategy.offer(NewOrder::TEMPLATE_ID, &order_body(&order(77, 1)), START).unwrap();
     strategy.offer_message(&cancel(70), START).unwrap();
@@ -162,12 +162,12 @@ fn a_stuck_consumer_refuses_market_data_and_new_orders_first_and_is_never_overru
     assert!(seen * 136 > RING_LENGTH_MIN as u64 / 2, "{seen} events of the full ring");
 
     rig.settle();
-    assert_eq!(rig.ring.behind(), None, "with room again, the feed goes on");
+    assert_eq!(rig.ring.backpressure(), None, "with room again, the feed continues");
     feed.offer(NOTICE, &market, START).unwrap();
 }
 
 #[test]
-fn a_journal_that_writes_nothing_gates_and_is_named() {
+fn a_journal_that_writes_nothing_causes_backpressure_and_is_reported() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
     for _ in 0..10_000 {
@@ -223,12 +223,12 @@ fn when_idle_one_watermark_block_records_the_last_acknowledgement() {
     assert_eq!(
         padding,
         [rig.start.position.0, acknowledged.0],
-        "the batch's own, then one block and no other"
+        "the padding of the batch, then one block and no more"
     );
 }
 
 #[test]
-fn a_lossy_consumer_is_told_exactly_which_events_it_lost() {
+fn a_lossy_consumer_learns_exactly_which_events_it_lost() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
     let mut lossy = LossyConsumer::join(&rig.ring);
@@ -237,7 +237,7 @@ fn a_lossy_consumer_is_told_exactly_which_events_it_lost() {
     let mut expected = rig.start.next_sequence;
     let mut lost = 0;
     for round in 0..6 {
-        // Every other round is longer than the ring.
+        // Every second round is longer than the ring.
         let bytes = if round % 2 == 0 { 100_000 } else { 2 * RING_LENGTH_MIN };
         for tag in 0..bytes / 1_000 {
             publisher.offer(NOTICE, &notice(tag as u32, 968), START).unwrap();
@@ -284,7 +284,7 @@ fn a_lossy_consumer_that_joins_late_begins_at_the_newest_batch() {
 }
 
 #[test]
-fn an_event_that_a_consumer_fails_on_comes_again() {
+fn an_event_on_which_a_consumer_fails_is_passed_again() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
     let mut consumer = rig.sequencer.gating_consumer("reader");
@@ -303,7 +303,7 @@ fn an_event_that_a_consumer_fails_on_comes_again() {
 }
 
 #[test]
-fn a_consumer_that_is_gone_holds_nobody_up() {
+fn a_dropped_consumer_does_not_hold_the_writer_back() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
     let consumer = rig.sequencer.gating_consumer("reader");
@@ -316,7 +316,7 @@ fn a_consumer_that_is_gone_holds_nobody_up() {
 }
 
 #[test]
-fn an_order_above_a_limit_is_on_the_log_as_its_refusal() {
+fn an_order_above_a_limit_is_logged_as_refused() {
     let limits = RiskLimits { order_quantity_max: Some(Quantity(10)), ..RiskLimits::default() };
     let mut rig = Rig::with_limits(limits);
     let mut publisher = rig.sequencer.publisher(1, "strategy", 1024);
@@ -338,7 +338,7 @@ fn an_order_above_a_limit_is_on_the_log_as_its_refusal() {
 }
 
 #[test]
-fn a_kill_switch_on_the_log_refuses_the_orders_behind_it() {
+fn a_kill_switch_on_the_log_refuses_the_orders_after_it() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "strategy", 1024);
     let mut engage = |state| {
@@ -407,7 +407,7 @@ fn a_publisher_that_never_finishes_delays_the_stop_by_the_grace_only() {
 }
 
 #[test]
-fn the_journal_cannot_be_lent_what_it_has_given_back() {
+fn the_journal_cannot_read_what_it_has_released() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 1024);
     publisher.offer(NOTICE, &notice(1, 32), START).unwrap();
@@ -420,7 +420,7 @@ fn the_journal_cannot_be_lent_what_it_has_given_back() {
 }
 
 #[test]
-fn a_batch_closes_in_time_although_the_clock_stepped_back() {
+fn a_batch_closes_in_time_even_if_the_clock_stepped_back() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
     publisher.offer(VenueNotice::TEMPLATE_ID, &notice(1, 100), START).unwrap();
@@ -429,7 +429,7 @@ fn a_batch_closes_in_time_although_the_clock_stepped_back() {
     publisher.offer(VenueNotice::TEMPLATE_ID, &notice(2, 100), START).unwrap();
     rig.settle();
     let published = rig.ring.watermarks().published();
-    assert!(rig.ring.watermarks().batched() < published, "nobody waits for market data");
+    assert!(rig.ring.watermarks().batched() < published, "market data waits for no release");
     rig.clock.advance(BATCH_AGE_MAX);
     rig.settle();
     assert!(rig.ring.watermarks().batched() >= published);

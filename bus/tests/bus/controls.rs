@@ -1,4 +1,4 @@
-//! Changes of the controls on orders, on their way through the sequencer.
+//! Changes of the controls on orders, as the sequencer handles them.
 
 use crate::rig::{Rig, START, order, order_body};
 use stele_bus::Publisher;
@@ -18,7 +18,7 @@ fn found<M: Message>(rig: &Rig) -> Vec<(M, Nanos)> {
 }
 
 #[test]
-fn a_limit_holds_for_the_order_behind_it_and_one_that_is_refused_leaves_a_decision() {
+fn a_limit_applies_to_the_next_order_and_a_refused_change_leaves_a_decision() {
     let mut rig = Rig::with_limits(RiskLimits { four_eyes: true, ..RiskLimits::default() });
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     let by = |approved_by: u32, limit: i64| RiskLimit {
@@ -51,7 +51,7 @@ fn a_limit_holds_for_the_order_behind_it_and_one_that_is_refused_leaves_a_decisi
 }
 
 #[test]
-fn an_order_is_checked_at_the_time_that_it_carries() {
+fn an_order_is_checked_at_the_time_of_its_event() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     let window = RiskLimit {

@@ -1,4 +1,4 @@
-//! Messages of other schemas than Stele's: on the log as they are, and nothing of them taken for Stele's own.
+//! Messages of other schemas than Stele's are logged unchanged and never mistaken for Stele's own.
 
 use crate::rig::{Rig, START, Shard, notice, order, order_body};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
@@ -16,7 +16,7 @@ fn header(schema_id: u16, template_id: u16, block_length: u16) -> MessageHeader 
     }
 }
 
-/// Schema, template, version, block length and the first bytes of the body of every event that is not Stele's.
+/// The schema, template, version, block length and first bytes of the body of every event of another schema.
 fn foreign(rig: &Rig, length: usize) -> Vec<(u16, u16, u16, u16, Vec<u8>)> {
     let of = |frame: Frame<'_>| {
         let header = frame.header();
@@ -64,7 +64,7 @@ fn a_message_of_another_schema_is_sequenced_with_its_own_header_and_body() {
 }
 
 #[test]
-fn bodies_of_every_length_come_whole_from_a_ring_that_ends_in_them_and_from_another_process() {
+fn bodies_of_every_length_pass_whole_where_the_ring_wraps_and_from_another_process() {
     let shard = Shard::new("foreign");
     let mut rig = shard.rig();
     rig.sequencer.remote_publisher(&shard.shard.publisher(7), 7, "outside", 1 << 10).unwrap();
@@ -98,7 +98,7 @@ fn bodies_of_every_length_come_whole_from_a_ring_that_ends_in_them_and_from_anot
 }
 
 #[test]
-fn what_is_no_message_of_another_schema_is_refused_with_the_reason() {
+fn an_invalid_message_of_another_schema_is_refused_with_the_reason() {
     let mut rig = Rig::new();
     let mut publisher = rig.sequencer.publisher(5, "sensors", PUBLISHER_WORDS_DEFAULT);
     let mut offer = |header: MessageHeader, length: usize| {

@@ -1,7 +1,7 @@
-//! Processes that publish and read are killed in the middle of it, a hundred times: the bus goes on, nothing torn is
-//! read, and what was accepted is on the log once.
+//! Processes that publish and read are killed a hundred times while they work: the bus continues, no torn
+//! event is read, and what was accepted is logged once.
 //!
-//! The other processes are this test program again, told by the environment what to do.
+//! The other processes are this test program again, which reads its role from the environment.
 
 use crate::rig::{START, Shard, notice};
 use std::collections::BTreeMap;
@@ -47,7 +47,7 @@ fn another_process() {
     }
 }
 
-/// The file in which publishers say what was accepted: what is written there survives them.
+/// The file in which publishers record what was accepted, so that it survives them.
 fn said(root: &Path) -> PathBuf {
     root.join("said")
 }
@@ -57,7 +57,7 @@ fn body(sequence: u64) -> Vec<u8> {
     notice(sequence as u32, 40 + (sequence * 37 % 900) as usize)
 }
 
-/// Submits until it is killed, and says which submissions were accepted.
+/// Submits until it is killed, and records which submissions were accepted.
 fn publish(publisher: &mut RemotePublisher, mut said: File) {
     loop {
         let sequence = publisher.next_sequence();
@@ -96,7 +96,7 @@ fn kill(mut child: Child) {
 }
 
 #[test]
-fn of_publishers_and_readers_killed_a_hundred_times_the_bus_takes_no_harm() {
+fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
     let place = Shard::new("kills");
     let mut rig = place.rig();
     rig.sequencer.remote_publisher(&place.shard.publisher(ID), ID, "outside", 8 << 10).unwrap();

@@ -1,4 +1,4 @@
-//! The bus as a whole, driven by hand on a manual clock, and once by two threads.
+//! The bus as a whole, driven by hand with a manual clock, and in one test by threads.
 #![cfg(not(loom))]
 
 mod allocation;

@@ -1,4 +1,5 @@
-//! A ring in a file is the same ring, and other mappings of it see everything and disturb nothing.
+//! A ring in a file works like one in memory, and other mappings of it read everything without disturbing the
+//! writer.
 
 use crate::rig::{BLOCK, Folder, Rig, START, notice, start};
 use std::os::unix::fs::PermissionsExt as _;
@@ -52,7 +53,7 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
 }
 
 #[test]
-fn a_ring_that_is_given_up_says_so_and_a_poisoned_one_why() {
+fn an_abandoned_ring_is_marked_and_a_poisoned_one_has_its_reason() {
     let folder = Folder::new("given-up");
     let path = folder.path.join("ring");
     let rig = Rig::over(LogRing::create_at(&path, &OPTIONS, start().position).unwrap(), Default::default());
@@ -66,7 +67,7 @@ fn a_ring_that_is_given_up_says_so_and_a_poisoned_one_why() {
 }
 
 #[test]
-fn a_ring_that_does_not_fit_is_an_error_at_once_and_leaves_no_file() {
+fn a_ring_that_does_not_fit_in_memory_is_an_error_at_once_and_leaves_no_file() {
     let folder = Folder::new("too-large");
     let path = folder.path.join("ring");
     let options = RingOptions { capacity: RING_LENGTH_MAX, huge_pages: false };
@@ -80,5 +81,5 @@ fn a_ring_that_does_not_fit_is_an_error_at_once_and_leaves_no_file() {
     assert!(!path.exists());
     std::fs::write(&path, vec![0; 2 * BLOCK]).unwrap();
     let error = RingView::attach(&path).unwrap_err().to_string();
-    assert!(error.ends_with("/ring cannot be read: it is no ring"), "{error}");
+    assert!(error.ends_with("/ring cannot be read: it is not a ring"), "{error}");
 }

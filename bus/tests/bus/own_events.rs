@@ -1,10 +1,10 @@
-//! What the sequencer says by itself: timers that fire, steps of its clock, the count of a session's events.
+//! The sequencer's own events: timers that fire, steps of its clock, and the count of a session's events.
 
 use crate::rig::{Rig, START, notice, order, order_body, start};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use stele_bus::bounds::{CLOCK_CHECK_INTERVAL, RING_LENGTH_MIN, STRETCH_EVENTS_MAX};
-use stele_bus::{Agent, Clock, ClockStatus, LogRing, Publisher, RingOptions, Sequencer, Timers};
+use stele_bus::{Agent, Clock, ClockQuality, LogRing, Publisher, RingOptions, Sequencer, Timers};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -73,7 +73,7 @@ fn a_timer_fires_when_the_logs_time_has_reached_it_and_never_before() {
 }
 
 #[test]
-fn a_timer_that_was_pending_fires_after_a_restart_once_its_strategy_goes_on() {
+fn a_pending_timer_fires_after_a_restart_once_its_strategy_is_resumed() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "strategies", 4096);
     define(&mut desk, 1);
@@ -86,22 +86,22 @@ fn a_timer_that_was_pending_fires_after_a_restart_once_its_strategy_goes_on() {
 
     let mut again = Rig::with_timers(timers);
     again.clock.set(after(60_000_000));
-    let mut clerk = again.sequencer.publisher(1, "clerk", 4096);
-    clerk.offer_message(&SessionStart::NULL, START).unwrap();
+    let mut control = again.sequencer.publisher(1, "control", 4096);
+    control.offer_message(&SessionStart::NULL, START).unwrap();
     again.settle();
-    assert_eq!(again.sequencer.statistics().timers_fired, 0, "nobody is there yet");
+    assert_eq!(again.sequencer.statistics().timers_fired, 0, "no strategy is defined yet");
     let resumed = stele_wire::messages::Boolean::TRUE;
     let definition =
         StrategyDefinition { strategy: 1.into(), is_resumed: resumed, ..StrategyDefinition::NULL };
     let mut buffer = [0; 128];
     let body = definition.encode(&mut buffer, b"").unwrap();
-    clerk.offer(StrategyDefinition::TEMPLATE_ID, body, START).unwrap();
+    control.offer(StrategyDefinition::TEMPLATE_ID, body, START).unwrap();
     again.settle();
     assert_eq!(again.sequencer.statistics().timers_fired, 1);
 }
 
 #[test]
-fn timers_that_are_stopped_fire_no_more_and_a_timer_of_nobody_is_counted() {
+fn stopped_timers_do_not_fire_and_a_timer_without_a_strategy_is_counted() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "strategies", 4096);
     set(&mut desk, 6, after(1));
@@ -119,29 +119,29 @@ fn timers_that_are_stopped_fire_no_more_and_a_timer_of_nobody_is_counted() {
 #[test]
 fn a_sessions_events_are_counted_by_the_sequencer_and_nothing_follows_its_end() {
     let mut rig = Rig::new();
-    let mut desk = rig.sequencer.publisher(1, "clerk", 4096);
+    let mut desk = rig.sequencer.publisher(1, "control", 4096);
     desk.offer_message(&SessionStart::NULL, START).unwrap();
     define(&mut desk, 1);
     set(&mut desk, 7, after(5));
     end(&mut desk);
     rig.clock.set(after(CLOCK_CHECK_INTERVAL.0));
-    rig.clock.set_status(ClockStatus { steps: 1, last_step: 9, ..ClockStatus::default() });
+    rig.clock.set_status(ClockQuality { steps: 1, last_step: 9, ..ClockQuality::default() });
     (0..600).for_each(|_| {
         rig.cycle();
     });
     on_disk(&mut rig);
     let last = rig.verified_trail().iter().rev().find(|(_, frame)| !frame.is_padding()).unwrap().1;
-    let ended = last.message::<SessionEnd>().expect("nothing stands behind it");
+    let ended = last.message::<SessionEnd>().expect("nothing comes after it");
     assert_eq!(ended.text(), b"over");
     assert_eq!(ended.events.get(), last.sequence().0 - 1_000);
 }
 
 #[test]
-fn steps_of_the_clock_and_a_changed_uncertainty_are_told_while_running() {
+fn steps_of_the_clock_and_a_changed_uncertainty_are_logged_in_a_running_session() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
-    let mut status = ClockStatus { uncertainty: 50, ..ClockStatus::default() };
-    let mut wait = |rig: &mut Rig, status: ClockStatus| {
+    let mut status = ClockQuality { uncertainty: 50, ..ClockQuality::default() };
+    let mut wait = |rig: &mut Rig, status: ClockQuality| {
         rig.clock.set_status(status);
         for step in [0, CLOCK_CHECK_INTERVAL.0] {
             rig.clock.advance(Nanos(step));
@@ -159,12 +159,12 @@ fn steps_of_the_clock_and_a_changed_uncertainty_are_told_while_running() {
     wait(&mut rig, status);
     wait(&mut rig, status);
     on_disk(&mut rig);
-    let (none, told) = (i64::MAX, found::<ClockEvent>(&rig));
-    let told: Vec<_> = told.iter().map(|(it, _)| (it.step.get(), it.uncertainty.get())).collect();
-    assert_eq!(told, [(2_000_000_000, 50), (none, 70_000), (-5_000_000, 70_000)]);
+    let (none, recorded) = (i64::MAX, found::<ClockEvent>(&rig));
+    let recorded: Vec<_> = recorded.iter().map(|(it, _)| (it.step.get(), it.uncertainty.get())).collect();
+    assert_eq!(recorded, [(2_000_000_000, 50), (none, 70_000), (-5_000_000, 70_000)]);
 }
 
-/// A clock that advances with every reading, and says how many there were.
+/// A clock that advances with every reading and counts the readings.
 #[derive(Clone)]
 struct CountingClock(Arc<AtomicU64>);
 

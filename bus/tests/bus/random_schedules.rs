@@ -1,4 +1,4 @@
-//! Whatever the parties do in whatever order, the log is what was accepted and everyone sees what is theirs.
+//! Whatever the parties do, in any order, the log contains what was accepted and each reader gets its events.
 
 use crate::rig::{Expected, Rig, START, Shard, accepted, cancel, notice, order, order_body};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ enum Step {
     Order(usize),
     Cancel(usize),
     Report(usize),
-    /// Of the publisher in another process: staged, handed over, killed and started again.
+    /// Steps of the publisher in another process: stage, commit, be killed and start again.
     Stage(usize),
     Commit,
     Die,
@@ -31,7 +31,7 @@ enum Step {
 
 /// The id of the publisher in another process, and its index among all.
 const OUTSIDE: (u16, usize) = (3, 2);
-/// Instruments of the conflation: an event is of the one that its sequence says.
+/// The instruments of the conflation: the sequence of an event determines its instrument.
 const CONFLATED: u64 = 8;
 
 struct BySequence;
@@ -71,7 +71,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     rig: Rig,
     publishers: Vec<Publisher>,
-    /// The one in another process; its submissions that are staged alone; how many it has committed.
+    /// The publisher in another process, its staged submissions, and how many it has committed.
     outside: Option<RemotePublisher>,
     staged: Expected,
     committed: u64,
@@ -82,7 +82,7 @@ struct Model {
     lossy_next: Sequence,
     lossy_seen: Vec<(u64, u16, Vec<u8>)>,
     conflation: Conflation<BySequence>,
-    /// Instruments that changed, with the number of updates and the newest.
+    /// The instruments that changed, with the number of updates and the newest one.
     changed: VecDeque<(u32, u64, u64)>,
     tag: u32,
     place: Shard,
@@ -90,7 +90,7 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        // Cases run one after the other, so that one name serves them all.
+        // Cases run one after the other, so they can share one name.
         let place = Shard::new("schedules");
         let mut rig = place.rig();
         let path = place.shard.publisher(OUTSIDE.0);
@@ -98,7 +98,7 @@ impl Model {
         let publishers =
             [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
         let gating = (0..2).map(|_| rig.sequencer.gating_consumer("reader")).collect();
-        // By another mapping, as another process has it.
+        // Through another mapping, as in another process.
         let lossy = LossyConsumer::join(&RingView::attach(&place.shard.ring()).unwrap());
         Self {
             publishers,
@@ -127,7 +127,8 @@ impl Model {
 
     fn take(&mut self, step: Step) {
         self.tag += 1;
-        // The publisher's index stands in the instrument's lowest bits, to tell whose event it is.
+        // The lowest bits of the instrument contain the publisher's index, which identifies the event's
+        // publisher.
         let tag = |publisher: usize, tag: u32| tag << 2 | publisher as u32;
         match step {
             Step::Market(publisher, length) => {
@@ -184,7 +185,7 @@ impl Model {
         self.accepted[OUTSIDE.1].append(&mut self.staged);
     }
 
-    /// What was staged alone vanishes; the next one goes on behind what was committed.
+    /// What was only staged is lost; the next process continues after what was committed.
     fn die(&mut self) {
         self.outside = None;
         self.staged.clear();
@@ -258,7 +259,7 @@ impl Model {
         self.compare_with_accepted(&log);
     }
 
-    /// Each publisher's submissions are on the log in their order, an order possibly as its refusal.
+    /// Checks that each publisher's submissions are on the log in order, an order possibly as its refusal.
     fn compare_with_accepted(&mut self, log: &[(u16, Vec<u8>)]) {
         for (template_id, body) in log.iter().filter(|event| ![418, 510, 520].contains(&event.0)) {
             let instrument_at = if [301, 303].contains(template_id) { 12 } else { 8 };
@@ -292,7 +293,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_log_is_what_was_accepted_whoever_runs_when(steps in prop::collection::vec(step(), 1..1_500)) {
+    fn the_log_contains_what_was_accepted_under_every_schedule(steps in prop::collection::vec(step(), 1..1_500)) {
         let mut model = Model::new();
         for step in steps {
             model.take(step);

@@ -1,9 +1,9 @@
-//! What is not taken: counted by its reason, on the log as it should be, and a retry recognised.
+//! Refused submissions are counted by their reason and logged, and retries are recognised.
 
 use crate::rig::{Rig, START, fill, notice, order, order_body};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
-use stele_bus::bounds::REFUSALS_TOLD_INTERVAL;
+use stele_bus::bounds::REFUSALS_REPORT_INTERVAL;
 use stele_bus::{Publisher, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::codec::Message;
@@ -23,8 +23,8 @@ fn refused(rig: &Rig, reason: RefusalReason) -> u64 {
     rig.sequencer.statistics().refused.of(reason)
 }
 
-/// Reason, how many, first and last number.
-fn told(rig: &Rig) -> Vec<(RefusalReason, u64, u64, u64)> {
+/// The reason, count, first and last number of each report.
+fn reported(rig: &Rig) -> Vec<(RefusalReason, u64, u64, u64)> {
     let terms = |refused: SubmissionRefused| {
         let (first, last) = (refused.first_publisher_sequence, refused.last_publisher_sequence);
         (refused.reason, refused.count.get(), first.get(), last.get())
@@ -45,7 +45,7 @@ fn submit(publisher: &mut Publisher, tags: impl IntoIterator<Item = u32>) {
 }
 
 #[test]
-fn a_refused_order_is_on_the_log_whole_in_front_of_its_refusal() {
+fn a_refused_order_is_logged_whole_before_its_refusal() {
     let limits = RiskLimits { order_quantity_max: Some(Quantity(10)), ..RiskLimits::default() };
     let mut rig = Rig::with_limits(limits);
     let mut desk = rig.sequencer.publisher(9, "desk", 4096);
@@ -72,7 +72,7 @@ fn refused_by(rig: &Rig) -> Vec<(RefusalReason, u64)> {
 }
 
 #[test]
-fn a_refusal_by_a_kill_switch_and_one_for_want_of_a_quantity_are_told_apart() {
+fn a_refusal_by_a_kill_switch_and_one_of_a_missing_quantity_are_distinguished() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     desk.offer(NewOrder::TEMPLATE_ID, &order_body(&order(1, 0)), START).unwrap();
@@ -86,7 +86,7 @@ fn a_refusal_by_a_kill_switch_and_one_for_want_of_a_quantity_are_told_apart() {
 }
 
 #[test]
-fn a_retry_is_left_out_counted_and_told_in_one_event() {
+fn retries_are_dropped_counted_and_reported_in_one_event() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
     submit(&mut feed, 1..=5);
@@ -96,13 +96,13 @@ fn a_retry_is_left_out_counted_and_told_in_one_event() {
     on_disk(&mut rig);
     let tags: Vec<u32> = found::<VenueNotice>(&rig).iter().map(|notice| notice.instrument.get()).collect();
     assert_eq!(tags, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(told(&rig), [(RefusalReason::DUPLICATE, 3, 3, 5)]);
+    assert_eq!(reported(&rig), [(RefusalReason::DUPLICATE, 3, 3, 5)]);
     assert_eq!((rig.sequencer.statistics().duplicates, refused(&rig, RefusalReason::DUPLICATE)), (3, 3));
-    assert_eq!(found::<PublisherProgress>(&rig).len(), 1, "the numbering goes on as it was");
+    assert_eq!(found::<PublisherProgress>(&rig).len(), 1, "the numbering continues");
 }
 
 #[test]
-fn a_publisher_that_sends_everything_again_and_again_does_not_flood_the_log() {
+fn a_publisher_that_repeats_everything_does_not_flood_the_log() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 4096);
     submit(&mut feed, 1..=3);
@@ -111,11 +111,11 @@ fn a_publisher_that_sends_everything_again_and_again_does_not_flood_the_log() {
         submit(&mut feed, 1..=3);
         rig.cycle();
     }
-    rig.clock.advance(REFUSALS_TOLD_INTERVAL);
+    rig.clock.advance(REFUSALS_REPORT_INTERVAL);
     on_disk(&mut rig);
-    let told = told(&rig);
-    assert_eq!(told.len(), 2, "the first at once, the rest when the interval is over: {told:?}");
-    assert_eq!(told.iter().map(|told| told.1).sum::<u64>(), 300);
+    let reported = reported(&rig);
+    assert_eq!(reported.len(), 2, "the first at once, the rest when the interval is over: {reported:?}");
+    assert_eq!(reported.iter().map(|reported| reported.1).sum::<u64>(), 300);
 }
 
 #[test]
@@ -131,13 +131,13 @@ fn a_retry_after_a_restart_is_recognised_by_the_last_number_of_the_trail() {
     on_disk(&mut rig);
     let tags: Vec<u32> = found::<VenueNotice>(&rig).iter().map(|notice| notice.instrument.get()).collect();
     assert_eq!(tags, [6, 7, 100]);
-    assert_eq!(told(&rig), [(RefusalReason::DUPLICATE, 2, 4, 5)]);
+    assert_eq!(reported(&rig), [(RefusalReason::DUPLICATE, 2, 4, 5)]);
     let progress = found::<PublisherProgress>(&rig);
     assert_eq!(progress.iter().map(|it| it.publisher_sequence.get()).collect::<Vec<_>>(), [5, 0]);
 }
 
 #[test]
-fn what_is_refused_at_the_ring_is_counted_by_its_reason_and_a_bus_that_is_behind_is_told() {
+fn refusals_at_the_ring_are_counted_by_reason_and_backpressure_is_reported() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 1024);
     let body = notice(1, 4_000);
@@ -158,12 +158,15 @@ fn what_is_refused_at_the_ring_is_counted_by_its_reason_and_a_bus_that_is_behind
     assert_eq!(rig.sequencer.statistics().refused.total(), before + 1, "none is counted twice or lost");
     rig.flush();
     on_disk(&mut rig);
-    let told = told(&rig);
-    assert!(told.iter().all(|told| told.0 == RefusalReason::JOURNAL_BEHIND) && told.len() == 1, "{told:?}");
+    let reported = reported(&rig);
+    assert!(
+        reported.iter().all(|reported| reported.0 == RefusalReason::JOURNAL_BEHIND) && reported.len() == 1,
+        "{reported:?}"
+    );
 }
 
 #[test]
-fn a_consumer_that_is_stuck_is_the_reason_that_is_counted() {
+fn a_stalled_consumer_is_counted_as_the_reason() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 1024);
     let _stuck = rig.sequencer.gating_consumer("reader");
@@ -176,12 +179,15 @@ fn a_consumer_that_is_stuck_is_the_reason_that_is_counted() {
     assert!(refused(&rig, RefusalReason::CONSUMER_BEHIND) > 0);
     assert_eq!(refused(&rig, RefusalReason::JOURNAL_BEHIND), 0);
     on_disk(&mut rig);
-    let told = told(&rig);
-    assert!(!told.is_empty() && told.iter().all(|told| told.0 == RefusalReason::CONSUMER_BEHIND), "{told:?}");
+    let reported = reported(&rig);
+    assert!(
+        !reported.is_empty() && reported.iter().all(|reported| reported.0 == RefusalReason::CONSUMER_BEHIND),
+        "{reported:?}"
+    );
 }
 
 #[test]
-fn what_comes_after_a_stop_or_a_poisoned_journal_is_counted_and_not_told() {
+fn refusals_after_a_stop_or_a_poisoned_journal_are_counted_and_not_reported() {
     let mut rig = Rig::new();
     let mut feed = rig.sequencer.publisher(1, "feed", 1024);
     submit(&mut feed, [1]);
@@ -220,14 +226,15 @@ fn under_a_flood_of_one_publisher_the_others_wait_for_one_chunk_each_and_no_more
             let notice = event.frame().message::<VenueNotice>();
             notice.into_iter().for_each(|notice| taken[notice.instrument.get() as usize] += 1);
         });
-        assert_eq!(taken[9], round, "the quiet one has its turn in every cycle");
+        assert_eq!(taken[9], round, "the quiet publisher has its turn in every cycle");
         let flooded = &taken[1..=3];
         assert!(flooded.iter().max().unwrap() - flooded.iter().min().unwrap() <= 64, "{taken:?}");
         assert!(flooded.iter().all(|taken| *taken >= 64 * round));
     }
 }
 
-/// What a client does: sends the next numbers, sends old ones again, loses some, or finds the bus restarted.
+/// What a client does: sends the next numbers, sends old ones again, loses some, or reconnects after a
+/// restart.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Send(u64),
@@ -249,10 +256,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Against a set of numbers: whatever is sent however often, across restarts, each number is taken at most once,
-    /// and every one that the client sent last is taken.
+    /// Against a set of numbers: whatever is sent however often, across restarts, each number is taken at
+    /// most once, and every one that the client sent last is taken.
     #[test]
-    fn however_often_something_is_sent_it_is_taken_once(steps in steps()) {
+    fn a_submission_is_taken_once_however_often_it_is_sent(steps in steps()) {
         let mut rig = Rig::new();
         let mut client = rig.sequencer.publisher(1, "client", 4096);
         let (mut model, mut duplicates) = (BTreeSet::new(), 0);

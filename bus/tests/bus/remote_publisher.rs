@@ -1,4 +1,4 @@
-//! A publisher whose memory is not to be trusted: what it commits whole reaches the log, nothing else does.
+//! A publisher whose memory cannot be trusted: only whole committed submissions reach the log.
 
 use crate::rig::{Rig, START, Shard, notice, order, order_body};
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn place(test: &str) -> (Shard, Rig) {
     (shard, rig)
 }
 
-/// Stores words in the file behind everybody's back.
+/// Stores words in the file, bypassing the publisher.
 fn store(shard: &Shard, offset: u64, words: &[u64]) {
     let file = OpenOptions::new().write(true).open(shard.shard.publisher(ID)).unwrap();
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -30,7 +30,7 @@ const COMMITTED: u64 = 256;
 const RING: u64 = 4096;
 
 #[test]
-fn what_is_committed_is_on_the_log_in_its_order_and_acknowledged_with_its_position() {
+fn committed_submissions_are_logged_in_order_and_acknowledged_with_their_position() {
     let (shard, mut rig) = place("order");
     let mut publisher = RemotePublisher::attach(&shard.shard, ID).unwrap();
     assert_eq!((publisher.name().as_str(), publisher.id(), publisher.next_sequence()), ("outside", ID, 1));
@@ -69,7 +69,7 @@ fn what_is_committed_is_on_the_log_in_its_order_and_acknowledged_with_its_positi
 }
 
 #[test]
-fn a_place_is_one_processs_until_it_is_given_back_and_the_next_goes_on_where_it_stopped() {
+fn one_process_is_attached_until_it_detaches_and_the_next_continues_where_it_stopped() {
     let (shard, mut rig) = place("place");
     let mut first = RemotePublisher::attach(&shard.shard, ID).unwrap();
     let taken = RemotePublisher::attach(&shard.shard, ID).unwrap_err();
@@ -115,7 +115,7 @@ fn a_full_ring_a_stop_and_a_poisoned_journal_are_typed_refusals() {
     assert_eq!(publisher.offer(9_999, &[], START), Err(Refusal::UnknownTemplate(9_999)));
     assert_eq!(publisher.offer(NOTICE, &[0; 8], START), Err(Refusal::TooShort { needed: 32, found: 8 }));
     assert_eq!(publisher.refused(), 3);
-    // Nobody writes the log: the ring fills up, then the sequencer's copy, then the publisher's ring.
+    // The journal writes nothing: the ring fills up, then the sequencer's copy, then the publisher's ring.
     let behind = loop {
         rig.cycle();
         match publisher.offer(NOTICE, &body, START) {
@@ -142,7 +142,7 @@ fn a_full_ring_a_stop_and_a_poisoned_journal_are_typed_refusals() {
 }
 
 #[test]
-fn a_malformed_submission_is_refused_on_the_log_and_what_comes_later_is_taken() {
+fn a_malformed_submission_is_refused_on_the_log_and_later_ones_are_taken() {
     let (shard, mut rig) = place("malformed");
     let notice_word = |length: u64| length | u64::from(NOTICE) << 16;
     let cases: [(&str, u64, [u64; 4]); 6] = [
@@ -170,20 +170,22 @@ fn a_malformed_submission_is_refused_on_the_log_and_what_comes_later_is_taken() 
     }
     rig.flush();
     let trail = rig.verified_trail();
-    let told = trail.iter().filter_map(|(_, frame)| frame.message::<SubmissionRefused>());
-    let told: u64 = told
-        .inspect(|told| assert_eq!((told.reason, told.publisher.get()), (RefusalReason::MALFORMED, ID)))
-        .map(|told| told.count.get())
+    let refused = trail.iter().filter_map(|(_, frame)| frame.message::<SubmissionRefused>());
+    let refused: u64 = refused
+        .inspect(|refused| {
+            assert_eq!((refused.reason, refused.publisher.get()), (RefusalReason::MALFORMED, ID))
+        })
+        .map(|refused| refused.count.get())
         .sum();
-    assert_eq!(told, 6);
+    assert_eq!(refused, 6);
     assert_eq!(rig.trail_events().iter().map(|event| event.0).collect::<Vec<_>>(), [NOTICE]);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
-    /// Whatever the publisher stores, in the ring or as what it has committed, the sequencer goes on and the log is
-    /// whole.
+    /// Whatever the publisher stores, in the ring or in its shared counts, the sequencer continues and the
+    /// log is whole.
     #[test]
     fn no_bytes_of_a_publisher_harm_the_log(
         rounds in prop::collection::vec(

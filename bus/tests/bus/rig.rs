@@ -1,5 +1,5 @@
-//! A sequencer on a small ring, a journal that does what the test says, and messages to submit. The tests of
-//! feeds and of the order gateway include it, too, and none uses all of it.
+//! A sequencer on a small ring, a journal that the test controls, and messages to submit. The tests of feeds
+//! and of the order gateway include this file, too; none uses all of it.
 #![allow(dead_code)]
 
 use std::collections::VecDeque;
@@ -32,7 +32,7 @@ pub(crate) struct Rig {
     pub(crate) trail: Vec<u8>,
 }
 
-/// An epoch that begins neither at the ring's beginning nor with sequence 1.
+/// The start of an epoch that begins neither at the ring's first byte nor with sequence 1.
 pub(crate) fn start() -> SequencerStart {
     SequencerStart {
         identity: Identity { trail: TrailId([7; 16]), shard: ShardId(1), epoch: Epoch(3) },
@@ -66,7 +66,7 @@ impl Rig {
         Self::around(LogRing::create(&options, start().position).unwrap(), risk, timers)
     }
 
-    /// A rig on a ring that begins where [`start`] says.
+    /// A rig on a ring that begins at the position of [`start`].
     pub(crate) fn over(parts: RingParts, limits: RiskLimits) -> Self {
         Self::around(parts, Risk::new(limits), Timers::new())
     }
@@ -143,8 +143,8 @@ impl Rig {
         frames
     }
 
-    /// The events of the trail by template and body, the sequencer's own notes on numbering and on what it
-    /// did not take left out.
+    /// The events of the trail by template and body, without the sequencer's own events about numbering and
+    /// refused submissions.
     pub(crate) fn trail_events(&self) -> Vec<(u16, Vec<u8>)> {
         let frames = self.verified_trail().into_iter().map(|(_, frame)| frame);
         let is_note = |id| {
@@ -156,12 +156,12 @@ impl Rig {
     }
 }
 
-/// A new folder under /dev/shm, gone with this.
+/// A new folder under /dev/shm, removed when this is dropped.
 pub(crate) struct Folder {
     pub(crate) path: PathBuf,
 }
 
-/// The directory of a bus that is no other's, gone with this.
+/// The directory of a new bus, removed when this is dropped.
 pub(crate) struct Shard {
     folder: Folder,
     _directory: BusDirectory,
@@ -176,7 +176,7 @@ impl Shard {
         Self { folder, _directory: directory, shard }
     }
 
-    /// What another process finds there by `Shard::find`.
+    /// The root in which another process finds it with `Shard::find`.
     pub(crate) fn root(&self) -> &Path {
         &self.folder.path
     }
@@ -238,7 +238,7 @@ pub(crate) fn accepted(client_order_id: u64) -> OrderAccepted {
     OrderAccepted { client_order_id: client_order_id.into(), ..OrderAccepted::NULL }
 }
 
-/// Submits until refused and gives back the refusal with how many went.
+/// Submits until refused. Returns how many submissions were accepted, and the refusal.
 pub(crate) fn fill(publisher: &mut Publisher, template_id: u16, body: &[u8]) -> (usize, Refusal) {
     let mut count = 0;
     loop {
@@ -249,5 +249,5 @@ pub(crate) fn fill(publisher: &mut Publisher, template_id: u16, body: &[u8]) -> 
     }
 }
 
-/// Submissions in the order in which they must appear, per publisher.
+/// The submissions of each publisher, in the order in which they must appear.
 pub(crate) type Expected = VecDeque<(u16, Vec<u8>)>;

@@ -1,4 +1,4 @@
-//! A kill switch cancels what works in its scope, whatever else goes on.
+//! A kill switch cancels the working orders in its scope under all conditions.
 
 use crate::rig::{Rig, START, fill, notice, order_body};
 use std::collections::BTreeMap;
@@ -59,7 +59,7 @@ fn on_disk(rig: &mut Rig) {
 }
 
 #[test]
-fn every_order_that_works_in_the_scope_is_cancelled_once_some_in_each_cycle() {
+fn every_working_order_in_the_scope_is_cancelled_once_some_in_each_cycle() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 64 << 10);
     for id in 1..=200 {
@@ -92,7 +92,7 @@ fn every_order_that_works_in_the_scope_is_cancelled_once_some_in_each_cycle() {
 }
 
 #[test]
-fn a_second_switch_cancels_nothing_twice_and_what_a_venue_did_not_cancel_is_cancelled_anew() {
+fn a_second_switch_cancels_nothing_twice_except_what_the_venue_did_not_cancel() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     send(&mut desk, &order(1, 1));
@@ -159,7 +159,7 @@ fn cancels_find_room_where_market_data_and_orders_do_not() {
 }
 
 #[test]
-fn after_a_restart_what_an_engaged_switch_covers_is_cancelled_again() {
+fn after_a_restart_the_orders_of_an_engaged_switch_are_cancelled_again() {
     let mut rig = Rig::new();
     let mut desk = rig.sequencer.publisher(1, "desk", 4096);
     send(&mut desk, &order(1, 1));
@@ -173,10 +173,10 @@ fn after_a_restart_what_an_engaged_switch_covers_is_cancelled_again() {
     let risk = Risk::restore(RiskLimits::default(), &state).unwrap();
 
     let mut again = Rig::with_risk(risk);
-    let mut clerk = again.sequencer.publisher(1, "clerk", 4096);
-    clerk.offer_message(&stele_wire::messages::SessionStart::NULL, START).unwrap();
+    let mut control = again.sequencer.publisher(1, "control", 4096);
+    control.offer_message(&stele_wire::messages::SessionStart::NULL, START).unwrap();
     again.settle();
-    Sequencer::cancel_what_is_stopped(&mut again.sequencer);
+    Sequencer::cancel_switched_orders(&mut again.sequencer);
     on_disk(&mut again);
     assert_eq!(cancelled(&again), BTreeMap::from([(2, 1)]));
 }

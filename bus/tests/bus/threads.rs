@@ -10,7 +10,7 @@ use stele_wire::messages::{SubmissionRefused, VenueNotice};
 const EVENTS: u32 = 40_000;
 
 #[test]
-fn threads_that_race_lose_nothing_and_tear_nothing() {
+fn racing_threads_lose_and_tear_no_event() {
     let mut rig = Rig::new();
     let seed = rig.start.identity.seed();
     let first = rig.start.next_sequence;
@@ -114,7 +114,7 @@ fn threads_that_race_lose_nothing_and_tear_nothing() {
         assert_eq!(
             last - (first.0 - 1),
             u64::from(2 * EVENTS) + 2 + refusals,
-            "two notes on numbering beside the events, and what is told of a bus that was behind"
+            "besides the events, two records of numbering and the reports of backpressure"
         );
         done.store(true, Ordering::Release);
     });

@@ -2,7 +2,7 @@
 
 use super::{Rule, RuleViolation, Rules};
 use sha2::{Digest, Sha256};
-use stele_bus::session::{Schema, SessionBeginning};
+use stele_bus::session::{SchemaDocument, SessionBeginning};
 use stele_journal::format::SegmentHeader;
 use stele_wire::bounds::{FRAME_VERSION, PADDING_LENGTH_MIN};
 use stele_wire::codec::Message;
@@ -77,7 +77,7 @@ impl Trail {
         let SegmentHeader { identity, created, base_sequence, schema, .. } = &self.header;
         SessionBeginning::new(identity, *created)
             .following(Sequence(base_sequence.0 - 1), None)
-            .of_schema(&Schema { hash: *schema, ..Schema::stele() })
+            .of_schema(&SchemaDocument { hash: *schema, ..SchemaDocument::stele() })
             .start
     }
 

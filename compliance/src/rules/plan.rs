@@ -1,6 +1,6 @@
 //! What the rules check in each message, derived once from the schema.
 
-use stele_bus::{Class, template};
+use stele_bus::{MessageClass, template};
 use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::layout;
@@ -90,7 +90,7 @@ fn plan(message: &layout::MessageLayout) -> Plan {
     let id = message.id;
     let fields = || message.block.fields.iter();
     let role = role(id);
-    let is_control = template(id).is_some_and(|template| template.class == Class::Control);
+    let is_control = template(id).is_some_and(|template| template.class == MessageClass::Control);
     let references = fields().filter_map(|field| {
         let kind = match &*field.semantic {
             "Instrument" => Kind::Instrument,
@@ -139,9 +139,9 @@ fn role(id: u16) -> Role {
         OrderReleased::TEMPLATE_ID => Role::Released,
         RetentionAct::TEMPLATE_ID => Role::Retention,
         _ => match template(id).map(|template| template.class) {
-            Some(Class::NewOrder | Class::OrderCancel) => Role::Request,
-            Some(Class::Report) => Role::Report,
-            Some(Class::MarketData | Class::Control) | None => Role::Other,
+            Some(MessageClass::NewOrder | MessageClass::OrderCancel) => Role::Request,
+            Some(MessageClass::Report) => Role::Report,
+            Some(MessageClass::MarketData | MessageClass::Control) | None => Role::Other,
         },
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use stele_bus::session::{Schema, SessionEnding};
+use stele_bus::session::{SchemaDocument, SessionEnding};
 use stele_bus::{
     Agent, AgentError, Clock as _, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
     Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
@@ -100,7 +100,7 @@ impl Rig {
     /// A session with its schema and definitions.
     pub(crate) fn open(folder: &Path) -> Self {
         let mut rig = Self::silent(folder);
-        let schema = Schema::stele();
+        let schema = SchemaDocument::stele();
         let identity = Identity { epoch: Epoch(rig.epoch), ..Identity::default() };
         let credit = i64::MAX - 1;
         let allotment = CreditAllotment {

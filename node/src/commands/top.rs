@@ -13,7 +13,7 @@ use ratatui::{DefaultTerminal, Frame};
 use std::io::{IsTerminal as _, stdout};
 use std::thread::sleep;
 use std::time::Duration;
-use stele_bus::counters::{CounterReader, Writer};
+use stele_bus::counters::{CounterReader, CounterWriterState};
 use stele_bus::{Clock as _, FoundBus, UtcClock};
 
 /// Between two looks.
@@ -110,7 +110,7 @@ impl Watch {
     }
 
     fn is_over(&self) -> bool {
-        self.last.as_ref().is_some_and(|look| look.writer() != Writer::Running)
+        self.last.as_ref().is_some_and(|look| look.writer() != CounterWriterState::Running)
     }
 }
 
@@ -119,15 +119,16 @@ mod tests {
     use super::*;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
-    use stele_bus::counters::{Contract, table};
-    use stele_bus::{Counters, Place};
+    use stele_bus::counters::{ConsumerContract, table};
+    use stele_bus::{CounterLabels, Counters};
 
     /// A bus of one shard with something of everything, at a standstill.
     fn watched() -> (Counters, Watch) {
         let counters = Counters::create().unwrap();
-        let set =
-            |definition, place: Place<'_>, value| counters.register(definition, place).unwrap().set(value);
-        let shard = Place::shard(0);
+        let set = |definition, place: CounterLabels<'_>, value| {
+            counters.register(definition, place).unwrap().set(value)
+        };
+        let shard = CounterLabels::shard(0);
         for (definition, value) in [
             (table::EVENTS, 1_234_567),
             (table::BATCHES, 4_321),
@@ -143,16 +144,24 @@ mod tests {
         ] {
             set(definition, shard, value);
         }
-        set(table::REFUSALS, Place::named(0, 5, "PriceCollar"), 3);
-        set(table::REFUSED_SUBMISSIONS, Place::named(0, 1, "RingFull"), 12_000);
-        set(table::QUEUE_LENGTH, Place::named(0, 2, "feed"), 524_288);
-        set(table::QUEUE_DEPTH, Place::named(0, 2, "feed"), 1_024);
-        set(table::CONSUMER_POSITION, Place::consumer(0, 1, "strategies", Contract::Gating), 9_999_000);
-        set(table::CONSUMER_POSITION, Place::consumer(0, 2, "console", Contract::Lossy), 5_000_000);
-        set(table::CONSUMER_LOST, Place::named(0, 2, "console"), 17);
-        set(table::TURNS_WORKING, Place::named(0, 0, "sequencer"), 100);
-        set(table::CORE_CPU, Place::named(0, 0, "sequencer"), 1);
-        set(table::CORE_STALL_MAX, Place::named(0, 0, "sequencer"), 12_345);
+        set(table::REFUSALS, CounterLabels::named(0, 5, "PriceCollar"), 3);
+        set(table::REFUSED_SUBMISSIONS, CounterLabels::named(0, 1, "RingFull"), 12_000);
+        set(table::QUEUE_LENGTH, CounterLabels::named(0, 2, "feed"), 524_288);
+        set(table::QUEUE_DEPTH, CounterLabels::named(0, 2, "feed"), 1_024);
+        set(
+            table::CONSUMER_POSITION,
+            CounterLabels::consumer(0, 1, "strategies", ConsumerContract::Gating),
+            9_999_000,
+        );
+        set(
+            table::CONSUMER_POSITION,
+            CounterLabels::consumer(0, 2, "console", ConsumerContract::Lossy),
+            5_000_000,
+        );
+        set(table::CONSUMER_LOST, CounterLabels::named(0, 2, "console"), 17);
+        set(table::TURNS_WORKING, CounterLabels::named(0, 0, "sequencer"), 100);
+        set(table::CORE_CPU, CounterLabels::named(0, 0, "sequencer"), 1);
+        set(table::CORE_STALL_MAX, CounterLabels::named(0, 0, "sequencer"), 12_345);
         let mut latency = counters.histogram(table::PUBLISH_TO_DURABLE, shard).unwrap();
         (0..1_000).for_each(|value| latency.record(40_000 + value));
         let reader = counters.reader();
@@ -191,7 +200,7 @@ mod tests {
     #[test]
     fn rates_and_latencies_are_those_since_the_look_before() {
         let (counters, mut watch) = watched();
-        let mut timers = counters.register(table::TIMERS, Place::shard(0)).unwrap();
+        let mut timers = counters.register(table::TIMERS, CounterLabels::shard(0)).unwrap();
         assert_eq!(watch.look().shards[0].latencies[0].count, 1_000);
         timers.add(5);
         let view = watch.look();

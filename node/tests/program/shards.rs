@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
-use stele_bus::{Class, template};
+use stele_bus::{MessageClass, template};
 use stele_journal::TrailReader;
 use stele_testkit::shared;
 use stele_wire::codec::text as symbol_of;
@@ -67,7 +67,7 @@ fn events(trail: &Path, mut on_event: impl FnMut(&Frame<'_>)) {
 /// The instrument of an event of market data; 0 is the whole market.
 fn instrument_of(frame: &Frame<'_>) -> Option<u32> {
     let known = template(frame.template_id())?;
-    let is_market = known.stamped && known.class == Class::MarketData;
+    let is_market = known.stamped && known.class == MessageClass::MarketData;
     let at = std::mem::offset_of!(BookAdd, instrument);
     is_market.then(|| u32::from_le_bytes(*frame.body()[at..].first_chunk().unwrap()))
 }

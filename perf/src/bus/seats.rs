@@ -1,6 +1,6 @@
 //! Who sits where: roles on CPUs.
 
-use stele_bus::Idle;
+use stele_bus::IdleStrategy;
 
 /// How publisher, sequencer and consumer share CPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,8 +52,8 @@ impl Seats {
     }
 
     /// What a thread does that finds nothing to do: it spins where it has a CPU for itself.
-    pub(crate) fn idle(&self) -> Idle {
-        if self.threads <= self.cpus { Idle::Spin } else { Idle::SpinYield { spins: 0 } }
+    pub(crate) fn idle(&self) -> IdleStrategy {
+        if self.threads <= self.cpus { IdleStrategy::Spin } else { IdleStrategy::SpinYield { spins: 0 } }
     }
 
     /// Whether publisher and consumer are on one CPU.
@@ -89,14 +89,14 @@ mod tests {
     fn with_two_cpus_the_consumers_sit_beside_the_publisher_and_with_five_each_has_its_own() {
         let two = Seats::of_many(&[1, 0], 3);
         assert_eq!((two.sequencer, two.publisher, two.consumers.len()), (Some(1), Some(0), 0));
-        assert!(two.shares_a_core() && two.idle() == Idle::Spin);
+        assert!(two.shares_a_core() && two.idle() == IdleStrategy::Spin);
         let five = Seats::of_many(&[0, 1, 2, 3, 4], 3);
         assert_eq!((five.consumers.as_slice(), five.shares_a_core()), ([2, 3, 4].as_slice(), false));
         let four = Seats::of_many(&[0, 1, 2, 3], 3);
-        assert_eq!((four.consumers.as_slice(), four.idle()), ([2, 3].as_slice(), Idle::Spin));
+        assert_eq!((four.consumers.as_slice(), four.idle()), ([2, 3].as_slice(), IdleStrategy::Spin));
         assert_ne!(
             Seats::of_one(&[0], Sharing::PublisherAndConsumer).idle(),
-            Idle::Spin,
+            IdleStrategy::Spin,
             "one CPU: no spinning"
         );
     }

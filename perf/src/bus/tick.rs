@@ -32,7 +32,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::{PUBLISHER_WORDS_DEFAULT, RING_LENGTH_DEFAULT};
 use stele_bus::{
-    Agent, Core, CoreOptions, Idle, LogRing, NOT_RECEIVED, Publisher, Sequencer, UtcClock, Watermark,
+    Agent, Core, CoreOptions, IdleStrategy, LogRing, NOT_RECEIVED, Publisher, Sequencer, UtcClock, Watermark,
 };
 use stele_strategies::agent::{AgentOptions, StrategyAgent};
 use stele_strategies::{Host, Registry};
@@ -147,7 +147,7 @@ pub(crate) fn describe(place: &Place) -> String {
 }
 
 fn spawn(place: &Place, index: usize, name: &str, agents: Vec<Box<dyn Agent>>) -> io::Result<Core> {
-    let idle = if place.cpus.len() >= 2 { Idle::Spin } else { Idle::SpinYield { spins: 0 } };
+    let idle = if place.cpus.len() >= 2 { IdleStrategy::Spin } else { IdleStrategy::SpinYield { spins: 0 } };
     let cpu = place.cpus.get(index).copied();
     Core::spawn(CoreOptions { name: name.into(), cpu, idle }, agents).map_err(io::Error::other)
 }

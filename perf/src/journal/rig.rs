@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 use stele_bus::agent::AgentError;
 use stele_bus::bounds::RING_LENGTH_DEFAULT;
 use stele_bus::{
-    Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Sequencer, UtcClock,
+    Agent, Clock, Core, CoreOptions, IdleStrategy, LogRing, Publisher, Refusal, RingOptions, Sequencer,
+    UtcClock,
 };
 use stele_journal::format::{HeaderBlock, segment_name};
 use stele_journal::pool::{MediumProperties, SegmentPool, SpareSegment};
@@ -79,7 +80,7 @@ impl Rig {
         let Self { sequencer, publisher, ring, journal, block_length } = self;
         let statistics = Arc::new(OnceLock::new());
         let agent = Watched { journal, statistics: statistics.clone() };
-        let idle = Idle::SpinYield { spins: 100 };
+        let idle = IdleStrategy::SpinYield { spins: 100 };
         let options = CoreOptions { name: "journal".into(), cpu: place.journal_cpu, idle };
         let core = Core::spawn(options, vec![Box::new(agent)]).map_err(io::Error::other)?;
         Ok(Running { sequencer, publisher, ring, core, statistics, block_length })

@@ -20,7 +20,7 @@ use day::Fraud;
 use session::{Error, Rules, Session};
 use std::collections::BTreeMap;
 use std::path::Path;
-use stele_bus::session::Schema;
+use stele_bus::session::SchemaDocument;
 use stele_journal::TrailReader;
 use stele_replay::divergence;
 use stele_strategies::Registry;
@@ -43,7 +43,7 @@ pub(crate) fn registry() -> Registry {
 
 /// Writes a day of payments to a new trail in `directory`.
 pub(crate) fn play(directory: &Path, payments: &[CardPayment]) -> Result<(), Error> {
-    let schema = Schema::new(cards::SCHEMA_ID, cards::SCHEMA_VERSION, include_str!("schema.xml"));
+    let schema = SchemaDocument::new(cards::SCHEMA_ID, cards::SCHEMA_VERSION, include_str!("schema.xml"));
     let rules = Rules { name: rules::KIND.name, registry: registry(), patterns: &rules::PATTERNS };
     let mut session = Session::begin(directory, schema, rules)?;
     for payment in payments {

@@ -19,7 +19,7 @@ use hour::Fault;
 use plant::Reading;
 use session::{Error, Rules, Session};
 use std::path::Path;
-use stele_bus::session::Schema;
+use stele_bus::session::SchemaDocument;
 use stele_journal::TrailReader;
 use stele_replay::divergence;
 use stele_strategies::Registry;
@@ -43,7 +43,7 @@ pub(crate) fn registry() -> Registry {
 
 /// Writes readings to a new trail in `directory`.
 pub(crate) fn play(directory: &Path, readings: &[Reading]) -> Result<(), Error> {
-    let schema = Schema::new(plant::SCHEMA_ID, plant::SCHEMA_VERSION, include_str!("schema.xml"));
+    let schema = SchemaDocument::new(plant::SCHEMA_ID, plant::SCHEMA_VERSION, include_str!("schema.xml"));
     let rules = Rules { name: rules::KIND.name, registry: registry(), patterns: &rules::PATTERNS };
     let mut session = Session::begin(directory, schema, rules)?;
     for reading in readings {

@@ -1,4 +1,5 @@
-//! One test a check: it passes at the limit, is refused beyond it, and says check, limit and value.
+//! One test for each check: an order at the limit passes, and one beyond it is refused with check, limit and
+//! value.
 
 use super::rig::*;
 use stele_risk::{RestoreError, RiskLimits};
@@ -36,11 +37,11 @@ fn an_order_beyond_the_notional_is_refused_in_the_currency_of_its_instrument() {
     rig.put(&buy(4, 20, 50));
     assert_eq!(rig.submit(&buy(5, 20, 51)), refused(Check::NOTIONAL, 5_000, 5_100));
     let huge = buy(6, u64::MAX - 1, i64::MAX - 1);
-    assert_eq!(rig.submit(&huge), refused(Check::NOTIONAL, 5_000, i64::MAX), "beyond the numbers");
+    assert_eq!(rig.submit(&huge), refused(Check::NOTIONAL, 5_000, i64::MAX), "overflow");
 }
 
 #[test]
-fn a_market_order_and_a_sale_far_below_the_market_are_worth_what_the_market_gives() {
+fn a_market_order_and_a_sale_far_below_the_market_are_valued_at_the_reference() {
     let mut rig = Rig::with(&[(Check::NOTIONAL, 5_000)]);
     rig.put(&trade(50, 1));
     rig.put(&buy(1, 100, i64::MAX));
@@ -64,7 +65,7 @@ fn a_price_outside_the_collar_is_refused_with_its_distance() {
     assert_eq!(rig.submit(&buy(4, 1, 106)), refused(Check::PRICE_COLLAR, 50_000_000, 60_000_000));
     assert_eq!(rig.submit(&sell(5, 1, 94)), refused(Check::PRICE_COLLAR, 50_000_000, 60_000_000));
     rig.put(&trade(200, 9));
-    assert_eq!(rig.risk.reference(INSTRUMENT).unwrap().0, 110, "not outside the market that stands");
+    assert_eq!(rig.risk.reference(INSTRUMENT).unwrap().0, 110, "not outside the current market");
     rig.put(&top(190, 210));
     rig.put(&sell(6, 1, 210));
     assert_eq!(rig.submit(&sell(7, 1, 211)), refused(Check::PRICE_COLLAR, 50_000_000, 55_000_000));
@@ -78,7 +79,7 @@ fn a_price_outside_the_collar_is_refused_with_its_distance() {
 }
 
 #[test]
-fn an_instruments_own_collar_takes_the_place_of_the_one_over_all() {
+fn an_instruments_own_collar_replaces_the_one_over_all() {
     let mut rig = Rig::with(&[(Check::PRICE_COLLAR, 50_000_000)]);
     rig.put(&trade(100, 1));
     rig.put(&limit(CancelScope::INSTRUMENT, INSTRUMENT, Check::PRICE_COLLAR, 200_000_000));
@@ -105,7 +106,7 @@ fn the_same_order_again_within_the_window_is_a_duplicate() {
 }
 
 #[test]
-fn a_submission_that_the_log_has_is_not_taken_again() {
+fn a_submission_on_the_log_is_not_taken_again() {
     let numbered = |id, publisher: u16, number: u64| NewOrder {
         publisher: publisher.into(),
         publisher_sequence: number.into(),
@@ -180,7 +181,7 @@ fn a_position_counts_with_every_open_order_on_its_side() {
 }
 
 #[test]
-fn a_position_limit_of_an_account_in_an_instrument_takes_the_place_of_all_others() {
+fn a_position_limit_of_an_account_in_an_instrument_replaces_all_others() {
     let mut rig = Rig::with(&[(Check::POSITION, 100)]);
     let mut pair = limit(CancelScope::ACCOUNT, ACCOUNT, Check::POSITION, 300);
     pair.instrument = INSTRUMENT.into();
@@ -205,7 +206,7 @@ fn a_position_beyond_a_lowered_limit_can_still_be_closed() {
 }
 
 #[test]
-fn credit_is_what_positions_cost_and_open_orders_could() {
+fn credit_is_the_cost_of_positions_and_open_orders() {
     let mut rig = Rig::with(&[]);
     rig.put(&limit(CancelScope::ACCOUNT, ACCOUNT, Check::CREDIT, 1_000));
     rig.put(&buy(1, 10, 60));
@@ -215,7 +216,7 @@ fn credit_is_what_positions_cost_and_open_orders_could() {
     assert_eq!(rig.risk.credit_used(ACCOUNT), 950);
     rig.put(&buy(4, 1, 50));
     rig.put(&sell(5, 10, 55));
-    assert_eq!(rig.risk.credit_used(ACCOUNT), 1_000, "a sale that closes takes nothing");
+    assert_eq!(rig.risk.credit_used(ACCOUNT), 1_000, "a sale that closes a position uses no credit");
     let mut elsewhere = buy(6, 1, i64::MAX);
     elsewhere.instrument = 99.into();
     assert_eq!(rig.submit(&elsewhere), refused(Check::CREDIT, 1_000, i64::MAX), "nothing to value it at");
@@ -247,7 +248,7 @@ fn there_is_no_credit_in_another_currency() {
 }
 
 #[test]
-fn who_is_restricted_in_an_instrument_may_not_trade_it() {
+fn an_owner_restricted_in_an_instrument_may_not_trade_it() {
     let scopes = [
         (CancelScope::INSTRUMENT, INSTRUMENT, 0),
         (CancelScope::ACCOUNT, ACCOUNT, 0),
@@ -272,7 +273,7 @@ fn who_is_restricted_in_an_instrument_may_not_trade_it() {
 }
 
 #[test]
-fn an_order_that_would_meet_ones_own_is_refused_with_both_prices() {
+fn an_order_that_would_match_an_own_order_is_refused_with_both_prices() {
     let mut rig = Rig::with(&[(Check::SELF_MATCH, 0)]);
     rig.put(&sell(1, 1, 105));
     rig.put(&sell(2, 1, 103));
@@ -293,7 +294,7 @@ fn an_order_that_would_meet_ones_own_is_refused_with_both_prices() {
 }
 
 #[test]
-fn a_quote_does_not_meet_the_one_that_it_takes_the_place_of() {
+fn a_quote_does_not_match_the_one_that_it_replaces() {
     let mut rig = Rig::with(&[(Check::SELF_MATCH, 0)]);
     rig.put(&quote(1, 0, 5, 10, 11));
     rig.put(&quote(2, 1, 5, 12, 13));
@@ -302,7 +303,7 @@ fn a_quote_does_not_meet_the_one_that_it_takes_the_place_of() {
 }
 
 #[test]
-fn a_quote_is_held_to_each_of_its_sides() {
+fn each_side_of_a_quote_is_checked() {
     let mut rig = Rig::with(&[(Check::ORDER_QUANTITY, 10), (Check::POSITION, 12)]);
     let sided = |id, bid: u64, ask: u64| Quote {
         bid_quantity: bid.into(),
@@ -327,7 +328,7 @@ fn an_order_that_waits_for_a_replica_or_a_sealer_is_refused_where_there_is_none(
 }
 
 #[test]
-fn an_order_that_is_neither_to_buy_nor_to_sell_is_refused_where_that_matters() {
+fn an_order_that_neither_buys_nor_sells_is_refused_where_that_matters() {
     let sideless = order(1, Side::NONE, 1, 1);
     Rig::with(&[(Check::ORDER_QUANTITY, 10)]).put(&sideless);
     let mut rig = Rig::with(&[(Check::POSITION, 10)]);
@@ -335,7 +336,7 @@ fn an_order_that_is_neither_to_buy_nor_to_sell_is_refused_where_that_matters() {
 }
 
 #[test]
-fn a_snapshot_that_is_none_is_refused() {
+fn bytes_that_are_not_a_snapshot_are_refused() {
     let rig = Rig::with(&[(Check::POSITION, 10)]);
     let bytes = rig.snapshot();
     let restore = |bytes: &[u8]| stele_risk::Risk::restore(RiskLimits::default(), bytes).map(drop);

@@ -1,4 +1,4 @@
-//! Limits, credit and kill switches: changed by events alone, and by two people where that is asked for.
+//! Changes of limits, credit and kill switches: only by events, and by two people where that is required.
 
 use super::rig::*;
 use proptest::prelude::*;
@@ -54,7 +54,7 @@ fn a_kill_switch_stops_its_scope_until_it_is_released() {
 }
 
 #[test]
-fn a_switch_covers_what_does_not_tell_whose_it_is_and_what_a_strategys_definition_tells() {
+fn a_switch_covers_unknown_owners_and_the_algorithm_of_a_strategys_definition() {
     let mut rig = Rig::new(RiskLimits::default());
     rig.put(&switch(CancelScope::ALGORITHM, 11, SwitchState::ENGAGED));
     assert_eq!(rig.submit(&buy(1, 1, 1)), refused(Check::KILL_SWITCH, 0, 11), "untold");
@@ -77,7 +77,7 @@ fn a_switch_covers_what_does_not_tell_whose_it_is_and_what_a_strategys_definitio
 }
 
 #[test]
-fn more_switches_than_can_be_kept_apart_stop_everything() {
+fn more_switches_than_there_is_room_for_stop_everything() {
     let mut rig = Rig::new(RiskLimits::default());
     for account in 100..=100 + stele_risk::bounds::KILL_SWITCHES_MAX as u32 {
         rig.put(&switch(CancelScope::ACCOUNT, account, SwitchState::ENGAGED));
@@ -88,7 +88,7 @@ fn more_switches_than_can_be_kept_apart_stop_everything() {
 }
 
 #[test]
-fn an_engaged_switch_names_the_working_orders_that_it_covers_oldest_first() {
+fn an_engaged_switch_lists_the_working_orders_that_it_covers_oldest_first() {
     let mut rig = Rig::new(RiskLimits::default());
     rig.put(&buy(5, 10, 1));
     rig.put(&buy(4, 20, 1));
@@ -150,7 +150,7 @@ fn a_limit_of_a_scope_or_a_check_that_does_not_exist_is_refused() {
 }
 
 #[test]
-fn with_four_eyes_a_limit_is_changed_by_two_people_and_by_nobody_else() {
+fn with_four_eyes_only_two_people_change_a_limit() {
     let mut rig = Rig::new(RiskLimits { four_eyes: true, ..RiskLimits::default() });
     let by = |one: u32, other: u32, max| RiskLimit {
         changed_by: one.into(),
@@ -173,7 +173,7 @@ fn with_four_eyes_a_limit_is_changed_by_two_people_and_by_nobody_else() {
 }
 
 #[test]
-fn with_four_eyes_one_person_stops_and_two_let_go_on() {
+fn with_four_eyes_one_person_stops_and_two_release() {
     let mut rig = Rig::new(RiskLimits { four_eyes: true, ..RiskLimits::default() });
     let by = |one: u32, other: u32, state| KillSwitch {
         party: one.into(),
@@ -200,7 +200,7 @@ fn the_sum_of_what_is_allotted_never_exceeds_the_firms_credit() {
     assert_eq!(
         kept(rig.submit(&allotment(0, 1, 600, 999))).value.get(),
         1_000,
-        "nor is the firm's lowered below"
+        "the firm's credit cannot be lowered below the sum"
     );
     assert_eq!(kept(rig.submit(&allotment(0, 3, -1, 1_000))).value.get(), 999);
     rig.put(&allotment(5, 2, 9_000, 9_000));
@@ -224,7 +224,7 @@ fn with_four_eyes_credit_is_allotted_by_two_people() {
 
 #[derive(Clone, Copy, Debug)]
 enum Move {
-    /// Shard, amount, what the firm has.
+    /// Shard, amount, the firm's credit.
     Allot(usize, i64, i64),
     /// Shard, quantity.
     Buy(usize, u64),
@@ -243,7 +243,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Three shards that are told the same allotments in the same order. The model is a table of three amounts.
+    /// Three shards that get the same allotments in the same order. The model is a table of three amounts.
     #[test]
     fn however_the_firms_credit_is_moved_between_shards_the_sum_never_exceeds_it(steps in moves()) {
         let mut shards: Vec<Rig> = (0..3).map(|_| Rig::new(RiskLimits::default())).collect();
@@ -270,7 +270,7 @@ proptest! {
                     let before = shards[at].risk.credit_used(ACCOUNT);
                     let passed = shards[at].submit(&buy(next_id, quantity, 1)) == Answer::Passed;
                     next_id += 1;
-                    // Who has nothing while others have all of it has nothing to spend.
+                    // A shard without an allotment has no credit when others have all of it.
                     let is_shared = model.iter().any(Option::is_some);
                     let allowed = model[at].unwrap_or(if is_shared { 0 } else { i64::MAX });
                     let within = before + i128::from(quantity) <= allowed.into();

@@ -1,5 +1,5 @@
-//! The checks before an order, through the public interface: one test a check, and all of them against a naive
-//! model.
+//! The pre-trade checks, through the public interface: one test for each check, and all of them against a
+//! naive model.
 
 mod checks;
 mod control;

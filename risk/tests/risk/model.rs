@@ -1,4 +1,5 @@
-//! The checks once more, naively: everything that ever happened in vectors, every answer by a full scan.
+//! A naive model of the checks: it keeps everything that happened in vectors and scans all of it for every
+//! answer.
 
 use super::rig::{Answer, refused};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub(crate) struct Open {
     counted: (u64, i64),
 }
 
-/// A message to a venue, with the limits of rate that held then.
+/// A message to a venue, with the rate limits that were in force then.
 #[derive(Clone, Debug)]
 struct Sent {
     time: u64,
@@ -66,7 +67,7 @@ pub(crate) struct Model {
     newest: BTreeMap<u16, u64>,
     /// Account, instrument, signed quantity, value.
     fills: Vec<(u32, u32, i128, i128)>,
-    /// Value of one at a price of one, by instrument.
+    /// The value of a quantity of one at a price of one, by instrument.
     pub(crate) multipliers: BTreeMap<u32, i64>,
 }
 
@@ -124,7 +125,8 @@ impl Model {
         self.limits.iter().rfind(of_scope).map_or(NONE, |limit| limit.4)
     }
 
-    /// The limits that hold for an order: the instrument's or else the one over all, the account's, the strategy's.
+    /// The limits that apply to an order: the instrument's or otherwise the one over all, the account's, the
+    /// strategy's.
     fn applying(&self, order: &OrderTerms, check: Check) -> [i64; 3] {
         let owner = &order.owner;
         let instrument = self.own(CancelScope::INSTRUMENT, owner.instrument, 0, check);
@@ -209,7 +211,7 @@ impl Model {
         accounts.into_iter().map(|account| self.credit_used(account)).sum()
     }
 
-    /// What a leg adds, beyond what the order that it replaces counts for.
+    /// What a leg adds to what the replaced order counts for.
     fn added(&self, order: &OrderTerms, side: Side, quantity: u64, value: i64) -> (u64, i64) {
         let replaced = self.open.iter().find(|open| {
             order.kind != OrderKind::New
@@ -255,7 +257,7 @@ impl Model {
         *newest = number.max(*newest);
     }
 
-    /// Whether any limit was ever set that asks for more than an order's own terms.
+    /// Whether any limit was ever set that needs more than an order's own terms.
     fn is_stateful(&self) -> bool {
         let scopes = self.limits.iter().map(|limit| (limit.0, limit.1, limit.2, limit.3));
         scopes
@@ -480,7 +482,7 @@ impl Model {
         self.fills.push((account, instrument, quantity, value.into()));
     }
 
-    /// So much is left of the order at `at`; a new price if there is one.
+    /// Sets what is left of the order at `at`, and its price if there is a new one.
     pub(crate) fn settle(&mut self, at: usize, leaves: u64, price: Option<i64>) {
         let open = self.open[at].clone();
         if leaves == 0 {

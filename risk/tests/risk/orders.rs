@@ -1,4 +1,4 @@
-//! Open orders as they come, change and go, and what becomes of positions and credit meanwhile.
+//! The life of open orders, and its effect on positions and credit.
 
 use super::rig::*;
 use stele_risk::bounds::{
@@ -32,7 +32,7 @@ fn an_order_and_its_replacement_count_as_the_larger_of_the_two_until_the_venue_a
 }
 
 #[test]
-fn a_replacement_that_nobody_here_asked_for_takes_over_the_order() {
+fn a_replacement_that_was_not_requested_takes_over_the_order() {
     let mut rig = Rig::with(&[(Check::SELF_MATCH, 0)]);
     rig.put(&buy(1, 80, 5));
     rig.put(&replaced(2, 1, 70, 7));
@@ -43,7 +43,7 @@ fn a_replacement_that_nobody_here_asked_for_takes_over_the_order() {
 }
 
 #[test]
-fn every_end_of_an_order_gives_back_what_it_took() {
+fn every_end_of_an_order_releases_what_it_used() {
     let expired = report!(OrderExpired { client_order_id: 1.into() });
     let mut rejected = our_rejection(1);
     (rejected.check, rejected.order_sequence) = (Check::VENUE, 1.into());
@@ -66,7 +66,7 @@ fn every_end_of_an_order_gives_back_what_it_took() {
 }
 
 #[test]
-fn a_refusal_of_ours_ends_no_order_that_is_open() {
+fn a_refusal_by_the_sequencer_does_not_end_an_open_order() {
     let mut rig = Rig::with(&[]);
     rig.put(&buy(1, 10, 5));
     let body = [our_rejection(1).as_bytes(), &[0, 0]].concat();
@@ -105,7 +105,7 @@ fn quotes_end_side_by_side() {
 }
 
 #[test]
-fn executions_are_undone_and_corrected() {
+fn executions_are_reversed_and_corrected() {
     let mut rig = Rig::with(&[]);
     rig.put(&buy(1, 100, 5));
     rig.put(&filled(1, Side::BUY, 60, 5, 40));
@@ -143,7 +143,7 @@ fn a_trail_may_begin_with_a_position() {
 }
 
 #[test]
-fn what_finds_no_room_is_refused_as_soon_as_a_limit_asks_for_it() {
+fn an_order_without_room_is_refused_as_soon_as_a_limit_needs_the_table() {
     let mut rig = Rig::with(&[]);
     for id in 0..RISK_OPEN_ORDERS_MAX as u64 + 1 {
         rig.put(&buy(id + 1, 1, 1));
@@ -177,7 +177,7 @@ fn what_finds_no_room_is_refused_as_soon_as_a_limit_asks_for_it() {
 }
 
 #[test]
-fn new_orders_beyond_those_that_the_window_remembers_are_refused() {
+fn new_orders_beyond_the_room_for_the_window_are_refused() {
     let mut rig = Rig::with(&[(Check::DUPLICATE, SECOND as i64)]);
     for id in 1..=RISK_RECENT_ORDERS_MAX as u64 {
         rig.put(&buy(id, id, 1));
@@ -224,7 +224,7 @@ fn the_frames_of_a_log_give_the_state_that_its_sequencer_had() {
 }
 
 #[test]
-fn an_order_whose_status_is_done_is_gone_whatever_the_report_says_is_left() {
+fn an_order_with_the_status_done_is_closed_whatever_the_report_states_as_left() {
     let mut rig = Rig::with(&[]);
     rig.put(&buy(1, 10, 5));
     let mut done = cancelled(1);
@@ -235,7 +235,7 @@ fn an_order_whose_status_is_done_is_gone_whatever_the_report_says_is_left() {
 }
 
 #[test]
-fn an_order_does_not_meet_one_of_another_account_of_the_same_beneficial_owner() {
+fn an_order_does_not_match_one_of_another_account_with_the_same_beneficial_owner() {
     let mut rig = Rig::with(&[(Check::SELF_MATCH, 0)]);
     let owned = |account: u32, owner: u32| AccountDefinition {
         account: account.into(),
@@ -250,11 +250,11 @@ fn an_order_does_not_meet_one_of_another_account_of_the_same_beneficial_owner() 
     };
     let own = refused(Check::SELF_MATCH, 100, 100);
     assert_eq!(answer(&rig, 1), own);
-    assert_eq!(answer(&rig, 2), Answer::Passed, "nobody says that they belong together");
+    assert_eq!(answer(&rig, 2), Answer::Passed, "the accounts have no common owner");
     rig.put(&owned(2, 70));
     rig.put(&owned(3, 71));
     assert_eq!(answer(&rig, 2), own, "although that account holds nothing yet");
-    assert_eq!(answer(&rig, 3), Answer::Passed, "somebody else's");
+    assert_eq!(answer(&rig, 3), Answer::Passed, "another owner's");
     let restored = Risk::restore(RiskLimits::default(), &rig.snapshot()).unwrap();
     assert_eq!(answer(&Rig { risk: restored, ..rig.clone() }, 2), own);
     let same_number =

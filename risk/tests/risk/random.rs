@@ -1,9 +1,9 @@
-//! Random streams of events against the model, through snapshots, and once more from the log.
+//! Random streams of events, compared with the model, through snapshots and replayed from the log.
 
 use super::model::Model;
 use super::rig::*;
 use proptest::prelude::*;
-use stele_risk::{OrderTerms, Risk, RiskLimits, follows};
+use stele_risk::{OrderTerms, Risk, RiskLimits, affects_risk};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelOrder, CancelScope, Check, InstrumentDefinition, KillSwitch, NewOrder, OrderAccepted,
@@ -113,14 +113,14 @@ impl Play {
         match expected {
             Answer::Passed => self.model.enter(&terms, self.rig.now),
             Answer::Refused(breach) => self.seen.push(breach.check),
-            Answer::Kept(_) => unreachable!("an order is no change of a control"),
+            Answer::Kept(_) => unreachable!("an order does not change a control"),
         }
     }
 
     fn order(&mut self, step: &Step) {
         let side = if step.pick & 1 == 0 { Side::BUY } else { Side::SELL };
         let price = if step.pick & 30 == 0 { i64::MAX } else { step.price };
-        // Now and then an identification that is in use; otherwise one and the same would be counted twice.
+        // Sometimes an id that is in use; otherwise the same order would be counted twice.
         let (number, new) = (self.number(step), self.id());
         let message = NewOrder {
             account: step.account.into(),
@@ -133,7 +133,7 @@ impl Play {
         self.submit(&message);
     }
 
-    /// An open order: its place in the model.
+    /// The index in the model of an open order.
     fn picked(&self, step: &Step) -> Option<usize> {
         (!self.model.open.is_empty()).then(|| step.pick % self.model.open.len())
     }
@@ -307,7 +307,7 @@ impl Play {
             8 => (Check::RESTRICTED, 0),
             _ => (Check::SELF_MATCH, 0),
         };
-        // Restrictions are lifted more often than not, so that something goes on.
+        // Restrictions are lifted more often than not, so that orders pass.
         let is_lifted = step.pick / 60 % 5 < if check == Check::RESTRICTED { 4 } else { 2 };
         let max = if is_lifted { i64::MAX } else { max };
         let mut change = limit(scope, id, check, max);
@@ -317,7 +317,7 @@ impl Play {
         }
     }
 
-    /// Goes on from a snapshot.
+    /// Continues from a snapshot.
     fn restart(&mut self) {
         let bytes = self.rig.snapshot();
         let restored = Risk::restore(RiskLimits::default(), &bytes).unwrap();
@@ -336,7 +336,7 @@ proptest! {
         steps.iter().for_each(|step| play.step(step));
         let mut replayed = Risk::new(RiskLimits::default());
         for (template_id, body, sequence, time) in &play.rig.log {
-            if follows(*template_id) {
+            if affects_risk(*template_id) {
                 // What passed once passes again.
                 if let Some(terms) = OrderTerms::read(*template_id, body) {
                     prop_assert_eq!(replayed.check(&terms, stele_wire::Nanos(*time)), Ok(()));
@@ -350,7 +350,7 @@ proptest! {
     }
 }
 
-/// A property that no refusal is ever part of would hold of anything.
+/// Otherwise the comparison could pass without a single refusal.
 #[test]
 fn the_random_streams_meet_every_check() {
     use proptest::strategy::ValueTree;

@@ -1,6 +1,6 @@
-//! A risk engine that is fed as the sequencer feeds it, and messages to feed it with.
+//! Risk checks that are fed as the sequencer feeds them, and messages to feed them with.
 
-use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, Sequenced, follows, governs};
+use stele_risk::{Breach, OrderTerms, Risk, RiskLimits, SequencedEvent, affects_risk, is_checked_change};
 use stele_wire::codec::Message;
 use stele_wire::messages::{
     CancelScope, Check, CreditAllotment, NewOrder, OrderAccepted, OrderCancelled, OrderEvent, OrderFilled,
@@ -14,7 +14,7 @@ pub(crate) const ACCOUNT: u32 = 7;
 pub(crate) const INSTRUMENT: u32 = 3;
 pub(crate) const STRATEGY: u16 = 2;
 
-/// What became of a submission.
+/// The result of a submission.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Answer {
     Passed,
@@ -26,7 +26,7 @@ pub(crate) fn refused(check: Check, limit: i64, value: i64) -> Answer {
     Answer::Refused(Breach { check, limit, value })
 }
 
-/// A log with nothing but risk after it.
+/// A log whose only follower is the risk checks.
 #[derive(Clone)]
 pub(crate) struct Rig {
     pub(crate) risk: Risk,
@@ -50,7 +50,7 @@ impl Rig {
         rig
     }
 
-    /// As the sequencer treats a submission.
+    /// Handles a submission as the sequencer does.
     pub(crate) fn submit<M: Message>(&mut self, message: &M) -> Answer {
         self.submit_bytes(M::TEMPLATE_ID, message.as_bytes())
     }
@@ -61,20 +61,20 @@ impl Rig {
             if let Err(breach) = self.risk.check(&terms, now) {
                 return Answer::Refused(breach);
             }
-        } else if governs(template_id)
+        } else if is_checked_change(template_id)
             && let Err(decision) = self.risk.check_control(template_id, body, now)
         {
             return Answer::Kept(Box::new(decision));
         }
         self.sequence += 1;
         self.log.push((template_id, body.to_vec(), self.sequence, self.now));
-        if follows(template_id) {
+        if affects_risk(template_id) {
             self.risk.on_sequenced(&sequenced(template_id, body, self.sequence, self.now));
         }
         Answer::Passed
     }
 
-    /// Submits what must pass.
+    /// Submits a message that must pass.
     pub(crate) fn put<M: Message>(&mut self, message: &M) {
         assert_eq!(self.submit(message), Answer::Passed, "{}", M::NAME);
     }
@@ -86,13 +86,13 @@ impl Rig {
     }
 }
 
-/// Bytes of a message's root block.
+/// The bytes of a message's root block.
 pub(crate) fn block_length(template_id: u16) -> u16 {
     SCHEMA.message(template_id).unwrap().block.length
 }
 
-pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) -> Sequenced<'_> {
-    Sequenced {
+pub(crate) fn sequenced(template_id: u16, body: &[u8], sequence: u64, now: u64) -> SequencedEvent<'_> {
+    SequencedEvent {
         template_id,
         block_length: block_length(template_id),
         schema_version: SCHEMA_VERSION,

@@ -3,7 +3,7 @@
 use crate::book::IdIndex;
 use crate::snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 use std::mem::offset_of;
-use stele_bus::{Class, template};
+use stele_bus::{MessageClass, template};
 use stele_wire::ShardId;
 use stele_wire::bounds::{BODY_LENGTH_MAX, FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::codec::View;
@@ -92,7 +92,7 @@ impl OtherShards {
         let template_id = forwarded.template_id.get();
         let known = template(template_id)?;
         let body = forwarded.body();
-        let is_market = known.stamped && known.class == Class::MarketData;
+        let is_market = known.stamped && known.class == MessageClass::MarketData;
         let (instrument_at, source_at) = match template_id {
             InstrumentDefinition::TEMPLATE_ID => {
                 (Some(offset_of!(InstrumentDefinition, instrument)), offset_of!(InstrumentDefinition, source))
