@@ -2,11 +2,12 @@ use super::*;
 use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::io::Cursor;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(text: &[u8]) -> BinanceFeed {
-    let options = Options { source: 1, ..Options::default() };
+    let options = BinanceOptions { source: 1, ..BinanceOptions::default() };
     BinanceFeed::from_reader("test", Box::new(Cursor::new(text.to_vec())), options).unwrap()
 }
 
@@ -32,7 +33,7 @@ const TICKER: &str = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":
 #[test]
 fn every_message_of_the_recording_is_counted_and_carried_or_its_reason_told() {
     let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
-    let mut feed = BinanceFeed::open(&path, Options::default()).unwrap();
+    let mut feed = BinanceFeed::open(&path, BinanceOptions::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     let report = feed.report();
@@ -107,7 +108,7 @@ fn the_book_begins_with_the_snapshot_and_takes_what_goes_on_from_it() {
 fn a_gap_clears_the_book_and_what_waits_in_vain_is_counted() {
     let level = r#"["10","1"]"#;
     let text = [snapshot(5, level), depth(6, 7, level, ""), depth(9, 10, level, "")].concat();
-    let options = Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() };
+    let options = BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..BinanceOptions::default() };
     let mut feed =
         BinanceFeed::from_reader("test", Box::new(Cursor::new(text.into_bytes())), options).unwrap();
     let (played, error) = play(&mut feed);
@@ -203,9 +204,11 @@ fn a_compressed_recording_has_the_events_of_its_lines_and_a_hash_of_its_own() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     std::fs::write(&path, encoder.finish().unwrap()).unwrap();
-    let mut feed =
-        BinanceFeed::open(&path, Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() })
-            .unwrap();
+    let mut feed = BinanceFeed::open(
+        &path,
+        BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..BinanceOptions::default() },
+    )
+    .unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     assert_eq!(feed.report().record_count(), 4);

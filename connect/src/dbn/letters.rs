@@ -1,6 +1,6 @@
 //! Letters and numbers of DBN as values of the schema, and the names of its kinds of records.
 
-use super::OHLCV_OLD;
+use super::records::OHLCV_OLD;
 use dbn::{Schema, rtype};
 use std::ffi::c_char;
 use stele_wire::messages::{BookAction, Boolean, TradingPhase, TradingState};

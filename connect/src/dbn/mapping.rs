@@ -1,10 +1,11 @@
 //! What each record of DBN becomes. Records of earlier versions have been raised to version 3 before.
 
+use super::DbnFault;
 use super::definition::{self, LEGS_MAX, quantity, side, text};
 use super::letters::{boolean, digits, interval, kind_name, state};
+use super::records::OHLCV_OLD;
 use super::sources::{NO_CHANNEL, Sources};
 use super::symbols::Symbols;
-use super::{DbnFault, OHLCV_OLD};
 use crate::counts::Counts;
 use crate::instruments::{InstrumentIds, Named};
 use dbn::{

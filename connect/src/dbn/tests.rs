@@ -1,16 +1,21 @@
+use super::records::{OHLCV_OLD, least_length};
 use super::*;
 use crate::testing::{Played, play};
+use dbn::v3;
 use std::collections::BTreeMap;
+use std::path::Path;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
-    let options = Options { source: 1, ..Options::default() };
+    let options = DbnOptions { source: 1, ..DbnOptions::default() };
     DbnFeed::from_reader("test", Box::new(io::Cursor::new(bytes.to_vec())), options)
 }
 
 fn whole(path: &str) -> Option<(FeedReport, Vec<Played>)> {
-    let mut feed = DbnFeed::open(&shared::data(path)?, Options { source: 1, ..Options::default() }).unwrap();
+    let mut feed =
+        DbnFeed::open(&shared::data(path)?, DbnOptions { source: 1, ..DbnOptions::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{path}: {error:?}");
     assert!(feed.content_hash().is_some());
@@ -314,7 +319,7 @@ fn what_is_no_dbn_is_refused_with_advice() {
     assert!(said(b"DBN\x04\x00\x00\x00\x00").contains("version 4"));
     assert!(said(b"DBN\x03\xFF\xFF\xFF\xFF").contains("metadata of 4294967295 bytes"));
     assert!(said(b"").contains("ends inside the metadata"));
-    let missing = DbnFeed::open(Path::new("/nowhere.dbn"), Options::default()).err().unwrap().to_string();
+    let missing = DbnFeed::open(Path::new("/nowhere.dbn"), DbnOptions::default()).err().unwrap().to_string();
     assert!(missing.contains("/nowhere.dbn") && missing.contains("check the path"), "{missing}");
 }
 
@@ -342,7 +347,7 @@ fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
     let mut ids = first.ids().clone();
     ids.seed(999_999_999, "OTHER", 77);
     let reader = Box::new(io::Cursor::new(bytes));
-    let mut second = DbnFeed::from_reader("test", reader, Options { source: 1, ids }).unwrap();
+    let mut second = DbnFeed::from_reader("test", reader, DbnOptions { source: 1, ids }).unwrap();
     let (played, _) = play(&mut second);
     let definition = all::<InstrumentDefinition>(&played).next().unwrap();
     assert_eq!((definition.instrument.get(), definition.action), (1, UpdateAction::MODIFY));

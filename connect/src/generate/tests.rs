@@ -61,7 +61,7 @@ fn a_dbn_file_is_read_back_as_the_flow_that_was_written() {
         let path = folder.path().join(name);
         let written = generate(&config(), FileFormat::Dbn, &path).unwrap();
         let mut feed =
-            dbn_feed::DbnFeed::open(&path, dbn_feed::Options { source: 1, ..Default::default() }).unwrap();
+            dbn_feed::DbnFeed::open(&path, dbn_feed::DbnOptions { source: 1, ..Default::default() }).unwrap();
         let (played, error) = play(&mut feed);
         assert!(error.is_none(), "{error:?}");
         assert_eq!((feed.report().record_count(), written.flow_messages), (written.records, 60_000));
@@ -89,7 +89,8 @@ fn an_itch_file_is_read_back_as_the_flow_that_was_written() {
     let path = folder.path().join("flow-20260105.itch50");
     let written = generate(&config(), FileFormat::Itch, &path).unwrap();
     assert_eq!(written.day, 20_260_105);
-    let mut feed = itch::ItchFeed::open(&path, itch::Options { source: 1, ..Default::default() }).unwrap();
+    let mut feed =
+        itch::ItchFeed::open(&path, itch::ItchOptions { source: 1, ..Default::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     assert_eq!(feed.report().record_count(), written.records);

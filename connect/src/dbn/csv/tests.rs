@@ -3,6 +3,7 @@ use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
@@ -12,7 +13,7 @@ const ADD: &str = "2025-07-17T08:05:03.360842448Z,2025-07-17T08:05:03.360677248Z
                    817593,130,165200,851012,ARL\n";
 
 fn open(text: &[u8]) -> Result<CsvFeed, FeedError> {
-    let options = super::super::Options { source: 1, ..Default::default() };
+    let options = DbnOptions { source: 1, ..Default::default() };
     CsvFeed::from_reader("test", Box::new(Cursor::new(text.to_vec())), options)
 }
 
