@@ -15,7 +15,7 @@ use crate::source;
 use std::error::Error;
 use std::io::{self, Read};
 use std::path::Path;
-use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Feed, FeedError, FeedReport, FeedStep, SourceDescription};
 use stele_wire::messages::SourceKind;
 
 pub use crate::source::Unpacked;
@@ -151,14 +151,14 @@ impl<F: Format> FileFeed<F> {
         Ok(Self { name: name.into(), records, format, has_ended: false })
     }
 
-    fn read(&mut self, batch: &mut Batch) -> Result<Step, F::Fault> {
+    fn read(&mut self, batch: &mut Batch) -> Result<FeedStep, F::Fault> {
         while self.format.drain(batch) && batch.has_room() {
             if !self.records.advance()? {
-                return Ok(Step::End);
+                return Ok(FeedStep::End);
             }
             self.format.put(&self.records, batch)?;
         }
-        Ok(Step::More)
+        Ok(FeedStep::More)
     }
 }
 
@@ -172,8 +172,8 @@ fn failure(name: &str, good_records: u64, offset: u64, fault: impl FormatFault) 
 }
 
 impl<F: Format> Feed for FileFeed<F> {
-    fn describe(&self) -> Description {
-        Description {
+    fn describe(&self) -> SourceDescription {
+        SourceDescription {
             source: self.format.source(),
             kind: SourceKind::FILE,
             vendor_publisher: 0,
@@ -185,12 +185,12 @@ impl<F: Format> Feed for FileFeed<F> {
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
         if self.has_ended {
-            return Ok(Step::End);
+            return Ok(FeedStep::End);
         }
         let step = self.read(batch);
-        self.has_ended = !matches!(step, Ok(Step::More));
+        self.has_ended = !matches!(step, Ok(FeedStep::More));
         if self.has_ended {
             self.format.end();
         }

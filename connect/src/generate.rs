@@ -11,12 +11,12 @@
 //! | execution | E | fill, and a cancel of the quantity |
 //!
 //! An ITCH file begins and ends with the system events of a day, and defines its instruments with R and H. It does
-//! not say of which day it is: put [`Written::day`] as `YYYYMMDD` into its name.
+//! not say of which day it is: put [`GeneratedFile::day`] as `YYYYMMDD` into its name.
 
 mod dbn_file;
 mod itch_file;
 
-use crate::generator::{Config, ConfigError, Flow};
+use crate::generator::{Flow, GeneratorConfig, GeneratorConfigError};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ impl FromStr for FileFormat {
 pub enum GenerateError {
     /// The flow cannot be made.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] GeneratorConfigError),
     /// The flow has no end.
     #[error("the flow has no end: say how many events, or how long")]
     Endless,
@@ -81,7 +81,7 @@ pub enum GenerateError {
 
 /// What a made file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Written {
+pub struct GeneratedFile {
     /// Messages of the flow.
     pub flow_messages: u64,
     /// Records in the file.
@@ -96,7 +96,11 @@ pub struct Written {
 ///
 /// # Errors
 /// [`GenerateError`]; no file is left then, and one that was there is not touched.
-pub fn generate(config: &Config, format: FileFormat, path: &Path) -> Result<Written, GenerateError> {
+pub fn generate(
+    config: &GeneratorConfig,
+    format: FileFormat,
+    path: &Path,
+) -> Result<GeneratedFile, GenerateError> {
     config.check()?;
     if config.events.is_none() && config.duration.is_none() {
         return Err(GenerateError::Endless);
@@ -146,11 +150,11 @@ fn does_not_fit(what: &'static str, message: u64, advice: &'static str) -> Failu
 }
 
 fn write(
-    config: &Config,
+    config: &GeneratorConfig,
     format: FileFormat,
     compressed: bool,
     into: &mut impl Write,
-) -> Result<Written, Failure> {
+) -> Result<GeneratedFile, Failure> {
     let flow = Flow::new(config);
     match format {
         FileFormat::Itch => itch_file::write(config, flow, into),

@@ -2,7 +2,7 @@
 //!
 //! Each instrument's actions arrive by a self-exciting process. An action is a limit order, a modify, a cancel, or
 //! a market order with its executions and trades; what it does depends on the book that the actions before made,
-//! so that every order that is cancelled, modified or executed is one that rests. The same [`Config`] gives the
+//! so that every order that is cancelled, modified or executed is one that rests. The same [`GeneratorConfig`] gives the
 //! same flow on every machine.
 //!
 //! What the flow aims at, and what it is measured to be (a test holds it to each row, for 2 million messages of
@@ -35,13 +35,13 @@ pub use flow::{ACTION_MESSAGES_MAX, Flow, FlowKind, FlowRecord};
 
 use crate::counts::Counts;
 use crate::instruments::symbol_field;
-use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Feed, FeedError, FeedReport, FeedStep, SourceDescription};
 use stele_wire::messages::*;
 use stele_wire::units::Nanos;
 
 /// What the generator makes.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Config {
+pub struct GeneratorConfig {
     /// What all chance comes from.
     pub seed: u64,
     /// How many instruments, 1 to [`INSTRUMENTS_MAX`].
@@ -61,7 +61,7 @@ pub struct Config {
 /// Instruments of one generator at most.
 pub const INSTRUMENTS_MAX: u16 = 1_000;
 
-impl Default for Config {
+impl Default for GeneratorConfig {
     /// 8 instruments at 100,000 messages a second from 2026-01-05 14:30 UTC, without end.
     fn default() -> Self {
         Self {
@@ -76,9 +76,9 @@ impl Default for Config {
     }
 }
 
-/// What is wrong with a [`Config`].
+/// What is wrong with a [`GeneratorConfig`].
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
-pub enum ConfigError {
+pub enum GeneratorConfigError {
     /// No instrument, or too many.
     #[error("{0} instruments: give 1 to {INSTRUMENTS_MAX}")]
     Instruments(u16),
@@ -87,17 +87,17 @@ pub enum ConfigError {
     Rate(f64),
 }
 
-impl Config {
+impl GeneratorConfig {
     /// Whether a flow can be made of it.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn check(&self) -> Result<(), ConfigError> {
+    /// [`GeneratorConfigError`].
+    pub fn check(&self) -> Result<(), GeneratorConfigError> {
         if !(1..=INSTRUMENTS_MAX).contains(&self.instruments) {
-            return Err(ConfigError::Instruments(self.instruments));
+            return Err(GeneratorConfigError::Instruments(self.instruments));
         }
         if !(self.events_per_second > 0.0 && self.events_per_second <= 1e9) {
-            return Err(ConfigError::Rate(self.events_per_second));
+            return Err(GeneratorConfigError::Rate(self.events_per_second));
         }
         Ok(())
     }
@@ -111,7 +111,7 @@ pub fn symbol(instrument: u16) -> String {
 /// The flow as a feed. Instrument number `i` of the flow is instrument `i + 1` on the log.
 #[derive(Debug)]
 pub struct Generator {
-    config: Config,
+    config: GeneratorConfig,
     flow: Flow,
     defined: u16,
     counts: Counts,
@@ -121,8 +121,8 @@ impl Generator {
     /// A generator as `config` says.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
+    /// [`GeneratorConfigError`].
+    pub fn new(config: GeneratorConfig) -> Result<Self, GeneratorConfigError> {
         config.check()?;
         Ok(Self { config, flow: Flow::new(&config), defined: 0, counts: Counts::default() })
     }
@@ -156,9 +156,9 @@ impl Generator {
 }
 
 impl Feed for Generator {
-    fn describe(&self) -> Description {
-        let Config { seed, instruments, events_per_second, source, .. } = self.config;
-        Description {
+    fn describe(&self) -> SourceDescription {
+        let GeneratorConfig { seed, instruments, events_per_second, source, .. } = self.config;
+        SourceDescription {
             source,
             kind: SourceKind::GENERATOR,
             vendor_publisher: 0,
@@ -172,7 +172,7 @@ impl Feed for Generator {
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
         while batch.has_room() {
             if self.defined < self.config.instruments {
                 self.define(batch);
@@ -180,13 +180,13 @@ impl Feed for Generator {
             }
             let records = self.flow.next_action();
             if records.is_empty() {
-                return Ok(Step::End);
+                return Ok(FeedStep::End);
             }
             for record in records {
                 put(record, self.config.source, &mut self.counts, batch);
             }
         }
-        Ok(Step::More)
+        Ok(FeedStep::More)
     }
 
     fn records(&self) -> u64 {

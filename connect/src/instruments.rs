@@ -27,7 +27,7 @@ impl Default for InstrumentIds {
 
 /// What became of an instrument when it was named.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Named {
+pub enum IdAssignment {
     /// It is new on the log.
     New(u32),
     /// The log knows it, but not under this venue number or symbol.
@@ -36,7 +36,7 @@ pub enum Named {
     Known(u32),
 }
 
-impl Named {
+impl IdAssignment {
     /// The number on the log.
     pub fn id(self) -> u32 {
         match self {
@@ -73,39 +73,39 @@ impl InstrumentIds {
     ///
     /// # Panics
     /// When [`INSTRUMENT_MAX`] was given before.
-    pub fn name(&mut self, venue_id: u64, symbol: &str) -> Named {
+    pub fn name(&mut self, venue_id: u64, symbol: &str) -> IdAssignment {
         let current = self.get(venue_id);
         if let Some(id) = current {
             let known = self.symbols.get(&id).map_or("", String::as_str);
             if symbol.is_empty() || symbol == known {
-                return Named::Known(id);
+                return IdAssignment::Known(id);
             }
             if known.is_empty() && !self.by_symbol.contains_key(symbol) {
                 self.set(venue_id, symbol, id);
-                return Named::Renamed(id);
+                return IdAssignment::Renamed(id);
             }
         }
         if let Some(id) = self.by_symbol.get(symbol).copied() {
             self.by_venue_id.insert(venue_id, id);
-            return Named::Renamed(id);
+            return IdAssignment::Renamed(id);
         }
         let id = self.new_id();
         self.set(venue_id, symbol, id);
-        Named::New(id)
+        IdAssignment::New(id)
     }
 
     /// Names an instrument of a venue that gives it no number; `symbol` is not empty.
     ///
     /// # Panics
     /// When [`INSTRUMENT_MAX`] was given before.
-    pub fn name_by_symbol(&mut self, symbol: &str) -> Named {
+    pub fn name_by_symbol(&mut self, symbol: &str) -> IdAssignment {
         if let Some(id) = self.by_symbol.get(symbol) {
-            return Named::Known(*id);
+            return IdAssignment::Known(*id);
         }
         let id = self.new_id();
         self.by_symbol.insert(symbol.to_owned(), id);
         self.symbols.insert(id, symbol.to_owned());
-        Named::New(id)
+        IdAssignment::New(id)
     }
 
     fn new_id(&mut self) -> u32 {
@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn instruments_are_numbered_from_one_as_they_come() {
         let mut ids = InstrumentIds::default();
-        assert_eq!(ids.name(17_077, "ESM4"), Named::New(1));
-        assert_eq!(ids.name(42, "NQM4"), Named::New(2));
-        assert_eq!(ids.name(17_077, "ESM4"), Named::Known(1));
+        assert_eq!(ids.name(17_077, "ESM4"), IdAssignment::New(1));
+        assert_eq!(ids.name(42, "NQM4"), IdAssignment::New(2));
+        assert_eq!(ids.name(17_077, "ESM4"), IdAssignment::Known(1));
         assert_eq!(ids.get(42), Some(2));
     }
 
@@ -159,41 +159,41 @@ mod tests {
     fn a_continued_trail_keeps_its_numbers() {
         let mut ids = InstrumentIds::default();
         ids.seed(13, "AAPL", 5);
-        assert_eq!(ids.name(13, "AAPL"), Named::Known(5));
-        assert_eq!(ids.name(14, "AMZN"), Named::New(6));
+        assert_eq!(ids.name(13, "AAPL"), IdAssignment::Known(5));
+        assert_eq!(ids.name(14, "AMZN"), IdAssignment::New(6));
     }
 
     #[test]
     fn a_symbol_that_the_venue_renumbers_stays_the_same_instrument() {
         let mut ids = InstrumentIds::default();
         ids.seed(13, "AAPL", 1);
-        assert_eq!(ids.name(15, "AAPL"), Named::Renamed(1));
+        assert_eq!(ids.name(15, "AAPL"), IdAssignment::Renamed(1));
         assert_eq!(ids.get(15), Some(1));
     }
 
     #[test]
     fn a_venue_number_with_another_symbol_is_another_instrument() {
         let mut ids = InstrumentIds::default();
-        assert_eq!(ids.name(7, "CLK4"), Named::New(1));
-        assert_eq!(ids.name(7, "CLM4"), Named::New(2));
+        assert_eq!(ids.name(7, "CLK4"), IdAssignment::New(1));
+        assert_eq!(ids.name(7, "CLM4"), IdAssignment::New(2));
         assert_eq!(ids.get(7), Some(2));
     }
 
     #[test]
     fn a_symbol_learnt_later_belongs_to_the_instrument_seen_before() {
         let mut ids = InstrumentIds::default();
-        assert_eq!(ids.name(13, ""), Named::New(1));
-        assert_eq!(ids.name(13, "AAPL"), Named::Renamed(1));
-        assert_eq!(ids.name(13, "AAPL"), Named::Known(1));
+        assert_eq!(ids.name(13, ""), IdAssignment::New(1));
+        assert_eq!(ids.name(13, "AAPL"), IdAssignment::Renamed(1));
+        assert_eq!(ids.name(13, "AAPL"), IdAssignment::Known(1));
     }
 
     #[test]
     fn an_instrument_without_a_number_is_known_by_its_symbol() {
         let mut ids = InstrumentIds::default();
         ids.seed(0, "BTCUSDT", 3);
-        assert_eq!(ids.name_by_symbol("ETHUSDT"), Named::New(4));
-        assert_eq!(ids.name_by_symbol("BTCUSDT"), Named::Known(3));
-        assert_eq!(ids.name_by_symbol("ETHUSDT"), Named::Known(4));
+        assert_eq!(ids.name_by_symbol("ETHUSDT"), IdAssignment::New(4));
+        assert_eq!(ids.name_by_symbol("BTCUSDT"), IdAssignment::Known(3));
+        assert_eq!(ids.name_by_symbol("ETHUSDT"), IdAssignment::Known(4));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::binance::{BinanceFeed, BinanceOptions};
 use crate::dbn::csv::CsvFeed;
 use crate::dbn::{DbnFeed, DbnOptions};
-use crate::generator::{Config, ConfigError, Generator};
+use crate::generator::{Generator, GeneratorConfig, GeneratorConfigError};
 use crate::instruments::InstrumentIds;
 use crate::itch::day::parse_date;
 use crate::itch::{ItchFeed, ItchOptions};
@@ -19,13 +19,13 @@ use stele_feed::{Feed, FeedError};
 /// ```
 /// use stele_connect::FeedSpec;
 /// use stele_connect::spec::FeedOptions;
-/// use stele_feed::{Batch, Step};
+/// use stele_feed::{Batch, FeedStep};
 ///
 /// let spec: FeedSpec = "generator:42".parse()?;
 /// let mut feed = spec.open(FeedOptions { events: Some(1_000), ..FeedOptions::default() })?;
 ///
 /// let mut batch = Batch::new();
-/// while feed.fill(&mut batch)? == Step::More {
+/// while feed.fill(&mut batch)? == FeedStep::More {
 ///     batch.clear();
 /// }
 /// assert_eq!(feed.records(), 1_000);
@@ -161,7 +161,7 @@ pub struct FeedOptions {
 impl Default for FeedOptions {
     /// Source 1, no known instruments, and the generator's own defaults.
     fn default() -> Self {
-        let Config { source, events_per_second, events, .. } = Config::default();
+        let GeneratorConfig { source, events_per_second, events, .. } = GeneratorConfig::default();
         Self { source, ids: InstrumentIds::default(), date: None, events_per_second, events }
     }
 }
@@ -174,7 +174,7 @@ pub enum OpenError {
     File(#[from] FeedError),
     /// The generator's options are wrong.
     #[error(transparent)]
-    Generator(#[from] ConfigError),
+    Generator(#[from] GeneratorConfigError),
     /// The feed is a trail, which this crate cannot read.
     #[error("trail:{} is opened by `TrailFeed` of the crate stele-replay", .0.display())]
     Trail(PathBuf),
@@ -201,7 +201,13 @@ impl FeedSpec {
                 Box::new(BinanceFeed::open(path, BinanceOptions { source, symbol: symbol.clone(), ids })?)
             }
             Self::Generator { seed } => {
-                let config = Config { seed: *seed, events_per_second, events, source, ..Config::default() };
+                let config = GeneratorConfig {
+                    seed: *seed,
+                    events_per_second,
+                    events,
+                    source,
+                    ..GeneratorConfig::default()
+                };
                 Box::new(Generator::new(config)?)
             }
             Self::Trail(path) => return Err(OpenError::Trail(path.clone())),

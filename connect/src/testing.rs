@@ -1,6 +1,6 @@
 //! What the tests of several connectors need: a feed read to its end.
 
-use stele_feed::{Batch, Feed, FeedError, Step};
+use stele_feed::{Batch, Feed, FeedError, FeedStep};
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::SCHEMA_VERSION;
 
@@ -32,8 +32,8 @@ pub(crate) fn play(feed: &mut dyn Feed) -> (Vec<Played>, Option<FeedError>) {
         }));
         batch.clear();
         match step {
-            Ok(Step::More) => {}
-            Ok(Step::End) => return (played, None),
+            Ok(FeedStep::More) => {}
+            Ok(FeedStep::End) => return (played, None),
             Err(error) => return (played, Some(error)),
         }
     }

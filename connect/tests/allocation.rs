@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 use stele_connect::generate::{FileFormat, generate};
-use stele_connect::generator::{Config, Generator};
+use stele_connect::generator::{Generator, GeneratorConfig};
 use stele_connect::{binance, dbn, itch, lobster};
-use stele_feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, FeedStep};
 use stele_testkit::{Counting, allocator_calls};
 
 #[global_allocator]
@@ -19,7 +19,7 @@ fn calls(feed: &mut dyn Feed) -> (u64, usize) {
     loop {
         let before = allocator_calls();
         let step = feed.fill(&mut batch).unwrap();
-        if step == Step::End {
+        if step == FeedStep::End {
             return (calls, made);
         }
         if made > 10_000 {
@@ -30,8 +30,8 @@ fn calls(feed: &mut dyn Feed) -> (u64, usize) {
     }
 }
 
-fn config() -> Config {
-    Config { events: Some(EVENTS), ..Config::default() }
+fn config() -> GeneratorConfig {
+    GeneratorConfig { events: Some(EVENTS), ..GeneratorConfig::default() }
 }
 
 fn file(format: FileFormat, name: &str) -> Cursor<Vec<u8>> {

@@ -30,15 +30,15 @@ const _: () = assert!(RECORD_LENGTH_MAX <= BODY_LENGTH_MAX && BATCH_LENGTH.is_mu
 /// Where market data is pulled from.
 pub trait Feed: Send {
     /// What the source is; the same each time.
-    fn describe(&self) -> Description;
+    fn describe(&self) -> SourceDescription;
 
     /// Puts the next events into `batch`, as long as it [has room](Batch::has_room). An empty batch with
-    /// [`Step::More`] is allowed: nothing is there yet.
+    /// [`FeedStep::More`] is allowed: nothing is there yet.
     ///
     /// # Errors
     /// [`FeedError`] when the source cannot be read further. What `batch` holds then is good and is played first;
-    /// later calls give the same error or [`Step::End`].
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError>;
+    /// later calls give the same error or [`FeedStep::End`].
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError>;
 
     /// Records read whole so far; cheap.
     fn records(&self) -> u64;
@@ -54,7 +54,7 @@ pub trait Feed: Send {
 
 /// Whether a feed goes on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum FeedStep {
     /// There may be more.
     More,
     /// Nothing follows.
@@ -63,7 +63,7 @@ pub enum Step {
 
 /// What a source is: the fields of its `SourceDefinition`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Description {
+pub struct SourceDescription {
     /// The source's number on the log.
     pub source: u16,
     /// File, generator, trail or live feed.
@@ -194,7 +194,7 @@ struct Entry {
 
 /// A message of a batch that was not taken yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pending<'a> {
+pub struct PendingMessage<'a> {
     /// The SBE template id.
     pub template_id: u16,
     /// Block, groups and data; begins on a multiple of 8 bytes in memory.
@@ -272,7 +272,7 @@ impl Batch {
 
     /// The message at the front.
     #[inline]
-    pub fn front(&self) -> Option<Pending<'_>> {
+    pub fn front(&self) -> Option<PendingMessage<'_>> {
         self.entries.get(self.taken).map(|entry| self.pending(entry))
     }
 
@@ -288,7 +288,7 @@ impl Batch {
     }
 
     /// The messages not taken yet, front first.
-    pub fn iter(&self) -> impl Iterator<Item = Pending<'_>> {
+    pub fn iter(&self) -> impl Iterator<Item = PendingMessage<'_>> {
         self.entries[self.taken..].iter().map(|entry| self.pending(entry))
     }
 
@@ -310,9 +310,9 @@ impl Batch {
     }
 
     #[inline]
-    fn pending(&self, entry: &Entry) -> Pending<'_> {
+    fn pending(&self, entry: &Entry) -> PendingMessage<'_> {
         let bytes = self.words[entry.start as usize..].as_bytes();
-        Pending { template_id: entry.template_id, body: &bytes[..entry.length.into()], due: entry.due }
+        PendingMessage { template_id: entry.template_id, body: &bytes[..entry.length.into()], due: entry.due }
     }
 }
 

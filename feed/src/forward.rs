@@ -31,7 +31,7 @@ use stele_wire::{Epoch, Frame, Sequence, ShardId};
 use zerocopy::IntoBytes;
 
 /// Takes an event of an origin, or breaks: then the event comes again.
-pub type Take<'t> = dyn FnMut(Epoch, &Frame<'_>) -> ControlFlow<()> + 't;
+pub type EventSink<'t> = dyn FnMut(Epoch, &Frame<'_>) -> ControlFlow<()> + 't;
 
 /// The log of another shard: its durable events in order, each once, padding left out.
 pub trait Origin: Send {
@@ -39,11 +39,11 @@ pub trait Origin: Send {
     ///
     /// # Errors
     /// What keeps it from reading on.
-    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError>;
+    fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError>;
 }
 
 /// The trail of another shard, for what its ring does not have.
-pub trait Past: Send {
+pub trait OriginTrail: Send {
     /// Shows events behind `after`, up to `through` at most, as [`Origin::poll`] does; all of these are durable. Returns
     /// how many were taken, and the last of them.
     ///
@@ -53,7 +53,7 @@ pub trait Past: Send {
         &mut self,
         after: Sequence,
         through: Sequence,
-        take: &mut Take<'_>,
+        take: &mut EventSink<'_>,
     ) -> Result<(usize, Sequence), AgentError>;
 }
 
@@ -71,7 +71,7 @@ pub struct GatedOrigin<P> {
     passed: Sequence,
 }
 
-impl<P: Past> GatedOrigin<P> {
+impl<P: OriginTrail> GatedOrigin<P> {
     /// An origin that goes on behind `taken`. `consumer` begins with the epoch's first event, which is `first`.
     ///
     /// # Panics
@@ -92,7 +92,7 @@ impl<P: Past> GatedOrigin<P> {
         self.taken < self.passed
     }
 
-    fn read_ring(&mut self, take: &mut Take<'_>) -> usize {
+    fn read_ring(&mut self, take: &mut EventSink<'_>) -> usize {
         let (durable, epoch) = (self.consumer.ring().watermarks().durable(), self.epoch);
         let (mut count, mut taken) = (0, self.taken);
         // Stopping at an event is no failure: it comes again.
@@ -125,8 +125,8 @@ impl<P: Past> GatedOrigin<P> {
     }
 }
 
-impl<P: Past> Origin for GatedOrigin<P> {
-    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError> {
+impl<P: OriginTrail> Origin for GatedOrigin<P> {
+    fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError> {
         let taken = if self.is_in_the_past() {
             let (count, last) = self.past.read(self.taken, self.passed, take)?;
             self.taken = last;
@@ -141,7 +141,7 @@ impl<P: Past> Origin for GatedOrigin<P> {
 
 /// What is wanted of another shard.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct ForwardFilter {
     /// By symbol; none is every instrument.
     symbols: Option<BTreeSet<String>>,
     /// By template id; none is all market data.
@@ -151,7 +151,7 @@ pub struct Wanted {
     fields: InstrumentFields,
 }
 
-impl Wanted {
+impl ForwardFilter {
     /// Events of these `templates` about instruments of these `symbols`; all market data, and every instrument, where
     /// none is named. Definitions of the instruments, and the states of feeds, come with them: books hang on both.
     pub fn new(symbols: &[String], templates: &[u16]) -> Self {
@@ -208,12 +208,12 @@ impl Wanted {
 
 /// What a link has done, for whoever watches. Counters only grow.
 #[derive(Debug, Default)]
-pub struct LinkStatus {
+pub struct ForwardLinkStatus {
     forwarded: AtomicU64,
     too_long: AtomicU64,
 }
 
-impl LinkStatus {
+impl ForwardLinkStatus {
     /// Events handed to the shard that is told.
     pub fn forwarded(&self) -> u64 {
         self.forwarded.load(Ordering::Relaxed)
@@ -226,18 +226,18 @@ impl LinkStatus {
 }
 
 /// From one shard to another.
-pub struct Link {
+pub struct ForwardLink {
     shard: ShardId,
     origin: Box<dyn Origin>,
-    wanted: Wanted,
+    wanted: ForwardFilter,
     publisher: Publisher,
-    status: Arc<LinkStatus>,
+    status: Arc<ForwardLinkStatus>,
     body: Box<[u8]>,
 }
 
-impl Link {
+impl ForwardLink {
     /// From `origin`, the log of `shard`, through `publisher`, what is `wanted`.
-    pub fn new(shard: ShardId, origin: Box<dyn Origin>, wanted: Wanted, publisher: Publisher) -> Self {
+    pub fn new(shard: ShardId, origin: Box<dyn Origin>, wanted: ForwardFilter, publisher: Publisher) -> Self {
         let (status, body) = (Arc::default(), vec![0; BODY_LENGTH_MAX].into());
         Self { shard, origin, wanted, publisher, status, body }
     }
@@ -248,7 +248,7 @@ impl Link {
     }
 
     /// Where to see what it has done.
-    pub fn status(&self) -> Arc<LinkStatus> {
+    pub fn status(&self) -> Arc<ForwardLinkStatus> {
         self.status.clone()
     }
 
@@ -315,12 +315,12 @@ fn wrap(body: &mut [u8], shard: ShardId, epoch: Epoch, frame: &Frame<'_>) -> Opt
 /// The agent that brings a shard what it is told of others.
 pub struct Forwarder {
     name: String,
-    links: Vec<Link>,
+    links: Vec<ForwardLink>,
 }
 
 impl Forwarder {
     /// A forwarder over these links, one for each other shard.
-    pub fn new(name: impl Into<String>, links: Vec<Link>) -> Self {
+    pub fn new(name: impl Into<String>, links: Vec<ForwardLink>) -> Self {
         Self { name: name.into(), links }
     }
 }

@@ -29,7 +29,7 @@ mod player;
 pub mod router;
 
 pub use feed::{
-    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Description, Feed, FeedError, FeedReport, NotCarried, Pace,
-    Pending, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, Step,
+    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Feed, FeedError, FeedReport, FeedStep, NotCarried, Pace,
+    PendingMessage, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, SourceDescription,
 };
 pub use player::{Player, PlayerStatus};

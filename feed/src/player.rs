@@ -1,8 +1,8 @@
 //! Plays a feed: what it reads goes to the sequencer through a publisher, at the pace asked for, and nothing is
 //! dropped. Reading, decompressing and mapping happen in the player's duty cycles, on the core it runs on.
 
-use crate::feed::{Batch, Description, Feed, FeedReport, Pace, Step};
-use crate::router::{Outlet, Unsent};
+use crate::feed::{Batch, Feed, FeedReport, FeedStep, Pace, SourceDescription};
+use crate::router::{Outlet, OutletError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use stele_bus::{Agent, AgentError, Clock, Publisher};
@@ -136,8 +136,8 @@ impl<C: Clock, O: Outlet> Player<C, O> {
             Phase::Opening => self.phase = Phase::Playing,
             Phase::Playing => {
                 self.phase = match self.feed.fill(&mut self.batch) {
-                    Ok(Step::More) => Phase::Playing,
-                    Ok(Step::End) => Phase::Closing(Ending::End),
+                    Ok(FeedStep::More) => Phase::Playing,
+                    Ok(FeedStep::End) => Phase::Closing(Ending::End),
                     Err(error) => Phase::Closing(Ending::Failed(error.to_string())),
                 };
                 self.status.records.store(self.feed.records(), Ordering::Relaxed);
@@ -212,7 +212,7 @@ impl<C: Clock, O: Outlet> Player<C, O> {
     }
 
     /// Hands on what is due. Returns how much that was, and why it ended where the publisher refused.
-    fn submit(&mut self) -> (usize, Option<Unsent>) {
+    fn submit(&mut self) -> (usize, Option<OutletError>) {
         let mut now = self.clock.now();
         let is_paced = self.pace != Pace::Fast && matches!(self.phase, Phase::Playing | Phase::Closing(_));
         let (mut count, mut refused) = (0, None);
@@ -298,7 +298,7 @@ impl<C: Clock, O: Outlet> Agent for Player<C, O> {
     }
 }
 
-fn status(about: &Description, state: FeedState) -> FeedStatus {
+fn status(about: &SourceDescription, state: FeedState) -> FeedStatus {
     FeedStatus { source: about.source.into(), state, ..FeedStatus::NULL }
 }
 
@@ -335,8 +335,8 @@ mod tests {
     }
 
     impl Feed for Script {
-        fn describe(&self) -> Description {
-            Description {
+        fn describe(&self) -> SourceDescription {
+            SourceDescription {
                 source: 9,
                 kind: SourceKind::FILE,
                 vendor_publisher: 0,
@@ -348,11 +348,11 @@ mod tests {
             }
         }
 
-        fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+        fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
             while batch.has_room() {
                 let Some(due) = self.dues.get(self.at) else {
                     return match self.fails {
-                        false => Ok(Step::End),
+                        false => Ok(FeedStep::End),
                         true => Err(FeedError {
                             source: "script".into(),
                             good_records: self.at as u64,
@@ -365,7 +365,7 @@ mod tests {
                 self.at += 1;
                 batch.push(Nanos(*due), &BookAdd { order_id: (self.at as u64).into(), ..BookAdd::NULL });
             }
-            Ok(Step::More)
+            Ok(FeedStep::More)
         }
 
         fn records(&self) -> u64 {

@@ -5,7 +5,7 @@
 //! market, goes to every shard. A shard is told the definitions of the instruments that its own instruments refer to
 //! (underlyings, legs), in front of theirs. Each shard keeps the order of the source; between shards there is none.
 
-use crate::feed::Pending;
+use crate::feed::PendingMessage;
 use crate::instruments::{DENSE, InstrumentFields};
 use std::collections::{BTreeMap, BTreeSet};
 use stele_bus::{Publisher, Refusal};
@@ -21,8 +21,8 @@ pub trait Outlet: Send {
     /// Prepares one message for the next [`Outlet::commit`].
     ///
     /// # Errors
-    /// [`Unsent`]; the same message is to be offered again where that may help, and nothing behind it before.
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent>;
+    /// [`OutletError`]; the same message is to be offered again where that may help, and nothing behind it before.
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError>;
 
     /// Hands over everything staged.
     fn commit(&mut self);
@@ -33,7 +33,7 @@ pub trait Outlet: Send {
 
 /// Why a message did not go out.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unsent {
+pub enum OutletError {
     /// A sequencer did not take it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -41,7 +41,7 @@ pub enum Unsent {
     #[error(
         "instrument {instrument}{symbol} is in no shard: name it in one, or give one shard instruments = \"rest\""
     )]
-    Homeless {
+    NoShard {
         /// Its number on the log.
         instrument: u32,
         /// Its symbol in brackets, where it is known.
@@ -49,7 +49,7 @@ pub enum Unsent {
     },
 }
 
-impl Unsent {
+impl OutletError {
     /// Whether the same message may go out later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_transient())
@@ -62,7 +62,7 @@ impl Outlet for Publisher {
     }
 
     #[inline]
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         Ok(Self::stage(self, message.template_id, message.body, received)?)
     }
 
@@ -78,20 +78,20 @@ impl Outlet for Publisher {
 
 /// Which instruments a shard has.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Share {
+pub enum ShardInstruments {
     /// These, by the venue's symbols.
     Symbols(Vec<String>),
     /// Every one that no other shard has.
     Rest,
 }
 
-/// Where the shard of a [`Share`] is.
+/// Where the shard of a [`ShardInstruments`] is.
 #[derive(Debug)]
-pub enum Destination {
+pub enum ShardLocation {
     /// Behind this publisher.
-    Here(Publisher),
+    Local(Publisher),
     /// In another process, which reads the feed for itself.
-    Elsewhere,
+    Remote,
 }
 
 /// The home of an instrument: the index of a publisher, or one of these.
@@ -129,19 +129,21 @@ impl Router {
     ///
     /// # Panics
     /// Without a publisher, with more than [`crate::bounds::SHARDS_MAX`], or when their ids differ.
-    pub fn new(shards: impl IntoIterator<Item = (Share, Destination)>) -> Self {
+    pub fn new(shards: impl IntoIterator<Item = (ShardInstruments, ShardLocation)>) -> Self {
         let (mut publishers, mut by_symbol, mut rest) = (Vec::new(), BTreeMap::new(), UNKNOWN);
         for (share, destination) in shards {
             let home = match destination {
-                Destination::Here(publisher) => {
+                ShardLocation::Local(publisher) => {
                     publishers.push(publisher);
                     (publishers.len() - 1) as Home
                 }
-                Destination::Elsewhere => ELSEWHERE,
+                ShardLocation::Remote => ELSEWHERE,
             };
             match share {
-                Share::Rest => rest = home,
-                Share::Symbols(symbols) => by_symbol.extend(symbols.into_iter().map(|symbol| (symbol, home))),
+                ShardInstruments::Rest => rest = home,
+                ShardInstruments::Symbols(symbols) => {
+                    by_symbol.extend(symbols.into_iter().map(|symbol| (symbol, home)))
+                }
             }
         }
         assert!(
@@ -178,7 +180,7 @@ impl Router {
 
     /// Takes a definition in and sends it where it is needed.
     #[cold]
-    fn define(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn define(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         let Some(definition) = definition(message.body) else {
             return self.stage_everywhere(message, received);
         };
@@ -186,7 +188,7 @@ impl Router {
         let symbol = text(&definition.venue_symbol);
         let home = self.by_symbol.get(symbol).copied().unwrap_or(self.rest);
         if home == UNKNOWN {
-            return Err(Unsent::Homeless { instrument, symbol: format!(" ({symbol})") });
+            return Err(OutletError::NoShard { instrument, symbol: format!(" ({symbol})") });
         }
         match self.dense.get_mut(instrument as usize) {
             Some(known) => *known = home,
@@ -206,7 +208,12 @@ impl Router {
 
     /// Sends the definitions that this one refers to, as far as the shard was not told them, then this one, which the
     /// log repeats where the source does.
-    fn tell_with_references(&mut self, home: Home, instrument: u32, received: Nanos) -> Result<(), Unsent> {
+    fn tell_with_references(
+        &mut self,
+        home: Home,
+        instrument: u32,
+        received: Nanos,
+    ) -> Result<(), OutletError> {
         for one in self.references_first(instrument) {
             let known = self.definitions.get_mut(&one).expect("it was found above");
             let bit = 1 << home;
@@ -238,7 +245,7 @@ impl Router {
     }
 
     #[cold]
-    fn stage_everywhere(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn stage_everywhere(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         for (index, publisher) in self.publishers.iter_mut().enumerate() {
             if self.staged & 1 << index == 0 {
                 publisher.stage(message.template_id, message.body, received)?;
@@ -256,8 +263,8 @@ impl Outlet for Router {
     }
 
     #[inline]
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
-        let Pending { template_id, body, .. } = message;
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
+        let PendingMessage { template_id, body, .. } = message;
         if self.takes_all() {
             return Ok(self.publishers[0].stage(template_id, body, received)?);
         }
@@ -270,7 +277,7 @@ impl Outlet for Router {
         }
         match self.home(instrument) {
             ELSEWHERE => Ok(()),
-            UNKNOWN => Err(Unsent::Homeless { instrument, symbol: String::new() }),
+            UNKNOWN => Err(OutletError::NoShard { instrument, symbol: String::new() }),
             home => Ok(self.publishers[usize::from(home)].stage(template_id, body, received)?),
         }
     }

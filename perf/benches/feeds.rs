@@ -12,7 +12,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 use stele_connect::FeedSpec;
 use stele_connect::spec::FeedOptions;
-use stele_feed::{Batch, Step};
+use stele_feed::{Batch, FeedStep};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo bench` adds an argument of its own.
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let step = feed.fill(&mut batch)?;
             made += batch.len();
             batch.clear();
-            if step == Step::End {
+            if step == FeedStep::End {
                 break;
             }
         }

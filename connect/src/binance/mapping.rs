@@ -4,7 +4,7 @@ use super::BinanceFault;
 use super::depth::{Depth, SnapshotVerdict, Verdict};
 use super::message::{self, Level, Message, QUANTITY_DECIMALS, Ticker};
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use crate::lines::excerpt;
 use std::collections::BTreeMap;
 use stele_feed::{Batch, FeedReport};
@@ -353,7 +353,11 @@ impl Mapping {
         let definition = InstrumentDefinition {
             instrument: named.id().into(),
             source: self.source.into(),
-            action: if matches!(named, Named::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY },
+            action: if matches!(named, IdAssignment::New(_)) {
+                UpdateAction::ADD
+            } else {
+                UpdateAction::MODIFY
+            },
             instrument_class: InstrumentClass::CRYPTO_SPOT,
             price_notation: PriceNotation::MONETARY,
             quantity_notation: QuantityNotation::UNITS,

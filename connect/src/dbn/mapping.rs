@@ -7,7 +7,7 @@ use super::records::OHLCV_OLD;
 use super::sources::{NO_CHANNEL, Sources};
 use super::symbols::Symbols;
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named};
+use crate::instruments::{IdAssignment, InstrumentIds};
 use dbn::{
     ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, OhlcvMsg, RecordHeader, RecordRef, Schema, StatMsg,
     StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
@@ -194,7 +194,7 @@ impl Mapping {
     /// Completes a definition and puts it.
     fn define(
         &mut self,
-        named: Named,
+        named: IdAssignment,
         definition: InstrumentDefinition,
         header: &RecordHeader,
         due: Nanos,
@@ -203,7 +203,7 @@ impl Mapping {
     ) {
         let action = match (definition.action, named) {
             (UpdateAction::DELETE, _) => UpdateAction::DELETE,
-            (_, Named::New(_)) => UpdateAction::ADD,
+            (_, IdAssignment::New(_)) => UpdateAction::ADD,
             _ => UpdateAction::MODIFY,
         };
         let definition = InstrumentDefinition {

@@ -234,7 +234,7 @@ fn trades(count: u32) -> Vec<u8> {
 fn flow() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flow.dbn");
-    let config = crate::generator::Config { events: Some(200), ..Default::default() };
+    let config = crate::generator::GeneratorConfig { events: Some(200), ..Default::default() };
     crate::generate::generate(&config, crate::generate::FileFormat::Dbn, &path).unwrap();
     std::fs::read(path).unwrap()
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use stele_feed::Feed;
 use stele_wire::messages::*;
 
-fn config() -> Config {
-    Config { events: Some(60_000), source: 1, ..Config::default() }
+fn config() -> GeneratorConfig {
+    GeneratorConfig { events: Some(60_000), source: 1, ..GeneratorConfig::default() }
 }
 
 /// What an event says, as far as ITCH and DBN can tell it.
@@ -137,7 +137,8 @@ fn a_file_that_is_there_is_not_touched_and_an_endless_flow_is_refused() {
     let refused = generate(&config(), FileFormat::Itch, &path).unwrap_err().to_string();
     assert!(refused.contains("taken is there already"), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
-    let endless = generate(&Config::default(), FileFormat::Dbn, &folder.path().join("new")).unwrap_err();
+    let endless =
+        generate(&GeneratorConfig::default(), FileFormat::Dbn, &folder.path().join("new")).unwrap_err();
     assert!(endless.to_string().contains("no end"));
     assert_eq!("csv".parse::<FileFormat>().unwrap_err(), "`csv` is no file format: give itch or dbn");
 }

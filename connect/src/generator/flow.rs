@@ -4,7 +4,7 @@ use super::book::{Half, Order, Side};
 use super::hawkes::Hawkes;
 use super::random::Random;
 use super::tables::Table;
-use super::{Config, tuning};
+use super::{GeneratorConfig, tuning};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -123,8 +123,8 @@ impl Flow {
     /// A flow as `config` says.
     ///
     /// # Panics
-    /// When `config` is not [valid](Config::check).
-    pub fn new(config: &Config) -> Self {
+    /// When `config` is not [valid](GeneratorConfig::check).
+    pub fn new(config: &GeneratorConfig) -> Self {
         config.check().expect("a valid configuration");
         let actions_rate = config.events_per_second / tuning::MESSAGES_PER_ACTION;
         let weights: Vec<f64> = (0..config.instruments).map(tuning::activity).collect();

@@ -55,8 +55,8 @@ impl NaiveBook {
     }
 }
 
-fn config(events: u64) -> Config {
-    Config { events: Some(events), ..Config::default() }
+fn config(events: u64) -> GeneratorConfig {
+    GeneratorConfig { events: Some(events), ..GeneratorConfig::default() }
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn the_flow_has_the_statistics_that_its_documentation_says() {
 #[test]
 fn a_seed_gives_the_same_flow_and_another_seed_another() {
     let drawn = |seed| {
-        let mut flow = Flow::new(&Config { seed, ..config(50_000) });
+        let mut flow = Flow::new(&GeneratorConfig { seed, ..config(50_000) });
         std::iter::from_fn(move || {
             let records = flow.next_action().to_vec();
             (!records.is_empty()).then_some(records)
@@ -201,10 +201,10 @@ fn a_seed_gives_the_same_flow_and_another_seed_another() {
 
 #[test]
 fn the_flow_ends_after_the_duration_asked_for() {
-    let config = Config { duration: Some(Nanos(500_000_000)), ..Config::default() };
+    let config = GeneratorConfig { duration: Some(Nanos(500_000_000)), ..GeneratorConfig::default() };
     let mut generator = Generator::new(config).unwrap();
     let (mut batch, mut last) = (Batch::new(), Nanos(0));
-    while generator.fill(&mut batch).unwrap() == Step::More {
+    while generator.fill(&mut batch).unwrap() == FeedStep::More {
         last = batch.iter().last().map_or(last, |pending| pending.due);
         batch.clear();
     }
@@ -227,7 +227,7 @@ fn an_instrument_is_defined_before_it_is_named_and_everything_is_counted() {
             assert!(defined[instrument], "{instrument}");
         }
         batch.clear();
-        if step == Step::End {
+        if step == FeedStep::End {
             break;
         }
     }
@@ -238,7 +238,13 @@ fn an_instrument_is_defined_before_it_is_named_and_everything_is_counted() {
 
 #[test]
 fn a_configuration_that_makes_no_flow_is_refused() {
-    let refused = |config: Config| Generator::new(config).unwrap_err().to_string();
-    assert_eq!(refused(Config { instruments: 0, ..Config::default() }), "0 instruments: give 1 to 1000");
-    assert!(refused(Config { events_per_second: f64::NAN, ..Config::default() }).contains("above 0"));
+    let refused = |config: GeneratorConfig| Generator::new(config).unwrap_err().to_string();
+    assert_eq!(
+        refused(GeneratorConfig { instruments: 0, ..GeneratorConfig::default() }),
+        "0 instruments: give 1 to 1000"
+    );
+    assert!(
+        refused(GeneratorConfig { events_per_second: f64::NAN, ..GeneratorConfig::default() })
+            .contains("above 0")
+    );
 }

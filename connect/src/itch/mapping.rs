@@ -3,7 +3,7 @@
 use super::ItchFault;
 use super::layout::*;
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use stele_feed::Batch;
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, BookReplace, Boolean, ExecuteAttributes, ExerciseStyle,
@@ -132,7 +132,8 @@ impl Mapping {
         let symbol = str::from_utf8(stock.trim_ascii_end()).unwrap_or_default();
         let named = self.ids.name(head.locate.get().into(), symbol);
         self.locates[usize::from(head.locate.get())] = named.id();
-        let action = if matches!(named, Named::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY };
+        let action =
+            if matches!(named, IdAssignment::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY };
         InstrumentDefinition {
             venue_time: (self.midnight + head.time.get()).into(),
             instrument: named.id().into(),

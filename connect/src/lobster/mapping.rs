@@ -4,7 +4,7 @@ use super::window::{Order, Window};
 use crate::counts::Counts;
 use crate::csv::{Row, RowFault};
 use crate::decimal::{NotDecimal, signed, unsigned};
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use stele_feed::{Batch, FeedReport};
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, ExecuteAttributes, ExerciseStyle, InstrumentClass,
@@ -26,7 +26,7 @@ pub(super) struct Mapping {
     source: u16,
     midnight: u64,
     symbol: [u8; 72],
-    named: Named,
+    named: IdAssignment,
     counts: Counts,
     window: Window,
     /// Whether the market trades: in a halt visible orders may cross.
@@ -267,7 +267,7 @@ impl Mapping {
 
     #[cold]
     fn define(&mut self, time: u64, batch: &mut Batch) {
-        let is_new = matches!(self.named, Named::New(_));
+        let is_new = matches!(self.named, IdAssignment::New(_));
         let definition = InstrumentDefinition {
             venue_time: time.into(),
             instrument: self.named.id().into(),

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{Agent, AgentError, ConsumerProgress, Publisher, Refusal};
 use stele_feed::bounds::FORWARD_LAG_DIVISOR;
-use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Past, Take, Wanted};
+use stele_feed::forward::{
+    EventSink, ForwardFilter, ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, OriginTrail,
+};
 use stele_wire::messages::{Forwarded, InstrumentDefinition, VenueNotice};
 use stele_wire::{Epoch, Frame, Sequence, ShardId};
 use zerocopy::IntoBytes;
@@ -20,12 +22,12 @@ type Disk = Arc<Mutex<Vec<Vec<u8>>>>;
 
 struct MemoryPast(Disk);
 
-impl Past for MemoryPast {
+impl OriginTrail for MemoryPast {
     fn read(
         &mut self,
         after: Sequence,
         through: Sequence,
-        take: &mut Take<'_>,
+        take: &mut EventSink<'_>,
     ) -> Result<(usize, Sequence), AgentError> {
         let disk = self.0.lock().unwrap();
         let frames = disk.iter().map(|bytes| Frame::read(bytes).unwrap());
@@ -47,7 +49,7 @@ struct Pair {
     disk: Disk,
     target: Rig,
     forwarder: Forwarder,
-    status: Arc<LinkStatus>,
+    status: Arc<ForwardLinkStatus>,
     held: ConsumerProgress,
     /// What the lives of the target before this one have left, durable: origin sequence and body.
     before: Vec<(u64, Vec<u8>)>,
@@ -92,11 +94,11 @@ impl Pair {
         let taken = self.before.last().map_or(Sequence(1_000), |(sequence, _)| Sequence(*sequence));
         let origin = GatedOrigin::new(consumer, Epoch(3), first, taken, MemoryPast(self.disk.clone()));
         self.held = origin.progress();
-        let mut wanted = Wanted::new(&[WANTED.into()], &[]);
+        let mut wanted = ForwardFilter::new(&[WANTED.into()], &[]);
         if !self.before.is_empty() {
             wanted.knows(1, WANTED);
         }
-        let link = Link::new(ORIGIN, Box::new(origin), wanted, publisher);
+        let link = ForwardLink::new(ORIGIN, Box::new(origin), wanted, publisher);
         self.status = link.status();
         self.forwarder = Forwarder::new("forwarder", vec![link]);
     }

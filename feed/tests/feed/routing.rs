@@ -1,15 +1,15 @@
 //! One feed to several shards: each instrument in its own, what concerns all in each.
 
 use crate::rig::{Rig, START, notice};
-use stele_feed::Pending;
-use stele_feed::router::{Destination, Outlet, Router, Share, Unsent};
+use stele_feed::PendingMessage;
+use stele_feed::router::{Outlet, OutletError, Router, ShardInstruments, ShardLocation};
 use stele_wire::messages::{
     FeedStatus, InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, VenueNotice,
 };
 use zerocopy::IntoBytes;
 
-fn named(symbols: &[&str]) -> Share {
-    Share::Symbols(symbols.iter().map(|symbol| (*symbol).into()).collect())
+fn named(symbols: &[&str]) -> ShardInstruments {
+    ShardInstruments::Symbols(symbols.iter().map(|symbol| (*symbol).into()).collect())
 }
 
 struct Floor {
@@ -18,25 +18,31 @@ struct Floor {
 }
 
 impl Floor {
-    fn new(here: Vec<Share>, elsewhere: Vec<Share>, words: usize) -> Self {
+    fn new(here: Vec<ShardInstruments>, elsewhere: Vec<ShardInstruments>, words: usize) -> Self {
         let mut shards: Vec<Rig> = here.iter().map(|_| Rig::new()).collect();
         let routes = here.into_iter().zip(&mut shards);
         let routes: Vec<_> = routes
-            .map(|(share, rig)| (share, Destination::Here(rig.sequencer.publisher(2, "feed", words))))
-            .chain(elsewhere.into_iter().map(|share| (share, Destination::Elsewhere)))
+            .map(|(share, rig)| (share, ShardLocation::Local(rig.sequencer.publisher(2, "feed", words))))
+            .chain(elsewhere.into_iter().map(|share| (share, ShardLocation::Remote)))
             .collect();
         Self { shards, router: Router::new(routes) }
     }
 
-    fn send(&mut self, template_id: u16, body: &[u8]) -> Result<(), Unsent> {
-        self.router.stage(Pending { template_id, body, due: START }, START)
+    fn send(&mut self, template_id: u16, body: &[u8]) -> Result<(), OutletError> {
+        self.router.stage(PendingMessage { template_id, body, due: START }, START)
     }
 
-    fn notice(&mut self, instrument: u32) -> Result<(), Unsent> {
+    fn notice(&mut self, instrument: u32) -> Result<(), OutletError> {
         self.send(VenueNotice::TEMPLATE_ID, &notice(instrument, 40))
     }
 
-    fn define(&mut self, instrument: u32, symbol: &str, underlying: u32, legs: &[u32]) -> Result<(), Unsent> {
+    fn define(
+        &mut self,
+        instrument: u32,
+        symbol: &str,
+        underlying: u32,
+        legs: &[u32],
+    ) -> Result<(), OutletError> {
         let mut venue_symbol = [0; 72];
         venue_symbol[..symbol.len()].copy_from_slice(symbol.as_bytes());
         let definition = InstrumentDefinition {
@@ -79,7 +85,7 @@ const DEFINITION: u16 = InstrumentDefinition::TEMPLATE_ID;
 
 #[test]
 fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
-    let mut floor = Floor::new(vec![named(&["A"]), Share::Rest], vec![], 4_096);
+    let mut floor = Floor::new(vec![named(&["A"]), ShardInstruments::Rest], vec![], 4_096);
     let status = FeedStatus::NULL;
     floor
         .send(SourceDefinition::TEMPLATE_ID, &[SourceDefinition::NULL.as_bytes(), &[0; 2]].concat())
@@ -119,7 +125,7 @@ fn a_shard_is_told_the_definitions_that_its_own_refer_to_in_front_and_once() {
 
 #[test]
 fn what_another_process_runs_is_left_to_it() {
-    let mut floor = Floor::new(vec![named(&["A"])], vec![Share::Rest], 4_096);
+    let mut floor = Floor::new(vec![named(&["A"])], vec![ShardInstruments::Rest], 4_096);
     floor.define(1, "A", 0, &[]).unwrap();
     floor.define(2, "B", 0, &[]).unwrap();
     floor.notice(1).unwrap();

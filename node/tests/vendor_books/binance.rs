@@ -10,7 +10,8 @@ use stele_wire::messages::{BookLevel, MarketFlags, TopOfBook};
 #[test]
 fn the_best_prices_are_the_exchanges_own_wherever_both_are_at_the_same_update() {
     let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
-    let events = play(BinanceFeed::open(&path, BinanceOptions { source: 1, ..BinanceOptions::default() }).unwrap());
+    let events =
+        play(BinanceFeed::open(&path, BinanceOptions { source: 1, ..BinanceOptions::default() }).unwrap());
     let tickers: BTreeMap<u64, [(i64, u64); 2]> = events
         .iter()
         .filter_map(|event| event.message::<TopOfBook>())

@@ -3,7 +3,7 @@
 use crate::{Books, Played, play};
 use std::io::Cursor;
 use stele_connect::generate::{FileFormat, generate};
-use stele_connect::generator::{Config, Generator};
+use stele_connect::generator::{Generator, GeneratorConfig};
 use stele_connect::{binance, dbn, itch, lobster};
 use stele_strategies::book::BookSide;
 
@@ -45,7 +45,7 @@ fn books_over_time(played: &[Played], step: u64) -> Vec<(u64, Vec<Levels>)> {
 
 #[test]
 fn the_books_of_an_itch_file_and_of_a_dbn_file_are_those_of_the_flow_they_were_written_from() {
-    let config = Config { events: Some(60_000), source: 1, ..Config::default() };
+    let config = GeneratorConfig { events: Some(60_000), source: 1, ..GeneratorConfig::default() };
     let folder = tempfile::tempdir().unwrap();
     let [itch_file, dbn_file] = ["flow-20260105.itch50", "flow.dbn.zst"].map(|name| folder.path().join(name));
     generate(&config, FileFormat::Itch, &itch_file).unwrap();
@@ -63,7 +63,8 @@ fn the_books_of_an_itch_file_and_of_a_dbn_file_are_those_of_the_flow_they_were_w
             .any(|(_, books)| books.iter().all(|[bids, asks]| bids.len() > 3 && asks.len() > 3))
     );
     let itch = play(itch::ItchFeed::open(&itch_file, itch::ItchOptions::default()).unwrap());
-    let dbn = play(dbn::DbnFeed::open(&dbn_file, dbn::DbnOptions { source: 1, ..Default::default() }).unwrap());
+    let dbn =
+        play(dbn::DbnFeed::open(&dbn_file, dbn::DbnOptions { source: 1, ..Default::default() }).unwrap());
     for (format, played) in [("ITCH", itch), ("DBN", dbn)] {
         let books = books_over_time(&played, step);
         assert_eq!(books.len(), expected.len(), "{format}");
