@@ -1,8 +1,8 @@
 //! Recordings of Binance's spot websocket: one JSON message a line; plain, gzip or zstd.
 //!
-//! A message may be preceded by the time of its receipt, in nanoseconds since 1970, and a blank. A message is as
-//! the websocket gives it, alone or in the envelope of a combined stream (`{"stream":…,"data":…}`). Snapshots of the
-//! REST API are on lines of their own between them.
+//! A message may be preceded by the time of its receipt, in nanoseconds since 1970, and a blank. A message is
+//! as the websocket gives it, alone or in the envelope of a combined stream (`{"stream":…,"data":…}`).
+//! Snapshots of the REST API are on lines of their own between them.
 //!
 //! | message | event |
 //! |---|---|
@@ -12,10 +12,11 @@
 //! | `trade` | `Trade` of the aggressor's side |
 //! | another stream, a response to a request | none; counted |
 //!
-//! Binance's own rule decides which updates belong to the book, and what happens at a gap (`depth.rs`). Prices are
-//! exact in units of 1e-9, quantities in units of 1e-8, as the instrument's definition says. `updateId` is
-//! Binance's update id, `venueSequence` its low 32 bits. The last event of each message has the flag `last`. Not
-//! carried are the time of receipt, which becomes the event's due time, and the order ids of a trade.
+//! Binance's own rule decides which updates belong to the book, and what happens at a gap (`depth.rs`).
+//! Prices are exact in units of 1e-9, quantities in units of 1e-8, as the instrument's definition says.
+//! `updateId` is Binance's update id, `venueSequence` its low 32 bits. The last event of each message has the
+//! flag `last`. Not carried are the time of receipt, which becomes the event's due time, and the order ids of
+//! a trade.
 
 mod depth;
 mod mapping;

@@ -1,9 +1,9 @@
 //! Databento Binary Encoding (DBN) from a file: versions 1 to 3; plain, zstd or gzip.
 //!
-//! Every kind of record becomes an event, or is counted as not carried. The schema has no field for these values:
-//! `ts_recv` (it is the event's due time; the log's receive time is that of our own receipt), `ts_in_delta`,
-//! `ts_out`, the publishers of each side of a consolidated quote, and those fields of a definition that describe
-//! display, decay, delivery, matching algorithm and the second ratio of a leg.
+//! Every kind of record becomes an event, or is counted as not carried. The schema has no field for these
+//! values: `ts_recv` (it is the event's due time; the log's receive time is that of our own receipt),
+//! `ts_in_delta`, `ts_out`, the publishers of each side of a consolidated quote, and those fields of a
+//! definition that describe display, decay, delivery, matching algorithm and the second ratio of a leg.
 //!
 //! [`csv`] reads the same records from CSV.
 //!
@@ -23,8 +23,8 @@
 //! | imbalance | `AuctionImbalance` |
 //! | error, system | `VenueNotice` with the text |
 //!
-//! The volume of a source is the quantity of its `Trade`s and `BookExecute`s that are not `nonPrintable`.
-//! The first publisher and channel of a file have the feed's source number. Others get the numbers after it, and
+//! The volume of a source is the quantity of its `Trade`s and `BookExecute`s that are not `nonPrintable`. The
+//! first publisher and channel of a file have the feed's source number. Others get the numbers after it, and
 //! each is defined by a `SourceDefinition` before its first event.
 
 pub mod csv;

@@ -1,12 +1,12 @@
 //! A file of market data as a feed, whatever its format.
 //!
-//! [`FileFeed`] does what is the same for every format: it opens the file, decompresses it, fills batches, counts
-//! records, reports errors with their place in the file, and ends. A [`Format`] adds what differs: the
+//! A [`FileFeed`] does what is the same for every format: it opens the file, decompresses it, fills batches,
+//! reports errors with their place in the file, and ends. A [`Format`] adds what differs: the
 //! [`RecordReader`] that splits the file into records, and the events that a record becomes.
 //!
 //! ```text
 //!  file ──> Unpacked ──> RecordReader ──> Format ──> Batch
-//!           bytes        a record at a time  events
+//!           bytes        one record       its events
 //! ```
 //!
 //! A format of your own implements [`Format`]; [`Lines`](crate::Lines) is the reader of text formats.
@@ -37,8 +37,8 @@ pub trait RecordReader: Sized + Send {
     /// The input cannot be read, or ends inside a record, or is damaged.
     fn advance(&mut self) -> Result<bool, Self::Fault>;
 
-    /// The offset of the current record's first byte, in the file after decompression. After an error: of the first
-    /// byte that was not read well.
+    /// The offset of the current record's first byte, in the file after decompression. After an error: of the
+    /// first byte that was not read well.
     fn offset(&self) -> u64;
 
     /// The bytes that are read.
@@ -81,8 +81,8 @@ pub trait Format: Sized + Send {
     /// The record is wrong.
     fn put(&mut self, records: &Self::Records, batch: &mut Batch) -> Result<(), Self::Fault>;
 
-    /// Puts events that were kept into `batch`, as far as it has room. Returns true when none are left. For formats
-    /// whose records may become more events than a batch takes.
+    /// Puts events that were kept into `batch`, as far as it has room. Returns true when none are left. For
+    /// formats whose records may become more events than a batch takes.
     fn drain(&mut self, _batch: &mut Batch) -> bool {
         true
     }

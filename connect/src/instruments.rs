@@ -7,10 +7,10 @@ pub const INSTRUMENT_MAX: u32 = u32::MAX - 1;
 
 /// Numbers of instruments on the log, from 1 up, by the venue's number and symbol.
 ///
-/// A symbol keeps its number when the venue renumbers it, as NASDAQ does each morning; a venue's number that gets
-/// another symbol is another instrument. An instrument whose symbol was not known yet keeps its number when the
-/// symbol becomes known. Seeded with the pairs of an existing trail, the table goes on numbering where the trail
-/// ended, so that a continued trail keeps its numbers.
+/// A symbol keeps its number when the venue renumbers it, as NASDAQ does each morning; a venue's number that
+/// gets another symbol is another instrument. An instrument whose symbol was not known yet keeps its number
+/// when the symbol becomes known. Seeded with the pairs of an existing trail, the table goes on numbering
+/// where the trail ended, so that a continued trail keeps its numbers.
 #[derive(Clone, Debug)]
 pub struct InstrumentIds {
     by_venue_id: BTreeMap<u64, u32>,
@@ -25,19 +25,19 @@ impl Default for InstrumentIds {
     }
 }
 
-/// What became of an instrument when it was named.
+/// The number that an instrument got when it was named, and whether it is new.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum IdAssignment {
-    /// It is new on the log.
+    /// The instrument is new on the log.
     New(u32),
-    /// The log knows it, but not under this venue number or symbol.
+    /// The log has the instrument under another venue number or symbol.
     Renamed(u32),
-    /// Nothing is new.
+    /// The log has the instrument as named.
     Known(u32),
 }
 
 impl IdAssignment {
-    /// The number on the log.
+    /// The instrument's number on the log.
     pub fn id(self) -> u32 {
         match self {
             Self::New(id) | Self::Renamed(id) | Self::Known(id) => id,
@@ -46,7 +46,10 @@ impl IdAssignment {
 }
 
 impl InstrumentIds {
-    /// A table whose first number is `first`, above 0: for a second feed beside another.
+    /// Creates a table whose first number is `first`, for a second feed beside another.
+    ///
+    /// # Panics
+    /// If `first` is 0, which means the whole market.
     pub fn starting_at(first: u32) -> Self {
         assert!(first > 0, "instrument 0 is the whole market");
         Self {
@@ -57,22 +60,22 @@ impl InstrumentIds {
         }
     }
 
-    /// Takes over an instrument that the trail defines already.
+    /// Adds an instrument that the trail already defines.
     pub fn seed(&mut self, venue_id: u64, symbol: &str, id: u32) {
         self.set(venue_id, symbol, id);
         self.next = self.next.max(id.saturating_add(1));
     }
 
-    /// The number of the venue's instrument, when one was given.
+    /// Returns the number of the venue's instrument, if it has one.
     #[inline]
     pub fn get(&self, venue_id: u64) -> Option<u32> {
         self.by_venue_id.get(&venue_id).copied()
     }
 
-    /// Names an instrument; an empty `symbol` is one not known.
+    /// Names an instrument; an empty `symbol` means that it is not known.
     ///
     /// # Panics
-    /// When [`INSTRUMENT_MAX`] was given before.
+    /// If [`INSTRUMENT_MAX`] numbers are used.
     pub fn name(&mut self, venue_id: u64, symbol: &str) -> IdAssignment {
         let current = self.get(venue_id);
         if let Some(id) = current {
@@ -94,10 +97,10 @@ impl InstrumentIds {
         IdAssignment::New(id)
     }
 
-    /// Names an instrument of a venue that gives it no number; `symbol` is not empty.
+    /// Names an instrument of a venue that has no numbers; `symbol` must not be empty.
     ///
     /// # Panics
-    /// When [`INSTRUMENT_MAX`] was given before.
+    /// If [`INSTRUMENT_MAX`] numbers are used.
     pub fn name_by_symbol(&mut self, symbol: &str) -> IdAssignment {
         if let Some(id) = self.by_symbol.get(symbol) {
             return IdAssignment::Known(*id);
@@ -124,12 +127,12 @@ impl InstrumentIds {
     }
 }
 
-/// `symbol` as the log holds it, cut to 72 bytes at a character's end.
+/// A symbol as a field of the log, cut to 72 bytes at the end of a character.
 pub(crate) fn symbol_field(symbol: &str) -> [u8; 72] {
     fixed(symbol.as_bytes())
 }
 
-/// The first `N` bytes of `bytes` up to the first zero, blanks at the end dropped, zeros behind.
+/// A text as a field of `N` bytes: up to the first zero, without the blanks at its end, filled up with zeros.
 pub(crate) fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     let bytes = bytes[..end].trim_ascii_end();

@@ -1,10 +1,10 @@
 //! NASDAQ TotalView-ITCH 5.0 from a file: each message is preceded by its length as a big-endian `u16`.
 //!
-//! Every type of the specification becomes one event or more. The schema has no field for these values, which are
-//! not carried: the tracking number of every message; the attribution of type F, counted in the report's notices;
-//! the side of type P, which NASDAQ always gives as a buy; and of type R the financial status, authenticity, IPO,
-//! LULD tier and ETP fields. The messages L, N, K and O are also carried whole, as a `VenueNotice` with their
-//! bytes.
+//! Every type of the specification becomes one event or more. The schema has no field for these values, which
+//! are not carried: the tracking number of every message; the attribution of type F, counted in the report's
+//! notices; the side of type P, which NASDAQ always gives as a buy; and of type R the financial status,
+//! authenticity, IPO, LULD tier and ETP fields. The messages L, N, K and O are also carried whole, as a
+//! `VenueNotice` with their bytes.
 //!
 //! | type | event |
 //! |---|---|
@@ -24,8 +24,8 @@
 //! | R | `InstrumentDefinition` |
 //! | L, N | `VenueNotice` |
 //!
-//! Prices of four decimals become units of 1e-9 exactly. `venueSequence` is the number of the message in the file,
-//! from 1. Each message is an event of its own and has the flag `last`.
+//! Prices of four decimals become units of 1e-9 exactly. `venueSequence` is the number of the message in the
+//! file, from 1. Each message is an event of its own and has the flag `last`.
 
 pub mod day;
 mod frames;

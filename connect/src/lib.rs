@@ -4,14 +4,16 @@
 //! - [`itch`]: NASDAQ's TotalView-ITCH 5.0, every type of message.
 //! - [`lobster`]: LOBSTER's message files, every type.
 //! - [`binance`]: recordings of Binance's websocket: depth, snapshots, best bid and offer, trades.
-//! - [`file`](mod@file): what the readers of files share, and the traits to implement for a format of your own.
-//! - [`generator`]: a seeded order flow, for users without data; [`generate`] writes it to a file, as ITCH or DBN.
+//! - [`file`](mod@file): what the readers of files share, and the traits to implement for a format of your
+//!   own.
+//! - [`generator`]: a seeded order flow, for users without data; [`generate`] writes it to a file, as ITCH or
+//!   DBN.
 //! - [`spec`]: the text by which a user names a feed, such as `itch:FILE`.
 //!
-//! Threads: opening a feed reads the first block of its file on the calling thread, so that a missing or foreign
-//! file is refused before anything starts. All further reading, decompression and mapping happens in
-//! [`Feed::fill`](stele_feed::Feed::fill), on the core that the feed's [`Player`](stele_feed::Player) runs on.
-//! This crate starts no thread.
+//! Threads: opening a feed reads the first block of its file on the calling thread, so that a missing or
+//! foreign file is refused before anything starts. All further reading, decompression and mapping happens in
+//! the method [`fill`](stele_feed::Feed::fill), on the core of the feed's [`Player`](stele_feed::Player). This
+//! crate starts no thread.
 #![forbid(unsafe_code)]
 
 pub mod binance;

@@ -3,8 +3,8 @@
 use crate::file::{FormatFault, RecordReader, Unpacked};
 use std::io::{self, BufRead, BufReader, Read};
 
-/// The greatest length of a line in bytes, with its end. Binance's largest snapshot, 5,000 levels a side, has about
-/// 300 KiB.
+/// The greatest length of a line in bytes, with its end. Binance's largest snapshot, 5,000 levels a side, has
+/// about 300 KiB.
 pub(crate) const LINE_LENGTH_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes read and decompressed at once.

@@ -1,8 +1,9 @@
-//! LOBSTER message files: the order flow of one NASDAQ stock and day as CSV, made from ITCH by lobsterdata.com.
+//! LOBSTER message files: the order flow of one NASDAQ stock and day as CSV, made from ITCH by
+//! lobsterdata.com.
 //!
-//! A line has six fields, and the file has no header: seconds after midnight US Eastern, type, order id, size,
-//! price in 1e-4 dollars, direction (1 is a buy order, -1 a sell order). Source: LOBSTER, *Output structure*
-//! (lobsterdata.com/info).
+//! A line has six fields, and the file has no header: seconds after midnight US Eastern, type, order id,
+//! size, price in 1e-4 dollars, direction (1 is a buy order, -1 a sell order). Source: LOBSTER, *Output
+//! structure* (lobsterdata.com/info).
 //!
 //! | type | event |
 //! |---|---|
@@ -15,21 +16,21 @@
 //! | 7 trading halt | `TradingStatus`: price -1 halted, 0 quoting again, 1 trading again |
 //!
 //! Symbol and day are in the name that LOBSTER gives the file:
-//! `SYMBOL_YYYY-MM-DD_START_END_message_LEVELS.csv`. `venueSequence` is the number of the line, from 1. Each line is
-//! an event of its own and has the flag `last`.
+//! `SYMBOL_YYYY-MM-DD_START_END_message_LEVELS.csv`. `venueSequence` is the number of the line, from 1. Each
+//! line is an event of its own and has the flag `last`.
 //!
-//! **What such a file leaves out.** It has the messages of orders while they are within the best LEVELS prices, and
-//! nothing about the orders that were in the book when it begins. So an order from before the beginning is unknown
-//! to the book. An order that left the book while it was further away is removed when a later message shows that it
-//! cannot be there any more: the visible book is never crossed, and in a file of one level every message is about
-//! the best price.
+//! **What such a file leaves out.** It has the messages of orders while they are within the best LEVELS
+//! prices, and nothing about the orders that were in the book when it begins. So an order from before the
+//! beginning is unknown to the book. An order that left the book while it was further away is removed when a
+//! later message shows that it cannot be there any more: the visible book is never crossed, and in a file of
+//! one level every message is about the best price.
 //!
-//! Such an order leaves by a `BookCancel` of all of it, just before the message that shows it and as part of the
-//! same event. Without it the book would stay crossed, or show a best price that the message contradicts. The cancel
-//! is inferred, and its flags say so: they are `maybeBadBook` alone, a flag that no line of the file gets, so that a
-//! reader can leave the inferred events out. Its `venueSequence` is the line that showed it. Inferred cancels are
-//! not records; the report counts them separately. On the day of AMZN in LOBSTER's sample with one level, they are
-//! 9,066 beside 57,515 lines.
+//! Such an order leaves by a `BookCancel` of all of it, just before the message that shows it and as part of
+//! the same event. Without it the book would stay crossed, or show a best price that the message contradicts.
+//! The cancel is inferred, and its flags say so: they are `maybeBadBook` alone, a flag that no line of the
+//! file gets, so that a reader can leave the inferred events out. Its `venueSequence` is the line that showed
+//! it. Inferred cancels are not records; the report counts them separately. On the day of AMZN in LOBSTER's
+//! sample with one level, they are 9,066 beside 57,515 lines.
 
 mod mapping;
 mod window;

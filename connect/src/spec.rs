@@ -214,13 +214,15 @@ impl FeedSpec {
         })
     }
 
-    /// Whether [`FeedOptions::date`] matters: the format has no date of its own, and the spec does not give one.
+    /// Whether [`FeedOptions::date`] matters: the format has no date of its own, and the spec does not give
+    /// one.
     pub fn needs_date(&self) -> bool {
         matches!(self, Self::Itch { date: None, .. } | Self::Lobster { date: None, .. })
     }
 }
 
-/// Splits off the `,key=value` parts after a path, in any order. If a key of `known` is given twice, the last counts.
+/// Splits off the `,key=value` parts after a path, in any order. If a key of `known` is given twice, the last
+/// counts.
 fn keys<const N: usize>(path: &Path, known: [&str; N]) -> (PathBuf, [Option<String>; N]) {
     let mut values = [const { None }; N];
     let text = path.to_string_lossy();

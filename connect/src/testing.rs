@@ -1,4 +1,4 @@
-//! What the tests of several connectors need: a feed read to its end.
+//! Reads a feed to its end, for the tests of several connectors.
 
 use stele_feed::{Batch, Feed, FeedError, FeedStep};
 use stele_wire::codec::{Message, View};
@@ -20,7 +20,7 @@ impl Played {
     }
 }
 
-/// Everything a feed gives, and the error that it ends with, if any.
+/// Returns all events of a feed, and the error with which it ends, if any.
 pub(crate) fn play(feed: &mut dyn Feed) -> (Vec<Played>, Option<FeedError>) {
     let (mut played, mut batch) = (Vec::new(), Batch::new());
     loop {

@@ -1,9 +1,10 @@
-//! Where a player puts what it reads: a publisher, or a router to the publishers of several shards.
+//! Sends the events of a feed to the shards of its instruments.
 //!
-//! An instrument is in one shard. The router learns which from its definition, by the venue's symbol, and sends every
-//! event to the shard of its instrument. What is about no instrument, such as the status of the feed or of the whole
-//! market, goes to every shard. A shard is told the definitions of the instruments that its own instruments refer to
-//! (underlyings, legs), in front of theirs. Each shard keeps the order of the source; between shards there is none.
+//! Each instrument is in one shard. The router learns in which one from the instrument's definition, by the
+//! venue's symbol, and sends every event to the shard of its instrument. An event without an instrument, such
+//! as the status of the feed or of the whole market, goes to every shard. A shard also gets the definitions
+//! of the instruments to which its own instruments refer (underlyings, legs), before theirs. Each shard keeps
+//! the order of the source; there is no order between shards.
 
 use crate::feed::PendingMessage;
 use crate::instruments::{DENSE, InstrumentFields};
@@ -13,44 +14,45 @@ use stele_wire::Nanos;
 use stele_wire::codec::{View, text};
 use stele_wire::messages::{InstrumentDefinition, SCHEMA_VERSION};
 
-/// Where a player puts messages.
+/// The place where a player puts messages: a publisher, or a router to the publishers of several shards.
 pub trait Outlet: Send {
-    /// The publisher that stands in the messages, the same in every shard.
+    /// The publisher's id in the messages, the same in every shard.
     fn id(&self) -> u16;
 
     /// Prepares one message for the next [`Outlet::commit`].
     ///
     /// # Errors
-    /// [`OutletError`]; the same message is to be offered again where that may help, and nothing behind it before.
+    /// [`OutletError`]. If it [is transient](OutletError::is_transient), offer the same message again before any
+    /// other.
     fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError>;
 
-    /// Hands over everything staged.
+    /// Submits everything staged.
     fn commit(&mut self);
 
-    /// Nothing more comes.
+    /// Ends: no message follows.
     fn finish(&mut self);
 }
 
-/// Why a message did not go out.
+/// Why an outlet did not take a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum OutletError {
-    /// A sequencer did not take it.
+    /// A sequencer refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No shard has its instrument.
+    /// Its instrument is in no shard.
     #[error(
         "instrument {instrument}{symbol} is in no shard: name it in one, or give one shard instruments = \"rest\""
     )]
     NoShard {
-        /// Its number on the log.
+        /// The instrument's number on the log.
         instrument: u32,
-        /// Its symbol in brackets, where it is known.
+        /// The instrument's symbol in parentheses, if it is known.
         symbol: String,
     },
 }
 
 impl OutletError {
-    /// Whether the same message may go out later.
+    /// Whether the same message may be taken later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_transient())
     }
@@ -76,25 +78,25 @@ impl Outlet for Publisher {
     }
 }
 
-/// Which instruments a shard has.
+/// The instruments of a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ShardInstruments {
     /// These, by the venue's symbols.
     Symbols(Vec<String>),
-    /// Every one that no other shard has.
+    /// All that no other shard has.
     Rest,
 }
 
-/// Where the shard of a [`ShardInstruments`] is.
+/// Where a shard runs.
 #[derive(Debug)]
 pub enum ShardLocation {
-    /// Behind this publisher.
+    /// In this process; it gets events by this publisher.
     Local(Publisher),
-    /// In another process, which reads the feed for itself.
+    /// In another process, which reads the feed itself.
     Remote,
 }
 
-/// The home of an instrument: the index of a publisher, or one of these.
+/// The shard of an instrument: the index of a publisher, or one of these.
 type Home = u8;
 const ELSEWHERE: Home = u8::MAX;
 const UNKNOWN: Home = u8::MAX - 1;
@@ -102,8 +104,8 @@ const _: () = assert!(crate::bounds::SHARDS_MAX < UNKNOWN as usize);
 
 /// Routes one feed to the shards of its instruments.
 ///
-/// It is as fast as the slowest shard: while one has no room for the message in turn, what is behind it waits. A bound
-/// on what could wait for each shard apart would only put that moment off.
+/// It is as fast as the slowest shard: while a shard has no room for the next message, all later ones wait. A
+/// queue for each shard would only postpone that.
 #[derive(Debug)]
 pub struct Router {
     publishers: Vec<Publisher>,
@@ -112,23 +114,25 @@ pub struct Router {
     fields: InstrumentFields,
     dense: Box<[Home]>,
     sparse: BTreeMap<u32, Home>,
-    /// The newest definition of each instrument, and who was told it; empty where there is one shard for all.
+    /// The newest definition of each instrument, and the shards that have it; empty if one shard has
+    /// everything.
     definitions: BTreeMap<u32, Definition>,
-    /// Publishers that have staged the message in turn, a bit each.
+    /// The publishers that have staged the current message, one bit each.
     staged: u32,
 }
 
 #[derive(Debug)]
 struct Definition {
     body: Box<[u8]>,
-    told: u32,
+    sent: u32,
 }
 
 impl Router {
-    /// A router to these shards. With one shard that takes the rest and no other, nothing is looked at.
+    /// Creates a router to these shards. If there is one shard only, and it has all instruments, the router
+    /// does not inspect the messages.
     ///
     /// # Panics
-    /// Without a publisher, with more than [`crate::bounds::SHARDS_MAX`], or when their ids differ.
+    /// If there is no publisher, or more than [`crate::bounds::SHARDS_MAX`], or if their ids differ.
     pub fn new(shards: impl IntoIterator<Item = (ShardInstruments, ShardLocation)>) -> Self {
         let (mut publishers, mut by_symbol, mut rest) = (Vec::new(), BTreeMap::new(), UNKNOWN);
         for (share, destination) in shards {
@@ -178,7 +182,7 @@ impl Router {
         if known == UNKNOWN { self.rest } else { known }
     }
 
-    /// Takes a definition in and sends it where it is needed.
+    /// Stores a definition and sends it to the shard of its instrument.
     #[cold]
     fn define(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         let Some(definition) = definition(message.body) else {
@@ -198,17 +202,17 @@ impl Router {
         }
         let known = self.definitions.get(&instrument);
         if known.is_none_or(|known| *known.body != *message.body) {
-            self.definitions.insert(instrument, Definition { body: message.body.into(), told: 0 });
+            self.definitions.insert(instrument, Definition { body: message.body.into(), sent: 0 });
         }
         if home == ELSEWHERE {
             return Ok(());
         }
-        self.tell_with_references(home, instrument, received)
+        self.send_with_references(home, instrument, received)
     }
 
-    /// Sends the definitions that this one refers to, as far as the shard was not told them, then this one, which the
-    /// log repeats where the source does.
-    fn tell_with_references(
+    /// Sends the definitions to which this one refers, unless the shard has them, then this one; the log
+    /// repeats a definition if the source does.
+    fn send_with_references(
         &mut self,
         home: Home,
         instrument: u32,
@@ -217,17 +221,18 @@ impl Router {
         for one in self.references_first(instrument) {
             let known = self.definitions.get_mut(&one).expect("it was found above");
             let bit = 1 << home;
-            if one != instrument && known.told & bit != 0 {
+            if one != instrument && known.sent & bit != 0 {
                 continue;
             }
             let publisher = &mut self.publishers[usize::from(home)];
             publisher.stage(InstrumentDefinition::TEMPLATE_ID, &known.body, received)?;
-            known.told |= bit;
+            known.sent |= bit;
         }
         Ok(())
     }
 
-    /// An instrument and those that it refers to, however far, each behind those that it refers to itself.
+    /// An instrument and those to which it refers, directly or not, each after those to which it refers
+    /// itself.
     fn references_first(&self, instrument: u32) -> Vec<u32> {
         let (mut order, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![(instrument, false)]);
         while let Some((next, is_expanded)) = open.pop() {
@@ -294,7 +299,7 @@ impl Outlet for Router {
     }
 }
 
-/// What a feed encoded: the newest version, its block in full.
+/// Reads a definition as a feed encodes it: in the newest version, with its whole block.
 fn definition(body: &[u8]) -> Option<View<'_, InstrumentDefinition>> {
     View::read(InstrumentDefinition::BLOCK_LENGTH, SCHEMA_VERSION, body)
 }

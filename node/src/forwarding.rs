@@ -45,7 +45,7 @@ fn link(forward: &ForwardConfig, shards: &Shards, known: Option<&Known>) -> Resu
     let mut wanted = ForwardFilter::new(&forward.instruments, &kinds);
     let origin: Option<&KnownOrigin> = known.and_then(|known| known.origins.get(&forward.from));
     for (instrument, symbol) in origin.into_iter().flat_map(|origin| &origin.instruments) {
-        wanted.knows(*instrument, symbol);
+        wanted.add_instrument(*instrument, symbol);
     }
     let taken = origin.map(|origin| Sequence(origin.last_sequence));
     Ok(LinkPlan { from, trail, place, wanted, taken })

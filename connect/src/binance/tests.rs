@@ -31,7 +31,7 @@ const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161
 const TICKER: &str = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"0.00000000","A":"0.00000000"}"#;
 
 #[test]
-fn every_message_of_the_recording_is_counted_and_carried_or_its_reason_told() {
+fn every_message_of_the_recording_is_carried_or_counted_with_a_reason() {
     let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
     let mut feed = BinanceFeed::open(&path, BinanceOptions::default()).unwrap();
     let (played, error) = play(&mut feed);
@@ -152,17 +152,17 @@ fn other_streams_and_answers_are_counted_with_their_reason() {
 }
 
 #[test]
-fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
+fn a_wrong_line_is_refused_with_its_number_and_what_is_wrong() {
     for (bad, expected) in [
         ("{".to_owned(), "line 2: EOF while parsing"),
-        ("17 {}".to_owned(), "line 2: `17` in front of the message is no time of receipt"),
+        ("17 {}".to_owned(), "line 2: `17` before the message is not a time of receipt"),
         (TRADE.replace(r#""p":"61837.63000000","#, ""), "line 2: missing field `p`"),
         (TRADE.replace("0.02000000", "0.020000001"), "quantity `0.020000001` has more than 8 decimals"),
-        (TRADE.replace("61837.63000000", "1e9"), "price `1e9` is no decimal number"),
+        (TRADE.replace("61837.63000000", "1e9"), "price `1e9` is not a decimal number"),
         (depth(7, 6, "", ""), "an update from 7 to 6"),
         (depth(6, 7, r#"["1"]"#, ""), "invalid length 1, expected [price, quantity]"),
         (depth(6, 7, "", "").replace(r#""U""#, r#""pu":5,"U""#), "of the futures market"),
-        (TRADE.replace("BTCUSDT", ""), "`` is no symbol"),
+        (TRADE.replace("BTCUSDT", ""), "`` is not a symbol"),
     ] {
         let (played, error, report) = read(&format!("{TRADE}\n{bad}\n{TRADE}\n"));
         let error = error.unwrap_or_else(|| panic!("{bad} was taken"));
@@ -173,7 +173,7 @@ fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
 }
 
 #[test]
-fn a_snapshot_whose_symbol_nobody_knows_is_refused_with_the_remedy() {
+fn a_snapshot_of_an_unknown_symbol_is_refused_with_the_remedy() {
     let (_, error, _) = read(&snapshot(5, ""));
     assert!(error.unwrap().to_string().contains("symbol=BTCUSDT"));
     let two = format!("{TRADE}\n{}\n{}", TRADE.replace("BTCUSDT", "ETHUSDT"), snapshot(5, ""));

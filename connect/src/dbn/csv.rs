@@ -1,9 +1,11 @@
-//! Databento CSV of the schema `mbo`: single orders, as the tool `dbn` and the vendor's batch downloads write them.
+//! Databento CSV of the schema `mbo`: single orders, as the tool `dbn` and the vendor's batch downloads write
+//! them.
 //!
-//! Each line becomes what the same record of DBN becomes (see the [parent module](super)). The header names the
-//! columns, which may be in any order. `ts_in_delta` is not carried; nor is a column that the schema does not have,
-//! and the report says which. Prices are decimals, or whole numbers in units of 1e-9, as the vendor writes them
-//! without `pretty_px`. Times are RFC 3339, or nanoseconds since 1970. Source: databento.com/docs, *MBO* schema.
+//! Each line becomes what the same record of DBN becomes (see the [parent module](super)). The header names
+//! the columns, which may be in any order. `ts_in_delta` is not carried; nor is a column that the schema does
+//! not have, and the report says which. Prices are decimals, or whole numbers in units of 1e-9, as the vendor
+//! writes them without `pretty_px`. Times are RFC 3339, or nanoseconds since 1970. Source:
+//! databento.com/docs, *MBO* schema.
 
 use super::DbnOptions;
 use super::mapping::Mapping;
@@ -168,7 +170,8 @@ fn letter(
     }
 }
 
-/// Reads a decimal, or a whole number in units of 1e-9. An empty text and the vendor's undefined price mean none.
+/// Reads a decimal, or a whole number in units of 1e-9. An empty text and the vendor's undefined price mean
+/// none.
 fn read_price(text: &[u8]) -> Result<i64, NotDecimal> {
     match text {
         b"" | b"9223372036854775807" => Ok(dbn::UNDEF_PRICE),

@@ -35,7 +35,7 @@ pub(super) fn digits(reason: u16) -> [u8; 4] {
     digits
 }
 
-/// State and phase of a status action, Databento's `StatusAction`.
+/// The state and the phase of a status action, Databento's `StatusAction`.
 pub(super) fn state(action: u16) -> (TradingState, TradingPhase) {
     match action {
         1 => (TradingState::PRE_OPEN, TradingPhase::OUT_OF_MAIN_SESSION),
@@ -53,7 +53,7 @@ pub(super) fn state(action: u16) -> (TradingState, TradingPhase) {
     }
 }
 
-/// Nanoseconds of a bar, by its type or, in old files, by the schema.
+/// The length of a bar's interval in nanoseconds, by its type or, in old files, by the schema.
 pub(super) fn interval(kind: u8, schema: Option<Schema>) -> Option<u64> {
     const SECOND: u64 = 1_000_000_000;
     match (kind, schema) {

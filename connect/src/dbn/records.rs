@@ -40,8 +40,8 @@ impl DbnRecords {
         self.decoder.last_record().expect("`advance` decoded a record")
     }
 
-    /// The type and length of the record that comes next, where its length cannot be right: the decoder does not
-    /// check it.
+    /// The type and length of the record that comes next, where its length cannot be right: the decoder does
+    /// not check it.
     #[inline]
     fn impossible_record(&self) -> Option<(u8, usize)> {
         let [words, kind, ..] = *self.decoder.data() else { return None };

@@ -1,4 +1,4 @@
-//! The flow as DBN, schema mbo.
+//! Writes the flow as DBN, schema mbo.
 
 use super::{Failure, GeneratedFile};
 use crate::generator::{Flow, FlowKind, FlowRecord, GeneratorConfig, symbol};
@@ -11,7 +11,7 @@ use std::ffi::c_char;
 use std::io::Write;
 use stele_wire::units::Nanos;
 
-/// The data set that the file says it is of; nobody else's.
+/// The name of the data set in the metadata, which no vendor uses.
 const DATASET: &str = "STELE.GENERATOR";
 
 pub(super) fn write(

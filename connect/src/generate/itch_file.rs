@@ -1,4 +1,4 @@
-//! The flow as ITCH 5.0.
+//! Writes the flow as ITCH 5.0.
 
 use super::{Failure, GeneratedFile, does_not_fit};
 use crate::generator::{Flow, FlowKind, FlowRecord, GeneratorConfig, symbol};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use stele_wire::units::Nanos;
 
-/// Where the numbers begin that stand for orders whose terms changed; the flow's own stay below.
+/// The first number of the orders that got a new number by a modify; the flow's own numbers are lower.
 const CHANGED_FIRST: u64 = 1 << 40;
 
 /// Units of 1e-9 in one of four decimals.
@@ -20,7 +20,7 @@ struct File<'a, W> {
     into: &'a mut W,
     midnight: u64,
     records: u64,
-    /// The numbers in the file of orders whose terms changed.
+    /// The present numbers, in the file, of the orders that were modified.
     changed: BTreeMap<u64, u64>,
     next_changed: u64,
 }
@@ -49,7 +49,7 @@ pub(super) fn write(
     Ok(GeneratedFile { records: file.records, ..written })
 }
 
-/// Midnight, US Eastern, before `moment`, and its date as `YYYYMMDD`.
+/// The midnight, US Eastern, before `moment`, and its date as `YYYYMMDD`.
 fn day_of(moment: Nanos) -> Option<(u64, u32)> {
     let zone = TimeZone::posix(day::EASTERN).ok()?;
     let date = Moment::from_nanosecond(moment.0.into()).ok()?.to_zoned(zone).date();

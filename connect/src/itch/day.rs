@@ -1,9 +1,9 @@
 //! The trading day of a file, and the time at which that day began.
 //!
 //! ITCH counts nanoseconds from midnight, US Eastern time. The offset from UTC follows the rule of the Energy
-//! Policy Act of 2005: daylight saving time from the second Sunday in March to the first Sunday in November. The
-//! rule is in force since 2007, and so on every day of ITCH 5.0, which began in 2014. It is written here as a
-//! POSIX rule, so no time zone database is needed.
+//! Policy Act of 2005: daylight saving time from the second Sunday in March to the first Sunday in November.
+//! The rule is in force since 2007, and so on every day of ITCH 5.0, which began in 2014. It is written here
+//! as a POSIX rule, so no time zone database is needed.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -33,8 +33,8 @@ pub(crate) fn midnight_or_epoch(date: Option<Date>, notices: &mut Vec<String>) -
     midnight(date).ok_or(date)
 }
 
-/// Returns the date in a file's name: the first run of eight digits that is a date as `YYYYMMDD` or, as NASDAQ
-/// names its own files, as `MMDDYYYY`.
+/// Returns the date in a file's name: the first run of eight digits that is a date as `YYYYMMDD` or, as
+/// NASDAQ names its own files, as `MMDDYYYY`.
 pub fn date_in_name(path: &Path) -> Option<Date> {
     let name = path.file_name()?.to_str()?;
     name.split(|letter: char| !letter.is_ascii_digit())

@@ -164,7 +164,7 @@ fn a_file_cut_anywhere_says_how_many_messages_were_good() {
 }
 
 #[test]
-fn what_is_no_itch_is_refused_with_its_place_and_advice() {
+fn a_file_that_is_not_itch_is_refused_with_the_place_and_advice() {
     let said = |bytes: Vec<u8>| match feed(bytes) {
         Err(error) => error.to_string(),
         Ok(mut feed) => play(&mut feed).1.unwrap().to_string(),
@@ -183,7 +183,7 @@ fn what_is_no_itch_is_refused_with_its_place_and_advice() {
 }
 
 #[test]
-fn a_session_ends_with_a_message_of_no_length_and_nothing_behind_it() {
+fn a_session_ends_with_a_message_of_length_zero_and_nothing_after_it() {
     let delete = OrderDelete { head: head(b'D', 13), order: 77.into() };
     let mut bytes = framed(&[delete.as_bytes(), b""]);
     assert!(play(&mut feed(bytes.clone()).unwrap()).1.is_none());

@@ -95,7 +95,7 @@ fn each_type_becomes_its_event_exactly() {
 }
 
 #[test]
-fn a_deletion_takes_all_that_is_left_where_the_file_told_of_more() {
+fn a_deletion_takes_all_that_is_left_where_the_file_showed_more() {
     let events = played("34200.1,1,7,21,2238100,1\n34200.2,3,7,20,2238100,1\n");
     assert_eq!(events[2].message::<BookCancel>().unwrap().quantity.get(), u64::MAX);
 }
@@ -115,7 +115,7 @@ fn orders_that_a_message_shows_to_be_gone_leave_before_it_in_the_same_event() {
 }
 
 #[test]
-fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
+fn a_wrong_line_is_refused_with_its_number_and_what_is_wrong() {
     let good = "34200.1,1,7,21,2238100,1\n";
     for (bad, expected) in [
         ("34200.1,1,7,21,2238100", "line 2 has 5 fields, not 6"),
@@ -124,12 +124,12 @@ fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
         ("34200.1,1,7,21,2238100,2", "direction `2` is not 1 or -1"),
         ("34200.1,1,0,21,2238100,1", "order id `0` is not above 0"),
         ("34200.1,1,7,0,2238100,1", "size `0` is not above 0"),
-        ("34200.1,1,7,21,x,1", "price `x` is no decimal number"),
+        ("34200.1,1,7,21,x,1", "price `x` is not a decimal number"),
         ("34200.1,1,7,21,92233720368548,1", "price `92233720368548` is too large"),
         ("34200.1234567891,1,7,21,2238100,1", "time `34200.1234567891` has more than 9 decimals"),
         ("90000,1,7,21,2238100,1", "time `90000` is too large"),
         ("34200.1,7,0,0,5,-1", "price of a halt `5` is not -1, 0 or 1"),
-        ("34200.1,1,7,21,2238100,\"1", "line 2 is no line of CSV"),
+        ("34200.1,1,7,21,2238100,\"1", "line 2 is not CSV"),
     ] {
         let (played, error) = play(&mut feed(format!("{good}{bad}\n{good}").as_bytes()));
         let error = error.unwrap();

@@ -1,4 +1,4 @@
-//! One feed to several shards: each instrument in its own, what concerns all in each.
+//! One feed to several shards: each instrument to its own, events without an instrument to all.
 
 use crate::rig::{Rig, START, notice};
 use stele_feed::PendingMessage;
@@ -60,10 +60,10 @@ impl Floor {
         self.send(InstrumentDefinition::TEMPLATE_ID, &body)
     }
 
-    /// What each shard was told: the template, and the instrument where it has one.
-    fn told(&mut self) -> Vec<Vec<(u16, u32)>> {
+    /// The events that each shard got: the template, and the instrument if it has one.
+    fn received(&mut self) -> Vec<Vec<(u16, u32)>> {
         self.router.commit();
-        let told = |rig: &mut Rig| {
+        let received = |rig: &mut Rig| {
             rig.settle();
             rig.close_batch();
             rig.flush();
@@ -76,7 +76,7 @@ impl Floor {
             });
             named.collect()
         };
-        self.shards.iter_mut().map(told).collect()
+        self.shards.iter_mut().map(received).collect()
     }
 }
 
@@ -99,7 +99,7 @@ fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
     floor.send(FeedStatus::TEMPLATE_ID, &[status.as_bytes(), &[0; 2]].concat()).unwrap();
     let (source, ended) = ((SourceDefinition::TEMPLATE_ID, 0), (FeedStatus::TEMPLATE_ID, 0));
     assert_eq!(
-        floor.told(),
+        floor.received(),
         [
             vec![source, (DEFINITION, 1), (NOTICE, 1), (NOTICE, 0), ended],
             vec![source, (DEFINITION, 2), (NOTICE, 2), (NOTICE, 0), (NOTICE, 70_000), ended],
@@ -108,14 +108,14 @@ fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
 }
 
 #[test]
-fn a_shard_is_told_the_definitions_that_its_own_refer_to_in_front_and_once() {
+fn a_shard_gets_the_definitions_to_which_its_own_refer_before_them_and_once() {
     let mut floor = Floor::new(vec![named(&["LEG", "INDEX"]), named(&["SPREAD", "OPTION"])], vec![], 4_096);
     floor.define(1, "INDEX", 0, &[]).unwrap();
     floor.define(2, "LEG", 1, &[]).unwrap();
     floor.define(3, "SPREAD", 0, &[2, 1]).unwrap();
     floor.define(4, "OPTION", 2, &[]).unwrap();
     assert_eq!(
-        floor.told(),
+        floor.received(),
         [
             vec![(DEFINITION, 1), (DEFINITION, 2)],
             vec![(DEFINITION, 1), (DEFINITION, 2), (DEFINITION, 3), (DEFINITION, 4)],
@@ -130,7 +130,7 @@ fn what_another_process_runs_is_left_to_it() {
     floor.define(2, "B", 0, &[]).unwrap();
     floor.notice(1).unwrap();
     floor.notice(2).unwrap();
-    assert_eq!(floor.told(), [vec![(DEFINITION, 1), (NOTICE, 1)]]);
+    assert_eq!(floor.received(), [vec![(DEFINITION, 1), (NOTICE, 1)]]);
 }
 
 #[test]
@@ -159,5 +159,5 @@ fn what_concerns_all_reaches_each_once_however_often_one_of_them_is_full() {
     }
     floor.shards[0].settle();
     floor.send(NOTICE, &filler).unwrap();
-    assert_eq!(floor.told(), [vec![(NOTICE, 0); 2], vec![(NOTICE, 0); 2]]);
+    assert_eq!(floor.received(), [vec![(NOTICE, 0); 2], vec![(NOTICE, 0); 2]]);
 }

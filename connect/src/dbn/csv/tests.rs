@@ -129,12 +129,12 @@ fn a_file_compressed_or_not_has_the_same_events_and_a_hash_of_its_own() {
 }
 
 #[test]
-fn a_field_that_is_wrong_is_told_with_line_name_and_what_is_expected() {
+fn a_wrong_field_is_refused_with_its_line_its_name_and_what_is_expected() {
     for (from, to, expected) in [
         (",A,B,", ",Z,B,", "action `Z` is not one of A, M, C"),
         (",A,B,", ",A,X,", "side `X` is not one of A, B and N"),
         ("5.510000000", "5.5100000001", "price `5.5100000001` has more than 9 decimals"),
-        (",100,", ",-1,", "size `-1` is no decimal number"),
+        (",100,", ",-1,", "size `-1` is not a decimal number"),
         (",130,", ",256,", "flags `256` is too large"),
         ("2025-07-17T08:05:03.360842448Z", "yesterday", "ts_recv `yesterday` is not a time such as"),
         (",ARL", "", "line 3 has 14 fields, not 15"),
@@ -148,7 +148,7 @@ fn a_field_that_is_wrong_is_told_with_line_name_and_what_is_expected() {
 }
 
 #[test]
-fn columns_that_the_schema_does_not_have_are_told() {
+fn columns_that_the_schema_does_not_have_are_reported() {
     let text = format!("{}{}", HEADER.replace("symbol", "symbol,mood"), ADD.replace("ARL", "ARL,calm"));
     let mut feed = open(text.as_bytes()).unwrap();
     play(&mut feed);
@@ -160,7 +160,7 @@ fn columns_that_the_schema_does_not_have_are_told() {
 
 proptest! {
     #[test]
-    fn any_bytes_behind_the_header_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_after_the_header_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let text = [HEADER.as_bytes(), &bytes].concat();
         play(&mut open(&text).unwrap());
     }
