@@ -159,8 +159,8 @@ impl Format for LobsterFormat {
             _ => format!("the best {levels} prices"),
         });
         notices.push(format!(
-            "the file has only orders within {within}: it has neither orders that were in the book before it begins, \
-             nor what happens further away"
+            "the file has orders within {within} only: orders that were in the book before it begins, and what \
+             happens further away, are missing"
         ));
         let day = date.map_or("day not known".into(), |date| date.to_string());
         Ok(Self {

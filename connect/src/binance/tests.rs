@@ -73,7 +73,7 @@ fn prices_quantities_times_and_sides_are_exact() {
 }
 
 #[test]
-fn the_book_begins_with_the_snapshot_and_takes_what_goes_on_from_it() {
+fn the_book_begins_with_the_snapshot_and_takes_the_updates_that_continue_it() {
     let bid = |price: u32, quantity: u32| format!(r#"["{price}","{quantity}"]"#);
     let text = [
         depth(1, 4, &bid(10, 1), ""),
@@ -101,11 +101,11 @@ fn the_book_begins_with_the_snapshot_and_takes_what_goes_on_from_it() {
     ];
     assert_eq!(levels, expected);
     let reasons: Vec<_> = report.not_carried.iter().map(|one| (one.reason, one.count)).collect();
-    assert_eq!(reasons, [("no level changed", 1), ("the snapshot holds it already", 1)]);
+    assert_eq!(reasons, [("no level changed", 1), ("the snapshot has it already", 1)]);
 }
 
 #[test]
-fn a_gap_clears_the_book_and_what_waits_in_vain_is_counted() {
+fn a_gap_clears_the_book_and_updates_that_wait_in_vain_are_counted() {
     let level = r#"["10","1"]"#;
     let text = [snapshot(5, level), depth(6, 7, level, ""), depth(9, 10, level, "")].concat();
     let options = BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..BinanceOptions::default() };
@@ -118,7 +118,7 @@ fn a_gap_clears_the_book_and_what_waits_in_vain_is_counted() {
     let report = feed.report();
     assert_eq!(
         (report.not_carried_count(), report.not_carried[0].reason),
-        (1, "no snapshot that it goes on from")
+        (1, "no snapshot that it continues")
     );
     assert!(report.notices[0].contains("BTCUSDT: 1 gaps"), "{:?}", report.notices);
 }

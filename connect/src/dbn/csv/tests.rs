@@ -97,14 +97,14 @@ fn another_schema_or_no_header_is_refused_when_the_file_is_opened() {
     let error = error.unwrap().to_string();
     assert!(error.contains("line 2: a record of type 10, not 160 (mbo)"), "{error}");
     let error = said(&HEADER.replace("sequence,", "sequence,bid_px_00,"));
-    assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+    assert!(error.contains("its column bid_px_00 belongs to a book"), "{error}");
 }
 
 #[test]
 fn the_vendors_file_of_books_is_refused_when_it_is_opened() {
     let Some(path) = shared::data("mbo-mbp/mbp.csv") else { return };
     let error = CsvFeed::open(&path, Default::default()).err().unwrap().to_string();
-    assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+    assert!(error.contains("its column bid_px_00 belongs to a book"), "{error}");
 }
 
 #[test]
