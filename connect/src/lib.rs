@@ -11,9 +11,9 @@
 //! - [`spec`]: the text by which a user names a feed, such as `itch:FILE`.
 //!
 //! Threads: opening a feed reads the first block of its file on the calling thread, so that a missing or
-//! foreign file is refused before anything starts. All further reading, decompression and mapping happens in the
-//! method [`fill`](stele_feed::Feed::fill), on the core of the feed's [`Player`](stele_feed::Player). This crate starts
-//! no thread.
+//! foreign file is refused before anything starts. All further reading, decompression and mapping happens in
+//! [`fill`](stele_feed::Feed::fill), on the core of the feed's [`Player`](stele_feed::Player). This crate
+//! starts no thread.
 #![forbid(unsafe_code)]
 
 pub mod binance;

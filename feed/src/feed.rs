@@ -97,8 +97,8 @@ pub trait Feed: Send {
     /// with [`FeedStep::More`] means that the source has no events yet.
     ///
     /// # Errors
-    /// [`FeedError`] if the source cannot be read further. The events in `batch` are valid all the same and are
-    /// played first. Later calls return the same error or [`FeedStep::End`].
+    /// [`FeedError`] if the source cannot be read further. The events in `batch` are valid all the same
+    /// and are played first. Later calls return the same error or [`FeedStep::End`].
     fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError>;
 
     /// The number of records read whole so far; cheap.

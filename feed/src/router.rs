@@ -22,8 +22,8 @@ pub trait Outlet: Send {
     /// Prepares one message for the next [`Outlet::commit`].
     ///
     /// # Errors
-    /// [`OutletError`]. If it [is transient](OutletError::is_transient), offer the same message again before any
-    /// other.
+    /// [`OutletError`]. If it [is transient](OutletError::is_transient), offer the same message again before
+    /// any other.
     fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError>;
 
     /// Submits everything staged.
