@@ -2,5 +2,5 @@
 //!
 //! [`FeedSpec`] is what a person writes to ask for one, such as `itch:FILE`; each module is a format.
 
-pub use stele_connect::{FeedSpec, InstrumentIds};
-pub use stele_connect::{binance, dbn, generate, generator, itch, lobster, spec};
+pub use stele_connect::{FeedSpec, InstrumentIds, Lines};
+pub use stele_connect::{binance, dbn, file, generate, generator, itch, lobster, spec};

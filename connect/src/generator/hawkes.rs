@@ -1,10 +1,10 @@
 //! A self-exciting point process, simulated exactly.
 //!
 //! The intensity is `λ(t) = μ + Σ α·exp(−β·(t − tᵢ))` over the past arrivals `tᵢ` (A. G. Hawkes, "Spectra of
-//! some self-exciting and mutually exciting point processes", Biometrika 58, 1971). Each arrival causes `n =
-//! α/β` others on average, the branching ratio, so the mean rate is `μ / (1 − n)`. The times between arrivals
-//! are drawn without rejection by the decomposition of A. Dassios and H. Zhao, "Exact simulation of Hawkes
-//! process with exponentially decaying intensity", Electronic Communications in Probability 18, 2013,
+//! some self-exciting and mutually exciting point processes", Biometrika 58, 1971). Each arrival causes
+//! `n = α/β` others on average, the branching ratio, so the mean rate is `μ / (1 − n)`. The times between
+//! arrivals are drawn without rejection by the decomposition of A. Dassios and H. Zhao, "Exact simulation of
+//! Hawkes process with exponentially decaying intensity", Electronic Communications in Probability 18, 2013,
 //! algorithm 3.1: the next arrival is the earlier of one from the base rate and one from what is left of the
 //! excitement.
 
