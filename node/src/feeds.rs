@@ -6,7 +6,7 @@ use crate::numbering::sources;
 use stele_connect::instruments::InstrumentIds;
 use stele_connect::spec::{FeedOptions, FeedSpec, OpenError};
 use stele_feed::{Feed, Pace};
-use stele_replay::{Known, TrailFeed};
+use stele_replay::{Definitions, TrailFeed};
 
 /// The feed that the configuration names.
 pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
@@ -17,7 +17,7 @@ pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
 pub(crate) fn open<'a>(
     spec: &FeedSpec,
     config: &Config,
-    known: impl Iterator<Item = &'a Known>,
+    known: impl Iterator<Item = &'a Definitions>,
 ) -> Result<Box<dyn Feed>, Failure> {
     if let FeedSpec::Trail(path) = spec {
         let feed = TrailFeed::open(path, sources::FEED);
@@ -59,7 +59,7 @@ fn parse_date(text: &str) -> Result<jiff::civil::Date, Failure> {
     })
 }
 
-fn instrument_ids<'a>(known: impl Iterator<Item = &'a Known>) -> InstrumentIds {
+fn instrument_ids<'a>(known: impl Iterator<Item = &'a Definitions>) -> InstrumentIds {
     let mut ids = InstrumentIds::default();
     let instruments = known.flat_map(|known| &known.instruments);
     for (id, instrument) in instruments.filter(|(_, instrument)| instrument.source < sources::VENUE) {

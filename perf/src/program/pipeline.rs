@@ -60,7 +60,7 @@ pub(crate) fn run(
 }
 
 /// A run's percentiles as far as there are enough samples for them.
-pub(crate) fn percentiles_of(seen: &stele_replay::Percentiles) -> Percentiles {
-    let stele_replay::Percentiles { count, p50, p90, p99, p999, p9999, max } = *seen;
+pub(crate) fn percentiles_of(seen: &stele_replay::LatencyPercentiles) -> Percentiles {
+    let stele_replay::LatencyPercentiles { count, p50, p90, p99, p999, p9999, max } = *seen;
     Percentiles::new(count, [p50, p90, p99, p999, p9999], max)
 }

@@ -6,7 +6,7 @@ use crate::readable::grouped;
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_replay::BacktestOutcome;
-use stele_replay::backtest::Figures;
+use stele_replay::backtest::BacktestFigures;
 
 /// The runs of `report`, and where its page is.
 pub(super) fn table(report: &Report, page: Option<&Path>) -> String {
@@ -49,9 +49,9 @@ fn one(feed: &str, run: &Run, out: &mut String) {
 }
 
 /// Every figure by its name, in words.
-pub(super) fn rows(figures: &Figures) -> Vec<(&'static str, String)> {
-    let Figures { net, realised, unrealised, fees, drawdown_max, turnover, .. } = figures;
-    let Figures { orders, replacements, cancels, rejected, fills, maker_fills, .. } = figures;
+pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
+    let BacktestFigures { net, realised, unrealised, fees, drawdown_max, turnover, .. } = figures;
+    let BacktestFigures { orders, replacements, cancels, rejected, fills, maker_fills, .. } = figures;
     let latency = figures.order_to_report;
     let counts = format!(
         "{} sent, {} rejected, {} replacements, {} cancels",
@@ -90,7 +90,7 @@ pub(super) fn rows(figures: &Figures) -> Vec<(&'static str, String)> {
 pub(super) const COLUMNS: [&str; 8] =
     ["net profit", "drawdown", "Sharpe", "Sortino", "executions", "fill ratio", "slippage", "adverse 1 s"];
 
-pub(super) fn columns(figures: &Figures) -> [String; 8] {
+pub(super) fn columns(figures: &BacktestFigures) -> [String; 8] {
     [
         figures.net.to_string(),
         figures.drawdown_max.to_string(),
