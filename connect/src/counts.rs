@@ -1,15 +1,15 @@
-//! What became of every record of a source: read, made into events, or not carried.
+//! Counts what became of each record of a source: events, or none and why.
 
 use stele_feed::{Batch, FeedReport, NotCarried};
 use stele_wire::codec::{Message, WriteError};
 use stele_wire::messages;
 use stele_wire::units::Nanos;
 
-/// The first template that a feed makes, and how many after it are told apart.
+/// The first template that a feed makes, and how many from it on are counted.
 const TEMPLATE_FIRST: u16 = 101;
 const TEMPLATES: usize = 128;
 
-/// Counters of one feed, by the byte that the source tells its kinds of records by.
+/// The counters of one feed, by the byte that names a kind of record.
 #[derive(Clone, Debug)]
 pub(crate) struct Counts {
     records: Box<[u64; 256]>,
@@ -30,31 +30,31 @@ impl Default for Counts {
 }
 
 impl Counts {
-    /// A record was read whole.
+    /// Counts a record that was read whole.
     #[inline]
     pub(crate) fn record(&mut self, kind: u8) {
         self.records[usize::from(kind)] += 1;
         self.total += 1;
     }
 
-    /// The record that was just read becomes no event.
+    /// Counts the record that was just read as one without an event.
     pub(crate) fn not_carried(&mut self, kind: u8) {
         self.not_carried[usize::from(kind)] += 1;
     }
 
-    /// Records read whole.
+    /// The number of records read whole.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
-    /// An event without groups and data.
+    /// Puts an event without groups and data.
     #[inline]
     pub(crate) fn push<M: Message>(&mut self, batch: &mut Batch, due: Nanos, message: &M) {
         self.event::<M>();
         batch.push(due, message);
     }
 
-    /// An event that `write` encodes.
+    /// Puts an event that `write` encodes.
     pub(crate) fn push_with<M: Message>(
         &mut self,
         batch: &mut Batch,
@@ -72,7 +72,7 @@ impl Counts {
         self.events[usize::from(M::TEMPLATE_ID - TEMPLATE_FIRST)] += 1;
     }
 
-    /// The counts by name: of a kind, and the reason why its records may not be carried.
+    /// The counts by name: `kind_name` names a kind, `reason` says why its records are not carried.
     pub(crate) fn report(
         &self,
         kind_name: impl Fn(u8) -> String,

@@ -1,4 +1,4 @@
-//! One line of CSV as its fields, quoted or not (RFC 4180, but that no field spans lines).
+//! Splits a line of CSV into its fields, quoted or not: RFC 4180, except that no field spans lines.
 
 use crate::decimal::NotDecimal;
 use crate::lines::excerpt;
@@ -12,7 +12,7 @@ const FIELDS_LENGTH_MAX: usize = 8 * 1024;
 /// What is wrong with a line of CSV.
 #[derive(Debug, thiserror::Error)]
 pub enum RowFault {
-    /// Another number of fields than the format has.
+    /// The number of fields is not that of the format.
     #[error("line {line} has {found} fields, not {expected}")]
     Fields {
         /// Number of the line, from 1.
@@ -24,39 +24,39 @@ pub enum RowFault {
     },
     /// Too many fields, too long ones, or a quotation mark that is not closed.
     #[error(
-        "line {line} is no line of CSV: more than {FIELDS_MAX} fields or {FIELDS_LENGTH_MAX} bytes, or an open quotation mark"
+        "line {line} is not CSV: more than {FIELDS_MAX} fields or {FIELDS_LENGTH_MAX} bytes, or an open quotation mark"
     )]
     NotCsv {
         /// Number of the line, from 1.
         line: u64,
     },
-    /// A field that is no number, or one that does not fit.
+    /// A field that is not a number, or whose number does not fit.
     #[error("line {line}: {name} `{found}` {fault}")]
     Number {
         /// Number of the line, from 1.
         line: u64,
         /// The field's name.
         name: &'static str,
-        /// What stands there.
+        /// The text found.
         found: String,
         /// What is wrong with it.
         fault: NotDecimal,
     },
-    /// A field that has none of the values that the format knows.
+    /// A field whose value the format does not have.
     #[error("line {line}: {name} `{found}` is not {expected}")]
     Value {
         /// Number of the line, from 1.
         line: u64,
         /// The field's name.
         name: &'static str,
-        /// What stands there.
+        /// The text found.
         found: String,
-        /// What may stand there.
+        /// What is expected.
         expected: &'static str,
     },
 }
 
-/// Splits lines; its memory is taken once.
+/// Splits lines. It allocates once.
 pub(crate) struct Splitter {
     parser: Reader,
     text: Box<[u8]>,
@@ -80,7 +80,7 @@ impl Splitter {
         }
     }
 
-    /// The fields of `text`, line `line` of its file, which holds no line end.
+    /// Splits `text`, which is line `line` of its file without the line end.
     pub(crate) fn split(&mut self, text: &[u8], line: u64) -> Result<Row<'_>, RowFault> {
         let (result, _, length, count) = self.parser.read_record(text, &mut self.text, &mut self.ends);
         if result == ReadRecordResult::InputEmpty {
@@ -100,21 +100,24 @@ impl<'a> Row<'a> {
         self.ends.len()
     }
 
-    /// The row, where it has as many fields as `expected`.
+    /// Checks that the row has as many fields as `expected`.
     pub(crate) fn of(self, expected: usize) -> Result<Self, RowFault> {
         let Self { line, .. } = self;
         let found = self.len();
         if found == expected { Ok(self) } else { Err(RowFault::Fields { line, found, expected }) }
     }
 
-    /// Field `at`, which is one of the row's.
+    /// Returns field `at`, without the white space at both ends.
+    ///
+    /// # Panics
+    /// If the row has no field `at`.
     #[inline]
     pub(crate) fn field(&self, at: usize) -> &'a [u8] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         self.text[start..self.ends[at]].trim_ascii()
     }
 
-    /// Field `at` as `read` reads it.
+    /// Reads the number in field `at` by `read`.
     #[inline]
     pub(crate) fn number<T>(
         &self,
@@ -130,7 +133,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    /// That field `at` is not what it may be.
+    /// The fault that field `at` is not as expected.
     #[cold]
     pub(crate) fn wrong(&self, at: usize, name: &'static str, expected: &'static str) -> RowFault {
         RowFault::Value { line: self.line, name, found: excerpt(self.field(at)), expected }
@@ -147,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_what_stands_between_commas_and_inside_quotation_marks() {
+    fn fields_are_split_at_commas_outside_quotation_marks() {
         let mut splitter = Splitter::new();
         assert_eq!(fields(&mut splitter, "a,,c").unwrap(), ["a", "", "c"]);
         assert_eq!(
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_csv_is_refused_and_the_next_one_is_read() {
+    fn a_line_that_is_not_csv_is_refused_and_the_next_one_is_read() {
         let mut splitter = Splitter::new();
         for wrong in ["a,\"open".to_owned(), "1,".repeat(FIELDS_MAX + 1), "x".repeat(FIELDS_LENGTH_MAX + 1)] {
             assert_eq!(fields(&mut splitter, &wrong), None);

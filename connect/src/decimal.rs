@@ -1,12 +1,12 @@
-//! Decimal text to fixed point, exactly or not at all.
+//! Decimal text as a fixed-point number, without rounding.
 
-/// Why a text has no value in the fixed point asked for.
+/// Why a text cannot be read as a fixed-point number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NotDecimal {
     /// Not `[-]digits[.digits]`.
-    #[error("is no decimal number")]
+    #[error("is not a decimal number")]
     Malformed,
-    /// More decimals than the unit has, and not zeros.
+    /// Has more decimals than the unit, and they are not zeros.
     #[error("has more than {0} decimals")]
     TooFine(u32),
     /// Does not fit 64 bits, or is the value that means "none".
@@ -14,10 +14,10 @@ pub enum NotDecimal {
     TooLarge,
 }
 
-/// `[-]digits[.digits]` in units of 10^-`decimals`.
+/// Reads `[-]digits[.digits]` in units of 10^-`decimals`.
 ///
 /// # Errors
-/// [`NotDecimal`]; nothing is ever rounded. `i64::MAX`, which means "none" on the log, is too large.
+/// [`NotDecimal`]; a number is never rounded. `i64::MAX`, which means "none" on the log, is too large.
 #[inline]
 pub(crate) fn signed(text: &[u8], decimals: u32) -> Result<i64, NotDecimal> {
     let (is_negative, digits) = match text {
@@ -31,7 +31,7 @@ pub(crate) fn signed(text: &[u8], decimals: u32) -> Result<i64, NotDecimal> {
     Ok(if is_negative { -magnitude } else { magnitude })
 }
 
-/// `digits[.digits]` in units of 10^-`decimals`.
+/// Reads `digits[.digits]` in units of 10^-`decimals`.
 ///
 /// # Errors
 /// As [`signed`]; `u64::MAX` is too large.
@@ -75,7 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_no_decimal_is_refused_with_the_reason() {
+    fn a_text_that_is_not_a_decimal_is_refused_with_the_reason() {
         for text in ["", "-", ".", "1.2.3", "1e5", "+1", " 1", "0x1", "NaN", "--1"] {
             assert_eq!(signed(text.as_bytes(), 9), Err(NotDecimal::Malformed), "{text:?}");
         }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_behind_the_last_decimal_are_no_loss() {
+    fn zeros_after_the_last_decimal_are_accepted() {
         assert_eq!(signed(b"-5.5100000000000", 9), Ok(-5_510_000_000));
         assert_eq!(unsigned(b"7.000", 0), Ok(7));
         assert_eq!(unsigned(b".5", 1), Ok(5));

@@ -1,32 +1,32 @@
-//! The generator's flow as a file that others' readers take, and ours: ITCH 5.0 or DBN.
+//! Writes the generator's flow to a file that other readers take too: ITCH 5.0 or DBN.
 //!
-//! What the formats cannot say is written as they would say it:
+//! What a format has no message for is written as the format would express it:
 //!
 //! | flow | ITCH 5.0 | DBN, schema mbo |
 //! |---|---|---|
 //! | add | A | add |
 //! | modify | U, with a new order number | modify |
 //! | cancel | X of a part, D of all | cancel |
-//! | trade | nothing: the execution tells it | trade |
+//! | trade | nothing: the execution implies it | trade |
 //! | execution | E | fill, and a cancel of the quantity |
 //!
-//! An ITCH file begins and ends with the system events of a day, and defines its instruments with R and H. It does
-//! not say of which day it is: put [`Written::day`] as `YYYYMMDD` into its name.
+//! An ITCH file begins and ends with the system events of a day, and defines its instruments by R and H. It
+//! does not contain its date: put [`GeneratedFile::day`] as `YYYYMMDD` into its name.
 
 mod dbn_file;
 mod itch_file;
 
-use crate::generator::{Config, ConfigError, Flow};
+use crate::generator::{Flow, GeneratorConfig, GeneratorConfigError};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use stele_wire::units::Nanos;
 
-/// Which format.
+/// The format of a generated file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FileFormat {
-    /// NASDAQ TotalView-ITCH 5.0, each message behind a big-endian `u16` of its length.
+    /// NASDAQ TotalView-ITCH 5.0, each message preceded by its length as a big-endian `u16`.
     Itch,
     /// Databento Binary Encoding, version 3; compressed with zstd where the file's name ends in `.zst`.
     Dbn,
@@ -39,29 +39,29 @@ impl FromStr for FileFormat {
         match text {
             "itch" => Ok(Self::Itch),
             "dbn" => Ok(Self::Dbn),
-            _ => Err(format!("`{text}` is no file format: give itch or dbn")),
+            _ => Err(format!("`{text}` is not a file format: give itch or dbn")),
         }
     }
 }
 
-/// Why a file could not be made. What of it was written is removed.
+/// Why a file could not be generated.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
-    /// The flow cannot be made.
+    /// The configuration of the flow is wrong.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] GeneratorConfigError),
     /// The flow has no end.
-    #[error("the flow has no end: say how many events, or how long")]
+    #[error("the flow has no end: give a number of events, or a duration")]
     Endless,
-    /// The file is there already.
-    #[error("{} is there already: give another name or remove it", .0.display())]
+    /// The file exists.
+    #[error("{} exists: give another name or remove it", .0.display())]
     Exists(PathBuf),
-    /// The flow does not fit the format.
+    /// A value of the flow does not fit the format.
     #[error("{what} does not fit the format at message {message}: {advice}")]
     DoesNotFit {
-        /// The quantity that does not fit.
+        /// The value that does not fit.
         what: &'static str,
-        /// Number of the flow's message.
+        /// The number of the flow's message.
         message: u64,
         /// What to do.
         advice: &'static str,
@@ -71,7 +71,7 @@ pub enum GenerateError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         error: io::Error,
     },
     /// The encoder refused a record.
@@ -79,14 +79,14 @@ pub enum GenerateError {
     Encoder(#[from] dbn::Error),
 }
 
-/// What a made file holds.
+/// The content of a generated file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Written {
-    /// Messages of the flow.
+pub struct GeneratedFile {
+    /// The number of messages of the flow.
     pub flow_messages: u64,
-    /// Records in the file.
+    /// The number of records in the file.
     pub records: u64,
-    /// Time of the flow's last message.
+    /// The time of the flow's last message.
     pub last: Nanos,
     /// The day on which the flow begins, US Eastern, as `YYYYMMDD`.
     pub day: u32,
@@ -95,8 +95,12 @@ pub struct Written {
 /// Writes the flow of `config` to a new file at `path`.
 ///
 /// # Errors
-/// [`GenerateError`]; no file is left then, and one that was there is not touched.
-pub fn generate(config: &Config, format: FileFormat, path: &Path) -> Result<Written, GenerateError> {
+/// [`GenerateError`]. A file that was begun is then removed; a file that existed before is not changed.
+pub fn generate(
+    config: &GeneratorConfig,
+    format: FileFormat,
+    path: &Path,
+) -> Result<GeneratedFile, GenerateError> {
     config.check()?;
     if config.events.is_none() && config.duration.is_none() {
         return Err(GenerateError::Endless);
@@ -110,7 +114,7 @@ pub fn generate(config: &Config, format: FileFormat, path: &Path) -> Result<Writ
     let written = write(config, format, compressed, &mut file)
         .and_then(|written| file.flush().map(|()| written).map_err(Failure::Io));
     written.map_err(|failure| {
-        // The error that is told is the first one; a file that cannot be removed either is named in it.
+        // The first error is returned; it names the file, if that cannot be removed either.
         let _ = std::fs::remove_file(path);
         match failure {
             Failure::Io(error) => failed(error),
@@ -119,7 +123,7 @@ pub fn generate(config: &Config, format: FileFormat, path: &Path) -> Result<Writ
     })
 }
 
-/// What went wrong within a file.
+/// An error while writing, before the file's name is added.
 #[derive(Debug)]
 enum Failure {
     Io(io::Error),
@@ -146,11 +150,11 @@ fn does_not_fit(what: &'static str, message: u64, advice: &'static str) -> Failu
 }
 
 fn write(
-    config: &Config,
+    config: &GeneratorConfig,
     format: FileFormat,
     compressed: bool,
     into: &mut impl Write,
-) -> Result<Written, Failure> {
+) -> Result<GeneratedFile, Failure> {
     let flow = Flow::new(config);
     match format {
         FileFormat::Itch => itch_file::write(config, flow, into),

@@ -1,17 +1,17 @@
-//! A seeded order flow: what the demonstration, the load generator and whoever has no market data play.
+//! A seeded order flow, for the demonstration, for load tests, and for users without market data.
 //!
-//! Each instrument's actions arrive by a self-exciting process. An action is a limit order, a modify, a cancel, or
-//! a market order with its executions and trades; what it does depends on the book that the actions before made,
-//! so that every order that is cancelled, modified or executed is one that rests. The same [`Config`] gives the
-//! same flow on every machine.
+//! The actions of each instrument arrive by a self-exciting process. An action is a limit order, a modify, a
+//! cancel, or a market order with its executions and trades. What it does depends on the book that the
+//! earlier actions made, so every order that is cancelled, modified or executed is in the book. The same
+//! [`GeneratorConfig`] gives the same flow on every machine.
 //!
-//! What the flow aims at, and what it is measured to be (a test holds it to each row, for 2 million messages of
-//! 8 instruments at 100,000 messages a second):
+//! The statistics that the flow aims at. A test checks each row, for 2 million messages of 8 instruments at
+//! 100,000 messages a second:
 //!
-//! | statistic | aim | where from |
+//! | statistic | aim | source |
 //! |---|---|---|
 //! | branching ratio of the arrivals | 0.7 | V. Filimonov, D. Sornette, "Quantifying reflexivity in financial markets", Phys. Rev. E 85, 2012: 0.6 to 0.8 since 2007 |
-//! | messages a second | as asked for, ±5 % | |
+//! | messages a second | as configured, ±5 % | |
 //! | adds, cancels, executions of all book messages | 0.44 to 0.50, 0.40 to 0.46, 0.05 to 0.09 | most limit orders are cancelled: J. Hasbrouck, G. Saar, "Technology and liquidity provision", J. Financial Markets 12, 2009 |
 //! | spread in ticks, mean | 1.1 to 1.5 | a large-tick stock: Z. Eisler, J.-P. Bouchaud, J. Kockelkoren, "The price impact of order book events", Quantitative Finance 12, 2012 |
 //! | levels of each side | 10 or more at every moment | |
@@ -21,8 +21,8 @@
 //! | next change of the middle follows the imbalance of the touch | 0.55 to 0.9 | M. Gould, J. Bonart, "Queue imbalance as a one-tick-ahead price predictor in a limit order book", Market Microstructure and Liquidity 2, 2016 |
 //! | change of the middle over 1,000 messages of one instrument, standard deviation | 1.5 to 3 ticks | |
 //!
-//! The price is otherwise free: a pull of one part in eight towards where it began, at twice that price, keeps it
-//! positive over any number of messages.
+//! Otherwise the price moves freely. A pull towards its beginning, of one part in eight when the price has
+//! doubled, keeps it positive over any number of messages.
 
 mod book;
 mod flow;
@@ -35,33 +35,33 @@ pub use flow::{ACTION_MESSAGES_MAX, Flow, FlowKind, FlowRecord};
 
 use crate::counts::Counts;
 use crate::instruments::symbol_field;
-use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
+use stele_feed::{Batch, Feed, FeedError, FeedReport, FeedStep, SourceDescription};
 use stele_wire::messages::*;
 use stele_wire::units::Nanos;
 
-/// What the generator makes.
+/// The configuration of the generator.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Config {
-    /// What all chance comes from.
+pub struct GeneratorConfig {
+    /// The seed of all random numbers.
     pub seed: u64,
-    /// How many instruments, 1 to [`INSTRUMENTS_MAX`].
+    /// The number of instruments, 1 to [`INSTRUMENTS_MAX`].
     pub instruments: u16,
-    /// Messages a second of the flow's own time, all instruments together; finite and above 0.
+    /// Messages a second of the flow's own time, of all instruments together; above 0 and at most 1e9.
     pub events_per_second: f64,
-    /// The flow's first moment.
+    /// The time of the flow's first message.
     pub start: Nanos,
-    /// How many messages; without end when none.
+    /// The number of messages; without end if `None`.
     pub events: Option<u64>,
-    /// How long by the flow's own time; without end when none.
+    /// The duration in the flow's own time; without end if `None`.
     pub duration: Option<Nanos>,
     /// The source's number on the log.
     pub source: u16,
 }
 
-/// Instruments of one generator at most.
+/// The greatest number of instruments of a generator.
 pub const INSTRUMENTS_MAX: u16 = 1_000;
 
-impl Default for Config {
+impl Default for GeneratorConfig {
     /// 8 instruments at 100,000 messages a second from 2026-01-05 14:30 UTC, without end.
     fn default() -> Self {
         Self {
@@ -76,53 +76,69 @@ impl Default for Config {
     }
 }
 
-/// What is wrong with a [`Config`].
+/// What is wrong with a [`GeneratorConfig`].
 #[derive(Clone, Copy, PartialEq, Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// No instrument, or too many.
+pub enum GeneratorConfigError {
+    /// There are no instruments, or too many.
     #[error("{0} instruments: give 1 to {INSTRUMENTS_MAX}")]
     Instruments(u16),
-    /// A rate that is no rate.
+    /// The rate is not above 0, or too high.
     #[error("{0} events a second: give a number above 0 and up to 1e9")]
     Rate(f64),
 }
 
-impl Config {
-    /// Whether a flow can be made of it.
+impl GeneratorConfig {
+    /// Checks the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn check(&self) -> Result<(), ConfigError> {
+    /// [`GeneratorConfigError`].
+    pub fn check(&self) -> Result<(), GeneratorConfigError> {
         if !(1..=INSTRUMENTS_MAX).contains(&self.instruments) {
-            return Err(ConfigError::Instruments(self.instruments));
+            return Err(GeneratorConfigError::Instruments(self.instruments));
         }
         if !(self.events_per_second > 0.0 && self.events_per_second <= 1e9) {
-            return Err(ConfigError::Rate(self.events_per_second));
+            return Err(GeneratorConfigError::Rate(self.events_per_second));
         }
         Ok(())
     }
 }
 
-/// The symbol of the instrument with this index.
+/// Returns the symbol of the instrument with this index.
 pub fn symbol(instrument: u16) -> String {
     format!("GEN{:03}", instrument + 1)
 }
 
-/// The flow as a feed. Instrument number `i` of the flow is instrument `i + 1` on the log.
+/// The flow as a feed. Instrument `i` of the flow, counted from 0, is instrument `i + 1` on the log.
+///
+/// ```
+/// use stele_connect::generator::{Generator, GeneratorConfig};
+/// use stele_feed::{Batch, Feed};
+///
+/// let config = GeneratorConfig { seed: 7, events: Some(500), ..GeneratorConfig::default() };
+/// let mut generator = Generator::new(config)?;
+/// let mut batch = Batch::new();
+/// generator.fill(&mut batch)?;
+///
+/// // The same seed gives the same events.
+/// let (mut again, mut same) = (Generator::new(config)?, Batch::new());
+/// again.fill(&mut same)?;
+/// assert!(!batch.is_empty() && batch.iter().eq(same.iter()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Generator {
-    config: Config,
+    config: GeneratorConfig,
     flow: Flow,
     defined: u16,
     counts: Counts,
 }
 
 impl Generator {
-    /// A generator as `config` says.
+    /// Creates a generator.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn new(config: Config) -> Result<Self, ConfigError> {
+    /// [`GeneratorConfigError`].
+    pub fn new(config: GeneratorConfig) -> Result<Self, GeneratorConfigError> {
         config.check()?;
         Ok(Self { config, flow: Flow::new(&config), defined: 0, counts: Counts::default() })
     }
@@ -156,9 +172,9 @@ impl Generator {
 }
 
 impl Feed for Generator {
-    fn describe(&self) -> Description {
-        let Config { seed, instruments, events_per_second, source, .. } = self.config;
-        Description {
+    fn describe(&self) -> SourceDescription {
+        let GeneratorConfig { seed, instruments, events_per_second, source, .. } = self.config;
+        SourceDescription {
             source,
             kind: SourceKind::GENERATOR,
             vendor_publisher: 0,
@@ -172,7 +188,7 @@ impl Feed for Generator {
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
         while batch.has_room() {
             if self.defined < self.config.instruments {
                 self.define(batch);
@@ -180,13 +196,13 @@ impl Feed for Generator {
             }
             let records = self.flow.next_action();
             if records.is_empty() {
-                return Ok(Step::End);
+                return Ok(FeedStep::End);
             }
             for record in records {
                 put(record, self.config.source, &mut self.counts, batch);
             }
         }
-        Ok(Step::More)
+        Ok(FeedStep::More)
     }
 
     fn records(&self) -> u64 {
@@ -198,7 +214,7 @@ impl Feed for Generator {
     }
 }
 
-/// Names of the kinds of records, as counted.
+/// The name of a kind of record, as counted.
 fn record_kind(kind: u8) -> String {
     ["add", "modify", "cancel", "execute", "trade"].get(usize::from(kind)).map_or("", |name| name).into()
 }

@@ -1,30 +1,30 @@
-//! Lines of a text file, with their numbers and places: what the readers of CSV and JSON lines share.
+//! The lines of a text file, with their numbers and offsets: the reader of CSV and of JSON lines.
 
-use crate::source::{self, Unpacked};
+use crate::file::{FormatFault, RecordReader, Unpacked};
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
 
-/// Bytes of a line at most, its end included. Binance's largest snapshot, 5,000 levels a side, has some 300 KiB.
+/// The greatest length of a line in bytes, with its end. Binance's largest snapshot, 5,000 levels a side, has
+/// about 300 KiB.
 pub(crate) const LINE_LENGTH_MAX: usize = 4 * 1024 * 1024;
 
 /// Bytes read and decompressed at once.
 const BUFFER_LENGTH: usize = 128 * 1024;
 
-/// What is wrong with a text file as such.
+/// Why the lines of a text file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineFault {
     /// The file cannot be read or decompressed.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// The file ends without the end of a line: what is there may be half a number.
-    #[error("the file ends inside line {line}: {found} bytes of it are there, and no line end")]
+    /// The file ends without a line end, so its last number may be cut.
+    #[error("the file ends inside line {line}: {found} bytes of it are there, without a line end")]
     Truncated {
         /// Number of the line, from 1.
         line: u64,
-        /// Bytes there.
+        /// Bytes of the line that are there.
         found: usize,
     },
-    /// No text file has such lines.
+    /// A line longer than that of any text file that is supported.
     #[error("line {line} is longer than the {LINE_LENGTH_MAX} bytes allowed")]
     TooLong {
         /// Number of the line, from 1.
@@ -32,21 +32,23 @@ pub enum LineFault {
     },
 }
 
-impl LineFault {
-    pub(crate) fn advice(&self) -> &'static str {
+impl FormatFault for LineFault {
+    fn advice(&self) -> &'static str {
         match self {
             Self::Io(error) if error.kind() == io::ErrorKind::NotFound => "check the path",
-            Self::Io(_) => "what came before is on the log; check the file, or get a whole copy for the rest",
+            Self::Io(_) => {
+                "what came before is on the log; check the file, or get a complete copy for the rest"
+            }
             Self::Truncated { .. } => {
-                "what came before is on the log; get a whole copy of the file, or end its last line if that is all"
+                "what came before is on the log; get a complete copy of the file, or add the line end if only that is missing"
             }
             Self::TooLong { .. } => "what came before is on the log; check that this is a text file",
         }
     }
 }
 
-/// Reads a file line by line; gzip and zstd are decompressed. Allocates for its longest line only.
-pub(crate) struct Lines {
+/// Reads a file line by line, and skips blank lines. Allocates only for its longest line.
+pub struct Lines {
     input: BufReader<Unpacked>,
     line: Vec<u8>,
     number: u64,
@@ -55,18 +57,29 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Self::new(Box::new(source::open(path)?))
+    /// The current line, without the white space at both ends.
+    #[inline]
+    pub fn current(&self) -> &[u8] {
+        self.line.trim_ascii()
     }
 
-    pub(crate) fn new(reader: Box<dyn Read + Send>) -> io::Result<Self> {
-        let input = BufReader::with_capacity(BUFFER_LENGTH, Unpacked::new(reader)?);
+    /// The number of the current line in the file, from 1.
+    #[inline]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl RecordReader for Lines {
+    type Fault = LineFault;
+
+    fn new(input: Unpacked) -> Result<Self, LineFault> {
+        let input = BufReader::with_capacity(BUFFER_LENGTH, input);
         Ok(Self { input, line: Vec::with_capacity(BUFFER_LENGTH), number: 0, start: 0, next: 0 })
     }
 
-    /// Reads the next line that is not blank; false at the end.
     #[inline]
-    pub(crate) fn advance(&mut self) -> Result<bool, LineFault> {
+    fn advance(&mut self) -> Result<bool, LineFault> {
         loop {
             self.line.clear();
             (self.number, self.start) = (self.number + 1, self.next);
@@ -82,30 +95,16 @@ impl Lines {
         }
     }
 
-    /// The line read last, blanks and line end at both ends dropped.
-    #[inline]
-    pub(crate) fn current(&self) -> &[u8] {
-        self.line.trim_ascii()
-    }
-
-    /// Its number in the file, from 1.
-    #[inline]
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Its first byte's place in the file as it is after decompression.
-    pub(crate) fn offset(&self) -> u64 {
+    fn offset(&self) -> u64 {
         self.start
     }
 
-    /// SHA-256 of the file, once its end was read.
-    pub(crate) fn hash(&self) -> Option<[u8; 32]> {
-        self.input.get_ref().hash()
+    fn input(&self) -> &Unpacked {
+        self.input.get_ref()
     }
 }
 
-/// What a person is shown of a field or line that is wrong.
+/// The beginning of a wrong field or line, for a message.
 pub(crate) fn excerpt(bytes: &[u8]) -> String {
     const SHOWN: usize = 40;
     let shown = bytes[..bytes.len().min(SHOWN)].escape_ascii();
@@ -118,7 +117,7 @@ mod tests {
     use std::io::{Cursor, Write};
 
     fn lines(bytes: Vec<u8>) -> (Vec<(u64, u64, String)>, Option<LineFault>) {
-        let mut lines = Lines::new(Box::new(Cursor::new(bytes))).unwrap();
+        let mut lines = Lines::new(Unpacked::new(Box::new(Cursor::new(bytes))).unwrap()).unwrap();
         let mut read = Vec::new();
         loop {
             match lines.advance() {
@@ -139,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_told_with_its_number_and_place_compressed_or_not() {
+    fn a_line_comes_with_its_number_and_offset_compressed_or_not() {
         let text = b"one\r\n\n  two \nthree\n".to_vec();
         let expected =
             [(1, 0, "one"), (3, 6, "two"), (4, 13, "three")].map(|(n, at, line)| (n, at, line.to_owned()));
@@ -160,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_compressed_file_cut_anywhere_gives_what_came_before_and_an_error() {
+    fn a_compressed_file_that_is_cut_gives_the_lines_before_and_an_error() {
         let text: Vec<u8> = (0..20_000).flat_map(|n| format!("{}\n", n * 7919).into_bytes()).collect();
         for whole in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {
             for part in 1..10 {

@@ -1,4 +1,4 @@
-//! Bytes of a file as they are read, hashed on the way.
+//! The bytes of a file: read, hashed and decompressed.
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest, Sha256};
@@ -12,40 +12,53 @@ const BUFFER_LENGTH: usize = 128 * 1024;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-type Reader = Box<dyn Read + Send>;
-/// The first bytes, which were read to tell the compression, and the rest.
-type Whole = io::Chain<Cursor<Vec<u8>>, Hashed<Reader>>;
+/// The first bytes, which were read to find the compression, and the rest.
+type Whole = io::Chain<Cursor<Vec<u8>>, Hashed<Box<dyn Read + Send>>>;
 
-/// A file's bytes, decompressed where they are compressed; how they are is told by how they begin.
-pub(crate) enum Unpacked {
+/// The bytes of a file, decompressed where its first bytes are those of gzip or zstd.
+pub struct Unpacked(Decoder);
+
+enum Decoder {
     Plain(Whole),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Whole>>>),
     Gzip(Box<MultiGzDecoder<BufReader<Whole>>>),
 }
 
 impl Unpacked {
-    pub(crate) fn new(reader: Reader) -> io::Result<Self> {
+    /// Reads the first bytes of `reader` and prepares to decompress the rest.
+    ///
+    /// # Errors
+    /// Those of `reader` and of the decoder.
+    pub fn new(reader: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut hashed = Hashed::new(reader);
         let mut magic = [0; 4];
         let found = read_full(&mut hashed, &mut magic)?;
         let whole = Cursor::new(magic[..found].to_vec()).chain(hashed);
-        if magic == ZSTD_MAGIC {
-            let buffered = BufReader::with_capacity(BUFFER_LENGTH, whole);
-            return Ok(Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?)));
-        }
-        if magic.starts_with(&GZIP_MAGIC) {
-            let buffered = BufReader::with_capacity(BUFFER_LENGTH, whole);
-            return Ok(Self::Gzip(Box::new(MultiGzDecoder::new(buffered))));
-        }
-        Ok(Self::Plain(whole))
+        let buffered = |whole| BufReader::with_capacity(BUFFER_LENGTH, whole);
+        Ok(Self(if magic == ZSTD_MAGIC {
+            Decoder::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(buffered(whole))?))
+        } else if magic.starts_with(&GZIP_MAGIC) {
+            Decoder::Gzip(Box::new(MultiGzDecoder::new(buffered(whole))))
+        } else {
+            Decoder::Plain(whole)
+        }))
     }
 
-    /// SHA-256 of the file as it lies there, once its end was read.
-    pub(crate) fn hash(&self) -> Option<[u8; 32]> {
-        let whole = match self {
-            Self::Plain(whole) => whole,
-            Self::Zstd(decoder) => decoder.get_ref().get_ref(),
-            Self::Gzip(decoder) => decoder.get_ref().get_ref(),
+    /// The name of the file's compression, if it has one.
+    pub fn compression(&self) -> Option<&'static str> {
+        match &self.0 {
+            Decoder::Plain(_) => None,
+            Decoder::Zstd(_) => Some("zstd"),
+            Decoder::Gzip(_) => Some("gzip"),
+        }
+    }
+
+    /// SHA-256 of the file as stored, before decompression, once its end was read.
+    pub fn hash(&self) -> Option<[u8; 32]> {
+        let whole = match &self.0 {
+            Decoder::Plain(whole) => whole,
+            Decoder::Zstd(decoder) => decoder.get_ref().get_ref(),
+            Decoder::Gzip(decoder) => decoder.get_ref().get_ref(),
         };
         whole.get_ref().1.hash()
     }
@@ -53,28 +66,28 @@ impl Unpacked {
 
 impl Read for Unpacked {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(reader) => reader.read(into),
-            Self::Zstd(decoder) => decoder.read(into),
-            Self::Gzip(decoder) => decoder.read(into),
+        match &mut self.0 {
+            Decoder::Plain(reader) => reader.read(into),
+            Decoder::Zstd(decoder) => decoder.read(into),
+            Decoder::Gzip(decoder) => decoder.read(into),
         }
     }
 }
 
-/// Passes bytes through and hashes them: SHA-256 of a file for the price of reading it once.
-pub(crate) struct Hashed<R> {
+/// Passes bytes on and hashes them, so that the SHA-256 of a file needs no second reading.
+struct Hashed<R> {
     inner: R,
     hasher: Sha256,
     has_ended: bool,
 }
 
 impl<R: Read> Hashed<R> {
-    pub(crate) fn new(inner: R) -> Self {
+    fn new(inner: R) -> Self {
         Self { inner, hasher: Sha256::new(), has_ended: false }
     }
 
     /// The hash, once the end was read.
-    pub(crate) fn hash(&self) -> Option<[u8; 32]> {
+    fn hash(&self) -> Option<[u8; 32]> {
         self.has_ended.then(|| self.hasher.clone().finalize().into())
     }
 }
@@ -91,7 +104,7 @@ impl<R: Read> Read for Hashed<R> {
 /// Opens a file to read.
 ///
 /// # Errors
-/// The operating system's, and one for a directory.
+/// Those of the operating system, and one for a directory.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
@@ -100,7 +113,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Reads until `into` is full or the source ends; gives back how much was read.
+/// Reads until `into` is full or the source ends. Returns the number of bytes read.
 pub(crate) fn read_full(source: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < into.len() {

@@ -1,17 +1,44 @@
-//! Which feed a person asks for: `dbn:PATH`, `itch:PATH` and so on, as [`FEEDS`] lists them.
+//! The text by which a user names a feed: `dbn:PATH`, `itch:PATH` and so on, as [`FEEDS`] lists them.
 
+use crate::binance::{BinanceFeed, BinanceOptions};
+use crate::dbn::csv::CsvFeed;
+use crate::dbn::{DbnFeed, DbnOptions};
+use crate::generator::{Generator, GeneratorConfig, GeneratorConfigError};
+use crate::instruments::InstrumentIds;
 use crate::itch::day::parse_date;
+use crate::itch::{ItchFeed, ItchOptions};
+use crate::lobster::{LobsterFeed, LobsterOptions};
 use jiff::civil::Date;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use stele_feed::{Feed, FeedError};
 
-/// A feed as it is written on a command line or in a configuration.
+/// A feed as named on a command line or in a configuration.
+///
+/// ```
+/// use stele_connect::FeedSpec;
+/// use stele_connect::spec::FeedOptions;
+/// use stele_feed::{Batch, FeedStep};
+///
+/// let spec: FeedSpec = "generator:42".parse()?;
+/// let mut feed = spec.open(FeedOptions { events: Some(1_000), ..FeedOptions::default() })?;
+///
+/// let mut batch = Batch::new();
+/// while feed.fill(&mut batch)? == FeedStep::More {
+///     batch.clear();
+/// }
+/// assert_eq!(feed.records(), 1_000);
+///
+/// let error = FeedSpec::parse("ich:FILE").unwrap_err();
+/// assert!(error.to_string().contains("did you mean `itch`?"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FeedSpec {
     /// `dbn:PATH`.
     Dbn(PathBuf),
-    /// `itch:PATH`, or `itch:PATH,date=YYYYMMDD` where the file's name does not say the day.
+    /// `itch:PATH`, or `itch:PATH,date=YYYYMMDD` where the file's name does not give the day.
     Itch {
         /// The file.
         path: PathBuf,
@@ -20,7 +47,7 @@ pub enum FeedSpec {
     },
     /// `databento-csv:PATH`.
     DatabentoCsv(PathBuf),
-    /// `lobster:PATH`, with `,symbol=SYMBOL` and `,date=YYYYMMDD` where the file's name does not say them.
+    /// `lobster:PATH`, with `,symbol=SYMBOL` and `,date=YYYYMMDD` where the file's name does not give them.
     Lobster {
         /// The file.
         path: PathBuf,
@@ -29,49 +56,49 @@ pub enum FeedSpec {
         /// The trading day.
         date: Option<Date>,
     },
-    /// `binance:PATH`, with `,symbol=SYMBOL` where its snapshots are of one of several symbols.
+    /// `binance:PATH`, with `,symbol=SYMBOL` where the file has several symbols and the snapshots of one.
     Binance {
         /// The file.
         path: PathBuf,
-        /// The symbol of its snapshots.
+        /// The symbol of the snapshots.
         symbol: Option<String>,
     },
     /// `generator`, or `generator:SEED`.
     Generator {
-        /// The seed; 1 where none is given.
+        /// The seed; 1 by default.
         seed: u64,
     },
-    /// `trail:PATH`: the market data of another trail, which is opened elsewhere.
+    /// `trail:PATH`: the market data of another trail. The crate `stele-replay` opens it.
     Trail(PathBuf),
 }
 
-/// What is accepted, for people.
+/// The accepted texts, for messages and help.
 pub const FEEDS: &str = "dbn:PATH, databento-csv:PATH, itch:PATH[,date=YYYYMMDD], \
     lobster:PATH[,symbol=SYMBOL][,date=YYYYMMDD], binance:PATH[,symbol=SYMBOL], generator[:SEED] and trail:PATH";
 const KINDS: [&str; 7] = ["dbn", "databento-csv", "itch", "lobster", "binance", "generator", "trail"];
 
-/// Why a text is no feed.
+/// Why a text does not name a feed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SpecError {
-    /// No kind of feed is called so.
-    #[error("`{found}` is no kind of feed{}; accepted are {FEEDS}", nearest_text(.nearest))]
+    /// There is no kind of feed of this name.
+    #[error("`{found}` is not a kind of feed{}; accepted are {FEEDS}", nearest_text(.nearest))]
     Kind {
-        /// What was given.
+        /// The name found.
         found: String,
-        /// The nearest kind there is.
+        /// The kind whose name is nearest, if one is near.
         nearest: Option<&'static str>,
     },
     /// The path is missing.
-    #[error("`{0}:` needs the path of a file behind the colon; accepted are {FEEDS}")]
+    #[error("`{0}:` needs the path of a file after the colon; accepted are {FEEDS}")]
     NoPath(&'static str),
-    /// The seed is no number.
-    #[error("`{0}` is no seed: give a whole number from 0 to 18446744073709551615")]
+    /// The seed is not a number.
+    #[error("`{0}` is not a seed: give a whole number from 0 to 18446744073709551615")]
     Seed(String),
-    /// The date is none.
-    #[error("`{0}` is no date: give it as YYYYMMDD")]
+    /// The date is not valid.
+    #[error("`{0}` is not a date: give it as YYYYMMDD")]
     Date(String),
-    /// The symbol is none.
-    #[error("`symbol=` needs a symbol behind it, of 72 bytes at most")]
+    /// The symbol is empty or too long.
+    #[error("`symbol=` needs a symbol after it, of at most 72 bytes")]
     Symbol,
 }
 
@@ -80,10 +107,10 @@ fn nearest_text(nearest: &Option<&str>) -> String {
 }
 
 impl FeedSpec {
-    /// Reads what a person wrote.
+    /// Reads the text of a user.
     ///
     /// # Errors
-    /// [`SpecError`], which names what is accepted and what is nearest.
+    /// [`SpecError`], which names the accepted texts and the nearest kind.
     pub fn parse(text: &str) -> Result<Self, SpecError> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
         let path = |kind: &'static str| match rest {
@@ -116,7 +143,86 @@ impl FeedSpec {
     }
 }
 
-/// A path and what `,key=value` behind it say of each of `known`, in any order; the last of a key counts.
+/// What opening a feed needs beside its spec.
+#[derive(Clone, Debug)]
+pub struct FeedOptions {
+    /// The source's number on the log.
+    pub source: u16,
+    /// The numbers of the instruments that the trail already has.
+    pub ids: InstrumentIds,
+    /// The trading day of a file whose spec does not give it; by default, the one in the file's name.
+    pub date: Option<Date>,
+    /// The generator's messages a second.
+    pub events_per_second: f64,
+    /// How many messages the generator makes; without end if `None`.
+    pub events: Option<u64>,
+}
+
+impl Default for FeedOptions {
+    /// Source 1, no known instruments, and the generator's own defaults.
+    fn default() -> Self {
+        let GeneratorConfig { source, events_per_second, events, .. } = GeneratorConfig::default();
+        Self { source, ids: InstrumentIds::default(), date: None, events_per_second, events }
+    }
+}
+
+/// Why a feed cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file cannot be read, or is not of the format.
+    #[error(transparent)]
+    File(#[from] FeedError),
+    /// The generator's options are wrong.
+    #[error(transparent)]
+    Generator(#[from] GeneratorConfigError),
+    /// The feed is a trail, which this crate cannot read.
+    #[error("trail:{} is opened by `TrailFeed` of the crate stele-replay", .0.display())]
+    Trail(PathBuf),
+}
+
+impl FeedSpec {
+    /// Opens the feed, and reads the first block of its file.
+    ///
+    /// # Errors
+    /// [`OpenError`]; always for [`FeedSpec::Trail`].
+    pub fn open(&self, options: FeedOptions) -> Result<Box<dyn Feed>, OpenError> {
+        let FeedOptions { source, ids, date: day, events_per_second, events } = options;
+        Ok(match self {
+            Self::Dbn(path) => Box::new(DbnFeed::open(path, DbnOptions { source, ids })?),
+            Self::DatabentoCsv(path) => Box::new(CsvFeed::open(path, DbnOptions { source, ids })?),
+            Self::Itch { path, date } => {
+                Box::new(ItchFeed::open(path, ItchOptions { source, date: date.or(day), ids })?)
+            }
+            Self::Lobster { path, symbol, date } => {
+                let (symbol, date) = (symbol.clone(), date.or(day));
+                Box::new(LobsterFeed::open(path, LobsterOptions { source, symbol, date, levels: None, ids })?)
+            }
+            Self::Binance { path, symbol } => {
+                Box::new(BinanceFeed::open(path, BinanceOptions { source, symbol: symbol.clone(), ids })?)
+            }
+            Self::Generator { seed } => {
+                let config = GeneratorConfig {
+                    seed: *seed,
+                    events_per_second,
+                    events,
+                    source,
+                    ..GeneratorConfig::default()
+                };
+                Box::new(Generator::new(config)?)
+            }
+            Self::Trail(path) => return Err(OpenError::Trail(path.clone())),
+        })
+    }
+
+    /// Whether [`FeedOptions::date`] matters: the format has no date of its own, and the spec does not give
+    /// one.
+    pub fn needs_date(&self) -> bool {
+        matches!(self, Self::Itch { date: None, .. } | Self::Lobster { date: None, .. })
+    }
+}
+
+/// Splits off the `,key=value` parts after a path, in any order. If a key of `known` is given twice, the last
+/// counts.
 fn keys<const N: usize>(path: &Path, known: [&str; N]) -> (PathBuf, [Option<String>; N]) {
     let mut values = [const { None }; N];
     let text = path.to_string_lossy();
@@ -139,7 +245,7 @@ fn read_symbol(text: String) -> Result<String, SpecError> {
     if text.is_empty() || text.len() > SYMBOL_LENGTH_MAX { Err(SpecError::Symbol) } else { Ok(text) }
 }
 
-/// Bytes of a symbol on the log.
+/// Bytes of a symbol on the log at most.
 const SYMBOL_LENGTH_MAX: usize = 72;
 
 impl FromStr for FeedSpec {
@@ -194,7 +300,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_accepted_reads_as_it_is_written() {
+    fn an_accepted_text_is_displayed_as_it_was_written() {
         for text in [
             "dbn:a/b.dbn.zst",
             "databento-csv:mbo.csv.zst",
@@ -215,13 +321,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_accepted_is_told_with_what_is_and_the_nearest() {
+    fn a_text_that_is_not_accepted_is_refused_with_those_that_are_and_the_nearest() {
         let said = |text| FeedSpec::parse(text).unwrap_err().to_string();
         assert!(said("ich:file").contains("did you mean `itch`?"), "{}", said("ich:file"));
         assert!(said("ich:file").contains("dbn:PATH"));
         assert!(!said("kafka:topic").contains("did you mean"));
         assert!(said("dbn").contains("needs the path"));
-        assert!(said("generator:x").contains("`x` is no seed"));
+        assert!(said("generator:x").contains("`x` is not a seed"));
         assert!(said("itch:f,date=1").contains("YYYYMMDD"));
         assert!(said("binanse:f").contains("did you mean `binance`?"));
         assert!(said("lobster:f,symbol=").contains("needs a symbol"));

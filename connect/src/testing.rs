@@ -1,6 +1,6 @@
-//! What the tests of several connectors need: a feed read to its end.
+//! Reads a feed to its end, for the tests of several connectors.
 
-use stele_feed::{Batch, Feed, FeedError, Step};
+use stele_feed::{Batch, Feed, FeedError, FeedStep};
 use stele_wire::codec::{Message, View};
 use stele_wire::messages::SCHEMA_VERSION;
 
@@ -20,7 +20,7 @@ impl Played {
     }
 }
 
-/// Everything a feed gives, and the error that it ends with, if any.
+/// Returns all events of a feed, and the error with which it ends, if any.
 pub(crate) fn play(feed: &mut dyn Feed) -> (Vec<Played>, Option<FeedError>) {
     let (mut played, mut batch) = (Vec::new(), Batch::new());
     loop {
@@ -32,8 +32,8 @@ pub(crate) fn play(feed: &mut dyn Feed) -> (Vec<Played>, Option<FeedError>) {
         }));
         batch.clear();
         match step {
-            Ok(Step::More) => {}
-            Ok(Step::End) => return (played, None),
+            Ok(FeedStep::More) => {}
+            Ok(FeedStep::End) => return (played, None),
             Err(error) => return (played, Some(error)),
         }
     }

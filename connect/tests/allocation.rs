@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::io::Cursor;
 use stele_connect::generate::{FileFormat, generate};
-use stele_connect::generator::{Config, Generator};
+use stele_connect::generator::{Generator, GeneratorConfig};
 use stele_connect::{binance, dbn, itch, lobster};
-use stele_feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, FeedStep};
 use stele_testkit::{CountingAllocator, allocator_calls};
 
 #[global_allocator]
@@ -19,7 +19,7 @@ fn calls(feed: &mut dyn Feed) -> (u64, usize) {
     loop {
         let before = allocator_calls();
         let step = feed.fill(&mut batch).unwrap();
-        if step == Step::End {
+        if step == FeedStep::End {
             return (calls, made);
         }
         if made > 10_000 {
@@ -30,8 +30,8 @@ fn calls(feed: &mut dyn Feed) -> (u64, usize) {
     }
 }
 
-fn config() -> Config {
-    Config { events: Some(EVENTS), ..Config::default() }
+fn config() -> GeneratorConfig {
+    GeneratorConfig { events: Some(EVENTS), ..GeneratorConfig::default() }
 }
 
 fn file(format: FileFormat, name: &str) -> Cursor<Vec<u8>> {
@@ -50,7 +50,7 @@ fn the_generator_does_not_allocate() {
 #[test]
 fn an_itch_feed_does_not_allocate() {
     let source = Box::new(file(FileFormat::Itch, "flow.itch50"));
-    let mut feed = itch::ItchFeed::from_reader("flow", source, itch::Options::default()).unwrap();
+    let mut feed = itch::ItchFeed::from_reader("flow", source, itch::ItchOptions::default()).unwrap();
     let (calls, made) = calls(&mut feed);
     assert_eq!((calls, made > EVENTS as usize / 2), (0, true));
 }
@@ -59,7 +59,7 @@ fn an_itch_feed_does_not_allocate() {
 fn a_dbn_feed_does_not_allocate_compressed_or_not() {
     for name in ["flow.dbn", "flow.dbn.zst"] {
         let source = Box::new(file(FileFormat::Dbn, name));
-        let mut feed = dbn::DbnFeed::from_reader(name, source, dbn::Options::default()).unwrap();
+        let mut feed = dbn::DbnFeed::from_reader(name, source, dbn::DbnOptions::default()).unwrap();
         let (calls, made) = calls(&mut feed);
         assert_eq!((calls, made > EVENTS as usize / 2), (0, true), "{name}");
     }
@@ -79,7 +79,8 @@ fn a_lobster_feed_does_not_allocate() {
         let kind = if number % 2 == 1 { 1 } else { 3 };
         let _ = writeln!(text, "34200.{number:09},{kind},{id},5,{price},1");
     });
-    let options = lobster::Options { symbol: Some("AMZN".into()), ..lobster::Options::default() };
+    let options =
+        lobster::LobsterOptions { symbol: Some("AMZN".into()), ..lobster::LobsterOptions::default() };
     let (calls, made) = calls(&mut lobster::LobsterFeed::from_reader("flow", source, options).unwrap());
     assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
 }
@@ -92,7 +93,7 @@ fn a_feed_of_databentos_csv_does_not_allocate() {
         let time = format_args!("2025-07-17T08:05:03.{number:09}Z");
         let _ = writeln!(text, "{time},{time},2,1108,A,B,5.51,100,{number},130,{number},ARL");
     });
-    let mut feed = dbn::csv::CsvFeed::from_reader("flow", source, dbn::Options::default()).unwrap();
+    let mut feed = dbn::csv::CsvFeed::from_reader("flow", source, dbn::DbnOptions::default()).unwrap();
     let (calls, made) = calls(&mut feed);
     assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
 }
@@ -106,7 +107,8 @@ fn a_binance_feed_does_not_allocate() {
             r#"{{"e":"depthUpdate","E":1723161255208,"s":"BTCUSDT","U":{number},"u":{number},"b":[["61737.{number}","1.5"]],"a":[["61800.5","0"]]}}"#
         );
     });
-    let mut feed = binance::BinanceFeed::from_reader("flow", source, binance::Options::default()).unwrap();
+    let mut feed =
+        binance::BinanceFeed::from_reader("flow", source, binance::BinanceOptions::default()).unwrap();
     let (calls, made) = calls(&mut feed);
     assert_eq!((calls, made as u64 > EVENTS / 4), (0, true));
 }

@@ -1,8 +1,8 @@
-//! A feed: what market data is pulled from, one batch of encoded messages at a time.
+//! The trait [`Feed`]: a source of market data that is read one batch of encoded messages at a time.
 //!
-//! A feed is a pure core: it reads its source, and fills a [`Batch`] when it is asked to. It knows no clock, no
-//! thread and no sequencer; a [`Player`](crate::Player) plays it. Every record of the source becomes one event or more,
-//! or is counted in the [`FeedReport`] with the reason why it became none: nothing is dropped in silence.
+//! A feed only reads its source and fills a [`Batch`]. It uses no clock, no thread and no sequencer; a
+//! [`Player`](crate::Player) plays it. Every record of the source becomes one event or more, or is counted in
+//! the [`FeedReport`] with the reason why it became none: no record is dropped silently.
 
 use std::error::Error;
 use std::fmt;
@@ -12,90 +12,152 @@ use stele_wire::messages::SourceKind;
 use stele_wire::units::Nanos;
 use zerocopy::IntoBytes;
 
-/// Events that one record of a source may become.
+/// The greatest number of events of one record.
 pub const RECORD_EVENTS_MAX: usize = 32;
 
-/// Bytes of message bodies that one record of a source may become, each body rounded up to 8.
+/// The greatest length of the message bodies of one record in bytes, each body rounded up to 8.
 pub const RECORD_LENGTH_MAX: usize = 32 * 1024;
 
-/// Events in a [`Batch`].
+/// The greatest number of events in a [`Batch`].
 pub const BATCH_EVENTS_MAX: usize = 512;
 
-/// Bytes of message bodies in a [`Batch`]: what stays in a core's second-level cache.
+/// The greatest length of the message bodies in a [`Batch`] in bytes; it stays in the second-level cache of a
+/// core.
 pub const BATCH_LENGTH: usize = 96 * 1024;
 
 const _: () = assert!(BATCH_EVENTS_MAX > RECORD_EVENTS_MAX && BATCH_LENGTH > RECORD_LENGTH_MAX);
 const _: () = assert!(RECORD_LENGTH_MAX <= BODY_LENGTH_MAX && BATCH_LENGTH.is_multiple_of(8));
 
-/// Where market data is pulled from.
+/// A source of market data.
+///
+/// ```
+/// use stele_feed::{Batch, Feed, FeedError, FeedReport, FeedStep, SourceDescription};
+/// use stele_wire::Nanos;
+/// use stele_wire::messages::{BookAdd, Side, SourceKind};
+///
+/// /// Adds one order a second to the book of instrument 1.
+/// struct Metronome {
+///     added: u64,
+///     last: u64,
+/// }
+///
+/// impl Feed for Metronome {
+///     fn describe(&self) -> SourceDescription {
+///         SourceDescription {
+///             source: 1,
+///             kind: SourceKind::GENERATOR,
+///             vendor_publisher: 0,
+///             channel: u16::MAX,
+///             mic: [0; 4],
+///             dataset: "metronome".into(),
+///             name: "metronome".into(),
+///             description: "one order a second".into(),
+///         }
+///     }
+///
+///     fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
+///         while batch.has_room() && self.added < self.last {
+///             self.added += 1;
+///             let time = self.added * 1_000_000_000;
+///             let add = BookAdd {
+///                 venue_time: time.into(),
+///                 instrument: 1.into(),
+///                 side: Side::BUY,
+///                 order_id: self.added.into(),
+///                 price: 100_000_000_000.into(),
+///                 quantity: 10.into(),
+///                 ..BookAdd::NULL
+///             };
+///             batch.push(Nanos(time), &add);
+///         }
+///         Ok(if self.added < self.last { FeedStep::More } else { FeedStep::End })
+///     }
+///
+///     fn records(&self) -> u64 {
+///         self.added
+///     }
+///
+///     fn report(&self) -> FeedReport {
+///         let counts = (vec![("order".into(), self.added)], vec![("BookAdd", self.added)]);
+///         FeedReport { records: counts.0, events: counts.1, ..FeedReport::default() }
+///     }
+/// }
+///
+/// let (mut feed, mut batch) = (Metronome { added: 0, last: 3 }, Batch::new());
+/// assert_eq!(feed.fill(&mut batch)?, FeedStep::End);
+/// assert_eq!(batch.len(), 3);
+/// assert_eq!(batch.front().unwrap().due, Nanos(1_000_000_000));
+/// # Ok::<(), FeedError>(())
+/// ```
 pub trait Feed: Send {
-    /// What the source is; the same each time.
-    fn describe(&self) -> Description;
+    /// Describes the source; the result is always the same.
+    fn describe(&self) -> SourceDescription;
 
-    /// Puts the next events into `batch`, as long as it [has room](Batch::has_room). An empty batch with
-    /// [`Step::More`] is allowed: nothing is there yet.
+    /// Puts the next events into `batch`, as long as it [has room](Batch::has_room). An empty batch
+    /// with [`FeedStep::More`] means that the source has no events yet.
     ///
     /// # Errors
-    /// [`FeedError`] when the source cannot be read further. What `batch` holds then is good and is played first;
-    /// later calls give the same error or [`Step::End`].
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError>;
+    /// [`FeedError`] if the source cannot be read further. The events in `batch` are valid all the same
+    /// and are played first. Later calls return the same error or [`FeedStep::End`].
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError>;
 
-    /// Records read whole so far; cheap.
+    /// The number of records read whole so far; cheap.
     fn records(&self) -> u64;
 
-    /// What was read so far, and what became of it.
+    /// Reports what was read so far, and what became of it.
     fn report(&self) -> FeedReport;
 
-    /// SHA-256 of the source's bytes, once all of them have been read and where that was cheap.
+    /// SHA-256 of the source's bytes, once all are read; `None` for sources that do not compute it.
     fn content_hash(&self) -> Option<[u8; 32]> {
         None
     }
 }
 
-/// Whether a feed goes on.
+/// Whether a feed has more events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum FeedStep {
     /// There may be more.
     More,
-    /// Nothing follows.
+    /// The source is at its end.
     End,
 }
 
-/// What a source is: the fields of its `SourceDefinition`.
+/// The description of a source: the fields of its `SourceDefinition`.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Description {
+pub struct SourceDescription {
     /// The source's number on the log.
     pub source: u16,
     /// File, generator, trail or live feed.
     pub kind: SourceKind,
-    /// The vendor's publisher id; 0 where there is none, or several.
+    /// The vendor's publisher id; 0 if there is none, or several.
     pub vendor_publisher: u16,
-    /// The venue's channel; `u16::MAX` where there is none, or several.
+    /// The venue's channel; `u16::MAX` if there is none, or several.
     pub channel: u16,
-    /// Market identifier code, ISO 10383; zeros where not known.
+    /// Market identifier code, ISO 10383; zeros if not known.
     pub mic: [u8; 4],
     /// The data set, cut to 16 bytes on the log.
     pub dataset: String,
     /// A short name, cut to 32 bytes on the log.
     pub name: String,
-    /// What a person wants to know about it.
+    /// A description for people.
     pub description: String,
 }
 
 /// How fast a feed is played.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub enum Pace {
-    /// As fast as it is taken.
+    /// As fast as possible.
     #[default]
     Fast,
-    /// With the distances in time that the source has.
+    /// With the time between events that the source has.
     RealTime,
-    /// So many times faster than the source; finite and above 0.
+    /// Faster than the source by this factor, which is finite and above 0.
     Times(f64),
 }
 
 impl Pace {
-    /// Nanoseconds after the first event at which an event that is `elapsed` nanoseconds younger is due.
+    /// Returns how long after the first event, in nanoseconds, an event is due that came `elapsed`
+    /// nanoseconds after it in the source.
     pub fn delay(self, elapsed: u64) -> u64 {
         match self {
             Self::Fast => 0,
@@ -105,14 +167,14 @@ impl Pace {
     }
 }
 
-/// Why a feed could not be read further.
+/// Why a feed cannot be read further.
 #[derive(Debug)]
 pub struct FeedError {
     /// The source: a path, or a name.
     pub source: String,
-    /// Records that were read whole before.
+    /// The number of records that were read whole before.
     pub good_records: u64,
-    /// Byte offset of the first byte that is not good, in the source as it is after decompression.
+    /// The offset of the first byte that is not good, in the source after decompression.
     pub offset: u64,
     /// What is wrong.
     pub fault: Box<dyn Error + Send + Sync>,
@@ -133,17 +195,17 @@ impl Error for FeedError {
     }
 }
 
-/// What a feed read, and what became of it. `records` counts what was read whole; each of these records became
-/// one event or more, or is counted in `not_carried`.
+/// What a feed read, and what became of it. Each record in `records` became one event or more, or is counted
+/// in `not_carried`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct FeedReport {
-    /// Records by the source's name of their kind.
+    /// Records read whole, by the source's name of their kind.
     pub records: Vec<(String, u64)>,
-    /// Events by their template's name.
+    /// Events by the name of their template.
     pub events: Vec<(&'static str, u64)>,
     /// Records that became no event.
     pub not_carried: Vec<NotCarried>,
-    /// What else a person should know, one sentence each.
+    /// Anything else that a user should know, one sentence each.
     pub notices: Vec<String>,
 }
 
@@ -152,30 +214,31 @@ pub struct FeedReport {
 pub struct NotCarried {
     /// The source's name of the kind.
     pub kind: String,
-    /// How many.
+    /// The number of records.
     pub count: u64,
     /// Why.
     pub reason: &'static str,
 }
 
 impl FeedReport {
-    /// Records of all kinds.
+    /// The number of records of all kinds.
     pub fn record_count(&self) -> u64 {
         self.records.iter().map(|(_, count)| count).sum()
     }
 
-    /// Events of all templates.
+    /// The number of events of all templates.
     pub fn event_count(&self) -> u64 {
         self.events.iter().map(|(_, count)| count).sum()
     }
 
-    /// Records that became no event.
+    /// The number of records that became no event.
     pub fn not_carried_count(&self) -> u64 {
         self.not_carried.iter().map(|not_carried| not_carried.count).sum()
     }
 }
 
-/// A bounded buffer of encoded messages, filled by a feed and taken from the front. Its memory is taken once.
+/// A bounded queue of encoded messages: a feed fills it, and a player takes them from the front. It allocates
+/// once.
 #[derive(Debug)]
 pub struct Batch {
     words: Vec<u64>,
@@ -192,15 +255,15 @@ struct Entry {
     template_id: u16,
 }
 
-/// A message of a batch that was not taken yet.
+/// A message in a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pending<'a> {
+pub struct PendingMessage<'a> {
     /// The SBE template id.
     pub template_id: u16,
-    /// Block, groups and data; begins on a multiple of 8 bytes in memory.
+    /// Block, groups and data; aligned to 8 bytes in memory.
     pub body: &'a [u8],
-    /// When the source's own clock says it came: the capture's receive time where there is one, the venue's time
-    /// otherwise.
+    /// When the message came, by the source's own clock: the receive time of the recording if there is one,
+    /// else the venue's time.
     pub due: Nanos,
 }
 
@@ -211,7 +274,7 @@ impl Default for Batch {
 }
 
 impl Batch {
-    /// An empty batch of [`BATCH_EVENTS_MAX`] events and [`BATCH_LENGTH`] bytes.
+    /// Creates an empty batch for [`BATCH_EVENTS_MAX`] events and [`BATCH_LENGTH`] bytes.
     pub fn new() -> Self {
         Self {
             words: vec![0; BATCH_LENGTH / 8],
@@ -221,17 +284,18 @@ impl Batch {
         }
     }
 
-    /// Whether the events of another record fit: [`RECORD_EVENTS_MAX`] of them, [`RECORD_LENGTH_MAX`] bytes.
+    /// Whether the events of another record fit: [`RECORD_EVENTS_MAX`] events and [`RECORD_LENGTH_MAX`]
+    /// bytes.
     #[inline]
     pub fn has_room(&self) -> bool {
         self.entries.len() <= BATCH_EVENTS_MAX - RECORD_EVENTS_MAX
             && self.words_used <= (BATCH_LENGTH - RECORD_LENGTH_MAX) / 8
     }
 
-    /// Puts a message without groups and data at the end.
+    /// Appends a message without groups and data.
     ///
     /// # Panics
-    /// When there is no room: ask [`Batch::has_room`] before each record.
+    /// If there is no room: call [`Batch::has_room`] before each record.
     #[inline]
     pub fn push<M: Message>(&mut self, due: Nanos, message: &M) {
         let place = self.words[self.words_used..].as_mut_bytes();
@@ -239,13 +303,13 @@ impl Batch {
         self.close(M::TEMPLATE_ID, due, size_of::<M>());
     }
 
-    /// Puts a message at the end that `write` encodes into the memory given; `write` gives back what it wrote.
+    /// Appends a message that `write` encodes into the memory it gets; `write` returns the part that it used.
     ///
     /// # Errors
-    /// What `write` gives; the batch is then as it was.
+    /// The error of `write`; the batch is then unchanged.
     ///
     /// # Panics
-    /// When there is no room: ask [`Batch::has_room`] before each record.
+    /// If there is no room: call [`Batch::has_room`] before each record.
     pub fn push_with<M: Message>(
         &mut self,
         due: Nanos,
@@ -270,13 +334,13 @@ impl Batch {
         self.words_used += length.div_ceil(8);
     }
 
-    /// The message at the front.
+    /// Returns the message at the front, if there is one.
     #[inline]
-    pub fn front(&self) -> Option<Pending<'_>> {
+    pub fn front(&self) -> Option<PendingMessage<'_>> {
         self.entries.get(self.taken).map(|entry| self.pending(entry))
     }
 
-    /// Takes the message at the front away; nothing when there is none.
+    /// Removes the message at the front, if there is one.
     #[inline]
     pub fn take_front(&mut self) {
         if self.taken < self.entries.len() {
@@ -287,22 +351,22 @@ impl Batch {
         }
     }
 
-    /// The messages not taken yet, front first.
-    pub fn iter(&self) -> impl Iterator<Item = Pending<'_>> {
+    /// Iterates over the messages, from the front.
+    pub fn iter(&self) -> impl Iterator<Item = PendingMessage<'_>> {
         self.entries[self.taken..].iter().map(|entry| self.pending(entry))
     }
 
-    /// Messages not taken yet.
+    /// The number of messages.
     pub fn len(&self) -> usize {
         self.entries.len() - self.taken
     }
 
-    /// Whether every message was taken.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Forgets every message.
+    /// Removes all messages.
     pub fn clear(&mut self) {
         self.entries.clear();
         self.words_used = 0;
@@ -310,9 +374,9 @@ impl Batch {
     }
 
     #[inline]
-    fn pending(&self, entry: &Entry) -> Pending<'_> {
+    fn pending(&self, entry: &Entry) -> PendingMessage<'_> {
         let bytes = self.words[entry.start as usize..].as_bytes();
-        Pending { template_id: entry.template_id, body: &bytes[..entry.length.into()], due: entry.due }
+        PendingMessage { template_id: entry.template_id, body: &bytes[..entry.length.into()], due: entry.due }
     }
 }
 
@@ -351,7 +415,7 @@ mod tests {
         }
         assert!(batch.len() < BATCH_EVENTS_MAX);
         batch.take_front();
-        assert!(!batch.has_room(), "what was taken gives its room back with the last message");
+        assert!(!batch.has_room(), "room is freed with the last message");
         while !batch.is_empty() {
             batch.take_front();
         }

@@ -1,19 +1,20 @@
-//! Forwarding: what a shard needs of another, as events of its own.
+//! Forwarding: a shard gets events of another shard as events of its own.
 //!
 //! ```text
 //!  shard 1: ring ── durable ──> Origin ──> Forwarder ──> publisher ──> sequencer of shard 2
-//!              └ trail on disk ──┘ (what the ring does not have)
+//!              └ trail on disk ──┘ (older events than the ring has)
 //! ```
 //!
-//! A [`Forwarder`] belongs to the shard that is told. It reads the log of another shard, an [`Origin`], and submits what
-//! is wanted of it as `Forwarded`: the event's own body, with the shard, the epoch, the sequence and the time that it has
-//! there. Three rules make that a copy that can be relied on:
+//! A [`Forwarder`] belongs to the receiving shard. It reads the log of another shard, its [`Origin`], and
+//! submits the events that pass a [`ForwardFilter`] as `Forwarded`: the event's own body, with the shard, the
+//! epoch, the sequence and the time that it has there. Three rules make that copy reliable:
 //!
-//! - **Durable events only.** What the other shard could still lose in a crash is not told on.
-//! - **Once, in order, without a gap.** The last sequence that was forwarded stands on the log of the shard that is told;
-//!   a forwarder goes on behind it, whoever was restarted.
-//! - **Nobody is held up for ever.** While the shard that is told takes nothing, the forwarder holds the ring of the
-//!   origin by at most its [lag](crate::bounds::FORWARD_LAG_DIVISOR), then lets it go and reads the rest from the disk.
+//! - **Durable events only.** An event that the other shard could still lose in a crash is not forwarded.
+//! - **Once, in order, without a gap.** The last sequence that was forwarded is on the log of the receiving
+//!   shard; a forwarder continues after it, whichever shard was restarted.
+//! - **No shard is blocked for ever.** While the receiving shard takes nothing, the forwarder holds at most
+//!   its [lag](crate::bounds::FORWARD_LAG_DIVISOR) of the origin's ring; then it releases the ring and reads
+//!   the rest from the disk.
 
 use crate::bounds::{FORWARD_EVENTS_MAX, FORWARD_LAG_DIVISOR};
 use crate::instruments::{InstrumentFields, InstrumentSet};
@@ -31,72 +32,75 @@ use stele_wire::messages::{FeedStatus, Forwarded, InstrumentDefinition};
 use stele_wire::{Epoch, Frame, Sequence, ShardId};
 use zerocopy::IntoBytes;
 
-/// Takes an event of an origin, or breaks: then the event comes again.
-pub type Take<'t> = dyn FnMut(Epoch, &Frame<'_>) -> ControlFlow<()> + 't;
+/// Takes an event of an origin, or breaks; after a break, the same event comes again.
+pub type EventSink<'t> = dyn FnMut(Epoch, &Frame<'_>) -> ControlFlow<()> + 't;
 
-/// The log of another shard: its durable events in order, each once, padding left out.
+/// The log of another shard: its durable events in order, each once, without padding.
 pub trait Origin: Send {
-    /// Shows some events behind the last one taken, none or as many as the origin sees fit. Returns how many were taken.
+    /// Passes the events after the last one taken to `take`: none, or as many as the origin chooses. Returns
+    /// how many were taken.
     ///
     /// # Errors
-    /// What keeps it from reading on.
-    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError>;
+    /// The origin cannot be read further.
+    fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError>;
 }
 
-/// The trail of another shard, for what its ring does not have.
-pub trait Past: Send {
-    /// Shows events behind `after`, up to `through` at most, as [`Origin::poll`] does; all of these are durable. Returns
-    /// how many were taken, and the last of them.
+/// The trail of another shard on disk, for events that its ring no longer has.
+pub trait OriginTrail: Send {
+    /// Passes events after `after`, up to `through` at most, to `take`, as [`Origin::poll`] does; all of them
+    /// are durable. Returns how many were taken, and the last of them.
     ///
     /// # Errors
-    /// What keeps it from reading on.
+    /// The trail cannot be read further.
     fn read(
         &mut self,
         after: Sequence,
         through: Sequence,
-        take: &mut Take<'_>,
+        take: &mut EventSink<'_>,
     ) -> Result<(usize, Sequence), AgentError>;
 }
 
-/// A shard of the same process: its ring in place, its trail for what was there before or was let go.
+/// A shard of the same process: its ring, read in place, and its trail for older events.
 #[derive(Debug)]
 pub struct GatedOrigin<P> {
     consumer: GatingConsumer,
-    past: P,
+    trail: P,
     epoch: Epoch,
-    /// Bytes of the ring that it holds at most.
+    /// The greatest number of bytes of the ring that it holds.
     lag_max: u64,
     /// The last event taken.
     taken: Sequence,
-    /// The last event that the consumer has passed. What is between the two is in the past.
+    /// The last event that the consumer has passed. The events after `taken` up to it are read from the
+    /// trail.
     passed: Sequence,
 }
 
-impl<P: Past> GatedOrigin<P> {
-    /// An origin that goes on behind `taken`. `consumer` begins with the epoch's first event, which is `first`.
+impl<P: OriginTrail> GatedOrigin<P> {
+    /// Creates an origin that continues after `taken`. `consumer` begins with the epoch's first event, which
+    /// is `first`.
     ///
     /// # Panics
-    /// When `taken` is not before `first`.
-    pub fn new(consumer: GatingConsumer, epoch: Epoch, first: Sequence, taken: Sequence, past: P) -> Self {
-        assert!(taken < first, "event {taken} was forwarded, and the log goes on at {first}");
+    /// If `taken` is not before `first`.
+    pub fn new(consumer: GatingConsumer, epoch: Epoch, first: Sequence, taken: Sequence, trail: P) -> Self {
+        assert!(taken < first, "event {taken} was forwarded, but the log continues at {first}");
         let lag_max = (consumer.ring().capacity() / FORWARD_LAG_DIVISOR) as u64;
-        Self { consumer, past, epoch, lag_max, taken, passed: Sequence(first.0 - 1) }
+        Self { consumer, trail, epoch, lag_max, taken, passed: Sequence(first.0 - 1) }
     }
 
-    /// How far it has come on the ring.
+    /// The position on the ring.
     pub fn progress(&self) -> ConsumerProgress {
         self.consumer.progress()
     }
 
     /// Whether it reads from the disk.
-    pub fn is_in_the_past(&self) -> bool {
+    pub fn reads_trail(&self) -> bool {
         self.taken < self.passed
     }
 
-    fn read_ring(&mut self, take: &mut Take<'_>) -> usize {
+    fn read_ring(&mut self, take: &mut EventSink<'_>) -> usize {
         let (durable, epoch) = (self.consumer.ring().watermarks().durable(), self.epoch);
         let (mut count, mut taken) = (0, self.taken);
-        // Stopping at an event is no failure: it comes again.
+        // Stopping at an event is not a failure: it comes again.
         let _ = self.consumer.try_poll(FORWARD_EVENTS_MAX, |event| {
             if event.end() > durable || take(epoch, &event.frame()).is_break() {
                 return Err(());
@@ -108,8 +112,8 @@ impl<P: Past> GatedOrigin<P> {
         count
     }
 
-    /// Lets the ring go as far as it is held by more than the lag.
-    fn let_go(&mut self) -> usize {
+    /// Releases the part of the ring beyond the lag.
+    fn release_ring(&mut self) -> usize {
         let marks = self.consumer.ring().watermarks();
         let (published, durable) = (marks.published().0, marks.durable());
         let mut passed = self.passed;
@@ -126,35 +130,36 @@ impl<P: Past> GatedOrigin<P> {
     }
 }
 
-impl<P: Past> Origin for GatedOrigin<P> {
-    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError> {
-        let taken = if self.is_in_the_past() {
-            let (count, last) = self.past.read(self.taken, self.passed, take)?;
+impl<P: OriginTrail> Origin for GatedOrigin<P> {
+    fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError> {
+        let taken = if self.reads_trail() {
+            let (count, last) = self.trail.read(self.taken, self.passed, take)?;
             self.taken = last;
             count
         } else {
             self.read_ring(take)
         };
         let held = self.consumer.ring().watermarks().published().0 - self.consumer.released().0;
-        Ok(if held > self.lag_max { taken + self.let_go() } else { taken })
+        Ok(if held > self.lag_max { taken + self.release_ring() } else { taken })
     }
 }
 
-/// What is wanted of another shard.
+/// Selects the events of another shard that are forwarded.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// By symbol; none is every instrument.
+pub struct ForwardFilter {
+    /// By symbol; `None` is every instrument.
     symbols: Option<BTreeSet<String>>,
-    /// By template id; none is all market data.
+    /// By template id; `None` is all market data.
     templates: Option<BTreeSet<u16>>,
-    /// The numbers of the instruments wanted, as far as their definitions were seen.
+    /// The numbers of the selected instruments whose definitions were read.
     instruments: InstrumentSet,
     fields: InstrumentFields,
 }
 
-impl Wanted {
-    /// Events of these `templates` about instruments of these `symbols`; all market data, and every instrument, where
-    /// none is named. Definitions of the instruments, and the states of feeds, come with them: books hang on both.
+impl ForwardFilter {
+    /// Selects the events of these `templates` about instruments of these `symbols`; without `templates`, all
+    /// market data; without `symbols`, every instrument. The definitions of the instruments and the states of
+    /// feeds are always selected, because books need both.
     pub fn new(symbols: &[String], templates: &[u16]) -> Self {
         let symbols = (!symbols.is_empty()).then(|| symbols.iter().cloned().collect());
         let templates = (!templates.is_empty()).then(|| templates.iter().copied().collect());
@@ -162,15 +167,15 @@ impl Wanted {
         Self { symbols, templates, instruments, fields }
     }
 
-    /// An instrument whose definition was forwarded before.
-    pub fn knows(&mut self, instrument: u32, symbol: &str) {
+    /// Adds an instrument whose definition was forwarded before, if its symbol is selected.
+    pub fn add_instrument(&mut self, instrument: u32, symbol: &str) {
         if self.symbols.as_ref().is_none_or(|symbols| symbols.contains(symbol)) {
             self.instruments.insert(instrument);
         }
     }
 
     #[inline]
-    fn wants(&mut self, frame: &Frame<'_>) -> bool {
+    fn selects(&mut self, frame: &Frame<'_>) -> bool {
         let template_id = frame.template_id();
         if !frame.is_stele() {
             return false;
@@ -186,12 +191,12 @@ impl Wanted {
                 .is_some_and(|known| known.stamped && known.class == MessageClass::MarketData),
             Some(templates) => templates.contains(&template_id),
         };
-        is_kind && self.is_about_wanted(self.fields.of(template_id, frame.body()))
+        is_kind && self.is_about_selected(self.fields.of(template_id, frame.body()))
     }
 
-    /// What is about the whole market, or about no instrument, is wanted by everyone.
+    /// Events about the whole market, or about no instrument, are always selected.
     #[inline]
-    fn is_about_wanted(&self, instrument: Option<u32>) -> bool {
+    fn is_about_selected(&self, instrument: Option<u32>) -> bool {
         match instrument {
             None | Some(0) => true,
             Some(instrument) => self.symbols.is_none() || self.instruments.contains(instrument),
@@ -201,62 +206,62 @@ impl Wanted {
     #[cold]
     fn defines(&mut self, frame: &Frame<'_>) -> bool {
         let Some(definition) = frame.message::<InstrumentDefinition>() else { return false };
-        self.knows(definition.instrument.get(), text(&definition.venue_symbol));
-        self.is_about_wanted(Some(definition.instrument.get()))
+        self.add_instrument(definition.instrument.get(), text(&definition.venue_symbol));
+        self.is_about_selected(Some(definition.instrument.get()))
     }
 }
 
-/// What a link has done, for whoever watches. Counters only grow.
+/// The counts of a link, readable from any thread. They only grow.
 #[derive(Debug, Default)]
-pub struct LinkStatus {
+pub struct ForwardLinkStatus {
     forwarded: AtomicU64,
     too_long: AtomicU64,
 }
 
-impl LinkStatus {
-    /// Events handed to the shard that is told.
+impl ForwardLinkStatus {
+    /// The number of events submitted to the receiving shard.
     pub fn forwarded(&self) -> u64 {
         self.forwarded.load(Ordering::Relaxed)
     }
 
-    /// Events that were wanted and are too long to go in another event.
+    /// The number of selected events that were too long to be put into another event.
     pub fn too_long(&self) -> u64 {
         self.too_long.load(Ordering::Relaxed)
     }
 }
 
-/// From one shard to another.
-pub struct Link {
+/// The connection from one other shard to the receiving shard.
+pub struct ForwardLink {
     shard: ShardId,
     origin: Box<dyn Origin>,
-    wanted: Wanted,
+    filter: ForwardFilter,
     publisher: Publisher,
-    status: Arc<LinkStatus>,
+    status: Arc<ForwardLinkStatus>,
     body: Box<[u8]>,
 }
 
-impl Link {
-    /// From `origin`, the log of `shard`, through `publisher`, what is `wanted`.
-    pub fn new(shard: ShardId, origin: Box<dyn Origin>, wanted: Wanted, publisher: Publisher) -> Self {
+impl ForwardLink {
+    /// Creates a link that forwards from `origin`, the log of `shard`, what `filter` selects, by `publisher`.
+    pub fn new(shard: ShardId, origin: Box<dyn Origin>, filter: ForwardFilter, publisher: Publisher) -> Self {
         let (status, body) = (Arc::default(), vec![0; BODY_LENGTH_MAX].into());
-        Self { shard, origin, wanted, publisher, status, body }
+        Self { shard, origin, filter, publisher, status, body }
     }
 
-    /// The shard that it reads.
+    /// The shard from which it forwards.
     pub fn shard(&self) -> ShardId {
         self.shard
     }
 
-    /// Where to see what it has done.
-    pub fn status(&self) -> Arc<LinkStatus> {
+    /// The counts of the link, shared with it.
+    pub fn status(&self) -> Arc<ForwardLinkStatus> {
         self.status.clone()
     }
 
     fn forward(&mut self) -> Result<usize, AgentError> {
-        let Self { shard, origin, wanted, publisher, status, body } = self;
+        let Self { shard, origin, filter, publisher, status, body } = self;
         let (mut forwarded, mut too_long, mut refused) = (0, 0, None);
         let polled = origin.poll(&mut |epoch, frame| {
-            if !wanted.wants(frame) {
+            if !filter.selects(frame) {
                 return ControlFlow::Continue(());
             }
             let Some(length) = wrap(body, *shard, epoch, frame) else {
@@ -289,7 +294,7 @@ impl Link {
     }
 }
 
-/// Writes the event as `Forwarded` and gives its length; none when it is too long to go in another.
+/// Writes an event as `Forwarded` into `body`. Returns its length, or `None` if it is too long for that.
 #[inline]
 fn wrap(body: &mut [u8], shard: ShardId, epoch: Epoch, frame: &Frame<'_>) -> Option<usize> {
     const BLOCK: usize = size_of::<Forwarded>();
@@ -312,15 +317,15 @@ fn wrap(body: &mut [u8], shard: ShardId, epoch: Epoch, frame: &Frame<'_>) -> Opt
     Some(length)
 }
 
-/// The agent that brings a shard what it is told of others.
+/// The agent that forwards the events of other shards to a shard.
 pub struct Forwarder {
     name: String,
-    links: Vec<Link>,
+    links: Vec<ForwardLink>,
 }
 
 impl Forwarder {
-    /// A forwarder over these links, one for each other shard.
-    pub fn new(name: impl Into<String>, links: Vec<Link>) -> Self {
+    /// Creates a forwarder over these links, one for each other shard.
+    pub fn new(name: impl Into<String>, links: Vec<ForwardLink>) -> Self {
         Self { name: name.into(), links }
     }
 }

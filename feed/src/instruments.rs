@@ -1,12 +1,12 @@
-//! Which instrument an event is about, and sets of instruments.
+//! Finds the instrument of an event; sets of instruments.
 
 use std::collections::BTreeSet;
 use stele_wire::messages::SCHEMA;
 
-/// Instruments with a lower number are in tables; feeds count from 1.
+/// Instruments with a lower number are in tables; the numbers begin with 1.
 pub(crate) const DENSE: u32 = 64 << 10;
 
-/// Where each message has its instrument, by template id.
+/// The offset of the instrument in each message, by template id.
 #[derive(Clone, Debug)]
 pub(crate) struct InstrumentFields(Box<[u16]>);
 
@@ -25,7 +25,7 @@ impl Default for InstrumentFields {
 }
 
 impl InstrumentFields {
-    /// The instrument that a message is about: 0 is the whole market; none where a message is about no instrument.
+    /// The instrument of a message; 0 is the whole market. `None` if the message has no such field.
     #[inline]
     pub(crate) fn of(&self, template_id: u16, body: &[u8]) -> Option<u32> {
         let at = *self.0.get(usize::from(template_id))?;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instrument_is_in_the_set_once_it_was_put_there() {
+    fn an_instrument_is_in_the_set_once_it_is_inserted() {
         let mut set = InstrumentSet::default();
         for instrument in [1, 63, 64, DENSE - 1, DENSE, u32::MAX] {
             assert!(!set.contains(instrument));

@@ -1,4 +1,4 @@
-//! Feeds: how market data gets into a bus, and how one shard gets the events of another.
+//! Feeds: how market data enters a bus, and how a shard receives events of another shard.
 //!
 //! ```text
 //!  file, generator, trail ──> Feed ──fill──> Batch ──> Player ──> publisher ──> sequencer
@@ -7,18 +7,18 @@
 //!  log of another shard ──> Origin ──> Forwarder ──> publisher ──> sequencer
 //! ```
 //!
-//! | module | what is in it |
+//! | module | content |
 //! |---|---|
-//! | `feed` | [`Feed`], the trait of a source of market data; the [`Batch`] that it fills; [`Pace`] and [`FeedReport`] |
+//! | `feed` | [`Feed`], the trait of a source of market data; the [`Batch`] that it fills; [`Pace`]; [`FeedReport`] |
 //! | `player` | [`Player`], the agent that plays a feed into a publisher or a router at a pace |
-//! | [`router`] | one feed to several shards, by instrument |
-//! | [`forward`] | what a shard needs of another, as events of its own |
-//! | `instruments` | which instrument an event is about |
+//! | [`router`] | sends one feed to several shards, by instrument |
+//! | [`forward`] | copies the events that a shard needs from another shard |
+//! | `instruments` | finds the instrument of an event |
 //! | [`bounds`] | the bounds of this crate |
 //!
-//! A [`Feed`] is pure: it reads its source when it is asked to, and knows neither clock nor thread.
-//! [`Player`] and [`forward::Forwarder`] are agents: the thread that runs them (crate `stele-bus`, `Core`)
-//! calls them in turns. The readers of vendors' files and the generator are in the crate `stele-connect`.
+//! A [`Feed`] reads its source only when it is called, and uses neither a clock nor a thread.
+//! [`Player`] and [`forward::Forwarder`] are agents, which a thread runs in turns (`Core` of the crate
+//! `stele-bus`). The readers of vendors' files and the generator are in the crate `stele-connect`.
 #![forbid(unsafe_code)]
 
 pub mod bounds;
@@ -29,7 +29,7 @@ mod player;
 pub mod router;
 
 pub use feed::{
-    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Description, Feed, FeedError, FeedReport, NotCarried, Pace,
-    Pending, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, Step,
+    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Feed, FeedError, FeedReport, FeedStep, NotCarried, Pace,
+    PendingMessage, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, SourceDescription,
 };
 pub use player::{Player, PlayerStatus};

@@ -1,21 +1,21 @@
-//! Plays a feed: what it reads goes to the sequencer through a publisher, at the pace asked for, and nothing is
-//! dropped. Reading, decompressing and mapping happen in the player's duty cycles, on the core it runs on.
+//! The agent that plays a feed: it submits the feed's events to a sequencer at the chosen pace, and drops
+//! none. Reading, decompression and mapping happen in the player's duty cycles, on the core it runs on.
 
-use crate::feed::{Batch, Description, Feed, FeedReport, Pace, Step};
-use crate::router::{Outlet, Unsent};
+use crate::feed::{Batch, Feed, FeedReport, FeedStep, Pace, SourceDescription};
+use crate::router::{Outlet, OutletError};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use stele_bus::{Agent, AgentError, Clock, Publisher};
 use stele_wire::Nanos;
 use stele_wire::messages::{FeedState, FeedStatus, SourceDefinition};
 
-/// Bytes of text that a `FeedStatus` or `SourceDefinition` carries at most.
+/// The greatest length in bytes of the text of a `FeedStatus` or `SourceDefinition`.
 const TEXT_LENGTH_MAX: usize = 4_096;
 
-/// The due time of a message whose source gives no time: it is due when those before it are.
+/// The due time of a message to which the source gives no time: it is due together with those before it.
 const UNDATED: Nanos = Nanos(u64::MAX);
 
-/// The agent that plays one feed.
+/// The agent that plays one feed into a publisher or a [router](crate::router).
 pub struct Player<C, O = Publisher> {
     name: String,
     feed: Box<dyn Feed>,
@@ -24,23 +24,23 @@ pub struct Player<C, O = Publisher> {
     pace: Pace,
     batch: Batch,
     phase: Phase,
-    /// When the first event was played, and when it was due.
+    /// The time at which the first event was played, and its due time.
     origin: Option<(Nanos, Nanos)>,
     status: Arc<PlayerStatus>,
 }
 
-/// Where a player stands. What is in the batch is submitted before the next phase begins.
+/// The phase of a player. The messages in the batch are submitted before the next phase begins.
 #[derive(Debug)]
 enum Phase {
-    /// The feed's beginning is told.
+    /// The definition of the source is in the batch.
     Opening,
-    /// The feed is asked for more.
+    /// The feed is being read.
     Playing,
-    /// The feed gives no more: its end is told next.
+    /// The feed has ended; the status that says so comes next.
     Closing(Ending),
-    /// The feed's end is in the batch.
+    /// The final status is in the batch.
     Closed(Ending),
-    /// All was submitted, or no more can be.
+    /// Everything is submitted, or nothing more can be.
     Done,
 }
 
@@ -51,7 +51,7 @@ enum Ending {
     Failed(String),
 }
 
-/// What a player has done, for whoever started it. Counters only grow.
+/// The progress of a player, readable from any thread. Counters only grow.
 #[derive(Debug, Default)]
 pub struct PlayerStatus {
     records: AtomicU64,
@@ -64,48 +64,48 @@ pub struct PlayerStatus {
 }
 
 impl PlayerStatus {
-    /// Records read.
+    /// The number of records read.
     pub fn records(&self) -> u64 {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Events that the sequencer was handed.
+    /// The number of events submitted to the sequencer.
     pub fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// Duty cycles that ended because the publisher's ring was full.
+    /// The number of duty cycles that ended because the publisher's ring was full.
     pub fn waits(&self) -> u64 {
         self.waits.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing more will be submitted. What was before is then visible.
+    /// Whether the player has submitted its last event. All its other effects are then visible.
     pub fn is_done(&self) -> bool {
         // Partner of the Release store in `Player::finish`.
         self.is_done.load(Ordering::Acquire)
     }
 
-    /// Why the feed ended before its end, where it did: what is wrong, where, and what to do.
+    /// Why the feed failed, if it did: what is wrong, where, and what to do.
     pub fn failure(&self) -> Option<&str> {
         self.failure.get().map(String::as_str)
     }
 
-    /// What was read and what became of it, once the player is done.
+    /// The report of the feed, once the player is done.
     pub fn report(&self) -> Option<&FeedReport> {
         self.report.get()
     }
 
-    /// Asks the player to stop reading and to tell so on the log.
+    /// Asks the player to stop reading; it then logs that it was stopped.
     pub fn request_stop(&self) {
         self.is_stop_requested.store(true, Ordering::Relaxed);
     }
 }
 
 impl<C: Clock, O: Outlet> Player<C, O> {
-    /// A player of `feed` into `outlet`, named after the feed.
+    /// Creates a player of `feed` into `outlet`, named after the feed.
     ///
     /// # Panics
-    /// When the pace is [`Pace::Times`] of a number that is not finite and above 0.
+    /// If the pace is [`Pace::Times`] with a factor that is not finite and above 0.
     pub fn new(feed: Box<dyn Feed>, outlet: O, clock: C, pace: Pace) -> Self {
         if let Pace::Times(factor) = pace {
             assert!(factor.is_finite() && factor > 0.0, "a pace of {factor} times");
@@ -115,35 +115,35 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         Self { name, feed, outlet, clock, pace, batch, phase: Phase::Opening, origin: None, status }
     }
 
-    /// Where to see how far it is.
+    /// The progress of the player, shared with it.
     pub fn status(&self) -> Arc<PlayerStatus> {
         self.status.clone()
     }
 
-    /// The outlet, as it is by now.
+    /// The outlet.
     pub fn outlet(&self) -> &O {
         &self.outlet
     }
 
-    /// The outlet, with everything that was put there.
+    /// Returns the outlet, with everything that it got.
     pub fn into_outlet(self) -> O {
         self.outlet
     }
 
-    /// Puts the feed's next events into the empty batch, or what is told at its end.
+    /// Puts the feed's next events into the empty batch, or its final status.
     fn refill(&mut self) {
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Opening => self.phase = Phase::Playing,
             Phase::Playing => {
                 self.phase = match self.feed.fill(&mut self.batch) {
-                    Ok(Step::More) => Phase::Playing,
-                    Ok(Step::End) => Phase::Closing(Ending::End),
+                    Ok(FeedStep::More) => Phase::Playing,
+                    Ok(FeedStep::End) => Phase::Closing(Ending::End),
                     Err(error) => Phase::Closing(Ending::Failed(error.to_string())),
                 };
                 self.status.records.store(self.feed.records(), Ordering::Relaxed);
             }
             Phase::Closing(ending) => {
-                self.tell_end(&ending);
+                self.put_end(&ending);
                 self.phase = Phase::Closed(ending);
             }
             Phase::Closed(ending) => self.finish(ending),
@@ -151,7 +151,7 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         }
     }
 
-    fn tell_start(&mut self) {
+    fn put_start(&mut self) {
         let about = self.feed.describe();
         let definition = SourceDefinition {
             source: about.source.into(),
@@ -175,7 +175,7 @@ impl<C: Clock, O: Outlet> Player<C, O> {
             .expect("a status fits beside the definition");
     }
 
-    fn tell_end(&mut self, ending: &Ending) {
+    fn put_end(&mut self, ending: &Ending) {
         let report = self.feed.report();
         let (state, text) = match ending {
             Ending::End => (FeedState::ENDED, String::new()),
@@ -194,7 +194,7 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         self.batch
             .push_with::<FeedStatus>(Nanos(0), |buffer| status.encode(buffer, shortened(&text)))
             .expect("a status fits an empty batch");
-        self.status.report.set(report).expect("the end is told once");
+        self.status.report.set(report).expect("the end comes once");
     }
 
     fn finish(&mut self, ending: Ending) {
@@ -211,8 +211,8 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         self.status.is_done.store(true, Ordering::Release);
     }
 
-    /// Hands on what is due. Returns how much that was, and why it ended where the publisher refused.
-    fn submit(&mut self) -> (usize, Option<Unsent>) {
+    /// Submits the messages that are due. Returns their number, and the reason if the outlet refused one.
+    fn submit(&mut self) -> (usize, Option<OutletError>) {
         let mut now = self.clock.now();
         let is_paced = self.pace != Pace::Fast && matches!(self.phase, Phase::Playing | Phase::Closing(_));
         let (mut count, mut refused) = (0, None);
@@ -242,7 +242,7 @@ impl<C: Clock, O: Outlet> Player<C, O> {
         (count, refused)
     }
 
-    /// Reads no further and forgets what is not due yet.
+    /// Stops reading and drops the messages that are not due yet.
     fn stop_reading(&mut self) {
         let unplayed = self.batch.len();
         match self.phase {
@@ -263,7 +263,7 @@ impl<C: Clock, O: Outlet> Agent for Player<C, O> {
     }
 
     fn on_start(&mut self) -> Result<(), AgentError> {
-        self.tell_start();
+        self.put_start();
         Ok(())
     }
 
@@ -298,11 +298,11 @@ impl<C: Clock, O: Outlet> Agent for Player<C, O> {
     }
 }
 
-fn status(about: &Description, state: FeedState) -> FeedStatus {
+fn status(about: &SourceDescription, state: FeedState) -> FeedStatus {
     FeedStatus { source: about.source.into(), state, ..FeedStatus::NULL }
 }
 
-/// `text` in a field, cut at a character's end.
+/// A text as a field of `N` bytes, cut at the end of a character.
 fn cut<const N: usize>(text: &str) -> [u8; N] {
     let mut field = [0; N];
     let length = text.floor_char_boundary(N);
@@ -327,7 +327,7 @@ mod tests {
     use stele_wire::messages::{BookAdd, SourceKind};
     use stele_wire::{Epoch, Identity, Position, Sequence, ShardId, TrailId};
 
-    /// Adds at the times given, then an end or an error.
+    /// Adds orders at the given times, then ends or fails.
     struct Script {
         dues: Vec<u64>,
         at: usize,
@@ -335,8 +335,8 @@ mod tests {
     }
 
     impl Feed for Script {
-        fn describe(&self) -> Description {
-            Description {
+        fn describe(&self) -> SourceDescription {
+            SourceDescription {
                 source: 9,
                 kind: SourceKind::FILE,
                 vendor_publisher: 0,
@@ -348,11 +348,11 @@ mod tests {
             }
         }
 
-        fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+        fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
             while batch.has_room() {
                 let Some(due) = self.dues.get(self.at) else {
                     return match self.fails {
-                        false => Ok(Step::End),
+                        false => Ok(FeedStep::End),
                         true => Err(FeedError {
                             source: "script".into(),
                             good_records: self.at as u64,
@@ -365,7 +365,7 @@ mod tests {
                 self.at += 1;
                 batch.push(Nanos(*due), &BookAdd { order_id: (self.at as u64).into(), ..BookAdd::NULL });
             }
-            Ok(Step::More)
+            Ok(FeedStep::More)
         }
 
         fn records(&self) -> u64 {
@@ -411,7 +411,7 @@ mod tests {
     }
 
     impl Rig {
-        /// The player, the sequencer and the consumer take a turn each.
+        /// Runs the player, the sequencer and the consumer once each.
         fn turn(&mut self) {
             self.player.invoke().unwrap();
             self.sequencer.do_work().unwrap();
@@ -429,8 +429,9 @@ mod tests {
         }
 
         fn states(&self) -> Vec<FeedState> {
-            let told = self.seen.iter().filter(|(template_id, _)| *template_id == FeedStatus::TEMPLATE_ID);
-            told.map(|(_, body)| FeedState(body[10])).collect()
+            let statuses =
+                self.seen.iter().filter(|(template_id, _)| *template_id == FeedStatus::TEMPLATE_ID);
+            statuses.map(|(_, body)| FeedState(body[10])).collect()
         }
 
         fn last_text(&self) -> String {
@@ -441,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_told_then_all_events_in_order_then_the_end() {
+    fn the_source_is_defined_then_all_events_follow_in_order_then_the_end() {
         let mut rig = rig(0..2_000, false, Pace::Fast, 1 << 16);
         rig.turns(50);
         assert!(rig.status.is_done());
@@ -461,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn in_real_time_nothing_comes_before_it_is_due_or_stays_behind() {
+    fn in_real_time_every_event_comes_when_it_is_due() {
         let mut rig = rig([500, 600, 600, 900], false, Pace::RealTime, 1 << 12);
         rig.turns(5);
         assert_eq!(rig.orders(), [1]);
@@ -497,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_fails_is_told_with_its_good_records_and_stops_no_one() {
+    fn a_feed_that_fails_is_logged_with_its_good_records_and_stops_nothing_else() {
         let mut rig = rig(0..700, true, Pace::Fast, 1 << 16);
         rig.turns(20);
         assert_eq!(rig.orders(), (1..=700).collect::<Vec<_>>());

@@ -1,11 +1,12 @@
-//! Where a player puts what it reads: a publisher, or a router to the publishers of several shards.
+//! Sends the events of a feed to the shards of its instruments.
 //!
-//! An instrument is in one shard. The router learns which from its definition, by the venue's symbol, and sends every
-//! event to the shard of its instrument. What is about no instrument, such as the status of the feed or of the whole
-//! market, goes to every shard. A shard is told the definitions of the instruments that its own instruments refer to
-//! (underlyings, legs), in front of theirs. Each shard keeps the order of the source; between shards there is none.
+//! Each instrument is in one shard. The router learns in which one from the instrument's definition, by the
+//! venue's symbol, and sends every event to the shard of its instrument. An event without an instrument, such
+//! as the status of the feed or of the whole market, goes to every shard. A shard also gets the definitions
+//! of the instruments to which its own instruments refer (underlyings, legs), before theirs. Each shard keeps
+//! the order of the source; there is no order between shards.
 
-use crate::feed::Pending;
+use crate::feed::PendingMessage;
 use crate::instruments::{DENSE, InstrumentFields};
 use std::collections::{BTreeMap, BTreeSet};
 use stele_bus::{Publisher, Refusal};
@@ -13,44 +14,45 @@ use stele_wire::Nanos;
 use stele_wire::codec::{View, text};
 use stele_wire::messages::{InstrumentDefinition, SCHEMA_VERSION};
 
-/// Where a player puts messages.
+/// The place where a player puts messages: a publisher, or a router to the publishers of several shards.
 pub trait Outlet: Send {
-    /// The publisher that stands in the messages, the same in every shard.
+    /// The publisher's id in the messages, the same in every shard.
     fn id(&self) -> u16;
 
     /// Prepares one message for the next [`Outlet::commit`].
     ///
     /// # Errors
-    /// [`Unsent`]; the same message is to be offered again where that may help, and nothing behind it before.
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent>;
+    /// [`OutletError`]. If it [is transient](OutletError::is_transient), offer the same message again before
+    /// any other.
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError>;
 
-    /// Hands over everything staged.
+    /// Submits everything staged.
     fn commit(&mut self);
 
-    /// Nothing more comes.
+    /// Ends: no message follows.
     fn finish(&mut self);
 }
 
-/// Why a message did not go out.
+/// Why an outlet did not take a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Unsent {
-    /// A sequencer did not take it.
+pub enum OutletError {
+    /// A sequencer refused it.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// No shard has its instrument.
+    /// Its instrument is in no shard.
     #[error(
         "instrument {instrument}{symbol} is in no shard: name it in one, or give one shard instruments = \"rest\""
     )]
-    Homeless {
-        /// Its number on the log.
+    NoShard {
+        /// The instrument's number on the log.
         instrument: u32,
-        /// Its symbol in brackets, where it is known.
+        /// The instrument's symbol in parentheses, if it is known.
         symbol: String,
     },
 }
 
-impl Unsent {
-    /// Whether the same message may go out later.
+impl OutletError {
+    /// Whether the same message may be taken later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.is_transient())
     }
@@ -62,7 +64,7 @@ impl Outlet for Publisher {
     }
 
     #[inline]
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         Ok(Self::stage(self, message.template_id, message.body, received)?)
     }
 
@@ -76,25 +78,25 @@ impl Outlet for Publisher {
     }
 }
 
-/// Which instruments a shard has.
+/// The instruments of a shard.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Share {
+pub enum ShardInstruments {
     /// These, by the venue's symbols.
     Symbols(Vec<String>),
-    /// Every one that no other shard has.
+    /// All that no other shard has.
     Rest,
 }
 
-/// Where the shard of a [`Share`] is.
+/// Where a shard runs.
 #[derive(Debug)]
-pub enum Destination {
-    /// Behind this publisher.
-    Here(Publisher),
-    /// In another process, which reads the feed for itself.
-    Elsewhere,
+pub enum ShardLocation {
+    /// In this process; it gets events by this publisher.
+    Local(Publisher),
+    /// In another process, which reads the feed itself.
+    Remote,
 }
 
-/// The home of an instrument: the index of a publisher, or one of these.
+/// The shard of an instrument: the index of a publisher, or one of these.
 type Home = u8;
 const ELSEWHERE: Home = u8::MAX;
 const UNKNOWN: Home = u8::MAX - 1;
@@ -102,8 +104,8 @@ const _: () = assert!(crate::bounds::SHARDS_MAX < UNKNOWN as usize);
 
 /// Routes one feed to the shards of its instruments.
 ///
-/// It is as fast as the slowest shard: while one has no room for the message in turn, what is behind it waits. A bound
-/// on what could wait for each shard apart would only put that moment off.
+/// It is as fast as the slowest shard: while a shard has no room for the next message, all later ones wait. A
+/// queue for each shard would only postpone that.
 #[derive(Debug)]
 pub struct Router {
     publishers: Vec<Publisher>,
@@ -112,36 +114,40 @@ pub struct Router {
     fields: InstrumentFields,
     dense: Box<[Home]>,
     sparse: BTreeMap<u32, Home>,
-    /// The newest definition of each instrument, and who was told it; empty where there is one shard for all.
+    /// The newest definition of each instrument, and the shards that have it; empty if one shard has
+    /// everything.
     definitions: BTreeMap<u32, Definition>,
-    /// Publishers that have staged the message in turn, a bit each.
+    /// The publishers that have staged the current message, one bit each.
     staged: u32,
 }
 
 #[derive(Debug)]
 struct Definition {
     body: Box<[u8]>,
-    told: u32,
+    sent: u32,
 }
 
 impl Router {
-    /// A router to these shards. With one shard that takes the rest and no other, nothing is looked at.
+    /// Creates a router to these shards. If there is one shard only, and it has all instruments, the router
+    /// does not inspect the messages.
     ///
     /// # Panics
-    /// Without a publisher, with more than [`crate::bounds::SHARDS_MAX`], or when their ids differ.
-    pub fn new(shards: impl IntoIterator<Item = (Share, Destination)>) -> Self {
+    /// If there is no publisher, or more than [`crate::bounds::SHARDS_MAX`], or if their ids differ.
+    pub fn new(shards: impl IntoIterator<Item = (ShardInstruments, ShardLocation)>) -> Self {
         let (mut publishers, mut by_symbol, mut rest) = (Vec::new(), BTreeMap::new(), UNKNOWN);
         for (share, destination) in shards {
             let home = match destination {
-                Destination::Here(publisher) => {
+                ShardLocation::Local(publisher) => {
                     publishers.push(publisher);
                     (publishers.len() - 1) as Home
                 }
-                Destination::Elsewhere => ELSEWHERE,
+                ShardLocation::Remote => ELSEWHERE,
             };
             match share {
-                Share::Rest => rest = home,
-                Share::Symbols(symbols) => by_symbol.extend(symbols.into_iter().map(|symbol| (symbol, home))),
+                ShardInstruments::Rest => rest = home,
+                ShardInstruments::Symbols(symbols) => {
+                    by_symbol.extend(symbols.into_iter().map(|symbol| (symbol, home)))
+                }
             }
         }
         assert!(
@@ -176,9 +182,9 @@ impl Router {
         if known == UNKNOWN { self.rest } else { known }
     }
 
-    /// Takes a definition in and sends it where it is needed.
+    /// Stores a definition and sends it to the shard of its instrument.
     #[cold]
-    fn define(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn define(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         let Some(definition) = definition(message.body) else {
             return self.stage_everywhere(message, received);
         };
@@ -186,7 +192,7 @@ impl Router {
         let symbol = text(&definition.venue_symbol);
         let home = self.by_symbol.get(symbol).copied().unwrap_or(self.rest);
         if home == UNKNOWN {
-            return Err(Unsent::Homeless { instrument, symbol: format!(" ({symbol})") });
+            return Err(OutletError::NoShard { instrument, symbol: format!(" ({symbol})") });
         }
         match self.dense.get_mut(instrument as usize) {
             Some(known) => *known = home,
@@ -196,31 +202,37 @@ impl Router {
         }
         let known = self.definitions.get(&instrument);
         if known.is_none_or(|known| *known.body != *message.body) {
-            self.definitions.insert(instrument, Definition { body: message.body.into(), told: 0 });
+            self.definitions.insert(instrument, Definition { body: message.body.into(), sent: 0 });
         }
         if home == ELSEWHERE {
             return Ok(());
         }
-        self.tell_with_references(home, instrument, received)
+        self.send_with_references(home, instrument, received)
     }
 
-    /// Sends the definitions that this one refers to, as far as the shard was not told them, then this one, which the
-    /// log repeats where the source does.
-    fn tell_with_references(&mut self, home: Home, instrument: u32, received: Nanos) -> Result<(), Unsent> {
+    /// Sends the definitions to which this one refers, unless the shard has them, then this one; the log
+    /// repeats a definition if the source does.
+    fn send_with_references(
+        &mut self,
+        home: Home,
+        instrument: u32,
+        received: Nanos,
+    ) -> Result<(), OutletError> {
         for one in self.references_first(instrument) {
             let known = self.definitions.get_mut(&one).expect("it was found above");
             let bit = 1 << home;
-            if one != instrument && known.told & bit != 0 {
+            if one != instrument && known.sent & bit != 0 {
                 continue;
             }
             let publisher = &mut self.publishers[usize::from(home)];
             publisher.stage(InstrumentDefinition::TEMPLATE_ID, &known.body, received)?;
-            known.told |= bit;
+            known.sent |= bit;
         }
         Ok(())
     }
 
-    /// An instrument and those that it refers to, however far, each behind those that it refers to itself.
+    /// An instrument and those to which it refers, directly or not, each after those to which it refers
+    /// itself.
     fn references_first(&self, instrument: u32) -> Vec<u32> {
         let (mut order, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![(instrument, false)]);
         while let Some((next, is_expanded)) = open.pop() {
@@ -238,7 +250,7 @@ impl Router {
     }
 
     #[cold]
-    fn stage_everywhere(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
+    fn stage_everywhere(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
         for (index, publisher) in self.publishers.iter_mut().enumerate() {
             if self.staged & 1 << index == 0 {
                 publisher.stage(message.template_id, message.body, received)?;
@@ -256,8 +268,8 @@ impl Outlet for Router {
     }
 
     #[inline]
-    fn stage(&mut self, message: Pending<'_>, received: Nanos) -> Result<(), Unsent> {
-        let Pending { template_id, body, .. } = message;
+    fn stage(&mut self, message: PendingMessage<'_>, received: Nanos) -> Result<(), OutletError> {
+        let PendingMessage { template_id, body, .. } = message;
         if self.takes_all() {
             return Ok(self.publishers[0].stage(template_id, body, received)?);
         }
@@ -270,7 +282,7 @@ impl Outlet for Router {
         }
         match self.home(instrument) {
             ELSEWHERE => Ok(()),
-            UNKNOWN => Err(Unsent::Homeless { instrument, symbol: String::new() }),
+            UNKNOWN => Err(OutletError::NoShard { instrument, symbol: String::new() }),
             home => Ok(self.publishers[usize::from(home)].stage(template_id, body, received)?),
         }
     }
@@ -287,7 +299,7 @@ impl Outlet for Router {
     }
 }
 
-/// What a feed encoded: the newest version, its block in full.
+/// Reads a definition as a feed encodes it: in the newest version, with its whole block.
 fn definition(body: &[u8]) -> Option<View<'_, InstrumentDefinition>> {
     View::read(InstrumentDefinition::BLOCK_LENGTH, SCHEMA_VERSION, body)
 }

@@ -3,14 +3,8 @@
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::numbering::sources;
-use stele_connect::binance::{self, BinanceFeed};
-use stele_connect::dbn::csv::CsvFeed;
-use stele_connect::dbn::{self, DbnFeed};
-use stele_connect::generator::{self, Generator};
 use stele_connect::instruments::InstrumentIds;
-use stele_connect::itch::{self, ItchFeed};
-use stele_connect::lobster::{self, LobsterFeed};
-use stele_connect::spec::FeedSpec;
+use stele_connect::spec::{FeedOptions, FeedSpec, OpenError};
 use stele_feed::{Feed, Pace};
 use stele_replay::{Definitions, TrailFeed};
 
@@ -25,49 +19,22 @@ pub(crate) fn open<'a>(
     config: &Config,
     known: impl Iterator<Item = &'a Definitions>,
 ) -> Result<Box<dyn Feed>, Failure> {
-    let ids = instrument_ids(known);
-    let feed: Box<dyn Feed> = match spec {
-        FeedSpec::Dbn(path) => {
-            let options = dbn::Options { source: sources::FEED, ids };
-            Box::new(DbnFeed::open(path, options).map_err(Failure::environment)?)
-        }
-        FeedSpec::DatabentoCsv(path) => {
-            let options = dbn::Options { source: sources::FEED, ids };
-            Box::new(CsvFeed::open(path, options).map_err(Failure::environment)?)
-        }
-        FeedSpec::Itch { path, date } => {
-            let options = itch::Options { source: sources::FEED, date: day(*date, config)?, ids };
-            Box::new(ItchFeed::open(path, options).map_err(Failure::environment)?)
-        }
-        FeedSpec::Lobster { path, symbol, date } => {
-            let (symbol, date) = (symbol.clone(), day(*date, config)?);
-            let options = lobster::Options { source: sources::FEED, symbol, date, ids };
-            Box::new(LobsterFeed::open(path, options).map_err(Failure::environment)?)
-        }
-        FeedSpec::Binance { path, symbol } => {
-            let options = binance::Options { source: sources::FEED, symbol: symbol.clone(), ids };
-            Box::new(BinanceFeed::open(path, options).map_err(Failure::environment)?)
-        }
-        FeedSpec::Generator { seed } => {
-            let options = generator::Config {
-                seed: *seed,
-                events_per_second: config.feed.events_per_second as f64,
-                source: sources::FEED,
-                ..generator::Config::default()
-            };
-            Box::new(Generator::new(options).map_err(Failure::usage)?)
-        }
-        FeedSpec::Trail(path) => {
-            let feed = TrailFeed::open(path, sources::FEED);
-            Box::new(feed.map_err(|error| Failure::environment(error).help("name a trail's directory"))?)
-        }
+    if let FeedSpec::Trail(path) = spec {
+        let feed = TrailFeed::open(path, sources::FEED);
+        let feed = feed.map_err(|error| Failure::environment(error).help("name a trail's directory"))?;
+        return Ok(Box::new(feed));
+    }
+    let options = FeedOptions {
+        source: sources::FEED,
+        ids: instrument_ids(known),
+        date: if spec.needs_date() { config.feed.date.as_deref().map(parse_date).transpose()? } else { None },
+        events_per_second: config.feed.events_per_second as f64,
+        ..FeedOptions::default()
     };
-    Ok(feed)
-}
-
-/// The trading day that the feed's text names, or else the configuration.
-fn day(named: Option<jiff::civil::Date>, config: &Config) -> Result<Option<jiff::civil::Date>, Failure> {
-    Ok(named.or(config.feed.date.as_deref().map(parse_date).transpose()?))
+    spec.open(options).map_err(|error| match error {
+        OpenError::Generator(error) => Failure::usage(error),
+        error => Failure::environment(error),
+    })
 }
 
 /// `fast`, `real-time`, or a multiple such as `10x`.

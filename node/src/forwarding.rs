@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use stele_bus::{AgentError, SequencerStart};
 use stele_feed::bounds::FORWARD_EVENTS_MAX;
-use stele_feed::forward::{Origin, Past, Take, Wanted};
+use stele_feed::forward::{EventSink, ForwardFilter, Origin, OriginTrail};
 use stele_journal::{TrailError, TrailReader};
 use stele_replay::{Definitions, OriginProgress};
 use stele_wire::messages::{Forwarded, SCHEMA};
@@ -22,7 +22,7 @@ pub(crate) struct LinkPlan {
     pub(crate) trail: PathBuf,
     /// Its place among the shards of this process.
     pub(crate) place: Option<usize>,
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: ForwardFilter,
     /// The last of its events that was forwarded, by its sequence there; none before the first.
     pub(crate) taken: Option<Sequence>,
 }
@@ -42,10 +42,10 @@ fn link(forward: &ForwardConfig, shards: &Shards, known: Option<&Definitions>) -
     let mut all = shards.own.iter().chain(&shards.elsewhere);
     let trail = all.find(|plan| plan.id == from).expect("the configuration was checked").directory.clone();
     let kinds = forward.kinds.iter().map(|kind| template_of(kind)).collect::<Result<Vec<_>, _>>()?;
-    let mut wanted = Wanted::new(&forward.instruments, &kinds);
+    let mut wanted = ForwardFilter::new(&forward.instruments, &kinds);
     let origin: Option<&OriginProgress> = known.and_then(|known| known.origins.get(&forward.from));
     for (instrument, symbol) in origin.into_iter().flat_map(|origin| &origin.instruments) {
-        wanted.knows(*instrument, symbol);
+        wanted.add_instrument(*instrument, symbol);
     }
     let taken = origin.map(|origin| Sequence(origin.last_sequence));
     Ok(LinkPlan { from, trail, place, wanted, taken })
@@ -106,12 +106,12 @@ impl TrailPast {
     }
 }
 
-impl Past for TrailPast {
+impl OriginTrail for TrailPast {
     fn read(
         &mut self,
         after: Sequence,
         through: Sequence,
-        take: &mut Take<'_>,
+        take: &mut EventSink<'_>,
     ) -> Result<(usize, Sequence), AgentError> {
         let (mut count, mut last) = (0, after);
         if let Some((epoch, bytes)) = &self.waiting {
@@ -229,7 +229,7 @@ fn before_the_newest_epoch(reader: &TrailReader) -> Sequence {
 }
 
 impl Origin for TrailOrigin {
-    fn poll(&mut self, take: &mut Take<'_>) -> Result<usize, AgentError> {
+    fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError> {
         let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if is_due && self.has_room() {
             self.looked = Some(Instant::now());

@@ -28,7 +28,7 @@ use stele_bus::{
     memory,
 };
 use stele_feed::FeedReport;
-use stele_feed::router::Share;
+use stele_feed::router::ShardInstruments;
 use stele_journal::SpaceWatch;
 use stele_replay::follower::TakenSnapshot;
 use stele_strategies::Registry;
@@ -400,9 +400,9 @@ impl Session {
 }
 
 /// What the router goes by.
-fn share(plan: &ShardPlan) -> Share {
+fn share(plan: &ShardPlan) -> ShardInstruments {
     match &plan.instruments {
-        Instruments::Named(symbols) => Share::Symbols(symbols.clone()),
-        Instruments::Others(_) => Share::Rest,
+        Instruments::Named(symbols) => ShardInstruments::Symbols(symbols.clone()),
+        Instruments::Others(_) => ShardInstruments::Rest,
     }
 }

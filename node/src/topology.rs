@@ -34,8 +34,8 @@ use stele_bus::{
     Agent, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters, IdleStrategy, LogRing, Publisher,
     RingOptions, Sequencer, SequencerStart, ShardDirectory, Timers, UtcClock, Watermark,
 };
-use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
-use stele_feed::router::{Destination, Router, Share};
+use stele_feed::forward::{ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, Origin};
+use stele_feed::router::{Router, ShardInstruments, ShardLocation};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
 use stele_journal::{EngineNotice, Journal, OpenedJournal, SpaceWatch};
 use stele_risk::Risk;
@@ -94,7 +94,7 @@ pub(crate) struct Topology {
     sealer: Option<SealerAgent>,
     feed: Publisher,
     /// What it is told of others.
-    links: Vec<Link>,
+    links: Vec<ForwardLink>,
 }
 
 /// The one feed, and the instruments of each shard.
@@ -102,9 +102,9 @@ pub(crate) struct FeedParts {
     pub(crate) feed: Box<dyn Feed>,
     pub(crate) pace: Pace,
     /// Of the shards of this process, in their order.
-    pub(crate) shares: Vec<Share>,
+    pub(crate) shares: Vec<ShardInstruments>,
     /// Of the shards of others.
-    pub(crate) elsewhere: Vec<Share>,
+    pub(crate) elsewhere: Vec<ShardInstruments>,
 }
 
 /// The hot threads, and what the main thread sees of them.
@@ -133,7 +133,7 @@ pub(crate) struct RunningShard {
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
     /// What it is told of others, by their numbers.
-    pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
+    pub(crate) told: Vec<(ShardId, Arc<ForwardLinkStatus>)>,
     /// The background thread that takes snapshots.
     pub(crate) snapshots: Option<Snapshots>,
 }
@@ -233,7 +233,7 @@ pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Res
             Box::new(GatedOrigin::new(consumer, start.identity.epoch, start.next_sequence, taken, past))
         }
     };
-    shards[to].links.push(Link::new(plan.from, origin, plan.wanted, publisher));
+    shards[to].links.push(ForwardLink::new(plan.from, origin, plan.wanted, publisher));
     Ok(())
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn spawn(
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
         // Now that every publisher is there.
         shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
-        routes.push((share, Destination::Here(shard.feed)));
+        routes.push((share, ShardLocation::Local(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
         agents.push((Job::Sequencer(index), Box::new(shard.sequencer)));
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
@@ -280,7 +280,7 @@ pub(crate) fn spawn(
             snapshots,
         });
     }
-    routes.extend(feed.elsewhere.into_iter().map(|share| (share, Destination::Elsewhere)));
+    routes.extend(feed.elsewhere.into_iter().map(|share| (share, ShardLocation::Remote)));
     let player = Player::new(feed.feed, Router::new(routes), UtcClock::new(), feed.pace);
     let player_status = player.status();
     agents.push((Job::Feed, Box::new(player)));

@@ -10,9 +10,9 @@
 use rustix::time::{ClockId, clock_gettime};
 use std::error::Error;
 use std::time::{Duration, Instant};
-use stele_connect::generator::{Config, Generator};
-use stele_connect::{FeedSpec, binance, dbn, itch, lobster};
-use stele_feed::{Batch, Feed, Step};
+use stele_connect::FeedSpec;
+use stele_connect::spec::FeedOptions;
+use stele_feed::{Batch, FeedStep};
 
 fn main() -> Result<(), Box<dyn Error>> {
     // `cargo bench` adds an argument of its own.
@@ -20,13 +20,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let spec = FeedSpec::parse(&arguments.next().unwrap_or("generator".into()))?;
     let events = arguments.next().map_or(Ok(20_000_000), |events| events.parse())?;
     for run in 0..7 {
-        let mut feed = open(&spec, events)?;
+        let mut feed = spec.open(FeedOptions { events: Some(events), ..FeedOptions::default() })?;
         let (mut batch, mut made, began) = (Batch::new(), 0usize, (Instant::now(), processor_time()));
         loop {
             let step = feed.fill(&mut batch)?;
             made += batch.len();
             batch.clear();
-            if step == Step::End {
+            if step == FeedStep::End {
                 break;
             }
         }
@@ -43,26 +43,4 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn processor_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
-}
-
-fn open(spec: &FeedSpec, events: u64) -> Result<Box<dyn Feed>, Box<dyn Error>> {
-    Ok(match spec {
-        FeedSpec::Dbn(path) => Box::new(dbn::DbnFeed::open(path, dbn::Options::default())?),
-        FeedSpec::Itch { path, date } => {
-            Box::new(itch::ItchFeed::open(path, itch::Options { date: *date, ..Default::default() })?)
-        }
-        FeedSpec::DatabentoCsv(path) => Box::new(dbn::csv::CsvFeed::open(path, dbn::Options::default())?),
-        FeedSpec::Lobster { path, symbol, date } => {
-            let options = lobster::Options { symbol: symbol.clone(), date: *date, ..Default::default() };
-            Box::new(lobster::LobsterFeed::open(path, options)?)
-        }
-        FeedSpec::Binance { path, symbol } => {
-            let options = binance::Options { symbol: symbol.clone(), ..Default::default() };
-            Box::new(binance::BinanceFeed::open(path, options)?)
-        }
-        FeedSpec::Generator { seed } => {
-            Box::new(Generator::new(Config { seed: *seed, events: Some(events), ..Config::default() })?)
-        }
-        FeedSpec::Trail(_) => return Err("a trail is opened elsewhere".into()),
-    })
 }

@@ -1,7 +1,7 @@
 //! Messages to publish: all of one length, or those of a recorded market.
 
 use std::io;
-use stele_feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, FeedStep};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::BookClear;
 use zerocopy::IntoBytes;
@@ -30,8 +30,8 @@ impl Mix {
     pub fn read(name: &'static str, feed: &mut dyn Feed, count: usize) -> io::Result<Self> {
         let mut messages = Vec::with_capacity(count);
         let mut batch = Batch::new();
-        let mut step = Step::More;
-        while messages.len() < count && step == Step::More {
+        let mut step = FeedStep::More;
+        while messages.len() < count && step == FeedStep::More {
             step = feed.fill(&mut batch).map_err(io::Error::other)?;
             messages.extend(
                 batch

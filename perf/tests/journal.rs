@@ -87,17 +87,17 @@ struct TwoTrades {
 }
 
 impl stele_feed::Feed for TwoTrades {
-    fn describe(&self) -> stele_feed::Description {
+    fn describe(&self) -> stele_feed::SourceDescription {
         unreachable!("a mix asks for events alone")
     }
 
-    fn fill(&mut self, batch: &mut stele_feed::Batch) -> Result<stele_feed::Step, stele_feed::FeedError> {
+    fn fill(&mut self, batch: &mut stele_feed::Batch) -> Result<stele_feed::FeedStep, stele_feed::FeedError> {
         use stele_wire::messages::Trade;
         if !std::mem::replace(&mut self.is_read, true) {
             batch.push(stele_wire::Nanos(1), &Trade::NULL);
             batch.push(stele_wire::Nanos(2), &Trade::NULL);
         }
-        Ok(stele_feed::Step::End)
+        Ok(stele_feed::FeedStep::End)
     }
 
     fn records(&self) -> u64 {

@@ -9,7 +9,9 @@ use crate::pacer::{is_market, received};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use stele_bus::templates::{RECEIVED_DELTA_OFFSET, template};
-use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, NotCarried, RECORD_LENGTH_MAX, Step};
+use stele_feed::{
+    Batch, Feed, FeedError, FeedReport, FeedStep, NotCarried, RECORD_LENGTH_MAX, SourceDescription,
+};
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::codec::WriteError;
 use stele_wire::messages::{
@@ -73,9 +75,9 @@ impl TrailFeed {
 }
 
 impl Feed for TrailFeed {
-    fn describe(&self) -> Description {
+    fn describe(&self) -> SourceDescription {
         let name = self.directory.file_name().map(|name| name.to_string_lossy().into_owned());
-        Description {
+        SourceDescription {
             source: self.source,
             kind: SourceKind::TRAIL,
             vendor_publisher: 0,
@@ -87,15 +89,15 @@ impl Feed for TrailFeed {
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
         if self.has_failed {
-            return Ok(Step::End);
+            return Ok(FeedStep::End);
         }
         while batch.has_room() {
             let Self { reader, source, records, events, not_carried, has_started, .. } = self;
             let entry = match reader.read_next() {
                 Ok(Some(entry)) => entry,
-                Ok(None) => return Ok(Step::End),
+                Ok(None) => return Ok(FeedStep::End),
                 Err(error) => return Err(self.failed(error)),
             };
             let event = entry.frame;
@@ -118,7 +120,7 @@ impl Feed for TrailFeed {
                 Err(reason) => *not_carried.entry((id, reason)).or_default() += 1,
             }
         }
-        Ok(Step::More)
+        Ok(FeedStep::More)
     }
 
     fn records(&self) -> u64 {

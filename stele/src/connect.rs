@@ -2,5 +2,5 @@
 //!
 //! A [`FeedSpec`] names a feed on the command line, such as `itch:FILE`. Each module is a format.
 
-pub use stele_connect::{FeedSpec, InstrumentIds};
-pub use stele_connect::{binance, dbn, generate, generator, itch, lobster, spec};
+pub use stele_connect::{FeedSpec, InstrumentIds, Lines};
+pub use stele_connect::{binance, dbn, file, generate, generator, itch, lobster, spec};

@@ -4,7 +4,7 @@
 //! one publisher or through a [router] to several shards.
 
 pub use stele_feed::{
-    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Description, Feed, FeedError, FeedReport, NotCarried, Pace,
-    Pending, Player, PlayerStatus, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, Step,
+    BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Feed, FeedError, FeedReport, FeedStep, NotCarried, Pace,
+    PendingMessage, Player, PlayerStatus, RECORD_EVENTS_MAX, RECORD_LENGTH_MAX, SourceDescription,
 };
 pub use stele_feed::{forward, router};

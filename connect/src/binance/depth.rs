@@ -1,26 +1,26 @@
-//! Which updates of the depth make the book, by the rule that Binance gives for keeping one (*How to manage a local
-//! order book correctly*): from a snapshot on, each update goes on where the one before ended.
+//! Which depth updates change the book, by Binance's own rule (*How to manage a local order book correctly*):
+//! after a snapshot, each update continues where the one before ended.
 //!
-//! | what comes | what happens |
+//! | input | effect |
 //! |---|---|
-//! | an update before there was a snapshot, or after a gap | it waits for one |
-//! | a snapshot that what waits goes on from | it is taken, and of what waits that which is younger |
-//! | a snapshot older than the book, or older than what waits can go on from | it is not carried |
-//! | an update that ends at or before the book's | it is not carried: the book holds it already |
-//! | an update that goes on from the book | it is taken |
-//! | an update that begins later | a gap: the book is cleared and waits for a snapshot, and so does the update |
+//! | an update before the first snapshot, or after a gap | it waits for a snapshot |
+//! | a snapshot from which the waiting updates continue | it is applied, and then those waiting updates that are younger |
+//! | a snapshot older than the book, or too old for the waiting updates to continue from | it is not carried |
+//! | an update that ends at or before the book's | it is not carried: the book has it already |
+//! | an update that continues the book | it is applied |
+//! | an update that begins later | a gap: the book is cleared and waits for a snapshot, as does the update |
 
 use stele_wire::messages::BookLevel;
 
-/// Levels that wait for a snapshot at most; then what waits is let go.
+/// Levels that wait for a snapshot at most; beyond that, the waiting updates are dropped.
 pub(super) const HELD_LEVELS_MAX: usize = 65_536;
 
-/// Updates that a book is made of, as pure state.
+/// The state of one book: at which update it is, and which updates wait.
 #[derive(Default)]
 pub(super) struct Depth {
-    /// The update that the book is at; none while it waits for a snapshot.
+    /// The update at which the book is; `None` while it waits for a snapshot.
     last: Option<u64>,
-    /// What waits, each going on from the one before; its levels, one after the other.
+    /// The waiting updates, each continuing the one before, and their levels one after the other.
     held: Vec<Held>,
     held_levels: Vec<BookLevel>,
     /// Gaps seen.
@@ -34,33 +34,33 @@ struct Held {
     levels: usize,
 }
 
-/// What is to be done with an update.
+/// What to do with an update.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Verdict {
     /// It changes the book.
     Take,
     /// The book has it already.
     Old,
-    /// It waits for a snapshot; so many that waited before are let go.
+    /// It waits for a snapshot.
     Wait {
-        /// Whether the book is to be cleared: it ends here.
+        /// Whether to clear the book.
         clears: bool,
-        /// Updates that waited in vain.
+        /// Updates that waited before and are dropped.
         dropped: u64,
     },
 }
 
-/// What is to be done with a snapshot.
+/// What to do with a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum SnapshotVerdict {
-    /// It is the book.
+    /// It becomes the book.
     Take,
-    /// It is older than what is there.
+    /// It is older than the book or the waiting updates.
     Old,
 }
 
 impl Depth {
-    /// An update from `first` to `last`, which is kept where it has to wait.
+    /// Takes an update from `first` to `last`, and keeps its levels if it has to wait.
     pub(super) fn on_update(&mut self, first: u64, last: u64, levels: &[BookLevel]) -> Verdict {
         match self.last {
             Some(book) if last <= book => Verdict::Old,
@@ -77,7 +77,7 @@ impl Depth {
             None => {
                 let goes_on = self.held.last().is_none_or(|before| first == before.last + 1);
                 let fits = self.held_levels.len() + levels.len() <= HELD_LEVELS_MAX;
-                let dropped = if goes_on && fits { 0 } else { self.let_go() };
+                let dropped = if goes_on && fits { 0 } else { self.drop_held() };
                 self.gaps += u64::from(!goes_on);
                 self.hold(first, last, levels);
                 Verdict::Wait { clears: false, dropped }
@@ -90,15 +90,15 @@ impl Depth {
         self.held_levels.extend_from_slice(levels);
     }
 
-    /// Forgets what waits; gives back how many updates that are.
-    pub(super) fn let_go(&mut self) -> u64 {
+    /// Drops the waiting updates. Returns how many there were.
+    pub(super) fn drop_held(&mut self) -> u64 {
         let dropped = self.held.len() as u64;
         self.held.clear();
         self.held_levels.clear();
         dropped
     }
 
-    /// A snapshot at update `last`.
+    /// Takes a snapshot at update `last`.
     pub(super) fn on_snapshot(&mut self, last: u64) -> SnapshotVerdict {
         let next = self.held.iter().find(|held| held.last > last);
         let is_old =
@@ -110,8 +110,8 @@ impl Depth {
         SnapshotVerdict::Take
     }
 
-    /// Behind a snapshot that was taken: puts the levels of what waited and goes on from it behind `taken`; gives
-    /// back how many updates are older than the snapshot, and how many have no level.
+    /// After a snapshot became the book: appends the levels of the waiting updates that continue it to
+    /// `taken`. Returns how many updates are older than the snapshot, and how many have no level.
     pub(super) fn release(&mut self, taken: &mut Vec<BookLevel>) -> (u64, u64) {
         let (mut old, mut empty, mut at) = (0, 0, 0);
         for held in &self.held {
@@ -125,7 +125,7 @@ impl Depth {
             taken.extend_from_slice(levels);
             self.last = Some(held.last);
         }
-        self.let_go();
+        self.drop_held();
         (old, empty)
     }
 }

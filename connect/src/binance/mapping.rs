@@ -1,10 +1,10 @@
-//! What each message of Binance's streams becomes.
+//! The events of each message of Binance's streams.
 
 use super::BinanceFault;
 use super::depth::{Depth, SnapshotVerdict, Verdict};
 use super::message::{self, Level, Message, QUANTITY_DECIMALS, Ticker};
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use crate::lines::excerpt;
 use std::collections::BTreeMap;
 use stele_feed::{Batch, FeedReport};
@@ -21,7 +21,7 @@ const SYMBOL_LENGTH_MAX: usize = 20;
 /// Times from here on are microseconds, those before are milliseconds: the year 5138, and 1973.
 const MICROSECONDS_FROM: u64 = 100_000_000_000_000;
 
-// Kinds of records, and behind them reasons why one was not carried.
+// Kinds of records, then the reasons why one was not carried.
 const DEPTH: u8 = b'd';
 const SNAPSHOT: u8 = b's';
 const TICKER: u8 = b'b';
@@ -33,21 +33,22 @@ const DEPTH_EMPTY: u8 = b'E';
 const DEPTH_WAITED: u8 = b'W';
 const SNAPSHOT_OLD: u8 = b'S';
 
-/// Maps messages to events; knows the instruments, their updates and the counts, and no file.
+/// Maps messages to events. It holds the instruments, their updates and the counts, and knows nothing of
+/// files.
 pub(super) struct Mapping {
     source: u16,
     ids: InstrumentIds,
-    /// The symbol of snapshots, where it was given.
+    /// The symbol of the snapshots, if it was given.
     symbol: Option<String>,
     by_symbol: BTreeMap<String, usize>,
     instruments: Vec<Instrument>,
     counts: Counts,
-    /// When the last record came.
+    /// The due time of the last record.
     due: Nanos,
-    /// Levels of the record being read, as they were read and as messages.
+    /// The levels of the current record, as read and as messages.
     read: Vec<Level>,
     levels: Vec<BookLevel>,
-    /// Levels on their way out, and how many of them are out: one record may be more than a batch.
+    /// Levels to be put into batches, and how many were put: a record may have more than fit a batch.
     queue: Vec<BookLevel>,
     sent: usize,
 }
@@ -90,7 +91,7 @@ impl Mapping {
         report
     }
 
-    /// Puts levels that are on their way into `batch`; true when none is left.
+    /// Puts queued levels into `batch`. Returns true when none are left.
     pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
         while self.sent < self.queue.len() {
             if !batch.has_room() {
@@ -104,14 +105,15 @@ impl Mapping {
         true
     }
 
-    /// Counts what waited for a snapshot that did not come: nothing follows.
+    /// Counts the updates that waited for a snapshot that did not come.
     pub(super) fn finish(&mut self) {
         for instrument in &mut self.instruments {
-            not_carried(&mut self.counts, DEPTH_WAITED, instrument.depth.let_go());
+            not_carried(&mut self.counts, DEPTH_WAITED, instrument.depth.drop_held());
         }
     }
 
-    /// Puts what one line becomes into `batch`, or behind it for [`Mapping::drain`]. Nothing is on its way before.
+    /// Puts the events of one line into `batch`, or queues them for [`Mapping::drain`]. The queue must be
+    /// empty.
     pub(super) fn put(&mut self, line: &[u8], number: u64, batch: &mut Batch) -> Result<(), BinanceFault> {
         debug_assert!(self.queue.is_empty());
         let (received, json) = split_time(line, number)?;
@@ -196,7 +198,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// What was read as messages, the last of them with the flag `last`.
+    /// Makes messages of the levels that were read, the last of them with the flag `last`.
     fn fill_levels(&mut self, at: usize, venue_time: u64, update: u64, flags: MarketFlags) {
         let is_snapshot = flags == MarketFlags::SNAPSHOT;
         let blank = BookLevel {
@@ -305,7 +307,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// A snapshot names no symbol: it is the one given, the stream's, or the only one of the file.
+    /// The instrument of a snapshot, which names no symbol: the symbol is the stream's, the one given, or the
+    /// only one in the file.
     fn instrument_of_snapshot(
         &mut self,
         symbol: Option<&str>,
@@ -332,7 +335,7 @@ impl Mapping {
         }
     }
 
-    /// The instrument of a symbol, defined where this is the first record that names it.
+    /// The index of a symbol's instrument, which is defined at the first record that names it.
     #[inline]
     fn instrument(&mut self, symbol: &str, line: u64, batch: &mut Batch) -> Result<usize, BinanceFault> {
         match self.by_symbol.get(symbol) {
@@ -353,7 +356,11 @@ impl Mapping {
         let definition = InstrumentDefinition {
             instrument: named.id().into(),
             source: self.source.into(),
-            action: if matches!(named, Named::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY },
+            action: if matches!(named, IdAssignment::New(_)) {
+                UpdateAction::ADD
+            } else {
+                UpdateAction::MODIFY
+            },
             instrument_class: InstrumentClass::CRYPTO_SPOT,
             price_notation: PriceNotation::MONETARY,
             quantity_notation: QuantityNotation::UNITS,
@@ -376,7 +383,7 @@ fn not_carried(counts: &mut Counts, kind: u8, how_many: u64) {
     (0..how_many).for_each(|_| counts.not_carried(kind));
 }
 
-/// The time of receipt in front of a message, in nanoseconds since 1970, where there is one.
+/// Splits off the time of receipt before a message, in nanoseconds since 1970, if there is one.
 fn split_time(line: &[u8], number: u64) -> Result<(Option<u64>, &[u8]), BinanceFault> {
     let digits = line.iter().take_while(|letter| letter.is_ascii_digit()).count();
     if digits == 0 {
@@ -390,7 +397,7 @@ fn split_time(line: &[u8], number: u64) -> Result<(Option<u64>, &[u8]), BinanceF
     Ok((Some(time), rest.trim_ascii_start()))
 }
 
-/// A time of Binance's, milliseconds or microseconds since 1970, in nanoseconds.
+/// Converts a time of Binance, in milliseconds or microseconds since 1970, to nanoseconds.
 fn nanos(time: u64, line: u64) -> Result<u64, BinanceFault> {
     let unit = if time < MICROSECONDS_FROM { 1_000_000 } else { 1_000 };
     time.checked_mul(unit).filter(|time| *time != u64::MAX).ok_or(BinanceFault::Time { line, found: time })
@@ -416,11 +423,11 @@ fn kind_name(kind: u8) -> &'static str {
 
 fn reason(kind: u8) -> &'static str {
     match kind {
-        DEPTH_OLD => "the snapshot holds it already",
+        DEPTH_OLD => "the snapshot has it already",
         DEPTH_EMPTY => "no level changed",
-        DEPTH_WAITED => "no snapshot that it goes on from",
+        DEPTH_WAITED => "no snapshot that it continues",
         SNAPSHOT_OLD => "older than the depth updates around it",
-        RESPONSE => "an answer to a request, no market data",
+        RESPONSE => "a response to a request, not market data",
         _ => "a stream other than depth, bookTicker and trade",
     }
 }

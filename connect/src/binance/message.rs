@@ -1,5 +1,7 @@
-//! The messages of Binance's spot streams, read from JSON. Source: Binance, *Websocket market streams* (diff. depth,
-//! individual symbol book ticker, trade streams) and *Order book* of the REST API.
+//! The messages of Binance's spot streams, read from JSON.
+//!
+//! Sources: Binance, *Websocket market streams* (diff. depth, individual symbol book ticker and trade
+//! streams), and *Order book* of the REST API.
 
 use crate::decimal::{signed, unsigned};
 use crate::lines::excerpt;
@@ -13,16 +15,16 @@ pub(super) const QUANTITY_DECIMALS: u32 = 8;
 /// Decimals of a price on the log.
 const PRICE_DECIMALS: u32 = 9;
 
-/// A message of a kind that is read. Levels are given apart.
+/// A message; its levels are returned separately.
 pub(super) enum Message<'a> {
     Depth(Depth<'a>),
-    /// A snapshot, and the symbol where the stream's name tells it.
+    /// A snapshot: its update id, and the symbol where the stream's name has it.
     Snapshot(u64, Option<&'a str>),
     Ticker(Ticker<'a>),
     Trade(Trade<'a>),
     /// A stream that is not read.
     Other,
-    /// An answer to a request, which is no market data.
+    /// A response to a request, which is not market data.
     Response,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Depth<'a> {
     pub(super) symbol: &'a str,
     pub(super) first: u64,
     pub(super) last: u64,
-    /// Whether it is of the futures market, where an update names the one before.
+    /// Whether it comes from the futures market, where an update names the one before.
     pub(super) is_future: bool,
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Trade<'a> {
 /// A level of a list: side, price in units of 1e-9, quantity in units of 1e-8.
 pub(super) type Level = (Side, i64, u64);
 
-/// Reads one message, in one pass; its levels are put into `levels`, bids and asks as they come.
+/// Reads one message in one pass, and puts its levels into `levels`, bids and asks as they come.
 pub(super) fn read<'a>(json: &'a [u8], levels: &mut Vec<Level>) -> Result<Message<'a>, serde_json::Error> {
     levels.clear();
     let mut decoder = serde_json::Deserializer::from_slice(json);
@@ -68,7 +70,7 @@ pub(super) fn read<'a>(json: &'a [u8], levels: &mut Vec<Level>) -> Result<Messag
     fields.message()
 }
 
-/// A value that is no list of levels.
+/// A value that is not a list of levels.
 #[derive(Clone, Copy, Default)]
 enum Value<'a> {
     #[default]
@@ -80,7 +82,7 @@ enum Value<'a> {
     Another,
 }
 
-/// The fields that any of the messages has; the keys of the envelope are not those of what is in it.
+/// The fields of all messages together; the keys of the envelope differ from those of the message inside.
 #[derive(Default)]
 struct Fields<'a> {
     stream: Value<'a>,
@@ -223,7 +225,7 @@ fn quantity<E: Error>(text: &str) -> Result<u64, E> {
     unsigned(text.as_bytes(), QUANTITY_DECIMALS).map_err(wrong)
 }
 
-/// Reads an object into the fields; that of `data` is read into the same ones.
+/// Reads an object into the fields, and the object under `data` into the same fields.
 struct Body<'f, 'a> {
     fields: &'f mut Fields<'a>,
     levels: &'f mut Vec<Level>,
@@ -258,7 +260,7 @@ impl<'de> Visitor<'de> for Body<'_, 'de> {
     }
 }
 
-/// Reads any value; a list, where the key has a side, as levels.
+/// Reads any value; a list whose key has a side is read as levels.
 struct AnyValue<'f> {
     side: Side,
     levels: &'f mut Vec<Level>,
@@ -324,7 +326,7 @@ impl<'de> Visitor<'de> for AnyValue<'_> {
     }
 }
 
-/// `["price","quantity"]`; what Binance once had behind them is passed over.
+/// Reads `["price","quantity"]`; older files have more elements, which are skipped.
 struct OfLevel(i64, u64);
 
 impl<'de> Deserialize<'de> for OfLevel {

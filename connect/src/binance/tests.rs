@@ -2,11 +2,12 @@ use super::*;
 use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::io::Cursor;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(text: &[u8]) -> BinanceFeed {
-    let options = Options { source: 1, ..Options::default() };
+    let options = BinanceOptions { source: 1, ..BinanceOptions::default() };
     BinanceFeed::from_reader("test", Box::new(Cursor::new(text.to_vec())), options).unwrap()
 }
 
@@ -30,9 +31,9 @@ const TRADE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1723161
 const TICKER: &str = r#"{"u":50093239212,"s":"BTCUSDT","b":"61837.63000000","B":"3.78826000","a":"0.00000000","A":"0.00000000"}"#;
 
 #[test]
-fn every_message_of_the_recording_is_counted_and_carried_or_its_reason_told() {
+fn every_message_of_the_recording_is_carried_or_counted_with_a_reason() {
     let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
-    let mut feed = BinanceFeed::open(&path, Options::default()).unwrap();
+    let mut feed = BinanceFeed::open(&path, BinanceOptions::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     let report = feed.report();
@@ -72,7 +73,7 @@ fn prices_quantities_times_and_sides_are_exact() {
 }
 
 #[test]
-fn the_book_begins_with_the_snapshot_and_takes_what_goes_on_from_it() {
+fn the_book_begins_with_the_snapshot_and_takes_the_updates_that_continue_it() {
     let bid = |price: u32, quantity: u32| format!(r#"["{price}","{quantity}"]"#);
     let text = [
         depth(1, 4, &bid(10, 1), ""),
@@ -100,14 +101,14 @@ fn the_book_begins_with_the_snapshot_and_takes_what_goes_on_from_it() {
     ];
     assert_eq!(levels, expected);
     let reasons: Vec<_> = report.not_carried.iter().map(|one| (one.reason, one.count)).collect();
-    assert_eq!(reasons, [("no level changed", 1), ("the snapshot holds it already", 1)]);
+    assert_eq!(reasons, [("no level changed", 1), ("the snapshot has it already", 1)]);
 }
 
 #[test]
-fn a_gap_clears_the_book_and_what_waits_in_vain_is_counted() {
+fn a_gap_clears_the_book_and_updates_that_wait_in_vain_are_counted() {
     let level = r#"["10","1"]"#;
     let text = [snapshot(5, level), depth(6, 7, level, ""), depth(9, 10, level, "")].concat();
-    let options = Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() };
+    let options = BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..BinanceOptions::default() };
     let mut feed =
         BinanceFeed::from_reader("test", Box::new(Cursor::new(text.into_bytes())), options).unwrap();
     let (played, error) = play(&mut feed);
@@ -117,7 +118,7 @@ fn a_gap_clears_the_book_and_what_waits_in_vain_is_counted() {
     let report = feed.report();
     assert_eq!(
         (report.not_carried_count(), report.not_carried[0].reason),
-        (1, "no snapshot that it goes on from")
+        (1, "no snapshot that it continues")
     );
     assert!(report.notices[0].contains("BTCUSDT: 1 gaps"), "{:?}", report.notices);
 }
@@ -151,17 +152,17 @@ fn other_streams_and_answers_are_counted_with_their_reason() {
 }
 
 #[test]
-fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
+fn a_wrong_line_is_refused_with_its_number_and_what_is_wrong() {
     for (bad, expected) in [
         ("{".to_owned(), "line 2: EOF while parsing"),
-        ("17 {}".to_owned(), "line 2: `17` in front of the message is no time of receipt"),
+        ("17 {}".to_owned(), "line 2: `17` before the message is not a time of receipt"),
         (TRADE.replace(r#""p":"61837.63000000","#, ""), "line 2: missing field `p`"),
         (TRADE.replace("0.02000000", "0.020000001"), "quantity `0.020000001` has more than 8 decimals"),
-        (TRADE.replace("61837.63000000", "1e9"), "price `1e9` is no decimal number"),
+        (TRADE.replace("61837.63000000", "1e9"), "price `1e9` is not a decimal number"),
         (depth(7, 6, "", ""), "an update from 7 to 6"),
         (depth(6, 7, r#"["1"]"#, ""), "invalid length 1, expected [price, quantity]"),
         (depth(6, 7, "", "").replace(r#""U""#, r#""pu":5,"U""#), "of the futures market"),
-        (TRADE.replace("BTCUSDT", ""), "`` is no symbol"),
+        (TRADE.replace("BTCUSDT", ""), "`` is not a symbol"),
     ] {
         let (played, error, report) = read(&format!("{TRADE}\n{bad}\n{TRADE}\n"));
         let error = error.unwrap_or_else(|| panic!("{bad} was taken"));
@@ -172,7 +173,7 @@ fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
 }
 
 #[test]
-fn a_snapshot_whose_symbol_nobody_knows_is_refused_with_the_remedy() {
+fn a_snapshot_of_an_unknown_symbol_is_refused_with_the_remedy() {
     let (_, error, _) = read(&snapshot(5, ""));
     assert!(error.unwrap().to_string().contains("symbol=BTCUSDT"));
     let two = format!("{TRADE}\n{}\n{}", TRADE.replace("BTCUSDT", "ETHUSDT"), snapshot(5, ""));
@@ -203,9 +204,11 @@ fn a_compressed_recording_has_the_events_of_its_lines_and_a_hash_of_its_own() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     std::fs::write(&path, encoder.finish().unwrap()).unwrap();
-    let mut feed =
-        BinanceFeed::open(&path, Options { source: 1, symbol: Some("BTCUSDT".into()), ..Options::default() })
-            .unwrap();
+    let mut feed = BinanceFeed::open(
+        &path,
+        BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..BinanceOptions::default() },
+    )
+    .unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     assert_eq!(feed.report().record_count(), 4);

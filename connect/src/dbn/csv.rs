@@ -1,41 +1,42 @@
-//! Databento CSV of the schema `mbo`: single orders, as `dbn` and the vendor's batch downloads write them.
+//! Databento CSV of the schema `mbo`: single orders, as the tool `dbn` and the vendor's batch downloads write
+//! them.
 //!
-//! Each line becomes what the same record of DBN becomes (see the [module above](super)). Columns are found by
-//! their names in the header, in any order; `ts_in_delta` is not carried, nor is a column that the schema does not
-//! have, which the report tells. Prices are decimals, or whole numbers in units of 1e-9 as the vendor writes them
-//! without `pretty_px`; times are RFC 3339, or nanoseconds since 1970. Source: databento.com/docs, *MBO* schema.
+//! Each line becomes what the same record of DBN becomes (see the [parent module](super)). The header names
+//! the columns, which may be in any order. `ts_in_delta` is not carried; nor is a column that the schema does
+//! not have, and the report says which. Prices are decimals, or whole numbers in units of 1e-9, as the vendor
+//! writes them without `pretty_px`. Times are RFC 3339, or nanoseconds since 1970. Source:
+//! databento.com/docs, *MBO* schema.
 
+use super::DbnOptions;
 use super::mapping::Mapping;
 use super::symbols::Symbols;
 use crate::csv::{Row, RowFault, Splitter};
 use crate::decimal::{NotDecimal, signed, unsigned};
+use crate::file::{FileFeed, Format, FormatFault, RecordReader};
 use crate::instruments::InstrumentIds;
 use crate::lines::{LineFault, Lines};
 use dbn::{FlagSet, MboMsg, RecordHeader, RecordRef, Schema, rtype};
-use std::io::Read;
-use std::path::Path;
-use stele_feed::{Batch, Description, Feed, FeedError, FeedReport, Step};
-use stele_wire::messages::SourceKind;
+use stele_feed::{Batch, FeedReport};
 
 /// What is wrong with a CSV file of Databento's.
 #[derive(Debug, thiserror::Error)]
 pub enum CsvFault {
-    /// No text file, or not a whole one.
+    /// The file cannot be read as lines of text, or is not complete.
     #[error(transparent)]
     Line(#[from] LineFault),
-    /// A line that is no record.
+    /// A line that is not a record.
     #[error(transparent)]
     Row(#[from] RowFault),
-    /// The file has no header, or that of another schema.
+    /// The file has no header, or the header of another schema.
     #[error("is not Databento's CSV of the schema mbo: its first line has no column {0}")]
     NotMbo(String),
-    /// The file has every column of mbo, and those of a book: it is of a schema that records both.
+    /// The file has the columns of mbo and those of a book, so its schema records both.
     #[error(
-        "is not Databento's CSV of the schema mbo: its column {OF_A_BOOK} is of a book, as in the schemas mbp-N and tbbo"
+        "is not Databento's CSV of the schema mbo: its column {OF_A_BOOK} belongs to a book, as in mbp-N and tbbo"
     )]
     OfABook,
     /// The file is empty.
-    #[error("is empty: not even a header is there")]
+    #[error("is empty: it does not even have a header")]
     Empty,
     /// A record of another schema in a file of `mbo`.
     #[error("line {line}: a record of type {found}, not {} (mbo)", rtype::MBO)]
@@ -47,7 +48,7 @@ pub enum CsvFault {
     },
 }
 
-impl CsvFault {
+impl FormatFault for CsvFault {
     fn advice(&self) -> &'static str {
         match self {
             Self::Line(fault) => fault.advice(),
@@ -61,7 +62,7 @@ impl CsvFault {
     }
 }
 
-/// Columns that a record needs.
+/// Columns that every file has.
 const NEEDED: [&str; 11] = [
     "ts_recv",
     "ts_event",
@@ -75,15 +76,15 @@ const NEEDED: [&str; 11] = [
     "flags",
     "sequence",
 ];
-/// Columns that a record may have beside them.
+/// Further columns that a file may have.
 const OPTIONAL: [&str; 4] = ["channel_id", "symbol", "rtype", "ts_in_delta"];
 
 /// The first column of a book, in every schema that has one.
 const OF_A_BOOK: &str = "bid_px_00";
-/// Columns that are not carried and named.
+/// How many of the columns that are not carried the report names.
 const OTHERS_NAMED_MAX: usize = 5;
 
-/// Where each column stands.
+/// The index of each column.
 #[derive(Debug)]
 struct Columns {
     needed: [usize; NEEDED.len()],
@@ -116,7 +117,7 @@ impl Columns {
         })
     }
 
-    /// The record that a line tells.
+    /// The record of a line.
     fn record(&self, row: Row<'_>, line: u64) -> Result<MboMsg, CsvFault> {
         let row = row.of(self.count)?;
         if let Some(at) = self.record_type {
@@ -147,7 +148,7 @@ impl Columns {
     }
 }
 
-/// A whole number up to `max`.
+/// Reads a whole number up to `max`.
 #[inline]
 fn whole(row: &Row<'_>, at: usize, name: &'static str, max: u64) -> Result<u64, RowFault> {
     row.number(at, name, |text| {
@@ -169,7 +170,8 @@ fn letter(
     }
 }
 
-/// A decimal, or a whole number in units of 1e-9; none is empty or the vendor's undefined price.
+/// Reads a decimal, or a whole number in units of 1e-9. An empty text and the vendor's undefined price mean
+/// none.
 fn read_price(text: &[u8]) -> Result<i64, NotDecimal> {
     match text {
         b"" | b"9223372036854775807" => Ok(dbn::UNDEF_PRICE),
@@ -177,7 +179,7 @@ fn read_price(text: &[u8]) -> Result<i64, NotDecimal> {
     }
 }
 
-/// RFC 3339, or nanoseconds since 1970; none is empty.
+/// Reads RFC 3339, or nanoseconds since 1970. An empty text means none.
 fn time(row: &Row<'_>, at: usize, name: &'static str) -> Result<u64, RowFault> {
     let text = row.field(at);
     if text.is_empty() {
@@ -195,125 +197,73 @@ fn time(row: &Row<'_>, at: usize, name: &'static str) -> Result<u64, RowFault> {
 }
 
 /// A CSV file of Databento's as a feed.
-pub struct CsvFeed {
-    name: String,
+pub type CsvFeed = FileFeed<CsvFormat>;
+
+impl CsvFeed {
+    /// The numbers of the instruments, for a feed that continues after this one.
+    pub fn ids(&self) -> &InstrumentIds {
+        self.format.mapping.ids()
+    }
+}
+
+/// The format of Databento's CSV files of the schema `mbo`.
+pub struct CsvFormat {
     source: u16,
-    lines: Lines,
     splitter: Splitter,
     columns: Columns,
-    /// Number and symbol of the record before.
+    /// The vendor's number and the symbol of the previous record.
     last: (u32, String),
-    has_ended: bool,
     mapping: Mapping,
 }
 
-impl CsvFeed {
-    /// Opens a file and reads its header.
-    ///
-    /// # Errors
-    /// [`FeedError`] with a [`CsvFault`].
-    pub fn open(path: &Path, options: super::Options) -> Result<Self, FeedError> {
-        let name = path.display().to_string();
-        let lines = Lines::open(path);
-        lines
-            .map_err(|error| CsvFault::Line(error.into()))
-            .and_then(|lines| Self::begin(&name, lines, options))
-            .map_err(|fault| failure(&name, 0, 0, fault))
-    }
+impl Format for CsvFormat {
+    type Records = Lines;
+    type Options = DbnOptions;
+    type Fault = CsvFault;
 
-    /// Reads from anything; `name` stands for it in messages.
-    ///
-    /// # Errors
-    /// As [`CsvFeed::open`].
-    pub fn from_reader(
-        name: &str,
-        reader: Box<dyn Read + Send>,
-        options: super::Options,
-    ) -> Result<Self, FeedError> {
-        let lines = Lines::new(reader);
-        lines
-            .map_err(|error| CsvFault::Line(error.into()))
-            .and_then(|lines| Self::begin(name, lines, options))
-            .map_err(|fault| failure(name, 0, 0, fault))
-    }
-
-    fn begin(name: &str, mut lines: Lines, options: super::Options) -> Result<Self, CsvFault> {
+    fn begin(lines: &mut Lines, options: DbnOptions) -> Result<Self, CsvFault> {
         if !lines.advance()? {
             return Err(CsvFault::Empty);
         }
         let mut splitter = Splitter::new();
         let columns = Columns::of(&splitter.split(lines.current(), lines.number())?)?;
-        Ok(Self {
-            name: name.into(),
-            source: options.source,
-            lines,
-            splitter,
-            columns,
-            last: (0, String::with_capacity(72)),
-            has_ended: false,
-            mapping: Mapping::new(options.source, options.ids, Symbols::default(), Some(Schema::Mbo)),
-        })
+        let DbnOptions { source, ids } = options;
+        let mapping = Mapping::new(source, ids, Symbols::default(), Some(Schema::Mbo));
+        Ok(Self { source, splitter, columns, last: (0, String::with_capacity(72)), mapping })
     }
 
-    /// The numbers that instruments have, for a feed that goes on after this one.
-    pub fn ids(&self) -> &InstrumentIds {
-        self.mapping.ids()
-    }
-
-    fn take(&mut self, batch: &mut Batch) -> Result<Step, CsvFault> {
-        while batch.has_room() {
-            if !self.lines.advance()? {
-                return Ok(Step::End);
+    fn put(&mut self, lines: &Lines, batch: &mut Batch) -> Result<(), CsvFault> {
+        let line = lines.number();
+        let row = self.splitter.split(lines.current(), line)?;
+        let record = self.columns.record(row, line)?;
+        if let Some(at) = self.columns.symbol {
+            let number = record.hd.instrument_id;
+            let symbol =
+                str::from_utf8(row.field(at)).map_err(|_| row.wrong(at, "symbol", "a text in UTF-8"))?;
+            if self.last.0 != number || self.last.1 != symbol {
+                self.mapping.name(number, symbol);
+                self.last.0 = number;
+                self.last.1.clear();
+                self.last.1.push_str(symbol);
             }
-            let line = self.lines.number();
-            let row = self.splitter.split(self.lines.current(), line)?;
-            let record = self.columns.record(row, line)?;
-            if let Some(at) = self.columns.symbol {
-                let number = record.hd.instrument_id;
-                let symbol =
-                    str::from_utf8(row.field(at)).map_err(|_| row.wrong(at, "symbol", "a text in UTF-8"))?;
-                if self.last.0 != number || self.last.1 != symbol {
-                    self.mapping.name(number, symbol);
-                    self.last.0 = number;
-                    self.last.1.clear();
-                    self.last.1.push_str(symbol);
-                }
-            }
-            self.mapping.put(RecordRef::from(&record), batch).expect("a record of type mbo is one");
         }
-        Ok(Step::More)
-    }
-}
-
-fn failure(name: &str, good_records: u64, offset: u64, fault: CsvFault) -> FeedError {
-    let advice = fault.advice();
-    FeedError { source: name.into(), good_records, offset, fault: Box::new(fault), advice }
-}
-
-impl Feed for CsvFeed {
-    fn describe(&self) -> Description {
-        Description {
-            source: self.source,
-            kind: SourceKind::FILE,
-            vendor_publisher: 0,
-            channel: u16::MAX,
-            mic: [0; 4],
-            dataset: "Databento CSV".into(),
-            name: self.name.rsplit('/').next().unwrap_or_default().into(),
-            description: format!("{}: Databento CSV, mbo", self.name),
-        }
+        self.mapping.put(RecordRef::from(&record), batch).expect("a record of type mbo is one");
+        Ok(())
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
-        if self.has_ended {
-            return Ok(Step::End);
-        }
-        let taken = self.take(batch);
-        self.has_ended = !matches!(taken, Ok(Step::More));
-        taken.map_err(|fault| failure(&self.name, self.records(), self.lines.offset(), fault))
+    fn source(&self) -> u16 {
+        self.source
     }
 
-    fn records(&self) -> u64 {
+    fn dataset(&self) -> String {
+        "Databento CSV".into()
+    }
+
+    fn content(&self) -> String {
+        "Databento CSV, mbo".into()
+    }
+
+    fn record_count(&self) -> u64 {
         self.mapping.counts().total()
     }
 
@@ -328,10 +278,6 @@ impl Feed for CsvFeed {
             ));
         }
         report
-    }
-
-    fn content_hash(&self) -> Option<[u8; 32]> {
-        self.lines.hash()
     }
 }
 

@@ -8,10 +8,10 @@ use stele_wire::messages::{
     PriceNotation, QuantityNotation, Side, UpdateAction,
 };
 
-/// Legs of a spread that are told; the ratio of further ones is not.
+/// The greatest number of a spread's legs that are carried.
 pub(super) const LEGS_MAX: usize = 128;
 
-/// What is known of an instrument that the file names but does not define.
+/// The definition of an instrument that the file names but does not define.
 pub(super) fn named(symbol: &str) -> InstrumentDefinition {
     InstrumentDefinition {
         instrument_class: InstrumentClass::UNKNOWN,
@@ -26,7 +26,7 @@ pub(super) fn named(symbol: &str) -> InstrumentDefinition {
     }
 }
 
-/// Everything but the numbers and times on the log.
+/// The definition of a record, without the numbers and times on the log.
 pub(super) fn defined(record: &InstrumentDefMsg) -> InstrumentDefinition {
     let (instrument_class, option_kind) = class(record.instrument_class);
     let exchange = bytes(&record.exchange);
@@ -71,7 +71,7 @@ pub(super) fn defined(record: &InstrumentDefMsg) -> InstrumentDefinition {
     }
 }
 
-/// The leg that the record tells of.
+/// The leg that the record describes.
 pub(super) fn leg(record: &InstrumentDefMsg, instrument: u32) -> InstrumentDefinitionLegs {
     InstrumentDefinitionLegs {
         instrument: instrument.into(),
@@ -99,7 +99,7 @@ pub(super) fn quantity(size: u32) -> u64 {
     if size == dbn::UNDEF_ORDER_SIZE { u64::MAX } else { size.into() }
 }
 
-/// A text of the decoder's as bytes.
+/// A text of the decoder as bytes.
 pub(super) fn bytes<const N: usize>(text: &[c_char; N]) -> [u8; N] {
     text.map(|letter| letter as u8)
 }

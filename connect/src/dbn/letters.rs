@@ -1,6 +1,6 @@
 //! Letters and numbers of DBN as values of the schema, and the names of its kinds of records.
 
-use super::OHLCV_OLD;
+use super::records::OHLCV_OLD;
 use dbn::{Schema, rtype};
 use std::ffi::c_char;
 use stele_wire::messages::{BookAction, Boolean, TradingPhase, TradingState};
@@ -35,7 +35,7 @@ pub(super) fn digits(reason: u16) -> [u8; 4] {
     digits
 }
 
-/// State and phase of a status action, Databento's `StatusAction`.
+/// The state and the phase of a status action, Databento's `StatusAction`.
 pub(super) fn state(action: u16) -> (TradingState, TradingPhase) {
     match action {
         1 => (TradingState::PRE_OPEN, TradingPhase::OUT_OF_MAIN_SESSION),
@@ -53,7 +53,7 @@ pub(super) fn state(action: u16) -> (TradingState, TradingPhase) {
     }
 }
 
-/// Nanoseconds of a bar, by its type or, in old files, by the schema.
+/// The length of a bar's interval in nanoseconds, by its type or, in old files, by the schema.
 pub(super) fn interval(kind: u8, schema: Option<Schema>) -> Option<u64> {
     const SECOND: u64 = 1_000_000_000;
     match (kind, schema) {

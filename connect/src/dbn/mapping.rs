@@ -1,12 +1,14 @@
-//! What each record of DBN becomes. Records of earlier versions have been raised to version 3 before.
+//! The events of each record of DBN. The reader has already converted records of earlier versions to version
+//! 3.
 
+use super::DbnFault;
 use super::definition::{self, LEGS_MAX, quantity, side, text};
 use super::letters::{boolean, digits, interval, kind_name, state};
+use super::records::OHLCV_OLD;
 use super::sources::{NO_CHANNEL, Sources};
 use super::symbols::Symbols;
-use super::{DbnFault, OHLCV_OLD};
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named};
+use crate::instruments::{IdAssignment, InstrumentIds};
 use dbn::{
     ErrorMsg, ImbalanceMsg, InstrumentDefMsg, MboMsg, OhlcvMsg, RecordHeader, RecordRef, Schema, StatMsg,
     StatusMsg, SymbolMappingMsg, SystemMsg, TradeMsg, rtype,
@@ -22,22 +24,22 @@ use stele_wire::units::Nanos;
 
 const NOT_CARRIED: &str = "a kind of record that DBN versions 1 to 3 do not name";
 
-/// Maps records to events; knows the instruments, the sources and the counts, and no file.
+/// Maps records to events. It holds the instruments, the sources and the counts, and knows nothing of files.
 pub(super) struct Mapping {
     ids: InstrumentIds,
     symbols: Symbols,
     sources: Sources,
     counts: Counts,
-    /// The instrument of a vendor's number, and until when that holds.
+    /// The instrument of a vendor's number, and until when it is that one.
     current: BTreeMap<u32, (u32, u64)>,
-    /// The last of them that was asked for: number, instrument, until when.
+    /// The last one looked up: number, instrument, until when.
     last: (u32, u32, u64),
-    /// The spread whose legs are being told, and those told so far.
+    /// The spread whose legs are being read, and the legs read so far.
     spread: (u32, Vec<InstrumentDefinitionLegs>),
     schema: Option<Schema>,
 }
 
-/// What all events of one record begin with.
+/// The fields with which all events of one record begin.
 #[derive(Clone, Copy)]
 struct Prefix {
     venue_time: u64,
@@ -49,7 +51,7 @@ struct Prefix {
     side: Side,
 }
 
-/// An event with the fields that all market data begins with.
+/// Puts an event with the fields with which all market data begins.
 macro_rules! event {
     ($self:ident, $batch:ident, $prefix:expr, $name:ident { $($field:ident: $value:expr),* $(,)? }) => {{
         let prefix = $prefix;
@@ -88,7 +90,7 @@ impl Mapping {
         }
     }
 
-    /// From now on `number` is an instrument of this symbol: for a source that says so record by record.
+    /// From now on `number` has this symbol, for a source that gives the symbol with each record.
     pub(super) fn name(&mut self, number: u32, symbol: &str) {
         if self.symbols.set(number, symbol) {
             self.current.remove(&number);
@@ -114,7 +116,7 @@ impl Mapping {
         report
     }
 
-    /// Puts what one record becomes into `batch`.
+    /// Puts the events of one record into `batch`.
     pub(super) fn put(&mut self, record: RecordRef<'_>, batch: &mut Batch) -> Result<(), DbnFault> {
         let kind = record.header().rtype;
         match kind {
@@ -152,7 +154,7 @@ impl Mapping {
         Ok(())
     }
 
-    /// The instrument of a record, defined where the log does not know it yet under its present symbol.
+    /// The instrument of a record, which is defined if the log does not have it under its present symbol yet.
     #[inline]
     fn instrument(&mut self, header: &RecordHeader, due: Nanos, source: u16, batch: &mut Batch) -> u32 {
         let (number, time) = (header.instrument_id, if due.0 == u64::MAX { header.ts_event } else { due.0 });
@@ -190,10 +192,10 @@ impl Mapping {
         (named.id(), until)
     }
 
-    /// Completes a definition and puts it.
+    /// Completes a definition and puts it into `batch`.
     fn define(
         &mut self,
-        named: Named,
+        named: IdAssignment,
         definition: InstrumentDefinition,
         header: &RecordHeader,
         due: Nanos,
@@ -202,7 +204,7 @@ impl Mapping {
     ) {
         let action = match (definition.action, named) {
             (UpdateAction::DELETE, _) => UpdateAction::DELETE,
-            (_, Named::New(_)) => UpdateAction::ADD,
+            (_, IdAssignment::New(_)) => UpdateAction::ADD,
             _ => UpdateAction::MODIFY,
         };
         let definition = InstrumentDefinition {

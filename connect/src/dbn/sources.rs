@@ -6,13 +6,13 @@ use stele_feed::Batch;
 use stele_wire::messages::{SourceDefinition, SourceKind};
 use stele_wire::units::Nanos;
 
-/// Publishers and channels of one file that are told apart; all further ones share the last number.
+/// The greatest number of sources of one file; further publishers and channels share the last number.
 pub(super) const SOURCES_MAX: usize = 64;
 
-/// Where a record without a channel comes from.
+/// The channel of a record that has none.
 pub(super) const NO_CHANNEL: u16 = u16::MAX;
 
-/// Numbers of sources in the order in which they come.
+/// Numbers the sources in the order in which they come.
 #[derive(Debug)]
 pub(super) struct Sources {
     first: u16,
@@ -24,12 +24,12 @@ impl Sources {
         Self { first, known: Vec::with_capacity(SOURCES_MAX) }
     }
 
-    /// Whether more publishers and channels came than are told apart.
+    /// Whether all numbers are used, so that further publishers and channels share the last.
     pub(super) fn is_full(&self) -> bool {
         self.known.len() == SOURCES_MAX
     }
 
-    /// The source of a record; a record without a channel is of its publisher's first source.
+    /// The source of a record. A record without a channel belongs to its publisher's first source.
     #[inline]
     pub(super) fn get(
         &mut self,

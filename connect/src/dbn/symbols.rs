@@ -1,4 +1,4 @@
-//! Which symbol a number of the vendor stood for, when, as a file's metadata say.
+//! The symbols of the vendor's numbers over time, from a file's metadata.
 
 use dbn::{Metadata, SType};
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 const EPOCH_DAY: i64 = 2_440_588;
 const DAY_NANOS: u64 = 86_400_000_000_000;
 
-/// Symbols by the vendor's number, each with the time from which and until which it holds.
+/// Symbols by the vendor's number, each with the time from which, and the time until which, it is valid.
 #[derive(Debug, Default)]
 pub(super) struct Symbols(BTreeMap<u32, Vec<(u64, u64, String)>>);
 
@@ -33,7 +33,7 @@ impl Symbols {
         symbols
     }
 
-    /// One symbol for `number`, whatever the time; whether that is new.
+    /// Sets one symbol for `number` at all times. Returns whether that is new.
     pub(super) fn set(&mut self, number: u32, symbol: &str) -> bool {
         let intervals = self.0.entry(number).or_default();
         if matches!(&intervals[..], [(0, u64::MAX, known)] if known == symbol) {
@@ -43,10 +43,11 @@ impl Symbols {
         true
     }
 
-    /// The symbol of `number` at `time`, and until when; empty where the metadata say nothing.
+    /// The symbol of `number` at `time`, and until when it is valid; empty if the metadata do not have the
+    /// number.
     pub(super) fn at(&self, number: u32, time: u64) -> (&str, u64) {
         let intervals = self.0.get(&number).map_or(&[][..], Vec::as_slice);
-        // A record may be of the moment before its day: a snapshot's orders are older. The nearest interval holds.
+        // A record may be older than its day, as the orders of a snapshot are: the nearest interval counts.
         let holds = intervals.iter().find(|(from, until, _)| (*from..*until).contains(&time));
         match holds.or_else(|| intervals.iter().min_by_key(|(from, _, _)| from.abs_diff(time))) {
             Some((_, until, symbol)) if *until > time => (symbol, *until),

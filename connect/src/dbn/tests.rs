@@ -1,16 +1,21 @@
+use super::records::{OHLCV_OLD, least_length};
 use super::*;
 use crate::testing::{Played, play};
+use dbn::v3;
 use std::collections::BTreeMap;
+use std::path::Path;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
 fn feed(bytes: &[u8]) -> Result<DbnFeed, FeedError> {
-    let options = Options { source: 1, ..Options::default() };
+    let options = DbnOptions { source: 1, ..DbnOptions::default() };
     DbnFeed::from_reader("test", Box::new(io::Cursor::new(bytes.to_vec())), options)
 }
 
 fn whole(path: &str) -> Option<(FeedReport, Vec<Played>)> {
-    let mut feed = DbnFeed::open(&shared::data(path)?, Options { source: 1, ..Options::default() }).unwrap();
+    let mut feed =
+        DbnFeed::open(&shared::data(path)?, DbnOptions { source: 1, ..DbnOptions::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{path}: {error:?}");
     assert!(feed.content_hash().is_some());
@@ -75,7 +80,7 @@ fn the_volume_of_trades_quotes_and_bars_is_the_same() {
     assert_eq!((volume(&trades), volume(&tops)), (253, 253));
     assert_eq!(all::<TopOfBook>(&tops).count(), 2_288);
     assert_eq!(all::<Bar>(&bars).map(|bar| bar.volume.get()).sum::<u64>(), 2_742);
-    // A bar is due when it is over, and until then nobody can know it.
+    // A bar is due when it is over: it is not known before.
     for (bar, event) in bars.iter().filter_map(|event| event.message::<Bar>().map(|bar| (bar, event))) {
         assert_eq!(event.due, bar.venue_time.get() + bar.interval.get());
     }
@@ -229,7 +234,7 @@ fn trades(count: u32) -> Vec<u8> {
 fn flow() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("flow.dbn");
-    let config = crate::generator::Config { events: Some(200), ..Default::default() };
+    let config = crate::generator::GeneratorConfig { events: Some(200), ..Default::default() };
     crate::generate::generate(&config, crate::generate::FileFormat::Dbn, &path).unwrap();
     std::fs::read(path).unwrap()
 }
@@ -308,18 +313,18 @@ fn no_damaged_byte_of_a_vendors_file_makes_it_panic() {
 }
 
 #[test]
-fn what_is_no_dbn_is_refused_with_advice() {
+fn a_file_that_is_not_dbn_is_refused_with_advice() {
     let said = |bytes: &[u8]| feed(bytes).err().unwrap().to_string();
     assert!(said(b"PAR1 and more").contains("give a .dbn or .dbn.zst file"));
     assert!(said(b"DBN\x04\x00\x00\x00\x00").contains("version 4"));
-    assert!(said(b"DBN\x03\xFF\xFF\xFF\xFF").contains("metadata of 4294967295 bytes"));
+    assert!(said(b"DBN\x03\xFF\xFF\xFF\xFF").contains("metadata are 4294967295 bytes long"));
     assert!(said(b"").contains("ends inside the metadata"));
-    let missing = DbnFeed::open(Path::new("/nowhere.dbn"), Options::default()).err().unwrap().to_string();
+    let missing = DbnFeed::open(Path::new("/nowhere.dbn"), DbnOptions::default()).err().unwrap().to_string();
     assert!(missing.contains("/nowhere.dbn") && missing.contains("check the path"), "{missing}");
 }
 
 #[test]
-fn a_record_of_a_kind_that_nobody_knows_is_counted_as_not_carried() {
+fn a_record_of_an_unknown_kind_is_counted_as_not_carried() {
     let mut bytes = trades(120);
     let last = bytes.len() - size_of::<v3::TradeMsg>();
     bytes[last + 1] = 0x77;
@@ -342,7 +347,7 @@ fn a_continued_trail_keeps_the_numbers_of_its_instruments() {
     let mut ids = first.ids().clone();
     ids.seed(999_999_999, "OTHER", 77);
     let reader = Box::new(io::Cursor::new(bytes));
-    let mut second = DbnFeed::from_reader("test", reader, Options { source: 1, ids }).unwrap();
+    let mut second = DbnFeed::from_reader("test", reader, DbnOptions { source: 1, ids }).unwrap();
     let (played, _) = play(&mut second);
     let definition = all::<InstrumentDefinition>(&played).next().unwrap();
     assert_eq!((definition.instrument.get(), definition.action), (1, UpdateAction::MODIFY));
@@ -455,7 +460,7 @@ fn fills_and_trades_leave_the_book_to_the_cancel_that_follows() {
 }
 
 #[test]
-fn a_spread_is_defined_with_its_legs_as_they_are_told() {
+fn a_spread_is_defined_with_its_legs_as_they_come() {
     let leg = |index: u16, number: u32| {
         dbn::RecordEnum::InstrumentDef(dbn::InstrumentDefMsg {
             leg_count: 2,
@@ -472,7 +477,7 @@ fn a_spread_is_defined_with_its_legs_as_they_are_told() {
 }
 
 #[test]
-fn each_publisher_and_channel_is_a_source_told_before_its_first_event() {
+fn each_publisher_and_channel_is_a_source_defined_before_its_first_event() {
     let mbo = |publisher: u16, channel: u8| {
         let mut record: dbn::MboMsg = of_kind(dbn::rtype::MBO, |m: &mut dbn::MboMsg| &mut m.hd);
         (record.hd.publisher_id, record.channel_id, record.action) = (publisher, channel, b'A' as _);
@@ -482,8 +487,8 @@ fn each_publisher_and_channel_is_a_source_told_before_its_first_event() {
     let (played, _) = play(&mut feed(&bytes).unwrap());
     let sources: Vec<u16> = all::<BookAdd>(&played).map(|add| add.source.get()).collect();
     assert_eq!(sources, [1, 2, 3, 1]);
-    let told: Vec<(u16, u16, u16)> = all::<SourceDefinition>(&played)
+    let defined: Vec<(u16, u16, u16)> = all::<SourceDefinition>(&played)
         .map(|source| (source.source.get(), source.vendor_publisher.get(), source.channel.get()))
         .collect();
-    assert_eq!(told, [(1, 1, 0), (2, 2, 0), (3, 1, 9)]);
+    assert_eq!(defined, [(1, 1, 0), (2, 2, 0), (3, 1, 9)]);
 }

@@ -1,7 +1,7 @@
-//! The flow as DBN, schema mbo.
+//! Writes the flow as DBN, schema mbo.
 
-use super::{Failure, Written};
-use crate::generator::{Config, Flow, FlowKind, FlowRecord, symbol};
+use super::{Failure, GeneratedFile};
+use crate::generator::{Flow, FlowKind, FlowRecord, GeneratorConfig, symbol};
 use dbn::encode::EncodeRecord;
 use dbn::{
     Action, FlagSet, MappingInterval, MboMsg, Metadata, RecordHeader, SType, Schema, Side, SymbolMapping,
@@ -11,16 +11,20 @@ use std::ffi::c_char;
 use std::io::Write;
 use stele_wire::units::Nanos;
 
-/// The data set that the file says it is of; nobody else's.
+/// The name of the data set in the metadata, which no vendor uses.
 const DATASET: &str = "STELE.GENERATOR";
 
-pub(super) fn write(config: &Config, mut flow: Flow, into: &mut impl Write) -> Result<Written, Failure> {
+pub(super) fn write(
+    config: &GeneratorConfig,
+    mut flow: Flow,
+    into: &mut impl Write,
+) -> Result<GeneratedFile, Failure> {
     let metadata = metadata(config);
     let start = metadata.start().date();
     let day =
         start.year() as u32 * 10_000 + u32::from(u8::from(start.month())) * 100 + u32::from(start.day());
     let mut encoder = dbn::encode::dbn::Encoder::new(into, &metadata)?;
-    let mut written = Written { day, last: config.start, ..Written::default() };
+    let mut written = GeneratedFile { day, last: config.start, ..GeneratedFile::default() };
     loop {
         let records = flow.next_action();
         let Some(last) = records.last() else { return Ok(written) };
@@ -69,7 +73,7 @@ fn message(record: &FlowRecord, action: Action, is_last: bool) -> MboMsg {
 }
 
 /// Metadata that give each instrument its symbol from the flow's first day on.
-fn metadata(config: &Config) -> Metadata {
+fn metadata(config: &GeneratorConfig) -> Metadata {
     let symbols: Vec<String> = (0..config.instruments).map(symbol).collect();
     let mut metadata = Metadata::builder()
         .dataset(DATASET.to_owned())

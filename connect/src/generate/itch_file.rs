@@ -1,7 +1,7 @@
-//! The flow as ITCH 5.0.
+//! Writes the flow as ITCH 5.0.
 
-use super::{Failure, Written, does_not_fit};
-use crate::generator::{Config, Flow, FlowKind, FlowRecord, symbol};
+use super::{Failure, GeneratedFile, does_not_fit};
+use crate::generator::{Flow, FlowKind, FlowRecord, GeneratorConfig, symbol};
 use crate::itch::day;
 use crate::itch::layout::*;
 use jiff::Timestamp as Moment;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use stele_wire::units::Nanos;
 
-/// Where the numbers begin that stand for orders whose terms changed; the flow's own stay below.
+/// The first number of the orders that got a new number by a modify; the flow's own numbers are lower.
 const CHANGED_FIRST: u64 = 1 << 40;
 
 /// Units of 1e-9 in one of four decimals.
@@ -20,18 +20,22 @@ struct File<'a, W> {
     into: &'a mut W,
     midnight: u64,
     records: u64,
-    /// The numbers in the file of orders whose terms changed.
+    /// The present numbers, in the file, of the orders that were modified.
     changed: BTreeMap<u64, u64>,
     next_changed: u64,
 }
 
-pub(super) fn write(config: &Config, mut flow: Flow, into: &mut impl Write) -> Result<Written, Failure> {
+pub(super) fn write(
+    config: &GeneratorConfig,
+    mut flow: Flow,
+    into: &mut impl Write,
+) -> Result<GeneratedFile, Failure> {
     let (midnight, day) = day_of(config.start)
         .ok_or_else(|| does_not_fit("the flow's start", 0, "begin between 1970 and 2100"))?;
     let (records, changed) = (0, BTreeMap::new());
     let mut file = File { into, midnight, records, changed, next_changed: CHANGED_FIRST };
     file.begin(config)?;
-    let mut written = Written { day, last: config.start, ..Written::default() };
+    let mut written = GeneratedFile { day, last: config.start, ..GeneratedFile::default() };
     loop {
         let records = flow.next_action();
         let Some(last) = records.last() else { break };
@@ -42,10 +46,10 @@ pub(super) fn write(config: &Config, mut flow: Flow, into: &mut impl Write) -> R
         }
     }
     file.end(written.last.0)?;
-    Ok(Written { records: file.records, ..written })
+    Ok(GeneratedFile { records: file.records, ..written })
 }
 
-/// Midnight, US Eastern, before `moment`, and its date as `YYYYMMDD`.
+/// The midnight, US Eastern, before `moment`, and its date as `YYYYMMDD`.
 fn day_of(moment: Nanos) -> Option<(u64, u32)> {
     let zone = TimeZone::posix(day::EASTERN).ok()?;
     let date = Moment::from_nanosecond(moment.0.into()).ok()?.to_zoned(zone).date();
@@ -75,7 +79,7 @@ impl<W: Write> File<'_, W> {
         self.message(&SystemEvent { head, event })
     }
 
-    fn begin(&mut self, config: &Config) -> Result<(), Failure> {
+    fn begin(&mut self, config: &GeneratorConfig) -> Result<(), Failure> {
         let time = config.start.0;
         self.system_event(b'O', time)?;
         for instrument in 0..config.instruments {

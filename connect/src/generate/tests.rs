@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use stele_feed::Feed;
 use stele_wire::messages::*;
 
-fn config() -> Config {
-    Config { events: Some(60_000), source: 1, ..Config::default() }
+fn config() -> GeneratorConfig {
+    GeneratorConfig { events: Some(60_000), source: 1, ..GeneratorConfig::default() }
 }
 
-/// What an event says, as far as ITCH and DBN can tell it.
+/// The fields of an event that both ITCH and DBN have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Said {
     what: char,
@@ -24,7 +24,7 @@ struct Said {
 }
 
 fn said(event: &Played) -> Option<Said> {
-    macro_rules! told {
+    macro_rules! fields {
         ($what:expr, $message:expr) => {{
             let message = $message;
             Some(Said {
@@ -40,12 +40,12 @@ fn said(event: &Played) -> Option<Said> {
         }};
     }
     match event.template_id {
-        BookAdd::TEMPLATE_ID => told!('A', event.message::<BookAdd>()?),
-        BookModify::TEMPLATE_ID => told!('M', event.message::<BookModify>()?),
-        BookReplace::TEMPLATE_ID => told!('M', event.message::<BookReplace>()?),
-        BookCancel::TEMPLATE_ID => told!('C', event.message::<BookCancel>()?),
-        BookExecute::TEMPLATE_ID => told!('E', event.message::<BookExecute>()?),
-        Trade::TEMPLATE_ID => told!('T', event.message::<Trade>()?),
+        BookAdd::TEMPLATE_ID => fields!('A', event.message::<BookAdd>()?),
+        BookModify::TEMPLATE_ID => fields!('M', event.message::<BookModify>()?),
+        BookReplace::TEMPLATE_ID => fields!('M', event.message::<BookReplace>()?),
+        BookCancel::TEMPLATE_ID => fields!('C', event.message::<BookCancel>()?),
+        BookExecute::TEMPLATE_ID => fields!('E', event.message::<BookExecute>()?),
+        Trade::TEMPLATE_ID => fields!('T', event.message::<Trade>()?),
         _ => None,
     }
 }
@@ -61,7 +61,7 @@ fn a_dbn_file_is_read_back_as_the_flow_that_was_written() {
         let path = folder.path().join(name);
         let written = generate(&config(), FileFormat::Dbn, &path).unwrap();
         let mut feed =
-            dbn_feed::DbnFeed::open(&path, dbn_feed::Options { source: 1, ..Default::default() }).unwrap();
+            dbn_feed::DbnFeed::open(&path, dbn_feed::DbnOptions { source: 1, ..Default::default() }).unwrap();
         let (played, error) = play(&mut feed);
         assert!(error.is_none(), "{error:?}");
         assert_eq!((feed.report().record_count(), written.flow_messages), (written.records, 60_000));
@@ -89,13 +89,14 @@ fn an_itch_file_is_read_back_as_the_flow_that_was_written() {
     let path = folder.path().join("flow-20260105.itch50");
     let written = generate(&config(), FileFormat::Itch, &path).unwrap();
     assert_eq!(written.day, 20_260_105);
-    let mut feed = itch::ItchFeed::open(&path, itch::Options { source: 1, ..Default::default() }).unwrap();
+    let mut feed =
+        itch::ItchFeed::open(&path, itch::ItchOptions { source: 1, ..Default::default() }).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     assert_eq!(feed.report().record_count(), written.records);
     let read: Vec<Said> = played.iter().filter_map(said).collect();
-    // ITCH repeats neither side nor price of an order, tells trades by executions, ends every event with its
-    // message, and gives a changed order a new number; a delete takes whatever is left.
+    // ITCH repeats neither side nor price of an order, reports trades as executions, ends every event with
+    // its message, and gives a modified order a new number; a delete removes all that is left.
     let (mut numbers, mut left) = (BTreeMap::new(), BTreeMap::new());
     let mut next = 1u64 << 40;
     let expected: Vec<Said> = made()
@@ -134,9 +135,10 @@ fn a_file_that_is_there_is_not_touched_and_an_endless_flow_is_refused() {
     let path = folder.path().join("taken");
     std::fs::write(&path, "mine").unwrap();
     let refused = generate(&config(), FileFormat::Itch, &path).unwrap_err().to_string();
-    assert!(refused.contains("taken is there already"), "{refused}");
+    assert!(refused.contains("taken exists"), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), b"mine");
-    let endless = generate(&Config::default(), FileFormat::Dbn, &folder.path().join("new")).unwrap_err();
+    let endless =
+        generate(&GeneratorConfig::default(), FileFormat::Dbn, &folder.path().join("new")).unwrap_err();
     assert!(endless.to_string().contains("no end"));
-    assert_eq!("csv".parse::<FileFormat>().unwrap_err(), "`csv` is no file format: give itch or dbn");
+    assert_eq!("csv".parse::<FileFormat>().unwrap_err(), "`csv` is not a file format: give itch or dbn");
 }

@@ -1,21 +1,21 @@
-//! The book of one made instrument: arrays and index lists only, so that no event allocates.
+//! The order book of one generated instrument, of arrays and index lists only, so that no event allocates.
 //!
-//! Prices are whole ticks. Each side keeps its levels in a ring of [`WINDOW`] entries indexed by the tick's low
-//! bits, which is why a side never spans [`WINDOW`] ticks; orders lie in one slab and are queued in their level by
+//! Prices are whole ticks. Each side keeps its levels in a ring of [`WINDOW`] entries indexed by the tick's
+//! low bits, so a side never spans [`WINDOW`] ticks. Orders are in one slab and are queued in their level by
 //! index, oldest first.
 
 use super::random::Random;
 
-/// Levels that a side can address at once; a power of two.
+/// The number of levels that a side can address at once; a power of two.
 pub(super) const WINDOW: i32 = 512;
 
-/// Orders of one side at most.
+/// The greatest number of orders of one side.
 pub(super) const ORDERS_MAX: usize = 1024;
 
 const NONE: u32 = u32::MAX;
 const _: () = assert!((WINDOW as u32).is_power_of_two());
 
-/// Which half of a book.
+/// One half of a book.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Half {
     Bid,
@@ -27,7 +27,7 @@ impl Half {
         if self == Self::Bid { Self::Ask } else { Self::Bid }
     }
 
-    /// +1 where a better price is a higher one.
+    /// +1 if a better price is a higher one, else -1.
     #[inline]
     pub(super) fn better(self) -> i32 {
         if self == Self::Bid { 1 } else { -1 }
@@ -42,7 +42,7 @@ pub(super) struct Order {
     pub(super) quantity: u32,
     older: u32,
     newer: u32,
-    /// Where the order stands in its side's list of all orders.
+    /// The order's index in its side's list of all orders.
     listed: u32,
 }
 
@@ -55,7 +55,7 @@ struct Level {
 
 const EMPTY: Level = Level { oldest: NONE, newest: NONE, quantity: 0 };
 
-/// One side.
+/// The orders of one half.
 #[derive(Clone, Debug)]
 pub(super) struct Side {
     half: Half,
@@ -154,7 +154,7 @@ impl Side {
         tick
     }
 
-    /// Whether an order at `tick` lies within what the ring of levels can address.
+    /// Whether the ring of levels can address `tick`, and the side has room for an order.
     #[inline]
     pub(super) fn takes(&self, tick: i32) -> bool {
         let (from_best, from_worst) =
@@ -163,7 +163,7 @@ impl Side {
             && (self.listed.is_empty() || (from_best < WINDOW - 1 && from_worst < WINDOW - 1))
     }
 
-    /// Puts an order behind all others of its price.
+    /// Inserts an order after all others at its price.
     #[inline]
     pub(super) fn insert(&mut self, id: u64, tick: i32, quantity: u32) {
         debug_assert!(self.takes(tick));
@@ -183,7 +183,7 @@ impl Side {
         self.enqueue(slot);
     }
 
-    /// Takes `quantity` off an order; the order leaves when nothing is left of it.
+    /// Reduces an order by `quantity`, and removes it when nothing is left.
     #[inline]
     pub(super) fn reduce(&mut self, slot: u32, quantity: u32) {
         let order = &mut self.orders[slot as usize];
@@ -196,7 +196,7 @@ impl Side {
         self.level_mut(tick).quantity -= quantity;
     }
 
-    /// Moves an order to another price, behind all others there.
+    /// Moves an order to another price, after all others there.
     #[inline]
     pub(super) fn reprice(&mut self, slot: u32, tick: i32) {
         self.dequeue(slot);

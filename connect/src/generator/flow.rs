@@ -1,45 +1,45 @@
-//! The order flow: which instrument acts when, and what its next action does to its book.
+//! The order flow: when each instrument acts, and what its action does to its book.
 
 use super::book::{Half, Order, Side};
 use super::hawkes::Hawkes;
 use super::random::Random;
 use super::tables::Table;
-use super::{Config, tuning};
+use super::{GeneratorConfig, tuning};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Messages that one action makes at most: a market order's executions, each with its trade.
+/// The greatest number of messages of one action: the executions of a market order, each with its trade.
 pub const ACTION_MESSAGES_MAX: usize = 2 * tuning::FILLS_MAX;
 
-/// What a message of the flow says.
+/// The kind of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FlowKind {
     /// An order entered the book.
     Add,
-    /// An order has another quantity, and keeps its place, or another price.
+    /// An order got a smaller quantity and kept its place, or got another price.
     Modify,
-    /// `quantity` was taken off an order at its owner's wish; `left` remains.
+    /// Its owner cancelled `quantity` of an order; `left` remains.
     Cancel {
         /// What remains of the order.
         left: u32,
     },
-    /// A market order met the order, which loses `quantity`; `left` remains.
+    /// A market order executed `quantity` of an order; `left` remains.
     Execute {
         /// What remains of the order.
         left: u32,
     },
-    /// The trade of the execution that follows; the side is the market order's.
+    /// The trade of the execution that follows; its side is that of the market order.
     Trade,
 }
 
-/// One message of the flow, in no format.
+/// One message of the flow, independent of any format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FlowRecord {
-    /// What it says.
+    /// The kind of the message.
     pub kind: FlowKind,
-    /// Whether it is on the bid or on the ask side; the aggressor's in a [`FlowKind::Trade`].
+    /// Whether it is on the bid side; in a [`FlowKind::Trade`], whether the aggressor buys.
     pub is_bid: bool,
-    /// Whether it belongs to the books that the flow begins with.
+    /// Whether it belongs to the opening books.
     pub is_snapshot: bool,
     /// Whether it is the last message of its action.
     pub is_last: bool,
@@ -49,13 +49,13 @@ pub struct FlowRecord {
     pub sequence: u64,
     /// Nanoseconds since the Unix epoch.
     pub time: u64,
-    /// The order; in a trade the one that rested.
+    /// The order; in a trade, the one that was in the book.
     pub order_id: u64,
-    /// The trade; 0 where the message has none.
+    /// The trade; 0 if the message has none.
     pub trade_id: u64,
     /// Price in units of 1e-9.
     pub price: i64,
-    /// Quantity in units of the instrument; in a modify the new one.
+    /// Quantity in units of the instrument; in a modify, the new quantity.
     pub quantity: u64,
 }
 
@@ -73,14 +73,14 @@ const BLANK: FlowRecord = FlowRecord {
     quantity: 0,
 };
 
-/// The flow of all instruments, one action after the other. See [`crate::generator`] for what it aims at.
+/// The flow of all instruments, one action after the other. Its statistics are in [`crate::generator`].
 #[derive(Debug)]
 pub struct Flow {
     random: Random,
     distances: Table,
     sizes: Table,
     markets: Vec<Market>,
-    /// When each instrument acts next.
+    /// The time of each instrument's next action.
     next: BinaryHeap<Reverse<(u64, u16)>>,
     opening: Opening,
     made: Made,
@@ -96,20 +96,20 @@ struct Market {
     asks: Side,
     tick: i64,
     lot: u64,
-    /// The middle that the price is drawn back to, ever so slightly.
+    /// The price to which the middle is pulled back slightly.
     anchor: i32,
     /// The side of the last market order.
     last_aggressor: Half,
 }
 
-/// Which order of the opening books comes next.
+/// The order of the opening books that comes next.
 #[derive(Debug)]
 struct Opening {
     instrument: u16,
     order: u32,
 }
 
-/// The messages of the action at hand, and the numbers given out.
+/// The messages of the current action, and the numbers given out.
 #[derive(Debug)]
 struct Made {
     records: [FlowRecord; ACTION_MESSAGES_MAX],
@@ -120,11 +120,11 @@ struct Made {
 }
 
 impl Flow {
-    /// A flow as `config` says.
+    /// Creates a flow.
     ///
     /// # Panics
-    /// When `config` is not [valid](Config::check).
-    pub fn new(config: &Config) -> Self {
+    /// If `config` is not [valid](GeneratorConfig::check).
+    pub fn new(config: &GeneratorConfig) -> Self {
         config.check().expect("a valid configuration");
         let actions_rate = config.events_per_second / tuning::MESSAGES_PER_ACTION;
         let weights: Vec<f64> = (0..config.instruments).map(tuning::activity).collect();
@@ -154,7 +154,7 @@ impl Flow {
         }
     }
 
-    /// The messages of the next action, the last of them marked; none when the flow has ended.
+    /// Returns the messages of the next action, the last one marked; empty when the flow has ended.
     #[inline]
     pub fn next_action(&mut self) -> &[FlowRecord] {
         self.made.count = 0;
@@ -174,14 +174,14 @@ impl Flow {
         &self.made.records[..count]
     }
 
-    /// Bid and ask, and the best quantities, of an instrument: price in units of 1e-9, quantity.
+    /// Returns the best bid and the best ask of an instrument, each as price in units of 1e-9 and quantity.
     pub fn best(&self, instrument: u16) -> [(i64, u64); 2] {
         let market = &self.markets[usize::from(instrument)];
         [&market.bids, &market.asks]
             .map(|side| (i64::from(side.best()) * market.tick, u64::from(side.best_quantity()) * market.lot))
     }
 
-    /// Puts one order into the books that the flow begins with.
+    /// Puts one order into the opening books.
     fn open(&mut self) {
         let Opening { instrument, order } = self.opening;
         let market = &mut self.markets[usize::from(instrument)];
@@ -200,7 +200,8 @@ impl Flow {
         self.opening = Opening { instrument: instrument + 1, order: 0 };
     }
 
-    /// Lets the instrument whose turn it is act; false when that would be after the end.
+    /// Makes the next action of the instrument whose turn it is. Returns false when that would be after the
+    /// end.
     fn act(&mut self) -> bool {
         let Some(mut first) = self.next.peek_mut() else { return false };
         let Reverse((time, instrument)) = *first;
@@ -248,8 +249,8 @@ impl Market {
         self.asks.best() - self.bids.best()
     }
 
-    /// How likely a market order is to buy, in 65,536 parts: half, more where the bid outweighs the ask, less far
-    /// above the anchor.
+    /// The probability that a market order buys, in parts of 65,536: half; more where the bid is larger than
+    /// the ask, less far above the anchor.
     #[inline]
     fn buying_pressure(&self) -> u32 {
         let (bid, ask) = (i64::from(self.bids.best_quantity()), i64::from(self.asks.best_quantity()));
@@ -260,7 +261,7 @@ impl Market {
     }
 }
 
-/// Where the messages of one action go.
+/// Collects the messages of one action.
 struct Stage<'a> {
     made: &'a mut Made,
     time: u64,
@@ -309,7 +310,7 @@ struct Action<'a> {
 }
 
 impl Action<'_> {
-    /// Draws what the action is and does it; `room` is how many messages it may make.
+    /// Draws the kind of the action and does it; `room` is the number of messages that it may make.
     fn take(&mut self, distances: &Table, sizes: &Table, room: u64) {
         let half = if self.random.bits() >> 63 == 0 { Half::Bid } else { Half::Ask };
         if self.market.side(half).span() > tuning::SPAN_MAX {
@@ -327,7 +328,7 @@ impl Action<'_> {
         } else if drawn < tuning::MARKET_ORDERS + tuning::MODIFIES {
             self.modify(half, distances, sizes);
         } else if drawn < tuning::MARKET_ORDERS + tuning::MODIFIES + cancels {
-            // More orders on a side are cancelled where there are more of them.
+            // The side with more orders has more cancels.
             let bids = self.market.bids.order_count() as u32;
             let half = if self.random.below(orders) < bids { Half::Bid } else { Half::Ask };
             let slot = self.drawn_for_cancel(half);
@@ -346,11 +347,12 @@ impl Action<'_> {
         if near { side.last_at_best() } else { side.any(self.random) }
     }
 
-    /// A limit order: into the spread where there is one, else at a distance from its own side's best price.
+    /// Adds a limit order: sometimes into the spread, if there is one, else at a distance from its side's
+    /// best price.
     fn add(&mut self, half: Half, distances: &Table, sizes: &Table) {
         let quantity = sizes.draw(self.random);
         if self.market.spread() > 1 && self.random.chance(tuning::ADDS_INTO_SPREAD) {
-            // Whoever traded last is followed: its side moves up, more often than the other comes back.
+            // The last aggressor's side moves up more often than the other side comes back.
             let follows = self.random.chance(tuning::FOLLOWS);
             let aggressor = self.market.last_aggressor;
             let half = if follows { aggressor } else { aggressor.other() };
@@ -375,8 +377,8 @@ impl Action<'_> {
         if side.level_count() < tuning::LEVELS_WANTED { side.vacant_from(tick) } else { tick }
     }
 
-    /// A cancel of all of an order or, sometimes, of a part. Where the book would become too shallow, a limit order
-    /// comes instead.
+    /// Cancels all of an order or, sometimes, a part. If the book would become too shallow, adds a limit
+    /// order instead.
     fn cancel(&mut self, half: Half, slot: u32, distances: &Table, sizes: &Table) {
         if self.would_be_too_shallow(half, slot) {
             return self.add(half, distances, sizes);
@@ -400,7 +402,7 @@ impl Action<'_> {
         side.level_count() <= tuning::LEVELS_MIN && side.is_alone(slot)
     }
 
-    /// A smaller quantity in place, or another price.
+    /// Reduces the quantity of an order in place, or changes its price.
     fn modify(&mut self, half: Half, distances: &Table, sizes: &Table) {
         let side = match half {
             Half::Bid => &self.market.bids,
@@ -421,8 +423,8 @@ impl Action<'_> {
         self.stage.put(self.market, FlowKind::Modify, half, id, to, quantity);
     }
 
-    /// Executes the oldest orders at the best price, and on for a few levels; false when the book is too shallow
-    /// for it, and then nothing happened.
+    /// Executes the oldest orders at the best price, and at a few further levels. Returns false, and does
+    /// nothing, if the book is too shallow.
     fn market_order(&mut self, sizes: &Table) -> bool {
         let buys = if self.random.chance(tuning::PERSISTENCE) {
             self.market.last_aggressor == Half::Bid

@@ -1,11 +1,12 @@
 //! A self-exciting point process, simulated exactly.
 //!
-//! The intensity is `λ(t) = μ + Σ α·exp(−β·(t − tᵢ))` over the past arrivals `tᵢ` (A. G. Hawkes, "Spectra of some
-//! self-exciting and mutually exciting point processes", Biometrika 58, 1971). Each arrival begets `n = α/β`
-//! others on average, the branching ratio, so that the mean rate is `μ / (1 − n)`. The distances between arrivals
-//! are drawn without rejection by the decomposition of A. Dassios and H. Zhao, "Exact simulation of Hawkes
-//! process with exponentially decaying intensity", Electronic Communications in Probability 18, 2013, algorithm
-//! 3.1: the next arrival is the earlier of one from the base rate and one from what is left of the excitement.
+//! The intensity is `λ(t) = μ + Σ α·exp(−β·(t − tᵢ))` over the past arrivals `tᵢ` (A. G. Hawkes, "Spectra of
+//! some self-exciting and mutually exciting point processes", Biometrika 58, 1971). Each arrival causes
+//! `n = α/β` others on average, the branching ratio, so the mean rate is `μ / (1 − n)`. The times between
+//! arrivals are drawn without rejection by the decomposition of A. Dassios and H. Zhao, "Exact simulation of
+//! Hawkes process with exponentially decaying intensity", Electronic Communications in Probability 18, 2013,
+//! algorithm 3.1: the next arrival is the earlier of one from the base rate and one from what is left of the
+//! excitement.
 
 use super::random::Random;
 
@@ -20,8 +21,8 @@ pub(super) struct Hawkes {
 }
 
 impl Hawkes {
-    /// A process of `rate` arrivals a second in the long run, of which each begets `branching` others, after
-    /// `memory` mean distances between arrivals on average.
+    /// A process of `rate` arrivals a second in the long run. Each arrival causes `branching` others, on
+    /// average after `memory` mean times between arrivals.
     pub(super) fn new(rate: f64, branching: f64, memory: f64) -> Self {
         assert!(rate > 0.0 && (0.0..1.0).contains(&branching) && memory > 0.0);
         let decay = rate / memory;

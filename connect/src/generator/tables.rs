@@ -1,4 +1,4 @@
-//! Distributions drawn from by one table look-up: the quantiles of 1,024 equal parts.
+//! Distributions that are drawn by one table look-up: the quantiles of 1,024 equal parts.
 
 use super::random::Random;
 

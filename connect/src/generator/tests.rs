@@ -1,7 +1,7 @@
 use super::*;
 use std::collections::BTreeMap;
 
-/// The simplest book that can be checked against: orders by number, levels by price.
+/// The simplest correct book: orders by number, levels by price.
 #[derive(Default)]
 struct NaiveBook {
     orders: BTreeMap<u64, (bool, i64, u64)>,
@@ -55,8 +55,8 @@ impl NaiveBook {
     }
 }
 
-fn config(events: u64) -> Config {
-    Config { events: Some(events), ..Config::default() }
+fn config(events: u64) -> GeneratorConfig {
+    GeneratorConfig { events: Some(events), ..GeneratorConfig::default() }
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn books_are_never_crossed_and_always_ten_levels_deep() {
     assert_eq!(sequence, 400_000);
 }
 
-/// What the tables of the module's documentation are checked against.
+/// The measured values of the table in the module's documentation.
 #[derive(Default)]
 struct Statistics {
     kinds: [f64; 5],
@@ -106,7 +106,7 @@ struct Statistics {
 fn statistics(events: u64) -> Statistics {
     let config = config(events);
     let mut flow = Flow::new(&config);
-    let mut told = Statistics::default();
+    let mut found = Statistics::default();
     let mut before = [[(0i64, 0u64); 2]; 8];
     let (mut sides, mut counted, mut marks) = ([None; 8], [0u64; 8], [0.0f64; 8]);
     let tick = tuning::TICK as f64;
@@ -114,7 +114,7 @@ fn statistics(events: u64) -> Statistics {
         let records = flow.next_action();
         let Some(last) = records.last().copied() else { break };
         let index = usize::from(last.instrument);
-        told.seconds = (last.time - config.start.0) as f64 / 1e9;
+        found.seconds = (last.time - config.start.0) as f64 / 1e9;
         if last.is_snapshot {
             continue;
         }
@@ -126,68 +126,68 @@ fn statistics(events: u64) -> Statistics {
                 FlowKind::Execute { .. } => 3,
                 FlowKind::Trade => 4,
             };
-            told.kinds[kind] += 1.0;
+            found.kinds[kind] += 1.0;
         }
         if let FlowKind::Trade = records[0].kind {
-            told.market_orders += 1.0;
-            told.same_side += f64::from(sides[index] == Some(records[0].is_bid));
+            found.market_orders += 1.0;
+            found.same_side += f64::from(sides[index] == Some(records[0].is_bid));
             sides[index] = Some(records[0].is_bid);
         }
         counted[index] += records.len() as u64;
         let [bid, ask] = flow.best(last.instrument);
-        told.spread += (ask.0 - bid.0) as f64 / tick;
-        told.touch += (bid.1 + ask.1) as f64 / 200.0;
-        told.spreads += 1.0;
+        found.spread += (ask.0 - bid.0) as f64 / tick;
+        found.touch += (bid.1 + ask.1) as f64 / 200.0;
+        found.spreads += 1.0;
         let middle = (bid.0 + ask.0) as f64 / 2.0 / tick;
         let [(bid_before, bought), (ask_before, sold)] = before[index];
         let moved = (bid.0 + ask.0) - (bid_before + ask_before);
         if bid_before > 0 && moved != 0 && bought != sold {
-            told.moves += 1.0;
-            told.moves_with_imbalance += f64::from((moved > 0) == (bought > sold));
+            found.moves += 1.0;
+            found.moves_with_imbalance += f64::from((moved > 0) == (bought > sold));
         }
         before[index] = [bid, ask];
         if counted[index] >= 1_000 {
             counted[index] -= 1_000;
             if marks[index] > 0.0 {
-                told.squares += (middle - marks[index]).powi(2);
-                told.windows += 1.0;
+                found.squares += (middle - marks[index]).powi(2);
+                found.windows += 1.0;
             }
             marks[index] = middle;
         }
     }
-    told
+    found
 }
 
 #[test]
 fn the_flow_has_the_statistics_that_its_documentation_says() {
-    let told = statistics(2_000_000);
-    let all: f64 = told.kinds[..4].iter().sum();
-    let [adds, modifies, cancels, executions] = [0, 1, 2, 3].map(|kind| told.kinds[kind] / all);
-    let (spread, touch) = (told.spread / told.spreads, told.touch / told.spreads);
-    let follows = told.moves_with_imbalance / told.moves;
-    let persistence = told.same_side / told.market_orders;
-    let deviation = (told.squares / told.windows).sqrt();
-    let rate = told.kinds.iter().sum::<f64>() / told.seconds;
-    let told = format!(
+    let found = statistics(2_000_000);
+    let all: f64 = found.kinds[..4].iter().sum();
+    let [adds, modifies, cancels, executions] = [0, 1, 2, 3].map(|kind| found.kinds[kind] / all);
+    let (spread, touch) = (found.spread / found.spreads, found.touch / found.spreads);
+    let follows = found.moves_with_imbalance / found.moves;
+    let persistence = found.same_side / found.market_orders;
+    let deviation = (found.squares / found.windows).sqrt();
+    let rate = found.kinds.iter().sum::<f64>() / found.seconds;
+    let found = format!(
         "adds {adds:.3}, modifies {modifies:.3}, cancels {cancels:.3}, executions {executions:.3}, spread {spread:.2}, \
          lots at the touch {touch:.1}, follows {follows:.2}, persistence {persistence:.2}, deviation {deviation:.2}, \
          rate {rate:.0}"
     );
-    println!("{told}");
-    assert!((0.44..0.50).contains(&adds), "{told}");
-    assert!((0.40..0.46).contains(&cancels), "{told}");
-    assert!((0.05..0.09).contains(&executions), "{told}");
-    assert!((1.1..1.5).contains(&spread), "{told}");
-    assert!((0.55..0.9).contains(&follows), "{told}");
-    assert!((0.55..0.8).contains(&persistence), "{told}");
-    assert!((1.5..3.0).contains(&deviation), "{told}");
-    assert!((95_000.0..105_000.0).contains(&rate), "{told}");
+    println!("{found}");
+    assert!((0.44..0.50).contains(&adds), "{found}");
+    assert!((0.40..0.46).contains(&cancels), "{found}");
+    assert!((0.05..0.09).contains(&executions), "{found}");
+    assert!((1.1..1.5).contains(&spread), "{found}");
+    assert!((0.55..0.9).contains(&follows), "{found}");
+    assert!((0.55..0.8).contains(&persistence), "{found}");
+    assert!((1.5..3.0).contains(&deviation), "{found}");
+    assert!((95_000.0..105_000.0).contains(&rate), "{found}");
 }
 
 #[test]
 fn a_seed_gives_the_same_flow_and_another_seed_another() {
     let drawn = |seed| {
-        let mut flow = Flow::new(&Config { seed, ..config(50_000) });
+        let mut flow = Flow::new(&GeneratorConfig { seed, ..config(50_000) });
         std::iter::from_fn(move || {
             let records = flow.next_action().to_vec();
             (!records.is_empty()).then_some(records)
@@ -201,10 +201,10 @@ fn a_seed_gives_the_same_flow_and_another_seed_another() {
 
 #[test]
 fn the_flow_ends_after_the_duration_asked_for() {
-    let config = Config { duration: Some(Nanos(500_000_000)), ..Config::default() };
+    let config = GeneratorConfig { duration: Some(Nanos(500_000_000)), ..GeneratorConfig::default() };
     let mut generator = Generator::new(config).unwrap();
     let (mut batch, mut last) = (Batch::new(), Nanos(0));
-    while generator.fill(&mut batch).unwrap() == Step::More {
+    while generator.fill(&mut batch).unwrap() == FeedStep::More {
         last = batch.iter().last().map_or(last, |pending| pending.due);
         batch.clear();
     }
@@ -227,7 +227,7 @@ fn an_instrument_is_defined_before_it_is_named_and_everything_is_counted() {
             assert!(defined[instrument], "{instrument}");
         }
         batch.clear();
-        if step == Step::End {
+        if step == FeedStep::End {
             break;
         }
     }
@@ -238,7 +238,13 @@ fn an_instrument_is_defined_before_it_is_named_and_everything_is_counted() {
 
 #[test]
 fn a_configuration_that_makes_no_flow_is_refused() {
-    let refused = |config: Config| Generator::new(config).unwrap_err().to_string();
-    assert_eq!(refused(Config { instruments: 0, ..Config::default() }), "0 instruments: give 1 to 1000");
-    assert!(refused(Config { events_per_second: f64::NAN, ..Config::default() }).contains("above 0"));
+    let refused = |config: GeneratorConfig| Generator::new(config).unwrap_err().to_string();
+    assert_eq!(
+        refused(GeneratorConfig { instruments: 0, ..GeneratorConfig::default() }),
+        "0 instruments: give 1 to 1000"
+    );
+    assert!(
+        refused(GeneratorConfig { events_per_second: f64::NAN, ..GeneratorConfig::default() })
+            .contains("above 0")
+    );
 }

@@ -1,12 +1,12 @@
-//! Every number that shapes the flow, in one place. What comes of them is told in [`crate::generator`].
+//! Every number that shapes the flow. The statistics that result are in [`crate::generator`].
 
 use super::book::WINDOW;
 
-/// Arrivals that one arrival begets on average.
+/// Arrivals that one arrival causes on average.
 pub(super) const BRANCHING_RATIO: f64 = 0.7;
-/// Mean distances between arrivals that an excitement lasts.
+/// How long an arrival raises the rate, in mean times between arrivals.
 pub(super) const MEMORY: f64 = 2.0;
-/// Messages that an action makes on average; turns the rate of messages asked for into one of actions.
+/// Messages of an action on average; converts the rate of messages into one of actions.
 pub(super) const MESSAGES_PER_ACTION: f64 = 1.082;
 
 /// Of 65,536 actions, market orders.
@@ -15,7 +15,7 @@ pub(super) const MARKET_ORDERS: u32 = 3_000;
 pub(super) const MODIFIES: u32 = 2_600;
 /// Of 65,536 actions, cancels for each order in the book: what keeps the number of orders near 240.
 pub(super) const CANCELS_PER_ORDER: u32 = 120;
-/// The least and the most that this comes to.
+/// The least and the greatest value of that.
 pub(super) const CANCELS_MIN: u32 = 4_096;
 pub(super) const CANCELS_MAX: u32 = 56_000;
 /// Of 65,536 cancels, those of the newest order at the best price; the others are drawn from the whole side.
@@ -35,7 +35,7 @@ pub(super) const DISTANCE_MAX: u16 = 48;
 pub(super) const SIZE_EXPONENT: f64 = 1.7;
 pub(super) const SIZE_MAX: u16 = 200;
 
-/// Of 65,536 market orders, those that take the side of the one before without looking.
+/// Of 65,536 market orders, those that take the side of the one before whatever the book.
 pub(super) const PERSISTENCE: u32 = 20_000;
 /// How far a one-sided touch shifts a market order's side, of 65,536.
 pub(super) const IMBALANCE_WEIGHT: i64 = 24_000;
@@ -72,7 +72,7 @@ pub(super) fn anchor(index: u16) -> i32 {
     5_000 + 5_000 * i32::from(index % 8)
 }
 
-/// How much the instrument acts, against the others.
+/// The instrument's rate of actions relative to the others.
 pub(super) fn activity(index: u16) -> f64 {
     1.0 / f64::from(index + 1).sqrt()
 }

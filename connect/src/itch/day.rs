@@ -1,9 +1,9 @@
-//! Which day a file is of, and when that day began.
+//! The trading day of a file, and the time at which that day began.
 //!
 //! ITCH counts nanoseconds from midnight, US Eastern time. The offset from UTC follows the rule of the Energy
-//! Policy Act of 2005 (daylight saving time from the second Sunday in March to the first in November), in force
-//! since 2007 and so on every day of ITCH 5.0, which began in 2014: the rule stands here as POSIX writes it, and
-//! no database of time zones is needed.
+//! Policy Act of 2005: daylight saving time from the second Sunday in March to the first Sunday in November.
+//! The rule is in force since 2007, and so on every day of ITCH 5.0, which began in 2014. It is written here
+//! as a POSIX rule, so no time zone database is needed.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -12,15 +12,29 @@ use stele_wire::units::Nanos;
 
 pub(crate) const EASTERN: &str = "EST5EDT,M3.2.0,M11.1.0";
 
-/// Midnight at the start of `date`, US Eastern; none before 1970.
+/// Returns midnight at the start of `date`, US Eastern time, or `None` before 1970.
 pub fn midnight(date: Date) -> Option<Nanos> {
     let zone = TimeZone::posix(EASTERN).expect("a POSIX rule");
     let start = date.to_zoned(zone).ok()?.timestamp().as_nanosecond();
     u64::try_from(start).ok().map(Nanos)
 }
 
-/// The date in a file's name: the first eight digits in a row that are a date as `YYYYMMDD` or, as NASDAQ names its
-/// own files, as `MMDDYYYY`.
+/// Midnight of a day that may be unknown; times then count from 1970-01-01, and a notice says so.
+///
+/// # Errors
+/// The day, where it is before 1970.
+pub(crate) fn midnight_or_epoch(date: Option<Date>, notices: &mut Vec<String>) -> Result<Nanos, Date> {
+    let Some(date) = date else {
+        notices.push(
+            "the trading day is not known: times count from 1970-01-01; give it as date=YYYYMMDD".into(),
+        );
+        return Ok(Nanos(0));
+    };
+    midnight(date).ok_or(date)
+}
+
+/// Returns the date in a file's name: the first run of eight digits that is a date as `YYYYMMDD` or, as
+/// NASDAQ names its own files, as `MMDDYYYY`.
 pub fn date_in_name(path: &Path) -> Option<Date> {
     let name = path.file_name()?.to_str()?;
     name.split(|letter: char| !letter.is_ascii_digit())
@@ -38,7 +52,7 @@ fn date_of(digits: &str, year: Span, month: Span, day: Span) -> Option<Date> {
     Date::new(year, digits[month].parse().ok()?, digits[day].parse().ok()?).ok()
 }
 
-/// A date written `YYYYMMDD` or `YYYY-MM-DD`.
+/// Reads a date written as `YYYYMMDD` or `YYYY-MM-DD`.
 pub fn parse_date(text: &str) -> Option<Date> {
     let digits: String = text.chars().filter(|letter| *letter != '-').collect();
     let is_whole = digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -58,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn the_date_is_found_in_either_way_of_writing_it() {
+    fn the_date_is_found_in_either_notation() {
         let found = |name: &str| date_in_name(Path::new(name));
         assert_eq!(found("data/aapl-20200130-10000.itch50"), Some(date(2020, 1, 30)));
         assert_eq!(found("01302019.NASDAQ_ITCH50"), Some(date(2019, 1, 30)));

@@ -12,14 +12,14 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub struct Timestamp(pub [u8; 6]);
 
 impl Timestamp {
-    /// The number.
+    /// Returns the nanoseconds.
     #[inline]
     pub fn get(self) -> u64 {
         let [a, b, c, d, e, f] = self.0;
         u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
-    /// The timestamp of `nanos`, of which the low 48 bits are taken.
+    /// Creates the timestamp of the low 48 bits of `nanos`.
     pub fn new(nanos: u64) -> Self {
         let [_, _, a, b, c, d, e, f] = nanos.to_be_bytes();
         Self([a, b, c, d, e, f])
@@ -45,7 +45,7 @@ macro_rules! layouts {
             }
         )*
 
-        /// Bytes of a message of this type; none when ITCH 5.0 has no such type.
+        /// Returns the length of a message of this type in bytes, or `None` if ITCH 5.0 has no such type.
         #[inline]
         pub fn length_of(letter: u8) -> Option<usize> {
             match letter {
@@ -61,21 +61,21 @@ macro_rules! layouts {
 
 /// A message type.
 pub trait Layout: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy {
-    /// What the message begins with.
+    /// The letter of the type.
     const LETTER: u8;
 }
 
-/// What every message begins with.
+/// The fields with which every message begins.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Head {
     /// The message type.
     pub letter: u8,
-    /// The day's number of the stock; 0 for the whole market.
+    /// The number of the stock on this day; 0 for the whole market.
     pub locate: U16,
-    /// NASDAQ's own.
+    /// NASDAQ's internal tracking number.
     pub tracking: U16,
-    /// When.
+    /// The time of the message.
     pub time: Timestamp,
 }
 

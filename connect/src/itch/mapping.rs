@@ -1,9 +1,9 @@
-//! What each message of ITCH 5.0 becomes.
+//! The events of each message of ITCH 5.0.
 
 use super::ItchFault;
 use super::layout::*;
 use crate::counts::Counts;
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use stele_feed::Batch;
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, BookReplace, Boolean, ExecuteAttributes, ExerciseStyle,
@@ -16,25 +16,22 @@ use zerocopy::little_endian::I64;
 /// Units of 1e-9 in one of four decimals.
 const FOUR_DECIMALS: i64 = 100_000;
 
-/// No kind of ITCH message is left out.
-pub(super) const RETOLD: &str = "";
-
 /// Databento's number of the statistic "market-wide circuit breaker, level 1"; 2 and 3 follow.
 const DECLINE_LEVEL_1: u16 = 21;
 
 const LAST: MarketFlags = MarketFlags::LAST;
 
-/// Maps messages to events; knows the day, the instruments and the counts, and no file.
+/// Maps messages to events. It holds the day, the instruments and the counts, and knows nothing of files.
 pub(super) struct Mapping {
     source: u16,
     midnight: u64,
     ids: InstrumentIds,
-    /// The instrument of each locate code of the day; 0 before it was named.
+    /// The instrument of each locate code of the day; 0 before it is named.
     locates: Box<[u32]>,
     counts: Counts,
 }
 
-/// An event with the fields that all market data begins with.
+/// Puts an event with the fields with which all market data begins.
 macro_rules! event {
     ($self:ident, $batch:ident, $head:expr, $instrument:expr, $flags:expr, $name:ident { $($field:ident: $value:expr),* $(,)? }) => {{
         let time = $self.midnight + $head.time.get();
@@ -66,7 +63,7 @@ impl Mapping {
         &self.ids
     }
 
-    /// Puts what one message becomes into `batch`.
+    /// Puts the events of one message into `batch`.
     pub(super) fn put(&mut self, message: &[u8], batch: &mut Batch) -> Result<(), ItchFault> {
         let number = self.counts.total() + 1;
         let letter = message[0];
@@ -111,7 +108,8 @@ impl Mapping {
         Ok(())
     }
 
-    /// The instrument of a message, defined with what little is known where the directory did not name it.
+    /// The instrument of a message; if the directory did not name it, it is defined with what the message
+    /// has.
     #[inline]
     fn instrument(&mut self, head: &Head, stock: &[u8], batch: &mut Batch) -> u32 {
         let locate = head.locate.get();
@@ -127,12 +125,13 @@ impl Mapping {
         self.define(head, definition, batch)
     }
 
-    /// What every definition of this venue has.
+    /// The fields that every definition of this venue has.
     fn definition(&mut self, head: &Head, stock: &[u8]) -> InstrumentDefinition {
         let symbol = str::from_utf8(stock.trim_ascii_end()).unwrap_or_default();
         let named = self.ids.name(head.locate.get().into(), symbol);
         self.locates[usize::from(head.locate.get())] = named.id();
-        let action = if matches!(named, Named::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY };
+        let action =
+            if matches!(named, IdAssignment::New(_)) { UpdateAction::ADD } else { UpdateAction::MODIFY };
         InstrumentDefinition {
             venue_time: (self.midnight + head.time.get()).into(),
             instrument: named.id().into(),
@@ -325,7 +324,7 @@ impl Mapping {
         );
     }
 
-    /// The message as it came.
+    /// Puts the message itself, as a notice.
     fn notice(&mut self, head: &Head, stock: &[u8], bytes: &[u8], batch: &mut Batch) {
         let instrument = self.instrument(head, stock, batch);
         let time = self.midnight + head.time.get();
@@ -345,7 +344,7 @@ impl Mapping {
     }
 }
 
-/// The message as one of its type, whose length `put` has checked.
+/// Reads a message as its type; `put` has checked the length.
 #[inline]
 fn read<T: Layout>(message: &[u8]) -> T {
     T::read_from_prefix(message).expect("a message as long as its type").0

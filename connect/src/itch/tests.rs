@@ -3,6 +3,9 @@ use super::*;
 use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 use zerocopy::{FromBytes, IntoBytes};
@@ -12,7 +15,7 @@ fn feed(bytes: Vec<u8>) -> Result<ItchFeed, FeedError> {
     ItchFeed::from_reader(
         "test",
         Box::new(io::Cursor::new(bytes)),
-        Options { source: 1, date, ..Options::default() },
+        ItchOptions { source: 1, date, ..ItchOptions::default() },
     )
 }
 
@@ -48,7 +51,7 @@ fn every_file_has_the_messages_that_the_independent_decoder_counted() {
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     for file in expected.as_array().unwrap() {
         let name = file["file"].as_str().unwrap();
-        let mut feed = ItchFeed::open(&path.with_file_name(name), Options::default()).unwrap();
+        let mut feed = ItchFeed::open(&path.with_file_name(name), ItchOptions::default()).unwrap();
         let (played, error) = play(&mut feed);
         assert!(error.is_none(), "{name}: {error:?}");
         let report = feed.report();
@@ -64,7 +67,7 @@ fn every_file_has_the_messages_that_the_independent_decoder_counted() {
 #[test]
 fn executed_and_hidden_volume_of_apple_are_those_of_the_independent_decoder() {
     let Some(path) = shared::data("itch/aapl-20200130-10000.itch50") else { return };
-    let (played, _) = play(&mut ItchFeed::open(&path, Options::default()).unwrap());
+    let (played, _) = play(&mut ItchFeed::open(&path, ItchOptions::default()).unwrap());
     let sum = |quantities: &dyn Fn(&Played) -> Option<u64>| played.iter().filter_map(quantities).sum::<u64>();
     assert_eq!(sum(&|event| event.message::<BookExecute>().map(|execute| execute.quantity.get())), 56_086);
     assert_eq!(sum(&|event| event.message::<Trade>().map(|trade| trade.quantity.get())), 25_470);
@@ -161,7 +164,7 @@ fn a_file_cut_anywhere_says_how_many_messages_were_good() {
 }
 
 #[test]
-fn what_is_no_itch_is_refused_with_its_place_and_advice() {
+fn a_file_that_is_not_itch_is_refused_with_the_place_and_advice() {
     let said = |bytes: Vec<u8>| match feed(bytes) {
         Err(error) => error.to_string(),
         Ok(mut feed) => play(&mut feed).1.unwrap().to_string(),
@@ -174,12 +177,13 @@ fn what_is_no_itch_is_refused_with_its_place_and_advice() {
     );
     assert!(said(framed(&[&delete.as_bytes()[..18]])).contains("has 18 bytes, not 19"));
     assert!(said(vec![0x1F, 0x8B, 8, 0]).contains("decompress it first"));
-    let missing = ItchFeed::open(Path::new("/nowhere/file"), Options::default()).err().unwrap().to_string();
+    let missing =
+        ItchFeed::open(Path::new("/nowhere/file"), ItchOptions::default()).err().unwrap().to_string();
     assert!(missing.contains("/nowhere/file") && missing.contains("check that the file exists"), "{missing}");
 }
 
 #[test]
-fn a_session_ends_with_a_message_of_no_length_and_nothing_behind_it() {
+fn a_session_ends_with_a_message_of_length_zero_and_nothing_after_it() {
     let delete = OrderDelete { head: head(b'D', 13), order: 77.into() };
     let mut bytes = framed(&[delete.as_bytes(), b""]);
     assert!(play(&mut feed(bytes.clone()).unwrap()).1.is_none());

@@ -1,10 +1,10 @@
-//! What each message of a LOBSTER file becomes.
+//! The events of each message of a LOBSTER file.
 
 use super::window::{Order, Window};
 use crate::counts::Counts;
 use crate::csv::{Row, RowFault};
 use crate::decimal::{NotDecimal, signed, unsigned};
-use crate::instruments::{InstrumentIds, Named, fixed};
+use crate::instruments::{IdAssignment, InstrumentIds, fixed};
 use stele_feed::{Batch, FeedReport};
 use stele_wire::messages::{
     BookAdd, BookCancel, BookExecute, Boolean, ExecuteAttributes, ExerciseStyle, InstrumentClass,
@@ -21,19 +21,19 @@ const DAY_MAX: u64 = 25 * 3_600 * 1_000_000_000;
 
 const FIELDS: usize = 6;
 
-/// Maps messages to events; knows the day, the instrument and the counts, and no file.
+/// Maps messages to events. It holds the day, the instrument and the counts, and knows nothing of files.
 pub(super) struct Mapping {
     source: u16,
     midnight: u64,
     symbol: [u8; 72],
-    named: Named,
+    named: IdAssignment,
     counts: Counts,
     window: Window,
-    /// Whether the market trades: in a halt visible orders may cross.
+    /// Whether the market trades: in a halt, visible orders may cross.
     is_trading: bool,
-    /// The line whose events are on their way, and its number.
+    /// The line whose events are not all put yet, and its number.
     waits: Option<(Message, u64)>,
-    /// Orders that left because a message showed that they are gone.
+    /// Orders that were removed because a message showed that they are gone.
     stale: u64,
 }
 
@@ -92,28 +92,29 @@ impl Mapping {
         if self.stale > 0 {
             let stale = self.stale;
             report.notices.push(format!(
-                "{stale} orders left unseen, as later messages show: each has a BookCancel with the flag maybeBadBook"
+                "{stale} orders were removed because later messages show that they are gone: each has a BookCancel \
+                 with the flag maybeBadBook"
             ));
         }
         report
     }
 
-    /// Reads one line, whose events [`Mapping::drain`] gives. Nothing is on its way before.
+    /// Reads one line; [`Mapping::drain`] puts its events. All events of the line before must have been put.
     pub(super) fn put(&mut self, row: Row<'_>, line: u64) -> Result<(), RowFault> {
         debug_assert!(self.waits.is_none());
         self.waits = Some((self.read(row)?, line));
         Ok(())
     }
 
-    /// Puts what is on its way into `batch`; true when nothing is left.
+    /// Puts the events of the current line into `batch`. Returns true when none are left.
     pub(super) fn drain(&mut self, batch: &mut Batch) -> bool {
         let Some((message, line)) = self.waits else { return true };
         while batch.has_room() {
             let is_visible = self.is_trading && message.kind < b'5';
             match is_visible.then(|| self.window.take_stale(message.side, message.price)).flatten() {
-                Some(order) => self.leave(order, &message, line, batch),
+                Some(order) => self.remove_stale(order, &message, line, batch),
                 None => {
-                    self.tell(message, line, batch);
+                    self.put_message(message, line, batch);
                     self.waits = None;
                     return true;
                 }
@@ -122,8 +123,8 @@ impl Mapping {
         false
     }
 
-    /// An order leaves of which the file did not tell that it left.
-    fn leave(&mut self, order: Order, message: &Message, line: u64, batch: &mut Batch) {
+    /// Removes an order whose end the file does not have.
+    fn remove_stale(&mut self, order: Order, message: &Message, line: u64, batch: &mut Batch) {
         self.stale += 1;
         let cancel = BookCancel {
             venue_time: message.time.into(),
@@ -139,7 +140,7 @@ impl Mapping {
         self.counts.push(batch, Nanos(message.time), &cancel);
     }
 
-    fn tell(&mut self, message: Message, line: u64, batch: &mut Batch) {
+    fn put_message(&mut self, message: Message, line: u64, batch: &mut Batch) {
         if self.counts.total() == 0 {
             self.define(message.time, batch);
         }
@@ -267,7 +268,7 @@ impl Mapping {
 
     #[cold]
     fn define(&mut self, time: u64, batch: &mut Batch) {
-        let is_new = matches!(self.named, Named::New(_));
+        let is_new = matches!(self.named, IdAssignment::New(_));
         let definition = InstrumentDefinition {
             venue_time: time.into(),
             instrument: self.named.id().into(),

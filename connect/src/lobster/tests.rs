@@ -3,6 +3,8 @@ use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::path::Path;
+use stele_feed::Feed;
 use stele_testkit::shared;
 use stele_wire::codec::View;
 use stele_wire::messages::*;
@@ -11,11 +13,11 @@ use stele_wire::messages::*;
 const MIDNIGHT: u64 = 1_340_251_200_000_000_000;
 
 fn feed(text: &[u8]) -> LobsterFeed {
-    let options = Options {
+    let options = LobsterOptions {
         source: 1,
         symbol: Some("AMZN".into()),
         date: day::parse_date("20120621"),
-        ids: InstrumentIds::default(),
+        ..LobsterOptions::default()
     };
     LobsterFeed::from_reader("test", Box::new(Cursor::new(text.to_vec())), options).unwrap()
 }
@@ -32,7 +34,7 @@ fn every_type_of_the_amazon_day_is_counted_as_the_independent_reader_counted_it(
     let expected: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let expected = &expected["AMZN level1 full day"];
     let file = path.with_file_name("AMZN_2012-06-21_34200000_57600000_message_1.csv");
-    let mut feed = LobsterFeed::open(&file, Options::default()).unwrap();
+    let mut feed = LobsterFeed::open(&file, LobsterOptions::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     let report = feed.report();
@@ -93,7 +95,7 @@ fn each_type_becomes_its_event_exactly() {
 }
 
 #[test]
-fn a_deletion_takes_all_that_is_left_where_the_file_told_of_more() {
+fn a_deletion_takes_all_that_is_left_where_the_file_showed_more() {
     let events = played("34200.1,1,7,21,2238100,1\n34200.2,3,7,20,2238100,1\n");
     assert_eq!(events[2].message::<BookCancel>().unwrap().quantity.get(), u64::MAX);
 }
@@ -113,7 +115,7 @@ fn orders_that_a_message_shows_to_be_gone_leave_before_it_in_the_same_event() {
 }
 
 #[test]
-fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
+fn a_wrong_line_is_refused_with_its_number_and_what_is_wrong() {
     let good = "34200.1,1,7,21,2238100,1\n";
     for (bad, expected) in [
         ("34200.1,1,7,21,2238100", "line 2 has 5 fields, not 6"),
@@ -122,12 +124,12 @@ fn a_line_that_is_no_message_is_told_with_its_number_and_what_is_wrong() {
         ("34200.1,1,7,21,2238100,2", "direction `2` is not 1 or -1"),
         ("34200.1,1,0,21,2238100,1", "order id `0` is not above 0"),
         ("34200.1,1,7,0,2238100,1", "size `0` is not above 0"),
-        ("34200.1,1,7,21,x,1", "price `x` is no decimal number"),
+        ("34200.1,1,7,21,x,1", "price `x` is not a decimal number"),
         ("34200.1,1,7,21,92233720368548,1", "price `92233720368548` is too large"),
         ("34200.1234567891,1,7,21,2238100,1", "time `34200.1234567891` has more than 9 decimals"),
         ("90000,1,7,21,2238100,1", "time `90000` is too large"),
         ("34200.1,7,0,0,5,-1", "price of a halt `5` is not -1, 0 or 1"),
-        ("34200.1,1,7,21,2238100,\"1", "line 2 is no line of CSV"),
+        ("34200.1,1,7,21,2238100,\"1", "line 2 is not CSV"),
     ] {
         let (played, error) = play(&mut feed(format!("{good}{bad}\n{good}").as_bytes()));
         let error = error.unwrap();
@@ -164,13 +166,13 @@ fn symbol_and_day_come_from_the_name_or_from_the_person() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("messages.csv");
     std::fs::write(&path, "34200.1,1,7,21,2238100,1\n").unwrap();
-    let said = LobsterFeed::open(&path, Options::default()).err().unwrap().to_string();
+    let said = LobsterFeed::open(&path, LobsterOptions::default()).err().unwrap().to_string();
     assert!(said.contains("symbol=AMZN"), "{said}");
-    let options = Options { symbol: Some("X".into()), ..Options::default() };
+    let options = LobsterOptions { symbol: Some("X".into()), ..LobsterOptions::default() };
     let feed = LobsterFeed::open(&path, options).unwrap();
     assert!(feed.report().notices[0].contains("give it as date=YYYYMMDD"));
     let book = folder.path().join("AMZN_2012-06-21_34200000_57600000_orderbook_1.csv");
-    let said = LobsterFeed::open(&book, Options::default()).err().unwrap().to_string();
+    let said = LobsterFeed::open(&book, LobsterOptions::default()).err().unwrap().to_string();
     assert!(said.contains("give the message file"), "{said}");
 }
 
@@ -187,7 +189,7 @@ fn a_file_with_the_vendors_name_is_counted_by_type_with_the_times_of_its_day() {
         "57599.9593596,7,0,0,-1,-1",
     ];
     std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-    let mut feed = LobsterFeed::open(&path, Options::default()).unwrap();
+    let mut feed = LobsterFeed::open(&path, LobsterOptions::default()).unwrap();
     let (played, error) = play(&mut feed);
     assert!(error.is_none(), "{error:?}");
     let report = feed.report();

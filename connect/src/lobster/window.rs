@@ -1,23 +1,23 @@
-//! Which orders a LOBSTER file shows to be gone without telling so.
+//! Finds the orders that a LOBSTER file shows to be gone although it has no message of it.
 //!
-//! A file of N levels falls silent about an order that stands further away than the best N prices; it may leave
-//! there unseen. Two facts show later that it did. The visible book of NASDAQ is never locked or crossed, so an order
-//! on one side means that none stands at its price or beyond on the other. And every message of a file of one level
-//! is about the best price, so none of its side stands at a better one.
+//! A file of N levels has no messages of an order while it is further away than the best N prices, and the
+//! order may leave the book there. Two facts show later that it did. The visible book of NASDAQ is never
+//! locked or crossed, so an order on one side means that the other side has none at its price or beyond. And
+//! every message of a file of one level is about the best price, so its side has no order at a better price.
 
 use stele_wire::messages::Side;
 
-/// The orders that the file has told of and not taken away, each side sorted with the best price at its end, where
-/// nearly everything happens.
+/// The visible orders of the file. Each side is sorted with the best price at its end, where nearly all
+/// changes are.
 pub(super) struct Window {
     sides: [Vec<Order>; 2],
     is_touch_only: bool,
 }
 
-/// An order that the file has told of.
+/// An order of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Order {
-    /// Greater is better: the price of a bid, the negative one of an ask.
+    /// Greater is better: the price of a bid, the negated price of an ask.
     rank: i64,
     pub(super) id: u64,
     quantity: u64,
@@ -25,16 +25,17 @@ pub(super) struct Order {
     pub(super) side: Side,
 }
 
-/// Orders that a side has room for before it allocates.
+/// The number of orders of a side for which memory is allocated at first.
 const CAPACITY: usize = 4_096;
 
 impl Window {
-    /// Of a file of `levels` levels, where that is known.
+    /// Creates the window of a file of `levels` levels, if that is known.
     pub(super) fn new(levels: Option<u32>) -> Self {
         Self { sides: [(); 2].map(|()| Vec::with_capacity(CAPACITY)), is_touch_only: levels == Some(1) }
     }
 
-    /// Takes out an order that cannot stand beside a visible one at `price`; none when there is none left.
+    /// Removes one order that cannot be in the book together with a visible one at `price`; `None` if there
+    /// is none.
     #[inline]
     pub(super) fn take_stale(&mut self, side: Side, price: i64) -> Option<Order> {
         let rank = rank(side, price);
@@ -46,7 +47,7 @@ impl Window {
         if self.is_touch_only && own.last().is_some_and(|order| order.rank > rank) { own.pop() } else { None }
     }
 
-    /// An order enters.
+    /// Adds an order.
     #[inline]
     pub(super) fn add(&mut self, id: u64, side: Side, price: i64, quantity: u64) {
         let order = Order { rank: rank(side, price), id, quantity, price, side };
@@ -56,8 +57,8 @@ impl Window {
         }
     }
 
-    /// An order loses `quantity`, and is forgotten with the last of it; whether that is all that the file has told of
-    /// it, or it never told of it.
+    /// Reduces an order by `quantity`, or removes it. Returns whether the quantity is all that the file
+    /// showed of the order, or the order is unknown.
     #[inline]
     pub(super) fn reduce(&mut self, id: u64, side: Side, price: i64, quantity: u64, is_all: bool) -> bool {
         let Ok(found) = self.find(id, side, price) else { return true };
@@ -104,12 +105,16 @@ mod tests {
         assert_eq!(stale(&mut window, Side::BUY, 99), [] as [u64; 0]);
         assert_eq!(stale(&mut window, Side::BUY, 101), [1, 2]);
         window.add(4, Side::BUY, 101, 5);
-        assert_eq!(stale(&mut window, Side::BUY, 90), [] as [u64; 0], "ten levels: a better one may stand");
+        assert_eq!(
+            stale(&mut window, Side::BUY, 90),
+            [] as [u64; 0],
+            "ten levels: a better one may be there"
+        );
         assert_eq!(stale(&mut window, Side::SELL, 100), [4]);
     }
 
     #[test]
-    fn in_a_file_of_one_level_what_stands_before_a_message_is_gone() {
+    fn in_a_file_of_one_level_orders_at_better_prices_than_a_message_are_gone() {
         let mut window = Window::new(Some(1));
         for (id, price) in [(1, 100), (2, 101), (3, 102)] {
             window.add(id, Side::BUY, price, 5);
@@ -123,7 +128,7 @@ mod tests {
         let mut window = Window::new(None);
         window.add(1, Side::BUY, 100, 5);
         assert!(!window.reduce(1, Side::BUY, 100, 2, false));
-        assert!(!window.reduce(1, Side::BUY, 100, 2, true), "one was left that the file does not tell of");
+        assert!(!window.reduce(1, Side::BUY, 100, 2, true), "one was left that the file does not show");
         assert!(window.reduce(1, Side::BUY, 100, 9, true), "the window knows nothing else");
         assert_eq!(stale(&mut window, Side::SELL, 1), [] as [u64; 0]);
     }

@@ -1,4 +1,4 @@
-//! Whatever either shard does in whatever order, the one that is told has every wanted event once and in order.
+//! Whatever the two shards do, in any order, the receiving one has every selected event once and in order.
 
 use crate::rig::{Rig, START, notice};
 use proptest::prelude::*;
@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{Agent, AgentError, ConsumerProgress, Publisher, Refusal};
 use stele_feed::bounds::FORWARD_LAG_DIVISOR;
-use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Past, Take, Wanted};
+use stele_feed::forward::{
+    EventSink, ForwardFilter, ForwardLink, ForwardLinkStatus, Forwarder, GatedOrigin, OriginTrail,
+};
 use stele_wire::messages::{Forwarded, InstrumentDefinition, VenueNotice};
 use stele_wire::{Epoch, Frame, Sequence, ShardId};
 use zerocopy::IntoBytes;
@@ -20,12 +22,12 @@ type Disk = Arc<Mutex<Vec<Vec<u8>>>>;
 
 struct MemoryPast(Disk);
 
-impl Past for MemoryPast {
+impl OriginTrail for MemoryPast {
     fn read(
         &mut self,
         after: Sequence,
         through: Sequence,
-        take: &mut Take<'_>,
+        take: &mut EventSink<'_>,
     ) -> Result<(usize, Sequence), AgentError> {
         let disk = self.0.lock().unwrap();
         let frames = disk.iter().map(|bytes| Frame::read(bytes).unwrap());
@@ -47,7 +49,7 @@ struct Pair {
     disk: Disk,
     target: Rig,
     forwarder: Forwarder,
-    status: Arc<LinkStatus>,
+    status: Arc<ForwardLinkStatus>,
     held: ConsumerProgress,
     /// What the lives of the target before this one have left, durable: origin sequence and body.
     before: Vec<(u64, Vec<u8>)>,
@@ -92,11 +94,11 @@ impl Pair {
         let taken = self.before.last().map_or(Sequence(1_000), |(sequence, _)| Sequence(*sequence));
         let origin = GatedOrigin::new(consumer, Epoch(3), first, taken, MemoryPast(self.disk.clone()));
         self.held = origin.progress();
-        let mut wanted = Wanted::new(&[WANTED.into()], &[]);
+        let mut wanted = ForwardFilter::new(&[WANTED.into()], &[]);
         if !self.before.is_empty() {
-            wanted.knows(1, WANTED);
+            wanted.add_instrument(1, WANTED);
         }
-        let link = Link::new(ORIGIN, Box::new(origin), wanted, publisher);
+        let link = ForwardLink::new(ORIGIN, Box::new(origin), wanted, publisher);
         self.status = link.status();
         self.forwarder = Forwarder::new("forwarder", vec![link]);
     }
@@ -184,7 +186,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_other_shard_is_told_every_wanted_durable_event_once_and_in_order(
+    fn the_other_shard_gets_every_selected_durable_event_once_and_in_order(
         steps in proptest::collection::vec(step(), 1..250),
     ) {
         let mut pair = Pair::new();
@@ -238,7 +240,7 @@ fn a_shard_that_takes_nothing_holds_the_other_up_no_longer_than_its_lag_and_miss
 }
 
 #[test]
-fn what_is_not_durable_is_not_told() {
+fn an_event_that_is_not_durable_is_not_forwarded() {
     let mut pair = Pair::new();
     pair.origin.settle();
     pair.forwarder.do_work().unwrap();
@@ -249,7 +251,7 @@ fn what_is_not_durable_is_not_told() {
 }
 
 #[test]
-fn an_event_too_long_to_go_in_another_is_counted_and_passed_over() {
+fn an_event_too_long_for_another_is_counted_and_skipped() {
     let mut pair = Pair::new();
     pair.settle();
     pair.feed.offer(VenueNotice::TEMPLATE_ID, &notice(1, 65_480), START).unwrap();
@@ -260,7 +262,7 @@ fn an_event_too_long_to_go_in_another_is_counted_and_passed_over() {
 }
 
 #[test]
-fn nothing_is_told_to_a_shard_that_is_stopping() {
+fn nothing_is_forwarded_to_a_shard_that_is_stopping() {
     let mut pair = Pair::new();
     pair.origin.close_batch();
     pair.flush_origin();

@@ -1,15 +1,15 @@
-//! One feed to several shards: each instrument in its own, what concerns all in each.
+//! One feed to several shards: each instrument to its own, events without an instrument to all.
 
 use crate::rig::{Rig, START, notice};
-use stele_feed::Pending;
-use stele_feed::router::{Destination, Outlet, Router, Share, Unsent};
+use stele_feed::PendingMessage;
+use stele_feed::router::{Outlet, OutletError, Router, ShardInstruments, ShardLocation};
 use stele_wire::messages::{
     FeedStatus, InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, VenueNotice,
 };
 use zerocopy::IntoBytes;
 
-fn named(symbols: &[&str]) -> Share {
-    Share::Symbols(symbols.iter().map(|symbol| (*symbol).into()).collect())
+fn named(symbols: &[&str]) -> ShardInstruments {
+    ShardInstruments::Symbols(symbols.iter().map(|symbol| (*symbol).into()).collect())
 }
 
 struct Floor {
@@ -18,25 +18,31 @@ struct Floor {
 }
 
 impl Floor {
-    fn new(here: Vec<Share>, elsewhere: Vec<Share>, words: usize) -> Self {
+    fn new(here: Vec<ShardInstruments>, elsewhere: Vec<ShardInstruments>, words: usize) -> Self {
         let mut shards: Vec<Rig> = here.iter().map(|_| Rig::new()).collect();
         let routes = here.into_iter().zip(&mut shards);
         let routes: Vec<_> = routes
-            .map(|(share, rig)| (share, Destination::Here(rig.sequencer.publisher(2, "feed", words))))
-            .chain(elsewhere.into_iter().map(|share| (share, Destination::Elsewhere)))
+            .map(|(share, rig)| (share, ShardLocation::Local(rig.sequencer.publisher(2, "feed", words))))
+            .chain(elsewhere.into_iter().map(|share| (share, ShardLocation::Remote)))
             .collect();
         Self { shards, router: Router::new(routes) }
     }
 
-    fn send(&mut self, template_id: u16, body: &[u8]) -> Result<(), Unsent> {
-        self.router.stage(Pending { template_id, body, due: START }, START)
+    fn send(&mut self, template_id: u16, body: &[u8]) -> Result<(), OutletError> {
+        self.router.stage(PendingMessage { template_id, body, due: START }, START)
     }
 
-    fn notice(&mut self, instrument: u32) -> Result<(), Unsent> {
+    fn notice(&mut self, instrument: u32) -> Result<(), OutletError> {
         self.send(VenueNotice::TEMPLATE_ID, &notice(instrument, 40))
     }
 
-    fn define(&mut self, instrument: u32, symbol: &str, underlying: u32, legs: &[u32]) -> Result<(), Unsent> {
+    fn define(
+        &mut self,
+        instrument: u32,
+        symbol: &str,
+        underlying: u32,
+        legs: &[u32],
+    ) -> Result<(), OutletError> {
         let mut venue_symbol = [0; 72];
         venue_symbol[..symbol.len()].copy_from_slice(symbol.as_bytes());
         let definition = InstrumentDefinition {
@@ -54,10 +60,10 @@ impl Floor {
         self.send(InstrumentDefinition::TEMPLATE_ID, &body)
     }
 
-    /// What each shard was told: the template, and the instrument where it has one.
-    fn told(&mut self) -> Vec<Vec<(u16, u32)>> {
+    /// The events that each shard got: the template, and the instrument if it has one.
+    fn received(&mut self) -> Vec<Vec<(u16, u32)>> {
         self.router.commit();
-        let told = |rig: &mut Rig| {
+        let received = |rig: &mut Rig| {
             rig.settle();
             rig.close_batch();
             rig.flush();
@@ -70,7 +76,7 @@ impl Floor {
             });
             named.collect()
         };
-        self.shards.iter_mut().map(told).collect()
+        self.shards.iter_mut().map(received).collect()
     }
 }
 
@@ -79,7 +85,7 @@ const DEFINITION: u16 = InstrumentDefinition::TEMPLATE_ID;
 
 #[test]
 fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
-    let mut floor = Floor::new(vec![named(&["A"]), Share::Rest], vec![], 4_096);
+    let mut floor = Floor::new(vec![named(&["A"]), ShardInstruments::Rest], vec![], 4_096);
     let status = FeedStatus::NULL;
     floor
         .send(SourceDefinition::TEMPLATE_ID, &[SourceDefinition::NULL.as_bytes(), &[0; 2]].concat())
@@ -93,7 +99,7 @@ fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
     floor.send(FeedStatus::TEMPLATE_ID, &[status.as_bytes(), &[0; 2]].concat()).unwrap();
     let (source, ended) = ((SourceDefinition::TEMPLATE_ID, 0), (FeedStatus::TEMPLATE_ID, 0));
     assert_eq!(
-        floor.told(),
+        floor.received(),
         [
             vec![source, (DEFINITION, 1), (NOTICE, 1), (NOTICE, 0), ended],
             vec![source, (DEFINITION, 2), (NOTICE, 2), (NOTICE, 0), (NOTICE, 70_000), ended],
@@ -102,14 +108,14 @@ fn an_instrument_goes_to_its_shard_and_what_concerns_all_to_each() {
 }
 
 #[test]
-fn a_shard_is_told_the_definitions_that_its_own_refer_to_in_front_and_once() {
+fn a_shard_gets_the_definitions_to_which_its_own_refer_before_them_and_once() {
     let mut floor = Floor::new(vec![named(&["LEG", "INDEX"]), named(&["SPREAD", "OPTION"])], vec![], 4_096);
     floor.define(1, "INDEX", 0, &[]).unwrap();
     floor.define(2, "LEG", 1, &[]).unwrap();
     floor.define(3, "SPREAD", 0, &[2, 1]).unwrap();
     floor.define(4, "OPTION", 2, &[]).unwrap();
     assert_eq!(
-        floor.told(),
+        floor.received(),
         [
             vec![(DEFINITION, 1), (DEFINITION, 2)],
             vec![(DEFINITION, 1), (DEFINITION, 2), (DEFINITION, 3), (DEFINITION, 4)],
@@ -119,12 +125,12 @@ fn a_shard_is_told_the_definitions_that_its_own_refer_to_in_front_and_once() {
 
 #[test]
 fn what_another_process_runs_is_left_to_it() {
-    let mut floor = Floor::new(vec![named(&["A"])], vec![Share::Rest], 4_096);
+    let mut floor = Floor::new(vec![named(&["A"])], vec![ShardInstruments::Rest], 4_096);
     floor.define(1, "A", 0, &[]).unwrap();
     floor.define(2, "B", 0, &[]).unwrap();
     floor.notice(1).unwrap();
     floor.notice(2).unwrap();
-    assert_eq!(floor.told(), [vec![(DEFINITION, 1), (NOTICE, 1)]]);
+    assert_eq!(floor.received(), [vec![(DEFINITION, 1), (NOTICE, 1)]]);
 }
 
 #[test]
@@ -153,5 +159,5 @@ fn what_concerns_all_reaches_each_once_however_often_one_of_them_is_full() {
     }
     floor.shards[0].settle();
     floor.send(NOTICE, &filler).unwrap();
-    assert_eq!(floor.told(), [vec![(NOTICE, 0); 2], vec![(NOTICE, 0); 2]]);
+    assert_eq!(floor.received(), [vec![(NOTICE, 0); 2], vec![(NOTICE, 0); 2]]);
 }

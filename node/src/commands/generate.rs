@@ -9,8 +9,11 @@ use stele_connect::generator;
 
 /// Writes the file and says what is in it.
 pub(crate) fn generate_file(args: &GenerateArgs) -> Result<(), Failure> {
-    let flow =
-        generator::Config { seed: args.seed, events: Some(args.events), ..generator::Config::default() };
+    let flow = generator::GeneratorConfig {
+        seed: args.seed,
+        events: Some(args.events),
+        ..generator::GeneratorConfig::default()
+    };
     let written = generate(&flow, args.format, &args.file).map_err(|error| match error {
         GenerateError::Config(_) | GenerateError::Endless | GenerateError::DoesNotFit { .. } => {
             Failure::usage(error)

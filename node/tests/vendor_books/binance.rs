@@ -2,7 +2,7 @@
 
 use crate::{Books, play, price};
 use std::collections::BTreeMap;
-use stele_connect::binance::{BinanceFeed, Options};
+use stele_connect::binance::{BinanceFeed, BinanceOptions};
 use stele_strategies::book::{BookKind, BookSide};
 use stele_testkit::shared;
 use stele_wire::messages::{BookLevel, MarketFlags, TopOfBook};
@@ -10,7 +10,8 @@ use stele_wire::messages::{BookLevel, MarketFlags, TopOfBook};
 #[test]
 fn the_best_prices_are_the_exchanges_own_wherever_both_are_at_the_same_update() {
     let Some(path) = shared::data("crypto/binance-spot-btcusdt-20240808.gz") else { return };
-    let events = play(BinanceFeed::open(&path, Options { source: 1, ..Options::default() }).unwrap());
+    let events =
+        play(BinanceFeed::open(&path, BinanceOptions { source: 1, ..BinanceOptions::default() }).unwrap());
     let tickers: BTreeMap<u64, [(i64, u64); 2]> = events
         .iter()
         .filter_map(|event| event.message::<TopOfBook>())

@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_connect::dbn::csv::CsvFeed;
-use stele_connect::dbn::{DbnFeed, Options};
+use stele_connect::dbn::{DbnFeed, DbnOptions};
 use stele_strategies::book::BookSide;
 use stele_testkit::shared;
 use stele_wire::messages::{BookAdd, BookCancel, BookClear, BookExecute, BookModify, MarketFlags, Trade};
 
-fn options() -> Options {
-    Options { source: 1, ..Options::default() }
+fn options() -> DbnOptions {
+    DbnOptions { source: 1, ..DbnOptions::default() }
 }
 
 /// What a record of single orders says of itself, whatever its kind: sequence, action, order, venue time, flags.

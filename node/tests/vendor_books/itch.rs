@@ -1,7 +1,7 @@
 //! The full book of Apple after some messages of NASDAQ's, against another decoder's.
 
 use crate::{Books, Played, expected, play};
-use stele_connect::itch::{ItchFeed, Options};
+use stele_connect::itch::{ItchFeed, ItchOptions};
 use stele_strategies::book::BookSide;
 use stele_testkit::shared;
 
@@ -12,7 +12,7 @@ fn the_full_book_of_apple_is_that_of_another_decoder_at_every_checkpoint() {
     let expected = &expected.as_array().unwrap()[0];
     let checkpoints = expected["book_after_messages(price 1e-4, shares)"].as_object().unwrap();
     let file = folder.join(expected["file"].as_str().unwrap());
-    let events = play(ItchFeed::open(&file, Options { source: 1, ..Options::default() }).unwrap());
+    let events = play(ItchFeed::open(&file, ItchOptions { source: 1, ..ItchOptions::default() }).unwrap());
     assert_eq!(checkpoints.len(), 3);
     for (messages, checkpoint) in checkpoints {
         let messages: u32 = messages.parse().unwrap();

@@ -6,7 +6,7 @@
 //! told of comes off that one.
 
 use crate::{Books, Played, play};
-use stele_connect::lobster::{LobsterFeed, Options};
+use stele_connect::lobster::{LobsterFeed, LobsterOptions};
 use stele_strategies::book::BookSide;
 use stele_testkit::shared;
 use stele_wire::messages::{BookAdd, BookCancel, BookExecute, MarketFlags, Side, Trade};
@@ -73,7 +73,7 @@ fn every_row_of_the_amazon_day_is_the_book_after_its_message() {
     let events = play(
         LobsterFeed::open(
             &folder.join(format!("{DAY}_message_1.csv")),
-            Options { source: 1, ..Options::default() },
+            LobsterOptions { source: 1, ..LobsterOptions::default() },
         )
         .unwrap(),
     );

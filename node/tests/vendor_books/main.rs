@@ -8,7 +8,7 @@ mod lobster;
 mod small;
 
 use std::path::Path;
-use stele_feed::{Batch, Feed, Step};
+use stele_feed::{Batch, Feed, FeedStep};
 use stele_strategies::book::{Book, BookSide};
 use stele_strategies::market::{Market, MarketChange};
 use stele_wire::codec::{Message, View};
@@ -43,7 +43,7 @@ fn play(mut feed: impl Feed) -> Vec<Played> {
                 .map(|pending| Played { template_id: pending.template_id, body: pending.body.to_vec() }),
         );
         batch.clear();
-        if step == Step::End {
+        if step == FeedStep::End {
             return played;
         }
     }

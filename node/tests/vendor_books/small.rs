@@ -3,7 +3,7 @@
 use crate::{Books, Played, play};
 use std::io::Cursor;
 use stele_connect::generate::{FileFormat, generate};
-use stele_connect::generator::{Config, Generator};
+use stele_connect::generator::{Generator, GeneratorConfig};
 use stele_connect::{binance, dbn, itch, lobster};
 use stele_strategies::book::BookSide;
 
@@ -45,7 +45,7 @@ fn books_over_time(played: &[Played], step: u64) -> Vec<(u64, Vec<Levels>)> {
 
 #[test]
 fn the_books_of_an_itch_file_and_of_a_dbn_file_are_those_of_the_flow_they_were_written_from() {
-    let config = Config { events: Some(60_000), source: 1, ..Config::default() };
+    let config = GeneratorConfig { events: Some(60_000), source: 1, ..GeneratorConfig::default() };
     let folder = tempfile::tempdir().unwrap();
     let [itch_file, dbn_file] = ["flow-20260105.itch50", "flow.dbn.zst"].map(|name| folder.path().join(name));
     generate(&config, FileFormat::Itch, &itch_file).unwrap();
@@ -62,8 +62,9 @@ fn the_books_of_an_itch_file_and_of_a_dbn_file_are_those_of_the_flow_they_were_w
             .skip(1)
             .any(|(_, books)| books.iter().all(|[bids, asks]| bids.len() > 3 && asks.len() > 3))
     );
-    let itch = play(itch::ItchFeed::open(&itch_file, itch::Options::default()).unwrap());
-    let dbn = play(dbn::DbnFeed::open(&dbn_file, dbn::Options { source: 1, ..Default::default() }).unwrap());
+    let itch = play(itch::ItchFeed::open(&itch_file, itch::ItchOptions::default()).unwrap());
+    let dbn =
+        play(dbn::DbnFeed::open(&dbn_file, dbn::DbnOptions { source: 1, ..Default::default() }).unwrap());
     for (format, played) in [("ITCH", itch), ("DBN", dbn)] {
         let books = books_over_time(&played, step);
         assert_eq!(books.len(), expected.len(), "{format}");
@@ -88,7 +89,7 @@ fn the_touch_follows_each_line_of_lobster() {
     let mut text = String::new();
     for (count, (line, bid, ask)) in lines.iter().enumerate() {
         text += &format!("{line}\n");
-        let options = lobster::Options { symbol: Some("AMZN".into()), ..Default::default() };
+        let options = lobster::LobsterOptions { symbol: Some("AMZN".into()), ..Default::default() };
         let reader = Box::new(Cursor::new(text.clone().into_bytes()));
         let mut books = Books::default();
         for event in play(lobster::LobsterFeed::from_reader("lines", reader, options).unwrap()) {
@@ -116,7 +117,7 @@ fn the_best_prices_of_binance_are_those_of_its_book_ticker() {
         depth(13, 13, r#"["100.6","0"],["100.5","1.5"]"#, ""),
         r#"{"u":13,"s":"BTCUSDT","b":"100.5","B":"1.5","a":"100.8","A":"1"}"#.to_owned(),
     ];
-    let options = binance::Options { source: 1, symbol: Some("BTCUSDT".into()), ..Default::default() };
+    let options = binance::BinanceOptions { source: 1, symbol: Some("BTCUSDT".into()), ..Default::default() };
     let reader = Box::new(Cursor::new((lines.join("\n") + "\n").into_bytes()));
     let mut books = Books::default();
     let mut compared = 0;

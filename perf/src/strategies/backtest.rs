@@ -6,7 +6,7 @@ use crate::sheet::Sheet;
 use std::hint::black_box;
 use std::io;
 use std::time::Instant;
-use stele_feed::{Batch, Step};
+use stele_feed::{Batch, FeedStep};
 use stele_replay::{Backtest, BacktestOptions};
 use stele_risk::RiskLimits;
 use stele_strategies::Registry;
@@ -57,8 +57,8 @@ fn play(source: &Source<'_>, most: u64) -> io::Result<u64> {
 /// Reads the source to its end, or until `most` events were read. Gives how many.
 fn drain(source: &Source<'_>, most: u64) -> io::Result<u64> {
     let (mut feed, mut batch) = ((source.open)()?, Batch::new());
-    let (mut read, mut step) = (0, Step::More);
-    while step == Step::More && read < most {
+    let (mut read, mut step) = (0, FeedStep::More);
+    while step == FeedStep::More && read < most {
         step = feed.fill(&mut batch).map_err(io::Error::other)?;
         read += batch.iter().map(|message| black_box(message.body.len()).min(1) as u64).sum::<u64>();
         batch.clear();

@@ -9,8 +9,8 @@ use stele_bus::{
     NOT_RECEIVED, Publisher, Refusal, RingError, RingOptions, RingParts, Sequencer, SequencerStart,
     SessionBeginning, template,
 };
-use stele_feed::Pending;
-use stele_feed::router::{Outlet, Unsent};
+use stele_feed::PendingMessage;
+use stele_feed::router::{Outlet, OutletError};
 use stele_risk::Risk;
 use stele_strategies::host::SUBMISSIONS_PER_STRATEGY_MAX;
 use stele_strategies::strategy::SUBMISSION_LENGTH_MAX;
@@ -315,7 +315,7 @@ impl Outlet for Session {
 
     /// Plays one message at its time. A message without a time follows those before it.
     #[inline]
-    fn stage(&mut self, message: Pending<'_>, _received: Nanos) -> Result<(), Unsent> {
+    fn stage(&mut self, message: PendingMessage<'_>, _received: Nanos) -> Result<(), OutletError> {
         let is_dated = message.due.0 != u64::MAX && message.due.0 != 0;
         if is_dated {
             self.advance(message.due);

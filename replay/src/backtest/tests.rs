@@ -4,7 +4,7 @@ use super::*;
 use crate::fixture::{START, add, cancel, definition, definition_body, execute};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use stele_feed::{Batch, Description, FeedError, FeedReport, Step};
+use stele_feed::{Batch, FeedError, FeedReport, FeedStep, SourceDescription};
 use stele_strategies::{
     Context, Money, Order, OrderReport, ReportKind, RestoreError, Strategy, StrategyKind,
 };
@@ -37,8 +37,8 @@ struct Script {
 }
 
 impl Feed for Script {
-    fn describe(&self) -> Description {
-        Description {
+    fn describe(&self) -> SourceDescription {
+        SourceDescription {
             source: 1,
             kind: SourceKind::GENERATOR,
             vendor_publisher: 0,
@@ -50,7 +50,7 @@ impl Feed for Script {
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch) -> Result<Step, FeedError> {
+    fn fill(&mut self, batch: &mut Batch) -> Result<FeedStep, FeedError> {
         for _ in 0..self.batch {
             let Some(Scripted { due, template_id, body }) = self.messages.get(self.next) else {
                 return if self.fails {
@@ -62,7 +62,7 @@ impl Feed for Script {
                         advice: "get another",
                     })
                 } else {
-                    Ok(Step::End)
+                    Ok(FeedStep::End)
                 };
             };
             if !batch.has_room() {
@@ -71,7 +71,7 @@ impl Feed for Script {
             push(batch, Nanos(START + due), *template_id, body);
             self.next += 1;
         }
-        Ok(Step::More)
+        Ok(FeedStep::More)
     }
 
     fn records(&self) -> u64 {

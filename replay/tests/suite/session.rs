@@ -5,7 +5,7 @@ use crate::rig::{Rig, STRATEGY, frames, mend};
 use std::mem::offset_of;
 use std::ops::ControlFlow;
 use std::path::Path;
-use stele_feed::{Batch, Feed, Pace, Step};
+use stele_feed::{Batch, Feed, FeedStep, Pace};
 use stele_replay::divergence::{CheckError, check};
 use stele_replay::pacer::{is_market, play, received};
 use stele_replay::recall::resume;
@@ -306,7 +306,7 @@ fn a_trail_is_a_feed_of_its_own_market() {
             carried.push((pending.template_id, pending.body.to_vec()));
             batch.take_front();
         }
-        if step == Step::End {
+        if step == FeedStep::End {
             break;
         }
     }

@@ -5,7 +5,7 @@ use stele_bus::{
     Agent, ControlPublisher, JournalReader, LogRing, ManualClock, RingOptions, RingParts, Sequencer,
     SequencerStart, SessionBeginning, Watermark,
 };
-use stele_connect::generator::{Config, Generator};
+use stele_connect::generator::{Generator, GeneratorConfig};
 use stele_feed::{Pace, Player};
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::agent::AgentOptions;
@@ -51,7 +51,8 @@ fn from_the_feed_to_the_reports_nothing_allocates_once_it_is_warm() {
     let venue = PaperVenue::new(PaperExchange::new(PaperOptions::default()), traded, reports);
     let mut gateway =
         OrderGateway::new("gateway", released, releases, Watermark::Durable, venue, clock.clone());
-    let flow = Generator::new(Config { events: Some(400_000), ..Config::default() }).unwrap();
+    let flow =
+        Generator::new(GeneratorConfig { events: Some(400_000), ..GeneratorConfig::default() }).unwrap();
     let mut player = Player::new(Box::new(flow), feed, clock.clone(), Pace::Fast);
 
     let mut control = ControlPublisher::new(control);

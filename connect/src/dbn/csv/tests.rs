@@ -3,6 +3,7 @@ use crate::testing::{Played, play};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use stele_feed::{Feed, FeedError};
 use stele_testkit::shared;
 use stele_wire::messages::*;
 
@@ -12,7 +13,7 @@ const ADD: &str = "2025-07-17T08:05:03.360842448Z,2025-07-17T08:05:03.360677248Z
                    817593,130,165200,851012,ARL\n";
 
 fn open(text: &[u8]) -> Result<CsvFeed, FeedError> {
-    let options = super::super::Options { source: 1, ..Default::default() };
+    let options = DbnOptions { source: 1, ..Default::default() };
     CsvFeed::from_reader("test", Box::new(Cursor::new(text.to_vec())), options)
 }
 
@@ -96,14 +97,14 @@ fn another_schema_or_no_header_is_refused_when_the_file_is_opened() {
     let error = error.unwrap().to_string();
     assert!(error.contains("line 2: a record of type 10, not 160 (mbo)"), "{error}");
     let error = said(&HEADER.replace("sequence,", "sequence,bid_px_00,"));
-    assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+    assert!(error.contains("its column bid_px_00 belongs to a book"), "{error}");
 }
 
 #[test]
 fn the_vendors_file_of_books_is_refused_when_it_is_opened() {
     let Some(path) = shared::data("mbo-mbp/mbp.csv") else { return };
     let error = CsvFeed::open(&path, Default::default()).err().unwrap().to_string();
-    assert!(error.contains("its column bid_px_00 is of a book"), "{error}");
+    assert!(error.contains("its column bid_px_00 belongs to a book"), "{error}");
 }
 
 #[test]
@@ -128,12 +129,12 @@ fn a_file_compressed_or_not_has_the_same_events_and_a_hash_of_its_own() {
 }
 
 #[test]
-fn a_field_that_is_wrong_is_told_with_line_name_and_what_is_expected() {
+fn a_wrong_field_is_refused_with_its_line_its_name_and_what_is_expected() {
     for (from, to, expected) in [
         (",A,B,", ",Z,B,", "action `Z` is not one of A, M, C"),
         (",A,B,", ",A,X,", "side `X` is not one of A, B and N"),
         ("5.510000000", "5.5100000001", "price `5.5100000001` has more than 9 decimals"),
-        (",100,", ",-1,", "size `-1` is no decimal number"),
+        (",100,", ",-1,", "size `-1` is not a decimal number"),
         (",130,", ",256,", "flags `256` is too large"),
         ("2025-07-17T08:05:03.360842448Z", "yesterday", "ts_recv `yesterday` is not a time such as"),
         (",ARL", "", "line 3 has 14 fields, not 15"),
@@ -147,7 +148,7 @@ fn a_field_that_is_wrong_is_told_with_line_name_and_what_is_expected() {
 }
 
 #[test]
-fn columns_that_the_schema_does_not_have_are_told() {
+fn columns_that_the_schema_does_not_have_are_reported() {
     let text = format!("{}{}", HEADER.replace("symbol", "symbol,mood"), ADD.replace("ARL", "ARL,calm"));
     let mut feed = open(text.as_bytes()).unwrap();
     play(&mut feed);
@@ -159,7 +160,7 @@ fn columns_that_the_schema_does_not_have_are_told() {
 
 proptest! {
     #[test]
-    fn any_bytes_behind_the_header_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn any_bytes_after_the_header_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let text = [HEADER.as_bytes(), &bytes].concat();
         play(&mut open(&text).unwrap());
     }

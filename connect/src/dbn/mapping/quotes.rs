@@ -10,7 +10,7 @@ use stele_feed::Batch;
 use stele_wire::messages::{BookAction, BookDepth, BookDepthLevels, MarketFlags, TopOfBook};
 
 impl Mapping {
-    /// A trade is told before the quote that it comes with, as part of the same event of the venue.
+    /// Puts a trade before the quote that it comes with, as part of the same event of the venue.
     fn trade_before(
         &mut self,
         prefix: Prefix,

@@ -72,7 +72,7 @@ impl Mapping {
         self.notice(&message.head, &message.stock, bytes, batch);
     }
 
-    /// Prices with eight decimals, checked before by [`level_that_does_not_fit`].
+    /// Puts the levels, which are prices with eight decimals; [`level_that_does_not_fit`] has checked them.
     pub(super) fn decline_levels(&mut self, message: &DeclineLevels, batch: &mut Batch) {
         for (index, level) in message.levels.iter().enumerate() {
             let flags = if index == 2 { LAST } else { MarketFlags::EMPTY };
