@@ -5,7 +5,7 @@ use crate::flush::FlushReport;
 use crate::keeper::KeepOutcome;
 use crate::readable::{duration, grouped};
 use crate::sealer::SealOutcome;
-use crate::session::{Ended, EndedShard, Told};
+use crate::session::{EndedSession, EndedShard, ForwardedTotals};
 use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -43,7 +43,7 @@ pub(crate) struct ShardReport {
     log_bytes: u64,
     /// What it was told of other shards.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    told: Vec<ToldReport>,
+    forwarded: Vec<ForwardedReport>,
     /// The snapshot that the next start goes on from, where one was taken at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_sequence: Option<u64>,
@@ -64,7 +64,7 @@ pub(crate) struct ShardReport {
 }
 
 #[derive(Serialize)]
-struct ToldReport {
+struct ForwardedReport {
     from_shard: u32,
     events: u64,
     /// Events that were too long to go in another.
@@ -95,7 +95,7 @@ struct NotCarried {
 
 impl RunReport {
     /// Reads the epochs that ended from their trails and puts what the run saw beside them.
-    pub(crate) fn new(ended: &Ended, flush: FlushReport) -> Result<Self, Failure> {
+    pub(crate) fn new(ended: &EndedSession, flush: FlushReport) -> Result<Self, Failure> {
         let seconds = ended.elapsed.as_secs_f64();
         let mut shards = ended.shards.iter().map(ShardReport::new).collect::<Result<Vec<_>, _>>()?;
         let events = shards.iter().map(|shard| shard.summary.events).sum::<u64>();
@@ -177,7 +177,7 @@ impl ShardReport {
             shard: ended.id.0,
             trail: ended.directory.display().to_string(),
             log_bytes: ended.log_bytes,
-            told: ended.told.iter().map(ToldReport::from).collect(),
+            forwarded: ended.forwarded.iter().map(ForwardedReport::from).collect(),
             snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
             snapshot_failure: ended.snapshots.failure.clone(),
             seal: ended.seal.clone(),
@@ -197,7 +197,7 @@ impl ShardReport {
     }
 
     fn print(&self, page: &mut String) {
-        for ToldReport { from_shard, events, too_long } in &self.told {
+        for ForwardedReport { from_shard, events, too_long } in &self.forwarded {
             let _ = writeln!(page, "told     {} events of shard {from_shard}", grouped(*events));
             if *too_long > 0 {
                 let _ = writeln!(
@@ -314,9 +314,9 @@ pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
     page
 }
 
-impl From<&Told> for ToldReport {
-    fn from(told: &Told) -> Self {
-        Self { from_shard: told.shard.0, events: told.events, too_long: told.too_long }
+impl From<&ForwardedTotals> for ForwardedReport {
+    fn from(forwarded: &ForwardedTotals) -> Self {
+        Self { from_shard: forwarded.shard.0, events: forwarded.events, too_long: forwarded.too_long }
     }
 }
 

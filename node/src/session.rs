@@ -1,7 +1,7 @@
 //! One run, from its configuration to its last durable event: opened, resumed, begun, watched, ended.
 
+mod earlier;
 mod opening;
-mod past;
 
 use crate::config::{Config, Instruments, ShardPlan};
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
 use crate::prelude::{self, submit_snapshot};
 use crate::sealer::{SealOutcome, Seals};
-use crate::shown::Shown;
+use crate::shared_directory::SharedDirectory;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
@@ -44,7 +44,7 @@ pub(crate) struct Until {
 
 /// What the main thread sees of a run, some times a second; several shards added up.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct RunStatus {
     pub(crate) elapsed: Duration,
     pub(crate) events: u64,
     pub(crate) orders: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Session {
     /// The trail of each shard.
     directories: Vec<PathBuf>,
     /// Snapshots of each shard that are not on its log yet.
-    untold: Vec<Vec<Taken>>,
+    unrecorded: Vec<Vec<Taken>>,
     /// Of each shard, over those who hold its ring up.
     watches: Vec<GateWatch>,
     witnesses: Witnesses,
@@ -75,7 +75,7 @@ pub(crate) struct Session {
 }
 
 /// How a session ended; everything in it is durable.
-pub(crate) struct Ended {
+pub(crate) struct EndedSession {
     pub(crate) reason: EndReason,
     /// How long the market was open.
     pub(crate) elapsed: Duration,
@@ -96,7 +96,7 @@ pub(crate) struct EndedShard {
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
     /// What it was told of others.
-    pub(crate) told: Vec<Told>,
+    pub(crate) forwarded: Vec<ForwardedTotals>,
     /// Snapshots that the trail does not name, and what went wrong with them.
     pub(crate) snapshots: SnapshotOutcome,
     /// What came of sealing it, where it is sealed.
@@ -108,7 +108,7 @@ pub(crate) struct EndedShard {
 }
 
 /// What a shard was told of another.
-pub(crate) struct Told {
+pub(crate) struct ForwardedTotals {
     pub(crate) shard: ShardId,
     pub(crate) events: u64,
     /// Events that were too long to go in another.
@@ -116,7 +116,7 @@ pub(crate) struct Told {
 }
 
 /// A poll of the running system.
-const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 /// What does not come to an end by then is stuck.
 const STUCK: Duration = Duration::from_secs(30);
 /// For this long the log is given to become durable when somebody is stuck.
@@ -140,7 +140,7 @@ impl Session {
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
-        let Shown { directory, counters, notice } = Shown::make(config)?;
+        let SharedDirectory { directory, counters, notice } = SharedDirectory::make(config)?;
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let metrics = config
             .metrics
@@ -178,7 +178,7 @@ impl Session {
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
         let keeper = Keeper::spawn(config.at_rest.plan(), &directories, &layout.background)?;
-        let untold = directories.iter().map(|_| Vec::new()).collect();
+        let unrecorded = directories.iter().map(|_| Vec::new()).collect();
         let patience = Duration::try_from_secs_f64(config.bus.stuck_seconds).unwrap_or(Duration::MAX);
         let watch = |shard: &RunningShard| GateWatch::new(&shard.ring, shard.consumers.clone(), patience);
         let watches = running.shards.iter().map(watch).collect();
@@ -191,7 +191,7 @@ impl Session {
             notices,
             opened: Instant::now(),
             directories,
-            untold,
+            unrecorded,
             watches,
             witnesses,
             keeper,
@@ -210,13 +210,13 @@ impl Session {
         mut self,
         until: Until,
         stop: &StopRequest,
-        mut on_glance: impl FnMut(&Glance),
-    ) -> Result<Ended, Failure> {
+        mut on_status: impl FnMut(&RunStatus),
+    ) -> Result<EndedSession, Failure> {
         let reason = loop {
-            sleep(GLANCE_INTERVAL);
+            sleep(STATUS_INTERVAL);
             self.running.show();
-            on_glance(&self.glance());
-            self.tell_snapshots();
+            on_status(&self.status());
+            self.record_snapshots();
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
             }
@@ -236,14 +236,14 @@ impl Session {
     }
 
     /// Puts on the log what the snapshots' thread took. What is not told when the session ends, the next one tells.
-    fn tell_snapshots(&mut self) {
-        for (shard, untold) in self.running.shards.iter_mut().zip(&mut self.untold) {
-            untold.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
-            untold.retain(|taken| !submit_snapshot(&mut shard.control, &taken.standing, &taken.written));
+    fn record_snapshots(&mut self) {
+        for (shard, unrecorded) in self.running.shards.iter_mut().zip(&mut self.unrecorded) {
+            unrecorded.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
+            unrecorded.retain(|taken| !submit_snapshot(&mut shard.control, &taken.standing, &taken.written));
         }
     }
 
-    fn end(mut self, reason: EndReason) -> Result<Ended, Failure> {
+    fn end(mut self, reason: EndReason) -> Result<EndedSession, Failure> {
         let elapsed = self.opened.elapsed();
         self.running.player.request_stop();
         self.await_that("the feed stops", |session| session.running.player.is_done())?;
@@ -275,7 +275,7 @@ impl Session {
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
             let snapshots = shard.snapshots.map(|thread| thread.close(SNAPSHOT_PATIENCE));
-            let told = shard.told.iter().map(|(shard, link)| Told {
+            let forwarded = shard.forwarded.iter().map(|(shard, link)| ForwardedTotals {
                 shard: *shard,
                 events: link.forwarded(),
                 too_long: link.too_long(),
@@ -285,7 +285,7 @@ impl Session {
                 directory,
                 epoch: shard.start.identity.epoch.0,
                 strategies: shard.outcome.get().cloned().expect("an agent that stopped left its outcome"),
-                told: told.collect(),
+                forwarded: forwarded.collect(),
                 log_bytes: shard.ring.watermarks().durable().0 - shard.start.position.0,
                 snapshots: snapshots.unwrap_or_default(),
                 seal: seals.next(),
@@ -293,7 +293,7 @@ impl Session {
                 kept: kept.next(),
             }
         });
-        Ok(Ended {
+        Ok(EndedSession {
             reason,
             elapsed,
             feed: self.running.player.report().cloned().expect("a player that is done has reported"),
@@ -302,18 +302,18 @@ impl Session {
         })
     }
 
-    fn glance(&self) -> Glance {
-        let mut glance = Glance { elapsed: self.opened.elapsed(), ..Glance::default() };
+    fn status(&self) -> RunStatus {
+        let mut status = RunStatus { elapsed: self.opened.elapsed(), ..RunStatus::default() };
         for (index, shard) in self.running.shards.iter().enumerate() {
             let marks = shard.ring.watermarks();
-            glance.events += self.counted(index, table::EVENTS);
-            glance.orders += self.counted(index, table::VENUE_ORDERS);
-            glance.fills += self.counted(index, table::VENUE_FILLS);
-            glance.published += marks.published().0;
-            glance.written += marks.written().0;
-            glance.durable += marks.durable().0;
+            status.events += self.counted(index, table::EVENTS);
+            status.orders += self.counted(index, table::VENUE_ORDERS);
+            status.fills += self.counted(index, table::VENUE_FILLS);
+            status.published += marks.published().0;
+            status.written += marks.written().0;
+            status.durable += marks.durable().0;
         }
-        glance
+        status
     }
 
     fn counted(&self, shard: usize, definition: &'static Definition) -> u64 {

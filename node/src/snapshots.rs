@@ -19,7 +19,7 @@ use stele_replay::Resume;
 use stele_replay::follower::{FollowError, Follower, Taken, Turn};
 
 /// What the snapshots of a run are made with.
-pub(crate) struct Plan {
+pub(crate) struct SnapshotPlan {
     pub(crate) directory: PathBuf,
     /// The state at the end of what the trail has.
     pub(crate) resume: Resume,
@@ -75,7 +75,12 @@ const REST: Duration = Duration::from_millis(1);
 const NICE: i32 = 19;
 
 impl SnapshotAgent {
-    pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        plan: SnapshotPlan,
+        ring: LogRing,
+        counters: &Counters,
+        shard: u16,
+    ) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
         let register =
@@ -100,7 +105,7 @@ impl SnapshotAgent {
         let behind = follower.behind(durable);
         self.behind.set(behind / follower.segment_length());
         if is_closed && behind == 0 {
-            self.tell(follower.finish()?);
+            self.hand_over(follower.finish()?);
             self.status.is_done.store(true, Ordering::Release);
             return Ok(0);
         }
@@ -109,7 +114,7 @@ impl SnapshotAgent {
         }
         let is_shared = self.place.is_shared && !is_closed;
         match follower.follow(durable, if is_shared { FRAMES_SHARED } else { FRAMES })? {
-            Turn::Taken(taken) => self.tell(Some(taken)),
+            Turn::Taken(taken) => self.hand_over(Some(taken)),
             Turn::Followed(count) if !is_shared => return Ok(count),
             Turn::Followed(_) => {}
         }
@@ -117,7 +122,7 @@ impl SnapshotAgent {
         Ok(0)
     }
 
-    fn tell(&mut self, taken: Option<Taken>) {
+    fn hand_over(&mut self, taken: Option<Taken>) {
         self.taken.add(u64::from(taken.is_some()));
         self.status.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
     }

@@ -23,8 +23,8 @@ use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::numbering::publishers;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
-use crate::shown;
-use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
+use crate::shared_directory;
+use crate::snapshots::{SnapshotAgent, SnapshotPlan, Snapshots};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,12 +49,12 @@ use stele_wire::{Sequence, ShardId};
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
 /// What a shard is made of.
-pub(crate) struct Parts {
+pub(crate) struct ShardParts {
     pub(crate) id: ShardId,
     pub(crate) opened: Opened,
     pub(crate) ring: RingOptions,
     /// Where other processes find it.
-    pub(crate) shown: Option<ShardDirectory>,
+    pub(crate) shared: Option<ShardDirectory>,
     /// Publishers in other processes.
     pub(crate) outside: Vec<(u16, String)>,
     pub(crate) risk: Risk,
@@ -68,7 +68,7 @@ pub(crate) struct Parts {
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
     /// Whether and how snapshots are taken.
-    pub(crate) snapshots: Option<Plan>,
+    pub(crate) snapshots: Option<SnapshotPlan>,
     /// Its trail, and what that is sealed with.
     pub(crate) seal: Option<(PathBuf, SealPlan)>,
     /// Of how many market events the latency to the strategies is measured.
@@ -83,7 +83,7 @@ pub(crate) struct Topology {
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
     /// Why other processes cannot follow it.
-    pub(crate) unshown: Option<String>,
+    pub(crate) not_shared: Option<String>,
     consumers: Vec<ConsumerProgress>,
     outcome: StrategyResultsSlot,
     sequencer: Sequencer<UtcClock>,
@@ -133,15 +133,15 @@ pub(crate) struct RunningShard {
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
     /// What it is told of others, by their numbers.
-    pub(crate) told: Vec<(ShardId, Arc<LinkStatus>)>,
+    pub(crate) forwarded: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
     pub(crate) snapshots: Option<Snapshots>,
 }
 
 impl Topology {
-    pub(crate) fn compose(parts: Parts, counters: &Counters) -> Result<Self, Failure> {
+    pub(crate) fn compose(parts: ShardParts, counters: &Counters) -> Result<Self, Failure> {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
-        let (ring, unshown) = shown::ring(parts.shown.as_ref(), &parts.ring, start.position)?;
+        let (ring, not_shared) = shared_directory::ring(parts.shared.as_ref(), &parts.ring, start.position)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?
             .with_timers(parts.timers);
@@ -155,12 +155,12 @@ impl Topology {
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
-        if let Some(shown) = parts.shown.as_ref().filter(|_| unshown.is_none()) {
+        if let Some(shared) = parts.shared.as_ref().filter(|_| not_shared.is_none()) {
             let own = [(publishers::CONTROLS, "controls"), (publishers::AUDITORS, "auditors")];
             let own = own.map(|(id, name)| (id, name.to_owned(), CONTROLS_WORDS));
             let outside = parts.outside.into_iter().map(|(id, name)| (id, name, PUBLISHER_WORDS_DEFAULT));
             for (id, name, words) in outside.chain(own) {
-                let path = shown.publisher(id);
+                let path = shared.publisher(id);
                 let made = sequencer.remote_publisher(&path, id, &name, words);
                 made.map_err(|error| {
                     Failure::environment(format!("cannot make {}: {error}", path.display()))
@@ -194,7 +194,7 @@ impl Topology {
             control,
             start,
             notices,
-            unshown,
+            not_shared,
             consumers,
             outcome,
             sequencer,
@@ -257,7 +257,7 @@ pub(crate) fn spawn(
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
         agents.push((Job::Journal(index), Box::new(shard.journal)));
-        let told = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
+        let forwarded = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
         if !shard.links.is_empty() {
             let forwarder = Forwarder::new(format!("forwarder to shard {}", shard.id), shard.links);
             agents.push((Job::Forwarder(index), Box::new(forwarder)));
@@ -276,7 +276,7 @@ pub(crate) fn spawn(
             timers,
             consumers: shard.consumers,
             outcome: shard.outcome,
-            told,
+            forwarded,
             snapshots,
         });
     }

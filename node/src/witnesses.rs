@@ -26,7 +26,7 @@ pub(crate) struct WitnessPlan {
     pub(crate) key: VerifierKey,
 }
 
-/// What came of asking a witness about a shard.
+/// What came of shard a witness about a shard.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct CosignOutcome {
     pub(crate) witness: String,
@@ -58,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NICE: i32 = 10;
 
 /// One shard, as one witness's thread sees it.
-struct Asking {
+struct CosigningShard {
     collector: CosignatureCollector,
     status: Arc<Mutex<CosignOutcome>>,
 }
@@ -82,7 +82,7 @@ impl Witnesses {
                 status[at].push(outcome.clone());
                 let storage = Arc::new(Directory::new(trail));
                 let collector = CosignatureCollector::new(plan.key.clone(), storage, writing[at].clone());
-                all.push(Asking { collector, status: outcome });
+                all.push(CosigningShard { collector, status: outcome });
             }
             let (url, is_ended, place) = (plan.url.clone(), is_ended.clone(), place.clone());
             let work = move || {
@@ -112,7 +112,7 @@ impl Witnesses {
 }
 
 /// Asks until the run has ended and the witness has cosigned the last checkpoint of every shard.
-fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
+fn ask_all(url: &str, mut all: Vec<CosigningShard>, is_ended: &AtomicBool) {
     let client = Client::new();
     let url = format!("{}{ADD_CHECKPOINT}", url.trim_end_matches('/'));
     let mut failures = 0;
@@ -120,8 +120,8 @@ fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
         // Looked at before the checkpoints are: the last one is in front of it.
         let ended = is_ended.load(Ordering::Acquire);
         let mut failure = None;
-        for asking in &mut all {
-            if let Err(what) = asking.turn(&client, &url) {
+        for shard in &mut all {
+            if let Err(what) = shard.turn(&client, &url) {
                 failure = Some(what);
             }
         }
@@ -140,7 +140,7 @@ fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
     }
 }
 
-impl Asking {
+impl CosigningShard {
     /// Has the newest checkpoint cosigned, where it is not.
     fn turn(&mut self, client: &Client, url: &str) -> Result<(), String> {
         let asked = self.ask(client, url);

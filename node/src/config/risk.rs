@@ -198,8 +198,8 @@ mod tests {
             Credit { firm: 100, allotments: vec![part(1, 70), part(2, 10), part(3, 20)], people: [0, 0] };
         let known =
             [part(1, 40), part(2, 30), part(3, 20), part(4, 10), Allotment { account: 5, ..part(9, 1) }];
-        let told = new.clone().changes(known.iter());
-        assert_eq!(told.allotments, [part(2, 10), part(4, 0), part(1, 70)]);
+        let recorded = new.clone().changes(known.iter());
+        assert_eq!(recorded.allotments, [part(2, 10), part(4, 0), part(1, 70)]);
         assert_eq!(new.clone().changes(new.allotments.iter()).allotments, []);
     }
 }

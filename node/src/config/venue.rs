@@ -270,8 +270,8 @@ mod tests {
                 "in the order in which they begin",
             ),
         ];
-        for (told, what, help) in table {
-            assert!(told.contains(what) && told.contains(help), "{told}");
+        for (message, what, help) in table {
+            assert!(message.contains(what) && message.contains(help), "{message}");
         }
     }
 

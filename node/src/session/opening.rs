@@ -1,16 +1,16 @@
 //! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
 
-use super::past::Past;
+use super::earlier::EarlierSessions;
 use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
 use crate::layout::Layout;
 use crate::numbering::{publishers, sources};
-use crate::prelude::{Epoch, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
+use crate::prelude::{EpochStart, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
 use crate::sealer::SealPlan;
-use crate::snapshots::Plan;
-use crate::topology::{Parts, Topology};
+use crate::snapshots::SnapshotPlan;
+use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,11 +33,11 @@ pub(super) struct Prepared<'a> {
     plan: &'a ShardPlan,
     /// The strategies that the program knows.
     registry: &'a Registry,
-    strategies: Vec<Wanted<'a>>,
+    strategies: Vec<PlannedStrategy<'a>>,
     release: Watermark,
     credit: Option<Credit>,
     paper: PaperOptions,
-    past: Past,
+    earlier: EarlierSessions,
     follow: Option<Resume>,
     seal: Option<SealPlan>,
     /// The last event under a checkpoint.
@@ -50,7 +50,7 @@ pub(super) struct Composed<'a> {
     plan: &'a ShardPlan,
     /// What it is told of others.
     pub(super) links: Vec<LinkPlan>,
-    strategies: Vec<Wanted<'a>>,
+    strategies: Vec<PlannedStrategy<'a>>,
     /// Strategies that go on with the state they had.
     resumable: BTreeSet<u16>,
     /// What was lost of them with the process.
@@ -58,7 +58,7 @@ pub(super) struct Composed<'a> {
     schemas: BTreeSet<[u8; 32]>,
     /// Limits of the configuration that the log is to be told.
     limits: Vec<(Check, i64)>,
-    /// Parts of credit that the log is to be told.
+    /// ShardParts of credit that the log is to be told.
     credit: Option<Credit>,
     recovery: RecoveryReport,
     /// The snapshot that the state began with.
@@ -68,7 +68,7 @@ pub(super) struct Composed<'a> {
 }
 
 /// A strategy that is to run, its parameters with every default as they go on the log.
-struct Wanted<'a> {
+struct PlannedStrategy<'a> {
     id: u16,
     config: &'a StrategyConfig,
     parameters: String,
@@ -85,23 +85,23 @@ impl<'a> Prepared<'a> {
     ) -> Result<Self, Failure> {
         let strategies = plan.strategies.iter().map(|(id, strategy)| {
             let parameters = parameters_in_full(registry, strategy)?;
-            Ok(Wanted { id: *id, config: strategy, parameters })
+            Ok(PlannedStrategy { id: *id, config: strategy, parameters })
         });
         let strategies = strategies.collect::<Result<_, Failure>>()?;
         let release = config.venue.release()?;
         let paper = config.venue.paper(sources::VENUE)?;
         let credit = config.credit()?;
         let snapshots_wanted = snapshots_wanted(config)?;
-        let mut past = Past::read(&plan.directory, registry)?;
-        let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
+        let mut earlier = EarlierSessions::read(&plan.directory, registry)?;
+        let follow = snapshots_wanted.then(|| earlier.follow(registry)).transpose()?;
         let sealed = seal.as_ref().map(|seal| sealed(&plan.directory, seal)).transpose()?.unwrap_or_default();
-        let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links })
+        let links = forwarding::links(plan, shards, earlier.known())?;
+        Ok(Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links })
     }
 
     /// What the trail has defined.
     pub(super) fn known(&self) -> Option<&Known> {
-        self.past.known()
+        self.earlier.known()
     }
 
     /// Opens the journal and composes the shard. Its epoch is to [begin](Composed::begin) once others are connected to it.
@@ -110,11 +110,11 @@ impl<'a> Prepared<'a> {
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        shown: (&Counters, Option<&BusDirectory>),
+        shared: (&Counters, Option<&BusDirectory>),
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
-        let (counters, directory) = shown;
-        let Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links } =
+        let (counters, directory) = shared;
+        let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
         let options = Options { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
@@ -123,20 +123,20 @@ impl<'a> Prepared<'a> {
             error => Failure::environment(error),
         })?;
         let recovery = opened.recovery.clone();
-        let snapshots = follow.map(|resume| Plan {
+        let snapshots = follow.map(|resume| SnapshotPlan {
             directory: plan.directory.clone(),
             resume,
             keep: config.snapshots.keep,
         });
-        let exchange = match &past.resumed {
+        let exchange = match &earlier.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
-        let known = past.known().cloned().unwrap_or_default();
-        let limits = limits_to_tell(config, &known);
-        let known_credit = past.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
+        let known = earlier.known().cloned().unwrap_or_default();
+        let limits = limits_to_record(config, &known);
+        let known_credit = earlier.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
-        let (host, unsent, risk, timers, doubts) = match past.resumed {
+        let (host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(Resumed { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
@@ -147,7 +147,7 @@ impl<'a> Prepared<'a> {
             }
         };
         let resumable = resumable(&host, &strategies);
-        let parts = Parts {
+        let parts = ShardParts {
             id: plan.id,
             opened,
             ring: RingOptions { capacity: config.bus.ring_mib << 20, huge_pages: true },
@@ -155,7 +155,7 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.numbers.last,
             doubts,
-            shown: directory.map(|directory| crate::shown::shard(directory, plan)).transpose()?,
+            shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
             outside: outside(config, plan.id)?,
             host,
             exchange,
@@ -165,7 +165,7 @@ impl<'a> Prepared<'a> {
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
-        let (notices, snapshot) = (past.notices, past.snapshot);
+        let (notices, snapshot) = (earlier.notices, earlier.snapshot);
         let composed = Composed {
             plan,
             links,
@@ -190,14 +190,14 @@ impl Composed<'_> {
         let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
         let clock = UtcClock::new().status();
         let (configuration, start) = (config.render(), topology.start);
-        let epoch = Epoch { start: &start, recovery: &recovery, clock, now };
+        let epoch = EpochStart { start: &start, recovery: &recovery, clock, now };
         let credit = self.credit.as_ref();
         let control = &mut topology.control;
         control.begin(&beginning_of_run(&epoch, &configuration, &self.schemas, self.limits, credit))?;
         if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
             submit_snapshot(control, standing, written);
         }
-        for Wanted { id, config, parameters } in strategies {
+        for PlannedStrategy { id, config, parameters } in strategies {
             let is_resumed = resumable.contains(&id);
             control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
@@ -205,7 +205,7 @@ impl Composed<'_> {
         topology.sequence_prelude()?;
         let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(Notice::to_string));
-        notices.extend(topology.unshown.take());
+        notices.extend(topology.not_shared.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
         }
@@ -268,8 +268,8 @@ fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<
 }
 
 /// Strategies that go on with the state they had: the same name and the same parameters, not failed.
-fn resumable(host: &Host, wanted: &[Wanted]) -> BTreeSet<u16> {
-    let is_same = |wanted: &&Wanted| {
+fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
+    let is_same = |wanted: &&PlannedStrategy| {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
@@ -311,7 +311,7 @@ fn journal_options(
 
 /// A limit of the configuration is told when the log has not been told the same before: one that was changed by an
 /// event since stays as it was changed, until somebody changes the configuration.
-fn limits_to_tell(config: &Config, known: &Known) -> Vec<(Check, i64)> {
+fn limits_to_record(config: &Config, known: &Known) -> Vec<(Check, i64)> {
     let risk = &config.risk;
     let limits =
         [(Check::ORDER_QUANTITY, risk.order_quantity_max as i64), (Check::NOTIONAL, risk.notional_limit())];

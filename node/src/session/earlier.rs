@@ -14,7 +14,7 @@ use stele_strategies::Registry;
 
 /// What an existing trail leaves to the new epoch.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct EarlierSessions {
     pub(super) resumed: Option<Resumed>,
     /// The same state once more, for the thread that follows the trail.
     resume: Option<Resume>,
@@ -23,7 +23,7 @@ pub(super) struct Past {
     pub(super) notices: Vec<String>,
 }
 
-impl Past {
+impl EarlierSessions {
     /// Reads the trail in `dir`, if there is one and nobody writes it.
     pub(super) fn read(dir: &Path, registry: &Registry) -> Result<Self, Failure> {
         // What is wrong with a trail is the journal's to say when it opens it.

@@ -8,14 +8,14 @@ use stele_bus::{BusDirectory, Counters, LogRing, RingError, RingOptions, RingPar
 use stele_wire::Position;
 
 /// The directory of the bus, gone with this, and the counters in it.
-pub(crate) struct Shown {
+pub(crate) struct SharedDirectory {
     /// None where there is no place for one.
     pub(crate) directory: Option<BusDirectory>,
     pub(crate) counters: Counters,
     pub(crate) notice: String,
 }
 
-impl Shown {
+impl SharedDirectory {
     /// Makes the directory that the configuration names, or one with the name of the trail's; where that cannot be,
     /// the run shows nothing and goes on.
     pub(crate) fn make(config: &Config) -> Result<Self, Failure> {
