@@ -188,11 +188,11 @@ impl Act {
 pub(crate) fn segments_of(path: &Path) -> Result<Vec<Segment>, Failure> {
     let directory = Directory::new(path);
     let segments = read_segments(&directory)
-        .map_err(|error| Failure::environment(error).help("`stele repair` says what can be done"))?;
+        .map_err(|error| Failure::environment(error).help("`stele repair` shows what can be done"))?;
     if segments.is_empty() {
         let what = format!("{} holds no trail", path.display());
         return Err(Failure::environment(what)
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"));
+            .help("give the directory that `stele run --dir` or `stele demo` wrote"));
     }
     Ok(segments)
 }

@@ -71,7 +71,7 @@ pub(crate) struct ShardStats {
 pub(crate) struct WatermarkStats {
     pub(crate) name: &'static str,
     pub(crate) position: u64,
-    /// How many bytes it is behind `published`.
+    /// Bytes between it and `published`.
     pub(crate) lag: u64,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct ConsumerStats {
     pub(crate) name: String,
     pub(crate) contract: &'static str,
     pub(crate) position: u64,
-    /// How many bytes it is behind `published`.
+    /// Bytes between it and `published`.
     pub(crate) lag: u64,
     pub(crate) lost: u64,
 }

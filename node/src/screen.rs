@@ -1,11 +1,11 @@
-//! A [`BusStats`] as lines of text, for a terminal and for paper.
+//! Formats [`BusStats`] as lines of text, for a terminal or for printing.
 
 use crate::bus_stats::{BusStats, ShardStats};
 use crate::readable::grouped;
 use ratatui::style::{Color, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 
-/// Every line, from the top.
+/// Returns all lines, from the top.
 pub(crate) fn lines(stats: &BusStats) -> Vec<Line<'static>> {
     let mut lines = vec![title(stats)];
     for shard in &stats.shards {
@@ -69,7 +69,7 @@ fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     )));
     let refused = shard.refused_submissions.iter().map(|(_, count)| count).sum();
     lines.push(Line::raw(format!(
-        "  intake   {} not taken{}   {} waits for room   {} timers fired",
+        "  intake   {} not accepted{}   {} waits for room   {} timers fired",
         grouped(refused),
         reasons(&shard.refused_submissions),
         grouped(shard.waits),

@@ -1,4 +1,4 @@
-//! The whole running system on one page: every ring, publisher, consumer, agent and thread.
+//! The topology of the running system: every ring, publisher, consumer, agent and thread.
 //!
 //! ```text
 //!  one shard
@@ -12,7 +12,7 @@
 //!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
-//!  several
+//!  several shards
 //!  feed ──> router ──┬──> shard 1 ──> ring, up to durable ──┐
 //!                    └──> shard 2 <── publisher 1000 … <── forwarder to shard 2
 //! ```
@@ -45,44 +45,45 @@ use stele_venue::paper_exchange::PaperExchange;
 use stele_venue::{InDoubt, OrderGateway, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
-/// Words of the ring through which another process changes controls or records an access: some of the longest at once.
+/// The length in words of the ring through which another process changes controls or records an access. It holds
+/// several of the longest submissions.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
-/// What a shard is made of.
+/// The parts that a shard is composed of.
 pub(crate) struct ShardParts {
     pub(crate) id: ShardId,
     pub(crate) opened: Opened,
     pub(crate) ring: RingOptions,
-    /// Where other processes find it.
+    /// Its directory for other processes.
     pub(crate) shared: Option<ShardDirectory>,
     /// Publishers in other processes.
     pub(crate) outside: Vec<(u16, String)>,
     pub(crate) risk: Risk,
-    /// Timers of strategies that earlier sessions left pending.
+    /// The pending timers of strategies from earlier sessions.
     pub(crate) timers: Timers,
     /// The last number of each publisher in earlier sessions.
     pub(crate) numbers: BTreeMap<u16, u64>,
-    /// Orders that earlier sessions left open: the venue is asked for each before anything new leaves.
+    /// The open orders of earlier sessions. The venue is asked about each before any new order leaves.
     pub(crate) doubts: Vec<InDoubt>,
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
-    /// Whether and how snapshots are taken.
+    /// How snapshots are taken; none: no snapshots.
     pub(crate) snapshots: Option<SnapshotPlan>,
-    /// Its trail, and what that is sealed with.
+    /// Its trail, and how that is sealed; none: it is not sealed.
     pub(crate) seal: Option<(PathBuf, SealPlan)>,
-    /// Of how many market events the latency to the strategies is measured.
+    /// The latency to the strategies is measured for one of so many market events.
     pub(crate) sample_every: u32,
 }
 
-/// A shard, made and connected, no thread started: the prelude goes in here.
+/// A shard that is composed and connected, with no thread started. Its first events are put on its log in this state.
 pub(crate) struct Topology {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<Notice>,
-    /// Why other processes cannot follow it.
+    /// Why other processes cannot read its ring, where they cannot.
     pub(crate) not_shared: Option<String>,
     consumers: Vec<ConsumerProgress>,
     outcome: StrategyResultsSlot,
@@ -93,7 +94,7 @@ pub(crate) struct Topology {
     snapshots: Option<SnapshotAgent>,
     sealer: Option<SealerAgent>,
     feed: Publisher,
-    /// What it is told of others.
+    /// The links from other shards.
     links: Vec<Link>,
 }
 
@@ -101,13 +102,13 @@ pub(crate) struct Topology {
 pub(crate) struct FeedParts {
     pub(crate) feed: Box<dyn Feed>,
     pub(crate) pace: Pace,
-    /// Of the shards of this process, in their order.
+    /// The instruments of the shards of this process, in the order of the shards.
     pub(crate) shares: Vec<Share>,
-    /// Of the shards of others.
+    /// The instruments of the shards of other processes.
     pub(crate) elsewhere: Vec<Share>,
 }
 
-/// The hot threads, and what the main thread sees of them.
+/// The running threads, and their status for the main thread.
 pub(crate) struct Running {
     pub(crate) shards: Vec<RunningShard>,
     pub(crate) cores: Vec<Core>,
@@ -118,27 +119,31 @@ pub(crate) struct Running {
     pub(crate) seals: Option<Seals>,
 }
 
-/// What the main thread sees of one shard.
+/// The status of one running shard for the main thread.
 pub(crate) struct RunningShard {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
-    /// How much room there is for more segments, where that is known.
+    /// The watch of the free space for segments, where there is one.
     pub(crate) space: Option<Arc<SpaceWatch>>,
     gauges: ShardGauges,
     /// Ends the firing of timers.
     pub(crate) timers: TimerStop,
-    /// The gating consumers, the journal not counted.
+    /// The gating consumers, without the journal.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
-    /// What it is told of others, by their numbers.
+    /// The status of each link from another shard.
     pub(crate) forwarded: Vec<(ShardId, Arc<LinkStatus>)>,
     /// The background thread that takes snapshots.
     pub(crate) snapshots: Option<Snapshots>,
 }
 
 impl Topology {
+    /// Creates the ring, the publishers, the consumers and the agents of a shard.
+    ///
+    /// # Errors
+    /// [`Failure`]: a ring cannot be created, or counters cannot be registered.
     pub(crate) fn compose(parts: ShardParts, counters: &Counters) -> Result<Self, Failure> {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
         let (ring, not_shared) = shared_directory::ring(parts.shared.as_ref(), &parts.ring, start.position)?;
@@ -208,8 +213,8 @@ impl Topology {
         })
     }
 
-    /// Puts what the main thread submitted on the log, before any thread runs. What works although a kill switch is engaged
-    /// is cancelled behind it.
+    /// Puts what the main thread submitted on the log, before any thread runs. Orders that are open although a kill
+    /// switch is engaged are cancelled after it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
         self.sequencer.cancel_what_is_stopped();
@@ -217,7 +222,10 @@ impl Topology {
     }
 }
 
-/// Connects the shard at `to` with one that it is told of.
+/// Connects the shard at the index `to` to one that forwards events to it.
+///
+/// # Errors
+/// [`Failure`]: the origin's trail ends before the last event that was forwarded.
 pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Result<(), Failure> {
     let id = publishers::FORWARDER + shards[to].links.len() as u16;
     let publisher =
@@ -237,8 +245,11 @@ pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Res
     Ok(())
 }
 
-/// Starts the threads that `layout` has, and those for snapshots on the CPUs that are left; nothing else in the program
-/// starts a hot one.
+/// Starts the hot threads of `layout` and the background threads for snapshots and seals. No other function starts a
+/// hot thread.
+///
+/// # Errors
+/// [`Failure`]: a thread cannot be started, or counters cannot be registered.
 pub(crate) fn spawn(
     shards: Vec<Topology>,
     feed: FeedParts,
@@ -249,7 +260,7 @@ pub(crate) fn spawn(
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
     let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
-        // Now that every publisher is there.
+        // Every publisher is registered by now.
         shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, Destination::Here(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
@@ -303,7 +314,7 @@ pub(crate) fn spawn(
 }
 
 impl Running {
-    /// Shows in the counters how things stand.
+    /// Updates the counters.
     pub(crate) fn show(&mut self) {
         self.shards.iter_mut().for_each(|shard| shard.gauges.show());
         self.gauges.show(&self.cores);

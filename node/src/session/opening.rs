@@ -1,4 +1,4 @@
-//! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
+//! Opens one shard: reads its trail, opens its journal, composes its topology, and begins its epoch.
 
 use super::earlier::EarlierSessions;
 use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
@@ -28,10 +28,10 @@ use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::messages::Check;
 use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 
-/// A shard that is known to be good, of which nothing is written yet.
+/// A shard whose configuration is checked and whose trail is read. Nothing is written yet.
 pub(super) struct Prepared<'a> {
     plan: &'a ShardPlan,
-    /// The strategies that the program knows.
+    /// The strategies that are registered with the program.
     registry: &'a Registry,
     strategies: Vec<PlannedStrategy<'a>>,
     release: Watermark,
@@ -40,34 +40,34 @@ pub(super) struct Prepared<'a> {
     earlier: EarlierSessions,
     follow: Option<Resume>,
     seal: Option<SealPlan>,
-    /// The last event under a checkpoint.
+    /// The last event that a checkpoint covers.
     sealed: Sequence,
     links: Vec<LinkPlan>,
 }
 
-/// A shard that is composed, and what its epoch is to begin with.
+/// A shard that is composed, and the first events of its epoch.
 pub(super) struct Composed<'a> {
     plan: &'a ShardPlan,
-    /// What it is told of others.
+    /// The links from other shards.
     pub(super) links: Vec<LinkPlan>,
     strategies: Vec<PlannedStrategy<'a>>,
-    /// Strategies that go on with the state they had.
+    /// Strategies that continue with the state they had.
     resumable: BTreeSet<u16>,
-    /// What was lost of them with the process.
+    /// What strategies had sent before the process died and what is not on the log.
     unsent: Vec<Submission>,
     schemas: BTreeSet<[u8; 32]>,
-    /// Limits of the configuration that the log is to be told.
+    /// Limits of the configuration that are to be recorded on the log.
     limits: Vec<(Check, i64)>,
-    /// ShardParts of credit that the log is to be told.
+    /// Credit allotments that are to be recorded on the log.
     credit: Option<Credit>,
     recovery: RecoveryReport,
-    /// The snapshot that the state began with.
+    /// The snapshot that the state was loaded from.
     snapshot: Option<UsedSnapshot>,
     notices: Vec<String>,
     now: Nanos,
 }
 
-/// A strategy that is to run, its parameters with every default as they go on the log.
+/// A strategy that is to run, and its parameters, defaults included, as they are recorded on the log.
 struct PlannedStrategy<'a> {
     id: u16,
     config: &'a StrategyConfig,
@@ -75,7 +75,10 @@ struct PlannedStrategy<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Checks what the configuration says of the shard and reads its trail.
+    /// Checks the configuration of the shard and reads its trail.
+    ///
+    /// # Errors
+    /// [`Failure`]: the configuration is wrong, or the trail cannot be read or resumed.
     pub(super) fn read(
         config: &Config,
         plan: &'a ShardPlan,
@@ -99,12 +102,16 @@ impl<'a> Prepared<'a> {
         Ok(Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links })
     }
 
-    /// What the trail has defined.
+    /// Returns what the trail defines: instruments, schemas, numbers. None where there is no trail.
     pub(super) fn known(&self) -> Option<&Known> {
         self.earlier.known()
     }
 
-    /// Opens the journal and composes the shard. Its epoch is to [begin](Composed::begin) once others are connected to it.
+    /// Opens the journal and composes the shard. Its epoch [begins](Composed::begin) after the other shards are
+    /// connected to it.
+    ///
+    /// # Errors
+    /// [`Failure`]: the journal cannot be opened, or a part cannot be created.
     pub(super) fn compose(
         self,
         config: &Config,
@@ -185,7 +192,10 @@ impl<'a> Prepared<'a> {
 }
 
 impl Composed<'_> {
-    /// Puts on the log what the epoch begins with. Gives what a person should be told.
+    /// Puts the first events of the epoch on the log. Returns the notices to print.
+    ///
+    /// # Errors
+    /// [`Failure`]: an event does not fit.
     pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
         let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
         let clock = UtcClock::new().status();
@@ -213,13 +223,13 @@ impl Composed<'_> {
     }
 }
 
-/// Publishers in other processes that the shard has a place for.
+/// Returns the numbers and names of the publishers in other processes that may submit to the shard.
 fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failure> {
     let mut places: Vec<(u16, String)> = Vec::new();
     for PublisherConfig { id, name, shard: only } in &config.publisher {
         let help = "choose another number from 100 to 999";
         if !(publishers::OUTSIDE..publishers::FORWARDER).contains(id) {
-            return Err(Failure::usage(format!("[[publisher]] {name} has the id {id}")).help(help));
+            return Err(Failure::usage(format!("[[publisher]] `{name}` has the id {id}")).help(help));
         }
         if places.iter().any(|(taken, _)| taken == id) {
             return Err(Failure::usage(format!("two [[publisher]]s have the id {id}")).help(help));
@@ -234,7 +244,8 @@ fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failur
 fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
     let snapshots = &config.snapshots;
     if snapshots.keep == 0 {
-        return Err(Failure::usage("[snapshots] keep is 0").help("1 or more; every = \"never\" takes none"));
+        return Err(Failure::usage("[snapshots] keep is 0")
+            .help("give 1 or more; every = \"never\" takes no snapshots"));
     }
     match snapshots.every.as_str() {
         "roll" => Ok(true),
@@ -243,22 +254,22 @@ fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
     }
 }
 
-/// The last event under the trail's newest checkpoint: a log that ends in front of it is not written on.
+/// Returns the last event that the trail's newest checkpoint covers. A log that ends before it is not continued.
 fn sealed(trail: &Path, seal: &SealPlan) -> Result<Sequence, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     match sealed_events(&storage, seal.signer.public()) {
         Ok(events) => Ok(Sequence(events)),
         Err(error @ SealError::Rotated { .. }) => {
-            Err(Failure::not_so(error).help("name the file of the key that took over in [seal] key"))
+            Err(Failure::not_so(error).help("set [seal] key to the file of the key that replaced it"))
         }
         Err(error @ SealError::Checkpoint { .. }) => Err(Failure::not_so(error).help(
-            "the trail was sealed with another key, or its checkpoint was altered: `stele verify --key`",
+            "the trail was sealed with another key, or its checkpoint was altered: check it with `stele verify --key`",
         )),
         Err(error) => Err(Failure::environment(error)),
     }
 }
 
-/// A strategy's parameters with every default, as they go on the log.
+/// Returns a strategy's parameters, defaults included, as they are recorded on the log.
 fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<String, Failure> {
     let kind = registry.find(&strategy.name).map_err(Failure::usage)?;
     let (parameters, _) = kind
@@ -267,7 +278,8 @@ fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<
     Ok(parameters.to_toml())
 }
 
-/// Strategies that go on with the state they had: the same name and the same parameters, not failed.
+/// Returns the strategies that continue with the state they had: those with the same name and the same parameters
+/// that have not failed.
 fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
     let is_same = |wanted: &&PlannedStrategy| {
         host.strategies().any(|hosted| {
@@ -309,8 +321,8 @@ fn journal_options(
     })
 }
 
-/// A limit of the configuration is told when the log has not been told the same before: one that was changed by an
-/// event since stays as it was changed, until somebody changes the configuration.
+/// Returns the limits of the configuration that differ from those that an earlier configuration recorded on the log.
+/// So a limit that an event changed since stays in force until the configuration changes.
 fn limits_to_record(config: &Config, known: &Known) -> Vec<(Check, i64)> {
     let risk = &config.risk;
     let limits =
