@@ -6,9 +6,9 @@
 //!  --unlogged                          ──> nothing, and the output says so
 //! ```
 //!
-//! The access trail is beside the trail and not in it, so that reading does not change what is read. An access
-//! trail records its own readers, too. A process that reads or copies the files without this program leaves no
-//! record: only the operating system can log that.
+//! The access trail is beside the trail and not in it, so that reading does not change what is read. An
+//! access trail records its own readers, too. A process that reads or copies the files without this program
+//! leaves no record: only the operating system can log that.
 
 use crate::act::{Act, Purpose};
 use crate::cli::AccessArgs;
@@ -123,8 +123,8 @@ fn beside(trail: &Path) -> PathBuf {
     whole.with_file_name(name)
 }
 
-/// Returns the running shard that writes `trail`, and a publisher attached to it; none where no bus is running or
-/// where the bus belongs to another user.
+/// Returns the running shard that writes `trail`, and a publisher attached to it; none where no bus is
+/// running or where the bus belongs to another user.
 fn running(trail: &Path) -> Option<(ShardDirectory, RemotePublisher)> {
     let whole = fs::canonicalize(trail).ok()?;
     let goes_there = |shard: &ShardDirectory| {

@@ -68,8 +68,8 @@ impl Act {
         Self::open(path, purpose, Duration::ZERO)
     }
 
-    /// As [`Self::begin`], but creates the trail where there is none, and waits up to `patience` until another
-    /// writer has ended.
+    /// As [`Self::begin`], but creates the trail where there is none, and waits up to `patience` until
+    /// another writer has ended.
     ///
     /// # Errors
     /// [`Failure`]: the trail cannot be created, is being written, or needs repair.

@@ -75,7 +75,8 @@ pub(crate) struct WatermarkStats {
     pub(crate) lag: u64,
 }
 
-/// A latency: quantiles, in nanoseconds, of the values since the sample before, or of all values at the first.
+/// A latency: quantiles, in nanoseconds, of the values since the sample before, or of all values at the
+/// first.
 #[derive(Serialize, Clone, Debug)]
 pub(crate) struct LatencyStats {
     pub(crate) name: &'static str,

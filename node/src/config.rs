@@ -1,4 +1,5 @@
-//! The configuration of a run, from a TOML file and from flags. `stele config` prints the configuration in force.
+//! The configuration of a run, from a TOML file and from flags. `stele config` prints the configuration in
+//! force.
 
 mod at_rest;
 mod metrics;
@@ -187,7 +188,8 @@ impl Default for BusConfig {
 }
 
 impl Config {
-    /// Returns the configuration in force: the file that `-c` names, or the defaults, overridden by the flags.
+    /// Returns the configuration in force: the file that `-c` names, or the defaults, overridden by the
+    /// flags.
     ///
     /// # Errors
     /// [`Failure`]: the file cannot be read or parsed, or a flag is wrong.
@@ -288,7 +290,8 @@ impl Config {
             .help(nearest(only, names)))
     }
 
-    /// Returns the configuration as a commented TOML file, which [`Config::load`] reads back to the same value.
+    /// Returns the configuration as a commented TOML file, which [`Config::load`] reads back to the same
+    /// value.
     pub(crate) fn render(&self) -> String {
         let mut out = String::new();
         let mut page = Page { out: &mut out };
@@ -320,10 +323,7 @@ impl Config {
             1024,
             "warn when less is free; default: the size of 16 segments, at least 1024",
         );
-        page.section(
-            "snapshots",
-            "Snapshots of the state, so that a start need not read the whole trail",
-        );
+        page.section("snapshots", "Snapshots of the state, so that a start need not read the whole trail");
         page.key("every", &self.snapshots.every, "roll: at the end of each segment; or never");
         page.key("keep", self.snapshots.keep, "how many of the newest are kept, 1 or more");
         page.section("bus", "The bus: the ring in memory that holds the newest events");

@@ -1,4 +1,5 @@
-//! Formats an event as a line of text, as JSON, or as a row of CSV, also where its message is damaged or unknown.
+//! Formats an event as a line of text, as JSON, or as a row of CSV, also where its message is damaged or
+//! unknown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,8 +9,8 @@ use stele_wire::describe;
 use stele_wire::layout::{ReadError, Reading, Schema, Utc};
 use stele_wire::messages::SCHEMA;
 
-/// Decodes the message of an event by its schema: Stele's, or else `foreign`. Returns none where the schema is
-/// unknown or the message cannot be read.
+/// Decodes the message of an event by its schema: Stele's, or else `foreign`. Returns none where the schema
+/// is unknown or the message cannot be read.
 fn reading<'a>(frame: &Frame<'a>, foreign: Option<&'a Schema>) -> Option<Reading<'a>> {
     let schema = if frame.is_stele() { Some(&SCHEMA) } else { foreign };
     let header = frame.header();
@@ -81,8 +82,8 @@ fn push_json_message(frame: &Frame<'_>, foreign: Option<&Schema>, out: &mut Stri
     }
 }
 
-/// Appends a row of CSV. The first row of each message type, which `headed` keeps count of, comes after a line with
-/// the names of its columns.
+/// Appends a row of CSV. The first row of each message type, which `headed` keeps count of, comes after a
+/// line with the names of its columns.
 pub(crate) fn push_csv(
     frame: &Frame<'_>,
     foreign: Option<&Schema>,

@@ -67,8 +67,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Returns a sentence with the name in `known` that `given` most likely meant, or with all of them where none is
-/// similar.
+/// Returns a sentence with the name in `known` that `given` most likely meant, or with all of them where none
+/// is similar.
 pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let best = known
         .clone()

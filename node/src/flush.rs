@@ -1,5 +1,5 @@
-//! How the journal makes its writes durable: the configured method, or the fastest one as measured on the trail's
-//! file system.
+//! How the journal makes its writes durable: the configured method, or the fastest one as measured on the
+//! trail's file system.
 
 use crate::config::JournalConfig;
 use crate::failure::Failure;

@@ -7,8 +7,8 @@ use stele_wire::Frame;
 use stele_wire::layout::Schema;
 use stele_wire::messages::{SCHEMA_ID, SchemaText};
 
-/// The schemas whose text is on a trail, parsed when the first event of each is read. The text of a schema is on the
-/// trail before its events, so a schema that was not found once is not searched for again.
+/// The schemas whose text is on a trail, parsed when the first event of each is read. The text of a schema is
+/// on the trail before its events, so a schema that was not found once is not searched for again.
 pub(crate) struct ForeignSchemas {
     trail: PathBuf,
     known: BTreeMap<u16, Option<Schema>>,
@@ -30,8 +30,8 @@ impl ForeignSchemas {
     }
 }
 
-/// Reads the newest complete text of schema `id` before `sequence` and parses it; none where there is none, or where
-/// it is not a valid schema.
+/// Reads the newest complete text of schema `id` before `sequence` and parses it; none where there is none,
+/// or where it is not a valid schema.
 fn read_schema(trail: &Path, id: u16, sequence: u64) -> Option<Schema> {
     let mut reader = TrailReader::open(trail).ok()?;
     let (mut text, mut next, mut found) = (Vec::new(), 0, None);

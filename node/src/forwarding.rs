@@ -63,8 +63,8 @@ fn template_of(kind: &str) -> Result<u16, Failure> {
 }
 
 impl LinkPlan {
-    /// Returns the event of the origin, whose epoch begins at `start`, after which the link continues. A link that
-    /// never forwarded anything begins with the epoch.
+    /// Returns the event of the origin, whose epoch begins at `start`, after which the link continues. A link
+    /// that never forwarded anything begins with the epoch.
     ///
     /// # Errors
     /// [`Failure`]: the origin's trail ends before the last event that was forwarded.
@@ -147,8 +147,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How long a trail may be unreadable: its process may be starting and cutting off what was not durable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A shard of another process, read from its trail alone. The padding frame of each batch says how far the trail is
-/// durable.
+/// A shard of another process, read from its trail alone. The padding frame of each batch says how far the
+/// trail is durable.
 pub(crate) struct TrailOrigin {
     shard: ShardId,
     directory: PathBuf,
@@ -180,9 +180,9 @@ impl TrailOrigin {
         Self { shard, directory, taken, reader: None, held, durable, polled: None, unreadable_since: None }
     }
 
-    /// Whether another event may be read. While the oldest one that is held is not known to be durable, reading
-    /// goes on: the padding frame that says so comes later on the trail. The other shard's ring bounds how much
-    /// that can be.
+    /// Whether another event may be read. While the oldest one that is held is not known to be durable,
+    /// reading goes on: the padding frame that says so comes later on the trail. The other shard's ring
+    /// bounds how much that can be.
     fn has_room(&self) -> bool {
         self.held.len() < FORWARD_EVENTS_MAX || self.held.front().is_some_and(|held| held.end > self.durable)
     }
@@ -217,8 +217,8 @@ impl TrailOrigin {
         Ok(())
     }
 
-    /// Discards what was read, so that the next reading begins after the last forwarded event. The trail may be
-    /// unreadable for a while: its process may be starting and cutting off its end.
+    /// Discards what was read, so that the next reading begins after the last forwarded event. The trail may
+    /// be unreadable for a while: its process may be starting and cutting off its end.
     fn not_readable(&mut self, error: TrailError) -> Result<(), AgentError> {
         self.held.clear();
         let since = *self.unreadable_since.get_or_insert_with(Instant::now);

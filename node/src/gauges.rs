@@ -1,5 +1,5 @@
-//! Counters that the main thread updates ten times a second from values that exist anyway: watermarks, positions of
-//! consumers, duty cycles of cores. They cost the hot threads nothing.
+//! Counters that the main thread updates ten times a second from values that exist anyway: watermarks,
+//! positions of consumers, duty cycles of cores. They cost the hot threads nothing.
 
 use crate::failure::Failure;
 use std::sync::Arc;

@@ -5,8 +5,8 @@
 //!                   └──> copied to another directory, such as a mounted store with object lock, and read back
 //! ```
 //!
-//! It reads the trail's directory and nothing else, so that neither the bus nor the journal ever waits for it. If a
-//! process dies before it is done, the next one does the rest.
+//! It reads the trail's directory and nothing else, so that neither the bus nor the journal ever waits for
+//! it. If a process dies before it is done, the next one does the rest.
 
 use crate::failure::Failure;
 use crate::layout::Background;

@@ -7,8 +7,8 @@ use stele_compliance::seal::key::{KeyError, read, read_passphrase};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{Signer, VerifierKey};
 
-/// Reads the private key in `file`. Its passphrase, where it has one, is the first line of the file `passphrase`,
-/// which only its owner may read, or is asked for on the terminal.
+/// Reads the private key in `file`. Its passphrase, where it has one, is the first line of the file
+/// `passphrase`, which only its owner may read, or is asked for on the terminal.
 ///
 /// # Errors
 /// [`Failure`]: the key or the passphrase cannot be read, or the passphrase is wrong.

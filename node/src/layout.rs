@@ -1,9 +1,11 @@
-//! The thread layout: which agents run on which thread and CPU, chosen automatically and explained, or as configured.
+//! The thread layout: which agents run on which thread and CPU, chosen automatically and explained, or as
+//! configured.
 //!
-//! Two hot threads can spin only where two CPUs are free for them, and a flushed write finishes in a kernel worker on
-//! the CPU that takes the disk's interrupt. So the journal's core, which yields while a flush is outstanding, is on
-//! that CPU, and the sequencer's core, which spins, is on another. Each shard gets its own cores for sequencer and
-//! journal while there are CPUs; after that, shards share cores, whose agents run in turn.
+//! Two hot threads can spin only where two CPUs are free for them, and a flushed write finishes in a kernel
+//! worker on the CPU that takes the disk's interrupt. So the journal's core, which yields while a flush is
+//! outstanding, is on that CPU, and the sequencer's core, which spins, is on another. Each shard gets its own
+//! cores for sequencer and journal while there are CPUs; after that, shards share cores, whose agents run in
+//! turn.
 
 use crate::config::{Config, CoreConfig, CoresConfig, ShardPlan};
 use crate::failure::{Failure, nearest};
@@ -51,16 +53,16 @@ pub(crate) struct Core {
 /// The CPUs of the background threads, such as those that prepare segments, index them and take snapshots.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Background {
-    /// The CPUs that no hot thread is pinned to. If there are none, the CPUs of the journals, which yield while they
-    /// wait for the disk. Empty if no thread is pinned: then any CPU.
+    /// The CPUs that no hot thread is pinned to. If there are none, the CPUs of the journals, which yield
+    /// while they wait for the disk. Empty if no thread is pinned: then any CPU.
     pub(crate) cpus: Vec<usize>,
     /// Whether hot threads run on these CPUs.
     pub(crate) is_shared: bool,
 }
 
 impl Background {
-    /// Moves the calling thread to these CPUs and sets its priority below that of the hot threads; `nice` is the
-    /// kernel's nice value.
+    /// Moves the calling thread to these CPUs and sets its priority below that of the hot threads; `nice` is
+    /// the kernel's nice value.
     ///
     /// # Errors
     /// [`AgentError`]: the kernel refuses one of them.
@@ -126,8 +128,8 @@ impl Core {
 }
 
 impl Layout {
-    /// Returns the configured layout of these shards, or else chooses one for `cpus` (those that the process may use),
-    /// of which `disk_cpus` take the interrupts of the journal's disk.
+    /// Returns the configured layout of these shards, or else chooses one for `cpus` (those that the process
+    /// may use), of which `disk_cpus` take the interrupts of the journal's disk.
     ///
     /// # Errors
     /// As [`Layout::configured`].
@@ -144,8 +146,8 @@ impl Layout {
         }
     }
 
-    /// Chooses a layout for `cpus` (those that the process may use), of which `disk_cpus` take the interrupts of the
-    /// journal's disk.
+    /// Chooses a layout for `cpus` (those that the process may use), of which `disk_cpus` take the interrupts
+    /// of the journal's disk.
     pub(crate) fn choose(
         cpus: &BTreeSet<usize>,
         disk_cpus: &BTreeSet<usize>,
@@ -216,8 +218,9 @@ impl Layout {
                 jobs.push(left.remove(at).1);
             }
             let Some(first) = jobs.first() else {
-                return Err(Failure::usage("a [[core]] has no agents")
-                    .help(list(names.iter().map(String::as_str))));
+                return Err(
+                    Failure::usage("a [[core]] has no agents").help(list(names.iter().map(String::as_str)))
+                );
             };
             if core.cpu.is_some_and(|cpu| cores.iter().any(|other| other.cpu == Some(cpu))) {
                 let what = format!("two [[core]]s have the CPU {}", core.cpu.unwrap_or_default());
@@ -310,8 +313,9 @@ struct Places {
 }
 
 impl Places {
-    /// Places the first journal on the CPU of the disk's interrupts, then the sequencers, then the feed, then the other
-    /// journals, each on its own CPU while there are any. Also returns the reason of the first journal's CPU.
+    /// Places the first journal on the CPU of the disk's interrupts, then the sequencers, then the feed, then
+    /// the other journals, each on its own CPU while there are any. Also returns the reason of the first
+    /// journal's CPU.
     fn choose(cpus: &BTreeSet<usize>, disk_cpus: &BTreeSet<usize>, shards: &[ShardAgents]) -> (Self, String) {
         let wished = |cpu: &usize| {
             shards.iter().any(|shard| [shard.wish.sequencer, shard.wish.journal].contains(&Some(*cpu)))
@@ -552,7 +556,9 @@ mod tests {
         let missing = refused(&[core(0, &["1.sequencer", "feed"])]);
         assert!(missing.contains("no [[core]] has these agents: 1.strategies"), "{missing}");
         assert!(missing.contains("2.journal") && !missing.contains("feed"), "{missing}");
-        assert!(refused(&[core(0, &["feed"]), core(0, &["1.journal"])]).contains("two [[core]]s have the CPU 0"));
+        assert!(
+            refused(&[core(0, &["feed"]), core(0, &["1.journal"])]).contains("two [[core]]s have the CPU 0")
+        );
     }
 
     #[test]

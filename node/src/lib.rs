@@ -1,7 +1,8 @@
 //! The program `stele` as a library: configuration, layout, topology, session, commands.
 //!
-//! Begin with [`Program`]. The binary `stele` is a [`Program`] with the built-in strategies; your own program adds
-//! its strategies and has the same commands. Applications use it through the crate `stele`, as `stele::Program`.
+//! Begin with [`Program`]. The binary `stele` is a [`Program`] with the built-in strategies; your own program
+//! adds its strategies and has the same commands. Applications use it through the crate `stele`, as
+//! `stele::Program`.
 //!
 //! | thread | what it does | started by |
 //! |---|---|---|

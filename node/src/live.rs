@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use stele_journal::SpaceWatch;
 
-/// Prints the progress of a run on standard error: on a terminal one line that is redrawn, otherwise a line each
-/// second.
+/// Prints the progress of a run on standard error: on a terminal one line that is redrawn, otherwise a line
+/// each second.
 pub(crate) struct LiveLine {
     is_terminal: bool,
     before: RunStatus,

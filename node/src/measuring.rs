@@ -1,5 +1,5 @@
-//! What the measuring program `stele-perf` needs of this crate: the whole pipeline as a run composes it, and how a
-//! run would place its journal on this machine. It is public for that program alone.
+//! What the measuring program `stele-perf` needs of this crate: the whole pipeline as a run composes it, and
+//! how a run would place its journal on this machine. It is public for that program alone.
 
 pub use crate::failure::Failure;
 pub use crate::flush::FlushReport;
@@ -23,7 +23,8 @@ use stele_strategies::Registry;
 /// Market events per second of the demo, a rate that two cores of an ordinary virtual machine sustain.
 pub const DEMO_RATE: u64 = RATE;
 
-/// A whole run with the market and the strategies of the demo, on a trail that is removed when the run has ended.
+/// A whole run with the market and the strategies of the demo, on a trail that is removed when the run has
+/// ended.
 #[derive(Clone, Debug)]
 pub struct PipelineRun {
     /// Market events per second; none: as many as the machine can process.
@@ -32,8 +33,8 @@ pub struct PipelineRun {
     pub seconds: f64,
     /// The latency to the strategies is measured for one of so many market events.
     pub sample_every: u32,
-    /// The file of the key that seals the trail, and the seconds between two checkpoints; none: the trail is not
-    /// sealed.
+    /// The file of the key that seals the trail, and the seconds between two checkpoints; none: the trail is
+    /// not sealed.
     pub seal: Option<(PathBuf, f64)>,
 }
 

@@ -41,8 +41,8 @@ impl FromStr for Moment {
 }
 
 impl Moment {
-    /// Returns the time, with spans counted from `base`. A day has 24 hours; months and years are those of the
-    /// calendar.
+    /// Returns the time, with spans counted from `base`. A day has 24 hours; months and years are those of
+    /// the calendar.
     ///
     /// # Errors
     /// [`Failure`]: the time is before 1970, or later than an event's timestamp can be (2554).

@@ -1,7 +1,7 @@
 //! Puts the running program's name into help and messages.
 //!
-//! In the code, messages name commands as `` `stele verify` ``. Where they are printed, `stele` is replaced by the
-//! name of the running program's file, so that a user's own program suggests its own commands.
+//! In the code, messages name commands as `` `stele verify` ``. Where they are printed, `stele` is replaced
+//! by the name of the running program's file, so that a user's own program suggests its own commands.
 
 use clap::Command;
 use std::borrow::Cow;

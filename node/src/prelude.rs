@@ -1,5 +1,5 @@
-//! The events that a session puts on the log before its first market event and after its last: which program runs
-//! what, and how it ended.
+//! The events that a session puts on the log before its first market event and after its last: which program
+//! runs what, and how it ended.
 
 use crate::config::Credit;
 use crate::failure::Failure;
@@ -37,8 +37,8 @@ pub(crate) struct EpochStart<'a> {
 }
 
 impl<'a> EpochStart<'a> {
-    /// Returns the first events of an epoch without trading: session, recovery and clock. `configuration` says what
-    /// the epoch is for.
+    /// Returns the first events of an epoch without trading: session, recovery and clock. `configuration`
+    /// says what the epoch is for.
     pub(crate) fn beginning(&self, configuration: &'a str) -> SessionBeginning<'a> {
         let beginning = SessionBeginning::new(&self.start.identity, self.now)
             .following(self.recovery.last_sequence, self.recovery.ended_cleanly())
@@ -49,9 +49,9 @@ impl<'a> EpochStart<'a> {
     }
 }
 
-/// Returns the first events of a run: the epoch, the schema unless it is one of `known`, the limits and credit
-/// allotments that the log does not have yet, the account, and the paper exchange as a source. `configuration` is
-/// the run's configuration.
+/// Returns the first events of a run: the epoch, the schema unless it is one of `known`, the limits and
+/// credit allotments that the log does not have yet, the account, and the paper exchange as a source.
+/// `configuration` is the run's configuration.
 pub(crate) fn beginning_of_run<'a>(
     epoch: &EpochStart<'a>,
     configuration: &'a str,
@@ -76,8 +76,8 @@ pub(crate) fn beginning_of_run<'a>(
     }
 }
 
-/// Returns the allotments of every shard, so that each log alone proves that the firm has not allotted more than it
-/// has.
+/// Returns the allotments of every shard, so that each log alone proves that the firm has not allotted more
+/// than it has.
 fn allotments(credit: &Credit) -> Vec<CreditAllotment> {
     let Credit { firm, allotments, people: [changed_by, approved_by] } = credit;
     let blocks = allotments.iter().map(|allotment| CreditAllotment {
@@ -124,8 +124,8 @@ pub(crate) fn strategy<'a>(
     }
 }
 
-/// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before the
-/// strategies send anything new.
+/// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before
+/// the strategies send anything new.
 pub(crate) fn resubmit<'a>(
     control: &mut ControlPublisher,
     mut unsent: impl Iterator<Item = &'a Submission>,
@@ -136,8 +136,8 @@ pub(crate) fn resubmit<'a>(
     })
 }
 
-/// Submits the hash of a snapshot. Returns whether the submission was accepted; while the sequencer is behind, the
-/// caller tries again later.
+/// Submits the hash of a snapshot. Returns whether the submission was accepted; while the sequencer is
+/// behind, the caller tries again later.
 pub(crate) fn submit_snapshot(
     control: &mut ControlPublisher,
     standing: &Standing,

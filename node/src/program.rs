@@ -1,5 +1,5 @@
-//! The program: its commands and its strategies. It parses the command line, runs one command, and turns a failure
-//! into a message and an exit code.
+//! The program: its commands and its strategies. It parses the command line, runs one command, and turns a
+//! failure into a message and an exit code.
 
 use crate::cli::{Cli, Command, command};
 use crate::commands;
@@ -48,11 +48,12 @@ impl Program {
         self
     }
 
-    /// Runs the command that the process's arguments name, prints an error message where it fails, and returns the
-    /// exit code: 0 success, 1 a check failed, 2 wrong command line or configuration, 3 environment or I/O.
+    /// Runs the command that the process's arguments name, prints an error message where it fails, and
+    /// returns the exit code: 0 success, 1 a check failed, 2 wrong command line or configuration, 3
+    /// environment or I/O.
     ///
-    /// Help, version and a command line that does not parse end the process here, as in every program that uses
-    /// clap.
+    /// Help, version and a command line that does not parse end the process here, as in every program that
+    /// uses clap.
     pub fn main(self) -> ExitCode {
         let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -245,7 +245,8 @@ impl ShardReport {
             }
         }
         if let Some(KeepOutcome { segments, failure }) = &self.kept {
-            let _ = writeln!(page, "at rest  {} closed segments of the trail are protected", grouped(*segments));
+            let _ =
+                writeln!(page, "at rest  {} closed segments of the trail are protected", grouped(*segments));
             if let Some(failure) = failure {
                 let _ = writeln!(page, "         NOT all of them: {failure}");
             }

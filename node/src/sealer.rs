@@ -1,10 +1,10 @@
-//! The background thread that seals the trails of a run, one thread for all shards, and its status for the main
-//! thread.
+//! The background thread that seals the trails of a run, one thread for all shards, and its status for the
+//! main thread.
 //!
-//! It reads each trail from the disk, as any other reader does, and exchanges nothing with the hot threads; it
-//! advances the watermark `sealed`. If it cannot seal, the run continues: durable events can be sealed later, and
-//! nothing waits for a seal. A failure that may be temporary is retried; a contradiction between what was signed
-//! and what is on the trail ends the sealing of that shard.
+//! It reads each trail from the disk, as any other reader does, and exchanges nothing with the hot threads;
+//! it advances the watermark `sealed`. If it cannot seal, the run continues: durable events can be sealed
+//! later, and nothing waits for a seal. A failure that may be temporary is retried; a contradiction between
+//! what was signed and what is on the trail ends the sealing of that shard.
 
 use crate::failure::Failure;
 use crate::layout::Background;
@@ -34,7 +34,8 @@ pub(crate) struct SealPlan {
     pub(crate) witnesses: Vec<WitnessPlan>,
 }
 
-/// The sealing agent of one shard: created where the topology is composed, run on the thread that all of them share.
+/// The sealing agent of one shard: created where the topology is composed, run on the thread that all of them
+/// share.
 pub(crate) struct SealerAgent {
     live: LiveSealer,
     seals: PathBuf,
@@ -92,7 +93,8 @@ const FRAMES: usize = 4096;
 const FRAMES_SHARED: usize = 128;
 /// How long it sleeps between duty cycles.
 const REST: Duration = Duration::from_millis(1);
-/// A lower priority than the hot threads', a higher one than the snapshot thread's: unsealed events are unprotected.
+/// A lower priority than the hot threads', a higher one than the snapshot thread's: unsealed events are
+/// unprotected.
 const NICE: i32 = 10;
 /// The time until a failure is retried.
 const RETRY: Nanos = Nanos(1_000_000_000);
@@ -221,8 +223,8 @@ impl Seals {
         Ok(Self { core, shards })
     }
 
-    /// Seals the logs to their ends after they have ended, as long as that makes progress, and returns the outcome of
-    /// each shard.
+    /// Seals the logs to their ends after they have ended, as long as that makes progress, and returns the
+    /// outcome of each shard.
     pub(crate) fn close(self) -> Vec<SealOutcome> {
         self.shards.iter().for_each(|shard| shard.is_ended.store(true, Ordering::Release));
         let moves = || self.shards.iter().map(|shard| shard.moves.load(Ordering::Acquire)).sum::<u64>();

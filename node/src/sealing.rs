@@ -39,8 +39,8 @@ pub(crate) fn seal_failed(error: SealError) -> Failure {
     }
 }
 
-/// Takes the lock against a second sealer, waiting up to `patience`. It is independent of the lock of the trail's
-/// writer, so a trail can be sealed while it is being written.
+/// Takes the lock against a second sealer, waiting up to `patience`. It is independent of the lock of the
+/// trail's writer, so a trail can be sealed while it is being written.
 pub(crate) fn lock(seals: &Path, patience: Duration) -> Result<WriterLock, Failure> {
     let take = || {
         let folder = Directory::new(seals).create().map_err(LockError::Io);

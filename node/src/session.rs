@@ -210,8 +210,9 @@ impl Session {
         shards.map(|(directory, shard)| (directory.clone(), shard.space.clone())).collect()
     }
 
-    /// Runs until the market closes, a stop is requested, or something fails, then ends the session: everything that
-    /// was submitted is sequenced, everything that was sequenced becomes durable, and `SessionEnd` is the last event.
+    /// Runs until the market closes, a stop is requested, or something fails, then ends the session:
+    /// everything that was submitted is sequenced, everything that was sequenced becomes durable, and
+    /// `SessionEnd` is the last event.
     ///
     /// # Errors
     /// [`Failure`]: a thread failed, or a consumer or the journal stalled. What is durable is intact.
@@ -244,8 +245,8 @@ impl Session {
         self.end(reason)
     }
 
-    /// Records on the log the snapshots that were taken. The next session records those that are left when this one
-    /// ends.
+    /// Records on the log the snapshots that were taken. The next session records those that are left when
+    /// this one ends.
     fn record_snapshots(&mut self) {
         for (shard, unrecorded) in self.running.shards.iter_mut().zip(&mut self.unrecorded) {
             unrecorded.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
@@ -330,8 +331,8 @@ impl Session {
         self.running.counters.reader().value(definition, self.running.shards[shard].id.0 as u16, 0)
     }
 
-    /// Waits until every consumer has read everything and no new events follow: each core has completed a duty cycle
-    /// without work, and none has done any work since the first of those cycles began.
+    /// Waits until every consumer has read everything and no new events follow: each core has completed a
+    /// duty cycle without work, and none has done any work since the first of those cycles began.
     fn await_quiet(&mut self) -> Result<(), Failure> {
         let turns = |session: &Self| session.running.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
         let is_behind = |shard: &RunningShard| {
@@ -355,11 +356,7 @@ impl Session {
     }
 
     /// Waits until `is_done`. `otherwise` is the message if that takes too long.
-    fn await_that(
-        &mut self,
-        otherwise: &str,
-        mut is_done: impl FnMut(&Self) -> bool,
-    ) -> Result<(), Failure> {
+    fn await_that(&mut self, otherwise: &str, mut is_done: impl FnMut(&Self) -> bool) -> Result<(), Failure> {
         let since = Instant::now();
         while !is_done(self) {
             let is_poisoned = self.running.shards.iter().any(|shard| shard.ring.poisoned().is_some());
@@ -375,8 +372,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the run after a consumer or the journal has stalled. What is on the log becomes durable if the journal
-    /// still works; the stalled thread is not waited for.
+    /// Ends the run after a consumer or the journal has stalled. What is on the log becomes durable if the
+    /// journal still works; the stalled thread is not waited for.
     fn stuck(&mut self, stuck: &Stuck) -> Failure {
         self.running.player.request_stop();
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
@@ -389,8 +386,7 @@ impl Session {
             sleep(Duration::from_millis(1));
         }
         self.running.cores.drain(..).for_each(drop);
-        Failure::environment(format!("{stuck}; the run was stopped"))
-            .help(INTACT)
+        Failure::environment(format!("{stuck}; the run was stopped")).help(INTACT)
     }
 
     /// Stops all threads after one has failed, and returns the reason.

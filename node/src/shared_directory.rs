@@ -1,5 +1,5 @@
-//! The directory of a bus, in which a run shares its counters, its rings and the rings of remote publishers with
-//! other processes.
+//! The directory of a bus, in which a run shares its counters, its rings and the rings of remote publishers
+//! with other processes.
 
 use crate::config::{Config, ShardPlan};
 use crate::failure::Failure;
@@ -16,8 +16,8 @@ pub(crate) struct SharedDirectory {
 }
 
 impl SharedDirectory {
-    /// Creates the directory that the configuration names, or one with the name of the trail's directory. Where the
-    /// latter is impossible, the run shares nothing and continues.
+    /// Creates the directory that the configuration names, or one with the name of the trail's directory.
+    /// Where the latter is impossible, the run shares nothing and continues.
     ///
     /// # Errors
     /// [`Failure`]: the directory that the configuration names cannot be created, or the counters cannot be mapped.
@@ -53,15 +53,16 @@ impl SharedDirectory {
     }
 }
 
-/// Creates the directory of a shard in the directory of the bus, and records there where the shard's trail is.
+/// Creates the directory of a shard in the directory of the bus, and records there where the shard's trail
+/// is.
 pub(crate) fn shard(directory: &BusDirectory, plan: &ShardPlan) -> Result<ShardDirectory, Failure> {
     let shard = directory.shard(plan.id.0).map_err(Failure::environment)?;
     shard.set_trail(&plan.directory).map_err(Failure::environment)?;
     Ok(shard)
 }
 
-/// Creates the ring of a shard in its directory. Where it has none, or the ring cannot be mapped there, the ring is
-/// private to this process; the reason of the latter is returned, too.
+/// Creates the ring of a shard in its directory. Where it has none, or the ring cannot be mapped there, the
+/// ring is private to this process; the reason of the latter is returned, too.
 pub(crate) fn ring(
     shard: Option<&ShardDirectory>,
     options: &RingOptions,

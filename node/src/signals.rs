@@ -19,7 +19,8 @@ impl StopRequest {
     pub(crate) fn listen() -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in TERM_SIGNALS {
-            // The order matters: the first signal finds the flag clear and sets it; the second ends the process.
+            // The order matters: the first signal finds the flag clear and sets it; the second ends the
+            // process.
             signal_hook::flag::register_conditional_shutdown(*signal, 130, asked.clone())
                 .and_then(|_| signal_hook::flag::register(*signal, asked.clone()))
                 .map_err(|error| Failure::environment(format!("cannot listen for signals: {error}")))?;

@@ -1,7 +1,7 @@
 //! The background thread that takes snapshots, and its status for the main thread.
 //!
-//! It reads the trail from the disk, as any other reader does, and exchanges nothing with the hot threads. The main
-//! thread records each snapshot on the log.
+//! It reads the trail from the disk, as any other reader does, and exchanges nothing with the hot threads.
+//! The main thread records each snapshot on the log.
 
 use crate::failure::Failure;
 use crate::layout::Background;
@@ -160,8 +160,8 @@ impl Snapshots {
         std::mem::take(&mut self.status.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits up to `limit` until the thread has read the closed trail to its end, then ends the thread. No other
-    /// process can write the trail meanwhile; if one writes it already, no further snapshot is taken.
+    /// Waits up to `limit` until the thread has read the closed trail to its end, then ends the thread. No
+    /// other process can write the trail meanwhile; if one writes it already, no further snapshot is taken.
     pub(crate) fn close(self, limit: Duration) -> SnapshotOutcome {
         let lock = WriterLock::take(&self.directory, UtcClock::new().now());
         if lock.is_ok() {

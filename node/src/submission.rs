@@ -12,8 +12,9 @@ pub(crate) const NAP: Duration = Duration::from_micros(200);
 /// The most events of the log in one poll.
 const EVENTS_PER_POLL: usize = 4096;
 
-/// Submits the event to `shard` and waits until the event, or the record of its refusal, is durable. `on_event`
-/// receives the events of the log meanwhile, except those that the ring overwrites before they are read.
+/// Submits the event to `shard` and waits until the event, or the record of its refusal, is durable.
+/// `on_event` receives the events of the log meanwhile, except those that the ring overwrites before they are
+/// read.
 ///
 /// # Errors
 /// [`Failure`]: the bus does not accept the event, or does not acknowledge it in time.
@@ -42,7 +43,9 @@ pub(crate) fn submit(
         }
         if since.elapsed() > PATIENCE {
             return Err(Failure::environment(format!("shard {shard} did not answer within {PATIENCE:?}"))
-                .help("the event was submitted and may still be sequenced: `stele dump` shows whether it was"));
+                .help(
+                    "the event was submitted and may still be sequenced: `stele dump` shows whether it was",
+                ));
         }
         if seen == 0 {
             sleep(NAP);

@@ -45,8 +45,8 @@ use stele_venue::paper_exchange::PaperExchange;
 use stele_venue::{InDoubt, OrderGateway, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
-/// The length in words of the ring through which another process changes controls or records an access. It holds
-/// several of the longest submissions.
+/// The length in words of the ring through which another process changes controls or records an access. It
+/// holds several of the longest submissions.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
 /// The parts that a shard is composed of.
@@ -76,7 +76,8 @@ pub(crate) struct ShardParts {
     pub(crate) sample_every: u32,
 }
 
-/// A shard that is composed and connected, with no thread started. Its first events are put on its log in this state.
+/// A shard that is composed and connected, with no thread started. Its first events are put on its log in
+/// this state.
 pub(crate) struct Topology {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
@@ -213,8 +214,8 @@ impl Topology {
         })
     }
 
-    /// Puts what the main thread submitted on the log, before any thread runs. Orders that are open although a kill
-    /// switch is engaged are cancelled after it.
+    /// Puts what the main thread submitted on the log, before any thread runs. Orders that are open although
+    /// a kill switch is engaged are cancelled after it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
         self.sequencer.cancel_what_is_stopped();
@@ -245,8 +246,8 @@ pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Res
     Ok(())
 }
 
-/// Starts the hot threads of `layout` and the background threads for snapshots and seals. No other function starts a
-/// hot thread.
+/// Starts the hot threads of `layout` and the background threads for snapshots and seals. No other function
+/// starts a hot thread.
 ///
 /// # Errors
 /// [`Failure`]: a thread cannot be started, or counters cannot be registered.

@@ -13,8 +13,8 @@ pub(crate) struct ShardTrail {
     pub(crate) path: PathBuf,
 }
 
-/// Returns the trails of the shards in `path`, in the order of their numbers; none where `path` is a trail itself or
-/// contains none.
+/// Returns the trails of the shards in `path`, in the order of their numbers; none where `path` is a trail
+/// itself or contains none.
 pub(crate) fn shard_trails(path: &Path) -> Vec<ShardTrail> {
     let is_trail = find_segments(&Directory::new(path)).is_ok_and(|segments| !segments.is_empty());
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };

@@ -1,5 +1,5 @@
-//! The system's clock, for operations that are done once: [`stele_bus::UtcClock`] needs up to 200 ms to calibrate
-//! the processor's counter.
+//! The system's clock, for operations that are done once: [`stele_bus::UtcClock`] needs up to 200 ms to
+//! calibrate the processor's counter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_bus::{Clock, ClockStatus};

@@ -1,9 +1,9 @@
-//! The background threads that ask witnesses for their cosignatures: one thread for each witness, for all shards of
-//! a run.
+//! The background threads that ask witnesses for their cosignatures: one thread for each witness, for all
+//! shards of a run.
 //!
-//! They read the checkpoints that the sealer stored and nothing else, so that neither the bus nor the sealer ever
-//! waits for a witness; a slow or unreachable witness delays no other. When it is reachable again, it is asked for
-//! the newest checkpoint, with a consistency proof from the last one that it cosigned.
+//! They read the checkpoints that the sealer stored and nothing else, so that neither the bus nor the sealer
+//! ever waits for a witness; a slow or unreachable witness delays no other. When it is reachable again, it is
+//! asked for the newest checkpoint, with a consistency proof from the last one that it cosigned.
 
 use crate::failure::Failure;
 use crate::http::Client;
@@ -96,8 +96,8 @@ impl Witnesses {
         Ok(Self { threads, is_ended, status })
     }
 
-    /// Waits a bounded time until the witnesses have cosigned the last checkpoints. Returns the outcomes of each
-    /// shard, one for each witness.
+    /// Waits a bounded time until the witnesses have cosigned the last checkpoints. Returns the outcomes of
+    /// each shard, one for each witness.
     pub(crate) fn close(self) -> Vec<Vec<CosignOutcome>> {
         self.is_ended.store(true, Ordering::Release);
         self.threads.iter().for_each(|thread| thread.thread().unpark());
@@ -154,7 +154,8 @@ impl CosigningShard {
         asked.map(|_| ())
     }
 
-    /// Sends the requests and returns how many events the witness has cosigned; none where no checkpoint exists.
+    /// Sends the requests and returns how many events the witness has cosigned; none where no checkpoint
+    /// exists.
     fn ask(&mut self, client: &Client, url: &str) -> Result<Option<u64>, String> {
         for _ in 0..ANSWERS_MAX {
             let Some(request) = self.collector.request().map_err(|error| format!("{url}: {error}"))? else {

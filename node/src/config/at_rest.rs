@@ -15,10 +15,14 @@ pub(crate) struct AtRestConfig {
 
 impl AtRestConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
-        page.section("at_rest", "Protection of closed segments, during the run and at its end (docs/compliance.md)");
+        page.section(
+            "at_rest",
+            "Protection of closed segments, during the run and at its end (docs/compliance.md)",
+        );
         page.key("immutable", self.immutable, "set the immutable flag (chattr +i); needs root");
         let shown = self.copy_to.as_ref().map(|path| path.display().to_string());
-        let meaning = "also copy them to this directory, such as a mounted store with object lock; default: no copy";
+        let meaning =
+            "also copy them to this directory, such as a mounted store with object lock; default: no copy";
         page.optional("copy_to", &shown, "/mnt/locked".to_owned(), meaning);
     }
 

@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Seven years: SEC 17a-4(a) requires six; MiFID II Art. 16(7) requires five, and two more if the authority requests it.
+/// Seven years: SEC 17a-4(a) requires six; MiFID II Art. 16(7) requires five, and two more if the authority
+/// requests it.
 const KEEP_DAYS: u64 = 2557;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

@@ -70,7 +70,11 @@ impl RiskConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
         page.section("risk", "Checks before an order is sequenced");
         page.key("order_quantity_max", self.order_quantity_max, "largest quantity of an order");
-        page.key("order_notional_max", self.order_notional_max, "largest value of an order, in whole units of currency");
+        page.key(
+            "order_notional_max",
+            self.order_notional_max,
+            "largest value of an order, in whole units of currency",
+        );
         page.key("four_eyes", self.four_eyes, "a change of a limit needs a second person's approval");
         let meaning =
             "the firm's credit in whole units of currency, divided between the shards; default: unlimited";
@@ -78,13 +82,18 @@ impl RiskConfig {
         let code = |code: Option<u32>| code.map(u64::from);
         let meaning = "code of the party that divides the credit so; needed with four_eyes";
         page.optional("credit_changed_by", &code(self.credit_changed_by), 7, meaning);
-        page.optional("credit_approved_by", &code(self.credit_approved_by), 8, "code of the party that approves it");
+        page.optional(
+            "credit_approved_by",
+            &code(self.credit_approved_by),
+            8,
+            "code of the party that approves it",
+        );
     }
 }
 
 impl Config {
-    /// Returns the firm's credit and its allotments: a shard has its `credit`; shards without one have equal parts of
-    /// the rest. None where credit is unlimited.
+    /// Returns the firm's credit and its allotments: a shard has its `credit`; shards without one have equal
+    /// parts of the rest. None where credit is unlimited.
     ///
     /// # Errors
     /// [`Failure`]: the shards' parts are together more than the firm has, or a party's code is missing.
@@ -131,8 +140,8 @@ impl Config {
 }
 
 impl Credit {
-    /// Returns the allotments that must be recorded so that these replace `known`. Reductions come first, so that the
-    /// sum never exceeds the firm's credit; a shard that is no longer configured gets 0.
+    /// Returns the allotments that must be recorded so that these replace `known`. Reductions come first, so
+    /// that the sum never exceeds the firm's credit; a shard that is no longer configured gets 0.
     #[must_use]
     pub(crate) fn changes<'a>(mut self, known: impl Iterator<Item = &'a Allotment>) -> Self {
         let known: Vec<Allotment> = known.filter(|known| known.account == FIRM).copied().collect();

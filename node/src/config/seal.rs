@@ -40,7 +40,10 @@ impl Default for SealConfig {
 
 impl SealConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
-        page.section("seal", "Seals: signed Merkle roots over the durable events, during the run and at its end");
+        page.section(
+            "seal",
+            "Seals: signed Merkle roots over the durable events, during the run and at its end",
+        );
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         page.optional(
             "key",
@@ -54,7 +57,11 @@ impl SealConfig {
             "seal.passphrase".to_owned(),
             "file with the key's passphrase, if it has one; default: ask at the start",
         );
-        page.key("interval_seconds", self.interval_seconds, "sign a checkpoint after so long, if there are new events");
+        page.key(
+            "interval_seconds",
+            self.interval_seconds,
+            "sign a checkpoint after so long, if there are new events",
+        );
         page.key("events", self.events, "sign a checkpoint after so many events");
         let meaning = "witnesses that cosign the checkpoints: the URL of `stele witness`, and its public key";
         match toml::Value::try_from(&self.witness) {
@@ -65,8 +72,8 @@ impl SealConfig {
         }
     }
 
-    /// Returns how to seal; none where no key is configured. Reads the key, and asks for its passphrase where it has
-    /// one and no file contains it.
+    /// Returns how to seal; none where no key is configured. Reads the key, and asks for its passphrase where
+    /// it has one and no file contains it.
     ///
     /// # Errors
     /// [`Failure`]: a value is out of range, or a key cannot be read.

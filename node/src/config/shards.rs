@@ -72,7 +72,8 @@ pub(crate) struct ShardPlan {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
     pub(crate) instruments: Instruments,
-    /// The strategies and their numbers on the log, which do not depend on the assignment of shards to processes.
+    /// The strategies and their numbers on the log, which do not depend on the assignment of shards to
+    /// processes.
     pub(crate) strategies: Vec<(u16, StrategyConfig)>,
     pub(crate) forward: Vec<ForwardConfig>,
     pub(crate) cores: CoresConfig,
@@ -101,7 +102,12 @@ impl ShardConfig {
         page.key("instruments", self.instruments.value(), "symbols, or \"rest\"");
         page.optional("sequencer", &self.sequencer, 0, "CPU of the sequencer and the strategies");
         page.optional("journal", &self.journal, 1, "CPU of the journal");
-        page.optional("credit", &self.credit, 500_000, "its part of [risk] firm_credit; default: an equal part");
+        page.optional(
+            "credit",
+            &self.credit,
+            500_000,
+            "its part of [risk] firm_credit; default: an equal part",
+        );
         let forward = "events that other shards forward to it";
         if self.forward.is_empty() {
             page.example("forward", "[{ from = 1, instruments = [\"ESM4\"] }]", forward);
@@ -228,7 +234,10 @@ impl Config {
         let (mut ids, mut owners, mut rest) = (BTreeSet::new(), BTreeMap::new(), None);
         for shard in &self.shard {
             if shard.id == 0 || !ids.insert(shard.id) {
-                return usage(format!("[[shard]] id {} is used twice, or is 0", shard.id), "ids are 1, 2, 3 …");
+                return usage(
+                    format!("[[shard]] id {} is used twice, or is 0", shard.id),
+                    "ids are 1, 2, 3 …",
+                );
             }
             match &shard.instruments {
                 Instruments::Others(Rest::Rest) => {

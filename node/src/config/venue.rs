@@ -172,8 +172,7 @@ impl VenueConfig {
         page.key("counterparty", &self.counterparty, counterparty);
         let queue = "how cancels in the market shorten the queue: conservative, proportional, by-order";
         page.key("queue", &self.queue, queue);
-        let self_trade =
-            "default of an order: allowed, cancel-newest, cancel-oldest, cancel-both, decrement";
+        let self_trade = "default of an order: allowed, cancel-newest, cancel-oldest, cancel-both, decrement";
         page.key("self_trade", &self.self_trade, self_trade);
         page.key("order_delay_us", self.order_delay_us, "least delay of an order to the exchange");
         page.key("order_jitter_us", self.order_jitter_us, "largest random addition to it");
@@ -181,7 +180,11 @@ impl VenueConfig {
         page.key("report_jitter_us", self.report_jitter_us, "largest random addition to it");
         page.key("seed", self.seed, "the seed of the random additions");
         if self.phase.is_empty() {
-            page.example("[[venue.phase]]", "", "a trading phase of every instrument that begins at a set time");
+            page.example(
+                "[[venue.phase]]",
+                "",
+                "a trading phase of every instrument that begins at a set time",
+            );
             page.example("after_seconds", "1.5", "after the first market event");
             page.example("phase", "\"auction\"", "continuous, auction, halted, closed");
         }

@@ -107,8 +107,8 @@ impl<'a> Prepared<'a> {
         self.earlier.known()
     }
 
-    /// Opens the journal and composes the shard. Its epoch [begins](Composed::begin) after the other shards are
-    /// connected to it.
+    /// Opens the journal and composes the shard. Its epoch [begins](Composed::begin) after the other shards
+    /// are connected to it.
     ///
     /// # Errors
     /// [`Failure`]: the journal cannot be opened, or a part cannot be created.
@@ -254,7 +254,8 @@ fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
     }
 }
 
-/// Returns the last event that the trail's newest checkpoint covers. A log that ends before it is not continued.
+/// Returns the last event that the trail's newest checkpoint covers. A log that ends before it is not
+/// continued.
 fn sealed(trail: &Path, seal: &SealPlan) -> Result<Sequence, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     match sealed_events(&storage, seal.signer.public()) {
@@ -278,8 +279,8 @@ fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<
     Ok(parameters.to_toml())
 }
 
-/// Returns the strategies that continue with the state they had: those with the same name and the same parameters
-/// that have not failed.
+/// Returns the strategies that continue with the state they had: those with the same name and the same
+/// parameters that have not failed.
 fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
     let is_same = |wanted: &&PlannedStrategy| {
         host.strategies().any(|hosted| {
@@ -321,8 +322,8 @@ fn journal_options(
     })
 }
 
-/// Returns the limits of the configuration that differ from those that an earlier configuration recorded on the log.
-/// So a limit that an event changed since stays in force until the configuration changes.
+/// Returns the limits of the configuration that differ from those that an earlier configuration recorded on
+/// the log. So a limit that an event changed since stays in force until the configuration changes.
 fn limits_to_record(config: &Config, known: &Known) -> Vec<(Check, i64)> {
     let risk = &config.risk;
     let limits =
