@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  a bus of this user writes the trail ──> an event on its log, through a ring in shared memory
-//!  otherwise                           ──> an event on TRAIL.access, a trail beside it; sealed where a key is given
+//!  otherwise                           ──> an event on the trail TRAIL.access; sealed with --access-key
 //!  --unlogged                          ──> nothing, and the output says so
 //! ```
 //!

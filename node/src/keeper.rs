@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  closed, read-only ──> immutable: the flag of chattr(1), which only root can clear
-//!                   └──> copied to another directory, such as a mounted store with object lock, and read back
+//!                   └──> copied to another directory, such as a store with object lock, and read back
 //! ```
 //!
 //! It reads the trail's directory and nothing else, so that neither the bus nor the journal ever waits for

@@ -20,7 +20,7 @@ impl SharedDirectory {
     /// Where the latter is impossible, the run shares nothing and continues.
     ///
     /// # Errors
-    /// [`Failure`]: the directory that the configuration names cannot be created, or the counters cannot be mapped.
+    /// [`Failure`]: the configured directory cannot be created, or the counters cannot be mapped.
     pub(crate) fn make(config: &Config) -> Result<Self, Failure> {
         let made = match &config.bus.name {
             Some(name) => {

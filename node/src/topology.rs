@@ -9,7 +9,7 @@
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
 //!
-//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the main thread
+//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files; hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
 //!  several shards

@@ -172,7 +172,7 @@ impl Config {
     /// Returns the shards of the run, each with its strategies.
     ///
     /// # Errors
-    /// [`Failure`]: a shard or an instrument is listed twice, or a shard or an instrument that is named does not exist.
+    /// [`Failure`]: a shard or an instrument is listed twice, or one that is named does not exist.
     pub(crate) fn shards(&self) -> Result<Shards, Failure> {
         if self.shard.is_empty() {
             return self.one_shard();
