@@ -102,7 +102,7 @@ impl Act {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
-        let publisher = sequencer.publisher(publishers::SESSION, "clerk", PUBLISHER_WORDS_DEFAULT);
+        let publisher = sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT);
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
         let control = ControlPublisher::new(publisher);
         let mut act = Self { recovery, ring: ring.ring, sequencer, journal, control, start };

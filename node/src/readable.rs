@@ -1,6 +1,12 @@
 //! Numbers formatted for people.
 
-/// Formats a number with its digits grouped by thousands: `1234567` becomes `1,234,567`.
+/// Formats a number with its digits grouped by thousands.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(stele_node::measuring::grouped(1_234_567), "1,234,567");
+/// ```
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);

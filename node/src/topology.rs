@@ -156,7 +156,7 @@ impl Topology {
         journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-        let control = ControlPublisher::new(publisher(publishers::SESSION, "clerk"));
+        let control = ControlPublisher::new(publisher(publishers::SESSION, "session"));
         let feed = publisher(publishers::FEED, "feed");
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");

@@ -105,16 +105,16 @@ fn a_key_is_rotated_between_two_runs_and_a_run_with_the_old_key_is_refused() {
     let said = stele_fails(&[&rotate[..], &["--approved-by", "7"]].concat(), 2);
     assert!(said.contains("cannot approve") && !new.exists(), "{said}");
     let rotated = stele_json(&rotate);
-    let (told, sealed) = (&rotated["trails"][0], place.verified());
+    let (rotation, sealed) = (&rotated["trails"][0], place.verified());
     assert_eq!((&sealed["seals"]["unsealed"], &sealed["seals"]["keys"]), (&0.into(), &1.into()));
-    assert_eq!(told["sealed"], sealed["events"]);
+    assert_eq!(rotation["sealed"], sealed["events"]);
     // The same command finds the rotation done, and a rotation to another key is too late.
     assert_eq!(stele_json(&rotate), rotated);
     let other = place.path("other-key");
     let too_late = ["key", "rotate", text(&trail), "--key", text(&old), "--new", text(&other), "--by", "7"];
     assert!(stele_fails(&too_late, 2).contains("already"));
     let said = stele_ok(&["dump", text(&trail), "--type", "KeyRotated"]);
-    assert!(said.lines().count() == 1 && said.contains(&told["sequence"].to_string()), "{said}");
+    assert!(said.lines().count() == 1 && said.contains(&rotation["sequence"].to_string()), "{said}");
     let run_file = place.path("run.toml");
     let run = ["run", "-c", text(&run_file), "--seconds", "0.3", "--dir", text(&trail)];
     let said = stele_fails(&run, 1);

@@ -183,9 +183,9 @@ fn a_strategy_trades_on_events_of_another_shard_and_its_trail_alone_proves_it() 
     let strategies = &report["shards"][1]["strategies"];
     assert_eq!(strategies[0]["name"], "lead-lag");
     assert!(strategies[0]["orders"]["sent"].as_u64().unwrap() > 0, "{strategies}");
-    let (told, wanted) = told_and_wanted(&scene);
-    assert!(told.len() > 1_000);
-    assert_same(&told, &wanted);
+    let (forwarded, wanted) = forwarded_and_wanted(&scene);
+    assert!(forwarded.len() > 1_000);
+    assert_same(&forwarded, &wanted);
     let alone = scene.scratch.path().join("alone");
     fs::rename(scene.shard(2), &alone).unwrap();
     fs::remove_dir_all(scene.trails()).unwrap();

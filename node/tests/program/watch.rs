@@ -62,7 +62,7 @@ fn another_process_sees_the_progress_and_the_end_of_a_run() {
     assert!(names(&shard["consumers"], "contract").iter().all(|contract| *contract == "gating"));
     assert_eq!(
         names(&shard["publishers"], "name"),
-        ["clerk", "feed", "strategies", "order gateway", "paper exchange", "controls", "auditors"]
+        ["session", "feed", "strategies", "order gateway", "paper exchange", "controls", "auditors"]
     );
     for latency in ["tick_to_sequenced", "tick_to_strategy", "publish_to_durable", "sequenced_to_released"] {
         assert!(names(&shard["latencies"], "name").contains(&latency), "{shard}");
