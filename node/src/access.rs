@@ -1,13 +1,14 @@
-//! The watch on the watchers: whoever reads a trail through the program is recorded before anything is read.
+//! Records who reads a trail: every command that reads one records the access before it reads anything.
 //!
 //! ```text
-//!  the trail's bus runs and is this user's ──> an event on its log, through a ring in shared memory
-//!  otherwise                               ──> an event on TRAIL.access, a trail of its own beside it; sealed with a key
-//!  --unlogged                              ──> nothing, and the output says so
+//!  a bus of this user writes the trail ──> an event on its log, through a ring in shared memory
+//!  otherwise                           ──> an event on the trail TRAIL.access; sealed with --access-key
+//!  --unlogged                          ──> nothing, and the output says so
 //! ```
 //!
-//! Beside it and not in it, so that reading changes nothing of what is read. An access trail records its own readers.
-//! Who copies the files reads them unseen: only the system can watch that.
+//! The access trail is beside the trail and not in it, so that reading does not change what is read. An
+//! access trail records its own readers, too. A process that reads or copies the files without this program
+//! leaves no record: only the operating system can log that.
 
 use crate::act::{Act, Purpose};
 use crate::cli::AccessArgs;
@@ -34,36 +35,37 @@ use stele_wire::codec::{Writer, text_field};
 use stele_wire::messages::{AccessKind, AccessRecorded, EndReason};
 use zerocopy::little_endian::{U16, U64};
 
-/// What the folder of an access trail ends in.
+/// The extension of an access trail's directory.
 const SUFFIX: &str = "access";
-/// Bytes of a command line, and of a reason, that go on the record.
+/// The most bytes of a command line, and of a reason, that are recorded.
 const TEXT_MAX: usize = 8 << 10;
 
-/// What is about to be read.
+/// An access that is about to happen: which trail, and what of it.
 pub(crate) struct Access<'a> {
     pub(crate) trail: &'a Path,
     pub(crate) kind: AccessKind,
-    /// First and last event, where the command names them by number; 0 where it does not.
+    /// The sequences of the first and the last event, where the command names them; 0 where it does not.
     pub(crate) from: u64,
     pub(crate) to: u64,
 }
 
-/// What became of recording it, for a person and for `--json`.
+/// Whether and where an access was recorded, as text and for `--json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub(crate) struct Recorded {
+pub(crate) struct AccessRecord {
     pub(crate) recorded: bool,
-    /// Where: the trail that was read itself, or another.
+    /// The trail that has the record: the one that is read, or another.
     #[serde(skip_serializing_if = "Option::is_none")]
     trail: Option<String>,
-    /// Where it stands there; none where a log went by too fast to be read, although it was taken.
+    /// The sequence of the record there; none where the bus accepted the event and overwrote it in its ring
+    /// before this process could read it back.
     #[serde(skip_serializing_if = "Option::is_none")]
     sequence: Option<u64>,
-    /// Of an access trail: whether the record is under a signature.
+    /// Whether a signed checkpoint covers the record; only for a record on an access trail.
     #[serde(skip_serializing_if = "Option::is_none")]
     sealed: Option<bool>,
 }
 
-/// What stands on the lines that a command prints.
+/// The format of the lines that a command prints.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Form {
     Text,
@@ -71,34 +73,34 @@ pub(crate) enum Form {
     Csv,
 }
 
-/// A report, and the record of who asked for it.
+/// A report, and where the access that it needed was recorded.
 #[derive(Serialize)]
 pub(crate) struct WithAccess<T> {
     #[serde(flatten)]
     pub(crate) said: T,
-    pub(crate) access: Recorded,
+    pub(crate) access: AccessRecord,
 }
 
-/// Records the access on the trail that `reader` is open on.
+/// Records an access to the trail that `reader` has open.
 ///
 /// # Errors
-/// [`Failure`]: it cannot be recorded; then nothing may be read.
+/// [`Failure`]: the access cannot be recorded; then nothing may be read.
 pub(crate) fn record(
     args: &AccessArgs,
     access: &Access<'_>,
     reader: &TrailReader,
-) -> Result<Recorded, Failure> {
+) -> Result<AccessRecord, Failure> {
     if args.unlogged {
-        return Ok(Recorded::none());
+        return Ok(AccessRecord::none());
     }
     let identity = reader.segments()[0].header.identity;
-    let entry = Entry::new(args, access, &origin_of(identity.trail, identity.shard))?;
+    let entry = PendingRecord::new(args, access, &origin_of(identity.trail, identity.shard))?;
     if args.access_trail.is_none()
         && let Some((shard, publisher)) = running(access.trail)
     {
         let sequence = entry.enter_live(&shard, publisher)?;
         let trail = Some(access.trail.display().to_string());
-        return Ok(Recorded { recorded: true, trail, sequence, sealed: None });
+        return Ok(AccessRecord { recorded: true, trail, sequence, sealed: None });
     }
     let signer = args.access_key.as_deref().map(|file| read_log_signer(file, None)).transpose()?;
     let path = args.access_trail.clone().unwrap_or_else(|| beside(access.trail));
@@ -109,7 +111,7 @@ pub(crate) fn record(
     })
 }
 
-/// Where accesses to a trail are recorded when nobody writes it.
+/// The access trail of a trail: where accesses are recorded while no process writes the trail.
 fn beside(trail: &Path) -> PathBuf {
     let whole = fs::canonicalize(trail).unwrap_or_else(|_| trail.to_path_buf());
     if whole.extension().is_some_and(|extension| extension == SUFFIX) {
@@ -121,8 +123,8 @@ fn beside(trail: &Path) -> PathBuf {
     whole.with_file_name(name)
 }
 
-/// The shard whose log goes to `trail`, and a place to publish there; none where no bus is to be had, also because it is
-/// another user's.
+/// Returns the running shard that writes `trail`, and a publisher attached to it; none where no bus is
+/// running or where the bus belongs to another user.
 fn running(trail: &Path) -> Option<(ShardDirectory, RemotePublisher)> {
     let whole = fs::canonicalize(trail).ok()?;
     let goes_there = |shard: &ShardDirectory| {
@@ -141,14 +143,14 @@ fn running(trail: &Path) -> Option<(ShardDirectory, RemotePublisher)> {
     }
 }
 
-/// An event that is to be entered.
-struct Entry<'a> {
+/// A record that is about to be written.
+struct PendingRecord<'a> {
     block: AccessRecorded,
     query: String,
     reason: &'a str,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> PendingRecord<'a> {
     fn new(args: &'a AccessArgs, access: &Access<'_>, origin: &str) -> Result<Self, Failure> {
         if args.reason.len() > TEXT_MAX {
             return Err(Failure::usage(format!("--reason is longer than {TEXT_MAX} bytes")));
@@ -167,7 +169,7 @@ impl<'a> Entry<'a> {
         Ok(Self { block, query, reason: &args.reason })
     }
 
-    /// Through the running bus; gives its sequence.
+    /// Writes the record through the running bus and returns its sequence, where it could be read back.
     fn enter_live(&self, shard: &ShardDirectory, publisher: RemotePublisher) -> Result<Option<u64>, Failure> {
         let mut buffer = vec![0; BODY_LENGTH_MAX];
         let mut writer = Writer::new(&mut buffer);
@@ -186,8 +188,8 @@ impl<'a> Entry<'a> {
         Ok(sequence)
     }
 
-    /// On the trail in `path`, which is made where there is none.
-    fn enter_beside(&self, path: &Path, signer: Option<&Signer>) -> Result<Recorded, Failure> {
+    /// Writes the record to the trail in `path`, which is created where it does not exist.
+    fn enter_beside(&self, path: &Path, signer: Option<&Signer>) -> Result<AccessRecord, Failure> {
         let storage: Arc<dyn Storage> = Arc::new(Directory::new(path));
         let sealed = signer.map(|signer| sealed_events(&storage, signer.public())).transpose();
         let purpose = Purpose {
@@ -204,7 +206,7 @@ impl<'a> Entry<'a> {
         if let Some(signer) = signer {
             seal_waiting(path, signer, PATIENCE)?;
         }
-        Ok(Recorded {
+        Ok(AccessRecord {
             recorded: true,
             trail: Some(path.display().to_string()),
             sequence: Some(sequence.0),
@@ -213,7 +215,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The command as it was given, without the program's path.
+/// The command line as it was given, without the program's path.
 fn command_line() -> String {
     let mut line = String::from("stele");
     for word in std::env::args_os().skip(1) {
@@ -221,15 +223,15 @@ fn command_line() -> String {
         line.push_str(&word.to_string_lossy());
     }
     line.truncate(line.floor_char_boundary(TEXT_MAX));
-    // One line on whatever prints it.
+    // The record stays on one line wherever it is printed.
     line.replace(char::is_control, " ")
 }
 
-/// Whom the system takes this process for.
+/// The user that runs this process, as the operating system knows it.
 struct Person {
     uid: u32,
     name: Option<String>,
-    /// Who logged in, where that was somebody else; `sudo` does not change it.
+    /// The user that logged in, where it differs from `uid`; `sudo` does not change it.
     login: Option<u32>,
     host: String,
 }
@@ -242,7 +244,7 @@ impl Person {
         Self {
             uid,
             name: name_in(&users, uid),
-            // The system's word for nobody.
+            // `u32::MAX` is the kernel's value for: no login.
             login: login.filter(|login| ![uid, u32::MAX].contains(login)),
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         }
@@ -252,7 +254,7 @@ impl Person {
         self.name.as_deref().unwrap_or("?")
     }
 
-    /// What comes first is what a short field keeps.
+    /// Returns the user in one word, the name first: a field that is too short cuts the end off.
     fn short(&self) -> String {
         format!("{}({})@{}", self.name(), self.uid, self.host)
     }
@@ -268,7 +270,7 @@ impl fmt::Display for Person {
     }
 }
 
-/// The name of `uid` among the lines of a passwd file.
+/// Returns the name of `uid` in the text of a passwd file.
 fn name_in(users: &str, uid: u32) -> Option<String> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -277,32 +279,32 @@ fn name_in(users: &str, uid: u32) -> Option<String> {
     })
 }
 
-impl Recorded {
-    /// There is no record, as was asked for.
+impl AccessRecord {
+    /// The outcome where `--unlogged` asked for no record.
     pub(crate) fn none() -> Self {
         Self { recorded: false, trail: None, sequence: None, sealed: None }
     }
 
-    /// Says it on standard error: what is on standard output has a form of its own.
-    pub(crate) fn tell(&self) {
+    /// Prints it on standard error, because standard output has the command's own format.
+    pub(crate) fn print(&self) {
         eprintln!("{self}");
     }
 
-    /// As [`Self::tell`], except that lines of text or JSON begin with one that says so when there is no record: whoever
-    /// gets them learns it.
-    pub(crate) fn tell_stream(&self, form: Form) -> String {
+    /// As [`Self::print`], except that text and JSON output begins with a line that says so where there is no
+    /// record, so that its reader knows. Returns that line, or an empty string.
+    pub(crate) fn stream_notice(&self, form: Form) -> String {
         match form {
             Form::Text if !self.recorded => format!("{self}\n"),
             Form::Json if !self.recorded => "{\"access\":{\"recorded\":false}}\n".into(),
             _ => {
-                self.tell();
+                self.print();
                 String::new()
             }
         }
     }
 }
 
-impl fmt::Display for Recorded {
+impl fmt::Display for AccessRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(trail) = &self.trail else {
             return f.write_str("this access is NOT recorded: --unlogged");

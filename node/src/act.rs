@@ -1,15 +1,15 @@
-//! Writing a few events on a trail that nobody else writes: a whole epoch on one thread, by hand.
+//! Writes a few events to a trail that no other process is writing: a whole epoch on the calling thread.
 //!
 //! ```text
-//!  lock, recovery, new epoch ─> SessionStart ─> the events that somebody asked for ─> SessionEnd ─> closed
+//!  lock, recovery, new epoch ─> SessionStart ─> the events of the command ─> SessionEnd ─> closed
 //! ```
 //!
-//! The same sequencer and journal as in a run, with nothing hot about them. An event that [`Act::enter`] gave a
-//! sequence is durable when it returns.
+//! The sequencer and the journal are those of a run, driven by hand. An event is durable when [`Act::enter`]
+//! returns its sequence.
 
 use crate::failure::Failure;
 use crate::numbering::publishers;
-use crate::prelude::{self, Epoch};
+use crate::prelude::{self, EpochStart};
 use crate::wall::WallClock;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,16 +26,16 @@ use stele_wire::codec::{Message, WriteError, Writer};
 use stele_wire::messages::EndReason;
 use stele_wire::{Position, Sequence, ShardId};
 
-/// Data bytes of a segment that holds acts, and of the ring: a few events, and nothing to prepare for long.
+/// Data bytes of a segment and of the ring: room for a few events, and quick to prepare.
 const SEGMENT_LENGTH: u64 = 1 << 20;
-/// How long the thread sleeps while a batch has to become old enough.
+/// How long the thread sleeps while the journal waits for its batch to become old enough.
 const NAP: Duration = Duration::from_micros(100);
-/// How long it sleeps while another writer holds the trail.
+/// How long the thread sleeps while another writer holds the trail.
 const LOCK_NAP: Duration = Duration::from_millis(2);
 
-/// An epoch that is open for acts.
+/// An open epoch that takes the events of one command.
 pub(crate) struct Act {
-    /// What opening the trail found and did.
+    /// What recovery found and did when the trail was opened.
     pub(crate) recovery: RecoveryReport,
     ring: LogRing,
     sequencer: Sequencer<WallClock>,
@@ -44,23 +44,23 @@ pub(crate) struct Act {
     start: SequencerStart,
 }
 
-/// What an epoch of acts is opened for.
+/// What the epoch of a command is opened for.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Purpose<'a> {
-    /// The command, as it stands in `SessionStart` in place of a configuration.
+    /// The command, which `SessionStart` has in place of a configuration.
     pub(crate) command: &'a str,
-    /// Why, likewise; empty when nobody said.
+    /// Why the command was given, also in `SessionStart`; empty where no reason was given.
     pub(crate) reason: &'a str,
-    /// The epoch gets a number beyond this.
+    /// The epoch's number is greater than this.
     pub(crate) later_than: u32,
-    /// The events that told the schema's text are about to go: tell it once more.
-    pub(crate) retell_schema: bool,
-    /// The last event that is known from a seal to have been there; 0 is no such knowledge.
+    /// The schema's text is recorded again, because the events that have it are about to be removed.
+    pub(crate) repeat_schema: bool,
+    /// The last event that a seal proves to have been on the trail; 0 where none does.
     pub(crate) known_durable: Sequence,
 }
 
 impl Act {
-    /// Opens the trail in `path` as its writer: it is recovered, and a new epoch begins. There must be one.
+    /// Opens the existing trail in `path` as its writer: recovers it and begins a new epoch.
     ///
     /// # Errors
     /// [`Failure`]: the trail is missing, is being written, or needs repair.
@@ -69,16 +69,17 @@ impl Act {
         Self::open(path, purpose, Duration::ZERO)
     }
 
-    /// As [`Self::begin`]; makes the trail where there is none, and waits up to `patience` for another writer's end.
+    /// As [`Self::begin`], but creates the trail where there is none, and waits up to `patience` until
+    /// another writer has ended.
     ///
     /// # Errors
-    /// [`Failure`]: the trail cannot be made, is being written, or needs repair.
+    /// [`Failure`]: the trail cannot be created, is being written, or needs repair.
     pub(crate) fn open(path: &Path, purpose: &Purpose<'_>, patience: Duration) -> Result<Self, Failure> {
         let segments = read_segments(&Directory::new(path)).unwrap_or_default();
         let shard = segments.last().map_or(ShardId(0), |last| last.header.identity.shard);
         let schema = schema_hash();
         let with_schema =
-            purpose.retell_schema || segments.iter().all(|segment| segment.header.schema != schema);
+            purpose.repeat_schema || segments.iter().all(|segment| segment.header.schema != schema);
         let options = JournalOptions {
             shard,
             segment_length: SEGMENT_LENGTH,
@@ -102,7 +103,7 @@ impl Act {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
-        let publisher = sequencer.publisher(publishers::SESSION, "clerk", PUBLISHER_WORDS_DEFAULT);
+        let publisher = sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT);
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
         let control = ControlPublisher::new(publisher);
         let mut act = Self { recovery, ring: ring.ring, sequencer, journal, control, start };
@@ -110,20 +111,20 @@ impl Act {
         let said = said.into_iter().filter(|(_, text)| !text.is_empty());
         let configuration: toml::Table =
             said.map(|(key, text)| (key.to_owned(), toml::Value::from(text))).collect();
-        let mut told = act.recovery.clone();
+        let mut recovery = act.recovery.clone();
         if purpose.later_than > 0 {
-            // What a repair cut away was no clean stop, however whole it left the rest.
-            told.row = RecoveryRow::E;
+            // A repair may leave an end that looks clean, but the epoch before it did not stop cleanly.
+            recovery.row = RecoveryRow::E;
         }
         let configuration = configuration.to_string();
-        let epoch = Epoch { start: &start, recovery: &told, clock: ClockQuality::default(), now };
+        let epoch = EpochStart { start: &start, recovery: &recovery, clock: ClockQuality::default(), now };
         let schemas = with_schema.then(SchemaDocument::stele).into_iter().collect();
         act.control.begin(&SessionBeginning { schemas, ..epoch.beginning(&configuration) })?;
         act.settle()?;
         Ok(act)
     }
 
-    /// Puts an event on the trail and waits until it is durable. Gives its sequence.
+    /// Appends an event to the trail, waits until it is durable, and returns its sequence.
     ///
     /// # Errors
     /// [`Failure`]: the event does not fit, or the journal failed.
@@ -137,7 +138,7 @@ impl Act {
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
     }
 
-    /// The sequence that the next event gets.
+    /// The sequence of the next event.
     pub(crate) fn next_sequence(&self) -> Sequence {
         self.sequencer.next_sequence()
     }
@@ -147,7 +148,7 @@ impl Act {
         self.start.identity.epoch.0
     }
 
-    /// Ends the epoch in order; the trail is closed and unlocked then.
+    /// Ends the epoch cleanly, closes the trail and unlocks it.
     ///
     /// # Errors
     /// [`Failure`]: the journal failed.
@@ -181,18 +182,18 @@ impl Act {
     }
 }
 
-/// The segments of the trail in `path`, oldest first, at least one.
+/// Returns the segments of the trail in `path`, at least one, the oldest first.
 ///
 /// # Errors
-/// [`Failure`]: no trail there, or one that is none.
+/// [`Failure`]: `path` holds no trail, or its segments cannot be read.
 pub(crate) fn segments_of(path: &Path) -> Result<Vec<Segment>, Failure> {
     let directory = Directory::new(path);
     let segments = read_segments(&directory)
-        .map_err(|error| Failure::environment(error).help("`stele repair` says what can be done"))?;
+        .map_err(|error| Failure::environment(error).help("`stele repair` shows what can be done"))?;
     if segments.is_empty() {
         let what = format!("{} holds no trail", path.display());
         return Err(Failure::environment(what)
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"));
+            .help("give the directory that `stele run --dir` or `stele demo` wrote"));
     }
     Ok(segments)
 }

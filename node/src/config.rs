@@ -1,4 +1,5 @@
-//! What a run is made of. A flag can say it, a TOML file can say it; `stele config` prints what is in force.
+//! The configuration of a run, from a TOML file and from flags. `stele config` prints the configuration in
+//! force.
 
 mod at_rest;
 mod metrics;
@@ -25,7 +26,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use stele_connect::spec::FEEDS;
 
-/// A whole run: feed, strategies, trail, and how the machine is used.
+/// The configuration of a whole run: feed, strategies, trail, and the use of the machine.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Config {
@@ -45,7 +46,7 @@ pub(crate) struct Config {
     pub(crate) shard: Vec<ShardConfig>,
     pub(crate) publisher: Vec<PublisherConfig>,
     pub(crate) strategy: Vec<StrategyConfig>,
-    /// The one shard that this process runs; a flag, for a configuration is the same in every process of a run.
+    /// The only shard that this process runs. It is a flag, so that every process of a run has the same file.
     #[serde(skip)]
     pub(crate) only_shard: Option<u32>,
 }
@@ -92,13 +93,13 @@ pub(crate) struct BusConfig {
     pub(crate) stuck_seconds: f64,
 }
 
-/// A publisher in another process.
+/// A publisher in another process: `[[publisher]]`.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PublisherConfig {
     pub(crate) id: u16,
     pub(crate) name: String,
-    /// Where several are, the shard that it submits to; without it, to each.
+    /// The shard that it submits to, where there are several; none: it can submit to each.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) shard: Option<u32>,
 }
@@ -113,19 +114,19 @@ pub(crate) struct CoresConfig {
 impl PublisherConfig {
     fn render(&self, page: &mut Page<'_>) {
         page.list("publisher");
-        page.key("id", u64::from(self.id), "stands in its events; 100 to 999");
+        page.key("id", u64::from(self.id), "the publisher's number in its events; 100 to 999");
         page.key("name", &self.name, "at most 32 bytes");
-        page.optional("shard", &self.shard.map(u64::from), 1, "without it, every shard has a place for it");
+        page.optional("shard", &self.shard.map(u64::from), 1, "the shard it submits to; default: any shard");
     }
 }
 
-/// One strategy of the run.
+/// One strategy of the run: `[[strategy]]`.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug, Default)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct StrategyConfig {
     pub(crate) name: String,
     pub(crate) seed: u64,
-    /// Where several are, the shard that it reads.
+    /// The shard that it reads, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shard: Option<u32>,
     pub(crate) parameters: toml::Table,
@@ -134,10 +135,10 @@ pub(crate) struct StrategyConfig {
 impl StrategyConfig {
     fn render(&self, page: &mut Page<'_>) {
         page.list("strategy");
-        page.key("name", &self.name, "see `stele run --strategy help`");
-        page.key("seed", self.seed, "of the strategy's random source");
+        page.key("name", &self.name, "`stele run --strategy help` lists the strategies");
+        page.key("seed", self.seed, "the seed of the strategy's random numbers");
         if let Some(shard) = self.shard {
-            page.key("shard", u64::from(shard), "that it reads");
+            page.key("shard", u64::from(shard), "the shard that it reads");
         }
         let _ = writeln!(page.out, "[strategy.parameters]");
         page.out.push_str(&self.parameters.to_string());
@@ -187,7 +188,11 @@ impl Default for BusConfig {
 }
 
 impl Config {
-    /// The configuration in force: the file that `-c` names, or the defaults, with the flags over it.
+    /// Returns the configuration in force: the file that `-c` names, or the defaults, overridden by the
+    /// flags.
+    ///
+    /// # Errors
+    /// [`Failure`]: the file cannot be read or parsed, or a flag is wrong.
     pub(crate) fn effective(args: &RunArgs) -> Result<Self, Failure> {
         let mut config = match &args.config.config {
             Some(path) => Self::load(path)?,
@@ -197,10 +202,14 @@ impl Config {
         Ok(config)
     }
 
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// [`Failure`]: the file cannot be read or parsed.
     pub(crate) fn load(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::environment(format!("cannot read the configuration {}: {error}", path.display()))
-                .help("`stele config > stele.toml` writes one to start from")
+                .help("`stele config > stele.toml` writes a configuration to start from")
         })?;
         Self::parse(&text).map_err(|(what, help)| {
             let failure = Failure::usage(format!("{}: {what}", path.display()));
@@ -240,12 +249,15 @@ impl Config {
         self.apply_parameters(&args.market.param)
     }
 
-    /// Gives the strategies what `--param` says.
+    /// Sets the parameters of the strategies that `--param` gives.
+    ///
+    /// # Errors
+    /// [`Failure`]: a parameter has no value, or names a strategy that does not run.
     pub(crate) fn apply_parameters(&mut self, parameters: &[String]) -> Result<(), Failure> {
         parameters.iter().try_for_each(|parameter| self.apply_parameter(parameter))
     }
 
-    /// `key=value` goes to every strategy, `strategy.key=value` to the one named.
+    /// Sets `key=value` in every strategy, `strategy.key=value` in the one that it names.
     fn apply_parameter(&mut self, param: &str) -> Result<(), Failure> {
         let usage = |what: String| Failure::usage(what).help("write --param key=value");
         let (key, value) =
@@ -259,7 +271,8 @@ impl Config {
             None => (None, key),
         };
         if self.strategy.is_empty() {
-            return Err(usage(format!("parameter `{param}` is given, and no strategy")));
+            return Err(Failure::usage(format!("parameter `{param}` is given without a strategy"))
+                .help("name one with --strategy"));
         }
         let mut hit = false;
         for strategy in &mut self.strategy {
@@ -273,60 +286,66 @@ impl Config {
         }
         let only = only.unwrap_or_default();
         let names = self.strategy.iter().map(|strategy| strategy.name.as_str());
-        Err(Failure::usage(format!("parameter `{param}`: no strategy `{only}` in this run"))
+        Err(Failure::usage(format!("parameter `{param}`: this run has no strategy `{only}`"))
             .help(nearest(only, names)))
     }
 
-    /// The configuration as a commented TOML file that [`Config::load`] reads back to the same value.
+    /// Returns the configuration as a commented TOML file, which [`Config::load`] reads back to the same
+    /// value.
     pub(crate) fn render(&self) -> String {
         let mut out = String::new();
         let mut page = Page { out: &mut out };
-        page.section("feed", "Where market data comes from");
+        page.section("feed", "The source of market data");
         page.key("spec", &self.feed.spec, FEEDS);
-        page.key("pace", &self.feed.pace, "fast, real-time, or a multiple such as \"10x\"");
-        page.key("events_per_second", self.feed.events_per_second, "of the generator, in real time");
-        page.optional("date", &self.feed.date, "2020-01-30", "trading day of a file that carries none");
-        page.optional("seconds", &self.feed.seconds, 10.0, "stop after this long");
-        page.section("trail", "Where events go");
+        page.key("pace", &self.feed.pace, "fast, real-time, or a multiple of real time such as \"10x\"");
+        page.key(
+            "events_per_second",
+            self.feed.events_per_second,
+            "market events per second of the generator, in real time",
+        );
+        page.optional("date", &self.feed.date, "2020-01-30", "trading day, for files that do not contain it");
+        page.optional("seconds", &self.feed.seconds, 10.0, "stop after so many seconds");
+        page.section("trail", "The trail: where the events are stored");
         let dir = self.trail.dir.display().to_string();
-        page.key("dir", dir, "one that exists is continued in a new epoch, never overwritten");
-        page.section("journal", "How they get there");
+        page.key("dir", dir, "an existing trail is continued in a new epoch, never overwritten");
+        page.section("journal", "The journal, which writes the trail");
         page.key("engine", &self.journal.engine, "auto, io-uring or plain");
         page.key("segment_mib", self.journal.segment_mib, "data bytes of a segment, in MiB");
-        page.key("spare_segments", self.journal.spare_segments, "kept zero-filled ahead of the writer");
+        page.key("spare_segments", self.journal.spare_segments, "segments prepared ahead of the writer");
         page.key(
             "flush",
             &self.journal.flush,
-            "measured at start, or one of flushed-writes, linked-sync, sync-thread",
+            "measured: choose at the start; or flushed-writes, linked-sync, sync-thread",
         );
         page.optional(
             "free_space_warning_mib",
             &self.journal.free_space_warning_mib,
             1024,
-            "warns below; default 16 segments, at least 1024",
+            "warn when less is free; default: the size of 16 segments, at least 1024",
         );
-        page.section(
-            "snapshots",
-            "The state of every machine, so that a start need not read the whole trail",
-        );
+        page.section("snapshots", "Snapshots of the state, so that a start need not read the whole trail");
         page.key("every", &self.snapshots.every, "roll: at the end of each segment; or never");
-        page.key("keep", self.snapshots.keep, "the newest that stay, 1 or more");
-        page.section("bus", "The ring of memory that is the tail of the log");
+        page.key("keep", self.snapshots.keep, "how many of the newest are kept, 1 or more");
+        page.section("bus", "The bus: the ring in memory that holds the newest events");
         let example = "demo".to_owned();
         page.optional(
             "name",
             &self.bus.name,
             example,
-            "what other processes find it by; without it, the trail's",
+            "its name for other processes; default: the name of the trail's directory",
         );
-        page.key("ring_mib", self.bus.ring_mib, "a power of two, in MiB");
-        page.key("idle", &self.bus.idle, "auto, spin, yield, back-off or park");
+        page.key("ring_mib", self.bus.ring_mib, "size of the ring in MiB, a power of two");
+        page.key(
+            "idle",
+            &self.bus.idle,
+            "what a hot thread does without work: auto, spin, yield, back-off or park",
+        );
         page.key(
             "stuck_seconds",
             self.bus.stuck_seconds,
-            "a consumer or journal that has not moved for so long ends the run, in order",
+            "stop the run when a consumer or the journal makes no progress for so long",
         );
-        page.section("cores", "CPUs of the two hot threads; without them, chosen by themselves");
+        page.section("cores", "CPUs of the two hot threads; default: chosen automatically");
         page.optional("sequencer", &self.cores.sequencer, 0, "sequencer and strategies");
         page.optional("journal", &self.cores.journal, 1, "journal, order gateway and feed");
         self.venue.render(&mut page);
@@ -346,7 +365,7 @@ impl Config {
     }
 }
 
-/// What serde's "unknown field `x`, expected one of `a`, `b`" most likely meant.
+/// Returns a suggestion for serde's message "unknown field `x`, expected one of `a`, `b`".
 fn unknown_key(message: &str) -> Option<String> {
     let mut quoted = message.strip_prefix("unknown field")?.split('`').skip(1).step_by(2);
     let given = quoted.next()?;
@@ -363,12 +382,12 @@ mod tests {
         let line = ["stele", "run"].into_iter().chain(arguments.iter().copied());
         match crate::cli::Cli::parse_from(line).command {
             crate::cli::Command::Run(args) => args,
-            other => panic!("{other:?} is no run"),
+            other => panic!("{other:?} is not `run`"),
         }
     }
 
     #[test]
-    fn what_config_prints_is_read_back_to_the_same_configuration() {
+    fn a_printed_configuration_is_read_back_unchanged() {
         let args = flags(&[
             "--feed",
             "itch:day.itch50",

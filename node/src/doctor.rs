@@ -1,8 +1,8 @@
-//! What stands between this machine and steady latencies, with the remedy of each.
+//! Checks of the machine: what disturbs its latencies, and the remedy for each finding.
 //!
-//! A check is a pure function of a [`Machine`], whose `/proc` and `/sys` are read below a root that a test sets up, and
-//! of a [`Setup`]: what is to run here. It says what it found, and where that is not good what to do.
-//! A warning is advice: whoever runs on a small machine knows it, so that no warning is a failure.
+//! A check is a pure function of a [`Machine`], whose `/proc` and `/sys` are read below a root that tests can
+//! replace, and of a [`Setup`], which describes what is to run there. It returns what it found and, for a
+//! warning, a remedy. A warning is advice and not a failure: a small machine may be intended.
 
 mod at_rest;
 mod finding;
@@ -19,7 +19,7 @@ use finding::{State, Verdict};
 
 type Check = fn(&Machine, &Setup) -> Verdict;
 
-/// Every check, in the order that it is printed in.
+/// All checks, in the order in which they are printed.
 const CHECKS: &[(&str, Check)] = &[
     ("CPUs", processors::count),
     ("isolation", processors::isolation),
@@ -39,7 +39,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("closed segments", at_rest::closed),
 ];
 
-/// What every check found.
+/// Runs all checks and returns their findings.
 pub(crate) fn examine(machine: &Machine, setup: &Setup) -> Vec<Finding> {
     let check = |(check, run): &(&'static str, Check)| {
         let Verdict { state, found, remedy } = run(machine, setup);
@@ -48,7 +48,7 @@ pub(crate) fn examine(machine: &Machine, setup: &Setup) -> Vec<Finding> {
     CHECKS.iter().map(check).collect()
 }
 
-/// A line a finding, and one more for each remedy.
+/// Returns the page: a line for each finding, another one for each remedy, and the number of warnings.
 pub(crate) fn page(findings: &[Finding]) -> String {
     let mut page = String::new();
     for Finding { check, state, found, remedy } in findings {
@@ -64,7 +64,7 @@ pub(crate) fn page(findings: &[Finding]) -> String {
     }
     let warnings = findings.iter().filter(|finding| finding.state == State::Warning).count();
     page += &match warnings {
-        0 => "nothing stands in the way\n".to_owned(),
+        0 => "no warnings\n".to_owned(),
         1 => "1 warning\n".to_owned(),
         count => format!("{count} warnings\n"),
     };
@@ -86,11 +86,11 @@ mod tests {
         let findings = examine(&machine, &setup);
         let bad: Vec<_> = findings.iter().filter(|finding| finding.state != State::Good).collect();
         assert!(bad.is_empty(), "{bad:?}");
-        assert!(page(&findings).ends_with("nothing stands in the way\n"));
+        assert!(page(&findings).ends_with("no warnings\n"));
     }
 
     #[test]
-    fn a_machine_that_tells_nothing_is_examined_without_a_made_up_warning() {
+    fn a_machine_without_any_information_gets_no_invented_warning() {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine { root: folder.path().into() };
         let setup = Setup { device: None, at_rest: None, shared_free: None, clock: None, ..good_setup() };
@@ -99,12 +99,12 @@ mod tests {
             .filter(|finding| finding.state == State::Warning)
             .map(|finding| finding.check)
             .collect();
-        // Isolation is a list, and an absent list is an empty one.
+        // The list of isolated CPUs counts as empty where it is missing.
         assert_eq!(states, BTreeSet::from(["isolation"]));
     }
 
     #[test]
-    fn a_page_has_a_remedy_under_each_warning() {
+    fn a_page_has_a_remedy_below_each_warning() {
         let setup = Setup { io_uring_refused: Some("not permitted".into()), ..good_setup() };
         let page = page(&examine(&good_machine(), &setup));
         let lines: Vec<&str> = page.lines().collect();
@@ -117,7 +117,7 @@ mod tests {
     type Spoil = fn(&mut TestMachine, &mut Setup);
 
     #[test]
-    fn each_check_fires_on_what_it_is_for_and_no_other_does() {
+    fn each_defect_is_found_by_its_check_and_by_no_other() {
         let rows: &[(&str, Spoil, &str)] = &[
             ("CPUs", |_, setup| setup.allowed = [2, 3].into(), "2 CPUs"),
             ("isolation", |machine, _| machine.write("/sys/devices/system/cpu/isolated", "3"), "2"),

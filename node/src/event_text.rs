@@ -1,4 +1,5 @@
-//! An event as a line for people, as JSON, or as a row of CSV, whatever state its message is in.
+//! Formats an event as a line of text, as JSON, or as a row of CSV, also where its message is damaged or
+//! unknown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -8,8 +9,8 @@ use stele_wire::describe;
 use stele_wire::layout::{MessageReader, ReadError, Schema, Utc};
 use stele_wire::messages::SCHEMA;
 
-/// The message of an event as its schema describes it, which is `foreign` where it is not Stele's; none when the schema is
-/// not known or the message cannot be read.
+/// Decodes the message of an event by its schema: Stele's, or else `foreign`. Returns none where the schema
+/// is unknown or the message cannot be read.
 fn reading<'a>(frame: &Frame<'a>, foreign: Option<&'a Schema>) -> Option<MessageReader<'a>> {
     let schema = if frame.is_stele() { Some(&SCHEMA) } else { foreign };
     let header = frame.header();
@@ -17,14 +18,14 @@ fn reading<'a>(frame: &Frame<'a>, foreign: Option<&'a Schema>) -> Option<Message
     schema?.read(header.template_id.get(), block_length, version, frame.body()).ok()
 }
 
-/// The bytes of a message that nobody can read, its block and what follows.
+/// Appends the bytes of a message that cannot be decoded, its block and what follows, in hexadecimal.
 fn push_bytes(frame: &Frame<'_>, out: &mut String) {
     frame.body().iter().for_each(|byte| {
         let _ = write!(out, "{byte:02x}");
     });
 }
 
-/// Says that a message ends in damage; what could be read stands in front.
+/// Appends a note where the end of a message could not be decoded; what could be is in `out` already.
 fn or_say(described: Result<(), ReadError>, out: &mut String) {
     if let Err(error) = described {
         let _ = write!(out, " [the rest is damaged: {error}]");
@@ -44,7 +45,7 @@ pub(crate) fn push_line(frame: &Frame<'_>, foreign: Option<&Schema>, out: &mut S
     }
 }
 
-/// Appends one JSON object: where the event stands, and its message.
+/// Appends one JSON object: the event's sequence, time, epoch and position, and its message.
 pub(crate) fn push_json(entry: &TrailEntry<'_>, foreign: Option<&Schema>, out: &mut String) {
     let TrailEntry { position, epoch, frame, .. } = entry;
     let (sequence, time) = (frame.sequence(), frame.timestamp());
@@ -55,7 +56,7 @@ pub(crate) fn push_json(entry: &TrailEntry<'_>, foreign: Option<&Schema>, out: &
     push_json_message(frame, foreign, out);
 }
 
-/// Appends one JSON object: the event's number and time, and its message.
+/// Appends one JSON object: the event's sequence and time, and its message.
 pub(crate) fn push_json_frame(frame: &Frame<'_>, out: &mut String) {
     let _ = write!(out, "{{\"sequence\":{},\"timestamp\":{},", frame.sequence(), frame.timestamp());
     push_json_message(frame, None, out);
@@ -81,7 +82,8 @@ fn push_json_message(frame: &Frame<'_>, foreign: Option<&Schema>, out: &mut Stri
     }
 }
 
-/// Appends a row of CSV, behind a line of its columns' names where `headed` has not seen its type yet.
+/// Appends a row of CSV. The first row of each message type, which `headed` keeps count of, comes after a
+/// line with the names of its columns.
 pub(crate) fn push_csv(
     frame: &Frame<'_>,
     foreign: Option<&Schema>,

@@ -1,20 +1,20 @@
-//! How a command ends when it does not end well: what, where, what to do next, and the exit code.
+//! Why a command failed: the message, what the user can do about it, and the exit code.
 
 use std::fmt;
 use std::process::ExitCode;
 
-/// The documented exit codes; 0 is good.
+/// The exit codes of failures; 0 is success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
-    /// The thing checked is not so: a trail that does not verify, a strategy that differs.
+    /// A check failed: a trail does not verify, or a strategy decides differently than on the trail.
     NotSo = 1,
     /// The command line or the configuration asks for something that does not exist.
     Usage = 2,
-    /// The environment or a file: missing, unreadable, full, in use.
+    /// A file or the environment is missing, unreadable, full or in use.
     Environment = 3,
 }
 
-/// Why a command did not do what it was asked.
+/// A failed command: a message, what the user can do about it, and the exit code.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -23,29 +23,29 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The thing checked is not so.
+    /// Returns the failure of a check: exit code 1.
     pub fn not_so(what: impl fmt::Display) -> Self {
         Self { exit: Exit::NotSo, what: what.to_string(), help: None }
     }
 
-    /// The command line or the configuration is wrong.
+    /// Returns the failure for a wrong command line or configuration: exit code 2.
     pub fn usage(what: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, what: what.to_string(), help: None }
     }
 
-    /// The environment is in the way.
+    /// Returns the failure for a file or the environment: exit code 3.
     pub fn environment(what: impl fmt::Display) -> Self {
         Self { exit: Exit::Environment, what: what.to_string(), help: None }
     }
 
-    /// Adds what the person can do about it.
+    /// Adds what the user can do about it, which is printed on a line of its own.
     #[must_use]
     pub fn help(mut self, help: impl fmt::Display) -> Self {
         self.help = Some(help.to_string());
         self
     }
 
-    /// Says of what it is true.
+    /// Puts the thing that the message is about before it: `whose: message`.
     pub(crate) fn of(mut self, whose: &str) -> Self {
         self.what = format!("{whose}: {}", self.what);
         self
@@ -67,7 +67,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The name in `known` that `given` most likely meant, as a sentence; the whole list when none is near.
+/// Returns a sentence with the name in `known` that `given` most likely meant, or with all of them where none
+/// is similar.
 pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
     let best = known
         .clone()
@@ -76,7 +77,7 @@ pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str> + Cl
         .filter(|(distance, name)| *distance <= 2.max(name.len() / 3));
     match best {
         Some((_, name)) => format!("did you mean `{name}`?"),
-        None => format!("known are: {}", known.collect::<Vec<_>>().join(", ")),
+        None => format!("one of {}", known.collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -85,9 +86,9 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_of_the_finger_names_the_nearest_and_nonsense_names_them_all() {
+    fn a_misspelt_name_suggests_the_nearest_and_an_unrelated_one_lists_all() {
         let known = ["ma-cross", "dip-buyer"];
         assert_eq!(nearest("ma-cros", known.into_iter()), "did you mean `ma-cross`?");
-        assert_eq!(nearest("zzzzzzzzz", known.into_iter()), "known are: ma-cross, dip-buyer");
+        assert_eq!(nearest("zzzzzzzzz", known.into_iter()), "one of ma-cross, dip-buyer");
     }
 }

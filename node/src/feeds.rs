@@ -1,4 +1,4 @@
-//! Feeds as a configuration names them: parsed, opened, paced.
+//! Opens the feed that a configuration names, and parses its pace and its date.
 
 use crate::config::Config;
 use crate::failure::Failure;
@@ -8,12 +8,13 @@ use stele_connect::spec::{FeedOptions, FeedSpec, OpenError};
 use stele_feed::{Feed, Pace};
 use stele_replay::{Definitions, TrailFeed};
 
-/// The feed that the configuration names.
+/// Parses the feed that the configuration names.
 pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
     FeedSpec::parse(&config.feed.spec).map_err(Failure::usage)
 }
 
-/// Opens the feed. Trails that are continued keep their instruments' numbers: `known` are those they have.
+/// Opens the feed. An instrument that a continued trail has keeps its number: `known` has what those trails
+/// define.
 pub(crate) fn open<'a>(
     spec: &FeedSpec,
     config: &Config,
@@ -37,7 +38,7 @@ pub(crate) fn open<'a>(
     })
 }
 
-/// `fast`, `real-time`, or a multiple such as `10x`.
+/// Parses a pace: `fast`, `real-time`, or a multiple of real time such as `10x`.
 pub(crate) fn pace(text: &str) -> Result<Pace, Failure> {
     let times = || {
         let factor: f64 = text.strip_suffix('x')?.parse().ok()?;
@@ -47,15 +48,15 @@ pub(crate) fn pace(text: &str) -> Result<Pace, Failure> {
         "fast" => Ok(Pace::Fast),
         "real-time" => Ok(Pace::RealTime),
         _ => times().ok_or_else(|| {
-            Failure::usage(format!("`{text}` is no pace"))
-                .help("give fast, real-time, or a multiple such as 10x")
+            Failure::usage(format!("`{text}` is not a pace"))
+                .help("write fast, real-time, or a multiple such as 10x")
         }),
     }
 }
 
 fn parse_date(text: &str) -> Result<jiff::civil::Date, Failure> {
     text.parse().map_err(|error| {
-        Failure::usage(format!("`{text}` is no date: {error}")).help("write it as YYYY-MM-DD")
+        Failure::usage(format!("`{text}` is not a date: {error}")).help("write it as YYYY-MM-DD")
     })
 }
 

@@ -1,4 +1,5 @@
-//! How the journal makes its writes durable: as configured, or as measured on the trail's own file system.
+//! How the journal makes its writes durable: the configured method, or the fastest one as measured on the
+//! trail's file system.
 
 use crate::config::JournalConfig;
 use crate::failure::Failure;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use std::path::Path;
 use stele_journal::{FlushMethod, FlushTrial, FlushTrials, JournalCpus};
 
-/// What the journal goes by, and why.
+/// The flush method of a run, and why it was chosen.
 #[derive(Clone, Debug)]
 pub(crate) struct FlushPlan {
     pub(crate) method: FlushMethod,
@@ -21,11 +22,11 @@ pub(crate) struct FlushPlan {
 enum Reason {
     Measured(FlushTrials),
     Configured,
-    /// The engine has one method only, or what came in the way of measuring.
+    /// The reason: the engine has one method only, or measuring failed.
     NotMeasured(String),
 }
 
-/// A plan as `--json` shows it.
+/// The flush method of a run and its measurements, as `--json` prints them.
 #[derive(Serialize, Clone, Debug)]
 pub struct FlushReport {
     method: &'static str,
@@ -45,7 +46,10 @@ pub(crate) struct TrialReport {
 }
 
 impl FlushPlan {
-    /// The method that `[journal] flush` names, or the best of those tried in `directory`.
+    /// Returns the method that `[journal] flush` names, or the best of those measured in `directory`.
+    ///
+    /// # Errors
+    /// [`Failure`]: `[journal] flush` names an unknown method.
     pub(crate) fn make(config: &JournalConfig, directory: &Path, layout: &Layout) -> Result<Self, Failure> {
         let yields = true;
         if config.flush != "measured" {
@@ -56,31 +60,31 @@ impl FlushPlan {
             return Ok(Self { method, yields, reason: Reason::Configured });
         }
         let not_measured = |why: String| {
-            // Immune to threads that spin, and needs no thread of its own.
+            // It is not delayed by spinning threads and needs no thread of its own.
             Self { method: FlushMethod::LinkedSync, yields, reason: Reason::NotMeasured(why) }
         };
         if config.engine == "plain" {
             return Ok(not_measured("the plain engine syncs after its writes".into()));
         }
-        // What is wrong with the directory is the journal's to say when it opens the trail.
+        // Whatever is wrong with the directory, the journal reports it when it opens the trail.
         Ok(match FlushTrials::make(directory, cpus(layout)) {
             Ok(Some(trials)) => {
                 let FlushTrial { method, yields, .. } = *trials.chosen();
                 Self { method, yields, reason: Reason::Measured(trials) }
             }
-            Ok(None) => not_measured("io_uring or direct I/O is not to be had here".into()),
+            Ok(None) => not_measured("io_uring or direct I/O is unavailable here".into()),
             Err(error) => not_measured(error.to_string()),
         })
     }
 
-    /// A sentence for a person.
+    /// Returns the method and the reason as one line of text.
     pub(crate) fn describe(&self) -> String {
         let name = self.method.name();
         match &self.reason {
             Reason::Measured(trials) => format!("flush method, measured: {trials}"),
             Reason::Configured => format!("flush method, as configured: {name}"),
             Reason::NotMeasured(why) => {
-                format!("flush method, not measured ({why}): {name} where there is a choice")
+                format!("flush method, not measured ({why}): {name} where the engine has a choice")
             }
         }
     }
@@ -101,7 +105,7 @@ impl FlushPlan {
 }
 
 impl FlushReport {
-    /// A line a method.
+    /// Returns the page: the method, then one line for each measurement.
     pub fn page(&self) -> String {
         let mut page = format!("flush method: {} ({})\n", self.method, self.reason);
         for TrialReport { method, yields, samples, p50_ns, p90_ns, bytes_per_second } in &self.trials {
@@ -124,7 +128,7 @@ impl From<&FlushTrial> for TrialReport {
     }
 }
 
-/// Where the journal will run, and where the sequencer will spin beside it.
+/// The CPU that the journal will run on, and the one that the sequencer will spin on.
 fn cpus(layout: &Layout) -> JournalCpus {
     let journal = layout.cpu_of(Job::Journal(0));
     let spinning = layout.cpu_of(Job::Sequencer(0)).filter(|cpu| Some(*cpu) != journal);

@@ -1,4 +1,4 @@
-//! The schemas of other streams, as the trail itself tells them.
+//! The schemas of other streams, read from the trail itself.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,8 +7,8 @@ use stele_wire::Frame;
 use stele_wire::layout::Schema;
 use stele_wire::messages::{SCHEMA_ID, SchemaText};
 
-/// The schemas whose text is on a trail, parsed when an event asks for one. A schema's text stands in front of its events:
-/// where none was found, none is looked for again.
+/// The schemas whose text is on a trail, parsed when the first event of each is read. The text of a schema is
+/// on the trail before its events, so a schema that was not found once is not searched for again.
 pub(crate) struct ForeignSchemas {
     trail: PathBuf,
     known: BTreeMap<u16, Option<Schema>>,
@@ -19,7 +19,7 @@ impl ForeignSchemas {
         Self { trail: trail.into(), known: BTreeMap::new() }
     }
 
-    /// The schema of an event's message, where it is another than Stele's and the trail tells its text.
+    /// Returns the schema of an event's message, where that is not Stele's and the trail has its text.
     pub(crate) fn find(&mut self, frame: &Frame<'_>) -> Option<&Schema> {
         if frame.is_stele() {
             return None;
@@ -30,7 +30,8 @@ impl ForeignSchemas {
     }
 }
 
-/// The newest whole text of schema `id` in front of `sequence`, parsed; none where there is none or it is no schema.
+/// Reads the newest complete text of schema `id` before `sequence` and parses it; none where there is none,
+/// or where it is not a valid schema.
 fn read_schema(trail: &Path, id: u16, sequence: u64) -> Option<Schema> {
     let mut reader = TrailReader::open(trail).ok()?;
     let (mut text, mut next, mut found) = (Vec::new(), 0, None);

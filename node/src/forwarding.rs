@@ -1,4 +1,4 @@
-//! What a shard is told of others: from the configuration to the links of its forwarder.
+//! Forwarding between shards: from the configuration to the links of a shard's forwarder.
 
 use crate::config::{ForwardConfig, ShardPlan, Shards};
 use crate::failure::{Failure, nearest};
@@ -14,20 +14,23 @@ use stele_replay::{Definitions, OriginProgress};
 use stele_wire::messages::{Forwarded, SCHEMA};
 use stele_wire::{Epoch, Frame, Position, Sequence, ShardId};
 
-/// A link that is to be made, from one shard to the one that is told.
+/// A planned link, which forwards events of one shard to another.
 #[derive(Clone, Debug)]
 pub(crate) struct LinkPlan {
     pub(crate) from: ShardId,
     /// The trail of that shard.
     pub(crate) trail: PathBuf,
-    /// Its place among the shards of this process.
+    /// The index of that shard among the shards of this process; none where another process runs it.
     pub(crate) place: Option<usize>,
     pub(crate) wanted: ForwardFilter,
-    /// The last of its events that was forwarded, by its sequence there; none before the first.
+    /// The sequence, on that shard, of its last event that was forwarded; none before the first.
     pub(crate) taken: Option<Sequence>,
 }
 
-/// The links of `plan`'s shard, of whose trail `known` is known.
+/// Returns the links to the shard of `plan`; `known` is what its trail defines, where there is one.
+///
+/// # Errors
+/// [`Failure`]: `forward` names an unknown type of event.
 pub(crate) fn links(
     plan: &ShardPlan,
     shards: &Shards,
@@ -55,33 +58,36 @@ fn template_of(kind: &str) -> Result<u16, Failure> {
     let events = || SCHEMA.messages.iter().filter(|message| message.id != Forwarded::TEMPLATE_ID);
     events().find(|message| message.name == kind).map(|message| message.id).ok_or_else(|| {
         let help = nearest(kind, events().map(|message| &*message.name));
-        Failure::usage(format!("forward: `{kind}` is no type of event that can be forwarded")).help(help)
+        Failure::usage(format!("forward: events of the type `{kind}` cannot be forwarded")).help(help)
     })
 }
 
 impl LinkPlan {
-    /// Behind which event of the origin, whose epoch begins at `start`, the link goes on. One that never forwarded
-    /// anything begins with the epoch.
+    /// Returns the event of the origin, whose epoch begins at `start`, after which the link continues. A link
+    /// that never forwarded anything begins with the epoch.
+    ///
+    /// # Errors
+    /// [`Failure`]: the origin's trail ends before the last event that was forwarded.
     pub(crate) fn taken(&self, start: &SequencerStart) -> Result<Sequence, Failure> {
         let before = Sequence(start.next_sequence.0 - 1);
         match self.taken {
             Some(taken) if taken > before => Err(Failure::not_so(format!(
-                "event {taken} of shard {} was forwarded, and its trail {} ends at {before}",
+                "event {taken} of shard {} was forwarded, but its trail {} ends at event {before}",
                 self.from,
                 self.trail.display()
             ))
-            .help("bring back the trail that the events came from, or begin both shards in new directories")),
+            .help("restore the trail that the events came from, or start both shards in new directories")),
             taken => Ok(taken.unwrap_or(before)),
         }
     }
 }
 
-/// The trail of another shard, read from the disk.
+/// The earlier events of another shard of this process, read from its trail.
 pub(crate) struct TrailPast {
     shard: ShardId,
     directory: PathBuf,
     reader: Option<TrailReader>,
-    /// An event that was read and not taken.
+    /// An event that was read and could not be forwarded yet.
     waiting: Option<(Epoch, Vec<u8>)>,
 }
 
@@ -91,12 +97,12 @@ impl TrailPast {
     }
 
     fn cannot(&self, error: impl std::error::Error + Send + Sync + 'static) -> AgentError {
-        let what = format!("the trail of shard {} cannot be read on", self.shard);
+        let what = format!("cannot continue to read the trail of shard {}", self.shard);
         AgentError::caused_by(what, error)
     }
 
-    /// A reader in front of the event behind `after`.
-    fn reader_behind(&mut self, after: Sequence) -> Result<TrailReader, AgentError> {
+    /// Returns a reader whose next event is the one after `after`.
+    fn reader_after(&mut self, after: Sequence) -> Result<TrailReader, AgentError> {
         if let Some(reader) = self.reader.take().filter(|reader| reader.last_sequence() == after) {
             return Ok(reader);
         }
@@ -122,7 +128,7 @@ impl OriginTrail for TrailPast {
             (count, last) = (1, frame.sequence());
             self.waiting = None;
         }
-        let mut reader = self.reader_behind(last)?;
+        let mut reader = self.reader_after(last)?;
         while count < FORWARD_EVENTS_MAX && last < through {
             let Some(entry) = reader.read_next().map_err(|error| self.cannot(error))? else { break };
             if take(entry.epoch, &entry.frame) == ControlFlow::Break(()) {
@@ -136,22 +142,23 @@ impl OriginTrail for TrailPast {
     }
 }
 
-/// How often another process's trail is looked at; its journal says within a millisecond what is durable.
-const LOOK: Duration = Duration::from_millis(1);
-/// For this long a trail may be unreadable: its process may be starting, and cutting what was not durable.
+/// How often the trail of another process is read; its journal records within a millisecond what is durable.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// How long a trail may be unreadable: its process may be starting and cutting off what was not durable.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A shard of another process, read from its trail alone: the padding of each batch says how far the trail is durable.
+/// A shard of another process, read from its trail alone. The padding frame of each batch says how far the
+/// trail is durable.
 pub(crate) struct TrailOrigin {
     shard: ShardId,
     directory: PathBuf,
-    /// The last event taken; none begins with the newest epoch that is there at the first look.
+    /// The last event that was forwarded; none: begin with the newest epoch on the trail.
     taken: Option<Sequence>,
     reader: Option<TrailReader>,
-    /// Read, and not taken or not known to be durable.
+    /// Events that were read and are not forwarded yet, or not known to be durable.
     held: VecDeque<Held>,
     durable: Position,
-    looked: Option<Instant>,
+    polled: Option<Instant>,
     unreadable_since: Option<Instant>,
 }
 
@@ -170,17 +177,18 @@ impl Held {
 impl TrailOrigin {
     pub(crate) fn new(shard: ShardId, directory: PathBuf, taken: Option<Sequence>) -> Self {
         let (held, durable) = (VecDeque::new(), Position(0));
-        Self { shard, directory, taken, reader: None, held, durable, looked: None, unreadable_since: None }
+        Self { shard, directory, taken, reader: None, held, durable, polled: None, unreadable_since: None }
     }
 
-    /// Whether there is room for more. What is read and not durable yet always has: its own padding is behind it, and no
-    /// more than the other shard's ring is ever in that state.
+    /// Whether another event may be read. While the oldest one that is held is not known to be durable,
+    /// reading goes on: the padding frame that says so comes later on the trail. The other shard's ring
+    /// bounds how much that can be.
     fn has_room(&self) -> bool {
         self.held.len() < FORWARD_EVENTS_MAX || self.held.front().is_some_and(|held| held.end > self.durable)
     }
 
-    /// Reads on, as far as there is something and room for it.
-    fn look(&mut self) -> Result<(), TrailError> {
+    /// Reads the next events, as far as there are any and there is room for them.
+    fn read_on(&mut self) -> Result<(), TrailError> {
         let mut reader = match self.reader.take() {
             Some(reader) => reader,
             None => {
@@ -199,7 +207,7 @@ impl TrailOrigin {
                 self.durable = self.durable.max(Position(padding.durable.get()));
             } else {
                 if self.held.back().is_some_and(|held| held.epoch < entry.epoch) {
-                    // What a later epoch goes on behind was kept by its start, which made it durable.
+                    // The start of an epoch makes durable what it keeps of the epochs before it.
                     self.durable = self.durable.max(entry.position);
                 }
                 self.held.push_back(Held { epoch: entry.epoch, end, frame: entry.frame.bytes().to_vec() });
@@ -209,7 +217,8 @@ impl TrailOrigin {
         Ok(())
     }
 
-    /// Begins anew behind the last event taken when the trail is not as it was; that lasts while a start cuts it.
+    /// Discards what was read, so that the next reading begins after the last forwarded event. The trail may
+    /// be unreadable for a while: its process may be starting and cutting off its end.
     fn not_readable(&mut self, error: TrailError) -> Result<(), AgentError> {
         self.held.clear();
         let since = *self.unreadable_since.get_or_insert_with(Instant::now);
@@ -220,7 +229,7 @@ impl TrailOrigin {
     }
 }
 
-/// The sequence in front of the newest epoch's first event.
+/// Returns the sequence before the first event of the newest epoch.
 fn before_the_newest_epoch(reader: &TrailReader) -> Sequence {
     let newest = reader.segments().last().map(|segment| segment.header.identity.epoch);
     let mut segments = reader.segments().iter();
@@ -230,10 +239,10 @@ fn before_the_newest_epoch(reader: &TrailReader) -> Sequence {
 
 impl Origin for TrailOrigin {
     fn poll(&mut self, take: &mut EventSink<'_>) -> Result<usize, AgentError> {
-        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        let is_due = self.polled.is_none_or(|polled| polled.elapsed() >= POLL_INTERVAL);
         if is_due && self.has_room() {
-            self.looked = Some(Instant::now());
-            match self.look() {
+            self.polled = Some(Instant::now());
+            match self.read_on() {
                 Ok(()) => self.unreadable_since = None,
                 Err(error) => self.not_readable(error)?,
             }
@@ -249,8 +258,8 @@ impl Origin for TrailOrigin {
             count += 1;
         }
         if count > 0 {
-            // There may be more at once.
-            self.looked = None;
+            // There may be more already.
+            self.polled = None;
         }
         Ok(count)
     }

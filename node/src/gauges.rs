@@ -1,5 +1,5 @@
-//! Counters that the main thread sets, ten times a second, from what others keep anyway: watermarks, the places of
-//! consumers, the turns of cores. No hot thread does anything for them.
+//! Counters that the main thread updates ten times a second from values that exist anyway: watermarks,
+//! positions of consumers, duty cycles of cores. They cost the hot threads nothing.
 
 use crate::failure::Failure;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use stele_bus::{
 };
 use stele_journal::SpaceWatch;
 
-/// Of one shard.
+/// The gauges of one shard.
 pub(crate) struct ShardGauges {
     ring: LogRing,
     marks: [(Watermark, Counter); 5],
@@ -21,7 +21,7 @@ pub(crate) struct ShardGauges {
     space_warnings: Counter,
 }
 
-/// Of one core.
+/// The gauges of one core.
 struct CoreGauges {
     working: Counter,
     idle: Counter,
@@ -29,13 +29,13 @@ struct CoreGauges {
     stall_max: Counter,
 }
 
-/// Of all cores, in their order.
+/// The gauges of all cores, in the order of the cores.
 pub(crate) struct CoresGauges {
     cores: Vec<CoreGauges>,
 }
 
 impl ShardGauges {
-    /// Of the shard on `ring`, whose gating consumers are `consumers`.
+    /// Registers the gauges of the shard with this ring and these gating consumers.
     pub(crate) fn register(
         counters: &Counters,
         shard: u16,
@@ -79,9 +79,9 @@ impl ShardGauges {
         })
     }
 
-    /// Shows how things stand.
+    /// Updates the counters.
     pub(crate) fn show(&mut self) {
-        // The hindmost first: none is shown in front of the one that it follows.
+        // The last watermark first, so that a reader never sees one ahead of the watermark that it follows.
         let marks = self.ring.watermarks();
         self.marks.iter_mut().rev().for_each(|(mark, counter)| counter.set(marks.get(*mark).0));
         self.behind.set(match self.ring.backpressure() {
@@ -91,7 +91,7 @@ impl ShardGauges {
         });
         self.poisoned.set(u64::from(self.ring.poisoned().is_some()));
         for (progress, counter) in &mut self.consumers {
-            // One that is gone has its place at the end of time.
+            // A consumer that has ended has the position `u64::MAX`.
             let released = progress.released().0;
             if released != u64::MAX {
                 counter.set(released);
@@ -127,7 +127,7 @@ impl CoresGauges {
         Ok(Self { cores: cores.map_err(Failure::environment)? })
     }
 
-    /// Shows how things stand with `cores`, those that were registered.
+    /// Updates the counters of `cores`, which are those that were registered.
     pub(crate) fn show(&mut self, cores: &[Core]) {
         for (gauges, core) in self.cores.iter_mut().zip(cores) {
             let (turns, times) = (core.duty_cycles(), core.duty_cycle_times());

@@ -1,14 +1,14 @@
-//! Requests over HTTP that go out of this process: bounded in time and size, and never on a hot thread.
+//! HTTP requests that this process sends: bounded in time and size, and never on a hot thread.
 
 use std::time::Duration;
 use ureq::Agent;
 
-/// From the first look-up of a name to the last byte of the answer.
+/// The time limit of a request, from the look-up of the host's name to the last byte of the response.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of the longest answer that is read.
+/// The most bytes of a response that are read.
 const ANSWER_LENGTH_MAX: u64 = 64 << 10;
 
-/// Who asks.
+/// An HTTP client.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
@@ -26,10 +26,10 @@ impl Client {
         Self { agent: config.into() }
     }
 
-    /// Posts `body`; gives the status and what came back.
+    /// Posts `body` with the content type `kind`; returns the status and the body of the response.
     ///
     /// # Errors
-    /// What went wrong, for a person. A status that says that something did is none.
+    /// A message, where there was no response. A response with an error status is not an error.
     pub(crate) fn post(&self, url: &str, kind: &str, body: &[u8]) -> Result<(u16, Vec<u8>), String> {
         let what = |error: ureq::Error| format!("{url}: {error}");
         let mut answer = self.agent.post(url).header("Content-Type", kind).send(body).map_err(what)?;
@@ -38,7 +38,7 @@ impl Client {
     }
 }
 
-/// Whether it can be the address of something on the web.
+/// Whether `text` is an `http://` or `https://` URL, as far as its form shows.
 pub(crate) fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(|letter: char| letter.is_whitespace()))

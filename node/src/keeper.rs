@@ -1,12 +1,12 @@
-//! The background thread that puts closed segments out of harm's way: `[at_rest]`.
+//! The background thread that protects closed segments from change: `[at_rest]`.
 //!
 //! ```text
-//!  closed, read-only ──> immutable: the flag of chattr(1), which root alone can lift
-//!                   └──> copied to another directory, such as a mounted store with object lock, and read back
+//!  closed, read-only ──> immutable: the flag of chattr(1), which only root can clear
+//!                   └──> copied to another directory, such as a store with object lock, and read back
 //! ```
 //!
-//! It looks at the directory and nothing else, so that neither the bus nor the journal ever waits for it. What it has not
-//! done when a process dies, the next one does.
+//! It reads the trail's directory and nothing else, so that neither the bus nor the journal ever waits for
+//! it. If a process dies before it is done, the next one does the rest.
 
 use crate::failure::Failure;
 use crate::layout::Background;
@@ -25,27 +25,27 @@ use stele_journal::archive::archive_index;
 use stele_journal::directory::set_immutable;
 use stele_journal::format::segment_index;
 
-/// Between two looks for newly closed segments.
+/// The time between two searches for newly closed segments.
 const REST: Duration = Duration::from_secs(1);
 const NICE: i32 = 15;
-/// Bytes copied at a time: a store behind a network takes them as they come.
+/// Bytes copied at a time: a store on a network takes them as they come.
 const PIECE: usize = 1 << 20;
 
 /// What is done with closed segments.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct KeepPlan {
-    /// They get the flag.
+    /// Whether they get the immutable flag.
     pub(crate) immutable: bool,
-    /// They are copied there.
+    /// The directory that they are copied to, into a directory with the trail's name.
     pub(crate) copy_to: Option<PathBuf>,
 }
 
-/// What became of a trail's closed segments.
+/// How many of a trail's closed segments are protected, and why not all.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub(crate) struct KeepOutcome {
-    /// How many are as they should be.
+    /// Segments with everything done to them that the plan asks for.
     pub(crate) segments: u64,
-    /// What could not be done, of the first segment for which it could not.
+    /// Why the first of the other segments is not protected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread in this place for these trails; none where nothing is asked for.
+    /// Starts the thread on the CPUs of `place` for these trails; none where the plan asks for nothing.
     pub(crate) fn spawn(
         plan: KeepPlan,
         trails: &[PathBuf],
@@ -68,14 +68,14 @@ impl Keeper {
         }
         let is_ended = Arc::new(AtomicBool::new(false));
         let (ended, place) = (is_ended.clone(), place.clone());
-        let mut kept: Vec<Kept> = trails.iter().map(|trail| Kept::new(trail, &plan)).collect();
+        let mut kept: Vec<KeptTrail> = trails.iter().map(|trail| KeptTrail::new(trail, &plan)).collect();
         let work = move || {
-            // Where it may not step back it works all the same: it sleeps most of the time.
+            // Where it may not lower its priority it works all the same: it sleeps most of the time.
             let _ = place.enter(NICE);
             loop {
-                // Looked at before the directories are: what was closed before it is seen.
+                // Read before the directories, so that every segment that was closed before the end is found.
                 let is_over = ended.load(Ordering::Acquire);
-                kept.iter_mut().for_each(|kept| kept.look(&plan));
+                kept.iter_mut().for_each(|kept| kept.keep_closed(&plan));
                 if is_over {
                     return kept.into_iter().map(|kept| kept.outcome).collect();
                 }
@@ -86,7 +86,7 @@ impl Keeper {
         Ok(Some(Self { thread, is_ended }))
     }
 
-    /// The last segment is closed: does what is left and says what became of each trail.
+    /// Finishes the work after the last segment was closed, and returns the outcome for each trail.
     pub(crate) fn close(self) -> Vec<KeepOutcome> {
         self.is_ended.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -94,15 +94,15 @@ impl Keeper {
     }
 }
 
-/// One trail.
-struct Kept {
+/// One trail, and which of its segments are done.
+struct KeptTrail {
     trail: PathBuf,
     copies: Option<PathBuf>,
     done: BTreeSet<PathBuf>,
     outcome: KeepOutcome,
 }
 
-impl Kept {
+impl KeptTrail {
     fn new(trail: &Path, plan: &KeepPlan) -> Self {
         let whole = fs::canonicalize(trail).unwrap_or_else(|_| trail.to_owned());
         let name = whole.file_name().unwrap_or(whole.as_os_str());
@@ -110,8 +110,8 @@ impl Kept {
         Self { copies, trail: whole, done: BTreeSet::new(), outcome: KeepOutcome::default() }
     }
 
-    /// Does what is to be done with each segment that was closed since the last look.
-    fn look(&mut self, plan: &KeepPlan) {
+    /// Protects each segment that was closed since the last call.
+    fn keep_closed(&mut self, plan: &KeepPlan) {
         self.outcome.failure = None;
         for file in closed_segments(&self.trail) {
             if self.done.contains(&file) {
@@ -137,7 +137,7 @@ impl Kept {
             let made = set_immutable(file, true);
             made.map_err(|error| {
                 format!(
-                    "{} cannot be made immutable: {error}; that takes root (CAP_LINUX_IMMUTABLE)",
+                    "{} cannot be made immutable: {error}; this needs root (CAP_LINUX_IMMUTABLE)",
                     file.display()
                 )
             })?;
@@ -146,7 +146,7 @@ impl Kept {
     }
 }
 
-/// The segments of a trail, archived ones too, the oldest first.
+/// Returns the segments of a trail, the archived ones included, the oldest first.
 pub(crate) fn segments(trail: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(trail).into_iter().flatten().flatten();
     let mut found: Vec<(u64, PathBuf)> = entries
@@ -159,7 +159,7 @@ pub(crate) fn segments(trail: &Path) -> Vec<PathBuf> {
     found.into_iter().map(|(_, file)| file).collect()
 }
 
-/// Those that are read-only: nobody writes them any longer.
+/// Returns the segments that are read-only: the journal does not write them any longer.
 fn closed_segments(trail: &Path) -> Vec<PathBuf> {
     segments(trail).into_iter().filter(|file| is_read_only(file)).collect()
 }
@@ -168,7 +168,7 @@ fn is_read_only(file: &Path) -> bool {
     file.metadata().is_ok_and(|metadata| metadata.permissions().mode() & 0o222 == 0)
 }
 
-/// Copies `file` into `folder` and reads the copy back. One that is there already must be the same.
+/// Copies `file` into `folder` and reads the copy back. A copy that exists already must be identical.
 fn copy(file: &Path, folder: &Path) -> Result<(), String> {
     let name = file.file_name().expect("a segment has a name");
     let target = folder.join(name);
@@ -178,11 +178,11 @@ fn copy(file: &Path, folder: &Path) -> Result<(), String> {
     match target.metadata() {
         Ok(there) if there.len() == length => {}
         Ok(there) if there.len() < length => {
-            // A process that died left a part of it.
+            // A process that died left an incomplete copy.
             fs::remove_file(&target).map_err(what)?;
             write_copy(file, &target).map_err(what)?;
         }
-        Ok(_) => return Err(format!("{} is there, and is no copy of {}", target.display(), file.display())),
+        Ok(_) => return Err(not_a_copy(file, &target)),
         Err(_) => {
             fs::create_dir_all(folder).map_err(what)?;
             write_copy(file, &target).map_err(what)?;
@@ -191,10 +191,14 @@ fn copy(file: &Path, folder: &Path) -> Result<(), String> {
     if hash_of(file).map_err(what)? == hash_of(&target).map_err(what)? {
         return Ok(());
     }
-    Err(format!("{} is there, and is no copy of {}", target.display(), file.display()))
+    Err(not_a_copy(file, &target))
 }
 
-/// Under its last name from the first byte: a store with object lock renames nothing.
+fn not_a_copy(file: &Path, target: &Path) -> String {
+    format!("{} exists and is not a copy of {}", target.display(), file.display())
+}
+
+/// Writes the copy under its final name, because a store with object lock cannot rename it.
 fn write_copy(file: &Path, target: &Path) -> io::Result<()> {
     let (mut from, mut piece) = (File::open(file)?, vec![0; PIECE]);
     let mut to = OpenOptions::new().write(true).create_new(true).open(target)?;
@@ -231,31 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn closed_segments_are_copied_once_and_another_file_in_their_place_is_told_of() {
+    fn closed_segments_are_copied_once_and_a_different_file_in_their_place_is_reported() {
         let folder = tempfile::tempdir().unwrap();
         let (trail, store) = (folder.path().join("trail"), folder.path().join("store"));
         fs::create_dir(&trail).unwrap();
         segment(&trail, 1, b"first", 0o400);
         let open = segment(&trail, 2, b"open", 0o600);
         let plan = KeepPlan { immutable: false, copy_to: Some(store.clone()) };
-        let mut kept = Kept::new(&trail, &plan);
-        kept.look(&plan);
+        let mut kept = KeptTrail::new(&trail, &plan);
+        kept.keep_closed(&plan);
         let copy = |index| store.join("trail").join(segment_name(index));
         assert_eq!(fs::read(copy(1)).unwrap(), b"first");
-        assert!(!copy(2).exists(), "it is being written");
+        assert!(!copy(2).exists(), "it is still being written");
         assert_eq!(kept.outcome, KeepOutcome { segments: 1, failure: None });
 
         set_permissions(&open, Permissions::from_mode(0o400)).unwrap();
         fs::write(copy(2), "op").unwrap();
-        kept.look(&plan);
-        assert_eq!(fs::read(copy(2)).unwrap(), b"open", "a part is done again");
+        kept.keep_closed(&plan);
+        assert_eq!(fs::read(copy(2)).unwrap(), b"open", "an incomplete copy is made again");
         assert_eq!(kept.outcome, KeepOutcome { segments: 2, failure: None });
 
         segment(&trail, 3, b"third", 0o400);
         fs::write(copy(3), "thurd").unwrap();
-        kept.look(&plan);
+        kept.keep_closed(&plan);
         let failure = kept.outcome.failure.clone().unwrap();
-        assert!(failure.contains("is no copy of") && kept.outcome.segments == 2, "{failure}");
-        assert_eq!(fs::read(copy(3)).unwrap(), b"thurd", "what is there stays");
+        assert!(failure.contains("is not a copy of") && kept.outcome.segments == 2, "{failure}");
+        assert_eq!(fs::read(copy(3)).unwrap(), b"thurd", "the existing file stays");
     }
 }

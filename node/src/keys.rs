@@ -1,4 +1,4 @@
-//! Keys that commands and configurations name: private ones read from their files, public ones from text.
+//! Reads the keys that commands and configurations name: private keys from files, public keys from text.
 
 use crate::failure::Failure;
 use std::io;
@@ -7,31 +7,31 @@ use stele_compliance::seal::key::{KeyError, read, read_passphrase};
 use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::{Signer, VerifierKey};
 
-/// The private key in a file. Where it has a passphrase, that is the first line of `passphrase`, a file for
-/// its owner only, or asked for.
+/// Reads the private key in `file`. Its passphrase, where it has one, is the first line of the file
+/// `passphrase`, which only its owner may read, or is asked for on the terminal.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`Failure`]: the key or the passphrase cannot be read, or the passphrase is wrong.
 pub(crate) fn read_signer(file: &Path, passphrase: Option<&Path>) -> Result<Signer, Failure> {
     let given = passphrase.map(|path| read_passphrase(path).map_err(key_failed)).transpose()?;
     read(file, || given.map_or_else(|| ask(&format!("passphrase of {}: ", file.display())), Ok))
         .map_err(key_failed)
 }
 
-/// As [`read_signer`], of a key that signs checkpoints of a log's own.
+/// As [`read_signer`], for a key that signs the checkpoints of a log.
 ///
 /// # Errors
-/// [`Failure`]: also when it is a witness's.
+/// [`Failure`]: as [`read_signer`], or the key is a witness's.
 pub(crate) fn read_log_signer(file: &Path, passphrase: Option<&Path>) -> Result<Signer, Failure> {
     let signer = read_signer(file, passphrase)?;
     match signer.public().kind() {
         KeyKind::Log => Ok(signer),
         KeyKind::Witness => Err(Failure::usage(format!("{} is a witness's key", file.display()))
-            .help("a log is sealed with a key of `stele key new` without --witness")),
+            .help("`stele key new` without --witness makes the key that seals a log")),
     }
 }
 
-/// A public key as a command takes it.
+/// Parses the public key that `--key` gives.
 ///
 /// # Errors
 /// [`Failure`]: the text is not a key.
@@ -40,7 +40,7 @@ pub(crate) fn read_key(text: &str) -> Result<VerifierKey, Failure> {
     key.map_err(|error| Failure::usage(format!("--key: {error}")).help("`stele key show FILE` prints it"))
 }
 
-/// A new passphrase, typed twice on the terminal.
+/// Asks for a new passphrase, twice, on the terminal.
 ///
 /// # Errors
 /// [`Failure`]: there is no terminal, or the two differ.
@@ -57,7 +57,7 @@ fn ask(prompt: &str) -> io::Result<String> {
     rpassword::prompt_password(prompt)
 }
 
-/// Why a key is not read or written, as this program reports it.
+/// Converts the error of reading or writing a key to a failure of the command.
 pub(crate) fn key_failed(error: KeyError) -> Failure {
     match error {
         KeyError::Name(_) => Failure::usage(error),

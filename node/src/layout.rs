@@ -1,9 +1,11 @@
-//! Which thread runs what on which CPU: chosen by itself and explained, or as configured agent by agent.
+//! The thread layout: which agents run on which thread and CPU, chosen automatically and explained, or as
+//! configured.
 //!
 //! Two hot threads can spin only where two CPUs are free for them, and a flushed write finishes in a kernel
 //! worker on the CPU that takes the disk's interrupt. So the journal's core, which yields while a flush is
-//! outstanding, goes on that CPU, and the sequencer's core, which spins, on another. Shards get sequencers' and
-//! journals' cores of their own as far as there are CPUs, and share them in turns where there are not.
+//! outstanding, is on that CPU, and the sequencer's core, which spins, is on another. Each shard gets its own
+//! cores for sequencer and journal while there are CPUs; after that, shards share cores, whose agents run in
+//! turn.
 
 use crate::config::{Config, CoreConfig, CoresConfig, ShardPlan};
 use crate::failure::{Failure, nearest};
@@ -15,26 +17,26 @@ use std::time::Duration;
 use stele_bus::{AgentError, IdleStrategy};
 use stele_wire::ShardId;
 
-/// The jobs of a running system; those of a shard by its place among the shards of this process.
+/// The agents of a running system. The number is the index of the shard among the shards of this process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Job {
     Sequencer(usize),
     Strategies(usize),
-    /// The order gateway, with the paper exchange behind it.
+    /// The order gateway, with the paper exchange that it sends orders to.
     Gateway(usize),
     Journal(usize),
-    /// Brings the shard what it is told of others.
+    /// The forwarder, which publishes the events of other shards to the shard.
     Forwarder(usize),
     /// The one feed of all shards.
     Feed,
 }
 
-/// What a layout needs to know of a shard.
+/// What the layout needs to know about a shard.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct ShardAgents {
     pub(crate) id: ShardId,
     pub(crate) wish: CoresConfig,
-    /// Whether it is told of others.
+    /// Whether other shards forward events to it.
     pub(crate) forwards: bool,
 }
 
@@ -43,26 +45,30 @@ pub(crate) struct ShardAgents {
 pub(crate) struct Core {
     pub(crate) name: String,
     pub(crate) cpu: Option<usize>,
-    /// What it does when there is nothing to do, where the configuration says so.
+    /// What it does when there is no work, where the configuration says so.
     pub(crate) idle: Option<IdleStrategy>,
     pub(crate) jobs: Vec<Job>,
 }
 
-/// Where background threads belong: those that prepare segments, index them and take snapshots.
+/// The CPUs of the background threads, such as those that prepare segments, index them and take snapshots.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Background {
-    /// The CPUs that no hot thread is pinned to. Where there are none, the journal's, which yields while it waits for
-    /// the disk; any where nothing is pinned.
+    /// The CPUs that no hot thread is pinned to. If there are none, the CPUs of the journals, which yield
+    /// while they wait for the disk. Empty if no thread is pinned: then any CPU.
     pub(crate) cpus: Vec<usize>,
-    /// Whether hot threads run there.
+    /// Whether hot threads run on these CPUs.
     pub(crate) is_shared: bool,
 }
 
 impl Background {
-    /// Puts the calling thread in this place, behind the hot threads: `nice` is the kernel's number.
+    /// Moves the calling thread to these CPUs and sets its priority below that of the hot threads; `nice` is
+    /// the kernel's nice value.
+    ///
+    /// # Errors
+    /// [`AgentError`]: the kernel refuses one of them.
     pub(crate) fn enter(&self, nice: i32) -> Result<(), AgentError> {
-        let refused = |error| AgentError::caused_by("cannot step back behind the hot threads", error);
-        // One that was started further back stays there: not everybody may come forward.
+        let refused = |error| AgentError::caused_by("cannot lower the thread's priority", error);
+        // A process that was started with a lower priority keeps it: raising it may not be permitted.
         if rustix::process::getpriority_process(None).map_err(refused)? < nice {
             rustix::process::setpriority_process(None, nice).map_err(refused)?;
         }
@@ -71,7 +77,7 @@ impl Background {
     }
 }
 
-/// All threads, and why they are so.
+/// All hot threads, the CPUs of the background threads, and the reason of the choice.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Layout {
     pub(crate) cores: Vec<Core>,
@@ -93,7 +99,7 @@ impl ShardAgents {
 }
 
 impl Job {
-    /// What the configuration calls it: `journal`, or `2.journal` where there are several shards.
+    /// Returns its name in the configuration: `journal`, or `2.journal` where there are several shards.
     fn name(self, shards: &[ShardId]) -> String {
         let (shard, name) = match self {
             Self::Sequencer(shard) => (shard, "sequencer"),
@@ -111,7 +117,7 @@ impl Job {
 }
 
 impl Core {
-    /// Whether it waits for a disk.
+    /// Whether it runs a journal.
     pub(crate) fn has_journal(&self) -> bool {
         self.jobs.iter().any(|job| matches!(job, Job::Journal(_)))
     }
@@ -122,8 +128,8 @@ impl Core {
 }
 
 impl Layout {
-    /// The layout of these shards on `cpus` (the allowed ones), where `disk_cpus` take the interrupts of the journal's
-    /// disk: as configured, else chosen.
+    /// Returns the configured layout of these shards, or else chooses one for `cpus` (those that the process
+    /// may use), of which `disk_cpus` take the interrupts of the journal's disk.
     ///
     /// # Errors
     /// As [`Layout::configured`].
@@ -140,7 +146,8 @@ impl Layout {
         }
     }
 
-    /// A layout for `cpus` (the allowed ones), where `disk_cpus` take the interrupts of the journal's disk.
+    /// Chooses a layout for `cpus` (those that the process may use), of which `disk_cpus` take the interrupts
+    /// of the journal's disk.
     pub(crate) fn choose(
         cpus: &BTreeSet<usize>,
         disk_cpus: &BTreeSet<usize>,
@@ -153,8 +160,8 @@ impl Layout {
             return Self {
                 cores: vec![core],
                 background: Background { cpus: Vec::new(), is_shared: true },
-                reason: "one CPU: every job in turn on one thread".into(),
-                warnings: vec!["one CPU: latencies will be those of the slowest job; use two or more".into()],
+                reason: "one CPU: all agents run in turn on one thread".into(),
+                warnings: vec!["one CPU: each agent waits for the slowest one; use two CPUs or more".into()],
                 shards: ids,
             };
         }
@@ -181,10 +188,10 @@ impl Layout {
         Self::explained(cores, cpus, disk_cpus, ids, reason)
     }
 
-    /// The layout that `[[core]]` says: every agent on one core.
+    /// Returns the layout that `[[core]]` configures, with every agent on one core.
     ///
     /// # Errors
-    /// [`Failure`]: an agent that there is not, or one on no core or on two.
+    /// [`Failure`]: an agent does not exist, or is on no core or on two.
     pub(crate) fn configured(
         configured: &[CoreConfig],
         cpus: &BTreeSet<usize>,
@@ -212,19 +219,20 @@ impl Layout {
             }
             let Some(first) = jobs.first() else {
                 return Err(
-                    Failure::usage("[[core]] without agents").help(list(names.iter().map(String::as_str)))
+                    Failure::usage("a [[core]] has no agents").help(list(names.iter().map(String::as_str)))
                 );
             };
             if core.cpu.is_some_and(|cpu| cores.iter().any(|other| other.cpu == Some(cpu))) {
-                let what = format!("[[core]] CPU {} has two threads", core.cpu.unwrap_or_default());
-                return Err(Failure::usage(what).help("put the agents of both on one"));
+                let what = format!("two [[core]]s have the CPU {}", core.cpu.unwrap_or_default());
+                return Err(Failure::usage(what).help("put the agents of both into one [[core]]"));
             }
             let idle = core.idle.as_deref().map(idle).transpose()?;
             cores.push(Core { name: first.name(&ids), cpu: core.cpu, idle, jobs });
         }
         if !left.is_empty() {
-            let what = "[[core]]: some agents are on no core".to_string();
-            return Err(Failure::usage(what).help(list(left.iter().map(|(name, _)| name.as_str()))));
+            let missing: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+            let what = format!("no [[core]] has these agents: {}", missing.join(", "));
+            return Err(Failure::usage(what).help("every agent belongs to one [[core]]"));
         }
         let reason = format!("{} threads, as configured", cores.len());
         Ok(Self::explained(cores, cpus, disk_cpus, ids, reason))
@@ -249,25 +257,25 @@ impl Layout {
             let Some(cpu) = core.cpu else { continue };
             if of_journals().any(|journal| journal == cpu) {
                 warnings.push(format!(
-                    "sequencer and journal share CPU {cpu}: a spinning thread delays every flush by whole ticks; \
-                     give them two CPUs in [cores]"
+                    "sequencer and journal share CPU {cpu}: a spinning thread delays every flush by timer ticks; \
+                     give them different CPUs in [cores]"
                 ));
             } else if disk_cpus.contains(&cpu) && !of_journals().any(|journal| disk_cpus.contains(&journal)) {
                 warnings.push(format!(
-                    "CPU {cpu} spins and takes the disk's interrupts: flushes may wait for a tick; \
-                     set [cores] sequencer to another CPU, or move the interrupt in /proc/irq"
+                    "the sequencer spins on CPU {cpu}, which takes the disk's interrupts: flushes may wait for a \
+                     timer tick; set [cores] sequencer to another CPU, or move the interrupt in /proc/irq"
                 ));
             }
         }
         Self { cores, background, reason, warnings, shards }
     }
 
-    /// The CPU of the core that does `job`, where it is pinned.
+    /// Returns the CPU of the core that runs `job`, where it is pinned.
     pub(crate) fn cpu_of(&self, job: Job) -> Option<usize> {
         self.cores.iter().find(|core| core.jobs.contains(&job))?.cpu
     }
 
-    /// A sentence a core: its jobs and its CPU.
+    /// Returns a line of text for each core: its CPU and its agents.
     pub(crate) fn describe(&self) -> Vec<String> {
         let describe = |core: &Core| {
             let jobs: Vec<String> = core.jobs.iter().map(|job| job.name(&self.shards)).collect();
@@ -281,10 +289,10 @@ impl Layout {
 }
 
 fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    format!("agents are: {}", names.collect::<Vec<_>>().join(", "))
+    format!("the agents are {}", names.collect::<Vec<_>>().join(", "))
 }
 
-/// Puts jobs on the core of this CPU, which is made at its first job.
+/// Puts jobs on the core of this CPU, which is created for its first job.
 fn place(cores: &mut Vec<Core>, name: &str, cpu: usize, jobs: &[Job]) {
     match cores.iter_mut().find(|core| core.cpu == Some(cpu)) {
         Some(core) => core.jobs.extend(jobs),
@@ -296,17 +304,18 @@ fn place(cores: &mut Vec<Core>, name: &str, cpu: usize, jobs: &[Job]) {
     }
 }
 
-/// CPUs by what they are for; a shard has its place in each list.
+/// CPUs by purpose; each list has an entry for each shard.
 struct Places {
     sequencers: Vec<usize>,
-    /// Where it has one of its own.
+    /// The feed's own CPU, where it has one.
     feed: Option<usize>,
     journals: Vec<usize>,
 }
 
 impl Places {
-    /// The first journal where the disk interrupts, then sequencers, then the feed, then the other journals, each on a
-    /// CPU of its own as far as there are; and why the first journal is where it is.
+    /// Places the first journal on the CPU of the disk's interrupts, then the sequencers, then the feed, then
+    /// the other journals, each on its own CPU while there are any. Also returns the reason of the first
+    /// journal's CPU.
     fn choose(cpus: &BTreeSet<usize>, disk_cpus: &BTreeSet<usize>, shards: &[ShardAgents]) -> (Self, String) {
         let wished = |cpu: &usize| {
             shards.iter().any(|shard| [shard.wish.sequencer, shard.wish.journal].contains(&Some(*cpu)))
@@ -337,7 +346,7 @@ impl Places {
     }
 }
 
-/// What a core does when there is nothing to do, as the configuration calls it.
+/// Parses what a core does when there is no work.
 pub(crate) fn idle(name: &str) -> Result<IdleStrategy, Failure> {
     match name {
         "auto" | "yield" => Ok(IdleStrategy::SpinYield { spins: 100 }),
@@ -362,24 +371,24 @@ fn choose_journal(
     if disk_cpus.len() < cpus.len()
         && let Some(cpu) = cpus.intersection(disk_cpus).copied().find(free)
     {
-        return (cpu, format!("the journal on CPU {cpu}, which takes the disk's interrupts"));
+        return (cpu, format!("the journal is on CPU {cpu}, which takes the disk's interrupts"));
     }
     let cpu = cpus.iter().copied().find(free).unwrap_or(0);
-    (cpu, format!("the journal on CPU {cpu}, as no CPU is known to take the disk's interrupts alone"))
+    (cpu, format!("the journal is on CPU {cpu}; no CPU is known to take the disk's interrupts alone"))
 }
 
-/// The CPUs that this process may run on.
+/// Returns the CPUs that this process may run on.
 pub(crate) fn allowed_cpus() -> BTreeSet<usize> {
     core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
-/// The CPUs that the kernel keeps other work away from (`isolcpus`).
+/// Returns the CPUs that the kernel schedules no other work on (`isolcpus`).
 pub(crate) fn isolated_cpus() -> BTreeSet<usize> {
     let list = fs::read_to_string("/sys/devices/system/cpu/isolated").unwrap_or_default();
     parse_cpu_list(&list).into_iter().collect()
 }
 
-/// The CPUs that take the interrupts of the disk under `path`; empty when that cannot be told.
+/// Returns the CPUs that take the interrupts of the disk that holds `path`; empty where that is unknown.
 pub(crate) fn disk_cpus(path: &Path) -> BTreeSet<usize> {
     let Some(device) = device_name(path) else { return BTreeSet::new() };
     let Ok(interrupts) = fs::read_to_string("/proc/interrupts") else { return BTreeSet::new() };
@@ -395,7 +404,7 @@ pub(crate) fn disk_cpus(path: &Path) -> BTreeSet<usize> {
         .collect()
 }
 
-/// The driver's name of the disk that holds `path` as it appears in /proc/interrupts: `virtio1`, `nvme0`.
+/// Returns the driver's name for the disk that holds `path`, as in `/proc/interrupts`: `virtio1`, `nvme0`.
 fn device_name(path: &Path) -> Option<String> {
     let device = path.ancestors().find_map(|folder| {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -407,13 +416,13 @@ fn device_name(path: &Path) -> Option<String> {
     names.find(|name| name.starts_with("virtio") || is_nvme_controller(name)).map(str::to_owned)
 }
 
-/// `nvme0`, not `nvme` and not the namespace `nvme0n1`.
+/// Whether `name` is an NVMe controller: `nvme0`, but not `nvme` and not the namespace `nvme0n1`.
 fn is_nvme_controller(name: &str) -> bool {
     let number = name.strip_prefix("nvme").unwrap_or_default();
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// `0-2,5` as numbers.
+/// Parses a list of CPUs such as `0-2,5`.
 fn parse_cpu_list(list: &str) -> Vec<usize> {
     let range = |part: &str| -> Option<std::ops::RangeInclusive<usize>> {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -451,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn on_two_cpus_the_journal_sits_where_the_disk_interrupts_and_the_sequencer_elsewhere() {
+    fn on_two_cpus_the_journal_is_on_the_cpu_of_the_disk_interrupts_and_the_sequencer_on_the_other() {
         for (disk, sequencer) in [(1, 0), (0, 1)] {
             let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[disk]), &one(CoresConfig::default()));
             assert_eq!(layout.cores[0].cpu, Some(sequencer));
@@ -474,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn on_one_cpu_everything_runs_on_one_thread_and_it_says_what_that_costs() {
+    fn on_one_cpu_everything_runs_on_one_thread_with_a_warning() {
         let layout = Layout::choose(&cpus(&[0]), &cpus(&[0]), &one(CoresConfig::default()));
         assert_eq!(layout.cores.len(), 1);
         assert_eq!(layout.cores[0].jobs.len(), 5);
@@ -482,11 +491,11 @@ mod tests {
     }
 
     #[test]
-    fn a_configured_sequencer_under_the_disk_interrupt_is_obeyed_and_warned_of() {
+    fn a_sequencer_configured_on_the_cpu_of_the_disk_interrupts_stays_there_with_a_warning() {
         let wish = CoresConfig { sequencer: Some(1), journal: None };
         let layout = Layout::choose(&cpus(&[0, 1]), &cpus(&[1]), &one(wish));
         assert_eq!((layout.cores[0].cpu, layout.cores[1].cpu), (Some(1), Some(0)));
-        assert!(layout.warnings[0].contains("spins and takes the disk's interrupts"));
+        assert!(layout.warnings[0].contains("spins on CPU 1, which takes the disk's interrupts"));
     }
 
     #[test]
@@ -508,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shard_sits_where_it_wishes() {
+    fn a_shard_gets_the_cpus_that_it_configures() {
         let mut shards = two();
         shards[1].wish = CoresConfig { sequencer: Some(2), journal: Some(0) };
         let layout = Layout::choose(&(0..6).collect(), &cpus(&[1]), &shards);
@@ -519,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn any_agent_goes_on_any_core() {
+    fn any_agent_can_be_on_any_core() {
         let shards = one(CoresConfig::default());
         let wanted = [core(1, &["feed", "sequencer"]), core(0, &["gateway", "journal", "strategies"])];
         let layout = Layout::configured(&wanted, &cpus(&[0, 1]), &cpus(&[]), &shards).unwrap();
@@ -545,13 +554,15 @@ mod tests {
         let twice = refused(&[core(0, &["1.sequencer"]), core(1, &["1.sequencer"])]);
         assert!(twice.contains("placed twice") && twice.contains("2.forwarder"), "{twice}");
         let missing = refused(&[core(0, &["1.sequencer", "feed"])]);
-        assert!(missing.contains("on no core") && missing.contains("2.journal"), "{missing}");
-        assert!(!missing.contains("feed"), "{missing}");
-        assert!(refused(&[core(0, &["feed"]), core(0, &["1.journal"])]).contains("CPU 0 has two threads"));
+        assert!(missing.contains("no [[core]] has these agents: 1.strategies"), "{missing}");
+        assert!(missing.contains("2.journal") && !missing.contains("feed"), "{missing}");
+        assert!(
+            refused(&[core(0, &["feed"]), core(0, &["1.journal"])]).contains("two [[core]]s have the CPU 0")
+        );
     }
 
     #[test]
-    fn cpu_lists_read_as_the_kernel_writes_them() {
+    fn cpu_lists_are_parsed_as_the_kernel_writes_them() {
         assert_eq!(parse_cpu_list("0-2,5\n"), [0, 1, 2, 5]);
         assert_eq!(parse_cpu_list("\n"), Vec::<usize>::new());
         assert!(is_nvme_controller("nvme0") && !is_nvme_controller("nvme0n1") && !is_nvme_controller("nvme"));

@@ -1,25 +1,26 @@
-//! Everything that the program `stele` does: configuration, layout, topology, session, commands.
+//! The program `stele` as a library: configuration, layout, topology, session, commands.
 //!
-//! [`Program`] is the way in. The binary `stele` is a [`Program`] with what comes with Stele; a program of
-//! your own adds its strategies and has the same commands. Users take it from the crate `stele`, as
+//! Begin with [`Program`]. The binary `stele` is a [`Program`] with the built-in strategies; your own program
+//! adds its strategies and has the same commands. Applications use it through the crate `stele`, as
 //! `stele::Program`.
 //!
-//! | thread | what it does | made by |
+//! | thread | what it does | started by |
 //! |---|---|---|
 //! | main | commands, the live line, stopping | the operating system |
-//! | sequencer, feed, journal (hot, pinned) | the jobs that `layout` gives them | `topology` alone |
+//! | sequencer, feed, journal (hot, pinned) | the jobs that `layout` assigns to them | `topology` alone |
 //! | the journal's pool | prepares segments | `stele_journal` |
-//! | snapshots | follows the trail, takes a snapshot at each roll | `topology` |
+//! | snapshots | follows the trail, takes a snapshot at the end of each segment | `topology` |
 //! | sealer | follows the trails, signs checkpoints, where `[seal]` names a key | `topology` |
 //! | witness, one each | asks a witness for its cosignatures, where `[seal] witness` names one | `session` |
 //! | keeper | makes closed segments immutable, copies them, where `[at_rest]` says so | `session` |
 //! | metrics | answers over HTTP, where `[metrics]` says so | `session` |
-//! | runs of a backtest | play a market, one a CPU | `commands::backtest` |
-//! | executors of a scan | read a trail, one a CPU | `stele_journal` |
+//! | runs of a backtest | run a strategy over a market, one run on each CPU | `commands::backtest` |
+//! | executors of a scan | read a trail, one on each CPU | `stele_journal` |
 #![forbid(unsafe_code)]
 
 mod access;
 mod act;
+mod bus_stats;
 mod cli;
 mod commands;
 mod config;
@@ -36,7 +37,6 @@ mod keeper;
 mod keys;
 mod layout;
 mod live;
-mod look;
 pub mod measuring;
 mod metrics;
 mod moment;
@@ -54,7 +54,7 @@ mod screen;
 mod sealer;
 mod sealing;
 mod session;
-mod shown;
+mod shared_directory;
 mod signals;
 mod snapshots;
 mod submission;

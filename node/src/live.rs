@@ -1,46 +1,48 @@
-//! The live line: how a run is going, on one line of a terminal.
+//! The live line: the progress of a run, on one line of a terminal.
 
 use crate::readable::grouped;
-use crate::session::Glance;
+use crate::session::RunStatus;
 use std::io::{IsTerminal, Write as _, stderr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use stele_journal::SpaceWatch;
 
-/// Shows how a run goes on, on standard error: one line that is redrawn on a terminal, a line a second in a log.
+/// Prints the progress of a run on standard error: on a terminal one line that is redrawn, otherwise a line
+/// each second.
 pub(crate) struct LiveLine {
     is_terminal: bool,
-    before: Glance,
-    /// When the next line of a log is due.
+    before: RunStatus,
+    /// When the next line is due where standard error is not a terminal.
     next: Duration,
 }
 
-/// Between two lines of a log.
+/// The time between two lines where standard error is not a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl LiveLine {
     pub(crate) fn new() -> Self {
-        Self { is_terminal: stderr().is_terminal(), before: Glance::default(), next: Duration::ZERO }
+        Self { is_terminal: stderr().is_terminal(), before: RunStatus::default(), next: Duration::ZERO }
     }
 
-    pub(crate) fn show(&mut self, glance: &Glance) {
-        if !self.is_terminal && glance.elapsed < self.next {
+    /// Prints the line, where one is due.
+    pub(crate) fn show(&mut self, status: &RunStatus) {
+        if !self.is_terminal && status.elapsed < self.next {
             return;
         }
-        let line = describe(&self.before, glance);
-        // Whoever does not listen any more does not stop the run.
+        let line = describe(&self.before, status);
+        // A closed standard error does not stop the run.
         let _ = if self.is_terminal {
             write!(stderr(), "\r\x1b[2K{line}").and_then(|()| stderr().flush())
         } else {
             writeln!(stderr(), "{line}")
         };
-        self.before = *glance;
-        self.next = glance.elapsed + LOG_INTERVAL;
+        self.before = *status;
+        self.next = status.elapsed + LOG_INTERVAL;
     }
 }
 
-/// Says when free space gets scarce, once a level and trail.
+/// Warns when free space becomes scarce, once for each level and trail.
 pub(crate) struct SpaceWarner {
     trails: Vec<WatchedTrail>,
 }
@@ -48,25 +50,26 @@ pub(crate) struct SpaceWarner {
 struct WatchedTrail {
     directory: PathBuf,
     space: Option<Arc<SpaceWatch>>,
-    told: u64,
+    reported: u64,
 }
 
 impl SpaceWarner {
-    /// For trails and how much room there is for each, where that is known.
+    /// Watches these trails and the free space of each, where that is known.
     pub(crate) fn new(trails: Vec<(PathBuf, Option<Arc<SpaceWatch>>)>) -> Self {
-        let watched = trails.into_iter().map(|(directory, space)| WatchedTrail { directory, space, told: 0 });
+        let watched =
+            trails.into_iter().map(|(directory, space)| WatchedTrail { directory, space, reported: 0 });
         Self { trails: watched.collect() }
     }
 
-    /// Looks, and says what is new on a line of its own.
+    /// Prints each new warning on a line of its own.
     pub(crate) fn warn(&mut self, line: Option<&LiveLine>) {
         let clear = if line.is_some_and(|line| line.is_terminal) { "\r\x1b[2K" } else { "" };
         for trail in &mut self.trails {
             let Some(space) = &trail.space else { continue };
             let warnings = space.warnings();
-            if warnings != trail.told {
-                trail.told = warnings;
-                // Whoever does not listen any more does not stop the run.
+            if warnings != trail.reported {
+                trail.reported = warnings;
+                // A closed standard error does not stop the run.
                 let _ = writeln!(stderr(), "{clear}warning: {}: {space}", trail.directory.display());
             }
         }
@@ -81,7 +84,7 @@ impl Drop for LiveLine {
     }
 }
 
-fn describe(before: &Glance, now: &Glance) -> String {
+fn describe(before: &RunStatus, now: &RunStatus) -> String {
     let span = now.elapsed.saturating_sub(before.elapsed).max(Duration::from_millis(1));
     let rate = (now.events - before.events) as f64 / span.as_secs_f64();
     let lag = |position: u64| grouped(now.published.saturating_sub(position));
@@ -103,15 +106,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_tells_the_rate_since_the_line_before_and_how_far_the_disk_is_behind() {
-        let before = Glance { elapsed: Duration::from_secs(1), events: 1_000, ..Glance::default() };
-        let now = Glance {
+    fn the_line_shows_the_rate_since_the_previous_line_and_how_far_the_disk_is_behind() {
+        let before = RunStatus { elapsed: Duration::from_secs(1), events: 1_000, ..RunStatus::default() };
+        let now = RunStatus {
             elapsed: Duration::from_secs(3),
             events: 5_000,
             published: 10_000,
             written: 9_000,
             durable: 8_000,
-            ..Glance::default()
+            ..RunStatus::default()
         };
         let line = describe(&before, &now);
         assert!(line.contains("2,000 events/s"), "{line}");

@@ -1,4 +1,4 @@
-//! `stele`: the program with the strategies that come with Stele.
+//! The binary `stele`: the program with the built-in strategies.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;

@@ -1,5 +1,5 @@
-//! What the program of the measurements, `stele perf`, needs of this crate: the whole pipeline as a run
-//! composes it, and where a run's journal would be on this machine. It is public for that program alone.
+//! What the measuring program `stele-perf` needs of this crate: the whole pipeline as a run composes it, and
+//! how a run would place its journal on this machine. It is public for that program alone.
 
 pub use crate::failure::Failure;
 pub use crate::flush::FlushReport;
@@ -20,28 +20,29 @@ use stele_feed::Feed;
 use stele_journal::FlushMethod;
 use stele_strategies::Registry;
 
-/// Market events a second of the demo, which two cores of an ordinary virtual machine sustain.
+/// Market events per second of the demo, a rate that two cores of an ordinary virtual machine sustain.
 pub const DEMO_RATE: u64 = RATE;
 
-/// The demo's market and strategies, everything running, over a trail that is removed when the run has ended.
+/// A whole run with the market and the strategies of the demo, on a trail that is removed when the run has
+/// ended.
 #[derive(Clone, Debug)]
 pub struct PipelineRun {
-    /// Market events a second; none: as fast as the machine goes.
+    /// Market events per second; none: as many as the machine can process.
     pub events_per_second: Option<u64>,
-    /// How long the market is open.
+    /// How long the market is open, in seconds.
     pub seconds: f64,
-    /// The latency to the strategies is measured of one market event in so many.
+    /// The latency to the strategies is measured for one of so many market events.
     pub sample_every: u32,
-    /// The file of the key that the trail is sealed with, and the seconds between two checkpoints; none: it
-    /// is not sealed.
+    /// The file of the key that seals the trail, and the seconds between two checkpoints; none: the trail is
+    /// not sealed.
     pub seal: Option<(PathBuf, f64)>,
 }
 
 impl PipelineRun {
-    /// Runs it to its end.
+    /// Runs it to its end and returns its report.
     ///
     /// # Errors
-    /// [`Failure`]: what a run with this configuration fails with, or a trail that cannot be removed.
+    /// [`Failure`]: the run failed, or the trail cannot be removed.
     pub fn run(&self) -> Result<RunReport, Failure> {
         let paced = self.events_per_second;
         let mut config = demo_config(1, paced.unwrap_or(DEMO_RATE), paced.is_none());
@@ -59,7 +60,7 @@ impl PipelineRun {
     }
 }
 
-/// How a run would place its journal on this machine, and flush it.
+/// How a run would place its journal on this machine, and how it would flush it.
 #[derive(Clone, Debug)]
 pub struct JournalPlan {
     /// The CPU of the journal's thread; none where it is not pinned.
@@ -72,17 +73,18 @@ pub struct JournalPlan {
     pub yields: bool,
     /// Data bytes of a segment.
     pub segment_length: u64,
-    /// Why the threads are where they are, and how the method was found: a sentence each.
+    /// Why the threads are on these CPUs, and how the flush method was chosen: a line of text each.
     pub reasons: [String; 2],
-    /// The methods that were tried.
+    /// The flush methods that were measured.
     pub flush: FlushReport,
 }
 
 impl JournalPlan {
-    /// Of a journal in `directory`; `flush` is `measured` or the name of a method, as in `[journal] flush`.
+    /// Returns the plan for a journal in `directory`; `flush` is `measured` or the name of a method, as in
+    /// `[journal] flush`.
     ///
     /// # Errors
-    /// [`Failure`]: usage where there is no such method.
+    /// [`Failure`]: `flush` names an unknown method.
     pub fn make(directory: &Path, flush: &str) -> Result<Self, Failure> {
         let layout = Layout::choose(&allowed_cpus(), &disk_cpus(directory), &[ShardAgents::default()]);
         let config = JournalConfig { flush: flush.into(), ..JournalConfig::default() };
@@ -99,10 +101,10 @@ impl JournalPlan {
     }
 }
 
-/// Opens a feed as a run without a configuration does.
+/// Opens a feed as a run without a configuration file does.
 ///
 /// # Errors
-/// [`Failure`]: environment where its file cannot be read or is not of its format.
+/// [`Failure`]: the feed's file cannot be read, or does not have the feed's format.
 pub fn open_feed(spec: &FeedSpec) -> Result<Box<dyn Feed>, Failure> {
     feeds::open(spec, &Config::default(), iter::empty())
 }

@@ -1,4 +1,4 @@
-//! The counters of a run for Prometheus, over HTTP, on a background thread.
+//! Serves the counters of a run to Prometheus, over HTTP, on a background thread.
 
 use crate::failure::Failure;
 use std::fmt::Write as _;
@@ -11,25 +11,28 @@ use stele_bus::counters::histogram::{BUCKETS, Distribution, lower_bound};
 use stele_bus::counters::table::{ALL, CounterDefinition, CounterKind, CounterScope, CounterUnit};
 use tiny_http::{Header, Method, Response, Server};
 
-/// Serves until it is dropped.
+/// The HTTP server, which serves until it is dropped.
 pub(crate) struct MetricsServer {
     server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl MetricsServer {
-    /// Listens at `address` and answers on a thread that keeps to `cpus`.
+    /// Listens at `address` and answers on a thread that runs on `cpus` only.
+    ///
+    /// # Errors
+    /// [`Failure`]: the address is invalid or in use.
     pub(crate) fn start(address: &str, reader: CounterReader, cpus: &[usize]) -> Result<Self, Failure> {
         let refused = |error: &dyn std::fmt::Display| {
             Failure::environment(format!("cannot serve metrics at {address}: {error}")).help(
-                "[metrics] listen is an address of this machine and a port that nobody uses: 127.0.0.1:9464",
+                "set [metrics] listen to an address of this machine and a free port, such as 127.0.0.1:9464",
             )
         };
         let cpus = cpus.to_vec();
         let wanted = address.to_owned();
         let (made, server) = std::sync::mpsc::channel();
         let serve = move || {
-            // The server's own threads inherit the place of the one that makes it.
+            // The server's own threads inherit the CPUs of the thread that creates it.
             let _ = stele_bus::set_affinity(&cpus);
             let server = match Server::http(&wanted) {
                 Ok(server) => Arc::new(server),
@@ -47,7 +50,7 @@ impl MetricsServer {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens at.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.server.server_addr().to_ip()
     }
@@ -62,7 +65,7 @@ impl Drop for MetricsServer {
     }
 }
 
-/// Answers requests until the server is unblocked. Whoever does not wait for the answer is no failure.
+/// Answers requests until the server is unblocked. A client that closed its connection is not a failure.
 fn answer(server: &Server, reader: &CounterReader) {
     let kind = Header::from_bytes("Content-Type", "text/plain; version=0.0.4; charset=utf-8");
     let kind = kind.expect("the header is ASCII");
@@ -81,7 +84,7 @@ fn answer(server: &Server, reader: &CounterReader) {
     }
 }
 
-/// The readings in Prometheus' text format, by definition.
+/// Formats the readings in Prometheus' text format, version 0.0.4, grouped by definition.
 pub(crate) fn render(readings: &[CounterReading]) -> String {
     let mut page = String::new();
     for definition in ALL {
@@ -141,9 +144,9 @@ fn labels(reading: &CounterReading) -> String {
     }
 }
 
-/// Buckets of a histogram that are one in the text: those of a power of two.
+/// How many buckets of a histogram are one bucket in the text: those of a power of two.
 const MERGED: usize = 8;
-/// The first bound in the text: what is below 128 ns is one bucket.
+/// The first bound in the text, in merged buckets: all values below 128 ns are in one bucket.
 const FIRST: usize = 5;
 
 fn histogram(page: &mut String, name: &str, labels: &str, distribution: &Distribution) {
@@ -174,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_is_told_with_its_meaning_its_unit_and_its_place() {
+    fn a_counter_is_printed_with_its_meaning_its_unit_and_its_labels() {
         let counters = Counters::create().unwrap();
         counters.register(table::EVENTS, CounterLabels::shard(1)).unwrap().set(42);
         counters.register(table::CORE_BUSY, CounterLabels::named(0, 0, "seq")).unwrap().set(1_500_000_000);
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn it_answers_at_its_address_until_it_is_dropped() {
+    fn the_server_answers_at_its_address_until_it_is_dropped() {
         let counters = Counters::create().unwrap();
         let mut events = counters.register(table::EVENTS, CounterLabels::shard(0)).unwrap();
         let server = MetricsServer::start("127.0.0.1:0", counters.reader(), &[]).unwrap();
@@ -225,7 +228,7 @@ mod tests {
         let taken = MetricsServer::start(&address.to_string(), counters.reader(), &[]).err().unwrap();
         assert!(taken.to_string().contains("cannot serve metrics"), "{taken}");
         drop(server);
-        // The system may still take a connection that was under way; nobody answers it.
+        // The kernel may still accept a connection that was being opened, but no thread answers it.
         let is_answered = || TcpStream::connect(address).is_ok();
         assert!((0..1_000).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Times as a person writes them: a day, a moment, or a span such as `1h` before the end.
+//! Times as users write them: a day, a time in UTC, or a span such as `1h` before the end of the trail.
 
 use crate::failure::Failure;
 use jiff::tz::TimeZone;
@@ -9,22 +9,22 @@ use stele_journal::{TrailError, TrailReader};
 use stele_wire::Nanos;
 use stele_wire::layout::Utc;
 
-/// What a person may write, for help and messages.
+/// Examples of the accepted forms, for help and messages.
 pub(crate) const MOMENTS: &str = "2026-11-21, 2026-11-21T09:30:00Z, or a span such as 1h, -90s or 2d";
 
-/// A time as it is written.
+/// A time as the user wrote it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
-    /// A fixed one. A day is its first moment in UTC.
+    /// A fixed time. A day stands for its first moment in UTC.
     At(Nanos),
-    /// So long after the time that spans are counted from; before it, where the span is negative.
+    /// A span after the time that spans are counted from, or before it where the span is negative.
     After(Span),
 }
 
 impl FromStr for Moment {
     type Err = String;
 
-    /// `1h`, `-1h` and `1h ago` are an hour before, `+1h` is an hour after.
+    /// Parses a time. `1h`, `-1h` and `1h ago` are an hour before, `+1h` is an hour after.
     fn from_str(text: &str) -> Result<Self, String> {
         let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp());
         if let Some(moment) = text.parse::<Timestamp>().ok().or_else(day)
@@ -41,11 +41,11 @@ impl FromStr for Moment {
 }
 
 impl Moment {
-    /// The time itself, where spans are counted from `base`. A day has 24 hours; months and years are the
-    /// calendar's.
+    /// Returns the time, with spans counted from `base`. A day has 24 hours; months and years are those of
+    /// the calendar.
     ///
     /// # Errors
-    /// [`Failure`]: it is before 1970, or later than a time of the log can be.
+    /// [`Failure`]: the time is before 1970, or later than an event's timestamp can be (2554).
     pub(crate) fn from(self, base: Nanos) -> Result<Nanos, Failure> {
         let span = match self {
             Self::At(time) => return Ok(time),
@@ -57,11 +57,11 @@ impl Moment {
         };
         time().map(Nanos).ok_or_else(|| {
             let (way, span) = if span.is_negative() { ("before", span.abs()) } else { ("after", span) };
-            Failure::usage(format!("{span:#} {way} {} is outside of the years 1970 to 2554", Utc(base.0)))
+            Failure::usage(format!("{span:#} {way} {} is outside the years 1970 to 2554", Utc(base.0)))
         })
     }
 
-    /// The time itself, where spans are counted from the last event of `trail`.
+    /// Returns the time, with spans counted from the last event of `trail`.
     ///
     /// # Errors
     /// [`Failure`]: as [`Self::from`], or the trail cannot be read.
@@ -73,7 +73,7 @@ impl Moment {
     }
 }
 
-/// The time of the last frame on the trail.
+/// Returns the time of the last frame on the trail.
 fn end_of(trail: &Path) -> Result<Nanos, TrailError> {
     let mut reader = TrailReader::open(trail)?;
     reader.seek_time(Nanos(u64::MAX))?;
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_or_a_moment_is_the_same_from_wherever_it_is_counted() {
+    fn a_day_or_a_time_does_not_depend_on_the_base() {
         for base in [0, 100 * DAY] {
             assert_eq!(from("1970-01-02", base), Ok(Nanos(DAY)));
             assert_eq!(from("1970-01-01T00:00:01.5Z", base), Ok(Nanos(1_500_000_000)));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_time_and_what_a_log_cannot_have_as_one_is_refused() {
+    fn an_invalid_time_and_one_that_no_event_can_have_are_refused() {
         for wrong in ["soon", "17", "-17", "1", "", "h", "--json", "1969-12-31", "3000-01-01"] {
             let refusal = from(wrong, HOUR).unwrap_err();
             assert!(refusal.contains(&format!("`{wrong}` is not a time; write 2026-11-21")), "{refusal}");

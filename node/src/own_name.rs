@@ -1,25 +1,25 @@
-//! What this program is called. Messages everywhere name commands as `stele verify`; here, where they are
-//! printed, the name becomes that of the program that runs, so that a user's own program suggests its own
-//! commands.
+//! Puts the running program's name into help and messages.
+//!
+//! In the code, messages name commands as `` `stele verify` ``. Where they are printed, `stele` is replaced
+//! by the name of the running program's file, so that a user's own program suggests its own commands.
 
 use clap::Command;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-/// The name by which messages in the code call the program.
+/// The program's name in the messages of the code.
 const NAME: &str = "stele";
-/// The version of Stele as a program of another name prints it, after its own name.
+/// What a program of another name prints as its version, after its own name.
 const VERSION: &str = concat!("(stele ", env!("CARGO_PKG_VERSION"), ")");
 
-/// The name of the file that this program was started as.
+/// Returns the file name that this program was started as.
 pub(crate) fn program_name() -> String {
     let started = std::env::args_os().next().map(PathBuf::from);
     let name = started.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
     name.unwrap_or(NAME).to_owned()
 }
 
-/// `text` with the commands that it names as this program's: `` `stele verify` `` becomes `` `NAME verify`
-/// ``.
+/// Returns `text` with this program's name in its commands: `` `stele verify` `` becomes `` `NAME verify` ``.
 pub(crate) fn in_own_name(text: &str) -> Cow<'_, str> {
     renamed(text, &program_name())
 }
@@ -33,7 +33,7 @@ fn renamed<'a>(text: &'a str, name: &str) -> Cow<'a, str> {
     Cow::Owned(text.replace(&known, &quoted(name)))
 }
 
-/// The command line with the help and the version of a program of this name.
+/// Returns the command line with this program's name in its help and its version.
 pub(crate) fn name_command(command: Command) -> Command {
     named(command, &program_name())
 }
@@ -63,7 +63,7 @@ fn with_help(mut command: Command, name: &str) -> Command {
     command.mut_subcommands(|command| with_help(command, name))
 }
 
-/// The end of a help, with each example a command line of the program `name`.
+/// Returns the end of a help page, with `name` in the command line of each example.
 fn with_own_examples(end: &str, name: &str) -> String {
     end.replace(&format!("\n  {NAME} "), &format!("\n  {name} "))
 }
@@ -74,7 +74,7 @@ mod tests {
     use crate::cli::command;
 
     #[test]
-    fn a_command_in_a_message_is_named_as_this_programs_and_nothing_else_is() {
+    fn only_the_commands_in_a_message_take_the_name_of_the_program() {
         let text = "`stele verify` says more: 0000000002.stele, `stele`, stele.internal/";
         let own = "`alpha verify` says more: 0000000002.stele, `stele`, stele.internal/";
         assert_eq!(renamed(text, "alpha"), own);

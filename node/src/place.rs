@@ -1,4 +1,4 @@
-//! Places on a trail as a person writes them: a sequence, or a time.
+//! Places on a trail as users write them: a sequence, or a time.
 
 use crate::failure::Failure;
 use crate::moment::Moment;
@@ -7,14 +7,14 @@ use std::str::FromStr;
 use stele_journal::{TrailError, TrailReader};
 use stele_wire::{Frame, Nanos, Sequence};
 
-/// A place as it is written: an event's number, or a time, which may be counted from the trail's last event.
+/// A place as the user wrote it: a sequence, or a time, which may be counted from the trail's last event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PlaceArg {
     Sequence(Sequence),
     Time(Moment),
 }
 
-/// A place on one trail: an event's number, or a moment.
+/// A place on one trail: a sequence, or a time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Place {
     Sequence(Sequence),
@@ -33,7 +33,7 @@ impl FromStr for PlaceArg {
 }
 
 impl PlaceArg {
-    /// The event's number, where it is one.
+    /// The sequence; none where the place is a time.
     pub(crate) fn sequence(self) -> Option<Sequence> {
         match self {
             Self::Sequence(sequence) => Some(sequence),
@@ -41,10 +41,10 @@ impl PlaceArg {
         }
     }
 
-    /// Where this is on `trail`.
+    /// Returns the place on `trail`.
     ///
     /// # Errors
-    /// [`Failure`]: the time is outside of the years of a log, or the trail cannot be read.
+    /// [`Failure`]: no event can have the time, or the trail cannot be read.
     pub(crate) fn on(self, trail: &Path) -> Result<Place, Failure> {
         Ok(match self {
             Self::Sequence(sequence) => Place::Sequence(sequence),
@@ -54,7 +54,7 @@ impl PlaceArg {
 }
 
 impl Place {
-    /// Moves the reader before the first event at this place or after it.
+    /// Moves the reader to the first event at this place or after it.
     pub(crate) fn seek(self, reader: &mut TrailReader) -> Result<(), TrailError> {
         match self {
             Self::Sequence(Sequence(0 | 1)) => Ok(()),
@@ -63,7 +63,7 @@ impl Place {
         }
     }
 
-    /// Whether this event is after the place.
+    /// Whether `event` is after this place.
     pub(crate) fn is_passed_by(self, event: &Frame<'_>) -> bool {
         match self {
             Self::Sequence(sequence) => event.sequence() > sequence,
@@ -71,7 +71,7 @@ impl Place {
         }
     }
 
-    /// Whether no later event can be at the place or before it.
+    /// Whether every event after `event` is also after this place.
     pub(crate) fn ends_with(self, event: &Frame<'_>) -> bool {
         self == Self::Sequence(event.sequence())
     }

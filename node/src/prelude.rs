@@ -1,4 +1,5 @@
-//! What the program puts on the log before its first market event, and after its last: who is running what.
+//! The events that a session puts on the log before its first market event and after its last: which program
+//! runs what, and how it ended.
 
 use crate::config::Credit;
 use crate::failure::Failure;
@@ -20,23 +21,24 @@ use zerocopy::little_endian::{I64, U16, U32, U64};
 
 pub(crate) use stele_bus::session::sha256;
 
-/// The one account of a run without an account register, and its algorithms' owner.
+/// The only account of a run, and the owner of its strategies.
 pub(crate) const ACCOUNT: u32 = 1;
 
-/// Version of this program.
+/// The version of this program.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What a trail was found to be when a new epoch begins on it.
+/// The state of a trail when a new epoch begins on it.
 #[derive(Clone, Copy)]
-pub(crate) struct Epoch<'a> {
+pub(crate) struct EpochStart<'a> {
     pub(crate) start: &'a SequencerStart,
     pub(crate) recovery: &'a RecoveryReport,
     pub(crate) clock: ClockQuality,
     pub(crate) now: Nanos,
 }
 
-impl<'a> Epoch<'a> {
-    /// Session, recovery and clock: an epoch in which nothing is traded. `configuration` is what it is for.
+impl<'a> EpochStart<'a> {
+    /// Returns the first events of an epoch without trading: session, recovery and clock. `configuration`
+    /// says what the epoch is for.
     pub(crate) fn beginning(&self, configuration: &'a str) -> SessionBeginning<'a> {
         let beginning = SessionBeginning::new(&self.start.identity, self.now)
             .following(self.recovery.last_sequence, self.recovery.ended_cleanly())
@@ -47,11 +49,11 @@ impl<'a> Epoch<'a> {
     }
 }
 
-/// What a run begins with: the epoch, the schema unless it is among the `known` ones, the limits and the
-/// parts of credit that are to go on the log, the account, the paper exchange as a source. `configuration` is
-/// its configuration.
+/// Returns the first events of a run: the epoch, the schema unless it is one of `known`, the limits and
+/// credit allotments that the log does not have yet, the account, and the paper exchange as a source.
+/// `configuration` is the run's configuration.
 pub(crate) fn beginning_of_run<'a>(
-    epoch: &Epoch<'a>,
+    epoch: &EpochStart<'a>,
     configuration: &'a str,
     known: &BTreeSet<[u8; 32]>,
     limits: Vec<(Check, i64)>,
@@ -74,7 +76,8 @@ pub(crate) fn beginning_of_run<'a>(
     }
 }
 
-/// The parts of every shard, so that each log alone proves that the firm has not shared out more than it has.
+/// Returns the allotments of every shard, so that each log alone proves that the firm has not allotted more
+/// than it has.
 fn allotments(credit: &Credit) -> Vec<CreditAllotment> {
     let Credit { firm, allotments, people: [changed_by, approved_by] } = credit;
     let blocks = allotments.iter().map(|allotment| CreditAllotment {
@@ -89,7 +92,7 @@ fn allotments(credit: &Credit) -> Vec<CreditAllotment> {
     blocks.collect()
 }
 
-/// The paper exchange, as the source of its reports.
+/// Returns the definition of the paper exchange, the source of its reports.
 fn paper_exchange() -> SourceDefinition {
     SourceDefinition {
         source: U16::new(sources::VENUE),
@@ -102,7 +105,7 @@ fn paper_exchange() -> SourceDefinition {
     }
 }
 
-/// A strategy of the run, which trades for the run's account.
+/// Returns the start of a strategy, which trades for the run's account.
 pub(crate) fn strategy<'a>(
     id: u16,
     (name, seed): (&'a str, u64),
@@ -121,8 +124,8 @@ pub(crate) fn strategy<'a>(
     }
 }
 
-/// Submits what resumed strategies sent in the epoch before and the process took with it: it is on the log
-/// after all, before anything else of theirs.
+/// Submits what resumed strategies had sent in the epoch before and what was lost with its process, before
+/// the strategies send anything new.
 pub(crate) fn resubmit<'a>(
     control: &mut ControlPublisher,
     mut unsent: impl Iterator<Item = &'a StrategySubmission>,
@@ -133,8 +136,8 @@ pub(crate) fn resubmit<'a>(
     })
 }
 
-/// Submits the hash of a snapshot. Says whether it was taken; while the sequencer is behind it is to be
-/// offered again.
+/// Submits the hash of a snapshot. Returns whether the submission was accepted; while the sequencer is
+/// behind, the caller tries again later.
 pub(crate) fn submit_snapshot(
     control: &mut ControlPublisher,
     standing: &SnapshotOrigin,
@@ -143,7 +146,7 @@ pub(crate) fn submit_snapshot(
     control.sink().offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
 }
 
-/// Submits the epoch's last event; nothing more comes from the publisher then.
+/// Submits the epoch's last event and finishes the publisher.
 pub(crate) fn end(
     control: &mut ControlPublisher,
     start: &SequencerStart,
@@ -165,7 +168,7 @@ impl From<ControlError> for Failure {
     }
 }
 
-/// That a snapshot of the state of every machine was taken, and its hash.
+/// Returns the event that records a snapshot of every state machine, with its hash.
 pub(crate) fn snapshot_taken(standing: &SnapshotOrigin, written: &SnapshotDigest) -> SnapshotTaken {
     SnapshotTaken {
         snapshot_sequence: U64::new(standing.last_sequence.0),

@@ -1,5 +1,5 @@
-//! A program: every command, and the strategies that it knows by name. Parses the command line, runs one
-//! command, turns its failure into a message and an exit code.
+//! The program: its commands and its strategies. It parses the command line, runs one command, and turns a
+//! failure into a message and an exit code.
 
 use crate::cli::{Cli, Command, command};
 use crate::commands;
@@ -9,10 +9,11 @@ use clap::FromArgMatches as _;
 use std::process::ExitCode;
 use stele_strategies::{Registry, StrategyKind};
 
-/// A program with every command of `stele` and the strategies that are registered with it.
+/// A program with all commands of `stele` and the strategies that are registered with it.
 ///
-/// It is called what its file is called: help, version, messages and the commands that they suggest use that
-/// name.
+/// The name of its file is its name in help, version and messages, and in the commands that they suggest.
+///
+/// # Examples
 ///
 /// ```no_run
 /// # use stele_strategies::StrategyKind;
@@ -32,26 +33,27 @@ impl Default for Program {
 }
 
 impl Program {
-    /// The program `stele`, with the strategies that come with it.
+    /// Returns a program with the built-in strategies.
     pub fn new() -> Self {
         Self { strategies: Registry::built_in() }
     }
 
-    /// Adds a strategy, which replaces one of the same name.
+    /// Adds a strategy. It replaces a strategy of the same name.
     ///
     /// # Panics
-    /// When its name is empty or longer than the 32 bytes that an event has for it.
+    /// If its name is empty, or longer than the 32 bytes that an event has for it.
     #[must_use]
     pub fn strategy(mut self, kind: StrategyKind) -> Self {
         self.strategies.register(kind);
         self
     }
 
-    /// Runs the command that the process's arguments name. Prints why where it fails, and gives the exit
-    /// code: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.
+    /// Runs the command that the process's arguments name, prints an error message where it fails, and
+    /// returns the exit code: 0 success, 1 a check failed, 2 wrong command line or configuration, 3
+    /// environment or I/O.
     ///
-    /// Help, version and a command line that does not parse end the process here, as they do in every program
-    /// that is made with clap.
+    /// Help, version and a command line that does not parse end the process here, as in every program that
+    /// uses clap.
     pub fn main(self) -> ExitCode {
         let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

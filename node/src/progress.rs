@@ -1,15 +1,15 @@
-//! Progress on a terminal, for whatever may take more than two seconds. Nothing where there is no terminal.
+//! Progress bars for operations that may take more than two seconds. Nothing is shown without a terminal.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::Duration;
 
-/// A bar when the total is known, a spinner with a count otherwise. Gone when dropped.
+/// A progress bar where the total is known, otherwise a spinner with a count. It is cleared when dropped.
 pub(crate) struct Progress {
     bar: ProgressBar,
 }
 
 impl Progress {
-    /// Shows `what` is going on, in `unit`s, of `total` where that is known.
+    /// Shows that `what` is going on, counted in `unit`, of `total` where that is known.
     pub(crate) fn new(what: &'static str, unit: &'static str, total: Option<u64>) -> Self {
         let bar = match total {
             Some(total) => ProgressBar::new(total).with_style(style(&format!(
@@ -23,12 +23,12 @@ impl Progress {
         Self { bar }
     }
 
-    /// How far it is.
+    /// Sets the position.
     pub(crate) fn set(&self, position: u64) {
         self.bar.set_position(position);
     }
 
-    /// How far it is, and of how much.
+    /// Sets the position and the total.
     pub(crate) fn set_of(&self, position: u64, total: u64) {
         self.bar.set_length(total);
         self.bar.set_position(position);

@@ -1,6 +1,12 @@
-//! Numbers as a person reads them.
+//! Numbers formatted for people.
 
-/// `1234567` as `1,234,567`.
+/// Formats a number with its digits grouped by thousands.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(stele_node::measuring::grouped(1_234_567), "1,234,567");
+/// ```
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
@@ -13,7 +19,7 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
-/// Nanoseconds with three digits that mean something.
+/// Formats nanoseconds with three significant digits and a unit: `45.7 µs`.
 pub(crate) fn duration(nanos: u64) -> String {
     match nanos {
         0..1_000 => format!("{nanos} ns"),

@@ -1,11 +1,11 @@
-//! What a person reads after a run: what happened, how fast, who earned what, and what to try next.
+//! The report after a run: what happened, how fast, what each strategy earned, and what to try next.
 
 use crate::failure::Failure;
 use crate::flush::FlushReport;
 use crate::keeper::KeepOutcome;
 use crate::readable::{duration, grouped};
 use crate::sealer::SealOutcome;
-use crate::session::{Ended, EndedShard, Told};
+use crate::session::{EndedSession, EndedShard, ForwardedTotals};
 use crate::witnesses::CosignOutcome;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use stele_feed::FeedReport;
 use stele_replay::summary::{LatencyPercentiles, OrderSummary, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 
-/// A run's result: what the run itself saw, and what its trails say.
+/// The result of a run: what the run measured itself, and a summary of its trails.
 #[derive(Serialize)]
 pub struct RunReport {
     end_reason: &'static str,
@@ -26,7 +26,7 @@ pub struct RunReport {
     shards: ShardReports,
 }
 
-/// One shard stands for the run; several stand beside their total.
+/// The only shard, whose fields are the run's, or several shards with their total.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ShardReports {
@@ -34,28 +34,28 @@ enum ShardReports {
     Several { events: u64, shards: Vec<ShardReport> },
 }
 
-/// What a run has left of one shard.
+/// The result of one shard.
 #[derive(Serialize)]
 pub(crate) struct ShardReport {
     #[serde(skip_serializing_if = "is_only")]
     shard: u32,
     trail: String,
     log_bytes: u64,
-    /// What it was told of other shards.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    told: Vec<ToldReport>,
-    /// The snapshot that the next start goes on from, where one was taken at the end.
+    /// The events that other shards forwarded to it.
+    #[serde(rename = "told", skip_serializing_if = "Vec::is_empty")]
+    forwarded: Vec<ForwardedReport>,
+    /// The last event in the snapshot that the next start resumes from, where one was taken at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_sequence: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     snapshot_failure: Option<String>,
-    /// What came of sealing it, where it is sealed.
+    /// How far it is sealed, where it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     seal: Option<SealOutcome>,
     /// What each witness cosigned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     witnesses: Vec<CosignOutcome>,
-    /// What became of its closed segments, where something is done with them.
+    /// How many of its closed segments are protected, where `[at_rest]` asks for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<KeepOutcome>,
     tick_to_strategy: LatencyPercentiles,
@@ -64,19 +64,19 @@ pub(crate) struct ShardReport {
 }
 
 #[derive(Serialize)]
-struct ToldReport {
+struct ForwardedReport {
     from_shard: u32,
     events: u64,
-    /// Events that were too long to go in another.
+    /// Events that were too long to be forwarded inside another event.
     too_long: u64,
 }
 
-/// A run's one shard has no number.
+/// Whether it is the number of a run's only shard, which is not printed.
 fn is_only(shard: &u32) -> bool {
     *shard == 0
 }
 
-/// What became of a feed's records.
+/// How many of a feed's records were read, and which were not carried over.
 #[derive(Serialize)]
 struct FeedOutcome {
     records: Vec<(String, u64)>,
@@ -94,8 +94,11 @@ struct NotCarried {
 }
 
 impl RunReport {
-    /// Reads the epochs that ended from their trails and puts what the run saw beside them.
-    pub(crate) fn new(ended: &Ended, flush: FlushReport) -> Result<Self, Failure> {
+    /// Summarises the epochs that ended from their trails, and adds what the session measured.
+    ///
+    /// # Errors
+    /// [`Failure`]: a trail cannot be read.
+    pub(crate) fn new(ended: &EndedSession, flush: FlushReport) -> Result<Self, Failure> {
         let seconds = ended.elapsed.as_secs_f64();
         let mut shards = ended.shards.iter().map(ShardReport::new).collect::<Result<Vec<_>, _>>()?;
         let events = shards.iter().map(|shard| shard.summary.events).sum::<u64>();
@@ -113,12 +116,12 @@ impl RunReport {
         })
     }
 
-    /// Why the feed ended before its end, where it did.
+    /// Why the feed failed before its end, where it did.
     pub(crate) fn feed_failure(&self) -> Option<&str> {
         self.feed.failure.as_deref()
     }
 
-    /// Events of all kinds a second, on all shards.
+    /// Events of all kinds per second, on all shards.
     pub fn events_per_second(&self) -> f64 {
         self.events_per_second
     }
@@ -130,22 +133,22 @@ impl RunReport {
         }
     }
 
-    /// Of the first shard, and the only one where the latencies of a run are asked for.
+    /// The latencies of the first shard, by name; a run that measures latencies has only one.
     pub fn latencies(&self) -> [(&'static str, LatencyPercentiles); 3] {
         self.shards()[0].latencies()
     }
 
-    /// The page.
+    /// Returns the report as text.
     pub(crate) fn page(&self) -> String {
         let mut page = String::new();
         let ended = match self.end_reason {
-            reason if Some(reason) == EndReason::FINISHED.name() => "the feed came to its end",
-            _ => "it was asked to stop",
+            reason if Some(reason) == EndReason::FINISHED.name() => "the feed ended",
+            _ => "stopped on request",
         };
         let (shards, events) = (self.shards(), self.shards().iter().map(|shard| shard.summary.events).sum());
         let _ = writeln!(
             page,
-            "{} events{} in {:.1} s ({} a second); {ended}; everything is durable",
+            "{} events{} in {:.1} s ({} per second); {ended}; all events are durable",
             grouped(events),
             if shards.len() == 1 { String::new() } else { format!(" in {} shards", shards.len()) },
             self.seconds,
@@ -161,7 +164,7 @@ impl RunReport {
         page
     }
 
-    /// What to try next, as it can be pasted.
+    /// Returns commands to try next, which can be pasted into a shell.
     pub(crate) fn next_commands(&self, directory: &Path) -> String {
         match &self.shards {
             ShardReports::One(shard) => next_commands(Path::new(&shard.trail), Path::new(&shard.trail)),
@@ -177,7 +180,7 @@ impl ShardReport {
             shard: ended.id.0,
             trail: ended.directory.display().to_string(),
             log_bytes: ended.log_bytes,
-            told: ended.told.iter().map(ToldReport::from).collect(),
+            forwarded: ended.forwarded.iter().map(ForwardedReport::from).collect(),
             snapshot_sequence: ended.snapshots.taken.last().map(|taken| taken.standing.last_sequence.0),
             snapshot_failure: ended.snapshots.failure.clone(),
             seal: ended.seal.clone(),
@@ -197,14 +200,10 @@ impl ShardReport {
     }
 
     fn print(&self, page: &mut String) {
-        for ToldReport { from_shard, events, too_long } in &self.told {
-            let _ = writeln!(page, "told     {} events of shard {from_shard}", grouped(*events));
+        for ForwardedReport { from_shard, events, too_long } in &self.forwarded {
+            let _ = writeln!(page, "received {} events from shard {from_shard}", grouped(*events));
             if *too_long > 0 {
-                let _ = writeln!(
-                    page,
-                    "         {} more were too long to go in another event",
-                    grouped(*too_long)
-                );
+                let _ = writeln!(page, "         {} more were too long to be forwarded", grouped(*too_long));
             }
         }
         print_types(page, &self.summary);
@@ -224,41 +223,42 @@ impl ShardReport {
         );
         if let Some(sequence) = self.snapshot_sequence {
             let _ =
-                writeln!(page, "snapshot of sequence {}: the next start goes on from it", grouped(sequence));
+                writeln!(page, "snapshot at sequence {}; the next start resumes from it", grouped(sequence));
         }
         if let Some(failure) = &self.snapshot_failure {
-            let _ = writeln!(page, "snapshots ended early: {failure}");
+            let _ = writeln!(page, "no more snapshots were taken: {failure}");
         }
         if let Some(SealOutcome { sealed, checkpoints, failure }) = &self.seal {
             let _ = writeln!(
                 page,
-                "sealed   {} events of the trail; new checkpoints: {checkpoints}",
+                "sealed   {} events of the trail; {checkpoints} new checkpoints",
                 grouped(*sealed)
             );
             if let Some(failure) = failure {
-                let _ = writeln!(page, "         NOT to its end: {failure}");
+                let _ = writeln!(page, "         NOT sealed to its end: {failure}");
             }
         }
         for CosignOutcome { witness, cosigned, failure } in &self.witnesses {
             let _ = writeln!(page, "witness  {witness} cosigned {} events", grouped(*cosigned));
             if let Some(failure) = failure {
-                let _ = writeln!(page, "         NOT the newest checkpoint: {failure}");
+                let _ = writeln!(page, "         the newest checkpoint is NOT cosigned: {failure}");
             }
         }
         if let Some(KeepOutcome { segments, failure }) = &self.kept {
-            let _ = writeln!(page, "at rest  {} closed segments of the trail", grouped(*segments));
+            let _ =
+                writeln!(page, "at rest  {} closed segments of the trail are protected", grouped(*segments));
             if let Some(failure) = failure {
-                let _ = writeln!(page, "         NOT all: {failure}");
+                let _ = writeln!(page, "         NOT all of them: {failure}");
             }
         }
         let _ = writeln!(page, "trail    {}", self.trail);
     }
 }
 
-/// Of `whole`, a trail or the folder of several, and of `one` trail.
+/// Returns the commands for `whole`, a trail or the directory of several, and for `one` trail.
 fn next_commands(whole: &Path, one: &Path) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "stele".into());
-    // Below the current directory the shorter path is the one to paste.
+    // A program below the current directory is named by its relative path, which is shorter.
     let here = std::env::current_dir().ok();
     let program =
         here.and_then(|here| program.strip_prefix(here).ok().map(Path::to_path_buf)).unwrap_or(program);
@@ -267,10 +267,10 @@ fn next_commands(whole: &Path, one: &Path) -> String {
         [&program, &whole.display().to_string(), &one.display().to_string()].map(|s| quoted(s));
     let commands = [
         ("verify", &whole, "", "check every frame"),
-        ("check-strategy", &whole, "", "run the strategies again: the same orders?"),
-        ("dump", &one, " --type NewOrder --to 100000", "see the first orders"),
-        ("replay", &one, " --speed 10", "watch the market again"),
-        ("summary", &whole, "", "these numbers, from the trail alone"),
+        ("check-strategy", &whole, "", "run the strategies again and compare their orders"),
+        ("dump", &one, " --type NewOrder --to 100000", "print the first orders"),
+        ("replay", &one, " --speed 10", "print the events at 10 times their speed"),
+        ("summary", &whole, "", "print these numbers from the trail alone"),
     ];
     let mut out = String::from("try next\n");
     for (command, trail, flags, meaning) in commands {
@@ -279,7 +279,7 @@ fn next_commands(whole: &Path, one: &Path) -> String {
     out
 }
 
-/// Quoted for a shell where that is needed.
+/// Quotes a word for a shell, where that is needed.
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -289,7 +289,7 @@ pub(crate) fn quoted(word: &str) -> String {
     }
 }
 
-/// The page of `stele summary`: what the trail alone says.
+/// Returns the page of `stele summary`, which needs only the trail.
 pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
     let mut page = String::new();
     let sessions = if summary.sessions == 1 { "session" } else { "sessions" };
@@ -301,7 +301,7 @@ pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
         summary.first_sequence,
         summary.last_sequence,
         summary.sessions,
-        if summary.has_ended { "" } else { "; the last one was cut short or is running" }
+        if summary.has_ended { "" } else { "; the last one is still running or did not end cleanly" }
     );
     print_types(&mut page, summary);
     let _ = writeln!(
@@ -314,9 +314,9 @@ pub(crate) fn summary_page(trail: &Path, summary: &Summary) -> String {
     page
 }
 
-impl From<&Told> for ToldReport {
-    fn from(told: &Told) -> Self {
-        Self { from_shard: told.shard.0, events: told.events, too_long: told.too_long }
+impl From<&ForwardedTotals> for ForwardedReport {
+    fn from(forwarded: &ForwardedTotals) -> Self {
+        Self { from_shard: forwarded.shard.0, events: forwarded.events, too_long: forwarded.too_long }
     }
 }
 
@@ -341,7 +341,7 @@ impl FeedOutcome {
             self.records.iter().map(|(kind, count)| format!("{} {kind}", grouped(*count))).collect();
         let _ = writeln!(page, "feed     {} records: {}", grouped(total), kinds.join(", "));
         for NotCarried { kind, reason, count } in &self.not_carried {
-            let _ = writeln!(page, "         {} {kind} became no event: {reason}", grouped(*count));
+            let _ = writeln!(page, "         {} {kind} not carried over: {reason}", grouped(*count));
         }
         for notice in &self.notices {
             let _ = writeln!(page, "         {notice}");
@@ -365,7 +365,7 @@ fn print_types(page: &mut String, summary: &Summary) {
 fn print_latency(page: &mut String, name: &str, percentiles: &LatencyPercentiles) {
     let LatencyPercentiles { count, p50, p90, p99, p999, max, .. } = *percentiles;
     if count == 0 {
-        let _ = writeln!(page, "  {name:<24} none measured");
+        let _ = writeln!(page, "  {name:<24} no samples");
         return;
     }
     let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(duration);
@@ -379,7 +379,7 @@ fn print_strategy(page: &mut String, strategy: &StrategySummary) {
     let _ = writeln!(page, "\nstrategy {id} {name}");
     let _ = writeln!(
         page,
-        "  orders   {} sent, {} accepted, {} rejected, {} filled in {} executions of {}, {} cancels",
+        "  orders   {} sent, {} accepted, {} rejected, {} filled, {} executions, volume {}, {} cancels",
         grouped(*sent),
         grouped(*accepted),
         grouped(*rejected),
@@ -389,14 +389,14 @@ fn print_strategy(page: &mut String, strategy: &StrategySummary) {
         grouped(*cancels)
     );
     for (check, count) in &orders.rejected_by_check {
-        let _ = writeln!(page, "           {} refused by {check}", grouped(*count));
+        let _ = writeln!(page, "           {} rejected by {check}", grouped(*count));
     }
     for position in strategy.positions.iter().filter(|position| position.quantity != 0) {
         let price = position.average_price.as_deref().unwrap_or("-");
         let mark = position.mark.as_deref().unwrap_or("-");
         let _ = writeln!(
             page,
-            "  position {:>8} {:<10} at {price}, marked at {mark}",
+            "  position {:>8} {:<10} average price {price}, mark {mark}",
             position.quantity, position.symbol
         );
     }
@@ -409,7 +409,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_with_a_blank_can_still_be_pasted() {
+    fn a_path_with_a_blank_or_a_quote_is_quoted_for_the_shell() {
         assert_eq!(quoted("/tmp/stele-1/trail"), "/tmp/stele-1/trail");
         assert_eq!(quoted("my trail's"), r"'my trail'\''s'");
     }

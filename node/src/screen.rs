@@ -1,14 +1,14 @@
-//! A [`View`] as lines of text, for a terminal and for paper.
+//! Formats [`BusStats`] as lines of text, for a terminal or for printing.
 
-use crate::look::{ShardView, View};
+use crate::bus_stats::{BusStats, ShardStats};
 use crate::readable::grouped;
 use ratatui::style::{Color, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 
-/// Every line, from the top.
-pub(crate) fn lines(view: &View) -> Vec<Line<'static>> {
-    let mut lines = vec![title(view)];
-    for shard in &view.shards {
+/// Returns all lines, from the top.
+pub(crate) fn lines(stats: &BusStats) -> Vec<Line<'static>> {
+    let mut lines = vec![title(stats)];
+    for shard in &stats.shards {
         lines.push(Line::default());
         shard_lines(shard, &mut lines);
     }
@@ -17,7 +17,7 @@ pub(crate) fn lines(view: &View) -> Vec<Line<'static>> {
         "{:<20} {:>5} {:>8} {:>14} {:>26}",
         "core", "CPU", "busy", "turns/s", "longest 16 turns, ns"
     )));
-    for core in &view.cores {
+    for core in &stats.cores {
         let cpu = core.cpu.map_or("any".into(), |cpu| cpu.to_string());
         lines.push(Line::raw(format!(
             "{:<20} {cpu:>5} {:>6.0} % {:>14} {:>26}",
@@ -30,17 +30,17 @@ pub(crate) fn lines(view: &View) -> Vec<Line<'static>> {
     lines
 }
 
-fn title(view: &View) -> Line<'static> {
-    let state = match view.state {
+fn title(stats: &BusStats) -> Line<'static> {
+    let state = match stats.state {
         "running" => Span::raw("running"),
         "ended" => Span::styled("ended", Style::new().fg(Color::Yellow).bold()),
         died => Span::styled(died, alarm()),
     };
-    let about = format!("   process {}   {:.1} s   ", view.process, view.seconds);
-    Line::from(vec![Span::raw("bus "), Span::raw(view.bus.clone()).bold(), Span::raw(about), state])
+    let about = format!("   process {}   {:.1} s   ", stats.process, stats.seconds);
+    Line::from(vec![Span::raw("bus "), Span::raw(stats.bus.clone()).bold(), Span::raw(about), state])
 }
 
-fn shard_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
+fn shard_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     lines.push(heading(format!(
         "shard {}   {} events   {} events/s   {} batches/s   {} writes/s",
         shard.shard,
@@ -69,7 +69,7 @@ fn shard_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
     )));
     let refused = shard.refused_submissions.iter().map(|(_, count)| count).sum();
     lines.push(Line::raw(format!(
-        "  intake   {} not taken{}   {} waits for room   {} timers fired",
+        "  intake   {} not accepted{}   {} waits for room   {} timers fired",
         grouped(refused),
         reasons(&shard.refused_submissions),
         grouped(shard.waits),
@@ -95,7 +95,7 @@ fn reasons(refusals: &[(String, u64)]) -> String {
     format!(" ({})", refusals.collect::<Vec<_>>().join(", "))
 }
 
-fn alarms(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
+fn alarms(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     let mut alarm_line = |text: String| lines.push(Line::styled(format!("  {text}"), alarm()));
     if shard.is_poisoned {
         alarm_line("the journal failed: nothing more is accepted".into());
@@ -108,7 +108,7 @@ fn alarms(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
     }
 }
 
-fn latency_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
+fn latency_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     if shard.latencies.is_empty() {
         return;
     }
@@ -129,7 +129,7 @@ fn latency_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
     }
 }
 
-fn queue_lines(shard: &ShardView, lines: &mut Vec<Line<'static>>) {
+fn queue_lines(shard: &ShardStats, lines: &mut Vec<Line<'static>>) {
     lines.push(heading(format!(
         "  {:<22} {:>12} {:>12} {:>16}",
         "publisher", "bytes queued", "of", "submissions/s"

@@ -1,9 +1,10 @@
-//! The background thread that seals, and what the main thread sees of it: one for all shards of a run.
+//! The background thread that seals the trails of a run, one thread for all shards, and its status for the
+//! main thread.
 //!
-//! It follows each trail on disk like any other reader and never speaks to the hot threads; what it moves is the
-//! watermark `sealed`. When it cannot seal, the run goes on: what is durable can be sealed later, and nothing waits
-//! for a seal. A failure that may pass is tried again; one that cannot, a contradiction between what was signed and what is
-//! there, ends the sealing of that shard.
+//! It reads each trail from the disk, as any other reader does, and exchanges nothing with the hot threads;
+//! it advances the watermark `sealed`. If it cannot seal, the run continues: durable events can be sealed
+//! later, and nothing waits for a seal. A failure that may be temporary is retried; a contradiction between
+//! what was signed and what is on the trail ends the sealing of that shard.
 
 use crate::failure::Failure;
 use crate::layout::Background;
@@ -25,7 +26,7 @@ use stele_compliance::seal::{SealPolicy, Signer};
 use stele_journal::{Directory, LockError, WriterLock};
 use stele_wire::{Nanos, Sequence};
 
-/// What the checkpoints of a run are made with.
+/// How the checkpoints of a run are made, and who cosigns them.
 #[derive(Clone)]
 pub(crate) struct SealPlan {
     pub(crate) signer: Signer,
@@ -33,11 +34,12 @@ pub(crate) struct SealPlan {
     pub(crate) witnesses: Vec<WitnessPlan>,
 }
 
-/// The agent of one shard: made where everything is composed, run on the thread that all of them share.
+/// The sealing agent of one shard: created where the topology is composed, run on the thread that all of them
+/// share.
 pub(crate) struct SealerAgent {
     live: LiveSealer,
     seals: PathBuf,
-    /// Keeps other sealers out, from the first turn on.
+    /// The lock against other sealers, taken in the first duty cycle.
     lock: Option<WriterLock>,
     mark: SealMark,
     counters: SealCounters,
@@ -53,16 +55,16 @@ struct SealCounters {
     failures: Counter,
 }
 
-/// What both threads see of one shard.
+/// The status of one shard, shared by the sealer's thread and the main thread.
 #[derive(Default)]
 struct Status {
     events: AtomicU64,
     checkpoints: AtomicU64,
-    /// Turns in which anything was done.
+    /// Duty cycles that did any work.
     moves: AtomicU64,
-    /// The last failure, until a turn succeeds.
+    /// The last failure, until a duty cycle succeeds.
     failure: Mutex<Option<String>>,
-    /// The log has ended: what is left of it is to be sealed.
+    /// The log has ended: the rest of it is to be sealed.
     is_ended: AtomicBool,
     is_done: AtomicBool,
 }
@@ -73,33 +75,34 @@ pub(crate) struct Seals {
     shards: Vec<Arc<Status>>,
 }
 
-/// What came of sealing a shard.
+/// How far a shard was sealed.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct SealOutcome {
-    /// Events under the newest checkpoint.
+    /// Events that the newest checkpoint covers.
     pub(crate) sealed: u64,
     /// Checkpoints that the run signed.
     pub(crate) checkpoints: u64,
-    /// Why it did not come to the log's end.
+    /// Why the log is not sealed to its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
 }
 
-/// Frames of a turn on a CPU of its own.
+/// Frames in a duty cycle on a CPU without hot threads.
 const FRAMES: usize = 4096;
-/// Frames of a turn on a CPU that a hot thread has: some 50 µs, then it sleeps.
+/// Frames in a duty cycle on the CPU of a hot thread: about 50 µs, then it sleeps.
 const FRAMES_SHARED: usize = 128;
-/// What it sleeps between turns.
+/// How long it sleeps between duty cycles.
 const REST: Duration = Duration::from_millis(1);
-/// Behind every hot thread, in front of the one for snapshots: what is not sealed is not protected.
+/// A lower priority than the hot threads', a higher one than the snapshot thread's: unsealed events are
+/// unprotected.
 const NICE: i32 = 10;
-/// What failed is tried again after so long.
+/// The time until a failure is retried.
 const RETRY: Nanos = Nanos(1_000_000_000);
-/// A sealer that has not moved for so long at the end of a run is not waited for.
+/// How long the end of a run waits for a sealer that makes no progress.
 const STUCK: Duration = Duration::from_secs(30);
 
 impl SealerAgent {
-    /// Seals the trail in `directory`, of which `last` is the last event so far.
+    /// Returns the agent for the trail in `directory`, whose last event is `last`.
     pub(crate) fn new(
         plan: SealPlan,
         directory: PathBuf,
@@ -126,7 +129,7 @@ impl SealerAgent {
         if self.lock.is_none() {
             self.lock = Some(lock(&self.seals, now).map_err(|what| (what, false))?);
         }
-        // Asked for before the watermark is read: what was written last is in front of it.
+        // Read before the watermark, which then covers everything that was written before the end.
         let is_ended = self.status.is_ended.load(Ordering::Acquire);
         let durable = self.mark.ring().watermarks().durable();
         let is_shared = self.place.is_shared && !is_ended;
@@ -136,13 +139,13 @@ impl SealerAgent {
         if is_ended && self.live.is_through(durable) {
             self.status.is_done.store(true, Ordering::Release);
         }
-        // No work as far as the core knows: it sleeps, and the hot thread has its CPU back.
+        // It reports no work, so that the core sleeps and the hot thread gets its CPU back.
         Ok(if is_shared { 0 } else { taken })
     }
 
     fn show(&mut self, has_moved: bool) {
         let sealed = self.live.sealed();
-        // In front of the epoch's beginning there is no watermark to move.
+        // The watermark does not move while sealing has not reached the epoch's first event.
         let end = sealed.end.max(self.mark.ring().watermarks().sealed());
         self.mark.advance_sealed(end);
         self.counters.events.set(sealed.events);
@@ -164,11 +167,13 @@ impl SealCounters {
     }
 }
 
-/// Keeps other sealers out.
+/// Takes the lock against other sealers.
 fn lock(seals: &std::path::Path, now: Nanos) -> Result<WriterLock, String> {
     let locked = Directory::new(seals).create().map_err(LockError::Io);
     locked.and_then(|()| WriterLock::take(seals, now)).map_err(|error| match error {
-        LockError::Held(owner) => format!("{} is being written by another sealer ({owner})", seals.display()),
+        LockError::Held(owner) => {
+            format!("another sealer ({owner}) is writing to {}", seals.display())
+        }
         LockError::Io(error) => format!("cannot lock {}: {error}", seals.display()),
     })
 }
@@ -206,7 +211,7 @@ impl Agent for SealerAgent {
 }
 
 impl Seals {
-    /// Starts the thread in this place, with the sealers of all shards.
+    /// Starts the thread on the CPUs of `place`, with the sealers of all shards.
     pub(crate) fn spawn(sealers: Vec<SealerAgent>, place: &Background) -> Result<Self, Failure> {
         let shards = sealers.iter().map(|sealer| sealer.status.clone()).collect();
         let agents = sealers.into_iter().map(|mut sealer| {
@@ -218,7 +223,7 @@ impl Seals {
         Ok(Self { core, shards })
     }
 
-    /// The logs have ended: seals them to their ends, as long as that takes, unless nothing moves any more. The
+    /// Seals the logs to their ends after they have ended, as long as that makes progress, and returns the
     /// outcome of each shard.
     pub(crate) fn close(self) -> Vec<SealOutcome> {
         self.shards.iter().for_each(|shard| shard.is_ended.store(true, Ordering::Release));
@@ -236,7 +241,7 @@ impl Seals {
         let ended = self.core.join().err().map(|error| error.to_string());
         let outcome = |(shard, is_through): (Arc<Status>, bool)| {
             let failure = shard.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let late = (!is_through).then(|| format!("it did not move for {} s", STUCK.as_secs()));
+            let late = (!is_through).then(|| format!("no progress for {} s", STUCK.as_secs()));
             SealOutcome {
                 sealed: shard.events.load(Ordering::Acquire),
                 checkpoints: shard.checkpoints.load(Ordering::Acquire),

@@ -1,4 +1,4 @@
-//! Sealing a trail by hand, one sealer at a time.
+//! Sealing a trail by a command, one sealer at a time.
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -12,10 +12,10 @@ use stele_compliance::seal::tiles::SEALS_FOLDER;
 use stele_compliance::seal::{SealError, SealPolicy, SealingReport, Signer, seal_trail};
 use stele_journal::{Directory, LockError, Storage, WriterLock};
 
-/// Seals a trail; waits up to `patience` for another sealer's end.
+/// Seals a trail, after waiting up to `patience` until another sealer has ended.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`Failure`]: the trail cannot be sealed, or another sealer is still running.
 pub(crate) fn seal_waiting(
     trail: &Path,
     signer: &Signer,
@@ -30,16 +30,17 @@ pub(crate) fn seal_waiting(
     sealed.map_err(seal_failed)
 }
 
-/// Why a trail is not sealed, as this program reports it.
+/// Converts the error of sealing to a failure of the command.
 pub(crate) fn seal_failed(error: SealError) -> Failure {
     match error {
         SealError::Io { .. } | SealError::Trail(_) => Failure::environment(error),
-        SealError::Rotated { .. } => Failure::not_so(error).help("name the file of the key that took over"),
+        SealError::Rotated { .. } => Failure::not_so(error).help("give the file of the key that replaced it"),
         _ => Failure::not_so(error),
     }
 }
 
-/// Keeps a second sealer out. It has nothing to do with the trail's writer: a live trail can be sealed.
+/// Takes the lock against a second sealer, waiting up to `patience`. It is independent of the lock of the
+/// trail's writer, so a trail can be sealed while it is being written.
 pub(crate) fn lock(seals: &Path, patience: Duration) -> Result<WriterLock, Failure> {
     let take = || {
         let folder = Directory::new(seals).create().map_err(LockError::Io);
@@ -53,8 +54,8 @@ pub(crate) fn lock(seals: &Path, patience: Duration) -> Result<WriterLock, Failu
     }
     locked.map_err(|error| match error {
         LockError::Held(owner) => {
-            Failure::environment(format!("{} is being written by another sealer ({owner})", seals.display()))
-                .help("wait until it is done; a second one has nothing to add")
+            Failure::environment(format!("another sealer ({owner}) is writing to {}", seals.display()))
+                .help("wait until it is done; a second sealer is not needed")
         }
         LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", seals.display())),
     })

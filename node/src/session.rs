@@ -1,7 +1,7 @@
-//! One run, from its configuration to its last durable event: opened, resumed, begun, watched, ended.
+//! A session: one run of the system, from its configuration to its last durable event.
 
+mod earlier;
 mod opening;
-mod past;
 
 use crate::config::{Config, Instruments, ShardPlan};
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use crate::layout::{Layout, allowed_cpus, disk_cpus, idle};
 use crate::metrics::MetricsServer;
 use crate::prelude::{self, submit_snapshot};
 use crate::sealer::{SealOutcome, Seals};
-use crate::shown::Shown;
+use crate::shared_directory::SharedDirectory;
 use crate::signals::StopRequest;
 use crate::snapshots::{SnapshotOutcome, Snapshots};
 use crate::topology::{FeedParts, Running, RunningShard, connect, spawn};
@@ -36,16 +36,16 @@ use stele_strategies::agent::StrategyResults;
 use stele_wire::ShardId;
 use stele_wire::messages::EndReason;
 
-/// When a run ends by itself.
+/// When a run ends without a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Until {
-    /// The market closes after this long.
+    /// The market closes after this time; none: when the feed ends.
     pub(crate) elapsed: Option<Duration>,
 }
 
-/// What the main thread sees of a run, some times a second; several shards added up.
+/// The state of a run at one moment, summed over its shards.
 #[derive(Clone, Copy, Default, Debug)]
-pub(crate) struct Glance {
+pub(crate) struct RunStatus {
     pub(crate) elapsed: Duration,
     pub(crate) events: u64,
     pub(crate) orders: u64,
@@ -58,7 +58,7 @@ pub(crate) struct Glance {
 /// A session whose market is open.
 pub(crate) struct Session {
     running: Running,
-    /// Where others find the counters, as long as the session lasts.
+    /// The directory with the counters for other processes, which exists as long as the session.
     _directory: Option<BusDirectory>,
     _metrics: Option<MetricsServer>,
     pub(crate) layout: Layout,
@@ -67,28 +67,28 @@ pub(crate) struct Session {
     opened: Instant,
     /// The trail of each shard.
     directories: Vec<PathBuf>,
-    /// Snapshots of each shard that are not on its log yet.
-    untold: Vec<Vec<TakenSnapshot>>,
-    /// Of each shard, over those who hold its ring up.
+    /// Snapshots of each shard that are not recorded on its log yet.
+    unrecorded: Vec<Vec<TakenSnapshot>>,
+    /// The watch of each shard for a consumer or a journal that stops the ring.
     watches: Vec<GateWatch>,
     witnesses: Witnesses,
     keeper: Option<Keeper>,
 }
 
-/// How a session ended; everything in it is durable.
-pub(crate) struct Ended {
+/// The result of a session that ended cleanly: all of its events are durable.
+pub(crate) struct EndedSession {
     pub(crate) reason: EndReason,
     /// How long the market was open.
     pub(crate) elapsed: Duration,
-    /// What the feed read and what became of it.
+    /// The records that the feed read, by kind.
     pub(crate) feed: FeedReport,
-    /// Why the feed ended before its end, where it did.
+    /// Why the feed failed before its end, where it did.
     pub(crate) feed_failure: Option<String>,
     /// At least one.
     pub(crate) shards: Vec<EndedShard>,
 }
 
-/// What a session has left of one shard.
+/// The result of one shard.
 pub(crate) struct EndedShard {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
@@ -96,38 +96,44 @@ pub(crate) struct EndedShard {
     pub(crate) strategies: StrategyResults,
     /// Bytes of log of this epoch.
     pub(crate) log_bytes: u64,
-    /// What it was told of others.
-    pub(crate) told: Vec<Told>,
-    /// Snapshots that the trail does not name, and what went wrong with them.
+    /// The events that other shards forwarded to it.
+    pub(crate) forwarded: Vec<ForwardedTotals>,
+    /// Snapshots that the trail does not record, and why snapshots failed, where they did.
     pub(crate) snapshots: SnapshotOutcome,
-    /// What came of sealing it, where it is sealed.
+    /// How far it is sealed, where it is.
     pub(crate) seal: Option<SealOutcome>,
-    /// What came of asking each witness.
+    /// How far each witness has cosigned it.
     pub(crate) cosigned: Vec<CosignOutcome>,
-    /// What became of its closed segments, where something is done with them.
+    /// How many of its closed segments are protected, where `[at_rest]` asks for it.
     pub(crate) kept: Option<KeepOutcome>,
 }
 
-/// What a shard was told of another.
-pub(crate) struct Told {
+/// The events that one shard forwarded to another.
+pub(crate) struct ForwardedTotals {
     pub(crate) shard: ShardId,
     pub(crate) events: u64,
-    /// Events that were too long to go in another.
+    /// Events that were too long to be forwarded inside another event.
     pub(crate) too_long: u64,
 }
 
-/// A poll of the running system.
-const GLANCE_INTERVAL: Duration = Duration::from_millis(100);
-/// What does not come to an end by then is stuck.
+/// The time between two polls of the running system.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
+/// What the user can do after a run that failed.
+const INTACT: &str =
+    "every event acknowledged as durable is intact (`stele verify` checks it); start again on the same trail";
+/// How long each step of the end of a run may take.
 const STUCK: Duration = Duration::from_secs(30);
-/// For this long the log is given to become durable when somebody is stuck.
+/// How long the log may take to become durable when a consumer or the journal is stalled.
 const STUCK_GRACE: Duration = Duration::from_secs(2);
-/// For this long the end of a run waits for the snapshot after its last event.
+/// How long the end of a run waits for the snapshot after its last event.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Session {
-    /// Opens everything and starts the hot threads. Nothing is written before the configuration, the strategies
-    /// and the feed are known to be good.
+    /// Opens the trails and the feed and starts the threads. Nothing is written before the configuration, the
+    /// strategies and the feed have been checked.
+    ///
+    /// # Errors
+    /// [`Failure`]: the configuration is wrong, or something that it names cannot be opened.
     pub(crate) fn open(config: &Config, strategies: &Registry, sample_every: u32) -> Result<Self, Failure> {
         let shards = config.shards()?;
         let spec = feeds::spec(config)?;
@@ -141,7 +147,7 @@ impl Session {
         let prepared = shards.own.iter().map(read);
         let prepared = prepared.collect::<Result<Vec<_>, _>>()?;
         let feed = feeds::open(&spec, config, prepared.iter().filter_map(Prepared::known))?;
-        let Shown { directory, counters, notice } = Shown::make(config)?;
+        let SharedDirectory { directory, counters, notice } = SharedDirectory::make(config)?;
         let flush = FlushPlan::make(&config.journal, &config.trail.dir, &layout)?;
         let metrics = config
             .metrics
@@ -179,7 +185,7 @@ impl Session {
         let directories: Vec<PathBuf> = shards.own.into_iter().map(|plan| plan.directory).collect();
         let witnesses = Witnesses::spawn(&witnesses, &directories, &layout.background)?;
         let keeper = Keeper::spawn(config.at_rest.plan(), &directories, &layout.background)?;
-        let untold = directories.iter().map(|_| Vec::new()).collect();
+        let unrecorded = directories.iter().map(|_| Vec::new()).collect();
         let patience = Duration::try_from_secs_f64(config.bus.stuck_seconds).unwrap_or(Duration::MAX);
         let watch = |shard: &RunningShard| GateWatch::new(&shard.ring, shard.consumers.clone(), patience);
         let watches = running.shards.iter().map(watch).collect();
@@ -192,32 +198,36 @@ impl Session {
             notices,
             opened: Instant::now(),
             directories,
-            untold,
+            unrecorded,
             watches,
             witnesses,
             keeper,
         })
     }
 
-    /// The trail of each shard, and how much room there is for more segments, where that is known.
+    /// Returns the trail of each shard, and the watch of its free space, where there is one.
     pub(crate) fn spaces(&self) -> Vec<(PathBuf, Option<Arc<SpaceWatch>>)> {
         let shards = self.directories.iter().zip(&self.running.shards);
         shards.map(|(directory, shard)| (directory.clone(), shard.space.clone())).collect()
     }
 
-    /// Watches until the market closes, somebody asks for the end, or something fails; then brings everything to
-    /// an end: what was submitted is sequenced, what is sequenced is durable, and the last event says so.
+    /// Runs until the market closes, a stop is requested, or something fails, then ends the session:
+    /// everything that was submitted is sequenced, everything that was sequenced becomes durable, and
+    /// `SessionEnd` is the last event.
+    ///
+    /// # Errors
+    /// [`Failure`]: a thread failed, or a consumer or the journal stalled. What is durable is intact.
     pub(crate) fn run(
         mut self,
         until: Until,
         stop: &StopRequest,
-        mut on_glance: impl FnMut(&Glance),
-    ) -> Result<Ended, Failure> {
+        mut on_status: impl FnMut(&RunStatus),
+    ) -> Result<EndedSession, Failure> {
         let reason = loop {
-            sleep(GLANCE_INTERVAL);
+            sleep(STATUS_INTERVAL);
             self.running.show();
-            on_glance(&self.glance());
-            self.tell_snapshots();
+            on_status(&self.status());
+            self.record_snapshots();
             if self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
             }
@@ -236,18 +246,19 @@ impl Session {
         self.end(reason)
     }
 
-    /// Puts on the log what the snapshots' thread took. What is not told when the session ends, the next one tells.
-    fn tell_snapshots(&mut self) {
-        for (shard, untold) in self.running.shards.iter_mut().zip(&mut self.untold) {
-            untold.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
-            untold.retain(|taken| !submit_snapshot(&mut shard.control, &taken.standing, &taken.written));
+    /// Records on the log the snapshots that were taken. The next session records those that are left when
+    /// this one ends.
+    fn record_snapshots(&mut self) {
+        for (shard, unrecorded) in self.running.shards.iter_mut().zip(&mut self.unrecorded) {
+            unrecorded.extend(shard.snapshots.iter().flat_map(Snapshots::taken));
+            unrecorded.retain(|taken| !submit_snapshot(&mut shard.control, &taken.standing, &taken.written));
         }
     }
 
-    fn end(mut self, reason: EndReason) -> Result<Ended, Failure> {
+    fn end(mut self, reason: EndReason) -> Result<EndedSession, Failure> {
         let elapsed = self.opened.elapsed();
         self.running.player.request_stop();
-        self.await_that("the feed stops", |session| session.running.player.is_done())?;
+        self.await_that("the feed is still running", |session| session.running.player.is_done())?;
         self.running.shards.iter().for_each(|shard| shard.timers.stop());
         self.await_quiet()?;
         let feed_failure = self.running.player.failure().map(str::to_owned);
@@ -256,10 +267,10 @@ impl Session {
             prelude::end(&mut shard.control, &shard.start, reason, UtcClock::new().now(), text)?;
             shard.ring.request_stop();
         }
-        self.await_that("the sequencer stops", |session| {
+        self.await_that("a sequencer is still running", |session| {
             session.running.shards.iter().all(|shard| shard.ring.is_stopped())
         })?;
-        self.await_that("everything is durable", |session| {
+        self.await_that("some events are not durable", |session| {
             session.running.shards.iter().all(|shard| {
                 let marks = shard.ring.watermarks();
                 marks.durable() == marks.published()
@@ -276,7 +287,7 @@ impl Session {
         self.running.counters.end();
         let shards = self.running.shards.drain(..).zip(self.directories).map(|(shard, directory)| {
             let snapshots = shard.snapshots.map(|thread| thread.close(SNAPSHOT_PATIENCE));
-            let told = shard.told.iter().map(|(shard, link)| Told {
+            let forwarded = shard.forwarded.iter().map(|(shard, link)| ForwardedTotals {
                 shard: *shard,
                 events: link.forwarded(),
                 too_long: link.too_long(),
@@ -286,7 +297,7 @@ impl Session {
                 directory,
                 epoch: shard.start.identity.epoch.0,
                 strategies: shard.outcome.get().cloned().expect("an agent that stopped left its outcome"),
-                told: told.collect(),
+                forwarded: forwarded.collect(),
                 log_bytes: shard.ring.watermarks().durable().0 - shard.start.position.0,
                 snapshots: snapshots.unwrap_or_default(),
                 seal: seals.next(),
@@ -294,7 +305,7 @@ impl Session {
                 kept: kept.next(),
             }
         });
-        Ok(Ended {
+        Ok(EndedSession {
             reason,
             elapsed,
             feed: self.running.player.report().cloned().expect("a player that is done has reported"),
@@ -303,26 +314,26 @@ impl Session {
         })
     }
 
-    fn glance(&self) -> Glance {
-        let mut glance = Glance { elapsed: self.opened.elapsed(), ..Glance::default() };
+    fn status(&self) -> RunStatus {
+        let mut status = RunStatus { elapsed: self.opened.elapsed(), ..RunStatus::default() };
         for (index, shard) in self.running.shards.iter().enumerate() {
             let marks = shard.ring.watermarks();
-            glance.events += self.counted(index, table::EVENTS);
-            glance.orders += self.counted(index, table::VENUE_ORDERS);
-            glance.fills += self.counted(index, table::VENUE_FILLS);
-            glance.published += marks.published().0;
-            glance.written += marks.written().0;
-            glance.durable += marks.durable().0;
+            status.events += self.counted(index, table::EVENTS);
+            status.orders += self.counted(index, table::VENUE_ORDERS);
+            status.fills += self.counted(index, table::VENUE_FILLS);
+            status.published += marks.published().0;
+            status.written += marks.written().0;
+            status.durable += marks.durable().0;
         }
-        glance
+        status
     }
 
     fn counted(&self, shard: usize, definition: &'static CounterDefinition) -> u64 {
         self.running.counters.reader().value(definition, self.running.shards[shard].id.0 as u16, 0)
     }
 
-    /// Waits until every consumer has read everything and nothing new comes of it: each core has taken a whole turn in
-    /// which it found nothing to do, and none has found anything since the first of them began.
+    /// Waits until every consumer has read everything and no new events follow: each core has completed a
+    /// duty cycle without work, and none has done any work since the first of those cycles began.
     fn await_quiet(&mut self) -> Result<(), Failure> {
         let turns =
             |session: &Self| session.running.cores.iter().map(Core::duty_cycles).collect::<Vec<DutyCycles>>();
@@ -330,42 +341,41 @@ impl Session {
             let marks = shard.ring.watermarks();
             let published = marks.published();
             let is_behind = |consumer: &ConsumerProgress| consumer.released() < published;
-            // A sequencer that waits for the journal to make room finds nothing to do either.
+            // A sequencer that waits for room in the ring does no work either.
             marks.written() < published || shard.consumers.iter().any(is_behind)
         };
         let mut seen = turns(self);
-        self.await_that("the log becomes quiet", |session| {
+        self.await_that("new events still appear on the log, or a consumer is behind", |session| {
             let now = turns(session);
             let is_still = now.iter().zip(&seen).all(|(now, seen)| now.working == seen.working);
             if !is_still || session.running.shards.iter().any(is_behind) {
                 seen = now;
                 return false;
             }
-            // The first of two was perhaps under way when the count was taken.
+            // The first of the two cycles may have begun before the count was read.
             now.iter().zip(&seen).all(|(now, seen)| now.idle >= seen.idle + 2)
         })
     }
 
-    fn await_that(&mut self, what: &str, mut is_so: impl FnMut(&Self) -> bool) -> Result<(), Failure> {
+    /// Waits until `is_done`. `otherwise` is the message if that takes too long.
+    fn await_that(&mut self, otherwise: &str, mut is_done: impl FnMut(&Self) -> bool) -> Result<(), Failure> {
         let since = Instant::now();
-        while !is_so(self) {
+        while !is_done(self) {
             let is_poisoned = self.running.shards.iter().any(|shard| shard.ring.poisoned().is_some());
             if is_poisoned || self.running.cores.iter().any(|core| core.is_finished()) {
                 return Err(self.failure());
             }
             if since.elapsed() > STUCK {
-                let what = format!("waited {} s until {what}", STUCK.as_secs());
-                return Err(
-                    Failure::environment(what).help("what is durable is intact; start again over the trail")
-                );
+                let what = format!("the run did not end: after {} s {otherwise}", STUCK.as_secs());
+                return Err(Failure::environment(what).help(INTACT));
             }
             sleep(Duration::from_millis(1));
         }
         Ok(())
     }
 
-    /// Somebody holds the ring up. What is on the log becomes durable if the journal moves; the thread that is stuck is
-    /// not waited for.
+    /// Ends the run after a consumer or the journal has stalled. What is on the log becomes durable if the
+    /// journal still works; the stalled thread is not waited for.
     fn stuck(&mut self, stuck: &StalledConsumer) -> Failure {
         self.running.player.request_stop();
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
@@ -378,11 +388,10 @@ impl Session {
             sleep(Duration::from_millis(1));
         }
         self.running.cores.drain(..).for_each(drop);
-        Failure::environment(format!("{stuck}; the run was stopped"))
-            .help("everything acknowledged as durable is intact: `stele verify` shows it; start again over the trail")
+        Failure::environment(format!("{stuck}; the run was stopped")).help(INTACT)
     }
 
-    /// Why a core ended although nobody asked: stops the others, keeps what is durable.
+    /// Stops all threads after one has failed, and returns the reason.
     fn failure(&mut self) -> Failure {
         self.running.shards.iter().for_each(|shard| shard.ring.request_stop());
         self.running.cores.iter().for_each(|core| core.stop());
@@ -394,12 +403,12 @@ impl Session {
         let failed = results.into_iter().find_map(Result::err).map(Failure::environment);
         poisoned
             .or(failed)
-            .unwrap_or_else(|| Failure::environment("a core stopped although nobody asked it to"))
-            .help("everything acknowledged as durable is intact: `stele verify` shows it; start again over the trail")
+            .unwrap_or_else(|| Failure::environment("a thread stopped without a request"))
+            .help(INTACT)
     }
 }
 
-/// What the router goes by.
+/// Returns the instruments of the shard, as the router takes them.
 fn share(plan: &ShardPlan) -> ShardInstruments {
     match &plan.instruments {
         Instruments::Named(symbols) => ShardInstruments::Symbols(symbols.clone()),

@@ -1,7 +1,7 @@
-//! The background thread that takes snapshots, and what the main thread sees of it.
+//! The background thread that takes snapshots, and its status for the main thread.
 //!
-//! It follows the trail on disk like any other reader and never speaks to the hot threads: what it took is handed to
-//! the main thread, which puts it on the log.
+//! It reads the trail from the disk, as any other reader does, and exchanges nothing with the hot threads.
+//! The main thread records each snapshot on the log.
 
 use crate::failure::Failure;
 use crate::layout::Background;
@@ -19,16 +19,16 @@ use stele_journal::WriterLock;
 use stele_replay::TrailState;
 use stele_replay::follower::{FollowError, FollowProgress, Follower, TakenSnapshot};
 
-/// What the snapshots of a run are made with.
-pub(crate) struct Plan {
+/// How the snapshots of a run are made.
+pub(crate) struct SnapshotPlan {
     pub(crate) directory: PathBuf,
-    /// The state at the end of what the trail has.
+    /// The state at the end of the existing trail.
     pub(crate) resume: TrailState,
-    /// Snapshots that stay.
+    /// How many of the newest snapshots are kept.
     pub(crate) keep: usize,
 }
 
-/// The agent: made where everything is composed, run on a thread of its own.
+/// The agent that takes snapshots: created where the topology is composed, run on its own thread.
 pub(crate) struct SnapshotAgent {
     follower: Option<Follower>,
     ring: LogRing,
@@ -43,7 +43,7 @@ pub(crate) struct SnapshotAgent {
 struct Status {
     taken: Mutex<Vec<TakenSnapshot>>,
     failure: OnceLock<String>,
-    /// The trail is closed: what is left of it is to be followed to its end.
+    /// The trail is closed: the rest of it is to be read to its end.
     is_closed: AtomicBool,
     is_done: AtomicBool,
 }
@@ -55,28 +55,33 @@ pub(crate) struct Snapshots {
     directory: PathBuf,
 }
 
-/// What came of it.
+/// The result of the thread.
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotOutcome {
-    /// Snapshots that are not on the log yet, oldest first.
+    /// Snapshots that are not recorded on the log yet, the oldest first.
     pub(crate) taken: Vec<TakenSnapshot>,
-    /// Why it ended before the trail did.
+    /// Why it ended before the trail did, where it did.
     pub(crate) failure: Option<String>,
 }
 
-/// Bytes of log that it lets gather before it reads: as many as a reader asks the disk for at once.
+/// Bytes of new log that it waits for before it reads: the length of one read from the disk.
 const STEP: u64 = stele_journal::bounds::READ_LENGTH as u64;
-/// Frames of a turn on a CPU of its own.
+/// Frames in a duty cycle on a CPU without hot threads.
 const FRAMES: usize = 4096;
-/// Frames of a turn on a CPU that a hot thread has: some 20 µs, then it sleeps.
+/// Frames in a duty cycle on the CPU of a hot thread: about 20 µs, then it sleeps.
 const FRAMES_SHARED: usize = 64;
-/// What it sleeps between turns.
+/// How long it sleeps between duty cycles.
 const REST: Duration = Duration::from_millis(1);
-/// The least of the kernel's weights for an ordinary thread.
+/// The lowest priority of an ordinary thread.
 const NICE: i32 = 19;
 
 impl SnapshotAgent {
-    pub(crate) fn new(plan: Plan, ring: LogRing, counters: &Counters, shard: u16) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        plan: SnapshotPlan,
+        ring: LogRing,
+        counters: &Counters,
+        shard: u16,
+    ) -> Result<Self, Failure> {
         let follower = Follower::new(&plan.directory, plan.resume, plan.keep);
         let follower = follower.map_err(Failure::environment)?;
         let register = |definition| {
@@ -87,7 +92,7 @@ impl SnapshotAgent {
         Ok(Self { follower: Some(follower), ring, behind, taken, status, directory, place })
     }
 
-    /// Starts the thread in this place.
+    /// Starts the thread on the CPUs of `place`.
     pub(crate) fn spawn(mut self, place: Background) -> Result<Snapshots, Failure> {
         self.place = place;
         let (status, directory) = (self.status.clone(), self.directory.clone());
@@ -102,7 +107,7 @@ impl SnapshotAgent {
         let behind = follower.lag(durable);
         self.behind.set(behind / follower.segment_length());
         if is_closed && behind == 0 {
-            self.tell(follower.finish()?);
+            self.hand_over(follower.finish()?);
             self.status.is_done.store(true, Ordering::Release);
             return Ok(0);
         }
@@ -111,15 +116,15 @@ impl SnapshotAgent {
         }
         let is_shared = self.place.is_shared && !is_closed;
         match follower.follow(durable, if is_shared { FRAMES_SHARED } else { FRAMES })? {
-            FollowProgress::Snapshot(taken) => self.tell(Some(taken)),
+            FollowProgress::TakenSnapshot(taken) => self.hand_over(Some(taken)),
             FollowProgress::Followed(count) if !is_shared => return Ok(count),
             FollowProgress::Followed(_) => {}
         }
-        // No work as far as the core knows: it sleeps, and the hot thread has its CPU back.
+        // It reports no work, so that the core sleeps and the hot thread gets its CPU back.
         Ok(0)
     }
 
-    fn tell(&mut self, taken: Option<TakenSnapshot>) {
+    fn hand_over(&mut self, taken: Option<TakenSnapshot>) {
         self.taken.add(u64::from(taken.is_some()));
         self.status.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
     }
@@ -141,7 +146,7 @@ impl Agent for SnapshotAgent {
                 self.follower = Some(follower).filter(|_| !self.status.is_done.load(Ordering::Relaxed));
                 Ok(work)
             }
-            // The run goes on without it.
+            // The run continues without snapshots.
             Err(error) => {
                 let _ = self.status.failure.set(error.to_string());
                 self.status.is_done.store(true, Ordering::Release);
@@ -152,13 +157,13 @@ impl Agent for SnapshotAgent {
 }
 
 impl Snapshots {
-    /// Snapshots taken since this was last asked, oldest first.
+    /// Returns the snapshots taken since the last call, the oldest first.
     pub(crate) fn taken(&self) -> Vec<TakenSnapshot> {
         std::mem::take(&mut self.status.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The trail is closed: lets the thread come to its end, for at most `limit`, and ends it. Nobody else may begin
-    /// to write the trail meanwhile; where somebody has, nothing more is taken.
+    /// Waits up to `limit` until the thread has read the closed trail to its end, then ends the thread. No
+    /// other process can write the trail meanwhile; if one writes it already, no further snapshot is taken.
     pub(crate) fn close(self, limit: Duration) -> SnapshotOutcome {
         let lock = WriterLock::take(&self.directory, UtcClock::new().now());
         if lock.is_ok() {

@@ -1,4 +1,4 @@
-//! What a trail holds, for commands that keep or expire its records.
+//! The survey of a trail's records, for the commands that hold or expire them.
 
 use crate::act::segments_of;
 use crate::failure::Failure;
@@ -9,7 +9,7 @@ use stele_journal::Directory;
 use stele_journal::retention::{TrailRecords, survey_records};
 use stele_journal::scan::ScanOptions;
 
-/// Reads the whole trail, verified: an index could hide a hold.
+/// Reads the whole trail and verifies it. It does not use indexes, because a damaged index could hide a hold.
 ///
 /// # Errors
 /// [`Failure`]: there is no trail, it cannot be read, or a segment is damaged.
@@ -24,8 +24,8 @@ pub(crate) fn survey(trail: &Path) -> Result<TrailRecords, Failure> {
     match surveyed.damaged {
         None => Ok(surveyed),
         Some(index) => {
-            let help = format!("`stele repair {}` says what can be done", trail.display());
-            Err(Failure::not_so(format!("segment {index} is damaged: holds may be hidden in it")).help(help))
+            let help = format!("`stele repair {}` shows what can be done", trail.display());
+            Err(Failure::not_so(format!("segment {index} is damaged and may contain holds")).help(help))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The whole running system on one page: every ring, publisher, consumer, agent and thread.
+//! The topology of the running system: every ring, publisher, consumer, agent and thread.
 //!
 //! ```text
 //!  one shard
@@ -9,10 +9,10 @@
 //!                               └───────────────────────┼─────────────────────────────────┘
 //!                                                       └──> journal ──> written, durable
 //!
-//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files, their hashes to the main thread
+//!  trail, up to durable ──> snapshots (in the background) ──> snapshot files; hashes to the main thread
 //!  trail, up to durable ──> sealer (in the background) ──> tiles, checkpoints; moves sealed
 //!
-//!  several
+//!  several shards
 //!  feed ──> router ──┬──> shard 1 ──> ring, up to durable ──┐
 //!                    └──> shard 2 <── publisher 1000 … <── forwarder to shard 2
 //! ```
@@ -23,8 +23,8 @@ use crate::gauges::{CoresGauges, ShardGauges};
 use crate::layout::{Job, Layout};
 use crate::numbering::publishers;
 use crate::sealer::{SealPlan, SealerAgent, Seals};
-use crate::shown;
-use crate::snapshots::{Plan, SnapshotAgent, Snapshots};
+use crate::shared_directory;
+use crate::snapshots::{SnapshotAgent, SnapshotPlan, Snapshots};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,45 +45,47 @@ use stele_venue::paper_exchange::PaperExchange;
 use stele_venue::{OrderGateway, OrderInDoubt, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
-/// Words of the ring through which another process changes controls or records an access: some of the longest at once.
+/// The length in words of the ring through which another process changes controls or records an access. It
+/// holds several of the longest submissions.
 const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 
-/// What a shard is made of.
-pub(crate) struct Parts {
+/// The parts that a shard is composed of.
+pub(crate) struct ShardParts {
     pub(crate) id: ShardId,
     pub(crate) opened: OpenedJournal,
     pub(crate) ring: RingOptions,
-    /// Where other processes find it.
-    pub(crate) shown: Option<ShardDirectory>,
+    /// Its directory for other processes.
+    pub(crate) shared: Option<ShardDirectory>,
     /// Publishers in other processes.
     pub(crate) outside: Vec<(u16, String)>,
     pub(crate) risk: Risk,
-    /// Timers of strategies that earlier sessions left pending.
+    /// The pending timers of strategies from earlier sessions.
     pub(crate) timers: Timers,
     /// The last number of each publisher in earlier sessions.
     pub(crate) numbers: BTreeMap<u16, u64>,
-    /// Orders that earlier sessions left open: the venue is asked for each before anything new leaves.
+    /// The open orders of earlier sessions. The venue is asked about each before any new order leaves.
     pub(crate) doubts: Vec<OrderInDoubt>,
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
-    /// Whether and how snapshots are taken.
-    pub(crate) snapshots: Option<Plan>,
-    /// Its trail, and what that is sealed with.
+    /// How snapshots are taken; none: no snapshots.
+    pub(crate) snapshots: Option<SnapshotPlan>,
+    /// Its trail, and how that is sealed; none: it is not sealed.
     pub(crate) seal: Option<(PathBuf, SealPlan)>,
-    /// Of how many market events the latency to the strategies is measured.
+    /// The latency to the strategies is measured for one of so many market events.
     pub(crate) sample_every: u32,
 }
 
-/// A shard, made and connected, no thread started: the prelude goes in here.
+/// A shard that is composed and connected, with no thread started. Its first events are put on its log in
+/// this state.
 pub(crate) struct Topology {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
     pub(crate) notices: Vec<EngineNotice>,
-    /// Why other processes cannot follow it.
-    pub(crate) unshown: Option<String>,
+    /// Why other processes cannot read its ring, where they cannot.
+    pub(crate) not_shared: Option<String>,
     consumers: Vec<ConsumerProgress>,
     outcome: StrategyResultsSlot,
     sequencer: Sequencer<UtcClock>,
@@ -93,7 +95,7 @@ pub(crate) struct Topology {
     snapshots: Option<SnapshotAgent>,
     sealer: Option<SealerAgent>,
     feed: Publisher,
-    /// What it is told of others.
+    /// The links from other shards.
     links: Vec<ForwardLink>,
 }
 
@@ -101,13 +103,13 @@ pub(crate) struct Topology {
 pub(crate) struct FeedParts {
     pub(crate) feed: Box<dyn Feed>,
     pub(crate) pace: Pace,
-    /// Of the shards of this process, in their order.
+    /// The instruments of the shards of this process, in the order of the shards.
     pub(crate) shares: Vec<ShardInstruments>,
-    /// Of the shards of others.
+    /// The instruments of the shards of other processes.
     pub(crate) elsewhere: Vec<ShardInstruments>,
 }
 
-/// The hot threads, and what the main thread sees of them.
+/// The running threads, and their status for the main thread.
 pub(crate) struct Running {
     pub(crate) shards: Vec<RunningShard>,
     pub(crate) cores: Vec<Core>,
@@ -118,30 +120,34 @@ pub(crate) struct Running {
     pub(crate) seals: Option<Seals>,
 }
 
-/// What the main thread sees of one shard.
+/// The status of one running shard for the main thread.
 pub(crate) struct RunningShard {
     pub(crate) id: ShardId,
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
-    /// How much room there is for more segments, where that is known.
+    /// The watch of the free space for segments, where there is one.
     pub(crate) space: Option<Arc<SpaceWatch>>,
     gauges: ShardGauges,
     /// Ends the firing of timers.
     pub(crate) timers: TimerStop,
-    /// The gating consumers, the journal not counted.
+    /// The gating consumers, without the journal.
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) outcome: StrategyResultsSlot,
-    /// What it is told of others, by their numbers.
-    pub(crate) told: Vec<(ShardId, Arc<ForwardLinkStatus>)>,
+    /// The status of each link from another shard.
+    pub(crate) forwarded: Vec<(ShardId, Arc<ForwardLinkStatus>)>,
     /// The background thread that takes snapshots.
     pub(crate) snapshots: Option<Snapshots>,
 }
 
 impl Topology {
-    pub(crate) fn compose(parts: Parts, counters: &Counters) -> Result<Self, Failure> {
+    /// Creates the ring, the publishers, the consumers and the agents of a shard.
+    ///
+    /// # Errors
+    /// [`Failure`]: a ring cannot be created, or counters cannot be registered.
+    pub(crate) fn compose(parts: ShardParts, counters: &Counters) -> Result<Self, Failure> {
         let (start, shard) = (parts.opened.start, parts.id.0 as u16);
-        let (ring, unshown) = shown::ring(parts.shown.as_ref(), &parts.ring, start.position)?;
+        let (ring, not_shared) = shared_directory::ring(parts.shared.as_ref(), &parts.ring, start.position)?;
         let mut sequencer = Sequencer::new(&start, ring.writer, UtcClock::new(), parts.risk)
             .map_err(|error| Failure::usage(error).help("see [journal] in `stele config`"))?
             .with_timers(parts.timers);
@@ -150,17 +156,17 @@ impl Topology {
         journal.register_counters(counters, shard).map_err(Failure::environment)?;
 
         let mut publisher = |id, name| sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT);
-        let control = ControlPublisher::new(publisher(publishers::SESSION, "clerk"));
+        let control = ControlPublisher::new(publisher(publishers::SESSION, "session"));
         let feed = publisher(publishers::FEED, "feed");
         let orders = publisher(publishers::STRATEGIES, "strategies");
         let releases = publisher(publishers::GATEWAY, "order gateway");
         let reports = publisher(publishers::VENUE, "paper exchange");
-        if let Some(shown) = parts.shown.as_ref().filter(|_| unshown.is_none()) {
+        if let Some(shared) = parts.shared.as_ref().filter(|_| not_shared.is_none()) {
             let own = [(publishers::CONTROLS, "controls"), (publishers::AUDITORS, "auditors")];
             let own = own.map(|(id, name)| (id, name.to_owned(), CONTROLS_WORDS));
             let outside = parts.outside.into_iter().map(|(id, name)| (id, name, PUBLISHER_WORDS_DEFAULT));
             for (id, name, words) in outside.chain(own) {
-                let path = shown.publisher(id);
+                let path = shared.publisher(id);
                 let made = sequencer.remote_publisher(&path, id, &name, words);
                 made.map_err(|error| {
                     Failure::environment(format!("cannot make {}: {error}", path.display()))
@@ -194,7 +200,7 @@ impl Topology {
             control,
             start,
             notices,
-            unshown,
+            not_shared,
             consumers,
             outcome,
             sequencer,
@@ -208,8 +214,8 @@ impl Topology {
         })
     }
 
-    /// Puts what the main thread submitted on the log, before any thread runs. What works although a kill switch is engaged
-    /// is cancelled behind it.
+    /// Puts what the main thread submitted on the log, before any thread runs. Orders that are open although
+    /// a kill switch is engaged are cancelled after it.
     pub(crate) fn sequence_prelude(&mut self) -> Result<(), Failure> {
         while self.sequencer.do_work().map_err(Failure::environment)? > 0 {}
         self.sequencer.cancel_switched_orders();
@@ -217,7 +223,10 @@ impl Topology {
     }
 }
 
-/// Connects the shard at `to` with one that it is told of.
+/// Connects the shard at the index `to` to one that forwards events to it.
+///
+/// # Errors
+/// [`Failure`]: the origin's trail ends before the last event that was forwarded.
 pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Result<(), Failure> {
     let id = publishers::FORWARDER + shards[to].links.len() as u16;
     let publisher =
@@ -237,8 +246,11 @@ pub(crate) fn connect(shards: &mut [Topology], to: usize, plan: LinkPlan) -> Res
     Ok(())
 }
 
-/// Starts the threads that `layout` has, and those for snapshots on the CPUs that are left; nothing else in the program
-/// starts a hot one.
+/// Starts the hot threads of `layout` and the background threads for snapshots and seals. No other function
+/// starts a hot thread.
+///
+/// # Errors
+/// [`Failure`]: a thread cannot be started, or counters cannot be registered.
 pub(crate) fn spawn(
     shards: Vec<Topology>,
     feed: FeedParts,
@@ -249,7 +261,7 @@ pub(crate) fn spawn(
     let (mut agents, mut running, mut routes) = (Vec::<(Job, Box<dyn Agent>)>::new(), Vec::new(), Vec::new());
     let mut sealers = Vec::new();
     for (index, (mut shard, share)) in shards.into_iter().zip(feed.shares).enumerate() {
-        // Now that every publisher is there.
+        // Every publisher is registered by now.
         shard.sequencer.register_counters(&counters, shard.id.0 as u16).map_err(Failure::environment)?;
         routes.push((share, ShardLocation::Local(shard.feed)));
         let (space, timers) = (shard.journal.space(), shard.sequencer.timer_stop());
@@ -257,7 +269,7 @@ pub(crate) fn spawn(
         agents.push((Job::Strategies(index), Box::new(shard.strategies)));
         agents.push((Job::Gateway(index), Box::new(shard.gateway)));
         agents.push((Job::Journal(index), Box::new(shard.journal)));
-        let told = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
+        let forwarded = shard.links.iter().map(|link| (link.shard(), link.status())).collect();
         if !shard.links.is_empty() {
             let forwarder = Forwarder::new(format!("forwarder to shard {}", shard.id), shard.links);
             agents.push((Job::Forwarder(index), Box::new(forwarder)));
@@ -276,7 +288,7 @@ pub(crate) fn spawn(
             timers,
             consumers: shard.consumers,
             outcome: shard.outcome,
-            told,
+            forwarded,
             snapshots,
         });
     }
@@ -303,7 +315,7 @@ pub(crate) fn spawn(
 }
 
 impl Running {
-    /// Shows in the counters how things stand.
+    /// Updates the counters.
     pub(crate) fn show(&mut self) {
         self.shards.iter_mut().for_each(|shard| shard.gauges.show());
         self.gauges.show(&self.cores);

@@ -1,4 +1,4 @@
-//! A directory that a person names: a trail, or the trails of a run's shards.
+//! The trails in a directory that a command names: one trail, or the trails of a run's shards.
 
 use crate::failure::Failure;
 use serde::Serialize;
@@ -13,8 +13,8 @@ pub(crate) struct ShardTrail {
     pub(crate) path: PathBuf,
 }
 
-/// The trails of the shards below `path`, in the order of their numbers; none where `path` is a trail itself, or holds
-/// none.
+/// Returns the trails of the shards in `path`, in the order of their numbers; none where `path` is a trail
+/// itself or contains none.
 pub(crate) fn shard_trails(path: &Path) -> Vec<ShardTrail> {
     let is_trail = find_segments(&Directory::new(path)).is_ok_and(|segments| !segments.is_empty());
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
@@ -32,7 +32,7 @@ pub(crate) fn shard_trails(path: &Path) -> Vec<ShardTrail> {
     trails
 }
 
-/// What there is to say of one shard beside others.
+/// The report about one of several shards.
 #[derive(Serialize)]
 pub(crate) struct OfShard<T> {
     pub(crate) shard: u32,
@@ -40,13 +40,13 @@ pub(crate) struct OfShard<T> {
     pub(crate) said: T,
 }
 
-/// What there is to say of several.
+/// The reports about several shards.
 #[derive(Serialize)]
 pub(crate) struct OfShards<T> {
     pub(crate) shards: Vec<OfShard<T>>,
 }
 
-/// What comes of several shards: the first failure, after all were looked at, with its shard's number.
+/// Returns the first failure with its shard's number, after all shards were processed.
 pub(crate) fn first_failure(failures: Vec<(u32, Failure)>) -> Result<(), Failure> {
     match failures.into_iter().next() {
         None => Ok(()),

@@ -1,14 +1,15 @@
-//! The system's clock, for what is done once: [`stele_bus::UtcClock`] takes up to 200 ms to know the processor's.
+//! The system's clock, for operations that are done once: [`stele_bus::UtcClock`] needs up to 200 ms to
+//! calibrate the processor's counter.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use stele_bus::{Clock, ClockQuality};
 use stele_wire::Nanos;
 
-/// UTC as the system says it, by a system call at worst.
+/// The system's UTC clock; a reading costs a system call at worst.
 pub(crate) struct WallClock;
 
 impl WallClock {
-    /// Nanoseconds since 1970.
+    /// Returns the time in nanoseconds since 1970.
     pub(crate) fn read() -> Nanos {
         Nanos(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64))
     }
@@ -19,7 +20,7 @@ impl Clock for WallClock {
         Self::read()
     }
 
-    /// It follows itself.
+    /// It is the reference itself, so its error is zero.
     fn status(&self) -> Option<ClockQuality> {
         Some(ClockQuality::default())
     }

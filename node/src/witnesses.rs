@@ -1,8 +1,9 @@
-//! The background threads that ask witnesses for their cosignatures: one a witness, for all shards of a run.
+//! The background threads that ask witnesses for their cosignatures: one thread for each witness, for all
+//! shards of a run.
 //!
-//! They read the checkpoints that the sealer kept and nothing else, so that neither the bus nor the sealing ever waits
-//! for a witness; one that is slow or gone delays itself alone. What it missed it is asked for when it is back: its
-//! newest checkpoint then, by a proof from the one that it has.
+//! They read the checkpoints that the sealer stored and nothing else, so that neither the bus nor the sealer
+//! ever waits for a witness; a slow or unreachable witness delays no other. When it is reachable again, it is
+//! asked for the newest checkpoint, with a consistency proof from the last one that it cosigned.
 
 use crate::failure::Failure;
 use crate::http::Client;
@@ -21,18 +22,18 @@ use stele_journal::Directory;
 /// A witness of the configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct WitnessPlan {
-    /// What its calls stand behind.
+    /// The prefix of its submission URL.
     pub(crate) url: String,
     pub(crate) key: VerifierKey,
 }
 
-/// What came of asking a witness about a shard.
+/// How far a witness has cosigned a shard.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct CosignOutcome {
     pub(crate) witness: String,
-    /// Events that it has cosigned.
+    /// Events that the newest checkpoint with its cosignature covers.
     pub(crate) cosigned: u64,
-    /// Why it has not cosigned the newest checkpoint.
+    /// Why it has not cosigned the newest checkpoint, where it has not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) failure: Option<String>,
 }
@@ -45,26 +46,26 @@ pub(crate) struct Witnesses {
     status: Vec<Vec<Arc<Mutex<CosignOutcome>>>>,
 }
 
-/// Between two looks for a new checkpoint.
+/// The time between two checks for a new checkpoint.
 const REST: Duration = Duration::from_secs(1);
-/// Likewise when the run has ended and somebody waits.
+/// The same when the run has ended and waits for the thread.
 const REST_ENDED: Duration = Duration::from_millis(20);
-/// After a failure, doubled with each further one up to the second.
+/// The time until a retry after the first failure, which doubles with each further failure, and its maximum.
 const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(60)];
-/// How often a witness may name another size before it has had its turn.
+/// How many requests are sent for one checkpoint while the witness answers with another tree size.
 const ANSWERS_MAX: usize = 4;
-/// How long a run that ends waits for the word on its last checkpoint.
+/// How long the end of a run waits for the cosignatures of its last checkpoint.
 const PATIENCE: Duration = Duration::from_secs(5);
 const NICE: i32 = 10;
 
-/// One shard, as one witness's thread sees it.
-struct Asking {
+/// One shard in the thread of one witness.
+struct CosigningShard {
     collector: CosignatureCollector,
     status: Arc<Mutex<CosignOutcome>>,
 }
 
 impl Witnesses {
-    /// Starts the threads in this place, for the trails of all shards.
+    /// Starts the threads on the CPUs of `place`, for the trails of all shards.
     pub(crate) fn spawn(
         plans: &[WitnessPlan],
         trails: &[PathBuf],
@@ -82,11 +83,11 @@ impl Witnesses {
                 status[at].push(outcome.clone());
                 let storage = Arc::new(Directory::new(trail));
                 let collector = CosignatureCollector::new(plan.key.clone(), storage, writing[at].clone());
-                all.push(Asking { collector, status: outcome });
+                all.push(CosigningShard { collector, status: outcome });
             }
             let (url, is_ended, place) = (plan.url.clone(), is_ended.clone(), place.clone());
             let work = move || {
-                // Where it may not step back it works all the same: it sleeps most of the time.
+                // Where it may not lower its priority it works all the same: it sleeps most of the time.
                 let _ = place.enter(NICE);
                 ask_all(&url, all, &is_ended);
             };
@@ -95,7 +96,8 @@ impl Witnesses {
         Ok(Self { threads, is_ended, status })
     }
 
-    /// The last checkpoints are there: waits a bounded time for the witnesses' word on them. The outcome of each shard.
+    /// Waits a bounded time until the witnesses have cosigned the last checkpoints. Returns the outcomes of
+    /// each shard, one for each witness.
     pub(crate) fn close(self) -> Vec<Vec<CosignOutcome>> {
         self.is_ended.store(true, Ordering::Release);
         self.threads.iter().for_each(|thread| thread.thread().unpark());
@@ -103,7 +105,7 @@ impl Witnesses {
         while !self.threads.iter().all(JoinHandle::is_finished) && since.elapsed() < PATIENCE {
             sleep(REST_ENDED);
         }
-        // A thread that still waits for an answer ends with the process.
+        // A thread that still waits for a response ends with the process.
         let read = |outcome: &Arc<Mutex<CosignOutcome>>| {
             outcome.lock().unwrap_or_else(PoisonError::into_inner).clone()
         };
@@ -112,16 +114,16 @@ impl Witnesses {
 }
 
 /// Asks until the run has ended and the witness has cosigned the last checkpoint of every shard.
-fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
+fn ask_all(url: &str, mut all: Vec<CosigningShard>, is_ended: &AtomicBool) {
     let client = Client::new();
     let url = format!("{}{ADD_CHECKPOINT}", url.trim_end_matches('/'));
     let mut failures = 0;
     loop {
-        // Looked at before the checkpoints are: the last one is in front of it.
+        // Read before the checkpoints, so that the last one is found.
         let ended = is_ended.load(Ordering::Acquire);
         let mut failure = None;
-        for asking in &mut all {
-            if let Err(what) = asking.turn(&client, &url) {
+        for shard in &mut all {
+            if let Err(what) = shard.turn(&client, &url) {
                 failure = Some(what);
             }
         }
@@ -129,8 +131,8 @@ fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
             return;
         }
         match (&failure, failures) {
-            (Some(what), 0) => say(&format!("warning: witness: {what}; the run goes on, it is asked again")),
-            (None, 1..) => say("the witness answers again"),
+            (Some(what), 0) => say(&format!("warning: witness: {what}; the run continues and asks again")),
+            (None, 1..) => say(&format!("witness: {url} answers again")),
             _ => {}
         }
         failures = if failure.is_some() { failures + 1 } else { 0 };
@@ -140,8 +142,8 @@ fn ask_all(url: &str, mut all: Vec<Asking>, is_ended: &AtomicBool) {
     }
 }
 
-impl Asking {
-    /// Has the newest checkpoint cosigned, where it is not.
+impl CosigningShard {
+    /// Asks for a cosignature of the newest checkpoint, where it has none.
     fn turn(&mut self, client: &Client, url: &str) -> Result<(), String> {
         let asked = self.ask(client, url);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +154,8 @@ impl Asking {
         asked.map(|_| ())
     }
 
-    /// Events that the witness cosigned now.
+    /// Sends the requests and returns how many events the witness has cosigned; none where no checkpoint
+    /// exists.
     fn ask(&mut self, client: &Client, url: &str) -> Result<Option<u64>, String> {
         for _ in 0..ANSWERS_MAX {
             let Some(request) = self.collector.request().map_err(|error| format!("{url}: {error}"))? else {
@@ -166,11 +169,11 @@ impl Asking {
                 CollectOutcome::Again => {}
             }
         }
-        Err(format!("{url}: it names another size each time"))
+        Err(format!("{url}: the witness answers with another tree size each time"))
     }
 }
 
-/// On a line of its own. Whoever does not listen any more does not stop the run.
+/// Prints a line on standard error, in place of the live line. A closed standard error does not stop the run.
 fn say(what: &str) {
     let clear = if stderr().is_terminal() { "\r\x1b[2K" } else { "" };
     let _ = writeln!(stderr(), "{clear}{what}");

@@ -52,8 +52,9 @@ fn dependencies_between_the_crates_point_down_only() {
     assert_eq!(seen, LAYERS.len(), "every crate of the table is a member");
 }
 
-/// A crate outside the workspace has a lock file of its own: with the same versions, what was built for the workspace
-/// serves it too, and the crates that `stele new-strategy` writes are what was tested.
+/// A crate outside the workspace has its own lock file. With the versions of the workspace, it uses what was
+/// built for the workspace, and the crates that `stele new-strategy` writes use the versions that were
+/// tested.
 #[test]
 fn the_example_outside_the_workspace_is_locked_to_the_versions_of_the_workspace() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in the workspace");

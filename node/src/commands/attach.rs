@@ -1,6 +1,6 @@
 //! `stele attach`: the live log of a bus in another process, one event a line, losses and the writer's end included.
 
-use crate::access::{Access, Form, Recorded, record};
+use crate::access::{Access, AccessRecord, Form, record};
 use crate::cli::AttachArgs;
 use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
@@ -53,7 +53,7 @@ fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure>
 fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Failure> {
     let form = if args.output.json { Form::Json } else { Form::Text };
     if args.access.unlogged {
-        return Ok(Recorded::none().tell_stream(form));
+        return Ok(AccessRecord::none().stream_notice(form));
     }
     let trail = shard.trail().ok_or_else(|| {
         Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
@@ -68,7 +68,7 @@ fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Fa
             opened => break opened?,
         }
     };
-    Ok(record(&args.access, &access, &reader)?.tell_stream(form))
+    Ok(record(&args.access, &access, &reader)?.stream_notice(form))
 }
 
 /// Maps the ring; waits for one that is being made.

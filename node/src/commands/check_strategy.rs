@@ -76,7 +76,7 @@ fn check_one(args: &ReportArgs, trail: &Path, strategies: &Registry) -> Result<W
     let progress = Progress::new("checking", "events", None);
     let checked = check(trail, strategies.clone(), |sequence| progress.set(sequence));
     drop(progress);
-    let checked = checked.inspect_err(|_| access.tell()).map_err(|error| match error {
+    let checked = checked.inspect_err(|_| access.print()).map_err(|error| match error {
         CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
         CheckError::Strategies(error) => Failure::usage(error),
         CheckError::NoBeginning(error) => Failure::not_so(error),

@@ -21,7 +21,7 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let [from, to] =
         [args.from, args.to].map(|place| place.and_then(PlaceArg::sequence).map_or(0, |it| it.0));
     let access = Access { trail: &args.read.trail, kind: AccessKind::DUMP, from, to };
-    let head = record(&args.read.access, &access, &reader)?.tell_stream(form(args));
+    let head = record(&args.read.access, &access, &reader)?.stream_notice(form(args));
     let place = |written: Option<PlaceArg>| written.map(|written| written.on(&args.read.trail)).transpose();
     let (from, to) = (place(args.from)?, place(args.to)?);
     if let Some(from) = from {

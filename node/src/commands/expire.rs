@@ -86,7 +86,7 @@ fn carry_out(
     }
     let reason = args.reason.as_deref().unwrap_or_default();
     let purpose =
-        Purpose { command: "stele expire", reason, retell_schema: !expired.is_empty(), ..Purpose::default() };
+        Purpose { command: "stele expire", reason, repeat_schema: !expired.is_empty(), ..Purpose::default() };
     let mut act = Act::begin(&args.act.trail, &purpose)?;
     let segments = segments_of(&args.act.trail)?;
     // What takes the place of the expired segments is on the trail before they go.

@@ -41,7 +41,7 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     let show = |done, total| progress.set_of(done, total);
     let exported = export(&storage, &key, &mut |name, bytes| files.write(name, bytes), &show);
     drop(progress);
-    let exported = exported.inspect_err(|_| access.tell()).map_err(|error| match error {
+    let exported = exported.inspect_err(|_| access.print()).map_err(|error| match error {
         ExportError::Unwritten { .. }
         | ExportError::Begins(_)
         | ExportError::Seal(SealError::Io { .. } | SealError::Trail(_)) => Failure::environment(error),

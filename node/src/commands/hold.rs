@@ -125,7 +125,7 @@ fn list(args: &ReportArgs) -> Result<(), Failure> {
     let access = Access { trail: &args.read.trail, kind: AccessKind::SEARCH, from: 0, to: 0 };
     let access = record(&args.read.access, &access, &reader)?;
     drop(reader);
-    let holds = survey(&args.read.trail).inspect_err(|_| access.tell())?.holds;
+    let holds = survey(&args.read.trail).inspect_err(|_| access.print())?.holds;
     if args.output.json {
         return super::print_json(&WithAccess { said: HoldsReport::over(&holds), access });
     }

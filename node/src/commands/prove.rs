@@ -22,7 +22,7 @@ pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
     let key = read_key(&args.key.key)?;
     let (from, to) = (args.sequence, args.sequence);
     let access = Access { trail: &args.read.trail, kind: AccessKind::PROVE, from, to };
-    record(&args.read.access, &access, &reader)?.tell();
+    record(&args.read.access, &access, &reader)?.print();
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.read.trail));
     let proof = prove_event(&storage, Sequence(args.sequence), &key).map_err(|error| match error {
         ProveError::Tile(_) | ProveError::Seal(SealError::Io { .. } | SealError::Trail(_)) => {

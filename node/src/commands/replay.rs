@@ -25,11 +25,11 @@ pub(crate) fn replay(args: &ReplayArgs, strategies: &Registry) -> Result<(), Fai
     drop(reader);
     match &args.into {
         Some(_) => {
-            recorded.tell();
+            recorded.print();
             into_run(args, strategies)
         }
         None => {
-            to_terminal(args, &recorded.tell_stream(if args.output.json { Form::Json } else { Form::Text }))
+            to_terminal(args, &recorded.stream_notice(if args.output.json { Form::Json } else { Form::Text }))
         }
     }
 }

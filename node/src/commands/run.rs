@@ -62,10 +62,10 @@ pub(crate) fn session_report(
     let flush = session.flush.report();
     let mut warner = SpaceWarner::new(session.spaces());
     let mut line = is_told.then(LiveLine::new);
-    let ended = session.run(Until { elapsed }, &stop, |glance| {
+    let ended = session.run(Until { elapsed }, &stop, |status| {
         warner.warn(line.as_ref());
         if let Some(line) = &mut line {
-            line.show(glance);
+            line.show(status);
         }
     });
     drop(line);

@@ -49,7 +49,7 @@ fn summarise_one(args: &ReportArgs, trail: &Path) -> Result<WithAccess<Summary>,
     let access =
         record(&args.read.access, &Access { trail, kind: AccessKind::SEARCH, from: 0, to: 0 }, &reader)?;
     drop(reader);
-    let summary = summarise(trail, None).inspect_err(|_| access.tell());
+    let summary = summarise(trail, None).inspect_err(|_| access.print());
     let said = summary.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
     Ok(WithAccess { said, access })
 }

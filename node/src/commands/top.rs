@@ -1,9 +1,9 @@
 //! `stele top`: a running bus, seen from outside through its counters.
 
 use super::{print_json, print_page};
+use crate::bus_stats::{BusStats, CounterSample};
 use crate::cli::TopArgs;
 use crate::failure::Failure;
-use crate::look::{Look, View};
 use crate::screen::lines;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -49,7 +49,7 @@ pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
 }
 
 /// Looks and draws. Returns the last view.
-fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<View> {
+fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<BusStats> {
     let mut scrolled = 0_u16;
     loop {
         let view = watch.look();
@@ -79,7 +79,7 @@ fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<Vi
 }
 
 /// The view from line `scrolled` on, which is kept within it, and the keys below.
-fn draw(frame: &mut Frame<'_>, view: &View, scrolled: &mut u16) {
+fn draw(frame: &mut Frame<'_>, view: &BusStats, scrolled: &mut u16) {
     let [body, foot]: [Rect; 2] =
         Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
     let lines = lines(view);
@@ -89,7 +89,7 @@ fn draw(frame: &mut Frame<'_>, view: &View, scrolled: &mut u16) {
 }
 
 /// A view without colours.
-fn plain(view: &View) -> String {
+fn plain(view: &BusStats) -> String {
     lines(view).iter().map(|line| format!("{line}\n")).collect()
 }
 
@@ -98,13 +98,13 @@ struct Watch {
     name: String,
     reader: CounterReader,
     clock: UtcClock,
-    last: Option<Look>,
+    last: Option<CounterSample>,
 }
 
 impl Watch {
-    fn look(&mut self) -> View {
-        let look = Look::take(&self.reader, self.clock.now().0);
-        let view = look.view(&self.name, self.last.as_ref());
+    fn look(&mut self) -> BusStats {
+        let look = CounterSample::take(&self.reader, self.clock.now().0);
+        let view = look.stats(&self.name, self.last.as_ref());
         self.last = Some(look);
         view
     }

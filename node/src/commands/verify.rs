@@ -1,6 +1,6 @@
 //! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
 
-use crate::access::{Access, Recorded, record};
+use crate::access::{Access, AccessRecord, record};
 use crate::cli::VerifyArgs;
 use crate::failure::Failure;
 use crate::keys::read_key;
@@ -78,7 +78,7 @@ struct Report {
     witnesses: Option<WitnessReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamps: Option<TimestampReport>,
-    access: Recorded,
+    access: AccessRecord,
 }
 
 impl Report {
@@ -105,7 +105,7 @@ fn verify_one(
     let options = VerifyOptions { progress: Some(&show), method: read_method(), ..VerifyOptions::default() };
     let verified = verify_trail(trail, &options);
     drop(progress);
-    let verified = verified.inspect_err(|_| access.tell()).map_err(|error| match error {
+    let verified = verified.inspect_err(|_| access.print()).map_err(|error| match error {
         VerifyError::Broken(broken) => Failure::not_so(broken),
         VerifyError::Unreadable(error) => Failure::environment(error),
     })?;

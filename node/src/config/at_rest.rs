@@ -1,4 +1,4 @@
-//! What is done with closed segments while a run goes on: `[at_rest]`.
+//! How closed segments are protected while a run goes on: `[at_rest]`.
 
 use super::page::Page;
 use crate::keeper::KeepPlan;
@@ -15,14 +15,18 @@ pub(crate) struct AtRestConfig {
 
 impl AtRestConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
-        page.section("at_rest", "Closed segments, while the run goes on and at its end (docs/compliance.md)");
-        page.key("immutable", self.immutable, "give them the flag of chattr +i: takes root");
+        page.section(
+            "at_rest",
+            "Protection of closed segments, during the run and at its end (docs/compliance.md)",
+        );
+        page.key("immutable", self.immutable, "set the immutable flag (chattr +i); needs root");
         let shown = self.copy_to.as_ref().map(|path| path.display().to_string());
-        let meaning = "copy them there too, such as to a mounted store with object lock; without it, nowhere";
+        let meaning =
+            "also copy them to this directory, such as a mounted store with object lock; default: no copy";
         page.optional("copy_to", &shown, "/mnt/locked".to_owned(), meaning);
     }
 
-    /// What to do.
+    /// Returns what is to be done with closed segments.
     pub(crate) fn plan(&self) -> KeepPlan {
         KeepPlan { immutable: self.immutable, copy_to: self.copy_to.clone() }
     }

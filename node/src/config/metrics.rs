@@ -1,4 +1,4 @@
-//! Who may watch a run over HTTP: `[metrics]`.
+//! Metrics over HTTP: `[metrics]`.
 
 use super::page::Page;
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,6 @@ impl MetricsConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
         page.section("metrics", "The counters for Prometheus, over HTTP, without encryption or password");
         let example = "127.0.0.1:9464".to_owned();
-        page.optional("listen", &self.listen, example, "address and port of /metrics; without it, none");
+        page.optional("listen", &self.listen, example, "address and port of /metrics; default: no server");
     }
 }

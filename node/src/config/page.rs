@@ -1,23 +1,25 @@
-//! How the configuration is printed: sections, keys, and what each means.
+//! Writes the configuration as TOML: sections, keys, and a comment with the meaning of each.
 
 use std::fmt::Write as _;
 
-/// Writes one commented TOML page.
+/// The writer of a commented TOML file.
 pub(super) struct Page<'a> {
     pub(super) out: &'a mut String,
 }
 
 impl Page<'_> {
+    /// Writes the head of a section, after a comment.
     pub(super) fn section(&mut self, name: &str, meaning: &str) {
         let gap = if self.out.is_empty() { "" } else { "\n" };
         let _ = writeln!(self.out, "{gap}# {meaning}\n[{name}]");
     }
 
+    /// Writes a key with its value and a comment.
     pub(super) fn key(&mut self, name: &str, value: impl Into<Scalar>, meaning: &str) {
         let _ = writeln!(self.out, "{name} = {}  # {meaning}", value.into().0);
     }
 
-    /// A key that may be absent is printed as a comment with an example.
+    /// Writes a key that may be absent; where it is, as a comment with an example.
     pub(super) fn optional<T: Clone + Into<Scalar>>(
         &mut self,
         name: &str,
@@ -31,12 +33,12 @@ impl Page<'_> {
         }
     }
 
-    /// A table of a list.
+    /// Writes the head of an array's table.
     pub(super) fn list(&mut self, name: &str) {
         let _ = writeln!(self.out, "\n[[{name}]]");
     }
 
-    /// A key that is not set.
+    /// Writes a key that is not set, as a comment.
     pub(super) fn example(&mut self, name: &str, value: &str, meaning: &str) {
         let _ = writeln!(self.out, "# {name} = {value}  # {meaning}");
     }

@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Seven years: SEC 17a-4(a) asks for six, MiFID II Art. 16(7) for five and two more when the authority says so.
+/// Seven years: SEC 17a-4(a) requires six; MiFID II Art. 16(7) requires five, and two more if the authority
+/// requests it.
 const KEEP_DAYS: u64 = 2557;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
@@ -36,17 +37,22 @@ impl Default for RetentionConfig {
 impl RetentionConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
         page.section("retention", "How long records are kept before `stele expire` may remove them");
-        page.key("keep_days", self.keep_days, "from the time of the record; 2557 are seven years");
-        page.optional("market_data_days", &self.market_data_days, KEEP_DAYS, "of market data");
-        page.optional("reference_days", &self.reference_days, KEEP_DAYS, "of definitions");
-        page.optional("orders_days", &self.orders_days, KEEP_DAYS, "of orders and reports");
-        page.optional("control_days", &self.control_days, KEEP_DAYS, "of everything else");
-        page.optional("size_max_gib", &self.size_max_gib, 1024u64, "told when exceeded; ages go before it");
+        page.key("keep_days", self.keep_days, "days from the time of the record; 2557 are seven years");
+        page.optional("market_data_days", &self.market_data_days, KEEP_DAYS, "for market data");
+        page.optional("reference_days", &self.reference_days, KEEP_DAYS, "for definitions");
+        page.optional("orders_days", &self.orders_days, KEEP_DAYS, "for orders and reports");
+        page.optional("control_days", &self.control_days, KEEP_DAYS, "for all other events");
+        page.optional(
+            "size_max_gib",
+            &self.size_max_gib,
+            1024u64,
+            "a larger trail is reported; only records that are old enough are removed",
+        );
     }
 }
 
 impl Config {
-    /// What the file says of retention, or the default.
+    /// Returns the retention that the file configures, or the default without a file.
     pub(crate) fn retention(path: Option<&Path>) -> Result<RetentionConfig, Failure> {
         match path {
             Some(path) => Ok(Self::load(path)?.retention),

@@ -1,4 +1,4 @@
-//! `[risk]`: the checks before an order is sequenced, and how the firm's credit is shared out between shards.
+//! The checks before an order is sequenced, and the firm's credit and its allotment to the shards: `[risk]`.
 
 use super::Config;
 use super::page::Page;
@@ -13,7 +13,7 @@ pub(crate) struct RiskConfig {
     pub(crate) order_quantity_max: u64,
     pub(crate) order_notional_max: u64,
     pub(crate) four_eyes: bool,
-    /// In whole units of currency; without it credit is not bounded.
+    /// The firm's credit in whole units of currency; none: credit is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) firm_credit: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,27 +37,27 @@ impl Default for RiskConfig {
 
 /// The account that stands for the firm in an allotment.
 const FIRM: u32 = 0;
-/// Whole units of currency that an amount of 1e-9 takes.
+/// The most whole units of currency that an amount in 1e-9 of the currency can hold.
 const CREDIT_MAX: u64 = (i64::MAX / Price::SCALE) as u64;
 
-/// The firm's credit as the configuration shares it out.
+/// The firm's credit and its allotments, as configured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Credit {
-    /// 1e-9 of the currency.
+    /// The firm's credit, in 1e-9 of the currency.
     pub(crate) firm: i64,
-    /// A part for each shard of the run, also those of other processes.
+    /// An allotment for each shard of the run, including those of other processes.
     pub(crate) allotments: Vec<Allotment>,
-    /// Party codes of who changes it and who approves; 0 for nobody.
+    /// The codes of the parties that change and approve the allotments; 0 where none is given.
     pub(crate) people: [u32; 2],
 }
 
 impl RiskConfig {
-    /// The largest value of an order in the unit of the check, 1e-9 of the currency.
+    /// Returns the largest value of an order, in 1e-9 of the currency.
     pub(crate) fn notional_limit(&self) -> i64 {
         i64::try_from(self.order_notional_max).unwrap_or(i64::MAX).saturating_mul(Price::SCALE)
     }
 
-    /// What orders are held against before anything on the log says otherwise.
+    /// Returns the limits that apply until an event on the log changes them.
     pub(crate) fn limits(&self) -> RiskLimits {
         RiskLimits {
             order_quantity_max: Some(Quantity(self.order_quantity_max)),
@@ -69,35 +69,44 @@ impl RiskConfig {
 
     pub(super) fn render(&self, page: &mut Page<'_>) {
         page.section("risk", "Checks before an order is sequenced");
-        page.key("order_quantity_max", self.order_quantity_max, "units");
-        page.key("order_notional_max", self.order_notional_max, "whole units of currency");
-        page.key("four_eyes", self.four_eyes, "a limit is changed by two different people");
+        page.key("order_quantity_max", self.order_quantity_max, "largest quantity of an order");
+        page.key(
+            "order_notional_max",
+            self.order_notional_max,
+            "largest value of an order, in whole units of currency",
+        );
+        page.key("four_eyes", self.four_eyes, "a change of a limit needs a second person's approval");
         let meaning =
-            "whole units of currency, shared out between the shards; without it credit has no bound";
+            "the firm's credit in whole units of currency, divided between the shards; default: unlimited";
         page.optional("firm_credit", &self.firm_credit, 1_000_000, meaning);
         let code = |code: Option<u32>| code.map(u64::from);
-        let meaning = "party code of who shares it out so; needed where four eyes are asked for";
+        let meaning = "code of the party that divides the credit so; needed with four_eyes";
         page.optional("credit_changed_by", &code(self.credit_changed_by), 7, meaning);
-        page.optional("credit_approved_by", &code(self.credit_approved_by), 8, "party code of who approves");
+        page.optional(
+            "credit_approved_by",
+            &code(self.credit_approved_by),
+            8,
+            "code of the party that approves it",
+        );
     }
 }
 
 impl Config {
-    /// How the firm's credit is shared out: a shard has what its `credit` says; those that say nothing have equal parts
-    /// of the rest. None where it is not bounded.
+    /// Returns the firm's credit and its allotments: a shard has its `credit`; shards without one have equal
+    /// parts of the rest. None where credit is unlimited.
     ///
     /// # Errors
-    /// [`Failure`]: the shards' parts are more than the firm has, or a person is missing.
+    /// [`Failure`]: the shards' parts are together more than the firm has, or a party's code is missing.
     pub(crate) fn credit(&self) -> Result<Option<Credit>, Failure> {
         let risk = &self.risk;
         let Some(firm) = risk.firm_credit else {
             return match self.shard.iter().find(|shard| shard.credit.is_some()) {
                 None => Ok(None),
                 Some(shard) => Err(Failure::usage(format!(
-                    "[[shard]] {} has a credit and [risk] has no firm_credit",
+                    "[[shard]] {} has a credit, but [risk] has no firm_credit",
                     shard.id
                 ))
-                .help("firm_credit says what all shards together may use")),
+                .help("set firm_credit to the credit of all shards together")),
             };
         };
         if firm > CREDIT_MAX {
@@ -107,14 +116,14 @@ impl Config {
         let people = [risk.credit_changed_by, risk.credit_approved_by].map(Option::unwrap_or_default);
         if risk.four_eyes && (people.contains(&0) || people[0] == people[1]) {
             return Err(Failure::usage(
-                "[risk] four_eyes is asked for, and two people do not stand behind firm_credit",
+                "[risk] four_eyes is true, but firm_credit does not have the codes of two different people",
             )
-            .help("credit_changed_by and credit_approved_by take the codes of two different people"));
+            .help("set credit_changed_by and credit_approved_by to the codes of two different people"));
         }
         let named: u64 = self.shard.iter().filter_map(|shard| shard.credit).fold(0, u64::saturating_add);
         let Some(rest) = firm.checked_sub(named) else {
             return Err(Failure::usage(format!(
-                "the shards have a credit of {named} together, the firm {firm}"
+                "the shards have a credit of {named} together, but firm_credit is {firm}"
             ))
             .help("lower the credit of a [[shard]], or raise [risk] firm_credit"));
         };
@@ -131,8 +140,8 @@ impl Config {
 }
 
 impl Credit {
-    /// What the log is to be told so that it has these parts in place of `known`: what takes away first, so that the
-    /// sum never exceeds the firm's. A shard that is no more has nothing.
+    /// Returns the allotments that must be recorded so that these replace `known`. Reductions come first, so
+    /// that the sum never exceeds the firm's credit; a shard that is no longer configured gets 0.
     #[must_use]
     pub(crate) fn changes<'a>(mut self, known: impl Iterator<Item = &'a Allotment>) -> Self {
         let known: Vec<Allotment> = known.filter(|known| known.account == FIRM).copied().collect();
@@ -164,7 +173,7 @@ mod tests {
                           [[shard]]\nid = 2\ninstruments = ['B']\n[[shard]]\nid = 3\ninstruments = 'rest'\n";
 
     #[test]
-    fn the_only_shard_has_all_of_it_and_of_several_each_what_it_says_or_an_equal_part_of_the_rest() {
+    fn one_shard_has_all_credit_and_several_have_their_own_or_an_equal_part_of_the_rest() {
         assert_eq!(credit("").unwrap(), None);
         assert_eq!(parts("[risk]\nfirm_credit = 100\n"), [(0, 100)]);
         assert_eq!(parts(&format!("[risk]\nfirm_credit = 100\n{SHARDS}")), [(1, 60), (2, 20), (3, 20)]);
@@ -172,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn parts_beyond_the_firms_are_refused_with_both_numbers() {
+    fn more_credit_than_the_firm_has_is_refused_with_both_numbers() {
         let failure = credit(&format!("[risk]\nfirm_credit = 59\n{SHARDS}")).unwrap_err();
-        assert!(failure.contains("60 together, the firm 59"), "{failure}");
+        assert!(failure.contains("60 together, but firm_credit is 59"), "{failure}");
         assert!(credit(SHARDS).unwrap_err().contains("no firm_credit"));
         assert!(
             credit("[risk]\nfirm_credit = 9300000000\n").unwrap_err().contains("firm_credit is 9300000000")
@@ -182,24 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn four_eyes_are_those_of_two_people() {
+    fn four_eyes_need_the_codes_of_two_different_people() {
         let page = |people: &str| format!("[risk]\nfour_eyes = true\nfirm_credit = 5\n{people}");
         for people in ["", "credit_changed_by = 7\n", "credit_changed_by = 7\ncredit_approved_by = 7\n"] {
-            assert!(credit(&page(people)).unwrap_err().contains("two people"), "{people}");
+            assert!(credit(&page(people)).unwrap_err().contains("two different people"), "{people}");
         }
         let credit = credit(&page("credit_changed_by = 7\ncredit_approved_by = 8\n")).unwrap().unwrap();
         assert_eq!(credit.people, [7, 8]);
     }
 
     #[test]
-    fn what_takes_away_comes_first_and_what_stays_is_not_told_again() {
+    fn reductions_come_first_and_unchanged_parts_are_not_recorded_again() {
         let part = |shard, amount| Allotment { account: FIRM, shard, amount };
         let new =
             Credit { firm: 100, allotments: vec![part(1, 70), part(2, 10), part(3, 20)], people: [0, 0] };
         let known =
             [part(1, 40), part(2, 30), part(3, 20), part(4, 10), Allotment { account: 5, ..part(9, 1) }];
-        let told = new.clone().changes(known.iter());
-        assert_eq!(told.allotments, [part(2, 10), part(4, 0), part(1, 70)]);
+        let recorded = new.clone().changes(known.iter());
+        assert_eq!(recorded.allotments, [part(2, 10), part(4, 0), part(1, 70)]);
         assert_eq!(new.clone().changes(new.allotments.iter()).allotments, []);
     }
 }

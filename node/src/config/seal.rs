@@ -1,4 +1,4 @@
-//! Whether and how a run seals its trails: `[seal]`.
+//! How a run seals its trails: `[seal]`.
 
 use super::page::Page;
 use crate::failure::Failure;
@@ -40,23 +40,30 @@ impl Default for SealConfig {
 
 impl SealConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
-        page.section("seal", "Signed roots over the durable events, while the run goes on and at its end");
+        page.section(
+            "seal",
+            "Seals: signed Merkle roots over the durable events, during the run and at its end",
+        );
         let shown = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         page.optional(
             "key",
             &shown(&self.key),
             "seal.key".to_owned(),
-            "of `stele key new`; without it, none",
+            "a key file of `stele key new`; default: no seals",
         );
         page.optional(
             "passphrase_file",
             &shown(&self.passphrase_file),
             "seal.passphrase".to_owned(),
-            "of the key, where it has one; without it, asked for at the start",
+            "file with the key's passphrase, if it has one; default: ask at the start",
         );
-        page.key("interval_seconds", self.interval_seconds, "after so long, when there is anything new");
-        page.key("events", self.events, "after so many events");
-        let meaning = "who cosigns the checkpoints: where `stele witness` listens, and its public key";
+        page.key(
+            "interval_seconds",
+            self.interval_seconds,
+            "sign a checkpoint after so long, if there are new events",
+        );
+        page.key("events", self.events, "sign a checkpoint after so many events");
+        let meaning = "witnesses that cosign the checkpoints: the URL of `stele witness`, and its public key";
         match toml::Value::try_from(&self.witness) {
             Ok(witnesses) if !self.witness.is_empty() => page.key("witness", witnesses, meaning),
             _ => {
@@ -65,22 +72,25 @@ impl SealConfig {
         }
     }
 
-    /// What to seal with; none where no key is named. Reads the key, and asks for its passphrase where it has one that
-    /// no file gives.
+    /// Returns how to seal; none where no key is configured. Reads the key, and asks for its passphrase where
+    /// it has one and no file contains it.
+    ///
+    /// # Errors
+    /// [`Failure`]: a value is out of range, or a key cannot be read.
     pub(crate) fn plan(&self) -> Result<Option<SealPlan>, Failure> {
         let interval = Duration::try_from_secs_f64(self.interval_seconds).ok();
         let interval = interval.and_then(|interval| u64::try_from(interval.as_nanos()).ok());
         let Some(interval) = interval.filter(|nanos| *nanos > 0) else {
             return Err(Failure::usage(format!("[seal] interval_seconds is {}", self.interval_seconds))
-                .help("a number of seconds above 0"));
+                .help("give a number of seconds above 0"));
         };
         if self.events == 0 {
-            return Err(Failure::usage("[seal] events is 0").help("1 or more"));
+            return Err(Failure::usage("[seal] events is 0").help("give 1 or more"));
         }
         let Some(key) = &self.key else {
             return match (&self.passphrase_file, self.witness.is_empty()) {
-                (Some(_), _) => Err(Failure::usage("[seal] passphrase_file is given, and no key")),
-                (None, false) => Err(Failure::usage("[seal] witness is given, and no key")),
+                (Some(_), _) => Err(Failure::usage("[seal] passphrase_file is given without a key")),
+                (None, false) => Err(Failure::usage("[seal] witness is given without a key")),
                 (None, true) => Ok(None),
             };
         };
@@ -95,15 +105,15 @@ impl WitnessConfig {
     fn plan(&self) -> Result<WitnessPlan, Failure> {
         let Self { url, vkey } = self;
         if !is_url(url) {
-            return Err(Failure::usage(format!("[seal] witness url `{url}` is no address of the web"))
-                .help("http://host:port or https://host, as far as the witness's calls stand behind it"));
+            return Err(Failure::usage(format!("[seal] witness url `{url}` is not an HTTP URL"))
+                .help("give the witness's submission prefix, such as http://host:port or https://host"));
         }
         let key = vkey.parse::<VerifierKey>();
         let key = key.map_err(|error| Failure::usage(format!("[seal] witness vkey of {url}: {error}")))?;
         match key.kind() {
             KeyKind::Witness => Ok(WitnessPlan { url: url.clone(), key }),
             KeyKind::Log => Err(Failure::usage(format!("[seal] witness vkey of {url} is a log's key"))
-                .help("`stele witness` prints the key of a witness when it starts")),
+                .help("`stele witness` prints its public key when it starts")),
         }
     }
 }

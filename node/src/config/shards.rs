@@ -1,4 +1,4 @@
-//! Which instruments each sequencer orders, and which CPU each agent runs on: `[[shard]]` and `[[core]]`.
+//! The instruments of each sequencer, `[[shard]]`, and the CPU of each agent, `[[core]]`.
 
 use super::page::Page;
 use super::{Config, CoresConfig, StrategyConfig};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use stele_feed::bounds::SHARDS_MAX;
 use stele_wire::ShardId;
 
-/// One sequencer with everything that is its own.
+/// One shard: a sequencer with its own ring, journal and trail.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShardConfig {
@@ -20,7 +20,7 @@ pub(crate) struct ShardConfig {
     pub(crate) sequencer: Option<usize>,
     #[serde(default)]
     pub(crate) journal: Option<usize>,
-    /// Its part of the firm's credit, in whole units of currency.
+    /// Its part of the firm's credit, in whole units of currency; none: an equal part of the rest.
     #[serde(default)]
     pub(crate) credit: Option<u64>,
     #[serde(default)]
@@ -35,27 +35,27 @@ pub(crate) enum Instruments {
     Others(Rest),
 }
 
-/// Every instrument that no other shard has.
+/// All instruments that no other shard has.
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Rest {
     #[serde(rename = "rest")]
     Rest,
 }
 
-/// What a shard is told of another.
+/// Which events another shard forwards to this one.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ForwardConfig {
     pub(crate) from: u32,
-    /// Symbols; none is every instrument of that shard.
+    /// Symbols; empty: every instrument of that shard.
     #[serde(default)]
     pub(crate) instruments: Vec<String>,
-    /// Types of event; none is all market data.
+    /// Types of event; empty: all market data.
     #[serde(default)]
     pub(crate) kinds: Vec<String>,
 }
 
-/// One hot thread, in place of the layout that is chosen by itself.
+/// One hot thread of a configured layout.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CoreConfig {
@@ -72,7 +72,8 @@ pub(crate) struct ShardPlan {
     pub(crate) id: ShardId,
     pub(crate) directory: PathBuf,
     pub(crate) instruments: Instruments,
-    /// With their numbers on the log, which are the same however the shards are dealt out.
+    /// The strategies and their numbers on the log, which do not depend on the assignment of shards to
+    /// processes.
     pub(crate) strategies: Vec<(u16, StrategyConfig)>,
     pub(crate) forward: Vec<ForwardConfig>,
     pub(crate) cores: CoresConfig,
@@ -88,7 +89,7 @@ pub(crate) struct Shards {
 }
 
 impl ShardPlan {
-    /// Whether the run has this shard alone and calls it no name.
+    /// Whether it is the only shard of the run, which has no name.
     pub(crate) fn is_only(&self) -> bool {
         self.id == ShardId(0)
     }
@@ -101,12 +102,18 @@ impl ShardConfig {
         page.key("instruments", self.instruments.value(), "symbols, or \"rest\"");
         page.optional("sequencer", &self.sequencer, 0, "CPU of the sequencer and the strategies");
         page.optional("journal", &self.journal, 1, "CPU of the journal");
-        page.optional("credit", &self.credit, 500_000, "its part of [risk] firm_credit; else equal parts");
+        page.optional(
+            "credit",
+            &self.credit,
+            500_000,
+            "its part of [risk] firm_credit; default: an equal part",
+        );
+        let forward = "events that other shards forward to it";
         if self.forward.is_empty() {
-            page.example("forward", "[{ from = 1, instruments = [\"ESM4\"] }]", "what it is told of others");
+            page.example("forward", "[{ from = 1, instruments = [\"ESM4\"] }]", forward);
         } else {
-            let forward = self.forward.iter().map(ForwardConfig::value).collect();
-            page.key("forward", toml::Value::Array(forward), "what it is told of others");
+            let links = self.forward.iter().map(ForwardConfig::value).collect();
+            page.key("forward", toml::Value::Array(links), forward);
         }
     }
 }
@@ -136,9 +143,9 @@ impl ForwardConfig {
 impl CoreConfig {
     pub(super) fn render(&self, page: &mut Page<'_>) {
         page.list("core");
-        page.optional("cpu", &self.cpu, 0, "without it, where the kernel likes");
+        page.optional("cpu", &self.cpu, 0, "the CPU it is pinned to; default: not pinned");
         page.optional("idle", &self.idle, "spin", "as in [bus]");
-        page.key("agents", strings(&self.agents), "in the order of their turns");
+        page.key("agents", strings(&self.agents), "the agents it runs, in this order");
     }
 }
 
@@ -147,26 +154,25 @@ fn strings(values: &[String]) -> toml::Value {
 }
 
 impl Config {
-    /// What `[[shard]]` and `[[core]]` look like, where the configuration has none.
+    /// Writes examples of `[[shard]]` and `[[core]]`, where the configuration has none.
     pub(super) fn shard_examples(&self, page: &mut Page<'_>) {
         if self.shard.is_empty() {
-            let text = "\n# Several sequencers, each with a ring and a trail of its own; without any, one for everything\n\
+            let text = "\n# Shards: several sequencers, each with its own ring and trail; default: one for all instruments\n\
                     # [[shard]]\n# id = 1  # its trail is DIR/shard-ID\n\
                     # instruments = [\"ESM4\"]  # symbols, or \"rest\"\n";
             let _ = write!(page.out, "{text}");
         }
         if self.core.is_empty() {
-            let text = "\n# The hot threads one by one, in place of [cores]: every agent on one of them\n\
+            let text = "\n# The hot threads, in place of [cores]: each agent must be on one of them\n\
                     # [[core]]\n# cpu = 0\n# idle = \"spin\"\n# agents = [\"sequencer\", \"strategies\"]\n";
             let _ = write!(page.out, "{text}");
         }
     }
 
-    /// The shards of the run, each with its strategies.
+    /// Returns the shards of the run, each with its strategies.
     ///
     /// # Errors
-    /// [`Failure`]: a shard or an instrument stands twice, or something names a shard or an instrument that there is
-    /// not.
+    /// [`Failure`]: a shard or an instrument is listed twice, or one that is named does not exist.
     pub(crate) fn shards(&self) -> Result<Shards, Failure> {
         if self.shard.is_empty() {
             return self.one_shard();
@@ -195,7 +201,7 @@ impl Config {
         let placed = self.strategy.iter().find(|strategy| strategy.shard.is_some());
         let what = match (placed, self.only_shard) {
             (Some(strategy), _) => format!("strategy `{}` names a shard", strategy.name),
-            (None, Some(only)) => format!("--shard {only} is asked for"),
+            (None, Some(only)) => format!("--shard {only} is given"),
             (None, None) => {
                 let numbered = self.strategy.iter().cloned().enumerate();
                 return Ok(Shards {
@@ -211,32 +217,33 @@ impl Config {
                 });
             }
         };
-        Err(Failure::usage(format!("{what}, and there is no [[shard]]"))
-            .help("see [[shard]] in `stele config`"))
+        Err(Failure::usage(format!("{what}, but there is no [[shard]]"))
+            .help("`stele config` shows an example of [[shard]]"))
     }
 
     fn check_shards(&self) -> Result<(), Failure> {
         let usage = |what: String, help: &str| Err(Failure::usage(what).help(help));
         if self.shard.len() > SHARDS_MAX {
-            return usage(format!("{} shards", self.shard.len()), &format!("at most {SHARDS_MAX}"));
+            let what = format!("the configuration has {} shards", self.shard.len());
+            return usage(what, &format!("at most {SHARDS_MAX} are possible"));
         }
         if self.cores != CoresConfig::default() {
-            let help = "give each [[shard]] its `sequencer` and `journal`, or say it all in [[core]]";
+            let help = "set `sequencer` and `journal` in each [[shard]], or place all agents with [[core]]";
             return usage("[cores] is for a run of one shard".into(), help);
         }
         let (mut ids, mut owners, mut rest) = (BTreeSet::new(), BTreeMap::new(), None);
         for shard in &self.shard {
             if shard.id == 0 || !ids.insert(shard.id) {
                 return usage(
-                    format!("[[shard]] id {} stands twice, or is 0", shard.id),
+                    format!("[[shard]] id {} is used twice, or is 0", shard.id),
                     "ids are 1, 2, 3 …",
                 );
             }
             match &shard.instruments {
                 Instruments::Others(Rest::Rest) => {
                     if let Some(other) = rest.replace(shard.id) {
-                        let what = format!("shards {other} and {} both take the rest", shard.id);
-                        return usage(what, "name the instruments of one of them");
+                        let what = format!("shards {other} and {} both have the rest", shard.id);
+                        return usage(what, "list the instruments of one of them");
                     }
                 }
                 Instruments::Named(symbols) => {
@@ -244,7 +251,7 @@ impl Config {
                         if let Some(other) = owners.insert(symbol.as_str(), shard.id) {
                             let what =
                                 format!("`{symbol}` is in shard {other} and again in shard {}", shard.id);
-                            return usage(what, "an instrument is in one shard");
+                            return usage(what, "an instrument belongs to one shard");
                         }
                     }
                 }
@@ -267,7 +274,7 @@ impl Config {
             }
             if forward.from == shard.id || !origins.insert(forward.from) {
                 return Err(Failure::usage(what)
-                    .help("one entry for each other shard, with all that is wanted of it"));
+                    .help("write one entry for each other shard, with everything that it forwards"));
             }
             let elsewhere =
                 |symbol: &&String| owners.get(symbol.as_str()).copied().or(rest) != Some(forward.from);
@@ -288,7 +295,7 @@ impl Config {
                 None if self.shard.len() == 1 => shard,
                 None => {
                     return Err(Failure::usage(format!("strategy `{}` is in no shard", strategy.name))
-                        .help("give it `shard = …`: a strategy reads one shard"));
+                        .help("set its `shard`: a strategy reads one shard"));
                 }
             };
             if !self.shard.iter().any(|one| one.id == home) {
@@ -321,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_have_a_folder_each_and_what_config_prints_is_read_back() {
+    fn each_shard_has_a_directory_and_a_printed_configuration_is_read_back() {
         let config = Config::parse(&format!("{TWO}[[strategy]]\nname = 'x'\nshard = 2\n")).unwrap();
         assert_eq!(Config::parse(&config.render()).unwrap(), config);
         let shards = config.shards().unwrap();
@@ -347,17 +354,17 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_twice_or_names_what_there_is_not_is_refused() {
+    fn duplicates_and_names_that_do_not_exist_are_refused() {
         let shard = |id: u32, rest: &str| format!("[[shard]]\nid = {id}\n{rest}\n");
         let (a, b) = (shard(1, "instruments = ['A']"), shard(2, "instruments = ['A']"));
         assert!(refused(&format!("{a}{b}")).contains("`A` is in shard 1 and again in shard 2"));
-        assert!(refused(&format!("{a}{a}")).contains("id 1 stands twice"));
+        assert!(refused(&format!("{a}{a}")).contains("id 1 is used twice"));
         assert!(
             refused(&shard(1, "instruments = 'rest'\nforward = [{ from = 3 }]"))
                 .contains("there is no shard 3")
         );
         let (rest, again) = (shard(1, "instruments = 'rest'"), shard(2, "instruments = 'rest'"));
-        assert!(refused(&format!("{rest}{again}")).contains("both take the rest"));
+        assert!(refused(&format!("{rest}{again}")).contains("both have the rest"));
         let foreign = shard(2, "instruments = ['B']\nforward = [{ from = 1, instruments = ['B'] }]");
         assert!(refused(&format!("{a}{foreign}")).contains("it is in shard 2"));
         assert!(refused(&format!("{TWO}[[strategy]]\nname = 'x'\n")).contains("is in no shard"));

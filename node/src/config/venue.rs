@@ -1,4 +1,4 @@
-//! The exchange that orders go to: `[venue]`.
+//! The exchange that orders are sent to: `[venue]`.
 
 use super::page::Page;
 use crate::failure::{Failure, nearest};
@@ -27,7 +27,7 @@ pub(crate) struct VenueConfig {
     pub(crate) phase: Vec<PhaseConfig>,
 }
 
-/// A phase that begins by itself.
+/// A scheduled trading phase: `[[venue.phase]]`.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PhaseConfig {
@@ -77,13 +77,13 @@ const PHASES: [(&str, Phase); 4] = [
     ("closed", Phase::Closed),
 ];
 
-/// Ten seconds: what takes longer is no network.
+/// The range of delays: up to ten seconds.
 const DELAYS_US: RangeInclusive<u64> = 0..=10_000_000;
 const FEES_BP: RangeInclusive<f64> = -1_000.0..=1_000.0;
-/// A day.
+/// The range of a phase's start: up to one day.
 const AFTER_SECONDS: RangeInclusive<f64> = 0.0..=86_400.0;
 
-/// What `value` names among `known`.
+/// Returns the item of `known` that `value` names.
 fn named<T: Copy>(key: &str, value: &str, known: &[(&str, T)]) -> Result<T, Failure> {
     let found = known.iter().find(|(name, _)| *name == value).map(|(_, meaning)| *meaning);
     found.ok_or_else(|| {
@@ -106,19 +106,19 @@ fn within<T: PartialOrd + std::fmt::Display>(
         return Ok(value);
     }
     Err(Failure::usage(format!("[venue] {key} is {value}")).help(format!(
-        "a number from {} to {}",
+        "give a number from {} to {}",
         range.start(),
         range.end()
     )))
 }
 
 impl VenueConfig {
-    /// What an order must wait for.
+    /// Returns the watermark that an order waits for before it leaves.
     pub(crate) fn release(&self) -> Result<Watermark, Failure> {
         named("release", &self.release, &RELEASES)
     }
 
-    /// How the paper exchange is set up whose reports name `source`.
+    /// Returns the options of the paper exchange; its reports have the number `source`.
     pub(crate) fn paper(&self, source: u16) -> Result<PaperOptions, Failure> {
         let delay = |name: &str, base: u64, jitter: u64| -> Result<Delay, Failure> {
             let base = within(&format!("{name}_delay_us"), base, &DELAYS_US)?;
@@ -154,9 +154,9 @@ impl VenueConfig {
             Some(pair) => {
                 let [first, second] = [pair[0], pair[1]].map(|phase| phase.after as f64 / 1e9);
                 Err(Failure::usage(format!(
-                    "[[venue.phase]] after {second} s stands behind the one after {first} s"
+                    "[[venue.phase]] after {second} s is listed after the one after {first} s"
                 ))
-                .help("write them in the order in which they begin"))
+                .help("list them in the order in which they begin"))
             }
             None => Ok(phases),
         }
@@ -166,28 +166,31 @@ impl VenueConfig {
         page.section("venue", "The paper exchange (docs/paper-exchange.md)");
         page.key("maker_fee_bp", self.maker_fee_bp, "basis points of the amount; negative is a rebate");
         page.key("taker_fee_bp", self.taker_fee_bp, "basis points of the amount");
-        let release = "an order leaves when this has passed: published, written, durable";
+        let release = "an order leaves when it is: published, written, durable";
         page.key("release", &self.release, release);
-        let counterparty = "market: the replayed one; own-book: strategies trade with one another";
+        let counterparty = "market: the replayed market; own-book: the strategies trade with one another";
         page.key("counterparty", &self.counterparty, counterparty);
-        let queue = "how cancels in the market shorten a queue: conservative, proportional, by-order";
+        let queue = "how cancels in the market shorten the queue: conservative, proportional, by-order";
         page.key("queue", &self.queue, queue);
-        let self_trade =
-            "of orders that do not say: allowed, cancel-newest, cancel-oldest, cancel-both, decrement";
+        let self_trade = "default of an order: allowed, cancel-newest, cancel-oldest, cancel-both, decrement";
         page.key("self_trade", &self.self_trade, self_trade);
-        page.key("order_delay_us", self.order_delay_us, "an order's way to the exchange, at least");
-        page.key("order_jitter_us", self.order_jitter_us, "and at most so much more");
-        page.key("report_delay_us", self.report_delay_us, "a report's way back, at least");
-        page.key("report_jitter_us", self.report_jitter_us, "and at most so much more");
-        page.key("seed", self.seed, "of the jitters");
+        page.key("order_delay_us", self.order_delay_us, "least delay of an order to the exchange");
+        page.key("order_jitter_us", self.order_jitter_us, "largest random addition to it");
+        page.key("report_delay_us", self.report_delay_us, "least delay of a report from the exchange");
+        page.key("report_jitter_us", self.report_jitter_us, "largest random addition to it");
+        page.key("seed", self.seed, "the seed of the random additions");
         if self.phase.is_empty() {
-            page.example("[[venue.phase]]", "", "what begins by itself, in every instrument");
-            page.example("after_seconds", "1.5", "from the first market event on");
+            page.example(
+                "[[venue.phase]]",
+                "",
+                "a trading phase of every instrument that begins at a set time",
+            );
+            page.example("after_seconds", "1.5", "after the first market event");
             page.example("phase", "\"auction\"", "continuous, auction, halted, closed");
         }
         for PhaseConfig { after_seconds, phase } in &self.phase {
             page.list("venue.phase");
-            page.key("after_seconds", *after_seconds, "from the first market event on");
+            page.key("after_seconds", *after_seconds, "after the first market event");
             page.key("phase", phase, "continuous, auction, halted, closed");
         }
     }
@@ -221,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_refused_with_its_range() {
+    fn a_value_out_of_range_is_refused_with_its_range() {
         let table = [
             (refused(|venue| venue.maker_fee_bp = 1_000.5), "maker_fee_bp is 1000.5", "from -1000 to 1000"),
             (refused(|venue| venue.taker_fee_bp = f64::NAN), "taker_fee_bp is NaN", "from -1000 to 1000"),
@@ -266,12 +269,12 @@ mod tests {
                     let phase = |after_seconds| PhaseConfig { after_seconds, phase: "halted".into() };
                     venue.phase = vec![phase(2.0), phase(1.5)];
                 }),
-                "after 1.5 s stands behind the one after 2 s",
+                "after 1.5 s is listed after the one after 2 s",
                 "in the order in which they begin",
             ),
         ];
-        for (told, what, help) in table {
-            assert!(told.contains(what) && told.contains(help), "{told}");
+        for (message, what, help) in table {
+            assert!(message.contains(what) && message.contains(help), "{message}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What keeps closed segments from being altered.
+//! The check of what protects closed segments from change.
 
 use super::finding::{Verdict, good, unknown, warning};
 use super::machine::{AtRest, Machine, Setup};
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// File systems by their numbers in `statfs(2)`.
+/// File systems by their magic numbers in `statfs(2)`.
 const FILE_SYSTEMS: [(u64, &str); 9] = [
     (0xef53, "ext4"),
     (0x5846_5342, "xfs"),
@@ -22,7 +22,7 @@ const FILE_SYSTEMS: [(u64, &str); 9] = [
 ];
 
 impl AtRest {
-    /// Of the trails in these directories; none where no segment is closed.
+    /// Examines the trails in these directories; none where no segment is closed.
     pub(crate) fn of(trails: &[PathBuf]) -> Option<Self> {
         let files: Vec<PathBuf> = trails.iter().flat_map(|trail| closed_segments(trail)).collect();
         let is_writable = |file: &&PathBuf| mode(file).is_none_or(|mode| mode & 0o222 != 0);
@@ -37,7 +37,7 @@ impl AtRest {
     }
 }
 
-/// Every segment but the newest one that may still be written.
+/// Returns every segment except the newest one if it may still be written.
 fn closed_segments(trail: &Path) -> Vec<PathBuf> {
     let mut found = segments(trail);
     if found.last().is_some_and(|newest| mode(newest).is_none_or(|mode| mode & 0o222 != 0)) {
@@ -61,34 +61,35 @@ fn file_system(file: &Path) -> String {
     known.map_or(format!("file system {number:#x}"), |(_, name)| (*name).to_owned())
 }
 
-/// Mode bits keep mistakes away; the flag also the owner of the files; nothing here keeps root away.
+/// Checks the permissions and the immutable flag. Permissions prevent mistakes; the flag also stops the owner
+/// of the files; neither stops root.
 pub(super) fn closed(_: &Machine, setup: &Setup) -> Verdict {
     let Some(AtRest { file_system, closed, writable, immutable }) = &setup.at_rest else {
-        return unknown("no segment is closed there yet; each is made read-only when it is");
+        return unknown("no segment is closed yet; each becomes read-only when it is closed");
     };
     if *writable > 0 {
-        let found = format!("{writable} of {closed} closed segments can be written to, on {file_system}");
+        let found = format!("{writable} of {closed} closed segments are writable, on {file_system}");
         return warning(
             found,
-            "chmod 400 them; who made them writable may have altered them: `stele verify --key`",
+            "chmod 400 them, and check with `stele verify --key` that they have not been altered",
         );
     }
-    let remedy = "[at_rest] immutable = true, or copy_to a store with object lock: docs/compliance.md says what each \
-                  prevents";
+    let remedy = "set [at_rest] immutable = true, or copy_to a store with object lock; docs/compliance.md says what \
+                  each prevents";
     match immutable {
         Some(flagged) if flagged == closed => good(format!(
-            "{closed} closed segments, read-only and immutable, on {file_system}: root alone can lift that"
+            "{closed} closed segments, read-only and immutable, on {file_system}: only root can change that"
         )),
         Some(flagged) => warning(
             format!(
                 "{closed} closed segments, read-only, {flagged} of them immutable, on {file_system}: their owner can \
-                 alter the others"
+                 change the others"
             ),
             remedy,
         ),
         None => warning(
             format!(
-                "{closed} closed segments, read-only, on {file_system}, which has no immutable flag: their owner can alter them"
+                "{closed} closed segments, read-only, on {file_system}, which has no immutable flag: their owner can change them"
             ),
             remedy,
         ),

@@ -1,21 +1,21 @@
-//! What a check says of the machine.
+//! The findings of the checks.
 
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// How bad it is.
+/// The state of what a check examined.
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
-    /// As it should be.
+    /// It is as it should be.
     Good,
-    /// It costs latency, or certainty; the remedy says what to do.
+    /// It costs latency or security; the remedy says what to do.
     Warning,
-    /// The machine does not say.
+    /// The machine does not provide the information.
     Unknown,
 }
 
-/// What one check found.
+/// The finding of one check.
 #[derive(Serialize, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Finding {
     pub(crate) check: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct Finding {
     pub(crate) remedy: Option<String>,
 }
 
-/// What a check says; its name is in the table.
+/// The result of a check; the table of checks has its name.
 pub(super) struct Verdict {
     pub(super) state: State,
     pub(super) found: String,
@@ -44,7 +44,7 @@ pub(super) fn warning(found: impl Into<String>, remedy: impl Into<String>) -> Ve
     Verdict { state: State::Warning, found: found.into(), remedy: Some(remedy.into()) }
 }
 
-/// CPUs as a person lists them.
+/// Formats CPUs as a list: `2, 3`.
 pub(super) fn listed(cpus: &BTreeSet<usize>) -> String {
     cpus.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
 }

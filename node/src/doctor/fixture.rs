@@ -1,4 +1,4 @@
-//! Made-up machines.
+//! Simulated machines for tests.
 
 use super::machine::{AtRest, HotThread, Machine, Setup};
 use std::fs;
@@ -6,7 +6,7 @@ use std::ops::Deref;
 use stele_bus::clock_sync::KernelClock;
 use tempfile::TempDir;
 
-/// A machine that is gone with its test.
+/// A simulated machine in a temporary directory.
 pub(super) struct TestMachine {
     machine: Machine,
     _folder: TempDir,
@@ -28,7 +28,7 @@ impl TestMachine {
     }
 }
 
-/// Four CPUs, two of them isolated, and nothing wrong.
+/// Returns a machine with four CPUs, two of them isolated, that gives no warning.
 pub(super) fn good_machine() -> TestMachine {
     let folder = tempfile::tempdir().unwrap();
     let mut machine = TestMachine { machine: Machine { root: folder.path().into() }, _folder: folder };
@@ -52,7 +52,7 @@ pub(super) fn good_machine() -> TestMachine {
     machine
 }
 
-/// Two hot threads on the isolated CPUs.
+/// Returns a setup of two hot threads on the isolated CPUs.
 pub(super) fn good_setup() -> Setup {
     let thread = |name: &str, cpu, spins| HotThread { name: name.into(), cpu: Some(cpu), spins };
     Setup {

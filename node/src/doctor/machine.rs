@@ -1,4 +1,4 @@
-//! The machine that is examined, and what is to run on it.
+//! The examined machine, and the setup that is to run on it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,19 +11,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// The one that this program runs on.
+    /// Returns the machine that this program runs on.
     pub(crate) fn this() -> Self {
         Self { root: "/".into() }
     }
 
-    /// The text of the file at the absolute `path`, without the space around it; none where there is no such
-    /// file.
+    /// Reads the file at the absolute `path`, without surrounding white space; none where it cannot be read.
     pub(super) fn read(&self, path: &str) -> Option<String> {
         let path = self.root.join(path.trim_start_matches('/'));
         fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
     }
 
-    /// The file's list of CPUs, such as `0-2,5`.
+    /// Reads the list of CPUs in a file, such as `0-2,5`; empty where it cannot be read.
     pub(super) fn cpus(&self, path: &str) -> BTreeSet<usize> {
         let range = |part: &str| -> Option<std::ops::RangeInclusive<usize>> {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -34,37 +33,37 @@ impl Machine {
     }
 }
 
-/// A hot thread as it is laid out.
+/// A hot thread of the layout.
 #[derive(Clone, Debug)]
 pub(crate) struct HotThread {
     pub(crate) name: String,
-    /// Where it is pinned.
+    /// The CPU that it is pinned to.
     pub(crate) cpu: Option<usize>,
-    /// Whether it never gives its CPU away.
+    /// Whether it never yields its CPU.
     pub(crate) spins: bool,
 }
 
-/// What is to run here, and what trying showed that no file says.
+/// What is to run on the machine, and what only an attempt or a system call shows.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) threads: Vec<HotThread>,
-    /// CPUs that the process may use.
+    /// The CPUs that the process may use.
     pub(crate) allowed: BTreeSet<usize>,
-    /// CPUs that take the interrupts of the trail's disk.
+    /// The CPUs that take the interrupts of the trail's disk.
     pub(crate) disk_cpus: BTreeSet<usize>,
-    /// Bytes of memory that hot threads share: the rings.
+    /// Bytes of all rings together.
     pub(crate) ring_length: u64,
     /// The device that the trail is on, as `major:minor`.
     pub(crate) device: Option<String>,
-    /// Why the kernel gives no io_uring.
+    /// Why the kernel refuses io_uring, where it does.
     pub(crate) io_uring_refused: Option<String>,
-    /// Why the trail's file system takes no direct I/O.
+    /// Why the trail's file system refuses direct I/O, where it does.
     pub(crate) direct_refused: Option<String>,
     /// What protects the trail's closed segments, where there are any.
     pub(crate) at_rest: Option<AtRest>,
     /// Free bytes of `/dev/shm`.
     pub(crate) shared_free: Option<u64>,
-    /// What the kernel says of its clock's discipline.
+    /// The kernel's report about the synchronisation of its clock.
     pub(crate) clock: Option<stele_bus::clock_sync::KernelClock>,
 }
 
@@ -77,12 +76,12 @@ impl Setup {
 /// What protects the closed segments of trails.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct AtRest {
-    /// What they are on.
+    /// The name of their file system.
     pub(crate) file_system: String,
-    /// Closed segments, archived ones too.
+    /// Closed segments, including archived ones.
     pub(crate) closed: usize,
-    /// Those that somebody may write to by their permissions.
+    /// Those whose permissions allow writing.
     pub(crate) writable: usize,
-    /// Those with the immutable flag; none where the file system does not say.
+    /// Those with the immutable flag; none where the file system has no such flag.
     pub(crate) immutable: Option<usize>,
 }

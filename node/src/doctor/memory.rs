@@ -1,11 +1,11 @@
-//! Memory: whether it stays where it is, and in pages of which size.
+//! The checks of memory: locking, page size, shared memory, swap.
 
 use super::finding::{Verdict, good, unknown, warning};
 use super::machine::{Machine, Setup};
 
-/// `CAP_IPC_LOCK`, whose owner may lock as much as there is.
+/// The capability `CAP_IPC_LOCK`, with which a process may lock any amount of memory.
 const LOCKS_ANYTHING: u64 = 1 << 14;
-/// What a process locks beside its rings: counters, tables, stacks, the program.
+/// Bytes that a process locks in addition to its rings: counters, tables, stacks, the program.
 const BESIDE_RINGS: u64 = 64 << 20;
 
 pub(super) fn locked(machine: &Machine, setup: &Setup) -> Verdict {
@@ -18,7 +18,7 @@ pub(super) fn locked(machine: &Machine, setup: &Setup) -> Verdict {
     let limits = machine.read("/proc/self/limits").unwrap_or_default();
     let soft = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"));
     match soft.and_then(|line| line.split_whitespace().next()) {
-        None => unknown("the limit of locked memory cannot be told"),
+        None => unknown("the limit of locked memory is unknown"),
         Some("unlimited") => good("no limit"),
         Some(limit) => {
             let (limit, needed) = (limit.parse().unwrap_or(0), setup.ring_length + BESIDE_RINGS);
@@ -27,11 +27,11 @@ pub(super) fn locked(machine: &Machine, setup: &Setup) -> Verdict {
             }
             warning(
                 format!(
-                    "{} MiB may be locked and {} MiB are needed: pages may be taken away",
+                    "{} MiB may be locked, but {} MiB are needed: the kernel may swap pages out",
                     limit >> 20,
                     needed >> 20
                 ),
-                "ulimit -l unlimited, LimitMEMLOCK=infinity in the systemd unit, or CAP_IPC_LOCK",
+                "use ulimit -l unlimited, LimitMEMLOCK=infinity in the systemd unit, or CAP_IPC_LOCK",
             )
         }
     }
@@ -43,43 +43,45 @@ pub(super) fn huge_pages(machine: &Machine, setup: &Setup) -> Verdict {
     let Some(choice) = machine.read("/sys/kernel/mm/transparent_hugepage/enabled") else {
         return unknown("the kernel has no transparent huge pages");
     };
-    let pooled = format!("{pool} of 2 MiB free in the pool");
+    let pooled = format!("{pool} pages of 2 MiB free in the pool");
     if choice.contains("[always]") {
         return warning(
             format!(
                 "transparent huge pages are `always`: the kernel moves pages of hot threads while they run ({pooled})"
             ),
-            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then only memory that asks gets them",
+            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled: then only memory that requests them has them",
         );
     }
     if choice.contains("[never]") && pool < setup.ring_length.div_ceil(2 << 20) {
         return warning(
-            format!("transparent huge pages are `never`, and {pooled}: the ring is in pages of 4 KiB"),
+            format!("transparent huge pages are `never` ({pooled}): the ring has pages of 4 KiB"),
             "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled",
         );
     }
     let shared = machine.read("/sys/kernel/mm/transparent_hugepage/shmem_enabled").unwrap_or_default();
     let is_refused = shared.contains("[never]") || shared.contains("[deny]");
     good(match is_refused {
-        false => format!("for memory that asks ({pooled})"),
-        true => format!("for memory that asks, and in pages of 4 KiB in /dev/shm: shmem_enabled ({pooled})"),
+        false => format!("for memory that requests them ({pooled})"),
+        true => format!(
+            "for memory that requests them, except in /dev/shm, which has pages of 4 KiB: shmem_enabled ({pooled})"
+        ),
     })
 }
 
 pub(super) fn shared(_: &Machine, setup: &Setup) -> Verdict {
     let needed = setup.ring_length + (8 << 20);
     match setup.shared_free {
-        None => unknown("/dev/shm cannot be asked"),
+        None => unknown("the free space of /dev/shm is unknown"),
         Some(free) if free >= needed => good(format!("{} MiB free in /dev/shm", free >> 20)),
         Some(free) => warning(
-            format!("{} MiB free in /dev/shm, and rings and counters need {} MiB", free >> 20, needed >> 20),
+            format!("{} MiB free in /dev/shm, but rings and counters need {} MiB", free >> 20, needed >> 20),
             "mount -o remount,size=1G /dev/shm (docker: --shm-size), or a smaller [bus] ring_mib",
         ),
     }
 }
 
 pub(super) fn swap(machine: &Machine, _: &Setup) -> Verdict {
-    let Some(swaps) = machine.read("/proc/swaps") else { return unknown("/proc/swaps is not there") };
+    let Some(swaps) = machine.read("/proc/swaps") else { return unknown("/proc/swaps is missing") };
     let used = |line: &str| -> Option<(String, u64)> {
         let mut words = line.split_whitespace();
         Some((words.next()?.to_owned(), words.nth(2)?.parse().ok()?))
@@ -87,10 +89,10 @@ pub(super) fn swap(machine: &Machine, _: &Setup) -> Verdict {
     let areas: Vec<_> = swaps.lines().skip(1).filter_map(used).collect();
     match areas.iter().find(|(_, used)| *used > 0) {
         Some((area, used)) => warning(
-            format!("{used} KiB lie in {area}: memory that is not locked may be read back from a disk"),
+            format!("{used} KiB are swapped out to {area}: memory that is not locked may be slow to access"),
             "swapoff -a, or vm.swappiness=0 and more memory",
         ),
-        None if areas.is_empty() => good("none"),
-        None => good("there, not in use"),
+        None if areas.is_empty() => good("no swap space"),
+        None => good("swap space exists and is unused"),
     }
 }

@@ -1,4 +1,4 @@
-//! CPUs: how many, whose, and what else they do.
+//! The checks of CPUs: their number, isolation, siblings, frequency and interrupts.
 
 use super::finding::{Verdict, good, listed, unknown, warning};
 use super::machine::{Machine, Setup};
@@ -14,11 +14,9 @@ pub(super) fn count(_: &Machine, setup: &Setup) -> Verdict {
     }
     warning(
         format!(
-            "{count} CPUs may be used: hot threads share them with each other and with background threads"
+            "{count} CPUs may be used: hot threads share them with one another and with background threads"
         ),
-        format!(
-            "give the process {CPUS_MIN} CPUs or more (taskset, cpuset, the size of the virtual machine)"
-        ),
+        format!("give the process {CPUS_MIN} CPUs or more (taskset, cpuset, size of the virtual machine)"),
     )
 }
 
@@ -29,21 +27,19 @@ pub(super) fn isolation(machine: &Machine, setup: &Setup) -> Verdict {
         return unknown("no hot thread is pinned");
     }
     if exposed.is_empty() {
-        return good(format!("the kernel keeps other work off CPU {}", listed(&setup.hot_cpus())));
+        return good(format!("the kernel schedules no other work on CPU {}", listed(&setup.hot_cpus())));
     }
     let list = exposed.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-    let found = format!("the kernel puts other work on CPU {} beside hot threads", listed(&exposed));
+    let found = format!("the kernel schedules other work on CPU {}, where hot threads run", listed(&exposed));
     if setup.hot_cpus().is_superset(&setup.allowed) {
         return warning(
             found,
-            "there is no CPU left for that work: give the machine more of them, then isolate those of hot threads",
+            "no CPU is left for other work: give the machine more CPUs, then isolate those of the hot threads",
         );
     }
     warning(
         found,
-        format!(
-            "boot with isolcpus={list} nohz_full={list} rcu_nocbs={list}, and name these CPUs in [cores]"
-        ),
+        format!("boot with isolcpus={list} nohz_full={list} rcu_nocbs={list}, and set these CPUs in [cores]"),
     )
 }
 
@@ -56,7 +52,7 @@ pub(super) fn siblings(machine: &Machine, setup: &Setup) -> Verdict {
     let Some(shared) = shared else {
         let lone = hot.iter().all(|cpu| siblings(cpu).len() <= 1);
         return good(if lone {
-            "hot threads have physical cores of their own, without siblings"
+            "each hot thread has a physical core of its own, without siblings"
         } else {
             "no two hot threads share a physical core; keep other work off their siblings"
         });
@@ -74,12 +70,12 @@ pub(super) fn governor(machine: &Machine, setup: &Setup) -> Verdict {
     };
     let governors: Vec<(usize, String)> = setup.hot_cpus().iter().filter_map(governor).collect();
     if governors.is_empty() {
-        return good("the frequency is not this system's to set");
+        return good("this system does not control the frequency");
     }
     match governors.iter().find(|(_, governor)| governor != "performance") {
         None => good("performance"),
         Some((cpu, governor)) => warning(
-            format!("CPU {cpu} goes by `{governor}`: it wakes slow"),
+            format!("CPU {cpu} has the governor `{governor}`: it is slow to wake up"),
             "cpupower frequency-set --governor performance",
         ),
     }
@@ -88,20 +84,20 @@ pub(super) fn governor(machine: &Machine, setup: &Setup) -> Verdict {
 pub(super) fn disk_interrupts(_: &Machine, setup: &Setup) -> Verdict {
     let spinning = setup.threads.iter().filter(|thread| thread.spins);
     let hit = spinning.filter_map(|thread| Some((thread, thread.cpu?))).find(|(_, cpu)| {
-        // Where every CPU takes them, a flush finishes on the one that asked for it.
+        // Where every CPU takes them, a flush finishes on the CPU that requested it.
         setup.disk_cpus.contains(cpu) && setup.disk_cpus.len() < setup.allowed.len()
     });
     if let Some((thread, cpu)) = hit {
         return warning(
             format!(
-                "CPU {cpu}, where `{}` spins, takes the disk's interrupts: flushes wait for a tick",
+                "CPU {cpu}, where `{}` spins, takes the disk's interrupts: flushes wait for a timer tick",
                 thread.name
             ),
-            "name another CPU in [cores], or move the interrupt: /proc/irq/N/smp_affinity_list",
+            "set another CPU in [cores], or move the interrupt: /proc/irq/N/smp_affinity_list",
         );
     }
     if setup.disk_cpus.is_empty() {
-        return unknown("which CPUs take the disk's interrupts cannot be told");
+        return unknown("it is unknown which CPUs take the disk's interrupts");
     }
     good(format!("the disk's interrupts go to CPU {}", listed(&setup.disk_cpus)))
 }

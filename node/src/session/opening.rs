@@ -1,16 +1,16 @@
-//! Opening one shard: its trail is read, its journal opened, everything of it composed, its epoch begun.
+//! Opens one shard: reads its trail, opens its journal, composes its topology, and begins its epoch.
 
-use super::past::Past;
+use super::earlier::EarlierSessions;
 use crate::config::{Config, Credit, PublisherConfig, ShardPlan, Shards, StrategyConfig};
 use crate::failure::Failure;
 use crate::flush::FlushPlan;
 use crate::forwarding::{self, LinkPlan};
 use crate::layout::Layout;
 use crate::numbering::{publishers, sources};
-use crate::prelude::{Epoch, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
+use crate::prelude::{EpochStart, beginning_of_run, resubmit, sha256, strategy, submit_snapshot};
 use crate::sealer::SealPlan;
-use crate::snapshots::Plan;
-use crate::topology::{Parts, Topology};
+use crate::snapshots::SnapshotPlan;
+use crate::topology::{ShardParts, Topology};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,54 +30,57 @@ use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::messages::Check;
 use stele_wire::{Nanos, SCHEMA_TEXT, Sequence, ShardId};
 
-/// A shard that is known to be good, of which nothing is written yet.
+/// A shard whose configuration is checked and whose trail is read. Nothing is written yet.
 pub(super) struct Prepared<'a> {
     plan: &'a ShardPlan,
-    /// The strategies that the program knows.
+    /// The strategies that are registered with the program.
     registry: &'a Registry,
-    strategies: Vec<Wanted<'a>>,
+    strategies: Vec<PlannedStrategy<'a>>,
     release: Watermark,
     credit: Option<Credit>,
     paper: PaperOptions,
-    past: Past,
+    earlier: EarlierSessions,
     follow: Option<TrailState>,
     seal: Option<SealPlan>,
-    /// The last event under a checkpoint.
+    /// The last event that a checkpoint covers.
     sealed: Sequence,
     links: Vec<LinkPlan>,
 }
 
-/// A shard that is composed, and what its epoch is to begin with.
+/// A shard that is composed, and the first events of its epoch.
 pub(super) struct Composed<'a> {
     plan: &'a ShardPlan,
-    /// What it is told of others.
+    /// The links from other shards.
     pub(super) links: Vec<LinkPlan>,
-    strategies: Vec<Wanted<'a>>,
-    /// Strategies that go on with the state they had.
+    strategies: Vec<PlannedStrategy<'a>>,
+    /// Strategies that continue with the state they had.
     resumable: BTreeSet<u16>,
-    /// What was lost of them with the process.
+    /// What strategies had sent before the process died and what is not on the log.
     unsent: Vec<StrategySubmission>,
     schemas: BTreeSet<[u8; 32]>,
-    /// Limits of the configuration that the log is to be told.
+    /// Limits of the configuration that are to be recorded on the log.
     limits: Vec<(Check, i64)>,
-    /// Parts of credit that the log is to be told.
+    /// Credit allotments that are to be recorded on the log.
     credit: Option<Credit>,
     recovery: RecoveryReport,
-    /// The snapshot that the state began with.
+    /// The snapshot that the state was loaded from.
     snapshot: Option<UsedSnapshot>,
     notices: Vec<String>,
     now: Nanos,
 }
 
-/// A strategy that is to run, its parameters with every default as they go on the log.
-struct Wanted<'a> {
+/// A strategy that is to run, and its parameters, defaults included, as they are recorded on the log.
+struct PlannedStrategy<'a> {
     id: u16,
     config: &'a StrategyConfig,
     parameters: String,
 }
 
 impl<'a> Prepared<'a> {
-    /// Checks what the configuration says of the shard and reads its trail.
+    /// Checks the configuration of the shard and reads its trail.
+    ///
+    /// # Errors
+    /// [`Failure`]: the configuration is wrong, or the trail cannot be read or resumed.
     pub(super) fn read(
         config: &Config,
         plan: &'a ShardPlan,
@@ -87,36 +90,40 @@ impl<'a> Prepared<'a> {
     ) -> Result<Self, Failure> {
         let strategies = plan.strategies.iter().map(|(id, strategy)| {
             let parameters = parameters_in_full(registry, strategy)?;
-            Ok(Wanted { id: *id, config: strategy, parameters })
+            Ok(PlannedStrategy { id: *id, config: strategy, parameters })
         });
         let strategies = strategies.collect::<Result<_, Failure>>()?;
         let release = config.venue.release()?;
         let paper = config.venue.paper(sources::VENUE)?;
         let credit = config.credit()?;
         let snapshots_wanted = snapshots_wanted(config)?;
-        let mut past = Past::read(&plan.directory, registry)?;
-        let follow = snapshots_wanted.then(|| past.follow(registry)).transpose()?;
+        let mut earlier = EarlierSessions::read(&plan.directory, registry)?;
+        let follow = snapshots_wanted.then(|| earlier.follow(registry)).transpose()?;
         let sealed = seal.as_ref().map(|seal| sealed(&plan.directory, seal)).transpose()?.unwrap_or_default();
-        let links = forwarding::links(plan, shards, past.known())?;
-        Ok(Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links })
+        let links = forwarding::links(plan, shards, earlier.known())?;
+        Ok(Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links })
     }
 
-    /// What the trail has defined.
+    /// Returns what the trail defines: instruments, schemas, numbers. None where there is no trail.
     pub(super) fn known(&self) -> Option<&Definitions> {
-        self.past.known()
+        self.earlier.known()
     }
 
-    /// Opens the journal and composes the shard. Its epoch is to [begin](Composed::begin) once others are connected to it.
+    /// Opens the journal and composes the shard. Its epoch [begins](Composed::begin) after the other shards
+    /// are connected to it.
+    ///
+    /// # Errors
+    /// [`Failure`]: the journal cannot be opened, or a part cannot be created.
     pub(super) fn compose(
         self,
         config: &Config,
         flush: &FlushPlan,
         layout: &Layout,
-        shown: (&Counters, Option<&BusDirectory>),
+        shared: (&Counters, Option<&BusDirectory>),
         sample_every: u32,
     ) -> Result<(Topology, Composed<'a>), Failure> {
-        let (counters, directory) = shown;
-        let Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links } =
+        let (counters, directory) = shared;
+        let Self { plan, registry, strategies, release, credit, paper, earlier, follow, seal, sealed, links } =
             self;
         let options =
             JournalOptions { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
@@ -126,20 +133,20 @@ impl<'a> Prepared<'a> {
             error => Failure::environment(error),
         })?;
         let recovery = opened.recovery.clone();
-        let snapshots = follow.map(|resume| Plan {
+        let snapshots = follow.map(|resume| SnapshotPlan {
             directory: plan.directory.clone(),
             resume,
             keep: config.snapshots.keep,
         });
-        let exchange = match &past.resumed {
+        let exchange = match &earlier.resumed {
             Some(resumed) => PaperExchange::resume(paper, &resumed.open_orders, resumed.numbers),
             None => PaperExchange::new(paper),
         };
-        let known = past.known().cloned().unwrap_or_default();
-        let limits = limits_to_tell(config, &known);
-        let known_credit = past.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
+        let known = earlier.known().cloned().unwrap_or_default();
+        let limits = limits_to_record(config, &known);
+        let known_credit = earlier.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
-        let (host, unsent, risk, timers, doubts) = match past.resumed {
+        let (host, unsent, risk, timers, doubts) = match earlier.resumed {
             Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
@@ -150,7 +157,7 @@ impl<'a> Prepared<'a> {
             }
         };
         let resumable = resumable(&host, &strategies);
-        let parts = Parts {
+        let parts = ShardParts {
             id: plan.id,
             opened,
             ring: RingOptions { capacity: config.bus.ring_mib << 20, huge_pages: true },
@@ -158,7 +165,7 @@ impl<'a> Prepared<'a> {
             timers,
             numbers: known.numbers.last,
             doubts,
-            shown: directory.map(|directory| crate::shown::shard(directory, plan)).transpose()?,
+            shared: directory.map(|directory| crate::shared_directory::shard(directory, plan)).transpose()?,
             outside: outside(config, plan.id)?,
             host,
             exchange,
@@ -168,7 +175,7 @@ impl<'a> Prepared<'a> {
             sample_every,
         };
         let topology = Topology::compose(parts, counters)?;
-        let (notices, snapshot) = (past.notices, past.snapshot);
+        let (notices, snapshot) = (earlier.notices, earlier.snapshot);
         let composed = Composed {
             plan,
             links,
@@ -188,19 +195,22 @@ impl<'a> Prepared<'a> {
 }
 
 impl Composed<'_> {
-    /// Puts on the log what the epoch begins with. Gives what a person should be told.
+    /// Puts the first events of the epoch on the log. Returns the notices to print.
+    ///
+    /// # Errors
+    /// [`Failure`]: an event does not fit.
     pub(super) fn begin(self, config: &Config, topology: &mut Topology) -> Result<Vec<String>, Failure> {
         let Self { plan, strategies, resumable, unsent, recovery, snapshot, now, .. } = self;
         let clock = UtcClock::new().status();
         let (configuration, start) = (config.render(), topology.start);
-        let epoch = Epoch { start: &start, recovery: &recovery, clock, now };
+        let epoch = EpochStart { start: &start, recovery: &recovery, clock, now };
         let credit = self.credit.as_ref();
         let control = &mut topology.control;
         control.begin(&beginning_of_run(&epoch, &configuration, &self.schemas, self.limits, credit))?;
         if let Some(UsedSnapshot { standing, written, is_logged: false }) = &snapshot {
             submit_snapshot(control, standing, written);
         }
-        for Wanted { id, config, parameters } in strategies {
+        for PlannedStrategy { id, config, parameters } in strategies {
             let is_resumed = resumable.contains(&id);
             control.start_strategy(&strategy(id, (&config.name, config.seed), &parameters, is_resumed))?;
         }
@@ -208,7 +218,7 @@ impl Composed<'_> {
         topology.sequence_prelude()?;
         let mut notices = self.notices;
         notices.extend(topology.notices.iter().map(EngineNotice::to_string));
-        notices.extend(topology.unshown.take());
+        notices.extend(topology.not_shared.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
         }
@@ -216,13 +226,13 @@ impl Composed<'_> {
     }
 }
 
-/// Publishers in other processes that the shard has a place for.
+/// Returns the numbers and names of the publishers in other processes that may submit to the shard.
 fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failure> {
     let mut places: Vec<(u16, String)> = Vec::new();
     for PublisherConfig { id, name, shard: only } in &config.publisher {
         let help = "choose another number from 100 to 999";
         if !(publishers::OUTSIDE..publishers::FORWARDER).contains(id) {
-            return Err(Failure::usage(format!("[[publisher]] {name} has the id {id}")).help(help));
+            return Err(Failure::usage(format!("[[publisher]] `{name}` has the id {id}")).help(help));
         }
         if places.iter().any(|(taken, _)| taken == id) {
             return Err(Failure::usage(format!("two [[publisher]]s have the id {id}")).help(help));
@@ -237,7 +247,8 @@ fn outside(config: &Config, shard: ShardId) -> Result<Vec<(u16, String)>, Failur
 fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
     let snapshots = &config.snapshots;
     if snapshots.keep == 0 {
-        return Err(Failure::usage("[snapshots] keep is 0").help("1 or more; every = \"never\" takes none"));
+        return Err(Failure::usage("[snapshots] keep is 0")
+            .help("give 1 or more; every = \"never\" takes no snapshots"));
     }
     match snapshots.every.as_str() {
         "roll" => Ok(true),
@@ -246,22 +257,23 @@ fn snapshots_wanted(config: &Config) -> Result<bool, Failure> {
     }
 }
 
-/// The last event under the trail's newest checkpoint: a log that ends in front of it is not written on.
+/// Returns the last event that the trail's newest checkpoint covers. A log that ends before it is not
+/// continued.
 fn sealed(trail: &Path, seal: &SealPlan) -> Result<Sequence, Failure> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(trail));
     match sealed_events(&storage, seal.signer.public()) {
         Ok(events) => Ok(Sequence(events)),
         Err(error @ SealError::Rotated { .. }) => {
-            Err(Failure::not_so(error).help("name the file of the key that took over in [seal] key"))
+            Err(Failure::not_so(error).help("set [seal] key to the file of the key that replaced it"))
         }
         Err(error @ SealError::Checkpoint { .. }) => Err(Failure::not_so(error).help(
-            "the trail was sealed with another key, or its checkpoint was altered: `stele verify --key`",
+            "the trail was sealed with another key, or its checkpoint was altered: check it with `stele verify --key`",
         )),
         Err(error) => Err(Failure::environment(error)),
     }
 }
 
-/// A strategy's parameters with every default, as they go on the log.
+/// Returns a strategy's parameters, defaults included, as they are recorded on the log.
 fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<String, Failure> {
     let kind = registry.find(&strategy.name).map_err(Failure::usage)?;
     let (parameters, _) = kind
@@ -270,9 +282,10 @@ fn parameters_in_full(registry: &Registry, strategy: &StrategyConfig) -> Result<
     Ok(parameters.to_toml())
 }
 
-/// Strategies that go on with the state they had: the same name and the same parameters, not failed.
-fn resumable(host: &Host, wanted: &[Wanted]) -> BTreeSet<u16> {
-    let is_same = |wanted: &&Wanted| {
+/// Returns the strategies that continue with the state they had: those with the same name and the same
+/// parameters that have not failed.
+fn resumable(host: &Host, wanted: &[PlannedStrategy]) -> BTreeSet<u16> {
+    let is_same = |wanted: &&PlannedStrategy| {
         host.strategies().any(|hosted| {
             hosted.id == wanted.id
                 && hosted.state != StrategyState::Failed
@@ -312,9 +325,9 @@ fn journal_options(
     })
 }
 
-/// A limit of the configuration is told when the log has not been told the same before: one that was changed by an
-/// event since stays as it was changed, until somebody changes the configuration.
-fn limits_to_tell(config: &Config, known: &Definitions) -> Vec<(Check, i64)> {
+/// Returns the limits of the configuration that differ from those that an earlier configuration recorded on
+/// the log. So a limit that an event changed since stays in force until the configuration changes.
+fn limits_to_record(config: &Config, known: &Definitions) -> Vec<(Check, i64)> {
     let risk = &config.risk;
     let limits =
         [(Check::ORDER_QUANTITY, risk.order_quantity_max as i64), (Check::NOTIONAL, risk.notional_limit())];

@@ -1,4 +1,5 @@
-//! Whoever reads a trail is on record: on its log while it is written, on a trail of its own beside it otherwise.
+//! Every access to a trail is recorded: on its log while it is being written, otherwise on an access trail
+//! beside it.
 
 use crate::running::{Running, wait_until};
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
@@ -12,7 +13,7 @@ use stele_wire::codec::text as field_text;
 use stele_wire::messages::{AccessKind, AccessRecorded};
 use zerocopy::little_endian::U16;
 
-/// A record as it stands on a trail.
+/// A record of an access, as it is on a trail.
 struct Record {
     sequence: u64,
     kind: AccessKind,
@@ -48,14 +49,14 @@ fn records(trail: &Path) -> Vec<Record> {
     all
 }
 
-/// A trail that nobody writes, in a folder.
+/// A trail that no process writes, in a folder.
 fn made() -> (tempfile::TempDir, String, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let trail = text(&folder.path().join("trail")).to_owned();
     let feed = ["run", "--feed", "generator:3", "--seconds", "0.1", "--engine", "plain"];
     stele_ok(&[&feed[..], &["--strategy", "ma-cross", "--dir", &trail]].concat());
     let access = folder.path().join("trail.access");
-    assert!(!access.exists(), "a run is no reading");
+    assert!(!access.exists(), "a run does not count as an access");
     (folder, trail, access)
 }
 
@@ -68,7 +69,7 @@ fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn every_reading_is_on_record_before_it_begins_with_who_when_what_and_why() {
+fn every_access_is_recorded_before_it_begins_with_who_when_what_and_why() {
     let (folder, trail, access) = made();
     let before = files(Path::new(&trail));
     let report = stele_json(&["verify", &trail, "--reason", "case 17"]);
@@ -105,7 +106,7 @@ fn every_reading_is_on_record_before_it_begins_with_who_when_what_and_why() {
     now.retain(|(path, _)| before.iter().any(|(known, _)| known == path));
     assert!(now == before, "reading changes nothing of what is read");
 
-    // It is a trail like any other, and records its own readers.
+    // The access trail is an ordinary trail and records its own readers.
     let verified = stele_json(&["verify", text(&access)]);
     assert_eq!(records(&access).len(), all.len() + 1);
     assert!(verified["events"].as_u64().unwrap() > all.len() as u64);
@@ -114,7 +115,7 @@ fn every_reading_is_on_record_before_it_begins_with_who_when_what_and_why() {
 }
 
 #[test]
-fn a_reading_without_a_record_says_so_in_text_and_in_json() {
+fn an_unrecorded_access_is_marked_in_text_and_in_json() {
     let (_folder, trail, access) = made();
     assert_eq!(stele_json(&["verify", &trail, "--unlogged"])["access"]["recorded"], false);
     assert_eq!(stele_json(&["summary", &trail, "--unlogged"])["access"]["recorded"], false);
@@ -132,9 +133,9 @@ fn a_reading_without_a_record_says_so_in_text_and_in_json() {
 }
 
 #[test]
-fn what_cannot_be_recorded_is_not_read_and_what_to_do_is_said() {
+fn an_access_that_cannot_be_recorded_is_refused_with_a_remedy() {
     let (folder, trail, access) = made();
-    // What root meets too: a file where the folder belongs.
+    // A file in place of the directory also stops root.
     fs::write(&access, "in the way").unwrap();
     let output = stele(&["dump", &trail]);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -166,7 +167,7 @@ fn with_a_key_each_record_is_sealed_and_a_record_that_is_gone_is_found() {
 }
 
 #[test]
-fn readers_at_the_same_time_are_all_on_record() {
+fn concurrent_readers_are_all_recorded() {
     let (_folder, trail, access) = made();
     std::thread::scope(|scope| {
         for _ in 0..4 {
@@ -178,7 +179,7 @@ fn readers_at_the_same_time_are_all_on_record() {
 }
 
 #[test]
-fn the_log_of_a_running_bus_takes_the_record_itself() {
+fn an_access_to_the_trail_of_a_running_bus_is_recorded_on_its_log() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let file = folder.path().join("run.toml");

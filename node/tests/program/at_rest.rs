@@ -1,4 +1,4 @@
-//! What keeps closed segments from being altered, in a run as a person starts it.
+//! The protection of closed segments from change, in a run as a user starts it.
 
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -40,7 +40,7 @@ fn closed_segments_are_copied_to_another_directory_while_the_run_goes_on_and_at_
 }
 
 #[test]
-fn a_copy_that_is_no_copy_is_told_of_and_left_alone() {
+fn a_different_file_in_the_place_of_a_copy_is_reported_and_left_unchanged() {
     let scratch = tempfile::tempdir().unwrap();
     let (trail, store) = (scratch.path().join("trail"), scratch.path().join("store"));
     let config = configuration(scratch.path(), &format!("copy_to = \"{}\"", store.display()));
@@ -51,12 +51,12 @@ fn a_copy_that_is_no_copy_is_told_of_and_left_alone() {
     fs::write(&first, &bytes).unwrap();
     let output = stele(&["run", "-c", text(&config), "--seconds", "0.2", "--dir", text(&trail)]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && said.contains("is no copy of"), "{said}");
+    assert!(output.status.success() && said.contains("is not a copy of"), "{said}");
     assert_eq!(fs::read(&first).unwrap(), bytes);
 }
 
 #[test]
-fn immutable_segments_keep_their_owner_away_and_the_programs_own_acts_lift_the_flag() {
+fn immutable_segments_are_protected_from_their_owner_and_the_program_clears_the_flag_where_it_must() {
     let scratch = tempfile::tempdir().unwrap();
     let trial = scratch.path().join("trial");
     fs::write(&trial, "").unwrap();
@@ -70,7 +70,7 @@ fn immutable_segments_keep_their_owner_away_and_the_programs_own_acts_lift_the_f
     let before = segments(&trail);
     let refused = fs::OpenOptions::new().write(true).open(&before[0]).and(fs::remove_file(&before[0]));
     assert_eq!(refused.unwrap_err().raw_os_error(), Some(1), "EPERM");
-    // A second start goes on behind them, and a person is told what protects them.
+    // A second run continues after them, and `stele doctor` reports what protects them.
     run();
     let said = stele_ok(&["doctor", "--dir", text(&trail)]);
     assert!(said.contains("read-only and immutable"), "{said}");
@@ -78,13 +78,13 @@ fn immutable_segments_keep_their_owner_away_and_the_programs_own_acts_lift_the_f
     stele_ok(&["archive", text(&trail)]);
     assert!(!before[0].exists(), "the packed one is in its place");
     stele_ok(&["verify", text(&trail)]);
-    // What a cleanup of the folder cannot remove.
+    // The cleanup of the folder could not remove immutable files.
     let files = fs::read_dir(&trail).unwrap().map(|file| file.unwrap().path());
     files.filter(|file| file.is_file()).for_each(|file| set_immutable(&file, false).unwrap());
 }
 
 #[test]
-fn a_key_that_is_none_is_refused() {
+fn an_unknown_key_is_refused() {
     let scratch = tempfile::tempdir().unwrap();
     let config = configuration(scratch.path(), "imutable = true");
     let said = stele_fails(&["run", "-c", text(&config), "--dir", text(&scratch.path().join("trail"))], 2);

@@ -1,5 +1,5 @@
-//! `stele attach` beside a run in another process: everything from a sequence on, the same as the trail holds, until
-//! the writer stops or is killed.
+//! `stele attach` to a run in another process: it prints every event from a sequence on, as on the trail,
+//! until the writer stops or is killed.
 
 use crate::{stele_fails, stele_ok, text};
 use std::fs::{self, File};
@@ -46,7 +46,7 @@ fn start(folder: &Path, name: &str, seconds: &str) -> (Child, String) {
 }
 
 #[test]
-fn what_is_printed_from_another_process_is_the_trail_and_what_it_publishes_is_on_it() {
+fn attach_prints_the_events_of_the_trail_and_an_event_published_by_another_process_is_on_it() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("attach-{}", std::process::id());
     let (mut run, trail) = start(folder.path(), &name, "2");
@@ -73,7 +73,7 @@ fn what_is_printed_from_another_process_is_the_trail_and_what_it_publishes_is_on
     publisher.finish();
     assert!(run.wait().unwrap().success());
     assert!(attached.wait().unwrap().success());
-    assert!(!bus.path().exists(), "the directory goes with the run");
+    assert!(!bus.path().exists(), "the run removes the directory");
     let printed = fs::read_to_string(printed).unwrap();
     let (lines, end) = printed.trim_end().rsplit_once('\n').unwrap();
     assert_eq!(end, "{\"end\":\"stopped\"}");
@@ -91,7 +91,7 @@ fn what_is_printed_from_another_process_is_the_trail_and_what_it_publishes_is_on
 }
 
 #[test]
-fn the_death_of_the_writer_is_told_and_the_next_start_takes_the_name_over() {
+fn the_death_of_the_writer_is_reported_and_the_next_start_takes_over_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("dead-{}", std::process::id());
     let (mut run, _) = start(folder.path(), &name, "60");
@@ -105,7 +105,7 @@ fn the_death_of_the_writer_is_told_and_the_next_start_takes_the_name_over() {
     run.wait().unwrap();
     printed.read_to_string(&mut line).unwrap();
     assert_eq!(attached.wait().unwrap().code(), Some(3));
-    assert!(bus.path().exists() && !bus.is_running(), "nobody was left to remove it");
+    assert!(bus.path().exists() && !bus.is_running(), "a killed process does not remove it");
     let (mut run, trail) = start(folder.path(), &name, "0.3");
     assert!(run.wait().unwrap().success());
     assert!(!bus.path().exists());

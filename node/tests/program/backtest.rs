@@ -1,4 +1,4 @@
-//! A strategy over a recorded market, as a person runs it.
+//! Backtests of a strategy over a recorded market.
 
 use super::{stele, stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
@@ -21,7 +21,7 @@ fn scratch(events: u64) -> Scratch {
     Scratch { _folder: scratch, folder, feed }
 }
 
-/// Everything but what the machine's speed decides.
+/// The report without the values that depend on the machine's speed.
 fn timeless(mut report: Value) -> Value {
     for run in report["runs"].as_array_mut().unwrap() {
         let run = run.as_object_mut().unwrap();
@@ -32,7 +32,7 @@ fn timeless(mut report: Value) -> Value {
 }
 
 #[test]
-fn a_backtest_comes_to_the_same_each_time_and_its_table_says_what_its_json_says() {
+fn a_backtest_gives_the_same_result_each_time_and_its_table_agrees_with_its_json() {
     let Scratch { feed, .. } = &scratch(40_000);
     let arguments = ["backtest", "--feed", feed, "--strategy", "dip-buyer", "--param", "fall-percent=0.0001"];
     let report = timeless(stele_json(&arguments));
@@ -50,11 +50,12 @@ fn a_backtest_comes_to_the_same_each_time_and_its_table_says_what_its_json_says(
 }
 
 #[test]
-fn the_market_of_a_trail_gives_what_the_file_that_it_was_fed_from_gives() {
+fn a_backtest_over_a_trail_gives_the_result_of_the_file_that_the_trail_was_fed_from() {
     let Scratch { folder, feed, .. } = &scratch(20_000);
     let trail = folder.join("trail");
     stele_ok(&["run", "--feed", feed, "--strategy", "ma-cross", "--dir", text(&trail)]);
-    // Its pace is the only thing in which the strategy goes by time, and a trail's events are due when they were received.
+    // Only the strategy's rate of orders depends on time, and a trail's events are due when they were
+    // received.
     let paced = ["--strategy", "ma-cross", "--param", "orders-per-second=100000"];
     let over = |feed: &str| timeless(stele_json(&[&["backtest", "--feed", feed], &paced[..]].concat()));
     let of_trail = over(&format!("trail:{}", trail.display()));
@@ -93,7 +94,7 @@ fn a_sweep_runs_every_combination_and_puts_the_most_profitable_first() {
     let nets = runs.iter().map(|run| run["figures"]["net"].as_str().unwrap().parse().unwrap());
     let nets = nets.collect::<Vec<f64>>();
     assert!(nets.is_sorted_by(|first, second| first >= second), "{nets:?}");
-    // One run of the sweep is the run that has its parameters.
+    // One run of the sweep has the same parameters.
     let alone = stele_json(&[
         "backtest",
         "--feed",
@@ -117,7 +118,7 @@ fn a_sweep_runs_every_combination_and_puts_the_most_profitable_first() {
 }
 
 #[test]
-fn the_exchange_is_the_configurations() {
+fn a_backtest_uses_the_configured_exchange() {
     let Scratch { folder, feed, .. } = &scratch(20_000);
     let config = folder.join("slow.toml");
     fs::write(&config, "[venue]\norder_delay_us = 250\nreport_delay_us = 50\ntaker_fee_bp = 0\n").unwrap();
@@ -129,7 +130,7 @@ fn the_exchange_is_the_configurations() {
 }
 
 #[test]
-fn what_cannot_be_backtested_is_refused_with_what_to_do() {
+fn an_impossible_backtest_is_refused_with_a_remedy() {
     let Scratch { folder, feed, .. } = &scratch(1_000);
     let refused = |more: &[&str], code: i32, what: &str| {
         let said = stele_fails(&[&["backtest"], more].concat(), code);
@@ -154,6 +155,9 @@ fn what_cannot_be_backtested_is_refused_with_what_to_do() {
     fs::write(&torn, &whole[..whole.len() - 3]).unwrap();
     let feed = format!("itch:{},date=2026-01-05", torn.display());
     let output = stele(&["backtest", "--feed", &feed, "--strategy", "ma-cross"]);
-    assert_eq!(output.status.code(), Some(3), "a torn file is said to be");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("net profit"), "what was played counts");
+    assert_eq!(output.status.code(), Some(3), "a torn file is reported");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("net profit"),
+        "the events before the tear count"
+    );
 }

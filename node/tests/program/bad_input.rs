@@ -1,4 +1,5 @@
-//! Bad input gets a message that says what, where and what to do, the documented exit code, and loses nothing.
+//! Bad input: a message that says what is wrong, where, and what to do, the documented exit code, and no lost
+//! data.
 
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -123,7 +124,7 @@ fn a_directory_that_another_process_writes_is_refused_and_the_owner_named() {
 }
 
 #[test]
-fn a_directory_without_a_trail_is_said_to_be_one() {
+fn a_directory_without_a_trail_is_reported() {
     let scratch = tempfile::tempdir().unwrap();
     for command in ["verify", "check-strategy", "dump", "summary", "replay"] {
         let said = stele_fails(&[command, text(scratch.path())], 3);
@@ -149,7 +150,7 @@ fn generate_does_not_overwrite_a_file() {
 }
 
 #[test]
-fn a_file_system_without_direct_io_serves_and_says_what_it_costs() {
+fn a_file_system_without_direct_io_works_with_a_notice_of_its_cost() {
     let memory = std::path::Path::new("/dev/shm");
     if !memory.is_dir() {
         return skip("/dev/shm");
@@ -164,7 +165,7 @@ fn a_file_system_without_direct_io_serves_and_says_what_it_costs() {
 }
 
 #[test]
-fn an_interrupt_stops_in_order_with_everything_durable() {
+fn an_interrupt_stops_the_run_cleanly_with_all_events_durable() {
     let scratch = tempfile::tempdir().unwrap();
     let trail = scratch.path().join("trail");
     let child = Command::new(env!("CARGO_BIN_EXE_stele"))
@@ -188,13 +189,13 @@ fn an_interrupt_stops_in_order_with_everything_durable() {
     assert!(killed.success());
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
-    assert!(String::from_utf8_lossy(&output.stdout).contains("it was asked to stop"));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("stopped on request"));
     let verified = stele_json(&["verify", text(&trail)]);
     assert_eq!(verified["epochs"][0]["ending"]["why"], "Requested");
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_standard_output_is_not_an_error() {
     let scratch = tempfile::tempdir().unwrap();
     let trail = scratch.path().join("trail");
     stele_ok(&["demo", "--seconds", "0.3", "--rate", "50000", "--dir", text(&trail)]);

@@ -1,12 +1,12 @@
-//! Every built-in strategy, live and again: whatever the layout of the cores and the market they trade in, what they
-//! sent is what they send when the trail is fed to them. A strategy that is registered later is covered by itself.
+//! Every built-in strategy, live and replayed: in every layout of the cores and in both markets, it sends the
+//! same orders when its trail is replayed. New strategies in the registry are covered automatically.
 
 use crate::{stele_json, stele_ok, text};
 use std::fs;
 use std::path::Path;
 use stele_strategies::Registry;
 
-/// As this machine's CPUs suggest, everything in turns on one thread, and a thread each.
+/// The layouts: as chosen for this machine, all agents in turn on one thread, and a thread for each agent.
 const LAYOUTS: [&str; 3] = [
     "",
     "[[core]]\nagents = [\"sequencer\", \"strategies\", \"gateway\", \"journal\", \"feed\"]\n",
@@ -15,8 +15,8 @@ const LAYOUTS: [&str; 3] = [
      [[core]]\nagents = [\"feed\"]\nidle = \"park\"\n",
 ];
 
-/// Runs every strategy for some seconds, each so that it trades in them, and holds the trail against what they send.
-/// Gives the orders of each.
+/// Runs every strategy for some seconds, with parameters that let it trade, and checks that a replay of the
+/// trail sends the same orders. Returns the number of orders of each.
 fn run(folder: &Path, name: &str, feed: &str, counterparty: &str, layout: &str) -> Vec<(String, u64)> {
     let (config, trail) = (folder.join(format!("{name}.toml")), folder.join(name));
     let strategies: String = Registry::built_in()

@@ -1,9 +1,8 @@
-//! Every command line of every page is run: those of the README, of the documents, and the examples of the
-//! program's help, which are on `docs/commands.md`.
+//! Runs every command line of every page: those of the README, of the documents, and the examples of the
+//! program's help, which are in `docs/commands.md`.
 //!
-//! Lines under one heading run in their order in a folder of their own. [`sandbox`] says what stands for the
-//! names in them, and what is made shorter. A line that cannot be run here is on [`NOT_RUN`], with the
-//! reason.
+//! The lines under one heading run in their order in one folder. [`sandbox`] describes what replaces the
+//! names in them and what is shortened. A line that cannot be run here is in [`NOT_RUN`], with the reason.
 
 mod pages;
 mod sandbox;
@@ -16,7 +15,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// How lines begin that are not run here, and why.
+/// The beginnings of lines that are not run here, and why.
 const NOT_RUN: &[(&str, &str)] = &[
     (
         "stele perf",
@@ -28,7 +27,7 @@ const NOT_RUN: &[(&str, &str)] = &[
 /// Sections that run at the same time: most of them wait for a disk or a clock.
 const AT_ONCE: usize = 3;
 
-/// What became of a line.
+/// The outcome of a line.
 enum Outcome {
     Good,
     NotRun(&'static str),

@@ -1,4 +1,4 @@
-//! Kill switches and limits as a person changes them, on a running bus and on a trail that nobody writes.
+//! Changes of kill switches and limits, on a running bus and on a trail that no process writes.
 
 use crate::running::{Running, wait_until};
 use crate::{stele_fails, stele_json, stele_ok, text};
@@ -40,7 +40,7 @@ impl Bus {
         bus
     }
 
-    /// Ends the run in order.
+    /// Ends the run cleanly.
     fn end(mut self) {
         let asked = Command::new("kill").args(["-INT", &self.running.0.id().to_string()]).status().unwrap();
         assert!(asked.success() && self.running.0.wait().unwrap().success());
@@ -76,7 +76,7 @@ fn a_kill_switch_stops_a_running_bus_and_holds_over_a_restart_until_it_is_releas
     let switches = found::<KillSwitch>(&trail);
     assert_eq!((switches.len(), switches[0].0, switches[0].1.party.get()), (1, sequence, 12));
     let orders = found::<NewOrder>(&trail);
-    assert!(orders.iter().all(|(at, _)| *at < sequence), "no order stands behind the switch");
+    assert!(orders.iter().all(|(at, _)| *at < sequence), "no order is on the log after the switch");
     let cancels = found::<CancelOrder>(&trail);
     let own = cancels.iter().filter(|(_, cancel)| cancel.publisher.get() == 0);
     assert!(own.clone().all(|(at, cancel)| *at > sequence && cancel.cause.get() == sequence));
@@ -113,7 +113,7 @@ fn a_kill_switch_stops_a_running_bus_and_holds_over_a_restart_until_it_is_releas
 }
 
 #[test]
-fn a_change_that_lacks_a_second_person_is_refused_where_four_eyes_are_asked_for() {
+fn with_four_eyes_a_change_without_a_second_person_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let bus = Bus::start(folder.path(), "[risk]\nfour_eyes = true\n");
@@ -123,13 +123,13 @@ fn a_change_that_lacks_a_second_person_is_refused_where_four_eyes_are_asked_for(
     stele_ok(&[&limit[..], &["--approved-by", "7"]].concat());
     wait_until("the limit refuses something", || count::<OrderRejected>(&trail) > 0);
     bus.end();
-    assert_eq!(count::<RefusedOrder>(&trail), count::<OrderRejected>(&trail), "each stands there whole");
+    assert_eq!(count::<RefusedOrder>(&trail), count::<OrderRejected>(&trail), "each is on the log in full");
     stele_ok(&["verify", text(&trail)]);
     stele_ok(&["check-strategy", text(&trail)]);
 }
 
 #[test]
-fn what_is_no_control_is_said() {
+fn invalid_controls_are_reported() {
     assert!(stele_fails(&["kill-switch", "--by", "1"], 2).contains("--all"));
     assert!(stele_fails(&["limit", "set", "speed", "1", "--by", "1"], 2).contains("message-rate"));
     assert!(stele_fails(&["limit", "set", "credit", "-1", "--by", "1"], 2).contains('1'));

@@ -1,4 +1,4 @@
-//! The paper exchange by its configuration: delays, queue model, timetable, a book of its own.
+//! The configuration of the paper exchange: delays, queue model, timetable, its own book.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -41,21 +41,21 @@ fn a_timetable_and_delays_are_on_the_log_and_replay_to_the_same_orders() {
     );
     let statuses = dumped(&trail, "TradingStatus");
     assert_eq!(statuses.len(), 3, "{statuses:?}");
-    assert!(!dumped(&trail, "OrderFilled").is_empty(), "what was filled before the halt");
-    assert!(!dumped(&trail, "OrderRejected").is_empty(), "what came behind the close");
+    assert!(!dumped(&trail, "OrderFilled").is_empty(), "orders before the halt");
+    assert!(!dumped(&trail, "OrderRejected").is_empty(), "orders after the close");
 }
 
 #[test]
-fn in_a_book_of_its_own_nobody_trades_with_the_replayed_market() {
+fn in_its_own_book_no_order_trades_with_the_replayed_market() {
     let folder = tempfile::tempdir().unwrap();
     let trail = run(folder.path(), "counterparty = \"own-book\"\n");
     assert!(!dumped(&trail, "OrderAccepted").is_empty());
-    assert!(!dumped(&trail, "OrderCancelled").is_empty(), "the strategies' orders wait for nobody");
+    assert!(!dumped(&trail, "OrderCancelled").is_empty(), "the strategies' orders find no counterparty");
     assert!(dumped(&trail, "OrderFilled").is_empty());
 }
 
 #[test]
-fn a_venue_that_cannot_be_is_refused_before_anything_is_written() {
+fn an_invalid_venue_is_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let (config, trail) = (folder.path().join("run.toml"), folder.path().join("trail"));
     for (venue, what, help) in [

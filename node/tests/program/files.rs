@@ -1,4 +1,5 @@
-//! Real market data through the whole program: nothing is lost, and the strategies hold.
+//! Real market data through the whole program: no record is lost, and the strategies replay to the same
+//! orders.
 
 use crate::{stele_json, stele_ok, text};
 use serde_json::Value;
@@ -18,7 +19,7 @@ fn expected(folder: &Path) -> Value {
     serde_json::from_str(&text).expect("they are JSON")
 }
 
-/// Runs a strategy on the file, then everything that a person would check; gives the run's report.
+/// Runs a strategy on the file, verifies and checks its trail, and returns the run's report.
 fn run_and_check(spec: &str, strategy: &str, trail: &Path) -> Value {
     let report = stele_json(&["run", "--feed", spec, "--strategy", strategy, "--dir", text(trail)]);
     stele_ok(&["verify", text(trail)]);
@@ -27,7 +28,7 @@ fn run_and_check(spec: &str, strategy: &str, trail: &Path) -> Value {
 }
 
 #[test]
-fn every_itch_message_is_counted_by_its_type_as_others_count_it() {
+fn every_itch_message_is_counted_by_its_type_as_another_decoder_counts_it() {
     let Some(folder) = shared::data("itch") else { return };
     let scratch = tempfile::tempdir().unwrap();
     for (index, file) in expected(&folder).as_array().unwrap().iter().enumerate() {
@@ -54,7 +55,7 @@ fn every_dbn_record_is_counted_and_becomes_an_event() {
 }
 
 #[test]
-fn text_files_of_every_kind_are_counted_and_hold_under_every_check() {
+fn text_files_of_every_kind_are_counted_and_pass_every_check() {
     let Some(data) = shared::path("data") else { return };
     let scratch = tempfile::tempdir().unwrap();
     for (spec, strategy, records) in [

@@ -1,5 +1,5 @@
-//! A file system that fills up: the run ends with exit code 3 and says how far the log is durable, and up to there
-//! everything is intact.
+//! A file system that fills up: the run ends with exit code 3 and reports how far the log is durable, and
+//! everything up to there is intact.
 
 use crate::{log_end, stele, stele_json, text};
 use std::fs;
@@ -13,7 +13,7 @@ struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// None where a mount is refused, which it says.
+    /// Mounts it; none where the system refuses, which is reported as a skip.
     fn mount(mebibytes: u32) -> Option<Self> {
         let disk = Self { folder: tempfile::tempdir().unwrap() };
         let image = disk.folder.path().join("image");
@@ -44,7 +44,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// What a run says that the disk ends.
+/// Returns what a run prints when the full disk ends it.
 fn run_until_it_fails(configuration: &Path, trail: &Path) -> String {
     let output = stele(&["run", "-c", text(configuration), "--seconds", "60", "--dir", text(trail)]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -68,12 +68,12 @@ fn a_full_disk_ends_the_run_with_everything_acknowledged_intact_and_says_how_far
         let durable = said.split("Everything up to position ").nth(1).and_then(|rest| rest.split(' ').next());
         let durable: u64 = durable.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{said}"));
         assert!(durable > 8 << 20, "it failed early: {said}");
-        // There is no room for a record of the reading either.
+        // There is no room for a record of the access either.
         let verified = stele_json(&["verify", text(&trail), "--unlogged"]);
         let end = log_end(&trail).unwrap();
         assert!(end.0 >= durable, "the log ends at {end}: {said}");
         assert_eq!(verified["events"], verified["last_sequence"]);
-        // Still full: the next start is refused, and takes nothing away.
+        // The disk is still full: the next start is refused and removes nothing.
         run_until_it_fails(&configuration, &trail);
         let again = stele_json(&["verify", text(&trail), "--unlogged"]);
         assert_eq!((&again["events"], log_end(&trail).unwrap()), (&verified["events"], end));

@@ -1,11 +1,11 @@
-//! What a person finds out about the program from the program: help, completions, manual pages.
+//! Help, completions and manual pages.
 
 use crate::{stele, stele_fails, stele_ok, text};
 use std::fs;
 use std::process::{Command, Stdio};
 
 #[test]
-fn help_lists_commands_by_the_person_who_uses_them_and_ends_with_examples_for_each() {
+fn help_lists_commands_by_their_users_and_ends_with_examples() {
     let help = stele_ok(&["--help"]);
     let places = [
         "For strategy developers:\n  demo ",
@@ -45,7 +45,7 @@ fn every_shell_gets_a_script_that_knows_the_commands() {
 }
 
 #[test]
-fn manual_pages_are_written_for_each_command_and_again_over_those_that_are_there() {
+fn manual_pages_are_written_for_each_command_and_replace_existing_ones() {
     let folder = tempfile::tempdir().unwrap();
     let pages = folder.path().join("share/man1");
     for _ in 0..2 {

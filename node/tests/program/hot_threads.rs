@@ -1,4 +1,5 @@
-//! What the hot threads of a running session do not do: call the kernel, or touch memory that is not in place.
+//! The hot threads of a running session make no system calls except those listed here, and take no page
+//! faults.
 
 use crate::running::{Running, wait_until};
 use crate::text;
@@ -31,7 +32,7 @@ fn threads(pid: u32) -> BTreeMap<String, u32> {
     named.collect()
 }
 
-/// One run at a time has two CPUs, as far as these tests can help.
+/// The tests here run one at a time, so that each run has two CPUs.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Minor and major faults of a thread: fields 10 and 12 of /proc/PID/task/TID/stat.
@@ -41,7 +42,7 @@ fn faults(pid: u32, thread: u32) -> Option<(u64, u64)> {
     Some((fields[7].parse().ok()?, fields[9].parse().ok()?))
 }
 
-/// What the run writes of its log in the meantime, in segments.
+/// The number of segments that the run has begun.
 fn segments(trail: &Path) -> usize {
     fs::read_dir(trail).map_or(0, |files| files.flatten().filter(|file| is_segment(&file.path())).count())
 }
@@ -51,7 +52,7 @@ fn is_segment(path: &Path) -> bool {
 }
 
 #[test]
-fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_segment() {
+fn the_sequencers_thread_takes_no_page_fault_and_the_journals_at_most_one_for_each_segment() {
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = tempfile::tempdir().unwrap();
     let trail = scratch.path().join("trail");
@@ -69,17 +70,18 @@ fn the_sequencers_thread_takes_no_page_fault_and_the_journals_none_but_for_a_seg
         .filter(|(name, _)| ["sequencer", "journal"].contains(&name.as_str()))
         .collect();
     assert!(!hot.is_empty(), "{:?}", threads(pid));
-    // A page that the kernel moves, when memory is short, costs a fault once; what the threads do by themselves they do
-    // in every stretch of the run.
+    // A page that the kernel moves when memory is short costs one fault; a fault that the threads cause
+    // themselves occurs in every stretch of the run.
     let stretches: Vec<String> =
         (0..STRETCHES).map_while(|_| faults_of_a_stretch(pid, &trail, &hot)).collect();
     assert!(stretches.len() < STRETCHES, "page faults in every stretch: {stretches:#?}");
 }
 
-/// Stretches of a run that are looked at until one is without a fault.
+/// The most stretches of a run that are observed until one is without a fault.
 const STRETCHES: usize = 3;
 
-/// Runs on for some segments. Says which thread took a page fault meanwhile that it must not take, if one did.
+/// Lets the run write some segments, and returns which thread took a forbidden page fault meanwhile, if one
+/// did.
 fn faults_of_a_stretch(pid: u32, trail: &Path, hot: &[(String, u32)]) -> Option<String> {
     let before: Vec<_> = hot.iter().map(|(_, thread)| faults(pid, *thread).unwrap()).collect();
     let begun = segments(trail);
@@ -87,8 +89,8 @@ fn faults_of_a_stretch(pid: u32, trail: &Path, hot: &[(String, u32)]) -> Option<
     let rolls = (segments(trail) - begun) as u64;
     hot.iter().zip(before).find_map(|((name, thread), (minor, major))| {
         let after = faults(pid, *thread).unwrap();
-        // What changes hands when a segment is begun comes from the pool's heap, which the journal's thread may be
-        // the first to touch: never more than once a segment, never for an event.
+        // The buffers of a new segment come from the pool's heap, which the journal's thread may be the first
+        // to touch: at most once for each segment, and never for an event.
         let allowed = if name == "journal" { rolls } else { 0 };
         let is_fine = after.0 <= minor + allowed && after.1 == major;
         (!is_fine).then(|| format!("`{name}`, minor and major: {minor} and {major}, then {after:?}"))
@@ -105,7 +107,7 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let scratch = tempfile::tempdir().unwrap();
     let (log, trail) = (scratch.path().join("calls"), scratch.path().join("trail"));
-    // What is not traced runs at full speed: yields are very many, and allowed.
+    // Only traced calls slow the program down; yields are allowed and too many to trace.
     let run = Command::new("strace")
         .args(["-f", "-qq", "--seccomp-bpf", "-ttt", "-e", "trace=!sched_yield", "-e", "signal=none"])
         .args(["-o", text(&log), env!("CARGO_BIN_EXE_stele"), "run", "-c"])
@@ -122,11 +124,11 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
     let from = fs::read_to_string(&log).unwrap().len();
     let begun = segments(&trail);
     wait_until("some more segments are begun", || segments(&trail) > begun + 3);
-    // The lines of the window, whole ones.
+    // The complete lines of the window.
     let calls = fs::read_to_string(&log).unwrap();
     let calls = &calls[from..];
     let calls = &calls[calls.find('\n').map_or(0, |end| end + 1)..calls.rfind('\n').unwrap_or(0)];
-    // SIGKILL to strace leaves the program running: it is asked to end first.
+    // SIGKILL to strace would leave the program running, so the program is stopped first.
     let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     let mut by_thread = BTreeMap::<String, BTreeSet<String>>::new();
@@ -143,7 +145,7 @@ fn traced_calls(idle: &str, flush: &str) -> Option<BTreeMap<String, BTreeSet<Str
 }
 
 #[test]
-fn the_sequencers_thread_calls_nothing_and_the_journals_io_uring_alone() {
+fn the_sequencers_thread_makes_no_system_call_and_the_journals_only_io_uring_enter() {
     let Some(calls) = traced_calls("auto", "flushed-writes") else { return };
     let none = BTreeSet::new();
     let of = |name: &str| calls.get(name).unwrap_or(&none);
@@ -154,7 +156,7 @@ fn the_sequencers_thread_calls_nothing_and_the_journals_io_uring_alone() {
 }
 
 #[test]
-fn with_a_sync_thread_the_journal_calls_the_futex_that_wakes_it_besides() {
+fn with_a_sync_thread_the_journal_also_calls_the_futex_that_wakes_it() {
     let Some(calls) = traced_calls("auto", "sync-thread") else { return };
     let none = BTreeSet::new();
     let of = |name: &str| calls.get(name).unwrap_or(&none);

@@ -1,4 +1,4 @@
-//! Keeping a trail: archived, held, repaired, and refused where that cannot be.
+//! Keeping a trail: archives, holds, repairs, and refused requests.
 
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -38,7 +38,7 @@ fn flip(trail: &str, index: u64, offset: u64) {
     file.write_all_at(&[byte[0] ^ 1], offset).unwrap();
 }
 
-/// What every command that reads prints, what depends on this run of it left out.
+/// Returns what every reading command prints, without the parts that differ from call to call.
 fn readings(trail: &str) -> Vec<String> {
     let mut verified = stele_json(&["verify", trail]);
     let kept = ["events", "segments", "epochs", "rules"];
@@ -54,7 +54,7 @@ fn readings(trail: &str) -> Vec<String> {
 }
 
 #[test]
-fn everything_that_reads_a_trail_reads_an_archived_one_alike_and_a_run_goes_on_over_it() {
+fn every_command_reads_an_archived_trail_like_the_original_and_a_run_continues_it() {
     let folder = tempfile::tempdir().unwrap();
     let trail = run(folder.path());
     let raw = copy(&trail, &folder.path().join("copies"));
@@ -86,7 +86,7 @@ fn everything_that_reads_a_trail_reads_an_archived_one_alike_and_a_run_goes_on_o
 }
 
 #[test]
-fn a_trail_that_is_being_written_is_refused_with_who_writes_it() {
+fn a_trail_that_is_being_written_is_refused_with_the_name_of_its_writer() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let trail = text(&trail);
@@ -95,8 +95,8 @@ fn a_trail_that_is_being_written_is_refused_with_who_writes_it() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stele"));
     let command = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut writer = command.spawn().unwrap();
-    let mut told = BufReader::new(writer.stderr.take().unwrap()).lines();
-    told.next().unwrap().unwrap();
+    let mut lines = BufReader::new(writer.stderr.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
     while !Path::new(trail).join("0000000001.stele").exists() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
@@ -113,7 +113,7 @@ fn a_trail_that_is_being_written_is_refused_with_who_writes_it() {
     }
     writer.kill().unwrap();
     writer.wait().unwrap();
-    // What the kill left is recovered by the act, and the act is there.
+    // The command recovers the killed trail, and its event is on it.
     stele_ok(commands[0]);
     stele_ok(&["verify", trail]);
 }
@@ -140,7 +140,7 @@ fn holds_are_events_and_survive_until_they_are_released() {
 }
 
 #[test]
-fn a_damaged_trail_is_diagnosed_restored_from_a_copy_and_gone_on_with() {
+fn a_damaged_trail_is_diagnosed_restored_from_a_copy_and_continued() {
     let folder = tempfile::tempdir().unwrap();
     let trail = run(folder.path());
     let copies = copy(&trail, &folder.path().join("copies"));
@@ -164,8 +164,11 @@ fn a_damaged_trail_is_diagnosed_restored_from_a_copy_and_gone_on_with() {
     let done =
         stele_json(&["repair", &trail, "--restore", &copies, "--by", "7", "--reason", "from the mirror"]);
     assert_eq!(done["done"]["restored"][0], 2, "{done}");
-    let told = stele_ok(&["dump", &trail, "--type", "RecoveryReport"]);
-    assert!(told.contains("kind=Restored") && told.contains("setAside=cut/0000000002.stele"), "{told}");
+    let reports = stele_ok(&["dump", &trail, "--type", "RecoveryReport"]);
+    assert!(
+        reports.contains("kind=Restored") && reports.contains("setAside=cut/0000000002.stele"),
+        "{reports}"
+    );
     stele_ok(&["verify", &trail]);
     stele_ok(&["check-strategy", &trail]);
     run(folder.path());
@@ -173,7 +176,7 @@ fn a_damaged_trail_is_diagnosed_restored_from_a_copy_and_gone_on_with() {
 }
 
 #[test]
-fn a_trail_is_cut_in_front_of_its_damage_and_goes_on_in_an_epoch_that_nobody_had() {
+fn a_trail_is_cut_before_its_damage_and_continues_in_an_epoch_that_was_never_used() {
     let folder = tempfile::tempdir().unwrap();
     let trail = run(folder.path());
     run(folder.path());
@@ -192,7 +195,7 @@ fn a_trail_is_cut_in_front_of_its_damage_and_goes_on_in_an_epoch_that_nobody_had
     }
     let lost: u64 = aside.iter().filter_map(|aside| aside["events"].as_u64()).sum();
     assert!(aside.len() > 3 && lost > 0, "{done}");
-    assert_eq!(epochs(&trail), ["1", "3"], "2 was set aside and is not given out again");
+    assert_eq!(epochs(&trail), ["1", "3"], "2 was set aside and is not used again");
     stele_ok(&["verify", &trail]);
     stele_ok(&["check-strategy", &trail]);
     run(folder.path());

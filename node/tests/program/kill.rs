@@ -1,5 +1,5 @@
-//! SIGKILL at random moments, on real files: what could be read before a kill is there after it, and the log goes on
-//! without a gap.
+//! SIGKILL at random moments, on real files: what could be read before a kill is on the trail after it, and
+//! the log continues without a gap.
 
 use crate::running::Random;
 use crate::{log_end, stele_json, stele_ok, text};
@@ -12,14 +12,15 @@ use stele_journal::format::HeaderState;
 use stele_journal::{Directory, LOCK_NAME, TrailError, find_segments};
 use stele_wire::{Epoch, Position};
 
-/// Kills of one trail. Each start reads the trail that the kills before it left.
+/// The number of kills of one trail. Each start reads the trail that the kills before it left.
 const KILLS_PER_TRAIL: u32 = 10;
 
-/// Segments of 1 MiB at some 10 MB/s: kills meet rolls, and segments that are being prepared.
+/// Segments of 1 MiB at about 10 MB/s, so that kills hit the ends of segments and segments that are being
+/// prepared.
 const CONFIGURATION: &str = "[journal]\nsegment_mib = 1\nspare_segments = 2\n[bus]\nring_mib = 1\n[feed]\npace = 'real-time'\n\
                              spec = 'generator:7'\n[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n";
 
-/// One trail through its kills, in a folder of its own.
+/// One trail and its kills, in a folder of its own.
 struct Story<'a> {
     folder: &'a Path,
     trail: &'a Path,
@@ -41,7 +42,8 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Starts a run, kills it within its start or in its midst, and holds what is there against what was.
+    /// Starts a run, kills it during its start or later, and compares the trail with what was read before the
+    /// kill.
     fn kill_once(&mut self) -> Result<(), String> {
         let before = newest_epoch(self.trail);
         let mut child = self.start();
@@ -62,7 +64,7 @@ impl Story<'_> {
         if end < seen {
             return Err(format!("{seen} was written before the kill, the log ends at {end}"));
         }
-        // The lock file stays behind. It locks nobody out, which the next start shows.
+        // The lock file remains, but it does not lock the trail, as the next start shows.
         let is_locked = self.trail.join(LOCK_NAME).exists();
         if has_begun && !is_locked {
             return Err("the lock file is gone".to_owned());
@@ -70,8 +72,8 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// Lets a run live for a moment of the seed's choice; gives where its log ended at the end of that, if its epoch
-    /// had begun. Recovery may cut what an earlier run wrote and did not flush; what this epoch's reader saw, stays.
+    /// Lets a run live for a random time; returns where its log ended then, if its epoch had begun. Recovery
+    /// may cut what an earlier run wrote and did not flush; what the reader saw of this epoch must remain.
     fn watch(&mut self, before: Epoch, child: &mut Child) -> Result<Option<Position>, String> {
         if self.random.below(4) > 0 {
             wait_for_epoch(self.trail, before, child)?;
@@ -83,7 +85,7 @@ impl Story<'_> {
         log_end(self.trail).map(Some).map_err(|error| error.to_string())
     }
 
-    /// A run that says what it has to say into a file.
+    /// Starts a run whose messages go to a file.
     fn start(&self) -> Child {
         let said = File::options().create(true).append(true).open(self.folder.join("said")).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_stele"));
@@ -92,7 +94,7 @@ impl Story<'_> {
     }
 }
 
-/// The epoch of the newest segment that was begun; 0 when none was.
+/// Returns the epoch of the newest segment; 0 where there is none.
 fn newest_epoch(trail: &Path) -> Epoch {
     let found = find_segments(&Directory::new(trail)).unwrap_or_default();
     let begun = found.iter().rev().find_map(|found| match found.state {
@@ -114,8 +116,8 @@ fn wait_for_epoch(trail: &Path, before: Epoch, child: &mut Child) -> Result<(), 
     Ok(())
 }
 
-/// Kills runs on `trails` trails. `STELE_KILL_SEED` gives the moments of an earlier failure again, as far as the
-/// machine does.
+/// Kills runs on `trails` trails. `STELE_KILL_SEED` repeats the moments of an earlier failure, as far as the
+/// machine's timing allows.
 fn kill_runs(trails: u64) {
     let chosen = std::env::var("STELE_KILL_SEED").ok().and_then(|seed| seed.parse().ok());
     let first = chosen.unwrap_or_else(|| u64::from(std::process::id()) << 16);

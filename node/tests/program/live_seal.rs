@@ -1,4 +1,4 @@
-//! A run that seals itself: while it goes on, at its end, and through SIGKILL at random moments.
+//! A run that seals its trail: during the run, at its end, and through SIGKILL at random moments.
 
 use crate::running::{Random, Running, eventually, wait_until};
 use crate::{log_end, stele_fails, stele_json, stele_ok, text};
@@ -12,11 +12,11 @@ use std::time::Duration;
 use stele_journal::WriterLock;
 use stele_wire::units::Nanos;
 
-/// Trails, and kills of each.
+/// The number of trails, and of kills of each.
 const TRAILS: u64 = 4;
 const KILLS: u64 = 10;
 
-/// A folder with a key, a configuration that seals with it, and a trail to be.
+/// A folder with a key, a configuration that seals with it, and a place for a trail.
 struct Place {
     folder: tempfile::TempDir,
     public: String,
@@ -62,7 +62,7 @@ impl Place {
         stele_json(&["verify", text(&self.trail()), "--key", &self.public])
     }
 
-    /// Every numbered checkpoint there, by its name.
+    /// Returns every numbered checkpoint by its name.
     fn checkpoints(&self) -> BTreeMap<String, String> {
         let folder = fs::read_dir(self.trail().join("seals/checkpoints")).into_iter().flatten().flatten();
         let named = folder.filter_map(|entry| {
@@ -75,14 +75,14 @@ impl Place {
 }
 
 #[test]
-fn a_run_seals_itself_to_its_last_event_and_the_next_one_goes_on() {
+fn a_run_seals_its_trail_to_the_last_event_and_the_next_run_continues() {
     let place = Place::new("interval_seconds = 0.05\n");
     for _ in 0..2 {
         let report = place.run();
         let verified = place.verified();
         assert_eq!(verified["seals"]["unsealed"], 0, "{verified}");
         assert_eq!(report["seal"]["sealed"], verified["events"]);
-        // By time while it went on, and at its end.
+        // One by time during the run, and one at its end.
         assert!(report["seal"]["checkpoints"].as_u64().unwrap() >= 2, "{report}");
         assert!(report["seal"]["failure"].is_null(), "{report}");
     }
@@ -94,9 +94,10 @@ fn a_run_seals_itself_to_its_last_event_and_the_next_one_goes_on() {
     assert_eq!(place.verified()["seals"]["checkpoints"], count);
 }
 
-/// The key is rotated between two runs; the next run begins with the new key only, and either key verifies the trail.
+/// The key is rotated between two runs; the next run begins with the new key only, and either key verifies
+/// the trail.
 #[test]
-fn a_key_hands_over_between_two_runs_and_a_run_with_the_old_one_does_not_begin() {
+fn a_key_is_rotated_between_two_runs_and_a_run_with_the_old_key_is_refused() {
     let place = Place::new("interval_seconds = 0.05\n");
     place.run();
     let (trail, old, new) = (place.trail(), place.path("key"), place.path("new-key"));
@@ -104,16 +105,16 @@ fn a_key_hands_over_between_two_runs_and_a_run_with_the_old_one_does_not_begin()
     let said = stele_fails(&[&rotate[..], &["--approved-by", "7"]].concat(), 2);
     assert!(said.contains("cannot approve") && !new.exists(), "{said}");
     let rotated = stele_json(&rotate);
-    let (told, sealed) = (&rotated["trails"][0], place.verified());
+    let (rotation, sealed) = (&rotated["trails"][0], place.verified());
     assert_eq!((&sealed["seals"]["unsealed"], &sealed["seals"]["keys"]), (&0.into(), &1.into()));
-    assert_eq!(told["sealed"], sealed["events"]);
-    // The same command finds it done, and another key too late.
+    assert_eq!(rotation["sealed"], sealed["events"]);
+    // The same command finds the rotation done, and a rotation to another key is too late.
     assert_eq!(stele_json(&rotate), rotated);
     let other = place.path("other-key");
     let too_late = ["key", "rotate", text(&trail), "--key", text(&old), "--new", text(&other), "--by", "7"];
     assert!(stele_fails(&too_late, 2).contains("already"));
     let said = stele_ok(&["dump", text(&trail), "--type", "KeyRotated"]);
-    assert!(said.lines().count() == 1 && said.contains(&told["sequence"].to_string()), "{said}");
+    assert!(said.lines().count() == 1 && said.contains(&rotation["sequence"].to_string()), "{said}");
     let run_file = place.path("run.toml");
     let run = ["run", "-c", text(&run_file), "--seconds", "0.3", "--dir", text(&trail)];
     let said = stele_fails(&run, 1);
@@ -125,7 +126,7 @@ fn a_key_hands_over_between_two_runs_and_a_run_with_the_old_one_does_not_begin()
     assert_eq!((&verified["seals"]["unsealed"], &verified["seals"]["keys"]), (&0.into(), &2.into()));
     let by_new = stele_json(&["verify", text(&trail), "--key", rotated["new"].as_str().unwrap()]);
     assert_eq!(by_new["seals"], verified["seals"]);
-    // What has handed over does not come back.
+    // A key that was replaced cannot be used again.
     let back = ["key", "rotate", text(&trail), "--key", text(&new), "--new", text(&old), "--by", "7"];
     assert!(stele_fails(&back, 2).contains("has signed here before"));
 }
@@ -157,24 +158,24 @@ fn the_sealed_watermark_and_the_number_of_sealed_events_grow_while_a_run_goes_on
     };
     let first = eventually("something is sealed", sealed);
     eventually("more is sealed", || sealed().filter(|later| *later > first));
-    // A second sealer is told who the first is.
+    // The message to a second sealer names the first.
     let said = stele_fails(&["seal", text(&place.trail()), "--key", text(&place.path("key"))], 3);
     assert!(said.contains("another sealer") && said.contains(&format!("pid {}", _run.0.id())), "{said}");
 }
 
 #[test]
-fn a_run_whose_seals_somebody_else_writes_goes_on_and_says_so_at_its_end() {
+fn a_run_whose_seals_another_process_writes_continues_and_reports_it_at_its_end() {
     let place = Place::new("");
     place.run();
     let _lock = WriterLock::take(&place.trail().join("seals"), Nanos(17)).unwrap();
     let configuration = place.path("run.toml");
     let run = ["run", "-c", text(&configuration), "--seconds", "0.1", "--dir"];
     let said = stele_ok(&[&run[..], &[text(&place.trail())]].concat());
-    assert!(said.contains("NOT to its end") && said.contains("another sealer"), "{said}");
+    assert!(said.contains("NOT sealed to its end") && said.contains("another sealer"), "{said}");
 }
 
 #[test]
-fn a_run_does_not_begin_over_a_trail_that_ends_in_front_of_its_seal() {
+fn a_run_is_refused_on_a_trail_that_ends_before_its_seal() {
     let place = Place::new("");
     place.run();
     let seals = place.path("seals");
@@ -198,7 +199,7 @@ fn a_run_does_not_begin_over_a_trail_that_ends_in_front_of_its_seal() {
             .count(),
         0
     );
-    // A key that did not sign what is there signs nothing more.
+    // A key that did not sign the existing checkpoints signs nothing.
     let (other, key) = (place.path("other"), place.path("key"));
     stele_ok(&["key", "new", text(&other), "--name", "bank.example/stele"]);
     fs::rename(&other, &key).unwrap();
@@ -207,7 +208,7 @@ fn a_run_does_not_begin_over_a_trail_that_ends_in_front_of_its_seal() {
 }
 
 #[test]
-fn a_passphrase_comes_from_a_file_for_its_owner_only() {
+fn a_passphrase_file_must_be_readable_by_its_owner_only() {
     let place = Place::new("");
     let configuration = fs::read_to_string(place.path("run.toml")).unwrap();
     let file = place.path("passphrase");
@@ -215,7 +216,7 @@ fn a_passphrase_comes_from_a_file_for_its_owner_only() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     let line = format!("passphrase_file = '{}'\n", file.display());
     fs::write(place.path("run.toml"), format!("{configuration}{line}")).unwrap();
-    // The key has none; the one that is given is not needed.
+    // The key has no passphrase, so the one that is given is not needed.
     assert_eq!(place.run()["seal"]["failure"], serde_json::Value::Null);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let configuration = place.path("run.toml");
@@ -231,7 +232,7 @@ fn a_passphrase_comes_from_a_file_for_its_owner_only() {
     stele_fails(&run, 2);
 }
 
-/// Kills a run while it seals every millisecond, so that most kills meet a checkpoint that is half kept.
+/// Kills a run that seals every millisecond, so that most kills hit a checkpoint that is partly written.
 fn kill_while_sealing(place: &Place, random: &mut Random) {
     let before = place.checkpoints();
     let mut run = place.start();
@@ -245,7 +246,7 @@ fn kill_while_sealing(place: &Place, random: &mut Random) {
     drop(run);
     let after = place.checkpoints();
     for (name, text) in before.iter().chain(&seen) {
-        assert_eq!(after.get(name), Some(text), "checkpoint {name} is another now, or gone");
+        assert_eq!(after.get(name), Some(text), "checkpoint {name} has changed or is missing");
     }
     assert!(log_end(&place.trail()).is_ok());
 }
@@ -265,7 +266,7 @@ fn a_run_killed_forty_times_while_it_seals_never_signs_a_contradiction() {
         }
         let signed = place.checkpoints();
         place.run();
-        // Each checkpoint is over the trail's own tree, so none contradicts another.
+        // Each checkpoint covers the trail's own tree, so none contradicts another.
         let verified = place.verified();
         assert_eq!(verified["seals"]["unsealed"], 0, "{verified}");
         let last = place.checkpoints();
@@ -277,15 +278,15 @@ fn a_run_killed_forty_times_while_it_seals_never_signs_a_contradiction() {
     assert!(checkpoints as u64 > TRAILS * KILLS);
 }
 
-/// What a kill leaves is not closed, yet every checkpoint on it holds.
+/// Checks every checkpoint on a trail that a kill left without an end.
 fn check_seals(place: &Place) {
     let verified = place.verified();
     assert_eq!(verified["seals"]["checkpoints"], place.checkpoints().len(), "{verified}");
 }
 
-/// Not every machine that runs this has a second CPU; what is asked of the thread is its place behind the hot ones.
+/// The machine may have only two CPUs, so the test checks the thread's priority and not its CPU.
 #[test]
-fn the_sealer_is_a_thread_of_its_own_behind_the_hot_ones() {
+fn the_sealer_is_a_thread_of_its_own_with_a_lower_priority_than_the_hot_ones() {
     let place = Place::new("interval_seconds = 0.01\n");
     let run = place.start();
     let is_behind = |nice: &i64| *nice >= 10;

@@ -1,4 +1,4 @@
-//! The built program as a person runs it: real files, kills, bad input.
+//! Tests of the built program as a user runs it: real files, kills, bad input.
 
 mod access;
 mod at_rest;
@@ -39,7 +39,7 @@ fn stele(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stele")).args(arguments).output().expect("the program was built")
 }
 
-/// Runs `stele`, which must succeed, and gives what it printed.
+/// Runs `stele`, which must succeed, and returns what it printed.
 fn stele_ok(arguments: &[&str]) -> String {
     let output = stele(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -47,13 +47,13 @@ fn stele_ok(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("the program prints UTF-8")
 }
 
-/// Runs `stele`, which must succeed, with `--json`, and gives what it printed.
+/// Runs `stele` with `--json`, which must succeed, and returns what it printed.
 fn stele_json(arguments: &[&str]) -> serde_json::Value {
     let printed = stele_ok(&[arguments, &["--json"]].concat());
     serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{error} in:\n{printed}"))
 }
 
-/// Runs `stele`, which must end with `code`, and gives what it said on standard error.
+/// Runs `stele`, which must end with `code`, and returns what it printed on standard error.
 fn stele_fails(arguments: &[&str], code: i32) -> String {
     let output = stele(arguments);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -61,7 +61,7 @@ fn stele_fails(arguments: &[&str], code: i32) -> String {
     errors
 }
 
-/// The position behind the last whole frame of the trail.
+/// Returns the position after the last complete frame of the trail.
 fn log_end(trail: &Path) -> Result<Position, TrailError> {
     let mut reader = TrailReader::open(trail)?;
     while reader.read_next_frame()?.is_some() {}

@@ -1,4 +1,5 @@
-//! A crate that the program writes: what is refused, what is in it, and that it builds and its tests pass.
+//! `stele new-strategy`: what it refuses, what the crate contains, and that the crate builds and passes its
+//! tests.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -31,7 +32,7 @@ fn a_crate_is_written_once_and_nothing_is_overwritten() {
 }
 
 #[test]
-fn a_name_that_cannot_be_a_crate_and_sources_without_stele_are_refused_before_anything_is_written() {
+fn an_invalid_crate_name_and_sources_without_stele_are_refused_before_anything_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let made = folder.path().join("made");
     for name in ["My_Crate", "fn", "ma-cross", "../x"] {

@@ -1,4 +1,4 @@
-//! Trails of streams with a schema of their own, as the examples write them, under the program.
+//! The program on trails of other streams, which have a schema of their own; the examples write them.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;

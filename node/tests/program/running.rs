@@ -1,20 +1,23 @@
-//! What tests need of a run that goes on beside them: waiting for something of it, its end with the test, moments at
-//! random.
+//! Helpers for tests of a running process: waiting for a condition, ending the process with the test, random
+//! moments.
 
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Many times what anything here takes on a machine that is busy with other tests.
+/// The time limit of a wait: many times what is needed on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// Between two looks.
+/// The time between two attempts.
 const NAP: Duration = Duration::from_millis(10);
 
-/// What `look` gives, as soon as it gives something.
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Calls `attempt` until it returns a value.
+///
+/// # Panics
+/// After [`PATIENCE`]; `what` says what was waited for.
+pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = attempt() {
             return found;
         }
         assert!(since.elapsed() < PATIENCE, "waited until {what}");
@@ -22,12 +25,12 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// Waits until it is so.
+/// Waits until `is_so` returns true.
 pub(crate) fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     eventually(what, || is_so().then_some(()));
 }
 
-/// A process that is killed at the latest when the test is over.
+/// A process that is killed when the test ends.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -37,7 +40,7 @@ impl Drop for Running {
     }
 }
 
-/// The same moments for the same seed.
+/// A random number generator with a seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {

@@ -1,4 +1,4 @@
-//! A trail is sealed, proved from and verified with nothing but the public key.
+//! Seals, proofs, and their verification with nothing but the public key.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -84,7 +84,7 @@ fn a_key_is_for_its_owner_only_is_never_overwritten_and_shows_its_public_part_al
 }
 
 #[test]
-fn a_trail_is_sealed_to_its_end_and_on_from_there() {
+fn a_trail_is_sealed_to_its_end_and_continued_from_there() {
     let made = Made::new();
     let events = made.events();
     let first = made.seal();
@@ -109,7 +109,7 @@ fn a_trail_is_sealed_to_its_end_and_on_from_there() {
 }
 
 #[test]
-fn a_second_sealer_is_told_who_the_first_is() {
+fn the_message_to_a_second_sealer_names_the_first() {
     let made = Made::new();
     let seals = Path::new(&made.trail).join("seals");
     fs::create_dir(&seals).unwrap();
@@ -123,7 +123,7 @@ fn a_second_sealer_is_told_who_the_first_is() {
 }
 
 #[test]
-fn a_proof_checks_with_nothing_but_the_key_and_no_altered_one_does() {
+fn a_proof_is_valid_with_nothing_but_the_key_and_an_altered_one_is_invalid() {
     let made = Made::new();
     let proof = made.path("7.tlog-proof");
     let proof = text(&proof);
@@ -166,7 +166,7 @@ fn a_proof_checks_with_nothing_but_the_key_and_no_altered_one_does() {
 }
 
 #[test]
-fn verify_with_the_key_says_what_is_sealed_and_finds_what_a_seal_alone_can() {
+fn verify_with_the_key_reports_what_is_sealed_and_finds_what_only_a_seal_can_show() {
     let made = Made::new();
     let without = stele_ok(&["verify", &made.trail]);
     assert!(without.contains("not checked: seals"), "{without}");
@@ -188,7 +188,8 @@ fn verify_with_the_key_says_what_is_sealed_and_finds_what_a_seal_alone_can() {
     fs::copy(Path::new(&made.trail).join("seals/checkpoint"), &kept).unwrap();
     let against = ["--against", text(&kept)];
     assert_eq!(stele_json(&[&verify[..], &against].concat())["seals"]["against"], made.events());
-    // Rolled back to an older copy: whole in itself, found by the checkpoint kept elsewhere.
+    // An older copy in place of the trail is consistent in itself; a checkpoint from elsewhere shows the
+    // rollback.
     let rolled_back = ["verify", text(&older), "--key", &made.public];
     stele_ok(&rolled_back);
     let said = stele_fails(&[&rolled_back[..], &against].concat(), 1);

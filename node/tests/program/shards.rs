@@ -1,5 +1,5 @@
-//! Several shards in one run: each trail stands alone, together they are the whole market, and what one is told of the
-//! other it is told once.
+//! Several shards in one run: each trail is complete in itself, together they have the whole market, and each
+//! event is forwarded once.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
@@ -18,7 +18,7 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos};
 
-/// Two shards of the generator's market. The second trades what the first one's instrument does.
+/// Two shards of the generator's market. The strategy of the second follows an instrument of the first.
 const TWO: &str = "[journal]\nsegment_mib = 1\nspare_segments = 1\n[bus]\nring_mib = 1\n\
                    [[shard]]\nid = 1\ninstruments = ['GEN001', 'GEN002']\n\
                    [[shard]]\nid = 2\ninstruments = 'rest'\nforward = [{ from = 1, instruments = ['GEN001'] }]\n\
@@ -26,7 +26,7 @@ const TWO: &str = "[journal]\nsegment_mib = 1\nspare_segments = 1\n[bus]\nring_m
                    [[strategy]]\nname = 'lead-lag'\nshard = 2\n[strategy.parameters]\n\
                    leader = 'GEN001'\nfollower = 'GEN003'\nmove-percent = 0.001\nmax-position = 1000\n";
 
-/// A folder with a configuration in it, and where the trails go.
+/// A folder with a configuration and a place for the trails.
 struct Scene {
     scratch: tempfile::TempDir,
 }
@@ -72,7 +72,7 @@ fn instrument_of(frame: &Frame<'_>) -> Option<u32> {
     is_market.then(|| u32::from_le_bytes(*frame.body()[at..].first_chunk().unwrap()))
 }
 
-/// Events about instruments, by kind and symbol, definitions among them; and those about the whole market, by kind.
+/// Counts the events about instruments, by type and symbol, and those about the whole market, by type.
 fn market(trail: &Path) -> (BTreeMap<(u16, String), u64>, BTreeMap<u16, u64>) {
     let (mut symbols, mut of_instruments, mut of_all) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     events(trail, |frame| {
@@ -86,7 +86,8 @@ fn market(trail: &Path) -> (BTreeMap<(u16, String), u64>, BTreeMap<u16, u64>) {
             None => {}
             Some(0) => *of_all.entry(template_id).or_default() += 1,
             Some(instrument) => {
-                let symbol = symbols.get(&instrument).expect("defined in front").clone();
+                let symbol =
+                    symbols.get(&instrument).expect("an instrument is defined before its events").clone();
                 *of_instruments.entry((template_id, symbol)).or_default() += 1;
             }
         }
@@ -94,7 +95,7 @@ fn market(trail: &Path) -> (BTreeMap<(u16, String), u64>, BTreeMap<u16, u64>) {
     (of_instruments, of_all)
 }
 
-/// Plays a market into one trail and into two, and holds them against each other.
+/// Plays a market into one trail and into two, and compares them.
 fn two_are_the_whole(feed: &[&str], instruments: &str) {
     let shards =
         format!("[[shard]]\nid = 1\ninstruments = {instruments}\n[[shard]]\nid = 2\ninstruments = 'rest'\n");
@@ -135,19 +136,19 @@ fn two_shards_are_the_whole_recorded_market() {
     two_are_the_whole(&["--feed", &itch, "--date", "2020-01-30"], "['A', 'AA', 'AAPL', 'AAAU']");
 }
 
-/// What shard 2 was told of shard 1, by the sequences there, and what of shard 1 it was to be told; from the first that
-/// it was told on.
-fn told_and_wanted(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
-    let mut told = Vec::new();
+/// Returns the events of shard 1 that were forwarded to shard 2, and those that should have been, beginning
+/// with the first that was; both by their sequences on shard 1.
+fn forwarded_and_wanted(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
+    let mut forwarded = Vec::new();
     events(&scene.shard(2), |frame| {
         if let Some(message) = frame.message::<Forwarded>() {
             assert_eq!(message.origin_shard.get(), 1);
             assert!(Nanos(message.origin_timestamp.get()) <= frame.timestamp(), "not before it happened");
-            told.push(message.origin_sequence.get());
+            forwarded.push(message.origin_sequence.get());
         }
     });
     let (mut wanted, mut leader) = (Vec::new(), None);
-    let first = told.first().copied().unwrap_or(0);
+    let first = forwarded.first().copied().unwrap_or(0);
     events(&scene.shard(1), |frame| {
         let mut is_wanted = frame.template_id() == FeedStatus::TEMPLATE_ID;
         if let Some(definition) = frame.message::<InstrumentDefinition>()
@@ -162,29 +163,29 @@ fn told_and_wanted(scene: &Scene) -> (Vec<u64>, Vec<u64>) {
             wanted.push(frame.sequence().0);
         }
     });
-    (told, wanted)
+    (forwarded, wanted)
 }
 
-fn assert_same(told: &[u64], wanted: &[u64]) {
-    let differs = told.iter().zip(wanted).position(|(told, wanted)| told != wanted);
-    let at = differs.map(|at| (told[at], wanted[at]));
+fn assert_same(forwarded: &[u64], wanted: &[u64]) {
+    let differs = forwarded.iter().zip(wanted).position(|(forwarded, wanted)| forwarded != wanted);
+    let at = differs.map(|at| (forwarded[at], wanted[at]));
     assert_eq!(
-        (at, told.len()),
+        (at, forwarded.len()),
         (None, wanted.len()),
-        "the first that is told and was not next, and the number"
+        "the first difference between the forwarded and the wanted events, and their number"
     );
 }
 
 #[test]
-fn a_strategy_trades_on_what_another_shard_sees_and_its_trail_alone_proves_it() {
+fn a_strategy_trades_on_events_of_another_shard_and_its_trail_alone_proves_it() {
     let scene = Scene::new(TWO);
     let report = scene.run(&["--feed", "generator:3", "--seconds", "0.5"]);
     let strategies = &report["shards"][1]["strategies"];
     assert_eq!(strategies[0]["name"], "lead-lag");
     assert!(strategies[0]["orders"]["sent"].as_u64().unwrap() > 0, "{strategies}");
-    let (told, wanted) = told_and_wanted(&scene);
-    assert!(told.len() > 1_000);
-    assert_same(&told, &wanted);
+    let (forwarded, wanted) = forwarded_and_wanted(&scene);
+    assert!(forwarded.len() > 1_000);
+    assert_same(&forwarded, &wanted);
     let alone = scene.scratch.path().join("alone");
     fs::rename(scene.shard(2), &alone).unwrap();
     fs::remove_dir_all(scene.trails()).unwrap();
@@ -210,22 +211,22 @@ fn start(scene: &Scene, flags: &[&str]) -> Child {
 }
 
 #[test]
-fn after_kills_nothing_is_told_twice_or_lost() {
+fn after_kills_no_event_is_forwarded_twice_or_lost() {
     let scene = Scene::new(TWO);
     let feed = ["--feed", "generator:5", "--pace", "real-time"];
     for kill in 0..6 {
         kill_after(&scene, &feed, Duration::from_millis(500 + 130 * kill));
     }
     scene.run(&[&feed[..], &["--seconds", "0.3"]].concat());
-    let (told, wanted) = told_and_wanted(&scene);
-    assert!(told.len() > 1_000);
-    assert_same(&told, &wanted);
+    let (forwarded, wanted) = forwarded_and_wanted(&scene);
+    assert!(forwarded.len() > 1_000);
+    assert_same(&forwarded, &wanted);
     stele_ok(&["verify", text(&scene.trails())]);
     stele_ok(&["check-strategy", text(&scene.trails())]);
 }
 
 #[test]
-fn a_feed_with_an_instrument_of_no_shard_ends_with_its_name() {
+fn a_feed_with_an_instrument_of_no_shard_ends_and_the_instrument_is_named() {
     let scene = Scene::new(
         "[[shard]]\nid = 1\ninstruments = ['GEN001']\n[[shard]]\nid = 2\ninstruments = ['GEN002']\n",
     );
@@ -237,7 +238,7 @@ fn a_feed_with_an_instrument_of_no_shard_ends_with_its_name() {
 }
 
 #[test]
-fn the_folder_of_several_shards_is_told_from_a_trail() {
+fn the_directory_of_several_shards_is_distinguished_from_a_trail() {
     let scene = Scene::new(TWO);
     scene.run(&["--feed", "generator:1", "--seconds", "0.2"]);
     let said = stele_fails(&["dump", text(&scene.trails())], 2);
@@ -251,7 +252,7 @@ fn the_folder_of_several_shards_is_told_from_a_trail() {
 }
 
 #[test]
-fn any_agent_runs_on_any_core() {
+fn any_agent_can_run_on_any_core() {
     let cores = "[[core]]\nidle = 'back-off'\nagents = ['feed', '2.sequencer', '1.journal', '2.gateway', '2.forwarder']\n\
                  [[core]]\nidle = 'yield'\nagents = ['1.sequencer', '1.strategies', '2.journal']\n\
                  [[core]]\nidle = 'park'\nagents = ['2.strategies', '1.gateway']\n";
@@ -270,34 +271,35 @@ fn two_processes_with_a_shard_each_are_one_run() {
     thread::sleep(Duration::from_millis(200));
     kill_after(&scene, &shard("5", "2"), Duration::from_millis(700));
     assert!(first.wait().unwrap().success());
-    let (before, _) = told_and_wanted(&scene);
-    // A start of the first vouches for the end of its epoch before; the second is told it although the first has ended.
-    let (_, of_first_epoch) = told_and_wanted(&scene);
+    let (before, _) = forwarded_and_wanted(&scene);
+    // The next start of the first shard makes the end of its epoch before durable. It is forwarded to the
+    // second shard although the first has ended.
+    let (_, of_first_epoch) = forwarded_and_wanted(&scene);
     scene.run(&shard("0.2", "1"));
     let report = scene.run(&shard("1", "2"));
     assert_eq!(report["shard"], 2);
-    let (told, wanted) = told_and_wanted(&scene);
-    assert!(told.len() > before.len() && told.len() > 1_000);
-    assert!(told.last() > of_first_epoch.last(), "the first epoch is told to its end");
-    assert_same(&told, &wanted[..told.len()]);
+    let (forwarded, wanted) = forwarded_and_wanted(&scene);
+    assert!(forwarded.len() > before.len() && forwarded.len() > 1_000);
+    assert!(forwarded.last() > of_first_epoch.last(), "the first epoch is forwarded to its end");
+    assert_same(&forwarded, &wanted[..forwarded.len()]);
     stele_ok(&["verify", text(&scene.trails())]);
     stele_ok(&["check-strategy", text(&scene.trails())]);
 }
 
 #[test]
-fn the_firms_credit_is_shared_out_on_every_log_and_bounds_each_shard() {
+fn the_firms_credit_is_allotted_on_every_log_and_limits_each_shard() {
     let credit = |first: u64, second: u64| {
         let shards = TWO.replacen("id = 1\n", &format!("id = 1\ncredit = {first}\n"), 1);
         let shards = shards.replacen("id = 2\n", &format!("id = 2\ncredit = {second}\n"), 1);
         format!("{shards}[risk]\nfirm_credit = 1000000\n")
     };
-    let told = |scene: &Scene, shard| {
-        let mut told = Vec::new();
+    let allotments = |scene: &Scene, shard| {
+        let mut allotments = Vec::new();
         events(&scene.shard(shard), |frame| {
             let allotment = frame.message::<CreditAllotment>();
-            told.extend(allotment.map(|it| (it.shard.get(), it.amount.get() / 1_000_000_000)));
+            allotments.extend(allotment.map(|it| (it.shard.get(), it.amount.get() / 1_000_000_000)));
         });
-        told
+        allotments
     };
     let refused = |scene: &Scene, shard| {
         let mut refused = 0;
@@ -310,17 +312,17 @@ fn the_firms_credit_is_shared_out_on_every_log_and_bounds_each_shard() {
     let scene = Scene::new(&credit(0, 1_000_000));
     let flags = ["--feed", "generator:3", "--seconds", "0.5"];
     scene.run(&flags);
-    assert_eq!(told(&scene, 1), [(1, 0), (2, 1_000_000)]);
-    assert_eq!(told(&scene, 2), told(&scene, 1), "each log has the parts of all");
+    assert_eq!(allotments(&scene, 1), [(1, 0), (2, 1_000_000)]);
+    assert_eq!(allotments(&scene, 2), allotments(&scene, 1), "each log has the allotments of all shards");
     let stopped = refused(&scene, 1);
     assert!(stopped > 0, "a shard without credit buys nothing");
     fs::write(scene.configuration(), credit(900_000, 100_000)).unwrap();
     scene.run(&flags);
-    assert_eq!(told(&scene, 1)[2..], [(2, 100_000), (1, 900_000)], "what takes away comes first");
+    assert_eq!(allotments(&scene, 1)[2..], [(2, 100_000), (1, 900_000)], "reductions come first");
     assert_eq!(refused(&scene, 1), stopped, "it has credit now");
     stele_ok(&["verify", text(&scene.trails())]);
     fs::write(scene.configuration(), credit(900_000, 100_001)).unwrap();
     let (configuration, trails) = (scene.configuration(), scene.trails());
     let errors = stele_fails(&["run", "-c", text(&configuration), "--dir", text(&trails)], 2);
-    assert!(errors.contains("1000001 together, the firm 1000000"), "{errors}");
+    assert!(errors.contains("1000001 together, but firm_credit is 1000000"), "{errors}");
 }

@@ -1,4 +1,5 @@
-//! A start over a trail goes on from its newest snapshot, and comes to what the whole trail comes to.
+//! A start on an existing trail resumes from its newest snapshot, with the same result as from the whole
+//! trail.
 
 use crate::{stele, stele_fails, stele_json, stele_ok, text};
 use serde_json::Value;
@@ -13,8 +14,8 @@ fn snapshots(trail: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// A configuration with segments of 1 MiB, and snapshots as said. At the market's own pace, and without the wait for the
-/// disk, orders still meet the market that they were sent for.
+/// A configuration with segments of 1 MiB and snapshots as `every` says. At the market's own pace, and
+/// without waiting for the disk, orders still reach the market that they were sent for.
 fn configuration(folder: &Path, every: &str) -> PathBuf {
     let path = folder.join(format!("{every}.toml"));
     let toml = format!(
@@ -57,7 +58,8 @@ fn copy(from: &Path, to: &Path, with_snapshots: bool) {
     }
 }
 
-/// What a session said and sent before its first market event: definitions, resumed strategies, cancels, unsent orders.
+/// The events of a session before its first market event: definitions, resumed strategies, cancels, unsent
+/// orders.
 fn beginning(trail: &Path, epoch_start: u64) -> Vec<Value> {
     let from = epoch_start.to_string();
     let lines = stele_ok(&["dump", text(trail), "--from", &from, "--json"]);
@@ -73,30 +75,30 @@ fn beginning(trail: &Path, epoch_start: u64) -> Vec<Value> {
 }
 
 #[test]
-fn a_start_goes_on_from_the_snapshot_and_comes_to_what_the_whole_trail_comes_to() {
+fn a_start_resumes_from_the_snapshot_with_the_same_result_as_from_the_whole_trail() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();
     let file = folder.join("flow.itch50");
     stele_ok(&["generate", "--format", "itch", text(&file), "--events", "40000"]);
     let first = folder.join("first");
     let (summary, said) = run(folder, "roll", &file, &first);
-    assert!(!said.contains("goes on"), "{said}");
+    assert!(!said.contains("resumed from"), "{said}");
     let events = summary["events"].as_u64().unwrap();
     assert!(fs::read_dir(&first).unwrap().count() > 4, "several segments");
     let taken = snapshots(&first);
     assert!((1..=2).contains(&taken.len()), "{taken:?}");
 
-    // A market of one event: what the strategies are and do in it comes from the sessions before.
+    // The market has one event, so the state and the orders of the strategies come from the sessions before.
     let file = folder.join("one.itch50");
     stele_ok(&["generate", "--format", "itch", text(&file), "--events", "1"]);
     let [with, without] = ["with", "without"].map(|name| folder.join(name));
     copy(&first, &with, true);
     copy(&first, &without, false);
     let (of_snapshot, said) = run(folder, "roll", &file, &with);
-    assert!(said.contains("goes on from the snapshot after segment"), "{said}");
-    assert!(said.contains(": 0 events behind it replayed"), "{said}");
+    assert!(said.contains("resumed from the snapshot after segment"), "{said}");
+    assert!(said.contains(": 0 later events replayed"), "{said}");
     let (of_trail, said) = run(folder, "never", &file, &without);
-    assert!(said.contains("goes on from the whole trail"), "{said}");
+    assert!(said.contains("resumed from the whole trail"), "{said}");
     assert!(snapshots(&without).is_empty());
 
     assert_eq!(of_snapshot["strategies"][0]["positions"], of_trail["strategies"][0]["positions"]);
@@ -104,8 +106,8 @@ fn a_start_goes_on_from_the_snapshot_and_comes_to_what_the_whole_trail_comes_to(
     assert!(!begun.is_empty());
     assert_eq!(begun, beginning(&without, events + 1));
     assert_ne!(of_snapshot["strategies"][0]["positions"], Value::Array(Vec::new()));
-    let told = stele_ok(&["dump", text(&with), "--type", "SnapshotTaken"]);
-    assert!(told.lines().count() >= 1, "{told}");
+    let recorded = stele_ok(&["dump", text(&with), "--type", "SnapshotTaken"]);
+    assert!(recorded.lines().count() >= 1, "{recorded}");
     for trail in [&with, &without] {
         stele_ok(&["check-strategy", text(trail)]);
         stele_ok(&["verify", text(trail)]);
@@ -118,7 +120,7 @@ fn a_start_goes_on_from_the_snapshot_and_comes_to_what_the_whole_trail_comes_to(
     );
     assert_eq!(stele_json(&["snapshot", text(&without)])["was_there"], true);
 
-    // Damaged, it is named and passed over; so is the next; then the whole trail serves.
+    // A damaged snapshot is named and not used; without any other, the whole trail is read.
     for path in snapshots(&with) {
         let mut bytes = fs::read(&path).unwrap();
         let middle = bytes.len() / 2;
@@ -128,13 +130,13 @@ fn a_start_goes_on_from_the_snapshot_and_comes_to_what_the_whole_trail_comes_to(
     }
     let (_, said) = run(folder, "roll", &file, &with);
     assert!(
-        said.contains("a snapshot is passed over") && said.contains("goes on from the whole trail"),
+        said.contains("a snapshot was not used") && said.contains("resumed from the whole trail"),
         "{said}"
     );
 }
 
 #[test]
-fn a_trail_without_its_beginning_and_without_a_snapshot_is_refused_with_what_to_do() {
+fn a_trail_without_its_beginning_and_without_a_snapshot_is_refused_with_a_remedy() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();
     let file = folder.join("flow.itch50");

@@ -1,4 +1,5 @@
-//! One recorded order altered, its CRC mended: the strategies do not send it, and the check names it.
+//! One recorded order is altered and its CRC corrected: a replay does not send it, and `check-strategy` names
+//! it.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -8,7 +9,8 @@ use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::frame::{self, Frame};
 use stele_wire::messages::NewOrder;
 
-/// The first order of the trail: segment file, offset of its frame in the file, its frame's length, sequence.
+/// Finds the first order of the trail: segment file, offset of its frame in the file, length of the frame,
+/// sequence.
 fn first_order(trail: &Path) -> (PathBuf, usize, usize, u64) {
     let mut reader = TrailReader::open(trail).unwrap();
     loop {
@@ -26,7 +28,7 @@ fn first_order(trail: &Path) -> (PathBuf, usize, usize, u64) {
 }
 
 #[test]
-fn an_order_that_was_altered_with_its_crc_mended_is_named() {
+fn an_altered_order_with_a_corrected_crc_is_named() {
     let scratch = tempfile::tempdir().unwrap();
     let trail = scratch.path().join("trail");
     stele_ok(&["demo", "--seconds", "1", "--rate", "50000", "--dir", text(&trail)]);

@@ -46,11 +46,11 @@ fn a_span_is_counted_back_from_the_last_event_with_or_without_a_sign() {
     let refusal = stele_fails(&["dump", text(&trail), "--from", "-17"], 2);
     assert!(refusal.contains("`-17` is not a time; write 2026-11-21"), "{refusal}");
     let refusal = stele_fails(&["dump", text(&trail), "--from", "100y"], 2);
-    assert!(refusal.contains("is outside of the years 1970 to 2554"), "{refusal}");
+    assert!(refusal.contains("is outside the years 1970 to 2554"), "{refusal}");
 }
 
 #[test]
-fn a_hold_and_an_expiry_take_spans_and_report_the_times_that_they_mean() {
+fn a_hold_and_an_expiry_accept_spans_and_report_their_times() {
     let folder = tempfile::tempdir().unwrap();
     let trail = trail(folder.path());
     let end = dumped(&trail, &[]).last().unwrap().1;

@@ -1,4 +1,4 @@
-//! Time stamps of an authority: `openssl ts` plays it behind a socket, and checks what came of it.
+//! Time stamps of an authority: `openssl ts` acts as the authority on a socket and checks the results.
 
 use crate::{stele_fails, stele_json, stele_ok, text};
 use std::fs;
@@ -22,14 +22,14 @@ fn openssl(folder: &Path, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(said) }
 }
 
-/// An authority at an address, until it is dropped.
+/// A time stamp authority that listens at an address until it is dropped.
 struct Authority {
     server: Arc<Server>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Authority {
-    /// Answers the first request as it is and every further one with the first answer.
+    /// Answers the first request correctly, and every further one with the first answer again.
     fn start(folder: PathBuf) -> Self {
         let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let serving = server.clone();
@@ -95,7 +95,7 @@ fn a_checkpoint_is_stamped_kept_and_checked_and_openssl_agrees() {
     let check = ["ts", "-verify", "-in", text(&stamp), "-CAfile", "tsa.pem", "-data", text(&checkpoint)];
     openssl(folder.path(), &check).unwrap();
 
-    // An answer to another request is refused, and so is a stamp that lies beside another checkpoint.
+    // The answer to another request is refused, and so is the stamp of another checkpoint.
     run();
     let said = stele_fails(&seal, 1);
     assert!(said.contains("imprint"), "{said}");

@@ -1,4 +1,4 @@
-//! A run is watched from outside: the terminal view and the metrics, from other processes.
+//! Watching a run from other processes: `stele top`, the metrics, and `stele doctor`.
 
 use crate::running::{Running, eventually};
 use crate::{stele_fails, stele_json, stele_ok, text};
@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A run in the background, of the bus `name`.
+/// Starts a run in the background, with the bus `name`.
 fn start(folder: &Path, name: &str, more: &str, arguments: &[&str]) -> Running {
     let config = folder.join("stele.toml");
     let toml = format!("[bus]\nname = \"{name}\"\nring_mib = 4\n[journal]\nsegment_mib = 4\n{more}");
@@ -37,7 +37,7 @@ fn names<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
+fn another_process_sees_the_progress_and_the_end_of_a_run() {
     let scratch = tempfile::tempdir().unwrap();
     let name = format!("watch-{}", std::process::id());
     let mut run = start(scratch.path(), &name, "", &[]);
@@ -62,7 +62,7 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     assert!(names(&shard["consumers"], "contract").iter().all(|contract| *contract == "gating"));
     assert_eq!(
         names(&shard["publishers"], "name"),
-        ["clerk", "feed", "strategies", "order gateway", "paper exchange", "controls", "auditors"]
+        ["session", "feed", "strategies", "order gateway", "paper exchange", "controls", "auditors"]
     );
     for latency in ["tick_to_sequenced", "tick_to_strategy", "publish_to_durable", "sequenced_to_released"] {
         assert!(names(&shard["latencies"], "name").contains(&latency), "{shard}");
@@ -75,7 +75,7 @@ fn another_process_sees_a_run_go_on_and_learns_of_its_end() {
     let counts = |view: &Value| view["shards"][0]["latencies"][2]["count"].as_u64().unwrap();
     eventually("a batch becomes durable between two looks", || look(&name).filter(|view| counts(view) > 0));
 
-    // Its number and its start name a process, so that one that is gone is known to be.
+    // A process is identified by its number and its start time, so a process that has ended is detected.
     run.0.kill().unwrap();
     run.0.wait().unwrap();
     let errors = stele_fails(&["top", &name, "--once"], 3);
@@ -123,7 +123,7 @@ fn the_metrics_of_a_run_are_served_and_grow() {
 }
 
 #[test]
-fn the_doctor_looks_at_this_machine_and_prints_the_layout_of_a_run() {
+fn the_doctor_examines_this_machine_and_prints_the_layout_of_a_run() {
     let page = stele_ok(&["doctor"]);
     assert!(
         page.starts_with("layout: ") && page.contains("sequencer") && page.contains("huge pages"),

@@ -1,5 +1,5 @@
-//! Witnesses on the other end of a socket: they cosign what a run seals, catch up, remember through SIGKILL, refuse
-//! what was rolled back, and hold nothing up when they are gone.
+//! Witnesses on a socket: they cosign what a run seals, catch up, keep their state through SIGKILL, refuse a
+//! log that was rolled back, and do not delay a run when they are unreachable.
 
 use crate::running::Running;
 use crate::{stele_fails, stele_json, stele_ok, text};
@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A firm's key, a witness's key, and a trail, in a folder.
+/// A folder with a firm's key, a witness's key, and a trail.
 struct Place {
     folder: tempfile::TempDir,
     firm: String,
@@ -40,7 +40,7 @@ impl Place {
         self.folder.path().join(name)
     }
 
-    /// Starts the witness, on the disk that it had.
+    /// Starts the witness with its state on disk.
     fn serve(&self) -> Serving {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stele"));
         command.args(["witness", "--key", text(&self.path("witness")), "--listen", "127.0.0.1:0", "--json"]);
@@ -51,12 +51,12 @@ impl Place {
         out.read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(said["witness"], self.witness);
-        // What it says further is read, so that it never waits for a reader.
+        // The rest of its output is read, so that it never blocks on a full pipe.
         std::thread::spawn(move || out.read_to_end(&mut Vec::new()));
         Serving { _process: process, url: said["url"].as_str().unwrap().to_owned() }
     }
 
-    /// A session on the trail `name` that asks the witness at `url`; its report.
+    /// Runs a session on the trail `name` that asks the witness at `url`, and returns its report.
     fn run(&self, name: &str, url: &str, seconds: &str) -> Value {
         let configuration = format!(
             "[seal]\nkey = '{}'\ninterval_seconds = 0.02\nwitness = [{{ url = '{url}', vkey = '{}' }}]\n\
@@ -98,7 +98,7 @@ fn a_run_is_cosigned_to_its_last_event_through_the_death_of_its_witness() {
     let place = Place::new();
     let mut cosigned = 0;
     for _ in 0..3 {
-        // Killed at the end of each turn, and started on what its disk has.
+        // It is killed at the end of each round and restarted with its state on disk.
         let serving = place.serve();
         let report = place.run("trail", &serving.url, "0.5");
         drop(serving);
@@ -117,7 +117,7 @@ fn a_run_is_cosigned_to_its_last_event_through_the_death_of_its_witness() {
         shown.contains("events are cosigned by 1 of 1 witness") && shown.contains("cosigned at 20"),
         "{shown}"
     );
-    // The witness's own disk has the same checkpoint, under the firm's signature and its own.
+    // The witness's disk has the same checkpoint, with the firm's signature and its own.
     let logs: Vec<_> = fs::read_dir(place.path("state/logs")).unwrap().collect();
     let kept = fs::read_to_string(logs[0].as_ref().unwrap().path()).unwrap();
     assert_eq!((logs.len(), kept.lines().nth(1)), (1, Some(cosigned.to_string().as_str())));
@@ -138,47 +138,47 @@ fn a_run_is_cosigned_to_its_last_event_through_the_death_of_its_witness() {
 }
 
 #[test]
-fn a_rolled_back_log_gets_no_word_of_the_witness_and_the_run_says_so() {
+fn a_log_that_was_rolled_back_is_not_cosigned_and_the_run_reports_it() {
     let place = Place::new();
     let serving = place.serve();
     place.run("trail", &serving.url, "0.2");
     copy(&place.path("trail"), &place.path("older"));
     place.run("trail", &serving.url, "0.6");
-    // An older copy is written on: whole in itself, sealed with the right key.
+    // An older copy is continued: it is consistent in itself and sealed with the right key.
     let report = place.run("older", &serving.url, "0.2");
     let failure = report["witnesses"][0]["failure"].as_str().unwrap();
     let found = ["rolled back", "is not proved to extend", "forked"];
     assert!(found.iter().any(|what| failure.contains(what)), "{failure}");
-    assert_eq!(report["seal"].get("failure"), None, "the sealing itself goes on: {report}");
+    assert_eq!(report["seal"].get("failure"), None, "the sealing itself continues: {report}");
     let before = stele_json(&words(&place.verify("older")));
     let (cosigned, sealed) = (&before["witnesses"]["events"], &before["seals"]["sealed"]);
-    assert!(cosigned.as_u64() < sealed.as_u64(), "the last word of the witness is older: {before}");
+    assert!(cosigned.as_u64() < sealed.as_u64(), "the witness's last cosignature is older: {before}");
 }
 
 #[test]
-fn a_witness_that_is_gone_or_never_answers_holds_nothing_up() {
+fn a_witness_that_is_unreachable_or_never_answers_does_not_delay_a_run() {
     let place = Place::new();
-    // Takes connections and says nothing.
+    // It accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (name, address) in [("silent", silent.local_addr().unwrap()), ("gone", gone)] {
         let report = place.run(name, &format!("http://{address}"), "1");
         let seal = &report["seal"];
         assert_eq!((seal.get("failure"), &report["witnesses"][0]["cosigned"]), (None, &0.into()), "{report}");
-        assert!(seal["checkpoints"].as_u64().unwrap() > 3, "it sealed on meanwhile: {report}");
+        assert!(seal["checkpoints"].as_u64().unwrap() > 3, "sealing continued meanwhile: {report}");
         let trail = place.path(name);
         let verified = stele_json(&["verify", text(&trail), "--unlogged", "--key", &place.firm]);
         assert_eq!(verified["seals"]["unsealed"], 0);
         stele_fails(&words(&place.verify(name)), 1);
     }
-    // When it is there again, it gets what it missed.
+    // When it is reachable again, it cosigns what it missed.
     let serving = place.serve();
     let report = place.run("gone", &serving.url, "0.2");
     assert_eq!(report["witnesses"][0]["cosigned"], report["seal"]["sealed"], "{report}");
 }
 
 #[test]
-fn the_witness_answers_as_the_specification_says_and_survives_nonsense() {
+fn the_witness_answers_as_specified_and_survives_invalid_requests() {
     let place = Place::new();
     let serving = place.serve();
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -213,7 +213,7 @@ fn the_witness_answers_as_the_specification_says_and_survives_nonsense() {
 }
 
 #[test]
-fn a_witness_in_the_configuration_that_is_none_is_said_before_the_run_begins() {
+fn an_invalid_witness_in_the_configuration_is_reported_before_the_run_begins() {
     let place = Place::new();
     let run = |witness: &str| {
         let key = place.path("firm");
@@ -225,7 +225,7 @@ fn a_witness_in_the_configuration_that_is_none_is_said_before_the_run_begins() {
         said
     };
     let good = &place.witness;
-    assert!(run(&format!("{{ url = 'ftp://x', vkey = '{good}' }}")).contains("no address of the web"));
+    assert!(run(&format!("{{ url = 'ftp://x', vkey = '{good}' }}")).contains("is not an HTTP URL"));
     assert!(run(&format!("{{ url = 'http://x', vkey = '{}' }}", place.firm)).contains("a log's key"));
     assert!(run("{ url = 'http://x', vkey = 'nonsense' }").contains("vkey of http://x"));
     let file = place.path("good.toml");

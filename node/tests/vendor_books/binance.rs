@@ -1,4 +1,4 @@
-//! The book of Binance's depth updates against the exchange's own best prices.
+//! The book of Binance's depth updates, compared with the exchange's own best prices.
 
 use crate::{Books, play, price};
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! Databento's own books: ten levels a row beside the orders they come from, and checkpoints of another decoder.
+//! Databento's own books: rows of ten levels next to the orders that they come from, and checkpoints of
+//! another decoder.
 
 use crate::{Books, Played, expected, play, price};
 use serde_json::Value;
@@ -15,7 +16,7 @@ fn options() -> DbnOptions {
     DbnOptions { source: 1, ..DbnOptions::default() }
 }
 
-/// What a record of single orders says of itself, whatever its kind: sequence, action, order, venue time, flags.
+/// The common fields of the records about single orders: sequence, action, order, venue time, flags.
 struct Said {
     sequence: u32,
     action: &'static str,
@@ -104,7 +105,7 @@ fn levels(list: &Value) -> Vec<(i64, u64, u32)> {
     list.as_array().expect("a list of levels").iter().map(level).collect()
 }
 
-/// The expected levels are ours, as far as they go.
+/// Asserts that our levels begin with the expected ones.
 fn assert_levels(books: &Books, expected: &Value, when: &str) {
     for (side, name) in [(BookSide::Bid, "bids"), (BookSide::Ask, "asks")] {
         let expected = levels(&expected[name]);

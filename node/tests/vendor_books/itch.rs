@@ -1,4 +1,4 @@
-//! The full book of Apple after some messages of NASDAQ's, against another decoder's.
+//! The full book of Apple after some of NASDAQ's messages, compared with another decoder's.
 
 use crate::{Books, Played, expected, play};
 use stele_connect::itch::{ItchFeed, ItchOptions};

@@ -1,9 +1,9 @@
-//! LOBSTER's book after each message of a day, against ours from the messages alone.
+//! LOBSTER's book after each message of a day, compared with ours from the messages alone.
 //!
-//! A file of one level tells what happens at the best price of a side, and not what comes to light when that price
-//! is exhausted, nor what stood there when it began. There, and nowhere else, the test tells the book what the
-//! vendor's row shows, as an order with an id that no message has; what messages take off orders that the file never
-//! told of comes off that one.
+//! A file of one level has the events at the best price of a side. It does not have the next price, which
+//! becomes visible when the best one is exhausted, nor the orders that existed before the file begins. Only
+//! for those, the test inserts what the vendor's row shows into the book, as an order with an id that no
+//! message has. What messages remove from orders that are not in the file is removed from that order.
 
 use crate::{Books, Played, play};
 use stele_connect::lobster::{LobsterFeed, LobsterOptions};
@@ -36,23 +36,23 @@ fn taken(event: &Played) -> Option<(u64, Side, i64, u64)> {
     })
 }
 
-/// Whether the event says what a later message showed, and not what one told.
+/// Whether the event was derived from a later message and is not in a message itself.
 fn is_unseen(flags: MarketFlags) -> bool {
     flags.contains(MarketFlags::MAYBE_BAD_BOOK)
 }
 
-/// The id of the order that stands for what the file did not tell of a side.
-fn untold(side: Side) -> u64 {
+/// Returns the id of the order that stands for the orders of a side that are not in the file.
+fn unlisted(side: Side) -> u64 {
     u64::MAX - u64::from(side == Side::SELL)
 }
 
-fn tell(books: &mut Books, side: Side, (price, quantity): Touch) {
+fn insert(books: &mut Books, side: Side, (price, quantity): Touch) {
     books.insert(&BookAdd {
         instrument: 1.into(),
         source: 1.into(),
         flags: MarketFlags::LAST | MarketFlags::TOP_OF_BOOK,
         side,
-        order_id: untold(side).into(),
+        order_id: unlisted(side).into(),
         price: price.into(),
         quantity: quantity.into(),
         ..BookAdd::NULL
@@ -80,26 +80,27 @@ fn every_row_of_the_amazon_day_is_the_book_after_its_message() {
     let text = std::fs::read_to_string(folder.join(format!("{DAY}_orderbook_1.csv"))).unwrap();
     let rows: Vec<[Touch; 2]> = text.lines().skip(1).map(row).collect();
     let mut books = Books::default();
-    let (mut at, mut come_to_light, mut taken_for_others, mut hidden) = (0, 0, 0, 0);
+    let (mut at, mut newly_visible, mut taken_for_others, mut hidden) = (0, 0, 0, 0);
     for event in &events {
         let taken = taken(event);
         if let Some((id, side, price, quantity)) = taken
             && !has(&books, id, price, quantity)
         {
-            if books.book().order(id).is_some() || !has(&books, untold(side), price, quantity) {
-                // Orders that left unseen stood for others of the same quantity in all: the touch is right already.
+            if books.book().order(id).is_some() || !has(&books, unlisted(side), price, quantity) {
+                // Orders that left without a message had the same quantity together: the best price is right
+                // already.
                 let (index, book_side) =
                     if side == Side::BUY { (0, BookSide::Bid) } else { (1, BookSide::Ask) };
                 let before = rows[at - 1][index];
                 assert_eq!((before.0, books.best(book_side)), (price, Some(before)), "before row {at}");
-                tell(&mut books, side, before);
+                insert(&mut books, side, before);
                 taken_for_others += 1;
             }
             books.insert(&BookCancel {
                 instrument: 1.into(),
                 source: 1.into(),
                 side,
-                order_id: untold(side).into(),
+                order_id: unlisted(side).into(),
                 quantity: quantity.into(),
                 ..BookCancel::NULL
             });
@@ -110,29 +111,29 @@ fn every_row_of_the_amazon_day_is_the_book_after_its_message() {
             continue;
         }
         if at == 0 {
-            SIDES.into_iter().zip(rows[0]).for_each(|((side, _), touch)| tell(&mut books, side, touch));
+            SIDES.into_iter().zip(rows[0]).for_each(|((side, _), touch)| insert(&mut books, side, touch));
         }
         for ((side, book_side), vendors) in SIDES.into_iter().zip(rows[at]) {
             if books.best(book_side) == Some(vendors) {
                 continue;
             }
-            // Only where this message took the last of the best price may the next one be news.
+            // The next price may be new only where this message removed the last quantity of the best one.
             let (_, taken_side, price, quantity) = taken.unwrap_or_else(|| panic!("row {at}: {vendors:?}"));
             let before = rows[at - 1][if side == Side::BUY { 0 } else { 1 }];
             assert_eq!((taken_side, (price, quantity)), (side, before), "row {at}");
             let is_worse = if side == Side::BUY { vendors.0 < price } else { vendors.0 > price };
-            assert!(is_worse, "row {at}: {vendors:?} behind {price}");
-            tell(&mut books, side, vendors);
+            assert!(is_worse, "row {at}: {vendors:?} after {price}");
+            insert(&mut books, side, vendors);
             assert_eq!(books.best(book_side), Some(vendors));
-            come_to_light += 1;
+            newly_visible += 1;
         }
         at += 1;
     }
     assert_eq!((at, rows.len(), hidden), (57_515, 57_515, 2_445));
     println!(
-        "{at} rows, {come_to_light} prices that came to light behind an exhausted one, {taken_for_others} other orders"
+        "{at} rows, {newly_visible} prices that became visible after an exhausted one, {taken_for_others} other orders"
     );
-    assert_eq!((come_to_light, taken_for_others), (8_617, 29), "all other rows are from the messages alone");
+    assert_eq!((newly_visible, taken_for_others), (8_617, 29), "all other rows are from the messages alone");
     assert_eq!(rows[at - 1], [(220_510_000_000, 249), (220_640_000_000, 100)]);
 }
 

@@ -1,5 +1,5 @@
-//! Books against the vendors' own, end to end: a file is read by its feed, and the events make the books that strategies
-//! are shown.
+//! Compares books with the vendors' own, end to end: a feed reads a file, and its events build the books that
+//! strategies see.
 
 mod binance;
 mod databento;
@@ -32,7 +32,7 @@ impl Played {
     }
 }
 
-/// Everything that a feed gives, to its end.
+/// Reads a feed to its end and returns all of its events.
 fn play(mut feed: impl Feed) -> Vec<Played> {
     let (mut played, mut batch) = (Vec::new(), Batch::new());
     loop {
@@ -62,7 +62,7 @@ impl Books {
         self.feed(event.template_id, &event.body)
     }
 
-    /// An event that no feed gave.
+    /// Applies an event that is not from a feed.
     fn insert<M: Message>(&mut self, message: &M) {
         self.feed(M::TEMPLATE_ID, message.as_bytes());
     }
@@ -101,7 +101,7 @@ impl Books {
         self.book().best(side).map(|level| (level.price.0, level.quantity.0))
     }
 
-    /// That no rule for odd records was used.
+    /// Asserts that no rule for inconsistent records was applied.
     fn assert_nothing_odd(&self) {
         let counts = self.book().counts();
         let odd = counts.repeated + counts.unknown + counts.excess + counts.malformed + counts.foreign;
@@ -109,7 +109,7 @@ impl Books {
     }
 }
 
-/// A price as it is written, in units of 1e-9.
+/// Parses a decimal price into units of 1e-9.
 fn price(text: &str) -> Price {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     Price(format!("{whole}{fraction:0<9}").parse().expect("a decimal of nine places at most"))

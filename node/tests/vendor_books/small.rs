@@ -1,4 +1,5 @@
-//! Books from small files that the tests write themselves: of the generator's flow in each binary format, and of lines.
+//! Books from small files that the tests write: the generator's flow in each binary format, and lines of text
+//! formats.
 
 use crate::{Books, Played, play};
 use std::io::Cursor;
@@ -26,7 +27,8 @@ fn time(event: &Played) -> Option<u64> {
     (event.template_id < 200).then(|| u64::from_le_bytes(event.body[..8].try_into().expect("eight bytes")))
 }
 
-/// The books of all instruments whenever the venue's clock passes a multiple of `step`, and at the end.
+/// Returns the books of all instruments each time the venue's clock passes a multiple of `step`, and at the
+/// end.
 fn books_over_time(played: &[Played], step: u64) -> Vec<(u64, Vec<Levels>)> {
     let (mut books, mut seen, mut last) = (Books::default(), Vec::new(), None);
     for event in played {

@@ -1,4 +1,4 @@
-//! A folder in which the lines of a section run, with everything that they name.
+//! The folder in which the lines of a section run, with the files and keys that they name.
 //!
 //! | in a line | stands for |
 //! |---|---|
@@ -34,9 +34,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use stele_bus::FoundBus;
 
-/// Of a run or a demo that would go on for longer.
+/// The seconds of a run or a demo that would take longer.
 const SECONDS: &str = "0.3";
-/// Of a file that is generated.
+/// The number of events in a generated file.
 const EVENTS: &str = "2000";
 /// How long a line may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -45,7 +45,7 @@ const SMALL: &str =
     "[journal]\nsegment_mib = 1\nspare_segments = 1\nflush = 'linked-sync'\n[bus]\nring_mib = 4\n";
 const STRATEGIES: &str = "[[strategy]]\nname = 'ma-cross'\n[[strategy]]\nname = 'dip-buyer'\n";
 
-/// What every sandbox takes copies of.
+/// The files that every sandbox copies.
 pub(super) struct Prepared {
     folder: tempfile::TempDir,
     vkey: String,

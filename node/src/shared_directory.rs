@@ -1,5 +1,5 @@
-//! What a run shows to other processes: its counters, its rings and places for their publishers, in the directory of
-//! its bus.
+//! The directory of a bus, in which a run shares its counters, its rings and the rings of remote publishers
+//! with other processes.
 
 use crate::config::{Config, ShardPlan};
 use crate::failure::Failure;
@@ -7,17 +7,20 @@ use std::path::Path;
 use stele_bus::{BusDirectory, Counters, LogRing, RingError, RingOptions, RingParts, ShardDirectory};
 use stele_wire::Position;
 
-/// The directory of the bus, gone with this, and the counters in it.
-pub(crate) struct Shown {
-    /// None where there is no place for one.
+/// The directory of the bus, which is removed when it is dropped, and the counters in it.
+pub(crate) struct SharedDirectory {
+    /// None where it cannot be created.
     pub(crate) directory: Option<BusDirectory>,
     pub(crate) counters: Counters,
     pub(crate) notice: String,
 }
 
-impl Shown {
-    /// Makes the directory that the configuration names, or one with the name of the trail's; where that cannot be,
-    /// the run shows nothing and goes on.
+impl SharedDirectory {
+    /// Creates the directory that the configuration names, or one with the name of the trail's directory.
+    /// Where the latter is impossible, the run shares nothing and continues.
+    ///
+    /// # Errors
+    /// [`Failure`]: the configured directory cannot be created, or the counters cannot be mapped.
     pub(crate) fn make(config: &Config) -> Result<Self, Failure> {
         let made = match &config.bus.name {
             Some(name) => {
@@ -39,7 +42,7 @@ impl Shown {
                 Ok(Self { directory: Some(directory), counters, notice })
             }
             None => {
-                let notice = "no directory for the bus in /dev/shm: other processes cannot watch this run";
+                let notice = "the bus has no directory in /dev/shm: other processes cannot watch this run";
                 Ok(Self {
                     directory: None,
                     counters: Counters::create().map_err(no_counters)?,
@@ -50,14 +53,16 @@ impl Shown {
     }
 }
 
-/// The place of a shard in the directory, which says where its trail is.
+/// Creates the directory of a shard in the directory of the bus, and records there where the shard's trail
+/// is.
 pub(crate) fn shard(directory: &BusDirectory, plan: &ShardPlan) -> Result<ShardDirectory, Failure> {
     let shard = directory.shard(plan.id.0).map_err(Failure::environment)?;
     shard.set_trail(&plan.directory).map_err(Failure::environment)?;
     Ok(shard)
 }
 
-/// A ring in the shard's place, or one of this process alone: then with the reason, where it was to be shown.
+/// Creates the ring of a shard in its directory. Where it has none, or the ring cannot be mapped there, the
+/// ring is private to this process; the reason of the latter is returned, too.
 pub(crate) fn ring(
     shard: Option<&ShardDirectory>,
     options: &RingOptions,
@@ -76,7 +81,7 @@ pub(crate) fn ring(
     Ok((parts, reason))
 }
 
-/// The last part of the path, with `-` for what a name cannot have.
+/// Returns the last part of the path, with `-` for each character that a bus's name cannot have.
 fn name_of(trail: &Path) -> String {
     let name = std::path::absolute(trail)
         .ok()
@@ -90,7 +95,7 @@ fn name_of(trail: &Path) -> String {
     if name.starts_with('.') { name.replacen('.', "-", 1) } else { name }
 }
 
-/// Leaves room for a process's number behind it.
+/// The maximum leaves room for a process's number after the name.
 const NAME_LENGTH_MAX: usize = stele_bus::bounds::BUS_NAME_MAX - 12;
 
 #[cfg(test)]

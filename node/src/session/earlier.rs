@@ -1,4 +1,4 @@
-//! What a trail that is there already leaves to the session that goes on over it.
+//! The state that an existing trail leaves to the session that continues it.
 
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -12,21 +12,24 @@ use stele_replay::recall::{RecalledState, UsedSnapshot, recall};
 use stele_replay::resume::{ResumedSession, TrailState};
 use stele_strategies::Registry;
 
-/// What an existing trail leaves to the new epoch.
+/// The state at the end of an existing trail; empty where there is no trail.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct EarlierSessions {
     pub(super) resumed: Option<ResumedSession>,
-    /// The same state once more, for the thread that follows the trail.
+    /// A copy of the state, for the thread that takes snapshots.
     resume: Option<TrailState>,
-    /// The snapshot that the state began with.
+    /// The snapshot that the state was loaded from.
     pub(super) snapshot: Option<UsedSnapshot>,
     pub(super) notices: Vec<String>,
 }
 
-impl Past {
-    /// Reads the trail in `dir`, if there is one and nobody writes it.
+impl EarlierSessions {
+    /// Reads the trail in `dir`, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure`]: another process is writing the trail, or the state cannot be resumed.
     pub(super) fn read(dir: &Path, registry: &Registry) -> Result<Self, Failure> {
-        // What is wrong with a trail is the journal's to say when it opens it.
+        // Whatever is wrong with a trail, the journal reports it when it opens it.
         if TrailReader::open(dir).is_err() {
             return Ok(Self::default());
         }
@@ -42,7 +45,7 @@ impl Past {
         let since = Instant::now();
         let recalled = recall(dir, registry.clone(), |sequence| progress.set(sequence)).map_err(|error| {
             Failure::not_so(error).help(
-                "`stele verify` and `stele check-strategy` say more; run the program that wrote the trail, or \
+                "`stele verify` and `stele check-strategy` show more; run the program that wrote the trail, or \
                  choose another directory",
             )
         })?;
@@ -56,29 +59,32 @@ impl Past {
         self.resumed.as_ref().map(|resumed| &resumed.known)
     }
 
-    /// The state that the thread for snapshots begins with.
+    /// Returns the state that the thread for snapshots begins with.
+    ///
+    /// # Errors
+    /// [`Failure`]: a strategy does not accept its own state.
     pub(super) fn follow(&mut self, registry: &Registry) -> Result<TrailState, Failure> {
         match (self.resume.take(), &self.resumed) {
             (Some(resume), _) => Ok(resume),
             (None, None) => Ok(TrailState::new(registry.clone())),
             (None, Some(_)) => {
-                Err(Failure::environment("a strategy does not take the state that it told itself")
-                    .help("set [snapshots] every = \"never\", and report it"))
+                Err(Failure::environment("a strategy does not accept the state that it saved itself")
+                    .help("set [snapshots] every = \"never\", and report this defect of the strategy"))
             }
         }
     }
 }
 
-/// How the trail was read, for a person.
+/// Returns notices about how the trail was read.
 fn notices_of(recalled: &RecalledState, elapsed: Duration) -> Vec<String> {
-    let refused = recalled.refused.iter().map(|why| format!("a snapshot is passed over: {why}"));
+    let refused = recalled.refused.iter().map(|why| format!("a snapshot was not used: {why}"));
     let (replayed, seconds) = (grouped(recalled.replayed), elapsed.as_secs_f64());
     let how = match &recalled.snapshot {
         Some(UsedSnapshot { standing, .. }) => format!(
-            "goes on from the snapshot after segment {} (sequence {}): {replayed} events behind it replayed, {seconds:.2} s",
+            "resumed from the snapshot after segment {} (sequence {}): {replayed} later events replayed, {seconds:.2} s",
             standing.segment, standing.last_sequence
         ),
-        None => format!("goes on from the whole trail: {replayed} events replayed, {seconds:.2} s"),
+        None => format!("resumed from the whole trail: {replayed} events replayed, {seconds:.2} s"),
     };
     refused.chain([how]).collect()
 }

@@ -1,4 +1,4 @@
-//! A running bus as its counters show it: what has happened, and at which rates since the look before.
+//! The state of a running bus, computed from its counters: totals, and rates since the sample before.
 
 use serde::Serialize;
 use std::time::Instant;
@@ -6,53 +6,53 @@ use stele_bus::counters::histogram::Distribution;
 use stele_bus::counters::table::{self, CounterDefinition};
 use stele_bus::counters::{CounterReader, CounterReading, CounterWriterState};
 
-/// All counters at one moment.
+/// All counters of a bus at one moment.
 #[derive(Clone)]
-pub(crate) struct Look {
+pub(crate) struct CounterSample {
     at: Instant,
     readings: Vec<CounterReading>,
-    /// When the counters were made, and now, in nanoseconds since the epoch.
+    /// Nanoseconds since the counters were created.
     age_ns: u64,
     pid: u32,
     writer: CounterWriterState,
 }
 
-/// What there is to be seen, for a person and for `--json`.
+/// The state of a bus, for the screen and for `--json`.
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct View {
+pub(crate) struct BusStats {
     pub(crate) bus: String,
     pub(crate) process: u32,
     /// `running`, `ended` or `died`.
     pub(crate) state: &'static str,
-    /// Since the counters were made.
+    /// Seconds since the counters were created.
     pub(crate) seconds: f64,
-    pub(crate) shards: Vec<ShardView>,
-    pub(crate) cores: Vec<CoreView>,
+    pub(crate) shards: Vec<ShardStats>,
+    pub(crate) cores: Vec<CoreStats>,
 }
 
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct ShardView {
+pub(crate) struct ShardStats {
     pub(crate) shard: u16,
     pub(crate) events: u64,
     pub(crate) events_per_second: f64,
     pub(crate) batches: u64,
     pub(crate) batches_per_second: f64,
-    pub(crate) watermarks: Vec<WatermarkView>,
+    pub(crate) watermarks: Vec<WatermarkStats>,
     pub(crate) ring_length: u64,
     pub(crate) malformed: u64,
     pub(crate) duplicates: u64,
     pub(crate) waits: u64,
-    /// Why submissions were not taken, with how many.
+    /// Submissions that were not accepted, by reason.
     pub(crate) refused_submissions: Vec<(String, u64)>,
     pub(crate) orders_refused: u64,
-    /// Checks that refused orders, with how many.
+    /// Orders that were refused, by check.
     pub(crate) refusals: Vec<(String, u64)>,
     pub(crate) venue_orders: u64,
     pub(crate) venue_fills: u64,
     pub(crate) released: u64,
     pub(crate) release_waiting: u64,
     pub(crate) timers: u64,
-    /// What keeps new orders out, where something does.
+    /// What new orders must wait for, `journal` or `consumer`; none where they need not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) behind: Option<&'static str>,
     pub(crate) is_poisoned: bool,
@@ -62,22 +62,23 @@ pub(crate) struct ShardView {
     pub(crate) free_space_warnings: u64,
     pub(crate) snapshots: u64,
     pub(crate) segments_behind: u64,
-    pub(crate) latencies: Vec<LatencyView>,
-    pub(crate) publishers: Vec<PublisherView>,
-    pub(crate) consumers: Vec<ConsumerView>,
+    pub(crate) latencies: Vec<LatencyStats>,
+    pub(crate) publishers: Vec<PublisherStats>,
+    pub(crate) consumers: Vec<ConsumerStats>,
 }
 
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct WatermarkView {
+pub(crate) struct WatermarkStats {
     pub(crate) name: &'static str,
     pub(crate) position: u64,
-    /// Bytes behind `published`.
+    /// Bytes between it and `published`.
     pub(crate) lag: u64,
 }
 
-/// Of the values since the look before, in nanoseconds; of all of them at the first.
+/// A latency: quantiles, in nanoseconds, of the values since the sample before, or of all values at the
+/// first.
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct LatencyView {
+pub(crate) struct LatencyStats {
     pub(crate) name: &'static str,
     pub(crate) count: u64,
     pub(crate) p50: Option<u64>,
@@ -86,10 +87,10 @@ pub(crate) struct LatencyView {
 }
 
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct PublisherView {
+pub(crate) struct PublisherStats {
     pub(crate) id: u16,
     pub(crate) name: String,
-    /// Bytes that wait in its ring.
+    /// Bytes in its ring that are not sequenced yet.
     pub(crate) queue: u64,
     pub(crate) queue_length: u64,
     pub(crate) submissions: u64,
@@ -97,21 +98,21 @@ pub(crate) struct PublisherView {
 }
 
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct ConsumerView {
+pub(crate) struct ConsumerStats {
     pub(crate) name: String,
     pub(crate) contract: &'static str,
     pub(crate) position: u64,
-    /// Bytes behind `published`.
+    /// Bytes between it and `published`.
     pub(crate) lag: u64,
     pub(crate) lost: u64,
 }
 
 #[derive(Serialize, Clone, Debug)]
-pub(crate) struct CoreView {
+pub(crate) struct CoreStats {
     pub(crate) name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu: Option<u64>,
-    /// Share of the time in working duty cycles.
+    /// The share of time in duty cycles that did work, from 0 to 1.
     pub(crate) busy: f64,
     pub(crate) turns_per_second: f64,
     pub(crate) stall_ns_max: u64,
@@ -126,12 +127,12 @@ const LATENCIES: [&CounterDefinition; 4] = [
     table::SEQUENCED_TO_RELEASED,
 ];
 
-impl Look {
+impl CounterSample {
     /// Reads every counter; `now_ns` is the time in nanoseconds since the epoch.
     pub(crate) fn take(reader: &CounterReader, now_ns: u64) -> Self {
         Self {
             at: Instant::now(),
-            // Before the readings: what is read of an ended bus is final.
+            // Read first, so that the readings of a bus that has ended are final.
             writer: reader.writer(),
             readings: reader.readings().collect(),
             age_ns: now_ns.saturating_sub(reader.created().0),
@@ -166,8 +167,8 @@ impl Look {
         self.readings.iter().filter(is_of)
     }
 
-    /// What there is to be seen of the bus `name`, with rates since `before`, or since its beginning.
-    pub(crate) fn view(&self, name: &str, before: Option<&Self>) -> View {
+    /// Computes the state of the bus `name`, with rates since `before`, or since its start.
+    pub(crate) fn stats(&self, name: &str, before: Option<&Self>) -> BusStats {
         let seconds = self.age_ns as f64 / 1e9;
         let since = match before {
             Some(before) => self.at.duration_since(before.at).as_secs_f64(),
@@ -182,7 +183,7 @@ impl Look {
             .collect();
         shards.sort_unstable();
         let cores = self.readings.iter().filter(|found| found.definition == table::TURNS_WORKING);
-        View {
+        BusStats {
             bus: name.into(),
             process: self.pid,
             state: match self.writer {
@@ -197,15 +198,15 @@ impl Look {
     }
 }
 
-/// Two looks, and the time between them.
+/// Two samples, and the seconds between them.
 struct Span<'a> {
-    now: &'a Look,
-    before: Option<&'a Look>,
+    now: &'a CounterSample,
+    before: Option<&'a CounterSample>,
     seconds: f64,
 }
 
 impl Span<'_> {
-    /// How much a counter grew.
+    /// Returns how much a counter grew.
     fn growth(&self, definition: &'static CounterDefinition, shard: u16, instance: u16) -> u64 {
         let before = self.before.map_or(0, |before| before.value(definition, shard, instance));
         self.now.value(definition, shard, instance).saturating_sub(before)
@@ -215,7 +216,7 @@ impl Span<'_> {
         self.growth(definition, shard, instance) as f64 / self.seconds
     }
 
-    fn shard(&self, shard: u16) -> ShardView {
+    fn shard(&self, shard: u16) -> ShardStats {
         let value = |definition| self.now.value(definition, shard, 0);
         let rate = |definition| self.rate(definition, shard, 0);
         let published = value(table::PUBLISHED);
@@ -224,14 +225,14 @@ impl Span<'_> {
             let some = self.now.all(definition, shard).filter(|refusal| refusal.value > 0);
             some.map(|refusal| (refusal.label.clone(), refusal.value)).collect()
         };
-        ShardView {
+        ShardStats {
             shard,
             events: value(table::EVENTS),
             events_per_second: rate(table::EVENTS),
             batches: value(table::BATCHES),
             batches_per_second: rate(table::BATCHES),
             watermarks: watermarks
-                .map(|mark| WatermarkView {
+                .map(|mark| WatermarkStats {
                     name: mark.name,
                     position: value(mark),
                     lag: published.saturating_sub(value(mark)),
@@ -267,20 +268,21 @@ impl Span<'_> {
         }
     }
 
-    fn latency(&self, definition: &'static CounterDefinition, shard: u16) -> Option<LatencyView> {
-        let distribution =
-            |look: &Look| -> Option<Distribution> { look.find(definition, shard, 0)?.distribution.clone() };
+    fn latency(&self, definition: &'static CounterDefinition, shard: u16) -> Option<LatencyStats> {
+        let distribution = |check: &CounterSample| -> Option<Distribution> {
+            check.find(definition, shard, 0)?.distribution.clone()
+        };
         let now = distribution(self.now)?;
         let seen = match self.before.and_then(distribution) {
             Some(before) => now.since(&before),
             None => now,
         };
         let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|quantile| seen.quantile(quantile));
-        Some(LatencyView { name: definition.name, count: seen.count(), p50, p99, p999 })
+        Some(LatencyStats { name: definition.name, count: seen.count(), p50, p99, p999 })
     }
 
-    fn publishers(&self, shard: u16) -> Vec<PublisherView> {
-        let publishers = self.now.all(table::QUEUE_LENGTH, shard).map(|length| PublisherView {
+    fn publishers(&self, shard: u16) -> Vec<PublisherStats> {
+        let publishers = self.now.all(table::QUEUE_LENGTH, shard).map(|length| PublisherStats {
             id: length.instance,
             name: length.label.clone(),
             queue: self.now.value(table::QUEUE_DEPTH, shard, length.instance),
@@ -291,8 +293,8 @@ impl Span<'_> {
         publishers.collect()
     }
 
-    fn consumers(&self, shard: u16, published: u64) -> Vec<ConsumerView> {
-        let consumers = self.now.all(table::CONSUMER_POSITION, shard).map(|consumer| ConsumerView {
+    fn consumers(&self, shard: u16, published: u64) -> Vec<ConsumerStats> {
+        let consumers = self.now.all(table::CONSUMER_POSITION, shard).map(|consumer| ConsumerStats {
             name: consumer.label.clone(),
             contract: consumer.contract.name(),
             position: consumer.value,
@@ -302,12 +304,12 @@ impl Span<'_> {
         consumers.collect()
     }
 
-    fn core(&self, core: &CounterReading) -> CoreView {
+    fn core(&self, core: &CounterReading) -> CoreStats {
         let (shard, instance) = (core.shard, core.instance);
         let turns = self.growth(table::TURNS_WORKING, shard, instance)
             + self.growth(table::TURNS_IDLE, shard, instance);
         let busy = self.growth(table::CORE_BUSY, shard, instance) as f64 / (self.seconds * 1e9);
-        CoreView {
+        CoreStats {
             name: core.label.clone(),
             cpu: Some(self.now.value(table::CORE_CPU, shard, instance)).filter(|cpu| *cpu != u64::MAX),
             busy: busy.min(1.0),
