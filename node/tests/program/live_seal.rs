@@ -127,7 +127,7 @@ fn a_key_hands_over_between_two_runs_and_a_run_with_the_old_one_does_not_begin()
     assert_eq!(by_new["seals"], verified["seals"]);
     // What has handed over does not come back.
     let back = ["key", "rotate", text(&trail), "--key", text(&new), "--new", text(&old), "--by", "7"];
-    assert!(stele_fails(&back, 2).contains("has signed here before"));
+    assert!(stele_fails(&back, 2).contains("has already signed this trail"));
 }
 
 #[test]
