@@ -46,8 +46,8 @@ struct Outcome {
 /// Writes the crate and prints the next steps.
 ///
 /// # Errors
-/// [`Failure`]: usage if the name is invalid or taken, the directory is not empty, or `--stele` is not a checkout
-/// of Stele; environment if a file cannot be written.
+/// [`Failure`]: usage if the name is invalid or taken, the directory is not empty, or `--stele` is not a
+/// checkout of Stele; environment if a file cannot be written.
 pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Result<(), Failure> {
     name::check(&args.name, strategies)?;
     check_directory(&args.dir)?;

@@ -30,8 +30,8 @@ struct Outcome {
 /// Takes the snapshot, unless it exists already, and prints what it holds.
 ///
 /// # Errors
-/// [`Failure`]: environment if a process is writing to the trail or no segment is closed; not so if the strategies
-/// do not reproduce the trail.
+/// [`Failure`]: environment if a process is writing to the trail or no segment is closed; not so if the
+/// strategies do not reproduce the trail.
 pub(crate) fn snapshot(args: &ActArgs, strategies: &Registry) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
     let dir = &args.trail;
