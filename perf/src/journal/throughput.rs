@@ -192,7 +192,7 @@ fn feed(running: &mut Running, mix: &MessageMix, bytes: u64) -> Result<Sustained
         }
     }
     running.publisher.commit();
-    // What is open closes by itself, within a batch's age.
+    // The open batch closes by itself when it reaches its maximum age.
     while running.turn()? > 0 || ring.watermarks().batched() < ring.watermarks().published() {}
     let end = ring.watermarks().batched();
     let events = running.sequencer.next_sequence().0 - 1;
@@ -256,7 +256,7 @@ fn fill(rig: &mut Rig, message: &Message) -> Result<Position, ScenarioError> {
         if rig.ring.watermarks().published() > before {
             continue;
         }
-        // What is open closes by itself, within a batch's age.
+        // The open batch closes by itself when it reaches its maximum age.
         while rig.ring.watermarks().batched() < rig.ring.watermarks().published() {
             rig.sequencer.do_work().map_err(std::io::Error::other)?;
         }
