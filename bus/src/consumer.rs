@@ -53,9 +53,9 @@ pub struct GatingConsumer {
 }
 
 impl GatingConsumer {
-    /// A consumer of everything that `writer` publishes from here on.
-    pub(crate) fn new(writer: &mut RingWriter, name: &str) -> Self {
-        let gate = writer.add_gate();
+    /// A consumer of everything after `from`, or of everything that `writer` publishes from here on.
+    pub(crate) fn new(writer: &mut RingWriter, name: &str, from: Option<Position>) -> Self {
+        let gate = writer.add_gate(from);
         let start = Position(gate.0.load(Ordering::Relaxed));
         let (name, ring) = (name.into(), writer.ring().clone());
         Self { name, ring, gate, released: start, scanned: start, last: None }

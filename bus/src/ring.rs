@@ -468,10 +468,19 @@ impl RingWriter {
         self.head
     }
 
-    /// A new gate at `published`. `&mut self` keeps it from racing with a look at the gates.
-    pub(crate) fn add_gate(&mut self) -> Gate {
+    /// A new gate at `from`, which the ring must still hold, or at `published`. `&mut self` keeps it from racing
+    /// with a look at the gates.
+    ///
+    /// # Panics
+    /// When there are [`GATING_CONSUMERS_MAX`] already, or when what follows `from` has been overwritten.
+    pub(crate) fn add_gate(&mut self, from: Option<Position>) -> Gate {
         assert!(self.gates.len() < GATING_CONSUMERS_MAX, "more than {GATING_CONSUMERS_MAX} gating consumers");
-        let gate = Arc::new(Line(AtomicU64::new(self.ring.watermarks().published().0)));
+        let published = self.ring.watermarks().published();
+        let from = from.unwrap_or(published);
+        let end = from.plus(self.ring.capacity() as u64);
+        assert!(from <= published && self.head <= end, "the ring no longer holds what follows {from}");
+        self.limit = self.limit.min(end);
+        let gate = Arc::new(Line(AtomicU64::new(from.0)));
         self.gates.push(gate.clone());
         gate
     }

@@ -31,7 +31,7 @@ use std::io;
 use std::path::Path;
 use stele_risk::{Cancels, Risk};
 use stele_wire::bounds::FRAME_LENGTH_MAX;
-use stele_wire::{Nanos, Sequence};
+use stele_wire::{Nanos, Position, Sequence};
 
 /// The log's only writer.
 ///
@@ -186,7 +186,17 @@ impl<C: Clock> Sequencer<C> {
     /// # Panics
     /// When there are [`crate::bounds::GATING_CONSUMERS_MAX`] already.
     pub fn gating_consumer(&mut self, name: &str) -> GatingConsumer {
-        GatingConsumer::new(self.desk.head.writer(), name)
+        GatingConsumer::new(self.desk.head.writer(), name, None)
+    }
+
+    /// A new gating consumer of everything from the position `from` on, such as a session's start: it also sees
+    /// what was published before it was made.
+    ///
+    /// # Panics
+    /// As [`Sequencer::gating_consumer`], and when the ring no longer holds what follows `from`. It holds all of a
+    /// session until the journal has first written, and all that an existing gating consumer has not released.
+    pub fn gating_consumer_from(&mut self, name: &str, from: Position) -> GatingConsumer {
+        GatingConsumer::new(self.desk.head.writer(), name, Some(from))
     }
 
     /// The ring that the log is on.

@@ -148,7 +148,8 @@ impl Bus {
         Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
     }
 
-    /// A consumer of everything published from now on, which reads in place. While it does not read,
+    /// A consumer that reads in place: of the whole session, from its `SessionStart` on, when it is asked for
+    /// before the bus is first driven, otherwise of everything published from now on. While it does not read,
     /// publishers are refused in the end: drop it when it is done. `name` says who it is when it is stuck.
     ///
     /// # Errors
@@ -158,7 +159,11 @@ impl Bus {
         if parts.consumers.len() == GATING_CONSUMERS_MAX {
             return Err(BusError::Place(format!("more than {GATING_CONSUMERS_MAX} gating consumers")));
         }
-        let consumer = parts.sequencer.gating_consumer(name);
+        let consumer = if parts.has_turned {
+            parts.sequencer.gating_consumer(name)
+        } else {
+            parts.sequencer.gating_consumer_from(name, parts.start.position)
+        };
         parts.consumers.push(consumer.progress());
         Ok(consumer)
     }

@@ -229,8 +229,8 @@ fn bad_requests_are_refused_and_change_nothing() {
     assert!(hold(&["--by", "1", "--instrument", "4711"]).contains("does not define instrument 4711"));
     assert!(hold(&["--by", "1", "--account", "4711"]).contains("does not define account 4711"));
     assert!(hold(&["--by", "1", "--approved-by", "1"]).contains("cannot approve"));
-    assert!(hold(&["--by", "0"]).contains("nobody"));
-    assert!(hold(&["--by", "1", "--from", "yesterday"]).contains("no time"));
+    assert!(hold(&["--by", "0"]).contains("does not exist"));
+    assert!(hold(&["--by", "1", "--from", "yesterday"]).contains("not a time"));
     assert!(hold(&["--by", "1", "--from", "2027-01-01", "--to", "2026-01-01"]).contains("covers nothing"));
     let said = stele_fails(&["hold", "release", trail, "--case", "9", "--reason", "x", "--by", "1"], 2);
     assert!(said.contains("case 9 has no hold"), "{said}");

@@ -222,7 +222,7 @@ fn a_passphrase_comes_from_a_file_for_its_owner_only() {
     let run = ["run", "-c", text(&configuration), "--dir", text(&place.trail())].map(str::to_owned);
     let run: Vec<&str> = run.iter().map(String::as_str).collect();
     let said = stele_fails(&run, 3);
-    assert!(said.contains("can be read by others"), "{said}");
+    assert!(said.contains("can be read by other users"), "{said}");
     fs::write(&configuration, "[seal]\ninterval_seconds = 0\n").unwrap();
     stele_fails(&run, 2);
     fs::write(&configuration, "[seal]\nevents = 0\n").unwrap();

@@ -80,7 +80,7 @@ fn a_key_is_for_its_owner_only_is_never_overwritten_and_shows_its_public_part_al
     assert!(!Path::new(&other).exists());
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let said = stele_fails(&["key", "show", &file], 3);
-    assert!(said.contains("can be read by others"), "{said}");
+    assert!(said.contains("can be read by other users"), "{said}");
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn verify_with_the_key_says_what_is_sealed_and_finds_what_a_seal_alone_can() {
     let rolled_back = ["verify", text(&older), "--key", &made.public];
     stele_ok(&rolled_back);
     let said = stele_fails(&[&rolled_back[..], &against].concat(), 1);
-    assert!(said.contains("are gone"), "{said}");
+    assert!(said.contains("are missing"), "{said}");
     let (_, stranger) = new_key(made.folder.path(), "stranger");
     let said = stele_fails(&["verify", &made.trail, "--key", &stranger], 1);
     assert!(said.contains("not signed by"), "{said}");

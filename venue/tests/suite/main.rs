@@ -5,3 +5,6 @@ mod allocations;
 mod release;
 #[path = "../../../bus/tests/bus/rig.rs"]
 mod rig;
+
+#[global_allocator]
+static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;

@@ -50,7 +50,7 @@ fn the_process_that_is_killed() {
 
 fn start(directory: &Path, moment: Moment) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["in_doubt::the_process_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
+        .args(["restart::in_doubt::the_process_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
         .env(DIRECTORY, directory)
         .env(MOMENT, format!("{moment:?}"))
         .stdout(Stdio::null())
