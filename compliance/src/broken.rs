@@ -4,7 +4,7 @@ use crate::rules::RuleViolation;
 use serde::Serialize;
 use std::fmt;
 use stele_journal::format::SegmentHeader;
-use stele_journal::{Fault, TrailError};
+use stele_journal::{ContinuityFault, TrailError};
 
 /// A trail that does not verify.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -79,16 +79,18 @@ impl Finding {
         Some(match error {
             TrailError::Frame { file, offset, after, fault, .. } => {
                 let (rule, expected, found) = match fault {
-                    Fault::Sequence { expected, found } => {
+                    ContinuityFault::Sequence { expected, found } => {
                         ("no-gap", format!("sequence {expected}"), format!("sequence {found}"))
                     }
-                    Fault::Time { previous, found } => {
+                    ContinuityFault::Time { previous, found } => {
                         ("time", format!("a time from {previous} on"), found.to_string())
                     }
-                    Fault::Frame(fault) => {
+                    ContinuityFault::Frame(fault) => {
                         ("frame", format!("the frame of event {}", after.next()), fault.to_string())
                     }
-                    Fault::Cut => ("frame", "frames up to the segment's end".to_owned(), fault.to_string()),
+                    ContinuityFault::Cut => {
+                        ("frame", "frames up to the segment's end".to_owned(), fault.to_string())
+                    }
                 };
                 let (offset, sequence) = (Some(*offset), Some(after.next().0));
                 Self { offset, sequence, ..finding(rule, file, expected, found) }

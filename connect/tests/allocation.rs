@@ -6,10 +6,10 @@ use stele_connect::generate::{FileFormat, generate};
 use stele_connect::generator::{Config, Generator};
 use stele_connect::{binance, dbn, itch, lobster};
 use stele_feed::{Batch, Feed, Step};
-use stele_testkit::{Counting, allocator_calls};
+use stele_testkit::{CountingAllocator, allocator_calls};
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: CountingAllocator = CountingAllocator;
 
 const EVENTS: u64 = 300_000;
 

@@ -1,4 +1,5 @@
-//! A bus that is open and not running on threads: what is given out before it starts, and driving it by hand.
+//! A bus that is open and does not run on threads: it hands out publishers and consumers, and the caller's
+//! thread drives it.
 
 use crate::earlier::Earlier;
 use crate::error::BusError;
@@ -14,27 +15,29 @@ use stele_bus::{
     GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
     SessionBeginning, SessionCloser, UtcClock,
 };
-use stele_journal::{CatchUp, Journal, Notice, RecoveryReport};
+use stele_journal::{CatchUp, EngineNotice, Journal, RecoveryReport};
 use stele_risk::Risk;
 use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
-/// The publisher of the session's own events.
+/// The number of the publisher of the session's own events.
 const CONTROL_PUBLISHER: u16 = 1;
-/// Turns without work and with everything durable after which nothing more is on its way.
+/// The number of successive turns without work, with everything durable, after which the bus is idle.
 const QUIET_TURNS: u32 = 3;
-/// How long the caller's thread sleeps in a turn without work, while it waits.
-const NAP: Duration = Duration::from_micros(50);
+/// How long the caller's thread sleeps after a turn without work while it waits.
+const IDLE_SLEEP: Duration = Duration::from_micros(50);
 
-/// A bus on a trail, driven by the thread that has it: each [`Bus::turn`] is a duty cycle of the sequencer,
-/// the agents and the journal. [`Bus::start`] gives them threads instead. Dropping it ends the session as
-/// [`Bus::stop`] does, and says nothing where that fails; a thread that panics leaves the trail to recovery.
+/// A bus on a trail, driven by the thread that owns it: each [`Bus::turn`] is a duty cycle of the sequencer,
+/// the agents and the journal. [`Bus::start`] gives them threads instead.
+///
+/// Dropping a bus ends the session as [`Bus::stop`] does, but ignores errors. When a panicking thread drops
+/// it, the session does not end in order, and the next [`Bus::open`] recovers the trail.
 pub struct Bus {
     parts: Option<Parts>,
 }
 
-/// What a bus consists of.
+/// The parts of a bus.
 pub(crate) struct Parts {
     pub(crate) trail: PathBuf,
     pub(crate) ring: LogRing,
@@ -46,22 +49,23 @@ pub(crate) struct Parts {
     pub(crate) consumers: Vec<ConsumerProgress>,
     pub(crate) options: BusOptions,
     pub(crate) counters: Option<Counters>,
-    /// Where other processes find it, as long as it lives.
+    /// The directory in which other processes find the bus, until it is dropped.
     pub(crate) directory: Option<BusDirectory>,
     start: SequencerStart,
     recovery: RecoveryReport,
-    notices: Vec<Notice>,
+    notices: Vec<EngineNotice>,
     publishers: BTreeSet<u16>,
     has_turned: bool,
 }
 
 impl Bus {
-    /// Opens the trail in the directory `trail`, which is made where it is missing, and begins a session:
-    /// when this returns, the session's beginning is on the log. What an earlier session left is recovered,
-    /// never overwritten.
+    /// Opens the trail in the directory `trail`, which is created where it is missing, and begins a session.
+    /// When this returns, the beginning of the session is on the log. The events of earlier sessions are
+    /// recovered and never overwritten.
     ///
     /// # Errors
-    /// [`BusError`]; [`BusError::Open`] where another process writes the trail, or where it needs repair.
+    /// [`BusError::Open`] where another process writes the trail or where the trail needs repair; another
+    /// [`BusError`] where a part of the bus cannot be created.
     pub fn open(trail: impl AsRef<Path>, options: BusOptions) -> Result<Self, BusError> {
         let (trail, mut clock) = (trail.as_ref(), UtcClock::new());
         let now = clock.now();
@@ -114,50 +118,53 @@ impl Bus {
             publishers: BTreeSet::from([CONTROL_PUBLISHER]),
             has_turned: false,
         };
-        parts.make_places()?;
+        parts.create_remote_publishers()?;
         parts.begin(&earlier, now)?;
         Ok(Self { parts: Some(parts) })
     }
 
     fn parts(&self) -> &Parts {
-        self.parts.as_ref().expect("taken by `start` and `stop` alone, which take the bus")
+        self.parts.as_ref().expect("only `start` and `stop` take the parts, and they consume the bus")
     }
 
     fn parts_mut(&mut self) -> &mut Parts {
-        self.parts.as_mut().expect("taken by `start` and `stop` alone, which take the bus")
+        self.parts.as_mut().expect("only `start` and `stop` take the parts, and they consume the bus")
     }
 
-    /// A publisher of this process: its number is the lowest from 2 on that is free. Publishers that are
-    /// asked for in the same order have the same numbers in every session.
+    /// Creates a publisher for this process. Its number is the lowest free one from 2 on, so publishers that
+    /// are created in the same order have the same numbers in every session.
     ///
     /// # Errors
-    /// [`BusError::Place`].
+    /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
     pub fn publisher(&mut self, name: &str) -> Result<Publisher, BusError> {
         let taken = &self.parts().publishers;
-        let id = (CONTROL_PUBLISHER..).find(|id| !taken.contains(id)).expect("there are few");
-        self.publisher_of(id, name)
+        let id = (CONTROL_PUBLISHER..)
+            .find(|id| !taken.contains(id))
+            .expect("there are more numbers than publishers");
+        self.publisher_with_id(id, name)
     }
 
-    /// A publisher of this process with the number `id`, not 0 or 1.
+    /// Creates a publisher for this process with the number `id`, which must not be 0 or 1.
     ///
     /// # Errors
-    /// [`BusError::Place`].
-    pub fn publisher_of(&mut self, id: u16, name: &str) -> Result<Publisher, BusError> {
+    /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
+    pub fn publisher_with_id(&mut self, id: u16, name: &str) -> Result<Publisher, BusError> {
         let parts = self.parts_mut();
         parts.take_publisher(id)?;
         Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
     }
 
-    /// A consumer that reads in place: of the whole session, from its `SessionStart` on, when it is asked for
-    /// before the bus is first driven, otherwise of everything published from now on. While it does not read,
-    /// publishers are refused in the end: drop it when it is done. `name` says who it is when it is stuck.
+    /// Creates a consumer that reads in place. Before the first turn it consumes the whole session, from its
+    /// `SessionStart` on; afterwards, everything that is published from now on. While it does not read, the
+    /// ring fills, and publishers are refused in the end: drop it when it is done. Errors show its `name`
+    /// where it does not move.
     ///
     /// # Errors
-    /// [`BusError::Place`].
+    /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
     pub fn gating_consumer(&mut self, name: &str) -> Result<GatingConsumer, BusError> {
         let parts = self.parts_mut();
         if parts.consumers.len() == GATING_CONSUMERS_MAX {
-            return Err(BusError::Place(format!("more than {GATING_CONSUMERS_MAX} gating consumers")));
+            return Err(BusError::Registration(format!("more than {GATING_CONSUMERS_MAX} gating consumers")));
         }
         let consumer = if parts.has_turned {
             parts.sequencer.gating_consumer(name)
@@ -168,71 +175,74 @@ impl Bus {
         Ok(consumer)
     }
 
-    /// A consumer that reads copies and never holds the bus up: what it is too slow for is lost to it, and it
-    /// says which events.
+    /// Creates a consumer that reads copies and never delays the bus. Where it is too slow, it loses events
+    /// and reports which ones.
     pub fn lossy_consumer(&self) -> LossyConsumer {
         LossyConsumer::join(&self.parts().ring)
     }
 
-    /// A consumer of everything from event `from` on, also of earlier sessions, which never holds the bus up:
-    /// what the ring no longer has it reads from the trail.
+    /// Creates a consumer of everything from event `from` on, also of earlier sessions, which never delays
+    /// the bus. It reads from the trail what the ring no longer has.
     pub fn catch_up_consumer(&self, from: Sequence) -> CatchUp {
         CatchUp::from(&self.parts().ring, &self.parts().trail, from)
     }
 
-    /// Adds an agent, which takes its turn after the sequencer, on its thread. It ends with the bus.
+    /// Adds an agent, which runs after the sequencer, on the sequencer's thread, until the bus stops.
     ///
     /// # Panics
-    /// When the bus has been driven by hand already.
+    /// Panics when the bus has already been driven by hand.
     pub fn add_agent(&mut self, agent: impl Agent + 'static) {
         let parts = self.parts_mut();
         assert!(!parts.has_turned, "agents start together: add them before the first turn");
         parts.agents.push(Box::new(agent));
     }
 
-    /// For control events of one's own, such as definitions of sources and instruments: each is on the log
-    /// when it has been published.
+    /// Returns a publisher of control events, such as definitions of sources and instruments. Each event is
+    /// on the log when its publication returns.
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
         let parts = self.parts_mut();
         ControlPublisher::new(|template_id: u16, body: &[u8]| parts.submit_control(template_id, body))
     }
 
-    /// The ring, with the log's watermarks.
+    /// Returns the ring, which has the watermarks of the log.
     pub fn ring(&self) -> &LogRing {
         &self.parts().ring
     }
 
-    /// Where the log went on: trail, shard, epoch, first sequence.
+    /// Returns where the session began: trail, shard, epoch, position and first sequence.
     pub fn session(&self) -> &SequencerStart {
         &self.parts().start
     }
 
-    /// What opening the trail found and did.
+    /// Returns what the recovery of the trail found and did.
     pub fn recovery(&self) -> &RecoveryReport {
         &self.parts().recovery
     }
 
-    /// What a person should know of how the journal writes: that it works, but not at its best.
-    pub fn notices(&self) -> &[Notice] {
+    /// Returns notices about the journal: why it works, but not at its best.
+    pub fn notices(&self) -> &[EngineNotice] {
         &self.parts().notices
     }
 
-    /// Starts the threads: from here on nothing is left to do for the caller but to publish, to read and to
-    /// stop.
+    /// Starts the threads. From then on the caller publishes, reads and stops; the threads do the rest.
     ///
     /// # Errors
-    /// [`BusError::Thread`] where one cannot be started.
+    /// [`BusError::Thread`] where a thread cannot be started.
     ///
     /// # Panics
-    /// When there are agents and they have been driven by hand already.
+    /// Panics when there are agents and the bus has already been driven by hand.
     pub fn start(mut self) -> Result<RunningBus, BusError> {
-        let parts = self.parts.take().expect("taken by `start` and `stop` alone, which take the bus");
-        assert!(!parts.has_turned || parts.agents.is_empty(), "agents start on their thread");
+        let parts =
+            self.parts.take().expect("only `start` and `stop` take the parts, and they consume the bus");
+        assert!(
+            !parts.has_turned || parts.agents.is_empty(),
+            "agents must start on their thread: do not drive the bus before it starts"
+        );
         RunningBus::start(parts)
     }
 
-    /// One duty cycle of the sequencer, each agent and the journal. Returns how much was done, 0 when there
-    /// was nothing.
+    /// Runs one duty cycle of the sequencer, each agent and the journal. Returns the amount of work done, 0
+    /// when there was none.
     ///
     /// # Errors
     /// [`BusError::Agent`], [`BusError::Poisoned`].
@@ -240,16 +250,16 @@ impl Bus {
         self.parts_mut().turn()
     }
 
-    /// Turns until nothing is left to do and everything is durable.
+    /// Runs turns until nothing is left to do and everything is durable.
     ///
     /// # Errors
-    /// As [`Bus::turn`]; [`BusError::Patience`] where it does not come to that.
+    /// As [`Bus::turn`], and [`BusError::Timeout`].
     pub fn settle(&mut self) -> Result<(), BusError> {
         self.parts_mut().settle()
     }
 
-    /// Publishes a message without groups and data, of Stele's schema or another, and turns while there is no
-    /// room. Returns the publisher's number of it.
+    /// Publishes a message without groups and data, of Stele's schema or another, and runs turns while there
+    /// is no room. Returns the publisher's number of the message.
     ///
     /// # Errors
     /// [`BusError::Refused`], and as [`Bus::settle`].
@@ -257,14 +267,14 @@ impl Bus {
         const {
             assert!(
                 M::TAIL_MIN == 0,
-                "it has groups or data: encode it, and `retry` to `Publisher::offer` it"
+                "the message has groups or data: encode it, and pass `Publisher::offer` to `retry`"
             )
         };
         self.retry(|| publisher.offer_message(message, NOT_RECEIVED))?;
         Ok(publisher.next_sequence() - 1)
     }
 
-    /// Offers until it is taken, and turns while there is no room.
+    /// Calls `offer` until it succeeds, and runs turns while there is no room.
     ///
     /// # Errors
     /// As [`Bus::publish`].
@@ -277,7 +287,7 @@ impl Bus {
         })
     }
 
-    /// Turns until everything that `publisher` has submitted is durable.
+    /// Runs turns until everything that `publisher` has submitted is durable.
     ///
     /// # Errors
     /// As [`Bus::settle`].
@@ -285,7 +295,7 @@ impl Bus {
         self.parts_mut().wait("what was submitted is durable", |_| Ok(publisher.is_durable()))
     }
 
-    /// Turns until the log is durable up to `position`, such as the end of an event.
+    /// Runs turns until the log is durable up to `position`, such as the end of an event.
     ///
     /// # Errors
     /// As [`Bus::settle`].
@@ -294,8 +304,8 @@ impl Bus {
         self.parts_mut().wait("the log is durable that far", is_so)
     }
 
-    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable,
-    /// and the trail is closed. Publishers that are left are refused from then on.
+    /// Stops in order: the agents have seen every event, `SessionEnd` is the last event, everything is
+    /// durable, and the trail is closed. Publishers are refused from then on.
     ///
     /// # Errors
     /// As [`Bus::settle`].
@@ -303,12 +313,13 @@ impl Bus {
         self.stop_because(EndReason::FINISHED, "")
     }
 
-    /// As [`Bus::stop`], with the reason and a text that `SessionEnd` records.
+    /// Stops as [`Bus::stop`] does, with a reason and a text for `SessionEnd`.
     ///
     /// # Errors
     /// As [`Bus::settle`].
     pub fn stop_because(mut self, reason: EndReason, text: &str) -> Result<(), BusError> {
-        let parts = self.parts.take().expect("taken by `start` and `stop` alone, which take the bus");
+        let parts =
+            self.parts.take().expect("only `start` and `stop` take the parts, and they consume the bus");
         parts.stop(reason, text)
     }
 }
@@ -322,10 +333,10 @@ impl Drop for Bus {
 }
 
 impl Parts {
-    /// Places for publishers in other processes.
-    fn make_places(&mut self) -> Result<(), BusError> {
+    /// Creates the rings of the publishers in other processes.
+    fn create_remote_publishers(&mut self) -> Result<(), BusError> {
         let Some(RemoteAccess { publishers, .. }) = self.options.remote.clone() else { return Ok(()) };
-        let directory = self.directory.as_ref().expect("made where there is access");
+        let directory = self.directory.as_ref().expect("the directory exists where there is remote access");
         let shard = directory.shard(self.start.identity.shard.0)?;
         for (id, name) in publishers {
             self.take_publisher(id)?;
@@ -338,15 +349,15 @@ impl Parts {
 
     fn take_publisher(&mut self, id: u16) -> Result<(), BusError> {
         if self.publishers.len() == PUBLISHERS_MAX {
-            return Err(BusError::Place(format!("more than {PUBLISHERS_MAX} publishers")));
+            return Err(BusError::Registration(format!("more than {PUBLISHERS_MAX} publishers")));
         }
         if id == 0 || !self.publishers.insert(id) {
-            return Err(BusError::Place(format!("publisher number {id} is taken: choose another")));
+            return Err(BusError::Registration(format!("publisher number {id} is taken: choose another")));
         }
         Ok(())
     }
 
-    /// Puts what the session begins with on the log.
+    /// Publishes the events with which the session begins.
     fn begin(&mut self, earlier: &Earlier, now: Nanos) -> Result<(), BusError> {
         let (options, recovery) = (self.options.clone(), self.recovery.clone());
         let own = Schema { hash: options.journal.schema, ..Schema::stele() };
@@ -367,10 +378,10 @@ impl Parts {
         Ok(ControlPublisher::new(sink).begin(&session)?)
     }
 
-    /// Submits a control event and sequences everything.
+    /// Submits a control event and runs the sequencer until nothing is left.
     fn submit_control(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
         self.control.offer(template_id, body, NOT_RECEIVED)?;
-        while self.sequencer.do_work().expect("a sequencer has no way to fail") > 0 {}
+        while self.sequencer.do_work().expect("the sequencer does not fail") > 0 {}
         Ok(())
     }
 
@@ -387,7 +398,7 @@ impl Parts {
         Ok(work + written.map_err(|failure| BusError::Poisoned(failure.to_string()))?)
     }
 
-    /// Turns until `is_so`, for as long as the options allow.
+    /// Runs turns until `is_so` returns true, or until the timeout.
     fn wait(
         &mut self,
         what: &'static str,
@@ -399,10 +410,10 @@ impl Parts {
                 continue;
             }
             let waited = since.elapsed();
-            if waited > self.options.patience {
-                return Err(BusError::Patience { what, waited, who: None });
+            if waited > self.options.timeout {
+                return Err(BusError::Timeout { what, waited, stalled: None });
             }
-            std::thread::sleep(NAP);
+            std::thread::sleep(IDLE_SLEEP);
         }
         Ok(())
     }
@@ -414,11 +425,11 @@ impl Parts {
             let marks = self.ring.watermarks();
             quiet = if work == 0 && marks.durable() == marks.published() { quiet + 1 } else { 0 };
             let waited = since.elapsed();
-            if waited > self.options.patience {
-                return Err(BusError::Patience { what: "nothing is left to do", waited, who: None });
+            if waited > self.options.timeout {
+                return Err(BusError::Timeout { what: "nothing is left to do", waited, stalled: None });
             }
             if work == 0 {
-                std::thread::sleep(NAP);
+                std::thread::sleep(IDLE_SLEEP);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What earlier sessions left on the trail for a new one.
+//! What a new session needs from the earlier sessions on the trail.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use stele_journal::{TrailError, TrailReader};
 use stele_wire::frame::Frame;
 use stele_wire::messages::{PublisherProgress, SchemaText, SessionStart};
 
-/// The schemas whose text is on the trail, and the last number of each publisher where that was asked for.
+/// The schemas whose text is on the trail, and, where requested, the last number of each publisher.
 #[derive(Default)]
 pub(crate) struct Earlier {
     pub(crate) schemas: RecordedSchemas,
@@ -43,7 +43,7 @@ impl Earlier {
     }
 }
 
-/// A session begins with these: the schemas' text follows `SessionStart`.
+/// Whether the event belongs to the beginning of a session; the schemas' text follows `SessionStart`.
 fn is_of_a_beginning(frame: &Frame<'_>) -> bool {
     let of_beginning = [PublisherProgress::TEMPLATE_ID, SessionStart::TEMPLATE_ID, SchemaText::TEMPLATE_ID];
     frame.is_stele() && of_beginning.contains(&frame.template_id())

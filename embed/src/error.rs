@@ -1,4 +1,4 @@
-//! What can go wrong with an embedded bus.
+//! The error type of an embedded bus.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use stele_bus::{
 };
 use stele_journal::{OpenError, TrailError};
 
-/// Why an embedded bus cannot be opened, go on, or stop in order. What was acknowledged as durable is intact;
-/// opening the trail again recovers it.
+/// Why an embedded bus cannot be opened, continue or stop in order. Everything that was acknowledged as
+/// durable is intact; opening the trail again recovers it.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
     /// The trail cannot be opened for writing: another process writes it, or it needs repair.
@@ -17,66 +17,66 @@ pub enum BusError {
     /// The trail cannot be read.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// The ring cannot be made.
+    /// The ring cannot be created.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// The lengths of ring and segments do not go together.
+    /// The length of the ring does not fit that of the segments.
     #[error("{}: {source}", trail.display())]
     Geometry {
         /// The trail.
         trail: PathBuf,
-        /// Which do not.
+        /// The two lengths.
         source: GeometryError,
     },
     /// Other processes cannot be given access.
     #[error(transparent)]
     Remote(#[from] DirectoryError),
-    /// There is no memory for the ring of a publisher in another process.
-    #[error("cannot make {}: {source}", path.display())]
+    /// The ring of a publisher in another process cannot be created.
+    #[error("cannot create {}: {source}", path.display())]
     RemotePublisher {
-        /// Its file.
+        /// The file of the ring.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// The counters cannot be made.
-    #[error("cannot make the counters: {0}")]
+    /// The counters cannot be created.
+    #[error("cannot create the counters: {0}")]
     Counters(String),
-    /// There is no place for one more publisher or consumer, or its number is taken.
+    /// A publisher or consumer cannot be registered: there are too many, or its number is taken.
     #[error("{0}")]
-    Place(String),
-    /// A control event was not taken.
+    Registration(String),
+    /// A control event was refused.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// A submission was not taken, and would not be later.
+    /// A submission was refused, and would be refused again.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The journal failed: nothing more becomes durable.
+    /// The journal failed; no more events become durable.
     #[error("{0}")]
     Poisoned(String),
-    /// An agent cannot go on.
+    /// An agent failed.
     #[error("agent {agent}: {source}")]
     Agent {
-        /// Its name.
+        /// The name of the agent.
         agent: String,
-        /// What it said.
+        /// The error of the agent.
         source: AgentError,
     },
     /// A thread of the bus cannot be started, or has failed.
     #[error(transparent)]
     Thread(#[from] CoreError),
-    /// A thread of the bus has ended although it was not asked to; [`crate::RunningBus::stop`] says why.
+    /// A thread of the bus ended without being stopped; [`crate::RunningBus::stop`] returns the reason.
     #[error("a thread of the bus has ended: stop the bus to see why")]
     ThreadEnded,
-    /// Something did not happen in time.
-    #[error("waited {:.1} s until {what}{}", waited.as_secs_f64(), who.as_ref().map(|who| format!(": {who}")).unwrap_or_default())]
-    Patience {
-        /// What was waited for.
+    /// A wait timed out.
+    #[error("timed out after {:.1} s, waiting until {what}{}", waited.as_secs_f64(), stalled.as_ref().map(|name| format!(": {name}")).unwrap_or_default())]
+    Timeout {
+        /// The condition that was waited for.
         what: &'static str,
-        /// For how long.
+        /// How long the wait was.
         waited: Duration,
-        /// Who has something to do and does not move, where that is known.
-        who: Option<String>,
+        /// The consumer or thread that has work and does not move, where known.
+        stalled: Option<String>,
     },
 }
 

@@ -1,13 +1,14 @@
-//! A bus inside a process of your own: one type that opens a trail, puts a session's beginning on it, gives
-//! out publishers and consumers, runs the sequencer and the journal, and stops in order.
+//! A bus inside your own process: one type that opens a trail, begins a session on it, creates publishers and
+//! consumers, runs the sequencer and the journal, and stops in order.
 //!
 //! ```text
-//! publishers ──> SEQUENCER ──> ring ──┬──> consumers: in place (gating), by copy (lossy), never missing one (catch-up)
+//! publishers ──> SEQUENCER ──> ring ──┬──> consumers: gating, lossy, catch-up
 //!                    ^                └──> JOURNAL ──> trail on disk ──> durable
-//!                    └── agents of your own, between the two
+//!                    └── your own agents
 //! ```
-//! [`Bus::open`] makes everything on the caller's thread. Then either [`Bus::start`] gives sequencer and
-//! journal a thread each, or the caller drives them with [`Bus::turn`]. The trail passes `stele verify`.
+//! [`Bus::open`] creates everything on the caller's thread. Then either [`Bus::start`] gives the sequencer
+//! and the journal a thread each, or the caller drives them with [`Bus::turn`]. The trail passes
+//! `stele verify`.
 //!
 //! ```
 //! use stele_embed::{Bus, BusOptions};
@@ -28,9 +29,8 @@
 //! assert_eq!(seen, 1);
 //! # Ok(()) }
 //! ```
-//! Nothing allocates between start and stop, but what the caller's own code does. Events that name an
-//! instrument, a source or an account need its definition before them: [`Bus::control`] puts it on the log
-//! first.
+//! The bus does not allocate between start and stop. Events that name an instrument, a source or an account
+//! need its definition before them, which [`Bus::control`] publishes.
 #![forbid(unsafe_code)]
 
 mod bus;

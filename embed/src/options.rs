@@ -1,45 +1,43 @@
-//! How an embedded bus is made.
+//! The options of an embedded bus.
 
 use std::time::Duration;
 use stele_bus::session::Schema;
 use stele_bus::{Idle, RingOptions};
-use stele_journal::Options;
+use stele_journal::JournalOptions;
 use stele_risk::RiskLimits;
 use stele_wire::messages::Check;
 
-/// How an embedded bus is made. The defaults are for a program that shares its CPUs with others.
+/// The options of an embedded bus. The defaults are for a program that shares its CPUs with others.
 #[derive(Clone, Debug)]
 pub struct BusOptions {
-    /// How the trail is written: shard, lengths of segments, engine.
-    pub journal: Options,
-    /// The ring that the log's newest part is in.
+    /// The options of the journal: shard, length of segments, engine.
+    pub journal: JournalOptions,
+    /// The options of the ring, which holds the newest part of the log.
     pub ring: RingOptions,
-    /// What orders are checked against before anything on the log says otherwise.
+    /// The limits of the pre-trade checks, until an event on the log changes them.
     pub risk: RiskLimits,
-    /// Limits over all accounts that the log begins with.
+    /// The limits over all accounts at the beginning of the log, each with its check.
     pub limits: Vec<(Check, i64)>,
-    /// The configuration, as text, that the log records for this session.
+    /// The text of the configuration that `SessionStart` records.
     pub configuration: String,
-    /// The program's version, which the log records for this session.
+    /// The version of the program that `SessionStart` records.
     pub program_version: String,
-    /// Schemas of one's own whose messages will be published: their text goes on the trail unless it is
-    /// there.
+    /// The schemas of the program's own messages. Their texts are written to the trail unless it has them.
     pub schemas: Vec<Schema<'static>>,
-    /// Whether other processes of the same user can read the ring, and publish; none keeps the bus to this
-    /// process.
+    /// How other processes of the same user can read the ring and publish; `None` where they cannot.
     pub remote: Option<RemoteAccess>,
-    /// The threads that [`crate::Bus::start`] makes.
+    /// The threads that [`crate::Bus::start`] starts.
     pub threads: Threads,
-    /// How long publishing, waiting and stopping wait for something that does not happen before they give up.
-    pub patience: Duration,
+    /// How long publishing, waiting and stopping wait at most.
+    pub timeout: Duration,
 }
 
 impl Default for BusOptions {
-    /// A ring of 64 MiB, segments of the journal's default length, no limits, threads that back off, 30 s of
-    /// patience.
+    /// Returns a ring of 64 MiB, segments of the journal's default length, no limits, threads that back off,
+    /// and a timeout of 30 s.
     fn default() -> Self {
         Self {
-            journal: Options::default(),
+            journal: JournalOptions::default(),
             ring: RingOptions::default(),
             risk: RiskLimits::default(),
             limits: Vec::new(),
@@ -48,35 +46,37 @@ impl Default for BusOptions {
             schemas: Vec::new(),
             remote: None,
             threads: Threads::default(),
-            patience: Duration::from_secs(30),
+            timeout: Duration::from_secs(30),
         }
     }
 }
 
-/// What other processes find of a bus.
+/// How other processes access a bus.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RemoteAccess {
-    /// The name that they find it by, see [`stele_bus::FoundBus::find`].
+    /// The name by which they find the bus, see [`stele_bus::FoundBus::find`].
     pub name: String,
-    /// Places for publishers in other processes: the id of each, and a name. Ids from 100 on do not meet
-    /// those that [`crate::Bus::publisher`] gives out. Where there are any, opening an existing trail reads
-    /// it once, for the numbers that they have got to: what they send again after a restart is recognised.
+    /// The publishers in other processes: the id and the name of each. Ids from 100 on do not collide with
+    /// those of [`crate::Bus::publisher`]. Where there are any, opening an existing trail reads all of it for
+    /// the last number of each publisher, so that what they send again after a restart is recognised as a
+    /// duplicate.
     pub publishers: Vec<(u16, String)>,
 }
 
-/// The threads of a bus: one for the sequencer and the agents of one's own, one for the journal.
+/// The threads of a bus: one for the sequencer and the agents, one for the journal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Threads {
-    /// The CPU that the sequencer is pinned to; none leaves it to the kernel.
+    /// The CPU to which the sequencer's thread is pinned; `None` leaves it to the kernel.
     pub sequencer_cpu: Option<usize>,
-    /// The CPU that the journal is pinned to.
+    /// The CPU to which the journal's thread is pinned; `None` leaves it to the kernel.
     pub journal_cpu: Option<usize>,
-    /// What both do when there is nothing to do. [`Idle::Spin`] reacts soonest and takes a whole CPU each.
+    /// What the threads do without work. [`Idle::Spin`] has the lowest latency and uses a whole CPU for each
+    /// thread.
     pub idle: Idle,
 }
 
 impl Default for Threads {
-    /// Not pinned; threads that find nothing to do sleep, and wake within a millisecond.
+    /// Returns threads that are not pinned and, without work, sleep for at most a millisecond.
     fn default() -> Self {
         Self { sequencer_cpu: None, journal_cpu: None, idle: Idle::BACK_OFF }
     }

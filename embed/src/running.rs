@@ -1,4 +1,4 @@
-//! A bus on its threads.
+//! A bus that runs on threads.
 
 use crate::bus::Parts;
 use crate::error::BusError;
@@ -14,14 +14,16 @@ use stele_wire::codec::Message;
 use stele_wire::messages::EndReason;
 use stele_wire::{Position, Sequence};
 
-/// How often a wait looks at the clock and at who holds the bus up.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long a stop waits for agents that always find something to do.
-const QUIET_PATIENCE: Duration = Duration::from_secs(2);
+/// How often a wait checks the time and the consumers.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// How long a stop waits for agents that always find work.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A bus whose sequencer and journal run on threads of their own. Any thread may publish, wait and read.
-/// Dropping it ends the session as [`RunningBus::stop`] does, and says nothing where that fails; a thread
-/// that panics leaves the trail to recovery.
+/// A bus whose sequencer and journal run on threads of their own. Any thread can publish, wait and read.
+///
+/// Dropping a bus ends the session as [`RunningBus::stop`] does, but ignores errors. When a panicking thread
+/// drops it, the session does not end in order, and the next [`Bus::open`](crate::Bus::open) recovers the
+/// trail.
 pub struct RunningBus {
     ring: LogRing,
     trail: PathBuf,
@@ -29,10 +31,10 @@ pub struct RunningBus {
     control: Publisher,
     closer: SessionCloser,
     consumers: Vec<ConsumerProgress>,
-    patience: Duration,
+    timeout: Duration,
     has_agents: bool,
     counters: Option<Counters>,
-    /// Where other processes find it, as long as it lives.
+    /// The directory in which other processes find the bus, until it stops.
     directory: Option<BusDirectory>,
 }
 
@@ -48,7 +50,7 @@ impl RunningBus {
         let core = |name: &str, cpu| CoreOptions { name: name.into(), cpu, idle: threads.idle };
         let sequencer: Box<dyn Agent> = Box::new(sequencer);
         let first = [sequencer].into_iter().chain(agents).collect();
-        // The journal first: the other thread would find no thread to write what it sequences.
+        // The journal starts first, so that it can write what the sequencer sequences.
         let journal = Core::spawn(core("journal", threads.journal_cpu), vec![Box::new(journal)])?;
         let sequencer = Core::spawn(core("sequencer", threads.sequencer_cpu), first)?;
         Ok(Self {
@@ -58,38 +60,38 @@ impl RunningBus {
             control,
             closer,
             consumers,
-            patience: options.patience,
+            timeout: options.timeout,
             has_agents,
             counters,
             directory: parts.directory,
         })
     }
 
-    /// The ring, with the log's watermarks.
+    /// Returns the ring, which has the watermarks of the log.
     pub fn ring(&self) -> &LogRing {
         &self.ring
     }
 
-    /// A consumer that reads copies and never holds the bus up: what it is too slow for is lost to it, and it
-    /// says which events.
+    /// Creates a consumer that reads copies and never delays the bus. Where it is too slow, it loses events
+    /// and reports which ones.
     pub fn lossy_consumer(&self) -> LossyConsumer {
         LossyConsumer::join(&self.ring)
     }
 
-    /// A consumer of everything from event `from` on, also of earlier sessions, which never holds the bus up:
-    /// what the ring no longer has it reads from the trail.
+    /// Creates a consumer of everything from event `from` on, also of earlier sessions, which never delays
+    /// the bus. It reads from the trail what the ring no longer has.
     pub fn catch_up_consumer(&self, from: Sequence) -> CatchUp {
         CatchUp::from(&self.ring, &self.trail, from)
     }
 
-    /// For control events of one's own while the bus runs; each waits for room.
+    /// Returns a publisher of control events while the bus runs. Each publication waits for room.
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
-        let (control, patience) = (&mut self.control, self.patience);
+        let (control, timeout) = (&mut self.control, self.timeout);
         ControlPublisher::new(move |template_id: u16, body: &[u8]| {
             let (since, mut idler) = (Instant::now(), Idler::new(Idle::BACK_OFF));
             loop {
                 match control.offer(template_id, body, NOT_RECEIVED) {
-                    Err(refusal) if refusal.is_transient() && since.elapsed() < patience => idler.idle(0),
+                    Err(refusal) if refusal.is_transient() && since.elapsed() < timeout => idler.idle(0),
                     offered => return offered,
                 };
             }
@@ -97,24 +99,24 @@ impl RunningBus {
     }
 
     /// Publishes a message without groups and data, of Stele's schema or another, and waits while there is no
-    /// room. Returns the publisher's number of it. It is on the log and durable later, see
+    /// room. Returns the publisher's number of the message, which is on the log and durable later, see
     /// [`RunningBus::wait_durable`].
     ///
     /// # Errors
-    /// [`BusError::Refused`] with a refusal that stays, [`BusError::Poisoned`], [`BusError::ThreadEnded`];
-    /// [`BusError::Patience`] where there is no room in time.
+    /// [`BusError::Refused`] where the refusal is not transient, [`BusError::Poisoned`],
+    /// [`BusError::ThreadEnded`], and [`BusError::Timeout`] where there is no room in time.
     pub fn publish<M: Message>(&self, publisher: &mut Publisher, message: &M) -> Result<u64, BusError> {
         const {
             assert!(
                 M::TAIL_MIN == 0,
-                "it has groups or data: encode it, and `retry` to `Publisher::offer` it"
+                "the message has groups or data: encode it, and pass `Publisher::offer` to `retry`"
             )
         };
         self.retry(|| publisher.offer_message(message, NOT_RECEIVED))?;
         Ok(publisher.next_sequence() - 1)
     }
 
-    /// Offers until it is taken, such as by [`Publisher::offer`] for a message with groups or data.
+    /// Calls `offer` until it succeeds, such as [`Publisher::offer`] for a message with groups or data.
     ///
     /// # Errors
     /// As [`RunningBus::publish`].
@@ -130,7 +132,7 @@ impl RunningBus {
     /// Waits until everything that `publisher` has submitted is durable.
     ///
     /// # Errors
-    /// [`BusError::Poisoned`], [`BusError::ThreadEnded`], [`BusError::Patience`].
+    /// [`BusError::Poisoned`], [`BusError::ThreadEnded`], [`BusError::Timeout`].
     pub fn wait_durable(&self, publisher: &Publisher) -> Result<(), BusError> {
         self.wait("what was submitted is durable", || Ok(publisher.is_durable()))
     }
@@ -143,18 +145,18 @@ impl RunningBus {
         self.wait("the log is durable that far", || Ok(self.ring.watermarks().durable() >= position))
     }
 
-    /// Ends in order: the agents have seen everything, `SessionEnd` is the last event, everything is durable,
-    /// the trail is closed and the threads have ended. Publishers that are left are refused from then on;
-    /// consumers may read on.
+    /// Stops in order: the agents have seen every event, `SessionEnd` is the last event, everything is
+    /// durable, the trail is closed and the threads have ended. Publishers are refused from then on;
+    /// consumers can continue to read.
     ///
     /// # Errors
-    /// Why a thread failed, [`BusError::Poisoned`], or [`BusError::Patience`]; the trail is then as a crash
-    /// leaves it.
+    /// The failure of a thread, [`BusError::Poisoned`] or [`BusError::Timeout`]. The trail is then as after a
+    /// crash.
     pub fn stop(self) -> Result<(), BusError> {
         self.stop_because(EndReason::FINISHED, "")
     }
 
-    /// As [`RunningBus::stop`], with the reason and a text that `SessionEnd` records.
+    /// Stops as [`RunningBus::stop`] does, with a reason and a text for `SessionEnd`.
     ///
     /// # Errors
     /// As [`RunningBus::stop`].
@@ -166,8 +168,8 @@ impl RunningBus {
         let ended = self.end_in_order(reason, text);
         self.ring.request_stop();
         self.cores.iter().for_each(Core::stop);
-        if let Err(error @ BusError::Patience { .. }) = ended {
-            // A thread that is stuck is not waited for.
+        if let Err(error @ BusError::Timeout { .. }) = ended {
+            // A thread that does not respond is not joined.
             self.cores.clear();
             return Err(error);
         }
@@ -195,8 +197,8 @@ impl RunningBus {
         self.wait("everything is durable", || Ok(marks.durable() == marks.published()))
     }
 
-    /// Waits until each thread has taken whole turns in which it found nothing to do; agents that always find
-    /// something are not waited for longer than [`QUIET_PATIENCE`].
+    /// Waits until each thread has finished turns in which it found no work, or until [`QUIET_TIMEOUT`] where
+    /// agents always find work.
     fn wait_quiet(&self) -> Result<(), BusError> {
         let turns = || self.cores.iter().map(Core::turns).collect::<Vec<Turns>>();
         let (since, mut seen) = (Instant::now(), turns());
@@ -207,14 +209,14 @@ impl RunningBus {
                 && marks.written() == marks.published();
             if !is_still {
                 seen = now;
-                return Ok(since.elapsed() > QUIET_PATIENCE);
+                return Ok(since.elapsed() > QUIET_TIMEOUT);
             }
-            // The first of two was perhaps under way when the count was taken.
+            // The first of two idle turns may have begun before the count was read.
             Ok(now.iter().zip(&seen).all(|(now, seen)| now.idle >= seen.idle + 2))
         })
     }
 
-    /// Waits until `is_so`, for as long as the options allow.
+    /// Waits until `is_so` returns true, or until the timeout.
     fn wait(
         &self,
         what: &'static str,
@@ -223,8 +225,8 @@ impl RunningBus {
         if is_so()? {
             return Ok(());
         }
-        let (since, mut looked) = (Instant::now(), Instant::now());
-        let mut watch = GateWatch::new(&self.ring, self.consumers.clone(), LOOK_INTERVAL);
+        let (since, mut checked_at) = (Instant::now(), Instant::now());
+        let mut watch = GateWatch::new(&self.ring, self.consumers.clone(), CHECK_INTERVAL);
         let mut idler = Idler::new(Idle::BACK_OFF);
         while !is_so()? {
             if let Some(reason) = self.ring.poisoned() {
@@ -233,12 +235,12 @@ impl RunningBus {
             if self.cores.iter().any(Core::is_finished) {
                 return Err(BusError::ThreadEnded);
             }
-            if looked.elapsed() > LOOK_INTERVAL {
-                looked = Instant::now();
-                let who = watch.look(looked).map(|stuck| stuck.to_string());
+            if checked_at.elapsed() > CHECK_INTERVAL {
+                checked_at = Instant::now();
+                let stalled = watch.look(checked_at).map(|stuck| stuck.to_string());
                 let waited = since.elapsed();
-                if waited > self.patience {
-                    return Err(BusError::Patience { what, waited, who });
+                if waited > self.timeout {
+                    return Err(BusError::Timeout { what, waited, stalled });
                 }
             }
             idler.idle(0);

@@ -1,4 +1,4 @@
-//! A bus in this process: what it promises to the program that it is in.
+//! Tests of the promises of an embedded bus.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use stele_bus::{
 use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
-use stele_journal::{OpenError, Options, TrailReader};
+use stele_journal::{JournalOptions, OpenError, TrailReader};
 use stele_wire::Sequence;
 use stele_wire::messages::{
     BookClear, EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, Trade,
@@ -17,8 +17,8 @@ use stele_wire::messages::{
 
 fn options() -> BusOptions {
     BusOptions {
-        journal: Options { segment_length: 1 << 20, spare_segments: 1, ..Options::default() },
-        patience: Duration::from_secs(60),
+        journal: JournalOptions { segment_length: 1 << 20, spare_segments: 1, ..JournalOptions::default() },
+        timeout: Duration::from_secs(60),
         ..BusOptions::default()
     }
 }
@@ -32,7 +32,7 @@ fn count<M: stele_wire::codec::Message>(trail: &Path) -> usize {
     reader.events().filter(|event| event.as_ref().unwrap().message::<M>().is_some()).count()
 }
 
-/// Reads what is there until the bus has stopped; gives how many notices there were.
+/// Reads until the bus has stopped, and returns the number of notices.
 fn read_to_end(mut reader: GatingConsumer) -> usize {
     let mut notices = 0;
     while !reader.is_at_end() {
@@ -44,7 +44,7 @@ fn read_to_end(mut reader: GatingConsumer) -> usize {
 }
 
 #[test]
-fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_verify() {
+fn sessions_on_threads_and_by_hand_write_one_trail_that_passes_verify() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let mut bus = Bus::open(&trail, options()).unwrap();
@@ -78,7 +78,7 @@ fn sessions_on_threads_and_by_hand_follow_one_another_on_a_trail_that_passes_ver
 }
 
 #[test]
-fn a_publisher_that_goes_on_while_the_bus_stops_gets_nothing_behind_the_last_event() {
+fn a_publisher_that_continues_while_the_bus_stops_publishes_nothing_after_the_last_event() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..5 {
         let trail = folder.path().join(round.to_string());
@@ -104,7 +104,7 @@ fn a_publisher_that_goes_on_while_the_bus_stops_gets_nothing_behind_the_last_eve
 }
 
 #[test]
-fn a_second_writer_is_refused_and_a_dropped_bus_has_ended_in_order() {
+fn a_second_writer_is_refused_and_a_dropped_bus_ends_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let bus = Bus::open(folder.path(), options()).unwrap();
     let refused = Bus::open(folder.path(), options()).err().unwrap();
@@ -118,7 +118,7 @@ fn a_second_writer_is_refused_and_a_dropped_bus_has_ended_in_order() {
     }
 }
 
-/// Says what it has seen.
+/// Reports the events that it has seen.
 struct Echo {
     reader: GatingConsumer,
     publisher: Publisher,
@@ -212,7 +212,7 @@ fn definitions_are_on_the_log_before_the_events_that_need_them() {
 }
 
 #[test]
-fn a_publisher_in_another_place_goes_on_with_its_numbers_after_a_restart() {
+fn a_publisher_in_another_process_continues_its_numbers_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("embed-{}", std::process::id());
     for (first, last) in [(1, 10), (11, 20)] {
@@ -258,6 +258,6 @@ fn a_lossy_consumer_sees_what_comes_after_it_joined() {
         Observed::Lost { .. } => panic!("nothing is lost"),
     });
     assert_eq!(seen, 1);
-    let taken = bus.publisher_of(2, "twice").unwrap_err().to_string();
+    let taken = bus.publisher_with_id(2, "twice").unwrap_err().to_string();
     assert!(taken.contains("publisher number 2 is taken"), "{taken}");
 }

@@ -1,10 +1,10 @@
 /// Writes a trail of so many trades, for the examples in the documentation.
 fn write_trades(trail: &std::path::Path, count: u64) {
     use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
-    use stele_journal::{Journal, Options};
+    use stele_journal::{Journal, JournalOptions};
     use stele_wire::messages::Trade;
 
-    let options = Options { segment_length: 1 << 20, spare_segments: 1, ..Options::default() };
+    let options = JournalOptions { segment_length: 1 << 20, spare_segments: 1, ..JournalOptions::default() };
     let now = stele_bus::Clock::now(&mut UtcClock::new());
     let opened = Journal::open(trail, &options, now).unwrap();
     let ring = RingOptions { capacity: 1 << 20, ..RingOptions::default() };

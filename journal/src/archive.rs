@@ -1,26 +1,27 @@
-//! Archived segments: the raw file byte for byte, packed by zstd in frames of their own, with a seek table.
+//! Archived segments: the raw file, byte for byte, compressed by zstd in independent frames with a seek
+//! table.
 //!
-//! The first frame holds the header block alone, so that finding the segments of a trail unpacks no data; each
-//! frame after it holds 1 MiB, which is what a reader asks for at once. Every zstd frame carries the checksum of its
-//! content. `zstd -d` gives the raw file back.
+//! The first frame holds only the header block, so that listing the segments of a trail decompresses no data.
+//! Each frame after it holds 1 MiB, which is what a reader reads at once. Every zstd frame carries the
+//! checksum of its content. `zstd -d` restores the raw file.
 //!
 //! ```text
-//!  0000000007.stele ──pack──> 0000000007.stele.zst.new ──verify──> 0000000007.stele.zst ──> the raw file goes
+//!  0000000007.stele ──pack──> 0000000007.stele.zst.new ──verify──> 0000000007.stele.zst ──> raw file removed
 //! ```
 //!
-//! Where both files are there, the raw one counts and the archive is made again: a crash anywhere leaves the segment
-//! whole.
+//! Where both files exist, the raw file is used and the archive is written again: a crash at any point leaves
+//! the segment intact.
 
 pub use crate::archive_file::ArchiveFile;
 pub use crate::format::{ARCHIVE_EXTENSION, archive_index, archive_name};
 
 use crate::archive_file::SeekTable;
 use crate::bounds::{ARCHIVE_FRAME_LENGTH, HEADER_BLOCK_LENGTH};
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::directory::{Directory, release};
 use crate::error::TrailError;
 use crate::examine::examine;
-use crate::format::{Link, UNFINISHED_EXTENSION, segment_name};
+use crate::format::{SegmentLink, UNFINISHED_EXTENSION, segment_name};
 use crate::pages::Pages;
 use crate::storage::{Storage, StoredFile};
 use crate::trail::Segment;
@@ -31,26 +32,26 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::CParameter;
 
-/// zstd level unless asked otherwise.
+/// The default zstd compression level.
 pub const ARCHIVE_LEVEL_DEFAULT: i32 = 9;
 
-/// A segment that is archived, its raw file still there.
+/// A segment that has been archived; its raw file still exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Archived {
-    /// Which.
+pub struct ArchivedSegment {
+    /// The index of the segment.
     pub index: u64,
-    /// Bytes of the raw file.
+    /// Length of the raw file in bytes.
     pub raw_bytes: u64,
-    /// Bytes of the archive.
+    /// Length of the archive in bytes.
     pub packed_bytes: u64,
-    /// SHA-256 of the raw file, which the archive was read back to.
+    /// SHA-256 of the raw file, and of what the archive decompresses to.
     pub sha256: [u8; 32],
 }
 
-/// Why a segment cannot be archived. Its raw file is as it was.
+/// Why a segment cannot be archived. Its raw file is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The medium refused, or the segment cannot be read.
+    /// The medium failed, or the segment cannot be read.
     #[error(transparent)]
     Trail(#[from] TrailError),
     /// The segment itself is damaged.
@@ -58,12 +59,12 @@ pub enum ArchiveError {
     Damaged {
         /// The segment's file.
         file: String,
-        /// Where in it.
+        /// Offset in the file.
         offset: u64,
         /// What is wrong there.
-        fault: Fault,
+        fault: ContinuityFault,
     },
-    /// What was read back is something else.
+    /// The archive, read back, differs from the raw file.
     #[error("{archive} was read back and is not {file}: the medium does not keep what is written to it")]
     Differs {
         /// The archive.
@@ -71,33 +72,34 @@ pub enum ArchiveError {
         /// The segment's file.
         file: String,
     },
-    /// The segment is not the one that the next one follows.
+    /// The segment is not the one that the next segment follows.
     #[error(
-        "{file}: the segment behind it has the link {found}, its content gives {expected}: see `stele repair`"
+        "{file}: the next segment has the link {found}, this content gives {expected}: see `stele repair`"
     )]
     Link {
         /// The segment's file.
         file: String,
-        /// What the content gives, hexadecimal.
+        /// The link that the content gives, hexadecimal.
         expected: String,
-        /// What the next segment's header says, hexadecimal.
+        /// The link in the next segment's header, hexadecimal.
         found: String,
     },
 }
 
-/// Makes the archive of a closed segment and proves it: it is read back from the medium, compared with the raw
-/// file, and its frames are checked up to `next_link`, the link in the next segment's header. The raw file stays;
-/// [`release_raw`] removes it. `progress` is told the raw bytes packed so far.
+/// Archives a closed segment and proves the archive: it is read back from the medium and compared with the
+/// raw file, and its frames are checked up to `next_link`, the link in the next segment's header. The raw
+/// file stays; [`release_raw`] removes it. `progress` is called with the number of raw bytes compressed so
+/// far.
 ///
 /// # Errors
-/// [`ArchiveError`]; no archive is left then.
+/// [`ArchiveError`]. No archive is left then.
 pub fn archive_segment(
     directory: &Directory,
     segment: &Segment,
-    next_link: &Link,
+    next_link: &SegmentLink,
     level: i32,
     progress: &mut dyn FnMut(u64),
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchivedSegment, ArchiveError> {
     let index = segment.header.index;
     let (name, archive) = (segment.name(), archive_name(index));
     let unfinished = format!("{archive}.{UNFINISHED_EXTENSION}");
@@ -117,10 +119,11 @@ pub fn archive_segment(
     Ok(made)
 }
 
-/// Removes the raw file of a segment that [`archive_segment`] has archived; from here on the archive is the segment.
+/// Removes the raw file of a segment that [`archive_segment`] has archived. From then on the archive is the
+/// segment.
 ///
 /// # Errors
-/// What the file system says; [`io::ErrorKind::NotFound`] when there is no archive.
+/// The error of the file system; [`io::ErrorKind::NotFound`] when there is no archive.
 pub fn release_raw(directory: &Directory, index: u64) -> io::Result<()> {
     fs::metadata(directory.root().join(archive_name(index)))?;
     let raw = directory.root().join(segment_name(index));
@@ -130,7 +133,7 @@ pub fn release_raw(directory: &Directory, index: u64) -> io::Result<()> {
     }
 }
 
-/// Whether segment `index` is there as an archive alone.
+/// Returns whether segment `index` exists only as an archive.
 pub fn is_archived(directory: &Directory, index: u64) -> bool {
     let there = |name: String| directory.root().join(name).exists();
     there(archive_name(index)) && !there(segment_name(index))
@@ -142,7 +145,7 @@ fn make(
     unfinished: &str,
     level: i32,
     progress: &mut dyn FnMut(u64),
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchivedSegment, ArchiveError> {
     let name = segment.name();
     let raw = directory.open(&name).map_err(|source| TrailError::io(directory, &name, "open", source))?;
     let mut packer = Packer::new(level).map_err(|source| TrailError::io(directory, &name, "pack", source))?;
@@ -152,12 +155,12 @@ fn make(
         let file = options.open(directory.root().join(unfinished))?;
         packer.pack(raw.as_ref(), &file, progress)?;
         file.sync_all()?;
-        // What is read back comes from the medium.
+        // The bytes must be read back from the medium, not from the page cache.
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
         Ok(())
     };
     write().map_err(|source| TrailError::io(directory, unfinished, "write", source))?;
-    Ok(Archived {
+    Ok(ArchivedSegment {
         index: segment.header.index,
         raw_bytes: packer.table.raw_length(),
         packed_bytes: packer.table.packed_length()
@@ -166,7 +169,7 @@ fn make(
     })
 }
 
-/// Turns a raw file into an archive.
+/// Compresses a raw file into an archive.
 struct Packer {
     compressor: Compressor<'static>,
     table: SeekTable,
@@ -210,8 +213,8 @@ fn verify(
     directory: &Directory,
     segment: &Segment,
     unfinished: &str,
-    made: &Archived,
-    next_link: &Link,
+    made: &ArchivedSegment,
+    next_link: &SegmentLink,
 ) -> Result<(), ArchiveError> {
     let (name, archive) = (segment.name(), archive_name(segment.header.index));
     let differs =
@@ -245,12 +248,12 @@ fn hash_of(file: &mut ArchiveFile) -> io::Result<[u8; 32]> {
     }
 }
 
-/// Every frame of the segment in `file` up to the file's end, and the link behind it.
+/// Checks every frame of the segment in `file` up to the file's end, and the link that the content gives.
 fn check_frames(
     directory: &Directory,
     segment: &Segment,
     file: Box<dyn StoredFile>,
-    next_link: &Link,
+    next_link: &SegmentLink,
 ) -> Result<(), ArchiveError> {
     let name = segment.name();
     let examined = examine(file, segment, &mut |_| {});
@@ -261,7 +264,7 @@ fn check_frames(
     }
     let link = examined.link(segment);
     if link != *next_link {
-        let hex = |link: &Link| link.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = |link: &SegmentLink| link.iter().map(|byte| format!("{byte:02x}")).collect();
         let (expected, found) = (hex(&link), hex(next_link));
         return Err(ArchiveError::Link { file: directory.describe(&name), expected, found });
     }

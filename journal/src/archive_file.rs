@@ -1,4 +1,4 @@
-//! An archive, read as the raw file that it was made of.
+//! An archive, read as the raw file that it holds.
 
 mod seek_table;
 
@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::io;
 use zstd::bulk::Decompressor;
 
-/// The raw file in an archive. Memory is bounded: one frame, packed and raw, and the seek table.
+/// The raw file in an archive. It holds one frame, compressed and raw, and the seek table in memory.
 pub struct ArchiveFile {
     packed: Box<dyn StoredFile>,
     name: String,
@@ -29,11 +29,11 @@ struct Frame {
 }
 
 impl ArchiveFile {
-    /// The raw file in the archive `packed`, which messages call `name`.
+    /// Opens the archive `packed`. Messages call it `name`.
     ///
     /// # Errors
-    /// What the medium says; [`io::ErrorKind::InvalidData`], naming file and offset, when it is not an
-    /// archive.
+    /// The error of the medium; [`io::ErrorKind::InvalidData`], with the file and the offset, when the file
+    /// is not an archive.
     pub fn open(packed: Box<dyn StoredFile>, name: String) -> io::Result<Self> {
         let length = packed.length()?;
         let damaged = |offset: u64, what: &str| damaged(&name, offset, what);
@@ -47,7 +47,7 @@ impl ArchiveFile {
         let encoded_length = SeekTable::encoded_length(count);
         let packed_length = length.checked_sub(encoded_length as u64);
         let packed_length = packed_length
-            .ok_or_else(|| damaged(foot_offset, "its seek table announces more frames than fit the file"))?;
+            .ok_or_else(|| damaged(foot_offset, "its seek table states more frames than fit the file"))?;
         let mut window = Pages::zeroed(encoded_length + 2 * PAGE_LENGTH);
         let bytes = read_window(packed.as_ref(), &mut window, packed_length, encoded_length)?;
         let bytes = bytes.ok_or_else(|| damaged(packed_length, "it is cut"))?;
@@ -63,15 +63,15 @@ impl ArchiveFile {
         Ok(Self { packed, name, table, frame: RefCell::new(frame) })
     }
 
-    /// Bytes of the archive itself.
+    /// Returns the length of the archive itself in bytes.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     pub fn packed_length(&self) -> io::Result<u64> {
         self.packed.length()
     }
 
-    /// Unpacks frame `index` into `raw`, which is as long as its content.
+    /// Decompresses frame `index` into `raw`, which has the length of the frame's content.
     fn unpack(
         &self,
         span: &Span,
@@ -82,7 +82,7 @@ impl ArchiveFile {
         let offset = span.packed_offset;
         let packed = read_window(self.packed.as_ref(), window, offset, span.packed_length)?;
         let packed = packed.ok_or_else(|| damaged(&self.name, offset, "it is cut"))?;
-        // A frame that is damaged in its length alone must not pass for two.
+        // A frame with a wrong length must not decompress as two frames.
         let unpacked = match zstd::zstd_safe::find_frame_compressed_size(packed) {
             Ok(length) if length == packed.len() => decompressor.decompress_to_buffer(packed, raw),
             _ => Err(io::Error::other("no frame of the length that the seek table says")),
@@ -132,8 +132,8 @@ impl StoredFile for ArchiveFile {
     }
 }
 
-/// `length` bytes of `file` from `offset` on, read through whole pages into `window`; none when the file
-/// ends before.
+/// Reads `length` bytes of `file` at `offset` through whole pages of `window`; `None` when the file ends
+/// before.
 fn read_window<'a>(
     file: &dyn StoredFile,
     window: &'a mut Pages,

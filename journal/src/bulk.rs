@@ -1,25 +1,26 @@
-//! How a scan reads whole files: each from front to back, every byte once, past the page cache.
+//! How a scan reads whole files: each from its beginning to its end, every byte once, bypassing the page
+//! cache.
 
 use std::io;
 use std::path::Path;
 
-/// A way of reading whole files. A scan has one [`BulkReader`] a thread.
+/// A way to read whole files. A scan has one [`BulkReader`] for each thread.
 pub trait ReadMethod: Sync {
-    /// What reports call it.
+    /// The name of the method in reports.
     fn name(&self) -> &'static str;
 
-    /// A reader for the thread that calls this.
+    /// Creates a reader for the calling thread.
     ///
     /// # Errors
     /// Why this machine does not allow the method.
     fn reader(&self) -> io::Result<Box<dyn BulkReader>>;
 }
 
-/// Reads files one after another on the thread that made it.
+/// Reads files one after another, on the thread that created it.
 pub trait BulkReader {
-    /// Gives the bytes of the file at `path` to `on_bytes`, in order, in pieces of any length.
+    /// Passes the bytes of the file at `path` to `on_bytes`, in order, in pieces of any length.
     ///
     /// # Errors
-    /// What the medium says. Pieces that were given by then are right.
+    /// The error of the medium. The pieces passed before it are correct.
     fn read(&mut self, path: &Path, on_bytes: &mut dyn FnMut(&[u8])) -> io::Result<()>;
 }

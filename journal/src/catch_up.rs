@@ -1,18 +1,19 @@
-//! A consumer that misses nothing and holds nobody up: it reads the ring, and where it is overrun or comes late, the
-//! journal.
+//! A consumer that misses no event and never slows the writer down. It reads the ring and, after an overrun
+//! or a late start, the journal.
 //!
 //! ```text
-//!            overrun: the next event is on the disk
+//!            overrun: the next event is on the disk only
 //!        ┌────────────────────────────────────────────┐
 //!        │                                            v
 //!      RING                                        JOURNAL      reads up to `written`
 //!        ^                                            │
 //!        └────────────────────────────────────────────┘
-//!            everything written is read: the rest, [written .. published), is on the ring
+//!            everything written is read; the rest, [written .. published), is on the ring
 //! ```
-//! Journal and ring hold the same bytes at the same positions, so that the place to join is where the last event read
-//! ends. The ring keeps what is not written; should the writer go round it before the consumer has joined, that is an
-//! overrun like any other. It works on a [`RingView`], in the process of the bus and in every other one.
+//! Journal and ring hold the same bytes at the same positions, so the consumer joins the ring where the last
+//! event that it read ends. The ring keeps what is not written yet. If the writer overruns the ring before
+//! the consumer has joined, the consumer reads the journal again. It works over a [`RingView`], in the
+//! process of the bus and in any other process.
 
 use crate::error::TrailError;
 use crate::reader::TrailReader;
@@ -21,31 +22,32 @@ use stele_bus::counters::{Contract, Place, table};
 use stele_bus::{Counter, CounterError, Counters, Event, LossyConsumer, RingView};
 use stele_wire::units::{Epoch, Position, Sequence};
 
-/// Where a [`CatchUp`] reads at the moment.
+/// Where a [`CatchUp`] currently reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Source {
-    /// On the ring.
+pub enum EventSource {
+    /// The ring.
     Ring,
-    /// On the disk.
+    /// The trail on disk.
     Journal,
 }
 
-/// The consumer had seen events that the next epoch does not have: their writer died before they were durable.
+/// The consumer had seen events that the next epoch does not have: their writer died before they were
+/// durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RolledBack {
-    /// The epoch that goes on instead.
+    /// The epoch that replaces them.
     pub epoch: Epoch,
-    /// The first event that is taken back.
+    /// The first event that was rolled back.
     pub first: Sequence,
-    /// The last event that had been seen.
+    /// The last event that the consumer had seen.
     pub last: Sequence,
 }
 
-/// The consumer.
+/// A consumer of the whole log: of the trail on disk, then of the ring.
 ///
 /// ```
 /// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
-/// use stele_journal::{CatchUp, Journal, Options};
+/// use stele_journal::{CatchUp, Journal, JournalOptions};
 /// use stele_wire::{Sequence, messages::Trade};
 ///
 /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/trail.rs"));
@@ -54,7 +56,7 @@ pub struct RolledBack {
 /// # let trail = folder.path();
 /// # write_trades(trail, 100);
 /// # let now = stele_bus::Clock::now(&mut UtcClock::new());
-/// # let opened = Journal::open(trail, &Options::default(), now)?;
+/// # let opened = Journal::open(trail, &JournalOptions::default(), now)?;
 /// # let parts = LogRing::create(&RingOptions::default(), opened.start.position)?;
 /// # let risk = stele_risk::Risk::new(stele_risk::RiskLimits::default());
 /// # let mut sequencer = Sequencer::new(&opened.start, parts.writer, UtcClock::new(), risk)?;
@@ -74,14 +76,15 @@ pub struct CatchUp {
     trail: PathBuf,
     live: Option<LossyConsumer>,
     reader: Option<TrailReader>,
-    /// The first event that was not shown.
+    /// The first event that was not delivered.
     next: Sequence,
     overruns: u64,
     position: Option<Counter>,
 }
 
 impl CatchUp {
-    /// Shows everything from event `from` on: of the trail in `trail`, of earlier epochs too, then of `ring`.
+    /// Creates a consumer of every event from `from` on: those of the trail in `trail`, earlier epochs
+    /// included, then those of `ring`.
     pub fn from(ring: &RingView, trail: &Path, from: Sequence) -> Self {
         let mut consumer = Self {
             ring: ring.clone(),
@@ -96,14 +99,15 @@ impl CatchUp {
         consumer
     }
 
-    /// Shows what is published from now on, as [`LossyConsumer::join`] does, and misses nothing of it.
+    /// Creates a consumer of everything that is published from now on, as [`LossyConsumer::join`] does,
+    /// without losses.
     pub fn join(ring: &RingView, trail: &Path) -> Self {
         let live = LossyConsumer::join(ring);
         let next = live.last().map_or(Sequence(1), Sequence::next);
         Self { live: Some(live), ..Self::from(ring, trail, next) }
     }
 
-    /// On the ring, as long as that holds the epoch from its first event on.
+    /// Starts on the ring if the ring holds the epoch from its first event on.
     fn begin(&mut self) {
         let first = self.ring.first_sequence().filter(|first| self.next >= *first);
         let join =
@@ -111,10 +115,10 @@ impl CatchUp {
         self.live = first.map(join);
     }
 
-    /// Shows in `counters` how far it has come, as consumer `instance` of `shard`.
+    /// Registers counters that show its progress in `counters`, as consumer `instance` of `shard`.
     ///
     /// # Errors
-    /// When there is no slot.
+    /// When no slot is free.
     pub fn register_counters(
         &mut self,
         counters: &Counters,
@@ -127,31 +131,31 @@ impl CatchUp {
         Ok(())
     }
 
-    /// The ring that it joins.
+    /// Returns the ring that it joins.
     pub fn ring(&self) -> &RingView {
         &self.ring
     }
 
-    /// The first event that was not shown yet.
+    /// Returns the sequence of the first event that was not delivered yet.
     pub fn next_sequence(&self) -> Sequence {
         self.next
     }
 
-    /// Where it reads at the moment.
-    pub fn source(&self) -> Source {
-        if self.live.is_some() { Source::Ring } else { Source::Journal }
+    /// Returns where it currently reads.
+    pub fn source(&self) -> EventSource {
+        if self.live.is_some() { EventSource::Ring } else { EventSource::Journal }
     }
 
-    /// How often it was overrun on the ring.
+    /// Returns how often the ring overran it.
     pub fn overruns(&self) -> u64 {
         self.overruns
     }
 
-    /// Shows up to `limit` events, padding left out, without a gap and without a repetition. Returns how many; none
-    /// when there is nothing new at the moment. Reads the disk only when it has fallen behind.
+    /// Delivers up to `limit` events, without padding, gaps or repetitions. Returns how many; 0 when there is
+    /// nothing new at the moment. It reads the disk only when it has fallen behind.
     ///
     /// # Errors
-    /// [`TrailError`], of the trail: [`TrailError::NotFound`] when it begins behind the event that is wanted.
+    /// [`TrailError`] of the trail; [`TrailError::NotFound`] when the trail begins after the wanted event.
     pub fn poll(&mut self, limit: usize, mut on_event: impl FnMut(Event<'_>)) -> Result<usize, TrailError> {
         let count = match self.live.is_some() {
             true => self.poll_ring(limit, &mut on_event),
@@ -201,7 +205,7 @@ impl CatchUp {
             let is_caught_up = reader.position() >= written;
             let entry = if is_caught_up { None } else { reader.read_next()? };
             let Some(entry) = entry else {
-                self.join_behind(&reader);
+                self.join_after(&reader);
                 break;
             };
             let sequence = entry.frame.sequence();
@@ -215,11 +219,11 @@ impl CatchUp {
         Ok(count)
     }
 
-    /// The reader in front of the next event, or at the end of the trail where that is not there yet; none while
-    /// there is no trail.
+    /// Returns the reader, positioned before the next event, or at the end of the trail if that event is not
+    /// there yet; `None` while there is no trail.
     fn take_reader(&mut self) -> Result<Option<TrailReader>, TrailError> {
         let mut reader = match self.reader.take() {
-            // It goes on where it was, unless the ring was read meanwhile.
+            // Continues from its position, unless the ring was read since.
             Some(reader) if reader.last_sequence().next() == self.next => return Ok(Some(reader)),
             Some(reader) => reader,
             None => match TrailReader::open(&self.trail) {
@@ -235,12 +239,12 @@ impl CatchUp {
         Ok(Some(reader))
     }
 
-    /// Goes on where the reader stopped, on the ring.
-    fn join_behind(&mut self, reader: &TrailReader) {
+    /// Continues on the ring where the reader stopped.
+    fn join_after(&mut self, reader: &TrailReader) {
         let Some(first) = self.ring.first_sequence() else { return };
         let last = reader.last_sequence();
         let position = match last.next().cmp(&first) {
-            // Not everything of the epochs before is read.
+            // Earlier epochs are not read to their end yet.
             std::cmp::Ordering::Less => return,
             std::cmp::Ordering::Equal => self.ring.base(),
             std::cmp::Ordering::Greater => reader.position(),
@@ -248,8 +252,8 @@ impl CatchUp {
         self.live = Some(LossyConsumer::join_at(&self.ring, position, last));
     }
 
-    /// Goes on with the ring of the shard's next epoch, whose writer was started after that of this one had ended or
-    /// died. Tells which events it had shown that are not on the trail.
+    /// Continues with the ring of the shard's next epoch, whose writer started after the writer of this one
+    /// had ended or died. Returns the events that were delivered and are not on the trail.
     pub fn continue_on(&mut self, ring: &RingView) -> Option<RolledBack> {
         self.ring = ring.clone();
         (self.live, self.reader) = (None, None);

@@ -1,40 +1,40 @@
-//! Which engine writes, and what a person should be told about it.
+//! Chooses the engine that writes, and says what the operator should know about the choice.
 
 use crate::engine::Engine;
-use crate::options::{EngineChoice, Options};
+use crate::options::{EngineChoice, JournalOptions};
 use crate::plain::PlainEngine;
-use crate::pool::Medium;
+use crate::pool::MediumProperties;
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use stele_bus::JournalReader;
 
-/// Something that a person should be told once: the journal works, but not at its best.
+/// A notice for the operator, shown once: the journal works, but not at its best.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Notice {
-    /// The plain engine writes because it was asked for.
+pub enum EngineNotice {
+    /// The plain engine writes, as configured.
     Plain,
-    /// There is no io_uring here; what the kernel said.
+    /// io_uring is unavailable; with the kernel's error.
     NoUring(String),
-    /// The file system does not let files bypass the page cache.
+    /// The file system does not support direct I/O.
     NoDirect,
-    /// The ring's memory could not be registered; what the kernel said.
+    /// The ring's memory could not be registered; with the kernel's error.
     Unregistered(String),
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for EngineNotice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Plain => write!(
                 f,
                 "the journal writes with pwrite and fdatasync, as configured: its thread waits for each write and \
                  flush, tens of microseconds to milliseconds, and nothing else runs on it meanwhile; `engine = \
-                 \"auto\"` takes io_uring where it is to be had"
+                 \"auto\"` uses io_uring where it is available"
             ),
             Self::NoUring(why) => write!(
                 f,
-                "the journal writes with pwrite and fdatasync, because io_uring is not to be had ({why}): its thread \
+                "the journal writes with pwrite and fdatasync, because io_uring is unavailable ({why}): its thread \
                  waits for each write and flush, tens of microseconds to milliseconds, and nothing else runs on it \
                  meanwhile; in a container, allow io_uring in the seccomp profile"
             ),
@@ -52,32 +52,34 @@ impl fmt::Display for Notice {
     }
 }
 
-/// An engine over files, whichever it is.
+/// An engine over files.
 pub(crate) type FileEngine = Box<dyn Engine<File>>;
 
-/// The engine that the options ask for and the medium allows, and what a person should be told about it.
+/// Returns the engine that the options ask for and the medium allows, with notices for the operator.
 ///
 /// # Errors
-/// Why there is no io_uring, where the options demand it.
+/// Why io_uring is unavailable, if the options require it.
 pub(crate) fn choose_engine(
-    options: &Options,
-    medium: Medium,
+    options: &JournalOptions,
+    medium: MediumProperties,
     reader: &JournalReader,
-) -> io::Result<(FileEngine, Vec<Notice>)> {
-    let Options { engine, method, yield_while_flushing, .. } = *options;
+) -> io::Result<(FileEngine, Vec<EngineNotice>)> {
+    let JournalOptions { engine, method, yield_while_flushing, .. } = *options;
     let plain = || -> FileEngine { Box::new(PlainEngine::new(medium.direct)) };
     if engine == EngineChoice::Plain {
-        return Ok((plain(), vec![Notice::Plain]));
+        return Ok((plain(), vec![EngineNotice::Plain]));
     }
     if !medium.direct && engine == EngineChoice::Auto {
-        return Ok((plain(), vec![Notice::NoDirect]));
+        return Ok((plain(), vec![EngineNotice::NoDirect]));
     }
     match UringEngine::new(reader.ring().clone(), method, yield_while_flushing) {
         Ok((uring, refused)) => {
-            let notices = refused.map(|error| Notice::Unregistered(error.to_string()));
+            let notices = refused.map(|error| EngineNotice::Unregistered(error.to_string()));
             Ok((Box::new(uring), notices.into_iter().collect()))
         }
-        Err(error) if engine == EngineChoice::Auto => Ok((plain(), vec![Notice::NoUring(error.to_string())])),
+        Err(error) if engine == EngineChoice::Auto => {
+            Ok((plain(), vec![EngineNotice::NoUring(error.to_string())]))
+        }
         Err(error) => Err(error),
     }
 }

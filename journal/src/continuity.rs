@@ -1,4 +1,5 @@
-//! What makes bytes the next frame of a log: a pure check that writer's tests, reader, scan and recovery share.
+//! Decides whether bytes are the next frame of a log: a pure check that readers, scans, recovery and tests
+//! share.
 
 use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
 use stele_wire::frame::{Frame, FrameError, Seed};
@@ -6,24 +7,24 @@ use stele_wire::units::{Nanos, Sequence};
 
 /// Why bytes are not the next frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Fault {
-    /// They are no frame of this epoch.
+pub enum ContinuityFault {
+    /// They are not a frame of this epoch.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// The sequence does not follow.
-    #[error("sequence {found} stands where {expected} belongs")]
+    #[error("sequence {found} follows where {expected} is expected")]
     Sequence {
         /// The sequence after the last one.
         expected: Sequence,
-        /// What the frame says.
+        /// The sequence in the frame.
         found: Sequence,
     },
-    /// Time runs backwards.
-    #[error("time {found} stands after {previous}")]
+    /// The timestamp is before that of the previous frame.
+    #[error("time {found} follows the later time {previous}")]
     Time {
-        /// Time of the frame before.
+        /// Timestamp of the previous frame.
         previous: Nanos,
-        /// What the frame says.
+        /// Timestamp in the frame.
         found: Nanos,
     },
     /// The data ends within a frame.
@@ -31,14 +32,14 @@ pub enum Fault {
     Cut,
 }
 
-impl Fault {
-    /// Whether more bytes could turn the fault into a frame.
+impl ContinuityFault {
+    /// Returns whether more bytes could complete the frame.
     pub fn is_short(&self) -> bool {
         matches!(self, Self::Frame(FrameError::Truncated { .. }))
     }
 }
 
-/// Where a log has got to: what the next frame must fit.
+/// The state of a log that the next frame must continue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Continuity {
     /// Seed of the epoch.
@@ -50,12 +51,13 @@ pub struct Continuity {
 }
 
 impl Continuity {
-    /// The frame at the start of `bytes`, if it is the next one: layout, CRC, sequence and time.
+    /// Returns the frame at the start of `bytes` if it is the next one, by its layout, CRC, sequence and
+    /// timestamp.
     ///
     /// # Errors
-    /// [`Fault`]; the state is unchanged then.
+    /// [`ContinuityFault`]. The state is unchanged then.
     #[inline]
-    pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, Fault> {
+    pub fn admit<'a>(&mut self, bytes: &'a [u8]) -> Result<Frame<'a>, ContinuityFault> {
         match Frame::read(bytes) {
             Ok(frame) if self.is_next_event(&frame) => {
                 (self.last_sequence, self.last_timestamp) = (frame.sequence(), frame.timestamp());
@@ -73,25 +75,29 @@ impl Continuity {
             && frame.verify(self.seed).is_ok()
     }
 
-    /// As [`Self::admit`], for padding and for what is no next frame. Kept out of the loop over events.
+    /// As [`Self::admit`], for padding and for bytes that are not the next frame. Kept out of the loop over
+    /// events.
     #[inline(never)]
-    fn admit_with_reason<'a>(&mut self, read: Result<Frame<'a>, FrameError>) -> Result<Frame<'a>, Fault> {
+    fn admit_with_reason<'a>(
+        &mut self,
+        read: Result<Frame<'a>, FrameError>,
+    ) -> Result<Frame<'a>, ContinuityFault> {
         let frame = read?;
         frame.verify(self.seed)?;
         let sequence = if frame.is_padding() {
             if frame.len() < PADDING_LENGTH_MIN {
-                return Err(Fault::Frame(FrameError::Length { found: frame.len() as u16 }));
+                return Err(ContinuityFault::Frame(FrameError::Length { found: frame.len() as u16 }));
             }
             self.last_sequence
         } else {
             let expected = self.last_sequence.next();
             if frame.sequence() != expected {
-                return Err(Fault::Sequence { expected, found: frame.sequence() });
+                return Err(ContinuityFault::Sequence { expected, found: frame.sequence() });
             }
             expected
         };
         if frame.timestamp() < self.last_timestamp {
-            return Err(Fault::Time { previous: self.last_timestamp, found: frame.timestamp() });
+            return Err(ContinuityFault::Time { previous: self.last_timestamp, found: frame.timestamp() });
         }
         (self.last_sequence, self.last_timestamp) = (sequence, frame.timestamp());
         Ok(frame)
@@ -129,7 +135,10 @@ mod tests {
         for (sequence, time) in [(6, 100), (4, 100), (5, 99)] {
             let mut continuity = start();
             let event = fixture::event(Sequence(sequence), Nanos(time), 40, SEED);
-            assert!(matches!(continuity.admit(&event), Err(Fault::Sequence { .. } | Fault::Time { .. })));
+            assert!(matches!(
+                continuity.admit(&event),
+                Err(ContinuityFault::Sequence { .. } | ContinuityFault::Time { .. })
+            ));
             assert_eq!(continuity, start());
         }
     }
@@ -138,6 +147,6 @@ mod tests {
     fn a_frame_of_another_epoch_is_refused() {
         let event = fixture::event(Sequence(5), Nanos(100), 40, Seed(8));
         let fault = start().admit(&event).unwrap_err();
-        assert!(matches!(fault, Fault::Frame(FrameError::Crc { .. })));
+        assert!(matches!(fault, ContinuityFault::Frame(FrameError::Crc { .. })));
     }
 }

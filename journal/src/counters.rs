@@ -1,4 +1,4 @@
-//! What the journal shows: set once for each duty cycle in which it had something to do.
+//! The journal's counters: set once for each duty cycle in which it had something to do.
 
 use stele_bus::counters::table;
 use stele_bus::{Clock as _, Counter, CounterError, Counters, Histogram, Place, UtcClock};
@@ -8,7 +8,7 @@ use stele_wire::units::{Nanos, Position};
 /// What the journal has done so far.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct JournalStatistics {
-    /// Bytes of the log handed to the device.
+    /// Bytes of the log submitted to the device.
     pub bytes: u64,
     /// Writes that carried them.
     pub writes: u64,
@@ -18,22 +18,22 @@ pub struct JournalStatistics {
     pub waits_for_segment: u64,
 }
 
-/// The journal's counters. How long an event takes to become durable is measured of one batch at a time, by its first
-/// event.
+/// The journal's counters. The time until an event is durable is measured for one batch at a time, by its
+/// first event.
 pub(crate) struct JournalCounters {
     writes: Counter,
     rolls: Counter,
     segment_waits: Counter,
     latency: Histogram,
     clock: UtcClock,
-    /// The event that is waited for: the position behind its first byte, and when it was put on the log.
+    /// The event that is measured: the position after its first byte, and when it was sequenced.
     sample: Option<(Position, Nanos)>,
     /// A position at which a frame begins.
     frame: Position,
 }
 
 impl JournalCounters {
-    /// Of a journal that begins at `base`.
+    /// Registers the counters of a journal that begins at `base`.
     pub(crate) fn register(counters: &Counters, shard: u16, base: Position) -> Result<Self, CounterError> {
         let register = |definition| counters.register(definition, Place::shard(shard));
         Ok(Self {
@@ -47,18 +47,19 @@ impl JournalCounters {
         })
     }
 
-    /// Whether the frame at `position` is one to wait for.
+    /// Returns whether the frame at `position` should be measured.
     pub(crate) fn wants(&self, position: Position) -> bool {
         self.sample.is_none() && position == self.frame
     }
 
-    /// The bytes from `position` on are on their way.
+    /// Records that the bytes from `position` on were submitted.
     pub(crate) fn on_sent(&mut self, position: Position, bytes: &[u8]) {
         let event = Frame::read(bytes).ok().filter(|frame| !frame.is_padding());
         self.sample = event.map(|event| (position.plus(1), event.timestamp()));
     }
 
-    /// Everything before `submitted` is on its way, all that was `batched` perhaps.
+    /// Sets the counters: everything before `submitted` was submitted; `batched` is the end of the last
+    /// batch.
     pub(crate) fn show(&mut self, statistics: &JournalStatistics, submitted: Position, batched: Position) {
         if submitted == batched {
             self.frame = submitted;
@@ -68,7 +69,7 @@ impl JournalCounters {
         self.segment_waits.set(statistics.waits_for_segment);
     }
 
-    /// Everything before `durable` is.
+    /// Records that everything before `durable` is durable.
     pub(crate) fn on_durable(&mut self, durable: Position) {
         if let Some((position, placed)) = self.sample
             && position <= durable

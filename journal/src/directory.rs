@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A trail in a directory. Reads bypass the page cache where the file system lets them, so that reading a
+/// A trail in a directory. Reads bypass the page cache where the file system allows it, so that reading a
 /// live trail neither sees stale pages nor disturbs its writer.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -17,15 +17,15 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The trail in `path`, which need not exist yet.
+    /// Returns the trail in `path`, which need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Creates the directory, for its owner only, if it is missing.
+    /// Creates the directory, accessible to its owner only, if it does not exist.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn create(&self) -> io::Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         if self.path.is_dir() {
@@ -41,12 +41,12 @@ impl Directory {
     /// Makes the names in the directory durable.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn sync(&self) -> io::Result<()> {
         sync_folder(&self.path)
     }
 
-    /// The directory's path.
+    /// Returns the directory's path.
     pub fn root(&self) -> &Path {
         &self.path
     }
@@ -55,27 +55,27 @@ impl Directory {
         open_direct(&self.path.join(name))
     }
 
-    /// Opens the file of exactly that name: an archive gives its packed bytes.
+    /// Opens the file with exactly this name; for an archive, its compressed bytes.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn open_file(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         Ok(Box::new(self.open_as_it_is(name)?))
     }
 
-    /// Opens the raw file in the archive of that name.
+    /// Opens the raw file in the archive with this name.
     ///
     /// # Errors
-    /// What the file system says, and [`io::ErrorKind::InvalidData`] when it is not an archive.
+    /// The error of the file system; [`io::ErrorKind::InvalidData`] when the file is not an archive.
     pub fn open_packed(&self, name: &str) -> io::Result<Box<dyn StoredFile>> {
         let packed = self.open_file(name)?;
         Ok(Box::new(ArchiveFile::open(packed, self.describe(name))?))
     }
 
-    /// Names of the files directly in the directory, archives under their own.
+    /// Lists the names of the files directly in the directory; archives have their own names.
     ///
     /// # Errors
-    /// What the file system says.
+    /// The error of the file system.
     pub fn list_as_it_is(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
@@ -93,7 +93,8 @@ impl Directory {
     }
 }
 
-/// Opens a file for reading past the page cache, or through it where the file system allows nothing else.
+/// Opens a file for reading that bypasses the page cache, or uses it where the file system supports nothing
+/// else.
 pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     let open = |flags| rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | flags, Mode::empty());
     let file = match open(OFlags::DIRECT) {
@@ -103,11 +104,11 @@ pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
     Ok(File::from(file?))
 }
 
-/// Sets or lifts the flag by which a file system refuses every change of a file, its removal and renaming
-/// included: chattr(1), `i`. Does nothing where the flag is set already.
+/// Sets or clears the immutable flag of a file (`i` of chattr(1)), with which a file system refuses every
+/// change of the file, its removal and renaming included. Does nothing if the flag has this value already.
 ///
 /// # Errors
-/// What the kernel says: it takes `CAP_LINUX_IMMUTABLE`, and a file system that has the flag.
+/// The kernel's error: the flag needs `CAP_LINUX_IMMUTABLE` and a file system that supports it.
 pub fn set_immutable(path: &Path, is_immutable: bool) -> io::Result<()> {
     let file = File::open(path)?;
     let flags = ioctl_getflags(&file)?;
@@ -119,10 +120,10 @@ pub fn set_immutable(path: &Path, is_immutable: bool) -> io::Result<()> {
     Ok(ioctl_setflags(&file, wanted)?)
 }
 
-/// An act that removes or moves a file lifts its immutable flag first, where it has one.
+/// Clears the immutable flag of a file before it is removed or moved.
 pub(crate) fn release(path: &Path) -> io::Result<()> {
     match set_immutable(path, false) {
-        // There is no such file, or its file system knows no flags.
+        // The file does not exist, or its file system has no flags.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Ok(()),
         lifted => lifted,
     }

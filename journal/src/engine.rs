@@ -1,28 +1,29 @@
-//! What carries bytes from the ring to the medium: one trait, so that a simulated disk can stand in.
+//! What writes bytes from the ring to the medium: one trait, so that a simulated disk can stand in.
 
-use crate::flight::{Progress, Ticket};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use std::io;
 
 /// How a write becomes durable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum FlushMethod {
-    /// Each write carries RWF_DSYNC and vouches for itself. The fastest at low rates where nothing spins on
-    /// the CPU that takes the disk's interrupt.
+    /// Each write carries RWF_DSYNC and is durable when it completes. This is the fastest method at low
+    /// rates, as long as no thread spins on the CPU that handles the disk's interrupt.
     #[default]
     FlushedWrites,
-    /// Each write is followed by an fdatasync linked to it, on a kernel worker: immune to threads that spin.
+    /// Each write is followed by a linked fdatasync on a kernel worker. Threads that spin do not delay it.
     LinkedSync,
-    /// A thread of the journal's own calls fdatasync in a loop. Each sync vouches for the writes that had completed
-    /// before it was submitted: immune to threads that spin, and one sync for many writes under load.
+    /// A thread of the journal calls fdatasync in a loop. Each sync covers the writes that had completed
+    /// before it was submitted. Threads that spin do not delay it, and under load one sync covers many
+    /// writes.
     SyncThread,
 }
 
 impl FlushMethod {
-    /// All of them, the plainest first.
+    /// All methods, the simplest first.
     pub const ALL: [Self; 3] = [Self::FlushedWrites, Self::LinkedSync, Self::SyncThread];
 
-    /// Its name in configurations and reports.
+    /// Returns its name in configurations and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::FlushedWrites => "flushed-writes",
@@ -31,30 +32,30 @@ impl FlushMethod {
         }
     }
 
-    /// The method of this name.
+    /// Returns the method with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.name() == name)
     }
 }
 
-/// Which half of a request failed.
+/// What the journal was doing when it failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// The request could not be handed over.
+pub enum JournalStage {
+    /// Submitting a request.
     Submit,
-    /// The write.
+    /// Writing.
     Write,
-    /// The flush.
+    /// Flushing.
     Sync,
-    /// The next segment.
+    /// Preparing the next segment.
     Roll,
-    /// The end of the trail.
+    /// Closing the trail.
     Close,
-    /// The look at the segments of this run.
+    /// Checking that the segments of this run still exist.
     Watch,
 }
 
-impl std::fmt::Display for Stage {
+impl std::fmt::Display for JournalStage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Submit => "submitting a write",
@@ -67,49 +68,49 @@ impl std::fmt::Display for Stage {
     }
 }
 
-/// What became of a request, or of its first half.
+/// The result of a request, or of its first half.
 #[derive(Debug)]
 pub struct Completion {
-    /// Which request.
+    /// The request.
     pub ticket: Ticket,
     /// How far it got, or which half failed and how.
-    pub outcome: Result<Progress, (Stage, io::Error)>,
+    pub outcome: Result<RequestProgress, (JournalStage, io::Error)>,
 }
 
-/// Writes a segment's header and data, several requests at once. Two segment files are open at a time, in slots
-/// 0 and 1. `F` is what a segment file is to the engine.
+/// Writes the headers and data of segments, several requests at once. Two segment files are open at a time,
+/// in slots 0 and 1. `F` is the type of an open segment file.
 pub trait Engine<F>: Send {
-    /// What it is and how it flushes, for a person.
+    /// Describes the engine and how it flushes, for a person.
     fn describe(&self) -> String;
 
-    /// Puts `file` into `slot` and gives what was there. No request uses the slot.
+    /// Puts `file` into `slot` and returns the file that was there. No request uses the slot.
     fn adopt(&mut self, slot: usize, file: F) -> Option<F>;
 
-    /// Takes in the write of `bytes`, which lie in the ring and stay as they are until the request completes,
-    /// at `offset` of the file in `slot`.
+    /// Accepts a write of `bytes` at `offset` of the file in `slot`. The bytes are in the ring and do not
+    /// change until the request completes.
     ///
     /// # Errors
-    /// When it cannot be taken in: nothing more can.
+    /// When the request cannot be accepted. No other can be accepted either.
     fn write(&mut self, ticket: Ticket, slot: usize, offset: u64, bytes: &[u8]) -> io::Result<()>;
 
-    /// Takes in the write of the header block of the file in `slot`.
+    /// Accepts a write of the header block of the file in `slot`.
     ///
     /// # Errors
     /// As [`Self::write`].
     fn write_header(&mut self, ticket: Ticket, slot: usize, block: &HeaderBlock) -> io::Result<()>;
 
-    /// Sends off what was taken in.
+    /// Submits the accepted requests.
     ///
     /// # Errors
-    /// When the kernel refuses: nothing more can be written.
+    /// When the kernel refuses. Nothing more can be written.
     fn submit(&mut self) -> io::Result<()>;
 
-    /// Adds what has completed to `completions`, without waiting.
+    /// Appends the completed requests to `completions`, without waiting.
     fn reap(&mut self, completions: &mut Vec<Completion>);
 
-    /// Waits until something has completed, if anything is on its way. Only when stopping.
+    /// Waits until a request completes, if any is in flight. Used only when stopping.
     ///
     /// # Errors
-    /// What the kernel says.
+    /// The kernel's error.
     fn wait(&mut self) -> io::Result<()>;
 }

@@ -1,22 +1,22 @@
-//! What can go wrong with a trail, said so that the reader of the message knows what to do.
+//! The errors of a trail. Each message says what to do.
 
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::format::{FORMAT_VERSION, HeaderFault};
 use crate::storage::Storage;
 use std::io;
 use stele_wire::units::{Position, Sequence};
 
-/// Why a trail cannot be read, or not further.
+/// Why a trail cannot be read, or not any further.
 #[derive(Debug, thiserror::Error)]
 pub enum TrailError {
-    /// The medium refused.
+    /// The medium failed.
     #[error("cannot {action} {file}: {source}{}", advice(source))]
     Io {
         /// The file.
         file: String,
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
-        /// What the medium said.
+        /// The error of the medium.
         source: io::Error,
     },
     /// There is no trail.
@@ -27,12 +27,12 @@ pub enum TrailError {
     Header {
         /// The file.
         file: String,
-        /// What is wrong with it.
+        /// What is wrong with the header.
         fault: HeaderFault,
     },
-    /// A segment was written by a newer stele.
+    /// A segment was written by a newer version of Stele.
     #[error(
-        "{file} is of format version {version}, this stele reads up to {FORMAT_VERSION}: use a newer one"
+        "{file} is of format version {version}, this version of stele reads up to {FORMAT_VERSION}: use a newer one"
     )]
     Newer {
         /// The file.
@@ -40,67 +40,67 @@ pub enum TrailError {
         /// Its version.
         version: u32,
     },
-    /// A segment in front of written ones has no header.
+    /// A segment has a blank header although later segments were written.
     #[error("{file}: the header is blank although later segments were written")]
     Blank {
         /// The file.
         file: String,
     },
-    /// A segment is not there.
-    #[error("{file} is missing although later segments are there: bring it back from a copy")]
+    /// A segment is missing.
+    #[error("{file} is missing although later segments exist: restore it from a copy")]
     Missing {
         /// The file.
         file: String,
     },
-    /// A segment does not follow the one in front of it.
+    /// A segment does not follow the previous one.
     #[error(
-        "{file} does not belong here: its {field} is {found}, expected {expected} from its name and the segment in front"
+        "{file} does not belong here: its {field} is {found}, expected {expected} by its name and the previous segment"
     )]
     Chain {
         /// The file.
         file: String,
-        /// Which field of its header.
+        /// The header field that does not fit.
         field: &'static str,
-        /// What it had to be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
-    /// Bytes that are not the next frame stand where one must be.
+    /// A frame is expected at this offset, and the bytes there are not the next frame.
     #[error("{file}, offset {offset} (position {position}, after sequence {after}): {fault}")]
     Frame {
         /// The file.
         file: String,
-        /// Offset in it.
+        /// Offset in the file.
         offset: u64,
-        /// The log position of that offset.
+        /// Log position of that offset.
         position: Position,
-        /// The last event in front.
+        /// The last event before it.
         after: Sequence,
         /// What is wrong with the bytes.
-        fault: Fault,
+        fault: ContinuityFault,
     },
-    /// A segment's link is not that of what stands in front of it.
+    /// A segment's link does not match the content before it.
     #[error(
-        "{file}: the link to the segment in front is {found}, what stands there gives {expected}: one of the two was \
-         changed after it was written"
+        "{file}: the link to the previous segment is {found}, the content of that segment gives {expected}: one of \
+         the two was changed after it was written"
     )]
     Link {
         /// The file.
         file: String,
-        /// What the segment in front gives, hexadecimal.
+        /// The link that the previous segment's content gives, hexadecimal.
         expected: String,
-        /// What the header says, hexadecimal.
+        /// The link in the header, hexadecimal.
         found: String,
     },
     /// The event is not in the trail.
     #[error("sequence {sequence} is not in the trail, which holds {first} to {last}")]
     NotFound {
-        /// What was looked for.
+        /// The sequence that was looked for.
         sequence: Sequence,
-        /// The first event there.
+        /// The first event of the trail.
         first: Sequence,
-        /// The last event there.
+        /// The last event of the trail.
         last: Sequence,
     },
 }
@@ -111,7 +111,7 @@ impl TrailError {
     }
 }
 
-/// What to do about an error of the medium, as the end of a sentence.
+/// Returns advice on an error of the medium, as the end of a sentence.
 pub(crate) fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull => {

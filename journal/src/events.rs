@@ -1,8 +1,8 @@
-//! A trail as an iterator of events that own their bytes: for tools that take their time. A loop over
-//! [`TrailReader::read_next`] lends each event instead and allocates nothing.
+//! A trail as an iterator of events that own their bytes: convenient, at the price of an allocation for each
+//! event. A loop over [`TrailReader::read_next`] borrows each event instead and allocates nothing.
 
 use crate::error::TrailError;
-use crate::reader::{Entry, TrailReader};
+use crate::reader::{TrailEntry, TrailReader};
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::Frame;
 use stele_wire::messages::message_name;
@@ -18,54 +18,55 @@ pub struct RecordedEvent {
 }
 
 impl RecordedEvent {
-    fn copy_of(entry: &Entry<'_>) -> Self {
-        let Entry { position, epoch, segment, frame } = entry;
+    fn copy_of(entry: &TrailEntry<'_>) -> Self {
+        let TrailEntry { position, epoch, segment, frame } = entry;
         Self { bytes: frame.bytes().into(), position: *position, epoch: *epoch, segment: *segment }
     }
 
-    /// The message as one of type `M`; none when it is another.
+    /// Returns the message as one of type `M`; `None` when it has another type.
     pub fn message<M: Message>(&self) -> Option<View<'_, M>> {
         self.frame().message()
     }
 
-    /// The message's name in Stele's schema; none of one of another schema, or of a later version.
+    /// Returns the message's name in Stele's schema; `None` when it belongs to another schema or a later
+    /// version.
     pub fn name(&self) -> Option<&'static str> {
         let frame = self.frame();
         message_name(frame.template_id()).filter(|_| frame.is_stele())
     }
 
-    /// The frame as it is on the trail.
+    /// Returns the frame as it is on the trail.
     pub fn frame(&self) -> Frame<'_> {
         Frame::read(&self.bytes).expect("it was copied from a frame")
     }
 
-    /// The event's number.
+    /// Returns the event's sequence number.
     pub fn sequence(&self) -> Sequence {
         self.frame().sequence()
     }
 
-    /// When it was sequenced, UTC.
+    /// Returns when it was sequenced, UTC.
     pub fn timestamp(&self) -> Nanos {
         self.frame().timestamp()
     }
 
-    /// Position of the frame's first byte.
+    /// Returns the position of the frame's first byte.
     pub fn position(&self) -> Position {
         self.position
     }
 
-    /// The epoch that wrote it.
+    /// Returns the epoch that wrote it.
     pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Index of the segment that holds it.
+    /// Returns the index of the segment that holds it.
     pub fn segment(&self) -> u64 {
         self.segment
     }
 }
 
-/// The events of a trail from the cursor of its reader on, see [`TrailReader::events`].
+/// The events of a trail from its reader's cursor on; see [`TrailReader::events`].
 pub struct Events<'a> {
     reader: &'a mut TrailReader,
 }
@@ -82,8 +83,9 @@ impl Iterator for Events<'_> {
 }
 
 impl TrailReader {
-    /// The events from the cursor on, each a copy. It ends at the end of what is there now; at the end of a
-    /// trail that is being written it may be asked again. After an error it gives the same error again.
+    /// Returns an iterator of the events from the cursor on, each a copy. It ends at the current end of the
+    /// trail; on a trail that is being written it can be continued later. After an error it returns the same
+    /// error again.
     ///
     /// ```
     /// use stele_journal::TrailReader;

@@ -1,8 +1,9 @@
-//! Looks at one segment by itself: how far its frames follow each other, and what is whole behind a damage.
+//! Examines one segment by itself: how far its frames are continuous, and which events are intact after a
+//! damage.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
-use crate::continuity::Fault;
-use crate::format::{Link, RunningCrc, link_after};
+use crate::continuity::ContinuityFault;
+use crate::format::{RunningCrc, SegmentLink, link_after};
 use crate::storage::StoredFile;
 use crate::stream::ByteStream;
 use crate::trail::Segment;
@@ -10,51 +11,52 @@ use std::io;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Nanos, Position, Sequence};
 
-/// One segment, read from its first frame to its file's end.
+/// One segment, read from its first frame to the end of its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Examined {
-    /// Position after the last frame that follows from the ones in front.
+pub struct ExaminedSegment {
+    /// Position after the last frame that follows from those before it.
     pub end: Position,
-    /// The last event up to there.
+    /// The last event before `end`.
     pub last_sequence: Sequence,
-    /// Time of the last frame up to there.
+    /// Timestamp of the last frame before `end`.
     pub last_timestamp: Nanos,
-    /// CRC-32C of the data up to there.
+    /// CRC-32C of the data before `end`.
     pub data_crc: u32,
-    /// What stands there instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
-    /// Lowest and highest sequence of whole events behind that.
-    pub behind: Option<(Sequence, Sequence)>,
+    /// What the bytes at `end` are instead of a frame; `None` when the file ends there.
+    pub fault: Option<ContinuityFault>,
+    /// Lowest and highest sequence of the intact events after the fault.
+    pub after_fault: Option<(Sequence, Sequence)>,
 }
 
-impl Examined {
-    /// The link that a segment behind `segment` carries, if this is its whole content.
-    pub fn link(&self, segment: &Segment) -> Link {
+impl ExaminedSegment {
+    /// Returns the link that the segment after `segment` carries, if this is its whole content.
+    pub fn link(&self, segment: &Segment) -> SegmentLink {
         link_after(&segment.header_block(), self.end, self.last_sequence, self.data_crc)
     }
 
-    /// Where in the file the frames stop.
+    /// Returns the offset in the file at which the frames end.
     pub fn offset(&self, segment: &Segment) -> u64 {
         segment.header.file_offset(self.end)
     }
 }
 
-/// Blocks that a batch can begin on.
+/// Alignment of the positions at which a batch can begin.
 const STEP: u64 = 512;
 
-/// Reads `file`, which is `segment`'s. `progress` is told the bytes passed since it was last told.
+/// Reads `file`, which is the file of `segment`. `progress` is called with the number of bytes read since the
+/// last call.
 ///
 /// # Errors
-/// What the medium says.
+/// The error of the medium.
 pub(crate) fn examine(
     file: Box<dyn StoredFile>,
     segment: &Segment,
     progress: &mut dyn FnMut(u64),
-) -> io::Result<Examined> {
+) -> io::Result<ExaminedSegment> {
     let mut stream = ByteStream::new(file, HEADER_BLOCK_LENGTH as u64);
     let mut continuity = segment.start();
     let mut crc = RunningCrc::default();
-    let mut told = 0;
+    let mut reported = 0;
     let fault = loop {
         let admitted = continuity.admit(stream.bytes()).map(|frame| frame.len());
         match admitted {
@@ -63,25 +65,25 @@ pub(crate) fn examine(
                 crc.update(stream.before(length));
             }
             Err(fault) if fault.is_short() => {
-                progress(stream.offset() - told);
-                told = stream.offset();
+                progress(stream.offset() - reported);
+                reported = stream.offset();
                 if !stream.refill()? {
-                    break (!stream.bytes().is_empty()).then_some(Fault::Cut);
+                    break (!stream.bytes().is_empty()).then_some(ContinuityFault::Cut);
                 }
             }
             Err(fault) => break Some(fault),
         }
     };
     let end = segment.header.base_position.plus(stream.offset() - HEADER_BLOCK_LENGTH as u64);
-    let behind = match fault {
+    let after_fault = match fault {
         Some(_) => whole_events(&mut stream, continuity.seed)?,
         None => None,
     };
     let (last_sequence, last_timestamp) = (continuity.last_sequence, continuity.last_timestamp);
-    Ok(Examined { end, last_sequence, last_timestamp, data_crc: crc.value(), fault, behind })
+    Ok(ExaminedSegment { end, last_sequence, last_timestamp, data_crc: crc.value(), fault, after_fault })
 }
 
-/// Whole events from the next block on, found by their CRC.
+/// Finds intact events from the next block on by their CRC.
 fn whole_events(
     stream: &mut ByteStream,
     seed: stele_wire::frame::Seed,
@@ -100,7 +102,7 @@ fn whole_events(
                 stream.consume(length);
                 continue;
             }
-            Err(error) if Fault::Frame(error).is_short() && stream.refill()? => continue,
+            Err(error) if ContinuityFault::Frame(error).is_short() && stream.refill()? => continue,
             _ => {}
         }
         is_first = false;

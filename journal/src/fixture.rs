@@ -1,4 +1,4 @@
-//! Frames and trails for tests, made by the slowest and plainest means.
+//! Frames and trails for tests, made in the slowest and simplest way.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::format::{RunningCrc, SegmentHeader, align_up, link_after, segment_name};
@@ -10,7 +10,7 @@ use zerocopy::IntoBytes;
 
 pub(crate) const BLOCK: u32 = 512;
 
-/// An event of `body_length` bytes that depend on its sequence.
+/// An event with `body_length` bytes that depend on its sequence.
 pub(crate) fn event(sequence: Sequence, timestamp: Nanos, body_length: usize, seed: Seed) -> Vec<u8> {
     let mut frame = vec![0; frame_length(body_length)];
     let length = frame.len() as u16;
@@ -26,8 +26,8 @@ pub(crate) fn event(sequence: Sequence, timestamp: Nanos, body_length: usize, se
     frame
 }
 
-/// One epoch as its writer would lay it out: batches of events, each closed by padding that says how far the
-/// log was durable, segment ends included.
+/// The segments of some epochs as a writer lays them out: batches of events, each closed by padding that
+/// states how far the log was durable, segment ends included.
 pub(crate) struct Epochs {
     pub(crate) identity: Identity,
     pub(crate) segment_length: u64,
@@ -39,7 +39,7 @@ pub(crate) struct Epochs {
     pub(crate) events: Vec<(Position, usize, Sequence)>,
     /// Position after every batch.
     pub(crate) batches: Vec<Position>,
-    /// How many batches the durable watermark in padding is behind.
+    /// By how many batches the durable watermark in padding lags.
     pub(crate) lag: usize,
 }
 
@@ -106,7 +106,7 @@ impl Epochs {
         self.push(&frame);
     }
 
-    /// A batch of `count` events of about `body` bytes, closed on a block; rolls where it must.
+    /// Appends a batch of `count` events of about `body` bytes, closed on a block; rolls where necessary.
     pub(crate) fn batch(&mut self, count: usize, body: usize) {
         for number in 0..count {
             let length = frame_length(body + number % 24) as u64;
@@ -137,13 +137,13 @@ impl Epochs {
         }
     }
 
-    /// The acknowledged floor that the padding on the log proves.
+    /// The acknowledged floor that the log's padding states.
     pub(crate) fn floor(&self) -> Position {
         self.batches[self.batches.len().saturating_sub(2 + self.lag)]
     }
 
-    /// Writes the segments as files: all but the last at their data's length, the last cut there too when
-    /// `closed`, full of zeros behind it otherwise.
+    /// Writes the segments as files. All but the last have their data's length; the last one too when
+    /// `closed`, otherwise it is filled with zeros.
     pub(crate) fn write(&self, folder: &Path, closed: bool) {
         std::fs::create_dir_all(folder).unwrap();
         for (at, (header, data)) in self.segments.iter().enumerate() {

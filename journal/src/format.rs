@@ -1,4 +1,4 @@
-//! The bytes of a segment file, drawn in `journal/FORMAT.md`.
+//! The bytes of a segment file, as `journal/FORMAT.md` draws them.
 
 use crate::bounds::{BLOCK_LENGTH_MAX, BLOCK_LENGTH_MIN, HEADER_BLOCK_LENGTH, SEGMENT_LENGTH_MAX};
 use crc_fast::{CrcAlgorithm, Digest};
@@ -11,23 +11,23 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 /// The first 8 bytes of every segment file.
 pub const MAGIC: [u8; 8] = *b"STELESEG";
 
-/// Version of the segment layout that this code writes, and the newest it reads.
+/// Version of the segment layout that this code writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 /// File name extension of a segment.
 pub const SEGMENT_EXTENSION: &str = "stele";
 
-/// What an archive's name has after its segment's.
+/// The extension that an archive's name adds to its segment's.
 pub const ARCHIVE_EXTENSION: &str = "zst";
 
 /// File name extension of a segment that is still being prepared.
 pub const UNFINISHED_EXTENSION: &str = "new";
 
-/// SHA-256 of what came before a segment: see [`link_after`]. Zeros in the first segment of a trail.
-pub type Link = [u8; 32];
+/// SHA-256 over the previous segment, see [`link_after`]. Zeros in the first segment of a trail.
+pub type SegmentLink = [u8; 32];
 
-/// The header block as it stands at the start of a segment file. It is not page-aligned itself, so that it may
-/// live on a stack; direct I/O gets a copy in [`crate::Pages`].
+/// The header block at the start of a segment file. The type is not page-aligned, so that it may be on a
+/// stack; direct I/O uses a copy in [`crate::Pages`].
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy)]
 pub struct HeaderBlock {
@@ -35,7 +35,7 @@ pub struct HeaderBlock {
     pub magic: [u8; 8],
     /// [`FORMAT_VERSION`].
     pub version: U32,
-    /// Bytes of the device's logical block, which batches end on.
+    /// Length of the device's logical block in bytes; batches end on one.
     pub block_length: U32,
     /// The trail.
     pub trail: [u8; 16],
@@ -43,23 +43,24 @@ pub struct HeaderBlock {
     pub shard: U32,
     /// The epoch that every frame in the segment belongs to.
     pub epoch: U32,
-    /// Number of the segment within the trail, 1 for the first; the file's name says it too.
+    /// Index of the segment within the trail, 1 for the first; the file's name states it too.
     pub index: U64,
     /// Position of the first data byte.
     pub base_position: U64,
-    /// Sequence of the first event, or of the next event ever, if the segment holds none.
+    /// Sequence of the first event, or of the next event of the log if the segment holds none.
     pub base_sequence: U64,
-    /// Data bytes of a full segment in this epoch; an epoch's last segment is shorter.
+    /// Data bytes of a full segment in this epoch; the last segment of an epoch is shorter.
     pub segment_length: U64,
-    /// Nanoseconds since the Unix epoch, UTC: not after any frame within and not before any frame in front.
+    /// Nanoseconds since the Unix epoch, UTC: not after any frame in the segment and not before any earlier
+    /// frame.
     pub created: U64,
-    /// The [`Link`] to the segment in front.
-    pub link: Link,
-    /// SHA-256 of the schema that the messages are of.
+    /// The [`SegmentLink`] to the previous segment.
+    pub link: SegmentLink,
+    /// SHA-256 of the schema of the messages.
     pub schema: [u8; 32],
     /// Zeros.
     pub reserved: [u8; RESERVED_LENGTH],
-    /// CRC-32C of all bytes in front of it.
+    /// CRC-32C of all bytes before it.
     pub crc: U32,
 }
 
@@ -68,14 +69,14 @@ const RESERVED_LENGTH: usize = HEADER_BLOCK_LENGTH - 144 - 4;
 const _: () = assert!(size_of::<HeaderBlock>() == HEADER_BLOCK_LENGTH);
 const _: () = assert!(align_of::<HeaderBlock>() == 1);
 
-/// What a segment says about itself.
+/// The contents of a segment's header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentHeader {
-    /// Whose frames the segment holds; its seed is that of every CRC in the segment.
+    /// Trail, shard and epoch of the segment's frames; its seed is that of every CRC in the segment.
     pub identity: Identity,
-    /// Number of the segment within the trail, 1 for the first.
+    /// Index of the segment within the trail, 1 for the first.
     pub index: u64,
-    /// Bytes of the device's logical block.
+    /// Length of the device's logical block in bytes.
     pub block_length: u32,
     /// Data bytes of a full segment in this epoch.
     pub segment_length: u64,
@@ -83,22 +84,22 @@ pub struct SegmentHeader {
     pub base_position: Position,
     /// Sequence of the first event.
     pub base_sequence: Sequence,
-    /// Not after any frame within and not before any frame in front.
+    /// Not after any frame in the segment and not before any earlier frame.
     pub created: Nanos,
-    /// The link to the segment in front.
-    pub link: Link,
+    /// The link to the previous segment.
+    pub link: SegmentLink,
     /// SHA-256 of the schema.
     pub schema: [u8; 32],
 }
 
-/// What the first 4096 bytes of a segment file turned out to be.
+/// What the first 4096 bytes of a segment file are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeaderState {
-    /// A header that explains its segment.
+    /// A valid header.
     Valid(SegmentHeader),
     /// Zeros: the segment is prepared but was never used.
     Blank,
-    /// Written by a newer stele, in this version of the layout.
+    /// Written by a newer version of Stele, with this layout version.
     Newer(u32),
     /// Anything else.
     Damaged(HeaderFault),
@@ -110,27 +111,27 @@ pub enum HeaderFault {
     /// The file is shorter than a header block.
     #[error("the file ends after {found} bytes, within its header")]
     Short {
-        /// Bytes there.
+        /// The length of the file in bytes.
         found: usize,
     },
     /// The magic is missing.
     #[error("the file does not begin with STELESEG")]
     Magic,
-    /// The CRC does not fit the bytes.
+    /// The CRC does not match the bytes.
     #[error("the header's CRC is {found:08x}, its bytes give {expected:08x}")]
     Crc {
-        /// What the bytes give.
+        /// The CRC of the bytes.
         expected: u32,
-        /// What the header says.
+        /// The CRC in the header.
         found: u32,
     },
-    /// The CRC fits, but a field is out of its range.
+    /// The CRC matches, but this field has an impossible value.
     #[error("the header's {0} is impossible")]
     Field(&'static str),
 }
 
 impl SegmentHeader {
-    /// The block to write at the start of the segment file.
+    /// Returns the block to write at the start of the segment file.
     pub fn to_block(&self) -> HeaderBlock {
         let mut block = HeaderBlock {
             magic: MAGIC,
@@ -153,23 +154,23 @@ impl SegmentHeader {
         block
     }
 
-    /// Position after the last data byte of the segment when it is full.
+    /// Returns the position after the last data byte of the full segment.
     pub fn end_position(&self) -> Position {
         self.base_position.plus(self.segment_length)
     }
 
-    /// Where `position` lies in the segment file.
+    /// Returns the offset of `position` in the segment file.
     ///
     /// # Panics
-    /// When `position` lies in front of the segment.
+    /// When `position` is before the segment.
     pub fn file_offset(&self, position: Position) -> u64 {
-        assert!(position >= self.base_position, "{position} lies in front of segment {}", self.index);
+        assert!(position >= self.base_position, "{position} is before segment {}", self.index);
         HEADER_BLOCK_LENGTH as u64 + (position.0 - self.base_position.0)
     }
 }
 
 impl HeaderState {
-    /// Reads the first bytes of a segment file.
+    /// Parses the first bytes of a segment file.
     pub fn read(bytes: &[u8]) -> Self {
         let Some(bytes) = bytes.get(..HEADER_BLOCK_LENGTH) else {
             return Self::Damaged(HeaderFault::Short { found: bytes.len() });
@@ -197,7 +198,7 @@ impl HeaderState {
         }
     }
 
-    /// The header, when it is valid.
+    /// Returns the header if it is valid.
     pub fn header(&self) -> Option<&SegmentHeader> {
         match self {
             Self::Valid(header) => Some(header),
@@ -252,10 +253,10 @@ fn word(bytes: &[u8], offset: usize) -> u32 {
     u32::from_le_bytes(bytes[offset..offset + 4].try_into().expect("four bytes"))
 }
 
-/// The link that the segment after `previous` carries: SHA-256 of its header block, then `end` (the position
-/// after its last frame), `last` (the sequence of the last event up to there) as `u64`, and the CRC-32C of all
-/// its data bytes up to `end` as `u32`, little-endian.
-pub fn link_after(previous: &HeaderBlock, end: Position, last: Sequence, data_crc: u32) -> Link {
+/// Returns the link that the segment after `previous` carries: SHA-256 of its header block, then `end` (the
+/// position after its last frame) and `last` (the sequence of the last event before `end`) as `u64`, and the
+/// CRC-32C of all its data bytes before `end` as `u32`, little-endian.
+pub fn link_after(previous: &HeaderBlock, end: Position, last: Sequence, data_crc: u32) -> SegmentLink {
     let mut hash = Sha256::new();
     hash.update(previous.as_bytes());
     hash.update(end.0.to_le_bytes());
@@ -264,7 +265,7 @@ pub fn link_after(previous: &HeaderBlock, end: Position, last: Sequence, data_cr
     hash.finalize().into()
 }
 
-/// CRC-32C over data that arrives in parts.
+/// CRC-32C of data that arrives in parts.
 #[derive(Clone, Debug)]
 pub struct RunningCrc(Digest);
 
@@ -275,40 +276,40 @@ impl Default for RunningCrc {
 }
 
 impl RunningCrc {
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The CRC of everything so far.
+    /// Returns the CRC of everything so far.
     pub fn value(&self) -> u32 {
         self.0.finalize() as u32
     }
 }
 
-/// Name of segment `index`'s file.
+/// Returns the file name of segment `index`.
 pub fn segment_name(index: u64) -> String {
     format!("{index:010}.{SEGMENT_EXTENSION}")
 }
 
-/// The index in a segment's file name; none for any other name.
+/// Returns the index in a segment's file name; `None` for any other name.
 pub fn segment_index(name: &str) -> Option<u64> {
     let stem = name.strip_suffix(SEGMENT_EXTENSION)?.strip_suffix('.')?;
     let index = stem.parse().ok()?;
     (segment_name(index) == name).then_some(index)
 }
 
-/// Name of segment `index`'s archive.
+/// Returns the file name of segment `index`'s archive.
 pub fn archive_name(index: u64) -> String {
     format!("{}.{ARCHIVE_EXTENSION}", segment_name(index))
 }
 
-/// The index in an archive's file name; none for any other name.
+/// Returns the index in an archive's file name; `None` for any other name.
 pub fn archive_index(name: &str) -> Option<u64> {
     segment_index(name.strip_suffix(ARCHIVE_EXTENSION)?.strip_suffix('.')?)
 }
 
-/// `position` moved up to the next multiple of `block_length`.
+/// Returns `position` rounded up to the next multiple of `block_length`.
 pub fn align_up(position: Position, block_length: u32) -> Position {
     Position(position.0.next_multiple_of(u64::from(block_length)))
 }
@@ -331,7 +332,7 @@ mod tests {
         }
     }
 
-    /// The bytes of a header are frozen: a trail of today is read for years.
+    /// The bytes of a header are frozen: trails of today will be read for years.
     #[test]
     fn the_header_block_is_these_bytes() {
         let block = header().to_block();
@@ -401,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_depends_on_everything_in_front_of_it() {
+    fn the_link_depends_on_everything_before_it() {
         let block = header().to_block();
         let link = link_after(&block, Position(10), Sequence(20), 30);
         assert_ne!(link, link_after(&block, Position(11), Sequence(20), 30));

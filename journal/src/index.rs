@@ -1,8 +1,9 @@
-//! The sparse index of a closed segment: where in the file a sequence or a time stands, and what kinds of events the
-//! segment holds. Drawn in `journal/FORMAT.md`.
+//! The sparse index of a closed segment: the offsets of some sequences and times in its file, and the number
+//! of its events of each kind. `journal/FORMAT.md` draws it.
 //!
-//! An index is a help and never a witness. It is made from the headers of frames without their CRCs, it is not
-//! flushed, and whoever follows it checks what stands where it leads: a damaged or lying index costs time.
+//! An index speeds reading up and proves nothing. It is built from the headers of frames without checking
+//! their CRCs, and it is not flushed. A reader checks the frame that an entry leads to, so a damaged or wrong
+//! index costs time only.
 
 use crate::bounds::{
     HEADER_BLOCK_LENGTH, INDEX_AT_STOP_MAX, INDEX_ENTRIES_MAX, INDEX_INTERVAL, INDEX_TEMPLATES_MAX,
@@ -25,8 +26,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The first 8 bytes of every index file.
 pub const INDEX_MAGIC: [u8; 8] = *b"STELEIDX";
 
-/// Version of the layout that this code writes, and the only one it reads: an index is made again rather than
-/// converted.
+/// Version of the layout that this code writes, and the only one that it reads: an index is built again
+/// rather than converted.
 pub const INDEX_VERSION: u32 = 1;
 
 /// File name extension of an index.
@@ -54,7 +55,7 @@ struct Head {
     entries: U32,
 }
 
-/// Events of one template.
+/// The number of events of one template.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
 struct Count {
@@ -64,7 +65,7 @@ struct Count {
     events: U64,
 }
 
-/// An event and where it stands.
+/// An event and the offset of its frame.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy)]
 struct Mark {
@@ -77,21 +78,21 @@ const HEAD_LENGTH: usize = size_of::<Head>();
 const _: () = assert!(HEAD_LENGTH == 112);
 const _: () = assert!(size_of::<Count>() == 16 && size_of::<Mark>() == 24);
 
-/// An event about every 256 KiB of the log.
+/// One of the indexed events, which are about 256 KiB apart.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct IndexEntry {
-    /// The event.
+    /// Sequence of the event.
     pub sequence: Sequence,
-    /// Its time.
+    /// Its timestamp.
     pub timestamp: Nanos,
-    /// Where its frame begins in the segment's raw file.
+    /// Offset of its frame in the segment's raw file.
     pub offset: u64,
 }
 
-/// What an index file says of a segment. Nothing of it is proved.
+/// The contents of an index file. Nothing in it is proved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SegmentIndex {
-    /// Whose segment.
+    /// Trail, shard and epoch of the segment.
     pub identity: Identity,
     /// Index of the segment.
     pub index: u64,
@@ -101,29 +102,29 @@ pub struct SegmentIndex {
     pub end_position: Position,
     /// Sequence of the first event in the segment or after it.
     pub base_sequence: Sequence,
-    /// The last event in the segment or in front of it.
+    /// The last event in the segment or before it.
     pub last_sequence: Sequence,
-    /// Time of the first event; 0 where there is none.
+    /// Timestamp of the first event; 0 if there is none.
     pub first_timestamp: Nanos,
-    /// Time of the last event; 0 where there is none.
+    /// Timestamp of the last event; 0 if there is none.
     pub last_timestamp: Nanos,
-    /// Events.
+    /// The number of events.
     pub events: u64,
     /// CRC-32C of all data bytes.
     pub data_crc: u32,
-    /// Events of each schema id and template id.
+    /// The number of events by schema id and template id.
     pub templates: BTreeMap<(u16, u16), u64>,
-    /// Events to begin at, in the order of the log.
+    /// The indexed events, in the order of the log.
     pub entries: Vec<IndexEntry>,
 }
 
-/// Name of the index file of segment `index`.
+/// Returns the name of the index file of segment `index`.
 pub fn index_name(index: u64) -> String {
     format!("{index:010}.{INDEX_EXTENSION}")
 }
 
 impl SegmentIndex {
-    /// The file's bytes.
+    /// Returns the bytes of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let head = Head {
             magic: INDEX_MAGIC,
@@ -158,7 +159,7 @@ impl SegmentIndex {
         bytes
     }
 
-    /// What the bytes of a file say; none when they are no index of a version that this code knows, or damaged.
+    /// Parses the bytes of an index file; `None` when they are damaged or of another version.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (bytes, crc) = bytes.split_last_chunk::<4>()?;
         let (head, rest) = Head::read_from_prefix(bytes).ok()?;
@@ -195,7 +196,7 @@ impl SegmentIndex {
         })
     }
 
-    /// Reads the index of `segment`; none when there is none, or it is not of this segment as it stands.
+    /// Reads the index of `segment`; `None` when there is none, or it does not match the segment.
     pub fn read(storage: &dyn Storage, segment: &Segment) -> Option<Self> {
         let file = storage.open(&index_name(segment.header.index)).ok()?;
         let length = file.length().ok().filter(|length| *length <= INDEX_LENGTH_MAX as u64)? as usize;
@@ -212,20 +213,20 @@ impl SegmentIndex {
             && end == segment.file_length
     }
 
-    /// The last entry for which `is_before` holds; entries are in the order of the log.
+    /// Returns the last entry for which `is_before` holds; entries are in the order of the log.
     pub(crate) fn last_where(&self, is_before: impl Fn(&IndexEntry) -> bool) -> Option<IndexEntry> {
         self.entries.iter().rev().copied().find(is_before)
     }
 }
 
-/// The most bytes of an index file.
+/// The most bytes in an index file.
 const INDEX_LENGTH_MAX: usize = HEAD_LENGTH
     + INDEX_TEMPLATES_MAX * size_of::<Count>()
     + INDEX_ENTRIES_MAX * size_of::<Mark>()
     + size_of::<u32>();
 
-/// An index on its way: made a piece at a time, so that whoever makes it can do other things between.
-struct Making {
+/// An index that is being built, a piece at a time, so that the thread can do other work in between.
+struct IndexJob {
     segment: Segment,
     stream: ByteStream,
     crc: RunningCrc,
@@ -236,18 +237,18 @@ struct Making {
 enum Piece {
     More,
     Made(SegmentIndex),
-    /// The file holds something else than frames up to its end: it is not closed, or damaged.
+    /// The file holds something other than frames up to its end: it is not closed, or it is damaged.
     Unfit,
 }
 
-impl Making {
+impl IndexJob {
     fn begin(storage: &dyn Storage, segment: &Segment) -> io::Result<Self> {
         let done = SegmentIndex::begun(segment);
         let stream = ByteStream::new(storage.open(&segment.name())?, HEADER_BLOCK_LENGTH as u64);
         Ok(Self { segment: *segment, stream, crc: RunningCrc::default(), done, next_entry: 0 })
     }
 
-    /// Reads on, about a mebibyte.
+    /// Processes about another mebibyte.
     fn go_on(&mut self) -> io::Result<Piece> {
         let came = self.stream.refill()?;
         let (mut used, from) = (0, self.stream.offset());
@@ -276,38 +277,39 @@ impl Making {
     }
 }
 
-/// The index that follows from a segment whose frames somebody else reads.
+/// Builds the index of a segment from frames that other code reads.
 #[derive(Clone)]
-pub struct IndexNotes {
+pub struct IndexBuilder {
     done: SegmentIndex,
     next_entry: u64,
     is_fit: bool,
 }
 
-impl IndexNotes {
-    /// Of a segment of which no frame was read.
+impl IndexBuilder {
+    /// Creates the builder for a segment, before its first frame.
     pub fn new(segment: &Segment) -> Self {
         Self { done: SegmentIndex::begun(segment), next_entry: 0, is_fit: true }
     }
 
-    /// The next frame, padding included, which begins at `offset` of the file.
+    /// Adds the next frame, padding included, which begins at `offset` of the file.
     #[inline]
     pub fn on_frame(&mut self, frame: &Frame<'_>, offset: u64) {
         self.is_fit = self.is_fit && self.done.note(frame, offset, &mut self.next_entry);
     }
 
-    /// The index of the segment, which ends at `end`; none when it cannot have one.
+    /// Returns the index of the segment, which ends at `end`; `None` when it cannot have one.
     pub fn finish(mut self, end: Position, data_crc: u32) -> Option<SegmentIndex> {
         (self.done.end_position, self.done.data_crc) = (end, data_crc);
         self.is_fit.then_some(self.done)
     }
 }
 
-/// Whether the index file of segment `index` says the same as `made`, which was made anew; none when there is no file.
+/// Returns whether the index file of segment `index` equals `made`, a new index; `None` when there is no
+/// file.
 ///
 /// # Errors
-/// What the medium says.
-pub fn is_as_made(
+/// The error of the medium.
+pub fn index_matches(
     storage: &dyn Storage,
     index: u64,
     made: Option<&SegmentIndex>,
@@ -323,7 +325,7 @@ pub fn is_as_made(
 }
 
 impl SegmentIndex {
-    /// Of a segment of which no frame was read.
+    /// Starts the index of a segment, before its first frame.
     fn begun(segment: &Segment) -> Self {
         let header = &segment.header;
         Self {
@@ -342,7 +344,7 @@ impl SegmentIndex {
         }
     }
 
-    /// Takes in a frame at `offset`. Whether it can be the next one, as far as its header tells.
+    /// Adds the frame at `offset`. Returns whether, by its header, it can be the next one.
     #[inline]
     fn note(&mut self, frame: &Frame<'_>, offset: u64, next_entry: &mut u64) -> bool {
         if frame.is_padding() {
@@ -373,18 +375,18 @@ impl SegmentIndex {
     }
 }
 
-/// Makes the index of one segment and writes its file. None, and no file, when the segment is not closed or holds
-/// anything but frames.
+/// Builds the index of one segment and writes its file. `None`, and no file, when the segment is not closed
+/// or holds anything but frames.
 ///
 /// # Errors
-/// [`TrailError`]: there is no such segment, or the medium refuses.
+/// [`TrailError`]: there is no such segment, or the medium fails.
 pub fn make_index(storage: &dyn Storage, index: u64) -> Result<Option<SegmentIndex>, TrailError> {
     let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
     let Some(found) = find_segment(storage, index, &mut pages)? else { return Ok(None) };
     let segment = found.usable(storage)?;
     let io =
         |action| move |source| TrailError::Io { file: storage.describe(&index_name(index)), action, source };
-    let mut making = Making::begin(storage, &segment).map_err(io("make"))?;
+    let mut making = IndexJob::begin(storage, &segment).map_err(io("make"))?;
     loop {
         match making.go_on().map_err(io("make"))? {
             Piece::More => {}
@@ -397,16 +399,16 @@ pub fn make_index(storage: &dyn Storage, index: u64) -> Result<Option<SegmentInd
     }
 }
 
-/// Makes the indexes of a trail in the background of its writer, a piece at each call. What fails is left out: an
-/// index is a help.
+/// Builds the indexes of a trail in the background of its writer, a piece at each call. Failures are ignored:
+/// an index only speeds reading up.
 #[derive(Default)]
 pub struct Indexer {
     waiting: VecDeque<u64>,
-    making: Option<Making>,
+    making: Option<IndexJob>,
 }
 
 impl Indexer {
-    /// One that begins with the segments among these that have no index.
+    /// Creates an indexer that begins with those segments of `indexes` that have no index.
     pub fn for_trail(storage: &dyn Storage, indexes: Range<u64>) -> Self {
         let found = find_segments(storage).unwrap_or_default();
         let lacks = |segment: &Segment| SegmentIndex::read(storage, segment).is_none();
@@ -415,12 +417,12 @@ impl Indexer {
         Self { waiting: segments.map(|segment| segment.header.index).collect(), making: None }
     }
 
-    /// Segment `index` is closed.
+    /// Adds the closed segment `index`.
     pub fn add(&mut self, index: u64) {
         self.waiting.push_back(index);
     }
 
-    /// Does a millisecond's work or so; whether there was any.
+    /// Works for about a millisecond. Returns whether there was any work.
     pub fn do_work(&mut self, directory: &Directory) -> bool {
         if let Some(making) = &mut self.making {
             match making.go_on() {
@@ -437,11 +439,11 @@ impl Indexer {
         let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
         let found = find_segment(directory, index, &mut pages).ok().flatten();
         let segment = found.and_then(|found| found.usable(directory).ok());
-        self.making = segment.and_then(|segment| Making::begin(directory, &segment).ok());
+        self.making = segment.and_then(|segment| IndexJob::begin(directory, &segment).ok());
         true
     }
 
-    /// Finishes what is waiting, unless that is much: then the next start does it.
+    /// Indexes the waiting segments, unless there are many; then the next start does.
     pub fn finish(&mut self, directory: &Directory) {
         if self.waiting.len() <= INDEX_AT_STOP_MAX {
             while self.do_work(directory) {}
@@ -449,13 +451,13 @@ impl Indexer {
     }
 }
 
-/// Writes an index so that it appears whole, without a flush: the writer's own flushes are not to wait for it.
+/// Writes an index so that it appears whole, without a flush, which would delay the writer's own flushes.
 fn put(directory: &Directory, index: &SegmentIndex) -> io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let path = directory.root().join(index_name(index.index));
     let unfinished = path.with_added_extension("unfinished");
-    // One that an earlier start left half-written is read-only.
+    // A half-written file of an earlier start is read-only.
     let _ = std::fs::remove_file(&unfinished);
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(&unfinished)?;
     file.write_all(&index.to_bytes())?;

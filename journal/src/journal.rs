@@ -1,12 +1,13 @@
-//! The journal agent: hands closed batches to the device straight from the ring and moves `written` and `durable`.
+//! The journal agent: it writes closed batches to the device straight from the ring, and advances the
+//! watermarks `written` and `durable`.
 
 use crate::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
 use crate::counters::{JournalCounters, JournalStatistics};
-use crate::engine::{Completion, Engine, Stage};
-use crate::flight::{Flight, Ticket};
+use crate::engine::{Completion, Engine, JournalStage};
+use crate::flight::{InFlight, Ticket};
 use crate::format::{HeaderBlock, RunningCrc, SegmentHeader, link_after, segment_name};
 use crate::lock::WriterLock;
-use crate::pool::Spares;
+use crate::pool::SegmentPool;
 use crate::space::SpaceWatch;
 use crate::storage::Storage;
 use std::fs::File;
@@ -18,7 +19,7 @@ use stele_wire::bounds::PADDING_LENGTH_MIN;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Position, Sequence};
 
-/// Why the journal accepts nothing more.
+/// Why the journal has stopped.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the journal stopped: {stage} failed at offset {offset} of {file} (position {position}): {source}{advice}. \
@@ -26,54 +27,54 @@ use stele_wire::units::{Position, Sequence};
     advice = crate::error::advice(source)
 )]
 pub struct JournalFailure {
-    /// What was being done.
-    pub stage: Stage,
+    /// What the journal was doing.
+    pub stage: JournalStage,
     /// The segment file.
     pub file: String,
-    /// Where in it the first byte lies that is not known to be written.
+    /// Offset in the file of the first byte that is not known to be written.
     pub offset: u64,
-    /// The log position of that.
+    /// Log position of that byte.
     pub position: Position,
-    /// How far the log was acknowledged as durable; it stays there.
+    /// The position up to which the log was acknowledged as durable. It does not change any more.
     pub durable: Position,
-    /// What the medium said.
+    /// The error of the medium.
     pub source: io::Error,
 }
 
-/// What a journal is put together from; [`crate::Opened::attach`] does it for files.
+/// The parts of a journal; [`crate::OpenedJournal::attach`] provides them for files.
 pub struct JournalParts<F> {
-    /// Its key to the ring, which stands at the segment's base.
+    /// The journal's end of the ring, positioned at the segment's base.
     pub reader: JournalReader,
-    /// What carries the bytes.
+    /// Writes the bytes.
     pub engine: Box<dyn Engine<F>>,
-    /// Where segments come from.
-    pub spares: Box<dyn Spares<F>>,
-    /// Where closed segments are cut.
+    /// Provides the next segments.
+    pub spares: Box<dyn SegmentPool<F>>,
+    /// Closes full segments.
     pub storage: Arc<dyn Storage>,
-    /// The first segment, its header durable.
+    /// Header of the first segment; it is durable.
     pub header: SegmentHeader,
-    /// Its file.
+    /// The file of the first segment.
     pub file: F,
-    /// Held as long as the journal lives.
+    /// The writer's lock, held as long as the journal lives.
     pub lock: Option<WriterLock>,
 }
 
-/// The journal of one shard. Drive it with [`Journal::do_work`], as an agent or by hand.
+/// The journal of one shard. [`Journal::do_work`] drives it, as an agent or called by hand.
 ///
 /// ```text
-///  do_work   reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was submitted
+/// do_work: reap ─> written, durable ─> [ roll ] ─> submit [submitted .. batched) ─> CRC of what was sent
 /// ```
 ///
 /// ```
 /// use stele_bus::{Agent, LogRing, NOT_RECEIVED, RingOptions, Sequencer, UtcClock};
-/// use stele_journal::{Journal, Options};
+/// use stele_journal::{Journal, JournalOptions};
 /// use stele_risk::{Risk, RiskLimits};
 /// use stele_wire::messages::Trade;
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let trail = folder.path();
 /// let now = stele_bus::Clock::now(&mut UtcClock::new());
-/// let opened = Journal::open(trail, &Options::default(), now)?;
+/// let opened = Journal::open(trail, &JournalOptions::default(), now)?;
 /// let start = opened.start;
 /// let parts = LogRing::create(&RingOptions::default(), start.position)?;
 /// let risk = Risk::new(RiskLimits::default());
@@ -96,13 +97,13 @@ pub struct JournalParts<F> {
 /// ```
 pub struct Journal<F = File> {
     reader: JournalReader,
-    // In front of `spares` and `lock`: dropping it waits for what is on its way.
+    // Before `spares` and `lock`: dropping it waits for the requests in flight.
     engine: Box<dyn Engine<F>>,
-    spares: Box<dyn Spares<F>>,
+    spares: Box<dyn SegmentPool<F>>,
     storage: Arc<dyn Storage>,
-    flight: Flight,
+    flight: InFlight,
     header: SegmentHeader,
-    /// The write of `header`, which is on the medium when this has left the flight.
+    /// The request that writes `header`; the header is durable once the request has left `flight`.
     header_ticket: Option<Ticket>,
     slot: usize,
     submitted: Position,
@@ -117,7 +118,7 @@ pub struct Journal<F = File> {
 }
 
 impl<F> Journal<F> {
-    /// A journal that begins at the base of its first segment.
+    /// Creates a journal that begins at the base of its first segment.
     ///
     /// # Panics
     /// When ring and segment do not begin at the same position.
@@ -132,7 +133,7 @@ impl<F> Journal<F> {
             engine,
             spares,
             storage,
-            flight: Flight::new(base),
+            flight: InFlight::new(base),
             header,
             header_ticket: None,
             slot: 0,
@@ -148,10 +149,10 @@ impl<F> Journal<F> {
         }
     }
 
-    /// One duty cycle; gives how many requests completed or were sent. Never waits.
+    /// Runs one duty cycle. Returns how many requests completed or were submitted. Never waits.
     ///
     /// # Errors
-    /// [`JournalFailure`], now and from then on: nothing more is acknowledged.
+    /// [`JournalFailure`], now and at every later call: nothing more is acknowledged.
     pub fn do_work(&mut self) -> Result<usize, &JournalFailure> {
         if self.failure.is_none() {
             match self.cycle() {
@@ -162,11 +163,11 @@ impl<F> Journal<F> {
         Err(self.failure.as_ref().expect("poisoned above or before"))
     }
 
-    /// Writes what is batched, waits until it is durable, and closes the trail: the last segment is cut to its
-    /// end and read-only, unused segments are gone. May wait; doing it again does nothing.
+    /// Writes what is batched, waits until it is durable, and closes the trail: the last segment is cut to
+    /// its end and made read-only, and unused segments are removed. May wait. A second call does nothing.
     ///
     /// # Errors
-    /// [`JournalFailure`]; a poisoned journal leaves its last segment as it is, for recovery.
+    /// [`JournalFailure`]. A poisoned journal leaves its last segment as it is, for recovery.
     pub fn stop(&mut self) -> Result<(), &JournalFailure> {
         if !self.closed && self.failure.is_none() {
             match self.drain().and_then(|()| self.close()) {
@@ -174,58 +175,59 @@ impl<F> Journal<F> {
                 Err((stage, source)) => self.poison(stage, source),
             }
         }
-        // Spares that stay behind a failure are no harm: opening the trail again removes them.
+        // If this fails, the unused segments stay and do no harm: the next start removes them.
         let _ = self.spares.stop();
         self.failure.as_ref().map_or(Ok(()), Err)
     }
 
-    /// Shows in `counters` from now on, as those of `shard`, what it does and how long events take to become durable.
+    /// Registers counters of `shard` that show what the journal does and how long events take to become
+    /// durable.
     ///
     /// # Errors
-    /// When they are registered already or there is no slot.
+    /// When they are registered already, or no slot is free.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(JournalCounters::register(counters, shard, self.submitted)?);
         Ok(())
     }
 
-    /// The ring that it journals.
+    /// Returns the ring that it reads.
     pub fn ring(&self) -> &LogRing {
         self.reader.ring()
     }
 
-    /// What it has done so far.
+    /// Returns what it has done so far.
     pub fn statistics(&self) -> JournalStatistics {
         self.statistics
     }
 
-    /// The segment that it writes to.
+    /// Returns the header of the segment that it writes to.
     pub fn segment(&self) -> &SegmentHeader {
         &self.header
     }
 
-    /// How much room there is for more segments; none where that is not known.
+    /// Returns the watch over the free space; `None` where that is not known.
     pub fn space(&self) -> Option<Arc<SpaceWatch>> {
         self.spares.space()
     }
 
-    /// How it writes, for a person.
+    /// Describes how it writes, for a person.
     pub fn describe(&self) -> String {
         self.engine.describe()
     }
 
-    /// Why it accepts nothing more; none while it does.
+    /// Returns why it has stopped; `None` while it works.
     pub fn failure(&self) -> Option<&JournalFailure> {
         self.failure.as_ref()
     }
 
-    fn cycle(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn cycle(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         if let Some(lost) = self.spares.lost() {
-            return Err((Stage::Watch, lost));
+            return Err((JournalStage::Watch, lost));
         }
         Ok(self.reap()? + self.send()?)
     }
 
-    fn reap(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn reap(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         self.engine.reap(&mut self.completions);
         let work = self.completions.len();
         if work == 0 {
@@ -249,7 +251,7 @@ impl<F> Journal<F> {
         Ok(work)
     }
 
-    fn send(&mut self) -> Result<usize, (Stage, io::Error)> {
+    fn send(&mut self) -> Result<usize, (JournalStage, io::Error)> {
         let batched = self.reader.ring().watermarks().batched();
         let mut sent = 0;
         while self.submitted < batched && self.flight.has_room() {
@@ -263,7 +265,7 @@ impl<F> Journal<F> {
             sent += 1;
         }
         if sent > 0 {
-            self.engine.submit().map_err(|source| (Stage::Submit, source))?;
+            self.engine.submit().map_err(|source| (JournalStage::Submit, source))?;
             self.sum();
             if let Some(counters) = &mut self.counters {
                 counters.show(&self.statistics, self.submitted, batched);
@@ -272,7 +274,7 @@ impl<F> Journal<F> {
         Ok(sent)
     }
 
-    fn send_write(&mut self, batched: Position) -> Result<(), (Stage, io::Error)> {
+    fn send_write(&mut self, batched: Position) -> Result<(), (JournalStage, io::Error)> {
         let from = self.submitted;
         let to = batched.min(self.header.end_position()).min(from.plus(WRITE_LENGTH_MAX));
         let to = self.reader.contiguous_end(from, to);
@@ -284,18 +286,20 @@ impl<F> Journal<F> {
         assert!(from.0.is_multiple_of(block) && to.0.is_multiple_of(block), "batches end on a block");
         let ticket = self.flight.push(to);
         let offset = self.header.file_offset(from);
-        self.engine.write(ticket, self.slot, offset, bytes).map_err(|source| (Stage::Submit, source))?;
+        self.engine
+            .write(ticket, self.slot, offset, bytes)
+            .map_err(|source| (JournalStage::Submit, source))?;
         self.submitted = to;
         self.statistics.bytes += to.0 - from.0;
         self.statistics.writes += 1;
         Ok(())
     }
 
-    /// Begins the next segment, whose header goes to the device in front of its data. Says whether it could: not
-    /// before the next segment is prepared, nor before the current one's header, and with it everything in front,
-    /// is durable. Two headers are therefore never on their way at once: behind a damaged one nothing was
-    /// acknowledged, and nothing but the segment itself was begun.
-    fn roll(&mut self, batched: Position) -> Result<bool, (Stage, io::Error)> {
+    /// Begins the next segment, whose header is submitted before its data. Returns whether it could: the next
+    /// segment must be prepared, and the current segment's header, and with it everything before, must be
+    /// durable. So two headers are never in flight at once: after a damaged header nothing was acknowledged,
+    /// and only its own segment was begun.
+    fn roll(&mut self, batched: Position) -> Result<bool, (JournalStage, io::Error)> {
         if self.header_ticket.is_some_and(|ticket| self.flight.holds(ticket)) {
             return Ok(false);
         }
@@ -303,7 +307,7 @@ impl<F> Journal<F> {
             self.statistics.waits_for_segment += 1;
             return Ok(false);
         };
-        let spare = spare.map_err(|source| (Stage::Roll, source))?;
+        let spare = spare.map_err(|source| (JournalStage::Roll, source))?;
         assert_eq!(spare.index, self.header.index + 1, "the pool hands out segments in order");
         self.sum();
         let header = self.next_header(batched);
@@ -313,14 +317,15 @@ impl<F> Journal<F> {
             self.spares.retire(file);
         }
         let ticket = self.flight.push(self.submitted);
-        self.engine.write_header(ticket, slot, &block).map_err(|source| (Stage::Submit, source))?;
+        self.engine.write_header(ticket, slot, &block).map_err(|source| (JournalStage::Submit, source))?;
         (self.header, self.header_ticket, self.slot) = (header, Some(ticket), slot);
         self.data_crc = RunningCrc::default();
         self.statistics.rolls += 1;
         Ok(true)
     }
 
-    /// The header of the segment that begins at `submitted`. The first frame there tells sequence and time.
+    /// Returns the header of the segment that begins at `submitted`. Sequence and time come from the first
+    /// frame there.
     fn next_header(&self, batched: Position) -> SegmentHeader {
         let base = self.submitted;
         let bytes = self.reader.bytes(base, self.reader.contiguous_end(base, batched));
@@ -340,7 +345,7 @@ impl<F> Journal<F> {
         }
     }
 
-    /// Takes what was submitted since the last call into the segment's CRC, while the device is at work.
+    /// Adds what was submitted since the last call to the segment's CRC, while the device is writing.
     fn sum(&mut self) {
         while self.summed < self.submitted {
             let to = self.reader.contiguous_end(self.summed, self.submitted);
@@ -349,7 +354,7 @@ impl<F> Journal<F> {
         }
     }
 
-    fn drain(&mut self) -> Result<(), (Stage, io::Error)> {
+    fn drain(&mut self) -> Result<(), (JournalStage, io::Error)> {
         loop {
             self.cycle()?;
             let batched = self.reader.ring().watermarks().batched();
@@ -359,12 +364,12 @@ impl<F> Journal<F> {
             if self.flight.is_empty() {
                 std::thread::sleep(std::time::Duration::from_micros(200));
             } else {
-                self.engine.wait().map_err(|source| (Stage::Submit, source))?;
+                self.engine.wait().map_err(|source| (JournalStage::Submit, source))?;
             }
         }
     }
 
-    fn close(&mut self) -> Result<(), (Stage, io::Error)> {
+    fn close(&mut self) -> Result<(), (JournalStage, io::Error)> {
         let full = self.header.file_offset(self.header.end_position());
         if self.statistics.rolls > 0 {
             self.close_segment(self.header.index - 1, full)?;
@@ -372,16 +377,16 @@ impl<F> Journal<F> {
         self.close_segment(self.header.index, self.header.file_offset(self.submitted))
     }
 
-    fn close_segment(&self, index: u64, length: u64) -> Result<(), (Stage, io::Error)> {
+    fn close_segment(&self, index: u64, length: u64) -> Result<(), (JournalStage, io::Error)> {
         let name = segment_name(index);
         let closed = self.storage.close(&name, length);
         let named = |error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", self.storage.describe(&name)))
         };
-        closed.map_err(|error| (Stage::Close, named(error)))
+        closed.map_err(|error| (JournalStage::Close, named(error)))
     }
 
-    fn poison(&mut self, stage: Stage, source: io::Error) {
+    fn poison(&mut self, stage: JournalStage, source: io::Error) {
         let position = self.flight.written();
         let base = self.header.base_position;
         let (index, offset) = if position >= base {

@@ -1,7 +1,9 @@
-//! What survives: segments on disk, the writer that fills them straight from the ring, recovery, and readers.
+//! The storage of Stele: segments on disk, the journal that writes them straight from the ring, recovery, and
+//! readers.
 //!
-//! [`Journal::open`] recovers a trail and begins an epoch; [`Opened::attach`] makes the [`Journal`] agent over
-//! the ring. [`TrailReader`] reads a trail, also a live one. The bytes are drawn in `journal/FORMAT.md`.
+//! [`Journal::open`] recovers a trail and begins an epoch; [`OpenedJournal::attach`] creates the [`Journal`]
+//! agent over the ring. [`TrailReader`] reads a trail, also while it is being written. `journal/FORMAT.md`
+//! describes the bytes.
 #![deny(unsafe_code)]
 
 pub mod archive;
@@ -51,25 +53,25 @@ pub mod verify;
 
 pub use bulk::{BulkReader, ReadMethod};
 pub use catch_up::CatchUp;
-pub use choice::Notice;
-pub use continuity::{Continuity, Fault};
+pub use choice::EngineNotice;
+pub use continuity::{Continuity, ContinuityFault};
 pub use counters::JournalStatistics;
 pub use directory::Directory;
 pub use engine::{Engine, FlushMethod};
 pub use error::TrailError;
 pub use events::{Events, RecordedEvent};
-pub use examine::Examined;
+pub use examine::ExaminedSegment;
 pub use journal::{Journal, JournalFailure, JournalParts};
 pub use lock::{LOCK_NAME, LockError, WriterLock};
-pub use measure::{Cpus, FlushTrials, Trial};
-pub use open::{OpenError, Opened, open};
-pub use options::{EngineChoice, Options, schema_hash};
+pub use measure::{FlushTrial, FlushTrials, JournalCpus};
+pub use open::{OpenError, OpenedJournal, open};
+pub use options::{EngineChoice, JournalOptions, schema_hash};
 pub use pages::Pages;
 pub use plain::PlainEngine;
-pub use projection::{Projected, Projection, ProjectionError};
-pub use reader::{Entry, TrailReader};
+pub use projection::{Projection, ProjectionError, TrailProjection};
+pub use reader::{TrailEntry, TrailReader};
 pub use recovery::{RecoveryError, RecoveryReport};
-pub use site::{Prepared, Site};
+pub use site::{PreparedSegments, TrailSite};
 pub use space::{SpaceLevel, SpaceWatch, free_space_warning_default};
 pub use storage::{CUT_FOLDER, Storage, StoredFile};
 pub use trail::{FoundSegment, Segment, find_segments, read_segments};

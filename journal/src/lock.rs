@@ -1,4 +1,4 @@
-//! One writer a trail: a lock that the kernel gives back when its holder ends, however it ends.
+//! One writer per trail: a lock that the kernel releases when its holder ends, however it ends.
 
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{File, OpenOptions};
@@ -10,23 +10,25 @@ use stele_wire::units::Nanos;
 /// Name of the lock file.
 pub const LOCK_NAME: &str = "writer.lock";
 
-/// The writer's lock, held until dropped. The file stays: only the kernel's lock on it says that someone writes.
+/// The writer's lock, held until dropped. The file stays: only the kernel's lock on it shows that a writer
+/// runs.
 #[derive(Debug)]
 pub struct WriterLock {
     _file: File,
 }
 
-/// Why the lock is not to be had.
+/// Why the lock is unavailable.
 #[derive(Debug)]
 pub enum LockError {
-    /// Someone else holds it; what they wrote about themselves.
+    /// Another process holds it; with what that process wrote about itself.
     Held(String),
-    /// The file system refused.
+    /// The file system failed.
     Io(io::Error),
 }
 
 impl WriterLock {
-    /// Takes the lock of the trail in `directory`, and writes who holds it into the lock file.
+    /// Takes the lock of the trail in `directory`, and writes the holder's process and host into the lock
+    /// file.
     ///
     /// # Errors
     /// [`LockError`].
@@ -57,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_file_that_a_killed_writer_left_behind_locks_nobody_out() {
+    fn the_lock_file_of_a_killed_writer_locks_no_later_writer_out() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(LOCK_NAME), "pid 1\nhost elsewhere\nsince 3 ns after 1970 UTC\n")
             .unwrap();
@@ -69,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_writer_is_told_who_the_first_is_and_a_later_one_gets_in() {
+    fn a_second_writer_learns_who_the_first_is_and_a_later_one_gets_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let first = WriterLock::take(folder.path(), Nanos(17)).unwrap();
         let Err(LockError::Held(owner)) = WriterLock::take(folder.path(), Nanos(18)) else {

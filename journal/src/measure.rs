@@ -1,8 +1,8 @@
-//! Which flush method is the fastest here: each is tried for a moment on the trail's own file system, on the
+//! Measures which flush method is the fastest: each is tried briefly on the trail's own file system, on the
 //! journal's CPU, while another thread spins where the sequencer will.
 //!
 //! ```text
-//!  journal's CPU:    one block written, waited for until durable, a pause; then 64 KiB × 4 at once, without pause
+//!  journal's CPU:    one block, wait until durable, pause; then 4 × 64 KiB at once, no pause
 //!  sequencer's CPU:  spins
 //! ```
 #![allow(unsafe_code)]
@@ -10,10 +10,10 @@
 use crate::bounds::READ_LENGTH;
 use crate::directory::Directory;
 use crate::engine::{Completion, Engine, FlushMethod};
-use crate::flight::Progress;
+use crate::flight::RequestProgress;
 use crate::format::UNFINISHED_EXTENSION;
 use crate::pages::Pages;
-use crate::pool::{Medium, create};
+use crate::pool::{MediumProperties, create};
 use crate::uring::UringEngine;
 use std::fmt;
 use std::fs::File;
@@ -26,67 +26,67 @@ use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{LogRing, RingOptions};
 use stele_wire::units::Position;
 
-/// How long one method's latency is looked at, and its throughput.
+/// How long the latency of one method is measured, and how long its throughput.
 const LATENCY_TIME: Duration = Duration::from_millis(60);
 const THROUGHPUT_TIME: Duration = Duration::from_millis(20);
-/// Between two single writes: the low rate.
+/// Time between two single writes: the low rate.
 const INTERVAL: Duration = Duration::from_micros(150);
-/// After so many writes a median above [`HOPELESS`] times the best one ends a method's trial.
+/// A method's trial ends after this many writes if its median is above [`HOPELESS`] times the best one.
 const SAMPLES_MIN: usize = 32;
 const HOPELESS: u64 = 4;
-/// Bytes of the probe file.
+/// Length of the probe file in bytes.
 const PROBE_LENGTH: u64 = 4 << 20;
-/// A write of the throughput trial, and how many at once.
+/// Length of a write in the throughput trial, and how many are in flight.
 const REQUEST: usize = 64 << 10;
 const DEPTH: usize = 4;
 
-/// Where the journal will run.
+/// The CPUs on which the journal will run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Cpus {
-    /// The journal's.
+pub struct JournalCpus {
+    /// The CPU of the journal's thread.
     pub journal: Option<usize>,
-    /// The one of the thread that spins; none where the journal shares its thread with everything.
+    /// The CPU of the thread that spins; `None` when the journal shares its thread with everything else.
     pub spinning: Option<usize>,
-    /// Whether the kernel keeps other work away from the journal's (`isolcpus`), so that not yielding may pay.
+    /// Whether the kernel keeps other work off the journal's CPU (`isolcpus`), so that not yielding may pay.
     pub is_isolated: bool,
 }
 
-/// What one trial saw.
+/// The result of one trial.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trial {
-    /// How writes became durable.
+pub struct FlushTrial {
+    /// The flush method.
     pub method: FlushMethod,
     /// Whether the thread yielded its CPU while a flush was outstanding.
     pub yields: bool,
-    /// Single writes that were waited for.
+    /// The number of single writes measured.
     pub samples: usize,
-    /// Median time of one block until durable, in ns.
+    /// Median time until one block was durable, in ns.
     pub p50_ns: u64,
-    /// 90th percentile of that, in ns.
+    /// 90th percentile of that time, in ns.
     pub p90_ns: u64,
-    /// Durable bytes a second, four writes of 64 KiB at once; 0 for a method that was given up before.
+    /// Durable bytes per second with four writes of 64 KiB in flight; 0 for a method whose trial ended early.
     pub bytes_per_second: u64,
 }
 
-/// Every trial, and which one the journal goes by.
+/// All trials, and the one whose method the journal uses.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlushTrials {
-    /// In the order in which they were made.
-    pub trials: Vec<Trial>,
-    /// Index of the one chosen.
+    /// The trials, in the order in which they ran.
+    pub trials: Vec<FlushTrial>,
+    /// Index of the chosen trial.
     pub chosen: usize,
 }
 
 impl FlushTrials {
-    /// Tries every method in `directory`, which is created if it is not there. None where the journal has no choice:
-    /// without io_uring or direct I/O the plain engine writes. Takes some 0.25 s.
+    /// Tries every method in `directory`, which is created if it does not exist. `None` when the journal has
+    /// no choice: without io_uring or direct I/O the plain engine writes. Takes about 0.25 s.
     ///
     /// # Errors
-    /// What the medium says.
-    pub fn make(directory: &Path, cpus: Cpus) -> io::Result<Option<Self>> {
+    /// The error of the medium.
+    pub fn make(directory: &Path, cpus: JournalCpus) -> io::Result<Option<Self>> {
         let directory = Directory::new(directory);
         directory.create()?;
-        let medium = Medium::probe(&directory, true)?;
+        let medium = MediumProperties::probe(&directory, true)?;
         if !medium.direct {
             return Ok(None);
         }
@@ -98,8 +98,8 @@ impl FlushTrials {
         Ok(trials)
     }
 
-    /// The trial that the journal goes by.
-    pub fn chosen(&self) -> &Trial {
+    /// Returns the chosen trial.
+    pub fn chosen(&self) -> &FlushTrial {
         &self.trials[self.chosen]
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Display for FlushTrials {
     }
 }
 
-impl fmt::Display for Trial {
+impl fmt::Display for FlushTrial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.method.name();
         let without = if self.yields { "" } else { " without yielding" };
@@ -129,15 +129,18 @@ impl fmt::Display for Trial {
     }
 }
 
-/// The rule by which a method is chosen. A trial costs its median plus a quarter of its 90th percentile: the usual
-/// write counts most, but a method whose flushes wait for a scheduler's tick again and again (4,000 µs against 60 µs)
-/// loses. No higher percentile: of some hundred writes that is the machine's own stalls and says nothing of a method.
-/// Trials with less than half of the best throughput are left out: batches grow with the load, so that a queue of them
-/// must not become the limit. An earlier trial stands unless a later one costs at most half: so short a trial tells a
-/// starved method from one that is not, and nothing finer; a flushed write vouches for itself and needs no thread that
-/// the scheduler could keep waiting once the trial is over; and to yield is the safe side.
-fn choose(trials: &[Trial]) -> usize {
-    let cost = |trial: &Trial| trial.p50_ns + trial.p90_ns / 4;
+/// The rule by which a method is chosen. A trial costs its median plus a quarter of its 90th percentile: the
+/// usual write counts most, but a method whose flushes often wait for a tick of the scheduler (4,000 µs
+/// instead of 60 µs) loses. Higher percentiles of some hundred writes show stalls of the machine and not the
+/// method.
+///
+/// Trials with less than half of the best throughput are excluded: batches grow with the load, and their
+/// writes must not become the bottleneck. A later trial must cost at most half of an earlier one to be
+/// preferred: so short a trial distinguishes a starved method from a working one, and nothing finer. The
+/// order is from the simplest method: a flushed write is durable by itself and needs no thread that the
+/// scheduler could delay later, and yielding is the safer choice.
+fn choose(trials: &[FlushTrial]) -> usize {
+    let cost = |trial: &FlushTrial| trial.p50_ns + trial.p90_ns / 4;
     let best = trials.iter().map(|trial| trial.bytes_per_second).max().unwrap_or(0);
     let mut chosen: Option<usize> = None;
     for (index, trial) in trials.iter().enumerate() {
@@ -151,7 +154,7 @@ fn choose(trials: &[Trial]) -> usize {
     chosen.unwrap_or(0)
 }
 
-/// A zero-filled file and memory to write it from.
+/// A file of zeros, and memory to write it from.
 struct Probe {
     file: File,
     block: usize,
@@ -159,7 +162,7 @@ struct Probe {
 }
 
 impl Probe {
-    fn create(path: &Path, medium: Medium) -> io::Result<Self> {
+    fn create(path: &Path, medium: MediumProperties) -> io::Result<Self> {
         let file = create(path, medium.direct)?;
         let zeros = Pages::zeroed(READ_LENGTH);
         for offset in (0..PROBE_LENGTH).step_by(READ_LENGTH) {
@@ -167,13 +170,13 @@ impl Probe {
         }
         file.sync_all()?;
         let options = RingOptions { capacity: RING_LENGTH_MIN, ..RingOptions::default() };
-        // The keys to the ring are dropped here: nothing writes on it.
+        // The ends of the ring are dropped here: nothing writes to it.
         let ring = LogRing::create(&options, Position(0)).map_err(io::Error::other)?.ring;
         Ok(Self { file, block: medium.block_length as usize, ring })
     }
 
-    fn try_all(&self, cpus: Cpus) -> io::Result<Option<FlushTrials>> {
-        // Made on this thread: the sync thread must not inherit the journal's CPU.
+    fn try_all(&self, cpus: JournalCpus) -> io::Result<Option<FlushTrials>> {
+        // Created on this thread: the sync thread must not inherit the journal's CPU.
         let Some(engines) = self.engines(cpus.is_isolated)? else { return Ok(None) };
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -195,7 +198,7 @@ impl Probe {
         })
     }
 
-    /// An engine for each trial; none where there is no io_uring.
+    /// Returns an engine for each trial; `None` without io_uring.
     fn engines(&self, is_isolated: bool) -> io::Result<Option<Vec<(FlushMethod, bool, UringEngine)>>> {
         let arrangements: &[bool] = if is_isolated { &[true, false] } else { &[true] };
         let mut engines = Vec::with_capacity(FlushMethod::ALL.len() * arrangements.len());
@@ -212,7 +215,7 @@ impl Probe {
     }
 
     fn try_in_turn(&self, engines: Vec<(FlushMethod, bool, UringEngine)>) -> io::Result<FlushTrials> {
-        let mut trials: Vec<Trial> = Vec::with_capacity(engines.len());
+        let mut trials: Vec<FlushTrial> = Vec::with_capacity(engines.len());
         for (method, yields, engine) in engines {
             let best = trials.iter().map(|trial| trial.p50_ns).min();
             trials.push(Run::new(engine, self).trial(method, yields, best)?);
@@ -222,7 +225,7 @@ impl Probe {
     }
 }
 
-/// One method being tried.
+/// The trial of one method.
 struct Run<'a> {
     engine: UringEngine,
     memory: &'a [u8],
@@ -235,22 +238,22 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(engine: UringEngine, probe: &'a Probe) -> Self {
         let (start, length) = probe.ring.memory();
-        // SAFETY: the memory is mapped as long as `probe.ring` lives, and nothing stores to it: the ring's writer was
-        // dropped in `Probe::create`.
+        // SAFETY: the memory is mapped as long as `probe.ring` lives, and nothing stores to it: the ring's
+        // writer was dropped in `Probe::create`.
         let memory = unsafe { std::slice::from_raw_parts(start, length) };
         Self { engine, memory, block: probe.block, ticket: 0, offset: 0, completions: Vec::with_capacity(16) }
     }
 
-    fn trial(mut self, method: FlushMethod, yields: bool, best: Option<u64>) -> io::Result<Trial> {
+    fn trial(mut self, method: FlushMethod, yields: bool, best: Option<u64>) -> io::Result<FlushTrial> {
         let mut seen = self.latencies(best)?;
         seen.sort_unstable();
         let at = |share: usize| seen[(seen.len() - 1) * share / 100];
         let (p50_ns, p90_ns) = (at(50), at(90));
         let bytes_per_second = if is_hopeless(p50_ns, best) { 0 } else { self.throughput()? };
-        Ok(Trial { method, yields, samples: seen.len(), p50_ns, p90_ns, bytes_per_second })
+        Ok(FlushTrial { method, yields, samples: seen.len(), p50_ns, p90_ns, bytes_per_second })
     }
 
-    /// One block after the other at a low rate; the time from when each was due.
+    /// Writes one block after another at a low rate; returns the times from when each was due.
     fn latencies(&mut self, best: Option<u64>) -> io::Result<Vec<u64>> {
         let mut seen = Vec::with_capacity((LATENCY_TIME.as_nanos() / INTERVAL.as_nanos()) as usize + 1);
         let start = Instant::now();
@@ -270,7 +273,7 @@ impl<'a> Run<'a> {
                     break;
                 }
             }
-            // A write that took longer than the interval is charged once, not to those behind it too.
+            // A write that took longer than the interval is counted once, and does not delay those after it.
             due = (due + INTERVAL).max(now);
         }
         Ok(seen)
@@ -301,13 +304,13 @@ impl<'a> Run<'a> {
         self.engine.submit()
     }
 
-    /// How many writes became durable since the last call.
+    /// Returns how many writes became durable since the last call.
     fn durable(&mut self) -> io::Result<usize> {
         self.engine.reap(&mut self.completions);
         let mut durable = 0;
         for completion in self.completions.drain(..) {
             let progress = completion.outcome.map_err(|(_, error)| error)?;
-            durable += usize::from(progress == Progress::Durable);
+            durable += usize::from(progress == RequestProgress::Durable);
         }
         Ok(durable)
     }
@@ -317,7 +320,7 @@ fn is_hopeless(p50_ns: u64, best: Option<u64>) -> bool {
     best.is_some_and(|best| p50_ns > HOPELESS * best)
 }
 
-/// Pins the calling thread where that can be done: the journal's core says so when its CPU is not to be had.
+/// Pins the calling thread if possible. If not, the journal's own core reports that its CPU is unavailable.
 fn pin(cpu: Option<usize>) {
     let _ = stele_bus::keep_to(cpu.as_slice());
 }
@@ -327,13 +330,13 @@ mod tests {
     use super::*;
     use stele_testkit::skip::skip;
 
-    fn trial(method: FlushMethod, p50: u64, p90: u64, megabytes: u64) -> Trial {
+    fn trial(method: FlushMethod, p50: u64, p90: u64, megabytes: u64) -> FlushTrial {
         let (p50_ns, p90_ns, bytes_per_second) = (p50 * 1_000, p90 * 1_000, megabytes * 1_000_000);
-        Trial { method, yields: true, samples: 400, p50_ns, p90_ns, bytes_per_second }
+        FlushTrial { method, yields: true, samples: 400, p50_ns, p90_ns, bytes_per_second }
     }
 
     fn chosen(trials: [(u64, u64, u64); 3]) -> FlushMethod {
-        let trials: Vec<Trial> = FlushMethod::ALL
+        let trials: Vec<FlushTrial> = FlushMethod::ALL
             .into_iter()
             .zip(trials)
             .map(|(method, (p50, p90, megabytes))| trial(method, p50, p90, megabytes))
@@ -350,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_little_faster_is_no_reason_to_leave_the_plainer_method() {
+    fn a_little_faster_does_not_replace_the_simpler_method() {
         assert_eq!(chosen([(40, 80, 1400), (38, 76, 1400), (38, 76, 1400)]), FlushMethod::FlushedWrites);
         assert_eq!(chosen([(81, 101, 1385), (64, 73, 1306), (75, 106, 1464)]), FlushMethod::FlushedWrites);
     }
@@ -363,7 +366,8 @@ mod tests {
     #[test]
     fn every_method_is_tried_on_a_real_file_and_nothing_is_left_behind() {
         let folder = tempfile::tempdir().unwrap();
-        let Some(trials) = FlushTrials::make(&folder.path().join("trail"), Cpus::default()).unwrap() else {
+        let Some(trials) = FlushTrials::make(&folder.path().join("trail"), JournalCpus::default()).unwrap()
+        else {
             return skip("io_uring and direct I/O");
         };
         let methods: Vec<FlushMethod> = trials.trials.iter().map(|trial| trial.method).collect();
@@ -379,8 +383,8 @@ mod tests {
         let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
             return skip("/dev/shm");
         };
-        let medium = Medium::probe(&Directory::new(folder.path()), true).unwrap();
-        let trials = FlushTrials::make(folder.path(), Cpus::default()).unwrap();
+        let medium = MediumProperties::probe(&Directory::new(folder.path()), true).unwrap();
+        let trials = FlushTrials::make(folder.path(), JournalCpus::default()).unwrap();
         assert_eq!(trials.is_some(), medium.direct);
     }
 }

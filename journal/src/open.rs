@@ -1,16 +1,16 @@
-//! Opening a trail for writing: lock, recovery, medium, first segment of the new epoch.
+//! Opens a trail for writing: lock, recovery, medium, first segment of the new epoch.
 
-use crate::choice::{Notice, choose_engine};
+use crate::choice::{EngineNotice, choose_engine};
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::error::{TrailError, advice};
 use crate::format::SegmentHeader;
 use crate::journal::{Journal, JournalParts};
 use crate::lock::{LockError, WriterLock};
-use crate::options::Options;
-use crate::pool::{Medium, Spare, Spares, remove_unfinished};
+use crate::options::JournalOptions;
+use crate::pool::{MediumProperties, SegmentPool, SpareSegment, remove_unfinished};
 use crate::recovery::{Continuation, RecoveryError, RecoveryReport, recover};
-use crate::site::Site;
+use crate::site::TrailSite;
 use crate::storage::Storage;
 use crate::survey::survey;
 use std::fs::File;
@@ -24,56 +24,56 @@ use stele_wire::units::{Epoch, Nanos, Sequence, ShardId, TrailId};
 /// Why a trail cannot be opened for writing.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Someone else writes it.
+    /// Another process writes it.
     #[error(
         "{directory} is being written by another process ({owner}): stop that one, or choose another directory"
     )]
     Locked {
         /// The trail.
         directory: String,
-        /// What the owner wrote about itself.
+        /// What that process wrote about itself.
         owner: String,
     },
-    /// The trail is another shard's.
+    /// The trail belongs to another shard.
     #[error("{directory} holds the trail of shard {found}, not of shard {wanted}: choose another directory")]
     Shard {
         /// The trail.
         directory: String,
-        /// Whose it is.
+        /// The shard found.
         found: ShardId,
-        /// Whose it had to be.
+        /// The expected shard.
         wanted: ShardId,
     },
     /// An option is out of its range.
     #[error("{0}")]
     Options(String),
-    /// The medium refused.
+    /// The medium failed.
     #[error("cannot {action} {path}: {source}{}", advice(source))]
     Io {
-        /// What was tried.
+        /// What was attempted.
         action: &'static str,
-        /// On what.
+        /// The path concerned.
         path: String,
-        /// What the medium said.
+        /// The error of the medium.
         source: io::Error,
     },
-    /// io_uring was demanded and is not to be had.
-    #[error("io_uring is not to be had: {0}; allow it, or choose the plain engine")]
+    /// io_uring is required and unavailable.
+    #[error("io_uring is unavailable: {0}; allow it, or choose the plain engine")]
     Uring(io::Error),
-    /// Events are gone that were durable.
+    /// Events that were durable are missing.
     #[error(
-        "{directory}: the log ends with event {last}, and up to event {known} it was durable: it was cut, or is an older \
-         copy; nothing was changed: bring back what is missing, or choose another directory"
+        "{directory}: the log ends with event {last}, but was durable up to event {known}: it was cut, or is an older \
+         copy; nothing was changed: restore the missing part, or choose another directory"
     )]
     Cut {
         /// The trail.
         directory: String,
         /// The last event there.
         last: Sequence,
-        /// [`Options::known_durable`].
+        /// [`JournalOptions::known_durable`].
         known: Sequence,
     },
-    /// What is there cannot be continued.
+    /// The trail that is there cannot be continued.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
 }
@@ -84,39 +84,43 @@ impl From<TrailError> for OpenError {
     }
 }
 
-/// A trail open for writing, its new epoch begun on the medium. Give [`Self::start`] to the sequencer and the
-/// ring, then [`Self::attach`] the ring.
-pub struct Opened<F = File> {
-    /// Where the log goes on.
+/// A trail open for writing, with its new epoch begun on the medium. Create the ring and the sequencer from
+/// [`Self::start`], then pass the ring to [`Self::attach`].
+pub struct OpenedJournal<F = File> {
+    /// Where the log continues.
     pub start: SequencerStart,
-    /// What was found and done.
+    /// What recovery found and did.
     pub recovery: RecoveryReport,
-    /// The first segment of the epoch, its header durable.
+    /// The first segment of the epoch; its header is durable.
     pub header: SegmentHeader,
     file: F,
-    spares: Box<dyn Spares<F>>,
+    spares: Box<dyn SegmentPool<F>>,
     storage: Arc<dyn Storage>,
-    medium: Medium,
-    options: Options,
+    medium: MediumProperties,
+    options: JournalOptions,
     lock: Option<WriterLock>,
 }
 
 impl Journal<File> {
-    /// Opens the trail in `path`, which is created if it is not there. What is there is recovered and goes on in
-    /// a new epoch; it is never overwritten. `now` is the time, UTC.
+    /// Opens the trail in `path`, which is created if it does not exist. An existing trail is recovered and
+    /// continued in a new epoch; it is never overwritten. `now` is the time, UTC.
     ///
     /// # Errors
-    /// [`OpenError`], which says what to do.
-    pub fn open(path: &Path, options: &Options, now: Nanos) -> Result<Opened, OpenError> {
+    /// [`OpenError`]; its message says what to do.
+    pub fn open(path: &Path, options: &JournalOptions, now: Nanos) -> Result<OpenedJournal, OpenError> {
         open(&Directory::new(path), options, now)
     }
 }
 
-/// As [`Journal::open`], of the trail on `site`.
+/// As [`Journal::open`], for the trail on `site`.
 ///
 /// # Errors
-/// [`OpenError`], which says what to do.
-pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S::File>, OpenError> {
+/// [`OpenError`]; its message says what to do.
+pub fn open<S: TrailSite>(
+    site: &S,
+    options: &JournalOptions,
+    now: Nanos,
+) -> Result<OpenedJournal<S::File>, OpenError> {
     options.check().map_err(OpenError::Options)?;
     let storage = site.storage();
     let path = || storage.describe("");
@@ -137,14 +141,14 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
         None => site.draw_identity().map_err(io("draw an identity for"))?,
     };
     let last = found.tail.as_ref().map_or(Sequence(0), |tail| tail.last_sequence);
-    // Damage is told by recovery, which knows more about it.
+    // Damage is reported by recovery, which knows more about it.
     if last < options.known_durable && found.problem.is_none() {
         return Err(OpenError::Cut { directory: path(), last, known: options.known_durable });
     }
     let (recovery, next) = recover(storage.as_ref(), found)?;
     let medium = site.probe(options.direct).map_err(io("write in"))?;
     let prepared = site.prepare(medium, options, next.index);
-    let (Spare { file, .. }, spares) = prepared.map_err(io("prepare segments in"))?;
+    let (SpareSegment { file, .. }, spares) = prepared.map_err(io("prepare segments in"))?;
     let header = first_header(options, trail, &next, medium, now);
     site.write_header(&file, &header.to_block()).map_err(io("write a segment's header in"))?;
     let start = SequencerStart {
@@ -156,30 +160,30 @@ pub fn open<S: Site>(site: &S, options: &Options, now: Nanos) -> Result<Opened<S
         block_length: header.block_length as usize,
     };
     let options = options.clone();
-    Ok(Opened { start, recovery, header, file, spares, storage, medium, options, lock })
+    Ok(OpenedJournal { start, recovery, header, file, spares, storage, medium, options, lock })
 }
 
-impl Opened {
-    /// Puts the journal together over the ring, which begins at [`Self::start`]'s position. What a person should
-    /// be told comes with it.
+impl OpenedJournal {
+    /// Creates the journal over the ring, which begins at [`Self::start`]'s position. Also returns notices
+    /// for the operator.
     ///
     /// # Errors
-    /// [`OpenError::Uring`], when io_uring was demanded and is not to be had.
+    /// [`OpenError::Uring`] when io_uring is required and unavailable.
     ///
     /// # Panics
-    /// When the ring begins elsewhere.
-    pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<Notice>), OpenError> {
+    /// When the ring begins at another position.
+    pub fn attach(self, reader: JournalReader) -> Result<(Journal<File>, Vec<EngineNotice>), OpenError> {
         let chosen = choose_engine(&self.options, self.medium, &reader);
         let (engine, notices) = chosen.map_err(OpenError::Uring)?;
         Ok((self.attach_engine(reader, engine), notices))
     }
 }
 
-impl<F> Opened<F> {
-    /// Puts the journal together over the ring and this engine.
+impl<F> OpenedJournal<F> {
+    /// Creates the journal over the ring and this engine.
     ///
     /// # Panics
-    /// When the ring begins elsewhere than at [`Self::start`]'s position.
+    /// When the ring begins at another position than [`Self::start`]'s.
     pub fn attach_engine(self, reader: JournalReader, engine: Box<dyn Engine<F>>) -> Journal<F> {
         let Self { header, file, spares, storage, lock, .. } = self;
         Journal::new(JournalParts { reader, engine, spares, storage, header, file, lock })
@@ -187,10 +191,10 @@ impl<F> Opened<F> {
 }
 
 fn first_header(
-    options: &Options,
+    options: &JournalOptions,
     trail: TrailId,
     next: &Continuation,
-    medium: Medium,
+    medium: MediumProperties,
     now: Nanos,
 ) -> SegmentHeader {
     SegmentHeader {
@@ -204,7 +208,7 @@ fn first_header(
         segment_length: options.segment_length,
         base_position: next.base(medium.block_length),
         base_sequence: next.last_sequence.next(),
-        // The clock may have been set back since; the log's time was not.
+        // The clock may have been set back since; the log's time never goes back.
         created: now.max(next.last_timestamp),
         link: next.link,
         schema: options.schema,

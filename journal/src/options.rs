@@ -1,4 +1,4 @@
-//! How a trail is written.
+//! The options of a journal.
 
 use crate::bounds::{
     PAGE_LENGTH, SEGMENT_LENGTH_DEFAULT, SEGMENT_LENGTH_MAX, SEGMENT_LENGTH_MIN, SPARE_SEGMENTS_DEFAULT,
@@ -8,13 +8,13 @@ use crate::engine::FlushMethod;
 use sha2::{Digest, Sha256};
 use stele_wire::units::{Epoch, Sequence, ShardId};
 
-/// Which engine writes.
+/// The engine that writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum EngineChoice {
-    /// io_uring where it and direct I/O are available, otherwise the plain one.
+    /// io_uring where it and direct I/O are available, otherwise the plain engine.
     #[default]
     Auto,
-    /// io_uring or nothing.
+    /// io_uring, or an error.
     Uring,
     /// `pwrite` and `fdatasync`.
     Plain,
@@ -22,38 +22,39 @@ pub enum EngineChoice {
 
 /// How a trail is written.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// The shard whose trail this is.
+pub struct JournalOptions {
+    /// The shard that the trail belongs to.
     pub shard: ShardId,
     /// Data bytes of a segment: a multiple of 4096 between [`SEGMENT_LENGTH_MIN`] and [`SEGMENT_LENGTH_MAX`].
     pub segment_length: u64,
-    /// Segments that the pool keeps ready, 1 to [`SPARE_SEGMENTS_MAX`].
+    /// The number of segments that the pool keeps ready, 1 to [`SPARE_SEGMENTS_MAX`].
     pub spare_segments: usize,
-    /// Which engine writes.
+    /// The engine.
     pub engine: EngineChoice,
     /// How a write becomes durable (io_uring only).
     pub method: FlushMethod,
     /// Whether files may bypass the page cache.
     pub direct: bool,
-    /// Whether the journal's thread yields its CPU while a flush is outstanding. Without it, on a CPU shared
-    /// with the disk's interrupt, a flush takes up to 4 ms; on an isolated CPU it is not needed.
+    /// Whether the journal's thread yields its CPU while a flush is outstanding. Without yielding, a flush
+    /// takes up to 4 ms on a CPU that also handles the disk's interrupt; on an isolated CPU yielding is not
+    /// needed.
     pub yield_while_flushing: bool,
-    /// CPUs that the pool's thread may run on; any where none is named. On a CPU with a thread that spins it
-    /// takes that one's time in slices of milliseconds.
+    /// The CPUs that the pool's thread may run on; empty for any. On a CPU with a thread that spins, it takes
+    /// time from that thread in slices of milliseconds.
     pub background_cpus: Vec<usize>,
-    /// Free bytes below which the pool warns; none is [`crate::free_space_warning_default`].
+    /// Free bytes below which the pool warns; `None` for [`crate::free_space_warning_default`].
     pub free_space_warning: Option<u64>,
-    /// SHA-256 of the schema, for the segments' headers.
+    /// SHA-256 of the schema, for the headers of the segments.
     pub schema: [u8; 32],
-    /// The new epoch is a later one than this, whatever the trail holds: a repair set epochs aside up to
-    /// it, and their numbers are not given out again.
+    /// The new epoch is later than this one, whatever the trail holds. A repair may have set aside epochs up
+    /// to this one; their numbers must not be used again.
     pub later_than: Epoch,
-    /// The last event that is known from elsewhere to have been durable, such as by a signed checkpoint: a
-    /// log that ends before it was cut, and is not continued. 0: nothing is known.
+    /// The last event that is known from elsewhere to have been durable, for example from a signed
+    /// checkpoint. A log that ends before it was cut, and is not continued. 0 when nothing is known.
     pub known_durable: Sequence,
 }
 
-impl Default for Options {
+impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             shard: ShardId(0),
@@ -72,8 +73,8 @@ impl Default for Options {
     }
 }
 
-impl Options {
-    /// What is wrong with them, as a sentence for the person who chose them.
+impl JournalOptions {
+    /// Returns what is wrong with the options, as a sentence for the person who chose them.
     pub(crate) fn check(&self) -> Result<(), String> {
         let lengths = SEGMENT_LENGTH_MIN..=SEGMENT_LENGTH_MAX;
         if !lengths.contains(&self.segment_length) || !self.segment_length.is_multiple_of(PAGE_LENGTH as u64)
@@ -91,7 +92,7 @@ impl Options {
     }
 }
 
-/// SHA-256 of the schema that this build writes.
+/// Returns SHA-256 of the schema of this build.
 pub fn schema_hash() -> [u8; 32] {
     Sha256::digest(stele_wire::SCHEMA_TEXT.as_bytes()).into()
 }

@@ -1,4 +1,4 @@
-//! Memory that direct I/O accepts.
+//! Memory that is aligned for direct I/O.
 
 use crate::bounds::PAGE_LENGTH;
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
@@ -7,15 +7,15 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone)]
 struct Page([u8; PAGE_LENGTH]);
 
-/// Bytes on the heap that begin and end on a page.
+/// Bytes on the heap that begin and end on a page boundary.
 #[derive(Clone)]
 pub struct Pages(Vec<Page>);
 
 impl Pages {
-    /// `length` zeros, rounded up to whole pages.
+    /// Allocates `length` zeros, rounded up to whole pages.
     ///
     /// # Panics
-    /// When the memory cannot be had.
+    /// When the memory cannot be allocated.
     pub fn zeroed(length: usize) -> Self {
         Self(Page::new_vec_zeroed(length.div_ceil(PAGE_LENGTH)).expect("memory for the pages"))
     }

@@ -1,9 +1,9 @@
-//! The plain engine: `pwrite` and `fdatasync` in the journal's own thread, for where io_uring or direct I/O is
-//! not to be had.
+//! The plain engine: `pwrite` and `fdatasync` on the journal's own thread, for machines without io_uring or
+//! direct I/O.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, IN_FLIGHT_MAX};
-use crate::engine::{Completion, Engine, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, Engine, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use crate::pages::Pages;
 use std::fs::File;
@@ -11,7 +11,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use zerocopy::IntoBytes;
 
-/// Writes at once, flushes when asked to submit: one flush vouches for every write before it.
+/// Writes when a request is accepted and flushes when asked to submit: one flush covers every write before
+/// it.
 pub struct PlainEngine {
     files: [Option<File>; 2],
     unflushed: [Vec<Ticket>; 2],
@@ -21,7 +22,7 @@ pub struct PlainEngine {
 }
 
 impl PlainEngine {
-    /// An engine; `direct` says whether its files bypass the page cache.
+    /// Creates an engine; `direct` states whether its files bypass the page cache.
     pub fn new(direct: bool) -> Self {
         Self {
             files: [None, None],
@@ -33,7 +34,7 @@ impl PlainEngine {
     }
 
     fn note(&mut self, ticket: Ticket, slot: usize, result: io::Result<()>) {
-        let outcome = result.map(|()| Progress::Written).map_err(|error| (Stage::Write, error));
+        let outcome = result.map(|()| RequestProgress::Written).map_err(|error| (JournalStage::Write, error));
         if outcome.is_ok() {
             self.unflushed[slot].push(ticket);
         }
@@ -75,8 +76,8 @@ impl Engine<File> for PlainEngine {
             let result = self.file(slot).sync_data();
             for ticket in self.unflushed[slot].drain(..) {
                 let outcome = match &result {
-                    Ok(()) => Ok(Progress::Durable),
-                    Err(error) => Err((Stage::Sync, copy_of(error))),
+                    Ok(()) => Ok(RequestProgress::Durable),
+                    Err(error) => Err((JournalStage::Sync, copy_of(error))),
                 };
                 self.done.push(Completion { ticket, outcome });
             }

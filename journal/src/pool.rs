@@ -1,17 +1,21 @@
-//! The pool: a background thread that keeps the next segments prepared, so that rolling costs one write.
+//! The pool: a background thread that keeps the next segments prepared, so that rolling to one costs a single
+//! write.
 //!
-//! A segment is created under a name of its own, filled with zeros, flushed, renamed to the name it will have as
-//! a segment, and the directory flushed, all before the journal can take it. Its header block is zeros until the
-//! roll, which is what tells a segment that was never used.
+//! A segment is created under a temporary name, filled with zeros and flushed; then it is renamed to its
+//! final name and the directory is flushed. Only then can the journal take it. Its header block stays zeros
+//! until the roll, which marks a segment that was never used.
 //!
-//! Zeros must be written: in a file that is merely allocated the first write of each block changes the file system's
-//! own books, which costs the journal 3–8 µs at the median and milliseconds in the tail. Writing them takes the disk
-//! and a CPU from the journal, so the thread writes in pieces behind which a write of the journal does not wait long,
-//! and rests after each piece as long as the piece took, while a segment is ready. When none is, it
-//! goes as fast as it can. If the journal is faster still, it waits ([`crate::JournalStatistics::waits_for_segment`]),
-//! the ring fills, and publishers are held back: nothing fails. A segment is never used twice, although its file is
-//! there and full of blocks: recovery tells a segment's own bytes from those of an earlier life by their checksums'
-//! seed, which is the epoch's, so that old bytes of the same epoch would pass for new ones.
+//! The zeros must be written: in a file that is merely allocated, the first write of each block changes the
+//! metadata of the file system, which costs the journal 3–8 µs at the median and milliseconds in the tail.
+//! Writing zeros takes time of the disk and of a CPU from the journal. So the thread writes in small pieces,
+//! which delay a write of the journal only briefly, and while a segment is ready it rests after each piece as
+//! long as the piece took. When none is ready, it does not rest. If the journal is faster still, the journal
+//! waits ([`crate::JournalStatistics::waits_for_segment`]), the ring fills, and publishers are slowed down;
+//! nothing fails.
+//!
+//! A file is never used twice, although it exists and is full of blocks: recovery distinguishes a segment's
+//! own bytes from older ones by the seed of their checksums, which is the epoch's, so older bytes of the same
+//! epoch would pass for new ones.
 
 use crate::bounds::{
     HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENTS_WATCHED_MAX, SPARE_SEGMENTS_MAX, ZEROING_LENGTH,
@@ -32,84 +36,85 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often the thread looks whether a segment was taken.
+/// How often the thread checks whether a segment was taken.
 const LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long it rests between two pieces of a closed segment's index.
 const INDEX_REST: Duration = Duration::from_millis(1);
-/// How often it looks whether the segments of this run are still there.
+/// How often it checks whether the segments of this run still exist.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// A segment file that is prepared and open.
+/// A prepared segment file, open for writing.
 #[derive(Debug)]
-pub struct Spare<F> {
-    /// The index that its name says.
+pub struct SpareSegment<F> {
+    /// The index in its name.
     pub index: u64,
     /// The file.
     pub file: F,
 }
 
-/// Where the journal gets its next segment from.
-pub trait Spares<F>: Send {
-    /// The next segment, in the order of the indexes; none while it is not ready. Never waits.
+/// Provides the journal's next segments.
+pub trait SegmentPool<F>: Send {
+    /// Returns the next segment, in the order of the indexes; `None` while it is not ready. Never waits.
     ///
     /// # Errors
-    /// Why there will be none.
-    fn take(&mut self) -> Option<io::Result<Spare<F>>>;
+    /// Why no further segment will come.
+    fn take(&mut self) -> Option<io::Result<SpareSegment<F>>>;
 
-    /// Why a segment that was handed out cannot be found again, as far as somebody looked.
+    /// Returns why a segment that was taken has been lost, as far as this is checked.
     fn lost(&mut self) -> Option<io::Error> {
         None
     }
 
-    /// Takes back a full segment that nothing writes to any more, to be made read-only and closed.
+    /// Returns a full segment, to which nothing writes any more, to the pool, which makes it read-only and
+    /// closes it.
     fn retire(&mut self, file: F);
 
-    /// Ends the pool and removes what was not used. May wait.
+    /// Stops the pool and removes unused segments. May wait.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn stop(&mut self) -> io::Result<()>;
 
-    /// How much room there is for more segments; none where that is not known.
+    /// Returns the watch over the free space; `None` where that is not known.
     fn space(&self) -> Option<Arc<SpaceWatch>> {
         None
     }
 }
 
-/// What a pool prepares.
+/// The options of a pool.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PoolOptions {
     /// Whether files bypass the page cache.
     pub direct: bool,
     /// Data bytes of a segment.
     pub segment_length: u64,
-    /// Segments that are kept ready.
+    /// The number of segments that are kept ready.
     pub count: usize,
-    /// Index of the first one.
+    /// Index of the first segment.
     pub next: u64,
-    /// CPUs that the thread keeps to; any where none is named.
+    /// The CPUs that the thread may run on; empty for any.
     pub cpus: Vec<usize>,
-    /// Free bytes below which it warns.
+    /// Free bytes below which the pool warns.
     pub free_space_warning: u64,
 }
 
-/// How segment files on this medium are to be opened and written.
+/// How segment files on a medium must be opened and written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Medium {
+pub struct MediumProperties {
     /// Whether files bypass the page cache.
     pub direct: bool,
-    /// Bytes that the device writes as a whole.
+    /// Bytes that the device writes atomically.
     pub block_length: u32,
 }
 
 /// The pool over a directory.
 pub struct FilePool {
-    ready: rtrb::Consumer<io::Result<Spare<File>>>,
+    ready: rtrb::Consumer<io::Result<SpareSegment<File>>>,
     retired: rtrb::Producer<File>,
     stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     directory: Directory,
-    /// The first segment that it prepared.
+    /// The index of the first segment that it prepared.
     first: u64,
     space: Arc<SpaceWatch>,
     lost: Arc<OnceLock<String>>,
@@ -121,7 +126,7 @@ struct Worker {
     next: u64,
     free_space: Box<dyn FreeSpace>,
     space: Arc<SpaceWatch>,
-    ready: rtrb::Producer<io::Result<Spare<File>>>,
+    ready: rtrb::Producer<io::Result<SpareSegment<File>>>,
     retired: rtrb::Consumer<File>,
     stopping: Arc<AtomicBool>,
     watched: Instant,
@@ -175,8 +180,8 @@ impl FilePool {
     /// Waits for the next segment.
     ///
     /// # Errors
-    /// Why there will be none.
-    pub fn wait(&mut self) -> io::Result<Spare<File>> {
+    /// Why no further segment will come.
+    pub fn wait(&mut self) -> io::Result<SpareSegment<File>> {
         loop {
             if let Some(spare) = self.take() {
                 return spare;
@@ -189,8 +194,8 @@ impl FilePool {
     }
 }
 
-impl Spares<File> for FilePool {
-    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+impl SegmentPool<File> for FilePool {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<File>>> {
         self.ready.pop().ok()
     }
 
@@ -199,7 +204,7 @@ impl Spares<File> for FilePool {
     }
 
     fn retire(&mut self, file: File) {
-        // A full queue leaves the file writable; recovery and readers do not mind.
+        // If the queue is full, the file stays writable, which recovery and readers accept.
         let _ = self.retired.push(file);
     }
 
@@ -233,14 +238,14 @@ impl Drop for FilePool {
 
 impl Worker {
     fn run(mut self) {
-        // Elsewhere it does its work as well; only the threads that it meets there are worse off.
+        // If it cannot be pinned, it works on another CPU and may take time from other threads.
         let _ = stele_bus::keep_to(&self.options.cpus);
         let mut failed = false;
         let first = self.next;
         let (mut indexer, mut retired) = (Indexer::for_trail(&self.directory, 0..first), first);
         while !self.stopping.load(Ordering::Acquire) {
             while let Ok(file) = self.retired.pop() {
-                // A segment that stays writable is no harm to what is in it.
+                // A segment that stays writable is not damaged by it.
                 let _ = file.set_permissions(Permissions::from_mode(0o400));
                 indexer.add(retired);
                 retired += 1;
@@ -262,8 +267,8 @@ impl Worker {
         }
     }
 
-    /// Looks, now and then, whether the newest segments from `first` on are where they were put. A file that was
-    /// removed takes what is written to it along when the journal closes it.
+    /// Checks from time to time whether the newest segments from `first` on still exist. What the journal
+    /// writes to a removed file is lost when the journal closes it.
     fn watch(&mut self, first: u64) {
         if self.watched.elapsed() < WATCH_INTERVAL {
             return;
@@ -277,8 +282,8 @@ impl Worker {
         }
     }
 
-    /// Prepares the next segment; none when it was told to stop meanwhile.
-    fn prepare(&mut self) -> io::Result<Option<Spare<File>>> {
+    /// Prepares the next segment; `None` when the pool was stopped meanwhile.
+    fn prepare(&mut self) -> io::Result<Option<SpareSegment<File>>> {
         if let Ok(free) = self.free_space.free() {
             self.space.note(free);
         }
@@ -295,7 +300,7 @@ impl Worker {
             .and_then(|()| self.directory.sync())
             .map_err(|e| named(&e, &path))?;
         self.next += 1;
-        Ok(Some(Spare { index, file }))
+        Ok(Some(SpareSegment { index, file }))
     }
 
     fn fill(&self, path: &Path) -> io::Result<Option<File>> {
@@ -334,11 +339,11 @@ pub(crate) fn create(path: &Path, direct: bool) -> io::Result<File> {
     Ok(File::from(rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
-impl Medium {
-    /// Finds out how files in `directory` can be written: whether past the page cache, and in which blocks.
+impl MediumProperties {
+    /// Determines how files in `directory` can be written: whether past the page cache, and in which blocks.
     ///
     /// # Errors
-    /// What the file system says when it lets no file be written at all.
+    /// The error of the file system when no file can be written at all.
     pub fn probe(directory: &Directory, allow_direct: bool) -> io::Result<Self> {
         let path = directory.root().join(format!("probe.{UNFINISHED_EXTENSION}"));
         let result = Self::probe_with(&path, allow_direct);
@@ -358,7 +363,7 @@ impl Medium {
         if !allow_direct {
             return Ok(buffered);
         }
-        if let Some(block_length) = told_by_statx(&file) {
+        if let Some(block_length) = alignment_by_statx(&file) {
             return Ok(Self { direct: true, block_length });
         }
         let zeros = Pages::zeroed(PAGE_LENGTH);
@@ -373,16 +378,16 @@ impl Medium {
     }
 }
 
-/// The alignment that direct I/O on the file needs, where the kernel tells it.
-fn told_by_statx(file: &File) -> Option<u32> {
+/// Returns the alignment that direct I/O on the file needs, if the kernel reports it.
+fn alignment_by_statx(file: &File) -> Option<u32> {
     let flags = rustix::fs::AtFlags::EMPTY_PATH;
     let stat = rustix::fs::statx(file, "", flags, StatxFlags::DIOALIGN).ok()?;
-    let told = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
+    let is_known = stat.stx_mask & StatxFlags::DIOALIGN.bits() != 0;
     let fits = (512..=4096).contains(&stat.stx_dio_offset_align) && stat.stx_dio_mem_align <= 4096;
-    (told && fits).then_some(stat.stx_dio_offset_align)
+    (is_known && fits).then_some(stat.stx_dio_offset_align)
 }
 
-/// Removes what a pool that was killed left unfinished.
+/// Removes unfinished files that a killed pool left.
 pub(crate) fn remove_unfinished(storage: &dyn Storage) -> io::Result<()> {
     for name in storage.list()? {
         if name.ends_with(&format!(".{UNFINISHED_EXTENSION}")) {
@@ -410,7 +415,7 @@ mod tests {
         }
     }
 
-    /// A file system that has this much less free at each look.
+    /// A file system whose free space shrinks by this much at each query.
     struct Shrinking(std::cell::Cell<u64>, u64);
 
     impl FreeSpace for Shrinking {
@@ -421,30 +426,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_system_that_fills_up_is_told_of_when_it_gets_low_and_when_it_gets_critical() {
+    fn a_file_system_that_fills_up_is_reported_when_space_is_low_and_when_it_is_critical() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::new(folder.path());
         let shrinking = Shrinking(std::cell::Cell::new(12 << 20), 2 << 20);
         let options = PoolOptions { count: 1, free_space_warning: 5 << 20, ..options(false, 1) };
         let mut pool = FilePool::start_with(&directory, options, Box::new(shrinking)).unwrap();
         let space = pool.space().unwrap();
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         for _ in 0..8 {
             let spare = pool.wait().unwrap();
-            told.push((space.level(), space.warnings()));
+            notes.push((space.level(), space.warnings()));
             pool.retire(spare.file);
         }
-        assert!(told.is_sorted(), "{told:?}");
-        assert_eq!(told[0], (SpaceLevel::Ample, 0), "{told:?}");
-        assert!(told.contains(&(SpaceLevel::Low, 1)), "{told:?}");
-        assert_eq!(told[7], (SpaceLevel::Critical, 2), "{told:?}");
+        assert!(notes.is_sorted(), "{notes:?}");
+        assert_eq!(notes[0], (SpaceLevel::Ample, 0), "{notes:?}");
+        assert!(notes.contains(&(SpaceLevel::Low, 1)), "{notes:?}");
+        assert_eq!(notes[7], (SpaceLevel::Critical, 2), "{notes:?}");
     }
 
     #[test]
     fn segments_are_ready_zeroed_in_order_and_gone_when_unused() {
         let folder = tempfile::tempdir().unwrap();
         let directory = Directory::new(folder.path());
-        let medium = Medium::probe(&directory, true).unwrap();
+        let medium = MediumProperties::probe(&directory, true).unwrap();
         let mut pool = FilePool::start(&directory, options(medium.direct, 7)).unwrap();
         let (first, second) = (pool.wait().unwrap(), pool.wait().unwrap());
         assert_eq!((first.index, second.index), (7, 8));

@@ -1,22 +1,25 @@
-//! A projection: a state of one's own that follows from the events of a trail, with a snapshot to start again
-//! from.
+//! A projection: a state of the user's own that follows from the events of a trail, with a snapshot to start
+//! from again.
 //!
 //! ```text
 //! snapshot file ──> state ──┐
 //!                           v
-//! trail ── events after ── on_event … ──> state ──> snapshot file
+//! trail ── later events ── on_event … ──> state ──> snapshot file
 //! ```
-//! A snapshot is one file, in the container of [`crate::snapshot`]: it names the trail, the segment and the
-//! event that the state follows from, and the link that a next segment would carry if the log ended there.
+//!
+//! A snapshot is one file, in the container of [`crate::snapshot`]. It names the trail, the segment and the
+//! event that the state follows from, and the link that the next segment would carry if the log ended there.
 //! Opening a projection reads that segment up to there and compares the link, so that a state of another
-//! trail, or of events that a crash took back, is never gone on from. A snapshot that does not fit is passed
-//! over, and the whole trail is read.
+//! trail, or of events that a crash rolled back, is never continued. A snapshot that does not fit is ignored,
+//! and the whole trail is read.
 
 use crate::Directory;
 use crate::error::TrailError;
 use crate::format::{RunningCrc, link_after};
 use crate::reader::TrailReader;
-use crate::snapshot::{Section, Snapshot, SnapshotError, Standing, Written, decode, encode, read_up_to};
+use crate::snapshot::{
+    Snapshot, SnapshotDigest, SnapshotError, SnapshotOrigin, SnapshotSection, decode, encode, read_up_to,
+};
 use crate::storage::Storage;
 use crate::trail::Segment;
 use std::path::{Path, PathBuf};
@@ -24,26 +27,26 @@ use std::sync::Arc;
 use stele_bus::Event;
 use stele_wire::units::{Position, Sequence};
 
-/// A state that follows from the log: the same events give the same state. Feed it from a [`Projected`]
-/// trail, or by hand from any consumer of a bus.
+/// A state that follows from the log: the same events give the same state. Its events come from a
+/// [`TrailProjection`], or from any consumer of a bus.
 pub trait Projection: Sized {
-    /// Its name in a snapshot, at most 32 bytes.
+    /// The name of the projection in a snapshot, at most 32 bytes.
     const NAME: &'static str;
-    /// Version of the layout of its bytes: a snapshot of another version is not loaded.
+    /// Version of the state's layout: a snapshot of another version is not loaded.
     const VERSION: u32;
 
-    /// Makes the state what it is after the event.
+    /// Updates the state with the event.
     fn on_event(&mut self, event: &Event<'_>);
 
-    /// Appends the whole state.
+    /// Appends the whole state to `state`.
     fn save(&self, state: &mut Vec<u8>);
 
-    /// This projection with the state that [`Projection::save`] wrote; none when the bytes are not such a
-    /// state.
+    /// Returns this projection with the state that [`Projection::save`] wrote; `None` when the bytes are not
+    /// such a state.
     fn restore(&self, state: &[u8]) -> Option<Self>;
 }
 
-/// Why a projection has no state.
+/// Why a projection has no state, or cannot save it.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
     /// The trail cannot be read.
@@ -54,30 +57,30 @@ pub enum ProjectionError {
     Write {
         /// The file.
         path: String,
-        /// What the file system said.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// The trail's first segments have expired, and no snapshot stands for them.
+    /// The trail's first segments have expired, and no snapshot replaces them.
     #[error(
-        "the trail begins at segment {segment} (sequence {first}), what was before has expired, and there is no snapshot \
-         that stands for it{}: bring one back, or the expired segments from a copy",
+        "the trail begins at segment {segment} (sequence {first}), what was before has expired, and there is no \
+         snapshot that replaces it{}: restore one, or the expired segments, from a copy",
         refused.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
     )]
     NoBeginning {
-        /// The first segment that is there.
+        /// The first existing segment.
         segment: u64,
         /// Its first event.
         first: Sequence,
-        /// Why the snapshot that is there cannot be used.
+        /// Why the existing snapshot cannot be used.
         refused: Option<String>,
     },
 }
 
-/// A projection over one trail, up to where it was read.
+/// A projection over one trail, up to the event that was read last.
 ///
 /// ```
 /// use stele_bus::Event;
-/// use stele_journal::projection::{Projected, Projection};
+/// use stele_journal::projection::{TrailProjection, Projection};
 ///
 /// /// How many events there are.
 /// #[derive(Default)]
@@ -106,29 +109,29 @@ pub enum ProjectionError {
 /// # let trail = folder.path();
 /// # write_trades(trail, 100);
 /// # let file = folder.path().join("count.snapshot");
-/// let mut count = Projected::open(trail, &file, Count::default())?;
+/// let mut count = TrailProjection::open(trail, &file, Count::default())?;
 /// let events = count.catch_up()?;
 /// assert_eq!(count.state().0, events);
 /// count.save()?;
 ///
-/// let mut again = Projected::open(trail, &file, Count::default())?;
-/// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it goes on from the snapshot");
+/// let mut again = TrailProjection::open(trail, &file, Count::default())?;
+/// assert_eq!((again.state().0, again.catch_up()?), (events, 0), "it continues from the snapshot");
 /// # Ok(()) }
 /// ```
-pub struct Projected<P> {
+pub struct TrailProjection<P> {
     reader: TrailReader,
     state: P,
     snapshot: PathBuf,
     refused: Option<String>,
-    /// CRC of the data of the segment that the last frame is in, up to it.
+    /// CRC of the data of the last frame's segment, up to that frame.
     data_crc: RunningCrc,
-    /// The segment that the last frame is in, and the position after it; none before the first.
+    /// The segment of the last frame, and the position after that frame; `None` before the first.
     last: Option<(u64, Position)>,
 }
 
-impl<P: Projection> Projected<P> {
-    /// Opens the trail in `trail` and puts the projection where the snapshot in the file `snapshot` left it;
-    /// at the trail's beginning, with `initial` as its state, where there is no snapshot that fits.
+impl<P: Projection> TrailProjection<P> {
+    /// Opens the trail in `trail` and restores the projection from the snapshot in the file `snapshot`. If no
+    /// snapshot fits, it starts at the trail's beginning with `initial` as its state.
     ///
     /// # Errors
     /// [`ProjectionError`].
@@ -137,9 +140,9 @@ impl<P: Projection> Projected<P> {
         let mut reader = TrailReader::over(storage.clone())?;
         let (data_crc, snapshot) = (RunningCrc::default(), snapshot.to_owned());
         let refused = match load(storage.as_ref(), reader.segments(), &snapshot, &initial) {
-            Ok(Some((state, standing, data_crc))) => {
-                reader.seek_position(standing.end)?;
-                let last = Some((standing.segment, standing.end));
+            Ok(Some((state, origin, data_crc))) => {
+                reader.seek_position(origin.end)?;
+                let last = Some((origin.segment, origin.end));
                 return Ok(Self { reader, state, snapshot, refused: None, data_crc, last });
             }
             Ok(None) => None,
@@ -153,22 +156,22 @@ impl<P: Projection> Projected<P> {
         Ok(Self { reader, state: initial, snapshot, refused, data_crc, last: None })
     }
 
-    /// The state after the last event that was read.
+    /// Returns the state after the last event that was read.
     pub fn state(&self) -> &P {
         &self.state
     }
 
-    /// The last event that was read; 0 before the first.
+    /// Returns the last event that was read; 0 before the first.
     pub fn last_sequence(&self) -> Sequence {
         self.reader.last_sequence()
     }
 
-    /// Why the snapshot that is there was not used; none where it was, or where there is none.
+    /// Returns why the existing snapshot was not used; `None` when it was used, or there is none.
     pub fn refused(&self) -> Option<&str> {
         self.refused.as_deref()
     }
 
-    /// Reads every event that is there now. Returns how many; call it again to follow a trail that is being
+    /// Reads every event that is there now. Returns how many. Call it again to follow a trail that is being
     /// written.
     ///
     /// # Errors
@@ -189,33 +192,33 @@ impl<P: Projection> Projected<P> {
         Ok(count)
     }
 
-    /// Writes the snapshot: it replaces the one before whole and durable, or not at all. None where there was
-    /// nothing to read yet.
+    /// Writes the snapshot, durably. It replaces the previous one completely or not at all. Returns `None`
+    /// when no event has been read yet.
     ///
     /// # Errors
     /// [`ProjectionError::Write`].
     ///
     /// # Panics
     /// When [`Projection::NAME`] is longer than 32 bytes.
-    pub fn save(&self) -> Result<Option<Written>, ProjectionError> {
-        let Some(standing) = self.standing() else { return Ok(None) };
+    pub fn save(&self) -> Result<Option<SnapshotDigest>, ProjectionError> {
+        let Some(origin) = self.origin() else { return Ok(None) };
         let mut body = Vec::new();
         self.state.save(&mut body);
-        let section = Section { name: P::NAME, version: P::VERSION, body };
-        let bytes = encode(&standing, env!("CARGO_PKG_VERSION"), &[section]);
+        let section = SnapshotSection { name: P::NAME, version: P::VERSION, body };
+        let bytes = encode(&origin, env!("CARGO_PKG_VERSION"), &[section]);
         let write = |source| ProjectionError::Write { path: self.snapshot.display().to_string(), source };
         let (folder, name) = folder_and_name(&self.snapshot).map_err(write)?;
         Directory::new(folder).keep(name, &mut &bytes[..]).map_err(write)?;
-        Ok(Some(Written::of(&bytes)))
+        Ok(Some(SnapshotDigest::of(&bytes)))
     }
 
-    /// What the state follows from.
-    fn standing(&self) -> Option<Standing> {
+    /// Returns what the state follows from.
+    fn origin(&self) -> Option<SnapshotOrigin> {
         let (index, end) = self.last?;
         let segment = self.reader.segments().iter().find(|segment| segment.header.index == index);
         let segment = segment.expect("the reader has read from it");
         let last_sequence = self.last_sequence();
-        Some(Standing {
+        Some(SnapshotOrigin {
             identity: segment.header.identity,
             segment: index,
             end,
@@ -233,9 +236,9 @@ fn folder_and_name(path: &Path) -> std::io::Result<(&Path, &str)> {
     Ok((folder, name))
 }
 
-type Loaded<P> = (P, Standing, RunningCrc);
+type Loaded<P> = (P, SnapshotOrigin, RunningCrc);
 
-/// The state in the snapshot file, if there is one, what it follows from, and the CRC of its segment's data
+/// Loads the state from the snapshot file, if there is one, with its origin and the CRC of its segment's data
 /// so far.
 fn load<P: Projection>(
     storage: &dyn Storage,
@@ -253,8 +256,8 @@ fn load<P: Projection>(
         Ok(Err(version)) => return Err(SnapshotError::Newer { file: name, version }.to_string()),
         Err(fault) => return Err(SnapshotError::Damaged { file: name, fault }.to_string()),
     };
-    let standing = snapshot.standing;
-    let data_crc = check(storage, segments, &standing).map_err(|why| format!("{name}: {why}"))?;
+    let origin = snapshot.origin;
+    let data_crc = check(storage, segments, &origin).map_err(|why| format!("{name}: {why}"))?;
     let (version, body) =
         snapshot.section(P::NAME).ok_or_else(|| format!("{name} has no state of {}", P::NAME))?;
     if version != P::VERSION {
@@ -262,34 +265,35 @@ fn load<P: Projection>(
     }
     let state =
         initial.restore(body).ok_or_else(|| format!("{name}: {} does not take its state", P::NAME))?;
-    Ok(Some((state, standing, data_crc)))
+    Ok(Some((state, origin, data_crc)))
 }
 
-/// Whether the state follows from the events that are there. Gives the CRC of its segment's data up to it.
-fn check(storage: &dyn Storage, segments: &[Segment], standing: &Standing) -> Result<RunningCrc, String> {
+/// Checks that the state follows from the events of the trail. Returns the CRC of its segment's data up to
+/// the state.
+fn check(storage: &dyn Storage, segments: &[Segment], origin: &SnapshotOrigin) -> Result<RunningCrc, String> {
     let of = |index: u64| segments.iter().find(|segment| segment.header.index == index);
-    let (found, data_crc) = match (of(standing.segment), of(standing.segment + 1)) {
+    let (found, data_crc) = match (of(origin.segment), of(origin.segment + 1)) {
         (Some(segment), _) => {
-            read_up_to(storage, segment, standing.end).map_err(|error: TrailError| error.to_string())?
+            read_up_to(storage, segment, origin.end).map_err(|error: TrailError| error.to_string())?
         }
-        // Its own segment has expired; the next one says how that ended.
+        // Its own segment has expired; the next one carries the link to its end.
         (None, Some(next)) => {
             let last_sequence = Sequence(next.header.base_sequence.0 - 1);
             let identity =
-                stele_wire::frame::Identity { epoch: standing.identity.epoch, ..next.header.identity };
-            (Standing { identity, last_sequence, link: next.header.link, ..*standing }, RunningCrc::default())
+                stele_wire::frame::Identity { epoch: origin.identity.epoch, ..next.header.identity };
+            (
+                SnapshotOrigin { identity, last_sequence, link: next.header.link, ..*origin },
+                RunningCrc::default(),
+            )
         }
-        (None, None) => return Err(format!("segment {} is not on the trail", standing.segment)),
+        (None, None) => return Err(format!("segment {} is not on the trail", origin.segment)),
     };
-    if found.identity != standing.identity {
+    if found.identity != origin.identity {
         return Err("it is of another trail".to_owned());
     }
-    let ours = (standing.end, standing.last_sequence, standing.link);
+    let ours = (origin.end, origin.last_sequence, origin.link);
     if (found.end, found.last_sequence, found.link) != ours {
-        return Err(format!(
-            "the events up to {} are not those that it follows from",
-            standing.last_sequence
-        ));
+        return Err(format!("the events up to {} are not those that it follows from", origin.last_sequence));
     }
     Ok(data_crc)
 }

@@ -1,6 +1,6 @@
-//! Reads a trail's frames in order, verified, across segments and epochs; follows a live one.
+//! Reads a trail's frames in order, verified, across segments and epochs, and follows a live trail.
 
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::directory::Directory;
 use crate::error::TrailError;
 use crate::format::{HeaderState, align_up};
@@ -15,25 +15,25 @@ use stele_wire::bounds::FRAME_ALIGNMENT;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
-/// A frame and where it stands.
+/// A frame of a trail, with its place.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct TrailEntry<'a> {
     /// Position of the frame's first byte.
     pub position: Position,
     /// The epoch that wrote it.
     pub epoch: Epoch,
     /// Index of the segment that holds it.
     pub segment: u64,
-    /// The frame, its CRC checked.
+    /// The frame; its CRC was checked.
     pub frame: Frame<'a>,
 }
 
 /// A cursor over a trail, open for reading only.
 ///
-/// Every frame that it hands out has passed its CRC, follows its predecessor without a gap and does not step
-/// back in time. One frame is lent at a time and nothing is allocated per frame. At the end of a trail
-/// that is still being written it says "nothing yet" and can be asked again: it never blocks the writer and
-/// takes no lock. It does not check the links between segments; [`crate::verify`] does.
+/// Every frame that it returns has passed its CRC, follows its predecessor without a gap and does not step
+/// back in time. It lends one frame at a time and allocates nothing per frame. At the end of a trail that is
+/// still being written it returns nothing for now and can be asked again: it takes no lock and never blocks
+/// the writer. It does not check the links between segments; [`crate::verify`] does.
 ///
 /// ```
 /// use stele_journal::TrailReader;
@@ -63,7 +63,7 @@ pub struct TrailReader {
     reread: bool,
 }
 
-/// What stands at the cursor.
+/// What is at the cursor.
 enum Step {
     Frame(usize),
     NextSegment,
@@ -93,12 +93,12 @@ impl TrailReader {
         Ok(Self { storage, segments, current: 0, stream, continuity, reread: false })
     }
 
-    /// The segments known so far, oldest first.
+    /// Returns the segments known so far, oldest first.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// Position of the next frame.
+    /// Returns the position of the next frame.
     pub fn position(&self) -> Position {
         let segment = &self.segments[self.current];
         segment
@@ -107,23 +107,24 @@ impl TrailReader {
             .plus(self.stream.offset() - segment.header.file_offset(segment.header.base_position))
     }
 
-    /// Sequence of the last event in front of the cursor.
+    /// Returns the sequence of the last event before the cursor.
     pub fn last_sequence(&self) -> Sequence {
         self.continuity.last_sequence
     }
 
-    /// Time of the last frame in front of the cursor; at the start of a segment, when that was begun.
+    /// Returns the timestamp of the last frame before the cursor; at the start of a segment, the time when it
+    /// was begun.
     pub fn last_timestamp(&self) -> Nanos {
         self.continuity.last_timestamp
     }
 
-    /// The next event; padding is passed over. None at the end of what is there now: ask again later, or
-    /// call it the end.
+    /// Returns the next event; padding is skipped. `None` at the current end of the trail: a live trail may
+    /// have more later.
     ///
     /// # Errors
-    /// [`TrailError::Frame`] when a closed segment holds anything but frames, and the medium's errors.
+    /// [`TrailError::Frame`] when a closed segment holds anything but frames; errors of the medium.
     #[inline]
-    pub fn read_next(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+    pub fn read_next(&mut self) -> Result<Option<TrailEntry<'_>>, TrailError> {
         loop {
             match self.advance()? {
                 None => return Ok(None),
@@ -137,12 +138,11 @@ impl TrailReader {
     ///
     /// # Errors
     /// As [`Self::read_next`].
-    pub fn read_next_frame(&mut self) -> Result<Option<Entry<'_>>, TrailError> {
+    pub fn read_next_frame(&mut self) -> Result<Option<TrailEntry<'_>>, TrailError> {
         Ok(self.advance()?.map(|(length, _)| length).map(|length| self.entry(length)))
     }
 
-    /// Moves the cursor in front of event `sequence`. The event after the last one is a place too: what
-    /// comes next.
+    /// Moves the cursor to just before event `sequence`. The event after the last one is allowed.
     ///
     /// # Errors
     /// [`TrailError::NotFound`] when the trail does not reach that far, and as [`Self::read_next`].
@@ -163,7 +163,7 @@ impl TrailReader {
         Ok(())
     }
 
-    /// Moves the cursor in front of the first event at or after `time`, or to the end.
+    /// Moves the cursor to just before the first event at or after `time`, or to the end.
     ///
     /// # Errors
     /// As [`Self::read_next`].
@@ -187,7 +187,7 @@ impl TrailReader {
         }
     }
 
-    /// Moves the cursor in front of the first frame that begins at `position` or behind it, or to the end.
+    /// Moves the cursor to just before the first frame that begins at or after `position`, or to the end.
     ///
     /// # Errors
     /// As [`Self::read_next`].
@@ -197,7 +197,7 @@ impl TrailReader {
         let at = after.saturating_sub(1);
         let header = self.segments[at].header;
         self.enter(at)?;
-        // In front of the segment there is no offset, and no entry is needed.
+        // Before the segment there is no offset, and no entry is needed.
         let offset = header.file_offset(position.max(header.base_position));
         self.skip(|entry| entry.offset < offset)?;
         while self.position() < position {
@@ -213,13 +213,14 @@ impl TrailReader {
     /// Moves the cursor back to the trail's first frame.
     ///
     /// # Errors
-    /// The medium's.
+    /// Errors of the medium.
     pub fn rewind(&mut self) -> Result<(), TrailError> {
         self.enter(0)
     }
 
-    /// Moves the cursor on within the segment that it has just entered, to the last entry of the segment's index for
-    /// which `is_before` holds. The index is believed where the event that it names stands where it says.
+    /// Moves the cursor forward within the segment that it has just entered, to the last entry of the
+    /// segment's index for which `is_before` holds. The entry is used only if its event is at the offset that
+    /// the entry states.
     fn skip(&mut self, is_before: impl Fn(&IndexEntry) -> bool) -> Result<(), TrailError> {
         let segment = self.segments[self.current];
         let header = &segment.header;
@@ -251,10 +252,10 @@ impl TrailReader {
         Ok(self.continuity.last_sequence)
     }
 
-    fn entry(&self, length: usize) -> Entry<'_> {
+    fn entry(&self, length: usize) -> TrailEntry<'_> {
         let header = &self.segments[self.current].header;
         let bytes = self.stream.before(length);
-        Entry {
+        TrailEntry {
             position: Position(self.position().0 - length as u64),
             epoch: header.identity.epoch,
             segment: header.index,
@@ -262,7 +263,7 @@ impl TrailReader {
         }
     }
 
-    /// Passes over the next frame; gives its length and whether it is padding.
+    /// Skips the next frame; returns its length and whether it is padding.
     #[inline]
     fn advance(&mut self) -> Result<Option<(usize, bool)>, TrailError> {
         loop {
@@ -280,7 +281,7 @@ impl TrailReader {
         }
     }
 
-    /// What stands at the cursor, without passing over it.
+    /// Returns what is at the cursor, without moving it.
     fn peek(&mut self) -> Result<Step, TrailError> {
         loop {
             let mut probe = self.continuity;
@@ -300,7 +301,7 @@ impl TrailReader {
             if complete && self.reread {
                 return Err(self.frame_error(fault));
             }
-            // The bytes may be older than the write that completed them: read them once more, now if the
+            // The bytes may be older than the write that completed them: read them once more, at once if the
             // segment is complete, at the next call if it is not.
             self.stream.restart(offset);
             self.reread = complete;
@@ -310,9 +311,9 @@ impl TrailReader {
         }
     }
 
-    /// Whether every write to the current segment, which has a successor, is certain to be done. Writes complete
-    /// out of order, so that the successor's header may be there before the last bytes in front of it. A second
-    /// successor, one of a later epoch, or one that was closed is proof.
+    /// Returns whether every write to the current segment, which has a successor, is certain to be done.
+    /// Writes complete out of order, so the successor's header may be there before the last bytes of this
+    /// segment. A second successor, one of a later epoch, or a closed one proves that they are done.
     fn is_complete(&mut self) -> Result<bool, TrailError> {
         let next = &self.segments[self.current + 1];
         let is_closed = next.file_end() < next.header.base_position.plus(next.header.segment_length);
@@ -333,14 +334,15 @@ impl TrailReader {
             && next.base_sequence == self.continuity.last_sequence.next()
     }
 
-    fn frame_error(&self, fault: Fault) -> TrailError {
+    fn frame_error(&self, fault: ContinuityFault) -> TrailError {
         let next = &self.segments[self.current + 1].header;
         let fault = match fault {
             fault if !self.stream.bytes().is_empty() => fault,
-            _ if align_up(self.position(), next.block_length) != next.base_position => Fault::Cut,
-            _ => {
-                Fault::Sequence { expected: self.continuity.last_sequence.next(), found: next.base_sequence }
-            }
+            _ if align_up(self.position(), next.block_length) != next.base_position => ContinuityFault::Cut,
+            _ => ContinuityFault::Sequence {
+                expected: self.continuity.last_sequence.next(),
+                found: next.base_sequence,
+            },
         };
         TrailError::Frame {
             file: self.storage.describe(&self.segments[self.current].name()),
@@ -351,7 +353,7 @@ impl TrailReader {
         }
     }
 
-    /// Looks for a segment behind the last one known.
+    /// Looks for a segment after the last known one.
     fn discover(&mut self) -> Result<bool, TrailError> {
         let mut last = *self.segments.last().expect("a reader has a segment");
         let index = last.header.index + 1;
@@ -361,13 +363,13 @@ impl TrailReader {
         if found.state == HeaderState::Blank {
             return Ok(false);
         }
-        // Closing a segment cuts its file: its length was another when it was found.
+        // Closing a segment cuts its file: its length was different when it was found.
         if let Some(now) = find_segment(storage, last.header.index, &mut pages)? {
             last.file_length = now.file_length;
         }
-        if found.may_be_begun_behind(&last) {
+        if found.may_be_begun_after(&last) {
             match find_segment(storage, index + 1, &mut pages)? {
-                // Whatever stands in front of a segment that was begun is whole, now if not a moment ago.
+                // Everything before a begun segment is complete, if not a moment ago then now.
                 Some(beyond) if beyond.state != HeaderState::Blank => {
                     found = find_segment(storage, index, &mut pages)?.unwrap_or(found);
                 }
@@ -497,10 +499,10 @@ mod tests {
         assert_eq!(seen, epochs.events);
     }
 
-    /// A header that is being written may be read half-way: it is nothing yet, unless a segment behind it shows
-    /// that it was written long ago, or its file that it was closed.
+    /// A header that is being written may be read half-written: it does not count yet, unless a later segment
+    /// shows that it was written long ago, or its file that it was closed.
     #[test]
-    fn a_header_on_its_way_is_nothing_yet_and_a_damaged_one_is_an_error() {
+    fn a_header_that_is_being_written_is_ignored_and_a_damaged_one_is_an_error() {
         let mut epochs = Epochs::new(256 << 10);
         while epochs.segments.len() < 3 {
             epochs.batch(20, 900);

@@ -1,52 +1,52 @@
-//! What to do with a trail that some writer left, and doing it.
+//! Decides what to do with a trail that a writer left, and does it.
 //!
 //! The decision is a table over what [`crate::survey`] found; it does no I/O. The acknowledged floor is the
-//! highest durable watermark that any valid padding of the last epoch carries: below it nothing may be lost,
-//! above it nothing was promised.
+//! highest durable watermark in any valid padding of the last epoch: below it nothing may be lost, above it
+//! nothing was promised.
 //!
 //! | row | what was found | what is done |
 //! |---|---|---|
-//! | A | no segment was ever written, but for the torn header of the very first, with nothing behind it | set that aside; a new trail begins at sequence 1 |
-//! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged in front of written ones | refuse, naming the file and what belongs together on both sides of it |
-//! | C | the last frame ends with its file: a clean stop | go on behind it |
-//! | D | behind the last frame are only zeros: killed while nothing was on its way | cut the zeros, go on |
-//! | E | behind the last frame is something else, and the floor is not above it: a torn batch, a hole, a segment half begun | set aside, cut, report, go on |
-//! | F | the last frame that follows from the others ends below the floor: acknowledged bytes are damaged | refuse, saying where and what is intact on both sides |
+//! | A | no segment was ever written, except for a torn header of the very first with nothing after it | that header is set aside; a new trail begins at sequence 1 |
+//! | B | the segments are not one trail: foreign, renamed, missing, newer, or damaged before written ones | refuse, naming the file and the intact segments on both sides of it |
+//! | C | the last frame ends with its file: a clean stop | continue after it |
+//! | D | after the last frame are only zeros: killed while nothing was in flight | cut the zeros, continue |
+//! | E | after the last frame is something else, and the floor is not above the frame's end: a torn batch, a gap, a segment that was just begun | set aside, cut, report, continue |
+//! | F | the last continuous frame ends below the floor: acknowledged bytes are damaged | refuse, stating the place and what is intact on both sides |
 //!
-//! A refusal changes nothing and points to `stele repair`. Whatever is cut is kept in `cut/` first, and doing it all
-//! again, also after a crash in its middle, comes to the same. `recovery/cases.rs` has every row on bytes, the
-//! simulator (`sim/`) at every moment of a writer's life.
+//! A refusal changes nothing and points to `stele repair`. Everything that is cut is first kept in `cut/`.
+//! Running recovery again, also after a crash in its middle, gives the same result. `recovery/cases.rs` tests
+//! every row on bytes, the simulator (`sim/`) at every moment of a writer's life.
 
 use crate::bounds::{CARRY_LENGTH_MAX, HEADER_BLOCK_LENGTH};
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::error::TrailError;
-use crate::format::{Link, SegmentHeader, align_up, link_after, segment_name};
+use crate::format::{SegmentHeader, SegmentLink, align_up, link_after, segment_name};
 use crate::pages::Pages;
 use crate::storage::{CUT_FOLDER, Storage, StoredFile};
-use crate::survey::{Stray, Survey, Tail};
+use crate::survey::{LogTail, StrayBytes, TrailSurvey};
 use crate::trail::Segment;
 use std::io;
 use stele_wire::messages::{RecoveryReport as RecoveryEvent, RepairKind};
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
-/// A row of the table in the [module's](self) head.
+/// A row of the table in the documentation of the [module](self).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Row {
+pub enum RecoveryRow {
     /// No segment was ever written.
     A,
     /// The segments are not one trail.
     B,
     /// A clean stop.
     C,
-    /// Killed while nothing was on its way.
+    /// Killed while nothing was in flight.
     D,
-    /// Bytes behind the last frame, none of them acknowledged.
+    /// Bytes after the last frame, none of them acknowledged.
     E,
     /// Acknowledged bytes are damaged.
     F,
 }
 
-/// What the table is over.
+/// The input of the decision table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Evidence {
     /// The segments do not belong together.
@@ -59,49 +59,49 @@ pub struct Evidence {
     pub floor: Position,
     /// The file ends with its last frame.
     pub ends_with_file: bool,
-    /// Anything but zeros lies behind the last frame.
+    /// Something other than zeros follows the last frame.
     pub strays: bool,
-    /// A segment file lies behind the one with the last frame and is to go.
-    pub files_behind: bool,
+    /// A segment file follows the one with the last frame and must be removed.
+    pub files_after: bool,
 }
 
-/// Picks the row. Total: every evidence has exactly one.
-pub fn decide(evidence: &Evidence) -> Row {
+/// Picks the row. Every evidence has exactly one.
+pub fn decide(evidence: &Evidence) -> RecoveryRow {
     match *evidence {
-        Evidence { broken_chain: true, .. } => Row::B,
-        Evidence { any_segment: false, .. } => Row::A,
-        Evidence { end, floor, .. } if end < floor => Row::F,
-        Evidence { strays: true, .. } | Evidence { files_behind: true, .. } => Row::E,
-        Evidence { ends_with_file: true, .. } => Row::C,
-        Evidence { ends_with_file: false, .. } => Row::D,
+        Evidence { broken_chain: true, .. } => RecoveryRow::B,
+        Evidence { any_segment: false, .. } => RecoveryRow::A,
+        Evidence { end, floor, .. } if end < floor => RecoveryRow::F,
+        Evidence { strays: true, .. } | Evidence { files_after: true, .. } => RecoveryRow::E,
+        Evidence { ends_with_file: true, .. } => RecoveryRow::C,
+        Evidence { ends_with_file: false, .. } => RecoveryRow::D,
     }
 }
 
 /// Bytes that recovery cut off, and where they are kept.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Cut {
-    /// Index of the segment they were in.
+pub struct CutBytes {
+    /// Index of their segment.
     pub segment: u64,
-    /// Its file.
+    /// The segment's file.
     pub file: String,
-    /// Where in it they began.
+    /// Their offset in it.
     pub offset: u64,
-    /// How many they were, zeros at the end not counted.
+    /// Their number, without zeros at the end.
     pub bytes: u64,
-    /// Lowest and highest sequence of the whole frames among them.
+    /// Lowest and highest sequence of the intact frames among them.
     pub sequences: Option<(Sequence, Sequence)>,
-    /// The file that keeps them.
+    /// The file in which they are kept.
     pub kept: String,
 }
 
 /// What recovery found and did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecoveryReport {
-    /// Which row of the table applied.
-    pub row: Row,
+    /// The row of the table that applied.
+    pub row: RecoveryRow,
     /// The epoch that ended; 0 when there was none.
     pub epoch: Epoch,
-    /// Segments of the trail, those cut away not counted.
+    /// The number of segments of the trail, without those that were cut.
     pub segments: usize,
     /// Position after the last frame that stays.
     pub end: Position,
@@ -109,21 +109,22 @@ pub struct RecoveryReport {
     pub last_sequence: Sequence,
     /// Time of the last frame that stays.
     pub last_timestamp: Nanos,
-    /// What was acknowledged as durable, as far as the trail itself knows.
+    /// What was acknowledged as durable, as far as the trail itself shows.
     pub floor: Position,
     /// What was cut.
-    pub cuts: Vec<Cut>,
+    pub cuts: Vec<CutBytes>,
 }
 
 impl RecoveryReport {
-    /// Whether the epoch before ended in order; none when there was none.
+    /// Returns whether the previous epoch ended with a clean stop; `None` when there was none.
     pub fn ended_cleanly(&self) -> Option<bool> {
-        (self.epoch.0 > 0).then_some(self.row == Row::C)
+        (self.epoch.0 > 0).then_some(self.row == RecoveryRow::C)
     }
 
-    /// What the new epoch puts on the log of it: an event for each stretch that was cut, and the file that keeps it.
+    /// Returns the events that the new epoch logs about the recovery: one for each stretch that was cut, with
+    /// the file that keeps it.
     pub fn events(&self) -> Vec<(RecoveryEvent, &str)> {
-        let event = |cut: &'_ Cut| RecoveryEvent {
+        let event = |cut: &'_ CutBytes| RecoveryEvent {
             acknowledged: self.floor.0.into(),
             end: self.end.0.into(),
             segment: cut.segment.into(),
@@ -139,7 +140,7 @@ impl RecoveryReport {
     }
 }
 
-/// Where and how the trail goes on.
+/// Where and how the trail continues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Continuation {
     /// Index of the next segment.
@@ -152,33 +153,33 @@ pub struct Continuation {
     pub last_sequence: Sequence,
     /// Time of the last frame that stays.
     pub last_timestamp: Nanos,
-    /// The next segment's link.
-    pub link: Link,
+    /// The link in the next segment's header.
+    pub link: SegmentLink,
 }
 
 /// Why a trail cannot be continued.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoveryError {
-    /// The medium refuses.
+    /// The medium failed.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// Row B.
+    /// Row B of the table.
     #[error("{problem}. {}. {}", intact_around(before, beyond), what_to_do(trail))]
     NotOneTrail {
         /// The trail.
         trail: Box<str>,
-        /// The first file that does not belong, or is not there.
+        /// The first file that does not belong, or is missing.
         problem: Box<TrailError>,
-        /// The segments in front, which belong together, oldest first.
+        /// The segments before it, which belong together, oldest first.
         before: Vec<SegmentHeader>,
-        /// Segments behind it whose headers are whole, oldest first.
+        /// Segments after it whose headers are valid, oldest first.
         beyond: Vec<SegmentHeader>,
     },
-    /// Row F.
+    /// Row F of the table.
     #[error(
-        "{file}, offset {offset} (position {position}): acknowledged bytes are damaged: {fault}. Intact is everything \
+        "{file}, offset {offset} (position {position}): acknowledged bytes are damaged: {fault}. Everything is intact \
          up to sequence {after}; the log was durable up to position {floor}{}. {}",
-        intact_behind(behind),
+        intact_after(beyond),
         what_to_do(trail)
     )]
     Damaged {
@@ -186,18 +187,18 @@ pub enum RecoveryError {
         trail: Box<str>,
         /// The segment file.
         file: String,
-        /// Where in it the damage begins.
+        /// Offset in it at which the damage begins.
         offset: u64,
-        /// The log position of that.
+        /// Log position of that offset.
         position: Position,
         /// What is wrong there.
-        fault: Fault,
-        /// The last event in front.
+        fault: ContinuityFault,
+        /// The last event before it.
         after: Sequence,
         /// The acknowledged floor.
         floor: Position,
-        /// Lowest and highest sequence of whole frames behind the damage.
-        behind: Option<(Sequence, Sequence)>,
+        /// Lowest and highest sequence of the intact frames after the damage.
+        beyond: Option<(Sequence, Sequence)>,
     },
 }
 
@@ -205,32 +206,32 @@ fn what_to_do(trail: &str) -> String {
     format!("Nothing was changed: `stele repair {trail}` says what can be done")
 }
 
-fn intact_behind(behind: &Option<(Sequence, Sequence)>) -> String {
-    behind.map_or(String::new(), |(low, high)| {
-        format!(", and whole events between sequences {low} and {high} lie behind the damage")
+fn intact_after(beyond: &Option<(Sequence, Sequence)>) -> String {
+    beyond.map_or(String::new(), |(low, high)| {
+        format!(", and intact events between sequences {low} and {high} follow the damage")
     })
 }
 
-/// What the headers on both sides of a file that does not belong tell.
+/// Describes the headers on both sides of a file that does not belong.
 fn intact_around(before: &[SegmentHeader], beyond: &[SegmentHeader]) -> String {
-    let front = before.last().map_or("No segment in front of it is whole".to_owned(), |last| {
+    let front = before.last().map_or("No segment before it is intact".to_owned(), |last| {
         let (index, position, sequence) = (last.index, last.base_position, last.base_sequence);
         format!(
-            "In front of it the segments up to {index} belong together; that one begins at position {position} with \
+            "Before it the segments up to {index} belong together; that one begins at position {position} with \
              sequence {sequence}"
         )
     });
-    let [first, ..] = beyond else { return format!("{front}; behind it there is none") };
+    let [first, ..] = beyond else { return format!("{front}; after it there is none") };
     let (index, position, sequence) = (first.index, first.base_position, first.base_sequence);
     let count = beyond.len();
     format!(
-        "{front}; behind it {count} have whole headers, of which {index} begins at position {position} with sequence \
+        "{front}; after it {count} have valid headers, of which {index} begins at position {position} with sequence \
          {sequence}"
     )
 }
 
-impl Survey {
-    /// What the table is to decide on.
+impl TrailSurvey {
+    /// Returns the input of the decision table.
     pub fn evidence(&self) -> Evidence {
         let tail = self.tail.as_ref();
         let ends_with_file = tail
@@ -242,23 +243,23 @@ impl Survey {
             floor: tail.map_or(Position(0), |tail| tail.floor),
             ends_with_file,
             strays: tail.is_some_and(|tail| !tail.strays.is_empty()),
-            files_behind: tail.is_some_and(|tail| !tail.behind.is_empty()),
+            files_after: tail.is_some_and(|tail| !tail.files_after.is_empty()),
         }
     }
 }
 
-/// Brings the trail into a state that a new epoch can follow. Doing it again, also after a crash in its middle,
-/// comes to the same end.
+/// Brings the trail into a state that a new epoch can continue. Running it again, also after a crash in its
+/// middle, gives the same result.
 ///
 /// # Errors
 /// [`RecoveryError`]; nothing was changed then, unless the medium failed half-way.
 pub fn recover(
     storage: &dyn Storage,
-    survey: Survey,
+    survey: TrailSurvey,
 ) -> Result<(RecoveryReport, Continuation), RecoveryError> {
     let row = decide(&survey.evidence());
-    let Survey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
-    if let (Row::B, Some(problem)) = (row, problem) {
+    let TrailSurvey { segments, problem, beyond, tail, mut unused, torn_start } = survey;
+    if let (RecoveryRow::B, Some(problem)) = (row, problem) {
         let [before, beyond] =
             [segments, beyond].map(|side| side.iter().map(|segment| segment.header).collect());
         return Err(RecoveryError::NotOneTrail {
@@ -278,16 +279,16 @@ pub fn recover(
         return Ok(begin(row, cuts));
     };
     let last = &segments[tail.last];
-    if row == Row::F {
+    if row == RecoveryRow::F {
         return Err(RecoveryError::Damaged {
             trail: storage.describe("").into(),
             file: storage.describe(&last.name()),
             offset: last.header.file_offset(tail.end),
             position: tail.end,
-            fault: tail.fault.unwrap_or(Fault::Cut),
+            fault: tail.fault.unwrap_or(ContinuityFault::Cut),
             after: tail.last_sequence,
             floor: tail.floor,
-            behind: span(&tail.strays),
+            beyond: span(&tail.strays),
         });
     }
     let cuts = cut(storage, &tail)?;
@@ -311,13 +312,13 @@ pub fn recover(
 }
 
 impl Continuation {
-    /// The first position of the epoch that begins, on a device with blocks of `block_length`.
+    /// Returns the first position of the new epoch, on a device with blocks of `block_length`.
     pub fn base(&self, block_length: u32) -> Position {
         align_up(self.end, block_length)
     }
 }
 
-fn begin(row: Row, cuts: Vec<Cut>) -> (RecoveryReport, Continuation) {
+fn begin(row: RecoveryRow, cuts: Vec<CutBytes>) -> (RecoveryReport, Continuation) {
     let (end, last_sequence, last_timestamp) = (Position(0), Sequence(0), Nanos(0));
     let report = RecoveryReport {
         row,
@@ -333,26 +334,26 @@ fn begin(row: Row, cuts: Vec<Cut>) -> (RecoveryReport, Continuation) {
     (report, Continuation { index: 1, epoch: Epoch(1), end, last_sequence, last_timestamp, link })
 }
 
-fn span(strays: &[Stray]) -> Option<(Sequence, Sequence)> {
+fn span(strays: &[StrayBytes]) -> Option<(Sequence, Sequence)> {
     let ranges = strays.iter().filter_map(|stray| stray.sequences);
     ranges.reduce(|(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)))
 }
 
-/// Keeps what lies behind the end, then removes the files that lie behind it whole.
-fn cut(storage: &dyn Storage, tail: &Tail) -> Result<Vec<Cut>, TrailError> {
+/// Keeps the bytes after the end, then removes the files after it.
+fn cut(storage: &dyn Storage, tail: &LogTail) -> Result<Vec<CutBytes>, TrailError> {
     let mut cuts = Vec::new();
     for stray in &tail.strays {
         cuts.push(set_aside(storage, stray)?);
     }
-    let mut behind = tail.behind.clone();
-    remove_all(storage, &mut behind)?;
+    let mut files = tail.files_after.clone();
+    remove_all(storage, &mut files)?;
     Ok(cuts)
 }
 
-fn set_aside(storage: &dyn Storage, stray: &Stray) -> Result<Cut, TrailError> {
+fn set_aside(storage: &dyn Storage, stray: &StrayBytes) -> Result<CutBytes, TrailError> {
     let name = segment_name(stray.index);
     let kept = keep(storage, &name, stray)?;
-    Ok(Cut {
+    Ok(CutBytes {
         segment: stray.index,
         file: storage.describe(&name),
         offset: stray.offset,
@@ -362,10 +363,10 @@ fn set_aside(storage: &dyn Storage, stray: &Stray) -> Result<Cut, TrailError> {
     })
 }
 
-/// Closes, which syncs, every segment that the decision rests on, oldest first. A writer that was killed leaves
-/// writes behind that only a cache holds: they can be read, and the next failure of the power takes them away from
-/// under the epoch that builds on them.
-fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &Tail) -> Result<(), TrailError> {
+/// Closes, and thereby syncs, every segment that the decision rests on, oldest first. The writes of a killed
+/// writer may be in a cache only: they can be read, but the next power failure would remove them from under
+/// the epoch that builds on them.
+fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &LogTail) -> Result<(), TrailError> {
     for segment in &segments[tail.from..=tail.last] {
         let name = segment.name();
         let end = tail.end.min(segment.header.end_position());
@@ -375,7 +376,7 @@ fn close_swept(storage: &dyn Storage, segments: &[Segment], tail: &Tail) -> Resu
     Ok(())
 }
 
-/// Removes segment files from the highest index down, so that no hole shows if this is cut short.
+/// Removes segment files from the highest index down, so that no gap appears if this is cut short.
 fn remove_all(storage: &dyn Storage, indexes: &mut Vec<u64>) -> Result<(), TrailError> {
     indexes.sort_unstable();
     for index in indexes.drain(..).rev() {
@@ -385,8 +386,9 @@ fn remove_all(storage: &dyn Storage, indexes: &mut Vec<u64>) -> Result<(), Trail
     Ok(())
 }
 
-/// Copies stray bytes to the cut folder; gives the copy's name. Bytes kept before under the same name stay.
-fn keep(storage: &dyn Storage, name: &str, stray: &Stray) -> Result<String, TrailError> {
+/// Copies stray bytes to the cut folder and returns the copy's name. A file kept earlier under the same name
+/// stays.
+fn keep(storage: &dyn Storage, name: &str, stray: &StrayBytes) -> Result<String, TrailError> {
     let open =
         |name: &str| storage.open(name).map_err(|source| TrailError::io(storage, name, "open", source));
     for attempt in 1u32.. {
@@ -428,7 +430,7 @@ fn same(a: &mut Slice, b: &mut Slice) -> io::Result<bool> {
     }
 }
 
-/// Some bytes of a stored file as a stream.
+/// A range of a stored file as a stream.
 struct Slice {
     file: Box<dyn StoredFile>,
     pages: Pages,

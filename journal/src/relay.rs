@@ -1,14 +1,14 @@
-//! Hands verified bytes from the threads that read segments to one consumer, in the order of the log.
+//! Passes verified bytes from the threads that read segments to one consumer, in the order of the log.
 //!
 //! ```text
 //!  thread, segment 7 ──> lane 7: block block block ──┐
-//!  thread, segment 8 ──> lane 8: block block        ─┼─> consumer, which reads lane 7 to its end, then lane 8
+//!  thread, segment 8 ──> lane 8: block block        ─┼─> consumer: reads lane 7 to its end, then lane 8
 //!  thread, segment 9 ──> lane 9: block              ─┘
 //! ```
 //!
-//! Memory is bounded whatever the segments' number and length: a lane holds [`RELAY_LANE_BLOCKS`], and all lanes
-//! that are not being read hold [`RELAY_AHEAD_BLOCKS`] together. The lane that is read can always be filled, so
-//! nobody waits for ever.
+//! Memory is bounded, whatever the number and length of the segments: a lane holds [`RELAY_LANE_BLOCKS`]
+//! blocks, and all lanes that are not being read hold [`RELAY_AHEAD_BLOCKS`] together. The lane that is being
+//! read can always be filled, so there is no deadlock.
 
 use crate::bounds::{RELAY_AHEAD_BLOCKS, RELAY_BLOCK_LENGTH, RELAY_LANE_BLOCKS};
 use crate::scan::SegmentVisitor;
@@ -18,15 +18,15 @@ use stele_wire::bounds::FRAME_LENGTH_MAX;
 use stele_wire::frame::Frame;
 use stele_wire::units::Position;
 
-/// Whole frames one behind the other.
+/// Whole frames, one after another.
 pub(crate) struct Block {
-    /// Position of the first.
+    /// Position of the first frame.
     pub(crate) position: Position,
     /// The frames.
     pub(crate) bytes: Vec<u8>,
 }
 
-/// What stands between the threads that read and the consumer.
+/// The queue between the threads that read and the consumer.
 #[derive(Default)]
 pub(crate) struct Relay {
     state: Mutex<State>,
@@ -40,7 +40,7 @@ struct State {
     reading: usize,
     /// Blocks in all lanes.
     queued: usize,
-    /// Nothing more comes.
+    /// No more blocks will come.
     ended: bool,
     /// The consumer has left.
     left: bool,
@@ -62,18 +62,18 @@ impl State {
 }
 
 impl Relay {
-    /// What fills lane `lane`.
+    /// Returns the end that fills lane `lane`.
     pub(crate) fn filler(&self, lane: usize) -> Filler<'_> {
         Filler { relay: self, lane, block: Block { position: Position(0), bytes: Vec::new() } }
     }
 
-    /// Says, when it is dropped, that nothing more comes.
-    pub(crate) fn ends_with_this(&self) -> impl Drop + '_ {
+    /// Returns a guard that, when dropped, ends the stream: no more blocks will come.
+    pub(crate) fn end_guard(&self) -> impl Drop + '_ {
         OnDrop(|| self.lock().ended = true, &self.moved)
     }
 
-    /// Says, when it is dropped, that the consumer has left: what still comes is thrown away.
-    pub(crate) fn left_with_this(&self) -> impl Drop + '_ {
+    /// Returns a guard that, when dropped, marks the consumer as gone: further blocks are discarded.
+    pub(crate) fn leave_guard(&self) -> impl Drop + '_ {
         let leave = || {
             let mut state = self.lock();
             state.left = true;
@@ -83,7 +83,7 @@ impl Relay {
         OnDrop(leave, &self.moved)
     }
 
-    /// The next block of the lane that is read; none at its end. Waits.
+    /// Returns the next block of the current lane; `None` at the lane's end. Waits.
     pub(crate) fn next(&self) -> Option<Block> {
         let mut state = self.lock();
         loop {
@@ -101,15 +101,15 @@ impl Relay {
         }
     }
 
-    /// Takes back a block that is read.
-    pub(crate) fn give_back(&self, block: Block) {
+    /// Takes a block that was read back, to reuse its memory.
+    pub(crate) fn recycle(&self, block: Block) {
         let mut state = self.lock();
         if state.spare.len() < RELAY_LANE_BLOCKS {
             state.spare.push(block.bytes);
         }
     }
 
-    /// Goes on to the next lane; this one is at its end.
+    /// Moves on to the next lane; the current one is at its end.
     pub(crate) fn next_lane(&self) {
         let mut state = self.lock();
         let reading = state.reading;
@@ -171,9 +171,9 @@ impl SegmentVisitor for Filler<'_> {
                 self.block.bytes.reserve_exact(RELAY_BLOCK_LENGTH + FRAME_LENGTH_MAX);
             }
             let room = RELAY_BLOCK_LENGTH - self.block.bytes.len();
-            let (taken, behind) = rest.split_at(whole_frames(rest, room));
+            let (taken, remaining) = rest.split_at(whole_frames(rest, room));
             self.block.bytes.extend_from_slice(taken);
-            (position, rest) = (position.plus(taken.len() as u64), behind);
+            (position, rest) = (position.plus(taken.len() as u64), remaining);
             if self.block.bytes.len() >= RELAY_BLOCK_LENGTH {
                 self.send();
             }
@@ -192,7 +192,7 @@ impl SegmentVisitor for Filler<'_> {
     }
 }
 
-/// Bytes of the frames at the front of `frames` that begin within the first `room` bytes.
+/// Returns the length of the frames at the start of `frames` that begin within the first `room` bytes.
 fn whole_frames(frames: &[u8], room: usize) -> usize {
     if frames.len() <= room {
         return frames.len();
@@ -231,15 +231,15 @@ mod tests {
                 sequences.push(frame.sequence().0);
                 rest = &rest[frame.len()..];
             }
-            relay.give_back(block);
+            relay.recycle(block);
         }
         relay.next_lane();
         sequences
     }
 
-    /// Far more than all lanes may hold, so that fillers wait for the consumer.
+    /// Far more blocks than all lanes may hold, so that fillers wait for the consumer.
     #[test]
-    fn lanes_are_read_in_order_whoever_fills_them_first_and_within_bounds() {
+    fn lanes_are_read_in_order_and_within_bounds_whichever_is_filled_first() {
         let relay = Relay::default();
         let each = 3 * (RELAY_AHEAD_BLOCKS * RELAY_BLOCK_LENGTH / 30_000) as u64;
         std::thread::scope(|scope| {
@@ -256,16 +256,16 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_that_leaves_and_fillers_that_end_keep_nobody_waiting() {
+    fn a_consumer_that_leaves_and_fillers_that_end_block_no_thread() {
         let relay = Relay::default();
         std::thread::scope(|scope| {
             scope.spawn(|| fill(&relay, 0, 1, 10_000));
-            let _left = relay.left_with_this();
+            let _left = relay.leave_guard();
             assert!(relay.next().is_some());
         });
         let relay = Relay::default();
         std::thread::scope(|scope| {
-            scope.spawn(|| drop(relay.ends_with_this()));
+            scope.spawn(|| drop(relay.end_guard()));
             assert!(relay.next().is_none());
         });
     }

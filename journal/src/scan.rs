@@ -1,12 +1,13 @@
-//! Reads many segments at once, each from front to back, and folds what each gave in the trail's order.
+//! Reads many segments at once, each from its beginning to its end, and folds the results in the trail's
+//! order.
 //!
-//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] where they
-//! name none or this machine refuses it. Where both are refused, and for archives, the threads read through
+//! Each thread has a [`BulkReader`] of the method that the options name, or of [`UringRead`] if they name
+//! none or this machine refuses the method. If both are refused, and for archives, the threads read through
 //! [`Storage`], one request at a time.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, READ_LENGTH};
 use crate::bulk::{BulkReader, ReadMethod};
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::error::TrailError;
 use crate::format::RunningCrc;
 use crate::pages::Pages;
@@ -22,64 +23,66 @@ use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Nanos, Position, Sequence};
 
-/// Bytes that are checked frame by frame before they are summed, while the first cache still has them.
+/// Bytes that are checked frame by frame before they are added to the CRC, while they are still in the
+/// first-level cache.
 const SUM_LENGTH: usize = 16 << 10;
 
-/// What looks at the frames of one segment.
+/// Processes the frames of one segment.
 pub trait SegmentVisitor {
-    /// What it makes of them.
+    /// The result for the segment.
     type Output: Send;
 
-    /// A verified frame, padding included, in the order of the log.
+    /// Called for each verified frame, padding included, in the order of the log.
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>);
 
-    /// Whole frames one after another, the first at `position`: those that [`Self::on_frame`] was just shown.
+    /// Called for a run of whole frames, the first at `position`, after [`Self::on_frame`] was called for
+    /// each of them.
     fn on_run(&mut self, position: Position, frames: &[u8]) {
         let _ = (position, frames);
     }
 
-    /// The segment, or the readable part of it, is through.
+    /// Called at the end of the segment, or of its readable part. Returns the result.
     fn finish(self) -> Self::Output;
 }
 
-/// How a scan runs.
+/// The options of a scan.
 #[derive(Clone, Copy, Default)]
 pub struct ScanOptions<'a> {
-    /// Threads; 0 is one a CPU that this process may use.
+    /// The number of threads; 0 for one per CPU that this process may use.
     pub threads: usize,
-    /// Called from any thread with the bytes done and the bytes in all.
+    /// Called from any thread with the bytes done and the total.
     pub progress: Option<&'a (dyn Fn(u64, u64) + Sync)>,
-    /// How whole files are read; without it, by [`UringRead`].
+    /// How whole files are read; [`UringRead`] when `None`.
     pub method: Option<&'a dyn ReadMethod>,
-    /// Read through [`Storage`] alone.
+    /// Whether to read only through [`Storage`].
     pub plain: bool,
 }
 
-/// One segment, read through.
+/// The result of reading one segment.
 #[derive(Clone, Debug)]
 pub struct SegmentScan<T> {
-    /// Which one.
+    /// The segment.
     pub segment: Segment,
     /// Position after its last good frame.
     pub end: Position,
-    /// The last event up to there.
+    /// The last event before `end`.
     pub last_sequence: Sequence,
-    /// Time of the last frame up to there.
+    /// Timestamp of the last frame before `end`.
     pub last_timestamp: Nanos,
-    /// Events in it.
+    /// The number of its events.
     pub events: u64,
-    /// CRC-32C of its data up to `end`.
+    /// CRC-32C of its data before `end`.
     pub data_crc: u32,
-    /// What is at `end` instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
+    /// What the bytes at `end` are instead of a frame; `None` when the file ends there.
+    pub fault: Option<ContinuityFault>,
     /// Whether anything but zeros follows `end`.
     pub strays: bool,
-    /// What the visitor made of it.
+    /// The visitor's result.
     pub output: T,
 }
 
 impl<T> SegmentScan<T> {
-    /// The scan without what the visitor made of it, and that.
+    /// Splits off the visitor's result.
     pub fn split(self) -> (SegmentScan<()>, T) {
         let Self { segment, end, last_sequence, last_timestamp, events, data_crc, fault, strays, output } =
             self;
@@ -98,24 +101,24 @@ impl<T> SegmentScan<T> {
     }
 }
 
-/// How a scan went.
+/// Statistics of a scan.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ScanReport {
     /// Bytes read.
     pub bytes: u64,
-    /// Threads that read.
+    /// The number of threads that read.
     pub threads: usize,
-    /// The [`ReadMethod`] by which whole files were read; `plain` is through [`Storage`].
+    /// The [`ReadMethod`] by which whole files were read; `plain` for reads through [`Storage`].
     pub method: &'static str,
     /// Why better methods were not used, a sentence each.
     pub refusals: Vec<String>,
 }
 
-/// Scans `segments`, several at a time. `start` makes a visitor for each, on the thread that reads it; `fold`
-/// takes the results in the order of `segments`, on the caller's thread, and may break off.
+/// Scans `segments`, several at a time. `start` creates a visitor for each, on the thread that reads it.
+/// `fold` receives the results in the order of `segments`, on the caller's thread, and may end the scan.
 ///
 /// # Errors
-/// [`TrailError::Io`]. What is wrong inside a segment is in its [`SegmentScan::fault`].
+/// [`TrailError::Io`]. Damage inside a segment is reported in [`SegmentScan::fault`].
 pub fn scan<V: SegmentVisitor>(
     storage: &dyn Storage,
     segments: &[Segment],
@@ -165,7 +168,7 @@ struct Work<'a> {
     segments: &'a [Segment],
     turn: Mutex<Turn>,
     moved: Condvar,
-    /// Segments that may be read ahead of the one that is folded.
+    /// The number of segments that may be read ahead of the one that is folded.
     window: usize,
     done: AtomicU64,
     total: u64,
@@ -173,10 +176,10 @@ struct Work<'a> {
     methods: Mutex<Methods<'a>>,
 }
 
-/// What a report calls reading through [`Storage`].
+/// The name of reading through [`Storage`] in reports.
 const PLAIN: &str = "plain";
 
-/// Ways to read that this machine has not refused, the best first.
+/// The read methods that this machine has not refused, the best first.
 struct Methods<'a> {
     left: VecDeque<&'a dyn ReadMethod>,
     refusals: Vec<String>,
@@ -189,7 +192,7 @@ impl<'a> Methods<'a> {
         Self { left: all.filter(|_| !options.plain).collect(), refusals: Vec::new() }
     }
 
-    /// A reader of the best method that is left; none where every one is refused.
+    /// Returns a reader of the best method that is left; `None` when all are refused.
     fn reader(&mut self) -> Option<Box<dyn BulkReader>> {
         while let Some(method) = self.left.front() {
             match method.reader() {
@@ -228,7 +231,7 @@ impl Work<'_> {
         }
     }
 
-    /// The next segment to read; waits while too many are read and not folded.
+    /// Returns the next segment to read; waits while too many are read and not folded.
     fn take(&self) -> Option<usize> {
         let mut turn = self.turn.lock().expect("no thread panicked");
         while !turn.stop && turn.next >= turn.folded + self.window {
@@ -248,7 +251,7 @@ impl Work<'_> {
         }
     }
 
-    /// Gives the bytes of a segment's file in order.
+    /// Passes on the bytes of a segment's file, in order.
     fn stream(
         &self,
         reader: Option<&mut (dyn BulkReader + '_)>,
@@ -262,7 +265,7 @@ impl Work<'_> {
                 on_bytes(bytes);
             });
             match read {
-                // The file system does not support what the method asks of this file.
+                // The file system does not support the method for this file.
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
                 read => return read,
             }
@@ -270,11 +273,11 @@ impl Work<'_> {
         self.stream_plainly(name, given, on_bytes)
     }
 
-    /// From `begin` on.
+    /// Reads from `begin` on through [`Storage`].
     fn stream_plainly(&self, name: &str, begin: u64, mut on_bytes: impl FnMut(&[u8])) -> io::Result<()> {
         let file = self.storage.open(name)?;
         let mut pages = Pages::zeroed(READ_LENGTH);
-        // Reads begin on a page.
+        // Reads begin on a page boundary.
         let mut known = (begin % PAGE_LENGTH as u64) as usize;
         let mut offset = begin - known as u64;
         loop {
@@ -322,19 +325,19 @@ impl Work<'_> {
     }
 }
 
-/// Takes a segment's bytes as they come, in pieces of any length.
+/// Processes a segment's bytes in pieces of any length.
 struct Scanner<V> {
     visitor: V,
     continuity: Continuity,
-    /// Header bytes still to pass over.
+    /// Header bytes that are still to be skipped.
     skip: usize,
     position: Position,
     room: u64,
     events: u64,
     crc: RunningCrc,
-    /// The beginning of a frame whose end has not come.
+    /// The beginning of a frame whose end has not been read yet.
     carry: Vec<u8>,
-    fault: Option<Fault>,
+    fault: Option<ContinuityFault>,
     strays: bool,
 }
 
@@ -380,7 +383,7 @@ impl<V: SegmentVisitor> Scanner<V> {
         self.carry.clear();
     }
 
-    /// Bytes that the carried frame needs to be looked at again.
+    /// Returns how many bytes the carried frame needs before it can be checked again.
     fn wanted(&self) -> usize {
         if self.carry.len() < HEADER_LENGTH {
             return HEADER_LENGTH;
@@ -389,7 +392,7 @@ impl<V: SegmentVisitor> Scanner<V> {
         length.max(self.carry.len())
     }
 
-    /// Takes every whole frame from the front of `bytes`; gives how many bytes those were.
+    /// Processes every whole frame at the start of `bytes`; returns their length.
     fn admit_all(&mut self, bytes: &[u8]) -> usize {
         let mut continuity = self.continuity;
         let (mut used, mut summed, mut padding, mut frames) = (0, 0, 0, 0);
@@ -400,7 +403,7 @@ impl<V: SegmentVisitor> Scanner<V> {
                     let length = frame.len();
                     if (used + length) as u64 > self.room {
                         continuity = before;
-                        break Some(Fault::Cut);
+                        break Some(ContinuityFault::Cut);
                     }
                     self.visitor.on_frame(self.position.plus(used as u64), &frame);
                     used += length;
@@ -427,7 +430,7 @@ impl<V: SegmentVisitor> Scanner<V> {
 
     fn finish(mut self, segment: Segment) -> SegmentScan<V::Output> {
         if !self.carry.is_empty() && self.fault.is_none() {
-            self.fault = Some(Fault::Cut);
+            self.fault = Some(ContinuityFault::Cut);
             self.strays = self.carry.iter().any(|&byte| byte != 0);
         }
         SegmentScan {
@@ -518,7 +521,7 @@ mod tests {
         }
     }
 
-    /// A method whose reader gives so many bytes of a file before the file system refuses to go on.
+    /// A method whose reader passes on this many bytes of a file before the file system refuses.
     struct Unsupported(usize);
 
     impl ReadMethod for Unsupported {

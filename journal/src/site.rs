@@ -1,13 +1,13 @@
-//! Where a trail is opened for writing: a directory, or a simulated disk. [`crate::open`] knows the steps, a site
-//! how each is done.
+//! The place where a trail is opened for writing: a directory, or a simulated disk. [`crate::open`] has the
+//! steps; a site implements each of them.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
 use crate::directory::Directory;
 use crate::format::HeaderBlock;
 use crate::lock::{LockError, WriterLock};
-use crate::options::Options;
+use crate::options::JournalOptions;
 use crate::pages::Pages;
-use crate::pool::{FilePool, Medium, PoolOptions, Spare, Spares};
+use crate::pool::{FilePool, MediumProperties, PoolOptions, SegmentPool, SpareSegment};
 use crate::space::free_space_warning_default;
 use crate::storage::Storage;
 use std::fs::File;
@@ -17,56 +17,61 @@ use std::sync::Arc;
 use stele_wire::units::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
-/// The first segment of an epoch, prepared and open, and where the next ones come from.
-pub type Prepared<F> = (Spare<F>, Box<dyn Spares<F>>);
+/// The first segment of an epoch, prepared and open, and the source of the next ones.
+pub type PreparedSegments<F> = (SpareSegment<F>, Box<dyn SegmentPool<F>>);
 
-/// The place of one trail, for its writer.
-pub trait Site {
+/// The place of one trail, as its writer uses it.
+pub trait TrailSite {
     /// A segment file open for writing.
     type File;
 
-    /// Creates the place if it is missing, durably.
+    /// Creates the place durably if it does not exist.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn create(&self) -> io::Result<()>;
 
-    /// Takes the writer's lock; none where there can be no second writer.
+    /// Takes the writer's lock; `None` where a second writer is impossible.
     ///
     /// # Errors
     /// [`LockError`].
     fn lock(&self, now: Nanos) -> Result<Option<WriterLock>, LockError>;
 
-    /// The files there.
+    /// Returns access to the files.
     fn storage(&self) -> Arc<dyn Storage>;
 
-    /// An identity for a new trail, unlike any other.
+    /// Draws a unique identity for a new trail.
     ///
     /// # Errors
-    /// When there is no randomness to be had.
+    /// When no random bytes are available.
     fn draw_identity(&self) -> io::Result<TrailId>;
 
-    /// How files there can be written.
+    /// Determines how files in this place can be written.
     ///
     /// # Errors
-    /// What the medium says when it lets no file be written at all.
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium>;
+    /// The error of the medium when no file can be written at all.
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties>;
 
-    /// Prepares segments from index `next` on, of the length and in the number that the options say, and waits
-    /// for the first.
+    /// Starts preparing segments from index `next` on, in the length and number that the options state, and
+    /// waits for the first.
     ///
     /// # Errors
-    /// Why there will be none.
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<Self::File>>;
+    /// Why no segment will come.
+    fn prepare(
+        &self,
+        medium: MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<Self::File>>;
 
     /// Writes the header block of a segment, durably.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn write_header(&self, file: &Self::File, block: &HeaderBlock) -> io::Result<()>;
 }
 
-impl Site for Directory {
+impl TrailSite for Directory {
     type File = File;
 
     fn create(&self) -> io::Result<()> {
@@ -90,11 +95,16 @@ impl Site for Directory {
         Ok(TrailId(id))
     }
 
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium> {
-        Medium::probe(self, allow_direct)
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties> {
+        MediumProperties::probe(self, allow_direct)
     }
 
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
+    fn prepare(
+        &self,
+        medium: MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<File>> {
         let free_space_warning =
             options.free_space_warning.unwrap_or_else(|| free_space_warning_default(options.segment_length));
         let mut pool = FilePool::start(

@@ -1,17 +1,18 @@
-//! Snapshot files: the state of every machine of a shard after the last event of a segment, as a container.
+//! Snapshot files: a container for the state of every state machine of a shard after the last event of a
+//! segment.
 //!
-//! What the machines write into their sections is theirs ([`Section`]); here is how it is kept: whole or not at
-//! all, checked by hashes, and tied to the one trail and segment that it follows from ([`Standing`]). The bytes are
-//! drawn in `journal/FORMAT.md`.
+//! The content of a section belongs to its state machine ([`SnapshotSection`]). This module stores the
+//! sections: durable as a whole or not at all, checked by hashes, and tied to the trail and segment that the
+//! state follows from ([`SnapshotOrigin`]). `journal/FORMAT.md` draws the bytes.
 
 mod shelf;
 
 pub(crate) use shelf::read_up_to;
-pub use shelf::{Newest, list, newest, prune, read, read_end, write};
+pub use shelf::{NewestSnapshot, list, newest, prune, read, read_end, write};
 
 use crate::bounds::{SNAPSHOT_LENGTH_MAX, SNAPSHOT_SECTIONS_MAX};
 use crate::error::TrailError;
-use crate::format::Link;
+use crate::format::SegmentLink;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 use stele_wire::codec::{text, text_field};
@@ -29,13 +30,13 @@ pub const SNAPSHOT_VERSION: u32 = 1;
 /// File name extension of a snapshot.
 pub const SNAPSHOT_EXTENSION: &str = "snapshot";
 
-/// Bytes of the hash at the end of the file: SHA-256 of everything in front of it.
+/// Length of the hash at the end of the file: SHA-256 of everything before it.
 const HASH_LENGTH: usize = 32;
 
-/// Bytes that a section's body begins on a multiple of.
+/// Alignment of a section's body in bytes.
 const ALIGNMENT: usize = 8;
 
-/// The head of a snapshot file as it stands there.
+/// The head of a snapshot file.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy)]
 pub struct SnapshotHead {
@@ -43,7 +44,7 @@ pub struct SnapshotHead {
     pub magic: [u8; 8],
     /// [`SNAPSHOT_VERSION`].
     pub version: U32,
-    /// Sections in the table behind the head.
+    /// The number of sections in the table after the head.
     pub sections: U32,
     /// The trail.
     pub trail: [u8; 16],
@@ -51,37 +52,37 @@ pub struct SnapshotHead {
     pub shard: U32,
     /// The epoch of the segment.
     pub epoch: U32,
-    /// Number of the segment after whose last event the state is.
+    /// Index of the segment after whose last event the state is.
     pub segment: U64,
     /// Position after the segment's last frame.
     pub end: U64,
-    /// Sequence of the last event up to there.
+    /// Sequence of the last event before `end`.
     pub last_sequence: U64,
-    /// Its time.
+    /// Timestamp of that event.
     pub last_timestamp: U64,
-    /// The link that the next segment carries, or will.
-    pub link: Link,
-    /// Bytes of the file.
+    /// The link that the next segment carries or will carry.
+    pub link: SegmentLink,
+    /// Length of the file in bytes.
     pub length: U64,
-    /// Version of the program that wrote it, text.
+    /// Version of the program that wrote it, as text.
     pub program: [u8; 32],
 }
 
-/// A row of the table behind the head.
+/// A row of the table after the head.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Clone, Copy)]
 pub struct SectionRow {
-    /// The machine, text.
+    /// The name of the state machine, as text.
     pub name: [u8; 32],
     /// Version of the layout of its state.
     pub version: U32,
     /// Zeros.
     pub reserved: U32,
-    /// Where in the file the state begins.
+    /// Offset in the file at which the state begins.
     pub offset: U64,
-    /// Bytes of the state.
+    /// Length of the state in bytes.
     pub length: U64,
-    /// SHA-256 of them.
+    /// SHA-256 of the state.
     pub hash: [u8; 32],
 }
 
@@ -92,58 +93,59 @@ const _: () = assert!(size_of::<SectionRow>().is_multiple_of(ALIGNMENT));
 
 /// What a state follows from: the trail up to the end of one segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Standing {
-    /// Trail, shard, and the segment's epoch.
+pub struct SnapshotOrigin {
+    /// Trail and shard, and the epoch of the segment.
     pub identity: Identity,
-    /// Number of the segment.
+    /// Index of the segment.
     pub segment: u64,
     /// Position after its last frame.
     pub end: Position,
-    /// Sequence of the last event up to there, 0 for none.
+    /// Sequence of the last event before `end`, 0 for none.
     pub last_sequence: Sequence,
-    /// Its time in nanoseconds UTC, 0 for none.
+    /// Its timestamp in nanoseconds UTC, 0 for none.
     pub last_timestamp: Nanos,
-    /// What the next segment's header says of everything in front: see [`crate::format::link_after`].
-    pub link: Link,
+    /// The link in the next segment's header, which covers everything before it: see
+    /// [`crate::format::link_after`].
+    pub link: SegmentLink,
 }
 
-/// The state of one machine.
+/// The state of one state machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Section {
-    /// The machine: at most 32 bytes.
+pub struct SnapshotSection {
+    /// The name of the state machine, at most 32 bytes.
     pub name: &'static str,
-    /// Version of the layout of its state: one that this program does not know is not loaded.
+    /// Version of the layout of its state. A version that the program does not know is not loaded.
     pub version: u32,
     /// The state.
     pub body: Vec<u8>,
 }
 
-/// What a snapshot file came to.
+/// Length and hash of a snapshot file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Written {
-    /// Bytes of the file.
+pub struct SnapshotDigest {
+    /// Length of the file in bytes.
     pub length: u64,
     /// SHA-256 of the whole file.
     pub hash: [u8; 32],
 }
 
-/// A snapshot that was read, its hashes checked.
+/// A snapshot that was read and whose hashes were checked.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// What it follows from.
-    pub standing: Standing,
+    /// What the state follows from.
+    pub origin: SnapshotOrigin,
     /// Version of the program that wrote it.
     pub program: String,
-    /// Its length and hash.
-    pub written: Written,
+    /// Length and hash of the file.
+    pub digest: SnapshotDigest,
     bytes: Vec<u8>,
     sections: Vec<(String, u32, Range<usize>)>,
 }
 
-/// Why a snapshot is not to be used, or could not be taken.
+/// Why a snapshot cannot be used or taken.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
-    /// The medium refused, or the trail that the snapshot is of cannot be read.
+    /// The medium failed, or the trail of the snapshot cannot be read.
     #[error(transparent)]
     Trail(#[from] TrailError),
     /// Its bytes are not those that were written.
@@ -154,32 +156,32 @@ pub enum SnapshotError {
         /// What is wrong with it.
         fault: SnapshotFault,
     },
-    /// It was written by a newer stele.
-    #[error("{file} is of version {version}, this stele reads snapshots up to {SNAPSHOT_VERSION}")]
+    /// It was written by a newer version of Stele.
+    #[error("{file} is of version {version}, this version of stele reads snapshots up to {SNAPSHOT_VERSION}")]
     Newer {
         /// The file.
         file: String,
         /// Its version.
         version: u32,
     },
-    /// It is of another trail, or of segments that are not these.
+    /// It belongs to another trail, or to other segments.
     #[error("{file} does not belong to this trail: its {field} is {found}, expected {expected}")]
     Misfit {
         /// The file.
         file: String,
-        /// What does not fit.
+        /// The field that does not fit.
         field: &'static str,
-        /// What it had to be.
+        /// The expected value.
         expected: String,
-        /// What it is.
+        /// The value found.
         found: String,
     },
-    /// The state takes more bytes than a snapshot may have.
+    /// The state needs more bytes than a snapshot may have.
     #[error("{file} would take {length} bytes, a snapshot has at most {SNAPSHOT_LENGTH_MAX}")]
     TooLong {
         /// The file.
         file: String,
-        /// What it would take.
+        /// The length that it would have.
         length: u64,
     },
 }
@@ -187,45 +189,46 @@ pub enum SnapshotError {
 /// What is wrong with the bytes of a snapshot.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum SnapshotFault {
-    /// The file is shorter than head, table and hash, or another length than its head says.
-    #[error("it has {found} bytes where {expected} are said")]
+    /// The file is shorter than head, table and hash, or its length differs from that in its head.
+    #[error("it has {found} bytes, expected {expected}")]
     Length {
-        /// What the head says, or the least.
+        /// The length in the head, or the minimum.
         expected: u64,
-        /// Bytes there.
+        /// The length of the file.
         found: u64,
     },
     /// The magic is missing.
     #[error("it does not begin with STELESNP")]
     Magic,
-    /// The bytes are not those that the hash at the end was made of.
+    /// The bytes do not match the hash at the end.
     #[error("its bytes do not give the hash at its end")]
     Hash,
-    /// The hashes fit, but the table does not.
+    /// The hashes match, but the table is impossible.
     #[error("row {row} of its table is impossible")]
     Table {
-        /// Which row, 0 for the first.
+        /// The row, 0 for the first.
         row: usize,
     },
 }
 
-/// Name of the file of the snapshot after segment `index`.
+/// Returns the file name of the snapshot after segment `index`.
 pub fn snapshot_name(index: u64) -> String {
     format!("{index:010}.{SNAPSHOT_EXTENSION}")
 }
 
-/// The segment after which the snapshot in the file `name` was taken; none when it is no snapshot's name.
+/// Returns the segment after which the snapshot in the file `name` was taken; `None` when the name is not a
+/// snapshot's.
 pub fn snapshot_index(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SNAPSHOT_EXTENSION)?.strip_suffix('.')?;
     let is_index = digits.len() >= 10 && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|index| is_index && snapshot_name(*index) == name)
 }
 
-/// The whole file of a snapshot.
+/// Returns the bytes of a snapshot file.
 ///
 /// # Panics
 /// When there are more than [`SNAPSHOT_SECTIONS_MAX`] sections, or a section's name is longer than 32 bytes.
-pub fn encode(standing: &Standing, program: &str, sections: &[Section]) -> Vec<u8> {
+pub fn encode(origin: &SnapshotOrigin, program: &str, sections: &[SnapshotSection]) -> Vec<u8> {
     assert!(sections.len() <= SNAPSHOT_SECTIONS_MAX, "{} sections are too many", sections.len());
     let table = size_of::<SnapshotHead>() + sections.len() * size_of::<SectionRow>();
     let bodies: usize = sections.iter().map(|section| section.body.len().next_multiple_of(ALIGNMENT)).sum();
@@ -234,14 +237,14 @@ pub fn encode(standing: &Standing, program: &str, sections: &[Section]) -> Vec<u
         magic: SNAPSHOT_MAGIC,
         version: U32::new(SNAPSHOT_VERSION),
         sections: U32::new(sections.len() as u32),
-        trail: standing.identity.trail.0,
-        shard: U32::new(standing.identity.shard.0),
-        epoch: U32::new(standing.identity.epoch.0),
-        segment: U64::new(standing.segment),
-        end: U64::new(standing.end.0),
-        last_sequence: U64::new(standing.last_sequence.0),
-        last_timestamp: U64::new(standing.last_timestamp.0),
-        link: standing.link,
+        trail: origin.identity.trail.0,
+        shard: U32::new(origin.identity.shard.0),
+        epoch: U32::new(origin.identity.epoch.0),
+        segment: U64::new(origin.segment),
+        end: U64::new(origin.end.0),
+        last_sequence: U64::new(origin.last_sequence.0),
+        last_timestamp: U64::new(origin.last_timestamp.0),
+        link: origin.link,
         length: U64::new(length as u64),
         program: text_field(&program[..program.floor_char_boundary(32)]).expect("it was cut to the field"),
     };
@@ -270,10 +273,11 @@ pub fn encode(standing: &Standing, program: &str, sections: &[Section]) -> Vec<u
     bytes
 }
 
-/// The snapshot that [`encode`] wrote. Allocates as many bytes as it is given, and a table that they have room for.
+/// Parses the bytes of a snapshot file. It allocates as many bytes as it is given, and a table for which they
+/// have room.
 ///
 /// # Errors
-/// [`SnapshotFault`]; the outer one is the version of a snapshot that a newer program wrote.
+/// [`SnapshotFault`]. The inner error is the version of a snapshot that a newer program wrote.
 pub fn decode(bytes: Vec<u8>) -> Result<Result<Snapshot, u32>, SnapshotFault> {
     let head = check_head(&bytes, bytes.len() as u64)?;
     if head.version.get() > SNAPSHOT_VERSION {
@@ -307,12 +311,12 @@ pub fn decode(bytes: Vec<u8>) -> Result<Result<Snapshot, u32>, SnapshotFault> {
     if sections.len() != count || offset != content.len() {
         return Err(SnapshotFault::Table { row: sections.len() });
     }
-    let written = Written::of(&bytes);
-    let (standing, program) = (head.standing(), text(&head.program).to_owned());
-    Ok(Ok(Snapshot { standing, program, written, bytes, sections }))
+    let digest = SnapshotDigest::of(&bytes);
+    let (origin, program) = (head.origin(), text(&head.program).to_owned());
+    Ok(Ok(Snapshot { origin, program, digest, bytes, sections }))
 }
 
-/// The head at the beginning of `bytes`, which are those of a file of `length` bytes or their beginning.
+/// Checks the head at the start of `bytes`, which are the beginning, or all, of a file of `length` bytes.
 pub(crate) fn check_head(bytes: &[u8], length: u64) -> Result<SnapshotHead, SnapshotFault> {
     let least = (size_of::<SnapshotHead>() + HASH_LENGTH) as u64;
     if length < least || bytes.len() < size_of::<SnapshotHead>() {
@@ -328,15 +332,15 @@ pub(crate) fn check_head(bytes: &[u8], length: u64) -> Result<SnapshotHead, Snap
     Ok(head)
 }
 
-impl Written {
+impl SnapshotDigest {
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self { length: bytes.len() as u64, hash: Sha256::digest(bytes).into() }
     }
 }
 
 impl SnapshotHead {
-    fn standing(&self) -> Standing {
-        Standing {
+    fn origin(&self) -> SnapshotOrigin {
+        SnapshotOrigin {
             identity: Identity {
                 trail: TrailId(self.trail),
                 shard: ShardId(self.shard.get()),
@@ -352,13 +356,13 @@ impl SnapshotHead {
 }
 
 impl Snapshot {
-    /// Version and state of the machine `name`; none when the snapshot has none of it.
+    /// Returns version and state of the state machine `name`; `None` when the snapshot has none.
     pub fn section(&self, name: &str) -> Option<(u32, &[u8])> {
         let (_, version, body) = self.sections.iter().find(|(own, _, _)| own == name)?;
         Some((*version, &self.bytes[body.clone()]))
     }
 
-    /// Machines and the lengths of their states, in the file's order.
+    /// Returns the names of the state machines and the lengths of their states, in the file's order.
     pub fn machines(&self) -> impl Iterator<Item = (&str, usize)> {
         self.sections.iter().map(|(name, _, body)| (name.as_str(), body.len()))
     }

@@ -1,4 +1,4 @@
-//! How much room is left for segments, told before it is too late.
+//! Watches the free space for segments and warns before it runs out.
 
 use crate::bounds::{FREE_SPACE_WARNING_MIN, FREE_SPACE_WARNING_SEGMENTS, HEADER_BLOCK_LENGTH};
 use crate::directory::Directory;
@@ -6,12 +6,12 @@ use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is left on a file system.
+/// The free space of a file system.
 pub(crate) trait FreeSpace: Send {
-    /// Bytes that this user may still write.
+    /// Returns how many bytes this user may still write.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     fn free(&self) -> io::Result<u64>;
 }
 
@@ -22,19 +22,19 @@ impl FreeSpace for Directory {
     }
 }
 
-/// How urgent it is, the most urgent last.
+/// How urgent the lack of space is, the most urgent last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum SpaceLevel {
-    /// Nothing to be said.
+    /// There is enough space.
     #[default]
     Ample,
-    /// Below the watermark after the next segment.
+    /// Less than the watermark remains after the next segment.
     Low,
     /// The next segment does not fit.
     Critical,
 }
 
-/// What the pool saw when it last looked, for whoever asks. The pool alone writes it.
+/// The free space as the pool saw it last, readable from any thread. Only the pool writes it.
 #[derive(Debug)]
 pub struct SpaceWatch {
     segment_length: u64,
@@ -43,30 +43,30 @@ pub struct SpaceWatch {
     warnings: AtomicU64,
 }
 
-/// The watermark below which a trail of such segments warns, in bytes: room for
-/// [`FREE_SPACE_WARNING_SEGMENTS`] more, at least [`FREE_SPACE_WARNING_MIN`].
+/// Returns the default watermark below which a trail with segments of this length warns, in bytes: space for
+/// [`FREE_SPACE_WARNING_SEGMENTS`] more, but at least [`FREE_SPACE_WARNING_MIN`].
 pub fn free_space_warning_default(segment_length: u64) -> u64 {
     (FREE_SPACE_WARNING_SEGMENTS * segment_length).max(FREE_SPACE_WARNING_MIN)
 }
 
 impl SpaceWatch {
-    /// Nothing seen yet, for segments of `segment_length` data bytes; `watermark` is in bytes.
+    /// Creates a watch for segments of `segment_length` data bytes; `watermark` is in bytes.
     pub fn new(segment_length: u64, watermark: u64) -> Self {
         Self { segment_length, watermark, free: AtomicU64::new(u64::MAX), warnings: AtomicU64::new(0) }
     }
 
-    /// Bytes that were free when a segment was last prepared; `u64::MAX` before.
+    /// Returns how many bytes were free when a segment was last prepared; `u64::MAX` before the first.
     pub fn free(&self) -> u64 {
         self.free.load(Ordering::Relaxed)
     }
 
-    /// How often it became more urgent.
+    /// Returns how often the level became more urgent.
     pub fn warnings(&self) -> u64 {
         // Acquire, partner of the Release store in `note`: `free` is what the last warning is about.
         self.warnings.load(Ordering::Acquire)
     }
 
-    /// How urgent it is.
+    /// Returns the current level.
     pub fn level(&self) -> SpaceLevel {
         self.judge(self.free())
     }
@@ -79,7 +79,7 @@ impl SpaceWatch {
         }
     }
 
-    /// Notes what is free before a segment is prepared.
+    /// Records how many bytes are free before a segment is prepared.
     pub(crate) fn note(&self, free: u64) {
         let before = self.level();
         self.free.store(free, Ordering::Relaxed);

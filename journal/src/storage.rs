@@ -1,7 +1,7 @@
-//! Where the files of a trail live: a directory, or a simulated disk.
+//! The files of a trail: in a directory, or on a simulated disk.
 //!
-//! Everything that is not the hot write path (recovery, the reader, closing) goes through [`Storage`]; the hot
-//! path goes through [`crate::engine::Engine`]. Both are traits so that a test can stand in for the medium.
+//! Everything except the hot write path (recovery, readers, closing) uses [`Storage`]; the hot path uses
+//! [`crate::engine::Engine`]. Both are traits, so that tests can simulate the medium.
 
 use crate::bounds::PAGE_LENGTH;
 use std::fs::File;
@@ -9,52 +9,54 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-/// Folder within a trail for what recovery cut off.
+/// Folder within a trail for the bytes that recovery cut off.
 pub const CUT_FOLDER: &str = "cut";
 
 /// The files of one trail. Names are relative to it.
 ///
-/// A segment that is archived is a file like any other under the segment's own name: [`Storage::list`] gives that
-/// name, [`Storage::open`] gives the raw bytes, [`Storage::remove`] removes it. Where both are there, the raw file
+/// An archived segment is a file like any other under the segment's own name: [`Storage::list`] lists that
+/// name, [`Storage::open`] opens the raw bytes, [`Storage::remove`] removes it. If both files exist, the raw
+/// file is used.
 /// counts.
 pub trait Storage: Send + Sync {
-    /// Names of the files directly in the trail, in any order.
+    /// Lists the names of the files directly in the trail, in any order.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn list(&self) -> io::Result<Vec<String>>;
 
     /// Opens a file for reading.
     ///
     /// # Errors
-    /// What the medium says; [`io::ErrorKind::NotFound`] when there is no such file.
+    /// The error of the medium; [`io::ErrorKind::NotFound`] when the file does not exist.
     fn open(&self, name: &str) -> io::Result<Box<dyn StoredFile>>;
 
-    /// Writes a new file that holds all of `source`; it appears whole and durable, or not at all. A file of
-    /// that name is replaced.
+    /// Writes a new file that holds all of `source`. It appears complete and durable, or not at all. A file
+    /// with that name is replaced.
     ///
     /// # Errors
-    /// What the medium or `source` says.
+    /// The error of the medium or of `source`.
     fn keep(&self, name: &str, source: &mut dyn io::Read) -> io::Result<()>;
 
-    /// Cuts a file to `length` bytes, durably, and makes it read-only. An archived segment is so already.
+    /// Cuts a file to `length` bytes, durably, and makes it read-only. For an archived segment this was done
+    /// already.
     ///
     /// # Errors
-    /// What the medium says; [`io::ErrorKind::InvalidInput`] when an archived segment has another length.
+    /// The error of the medium; [`io::ErrorKind::InvalidInput`] when an archived segment has another length.
     fn close(&self, name: &str, length: u64) -> io::Result<()>;
 
     /// Removes a file, durably.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn remove(&self, name: &str) -> io::Result<()>;
 
-    /// What to call the file in messages.
+    /// Returns the name of the file for messages.
     fn describe(&self, name: &str) -> String {
         name.to_owned()
     }
 
-    /// The file system path of a file, where there is one: none for an archived segment.
+    /// Returns the file system path of a file; `None` when it has none, as an archived segment.
     fn path(&self, name: &str) -> Option<PathBuf> {
         let _ = name;
         None
@@ -63,17 +65,18 @@ pub trait Storage: Send + Sync {
 
 /// A file open for reading.
 pub trait StoredFile: Send {
-    /// Bytes in the file.
+    /// Returns the length of the file in bytes.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn length(&self) -> io::Result<u64>;
 
-    /// Reads at `offset`, both it and the length of `buffer` multiples of 4096, the memory aligned likewise.
-    /// Fewer bytes than asked for means that the file ends there.
+    /// Reads at `offset`. The offset, the length of `buffer` and the address of its memory must be multiples
+    /// of 4096. Returns the number of bytes read, which is less than the length of `buffer` only at the
+    /// file's end.
     ///
     /// # Errors
-    /// What the medium says.
+    /// The error of the medium.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -87,7 +90,7 @@ impl StoredFile for File {
         while done < buffer.len() {
             match FileExt::read_at(self, &mut buffer[done..], offset + done as u64) {
                 Ok(0) => break,
-                // A direct read ends off a page only where the file ends.
+                // A direct read ends off a page boundary only at the file's end.
                 Ok(count) if !count.is_multiple_of(PAGE_LENGTH) => return Ok(done + count),
                 Ok(count) => done += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

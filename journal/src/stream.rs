@@ -1,4 +1,4 @@
-//! The data of one segment file as a window of bytes that moves forward.
+//! The data of one segment file as a window that moves forward.
 
 use crate::bounds::{CARRY_LENGTH_MAX, PAGE_LENGTH, READ_LENGTH};
 use crate::pages::Pages;
@@ -9,7 +9,7 @@ use std::io;
 ///
 /// ```text
 ///  memory │ carry: up to 64 KiB │ read: up to 1 MiB                     │
-///                 ├─ what a frame ─┤ needs is always in one piece
+///                 ├── one frame ───┤ is always contiguous
 ///                 begin            └ page aligned            end
 /// ```
 pub(crate) struct ByteStream {
@@ -22,7 +22,7 @@ pub(crate) struct ByteStream {
 }
 
 impl ByteStream {
-    /// A window over `file` that begins at `offset`, still empty.
+    /// Creates an empty window over `file` that begins at `offset`.
     pub(crate) fn new(file: Box<dyn StoredFile>, offset: u64) -> Self {
         let memory = Pages::zeroed(2 * CARRY_LENGTH_MAX);
         let mut stream = Self { file, memory, begin: 0, end: 0, next_read: 0, read_length: 0 };
@@ -30,51 +30,53 @@ impl ByteStream {
         stream
     }
 
-    /// Forgets the window and begins again at `offset`, with small reads first: what is there now may have
-    /// changed since it was last read.
+    /// Discards the window and starts again at `offset`, with small reads first: the bytes may have changed
+    /// since they were read.
     pub(crate) fn restart(&mut self, offset: u64) {
         self.next_read = offset;
         self.read_length = CARRY_LENGTH_MAX;
         (self.begin, self.end) = (CARRY_LENGTH_MAX, CARRY_LENGTH_MAX);
     }
 
-    /// Takes another file, from `offset` on, and keeps the memory.
+    /// Continues with another file, from `offset` on, and reuses the memory.
     pub(crate) fn replace(&mut self, file: Box<dyn StoredFile>, offset: u64) {
         self.file = file;
         self.restart(offset);
     }
 
-    /// The bytes of the window.
+    /// Returns the bytes of the window.
     #[inline]
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.memory[self.begin..self.end]
     }
 
-    /// Where in the file the window begins.
+    /// Returns the window's offset in the file.
     pub(crate) fn offset(&self) -> u64 {
         self.next_read - (self.end - self.begin) as u64
     }
 
-    /// Moves the window's beginning past `count` bytes of it.
+    /// Moves the start of the window forward by `count` bytes.
     #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         debug_assert!(count <= self.end - self.begin);
         self.begin += count;
     }
 
-    /// The last `count` bytes that the window's beginning moved past, until the next [`Self::refill`].
+    /// Returns the last `count` bytes before the start of the window, until the next [`Self::refill`].
     #[inline]
     pub(crate) fn before(&self, count: usize) -> &[u8] {
         &self.memory[self.begin - count..self.begin]
     }
 
-    /// Reads on behind the window, which must hold less than a whole frame. Says whether anything came.
+    /// Reads on after the window, which must hold less than a whole frame. Returns whether any bytes were
+    /// read.
     pub(crate) fn refill(&mut self) -> io::Result<bool> {
         let rest = self.end - self.begin;
         assert!(rest <= CARRY_LENGTH_MAX, "{rest} bytes hold a frame already");
         let skip = (self.next_read % PAGE_LENGTH as u64) as usize;
         if rest > 0 && skip > 0 {
-            // The read before ended off a page: the file ended there, and segment files do not grow.
+            // The previous read ended off a page boundary: the file ended there, and segment files do not
+            // grow.
             return Ok(false);
         }
         let front = CARRY_LENGTH_MAX - rest;
@@ -95,8 +97,8 @@ impl ByteStream {
         Ok(true)
     }
 
-    /// Room for a read of what is left of the file from `from` on, but never more than it asks for: many files are
-    /// small, and many looks short. What lies in the carry from `front` on stays.
+    /// Makes room to read the rest of the file from `from` on, but only as much as the file has: many files
+    /// and many reads are small. The bytes in the carry from `front` on stay.
     fn make_room(&mut self, front: usize, from: u64) -> io::Result<()> {
         if self.memory.len() >= CARRY_LENGTH_MAX + self.read_length {
             return Ok(());

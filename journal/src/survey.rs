@@ -1,10 +1,11 @@
-//! Looks at what a trail's writer left behind: how far the log is whole, what was acknowledged, what lies behind.
+//! Examines a trail that a writer left: how far the log is intact, what was acknowledged, and what follows
+//! its end.
 //!
-//! Only the end of the last epoch is read frame by frame: back to the first segment that begins at or below the
-//! acknowledged floor. Everything in front of it was acknowledged as durable and is [`crate::verify`]'s to check.
+//! Only the end of the last epoch is read frame by frame: back to the first segment that begins at or below
+//! the acknowledged floor. Everything before was acknowledged as durable; [`crate::verify`] checks it.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
-use crate::continuity::{Continuity, Fault};
+use crate::continuity::{Continuity, ContinuityFault};
 use crate::error::TrailError;
 use crate::format::{HeaderState, RunningCrc, segment_name};
 use crate::storage::Storage;
@@ -14,62 +15,63 @@ use stele_wire::bounds::{HEADER_LENGTH, PADDING_LENGTH_MIN};
 use stele_wire::frame::{Frame, FrameError, Seed};
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
-/// Everything that recovery decides on.
+/// The result of a survey: everything that recovery decides on.
 #[derive(Debug)]
-pub struct Survey {
+pub struct TrailSurvey {
     /// Written segments that follow each other, oldest first.
     pub segments: Vec<Segment>,
-    /// The first thing that keeps the segments from being one trail, if any does.
+    /// The first problem that prevents the segments from being one trail, if there is one.
     pub problem: Option<TrailError>,
-    /// Segments behind the problem whose headers are whole, oldest first.
+    /// Segments after the problem whose headers are valid, oldest first.
     pub beyond: Vec<Segment>,
-    /// The end of the last epoch; none when no segment was ever written.
-    pub tail: Option<Tail>,
+    /// The end of the last epoch; `None` when no segment was ever written.
+    pub tail: Option<LogTail>,
     /// Indexes of prepared segments that were never used.
     pub unused: Vec<u64>,
     /// The torn header of a trail's very first segment, when there is nothing else: the trail never began.
-    pub torn_start: Option<Stray>,
+    pub torn_start: Option<StrayBytes>,
 }
 
 /// The end of the last epoch.
 #[derive(Debug)]
-pub struct Tail {
-    /// Which of [`Survey::segments`] holds the last whole frame, or would.
+pub struct LogTail {
+    /// Index in [`TrailSurvey::segments`] of the segment with the last intact frame, or of the one where it
+    /// would be.
     pub last: usize,
-    /// The first of [`Survey::segments`] that was swept. What lies in front of it was acknowledged; from here on
-    /// bytes may have been read that are not on the medium yet.
+    /// Index in [`TrailSurvey::segments`] of the first segment that was read. Everything before it was
+    /// acknowledged; from here on bytes may have been read that are not on the medium yet.
     pub from: usize,
-    /// Position after the last frame that follows from the ones in front.
+    /// Position after the last frame that follows from those before it.
     pub end: Position,
-    /// The last event up to there.
+    /// The last event before `end`.
     pub last_sequence: Sequence,
-    /// Time of the last frame up to there.
+    /// Timestamp of the last frame before `end`.
     pub last_timestamp: Nanos,
-    /// CRC-32C of the last segment's data up to there.
+    /// CRC-32C of the last segment's data before `end`.
     pub data_crc: u32,
-    /// The highest durable watermark in any valid padding of the epoch, also behind `end`.
+    /// The highest durable watermark in any valid padding of the epoch, also after `end`.
     pub floor: Position,
-    /// What the bytes at `end` are instead of a frame; none when the file ends there.
-    pub fault: Option<Fault>,
-    /// Files, and from which offset on, that hold anything but zeros behind `end`, with the bytes and the
-    /// sequences there.
-    pub strays: Vec<Stray>,
-    /// Files behind the last segment that are to go because nothing in them counts.
-    pub behind: Vec<u64>,
-    /// Bytes of the last segment's file.
+    /// What the bytes at `end` are instead of a frame; `None` when the file ends there.
+    pub fault: Option<ContinuityFault>,
+    /// The files that hold anything but zeros after `end`: from which offset on, how many bytes, and which
+    /// sequences.
+    pub strays: Vec<StrayBytes>,
+    /// Files after the last segment that must be removed because nothing in them counts.
+    pub files_after: Vec<u64>,
+    /// Length of the last segment's file in bytes.
     pub file_length: u64,
 }
 
-/// Bytes behind the end of the log.
+/// Bytes after the end of the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Stray {
+pub struct StrayBytes {
     /// Index of the segment file.
     pub index: u64,
-    /// Where in the file they begin.
+    /// Offset in the file at which they begin.
     pub offset: u64,
-    /// How many, up to the last one that is not zero.
+    /// Their number, up to the last one that is not zero.
     pub bytes: u64,
-    /// Lowest and highest sequence of the whole frames among them.
+    /// Lowest and highest sequence of the intact frames among them.
     pub sequences: Option<(Sequence, Sequence)>,
 }
 
@@ -78,16 +80,16 @@ struct Swept {
     end: Position,
     continuity: Continuity,
     data_crc: u32,
-    fault: Option<Fault>,
+    fault: Option<ContinuityFault>,
     floor: Position,
-    stray: Option<Stray>,
+    stray: Option<StrayBytes>,
 }
 
-/// Looks at the trail in `storage`.
+/// Examines the trail in `storage`.
 ///
 /// # Errors
-/// [`TrailError::Io`]; what is wrong with the trail itself is in the survey.
-pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
+/// [`TrailError::Io`]; problems of the trail itself are in the survey.
+pub fn survey(storage: &dyn Storage) -> Result<TrailSurvey, TrailError> {
     let mut found = find_segments(storage)?;
     let sweeper = &mut Sweeper::new(storage);
     let mut unused = Vec::new();
@@ -111,18 +113,19 @@ pub fn survey(storage: &dyn Storage) -> Result<Survey, TrailError> {
         found.clear();
     }
     let (segments, problem) = chain(storage, &found);
-    let beyond = if problem.is_some() { whole_behind(storage, &found, &segments) } else { Vec::new() };
-    let mut survey = Survey { segments, problem, beyond, tail: None, unused, torn_start };
+    let beyond = if problem.is_some() { whole_after(storage, &found, &segments) } else { Vec::new() };
+    let mut survey = TrailSurvey { segments, problem, beyond, tail: None, unused, torn_start };
     if survey.problem.is_none() && !survey.segments.is_empty() {
         survey.tail = Some(sweep_tail(sweeper, &survey.segments, &headless)?);
     }
     Ok(survey)
 }
 
-/// What a first start that was cut short within its first write left: a damaged header of segment 1 in a file of
-/// the length that it was prepared with, and nothing in any file behind it. A header precedes everything in its
-/// segment, so that nothing was acknowledged. Anything behind the header is proof that it was whole once.
-fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<Stray>, TrailError> {
+/// Detects what a first start leaves that is cut short within its first write: a damaged header of segment 1,
+/// in a file of the length that it was prepared with, and nothing in any later file. The header is written
+/// before everything else in its segment, so nothing was acknowledged. Any bytes after the header prove that
+/// it was valid once.
+fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Option<StrayBytes>, TrailError> {
     let [only] = found else { return Ok(None) };
     if only.index != 1 || !matches!(only.state, HeaderState::Damaged(_)) || !only.has_prepared_length() {
         return Ok(None);
@@ -131,7 +134,7 @@ fn torn_start(sweeper: &mut Sweeper<'_>, found: &[FoundSegment]) -> Result<Optio
     Ok(stray.filter(|stray| stray.bytes <= HEADER_BLOCK_LENGTH as u64))
 }
 
-/// The longest run of segments that follow each other, and what comes after it.
+/// Returns the longest run of segments that follow each other, and the problem that ends it.
 fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option<TrailError>) {
     let mut segments: Vec<Segment> = Vec::with_capacity(found.len());
     for found in found {
@@ -151,36 +154,36 @@ fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> (Vec<Segment>, Option
     (segments, None)
 }
 
-/// The segments with whole headers behind those that follow each other and the file that does not.
-fn whole_behind(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
+/// Returns the segments with valid headers after the run and the file that does not fit.
+fn whole_after(storage: &dyn Storage, found: &[FoundSegment], segments: &[Segment]) -> Vec<Segment> {
     let rest = found.iter().skip(segments.len());
-    let behind = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
-    behind.filter_map(|found| found.usable(storage).ok()).collect()
+    let later = rest.filter(|found| segments.last().is_none_or(|last| found.index > last.header.index));
+    later.filter_map(|found| found.usable(storage).ok()).collect()
 }
 
 fn sweep_tail(
     sweeper: &mut Sweeper<'_>,
     segments: &[Segment],
     headless: &[FoundSegment],
-) -> Result<Tail, TrailError> {
+) -> Result<LogTail, TrailError> {
     let newest = segments.last().expect("the caller has a segment");
     let epoch = newest.header.identity.epoch;
     let mut floor = Position(0);
-    let (mut strays, mut behind) = (Vec::new(), Vec::new());
+    let (mut strays, mut files_after) = (Vec::new(), Vec::new());
     for file in headless {
-        // Its header would say which epoch it belongs to: this one, or one that each such file may have begun.
+        // Its header would state its epoch: this one, or one that each such file may have begun.
         for later in 0..=headless.len() as u32 {
             let mut identity = newest.header.identity;
             identity.epoch = Epoch(epoch.0 + later);
             if let Some((stray, durable)) = sweep_headless(sweeper, file, Some(identity.seed()))? {
                 floor = floor.max(durable);
                 if later == 0 || stray.sequences.is_some() {
-                    strays.retain(|known: &Stray| known.index != stray.index);
+                    strays.retain(|known: &StrayBytes| known.index != stray.index);
                     strays.push(stray);
                 }
             }
         }
-        behind.push(file.index);
+        files_after.push(file.index);
     }
     // From the newest segment back to the first that begins at or below the floor.
     let first = segments.partition_point(|segment| segment.header.identity.epoch < epoch);
@@ -195,7 +198,7 @@ fn sweep_tail(
             dropped => {
                 if let Some((last, _)) = dropped {
                     (at + 1..=last).try_for_each(|at| {
-                        behind.push(segments[at].header.index);
+                        files_after.push(segments[at].header.index);
                         strays.extend(whole_file(sweeper, &segments[at])?);
                         Ok::<_, TrailError>(())
                     })?;
@@ -212,7 +215,7 @@ fn sweep_tail(
     strays.retain(|stray| stray.index != segments[last].header.index);
     strays.extend(swept.stray.clone());
     strays.sort_by_key(|stray| stray.index);
-    Ok(Tail {
+    Ok(LogTail {
         last,
         from,
         end: swept.end,
@@ -222,21 +225,21 @@ fn sweep_tail(
         floor,
         fault: swept.fault,
         strays,
-        behind,
+        files_after,
         file_length: segments[last].file_length,
     })
 }
 
 impl Swept {
-    /// Whether the log goes on from this segment into `next` without a hole.
+    /// Returns whether the log continues from this segment into `next` without a gap.
     fn leads_to(&self, segment: &Segment, next: &Segment) -> bool {
         self.end == segment.header.end_position()
             && self.continuity.last_sequence.next() == next.header.base_sequence
     }
 }
 
-/// Everything in the file of a segment that the log does not reach.
-fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<Stray>, TrailError> {
+/// Returns everything in the file of a segment that the log does not reach.
+fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<StrayBytes>, TrailError> {
     let found = FoundSegment {
         index: segment.header.index,
         file_length: segment.file_length,
@@ -246,15 +249,15 @@ fn whole_file(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Option<Str
     Ok(stray.map(|(stray, _)| stray))
 }
 
-/// The bytes of a file whose header does not count, and the highest durable watermark in valid padding among
-/// them; none when they are all zeros.
+/// Returns the bytes of a file whose header does not count, and the highest durable watermark in valid
+/// padding among them; `None` when they are all zeros.
 fn sweep_headless(
     sweeper: &mut Sweeper<'_>,
     found: &FoundSegment,
     seed: Option<Seed>,
-) -> Result<Option<(Stray, Position)>, TrailError> {
+) -> Result<Option<(StrayBytes, Position)>, TrailError> {
     sweeper.begin(&segment_name(found.index), 0)?;
-    let mut stray = Stray { index: found.index, offset: 0, bytes: 0, sequences: None };
+    let mut stray = StrayBytes { index: found.index, offset: 0, bytes: 0, sequences: None };
     let floor = sweeper.sweep_rest(seed, &mut stray, 0)?;
     Ok((stray.bytes > 0).then_some((stray, floor)))
 }
@@ -270,7 +273,7 @@ fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailErr
     let fault = loop {
         let admitted = continuity.admit(sweeper.stream().bytes());
         match admitted.map(|frame| (frame.len(), durable_in(&frame))) {
-            Ok((length, _)) if done + length as u64 > room => break Some(Fault::Cut),
+            Ok((length, _)) if done + length as u64 > room => break Some(ContinuityFault::Cut),
             Ok((length, durable)) => {
                 floor = floor.max(durable);
                 done += length as u64;
@@ -284,7 +287,7 @@ fn sweep(sweeper: &mut Sweeper<'_>, segment: &Segment) -> Result<Swept, TrailErr
     };
     let end = header.base_position.plus(done);
     let offset = header.file_offset(end);
-    let mut stray = Stray { index: header.index, offset, bytes: 0, sequences: None };
+    let mut stray = StrayBytes { index: header.index, offset, bytes: 0, sequences: None };
     let block = u64::from(header.block_length);
     floor =
         floor.max(sweeper.sweep_rest(Some(continuity.seed), &mut stray, offset.next_multiple_of(block))?);
@@ -299,10 +302,10 @@ fn durable_in(frame: &Frame<'_>) -> Position {
 /// The smallest block that a batch can begin on.
 const STEP: usize = 512;
 
-/// A step of what was prepared and not written, most of what a sweep passes over.
+/// A block that was prepared and not written: most of what a sweep skips.
 const ZEROS: [u8; STEP] = [0; STEP];
 
-/// Reads one file after the other, in the same memory.
+/// Reads files one after another, with the same memory.
 struct Sweeper<'a> {
     storage: &'a dyn Storage,
     name: String,
@@ -334,13 +337,13 @@ impl<'a> Sweeper<'a> {
         refilled.map_err(|source| TrailError::io(self.storage, &self.name, "read", source))
     }
 
-    /// Goes through the rest of the file: counts its bytes up to the last that is not zero into `stray`, and
-    /// looks for whole frames at every block from `blocks_from` on, for batches that were written behind a
-    /// hole. Gives the highest durable watermark in their padding.
+    /// Reads the rest of the file: records its bytes up to the last non-zero one in `stray`, and looks for
+    /// intact frames at every block from `blocks_from` on, because batches may have been written after a gap.
+    /// Returns the highest durable watermark in their padding.
     fn sweep_rest(
         &mut self,
         seed: Option<Seed>,
-        stray: &mut Stray,
+        stray: &mut StrayBytes,
         blocks_from: u64,
     ) -> Result<Position, TrailError> {
         let mut floor = Position(0);
@@ -375,7 +378,7 @@ impl<'a> Sweeper<'a> {
             if self.stream().bytes().is_empty() && !self.refill()? {
                 return Ok(floor);
             }
-            // No frame here: on to the next block.
+            // No frame here: try the next block.
             let offset = self.stream().offset();
             let bytes = self.stream().bytes();
             let step = (STEP - (offset % STEP as u64) as usize).min(bytes.len());
@@ -389,7 +392,7 @@ impl<'a> Sweeper<'a> {
     }
 }
 
-impl Stray {
+impl StrayBytes {
     fn note(&mut self, sequence: Sequence) {
         let (low, high) = self.sequences.unwrap_or((sequence, sequence));
         self.sequences = Some((low.min(sequence), high.max(sequence)));
@@ -412,7 +415,7 @@ mod tests {
         epochs
     }
 
-    fn survey_of(epochs: &Epochs, closed: bool, change: impl Fn(&std::path::Path)) -> Survey {
+    fn survey_of(epochs: &Epochs, closed: bool, change: impl Fn(&std::path::Path)) -> TrailSurvey {
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), closed);
         change(folder.path());
@@ -426,12 +429,12 @@ mod tests {
             let tail = survey_of(&epochs, closed, |_| {}).tail.unwrap();
             assert_eq!((tail.end, tail.floor), (epochs.position, epochs.floor()));
             assert_eq!((tail.last_sequence, tail.last_timestamp), (epochs.sequence, epochs.time));
-            assert_eq!((tail.fault.is_none(), tail.strays.len(), tail.behind.len()), (closed, 0, 0));
+            assert_eq!((tail.fault.is_none(), tail.strays.len(), tail.files_after.len()), (closed, 0, 0));
         }
     }
 
     #[test]
-    fn a_batch_behind_a_hole_is_stray_and_its_watermark_counts() {
+    fn a_batch_after_a_gap_is_stray_and_its_watermark_counts() {
         let epochs = epochs();
         let (hole, after) =
             (epochs.batches[epochs.batches.len() - 3], epochs.batches[epochs.batches.len() - 2]);
@@ -451,9 +454,9 @@ mod tests {
         assert!(stray.offset + stray.bytes <= header.file_offset(epochs.position));
     }
 
-    /// A file's blocks may hold what an earlier life of the same disk, or the trail's own earlier epoch, wrote.
+    /// A file's blocks may hold old bytes: of another use of the disk, or of the trail's own earlier epoch.
     #[test]
-    fn frames_of_another_epoch_behind_the_end_are_never_taken_for_the_log() {
+    fn frames_of_another_epoch_after_the_end_are_never_taken_for_the_log() {
         let epochs = epochs();
         let mut older = Epochs::new(16 << 10);
         older.identity.epoch = Epoch(7);
@@ -477,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_at_a_segments_end_drops_the_segments_behind_it() {
+    fn a_gap_at_a_segments_end_drops_the_later_segments() {
         let mut epochs = Epochs::new(16 << 10);
         epochs.lag = 1_000;
         while epochs.segments.len() < 4 {
@@ -496,9 +499,9 @@ mod tests {
         assert_eq!(survey.segments[tail.last].header, header);
         assert!(tail.end >= header.end_position().0.checked_sub(1024).map(Position).unwrap());
         assert!(tail.end < header.end_position());
-        let mut behind = tail.behind.clone();
-        behind.sort_unstable();
-        assert_eq!(behind, [3, 4]);
+        let mut files_after = tail.files_after.clone();
+        files_after.sort_unstable();
+        assert_eq!(files_after, [3, 4]);
         let strays: Vec<u64> = tail.strays.iter().map(|stray| stray.index).collect();
         assert!(strays.contains(&3) && strays.contains(&4), "{strays:?}");
     }

@@ -1,5 +1,5 @@
-//! The blocking sync thread: one `fdatasync` after the other, each vouching for the writes that had completed before
-//! it was submitted, and for no other.
+//! The sync thread: it calls `fdatasync` in a loop. Each sync covers exactly the writes that had completed
+//! before it was submitted.
 //!
 //! ```text
 //!  journal's thread                                      sync thread
@@ -9,14 +9,14 @@
 //!    the first n are durable  <── Acquire ─── Release ── synced[s] = n
 //! ```
 //!
-//! Each direction has a word of its own on cache lines of its own, for each of the two segment files, so that writes
-//! on both sides of a roll are vouched for by syncs of their own file. The journal's thread never waits and takes no
-//! lock; it wakes the sync thread by a futex when that one sleeps, for want of anything to sync.
+//! Each direction has its own word on its own cache lines, for each of the two segment files, so that writes
+//! on both sides of a roll are covered by syncs of their own file. The journal's thread never waits and takes
+//! no lock; it wakes the sync thread by a futex when that thread sleeps because there is nothing to sync.
 #![allow(unsafe_code)]
 
 use crate::bounds::IN_FLIGHT_MAX;
-use crate::engine::{Completion, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -29,20 +29,20 @@ use std::thread::JoinHandle;
 #[derive(Default)]
 struct Line<T>(T);
 
-/// What the journal's thread stores.
+/// The words that the journal's thread stores.
 struct Asked {
-    /// Writes of the slot that have completed.
+    /// The number of the slot's writes that have completed.
     completed: AtomicU64,
     /// The file in the slot.
     file: AtomicI32,
 }
 
-/// What the sync thread stores.
+/// The words that the sync thread stores.
 #[derive(Default)]
 struct Answered {
-    /// How many of the completed writes a sync vouches for.
+    /// How many of the completed writes are covered by a sync.
     synced: AtomicU64,
-    /// Why nothing more is synced; 0 while something is. An error number of the system.
+    /// The system's error number after which nothing more is synced; 0 before.
     error: AtomicI32,
 }
 
@@ -52,7 +52,7 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// The journal's end: what has completed and waits for a sync, and the thread that syncs.
+/// The journal's side: the writes that have completed and wait for a sync, and the thread.
 pub(crate) struct SyncThread {
     shared: Arc<Shared>,
     waiting: [VecDeque<Ticket>; 2],
@@ -64,17 +64,18 @@ impl SyncThread {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system gives none.
+    /// When the system cannot start a thread.
     pub(crate) fn start() -> io::Result<Self> {
         Self::start_with(|file| {
-            // SAFETY: the engine has the file in its slot until nothing waits for a sync of it (`adopt`), and the
-            // thread syncs a slot only while something does; dropping `SyncThread` joins the thread first.
+            // SAFETY: the engine has the file in its slot until nothing waits for a sync of it (`adopt`), and
+            // the thread syncs a slot only while something does; dropping `SyncThread` joins the thread
+            // first.
             let file = unsafe { BorrowedFd::borrow_raw(file) };
             rustix::fs::fdatasync(file).map_err(io::Error::from)
         })
     }
 
-    /// As [`Self::start`], with something else for `fdatasync`.
+    /// As [`Self::start`], with another function instead of `fdatasync`.
     fn start_with(sync: impl FnMut(RawFd) -> io::Result<()> + Send + 'static) -> io::Result<Self> {
         let asked = || Line(Asked { completed: AtomicU64::new(0), file: AtomicI32::new(-1) });
         let shared = Arc::new(Shared {
@@ -89,7 +90,7 @@ impl SyncThread {
         Ok(Self { shared, waiting: [waiting(), waiting()], completed: [0; 2], thread: Some(thread) })
     }
 
-    /// From now on `file` is in `slot`, until the next one is.
+    /// Puts `file` into `slot`, until another file replaces it.
     ///
     /// # Panics
     /// When writes of the slot wait for a sync.
@@ -99,22 +100,24 @@ impl SyncThread {
         self.shared.asked[slot].0.file.store(file, Ordering::Relaxed);
     }
 
-    /// Notes that the write of `ticket` in `slot` has completed. [`Self::hand_over`] tells the thread.
+    /// Records that the write of `ticket` in `slot` has completed. [`Self::hand_over`] passes it to the
+    /// thread.
     pub(crate) fn on_written(&mut self, slot: usize, ticket: Ticket) {
         self.waiting[slot].push_back(ticket);
         self.completed[slot] += 1;
     }
 
-    /// Lets the thread sync what was noted.
+    /// Lets the thread sync the recorded writes.
     pub(crate) fn hand_over(&self) {
         for (asked, completed) in self.shared.asked.iter().zip(self.completed) {
-            // Release, partner of the Acquire load in `run`: the writes had completed, and the file is in its slot.
+            // Release, partner of the Acquire load in `run`: the writes had completed, and the file is in its
+            // slot.
             asked.0.completed.store(completed, Ordering::Release);
         }
         self.thread.as_ref().expect("it is taken when dropped").thread().unpark();
     }
 
-    /// Adds what became durable, or was lost, to `completions`, in the order of completion of the writes.
+    /// Adds writes that became durable, or failed, to `completions`, in the order in which they completed.
     pub(crate) fn reap(&mut self, completions: &mut Vec<Completion>) {
         for slot in 0..2 {
             if self.waiting[slot].is_empty() {
@@ -127,18 +130,18 @@ impl SyncThread {
             let unsynced = (self.completed[slot] - synced) as usize;
             while self.waiting[slot].len() > unsynced {
                 let ticket = self.waiting[slot].pop_front().expect("it is longer than another number");
-                completions.push(Completion { ticket, outcome: Ok(Progress::Durable) });
+                completions.push(Completion { ticket, outcome: Ok(RequestProgress::Durable) });
             }
             if error != 0 {
                 completions.extend(self.waiting[slot].drain(..).map(|ticket| Completion {
                     ticket,
-                    outcome: Err((Stage::Sync, io::Error::from_raw_os_error(error))),
+                    outcome: Err((JournalStage::Sync, io::Error::from_raw_os_error(error))),
                 }));
             }
         }
     }
 
-    /// Whether anything waits for a sync.
+    /// Returns whether any write waits for a sync.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.waiting.iter().any(|waiting| !waiting.is_empty())
     }
@@ -154,16 +157,16 @@ impl Drop for SyncThread {
     }
 }
 
-/// Syncs whatever has unsynced writes, until told to stop or until a sync fails: what a failed sync did not write,
-/// no later one vouches for.
+/// Syncs files with unsynced writes until it is stopped or a sync fails: after a failed sync, no later one
+/// covers the writes that were lost.
 fn run(shared: &Shared, mut sync: impl FnMut(RawFd) -> io::Result<()>) {
     let mut done = [0; 2];
     loop {
         let mut has_synced = false;
         for (slot, done) in done.iter_mut().enumerate() {
             let (asked, answered) = (&shared.asked[slot].0, &shared.answered[slot].0);
-            // Acquire, partner of the Release store in `hand_over`. Loaded before the sync is submitted: what
-            // completes later is the next sync's.
+            // Acquire, partner of the Release store in `hand_over`. Loaded before the sync is submitted:
+            // writes that complete later belong to the next sync.
             let completed = asked.completed.load(Ordering::Acquire);
             if completed == *done {
                 continue;
@@ -193,7 +196,7 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
-    /// A sync that reports its file and returns when told what to return.
+    /// A sync that reports its file and returns what the test sends.
     fn held() -> (SyncThread, Receiver<RawFd>, Sender<io::Result<()>>) {
         let (begun, begins) = channel();
         let (results, result) = channel::<io::Result<()>>();
@@ -204,7 +207,10 @@ mod tests {
         (SyncThread::start_with(sync).unwrap(), begins, results)
     }
 
-    fn reap_until(thread: &mut SyncThread, count: usize) -> Vec<(Ticket, Result<Progress, Option<i32>>)> {
+    fn reap_until(
+        thread: &mut SyncThread,
+        count: usize,
+    ) -> Vec<(Ticket, Result<RequestProgress, Option<i32>>)> {
         let mut completions = Vec::new();
         for _ in 0..20_000 {
             thread.reap(&mut completions);
@@ -216,7 +222,7 @@ mod tests {
         let outcome = |completion: Completion| match completion.outcome {
             Ok(progress) => (completion.ticket, Ok(progress)),
             Err((stage, error)) => {
-                assert_eq!(stage, Stage::Sync);
+                assert_eq!(stage, JournalStage::Sync);
                 (completion.ticket, Err(error.raw_os_error()))
             }
         };
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_vouches_for_what_completed_before_it_was_submitted_and_no_more() {
+    fn a_sync_covers_what_completed_before_it_was_submitted_and_no_more() {
         let (mut thread, begins, results) = held();
         thread.adopt(0, 70);
         thread.on_written(0, 5);
@@ -234,11 +240,14 @@ mod tests {
         thread.on_written(0, 4);
         thread.hand_over();
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 2), [(5, Ok(Progress::Durable)), (3, Ok(Progress::Durable))]);
+        assert_eq!(
+            reap_until(&mut thread, 2),
+            [(5, Ok(RequestProgress::Durable)), (3, Ok(RequestProgress::Durable))]
+        );
         assert!(thread.is_waited_for(), "the third completed while the sync was under way");
         assert_eq!(begins.recv().unwrap(), 70);
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(4, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(4, Ok(RequestProgress::Durable))]);
         assert!(!thread.is_waited_for());
     }
 
@@ -253,10 +262,10 @@ mod tests {
         thread.on_written(0, 7);
         thread.hand_over();
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(8, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(8, Ok(RequestProgress::Durable))]);
         assert_eq!(begins.recv().unwrap(), 70);
         results.send(Ok(())).unwrap();
-        assert_eq!(reap_until(&mut thread, 1), [(7, Ok(Progress::Durable))]);
+        assert_eq!(reap_until(&mut thread, 1), [(7, Ok(RequestProgress::Durable))]);
         thread.adopt(1, 90);
         thread.on_written(1, 9);
         thread.hand_over();
@@ -264,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failed_sync_nothing_is_vouched_for_again() {
+    fn after_a_failed_sync_no_write_is_acknowledged() {
         let (mut thread, begins, results) = held();
         thread.adopt(0, 70);
         thread.on_written(0, 0);

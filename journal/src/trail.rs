@@ -1,4 +1,4 @@
-//! Which segment files a trail has, and whether they belong together.
+//! Finds the segment files of a trail and checks whether they belong together.
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SEGMENT_LENGTH_MIN};
 use crate::continuity::Continuity;
@@ -9,38 +9,38 @@ use crate::storage::Storage;
 use std::io;
 use stele_wire::units::{Position, Sequence};
 
-/// A segment whose header is valid.
+/// A segment with a valid header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
-    /// What its header says.
+    /// The segment's header.
     pub header: SegmentHeader,
-    /// Bytes of its file.
+    /// Length of the file in bytes.
     pub file_length: u64,
 }
 
-/// A segment file as found, whatever its header is like.
+/// A segment file as found, with any header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FoundSegment {
-    /// The index that the file's name says.
+    /// The index in the file's name.
     pub index: u64,
-    /// Bytes of the file.
+    /// Length of the file in bytes.
     pub file_length: u64,
-    /// What the header block turned out to be.
+    /// The state of the header block.
     pub state: HeaderState,
 }
 
 impl Segment {
-    /// Name of the segment's file.
+    /// Returns the name of the segment's file.
     pub fn name(&self) -> String {
         segment_name(self.header.index)
     }
 
-    /// The header block, byte for byte as it stands in the file.
+    /// Returns the header block, byte for byte as it is in the file.
     pub fn header_block(&self) -> HeaderBlock {
         self.header.to_block()
     }
 
-    /// What the first frame must follow from.
+    /// Returns what the first frame must continue.
     pub(crate) fn start(&self) -> Continuity {
         Continuity {
             seed: self.header.identity.seed(),
@@ -49,16 +49,16 @@ impl Segment {
         }
     }
 
-    /// Position after the last byte that the file has room for.
+    /// Returns the position after the last byte that the file has room for.
     pub fn file_end(&self) -> Position {
         let data = self.file_length.saturating_sub(HEADER_BLOCK_LENGTH as u64);
         self.header.base_position.plus(data.min(self.header.segment_length))
     }
 
-    /// Checks that this segment follows `previous`, as far as the two headers and file lengths tell.
+    /// Checks that this segment follows `previous`, by the two headers and file lengths.
     ///
     /// # Errors
-    /// [`TrailError::Chain`] naming the field.
+    /// [`TrailError::Chain`] with the field that does not fit.
     pub fn check_follows(&self, previous: &Self, storage: &dyn Storage) -> Result<(), TrailError> {
         let (this, before) = (&self.header, &previous.header);
         let same_epoch = this.identity.epoch == before.identity.epoch;
@@ -112,8 +112,8 @@ impl Segment {
     }
 }
 
-/// The segment files of a trail in the order of their indexes, headers read. A trail that does not exist has
-/// none.
+/// Lists the segment files of a trail in the order of their indexes, with their headers. A trail that does
+/// not exist has none.
 ///
 /// # Errors
 /// [`TrailError::Io`].
@@ -123,7 +123,7 @@ pub fn find_segments(storage: &dyn Storage) -> Result<Vec<FoundSegment>, TrailEr
         other => other.map_err(|source| TrailError::io(storage, ".", "list", source))?,
     };
     let mut indexes: Vec<u64> = names.iter().filter_map(|name| segment_index(name)).collect();
-    // The newest first: behind a trail's writer, whatever stands in front of a segment that was begun is whole.
+    // The newest first: while a writer runs, everything before a segment that was begun is complete.
     indexes.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::with_capacity(indexes.len());
     let mut pages = Pages::zeroed(HEADER_BLOCK_LENGTH);
@@ -134,7 +134,7 @@ pub fn find_segments(storage: &dyn Storage) -> Result<Vec<FoundSegment>, TrailEr
     Ok(found)
 }
 
-/// Segment `index` as it is now; none when its file is missing.
+/// Returns segment `index` as it is now; `None` when its file is missing.
 pub(crate) fn find_segment(
     storage: &dyn Storage,
     index: u64,
@@ -151,18 +151,18 @@ pub(crate) fn find_segment(
     Ok(Some(FoundSegment { index, file_length, state: HeaderState::read(&pages[..count]) }))
 }
 
-/// The usable segments of a trail, checked against each other: indexes without a hole, one trail, one shard,
-/// each beginning where the one in front ends. Blank segments at the end, which the writer keeps ready, are
-/// left out.
+/// Returns the usable segments of a trail, checked against each other: indexes without a gap, one trail, one
+/// shard, each beginning where the previous one ends. Blank segments at the end, which the writer keeps
+/// ready, are excluded.
 ///
 /// # Errors
-/// [`TrailError`]: a damaged or newer header, a missing segment, segments that do not belong together.
+/// [`TrailError`]: a damaged or newer header, a missing segment, or segments that do not belong together.
 pub fn read_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
     chain(storage, &find_written(storage)?)
 }
 
-/// As [`read_segments`], of a trail that may be written at this moment: a newest segment whose header may be on
-/// its way is left out.
+/// As [`read_segments`], for a trail that may be written at this moment: a newest segment whose header may be
+/// half-written is excluded.
 ///
 /// # Errors
 /// As [`read_segments`].
@@ -170,14 +170,14 @@ pub(crate) fn read_live_segments(storage: &dyn Storage) -> Result<Vec<Segment>, 
     let mut found = find_written(storage)?;
     if let [.., previous, last] = &found[..]
         && let HeaderState::Valid(header) = previous.state
-        && last.may_be_begun_behind(&Segment { header, file_length: previous.file_length })
+        && last.may_be_begun_after(&Segment { header, file_length: previous.file_length })
     {
         found.pop();
     }
     chain(storage, &found)
 }
 
-/// The segment files up to the last one that is not blank.
+/// Returns the segment files up to the last one that is not blank.
 fn find_written(storage: &dyn Storage) -> Result<Vec<FoundSegment>, TrailError> {
     let mut found = find_segments(storage)?;
     while found.last().is_some_and(|last| last.state == HeaderState::Blank) {
@@ -203,10 +203,10 @@ fn chain(storage: &dyn Storage, found: &[FoundSegment]) -> Result<Vec<Segment>, 
 }
 
 impl FoundSegment {
-    /// Whether this, the newest segment that is not blank, may be one whose header is being written behind
-    /// `previous`: the header makes no sense yet, and the file has the length that it was prepared with. A segment
-    /// that was closed is shorter, but for one in many that ended just there.
-    pub(crate) fn may_be_begun_behind(&self, previous: &Segment) -> bool {
+    /// Returns whether this, the newest segment that is not blank, may be one whose header is being written
+    /// after `previous`: its header is not valid yet, and its file has the length that it was prepared with.
+    /// The file of a closed segment is shorter, except in the rare case that the segment was full.
+    pub(crate) fn may_be_begun_after(&self, previous: &Segment) -> bool {
         let is_prepared = if previous.file_end() == previous.header.end_position() {
             self.file_length == HEADER_BLOCK_LENGTH as u64 + previous.header.segment_length
         } else {
@@ -217,13 +217,13 @@ impl FoundSegment {
             && is_prepared
     }
 
-    /// Whether the file is as long as one that was prepared and not closed, in whatever epoch.
+    /// Returns whether the file is as long as one that was prepared and not closed, in any epoch.
     pub(crate) fn has_prepared_length(&self) -> bool {
         self.file_length >= HEADER_BLOCK_LENGTH as u64 + SEGMENT_LENGTH_MIN
             && self.file_length.is_multiple_of(PAGE_LENGTH as u64)
     }
 
-    /// The segment, if its header is valid and fits the file's name.
+    /// Returns the segment if its header is valid and matches the file's name.
     ///
     /// # Errors
     /// [`TrailError::Header`], [`TrailError::Newer`] or [`TrailError::Chain`].

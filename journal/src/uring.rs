@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use crate::bounds::{HEADER_BLOCK_LENGTH, IN_FLIGHT_MAX};
-use crate::engine::{Completion, Engine, FlushMethod, Stage};
-use crate::flight::{Progress, Ticket};
+use crate::engine::{Completion, Engine, FlushMethod, JournalStage};
+use crate::flight::{RequestProgress, Ticket};
 use crate::format::HeaderBlock;
 use crate::pages::Pages;
 use crate::sync_thread::SyncThread;
@@ -17,15 +17,16 @@ use stele_bus::LogRing;
 use zerocopy::IntoBytes;
 
 const RWF_DSYNC: u32 = 2;
-/// The kernel registers at most this much in one piece.
+/// The most bytes that the kernel registers in one piece.
 const REGISTERED_LENGTH_MAX: usize = 1 << 30;
 const ENTRIES: u32 = 4 * IN_FLIGHT_MAX as u32;
 
-/// Writes through io_uring. A plain ring, no DEFER_TASKRUN: with the yield in [`Engine::reap`] that is the arrangement in
-/// which a flush is not starved by a thread that spins, and where one is nevertheless, the thread sleeps.
+/// Writes through io_uring. It uses a plain ring without DEFER_TASKRUN: with the yield in [`Engine::reap`],
+/// this is the arrangement in which a spinning thread does not starve a flush; if a flush starves
+/// nevertheless, the thread sleeps.
 pub struct UringEngine {
     uring: IoUring,
-    /// In front of `files`: its thread is joined before they close.
+    /// Before `files`: its thread is joined before they are closed.
     sync_thread: Option<SyncThread>,
     ring: LogRing,
     files: [Option<File>; 2],
@@ -35,35 +36,36 @@ pub struct UringEngine {
     registered: bool,
     outstanding: usize,
     yields: bool,
-    /// Looks in a row that found nothing of what is on its way.
+    /// How often in a row no completion was found although requests are in flight.
     fruitless: u32,
 }
 
-/// What a completion is held against.
+/// What a completion is checked against.
 #[derive(Clone, Copy, Default)]
 struct Sent {
     length: u32,
     slot: usize,
 }
 
-/// How often [`Engine::wait`] looks whether the sync thread is through.
+/// How often [`Engine::wait`] checks whether the sync thread is done.
 const SYNC_LOOK_INTERVAL: Duration = Duration::from_micros(20);
-/// Looks in vain after which the thread sleeps in the kernel until something completes: some milliseconds.
+/// After this many checks without a completion the thread sleeps in the kernel until something completes:
+/// some milliseconds.
 const LOOKS_IN_VAIN_MAX: u32 = 4096;
-/// How long it sleeps at most.
+/// The longest sleep.
 const SLEEP_MAX: types::Timespec = types::Timespec::new().nsec(1_000_000);
 
-/// Why the kernel gives no io_uring; none when it does.
+/// Returns why the kernel provides no io_uring; `None` when it does.
 pub fn refusal() -> Option<io::Error> {
     IoUring::new(1).err()
 }
 
 impl UringEngine {
-    /// An engine over the ring's memory, and why that memory could not be registered, if it could not: the
-    /// kernel then looks the pages up at each write, some 0.3 µs.
+    /// Creates an engine over the ring's memory. Also returns why that memory could not be registered, if it
+    /// could not: the kernel then looks the pages up at each write, which costs about 0.3 µs.
     ///
     /// # Errors
-    /// When the kernel does not give an io_uring, as in many containers, or no thread.
+    /// When the kernel provides no io_uring, as in many containers, or no thread can be started.
     pub fn new(ring: LogRing, method: FlushMethod, yields: bool) -> io::Result<(Self, Option<io::Error>)> {
         let uring = IoUring::builder().setup_clamp().build(ENTRIES)?;
         let (start, length) = ring.memory();
@@ -97,7 +99,7 @@ impl UringEngine {
         Ok((engine, refused))
     }
 
-    /// Queues the write of `length` bytes at `start`, and the flush that the method asks for.
+    /// Queues the write of `length` bytes at `start`, and the flush that the method needs.
     fn push(
         &mut self,
         ticket: Ticket,
@@ -131,24 +133,27 @@ impl UringEngine {
         }
     }
 
-    /// Whether a write or its flush is on its way.
+    /// Returns whether a write or its flush is in flight.
     fn is_waited_for(&self) -> bool {
         self.outstanding > 0 || self.sync_thread.as_ref().is_some_and(SyncThread::is_waited_for)
     }
 
-    /// Leaves the CPU to the kernel until something completes, 1 ms at most. A yield lets a kernel worker in only if
-    /// the scheduler chooses it; on a crowded CPU requests were seen to hang for seconds beside a thread that yields.
+    /// Leaves the CPU to the kernel until something completes, for 1 ms at most. A yield lets a kernel worker
+    /// run only if the scheduler chooses it; on a crowded CPU requests were seen to hang for seconds beside a
+    /// thread that yields.
     #[cold]
     fn sleep(&mut self) {
         let args = types::SubmitArgs::new().timespec(&SLEEP_MAX);
-        // Nothing completed in time, a signal came, or the kernel is older than the argument: the next look tells.
+        // Nothing completed in time, a signal came, or the kernel does not know the argument: the next
+        // reading decides.
         let _ = self.uring.submitter().submit_with_args(1, &args);
     }
 
     fn enqueue(&mut self, entries: &[squeue::Entry]) -> io::Result<()> {
-        // SAFETY: each entry's memory is a part of the ring's mapping (asserted in `write`) or of `headers`, and
-        // its file is in `files`; all three outlive the request because `drop` waits for it and because `adopt`
-        // and `write_header` are called for slots that no request uses. The kernel only reads the memory.
+        // SAFETY: each entry's memory is a part of the ring's mapping (asserted in `write`) or of `headers`,
+        // and its file is in `files`; all three outlive the request because `drop` waits for it and because
+        // `adopt` and `write_header` are called for slots that no request uses. The kernel only reads the
+        // memory.
         unsafe { self.uring.submission().push_multiple(entries) }
             .map_err(|_| io::Error::other("the submission queue is full"))?;
         self.outstanding += entries.len();
@@ -158,16 +163,16 @@ impl UringEngine {
     fn outcome(&self, user_data: u64, result: i32) -> Completion {
         let (ticket, sync) = (user_data >> 1, user_data & 1 == 1);
         let expected = self.sent[ticket as usize % self.sent.len()].length;
-        let stage = if sync { Stage::Sync } else { Stage::Write };
+        let stage = if sync { JournalStage::Sync } else { JournalStage::Write };
         let outcome = match result {
             error if error < 0 => Err((stage, io::Error::from_raw_os_error(-error))),
-            _ if sync => Ok(Progress::Durable),
+            _ if sync => Ok(RequestProgress::Durable),
             written if written as u32 != expected => {
                 let text = format!("the device took {written} of {expected} bytes");
                 Err((stage, io::Error::new(io::ErrorKind::WriteZero, text)))
             }
-            _ if self.method == FlushMethod::FlushedWrites => Ok(Progress::Durable),
-            _ => Ok(Progress::Written),
+            _ if self.method == FlushMethod::FlushedWrites => Ok(RequestProgress::Durable),
+            _ => Ok(RequestProgress::Written),
         };
         Completion { ticket, outcome }
     }
@@ -257,12 +262,12 @@ impl Engine<File> for UringEngine {
 }
 
 impl Drop for UringEngine {
-    /// Waits for what is on its way: the kernel reads the ring's memory until then.
+    /// Waits for the requests in flight: the kernel reads the ring's memory until then.
     fn drop(&mut self) {
         let mut completions = Vec::with_capacity(2 * IN_FLIGHT_MAX);
         while self.outstanding > 0 {
             if self.wait().is_err() {
-                // The memory must not be given back while the kernel may read it: better to leak it.
+                // The memory must not be released while the kernel may read it: leak it instead.
                 std::mem::forget(self.ring.clone());
                 self.headers
                     .iter_mut()

@@ -1,4 +1,4 @@
-//! Reads whole files by io_uring: direct reads in order, several on their way at once.
+//! Reads whole files through io_uring: direct reads in order, several in flight at once.
 //!
 //! ```text
 //!  slots │ 512 KiB, being read │ 512 KiB, being read │ 512 KiB, being checked │ 512 KiB, being read │
@@ -16,11 +16,11 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-/// Bytes of one read, and how many are on their way at once.
+/// Length of one read in bytes, and how many are in flight at once.
 const SLOT_LENGTH: usize = 512 << 10;
 const DEPTH: usize = 4;
 
-/// Direct reads by io_uring, [`DEPTH`] at once: the journal's own way to read whole segments.
+/// Direct reads through io_uring, [`DEPTH`] at once: the journal's own method to read whole segments.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UringRead;
 
@@ -45,9 +45,9 @@ struct UringReader {
 /// One piece of the file.
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    /// Where in the file it begins.
+    /// Its offset in the file.
     offset: u64,
-    /// Bytes of it that are in memory.
+    /// The number of its bytes that are in memory.
     filled: usize,
     state: State,
 }
@@ -56,9 +56,9 @@ struct Slot {
 enum State {
     #[default]
     Idle,
-    /// A request for the rest of it is with the kernel.
+    /// A request for the rest of it is in flight.
     Sent,
-    /// The kernel refused, by this error number.
+    /// The kernel refused, with this error number.
     Failed(i32),
 }
 
@@ -99,7 +99,7 @@ impl UringReader {
         self.send(file, at)
     }
 
-    /// Queues a read of what slot `at` lacks.
+    /// Queues a read of the missing part of slot `at`.
     fn send(&mut self, file: &File, at: usize) -> io::Result<()> {
         let Slot { offset, filled, .. } = self.slots[at];
         let fd = types::Fd(file.as_raw_fd());
@@ -120,7 +120,7 @@ impl UringReader {
         Ok(())
     }
 
-    /// Waits until slot `at` is full or the file ends in it; gives the bytes that it holds.
+    /// Waits until slot `at` is full or the file ends in it; returns how many bytes it holds.
     fn finish(&mut self, file: &File, at: usize) -> io::Result<usize> {
         loop {
             while let Some((done, result)) = self.take_completion() {
@@ -145,7 +145,7 @@ impl UringReader {
             }
             count => {
                 slot.filled += count as usize;
-                // A direct read ends off a page only where the file ends.
+                // A direct read ends off a page boundary only at the file's end.
                 let may_go_on = count > 0 && (count as usize).is_multiple_of(PAGE_LENGTH);
                 may_go_on && slot.filled < SLOT_LENGTH
             }
@@ -160,7 +160,7 @@ impl UringReader {
         Some((entry.user_data() as usize, entry.result()))
     }
 
-    /// Hands over what is queued and waits for a completion.
+    /// Submits what is queued and waits for a completion.
     fn wait(&self) -> io::Result<()> {
         match self.uring.submit_and_wait(1) {
             Err(error) if error.raw_os_error() == Some(Errno::INTR.raw_os_error()) => Ok(()),
@@ -189,10 +189,10 @@ impl BulkReader for UringReader {
 }
 
 impl Drop for UringReader {
-    /// Waits for what is on its way, after a panic too: the kernel writes to the memory until then.
+    /// Waits for the requests in flight, after a panic too: the kernel writes to the memory until then.
     fn drop(&mut self) {
         if self.drain().is_err() {
-            // The memory must not be freed while the kernel may write to it: better to leak it.
+            // The memory must not be freed while the kernel may write to it: leak it instead.
             std::mem::forget(std::mem::replace(&mut self.memory, Pages::zeroed(0)));
         }
     }

@@ -1,10 +1,11 @@
-//! Checks a whole trail: every frame's CRC, sequence without a gap, time not backwards, the links of the chain.
+//! Verifies a whole trail: every frame's CRC, sequences without a gap, times that never go back, and the
+//! links between segments.
 
 use crate::bounds::HEADER_BLOCK_LENGTH;
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::error::TrailError;
-use crate::format::{Link, align_up, link_after};
-use crate::recovery::{Row, decide};
+use crate::format::{SegmentLink, align_up, link_after};
+use crate::recovery::{RecoveryRow, decide};
 use crate::relay::Relay;
 use crate::scan::{ScanOptions, ScanReport, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
@@ -14,27 +15,27 @@ use std::ops::ControlFlow;
 use stele_wire::frame::Frame;
 use stele_wire::units::{Epoch, Nanos, Position, Sequence};
 
-/// What a whole trail holds.
+/// The result of verifying a trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VerifyReport {
-    /// Segments.
+    /// The number of segments.
     pub segments: usize,
     /// The last epoch.
     pub epoch: Epoch,
-    /// Events.
+    /// The number of events.
     pub events: u64,
     /// The first event's sequence.
     pub first_sequence: Sequence,
     /// The last event's sequence.
     pub last_sequence: Sequence,
-    /// Time of the last frame.
+    /// Timestamp of the last frame.
     pub last_timestamp: Nanos,
     /// Position after the last frame.
     pub end: Position,
-    /// Where the last segment stops being a log, when its writer did not close it: it is being written, or was
-    /// killed.
+    /// Where the log ends in the last segment, when its writer did not close it: the writer is running, or
+    /// was killed.
     pub open_tail: Option<OpenTail>,
-    /// How it was read.
+    /// Statistics of the scan.
     pub scan: ScanReport,
 }
 
@@ -43,9 +44,9 @@ pub struct VerifyReport {
 pub struct OpenTail {
     /// The last segment's file.
     pub file: String,
-    /// Where in it the log ends.
+    /// Offset in it at which the log ends.
     pub offset: u64,
-    /// Whether anything but zeros stands behind that: a batch that was on its way.
+    /// Whether anything but zeros follows: a batch that was being written.
     pub torn: bool,
 }
 
@@ -59,26 +60,27 @@ impl SegmentVisitor for Nothing {
     fn finish(self) {}
 }
 
-/// What looks at the frames of a trail while it is verified.
+/// Receives the frames of a trail while it is verified.
 pub trait LogVisitor {
-    /// A segment begins; also one without a frame.
+    /// Called at the beginning of each segment, also one without a frame.
     fn on_segment(&mut self, segment: &Segment) -> ControlFlow<()>;
 
-    /// The next frame of the segment, padding included.
+    /// Called for the next frame of the segment, padding included.
     fn on_frame(&mut self, position: Position, frame: &Frame<'_>) -> ControlFlow<()>;
 }
 
-/// Verifies the trail in `storage`. Seals are not looked at.
+/// Verifies the trail in `storage`, without its seals.
 ///
 /// # Errors
-/// [`TrailError`]: the first thing wrong in the order of the log, with file, offset and sequence.
+/// [`TrailError`]: the first error in the order of the log, with file, offset and sequence.
 pub fn verify(storage: &dyn Storage, options: &ScanOptions<'_>) -> Result<VerifyReport, TrailError> {
     check(storage, &written_segments(storage)?, options, |_| Nothing, OnFailure::Stop)
 }
 
-/// As [`verify`], with a visitor for each segment on the thread that reads it. What the visitors make of their segments
-/// is given to `on_segment` in the order of the log, on the caller's thread, also behind a link that does not hold, up
-/// to the first segment that does not follow from those in front or until it breaks off.
+/// As [`verify`], with a visitor for each segment on the thread that reads it. `on_segment` receives their
+/// results in the order of the log, on the caller's thread, also after a link that does not match. It
+/// receives no more after the first segment that does not continue the previous ones, or once it returns a
+/// break.
 ///
 /// # Errors
 /// As [`verify`].
@@ -99,8 +101,8 @@ pub fn verify_each<V: SegmentVisitor>(
     chain.end(report)
 }
 
-/// Checks segments that were read through one by one, each whenever it was, as one trail: what [`verify`] does with them
-/// once they are read.
+/// Checks segments that were each scanned before, at any time, as one trail: what [`verify`] does once the
+/// segments are read.
 ///
 /// # Errors
 /// As [`verify`].
@@ -122,9 +124,10 @@ pub fn verify_scanned<T>(
     chain.end(ScanReport::default())
 }
 
-/// As [`verify`], and shows `visitor` every verified frame in the order of the log, on the caller's thread, while
-/// others read and check. Each byte is read once. The visitor sees everything in front of the first byte that is
-/// no next frame, also behind a link that does not hold, unless it breaks off; the verification goes on without it.
+/// As [`verify`]. In addition it passes every verified frame to `visitor` in the order of the log, on the
+/// caller's thread, while other threads read and check. Each byte is read once. The visitor receives
+/// everything before the first byte that is not the next frame, also after a link that does not match. If it
+/// returns a break, the verification continues without it.
 ///
 /// # Errors
 /// As [`verify`].
@@ -138,7 +141,7 @@ pub fn verify_with(
     let first = segments[0].header.index;
     std::thread::scope(|scope| {
         let medium = scope.spawn(|| {
-            let _ended = relay.ends_with_this();
+            let _ended = relay.end_guard();
             let filler = |segment: &Segment| relay.filler((segment.header.index - first) as usize);
             check(storage, &segments, options, filler, OnFailure::ReadOn)
         });
@@ -147,15 +150,16 @@ pub fn verify_with(
     })
 }
 
-/// The segments of a trail that is there.
+/// Returns the segments of a trail, which must exist.
 fn written_segments(storage: &dyn Storage) -> Result<Vec<Segment>, TrailError> {
     let segments = read_segments(storage)?;
     if segments.is_empty() { Err(TrailError::NoTrail(storage.describe(""))) } else { Ok(segments) }
 }
 
-/// Shows `visitor` what comes through `relay`, up to the first segment that does not follow from what came.
+/// Passes what comes through `relay` to `visitor`, up to the first segment that does not continue the
+/// previous one.
 fn show(relay: &Relay, segments: &[Segment], visitor: &mut impl LogVisitor) {
-    let _left = relay.left_with_this();
+    let _left = relay.leave_guard();
     let mut reached = None;
     for segment in segments {
         let header = &segment.header;
@@ -179,18 +183,18 @@ fn show(relay: &Relay, segments: &[Segment], visitor: &mut impl LogVisitor) {
                     next = frame.sequence().next();
                 }
             }
-            relay.give_back(block);
+            relay.recycle(block);
         }
         relay.next_lane();
         reached = Some((end, next));
     }
 }
 
-/// What a check does behind the first thing wrong.
+/// What a check does after the first error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnFailure {
     Stop,
-    /// Reads on as long as there are frames: somebody looks at them.
+    /// Reads on as long as there are frames: a visitor wants them.
     ReadOn,
 }
 
@@ -206,13 +210,13 @@ fn check<V: SegmentVisitor<Output = ()>>(
     chain.end(report)
 }
 
-/// What the segments give in their order.
+/// Checks the segments' results in their order.
 struct Chain<'a> {
     storage: &'a dyn Storage,
     segments: &'a [Segment],
     on_failure: OnFailure,
     previous: Option<SegmentScan<()>>,
-    /// Where the readable log has come to.
+    /// The end of the readable log so far.
     reached: Option<(Position, Sequence)>,
     events: u64,
     failure: Option<TrailError>,
@@ -223,7 +227,7 @@ impl<'a> Chain<'a> {
         Self { storage, segments, on_failure, previous: None, reached: None, events: 0, failure: None }
     }
 
-    /// Whether the segment begins where those in front of it end.
+    /// Returns whether the segment begins where the previous ones end.
     fn follows(&self, scan: &SegmentScan<()>) -> bool {
         let header = &scan.segment.header;
         self.reached.is_none_or(|(end, last)| {
@@ -272,7 +276,8 @@ impl<'a> Chain<'a> {
         let header = &scan.segment.header;
         if let Some(previous) = &self.previous {
             if header.created < previous.last_timestamp {
-                let fault = Fault::Time { previous: previous.last_timestamp, found: header.created };
+                let fault =
+                    ContinuityFault::Time { previous: previous.last_timestamp, found: header.created };
                 return Err(frame_error(self.storage, previous, fault));
             }
             let block = previous.segment.header_block();
@@ -294,18 +299,18 @@ impl<'a> Chain<'a> {
             return Err(frame_error(self.storage, scan, fault));
         }
         if align_up(scan.end, next.block_length) != next.base_position {
-            return Err(frame_error(self.storage, scan, Fault::Cut));
+            return Err(frame_error(self.storage, scan, ContinuityFault::Cut));
         }
         let expected = scan.last_sequence.next();
         if next.base_sequence != expected {
-            let fault = Fault::Sequence { expected, found: next.base_sequence };
+            let fault = ContinuityFault::Sequence { expected, found: next.base_sequence };
             return Err(frame_error(self.storage, scan, fault));
         }
         Ok(())
     }
 }
 
-fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: Fault) -> TrailError {
+fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: ContinuityFault) -> TrailError {
     TrailError::Frame {
         file: storage.describe(&scan.segment.name()),
         offset: scan.segment.header.file_offset(scan.end),
@@ -315,7 +320,7 @@ fn frame_error(storage: &dyn Storage, scan: &SegmentScan<()>, fault: Fault) -> T
     }
 }
 
-/// The last segment may end anywhere at or above the acknowledged floor.
+/// Checks the end of the last segment, which may be anywhere at or above the acknowledged floor.
 fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<OpenTail>, TrailError> {
     let header = &last.segment.header;
     let ends_with_file = header.file_offset(last.end) == last.segment.file_length;
@@ -324,8 +329,8 @@ fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<Op
     }
     let survey = survey(storage)?;
     let tail_moved = survey.tail.as_ref().is_none_or(|tail| tail.end != last.end);
-    if decide(&survey.evidence()) == Row::F && !tail_moved {
-        return Err(frame_error(storage, last, last.fault.unwrap_or(Fault::Cut)));
+    if decide(&survey.evidence()) == RecoveryRow::F && !tail_moved {
+        return Err(frame_error(storage, last, last.fault.unwrap_or(ContinuityFault::Cut)));
     }
     Ok(Some(OpenTail {
         file: storage.describe(&last.segment.name()),
@@ -334,7 +339,7 @@ fn check_tail(storage: &dyn Storage, last: &SegmentScan<()>) -> Result<Option<Op
     }))
 }
 
-fn hex(link: &Link) -> String {
+fn hex(link: &SegmentLink) -> String {
     link.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -393,7 +398,7 @@ mod tests {
         }
     }
 
-    /// Breaks off in front of a sequence.
+    /// Returns a break before a sequence.
     struct Seen(Vec<(Position, Sequence)>, Sequence, Vec<u64>);
 
     impl LogVisitor for Seen {
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_sees_every_event_in_order_and_may_leave_without_a_change_to_the_result() {
+    fn a_visitor_sees_every_event_in_order_and_may_stop_without_a_change_to_the_result() {
         let epochs = trail();
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), false);
@@ -432,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_visitor_sees_what_stands_in_front_of_damage_and_what_stands_behind_a_wrong_link() {
+    fn a_visitor_sees_what_is_before_damage_and_what_is_after_a_wrong_link() {
         let epochs = trail();
         let folder = tempfile::tempdir().unwrap();
         epochs.write(folder.path(), true);
@@ -485,7 +490,8 @@ mod tests {
             bytes[at + 40] ^= 1;
             seal(&mut bytes[at..at + length], seed);
         }];
-        // Shown are all events, those in front of the damage, and all again, for frames and sequences hold.
+        // The visitor receives all events, those before the damage, and all again, because frames and
+        // sequences are valid.
         let shown = [epochs.sequence.0, damaged.0 - 1, epochs.sequence.0];
         for (change, shown) in changes.into_iter().zip(shown) {
             epochs.write(folder.path(), true);
@@ -533,9 +539,9 @@ mod tests {
         }
     }
 
-    /// Someone who can compute CRCs rewrites an event: the chain of links still shows it.
+    /// Anyone who can compute CRCs can rewrite an event: the chain of links still shows it.
     #[test]
-    fn a_mended_event_breaks_the_chain_of_links() {
+    fn an_event_rewritten_with_a_right_crc_breaks_the_chain_of_links() {
         let error = after(true, |epochs, folder| {
             let (position, length, _) = epochs.events[3];
             edit(folder, 1, |bytes| {
@@ -552,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_tail_is_told_and_damage_below_the_floor_is_an_error() {
+    fn a_torn_tail_is_reported_and_damage_below_the_floor_is_an_error() {
         let torn = after(false, |epochs, folder| {
             let header = epochs.segments.last().unwrap().0;
             let at = header.file_offset(epochs.batches[epochs.batches.len() - 2]) as usize;

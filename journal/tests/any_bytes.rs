@@ -1,5 +1,6 @@
-//! Whatever bytes a trail is made of, reading and recovering it ends with a result, never with a panic, and within
-//! bounded memory. `PROPTEST_CASES=100000 cargo test --release -p stele-journal --test any_bytes` runs it for long.
+//! With any bytes in a trail, reading and recovering it ends with a result, never with a panic, and within
+//! bounded memory. `PROPTEST_CASES=100000 cargo test --release -p stele-journal --test any_bytes` runs many
+//! cases.
 
 #[path = "any_bytes/bodies.rs"]
 mod bodies;
@@ -12,12 +13,12 @@ use proptest::prelude::*;
 use stele_wire::frame::{seal, write_padding};
 use stele_wire::units::{Nanos, Position, Sequence};
 
-/// How many trails each test makes.
+/// The number of trails that each test makes.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(100)
 }
 
-/// `valid` with the bits of some of its bytes turned over.
+/// Returns `valid` with some of its bytes changed by exclusive or.
 fn changed(mut valid: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     for &(at, change) in changes {
         let at = at % valid.len();
@@ -26,7 +27,7 @@ fn changed(mut valid: Vec<u8>, changes: &[(usize, u8)]) -> Vec<u8> {
     valid
 }
 
-/// Bytes that look like frames often enough to get past the first check.
+/// Bytes that often look enough like frames to pass the first check.
 fn data() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         3 => (7usize..80, any::<u64>(), 0u64..20).prop_map(|(words, durable, time)| {
@@ -50,7 +51,7 @@ fn data() -> impl Strategy<Value = Vec<u8>> {
     proptest::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat())
 }
 
-/// A segment's data that is `count` events and nothing else.
+/// The data of a segment that consists of `count` events.
 fn events_of(count: u64) -> Vec<u8> {
     let event = |sequence: u64| {
         let mut frame = vec![0; 40];
@@ -68,7 +69,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_data_behind_valid_headers(files in proptest::collection::vec(data(), 1..3), full in any::<bool>()) {
+    fn any_data_after_valid_headers(files in proptest::collection::vec(data(), 1..3), full in any::<bool>()) {
         let folder = tempfile::tempdir().unwrap();
         let file = |(at, data): (usize, &Vec<u8>)| {
             let mut bytes = segment_bytes(at as u64 + 1, data);
@@ -81,7 +82,7 @@ proptest! {
     }
 
     #[test]
-    fn any_frames_of_right_crc_behind_any_header_of_right_crc(
+    fn any_frames_with_right_crcs_after_any_header_with_a_right_crc(
         data in proptest::collection::vec(any::<u8>(), 0..2000),
         spared in any::<u64>(),
         changes in proptest::collection::vec((0usize..144, any::<u8>()), 0..4),
@@ -144,7 +145,7 @@ proptest! {
 }
 
 #[test]
-fn a_snapshot_after_the_last_segment_that_there_can_be_is_refused() {
+fn a_snapshot_after_the_last_possible_segment_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = snapshot_of(folder.path(), &[], [&[], &[]]).expect("no event is whole");
     bytes[40..48].copy_from_slice(&u64::MAX.to_le_bytes());

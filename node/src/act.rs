@@ -16,9 +16,10 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{Schema, SessionBeginning};
 use stele_bus::{Agent as _, ClockStatus, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
-use stele_journal::recovery::Row;
+use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
-    Directory, EngineChoice, Journal, OpenError, Options, RecoveryReport, Segment, read_segments, schema_hash,
+    Directory, EngineChoice, Journal, JournalOptions, OpenError, RecoveryReport, Segment, read_segments,
+    schema_hash,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::codec::{Message, WriteError, Writer};
@@ -78,14 +79,14 @@ impl Act {
         let schema = schema_hash();
         let with_schema =
             purpose.retell_schema || segments.iter().all(|segment| segment.header.schema != schema);
-        let options = Options {
+        let options = JournalOptions {
             shard,
             segment_length: SEGMENT_LENGTH,
             spare_segments: 1,
             engine: EngineChoice::Plain,
             later_than: stele_wire::Epoch(purpose.later_than),
             known_durable: purpose.known_durable,
-            ..Options::default()
+            ..JournalOptions::default()
         };
         let since = Instant::now();
         let opened = loop {
@@ -112,7 +113,7 @@ impl Act {
         let mut told = act.recovery.clone();
         if purpose.later_than > 0 {
             // What a repair cut away was no clean stop, however whole it left the rest.
-            told.row = Row::E;
+            told.row = RecoveryRow::E;
         }
         let configuration = configuration.to_string();
         let epoch = Epoch { start: &start, recovery: &told, clock: ClockStatus::default(), now };

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use stele_journal::Entry;
+use stele_journal::TrailEntry;
 use stele_wire::Frame;
 use stele_wire::describe;
-use stele_wire::layout::{ReadError, Reading, Schema, Utc};
+use stele_wire::layout::{MessageReader, ReadError, Schema, Utc};
 use stele_wire::messages::SCHEMA;
 
 /// The message of an event as its schema describes it, which is `foreign` where it is not Stele's; none when the schema is
 /// not known or the message cannot be read.
-fn reading<'a>(frame: &Frame<'a>, foreign: Option<&'a Schema>) -> Option<Reading<'a>> {
+fn reading<'a>(frame: &Frame<'a>, foreign: Option<&'a Schema>) -> Option<MessageReader<'a>> {
     let schema = if frame.is_stele() { Some(&SCHEMA) } else { foreign };
     let header = frame.header();
     let (block_length, version) = (header.block_length.get(), header.schema_version.get());
@@ -45,8 +45,8 @@ pub(crate) fn push_line(frame: &Frame<'_>, foreign: Option<&Schema>, out: &mut S
 }
 
 /// Appends one JSON object: where the event stands, and its message.
-pub(crate) fn push_json(entry: &Entry<'_>, foreign: Option<&Schema>, out: &mut String) {
-    let Entry { position, epoch, frame, .. } = entry;
+pub(crate) fn push_json(entry: &TrailEntry<'_>, foreign: Option<&Schema>, out: &mut String) {
+    let TrailEntry { position, epoch, frame, .. } = entry;
     let (sequence, time) = (frame.sequence(), frame.timestamp());
     let _ = write!(
         out,

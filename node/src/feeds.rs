@@ -12,7 +12,7 @@ use stele_connect::itch::{self, ItchFeed};
 use stele_connect::lobster::{self, LobsterFeed};
 use stele_connect::spec::FeedSpec;
 use stele_feed::{Feed, Pace};
-use stele_replay::{Known, TrailFeed};
+use stele_replay::{Definitions, TrailFeed};
 
 /// The feed that the configuration names.
 pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
@@ -23,7 +23,7 @@ pub(crate) fn spec(config: &Config) -> Result<FeedSpec, Failure> {
 pub(crate) fn open<'a>(
     spec: &FeedSpec,
     config: &Config,
-    known: impl Iterator<Item = &'a Known>,
+    known: impl Iterator<Item = &'a Definitions>,
 ) -> Result<Box<dyn Feed>, Failure> {
     let ids = instrument_ids(known);
     let feed: Box<dyn Feed> = match spec {
@@ -92,7 +92,7 @@ fn parse_date(text: &str) -> Result<jiff::civil::Date, Failure> {
     })
 }
 
-fn instrument_ids<'a>(known: impl Iterator<Item = &'a Known>) -> InstrumentIds {
+fn instrument_ids<'a>(known: impl Iterator<Item = &'a Definitions>) -> InstrumentIds {
     let mut ids = InstrumentIds::default();
     let instruments = known.flat_map(|known| &known.instruments);
     for (id, instrument) in instruments.filter(|(_, instrument)| instrument.source < sources::VENUE) {

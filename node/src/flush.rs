@@ -6,7 +6,7 @@ use crate::layout::{Job, Layout, isolated_cpus};
 use crate::readable::grouped;
 use serde::Serialize;
 use std::path::Path;
-use stele_journal::{Cpus, FlushMethod, FlushTrials, Trial};
+use stele_journal::{FlushMethod, FlushTrial, FlushTrials, JournalCpus};
 
 /// What the journal goes by, and why.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl FlushPlan {
         // What is wrong with the directory is the journal's to say when it opens the trail.
         Ok(match FlushTrials::make(directory, cpus(layout)) {
             Ok(Some(trials)) => {
-                let Trial { method, yields, .. } = *trials.chosen();
+                let FlushTrial { method, yields, .. } = *trials.chosen();
                 Self { method, yields, reason: Reason::Measured(trials) }
             }
             Ok(None) => not_measured("io_uring or direct I/O is not to be had here".into()),
@@ -86,7 +86,7 @@ impl FlushPlan {
     }
 
     pub(crate) fn report(&self) -> FlushReport {
-        let trials: &[Trial] = match &self.reason {
+        let trials: &[FlushTrial] = match &self.reason {
             Reason::Measured(trials) => &trials.trials,
             Reason::Configured | Reason::NotMeasured(_) => &[],
         };
@@ -117,19 +117,19 @@ impl FlushReport {
     }
 }
 
-impl From<&Trial> for TrialReport {
-    fn from(trial: &Trial) -> Self {
-        let Trial { method, yields, samples, p50_ns, p90_ns, bytes_per_second } = *trial;
+impl From<&FlushTrial> for TrialReport {
+    fn from(trial: &FlushTrial) -> Self {
+        let FlushTrial { method, yields, samples, p50_ns, p90_ns, bytes_per_second } = *trial;
         Self { method: method.name(), yields, samples, p50_ns, p90_ns, bytes_per_second }
     }
 }
 
 /// Where the journal will run, and where the sequencer will spin beside it.
-fn cpus(layout: &Layout) -> Cpus {
+fn cpus(layout: &Layout) -> JournalCpus {
     let journal = layout.cpu_of(Job::Journal(0));
     let spinning = layout.cpu_of(Job::Sequencer(0)).filter(|cpu| Some(*cpu) != journal);
     let is_isolated = journal.is_some_and(|cpu| isolated_cpus().contains(&cpu));
-    Cpus { journal, spinning, is_isolated }
+    JournalCpus { journal, spinning, is_isolated }
 }
 
 #[cfg(test)]

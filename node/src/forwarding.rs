@@ -10,7 +10,7 @@ use stele_bus::{AgentError, SequencerStart};
 use stele_feed::bounds::FORWARD_EVENTS_MAX;
 use stele_feed::forward::{Origin, Past, Take, Wanted};
 use stele_journal::{TrailError, TrailReader};
-use stele_replay::{Known, KnownOrigin};
+use stele_replay::{Definitions, OriginProgress};
 use stele_wire::messages::{Forwarded, SCHEMA};
 use stele_wire::{Epoch, Frame, Position, Sequence, ShardId};
 
@@ -31,19 +31,19 @@ pub(crate) struct LinkPlan {
 pub(crate) fn links(
     plan: &ShardPlan,
     shards: &Shards,
-    known: Option<&Known>,
+    known: Option<&Definitions>,
 ) -> Result<Vec<LinkPlan>, Failure> {
     plan.forward.iter().map(|forward| link(forward, shards, known)).collect()
 }
 
-fn link(forward: &ForwardConfig, shards: &Shards, known: Option<&Known>) -> Result<LinkPlan, Failure> {
+fn link(forward: &ForwardConfig, shards: &Shards, known: Option<&Definitions>) -> Result<LinkPlan, Failure> {
     let from = ShardId(forward.from);
     let place = shards.own.iter().position(|plan| plan.id == from);
     let mut all = shards.own.iter().chain(&shards.elsewhere);
     let trail = all.find(|plan| plan.id == from).expect("the configuration was checked").directory.clone();
     let kinds = forward.kinds.iter().map(|kind| template_of(kind)).collect::<Result<Vec<_>, _>>()?;
     let mut wanted = Wanted::new(&forward.instruments, &kinds);
-    let origin: Option<&KnownOrigin> = known.and_then(|known| known.origins.get(&forward.from));
+    let origin: Option<&OriginProgress> = known.and_then(|known| known.origins.get(&forward.from));
     for (instrument, symbol) in origin.into_iter().flat_map(|origin| &origin.instruments) {
         wanted.knows(*instrument, symbol);
     }

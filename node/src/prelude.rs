@@ -10,8 +10,8 @@ use stele_bus::session::{
 };
 use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
-use stele_journal::snapshot::{Standing, Written};
-use stele_replay::Submission;
+use stele_journal::snapshot::{SnapshotOrigin, SnapshotDigest};
+use stele_replay::StrategySubmission;
 use stele_wire::Nanos;
 use stele_wire::messages::{
     AccountDefinition, Check, CreditAllotment, EndReason, SnapshotTaken, SourceDefinition, SourceKind,
@@ -125,7 +125,7 @@ pub(crate) fn strategy<'a>(
 /// after all, before anything else of theirs.
 pub(crate) fn resubmit<'a>(
     control: &mut ControlPublisher,
-    mut unsent: impl Iterator<Item = &'a Submission>,
+    mut unsent: impl Iterator<Item = &'a StrategySubmission>,
 ) -> Result<(), Failure> {
     unsent.try_for_each(|submission| {
         let offered = control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED);
@@ -137,8 +137,8 @@ pub(crate) fn resubmit<'a>(
 /// offered again.
 pub(crate) fn submit_snapshot(
     control: &mut ControlPublisher,
-    standing: &Standing,
-    written: &Written,
+    standing: &SnapshotOrigin,
+    written: &SnapshotDigest,
 ) -> bool {
     control.sink().offer_message(&snapshot_taken(standing, written), NOT_RECEIVED).is_ok()
 }
@@ -166,7 +166,7 @@ impl From<ControlError> for Failure {
 }
 
 /// That a snapshot of the state of every machine was taken, and its hash.
-pub(crate) fn snapshot_taken(standing: &Standing, written: &Written) -> SnapshotTaken {
+pub(crate) fn snapshot_taken(standing: &SnapshotOrigin, written: &SnapshotDigest) -> SnapshotTaken {
     SnapshotTaken {
         snapshot_sequence: U64::new(standing.last_sequence.0),
         length: U64::new(written.length),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_feed::FeedReport;
-use stele_replay::summary::{OrderSummary, Percentiles, StrategySummary, Summary, summarise};
+use stele_replay::summary::{LatencyPercentiles, OrderSummary, StrategySummary, Summary, summarise};
 use stele_wire::messages::EndReason;
 
 /// A run's result: what the run itself saw, and what its trails say.
@@ -58,7 +58,7 @@ pub(crate) struct ShardReport {
     /// What became of its closed segments, where something is done with them.
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<KeepOutcome>,
-    tick_to_strategy: Percentiles,
+    tick_to_strategy: LatencyPercentiles,
     #[serde(flatten)]
     summary: Summary,
 }
@@ -131,7 +131,7 @@ impl RunReport {
     }
 
     /// Of the first shard, and the only one where the latencies of a run are asked for.
-    pub fn latencies(&self) -> [(&'static str, Percentiles); 3] {
+    pub fn latencies(&self) -> [(&'static str, LatencyPercentiles); 3] {
         self.shards()[0].latencies()
     }
 
@@ -183,12 +183,12 @@ impl ShardReport {
             seal: ended.seal.clone(),
             witnesses: ended.cosigned.clone(),
             kept: ended.kept.clone(),
-            tick_to_strategy: Percentiles::of(&ended.strategies.tick_to_strategy),
+            tick_to_strategy: LatencyPercentiles::of(&ended.strategies.tick_to_strategy),
             summary,
         })
     }
 
-    fn latencies(&self) -> [(&'static str, Percentiles); 3] {
+    fn latencies(&self) -> [(&'static str, LatencyPercentiles); 3] {
         [
             ("tick_to_strategy", self.tick_to_strategy),
             ("tick_to_sequenced_order", self.summary.tick_to_sequenced_order),
@@ -362,8 +362,8 @@ fn print_types(page: &mut String, summary: &Summary) {
     }
 }
 
-fn print_latency(page: &mut String, name: &str, percentiles: &Percentiles) {
-    let Percentiles { count, p50, p90, p99, p999, max, .. } = *percentiles;
+fn print_latency(page: &mut String, name: &str, percentiles: &LatencyPercentiles) {
+    let LatencyPercentiles { count, p50, p90, p99, p999, max, .. } = *percentiles;
     if count == 0 {
         let _ = writeln!(page, "  {name:<24} none measured");
         return;

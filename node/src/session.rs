@@ -29,7 +29,7 @@ use stele_bus::{
 use stele_feed::FeedReport;
 use stele_feed::router::Share;
 use stele_journal::SpaceWatch;
-use stele_replay::follower::Taken;
+use stele_replay::follower::TakenSnapshot;
 use stele_strategies::Registry;
 use stele_strategies::agent::StrategyResults;
 use stele_wire::ShardId;
@@ -67,7 +67,7 @@ pub(crate) struct Session {
     /// The trail of each shard.
     directories: Vec<PathBuf>,
     /// Snapshots of each shard that are not on its log yet.
-    untold: Vec<Vec<Taken>>,
+    untold: Vec<Vec<TakenSnapshot>>,
     /// Of each shard, over those who hold its ring up.
     watches: Vec<GateWatch>,
     witnesses: Witnesses,

@@ -15,14 +15,14 @@ use stele_bus::{
     Agent, AgentError, Clock as _, Core, CoreOptions, Counter, Counters, Idle, LogRing, Place, UtcClock,
 };
 use stele_journal::WriterLock;
-use stele_replay::Resume;
-use stele_replay::follower::{FollowError, Follower, Taken, Turn};
+use stele_replay::TrailState;
+use stele_replay::follower::{FollowError, FollowProgress, Follower, TakenSnapshot};
 
 /// What the snapshots of a run are made with.
 pub(crate) struct Plan {
     pub(crate) directory: PathBuf,
     /// The state at the end of what the trail has.
-    pub(crate) resume: Resume,
+    pub(crate) resume: TrailState,
     /// Snapshots that stay.
     pub(crate) keep: usize,
 }
@@ -40,7 +40,7 @@ pub(crate) struct SnapshotAgent {
 
 #[derive(Default)]
 struct Status {
-    taken: Mutex<Vec<Taken>>,
+    taken: Mutex<Vec<TakenSnapshot>>,
     failure: OnceLock<String>,
     /// The trail is closed: what is left of it is to be followed to its end.
     is_closed: AtomicBool,
@@ -58,7 +58,7 @@ pub(crate) struct Snapshots {
 #[derive(Debug, Default)]
 pub(crate) struct SnapshotOutcome {
     /// Snapshots that are not on the log yet, oldest first.
-    pub(crate) taken: Vec<Taken>,
+    pub(crate) taken: Vec<TakenSnapshot>,
     /// Why it ended before the trail did.
     pub(crate) failure: Option<String>,
 }
@@ -97,7 +97,7 @@ impl SnapshotAgent {
     fn turn(&mut self, follower: &mut Follower) -> Result<usize, FollowError> {
         let is_closed = self.status.is_closed.load(Ordering::Acquire);
         let durable = self.ring.watermarks().durable();
-        let behind = follower.behind(durable);
+        let behind = follower.lag(durable);
         self.behind.set(behind / follower.segment_length());
         if is_closed && behind == 0 {
             self.tell(follower.finish()?);
@@ -109,15 +109,15 @@ impl SnapshotAgent {
         }
         let is_shared = self.place.is_shared && !is_closed;
         match follower.follow(durable, if is_shared { FRAMES_SHARED } else { FRAMES })? {
-            Turn::Taken(taken) => self.tell(Some(taken)),
-            Turn::Followed(count) if !is_shared => return Ok(count),
-            Turn::Followed(_) => {}
+            FollowProgress::Snapshot(taken) => self.tell(Some(taken)),
+            FollowProgress::Followed(count) if !is_shared => return Ok(count),
+            FollowProgress::Followed(_) => {}
         }
         // No work as far as the core knows: it sleeps, and the hot thread has its CPU back.
         Ok(0)
     }
 
-    fn tell(&mut self, taken: Option<Taken>) {
+    fn tell(&mut self, taken: Option<TakenSnapshot>) {
         self.taken.add(u64::from(taken.is_some()));
         self.status.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(taken);
     }
@@ -151,7 +151,7 @@ impl Agent for SnapshotAgent {
 
 impl Snapshots {
     /// Snapshots taken since this was last asked, oldest first.
-    pub(crate) fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<TakenSnapshot> {
         std::mem::take(&mut self.status.taken.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

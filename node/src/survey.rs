@@ -6,14 +6,14 @@ use crate::progress::Progress;
 use crate::read_method::read_method;
 use std::path::Path;
 use stele_journal::Directory;
-use stele_journal::retention::{Surveyed, survey_records};
+use stele_journal::retention::{TrailRecords, survey_records};
 use stele_journal::scan::ScanOptions;
 
 /// Reads the whole trail, verified: an index could hide a hold.
 ///
 /// # Errors
 /// [`Failure`]: there is no trail, it cannot be read, or a segment is damaged.
-pub(crate) fn survey(trail: &Path) -> Result<Surveyed, Failure> {
+pub(crate) fn survey(trail: &Path) -> Result<TrailRecords, Failure> {
     let segments = segments_of(trail)?;
     let progress = Progress::new("reading", "bytes", None);
     let show = |done, total| progress.set_of(done, total);

@@ -37,12 +37,12 @@ use stele_bus::{
 use stele_feed::forward::{Forwarder, GatedOrigin, Link, LinkStatus, Origin};
 use stele_feed::router::{Destination, Router, Share};
 use stele_feed::{Feed, Pace, Player, PlayerStatus};
-use stele_journal::{Journal, Notice, Opened, SpaceWatch};
+use stele_journal::{EngineNotice, Journal, OpenedJournal, SpaceWatch};
 use stele_risk::Risk;
 use stele_strategies::agent::{AgentOptions, StrategyResultsSlot};
 use stele_strategies::{Host, StrategyAgent};
 use stele_venue::paper_exchange::PaperExchange;
-use stele_venue::{InDoubt, OrderGateway, PaperVenue};
+use stele_venue::{OrderGateway, OrderInDoubt, PaperVenue};
 use stele_wire::{Sequence, ShardId};
 
 /// Words of the ring through which another process changes controls or records an access: some of the longest at once.
@@ -51,7 +51,7 @@ const CONTROLS_WORDS: usize = (4 * SUBMISSION_WORDS_MAX).next_power_of_two();
 /// What a shard is made of.
 pub(crate) struct Parts {
     pub(crate) id: ShardId,
-    pub(crate) opened: Opened,
+    pub(crate) opened: OpenedJournal,
     pub(crate) ring: RingOptions,
     /// Where other processes find it.
     pub(crate) shown: Option<ShardDirectory>,
@@ -63,7 +63,7 @@ pub(crate) struct Parts {
     /// The last number of each publisher in earlier sessions.
     pub(crate) numbers: BTreeMap<u16, u64>,
     /// Orders that earlier sessions left open: the venue is asked for each before anything new leaves.
-    pub(crate) doubts: Vec<InDoubt>,
+    pub(crate) doubts: Vec<OrderInDoubt>,
     pub(crate) host: Host,
     pub(crate) exchange: PaperExchange,
     pub(crate) release: Watermark,
@@ -81,7 +81,7 @@ pub(crate) struct Topology {
     pub(crate) ring: LogRing,
     pub(crate) control: ControlPublisher,
     pub(crate) start: SequencerStart,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<EngineNotice>,
     /// Why other processes cannot follow it.
     pub(crate) unshown: Option<String>,
     consumers: Vec<ConsumerProgress>,
@@ -179,7 +179,7 @@ impl Topology {
         venue.register_counters(counters, shard).map_err(Failure::environment)?;
         let mut gateway =
             OrderGateway::new("order gateway", released, releases, parts.release, venue, UtcClock::new())
-                .with_doubts(parts.doubts);
+                .with_orders_in_doubt(parts.doubts);
         gateway.register_counters(counters, shard).map_err(Failure::environment)?;
         let snapshots =
             parts.snapshots.map(|plan| SnapshotAgent::new(plan, ring.ring.clone(), counters, shard));

@@ -1,21 +1,25 @@
-//! A strategy over a market that was, in the market's own time.
+//! Runs a strategy over a recorded or generated market, in the market's own time.
 //!
-//! The very sequencer, checks, strategy host and paper exchange that run live, stepped by one thread: an event is
-//! sequenced, the exchange and the strategy see it, and everything that follows from it at that time is done before
-//! the next one comes. Time is that of the feed. An order reaches the exchange, and a report the strategy, after the
-//! delays of [`PaperOptions`]; beside these nothing takes time. So the outcome is a function of the feed, the
-//! strategy, its parameters and the options: the same each time, on any machine.
+//! The sequencer, the risk checks, the strategy host and the paper exchange are those of a live run,
+//! stepped by one thread: an event is sequenced, the exchange and the strategy process it, and everything
+//! that follows from it at the same time is done before the next event. Time is that of the feed. Orders
+//! reach the exchange, and reports the strategy, after the delays of [`PaperOptions`]; nothing else takes
+//! time. So the outcome is a function of the feed, the strategy, its parameters and the options: it is the
+//! same each time, on any machine.
 //!
-//! Nothing is written to a disk, and nothing is shared between two backtests: run as many as there are CPUs.
+//! A backtest writes nothing to disk and shares nothing with other backtests, so run as many at once as
+//! there are CPUs.
 
 mod figures;
 mod session;
 mod tape;
 mod thinned;
 
-pub use figures::{Figures, TRADING_DAYS};
+pub use figures::{BacktestFigures, TRADING_DAYS};
 pub use session::SessionError;
-pub use tape::{Execution, Quoted, SAMPLE_INTERVAL, Sample, Series, Traded};
+pub use tape::{
+    BacktestSeries, EquitySample, ExecutionSample, InstrumentSeries, QuoteSample, SAMPLE_INTERVAL,
+};
 pub use thinned::Thinned;
 
 use serde::Serialize;
@@ -28,66 +32,93 @@ use stele_strategies::Registry;
 use stele_venue::paper_exchange::PaperOptions;
 use stele_wire::Nanos;
 
-/// What is run.
+/// The options of a backtest.
 #[derive(Clone, Debug)]
 pub struct BacktestOptions {
     /// The strategy's name in the registry.
     pub strategy: String,
-    /// Its parameters as TOML; those that are not named have their defaults.
+    /// Its parameters as TOML; parameters that are not named have their defaults.
     pub parameters: String,
     /// Its seed.
     pub seed: u64,
-    /// The exchange.
+    /// The options of the paper exchange.
     pub paper: PaperOptions,
-    /// The limits that orders are held against.
+    /// The risk limits that orders are checked against.
     pub risk: RiskLimits,
 }
 
-/// What one run came to.
+/// The outcome of one run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct BacktestOutcome {
     /// The strategy's name.
     pub strategy: String,
-    /// Its parameters as TOML, every default included.
+    /// Its parameters as TOML, including every default.
     pub parameters: String,
-    /// Records of the source.
+    /// Records read from the feed.
     pub records: u64,
-    /// Events about the market.
+    /// Market events played.
     pub market_events: u64,
     /// Events on the log, orders and reports included.
     pub events: u64,
-    /// When the first event about the market was, nanoseconds since the epoch.
+    /// The time of the first market event, in nanoseconds since the epoch.
     pub first_time: u64,
-    /// When the last event was.
+    /// The time of the last event, in nanoseconds since the epoch.
     pub last_time: u64,
-    /// Why the feed ended before its end, if it did; what was played until then counts.
+    /// Why the feed failed before its end, if it did; what was played until then counts.
     pub feed_failure: Option<String>,
-    /// What went wrong with the strategy, if anything did: it was called no more.
+    /// Why the strategy failed, if it did; it was not called after that.
     pub strategy_failure: Option<String>,
-    /// What it came to.
-    pub figures: Figures,
+    /// The figures of the run.
+    pub figures: BacktestFigures,
     /// Series for plots.
     #[serde(skip)]
-    pub series: Series,
+    pub series: BacktestSeries,
 }
 
-/// Why there is no outcome.
+/// Why a backtest has no outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum BacktestError {
-    /// The strategy cannot be started.
+    /// The strategy cannot be started: its name is unknown or its parameters are invalid.
     #[error("{0}")]
     Strategy(String),
-    /// There is no session.
+    /// The session cannot be created.
     #[error(transparent)]
     Session(#[from] SessionError),
-    /// The strategy answers reports with orders without end, and no time passes.
-    #[error(
-        "{0} answers each report with another order, and no time passes between them: give the exchange delays"
-    )]
+    /// The strategy answers reports with orders without end while no time passes.
+    #[error("{0} answers each report with another order while no time passes: set delays of the exchange")]
     Endless(String),
 }
 
-/// One run, one step at a time.
+/// One backtest, which the caller runs to its end or step by step.
+///
+/// ```
+/// use stele_replay::{Backtest, BacktestOptions, TrailFeed};
+/// use stele_risk::RiskLimits;
+/// use stele_strategies::Registry;
+/// use stele_venue::paper_exchange::PaperOptions;
+/// # use stele_wire::messages::Trade;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path().join("trail");
+/// # let mut bus = stele_embed::Bus::open(&trail, Default::default())?;
+/// # let mut feed = bus.publisher("feed")?;
+/// # let bus = bus.start()?;
+/// # bus.publish(&mut feed, &Trade::NULL)?;
+/// # bus.stop()?;
+/// let options = BacktestOptions {
+///     strategy: "ma-cross".into(),
+///     parameters: "fast = 2\nslow = 5".into(),
+///     seed: 1,
+///     paper: PaperOptions::default(),
+///     risk: RiskLimits::default(),
+/// };
+/// // `trail` is the folder of a recorded trail, here with one trade.
+/// let feed = Box::new(TrailFeed::open(&trail, 1)?);
+/// let outcome = Backtest::new(feed, &Registry::built_in(), options)?.run()?;
+/// assert_eq!(outcome.figures.orders, 0);
+/// # Ok(()) }
+/// ```
 pub struct Backtest {
     options: BacktestOptions,
     player: Player<ManualClock, Session>,
@@ -95,7 +126,7 @@ pub struct Backtest {
 }
 
 impl Backtest {
-    /// A run of `feed`, of which nothing was read yet.
+    /// Creates a backtest of `feed`, of which nothing must have been read.
     ///
     /// # Errors
     /// [`BacktestError`], before anything is played.
@@ -111,35 +142,35 @@ impl Backtest {
             started.map_err(|error| BacktestError::Strategy(format!("{}: {error}", options.strategy)))?;
         options.parameters = parameters.to_toml();
         let session = Session::new(&options, registry)?;
-        // The session has a clock of its own and takes no notice of when it was handed something.
+        // The session has its own clock and ignores the times at which it receives messages.
         let mut player = Player::new(feed, session, ManualClock::at(Nanos(0)), Pace::Fast);
-        player.on_start().expect("a player has no way to fail");
+        player.on_start().expect("a player cannot fail");
         let status = player.status();
         Ok(Self { options, player, status })
     }
 
-    /// Plays the next batch of the feed. Says whether there may be more.
+    /// Plays the next batch of the feed. Returns whether there may be more.
     pub fn step(&mut self) -> bool {
-        self.player.do_work().expect("a player has no way to fail");
+        self.player.do_work().expect("a player cannot fail");
         !self.status.is_done()
     }
 
-    /// Reads no further than what was read by now.
+    /// Stops reading the feed; what was read is still played.
     pub fn stop(&self) {
         self.status.request_stop();
     }
 
-    /// How much of the market's time was played so far.
+    /// Returns how much of the market's time was played so far.
     pub fn elapsed(&self) -> Nanos {
         self.player.outlet().elapsed()
     }
 
-    /// Records of the source read so far.
+    /// The number of records read from the feed so far.
     pub fn records(&self) -> u64 {
         self.status.records()
     }
 
-    /// What was played came to this.
+    /// Returns the outcome of what was played.
     ///
     /// # Errors
     /// [`BacktestError::Endless`].
@@ -169,7 +200,7 @@ impl Backtest {
         })
     }
 
-    /// Plays the whole feed.
+    /// Plays the whole feed and returns the outcome.
     ///
     /// # Errors
     /// [`BacktestError::Endless`].

@@ -1,73 +1,74 @@
-//! In which field a recorded message differs from the one that a strategy sends.
+//! Compares a recorded message with the one that a strategy sends, field by field.
 
-use crate::submission::Submission;
+use crate::submission::StrategySubmission;
 use std::fmt;
 use stele_wire::Frame;
-use stele_wire::layout::{Data, Field, Group, Reading, Value, Visitor};
+use stele_wire::layout::{Data, Field, GroupLayout, MessageReader, Value, Visitor};
 use stele_wire::messages::{
     CancelOrder, MassCancel, NewOrder, ReplaceOrder, SCHEMA, SCHEMA_VERSION, TimerSet, block_length,
     message_name,
 };
 
-/// Where a trail and its strategies part.
+/// The first difference between a trail and what its strategies send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Difference {
-    /// The recorded event; where nothing is recorded, the trail's last one.
+    /// The sequence of the recorded event; when nothing is recorded, that of the trail's last event.
     pub sequence: u64,
-    /// The strategy.
+    /// The strategy's number.
     pub strategy: u16,
-    /// Its kind.
+    /// The strategy's kind.
     pub name: String,
-    /// In what they part.
+    /// The difference itself.
     pub kind: DifferenceKind,
 }
 
-/// In what a trail and a strategy part.
+/// How a trail and a strategy differ.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum DifferenceKind {
-    /// The same message with other values.
+    /// The same message with other field values.
     Fields {
-        /// The message.
+        /// The template id.
         template_id: u16,
         /// Every field that differs.
         fields: Vec<FieldDifference>,
     },
-    /// Another message.
+    /// Another message than the strategy sends.
     OtherMessage {
-        /// What the strategy sends.
+        /// The template id that the strategy sends.
         expected: u16,
-        /// What the trail has.
+        /// The template id on the trail.
         found: u16,
     },
     /// The trail has a message where the strategy sends nothing.
     NotSent {
-        /// The message.
+        /// The template id of the recorded message.
         template_id: u16,
     },
     /// The strategy sends a message that the trail does not have.
     NotRecorded {
-        /// The message.
+        /// The template id of the missing message.
         template_id: u16,
-        /// The event that the strategy was handling.
+        /// The sequence of the event that the strategy was handling.
         cause: u64,
     },
-    /// The trail has a refusal of another order than the one that the strategy sends.
+    /// The trail has a refusal of another order than the strategy sends.
     OtherRefused {
-        /// The client order id that was refused.
+        /// The client order id of the refused order.
         refused: u64,
         /// The client order id that the strategy sends; none when it sends no order.
         sent: Option<u64>,
     },
 }
 
-/// A field with two values.
+/// A field and its two values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FieldDifference {
-    /// The schema's name, behind the group's and the entry's number where it is in one.
+    /// The field's name in the schema, after the name of its group and the number of its entry if it is in
+    /// one.
     pub name: String,
-    /// What the strategy sends.
+    /// The value that the strategy sends.
     pub expected: String,
-    /// What the trail has.
+    /// The value on the trail.
     pub found: String,
 }
 
@@ -107,7 +108,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// A submission as the trail has it: an event, or what is in one.
+/// A submission on the trail: an event, or a message within one.
 #[derive(Clone, Copy)]
 pub(crate) struct Recorded<'a> {
     pub(crate) template_id: u16,
@@ -128,9 +129,13 @@ impl<'a> Recorded<'a> {
     }
 }
 
-/// In what the recorded `event` differs from `sent`; none when it does not. `is_numbered`: the publisher's own
-/// number counts.
-pub(crate) fn compare(event: &Recorded<'_>, sent: &Submission, is_numbered: bool) -> Option<DifferenceKind> {
+/// Compares the recorded `event` with `sent`; none when they are equal. `is_numbered`: the publisher
+/// sequence counts too.
+pub(crate) fn compare(
+    event: &Recorded<'_>,
+    sent: &StrategySubmission,
+    is_numbered: bool,
+) -> Option<DifferenceKind> {
     let (found, expected) = (event.template_id, sent.template_id);
     if found != expected {
         return Some(DifferenceKind::OtherMessage { expected, found });
@@ -162,7 +167,7 @@ pub(crate) fn compare(event: &Recorded<'_>, sent: &Submission, is_numbered: bool
     }
     if fields.is_empty() {
         if event.block_length != length {
-            // Written by another version of the schema: the fields that both know are all alike.
+            // The event has another version of the schema, and all fields of both versions are equal.
             return None;
         }
         let (expected, found) = (hexadecimal(&sent.body), hexadecimal(event.body));
@@ -171,7 +176,7 @@ pub(crate) fn compare(event: &Recorded<'_>, sent: &Submission, is_numbered: bool
     Some(DifferenceKind::Fields { template_id: found, fields })
 }
 
-/// Whether both bodies are the same bytes; the zeros that close a frame do not count.
+/// Whether both bodies have the same bytes. The zeros at the end of a frame do not count.
 fn is_same(recorded: &[u8], sent: &[u8], template_id: u16, is_numbered: bool) -> bool {
     let Some((body, zeros)) = recorded.split_at_checked(sent.len()) else { return false };
     if zeros.iter().any(|byte| *byte != 0) {
@@ -191,16 +196,16 @@ fn is_same(recorded: &[u8], sent: &[u8], template_id: u16, is_numbered: bool) ->
 
 type Values = Vec<(String, String)>;
 
-fn values<E>(reading: Result<Reading<'_>, E>) -> Values {
+fn values<E>(reading: Result<MessageReader<'_>, E>) -> Values {
     let mut collected = Collected::default();
     if let Ok(reading) = reading {
-        // What was read before damage is shown; the damage itself shows as fields that are absent.
+        // Fields before damage are compared; fields after it count as absent.
         let _ = reading.walk(&mut collected);
     }
     collected.values
 }
 
-/// Every field with its value in words.
+/// Collects every field with its value as text.
 #[derive(Default)]
 struct Collected {
     values: Values,
@@ -214,7 +219,7 @@ impl Visitor for Collected {
         Ok(())
     }
 
-    fn begin_group(&mut self, group: &Group, count: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, count: u32) -> fmt::Result {
         self.values.push((format!("{} count", group.name), count.to_string()));
         (self.prefix, self.entry) = (format!("{} ", group.name), 0);
         Ok(())

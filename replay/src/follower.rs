@@ -1,33 +1,34 @@
-//! Follows a trail beside its writer and takes a snapshot at each roll.
+//! Follows a trail while it is written, and takes a snapshot at each segment roll.
 //!
-//! A second execution of the same state machines, from the log alone: the hot threads know nothing of it
-//! ([why](../../docs/decisions/0006-snapshots-off-the-hot-path.md)). It reads up to the durable watermark, so that no
-//! recovery cuts below a snapshot. No clock, no thread: whoever drives it decides how much it does at a time.
+//! It runs the same state machines a second time, from the log only, so the hot threads are not involved
+//! ([why](../../docs/decisions/0006-snapshots-off-the-hot-path.md)). It reads up to the durable watermark,
+//! so that recovery never truncates the log below a snapshot. It has no clock and no thread: the caller
+//! decides how much it does at a time.
 
-use crate::recall::{Loaded, Preference, load_any};
-use crate::resume::{Resume, ResumeError};
+use crate::recall::{Loaded, SnapshotPreference, load_any};
+use crate::resume::{ResumeError, TrailState};
 use std::path::Path;
 use std::sync::Arc;
 use stele_journal::format::{RunningCrc, link_after};
-use stele_journal::snapshot::{self, SnapshotError, Standing, Written};
+use stele_journal::snapshot::{self, SnapshotDigest, SnapshotError, SnapshotOrigin};
 use stele_journal::{Directory, Segment, Storage, TrailError, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
 use stele_wire::units::{Nanos, Position, Sequence};
 
-/// Version of the program, as it stands in the snapshots that it writes.
+/// The program version that is written into snapshots.
 pub const PROGRAM: &str = env!("CARGO_PKG_VERSION");
 
 /// A snapshot that was written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Taken {
-    /// What it follows from.
-    pub standing: Standing,
+pub struct TakenSnapshot {
+    /// The place in the trail that it follows from.
+    pub standing: SnapshotOrigin,
     /// Its length and hash.
-    pub written: Written,
+    pub written: SnapshotDigest,
 }
 
-/// Why a trail can be followed no further.
+/// Why a trail cannot be followed any further.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
     /// The trail could not be read, or its strategies could not be run.
@@ -44,41 +45,41 @@ impl From<TrailError> for FollowError {
     }
 }
 
-/// What a turn came to.
+/// The result of one call of [`Follower::follow`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Turn {
-    /// So many frames were taken, fewer than asked for where there are no more.
+pub enum FollowProgress {
+    /// This many frames were read; fewer than requested when there are no more.
     Followed(usize),
     /// A snapshot was written.
-    Taken(Taken),
+    Snapshot(TakenSnapshot),
 }
 
-/// The follower.
+/// Follows one trail and writes its snapshots.
 pub struct Follower {
     storage: Arc<dyn Storage>,
     reader: TrailReader,
-    resume: Resume,
-    /// The segment that the state is in, or at the end of.
+    resume: TrailState,
+    /// The segment that the state is in or at the end of.
     segment: u64,
-    /// CRC of its data so far.
+    /// The CRC of the segment's data so far.
     data_crc: RunningCrc,
-    /// Snapshots are taken from this segment on.
+    /// The first segment after which snapshots are taken.
     from: u64,
     keep: usize,
-    /// The first event of the next segment, kept while a snapshot is taken in front of it.
+    /// The first event of the next segment, kept while the snapshot before it is taken.
     held: Vec<u8>,
 }
 
 impl Follower {
-    /// One over the trail in `directory`, whose state at a segment's end `resume` is. The newest `keep` snapshots
-    /// stay.
+    /// Creates a follower of the trail in `directory`. `resume` is the trail's state at the end of a segment,
+    /// or one that has seen no event; the trail is read from there. The newest `keep` snapshots stay.
     ///
     /// # Errors
     /// [`FollowError`].
     ///
     /// # Panics
     /// When `keep` is 0.
-    pub fn new(directory: &Path, resume: Resume, keep: usize) -> Result<Self, FollowError> {
+    pub fn new(directory: &Path, resume: TrailState, keep: usize) -> Result<Self, FollowError> {
         assert!(keep > 0, "the newest snapshot stays");
         let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
         let mut reader = TrailReader::over(storage.clone())?;
@@ -92,20 +93,22 @@ impl Follower {
         Ok(Self { storage, reader, resume, segment, data_crc, from: segment, keep, held })
     }
 
-    /// Takes frames in, up to `durable`, at most `frames` of them; stops at a snapshot.
+    /// Reads at most `frames` frames up to `durable`; stops after writing a snapshot.
     ///
     /// # Errors
-    /// [`FollowError`]; it is of no further use then.
-    pub fn follow(&mut self, durable: Position, frames: usize) -> Result<Turn, FollowError> {
+    /// [`FollowError`]; the follower cannot be used after it.
+    pub fn follow(&mut self, durable: Position, frames: usize) -> Result<FollowProgress, FollowError> {
         if !self.held.is_empty() {
             let held = std::mem::take(&mut self.held);
             self.take_in(&held)?;
         }
         for taken in 0..frames {
             if self.reader.position() >= durable {
-                return Ok(Turn::Followed(taken));
+                return Ok(FollowProgress::Followed(taken));
             }
-            let Some(entry) = self.reader.read_next_frame()? else { return Ok(Turn::Followed(taken)) };
+            let Some(entry) = self.reader.read_next_frame()? else {
+                return Ok(FollowProgress::Followed(taken));
+            };
             if entry.segment == self.segment {
                 self.data_crc.update(entry.frame.bytes());
                 if !entry.frame.is_padding() {
@@ -117,26 +120,26 @@ impl Follower {
             self.held = entry.frame.bytes().to_vec();
             let taken = self.roll(index)?;
             if let Some(taken) = taken {
-                return Ok(Turn::Taken(taken));
+                return Ok(FollowProgress::Snapshot(taken));
             }
             let held = std::mem::take(&mut self.held);
             self.take_in(&held)?;
         }
-        Ok(Turn::Followed(frames))
+        Ok(FollowProgress::Followed(frames))
     }
 
-    /// The trail is closed: takes the snapshot after its last segment, if the state is at its end.
+    /// Takes the snapshot after the last segment of a closed trail, if the state is at its end.
     ///
     /// # Errors
     /// [`FollowError`].
-    pub fn finish(&mut self) -> Result<Option<Taken>, FollowError> {
+    pub fn finish(&mut self) -> Result<Option<TakenSnapshot>, FollowError> {
         let segments = self.reader.segments();
         let last = *segments.last().expect("a reader has a segment");
         if last.header.index != self.segment || !self.held.is_empty() || self.segment < self.from {
             return Ok(None);
         }
         let (end, sequence) = (self.reader.position(), self.reader.last_sequence());
-        let standing = Standing {
+        let standing = SnapshotOrigin {
             identity: last.header.identity,
             segment: self.segment,
             end,
@@ -147,18 +150,18 @@ impl Follower {
         self.take(standing).map(Some)
     }
 
-    /// Bytes of log that it has still to read.
-    pub fn behind(&self, durable: Position) -> u64 {
+    /// Returns how many bytes of the log it has not read yet.
+    pub fn lag(&self, durable: Position) -> u64 {
         durable.0.saturating_sub(self.reader.position().0)
     }
 
-    /// Data bytes of a segment.
+    /// The data bytes of a segment.
     pub fn segment_length(&self) -> u64 {
         self.reader.segments().last().expect("a reader has a segment").header.segment_length
     }
 
-    /// The state so far.
-    pub fn resume(&self) -> &Resume {
+    /// Returns the state so far.
+    pub fn resume(&self) -> &TrailState {
         &self.resume
     }
 
@@ -171,15 +174,16 @@ impl Follower {
         Ok(())
     }
 
-    /// The state is at the end of the segment in front of `index`, whose header says what stands there.
-    fn roll(&mut self, index: u64) -> Result<Option<Taken>, FollowError> {
+    /// Takes the snapshot at the end of the segment before `index`; the header of `index` describes that
+    /// place. Returns none when the snapshot exists already or is not wanted.
+    fn roll(&mut self, index: u64) -> Result<Option<TakenSnapshot>, FollowError> {
         let of = |index: u64| {
             let found = self.reader.segments().iter().find(|segment| segment.header.index == index);
-            *found.expect("the cursor is behind it")
+            *found.expect("the cursor is past it")
         };
         let (ended, next) = (of(index - 1), of(index));
         assert_eq!(next.header.base_sequence.0, self.resume.last_sequence() + 1, "no event is missing");
-        let standing = Standing {
+        let standing = SnapshotOrigin {
             identity: ended.header.identity,
             segment: index - 1,
             end: ended.file_end(),
@@ -192,29 +196,30 @@ impl Follower {
         if index - 1 < self.from || is_there() { Ok(None) } else { self.take(standing).map(Some) }
     }
 
-    fn take(&mut self, standing: Standing) -> Result<Taken, FollowError> {
+    fn take(&mut self, standing: SnapshotOrigin) -> Result<TakenSnapshot, FollowError> {
         let storage = self.storage.as_ref();
         let written = snapshot::write(storage, &standing, PROGRAM, &self.resume.snapshot())?;
         snapshot::prune(storage, self.reader.segments(), self.keep)?;
-        Ok(Taken { standing, written })
+        Ok(TakenSnapshot { standing, written })
     }
 }
 
-/// What [`take_newest`] came to.
+/// The result of [`take_newest`].
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Newest {
+pub struct NewestSnapshot {
     /// The snapshot after the newest closed segment.
-    pub taken: Taken,
-    /// Whether it was there already, whole.
+    pub taken: TakenSnapshot,
+    /// Whether the snapshot existed already, undamaged.
     pub was_there: bool,
-    /// Events fed for it.
+    /// The number of events that were read for it.
     pub replayed: u64,
-    /// Snapshots that were passed over, and why.
+    /// Snapshots that could not be used, and why.
     pub refused: Vec<String>,
 }
 
-/// Takes the snapshot after the newest closed segment of the trail in `directory`, which nobody writes. None where
-/// no segment is closed yet. The newest `keep` snapshots stay. `progress` is told the sequence reached.
+/// Takes the snapshot after the newest closed segment of the trail in `directory`, which must not be
+/// written at the same time. Returns none when no segment is closed yet. The newest `keep` snapshots stay.
+/// Calls `progress` with the current sequence.
 ///
 /// # Errors
 /// [`FollowError`].
@@ -223,7 +228,7 @@ pub fn take_newest(
     registry: &Registry,
     keep: usize,
     mut progress: impl FnMut(u64),
-) -> Result<Option<Newest>, FollowError> {
+) -> Result<Option<NewestSnapshot>, FollowError> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
     let segments = TrailReader::over(storage.clone())?.segments().to_vec();
     let last = segments.last().expect("a reader has a segment");
@@ -232,23 +237,23 @@ pub fn take_newest(
     if target < segments[0].header.index {
         return Ok(None);
     }
-    let (loaded, refused) = load_any(storage.as_ref(), &segments, registry, Preference::Newest)?;
+    let (loaded, refused) = load_any(storage.as_ref(), &segments, registry, SnapshotPreference::Newest)?;
     let resume = match loaded {
         Some(Loaded { standing, written, .. }) if standing.segment == target => {
-            let taken = Taken { standing, written };
-            return Ok(Some(Newest { taken, was_there: true, replayed: 0, refused }));
+            let taken = TakenSnapshot { standing, written };
+            return Ok(Some(NewestSnapshot { taken, was_there: true, replayed: 0, refused }));
         }
         Some(loaded) => loaded.resume,
-        None => Resume::new(registry.clone()),
+        None => TrailState::new(registry.clone()),
     };
     let before = resume.events();
     let mut follower = Follower::new(directory, resume, keep)?;
     follower.from = target;
     loop {
         let taken = match follower.follow(Position(u64::MAX), FRAMES_PER_STEP)? {
-            Turn::Taken(taken) => Some(taken),
-            Turn::Followed(FRAMES_PER_STEP) => None,
-            Turn::Followed(_) => match follower.finish()? {
+            FollowProgress::Snapshot(taken) => Some(taken),
+            FollowProgress::Followed(FRAMES_PER_STEP) => None,
+            FollowProgress::Followed(_) => match follower.finish()? {
                 Some(taken) => Some(taken),
                 None => return Ok(None),
             },
@@ -256,10 +261,10 @@ pub fn take_newest(
         progress(follower.resume.last_sequence());
         if let Some(taken) = taken {
             let replayed = follower.resume.events() - before;
-            return Ok(Some(Newest { taken, was_there: false, replayed, refused }));
+            return Ok(Some(NewestSnapshot { taken, was_there: false, replayed, refused }));
         }
     }
 }
 
-/// Frames between two words of progress.
+/// The number of frames between two calls of `progress`.
 const FRAMES_PER_STEP: usize = 1 << 16;

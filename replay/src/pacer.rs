@@ -1,4 +1,4 @@
-//! A recorded market, played again at its own pace or faster, on the caller's thread.
+//! Plays a recorded market at its own pace or faster, on the caller's thread.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -9,10 +9,10 @@ use stele_journal::{TrailError, TrailReader};
 use stele_wire::Frame;
 use stele_wire::messages::{BookAdd, InstrumentDefinition, VenueNotice};
 
-/// The longest sleep at once: how soon a caller that wants to stop is heard.
+/// The longest sleep at once; it bounds how long a stop request waits.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
-/// When an event is due. Pure: the time that has passed comes from the caller.
+/// Computes when events are due. Pure: the caller measures the elapsed time.
 #[derive(Clone, Copy, Debug)]
 pub struct Pacer {
     pace: Pace,
@@ -20,32 +20,33 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// A pacer that has seen nothing.
+    /// Creates a pacer that has seen no event.
     pub fn new(pace: Pace) -> Self {
         Self { pace, first: None }
     }
 
-    /// How long after the first event the one received at `received` (nanoseconds UTC) is due. Never less than
-    /// none: an event from before the first is due at once.
+    /// Returns how long after the first event the event received at `received` (nanoseconds UTC) is due;
+    /// zero for an event received before the first.
     pub fn due(&mut self, received: u64) -> Duration {
         let first = *self.first.get_or_insert(received);
         Duration::from_nanos(self.pace.delay(received.saturating_sub(first)))
     }
 }
 
-/// Whether an event is of the market: market data or an instrument's definition.
+/// Whether an event is market data or an instrument definition.
 pub fn is_market(template_id: u16) -> bool {
     (BookAdd::TEMPLATE_ID..=VenueNotice::TEMPLATE_ID).contains(&template_id)
         || template_id == InstrumentDefinition::TEMPLATE_ID
 }
 
-/// When an event was received, nanoseconds UTC: its timestamp less the delta that it carries, or its timestamp.
+/// Returns when an event was received, in nanoseconds UTC: its timestamp less the receive delta that it
+/// carries, or else its timestamp.
 pub fn received(event: &Frame<'_>) -> u64 {
     received_delta(event)
         .map_or(event.timestamp().0, |delta| event.timestamp().0.saturating_sub(delta.into()))
 }
 
-/// From receipt to sequence, where the event says so.
+/// Returns the nanoseconds from receipt to sequencing, when the event has them.
 pub(crate) fn received_delta(event: &Frame<'_>) -> Option<u32> {
     if !event.is_stele() || !template(event.template_id())?.stamped {
         return None;
@@ -54,8 +55,8 @@ pub(crate) fn received_delta(event: &Frame<'_>) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?)).filter(|delta| *delta != u32::MAX)
 }
 
-/// Shows the market events of the trail in `directory` to `on_event`, each when it is due, until it breaks.
-/// `is_stopped` is asked while it waits. Returns how many were shown.
+/// Passes the market events of the trail in `directory` to `on_event`, each when it is due, until it
+/// breaks. Calls `is_stopped` while it waits. Returns how many events were passed.
 ///
 /// # Errors
 /// [`TrailError`].

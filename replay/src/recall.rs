@@ -1,63 +1,64 @@
-//! A trail read into the state that a new session goes on from: the newest snapshot, then the events behind it.
+//! Reads a trail into the state that a new session continues from: the newest snapshot, then the events
+//! after it.
 //!
-//! Runs on the caller's thread, before any hot thread is there. A snapshot that is damaged, of another trail, not
-//! this program's to load, or at odds with the events behind it is passed over: the next older one serves, and in
-//! the end the whole trail.
+//! Runs on the caller's thread, before any hot thread exists. A snapshot is skipped when it is damaged,
+//! belongs to another trail, cannot be loaded by this program, or contradicts the events after it. Then the
+//! next older one is tried, and finally the whole trail is read.
 
-use crate::resume::{Resume, ResumeError, Resumed};
+use crate::resume::{ResumeError, ResumedSession, TrailState};
 use std::path::Path;
 use std::sync::Arc;
-use stele_journal::snapshot::{self, Snapshot, Standing, Written};
+use stele_journal::snapshot::{self, Snapshot, SnapshotDigest, SnapshotOrigin};
 use stele_journal::{Directory, Segment, Storage, TrailReader};
 use stele_strategies::registry::Registry;
 use stele_wire::Frame;
 use stele_wire::messages::SnapshotTaken;
 use stele_wire::units::Sequence;
 
-/// How often progress is reported, in events.
+/// The number of events between two reports of progress.
 pub const PROGRESS_INTERVAL: u64 = 1 << 16;
 
-/// A trail's state, and how it came about.
-pub struct Recalled {
+/// The state of a trail, and how it was read.
+pub struct RecalledState {
     /// The state after the trail's last event.
-    pub resume: Resume,
-    /// The snapshot that it began with; none where the whole trail was read.
+    pub resume: TrailState,
+    /// The snapshot that was used; none when the whole trail was read.
     pub snapshot: Option<UsedSnapshot>,
-    /// Events fed: those behind the snapshot, or all.
+    /// The number of events read: those after the snapshot, or all.
     pub replayed: u64,
     /// Newer snapshots that were not used, and why.
     pub refused: Vec<String>,
 }
 
-/// A snapshot that a state began with.
+/// A snapshot that a state was read from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct UsedSnapshot {
-    /// What it follows from.
-    pub standing: Standing,
+    /// The place in the trail that it follows from.
+    pub standing: SnapshotOrigin,
     /// Its length and hash.
-    pub written: Written,
-    /// Whether its hash is on the log.
-    pub is_told: bool,
+    pub written: SnapshotDigest,
+    /// Whether the log has its hash.
+    pub is_logged: bool,
 }
 
-/// Which of several snapshots is tried first.
+/// Which snapshot is tried first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Preference {
-    /// The one with the fewest events behind it.
+pub enum SnapshotPreference {
+    /// The newest: the fewest events follow it.
     Newest,
-    /// The one with the most.
+    /// The oldest: the most events follow it.
     Oldest,
 }
 
-/// A state to begin with, loaded from a snapshot.
+/// A state that was loaded from a snapshot.
 pub(crate) struct Loaded {
-    pub(crate) resume: Resume,
-    pub(crate) standing: Standing,
-    pub(crate) written: Written,
+    pub(crate) resume: TrailState,
+    pub(crate) standing: SnapshotOrigin,
+    pub(crate) written: SnapshotDigest,
 }
 
-/// Reads the trail in `directory` to its end, from its newest snapshot on. `progress` is told the sequence reached
-/// every [`PROGRESS_INTERVAL`] events.
+/// Reads the trail in `directory` to its end, from its newest snapshot on. Calls `progress` with the
+/// current sequence every [`PROGRESS_INTERVAL`] events.
 ///
 /// # Errors
 /// [`ResumeError`].
@@ -65,7 +66,7 @@ pub fn recall(
     directory: &Path,
     registry: Registry,
     mut progress: impl FnMut(u64),
-) -> Result<Recalled, ResumeError> {
+) -> Result<RecalledState, ResumeError> {
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(directory));
     let segments = TrailReader::over(storage.clone())?.segments().to_vec();
     let mut refused = Vec::new();
@@ -81,7 +82,7 @@ pub fn recall(
         let standing = loaded.standing;
         match read_tail(&storage, &segments, loaded, &mut progress) {
             Ok((used, resume, replayed)) => {
-                return Ok(Recalled { resume, snapshot: Some(used), replayed, refused });
+                return Ok(RecalledState { resume, snapshot: Some(used), replayed, refused });
             }
             Err(Tail::Refused(why)) => {
                 refused.push(format!("{}: {why}", file(storage.as_ref(), standing.segment)));
@@ -90,7 +91,7 @@ pub fn recall(
         }
     }
     begin(&segments, &refused)?;
-    let mut resume = Resume::new(registry);
+    let mut resume = TrailState::new(registry);
     let mut reader = TrailReader::over(storage)?;
     while let Some(entry) = reader.read_next()? {
         resume.on_event(&entry.frame)?;
@@ -99,10 +100,10 @@ pub fn recall(
         }
     }
     let replayed = resume.events();
-    Ok(Recalled { resume, snapshot: None, replayed, refused })
+    Ok(RecalledState { resume, snapshot: None, replayed, refused })
 }
 
-/// As [`recall`], for what a session needs and nothing else.
+/// Like [`recall`], but returns only what a new session needs.
 ///
 /// # Errors
 /// [`ResumeError`].
@@ -110,23 +111,23 @@ pub fn resume(
     directory: &Path,
     registry: Registry,
     progress: impl FnMut(u64),
-) -> Result<Resumed, ResumeError> {
+) -> Result<ResumedSession, ResumeError> {
     Ok(recall(directory, registry, progress)?.resume.finish())
 }
 
-/// The first snapshot by `preference` that this program can load, and why those before it cannot be; none where the
-/// trail has none and is whole.
+/// Returns the first snapshot by `preference` that this program can load, and why those before it cannot be
+/// loaded. Returns none when the trail is complete and no snapshot can be used.
 ///
 /// # Errors
-/// [`ResumeError::NoBeginning`] where there is none and the trail's beginning has expired.
+/// [`ResumeError::NoBeginning`] when no snapshot can be used and the trail's beginning has expired.
 pub(crate) fn load_any(
     storage: &dyn Storage,
     segments: &[Segment],
     registry: &Registry,
-    preference: Preference,
+    preference: SnapshotPreference,
 ) -> Result<(Option<Loaded>, Vec<String>), ResumeError> {
     let mut shelf = snapshot::list(storage)?;
-    if preference == Preference::Newest {
+    if preference == SnapshotPreference::Newest {
         shelf.reverse();
     }
     let mut refused = Vec::new();
@@ -140,7 +141,7 @@ pub(crate) fn load_any(
     Ok((None, refused))
 }
 
-/// Whether the trail can be read from its first event.
+/// Checks that the trail can be read from its first event.
 fn begin(segments: &[Segment], refused: &[String]) -> Result<(), ResumeError> {
     match segments.first().map(|first| first.header) {
         Some(first) if first.index > 1 => Err(ResumeError::NoBeginning {
@@ -160,14 +161,14 @@ fn load(
 ) -> Result<Loaded, String> {
     let snapshot: Snapshot =
         snapshot::read(storage, segments, index).map_err(|refusal| refusal.to_string())?;
-    let resume = Resume::restore(registry.clone(), |name| snapshot.section(name))
+    let resume = TrailState::restore(registry.clone(), |name| snapshot.section(name))
         .map_err(|error| format!("{} (written by {}): {error}", file(storage, index), snapshot.program))?;
-    let (standing, written) = (snapshot.standing, snapshot.written);
+    let (standing, written) = (snapshot.origin, snapshot.digest);
     if (resume.last_sequence(), resume.last_timestamp())
         != (standing.last_sequence.0, standing.last_timestamp.0)
     {
         return Err(format!(
-            "{}: its states end at sequence {}, its head says {}",
+            "{}: its states end at sequence {}, its header has {}",
             file(storage, index),
             resume.last_sequence(),
             standing.last_sequence
@@ -176,11 +177,11 @@ fn load(
     Ok(Loaded { resume, standing, written })
 }
 
-/// Why a snapshot was not gone on from.
+/// Why the trail was not read from a snapshot to its end.
 enum Tail {
-    /// It is of no use; an older one may be.
+    /// The snapshot cannot be used; an older one may do.
     Refused(String),
-    /// No other would do better.
+    /// The trail itself cannot be read.
     Failed(ResumeError),
 }
 
@@ -189,11 +190,12 @@ fn read_tail(
     segments: &[Segment],
     loaded: Loaded,
     progress: &mut dyn FnMut(u64),
-) -> Result<(UsedSnapshot, Resume, u64), Tail> {
+) -> Result<(UsedSnapshot, TrailState, u64), Tail> {
     let Loaded { mut resume, standing, written } = loaded;
     let mut record = Record::new(&standing, &written);
     let before = resume.events();
-    // Where nothing stands behind it, its own segment was read already, to see that it is the one.
+    // When no segment follows the snapshot's own, nothing is left to read: loading it already read that
+    // segment to check the place.
     if segments.last().is_some_and(|last| last.header.index > standing.segment) {
         let failed = |error| Tail::Failed(ResumeError::Trail(error));
         let mut reader = TrailReader::over(storage.clone()).map_err(failed)?;
@@ -202,7 +204,7 @@ fn read_tail(
             record.on_event(&entry.frame);
             resume.on_event(&entry.frame).map_err(|error| match error {
                 ResumeError::Difference(difference) => Tail::Refused(format!(
-                    "its strategies do not send what the events behind it have: {difference}"
+                    "the strategies do not send what the events after it have: {difference}"
                 )),
                 error => Tail::Failed(error),
             })?;
@@ -211,38 +213,38 @@ fn read_tail(
             }
         }
     }
-    let is_told = record.finish().map_err(Tail::Refused)?;
+    let is_logged = record.finish().map_err(Tail::Refused)?;
     let replayed = resume.events() - before;
-    Ok((UsedSnapshot { standing, written, is_told }, resume, replayed))
+    Ok((UsedSnapshot { standing, written, is_logged }, resume, replayed))
 }
 
-/// What the log says of a snapshot.
+/// What the log has about a snapshot.
 struct Record {
     sequence: Sequence,
     hash: [u8; 32],
     is_named: bool,
-    is_told: bool,
+    is_logged: bool,
 }
 
 impl Record {
-    fn new(standing: &Standing, written: &Written) -> Self {
-        Self { sequence: standing.last_sequence, hash: written.hash, is_named: false, is_told: false }
+    fn new(standing: &SnapshotOrigin, written: &SnapshotDigest) -> Self {
+        Self { sequence: standing.last_sequence, hash: written.hash, is_named: false, is_logged: false }
     }
 
     fn on_event(&mut self, event: &Frame<'_>) {
         let Some(taken) = event.message::<SnapshotTaken>() else { return };
         if taken.snapshot_sequence.get() == self.sequence.0 {
             self.is_named = true;
-            self.is_told |= taken.hash == self.hash;
+            self.is_logged |= taken.hash == self.hash;
         }
     }
 
-    /// Whether the log has the snapshot's hash.
+    /// Returns whether the log has the snapshot's hash.
     fn finish(self) -> Result<bool, String> {
-        if self.is_named && !self.is_told {
+        if self.is_named && !self.is_logged {
             return Err(format!("the log has another hash for the snapshot at sequence {}", self.sequence));
         }
-        Ok(self.is_told)
+        Ok(self.is_logged)
     }
 }
 

@@ -1,24 +1,27 @@
-//! The strategies of a trail, run again over its events: what they send, held against what the trail has.
+//! Runs the strategies of a trail again over its events, and compares what they send with what the trail
+//! has.
 //!
-//! Pure: it is fed every event of a trail, in order, and does no I/O. Both the check of a trail
-//! ([`crate::divergence`]) and the restart over one ([`crate::resume`]) are this engine.
+//! Pure: it takes every event of a trail in order and does no I/O. The check of a trail
+//! ([`crate::divergence`]) and the restart from one ([`crate::resume`]) both use it.
 //!
-//! What a strategy sends is compared with the trail one by one, for each strategy in its own order, as bytes:
-//! template, cause and body. The body is compared whole. Its publisher sequence is the strategy host's own count
-//! and follows from the events as everything else does; only a submission that an earlier epoch left unsent may
-//! carry another one, as it is submitted anew.
+//! Each strategy's submissions are compared with the trail one by one, in the strategy's own order, as
+//! bytes: template, cause and body. The body is compared completely. Its publisher sequence is the strategy
+//! host's own count, which follows from the events like everything else. Only a submission that an earlier
+//! epoch left unsent may have another publisher sequence, because it is submitted again.
 //!
-//! An order that the sequencer refused (risk, or no room) is on the trail as a `RefusedOrder`, which is compared in the
-//! same way, and an `OrderRejected` of no sequenced order, which is compared by its client order id. Cancels that the
-//! sequencer sends for a kill switch are nobody's.
+//! An order that the sequencer refused (by a risk check, or because there was no room) is on the trail as a
+//! `RefusedOrder`, which is compared in the same way, and as an `OrderRejected` without a sequenced order,
+//! which is compared by its client order id. Cancels that the sequencer sends for a kill switch belong to
+//! no strategy and are not compared.
 //!
-//! Numbers of a publisher only grow, across epochs. Trails of earlier programs begin anew with each epoch: all that
-//! counts is that they run on one by one from the first in the epoch.
+//! The sequences of a publisher only grow, also across epochs. In trails of earlier program versions they
+//! start again in each epoch. So it is only required that they continue one by one from the first in the
+//! epoch.
 
 mod state;
 
 use crate::difference::{Difference, DifferenceKind, Recorded, compare};
-use crate::submission::Submission;
+use crate::submission::StrategySubmission;
 use std::collections::{BTreeMap, VecDeque};
 use stele_strategies::parameters::ParameterError;
 use stele_strategies::registry::{Registry, UnknownStrategy};
@@ -40,31 +43,31 @@ pub enum RegenerationError {
          with the program that wrote it"
     )]
     UnknownStrategy {
-        /// Where it is defined.
+        /// The sequence of the event that defines it.
         sequence: u64,
-        /// Its number.
+        /// The strategy's number.
         strategy: u16,
-        /// What there is instead.
+        /// The unknown name, and the names that this program has.
         source: UnknownStrategy,
     },
-    /// The trail defines a strategy with parameters that this program's does not take.
+    /// The trail defines a strategy with parameters that this program does not accept.
     #[error(
-        "event {sequence} defines strategy {strategy} ({name}) with parameters that this program does not take: \
+        "event {sequence} defines strategy {strategy} ({name}) with parameters that this program does not accept: \
          {source}; check the trail with the program that wrote it"
     )]
     Parameters {
-        /// Where it is defined.
+        /// The sequence of the event that defines it.
         sequence: u64,
-        /// Its number.
+        /// The strategy's number.
         strategy: u16,
-        /// Its kind.
+        /// The strategy's kind.
         name: String,
-        /// What is wrong with them.
+        /// What is wrong with the parameters.
         source: ParameterError,
     },
 }
 
-/// How one strategy's submissions compare.
+/// How many of a strategy's submissions were compared, by kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
     /// New orders, replacements, cancels and mass cancels on the trail that the strategy sent again.
@@ -75,45 +78,46 @@ pub struct Tally {
     pub alerts: u64,
     /// Orders that the sequencer refused and the strategy sent again.
     pub refused: u64,
-    /// What it sent and the trail does not have, as the epoch was cut short.
+    /// Submissions that the strategy sent and the trail does not have because the epoch was cut short.
     pub in_flight: u64,
 }
 
-/// What an event did to the comparison.
+/// Why the comparison stopped at an event.
 #[derive(Debug)]
 pub enum Interruption {
-    /// The trail has something else than the strategy sends.
+    /// The trail has something other than what the strategy sends.
     Difference(Box<Difference>),
     /// The strategies cannot be run again.
     Error(RegenerationError),
 }
 
-/// The engine.
+/// The comparison of a trail with what its strategies send.
 pub struct Regeneration {
     registry: Registry,
     host: Host,
-    waiting: BTreeMap<u16, VecDeque<Submission>>,
+    waiting: BTreeMap<u16, VecDeque<StrategySubmission>>,
     tallies: BTreeMap<u16, (String, Tally)>,
-    /// Strategies that go on in this epoch, and since when.
+    /// Strategies that are resumed in this epoch, and the time at which they were.
     resumed: BTreeMap<u16, u64>,
-    /// By how much the numbers of each publisher on the trail are ahead of the host's in this epoch.
+    /// How far the publisher sequences on the trail are ahead of the host's in this epoch, by publisher.
     ahead: BTreeMap<u16, i64>,
     epoch: u32,
     has_ended: bool,
     events: u64,
     last_sequence: u64,
     last_timestamp: u64,
-    /// The last time at which the epoch was alive: of any event but a note on numbering, as the next epoch's stand in
-    /// front of its `SessionStart`.
+    /// The last time at which the epoch was running. `PublisherProgress` events do not count, because those
+    /// of the next epoch come before its `SessionStart`.
     alive_at: u64,
 }
 
-/// How long before the end of an epoch that was cut short a cause may lie for what it led to to count as in
-/// flight, in nanoseconds of the log: far more than a submission waits for its sequence and its batch for the disk.
+/// How long before the end of an interrupted epoch a submission may have been caused and still count as in
+/// flight, in nanoseconds of the log. It is far longer than a submission waits for its sequence and its
+/// batch for the disk.
 pub const IN_FLIGHT_MAX: u64 = 1_000_000_000;
 
 impl Regeneration {
-    /// An engine that has seen nothing.
+    /// Creates a comparison that has seen no event.
     pub fn new(registry: Registry) -> Self {
         Self {
             host: Host::new(registry.clone()),
@@ -134,7 +138,7 @@ impl Regeneration {
     /// Takes the next event; padding changes nothing.
     ///
     /// # Errors
-    /// [`Interruption`]; the engine is then of no further use.
+    /// [`Interruption`]; the comparison cannot be used after it.
     pub fn on_event(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
         if event.is_padding() {
             return Ok(());
@@ -146,7 +150,7 @@ impl Regeneration {
         let (waiting, epoch) = (&mut self.waiting, self.epoch);
         let mut collect = |template_id: u16, body: &[u8]| {
             let (strategy, cause) = origin(template_id, body).unwrap_or_default();
-            let submission = Submission { strategy, template_id, cause, body: body.to_vec(), epoch };
+            let submission = StrategySubmission { strategy, template_id, cause, body: body.to_vec(), epoch };
             waiting.entry(strategy).or_default().push_back(submission);
         };
         self.host.handle(event, &mut collect as &mut dyn OrderSink);
@@ -158,7 +162,7 @@ impl Regeneration {
         Ok(())
     }
 
-    /// Holds a recorded submission against what the strategy sends next.
+    /// Compares a recorded submission with what the strategy sends next.
     fn compare(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
         match event.template_id() {
             NewOrder::TEMPLATE_ID
@@ -174,7 +178,8 @@ impl Regeneration {
             }
             Alert::TEMPLATE_ID => {
                 let strategy = origin(Alert::TEMPLATE_ID, event.body()).map_or(0, |(strategy, _)| strategy);
-                // Others raise alerts too: it is the strategy's if its id is one that the strategy gives.
+                // Other publishers raise alerts too. The alert is the strategy's if its id is that of a
+                // strategy on the trail.
                 if self.tallies.contains_key(&strategy) {
                     self.match_recorded(event, strategy)
                 } else {
@@ -185,7 +190,8 @@ impl Regeneration {
                 let strategy =
                     origin(KillSwitch::TEMPLATE_ID, event.body()).map_or(0, |(strategy, _)| strategy);
                 let next = self.waiting.get(&strategy).and_then(VecDeque::front);
-                // Anybody may engage a kill switch; it is the strategy host's if that is what it submits next.
+                // Any publisher may engage a kill switch. It is the strategy host's if the host submits one
+                // next.
                 if next.is_some_and(|next| next.template_id == KillSwitch::TEMPLATE_ID) {
                     self.match_recorded(event, strategy)?;
                 }
@@ -219,7 +225,8 @@ impl Regeneration {
         Ok(())
     }
 
-    /// Holds a refused order against what the strategy sends next, which stays in its place for the refusal itself.
+    /// Compares a refused order with what the strategy sends next. That one stays queued for the rejection
+    /// that follows.
     fn match_refused_body(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
         let Some(refused) = event.message::<RefusedOrder>() else { return Ok(()) };
         let found = Recorded {
@@ -263,7 +270,7 @@ impl Regeneration {
         Err(self.difference(event.sequence().0, strategy, DifferenceKind::OtherRefused { refused, sent }))
     }
 
-    /// Follows sessions and definitions.
+    /// Follows sessions and strategy definitions.
     fn follow(&mut self, event: &Frame<'_>) -> Result<(), Interruption> {
         match event.template_id() {
             SessionStart::TEMPLATE_ID => {
@@ -296,7 +303,7 @@ impl Regeneration {
                 if definition.is_resumed == Boolean::TRUE {
                     self.resumed.insert(strategy, event.timestamp().0);
                 } else if let Some(waiting) = self.waiting.get_mut(&strategy) {
-                    // It begins anew: what an earlier epoch left unsent is gone with it.
+                    // The strategy starts without its state: what an earlier epoch left unsent is dropped.
                     let before = waiting.len();
                     waiting.retain(|submission| submission.epoch == self.epoch);
                     tally.in_flight += (before - waiting.len()) as u64;
@@ -307,8 +314,8 @@ impl Regeneration {
         Ok(())
     }
 
-    /// What is left when the trail is at its end: the first submission that the trail lacks and ought to have, if
-    /// there is one. What an epoch that was cut short left in flight is counted.
+    /// Ends the comparison at the end of the trail. Returns the first submission that the trail should have
+    /// and lacks, if there is one. Otherwise counts what an interrupted epoch left in flight.
     pub fn difference_at_end(&mut self) -> Option<Box<Difference>> {
         if let Some(Interruption::Difference(difference)) = self.find_missing() {
             return Some(difference);
@@ -319,9 +326,9 @@ impl Regeneration {
         None
     }
 
-    /// A submission that the trail ought to have by now. An epoch that ended in order ought to have all; one that
-    /// was cut short, all but those of its last moments; and neither those that a strategy left unsent that does
-    /// not go on.
+    /// Returns a submission that the trail should have by now. After an epoch that ended in order that is
+    /// any unmatched one; after an interrupted epoch any that was not caused in its last moments. Unsent
+    /// submissions of an earlier epoch count only for strategies that are resumed.
     fn find_missing(&self) -> Option<Interruption> {
         let floor = self.alive_at.saturating_sub(IN_FLIGHT_MAX);
         let missing = self.waiting.values().flatten().find(|submission| {
@@ -341,60 +348,61 @@ impl Regeneration {
         Interruption::Difference(Box::new(Difference { sequence, strategy, name, kind }))
     }
 
-    /// Strategies by number, with their kind and tally.
+    /// Returns the strategies by number, with kind and tally.
     pub fn tallies(&self) -> impl Iterator<Item = (u16, &str, Tally)> {
         self.tallies.iter().map(|(strategy, (name, tally))| (*strategy, name.as_str(), *tally))
     }
 
-    /// Events seen.
+    /// The number of events taken.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// The last event's sequence; 0 before the first.
+    /// The sequence of the last event; 0 before the first.
     pub fn last_sequence(&self) -> u64 {
         self.last_sequence
     }
 
-    /// The last event's timestamp; 0 before the first.
+    /// The timestamp of the last event in nanoseconds UTC; 0 before the first.
     pub fn last_timestamp(&self) -> u64 {
         self.last_timestamp
     }
 
-    /// The epoch that the last event is of.
+    /// The epoch of the last event.
     pub fn epoch(&self) -> u32 {
         self.epoch
     }
 
-    /// Whether the last event ended its session.
+    /// Whether the last session ended in order.
     pub fn has_ended(&self) -> bool {
         self.has_ended
     }
 
-    /// The host as it stands, and what its strategies sent that the trail does not have, in the order in which they
-    /// sent it.
-    pub fn into_parts(self) -> (Host, Vec<Submission>) {
-        let mut unsent: Vec<Submission> = self.waiting.into_values().flatten().collect();
-        // A number that comes behind a later one of its publisher would be taken for a repetition.
+    /// Returns the host, and what its strategies sent that the trail does not have, in the order in which
+    /// they sent it.
+    pub fn into_parts(self) -> (Host, Vec<StrategySubmission>) {
+        let mut unsent: Vec<StrategySubmission> = self.waiting.into_values().flatten().collect();
+        // A submission after a later one of the same publisher would be taken for a repetition.
         unsent.sort_by_key(|submission| number(submission.template_id, &submission.body));
         (self.host, unsent)
     }
 }
 
-/// Whether the sequencer sent a cancel by itself, for a kill switch.
+/// Whether the sequencer itself sent the cancel, for a kill switch.
 fn is_sequencers(event: &Frame<'_>) -> bool {
     event.message::<CancelOrder>().is_some_and(|cancel| cancel.publisher.get() == 0)
 }
 
-/// Whether the number on the trail is as far ahead of the host's as the first of the epoch was.
-fn is_in_step(ahead: &mut BTreeMap<u16, i64>, found: &Recorded<'_>, sent: &Submission) -> bool {
+/// Whether the publisher sequence on the trail is as far ahead of the host's as that of the first
+/// submission in the epoch.
+fn is_in_step(ahead: &mut BTreeMap<u16, i64>, found: &Recorded<'_>, sent: &StrategySubmission) -> bool {
     let numbers = [number(found.template_id, found.body), number(sent.template_id, &sent.body)];
     let [Some((publisher, found)), Some((_, sent))] = numbers else { return false };
     let difference = found.wrapping_sub(sent) as i64;
     *ahead.entry(publisher).or_insert(difference) == difference
 }
 
-/// The publisher and its number in a body that carries them.
+/// Returns the publisher and the publisher sequence of a body that has them.
 fn number(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
     macro_rules! of {
         ($message:ident) => {{
@@ -412,7 +420,7 @@ fn number(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
     }
 }
 
-/// Whose submission a body is, and what it was an answer to.
+/// Returns the strategy of a submission and the sequence of its cause.
 pub(crate) fn origin(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
     macro_rules! of {
         ($message:ident) => {{
@@ -439,7 +447,7 @@ pub(crate) fn origin(template_id: u16, body: &[u8]) -> Option<(u16, u64)> {
     }
 }
 
-fn client_order_id(submission: &Submission) -> Option<u64> {
+fn client_order_id(submission: &StrategySubmission) -> Option<u64> {
     match submission.template_id {
         NewOrder::TEMPLATE_ID => {
             NewOrder::ref_from_prefix(&submission.body).ok().map(|(order, _)| order.client_order_id.get())
@@ -451,8 +459,8 @@ fn client_order_id(submission: &Submission) -> Option<u64> {
     }
 }
 
-/// When a submission was decided, by the log's time; none where the message does not say.
-fn decided_at(submission: &Submission) -> Option<u64> {
+/// Returns when a submission was decided, by the log's time; none when the message does not have it.
+fn decided_at(submission: &StrategySubmission) -> Option<u64> {
     let time = match submission.template_id {
         NewOrder::TEMPLATE_ID => NewOrder::ref_from_prefix(&submission.body).ok()?.0.decision_time.get(),
         ReplaceOrder::TEMPLATE_ID => {

@@ -1,76 +1,80 @@
-//! Where a trail left off: what a new session over it goes on from.
+//! The state of a trail at its end, which a new session continues from.
 //!
-//! Pure: [`Resume`] is fed event by event, and its whole state can be written and read back, machine by machine.
-//! [`crate::recall()`] reads a trail into one, [`crate::follower`] follows a live one.
+//! Pure: [`TrailState`] takes one event after the other, and its whole state can be written to a snapshot
+//! and restored, one section per state machine. [`crate::recall()`] reads a trail into one,
+//! [`crate::follower`] keeps one up to date.
 
+use crate::definitions::Definitions;
 use crate::difference::Difference;
-use crate::known::Known;
 use crate::regeneration::{Interruption, Regeneration, RegenerationError};
-use crate::submission::Submission;
+use crate::submission::StrategySubmission;
 use stele_bus::Timers;
 use stele_journal::TrailError;
-use stele_journal::snapshot::Section;
+use stele_journal::snapshot::SnapshotSection;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader};
-use stele_venue::{Numbers, OpenOrder, OpenOrders};
+use stele_venue::{LastIds, OpenOrder, OpenOrders};
 use stele_wire::Frame;
 
 /// The end of a trail, as far as a new session needs it.
-pub struct Resumed {
-    /// The strategies as they are after every recorded event: positions, open orders, their own state.
+pub struct ResumedSession {
+    /// The strategies after every recorded event: positions, open orders, their own state.
     pub host: Host,
-    /// What they sent and the trail does not have: lost with the process before it was durable. It is to be
-    /// submitted in the new epoch, in this order, before anything else of theirs.
-    pub unsent: Vec<Submission>,
-    /// Orders that are neither refused nor done, oldest first: what
-    /// [`stele_venue::paper_exchange::PaperExchange::resume`] cancels and what a real venue is asked for, see
-    /// [`stele_venue::InDoubt`].
+    /// What the strategies sent and the trail does not have, because the process ended before it was
+    /// durable. Submit it in the new epoch, in this order, before anything else of the strategies.
+    pub unsent: Vec<StrategySubmission>,
+    /// Orders that are neither refused nor done, oldest first.
+    /// [`stele_venue::paper_exchange::PaperExchange::resume`] cancels them; a real venue is asked about
+    /// each, see [`stele_venue::OrderInDoubt`].
     pub open_orders: Vec<OpenOrder>,
-    /// The last numbers that the paper exchange gave out.
-    pub numbers: Numbers,
-    /// Instruments, sources and publishers that the trail defines.
-    pub known: Known,
-    /// Limits, kill switches, positions, open orders and credit as the checks before sequencing know them.
+    /// The last ids that the paper exchange used.
+    pub numbers: LastIds,
+    /// The definitions on the trail.
+    pub known: Definitions,
+    /// The risk checks: limits, kill switches, positions, open orders and credit.
     pub risk: Risk,
-    /// Timers of strategies that have not fired.
+    /// Timers of strategies that have not fired yet.
     pub timers: Timers,
-    /// Events of the trail, those that a snapshot stands for included.
+    /// The number of events of the trail, including those that a snapshot replaces.
     pub events: u64,
-    /// Sequence of the last event; 0 when there is none.
+    /// The sequence of the last event; 0 when there is none.
     pub last_sequence: u64,
-    /// Its time in nanoseconds UTC; 0 when there is none.
+    /// The time of the last event in nanoseconds UTC; 0 when there is none.
     pub last_timestamp: u64,
-    /// Its epoch; 0 when there is none.
+    /// The epoch of the last event; 0 when there is none.
     pub epoch: u32,
     /// Whether the last session ended in order.
     pub has_ended: bool,
 }
 
-/// Why a trail cannot be gone on from.
+/// Why a session cannot continue from a trail.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The trail could not be read.
+    /// The trail cannot be read.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// Its strategies could not be run.
+    /// Its strategies cannot be run.
     #[error(transparent)]
     Strategies(#[from] RegenerationError),
-    /// This program's strategies do not do what the recorded ones did, so their state would be made up.
-    #[error("the strategies of this program do not do what the trail has: {0}; start them anew instead")]
-    Difference(Box<Difference>),
-    /// The trail's first segments have expired, and no snapshot stands for them.
+    /// This program's strategies send something other than the recorded ones, so their state cannot be
+    /// rebuilt.
     #[error(
-        "the trail begins at segment {segment} (sequence {sequence}), what was in front has expired, and no snapshot \
-         can be used{}: bring back a snapshot or the expired segments from a copy, or choose another directory",
+        "the strategies of this program do not send what the trail has: {0}; start them without their state instead"
+    )]
+    Difference(Box<Difference>),
+    /// The first segments of the trail have expired, and no snapshot replaces them.
+    #[error(
+        "the trail begins at segment {segment} (sequence {sequence}): earlier segments have expired, and no snapshot \
+         can be used{}; restore a snapshot or the expired segments from a copy, or choose another directory",
         list_of(refused)
     )]
     NoBeginning {
-        /// The first segment that is there.
+        /// The first segment of the trail.
         segment: u64,
-        /// Its first event.
+        /// The sequence of its first event.
         sequence: u64,
-        /// Each snapshot that is there, and why it cannot be used.
+        /// Every snapshot, and why it cannot be used.
         refused: Vec<String>,
     },
 }
@@ -82,46 +86,46 @@ fn list_of(refused: &[String]) -> String {
     }
 }
 
-/// Why a snapshot that is whole cannot be loaded by this program.
+/// Why an undamaged snapshot cannot be loaded by this program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LoadError {
-    /// It has no state of a machine that this program has.
+    /// It has no state of one of this program's state machines.
     #[error("it has no state of the {machine}")]
     Missing {
-        /// The machine.
+        /// The state machine.
         machine: &'static str,
     },
-    /// A machine's state has another layout.
+    /// The state of a state machine has another layout.
     #[error("the state of the {machine} is of version {found}, this program loads {known}")]
     Version {
-        /// The machine.
+        /// The state machine.
         machine: &'static str,
-        /// In the snapshot.
+        /// The version in the snapshot.
         found: u32,
-        /// Of this program.
+        /// The version that this program loads.
         known: u32,
     },
-    /// A machine of the bus does not take its state.
+    /// A state machine of the bus rejects its state.
     #[error("the {machine} cannot be loaded: {source}")]
     BusState {
-        /// The machine.
+        /// The state machine.
         machine: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the state.
         source: stele_risk::RestoreError,
     },
-    /// A machine does not take its state.
+    /// A state machine rejects its state.
     #[error("the {machine} cannot be loaded: {source}")]
     State {
-        /// The machine.
+        /// The state machine.
         machine: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the state.
         source: RestoreError,
     },
 }
 
-/// Machines, as their states are called in a snapshot.
+/// The names of the state machines in a snapshot.
 pub mod machines {
-    /// [`super::Known`].
+    /// [`super::Definitions`].
     pub const DEFINITIONS: &str = "definitions";
     /// [`stele_risk::Risk`].
     pub const RISK: &str = "risk";
@@ -135,22 +139,22 @@ pub mod machines {
     pub const SUBMISSIONS: &str = "submissions";
 }
 
-/// Everything that a new session needs of a trail, as a function of its events.
-pub struct Resume {
+/// The state of a trail, as a function of its events: everything that a new session needs.
+pub struct TrailState {
     pub(crate) regeneration: Regeneration,
     open_orders: OpenOrders,
-    known: Known,
+    known: Definitions,
     risk: Risk,
     timers: Timers,
 }
 
-impl Resume {
-    /// One that has seen nothing.
+impl TrailState {
+    /// Creates a state that has seen no event.
     pub fn new(registry: Registry) -> Self {
         Self {
             regeneration: Regeneration::new(registry),
             open_orders: OpenOrders::default(),
-            known: Known::default(),
+            known: Definitions::default(),
             risk: Risk::new(RiskLimits::default()),
             timers: Timers::new(),
         }
@@ -159,7 +163,7 @@ impl Resume {
     /// Takes the next event.
     ///
     /// # Errors
-    /// [`ResumeError`], after which it is of no further use.
+    /// [`ResumeError`]; the state cannot be used after it.
     pub fn on_event(&mut self, event: &Frame<'_>) -> Result<(), ResumeError> {
         self.open_orders.on_event(event);
         self.known.on_event(event);
@@ -171,32 +175,32 @@ impl Resume {
         })
     }
 
-    /// Events taken, those that a snapshot stood for included.
+    /// The number of events taken, including those that a snapshot replaces.
     pub fn events(&self) -> u64 {
         self.regeneration.events()
     }
 
-    /// The last event's sequence; 0 before the first.
+    /// The sequence of the last event; 0 before the first.
     pub fn last_sequence(&self) -> u64 {
         self.regeneration.last_sequence()
     }
 
-    /// The last event's timestamp in nanoseconds UTC; 0 before the first.
+    /// The timestamp of the last event in nanoseconds UTC; 0 before the first.
     pub fn last_timestamp(&self) -> u64 {
         self.regeneration.last_timestamp()
     }
 
-    /// The whole state, a section for each machine: one that is restored from it and fed the events behind it is the
-    /// same, byte for byte, as one that was fed all of them.
-    pub fn snapshot(&self) -> Vec<Section> {
+    /// Returns the whole state, one section per state machine. A state that is restored from it and takes
+    /// the later events equals, byte for byte, one that took all events.
+    pub fn snapshot(&self) -> Vec<SnapshotSection> {
         let section = |name, version, write: &dyn Fn(&mut Vec<u8>)| {
             let mut body = Vec::new();
             write(&mut body);
-            Section { name, version, body }
+            SnapshotSection { name, version, body }
         };
         let host = self.regeneration.host();
         vec![
-            section(machines::DEFINITIONS, Known::STATE_VERSION, &|out| self.known.snapshot(out)),
+            section(machines::DEFINITIONS, Definitions::STATE_VERSION, &|out| self.known.snapshot(out)),
             section(machines::RISK, Risk::STATE_VERSION, &|out| self.risk.snapshot(out)),
             section(machines::TIMERS, Timers::STATE_VERSION, &|out| self.timers.snapshot(out)),
             section(machines::OPEN_ORDERS, OpenOrders::STATE_VERSION, &|out| self.open_orders.snapshot(out)),
@@ -207,7 +211,8 @@ impl Resume {
         ]
     }
 
-    /// What [`Resume::snapshot`] told: `section` gives version and state of a machine.
+    /// Restores the state that [`TrailState::snapshot`] returned. `section` returns the version and the
+    /// state of a state machine by its name.
     ///
     /// # Errors
     /// [`LoadError`].
@@ -220,8 +225,11 @@ impl Resume {
             Some((found, _)) if found != known => Err(LoadError::Version { machine, found, known }),
             Some((_, state)) => Ok(state),
         };
-        let known =
-            load(machines::DEFINITIONS, |machine| state(machine, Known::STATE_VERSION), Known::restore)?;
+        let known = load(
+            machines::DEFINITIONS,
+            |machine| state(machine, Definitions::STATE_VERSION),
+            Definitions::restore,
+        )?;
         let open_orders = load(
             machines::OPEN_ORDERS,
             |machine| state(machine, OpenOrders::STATE_VERSION),
@@ -245,10 +253,10 @@ impl Resume {
         Ok(Self { regeneration, open_orders, known, risk, timers })
     }
 
-    /// A second one in the same state.
+    /// Returns a copy of the state.
     ///
     /// # Errors
-    /// [`LoadError`], when a strategy does not take the state that it told itself.
+    /// [`LoadError`] when a strategy rejects the state that it wrote itself.
     pub fn fork(&self, registry: Registry) -> Result<Self, LoadError> {
         let sections = self.snapshot();
         Self::restore(registry, |name| {
@@ -257,14 +265,14 @@ impl Resume {
         })
     }
 
-    /// The trail is at its end.
-    pub fn finish(self) -> Resumed {
+    /// Ends the state at the end of the trail.
+    pub fn finish(self) -> ResumedSession {
         let Self { regeneration, open_orders, known, risk, timers } = self;
         let (events, last_sequence) = (regeneration.events(), regeneration.last_sequence());
         let (last_timestamp, epoch) = (regeneration.last_timestamp(), regeneration.epoch());
         let (has_ended, numbers) = (regeneration.has_ended(), open_orders.numbers());
         let (host, unsent) = regeneration.into_parts();
-        Resumed {
+        ResumedSession {
             host,
             unsent,
             open_orders: open_orders.finish(),
@@ -281,7 +289,7 @@ impl Resume {
     }
 }
 
-/// Reads all of a machine's state.
+/// Restores a state machine from the whole of its section.
 fn load<'a, T>(
     machine: &'static str,
     state: impl Fn(&'static str) -> Result<&'a [u8], LoadError>,

@@ -1,15 +1,15 @@
-//! What a strategy sends, whether the trail has it or not.
+//! Messages that a strategy sends, on the trail or not.
 
-/// Something that a strategy sends.
+/// A message that a strategy sends.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Submission {
-    /// The strategy.
+pub struct StrategySubmission {
+    /// The strategy's number.
     pub strategy: u16,
     /// The SBE template id.
     pub template_id: u16,
-    /// The event that the strategy was handling; 0 where the message has none.
+    /// The sequence of the event that the strategy was handling; 0 when the message has none.
     pub cause: u64,
-    /// Root block, groups and data.
+    /// The root block, groups and data.
     pub body: Vec<u8>,
     /// The epoch in which it was decided.
     pub epoch: u32,

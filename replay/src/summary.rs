@@ -1,78 +1,40 @@
-//! What a person wants to know of a trail, from one scan over it.
+//! Summarises a trail in one pass.
 //!
-//! Runs on the caller's thread. Latencies are recomputed from the trail alone. An order's cause is recent, so only
-//! the receive times of the last [`RECEIVED_WINDOW`] events are kept; an order whose cause lies further back is
-//! counted as `untimed`, and so is one whose cause was not received from outside, such as a timer.
+//! Runs on the caller's thread. Latencies are computed from the trail alone. An order usually follows its
+//! cause soon, so only the receive times of the last [`RECEIVED_WINDOW`] events are kept. An order whose
+//! cause is further back counts as `untimed`, and so does one whose cause was not received from outside,
+//! such as a timer.
 
-use crate::pacer::received_delta;
-use hdrhistogram::Histogram;
+mod latency;
+
+pub use latency::{LatencyPercentiles, RECEIVED_WINDOW, UNRELEASED_MAX};
+
+use latency::Latencies;
 use serde::{Serialize, Serializer};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::Path;
 use stele_journal::{TrailError, TrailReader};
 use stele_strategies::{Account, Fill, Market, Money, Profit};
 use stele_wire::codec::text;
 use stele_wire::messages::{
     Boolean, CancelOrder, MassCancel, NewOrder, OrderAccepted, OrderCancelled, OrderFilled, OrderRejected,
-    OrderReleased, OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side,
-    StrategyDefinition, TradeBusted, TradeCorrected, message_name,
+    OrderReplaced, ReplaceOrder, SCHEMA_ID, SessionEnd, SessionStart, Side, StrategyDefinition, TradeBusted,
+    TradeCorrected, message_name,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
-/// Events whose receive times are kept for the orders that they cause.
-pub const RECEIVED_WINDOW: usize = 1 << 18;
-
-/// Orders that wait for their release at most; the oldest of more is counted as untimed.
-pub const UNRELEASED_MAX: usize = 1 << 16;
-
-const _: () = assert!(RECEIVED_WINDOW.is_power_of_two());
-
-/// Percentiles of a latency in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Percentiles {
-    /// How many were measured; with 0 the others say nothing.
-    pub count: u64,
-    /// The median.
-    pub p50: u64,
-    /// Nine of ten are no longer.
-    pub p90: u64,
-    /// 99 of 100.
-    pub p99: u64,
-    /// 999 of 1,000.
-    pub p999: u64,
-    /// 9,999 of 10,000.
-    pub p9999: u64,
-    /// The longest.
-    pub max: u64,
-}
-
-impl Percentiles {
-    /// Those of a histogram in nanoseconds.
-    pub fn of(histogram: &Histogram<u64>) -> Self {
-        Self {
-            count: histogram.len(),
-            p50: histogram.value_at_quantile(0.5),
-            p90: histogram.value_at_quantile(0.9),
-            p99: histogram.value_at_quantile(0.99),
-            p999: histogram.value_at_quantile(0.999),
-            p9999: histogram.value_at_quantile(0.9999),
-            max: histogram.max(),
-        }
-    }
-}
-
-/// Events of one type.
+/// The events of one type.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct TypeSummary {
-    /// The schema's name.
+    /// The message's name in the schema.
     pub name: String,
-    /// The schema: 1 is Stele's.
+    /// The schema id; 1 is Stele's.
     pub schema_id: u16,
     /// The template id.
     pub template_id: u16,
-    /// How many.
+    /// The number of events.
     pub count: u64,
-    /// Bytes of their frames.
+    /// The bytes of their frames.
     pub bytes: u64,
 }
 
@@ -84,101 +46,101 @@ fn type_name(schema: u16, template: u16) -> String {
     }
 }
 
-/// What became of a strategy's orders.
+/// The orders of a strategy and their outcomes.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct OrderSummary {
     /// New orders on the trail, refused ones included.
     pub sent: u64,
-    /// Replacements asked for.
+    /// Replacements requested.
     pub replacements: u64,
-    /// Cancels and mass cancels asked for.
+    /// Cancels and mass cancels requested.
     pub cancels: u64,
-    /// Taken by the venue.
+    /// Orders accepted by the venue.
     pub accepted: u64,
-    /// Refused, by the venue or before it.
+    /// Orders refused, by the venue or before it.
     pub rejected: u64,
-    /// The refusals by check.
+    /// Refused orders by check.
     pub rejected_by_check: BTreeMap<String, u64>,
-    /// Replaced.
+    /// Orders replaced.
     pub replaced: u64,
-    /// Gone before they were executed whole.
+    /// Orders cancelled before they were filled completely.
     pub cancelled: u64,
-    /// Executed whole.
+    /// Orders filled completely.
     pub filled: u64,
     /// Executions.
     pub fills: u64,
-    /// Quantity executed, as mantissas.
+    /// The quantity executed, as the sum of mantissas.
     pub volume: u64,
 }
 
-/// What a strategy holds of an instrument.
+/// The position of a strategy in an instrument.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct PositionSummary {
-    /// The instrument.
+    /// The instrument's id.
     pub instrument: u32,
     /// Its symbol.
     pub symbol: String,
-    /// Signed mantissa: positive is long.
+    /// The quantity as a signed mantissa; positive is long.
     pub quantity: i64,
-    /// Average price of what is held, as a decimal.
+    /// The average price of the open position, as a decimal.
     pub average_price: Option<String>,
-    /// What a unit was worth at the end, as a decimal.
+    /// The price at which the position was valued at the end, as a decimal.
     pub mark: Option<String>,
 }
 
-/// A strategy.
+/// The orders, positions and results of a strategy.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct StrategySummary {
-    /// Its number.
+    /// The strategy's number.
     pub strategy: u16,
-    /// Its kind.
+    /// The strategy's kind.
     pub name: String,
-    /// What became of its orders.
+    /// Its orders.
     pub orders: OrderSummary,
-    /// What it holds, by instrument in the order of its first trade.
+    /// Its positions, by instrument in the order of its first trades.
     pub positions: Vec<PositionSummary>,
-    /// Profit of what was closed, as a decimal.
+    /// Profit of closed positions, as a decimal.
     #[serde(serialize_with = "decimal")]
     pub realised: Money,
-    /// Profit of what is held at the last mark.
+    /// Profit of open positions at the last mark, as a decimal.
     #[serde(serialize_with = "decimal")]
     pub unrealised: Money,
-    /// Fees paid.
+    /// Fees paid, as a decimal.
     #[serde(serialize_with = "decimal")]
     pub fees: Money,
-    /// Realised and unrealised, less fees.
+    /// Realised and unrealised profit less fees, as a decimal.
     #[serde(serialize_with = "decimal")]
     pub net: Money,
 }
 
-/// A trail, or one epoch of it.
+/// The summary of a trail, or of one epoch of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Summary {
-    /// Events.
+    /// The number of events.
     pub events: u64,
-    /// Bytes of their frames, padding not counted.
+    /// The bytes of their frames, without padding.
     pub bytes: u64,
-    /// Sequence of the first event.
+    /// The sequence of the first event.
     pub first_sequence: u64,
-    /// Sequence of the last event.
+    /// The sequence of the last event.
     pub last_sequence: u64,
-    /// Time of the first event, nanoseconds UTC.
+    /// The time of the first event, in nanoseconds UTC.
     pub first_timestamp: u64,
-    /// Time of the last event, nanoseconds UTC.
+    /// The time of the last event, in nanoseconds UTC.
     pub last_timestamp: u64,
-    /// Sessions begun.
+    /// The number of sessions begun.
     pub sessions: u64,
     /// Whether the last session ended in order.
     pub has_ended: bool,
     /// Events by type, in the order of their template ids.
     pub types: Vec<TypeSummary>,
-    /// Strategies by number; 0 are the orders of no strategy.
+    /// The strategies by number; 0 has the orders of no strategy.
     pub strategies: Vec<StrategySummary>,
-    /// From the receipt of an order's cause to the order's own sequence.
-    pub tick_to_sequenced_order: Percentiles,
-    /// From the receipt of an order's cause until the order left the host.
-    pub tick_to_released_order: Percentiles,
-    /// Orders and cancels whose cause was not received, or too long ago.
+    /// The time from the receipt of an order's cause to the sequencing of the order.
+    pub tick_to_sequenced_order: LatencyPercentiles,
+    /// The time from the receipt of an order's cause to the order's release.
+    pub tick_to_released_order: LatencyPercentiles,
+    /// Orders and cancels whose cause was not received from outside, or too long ago.
     pub untimed: u64,
 }
 
@@ -186,9 +148,30 @@ pub struct Summary {
 ///
 /// # Errors
 /// [`TrailError`].
+///
+/// # Examples
+///
+/// ```
+/// use stele_replay::summary::summarise;
+/// use stele_wire::messages::Trade;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let trail = folder.path().join("trail");
+/// # let mut bus = stele_embed::Bus::open(&trail, Default::default())?;
+/// # let mut feed = bus.publisher("feed")?;
+/// # let bus = bus.start()?;
+/// # bus.publish(&mut feed, &Trade::NULL)?;
+/// # bus.stop()?;
+/// let summary = summarise(&trail, None)?;
+/// let trades = summary.types.iter().find(|of| of.template_id == Trade::TEMPLATE_ID);
+/// assert_eq!(trades.map(|of| of.count), Some(1));
+/// assert_eq!((summary.sessions, summary.has_ended), (1, true));
+/// # Ok(()) }
+/// ```
 pub fn summarise(directory: &Path, epoch: Option<u32>) -> Result<Summary, TrailError> {
     let mut reader = TrailReader::open(directory)?;
-    let mut scan = Scan::default();
+    let mut scan = SummaryBuilder::default();
     while let Some(entry) = reader.read_next()? {
         if epoch.is_none_or(|epoch| entry.epoch.0 == epoch) {
             scan.on_event(&entry.frame);
@@ -197,9 +180,9 @@ pub fn summarise(directory: &Path, epoch: Option<u32>) -> Result<Summary, TrailE
     Ok(scan.finish())
 }
 
-/// The scan, fed event by event.
+/// A summary in the making, fed event by event.
 #[derive(Default)]
-pub struct Scan {
+pub struct SummaryBuilder {
     /// Count and bytes by schema and template.
     types: BTreeMap<(u16, u16), (u64, u64)>,
     strategies: BTreeMap<u16, Seat>,
@@ -220,8 +203,8 @@ struct Seat {
     account: Account,
 }
 
-impl Scan {
-    /// Takes the next event; padding is passed over.
+impl SummaryBuilder {
+    /// Takes the next event; padding is ignored.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         if event.is_padding() {
             return;
@@ -274,7 +257,7 @@ impl Scan {
                 let Some(report) = event.message::<OrderRejected>() else { return };
                 let orders = &mut self.seat(report.strategy.get()).orders;
                 orders.rejected += 1;
-                // One that the sequencer refused is nowhere else on the trail.
+                // An order that the sequencer refused is not on the trail itself.
                 orders.sent += u64::from(report.order_sequence.get() == 0);
                 *orders.rejected_by_check.entry(report.check.to_string()).or_default() += 1;
             }
@@ -338,7 +321,7 @@ impl Scan {
         self.strategies.entry(strategy).or_default()
     }
 
-    /// What was seen.
+    /// Returns the summary of the events taken.
     pub fn finish(self) -> Summary {
         let market = &self.market;
         let (first_sequence, first_timestamp) = self.first.unwrap_or_default();
@@ -363,8 +346,8 @@ impl Scan {
                 })
                 .collect(),
             strategies: self.strategies.into_iter().map(|(id, seat)| seat.finish(id, market)).collect(),
-            tick_to_sequenced_order: Percentiles::of(&self.latencies.sequenced),
-            tick_to_released_order: Percentiles::of(&self.latencies.released),
+            tick_to_sequenced_order: LatencyPercentiles::of(&self.latencies.sequenced),
+            tick_to_released_order: LatencyPercentiles::of(&self.latencies.released),
             untimed: self.latencies.untimed,
         }
     }
@@ -404,75 +387,6 @@ impl Seat {
             net,
         }
     }
-}
-
-/// From the receipt of a cause to what it led to.
-struct Latencies {
-    /// Receive times by sequence: the entry of a sequence is at its remainder by the length.
-    received: Vec<(u64, u64)>,
-    /// Orders that have not left: sequence, and when their cause was received.
-    unreleased: VecDeque<(u64, u64)>,
-    sequenced: Histogram<u64>,
-    released: Histogram<u64>,
-    untimed: u64,
-}
-
-impl Default for Latencies {
-    fn default() -> Self {
-        let histogram = || Histogram::new(3).expect("three digits are possible");
-        Self {
-            received: vec![(0, 0); RECEIVED_WINDOW],
-            unreleased: VecDeque::new(),
-            sequenced: histogram(),
-            released: histogram(),
-            untimed: 0,
-        }
-    }
-}
-
-impl Latencies {
-    fn on_event(&mut self, event: &Frame<'_>) {
-        let (sequence, timestamp) = (event.sequence().0, event.timestamp().0);
-        if let Some(delta) = received_delta(event) {
-            self.received[sequence as usize % RECEIVED_WINDOW] =
-                (sequence, timestamp.saturating_sub(delta.into()));
-        }
-        match event.template_id() {
-            NewOrder::TEMPLATE_ID | ReplaceOrder::TEMPLATE_ID | CancelOrder::TEMPLATE_ID => {
-                let origin = crate::regeneration::origin(event.template_id(), event.body());
-                self.on_order(sequence, timestamp, origin.map_or(0, |(_, cause)| cause));
-            }
-            OrderReleased::TEMPLATE_ID => {
-                let Some(message) = event.message::<OrderReleased>() else { return };
-                self.on_released(message.through_sequence.get(), message.released_time.get());
-            }
-            _ => {}
-        }
-    }
-
-    fn on_order(&mut self, sequence: u64, timestamp: u64, cause: u64) {
-        let (of, received) = self.received[cause as usize % RECEIVED_WINDOW];
-        if cause == 0 || of != cause {
-            self.untimed += 1;
-            return;
-        }
-        record(&mut self.sequenced, timestamp.saturating_sub(received));
-        if self.unreleased.len() == UNRELEASED_MAX {
-            self.unreleased.pop_front();
-            self.untimed += 1;
-        }
-        self.unreleased.push_back((sequence, received));
-    }
-
-    fn on_released(&mut self, through: u64, time: u64) {
-        while let Some((_, received)) = self.unreleased.pop_front_if(|(sequence, _)| *sequence <= through) {
-            record(&mut self.released, time.saturating_sub(received));
-        }
-    }
-}
-
-fn record(histogram: &mut Histogram<u64>, nanos: u64) {
-    histogram.record(nanos).expect("the histogram grows to any value");
 }
 
 pub(crate) fn decimal<S: Serializer>(money: &Money, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,9 +1,9 @@
 //! A trail as a feed: its recorded market, for another run.
 //!
-//! Runs on the thread of whoever plays the feed. Market data and instrument definitions go on as they were
-//! recorded, under the number of the new source; orders, reports and control do not: a new run makes its own.
-//! An event is due when it was received. Where a source of the recorded trail started again, its books were
-//! empty from there: the feed says so with a `BookClear` of its source.
+//! Runs on the thread that plays the feed. Market data and instrument definitions are played as they were
+//! recorded, with the id of the new source. Orders, reports and control events are not played, because a
+//! new run creates its own. An event is due when it was received. When a source on the recorded trail
+//! restarted, its books were empty from then on, so the feed sends a `BookClear` for its source.
 
 use crate::pacer::{is_market, received};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Nanos};
 use zerocopy::little_endian::U16;
 
-/// The feed.
+/// The feed of a trail's recorded market.
 pub struct TrailFeed {
     directory: PathBuf,
     source: u16,
@@ -34,15 +34,15 @@ pub struct TrailFeed {
     has_failed: bool,
 }
 
-const OURS: &str = "not market data: a new run makes its own";
-const OF_ANOTHER_SCHEMA: &str = "of another schema than Stele's: its own publisher submits it";
-/// Stands for the template ids of other schemas.
+const OURS: &str = "not market data: a new run creates its own";
+const OF_ANOTHER_SCHEMA: &str = "of another schema: its own publisher submits it";
+/// The key of all messages of other schemas.
 const FOREIGN: u16 = u16::MAX;
 const OLDER: &str = "written by an older version of the schema";
-const TOO_LONG: &str = "longer than a batch takes";
+const TOO_LONG: &str = "too long for a batch";
 
 impl TrailFeed {
-    /// The market of the trail in `directory`, as the source of this number.
+    /// Opens the trail in `directory` as the feed of the source with id `source`.
     ///
     /// # Errors
     /// [`TrailError`].
@@ -143,7 +143,7 @@ impl Feed for TrailFeed {
     }
 }
 
-/// Whether a source starts that had started before.
+/// Whether the event restarts a source after the first start.
 fn starts_again(event: &Frame<'_>, has_started: &mut bool) -> bool {
     let status = event.message::<FeedStatus>();
     let starts = status.is_some_and(|status| status.state == FeedState::STARTED);
@@ -160,7 +160,7 @@ fn clear(event: &Frame<'_>, source: u16, batch: &mut Batch) {
     batch.push(event.timestamp(), &message);
 }
 
-/// Copies a market event into `batch`, as one of `source` that was not sequenced yet.
+/// Copies a market event into `batch`, as an event of `source` that is not sequenced yet.
 fn carry(event: &Frame<'_>, source: u16, batch: &mut Batch) -> Result<(), &'static str> {
     let id = event.template_id();
     let known = template(id).ok_or("of an unknown kind")?;

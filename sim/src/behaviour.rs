@@ -1,60 +1,60 @@
-//! How a disk behaves: what it may do, which promises it breaks, and what it did.
+//! The behaviour of a simulated disk: its faults, the promise that it breaks, and statistics.
 
-/// How the disk behaves. Throws are per request; 0 is never.
+/// The behaviour of the disk. A rate of N means one in N; 0 means never.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Behaviour {
+pub struct DiskBehaviour {
     /// The longest that a write or a sync takes, in ticks.
     pub delay_max: u64,
-    /// One in so many writes fails.
+    /// The rate of writes that fail.
     pub write_failure: u64,
-    /// One in so many syncs fails.
+    /// The rate of syncs that fail.
     pub sync_failure: u64,
-    /// One in so many submissions is refused.
+    /// The rate of submissions that are refused.
     pub submit_failure: u64,
-    /// One in so many prepared segments fails.
+    /// The rate of segments that cannot be prepared.
     pub spare_failure: u64,
-    /// Prepared segments hold bytes of earlier lives instead of zeros behind their blank header.
+    /// Whether prepared segments hold bytes of earlier uses instead of zeros after their blank header.
     pub stale: bool,
-    /// A way in which the disk breaks its promises; none in a disk that may be trusted.
-    pub lie: Option<Lie>,
+    /// The promise that the disk breaks; `None` for a disk that keeps its promises.
+    pub broken_promise: Option<BrokenPromise>,
 }
 
-/// A promise that a disk breaks: what the checkers must notice.
+/// A promise that a disk breaks. The checkers must notice it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lie {
+pub enum BrokenPromise {
     /// One in ten flushes is acknowledged and does nothing.
     LosesFlushes,
     /// A write is acknowledged as durable before it has happened.
     AcknowledgesEarly,
-    /// A power failure changes a bit of something that was durable.
+    /// A power failure changes a bit of durable data.
     RotsBits,
-    /// A flushed write puts some other sector of the file back to what it was before.
+    /// A flushed write puts another sector of the file back to its earlier content.
     WritesElsewhere,
 }
 
-impl Lie {
-    /// Every one of them.
+impl BrokenPromise {
+    /// All of them.
     pub const ALL: [Self; 4] =
         [Self::LosesFlushes, Self::AcknowledgesEarly, Self::RotsBits, Self::WritesElsewhere];
 }
 
-/// What the disk has done, for telling whether a simulation exercised anything.
+/// Statistics of the disk, from which tests see whether a simulation exercised anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct MediumStatistics {
     /// Writes that completed.
     pub writes: u64,
-    /// Requests that completed before one that was submitted earlier.
+    /// Requests that completed before an earlier one.
     pub out_of_order: u64,
-    /// Sectors that a power failure took away.
+    /// Sectors that a power failure lost.
     pub sectors_lost: u64,
-    /// Sectors that a power failure left although nobody had been promised them.
+    /// Sectors that survived a power failure although they were not flushed.
     pub sectors_kept: u64,
     /// Requests that failed.
     pub failures: u64,
 }
 
 impl MediumStatistics {
-    /// Adds another disk's.
+    /// Adds the statistics of another disk.
     pub fn add(&mut self, other: &Self) {
         self.writes += other.writes;
         self.out_of_order += other.out_of_order;

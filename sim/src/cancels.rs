@@ -1,5 +1,5 @@
-//! That the sequencer cancels what a kill switch covers, oldest first, each order once, and nothing else: a naive
-//! model of the orders that stand on the log and of the switches that were engaged over them.
+//! Checks that the sequencer cancels the orders that a kill switch covers, oldest first, each once, and no
+//! others. It keeps a naive model of the orders on the log and of the engaged switches.
 
 use crate::violation::{Checked, violated};
 use std::collections::BTreeMap;
@@ -11,46 +11,46 @@ use stele_wire::messages::{
     CancelOrder, CancelScope, KillSwitch, QuoteCancel, ReleaseWatermark, SessionStart, Side, SwitchState,
 };
 
-/// What a cancel calls the order: its id, account and strategy.
+/// The order that a cancel names: its id, account and strategy.
 type Name = (u64, u32, u16);
 
-/// An order on the log. No report of the traffic's names one, so that it stands there for the epoch.
+/// An order on the log. The simulated traffic has no reports about orders, so it stays open for the epoch.
 #[derive(Clone, Copy, Debug)]
-struct Standing {
+struct OpenOrder {
     sequence: Sequence,
     name: Name,
     instrument: u32,
     is_quote: bool,
     side: Side,
-    /// A cancel of all of it is on the log and was not forgotten.
+    /// A cancel of its whole quantity is on the log, in this session.
     is_cancelling: bool,
-    /// Since when no cancel of it is under way.
+    /// From this event on no cancel of it is under way.
     free_since: Sequence,
 }
 
 /// A kill switch that was engaged.
 #[derive(Clone, Copy, Debug)]
-struct Engaged {
+struct EngagedSwitch {
     sequence: Sequence,
     scope: CancelScope,
     id: u32,
-    /// So many were engaged at once that it may stand for everything.
+    /// Whether so many switches were engaged at once that it may cover everything.
     may_be_all: bool,
 }
 
-impl Engaged {
-    fn covers(&self, order: &Standing) -> bool {
+impl EngagedSwitch {
+    fn covers(&self, order: &OpenOrder) -> bool {
         let (_, account, _) = order.name;
         self.scope == CancelScope::ALL || (self.scope == CancelScope::ACCOUNT && self.id == account)
     }
 
-    /// Whether it cannot leave the order out.
-    fn requires(&self, order: &Standing) -> bool {
+    /// Returns whether it must cancel the order.
+    fn requires(&self, order: &OpenOrder) -> bool {
         !order.is_cancelling && order.free_since < self.sequence && self.covers(order)
     }
 }
 
-/// A cancel of the sequencer's own.
+/// A cancel that the sequencer wrote.
 #[derive(Clone, Copy, Debug)]
 struct Cancel {
     sequence: Sequence,
@@ -62,7 +62,7 @@ struct Cancel {
 }
 
 impl Cancel {
-    /// Reads it; none of an event that the sequencer does not put on the log so.
+    /// Reads a cancel; `None` for any event that the sequencer does not write in this way.
     fn read(event: &Event<'_>) -> Option<Self> {
         let (frame, sequence) = (event.frame(), event.sequence());
         macro_rules! own {
@@ -91,20 +91,20 @@ impl Cancel {
     }
 }
 
-/// The orders and switches of one epoch.
+/// Checks the cancels of one epoch.
 #[derive(Clone, Debug, Default)]
 pub struct CancelChecker {
     /// Oldest first.
-    orders: Vec<Standing>,
+    orders: Vec<OpenOrder>,
     places: BTreeMap<Name, usize>,
     /// Oldest first.
-    switches: Vec<Engaged>,
-    /// The switch at work, and the order it has got to.
+    switches: Vec<EngagedSwitch>,
+    /// The index of the current switch, and of the order it has reached.
     at: (usize, usize),
 }
 
 impl CancelChecker {
-    /// Something that a publisher submitted stands on the log.
+    /// Records an event that a publisher submitted and that is now on the log.
     pub fn on_submitted(&mut self, event: &Event<'_>) {
         let (frame, sequence) = (event.frame(), event.sequence());
         if let Some(order) = OrderTerms::read(event.template_id(), event.body()) {
@@ -120,7 +120,7 @@ impl CancelChecker {
         } else if let Some(cancel) = frame.message::<QuoteCancel>() {
             self.on_cancelling((cancel.original_order_id.get(), cancel.account.get(), cancel.strategy.get()));
         } else if let Some(switch) = frame.message::<KillSwitch>() {
-            // One that is released again cancels all the same what stood when it was engaged.
+            // A switch that is released again still cancels the orders that were open when it was engaged.
             if switch.state != SwitchState::RELEASED {
                 self.on_engaged(switch.scope, switch.scope_id.get(), sequence);
             }
@@ -132,7 +132,7 @@ impl CancelChecker {
     fn on_order(&mut self, order: &OrderTerms, sequence: Sequence) {
         let name = (order.client_order_id, order.owner.account, order.owner.strategy);
         self.places.entry(name).or_insert_with(|| {
-            self.orders.push(Standing {
+            self.orders.push(OpenOrder {
                 sequence,
                 name,
                 instrument: order.owner.instrument,
@@ -152,22 +152,22 @@ impl CancelChecker {
     }
 
     fn on_engaged(&mut self, scope: CancelScope, id: u32, sequence: Sequence) {
-        self.switches.push(Engaged { sequence, scope, id, may_be_all: false });
+        self.switches.push(EngagedSwitch { sequence, scope, id, may_be_all: false });
     }
 
-    /// A session that begins knows of no cancel under way.
+    /// A session that begins knows no earlier cancels.
     fn on_session(&mut self, sequence: Sequence) {
         for order in self.orders.iter_mut().filter(|order| order.is_cancelling) {
             (order.is_cancelling, order.free_since) = (false, sequence);
         }
     }
 
-    /// A cancel that nobody submitted stands on the log.
+    /// Checks a cancel on the log that no publisher submitted.
     ///
     /// # Errors
-    /// When it is not the one that comes next.
+    /// When it is not the next expected cancel.
     pub fn on_own(&mut self, event: &Event<'_>) -> Checked {
-        let cancel = Cancel::read(event).ok_or("the sequencer does not say so by itself");
+        let cancel = Cancel::read(event).ok_or("the sequencer does not write such a cancel");
         cancel
             .and_then(|cancel| self.take(&cancel))
             .map_err(|what| violated(RULE, format!("sequence {}: {what}", event.sequence())))
@@ -176,9 +176,9 @@ impl CancelChecker {
     fn take(&mut self, cancel: &Cancel) -> Result<(), &'static str> {
         let cause = self.switches.binary_search_by_key(&cancel.cause, |switch| switch.sequence);
         let cause = cause.map_err(|_| "no kill switch was engaged by its cause")?;
-        let place = *self.places.get(&cancel.name).ok_or("no such order stands on the log")?;
+        let place = *self.places.get(&cancel.name).ok_or("no such order is on the log")?;
         let order = self.orders[place];
-        let (said, stands) = (
+        let (stated, recorded) = (
             (cancel.instrument, cancel.is_quote, cancel.side),
             (order.instrument, order.is_quote, order.side),
         );
@@ -190,9 +190,9 @@ impl CancelChecker {
         debug_assert!(switch.sequence < cancel.sequence);
         let from = if cause == at { from } else { 0 };
         let fault = [
-            (said != stands, "the order is another than it says"),
+            (stated != recorded, "the order differs from the one in the cancel"),
             (order.is_cancelling, "the order is cancelled already"),
-            (order.sequence > switch.sequence, "the order came behind the switch"),
+            (order.sequence > switch.sequence, "the order came after the switch"),
             (!switch.may_be_all && !switch.covers(&order), "the switch does not cover the order"),
             (cause < at, "a later switch was at work before"),
             (place < from, "a later order was cancelled before"),
@@ -209,7 +209,7 @@ impl CancelChecker {
         Ok(())
     }
 
-    /// Whether a switch from the one at work up to `cause` has not cancelled all that it must.
+    /// Returns whether an earlier switch, from the current one up to `cause`, has orders left to cancel.
     fn has_unfinished_before(&self, cause: usize) -> bool {
         let (at, from) = self.at;
         (at..cause).any(|index| {
@@ -226,7 +226,8 @@ mod tests {
     use super::*;
     use stele_wire::messages::NewOrder;
 
-    /// Orders 1, 2 and 3 of accounts 1, 2 and 1 at sequences 1 to 3, account 1 stopped at 4, order 5 of it at 5.
+    /// Orders 1, 2 and 3 of accounts 1, 2 and 1 at sequences 1 to 3, account 1 stopped at 4, its order 5 at
+    /// 5.
     fn stopped() -> CancelChecker {
         let mut checker = CancelChecker::default();
         for (id, account) in [(1, 1), (2, 2), (3, 1)] {
@@ -259,25 +260,25 @@ mod tests {
     }
 
     #[test]
-    fn what_stood_when_the_switch_was_engaged_is_cancelled_oldest_first_and_once() {
+    fn orders_open_when_the_switch_was_engaged_are_cancelled_oldest_first_and_once() {
         let mut checker = stopped();
         assert_eq!(cancel(&mut checker, 1, 1, 4), Ok(()));
         assert_eq!(cancel(&mut checker, 1, 1, 4), Err("the order is cancelled already"));
         assert_eq!(cancel(&mut checker, 3, 1, 4), Ok(()));
-        assert_eq!(cancel(&mut checker, 5, 1, 4), Err("the order came behind the switch"));
+        assert_eq!(cancel(&mut checker, 5, 1, 4), Err("the order came after the switch"));
     }
 
     #[test]
     fn a_cancel_without_switch_or_order_or_of_another_account_or_that_skips_an_order_is_noticed() {
         let check = |id, account, cause| cancel(&mut stopped(), id, account, cause);
         assert_eq!(check(1, 1, 3), Err("no kill switch was engaged by its cause"));
-        assert_eq!(check(9, 1, 4), Err("no such order stands on the log"));
+        assert_eq!(check(9, 1, 4), Err("no such order is on the log"));
         assert_eq!(check(2, 2, 4), Err("the switch does not cover the order"));
         assert_eq!(check(3, 1, 4), Err("an order that comes before it was left out"));
     }
 
     #[test]
-    fn a_switch_whose_work_is_not_done_holds_up_the_next_one_unless_a_publisher_cancelled_the_rest() {
+    fn an_unfinished_switch_delays_the_next_one_unless_a_publisher_cancelled_the_rest() {
         let mut checker = stopped();
         checker.on_engaged(CancelScope::ACCOUNT, 2, Sequence(6));
         assert_eq!(cancel(&mut checker, 2, 2, 6), Err("an order that comes before it was left out"));
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_begins_lets_what_was_cancelled_be_cancelled_again_by_the_next_switch() {
+    fn after_a_session_begins_the_next_switch_may_cancel_orders_again() {
         let mut checker = stopped();
         [1, 3].into_iter().for_each(|id| cancel(&mut checker, id, 1, 4).unwrap());
         checker.on_session(Sequence(6));

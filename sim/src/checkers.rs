@@ -1,5 +1,5 @@
-//! What must hold, apart from the faults that try to break it. A checker keeps its own account of what happened
-//! and believes nobody else's.
+//! The checks, separate from the faults that try to break them. A checker keeps its own account of what
+//! happened and trusts no other part.
 
 use crate::cancels::CancelChecker;
 use crate::disk::Disk;
@@ -25,23 +25,23 @@ macro_rules! hold {
     };
 }
 
-/// Watermarks only grow and none passes the one before it.
+/// Checks that watermarks only grow and that none passes the one before it.
 #[derive(Clone, Debug)]
 pub struct WatermarkChecker {
     last: [Position; 5],
 }
 
 impl WatermarkChecker {
-    /// From where they are now.
+    /// Starts from the current watermarks.
     pub fn new(marks: &Watermarks) -> Self {
         Self { last: Watermark::ALL.map(|mark| marks.get(mark)) }
     }
 
-    /// Looks at them once more.
+    /// Checks the watermarks against the previous ones.
     ///
     /// # Errors
-    /// Which one moved wrongly.
-    pub fn look(&mut self, marks: &Watermarks) -> Checked {
+    /// The watermark that moved wrongly.
+    pub fn check(&mut self, marks: &Watermarks) -> Checked {
         let now = Watermark::ALL.map(|mark| marks.get(mark));
         for (index, mark) in Watermark::ALL.into_iter().enumerate() {
             hold!(now[index] >= self.last[index], "watermarks grow", "{mark:?} went back to {}", now[index]);
@@ -58,8 +58,8 @@ impl WatermarkChecker {
     }
 }
 
-/// Everything that each publisher submitted stands on the log, once, in its order and unchanged; everything else
-/// there is the sequencer's or the gateway's own.
+/// Checks that everything that a publisher submitted is on the log, once, in its order and unchanged, and
+/// that everything else there comes from the sequencer or the gateway.
 #[derive(Clone, Debug)]
 pub struct SubmissionChecker {
     waiting: Vec<VecDeque<Submission>>,
@@ -72,25 +72,25 @@ const STAMP: std::ops::Range<usize> =
     stele_bus::templates::RECEIVED_DELTA_OFFSET..stele_bus::templates::RECEIVED_DELTA_OFFSET + 4;
 
 impl SubmissionChecker {
-    /// For `publishers` publishers and a gateway that publishes as `gateway`.
+    /// Creates the checker for `publishers` publishers and a gateway that publishes as `gateway`.
     pub fn new(publishers: usize, gateway: u16) -> Self {
         Self { waiting: vec![VecDeque::new(); publishers], gateway, cancels: CancelChecker::default() }
     }
 
-    /// Publisher `index` was told that its submission was taken.
+    /// Records that publisher `index`'s submission was accepted.
     pub fn on_taken(&mut self, index: usize, submission: Submission) {
         self.waiting[index].push_back(submission);
     }
 
-    /// Submissions taken and not seen on the log.
+    /// Returns how many accepted submissions are not on the log yet.
     pub fn missing(&self) -> usize {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// An event stands on the log.
+    /// Checks the next event on the log.
     ///
     /// # Errors
-    /// When nobody submitted it, or not now.
+    /// When it was not submitted, or is not the next one of its publisher.
     pub fn on_event(&mut self, event: &Event<'_>) -> Checked {
         let of_front = |queue: &&mut VecDeque<Submission>| {
             queue.front().is_some_and(|submission| is_same(submission, event))
@@ -108,13 +108,13 @@ impl SubmissionChecker {
             hold!(
                 released.gateway.get() == self.gateway,
                 "only the gateway releases",
-                "publisher {} told of it at sequence {}",
+                "publisher {} reported a release at sequence {}",
                 released.gateway,
                 event.sequence()
             );
             return Ok(());
         }
-        // What the sequencer says by itself: of its clock, and of what publishers were refused at their rings.
+        // The sequencer's own events: its clock's status, and refusals at publishers' rings.
         if [SubmissionRefused::TEMPLATE_ID, ClockStatus::TEMPLATE_ID].contains(&event.template_id()) {
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl SubmissionChecker {
             hold!(
                 self.waiting.iter().any(is_whole),
                 "a refused order is on the log as it was submitted",
-                "sequence {} holds another",
+                "sequence {} holds another order",
                 event.sequence()
             );
             return Ok(());
@@ -168,16 +168,16 @@ fn is_same(submission: &Submission, event: &Event<'_>) -> bool {
     }
 }
 
-/// An event as it was published.
+/// A published event.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Known {
-    /// Its number.
+pub struct PublishedEvent {
+    /// Its sequence number.
     pub sequence: Sequence,
     /// The epoch that wrote it.
     pub epoch: Epoch,
-    /// Where it begins.
+    /// Position of its first byte.
     pub position: Position,
-    /// Where it ends.
+    /// Position after its last byte.
     pub end: Position,
     /// When it was sequenced.
     pub timestamp: Nanos,
@@ -185,54 +185,54 @@ pub struct Known {
     pub bytes: Box<[u8]>,
 }
 
-/// An order that left.
+/// An order that was released to the venue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Left {
-    /// Its number.
+pub struct ReleasedOrder {
+    /// Its sequence number.
     pub sequence: Sequence,
-    /// Where its frame ends.
+    /// Position after its frame.
     pub end: Position,
-    /// How far the log was durable when it left.
+    /// How far the log was durable when it was released.
     pub durable: Position,
 }
 
-/// The log as its readers saw it: what the trail is held against.
+/// The log as its readers saw it: the reference for the trail.
 #[derive(Clone, Debug, Default)]
-pub struct Truth {
-    events: Vec<Known>,
-    /// What was acknowledged: as durable, or by an epoch that began behind it.
+pub struct ReferenceLog {
+    events: Vec<PublishedEvent>,
+    /// What was acknowledged: as durable, or by a later epoch that continued from it.
     acknowledged: Position,
-    /// The first event that is not behind the newest recovery.
+    /// Index of the first event after the newest recovery.
     epoch_first: usize,
     epoch: Epoch,
     released: Sequence,
 }
 
-impl Truth {
-    /// Events that count.
+impl ReferenceLog {
+    /// Returns the number of events that were not rolled back.
     pub fn len(&self) -> usize {
         self.events.len()
     }
 
-    /// Whether no event counts.
+    /// Returns whether there is no event.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
     }
 
-    /// The last event that counts; 0 when there is none.
+    /// Returns the last event that was not rolled back; 0 when there is none.
     pub fn last_sequence(&self) -> Sequence {
         self.events.last().map_or(Sequence(0), |event| event.sequence)
     }
 
-    /// What was acknowledged.
+    /// Returns the position up to which the log was acknowledged.
     pub fn acknowledged(&self) -> Position {
         self.acknowledged
     }
 
-    /// An event was published in `epoch`.
+    /// Adds an event that was published in `epoch`.
     ///
     /// # Errors
-    /// When it does not follow the one before it.
+    /// When it does not follow the previous one.
     pub fn on_event(&mut self, event: &Event<'_>, epoch: Epoch, seed: Seed) -> Checked {
         let expected = self.last_sequence().next();
         hold!(event.sequence() == expected, "sequences have no gap", "{} for {expected}", event.sequence());
@@ -244,7 +244,7 @@ impl Truth {
         }
         let verified = event.frame().verify(seed);
         hold!(verified.is_ok(), "a frame carries its checksum", "{expected}: {verified:?}");
-        self.events.push(Known {
+        self.events.push(PublishedEvent {
             sequence: event.sequence(),
             epoch,
             position: event.position(),
@@ -255,12 +255,12 @@ impl Truth {
         Ok(())
     }
 
-    /// An order left the host.
+    /// Records that an order left the host.
     ///
     /// # Errors
-    /// When the log was not durable up to its end.
-    pub fn on_left(&mut self, left: &Left) -> Checked {
-        let Left { sequence, end, durable } = *left;
+    /// When the log was not durable up to the order's end.
+    pub fn on_released(&mut self, left: &ReleasedOrder) -> Checked {
+        let ReleasedOrder { sequence, end, durable } = *left;
         hold!(
             durable >= end,
             "orders leave when they are durable",
@@ -271,15 +271,16 @@ impl Truth {
         Ok(())
     }
 
-    /// The log was durable up to `position` when the epoch ended.
+    /// Records that the log was durable up to `position` when the epoch ended.
     pub fn on_acknowledged(&mut self, position: Position) {
         self.acknowledged = self.acknowledged.max(position);
     }
 
-    /// Recovery came to this behind a crash at which `acknowledged` was, `continuation` being where the log goes on.
+    /// Checks the result of recovery after a crash at which `acknowledged` was acknowledged. `continuation`
+    /// is where the log continues.
     ///
     /// # Errors
-    /// What was lost, invented or promised twice.
+    /// What was lost, invented or acknowledged wrongly.
     pub fn on_recovered(
         &self,
         acknowledged: Position,
@@ -310,11 +311,11 @@ impl Truth {
             "{last_sequence} is the last, {known} was published"
         );
         if let Some(last) = (last_sequence.0 as usize).checked_sub(1).and_then(|at| self.events.get(at)) {
-            hold!(last.end <= end, "the end is behind the last event", "{} above {end}", last.end);
+            hold!(last.end <= end, "the end is after the last event", "{} above {end}", last.end);
             let time = report.last_timestamp;
             hold!(time >= last.timestamp, "time does not go back", "the log's is {time}, {}", last.timestamp);
         }
-        // An epoch that began and wrote nothing begins on a block behind the end.
+        // An epoch that began and wrote nothing begins on a block after the end.
         if report.epoch == self.epoch
             && let Some(next) = self.events.get(last_sequence.0 as usize)
         {
@@ -325,8 +326,8 @@ impl Truth {
         Ok(())
     }
 
-    /// The trail goes on behind `report`: what was published behind its end is gone for good, what is in front
-    /// of it counts as acknowledged.
+    /// Begins the next epoch after the recovery in `report`: events after its end are rolled back, events
+    /// before it count as acknowledged.
     pub fn begin_epoch(&mut self, report: &RecoveryReport, epoch: Epoch) {
         self.events.truncate(report.last_sequence.0 as usize);
         self.acknowledged = report.end;
@@ -334,7 +335,7 @@ impl Truth {
         self.epoch = epoch;
     }
 
-    /// A reader of the trail sees exactly the events from `from` to `last`.
+    /// Checks that a reader of the trail sees exactly the events from `from` to `last`.
     ///
     /// # Errors
     /// The first difference.
@@ -370,18 +371,18 @@ impl Truth {
         Ok(())
     }
 
-    /// A reader of a live trail sees a beginning of the log and as much as `written` at least.
+    /// Checks that a reader of a live trail sees a prefix of the log, at least up to `written`.
     ///
     /// # Errors
     /// The first difference.
     pub fn read_live(&self, disk: &Disk, from: Sequence, written: Position) -> Checked {
-        let rule = "a live reader sees a beginning of the log";
+        let rule = "a live reader sees a prefix of the log";
         let failed = |error: stele_journal::TrailError| violated(rule, error.to_string());
         let mut reader = TrailReader::over(Arc::new(disk.clone())).map_err(failed)?;
         reader.seek(from).map_err(failed)?;
         let mut next = from.0 as usize - 1;
         while let Some(entry) = reader.read_next().map_err(failed)? {
-            // What the recorder has not seen yet cannot be told from what was never published.
+            // An event that the recorder has not read yet looks like one that was never published.
             let Some(known) = self.events.get(next) else { return Ok(()) };
             hold!(
                 entry.frame.bytes() == &*known.bytes && entry.position == known.position,
@@ -398,7 +399,7 @@ impl Truth {
         Ok(())
     }
 
-    /// The first event of the newest epoch.
+    /// Returns the first event of the newest epoch.
     pub fn epoch_first(&self) -> Sequence {
         Sequence(self.epoch_first as u64 + 1)
     }

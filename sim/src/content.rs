@@ -1,12 +1,12 @@
-//! The bytes of a file in pages that copies of it share until one of them is written to, so that a whole disk is
-//! copied in no time.
+//! The bytes of a file in pages. Copies of a file share a page until one of them writes to it, so that a
+//! whole disk can be copied quickly.
 
 use crate::bounds::{PAGE_LENGTH, SECTOR_LENGTH};
 use std::sync::Arc;
 
 type Page = [u8; PAGE_LENGTH];
 
-/// A file's bytes. A page that nobody wrote to is of zeros and takes no memory.
+/// The bytes of a file. A page that was never written to is all zeros and takes no memory.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
     length: usize,
@@ -14,29 +14,29 @@ pub struct Content {
 }
 
 impl Content {
-    /// `length` zeros.
+    /// Creates `length` zeros.
     pub fn zeros(length: usize) -> Self {
         Self { length, pages: vec![None; length.div_ceil(PAGE_LENGTH)] }
     }
 
-    /// A copy of `bytes`.
+    /// Creates a copy of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         let mut content = Self::zeros(bytes.len());
         content.write(0, bytes);
         content
     }
 
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Whether there is no byte.
+    /// Returns whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
 
-    /// Cuts it, or makes it longer by zeros.
+    /// Cuts it, or extends it with zeros.
     pub fn resize(&mut self, length: usize) {
         self.pages.resize(length.div_ceil(PAGE_LENGTH), None);
         let within = length % PAGE_LENGTH;
@@ -49,7 +49,7 @@ impl Content {
         self.length = length;
     }
 
-    /// Reads from `offset` on and says how many bytes there were.
+    /// Reads from `offset` on and returns how many bytes there were.
     pub fn read(&self, offset: usize, into: &mut [u8]) -> usize {
         let count = self.length.saturating_sub(offset).min(into.len());
         let mut done = 0;
@@ -82,7 +82,7 @@ impl Content {
         }
     }
 
-    /// Takes over one sector of another file of the same length.
+    /// Copies one sector from another file of the same length.
     pub fn take_sector(&mut self, from: &Self, sector: usize) {
         let (page, within) = (sector * SECTOR_LENGTH / PAGE_LENGTH, sector * SECTOR_LENGTH % PAGE_LENGTH);
         match &from.pages[page] {
@@ -93,16 +93,16 @@ impl Content {
         }
     }
 
-    /// Changes one bit.
+    /// Flips one bit.
     ///
     /// # Panics
-    /// When it lies beyond the end.
+    /// When it is beyond the end.
     pub fn flip(&mut self, at: usize, bit: usize) {
         assert!(at < self.length);
         self.page_mut(at / PAGE_LENGTH)[at % PAGE_LENGTH] ^= 1 << bit;
     }
 
-    /// The last byte that is not zero.
+    /// Returns the index of the last byte that is not zero.
     pub fn last_set(&self) -> Option<usize> {
         self.pages.iter().enumerate().rev().find_map(|(number, page)| {
             let at = page.as_ref()?.iter().rposition(|&byte| byte != 0)?;
@@ -110,7 +110,8 @@ impl Content {
         })
     }
 
-    /// Where this differs from the beginning of `other`: the offset, this one's length when the other is shorter.
+    /// Returns the offset at which this differs from the beginning of `other`; its own length when `other` is
+    /// shorter.
     pub fn find_difference(&self, other: &Self) -> Option<usize> {
         if other.length < self.length {
             return Some(self.length);
@@ -143,31 +144,31 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice::Dice;
+    use crate::random::SeededRandom;
 
     /// Against a plain vector of bytes.
     #[test]
-    fn whatever_is_done_to_it_it_holds_what_a_vector_holds_and_so_does_an_older_copy() {
+    fn after_any_operations_it_equals_a_vector_and_so_does_an_older_copy() {
         for seed in 0..50 {
-            let mut dice = Dice::new(seed, 0);
+            let mut random = SeededRandom::new(seed, 0);
             let (mut content, mut model) = (Content::default(), Vec::new());
             for _ in 0..60 {
                 let (older, was) = (content.clone(), model.clone());
-                match dice.below(4) {
+                match random.below(4) {
                     0 => {
-                        let length = dice.below(5 * PAGE_LENGTH);
+                        let length = random.below(5 * PAGE_LENGTH);
                         content.resize(length);
                         model.resize(length, 0);
                     }
                     1 if !model.is_empty() => {
-                        let at = dice.below(model.len());
+                        let at = random.below(model.len());
                         content.flip(at, 3);
                         model[at] ^= 8;
                     }
                     _ => {
-                        let at = dice.below(model.len());
-                        let mut bytes = vec![0; dice.below(model.len() - at)];
-                        dice.fill(&mut bytes);
+                        let at = random.below(model.len());
+                        let mut bytes = vec![0; random.below(model.len() - at)];
+                        random.fill(&mut bytes);
                         content.write(at, &bytes);
                         model[at..at + bytes.len()].copy_from_slice(&bytes);
                     }

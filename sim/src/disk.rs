@@ -1,25 +1,27 @@
-//! The simulated disk as the journal sees it: its storage, the site of a trail on it, and its pool of segments, over
-//! one [`Medium`].
+//! The simulated disk as the journal sees it: its storage, the site of a trail on it, and its pool of
+//! segments, over one [`Medium`].
 
 use crate::bounds::SEGMENT_LENGTH;
 use crate::content::Content;
-use crate::dice::Dice;
 use crate::medium::{Inode, Medium, power_failed};
+use crate::random::SeededRandom;
 use crate::violation::Violation;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 use stele_journal::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH};
 use stele_journal::format::{HeaderBlock, segment_index, segment_name};
-use stele_journal::pool::{self, Spare, Spares};
-use stele_journal::{LockError, Options, Prepared, Site, Storage, StoredFile, WriterLock};
+use stele_journal::pool::{self, SegmentPool, SpareSegment};
+use stele_journal::{
+    JournalOptions, LockError, PreparedSegments, Storage, StoredFile, TrailSite, WriterLock,
+};
 use stele_wire::{Nanos, TrailId};
 use zerocopy::IntoBytes;
 
-/// Bytes of a segment file.
+/// Length of a segment file in bytes.
 pub const FILE_LENGTH: usize = HEADER_BLOCK_LENGTH + SEGMENT_LENGTH as usize;
 
-/// A handle to the disk; its copies are handles to the same one.
+/// A handle to the disk. Its copies are handles to the same disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
     shared: Arc<Mutex<Shared>>,
@@ -31,12 +33,12 @@ pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
 }
 
-/// What the journal handed over, kept apart from the disk and its faults.
+/// What the journal submitted, recorded apart from the disk and its faults.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    /// What each file would hold if every write had happened.
+    /// The content that each file would have if every write had happened.
     intended: BTreeMap<Inode, Arc<Content>>,
-    /// What the engine noticed that must not be.
+    /// A violation that the engine noticed.
     pub(crate) noticed: Option<Violation>,
 }
 
@@ -45,15 +47,15 @@ pub(crate) struct Ledger {
 pub struct SimFile(pub Inode);
 
 impl Disk {
-    /// A handle to `medium`.
+    /// Creates a handle to `medium`.
     pub fn new(medium: Medium) -> Self {
         Self { shared: Arc::new(Mutex::new(Shared { medium, ledger: Ledger::default() })) }
     }
 
-    /// Another disk in the same state, which goes on by these dice.
-    pub fn fork(&self, dice: Dice) -> Self {
+    /// Creates another disk in the same state, which continues with the generator `random`.
+    pub fn fork(&self, random: SeededRandom) -> Self {
         let mut shared = self.shared().clone();
-        shared.medium.set_dice(dice);
+        shared.medium.set_dice(random);
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
 
@@ -61,25 +63,25 @@ impl Disk {
         self.shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Does something with the medium.
+    /// Calls `with` with the medium.
     pub fn with<T>(&self, with: impl FnOnce(&mut Medium) -> T) -> T {
         with(&mut self.shared().medium)
     }
 
-    /// Where the file named `name` differs from what was handed over for it: the offset, or the file's length when
-    /// less was handed over. None when it does not, or nothing was handed over.
+    /// Returns the offset at which the file named `name` differs from what was submitted for it, or the
+    /// file's length when less was submitted. `None` when it does not differ, or nothing was submitted.
     pub fn find_difference(&self, name: &str) -> Option<usize> {
         let shared = self.shared();
         let inode = shared.medium.find(name)?;
         shared.medium.content(inode).find_difference(shared.ledger.intended.get(&inode)?)
     }
 
-    /// Takes what the engine noticed.
+    /// Takes the violation that the engine noticed.
     pub fn take_noticed(&self) -> Option<Violation> {
         self.shared().ledger.noticed.take()
     }
 
-    /// A segment file as the pool prepares it: zeros, or a blank header and bytes of an earlier life.
+    /// Prepares a segment file as the pool does: zeros, or a blank header and bytes of an earlier use.
     fn prepare(&self, index: u64, donor: Option<&Content>) -> io::Result<SimFile> {
         let content = donor.map_or_else(
             || Content::zeros(FILE_LENGTH),
@@ -101,7 +103,7 @@ impl Disk {
         })
     }
 
-    /// The content of a segment of an earlier epoch, as blocks of the device that are used again may hold it.
+    /// Returns the content of a segment of an earlier epoch, as reused blocks of the device may hold it.
     fn earlier_life(&self) -> Option<Content> {
         self.with(|medium| {
             let segments: Vec<Inode> = medium
@@ -126,20 +128,20 @@ impl Ledger {
     }
 }
 
-/// Where a trail is opened on a disk.
+/// The place of a trail on a disk.
 #[derive(Clone, Debug)]
 pub struct SimSite {
     /// The disk.
     pub disk: Disk,
-    /// The identity that a new trail gets.
+    /// The identity of a new trail.
     pub trail: TrailId,
-    /// The device's block.
+    /// Length of the device's block in bytes.
     pub block_length: u32,
-    /// How the trail is written.
-    pub options: Options,
+    /// The journal's options.
+    pub options: JournalOptions,
 }
 
-impl Site for SimSite {
+impl TrailSite for SimSite {
     type File = SimFile;
 
     fn create(&self) -> io::Result<()> {
@@ -158,11 +160,16 @@ impl Site for SimSite {
         Ok(self.trail)
     }
 
-    fn probe(&self, _: bool) -> io::Result<pool::Medium> {
-        Ok(pool::Medium { direct: true, block_length: self.block_length })
+    fn probe(&self, _: bool) -> io::Result<pool::MediumProperties> {
+        Ok(pool::MediumProperties { direct: true, block_length: self.block_length })
     }
 
-    fn prepare(&self, _: pool::Medium, options: &Options, next: u64) -> io::Result<Prepared<SimFile>> {
+    fn prepare(
+        &self,
+        _: pool::MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<SimFile>> {
         let stale = self.disk.with(|medium| medium.behaviour().stale);
         let donor = if stale { self.disk.earlier_life() } else { None };
         let mut spares =
@@ -253,11 +260,11 @@ impl StoredFile for OpenFile {
     }
 }
 
-/// The pool over the disk. Preparing is instantaneous; a segment is not ready whenever the dice say so. Its segments
-/// hold the bytes of `donor`, a segment of an earlier epoch, behind a blank header if there is one.
+/// The pool over the disk. Preparing takes no time; whether a segment is ready is random. Its segments hold
+/// the bytes of `donor`, a segment of an earlier epoch, after a blank header, if there is one.
 struct SimSpares {
     disk: Disk,
-    ready: VecDeque<Spare<SimFile>>,
+    ready: VecDeque<SpareSegment<SimFile>>,
     next: u64,
     donor: Option<Content>,
     stopped: bool,
@@ -266,19 +273,19 @@ struct SimSpares {
 impl SimSpares {
     fn prepare(&mut self) -> io::Result<()> {
         let file = self.disk.prepare(self.next, self.donor.as_ref())?;
-        self.ready.push_back(Spare { index: self.next, file });
+        self.ready.push_back(SpareSegment { index: self.next, file });
         self.next += 1;
         Ok(())
     }
 }
 
-impl Spares<SimFile> for SimSpares {
-    fn take(&mut self) -> Option<io::Result<Spare<SimFile>>> {
-        if self.disk.with(Medium::throw_spare_failure) {
+impl SegmentPool<SimFile> for SimSpares {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<SimFile>>> {
+        if self.disk.with(Medium::fails_spare) {
             return Some(Err(io::Error::from_raw_os_error(NO_SPACE)));
         }
         let spare = self.ready.pop_front();
-        if spare.is_none() && self.disk.with(|medium| medium.throw(3)) {
+        if spare.is_none() && self.disk.with(|medium| medium.chance(3)) {
             return self.prepare().err().map(Err);
         }
         spare.map(Ok)

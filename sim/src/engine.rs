@@ -1,31 +1,32 @@
-//! The engine over the simulated disk.
+//! The write engine over the simulated disk.
 
 use crate::disk::{Disk, NO_SPACE, Shared, SimFile};
-use crate::medium::{Done, Inode, Medium};
+use crate::medium::{Inode, Medium, RequestOutcome};
 use crate::ring_memory;
 use crate::violation::violated;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use stele_bus::LogRing;
-use stele_journal::engine::{Completion, Stage};
-use stele_journal::flight::{Progress, Ticket};
+use stele_journal::engine::{Completion, JournalStage};
+use stele_journal::flight::{RequestProgress, Ticket};
 use stele_journal::format::HeaderBlock;
 use stele_journal::{Engine, FlushMethod};
 use stele_wire::frame::crc32c;
 use zerocopy::IntoBytes;
 
-/// The engine over the disk. What was submitted is the disk's; what was only taken in is lost with the process.
+/// The engine over the disk. Submitted requests belong to the disk; accepted ones that were not submitted are
+/// lost with the process.
 pub struct SimEngine {
     disk: Disk,
     ring: LogRing,
     flush: FlushMethod,
     files: [Option<SimFile>; 2],
     taken_in: Vec<TakenIn>,
-    on_the_way: BTreeMap<u64, OnTheWay>,
-    /// Writes that completed and that no sync covers yet, where syncs are apart.
+    in_flight: BTreeMap<u64, WriteInFlight>,
+    /// Completed writes that no sync covers yet, when syncs run on a thread of their own.
     unsynced: Vec<(Inode, Ticket)>,
-    /// The sync that is on its way, where syncs are apart, and what it vouches for.
+    /// The sync in flight, when syncs run on a thread of their own, and the writes that it covers.
     sync: Option<(u64, Vec<Ticket>)>,
 }
 
@@ -37,16 +38,16 @@ struct TakenIn {
     in_ring: Option<usize>,
 }
 
-/// A write that was submitted.
-struct OnTheWay {
+/// A submitted write.
+struct WriteInFlight {
     ticket: Ticket,
     file: SimFile,
-    /// Where in the ring its bytes lie, how many, and their checksum when it was submitted.
+    /// Offset and length of its bytes in the ring, and their checksum at submission.
     in_ring: Option<(usize, usize, u32)>,
 }
 
 impl SimEngine {
-    /// An engine that writes from `ring` to `disk`.
+    /// Creates an engine that writes from `ring` to `disk`.
     pub fn new(disk: Disk, ring: LogRing, flush: FlushMethod) -> Self {
         Self {
             disk,
@@ -54,43 +55,43 @@ impl SimEngine {
             flush,
             files: [None, None],
             taken_in: Vec::new(),
-            on_the_way: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
             unsynced: Vec::new(),
             sync: None,
         }
     }
 
     fn take_in(&mut self, ticket: Ticket, slot: usize, offset: usize, bytes: &[u8], in_ring: Option<usize>) {
-        let file = self.files[slot].expect("a file was adopted into the slot");
+        let file = self.files[slot].expect("a file is in the slot");
         self.taken_in.push(TakenIn { ticket, file, offset, bytes: bytes.into(), in_ring });
     }
 
-    /// A device reads the memory until the request completes: it must not have changed until then.
-    fn check_unchanged(&self, id: u64, flying: &OnTheWay) {
-        let Some((at, length, checksum)) = flying.in_ring else { return };
+    /// A device reads the memory until the request completes: it must not change until then.
+    fn check_unchanged(&self, id: u64, write: &WriteInFlight) {
+        let Some((at, length, checksum)) = write.in_ring else { return };
         if ring_memory::checksum(&self.ring, at, length) != checksum {
             let what = format!("{length} bytes at {at} of the ring changed under request {id}");
-            let rule = "bytes on their way to the disk stay as they are";
+            let rule = "bytes of a request in flight do not change";
             self.disk.shared().ledger.noticed = Some(violated(rule, what));
         }
     }
 
-    fn finish_write(&mut self, id: u64, done: Done, completions: &mut Vec<Completion>) {
-        let Some(mut flying) = self.on_the_way.remove(&id) else { return };
-        self.check_unchanged(id, &flying);
-        let ticket = flying.ticket;
-        if done == Done::Written {
+    fn finish_write(&mut self, id: u64, done: RequestOutcome, completions: &mut Vec<Completion>) {
+        let Some(mut write) = self.in_flight.remove(&id) else { return };
+        self.check_unchanged(id, &write);
+        let ticket = write.ticket;
+        if done == RequestOutcome::Written {
             if self.flush == FlushMethod::SyncThread {
-                self.unsynced.push((flying.file.0, ticket));
+                self.unsynced.push((write.file.0, ticket));
             } else {
-                flying.in_ring = None;
-                self.on_the_way.insert(id, flying);
+                write.in_ring = None;
+                self.in_flight.insert(id, write);
             }
         }
         completions.push(Completion { ticket, outcome: outcome(id, done) });
     }
 
-    /// The thread that syncs: one sync at a time, of one file, for the writes that have completed.
+    /// Simulates the sync thread: one sync at a time, of one file, for the writes that have completed.
     fn sync_apart(&mut self) {
         let Some(&(inode, _)) = self.unsynced.first() else { return };
         if self.sync.is_none() {
@@ -101,13 +102,13 @@ impl SimEngine {
     }
 }
 
-fn outcome(id: u64, done: Done) -> Result<Progress, (Stage, io::Error)> {
+fn outcome(id: u64, done: RequestOutcome) -> Result<RequestProgress, (JournalStage, io::Error)> {
     match done {
-        Done::Written => Ok(Progress::Written),
-        Done::Durable => Ok(Progress::Durable),
-        Done::SyncFailed => Err((Stage::Sync, io::Error::from_raw_os_error(FAULTY))),
-        Done::WriteFailed => Err((
-            Stage::Write,
+        RequestOutcome::Written => Ok(RequestProgress::Written),
+        RequestOutcome::Durable => Ok(RequestProgress::Durable),
+        RequestOutcome::SyncFailed => Err((JournalStage::Sync, io::Error::from_raw_os_error(FAULTY))),
+        RequestOutcome::WriteFailed => Err((
+            JournalStage::Write,
             match id % 3 {
                 0 => io::Error::from_raw_os_error(FAULTY),
                 1 => io::Error::from_raw_os_error(NO_SPACE),
@@ -143,18 +144,18 @@ impl Engine<SimFile> for SimEngine {
     fn submit(&mut self) -> io::Result<()> {
         let mut shared = self.disk.shared();
         let Shared { medium, ledger } = &mut *shared;
-        if medium.throw_submit_failure() {
+        if medium.fails_submission() {
             return Err(io::Error::other("the kernel refuses"));
         }
         for TakenIn { ticket, file, offset, bytes, in_ring } in self.taken_in.drain(..) {
             ledger.intend(file.0, offset, &bytes);
             let in_ring = in_ring.map(|at| (at, bytes.len(), crc32c(&bytes)));
             let id = medium.submit(file.0, offset, bytes, self.flush);
-            self.on_the_way.insert(id, OnTheWay { ticket, file, in_ring });
-            let headers = medium.headers_on_their_way();
+            self.in_flight.insert(id, WriteInFlight { ticket, file, in_ring });
+            let headers = medium.headers_in_flight();
             if headers > 1 {
-                let rule = "one header at a time is on its way";
-                ledger.noticed = Some(violated(rule, format!("{headers} are")));
+                let rule = "one header at a time is in flight";
+                ledger.noticed = Some(violated(rule, format!("{headers} are in flight")));
             }
         }
         Ok(())

@@ -1,93 +1,95 @@
-//! One life of the shard's writer: sequencer, journal, gateway and publishers, each driven by hand, in whatever
-//! order the dice say, until the power fails, the process is killed, or it stops.
+//! One life of the shard's writer: sequencer, journal, gateway and publishers are each driven by hand, in a
+//! random order, until the power fails, the process is killed, or it stops.
 //!
 //! ```text
 //!  publishers ──> sequencer ──> ring ──> journal ──> engine ──> disk
 //!                                │ └──> gateway ──> venue
-//!                                └────> recorder (the checkers' eyes)
+//!                                └────> recorder (feeds the checkers)
 //! ```
 
 use crate::bounds::{PUBLISHER_WORDS_LARGE, PUBLISHER_WORDS_SMALL, RING_LENGTH, STOP_STEPS_MAX};
-use crate::checkers::{Left, SubmissionChecker, Truth, WatermarkChecker};
-use crate::dice::Dice;
+use crate::checkers::{ReferenceLog, ReleasedOrder, SubmissionChecker, WatermarkChecker};
 use crate::disk::{Disk, SimFile};
 use crate::engine::SimEngine;
 use crate::medium::Medium;
-use crate::traffic::{Mix, Traffic};
+use crate::random::SeededRandom;
+use crate::traffic::{Traffic, TrafficMix};
 use crate::violation::{Checked, Violation, violated};
 use std::sync::{Arc, Mutex, PoisonError};
 use stele_bus::{
     Agent, Event, GatingConsumer, JournalReader, LogRing, ManualClock, NOT_RECEIVED, Publisher, Refusal,
     RingOptions, RingParts, SealMark, Sequencer, Watermark, Watermarks,
 };
-use stele_journal::{FlushMethod, Journal, Opened};
+use stele_journal::{FlushMethod, Journal, OpenedJournal};
 use stele_risk::{Risk, RiskLimits};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::{Identity, Nanos, Position};
 
-/// What a life is like.
+/// The settings of a life.
 #[derive(Clone, Copy, Debug)]
-pub struct Temper {
-    /// How likely each kind of step is: publish, sequencer, journal, gateway, recorder, disk, clock, sealer,
+pub struct LifeSettings {
+    /// The weight of each kind of step: publish, sequencer, journal, gateway, recorder, disk, clock, sealer,
     /// live reader.
     pub steps: [u32; 9],
-    /// What publishers submit.
-    pub mix: Mix,
-    /// Submissions of one step at most.
+    /// The mix of messages that publishers submit.
+    pub mix: TrafficMix,
+    /// The most submissions in one step.
     pub burst_max: u64,
-    /// Nanoseconds that the clock moves in one step at most.
+    /// The most nanoseconds that the clock moves in one step.
     pub clock_max: u64,
-    /// One in so many submissions to the venue finds it busy.
+    /// One in so many submissions finds the venue busy.
     pub venue_busy: u64,
     /// How the journal flushes.
     pub flush: FlushMethod,
-    /// What orders wait for. Anything but [`Watermark::Durable`] is for proving that a checker notices.
+    /// The watermark that orders wait for. Any but [`Watermark::Durable`] serves to prove that a checker
+    /// notices it.
     pub release: Watermark,
 }
 
-impl Temper {
-    /// A temper by chance.
-    pub fn draw(dice: &mut Dice) -> Self {
-        let heavy = |dice: &mut Dice| dice.pick(&[1, 4, 4, 16]);
+impl LifeSettings {
+    /// Draws random settings.
+    pub fn draw(random: &mut SeededRandom) -> Self {
+        let heavy = |random: &mut SeededRandom| random.pick(&[1, 4, 4, 16]);
         let mut steps = [0; 9];
-        steps.iter_mut().for_each(|weight| *weight = heavy(dice));
+        steps.iter_mut().for_each(|weight| *weight = heavy(random));
         steps[8] = 1;
-        let long = dice.pick(&[0, 0, 1, 6]);
-        let mix =
-            Mix { weights: [dice.pick(&[1, 10, 30]), dice.pick(&[0, 4, 10]), dice.pick(&[0, 2]), 1, long] };
+        let long = random.pick(&[0, 0, 1, 6]);
+        let mix = TrafficMix {
+            weights: [random.pick(&[1, 10, 30]), random.pick(&[0, 4, 10]), random.pick(&[0, 2]), 1, long],
+        };
         Self {
             steps,
             mix,
-            burst_max: dice.pick(&[1, 4, 40]),
-            clock_max: dice.pick(&[1_000, 100_000, 2_000_000]),
-            venue_busy: dice.pick(&[0, 3]),
-            flush: dice.pick(&FlushMethod::ALL),
+            burst_max: random.pick(&[1, 4, 40]),
+            clock_max: random.pick(&[1_000, 100_000, 2_000_000]),
+            venue_busy: random.pick(&[0, 3]),
+            flush: random.pick(&FlushMethod::ALL),
             release: Watermark::Durable,
         }
     }
 }
 
-/// Counts of what happened, for telling whether a simulation exercised anything.
+/// Statistics of a life, from which tests see whether a simulation exercised anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct LifeStatistics {
-    /// Submissions taken.
+    /// Accepted submissions.
     pub submitted: u64,
-    /// Submissions refused to their publisher.
+    /// Submissions that were refused to their publisher.
     pub refused: u64,
-    /// Orders answered by a refusal on the log.
+    /// Orders that were refused by an event on the log.
     pub orders_refused: u64,
-    /// Orders that left.
+    /// Orders that were released to the venue.
     pub orders_left: u64,
     /// Segments begun within an epoch.
     pub rolls: u64,
-    /// Times that the journal failed.
+    /// Failures of the journal.
     pub poisonings: u64,
-    /// Looks of a live reader.
+    /// Reads by a live reader.
     pub live_reads: u64,
 }
 
 impl LifeStatistics {
-    /// Adds another life's.
+    /// Adds the statistics of another life.
     pub fn add(&mut self, other: &Self) {
         self.submitted += other.submitted;
         self.refused += other.refused;
@@ -99,35 +101,35 @@ impl LifeStatistics {
     }
 }
 
-/// The place where orders arrive, and the account of it that outlives the gateway.
+/// The venue of the orders, and a record of them that outlives the gateway.
 #[derive(Debug)]
 struct Exchange {
     ring: LogRing,
-    arrivals: Arc<Mutex<Vec<Left>>>,
-    dice: Dice,
+    arrivals: Arc<Mutex<Vec<ReleasedOrder>>>,
+    random: SeededRandom,
     busy: u64,
 }
 
 impl Venue for Exchange {
     fn submit(&mut self, order: Event<'_>, _: Nanos) -> Result<(), VenueBusy> {
-        if self.dice.one_in(self.busy) {
+        if self.random.one_in(self.busy) {
             return Err(VenueBusy);
         }
         let durable = self.ring.watermarks().durable();
-        let left = Left { sequence: order.sequence(), end: order.end(), durable };
+        let left = ReleasedOrder { sequence: order.sequence(), end: order.end(), durable };
         self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(left);
         Ok(())
     }
 }
 
-/// Publishers beside the gateway's.
+/// The number of publishers, without the gateway's.
 const PUBLISHERS: usize = 3;
 /// The gateway's number as a publisher.
 const GATEWAY: u16 = 100;
 
-/// A writer that lives.
+/// A running writer.
 pub struct Life {
-    temper: Temper,
+    settings: LifeSettings,
     identity: Identity,
     ring: LogRing,
     clock: ManualClock,
@@ -138,9 +140,9 @@ pub struct Life {
     recorder: GatingConsumer,
     seal: SealMark,
     publishers: Vec<Publisher>,
-    arrivals: Arc<Mutex<Vec<Left>>>,
+    arrivals: Arc<Mutex<Vec<ReleasedOrder>>>,
     traffic: Traffic,
-    dice: Dice,
+    random: SeededRandom,
     disk: Disk,
     marks: WatermarkChecker,
     submissions: SubmissionChecker,
@@ -149,14 +151,14 @@ pub struct Life {
 }
 
 impl Life {
-    /// A life on the trail that was opened.
+    /// Begins a life on the opened trail.
     ///
     /// # Panics
-    /// When there is no memory for a ring.
+    /// When memory for a ring is unavailable.
     pub fn begin(
         disk: &Disk,
-        opened: Opened<SimFile>,
-        temper: Temper,
+        opened: OpenedJournal<SimFile>,
+        settings: LifeSettings,
         clock: ManualClock,
         seed: u64,
     ) -> Self {
@@ -179,19 +181,20 @@ impl Life {
         let venue = Exchange {
             ring: ring.clone(),
             arrivals: Arc::clone(&arrivals),
-            dice: Dice::new(seed, epoch << 8 | 1),
-            busy: temper.venue_busy,
+            random: SeededRandom::new(seed, epoch << 8 | 1),
+            busy: settings.venue_busy,
         };
-        let told = sequencer.publisher(GATEWAY, "gateway", PUBLISHER_WORDS_SMALL);
+        let publisher = sequencer.publisher(GATEWAY, "gateway", PUBLISHER_WORDS_SMALL);
         let consumer = sequencer.gating_consumer("order gateway");
-        let gateway = OrderGateway::new("gateway", consumer, told, temper.release, venue, clock.clone());
+        let gateway =
+            OrderGateway::new("gateway", consumer, publisher, settings.release, venue, clock.clone());
         Self {
-            temper,
+            settings,
             identity: start.identity,
             marks: WatermarkChecker::new(ring.watermarks()),
             recorder: sequencer.gating_consumer("recorder"),
             first_segment: opened.header.index,
-            journal: journal_over(disk, journal, opened, temper.flush),
+            journal: journal_over(disk, journal, opened, settings.flush),
             ring,
             seal,
             clock,
@@ -199,8 +202,8 @@ impl Life {
             gateway,
             publishers,
             arrivals,
-            traffic: Traffic::new(Dice::new(seed, epoch << 8 | 2)),
-            dice: Dice::new(seed, epoch << 8 | 3),
+            traffic: Traffic::new(SeededRandom::new(seed, epoch << 8 | 2)),
+            random: SeededRandom::new(seed, epoch << 8 | 3),
             disk: disk.clone(),
             submissions: SubmissionChecker::new(PUBLISHERS, GATEWAY),
             durable_at_failure: None,
@@ -208,7 +211,7 @@ impl Life {
         }
     }
 
-    /// What happened so far.
+    /// Returns the statistics so far.
     pub fn statistics(&self) -> LifeStatistics {
         let mut statistics = self.statistics;
         statistics.rolls = self.journal.statistics().rolls;
@@ -216,69 +219,69 @@ impl Life {
         statistics
     }
 
-    /// How far the log is durable.
+    /// Returns how far the log is durable.
     pub fn durable(&self) -> Position {
         self.ring.watermarks().durable()
     }
 
-    /// Where every watermark is.
+    /// Returns the watermarks.
     pub fn watermarks(&self) -> &Watermarks {
         self.ring.watermarks()
     }
 
-    /// The segment that the epoch began with.
+    /// Returns the segment that the epoch began with.
     pub fn first_segment(&self) -> u64 {
         self.first_segment
     }
 
-    /// The segment that is written to.
+    /// Returns the segment that is being written.
     pub fn segment(&self) -> u64 {
         self.journal.segment().index
     }
 
-    /// Whether the journal accepts nothing more.
+    /// Returns whether the journal has stopped after a failure.
     pub fn is_poisoned(&self) -> bool {
         self.ring.poisoned().is_some()
     }
 
-    /// What the journal said when it stopped; none while it works.
+    /// Returns the journal's failure message; `None` while it works.
     pub fn failure(&self) -> Option<String> {
         self.journal.failure().map(ToString::to_string)
     }
 
-    /// One step of one part, and everything checked behind it.
+    /// Runs one step of one part, then all checks.
     ///
     /// # Errors
-    /// A promise broken.
-    pub fn step(&mut self, truth: &mut Truth) -> Checked {
-        match self.dice.weighted(&self.temper.steps) {
+    /// The violated rule.
+    pub fn step(&mut self, reference: &mut ReferenceLog) -> Checked {
+        match self.random.weighted(&self.settings.steps) {
             0 => self.publish(),
             1 => self.sequence()?,
             2 => self.journal(),
-            3 => self.gateway(truth)?,
+            3 => self.gateway(reference)?,
             4 => {
-                let limit = self.dice.pick(&[1, 20, 1_000]);
-                self.record(limit, truth)?;
+                let limit = self.random.pick(&[1, 20, 1_000]);
+                self.record(limit, reference)?;
             }
             5 => {
-                let ticks = self.dice.between(1, 20);
+                let ticks = self.random.between(1, 20);
                 self.disk.with(|medium| medium.advance(ticks));
             }
             6 => self.pass_time(),
             7 => self.seal(),
-            _ => self.read_live(truth)?,
+            _ => self.read_live(reference)?,
         }
         self.check()
     }
 
     fn publish(&mut self) {
         let now = self.now();
-        for _ in 0..self.dice.between(1, self.temper.burst_max) {
-            let submission = self.traffic.next(&self.temper.mix, now);
-            // The long ones fit one ring only.
+        for _ in 0..self.random.between(1, self.settings.burst_max) {
+            let submission = self.traffic.next(&self.settings.mix, now);
+            // Only one ring has room for the long messages.
             let longest = PUBLISHER_WORDS_SMALL * 4;
-            let index = if submission.body.len() > longest { 0 } else { self.dice.below(PUBLISHERS) };
-            let received = if self.dice.one_in(10) { NOT_RECEIVED } else { submission.received };
+            let index = if submission.body.len() > longest { 0 } else { self.random.below(PUBLISHERS) };
+            let received = if self.random.one_in(10) { NOT_RECEIVED } else { submission.received };
             match self.publishers[index].offer(submission.template_id, &submission.body, received) {
                 Ok(()) => {
                     self.statistics.submitted += 1;
@@ -291,10 +294,10 @@ impl Life {
 
     fn sequence(&mut self) -> Checked {
         let done = self.sequencer.do_work();
-        done.map(drop).map_err(|error| violated("the sequencer goes on", error.to_string()))
+        done.map(drop).map_err(|error| violated("the sequencer continues", error.to_string()))
     }
 
-    /// A failure of the journal is the disk's; what follows from it is checked.
+    /// Runs the journal. Its failure is caused by the disk; what follows from it is checked.
     fn journal(&mut self) {
         if self.journal.do_work().is_err() && self.durable_at_failure.is_none() {
             self.statistics.poisonings += 1;
@@ -302,40 +305,40 @@ impl Life {
         }
     }
 
-    fn gateway(&mut self, truth: &mut Truth) -> Checked {
+    fn gateway(&mut self, reference: &mut ReferenceLog) -> Checked {
         let done = self.gateway.do_work();
-        done.map_err(|error| violated("the gateway goes on", error.to_string()))?;
+        done.map_err(|error| violated("the gateway continues", error.to_string()))?;
         let arrivals = std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner));
         self.statistics.orders_left += arrivals.len() as u64;
-        arrivals.iter().try_for_each(|left| truth.on_left(left))
+        arrivals.iter().try_for_each(|left| reference.on_released(left))
     }
 
-    /// The recorder reads up to `limit` events.
-    fn record(&mut self, limit: usize, truth: &mut Truth) -> Checked {
+    /// Lets the recorder read up to `limit` events.
+    fn record(&mut self, limit: usize, reference: &mut ReferenceLog) -> Checked {
         let (epoch, seed) = (self.identity.epoch, self.identity.seed());
         let submissions = &mut self.submissions;
         let read = self.recorder.try_poll(limit, |event| {
             submissions.on_event(&event)?;
-            truth.on_event(&event, epoch, seed)
+            reference.on_event(&event, epoch, seed)
         });
         read.map(drop)
     }
 
-    /// The recorder reads everything that was published.
+    /// Lets the recorder read everything that was published.
     ///
     /// # Errors
-    /// A promise broken.
-    pub fn record_all(&mut self, truth: &mut Truth) -> Checked {
-        self.record(usize::MAX, truth)
+    /// The violated rule.
+    pub fn record_all(&mut self, reference: &mut ReferenceLog) -> Checked {
+        self.record(usize::MAX, reference)
     }
 
     fn pass_time(&mut self) {
-        if self.dice.one_in(20) {
+        if self.random.one_in(20) {
             // A clock may step back.
-            let back = self.dice.between(0, 10_000_000);
+            let back = self.random.between(0, 10_000_000);
             self.clock.set(Nanos(self.now().0.saturating_sub(back)));
         } else {
-            let by = self.dice.between(0, self.temper.clock_max);
+            let by = self.random.between(0, self.settings.clock_max);
             self.clock.advance(Nanos(by));
         }
     }
@@ -345,15 +348,15 @@ impl Life {
         self.seal.advance_sealed(durable);
     }
 
-    fn read_live(&mut self, truth: &mut Truth) -> Checked {
+    fn read_live(&mut self, reference: &mut ReferenceLog) -> Checked {
         self.statistics.live_reads += 1;
-        self.record_all(truth)?;
+        self.record_all(reference)?;
         let written = self.ring.watermarks().written();
-        truth.read_live(&self.disk, truth.epoch_first(), written)
+        reference.read_live(&self.disk, reference.epoch_first(), written)
     }
 
     fn check(&mut self) -> Checked {
-        self.marks.look(self.ring.watermarks())?;
+        self.marks.check(self.ring.watermarks())?;
         if let Some(violation) = self.disk.take_noticed() {
             return Err(violation);
         }
@@ -373,16 +376,16 @@ impl Life {
     /// Stops in order: publishers finish, the sequencer empties their rings, the journal closes the trail.
     ///
     /// # Errors
-    /// A promise broken, or a stop that does not come to its end.
-    pub fn stop(&mut self, truth: &mut Truth) -> Checked {
+    /// The violated rule, or a stop that does not end.
+    pub fn stop(&mut self, reference: &mut ReferenceLog) -> Checked {
         self.publishers.iter_mut().for_each(Publisher::finish);
         self.ring.request_stop();
         for turn in 0..STOP_STEPS_MAX {
             self.sequence()?;
             self.journal();
             self.seal();
-            self.gateway(truth)?;
-            self.record_all(truth)?;
+            self.gateway(reference)?;
+            self.record_all(reference)?;
             self.disk.with(|medium| medium.advance(1));
             self.clock.advance(Nanos(50_000));
             self.check_stopping()?;
@@ -391,25 +394,25 @@ impl Life {
                 done.map_err(|error| violated("the gateway stops", error.to_string()))?;
             }
             if self.ring.is_stopped() || self.is_poisoned() {
-                return self.close(truth);
+                return self.close(reference);
             }
         }
         let what = format!(
-            "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, behind {:?}, {} submissions wait",
+            "not within {STOP_STEPS_MAX} turns: {:?}, {:?}, lag {:?}, {} submissions wait",
             self.ring.watermarks(),
             self.sequencer.statistics(),
             self.ring.behind(),
             self.submissions.missing()
         );
-        Err(violated("a stop comes to its end", what))
+        Err(violated("a stop ends", what))
     }
 
     fn check_stopping(&mut self) -> Checked {
-        self.marks.look(self.ring.watermarks())
+        self.marks.check(self.ring.watermarks())
     }
 
-    fn close(&mut self, truth: &mut Truth) -> Checked {
-        self.record_all(truth)?;
+    fn close(&mut self, reference: &mut ReferenceLog) -> Checked {
+        self.record_all(reference)?;
         if self.journal.stop().is_err() {
             self.statistics.poisonings += 1;
             return Ok(());
@@ -421,18 +424,18 @@ impl Life {
         }
         if self.submissions.missing() > 0 {
             let what = format!("{} submissions are not on the log", self.submissions.missing());
-            return Err(violated("a clean stop leaves nothing behind", what));
+            return Err(violated("a clean stop leaves no submission unlogged", what));
         }
-        self.marks.look(marks)
+        self.marks.check(marks)
     }
 
-    /// The life is over: what was published is recorded to the end, how far it was durable is told.
+    /// Ends the life: records what was published to the end, and how far it was durable.
     ///
     /// # Errors
-    /// A promise broken among what was not looked at yet.
-    pub fn end(mut self, truth: &mut Truth) -> Result<LifeStatistics, Violation> {
-        self.record_all(truth)?;
-        truth.on_acknowledged(self.durable());
+    /// A rule violated by events that were not checked before.
+    pub fn end(mut self, reference: &mut ReferenceLog) -> Result<LifeStatistics, Violation> {
+        self.record_all(reference)?;
+        reference.on_acknowledged(self.durable());
         Ok(self.statistics())
     }
 
@@ -444,7 +447,7 @@ impl Life {
 fn journal_over(
     disk: &Disk,
     reader: JournalReader,
-    opened: Opened<SimFile>,
+    opened: OpenedJournal<SimFile>,
     flush: FlushMethod,
 ) -> Journal<SimFile> {
     let engine = SimEngine::new(disk.clone(), reader.ring().clone(), flush);

@@ -1,11 +1,11 @@
-//! `stele-sim`: runs worlds, one seed after the other, until enough rounds are done or a promise is broken.
+//! `stele-sim`: simulates worlds, one seed after another, until enough rounds are done or a check fails.
 #![forbid(unsafe_code)]
 
 use clap::Parser;
 use serde::Serialize;
 use std::process::ExitCode;
 use std::time::Instant;
-use stele_sim::{Failure, Outcome};
+use stele_sim::{WorldFailure, WorldOutcome};
 
 /// The whole write path in one thread, on a manual clock and a faulty disk in memory, from one seed.
 #[derive(Parser)]
@@ -14,11 +14,11 @@ struct Arguments {
     /// Seed of the first world; the next ones follow it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Stops, kills and failures of the power, each recovered from and checked. Worlds are run whole, so that
-    /// `--rounds 1` is the one world of the seed.
+    /// Number of stops, kills and power failures to recover from and check. Worlds always run to their end,
+    /// so `--rounds 1` runs the one world of the seed.
     #[arg(long, default_value_t = 10_000)]
     rounds: u64,
-    /// Go on behind a failure and tell them all.
+    /// Continue after a failure and report all failures.
     #[arg(long)]
     keep_going: bool,
     /// Print one JSON object and nothing else.
@@ -26,24 +26,24 @@ struct Arguments {
     json: bool,
 }
 
-/// What to run to see the failure of `seed` again.
+/// Returns the command that reproduces the failure of `seed`.
 fn again(seed: u64) -> String {
     format!("cargo run --release -p stele-sim -- --seed {seed} --rounds 1")
 }
 
-/// What is printed as JSON.
+/// The JSON output.
 #[derive(Serialize)]
-struct Report {
+struct RunReport {
     scenario: &'static str,
     seed: u64,
     worlds: u64,
     rounds_per_second: f64,
-    outcome: Outcome,
-    failures: Vec<Told>,
+    outcome: WorldOutcome,
+    failures: Vec<FailureReport>,
 }
 
 #[derive(Serialize)]
-struct Told {
+struct FailureReport {
     seed: u64,
     life: u64,
     step: u64,
@@ -54,9 +54,9 @@ struct Told {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // A panic of the code under test is told as a failure, with its seed.
+    // A panic of the code under test is reported as a failure, with its seed.
     std::panic::set_hook(Box::new(|_| ()));
-    let (mut total, mut failures, mut worlds) = (Outcome::default(), Vec::new(), 0);
+    let (mut total, mut failures, mut worlds) = (WorldOutcome::default(), Vec::new(), 0);
     #[expect(
         clippy::disallowed_methods,
         reason = "the rate that is printed is that of the machine, no world sees it"
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         match stele_sim::run(arguments.seed.wrapping_add(worlds), None) {
             Ok(outcome) => total.add(&outcome),
             Err(failure) => {
-                // The lives that went well count, so that the rounds come to an end.
+                // The completed lives count, so that the run ends.
                 total.lives += failure.life.max(1);
                 if !arguments.json {
                     eprintln!(
@@ -84,10 +84,10 @@ fn main() -> ExitCode {
     let rounds_per_second = total.rounds() as f64 / seconds;
     let code = if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     if arguments.json {
-        let failures = failures.into_iter().map(told).collect();
+        let failures = failures.into_iter().map(report_of).collect();
         let seed = arguments.seed;
         let report =
-            Report { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
+            RunReport { scenario: "simulation", seed, worlds, rounds_per_second, outcome: total, failures };
         println!("{}", serde_json::to_string(&report).expect("numbers and text"));
     } else {
         print(&total, worlds, rounds_per_second, failures.len());
@@ -95,12 +95,12 @@ fn main() -> ExitCode {
     code
 }
 
-fn told(failure: Failure) -> Told {
-    let Failure { seed, life, step, violation } = failure;
-    Told { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
+fn report_of(failure: WorldFailure) -> FailureReport {
+    let WorldFailure { seed, life, step, violation } = failure;
+    FailureReport { seed, life, step, rule: violation.rule, what: violation.what, again: again(seed) }
 }
 
-fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) {
+fn print(total: &WorldOutcome, worlds: u64, rounds_per_second: f64, failures: usize) {
     let [stopped, killed, powerless] = total.ends;
     let [a, b, c, d, e, f] = total.rows;
     let (life, disk) = (&total.life, &total.disk);
@@ -109,7 +109,7 @@ fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) 
         total.rounds()
     );
     println!(
-        "  rounds  {} ends of a life, {} crashes in its midst, {} of these with rot, {} times told of",
+        "  rounds  {} ends of a life, {} crashes during one, {} of these with rot, {} reported",
         total.lives, total.crashes, total.rotten, total.rot_reported
     );
     println!("  ended   {stopped} by a stop, {killed} by a kill, {powerless} by a failure of the power");
@@ -120,11 +120,11 @@ fn print(total: &Outcome, worlds: u64, rounds_per_second: f64, failures: usize) 
     );
     println!("  orders  {} left, {} refused", life.orders_left, life.orders_refused);
     println!(
-        "  journal {} rolls, {} failures; {} looks of a live reader",
+        "  journal {} rolls, {} failures; {} reads of a live trail",
         life.rolls, life.poisonings, life.live_reads
     );
     println!(
-        "  disk    {} writes, {} out of order, {} failed; sectors lost {}, kept unpromised {}",
+        "  disk    {} writes, {} out of order, {} failed; sectors lost {}, kept although unflushed {}",
         disk.writes, disk.out_of_order, disk.failures, disk.sectors_lost, disk.sectors_kept
     );
 }

@@ -1,36 +1,38 @@
-//! A disk in memory: files of sectors, a volatile cache in front of them, requests on their way, and what a
-//! failure of the power leaves. Pure: no trait of the journal, no thread.
+//! A disk in memory: files of sectors with a volatile cache, requests in flight, and what a power failure
+//! leaves. Pure: no trait of the journal, no thread.
 //!
 //! ```text
-//!  request ── some time later, in any order ──> cache (what a read sees) ── flush ──> medium (what a power failure leaves)
+//!  request ── later, in any order ──> cache (a read sees it) ── flush ──> medium (a power failure leaves it)
 //! ```
-//! At a power failure each sector that is in a request or in the cache is on the medium or is not, by chance, so
-//! that a write of several sectors is torn anywhere; one sector is whole or unchanged. When only the process is
-//! killed, the cache stays as it is, unflushed.
+//! At a power failure each sector that is in a request or in the cache reaches the medium or not, at random,
+//! so that a write of several sectors can be torn anywhere; a single sector is either written or unchanged.
+//! When only the process is killed, the cache stays as it is, unflushed.
 
-use crate::behaviour::{Behaviour, Lie, MediumStatistics};
+mod power;
+
+use crate::behaviour::{BrokenPromise, DiskBehaviour, MediumStatistics};
 use crate::bounds::SECTOR_LENGTH;
 use crate::content::Content;
-use crate::dice::Dice;
+use crate::random::SeededRandom;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use stele_journal::FlushMethod;
 
-/// A file's number, given once and never again.
+/// A file's number. It is never used again.
 pub type Inode = u64;
 
 #[derive(Clone, Debug, Default)]
 struct File {
-    /// With everything that was written.
+    /// The content including everything that was written.
     cached: Content,
-    /// With everything that was flushed. As long as `cached`.
+    /// The content including everything that was flushed. It has the length of `cached`.
     durable: Content,
-    /// Sectors in which the two may differ, with the number of the write that made them so.
+    /// The sectors in which the two may differ, with the number of the last write to each.
     dirty: BTreeMap<usize, u64>,
 }
 
-/// What a request is to do.
+/// A request in flight.
 #[derive(Clone, Debug)]
 struct Request {
     id: u64,
@@ -57,40 +59,40 @@ enum Step {
     Syncing(Vec<(usize, u64)>),
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Done {
-    /// It is in the cache; its sync, if it is linked, is on its way.
+pub enum RequestOutcome {
+    /// It is in the cache; a linked sync is in flight.
     Written,
     /// It is on the medium, if the disk keeps its promises.
     Durable,
-    /// The write failed; some of it may have happened.
+    /// The write failed; a part of it may have happened.
     WriteFailed,
-    /// The sync failed; some of it may have happened.
+    /// The sync failed; a part of it may have happened.
     SyncFailed,
 }
 
-/// The disk. A copy is a disk of its own, in the same state.
+/// The disk. A clone is a separate disk in the same state.
 #[derive(Clone, Debug)]
 pub struct Medium {
     names: BTreeMap<Arc<str>, Inode>,
     files: BTreeMap<Inode, Arc<File>>,
     requests: Vec<Request>,
-    done: Vec<(u64, Done)>,
+    done: Vec<(u64, RequestOutcome)>,
     next_inode: Inode,
     next_write: u64,
     next_request: u64,
     now: u64,
-    dice: Dice,
-    behaviour: Behaviour,
-    /// Operations on names that still succeed before the power fails; none is no limit.
+    random: SeededRandom,
+    behaviour: DiskBehaviour,
+    /// Operations on names that still succeed before the power fails; `None` for no limit.
     fuse: Option<u64>,
     statistics: MediumStatistics,
 }
 
 impl Medium {
-    /// An empty disk.
-    pub fn new(dice: Dice) -> Self {
+    /// Creates an empty disk.
+    pub fn new(random: SeededRandom) -> Self {
         Self {
             names: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -100,44 +102,44 @@ impl Medium {
             next_write: 1,
             next_request: 0,
             now: 0,
-            dice,
-            behaviour: Behaviour::default(),
+            random,
+            behaviour: DiskBehaviour::default(),
             fuse: None,
             statistics: MediumStatistics::default(),
         }
     }
 
-    /// Which dice it throws from now on.
-    pub fn set_dice(&mut self, dice: Dice) {
-        self.dice = dice;
+    /// Replaces its random generator.
+    pub fn set_dice(&mut self, random: SeededRandom) {
+        self.random = random;
     }
 
-    /// How it behaves from now on.
-    pub fn set_behaviour(&mut self, behaviour: Behaviour) {
+    /// Sets its behaviour.
+    pub fn set_behaviour(&mut self, behaviour: DiskBehaviour) {
         self.behaviour = behaviour;
     }
 
-    /// How it behaves.
-    pub fn behaviour(&self) -> Behaviour {
+    /// Returns its behaviour.
+    pub fn behaviour(&self) -> DiskBehaviour {
         self.behaviour
     }
 
-    /// What it has done.
+    /// Returns its statistics.
     pub fn statistics(&self) -> MediumStatistics {
         self.statistics
     }
 
-    /// The names in the directory.
+    /// Returns the names in the directory.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.names.keys().map(|name| &**name)
     }
 
-    /// The file of that name.
+    /// Returns the file with this name.
     pub fn find(&self, name: &str) -> Option<Inode> {
         self.names.get(name).copied()
     }
 
-    /// What a read of the whole file sees.
+    /// Returns what a read of the whole file sees.
     ///
     /// # Panics
     /// When there is no such file.
@@ -145,7 +147,7 @@ impl Medium {
         &self.files[&inode].cached
     }
 
-    /// A new file, flushed with its name. A file that had the name loses it.
+    /// Creates a file, flushed with its name. An existing file loses the name.
     pub fn create(&mut self, name: &str, content: Content) -> Inode {
         let inode = self.next_inode;
         self.next_inode += 1;
@@ -155,7 +157,7 @@ impl Medium {
         inode
     }
 
-    /// Takes the name away. Whoever has the file open keeps it.
+    /// Removes the name. An open file stays usable.
     pub fn remove(&mut self, name: &str) -> bool {
         self.names.remove(name).is_some()
     }
@@ -190,17 +192,17 @@ impl Medium {
         Arc::make_mut(self.files.get_mut(&inode).expect("an open file"))
     }
 
-    /// Takes in a write and how it is flushed. Gives the request's number.
+    /// Submits a write with its flush method. Returns the request's number.
     ///
     /// # Panics
-    /// When it is not of whole sectors within the file.
+    /// When it does not consist of whole sectors within the file.
     pub fn submit(&mut self, inode: Inode, offset: usize, bytes: Arc<[u8]>, flush: FlushMethod) -> u64 {
         assert!(offset.is_multiple_of(SECTOR_LENGTH) && bytes.len().is_multiple_of(SECTOR_LENGTH));
         assert!(offset + bytes.len() <= self.files[&inode].cached.len(), "a write beyond the file's end");
         self.take_in(inode, offset, bytes, flush, Step::Writing)
     }
 
-    /// Takes in a sync, which vouches for every write to the file that has completed. Gives the request's number.
+    /// Submits a sync, which covers every completed write to the file. Returns the request's number.
     pub fn submit_sync(&mut self, inode: Inode) -> u64 {
         let covered = self.dirty(inode);
         self.take_in(inode, 0, Arc::new([]), FlushMethod::SyncThread, Step::Syncing(covered))
@@ -219,28 +221,28 @@ impl Medium {
         let behaviour = self.behaviour;
         let is_write = step == Step::Writing;
         let is_flushed = !(is_write && flush == FlushMethod::SyncThread);
-        let fate = if is_write && self.dice.one_in(behaviour.write_failure) {
+        let fate = if is_write && self.random.one_in(behaviour.write_failure) {
             Fate::WriteFails
-        } else if is_flushed && self.dice.one_in(behaviour.sync_failure) {
+        } else if is_flushed && self.random.one_in(behaviour.sync_failure) {
             Fate::SyncFails
         } else {
             Fate::Succeeds
         };
         let due = self.now + self.delay();
         self.requests.push(Request { id, inode, offset, bytes, flush, due, fate, step });
-        if behaviour.lie == Some(Lie::AcknowledgesEarly) {
-            self.done.push((id, if is_flushed { Done::Durable } else { Done::Written }));
+        if behaviour.broken_promise == Some(BrokenPromise::AcknowledgesEarly) {
+            self.done.push((id, if is_flushed { RequestOutcome::Durable } else { RequestOutcome::Written }));
         }
         id
     }
 
     fn delay(&mut self) -> u64 {
-        // Mostly quick, now and then very late: what reorders requests.
+        // Mostly short, occasionally very long, which reorders requests.
         let max = self.behaviour.delay_max;
-        if self.dice.one_in(4) { self.dice.between(0, max) } else { self.dice.between(0, max / 8) }
+        if self.random.one_in(4) { self.random.between(0, max) } else { self.random.between(0, max / 8) }
     }
 
-    /// Lets time pass and gives what completed since it was last asked.
+    /// Advances the time by `ticks`; requests that are due complete.
     pub fn advance(&mut self, ticks: u64) {
         self.now += ticks;
         while let Some(at) = self.next_due() {
@@ -248,7 +250,7 @@ impl Medium {
         }
     }
 
-    /// Lets time pass until a request completes, if any is on its way.
+    /// Advances the time until a request completes, if any is in flight.
     pub fn advance_to_next(&mut self) {
         if let Some(due) = self.requests.iter().map(|request| request.due).min() {
             let ticks = due.saturating_sub(self.now);
@@ -256,16 +258,16 @@ impl Medium {
         }
     }
 
-    /// Takes what completed: the request's number and what became of it.
-    pub fn take_done(&mut self) -> Vec<(u64, Done)> {
+    /// Takes the completed requests: their numbers and results.
+    pub fn take_done(&mut self) -> Vec<(u64, RequestOutcome)> {
         std::mem::take(&mut self.done)
     }
 
-    /// One of the requests that are due, by chance.
+    /// Returns one of the due requests, at random.
     fn next_due(&mut self) -> Option<usize> {
         let due: Vec<usize> =
             (0..self.requests.len()).filter(|&at| self.requests[at].due <= self.now).collect();
-        (!due.is_empty()).then(|| due[self.dice.below(due.len())])
+        (!due.is_empty()).then(|| due[self.random.below(due.len())])
     }
 
     fn complete(&mut self, at: usize) {
@@ -275,7 +277,7 @@ impl Medium {
                 let request = self.requests.remove(at);
                 if request.fate == Fate::SyncFails {
                     self.statistics.failures += 1;
-                    self.finish(request.id, Done::SyncFailed);
+                    self.finish(request.id, RequestOutcome::SyncFailed);
                     return;
                 }
                 self.finish_flush(&request, &covered);
@@ -291,7 +293,7 @@ impl Medium {
             self.statistics.failures += 1;
             self.requests.remove(at);
             self.apply_by_chance(&request);
-            self.finish(request.id, Done::WriteFailed);
+            self.finish(request.id, RequestOutcome::WriteFailed);
             return;
         }
         self.statistics.writes += 1;
@@ -299,21 +301,21 @@ impl Medium {
         match request.flush {
             FlushMethod::SyncThread => {
                 self.requests.remove(at);
-                self.finish(request.id, Done::Written);
+                self.finish(request.id, RequestOutcome::Written);
             }
             FlushMethod::LinkedSync => {
-                // The sync is submitted now: it covers every write to the file that has completed.
+                // The sync is submitted now: it covers every completed write to the file.
                 let covered = self.dirty(request.inode);
                 let due = self.now + self.delay();
                 let waiting = &mut self.requests[at];
                 (waiting.step, waiting.due) = (Step::Syncing(covered), due);
-                self.finish(request.id, Done::Written);
+                self.finish(request.id, RequestOutcome::Written);
             }
             FlushMethod::FlushedWrites => {
                 self.requests.remove(at);
                 if request.fate == Fate::SyncFails {
                     self.statistics.failures += 1;
-                    self.finish(request.id, Done::SyncFailed);
+                    self.finish(request.id, RequestOutcome::SyncFailed);
                 } else {
                     self.finish_flush(&request, &covered);
                 }
@@ -326,28 +328,29 @@ impl Medium {
             self.flush(request.inode, covered);
         }
         self.write_elsewhere(request);
-        self.finish(request.id, Done::Durable);
+        self.finish(request.id, RequestOutcome::Durable);
     }
 
-    /// What a read of the file sees and the medium may not have.
+    /// Returns the sectors whose cached content the medium may not have.
     fn dirty(&self, inode: Inode) -> Vec<(usize, u64)> {
         let file = self.files.get(&inode);
         file.map_or(Vec::new(), |file| file.dirty.iter().map(|(sector, write)| (*sector, *write)).collect())
     }
 
-    fn finish(&mut self, id: u64, done: Done) {
-        if self.behaviour.lie != Some(Lie::AcknowledgesEarly) {
+    fn finish(&mut self, id: u64, done: RequestOutcome) {
+        if self.behaviour.broken_promise != Some(BrokenPromise::AcknowledgesEarly) {
             self.done.push((id, done));
         }
     }
 
-    /// Puts the sectors that `happens` picks into the cache; gives them with the number of this write.
+    /// Puts the sectors for which `happens` is true into the cache; returns them with the number of this
+    /// write.
     fn apply(
         &mut self,
         inode: Inode,
         offset: usize,
         bytes: &[u8],
-        mut happens: impl FnMut(&mut Dice) -> bool,
+        mut happens: impl FnMut(&mut SeededRandom) -> bool,
     ) -> Vec<(usize, u64)> {
         let write = self.next_write;
         self.next_write += 1;
@@ -359,7 +362,7 @@ impl Medium {
             if start + sector.len() > file.cached.len() {
                 break;
             }
-            if happens(&mut self.dice) {
+            if happens(&mut self.random) {
                 file.cached.write(start, sector);
                 file.dirty.insert(start / SECTOR_LENGTH, write);
                 applied.push((start / SECTOR_LENGTH, write));
@@ -368,13 +371,13 @@ impl Medium {
         applied
     }
 
-    /// A write that was cut short: all of it, nothing, or any of its sectors.
+    /// Applies an interrupted write: all of it, nothing, or any of its sectors.
     fn apply_by_chance(&mut self, request: &Request) {
-        let kind = self.dice.below(3);
-        self.apply(request.inode, request.offset, &request.bytes, |dice| match kind {
+        let kind = self.random.below(3);
+        self.apply(request.inode, request.offset, &request.bytes, |random| match kind {
             0 => true,
             1 => false,
-            _ => dice.one_in(2),
+            _ => random.one_in(2),
         });
     }
 
@@ -389,142 +392,47 @@ impl Medium {
     }
 
     fn loses_flush(&mut self) -> bool {
-        self.behaviour.lie == Some(Lie::LosesFlushes) && self.dice.one_in(10)
+        self.behaviour.broken_promise == Some(BrokenPromise::LosesFlushes) && self.random.one_in(10)
     }
 
     fn write_elsewhere(&mut self, request: &Request) {
-        if self.behaviour.lie != Some(Lie::WritesElsewhere) || !self.dice.one_in(10) || request.offset < 4096
+        if self.behaviour.broken_promise != Some(BrokenPromise::WritesElsewhere)
+            || !self.random.one_in(10)
+            || request.offset < 4096
         {
             return;
         }
-        let sector = 8 + self.dice.below(request.offset / SECTOR_LENGTH - 7);
+        let sector = 8 + self.random.below(request.offset / SECTOR_LENGTH - 7);
         let Some(file) = self.files.get_mut(&request.inode) else { return };
         let file = Arc::make_mut(file);
         file.cached.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
         file.durable.write(sector * SECTOR_LENGTH, &[0; SECTOR_LENGTH]);
     }
 
-    /// The power fails: what was on its way or in the cache is on the medium or is not, sector by sector.
-    pub fn fail_power(&mut self) {
-        self.land_requests();
-        for file in self.files.values_mut() {
-            let kind = self.dice.below(3);
-            if file.dirty.is_empty() {
-                continue;
-            }
-            let file = Arc::make_mut(file);
-            for sector in std::mem::take(&mut file.dirty).into_keys() {
-                let stays = match kind {
-                    0 => true,
-                    1 => false,
-                    _ => self.dice.one_in(2),
-                };
-                let count =
-                    if stays { &mut self.statistics.sectors_kept } else { &mut self.statistics.sectors_lost };
-                *count += 1;
-                if stays {
-                    file.durable.take_sector(&file.cached, sector);
-                }
-            }
-            file.cached.clone_from(&file.durable);
-        }
-        self.rot();
-        self.forget_unnamed();
+    /// Draws whether a submission is refused.
+    pub fn fails_submission(&mut self) -> bool {
+        self.random.one_in(self.behaviour.submit_failure)
     }
 
-    /// The process is killed and the machine goes on: what was on its way happens or does not, the cache stays.
-    pub fn kill_process(&mut self) {
-        self.land_requests();
-        self.forget_unnamed();
-    }
-
-    fn land_requests(&mut self) {
-        for request in std::mem::take(&mut self.requests) {
-            if request.step == Step::Writing {
-                self.apply_by_chance(&request);
-            }
-        }
-        self.done.clear();
-        self.fuse = None;
-    }
-
-    fn rot(&mut self) {
-        if self.behaviour.lie == Some(Lie::RotsBits) {
-            self.rot_a_bit();
-        }
-    }
-
-    /// Changes one bit of what some file holds, within what was written: the zeros behind it are nobody's.
-    pub fn rot_a_bit(&mut self) {
-        let inodes: Vec<Inode> = self.names.values().copied().collect();
-        let Some(inode) = (!inodes.is_empty()).then(|| inodes[self.dice.below(inodes.len())]) else { return };
-        let Some(end) = self.files[&inode].durable.last_set() else { return };
-        let (at, bit) = (self.dice.below(end + 1), self.dice.below(8));
-        let file = self.file_mut(inode);
-        file.durable.flip(at, bit);
-        file.cached.flip(at, bit);
-    }
-
-    fn forget_unnamed(&mut self) {
-        let named: Vec<Inode> = self.names.values().copied().collect();
-        self.files.retain(|inode, _| named.contains(inode));
-    }
-
-    /// The power fails after so many more operations on names.
-    pub fn set_fuse(&mut self, operations: Option<u64>) {
-        self.fuse = operations;
-    }
-
-    /// Whether the power has failed in the middle of an operation.
-    pub fn is_dark(&self) -> bool {
-        self.fuse == Some(0)
-    }
-
-    /// Whether an operation on names happens whole. If not the power has failed, and the caller does as much of
-    /// it as [`Self::happens_partly`] says.
-    ///
-    /// # Errors
-    /// When the power was off before.
-    pub fn operate(&mut self) -> io::Result<bool> {
-        match &mut self.fuse {
-            None => Ok(true),
-            Some(0) => Err(power_failed()),
-            Some(left) => {
-                *left -= 1;
-                Ok(*left > 0)
-            }
-        }
-    }
-
-    /// Whether a part of the operation that the power failed in happened.
-    pub fn happens_partly(&mut self) -> bool {
-        self.dice.one_in(2)
-    }
-
-    /// Whether a submission is refused.
-    pub fn throw_submit_failure(&mut self) -> bool {
-        self.dice.one_in(self.behaviour.submit_failure)
-    }
-
-    /// Headers of segments that are on their way.
-    pub fn headers_on_their_way(&self) -> usize {
+    /// Returns how many segment headers are in flight.
+    pub fn headers_in_flight(&self) -> usize {
         let header = |request: &&Request| request.offset == 0 && !request.bytes.is_empty();
         self.requests.iter().filter(header).count()
     }
 
-    /// Whether a segment cannot be prepared.
-    pub fn throw_spare_failure(&mut self) -> bool {
-        self.dice.one_in(self.behaviour.spare_failure)
+    /// Draws whether a segment cannot be prepared.
+    pub fn fails_spare(&mut self) -> bool {
+        self.random.one_in(self.behaviour.spare_failure)
     }
 
-    /// A throw of the disk's own dice.
-    pub fn throw(&mut self, one_in: u64) -> bool {
-        self.dice.one_in(one_in)
+    /// Returns true with probability 1 in `one_in`.
+    pub fn chance(&mut self, one_in: u64) -> bool {
+        self.random.one_in(one_in)
     }
 
-    /// A number of the disk's own.
+    /// Returns a random number from `low` to `high`.
     pub fn draw(&mut self, low: u64, high: u64) -> u64 {
-        self.dice.between(low, high)
+        self.random.between(low, high)
     }
 }
 
@@ -540,7 +448,7 @@ impl File {
     }
 }
 
-/// What every operation says while the power is off.
+/// Returns the error of every operation while the power is off.
 pub fn power_failed() -> io::Error {
     io::Error::other("the power failed")
 }
@@ -551,9 +459,9 @@ mod tests {
 
     const SECTOR: [u8; SECTOR_LENGTH] = [7; SECTOR_LENGTH];
 
-    /// A disk with a file of 64 sectors of zeros that takes no time.
+    /// A disk without delays, with a file of 64 sectors of zeros.
     fn disk(seed: u64) -> (Medium, Inode) {
-        let mut medium = Medium::new(Dice::new(seed, 0));
+        let mut medium = Medium::new(SeededRandom::new(seed, 0));
         let inode = medium.create("a", Content::zeros(64 * SECTOR_LENGTH));
         (medium, inode)
     }
@@ -564,7 +472,7 @@ mod tests {
         byte == [7]
     }
 
-    /// How many of 100 disks have `sector` after `on` and a failure of the power.
+    /// Returns how many of 100 disks have `sector` after `on` and a power failure.
     fn survivors(sector: usize, on: impl Fn(&mut Medium, Inode)) -> usize {
         let survives = |seed: &u64| {
             let (mut medium, inode) = disk(*seed);
@@ -576,59 +484,59 @@ mod tests {
     }
 
     #[test]
-    fn a_flushed_write_vouches_for_itself_and_for_no_other() {
+    fn a_flushed_write_is_durable_and_makes_no_other_write_durable() {
         let both = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
             medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Durable)]);
         };
         assert_eq!(survivors(1, both), 100);
         assert!((20..80).contains(&survivors(0, both)));
     }
 
     #[test]
-    fn a_sync_vouches_for_what_was_written_before_it_was_submitted() {
+    fn a_sync_covers_what_was_written_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             medium.write_through_cache(inode, 0, &SECTOR);
             medium.submit(inode, SECTOR_LENGTH, SECTOR.into(), FlushMethod::LinkedSync);
             let at = medium.next_due().expect("a write without delay is due");
             medium.complete(at);
-            // The sync is on its way now.
+            // The sync is in flight now.
             medium.write_through_cache(inode, 2 * SECTOR_LENGTH, &SECTOR);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Written), (0, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Written), (0, RequestOutcome::Durable)]);
         };
         assert_eq!((survivors(0, between), survivors(1, between)), (100, 100));
         assert!((20..80).contains(&survivors(2, between)));
     }
 
     #[test]
-    fn a_sync_apart_vouches_for_writes_that_completed_before_it_was_submitted() {
+    fn a_separate_sync_covers_writes_that_completed_before_it_was_submitted() {
         let between = |medium: &mut Medium, inode| {
             let write = |medium: &mut Medium, sector| {
                 medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::SyncThread);
             };
             write(medium, 0);
             medium.advance(1);
-            assert_eq!(medium.take_done(), [(0, Done::Written)]);
+            assert_eq!(medium.take_done(), [(0, RequestOutcome::Written)]);
             write(medium, 1);
             medium.submit_sync(inode);
             let sync = medium.requests.len() - 1;
             medium.complete(0);
             medium.complete(sync - 1);
-            assert_eq!(medium.take_done(), [(1, Done::Written), (2, Done::Durable)]);
+            assert_eq!(medium.take_done(), [(1, RequestOutcome::Written), (2, RequestOutcome::Durable)]);
         };
         assert_eq!(survivors(0, between), 100);
         assert!((20..80).contains(&survivors(1, between)));
     }
 
     #[test]
-    fn a_write_on_its_way_is_torn_between_sectors_and_never_within_one() {
+    fn a_write_in_flight_is_torn_between_sectors_and_never_within_one() {
         let mut torn = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
-            medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+            medium.set_behaviour(DiskBehaviour { delay_max: 100, ..DiskBehaviour::default() });
             medium.submit(inode, 0, [SECTOR; 8].concat().into(), FlushMethod::FlushedWrites);
             medium.fail_power();
             let there = (0..8).filter(|&sector| is_written(&medium, inode, sector)).count();
@@ -643,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_wrote_is_there_until_the_power_fails() {
+    fn writes_of_a_killed_process_last_until_the_power_fails() {
         let mut lost = 0;
         for seed in 0..100 {
             let (mut medium, inode) = disk(seed);
@@ -657,9 +565,9 @@ mod tests {
     }
 
     #[test]
-    fn requests_complete_late_and_out_of_their_order() {
+    fn requests_complete_late_and_out_of_order() {
         let (mut medium, inode) = disk(3);
-        medium.set_behaviour(Behaviour { delay_max: 100, ..Behaviour::default() });
+        medium.set_behaviour(DiskBehaviour { delay_max: 100, ..DiskBehaviour::default() });
         let ids: Vec<u64> = (0..20)
             .map(|sector| {
                 medium.submit(inode, sector * SECTOR_LENGTH, SECTOR.into(), FlushMethod::FlushedWrites)

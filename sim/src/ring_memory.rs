@@ -1,13 +1,14 @@
-//! Looks at the ring as a device does: by address, while writes are on their way, behind the borrow checker's back.
+//! Reads the ring's memory as a device does: by address, while writes are in flight, outside the borrow
+//! checker's view.
 #![allow(unsafe_code)]
 
 use stele_bus::LogRing;
 use stele_wire::frame::crc32c;
 
-/// Where in the ring's memory `bytes` lie.
+/// Returns the offset of `bytes` in the ring's memory.
 ///
 /// # Panics
-/// When they do not.
+/// When they are not in the ring.
 pub(crate) fn offset_of(ring: &LogRing, bytes: &[u8]) -> usize {
     let (start, capacity) = ring.memory();
     let at = (bytes.as_ptr() as usize).wrapping_sub(start as usize);
@@ -15,11 +16,11 @@ pub(crate) fn offset_of(ring: &LogRing, bytes: &[u8]) -> usize {
     at
 }
 
-/// CRC-32C of `length` bytes at `at` of the ring's memory, as they are now.
+/// Returns CRC-32C of `length` bytes at `at` of the ring's memory, as they are now.
 pub(crate) fn checksum(ring: &LogRing, at: usize, length: usize) -> u32 {
     let (start, capacity) = ring.memory();
     assert!(at + length <= capacity);
-    // SAFETY: the range was asserted to lie in the mapping above, which `ring` keeps alive. Nothing stores to it
-    // during the call: a simulated world lives on one thread (`World` is not shared), and this thread is here.
+    // SAFETY: the range was asserted above to be in the mapping, which `ring` keeps alive. Nothing writes to
+    // it during the call: a simulated world runs on one thread (`World` is not shared), which is this one.
     crc32c(unsafe { std::slice::from_raw_parts(start.add(at), length) })
 }

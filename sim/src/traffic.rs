@@ -1,6 +1,6 @@
-//! What publishers submit: valid messages of every class, by chance.
+//! Random valid messages of every class, as publishers submit them.
 
-use crate::dice::Dice;
+use crate::random::SeededRandom;
 use std::sync::LazyLock;
 use stele_bus::template;
 use stele_risk::OrderTerms;
@@ -11,10 +11,10 @@ use stele_wire::messages::{
 };
 use zerocopy::IntoBytes;
 
-/// One submission.
+/// A submitted message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Submission {
-    /// Which message.
+    /// The message's template id.
     pub template_id: u16,
     /// Its block, groups and data.
     pub body: Vec<u8>,
@@ -23,27 +23,27 @@ pub struct Submission {
 }
 
 impl Submission {
-    /// The number of the order in it, if it is one that may be refused by an event.
+    /// Returns the number of its order, if a refusal of the message is logged as an event.
     pub fn order_id(&self) -> Option<u64> {
         OrderTerms::read(self.template_id, &self.body).map(|terms| terms.client_order_id)
     }
 }
 
-/// What a life's publishers tend to submit.
+/// The mix of messages that a life's publishers submit.
 #[derive(Clone, Copy, Debug)]
-pub struct Mix {
-    /// Weights of: market data and everything else by chance, orders, cancels, kill switches, very long messages.
+pub struct TrafficMix {
+    /// The weights of: market data and everything else, orders, cancels, kill switches, very long messages.
     pub weights: [u32; 5],
 }
 
-/// Makes submissions.
+/// Generates submissions.
 #[derive(Clone, Debug)]
 pub struct Traffic {
-    dice: Dice,
+    random: SeededRandom,
     next_order: u64,
 }
 
-/// Every message that nobody but a publisher says.
+/// The templates that only publishers send and that need no particular content.
 static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     let typed = [NewOrder::TEMPLATE_ID, ReplaceOrder::TEMPLATE_ID, Quote::TEMPLATE_ID];
     let apart = [
@@ -56,19 +56,19 @@ static ANYTHING: LazyLock<Vec<u16>> = LazyLock::new(|| {
     (1..u16::MAX).filter(others).collect()
 });
 
-/// Behind a block, empty groups and data of every message of the schema are so many zeros at most.
+/// After a block, the empty groups and data of every message of the schema are at most this many zeros.
 const EMPTY_TAIL: usize = 64;
 
 impl Traffic {
-    /// Traffic by these dice.
-    pub fn new(dice: Dice) -> Self {
-        Self { dice, next_order: 1 }
+    /// Creates traffic with this random generator.
+    pub fn new(random: SeededRandom) -> Self {
+        Self { random, next_order: 1 }
     }
 
-    /// The next submission, received at `now` or a little before.
-    pub fn next(&mut self, mix: &Mix, now: Nanos) -> Submission {
-        let received = Nanos(now.0.saturating_sub(self.dice.between(0, 5_000)));
-        let (template_id, body) = match self.dice.weighted(&mix.weights) {
+    /// Returns the next submission, received at `now` or a little before.
+    pub fn next(&mut self, mix: &TrafficMix, now: Nanos) -> Submission {
+        let received = Nanos(now.0.saturating_sub(self.random.between(0, 5_000)));
+        let (template_id, body) = match self.random.weighted(&mix.weights) {
             0 => self.anything(),
             1 => self.order(),
             2 => self.cancel(),
@@ -79,23 +79,23 @@ impl Traffic {
     }
 
     fn anything(&mut self) -> (u16, Vec<u8>) {
-        let template_id = self.dice.pick(&ANYTHING);
+        let template_id = self.random.pick(&ANYTHING);
         let block_length = usize::from(template(template_id).expect("of the schema").block_length);
-        let mut body = vec![0; block_length + self.dice.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
-        self.dice.fill(&mut body[..block_length]);
+        let mut body = vec![0; block_length + self.random.pick(&[0, EMPTY_TAIL, EMPTY_TAIL + 5])];
+        self.random.fill(&mut body[..block_length]);
         (template_id, body)
     }
 
     fn order(&mut self) -> (u16, Vec<u8>) {
         let client_order_id = self.number();
-        let account = self.dice.below(4) as u32;
-        let quantity = self.dice.between(0, 50);
-        let limit_price = self.dice.between(1, 1_000_000) as i64;
-        let side = self.dice.pick(&[Side::BUY, Side::SELL]);
-        // Null, and every watermark there is, the one that is not offered included.
+        let account = self.random.below(4) as u32;
+        let quantity = self.random.between(0, 50);
+        let limit_price = self.random.between(1, 1_000_000) as i64;
+        let side = self.random.pick(&[Side::BUY, Side::SELL]);
+        // Null, and every watermark, including the one that is not offered.
         let release =
-            stele_wire::messages::ReleaseWatermark(self.dice.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
-        let mut body = match self.dice.below(3) {
+            stele_wire::messages::ReleaseWatermark(self.random.pick(&[255, 255, 255, 0, 1, 2, 2, 3, 4]));
+        let mut body = match self.random.below(3) {
             0 => {
                 let order = ReplaceOrder {
                     client_order_id: client_order_id.into(),
@@ -139,14 +139,14 @@ impl Traffic {
         body
     }
 
-    /// A number that no other submission has.
+    /// Returns a number that no other submission has.
     fn number(&mut self) -> u64 {
         self.next_order += 1;
         self.next_order - 1
     }
 
     fn cancel(&mut self) -> (u16, Vec<u8>) {
-        let cancelled = self.dice.between(0, self.next_order);
+        let cancelled = self.random.between(0, self.next_order);
         let client_order_id = self.number().into();
         let cancel =
             CancelOrder { client_order_id, cancelled_order_id: cancelled.into(), ..CancelOrder::NULL };
@@ -157,11 +157,11 @@ impl Traffic {
 
     fn kill_switch(&mut self) -> (u16, Vec<u8>) {
         let switch = KillSwitch {
-            // No two submissions are alike, so that a checker can tell them apart.
+            // No two submissions are equal, so that a checker can tell them apart.
             party: (self.number() as u32).into(),
             scope: CancelScope::ACCOUNT,
-            scope_id: (self.dice.below(4) as u32).into(),
-            state: self.dice.pick(&[SwitchState::ENGAGED, SwitchState::RELEASED, SwitchState::RELEASED]),
+            scope_id: (self.random.below(4) as u32).into(),
+            state: self.random.pick(&[SwitchState::ENGAGED, SwitchState::RELEASED, SwitchState::RELEASED]),
             ..KillSwitch::NULL
         };
         (KillSwitch::TEMPLATE_ID, switch.as_bytes().to_vec())
@@ -169,9 +169,9 @@ impl Traffic {
 
     fn long(&mut self) -> (u16, Vec<u8>) {
         let longest = stele_wire::bounds::BODY_LENGTH_MAX - size_of::<SchemaText>() - 4;
-        let shortest = self.dice.pick(&[1_000, 20_000, longest as u64]);
-        let mut text = vec![0; self.dice.between(shortest, longest as u64) as usize];
-        self.dice.fill(&mut text);
+        let shortest = self.random.pick(&[1_000, 20_000, longest as u64]);
+        let mut text = vec![0; self.random.between(shortest, longest as u64) as usize];
+        self.random.fill(&mut text);
         let mut body = vec![0; size_of::<SchemaText>() + 4 + text.len()];
         let length = SchemaText::NULL.encode(&mut body, &text).expect("the text is short enough").len();
         body.truncate(length);

@@ -1,19 +1,19 @@
-//! A promise that was broken: what a checker says when one is.
+//! A violated rule, as a checker reports it.
 
-/// A promise that was broken.
+/// A violated rule.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{rule}: {what}")]
 pub struct Violation {
     /// The rule, in a few words.
     pub rule: &'static str,
-    /// What was seen instead.
+    /// What was observed instead.
     pub what: String,
 }
 
-/// A violation of `rule`.
+/// Creates a violation of `rule`.
 pub fn violated(rule: &'static str, what: impl Into<String>) -> Violation {
     Violation { rule, what: what.into() }
 }
 
-/// What a check says.
+/// The result of a check.
 pub type Checked = Result<(), Violation>;

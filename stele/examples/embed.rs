@@ -1,11 +1,14 @@
-//! A bus in one process: publishes, reads in place on another thread, waits until all of it is durable, stops
-//! in order.
+//! A bus in one process: it publishes trades, reads them in place on another thread, waits until they are
+//! durable, and stops in order.
 //!
 //! ```text
 //! main thread ──> publisher ──> SEQUENCER ──> ring ──┬──> gating consumer ──> the reader's thread
 //!                                                    └──> JOURNAL ──> TRAIL
 //! ```
-//! `cargo run -p stele --example embed -- TRAIL [TRADES]`, then `stele verify TRAIL`
+//! ```sh
+//! cargo run -p stele --example embed -- [TRAIL] [TRADES]     # by default the folder `trail` and 1000 trades
+//! cargo run -- verify trail
+//! ```
 
 use stele::embed::cut_text;
 use stele::wire::messages::{InstrumentDefinition, InstrumentDefinitionLegs, SourceDefinition, Trade};
@@ -16,21 +19,21 @@ const INSTRUMENT: u32 = 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let trail = arguments.next().ok_or("which trail? name a folder")?;
+    let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
     let trades: u64 = arguments.next().map_or(Ok(1_000), |count| count.parse())?;
 
-    // Opens the trail, which no other process may write meanwhile, and begins a session on it.
+    // Opens the trail, which no other process can write at the same time, and begins a session on it.
     let mut bus = Bus::open(&trail, BusOptions::default())?;
     let mut feed = bus.publisher("feed")?;
     let mut reader = bus.gating_consumer("reader")?;
-    // What events refer to is defined before them: `stele verify` asks for it.
+    // Events may only refer to sources and instruments that were defined before: `stele verify` checks it.
     let source = SourceDefinition {
         source: SOURCE.into(),
         publisher: feed.id().into(),
         name: cut_text("an example"),
         ..SourceDefinition::NULL
     };
-    bus.control().publish_text(&source, b"trades that nobody made")?;
+    bus.control().publish_text(&source, b"made-up trades")?;
     let instrument = InstrumentDefinition {
         instrument: INSTRUMENT.into(),
         source: SOURCE.into(),
@@ -67,9 +70,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bus.publish(&mut feed, &trade)?;
     }
     bus.wait_durable(&feed)?;
-    println!("{trades} trades are durable");
+    println!("{trades} trades in {trail} are durable");
     bus.stop()?;
     let (count, quantity) = reading.join().expect("the reader does not panic");
-    println!("{count} trades of {quantity} together were read");
+    println!("{count} trades with a total quantity of {quantity} were read");
     Ok(())
 }

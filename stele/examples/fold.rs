@@ -1,18 +1,20 @@
-//! A state of one's own that follows from the log: what was traded of each instrument. The next run goes on
-//! from a snapshot.
+//! Your own state over the log: the traded quantity of each instrument. The next run continues from a
+//! snapshot.
 //!
 //! ```text
 //! SNAPSHOT ──> state ──┐
 //! TRAIL ── the events after it ──> on_event ──> state ──> SNAPSHOT
 //! ```
-//! `cargo run -p stele --example fold -- TRAIL SNAPSHOT`
+//! ```sh
+//! cargo run -p stele --example fold -- [TRAIL] [SNAPSHOT]     # by default `trail` and `volumes.snapshot`
+//! ```
 
 use std::collections::BTreeMap;
 use stele::bus::Event;
-use stele::journal::{Projected, Projection};
+use stele::journal::{Projection, TrailProjection};
 use stele::wire::messages::Trade;
 
-/// Quantity traded, by instrument.
+/// The traded quantity by instrument.
 #[derive(Default)]
 struct Volumes(BTreeMap<u32, u64>);
 
@@ -49,11 +51,11 @@ impl Projection for Volumes {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let trail = arguments.next().ok_or("which trail? name its folder")?;
-    let snapshot = arguments.next().ok_or("which snapshot? name a file")?;
-    let mut volumes = Projected::open(trail.as_ref(), snapshot.as_ref(), Volumes::default())?;
+    let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
+    let snapshot = arguments.next().unwrap_or_else(|| "volumes.snapshot".to_owned());
+    let mut volumes = TrailProjection::open(trail.as_ref(), snapshot.as_ref(), Volumes::default())?;
     if let Some(why) = volumes.refused() {
-        println!("from the beginning, because the snapshot does not fit: {why}");
+        println!("reading from the beginning, because the snapshot does not fit: {why}");
     }
     let from = volumes.last_sequence();
     let count = volumes.catch_up()?;

@@ -1,10 +1,14 @@
-//! Submits messages to a bus from another process, and waits until all of them are durable.
+//! Publishes messages to a running bus from another process, and waits until they are durable.
 //!
 //! ```text
-//! this ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> sequencer of a bus with a place for publisher ID
+//! this process ──> /dev/shm/stele-NAME/shard-0/publisher-ID ──> the bus's sequencer
 //! ```
-//! `cargo run -p stele --example publish -- NAME ID [COUNT]`, beside a `stele run` with a `[[publisher]]` of
-//! that id
+//! ```sh
+//! cargo run --release -- run --config examples/publisher.toml     # in another terminal
+//! cargo run -p stele --example publish -- [NAME] [ID] [COUNT]
+//! ```
+//! The configuration of the bus must have a `[[publisher]]` with the id. By default it sends 10 messages to
+//! the only running bus, as publisher 100.
 
 use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
 use stele::wire::messages::Trade;
@@ -12,13 +16,17 @@ use stele::wire::messages::Trade;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let bus = FoundBus::find(arguments.next().as_deref())?;
-    let id = arguments.next().ok_or("which publisher?")?.parse()?;
+    let id: u16 = arguments.next().map_or(Ok(100), |id| id.parse())?;
     let count: u64 = arguments.next().map_or(Ok(10), |count| count.parse())?;
     let shard = bus.shards()?.into_iter().next().ok_or("the bus has no shard yet")?;
+    if !shard.publisher(id).exists() {
+        let help = "add a [[publisher]] with that id to its configuration";
+        return Err(format!("the bus has no publisher {id}: {help}").into());
+    }
     let mut publisher = RemotePublisher::attach(&shard, id)?;
     let last = publisher.next_sequence() - 1 + count;
     while publisher.next_sequence() <= last {
-        // It refers to nothing that would have to be defined first.
+        // A trade without an instrument does not need definitions before it.
         match publisher.offer_message(&Trade::NULL, NOT_RECEIVED) {
             Err(refusal) if refusal.is_transient() => std::thread::yield_now(),
             offered => offered?,

@@ -1,11 +1,12 @@
-//! Reads a trail as an iterator of typed events, and prints its trades and how many events of each kind there
-//! are.
+//! Reads a trail as an iterator of typed events, and prints its trades and the number of events of each kind.
 //!
 //! ```text
 //! TRAIL ──> TrailReader ── events() ──> Trade, Trade, Trade …
 //! ```
-//! `cargo run -p stele --example read_trail -- TRAIL [FIRST_SEQUENCE]`. It reads a trail that is being
-//! written as well.
+//! ```sh
+//! cargo run -p stele --example read_trail -- [TRAIL] [FIRST_SEQUENCE]     # by default the folder `trail`
+//! ```
+//! It can also read a trail that is still being written.
 
 use std::collections::BTreeMap;
 use stele::journal::TrailReader;
@@ -14,7 +15,7 @@ use stele::wire::{Price, Sequence};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let trail = arguments.next().ok_or("which trail? name its folder")?;
+    let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
     let mut reader = TrailReader::open(trail.as_ref())?;
     if let Some(first) = arguments.next() {
         reader.seek(Sequence(first.parse()?))?;

@@ -1,10 +1,13 @@
-//! Follows the log of a bus from another process, by copy: nothing here can disturb the writer.
+//! Follows the log of a running bus from another process. It reads copies, so it cannot delay the writer.
 //!
 //! ```text
-//! a bus ──> /dev/shm/stele-NAME/shard-0/ring ──> this
+//! a bus ──> /dev/shm/stele-NAME/shard-0/ring ──> this process
 //! ```
-//! `cargo run -p stele --example subscribe -- [NAME] [EVENTS]`, beside a `stele run` or any program with a
-//! bus
+//! ```sh
+//! cargo run --release -- demo                                 # in another terminal: any program with a bus
+//! cargo run -p stele --example subscribe -- [NAME] [EVENTS]
+//! ```
+//! By default it follows the only running bus until the bus stops.
 
 use stele::bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
 use stele::wire::messages::message_name;

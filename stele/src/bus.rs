@@ -1,10 +1,10 @@
-//! The order of things: the ring that the newest events are in, the sequencer that is its only writer,
-//! publishers and consumers, in this process and in others.
+//! The bus: the ring that holds the newest events, the sequencer, which is its only writer, and publishers
+//! and consumers, in this process and in others.
 //!
-//! [`LogRing::create`] gives the [`RingParts`]; [`Sequencer::new`] takes the writer of them and gives out the
-//! ends of [publishers](Sequencer::publisher) and [gating consumers](Sequencer::gating_consumer) before it
-//! moves to its [`Core`]. A [`LossyConsumer`] joins at any time. Other processes map the ring with
-//! [`RingView::attach`] and publish through a [`RemotePublisher`].
+//! [`LogRing::create`] returns the [`RingParts`], whose writer [`Sequencer::new`] takes. Before the sequencer
+//! moves to its [`Core`], it creates [publishers](Sequencer::publisher) and [gating
+//! consumers](Sequencer::gating_consumer). A [`LossyConsumer`] can join at any time. Other processes map the
+//! ring with [`RingView::attach`] and publish with a [`RemotePublisher`].
 
 pub use stele_bus::{
     Acknowledged, Agent, AgentError, AttachError, BusDirectory, Class, Clock, ClockStatus, Conflated,

@@ -1,5 +1,5 @@
-//! Was it allowed, and can we prove it: verification of a trail, seals over its events and proofs from them,
-//! witnesses, time stamps.
+//! Compliance: the verification of a trail, seals over its events, proofs from the seals, witnesses and time
+//! stamps.
 
 pub use stele_compliance::{
     BrokenTrail, Finding, IntactPrefix, OpenEnd, RuleCount, VerifiedTrail, VerifyError, VerifyOptions, verify,

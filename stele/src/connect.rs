@@ -1,6 +1,6 @@
-//! The world outside: feeds of market data from files and recorded streams, and a generated order flow.
+//! Market data from outside: feeds of files and recorded streams, and a generated order flow.
 //!
-//! [`FeedSpec`] is what a person writes to ask for one, such as `itch:FILE`; each module is a format.
+//! A [`FeedSpec`] names a feed on the command line, such as `itch:FILE`. Each module is a format.
 
 pub use stele_connect::{FeedSpec, InstrumentIds};
 pub use stele_connect::{binance, dbn, generate, generator, itch, lobster, spec};

@@ -1,7 +1,7 @@
-//! Feeds: the trait of a source of market data, and the player that puts one into a bus.
+//! Feeds: the trait of a source of market data, and the player that publishes its records on a bus.
 //!
-//! A [`Feed`] fills a [`Batch`] when it is asked to; a [`Player`] is the agent that plays it at a [`Pace`],
-//! into one publisher or through a [router] to several shards.
+//! A [`Feed`] fills a [`Batch`] with events. A [`Player`] is the agent that plays a feed at a [`Pace`], into
+//! one publisher or through a [router] to several shards.
 
 pub use stele_feed::{
     BATCH_EVENTS_MAX, BATCH_LENGTH, Batch, Description, Feed, FeedError, FeedReport, NotCarried, Pace,

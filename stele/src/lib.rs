@@ -1,25 +1,26 @@
-//! Stele is a low-latency trading event bus whose log is an audit trail. This crate is the one dependency of
-//! a program that uses it: the parts by area, and [`Program`], with which a strategy of your own gets every
-//! command of `stele`.
+//! Stele is a low-latency trading event bus whose log is an audit trail. A program that uses it needs only
+//! this crate, which has the parts by area, and [`Program`], with which your own strategy gets every command
+//! of `stele`.
 //!
-//! | you want to | look at |
+//! | you want to | see |
 //! |---|---|
 //! | write a strategy | [`prelude`], [`strategies::Strategy`], [`strategies::Context`] |
 //! | try it without a bus | [`strategies::StrategyTester`] |
 //! | aggregate, join and window streams of events | [`strategies::operators`], [`strategies::indicators`] |
-//! | run it: live, in a backtest, checked against its trail | [`Program`] |
-//! | put the bus into a program of your own: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
-//! | put its parts together yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
-//! | keep a state of your own over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
-//! | write a journal, read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
+//! | run it live, in a backtest, or checked against its trail | [`Program`] |
+//! | use the bus in your own program: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
+//! | assemble the parts of the bus yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
+//! | keep your own state over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
+//! | write a journal or read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
 //! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
 //! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
-//! | check orders, let them leave, answer them on paper | [`risk::Risk`], [`venue::OrderGateway`], [`venue::PaperVenue`] |
+//! | check orders, send them to a venue, or simulate the venue | [`risk::Risk`], [`venue::OrderGateway`], [`venue::PaperVenue`] |
 //! | read and write messages, prices and times | [`wire`], [`wire::messages`] |
-//! | backtest, check and replay from code | [`replay`] |
+//! | backtest, check and replay in code | [`replay`] |
 //! | verify, seal and prove a trail | [`compliance`], [`compliance::verify()`], [`compliance::seal`] |
 //!
-//! What is here is meant to stay as it is; the crates that it comes from have more, which may change.
+//! The items of this crate are meant to be stable. The crates from which they come have more items, which may
+//! change.
 //!
 //! # A strategy and its program
 //!

@@ -1,4 +1,4 @@
-//! What nearly every strategy names: `use stele::prelude::*;`.
+//! The names that nearly every strategy uses: `use stele::prelude::*;`.
 
 pub use stele_strategies::{
     Context, Order, OrderReport, Parameter, ParameterError, Parameters, ReportKind, RestoreError,

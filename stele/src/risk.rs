@@ -1,5 +1,5 @@
-//! Pre-trade checks: a pure state machine over the log, which the sequencer asks before an order gets its
-//! number.
+//! Pre-trade checks: a pure state machine over the log, with which the sequencer checks an order before it
+//! gets its sequence.
 
 pub use stele_risk::{
     Allotment, Breach, Leg, OrderKind, OrderTerms, Owner, RestoreError, Risk, RiskLimits, Sequenced,

@@ -1,9 +1,9 @@
-//! What decides: the trait, what it acts through, books, positions, streaming operators, indicators, the
+//! Strategies: the trait and its context, books, positions, streaming operators, indicators, and the
 //! strategies that come with Stele.
 //!
-//! A [`Strategy`] is registered by its [`StrategyKind`], with [`Program::strategy`](crate::Program::strategy)
-//! or in a [`Registry`]. A [`Host`] runs the strategies of one log: [`StrategyAgent`] on a bus,
-//! [`StrategyTester`] in a test, a [backtest](crate::replay::Backtest) over a market that was.
+//! A [`Strategy`] is registered with its [`StrategyKind`], by [`Program::strategy`](crate::Program::strategy)
+//! or in a [`Registry`]. A [`Host`] runs the strategies of one log. [`StrategyAgent`] drives a host on a bus,
+//! [`StrategyTester`] in a test, and a [backtest](crate::replay::Backtest) over a recorded market.
 
 pub use stele_strategies::{
     Account, AgentOptions, Book, BookSide, ByInstrument, Context, Host, HostedStrategy, Instrument, Level,

@@ -1,8 +1,8 @@
-//! Venues: the gateway that lets an order leave when it is durable, what it hands orders to, and the exchange
-//! on paper.
+//! Venues: the gateway, which releases an order once it is durable, the trait of a venue, and the paper
+//! exchange.
 
 pub use stele_venue::{
-    Answer, InDoubt, Numbers, OpenOrder, OpenOrders, OpenState, OrderGateway, PaperVenue, ReleaseQueue,
-    Venue, VenueBusy,
+    LastIds, OpenOrder, OpenOrders, OpenState, OrderGateway, OrderInDoubt, PaperVenue, Reconciliation,
+    ReleaseQueue, Venue, VenueBusy,
 };
 pub use stele_venue::{matching, paper_exchange};

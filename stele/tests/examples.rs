@@ -1,4 +1,4 @@
-//! The examples do what they say, each in a process of its own.
+//! Tests that the examples do what they say, each in a process of its own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -7,7 +7,7 @@ use stele::compliance::{VerifyOptions, verify};
 use stele::embed::RemoteAccess;
 use stele::{Bus, BusOptions};
 
-/// `cargo test` builds the examples beside the tests.
+/// The command of an example; `cargo test` builds the examples next to the tests.
 fn example(name: &str) -> Command {
     let tests = std::env::current_exe().unwrap();
     let path: PathBuf = tests.ancestors().nth(2).unwrap().join("examples").join(name);
@@ -28,7 +28,10 @@ fn run(name: &str, arguments: &[&Path]) -> String {
 fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
     let folder = tempfile::tempdir().unwrap();
     let (trail, snapshot) = (folder.path().join("trail"), folder.path().join("volumes.snapshot"));
-    assert_eq!(run("embed", &[&trail]), "1000 trades are durable\n1000 trades of 2000 together were read\n");
+    let place = trail.display();
+    let printed =
+        format!("1000 trades in {place} are durable\n1000 trades with a total quantity of 2000 were read\n");
+    assert_eq!(run("embed", &[&trail]), printed);
     let verified = verify(&trail, &VerifyOptions::default()).unwrap();
     assert_eq!(verified.epochs.len(), 1);
     assert_eq!(verified.epochs[0].ending, EpochEnding::InOrder("Finished".into()));
@@ -43,7 +46,7 @@ fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
     let again = run("fold", &[&trail, &snapshot]);
     assert_eq!(again, format!("0 events read after event {events}\ninstrument 1: 2000 traded\n"));
 
-    // A second session goes on over the trail, and the fold goes on from its snapshot.
+    // A second session continues the trail, and the fold continues from its snapshot.
     run("embed", &[&trail]);
     let verified = verify(&trail, &VerifyOptions::default()).unwrap();
     assert_eq!(verified.epochs.len(), 2);
@@ -52,7 +55,7 @@ fn a_trail_of_embed_passes_verify_and_read_trail_and_fold_read_it() {
 }
 
 #[test]
-fn one_process_publishes_until_it_is_durable_and_another_reads_it() {
+fn one_process_publishes_until_everything_is_durable_and_another_reads_it() {
     let folder = tempfile::tempdir().unwrap();
     let name = format!("examples-{}", std::process::id());
     let publishers = vec![(100, "example".to_owned())];

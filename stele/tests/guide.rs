@@ -1,8 +1,8 @@
-//! The strategy of docs/writing-a-strategy.md is the one of examples/own-strategy, compiled and tested here
-//! as well.
+//! Tests that the strategy of docs/writing-a-strategy.md is that of examples/own-strategy, which is also
+//! compiled and tested here.
 
 #[path = "../../examples/own-strategy/src/strategy.rs"]
-#[expect(unreachable_pub, reason = "it is public in the crate that it comes from")]
+#[expect(unreachable_pub, reason = "it is public in its own crate")]
 mod strategy;
 
 use stele::strategies::{Registry, StrategyTester};
@@ -12,27 +12,27 @@ const STRATEGY: &str = include_str!("../../examples/own-strategy/src/strategy.rs
 const MAIN: &str = include_str!("../../examples/own-strategy/src/main.rs");
 const MANIFEST: &str = include_str!("../../examples/own-strategy/Cargo.toml");
 
-/// The page's blocks of code in a language.
+/// The code blocks of the page in `language`.
 fn blocks(language: &str) -> Vec<&'static str> {
     let parts = GUIDE.split("```").skip(1).step_by(2);
     parts.filter_map(|block| block.strip_prefix(language)?.strip_prefix('\n')).collect()
 }
 
 #[test]
-fn the_guides_code_is_that_of_the_example() {
+fn the_code_of_the_guide_is_that_of_the_example() {
     let code = blocks("rust");
     assert_eq!(code.len(), 3);
     assert_eq!(code[1..].join("\n"), STRATEGY);
     assert_eq!(code[0], MAIN);
     let lines = code[1].lines().filter(|line| !line.trim().is_empty()).count();
-    assert!(lines <= 50, "{lines} lines are not some 40");
+    assert!(lines <= 50, "the strategy has {lines} lines, more than 50");
     for line in blocks("toml")[0].lines() {
         assert!(MANIFEST.lines().any(|known| known == line), "{line} is not in the example's Cargo.toml");
     }
 }
 
 #[test]
-fn one_line_registers_it_and_a_parameter_out_of_range_is_answered_with_the_range() {
+fn one_line_registers_it_and_the_error_of_a_parameter_out_of_range_names_the_range() {
     let mut registry = Registry::built_in();
     registry.register(strategy::KIND);
     assert!(StrategyTester::start_of(registry.clone(), "imbalance", "").is_ok());

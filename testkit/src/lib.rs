@@ -1,6 +1,6 @@
-//! What the tests of several crates share: allocators that count or limit, the folder of recorded market
-//! data and other people's files, and skips that are counted where a reader of `cargo test` sees them. A
-//! dev-dependency only.
+//! The parts that tests of several crates share: allocators that count or limit, the folder of recorded
+//! market data and files of other software, and skips that are counted and printed at the end of `cargo
+//! test`. It is only a dev-dependency.
 #![deny(unsafe_code)]
 
 mod allocator;
@@ -8,4 +8,4 @@ mod at_exit;
 pub mod shared;
 pub mod skip;
 
-pub use allocator::{Bounded, Counting, allocations, allocator_calls};
+pub use allocator::{BoundedAllocator, CountingAllocator, allocations, allocator_calls};

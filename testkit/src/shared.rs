@@ -1,16 +1,16 @@
-//! The shared data: recorded markets, vendors' files, published test vectors. They are larger than a
-//! repository should be and lie outside of it, in the folder that the environment variable `STELE_SHARED`
-//! names, or in `shared` beside the repository.
+//! The shared data: recorded markets, files of vendors and published test vectors. They are too large for the
+//! repository and are in the folder that the environment variable `STELE_SHARED` names, by default `shared`
+//! next to the repository.
 
 use crate::skip::skip_outside_ci;
 use std::path::{Path, PathBuf};
 
-/// The file or folder `path` of the shared data, such as `schemas/cat`; none where it is missing, which
-/// counts the test as skipped.
+/// Returns the path of the file or folder `path` in the shared data, such as `schemas/cat`. Where it is
+/// missing, it returns `None` and counts the test as skipped.
 ///
 /// # Panics
 ///
-/// Where it is missing in CI, that is, with `CI=true` in the environment.
+/// Panics where it is missing in CI, that is, with `CI=true` in the environment.
 pub fn path(path: &str) -> Option<PathBuf> {
     let found = root().join(path);
     if found.exists() {
@@ -20,7 +20,7 @@ pub fn path(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// [`path`] below the folder `data`, such as `itch/EXPECTED.json`.
+/// As [`path`], in the folder `data`, for example `itch/EXPECTED.json`.
 ///
 /// # Panics
 ///
@@ -29,7 +29,7 @@ pub fn data(name: &str) -> Option<PathBuf> {
     path(&format!("data/{name}"))
 }
 
-/// The folder that holds the data.
+/// The folder of the shared data.
 fn root() -> PathBuf {
     std::env::var_os("STELE_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from)
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_folder_lies_beside_the_repository_unless_the_environment_names_it() {
+    fn the_folder_is_next_to_the_repository_unless_the_environment_names_it() {
         let expected = std::env::var_os("STELE_SHARED").map(PathBuf::from);
         assert_eq!(
             root(),

@@ -1,7 +1,7 @@
-//! Tests that cannot run here. Such a test passes, and its binary says at its end how many there were.
+//! Skipped tests: those that cannot run on this machine. Such a test passes, and its binary prints at its end
+//! how many were skipped.
 //!
-//! libtest hides what a passing test prints, so the line goes to the standard error file when the process
-//! ends:
+//! libtest hides what a passing test prints, so the line is written to standard error when the process exits:
 //!
 //! ```text
 //! skipped 43 tests: they need the shared data (STELE_SHARED)
@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Mutex, Once, PoisonError};
 
-/// The tests that were skipped, by what they need.
+/// The skipped tests by what they need.
 static SKIPPED: Mutex<BTreeMap<String, BTreeSet<String>>> = Mutex::new(BTreeMap::new());
 
-/// Counts the test that calls as skipped because it needs `need`; the test returns after it. A test that is
+/// Counts the calling test as skipped because it needs `need`. The test must then return. A test that is
 /// skipped in several places counts once.
 ///
 /// ```
@@ -34,17 +34,17 @@ pub fn skip(need: &str) {
     tests.insert(name);
 }
 
-/// [`skip`], but in CI, where everything has to be there, it fails.
+/// As [`skip`], but fails in CI, where nothing may be missing.
 ///
 /// # Panics
 ///
-/// Where the environment has `CI=true`.
+/// Panics where the environment has `CI=true`.
 pub fn skip_outside_ci(need: &str) {
     assert!(std::env::var("CI").as_deref() != Ok("true"), "CI needs {need}");
     skip(need);
 }
 
-/// A line for each need.
+/// Returns a line for each need.
 fn lines(skipped: &BTreeMap<String, BTreeSet<String>>) -> String {
     let line = |(need, tests): (&String, &BTreeSet<String>)| match tests.len() {
         1 => format!("skipped 1 test: it needs {need}\n"),
@@ -55,7 +55,7 @@ fn lines(skipped: &BTreeMap<String, BTreeSet<String>>) -> String {
 
 extern "C" fn print() {
     let skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
-    // The process ends: a failed write cannot be reported any more.
+    // A failed write cannot be reported, because the process exits.
     let _ = std::io::stderr().write_all(lines(&skipped).as_bytes());
 }
 
@@ -74,7 +74,7 @@ mod tests {
         );
     }
 
-    /// The test binary runs itself for one test that skips, and reads what plain `cargo test` would show.
+    /// The test binary runs itself with one test that skips, and reads what `cargo test` would show.
     #[test]
     fn a_test_that_skips_twice_counts_once_and_the_line_is_not_captured() {
         let run = |arguments: &[&str]| {

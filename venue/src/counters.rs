@@ -1,10 +1,10 @@
-//! What an order gateway shows.
+//! The counters of an order gateway.
 
 use stele_bus::counters::table;
 use stele_bus::{Counter, CounterError, Counters, Histogram, Place};
 use stele_wire::Nanos;
 
-/// The gateway's counters.
+/// The counters of an order gateway.
 #[derive(Debug)]
 pub(crate) struct GatewayCounters {
     released: Counter,
@@ -22,14 +22,14 @@ impl GatewayCounters {
         })
     }
 
-    /// An order that was put on the log at `sequenced` leaves.
+    /// Counts an order that was sequenced at `sequenced` and leaves now.
     #[inline]
     pub(crate) fn on_left(&mut self, sequenced: Nanos, now: Nanos) {
         self.released.add(1);
         self.latency.record(now.0.saturating_sub(sequenced.0));
     }
 
-    /// So many orders wait.
+    /// Sets how many orders wait.
     #[inline]
     pub(crate) fn on_waiting(&mut self, count: usize) {
         if self.waiting.get() != count as u64 {

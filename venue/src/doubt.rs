@@ -1,20 +1,20 @@
-//! Orders in doubt: what an earlier session let go, or may have let go, and of which the venue's last word is not on
+//! Orders in doubt: orders that an earlier session released, or may have released, and whose end is not on
 //! the log.
 //!
-//! An order may have left although no `OrderReleased` tells it (that event waits for nothing), so that every order
-//! that the log leaves open is in doubt after a restart. The venue is asked for each, and nothing new leaves before
-//! every one of them is answered:
+//! An order may have left without an `OrderReleased` on the log, because that event is published after the
+//! order was submitted. So after a restart every order that the log leaves open is in doubt. The venue is
+//! asked about each, and no new order leaves before all of them are answered:
 //!
-//! | the venue | what the log learns |
+//! | the venue | on the log |
 //! |---|---|
-//! | has it, working | what the venue reports of it; a cancel that was under way is refused as in doubt |
-//! | had it, done | what the venue reports of it |
+//! | has the order, and it works | the venue's own reports; a cancel that was under way is refused with check `InDoubt` |
+//! | had the order, and it is done | the venue's own reports |
 //! | never got a new order | `OrderRejected`, check `InDoubt` |
 //! | never got a replacement | `ReplaceRejected`, check `InDoubt` |
-//! | has forgotten an order that it took | `OrderCancelled`, by the market |
+//! | no longer knows an order that it had accepted | `OrderCancelled`, by the market |
 //!
-//! Nothing is sent again: what the venue never got is refused, and its strategy, which learns of it as of any refusal,
-//! decides anew.
+//! Nothing is sent again. An order that the venue never got is refused; the strategy receives the refusal
+//! like any other and decides what to do.
 
 use stele_wire::Sequence;
 use stele_wire::messages::{
@@ -24,48 +24,48 @@ use stele_wire::messages::{
 
 /// An order that an earlier session left open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct InDoubt {
-    /// The event that gave it its present terms.
+pub struct OrderInDoubt {
+    /// The sequence of the event that gave it its present terms.
     pub sequence: Sequence,
-    /// Who decided; 0 where no strategy did.
+    /// The strategy; 0 when it comes from none.
     pub strategy: u16,
-    /// Whose it is.
+    /// The account.
     pub account: u32,
-    /// Of what.
+    /// The instrument.
     pub instrument: u32,
     /// Buy or sell.
     pub side: Side,
-    /// As its sender calls it.
+    /// The sender's identification of the order.
     pub client_order_id: u64,
-    /// As the venue calls it; 0 before the venue has answered.
+    /// The venue's identification of the order; 0 before the venue has answered.
     pub venue_order_id: u64,
-    /// The order that it is to replace; 0 for none.
+    /// The client order id of the order that it is to replace; 0 for none.
     pub replaced_order_id: u64,
-    /// Over its life, as a mantissa.
+    /// The quantity over its life, a mantissa.
     pub quantity: u64,
-    /// Executed, as far as the log knows.
+    /// The quantity executed, as far as the log has it.
     pub cumulative: u64,
-    /// Left, as far as the log knows.
+    /// The open quantity, as far as the log has it.
     pub leaves: u64,
-    /// The venue has taken it.
+    /// Whether the venue has accepted it.
     pub is_acknowledged: bool,
-    /// A cancel that the venue has not answered: its event and its own identification.
+    /// A cancel that the venue has not answered: the sequence of its event and its own client order id.
     pub cancel: Option<(Sequence, u64)>,
 }
 
-/// What a venue says of an order in doubt. What became of it meanwhile the venue has reported by then, by its own
-/// publisher, as it reports everything.
+/// The venue's answer about an order in doubt. By the time of the answer the venue has reported, through
+/// its own publisher, what happened to the order in the meantime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Answer {
-    /// It has it, and it works.
+pub enum Reconciliation {
+    /// The venue has the order, and it works.
     Working,
-    /// It had it, and it works no longer.
+    /// The venue had the order, and it no longer works.
     Done,
-    /// It never got it, or knows of it no longer.
+    /// The venue never got the order, or no longer knows it.
     Unknown,
 }
 
-/// Longest body of an [`Answer`].
+/// The longest body of a message that follows from a [`Reconciliation`].
 pub(crate) const ANSWER_LENGTH_MAX: usize = size_of::<ReplaceRejected>() + 2;
 
 const _: () = assert!(size_of::<OrderRejected>() + 2 <= ANSWER_LENGTH_MAX);
@@ -98,17 +98,17 @@ macro_rules! answer {
 
 const ROOM: &str = "the buffer is as long as the longest answer";
 
-impl InDoubt {
-    /// What is to be told of the order besides the venue's own reports: template and body, which is written into
-    /// `buffer`.
+impl OrderInDoubt {
+    /// Returns the message that the gateway logs besides the venue's own reports: its template and its
+    /// body, which is written into `buffer`. None when the venue's reports say everything.
     pub(crate) fn answer<'a>(
         &self,
-        answer: Answer,
+        answer: Reconciliation,
         buffer: &'a mut [u8; ANSWER_LENGTH_MAX],
     ) -> Option<(u16, &'a [u8])> {
         match (answer, self.cancel) {
-            (Answer::Done, _) | (Answer::Working, None) => None,
-            (Answer::Working, Some((sequence, id))) => {
+            (Reconciliation::Done, _) | (Reconciliation::Working, None) => None,
+            (Reconciliation::Working, Some((sequence, id))) => {
                 let rejected = answer!(CancelRejected of self, {
                     request_sequence: sequence.0.into(),
                     request_order_id: id.into(),
@@ -118,7 +118,7 @@ impl InDoubt {
                 });
                 Some((CancelRejected::TEMPLATE_ID, rejected.encode(buffer, b"").expect(ROOM)))
             }
-            (Answer::Unknown, _) => Some(self.unknown(buffer)),
+            (Reconciliation::Unknown, _) => Some(self.unknown(buffer)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Frames made by hand, for tests.
+//! Frames in memory, for tests.
 
 use stele_wire::bounds::FRAME_VERSION;
 use stele_wire::codec::Message;
@@ -11,22 +11,22 @@ use stele_wire::{Frame, Seed};
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
-/// The trail that tests write.
+/// The seed of the trail that tests write.
 pub(crate) fn seed() -> Seed {
     Identity::default().seed()
 }
 
-/// A log in memory: frames one after the other, a microsecond apart.
+/// A log in memory: successive frames, a microsecond apart.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Log {
     frames: Vec<Vec<u8>>,
 }
 
-/// Time of the event in front of the first.
+/// The time one microsecond before the first event.
 pub(crate) const START: u64 = 1_700_000_000_000_000_000;
 
 impl Log {
-    /// Appends a message, with the groups and data behind its block, and gives its sequence.
+    /// Appends a message whose body has groups and data after its block. Returns its sequence.
     pub(crate) fn push_body(&mut self, template_id: u16, block_length: u16, body: &[u8]) -> u64 {
         let sequence = self.frames.len() as u64 + 1;
         let length = frame_length(body.len());
@@ -50,17 +50,17 @@ impl Log {
         sequence
     }
 
-    /// Appends a message that is a block alone.
+    /// Appends a message that has only a block.
     pub(crate) fn push<M: Message>(&mut self, message: &M) -> u64 {
         self.push_body(M::TEMPLATE_ID, M::BLOCK_LENGTH, message.as_bytes())
     }
 
-    /// The last event.
+    /// Returns the last event.
     pub(crate) fn last(&self) -> Frame<'_> {
         Frame::read(self.frames.last().expect("a log with events")).expect("a frame")
     }
 
-    /// Every event in order.
+    /// Returns every event in order.
     pub(crate) fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
         self.frames.iter().map(|frame| Frame::read(frame).expect("a frame"))
     }
@@ -75,7 +75,7 @@ pub(crate) fn definition(instrument: u32) -> InstrumentDefinition {
     }
 }
 
-/// A definition with the empty group of legs behind it.
+/// Encodes a definition with an empty group of legs.
 pub(crate) fn definition_body(instrument: u32) -> Vec<u8> {
     let mut buffer = [0; 1024];
     definition(instrument).encode(&mut buffer, []).expect("it fits").to_vec()
@@ -166,7 +166,7 @@ pub(crate) fn limit_order(instrument: u32, id: u64, side: Side, price: i64, quan
     }
 }
 
-/// An order with the empty group and data behind it.
+/// Encodes an order with its group and data empty.
 pub(crate) fn order_body(order: &NewOrder) -> Vec<u8> {
     let mut buffer = [0; 512];
     order.encode(&mut buffer, [], &[], &[]).expect("it fits").to_vec()

@@ -1,12 +1,12 @@
 //! The order gateway: an order leaves the host when its release watermark has passed.
 //!
-//! The gateway reads ahead of the watermark and keeps the places of the orders it saw; the orders themselves stay
-//! on the ring, which the gateway's own gate keeps. Orders leave in the order of the log. After a restart nothing
-//! leaves before the venue was asked for every order [in doubt](InDoubt).
+//! The gateway reads ahead of the watermark and keeps the positions of the orders that it saw. The orders
+//! themselves stay on the ring, protected by the gateway's own gate. Orders leave in the order of the log.
+//! After a restart nothing leaves before the venue was asked about every order [in doubt](OrderInDoubt).
 
 use crate::bounds::{GATEWAY_SCAN_MAX, RELEASE_QUEUE_MAX};
 use crate::counters::GatewayCounters;
-use crate::doubt::{ANSWER_LENGTH_MAX, Answer, InDoubt};
+use crate::doubt::{ANSWER_LENGTH_MAX, OrderInDoubt, Reconciliation};
 use std::collections::VecDeque;
 use stele_bus::{
     Agent, AgentError, Class, Clock, CounterError, Counters, Event, GatingConsumer, NOT_RECEIVED, Publisher,
@@ -17,46 +17,47 @@ use stele_wire::messages::{
 };
 use stele_wire::{Nanos, Position, Sequence};
 
-/// Where orders go when they leave.
+/// Where released orders go.
 pub trait Venue: Send {
-    /// Takes one order, replacement, cancel or quote that may leave the host at `now`.
+    /// Takes one order, replacement, cancel or quote that leaves the host at `now`.
     ///
     /// # Errors
-    /// [`VenueBusy`]: the gateway offers the same event again at its next duty cycle, and nothing after it.
+    /// [`VenueBusy`]: the gateway offers the same event again in its next duty cycle, and nothing after it.
     fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy>;
 
-    /// Says what became of an order that an earlier session left open. Asked before anything is submitted, for each
-    /// such order until it is answered; what happened to the order since is to be on its way as the venue's own
-    /// reports by then. A venue that forgets with the process what it had knows of none.
+    /// Returns the state of an order that an earlier session left open. The gateway asks about each such
+    /// order until it is answered, before it submits anything. By then the venue must have reported what
+    /// happened to the order since. The default suits a venue that loses its orders with the process: every
+    /// order is unknown.
     ///
     /// # Errors
-    /// [`VenueBusy`]: the gateway asks again at its next duty cycle, and submits nothing before.
-    fn reconcile(&mut self, order: &InDoubt, now: Nanos) -> Result<Answer, VenueBusy> {
+    /// [`VenueBusy`]: the gateway asks again in its next duty cycle, and submits nothing before that.
+    fn reconcile(&mut self, order: &OrderInDoubt, now: Nanos) -> Result<Reconciliation, VenueBusy> {
         let _ = (order, now);
-        Ok(Answer::Unknown)
+        Ok(Reconciliation::Unknown)
     }
 
-    /// Whether this venue is the one that `order` goes to. Others' orders are passed over.
+    /// Whether `order` goes to this venue. The gateway skips orders for other venues.
     fn takes(&self, order: &Event<'_>) -> bool {
         let _ = order;
         true
     }
 
-    /// One duty cycle of the venue's own, after the gateway's. Returns how much was done.
+    /// Runs one duty cycle of the venue, after the gateway's. Returns how much work was done.
     ///
     /// # Errors
-    /// What keeps the venue from going on.
+    /// What makes it impossible for the venue to continue.
     fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
         let _ = now;
         Ok(0)
     }
 }
 
-/// The venue can take nothing at the moment.
+/// The error of a venue that cannot take anything at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct VenueBusy;
 
-/// An order that has not left.
+/// An order that has not left yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Waiting {
     sequence: Sequence,
@@ -65,37 +66,38 @@ struct Waiting {
     release: Watermark,
 }
 
-/// The places of the orders that have not left, in the order of the log. Pure, bounded, never allocates.
+/// The positions of the orders that have not left yet, in the order of the log. Pure and bounded; allocates
+/// only when it is created.
 #[derive(Clone, Debug)]
 pub struct ReleaseQueue {
     waiting: VecDeque<Waiting>,
-    /// What an order must wait for at least.
+    /// The earliest watermark that an order waits for.
     least: Watermark,
 }
 
 impl ReleaseQueue {
-    /// An empty queue of orders that wait for `least` at least.
+    /// Creates an empty queue. Each order waits for `least` or a later watermark.
     pub fn new(least: Watermark) -> Self {
         Self { waiting: VecDeque::with_capacity(RELEASE_QUEUE_MAX), least }
     }
 
-    /// Whether another order can be kept.
+    /// Whether the queue has no room for another order.
     pub fn is_full(&self) -> bool {
         self.waiting.len() == RELEASE_QUEUE_MAX
     }
 
-    /// Orders kept.
+    /// The number of waiting orders.
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether no order is kept.
+    /// Whether no order waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Keeps the place of an order that asks for `asked`; later watermarks only, never earlier ones, than the
-    /// queue's own are granted.
+    /// Adds an order. `asked` is the watermark that the order asks for; it counts only if it is later than
+    /// the queue's own.
     ///
     /// # Panics
     /// When the queue is full.
@@ -106,34 +108,34 @@ impl ReleaseQueue {
         self.waiting.push_back(Waiting { sequence, position, end, release });
     }
 
-    /// The place of the first order, if it may leave now.
+    /// Returns the position of the first order if it may leave now.
     pub fn first_released(&self, marks: &Watermarks) -> Option<Position> {
         let first = self.waiting.front()?;
         (first.end <= marks.get(first.release)).then_some(first.position)
     }
 
-    /// The first order has left. Returns its number.
+    /// Removes the first order, which has left. Returns its sequence.
     ///
     /// # Panics
-    /// When there is none.
+    /// When the queue is empty.
     pub fn on_left(&mut self) -> Sequence {
-        self.waiting.pop_front().expect("an order was there to leave").sequence
+        self.waiting.pop_front().expect("an order waits").sequence
     }
 
-    /// Where the first order that has not left stands.
+    /// Returns the position of the first order that has not left.
     pub fn first(&self) -> Option<Position> {
         self.waiting.front().map(|first| first.position)
     }
 }
 
-/// What left and has not been told of.
+/// Orders that left and are not logged as released yet.
 #[derive(Clone, Copy, Debug, Default)]
-struct Left {
+struct Released {
     through: Sequence,
     count: u32,
 }
 
-/// An agent that hands orders to a venue when they may leave, and says so on the log (`OrderReleased`).
+/// The agent that hands orders to a venue when they may leave, and logs that they left (`OrderReleased`).
 #[derive(Debug)]
 pub struct OrderGateway<V, C> {
     name: String,
@@ -142,16 +144,17 @@ pub struct OrderGateway<V, C> {
     queue: ReleaseQueue,
     venue: V,
     clock: C,
-    left: Left,
-    /// Orders that the venue is to be asked for, the next one last.
-    doubts: Vec<InDoubt>,
-    /// What the venue said of the next one; the log is still to be told.
-    answer: Option<Answer>,
+    left: Released,
+    /// Orders in doubt that the venue still has to answer; the next one is the last element.
+    doubts: Vec<OrderInDoubt>,
+    /// The venue's answer for the next one, while it waits to be logged.
+    answer: Option<Reconciliation>,
     counters: Option<GatewayCounters>,
 }
 
 impl<V: Venue, C: Clock> OrderGateway<V, C> {
-    /// A gateway to `venue` whose orders wait for `release` at least; [`Watermark::Durable`] is the sane choice.
+    /// Creates a gateway to `venue`. Each order waits for `release` or a later watermark; use
+    /// [`Watermark::Durable`] unless there is a reason not to.
     pub fn new(
         name: impl Into<String>,
         consumer: GatingConsumer,
@@ -160,48 +163,49 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         venue: V,
         clock: C,
     ) -> Self {
-        let (queue, left) = (ReleaseQueue::new(release), Left::default());
+        let (queue, left) = (ReleaseQueue::new(release), Released::default());
         let (doubts, answer, counters) = (Vec::new(), None, None);
         Self { name: name.into(), consumer, publisher, queue, venue, clock, left, doubts, answer, counters }
     }
 
-    /// Shows in `counters` from now on, as those of `shard`, what leaves, what waits, and for how long it waited.
+    /// Registers counters of `shard` in `counters`: orders released, orders waiting, and how long they
+    /// waited.
     ///
     /// # Errors
-    /// When they are registered already or there is no slot.
+    /// When they are registered already, or `counters` has no free slot.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(GatewayCounters::register(counters, shard)?);
         Ok(())
     }
 
-    /// Asks the venue for `orders`, oldest first, before anything leaves.
+    /// Makes the gateway ask the venue about `orders`, oldest first, before anything leaves.
     #[must_use]
-    pub fn with_doubts(mut self, mut orders: Vec<InDoubt>) -> Self {
+    pub fn with_orders_in_doubt(mut self, mut orders: Vec<OrderInDoubt>) -> Self {
         orders.sort_unstable_by_key(|order| std::cmp::Reverse(order.sequence));
         self.doubts = orders;
         self
     }
 
-    /// Orders of earlier sessions that the venue has not answered for.
+    /// The number of orders in doubt that the venue has not answered.
     pub fn in_doubt(&self) -> usize {
         self.doubts.len()
     }
 
-    /// The venue.
+    /// Returns the venue.
     pub fn venue(&mut self) -> &mut V {
         &mut self.venue
     }
 
-    /// Orders seen that have not left.
+    /// The number of orders that were read and have not left.
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
 
-    /// Reads ahead and keeps the places of orders, as long as there is room for them.
-    fn look_ahead(&mut self) -> usize {
+    /// Reads ahead and queues the positions of orders while there is room.
+    fn scan_ahead(&mut self) -> usize {
         let Self { consumer, queue, venue, .. } = self;
         let mut seen = 0;
-        // Stopping at a full queue is no failure: the event comes again.
+        // Stopping at a full queue is not an error: the next scan reads the event again.
         let _ = consumer.try_scan(GATEWAY_SCAN_MAX, |event| {
             let class = template(event.template_id()).map(|template| template.class);
             let is_order = matches!(class, Some(Class::NewOrder | Class::OrderCancel));
@@ -217,7 +221,7 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         seen
     }
 
-    /// Asks the venue for the orders in doubt and tells the log what follows. Returns how many were settled.
+    /// Asks the venue about the orders in doubt and logs what follows. Returns how many were settled.
     #[cold]
     fn reconcile(&mut self, now: Nanos) -> Result<usize, AgentError> {
         let mut settled = 0;
@@ -240,7 +244,10 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
                 Err(refusal) if refusal.is_transient() => break,
                 Err(Refusal::JournalPoisoned | Refusal::Stopped) => break,
                 Err(refusal) => {
-                    return Err(AgentError::caused_by("cannot tell of an order in doubt", refusal));
+                    return Err(AgentError::caused_by(
+                        "cannot publish the outcome of an order in doubt",
+                        refusal,
+                    ));
                 }
             }
             self.answer = None;
@@ -250,8 +257,8 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         Ok(settled)
     }
 
-    /// Hands over every order that may leave, as far as the venue takes them.
-    fn let_go(&mut self, now: Nanos) -> usize {
+    /// Submits every order that may leave, until the venue is busy.
+    fn submit_released(&mut self, now: Nanos) -> usize {
         let mut count = 0;
         while let Some(position) = self.queue.first_released(self.consumer.ring().watermarks()) {
             let order = self.consumer.event_at(position);
@@ -268,9 +275,9 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
         count
     }
 
-    /// Says on the log what left. Where the publisher is refused for the moment, the next event tells it with
-    /// what leaves until then.
-    fn tell(&mut self, now: Nanos) -> Result<(), AgentError> {
+    /// Logs which orders left. While the publisher is refused for a moment, released orders add up and the
+    /// next event covers them all.
+    fn report_released(&mut self, now: Nanos) -> Result<(), AgentError> {
         if self.left.count == 0 {
             return Ok(());
         }
@@ -288,7 +295,9 @@ impl<V: Venue, C: Clock> OrderGateway<V, C> {
             Ok(()) => self.left.count = 0,
             Err(refusal) if refusal.is_transient() => (),
             Err(Refusal::JournalPoisoned | Refusal::Stopped) => (),
-            Err(refusal) => return Err(AgentError::caused_by("cannot say that orders left", refusal)),
+            Err(refusal) => {
+                return Err(AgentError::caused_by("cannot publish that orders were released", refusal));
+            }
         }
         Ok(())
     }
@@ -300,21 +309,21 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
     }
 
     fn do_work(&mut self) -> Result<usize, AgentError> {
-        let seen = self.look_ahead();
+        let seen = self.scan_ahead();
         if self.consumer.ring().poisoned().is_some() {
-            // Nothing more is acknowledged, so nothing more leaves.
+            // No further order becomes durable, so none may leave.
             return Ok(seen);
         }
         let now = self.clock.now();
         let settled = if self.doubts.is_empty() { 0 } else { self.reconcile(now)? };
-        let left = if self.doubts.is_empty() { self.let_go(now) } else { 0 };
+        let left = if self.doubts.is_empty() { self.submit_released(now) } else { 0 };
         self.consumer.release(self.queue.first().unwrap_or(self.consumer.scanned()));
-        let untold = usize::from(self.left.count > 0);
-        self.tell(now)?;
+        let unreported = usize::from(self.left.count > 0);
+        self.report_released(now)?;
         if let Some(counters) = &mut self.counters {
             counters.on_waiting(self.queue.len());
         }
-        Ok(seen + settled + left + untold + self.venue.do_work(now)?)
+        Ok(seen + settled + left + unreported + self.venue.do_work(now)?)
     }
 
     fn on_stop(&mut self) -> Result<(), AgentError> {
@@ -323,7 +332,7 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
     }
 }
 
-/// What an order asks to wait for; none leaves it to the gateway.
+/// Returns the watermark that an order asks for; none leaves it to the gateway.
 fn asked_release(order: &Event<'_>) -> Option<Watermark> {
     let frame = order.frame();
     let (asked, is_cancel) = match frame.template_id() {
@@ -337,8 +346,8 @@ fn asked_release(order: &Event<'_>) -> Option<Watermark> {
     match asked {
         ReleaseWatermark::PUBLISHED => Some(Watermark::Published),
         ReleaseWatermark::WRITTEN => Some(Watermark::Written),
-        // What takes risk away is not held back for a seal or a replica. Orders that ask for what the system does
-        // not have are refused before they get a sequence.
+        // A cancel reduces risk, so it does not wait for a seal or a replica. The sequencer refuses orders
+        // that ask for a watermark that this system does not have.
         ReleaseWatermark::SEALED if !is_cancel => Some(Watermark::Sealed),
         ReleaseWatermark::DURABLE | ReleaseWatermark::REPLICATED | ReleaseWatermark::SEALED => {
             Some(Watermark::Durable)
@@ -350,7 +359,7 @@ fn asked_release(order: &Event<'_>) -> Option<Watermark> {
 fn release_kind(mark: Watermark) -> ReleaseWatermark {
     match mark {
         Watermark::Published => ReleaseWatermark::PUBLISHED,
-        // A closed batch is not in the device's hands before it is written.
+        // The device gets a batch only when it is written.
         Watermark::Batched | Watermark::Written => ReleaseWatermark::WRITTEN,
         Watermark::Durable => ReleaseWatermark::DURABLE,
         Watermark::Sealed => ReleaseWatermark::SEALED,

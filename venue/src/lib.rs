@@ -1,25 +1,25 @@
-//! Venues: how an order leaves the host, and the exchange on paper that answers it.
+//! The way of an order to a venue, and a paper exchange that answers orders without a real venue.
 //!
 //! ```text
-//!  log ──> OrderGateway ── when `durable` has passed the order ──> Venue
-//!                                                                    └─ PaperVenue ─> PaperExchange ─> Matching
-//!  log <── publisher <── reports ──────────────────────────────────────┘
+//! log ──> OrderGateway ── when the order is durable ──> Venue
+//!                                                        └─ PaperVenue ─> PaperExchange ─> Matching
+//! log <── publisher <── reports ───────────────────────────┘
 //! ```
 //!
-//! | module | what is in it |
+//! | module | contents |
 //! |---|---|
-//! | `gateway` | [`OrderGateway`], the agent that hands orders over when their release watermark has passed; [`Venue`], the trait of what takes them |
-//! | `doubt` | [`InDoubt`]: what the venue is asked about an order that an earlier session left open |
-//! | `open_orders` | [`OpenOrders`]: which orders a log leaves open |
-//! | [`paper_exchange`] | an exchange on paper, against the replayed market or among our own orders |
+//! | `gateway` | [`OrderGateway`], the agent that submits orders when their release watermark has passed; [`Venue`], the trait that takes them |
+//! | `doubt` | [`OrderInDoubt`], an order that an earlier session left open, and the venue's answer about it |
+//! | `open_orders` | [`OpenOrders`], the orders that a log leaves open |
+//! | [`paper_exchange`] | an exchange on paper: orders trade against the replayed market or with one another |
 //! | [`matching`] | the matching engine of one instrument |
 //! | `paper_venue` | [`PaperVenue`], the paper exchange as a [`Venue`] |
-//! | `counters` | what a gateway counts |
+//! | `counters` | the counters of a gateway |
 //! | [`bounds`] | the bounds of this crate |
 //!
 //! Everything that decides is pure: [`ReleaseQueue`], [`OpenOrders`], [`paper_exchange::PaperExchange`] and
-//! [`matching::Matching`] know neither clock nor thread. [`OrderGateway`] is an agent; the thread that runs
-//! it (crate `stele-bus`, `Core`) also runs its venue, in the same duty cycle.
+//! [`matching::Matching`] use no clock and no thread. [`OrderGateway`] is an agent; the thread that runs it
+//! (crate `stele-bus`, `Core`) also runs its venue, in the same duty cycle.
 #![forbid(unsafe_code)]
 
 pub mod bounds;
@@ -33,7 +33,7 @@ mod open_orders;
 pub mod paper_exchange;
 mod paper_venue;
 
-pub use doubt::{Answer, InDoubt};
+pub use doubt::{OrderInDoubt, Reconciliation};
 pub use gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy};
-pub use open_orders::{Numbers, OpenOrder, OpenOrders, OpenState};
+pub use open_orders::{LastIds, OpenOrder, OpenOrders, OpenState};
 pub use paper_venue::PaperVenue;

@@ -1,21 +1,21 @@
 //! A matching engine for one instrument: price-time priority over a book of its own.
 //!
-//! Pure and deterministic: the same calls give the same [`Tape`]. Nothing is allocated per call once the book has
-//! been as large before.
+//! Pure and deterministic: the same calls give the listener the same events. A call allocates nothing once
+//! the book has held as many orders before.
 //!
-//! | what comes | what happens |
+//! | event | effect |
 //! |---|---|
-//! | an order whose limit reaches the other side, or a market order | it trades with the best price first, at each price with who came first, at the price of the order that rests |
-//! | the rest of a limit order | it stands last at its price |
-//! | the rest of an IOC or market order | it is cancelled |
-//! | a fill-or-kill order that cannot be filled whole | it is cancelled, and nothing trades |
-//! | an iceberg | others see a tranche of it; when that is executed the next one stands last at its price |
-//! | a stop | it waits for a trade at its price or beyond, and is then worked as an order that just came; of several the first that came goes first, and each may reach the next |
-//! | an order that meets one of its own account | [`SelfTrade`], the mode of the one that comes in |
-//! | a replacement of the same limit for no more | the order keeps its place; any other one is a new order |
-//! | an auction or a halt | orders that can wait, market orders of the day too, stand in the book and nothing trades; IOC and fill-or-kill orders are cancelled |
-//! | trading goes on | all that can be is executed at [one price](auction): orders without a limit first, then better limits, at a limit who came first, hidden quantity like shown; self-trade prevention has no part in it. What has no limit is then cancelled, and stops are looked at |
-//! | the close | an auction is held as before continuous trading, a halt is not; then orders of the day expire |
+//! | a market order, or an order whose limit reaches the other side | it trades at the resting orders' prices: best price first, and at each price in order of arrival |
+//! | the remainder of a limit order | it rests at the back of the queue at its price |
+//! | the remainder of an IOC or market order | it is cancelled |
+//! | a fill-or-kill order that cannot be filled completely | it is cancelled, and nothing trades |
+//! | an iceberg order | others see one tranche; when that is executed, the next tranche joins the back of the queue at its price |
+//! | a stop order | it waits for a trade at its stop price or beyond, and is then worked as a new order. Several triggered stops are worked in order of arrival, and the trades of one may trigger the next |
+//! | an order that meets a resting order of its own account | the [`SelfTrade`] mode of the incoming order decides |
+//! | a replacement with the same limit and no more quantity | the order keeps its place in the queue; after any other replacement it is worked as a new order |
+//! | an order during an auction or a halt | orders that can rest are collected in the book, market orders for the day included, and nothing trades; IOC and fill-or-kill orders are cancelled |
+//! | continuous trading begins | everything that can trade does so at [one price](auction): orders without a limit first, then better limits first, then order of arrival; hidden quantity counts like displayed quantity, and self-trade prevention does not apply. Remaining orders without a limit are then cancelled, and stops are checked |
+//! | the close | after an auction phase the auction is held first, after a halt it is not; then day orders expire |
 
 pub mod auction;
 mod book;
@@ -24,69 +24,111 @@ mod order;
 #[cfg(test)]
 mod tests;
 
-pub use order::{Order, Owner, Remainder, SelfTrade, reaches};
+pub use order::{MatchingOrder, OrderOwner, Remainder, SelfTrade, reaches};
 
 use auction::{Clearing, Interest};
 use book::OrderBook;
 use stele_strategies::book::BookSide;
 
-/// What may be done in an instrument, the least restricted first.
+/// What may be done in an instrument, from the least restricted to the most restricted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum Phase {
-    /// Orders trade as they come.
+    /// Orders trade as they arrive.
     #[default]
     Continuous,
-    /// Orders are collected for a price.
+    /// Orders are collected for an auction.
     Auction,
-    /// Orders are collected; if the day ends so, nothing trades.
+    /// Orders are collected. If the day ends in this phase, nothing trades.
     Halted,
     /// Every order is refused.
     Closed,
 }
 
-/// Why an order stopped working without being executed, its owner not having asked for it.
+/// Why the engine cancelled an order, or part of it, without a request of its owner.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Lapse {
-    /// It cannot rest.
+pub enum CancelReason {
+    /// It cannot rest in the book.
     Unfilled,
     /// It met an order of its own account.
     SelfTrade,
 }
 
-/// Is told what happens, as it happens. An order is shown as it stands afterwards.
-pub trait Tape {
-    /// `maker`, which rested, traded with `taker`; in an auction the one to buy comes first.
-    fn traded(&mut self, maker: &Order, taker: &Order, trade: Traded);
+/// Receives what happens in the book, as it happens. Each order is passed in its state after the event.
+pub trait MatchingListener {
+    /// `maker`, the resting order, traded with `taker`. In an auction `maker` is the buy order.
+    fn traded(&mut self, maker: &MatchingOrder, taker: &MatchingOrder, trade: MatchedTrade);
     /// `quantity` of the order was cancelled.
-    fn lapsed(&mut self, order: &Order, quantity: u64, why: Lapse);
-    /// A stop was reached: the order is worked from here on.
-    fn triggered(&mut self, order: &Order);
-    /// The next tranche of an iceberg is shown.
-    fn refreshed(&mut self, order: &Order);
-    /// `quantity` of the order expired with the trading day.
-    fn expired(&mut self, order: &Order, quantity: u64);
+    fn cancelled(&mut self, order: &MatchingOrder, quantity: u64, why: CancelReason);
+    /// The stop price was reached; the order is worked from now on.
+    fn triggered(&mut self, order: &MatchingOrder);
+    /// The next tranche of an iceberg order is displayed.
+    fn refreshed(&mut self, order: &MatchingOrder);
+    /// `quantity` of the order expired at the end of the trading day.
+    fn expired(&mut self, order: &MatchingOrder, quantity: u64);
 }
 
 /// One trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Traded {
-    /// In units of 1e-9.
+pub struct MatchedTrade {
+    /// The price in units of 1e-9.
     pub price: i64,
-    /// How much.
+    /// The quantity, a mantissa.
     pub quantity: u64,
-    /// Whether it is of an auction.
+    /// Whether the trade belongs to an auction.
     pub is_auction: bool,
 }
 
-/// The engine. See the [module](self) for its rules.
+/// The matching engine of one instrument. See the [module](self) for its rules.
+///
+/// ```
+/// use stele_strategies::book::BookSide;
+/// use stele_venue::matching::*;
+///
+/// # let order = |client_order_id, side, limit| MatchingOrder {
+/// #     owner: OrderOwner { strategy: 1, account: 7 },
+/// #     instrument: 1,
+/// #     side,
+/// #     client_order_id,
+/// #     venue_order_id: client_order_id,
+/// #     sequence: client_order_id,
+/// #     limit: Some(limit),
+/// #     stop: None,
+/// #     quantity: 10,
+/// #     cumulative: 0,
+/// #     shown: 10,
+/// #     tranche: u64::MAX,
+/// #     remainder: Remainder::Rests,
+/// #     is_day: true,
+/// #     self_trade: SelfTrade::Allowed,
+/// #     priority_time: 0,
+/// # };
+/// #[derive(Default)]
+/// struct Trades(Vec<MatchedTrade>);
+///
+/// impl MatchingListener for Trades {
+///     fn traded(&mut self, _: &MatchingOrder, _: &MatchingOrder, trade: MatchedTrade) {
+///         self.0.push(trade);
+///     }
+///     fn cancelled(&mut self, _: &MatchingOrder, _: u64, _: CancelReason) {}
+///     fn triggered(&mut self, _: &MatchingOrder) {}
+///     fn refreshed(&mut self, _: &MatchingOrder) {}
+///     fn expired(&mut self, _: &MatchingOrder, _: u64) {}
+/// }
+///
+/// let (mut engine, mut trades) = (Matching::default(), Trades::default());
+/// engine.submit(order(1, BookSide::Ask, 101), &mut trades);
+/// engine.submit(order(2, BookSide::Bid, 103), &mut trades);
+/// assert_eq!(trades.0, [MatchedTrade { price: 101, quantity: 10, is_auction: false }]);
+/// assert_eq!(engine.count(), 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Matching {
     book: OrderBook,
     phase: Phase,
-    /// Price of the last trade.
+    /// The price of the last trade.
     last: Option<i64>,
     tick: i64,
-    /// The time that an order that gets a new place gets with it.
+    /// The priority time of orders that get a new place in the queue.
     now: u64,
     interests: [Vec<Interest>; 2],
     prices: Vec<i64>,
@@ -108,72 +150,74 @@ impl Default for Matching {
     }
 }
 
-/// What follows from meeting an order of the same account.
+/// Whether an order has met one of the same account that it must not trade with.
 enum Met {
     Another,
     Own,
 }
 
 impl Matching {
-    /// What may be done.
+    /// Returns the phase in force.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// Price of the last trade, in units of 1e-9.
+    /// Returns the price of the last trade, in units of 1e-9; none before the first.
     pub fn last(&self) -> Option<i64> {
         self.last
     }
 
-    /// Orders in the book and behind stops.
+    /// The number of orders in the book, waiting stops included.
     pub fn count(&self) -> usize {
         self.book.count()
     }
 
-    /// The price that an auction would be rounded to, at least 1.
+    /// Sets the tick that an auction price is rounded to; a tick below 1 counts as 1.
     pub fn set_tick(&mut self, tick: i64) {
         self.tick = tick.max(1);
     }
 
-    /// The time from here on, in nanoseconds since the epoch.
+    /// Sets the time, in nanoseconds since the epoch.
     pub fn set_time(&mut self, now: u64) {
         self.now = now;
     }
 
-    /// An order by what its owner calls it.
-    pub fn find(&self, owner: Owner, client_order_id: u64) -> Option<&Order> {
+    /// Finds an order by its owner and client order id.
+    pub fn find(&self, owner: OrderOwner, client_order_id: u64) -> Option<&MatchingOrder> {
         self.book.find(owner, client_order_id).map(|slot| self.book.order(slot))
     }
 
-    /// The best price of a side; none where it is empty or its first order has no limit.
+    /// Returns the best price of a side; none when the side is empty or its first order has no limit.
     pub fn best(&self, side: BookSide) -> Option<i64> {
         self.book.first(side).and_then(|slot| self.book.order(slot).limit)
     }
 
-    /// The orders of a side in the order in which they are met.
-    pub fn queue(&self, side: BookSide) -> impl Iterator<Item = &Order> {
+    /// Returns the orders of a side in the order in which they trade.
+    pub fn queue(&self, side: BookSide) -> impl Iterator<Item = &MatchingOrder> {
         self.book.queue(side).map(|slot| self.book.order(slot))
     }
 
-    /// Works a new order, whose identification no order of its owner has. A stop waits.
-    pub fn submit(&mut self, order: Order, tape: &mut impl Tape) {
+    /// Works a new order. A stop order waits for its price. The owner must not have an order with the same
+    /// client order id in the book.
+    pub fn submit(&mut self, order: MatchingOrder, listener: &mut impl MatchingListener) {
         debug_assert!(self.find(order.owner, order.client_order_id).is_none());
         if order.is_working() {
-            self.work(order, tape);
+            self.work(order, listener);
         } else {
             self.book.insert(order);
         }
-        self.trigger(tape);
+        self.trigger(listener);
     }
 
-    /// Gives the order `client_order_id` the terms of `new`, whose `quantity` counts what was executed before, and
-    /// says by `told` how it stands before it is worked. False when there is no such order.
-    pub fn replace<T: Tape>(
+    /// Gives the order `client_order_id` the terms of `new`, whose `quantity` includes what was executed
+    /// before. Calls `on_terms` with the new terms before the order is worked. Returns false when there is
+    /// no such order.
+    pub fn replace<T: MatchingListener>(
         &mut self,
         client_order_id: u64,
-        mut new: Order,
-        tape: &mut T,
-        told: impl FnOnce(&mut T, &Order),
+        mut new: MatchingOrder,
+        listener: &mut T,
+        on_terms: impl FnOnce(&mut T, &MatchingOrder),
     ) -> bool {
         let Some(slot) = self.book.find(new.owner, client_order_id) else { return false };
         let old = *self.book.order(slot);
@@ -181,17 +225,23 @@ impl Matching {
             new.priority_time = old.priority_time;
             new.shown = if new.tranche == old.tranche { old.shown.min(new.leaves()) } else { new.shown };
             self.book.rename(slot, new);
-            told(tape, &new);
+            on_terms(listener, &new);
         } else {
             self.book.remove(slot);
-            told(tape, &new);
-            self.submit(new, tape);
+            on_terms(listener, &new);
+            self.submit(new, listener);
         }
         true
     }
 
-    /// Cancels up to `quantity` of an order. Gives the order as it stands then, and how much it was.
-    pub fn cancel(&mut self, owner: Owner, client_order_id: u64, quantity: u64) -> Option<(Order, u64)> {
+    /// Cancels up to `quantity` of an order. Returns the order in its new state and the quantity that was
+    /// cancelled; none when there is no such order.
+    pub fn cancel(
+        &mut self,
+        owner: OrderOwner,
+        client_order_id: u64,
+        quantity: u64,
+    ) -> Option<(MatchingOrder, u64)> {
         let slot = self.book.find(owner, client_order_id)?;
         let order = self.book.order_mut(slot);
         let quantity = quantity.min(order.leaves());
@@ -203,8 +253,13 @@ impl Matching {
         Some((left, quantity))
     }
 
-    /// Cancels every order that `wanted` names, oldest first, and gives `gone` each with what was left of it.
-    pub fn cancel_where(&mut self, wanted: impl Fn(&Order) -> bool, mut gone: impl FnMut(&Order, u64)) {
+    /// Cancels every order that `wanted` selects, oldest first, and calls `gone` with each and its
+    /// cancelled quantity.
+    pub fn cancel_where(
+        &mut self,
+        wanted: impl Fn(&MatchingOrder) -> bool,
+        mut gone: impl FnMut(&MatchingOrder, u64),
+    ) {
         let mut slots = std::mem::take(&mut self.slots);
         slots.clear();
         slots.extend(self.book.slots().filter(|slot| wanted(self.book.order(*slot))));
@@ -218,9 +273,9 @@ impl Matching {
         self.slots = slots;
     }
 
-    /// Changes what may be done. Where orders were collected and may trade now, or the day ends with an auction, the
-    /// auction is held.
-    pub fn set_phase(&mut self, phase: Phase, tape: &mut impl Tape) {
+    /// Changes the phase. An auction is held when continuous trading begins after orders were collected,
+    /// and when the day closes from an auction phase.
+    pub fn set_phase(&mut self, phase: Phase, listener: &mut impl MatchingListener) {
         let before = std::mem::replace(&mut self.phase, phase);
         let is_held = match phase {
             Phase::Continuous => before != Phase::Continuous,
@@ -228,21 +283,21 @@ impl Matching {
             Phase::Auction | Phase::Halted => false,
         };
         if is_held {
-            self.uncross(tape);
+            self.uncross(listener);
             self.cancel_where(
                 |order| order.is_working() && order.limit.is_none(),
-                |order, quantity| tape.lapsed(order, quantity, Lapse::Unfilled),
+                |order, quantity| listener.cancelled(order, quantity, CancelReason::Unfilled),
             );
         }
         match phase {
             Phase::Closed => {
-                self.cancel_where(|order| order.is_day, |order, quantity| tape.expired(order, quantity));
+                self.cancel_where(|order| order.is_day, |order, quantity| listener.expired(order, quantity));
             }
-            _ => self.trigger(tape),
+            _ => self.trigger(listener),
         }
     }
 
-    /// What an auction would come to if it were held now.
+    /// Returns the result that an auction would have now; none when nothing could be executed.
     pub fn indicative(&mut self) -> Option<Clearing> {
         for side in [BookSide::Bid, BookSide::Ask] {
             let interests = &mut self.interests[side as usize];
@@ -260,7 +315,7 @@ impl Matching {
         auction::clearing(&self.interests[0], &self.interests[1], self.last, self.tick, &mut self.prices)
     }
 
-    fn uncross(&mut self, tape: &mut impl Tape) {
+    fn uncross(&mut self, listener: &mut impl MatchingListener) {
         let Some(Clearing { price, volume }) = self.indicative() else { return };
         let mut left = volume;
         while left > 0 {
@@ -270,8 +325,8 @@ impl Matching {
             [bid, ask].into_iter().for_each(|slot| self.book.order_mut(slot).fill(quantity));
             left -= quantity;
             self.last = Some(price);
-            let traded = Traded { price, quantity, is_auction: true };
-            tape.traded(self.book.order(bid), self.book.order(ask), traded);
+            let traded = MatchedTrade { price, quantity, is_auction: true };
+            listener.traded(self.book.order(bid), self.book.order(ask), traded);
             for slot in [bid, ask] {
                 if self.book.order(slot).leaves() == 0 {
                     self.book.remove(slot);
@@ -282,8 +337,9 @@ impl Matching {
         }
     }
 
-    /// Lets go of an order that is done, and shows the next tranche of an iceberg whose last one is gone.
-    fn settle(&mut self, slot: u32, tape: &mut impl Tape) {
+    /// Removes an order that is filled, and displays the next tranche of an iceberg order whose last one is
+    /// executed.
+    fn settle(&mut self, slot: u32, listener: &mut impl MatchingListener) {
         let now = self.now;
         let order = self.book.order_mut(slot);
         if order.leaves() == 0 {
@@ -293,22 +349,22 @@ impl Matching {
             order.priority_time = now;
             let order = *order;
             self.book.requeue(slot);
-            tape.refreshed(&order);
+            listener.refreshed(&order);
         }
     }
 
-    fn work(&mut self, mut order: Order, tape: &mut impl Tape) {
+    fn work(&mut self, mut order: MatchingOrder, listener: &mut impl MatchingListener) {
         if self.phase != Phase::Continuous {
             if order.remainder == Remainder::Rests {
                 order.show();
                 self.book.insert(order);
             } else {
-                lapse(&mut order, Lapse::Unfilled, tape);
+                lapse(&mut order, CancelReason::Unfilled, listener);
             }
             return;
         }
         if order.remainder != Remainder::AllOrNothing || self.reachable(&order) >= order.leaves() {
-            self.meet(&mut order, tape);
+            self.meet(&mut order, listener);
         }
         if order.leaves() == 0 {
             return;
@@ -317,12 +373,12 @@ impl Matching {
             order.show();
             self.book.insert(order);
         } else {
-            lapse(&mut order, Lapse::Unfilled, tape);
+            lapse(&mut order, CancelReason::Unfilled, listener);
         }
     }
 
-    /// Trades the order with what it reaches on the other side.
-    fn meet(&mut self, order: &mut Order, tape: &mut impl Tape) {
+    /// Trades the order with the orders that it reaches on the other side.
+    fn meet(&mut self, order: &mut MatchingOrder, listener: &mut impl MatchingListener) {
         while order.leaves() > 0 {
             let Some(slot) = self.book.first(order.side.opposite()) else { return };
             let maker = self.book.order_mut(slot);
@@ -330,7 +386,7 @@ impl Matching {
                 return;
             };
             if let Met::Own = met(order, maker) {
-                self.meet_own(order, slot, tape);
+                self.meet_own(order, slot, listener);
                 continue;
             }
             let quantity = order.leaves().min(maker.shown);
@@ -338,13 +394,13 @@ impl Matching {
             order.fill(quantity);
             let maker = *maker;
             self.last = Some(price);
-            tape.traded(&maker, order, Traded { price, quantity, is_auction: false });
-            self.settle(slot, tape);
+            listener.traded(&maker, order, MatchedTrade { price, quantity, is_auction: false });
+            self.settle(slot, listener);
         }
     }
 
-    /// The order has met one of its own account.
-    fn meet_own(&mut self, order: &mut Order, slot: u32, tape: &mut impl Tape) {
+    /// Applies the self-trade mode after the order has met one of its own account.
+    fn meet_own(&mut self, order: &mut MatchingOrder, slot: u32, listener: &mut impl MatchingListener) {
         let mut maker = *self.book.order(slot);
         let (newest, oldest) = match order.self_trade {
             SelfTrade::CancelNewest => (order.leaves(), 0),
@@ -363,17 +419,18 @@ impl Matching {
             } else {
                 *self.book.order_mut(slot) = maker;
             }
-            tape.lapsed(&maker, oldest, Lapse::SelfTrade);
+            listener.cancelled(&maker, oldest, CancelReason::SelfTrade);
         }
         if newest > 0 {
             order.take_off(newest);
-            tape.lapsed(order, newest, Lapse::SelfTrade);
+            listener.cancelled(order, newest, CancelReason::SelfTrade);
         }
     }
 
-    /// How much of the order could be executed at once. An order of its own account that would cost it quantity ends
-    /// the walk; what an iceberg hides counts only behind what others show at its price.
-    fn reachable(&self, order: &Order) -> u64 {
+    /// Returns how much of the order could be executed at once. An order of its own account that would cost
+    /// it quantity ends the walk. The hidden quantity of an iceberg order counts only after what others
+    /// display at its price.
+    fn reachable(&self, order: &MatchingOrder) -> u64 {
         let mut sum = 0u64;
         let mut level: Option<i64> = None;
         let mut hidden = 0u64;
@@ -397,8 +454,8 @@ impl Matching {
         sum.saturating_add(hidden)
     }
 
-    /// Works the stops that the last price has reached, the first that came first.
-    fn trigger(&mut self, tape: &mut impl Tape) {
+    /// Works the stops that the last price has triggered, in order of arrival.
+    fn trigger(&mut self, listener: &mut impl MatchingListener) {
         while self.phase == Phase::Continuous
             && let Some(last) = self.last
             && let Some(slot) =
@@ -407,14 +464,14 @@ impl Matching {
             let mut order = self.book.remove(slot);
             order.stop = None;
             order.priority_time = self.now;
-            tape.triggered(&order);
-            self.work(order, tape);
+            listener.triggered(&order);
+            self.work(order, listener);
         }
     }
 }
 
-/// Whether the two are of one account and must not trade.
-fn met(order: &Order, maker: &Order) -> Met {
+/// Decides whether the two orders are of one account and must not trade.
+fn met(order: &MatchingOrder, maker: &MatchingOrder) -> Met {
     if order.self_trade != SelfTrade::Allowed && order.owner.account == maker.owner.account {
         Met::Own
     } else {
@@ -422,15 +479,15 @@ fn met(order: &Order, maker: &Order) -> Met {
     }
 }
 
-/// Whether an order keeps its place when it gets the terms of `new`.
-pub fn keeps_place(old: &Order, new: &Order) -> bool {
+/// Whether an order keeps its place in the queue when it gets the terms of `new`.
+pub fn keeps_place(old: &MatchingOrder, new: &MatchingOrder) -> bool {
     new.remainder == Remainder::Rests
         && (new.side, new.limit, new.stop) == (old.side, old.limit, old.stop)
         && new.leaves() <= old.leaves()
 }
 
-fn lapse(order: &mut Order, why: Lapse, tape: &mut impl Tape) {
+fn lapse(order: &mut MatchingOrder, why: CancelReason, listener: &mut impl MatchingListener) {
     let quantity = order.leaves();
     order.take_off(quantity);
-    tape.lapsed(order, quantity, why);
+    listener.cancelled(order, quantity, why);
 }

@@ -1,8 +1,8 @@
-//! Which orders a trail leaves open: sequenced, and neither refused nor done by its end.
+//! The orders that a trail leaves open: sequenced, and by its end neither refused nor done.
 
 mod state;
 
-use crate::doubt::InDoubt;
+use crate::doubt::OrderInDoubt;
 use std::collections::BTreeMap;
 use stele_wire::messages::{
     CancelOrder, CancelRejected, Check, NewOrder, OrderAccepted, OrderCancelled, OrderExpired, OrderFilled,
@@ -10,54 +10,55 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Sequence};
 
-/// What the venue is known to have said about an order.
+/// What the venue has answered about an open order, as far as the log has it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum OpenState {
-    /// Sequenced; the venue has not answered.
+    /// The order is sequenced; the venue has not answered.
     Pending,
-    /// The venue took it.
+    /// The venue has accepted the order.
     Working,
 }
 
 /// An order that is neither refused nor done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenOrder {
-    /// The event on the log that gave it its present terms.
+    /// The sequence of the event that gave it its present terms.
     pub sequence: u64,
-    /// The strategy, 0 where it comes from none.
+    /// The strategy; 0 when it comes from none.
     pub strategy: u16,
     /// The account.
     pub account: u32,
     /// The instrument.
     pub instrument: u32,
-    /// Its side.
+    /// Buy or sell.
     pub side: Side,
-    /// Its own identification.
+    /// Its owner's identification of the order.
     pub client_order_id: u64,
-    /// The venue's identification, 0 before the venue has answered.
+    /// The venue's identification of the order; 0 before the venue has answered.
     pub venue_order_id: u64,
-    /// The order that it is to replace, or replaced; 0 for none.
+    /// The client order id of the order that it replaced, or is to replace; 0 for none.
     pub replaced_order_id: u64,
     /// Limit in units of 1e-9; `i64::MAX` for none.
     pub limit: i64,
-    /// Over its life.
+    /// The quantity over its life, a mantissa.
     pub quantity: u64,
-    /// Executed so far.
+    /// The quantity executed so far.
     pub cumulative: u64,
-    /// Still working.
+    /// The open quantity.
     pub leaves: u64,
-    /// What the venue said.
+    /// What the venue has answered.
     pub state: OpenState,
-    /// Whether a release tells that it left the host. It may have left without, as that event waits for nothing.
+    /// Whether an `OrderReleased` covers it. An order may have left without one, because that event is
+    /// published after the order was submitted.
     pub is_released: bool,
-    /// A cancel that the venue has not answered: its sequence and its own identification.
+    /// A cancel that the venue has not answered: its sequence and its own client order id.
     pub cancel: Option<(u64, u64)>,
 }
 
 impl OpenOrder {
-    /// As the order gateway asks the venue for it.
-    pub fn in_doubt(&self) -> InDoubt {
-        InDoubt {
+    /// Returns the order as the order gateway asks the venue about it.
+    pub fn in_doubt(&self) -> OrderInDoubt {
+        OrderInDoubt {
             sequence: Sequence(self.sequence),
             strategy: self.strategy,
             account: self.account,
@@ -75,23 +76,23 @@ impl OpenOrder {
     }
 }
 
-/// The last numbers that an exchange gave out. They go on where an earlier one stopped, so that none comes twice
-/// on a trail.
+/// The last ids that an exchange used. The exchange of the next session continues from them, so that no id
+/// occurs twice on a trail.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Numbers {
-    /// Last venue order id.
+pub struct LastIds {
+    /// The last venue order id.
     pub order: u64,
-    /// Last execution id; the match id is the same.
+    /// The last execution id; match ids are execution ids too.
     pub execution: u64,
 }
 
-/// Follows the orders of a trail. Pure; feed it every event in order.
+/// The open orders of a trail. Pure: feed it every event in order.
 ///
-/// Bound: as many entries as orders are open at once.
+/// Bounded by the number of orders that are open at once.
 #[derive(Clone, Debug, Default)]
 pub struct OpenOrders {
     orders: BTreeMap<Key, OpenOrder>,
-    numbers: Numbers,
+    numbers: LastIds,
     released_through: u64,
 }
 
@@ -127,7 +128,7 @@ macro_rules! opened {
 }
 
 impl OpenOrders {
-    /// Takes the next event.
+    /// Takes the next event of the trail.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         let sequence = event.sequence().0;
         match event.template_id() {
@@ -200,7 +201,8 @@ impl OpenOrders {
                 let Some(report) = event.message::<OrderRejected>() else { return };
                 let is_ours = !matches!(report.check, Check::NONE | Check::VENUE | Check::NULL);
                 if is_ours && report.order_sequence.get() == 0 {
-                    // The order never was, and another one of its identification may be open.
+                    // The order was never accepted, and another one with the same identification may be
+                    // open.
                     return;
                 }
                 self.orders.remove(&key!(report, client_order_id));
@@ -232,7 +234,7 @@ impl OpenOrders {
         }
     }
 
-    /// The open orders by the sequence of their terms.
+    /// Returns the open orders, sorted by the sequence of their terms.
     pub fn finish(self) -> Vec<OpenOrder> {
         let released = self.released_through;
         let mut orders: Vec<OpenOrder> = self.orders.into_values().collect();
@@ -241,8 +243,8 @@ impl OpenOrders {
         orders
     }
 
-    /// The last numbers that a venue gave out on this trail.
-    pub fn numbers(&self) -> Numbers {
+    /// Returns the last ids that the venue used on this trail.
+    pub fn numbers(&self) -> LastIds {
         self.numbers
     }
 }

@@ -1,51 +1,55 @@
-//! An exchange on paper: our orders against the market that is replayed, or against one another.
+//! An exchange on paper: orders trade against the replayed market, or with one another.
 //!
-//! Pure and deterministic: the same events and orders in the same order give the same reports. It owns no thread,
-//! reads no clock and waits for nothing; an agent feeds it (see [`crate::PaperVenue`]).
+//! Pure and deterministic: the same events and orders in the same order give the same reports. It owns no
+//! thread, reads no clock and never blocks; an agent feeds it (see [`crate::PaperVenue`]).
 //!
 //! # Against the replayed market
 //!
-//! Market data is public the moment it is sequenced; an order reaches the exchange when its release watermark has
-//! passed. The market never learns of our orders: its books change by its own events only. What we took from a
-//! displayed level is kept in a shadow per owner (strategy and account), so that the same quantity is not taken
-//! twice, and an owner's orders never meet one another or another owner's.
+//! Market data is public as soon as it is sequenced. An order reaches the exchange when its release
+//! watermark has passed. Orders do not change the market: its books change only by its own events. What an
+//! owner (strategy and account) took from a displayed level is recorded in the owner's shadow, so that the
+//! same quantity is not taken twice. Orders never meet one another, of the same owner or of different ones.
 //!
-//! | what comes | what happens |
+//! | event | effect |
 //! |---|---|
-//! | an order whose limit reaches the other side, or a market order | it takes what is displayed, best level first, at each level's price: *taker* |
-//! | the rest of a day or GTC limit order | it rests behind all that is displayed at its price |
-//! | the rest of an IOC or market order | cancelled by the market |
-//! | a stop or stop-limit order | it waits for a trade in the market at its price or beyond, and is then worked; of several the first that came goes first |
-//! | an order that shows a part of its quantity | the part is what an execution at its price can meet; then the next one rests behind all that is displayed |
-//! | an order with self-trade prevention that reaches a resting one of its account | as its mode says, as soon as it arrives |
-//! | a fill-or-kill order that cannot be filled whole | cancelled by the market, nothing filled |
-//! | a post-only order that would take | refused |
-//! | an execution in the market at a resting order's price | it shortens the queue ahead; what is left of it fills the order at its limit: *maker* |
-//! | an execution through a resting order's price | it fills the order, and no more than it: *maker* |
-//! | the other side displays quantity at a resting order's limit or better, nothing being ahead | it fills the order at its limit: *maker* |
-//! | a replacement | its quantity is what is to work from here on, whatever was executed |
-//! | a replacement at the same price for no more quantity | the order keeps its place |
-//! | any other replacement | cancelled and new: it may take, and rests behind all that is displayed |
-//! | a book that is cleared, or a source that starts again | queues and shadows stand still until the first record that is no snapshot |
+//! | a market order, or an order whose limit reaches the other side | it takes what is displayed, best level first, at each level's price (*taker*) |
+//! | the remainder of a day or GTC limit order | it rests after everything that is displayed at its price |
+//! | the remainder of an IOC or market order | it is cancelled by the market |
+//! | a stop or stop-limit order | it waits for a trade in the market at its stop price or beyond, and is then worked; several triggered stops are worked in order of arrival |
+//! | an iceberg order | an execution at its price meets only the displayed tranche; the next tranche then rests after everything that is displayed |
+//! | an order with self-trade prevention that reaches a resting order of its account | the mode applies as soon as it arrives |
+//! | a fill-or-kill order that cannot be filled completely | it is cancelled by the market, and nothing is filled |
+//! | a post-only order that would take | it is refused |
+//! | an execution in the market at a resting order's price | it shortens the queue ahead; what is left of it fills the order at its limit (*maker*) |
+//! | an execution through a resting order's price | it fills the order, up to the executed quantity (*maker*) |
+//! | the other side displays quantity at a resting order's limit or better, and nothing is ahead of the order | it fills the order at its limit (*maker*) |
+//! | a replacement | its quantity is what is to be worked from now on, regardless of what was executed |
+//! | a replacement at the same price for no more quantity | the order keeps its place in the queue |
+//! | any other replacement | the order is cancelled and worked as a new one: it may take, and rests after everything that is displayed |
+//! | a book is cleared, or a source restarts | queues and shadows stay unchanged until the first record that is not part of a snapshot |
 //!
-//! Trades count as executions only for instruments whose books are not kept by order: where they are, every trade
-//! also comes as an execution of the order that rested. Trades off the book, late, corrected or from an auction
-//! fill nothing, but that an auction's trade fills what was collected for it and is better than its price.
+//! Trades count as executions only for instruments whose books are not kept by order. In a book kept by order
+//! every trade also appears as an execution of the resting order. Trades off the book, late trades,
+//! corrected trades and auction trades fill nothing, with one exception: an auction trade fills collected
+//! orders whose limit is better than its price.
 //!
-//! While an instrument is halted or in an auction, orders are collected and nothing is filled; when it closes, orders
-//! of the day expire. `phases` says what counts as which. [`QueueModel`] says how a queue ahead shortens.
+//! While an instrument is halted or in an auction, orders are collected and nothing is filled. When it
+//! closes, day orders expire. The module `phases` has the mapping from trading status to phase.
+//! [`QueueModel`] selects how a queue ahead shortens.
 //!
-//! # Against one another
+//! # Orders with one another
 //!
-//! [`Counterparty::OwnBook`] makes it an exchange of its own: the rules are those of [`crate::matching`], everybody sees
-//! its trades, and of the replayed market only definitions and trading status count.
+//! [`Counterparty::OwnBook`] makes it an exchange with a book of its own. The rules are those of
+//! [`crate::matching`]. Its trades are published as market data. Of the replayed market only definitions
+//! and trading status count.
 //!
 //! # Delays
 //!
-//! An order, replacement or cancel reaches the exchange [`PaperOptions::order_delay`] after it was handed over, a report
-//! the sequencer [`PaperOptions::report_delay`] after it was made; none overtakes another, and the seed decides the
-//! jitter. Time is that of the events and of [`PaperExchange::advance`]. What is on its way when a session ends is in
-//! doubt for the next one, as is everything that a lost exchange had.
+//! An order, replacement or cancel reaches the exchange [`PaperOptions::order_delay`] after it was
+//! submitted; a report reaches the sequencer [`PaperOptions::report_delay`] after it was made. No message
+//! overtakes another of the same direction, and the seed determines the jitter. Time is that of the events
+//! and of [`PaperExchange::advance`]. What is in flight when a session ends is in doubt for the next one,
+//! and so is everything that a lost exchange held.
 
 mod delay;
 mod fees;
@@ -63,14 +67,14 @@ mod shadow;
 pub use delay::Delay;
 pub use fees::{FeeRate, FeeSchedule};
 pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase};
-pub use report::{REPORT_LENGTH_MAX, Report};
-pub use request::Refusal;
+pub use report::{PaperReport, REPORT_LENGTH_MAX};
+pub use request::PaperRefusal;
 
-use crate::matching::{Matching, Order, Owner, Phase};
-use crate::open_orders::{Numbers, OpenOrder, OpenState};
+use crate::matching::{Matching, MatchingOrder, OrderOwner, Phase};
+use crate::open_orders::{LastIds, OpenOrder, OpenState};
 use delay::Line;
 use market::Venue;
-use own_book::OwnTape;
+use own_book::BookReporter;
 use queue::Match;
 use report::{CancelCause, Reporter, Subject};
 use request::{Request, Terms};
@@ -81,30 +85,30 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos};
 
-/// The exchange.
+/// The exchange on paper. See the [module](self) for its rules.
 #[derive(Debug)]
 pub struct PaperExchange {
     options: PaperOptions,
     market: Market,
     venues: ByInstrument<Venue>,
     reporter: Reporter,
-    /// What is on its way here.
+    /// Orders in flight to the exchange.
     entries: Line<Entry>,
     open: usize,
     matches: Vec<Match>,
-    /// In nanoseconds since the epoch; never goes back.
+    /// The time in nanoseconds since the epoch; it never goes back.
     now: u64,
-    /// When the first market event came.
+    /// The time of the first market event.
     began: Option<u64>,
-    /// The schedule's next phase, and the one in force.
+    /// The index of the next scheduled phase, and the scheduled phase in force.
     next_phase: usize,
     scheduled: Phase,
-    /// What the last status of each source's whole market says.
+    /// The phase of each source's whole market, by its last status.
     wide: Vec<(u16, Phase)>,
     ids: Vec<u32>,
 }
 
-/// What an order gateway hands over, as far as the exchange looks at it.
+/// What an order gateway submits, reduced to what the exchange uses.
 #[derive(Clone, Copy, Debug)]
 enum Entry {
     New(Request),
@@ -131,15 +135,15 @@ impl Entry {
 }
 
 impl PaperExchange {
-    /// An exchange that has seen nothing.
+    /// Creates an exchange that has seen no event.
     pub fn new(options: PaperOptions) -> Self {
-        let mut exchange = Self::prompt(options, Numbers::default());
+        let mut exchange = Self::prompt(options, LastIds::default());
         exchange.delay();
         exchange
     }
 
-    /// Without the delays of its options.
-    fn prompt(options: PaperOptions, numbers: Numbers) -> Self {
+    /// Creates an exchange without the delays of its options.
+    fn prompt(options: PaperOptions, numbers: LastIds) -> Self {
         Self {
             reporter: Reporter::new(options.source, numbers),
             options,
@@ -163,12 +167,12 @@ impl PaperExchange {
         self.reporter.line.set_delay(report_delay, !seed);
     }
 
-    /// The exchange of a new session over a trail whose exchange is gone, with the orders that were open when it
-    /// went ([`crate::OpenOrders`]). Cancel on disconnect: an order that worked is cancelled by the
-    /// market; one that was sequenced and never answered is refused as in doubt; so is an unanswered replacement,
-    /// and the order that it was to replace is cancelled. `numbers` are the last that the trail has. These reports
-    /// wait for no delay.
-    pub fn resume(options: PaperOptions, open: &[OpenOrder], numbers: Numbers) -> Self {
+    /// Creates the exchange of a new session over a trail whose exchange is lost. `open` are the orders
+    /// that were open when it was lost ([`crate::OpenOrders`]), `numbers` the last ids on the trail. The
+    /// exchange cancels on disconnect: working orders are cancelled by the market. An order that was
+    /// sequenced and never answered is refused as in doubt. An unanswered replacement is refused as in
+    /// doubt too, and the order that it was to replace is cancelled. These reports have no delay.
+    pub fn resume(options: PaperOptions, open: &[OpenOrder], numbers: LastIds) -> Self {
         let mut exchange = Self::prompt(options, numbers);
         for order in open {
             let gone = Subject { leaves: 0, ..Subject::from(order) };
@@ -185,43 +189,44 @@ impl PaperExchange {
                 OpenState::Pending if order.replaced_order_id != 0 => {
                     let replaced = Subject { client_order_id: order.replaced_order_id, ..gone };
                     let id = order.client_order_id;
-                    exchange.reporter.replace_rejected(replaced, order.sequence, id, Refusal::InDoubt);
+                    exchange.reporter.replace_rejected(replaced, order.sequence, id, PaperRefusal::InDoubt);
                 }
-                OpenState::Pending => exchange.reporter.rejected(gone, Refusal::InDoubt),
+                OpenState::Pending => exchange.reporter.rejected(gone, PaperRefusal::InDoubt),
             }
         }
         exchange.delay();
         exchange
     }
 
-    /// The next report that has arrived and waits to be sequenced.
-    pub fn report(&self) -> Option<&Report> {
+    /// Returns the next report that has arrived at the sequencer's side and waits to be published.
+    pub fn report(&self) -> Option<&PaperReport> {
         self.reporter.line.front()
     }
 
-    /// Takes the next report that has arrived.
-    pub fn pop_report(&mut self) -> Option<Report> {
+    /// Removes and returns the next report that has arrived.
+    pub fn pop_report(&mut self) -> Option<PaperReport> {
         self.reporter.line.pop()
     }
 
-    /// When something happens by itself next, nothing new coming: an arrival or a phase of the schedule.
+    /// Returns when the exchange next acts without new input: an arrival, or a scheduled phase.
     #[inline]
     pub fn due(&self) -> Option<Nanos> {
         [self.next_arrival(), self.next_phase_due().map(Nanos)].into_iter().flatten().min()
     }
 
-    /// When the next message on its way arrives: an order here, or a report at the sequencer.
+    /// Returns when the next message in flight arrives: an order at the exchange, or a report at the
+    /// sequencer.
     #[inline]
     pub fn next_arrival(&self) -> Option<Nanos> {
         [self.entries.due(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
     }
 
-    /// How many orders rest or wait behind a stop.
+    /// The number of orders that rest or wait for a stop price.
     pub fn open_orders(&self) -> usize {
         self.open
     }
 
-    /// Time goes on to `now`, and what is due until then happens. Time never goes back.
+    /// Advances the time to `now`, and does what is due until then. An earlier `now` changes nothing.
     pub fn advance(&mut self, now: Nanos) {
         let now = now.0.max(self.now);
         loop {
@@ -249,8 +254,8 @@ impl PaperExchange {
         self.reporter.line.advance(self.now);
     }
 
-    /// Takes an order, a replacement, a cancel, a mass cancel or a quote that has left the host. Anything else
-    /// is none of the exchange's business.
+    /// Takes an order, a replacement, a cancel, a mass cancel or a quote that has left the host. Ignores
+    /// every other event.
     pub fn on_order(&mut self, event: &Frame<'_>) {
         self.advance(event.timestamp());
         if let Some(entry) = Entry::read(event) {
@@ -266,7 +271,7 @@ impl PaperExchange {
             Entry::Replace(request) => self.replace(&request),
             Entry::Cancel(message, sequence) => self.cancel(&message, sequence),
             Entry::MassCancel(message, sequence) => self.cancel_all(&message, sequence),
-            Entry::Quote(subject) => self.reporter.rejected(subject, Refusal::OrderType),
+            Entry::Quote(subject) => self.reporter.rejected(subject, PaperRefusal::OrderType),
         }
     }
 
@@ -274,7 +279,7 @@ impl PaperExchange {
         let terms = match self.admit(request, None) {
             Ok(terms) if self.open < self.options.open_orders_max => terms,
             Ok(_) => {
-                let refusal = Refusal::TooManyOrders { limit: self.options.open_orders_max };
+                let refusal = PaperRefusal::TooManyOrders { limit: self.options.open_orders_max };
                 return self.reporter.rejected(request.into(), refusal);
             }
             Err(refusal) => return self.reporter.rejected(request.into(), refusal),
@@ -284,13 +289,16 @@ impl PaperExchange {
         self.reporter.accepted(&order);
         match self.options.counterparty {
             Counterparty::Replayed => self.enter(order),
-            Counterparty::OwnBook => self.with_book(order.instrument, |book, tape| book.submit(order, tape)),
+            Counterparty::OwnBook => {
+                self.with_book(order.instrument, |book, listener| book.submit(order, listener))
+            }
         }
     }
 
-    /// The order that a request asks for, of which `cumulative` was executed under another name.
-    fn order(&self, request: &Request, terms: Terms, venue_order_id: u64, cumulative: u64) -> Order {
-        let mut order = Order {
+    /// Builds the order that a request asks for, of which `cumulative` was executed under an earlier client
+    /// order id.
+    fn order(&self, request: &Request, terms: Terms, venue_order_id: u64, cumulative: u64) -> MatchingOrder {
+        let mut order = MatchingOrder {
             owner: request.owner,
             instrument: request.instrument,
             side: terms.side,
@@ -312,19 +320,19 @@ impl PaperExchange {
         order
     }
 
-    /// Whether the request can be worked, in the place of the order `replaced` if there is one.
-    fn admit(&mut self, request: &Request, replaced: Option<&Order>) -> Result<Terms, Refusal> {
+    /// Decides whether the request can be worked; `replaced` is the order that it is to replace.
+    fn admit(&mut self, request: &Request, replaced: Option<&MatchingOrder>) -> Result<Terms, PaperRefusal> {
         let venue = self.venues.get(request.instrument).filter(|venue| venue.is_defined);
-        let venue = venue.ok_or(Refusal::UnknownInstrument)?;
+        let venue = venue.ok_or(PaperRefusal::UnknownInstrument)?;
         self.reporter.venue_time = venue.venue_time.unwrap_or(self.reporter.venue_time);
         let tick = self.market.instrument(request.instrument).and_then(|instrument| instrument.tick());
         let terms = request.terms(tick.map(|tick| tick.0).filter(|tick| *tick > 0))?;
         let is_own = replaced.is_some_and(|order| order.client_order_id == request.client_order_id);
         if !is_own && venue.find(request.owner, request.client_order_id).is_some() {
-            return Err(Refusal::Duplicate);
+            return Err(PaperRefusal::Duplicate);
         }
         if venue.phase == Phase::Closed {
-            return Err(Refusal::Closed);
+            return Err(PaperRefusal::Closed);
         }
         let other = terms.side.opposite();
         let best = match self.options.counterparty {
@@ -336,27 +344,27 @@ impl PaperExchange {
         };
         let takes = |best| crate::matching::reaches(terms.side, terms.limit, best);
         if terms.is_post_only && venue.phase == Phase::Continuous && best.is_some_and(takes) {
-            return Err(Refusal::WouldTake);
+            return Err(PaperRefusal::WouldTake);
         }
         Ok(terms)
     }
 
-    /// Does something in the exchange's own book of an instrument.
-    fn with_book(&mut self, id: u32, act: impl FnOnce(&mut Matching, &mut OwnTape<'_>)) {
+    /// Calls `act` with the exchange's own book of an instrument.
+    fn with_book(&mut self, id: u32, act: impl FnOnce(&mut Matching, &mut BookReporter<'_>)) {
         let Self { venues, market, reporter, options, open, now, .. } = self;
         let Some(Venue { book, phase, currency, .. }) = venues.get_mut(id) else { return };
         let instrument = market.instrument(id);
         let scale = instrument.map(|instrument| instrument.scale()).unwrap_or_default();
-        let mut tape = OwnTape { reporter, fees: options.fees, scale, currency: *currency };
+        let mut listener = BookReporter { reporter, fees: options.fees, scale, currency: *currency };
         let book = book.get_or_insert_with(|| {
             let mut book = Box::<Matching>::default();
-            book.set_phase(*phase, &mut tape);
+            book.set_phase(*phase, &mut listener);
             book
         });
         book.set_time(*now);
         book.set_tick(instrument.and_then(|instrument| instrument.tick()).map_or(1, |tick| tick.0));
         let before = book.count();
-        act(book, &mut tape);
+        act(book, &mut listener);
         *open = *open + book.count() - before;
     }
 
@@ -365,7 +373,8 @@ impl PaperExchange {
         let found = venue.and_then(|venue| venue.find(request.owner, request.replaced_order_id)).copied();
         let Some(old) = found else {
             let subject = Subject { client_order_id: request.replaced_order_id, ..Subject::from(request) };
-            let refusal = if venue.is_some() { Refusal::UnknownOrder } else { Refusal::UnknownInstrument };
+            let refusal =
+                if venue.is_some() { PaperRefusal::UnknownOrder } else { PaperRefusal::UnknownInstrument };
             return self.reporter.replace_rejected(
                 subject,
                 request.sequence,
@@ -373,9 +382,9 @@ impl PaperExchange {
                 refusal,
             );
         };
-        let admitted = self
-            .admit(request, Some(&old))
-            .and_then(|terms| if terms.side == old.side { Ok(terms) } else { Err(Refusal::SideChanged) });
+        let admitted = self.admit(request, Some(&old)).and_then(|terms| {
+            if terms.side == old.side { Ok(terms) } else { Err(PaperRefusal::SideChanged) }
+        });
         let terms = match admitted {
             Ok(terms) => terms,
             Err(refusal) => {
@@ -392,14 +401,16 @@ impl PaperExchange {
                     self.amend(at, new, replaced);
                 }
             }
-            Counterparty::OwnBook => self.with_book(new.instrument, |book, tape| {
-                book.replace(replaced, new, tape, |tape, order| tape.reporter.replaced(order, replaced));
+            Counterparty::OwnBook => self.with_book(new.instrument, |book, listener| {
+                book.replace(replaced, new, listener, |listener, order| {
+                    listener.reporter.replaced(order, replaced)
+                });
             }),
         }
     }
 
     fn cancel(&mut self, request: &CancelOrder, sequence: u64) {
-        let owner = Owner { strategy: request.strategy.get(), account: request.account.get() };
+        let owner = OrderOwner { strategy: request.strategy.get(), account: request.account.get() };
         let (id, wanted) = (request.cancelled_order_id.get(), request.quantity.get());
         let Self { venues, open, .. } = self;
         let taken = venues.get_mut(request.instrument.get()).and_then(|venue| {
@@ -421,17 +432,18 @@ impl PaperExchange {
         let Some((venue_time, order, quantity)) = taken else {
             let subject = Subject::of_cancel(request, owner);
             let id = request.client_order_id.get();
-            return self.reporter.cancel_rejected(subject, sequence, id, Refusal::UnknownOrder);
+            return self.reporter.cancel_rejected(subject, sequence, id, PaperRefusal::UnknownOrder);
         };
         self.reporter.venue_time = venue_time.unwrap_or(self.reporter.venue_time);
         let cause = CancelCause::Requested { sequence, initiator: request.initiator };
         self.reporter.cancelled((&order).into(), quantity, cause);
     }
 
-    /// A strategy's mass cancel covers its own orders only; one from nobody (strategy 0) covers everybody's.
+    /// A strategy's mass cancel covers its own orders only; one of strategy 0 (no strategy) covers all
+    /// orders.
     fn cancel_all(&mut self, request: &MassCancel, sequence: u64) {
         let (strategy, id) = (request.strategy.get(), request.scope_id.get());
-        let wanted = |order: &Order| {
+        let wanted = |order: &MatchingOrder| {
             (strategy == 0 || order.owner.strategy == strategy)
                 && (request.side == Side::NONE || Subject::from(order).side == request.side)
                 && match request.scope {
@@ -450,9 +462,9 @@ impl PaperExchange {
             let Some(venue) = self.venues.get_mut(*id) else { continue };
             self.reporter.venue_time = venue.venue_time.unwrap_or(self.reporter.venue_time);
             if venue.book.is_some() {
-                self.with_book(*id, |book, tape| {
+                self.with_book(*id, |book, listener| {
                     book.cancel_where(wanted, |order, left| {
-                        tape.reporter.cancelled(order.into(), left, cause);
+                        listener.reporter.cancelled(order.into(), left, cause);
                     });
                 });
             } else {

@@ -1,12 +1,13 @@
-//! The paper exchange behind an order gateway of the bus.
+//! The paper exchange as the venue of an order gateway.
 //!
-//! Runs on the gateway's thread, in its duty cycle. The gateway hands an order over when its release watermark
-//! has passed; the market reaches the exchange through a gate of the venue's own, as soon as it is sequenced, and
-//! always before an order that stands behind it on the log. Reports are submitted by the venue's own publisher;
-//! while they cannot be, the venue takes neither orders nor market data, so that none is ever dropped.
+//! It runs on the gateway's thread, in the gateway's duty cycle. The gateway submits an order when its
+//! release watermark has passed. Market data reaches the exchange through a gate of the venue's own as soon
+//! as it is sequenced, and always before an order that comes later on the log. The venue's own publisher
+//! publishes the reports. While it is refused, the venue takes neither orders nor market data, so that no
+//! report is ever dropped.
 
 use crate::bounds::MARKET_POLL_MAX;
-use crate::doubt::{Answer, InDoubt};
+use crate::doubt::{OrderInDoubt, Reconciliation};
 use crate::gateway::{Venue, VenueBusy};
 use crate::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_bus::counters::table;
@@ -16,7 +17,7 @@ use stele_bus::{
 use stele_wire::Nanos;
 use stele_wire::messages::OrderFilled;
 
-/// The venue.
+/// The paper exchange as a [`Venue`].
 #[derive(Debug)]
 pub struct PaperVenue {
     exchange: PaperExchange,
@@ -33,7 +34,7 @@ struct VenueCounters {
     fills: Counter,
 }
 
-/// Whether every report is on its way.
+/// Whether all reports are published.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backlog {
     Gone,
@@ -41,15 +42,16 @@ enum Backlog {
 }
 
 impl PaperVenue {
-    /// A venue of `exchange`, that sees the log through `market` and reports through `publisher`.
+    /// Creates a venue of `exchange` that reads the log through `market` and publishes reports through
+    /// `publisher`.
     pub fn new(exchange: PaperExchange, market: GatingConsumer, publisher: Publisher) -> Self {
         Self { exchange, market, publisher, failure: None, reports: 0, counters: None }
     }
 
-    /// Counts orders and executions in `counters` from now on, as those of `shard`.
+    /// Registers counters of `shard` in `counters`: orders and executions.
     ///
     /// # Errors
-    /// When they are registered already or there is no slot.
+    /// When they are registered already, or `counters` has no free slot.
     pub fn register_counters(&mut self, counters: &Counters, shard: u16) -> Result<(), CounterError> {
         self.counters = Some(VenueCounters {
             orders: counters.register(table::VENUE_ORDERS, Place::shard(shard))?,
@@ -58,22 +60,22 @@ impl PaperVenue {
         Ok(())
     }
 
-    /// The exchange.
+    /// Returns the exchange.
     pub fn exchange(&self) -> &PaperExchange {
         &self.exchange
     }
 
-    /// Reports submitted so far.
+    /// The number of reports published so far.
     pub fn reports(&self) -> u64 {
         self.reports
     }
 
-    /// Nothing more comes from this venue; the sequencer need not wait for it.
+    /// Declares that this venue publishes nothing more, so that the sequencer need not wait for it.
     pub fn finish(&mut self) {
         self.publisher.finish();
     }
 
-    /// Submits the reports that wait.
+    /// Publishes the waiting reports.
     fn flush(&mut self, now: Nanos) -> Backlog {
         let mut buffer = [0; REPORT_LENGTH_MAX];
         while let Some(report) = self.exchange.report() {
@@ -91,8 +93,10 @@ impl PaperVenue {
                     if !refusal.is_transient()
                         && !matches!(refusal, Refusal::JournalPoisoned | Refusal::Stopped)
                     {
-                        self.failure =
-                            Some(AgentError::caused_by("the paper exchange cannot report", refusal));
+                        self.failure = Some(AgentError::caused_by(
+                            "the paper exchange cannot publish a report",
+                            refusal,
+                        ));
                     }
                     return Backlog::Waits;
                 }
@@ -101,13 +105,13 @@ impl PaperVenue {
         Backlog::Gone
     }
 
-    /// Shows the exchange up to `limit` events. Returns how many, 0 also while reports wait.
+    /// Feeds the exchange up to `limit` events. Returns how many; 0 also while reports wait.
     fn follow(&mut self, limit: usize, now: Nanos) -> usize {
         let mut seen = 0;
         while seen < limit && self.flush(now) == Backlog::Gone {
             let (exchange, before) = (&mut self.exchange, seen);
             let outcome = self.market.try_poll(limit - seen, |event| {
-                // An event that comes while a report waits is shown again when it is gone.
+                // While a report waits, the event is refused here, and the next poll returns it again.
                 if exchange.report().is_some() {
                     return Err(());
                 }
@@ -124,10 +128,10 @@ impl PaperVenue {
 }
 
 impl Venue for PaperVenue {
-    /// The book went with the process: the exchange that goes on has cancelled, or refused as in doubt, everything
-    /// that was open, and reports it before it takes anything new.
-    fn reconcile(&mut self, _order: &InDoubt, now: Nanos) -> Result<Answer, VenueBusy> {
-        if self.flush(now) == Backlog::Waits { Err(VenueBusy) } else { Ok(Answer::Done) }
+    /// The book is lost with the process. The exchange that resumes has cancelled, or refused as in doubt,
+    /// every order that was open; the reports about that must be published before it takes anything new.
+    fn reconcile(&mut self, _order: &OrderInDoubt, now: Nanos) -> Result<Reconciliation, VenueBusy> {
+        if self.flush(now) == Backlog::Waits { Err(VenueBusy) } else { Ok(Reconciliation::Done) }
     }
 
     fn submit(&mut self, order: Event<'_>, now: Nanos) -> Result<(), VenueBusy> {
@@ -148,16 +152,16 @@ impl Venue for PaperVenue {
     }
 
     fn do_work(&mut self, now: Nanos) -> Result<usize, AgentError> {
-        let told = self.reports;
+        let before = self.reports;
         let seen = self.follow(MARKET_POLL_MAX, now);
         if seen < MARKET_POLL_MAX && self.flush(now) == Backlog::Gone {
-            // The market is seen as far as it is sequenced.
+            // All sequenced market data is processed.
             self.exchange.advance(now);
         }
         let waits = usize::from(self.flush(now) == Backlog::Waits);
         match self.failure.take() {
             Some(failure) => Err(failure),
-            None => Ok(seen + (self.reports - told) as usize + waits),
+            None => Ok(seen + (self.reports - before) as usize + waits),
         }
     }
 }

@@ -1,72 +1,77 @@
-//! Reading and writing messages in place: what the generated code below [`crate::messages`] stands on.
+//! Reads and writes messages in place. The generated code in [`crate::messages`] is built on this module.
 //!
 //! A message is a block of fixed length, then groups, then variable-length data:
 //!
 //! ```text
 //! ┌───────────────────┬────────────────────────────────────────────┬──────────────────────┐
-//! │ block             │ group: dimensions, entry, entry …          │ data: length, bytes  │ zeros that
-//! │ acting length     │   entry: block of the dimensions' length,  │   …                  │ close the
-//! │ in the header     │          then its own groups and data      │                      │ frame …
+//! │ block             │ group: dimensions, entry, entry …          │ data: length, bytes  │ zeros to
+//! │ acting length     │   entry: block of the dimensions' length,  │   …                  │ the end of
+//! │ in the header     │          then its own groups and data      │                      │ the frame
 //! └───────────────────┴────────────────────────────────────────────┴──────────────────────┘
 //! ```
 //!
-//! The header and the dimensions say how long a block is; a [`View`] reconciles that with what this version
-//! knows. A longer block is from a later version: its end is passed over. A shorter one is from an earlier
-//! version: what it lacks reads as null. Nothing here allocates, and no bytes make it panic: a count or length
-//! that leads beyond the end reads as an empty group or data, and [`View::is_whole`] tells.
+//! The header and the dimensions give the length of a block, and a [`View`] compares it with the length that
+//! this version knows. A longer block is from a later version, and its end is skipped. A shorter block is
+//! from an earlier version, and the missing fields are read as null. Nothing here allocates, and no bytes
+//! cause a panic: a count or length that exceeds the bytes is read as an empty group or empty data, and
+//! [`View::is_whole`] returns false.
+
+mod write;
+
+pub use write::{WriteError, Writer};
 
 use crate::frame::Frame;
-use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, big_endian, little_endian};
 
 /// The fixed part of a message or of a group's entry.
 pub trait Block: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy + 'static {
-    /// Every field null: numbers by the schema's null value, text and bytes zero, sets empty.
+    /// Every field null: numbers have the schema's null value, text and bytes are zeros, sets are empty.
     const NULL: Self;
-    /// The schema version that brought the newest field.
+    /// The schema version that added the newest field.
     const NEWEST: u16 = 0;
-    /// The fewest bytes that the groups and data behind it take, in any version.
+    /// The smallest length in bytes of the groups and data after the block, in any version.
     const TAIL_MIN: usize = 0;
 
-    /// Makes fields null that schema version `version` did not have yet.
+    /// Sets the fields to null that schema version `version` does not have yet.
     fn forget_newer(&mut self, _version: u16) {}
 
-    /// Passes over the groups and data behind the block.
+    /// Skips the groups and data after the block.
     fn skip_tail(_tail: &mut Tail<'_>) {}
 }
 
 /// The fixed part of a message.
 pub trait Message: Block {
-    /// Which message of the schema it is.
+    /// The template id of the message.
     const TEMPLATE_ID: u16;
-    /// Bytes of the block as this version writes it.
+    /// The length of the block in bytes, as this version writes it.
     const BLOCK_LENGTH: u16;
-    /// The schema's name of it.
+    /// The schema's name of the message.
     const NAME: &'static str;
-    /// Which schema it is of.
+    /// The id of the schema.
     const SCHEMA_ID: u16;
     /// The version of the schema that this code writes.
     const SCHEMA_VERSION: u16;
 }
 
-/// SBE's message header: what says of which schema and kind a message is. In a frame it is the header's last 8 bytes.
+/// SBE's message header, which identifies a message's schema and template. In a frame it is the last 8 bytes
+/// of the frame header.
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(C)]
 pub struct MessageHeader {
-    /// Bytes of the root block.
+    /// The length of the root block in bytes.
     pub block_length: little_endian::U16,
-    /// Which message of the schema.
+    /// The template id of the message.
     pub template_id: little_endian::U16,
-    /// Which schema.
+    /// The id of the schema.
     pub schema_id: little_endian::U16,
-    /// The schema's version.
+    /// The version of the schema.
     pub version: little_endian::U16,
 }
 
 impl MessageHeader {
-    /// Of an `M` as this version writes it.
+    /// Returns the header of an `M` as this version writes it.
     pub const fn of<M: Message>() -> Self {
         Self {
             block_length: little_endian::U16::new(M::BLOCK_LENGTH),
@@ -78,26 +83,27 @@ impl MessageHeader {
 }
 
 /// The fixed part of a group's entry.
-pub trait Entry: Block {
-    /// What stands in front of the group.
+pub trait GroupEntry: Block {
+    /// The dimensions of the group.
     type Dimensions: Dimensions;
 }
 
-/// What stands in front of a group's entries.
+/// The dimensions of a group, which precede its entries.
 pub trait Dimensions: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy {
-    /// Dimensions of `count` entries of `block_length` bytes; none when they do not fit.
+    /// Returns the dimensions of `count` entries with blocks of `block_length` bytes; `None` when a number
+    /// does not fit.
     fn new(block_length: usize, count: usize) -> Option<Self>;
-    /// Bytes of each entry's block.
+    /// Returns the length of each entry's block in bytes.
     fn block_length(&self) -> usize;
-    /// How many entries follow.
+    /// Returns the number of entries.
     fn count(&self) -> usize;
 }
 
-/// A number in front of data, or in a group's dimensions.
+/// The type of a length or count: before data, or in a group's dimensions.
 pub trait Length: FromBytes + IntoBytes + KnownLayout + Immutable + Unaligned + Copy {
-    /// The number; none when it does not fit.
+    /// Returns `number` in this type; `None` when it does not fit.
     fn of(number: usize) -> Option<Self>;
-    /// The number.
+    /// Returns the number.
     fn length(self) -> usize;
 }
 
@@ -124,7 +130,28 @@ impl Length for u8 {
     }
 }
 
-/// A block in place, or a copy of one whose end is null, with what follows it.
+/// A message or a group's entry that was read: its block, in place or as a copy in which missing fields are
+/// null, and the groups and data after it. It dereferences to the block.
+///
+/// # Examples
+///
+/// ```
+/// use stele_wire::codec::View;
+/// use stele_wire::messages::News;
+///
+/// let mut buffer = [0; 256];
+/// let news = News { instrument: 7.into(), ..News::NULL };
+/// let bytes = news.encode(&mut buffer, b"Dividend raised", b"X1")?;
+///
+/// let view = View::<News>::read(News::BLOCK_LENGTH, 1, bytes).expect("the block is complete");
+/// assert_eq!(view.instrument.get(), 7);
+/// assert_eq!(view.headline(), b"Dividend raised");
+///
+/// // A block that an earlier version wrote is shorter; what it lacks is null.
+/// let early = View::<News>::read(8, 1, &bytes[..8]).expect("the block is complete");
+/// assert_eq!(early.instrument, News::NULL.instrument);
+/// # Ok::<(), stele_wire::codec::WriteError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a, T> {
     held: Held<'a, T>,
@@ -138,21 +165,21 @@ enum Held<'a, T> {
 }
 
 impl<'a, T: Block> View<'a, T> {
-    /// The block of acting length `block_length` at the start of `bytes`, written by schema version `version`;
-    /// none when `bytes` are shorter. What follows the message in `bytes` does not matter.
+    /// Reads the message at the start of `bytes`, which schema version `version` wrote with a block of
+    /// `block_length` bytes; `None` when `bytes` is shorter than that. Bytes after the message are ignored.
     #[inline]
     pub fn read(block_length: u16, version: u16, bytes: &'a [u8]) -> Option<Self> {
         let mut tail = Tail { bytes, version, is_damaged: false };
         tail.view(block_length.into())
     }
 
-    /// The groups and data behind the block.
+    /// Returns the groups and data after the block.
     #[inline]
     pub fn tail(&self) -> Tail<'a> {
         self.tail
     }
 
-    /// Whether every group and data of the message lies within its bytes.
+    /// Whether all groups and data of the message are within its bytes.
     pub fn is_whole(&self) -> bool {
         let mut tail = self.tail;
         T::skip_tail(&mut tail);
@@ -172,7 +199,7 @@ impl<T> Deref for View<'_, T> {
     }
 }
 
-/// The bytes behind a block, read front to back.
+/// The groups and data after a block, which are read in the schema's order.
 #[derive(Clone, Copy, Debug)]
 pub struct Tail<'a> {
     bytes: &'a [u8],
@@ -181,20 +208,20 @@ pub struct Tail<'a> {
 }
 
 impl<'a> Tail<'a> {
-    /// The group that comes next, brought by schema version `since`.
-    pub fn group<E: Entry>(&mut self, since: u16) -> Group<'a, E> {
+    /// Reads the next group, which schema version `since` added.
+    pub fn group<E: GroupEntry>(&mut self, since: u16) -> Group<'a, E> {
         let group = self.open(since);
         self.pass(group);
         group
     }
 
-    /// Passes over that group.
-    pub fn skip_group<E: Entry>(&mut self, since: u16) {
+    /// Skips the next group, which schema version `since` added.
+    pub fn skip_group<E: GroupEntry>(&mut self, since: u16) {
         let group = self.open::<E>(since);
         self.pass(group);
     }
 
-    /// The data that comes next, behind a length of type `L`, brought by schema version `since`.
+    /// Reads the next data, which schema version `since` added and whose length has type `L`.
     pub fn data<L: Length>(&mut self, since: u16) -> &'a [u8] {
         if since > self.version {
             return &[];
@@ -205,7 +232,7 @@ impl<'a> Tail<'a> {
         data
     }
 
-    /// Whether a count or length led beyond the end. All that follows it is empty.
+    /// Whether a count or length exceeded the bytes. Everything after it is empty.
     pub fn is_damaged(&self) -> bool {
         self.is_damaged
     }
@@ -216,7 +243,7 @@ impl<'a> Tail<'a> {
         &[]
     }
 
-    fn open<E: Entry>(&mut self, since: u16) -> Group<'a, E> {
+    fn open<E: GroupEntry>(&mut self, since: u16) -> Group<'a, E> {
         let empty = |tail| Group { block_length: 0, left: 0, tail, entries: PhantomData };
         if since > self.version {
             return empty(*self);
@@ -235,9 +262,9 @@ impl<'a> Tail<'a> {
         Group { block_length, left, tail: *self, entries: PhantomData }
     }
 
-    fn pass<E: Entry>(&mut self, mut group: Group<'a, E>) {
+    fn pass<E: GroupEntry>(&mut self, mut group: Group<'a, E>) {
         if E::TAIL_MIN == 0 {
-            // Entries have no tail, so that the multiplication that `open` checked gives the group's end.
+            // Entries have no tail, so the product that `open` checked is the length of the group.
             self.bytes = self.bytes.get(group.block_length * group.left..).unwrap_or_default();
             return;
         }
@@ -257,7 +284,7 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// The fields that `block` has, null for the others.
+/// Returns a copy of `block` in which the fields that it lacks are null.
 #[cold]
 fn completed<T: Block>(block: &[u8], version: u16) -> T {
     let mut copy = T::NULL;
@@ -267,7 +294,7 @@ fn completed<T: Block>(block: &[u8], version: u16) -> T {
     copy
 }
 
-/// The entries of a group, in order.
+/// The entries of a group, in order: an iterator of views.
 #[derive(Debug)]
 pub struct Group<'a, E> {
     block_length: usize,
@@ -285,18 +312,18 @@ impl<E> Clone for Group<'_, E> {
 impl<E> Copy for Group<'_, E> {}
 
 impl<E> Group<'_, E> {
-    /// Entries not yet taken.
+    /// Returns the number of entries that are left.
     pub fn len(&self) -> usize {
         self.left
     }
 
-    /// Whether every entry has been taken.
+    /// Whether no entry is left.
     pub fn is_empty(&self) -> bool {
         self.left == 0
     }
 }
 
-impl<'a, E: Entry> Iterator for Group<'a, E> {
+impl<'a, E: GroupEntry> Iterator for Group<'a, E> {
     type Item = View<'a, E>;
 
     #[inline]
@@ -315,8 +342,8 @@ impl<'a, E: Entry> Iterator for Group<'a, E> {
     }
 }
 
-/// Reads the message of `frame` as an `M`; none when the frame holds padding, another message or another
-/// schema's, or a body shorter than its block.
+/// Reads the message of `frame` as an `M`; `None` when the frame is padding, has another message or a message
+/// of another schema, or is shorter than the message's block.
 #[inline]
 pub fn read<'a, M: Message>(frame: &Frame<'a>) -> Option<View<'a, M>> {
     let header = frame.header();
@@ -327,130 +354,21 @@ pub fn read<'a, M: Message>(frame: &Frame<'a>) -> Option<View<'a, M>> {
 }
 
 impl<'a> Frame<'a> {
-    /// The message, when it is an `M`; see [`read`].
+    /// Reads the message as an `M`, see [`read`].
     #[inline]
     pub fn message<M: Message>(&self) -> Option<View<'a, M>> {
         read(self)
     }
 }
 
-/// Why a message could not be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum WriteError {
-    /// The memory given ends before the message.
-    BufferTooSmall {
-        /// Bytes needed, as far as known.
-        needed: usize,
-        /// Bytes given.
-        found: usize,
-    },
-    /// A group has more entries than its count can say.
-    TooManyEntries,
-    /// Data is longer than its length can say.
-    DataTooLong {
-        /// Bytes of the data.
-        found: usize,
-    },
-}
-
-impl fmt::Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BufferTooSmall { needed, found } => {
-                write!(f, "the message needs {needed} bytes or more, the buffer has {found}")
-            }
-            Self::TooManyEntries => f.write_str("the group has more entries than its count can say"),
-            Self::DataTooLong { found } => {
-                write!(f, "{found} bytes of data are more than the length in front of them can say")
-            }
-        }
-    }
-}
-
-impl std::error::Error for WriteError {}
-
-/// Writes a block, then its groups and data in the schema's order, into memory of the caller's. The `encode`
-/// functions of the messages keep that order; a caller of the writer itself keeps it.
-#[derive(Debug)]
-pub struct Writer<'b> {
-    buffer: &'b mut [u8],
-    length: usize,
-}
-
-impl<'b> Writer<'b> {
-    /// A writer at the start of `buffer`.
-    pub fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, length: 0 }
-    }
-
-    /// Writes a block.
-    ///
-    /// # Errors
-    /// [`WriteError::BufferTooSmall`].
-    pub fn block<T: Block>(&mut self, block: &T) -> Result<(), WriteError> {
-        self.bytes(block.as_bytes())
-    }
-
-    /// Writes a whole group whose entries have no groups and data of their own.
-    ///
-    /// # Errors
-    /// [`WriteError::BufferTooSmall`], [`WriteError::TooManyEntries`].
-    pub fn group<E: Entry>(&mut self, entries: impl IntoIterator<Item = E>) -> Result<(), WriteError> {
-        let start = self.length;
-        self.begin_group::<E>(0)?;
-        let mut count = 0;
-        for entry in entries {
-            self.block(&entry)?;
-            count += 1;
-        }
-        let dimensions = E::Dimensions::new(size_of::<E>(), count).ok_or(WriteError::TooManyEntries)?;
-        self.buffer[start..start + size_of::<E::Dimensions>()].copy_from_slice(dimensions.as_bytes());
-        Ok(())
-    }
-
-    /// Writes what stands in front of a group; `count` entries must follow, each a block and its own groups and
-    /// data.
-    ///
-    /// # Errors
-    /// [`WriteError::BufferTooSmall`], [`WriteError::TooManyEntries`].
-    pub fn begin_group<E: Entry>(&mut self, count: usize) -> Result<(), WriteError> {
-        let dimensions = E::Dimensions::new(size_of::<E>(), count).ok_or(WriteError::TooManyEntries)?;
-        self.bytes(dimensions.as_bytes())
-    }
-
-    /// Writes data behind a length of type `L`.
-    ///
-    /// # Errors
-    /// [`WriteError::BufferTooSmall`], [`WriteError::DataTooLong`].
-    pub fn data<L: Length>(&mut self, data: &[u8]) -> Result<(), WriteError> {
-        let length = L::of(data.len()).ok_or(WriteError::DataTooLong { found: data.len() })?;
-        self.bytes(length.as_bytes())?;
-        self.bytes(data)
-    }
-
-    /// What was written.
-    pub fn finish(self) -> &'b [u8] {
-        &self.buffer[..self.length]
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
-        let (end, found) = (self.length + bytes.len(), self.buffer.len());
-        let place =
-            self.buffer.get_mut(self.length..end).ok_or(WriteError::BufferTooSmall { needed: end, found })?;
-        place.copy_from_slice(bytes);
-        self.length = end;
-        Ok(())
-    }
-}
-
-/// Text of a fixed length without what fills it up: everything from the first zero, and blanks at the end. Empty
-/// when it is no UTF-8.
+/// Returns the text of a field of fixed length, without the first zero and everything after it, and without
+/// blanks at the end. The text is empty when it is not UTF-8.
 pub fn text(bytes: &[u8]) -> &str {
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
     str::from_utf8(&bytes[..end]).unwrap_or_default().trim_ascii_end()
 }
 
-/// `text` as a field of `N` bytes, zeros behind it; none when it is longer.
+/// Returns `text` as a field of `N` bytes, with zeros after it; `None` when it is longer.
 pub fn text_field<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut field = [0; N];
     field.get_mut(..text.len())?.copy_from_slice(text.as_bytes());

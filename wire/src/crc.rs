@@ -1,17 +1,18 @@
-//! CRC-32C (Castagnoli, RFC 3720 appendix B.4): short input through the processor's own instruction, long input
-//! through `crc-fast`, which folds wide registers and is slow to begin.
+//! CRC-32C (Castagnoli, RFC 3720 appendix B.4). Short input uses the processor's instruction; long input uses
+//! `crc-fast`, which folds wide registers and has a higher cost to begin.
 #![allow(unsafe_code)]
 
 use crc_fast::{CrcAlgorithm, checksum};
 
-/// The most bytes for which a chain of CRC instructions, 3 cycles for 8 bytes, is done before folding has begun.
+/// The largest number of bytes for which a chain of CRC instructions, 3 cycles for 8 bytes, is faster than
+/// folding.
 const SHORT_LENGTH_MAX: usize = 192;
 
-/// CRC-32C of `bytes`.
+/// Returns the CRC-32C of `bytes`.
 #[inline]
 pub fn crc32c(bytes: &[u8]) -> u32 {
-    if bytes.len() <= SHORT_LENGTH_MAX && instruction::is_there() {
-        // SAFETY: `is_there` has just said that this processor has the instruction.
+    if bytes.len() <= SHORT_LENGTH_MAX && instruction::is_available() {
+        // SAFETY: `is_available` has checked that this processor has the instruction.
         return unsafe { instruction::crc32c(bytes) };
     }
     checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
@@ -22,15 +23,15 @@ mod instruction {
     use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u32, _mm_crc32_u64};
 
     #[inline]
-    pub(super) fn is_there() -> bool {
+    pub(super) fn is_available() -> bool {
         std::arch::is_x86_feature_detected!("sse4.2")
     }
 
     #[target_feature(enable = "sse4.2")]
     pub(super) fn crc32c(bytes: &[u8]) -> u32 {
         let mut crc = 0xffff_ffff_u64;
-        // A frame behind its CRC field is half a word and then whole ones. With the half first, each word is read as it
-        // was stored: a read across two fresh stores waits for both to leave the store buffer.
+        // After its CRC field a frame is half a word and then whole words. With the half first, each word is
+        // read as it was stored: a read across two recent stores waits until both have left the store buffer.
         let (half, bytes) = bytes.split_at(bytes.len() & 4);
         if let Ok(half) = half.try_into() {
             crc = u64::from(_mm_crc32_u32(crc as u32, u32::from_le_bytes(half)));
@@ -58,7 +59,7 @@ mod instruction {
     use std::arch::aarch64::{__crc32cb, __crc32cd, __crc32cw};
 
     #[inline]
-    pub(super) fn is_there() -> bool {
+    pub(super) fn is_available() -> bool {
         std::arch::is_aarch64_feature_detected!("crc")
     }
 
@@ -82,14 +83,14 @@ mod instruction {
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod instruction {
-    pub(super) fn is_there() -> bool {
+    pub(super) fn is_available() -> bool {
         false
     }
 
     /// # Safety
-    /// None is needed: it is never called.
+    /// It is never called.
     pub(super) unsafe fn crc32c(_: &[u8]) -> u32 {
-        unreachable!("no such instruction")
+        unreachable!("this processor does not have the instruction")
     }
 }
 
@@ -105,8 +106,8 @@ mod tests {
                 let bytes = &bytes[start..start + length];
                 let expected = checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32;
                 assert_eq!(crc32c(bytes), expected, "{length} bytes from {start}");
-                if instruction::is_there() {
-                    // SAFETY: the line above.
+                if instruction::is_available() {
+                    // SAFETY: `is_available` has checked that this processor has the instruction.
                     let found = unsafe { instruction::crc32c(bytes) };
                     assert_eq!(found, expected, "{length} bytes from {start}");
                 }

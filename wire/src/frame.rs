@@ -1,16 +1,52 @@
-//! The frame: what every event looks like in memory, in a segment and under the Merkle tree.
+//! The frame: the bytes of an event, the same in memory, in a segment and under the Merkle tree.
 //!
 //! ```text
 //!  0        4        6     7     8                16               24
 //! ┌────────┬────────┬─────┬─────┬────────────────┬────────────────┬──────┬──────┬──────┬──────┐
-//! │ crc32c │ length │flags│ver. │    sequence    │   timestamp    │block │templ.│schema│schema│ SBE message …
-//! │  u32   │  u16   │ u8  │ u8  │      u64       │      u64       │length│  id  │  id  │ vers.│ zero to 8 bytes
+//! │ crc32c │ length │flags│ver. │    sequence    │   timestamp    │block │templ.│schema│schema│ SBE message
+//! │  u32   │  u16   │ u8  │ u8  │      u64       │      u64       │length│  id  │  id  │ vers.│ then zeros
 //! └────────┴────────┴─────┴─────┴────────────────┴────────────────┴──────┴──────┴──────┴──────┘
 //! ```
 //!
-//! Little-endian. `length` counts the whole frame, header and closing zeros included, and is a multiple of 8.
-//! `crc32c` is the CRC-32C (Castagnoli) of everything after itself, exclusive-or the [`Seed`] of trail, shard
-//! and epoch, so that bytes left over from an earlier life of the same disk block never look valid.
+//! Numbers are little-endian. `length` is that of the whole frame, with the header and the zeros at the end;
+//! it is a multiple of 8. `crc32c` is the CRC-32C (Castagnoli) of the bytes after it, exclusive-or the
+//! [`Seed`] of trail, shard and epoch. So bytes that another trail or an earlier epoch left in a disk block
+//! are not valid.
+//!
+//! # Examples
+//!
+//! [`Frame::read`] checks a frame's header, [`Frame::verify`] its CRC, and [`Frame::message`] returns the
+//! message:
+//!
+//! ```
+//! use stele_wire::bounds::FRAME_VERSION;
+//! use stele_wire::frame::{self, Frame, FrameHeader, Identity};
+//! use stele_wire::messages::Trade;
+//! use zerocopy::IntoBytes;
+//!
+//! let trade = Trade { quantity: 3.into(), ..Trade::NULL };
+//! let header = FrameHeader {
+//!     crc: 0.into(),
+//!     length: (frame::frame_length(trade.as_bytes().len()) as u16).into(),
+//!     flags: 0,
+//!     version: FRAME_VERSION,
+//!     sequence: 1.into(),
+//!     timestamp: 1_800_000_000_000_000_000.into(),
+//!     block_length: Trade::BLOCK_LENGTH.into(),
+//!     template_id: Trade::TEMPLATE_ID.into(),
+//!     schema_id: stele_wire::messages::SCHEMA_ID.into(),
+//!     schema_version: stele_wire::messages::SCHEMA_VERSION.into(),
+//! };
+//! let mut bytes = [header.as_bytes(), trade.as_bytes()].concat();
+//! let seed = Identity::default().seed();
+//! frame::seal(&mut bytes, seed);
+//!
+//! let frame = Frame::read(&bytes)?;
+//! frame.verify(seed)?;
+//! assert_eq!(frame.sequence().0, 1);
+//! assert_eq!(frame.message::<Trade>().unwrap().quantity.get(), 3);
+//! # Ok::<(), stele_wire::FrameError>(())
+//! ```
 
 use crate::bounds::{FRAME_ALIGNMENT, FRAME_LENGTH_MAX, FRAME_VERSION, HEADER_LENGTH, PADDING_LENGTH_MIN};
 pub use crate::crc::crc32c;
@@ -19,9 +55,9 @@ use crate::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-/// Frame flags. Bits not named here are zero.
+/// The flags of a frame. The other bits are zero.
 pub mod flags {
-    /// The frame is padding: it has a position but no sequence, and no consumer sees it.
+    /// The frame is padding: it has a position but no sequence, and consumers do not see it.
     pub const PADDING: u8 = 0b0000_0001;
     /// Reserved: the body is compressed.
     pub const COMPRESSED: u8 = 0b0000_0010;
@@ -31,37 +67,39 @@ pub mod flags {
     pub const REPLAYED: u8 = 0b0000_1000;
 }
 
-/// The 32 bytes in front of every SBE message. Its last 8 bytes are the SBE message header.
+/// The header of a frame: the 32 bytes before the SBE message. Its last 8 bytes are SBE's message header.
+///
+/// The [module](self) draws the layout and has an example.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FrameHeader {
-    /// CRC-32C of the bytes after this field, exclusive-or the [`Seed`].
+    /// The CRC-32C of the bytes after this field, exclusive-or the [`Seed`].
     pub crc: U32,
-    /// Bytes of the whole frame, a multiple of 8.
+    /// The length of the whole frame in bytes, a multiple of 8.
     pub length: U16,
-    /// See [`flags`].
+    /// The [`flags`].
     pub flags: u8,
-    /// Version of the frame layout: [`FRAME_VERSION`].
+    /// The version of the frame layout, [`FRAME_VERSION`].
     pub version: u8,
     /// The event's [`Sequence`]; 0 in padding.
     pub sequence: U64,
-    /// When the event was sequenced, nanoseconds since the Unix epoch, UTC; never smaller than the one before.
+    /// The time when the event was sequenced, in nanoseconds since the Unix epoch, UTC. It never decreases.
     pub timestamp: U64,
-    /// SBE: bytes of the message's root block.
+    /// SBE: the length of the message's root block in bytes; in padding that of [`PaddingBody`].
     pub block_length: U16,
-    /// SBE: which message this is; 0 in padding.
+    /// SBE: the template id of the message; 0 in padding.
     pub template_id: U16,
-    /// SBE: which schema the message is of.
+    /// SBE: the id of the message's schema; 0 in padding.
     pub schema_id: U16,
-    /// SBE: version of that schema.
+    /// SBE: the version of that schema; 0 in padding.
     pub schema_version: U16,
 }
 
-/// What padding carries: how far the log was durable when the padding was written.
+/// The body of a padding frame: how far the log was durable when the padding was written.
 #[repr(C)]
 #[derive(FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PaddingBody {
-    /// The durable watermark, a [`Position`], that the journal had acknowledged.
+    /// The durable watermark that the journal had acknowledged, a [`Position`].
     pub durable: U64,
     /// The sequence of the last event before the padding.
     pub last_sequence: U64,
@@ -72,23 +110,23 @@ pub struct PaddingBody {
 const _: () = assert!(size_of::<FrameHeader>() == HEADER_LENGTH);
 const _: () = assert!(HEADER_LENGTH + size_of::<PaddingBody>() == PADDING_LENGTH_MIN);
 
-/// Which writer an event belongs to; what the CRC is seeded with.
+/// The identity of an event's writer, from which the [`Seed`] of the CRC follows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Identity {
     /// The trail.
     pub trail: TrailId,
-    /// The shard within the trail.
+    /// The shard of the trail.
     pub shard: ShardId,
-    /// The start of the shard's writer.
+    /// The epoch of the shard's writer.
     pub epoch: Epoch,
 }
 
-/// CRC-32C of an [`Identity`]'s 24 bytes: trail, shard (u32), epoch (u32), little-endian.
+/// The CRC-32C of an [`Identity`]'s 24 bytes: trail, shard (u32), epoch (u32), little-endian.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seed(pub u32);
 
 impl Identity {
-    /// The seed of every CRC that this writer computes.
+    /// Returns the seed of the CRCs of this writer's frames.
     pub fn seed(&self) -> Seed {
         let mut bytes = [0; 24];
         bytes[..16].copy_from_slice(&self.trail.0);
@@ -98,12 +136,14 @@ impl Identity {
     }
 }
 
-/// Bytes of the frame that a message body of `body_length` bytes needs.
+/// Returns the length in bytes of the frame for a message of `body_length` bytes.
 pub const fn frame_length(body_length: usize) -> usize {
     (HEADER_LENGTH + body_length).next_multiple_of(FRAME_ALIGNMENT)
 }
 
-/// A frame whose header has been checked against the bytes it lies in. The CRC is checked by [`Frame::verify`].
+/// A frame whose header has been checked against the bytes that contain it. [`Frame::verify`] checks the CRC.
+///
+/// The [module](self) has an example.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     bytes: &'a [u8],
@@ -112,28 +152,28 @@ pub struct Frame<'a> {
 /// Why bytes are not a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FrameError {
-    /// Fewer bytes than a header, or than the header's length says.
+    /// There are fewer bytes than a header has, or than the header's length requires.
     Truncated {
-        /// Bytes needed.
+        /// The number of bytes needed.
         needed: usize,
-        /// Bytes there.
+        /// The number of bytes found.
         found: usize,
     },
-    /// The length is below a header's, above [`FRAME_LENGTH_MAX`] or no multiple of 8.
+    /// The length is shorter than a header, longer than [`FRAME_LENGTH_MAX`] or not a multiple of 8.
     Length {
-        /// What the header says.
+        /// The length in the header.
         found: u16,
     },
-    /// The layout is of a version that this code does not know.
+    /// This code does not know the version of the frame layout.
     Version {
-        /// What the header says.
+        /// The version in the header.
         found: u8,
     },
-    /// The CRC is not that of the bytes.
+    /// The CRC does not match the bytes.
     Crc {
-        /// What the bytes give.
+        /// The CRC of the bytes.
         expected: u32,
-        /// What the header says.
+        /// The CRC in the header.
         found: u32,
     },
 }
@@ -141,12 +181,16 @@ pub enum FrameError {
 impl std::fmt::Display for FrameError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Truncated { needed, found } => write!(f, "frame needs {needed} bytes, {found} are there"),
-            Self::Length { found } => write!(f, "frame length {found} is impossible"),
+            Self::Truncated { needed, found } => {
+                write!(f, "the frame needs {needed} bytes, but there are {found}")
+            }
+            Self::Length { found } => write!(f, "frame length {found} is invalid"),
             Self::Version { found } => {
                 write!(f, "frame version {found} is newer than {FRAME_VERSION}: read it with a newer stele")
             }
-            Self::Crc { expected, found } => write!(f, "CRC is {found:08x}, the bytes give {expected:08x}"),
+            Self::Crc { expected, found } => {
+                write!(f, "the CRC is {found:08x}, but that of the bytes is {expected:08x}")
+            }
         }
     }
 }
@@ -154,10 +198,10 @@ impl std::fmt::Display for FrameError {
 impl std::error::Error for FrameError {}
 
 impl<'a> Frame<'a> {
-    /// The frame at the start of `bytes`, its length and version checked, its CRC not.
+    /// Returns the frame at the start of `bytes`, after checking its length and version, but not its CRC.
     ///
     /// # Errors
-    /// [`FrameError`], and never [`FrameError::Crc`].
+    /// Every [`FrameError`] except [`FrameError::Crc`].
     #[inline]
     pub fn read(bytes: &'a [u8]) -> Result<Self, FrameError> {
         let Ok((header, _)) = FrameHeader::ref_from_prefix(bytes) else {
@@ -176,7 +220,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Checks the CRC against the bytes.
+    /// Checks the CRC, which is seeded with `seed`.
     ///
     /// # Errors
     /// [`FrameError::Crc`].
@@ -186,63 +230,63 @@ impl<'a> Frame<'a> {
         if expected == found { Ok(()) } else { Err(FrameError::Crc { expected, found }) }
     }
 
-    /// The header.
+    /// Returns the header.
     #[inline]
     pub fn header(&self) -> &'a FrameHeader {
         FrameHeader::ref_from_prefix(self.bytes).expect("`read` checked the length").0
     }
 
-    /// The SBE message with the zeros that close the frame.
+    /// Returns the SBE message with the zeros at the end of the frame.
     #[inline]
     pub fn body(&self) -> &'a [u8] {
         &self.bytes[HEADER_LENGTH..]
     }
 
-    /// The whole frame as it stands on the log.
+    /// Returns the bytes of the whole frame, as they are on the log.
     #[inline]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }
 
-    /// Bytes of the whole frame.
+    /// Returns the length of the whole frame in bytes.
     #[inline]
     #[expect(clippy::len_without_is_empty, reason = "no frame is empty")]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Whether this is padding.
+    /// Whether the frame is padding.
     #[inline]
     pub fn is_padding(&self) -> bool {
         self.header().flags & flags::PADDING != 0
     }
 
-    /// The event's sequence, 0 in padding.
+    /// Returns the event's sequence, 0 in padding.
     #[inline]
     pub fn sequence(&self) -> Sequence {
         Sequence(self.header().sequence.get())
     }
 
-    /// When the event was sequenced.
+    /// Returns the time when the event was sequenced.
     #[inline]
     pub fn timestamp(&self) -> Nanos {
         Nanos(self.header().timestamp.get())
     }
 
-    /// The SBE template id.
+    /// Returns the template id of the message, 0 in padding.
     #[inline]
     pub fn template_id(&self) -> u16 {
         self.header().template_id.get()
     }
 
-    /// Whether the message is of Stele's own schema. One of another schema is its publisher's: template ids of the two
-    /// have nothing to do with each other.
+    /// Whether the message is of Stele's own schema. A message of another schema belongs to its publisher,
+    /// and may have the template id of an unrelated message of Stele.
     #[inline]
     pub fn is_stele(&self) -> bool {
         self.header().schema_id.get() == SCHEMA_ID
     }
 
-    /// The durable watermark that padding carries; none in an event.
+    /// Returns the body of padding; `None` in an event.
     pub fn padding(&self) -> Option<&'a PaddingBody> {
         if !self.is_padding() {
             return None;
@@ -251,20 +295,22 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Fills in `frame`'s CRC. Everything else is in place before.
+/// Computes the CRC of `frame` and writes it into the header. The other bytes must be complete.
 ///
 /// # Panics
-/// When `frame` is shorter than a header.
+/// Panics when `frame` is shorter than 4 bytes.
 #[inline]
 pub fn seal(frame: &mut [u8], seed: Seed) {
     let crc = crc32c(&frame[4..]) ^ seed.0;
     frame[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Writes padding over all of `frame`: header, the durable watermark, zeros, CRC.
+/// Writes a padding frame over all of `frame`: the header, the body, zeros, the CRC. `durable` is the durable
+/// watermark and `last` the sequence of the last event before the padding.
 ///
 /// # Panics
-/// When `frame` is shorter than [`PADDING_LENGTH_MIN`], longer than [`FRAME_LENGTH_MAX`] or no multiple of 8.
+/// Panics when `frame` is shorter than [`PADDING_LENGTH_MIN`], longer than [`FRAME_LENGTH_MAX`] or not a
+/// multiple of 8.
 pub fn write_padding(frame: &mut [u8], timestamp: Nanos, durable: Position, last: Sequence, seed: Seed) {
     let length = frame.len();
     assert!((PADDING_LENGTH_MIN..=FRAME_LENGTH_MAX).contains(&length), "padding of {length} bytes");

@@ -1,6 +1,6 @@
-//! The macros that generated code is made of: what every enumeration, set, composite, message and entry has.
+//! The macros of generated code: what every enumeration, set, composite, message and group entry has.
 
-/// A number as a field of a `repr(C)` struct holds it.
+/// Converts a number to the type of a field of a `repr(C)` struct.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! stored {
@@ -15,7 +15,7 @@ macro_rules! stored {
     };
 }
 
-/// A stored number as itself.
+/// Converts a field of a `repr(C)` struct to a number.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! native {
@@ -27,7 +27,7 @@ macro_rules! native {
     };
 }
 
-/// An enumeration: any number is one, those of the schema have names.
+/// Defines an enumeration: it can hold every number, and those of the schema have names.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! enumeration {
@@ -44,13 +44,13 @@ macro_rules! enumeration {
 
         impl $name {
             $($(#[$doc])* pub const $value: Self = Self($crate::stored!($storage, $number));)*
-            /// There is no value.
+            /// No value.
             pub const NULL: Self = Self($crate::stored!($storage, $null));
 
             /// The values that the schema names, in its order.
             pub const VALUES: &'static [Self] = &[$(Self::$value),*];
 
-            /// The schema's name of the value; none when it is null or of a later version.
+            /// Returns the schema's name of the value; `None` when it is null or from a later version.
             pub fn name(self) -> Option<&'static str> {
                 $(if self == Self::$value {
                     return Some($text);
@@ -58,7 +58,7 @@ macro_rules! enumeration {
                 None
             }
 
-            /// The value that the schema calls `name`.
+            /// Returns the value that the schema calls `name`.
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($text => Some(Self::$value),)*
@@ -74,7 +74,7 @@ macro_rules! enumeration {
         }
 
         impl ::std::fmt::Display for $name {
-            /// The name, or the number where there is none.
+            /// Writes the name, or the number where there is no name.
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 match self.name() {
                     Some(name) => f.pad(name),
@@ -91,7 +91,7 @@ macro_rules! enumeration {
     };
 }
 
-/// A set of bits.
+/// Defines a set of bits.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! set {
@@ -108,15 +108,15 @@ macro_rules! set {
 
         impl $name {
             $($(#[$doc])* pub const $choice: Self = Self($crate::stored!($storage, 1 << $bit));)*
-            /// No bit.
+            /// The set without any bit.
             pub const EMPTY: Self = Self($crate::stored!($storage, 0));
 
-            /// The set of these bits, named by the schema or not.
+            /// Returns the set of these bits, also of those that the schema does not name.
             pub const fn from_bits(bits: $native) -> Self {
                 Self($crate::stored!($storage, bits))
             }
 
-            /// The bits, named by the schema or not.
+            /// Returns the bits, also those that the schema does not name.
             pub const fn bits(self) -> $native {
                 $crate::native!($storage, self.0)
             }
@@ -131,13 +131,13 @@ macro_rules! set {
                 self.bits() == 0
             }
 
-            /// The set with every bit of `other`.
+            /// Returns the set with every bit of `other` added.
             #[must_use]
             pub const fn with(self, other: Self) -> Self {
                 Self::from_bits(self.bits() | other.bits())
             }
 
-            /// The set with no bit of `other`.
+            /// Returns the set with every bit of `other` removed.
             #[must_use]
             pub const fn without(self, other: Self) -> Self {
                 Self::from_bits(self.bits() & !other.bits())
@@ -165,7 +165,7 @@ macro_rules! set {
         }
 
         impl ::std::fmt::Display for $name {
-            /// The names of the bits, joined by vertical bars; bits without a name as one number.
+            /// Writes the names of the bits, separated by `|`; bits without a name are written as one number.
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 let mut separator = "";
                 let mut unnamed = *self;
@@ -185,13 +185,14 @@ macro_rules! set {
     };
 }
 
-/// The null value of a block, and that its struct is as long as the schema says.
+/// Defines the null value of a block, and checks that its struct has the schema's length.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! composite {
     ($name:ident, $length:literal { $($field:ident: $null:expr,)* }) => {
         impl $name {
-            /// Every field null: numbers by the schema's null value, text and bytes zero, sets empty.
+            /// Every field null: numbers have the schema's null value, text and bytes are zeros, sets are
+            /// empty.
             pub const NULL: Self = Self { $($field: $null),* };
         }
 
@@ -205,7 +206,7 @@ macro_rules! composite {
     };
 }
 
-/// A composite that stands in front of groups.
+/// Defines a composite as the dimensions of groups.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! dimensions {
@@ -229,7 +230,7 @@ macro_rules! dimensions {
     };
 }
 
-/// The block of a group's entry.
+/// Defines the block of a group's entry.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! entry {
@@ -241,13 +242,13 @@ macro_rules! entry {
             $($item)*
         }
 
-        impl $crate::codec::Entry for $name {
+        impl $crate::codec::GroupEntry for $name {
             type Dimensions = $dimensions;
         }
     };
 }
 
-/// The block of a message.
+/// Defines the block of a message.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! message {
@@ -255,11 +256,11 @@ macro_rules! message {
         $crate::composite! { $name, $length { $($field: $null,)* } }
 
         impl $name {
-            /// Which message of the schema it is.
+            /// The template id of the message.
             pub const TEMPLATE_ID: u16 = $id;
-            /// Bytes of the block as this version writes it.
+            /// The length of the block in bytes, as this version writes it.
             pub const BLOCK_LENGTH: u16 = $length;
-            /// The schema's name of it.
+            /// The schema's name of the message.
             pub const NAME: &'static str = $text;
         }
 

@@ -1,9 +1,8 @@
-//! What is said: the frame every event travels in, the SBE messages inside it, and the units they are in.
+//! The wire format: the frame of every event, the SBE messages inside it, and their units.
 //!
-//! Nothing here owns a thread, reads a clock or allocates; everything is a view over bytes or a plain value.
-//! The schema is `wire/schema/stele.xml`; the modules below [`messages`] are generated from it by
-//! `stele-codegen` and committed. [`layout`] is the same schema as values, by which [`describe`] prints any
-//! message.
+//! Everything here is a view over bytes or a plain value; nothing owns a thread, reads a clock or allocates.
+//! The schema is `wire/schema/stele.xml`. `stele-codegen` generates the modules in [`messages`] from it, and
+//! they are committed. [`layout`] has the same schema as values, with which [`describe`] prints any message.
 #![deny(unsafe_code)]
 
 pub mod bounds;
@@ -21,5 +20,5 @@ pub use stele_layout as layout;
 pub use stele_layout::describe;
 pub use units::{Epoch, Nanos, Position, Price, Quantity, Sequence, ShardId, TrailId};
 
-/// The text of the schema that this code was generated from, as it is put on every trail.
+/// The text of the schema from which this code was generated. Every trail contains it.
 pub const SCHEMA_TEXT: &str = include_str!("../schema/stele.xml");

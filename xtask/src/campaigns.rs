@@ -1,17 +1,18 @@
-//! Long searches for defects. Each has a short form, which the gate runs within a budget of seconds, and a
-//! long one, `cargo xtask campaign NAME`.
+//! Long searches for defects. The gate runs a short form of each within a budget of seconds; `cargo xtask
+//! campaign NAME` runs the long form.
 
 use crate::process::{Failed, Job};
 
-/// A search.
+/// A search for defects.
 pub(crate) struct Campaign {
-    /// Its name on the command line.
+    /// The name on the command line.
     pub(crate) name: &'static str,
-    /// What it searches.
+    /// What it searches, for the list.
     pub(crate) about: &'static str,
-    /// Seconds that the short form may take on two cores, without building; none where `cargo test` runs it.
+    /// The time limit of the short form in seconds, on two cores and without building; `None` where `cargo
+    /// test` runs it.
     pub(crate) budget_s: Option<u64>,
-    /// The long form; arguments of the command line come after its own.
+    /// The long form; the arguments of the command line follow its own.
     long: fn(&Job, &[String]) -> Result<(), Failed>,
 }
 
@@ -29,7 +30,7 @@ pub(crate) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "loom",
-        about: "the protocols of the rings, every interleaving",
+        about: "every interleaving of the protocols of the rings",
         budget_s: Some(60),
         long: loom,
     },
@@ -41,7 +42,7 @@ pub(crate) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "fuzz",
-        about: "arbitrary bytes as a trail: seconds for each target, then targets",
+        about: "arbitrary bytes as a trail; arguments: seconds for each target, then targets",
         budget_s: Some(60),
         long: |job, more| {
             let hour = ["3600".to_owned()];
@@ -50,7 +51,7 @@ pub(crate) const CAMPAIGNS: &[Campaign] = &[
     },
     Campaign {
         name: "any-bytes",
-        about: "properties of trails of any bytes, a hundred thousand cases of each",
+        about: "properties of trails of arbitrary bytes, a hundred thousand cases for each",
         budget_s: None,
         long: |job, more| {
             let test = ["test", "--release", "--locked", "--package", "stele-journal", "--test", "any_bytes"];
@@ -90,7 +91,7 @@ pub(crate) const CAMPAIGNS: &[Campaign] = &[
     },
 ];
 
-/// `cargo xtask campaign`: the list, or the long form of one.
+/// Runs `cargo xtask campaign`: lists the campaigns, or runs the long form of one.
 pub(crate) fn run(job: &Job, arguments: &[String]) -> Result<(), Failed> {
     let Some((name, more)) = arguments.split_first() else {
         for Campaign { name, about, budget_s, .. } in CAMPAIGNS {
@@ -105,19 +106,19 @@ pub(crate) fn run(job: &Job, arguments: &[String]) -> Result<(), Failed> {
     (campaign.long)(job, more)
 }
 
-/// Seconds that the short form of `name` may take.
+/// The time limit of the short form of `name` in seconds.
 pub(crate) fn budget_s(name: &str) -> Option<u64> {
     CAMPAIGNS.iter().find(|campaign| campaign.name == name)?.budget_s
 }
 
-/// The model checks of the rings, which are short enough to be whole.
+/// Runs the model checks of the rings, which are short enough to be exhaustive.
 pub(crate) fn loom(job: &Job, more: &[String]) -> Result<(), Failed> {
     let mut command = job.command("cargo", ["test", "--locked", "--package", "stele-bus", "--lib", "loom"]);
     command.args(more).env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", "target/loom");
     job.finish(command)
 }
 
-/// The tests named in `tests`, all of the bus without a name, under Miri.
+/// Runs the tests of the bus that `tests` names under Miri, or all of them where it is empty.
 pub(crate) fn miri(job: &Job, tests: &[String]) -> Result<(), Failed> {
     let test =
         ["+nightly", "miri", "test", "--locked", "--package", "stele-bus", "--lib", "--test", "bus", "--"];
@@ -131,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_campaign_is_known_by_one_name() {
+    fn the_names_of_campaigns_are_unique() {
         let mut names: Vec<_> = CAMPAIGNS.iter().map(|campaign| campaign.name).collect();
         names.sort_unstable();
         names.dedup();

@@ -1,13 +1,12 @@
-//! The gate: every step that a change has to pass, the same on a developer's machine and in CI.
+//! The gate: every check that a change has to pass, the same on a developer's machine and in CI.
 //!
 //! ```text
 //! format ──> builds:  lints, documents, release, test build    ──> alone: demo, tests, own-strategy
 //!       └──> beside:  tools, words, dependencies, loom, miri, fuzz ──┘
 //! ```
 //!
-//! Builds share one `target` folder, which Cargo locks, so they run one after the other. What has a folder
-//! of its own runs beside them and takes the processor when they wait. Tests and measurements have the
-//! machine alone.
+//! Builds share one `target` folder, which Cargo locks, so they run one after the other. Steps with their own
+//! folder run at the same time and use the processor while the builds wait. Tests and measurements run alone.
 
 use crate::neighbours::{self, NEIGHBOURS};
 use crate::process::{Failed, Job, Output};
@@ -18,121 +17,127 @@ use std::time::Instant;
 
 /// When a step runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
-    /// Before everything else.
+pub(crate) enum Phase {
+    /// Before all other steps.
     First,
-    /// In the folder of the workspace's builds.
+    /// Builds, in the `target` folder of the workspace.
     Builds,
-    /// Beside the builds.
+    /// At the same time as the builds.
     Beside,
-    /// After them, alone.
+    /// After the builds, with the machine alone.
     Alone,
-    /// Alone, and with `--full` only.
+    /// Alone, and only with `--full`.
     Full,
 }
 
 /// A step of the gate.
-struct Entry {
+struct GateStep {
     name: &'static str,
     about: &'static str,
-    place: Place,
+    phase: Phase,
     run: Step,
 }
 
-const fn entry(name: &'static str, place: Place, about: &'static str, run: Step) -> Entry {
-    Entry { name, about, place, run }
+const fn step(name: &'static str, phase: Phase, about: &'static str, run: Step) -> GateStep {
+    GateStep { name, about, phase, run }
 }
 
-/// The steps; those of one place run in this order.
-const STEPS: &[Entry] = &[
-    entry("format", Place::First, "cargo fmt --check", steps::format),
-    entry("lints", Place::Builds, "clippy over every target, warnings as errors", steps::lints),
-    entry("documents", Place::Builds, "cargo doc, warnings as errors", steps::documents),
-    entry("release", Place::Builds, "the program, without link-time optimisation", steps::build_release),
-    entry("test-build", Place::Builds, "every test of the workspace, built", steps::build_tests),
-    entry("tools", Place::Beside, "installs what is missing here", steps::install_tools),
-    entry("words", Place::Beside, "plain English, and lines of 110 columns", steps::words),
-    entry("dependencies", Place::Beside, "licences, duplicates, sources, known defects", steps::dependencies),
-    entry("deployment", Place::Beside, "Dockerfile and systemd unit", steps::deployment),
-    entry("loom", Place::Beside, "the protocols of the rings, every interleaving", steps::loom),
-    entry("miri", Place::Beside, "the memory of the rings, under Miri", steps::miri),
-    entry("fuzz", Place::Beside, "arbitrary bytes as a trail, ten seconds a target", steps::fuzz),
-    entry("demo", Place::Alone, "the README's first command, and the checks of its trail", steps::demo),
-    entry("tests", Place::Alone, "cargo test --workspace", steps::tests),
-    entry("own-strategy", Place::Alone, "the crate of a user, built and tested", steps::own_strategy),
-    entry("tamper", Place::Full, "a thousand edits of a sealed trail", steps::tamper),
-    entry("kills", Place::Full, "two hundred kills", steps::kills),
-    entry("deb", Place::Full, "the Debian package", steps::deb),
-    entry("image", Place::Full, "the container image, where there is a builder", steps::container),
+/// The steps. Those of one phase run in this order.
+const STEPS: &[GateStep] = &[
+    step("format", Phase::First, "cargo fmt --check", steps::format),
+    step("lints", Phase::Builds, "clippy over every target, warnings as errors", steps::lints),
+    step("documents", Phase::Builds, "cargo doc, warnings as errors", steps::documents),
+    step("release", Phase::Builds, "the program, without link-time optimisation", steps::build_release),
+    step("test-build", Phase::Builds, "every test of the workspace, built", steps::build_tests),
+    step("tools", Phase::Beside, "installs missing tools", steps::install_tools),
+    step("words", Phase::Beside, "the words, and the width of lines", steps::words),
+    step("dependencies", Phase::Beside, "licences, duplicates, sources, known defects", steps::dependencies),
+    step("deployment", Phase::Beside, "Dockerfile and systemd unit", steps::deployment),
+    step("loom", Phase::Beside, "every interleaving of the protocols of the rings", steps::loom),
+    step("miri", Phase::Beside, "the memory of the rings, under Miri", steps::miri),
+    step("fuzz", Phase::Beside, "arbitrary bytes as a trail, ten seconds a target", steps::fuzz),
+    step("demo", Phase::Alone, "the README's first command, and the checks of its trail", steps::demo),
+    step("tests", Phase::Alone, "cargo test --workspace", steps::tests),
+    step(
+        "own-strategy",
+        Phase::Alone,
+        "the crate outside the workspace, built and tested",
+        steps::own_strategy,
+    ),
+    step("tamper", Phase::Full, "a thousand edits of a sealed trail", steps::tamper),
+    step("kills", Phase::Full, "two hundred kills", steps::kills),
+    step("deb", Phase::Full, "the Debian package", steps::deb),
+    step("image", Phase::Full, "the container image, where Docker is available", steps::container),
 ];
 
-/// What the command line asks for.
-struct Wanted {
+/// The steps that the command line selects.
+struct Selection {
     full: bool,
     neighbours: bool,
     names: Vec<String>,
 }
 
-impl Wanted {
+impl Selection {
     fn parse(arguments: &[String]) -> Result<Self, Failed> {
-        let mut wanted = Self { full: false, neighbours: false, names: Vec::new() };
+        let mut selection = Self { full: false, neighbours: false, names: Vec::new() };
         for argument in arguments {
             match argument.as_str() {
-                "--full" => wanted.full = true,
-                "--neighbours" => wanted.neighbours = true,
-                name if STEPS.iter().any(|step| step.name == name) => wanted.names.push(name.to_owned()),
+                "--full" => selection.full = true,
+                "--neighbours" => selection.neighbours = true,
+                name if STEPS.iter().any(|step| step.name == name) => selection.names.push(name.to_owned()),
                 other => return Err(Failed::Usage(format!("`{other}` is not a step of the gate"))),
             }
         }
-        Ok(wanted)
+        Ok(selection)
     }
 
-    /// Whether `step` runs: those that are named, or all that are not for `--full`.
-    fn has(&self, step: &Entry) -> bool {
+    /// Whether `step` runs: whether it is named or, without names, whether it is in the gate or `--full` is
+    /// given.
+    fn has(&self, step: &GateStep) -> bool {
         if self.names.is_empty() {
-            step.place != Place::Full || self.full
+            step.phase != Phase::Full || self.full
         } else {
             self.names.iter().any(|name| name == step.name)
         }
     }
 }
 
-/// `cargo xtask gate`.
+/// Runs `cargo xtask gate`.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failed> {
     if arguments.iter().any(|argument| argument == "--list") {
         STEPS
             .iter()
-            .for_each(|step| println!("{:<13} {:<7} {}", step.name, format!("{:?}", step.place), step.about));
+            .for_each(|step| println!("{:<13} {:<7} {}", step.name, format!("{:?}", step.phase), step.about));
         return Ok(());
     }
-    let wanted = Wanted::parse(arguments)?;
+    let selection = Selection::parse(arguments)?;
     let logs = root.join("target/gate");
     let logged = |error: std::io::Error| Failed::Check(format!("{}: {error}", logs.display()));
     std::fs::create_dir_all(&logs).map_err(logged)?;
-    let gate = Gate { root, logs, wanted };
+    let gate = Gate { root, logs, selection };
     let began = Instant::now();
-    let mut rows = gate.line(Place::First, false);
-    if is_well(&rows) {
+    let mut rows = gate.run_phase(Phase::First, false);
+    if all_passed(&rows) {
         let (builds, beside) = std::thread::scope(|scope| {
-            let beside = scope.spawn(|| gate.line(Place::Beside, true));
-            let builds = gate.line(Place::Builds, true);
-            (builds, beside.join().expect("a step reports its failure and does not panic"))
+            let beside = scope.spawn(|| gate.run_phase(Phase::Beside, true));
+            let builds = gate.run_phase(Phase::Builds, true);
+            (builds, beside.join().expect("a step returns its failure and does not panic"))
         });
         rows.extend(builds.into_iter().chain(beside));
     }
-    for place in [Place::Alone, Place::Full] {
-        if is_well(&rows) {
-            rows.extend(gate.line(place, false));
+    for phase in [Phase::Alone, Phase::Full] {
+        if all_passed(&rows) {
+            rows.extend(gate.run_phase(phase, false));
         }
     }
-    if is_well(&rows) {
+    if all_passed(&rows) {
         rows.extend(gate.neighbours());
     }
     print(&rows, began.elapsed());
-    if is_well(&rows) { Ok(()) } else { Err(Failed::Check("the gate is closed".to_owned())) }
+    if all_passed(&rows) { Ok(()) } else { Err(Failed::Check("the gate failed".to_owned())) }
 }
 
-fn is_well(rows: &[Row]) -> bool {
+fn all_passed(rows: &[Row]) -> bool {
     rows.iter().all(|row| !matches!(row.verdict, Verdict::Failed))
 }
 
@@ -140,15 +145,15 @@ fn is_well(rows: &[Row]) -> bool {
 struct Gate<'a> {
     root: &'a Path,
     logs: PathBuf,
-    wanted: Wanted,
+    selection: Selection,
 }
 
 impl Gate<'_> {
-    /// The steps of one place in their order, up to the first that fails. `is_logged` ones print into a
-    /// file, which is shown when they end, because others print at the same time.
-    fn line(&self, place: Place, is_logged: bool) -> Vec<Row> {
+    /// Runs the steps of one phase in order, up to the first that fails. Where others print at the same time,
+    /// `is_logged` is true: each step prints to a file, which is shown when the step ends.
+    fn run_phase(&self, phase: Phase, is_logged: bool) -> Vec<Row> {
         let mut rows = Vec::new();
-        for step in STEPS.iter().filter(|step| step.place == place && self.wanted.has(step)) {
+        for step in STEPS.iter().filter(|step| step.phase == phase && self.selection.has(step)) {
             let row = self.step(step.name, step.about, is_logged, step.run);
             let has_failed = matches!(row.verdict, Verdict::Failed);
             rows.push(row);
@@ -169,7 +174,7 @@ impl Gate<'_> {
         println!("\n== {name}: {about}");
         let log = self.logs.join(format!("{name}.log"));
         let output = if is_logged { Output::File(log.clone()) } else { Output::Terminal };
-        // The log of an earlier run.
+        // Removes the log of an earlier run.
         let _ = std::fs::remove_file(&log);
         let job = Job::new(self.root, output);
         let began = Instant::now();
@@ -191,13 +196,14 @@ impl Gate<'_> {
         Row { name, wall, cpu: job.cpu(), verdict, budget_s: crate::campaigns::budget_s(name) }
     }
 
-    /// Steps that need neighbours: all with `--neighbours`, otherwise those whose files have changed.
+    /// Runs the steps that need neighbours: all with `--neighbours`, otherwise those whose files have
+    /// changed.
     fn neighbours(&self) -> Vec<Row> {
-        if NEIGHBOURS.is_empty() || !self.wanted.names.is_empty() {
+        if NEIGHBOURS.is_empty() || !self.selection.names.is_empty() {
             return Vec::new();
         }
         let job = Job::new(self.root, Output::Terminal);
-        let chosen = if self.wanted.neighbours {
+        let chosen = if self.selection.neighbours {
             NEIGHBOURS.iter().collect()
         } else {
             neighbours::touched(NEIGHBOURS, &neighbours::changed_files(&job))
@@ -215,27 +221,27 @@ impl Gate<'_> {
 mod tests {
     use super::*;
 
-    fn wanted(arguments: &[&str]) -> Vec<&'static str> {
+    fn selection(arguments: &[&str]) -> Vec<&'static str> {
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let wanted = Wanted::parse(&arguments).unwrap();
-        STEPS.iter().filter(|step| wanted.has(step)).map(|step| step.name).collect()
+        let selection = Selection::parse(&arguments).unwrap();
+        STEPS.iter().filter(|step| selection.has(step)).map(|step| step.name).collect()
     }
 
     #[test]
-    fn without_arguments_every_step_runs_but_those_of_the_full_gate() {
-        let all = wanted(&[]);
+    fn without_arguments_every_step_runs_except_those_of_the_full_gate() {
+        let all = selection(&[]);
         assert!(all.contains(&"tests") && !all.contains(&"kills"));
-        let mut full = wanted(&["--full"]);
+        let mut full = selection(&["--full"]);
         assert_eq!(full.len(), STEPS.len());
         full.sort_unstable();
         full.dedup();
-        assert_eq!(full.len(), STEPS.len(), "a step is known by one name");
+        assert_eq!(full.len(), STEPS.len(), "the names of steps are unique");
     }
 
     #[test]
     fn a_named_step_runs_alone_and_a_wrong_name_is_refused() {
-        assert_eq!(wanted(&["kills", "lints"]), ["lints", "kills"]);
-        assert!(Wanted::parse(&["no-such".to_owned()]).is_err());
+        assert_eq!(selection(&["kills", "lints"]), ["lints", "kills"]);
+        assert!(Selection::parse(&["no-such".to_owned()]).is_err());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a developer does with the project, as one program: `cargo xtask help`.
+//! The developer's commands of the project, in one program: `cargo xtask help`.
 #![forbid(unsafe_code)]
 
 mod campaigns;
@@ -16,20 +16,20 @@ use std::process::ExitCode;
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  build [ARGS]             the program, as it is shipped
-  test [ARGS]              every test of the workspace
-  gate [STEP …]            everything that a change has to pass; with names, those steps alone
-      --full               with the steps that take long
-      --neighbours         with the steps that need other programs' servers, whatever has changed
-      --list               the steps, and what each does
-  campaign [NAME [ARGS]]   a long search for defects; without a name, the list of them
-  perf [ARGS]              measurements: this machine, and the program on it
-  words [PATH …]           plain English, and lines of 110 columns
-  deb                      the Debian package, with completions and manual pages
-  image                    the container image
-  tools                    installs what the gate needs and lacks here
+  build [ARGS]             builds the program as it is shipped
+  test [ARGS]              runs every test of the workspace
+  gate [STEP …]            runs every check that a change has to pass, or only the named steps
+      --full               with the long steps
+      --neighbours         with every step that needs a server of another program
+      --list               lists the steps
+  campaign [NAME [ARGS]]   runs a long search for defects, or lists them
+  perf [ARGS]              measures this machine and the program on it
+  words [PATH …]           checks the words, and the width of lines
+  deb                      builds the Debian package, with completions and manual pages
+  image                    builds the container image
+  tools                    installs missing tools of the gate
 
-Exit codes: 0 as it should be, 1 a check failed, 2 usage.
+Exit codes: 0 success, 1 a check failed, 2 usage.
 ";
 
 fn main() -> ExitCode {
@@ -73,5 +73,5 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failed> {
 
 /// The folder of the repository.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository").into()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder in the repository").into()
 }

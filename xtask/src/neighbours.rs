@@ -1,32 +1,32 @@
-//! Steps that need a server of somebody else's program, such as a broker or a database. They run when files
-//! that they check have changed, and with `--neighbours`.
+//! Steps that need a server of another program, a neighbour, such as a broker or a database. They run when
+//! the files that they check have changed, and with `--neighbours`.
 
 use crate::process::{Failed, Job};
 
-/// A step with a neighbour.
+/// A step that needs a neighbour.
 pub(crate) struct Neighbour {
     /// The name of the step.
     pub(crate) name: &'static str,
     /// What it checks.
     pub(crate) about: &'static str,
-    /// Folders whose files it checks, from the repository's, with a slash at the end.
+    /// The folders whose files it checks, relative to the repository, with a slash at the end.
     pub(crate) folders: &'static [&'static str],
-    /// Starts the neighbour, checks, and ends it.
+    /// Starts the neighbour, runs the check and stops the neighbour.
     pub(crate) run: fn(&Job) -> Result<(), Failed>,
 }
 
-/// Every step with a neighbour. There are none yet.
+/// Every step that needs a neighbour. There are none yet.
 pub(crate) const NEIGHBOURS: &[Neighbour] = &[];
 
-/// The neighbours that have something to check in `changed` files.
+/// Returns the steps that check one of the `changed` files.
 pub(crate) fn touched<'a>(neighbours: &'a [Neighbour], changed: &[String]) -> Vec<&'a Neighbour> {
     let is_under =
         |folders: &[&str]| changed.iter().any(|file| folders.iter().any(|folder| file.starts_with(folder)));
     neighbours.iter().filter(|neighbour| is_under(neighbour.folders)).collect()
 }
 
-/// Files that differ from the main branch of the origin; where this is that branch, files that the commits
-/// of the last day changed. With them, files that are not committed.
+/// Returns the files that differ from the origin's main branch or, on that branch, those that the commits of
+/// the last day changed; and the files that are not committed.
 pub(crate) fn changed_files(job: &Job) -> Vec<String> {
     let base = job.read("git", ["merge-base", "HEAD", "origin/main"]).unwrap_or_default();
     let head = job.read("git", ["rev-parse", "HEAD"]).unwrap_or_default();
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_neighbour_is_asked_when_a_file_under_its_folders_has_changed() {
+    fn a_step_runs_when_a_file_in_its_folders_has_changed() {
         let neighbour = |name, folders| Neighbour { name, about: "", folders, run: |_| Ok(()) };
         let neighbours = [
             neighbour("broker", &["connect/broker/"]),

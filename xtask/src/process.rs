@@ -1,4 +1,4 @@
-//! Other programs: run to their end, with the processor time that they took.
+//! Runs other programs and measures their processor time.
 
 use std::cell::Cell;
 use std::ffi::OsStr;
@@ -8,26 +8,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-/// Why a step or a command did not succeed.
+/// Why a step or a command failed.
 #[derive(Debug)]
 pub(crate) enum Failed {
-    /// The command line of `cargo xtask` makes no sense.
+    /// The command line of `cargo xtask` is invalid.
     Usage(String),
     /// A program could not be started.
     Start {
         /// The program.
         program: String,
-        /// What the system answered.
+        /// The error of the operating system.
         why: String,
     },
-    /// A program ended with another exit code than 0.
+    /// A program ended with an exit code other than 0.
     Exit {
         /// The program and its arguments.
         line: String,
         /// How it ended.
         how: String,
     },
-    /// A check of our own found something.
+    /// A check of this program failed.
     Check(String),
 }
 
@@ -50,36 +50,36 @@ pub(crate) enum Output {
     File(PathBuf),
 }
 
-/// Programs that run one after the other, and what they have cost.
+/// Programs that run one after the other, and their processor time.
 pub(crate) struct Job {
     root: PathBuf,
     output: Output,
     cpu: Cell<Duration>,
 }
 
-/// How often a running program is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often the state of a running program is read.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Ticks of /proc/PID/stat in a second; Linux gives user space always 100.
+/// The ticks of /proc/PID/stat in a second. Linux always reports 100 to user space.
 const TICKS: u64 = 100;
 
 impl Job {
-    /// A job whose programs run in `root`.
+    /// Creates a job whose programs run in `root`.
     pub(crate) fn new(root: &Path, output: Output) -> Self {
         Self { root: root.into(), output, cpu: Cell::default() }
     }
 
-    /// The folder of the repository.
+    /// Returns the folder of the repository.
     pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// Processor time of all programs so far, with that of their children.
+    /// Returns the processor time of all programs so far, with that of their children.
     pub(crate) fn cpu(&self) -> Duration {
         self.cpu.get()
     }
 
-    /// `program` with `arguments`, and the folder of installed tools on its path.
+    /// Returns the command of `program` with `arguments`, with the folder of installed tools on its path.
     pub(crate) fn command<S: AsRef<OsStr>>(
         &self,
         program: &str,
@@ -99,26 +99,26 @@ impl Job {
         self.finish(self.command(program, arguments))
     }
 
-    /// Runs `cargo` with `arguments` and `more` of them.
+    /// Runs `cargo` with `arguments` and then `more`.
     pub(crate) fn cargo<const N: usize>(&self, arguments: [&str; N], more: &[String]) -> Result<(), Failed> {
         self.run("cargo", arguments.into_iter().chain(more.iter().map(String::as_str)))
     }
 
-    /// Says a line where the programs print.
+    /// Prints a line where the programs print.
     pub(crate) fn say(&self, line: &str) {
         use std::io::Write as _;
         match &self.output {
             Output::Terminal => println!("{line}"),
             Output::File(path) => {
                 if let Ok(mut file) = File::options().create(true).append(true).open(path) {
-                    // A log that cannot be written shows in the step that follows.
+                    // Where the log cannot be written, the next step fails.
                     let _ = writeln!(file, "{line}");
                 }
             }
         }
     }
 
-    /// Whether `program` runs with `arguments` and ends with exit code 0; prints nothing.
+    /// Whether `program` with `arguments` ends with exit code 0. Its output is discarded.
     pub(crate) fn succeeds<S: AsRef<OsStr>>(
         &self,
         program: &str,
@@ -129,7 +129,7 @@ impl Job {
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// What `program` prints on standard output; none where it fails.
+    /// Returns what `program` prints on standard output, or `None` where it fails.
     pub(crate) fn read<S: AsRef<OsStr>>(
         &self,
         program: &str,
@@ -156,14 +156,14 @@ impl Job {
                 self.cpu.set(self.cpu.get() + cpu);
                 break;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         let status = child.wait().map_err(start)?;
         if status.success() { Ok(()) } else { Err(Failed::Exit { line, how: status.to_string() }) }
     }
 }
 
-/// The command line, as a person types it.
+/// Returns the command line as a person types it.
 fn line_of(command: &Command) -> String {
     let set = command.get_envs().filter(|(name, _)| *name != "PATH");
     let set = set.filter_map(|(name, value)| Some(format!("{}={:?} ", name.to_str()?, value?.to_str()?)));
@@ -171,11 +171,11 @@ fn line_of(command: &Command) -> String {
     set.chain([command.get_program().to_string_lossy().into_owned()]).chain(words).collect()
 }
 
-/// A process as /proc shows it.
+/// The state of a process, from /proc.
 struct Stat {
-    /// `Z` when it has ended and its parent has not asked how.
+    /// `Z` when the process has ended and its parent has not waited for it.
     state: char,
-    /// Its processor time and that of its children that have ended.
+    /// The processor time of the process and of its ended children.
     cpu: Duration,
 }
 
@@ -184,7 +184,8 @@ impl Stat {
         Self::parse(&std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
     }
 
-    /// Fields 3 and 14 to 17 of proc_pid_stat(5); the second, the name, may have spaces and brackets in it.
+    /// Parses fields 3 and 14 to 17 of proc_pid_stat(5). The second field, the name, may contain spaces and
+    /// brackets.
     fn parse(stat: &str) -> Option<Self> {
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         let ticks: u64 = fields.get(11..15)?.iter().filter_map(|field| field.parse::<u64>().ok()).sum();

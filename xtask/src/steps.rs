@@ -1,20 +1,20 @@
-//! What each step of the gate does.
+//! The steps of the gate.
 
 use crate::campaigns;
 use crate::process::{Failed, Job};
 use crate::tools;
 use std::path::Path;
 
-/// How a step ended that did not fail.
+/// The result of a step that did not fail.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It checked what it is for.
+    /// The step ran, and the check passed.
     Done,
-    /// It could not run here, for the reason given.
+    /// The step could not run on this machine, for the given reason.
     Skipped(String),
 }
 
-/// What a step returns.
+/// The function of a step.
 pub(crate) type Step = fn(&Job) -> Result<Outcome, Failed>;
 
 fn done(result: Result<(), Failed>) -> Result<Outcome, Failed> {
@@ -41,7 +41,7 @@ pub(crate) fn words(job: &Job) -> Result<Outcome, Failed> {
     done(job.run("tools/words", [""; 0]))
 }
 
-/// Licences, duplicates and sources of the dependencies; their known defects where the database can be
+/// Checks licences, duplicates and sources of the dependencies, and known defects where the database can be
 /// fetched.
 pub(crate) fn dependencies(job: &Job) -> Result<Outcome, Failed> {
     if !job.succeeds("cargo-deny", ["--version"]) {
@@ -49,24 +49,24 @@ pub(crate) fn dependencies(job: &Job) -> Result<Outcome, Failed> {
     }
     job.run("cargo-deny", ["--locked", "check", "licenses", "bans", "sources"])?;
     if !job.succeeds("timeout", ["60", "cargo-deny", "fetch", "db"]) {
-        return skipped("known defects alone: the database of advisories cannot be fetched");
+        return skipped("only known defects: the database of advisories cannot be fetched");
     }
     done(job.run("cargo-deny", ["--locked", "check", "advisories"]))
 }
 
-/// The Dockerfile, the unit of systemd and the shell scripts.
+/// Checks the Dockerfile and the unit of systemd.
 pub(crate) fn deployment(job: &Job) -> Result<Outcome, Failed> {
     if !job.succeeds("hadolint", ["--version"]) {
         return skipped("hadolint is missing and cannot be installed");
     }
     job.run("hadolint", ["deploy/Dockerfile"])?;
     if !job.succeeds("systemd-analyze", ["--version"]) {
-        return skipped("the unit alone: systemd-analyze is missing");
+        return skipped("only the unit: systemd-analyze is missing");
     }
     verify_unit(job)
 }
 
-/// systemd wants the program to be where the unit says it is, so a copy of the unit names one that exists.
+/// Checks a copy of the unit that names an existing program, because systemd checks that the program exists.
 fn verify_unit(job: &Job) -> Result<Outcome, Failed> {
     let check = |what: std::io::Error| Failed::Check(format!("deploy/stele.service: {what}"));
     let unit = std::fs::read_to_string(job.root().join("deploy/stele.service")).map_err(check)?;
@@ -87,8 +87,8 @@ pub(crate) fn documents(job: &Job) -> Result<Outcome, Failed> {
     done(job.finish(command))
 }
 
-/// The program that the README's first command builds. Optimising it as a whole takes as long as everything
-/// before, and finds no defect that the rest does not: `gate --full` has it in the Debian package.
+/// Builds the program of the README's first command. Link-time optimisation would take as long as all steps
+/// before and finds no additional defects; `gate --full` uses it for the Debian package.
 pub(crate) fn build_release(job: &Job) -> Result<Outcome, Failed> {
     let mut command = job.command("cargo", ["build", "--release", "--locked"]);
     command.env("CARGO_PROFILE_RELEASE_LTO", "off");
@@ -103,7 +103,7 @@ pub(crate) fn loom(job: &Job) -> Result<Outcome, Failed> {
     done(campaigns::loom(job, &[]))
 }
 
-/// The parts of the bus whose protocols are on memory of their own, small enough for Miri.
+/// Runs the parts of the bus under Miri that are small enough.
 pub(crate) fn miri(job: &Job) -> Result<Outcome, Failed> {
     if !tools::has_miri(job) {
         return skipped("a nightly toolchain with Miri is missing and cannot be installed");
@@ -118,15 +118,15 @@ pub(crate) fn fuzz(job: &Job) -> Result<Outcome, Failed> {
     done(job.run("journal/fuzz/run", ["10"]))
 }
 
-/// The README's first command, shortened, and the checks of the trail that it leaves.
+/// Runs the README's first command for two seconds, and checks its trail.
 pub(crate) fn demo(job: &Job) -> Result<Outcome, Failed> {
     let trail = std::env::temp_dir().join(format!("stele-gate-{}", std::process::id()));
-    let place = trail.to_string_lossy();
+    let folder = trail.to_string_lossy();
     build_release(job)?;
     let result = job
-        .run("target/release/stele", ["demo", "--seconds", "2", "--dir", &place])
-        .and_then(|()| job.run("target/release/stele", ["verify", &place]))
-        .and_then(|()| job.run("target/release/stele", ["check-strategy", &place]));
+        .run("target/release/stele", ["demo", "--seconds", "2", "--dir", &folder])
+        .and_then(|()| job.run("target/release/stele", ["verify", &folder]))
+        .and_then(|()| job.run("target/release/stele", ["check-strategy", &folder]));
     remove(&trail);
     done(result)
 }
@@ -135,8 +135,8 @@ pub(crate) fn tests(job: &Job) -> Result<Outcome, Failed> {
     done(job.cargo(["test", "--workspace", "--locked"], &[]))
 }
 
-/// The crate of somebody who uses the library, outside of the workspace; its dependencies are those of the
-/// tests.
+/// Tests the example crate outside the workspace. It shares the `target` folder, which has its dependencies
+/// already.
 pub(crate) fn own_strategy(job: &Job) -> Result<Outcome, Failed> {
     let manifest = "examples/own-strategy/Cargo.toml";
     if !job.root().join(manifest).exists() {
@@ -164,12 +164,13 @@ pub(crate) fn deb(job: &Job) -> Result<Outcome, Failed> {
 
 pub(crate) fn container(job: &Job) -> Result<Outcome, Failed> {
     if !job.succeeds("docker", ["info"]) {
-        return skipped("a container builder is missing: the Dockerfile is linted alone");
+        return skipped("Docker is missing: the Dockerfile is only linted");
     }
     done(image(job))
 }
 
-/// The Debian package, from the program as it is shipped. It writes its completions and manual pages itself.
+/// Builds the Debian package from the program as it is shipped, with the completions and manual pages that
+/// the program writes.
 pub(crate) fn package(job: &Job) -> Result<(), Failed> {
     job.cargo(["build", "--release", "--locked"], &[])?;
     let extras = job.root().join("target/package");
@@ -187,12 +188,12 @@ pub(crate) fn package(job: &Job) -> Result<(), Failed> {
     job.run("cargo", ["deb", "--locked", "--no-build", "--package", "stele-node"])
 }
 
-/// The container image, tagged `stele`.
+/// Builds the container image with the tag `stele`.
 pub(crate) fn image(job: &Job) -> Result<(), Failed> {
     job.run("docker", ["build", "--file", "deploy/Dockerfile", "--tag", "stele", "."])
 }
 
 fn remove(folder: &Path) {
-    // Nothing is there before the first run; what cannot be removed shows when it is written.
+    // There is no folder before the first run. Where it cannot be removed, writing to it fails.
     let _ = std::fs::remove_dir_all(folder);
 }

@@ -1,15 +1,15 @@
-//! The table at the end of the gate.
+//! The table that the gate prints at its end.
 
 use std::time::Duration;
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Nothing was found.
+    /// The check passed.
     Passed,
-    /// It could not run here, for the reason given.
+    /// The step could not run on this machine, for the given reason.
     Skipped(String),
-    /// It found something.
+    /// The check failed.
     Failed,
 }
 
@@ -18,17 +18,17 @@ pub(crate) enum Verdict {
 pub(crate) struct Row {
     /// The name of the step.
     pub(crate) name: &'static str,
-    /// From its beginning to its end.
+    /// The time from its beginning to its end.
     pub(crate) wall: Duration,
-    /// Processor time of its programs.
+    /// The processor time of its programs.
     pub(crate) cpu: Duration,
-    /// How it ended.
+    /// Its result.
     pub(crate) verdict: Verdict,
-    /// Seconds that a campaign may take, without building.
+    /// The time limit of a campaign in seconds, without building.
     pub(crate) budget_s: Option<u64>,
 }
 
-/// Prints the rows, their sum, and how many steps were skipped.
+/// Prints the rows, their sum, and the number of skipped steps.
 pub(crate) fn print(rows: &[Row], wall: Duration) {
     println!("\n{}", text(rows, wall));
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_for_each_step_and_a_count_of_those_that_were_skipped() {
+    fn the_table_has_a_line_for_each_step_and_the_number_of_skipped_steps() {
         let row = |name, verdict, budget_s| {
             let (wall, cpu) = (Duration::from_secs(61), Duration::from_millis(119_600));
             Row { name, wall, cpu, verdict, budget_s }

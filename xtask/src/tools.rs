@@ -1,11 +1,11 @@
-//! What the gate needs besides Rust. On a machine where nothing was installed by hand it installs what it
-//! can; a step whose tool is still missing is skipped, and counted.
+//! The tools of the gate besides Rust. The gate installs missing tools where it can. A step whose tool is
+//! still missing is skipped, and the skips are counted.
 
 use crate::process::{Failed, Job};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Programs that Debian's packages have: the program, and its package.
+/// The programs from Debian packages, each with its package.
 const DEBIAN: &[(&str, &str)] = &[
     ("strace", "strace"),
     ("c++", "g++"),
@@ -14,13 +14,13 @@ const DEBIAN: &[(&str, &str)] = &[
     ("python3", "python3-venv"),
 ];
 
-/// The folder of the Python environment, in the repository.
+/// The folder of the Python environment, relative to the repository.
 const ENVIRONMENT: &str = "target/tools";
 
-/// What the Python environment has.
+/// The file that lists the packages of the Python environment.
 const REQUIREMENTS: &str = "tools/requirements.txt";
 
-/// The search path, with the tools of `root` first.
+/// Returns the search path, with the tools of the repository `root` first.
 pub(crate) fn path(root: &Path) -> OsString {
     let own = root.join(ENVIRONMENT).join("bin");
     let inherited = std::env::var_os("PATH").unwrap_or_default();
@@ -28,8 +28,8 @@ pub(crate) fn path(root: &Path) -> OsString {
     std::env::join_paths(folders).unwrap_or(inherited)
 }
 
-/// Installs what is missing, as far as this machine lets it: Debian's packages as root, Python's packages
-/// into the repository's `target` folder, Miri where rustup can fetch it.
+/// Installs missing tools where this machine allows it: Debian packages as root, Python packages in the
+/// repository's `target` folder, and Miri where rustup can fetch it.
 pub(crate) fn install(job: &Job) -> Result<(), Failed> {
     let missing: Vec<&str> = DEBIAN
         .iter()
@@ -46,7 +46,8 @@ pub(crate) fn install(job: &Job) -> Result<(), Failed> {
         attempt(job, &pip, &["install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]);
     }
     if !has_miri(job) {
-        // Into the nightly toolchain that is here, which stays as it is; otherwise the newest.
+        // Adds Miri to the installed nightly toolchain, which is not updated. Without one, installs the
+        // newest.
         attempt(job, "rustup", &["component", "add", "--toolchain", "nightly", "miri", "rust-src"]);
     }
     if !has_miri(job) {
@@ -56,7 +57,7 @@ pub(crate) fn install(job: &Job) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Whether a nightly toolchain with Miri is here.
+/// Whether a nightly toolchain with Miri is installed.
 pub(crate) fn has_miri(job: &Job) -> bool {
     job.succeeds("cargo", ["+nightly", "miri", "--version"])
 }
@@ -67,8 +68,7 @@ fn has_python_packages(job: &Job) -> bool {
         && job.succeeds(&python, ["-c", "import cryptography"])
 }
 
-/// Runs an installation. A failed one is not an error: the steps that need the tool report that it is
-/// missing.
+/// Runs an installation. Its failure is not an error: the steps that need the tool report that it is missing.
 fn attempt(job: &Job, program: &str, arguments: &[&str]) {
     if let Err(failed) = job.run(program, arguments) {
         job.say(&format!("not installed: {failed}"));

@@ -16,4 +16,4 @@ mod switches;
 mod threads;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;

@@ -86,7 +86,7 @@ impl Default for Plans {
     }
 }
 
-fn plan(message: &layout::Message) -> Plan {
+fn plan(message: &layout::MessageLayout) -> Plan {
     let id = message.id;
     let fields = || message.block.fields.iter();
     let role = role(id);

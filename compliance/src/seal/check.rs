@@ -11,7 +11,7 @@ use super::tiles::{CHECKPOINT_NAME, TILE_WIDTH, checkpoint_name, find_altered_ti
 use super::tree::Frontier;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use stele_journal::index::{index_name, is_as_made};
+use stele_journal::index::{index_matches, index_name};
 use stele_journal::scan::{ScanOptions, SegmentScan};
 use stele_journal::verify::{VerifyReport, verify_each};
 use stele_journal::{Segment, Storage, TrailError, TrailReader};
@@ -262,7 +262,7 @@ impl SealCheck {
         let made = found.notes.finish(scan.end, scan.data_crc);
         if is_closed
             && self.derived.is_none()
-            && let Ok(Some(false)) = is_as_made(self.storage.as_ref(), index, made.as_ref())
+            && let Ok(Some(false)) = index_matches(self.storage.as_ref(), index, made.as_ref())
         {
             let why = "remove it; the next run recreates it, and reads work without it".to_owned();
             self.derived =

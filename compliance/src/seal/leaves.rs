@@ -5,7 +5,7 @@ use super::hash::{Hash, LeafHasher};
 use super::rotation::KeyRotation;
 use std::sync::Arc;
 use stele_journal::Segment;
-use stele_journal::index::IndexNotes;
+use stele_journal::index::IndexBuilder;
 use stele_journal::scan::SegmentVisitor;
 use stele_wire::{Frame, Position};
 
@@ -28,7 +28,7 @@ pub struct SegmentLeaves {
     fixed: usize,
     rotations: Vec<KeyRotation>,
     segment: Segment,
-    notes: IndexNotes,
+    notes: IndexBuilder,
 }
 
 /// A segment's part of the tree, and the index that follows from it.
@@ -41,7 +41,7 @@ pub struct Subtrees {
     /// The key rotations that its events record.
     pub rotations: Vec<KeyRotation>,
     /// The index in progress.
-    pub notes: IndexNotes,
+    pub notes: IndexBuilder,
 }
 
 impl SegmentLeaves {
@@ -50,7 +50,7 @@ impl SegmentLeaves {
     pub fn new(segment: &Segment, cuts: Arc<[u64]>) -> Self {
         let first = segment.header.base_sequence.0 - 1;
         let cut = cuts.partition_point(|cut| *cut <= first);
-        let (hasher, notes) = (LeafHasher::default(), IndexNotes::new(segment));
+        let (hasher, notes) = (LeafHasher::default(), IndexBuilder::new(segment));
         let (subtrees, rotations) = (Vec::new(), Vec::new());
         Self {
             hasher,

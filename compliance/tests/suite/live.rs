@@ -10,7 +10,7 @@ use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::{SealError, sealed_events};
 use stele_compliance::seal::{SealPolicy, SealReport, Signer, check};
 use stele_journal::scan::ScanOptions;
-use stele_journal::{Directory, Journal, OpenError, Options, Storage, StoredFile, TrailReader};
+use stele_journal::{Directory, Journal, JournalOptions, OpenError, Storage, StoredFile, TrailReader};
 use stele_wire::units::Nanos;
 use stele_wire::{Position, Sequence};
 
@@ -167,7 +167,7 @@ fn a_log_that_ends_before_its_seal_is_not_written_on() {
     let older = tempfile::tempdir().unwrap();
     Rig::open(older.path()).stop();
     let known_durable = Sequence(sealed);
-    let options = Options { known_durable, ..Options::default() };
+    let options = JournalOptions { known_durable, ..JournalOptions::default() };
     let before = std::fs::read_dir(older.path()).unwrap().count();
     match Journal::open(older.path(), &options, Nanos(1)).map(|_| ()) {
         Err(OpenError::Cut { known, last, .. }) => assert!(known == known_durable && last < known),

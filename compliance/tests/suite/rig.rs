@@ -11,7 +11,7 @@ use stele_bus::{
     Refusal, RingOptions, Sequencer, SessionBeginning, Watermark,
 };
 use stele_journal::format::{HeaderState, SegmentHeader, segment_name};
-use stele_journal::{Journal, Options};
+use stele_journal::{Journal, JournalOptions};
 use stele_risk::{Risk, RiskLimits};
 use stele_venue::{OrderGateway, Venue, VenueBusy};
 use stele_wire::codec::Message;
@@ -76,7 +76,7 @@ impl Rig {
     /// A session without an event.
     pub(crate) fn silent(folder: &Path) -> Self {
         let now = Nanos(1_700_000_000_000_000_000);
-        let options = Options { segment_length: 256 << 10, ..Options::default() };
+        let options = JournalOptions { segment_length: 256 << 10, ..JournalOptions::default() };
         let opened = Journal::open(folder, &options, now).unwrap();
         let start = opened.start;
         let ring = RingOptions { capacity: 4 << 20, ..RingOptions::default() };

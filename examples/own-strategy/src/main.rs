@@ -1,4 +1,4 @@
-//! A program with every command of `stele`, which knows the strategy of this crate by its name.
+//! A program with every command of `stele` and the strategy of this crate.
 
 mod strategy;
 

@@ -1,4 +1,5 @@
-//! The program as a person runs it: live on a generated market, checked against its trail, and in a backtest.
+//! Runs the program as a person does: live on a generated market, checked against its trail, and in a
+//! backtest.
 
 use std::fs;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_own-strategy")).args(arguments).output().expect("the program was built")
 }
 
-/// Runs the program, which must succeed, and gives what it printed.
+/// Runs the program, which must succeed, and returns what it printed.
 fn printed(arguments: &[&str]) -> String {
     let output = run(arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -25,8 +26,8 @@ fn the_strategy_trades_on_a_generated_market_and_its_trail_is_checked() {
     let live = ["run", "--strategy", "imbalance", "--dir", trail];
     printed(&[&live, &market[..]].concat());
     printed(&["verify", trail]);
-    assert!(printed(&["dump", trail, "--type", "NewOrder"]).lines().count() > 10, "it hardly traded");
-    // It fails where the strategy sends anything else than the trail has.
+    assert!(printed(&["dump", trail, "--type", "NewOrder"]).lines().count() > 10, "the strategy sent 10 orders or fewer");
+    // It fails where the strategy sends anything other than the recorded orders.
     assert!(printed(&["check-strategy", trail]).contains("imbalance"));
     fs::remove_dir_all(&folder).unwrap();
 }

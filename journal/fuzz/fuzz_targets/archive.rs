@@ -1,4 +1,4 @@
-//! Archives that are anything: the seek table, the zstd frames, and what is packed in them.
+//! Archives with arbitrary seek tables, zstd frames and contents.
 
 #![no_main]
 

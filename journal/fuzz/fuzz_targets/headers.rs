@@ -1,4 +1,4 @@
-//! Segments whose headers are anything, with and without a right CRC.
+//! Segments with arbitrary headers, with and without a correct CRC.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! An index that is anything, beside a segment that it is followed into.
+//! An arbitrary index beside a segment that it is used for.
 
 #![no_main]
 

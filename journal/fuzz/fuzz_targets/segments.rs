@@ -1,4 +1,4 @@
-//! Segments with good headers, whose data is anything.
+//! Segments with valid headers and arbitrary data.
 
 #![no_main]
 

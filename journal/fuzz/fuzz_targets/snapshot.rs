@@ -1,4 +1,4 @@
-//! A snapshot that is anything, with and without right hashes, beside the segment that it follows.
+//! An arbitrary snapshot, with and without correct hashes, beside its segment.
 
 #![no_main]
 

@@ -1,31 +1,32 @@
-//! What the fuzz targets make of their input. The properties are those of the property tests, by the same code.
+//! Turns the input of a fuzz target into files. The properties are those of the property tests, by the same
+//! code.
 
 #[path = "../../tests/any_bytes/bodies.rs"]
 pub mod bodies;
 
 use tempfile::TempDir;
 
-/// An input, taken apart from its beginning.
+/// An input that is consumed from its beginning.
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// All of `bytes`.
+    /// Creates an input of all `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// The next byte, 0 behind the end.
+    /// Returns the next byte, 0 after the end.
     pub fn byte(&mut self) -> u8 {
         let [byte] = self.chunk();
         byte
     }
 
-    /// The next 8 bytes.
+    /// Returns the next 8 bytes as a number.
     pub fn word(&mut self) -> u64 {
         u64::from_le_bytes(self.chunk())
     }
 
-    /// A piece as long as the next two bytes say, at most all that is left.
+    /// Returns a piece whose length is in the next two bytes, at most the rest.
     pub fn piece(&mut self) -> &'a [u8] {
         let length = usize::from(u16::from_le_bytes(self.chunk()));
         let (piece, rest) = self.0.split_at(length.min(self.0.len()));
@@ -33,12 +34,12 @@ impl<'a> Input<'a> {
         piece
     }
 
-    /// All that is left.
+    /// Returns the rest.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }
 
-    /// A piece of data, what looks like frames made so.
+    /// Returns a piece of data; what looks like frames is made into valid frames.
     pub fn data(&mut self) -> Vec<u8> {
         let spared = self.word();
         let mut data = self.piece().to_vec();
@@ -55,15 +56,15 @@ impl<'a> Input<'a> {
     }
 }
 
-/// `valid` with `change` laid over it bit for bit; longer where that is.
+/// Returns `valid` combined with `change` by exclusive or; longer if `change` is.
 pub fn overlaid(mut valid: Vec<u8>, change: &[u8]) -> Vec<u8> {
     valid.resize(valid.len().max(change.len()), 0);
     valid.iter_mut().zip(change).for_each(|(byte, change)| *byte ^= change);
     valid
 }
 
-/// `valid` with single bytes changed: each three bytes of `changes` are an offset, from the end where it is negative,
-/// and what is laid over the byte there.
+/// Returns `valid` with single bytes changed: each three bytes of `changes` are an offset, from the end if it
+/// is negative, and the value that is combined with the byte there by exclusive or.
 pub fn patched(mut valid: Vec<u8>, changes: &[u8]) -> Vec<u8> {
     for &[low, high, change] in changes.as_chunks().0 {
         let at = i64::from(i16::from_le_bytes([low, high])).rem_euclid(valid.len() as i64) as usize;
@@ -72,7 +73,8 @@ pub fn patched(mut valid: Vec<u8>, changes: &[u8]) -> Vec<u8> {
     valid
 }
 
-/// An archive of `raw` in frames of at most `frame_length` bytes, the header block in its own.
+/// Returns an archive of `raw` in frames of at most `frame_length` bytes, with the header block in a frame of
+/// its own.
 pub fn packed(raw: &[u8], frame_length: usize) -> Vec<u8> {
     let (header, data) = raw.split_at(raw.len().min(4096));
     let (mut archive, mut entries) = (Vec::new(), Vec::new());
@@ -92,7 +94,7 @@ pub fn packed(raw: &[u8], frame_length: usize) -> Vec<u8> {
     archive
 }
 
-/// An empty folder that goes when this does.
+/// Creates an empty folder that is removed when the value is dropped.
 pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for temporary files")
 }

@@ -1,14 +1,14 @@
-//! Reads whole segment files through glommio: an executor for each thread of a scan, direct I/O with
+//! Reads whole segment files through glommio: an executor for each thread of a scan, and direct I/O with
 //! read-ahead.
 //!
-//! [`Glommio`] is a [`ReadMethod`] of the journal's scan. glommio panics, or ends the process, where
-//! io_uring is forbidden or lacks an operation; [`probe`] asks for all that it needs before it is started.
-//! What the choice costs and how fast it is: `docs/decisions/0008-bulk-reads.md`.
+//! [`Glommio`] is a [`ReadMethod`] of the journal's scan. glommio panics, or ends the process, if io_uring is
+//! forbidden or lacks an operation; [`probe`] checks everything that it needs before it is started.
+//! `docs/decisions/0008-bulk-reads.md` states the speed and the price of the choice.
 #![forbid(unsafe_code)]
 
 mod probe;
 
-pub use probe::{Refusal, probe};
+pub use probe::{GlommioRefusal, probe};
 
 use glommio::io::{DmaFile, DmaStreamReaderBuilder};
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
@@ -16,13 +16,13 @@ use std::io;
 use std::path::Path;
 use stele_journal::{BulkReader, ReadMethod};
 
-/// Bytes of one read, and how many are on their way at once.
+/// Length of one read in bytes, and how many are in flight at once.
 const BUFFER_LENGTH: usize = 512 << 10;
 const READ_AHEAD: usize = 4;
-/// Memory that an executor keeps for its buffers; it is pinned where the locked-memory limit allows.
+/// Memory that an executor keeps for its buffers; it is pinned if the locked-memory limit allows that.
 const EXECUTOR_MEMORY: usize = (READ_AHEAD + 2) * BUFFER_LENGTH;
 
-/// Whole files through glommio.
+/// Reads whole files through glommio.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Glommio;
 
@@ -52,7 +52,7 @@ impl BulkReader for Executor {
                 if buffer.is_empty() {
                     break;
                 }
-                // The next reads go to the device before this buffer keeps the thread busy.
+                // The next reads are submitted before this buffer keeps the thread busy.
                 glommio::executor().yield_task_queue_now().await;
                 on_bytes(&buffer);
             }

@@ -1,4 +1,4 @@
-//! What glommio needs of the kernel and of this process's limits, asked before it is started.
+//! Checks what glommio needs of the kernel and of this process's limits before it is started.
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::process::{Resource, getrlimit};
@@ -35,10 +35,10 @@ const OPERATIONS: [(&str, u8); 23] = [
     ("recv", opcode::Recv::CODE),
 ];
 
-/// Why glommio is not started here.
+/// Why glommio cannot be started on this machine.
 #[derive(Debug)]
-pub enum Refusal {
-    /// The limit on locked memory is too low. Bytes.
+pub enum GlommioRefusal {
+    /// The limit on locked memory is too low; the limit in bytes.
     LockedMemory(u64),
     /// The kernel refuses io_uring, at this call.
     Uring(&'static str, io::Error),
@@ -46,7 +46,7 @@ pub enum Refusal {
     Operation(&'static str),
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for GlommioRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LockedMemory(limit) => write!(
@@ -59,27 +59,27 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for GlommioRefusal {}
 
-/// Whether glommio can start here: the limit on locked memory, and a ring that is set up, probed for every
-/// operation, and entered once.
+/// Checks whether glommio can start here: the limit on locked memory, and an io_uring that is set up, probed
+/// for every operation, and entered once.
 ///
 /// # Errors
-/// [`Refusal`]: the first thing that is missing.
-pub fn probe() -> Result<(), Refusal> {
+/// [`GlommioRefusal`]: the first requirement that is not met.
+pub fn probe() -> Result<(), GlommioRefusal> {
     if let Some(limit) = getrlimit(Resource::Memlock).current
         && limit < LOCKED_MEMORY_MIN
     {
-        return Err(Refusal::LockedMemory(limit));
+        return Err(GlommioRefusal::LockedMemory(limit));
     }
-    let refused = |call| move |error| Refusal::Uring(call, error);
+    let refused = |call| move |error| GlommioRefusal::Uring(call, error);
     let uring = IoUring::new(2).map_err(refused("io_uring_setup"))?;
     let mut probe = Probe::new();
     uring.submitter().register_probe(&mut probe).map_err(refused("io_uring_register"))?;
     if let Some((name, _)) = OPERATIONS.iter().find(|(_, code)| !probe.is_supported(*code)) {
-        return Err(Refusal::Operation(name));
+        return Err(GlommioRefusal::Operation(name));
     }
-    // Nothing is queued: the call is made to learn whether it is allowed.
+    // Nothing is queued: the call only shows whether it is allowed.
     uring.submit().map(|_| ()).map_err(refused("io_uring_enter"))
 }
 
@@ -89,8 +89,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_is_missing_and_how_much() {
-        let refusal = Refusal::LockedMemory(65_536).to_string();
+        let refusal = GlommioRefusal::LockedMemory(65_536).to_string();
         assert!(refusal.contains("65536 bytes, and 524288"), "{refusal}");
-        assert!(Refusal::Operation("statx").to_string().contains("statx"));
+        assert!(GlommioRefusal::Operation("statx").to_string().contains("statx"));
     }
 }

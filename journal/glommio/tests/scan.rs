@@ -1,18 +1,18 @@
-//! glommio reads what the journal's own reader reads, and where the machine refuses it, it says so and
-//! nothing panics.
+//! glommio reads the same bytes as the journal's own reader. If the machine refuses glommio, it reports that
+//! and nothing panics.
 //!
-//! A seccomp filter holds for the thread that asked for it alone, so each test forbids what it forbids on a
+//! A seccomp filter applies only to the thread that installs it, so each test installs its filters on a
 //! thread of its own.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use stele_glommio::{Glommio, Refusal, probe};
+use stele_glommio::{Glommio, GlommioRefusal, probe};
 use stele_journal::{BulkReader, ReadMethod, UringRead};
 use stele_testkit::skip::skip;
 
-/// Limits are those of the whole process: a test that changes one lets no other look meanwhile.
+/// Limits apply to the whole process: while a test changes one, the others wait.
 static LIMITS: Mutex<()> = Mutex::new(());
 
 fn read_by(reader: &mut dyn BulkReader, path: &Path) -> io::Result<Vec<u8>> {
@@ -30,8 +30,8 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
     };
     let mut own = UringRead.reader().expect("glommio has io_uring");
     let folder = tempfile::tempdir().unwrap();
-    // Not the empty one first: an executor that begins with it fails at every file after it (glommio 0.9).
-    // Segments have a header.
+    // The empty file is not the first: an executor that begins with one fails at every later file (glommio
+    // 0.9). Segments have a header.
     for length in [3_000_007, 524_288, 524_287, 4097, 4096, 0] {
         let path = folder.path().join(length.to_string());
         let content: Vec<u8> =
@@ -45,7 +45,7 @@ fn a_file_of_any_length_comes_whole_and_in_order() {
 
 /// Containers forbid io_uring by answering its calls with an error.
 #[test]
-fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics() {
+fn a_forbidden_call_of_io_uring_is_named_in_the_refusal_and_nothing_panics() {
     let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Err(why) = probe() {
         return skip(&format!("io_uring: {why}"));
@@ -62,14 +62,14 @@ fn where_a_call_of_io_uring_is_forbidden_the_refusal_names_it_and_nothing_panics
             probe().expect_err("the kernel refuses")
         });
         let refusal = refusal.join().expect("nothing panics");
-        assert!(matches!(&refusal, Refusal::Uring(call, _) if *call == name), "{refusal}");
+        assert!(matches!(&refusal, GlommioRefusal::Uring(call, _) if *call == name), "{refusal}");
         assert!(refusal.to_string().contains("Operation not permitted"), "{refusal}");
     }
     assert!(probe().is_ok(), "the filters end with their threads");
 }
 
 #[test]
-fn where_too_little_memory_may_be_locked_the_refusal_says_how_much_is_needed() {
+fn a_low_limit_on_locked_memory_is_refused_with_the_amount_needed() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let _limits = LIMITS.lock().unwrap_or_else(PoisonError::into_inner);
     let before = getrlimit(Resource::Memlock);
@@ -86,10 +86,10 @@ mod seccomp {
     const ALLOW: u32 = 0x7fff_0000;
     const ERROR: u32 = 0x0005_0000;
 
-    /// From here on the kernel answers system call `number` of this thread with "not permitted".
+    /// From now on the kernel answers system call `number` of this thread with "not permitted".
     pub(crate) fn forbid(number: libc::c_long) {
         let statement = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
-        // The number of the call is the first word of what a filter looks at.
+        // The number of the call is the first word of a filter's input.
         let mut program = [
             statement((libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16, 0),
             libc::sock_filter {
@@ -102,7 +102,7 @@ mod seccomp {
             statement((libc::BPF_RET | libc::BPF_K) as u16, ALLOW),
         ];
         let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
-        // SAFETY: both calls concern the calling thread alone, and the kernel copies the filter before it
+        // SAFETY: both calls concern only the calling thread, and the kernel copies the filter before it
         // returns.
         let refused = unsafe {
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)

@@ -1,4 +1,4 @@
-//! Archives of small trails: made, read through every way in, damaged, and cut short by crashes.
+//! Archives of small trails: made, read in every way, damaged, and cut short by crashes.
 
 use super::*;
 use crate::bounds::READ_LENGTH;
@@ -11,7 +11,7 @@ use crate::verify::verify;
 use std::path::Path;
 use std::process::Command;
 
-/// Four segments of a mebibyte and more, all closed.
+/// Four segments of at least a mebibyte, all closed.
 fn trail(folder: &Path) -> Epochs {
     let mut epochs = Epochs::new(1_300_000 / 4096 * 4096);
     while epochs.segments.len() < 3 {
@@ -24,13 +24,13 @@ fn trail(folder: &Path) -> Epochs {
     epochs
 }
 
-fn archive_at(directory: &Directory, at: usize) -> Result<Archived, ArchiveError> {
+fn archive_at(directory: &Directory, at: usize) -> Result<ArchivedSegment, ArchiveError> {
     let segments = read_segments(directory).unwrap();
     let next_link = segments[at + 1].header.link;
     archive_segment(directory, &segments[at], &next_link, 3, &mut |_| {})
 }
 
-fn archive_all(directory: &Directory) -> Vec<Archived> {
+fn archive_all(directory: &Directory) -> Vec<ArchivedSegment> {
     let count = read_segments(directory).unwrap().len() - 1;
     let archived: Vec<_> = (0..count).map(|at| archive_at(directory, at).unwrap()).collect();
     archived.iter().for_each(|archived| release_raw(directory, archived.index).unwrap());
@@ -75,7 +75,7 @@ fn an_archived_trail_reads_and_verifies_as_the_raw_one() {
     assert!(directory.path(&segment_name(4)).is_some());
 }
 
-/// The archive is other people's format: a program and a library that are not ours read it.
+/// The archive format is not ours: a program and a library of others read it.
 #[test]
 fn other_programs_read_an_archive() {
     let folder = tempfile::tempdir().unwrap();
@@ -167,8 +167,8 @@ fn a_damaged_archive_is_an_error_that_names_file_and_offset() {
     exchanged[length / 2] ^= 1;
     let error = read(&exchanged).unwrap_err().to_string();
     fs::write(&path, &exchanged).unwrap();
-    let told = verify(&directory, &ScanOptions::default()).unwrap_err().to_string();
-    assert!(told.contains(&error), "{told}");
+    let message = verify(&directory, &ScanOptions::default()).unwrap_err().to_string();
+    assert!(message.contains(&error), "{message}");
 }
 
 #[test]
@@ -181,14 +181,14 @@ fn a_crash_at_any_step_leaves_the_segment_whole_and_the_archive_is_made_again() 
     let unfinished = folder.path().join(format!("{}.new", archive_name(1)));
     fs::write(&unfinished, b"half").unwrap();
     assert_eq!(read_all(folder.path()), before);
-    // Finished, the raw file still there: it counts, whatever the archive holds.
+    // Finished, with the raw file still there: it is used, whatever the archive holds.
     fs::write(folder.path().join(archive_name(2)), b"of another life").unwrap();
     assert_eq!(read_all(folder.path()), before);
     assert_eq!(read_segments(&directory).unwrap().len(), 4);
     archive_all(&directory);
     assert!(!unfinished.exists());
     assert_eq!(read_all(folder.path()), before);
-    // Released before, and again.
+    // The raw file was removed before; removing it again does nothing.
     release_raw(&directory, 1).unwrap();
     assert_eq!(release_raw(&directory, 4).unwrap_err().kind(), io::ErrorKind::NotFound);
     assert_eq!(read_all(folder.path()), before);

@@ -1,12 +1,13 @@
 //! The seek table of the zstd seekable format: which frame of an archive holds which bytes of the raw file.
 //!
 //! ```text
-//!  frame 0 │ frame 1 │ … │ 0x184D2A5E u32 · length u32 │ (packed u32 · raw u32) × n │ n u32 · 0 u8 · 0x8F92EAB1 u32
-//!                        └ a frame that decompressors skip                           └ the last 9 bytes of the file
+//! frame 0 │ frame 1 │ … │ 0x184D2A5E u32 · length u32 │ (packed u32 · raw u32) × n │ n u32 · 0 u8 · magic
+//!                       └ decompressors skip this frame                             └ the last 9 bytes
 //! ```
 //!
-//! It is read by hand, and not by a crate, so that a damaged count is refused before memory is asked for by it;
-//! a test reads what is written here with a crate that other people's tools are made of.
+//! The magic is the `u32` 0x8F92EAB1. The table is parsed here and not by a crate, so that a damaged count is
+//! refused before memory is allocated for it. A test reads what this module writes with a crate that other
+//! tools use.
 
 use crate::bounds::{
     ARCHIVE_FRAME_LENGTH, ARCHIVE_FRAMES_MAX, ARCHIVE_PACKED_LENGTH_MAX, HEADER_BLOCK_LENGTH,
@@ -16,19 +17,19 @@ const SKIPPABLE_MAGIC: u32 = 0x184D_2A5E;
 const SEEKABLE_MAGIC: u32 = 0x8F92_EAB1;
 const FRONT_LENGTH: usize = 8;
 const ENTRY_LENGTH: usize = 8;
-/// Bytes behind the entries, the last of the file.
+/// Bytes after the entries, at the end of the file.
 pub(super) const FOOT_LENGTH: usize = 9;
 
 /// One frame of an archive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Span {
-    /// Where it begins in the archive.
+    /// Offset of the frame in the archive.
     pub(super) packed_offset: u64,
-    /// Its bytes there.
+    /// Length of the frame in the archive, in bytes.
     pub(super) packed_length: usize,
-    /// Where its content begins in the raw file.
+    /// Offset of its content in the raw file.
     pub(super) raw_offset: u64,
-    /// Bytes of its content.
+    /// Length of its content, in bytes.
     pub(super) raw_length: usize,
 }
 
@@ -39,39 +40,39 @@ pub(crate) struct SeekTable {
 }
 
 impl SeekTable {
-    /// Takes in the next frame.
+    /// Appends the next frame.
     pub(crate) fn push(&mut self, packed_length: usize, raw_length: usize) {
         let (packed_offset, raw_offset) = (self.packed_length(), self.raw_length());
         self.spans.push(Span { packed_offset, packed_length, raw_offset, raw_length });
     }
 
-    /// The frames.
+    /// Returns the frames.
     pub(crate) fn spans(&self) -> &[Span] {
         &self.spans
     }
 
-    /// The frame that holds byte `offset` of the raw file; none behind its end.
+    /// Returns the index of the frame that holds byte `offset` of the raw file; `None` after the file's end.
     pub(crate) fn find(&self, offset: u64) -> Option<usize> {
         let after = self.spans.partition_point(|span| span.raw_offset <= offset);
         (offset < self.raw_length()).then(|| after - 1)
     }
 
-    /// Bytes of the raw file.
+    /// Returns the length of the raw file in bytes.
     pub(crate) fn raw_length(&self) -> u64 {
         self.spans.last().map_or(0, |last| last.raw_offset + last.raw_length as u64)
     }
 
-    /// Bytes of all frames, the table not counted.
+    /// Returns the length of all frames in bytes, without the table.
     pub(crate) fn packed_length(&self) -> u64 {
         self.spans.last().map_or(0, |last| last.packed_offset + last.packed_length as u64)
     }
 
-    /// Bytes of a table of `count` frames.
+    /// Returns the length of a table of `count` frames in bytes.
     pub(crate) const fn encoded_length(count: usize) -> usize {
         FRONT_LENGTH + count * ENTRY_LENGTH + FOOT_LENGTH
     }
 
-    /// The bytes that stand behind the frames.
+    /// Returns the bytes of the table, which follow the frames.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(Self::encoded_length(self.spans.len()));
         let rest = Self::encoded_length(self.spans.len()) - FRONT_LENGTH;
@@ -87,10 +88,10 @@ impl SeekTable {
         bytes
     }
 
-    /// How many frames the last bytes of an archive announce.
+    /// Returns the number of frames that the last bytes of an archive state.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// A sentence that says what is wrong with them.
     pub(crate) fn count(foot: &[u8; FOOT_LENGTH]) -> Result<usize, &'static str> {
         if word(foot, 5) != SEEKABLE_MAGIC {
             return Err("it does not end with a seek table");
@@ -100,15 +101,15 @@ impl SeekTable {
         }
         let count = word(foot, 0) as usize;
         if count == 0 || count > ARCHIVE_FRAMES_MAX {
-            return Err("its seek table announces an impossible number of frames");
+            return Err("its seek table states an impossible number of frames");
         }
         Ok(count)
     }
 
-    /// Reads the bytes of a table, which stands behind `packed_length` bytes of frames.
+    /// Parses the bytes of a table that follows `packed_length` bytes of frames.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// A sentence that says what is wrong with them.
     pub(crate) fn decode(bytes: &[u8], packed_length: u64) -> Result<Self, &'static str> {
         let (front, entries) = bytes.split_at_checked(FRONT_LENGTH).ok_or("its seek table is cut")?;
         if word(front, 0) != SKIPPABLE_MAGIC || word(front, 4) as usize != entries.len() {
@@ -147,7 +148,7 @@ mod tests {
         table
     }
 
-    /// The format is other people's: these bytes are what their tools read.
+    /// The format is not ours: other tools read exactly these bytes.
     #[test]
     fn the_table_is_these_bytes() {
         let mut table = SeekTable::default();
@@ -177,7 +178,7 @@ mod tests {
         for at in (0..bytes.len() - FOOT_LENGTH).filter(|at| !(16..24).contains(at)) {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x80;
-            // Lengths of raw content that stay possible are found out by the frame itself.
+            // A wrong but possible length of raw content is detected when the frame itself is read.
             let is_raw_length = at >= 12 && (at - 8) % 8 >= 4;
             assert!(is_raw_length || SeekTable::decode(&damaged, 70_209).is_err(), "byte {at}");
         }

@@ -21,7 +21,7 @@ fn index() -> SegmentIndex {
     }
 }
 
-/// The bytes of an index are frozen, so that other programs may use it.
+/// The bytes of an index are frozen, so that other programs can use it.
 #[test]
 fn an_index_is_these_bytes_and_reads_back() {
     let mut golden = b"STELEIDX\x01\0\0\0\xdd\xcc\xbb\xaa0123456789abcdef\x07\0\0\0\x03\0\0\0".to_vec();
@@ -75,7 +75,7 @@ fn the_table_in_format_md_is_the_codes_layout() {
 }
 
 #[test]
-fn a_flipped_bit_or_a_missing_byte_anywhere_makes_it_no_index() {
+fn a_flipped_bit_or_a_missing_byte_anywhere_makes_an_index_invalid() {
     let bytes = index().to_bytes();
     for bit in 0..bytes.len() * 8 {
         let mut changed = bytes.clone();
@@ -87,7 +87,7 @@ fn a_flipped_bit_or_a_missing_byte_anywhere_makes_it_no_index() {
     }
 }
 
-/// Three segments of a mebibyte, the last one closed early.
+/// Three segments of a mebibyte; the last one may be closed early.
 fn trail(folder: &Path, closed: bool) -> Epochs {
     let mut epochs = Epochs::new(1 << 20);
     while epochs.segments.len() < 3 {
@@ -101,7 +101,7 @@ fn trail(folder: &Path, closed: bool) -> Epochs {
 }
 
 #[test]
-fn an_indexer_makes_what_is_missing_of_closed_segments_and_nothing_else() {
+fn an_indexer_makes_the_missing_indexes_of_closed_segments_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let epochs = trail(folder.path(), false);
     let directory = Directory::new(folder.path());
@@ -143,7 +143,7 @@ fn a_damaged_segment_gets_no_index() {
     assert_eq!(make_index(&Directory::new(folder.path()), 2).unwrap(), None);
 }
 
-/// Where every kind of seek ends: position, last sequence and time in front of the cursor.
+/// Where every kind of seek ends: position, and last sequence and time before the cursor.
 fn seeks(folder: &Path, epochs: &Epochs) -> Vec<(Position, Sequence, Nanos)> {
     let mut reader = TrailReader::open(folder).unwrap();
     let mut found = Vec::new();
@@ -172,7 +172,7 @@ fn seeking_with_an_index_ends_where_seeking_without_one_does() {
     assert_eq!(seeks(folder.path(), &epochs), without);
 }
 
-/// An index that is whole and of this segment, but says anything: also where other events really stand.
+/// An index that is valid and of this segment, but whose entries are arbitrary; some of them are correct.
 fn lies(epochs: &Epochs, truth: &SegmentIndex, picks: &[(usize, usize, u64)]) -> SegmentIndex {
     let header = epochs.segments[0].0;
     let inside: Vec<_> = epochs.events.iter().filter(|event| event.0 < header.end_position()).collect();
@@ -188,7 +188,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_stands_in_an_index_seeks_end_at_the_same_place(
+    fn with_any_entries_in_an_index_seeks_end_at_the_same_place(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
         picks in proptest::collection::vec((any::<usize>(), any::<usize>(), any::<u64>()), 0..6),
     ) {

@@ -1,7 +1,7 @@
-//! Everything that a writer, a disk or a person may leave of a trail, one test each, on bytes.
+//! What a writer, a disk or a person may leave of a trail, one test for each case, on bytes.
 //!
-//! The trail is of three segments and ends in the middle of the third; padding records the durable watermark two
-//! batches late, so that the floor lies two batches in front of the end.
+//! The trail has three segments and ends in the middle of the third. Padding records the durable watermark
+//! two batches late, so the floor is two batches before the end.
 
 use super::*;
 use crate::directory::Directory;
@@ -55,7 +55,8 @@ fn events_in(folder: &Path) -> u64 {
     last
 }
 
-/// What recovery makes of the trail after `change`; doing it again comes to the same, and what it reports is there.
+/// Recovers the trail after `change`. Checks that a second recovery gives the same result, and that the
+/// report is correct.
 fn recovered(epochs: &Epochs, closed: bool, change: impl Fn(&Path)) -> RecoveryReport {
     let folder = tempfile::tempdir().unwrap();
     epochs.write(folder.path(), closed);
@@ -67,15 +68,15 @@ fn recovered(epochs: &Epochs, closed: bool, change: impl Fn(&Path)) -> RecoveryR
         assert_eq!(fs::read(&cut.kept).unwrap(), from, "what was cut is kept");
     }
     let (again, same) = recover_in(folder.path()).unwrap();
-    assert!(matches!(again.row, Row::A | Row::C) && again.cuts.is_empty(), "{again:?}");
+    assert!(matches!(again.row, RecoveryRow::A | RecoveryRow::C) && again.cuts.is_empty(), "{again:?}");
     assert_eq!(same, next);
-    if report.row != Row::A {
+    if report.row != RecoveryRow::A {
         assert_eq!(events_in(folder.path()), report.last_sequence.0);
     }
     report
 }
 
-/// What recovery says when it refuses the trail after `change`, and changes nothing.
+/// Returns the message with which recovery refuses the trail after `change`. Checks that nothing changed.
 fn refused(epochs: &Epochs, closed: bool, change: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().unwrap();
     epochs.write(folder.path(), closed);
@@ -99,28 +100,31 @@ fn edit(folder: &Path, index: u64, change: impl Fn(&mut Vec<u8>)) {
     fs::write(path(folder, index), bytes).unwrap();
 }
 
-/// Where `position` stands in the file of the last segment.
+/// Offset of `position` in the file of the last segment.
 fn offset(epochs: &Epochs, position: Position) -> usize {
     epochs.segments.last().unwrap().0.file_offset(position) as usize
 }
 
-/// The end of the batch that is `back` batches in front of the last one.
+/// The end of the batch that is `back` batches before the last one.
 fn batch_end(epochs: &Epochs, back: usize) -> Position {
     epochs.batches[epochs.batches.len() - 1 - back]
 }
 
 #[test]
-fn a_clean_stop_is_continued_behind_its_last_frame() {
+fn a_clean_stop_is_continued_after_its_last_frame() {
     let epochs = trail();
     let report = recovered(&epochs, true, |_| {});
-    assert_eq!((report.row, report.end, report.last_sequence), (Row::C, epochs.position, epochs.sequence));
+    assert_eq!(
+        (report.row, report.end, report.last_sequence),
+        (RecoveryRow::C, epochs.position, epochs.sequence)
+    );
 }
 
 #[test]
-fn a_kill_with_nothing_on_its_way_leaves_zeros_to_cut() {
+fn a_kill_with_nothing_in_flight_leaves_zeros_to_cut() {
     let epochs = trail();
     let report = recovered(&epochs, false, |_| {});
-    assert_eq!((report.row, report.end, report.cuts.len()), (Row::D, epochs.position, 0));
+    assert_eq!((report.row, report.end, report.cuts.len()), (RecoveryRow::D, epochs.position, 0));
 }
 
 #[test]
@@ -130,25 +134,25 @@ fn a_torn_last_batch_is_cut_at_its_first_missing_block_and_kept() {
     let report = recovered(&epochs, false, |folder| {
         edit(folder, 3, |bytes| bytes[offset(&epochs, torn)..][..8].fill(0xaa));
     });
-    assert_eq!(report.row, Row::E);
+    assert_eq!(report.row, RecoveryRow::E);
     assert!(report.end >= batch_end(&epochs, 1) && report.end <= torn, "{report:?}");
     assert_eq!(report.cuts.len(), 1);
 }
 
 #[test]
-fn a_hole_above_the_floor_is_where_the_log_ends_and_the_batch_behind_it_is_kept() {
+fn a_gap_above_the_floor_ends_the_log_and_the_batch_after_it_is_kept() {
     let epochs = trail();
     let (from, to) = (batch_end(&epochs, 2), batch_end(&epochs, 1));
     let report = recovered(&epochs, false, |folder| {
         edit(folder, 3, |bytes| bytes[offset(&epochs, from)..offset(&epochs, to)].fill(0));
     });
-    assert_eq!((report.row, report.end), (Row::E, from));
+    assert_eq!((report.row, report.end), (RecoveryRow::E, from));
     let behind = report.cuts[0].sequences.unwrap();
     assert_eq!(behind, (Sequence(epochs.sequence.0 - 3), epochs.sequence));
 }
 
 #[test]
-fn a_hole_below_the_floor_is_refused_with_what_is_intact_on_both_sides() {
+fn a_gap_below_the_floor_is_refused_with_what_is_intact_on_both_sides() {
     let epochs = trail();
     let (from, to) = (batch_end(&epochs, 5), batch_end(&epochs, 4));
     let text = refused(&epochs, false, |folder| {
@@ -161,12 +165,12 @@ fn a_hole_below_the_floor_is_refused_with_what_is_intact_on_both_sides() {
     let after = epochs.sequence.0 - 20;
     assert!(text.contains(&format!("up to sequence {after}; the log was durable up to")), "{text}");
     let (low, high) = (after + 5, epochs.sequence);
-    assert!(text.contains(&format!("whole events between sequences {low} and {high}")), "{text}");
+    assert!(text.contains(&format!("intact events between sequences {low} and {high}")), "{text}");
 }
 
-/// The blocks of a new file may hold what an earlier life of the disk, or of the trail itself, wrote there.
+/// The blocks of a new file may hold bytes of an earlier use of the disk, or of the trail itself.
 #[test]
-fn valid_looking_bytes_of_an_earlier_life_behind_the_end_are_never_taken_for_the_log() {
+fn valid_looking_old_bytes_after_the_end_are_never_taken_for_the_log() {
     let epochs = trail();
     let mut older = Epochs::new(SEGMENT_LENGTH);
     older.identity.epoch = Epoch(7);
@@ -180,12 +184,15 @@ fn valid_looking_bytes_of_an_earlier_life_behind_the_end_are_never_taken_for_the
             bytes[at..at + stale.len()].copy_from_slice(stale);
         });
     });
-    assert_eq!((report.row, report.end, report.last_sequence), (Row::E, epochs.position, epochs.sequence));
-    assert_eq!(report.cuts[0].sequences, None, "they are nobody's events");
+    assert_eq!(
+        (report.row, report.end, report.last_sequence),
+        (RecoveryRow::E, epochs.position, epochs.sequence)
+    );
+    assert_eq!(report.cuts[0].sequences, None, "they are not events of this log");
 }
 
 #[test]
-fn prepared_segments_that_were_never_used_go_even_when_one_of_them_is_lost() {
+fn unused_prepared_segments_are_removed_even_when_one_of_them_is_lost() {
     let epochs = trail();
     for lost in [None, Some(4), Some(5)] {
         let report = recovered(&epochs, true, |folder| {
@@ -193,12 +200,16 @@ fn prepared_segments_that_were_never_used_go_even_when_one_of_them_is_lost() {
                 fs::write(path(folder, index), vec![0; 4096 + SEGMENT_LENGTH as usize]).unwrap();
             }
         });
-        assert_eq!((report.row, report.segments, report.end), (Row::C, 3, epochs.position), "{lost:?}");
+        assert_eq!(
+            (report.row, report.segments, report.end),
+            (RecoveryRow::C, 3, epochs.position),
+            "{lost:?}"
+        );
     }
 }
 
 #[test]
-fn a_trailing_segment_of_zeros_of_any_length_goes() {
+fn a_trailing_segment_of_zeros_of_any_length_is_removed() {
     let epochs = trail();
     for length in [4096, 8192, 5000] {
         let report = recovered(&epochs, true, |folder| fs::write(path(folder, 4), vec![0; length]).unwrap());
@@ -207,17 +218,17 @@ fn a_trailing_segment_of_zeros_of_any_length_goes() {
 }
 
 #[test]
-fn a_segment_that_was_half_created_goes_and_what_it_held_is_kept() {
+fn a_half_created_segment_is_removed_and_its_content_is_kept() {
     let epochs = trail();
     for held in [&b""[..], b"STEL", &[7; 5000]] {
         let report = recovered(&epochs, false, |folder| fs::write(path(folder, 4), held).unwrap());
-        assert_eq!((report.row, report.end), (Row::E, epochs.position));
+        assert_eq!((report.row, report.end), (RecoveryRow::E, epochs.position));
         assert_eq!(report.cuts.iter().map(|cut| cut.bytes).sum::<u64>(), held.len() as u64);
     }
 }
 
 #[test]
-fn a_torn_header_of_the_next_segment_goes_because_nothing_behind_it_was_acknowledged() {
+fn a_torn_header_of_the_next_segment_is_removed_because_nothing_after_it_was_acknowledged() {
     let epochs = trail();
     let report = recovered(&epochs, false, |folder| {
         let mut bytes = vec![0; 4096 + SEGMENT_LENGTH as usize];
@@ -226,7 +237,7 @@ fn a_torn_header_of_the_next_segment_goes_because_nothing_behind_it_was_acknowle
         bytes[..512].copy_from_slice(&header.to_block().as_bytes()[..512]);
         fs::write(path(folder, 4), bytes).unwrap();
     });
-    assert_eq!((report.row, report.segments, report.cuts[0].segment), (Row::E, 3, 4));
+    assert_eq!((report.row, report.segments, report.cuts[0].segment), (RecoveryRow::E, 3, 4));
 }
 
 #[test]
@@ -240,11 +251,12 @@ fn a_first_start_torn_within_its_header_begins_again_and_the_torn_block_is_kept(
         });
         fs::write(path(folder, 2), vec![0; 4096 + SEGMENT_LENGTH as usize]).unwrap();
     });
-    assert_eq!((report.row, report.last_sequence, report.segments), (Row::A, Sequence(0), 0));
+    assert_eq!((report.row, report.last_sequence, report.segments), (RecoveryRow::A, Sequence(0), 0));
     assert_eq!((report.cuts[0].segment, report.cuts[0].offset, report.cuts[0].bytes), (1, 0, 1024));
 }
 
-/// A header precedes everything in its segment: with anything behind it, it was whole once and has rotted since.
+/// A header is written before everything else in its segment: if anything follows it, it was valid once and
+/// has rotted.
 #[test]
 fn a_rotten_header_of_the_only_segment_is_not_taken_for_a_torn_first_start() {
     let mut epochs = Epochs::new(SEGMENT_LENGTH);
@@ -265,31 +277,29 @@ fn a_damaged_header_of_the_first_a_middle_or_the_last_segment_is_refused() {
     let first = refused(&epochs, true, |folder| edit(folder, 1, |bytes| bytes[50] ^= 1));
     assert!(first.contains("0000000001.stele: the header's CRC"), "{first}");
     assert!(
-        first.contains(
-            "No segment in front of it is whole; behind it 2 have whole headers, of which 2 begins"
-        )
+        first.contains("No segment before it is intact; after it 2 have valid headers, of which 2 begins")
     );
     let middle = refused(&epochs, true, |folder| edit(folder, 2, |bytes| bytes[50] ^= 1));
     let sequence = epochs.segments[2].0.base_sequence;
     assert!(middle.contains("0000000002.stele: the header's CRC"), "{middle}");
-    assert!(middle.contains("In front of it the segments up to 1 belong together"), "{middle}");
+    assert!(middle.contains("Before it the segments up to 1 belong together"), "{middle}");
     assert!(
         middle.contains(&format!(
-            "behind it 1 have whole headers, of which 3 begins at position 524288 with sequence {sequence}"
+            "after it 1 have valid headers, of which 3 begins at position 524288 with sequence {sequence}"
         )),
         "{middle}"
     );
-    // What it held says that it was acknowledged: the log ends in front of it, below the floor.
+    // Its content shows that it was acknowledged: the log ends before it, below the floor.
     for closed in [true, false] {
         let last = refused(&epochs, closed, |folder| edit(folder, 3, |bytes| bytes[50] ^= 1));
         assert!(last.contains("acknowledged bytes are damaged"), "{last}");
-        assert!(last.contains(&format!("{} lie behind the damage", epochs.sequence)), "{last}");
+        assert!(last.contains(&format!("{} follow the damage", epochs.sequence)), "{last}");
     }
 }
 
-/// Two headers that rotted at the end: the second's epoch is not the one in front of both.
+/// Two headers that rotted at the end: the epoch of the second is later than the one before both.
 #[test]
-fn what_two_later_epochs_acknowledged_behind_damaged_headers_is_not_cut() {
+fn what_two_later_epochs_acknowledged_after_damaged_headers_is_not_cut() {
     let mut epochs = trail();
     for _ in 0..2 {
         epochs.start_epoch();
@@ -304,7 +314,7 @@ fn what_two_later_epochs_acknowledged_behind_damaged_headers_is_not_cut() {
 }
 
 #[test]
-fn a_flipped_bit_in_front_of_the_recorded_watermark_is_refused_and_one_behind_it_is_cut() {
+fn a_flipped_bit_before_the_recorded_watermark_is_refused_and_one_after_it_is_cut() {
     let epochs = trail();
     let flip = |position: Position, folder: &Path| {
         edit(folder, 3, |bytes| bytes[offset(&epochs, position) + 40] ^= 4);
@@ -315,15 +325,15 @@ fn a_flipped_bit_in_front_of_the_recorded_watermark_is_refused_and_one_behind_it
     let text = refused(&epochs, false, |folder| flip(below, folder));
     assert!(text.contains("acknowledged bytes are damaged") && text.contains("CRC"), "{text}");
     let report = recovered(&epochs, false, |folder| flip(floor, folder));
-    assert_eq!((report.row, report.end, report.floor), (Row::E, floor, floor));
+    assert_eq!((report.row, report.end, report.floor), (RecoveryRow::E, floor, floor));
 }
 
 #[test]
 fn a_missing_middle_segment_is_refused_by_name() {
     let epochs = trail();
     let text = refused(&epochs, true, |folder| fs::remove_file(path(folder, 2)).unwrap());
-    assert!(text.contains("0000000002.stele is missing although later segments are there"), "{text}");
-    assert!(text.contains("behind it 1 have whole headers, of which 3 begins"), "{text}");
+    assert!(text.contains("0000000002.stele is missing although later segments exist"), "{text}");
+    assert!(text.contains("after it 1 have valid headers, of which 3 begins"), "{text}");
 }
 
 #[test]

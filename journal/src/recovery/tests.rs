@@ -13,20 +13,20 @@ fn evidence() -> Evidence {
         floor: Position(1024),
         ends_with_file: true,
         strays: false,
-        files_behind: false,
+        files_after: false,
     }
 }
 
 #[test]
 fn row_a_nothing_was_ever_written() {
-    assert_eq!(decide(&Evidence { any_segment: false, ..evidence() }), Row::A);
+    assert_eq!(decide(&Evidence { any_segment: false, ..evidence() }), RecoveryRow::A);
 }
 
 #[test]
-fn row_a_takes_no_notice_of_ends_and_floors_that_nothing_was_written_up_to() {
+fn row_a_ignores_ends_and_floors_without_a_segment() {
     for strays in [true, false] {
         let evidence = Evidence { any_segment: false, floor: Position(2048), strays, ..evidence() };
-        assert_eq!(decide(&evidence), Row::A);
+        assert_eq!(decide(&evidence), RecoveryRow::A);
     }
 }
 
@@ -41,34 +41,34 @@ fn row_b_a_broken_chain_is_refused_whatever_else_holds() {
             ends_with_file: bits & 8 != 0,
             ..evidence()
         };
-        assert_eq!(decide(&evidence), Row::B);
+        assert_eq!(decide(&evidence), RecoveryRow::B);
     }
 }
 
 #[test]
 fn row_c_a_clean_stop() {
-    assert_eq!(decide(&evidence()), Row::C);
-    assert_eq!(decide(&Evidence { floor: Position(512), ..evidence() }), Row::C);
+    assert_eq!(decide(&evidence()), RecoveryRow::C);
+    assert_eq!(decide(&Evidence { floor: Position(512), ..evidence() }), RecoveryRow::C);
 }
 
 #[test]
-fn row_d_zeros_behind_the_end() {
-    assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), Row::D);
+fn row_d_zeros_after_the_end() {
+    assert_eq!(decide(&Evidence { ends_with_file: false, ..evidence() }), RecoveryRow::D);
 }
 
 #[test]
-fn row_e_unacknowledged_bytes_or_files_behind_the_end() {
+fn row_e_unacknowledged_bytes_or_files_after_the_end() {
     for ends_with_file in [true, false] {
-        assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), Row::E);
-        assert_eq!(decide(&Evidence { files_behind: true, ends_with_file, ..evidence() }), Row::E);
+        assert_eq!(decide(&Evidence { strays: true, ends_with_file, ..evidence() }), RecoveryRow::E);
+        assert_eq!(decide(&Evidence { files_after: true, ends_with_file, ..evidence() }), RecoveryRow::E);
     }
 }
 
 #[test]
-fn row_f_the_end_lies_below_the_floor() {
+fn row_f_the_end_is_below_the_floor() {
     for strays in [true, false] {
-        let evidence = Evidence { floor: Position(1025), strays, files_behind: strays, ..evidence() };
-        assert_eq!(decide(&evidence), Row::F);
+        let evidence = Evidence { floor: Position(1025), strays, files_after: strays, ..evidence() };
+        assert_eq!(decide(&evidence), RecoveryRow::F);
     }
 }
 
@@ -98,8 +98,8 @@ fn events_in(folder: &Path) -> u64 {
     last
 }
 
-/// The model: `kept` whole events are there from the front, as many as lie in front of the first changed
-/// byte, or recovery refuses because acknowledged bytes changed.
+/// The model: `kept` intact events remain, namely those before the first changed byte, or recovery refuses
+/// because acknowledged bytes changed.
 fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize)) {
     let folder = tempfile::tempdir().unwrap();
     epochs.write(folder.path(), false);
@@ -120,7 +120,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
         Ok((report, next)) => {
             assert!(changed >= report.floor && report.end >= report.floor, "acknowledged bytes were cut");
             assert!(report.last_sequence.0 >= whole && report.last_sequence <= epochs.sequence);
-            assert!(matches!(report.row, Row::D | Row::E), "{report:?}");
+            assert!(matches!(report.row, RecoveryRow::D | RecoveryRow::E), "{report:?}");
             assert_eq!(events_in(folder.path()), report.last_sequence.0);
             for cut in &report.cuts {
                 let kept = std::fs::read(&cut.kept).unwrap();
@@ -128,7 +128,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
                 assert_eq!(kept, bytes[offset..offset + cut.bytes as usize]);
             }
             let (again, same) = recover_in(folder.path()).unwrap();
-            assert_eq!(again.row, Row::C, "recovery is done after the first time");
+            assert_eq!(again.row, RecoveryRow::C, "recovery is done after the first time");
             assert_eq!((again.end, same), (report.end, next));
         }
         Err(other) => panic!("{other}"),
@@ -139,7 +139,7 @@ fn check(epochs: &Epochs, changed: Position, change: impl Fn(&mut Vec<u8>, usize
 fn positions(epochs: &Epochs) -> impl Iterator<Item = Position> {
     let base = epochs.segments.last().unwrap().0.base_position.0;
     let length = epochs.position.0 - base;
-    // Every 8 bytes around each batch's end, and a spread over everything.
+    // Every 8 bytes around each batch's end, and a sample of all positions.
     let edges: Vec<u64> = epochs.batches.iter().filter(|end| end.0 > base).map(|end| end.0 - base).collect();
     (0..length)
         .filter(move |at| at % 37 == 0 || edges.iter().any(|edge| edge.abs_diff(*at) <= 9))
@@ -147,7 +147,7 @@ fn positions(epochs: &Epochs) -> impl Iterator<Item = Position> {
 }
 
 #[test]
-fn whatever_byte_the_log_is_cut_at_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+fn cut_at_any_byte_recovery_keeps_what_is_before_it_or_refuses_below_the_floor() {
     let epochs = trail();
     let mut tried = 0;
     for position in positions(&epochs) {
@@ -158,7 +158,7 @@ fn whatever_byte_the_log_is_cut_at_recovery_keeps_what_is_in_front_or_refuses_be
 }
 
 #[test]
-fn whatever_byte_is_damaged_recovery_keeps_what_is_in_front_or_refuses_below_the_floor() {
+fn damaged_at_any_byte_recovery_keeps_what_is_before_it_or_refuses_below_the_floor() {
     let epochs = trail();
     for position in positions(&epochs).step_by(2) {
         check(&epochs, position, |bytes, at| bytes[at] ^= 0x40);

@@ -1,11 +1,11 @@
-//! What is damaged on a trail, where, and what is intact on both sides.
+//! Finds what is damaged on a trail, where, and what is intact on both sides.
 
-use crate::continuity::Fault;
+use crate::continuity::ContinuityFault;
 use crate::error::TrailError;
-use crate::examine::{Examined, examine};
+use crate::examine::{ExaminedSegment, examine};
 use crate::format::{HeaderState, align_up, segment_index, segment_name};
 use crate::pages::Pages;
-use crate::recovery::{Row, decide};
+use crate::recovery::{RecoveryRow, decide};
 use crate::storage::Storage;
 use crate::survey::survey;
 use crate::trail::{Segment, find_segment};
@@ -14,37 +14,37 @@ use std::io;
 use stele_wire::frame::Identity;
 use stele_wire::units::{Epoch, Position, Sequence};
 
-/// What kind of damage it is.
+/// The kind of a damage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DamageKind {
-    /// The segment's file is not there.
+    /// The segment's file is missing.
     Missing,
-    /// The file cannot be unpacked or its header is damaged: nothing in it counts.
+    /// The file cannot be decompressed, or its header is damaged: its content cannot be used.
     Unreadable,
-    /// The segment is another trail's, another shard's, or another one of this trail.
+    /// The segment belongs to another trail or shard, or is another segment of this trail.
     Foreign,
     /// Frames do not follow each other.
     Content,
-    /// Every frame is whole, and the segment behind says that others were there.
+    /// Every frame is intact, but the next segment's link shows that the content was different.
     Link,
 }
 
 /// One damaged segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Damage {
-    /// Its index.
+    /// The segment's index.
     pub index: u64,
-    /// Its file.
+    /// The segment's file.
     pub file: String,
-    /// What kind of damage.
+    /// The kind of damage.
     pub kind: DamageKind,
-    /// Where in the file it begins; 0 when the whole file is concerned.
+    /// Offset in the file at which it begins; 0 when the whole file is damaged.
     pub offset: u64,
-    /// The log position of that, where it is known.
+    /// Log position of that offset, where it is known.
     pub position: Option<Position>,
-    /// The last event that is intact in front of it; 0 when there is none.
+    /// The last intact event before it; 0 when there is none.
     pub after: Sequence,
-    /// The first event that is intact behind it, where there is one.
+    /// The first intact event after it, where there is one.
     pub beyond: Option<Sequence>,
     /// What is wrong, for a person.
     pub what: String,
@@ -54,34 +54,35 @@ pub struct Damage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Intact {
     pub(super) segment: Segment,
-    pub(super) examined: Examined,
+    pub(super) examined: ExaminedSegment,
 }
 
-/// A trail, looked at from end to end.
+/// The state of a whole trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnosis {
-    /// Whose trail it is.
+    /// Trail and shard.
     pub identity: Identity,
     /// The lowest index of a segment.
     pub first: u64,
     /// The highest index of a segment that was written.
     pub last: u64,
-    /// The highest epoch that any segment is of.
+    /// The highest epoch of any segment.
     pub epoch: Epoch,
     /// The last event of the intact segments; 0 when there is none.
     pub last_sequence: Sequence,
-    /// The damaged segments, in the order of the log. Empty: there is nothing to repair.
+    /// The damaged segments, in the order of the log. Empty when there is nothing to repair.
     pub damage: Vec<Damage>,
     pub(super) intact: BTreeMap<u64, Intact>,
-    /// Segments whose header is whole, whatever their content is like.
+    /// Segments with a valid header, whatever their content.
     pub(super) headed: BTreeMap<u64, Segment>,
 }
 
-/// Looks at the trail in `storage`, which nobody may be writing. `progress` is told the bytes read since it was told
-/// last.
+/// Examines the trail in `storage`, which must not be written meanwhile. `progress` is called with the number
+/// of bytes read since the last call.
 ///
 /// # Errors
-/// [`TrailError`]: there is no trail, or one of a newer format, or the medium fails in another way than by damage.
+/// [`TrailError`]: there is no trail, or one of a newer format, or the medium fails with an error other than
+/// damage.
 pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<Diagnosis, TrailError> {
     let names = match storage.list() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
@@ -89,7 +90,7 @@ pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<
     };
     let mut files: BTreeMap<u64, File> = BTreeMap::new();
     for index in names.iter().filter_map(|name| segment_index(name)) {
-        files.insert(index, File::look(storage, index)?);
+        files.insert(index, File::read(storage, index)?);
     }
     let identity = whose(&files).ok_or_else(|| TrailError::NoTrail(storage.describe("")))?;
     let headed: BTreeMap<u64, Segment> =
@@ -108,14 +109,14 @@ pub fn diagnose(storage: &dyn Storage, progress: &mut dyn FnMut(u64)) -> Result<
         headed,
     };
     for index in first..=last {
-        diagnosis.look_at(storage, index, files.get(&index), progress)?;
+        diagnosis.diagnose_segment(storage, index, files.get(&index), progress)?;
     }
     if diagnosis.damage.is_empty() {
-        diagnosis.look_at_end(storage)?;
+        diagnosis.diagnose_end(storage)?;
     }
     diagnosis.last_sequence =
         diagnosis.intact.values().map(|intact| intact.examined.last_sequence).max().unwrap_or_default();
-    diagnosis.tell_sides();
+    diagnosis.fill_neighbours();
     Ok(diagnosis)
 }
 
@@ -126,7 +127,7 @@ enum File {
 }
 
 impl File {
-    fn look(storage: &dyn Storage, index: u64) -> Result<Self, TrailError> {
+    fn read(storage: &dyn Storage, index: u64) -> Result<Self, TrailError> {
         let mut pages = Pages::zeroed(crate::bounds::HEADER_BLOCK_LENGTH);
         match find_segment(storage, index, &mut pages) {
             Ok(Some(found)) => {
@@ -144,7 +145,7 @@ impl File {
         }
     }
 
-    /// The segment, when the header is whole and says that it is this one of this trail.
+    /// Returns the segment when its header is valid and identifies this segment of this trail.
     fn own(&self, index: u64, identity: &Identity) -> Option<Segment> {
         match self {
             Self::Found { state: HeaderState::Valid(header), length }
@@ -159,7 +160,7 @@ impl File {
     }
 }
 
-/// The trail that most segments are of.
+/// Returns the trail that most segments belong to.
 fn whose(files: &BTreeMap<u64, File>) -> Option<Identity> {
     let identities = || {
         files.values().filter_map(|file| match file {
@@ -172,7 +173,7 @@ fn whose(files: &BTreeMap<u64, File>) -> Option<Identity> {
 }
 
 impl Diagnosis {
-    fn look_at(
+    fn diagnose_segment(
         &mut self,
         storage: &dyn Storage,
         index: u64,
@@ -180,7 +181,7 @@ impl Diagnosis {
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), TrailError> {
         if let Some(&segment) = self.headed.get(&index) {
-            return self.look_inside(storage, segment, progress);
+            return self.diagnose_content(storage, segment, progress);
         }
         let (kind, what) = match file {
             None => (DamageKind::Missing, "the file is missing".to_owned()),
@@ -202,7 +203,7 @@ impl Diagnosis {
         Ok(())
     }
 
-    fn look_inside(
+    fn diagnose_content(
         &mut self,
         storage: &dyn Storage,
         segment: Segment,
@@ -221,7 +222,7 @@ impl Diagnosis {
             && before.examined.link(&before.segment) != segment.header.link
         {
             let what = format!(
-                "its frames are whole, and are not those that {} followed: it or the other was changed",
+                "its frames are intact, but are not those that {} followed: one of the two was changed",
                 segment_name(index)
             );
             self.note(storage, index - 1, DamageKind::Link, 0, what);
@@ -245,8 +246,8 @@ impl Diagnosis {
         Ok(())
     }
 
-    /// What is wrong inside a segment that another one follows. The last one may end anywhere.
-    fn fault_of(&self, segment: &Segment, examined: &Examined) -> Option<Fault> {
+    /// Returns what is wrong inside a segment that another one follows. The last one may end anywhere.
+    fn fault_of(&self, segment: &Segment, examined: &ExaminedSegment) -> Option<ContinuityFault> {
         if segment.header.index == self.last {
             return None;
         }
@@ -256,31 +257,38 @@ impl Diagnosis {
         let next = &self.headed.get(&(segment.header.index + 1))?.header;
         let expected = examined.last_sequence.next();
         if align_up(examined.end, next.block_length) != next.base_position {
-            return Some(Fault::Cut);
+            return Some(ContinuityFault::Cut);
         }
-        (next.base_sequence != expected).then_some(Fault::Sequence { expected, found: next.base_sequence })
+        (next.base_sequence != expected)
+            .then_some(ContinuityFault::Sequence { expected, found: next.base_sequence })
     }
 
-    /// The end of the log, by recovery's own rules: below the acknowledged floor nothing may be missing.
-    fn look_at_end(&mut self, storage: &dyn Storage) -> Result<(), TrailError> {
+    /// Checks the end of the log by recovery's rules: nothing below the acknowledged floor may be missing.
+    fn diagnose_end(&mut self, storage: &dyn Storage) -> Result<(), TrailError> {
         let survey = survey(storage)?;
         let row = decide(&survey.evidence());
-        let (Row::F, Some(tail)) = (row, &survey.tail) else { return Ok(()) };
+        let (RecoveryRow::F, Some(tail)) = (row, &survey.tail) else { return Ok(()) };
         let segment = survey.segments[tail.last];
         let Some(intact) = self.intact.remove(&segment.header.index) else { return Ok(()) };
-        let fault = tail.fault.unwrap_or(Fault::Cut);
+        let fault = tail.fault.unwrap_or(ContinuityFault::Cut);
         let what = format!("{fault}, and the log was acknowledged as durable up to position {}", tail.floor);
         self.note_content(storage, &segment, &intact.examined, &what);
         Ok(())
     }
 
-    fn note_content(&mut self, storage: &dyn Storage, segment: &Segment, examined: &Examined, what: &str) {
+    fn note_content(
+        &mut self,
+        storage: &dyn Storage,
+        segment: &Segment,
+        examined: &ExaminedSegment,
+        what: &str,
+    ) {
         let index = segment.header.index;
         self.note(storage, index, DamageKind::Content, examined.offset(segment), what.to_owned());
         let damage = self.damage.last_mut().expect("noted above");
         damage.position = Some(examined.end);
         damage.after = examined.last_sequence;
-        damage.beyond = examined.behind.map(|(low, _)| low);
+        damage.beyond = examined.after_fault.map(|(low, _)| low);
     }
 
     fn note(&mut self, storage: &dyn Storage, index: u64, kind: DamageKind, offset: u64, what: String) {
@@ -291,8 +299,8 @@ impl Diagnosis {
         self.damage.sort_by_key(|damage| damage.index);
     }
 
-    /// Which events are intact around each damage that does not tell by itself.
-    fn tell_sides(&mut self) {
+    /// Fills in which events are intact around each damage, where the damage itself does not show it.
+    fn fill_neighbours(&mut self) {
         let intact = &self.intact;
         for damage in &mut self.damage {
             if damage.after == Sequence(0) {

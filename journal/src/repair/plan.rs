@@ -1,4 +1,4 @@
-//! What is to be done about a damage, step by step, and doing it.
+//! Plans a repair step by step, and performs it.
 
 use super::diagnosis::{DamageKind, Diagnosis, Intact};
 use crate::bounds::READ_LENGTH;
@@ -17,81 +17,81 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use stele_wire::units::{Position, Sequence};
 
-/// One step of a repair. Doing it twice is doing it once.
+/// One step of a repair. Performing it twice has the same effect as once.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Step {
+pub enum RepairStep {
     /// A file of the trail moves to the cut folder.
     SetAside {
-        /// Its name.
+        /// The file's name.
         from: String,
-        /// Where it goes.
+        /// Its new name.
         to: String,
     },
     /// The end of a file is copied to the cut folder, then cut off.
     CutOff {
         /// The file's name.
         file: String,
-        /// Where the end begins.
+        /// Offset at which the end begins.
         offset: u64,
         /// The copy.
         to: String,
     },
-    /// A prepared file takes its place in the trail.
+    /// A prepared file is moved to its place in the trail.
     Place {
-        /// Where it is prepared.
+        /// Name of the prepared file.
         from: String,
-        /// Its place.
+        /// Its name in the trail.
         to: String,
     },
 }
 
-/// Something that a repair sets aside.
+/// Data that a repair sets aside.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Aside {
-    /// The segment that it is of.
+pub struct SetAsideBytes {
+    /// The segment that it belongs to.
     pub segment: u64,
-    /// Where in the segment's file it began.
+    /// Offset in the segment's file at which it began.
     pub offset: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// SHA-256 of them.
+    /// Its SHA-256.
     pub sha256: [u8; 32],
-    /// The events that the trail loses with it, where that is known.
+    /// The number of events that the trail loses with it, where that is known.
     pub events: Option<u64>,
     /// The file that keeps it, within the trail.
     pub kept: String,
 }
 
-/// A repair.
+/// A planned repair.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Plan {
-    /// What is to be done, in this order.
-    pub steps: Vec<Step>,
-    /// What is set aside by it.
-    pub aside: Vec<Aside>,
-    /// Position where the log ends afterwards, where it is cut.
+pub struct RepairPlan {
+    /// The steps, in order.
+    pub steps: Vec<RepairStep>,
+    /// The data that is set aside.
+    pub aside: Vec<SetAsideBytes>,
+    /// Position at which the log ends afterwards, if it is cut.
     pub end: Option<Position>,
     /// Segments that an intact copy replaces.
     pub restored: Vec<u64>,
 }
 
-/// Why a repair cannot be.
+/// Why a repair is not possible.
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
-    /// The medium refuses.
+    /// The medium failed.
     #[error(transparent)]
     Trail(#[from] TrailError),
-    /// A copy is needed and is not there.
+    /// A copy is needed and missing.
     #[error("there is no copy of segment {index} in {copies}: a repair needs all of {needed:?}")]
     NoCopy {
         /// The segment.
         index: u64,
         /// Where copies were looked for.
         copies: String,
-        /// Every segment that is damaged.
+        /// Every damaged segment.
         needed: Vec<u64>,
     },
-    /// A copy does not prove itself.
+    /// A copy fails its checks.
     #[error("the copy of segment {index} in {copies} is not what belongs here: {why}. Nothing was changed")]
     Unfit {
         /// The segment.
@@ -101,7 +101,7 @@ pub enum RepairError {
         /// What is wrong with it.
         why: String,
     },
-    /// Cutting would leave no trail.
+    /// Cutting would leave nothing of the trail.
     #[error(
         "segment {index} is the first: cutting there would leave nothing of the trail. Restore it from a copy, or keep \
          the directory as it is and begin another trail"
@@ -120,18 +120,18 @@ fn io_error<'a>(
     move |source| TrailError::io(storage, name, action, source).into()
 }
 
-/// Sets everything aside from the first damage on.
+/// Plans to set everything from the first damage on aside.
 ///
 /// # Errors
 /// [`RepairError`]; nothing in the trail was changed.
-pub fn plan_cut(directory: &Directory, diagnosis: &Diagnosis) -> Result<Plan, RepairError> {
-    let Some(damage) = diagnosis.damage.first() else { return Ok(Plan::default()) };
+pub fn plan_cut(directory: &Directory, diagnosis: &Diagnosis) -> Result<RepairPlan, RepairError> {
+    let Some(damage) = diagnosis.damage.first() else { return Ok(RepairPlan::default()) };
     let index = damage.index;
     let is_partial = damage.kind == DamageKind::Content;
     if !is_partial && index == diagnosis.first {
         return Err(RepairError::NothingLeft { index });
     }
-    let mut plan = Plan { end: damage.position, ..Plan::default() };
+    let mut plan = RepairPlan { end: damage.position, ..RepairPlan::default() };
     let names = directory.list_as_it_is().map_err(io_error(directory, ".", "list"))?;
     let mut later: Vec<(u64, String)> = names
         .into_iter()
@@ -151,16 +151,17 @@ pub fn plan_cut(directory: &Directory, diagnosis: &Diagnosis) -> Result<Plan, Re
     Ok(plan)
 }
 
-/// Replaces every damaged segment by a copy in `copies`, a file or a directory, that proves itself: the trail's
-/// identity, the index, every frame, the link to the segment in front and that of the segment behind.
+/// Plans to replace every damaged segment by a copy in `copies`, a file or a directory. Each copy must pass
+/// these checks: the trail's identity, the index, every frame, the link to the previous segment and that of
+/// the next one.
 ///
 /// # Errors
-/// [`RepairError`]; nothing in the trail was changed, but copies may wait in the cut folder.
+/// [`RepairError`]; nothing in the trail was changed, but copies may remain in the cut folder.
 pub fn plan_restore(
     directory: &Directory,
     diagnosis: &Diagnosis,
     copies: &Path,
-) -> Result<Plan, RepairError> {
+) -> Result<RepairPlan, RepairError> {
     let needed: Vec<u64> = diagnosis.damage.iter().map(|damage| damage.index).collect();
     let mut fit: BTreeMap<u64, Intact> = diagnosis.intact.clone();
     let mut sources = BTreeMap::new();
@@ -176,7 +177,7 @@ pub fn plan_restore(
             why,
         })?;
     }
-    let mut plan = Plan { restored: needed, ..Plan::default() };
+    let mut plan = RepairPlan { restored: needed, ..RepairPlan::default() };
     for (index, source) in &sources {
         let (name, waiting) = (segment_name(*index), format!("{CUT_FOLDER}/{index:010}.restored"));
         let mut reader = Bytes::new(source.open()?, 0, u64::MAX);
@@ -184,7 +185,7 @@ pub fn plan_restore(
         let kept = directory.open(&waiting).and_then(|file| hash_of(&mut Bytes::new(file, 0, u64::MAX)));
         let (kept, _) = kept.map_err(io_error(directory, &waiting, "read back"))?;
         if kept != reader.hash.clone().finalize().as_slice() {
-            let why = "what was written of it reads back as something else".to_owned();
+            let why = "its copy in the cut folder reads back differently".to_owned();
             return Err(RepairError::Unfit { index: *index, copies: copies.display().to_string(), why });
         }
         for damaged in [name.clone(), archive_name(*index), format!("{index:010}.index")] {
@@ -193,21 +194,21 @@ pub fn plan_restore(
             }
         }
         plan.aside.iter_mut().for_each(|aside| aside.events = Some(0));
-        plan.steps.push(Step::Place { from: waiting, to: name });
+        plan.steps.push(RepairStep::Place { from: waiting, to: name });
     }
     Ok(plan)
 }
 
-/// Does the steps of a plan that are not done yet.
+/// Performs those steps of a plan that are not done yet.
 ///
 /// # Errors
-/// What the file system says, with the name that it is about.
-pub fn perform(directory: &Directory, steps: &[Step]) -> Result<(), TrailError> {
+/// The error of the file system, with the name of the file.
+pub fn perform(directory: &Directory, steps: &[RepairStep]) -> Result<(), TrailError> {
     for step in steps {
         let (name, done) = match step {
-            Step::SetAside { from, to } => (from, set_aside(directory, from, to)),
-            Step::CutOff { file, offset, to } => (file, cut_off(directory, file, *offset, to)),
-            Step::Place { from, to } => (to, place(directory, from, to)),
+            RepairStep::SetAside { from, to } => (from, set_aside(directory, from, to)),
+            RepairStep::CutOff { file, offset, to } => (file, cut_off(directory, file, *offset, to)),
+            RepairStep::Place { from, to } => (to, place(directory, from, to)),
         };
         done.map_err(|source| TrailError::io(directory, name, "repair", source))?;
     }
@@ -248,7 +249,7 @@ fn sync_both(directory: &Directory) -> io::Result<()> {
     directory.sync()
 }
 
-impl Plan {
+impl RepairPlan {
     fn set_aside(
         &mut self,
         directory: &Directory,
@@ -260,13 +261,13 @@ impl Plan {
         let hash = file.and_then(|file| hash_of(&mut Bytes::new(file, 0, u64::MAX)));
         let (sha256, bytes) = hash.map_err(io_error(directory, name, "read"))?;
         let kept = self.free_name(directory, name);
-        self.steps.push(Step::SetAside { from: name.to_owned(), to: kept.clone() });
+        self.steps.push(RepairStep::SetAside { from: name.to_owned(), to: kept.clone() });
         let events = if is_data(name) { events_of(diagnosis, segment) } else { Some(0) };
-        self.aside.push(Aside { segment, offset: 0, bytes, sha256, events, kept });
+        self.aside.push(SetAsideBytes { segment, offset: 0, bytes, sha256, events, kept });
         Ok(())
     }
 
-    /// The damaged segment keeps what is whole in front of the damage.
+    /// Keeps the intact part of the damaged segment before the damage.
     fn cut_off(
         &mut self,
         directory: &Directory,
@@ -287,11 +288,11 @@ impl Plan {
             let hash = hash_of(&mut Bytes::new(file, offset, u64::MAX));
             let (sha256, bytes) = hash.map_err(io_error(directory, &name, "read"))?;
             let kept = self.free_name(directory, &format!("{index:010}-{offset}.bytes"));
-            self.steps.push(Step::CutOff { file: name, offset, to: kept.clone() });
-            self.aside.push(Aside { segment: index, offset, bytes, sha256, events, kept });
+            self.steps.push(RepairStep::CutOff { file: name, offset, to: kept.clone() });
+            self.aside.push(SetAsideBytes { segment: index, offset, bytes, sha256, events, kept });
             return Ok(());
         }
-        // The archive goes aside whole; the part in front of the damage takes its place as a raw file.
+        // The whole archive is set aside; the part before the damage takes its place as a raw file.
         if let Some(aside) = self.aside.last_mut() {
             (aside.offset, aside.events) = (offset, events);
         }
@@ -299,7 +300,7 @@ impl Plan {
         let file = directory.open(&name).map_err(io_error(directory, &name, "open"))?;
         let mut front = Bytes::new(file, 0, offset);
         directory.keep(&waiting, &mut front).map_err(io_error(directory, &waiting, "write"))?;
-        self.steps.push(Step::Place { from: waiting, to: name });
+        self.steps.push(RepairStep::Place { from: waiting, to: name });
         Ok(())
     }
 
@@ -317,7 +318,7 @@ impl Plan {
     }
 }
 
-/// The index of a segment, archive, index or snapshot file.
+/// Returns the index in the name of a segment, archive, index or snapshot file.
 fn index_of(name: &str) -> Option<u64> {
     let (stem, _) = name.split_once('.')?;
     let index = stem.parse().ok()?;
@@ -328,7 +329,7 @@ fn is_data(name: &str) -> bool {
     segment_index(name).is_some() || crate::format::archive_index(name).is_some()
 }
 
-/// How many events a whole segment holds, by its header and what stands behind it.
+/// Returns how many events an intact segment holds, by its header and by what follows it.
 fn events_of(diagnosis: &Diagnosis, index: u64) -> Option<u64> {
     let own = diagnosis.headed.get(&index)?;
     let last = match (diagnosis.headed.get(&(index + 1)), diagnosis.intact.get(&index)) {
@@ -349,12 +350,12 @@ struct Copy {
 
 impl Copy {
     fn find(copies: &Path, index: u64, needed: &[u64]) -> Result<Self, RepairError> {
-        let told = copies.display().to_string();
-        let missing = || RepairError::NoCopy { index, copies: told.clone(), needed: needed.to_vec() };
+        let location = copies.display().to_string();
+        let missing = || RepairError::NoCopy { index, copies: location.clone(), needed: needed.to_vec() };
         if copies.is_dir() {
             let (directory, name) = (Directory::new(copies), segment_name(index));
             return match directory.open(&name) {
-                Ok(_) => Ok(Self { directory, name, index, copies: told }),
+                Ok(_) => Ok(Self { directory, name, index, copies: location }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
                 Err(source) => Err(io_error(&directory, &name, "open")(source)),
             };
@@ -362,7 +363,7 @@ impl Copy {
         let name = copies.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?.to_owned();
         let parent = copies.parent().filter(|parent| !parent.as_os_str().is_empty());
         let directory = Directory::new(parent.unwrap_or(Path::new(".")));
-        Ok(Self { directory, name, index, copies: told })
+        Ok(Self { directory, name, index, copies: location })
     }
 
     fn open(&self) -> Result<Box<dyn StoredFile>, RepairError> {
@@ -396,7 +397,7 @@ impl Copy {
     }
 }
 
-/// Whether segment `index` of `fit` follows the one in front and is followed by the one behind.
+/// Checks that segment `index` of `fit` follows the previous one and is followed by the next one.
 fn check_links(fit: &BTreeMap<u64, Intact>, diagnosis: &Diagnosis, index: u64) -> Result<(), String> {
     let own = &fit[&index];
     if let Some(before) = fit.get(&(index.wrapping_sub(1)))
@@ -425,7 +426,7 @@ fn check_links(fit: &BTreeMap<u64, Intact>, diagnosis: &Diagnosis, index: u64) -
     }
 }
 
-/// Some bytes of a stored file as a stream that hashes what passes.
+/// A range of a stored file as a stream that hashes its bytes.
 struct Bytes {
     file: Box<dyn StoredFile>,
     pages: Pages,
@@ -461,7 +462,7 @@ impl io::Read for Bytes {
     }
 }
 
-/// SHA-256 of what is left of `bytes`, and how many they were.
+/// Returns SHA-256 and the number of the remaining bytes.
 fn hash_of(bytes: &mut Bytes) -> io::Result<([u8; 32], u64)> {
     let count = io::copy(bytes, &mut io::sink())?;
     Ok((bytes.hash.clone().finalize().into(), count))

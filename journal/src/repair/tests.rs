@@ -1,4 +1,4 @@
-//! Trails damaged in every way that can be repaired, and repairs cut short.
+//! Trails with every kind of damage that can be repaired, and interrupted repairs.
 
 use super::*;
 use crate::archive::{archive_name, archive_segment, release_raw};
@@ -33,7 +33,7 @@ fn trail() -> (TempDir, Epochs) {
     (folder, epochs)
 }
 
-fn look(folder: &Path) -> Diagnosis {
+fn diagnosis_of(folder: &Path) -> Diagnosis {
     diagnose(&Directory::new(folder), &mut |_| {}).unwrap()
 }
 
@@ -69,7 +69,7 @@ fn last_sequence(folder: &Path) -> Sequence {
     reader.last_sequence()
 }
 
-/// Each way to damage the trail in `folder`, with the segment, the kind and whether the damage has a place in it.
+/// A way to damage the trail in `folder`, with the segment and the kind of damage.
 type Way = (&'static str, fn(&Path), u64, DamageKind);
 
 const WAYS: &[Way] = &[
@@ -142,13 +142,13 @@ const WAYS: &[Way] = &[
 #[test]
 fn a_whole_trail_has_nothing_to_repair() {
     let (folder, epochs) = trail();
-    let diagnosis = look(folder.path());
+    let diagnosis = diagnosis_of(folder.path());
     assert_eq!(diagnosis.damage, []);
     assert_eq!((diagnosis.first, diagnosis.last, diagnosis.last_sequence), (1, 6, epochs.sequence));
     epochs.write(folder.path(), false);
-    assert_eq!(look(folder.path()).damage, [], "a log may end before its file");
+    assert_eq!(diagnosis_of(folder.path()).damage, [], "a log may end before its file");
     archive(folder.path(), 2);
-    assert_eq!(look(folder.path()).damage, []);
+    assert_eq!(diagnosis_of(folder.path()).damage, []);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn every_damage_is_found_with_its_place_and_what_is_intact_around_it() {
     for (what, damage, index, kind) in WAYS {
         let (folder, epochs) = trail();
         damage(folder.path());
-        let diagnosis = look(folder.path());
+        let diagnosis = diagnosis_of(folder.path());
         let found: Vec<_> = diagnosis.damage.iter().map(|damage| (damage.index, damage.kind)).collect();
         assert_eq!(found, [(*index, *kind)], "{what}");
         let damage = &diagnosis.damage[0];
@@ -177,10 +177,10 @@ fn an_intact_copy_restores_any_damage_and_the_damaged_file_is_kept() {
         archive(copies.path(), 3);
         damage(folder.path());
         let (before, directory) = (contents(folder.path()), Directory::new(folder.path()));
-        let plan = plan_restore(&directory, &look(folder.path()), copies.path()).unwrap();
+        let plan = plan_restore(&directory, &diagnosis_of(folder.path()), copies.path()).unwrap();
         assert_eq!((plan.restored.as_slice(), contents(folder.path())), (&[*index][..], before.clone()));
         perform(&directory, &plan.steps).unwrap();
-        assert_eq!(look(folder.path()).damage, [], "{what}");
+        assert_eq!(diagnosis_of(folder.path()).damage, [], "{what}");
         assert!(verifies(folder.path()), "{what}");
         assert_eq!(last_sequence(folder.path()), epochs.sequence);
         for aside in &plan.aside {
@@ -198,17 +198,17 @@ fn cutting_sets_everything_from_the_damage_on_aside_and_keeps_every_byte() {
         let (folder, _) = trail();
         damage(folder.path());
         let (before, directory) = (contents(folder.path()), Directory::new(folder.path()));
-        let diagnosis = look(folder.path());
+        let diagnosis = diagnosis_of(folder.path());
         let plan = plan_cut(&directory, &diagnosis).unwrap();
         assert_eq!(contents(folder.path()), before, "planning changes nothing");
         perform(&directory, &plan.steps).unwrap();
-        assert_eq!(look(folder.path()).damage, [], "{what}");
+        assert_eq!(diagnosis_of(folder.path()).damage, [], "{what}");
         assert!(verifies(folder.path()), "{what}");
         assert_eq!(last_sequence(folder.path()), diagnosis.damage[0].after, "{what}");
         let segments = read_segments(&directory).unwrap();
         let expected = if *kind == DamageKind::Content { *index } else { index - 1 };
         assert_eq!(segments.last().unwrap().header.index, expected, "{what}");
-        // Every byte of before is in the trail or in the cut folder.
+        // Every earlier byte is in the trail or in the cut folder.
         for (name, bytes) in &before {
             let kept = folder.path().join(name);
             let mut now = if kept.exists() { fs::read(kept).unwrap() } else { Vec::new() };
@@ -226,11 +226,11 @@ fn cutting_sets_everything_from_the_damage_on_aside_and_keeps_every_byte() {
 }
 
 #[test]
-fn a_repair_that_is_cut_short_at_any_step_is_finished_by_doing_it_again() {
+fn a_repair_interrupted_at_any_step_is_finished_by_running_it_again() {
     for (what, damage, _, _) in WAYS {
         for is_restore in [true, false] {
             let plan_in = |folder: &Path, copies: &Path| {
-                let (directory, diagnosis) = (Directory::new(folder), look(folder));
+                let (directory, diagnosis) = (Directory::new(folder), diagnosis_of(folder));
                 match is_restore {
                     true => plan_restore(&directory, &diagnosis, copies).unwrap(),
                     false => plan_cut(&directory, &diagnosis).unwrap(),
@@ -261,14 +261,14 @@ fn a_repair_that_is_cut_short_at_any_step_is_finished_by_doing_it_again() {
 }
 
 #[test]
-fn a_copy_that_does_not_prove_itself_is_refused_and_nothing_changes() {
+fn a_copy_that_fails_its_checks_is_refused_and_nothing_changes() {
     let (folder, epochs) = trail();
     let copies = tempfile::tempdir().unwrap();
     epochs.write(copies.path(), true);
     flip(folder.path(), 2, 9_000);
     flip(folder.path(), 4, 5_000);
     let directory = Directory::new(folder.path());
-    let (diagnosis, before) = (look(folder.path()), contents(folder.path()));
+    let (diagnosis, before) = (diagnosis_of(folder.path()), contents(folder.path()));
     assert_eq!(diagnosis.damage.len(), 2);
     let refused = |change: &dyn Fn(&Path)| {
         let copies = tempfile::tempdir().unwrap();
@@ -293,7 +293,7 @@ fn a_copy_that_does_not_prove_itself_is_refused_and_nothing_changes() {
     }
     let strange = refused(&|copies| stranger.write(copies, true));
     assert!(strange.contains("it is of trail 01010101"), "{strange}");
-    // The same trail, gone on otherwise after the copy was made.
+    // The same trail, continued differently after the copy was made.
     let mut forked = Epochs::new(16 << 10);
     while forked.segments.len() < 4 {
         forked.batch(6, 61);
@@ -308,13 +308,13 @@ fn a_copy_that_does_not_prove_itself_is_refused_and_nothing_changes() {
 fn the_first_segment_is_not_cut_away_whole() {
     let (folder, _) = trail();
     flip(folder.path(), 1, 100);
-    let error = plan_cut(&Directory::new(folder.path()), &look(folder.path())).unwrap_err();
+    let error = plan_cut(&Directory::new(folder.path()), &diagnosis_of(folder.path())).unwrap_err();
     assert!(matches!(error, RepairError::NothingLeft { index: 1 }), "{error}");
     assert!(folder.path().join(segment_name(1)).exists());
 }
 
 #[test]
-fn a_change_under_a_mended_crc_is_found_by_the_link() {
+fn a_change_with_a_corrected_crc_is_found_by_the_link() {
     let (folder, epochs) = trail();
     let mut changed = Epochs::new(16 << 10);
     while changed.segments.len() < 3 {
@@ -329,7 +329,7 @@ fn a_change_under_a_mended_crc_is_found_by_the_link() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[4096..].copy_from_slice(&data);
     fs::write(path, bytes).unwrap();
-    let diagnosis = look(folder.path());
+    let diagnosis = diagnosis_of(folder.path());
     let found: Vec<_> = diagnosis.damage.iter().map(|damage| (damage.index, damage.kind)).collect();
     assert_eq!(found, [(2, DamageKind::Link)]);
     let copies = tempfile::tempdir().unwrap();

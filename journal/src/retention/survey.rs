@@ -1,6 +1,6 @@
-//! What a trail holds, as far as retention has to know: read from verified frames.
+//! Reads from verified frames what retention needs to know about a trail.
 
-use super::{Hold, RecordClass};
+use super::{ActiveHold, RecordClass};
 use crate::error::TrailError;
 use crate::scan::{ScanOptions, SegmentScan, SegmentVisitor, scan};
 use crate::storage::Storage;
@@ -17,36 +17,36 @@ use stele_wire::units::{Nanos, Position, Sequence};
 /// The records of one segment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SegmentRecords {
-    /// Which.
+    /// Index of the segment.
     pub index: u64,
-    /// When it was begun: no record in it is older.
+    /// When it was begun. None of its records is older.
     pub first_timestamp: Nanos,
-    /// Time of its last frame.
+    /// Timestamp of its last frame.
     pub last_timestamp: Nanos,
-    /// The last event in it or in front of it.
+    /// The last event in it or before it.
     pub last_sequence: Sequence,
-    /// Time of the newest record of each class that it holds.
+    /// Timestamp of its newest record of each class.
     pub newest: BTreeMap<RecordClass, Nanos>,
-    /// Bytes of its raw file.
+    /// Length of its raw file in bytes.
     pub bytes: u64,
 }
 
-/// A whole trail.
+/// The records of a whole trail.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Surveyed {
+pub struct TrailRecords {
     /// Its segments, oldest first.
     pub segments: Vec<SegmentRecords>,
-    /// Holds in force, in the order of their placing.
-    pub holds: Vec<Hold>,
-    /// The last segment that an act has declared expired; 0 when none did.
+    /// The holds in force, in the order in which they were placed.
+    pub holds: Vec<ActiveHold>,
+    /// The last segment that a retention act has declared expired; 0 when there is none.
     pub expired_to: u64,
-    /// Instruments that are defined.
+    /// The defined instruments.
     pub instruments: BTreeSet<u32>,
-    /// Accounts that are defined.
+    /// The defined accounts.
     pub accounts: BTreeSet<u32>,
-    /// Snapshots that the trail knows: SHA-256 and length.
+    /// The snapshots recorded on the trail: SHA-256 and length.
     pub snapshots: BTreeSet<([u8; 32], u64)>,
-    /// The first damaged segment that was met; nothing behind it was looked at.
+    /// The first damaged segment; no segment after it was read.
     pub damaged: Option<u64>,
 }
 
@@ -58,8 +58,8 @@ pub fn survey_records(
     storage: &dyn Storage,
     segments: &[Segment],
     options: &ScanOptions<'_>,
-) -> Result<Surveyed, TrailError> {
-    let mut surveyed = Surveyed::default();
+) -> Result<TrailRecords, TrailError> {
+    let mut surveyed = TrailRecords::default();
     let last = segments.last().map(|segment| segment.header.index);
     let start = |segment: &Segment| Records { segment: segment.header.index, ..Records::default() };
     scan(storage, segments, options, start, |scan| {
@@ -74,12 +74,12 @@ pub fn survey_records(
     Ok(surveyed)
 }
 
-/// What one segment says.
+/// The records of one segment, collected frame by frame.
 #[derive(Default)]
 struct Records {
     segment: u64,
     newest: BTreeMap<RecordClass, Nanos>,
-    holds: Vec<(Hold, bool)>,
+    holds: Vec<(ActiveHold, bool)>,
     expired_to: u64,
     instruments: BTreeSet<u32>,
     accounts: BTreeSet<u32>,
@@ -133,7 +133,7 @@ impl Records {
     fn on_hold(&mut self, frame: &Frame<'_>) {
         let Some(message) = frame.message::<LegalHold>() else { return };
         let time = |field: u64, null: u64| (field != null).then_some(Nanos(field));
-        let hold = Hold {
+        let hold = ActiveHold {
             id: message.hold_id.get(),
             case: message.case_id.get(),
             from: time(message.from.get(), LegalHold::NULL.from.get()),
@@ -150,7 +150,7 @@ impl Records {
     }
 }
 
-impl Surveyed {
+impl TrailRecords {
     fn take(&mut self, scan: SegmentScan<Records>) {
         let Records { newest, holds, expired_to, instruments, accounts, snapshots, .. } = scan.output;
         for (hold, is_engaged) in holds {

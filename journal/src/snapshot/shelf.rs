@@ -1,13 +1,13 @@
-//! The snapshot files of a trail: written, read back, held against the trail's segments, and removed when newer
-//! ones serve.
+//! The snapshot files of a trail: written, read back, checked against the trail's segments, and removed when
+//! newer ones replace them.
 
 use super::{
-    SNAPSHOT_EXTENSION, Section, Snapshot, SnapshotError, Standing, Written, check_head, decode, encode,
-    snapshot_index, snapshot_name,
+    SNAPSHOT_EXTENSION, Snapshot, SnapshotDigest, SnapshotError, SnapshotOrigin, SnapshotSection, check_head,
+    decode, encode, snapshot_index, snapshot_name,
 };
 use crate::bounds::{HEADER_BLOCK_LENGTH, PAGE_LENGTH, SNAPSHOT_LENGTH_MAX};
 use crate::error::TrailError;
-use crate::format::{Link, RunningCrc, link_after};
+use crate::format::{RunningCrc, SegmentLink, link_after};
 use crate::pages::Pages;
 use crate::storage::Storage;
 use crate::stream::ByteStream;
@@ -16,37 +16,39 @@ use std::fmt::Write as _;
 use std::io;
 use stele_wire::units::Position;
 
-/// What looking for the newest snapshot came to.
+/// The result of looking for the newest snapshot.
 #[derive(Debug, Default)]
-pub struct Newest {
-    /// The newest that is whole and of this trail; none where there is none.
+pub struct NewestSnapshot {
+    /// The newest valid snapshot of this trail; `None` when there is none.
     pub snapshot: Option<Snapshot>,
-    /// Newer ones, and why they are not to be used.
+    /// Why newer ones cannot be used.
     pub refused: Vec<SnapshotError>,
 }
 
-/// Writes a snapshot: it appears whole, durable and read-only, or not at all. One of the same segment is replaced.
+/// Writes a snapshot. The file appears complete, durable and read-only, or not at all. A snapshot of the same
+/// segment is replaced.
 ///
 /// # Errors
-/// [`SnapshotError::Trail`] when the medium refuses, [`SnapshotError::TooLong`].
+/// [`SnapshotError::Trail`] when the medium fails, [`SnapshotError::TooLong`].
 pub fn write(
     storage: &dyn Storage,
-    standing: &Standing,
+    origin: &SnapshotOrigin,
     program: &str,
-    sections: &[Section],
-) -> Result<Written, SnapshotError> {
-    let name = snapshot_name(standing.segment);
-    let bytes = encode(standing, program, sections);
+    sections: &[SnapshotSection],
+) -> Result<SnapshotDigest, SnapshotError> {
+    let name = snapshot_name(origin.segment);
+    let bytes = encode(origin, program, sections);
     let length = bytes.len() as u64;
     if length > SNAPSHOT_LENGTH_MAX {
         return Err(SnapshotError::TooLong { file: storage.describe(&name), length });
     }
     let kept = storage.keep(&name, &mut &bytes[..]).and_then(|()| storage.close(&name, length));
     kept.map_err(|source| TrailError::io(storage, &name, "write", source))?;
-    Ok(Written::of(&bytes))
+    Ok(SnapshotDigest::of(&bytes))
 }
 
-/// Indexes of the segments that a snapshot was taken after, ascending, whatever state its file is in.
+/// Lists the indexes of the segments after which a snapshot was taken, ascending, whatever the state of its
+/// file.
 ///
 /// # Errors
 /// [`TrailError::Io`].
@@ -60,8 +62,8 @@ pub fn list(storage: &dyn Storage) -> Result<Vec<u64>, TrailError> {
     Ok(indexes)
 }
 
-/// Reads the snapshot after segment `index` and holds it against the trail's `segments`. Allocates no more than the
-/// file has bytes, and at most [`SNAPSHOT_LENGTH_MAX`].
+/// Reads the snapshot after segment `index` and checks it against the trail's `segments`. Allocates no more
+/// than the length of the file, and at most [`SNAPSHOT_LENGTH_MAX`].
 ///
 /// # Errors
 /// [`SnapshotError`].
@@ -84,17 +86,17 @@ pub fn read(storage: &dyn Storage, segments: &[Segment], index: u64) -> Result<S
         Ok(snapshot) => snapshot,
         Err(version) => return Err(SnapshotError::Newer { file: storage.describe(&name), version }),
     };
-    snapshot.standing.check_named(storage, index)?;
-    snapshot.standing.check(storage, segments)?;
+    snapshot.origin.check_named(storage, index)?;
+    snapshot.origin.check(storage, segments)?;
     Ok(snapshot)
 }
 
-/// The newest snapshot that is whole and of the trail of `segments`.
+/// Returns the newest valid snapshot of the trail with these `segments`.
 ///
 /// # Errors
 /// [`TrailError::Io`] when the files cannot be listed.
-pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<Newest, TrailError> {
-    let mut newest = Newest::default();
+pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<NewestSnapshot, TrailError> {
+    let mut newest = NewestSnapshot::default();
     for index in list(storage)?.into_iter().rev() {
         match read(storage, segments, index) {
             Ok(snapshot) => {
@@ -107,9 +109,9 @@ pub fn newest(storage: &dyn Storage, segments: &[Segment]) -> Result<Newest, Tra
     Ok(newest)
 }
 
-/// Removes snapshots that newer ones make needless, and what a kill left of an unfinished one: the newest `keep`
-/// valid ones stay, and so does the one that the beginning of a trail rests on whose first segments have expired.
-/// Where fewer than `keep` are valid, all stay.
+/// Removes snapshots that newer ones replace, and unfinished files that a killed process left. The newest
+/// `keep` valid ones stay, and so does the one that a trail starts from whose first segments have expired. If
+/// fewer than `keep` are valid, all stay.
 ///
 /// # Errors
 /// [`TrailError::Io`].
@@ -135,16 +137,17 @@ pub fn prune(storage: &dyn Storage, segments: &[Segment], keep: usize) -> Result
     indexes.iter().filter(needless).try_for_each(|index| remove(&snapshot_name(*index)))
 }
 
-/// What the end of `segment`, closed and without a successor, is: read from its frames.
+/// Reads the end of `segment`, which is closed and has no successor, from its frames.
 ///
 /// # Errors
-/// [`TrailError::Frame`] when anything but frames stands in it, as in one that was never closed, and
+/// [`TrailError::Frame`] when the segment holds anything but frames, as one that was never closed does, and
 /// [`TrailError::Io`].
-pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<Standing, TrailError> {
-    read_up_to(storage, segment, Position(u64::MAX)).map(|(standing, _)| standing)
+pub fn read_end(storage: &dyn Storage, segment: &Segment) -> Result<SnapshotOrigin, TrailError> {
+    read_up_to(storage, segment, Position(u64::MAX)).map(|(origin, _)| origin)
 }
 
-/// What `segment` is up to the frame that ends at `until`, or to its end, and the CRC of its data so far.
+/// Reads `segment` up to the frame that ends at `until`, or to its end. Also returns the CRC of its data so
+/// far.
 ///
 /// # Errors
 /// As [`read_end`].
@@ -152,7 +155,7 @@ pub(crate) fn read_up_to(
     storage: &dyn Storage,
     segment: &Segment,
     until: Position,
-) -> Result<(Standing, RunningCrc), TrailError> {
+) -> Result<(SnapshotOrigin, RunningCrc), TrailError> {
     let name = segment.name();
     let io = |source| TrailError::io(storage, &name, "read", source);
     let mut stream = ByteStream::new(storage.open(&name).map_err(io)?, HEADER_BLOCK_LENGTH as u64);
@@ -179,7 +182,7 @@ pub(crate) fn read_up_to(
         }
     }
     let (end, last_sequence) = (position(stream.offset()), continuity.last_sequence);
-    let standing = Standing {
+    let origin = SnapshotOrigin {
         identity: segment.header.identity,
         segment: segment.header.index,
         end,
@@ -187,10 +190,10 @@ pub(crate) fn read_up_to(
         last_timestamp: continuity.last_timestamp,
         link: link_after(&segment.header_block(), end, last_sequence, crc.value()),
     };
-    Ok((standing, crc))
+    Ok((origin, crc))
 }
 
-impl Standing {
+impl SnapshotOrigin {
     fn check_named(&self, storage: &dyn Storage, index: u64) -> Result<(), SnapshotError> {
         if self.segment == index {
             return Ok(());
@@ -200,8 +203,8 @@ impl Standing {
         Err(SnapshotError::Misfit { file, field: "segment", expected, found })
     }
 
-    /// Whether the state follows from the trail of `segments`: the segment behind it carries the link, and the one
-    /// that it was taken after, where there is none behind, gives it.
+    /// Checks that the state follows from the trail with these `segments`: the segment after its own must
+    /// carry the link; if there is none, its own segment must give it.
     fn check(&self, storage: &dyn Storage, segments: &[Segment]) -> Result<(), SnapshotError> {
         let file = || storage.describe(&snapshot_name(self.segment));
         let misfit = |field, expected: String, found: String| {
@@ -236,7 +239,7 @@ impl Standing {
     }
 }
 
-fn hexadecimal(link: &Link) -> String {
+fn hexadecimal(link: &SegmentLink) -> String {
     link.iter().fold(String::with_capacity(64), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

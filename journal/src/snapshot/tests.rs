@@ -8,16 +8,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-fn sections() -> Vec<Section> {
+fn sections() -> Vec<SnapshotSection> {
     vec![
-        Section { name: "definitions", version: 1, body: b"seven b".to_vec() },
-        Section { name: "nothing", version: 2, body: Vec::new() },
-        Section { name: "strategies", version: 3, body: vec![0xab; 8] },
+        SnapshotSection { name: "definitions", version: 1, body: b"seven b".to_vec() },
+        SnapshotSection { name: "nothing", version: 2, body: Vec::new() },
+        SnapshotSection { name: "strategies", version: 3, body: vec![0xab; 8] },
     ]
 }
 
-fn standing() -> Standing {
-    Standing {
+fn origin() -> SnapshotOrigin {
+    SnapshotOrigin {
         identity: Identity { trail: TrailId([0x11; 16]), shard: ShardId(2), epoch: Epoch(3) },
         segment: 4,
         end: Position(0x5000),
@@ -40,12 +40,12 @@ fn trail(folder: &Path) -> (Epochs, Directory) {
     (epochs, Directory::new(folder))
 }
 
-/// What stands behind segment `index`.
-fn behind(epochs: &Epochs, directory: &Directory, index: usize) -> Standing {
+/// The origin of a snapshot after segment `index`.
+fn origin_after(epochs: &Epochs, directory: &Directory, index: usize) -> SnapshotOrigin {
     match epochs.segments.get(index) {
         Some((next, _)) => {
             let (header, data) = &epochs.segments[index - 1];
-            Standing {
+            SnapshotOrigin {
                 identity: header.identity,
                 segment: header.index,
                 end: header.base_position.plus(data.len() as u64),
@@ -61,19 +61,19 @@ fn behind(epochs: &Epochs, directory: &Directory, index: usize) -> Standing {
     }
 }
 
-fn take(epochs: &Epochs, directory: &Directory, index: usize) -> Written {
-    write(directory, &behind(epochs, directory, index), "0.1.0", &sections()).unwrap()
+fn take(epochs: &Epochs, directory: &Directory, index: usize) -> SnapshotDigest {
+    write(directory, &origin_after(epochs, directory, index), "0.1.0", &sections()).unwrap()
 }
 
 fn segments(directory: &Directory) -> Vec<Segment> {
     read_segments(directory).unwrap()
 }
 
-/// The file that the drawing in `FORMAT.md` explains; every byte written by hand.
+/// The file that `FORMAT.md` draws; every byte is written by hand.
 #[test]
 fn the_golden_snapshot_is_written_and_read() {
-    let one = vec![Section { name: "definitions", version: 1, body: b"seven b".to_vec() }];
-    let bytes = encode(&standing(), "0.1.0", &one);
+    let one = vec![SnapshotSection { name: "definitions", version: 1, body: b"seven b".to_vec() }];
+    let bytes = encode(&origin(), "0.1.0", &one);
     let zeros = |count| "00".repeat(count);
     let golden = [
         "5354454c45534e50".into(),
@@ -105,14 +105,14 @@ fn the_golden_snapshot_is_written_and_read() {
     assert_eq!(hex(&bytes), golden);
 
     let snapshot = decode(bytes).unwrap().unwrap();
-    assert_eq!((snapshot.standing, snapshot.program.as_str()), (standing(), "0.1.0"));
+    assert_eq!((snapshot.origin, snapshot.program.as_str()), (origin(), "0.1.0"));
     assert_eq!(snapshot.section("definitions"), Some((1, &b"seven b"[..])));
     assert_eq!(snapshot.section("strategies"), None);
 }
 
 #[test]
 fn a_snapshot_with_any_bit_flipped_is_refused() {
-    let whole = encode(&standing(), "0.1.0", &sections());
+    let whole = encode(&origin(), "0.1.0", &sections());
     let snapshot = decode(whole.clone()).unwrap().unwrap();
     let machines: Vec<_> = snapshot.machines().collect();
     assert_eq!(machines, [("definitions", 7), ("nothing", 0), ("strategies", 8)]);
@@ -129,19 +129,19 @@ fn a_snapshot_with_any_bit_flipped_is_refused() {
     assert!(matches!(decode(longer), Err(SnapshotFault::Length { .. })));
 }
 
-/// A table may be made to fit its hash; it still must not lead out of the file.
+/// A table may match its hash and must still not lead out of the file.
 #[test]
-fn a_table_that_points_elsewhere_is_refused_though_the_hash_fits() {
+fn a_table_that_points_elsewhere_is_refused_although_the_hash_matches() {
     let row = size_of::<SnapshotHead>();
     for (at, value) in [(row + 40, u64::MAX), (row + 48, u64::MAX), (row + 48, 1 << 40), (row + 40, 0)] {
-        let mut bytes = encode(&standing(), "0.1.0", &sections());
+        let mut bytes = encode(&origin(), "0.1.0", &sections());
         bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
         let end = bytes.len() - HASH_LENGTH;
         let hash = Sha256::digest(&bytes[..end]);
         bytes[end..].copy_from_slice(&hash);
         assert_eq!(decode(bytes).unwrap_err(), SnapshotFault::Table { row: 0 }, "{value} at {at}");
     }
-    let mut bytes = encode(&standing(), "0.1.0", &sections());
+    let mut bytes = encode(&origin(), "0.1.0", &sections());
     bytes[12..16].copy_from_slice(&u32::MAX.to_le_bytes());
     let end = bytes.len() - HASH_LENGTH;
     let hash = Sha256::digest(&bytes[..end]);
@@ -164,21 +164,21 @@ fn a_newer_version_is_named() {
 }
 
 #[test]
-fn the_newest_whole_one_that_fits_is_taken_and_the_others_are_named() {
+fn the_newest_valid_snapshot_is_used_and_the_refused_ones_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     let segments = segments(&directory);
     for index in 1..=4 {
-        let written = take(&epochs, &directory, index);
+        let digest = take(&epochs, &directory, index);
         let newest = newest(&directory, &segments).unwrap();
         let snapshot = newest.snapshot.unwrap();
-        assert_eq!((snapshot.standing.segment, snapshot.written), (index as u64, written));
+        assert_eq!((snapshot.origin.segment, snapshot.digest), (index as u64, digest));
         assert!(newest.refused.is_empty());
         let mode = fs::metadata(folder.path().join(snapshot_name(index as u64))).unwrap().permissions();
         assert_eq!(mode.mode() & 0o777, 0o400);
     }
-    // One that another trail left, one that is cut short, one that a rename made another's.
-    let mut foreign = behind(&epochs, &directory, 4);
+    // One of another trail, one that is cut short, one that was renamed to another's name.
+    let mut foreign = origin_after(&epochs, &directory, 4);
     foreign.identity.trail.0[3] ^= 1;
     write(&directory, &foreign, "0.1.0", &sections()).unwrap();
     let third = folder.path().join(snapshot_name(3));
@@ -188,9 +188,9 @@ fn the_newest_whole_one_that_fits_is_taken_and_the_others_are_named() {
     fs::remove_file(folder.path().join(snapshot_name(2))).unwrap();
     fs::copy(folder.path().join(snapshot_name(1)), folder.path().join(snapshot_name(2))).unwrap();
     let newest = newest(&directory, &segments).unwrap();
-    assert_eq!(newest.snapshot.unwrap().standing.segment, 1);
-    let told: Vec<String> = newest.refused.iter().map(ToString::to_string).collect();
-    let [trail, cut, renamed] = &told[..] else { panic!("{told:?}") };
+    assert_eq!(newest.snapshot.unwrap().origin.segment, 1);
+    let refusals: Vec<String> = newest.refused.iter().map(ToString::to_string).collect();
+    let [trail, cut, renamed] = &refusals[..] else { panic!("{refusals:?}") };
     assert!(trail.contains("0000000004.snapshot") && trail.contains("its trail is"), "{trail}");
     assert!(cut.contains("0000000003.snapshot is damaged"), "{cut}");
     assert!(renamed.contains("its segment is 1, expected 2"), "{renamed}");
@@ -206,7 +206,7 @@ fn a_snapshot_of_a_segment_that_was_exchanged_is_refused() {
         let mut other = epochs;
         let last = other.segments[exchanged - 1].1.len() - 1;
         other.segments[exchanged - 1].1[last] ^= 1;
-        let standing = {
+        let origin = {
             let (header, data) = &other.segments[exchanged - 1];
             let mut crc = crate::format::RunningCrc::default();
             crc.update(data);
@@ -216,7 +216,7 @@ fn a_snapshot_of_a_segment_that_was_exchanged_is_refused() {
                 .get(exchanged)
                 .map_or(other.sequence, |(next, _)| Sequence(next.base_sequence.0 - 1));
             let link = crate::format::link_after(&header.to_block(), end, last, crc.value());
-            Standing {
+            SnapshotOrigin {
                 identity: header.identity,
                 segment: exchanged as u64,
                 end,
@@ -227,21 +227,21 @@ fn a_snapshot_of_a_segment_that_was_exchanged_is_refused() {
         };
         let segments = segments(&directory);
         assert!(read(&directory, &segments, exchanged as u64).is_ok());
-        write(&directory, &standing, "0.1.0", &sections()).unwrap();
+        write(&directory, &origin, "0.1.0", &sections()).unwrap();
         let error = read(&directory, &segments, exchanged as u64).unwrap_err();
         assert!(matches!(error, SnapshotError::Misfit { field: "link", .. }), "{error}");
     }
 }
 
 #[test]
-fn old_snapshots_go_and_what_the_beginning_rests_on_stays() {
+fn old_snapshots_are_removed_except_the_one_that_the_trail_starts_from() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     for index in 1..=4 {
         take(&epochs, &directory, index);
     }
     fs::write(folder.path().join("0000000009.snapshot.unfinished"), "x").unwrap();
-    // The first two segments have expired: the trail rests on the snapshot after the second.
+    // The first two segments have expired: the trail starts from the snapshot after the second.
     (1..=2).for_each(|index| fs::remove_file(folder.path().join(segment_name(index))).unwrap());
     prune(&directory, &segments(&directory), 1).unwrap();
     assert_eq!(list(&directory).unwrap(), [2, 4]);
@@ -267,7 +267,7 @@ fn a_damaged_snapshot_does_not_count_among_those_that_are_kept() {
 }
 
 #[test]
-fn the_end_of_a_segment_that_was_not_closed_is_none() {
+fn a_segment_that_was_not_closed_has_no_end() {
     let folder = tempfile::tempdir().unwrap();
     let (epochs, directory) = trail(folder.path());
     epochs.write(folder.path(), false);

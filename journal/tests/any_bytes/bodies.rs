@@ -1,5 +1,5 @@
-//! What is asked of a trail of any bytes, for the property tests here and the fuzz targets in `journal/fuzz`: every
-//! way in ends with a result, never with a panic, and within bounded memory.
+//! The checks of a trail of arbitrary bytes, for the property tests here and the fuzz targets in
+//! `journal/fuzz`: every operation ends with a result, never with a panic, and within bounded memory.
 #![allow(unreachable_pub, reason = "the fuzz targets are another crate")]
 
 use std::fs;
@@ -9,27 +9,27 @@ use stele_journal::format::{HeaderBlock, SegmentHeader, segment_name};
 use stele_journal::index::{INDEX_MAGIC, SegmentIndex, index_name, make_index};
 use stele_journal::recovery::recover;
 use stele_journal::scan::ScanOptions;
-use stele_journal::snapshot::{self, Section, SectionRow, SnapshotHead, snapshot_name};
+use stele_journal::snapshot::{self, SectionRow, SnapshotHead, SnapshotSection, snapshot_name};
 use stele_journal::survey::survey;
 use stele_journal::verify::{LogVisitor, verify, verify_with};
 use stele_journal::{Directory, Segment, TrailReader, read_segments};
-use stele_testkit::Bounded;
+use stele_testkit::BoundedAllocator;
 use stele_wire::Frame;
 use stele_wire::bounds::{FRAME_VERSION, HEADER_LENGTH};
 use stele_wire::frame::{Identity, crc32c, seal};
 use stele_wire::units::{Epoch, Nanos, Position, Sequence, ShardId, TrailId};
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Far more than what a reader, a scan and a survey at a time keep, far less than what a length in the bytes can say.
+/// Far more than a reader, a scan and a survey hold at once; far less than a length in the bytes can state.
 const LIVE_BYTES_MAX: usize = 256 << 20;
 
 /// Data bytes of a full segment in these trails.
 pub const SEGMENT_LENGTH: usize = 8192;
 
 #[global_allocator]
-static ALLOCATOR: Bounded<LIVE_BYTES_MAX> = Bounded::new();
+static ALLOCATOR: BoundedAllocator<LIVE_BYTES_MAX> = BoundedAllocator::new();
 
-/// Sees every frame and believes nothing.
+/// Checks the sequence of every frame.
 #[derive(Default)]
 struct Last(Option<u64>);
 
@@ -41,14 +41,14 @@ impl LogVisitor for Last {
     fn on_frame(&mut self, _: Position, frame: &Frame<'_>) -> ControlFlow<()> {
         if !frame.is_padding() {
             let sequence = frame.sequence().0;
-            assert!(self.0.is_none_or(|last| last + 1 == sequence), "{sequence} behind {:?}", self.0);
+            assert!(self.0.is_none_or(|last| last + 1 == sequence), "{sequence} after {:?}", self.0);
             self.0 = Some(sequence);
         }
         ControlFlow::Continue(())
     }
 }
 
-/// The header of segment `index` of a trail whose segments are full.
+/// Returns the header of segment `index` of a trail whose segments are full.
 pub fn header(index: u64) -> SegmentHeader {
     SegmentHeader {
         identity: Identity { trail: TrailId([1; 16]), shard: ShardId(0), epoch: Epoch(1) },
@@ -63,7 +63,7 @@ pub fn header(index: u64) -> SegmentHeader {
     }
 }
 
-/// A segment file of segment `index`: its header, then `data`.
+/// Returns the file of segment `index`: its header, then `data`.
 pub fn segment_bytes(index: u64, data: &[u8]) -> Vec<u8> {
     let mut bytes = header(index).to_block().as_bytes().to_vec();
     bytes.extend_from_slice(data);
@@ -85,7 +85,7 @@ pub fn exercise_index(folder: &Path, data: &[u8], index: &[u8]) {
     exercise_segments(folder, &[segment_bytes(1, data)]);
 }
 
-/// Exercises a trail whose segments are the raw `files` and behind them `archive`.
+/// Exercises a trail whose segments are the raw `files`, followed by `archive`.
 pub fn exercise_archive(folder: &Path, files: &[Vec<u8>], archive: &[u8]) {
     let name = format!("{}.zst", segment_name(files.len() as u64 + 1));
     fs::write(folder.join(name), archive).unwrap();
@@ -106,7 +106,7 @@ pub fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
     let newest = snapshot::newest(&directory, &segments).unwrap();
     assert_eq!(newest.snapshot.is_some(), read.is_ok(), "the newest is the only one");
     if let Ok(read) = read {
-        assert_eq!(read.standing.segment, index);
+        assert_eq!(read.origin.segment, index);
         let lengths: usize = read.machines().map(|(_, length)| length).sum();
         assert!(lengths < bytes.len(), "states of {lengths} bytes in a file of {}", bytes.len());
         for (name, _) in read.machines() {
@@ -117,7 +117,7 @@ pub fn exercise_snapshot(folder: &Path, data: &[u8], index: u64, bytes: &[u8]) {
     exercise(folder);
 }
 
-/// Reads, verifies and recovers; the results may be anything but a panic or an endless loop.
+/// Reads, verifies and recovers the trail. Any result is allowed except a panic or an endless loop.
 pub fn exercise(folder: &Path) {
     let directory = Directory::new(folder);
     if let Ok(mut reader) = TrailReader::open(folder) {
@@ -146,8 +146,8 @@ pub fn exercise(folder: &Path) {
     }
 }
 
-/// Makes frames with right CRCs of whatever in `data` has the length of one, but for the frames whose bit in
-/// `spared` is set.
+/// Turns everything in `data` that has the length of a frame into a frame with a correct CRC, except the
+/// frames whose bit in `spared` is set.
 pub fn seal_frames(data: &mut [u8], mut spared: u64) {
     let mut rest = data;
     while rest.len() >= HEADER_LENGTH {
@@ -166,7 +166,7 @@ pub fn seal_frames(data: &mut [u8], mut spared: u64) {
     }
 }
 
-/// The right CRC for the header block at the beginning of `bytes`, if there is a whole one.
+/// Writes the correct CRC of the header block at the beginning of `bytes`, if there is a whole one.
 pub fn seal_header(bytes: &mut [u8]) {
     if let Some((block, crc)) =
         bytes.get_mut(..size_of::<HeaderBlock>()).and_then(|b| b.split_last_chunk_mut::<4>())
@@ -175,7 +175,7 @@ pub fn seal_header(bytes: &mut [u8]) {
     }
 }
 
-/// The right magic and CRC for an index, if there is room for both.
+/// Writes the correct magic and CRC of an index, if there is room for both.
 pub fn seal_index(bytes: &mut [u8]) {
     if let Some((content, crc)) = bytes.split_last_chunk_mut::<4>()
         && let Some(magic) = content.first_chunk_mut()
@@ -185,24 +185,25 @@ pub fn seal_index(bytes: &mut [u8]) {
     }
 }
 
-/// The index that segment 1 of `data` would have; none where it would have none.
+/// Returns the index that segment 1 of `data` has; `None` when it has none.
 pub fn index_of(folder: &Path, data: &[u8]) -> Option<Vec<u8>> {
     let directory = Directory::new(folder);
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     make_index(&directory, 1).ok().flatten().map(|index| index.to_bytes())
 }
 
-/// A snapshot after segment 1 of `data`, if that were closed, of machines with `states`.
+/// Returns a snapshot after segment 1 of `data`, as if it were closed, with these `states`.
 pub fn snapshot_of(folder: &Path, data: &[u8], states: [&[u8]; 2]) -> Option<Vec<u8>> {
     let directory = Directory::new(folder);
     fs::write(folder.join(segment_name(1)), segment_bytes(1, data)).unwrap();
     let segments = read_segments(&directory).unwrap();
-    let standing = snapshot::read_end(&directory, &segments[0]).ok()?;
-    let section = |name, state: &[u8]| Section { name, version: 1, body: state.to_vec() };
-    Some(snapshot::encode(&standing, "any", &[section("bus", states[0]), section("book", states[1])]))
+    let origin = snapshot::read_end(&directory, &segments[0]).ok()?;
+    let section = |name, state: &[u8]| SnapshotSection { name, version: 1, body: state.to_vec() };
+    Some(snapshot::encode(&origin, "any", &[section("bus", states[0]), section("book", states[1])]))
 }
 
-/// The right magic, length and hashes for a snapshot, if there is room for them. What the table says stays.
+/// Writes the correct magic, length and hashes of a snapshot, if there is room for them. The table is
+/// unchanged.
 pub fn seal_snapshot(bytes: &mut [u8]) {
     let length = bytes.len() as u64;
     let Some((content, hash)) = bytes.split_last_chunk_mut::<32>() else { return };

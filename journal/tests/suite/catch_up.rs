@@ -1,14 +1,15 @@
-//! A catch-up consumer sees every event once, in order, whoever runs when: on the ring, from the disk, across epochs.
+//! A catch-up consumer sees every event once and in order, however the threads are scheduled: on the ring,
+//! from the disk, and across epochs.
 
 use crate::rig::{Rig, options};
 use proptest::prelude::*;
 use stele_bus::RingView;
 use stele_journal::CatchUp;
-use stele_journal::catch_up::Source;
+use stele_journal::catch_up::EventSource;
 use stele_wire::messages::Trade;
 use stele_wire::units::Sequence;
 
-/// What a consumer has seen: sequences without a gap, and the trades in them.
+/// What a consumer has received: sequences without a gap, and the trades in them.
 struct Seen {
     next: Sequence,
     trades: Vec<u64>,
@@ -30,7 +31,7 @@ impl Seen {
 
     fn drain(&mut self, consumer: &mut CatchUp, rig: &Rig) {
         let mut idle = 0;
-        // A turn that only changes from ring to journal, or back, shows nothing.
+        // A turn that only changes between ring and journal delivers nothing.
         while idle < 4 {
             idle = if self.poll(consumer, 1_000) == 0 { idle + 1 } else { 0 };
         }
@@ -78,7 +79,7 @@ proptest! {
                 Step::Early(limit) => drop(seen_early.poll(&mut early, limit)),
                 Step::Late(limit) => drop(seen_late.poll(&mut late, limit)),
                 Step::Begin => {
-                    // One that joins in the middle: behind what it wants, or in front of it.
+                    // One that joins in the middle: after the events that it wants, or before them.
                     let from = (rig.sequencer.next_sequence().0 / 2).max(1);
                     (late, seen_late) = (CatchUp::from(&view, folder.path(), Sequence(from)), Seen::from(from));
                 }
@@ -88,12 +89,12 @@ proptest! {
         seen_early.drain(&mut early, &rig);
         seen_late.drain(&mut late, &rig);
         prop_assert_eq!(seen_early.trades, (1..=rig.published).collect::<Vec<_>>());
-        prop_assert_eq!((early.source(), late.source()), (Source::Ring, Source::Ring));
+        prop_assert_eq!((early.source(), late.source()), (EventSource::Ring, EventSource::Ring));
     }
 }
 
 #[test]
-fn one_that_joins_now_misses_nothing_from_then_on_although_it_is_overrun() {
+fn a_consumer_that_joins_now_misses_no_later_event_although_it_is_overrun() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path(), &options()).unwrap();
     rig.publish(500);
@@ -109,7 +110,7 @@ fn one_that_joins_now_misses_nothing_from_then_on_although_it_is_overrun() {
 }
 
 #[test]
-fn it_goes_on_over_the_end_of_an_epoch_and_reads_what_was_there_before_the_ring() {
+fn it_continues_over_the_end_of_an_epoch_and_reads_what_was_there_before_the_ring() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path(), &options()).unwrap();
     rig.publish(2_000);
@@ -130,7 +131,7 @@ fn it_goes_on_over_the_end_of_an_epoch_and_reads_what_was_there_before_the_ring(
 }
 
 #[test]
-fn what_it_saw_and_the_next_epoch_does_not_have_is_told() {
+fn events_that_it_saw_and_the_next_epoch_does_not_have_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path(), &options()).unwrap();
     rig.publish(100);

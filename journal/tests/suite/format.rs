@@ -1,4 +1,4 @@
-//! Holds `FORMAT.md` against the code.
+//! Checks `FORMAT.md` against the code.
 
 use std::collections::BTreeMap;
 use stele_journal::bounds::HEADER_BLOCK_LENGTH;
@@ -9,7 +9,7 @@ use stele_wire::frame::{FrameHeader, PaddingBody};
 
 const FORMAT: &str = include_str!("../../FORMAT.md");
 
-/// Offset and length by field, of the table under `heading`.
+/// Returns offset and length by field, from the table under `heading`.
 fn table(heading: &str) -> BTreeMap<String, (usize, usize)> {
     let section = FORMAT.split(&format!("### {heading}\n")).nth(1).expect("the section is there");
     let section = section.split("\n#").next().expect("a section ends");
@@ -106,7 +106,7 @@ fn the_snapshot_tables_are_the_codes_layout() {
     assert!(FORMAT.contains(std::str::from_utf8(&SNAPSHOT_MAGIC).unwrap()));
 }
 
-/// The drawing is the one in `wire/src/frame.rs`, and its ruler shows the fields' offsets.
+/// The drawing is the one in `wire/src/frame.rs`, and its ruler shows the offsets of the fields.
 #[test]
 fn the_frame_is_drawn_as_in_the_wire() {
     let wire = include_str!("../../../wire/src/frame.rs");

@@ -5,18 +5,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_journal::format::segment_name;
-use stele_journal::recovery::Row;
-use stele_journal::{EngineChoice, FlushMethod, Notice, OpenError, Options, TrailReader};
+use stele_journal::recovery::RecoveryRow;
+use stele_journal::{EngineChoice, EngineNotice, FlushMethod, JournalOptions, OpenError, TrailReader};
 use stele_testkit::skip::skip;
 use stele_wire::units::{Epoch, Nanos, Sequence};
 
-fn engines() -> [(&'static str, Options); 5] {
+fn engines() -> [(&'static str, JournalOptions); 5] {
     [
-        ("flushed writes", Options { engine: EngineChoice::Auto, ..options() }),
-        ("linked sync", Options { method: FlushMethod::LinkedSync, ..options() }),
-        ("sync thread", Options { method: FlushMethod::SyncThread, ..options() }),
-        ("plain", Options { engine: EngineChoice::Plain, ..options() }),
-        ("plain, page cache", Options { engine: EngineChoice::Plain, direct: false, ..options() }),
+        ("flushed writes", JournalOptions { engine: EngineChoice::Auto, ..options() }),
+        ("linked sync", JournalOptions { method: FlushMethod::LinkedSync, ..options() }),
+        ("sync thread", JournalOptions { method: FlushMethod::SyncThread, ..options() }),
+        ("plain", JournalOptions { engine: EngineChoice::Plain, ..options() }),
+        ("plain, page cache", JournalOptions { engine: EngineChoice::Plain, direct: false, ..options() }),
     ]
 }
 
@@ -31,7 +31,7 @@ fn what_is_published_is_read_back_across_rolls_restarts_and_engines() {
     let mut events = 0;
     for (round, (name, options)) in engines().into_iter().enumerate() {
         let mut rig = Rig::open(&path, &options).unwrap();
-        assert_eq!(rig.recovery.row, if round == 0 { Row::A } else { Row::C }, "{name}");
+        assert_eq!(rig.recovery.row, if round == 0 { RecoveryRow::A } else { RecoveryRow::C }, "{name}");
         assert_eq!(rig.start.identity.epoch, Epoch(round as u32 + 1));
         assert_eq!(rig.start.next_sequence, Sequence(events + 1));
         rig.published = events;
@@ -61,7 +61,11 @@ fn a_killed_writer_leaves_everything_durable_and_the_next_goes_on_without_a_gap(
     for round in 0..10 {
         let (name, options) = &engines()[round as usize % engines().len()];
         let mut rig = Rig::open(folder.path(), options).unwrap();
-        assert!(matches!(rig.recovery.row, Row::A | Row::D | Row::E), "{name}: {:?}", rig.recovery);
+        assert!(
+            matches!(rig.recovery.row, RecoveryRow::A | RecoveryRow::D | RecoveryRow::E),
+            "{name}: {:?}",
+            rig.recovery
+        );
         assert_eq!(
             rig.recovery.last_sequence,
             rig.start.next_sequence.0.checked_sub(1).map(Sequence).unwrap()
@@ -104,7 +108,7 @@ fn a_live_trail_is_read_while_it_is_written_by_any_engine() {
     }
 }
 
-/// Two readers on threads of their own, one from the start and one that begins late, while the writer rolls.
+/// Two readers on their own threads, one from the start and one that begins late, while the writer rolls.
 #[test]
 fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
     const EVENTS: u64 = 20_000;
@@ -125,7 +129,7 @@ fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
                     }
                     None => {
                         quiet += 1;
-                        assert!(quiet < 60_000, "nothing came for a minute behind event {seen}");
+                        assert!(quiet < 60_000, "nothing came for a minute after event {seen}");
                         std::thread::sleep(std::time::Duration::from_millis(1));
                     }
                 }
@@ -144,7 +148,7 @@ fn readers_on_other_threads_follow_a_writer_under_load_across_rolls() {
 }
 
 #[test]
-fn a_second_writer_is_refused_and_told_who_the_first_is() {
+fn a_second_writer_is_refused_with_the_first_ones_process() {
     let folder = tempfile::tempdir().unwrap();
     let rig = Rig::open(folder.path(), &options()).unwrap();
     let error = Rig::open(folder.path(), &options()).err().unwrap();
@@ -163,20 +167,20 @@ fn a_directory_that_cannot_be_a_trail_is_refused_with_what_to_do() {
     assert!(error.contains("create the directory") && error.contains("a trail is a directory"), "{error}");
     let error = Rig::open(Path::new("/proc/stele-trail"), &options()).err().unwrap().to_string();
     assert!(error.contains("/proc/stele-trail"), "{error}");
-    let wrong = Options { segment_length: 1000, ..options() };
+    let wrong = JournalOptions { segment_length: 1000, ..options() };
     let error = Rig::open(folder.path(), &wrong).err().unwrap().to_string();
     assert!(error.contains("choose a multiple of 4096"), "{error}");
     Rig::open(folder.path(), &options()).unwrap().stop();
-    let other = Options { shard: stele_wire::ShardId(3), ..options() };
+    let other = JournalOptions { shard: stele_wire::ShardId(3), ..options() };
     let error = Rig::open(folder.path(), &other).err().unwrap().to_string();
     assert!(error.contains("shard 0, not of shard 3"), "{error}");
 }
 
 #[test]
-fn without_direct_io_the_plain_engine_serves_and_says_so_once() {
+fn without_direct_io_the_plain_engine_writes_and_says_so_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path(), &Options { direct: false, ..options() }).unwrap();
-    assert_eq!(rig.notices, [Notice::NoDirect]);
+    let mut rig = Rig::open(folder.path(), &JournalOptions { direct: false, ..options() }).unwrap();
+    assert_eq!(rig.notices, [EngineNotice::NoDirect]);
     assert!(rig.journal.describe().contains("page cache"));
     rig.publish(5_000);
     let (_, last) = rig.stop();
@@ -197,7 +201,7 @@ fn a_memory_file_system_holds_a_trail_too() {
 }
 
 #[test]
-fn time_does_not_go_back_over_a_restart_even_when_the_clock_did() {
+fn time_does_not_go_back_over_a_restart_even_when_the_clock_does() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open_at(folder.path(), &options(), Nanos(5_000_000_000)).unwrap();
     rig.publish(10);
@@ -226,10 +230,10 @@ fn a_segment_that_is_removed_while_the_journal_runs_poisons_it_within_moments() 
     std::fs::remove_file(&segment).unwrap();
     let since = Instant::now();
     while rig.journal.do_work().is_ok() {
-        assert!(since.elapsed() < Duration::from_secs(30), "nobody noticed");
+        assert!(since.elapsed() < Duration::from_secs(30), "the removal was not noticed");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let said = rig.ring.poisoned().expect("publishers are told").to_owned();
+    let said = rig.ring.poisoned().expect("publishers learn the reason").to_owned();
     assert!(said.contains("keeping the segments of this run failed"), "{said}");
     assert!(said.contains(&segment.display().to_string()), "{said}");
 }

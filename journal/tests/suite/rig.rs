@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::{Agent, LogRing, ManualClock, Publisher, RingOptions, Sequencer, SequencerStart};
-use stele_journal::{Journal, Notice, OpenError, Options, RecoveryReport, TrailReader};
+use stele_journal::{EngineNotice, Journal, JournalOptions, OpenError, RecoveryReport, TrailReader};
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::messages::Trade;
 use stele_wire::units::{Nanos, Position, Sequence};
@@ -19,20 +19,20 @@ pub(crate) struct Rig {
     pub(crate) ring: LogRing,
     pub(crate) start: SequencerStart,
     pub(crate) recovery: RecoveryReport,
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<EngineNotice>,
     pub(crate) published: u64,
 }
 
-pub(crate) fn options() -> Options {
-    Options { segment_length: 256 << 10, ..Options::default() }
+pub(crate) fn options() -> JournalOptions {
+    JournalOptions { segment_length: 256 << 10, ..JournalOptions::default() }
 }
 
 impl Rig {
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, options: &JournalOptions) -> Result<Self, OpenError> {
         Self::open_at(path, options, Nanos(1_000_000))
     }
 
-    pub(crate) fn open_at(path: &Path, options: &Options, now: Nanos) -> Result<Self, OpenError> {
+    pub(crate) fn open_at(path: &Path, options: &JournalOptions, now: Nanos) -> Result<Self, OpenError> {
         let opened = Journal::open(path, options, now)?;
         let (start, recovery) = (opened.start, opened.recovery.clone());
         let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
@@ -61,14 +61,14 @@ impl Rig {
         }
     }
 
-    /// One duty cycle of each, 10 µs apart.
+    /// Runs one duty cycle of each, 10 µs apart.
     pub(crate) fn turn(&mut self) {
         self.clock.advance(Nanos(10_000));
         self.sequencer.do_work().unwrap();
         self.journal.do_work().unwrap();
     }
 
-    /// Turns until everything published is durable. A segment that is waited for may take the disk a while.
+    /// Runs duty cycles until everything published is durable. Preparing a segment may take the disk a while.
     pub(crate) fn settle(&mut self) {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(30) {
@@ -81,7 +81,7 @@ impl Rig {
         panic!("not durable after 30 s: {:?}", self.ring.watermarks());
     }
 
-    /// Stops as a program does: sequencer first, then the journal.
+    /// Stops as a program does: the sequencer first, then the journal.
     pub(crate) fn stop(mut self) -> (Position, Sequence) {
         self.settle();
         self.ring.request_stop();
@@ -96,11 +96,11 @@ impl Rig {
         (self.ring.watermarks().durable(), Sequence(self.sequencer.next_sequence().0 - 1))
     }
 
-    /// Ends without stopping anything, as a kill would (but for writes on their way, which complete).
+    /// Ends without stopping anything, like a kill, except that writes in flight complete.
     pub(crate) fn kill(self) {}
 }
 
-/// Sequences on the trail, which must have no gap.
+/// Returns the sequences on the trail, which must have no gap.
 pub(crate) fn read_all(path: &Path) -> Vec<u64> {
     let mut reader = TrailReader::open(path).unwrap();
     let mut all = Vec::new();

@@ -8,7 +8,7 @@ use crate::readable::grouped;
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use stele_journal::archive::{ArchiveError, Archived, archive_segment, is_archived, release_raw};
+use stele_journal::archive::{ArchiveError, ArchivedSegment, archive_segment, is_archived, release_raw};
 use stele_journal::retention::content_hash;
 use stele_journal::{Directory, Segment};
 use stele_wire::messages::{EndReason, RetentionAct, RetentionKind};
@@ -93,7 +93,7 @@ fn pack_all(
     segments: &[Segment],
     wanted: &[usize],
     level: i32,
-) -> Result<Vec<Archived>, ArchiveError> {
+) -> Result<Vec<ArchivedSegment>, ArchiveError> {
     let total = wanted.iter().map(|&at| segments[at].file_length).sum();
     let progress = Progress::new("archiving", "bytes", Some(total));
     let (next, packed) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -125,7 +125,7 @@ fn pack_all(
 }
 
 impl Report {
-    fn over(directory: &Directory, closed: &[Segment], archived: &[Archived], acts: Vec<u64>) -> Self {
+    fn over(directory: &Directory, closed: &[Segment], archived: &[ArchivedSegment], acts: Vec<u64>) -> Self {
         let held = closed.iter().filter(|segment| is_archived(directory, segment.header.index)).count();
         let bytes_before = archived.iter().map(|archived| archived.raw_bytes).sum();
         let bytes_after = archived.iter().map(|archived| archived.packed_bytes).sum();

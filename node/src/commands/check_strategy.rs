@@ -8,7 +8,7 @@ use crate::progress::Progress;
 use crate::trails::{OfShard, OfShards, ShardTrail, first_failure, shard_trails};
 use serde::Serialize;
 use std::path::Path;
-use stele_replay::divergence::{CheckError, Checked, check};
+use stele_replay::divergence::{CheckError, DivergenceReport, check};
 use stele_strategies::Registry;
 use stele_wire::messages::AccessKind;
 
@@ -85,8 +85,8 @@ fn check_one(args: &ReportArgs, trail: &Path, strategies: &Registry) -> Result<W
     Ok(WithAccess { said: Outcome::from(&checked), access })
 }
 
-impl From<&Checked> for Outcome {
-    fn from(checked: &Checked) -> Self {
+impl From<&DivergenceReport> for Outcome {
+    fn from(checked: &DivergenceReport) -> Self {
         let strategies = checked.strategies.iter().map(|(strategy, name, tally)| StrategyOutcome {
             strategy: *strategy,
             name: name.clone(),

@@ -10,7 +10,7 @@ use crate::signals::StopRequest;
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write as _};
 use std::time::Duration;
-use stele_journal::{Entry, TrailReader};
+use stele_journal::{TrailEntry, TrailReader};
 use stele_wire::Epoch;
 use stele_wire::messages::{AccessKind, SCHEMA, SessionEnd};
 
@@ -149,7 +149,7 @@ impl<W: io::Write> Printer<W> {
         }
     }
 
-    fn describe(&mut self, entry: &Entry<'_>) {
+    fn describe(&mut self, entry: &TrailEntry<'_>) {
         let foreign = self.schemas.find(&entry.frame);
         match self.format {
             Form::Text => push_line(&entry.frame, foreign, &mut self.line),

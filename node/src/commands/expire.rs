@@ -11,7 +11,9 @@ use crate::survey::survey;
 use crate::wall::WallClock;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use stele_journal::retention::{Policy, RecordClass, Surveyed, Verdict, content_hash, decide};
+use stele_journal::retention::{
+    RecordClass, RetentionPolicy, RetentionVerdict, TrailRecords, content_hash, decide,
+};
 use stele_journal::snapshot::{self, Snapshot, snapshot_name};
 use stele_journal::{Directory, Segment, Storage as _};
 use stele_wire::messages::{EndReason, RetentionAct, RetentionKind};
@@ -47,7 +49,7 @@ pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
     let directory = Directory::new(&args.act.trail);
     let segments = segments_of(&args.act.trail)?;
     let snapshot = snapshot::newest(&directory, &segments).map_err(Failure::environment)?.snapshot;
-    let after = snapshot.as_ref().map(|snapshot| snapshot.standing.segment);
+    let after = snapshot.as_ref().map(|snapshot| snapshot.origin.segment);
     let verdicts = decide(&policy(&retention), &surveyed.segments, &surveyed.holds, after, now);
     let acts = if args.dry_run {
         Vec::new()
@@ -58,7 +60,7 @@ pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
     if args.act.output.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
 
-fn policy(retention: &RetentionConfig) -> Policy {
+fn policy(retention: &RetentionConfig) -> RetentionPolicy {
     let days = |class: RecordClass| match class {
         RecordClass::MarketData => retention.market_data_days,
         RecordClass::Reference => retention.reference_days,
@@ -66,16 +68,16 @@ fn policy(retention: &RetentionConfig) -> Policy {
         RecordClass::Control => retention.control_days,
     };
     let age = |class| (class, days(class).unwrap_or(retention.keep_days).saturating_mul(DAY));
-    Policy { ages: RecordClass::ALL.map(age).into_iter().collect::<BTreeMap<_, _>>() }
+    RetentionPolicy { ages: RecordClass::ALL.map(age).into_iter().collect::<BTreeMap<_, _>>() }
 }
 
 /// Records the acts, makes them durable, and only then removes the expired segments, oldest first.
 fn carry_out(
     args: &ExpireArgs,
     directory: &Directory,
-    surveyed: &Surveyed,
+    surveyed: &TrailRecords,
     snapshot: Option<&Snapshot>,
-    verdicts: &[Verdict],
+    verdicts: &[RetentionVerdict],
 ) -> Result<Vec<u64>, Failure> {
     let expired: Vec<u64> = expired(verdicts);
     let held: Vec<u64> =
@@ -89,11 +91,11 @@ fn carry_out(
     let mut act = Act::begin(&args.act.trail, &purpose)?;
     let segments = segments_of(&args.act.trail)?;
     // The snapshot that replaces the expired segments must be recorded before they are removed.
-    if let Some(Snapshot { standing, written, .. }) = snapshot
+    if let Some(Snapshot { origin, digest, .. }) = snapshot
         && !expired.is_empty()
-        && !surveyed.snapshots.contains(&(written.hash, written.length))
+        && !surveyed.snapshots.contains(&(digest.hash, digest.length))
     {
-        act.enter(&snapshot_taken(standing, written), |_| Ok(()))?;
+        act.enter(&snapshot_taken(origin, digest), |_| Ok(()))?;
     }
     let mut acts = Vec::new();
     // Segments that an earlier act declared expired, but a crash left in place, need no second act.
@@ -108,7 +110,7 @@ fn carry_out(
     removed.map(|()| acts)
 }
 
-fn expired(verdicts: &[Verdict]) -> Vec<u64> {
+fn expired(verdicts: &[RetentionVerdict]) -> Vec<u64> {
     verdicts.iter().filter(|verdict| verdict.keep.is_empty()).map(|verdict| verdict.index).collect()
 }
 
@@ -161,8 +163,8 @@ impl Report {
     fn new(
         dry_run: bool,
         retention: &RetentionConfig,
-        surveyed: &Surveyed,
-        verdicts: &[Verdict],
+        surveyed: &TrailRecords,
+        verdicts: &[RetentionVerdict],
         acts: Vec<u64>,
     ) -> Self {
         let expired = expired(verdicts);

@@ -8,7 +8,7 @@ use crate::moment::Moment;
 use crate::people::different_people;
 use crate::survey::survey;
 use serde::Serialize;
-use stele_journal::retention::Hold;
+use stele_journal::retention::ActiveHold;
 use stele_wire::layout::Utc;
 use stele_wire::messages::{AccessKind, EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
@@ -96,7 +96,7 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
 
 fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
     different_people(args.people.by, args.people.approved_by)?;
-    let in_force: Vec<Hold> =
+    let in_force: Vec<ActiveHold> =
         survey(&args.act.trail)?.holds.into_iter().filter(|hold| hold.case == args.case.case).collect();
     if in_force.is_empty() {
         return Err(Failure::usage(format!("case {} has no hold in force", args.case.case))
@@ -141,7 +141,7 @@ fn list(args: &ReportArgs) -> Result<(), Failure> {
     }
 }
 
-fn print_holds(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {
+fn print_holds(json: bool, holds: &[ActiveHold], what: &str) -> Result<(), Failure> {
     let report = HoldsReport::over(holds);
     if json {
         return super::print_json(&report);
@@ -151,7 +151,7 @@ fn print_holds(json: bool, holds: &[Hold], what: &str) -> Result<(), Failure> {
 }
 
 impl HoldsReport {
-    fn over(holds: &[Hold]) -> Self {
+    fn over(holds: &[ActiveHold]) -> Self {
         let some = |id: u32| (id != 0).then_some(id);
         let reports = holds.iter().map(|hold| HoldReport {
             hold: hold.id,

@@ -10,7 +10,7 @@ use crate::readable::grouped;
 use pending::PendingRepair;
 use serde::Serialize;
 use stele_bus::{Clock as _, UtcClock};
-use stele_journal::repair::{Damage, DamageKind, Diagnosis, Plan, RepairError, diagnose, perform};
+use stele_journal::repair::{Damage, DamageKind, Diagnosis, RepairError, RepairPlan, diagnose, perform};
 use stele_journal::repair::{plan_cut, plan_restore};
 use stele_journal::{Directory, LockError, TrailError, WriterLock};
 use stele_wire::messages::{EndReason, RecoveryReport, RepairKind};
@@ -79,7 +79,7 @@ pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
         Some(copies) => plan_restore(&directory, &diagnosis, copies),
         None => plan_cut(&directory, &diagnosis),
     };
-    let plan: Plan = plan.map_err(|error| match error {
+    let plan: RepairPlan = plan.map_err(|error| match error {
         RepairError::Trail(_) => Failure::environment(error),
         error => Failure::not_so(error),
     })?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use stele_bus::{Clock as _, UtcClock};
 use stele_journal::snapshot::snapshot_name;
 use stele_journal::{LockError, WriterLock};
-use stele_replay::follower::{FollowError, Newest, take_newest};
+use stele_replay::follower::{FollowError, NewestSnapshot, take_newest};
 use stele_strategies::Registry;
 
 /// The number of snapshots to keep, the default of a run.
@@ -60,8 +60,8 @@ pub(crate) fn snapshot(args: &ActArgs, strategies: &Registry) -> Result<(), Fail
 }
 
 impl Outcome {
-    fn new(args: &ActArgs, newest: Newest) -> Self {
-        let Newest { taken, was_there, replayed, refused } = newest;
+    fn new(args: &ActArgs, newest: NewestSnapshot) -> Self {
+        let NewestSnapshot { taken, was_there, replayed, refused } = newest;
         Self {
             file: args.trail.join(snapshot_name(taken.standing.segment)).display().to_string(),
             was_there,

@@ -17,9 +17,11 @@ use std::sync::Arc;
 use stele_bus::{BusDirectory, Clock as _, Counters, RingOptions, Timers, UtcClock, Watermark};
 use stele_compliance::seal::SealError;
 use stele_compliance::seal::sealing::sealed_events;
-use stele_journal::{Directory, EngineChoice, Journal, Notice, OpenError, Options, RecoveryReport, Storage};
+use stele_journal::{
+    Directory, EngineChoice, EngineNotice, Journal, JournalOptions, OpenError, RecoveryReport, Storage,
+};
 use stele_replay::recall::UsedSnapshot;
-use stele_replay::{Known, Resume, Resumed, Submission};
+use stele_replay::{Definitions, ResumedSession, StrategySubmission, TrailState};
 use stele_risk::Risk;
 use stele_strategies::host::StrategyState;
 use stele_strategies::{Host, Registry};
@@ -38,7 +40,7 @@ pub(super) struct Prepared<'a> {
     credit: Option<Credit>,
     paper: PaperOptions,
     past: Past,
-    follow: Option<Resume>,
+    follow: Option<TrailState>,
     seal: Option<SealPlan>,
     /// The last event under a checkpoint.
     sealed: Sequence,
@@ -54,7 +56,7 @@ pub(super) struct Composed<'a> {
     /// Strategies that go on with the state they had.
     resumable: BTreeSet<u16>,
     /// What was lost of them with the process.
-    unsent: Vec<Submission>,
+    unsent: Vec<StrategySubmission>,
     schemas: BTreeSet<[u8; 32]>,
     /// Limits of the configuration that the log is to be told.
     limits: Vec<(Check, i64)>,
@@ -100,7 +102,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// What the trail has defined.
-    pub(super) fn known(&self) -> Option<&Known> {
+    pub(super) fn known(&self) -> Option<&Definitions> {
         self.past.known()
     }
 
@@ -116,7 +118,8 @@ impl<'a> Prepared<'a> {
         let (counters, directory) = shown;
         let Self { plan, registry, strategies, release, credit, paper, past, follow, seal, sealed, links } =
             self;
-        let options = Options { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
+        let options =
+            JournalOptions { known_durable: sealed, ..journal_options(config, plan.id, flush, layout)? };
         let now = UtcClock::new().now();
         let opened = Journal::open(&plan.directory, &options, now).map_err(|error| match error {
             OpenError::Cut { .. } => Failure::not_so(error),
@@ -137,7 +140,7 @@ impl<'a> Prepared<'a> {
         let known_credit = past.resumed.iter().flat_map(|resumed| resumed.risk.allotments());
         let credit = credit.map(|credit| credit.changes(known_credit));
         let (host, unsent, risk, timers, doubts) = match past.resumed {
-            Some(Resumed { host, unsent, risk, timers, open_orders, .. }) => {
+            Some(ResumedSession { host, unsent, risk, timers, open_orders, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, unsent, risk.in_session(config.risk.limits()), timers, doubts)
             }
@@ -194,7 +197,7 @@ impl Composed<'_> {
         let credit = self.credit.as_ref();
         let control = &mut topology.control;
         control.begin(&beginning_of_run(&epoch, &configuration, &self.schemas, self.limits, credit))?;
-        if let Some(UsedSnapshot { standing, written, is_told: false }) = &snapshot {
+        if let Some(UsedSnapshot { standing, written, is_logged: false }) = &snapshot {
             submit_snapshot(control, standing, written);
         }
         for Wanted { id, config, parameters } in strategies {
@@ -204,7 +207,7 @@ impl Composed<'_> {
         resubmit(control, unsent.iter().filter(|lost| resumable.contains(&lost.strategy)))?;
         topology.sequence_prelude()?;
         let mut notices = self.notices;
-        notices.extend(topology.notices.iter().map(Notice::to_string));
+        notices.extend(topology.notices.iter().map(EngineNotice::to_string));
         notices.extend(topology.unshown.take());
         if !plan.is_only() {
             notices.iter_mut().for_each(|notice| *notice = format!("shard {}: {notice}", plan.id));
@@ -284,7 +287,7 @@ fn journal_options(
     shard: ShardId,
     flush: &FlushPlan,
     layout: &Layout,
-) -> Result<Options, Failure> {
+) -> Result<JournalOptions, Failure> {
     let engine = match config.journal.engine.as_str() {
         "auto" => EngineChoice::Auto,
         "io-uring" => EngineChoice::Uring,
@@ -295,7 +298,7 @@ fn journal_options(
             );
         }
     };
-    Ok(Options {
+    Ok(JournalOptions {
         shard,
         engine,
         method: flush.method,
@@ -305,13 +308,13 @@ fn journal_options(
         segment_length: config.journal.segment_mib << 20,
         spare_segments: config.journal.spare_segments,
         schema: sha256(SCHEMA_TEXT.as_bytes()),
-        ..Options::default()
+        ..JournalOptions::default()
     })
 }
 
 /// A limit of the configuration is told when the log has not been told the same before: one that was changed by an
 /// event since stays as it was changed, until somebody changes the configuration.
-fn limits_to_tell(config: &Config, known: &Known) -> Vec<(Check, i64)> {
+fn limits_to_tell(config: &Config, known: &Definitions) -> Vec<(Check, i64)> {
     let risk = &config.risk;
     let limits =
         [(Check::ORDER_QUANTITY, risk.order_quantity_max as i64), (Check::NOTIONAL, risk.notional_limit())];

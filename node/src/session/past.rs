@@ -7,17 +7,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::{Clock as _, UtcClock};
 use stele_journal::{LockError, TrailReader, WriterLock};
-use stele_replay::Known;
-use stele_replay::recall::{Recalled, UsedSnapshot, recall};
-use stele_replay::resume::{Resume, Resumed};
+use stele_replay::Definitions;
+use stele_replay::recall::{RecalledState, UsedSnapshot, recall};
+use stele_replay::resume::{ResumedSession, TrailState};
 use stele_strategies::Registry;
 
 /// What an existing trail leaves to the new epoch.
 #[derive(Default)]
 pub(super) struct Past {
-    pub(super) resumed: Option<Resumed>,
+    pub(super) resumed: Option<ResumedSession>,
     /// The same state once more, for the thread that follows the trail.
-    resume: Option<Resume>,
+    resume: Option<TrailState>,
     /// The snapshot that the state began with.
     pub(super) snapshot: Option<UsedSnapshot>,
     pub(super) notices: Vec<String>,
@@ -47,20 +47,20 @@ impl Past {
             )
         })?;
         let notices = notices_of(&recalled, since.elapsed());
-        let Recalled { resume, snapshot, .. } = recalled;
+        let RecalledState { resume, snapshot, .. } = recalled;
         let again = resume.fork(registry.clone()).ok();
         Ok(Self { resumed: Some(resume.finish()), resume: again, snapshot, notices })
     }
 
-    pub(super) fn known(&self) -> Option<&Known> {
+    pub(super) fn known(&self) -> Option<&Definitions> {
         self.resumed.as_ref().map(|resumed| &resumed.known)
     }
 
     /// The state that the thread for snapshots begins with.
-    pub(super) fn follow(&mut self, registry: &Registry) -> Result<Resume, Failure> {
+    pub(super) fn follow(&mut self, registry: &Registry) -> Result<TrailState, Failure> {
         match (self.resume.take(), &self.resumed) {
             (Some(resume), _) => Ok(resume),
-            (None, None) => Ok(Resume::new(registry.clone())),
+            (None, None) => Ok(TrailState::new(registry.clone())),
             (None, Some(_)) => {
                 Err(Failure::environment("a strategy does not take the state that it told itself")
                     .help("set [snapshots] every = \"never\", and report it"))
@@ -70,7 +70,7 @@ impl Past {
 }
 
 /// How the trail was read, for a person.
-fn notices_of(recalled: &Recalled, elapsed: Duration) -> Vec<String> {
+fn notices_of(recalled: &RecalledState, elapsed: Duration) -> Vec<String> {
     let refused = recalled.refused.iter().map(|why| format!("a snapshot is passed over: {why}"));
     let (replayed, seconds) = (grouped(recalled.replayed), elapsed.as_secs_f64());
     let how = match &recalled.snapshot {

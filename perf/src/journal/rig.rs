@@ -12,9 +12,10 @@ use stele_bus::{
     Agent, Clock, Core, CoreOptions, Idle, LogRing, Publisher, Refusal, RingOptions, Sequencer, UtcClock,
 };
 use stele_journal::format::{HeaderBlock, segment_name};
-use stele_journal::pool::{Medium, Spare, Spares};
+use stele_journal::pool::{MediumProperties, SegmentPool, SpareSegment};
 use stele_journal::{
-    Directory, Journal, JournalStatistics, LockError, Options, Prepared, Site, Storage, WriterLock, open,
+    Directory, Journal, JournalOptions, JournalStatistics, LockError, PreparedSegments, Storage, TrailSite,
+    WriterLock, open,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::units::{Nanos, TrailId};
@@ -48,12 +49,12 @@ impl Rig {
         segment_length: u64,
         pool: Pool,
     ) -> Result<Self, ScenarioError> {
-        let options = Options {
+        let options = JournalOptions {
             segment_length,
             method: setup.flush,
             yield_while_flushing: setup.yields,
             background_cpus: setup.journal_cpu.into_iter().collect(),
-            ..Options::default()
+            ..JournalOptions::default()
         };
         let now = UtcClock::new().now();
         let site = Bench { directory: Directory::new(trail), pool };
@@ -158,11 +159,11 @@ struct Bench {
     pool: Pool,
 }
 
-impl Site for Bench {
+impl TrailSite for Bench {
     type File = File;
 
     fn create(&self) -> io::Result<()> {
-        Site::create(&self.directory)
+        TrailSite::create(&self.directory)
     }
 
     fn lock(&self, now: Nanos) -> Result<Option<WriterLock>, LockError> {
@@ -177,15 +178,20 @@ impl Site for Bench {
         self.directory.draw_identity()
     }
 
-    fn probe(&self, allow_direct: bool) -> io::Result<Medium> {
+    fn probe(&self, allow_direct: bool) -> io::Result<MediumProperties> {
         self.directory.probe(allow_direct)
     }
 
-    fn prepare(&self, medium: Medium, options: &Options, next: u64) -> io::Result<Prepared<File>> {
+    fn prepare(
+        &self,
+        medium: MediumProperties,
+        options: &JournalOptions,
+        next: u64,
+    ) -> io::Result<PreparedSegments<File>> {
         let Pool::Before(count) = self.pool else {
             return self.directory.prepare(medium, options, next);
         };
-        let one = Options { spare_segments: 1, ..options.clone() };
+        let one = JournalOptions { spare_segments: 1, ..options.clone() };
         let (first, mut pool) = self.directory.prepare(medium, &one, next)?;
         let mut ready = VecDeque::with_capacity(count);
         while ready.len() < count {
@@ -205,12 +211,12 @@ impl Site for Bench {
 
 /// Segments prepared in advance; no more are prepared.
 struct Stock {
-    ready: VecDeque<Spare<File>>,
+    ready: VecDeque<SpareSegment<File>>,
     root: PathBuf,
 }
 
-impl Spares<File> for Stock {
-    fn take(&mut self) -> Option<io::Result<Spare<File>>> {
+impl SegmentPool<File> for Stock {
+    fn take(&mut self) -> Option<io::Result<SpareSegment<File>>> {
         Some(
             self.ready
                 .pop_front()

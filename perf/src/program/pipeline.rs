@@ -61,7 +61,7 @@ pub(crate) fn run(
 }
 
 /// Returns the percentiles of a run, without those that have too few samples.
-pub(crate) fn percentiles_of(seen: &stele_replay::Percentiles) -> Percentiles {
-    let stele_replay::Percentiles { count, p50, p90, p99, p999, p9999, max } = *seen;
+pub(crate) fn percentiles_of(seen: &stele_replay::LatencyPercentiles) -> Percentiles {
+    let stele_replay::LatencyPercentiles { count, p50, p90, p99, p999, p9999, max } = *seen;
     Percentiles::new(count, [p50, p90, p99, p999, p9999], max)
 }

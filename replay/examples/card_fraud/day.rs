@@ -1,23 +1,23 @@
-//! A day of payments that nobody made, the same for the same seed, with frauds of which we know.
+//! A simulated day of payments with known frauds; the same seed gives the same day.
 
 use super::cards::CardPayment;
 use stele_strategies::Random;
 
-/// Kinds of fraud.
+/// The kinds of fraud.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Fraud {
-    /// Far more than the holder ever pays.
+    /// A payment far above what the holder ever pays.
     Amount,
-    /// Many payments in no time.
+    /// Many payments within a short time.
     Velocity,
-    /// Two places too far apart for the time between.
+    /// Two places too far apart for the time between the payments.
     Travel,
 }
 
 impl Fraud {
     pub(crate) const ALL: [Self; 3] = [Self::Amount, Self::Velocity, Self::Travel];
 
-    /// The code of the pattern in an alert.
+    /// Returns the code of the pattern in an alert.
     pub(crate) const fn pattern(self) -> u16 {
         self as u16 + 1
     }
@@ -27,7 +27,7 @@ impl Fraud {
     }
 }
 
-/// Payments in the order of their times, and the numbers of those that give a fraud away.
+/// Payments in order of their times, and the ids of those that reveal a fraud.
 pub(crate) struct Day {
     pub(crate) payments: Vec<CardPayment>,
     pub(crate) frauds: Vec<(Fraud, u64)>,
@@ -35,9 +35,9 @@ pub(crate) struct Day {
 
 /// Cards in use.
 const CARDS: u64 = 300;
-/// Cards of each kind of fraud.
+/// Cards per kind of fraud.
 const CARDS_A_FRAUD: u64 = 5;
-/// Payments that a card has made before anything happens to it.
+/// Payments of a card before its fraud.
 const PAYMENTS_BEFORE: usize = 25;
 
 const SECOND: u64 = 1_000_000_000;
@@ -50,7 +50,7 @@ const CITIES: [(i32, i32); 4] =
     [(48_208_000, 16_372_000), (52_520_000, 13_405_000), (45_464_000, 9_190_000), (50_075_000, 14_438_000)];
 const TOKYO: (i32, i32) = (35_676_000, 139_650_000);
 
-/// A day of `seed`.
+/// Returns the day of `seed`.
 pub(crate) fn with_frauds(seed: u64) -> Day {
     let mut random = Random::new(seed);
     let mut payments = Vec::new();
@@ -73,10 +73,10 @@ pub(crate) fn with_frauds(seed: u64) -> Day {
     Day { payments: payments.into_iter().map(|(payment, _)| payment).collect(), frauds }
 }
 
-type Known = (CardPayment, Option<Fraud>);
+type Labelled = (CardPayment, Option<Fraud>);
 
-/// What the holder of a card pays: every 20 to 60 minutes, near home, not far from what they always pay.
-fn holder(card: u64, random: &mut Random) -> Vec<Known> {
+/// Returns the payments of a card's holder: every 20 to 60 minutes, near home, of similar amounts.
+fn holder(card: u64, random: &mut Random) -> Vec<Labelled> {
     let home = CITIES[random.below(CITIES.len() as u64) as usize];
     let usual = 1_000 + random.below(9_000);
     let mut time = MIDNIGHT + random.below(60 * MINUTE);
@@ -100,20 +100,20 @@ fn holder(card: u64, random: &mut Random) -> Vec<Known> {
     payments
 }
 
-/// Thirty times the amount.
-fn unusual((payment, fraud): &mut Known) {
+/// Multiplies the amount by thirty.
+fn unusual((payment, fraud): &mut Labelled) {
     payment.amount = (payment.amount.get() * 30).into();
     *fraud = Some(Fraud::Amount);
 }
 
-/// On the other side of the world, within the hour.
-fn abroad((payment, fraud): &mut Known) {
+/// Moves the payment to the other side of the world, within an hour.
+fn abroad((payment, fraud): &mut Labelled) {
     (payment.latitude, payment.longitude) = (TOKYO.0.into(), TOKYO.1.into());
     *fraud = Some(Fraud::Travel);
 }
 
-/// Five more payments within half a minute of one; the fourth of them is the fifth in its minute.
-fn burst(own: &mut Vec<Known>) {
+/// Adds five payments within half a minute; the fourth of them is the fifth payment within a minute.
+fn burst(own: &mut Vec<Labelled>) {
     let (first, _) = own[PAYMENTS_BEFORE];
     for step in 1..=5 {
         let payment = CardPayment { time: (first.time.get() + step * 5 * SECOND).into(), ..first };

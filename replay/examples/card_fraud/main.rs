@@ -1,11 +1,12 @@
-//! Fraud with payment cards: a stream of one's own schema, three rules, alerts on the log.
+//! Payment card fraud: a stream with its own schema, three rules, and alerts on the log.
 //!
 //! ```text
 //! payments (cards/, of schema.xml) ──> sequencer ──> ring ──> strategy: rules.rs ──> Alert ──> sequencer
 //!                                                      └────> journal ──> trail
 //! ```
-//! `cargo run -p stele-replay --example card_fraud [FOLDER]` makes a day of payments with frauds among them, puts it on a
-//! new trail in FOLDER, prints the alerts that are on it, and runs the rules over the trail again.
+//! `cargo run -p stele-replay --example card_fraud [FOLDER]` simulates a day of payments with frauds among
+//! them, writes it to a new trail in FOLDER, prints the alerts on it, and runs the rules over the trail
+//! again.
 
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "generated as a library's module is")]
 mod cards;
@@ -25,11 +26,11 @@ use stele_replay::divergence;
 use stele_strategies::Registry;
 use stele_wire::messages::Alert;
 
-/// What an alert says.
+/// An alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Caught {
     pub(crate) fraud: Fraud,
-    /// The number of the payment that gave it away.
+    /// The id of the payment that revealed the fraud.
     pub(crate) payment: u64,
     pub(crate) explanation: String,
 }
@@ -40,7 +41,7 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
-/// Plays a day of payments onto a new trail in `directory`.
+/// Writes a day of payments to a new trail in `directory`.
 pub(crate) fn play(directory: &Path, payments: &[CardPayment]) -> Result<(), Error> {
     let schema = Schema::new(cards::SCHEMA_ID, cards::SCHEMA_VERSION, include_str!("schema.xml"));
     let rules = Rules { name: rules::KIND.name, registry: registry(), patterns: &rules::PATTERNS };
@@ -51,7 +52,7 @@ pub(crate) fn play(directory: &Path, payments: &[CardPayment]) -> Result<(), Err
     session.end()
 }
 
-/// The alerts on the trail in `directory`.
+/// Returns the alerts on the trail in `directory`.
 pub(crate) fn caught(directory: &Path) -> Result<Vec<Caught>, Error> {
     let mut reader = TrailReader::open(directory)?;
     let (mut payments, mut caught) = (BTreeMap::new(), Vec::new());
@@ -60,7 +61,7 @@ pub(crate) fn caught(directory: &Path) -> Result<Vec<Caught>, Error> {
             payments.insert(entry.frame.sequence().0, payment.payment.get());
         } else if let Some(alert) = entry.frame.message::<Alert>() {
             caught.push(Caught {
-                fraud: Fraud::of_pattern(alert.pattern.get()).ok_or("a pattern that nobody defined")?,
+                fraud: Fraud::of_pattern(alert.pattern.get()).ok_or("the alert has an undefined pattern")?,
                 payment: payments[&alert.last_sequence.get()],
                 explanation: String::from_utf8_lossy(alert.explanation()).into_owned(),
             });
@@ -73,7 +74,7 @@ fn main() -> Result<(), Error> {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "card-fraud".into());
     let (directory, day) = (Path::new(&directory), day::with_frauds(1));
     if directory.exists() {
-        return Err(format!("{} is there already: name a new folder", directory.display()).into());
+        return Err(format!("{} exists already; choose a new folder", directory.display()).into());
     }
     play(directory, &day.payments)?;
     let caught = caught(directory)?;
@@ -81,7 +82,7 @@ fn main() -> Result<(), Error> {
         println!("payment {payment:>6}  {fraud:?}: {explanation}");
     }
     println!(
-        "{} alerts over {} payments, among which {} frauds are hidden",
+        "{} alerts over {} payments, which contain {} frauds",
         caught.len(),
         day.payments.len(),
         day.frauds.len()
@@ -89,7 +90,7 @@ fn main() -> Result<(), Error> {
     let checked = divergence::check(directory, registry(), |_| ())?;
     let same = if checked.is_equal() { "the same alerts" } else { "other alerts" };
     println!(
-        "the rules, run again over the trail, raise {same}; `stele verify {}` checks it",
+        "run again over the trail, the rules raise {same}; `stele verify {}` checks the trail",
         directory.display()
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! The rules, as a strategy: pipelines of streaming operators, and an alert for what they find.
+//! The rules as a strategy: pipelines of streaming operators that raise alerts.
 
 use super::cards::CardPayment;
 use super::day::Fraud;
@@ -11,32 +11,37 @@ use stele_strategies::{
 use stele_wire::messages::Alert;
 use stele_wire::{Frame, Nanos, Sequence};
 
-/// How it is called and what it can be told.
+/// The strategy's name and parameters.
 pub(crate) const KIND: StrategyKind = StrategyKind {
     name: "card-fraud",
     about: "raises an alert for unusual amounts, many payments in a minute, and impossible travel",
     parameters: &[
-        Parameter::integer("amount-times", 6, (2, 1_000), "times the card's mean that are unusual"),
-        Parameter::integer("payments-a-minute", 4, (1, 60), "payments of a card in a minute at most"),
-        Parameter::integer("speed-kmh", 1_000, (1, 100_000), "what nobody travels faster than"),
+        Parameter::integer(
+            "amount-times",
+            6,
+            (2, 1_000),
+            "multiple of the card's mean that counts as unusual",
+        ),
+        Parameter::integer("payments-a-minute", 4, (1, 60), "the most payments of a card in a minute"),
+        Parameter::integer("speed-kmh", 1_000, (1, 100_000), "the highest speed that is possible"),
     ],
     make: |parameters| Ok(Box::new(CardFraud { findings: findings(Limits::of(parameters)) })),
 };
 
-/// The codes that alerts name.
+/// The codes of the patterns in alerts.
 pub(crate) const PATTERNS: [(u16, &str); 3] = [
     (Fraud::Amount.pattern(), "card: unusual amount"),
     (Fraud::Velocity.pattern(), "card: many payments in a minute"),
     (Fraud::Travel.pattern(), "card: impossible travel"),
 ];
 
-/// Cards that are remembered; of more, those that were used last.
+/// The number of cards that are tracked: those used last.
 const CARDS_MAX: usize = 4_096;
-/// Payments that a card's mean is of.
+/// The number of payments in a card's mean.
 const USUAL: usize = 20;
-/// Payments in a minute that are counted.
+/// The most payments in a minute that are counted.
 const MINUTE_MAX: usize = 64;
-/// Metres that two places may always be apart.
+/// The distance in metres that never counts as travel.
 const NEAR: f64 = 50_000.0;
 
 #[derive(Clone, Copy)]
@@ -56,7 +61,7 @@ impl Limits {
     }
 }
 
-/// A payment as the rules see it.
+/// The fields of a payment that the rules use.
 #[derive(Clone, Copy)]
 struct Payment {
     sequence: u64,
@@ -67,18 +72,18 @@ struct Payment {
     longitude: i64,
 }
 
-/// What a rule found.
+/// The result of a rule.
 #[derive(Clone, Copy)]
 enum Finding {
-    /// Cents paid, and the mean of the last payments.
+    /// The cents paid, and the mean of the last payments.
     Amount(u64, u64),
-    /// Payments in a minute, and the sequence of the first.
+    /// The number of payments in a minute, and the sequence of the first.
     Velocity(u64, u64),
-    /// Metres, nanoseconds, and the sequence of the payment before.
+    /// The distance in metres, the time in nanoseconds, and the sequence of the earlier payment.
     Travel(u64, u64, u64),
 }
 
-/// Of each card what the rules find.
+/// Returns a pipeline of all rules, by card.
 fn findings(limits: Limits) -> Stream<Payment, impl Operator<Payment, Out = (u64, Finding)> + Send> {
     stream::<Payment>().key_by(
         Keys::newest(CARDS_MAX),
@@ -96,10 +101,10 @@ fn findings(limits: Limits) -> Stream<Payment, impl Operator<Payment, Out = (u64
     )
 }
 
-/// An operator with what stands in front of it.
+/// An operator that follows a stream of payments.
 type Payments<O> = Stream<Payment, O>;
 
-/// More than so many times the mean of the card's last payments, this one included.
+/// Finds a payment of more than a multiple of the mean of the card's last payments, this one included.
 fn amount<O: Operator<Payment, Out = Payment> + Clone + Send>(
     payments: Payments<O>,
     limits: Limits,
@@ -111,7 +116,7 @@ fn amount<O: Operator<Payment, Out = Payment> + Clone + Send>(
         .map(|(amount, mean)| Finding::Amount(amount, mean))
 }
 
-/// More than so many payments within a minute, told once until there are fewer again.
+/// Finds more than the allowed payments within a minute; reports once until there are fewer again.
 fn velocity<O: Operator<Payment, Out = Payment> + Clone + Send>(
     payments: Payments<O>,
     limits: Limits,
@@ -128,7 +133,7 @@ fn velocity<O: Operator<Payment, Out = Payment> + Clone + Send>(
         .map(|(_, (count, first))| Finding::Velocity(count, first))
 }
 
-/// Farther from the place of the payment before than anybody travels in the time between.
+/// Finds a payment farther from the place of the one before than the highest speed allows.
 fn travel<O: Operator<Payment, Out = Payment> + Clone + Send>(
     payments: Payments<O>,
     limits: Limits,
@@ -144,7 +149,7 @@ fn travel<O: Operator<Payment, Out = Payment> + Clone + Send>(
         })
 }
 
-/// Gives each event with the one before it: an operator of one's own.
+/// Pairs each event with the one before it: an example of a custom operator.
 #[derive(Clone, Copy)]
 struct Pairs<T> {
     last: Option<T>,
@@ -175,8 +180,9 @@ impl<T: StateValue> Operator<T> for Pairs<T> {
     }
 }
 
-/// Metres between two places in units of 1e-6 degrees, along a great circle of a sphere: the haversine formula
-/// (Sinnott, Virtues of the Haversine, Sky and Telescope 68, 1984), computed in the same way on every machine.
+/// Returns the metres between two places in units of 1e-6 degrees, along a great circle of a sphere: the
+/// haversine formula (Sinnott, Virtues of the Haversine, Sky and Telescope 68, 1984), computed in the same
+/// way on every machine.
 fn distance(from: (i64, i64), to: (i64, i64)) -> f64 {
     const RADIUS: f64 = 6_371_008.8;
     let radians = |degrees: i64| (degrees as f64 / 1e6).to_radians();
@@ -202,7 +208,7 @@ impl<O: Operator<Payment, Out = (u64, Finding)> + Send> Strategy for CardFraud<O
             longitude: payment.longitude.get().into(),
         };
         self.findings.on_event(Nanos(seen.time), seen, &mut |at, (card, finding)| {
-            let (fraud, evidence, what) = tell(finding);
+            let (fraud, evidence, what) = describe(finding);
             let alert = Alert {
                 event_time: at.0.into(),
                 pattern: fraud.pattern().into(),
@@ -225,8 +231,9 @@ impl<O: Operator<Payment, Out = (u64, Finding)> + Send> Strategy for CardFraud<O
     }
 }
 
-/// Which fraud a finding is, the event that it rests on beside the payment itself, and what a person is told.
-fn tell(finding: Finding) -> (Fraud, Option<u64>, String) {
+/// Returns the fraud, the sequence of the event that is evidence besides the payment itself, and the
+/// alert's text.
+fn describe(finding: Finding) -> (Fraud, Option<u64>, String) {
     match finding {
         Finding::Amount(cents, mean) => {
             let euros = |cents: u64| format!("{}.{:02}", cents / 100, cents % 100);

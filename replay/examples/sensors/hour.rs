@@ -1,23 +1,23 @@
-//! An hour of readings that nobody took, the same for the same seed, with faults of which we know.
+//! A simulated hour of readings with known faults; the same seed gives the same hour.
 
 use super::plant::{Quantity, Reading};
 use stele_strategies::Random;
 
-/// Kinds of fault.
+/// The kinds of fault.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Fault {
-    /// Above what is allowed.
+    /// A reading above the limit.
     Threshold,
     /// One reading far from the others.
     Spike,
-    /// Slowly away from where it was.
+    /// A slow drift away from the usual value.
     Drift,
 }
 
 impl Fault {
     pub(crate) const ALL: [Self; 3] = [Self::Threshold, Self::Spike, Self::Drift];
 
-    /// The code of the pattern in an alert.
+    /// Returns the code of the pattern in an alert.
     pub(crate) const fn pattern(self) -> u16 {
         self as u16 + 1
     }
@@ -27,7 +27,7 @@ impl Fault {
     }
 }
 
-/// A fault that was made: of a sensor, from a second on to another.
+/// A simulated fault: its sensor, its first second and its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Made {
     pub(crate) fault: Fault,
@@ -36,7 +36,7 @@ pub(crate) struct Made {
     pub(crate) to: u64,
 }
 
-/// Readings in the order of their times, and the faults among them.
+/// Readings in order of their times, and the faults among them.
 pub(crate) struct Hour {
     pub(crate) readings: Vec<Reading>,
     pub(crate) faults: Vec<Made>,
@@ -47,15 +47,15 @@ const SECONDS: u64 = 3_600;
 const SECOND: u64 = 1_000_000_000;
 /// 2026-03-02, noon UTC.
 const NOON: u64 = 1_772_452_800 * SECOND;
-/// Readings of a sensor in good order are so far from its level at most, in units of 1e-3.
+/// The largest deviation of a sensor without a fault from its level, in units of 1e-3.
 const NOISE: u64 = 1_000;
 
-/// The second of a time, from the first reading.
+/// Returns the second of a time, counted from the first reading.
 pub(crate) fn second_of(time: u64) -> u64 {
     (time - NOON) / SECOND
 }
 
-/// An hour of `seed`: three sensors of each fault, the others in good order.
+/// Returns the hour of `seed`: three sensors per fault, the others without one.
 pub(crate) fn with_faults(seed: u64) -> Hour {
     let mut random = Random::new(seed);
     let levels: Vec<i64> = (0..SENSORS).map(|_| 55_000 + random.below(10_000) as i64).collect();
@@ -89,13 +89,13 @@ pub(crate) fn with_faults(seed: u64) -> Hour {
     Hour { readings, faults }
 }
 
-/// By how much a reading is wrong in a second at or behind the fault's first.
+/// Returns the error of a reading in a second at or after the fault's first.
 fn off(made: &Made, second: u64) -> i64 {
     let is_over = second >= made.to;
     match made.fault {
         Fault::Threshold if !is_over => 40_000,
         Fault::Spike if !is_over => 8_000,
-        // Six degrees a thousand seconds, and there it stays.
+        // The drift is six degrees in a thousand seconds, and then stays.
         Fault::Drift => (second.min(made.to) - made.from) as i64 * 6,
         _ => 0,
     }

@@ -1,11 +1,12 @@
-//! Sensors of a plant: a stream of one's own schema, three rules, alerts on the log.
+//! Sensors of a plant: a stream with its own schema, three rules, and alerts on the log.
 //!
 //! ```text
 //! readings (plant/, of schema.xml) ──> sequencer ──> ring ──> strategy: rules.rs ──> Alert ──> sequencer
 //!                                                      └────> journal ──> trail
 //! ```
-//! `cargo run -p stele-replay --example sensors [FOLDER]` makes an hour of readings with faults among them, puts it on a
-//! new trail in FOLDER, prints the alerts that are on it, and runs the rules over the trail again.
+//! `cargo run -p stele-replay --example sensors [FOLDER]` simulates an hour of readings with faults among
+//! them, writes it to a new trail in FOLDER, prints the alerts on it, and runs the rules over the trail
+//! again.
 
 pub(crate) mod hour;
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "generated as a library's module is")]
@@ -24,7 +25,7 @@ use stele_replay::divergence;
 use stele_strategies::Registry;
 use stele_wire::messages::Alert;
 
-/// What an alert says.
+/// An alert.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Raised {
     pub(crate) fault: Fault,
@@ -40,7 +41,7 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
-/// Plays readings onto a new trail in `directory`.
+/// Writes readings to a new trail in `directory`.
 pub(crate) fn play(directory: &Path, readings: &[Reading]) -> Result<(), Error> {
     let schema = Schema::new(plant::SCHEMA_ID, plant::SCHEMA_VERSION, include_str!("schema.xml"));
     let rules = Rules { name: rules::KIND.name, registry: registry(), patterns: &rules::PATTERNS };
@@ -51,7 +52,7 @@ pub(crate) fn play(directory: &Path, readings: &[Reading]) -> Result<(), Error> 
     session.end()
 }
 
-/// The alerts on the trail in `directory`.
+/// Returns the alerts on the trail in `directory`.
 pub(crate) fn raised(directory: &Path) -> Result<Vec<Raised>, Error> {
     let mut reader = TrailReader::open(directory)?;
     let (mut sensors, mut raised) = (std::collections::BTreeMap::new(), Vec::new());
@@ -60,7 +61,7 @@ pub(crate) fn raised(directory: &Path) -> Result<Vec<Raised>, Error> {
             sensors.insert(entry.frame.sequence().0, reading.sensor.get());
         } else if let Some(alert) = entry.frame.message::<Alert>() {
             raised.push(Raised {
-                fault: Fault::of_pattern(alert.pattern.get()).ok_or("a pattern that nobody defined")?,
+                fault: Fault::of_pattern(alert.pattern.get()).ok_or("the alert has an undefined pattern")?,
                 sensor: sensors[&alert.last_sequence.get()],
                 second: hour::second_of(alert.event_time.get()),
                 explanation: String::from_utf8_lossy(alert.explanation()).into_owned(),
@@ -74,7 +75,7 @@ fn main() -> Result<(), Error> {
     let directory = std::env::args().nth(1).unwrap_or_else(|| "sensors".into());
     let (directory, hour) = (Path::new(&directory), hour::with_faults(1));
     if directory.exists() {
-        return Err(format!("{} is there already: name a new folder", directory.display()).into());
+        return Err(format!("{} exists already; choose a new folder", directory.display()).into());
     }
     play(directory, &hour.readings)?;
     let raised = raised(directory)?;
@@ -82,7 +83,7 @@ fn main() -> Result<(), Error> {
         println!("second {second:>5}  {fault:?}: {explanation}");
     }
     println!(
-        "{} alerts over {} readings, among which {} faults are hidden",
+        "{} alerts over {} readings, which contain {} faults",
         raised.len(),
         hour.readings.len(),
         hour.faults.len()
@@ -90,7 +91,7 @@ fn main() -> Result<(), Error> {
     let checked = divergence::check(directory, registry(), |_| ())?;
     let same = if checked.is_equal() { "the same alerts" } else { "other alerts" };
     println!(
-        "the rules, run again over the trail, raise {same}; `stele verify {}` checks it",
+        "run again over the trail, the rules raise {same}; `stele verify {}` checks the trail",
         directory.display()
     );
     Ok(())

@@ -1,4 +1,4 @@
-//! The rules, as a strategy: pipelines of streaming operators, and an alert for what they find.
+//! The rules as a strategy: pipelines of streaming operators that raise alerts.
 
 use super::hour::Fault;
 use super::plant::Reading;
@@ -12,7 +12,7 @@ use stele_strategies::{
 use stele_wire::messages::Alert;
 use stele_wire::{Frame, Nanos};
 
-/// How it is called and what it can be told.
+/// The strategy's name and parameters.
 pub(crate) const KIND: StrategyKind = StrategyKind {
     name: "sensors",
     about: "raises an alert for readings above a limit, spikes, and drift",
@@ -34,18 +34,18 @@ pub(crate) const KIND: StrategyKind = StrategyKind {
     make: |parameters| Ok(Box::new(Sensors { findings: findings(Limits::of(parameters)) })),
 };
 
-/// The codes that alerts name.
+/// The codes of the patterns in alerts.
 pub(crate) const PATTERNS: [(u16, &str); 3] = [
     (Fault::Threshold.pattern(), "sensor: above its limit"),
     (Fault::Spike.pattern(), "sensor: spike"),
     (Fault::Drift.pattern(), "sensor: drift"),
 ];
 
-/// Sensors that are followed at most.
+/// The most sensors that are tracked.
 const SENSORS_MAX: usize = 256;
-/// Readings that a sensor's usual value is the mean of: nothing is said before so many have come.
+/// The number of readings in a sensor's usual value; the rules report nothing before there are as many.
 const USUAL: usize = 600;
-/// Span of the average that follows the readings.
+/// The span of the average that follows the readings.
 const RECENT: usize = 60;
 
 #[derive(Clone, Copy)]
@@ -65,7 +65,7 @@ impl Limits {
     }
 }
 
-/// What a rule found: the value or average, and what it should be near.
+/// The result of a rule: the value or average, and what it should be near.
 #[derive(Clone, Copy)]
 enum Finding {
     Threshold(i64),
@@ -73,10 +73,11 @@ enum Finding {
     Drift(i64, i64),
 }
 
-/// Sensor and value.
+/// A sensor and its value.
 type Measured = (u32, i64);
 
-/// Of each sensor what the rules find. A value above the limit is told as that alone: the other rules do not see it.
+/// Returns a pipeline of all rules, by sensor. A value above the limit is reported by that rule only; the
+/// others do not see it.
 fn findings(limits: Limits) -> Stream<Measured, impl Operator<Measured, Out = (u32, Finding)> + Send> {
     stream::<Measured>().key_by(
         Keys::up_to(SENSORS_MAX),
@@ -98,7 +99,7 @@ fn findings(limits: Limits) -> Stream<Measured, impl Operator<Measured, Out = (u
     )
 }
 
-/// Above the limit, told once until a value is below again.
+/// Finds a value above the limit; reports once until a value is below it again.
 fn threshold<In, O: Operator<In, Out = i64> + Clone + Send>(
     values: Stream<In, O>,
     limits: Limits,
@@ -111,7 +112,7 @@ fn threshold<In, O: Operator<In, Out = i64> + Clone + Send>(
         .map(|(_, value)| Finding::Threshold(value))
 }
 
-/// Farther from the mean than so many standard deviations of the last values.
+/// Finds a value farther from the mean than the given number of standard deviations of the last values.
 fn spike<In, O: Operator<In, Out = i64> + Clone + Send>(
     values: Stream<In, O>,
     limits: Limits,
@@ -124,7 +125,7 @@ fn spike<In, O: Operator<In, Out = i64> + Clone + Send>(
         .map(|(value, (mean, _))| Finding::Spike(value, mean))
 }
 
-/// An average that follows the readings and is far from their mean, told once until it is near again.
+/// Finds an average of recent readings that is far from their mean; reports once until it is near again.
 fn drift<In, O: Operator<In, Out = i64> + Clone + Send>(
     values: Stream<In, O>,
     limits: Limits,
@@ -135,8 +136,8 @@ fn drift<In, O: Operator<In, Out = i64> + Clone + Send>(
         .map(|(recent, usual)| Finding::Drift(recent, usual))
 }
 
-/// Gives a pair on when its two values come to be farther apart than `far`, and the next only after they were nearer than
-/// `near`: an operator of one's own.
+/// Passes a pair on when its two values become farther apart than `far`, and the next one only after they
+/// were nearer than `near`: an example of a custom operator.
 #[derive(Clone, Copy)]
 struct Departures {
     far: i64,
@@ -182,7 +183,7 @@ impl<O: Operator<Measured, Out = (u32, Finding)> + Send> Strategy for Sensors<O>
         let Some(reading) = event.message::<Reading>() else { return };
         let (at, measured) = (Nanos(reading.time.get()), (reading.sensor.get(), reading.value.get()));
         self.findings.on_event(at, measured, &mut |at, (sensor, finding)| {
-            let (fault, what) = tell(finding);
+            let (fault, what) = describe(finding);
             let alert = Alert {
                 event_time: at.0.into(),
                 pattern: fault.pattern().into(),
@@ -204,8 +205,8 @@ impl<O: Operator<Measured, Out = (u32, Finding)> + Send> Strategy for Sensors<O>
     }
 }
 
-/// Which fault a finding is, and what a person is told.
-fn tell(finding: Finding) -> (Fault, String) {
+/// Returns the fault and the alert's text.
+fn describe(finding: Finding) -> (Fault, String) {
     let shown = |value: i64| format!("{:.3}", value as f64 / 1e3);
     match finding {
         Finding::Threshold(value) => (Fault::Threshold, shown(value)),

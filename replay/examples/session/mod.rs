@@ -1,11 +1,11 @@
-//! A strategy on a bus of one's own, on one thread: a feed of messages of any schema, alerts on the log.
+//! A strategy on a bus on one thread: a feed of messages of any schema, and alerts on the log.
 //!
 //! ```text
 //! feed ──> sequencer ──> ring ──> strategy ──> alerts ──> sequencer
 //!                          └────> journal ──> trail
 //! ```
-//! A system that must be fast has threads ([`Bus::start`]), as `stele run` does; the parts and the trail are
-//! the same.
+//! A program that must be fast uses threads ([`Bus::start`]), as `stele run` does; the parts and the trail
+//! are the same.
 
 use std::path::Path;
 use stele_bus::session::{Schema, StrategyStart};
@@ -17,17 +17,16 @@ use stele_wire::messages::{AccountDefinition, CodeDefinition, CodeDomain};
 
 pub(crate) type Error = Box<dyn std::error::Error>;
 
-/// Nothing is traded, but whatever decides has an account.
+/// Every decision needs an account, although nothing is traded.
 const ACCOUNT: u32 = 1;
 
-/// A session on a trail.
+/// A session on a new trail.
 pub(crate) struct Session {
     bus: Bus,
     feed: Publisher,
 }
 
-/// The strategy that runs: its registered name, its registry, and the codes of the patterns that its alerts
-/// name.
+/// The strategy to run: its registered name, its registry, and the codes of the patterns in its alerts.
 pub(crate) struct Rules<'a> {
     pub(crate) name: &'a str,
     pub(crate) registry: Registry,
@@ -35,8 +34,8 @@ pub(crate) struct Rules<'a> {
 }
 
 impl Session {
-    /// Begins a trail in the new folder `directory`, on which `schema` explains the messages of the feed, and
-    /// starts the strategy.
+    /// Begins a trail in the new folder `directory`, with `schema` for the messages of the feed, and starts
+    /// the strategy.
     pub(crate) fn begin(directory: &Path, schema: Schema<'static>, rules: Rules<'_>) -> Result<Self, Error> {
         let options = BusOptions { schemas: vec![schema], ..BusOptions::default() };
         let mut bus = Bus::open(directory, options)?;
@@ -70,13 +69,13 @@ impl Session {
         Ok(Self { bus, feed })
     }
 
-    /// Puts a message on the log, of any schema; waits while there is no room.
+    /// Publishes a message of any schema; waits while there is no room.
     pub(crate) fn publish<M: Message>(&mut self, message: &M) -> Result<(), Error> {
         self.bus.publish(&mut self.feed, message)?;
         Ok(())
     }
 
-    /// Ends in order: everything is on the trail and durable.
+    /// Ends the session in order: everything is on the trail and durable.
     pub(crate) fn end(self) -> Result<(), Error> {
         Ok(self.bus.stop()?)
     }

@@ -1,60 +1,63 @@
-//! What a backtest comes to, in figures. Each is defined in `docs/backtest.md`.
+//! The figures of a backtest. `docs/backtest.md` defines each.
 
-use crate::summary::{Percentiles, decimal};
+use crate::summary::{LatencyPercentiles, decimal};
 use serde::Serialize;
 use stele_strategies::Money;
 
-/// Trading days in a year, by which ratios are made yearly.
+/// Trading days in a year, for annualised ratios.
 pub const TRADING_DAYS: f64 = 252.0;
 
 /// The figures of one run.
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub struct Figures {
+pub struct BacktestFigures {
     /// Realised and unrealised profit, less fees.
     #[serde(serialize_with = "decimal")]
     pub net: Money,
-    /// Profit of what was closed.
+    /// Profit of closed positions.
     #[serde(serialize_with = "decimal")]
     pub realised: Money,
-    /// Profit of what is held, at the mid of its book or else the last trade.
+    /// Profit of open positions, at the mid of the book or else at the last trade.
     #[serde(serialize_with = "decimal")]
     pub unrealised: Money,
     /// Fees paid; negative when more was received.
     #[serde(serialize_with = "decimal")]
     pub fees: Money,
-    /// The largest fall of the equity below what it had been.
+    /// The largest drawdown of the equity below its highest value until then.
     #[serde(serialize_with = "decimal")]
     pub drawdown_max: Money,
-    /// Sum of price × quantity over all executions.
+    /// The sum of price × quantity over all executions.
     #[serde(serialize_with = "decimal")]
     pub turnover: Money,
-    /// Yearly Sharpe ratio of the equity's changes from second to second; none when the equity never changed.
+    /// The annualised Sharpe ratio of the equity's changes from second to second; none when the equity
+    /// never changed.
     pub sharpe: Option<f64>,
-    /// As `sharpe`, over the deviation of the losses alone; none when there were none.
+    /// The annualised Sortino ratio: like `sharpe`, over the deviation of the losses only; none when there
+    /// were no losses.
     pub sortino: Option<f64>,
     /// New orders sent, refused ones included.
     pub orders: u64,
-    /// Replacements asked for.
+    /// Replacements requested.
     pub replacements: u64,
-    /// Cancels asked for, mass cancels included.
+    /// Cancels requested, mass cancels included.
     pub cancels: u64,
-    /// New orders refused, by the checks before the exchange or by the exchange.
+    /// New orders refused by the risk checks or by the exchange.
     pub rejected: u64,
     /// Executions.
     pub fills: u64,
-    /// Executions of orders that rested.
+    /// Executions of resting orders.
     pub maker_fills: u64,
-    /// New orders of which something was executed, in relation to all; none without orders.
+    /// The share of new orders that were executed at least in part; none without orders.
     pub fill_ratio: Option<f64>,
-    /// What executions cost against the mid when the order was sent, in basis points of the value; negative is better
-    /// than the mid.
+    /// The cost of executions against the mid when the order was sent, in basis points of the value;
+    /// negative when better than the mid.
     pub slippage_bp: Option<f64>,
-    /// How far the mid moved against the executions within a second, in basis points of the value.
+    /// How far the mid moved against the executions within one second, in basis points of the value.
     pub adverse_1s_bp: Option<f64>,
-    /// The same within ten seconds.
+    /// How far the mid moved against the executions within ten seconds, in basis points of the value.
     pub adverse_10s_bp: Option<f64>,
-    /// From the sequencing of a new order to that of its first report, in the market's time, nanoseconds.
-    pub order_to_report: Percentiles,
+    /// The time from the sequencing of a new order to that of its first report, in the market's time, in
+    /// nanoseconds.
+    pub order_to_report: LatencyPercentiles,
 }
 
 /// Changes of the equity from second to second.
@@ -67,7 +70,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// One change more, in units of the currency.
+    /// Adds a change, in units of the currency.
     pub(super) fn push(&mut self, change: f64) {
         self.count += 1.0;
         self.sum += change;
@@ -76,19 +79,20 @@ impl Changes {
         self.losses += loss * loss;
     }
 
-    /// Mean over standard deviation, of a year with [`TRADING_DAYS`] of such days.
+    /// Returns the annualised mean over the standard deviation, for a year of [`TRADING_DAYS`] days.
     pub(super) fn sharpe(&self, days: usize) -> Option<f64> {
         self.ratio(self.squares - self.sum * self.sum / self.count, days)
     }
 
-    /// Mean over the deviation of the losses from zero.
+    /// Returns the annualised mean over the deviation of the losses from zero.
     pub(super) fn sortino(&self, days: usize) -> Option<f64> {
         self.ratio(self.losses, days)
     }
 
-    /// `sum / count` over `sqrt(squares / count)`, times the square root of the changes in a year.
+    /// Returns `sum / count` over `sqrt(squares / count)`, times the square root of the number of changes
+    /// in a year.
     fn ratio(&self, squares: f64, days: usize) -> Option<f64> {
-        // What rounding leaves of a sum of squares that is zero is no deviation.
+        // A sum of squares that is only a rounding error counts as no deviation.
         let is_some = squares > self.squares * 1e-12;
         let yearly = (TRADING_DAYS / days as f64).sqrt();
         (is_some && days > 0).then(|| self.sum / squares.sqrt() * yearly)
@@ -103,7 +107,7 @@ pub(super) struct BasisPoints {
 }
 
 impl BasisPoints {
-    /// `move_against` on a price of `price`, for `quantity`.
+    /// Adds a move of `move_against` on a price of `price`, for `quantity`.
     pub(super) fn push(&mut self, move_against: i64, price: i64, quantity: u64) {
         self.moved += move_against as f64 * quantity as f64;
         self.value += price.unsigned_abs() as f64 * quantity as f64;
@@ -125,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_those_of_the_definition() {
+    fn ratios_match_their_definition() {
         let of = [1.0, -0.5, 2.0, 0.0, -1.5, 3.0];
         let count = of.len() as f64;
         let mean = of.iter().sum::<f64>() / count;
         let variance = of.iter().map(|change| (change - mean).powi(2)).sum::<f64>() / count;
         let downside = of.iter().map(|change| change.min(0.0).powi(2)).sum::<f64>() / count;
-        // A year has 252 such days of six changes each: two days gave three changes a day.
+        // A year has 252 days. One day of six changes gives six a day, two days give three a day.
         for days in [1, 2] {
             let yearly = (252.0 * count / days as f64).sqrt();
             let sharpe = changes(&of).sharpe(days).unwrap();
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_in_which_nothing_happens_change_no_sortino_and_hardly_a_sharpe() {
+    fn idle_seconds_leave_the_sortino_ratio_alone_and_hardly_change_the_sharpe_ratio() {
         let of = [1.0, -0.5, 2.0, 0.0, -1.5, 3.0];
         let mut quiet = of.to_vec();
         quiet.extend([0.0; 10_000]);
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_changes_has_no_ratio() {
+    fn an_equity_that_never_changes_has_no_ratio() {
         assert_eq!(changes(&[]).sharpe(1), None);
         assert_eq!(changes(&[0.0; 9]).sharpe(1), None);
         assert_eq!(changes(&[0.1; 9]).sharpe(1), None, "no deviation");

@@ -1,5 +1,5 @@
-//! The whole system in one thread, in the time of the market: one event is sequenced, seen by the exchange and the
-//! strategy, and everything that follows from it is done, before the next one comes.
+//! The whole system in one thread, in the market's time. One event is sequenced, the exchange and the
+//! strategy process it, and everything that follows from it is done before the next event.
 
 use super::BacktestOptions;
 use super::tape::{STRATEGY, Tape};
@@ -19,7 +19,7 @@ use stele_venue::paper_exchange::{PaperExchange, REPORT_LENGTH_MAX};
 use stele_wire::messages::{AccountDefinition, EndReason};
 use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
-/// Numbers of the publishers on the log of a backtest.
+/// The ids of the publishers on the log of a backtest.
 mod publishers {
     pub(super) const SESSION: u16 = 1;
     pub(super) const MARKET: u16 = 2;
@@ -27,45 +27,45 @@ mod publishers {
     pub(super) const REPORTS: u16 = 4;
 }
 
-/// The number of the strategy's account; that of its algorithm is the strategy's own.
+/// The id of the strategy's account; the id of its algorithm is that of the strategy.
 const ACCOUNT: u32 = 1;
 
 /// A backtest has one epoch.
 const EPOCH: Epoch = Epoch(1);
 
-/// A control event is short, and each is sequenced before the next.
+/// Control events are short, and each is sequenced before the next, so their ring has room.
 const CONTROL_TAKEN: &str = "the ring of the control events is empty";
 
-/// Words that one submission takes in a publisher's ring at most, its header included.
+/// The most words that one submission occupies in a publisher's ring, including its header.
 const SUBMISSION_WORDS: usize = SUBMISSION_LENGTH_MAX.div_ceil(8) + 4;
 
-/// Words in the ring of the strategy: whatever one event may lead to.
+/// The words in the strategy's ring: room for everything that one event may cause.
 const ORDER_WORDS: usize = (2 * SUBMISSIONS_PER_STRATEGY_MAX * SUBMISSION_WORDS).next_power_of_two();
 
-/// Words in the rings of the others.
+/// The words in the rings of the other publishers.
 const MESSAGE_WORDS: usize = 32 << 10;
 
-/// Bytes of the ring: it stays in the cache, and holds far more than an event may lead to.
+/// The bytes of the log ring: it stays in the cache, and is far larger than what one event may cause.
 const RING_LENGTH: usize = 1 << 20;
 
-/// Bytes of market data after which the log's tail is let go.
+/// The bytes of market data after which the ring's space is released.
 const TAIL_LENGTH: usize = 32 << 10;
 
-/// Rounds of orders and reports that follow from one event, at one time, before it is clear that there is no end.
+/// The most rounds of orders and reports that may follow from one event at one time; more count as endless.
 const ROUNDS_MAX: usize = 100_000;
 
-/// Why no session could be made.
+/// Why a session cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// There is no memory for the ring.
+    /// The memory of the ring cannot be allocated.
     #[error(transparent)]
     Ring(#[from] RingError),
-    /// The log's lengths do not go together.
+    /// The lengths of the log do not fit together.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
 }
 
-/// One session.
+/// The session of a backtest.
 pub(super) struct Session {
     now: Nanos,
     clock: ManualClock,
@@ -84,10 +84,10 @@ pub(super) struct Session {
     seed: u64,
     has_begun: bool,
     began: Nanos,
-    /// What came before anything that has a time: it is played at the time of the first that does.
+    /// Messages before the first that has a time; they are played at the time of that one.
     early: Vec<(u16, Vec<u8>)>,
     tail: usize,
-    /// Messages of the market that were played.
+    /// The number of market messages played.
     played: u64,
     is_endless: bool,
     delays: u64,
@@ -141,7 +141,7 @@ impl Session {
         })
     }
 
-    /// The session's first events: from here on the strategy runs.
+    /// Publishes the session's first events; the strategy runs from now on.
     #[cold]
     fn begin(&mut self) {
         (self.has_begun, self.began) = (true, self.now);
@@ -167,22 +167,22 @@ impl Session {
         }
     }
 
-    /// Time since the session began.
+    /// Returns the time since the session began.
     pub(super) fn elapsed(&self) -> Nanos {
         Nanos(if self.has_begun { self.now.0 - self.began.0 } else { 0 })
     }
 
-    /// Messages of the market that were played so far.
+    /// The number of market messages played so far.
     pub(super) fn played(&self) -> u64 {
         self.played
     }
 
-    /// Whether the strategy went on without end at one time.
+    /// Whether the strategy sent orders without end at one time.
     pub(super) fn is_endless(&self) -> bool {
         self.is_endless
     }
 
-    /// Sequences a message of the market, and everything that follows from it.
+    /// Sequences a market message and everything that follows from it.
     #[inline]
     fn play(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal> {
         self.market.offer(template_id, body, self.now)?;
@@ -190,12 +190,12 @@ impl Session {
         self.played += 1;
         self.tail += body.len();
         if self.tail >= TAIL_LENGTH {
-            self.let_go();
+            self.release_ring();
         }
         Ok(())
     }
 
-    /// Control events, each sequenced with everything that follows from it before the next.
+    /// Returns a publisher of control events that sequences each with everything that follows from it.
     fn control(&mut self) -> ControlPublisher<impl EventSink> {
         ControlPublisher::new(|template_id: u16, body: &[u8]| {
             self.control.offer(template_id, body, NOT_RECEIVED)?;
@@ -204,10 +204,10 @@ impl Session {
         })
     }
 
-    /// The session's last event, when what is on its way to the exchange and back has arrived.
+    /// Ends the session after the messages in flight to and from the exchange have arrived.
     pub(super) fn end(mut self) -> (Tape, Host) {
         if self.has_begun {
-            // What was on its way when the market ended arrives, and no more than that.
+            // Messages in flight when the market ended still arrive; nothing later does.
             let last = Nanos(self.now.0.saturating_add(self.delays));
             while let Some(due) = self.exchange.next_arrival().filter(|due| *due <= last) {
                 if !self.turn_at(due) {
@@ -221,7 +221,8 @@ impl Session {
         (self.tape, self.host)
     }
 
-    /// Everything that was due until `time` happens, each at its own time; then it is `time`.
+    /// Processes everything that is due until `time`, each at its own time, and advances the clock to
+    /// `time`.
     #[inline]
     fn advance(&mut self, time: Nanos) {
         loop {
@@ -235,7 +236,7 @@ impl Session {
         self.clock.set(self.now);
     }
 
-    /// Lets happen what is due at `time`. Says whether anything did.
+    /// Processes what is due at `time`. Returns whether anything was.
     #[cold]
     fn turn_at(&mut self, time: Nanos) -> bool {
         self.now = self.now.max(time);
@@ -245,12 +246,12 @@ impl Session {
         self.settle() > 0 || self.exchange.due().is_none_or(|due| due > time)
     }
 
-    /// Sequences what was submitted and everything that follows from it, until nothing does any longer.
+    /// Sequences what was submitted and everything that follows from it, until nothing follows any more.
     #[inline]
     fn settle(&mut self) -> usize {
         let mut work = 0;
         for _ in 0..ROUNDS_MAX {
-            work += self.sequencer.do_work().expect("a sequencer has no way to fail");
+            work += self.sequencer.do_work().expect("a sequencer cannot fail");
             let Self { log, host, exchange, tape, orders, .. } = self;
             let mut submitted = 0;
             log.poll(usize::MAX, |event| {
@@ -263,7 +264,7 @@ impl Session {
                 let change = host.observe(&frame);
                 host.decide(&frame, change, &mut |template_id: u16, body: &[u8]| {
                     let staged = orders.stage(template_id, body, NOT_RECEIVED);
-                    staged.expect("the ring takes whatever one event may lead to");
+                    staged.expect("the ring has room for everything that one event may cause");
                     submitted += 1;
                 });
                 tape.on_event(&frame, host);
@@ -273,13 +274,13 @@ impl Session {
             } else if !self.report() {
                 return work;
             }
-            self.let_go();
+            self.release_ring();
         }
         self.is_endless = true;
         work
     }
 
-    /// Submits the reports that have arrived. Says whether there were any.
+    /// Submits the reports that have arrived. Returns whether there were any.
     #[inline]
     fn report(&mut self) -> bool {
         let Self { exchange, reports, now, .. } = self;
@@ -287,7 +288,7 @@ impl Session {
         let mut any = false;
         while let Some(report) = exchange.report() {
             if reports.offer(report.template_id(), report.encode(&mut buffer), *now).is_err() {
-                // The ring is full: the rest goes behind what is sequenced next.
+                // The ring is full: the rest follows what is sequenced next.
                 break;
             }
             exchange.pop_report();
@@ -296,9 +297,10 @@ impl Session {
         any
     }
 
-    /// The log's tail is on no disk: it may go once everybody has read it.
+    /// Releases the ring's space: the log is not written to disk, so it is free once every consumer has
+    /// read it.
     #[inline]
-    fn let_go(&mut self) {
+    fn release_ring(&mut self) {
         let batched = self.journal.ring().watermarks().batched();
         self.journal.advance_written(batched);
         self.journal.advance_durable(batched);
@@ -311,7 +313,7 @@ impl Outlet for Session {
         publishers::MARKET
     }
 
-    /// Plays one message at the time at which it is due; one without a time comes when those before it do.
+    /// Plays one message at its time. A message without a time follows those before it.
     #[inline]
     fn stage(&mut self, message: Pending<'_>, _received: Nanos) -> Result<(), Unsent> {
         let is_dated = message.due.0 != u64::MAX && message.due.0 != 0;

@@ -1,8 +1,8 @@
-//! What is written down while a backtest runs.
+//! The samples and counts that a backtest records while it runs.
 
-use super::figures::{BasisPoints, Changes, Figures};
+use super::figures::{BacktestFigures, BasisPoints, Changes};
 use super::thinned::Thinned;
-use crate::summary::{Percentiles, decimal};
+use crate::summary::{LatencyPercentiles, decimal};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,55 +14,56 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos};
 
-/// The number of the strategy on the log: a tape follows one.
+/// The id of the strategy on the log. A tape follows one strategy.
 pub(super) const STRATEGY: u16 = 1;
 
-/// The equity is looked at so often, in the market's time.
+/// The interval between samples of the equity, in the market's time.
 pub const SAMPLE_INTERVAL: Nanos = Nanos(1_000_000_000);
 
-/// How long after an execution the mid is looked at again: a second and ten.
+/// How long after an execution the mid is compared again: after one second and after ten.
 const HORIZONS: [u64; 2] = [1_000_000_000, 10_000_000_000];
 
 const DAY: u64 = 86_400_000_000_000;
 
-/// Instruments whose prices, positions and executions are kept for a plot; those traded first.
+/// The number of instruments whose prices, positions and executions are kept for a plot: those traded
+/// first.
 const INSTRUMENTS_KEPT: usize = 4;
 
-/// Highest latency told from higher ones: a minute.
+/// The highest latency that is recorded exactly: a minute.
 const LATENCY_MAX: u64 = 60_000_000_000;
 
-/// The equity at a time.
+/// The equity at one time.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Sample {
-    /// Nanoseconds since the epoch.
+pub struct EquitySample {
+    /// The time in nanoseconds since the epoch.
     pub time: u64,
     /// Profit, less fees.
     #[serde(serialize_with = "decimal")]
     pub equity: Money,
-    /// How far it is below its highest so far; 0 or negative.
+    /// The distance below the highest equity so far; 0 or negative.
     #[serde(serialize_with = "decimal")]
     pub drawdown: Money,
 }
 
-/// An instrument at a time.
+/// The mark and the position of an instrument at one time.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Quoted {
-    /// Nanoseconds since the epoch.
+pub struct QuoteSample {
+    /// The time in nanoseconds since the epoch.
     pub time: u64,
     /// Its mark, in units of 1e-9.
     pub price: i64,
-    /// What is held of it, a signed mantissa.
+    /// The position, a signed mantissa.
     pub position: i64,
 }
 
-/// An execution.
+/// One execution.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
-pub struct Execution {
-    /// Nanoseconds since the epoch.
+pub struct ExecutionSample {
+    /// The time in nanoseconds since the epoch.
     pub time: u64,
-    /// At which price, in units of 1e-9.
+    /// The price, in units of 1e-9.
     pub price: i64,
-    /// How much, a mantissa.
+    /// The quantity, a mantissa.
     pub quantity: u64,
     /// Whether it was bought.
     pub is_buy: bool,
@@ -70,27 +71,28 @@ pub struct Execution {
     pub is_maker: bool,
 }
 
-/// An instrument that the strategy sent orders in.
+/// The series of one instrument that the strategy sent orders in.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
-pub struct Traded {
-    /// Its number on the log.
+pub struct InstrumentSeries {
+    /// Its id on the log.
     pub instrument: u32,
     /// The venue's symbol.
     pub symbol: String,
-    /// Its mark and what is held of it.
-    pub quotes: Thinned<Quoted>,
-    /// Executions in it.
-    pub executions: Thinned<Execution>,
+    /// Its marks and positions.
+    pub quotes: Thinned<QuoteSample>,
+    /// The executions in it.
+    pub executions: Thinned<ExecutionSample>,
 }
 
-/// Series of one run, thinned for a plot.
+/// The series of one run, thinned for plots.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
-pub struct Series {
-    /// The equity from second to second.
-    pub equity: Thinned<Sample>,
-    /// The instruments first traded.
-    pub instruments: Vec<Traded>,
-    /// How many orders were answered within so many nanoseconds: upper bound and count.
+pub struct BacktestSeries {
+    /// The equity, one sample per second.
+    pub equity: Thinned<EquitySample>,
+    /// The instruments that were traded first.
+    pub instruments: Vec<InstrumentSeries>,
+    /// The distribution of the time from an order to its first report: upper bounds in nanoseconds, and
+    /// counts.
     pub order_to_report: Vec<(u64, u64)>,
 }
 
@@ -103,18 +105,18 @@ struct Sent {
     is_filled: bool,
 }
 
-/// An execution whose mid is looked at again.
+/// An execution whose mid is compared again later.
 #[derive(Clone, Copy)]
 struct Marked {
     due: u64,
     instrument: u32,
-    /// 1 for what was bought, -1 for what was sold.
+    /// 1 for a purchase, -1 for a sale.
     sign: i64,
     mid: i64,
     quantity: u64,
 }
 
-/// The tape.
+/// Records the samples and counts of one run.
 pub(super) struct Tape {
     next_sample: u64,
     last_equity: Money,
@@ -132,7 +134,7 @@ pub(super) struct Tape {
     adverse: [BasisPoints; 2],
     marked: [VecDeque<Marked>; 2],
     latency: Histogram<u64>,
-    series: Series,
+    series: BacktestSeries,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -166,12 +168,12 @@ impl Default for Tape {
             adverse: Default::default(),
             marked: Default::default(),
             latency: Histogram::new_with_bounds(1, LATENCY_MAX, 2).expect("the bounds are in order"),
-            series: Series::default(),
+            series: BacktestSeries::default(),
         }
     }
 }
 
-/// The only strategy, once it is defined.
+/// Returns the only strategy; none before it is defined.
 fn strategy(host: &Host) -> Option<HostedStrategy<'_>> {
     host.strategies().next()
 }
@@ -184,13 +186,13 @@ fn sign(side: Side) -> i64 {
     if side == Side::BUY { 1 } else { -1 }
 }
 
-/// An amount in units of the currency.
+/// Converts an amount to units of the currency.
 fn units(money: Money) -> f64 {
     money.0 as f64 / 1e9
 }
 
 impl Tape {
-    /// The next event is of `time`; what is due before it is written down by what is known until then.
+    /// Advances the time to that of the next event; samples that are due before it use the state so far.
     #[inline]
     pub(super) fn time_is(&mut self, time: Nanos, host: &Host) {
         let time = time.0;
@@ -207,7 +209,7 @@ impl Tape {
         }
     }
 
-    /// An event was taken in by everybody.
+    /// Counts an event that the exchange and the strategy have processed.
     #[inline]
     pub(super) fn on_event(&mut self, frame: &Frame<'_>, host: &Host) {
         self.events += 1;
@@ -224,7 +226,7 @@ impl Tape {
             StrategyDefinition::TEMPLATE_ID => {
                 self.first = time;
                 self.next_sample = time + SAMPLE_INTERVAL.0;
-                self.series.equity.push(Sample { time, equity: Money(0), drawdown: Money(0) });
+                self.series.equity.push(EquitySample { time, equity: Money(0), drawdown: Money(0) });
                 self.on_day(time);
             }
             NewOrder::TEMPLATE_ID => {
@@ -240,7 +242,7 @@ impl Tape {
                 self.figures.replacements += 1;
                 let replaced = self.sent.get(&order.replaced_order_id.get()).copied();
                 let mid = mid(host.market(), order.instrument.get());
-                // Its answer is that to a replacement, not to a new order.
+                // The report answers a replacement, not a new order.
                 let is_filled = replaced.is_some_and(|sent| sent.is_filled);
                 let sent = Sent { time, mid, is_answered: true, is_filled };
                 self.sent.insert(order.client_order_id.get(), sent);
@@ -262,7 +264,7 @@ impl Tape {
         }
         match report.kind {
             ReportKind::Rejected => {
-                // One that the sequencer refused is nowhere else on the log.
+                // An order that the sequencer refused is not on the log itself.
                 let was_sent = self.sent.contains_key(&report.client_order_id);
                 self.figures.orders += u64::from(!was_sent);
                 self.figures.rejected += 1;
@@ -302,13 +304,13 @@ impl Tape {
         let traded = self.series.instruments.iter_mut().find(|traded| traded.instrument == report.instrument);
         if let Some(traded) = traded {
             let (price, quantity) = (price.0, quantity.0);
-            traded.executions.push(Execution { time, price, quantity, is_buy: sign > 0, is_maker });
+            traded.executions.push(ExecutionSample { time, price, quantity, is_buy: sign > 0, is_maker });
         }
         let equity = equity(host);
         self.stand_at(equity);
     }
 
-    /// The highest equity so far, and the deepest fall below it.
+    /// Updates the highest equity so far and the deepest drawdown below it.
     fn stand_at(&mut self, equity: Money) {
         self.highest = self.highest.max(equity);
         self.drawdown = self.drawdown.max(self.highest - equity);
@@ -318,7 +320,7 @@ impl Tape {
         let traded = &mut self.series.instruments;
         if traded.len() < INSTRUMENTS_KEPT && traded.iter().all(|known| known.instrument != instrument) {
             let symbol = market.instrument(instrument).map_or("", Instrument::symbol).to_owned();
-            traded.push(Traded { instrument, symbol, ..Traded::default() });
+            traded.push(InstrumentSeries { instrument, symbol, ..InstrumentSeries::default() });
         }
     }
 
@@ -328,7 +330,7 @@ impl Tape {
         self.last_day = day;
     }
 
-    /// A sample for each interval that ended before `time`: nothing changed since the last event.
+    /// Takes a sample for each interval that ended before `time`; nothing changed since the last event.
     #[cold]
     fn sample_until(&mut self, time: u64, host: &Host) {
         while self.next_sample <= time {
@@ -344,23 +346,23 @@ impl Tape {
         self.changes.push(units(equity - self.last_equity));
         self.last_equity = equity;
         self.stand_at(equity);
-        self.series.equity.push(Sample { time, equity, drawdown: equity - self.highest });
+        self.series.equity.push(EquitySample { time, equity, drawdown: equity - self.highest });
         let record = strategy(host).map(|strategy| strategy.record);
         for traded in &mut self.series.instruments {
             let known = host.market().instrument(traded.instrument);
             if let Some(price) = known.and_then(Instrument::mark) {
                 let position = record.map_or(0, |record| record.account().position(traded.instrument));
-                traded.quotes.push(Quoted { time, price: price.0, position });
+                traded.quotes.push(QuoteSample { time, price: price.0, position });
             }
         }
     }
 
-    /// The session is over.
+    /// Ends the session.
     pub(super) fn end(&mut self, time: Nanos, host: &Host) {
         self.sample(time.0, host);
-        let Series { equity, instruments, order_to_report } = &mut self.series;
+        let BacktestSeries { equity, instruments, order_to_report } = &mut self.series;
         equity.close();
-        for Traded { quotes, executions, .. } in instruments {
+        for InstrumentSeries { quotes, executions, .. } in instruments {
             quotes.close();
             executions.close();
         }
@@ -369,18 +371,18 @@ impl Tape {
             counted.map(|step| (step.value_iterated_to(), step.count_since_last_iteration())).collect();
     }
 
-    /// Events on the log, and the times of the first and the last.
+    /// Returns the number of events on the log, and the times of the first and the last.
     pub(super) fn extent(&self) -> (u64, u64, u64) {
         (self.events, self.first, self.last)
     }
 
-    /// What it all came to.
-    pub(super) fn finish(self, host: &Host) -> (Figures, Series) {
+    /// Returns the figures and series of the run.
+    pub(super) fn finish(self, host: &Host) -> (BacktestFigures, BacktestSeries) {
         let profit = strategy(host).map(|strategy| strategy.record.profit(host.market())).unwrap_or_default();
         let Counts { orders, replacements, cancels, rejected, fills, maker_fills, turnover, .. } =
             self.figures;
         let ratio = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let figures = Figures {
+        let figures = BacktestFigures {
             net: profit.net(),
             realised: profit.realised,
             unrealised: profit.unrealised,
@@ -399,7 +401,7 @@ impl Tape {
             slippage_bp: self.slippage.mean(),
             adverse_1s_bp: self.adverse[0].mean(),
             adverse_10s_bp: self.adverse[1].mean(),
-            order_to_report: Percentiles::of(&self.latency),
+            order_to_report: LatencyPercentiles::of(&self.latency),
         };
         (figures, self.series)
     }

@@ -1,4 +1,4 @@
-//! A market of a few events, counted by hand, and a random one, counted by somebody else.
+//! Backtests over a market of a few events, checked by hand, and over random markets, checked by a model.
 
 use super::*;
 use crate::fixture::{START, add, cancel, definition, definition_body, execute};
@@ -28,7 +28,7 @@ fn at<M: Message>(due: u64, message: &M) -> Scripted {
     Scripted { due, template_id: M::TEMPLATE_ID, body: message.as_bytes().to_vec() }
 }
 
-/// Plays what it was given, so many messages a batch.
+/// A feed that plays the given messages, `batch` at a time.
 struct Script {
     messages: Vec<Scripted>,
     next: usize,
@@ -103,7 +103,8 @@ fn push(batch: &mut Batch, due: Nanos, template_id: u16, body: &[u8]) {
     one_of!(InstrumentDefinition, BookAdd, BookCancel, BookExecute).expect("it has room");
 }
 
-/// The market of instrument 1: defined, then a bid of 99 and an offer of 101 dollars, then `more`.
+/// Returns the market of instrument 1: its definition, a bid of 99 and an offer of 101 dollars, then
+/// `more`.
 fn market(more: impl IntoIterator<Item = Scripted>) -> Script {
     assert_eq!(definition(1).instrument.get(), 1);
     let defined =
@@ -117,7 +118,7 @@ fn market(more: impl IntoIterator<Item = Scripted>) -> Script {
     Script { messages, next: 0, batch: 512, fails: false }
 }
 
-/// The bid goes to `bid` and the offer to `offer` dollars, as orders `id` and after it.
+/// Moves the bid to `bid` and the offer to `offer` dollars, as orders `id` and `id + 1`.
 fn quote(due: u64, id: u64, bid: i64, offer: i64) -> Vec<Scripted> {
     vec![
         at(due, &cancel(1, id - 2, 100)),
@@ -127,7 +128,7 @@ fn quote(due: u64, id: u64, bid: i64, offer: i64) -> Vec<Scripted> {
     ]
 }
 
-/// What a strategy of these tests does when it is asked to: a function, so that it can stand in a table.
+/// What a strategy of these tests does; a function, so that it can be in a constant.
 type Acts = fn(&mut Actor, &mut Context<'_>, Asked);
 
 enum Asked {
@@ -199,7 +200,7 @@ const PANICS: StrategyKind = kind!("panics", |_, _, asked| if let Asked::Book = 
     panic!("of the test")
 });
 
-/// Sends an order that is cancelled at once, and another one for each that is gone.
+/// Sends an order that is cancelled at once, and another one for each cancelled one.
 const RESTLESS: StrategyKind = kind!("restless", |_, context, asked| {
     let goes_on = match asked {
         Asked::Book => has_touch(context),
@@ -211,7 +212,7 @@ const RESTLESS: StrategyKind = kind!("restless", |_, context, asked| {
     }
 });
 
-/// Now and then takes a side, or quotes one, by its own chance.
+/// Randomly takes or quotes a side.
 const RANDOM: StrategyKind = kind!("random", |actor, context, asked| {
     if !matches!(asked, Asked::Book) || !has_touch(context) {
         return;
@@ -265,13 +266,13 @@ fn is_near(value: Option<f64>, expected: f64) -> bool {
     value.is_some_and(|value| (value - expected).abs() < 1e-9)
 }
 
-/// The mid is 100 when it buys at 101, 102 a second later and then on, and it sells at 101.
+/// The mid is 100 when it buys at 101, and 102 from a second later on; it sells at 101.
 fn up_and_out() -> Script {
     market([quote(SECOND + SECOND / 2, 3, 101, 103), quote(20 * SECOND, 5, 101, 103)].into_iter().flatten())
 }
 
 #[test]
-fn a_purchase_and_a_sale_come_to_what_they_come_to_by_hand() {
+fn the_figures_of_a_purchase_and_a_sale_are_those_computed_by_hand() {
     let outcome = run(up_and_out(), options(&IN_AND_OUT, 0, 0));
     let figures = &outcome.figures;
     assert_eq!((figures.orders, figures.fills, figures.maker_fills, figures.rejected), (2, 2, 0, 0));
@@ -283,10 +284,11 @@ fn a_purchase_and_a_sale_come_to_what_they_come_to_by_hand() {
     assert_eq!(figures.turnover, dollars(2_020.0));
     // 1 above a mid of 100, then 1 below a mid of 102: 20 dollars of 2,020.
     assert!(is_near(figures.slippage_bp, 20.0 / 2_020.0 * 10_000.0), "{:?}", figures.slippage_bp);
-    // After a second the mid had gone up by 2 behind the purchase, and nowhere behind the sale.
+    // A second after the purchase the mid had risen by 2; after the sale it had not moved.
     assert!(is_near(figures.adverse_1s_bp, -20.0 / 2_020.0 * 10_000.0), "{:?}", figures.adverse_1s_bp);
     assert!(is_near(figures.adverse_10s_bp, -20.0 / 2_020.0 * 10_000.0), "{:?}", figures.adverse_10s_bp);
-    // Highest before it sold: ten at a mid of 102, less the price and the first fee; lowest right after buying.
+    // The highest value is before the sale: ten at a mid of 102, less the price and the first fee; the
+    // lowest is right after the purchase.
     let highest: f64 = 20.0 - 10.0 - 0.101;
     let lowest_after: f64 = -0.202;
     assert_eq!(figures.drawdown_max, dollars((highest - lowest_after).max(10.0 + 0.101)));
@@ -300,7 +302,7 @@ fn a_purchase_and_a_sale_come_to_what_they_come_to_by_hand() {
 
 #[test]
 fn delays_are_the_time_from_an_order_to_its_report_and_decide_what_it_meets() {
-    // The order is on its way while the market goes up: it buys at 103.
+    // The order is in flight while the market rises: it buys at 103.
     let outcome = run(up_and_out(), options(&IN_AND_OUT, SECOND, SECOND / 4));
     assert_eq!(outcome.figures.realised, dollars(-20.0));
     let latency = outcome.figures.order_to_report;
@@ -313,14 +315,14 @@ fn delays_are_the_time_from_an_order_to_its_report_and_decide_what_it_meets() {
 }
 
 #[test]
-fn what_is_on_its_way_when_the_market_ends_still_arrives() {
+fn messages_in_flight_when_the_market_ends_still_arrive() {
     let outcome = run(market([]), options(&IN_AND_OUT, SECOND, SECOND));
     assert_eq!((outcome.figures.orders, outcome.figures.fills), (1, 1));
     assert_eq!(outcome.last_time, START + 3 * SECOND + 1);
 }
 
 #[test]
-fn a_strategy_that_panics_is_stopped_and_said_so() {
+fn a_strategy_that_panics_is_stopped_and_reported() {
     let outcome = run(up_and_out(), options(&PANICS, 0, 0));
     assert!(outcome.strategy_failure.as_deref().is_some_and(|reason| reason.contains("of the test")));
     assert_eq!(outcome.figures.orders, 0);
@@ -328,7 +330,7 @@ fn a_strategy_that_panics_is_stopped_and_said_so() {
 }
 
 #[test]
-fn a_strategy_that_never_comes_to_rest_ends_the_run_unless_orders_take_time() {
+fn a_strategy_that_orders_without_end_fails_the_run_unless_orders_take_time() {
     let endless = Backtest::new(Box::new(market([])), &registry(), options(&RESTLESS, 0, 0)).unwrap().run();
     assert!(matches!(endless, Err(BacktestError::Endless(name)) if name == "restless"));
     let outcome = run(up_and_out(), options(&RESTLESS, SECOND / 10, SECOND / 10));
@@ -336,7 +338,7 @@ fn a_strategy_that_never_comes_to_rest_ends_the_run_unless_orders_take_time() {
 }
 
 #[test]
-fn a_feed_that_fails_leaves_what_was_played() {
+fn after_a_feed_fails_what_was_played_still_counts() {
     let script = Script { fails: true, ..up_and_out() };
     let outcome = run(script, options(&IN_AND_OUT, 0, 0));
     assert!(outcome.feed_failure.as_deref().is_some_and(|failure| failure.contains("torn")));
@@ -344,7 +346,7 @@ fn a_feed_that_fails_leaves_what_was_played() {
 }
 
 #[test]
-fn what_cannot_be_run_is_refused_before_anything_is_played() {
+fn invalid_options_are_refused_before_anything_is_played() {
     let refused = |options| {
         let backtest = Backtest::new(Box::new(market([])), &registry(), options);
         backtest.map(|_| ()).unwrap_err().to_string()

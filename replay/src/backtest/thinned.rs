@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-/// Points kept before every other one goes.
+/// The number of points that are kept before every other one is dropped.
 const POINTS_MAX: usize = 4_096;
 
-/// Evenly thinned: every first, second, fourth … point of what was pushed, at most 4,096 of them, and the last one.
+/// An evenly thinned series: every first, second, fourth … point of those pushed, at most 4,096 of them,
+/// and the last one.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Thinned<T> {
@@ -25,7 +26,7 @@ impl<T> Default for Thinned<T> {
 }
 
 impl<T: Copy> Thinned<T> {
-    /// Adds a point behind the others.
+    /// Adds a point at the end.
     pub(super) fn push(&mut self, point: T) {
         if self.pushed.is_multiple_of(self.stride) {
             self.points.push(point);
@@ -44,17 +45,17 @@ impl<T: Copy> Thinned<T> {
         }
     }
 
-    /// The last point, whatever became of it, stands at the end from here on.
+    /// Keeps the last point at the end, even if thinning had dropped it.
     pub(super) fn close(&mut self) {
         self.points.extend(self.last.take());
     }
 
-    /// The points that were kept, in order.
+    /// Returns the points that were kept, in order.
     pub fn points(&self) -> &[T] {
         &self.points
     }
 
-    /// How many points there were.
+    /// The number of points that were pushed.
     pub fn pushed(&self) -> usize {
         self.pushed
     }

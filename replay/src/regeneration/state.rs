@@ -1,21 +1,21 @@
-//! Writing the comparison into a snapshot and reading it back, without its host, which writes itself.
+//! Snapshots of the comparison, without its host, which writes its own.
 
 use super::{Regeneration, Tally};
-use crate::submission::Submission;
+use crate::submission::StrategySubmission;
 use std::collections::VecDeque;
 use stele_strategies::registry::Registry;
 use stele_strategies::{Host, RestoreError, SnapshotReader, SnapshotWrite};
 
 impl Regeneration {
-    /// Version of the layout that [`Regeneration::snapshot`] writes.
+    /// The version of the layout that [`Regeneration::snapshot`] writes.
     pub const STATE_VERSION: u32 = 4;
 
-    /// The host as it stands.
+    /// Returns the host in its present state.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Appends the whole state but the host's: what waits to be found on the trail, and how the comparison came out.
+    /// Appends the whole state except the host's: unmatched submissions and the tallies.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         let Self { events, last_sequence, last_timestamp, alive_at, .. } = *self;
         [self.epoch.into(), self.has_ended.into(), events, last_sequence, last_timestamp, alive_at]
@@ -25,7 +25,7 @@ impl Regeneration {
         for (strategy, waiting) in &self.waiting {
             out.put_u64((*strategy).into());
             out.put_u64(waiting.len() as u64);
-            for Submission { strategy, template_id, cause, body, epoch } in waiting {
+            for StrategySubmission { strategy, template_id, cause, body, epoch } in waiting {
                 [(*strategy).into(), (*template_id).into(), *cause, (*epoch).into()]
                     .into_iter()
                     .for_each(|value| out.put_u64(value));
@@ -51,10 +51,10 @@ impl Regeneration {
         }
     }
 
-    /// What [`Regeneration::snapshot`] wrote, around the host that was restored beside it.
+    /// Restores the state that [`Regeneration::snapshot`] wrote, with a host that was restored before.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a snapshot.
     pub fn restore(
         registry: Registry,
         host: Host,
@@ -99,8 +99,8 @@ fn number(reader: &mut SnapshotReader<'_>) -> Result<u16, RestoreError> {
     reader.at_most("strategy", u16::MAX.into()).map(|strategy| strategy as u16)
 }
 
-fn submission(reader: &mut SnapshotReader<'_>) -> Result<Submission, RestoreError> {
-    Ok(Submission {
+fn submission(reader: &mut SnapshotReader<'_>) -> Result<StrategySubmission, RestoreError> {
+    Ok(StrategySubmission {
         strategy: number(reader)?,
         template_id: reader.at_most("template", u16::MAX.into())? as u16,
         cause: reader.u64()?,

@@ -1,16 +1,16 @@
-//! The example of payments by card: what it finds is what was hidden in it, on the log and again from it.
+//! The example of card payments: it finds exactly the hidden frauds, live and again from the trail.
 
 use crate::card_fraud_example::day::{Fraud, with_frauds};
 use crate::card_fraud_example::{Caught, caught, play, registry};
 use crate::foreign::assert_fresh;
 use stele_journal::TrailReader;
-use stele_replay::{Check, divergence};
+use stele_replay::{DivergenceCheck, divergence};
 use stele_wire::Frame;
 use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::messages::Alert;
 
 #[test]
-fn exactly_the_frauds_are_caught_and_the_rules_find_them_again_from_the_trail() {
+fn exactly_the_frauds_are_caught_and_found_again_from_the_trail() {
     let scratch = tempfile::tempdir().unwrap();
     for seed in 1..4 {
         let (directory, day) = (scratch.path().join(seed.to_string()), with_frauds(seed));
@@ -28,11 +28,11 @@ fn exactly_the_frauds_are_caught_and_the_rules_find_them_again_from_the_trail() 
 }
 
 #[test]
-fn an_alert_that_was_altered_is_told_with_its_field() {
+fn an_altered_alert_is_reported_with_its_field() {
     let scratch = tempfile::tempdir().unwrap();
     let directory = scratch.path().join("trail");
     play(&directory, &with_frauds(1).payments).unwrap();
-    let (mut reader, mut check) = (TrailReader::open(&directory).unwrap(), Check::new(registry()));
+    let (mut reader, mut check) = (TrailReader::open(&directory).unwrap(), DivergenceCheck::new(registry()));
     let mut alerts = 0;
     while let Some(entry) = reader.read_next().unwrap() {
         let mut bytes = entry.frame.bytes().to_vec();
@@ -55,7 +55,7 @@ fn an_alert_that_was_altered_is_told_with_its_field() {
 }
 
 #[test]
-fn what_the_alerts_say_can_be_understood() {
+fn the_text_of_each_alert_is_readable() {
     let scratch = tempfile::tempdir().unwrap();
     let directory = scratch.path().join("trail");
     play(&directory, &with_frauds(1).payments).unwrap();

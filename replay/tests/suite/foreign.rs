@@ -1,14 +1,15 @@
-//! What the tests of the examples with a schema of their own share.
+//! What the tests of the examples with their own schema share.
 
 use std::path::Path;
-use stele_codegen::{Options, generate, parse};
+use stele_codegen::{CodegenOptions, generate, parse};
 
-/// That the committed code of `example`, in its folder `package`, is what the generator prints from its schema.
+/// Asserts that the committed code of `example`, in its folder `package`, is what the generator prints from
+/// its schema.
 pub(crate) fn assert_fresh(example: &str, package: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
     let text = std::fs::read_to_string(folder.join("schema.xml")).unwrap();
     let schema = parse(&text, |_| None).unwrap().without_descriptions();
-    let sources = generate(&schema, Options::FOREIGN).unwrap();
+    let sources = generate(&schema, CodegenOptions::FOREIGN).unwrap();
     assert!(sources.len() >= 6);
     for (name, source) in sources {
         let committed = std::fs::read_to_string(folder.join(package).join(&name)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Whole sessions, their checks, their restarts and snapshots, and the examples with a schema of their own.
+//! Whole sessions, their checks, restarts and snapshots, and the examples with their own schema.
 #![expect(clippy::duplicate_mod, reason = "both examples have the module of their session")]
 
 mod card_fraud;

@@ -1,12 +1,12 @@
-//! Strategies that panic or flood, in whole sessions beside one that behaves: they are stopped or throttled, the log says
-//! why, the other goes on, and all of it replays alike.
+//! Strategies that panic or flood, in whole sessions together with one that behaves. They are stopped or
+//! throttled, the log has the reason, the other strategy continues, and the trail replays equally.
 
 use crate::rig::{Rig, STRATEGY, frames};
 use crate::session::PARAMETERS;
 use std::path::Path;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;
-use stele_replay::{Checked, Resumed};
+use stele_replay::{DivergenceReport, ResumedSession};
 use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{Context, Host, Order, RestoreError, SnapshotReader, SnapshotWrite, Strategy};
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
@@ -18,12 +18,12 @@ use stele_wire::messages::{
 };
 use stele_wire::{Price, Quantity};
 
-/// The number of the one that misbehaves.
+/// The number of the strategy that misbehaves.
 const OTHER: u16 = 2;
 const FAR_BELOW: Price = Price(10_000_000);
 const RESTING: usize = 3;
 
-/// Sends its orders with the first book, and panics at the 40th.
+/// Sends its orders at the first book, and panics at the 40th.
 struct Panicker {
     books: u64,
 }
@@ -57,7 +57,7 @@ impl Strategy for Panicker {
     }
 }
 
-/// Sends as many orders as it can with every book.
+/// Sends as many orders as it can at every book.
 struct Flooder;
 
 const FLOODER: StrategyKind = StrategyKind {
@@ -87,7 +87,7 @@ fn registry() -> Registry {
     registry
 }
 
-/// A session of the one that behaves and the one that does not, with limits of its own.
+/// Runs a session of both strategies, with limits of its own.
 fn session(path: &Path, name: &str, limits: &[RiskLimit]) {
     let exchange = PaperExchange::new(PaperOptions { source: 2, ..PaperOptions::default() });
     let mut rig = Rig::open(path, 1, Some((Host::new(registry()), exchange)));
@@ -98,31 +98,32 @@ fn session(path: &Path, name: &str, limits: &[RiskLimit]) {
     rig.end();
 }
 
-/// Every message of a kind with its sequence.
+/// Returns every message of a type with its sequence.
 fn found<M: Message>(frames: &[Vec<u8>]) -> Vec<(u64, M)> {
     let events = frames.iter().map(|bytes| Frame::read(bytes).unwrap());
     events.filter_map(|frame| Some((frame.sequence().0, *frame.message::<M>()?))).collect()
 }
 
-fn checked(path: &Path) -> Checked {
+fn checked(path: &Path) -> DivergenceReport {
     let checked = check(path, registry(), |_| ()).unwrap();
     assert_eq!(checked.difference, None);
     checked
 }
 
-/// The kill switches of the trail: sequence, scope, number, state, text.
+/// Returns the kill switches of the trail: sequence, scope, number, state, text.
 fn switches(frames: &[Vec<u8>]) -> Vec<(u64, CancelScope, u32, SwitchState, String)> {
     let events = frames.iter().map(|bytes| Frame::read(bytes).unwrap());
-    let told = events.filter_map(|frame| {
+    let reported = events.filter_map(|frame| {
         let switch = frame.message::<KillSwitch>()?;
         let text = String::from_utf8(switch.text().to_vec()).unwrap();
         Some((frame.sequence().0, switch.scope, switch.scope_id.get(), switch.state, text))
     });
-    told.collect()
+    reported.collect()
 }
 
 #[test]
-fn a_strategy_that_panics_is_stopped_its_orders_are_cancelled_the_log_says_why_and_the_other_goes_on() {
+fn a_strategy_that_panics_is_stopped_its_orders_are_cancelled_the_log_has_the_reason_and_the_other_continues()
+{
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), "panicker", &[]);
     let all = frames(folder.path());
@@ -149,10 +150,10 @@ fn a_strategy_that_panics_is_stopped_its_orders_are_cancelled_the_log_says_why_a
 }
 
 #[test]
-fn one_that_panicked_is_not_resumed_by_the_next_session_which_says_so_and_replays_alike() {
+fn a_strategy_that_panicked_is_not_resumed_and_the_next_session_reports_that() {
     let folder = tempfile::tempdir().unwrap();
     session(folder.path(), "panicker", &[]);
-    let Resumed { host, unsent, open_orders, numbers, .. } =
+    let ResumedSession { host, unsent, open_orders, numbers, .. } =
         resume(folder.path(), registry(), |_| ()).unwrap();
     let exchange =
         PaperExchange::resume(PaperOptions { source: 2, ..PaperOptions::default() }, &open_orders, numbers);
@@ -171,7 +172,7 @@ fn one_that_panicked_is_not_resumed_by_the_next_session_which_says_so_and_replay
 }
 
 #[test]
-fn one_that_floods_is_throttled_by_its_message_rate_and_the_other_is_not() {
+fn a_strategy_that_floods_is_throttled_by_its_message_rate_and_the_other_is_not() {
     const RATE: i64 = 20;
     let folder = tempfile::tempdir().unwrap();
     let limit = RiskLimit {
@@ -183,7 +184,8 @@ fn one_that_floods_is_throttled_by_its_message_rate_and_the_other_is_not() {
     };
     session(folder.path(), "flooder", &[limit]);
     let all = frames(folder.path());
-    // The log's own time goes on while the disk is waited for, so that nobody knows how many seconds there are.
+    // The log's clock also runs while the session waits for the disk, so the test cannot know how many
+    // seconds there are.
     let times = |strategy: u16| -> Vec<u64> {
         let events = all.iter().map(|bytes| Frame::read(bytes).unwrap());
         let orders = events.filter(|frame| {
@@ -193,7 +195,7 @@ fn one_that_floods_is_throttled_by_its_message_rate_and_the_other_is_not() {
     };
     let sent = times(OTHER);
     assert!(sent.len() >= RATE as usize);
-    // A bucket of a second's messages that fills again at the rate.
+    // The rate limit is a bucket of one second's messages that refills at the rate.
     for (at, time) in sent.iter().enumerate() {
         let room = RATE as u64 + (time - sent[0]) * RATE as u64 / 1_000_000_000;
         assert!((at as u64) < room, "{} orders where there was room for {room}", at + 1);

@@ -1,4 +1,5 @@
-//! A whole shard on one thread and a manual clock: feed, sequencer, strategy host, gateway, paper exchange, journal.
+//! A whole shard on one thread with a manual clock: feed, sequencer, strategy host, gateway, paper
+//! exchange, journal.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,8 +8,8 @@ use stele_bus::{
     Agent, ControlPublisher, LogRing, ManualClock, NOT_RECEIVED, Publisher, RingOptions, Sequencer,
     SessionBeginning, Watermark,
 };
-use stele_journal::{Journal, Options, TrailReader};
-use stele_replay::Submission;
+use stele_journal::{Journal, JournalOptions, TrailReader};
+use stele_replay::StrategySubmission;
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::Registry;
 use stele_strategies::{AgentOptions, Host, StrategyAgent};
@@ -28,7 +29,7 @@ pub(crate) const STRATEGY: u16 = 1;
 const SOURCE: u16 = 1;
 const TICK: i64 = 10_000_000;
 
-/// How long the disk may take: it is a real one, and shared.
+/// How long the disk may take; it is a real and shared one.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Rig {
@@ -44,12 +45,12 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A shard over the trail in `path`, with the state of an earlier one if there is one.
+    /// Opens a shard over the trail in `path`, with the state of an earlier one if there is one.
     pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<(Host, PaperExchange)>) -> Self {
         Self::open_with(path, epoch, resumed, 4 << 20)
     }
 
-    /// The same, with segments of that many data bytes.
+    /// Like `open`, with `segment_length` data bytes per segment.
     pub(crate) fn open_with(
         path: &Path,
         epoch: u32,
@@ -57,7 +58,7 @@ impl Rig {
         segment_length: u64,
     ) -> Self {
         let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
-        let options = Options { segment_length, ..Options::default() };
+        let options = JournalOptions { segment_length, ..JournalOptions::default() };
         let opened = Journal::open(path, &options, now).unwrap();
         let start = opened.start;
         let ring_options = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
@@ -101,7 +102,7 @@ impl Rig {
         self.define(STRATEGY, name, parameters, is_resumed);
     }
 
-    /// Defines a strategy: anew, or to be resumed.
+    /// Defines a strategy: a new one, or one to be resumed.
     pub(crate) fn define(&mut self, strategy: u16, name: &str, parameters: &str, is_resumed: bool) {
         let definition = StrategyDefinition {
             strategy: U16::new(strategy),
@@ -116,7 +117,7 @@ impl Rig {
         self.settle();
     }
 
-    /// Moves a book of three levels a side up and down by a walk from `seed`, `steps` times.
+    /// Moves a book with three levels a side up and down by a random walk from `seed`, `steps` times.
     pub(crate) fn market(&mut self, seed: u64, steps: u64) {
         let (mut state, mut mid) = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1, 10_000i64);
         let (mut shown, mut drift) = (Vec::new(), 1i64);
@@ -166,7 +167,7 @@ impl Rig {
         stele_bus::Clock::now(&mut self.clock).0
     }
 
-    /// An order of no strategy that rests far from the market.
+    /// Sends an order of no strategy that rests far from the market.
     pub(crate) fn rest_an_order(&mut self, id: u64) {
         let order = NewOrder {
             account: U32::new(8),
@@ -192,14 +193,14 @@ impl Rig {
     }
 
     /// Submits what an earlier session left unsent.
-    pub(crate) fn submit(&mut self, unsent: &[Submission]) {
+    pub(crate) fn submit(&mut self, unsent: &[StrategySubmission]) {
         for submission in unsent {
             self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
         }
         self.settle();
     }
 
-    /// One duty cycle of each, 10 µs apart. Returns the work of all but the journal.
+    /// Runs one duty cycle of each agent, 10 µs apart. Returns the work of all except the journal.
     fn turn(&mut self) -> usize {
         self.clock.advance(Nanos(10_000));
         let work = self.sequencer.do_work().unwrap()
@@ -209,7 +210,7 @@ impl Rig {
         work
     }
 
-    /// Turns until nothing happens any more and everything is durable.
+    /// Turns until nothing is left to do and everything is durable.
     fn settle(&mut self) {
         let (mut quiet, start) = (0, Instant::now());
         while start.elapsed() < PATIENCE {
@@ -223,7 +224,7 @@ impl Rig {
         panic!("not quiet after {PATIENCE:?}: {:?}", self.ring.watermarks());
     }
 
-    /// Puts some 150 KiB on the log at once: a schema that is never told to its end.
+    /// Appends some 150 KiB to the log at once: a schema whose last part never comes.
     pub(crate) fn fill(&mut self) {
         for part in 0..3 {
             let text = SchemaText {
@@ -237,19 +238,19 @@ impl Rig {
         self.settle();
     }
 
-    /// How far the log is durable.
+    /// Returns the durable position of the log.
     pub(crate) fn durable(&self) -> Position {
         self.ring.watermarks().durable()
     }
 
-    /// Puts the hash of a snapshot on the log.
-    pub(crate) fn tell(&mut self, sequence: Sequence, hash: [u8; 32]) {
+    /// Logs the hash of a snapshot.
+    pub(crate) fn log_snapshot(&mut self, sequence: Sequence, hash: [u8; 32]) {
         let taken = SnapshotTaken { snapshot_sequence: U64::new(sequence.0), hash, ..SnapshotTaken::NULL };
         self.control.publish(&taken, |_| Ok(())).unwrap();
         self.settle();
     }
 
-    /// Ends in order.
+    /// Ends the session in order.
     pub(crate) fn end(mut self) {
         let (epoch, now) = (Epoch(self.epoch), Nanos(self.clock_now()));
         let ending = SessionEnding { epoch, reason: EndReason::FINISHED, now, text: "" };
@@ -264,11 +265,11 @@ impl Rig {
         self.journal.stop().unwrap();
     }
 
-    /// Ends as a kill does.
+    /// Ends the session as a kill does.
     pub(crate) fn kill(self) {}
 }
 
-/// Every event of the trail.
+/// Returns every event of the trail.
 pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
     let mut reader = TrailReader::open(path).unwrap();
     let mut all = Vec::new();
@@ -278,7 +279,7 @@ pub(crate) fn frames(path: &Path) -> Vec<Vec<u8>> {
     all
 }
 
-/// Alters the body of the event of `sequence` in its file and makes its CRC right again.
+/// Alters the body of the event at `sequence` in its file and corrects its CRC.
 pub(crate) fn mend(path: &Path, sequence: Sequence, alter: impl FnOnce(&mut [u8])) {
     let mut reader = TrailReader::open(path).unwrap();
     reader.seek(sequence).unwrap();

@@ -1,4 +1,4 @@
-//! The example of a plant's sensors: what it finds is what was hidden in it, on the log and again from it.
+//! The example of a plant's sensors: it finds exactly the hidden faults, live and again from the trail.
 
 use crate::foreign::assert_fresh;
 use crate::sensors_example::hour::with_faults;
@@ -6,7 +6,7 @@ use crate::sensors_example::{Raised, play, raised, registry};
 use stele_replay::divergence;
 
 #[test]
-fn exactly_the_faults_are_found_while_they_last_and_found_again_from_the_trail() {
+fn exactly_the_faults_are_found_while_they_last_and_again_from_the_trail() {
     let scratch = tempfile::tempdir().unwrap();
     for seed in 1..3 {
         let (directory, hour) = (scratch.path().join(seed.to_string()), with_faults(seed));
@@ -21,7 +21,7 @@ fn exactly_the_faults_are_found_while_they_last_and_found_again_from_the_trail()
         let mut sensors: Vec<u32> = raised.iter().map(|raised| raised.sensor).collect();
         sensors.sort_unstable();
         sensors.dedup();
-        assert_eq!(sensors.len(), 9, "each fault is told once");
+        assert_eq!(sensors.len(), 9, "each fault is reported once");
         let checked = divergence::check(&directory, registry(), |_| ()).unwrap();
         assert!(checked.is_equal() && checked.has_ended, "{:?}", checked.difference);
         assert_eq!(checked.strategies[0].2.alerts, 9);

@@ -1,5 +1,5 @@
-//! Whole sessions on one thread: a market, a strategy, the paper exchange behind the gateway, sequencer and
-//! journal, driven by hand; and what this crate makes of the trails they leave.
+//! Whole sessions on one thread, driven by hand: a market, a strategy, the paper exchange as the gateway's
+//! venue, sequencer and journal. Then the checks, summaries and feeds of the trails that they leave.
 
 use crate::rig::{Rig, STRATEGY, frames, mend};
 use std::mem::offset_of;
@@ -10,7 +10,7 @@ use stele_replay::divergence::{CheckError, check};
 use stele_replay::pacer::{is_market, play, received};
 use stele_replay::recall::resume;
 use stele_replay::summary::summarise;
-use stele_replay::{Check, Checked, DifferenceKind, TrailFeed};
+use stele_replay::{DifferenceKind, DivergenceCheck, DivergenceReport, TrailFeed};
 use stele_strategies::registry::Registry;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::bounds::HEADER_LENGTH;
@@ -23,11 +23,11 @@ use zerocopy::FromBytes;
 
 pub(crate) const PARAMETERS: &str = "fast = 2\nslow = 6\norders-per-second = 100000\n";
 
-fn checked(path: &Path) -> Checked {
+fn checked(path: &Path) -> DivergenceReport {
     check(path, Registry::built_in(), |_| ()).unwrap()
 }
 
-/// A trail of one session that ended in order.
+/// Writes a trail of one session that ended in order.
 fn ended(path: &Path) {
     let mut rig = Rig::open(path, 1, None);
     rig.begin("ma-cross", PARAMETERS, false);
@@ -61,7 +61,7 @@ fn orders_meet_the_market_and_their_reports_come_back() {
 }
 
 #[test]
-fn a_trail_that_ended_in_order_is_equal_to_what_its_strategy_sends() {
+fn a_trail_that_ended_in_order_equals_what_its_strategy_sends() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let checked = checked(folder.path());
@@ -94,10 +94,10 @@ fn an_altered_order_with_its_crc_mended_is_named_with_the_field() {
     assert_eq!(*template_id, NewOrder::TEMPLATE_ID);
     let [field] = &fields[..] else { panic!("{difference}") };
     assert_eq!(field.name, "quantity");
-    let told = difference.to_string();
+    let text = difference.to_string();
     let named =
         format!("event {third}, NewOrder of strategy {STRATEGY} (ma-cross): quantity is {}", field.found);
-    assert!(told.starts_with(&named), "{told}");
+    assert!(text.starts_with(&named), "{text}");
     let error = resume(folder.path(), Registry::built_in(), |_| ()).err().expect("a made-up state");
     assert!(error.to_string().contains("quantity is"), "{error}");
 }
@@ -107,7 +107,7 @@ fn an_order_that_the_strategy_does_not_send_is_named() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let all = frames(folder.path());
-    let mut check = Check::new(Registry::built_in());
+    let mut check = DivergenceCheck::new(Registry::built_in());
     let mut events = all.iter().map(|bytes| Frame::read(bytes).unwrap());
     let order = events.find(|frame| {
         check.on_event(frame).unwrap();
@@ -123,7 +123,7 @@ fn an_order_that_the_strategy_does_not_send_is_named() {
 fn an_order_that_is_missing_from_the_trail_is_named() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
-    let mut check = Check::new(Registry::built_in());
+    let mut check = DivergenceCheck::new(Registry::built_in());
     let all = frames(folder.path());
     let last =
         all.iter().rposition(|bytes| Frame::read(bytes).unwrap().template_id() == NewOrder::TEMPLATE_ID);
@@ -135,17 +135,17 @@ fn an_order_that_is_missing_from_the_trail_is_named() {
 }
 
 #[test]
-fn what_was_in_flight_when_an_epoch_was_cut_short_is_no_difference() {
+fn submissions_in_flight_when_an_epoch_was_cut_short_are_not_a_difference() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let all = frames(folder.path());
     let order =
         all.iter().rposition(|bytes| Frame::read(bytes).unwrap().template_id() == NewOrder::TEMPLATE_ID);
-    let mut check = Check::new(Registry::built_in());
+    let mut check = DivergenceCheck::new(Registry::built_in());
     for bytes in &all[..order.unwrap()] {
         check.on_event(&Frame::read(bytes).unwrap()).unwrap();
     }
-    // The next epoch begins a minute later, with a note on numbering in front of its start.
+    // The next epoch begins a minute later, with a `PublisherProgress` before its `SessionStart`.
     let mut later = |template_id: u16| {
         let found = all.iter().find(|bytes| Frame::read(bytes).unwrap().template_id() == template_id);
         let mut bytes = found.unwrap().clone();
@@ -165,7 +165,7 @@ fn what_was_in_flight_when_an_epoch_was_cut_short_is_no_difference() {
 }
 
 #[test]
-fn a_strategy_that_this_program_does_not_have_is_an_error_that_says_so() {
+fn a_strategy_that_this_program_does_not_have_is_a_clear_error() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let definition = frames(folder.path())
@@ -185,11 +185,11 @@ fn a_strategy_that_this_program_does_not_have_is_an_error_that_says_so() {
         body[parameters] = b'm';
     });
     let error = check(folder.path(), Registry::built_in(), |_| ()).unwrap_err();
-    assert!(error.to_string().contains("parameters that this program does not take"), "{error}");
+    assert!(error.to_string().contains("parameters that this program does not accept"), "{error}");
 }
 
 #[test]
-fn a_session_that_was_killed_goes_on_and_its_trail_stays_equal() {
+fn a_session_that_was_killed_continues_and_its_trail_stays_equal() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path(), 1, None);
     rig.begin("ma-cross", PARAMETERS, false);
@@ -228,7 +228,7 @@ fn a_session_that_was_killed_goes_on_and_its_trail_stays_equal() {
 }
 
 #[test]
-fn a_summary_counts_what_is_on_the_trail() {
+fn a_summary_counts_the_events_of_the_trail() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let summary = summarise(folder.path(), None).unwrap();
@@ -273,7 +273,8 @@ fn latencies_are_those_between_receipt_sequence_and_release() {
     assert_eq!(sequenced.count, released.count, "every order left");
     assert!(sequenced.p50 > 0 && sequenced.p50 <= sequenced.p99 && sequenced.p99 <= sequenced.max);
     assert!(released.p50 >= sequenced.p50, "an order leaves after it is sequenced");
-    // By hand, for the first order: its cause's receipt to the first release that covers it.
+    // The expected value for the first order: from the receipt of its cause to the first release that
+    // covers it.
     let all = frames(folder.path());
     let mut events = all.iter().map(|bytes| Frame::read(bytes).unwrap());
     let order = events.find(|frame| frame.template_id() == NewOrder::TEMPLATE_ID).unwrap();
@@ -330,7 +331,7 @@ fn a_trail_is_a_feed_of_its_own_market() {
 }
 
 #[test]
-fn the_market_is_played_until_it_is_enough() {
+fn the_market_is_played_until_the_callback_breaks() {
     let folder = tempfile::tempdir().unwrap();
     ended(folder.path());
     let mut seen = Vec::new();

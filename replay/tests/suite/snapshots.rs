@@ -1,17 +1,17 @@
-//! A snapshot and the events behind it are the whole replay, byte for byte, at every roll of trails that sessions
-//! left which ended in order and which were killed.
+//! At every roll, a snapshot and the events after it equal the whole replay, byte for byte, on trails of
+//! sessions that ended in order and of sessions that were killed.
 
 use crate::rig::{Rig, frames};
 use crate::session::PARAMETERS;
 use std::fs;
 use std::path::Path;
 use stele_journal::format::segment_name;
-use stele_journal::snapshot::{self, Section, snapshot_name};
+use stele_journal::snapshot::{self, SnapshotSection, snapshot_name};
 use stele_journal::{Directory, TrailReader};
 use stele_replay::divergence::check;
-use stele_replay::follower::{Follower, Turn, take_newest};
+use stele_replay::follower::{FollowProgress, Follower, take_newest};
 use stele_replay::recall::{recall, resume};
-use stele_replay::{Resume, ResumeError, Resumed};
+use stele_replay::{ResumeError, ResumedSession, TrailState};
 use stele_strategies::registry::Registry;
 use stele_venue::paper_exchange::{PaperExchange, PaperOptions};
 use stele_wire::units::{Position, Sequence};
@@ -23,11 +23,11 @@ fn registry() -> Registry {
     Registry::built_in()
 }
 
-/// A session over what is there: begun, traded for `steps`, an order left resting.
+/// Opens a session over the trail: begins it, trades for `steps`, and leaves an order resting.
 fn session(path: &Path, epoch: u32, steps: u64) -> Rig {
     let resumed = (epoch > 1).then(|| resume(path, registry(), |_| ()).unwrap());
     let (state, unsent) = match resumed {
-        Some(Resumed { host, unsent, open_orders, numbers, .. }) => {
+        Some(ResumedSession { host, unsent, open_orders, numbers, .. }) => {
             let exchange = PaperExchange::resume(PaperOptions::default(), &open_orders, numbers);
             (Some((host, exchange)), unsent)
         }
@@ -44,22 +44,22 @@ fn session(path: &Path, epoch: u32, steps: u64) -> Rig {
     rig
 }
 
-/// Three sessions over several segments each: ended, killed, ended.
+/// Writes three sessions over several segments each: ended, killed, ended.
 fn trail(path: &Path) {
     session(path, 1, 100).end();
     session(path, 2, 77).kill();
     session(path, 3, 100).end();
 }
 
-/// Follows the whole trail and gives the state at each roll and at the end, every snapshot left there.
-fn follow(path: &Path) -> (Vec<(u64, Vec<Section>)>, Vec<Section>) {
-    let mut follower = Follower::new(path, Resume::new(registry()), 1000).unwrap();
+/// Follows the whole trail, keeping every snapshot, and returns the state at each roll and at the end.
+fn follow(path: &Path) -> (Vec<(u64, Vec<SnapshotSection>)>, Vec<SnapshotSection>) {
+    let mut follower = Follower::new(path, TrailState::new(registry()), 1000).unwrap();
     let mut rolls = Vec::new();
     loop {
         let taken = match follower.follow(EVERYTHING, 1000).unwrap() {
-            Turn::Followed(1000) => None,
-            Turn::Taken(taken) => Some(taken),
-            Turn::Followed(_) => break,
+            FollowProgress::Followed(1000) => None,
+            FollowProgress::Snapshot(taken) => Some(taken),
+            FollowProgress::Followed(_) => break,
         };
         rolls.extend(taken.map(|taken| (taken.standing.segment, follower.resume().snapshot())));
     }
@@ -76,10 +76,10 @@ fn remove_snapshots(path: &Path) {
     }
 }
 
-/// What a new session sees of it.
-fn told(resumed: Resumed) -> String {
-    let Resumed { host, unsent, open_orders, numbers, known, events, .. } = resumed;
-    let Resumed { last_sequence, last_timestamp, epoch, has_ended, .. } = resumed;
+/// Returns everything that a new session reads from the trail, as text.
+fn digest(resumed: ResumedSession) -> String {
+    let ResumedSession { host, unsent, open_orders, numbers, known, events, .. } = resumed;
+    let ResumedSession { last_sequence, last_timestamp, epoch, has_ended, .. } = resumed;
     let mut state = Vec::new();
     host.snapshot(&mut state);
     format!(
@@ -89,40 +89,40 @@ fn told(resumed: Resumed) -> String {
 }
 
 #[test]
-fn a_snapshot_at_any_roll_and_the_events_behind_it_are_the_whole_replay() {
+fn a_snapshot_at_any_roll_and_the_events_after_it_equal_the_whole_replay() {
     let folder = tempfile::tempdir().unwrap();
     trail(folder.path());
-    let whole = told(resume(folder.path(), registry(), |_| ()).unwrap());
+    let whole = digest(resume(folder.path(), registry(), |_| ()).unwrap());
     let (rolls, end) = follow(folder.path());
     assert!(rolls.len() > 5, "{} segments", rolls.len());
     let directory = Directory::new(folder.path());
     let segments = stele_journal::read_segments(&directory).unwrap();
     for (segment, state) in rolls {
         let read = snapshot::read(&directory, &segments, segment).unwrap();
-        let mut again = Resume::restore(registry(), |name| read.section(name)).unwrap();
+        let mut again = TrailState::restore(registry(), |name| read.section(name)).unwrap();
         assert_eq!(again.snapshot(), state, "after segment {segment}");
         let mut reader = TrailReader::open(folder.path()).unwrap();
         reader.seek(Sequence(again.last_sequence() + 1)).unwrap();
         while let Some(entry) = reader.read_next().unwrap() {
             again.on_event(&entry.frame).unwrap();
         }
-        assert!(again.snapshot() == end, "after segment {segment} and the events behind it");
-        assert!(told(again.finish()) == whole, "after segment {segment} and the events behind it");
+        assert!(again.snapshot() == end, "after segment {segment} and the events after it");
+        assert!(digest(again.finish()) == whole, "after segment {segment} and the events after it");
     }
 }
 
 #[test]
-fn a_restart_reads_the_events_behind_the_newest_whole_snapshot_and_no_other() {
+fn a_restart_reads_only_the_events_after_the_newest_whole_snapshot() {
     let folder = tempfile::tempdir().unwrap();
     trail(folder.path());
     let path = folder.path();
     let all = frames(path).len() as u64;
     let whole = recall(path, registry(), |_| ()).unwrap();
     assert_eq!((whole.replayed, whole.snapshot), (all, None));
-    let expected = told(whole.resume.finish());
+    let expected = digest(whole.resume.finish());
     let (rolls, _) = follow(path);
     let mut before = all;
-    // From the newest on: each is used, then damaged by one bit, then passed over by name.
+    // Each snapshot, from the newest on, is used, then damaged by one bit, and then skipped and named.
     for (damaged, (segment, _)) in rolls.iter().rev().enumerate().take(4) {
         let recalled = recall(path, registry(), |_| ()).unwrap();
         let used = recalled.snapshot.unwrap();
@@ -130,7 +130,7 @@ fn a_restart_reads_the_events_behind_the_newest_whole_snapshot_and_no_other() {
         assert_eq!(recalled.replayed, all - used.standing.last_sequence.0);
         assert!(damaged == 0 || used.standing.last_sequence.0 < before);
         before = used.standing.last_sequence.0;
-        assert!(told(recalled.resume.finish()) == expected, "from segment {segment}");
+        assert!(digest(recalled.resume.finish()) == expected, "from segment {segment}");
         let file = path.join(snapshot_name(*segment));
         let mut bytes = fs::read(&file).unwrap();
         let bit = (*segment as usize * 7919) % (bytes.len() * 8);
@@ -143,11 +143,11 @@ fn a_restart_reads_the_events_behind_the_newest_whole_snapshot_and_no_other() {
 }
 
 #[test]
-fn a_trail_whose_beginning_has_expired_goes_on_and_is_checked_from_a_snapshot_or_is_refused() {
+fn a_trail_whose_beginning_has_expired_continues_from_a_snapshot_or_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     trail(folder.path());
     let path = folder.path();
-    let expected = told(resume(path, registry(), |_| ()).unwrap());
+    let expected = digest(resume(path, registry(), |_| ()).unwrap());
     let all = frames(path).len() as u64;
     let (rolls, _) = follow(path);
     for (segment, _) in &rolls[..3] {
@@ -156,25 +156,25 @@ fn a_trail_whose_beginning_has_expired_goes_on_and_is_checked_from_a_snapshot_or
     for (segment, _) in &rolls[..2] {
         fs::remove_file(path.join(snapshot_name(*segment))).unwrap();
     }
-    assert!(told(resume(path, registry(), |_| ()).unwrap()) == expected);
+    assert!(digest(resume(path, registry(), |_| ()).unwrap()) == expected);
     let checked = check(path, registry(), |_| ()).unwrap();
     assert_eq!((&checked.difference, checked.events), (&None, all - checked.from_sequence + 1));
     assert!(checked.from_sequence > 1);
     remove_snapshots(path);
     let Err(error) = resume(path, registry(), |_| ()) else { panic!("it has no beginning") };
     assert!(matches!(error, ResumeError::NoBeginning { segment, .. } if segment == rolls[2].0 + 1));
-    assert!(error.to_string().contains("bring back a snapshot"), "{error}");
+    assert!(error.to_string().contains("restore a snapshot"), "{error}");
     assert!(check(path, registry(), |_| ()).is_err());
 }
 
 #[test]
-fn what_the_live_follower_takes_is_what_is_made_of_the_trail_later() {
+fn the_live_follower_takes_the_same_snapshots_as_a_later_read_of_the_trail() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     session(path, 1, 30).kill();
     let mut rig = session(path, 2, 1);
-    // From the state that the first session left, as a start over the trail begins it.
-    let mut state = Resume::new(registry());
+    // Begins with the state after the first session, as a start over the trail does.
+    let mut state = TrailState::new(registry());
     let mut reader = TrailReader::open(path).unwrap();
     while let Some(entry) = reader.read_next().unwrap().filter(|entry| entry.epoch.0 == 1) {
         state.on_event(&entry.frame).unwrap();
@@ -184,13 +184,13 @@ fn what_the_live_follower_takes_is_what_is_made_of_the_trail_later() {
     for step in 0..10 {
         rig.market(step, 3);
         rig.fill();
-        while let Turn::Taken(one) = follower.follow(rig.durable(), usize::MAX).unwrap() {
+        while let FollowProgress::Snapshot(one) = follower.follow(rig.durable(), usize::MAX).unwrap() {
             assert!(one.standing.end <= rig.durable());
             taken.push(one);
         }
     }
     rig.end();
-    while let Turn::Taken(one) = follower.follow(EVERYTHING, usize::MAX).unwrap() {
+    while let FollowProgress::Snapshot(one) = follower.follow(EVERYTHING, usize::MAX).unwrap() {
         taken.push(one);
     }
     taken.extend(follower.finish().unwrap());
@@ -201,12 +201,12 @@ fn what_the_live_follower_takes_is_what_is_made_of_the_trail_later() {
     let segments = stele_journal::read_segments(&directory).unwrap();
     for one in taken {
         let later = snapshot::read(&directory, &segments, one.standing.segment).unwrap();
-        assert_eq!((later.standing, later.written), (one.standing, one.written));
+        assert_eq!((later.origin, later.digest), (one.standing, one.written));
     }
 }
 
 #[test]
-fn a_snapshot_of_which_the_log_has_another_hash_is_passed_over() {
+fn a_snapshot_whose_hash_differs_from_the_logged_one_is_skipped() {
     for (hash_is_right, used) in [(true, true), (false, false)] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
@@ -218,10 +218,10 @@ fn a_snapshot_of_which_the_log_has_another_hash_is_passed_over() {
         let mut rig = session(path, 2, 1);
         let mut hash = newest.taken.written.hash;
         hash[0] ^= u8::from(!hash_is_right);
-        rig.tell(newest.taken.standing.last_sequence, hash);
+        rig.log_snapshot(newest.taken.standing.last_sequence, hash);
         rig.end();
         let recalled = recall(path, registry(), |_| ()).unwrap();
-        assert_eq!(recalled.snapshot.map(|used| used.is_told), used.then_some(true));
+        assert_eq!(recalled.snapshot.map(|used| used.is_logged), used.then_some(true));
         assert_eq!(recalled.refused.len(), usize::from(!used));
     }
 }

@@ -1,4 +1,4 @@
-//! From the feed to the reports: once warm, nothing on the sequencer's and the strategies' path allocates.
+//! Checks that nothing on the path from the feed to the reports allocates once it is warm.
 
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
@@ -19,7 +19,7 @@ use stele_wire::{Epoch, Identity, Nanos, Position, Sequence};
 
 const START: Nanos = Nanos(1_767_623_400_000_000_000);
 
-/// The journal's side of the ring, on a disk that is always done.
+/// Advances the journal's watermarks as a disk without delays would.
 fn flush(journal: &mut JournalReader) {
     let batched = journal.ring().watermarks().batched();
     journal.advance_written(batched);

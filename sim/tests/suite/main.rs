@@ -1,4 +1,4 @@
-//! Worlds on a disk that fails, and what the simulation's own path costs.
+//! Worlds on a disk that fails, and the allocations of the simulation's own path.
 
 mod allocations;
 mod failures;
@@ -6,4 +6,4 @@ mod seals;
 mod worlds;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;

@@ -1,5 +1,5 @@
-//! A sealer beside the writer, on a disk that crashes at any moment, in the midst of keeping a checkpoint too: what was
-//! signed stays true of every log that recovery leaves.
+//! A sealer beside the writer, on a disk that crashes at any moment, also while a checkpoint is written: what
+//! was signed stays true of every log that recovery leaves.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use stele_compliance::seal::note::KeyKind;
 use stele_compliance::seal::sealing::sealed_events;
 use stele_compliance::seal::{SealCheckError, SealPolicy, Signer};
 use stele_journal::scan::ScanOptions;
-use stele_journal::{Options, Storage};
-use stele_sim::behaviour::Behaviour;
+use stele_journal::{JournalOptions, Storage};
+use stele_sim::behaviour::DiskBehaviour;
 use stele_sim::bounds::{SEGMENT_LENGTH, SHARD};
-use stele_sim::checkers::Truth;
-use stele_sim::dice::Dice;
+use stele_sim::checkers::ReferenceLog;
 use stele_sim::disk::{Disk, SimSite};
-use stele_sim::life::{Life, Temper};
+use stele_sim::life::{Life, LifeSettings};
 use stele_sim::medium::Medium;
+use stele_sim::random::SeededRandom;
 use stele_sim::restart::Restart;
 use stele_wire::{Nanos, Sequence, TrailId};
 
 /// Lives of a world.
 const LIVES: u64 = 8;
 
-/// What worlds came to.
+/// Statistics of worlds.
 #[derive(Clone, Copy, Default, Debug)]
 struct Counts {
     checkpoints: u64,
@@ -35,14 +35,14 @@ struct Counts {
     sealed: u64,
 }
 
-/// A trail, its seals, and everything that was ever seen signed.
+/// A trail, its seals, and every checkpoint that was ever signed.
 struct World {
     site: SimSite,
     clock: ManualClock,
-    dice: Dice,
-    truth: Truth,
+    random: SeededRandom,
+    reference: ReferenceLog,
     signer: Signer,
-    /// Bytes of every checkpoint by its name.
+    /// The bytes of every checkpoint by its name.
     signed: BTreeMap<String, Vec<u8>>,
     follows: Watermark,
     counts: Counts,
@@ -50,13 +50,14 @@ struct World {
 
 impl World {
     fn new(seed: u64, follows: Watermark) -> Self {
-        let options = Options { shard: SHARD, segment_length: SEGMENT_LENGTH, ..Options::default() };
-        let disk = Disk::new(Medium::new(Dice::new(seed, 2)));
+        let options =
+            JournalOptions { shard: SHARD, segment_length: SEGMENT_LENGTH, ..JournalOptions::default() };
+        let disk = Disk::new(Medium::new(SeededRandom::new(seed, 2)));
         Self {
             site: SimSite { disk, trail: TrailId([4; 16]), block_length: 512, options },
             clock: ManualClock::at(Nanos(1 << 60)),
-            dice: Dice::new(seed, 1),
-            truth: Truth::default(),
+            random: SeededRandom::new(seed, 1),
+            reference: ReferenceLog::default(),
             signer: Signer::new("bank.example/stele", KeyKind::Log, &[7; 32]).expect("a name"),
             signed: BTreeMap::new(),
             follows,
@@ -76,49 +77,51 @@ impl World {
         Ok(())
     }
 
-    /// Opens the trail, lives on it, seals beside it, and ends in a crash or a stop.
+    /// Opens the trail, runs a life on it with a sealer beside, and ends in a crash or a stop.
     fn live(&mut self, number: u64) -> Result<(), String> {
         let sealed = sealed_events(&self.storage(), self.signer.public()).map_err(|e| e.to_string())?;
         self.site.options.known_durable = Sequence(sealed);
         let restart = Restart::attempt(&self.site, 2, self.clock.now()).map_err(|error| error.to_string())?;
-        let before = self.truth.len();
-        self.truth.begin_epoch(&restart.report, restart.continuation.epoch);
-        self.counts.rolled_back += (before - self.truth.len()) as u64;
-        let behaviour = Behaviour { delay_max: self.dice.pick(&[2, 40, 400]), ..Behaviour::default() };
+        let before = self.reference.len();
+        self.reference.begin_epoch(&restart.report, restart.continuation.epoch);
+        self.counts.rolled_back += (before - self.reference.len()) as u64;
+        let behaviour =
+            DiskBehaviour { delay_max: self.random.pick(&[2, 40, 400]), ..DiskBehaviour::default() };
         self.site.disk.with(|medium| medium.set_behaviour(behaviour));
         let policy = SealPolicy {
-            events: self.dice.pick(&[3, 40, 1000]),
-            interval: Nanos(self.dice.pick(&[1, 1_000_000, 1 << 40])),
+            events: self.random.pick(&[3, 40, 1000]),
+            interval: Nanos(self.random.pick(&[1, 1_000_000, 1 << 40])),
         };
         let last = Sequence(restart.opened.start.next_sequence.0 - 1);
         let mut sealer = LiveSealer::new(self.storage(), self.signer.clone(), policy, last);
-        let temper = Temper::draw(&mut self.dice);
-        let mut life = Life::begin(&self.site.disk, restart.opened, temper, self.clock.clone(), number);
-        for _ in 0..self.dice.between(50, 600) {
-            life.step(&mut self.truth).map_err(|violation| violation.to_string())?;
-            if self.dice.one_in(8) {
+        let settings = LifeSettings::draw(&mut self.random);
+        let mut life = Life::begin(&self.site.disk, restart.opened, settings, self.clock.clone(), number);
+        for _ in 0..self.random.between(50, 600) {
+            life.step(&mut self.reference).map_err(|violation| violation.to_string())?;
+            if self.random.one_in(8) {
                 self.seal(&mut sealer, &life, false)?;
             }
         }
-        let ends_in_order = self.dice.one_in(3);
+        let ends_in_order = self.random.one_in(3);
         if ends_in_order {
-            life.stop(&mut self.truth).map_err(|violation| violation.to_string())?;
+            life.stop(&mut self.reference).map_err(|violation| violation.to_string())?;
             self.seal(&mut sealer, &life, true)?;
             if !sealer.is_through(life.durable()) {
                 return Err("a log that has ended is not sealed to its end".to_owned());
             }
         } else {
-            // The power fails after so many files.
-            let files = self.dice.between(0, 5);
-            self.site.disk.with(|medium| medium.set_fuse(Some(files)));
+            // The power fails after this many files.
+            let files = self.random.between(0, 5);
+            self.site.disk.with(|medium| medium.fail_power_after(Some(files)));
             let durable = self.mark(&life);
             let _ = sealer.turn(durable, true, usize::MAX, self.clock.now());
-            self.counts.cut_short += u64::from(files > 0 && self.site.disk.with(|medium| medium.is_dark()));
-            self.site.disk.with(|medium| medium.set_fuse(None));
+            self.counts.cut_short +=
+                u64::from(files > 0 && self.site.disk.with(|medium| medium.is_power_off()));
+            self.site.disk.with(|medium| medium.fail_power_after(None));
         }
         self.remember();
-        life.end(&mut self.truth).map_err(|violation| violation.to_string())?;
-        let is_killed = ends_in_order || self.dice.one_in(3);
+        life.end(&mut self.reference).map_err(|violation| violation.to_string())?;
+        let is_killed = ends_in_order || self.random.one_in(3);
         self.site.disk.with(|medium| if is_killed { medium.kill_process() } else { medium.fail_power() });
         self.counts.checkpoints += sealer.sealed().checkpoints;
         Ok(())
@@ -129,19 +132,19 @@ impl World {
     }
 
     fn seal(&mut self, sealer: &mut LiveSealer, life: &Life, is_ended: bool) -> Result<(), String> {
-        let frames = self.dice.pick(&[1, 20, 100_000]);
+        let frames = self.random.pick(&[1, 20, 100_000]);
         let now = self.clock.now();
         loop {
             let taken = sealer.turn(self.mark(life), is_ended, frames, now);
             match taken.map_err(|error| error.to_string())? {
                 0 => return Ok(()),
-                _ if is_ended || self.dice.one_in(2) => {}
+                _ if is_ended || self.random.one_in(2) => {}
                 _ => return Ok(()),
             }
         }
     }
 
-    /// Every checkpoint that stands on the disk, as somebody may have copied it away by now.
+    /// Records every checkpoint on the disk: it may have been copied away by now.
     fn remember(&mut self) {
         self.site.disk.with(|medium| {
             let names =
@@ -156,13 +159,13 @@ impl World {
         });
     }
 
-    /// Behind a recovery, every checkpoint ever seen is there and true.
+    /// Checks after a recovery that every recorded checkpoint is still there and true.
     fn hold(&mut self) -> Result<(), String> {
         let recovered =
             Restart::attempt(&self.site, 1, self.clock.now()).map_err(|error| error.to_string())?;
-        let before = self.truth.len();
-        self.truth.begin_epoch(&recovered.report, recovered.continuation.epoch);
-        self.counts.rolled_back += (before - self.truth.len()) as u64;
+        let before = self.reference.len();
+        self.reference.begin_epoch(&recovered.report, recovered.continuation.epoch);
+        self.counts.rolled_back += (before - self.reference.len()) as u64;
         let seen = std::mem::take(&mut self.signed);
         self.remember();
         if let Some((name, _)) = seen.iter().find(|(name, bytes)| self.signed.get(*name) != Some(bytes)) {
@@ -182,7 +185,7 @@ impl World {
 }
 
 #[test]
-fn no_two_checkpoints_contradict_each_other_whatever_crashes_when() {
+fn no_two_checkpoints_contradict_each_other_after_any_crash() {
     let mut total = Counts::default();
     for seed in 1..=60 {
         let mut world = World::new(seed, Watermark::Durable);
@@ -198,7 +201,7 @@ fn no_two_checkpoints_contradict_each_other_whatever_crashes_when() {
     assert!(total.rolled_back > 500, "{total:?}");
 }
 
-/// The checks above can fail: a sealer that does not wait for `durable` signs what a crash takes away.
+/// The checks above can fail: a sealer that does not wait for `durable` signs what a crash removes.
 #[test]
 fn a_sealer_that_does_not_wait_for_the_disk_is_caught() {
     let caught = (1..=30).filter(|seed| World::new(*seed, Watermark::Written).run().is_err()).count();

@@ -1,10 +1,10 @@
-//! Worlds on a disk that fails and keeps its promises, and worlds in which something is broken on purpose.
+//! Worlds on a disk that fails and keeps its promises, and worlds with a deliberate fault.
 
-use stele_sim::{Lie, Outcome, Sabotage, run};
+use stele_sim::{BrokenPromise, Sabotage, WorldOutcome, run};
 
-/// Runs the worlds of the seeds from `seed` on until there were so many rounds.
-fn run_rounds(seed: u64, rounds: u64) -> Outcome {
-    let mut total = Outcome::default();
+/// Runs worlds, with seeds from `seed` on, until there were this many rounds.
+fn run_rounds(seed: u64, rounds: u64) -> WorldOutcome {
+    let mut total = WorldOutcome::default();
     for seed in seed.. {
         if total.rounds() >= rounds {
             break;
@@ -21,7 +21,7 @@ fn run_rounds(seed: u64, rounds: u64) -> Outcome {
     total
 }
 
-/// That a broken promise is noticed within `worlds` worlds, and as what.
+/// Returns the rules that are violated within `worlds` worlds.
 fn rules_broken_by(sabotage: Sabotage, worlds: u64) -> Vec<&'static str> {
     let failures = (1..=worlds).filter_map(|seed| run(seed, Some(sabotage)).err());
     let mut rules: Vec<_> = failures.map(|failure| failure.violation.rule).collect();
@@ -30,7 +30,7 @@ fn rules_broken_by(sabotage: Sabotage, worlds: u64) -> Vec<&'static str> {
     rules
 }
 
-/// A hundred thousand rounds together, on as many threads as the test runner has.
+/// A hundred thousand rounds in two tests, which the test runner may run on two threads.
 #[test]
 fn nothing_acknowledged_is_lost_and_nothing_invented_in_fifty_thousand_crashes() {
     assert_exercised(&run_rounds(1, 50_000));
@@ -41,8 +41,8 @@ fn nothing_acknowledged_is_lost_and_nothing_invented_in_fifty_thousand_more() {
     assert_exercised(&run_rounds(1_000_000, 50_000));
 }
 
-/// A simulation that does not reach something proves nothing about it.
-fn assert_exercised(total: &Outcome) {
+/// A simulation that does not reach a state proves nothing about it.
+fn assert_exercised(total: &WorldOutcome) {
     let [a, b, c, d, e, f] = total.rows;
     assert!(a > 50 && c > 50 && d > 50 && e > 50 && b + f == 0, "{total:?}");
     assert!(total.ends.iter().all(|&count| count > 50) && total.interrupted > 50, "{total:?}");
@@ -62,24 +62,24 @@ fn the_same_seed_gives_the_same_world() {
 
 #[test]
 fn a_disk_that_acknowledges_a_flush_and_loses_it_is_caught() {
-    let rules = rules_broken_by(Sabotage::Disk(Lie::LosesFlushes), 20);
+    let rules = rules_broken_by(Sabotage::Disk(BrokenPromise::LosesFlushes), 20);
     assert!(rules.contains(&"what was acknowledged survives"), "{rules:?}");
 }
 
 #[test]
 fn an_acknowledgement_before_the_write_is_caught() {
-    let rules = rules_broken_by(Sabotage::Disk(Lie::AcknowledgesEarly), 20);
+    let rules = rules_broken_by(Sabotage::Disk(BrokenPromise::AcknowledgesEarly), 20);
     assert!(rules.contains(&"what was acknowledged survives"), "{rules:?}");
 }
 
 #[test]
 fn bits_that_rot_are_caught() {
-    assert!(!rules_broken_by(Sabotage::Disk(Lie::RotsBits), 20).is_empty());
+    assert!(!rules_broken_by(Sabotage::Disk(BrokenPromise::RotsBits), 20).is_empty());
 }
 
 #[test]
 fn a_write_that_spoils_another_sector_is_caught() {
-    assert!(!rules_broken_by(Sabotage::Disk(Lie::WritesElsewhere), 20).is_empty());
+    assert!(!rules_broken_by(Sabotage::Disk(BrokenPromise::WritesElsewhere), 20).is_empty());
 }
 
 #[test]

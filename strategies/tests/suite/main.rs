@@ -7,4 +7,4 @@ mod operators;
 mod other_streams;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;

@@ -1,40 +1,44 @@
 //! The price of an auction.
 //!
-//! The rules of Xetra's market model (Deutsche Börse, *Market Model Xetra*, chapter "Auction price determination"),
-//! which other venues share up to details:
+//! The rules are those of Xetra's market model (Deutsche Börse, *Market Model Xetra*, chapter "Auction
+//! price determination"), which other venues share except for details:
 //!
-//! 1. the price at which most can be executed;
-//! 2. of several, the one that leaves least behind on either side;
-//! 3. of several, the highest where all of them leave something to buy, the lowest where all leave something to sell;
-//! 4. otherwise the price nearest to the last trade's; where nothing was traded, the middle, rounded down to the tick.
+//! 1. the price at which the most can be executed;
+//! 2. of several, the price with the smallest surplus;
+//! 3. of several, the highest if all have a surplus on the buy side, the lowest if all have a surplus on
+//!    the sell side;
+//! 4. otherwise the price nearest to the last trade's; without a last trade, the midpoint rounded down to
+//!    the tick.
 //!
-//! Candidates are the limits of the orders. Where only orders without a limit meet, they trade at the last price, and
-//! not at all where there is none.
+//! Candidates are the limits of the orders. When only orders without a limit meet, they trade at the last
+//! price; without a last price they do not trade.
 
-/// Orders of one side at one price: the price, none for orders without a limit, and what is left of them.
+/// The orders of one side at one price: the price (none for orders without a limit) and their open
+/// quantity.
 pub type Interest = (Option<i64>, u64);
 
-/// What an auction comes to.
+/// The result of an auction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Clearing {
-    /// The one price, in units of 1e-9.
+    /// The auction price, in units of 1e-9.
     pub price: i64,
-    /// How much is executed.
+    /// The quantity that is executed.
     pub volume: u64,
 }
 
-/// What stays behind at the best candidates.
+/// The candidate prices that are still equally good.
 #[derive(Clone, Copy)]
 struct Candidates {
     low: i64,
     high: i64,
     volume: u128,
-    /// Demand less supply, at the lowest and at the highest.
+    /// Demand less supply, at the lowest and at the highest candidate.
     surplus: [i128; 2],
 }
 
-/// The price of an auction of `bids` and `asks`, in any order. `scratch` is overwritten; `tick` is at least 1.
-/// None when nothing can be executed.
+/// Returns the price and volume of an auction of `bids` and `asks`, each in any order; none when nothing
+/// can be executed. `last` is the price of the last trade, `tick` is at least 1, and `scratch` is
+/// overwritten.
 pub fn clearing(
     bids: &[Interest],
     asks: &[Interest],
@@ -83,8 +87,8 @@ impl Candidates {
         self.surplus[0].unsigned_abs()
     }
 
-    /// Rules 3 and 4. Demand only falls and supply only grows with the price, so the lowest and the highest tell of
-    /// all between them.
+    /// Applies rules 3 and 4. As the price rises, demand only falls and supply only grows, so the surplus
+    /// at the lowest and at the highest candidate decides for all candidates between them.
     fn price(&self, last: Option<i64>, tick: i64) -> i64 {
         if self.surplus.iter().all(|surplus| *surplus > 0) {
             return self.high;
@@ -116,9 +120,9 @@ mod tests {
         (Some(price), quantity)
     }
 
-    /// The examples of the market model, in their order there.
+    /// The examples of the market model, in the same order.
     #[test]
-    fn the_examples_of_the_market_model_come_out() {
+    fn the_examples_of_the_market_model_give_the_documented_prices() {
         let bids = [at(202, 200), at(201, 200), at(200, 300)];
         let asks = [at(200, 100), at(198, 200), at(197, 400)];
         assert_eq!(cleared(&bids, &asks, None), Some((200, 700)), "1: one price at which most is executed");
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_middle_is_rounded_down_to_the_tick_where_nothing_was_traded() {
+    fn without_a_last_price_the_midpoint_is_rounded_down_to_the_tick() {
         let mut scratch = Vec::new();
         let found = clearing(&[at(-5, 3)], &[at(-20, 3)], None, 5, &mut scratch);
         assert_eq!(found, Some(Clearing { price: -15, volume: 3 }));
@@ -156,7 +160,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_price_executes_more_nor_leaves_less_behind(
+        fn no_other_price_executes_more_or_leaves_a_smaller_surplus(
             bids in prop::collection::vec((prop::option::weighted(0.9, 90i64..110), 1u64..50), 0..12),
             asks in prop::collection::vec((prop::option::weighted(0.9, 90i64..110), 1u64..50), 0..12),
             last in prop::option::of(80i64..120),

@@ -1,36 +1,36 @@
-//! The exchange's own book: price levels of orders in the order of their arrival.
+//! The book of one instrument on the exchange: price levels, each with its orders in order of arrival.
 
 use super::index::OwnerIndex;
-use super::order::{Order, Owner};
+use super::order::{MatchingOrder, OrderOwner};
 use stele_strategies::book::BookSide;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// Orders there is room for before anything is allocated.
+/// The number of orders that fit before anything is allocated.
 const CAPACITY: usize = 256;
 
-/// The orders of one instrument: those that stand in a level, and those that a stop holds back.
+/// The orders of one instrument: those in the price levels, and the stops that wait.
 ///
-/// Orders lie in a slab, each level is a list through it, and the levels of a side lie in a sorted array, the best one
-/// last: the touch is changed at its end. Nothing is allocated unless more orders or levels are held at once than
-/// ever before.
+/// Orders are in a slab, each level is a linked list through it, and the levels of a side are in a sorted
+/// array with the best one last, so that changes at the touch are changes at its end. Nothing is allocated
+/// unless there are more orders or levels at once than ever before.
 #[derive(Clone, Debug)]
 pub(super) struct OrderBook {
     slots: Vec<Slot>,
     free: u32,
     count: usize,
     index: OwnerIndex,
-    /// By side.
+    /// The levels by side.
     levels: [Vec<Level>; 2],
-    /// Orders behind a stop, first come first.
+    /// Waiting stops, in order of arrival.
     stops: Vec<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    /// None where the slot is free; `next` is then the next free one.
-    order: Option<Order>,
+    /// None when the slot is free; `next` is then the next free slot.
+    order: Option<MatchingOrder>,
     next: u32,
     previous: u32,
 }
@@ -42,7 +42,7 @@ struct Level {
     last: u32,
 }
 
-/// Where an order stands that has no limit: before every one that has.
+/// The sort key of a limit. An order without a limit comes before every order that has one.
 fn rank(side: BookSide, limit: Option<i64>) -> i64 {
     limit.unwrap_or(if side == BookSide::Bid { i64::MAX } else { i64::MIN })
 }
@@ -59,35 +59,38 @@ impl OrderBook {
         }
     }
 
-    /// Orders in it, those behind a stop counted.
+    /// The number of orders, waiting stops included.
     pub(super) fn count(&self) -> usize {
         self.count
     }
 
-    pub(super) fn find(&self, owner: Owner, client_order_id: u64) -> Option<u32> {
+    pub(super) fn find(&self, owner: OrderOwner, client_order_id: u64) -> Option<u32> {
         self.index.get((owner, client_order_id))
     }
 
+    /// Returns the order in a slot.
+    ///
     /// # Panics
-    /// When nothing stands in the slot.
-    pub(super) fn order(&self, slot: u32) -> &Order {
+    /// When the slot is free.
+    pub(super) fn order(&self, slot: u32) -> &MatchingOrder {
         self.slots[slot as usize].order.as_ref().expect("a slot of the book has an order")
     }
 
-    /// To change its quantities alone: its place follows from its side, its limit and its stop.
+    /// Returns the order in a slot, to change its quantities only. Its place follows from its side, limit
+    /// and stop.
     ///
     /// # Panics
-    /// When nothing stands in the slot.
-    pub(super) fn order_mut(&mut self, slot: u32) -> &mut Order {
+    /// When the slot is free.
+    pub(super) fn order_mut(&mut self, slot: u32) -> &mut MatchingOrder {
         self.slots[slot as usize].order.as_mut().expect("a slot of the book has an order")
     }
 
-    /// The order that is met first on a side.
+    /// Returns the slot of the order that trades first on a side.
     pub(super) fn first(&self, side: BookSide) -> Option<u32> {
         self.levels[side as usize].last().map(|level| level.first)
     }
 
-    /// Slots of a side in the order in which they are met.
+    /// Returns the slots of a side in the order in which they trade.
     pub(super) fn queue(&self, side: BookSide) -> impl Iterator<Item = u32> {
         self.levels[side as usize].iter().rev().flat_map(|level| {
             std::iter::successors(Some(level.first), |slot| {
@@ -97,18 +100,19 @@ impl OrderBook {
         })
     }
 
-    /// Orders behind a stop, first come first.
+    /// Returns the waiting stops, in order of arrival.
     pub(super) fn stops(&self) -> &[u32] {
         &self.stops
     }
 
-    /// Every slot with an order; in no order that means anything, the same for the same history.
+    /// Returns every slot with an order. The order of the slots has no meaning, but the same calls give the
+    /// same one.
     pub(super) fn slots(&self) -> impl Iterator<Item = u32> {
         (0..self.slots.len() as u32).filter(|slot| self.slots[*slot as usize].order.is_some())
     }
 
-    /// Puts an order in: last of its level, or last behind a stop.
-    pub(super) fn insert(&mut self, order: Order) -> u32 {
+    /// Adds an order at the back of its level, or as the last of the waiting stops.
+    pub(super) fn insert(&mut self, order: MatchingOrder) -> u32 {
         let slot = self.allocate(order);
         self.index.insert((order.owner, order.client_order_id), slot);
         self.count += 1;
@@ -120,11 +124,11 @@ impl OrderBook {
         slot
     }
 
-    /// Takes an order out.
+    /// Removes an order.
     ///
     /// # Panics
-    /// When nothing stands in the slot.
-    pub(super) fn remove(&mut self, slot: u32) -> Order {
+    /// When the slot is free.
+    pub(super) fn remove(&mut self, slot: u32) -> MatchingOrder {
         let order = *self.order(slot);
         if order.is_working() {
             self.unlink(slot);
@@ -138,21 +142,22 @@ impl OrderBook {
         order
     }
 
-    /// Gives an order terms that keep its side, its limit and its stop, in its place; its name may be new.
-    pub(super) fn rename(&mut self, slot: u32, order: Order) {
+    /// Gives an order new terms in its place. Side, limit and stop must stay; the client order id may
+    /// change.
+    pub(super) fn rename(&mut self, slot: u32, order: MatchingOrder) {
         let old = *self.order(slot);
         self.index.remove((old.owner, old.client_order_id));
         self.index.insert((order.owner, order.client_order_id), slot);
         *self.order_mut(slot) = order;
     }
 
-    /// Moves an order behind the others of its level.
+    /// Moves an order to the back of its level.
     pub(super) fn requeue(&mut self, slot: u32) {
         self.unlink(slot);
         self.link(slot);
     }
 
-    fn allocate(&mut self, order: Order) -> u32 {
+    fn allocate(&mut self, order: MatchingOrder) -> u32 {
         let filled = Slot { order: Some(order), next: NONE, previous: NONE };
         if self.free == NONE {
             self.slots.push(filled);
@@ -164,7 +169,7 @@ impl OrderBook {
         slot
     }
 
-    /// Where the level of `price` is among those of the side, or where it would go in.
+    /// Returns the index of the level of `price`, or the index at which to insert it.
     fn level(&self, side: BookSide, price: i64) -> Result<usize, usize> {
         let levels = &self.levels[side as usize];
         match side {
@@ -193,7 +198,7 @@ impl OrderBook {
     fn unlink(&mut self, slot: u32) {
         let Slot { next, previous, .. } = self.slots[slot as usize];
         let (side, limit) = (self.order(slot).side, self.order(slot).limit);
-        let at = self.level(side, rank(side, limit)).expect("an order that works stands in a level");
+        let at = self.level(side, rank(side, limit)).expect("a working order is in a level");
         if previous == NONE && next == NONE {
             self.levels[side as usize].remove(at);
             return;

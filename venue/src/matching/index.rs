@@ -1,16 +1,16 @@
-//! Owner and client order id → slot: what finds an order that its owner names.
+//! Finds the slot of an order by its owner and client order id.
 
-use super::order::Owner;
+use super::order::OrderOwner;
 
-/// Open addressing with linear probing; deletion shifts back, so that there are no tombstones. Allocates only when
-/// more orders are held at once than ever before. Nothing iterates over the cells.
+/// Open addressing with linear probing. Deletion shifts entries back, so there are no tombstones. Allocates
+/// only when more orders are held at once than ever before. No code iterates over the cells.
 #[derive(Clone, Debug)]
 pub(super) struct OwnerIndex {
     cells: Vec<Option<(Key, u32)>>,
     count: usize,
 }
 
-type Key = (Owner, u64);
+type Key = (OrderOwner, u64);
 
 /// 2^64 divided by the golden ratio: Fibonacci hashing (Knuth, TAOCP volume 3, section 6.4).
 const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
@@ -92,12 +92,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
         #[test]
-        fn it_answers_as_an_ordered_map_does(
+        fn it_behaves_like_an_ordered_map(
             steps in prop::collection::vec((any::<bool>(), 0u16..3, 0u32..3, 0u64..30), 0..600)
         ) {
             let (mut index, mut model) = (OwnerIndex::with_capacity(4), BTreeMap::new());
             for (slot, (adds, strategy, account, id)) in steps.into_iter().enumerate() {
-                let key = (Owner { strategy, account }, id);
+                let key = (OrderOwner { strategy, account }, id);
                 if adds && !model.contains_key(&key) {
                     model.insert(key, slot as u32);
                     index.insert(key, slot as u32);

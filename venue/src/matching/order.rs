@@ -1,8 +1,9 @@
-//! An order that works on the paper exchange.
+//! An order on the paper exchange.
 
 use stele_strategies::book::BookSide;
 
-/// Whether an order of `side` with `limit` may trade at `price`. Without a limit it may trade at any.
+/// Whether an order of `side` with `limit` may trade at `price`. An order without a limit may trade at any
+/// price.
 pub fn reaches(side: BookSide, limit: Option<i64>, price: i64) -> bool {
     match (side, limit) {
         (_, None) => true,
@@ -11,16 +12,16 @@ pub fn reaches(side: BookSide, limit: Option<i64>, price: i64) -> bool {
     }
 }
 
-/// Whose an order is.
+/// The owner of an order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Owner {
-    /// The strategy, 0 where the order comes from no strategy.
+pub struct OrderOwner {
+    /// The strategy; 0 when the order comes from no strategy.
     pub strategy: u16,
     /// The account.
     pub account: u32,
 }
 
-/// What becomes of what is not filled at once.
+/// What happens to the quantity that is not filled at once.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Remainder {
     /// It rests in the book.
@@ -31,93 +32,94 @@ pub enum Remainder {
     AllOrNothing,
 }
 
-/// What happens when an order would meet one of the same account. The mode of the order that comes in counts.
+/// What happens when an order would meet one of the same account. The mode of the incoming order decides.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SelfTrade {
     /// They trade.
     #[default]
     Allowed,
-    /// The order that comes in is cancelled.
+    /// The incoming order is cancelled.
     CancelNewest,
-    /// The order that rests is cancelled.
+    /// The resting order is cancelled.
     CancelOldest,
     /// Both are cancelled.
     CancelBoth,
-    /// Both lose the smaller of their quantities; what has nothing left is gone.
+    /// Both are reduced by the smaller of their quantities; an order with nothing left is done.
     Decrement,
 }
 
-/// An order, working or about to.
+/// An order that works on the exchange, or is about to.
 ///
-/// At all times `quantity` = `cumulative` + what is left, and what is shown is part of what is left.
+/// At all times `quantity` equals `cumulative` plus the open quantity, and `shown` is part of the open
+/// quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Order {
-    /// Whose it is.
-    pub owner: Owner,
-    /// What it is in.
+pub struct MatchingOrder {
+    /// The strategy and account.
+    pub owner: OrderOwner,
+    /// The instrument.
     pub instrument: u32,
-    /// Its side.
+    /// Buy or sell.
     pub side: BookSide,
-    /// As its owner calls it.
+    /// The owner's identification of the order.
     pub client_order_id: u64,
-    /// As the exchange calls it.
+    /// The exchange's identification of the order.
     pub venue_order_id: u64,
-    /// The event on the log that gave the order its present terms.
+    /// The sequence of the event that gave the order its present terms.
     pub sequence: u64,
-    /// In units of 1e-9; none takes any price, and rests in an auction alone.
+    /// The limit in units of 1e-9. An order with none takes any price, and rests only during an auction.
     pub limit: Option<i64>,
-    /// The price that the market must reach before the order is worked, in units of 1e-9; none once it has.
+    /// The stop price in units of 1e-9; none once it was reached, and for orders that are not stops.
     pub stop: Option<i64>,
-    /// Over the order's life, cancelled parts taken off.
+    /// The quantity over the order's life, without cancelled parts.
     pub quantity: u64,
-    /// Executed so far.
+    /// The quantity executed so far.
     pub cumulative: u64,
-    /// What others see of what is left.
+    /// The part of the open quantity that others see.
     pub shown: u64,
-    /// What others ever see at once; `u64::MAX` shows everything.
+    /// The most that others see at once; `u64::MAX` displays everything.
     pub tranche: u64,
-    /// What becomes of what is not filled at once.
+    /// What happens to the quantity that is not filled at once.
     pub remainder: Remainder,
-    /// Whether its life ends with the trading day.
+    /// Whether it expires at the end of the trading day.
     pub is_day: bool,
-    /// What happens when it would meet one of its own account.
+    /// What happens when it would meet an order of its own account.
     pub self_trade: SelfTrade,
     /// When it got its place in the queue, in nanoseconds since the epoch.
     pub priority_time: u64,
 }
 
-impl Order {
-    /// Quantity still working.
+impl MatchingOrder {
+    /// Returns the open quantity.
     pub fn leaves(&self) -> u64 {
         self.quantity - self.cumulative
     }
 
-    /// Whether it stands in the book, no stop holding it back.
+    /// Whether it is in the book, not waiting for a stop price.
     pub fn is_working(&self) -> bool {
         self.stop.is_none()
     }
 
-    /// `quantity` of it was executed.
+    /// Executes `quantity` of the order.
     pub(crate) fn fill(&mut self, quantity: u64) {
         debug_assert!(quantity <= self.leaves());
         self.cumulative += quantity;
         self.shown = self.shown.saturating_sub(quantity).min(self.leaves());
     }
 
-    /// `quantity` of it was cancelled; of an iceberg the hidden part goes first.
+    /// Cancels `quantity` of the order. An iceberg order loses its hidden part first.
     pub(crate) fn take_off(&mut self, quantity: u64) {
         debug_assert!(quantity <= self.leaves());
         self.quantity -= quantity;
         self.shown = self.shown.min(self.leaves());
     }
 
-    /// Shows as much as it ever shows at once.
+    /// Displays a full tranche, or what is left.
     pub(crate) fn show(&mut self) {
         self.shown = self.tranche.min(self.leaves());
     }
 
-    /// Whether the last trade's price lets it be worked: a stop to buy waits for a price at or above it, one to sell
-    /// for a price at or below it.
+    /// Whether the price of the last trade triggers the stop: a buy stop waits for a price at or above its
+    /// stop price, a sell stop for one at or below it.
     pub fn is_triggered_by(&self, last: i64) -> bool {
         self.stop.is_some_and(|stop| match self.side {
             BookSide::Bid => last >= stop,

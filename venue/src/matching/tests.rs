@@ -1,4 +1,4 @@
-//! The engine beside a naive one that keeps a plain list and searches it for everything, step by step.
+//! Compares the engine step by step with a naive one that searches a plain list.
 
 mod naive;
 
@@ -7,22 +7,27 @@ use naive::Naive;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// What a tape was told, in few words.
+/// What a listener received, in short form.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Said {
     Traded { maker: u64, taker: u64, price: i64, quantity: u64, is_auction: bool },
-    Lapsed { order: u64, quantity: u64, leaves: u64, why: Lapse },
+    Lapsed { order: u64, quantity: u64, leaves: u64, why: CancelReason },
     Triggered(u64),
     Refreshed { order: u64, shown: u64 },
     Expired { order: u64, quantity: u64 },
 }
 
-/// A tape that keeps everything.
+/// A listener that records everything.
 #[derive(Default)]
 struct Listener(Vec<Said>);
 
-impl Tape for Listener {
-    fn traded(&mut self, maker: &Order, taker: &Order, Traded { price, quantity, is_auction }: Traded) {
+impl MatchingListener for Listener {
+    fn traded(
+        &mut self,
+        maker: &MatchingOrder,
+        taker: &MatchingOrder,
+        MatchedTrade { price, quantity, is_auction }: MatchedTrade,
+    ) {
         assert!(quantity > 0 && maker.side == taker.side.opposite());
         for order in [maker, taker] {
             assert!(reaches(order.side, order.limit, price), "{price} is worse than the limit of {order:?}");
@@ -31,28 +36,28 @@ impl Tape for Listener {
         self.0.push(Said::Traded { maker, taker, price, quantity, is_auction });
     }
 
-    fn lapsed(&mut self, order: &Order, quantity: u64, why: Lapse) {
+    fn cancelled(&mut self, order: &MatchingOrder, quantity: u64, why: CancelReason) {
         let leaves = order.leaves();
         self.0.push(Said::Lapsed { order: order.client_order_id, quantity, leaves, why });
     }
 
-    fn triggered(&mut self, order: &Order) {
+    fn triggered(&mut self, order: &MatchingOrder) {
         self.0.push(Said::Triggered(order.client_order_id));
     }
 
-    fn refreshed(&mut self, order: &Order) {
+    fn refreshed(&mut self, order: &MatchingOrder) {
         assert!(order.shown <= order.leaves() && order.shown <= order.tranche);
         self.0.push(Said::Refreshed { order: order.client_order_id, shown: order.shown });
     }
 
-    fn expired(&mut self, order: &Order, quantity: u64) {
+    fn expired(&mut self, order: &MatchingOrder, quantity: u64) {
         self.0.push(Said::Expired { order: order.client_order_id, quantity });
     }
 }
 
-pub(super) fn order(id: u64, side: BookSide, limit: Option<i64>, quantity: u64) -> Order {
-    Order {
-        owner: Owner { strategy: 1, account: 1 },
+pub(super) fn order(id: u64, side: BookSide, limit: Option<i64>, quantity: u64) -> MatchingOrder {
+    MatchingOrder {
+        owner: OrderOwner { strategy: 1, account: 1 },
         instrument: 1,
         side,
         client_order_id: id,
@@ -71,11 +76,11 @@ pub(super) fn order(id: u64, side: BookSide, limit: Option<i64>, quantity: u64) 
     }
 }
 
-fn buy(id: u64, limit: i64, quantity: u64) -> Order {
+fn buy(id: u64, limit: i64, quantity: u64) -> MatchingOrder {
     order(id, BookSide::Bid, Some(limit), quantity)
 }
 
-fn sell(id: u64, limit: i64, quantity: u64) -> Order {
+fn sell(id: u64, limit: i64, quantity: u64) -> MatchingOrder {
     order(id, BookSide::Ask, Some(limit), quantity)
 }
 
@@ -86,7 +91,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn submit(&mut self, mut order: Order) -> Vec<Said> {
+    fn submit(&mut self, mut order: MatchingOrder) -> Vec<Said> {
         order.show();
         self.engine.submit(order, &mut self.tape);
         std::mem::take(&mut self.tape.0)
@@ -106,12 +111,12 @@ fn traded(maker: u64, taker: u64, price: i64, quantity: u64) -> Said {
     Said::Traded { maker, taker, price, quantity, is_auction: false }
 }
 
-fn lapsed(order: u64, quantity: u64, leaves: u64, why: Lapse) -> Said {
+fn cancelled(order: u64, quantity: u64, leaves: u64, why: CancelReason) -> Said {
     Said::Lapsed { order, quantity, leaves, why }
 }
 
 #[test]
-fn better_prices_come_first_and_then_who_came_first() {
+fn better_prices_trade_first_and_equal_prices_in_order_of_arrival() {
     let mut bench = Bench::default();
     for order in [sell(1, 102, 5), sell(2, 101, 5), sell(3, 101, 5)] {
         assert_eq!(bench.submit(order), []);
@@ -124,9 +129,9 @@ fn better_prices_come_first_and_then_who_came_first() {
 }
 
 #[test]
-fn an_iceberg_shows_its_tranches_one_by_one_and_each_waits_in_line() {
+fn an_iceberg_shows_its_tranches_one_by_one_and_each_joins_the_back_of_the_queue() {
     let mut bench = Bench::default();
-    bench.submit(Order { tranche: 3, ..sell(1, 101, 8) });
+    bench.submit(MatchingOrder { tranche: 3, ..sell(1, 101, 8) });
     bench.submit(sell(2, 101, 4));
     assert_eq!(
         bench.submit(buy(3, 101, 8)),
@@ -142,13 +147,13 @@ fn an_iceberg_shows_its_tranches_one_by_one_and_each_waits_in_line() {
 }
 
 #[test]
-fn a_stop_waits_for_its_price_and_may_reach_the_next() {
+fn a_stop_waits_for_its_price_and_may_trigger_the_next() {
     let mut bench = Bench::default();
     for order in [sell(1, 100, 1), sell(2, 102, 1), sell(3, 105, 5)] {
         bench.submit(order);
     }
-    bench.submit(Order { stop: Some(102), limit: None, ..buy(11, 0, 2) });
-    bench.submit(Order { stop: Some(100), limit: Some(103), ..buy(12, 0, 1) });
+    bench.submit(MatchingOrder { stop: Some(102), limit: None, ..buy(11, 0, 2) });
+    bench.submit(MatchingOrder { stop: Some(100), limit: Some(103), ..buy(12, 0, 1) });
     assert_eq!(
         bench.submit(buy(4, 100, 1)),
         [
@@ -162,27 +167,34 @@ fn a_stop_waits_for_its_price_and_may_reach_the_next() {
 }
 
 #[test]
-fn each_mode_of_self_trade_prevention_does_what_it_says() {
+fn each_mode_of_self_trade_prevention_cancels_the_right_orders() {
     let table = [
         (SelfTrade::Allowed, vec![traded(1, 2, 100, 4), traded(9, 2, 101, 2)]),
-        (SelfTrade::CancelNewest, vec![lapsed(2, 6, 0, Lapse::SelfTrade)]),
-        (SelfTrade::CancelOldest, vec![lapsed(1, 4, 0, Lapse::SelfTrade), traded(9, 2, 101, 6)]),
-        (SelfTrade::CancelBoth, vec![lapsed(1, 4, 0, Lapse::SelfTrade), lapsed(2, 6, 0, Lapse::SelfTrade)]),
+        (SelfTrade::CancelNewest, vec![cancelled(2, 6, 0, CancelReason::SelfTrade)]),
+        (SelfTrade::CancelOldest, vec![cancelled(1, 4, 0, CancelReason::SelfTrade), traded(9, 2, 101, 6)]),
+        (
+            SelfTrade::CancelBoth,
+            vec![cancelled(1, 4, 0, CancelReason::SelfTrade), cancelled(2, 6, 0, CancelReason::SelfTrade)],
+        ),
         (
             SelfTrade::Decrement,
-            vec![lapsed(1, 4, 0, Lapse::SelfTrade), lapsed(2, 4, 2, Lapse::SelfTrade), traded(9, 2, 101, 2)],
+            vec![
+                cancelled(1, 4, 0, CancelReason::SelfTrade),
+                cancelled(2, 4, 2, CancelReason::SelfTrade),
+                traded(9, 2, 101, 2),
+            ],
         ),
     ];
-    for (self_trade, told) in table {
+    for (self_trade, expected) in table {
         let mut bench = Bench::default();
         bench.submit(sell(1, 100, 4));
-        bench.submit(Order { owner: Owner { strategy: 2, account: 2 }, ..sell(9, 101, 9) });
-        assert_eq!(bench.submit(Order { self_trade, ..buy(2, 101, 6) }), told, "{self_trade:?}");
+        bench.submit(MatchingOrder { owner: OrderOwner { strategy: 2, account: 2 }, ..sell(9, 101, 9) });
+        assert_eq!(bench.submit(MatchingOrder { self_trade, ..buy(2, 101, 6) }), expected, "{self_trade:?}");
     }
 }
 
 #[test]
-fn an_auction_trades_at_one_price_and_lets_go_of_what_has_no_limit() {
+fn an_auction_trades_at_one_price_and_then_cancels_orders_without_a_limit() {
     let mut bench = Bench::default();
     bench.phase(Phase::Auction);
     assert_eq!(bench.submit(order(1, BookSide::Bid, None, 5)), []);
@@ -197,31 +209,31 @@ fn an_auction_trades_at_one_price_and_lets_go_of_what_has_no_limit() {
     bench.submit(order(4, BookSide::Ask, None, 9));
     assert_eq!(
         bench.phase(Phase::Continuous),
-        [auction(2, 4, 2), lapsed(4, 7, 0, Lapse::Unfilled)],
+        [auction(2, 4, 2), cancelled(4, 7, 0, CancelReason::Unfilled)],
         "at the last price"
     );
 }
 
 #[test]
-fn a_halt_collects_and_the_close_ends_orders_of_the_day_alone() {
+fn a_halt_collects_orders_and_the_close_expires_only_day_orders() {
     let mut bench = Bench::default();
     bench.phase(Phase::Halted);
     assert_eq!(bench.submit(buy(1, 101, 5)), []);
-    assert_eq!(bench.submit(Order { is_day: false, ..sell(2, 100, 5) }), []);
-    let immediate = Order { remainder: Remainder::Cancelled, ..buy(3, 101, 5) };
-    assert_eq!(bench.submit(immediate), [lapsed(3, 5, 0, Lapse::Unfilled)]);
+    assert_eq!(bench.submit(MatchingOrder { is_day: false, ..sell(2, 100, 5) }), []);
+    let immediate = MatchingOrder { remainder: Remainder::Cancelled, ..buy(3, 101, 5) };
+    assert_eq!(bench.submit(immediate), [cancelled(3, 5, 0, CancelReason::Unfilled)]);
     assert_eq!(
         bench.phase(Phase::Closed),
         [Said::Expired { order: 1, quantity: 5 }],
-        "no auction ends a halt"
+        "a halt ends without an auction"
     );
     assert_eq!(bench.queue(BookSide::Ask), [(2, 5)]);
 }
 
-/// What a random test does. An id of a cancel or a replacement may be of no order.
+/// An action of a random test. The id of a cancel or a replacement may belong to no order.
 #[derive(Clone, Debug)]
 enum Act {
-    Submit(Order),
+    Submit(MatchingOrder),
     Cancel(u32, u64, u64),
     Replace { account: u32, id: u64, limit: i64, quantity: u64 },
     Phase(Phase),
@@ -243,8 +255,8 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
                 SelfTrade::CancelBoth,
                 SelfTrade::Decrement,
             ];
-            Act::Submit(Order {
-                owner: Owner { strategy: account as u16, account },
+            Act::Submit(MatchingOrder {
+                owner: OrderOwner { strategy: account as u16, account },
                 stop,
                 tranche: tranche.unwrap_or(u64::MAX),
                 remainder: match remainder {
@@ -274,10 +286,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..120)
 }
 
-/// What is known of the orders from what was asked and told alone.
+/// The orders as they follow from the requests and the events alone.
 #[derive(Default)]
 struct Ledger {
-    /// What each still has to work.
+    /// The open quantity of each order.
     left: BTreeMap<u64, u64>,
     bought: u64,
     sold: u64,
@@ -311,7 +323,7 @@ impl Ledger {
         }
     }
 
-    /// Every order that has something left is in the book with it, and no other is.
+    /// Every order with an open quantity is in the book, and no other is.
     fn check(&self, engine: &Matching) {
         let mut open: BTreeMap<u64, u64> = BTreeMap::new();
         for slot in engine.book.slots() {
@@ -340,7 +352,7 @@ fn play(acts: Vec<Act>) {
                 naive.submit(order)
             }
             Act::Cancel(account, id, quantity) => {
-                let owner = Owner { strategy: account as u16, account };
+                let owner = OrderOwner { strategy: account as u16, account };
                 let gone = engine.cancel(owner, id, quantity);
                 assert_eq!(
                     gone.map(|(order, quantity)| (order.leaves(), quantity)),
@@ -352,9 +364,9 @@ fn play(acts: Vec<Act>) {
                 Vec::new()
             }
             Act::Replace { account, id, limit, quantity } => {
-                let owner = Owner { strategy: account as u16, account };
+                let owner = OrderOwner { strategy: account as u16, account };
                 let Some(old) = engine.find(owner, id).copied() else { continue };
-                let mut new = Order {
+                let mut new = MatchingOrder {
                     client_order_id: next_id,
                     limit: Some(limit),
                     quantity: old.cumulative + quantity,
@@ -365,7 +377,7 @@ fn play(acts: Vec<Act>) {
                 ledger.left.insert(id, 0);
                 ledger.left.insert(next_id, quantity);
                 next_id += 1;
-                assert!(engine.replace(id, new, &mut tape, |_, told| assert_eq!(told.leaves(), quantity)));
+                assert!(engine.replace(id, new, &mut tape, |_, order| assert_eq!(order.leaves(), quantity)));
                 naive.replace(id, new)
             }
             Act::Phase(phase) => {

@@ -1,14 +1,14 @@
-//! Writing open orders into a snapshot and reading them back.
+//! Snapshots of the open orders of a trail.
 
-use super::{Numbers, OpenOrder, OpenOrders, OpenState};
+use super::{LastIds, OpenOrder, OpenOrders, OpenState};
 use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::Side;
 
 impl OpenOrders {
-    /// Version of the layout that [`OpenOrders::snapshot`] writes.
+    /// The version of the layout that [`OpenOrders::snapshot`] writes.
     pub const STATE_VERSION: u32 = 1;
 
-    /// Appends the whole state.
+    /// Appends the whole state to `out`.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         [self.numbers.order, self.numbers.execution, self.released_through, self.orders.len() as u64]
             .into_iter()
@@ -17,7 +17,7 @@ impl OpenOrders {
             let OpenOrder { sequence, strategy, account, instrument, side, client_order_id, .. } = *order;
             let OpenOrder { venue_order_id, replaced_order_id, limit, quantity, .. } = *order;
             let OpenOrder { cumulative, leaves, state, cancel, is_released, .. } = *order;
-            debug_assert!(!is_released, "it is known at the end only");
+            debug_assert!(!is_released, "this is known only at the end");
             [sequence, strategy.into(), account.into(), instrument.into(), side.0.into(), client_order_id]
                 .into_iter()
                 .for_each(|value| out.put_u64(value));
@@ -33,12 +33,12 @@ impl OpenOrders {
         }
     }
 
-    /// What [`OpenOrders::snapshot`] wrote.
+    /// Restores the state that [`OpenOrders::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a snapshot.
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
-        let numbers = Numbers { order: reader.u64()?, execution: reader.u64()? };
+        let numbers = LastIds { order: reader.u64()?, execution: reader.u64()? };
         let mut open = Self { numbers, released_through: reader.u64()?, ..Self::default() };
         for _ in 0..reader.count("open orders")? {
             let order = OpenOrder {

@@ -1,24 +1,24 @@
-//! How long orders are on their way to the exchange, and its reports on their way back.
+//! Delays of orders to the exchange and of its reports back.
 
 use std::collections::VecDeque;
 use stele_strategies::random::Random;
 
-/// How long a message is on its way: `base` and, drawn for each, up to `jitter` more, every nanosecond as likely.
-/// None overtakes the one in front of it.
+/// How long a message is in flight: `base`, plus a random part between 0 and `jitter`, uniformly
+/// distributed. No message overtakes the one before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Delay {
-    /// At least, in nanoseconds.
+    /// The shortest time, in nanoseconds.
     pub base: u64,
-    /// At most so much more, in nanoseconds.
+    /// The most that is added to it, in nanoseconds.
     pub jitter: u64,
 }
 
 impl Delay {
-    /// No time passes.
+    /// No delay.
     pub const NONE: Self = Self { base: 0, jitter: 0 };
 }
 
-/// Messages on their way, in the order in which they left.
+/// Messages in flight, in the order in which they were sent.
 #[derive(Clone, Debug)]
 pub(super) struct Line<T> {
     delay: Delay,
@@ -28,11 +28,11 @@ pub(super) struct Line<T> {
     waiting: VecDeque<(u64, T)>,
 }
 
-/// Messages there is room for before anything is allocated.
+/// The number of messages that fit before anything is allocated.
 const CAPACITY: usize = 256;
 
 impl<T> Line<T> {
-    /// Nothing takes time.
+    /// Creates a line without delay.
     pub(super) fn at_once() -> Self {
         Self::new(Delay::NONE, 0)
     }
@@ -42,17 +42,17 @@ impl<T> Line<T> {
         Self { delay, random: Random::new(seed), now: 0, last_due: 0, waiting }
     }
 
-    /// What leaves from here on takes so long.
+    /// Sets the delay of messages that are sent from now on.
     pub(super) fn set_delay(&mut self, delay: Delay, seed: u64) {
         (self.delay, self.random) = (delay, Random::new(seed));
     }
 
-    /// Time is `now` or later, in nanoseconds since the epoch; it never goes back.
+    /// Advances the time to `now`, in nanoseconds since the epoch; it never goes back.
     pub(super) fn advance(&mut self, now: u64) {
         self.now = self.now.max(now);
     }
 
-    /// A message leaves now.
+    /// Sends a message now.
     pub(super) fn push(&mut self, message: T) {
         let due = if self.delay == Delay::NONE {
             self.now
@@ -64,17 +64,17 @@ impl<T> Line<T> {
         self.waiting.push_back((self.last_due, message));
     }
 
-    /// When the first one arrives.
+    /// Returns when the first message arrives.
     pub(super) fn due(&self) -> Option<u64> {
         self.waiting.front().map(|(due, _)| *due)
     }
 
-    /// The first one, if it has arrived.
+    /// Returns the first message if it has arrived.
     pub(super) fn front(&self) -> Option<&T> {
         self.waiting.front().filter(|(due, _)| *due <= self.now).map(|(_, message)| message)
     }
 
-    /// Takes the first one, if it has arrived.
+    /// Removes and returns the first message if it has arrived.
     pub(super) fn pop(&mut self) -> Option<T> {
         self.front()?;
         self.waiting.pop_front().map(|(_, message)| message)

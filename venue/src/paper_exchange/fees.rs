@@ -1,30 +1,32 @@
-//! What an execution costs.
+//! Fees of executions.
 
 use stele_strategies::account::ContractScale;
 use stele_wire::Price;
 
-/// How a fee is reckoned.
+/// How a fee is computed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FeeRate {
-    /// Nothing is paid.
+    /// No fee.
     Free,
-    /// So much for each whole unit (share, contract), in units of 1e-9 of the currency; negative is a rebate.
+    /// A fee for each whole unit (share, contract), in units of 1e-9 of the currency; a negative value is a
+    /// rebate.
     PerUnit(i64),
-    /// So many billionths of the traded value: [`FeeRate::BASIS_POINT`] is one of 10,000; negative is a rebate.
+    /// A fee in billionths of the traded value; [`FeeRate::BASIS_POINT`] is one basis point. A negative
+    /// value is a rebate.
     OfValue(i64),
 }
 
-/// What the one who waits and the one who takes pay.
+/// The fees of the two sides of a trade.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FeeSchedule {
-    /// Of an order that rested in the book.
+    /// The fee of an order that rested in the book.
     pub maker: FeeRate,
-    /// Of an order that met the book.
+    /// The fee of an order that took from the book.
     pub taker: FeeRate,
 }
 
 impl FeeSchedule {
-    /// Nobody pays.
+    /// No fees.
     pub const FREE: Self = Self { maker: FeeRate::Free, taker: FeeRate::Free };
 }
 
@@ -32,8 +34,8 @@ impl FeeRate {
     /// One basis point of the traded value.
     pub const BASIS_POINT: i64 = 100_000;
 
-    /// The fee of `quantity` at `price`, in units of 1e-9 of the currency, rounded half away from zero. None when
-    /// it does not fit an `i64`.
+    /// Returns the fee of `quantity` at `price`, in units of 1e-9 of the currency, rounded half away from
+    /// zero. None when it does not fit an `i64`.
     pub fn fee(self, price: i64, quantity: u64, scale: ContractScale) -> Option<i64> {
         let amount = match self {
             Self::Free => 0,

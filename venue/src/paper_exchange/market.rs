@@ -1,4 +1,4 @@
-//! What the exchange reads of the market: definitions, books, executions.
+//! The market as the exchange follows it: definitions, books, executions.
 
 use super::PaperExchange;
 use super::options::{Counterparty, QueueModel};
@@ -6,7 +6,7 @@ use super::queue::{self, Execution, Leaving};
 use super::report::Fill;
 use super::resting::Resting;
 use super::shadow::Shadow;
-use crate::matching::{Matching, Order, Owner, Phase};
+use crate::matching::{Matching, MatchingOrder, OrderOwner, Phase};
 use stele_strategies::book::{Book, BookKind, BookSide};
 use stele_strategies::market::book_side;
 use stele_wire::Frame;
@@ -20,64 +20,65 @@ use stele_wire::messages::{
 use zerocopy::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
-/// What the exchange keeps for an instrument beside the market itself.
+/// The exchange's state of one instrument, besides the market's own.
 #[derive(Debug, Default)]
 pub(super) struct Venue {
-    /// Whether its definition has come.
+    /// Whether the instrument is defined.
     pub(super) is_defined: bool,
     pub(super) currency: [u8; 3],
-    /// When the venue's last event of it was.
+    /// The venue's time of its last event.
     pub(super) venue_time: Option<u64>,
-    /// Its last event's source.
+    /// The source of its last event.
     pub(super) source: u16,
-    /// Its book was cleared and is being built again.
+    /// Whether its book was cleared and is being rebuilt.
     is_rebuilding: bool,
-    /// What may be done.
+    /// The phase in force.
     pub(super) phase: Phase,
-    /// What its own last status says.
+    /// The phase by the instrument's own last status.
     pub(super) own_phase: Phase,
-    /// What the last status of its source's whole market says.
+    /// The phase by the last status of its source's whole market.
     pub(super) wide_phase: Phase,
-    /// Price of the market's last trade.
+    /// The price of the market's last trade.
     pub(super) last: Option<i64>,
-    /// Orders that trade with the replayed market.
+    /// Orders that trade against the replayed market.
     pub(super) orders: Vec<Resting>,
     pub(super) shadow: Shadow,
-    /// Orders that trade with one another; made by the first of them.
+    /// The book of orders that trade with one another; created for the first of them.
     pub(super) book: Option<Box<Matching>>,
 }
 
 impl Venue {
-    /// Where the owner's order of this id stands among those that trade with the replayed market.
-    pub(super) fn position(&self, owner: Owner, client_order_id: u64) -> Option<usize> {
+    /// Returns the index of the owner's order of this id among those that trade against the replayed
+    /// market.
+    pub(super) fn position(&self, owner: OrderOwner, client_order_id: u64) -> Option<usize> {
         self.orders.iter().position(|order| order.client_order_id == client_order_id && order.owner == owner)
     }
 
-    /// The owner's order of this id.
-    pub(super) fn find(&self, owner: Owner, client_order_id: u64) -> Option<&Order> {
+    /// Returns the owner's order of this id.
+    pub(super) fn find(&self, owner: OrderOwner, client_order_id: u64) -> Option<&MatchingOrder> {
         match &self.book {
             Some(book) => book.find(owner, client_order_id),
             None => self.position(owner, client_order_id).map(|at| &self.orders[at].order),
         }
     }
 
-    /// Whether nothing of ours is there that a market event could touch.
+    /// Whether there is no order or shadow that a market event could change.
     fn is_idle(&self) -> bool {
         self.orders.is_empty() && self.shadow.is_empty()
     }
 }
 
-/// The levels of a side, best first, as price and quantity.
+/// Returns the levels of a side, best first, as price and quantity.
 pub(super) fn levels(book: Option<&Book>, side: BookSide) -> impl Iterator<Item = (i64, u64)> {
     book.into_iter().flat_map(move |book| book.levels(side)).map(|level| (level.price.0, level.quantity.0))
 }
 
-/// What a side displays at a price.
+/// Returns the quantity that a side displays at a price.
 pub(super) fn displayed(book: Option<&Book>, side: BookSide, price: i64) -> u64 {
     book.and_then(|book| book.level(side, Price(price))).map_or(0, |level| level.quantity.0)
 }
 
-/// What every market-data message begins with.
+/// The fields that every market-data message begins with.
 #[repr(C)]
 #[derive(FromBytes, KnownLayout, Immutable, Unaligned)]
 struct Prefix {
@@ -93,7 +94,7 @@ struct Prefix {
 /// Template ids of the market-data messages.
 const MARKET_DATA: std::ops::RangeInclusive<u16> = 101..=199;
 
-/// Trades that are no execution of a displayed order in continuous trading.
+/// Trades that are not executions of a displayed order in continuous trading.
 const APART: [TradeAttributes; 5] = [
     TradeAttributes::CROSS,
     TradeAttributes::OFF_BOOK,
@@ -103,7 +104,8 @@ const APART: [TradeAttributes; 5] = [
 ];
 
 impl PaperExchange {
-    /// Takes the next market event: definitions, market data, states of feeds. Anything else changes nothing.
+    /// Takes the next market event: a definition, market data or the state of a feed. Ignores every other
+    /// event.
     pub fn on_market(&mut self, event: &Frame<'_>) {
         self.advance(event.timestamp());
         if !event.is_stele() {
@@ -193,7 +195,8 @@ impl PaperExchange {
         }
     }
 
-    /// What leaves the book by `event` without being executed, seen before it does, if the model asks.
+    /// Returns what `event` removes from the book without execution, when the queue model needs it. Call it
+    /// before the event changes the book.
     fn leaving(&self, event: &Frame<'_>, id: u32) -> Option<Leaving> {
         let book = self.market.book(id).filter(|_| self.options.queue == QueueModel::ByOrder)?;
         let (order_id, quantity) = match event.template_id() {
@@ -217,7 +220,7 @@ impl PaperExchange {
         Some(Leaving { side: order.side, price: order.price.0, before, quantity })
     }
 
-    /// What `event` executed in the market, seen before the book changes by it.
+    /// Returns what `event` executed in the market. Call it before the event changes the book.
     fn executions(&self, event: &Frame<'_>, id: u32) -> [Option<Execution>; 2] {
         let book = self.market.book(id);
         match event.template_id() {
@@ -263,14 +266,14 @@ impl PaperExchange {
         }
     }
 
-    /// Gives resting orders their share of an execution in the market.
+    /// Fills resting orders with their share of an execution in the market.
     fn execute(&mut self, id: u32, execution: Execution) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         queue::execute(&mut venue.orders, execution, &mut self.matches);
         self.fill_matches(id, None);
     }
 
-    /// Gives orders that were collected their share of the market's auction.
+    /// Fills collected orders with their share of an auction in the market.
     fn auction(&mut self, id: u32, price: i64, quantity: u64) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         if price != i64::MAX && quantity != u64::MAX {
@@ -279,7 +282,7 @@ impl PaperExchange {
         }
     }
 
-    /// Keeps queues and shadows no larger than what is displayed.
+    /// Limits queues and shadows to what is displayed.
     fn follow(&mut self, id: u32) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         let book = self.market.book(id);
@@ -287,7 +290,7 @@ impl PaperExchange {
         venue.shadow.follow(|side, price| displayed(book, side, price));
     }
 
-    /// Meets resting orders with what the other side displays.
+    /// Fills resting orders from what the other side displays.
     pub(super) fn meet(&mut self, id: u32) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         let book = self.market.book(id);
@@ -296,8 +299,8 @@ impl PaperExchange {
         self.fill_matches(id, None);
     }
 
-    /// Fills resting orders with what was found for them, each at its limit or all at the price of an auction, and
-    /// lets go of those that are done.
+    /// Fills the matched resting orders, each at its limit or all at the price of an auction, and removes
+    /// those that are done.
     fn fill_matches(&mut self, id: u32, auction: Option<i64>) {
         if self.matches.is_empty() {
             return;
@@ -323,7 +326,7 @@ impl PaperExchange {
                 order.show();
                 order.priority_time = self.reporter.venue_time;
                 let displayed = order.limit.map_or(0, |limit| displayed(book, order.side, limit));
-                *order = Resting::behind(order.order, displayed);
+                *order = Resting::at_back(order.order, displayed);
                 self.reporter.refreshed(order);
             }
         }
@@ -338,7 +341,8 @@ fn is_apart(trade: &Trade) -> bool {
     APART.iter().any(|attribute| trade.attributes.contains(*attribute))
 }
 
-/// The order that rested stands in the book, or the record tells its side and price.
+/// Returns the execution of a resting order: side and price come from the book, or from the record when the
+/// order is not in it.
 fn resting(book: Option<&Book>, message: &View<'_, BookExecute>) -> Option<Execution> {
     let order = book.and_then(|book| book.order(message.order_id.get()));
     let side = order.map(|order| order.side).or_else(|| book_side(message.side))?;
@@ -348,8 +352,9 @@ fn resting(book: Option<&Book>, message: &View<'_, BookExecute>) -> Option<Execu
     is_whole.then_some(Execution { resting: side, price, quantity })
 }
 
-/// A trade of a book without orders; `aggressor` is the side that took. Where the source does not tell it, the
-/// trade hit the bid unless the offer displayed was there or lower, and the other way round.
+/// Returns the executions of a trade in a book that is not kept by order. `aggressor` is the side that took.
+/// When the source does not report it, the trade counts as an execution of resting bids unless the displayed
+/// offer is at its price or lower, and of resting offers unless the displayed bid is at its price or higher.
 fn traded(book: Option<&Book>, aggressor: Side, price: i64, quantity: u64) -> [Option<Execution>; 2] {
     if price == i64::MAX || quantity == u64::MAX {
         return [None, None];

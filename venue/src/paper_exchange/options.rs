@@ -1,31 +1,31 @@
-//! How an exchange is set up.
+//! The options of a paper exchange.
 
 use super::delay::Delay;
 use super::fees::FeeSchedule;
 use crate::matching::{Phase, SelfTrade};
 
-/// How an exchange is set up.
+/// The options of a paper exchange.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PaperOptions {
-    /// The source that its reports name.
+    /// The source id in its reports.
     pub source: u16,
-    /// What executions cost.
+    /// The fees of executions.
     pub fees: FeeSchedule,
-    /// Resting orders at most, of all owners together; one more is refused.
+    /// The most open orders, of all owners together; the exchange refuses more.
     pub open_orders_max: usize,
     /// What orders trade with.
     pub counterparty: Counterparty,
     /// What a cancel in the replayed market does to the queue ahead of an order.
     pub queue: QueueModel,
-    /// What happens when an order that does not say would meet one of its own account.
+    /// What happens when an order without a self-trade mode would meet one of its own account.
     pub self_trade: SelfTrade,
     /// How long an order takes from its release to the exchange.
     pub order_delay: Delay,
     /// How long a report takes from the exchange to the sequencer.
     pub report_delay: Delay,
-    /// Decides the delays.
+    /// The seed of the random parts of the delays.
     pub seed: u64,
-    /// Phases that the exchange goes through by itself, in order of their times.
+    /// Phases that the exchange begins by itself, in order of their times.
     pub schedule: Vec<ScheduledPhase>,
 }
 
@@ -46,38 +46,37 @@ impl Default for PaperOptions {
     }
 }
 
-/// Resting orders that an exchange takes unless told otherwise.
+/// The default of [`PaperOptions::open_orders_max`].
 pub const OPEN_ORDERS_MAX: usize = 10_000;
 
 /// What orders trade with.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Counterparty {
-    /// The market that is replayed, which never learns of them.
+    /// The replayed market, which they do not change.
     #[default]
     Replayed,
-    /// One another, in a book of the exchange's own.
+    /// One another, in the exchange's own book.
     OwnBook,
 }
 
 /// What a cancel in the replayed market does to the queue ahead of an order at the same price.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum QueueModel {
-    /// Nothing: what leaves was behind, until no more is displayed than is ahead.
+    /// Nothing: cancelled quantity counts as queued after the order, until less is displayed than is ahead.
     #[default]
     Conservative,
-    /// What leaves was ahead in the proportion of the queue that was: it shortens it by quantity × ahead ÷ displayed,
-    /// rounded down.
+    /// It shortens the queue in proportion: by quantity × ahead ÷ displayed, rounded down.
     Proportional,
-    /// What leaves was ahead exactly if the order that it belongs to stood there. Only books that are kept by order
-    /// tell; others are conservative.
+    /// It shortens the queue exactly if the cancelled order was ahead. This needs a book that is kept by
+    /// order; other books use the conservative model.
     ByOrder,
 }
 
-/// A phase that begins by itself.
+/// A phase that begins at a set time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ScheduledPhase {
-    /// Nanoseconds after the first market event that the exchange saw.
+    /// Nanoseconds after the first market event that the exchange received.
     pub after: u64,
-    /// What begins then, in every instrument.
+    /// The phase that begins then, in every instrument.
     pub phase: Phase,
 }

@@ -1,21 +1,26 @@
-//! Orders that trade with one another: the exchange's own book, told as reports.
+//! Reports from the exchange's own book, where orders trade with one another.
 
 use super::fees::FeeSchedule;
 use super::report::{Fill, Reporter, wire_side};
-use crate::matching::{Lapse, Order, Tape, Traded};
+use crate::matching::{CancelReason, MatchedTrade, MatchingListener, MatchingOrder};
 use stele_strategies::account::ContractScale;
 use stele_wire::messages::{Liquidity, Side};
 
-/// Turns what happens in one book into reports, and into trades that everybody sees.
-pub(super) struct OwnTape<'a> {
+/// Turns the events of one book into reports, and its trades into market data.
+pub(super) struct BookReporter<'a> {
     pub(super) reporter: &'a mut Reporter,
     pub(super) fees: FeeSchedule,
     pub(super) scale: ContractScale,
     pub(super) currency: [u8; 3],
 }
 
-impl Tape for OwnTape<'_> {
-    fn traded(&mut self, maker: &Order, taker: &Order, Traded { price, quantity, is_auction }: Traded) {
+impl MatchingListener for BookReporter<'_> {
+    fn traded(
+        &mut self,
+        maker: &MatchingOrder,
+        taker: &MatchingOrder,
+        MatchedTrade { price, quantity, is_auction }: MatchedTrade,
+    ) {
         let id = self.reporter.next_match_id();
         let aggressor = if is_auction { Side::NONE } else { wire_side(taker.side) };
         self.reporter.traded(maker.instrument, aggressor, price, quantity, id);
@@ -30,19 +35,19 @@ impl Tape for OwnTape<'_> {
         }
     }
 
-    fn lapsed(&mut self, order: &Order, quantity: u64, why: Lapse) {
+    fn cancelled(&mut self, order: &MatchingOrder, quantity: u64, why: CancelReason) {
         self.reporter.cancelled(order.into(), quantity, why.into());
     }
 
-    fn triggered(&mut self, order: &Order) {
+    fn triggered(&mut self, order: &MatchingOrder) {
         self.reporter.triggered(order);
     }
 
-    fn refreshed(&mut self, order: &Order) {
+    fn refreshed(&mut self, order: &MatchingOrder) {
         self.reporter.refreshed(order);
     }
 
-    fn expired(&mut self, order: &Order, quantity: u64) {
+    fn expired(&mut self, order: &MatchingOrder, quantity: u64) {
         self.reporter.expired(order, quantity);
     }
 }

@@ -1,15 +1,14 @@
-//! What may be done in an instrument, as the replayed market and the exchange's own schedule say.
-//!
+//! The phase of an instrument, from the replayed market's trading status and the exchange's own schedule.
 //! | status of an instrument, or of the whole market of a source | phase |
 //! |---|---|
 //! | trading, or a pre-open or post-close outside the main session | continuous |
 //! | any auction, pre-open, quotation only | auction |
 //! | halted, paused, suspended, not available | halted |
 //! | closed, post-close | closed |
-//! | none that is known | as before |
+//! | an unknown status | unchanged |
 //!
-//! Of an instrument's own status, its market's and the schedule's the strictest holds. A halt of the whole market
-//! ends for an instrument with the instrument's next own status too.
+//! The strictest of three phases holds: by the instrument's own status, by its market's, and by the
+//! schedule. The instrument's next own status also ends a halt of the whole market for that instrument.
 
 use super::PaperExchange;
 use super::options::Counterparty;
@@ -17,7 +16,7 @@ use super::report::CancelCause;
 use crate::matching::Phase;
 use stele_wire::messages::{TradingPhase, TradingState, TradingStatus};
 
-/// The phase that a status puts in force.
+/// Returns the phase that a status puts in force; none when the status is unknown.
 fn phase_of(state: TradingState, phase: TradingPhase) -> Option<Phase> {
     const AUCTIONS: [TradingPhase; 4] = [
         TradingPhase::OPENING_AUCTION,
@@ -71,18 +70,18 @@ impl PaperExchange {
         self.ids = ids;
     }
 
-    /// What the last status of a source's whole market says.
+    /// Returns the phase by the last status of a source's whole market.
     pub(super) fn wide_phase(&self, source: u16) -> Phase {
         self.wide.iter().find(|(known, _)| *known == source).map_or(Phase::Continuous, |(_, phase)| *phase)
     }
 
-    /// When the next phase of the schedule begins, in nanoseconds since the epoch.
+    /// Returns when the next phase of the schedule begins, in nanoseconds since the epoch.
     pub(super) fn next_phase_due(&self) -> Option<u64> {
         let next = self.options.schedule.get(self.next_phase)?;
         self.began.map(|began| began.saturating_add(next.after))
     }
 
-    /// Begins the next phase of the schedule, in every instrument, and says so.
+    /// Begins the next phase of the schedule in every instrument, and reports it.
     pub(super) fn begin_next_phase(&mut self) {
         let phase = self.options.schedule[self.next_phase].phase;
         self.next_phase += 1;
@@ -96,7 +95,7 @@ impl PaperExchange {
         self.ids = ids;
     }
 
-    /// Puts the strictest phase in force that anybody asks for.
+    /// Puts the strictest phase in force.
     pub(super) fn settle_phase(&mut self, id: u32) {
         let scheduled = self.scheduled;
         let Some(venue) = self.venues.get_mut(id) else { return };
@@ -108,7 +107,7 @@ impl PaperExchange {
         if self.options.counterparty == Counterparty::OwnBook {
             self.reporter.venue_time = self.now;
             if venue.book.is_some() {
-                self.with_book(id, |book, tape| book.set_phase(phase, tape));
+                self.with_book(id, |book, listener| book.set_phase(phase, listener));
             }
             return;
         }

@@ -1,42 +1,45 @@
-//! Where our resting orders stand, and what a market event gives them.
+//! The queue positions of resting orders in the replayed market, and what a market event fills.
 //!
-//! The model errs against us:
-//! - A new order stands behind everything that is displayed at its price.
-//! - An execution at its price shortens the queue ahead by its quantity. What an execution has left when nothing
-//!   is ahead any more is ours.
-//! - A cancel ahead of it cannot be told from one behind it, so cancels do not shorten the queue, except that
-//!   the queue ahead is never longer than the level that is displayed. [`QueueModel`] has kinder readings.
-//! - An execution at a worse price than ours went through us: it is ours first, at our price, and no more than it.
-//! - Displayed quantity of the other side at our price or better would have met us: once nothing is ahead of us
-//!   we take it, at our price, through the owner's [`Shadow`].
-//! - An owner's orders share what an event gives, best price first, then first come.
-//! - Of an iceberg an execution at its price meets what it shows; the next tranche stands behind everything displayed.
-//! - An auction in the market fills what is better than its price, at its price, and no more than it; at the price
-//!   itself it is others' turn.
+//! The model is conservative; it underestimates fills:
+//! - A new order rests after everything that is displayed at its price.
+//! - An execution at its price shortens the queue ahead by the executed quantity. What is left of the
+//!   execution when nothing is ahead any more fills the order.
+//! - A cancel of an order ahead cannot be distinguished from a cancel of an order after it, so cancels do not
+//!   shorten the queue, except that the queue ahead is never longer than the displayed level.
+//!   [`QueueModel`] has less conservative variants.
+//! - An execution at a worse price than the order's limit would have met the order first: it fills the
+//!   order at its limit, up to the executed quantity.
+//! - Quantity that the other side displays at the order's limit or better would have met the order: once
+//!   nothing is ahead, the order takes it at its limit, through its owner's [`Shadow`].
+//! - The orders of one owner share what an event fills: best price first, then order of arrival.
+//! - An execution at the price of an iceberg order meets only the displayed tranche. The next tranche rests
+//!   after everything that is displayed.
+//! - An auction in the market fills orders with a limit better than its price, at the auction price, up to
+//!   the auction's quantity. It fills none with a limit equal to its price.
 
 use super::options::QueueModel;
 use super::resting::Resting;
 use super::shadow::Shadow;
-use crate::matching::{Owner, reaches};
+use crate::matching::{OrderOwner, reaches};
 use stele_strategies::book::BookSide;
 
 /// One execution in the market.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Execution {
-    /// The side that rested.
+    /// The side of the order that rested.
     pub(super) resting: BookSide,
     pub(super) price: i64,
     pub(super) quantity: u64,
 }
 
-/// What a resting order gets: its place in the list of resting orders, and how much.
+/// A resting order that is filled: its index in the list of resting orders, and the quantity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Match {
     pub(super) index: usize,
     pub(super) quantity: u64,
 }
 
-/// Moves the queues ahead by `execution` and writes what each order gets into `matches`.
+/// Shortens the queues ahead by `execution` and writes what it fills into `matches`.
 pub(super) fn execute(orders: &mut [Resting], execution: Execution, matches: &mut Vec<Match>) {
     let side = execution.resting;
     let reached = |order: &Resting| {
@@ -60,7 +63,8 @@ pub(super) fn execute(orders: &mut [Resting], execution: Execution, matches: &mu
     matches.retain(|entry| entry.quantity > 0);
 }
 
-/// Meets the orders with what the other side displays, best level first; `levels` walks a side outwards.
+/// Fills the orders from what the other side displays, best level first. `levels` returns the levels of a
+/// side, best first.
 pub(super) fn meet<L: Iterator<Item = (i64, u64)>>(
     orders: &[Resting],
     levels: impl Fn(BookSide) -> L,
@@ -87,17 +91,17 @@ pub(super) fn meet<L: Iterator<Item = (i64, u64)>>(
     matches.retain(|entry| entry.quantity > 0);
 }
 
-/// Who takes from the displayed market, and how much at most.
+/// An order that takes from the displayed market.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taker {
-    pub(super) owner: Owner,
+    pub(super) owner: OrderOwner,
     pub(super) side: BookSide,
     pub(super) limit: Option<i64>,
     pub(super) quantity: u64,
 }
 
-/// Takes from `levels` what the taker's limit reaches, through its shadow, and calls `fill` with the price and
-/// quantity of each. Returns the quantity taken.
+/// Takes from `levels` what the taker's limit reaches and its shadow leaves, and calls `fill` with the
+/// price and quantity of each part. Returns the quantity taken.
 pub(super) fn take(
     levels: impl Iterator<Item = (i64, u64)>,
     taker: Taker,
@@ -120,7 +124,7 @@ pub(super) fn take(
     taker.quantity - left
 }
 
-/// What the taker could take, nothing being taken.
+/// Returns the quantity that the taker could take, without taking it.
 pub(super) fn reachable(levels: impl Iterator<Item = (i64, u64)>, taker: Taker, shadow: &Shadow) -> u64 {
     levels
         .take_while(|(price, _)| reaches(taker.side, taker.limit, *price))
@@ -128,7 +132,7 @@ pub(super) fn reachable(levels: impl Iterator<Item = (i64, u64)>, taker: Taker, 
         .fold(0, u64::saturating_add)
 }
 
-/// Gives the orders their share of an auction in the market at `price`.
+/// Fills the orders with their share of an auction in the market at `price`.
 pub(super) fn auction(orders: &[Resting], price: i64, quantity: u64, matches: &mut Vec<Match>) {
     let is_better = |order: &Resting| {
         order.is_working() && order.limit != Some(price) && reaches(order.side, order.limit, price)
@@ -142,23 +146,24 @@ pub(super) fn auction(orders: &[Resting], price: i64, quantity: u64, matches: &m
     matches.retain(|entry| entry.quantity > 0);
 }
 
-/// Something that stood in a level of the replayed market leaves it unexecuted.
+/// Quantity that leaves a level of the replayed market without being executed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Leaving {
     pub(super) side: BookSide,
     pub(super) price: i64,
-    /// What stands before it in its level.
+    /// The quantity before it in its level.
     pub(super) before: u64,
     pub(super) quantity: u64,
 }
 
-/// Shortens the queues by what leaves in front of ours, as far as the book tells where it stood.
+/// Shortens the queue of each order by the quantity that leaves ahead of it. Needs a book that is kept by
+/// order.
 pub(super) fn leave(orders: &mut [Resting], leaving: Leaving) {
     let is_there = |order: &Resting| {
         order.is_working() && order.side == leaving.side && order.limit == Some(leaving.price)
     };
     for order in orders.iter_mut().filter(|order| is_there(order)) {
-        // What was executed before, without effect on the book, leaves it now.
+        // Quantity that was executed before, without an effect on the book, leaves the book now.
         let executed = order.executed.min(leaving.quantity);
         order.executed -= executed;
         let in_front = order.ahead.saturating_sub(leaving.before);
@@ -166,7 +171,7 @@ pub(super) fn leave(orders: &mut [Resting], leaving: Leaving) {
     }
 }
 
-/// Follows what the levels display, and keeps no queue longer than its level.
+/// Updates the queues to what the levels display; no queue is longer than its level.
 pub(super) fn follow(orders: &mut [Resting], model: QueueModel, displayed: impl Fn(BookSide, i64) -> u64) {
     for order in orders.iter_mut().filter(|order| order.is_working()) {
         let Some(limit) = order.limit else { continue };
@@ -185,7 +190,7 @@ pub(super) fn follow(orders: &mut [Resting], model: QueueModel, displayed: impl 
     }
 }
 
-/// Fills `matches` with the orders that `wanted` names, by owner, then best price, then first come.
+/// Fills `matches` with the orders that `wanted` selects, by owner, then best price, then order of arrival.
 fn rank(orders: &[Resting], wanted: impl Fn(&Resting) -> bool, matches: &mut Vec<Match>) {
     matches.clear();
     matches.extend(
@@ -206,16 +211,16 @@ fn rank(orders: &[Resting], wanted: impl Fn(&Resting) -> bool, matches: &mut Vec
     });
 }
 
-/// What an owner has had of one execution.
+/// The part of one execution that an owner has used.
 #[derive(Default)]
 struct Budget {
-    owner: Option<Owner>,
+    owner: Option<OrderOwner>,
     spent: u64,
 }
 
 impl Budget {
-    /// What `owner` gets of an execution that reaches `reach` deep, `most` at most.
-    fn spend(&mut self, owner: Owner, most: u64, reach: u64) -> u64 {
+    /// Returns what `owner` gets of an execution that reaches `reach` deep into the queue, at most `most`.
+    fn spend(&mut self, owner: OrderOwner, most: u64, reach: u64) -> u64 {
         if self.owner != Some(owner) {
             *self = Self { owner: Some(owner), spent: 0 };
         }
@@ -228,12 +233,12 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::matching::{Order, Remainder, SelfTrade};
+    use crate::matching::{MatchingOrder, Remainder, SelfTrade};
 
-    const OWNER: Owner = Owner { strategy: 1, account: 7 };
+    const OWNER: OrderOwner = OrderOwner { strategy: 1, account: 7 };
 
     fn order(side: BookSide, limit: i64, quantity: u64, ahead: u64) -> Resting {
-        let order = Order {
+        let order = MatchingOrder {
             owner: OWNER,
             instrument: 1,
             side,
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_at_our_price_first_serves_the_queue_ahead() {
+    fn an_execution_at_an_orders_price_first_serves_the_queue_ahead() {
         let mut orders = [order(BookSide::Bid, 100, 10, 25)];
         assert_eq!(executed(&mut orders, BookSide::Bid, 100, 20), []);
         assert_eq!(orders[0].ahead, 5);
@@ -270,9 +275,9 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_through_our_price_is_ours_and_no_more_than_it() {
+    fn an_execution_through_an_orders_price_fills_it_up_to_the_executed_quantity() {
         let mut orders = [order(BookSide::Ask, 100, 10, 25)];
-        assert_eq!(executed(&mut orders, BookSide::Ask, 99, 50), [], "better than ours: not our turn");
+        assert_eq!(executed(&mut orders, BookSide::Ask, 99, 50), [], "a better price than the order's");
         assert_eq!(executed(&mut orders, BookSide::Ask, 101, 3), [(0, 3)]);
         assert_eq!(orders[0].ahead, 0);
     }
@@ -289,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_execution_on_the_other_side_is_none_of_ours() {
+    fn an_execution_on_the_other_side_fills_nothing() {
         let mut orders = [order(BookSide::Bid, 100, 10, 4)];
         assert_eq!(executed(&mut orders, BookSide::Ask, 99, 12), []);
         assert_eq!(orders[0].ahead, 4);
@@ -305,24 +310,24 @@ mod tests {
     }
 
     #[test]
-    fn the_proportional_queue_shortens_by_its_part_of_what_leaves_and_is_not_executed() {
+    fn the_proportional_queue_shortens_by_its_share_of_cancelled_quantity() {
         let mut orders = [order(BookSide::Bid, 100, 10, 40)];
         follow(&mut orders, QueueModel::Proportional, |_, _| 80);
         follow(&mut orders, QueueModel::Proportional, |_, _| 60);
         assert_eq!(orders[0].ahead, 30, "half of the 20 that left");
         assert_eq!(executed(&mut orders, BookSide::Bid, 100, 10), []);
         follow(&mut orders, QueueModel::Proportional, |_, _| 50);
-        assert_eq!(orders[0].ahead, 20, "what was executed is not taken off twice");
+        assert_eq!(orders[0].ahead, 20, "executed quantity is not deducted twice");
         follow(&mut orders, QueueModel::Proportional, |_, _| 40);
         assert_eq!(orders[0].ahead, 16);
     }
 
     #[test]
-    fn an_order_that_leaves_shortens_the_queue_by_the_part_that_stood_in_front() {
+    fn an_order_that_leaves_shortens_the_queue_by_the_part_that_was_ahead() {
         let leaving = |before, quantity| Leaving { side: BookSide::Bid, price: 100, before, quantity };
         let mut orders = [order(BookSide::Bid, 100, 10, 40)];
         leave(&mut orders, leaving(40, 5));
-        assert_eq!(orders[0].ahead, 40, "behind us");
+        assert_eq!(orders[0].ahead, 40, "after the order");
         leave(&mut orders, leaving(10, 5));
         assert_eq!(orders[0].ahead, 35);
         leave(&mut orders, leaving(30, 9));
@@ -332,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn an_auction_fills_what_is_better_than_its_price_and_no_more_than_it() {
+    fn an_auction_fills_orders_better_than_its_price_up_to_its_quantity() {
         let mut orders = [
             order(BookSide::Bid, 101, 10, 7),
             order(BookSide::Bid, 100, 10, 0),
@@ -347,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn an_iceberg_gives_no_more_at_its_price_than_it_shows() {
+    fn an_iceberg_fills_no_more_at_its_price_than_it_shows() {
         let mut orders = [order(BookSide::Ask, 100, 10, 0)];
         (orders[0].tranche, orders[0].shown) = (4, 4);
         assert_eq!(executed(&mut orders, BookSide::Ask, 100, 9), [(0, 4)]);
@@ -355,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taker_walks_the_levels_it_reaches_and_leaves_a_shadow() {
+    fn a_taker_takes_the_levels_it_reaches_and_adds_them_to_its_shadow() {
         let levels = [(100, 5), (101, 5), (102, 5)];
         let taker = Taker { owner: OWNER, side: BookSide::Bid, limit: Some(101), quantity: 20 };
         let (mut shadow, mut fills) = (Shadow::default(), Vec::new());
@@ -371,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resting_order_meets_what_is_displayed_at_its_price_once_nothing_is_ahead() {
+    fn a_resting_order_takes_what_is_displayed_at_its_price_once_nothing_is_ahead() {
         let asks = [(100, 5)];
         let (mut shadow, mut matches) = (Shadow::default(), Vec::new());
         let levels =

@@ -5,24 +5,24 @@ use super::market::{self, Venue};
 use super::queue::{self, Taker};
 use super::report::{CancelCause, Fill, Reporter};
 use super::resting::Resting;
-use crate::matching::{Order, Phase, Remainder, SelfTrade, reaches};
+use crate::matching::{MatchingOrder, Phase, Remainder, SelfTrade, reaches};
 use stele_strategies::book::BookSide;
 use stele_wire::messages::Liquidity;
 
 impl PaperExchange {
-    /// Works an order that was taken; a stop waits for its price.
-    pub(super) fn enter(&mut self, order: Order) {
+    /// Works an accepted order; a stop order waits for its price.
+    pub(super) fn enter(&mut self, order: MatchingOrder) {
         let id = order.instrument;
         let Some(venue) = self.venues.get_mut(id) else { return };
         if order.is_working() {
             return self.work(order);
         }
-        venue.orders.push(Resting::behind(order, 0));
+        venue.orders.push(Resting::at_back(order, 0));
         self.open += 1;
         self.trigger(id);
     }
 
-    /// Works the stops that the market's last trade has reached, the first that came first.
+    /// Works the stops that the market's last trade has triggered, in order of arrival.
     pub(super) fn trigger(&mut self, id: u32) {
         while let Some(venue) = self.venues.get_mut(id)
             && venue.phase == Phase::Continuous
@@ -38,8 +38,8 @@ impl PaperExchange {
         }
     }
 
-    /// Meets `order` with the displayed market and lets what is left rest, or go.
-    fn work(&mut self, mut order: Order) {
+    /// Fills `order` from the displayed market; the remainder rests or is cancelled.
+    fn work(&mut self, mut order: MatchingOrder) {
         let id = order.instrument;
         let Some(phase) = self.venues.get(id).map(|venue| venue.phase) else { return };
         if phase == Phase::Continuous {
@@ -56,7 +56,7 @@ impl PaperExchange {
             order.show();
             let book = self.market.book(id);
             let displayed = order.limit.map_or(0, |limit| market::displayed(book, order.side, limit));
-            venue.orders.push(Resting::behind(order, displayed));
+            venue.orders.push(Resting::at_back(order, displayed));
             self.open += 1;
         } else {
             order.take_off(left);
@@ -64,7 +64,7 @@ impl PaperExchange {
         }
     }
 
-    fn take(&mut self, order: &mut Order) {
+    fn take(&mut self, order: &mut MatchingOrder) {
         let Some(instrument) = self.market.instrument(order.instrument) else { return };
         let Some(Venue { shadow, currency, .. }) = self.venues.get_mut(order.instrument) else { return };
         let (book, scale, currency) = (Some(instrument.book()), instrument.scale(), *currency);
@@ -84,9 +84,10 @@ impl PaperExchange {
         });
     }
 
-    /// Orders of an account never trade with each other here; where the one that comes in asks for more, what rests
-    /// and is reached by its limit counts as met as soon as it arrives, the best price first.
-    fn prevent_self_trade(&mut self, order: &mut Order) {
+    /// Applies the self-trade prevention of an incoming order. Orders of one account never trade with each
+    /// other here; with a mode, a resting order within the incoming order's limit counts as met as soon as
+    /// the order arrives, best price first.
+    fn prevent_self_trade(&mut self, order: &mut MatchingOrder) {
         let Some(venue) = self.venues.get_mut(order.instrument) else { return };
         while order.self_trade != SelfTrade::Allowed && order.leaves() > 0 {
             let is_met = |other: &Resting| {
@@ -128,12 +129,12 @@ impl PaperExchange {
         }
     }
 
-    /// Takes out every order that `wanted` names and tells of each by `tell`, with what was left of it.
+    /// Removes every order that `wanted` selects, and calls `report_end` with each and its open quantity.
     pub(super) fn drop_orders(
         &mut self,
         id: u32,
-        wanted: impl Fn(&Order) -> bool,
-        mut tell: impl FnMut(&mut Reporter, &Order, u64),
+        wanted: impl Fn(&MatchingOrder) -> bool,
+        mut report_end: impl FnMut(&mut Reporter, &MatchingOrder, u64),
     ) {
         let Some(venue) = self.venues.get_mut(id) else { return };
         venue.orders.retain_mut(|resting| {
@@ -142,19 +143,20 @@ impl PaperExchange {
             }
             let left = resting.leaves();
             resting.take_off(left);
-            tell(&mut self.reporter, resting, left);
+            report_end(&mut self.reporter, resting, left);
             self.open -= 1;
             false
         });
     }
 
-    /// Gives the order at `at` the terms of `new` in its place, or works it as a new one. `replaced` is its old name.
-    pub(super) fn amend(&mut self, at: usize, new: Order, replaced: u64) {
+    /// Gives the order at index `at` the terms of `new` in its place, or works it as a new order.
+    /// `replaced` is its earlier client order id.
+    pub(super) fn amend(&mut self, at: usize, new: MatchingOrder, replaced: u64) {
         let Some(venue) = self.venues.get_mut(new.instrument) else { return };
         let old = venue.orders[at].order;
         if crate::matching::keeps_place(&old, &new) {
             let shown = if new.tranche == old.tranche { old.shown.min(new.leaves()) } else { new.shown };
-            let new = Order { priority_time: old.priority_time, shown, ..new };
+            let new = MatchingOrder { priority_time: old.priority_time, shown, ..new };
             venue.orders[at].order = new;
             self.reporter.replaced(&new, replaced);
         } else {
@@ -165,8 +167,14 @@ impl PaperExchange {
         }
     }
 
-    /// Takes up to `quantity` off the order at `at`. Gives the order as it stands then, and how much it was.
-    pub(super) fn withdraw(venue: &mut Venue, open: &mut usize, at: usize, quantity: u64) -> (Order, u64) {
+    /// Cancels up to `quantity` of the order at index `at`. Returns the order in its new state and the
+    /// cancelled quantity.
+    pub(super) fn withdraw(
+        venue: &mut Venue,
+        open: &mut usize,
+        at: usize,
+        quantity: u64,
+    ) -> (MatchingOrder, u64) {
         let order = &mut venue.orders[at];
         let quantity = quantity.min(order.leaves());
         order.take_off(quantity);

@@ -1,9 +1,9 @@
-//! The exchange's answers, as they go to the sequencer.
+//! The reports of the exchange, in the form that goes to the sequencer.
 
 use super::delay::Line;
-use super::request::{Refusal, Request};
-use crate::matching::{Lapse, Order, Owner, Phase};
-use crate::open_orders::{Numbers, OpenOrder};
+use super::request::{PaperRefusal, Request};
+use crate::matching::{CancelReason, MatchingOrder, OrderOwner, Phase};
+use crate::open_orders::{LastIds, OpenOrder};
 use stele_strategies::book::BookSide;
 use stele_wire::codec::Message;
 use stele_wire::messages::{
@@ -17,37 +17,37 @@ use zerocopy::little_endian::{I64, U16, U32, U64};
 /// The longest body of a report, in bytes.
 pub const REPORT_LENGTH_MAX: usize = 320;
 
-/// A report that waits to be sequenced.
+/// A report that waits to be published.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Report {
-    /// The order is taken.
+pub enum PaperReport {
+    /// The order is accepted.
     Accepted(OrderAccepted),
-    /// The order is refused, and why in words.
+    /// The order is refused, with the reason as text.
     Rejected(OrderRejected, &'static str),
-    /// The order, or a part, no longer works.
+    /// The order, or a part of it, is cancelled.
     Cancelled(OrderCancelled),
     /// The order has new terms.
     Replaced(OrderReplaced),
-    /// The order was executed, in part or whole.
+    /// The order was executed, in part or completely.
     Filled(OrderFilled),
-    /// A cancel is refused, and why in words.
+    /// A cancel is refused, with the reason as text.
     CancelRejected(CancelRejected, &'static str),
-    /// A replacement is refused, and why in words.
+    /// A replacement is refused, with the reason as text.
     ReplaceRejected(ReplaceRejected, &'static str),
-    /// A stop was reached.
+    /// A stop price was reached.
     Triggered(OrderTriggered),
-    /// The next tranche of an iceberg is shown.
+    /// The next tranche of an iceberg order is displayed.
     Restated(OrderRestated),
-    /// The order ended with the trading day.
+    /// The order expired at the end of the trading day.
     Expired(OrderExpired),
     /// Two orders traded in the exchange's own book.
     Traded(Trade),
-    /// What may be done in an instrument from here on.
+    /// An instrument has a new trading phase.
     Status(TradingStatus),
 }
 
-impl Report {
-    /// The report's SBE template id.
+impl PaperReport {
+    /// Returns the report's SBE template id.
     pub const fn template_id(&self) -> u16 {
         match self {
             Self::Accepted(_) => OrderAccepted::TEMPLATE_ID,
@@ -65,7 +65,7 @@ impl Report {
         }
     }
 
-    /// Writes the body into `buffer` and returns the part that it fills.
+    /// Writes the body into `buffer` and returns the part that it occupies.
     pub fn encode<'a>(&self, buffer: &'a mut [u8; REPORT_LENGTH_MAX]) -> &'a [u8] {
         const FITS: &str = "REPORT_LENGTH_MAX bytes hold every block and every text";
         match self {
@@ -91,10 +91,10 @@ fn whole<'a, M: Message>(message: &M, buffer: &'a mut [u8; REPORT_LENGTH_MAX]) -
     block
 }
 
-/// The order that a report is about, as far as the exchange knows it.
+/// The order that a report is about, with what the exchange knows about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Subject {
-    pub(super) owner: Owner,
+    pub(super) owner: OrderOwner,
     pub(super) instrument: u32,
     pub(super) side: Side,
     pub(super) client_order_id: u64,
@@ -102,13 +102,13 @@ pub(super) struct Subject {
     pub(super) sequence: u64,
     pub(super) leaves: u64,
     pub(super) cumulative: u64,
-    /// Whether a stop holds it back.
+    /// Whether it waits for a stop price.
     pub(super) waits: bool,
 }
 
 impl Subject {
-    /// An order that the exchange does not know, as a cancel names it.
-    pub(super) fn of_cancel(request: &CancelOrder, owner: Owner) -> Self {
+    /// An order that the exchange does not know, as a cancel identifies it.
+    pub(super) fn of_cancel(request: &CancelOrder, owner: OrderOwner) -> Self {
         Self {
             owner,
             instrument: request.instrument.get(),
@@ -122,10 +122,10 @@ impl Subject {
         }
     }
 
-    /// A quote.
+    /// A quote, as the exchange refuses it.
     pub(super) fn of_quote(quote: &Quote, sequence: u64) -> Self {
         Self {
-            owner: Owner { strategy: quote.strategy.get(), account: quote.account.get() },
+            owner: OrderOwner { strategy: quote.strategy.get(), account: quote.account.get() },
             instrument: quote.instrument.get(),
             side: Side::NONE,
             client_order_id: quote.client_order_id.get(),
@@ -157,7 +157,7 @@ impl From<&Request> for Subject {
 impl From<&OpenOrder> for Subject {
     fn from(order: &OpenOrder) -> Self {
         Self {
-            owner: Owner { strategy: order.strategy, account: order.account },
+            owner: OrderOwner { strategy: order.strategy, account: order.account },
             instrument: order.instrument,
             side: order.side,
             client_order_id: order.client_order_id,
@@ -170,8 +170,8 @@ impl From<&OpenOrder> for Subject {
     }
 }
 
-impl From<&Order> for Subject {
-    fn from(order: &Order) -> Self {
+impl From<&MatchingOrder> for Subject {
+    fn from(order: &MatchingOrder) -> Self {
         Self {
             owner: order.owner,
             instrument: order.instrument,
@@ -186,35 +186,35 @@ impl From<&Order> for Subject {
     }
 }
 
-/// What the venue calls it when it keeps an account from trading with itself.
+/// The venue's reason code for a cancel by self-trade prevention.
 const SELF_TRADE: [u8; 4] = *b"STP\0";
 
-/// The price at which an order stands in the book; none while a stop holds it back.
-fn working_price(order: &Order) -> I64 {
+/// Returns the price at which an order is in the book; none while it waits for a stop price.
+fn working_price(order: &MatchingOrder) -> I64 {
     I64::new(order.limit.filter(|_| order.is_working()).unwrap_or(i64::MAX))
 }
 
-/// Why an order stopped working.
+/// Why an order was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum CancelCause {
-    /// The request of this sequence asked for it.
+    /// The request with this sequence asked for it.
     Requested { sequence: u64, initiator: Initiator },
-    /// The order does not rest, or the exchange let it go.
+    /// The order cannot rest, or the exchange cancelled it.
     Market,
     /// It met an order of its own account.
     SelfTrade,
 }
 
-impl From<Lapse> for CancelCause {
-    fn from(why: Lapse) -> Self {
+impl From<CancelReason> for CancelCause {
+    fn from(why: CancelReason) -> Self {
         match why {
-            Lapse::Unfilled => Self::Market,
-            Lapse::SelfTrade => Self::SelfTrade,
+            CancelReason::Unfilled => Self::Market,
+            CancelReason::SelfTrade => Self::SelfTrade,
         }
     }
 }
 
-/// As the wire calls a side.
+/// Returns the side as it is on the wire.
 pub(super) fn wire_side(side: BookSide) -> Side {
     match side {
         BookSide::Bid => Side::BUY,
@@ -222,7 +222,7 @@ pub(super) fn wire_side(side: BookSide) -> Side {
     }
 }
 
-/// One execution of ours.
+/// One execution of an order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fill {
     pub(super) price: i64,
@@ -230,23 +230,23 @@ pub(super) struct Fill {
     pub(super) liquidity: Liquidity,
     pub(super) fee: Option<i64>,
     pub(super) currency: [u8; 3],
-    /// What both sides of a trade have in common; none where the other side is the replayed market.
+    /// The id that both sides of a trade have in common; none when the other side is the replayed market.
     pub(super) match_id: Option<u64>,
 }
 
-/// Writes reports and keeps them until they are sequenced.
+/// Builds reports and keeps them until they are published.
 #[derive(Clone, Debug)]
 pub(super) struct Reporter {
     source: u16,
     number: u32,
-    pub(super) numbers: Numbers,
-    /// When the venue's clock stands at: the time of the last market event of the instrument in hand.
+    pub(super) numbers: LastIds,
+    /// The time of the venue's clock: the last market event of the current instrument.
     pub(super) venue_time: u64,
-    /// Reports on their way to the one who is told.
-    pub(super) line: Line<Report>,
+    /// Reports in flight to the sequencer.
+    pub(super) line: Line<PaperReport>,
 }
 
-/// A report with what all of them say alike.
+/// Builds a report from the fields that all reports share.
 macro_rules! report {
     ($message:ident of $subject:expr, by $reporter:expr, $event:ident from $originator:ident, { $($field:ident: $value:expr),* $(,)? }) => {{
         let subject: Subject = $subject;
@@ -281,7 +281,7 @@ macro_rules! report {
     }};
 }
 
-/// A report that tells the terms on which the order stands now.
+/// Builds a report that states the present terms of the order.
 macro_rules! terms {
     ($message:ident of $order:expr, by $reporter:expr, $event:ident from $originator:ident, { $($field:ident: $value:expr),* $(,)? }) => {
         report!($message of $order.into(), by $reporter, $event from $originator, {
@@ -297,7 +297,7 @@ macro_rules! terms {
 }
 
 impl Reporter {
-    pub(super) fn new(source: u16, numbers: Numbers) -> Self {
+    pub(super) fn new(source: u16, numbers: LastIds) -> Self {
         let line = Line::at_once();
         Self { source, number: 0, numbers, venue_time: u64::MAX, line }
     }
@@ -312,12 +312,12 @@ impl Reporter {
         self.numbers.order
     }
 
-    pub(super) fn accepted(&mut self, order: &Order) {
+    pub(super) fn accepted(&mut self, order: &MatchingOrder) {
         let message = terms!(OrderAccepted of order, by self, NEW from MEMBER, {});
-        self.line.push(Report::Accepted(message));
+        self.line.push(PaperReport::Accepted(message));
     }
 
-    pub(super) fn rejected(&mut self, subject: Subject, refusal: Refusal) {
+    pub(super) fn rejected(&mut self, subject: Subject, refusal: PaperRefusal) {
         let (check, bound) = refusal.check();
         let (limit, value) = bound.unwrap_or((i64::MAX, i64::MAX));
         let message = report!(OrderRejected of subject, by self, REJECTED from MARKET, {
@@ -325,10 +325,10 @@ impl Reporter {
             limit: I64::new(limit),
             value: I64::new(value),
         });
-        self.line.push(Report::Rejected(message, refusal.text()));
+        self.line.push(PaperReport::Rejected(message, refusal.text()));
     }
 
-    /// `quantity` of the order was taken off; `subject` is what is left of it.
+    /// Reports that `quantity` of the order was cancelled; `subject` is what is left of it.
     pub(super) fn cancelled(&mut self, subject: Subject, quantity: u64, cause: CancelCause) {
         let cancelled = U64::new(quantity);
         let message = match cause {
@@ -347,20 +347,21 @@ impl Reporter {
                 })
             }
         };
-        self.line.push(Report::Cancelled(message));
+        self.line.push(PaperReport::Cancelled(message));
     }
 
-    /// `order` has the terms of the request of its sequence, and took the place of the order `replaced`.
-    pub(super) fn replaced(&mut self, order: &Order, replaced: u64) {
+    /// Reports that `order` has the terms of the request of its sequence, and replaces the order
+    /// `replaced`.
+    pub(super) fn replaced(&mut self, order: &MatchingOrder, replaced: u64) {
         let message = terms!(OrderReplaced of order, by self, REPLACED_BY_MEMBER from MEMBER, {
             replaced_order_id: U64::new(replaced),
             request_sequence: U64::new(order.sequence),
         });
-        self.line.push(Report::Replaced(message));
+        self.line.push(PaperReport::Replaced(message));
     }
 
-    /// `order` has had `fill`.
-    pub(super) fn filled(&mut self, order: &Order, fill: Fill) {
+    /// Reports that `order` was executed.
+    pub(super) fn filled(&mut self, order: &MatchingOrder, fill: Fill) {
         self.numbers.execution += 1;
         let id = U64::new(self.numbers.execution);
         let mut message = report!(OrderFilled of order.into(), by self, PARTIALLY_FILLED from MARKET, {
@@ -375,36 +376,37 @@ impl Reporter {
         if order.leaves() == 0 {
             message.event = OrderEvent::FILLED;
         }
-        self.line.push(Report::Filled(message));
+        self.line.push(PaperReport::Filled(message));
     }
 
-    /// The number that both sides of the next trade have in common: that of the first one's execution.
+    /// Returns the match id that both sides of the next trade have in common: the execution id of its first
+    /// side.
     pub(super) fn next_match_id(&self) -> u64 {
         self.numbers.execution + 1
     }
 
-    /// The stop of `order` was reached.
-    pub(super) fn triggered(&mut self, order: &Order) {
+    /// Reports that the stop price of `order` was reached.
+    pub(super) fn triggered(&mut self, order: &MatchingOrder) {
         let message = terms!(OrderTriggered of order, by self, TRIGGERED from MARKET, {});
-        self.line.push(Report::Triggered(message));
+        self.line.push(PaperReport::Triggered(message));
     }
 
-    /// `order` shows its next tranche.
-    pub(super) fn refreshed(&mut self, order: &Order) {
+    /// Reports that `order` displays its next tranche.
+    pub(super) fn refreshed(&mut self, order: &MatchingOrder) {
         let message = terms!(OrderRestated of order, by self, REPLACED_BY_MARKET_AUTOMATIC from MARKET, {});
-        self.line.push(Report::Restated(message));
+        self.line.push(PaperReport::Restated(message));
     }
 
-    /// `quantity` of `order` expired, and nothing of it is left.
-    pub(super) fn expired(&mut self, order: &Order, quantity: u64) {
+    /// Reports that the remaining `quantity` of `order` expired.
+    pub(super) fn expired(&mut self, order: &MatchingOrder, quantity: u64) {
         let subject = Subject { leaves: 0, ..order.into() };
         let message = report!(OrderExpired of subject, by self, EXPIRED from MARKET, {
             quantity: U64::new(quantity),
         });
-        self.line.push(Report::Expired(message));
+        self.line.push(PaperReport::Expired(message));
     }
 
-    /// Two orders traded; `aggressor` is the side that came in, none in an auction.
+    /// Reports a trade of two orders. `aggressor` is the incoming order's side; none in an auction.
     pub(super) fn traded(&mut self, instrument: u32, aggressor: Side, price: i64, quantity: u64, id: u64) {
         let is_auction = aggressor == Side::NONE;
         let message = Trade {
@@ -420,10 +422,10 @@ impl Reporter {
             attributes: if is_auction { TradeAttributes::CROSS } else { TradeAttributes::EMPTY },
             ..Trade::NULL
         };
-        self.line.push(Report::Traded(message));
+        self.line.push(PaperReport::Traded(message));
     }
 
-    /// From here on `phase` is in force in an instrument.
+    /// Reports that `phase` is in force in an instrument from now on.
     pub(super) fn status(&mut self, instrument: u32, phase: Phase) {
         let (state, trading_phase) = match phase {
             Phase::Continuous => (TradingState::TRADING, TradingPhase::CONTINUOUS),
@@ -442,21 +444,33 @@ impl Reporter {
             is_trading: Boolean(u8::from(phase == Phase::Continuous)),
             ..TradingStatus::NULL
         };
-        self.line.push(Report::Status(message));
+        self.line.push(PaperReport::Status(message));
     }
 
-    /// The request of this sequence and id did not cancel `subject`.
-    pub(super) fn cancel_rejected(&mut self, subject: Subject, sequence: u64, id: u64, refusal: Refusal) {
+    /// Reports that the request with this sequence and id did not cancel `subject`.
+    pub(super) fn cancel_rejected(
+        &mut self,
+        subject: Subject,
+        sequence: u64,
+        id: u64,
+        refusal: PaperRefusal,
+    ) {
         let message = report!(CancelRejected of subject, by self, REJECTED from MARKET, {
             request_order_id: U64::new(id),
             request_sequence: U64::new(sequence),
             check: refusal.check().0,
         });
-        self.line.push(Report::CancelRejected(message, refusal.text()));
+        self.line.push(PaperReport::CancelRejected(message, refusal.text()));
     }
 
-    /// The request of this sequence and id did not replace `subject`.
-    pub(super) fn replace_rejected(&mut self, subject: Subject, sequence: u64, id: u64, refusal: Refusal) {
+    /// Reports that the request with this sequence and id did not replace `subject`.
+    pub(super) fn replace_rejected(
+        &mut self,
+        subject: Subject,
+        sequence: u64,
+        id: u64,
+        refusal: PaperRefusal,
+    ) {
         let (check, bound) = refusal.check();
         let (limit, value) = bound.unwrap_or((i64::MAX, i64::MAX));
         let message = report!(ReplaceRejected of subject, by self, REJECTED from MARKET, {
@@ -466,6 +480,6 @@ impl Reporter {
             limit: I64::new(limit),
             value: I64::new(value),
         });
-        self.line.push(Report::ReplaceRejected(message, refusal.text()));
+        self.line.push(PaperReport::ReplaceRejected(message, refusal.text()));
     }
 }

@@ -1,17 +1,17 @@
-//! What an order asks for, and why the exchange refuses it.
+//! Requests of orders and replacements, and why the exchange refuses them.
 
-use crate::matching::{Owner, Remainder, SelfTrade};
+use crate::matching::{OrderOwner, Remainder, SelfTrade};
 use stele_strategies::book::BookSide;
 use stele_wire::messages::{
     Check, NewOrder, OrderAttributes, OrderType, ReplaceOrder, SelfTradePrevention, Side, TimeInForce,
 };
 
-/// The terms of a new order or of a replacement that the exchange looks at.
+/// A new order or a replacement, with the fields that the exchange uses.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request {
-    /// The event on the log.
+    /// The sequence of the event.
     pub(super) sequence: u64,
-    pub(super) owner: Owner,
+    pub(super) owner: OrderOwner,
     pub(super) instrument: u32,
     pub(super) side: Side,
     pub(super) client_order_id: u64,
@@ -27,29 +27,29 @@ pub(super) struct Request {
     pub(super) displayed_quantity: u64,
 }
 
-/// A request that can be worked.
+/// The terms of a request that can be worked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     pub(super) side: BookSide,
-    /// None takes any price.
+    /// The limit in units of 1e-9; an order with none takes any price.
     pub(super) limit: Option<i64>,
-    /// The price that the market must reach first.
+    /// The stop price in units of 1e-9.
     pub(super) stop: Option<i64>,
     pub(super) remainder: Remainder,
     pub(super) is_day: bool,
     pub(super) is_post_only: bool,
-    /// What others see of it at once; `u64::MAX` for all.
+    /// The most that others see at once; `u64::MAX` for all.
     pub(super) tranche: u64,
-    /// None leaves it to the exchange.
+    /// The self-trade mode; none leaves it to the exchange's options.
     pub(super) self_trade: Option<SelfTrade>,
 }
 
-/// Why a request is refused.
+/// Why the exchange refuses a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refusal {
-    /// No definition of the instrument has come.
+pub enum PaperRefusal {
+    /// The instrument is not defined.
     UnknownInstrument,
-    /// The order is neither to buy nor to sell.
+    /// The order is neither a buy nor a sell order.
     NoSide,
     /// A limit order has no limit.
     NoPrice,
@@ -57,42 +57,42 @@ pub enum Refusal {
     NoStop,
     /// The quantity is null or 0.
     NoQuantity,
-    /// The price is no multiple of the instrument's tick.
+    /// The price is not a multiple of the instrument's tick.
     OffTick {
-        /// The tick.
+        /// The tick, in units of 1e-9.
         tick: i64,
-        /// The price.
+        /// The price, in units of 1e-9.
         price: i64,
     },
-    /// Neither a limit nor a market order, nor a stop of one of them.
+    /// The order type is not limit, market, stop or stop-limit.
     OrderType,
-    /// Neither day, good till cancel, immediate or cancel, nor fill or kill.
+    /// The time in force is not day, good till cancel, immediate or cancel, or fill or kill.
     TimeInForce,
-    /// A minimum quantity, all or none, or nothing displayed.
+    /// The order has a minimum quantity, is all-or-none, or displays nothing.
     PartialDisplay,
-    /// A displayed quantity of an order that cannot rest, or post-only of a stop.
+    /// The order cannot rest and has a displayed quantity, or is a post-only stop.
     NeverRests,
     /// The market is closed.
     Closed,
     /// A post-only order would take liquidity.
     WouldTake,
-    /// The owner has an order of this identification working.
+    /// The owner has an open order with this client order id.
     Duplicate,
-    /// The owner has no such order working.
+    /// The owner has no such open order.
     UnknownOrder,
-    /// The replacement changes the side.
+    /// The replacement would change the side.
     SideChanged,
-    /// As many orders work as the exchange takes.
+    /// The exchange has as many open orders as it accepts.
     TooManyOrders {
-        /// How many that is.
+        /// The most open orders.
         limit: usize,
     },
-    /// The exchange was lost before it answered; nobody knows whether it took the order.
+    /// The exchange was lost before it answered; it is unknown whether it had accepted the order.
     InDoubt,
 }
 
-impl Refusal {
-    /// The check that refused, and its limit and value where it has any.
+impl PaperRefusal {
+    /// Returns the check that refused the request, with its limit and value where it has any.
     pub(super) fn check(self) -> (Check, Option<(i64, i64)>) {
         match self {
             Self::UnknownInstrument => (Check::UNKNOWN_INSTRUMENT, None),
@@ -114,29 +114,29 @@ impl Refusal {
         }
     }
 
-    /// What a person reads.
+    /// Returns the reason as text.
     pub(super) const fn text(self) -> &'static str {
         match self {
             Self::UnknownInstrument => "the instrument is not defined",
-            Self::NoSide => "the order is neither to buy nor to sell",
+            Self::NoSide => "the order is neither a buy nor a sell order",
             Self::NoPrice => "a limit order needs a limit price",
             Self::NoStop => "a stop order needs a stop price",
             Self::NoQuantity => "the quantity is 0",
-            Self::OffTick { .. } => "the price is no multiple of the tick",
+            Self::OffTick { .. } => "the price is not a multiple of the tick",
             Self::OrderType => "the paper exchange takes limit, market, stop and stop-limit orders",
             Self::TimeInForce => "the paper exchange takes day, GTC, IOC and FOK orders",
             Self::PartialDisplay => {
-                "the paper exchange takes no minimum or all-or-none quantity, and no order that shows nothing"
+                "the paper exchange refuses minimum and all-or-none quantities, and orders that display nothing"
             }
             Self::NeverRests => {
                 "an order that cannot rest has no displayed quantity, and a stop is never post-only"
             }
             Self::Closed => "the market is closed",
             Self::WouldTake => "a post-only order would take liquidity",
-            Self::Duplicate => "an order of this identification is working",
-            Self::UnknownOrder => "no such order is working",
-            Self::SideChanged => "a replacement keeps the side",
-            Self::TooManyOrders { .. } => "as many orders work as the paper exchange takes",
+            Self::Duplicate => "an order with this client order id is open",
+            Self::UnknownOrder => "no such order is open",
+            Self::SideChanged => "a replacement must keep the side",
+            Self::TooManyOrders { .. } => "the paper exchange has as many open orders as it accepts",
             Self::InDoubt => "the paper exchange was restarted before it answered",
         }
     }
@@ -147,28 +147,28 @@ fn clamped(value: u64) -> i64 {
 }
 
 impl Request {
-    /// What can be worked, for an instrument with this tick.
-    pub(super) fn terms(&self, tick: Option<i64>) -> Result<Terms, Refusal> {
+    /// Returns the terms that can be worked, in an instrument with this tick.
+    pub(super) fn terms(&self, tick: Option<i64>) -> Result<Terms, PaperRefusal> {
         let side = match self.side {
             Side::BUY => BookSide::Bid,
             Side::SELL => BookSide::Ask,
-            _ => return Err(Refusal::NoSide),
+            _ => return Err(PaperRefusal::NoSide),
         };
         if self.quantity == 0 || self.quantity == u64::MAX {
-            return Err(Refusal::NoQuantity);
+            return Err(PaperRefusal::NoQuantity);
         }
         if self.displayed_quantity == 0
             || (self.minimum_quantity != u64::MAX && self.minimum_quantity > 0)
             || self.attributes.contains(OrderAttributes::ALL_OR_NONE)
         {
-            return Err(Refusal::PartialDisplay);
+            return Err(PaperRefusal::PartialDisplay);
         }
         let (limit, stop) = self.prices(tick)?;
         let remainder = match self.time_in_force {
             TimeInForce::FILL_OR_KILL => Remainder::AllOrNothing,
             TimeInForce::IMMEDIATE_OR_CANCEL => Remainder::Cancelled,
             TimeInForce::DAY | TimeInForce::GOOD_TILL_CANCEL | TimeInForce::UNKNOWN => Remainder::Rests,
-            _ => return Err(Refusal::TimeInForce),
+            _ => return Err(PaperRefusal::TimeInForce),
         };
         let tranche =
             if self.displayed_quantity < self.quantity { self.displayed_quantity } else { u64::MAX };
@@ -176,7 +176,7 @@ impl Request {
         let is_post_only = passive.iter().any(|bit| self.attributes.contains(*bit));
         let can_rest = remainder == Remainder::Rests && limit.is_some();
         if (tranche != u64::MAX && !can_rest) || (is_post_only && stop.is_some()) {
-            return Err(Refusal::NeverRests);
+            return Err(PaperRefusal::NeverRests);
         }
         Ok(Terms {
             side,
@@ -190,24 +190,27 @@ impl Request {
         })
     }
 
-    /// Limit and stop price, on the tick.
-    fn prices(&self, tick: Option<i64>) -> Result<(Option<i64>, Option<i64>), Refusal> {
+    /// Returns the limit and the stop price, checked against the tick.
+    fn prices(&self, tick: Option<i64>) -> Result<(Option<i64>, Option<i64>), PaperRefusal> {
         let (has_limit, has_stop) = match self.order_type {
             OrderType::MARKET => (false, false),
             OrderType::LIMIT => (true, false),
             OrderType::STOP => (false, true),
             OrderType::STOP_LIMIT => (true, true),
-            _ => return Err(Refusal::OrderType),
+            _ => return Err(PaperRefusal::OrderType),
         };
         let wanted = |is_wanted: bool, price: i64, refusal| match (is_wanted, price) {
             (false, _) => Ok(None),
             (true, i64::MAX) => Err(refusal),
             (true, price) => match tick {
-                Some(tick) if price % tick != 0 => Err(Refusal::OffTick { tick, price }),
+                Some(tick) if price % tick != 0 => Err(PaperRefusal::OffTick { tick, price }),
                 _ => Ok(Some(price)),
             },
         };
-        Ok((wanted(has_limit, self.limit, Refusal::NoPrice)?, wanted(has_stop, self.stop, Refusal::NoStop)?))
+        Ok((
+            wanted(has_limit, self.limit, PaperRefusal::NoPrice)?,
+            wanted(has_stop, self.stop, PaperRefusal::NoStop)?,
+        ))
     }
 
     fn self_trade_mode(&self) -> Option<SelfTrade> {
@@ -227,11 +230,11 @@ impl Request {
 macro_rules! request_from {
     ($($message:ident),*) => {$(
         impl From<(&$message, u64)> for Request {
-            /// The message and its sequence.
+            /// Reads a message and its sequence.
             fn from((message, sequence): (&$message, u64)) -> Self {
                 Self {
                     sequence,
-                    owner: Owner { strategy: message.strategy.get(), account: message.account.get() },
+                    owner: OrderOwner { strategy: message.strategy.get(), account: message.account.get() },
                     instrument: message.instrument.get(),
                     side: message.side,
                     client_order_id: message.client_order_id.get(),

@@ -1,15 +1,16 @@
-//! What our own fills have taken from the displayed market.
+//! The quantity that simulated fills have taken from the displayed market.
 //!
-//! The market that is replayed does not know of our orders, so a level that we bought stays displayed. Each owner
-//! therefore has a shadow: how much of a level's displayed quantity it has already taken. What was taken stays
-//! taken until the market itself takes it off the level: when the displayed quantity falls below the shadow, the
-//! shadow falls with it; when it grows, only the growth is new liquidity; when the level disappears, so does the
-//! shadow. This is the conservative reading: quantity that leaves a level is assumed to be what we had not taken.
+//! The replayed market does not contain the simulated orders, so a level stays displayed after they took
+//! from it. Each owner therefore has a shadow: the part of a level's displayed quantity that it has already
+//! taken. The shadow shrinks only with the level: when the displayed quantity falls below the shadow, the
+//! shadow falls with it; when the displayed quantity grows, only the growth is new liquidity; when the
+//! level disappears, so does the shadow. This is conservative: quantity that leaves a level is assumed to
+//! be quantity that was not taken.
 
-use crate::matching::Owner;
+use crate::matching::OrderOwner;
 use stele_strategies::book::BookSide;
 
-/// The shadows of every owner over one instrument.
+/// The shadows of all owners in one instrument.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shadow {
     levels: Vec<Taken>,
@@ -17,28 +18,28 @@ pub(super) struct Shadow {
 
 #[derive(Clone, Copy, Debug)]
 struct Taken {
-    owner: Owner,
+    owner: OrderOwner,
     side: BookSide,
     price: i64,
     quantity: u64,
 }
 
 impl Shadow {
-    /// How much of `displayed` is left for `owner` at a level of `side`.
-    pub(super) fn left(&self, owner: Owner, side: BookSide, price: i64, displayed: u64) -> u64 {
+    /// Returns how much of `displayed` is left for `owner` at a level of `side`.
+    pub(super) fn left(&self, owner: OrderOwner, side: BookSide, price: i64, displayed: u64) -> u64 {
         let taken = self.levels.iter().find(|taken| taken.is_of(owner, side, price));
         displayed.saturating_sub(taken.map_or(0, |taken| taken.quantity))
     }
 
-    /// `owner` took `quantity` from a level of `side`.
-    pub(super) fn take(&mut self, owner: Owner, side: BookSide, price: i64, quantity: u64) {
+    /// Records that `owner` took `quantity` from a level of `side`.
+    pub(super) fn take(&mut self, owner: OrderOwner, side: BookSide, price: i64, quantity: u64) {
         match self.levels.iter_mut().find(|taken| taken.is_of(owner, side, price)) {
             Some(taken) => taken.quantity = taken.quantity.saturating_add(quantity),
             None => self.levels.push(Taken { owner, side, price, quantity }),
         }
     }
 
-    /// Follows the market: `displayed` is what a level shows now.
+    /// Updates the shadows to the market; `displayed` returns what a level displays now.
     pub(super) fn follow(&mut self, displayed: impl Fn(BookSide, i64) -> u64) {
         self.levels.retain_mut(|taken| {
             taken.quantity = taken.quantity.min(displayed(taken.side, taken.price));
@@ -46,14 +47,14 @@ impl Shadow {
         });
     }
 
-    /// Whether nothing is taken.
+    /// Whether no quantity is taken.
     pub(super) fn is_empty(&self) -> bool {
         self.levels.is_empty()
     }
 }
 
 impl Taken {
-    fn is_of(&self, owner: Owner, side: BookSide, price: i64) -> bool {
+    fn is_of(&self, owner: OrderOwner, side: BookSide, price: i64) -> bool {
         self.price == price && self.side == side && self.owner == owner
     }
 }
@@ -62,11 +63,11 @@ impl Taken {
 mod tests {
     use super::*;
 
-    const OWNER: Owner = Owner { strategy: 1, account: 7 };
-    const OTHER: Owner = Owner { strategy: 2, account: 7 };
+    const OWNER: OrderOwner = OrderOwner { strategy: 1, account: 7 };
+    const OTHER: OrderOwner = OrderOwner { strategy: 2, account: 7 };
 
     #[test]
-    fn what_one_owner_took_is_still_there_for_another() {
+    fn quantity_that_one_owner_took_is_still_available_to_another() {
         let mut shadow = Shadow::default();
         shadow.take(OWNER, BookSide::Ask, 100, 30);
         assert_eq!(shadow.left(OWNER, BookSide::Ask, 100, 50), 20);

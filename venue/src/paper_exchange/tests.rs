@@ -16,7 +16,7 @@ use stele_wire::messages::{
 };
 use zerocopy::little_endian::{I64, U16, U32, U64};
 
-/// An exchange and the log that it is fed from; its reports go back onto the log.
+/// An exchange and the log that feeds it; its reports are appended to the log.
 struct Bench {
     log: Log,
     exchange: PaperExchange,
@@ -74,42 +74,46 @@ impl Bench {
         self.reports()
     }
 
-    /// Puts the waiting reports on the log and tells them in words.
+    /// Appends the waiting reports to the log and returns them as text.
     fn reports(&mut self) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         while let Some(report) = self.exchange.pop_report() {
             let mut buffer = [0; REPORT_LENGTH_MAX];
             let block_length = stele_wire::messages::block_length(report.template_id()).unwrap();
             let body = report.encode(&mut buffer);
             self.log.push_body(report.template_id(), block_length, body);
-            told.push(tell(&report));
+            reports.push(describe(&report));
         }
-        told
+        reports
     }
 }
 
-fn tell(report: &Report) -> String {
+fn describe(report: &PaperReport) -> String {
     match report {
-        Report::Accepted(r) => format!("accepted {} leaves {}", r.client_order_id, r.leaves_quantity),
-        Report::Rejected(r, text) => format!("rejected {} {}: {text}", r.client_order_id, r.check),
-        Report::Cancelled(r) => format!(
+        PaperReport::Accepted(r) => format!("accepted {} leaves {}", r.client_order_id, r.leaves_quantity),
+        PaperReport::Rejected(r, text) => format!("rejected {} {}: {text}", r.client_order_id, r.check),
+        PaperReport::Cancelled(r) => format!(
             "cancelled {} {} leaves {} {}",
             r.client_order_id, r.cancelled_quantity, r.leaves_quantity, r.event
         ),
-        Report::Replaced(r) => {
+        PaperReport::Replaced(r) => {
             format!("replaced {} by {} leaves {}", r.replaced_order_id, r.client_order_id, r.leaves_quantity)
         }
-        Report::Filled(r) => format!(
+        PaperReport::Filled(r) => format!(
             "filled {} {} @ {} leaves {} {}",
             r.client_order_id, r.last_quantity, r.last_price, r.leaves_quantity, r.liquidity
         ),
-        Report::CancelRejected(r, text) => format!("not cancelled {} {}: {text}", r.client_order_id, r.check),
-        Report::ReplaceRejected(r, text) => format!("not replaced {} {}: {text}", r.client_order_id, r.check),
-        Report::Triggered(r) => format!("triggered {}", r.client_order_id),
-        Report::Restated(r) => format!("restated {} shows {}", r.client_order_id, r.displayed_quantity),
-        Report::Expired(r) => format!("expired {} {}", r.client_order_id, r.quantity),
-        Report::Traded(r) => format!("traded {} @ {}", r.quantity, r.price),
-        Report::Status(r) => format!("status {} {}", r.state, r.phase),
+        PaperReport::CancelRejected(r, text) => {
+            format!("not cancelled {} {}: {text}", r.client_order_id, r.check)
+        }
+        PaperReport::ReplaceRejected(r, text) => {
+            format!("not replaced {} {}: {text}", r.client_order_id, r.check)
+        }
+        PaperReport::Triggered(r) => format!("triggered {}", r.client_order_id),
+        PaperReport::Restated(r) => format!("restated {} shows {}", r.client_order_id, r.displayed_quantity),
+        PaperReport::Expired(r) => format!("expired {} {}", r.client_order_id, r.quantity),
+        PaperReport::Traded(r) => format!("traded {} @ {}", r.quantity, r.price),
+        PaperReport::Status(r) => format!("status {} {}", r.state, r.phase),
     }
 }
 
@@ -129,12 +133,12 @@ fn an_order_takes_the_levels_it_reaches_and_the_rest_waits() {
         ["accepted 7 leaves 12", "filled 7 5 @ 101 leaves 7 Taker", "filled 7 5 @ 102 leaves 2 Taker"]
     );
     assert_eq!(bench.exchange.open_orders(), 1);
-    assert_eq!(bench.buy(8, 102, 1), ["accepted 8 leaves 1"], "the same liquidity is not there twice");
+    assert_eq!(bench.buy(8, 102, 1), ["accepted 8 leaves 1"], "the same liquidity is not available twice");
     assert_eq!(bench.market(&add(1, 4, Side::SELL, 102, 2)), ["filled 7 2 @ 102 leaves 0 Maker"]);
 }
 
 #[test]
-fn what_cannot_wait_is_cancelled_by_the_market() {
+fn orders_that_cannot_rest_are_cancelled_by_the_market() {
     let mut bench = bench();
     let order = limit_order(1, 7, Side::BUY, 101, 8);
     let immediate = NewOrder { time_in_force: TimeInForce::IMMEDIATE_OR_CANCEL, ..order };
@@ -203,12 +207,12 @@ fn trades_count_where_the_book_is_kept_by_price() {
     assert_eq!(
         bench.market(&trade(1, Side::SELL, 98, 50)),
         [""; 0],
-        "the execution that goes with it counts"
+        "the execution of the same trade counts"
     );
 }
 
 #[test]
-fn a_cleared_book_gives_nobody_a_better_place() {
+fn a_cleared_book_does_not_improve_a_queue_position() {
     let mut bench = bench();
     bench.buy(7, 99, 4);
     bench.market(&clear(1));
@@ -223,7 +227,7 @@ fn a_cleared_book_gives_nobody_a_better_place() {
 }
 
 #[test]
-fn a_replacement_keeps_its_place_only_for_the_same_price_and_no_more() {
+fn a_replacement_keeps_its_place_only_at_the_same_price_and_for_no_more_quantity() {
     let mut bench = bench();
     bench.buy(7, 99, 6);
     bench.market(&add(1, 4, Side::BUY, 99, 20));
@@ -231,7 +235,7 @@ fn a_replacement_keeps_its_place_only_for_the_same_price_and_no_more() {
     assert_eq!(bench.market(&execute(1, 1, 10)), [""; 0]);
     assert_eq!(bench.market(&execute(1, 4, 1)), ["filled 8 1 @ 99 leaves 3 Maker"]);
     assert_eq!(bench.replace(9, 8, Side::BUY, 99, 8), ["replaced 8 by 9 leaves 8"]);
-    assert_eq!(bench.market(&execute(1, 4, 1)), [""; 0], "behind what is displayed");
+    assert_eq!(bench.market(&execute(1, 4, 1)), [""; 0], "after what is displayed");
     assert_eq!(
         bench.replace(10, 9, Side::BUY, 101, 8),
         ["replaced 9 by 10 leaves 8", "filled 10 5 @ 101 leaves 3 Taker"]
@@ -240,25 +244,25 @@ fn a_replacement_keeps_its_place_only_for_the_same_price_and_no_more() {
 }
 
 #[test]
-fn a_replacement_that_cannot_be_is_refused_and_the_order_stays() {
+fn an_invalid_replacement_is_refused_and_the_order_stays() {
     let mut bench = bench();
     bench.buy(7, 99, 6);
     bench.buy(8, 98, 6);
-    let refused = |told: Vec<String>| told.join("\n");
+    let refused = |reports: Vec<String>| reports.join("\n");
     assert!(refused(bench.replace(9, 6, Side::BUY, 99, 4)).starts_with("not replaced 6 UnknownOrder"));
-    assert!(refused(bench.replace(9, 7, Side::SELL, 99, 4)).contains("keeps the side"));
+    assert!(refused(bench.replace(9, 7, Side::SELL, 99, 4)).contains("must keep the side"));
     assert!(refused(bench.replace(8, 7, Side::BUY, 99, 4)).starts_with("not replaced 7 Duplicate"));
     assert!(refused(bench.replace(9, 7, Side::BUY, 99, 0)).contains("the quantity is 0"));
     assert_eq!(bench.exchange.open_orders(), 2);
 }
 
 #[test]
-fn a_cancel_takes_off_what_it_names() {
+fn a_cancel_removes_the_quantity_that_it_names() {
     let mut bench = bench();
     bench.buy(7, 99, 6);
     assert_eq!(bench.cancel(7, 2), ["cancelled 7 2 leaves 4 CancelledByMember"]);
     assert_eq!(bench.cancel(7, u64::MAX), ["cancelled 7 4 leaves 0 CancelledByMember"]);
-    assert_eq!(bench.cancel(7, u64::MAX), ["not cancelled 7 UnknownOrder: no such order is working"]);
+    assert_eq!(bench.cancel(7, u64::MAX), ["not cancelled 7 UnknownOrder: no such order is open"]);
 }
 
 #[test]
@@ -284,7 +288,7 @@ fn a_mass_cancel_of_a_strategy_leaves_others_alone() {
 }
 
 #[test]
-fn an_order_that_cannot_be_is_refused_with_its_check() {
+fn an_invalid_order_is_refused_with_its_check() {
     let mut bench = bench();
     let order = limit_order(1, 7, Side::BUY, 99, 6);
     let table = [
@@ -301,9 +305,9 @@ fn an_order_that_cannot_be_is_refused_with_its_check() {
         (NewOrder { attributes: OrderAttributes::POST_ONLY, limit_price: I64::new(101), ..order }, "Venue"),
     ];
     for (order, check) in table {
-        let told = bench.order(&order);
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].starts_with(&format!("rejected 7 {check}:")), "{told:?}");
+        let reports = bench.order(&order);
+        assert_eq!(reports.len(), 1, "{reports:?}");
+        assert!(reports[0].starts_with(&format!("rejected 7 {check}:")), "{reports:?}");
     }
     assert_eq!(bench.order(&order), ["accepted 7 leaves 6"]);
     assert!(bench.order(&order)[0].starts_with("rejected 7 Duplicate"));
@@ -326,7 +330,7 @@ fn makers_and_takers_pay_by_the_schedule() {
     bench.exchange.on_market(&bench.log.last());
     let fees: Vec<_> = std::iter::from_fn(|| bench.exchange.pop_report())
         .filter_map(|report| match report {
-            Report::Filled(fill) => Some((fill.fee.get(), fill.fee_currency, fill.execution_id.get())),
+            PaperReport::Filled(fill) => Some((fill.fee.get(), fill.fee_currency, fill.execution_id.get())),
             _ => None,
         })
         .collect();
@@ -341,8 +345,8 @@ fn reports_carry_the_market_events_time_and_the_order_they_answer() {
     let body = order_body(&limit_order(1, 7, Side::BUY, 101, 5));
     let sequence = bench.log.push_body(NewOrder::TEMPLATE_ID, NewOrder::BLOCK_LENGTH, &body);
     bench.exchange.on_order(&bench.log.last());
-    let Some(Report::Accepted(accepted)) = bench.exchange.pop_report() else { panic!("not accepted") };
-    let Some(Report::Filled(filled)) = bench.exchange.pop_report() else { panic!("not filled") };
+    let Some(PaperReport::Accepted(accepted)) = bench.exchange.pop_report() else { panic!("not accepted") };
+    let Some(PaperReport::Filled(filled)) = bench.exchange.pop_report() else { panic!("not filled") };
     assert_eq!((accepted.venue_time, filled.venue_time), (venue_time, venue_time));
     assert_eq!((accepted.order_sequence.get(), filled.order_sequence.get()), (sequence, sequence));
     assert_eq!((accepted.strategy.get(), filled.account.get(), filled.source.get()), (1, 7, 9));
@@ -350,7 +354,7 @@ fn reports_carry_the_market_events_time_and_the_order_they_answer() {
 }
 
 #[test]
-fn a_new_session_cancels_what_worked_and_refuses_what_was_never_answered() {
+fn a_new_session_cancels_working_orders_and_refuses_unanswered_ones() {
     let mut bench = bench();
     bench.buy(7, 99, 6);
     bench.buy(8, 101, 7);
@@ -361,7 +365,7 @@ fn a_new_session_cancels_what_worked_and_refuses_what_was_never_answered() {
     let mut open = OpenOrders::default();
     bench.log.frames().for_each(|event| open.on_event(&event));
     let numbers = open.numbers();
-    assert_eq!(numbers, Numbers { order: 2, execution: 1 });
+    assert_eq!(numbers, LastIds { order: 2, execution: 1 });
     bench.exchange = PaperExchange::resume(PaperOptions::default(), &open.finish(), numbers);
     assert_eq!(
         bench.reports(),

@@ -1,5 +1,5 @@
-//! The order gateway never allocates, and the paper exchange does not once it is warm: against the replayed
-//! market and among our own orders, with and without delays.
+//! The order gateway never allocates. The paper exchange does not allocate once it is warm: against the
+//! replayed market and in its own book, with and without delays.
 
 use stele_bus::bounds::RING_LENGTH_MIN;
 use stele_bus::{
@@ -22,13 +22,13 @@ use zerocopy::little_endian::{U16, U64};
 use zerocopy::{FromZeros, IntoBytes};
 
 const START: u64 = 1_700_000_000_000_000_000;
-/// The price around which everything happens, and a step of it.
+/// The price around which orders are placed, and one price step.
 const MID: i64 = 100_000_000_000;
 const TICK: i64 = 10_000_000;
-/// Orders that requests are about: the newest.
+/// The number of newest orders that requests refer to.
 const NEWEST: u64 = 200;
 
-/// An exchange on one frame's memory.
+/// An exchange that is fed from the memory of one frame.
 struct Bench {
     exchange: PaperExchange,
     frame: Vec<u8>,
@@ -40,7 +40,7 @@ struct Bench {
 
 impl Bench {
     fn new(options: PaperOptions) -> Self {
-        // Few enough that there are as many as may be long before it is warm.
+        // A small limit, so that it is reached while the exchange warms up.
         let exchange = PaperExchange::new(PaperOptions { source: 9, open_orders_max: 500, ..options });
         let frame = Vec::with_capacity(2_048);
         let mut bench = Self { exchange, frame, random: Random::new(7), sequence: 0, orders: 0, reports: 0 };
@@ -93,13 +93,13 @@ impl Bench {
         if self.random.below(2) == 0 { Side::BUY } else { Side::SELL }
     }
 
-    /// A price of `side` up to `behind` steps behind the mid, or `beyond` it.
-    fn price(&mut self, side: Side, behind: u64, beyond: i64) -> i64 {
-        let steps = self.random.below(behind) as i64 - beyond;
+    /// Returns a price of `side` up to `below` steps below the mid, or `beyond` steps past it.
+    fn price(&mut self, side: Side, below: u64, beyond: i64) -> i64 {
+        let steps = self.random.below(below) as i64 - beyond;
         if side == Side::BUY { MID - steps * TICK } else { MID + TICK + steps * TICK }
     }
 
-    /// Something happens in the market: an order comes, goes or is executed.
+    /// Makes a market event: an order is added, cancelled or executed.
     fn market_moves(&mut self) {
         let (id, side) = (1 + self.random.below(400), self.side());
         let (instrument, source, flags) = ((1 + id as u32 % 3).into(), 1.into(), MarketFlags::LAST);
@@ -156,7 +156,7 @@ impl Bench {
         }
     }
 
-    /// Somebody sends an order, or asks for one of the newest to be replaced or cancelled.
+    /// Sends an order, or a replacement or cancel of one of the newest orders.
     fn somebody_acts(&mut self) {
         let mut body = [0; 512];
         let old = 1 + self.orders.saturating_sub(1 + self.random.below(NEWEST));
@@ -196,7 +196,7 @@ impl Bench {
         }
     }
 
-    /// So many events of each kind; gives back how often anything was allocated.
+    /// Runs `rounds` events of each kind. Returns how often anything was allocated.
     fn run(&mut self, rounds: u64) -> u64 {
         let before = allocations();
         for _ in 0..rounds {

@@ -1,5 +1,5 @@
-//! Orders on their way out of the host: through the gateway, driven by hand on a manual clock, and what
-//! gateway and paper exchange allocate.
+//! The order gateway, driven by hand on a manual clock, and the allocations of the gateway and the paper
+//! exchange.
 
 mod allocations;
 mod release;
@@ -7,4 +7,4 @@ mod release;
 mod rig;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;

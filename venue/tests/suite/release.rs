@@ -1,9 +1,9 @@
-//! Orders leave when their watermark has passed, and not before.
+//! Orders leave when their watermark has passed, and not earlier.
 
 use crate::rig::{Rig, START, cancel, notice, order, order_body};
 use std::collections::BTreeMap;
 use stele_bus::{Agent, AgentError, Event, GatingConsumer, ManualClock, Watermark};
-use stele_venue::{Answer, InDoubt, OrderGateway, Venue, VenueBusy};
+use stele_venue::{OrderGateway, OrderInDoubt, Reconciliation, Venue, VenueBusy};
 use stele_wire::messages::{
     CancelOrder, CancelRejected, CancelScope, Check, KillSwitch, NewOrder, OrderCancelled, OrderRejected,
     OrderReleased, ReleaseWatermark, ReplaceRejected, Side, SwitchState, VenueNotice,
@@ -60,19 +60,19 @@ impl Released {
         self.gateway.venue().taken.iter().map(|taken| taken.0).collect()
     }
 
-    fn told(&mut self) -> Vec<(u64, u32)> {
+    fn released(&mut self) -> Vec<(u64, u32)> {
         self.rig.settle();
-        let mut told = Vec::new();
+        let mut reports = Vec::new();
         self.observer.poll(1_000, |event| {
             let released = event.frame().message::<OrderReleased>();
-            told.extend(released.map(|released| (released.through_sequence.get(), released.count.get())));
+            reports.extend(released.map(|released| (released.through_sequence.get(), released.count.get())));
         });
-        told
+        reports
     }
 }
 
 #[test]
-fn an_order_leaves_when_it_is_durable_and_the_log_says_so() {
+fn an_order_leaves_when_it_is_durable_and_the_release_is_logged() {
     let mut run = Released::new();
     run.submit(&order(1, 10));
     assert_eq!(run.taken(), [0; 0], "published is not enough");
@@ -82,7 +82,7 @@ fn an_order_leaves_when_it_is_durable_and_the_log_says_so() {
     assert_eq!(run.taken(), [1]);
     let end = run.gateway.venue().taken[0].1;
     assert!(end <= run.rig.ring.watermarks().durable());
-    assert_eq!(run.told(), [(1_002, 1)]);
+    assert_eq!(run.released(), [(1_002, 1)]);
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn orders_and_cancels_leave_in_the_order_of_the_log() {
     run.rig.settle();
     run.rig.flush();
     assert_eq!(run.taken(), [1, 2, 3, 2]);
-    assert_eq!(run.told(), [(1_005, 4)]);
+    assert_eq!(run.released(), [(1_005, 4)]);
 }
 
 #[test]
@@ -163,14 +163,14 @@ fn an_order_that_waits_stays_on_the_ring_however_much_market_data_follows() {
     let position = run.gateway.venue().taken.len();
     assert_eq!(position, 0);
     run.rig.flush();
-    assert_eq!(run.taken(), [1], "read in place, still the same order");
+    assert_eq!(run.taken(), [1], "read in place, the order is unchanged");
 }
 
-/// A venue that has a book of its own, which outlives the process.
+/// A venue with its own book, which outlives the process.
 #[derive(Default)]
 struct Book {
-    /// What it knows of each order.
-    knows: BTreeMap<u64, Answer>,
+    /// The state of each order that it knows.
+    knows: BTreeMap<u64, Reconciliation>,
     asked: Vec<u64>,
     sent: Vec<u64>,
     is_away: bool,
@@ -182,17 +182,17 @@ impl Venue for Book {
         Ok(())
     }
 
-    fn reconcile(&mut self, order: &InDoubt, _now: Nanos) -> Result<Answer, VenueBusy> {
+    fn reconcile(&mut self, order: &OrderInDoubt, _now: Nanos) -> Result<Reconciliation, VenueBusy> {
         if self.is_away {
             return Err(VenueBusy);
         }
         self.asked.push(order.client_order_id);
-        Ok(self.knows.get(&order.client_order_id).copied().unwrap_or(Answer::Unknown))
+        Ok(self.knows.get(&order.client_order_id).copied().unwrap_or(Reconciliation::Unknown))
     }
 }
 
-fn doubt(client_order_id: u64) -> InDoubt {
-    InDoubt {
+fn doubt(client_order_id: u64) -> OrderInDoubt {
+    OrderInDoubt {
         sequence: Sequence(client_order_id),
         strategy: 1,
         account: 2,
@@ -216,19 +216,23 @@ fn nothing_new_leaves_before_the_venue_has_answered_for_every_order_in_doubt() {
     let publisher = rig.sequencer.publisher(2, "gateway", 4096);
     let (consumer, mut observer) =
         (rig.sequencer.gating_consumer("reader"), rig.sequencer.gating_consumer("reader"));
-    let knows = BTreeMap::from([(11, Answer::Working), (12, Answer::Done), (16, Answer::Working)]);
+    let knows = BTreeMap::from([
+        (11, Reconciliation::Working),
+        (12, Reconciliation::Done),
+        (16, Reconciliation::Working),
+    ]);
     let venue = Book { knows, is_away: true, ..Book::default() };
     let doubts = vec![
-        InDoubt { is_acknowledged: true, ..doubt(13) },
+        OrderInDoubt { is_acknowledged: true, ..doubt(13) },
         doubt(11),
         doubt(12),
         doubt(14),
-        InDoubt { replaced_order_id: 11, ..doubt(15) },
-        InDoubt { is_acknowledged: true, cancel: Some((Sequence(20), 99)), ..doubt(16) },
+        OrderInDoubt { replaced_order_id: 11, ..doubt(15) },
+        OrderInDoubt { is_acknowledged: true, cancel: Some((Sequence(20), 99)), ..doubt(16) },
     ];
     let clock = rig.clock.clone();
-    let mut gateway =
-        OrderGateway::new("book", consumer, publisher, Watermark::Durable, venue, clock).with_doubts(doubts);
+    let mut gateway = OrderGateway::new("book", consumer, publisher, Watermark::Durable, venue, clock)
+        .with_orders_in_doubt(doubts);
     strategy.offer(NewOrder::TEMPLATE_ID, &order_body(&order(50, 1)), START).unwrap();
     rig.settle();
     rig.flush();
@@ -242,15 +246,15 @@ fn nothing_new_leaves_before_the_venue_has_answered_for_every_order_in_doubt() {
     assert_eq!(gateway.venue().asked, [11, 12, 13, 14, 15, 16], "each once, oldest first");
     assert_eq!((gateway.in_doubt(), gateway.venue().sent.len()), (0, 1));
     rig.settle();
-    let mut told = Vec::new();
+    let mut reports = Vec::new();
     observer.poll(100, |event| {
         let frame = event.frame();
         let rejected = frame.message::<OrderRejected>().map(|it| (it.client_order_id.get(), it.check));
         let gone = frame.message::<OrderCancelled>().map(|it| (it.client_order_id.get(), Check::NONE));
         let replace = frame.message::<ReplaceRejected>().map(|it| (it.request_order_id.get(), it.check));
         let cancel = frame.message::<CancelRejected>().map(|it| (it.request_order_id.get(), it.check));
-        told.extend([rejected, gone, replace, cancel].into_iter().flatten());
+        reports.extend([rejected, gone, replace, cancel].into_iter().flatten());
     });
     let in_doubt = Check::IN_DOUBT;
-    assert_eq!(told, [(13, Check::NONE), (14, in_doubt), (15, in_doubt), (99, in_doubt)]);
+    assert_eq!(reports, [(13, Check::NONE), (14, in_doubt), (15, in_doubt), (99, in_doubt)]);
 }

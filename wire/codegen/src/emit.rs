@@ -1,4 +1,4 @@
-//! From a [`Schema`] to Rust: structs, enumerations and sets in a form that a person would write.
+//! Generates Rust from a [`Schema`]: structs, enumerations and sets as a person would write them.
 
 use crate::names::{pascal, snake, upper};
 use crate::rust::{constant_value, described, doc, native, null, rust_type, storage};
@@ -6,19 +6,23 @@ use crate::tables;
 use crate::tails::steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use stele_layout::{Block, ByteOrder, Composite, Enum, Field, Group, Kind, Message, Schema, Set, Slot};
+use stele_layout::{
+    BlockLayout, ByteOrder, Composite, Enum, Field, GroupLayout, Kind, MessageLayout, Schema, Set, Slot,
+};
 
-/// How the generated code looks for what it needs.
+/// How Rust is generated from a schema.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
-    /// Where `codec` and its macros are: `crate` inside `stele-wire`, `stele_wire` elsewhere.
+pub struct CodegenOptions<'a> {
+    /// The path of the crate that has `codec` and its macros: `crate` inside `stele-wire`, `stele_wire`
+    /// elsewhere.
     pub runtime: &'a str,
-    /// Name of the file that takes the messages from each template id on, by ascending id, first 0.
+    /// The file of the messages from each template id on: the first id and the file's name, by ascending id,
+    /// from 0 on. Where this is empty, all messages go into `messages.rs`.
     pub families: &'a [(u16, &'a str)],
 }
 
-impl Options<'static> {
-    /// For the project's own messages, inside `stele-wire`.
+impl CodegenOptions<'static> {
+    /// The options for the project's own messages, inside `stele-wire`.
     pub const OWN: Self = Self {
         runtime: "crate",
         families: &[
@@ -29,35 +33,35 @@ impl Options<'static> {
             (500, "control"),
         ],
     };
-    /// For the messages of others, in any crate that uses `stele-wire`.
+    /// The options for the messages of other schemas, in any crate that uses `stele-wire`.
     pub const FOREIGN: Self = Self { runtime: "stele_wire", families: &[] };
 }
 
-/// Why no Rust can be printed for a schema that is itself in order.
+/// Why Rust cannot be generated from a valid schema.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// Two things would have the same name in Rust.
+pub enum CodegenError {
+    /// Two types would have the same name in Rust.
     #[error("two Rust types would be called {0}: rename one in the schema")]
     SameName(String),
-    /// The length of data does not stand right before its bytes, or counts in 64 bits.
-    #[error("data {0}: its length must be of 8, 16 or 32 bits and stand right before the bytes")]
+    /// The length of variable-length data is not directly before the bytes, or has 64 bits.
+    #[error("data {0}: its length must have 8, 16 or 32 bits and be directly before the bytes")]
     Data(String),
-    /// A group's dimensions count in 64 bits.
-    #[error("group {0}: its dimensions count in 64 bits: give them narrower types")]
+    /// A group's block length or number of entries has 64 bits.
+    #[error("group {0}: its dimensions have 64 bits: give them narrower types")]
     Dimensions(String),
-    /// Two members of one thing would have the same name in Rust.
-    #[error("two members of {0} would have one name in Rust: rename one")]
+    /// Two members of one type would have the same name in Rust.
+    #[error("two members of {0} would have the same name in Rust: rename one")]
     Member(String),
 }
 
-/// Prints `schema` as Rust source files: `mod.rs`, `types.rs`, one file a family of messages, and the tables that
-/// describe them.
+/// Generates the Rust source files of `schema`, as pairs of a path and the source, by ascending path:
+/// `mod.rs`, `types.rs`, a file for each family of messages, and in `layout/` the same schema as tables.
 ///
 /// # Errors
-/// [`GenerateError`], for schemas whose Rust would be wrong.
-pub fn generate(schema: &Schema, options: Options<'_>) -> Result<Vec<(String, String)>, GenerateError> {
+/// [`CodegenError`] for a schema from which no correct Rust can be generated.
+pub fn generate(schema: &Schema, options: CodegenOptions<'_>) -> Result<Vec<(String, String)>, CodegenError> {
     let mut emitter = Emitter { schema, options, names: BTreeSet::new() };
-    let mut files = BTreeMap::<&str, Vec<&Message>>::new();
+    let mut files = BTreeMap::<&str, Vec<&MessageLayout>>::new();
     for message in schema.messages.iter() {
         let family = options.families.iter().rev().find(|(first, _)| *first <= message.id);
         files.entry(family.map_or("messages", |(_, name)| name)).or_default().push(message);
@@ -72,8 +76,8 @@ pub fn generate(schema: &Schema, options: Options<'_>) -> Result<Vec<(String, St
     Ok(sources)
 }
 
-/// The name of the macro over all messages. It carries the schema's package, because exported macros share one
-/// namespace in a crate.
+/// The name of the macro over all messages. It contains the schema's package, because the exported macros of
+/// a crate share one namespace.
 fn for_each_message(package: &str) -> String {
     let package = snake(&package.replace(|char: char| !char.is_ascii_alphanumeric(), "_"));
     if package.is_empty() { "for_each_message".into() } else { format!("for_each_{package}_message") }
@@ -86,23 +90,23 @@ pub(crate) fn banner(schema: &Schema) -> String {
 
 pub(crate) struct Emitter<'s, 'o> {
     schema: &'s Schema,
-    pub(crate) options: Options<'o>,
-    /// Every Rust type printed so far.
+    pub(crate) options: CodegenOptions<'o>,
+    /// Every Rust type generated so far.
     names: BTreeSet<String>,
 }
 
 impl Emitter<'_, '_> {
-    fn claim(&mut self, name: String) -> Result<String, GenerateError> {
+    fn claim(&mut self, name: String) -> Result<String, CodegenError> {
         if !self.names.insert(name.clone()) {
-            return Err(GenerateError::SameName(name));
+            return Err(CodegenError::SameName(name));
         }
         Ok(name)
     }
 
-    fn root(&self, files: &BTreeMap<&str, Vec<&Message>>) -> String {
+    fn root(&self, files: &BTreeMap<&str, Vec<&MessageLayout>>) -> String {
         let mut out = banner(self.schema);
         let about = if self.schema.description.is_empty() {
-            format!("The messages of schema {}", self.schema.package)
+            format!("The messages of the schema {}", self.schema.package)
         } else {
             self.schema.description.to_string()
         };
@@ -122,12 +126,13 @@ impl Emitter<'_, '_> {
         let (id, version) = (self.schema.id, self.schema.version);
         write!(
             out,
-            "\n/// The schema's id, as in every message header.\npub const SCHEMA_ID: u16 = {id};\n\n\
-             /// The version of the schema that this code writes.\npub const SCHEMA_VERSION: u16 = {version};\n\n"
+            "\n/// The id of the schema, as in the header of every message.\npub const SCHEMA_ID: u16 = {id};\n\n\
+             /// The version of the schema that this code writes.\n\
+             pub const SCHEMA_VERSION: u16 = {version};\n\n"
         )
         .expect(IN_MEMORY);
         out.push_str(
-            "/// The name of the message of template `id`.\npub const fn message_name(id: u16) -> \
+            "/// Returns the schema's name of the message with template `id`.\npub const fn message_name(id: u16) -> \
              Option<&'static str> {\n    match id {\n",
         );
         for message in self.schema.messages.iter() {
@@ -135,8 +140,8 @@ impl Emitter<'_, '_> {
             writeln!(out, "        {name}::TEMPLATE_ID => Some({name}::NAME),").expect(IN_MEMORY);
         }
         out.push_str(
-            "        _ => None,\n    }\n}\n\n/// Bytes of the root block of the message of template `id`, as \
-             this version writes it.\npub const fn block_length(id: u16) -> Option<u16> {\n    match id {\n",
+            "        _ => None,\n    }\n}\n\n/// Returns the length in bytes of the root block \
+             of the message with template `id`, as this version writes it.\npub const fn block_length(id: u16) -> Option<u16> {\n    match id {\n",
         );
         for message in self.schema.messages.iter() {
             let name = pascal(&message.name);
@@ -145,7 +150,7 @@ impl Emitter<'_, '_> {
         out.push_str("        _ => None,\n    }\n}\n\n");
         write!(
             out,
-            "/// Calls the macro `$each` once for all messages: `$each! {{ First, Second, … }}`.\n\
+            "/// Calls the macro `$each` once, with all messages: `$each! {{ First, Second, … }}`.\n\
              #[macro_export]\nmacro_rules! {} {{\n    ($each:ident) => {{\n        $each! {{\n",
             for_each_message(&self.schema.package)
         )
@@ -157,7 +162,7 @@ impl Emitter<'_, '_> {
         out
     }
 
-    fn types(&mut self) -> Result<String, GenerateError> {
+    fn types(&mut self) -> Result<String, CodegenError> {
         let mut body = String::new();
         for layout in self.schema.enums.iter() {
             self.enumeration(&mut body, layout)?;
@@ -169,21 +174,22 @@ impl Emitter<'_, '_> {
         for layout in self.schema.composites.iter().filter(|layout| used.contains(&*layout.name)) {
             self.composite(&mut body, layout)?;
         }
-        let about = "What the fields of the messages are made of: enumerations, sets, composites";
+        let about = "The types of the messages' fields: enumerations, sets and composites";
         Ok(self.file(about, &body, ""))
     }
 
-    fn family(&mut self, messages: &[&Message]) -> Result<String, GenerateError> {
+    fn family(&mut self, messages: &[&MessageLayout]) -> Result<String, CodegenError> {
         let mut body = String::new();
         for message in messages {
             self.message(&mut body, message)?;
         }
         let names: Vec<&str> = messages.iter().map(|message| &*message.name).collect();
-        let about = format!("Messages {} to {}", names.first().unwrap_or(&""), names.last().unwrap_or(&""));
+        let about =
+            format!("The messages {} to {}", names.first().unwrap_or(&""), names.last().unwrap_or(&""));
         Ok(self.file(&about, &body, "super::types"))
     }
 
-    /// A whole file: what it is about, the imports that `body` needs, `body`.
+    /// Returns a whole file: its doc comment `about`, the imports that `body` needs, and `body`.
     fn file(&self, about: &str, body: &str, types: &str) -> String {
         let mut out = banner(self.schema);
         doc(&mut out, "//!", "", about);
@@ -216,7 +222,7 @@ impl Emitter<'_, '_> {
             [only] => imports.push(format!("use zerocopy::{order}_endian::{only};\n")),
             _ => imports.push(format!("use zerocopy::{order}_endian::{{{}}};\n", numbers.join(", "))),
         }
-        // Enumerations and sets derive, too, inside their macros.
+        // The macros of enumerations and sets derive these, too.
         if ["#[derive(", "::enumeration! {", "::set! {"].iter().any(|derives| body.contains(derives)) {
             imports.push(
                 "use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};\n".to_owned(),
@@ -227,7 +233,7 @@ impl Emitter<'_, '_> {
         out
     }
 
-    fn enumeration(&mut self, out: &mut String, layout: &Enum) -> Result<(), GenerateError> {
+    fn enumeration(&mut self, out: &mut String, layout: &Enum) -> Result<(), CodegenError> {
         let name = self.claim(pascal(&layout.name))?;
         let storage = storage(layout.primitive);
         write!(out, "\n{}::enumeration! {{\n", self.options.runtime).expect(IN_MEMORY);
@@ -236,7 +242,7 @@ impl Emitter<'_, '_> {
         let mut names = BTreeSet::from(["NULL".to_owned(), "VALUES".to_owned()]);
         for valid in layout.values.iter() {
             if !names.insert(upper(&valid.name)) {
-                return Err(GenerateError::Member(name));
+                return Err(CodegenError::Member(name));
             }
             doc(out, "///", "        ", described(&valid.description, &valid.name).as_str());
             writeln!(out, "        {} = {}, \"{}\";", upper(&valid.name), valid.value, valid.name)
@@ -246,7 +252,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    fn set(&mut self, out: &mut String, layout: &Set) -> Result<(), GenerateError> {
+    fn set(&mut self, out: &mut String, layout: &Set) -> Result<(), CodegenError> {
         let name = self.claim(pascal(&layout.name))?;
         let storage = storage(layout.primitive);
         write!(out, "\n{}::set! {{\n", self.options.runtime).expect(IN_MEMORY);
@@ -255,7 +261,7 @@ impl Emitter<'_, '_> {
         let mut names = BTreeSet::from(["EMPTY".to_owned()]);
         for choice in layout.choices.iter() {
             if !names.insert(upper(&choice.name)) {
-                return Err(GenerateError::Member(name));
+                return Err(CodegenError::Member(name));
             }
             doc(out, "///", "        ", described(&choice.description, &choice.name).as_str());
             writeln!(out, "        {} = {}, \"{}\";", upper(&choice.name), choice.bit, choice.name)
@@ -265,7 +271,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    fn composite(&mut self, out: &mut String, layout: &Composite) -> Result<(), GenerateError> {
+    fn composite(&mut self, out: &mut String, layout: &Composite) -> Result<(), CodegenError> {
         let name = self.claim(pascal(&layout.name))?;
         let about = described(&layout.description, &layout.name);
         let nulls = self.fields(out, &name, &about, &layout.members, layout.length)?;
@@ -287,7 +293,7 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    fn message(&mut self, out: &mut String, message: &Message) -> Result<(), GenerateError> {
+    fn message(&mut self, out: &mut String, message: &MessageLayout) -> Result<(), CodegenError> {
         let name = self.claim(pascal(&message.name))?;
         let about = described(&message.description, &message.name);
         let (block, runtime) = (&message.block, self.options.runtime);
@@ -303,11 +309,16 @@ impl Emitter<'_, '_> {
         self.tail(out, &name, block, false)
     }
 
-    pub(crate) fn entry(&mut self, out: &mut String, name: &str, group: &Group) -> Result<(), GenerateError> {
+    pub(crate) fn entry(
+        &mut self,
+        out: &mut String,
+        name: &str,
+        group: &GroupLayout,
+    ) -> Result<(), CodegenError> {
         let name = self.claim(name.to_owned())?;
         let is_narrow = |slot: Slot| slot.primitive.size() <= 4;
         if !is_narrow(group.block_length) || !is_narrow(group.count) {
-            return Err(GenerateError::Dimensions(group.name.to_string()));
+            return Err(CodegenError::Dimensions(group.name.to_string()));
         }
         let about = described(&group.description, &group.name);
         let nulls = self.fields(out, &name, &about, &group.block.fields, group.block.length)?;
@@ -323,7 +334,7 @@ impl Emitter<'_, '_> {
         self.tail(out, &name, &group.block, true)
     }
 
-    /// Prints the struct `name` and gives back its null values, one a line.
+    /// Writes the struct `name` and returns its null values, one a line.
     fn fields(
         &self,
         out: &mut String,
@@ -331,7 +342,7 @@ impl Emitter<'_, '_> {
         about: &str,
         fields: &[Field],
         length: u16,
-    ) -> Result<String, GenerateError> {
+    ) -> Result<String, CodegenError> {
         let (mut body, mut nulls, mut constants) = (String::new(), String::new(), String::new());
         let (mut end, mut names) = (0, BTreeSet::new());
         let pad = |body: &mut String, nulls: &mut String, from: u16, to: u16| {
@@ -343,7 +354,7 @@ impl Emitter<'_, '_> {
         };
         for field in fields {
             if !names.insert(snake(&field.name)) {
-                return Err(GenerateError::Member(name.to_owned()));
+                return Err(CodegenError::Member(name.to_owned()));
             }
             let about = described(&field.description, &field.name);
             if let Kind::Constant(constant) = &field.kind {
@@ -376,8 +387,8 @@ impl Emitter<'_, '_> {
         Ok(nulls)
     }
 
-    /// What `impl Block` says beyond the null value: newer fields, groups and data.
-    fn block_items(&self, out: &mut String, name: &str, block: &Block) -> Result<(), GenerateError> {
+    /// Writes the items of `impl Block` besides the null value: those for newer fields, groups and data.
+    fn block_items(&self, out: &mut String, name: &str, block: &BlockLayout) -> Result<(), CodegenError> {
         let newer: Vec<&Field> =
             block.fields.iter().filter(|field| field.since > 0 && field.kind.size() > 0).collect();
         if let Some(newest) = newer.iter().map(|field| field.since).max() {
@@ -407,7 +418,7 @@ impl Emitter<'_, '_> {
 }
 
 /// Writing into a `String` cannot fail.
-pub(crate) const IN_MEMORY: &str = "a String takes what is written to it";
+pub(crate) const IN_MEMORY: &str = "writing to a String cannot fail";
 
 fn used_composites(schema: &Schema) -> BTreeSet<String> {
     fn in_fields(fields: &[Field], used: &mut BTreeSet<String>) {
@@ -418,7 +429,7 @@ fn used_composites(schema: &Schema) -> BTreeSet<String> {
             }
         }
     }
-    fn in_block(block: &Block, used: &mut BTreeSet<String>) {
+    fn in_block(block: &BlockLayout, used: &mut BTreeSet<String>) {
         in_fields(&block.fields, used);
         for group in block.groups.iter() {
             used.insert(group.dimensions.to_string());
@@ -438,7 +449,7 @@ fn has_float(fields: &[Field]) -> bool {
     })
 }
 
-/// Whether `body` names `name` as a word of its own.
+/// Whether `body` contains `name` as a whole word.
 fn uses(body: &str, name: &str) -> bool {
     let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == ':';
     body.match_indices(name).any(|(start, _)| {

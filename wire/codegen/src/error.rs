@@ -1,16 +1,16 @@
-//! Why a schema text is refused: where, what, and what to do about it.
+//! The errors of the parser: where the fault is, what it is, and how to correct it.
 
 use std::fmt;
 
-/// A fault in a schema text.
+/// The first fault in a schema text, and where it is.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub struct SchemaError {
-    /// The included file that the fault is in; none when it is in the schema's own text.
+    /// The included file that has the fault; `None` for the schema's own text.
     pub file: Option<String>,
-    /// The line of the element at fault, counted from 1.
+    /// The line of the faulty element, from 1.
     pub line: u32,
     /// What is wrong.
-    pub fault: Fault,
+    pub fault: SchemaFault,
 }
 
 impl fmt::Display for SchemaError {
@@ -24,29 +24,29 @@ impl fmt::Display for SchemaError {
 
 /// What is wrong with a schema.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say what the names do not")]
-pub enum Fault {
-    #[error("this is no well-formed XML: {0}")]
+#[expect(missing_docs, reason = "the messages explain the variants")]
+pub enum SchemaFault {
+    #[error("this is not well-formed XML: {0}")]
     Xml(String),
     #[error("the root element is <{0}>: give a file whose root is <messageSchema>")]
     NotASchema(String),
     #[error("included file {0:?} could not be read: put it beside the schema")]
     Include(String),
-    #[error("files include one another more than {0} times: take the circle out")]
+    #[error("files include one another more than {0} times: break the cycle")]
     IncludeCircle(usize),
     #[error("<{element}> has no {attribute}: write {attribute}=\"…\"")]
     Missing { element: String, attribute: &'static str },
     #[error("{attribute}=\"{found}\" is impossible: write {expected}")]
     Attribute { attribute: String, found: String, expected: String },
-    #[error("{0:?} is no name: use letters, digits and _, and do not begin with a digit")]
+    #[error("{0:?} is not a name: use letters, digits and _, and do not begin with a digit")]
     Name(String),
     #[error("there are two {what} {name:?}: rename or renumber one")]
     Duplicate { what: &'static str, name: String },
-    #[error("no type is called {0:?}: declare it under <types>, or mend the spelling")]
+    #[error("no type is called {0:?}: declare it under <types>, or correct the spelling")]
     UnknownType(String),
     #[error("{name:?} is {found}: {needed} is needed here")]
     WrongType { name: String, found: &'static str, needed: &'static str },
-    #[error("type {0:?} contains itself: take one reference of the circle out")]
+    #[error("type {0:?} contains itself: remove one reference of the cycle")]
     TypeCircle(String),
     #[error("constant {0:?} has no value: write it between the tags, or give the field a valueRef")]
     NoConstant(String),
@@ -56,15 +56,15 @@ pub enum Fault {
     DoesNotFit { name: String, value: String, primitive: &'static str },
     #[error("value {value:?} of {name:?} is its null value: give it another number")]
     NullIsAValue { name: String, value: String },
-    #[error("{name:?} begins at {offset}, inside what ends at {end}: move it to {end} or behind")]
+    #[error("{name:?} begins at {offset}, inside what ends at {end}: move it to {end} or later")]
     Overlap { name: String, offset: u16, end: u16 },
     #[error("blockLength {found} of {name:?} is shorter than its fields: write {needed} or more")]
     BlockLength { name: String, found: u16, needed: u16 },
-    #[error("{0:?} is longer than 65,535 bytes: make it smaller, or data")]
+    #[error("{0:?} is longer than 65,535 bytes: make it shorter, or declare it as <data>")]
     TooLong(String),
-    #[error("{name:?} stands behind {before}: the order is fields, groups, data")]
+    #[error("{name:?} comes after {before}: the order is fields, groups, data")]
     Order { name: String, before: &'static str },
-    #[error("numInGroup of {0:?} counts beyond 2^31 - 1: give it maxValue=\"2147483647\" or a narrower type")]
+    #[error("numInGroup of {0:?} can exceed 2^31 - 1: give it maxValue=\"2147483647\" or a narrower type")]
     GroupCount(String),
     #[error(
         "sinceVersion {since} of {name:?} is later than the schema's version {version}: raise the schema's"

@@ -1,10 +1,13 @@
-//! Writes the project's codecs anew: `cargo run -p stele-codegen -- wire/schema/stele.xml wire/src/messages`.
-//! With `--foreign` in front: code for use outside `stele-wire`, without the schema's descriptions.
+//! Generates Rust from an SBE schema: `stele-codegen [--foreign] SCHEMA FOLDER`.
+//!
+//! The project's codecs: `cargo run -p stele-codegen -- wire/schema/stele.xml wire/src/messages`. With
+//! `--foreign` before the schema, it generates code for use outside `stele-wire`, without the schema's
+//! descriptions.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
 use std::process::ExitCode;
-use stele_codegen::{Options, generate, parse};
+use stele_codegen::{CodegenOptions, generate, parse};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,9 +34,9 @@ fn write(schema: &Path, folder: &Path, is_foreign: bool) -> Result<usize, Box<dy
     let beside = schema.parent().unwrap_or(Path::new("."));
     let parsed = parse(&text, |href| std::fs::read_to_string(beside.join(href)).ok())?;
     let sources = if is_foreign {
-        generate(&parsed.without_descriptions(), Options::FOREIGN)?
+        generate(&parsed.without_descriptions(), CodegenOptions::FOREIGN)?
     } else {
-        generate(&parsed, Options::OWN)?
+        generate(&parsed, CodegenOptions::OWN)?
     };
     for (name, source) in &sources {
         let path = folder.join(name);

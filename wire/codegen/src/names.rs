@@ -1,6 +1,6 @@
-//! Schema names as Rust writes them.
+//! Converts a schema's names to the style of Rust.
 
-/// `venueTime` as `venue_time`, `MDEntryPx` as `md_entry_px`; a keyword gets a closing `_`.
+/// `venueTime` as `venue_time`, `MDEntryPx` as `md_entry_px`; a keyword gets a `_` at its end.
 pub(crate) fn snake(name: &str) -> String {
     let snake = words(name).to_ascii_lowercase();
     if KEYWORDS.contains(&&*snake) { snake + "_" } else { snake }
@@ -18,7 +18,8 @@ pub(crate) fn pascal(name: &str) -> String {
     words.flat_map(|word| [word[..1].to_ascii_uppercase(), word[1..].to_ascii_lowercase()]).collect()
 }
 
-/// `name` with `_` between its words: before a capital that follows no capital or begins a word.
+/// `name` with `_` between its words: before a capital that follows a small letter or a digit, or precedes a
+/// small letter.
 fn words(name: &str) -> String {
     let chars: Vec<char> = name.chars().collect();
     let mut words = String::new();

@@ -1,20 +1,23 @@
-//! From a schema text to its [`Schema`]: includes, the message header, messages.
+//! Parses a schema text into a [`Schema`]: includes, the message header, messages.
 
-use crate::error::{Fault, SchemaError};
+use crate::error::{SchemaError, SchemaFault};
 use crate::types::{Element, Types, check_name};
 use roxmltree::Document;
 use std::collections::BTreeSet;
-use stele_layout::{Block, ByteOrder, Data, Field, Group, Header, Kind, Message, Primitive, Schema, Slot};
+use stele_layout::{
+    BlockLayout, ByteOrder, Data, Field, GroupLayout, Header, Kind, MessageLayout, Primitive, Schema, Slot,
+};
 
-/// The most files that a schema may include, itself counted.
+/// The largest number of files of a schema, the schema's own text included.
 const FILES_MAX: usize = 32;
-/// How deep groups may nest.
+/// The largest depth of nested groups.
 const GROUP_DEPTH_MAX: usize = 8;
 
-/// Parses `text`; `include` gives the text of a file that it includes (`xi:include`), by its `href`.
+/// Parses the schema `text`. `include` returns the text of an included file (`xi:include`) by its `href`, or
+/// `None` where the file cannot be read.
 ///
 /// # Errors
-/// [`SchemaError`] for the first fault found; no text makes it panic.
+/// [`SchemaError`] for the first fault found. No text makes it panic.
 pub fn parse(text: &str, mut include: impl FnMut(&str) -> Option<String>) -> Result<Schema, SchemaError> {
     let mut files: Vec<(Option<String>, String)> = vec![(None, text.to_owned())];
     let mut next = 0;
@@ -23,11 +26,11 @@ pub fn parse(text: &str, mut include: impl FnMut(&str) -> Option<String>) -> Res
             let in_file = files[next].0.clone();
             let fail = |fault| SchemaError { file: in_file, line, fault };
             if files.len() == FILES_MAX {
-                return Err(fail(Fault::IncludeCircle(FILES_MAX)));
+                return Err(fail(SchemaFault::IncludeCircle(FILES_MAX)));
             }
             match include(&href) {
                 Some(text) => files.push((Some(href), text)),
-                None => return Err(fail(Fault::Include(href))),
+                None => return Err(fail(SchemaFault::Include(href))),
             }
         }
         next += 1;
@@ -47,7 +50,7 @@ fn document<'t>(file: Option<&str>, text: &'t str) -> Result<Document<'t>, Schem
     Document::parse(text).map_err(|error| SchemaError {
         file: file.map(str::to_owned),
         line: error.pos().row,
-        fault: Fault::Xml(error.to_string()),
+        fault: SchemaFault::Xml(error.to_string()),
     })
 }
 
@@ -66,7 +69,7 @@ fn includes((file, text): &(Option<String>, String)) -> Result<Vec<(String, u32)
 fn schema(roots: &[Element<'_>]) -> Result<Schema, SchemaError> {
     let root = roots[0];
     if root.tag() != "messageSchema" {
-        return Err(root.fault(Fault::NotASchema(root.tag().to_owned())));
+        return Err(root.fault(SchemaFault::NotASchema(root.tag().to_owned())));
     }
     let byte_order = match root.attribute("byteOrder") {
         None | Some("littleEndian") => ByteOrder::Little,
@@ -118,16 +121,16 @@ fn header(types: &Types<'_>, root: Element<'_>) -> Result<Header, SchemaError> {
     })
 }
 
-/// Where the unsigned number called `name` stands among `members`.
+/// The offset and type of the unsigned number called `name` among `members`.
 fn slot(members: &[Field], name: &'static str, at: Element<'_>) -> Result<Slot, SchemaError> {
     let member = members.iter().find(|member| member.name == name).ok_or_else(|| {
-        at.fault(Fault::UnknownType(format!("{}.{name}", at.attribute("name").unwrap_or(""))))
+        at.fault(SchemaFault::UnknownType(format!("{}.{name}", at.attribute("name").unwrap_or(""))))
     })?;
     match member.kind {
         Kind::Number { primitive, .. } if !primitive.is_signed() && !primitive.is_float() => {
             Ok(Slot { offset: member.offset, primitive })
         }
-        _ => Err(at.fault(Fault::WrongType {
+        _ => Err(at.fault(SchemaFault::WrongType {
             name: name.to_owned(),
             found: "something else",
             needed: "an unsigned number",
@@ -141,8 +144,8 @@ struct Reader<'t, 'a> {
 }
 
 impl<'a> Reader<'_, 'a> {
-    fn message(&self, element: Element<'a>) -> Result<Message, SchemaError> {
-        Ok(Message {
+    fn message(&self, element: Element<'a>) -> Result<MessageLayout, SchemaError> {
+        Ok(MessageLayout {
             name: check_name(element)?.to_owned().into(),
             id: element.number("id")?.ok_or_else(|| element.missing("id"))?,
             since: element.since(self.version)?,
@@ -153,9 +156,9 @@ impl<'a> Reader<'_, 'a> {
         })
     }
 
-    fn block(&self, element: Element<'a>, depth: usize) -> Result<Block, SchemaError> {
+    fn block(&self, element: Element<'a>, depth: usize) -> Result<BlockLayout, SchemaError> {
         if depth > GROUP_DEPTH_MAX {
-            return Err(element.fault(Fault::TooDeep(GROUP_DEPTH_MAX)));
+            return Err(element.fault(SchemaFault::TooDeep(GROUP_DEPTH_MAX)));
         }
         let (mut fields, mut groups, mut data) = (Vec::new(), Vec::new(), Vec::new());
         let (mut names, mut end) = (BTreeSet::new(), 0u16);
@@ -164,7 +167,7 @@ impl<'a> Reader<'_, 'a> {
             if !names.insert(name) {
                 return Err(child.duplicate("members", name));
             }
-            let misplaced = |before| Err(child.fault(Fault::Order { name: name.to_owned(), before }));
+            let misplaced = |before| Err(child.fault(SchemaFault::Order { name: name.to_owned(), before }));
             match child.tag() {
                 "field" if !data.is_empty() => return misplaced("data"),
                 "field" if !groups.is_empty() => return misplaced("a group"),
@@ -182,12 +185,12 @@ impl<'a> Reader<'_, 'a> {
         let length = element.number("blockLength")?.unwrap_or(end);
         if length < end {
             let name = element.attribute("name").unwrap_or_default().to_owned();
-            return Err(element.fault(Fault::BlockLength { name, found: length, needed: end }));
+            return Err(element.fault(SchemaFault::BlockLength { name, found: length, needed: end }));
         }
-        Ok(Block { length, fields: fields.into(), groups: groups.into(), data: data.into() })
+        Ok(BlockLayout { length, fields: fields.into(), groups: groups.into(), data: data.into() })
     }
 
-    fn group(&self, element: Element<'a>, depth: usize) -> Result<Group, SchemaError> {
+    fn group(&self, element: Element<'a>, depth: usize) -> Result<GroupLayout, SchemaError> {
         let dimensions = element.attribute("dimensionType").unwrap_or("groupSizeEncoding");
         let (composite, declared) = self.types.composite(dimensions, element)?;
         let count = slot(&composite.members, "numInGroup", declared)?;
@@ -196,9 +199,9 @@ impl<'a> Reader<'_, 'a> {
             .find(|member| member.attribute("name") == Some("numInGroup"))
             .and_then(|member| member.attribute("maxValue")?.parse::<i128>().ok());
         if max.unwrap_or(count.primitive.range().1) > Primitive::Int32.range().1 {
-            return Err(declared.fault(Fault::GroupCount(dimensions.to_owned())));
+            return Err(declared.fault(SchemaFault::GroupCount(dimensions.to_owned())));
         }
-        Ok(Group {
+        Ok(GroupLayout {
             name: check_name(element)?.to_owned().into(),
             id: element.number("id")?.unwrap_or(0),
             since: element.since(self.version)?,

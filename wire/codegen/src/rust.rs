@@ -1,4 +1,4 @@
-//! How Rust writes what a schema says: the types of fields, their null values, constants, documentation.
+//! The parts of generated Rust: the types of fields, their null values, constants, doc comments.
 
 use crate::names::{pascal, upper};
 use stele_layout::{Constant, Field, Kind, Primitive};
@@ -6,7 +6,7 @@ use stele_layout::{Constant, Field, Kind, Primitive};
 /// The longest line of generated code, as in `rustfmt.toml`.
 pub(crate) const WIDTH: usize = 110;
 
-/// What a number of `primitive` is in a `repr(C)` struct.
+/// The type of a number of `primitive` in a `repr(C)` struct.
 pub(crate) fn storage(primitive: Primitive) -> &'static str {
     match primitive {
         Primitive::Char | Primitive::Uint8 => "u8",
@@ -48,7 +48,7 @@ pub(crate) fn rust_type(kind: &Kind) -> String {
     }
 }
 
-/// The value that stands for "none"; bytes and text are zeros, sets empty.
+/// The null value of a field; bytes and text are zeros, sets are empty.
 pub(crate) fn null(field: &Field) -> String {
     match &field.kind {
         Kind::Number { .. } if field.is_reserved() => "0".to_owned(),
@@ -91,12 +91,12 @@ pub(crate) fn constant_value(constant: &Constant) -> String {
     }
 }
 
-/// A description as a sentence; where there is none, the schema's name.
+/// The description, or the schema's name where there is none.
 pub(crate) fn described(description: &str, name: &str) -> String {
     if description.is_empty() { format!("`{name}`") } else { description.to_owned() }
 }
 
-/// Prints `text` as a documentation comment of whole lines, with a capital and a full stop.
+/// Writes `text` as a doc comment of whole lines, with a capital at its beginning and a full stop at its end.
 pub(crate) fn doc(out: &mut String, marker: &str, indent: &str, text: &str) {
     let text = text.trim_end_matches('.').replace('[', "\\[").replace(']', "\\]").replace('<', "\\<");
     let mut chars = text.chars();

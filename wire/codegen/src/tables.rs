@@ -1,15 +1,17 @@
-//! From a [`Schema`] to the tables that hold it at run time: one line a field.
+//! Generates the tables that hold a [`Schema`] at run time: one line for each field.
 
 use crate::emit::{IN_MEMORY, banner};
 use crate::names::upper;
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use stele_layout::{Block, ByteOrder, Data, Enum, Field, Group, Kind, Message, Schema, Set, Slot};
+use stele_layout::{
+    BlockLayout, ByteOrder, Data, Enum, Field, GroupLayout, Kind, MessageLayout, Schema, Set, Slot,
+};
 
 /// The files of the tables, below `layout/`.
 pub(crate) fn generate(
     schema: &Schema,
-    files: &BTreeMap<&str, Vec<&Message>>,
+    files: &BTreeMap<&str, Vec<&MessageLayout>>,
     runtime: &str,
 ) -> Vec<(String, String)> {
     let tables = Tables { schema, runtime };
@@ -34,7 +36,7 @@ struct Tables<'s> {
 }
 
 impl Tables<'_> {
-    /// What every table names, `first` before it.
+    /// Writes the imports of every table, after `first`.
     fn imports(&self, out: &mut String, first: &str) {
         let layout = format!("{}::layout", self.runtime);
         write!(
@@ -44,10 +46,10 @@ impl Tables<'_> {
         .expect(IN_MEMORY);
     }
 
-    fn root(&self, files: &BTreeMap<&str, Vec<&Message>>) -> String {
+    fn root(&self, files: &BTreeMap<&str, Vec<&MessageLayout>>) -> String {
         let schema = self.schema;
         let mut out = banner(schema);
-        out.push_str("//! The schema as a table, without its descriptions.\n\n");
+        out.push_str("//! The schema as tables, without its descriptions.\n\n");
         files.keys().for_each(|name| writeln!(out, "mod {name};").expect(IN_MEMORY));
         self.imports(&mut out, "mod types;\n\n");
         out.push('\n');
@@ -55,7 +57,7 @@ impl Tables<'_> {
         let header = schema.header;
         write!(
             out,
-            "/// Every message, field, group and data of the schema, as values.\npub static SCHEMA: Schema = Schema {{\n    \
+            "/// The schema: every message with its fields, groups and data.\npub static SCHEMA: Schema = Schema {{\n    \
              package: Borrowed({:?}),\n    id: {},\n    version: {},\n    description: Borrowed(\"\"),\n    \
              byte_order: ByteOrder::{order},\n    header: Header {{ length: {}, block_length: {}, template_id: {}, schema_id: {}, version: {} }},\n    \
              enums: Borrowed(&types::ENUMS),\n    sets: Borrowed(&types::SETS),\n    composites: Borrowed(&types::COMPOSITES),\n    messages: Borrowed(&MESSAGES),\n}};\n\n",
@@ -63,7 +65,7 @@ impl Tables<'_> {
             slot(header.template_id), slot(header.schema_id), slot(header.version)
         )
         .expect(IN_MEMORY);
-        writeln!(out, "static MESSAGES: [Message; {}] = [", schema.messages.len()).expect(IN_MEMORY);
+        writeln!(out, "static MESSAGES: [MessageLayout; {}] = [", schema.messages.len()).expect(IN_MEMORY);
         for message in schema.messages.iter() {
             let file = files.iter().find(|(_, messages)| messages.iter().any(|other| other.id == message.id));
             let (file, name) = (file.map_or("", |(name, _)| name), upper(&message.name));
@@ -92,10 +94,10 @@ impl Tables<'_> {
         out
     }
 
-    fn message(&self, out: &mut String, message: &Message) {
+    fn message(&self, out: &mut String, message: &MessageLayout) {
         writeln!(
             out,
-            "\npub(super) const {}: Message = Message {{\n    name: Borrowed({:?}), id: {}, since: {}, deprecated: {}, semantic: Borrowed({:?}), description: Borrowed(\"\"),",
+            "\npub(super) const {}: MessageLayout = MessageLayout {{\n    name: Borrowed({:?}), id: {}, since: {}, deprecated: {}, semantic: Borrowed({:?}), description: Borrowed(\"\"),",
             upper(&message.name), &*message.name, message.id, message.since, message.deprecated, &*message.semantic
         )
         .expect(IN_MEMORY);
@@ -103,9 +105,9 @@ impl Tables<'_> {
         out.push_str("};\n");
     }
 
-    fn block(&self, out: &mut String, indent: &str, block: &Block) {
+    fn block(&self, out: &mut String, indent: &str, block: &BlockLayout) {
         let inner = format!("{indent}    ");
-        writeln!(out, "{indent}block: Block {{ length: {}, fields: Borrowed(&[", block.length)
+        writeln!(out, "{indent}block: BlockLayout {{ length: {}, fields: Borrowed(&[", block.length)
             .expect(IN_MEMORY);
         block.fields.iter().for_each(|field| self.field(out, &inner, field));
         writeln!(out, "{indent}]), groups: Borrowed(&[").expect(IN_MEMORY);
@@ -115,10 +117,10 @@ impl Tables<'_> {
         writeln!(out, "{indent}]) }},").expect(IN_MEMORY);
     }
 
-    fn group(&self, out: &mut String, indent: &str, group: &Group) {
+    fn group(&self, out: &mut String, indent: &str, group: &GroupLayout) {
         writeln!(
             out,
-            "{indent}Group {{ name: Borrowed({:?}), id: {}, since: {}, description: Borrowed(\"\"), dimensions: Borrowed({:?}), dimensions_length: {}, block_length: {}, count: {},",
+            "{indent}GroupLayout {{ name: Borrowed({:?}), id: {}, since: {}, description: Borrowed(\"\"), dimensions: Borrowed({:?}), dimensions_length: {}, block_length: {}, count: {},",
             &*group.name, group.id, group.since, &*group.dimensions, group.dimensions_length,
             slot(group.block_length), slot(group.count)
         )

@@ -1,20 +1,20 @@
-//! What stands behind a block, in Rust: readers and writers of groups and data, the entries of groups.
+//! Generates what follows a block: the readers and writers of groups and data, and the entries of groups.
 
-use crate::emit::{Emitter, GenerateError, IN_MEMORY};
+use crate::emit::{CodegenError, Emitter, IN_MEMORY};
 use crate::names::{pascal, snake};
 use crate::rust::{WIDTH, described, doc, storage};
 use std::fmt::Write;
-use stele_layout::{Block, Data};
+use stele_layout::{BlockLayout, Data};
 
 impl Emitter<'_, '_> {
-    /// Readers and the writer of the groups and data behind the block `name`.
+    /// Writes the readers and the writer of the groups and data after the block `name`.
     pub(crate) fn tail(
         &mut self,
         out: &mut String,
         name: &str,
-        block: &Block,
+        block: &BlockLayout,
         is_entry: bool,
-    ) -> Result<(), GenerateError> {
+    ) -> Result<(), CodegenError> {
         if block.groups.is_empty() && block.data.is_empty() {
             return Ok(());
         }
@@ -47,14 +47,14 @@ impl Emitter<'_, '_> {
         Ok(())
     }
 
-    /// Prints the readers of the groups and data behind the block `name`: methods of its view, which outside the
-    /// view's own crate a trait must bring.
+    /// Writes the readers of the groups and data after the block `name`. They are methods of its view;
+    /// outside the view's crate a trait has to declare them.
     fn readers(&self, out: &mut String, name: &str, readers: &[Reader]) {
         let is_own = self.options.runtime == "crate";
         if is_own {
             write!(out, "\nimpl<'a> View<'a, {name}> {{\n").expect(IN_MEMORY);
         } else {
-            write!(out, "\n/// The groups and data behind a [`{name}`].\npub trait {name}Tail<'a> {{\n")
+            write!(out, "\n/// Reads the groups and data after the block of a [`{name}`].\npub trait {name}Tail<'a> {{\n")
                 .expect(IN_MEMORY);
             for reader in readers {
                 doc(out, "///", "    ", &reader.about);
@@ -91,13 +91,13 @@ struct Reader {
     returns: String,
     /// The call that reads it.
     read: String,
-    /// The statements that pass over what stands before it.
+    /// The statements that skip what precedes it.
     steps: Vec<String>,
 }
 
-/// Prints the method that writes the block with its groups and data: a whole message, or an entry of a group that
-/// the caller has begun.
-fn writer(out: &mut String, name: &str, block: &Block, is_entry: bool) -> Result<(), GenerateError> {
+/// Writes the method that encodes the block with its groups and data: a whole message, or an entry of a group
+/// that the caller has begun.
+fn writer(out: &mut String, name: &str, block: &BlockLayout, is_entry: bool) -> Result<(), CodegenError> {
     let target = if is_entry { "writer: &mut Writer<'_>" } else { "buffer: &'b mut [u8]" };
     let mut parameters = vec!["&self".to_owned(), target.to_owned()];
     let begin = if is_entry { "" } else { "        let mut writer = Writer::new(buffer);\n" };
@@ -113,15 +113,15 @@ fn writer(out: &mut String, name: &str, block: &Block, is_entry: bool) -> Result
         writeln!(body, "        writer.data::<{}>({parameter})?;", length_type(data)?).expect(IN_MEMORY);
     }
     let (about, head, returns, end) = if is_entry {
-        let about = "Writes the entry with its groups and data; the group has been begun";
+        let about = "Writes the entry with its groups and data, after `Writer::begin_group`";
         (about, "write", "Result<(), WriteError>", "Ok(())")
     } else {
-        let about = "Writes the message with its groups and data; gives back the bytes written";
+        let about = "Writes the message with its groups and data, and returns the written bytes";
         (about, "encode<'b>", "Result<&'b [u8], WriteError>", "Ok(writer.finish())")
     };
     write!(out, "\nimpl {name} {{\n").expect(IN_MEMORY);
     doc(out, "///", "    ", about);
-    out.push_str("    ///\n    /// # Errors\n    /// [`WriteError`] when memory is too short, or a count or length does not fit.\n");
+    out.push_str("    ///\n    /// # Errors\n    /// [`WriteError`] where the buffer is too small, or a count or length does not fit its type.\n");
     let line = format!("    pub fn {head}({}) -> {returns} {{\n", parameters.join(", "));
     if line.len() <= WIDTH + 1 {
         out.push_str(&line);
@@ -134,8 +134,8 @@ fn writer(out: &mut String, name: &str, block: &Block, is_entry: bool) -> Result
     Ok(())
 }
 
-/// The statements that pass over the first `count` groups and data behind the block `name`.
-pub(crate) fn steps(name: &str, block: &Block, count: usize) -> Result<Vec<String>, GenerateError> {
+/// The statements that skip the first `count` groups and data after the block `name`.
+pub(crate) fn steps(name: &str, block: &BlockLayout, count: usize) -> Result<Vec<String>, CodegenError> {
     let groups = block
         .groups
         .iter()
@@ -145,9 +145,9 @@ pub(crate) fn steps(name: &str, block: &Block, count: usize) -> Result<Vec<Strin
     groups.chain(data).take(count).collect()
 }
 
-fn length_type(data: &Data) -> Result<&'static str, GenerateError> {
+fn length_type(data: &Data) -> Result<&'static str, CodegenError> {
     if data.length.offset != 0 || data.offset != data.length.primitive.size() || data.offset > 4 {
-        return Err(GenerateError::Data(data.name.to_string()));
+        return Err(CodegenError::Data(data.name.to_string()));
     }
     Ok(storage(data.length.primitive))
 }

@@ -1,6 +1,6 @@
 //! The types of a schema: numbers, text, enumerations, sets and composites, by name.
 
-use crate::error::{Fault, SchemaError};
+use crate::error::{SchemaError, SchemaFault};
 use roxmltree::Node;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,10 +8,10 @@ use stele_layout::{
     Choice, Composite, Constant, Enum, Field, Kind, Presence, Primitive, Set, Text, ValidValue,
 };
 
-/// How deep composites may nest.
+/// The largest depth of nested composites.
 const DEPTH_MAX: usize = 8;
 
-/// An element of a schema text and the file that it is in.
+/// An element of a schema text and the file that has it.
 #[derive(Clone, Copy)]
 pub(crate) struct Element<'a> {
     pub(crate) node: Node<'a, 'a>,
@@ -60,7 +60,7 @@ impl<'a> Element<'a> {
         let since = self.number("sinceVersion")?.unwrap_or(0);
         if since > version {
             let name = self.attribute("name").unwrap_or_default().to_owned();
-            return Err(self.fault(Fault::Since { name, since, version }));
+            return Err(self.fault(SchemaFault::Since { name, since, version }));
         }
         Ok(since)
     }
@@ -75,20 +75,20 @@ impl<'a> Element<'a> {
         }
     }
 
-    pub(crate) fn fault(self, fault: Fault) -> SchemaError {
+    pub(crate) fn fault(self, fault: SchemaFault) -> SchemaError {
         SchemaError { file: self.file.map(str::to_owned), line: self.line(), fault }
     }
 
     pub(crate) fn missing(self, attribute: &'static str) -> SchemaError {
-        self.fault(Fault::Missing { element: self.tag().to_owned(), attribute })
+        self.fault(SchemaFault::Missing { element: self.tag().to_owned(), attribute })
     }
 
     pub(crate) fn duplicate(self, what: &'static str, name: &str) -> SchemaError {
-        self.fault(Fault::Duplicate { what, name: name.to_owned() })
+        self.fault(SchemaFault::Duplicate { what, name: name.to_owned() })
     }
 
     pub(crate) fn impossible(self, attribute: &str, found: &str, expected: &str) -> SchemaError {
-        self.fault(Fault::Attribute {
+        self.fault(SchemaFault::Attribute {
             attribute: attribute.to_owned(),
             found: found.to_owned(),
             expected: expected.to_owned(),
@@ -96,20 +96,20 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The element's name, checked.
+/// The name of the element, checked.
 pub(crate) fn check_name(element: Element<'_>) -> Result<&str, SchemaError> {
     let name = element.required("name")?;
     let is_word = |char: char| char.is_ascii_alphanumeric() || char == '_';
     if name.is_empty() || name.starts_with(|char: char| char.is_ascii_digit()) || !name.chars().all(is_word) {
-        return Err(element.fault(Fault::Name(name.to_owned())));
+        return Err(element.fault(SchemaFault::Name(name.to_owned())));
     }
     Ok(name)
 }
 
-/// The first byte behind `field`.
+/// The offset of the first byte after `field`.
 pub(crate) fn end_of(field: &Field, element: Element<'_>) -> Result<u16, SchemaError> {
     let end = u32::from(field.offset) + u32::from(field.kind.size());
-    u16::try_from(end).map_err(|_| element.fault(Fault::TooLong(field.name.to_string())))
+    u16::try_from(end).map_err(|_| element.fault(SchemaFault::TooLong(field.name.to_string())))
 }
 
 /// Every type that a schema declares.
@@ -151,7 +151,7 @@ impl<'a> Types<'a> {
         Ok(types)
     }
 
-    /// Every enumeration, set and composite, inline ones behind what they are declared in.
+    /// Every enumeration, set and composite; inline ones follow the type that declares them.
     pub(crate) fn all(&self) -> Result<All, SchemaError> {
         let (mut enums, mut sets, mut composites) = (Vec::new(), Vec::new(), Vec::new());
         let descendants = self
@@ -169,22 +169,22 @@ impl<'a> Types<'a> {
         Ok((enums, sets, composites))
     }
 
-    /// The composite called `name` and where it is declared.
+    /// The composite called `name`, and the element that declares it.
     pub(crate) fn composite(
         &self,
         name: &str,
         at: Element<'a>,
     ) -> Result<(Composite, Element<'a>), SchemaError> {
         let element =
-            *self.declared.get(name).ok_or_else(|| at.fault(Fault::UnknownType(name.to_owned())))?;
+            *self.declared.get(name).ok_or_else(|| at.fault(SchemaFault::UnknownType(name.to_owned())))?;
         if element.tag() != "composite" {
             let (name, needed) = (name.to_owned(), "a composite");
-            return Err(at.fault(Fault::WrongType { name, found: "another type", needed }));
+            return Err(at.fault(SchemaFault::WrongType { name, found: "another type", needed }));
         }
         Ok((self.members(element, &mut Vec::new())?, element))
     }
 
-    /// A message's or group's field that begins at `end` unless it says where.
+    /// A message's or group's field, which begins at `end` unless it has an offset.
     pub(crate) fn field(&self, element: Element<'a>, end: u16) -> Result<Field, SchemaError> {
         let resolved = self.named(element.required("type")?, element, &mut Vec::new())?;
         let mut field = self.place(element, end, resolved)?;
@@ -201,7 +201,7 @@ impl<'a> Types<'a> {
         let name = check_name(element)?;
         let offset = element.number("offset")?.unwrap_or(end);
         if offset < end && resolved.kind.size() > 0 {
-            return Err(element.fault(Fault::Overlap { name: name.to_owned(), offset, end }));
+            return Err(element.fault(SchemaFault::Overlap { name: name.to_owned(), offset, end }));
         }
         let semantic = match element.attribute("semanticType") {
             Some(_) => element.text_of("semanticType"),
@@ -231,7 +231,7 @@ impl<'a> Types<'a> {
             return self.resolve(*element, above);
         }
         let primitive =
-            Primitive::from_name(name).ok_or_else(|| at.fault(Fault::UnknownType(name.to_owned())))?;
+            Primitive::from_name(name).ok_or_else(|| at.fault(SchemaFault::UnknownType(name.to_owned())))?;
         let kind = Kind::number(primitive);
         let (semantic, description) = Default::default();
         Ok(Resolved { kind, presence: Presence::Required, semantic, description })
@@ -255,10 +255,10 @@ impl<'a> Types<'a> {
     fn members(&self, element: Element<'a>, above: &mut Vec<&'a str>) -> Result<Composite, SchemaError> {
         let name = check_name(element)?;
         if above.contains(&name) {
-            return Err(element.fault(Fault::TypeCircle(name.to_owned())));
+            return Err(element.fault(SchemaFault::TypeCircle(name.to_owned())));
         }
         if above.len() == DEPTH_MAX {
-            return Err(element.fault(Fault::TooDeep(DEPTH_MAX)));
+            return Err(element.fault(SchemaFault::TooDeep(DEPTH_MAX)));
         }
         above.push(name);
         let (mut members, mut end) = (Vec::<Field>::new(), 0);
@@ -298,7 +298,7 @@ impl<'a> Types<'a> {
         }
         if length != 1 {
             if u32::from(primitive.size()) * u32::from(length) > u32::from(u16::MAX) {
-                return Err(element.fault(Fault::TooLong(name.to_owned())));
+                return Err(element.fault(SchemaFault::TooLong(name.to_owned())));
             }
             return Ok((Kind::Array { primitive, length }, presence));
         }
@@ -327,7 +327,7 @@ impl<'a> Types<'a> {
             }
             if explicit_null == Some(valid.value) {
                 let (name, value) = (name.to_owned(), valid.name.to_string());
-                return Err(child.fault(Fault::NullIsAValue { name, value }));
+                return Err(child.fault(SchemaFault::NullIsAValue { name, value }));
             }
             values.push(valid);
         }
@@ -352,7 +352,7 @@ impl<'a> Types<'a> {
             let bit =
                 text.parse().ok().filter(|bit| u16::from(*bit) < primitive.size() * 8).ok_or_else(|| {
                     let (name, value) = (name.to_owned(), text.to_owned());
-                    child.fault(Fault::DoesNotFit { name, value, primitive: primitive.name() })
+                    child.fault(SchemaFault::DoesNotFit { name, value, primitive: primitive.name() })
                 })?;
             let choice = Choice {
                 name: check_name(child)?.to_owned().into(),
@@ -373,7 +373,7 @@ impl<'a> Types<'a> {
         })
     }
 
-    /// The primitive behind an enumeration's or set's `encodingType`, and the null value that the type gives.
+    /// The primitive type of an enumeration's or set's `encodingType`, and the null value that the type has.
     fn encoding(&self, element: Element<'a>) -> Result<(Primitive, Option<i128>), SchemaError> {
         let name = element.required("encodingType")?;
         if !self.declared.contains_key(name)
@@ -381,17 +381,19 @@ impl<'a> Types<'a> {
         {
             return Ok((primitive, None));
         }
-        let declared =
-            *self.declared.get(name).ok_or_else(|| element.fault(Fault::UnknownType(name.to_owned())))?;
+        let declared = *self
+            .declared
+            .get(name)
+            .ok_or_else(|| element.fault(SchemaFault::UnknownType(name.to_owned())))?;
         if declared.tag() != "type" {
             let (name, needed) = (name.to_owned(), "a number");
-            return Err(element.fault(Fault::WrongType { name, found: "another type", needed }));
+            return Err(element.fault(SchemaFault::WrongType { name, found: "another type", needed }));
         }
         match self.simple(declared)?.0 {
             Kind::Number { primitive, .. } => Ok((primitive, null_value(declared, primitive)?)),
             _ => {
                 let (name, needed) = (name.to_owned(), "a number");
-                Err(element.fault(Fault::WrongType { name, found: "an array or constant", needed }))
+                Err(element.fault(SchemaFault::WrongType { name, found: "an array or constant", needed }))
             }
         }
     }
@@ -399,9 +401,9 @@ impl<'a> Types<'a> {
     fn value_ref(&self, element: Element<'a>) -> Result<Constant, SchemaError> {
         let name = element.attribute("name").unwrap_or_default();
         let Some(reference) = element.attribute("valueRef") else {
-            return Err(element.fault(Fault::NoConstant(name.to_owned())));
+            return Err(element.fault(SchemaFault::NoConstant(name.to_owned())));
         };
-        let fail = || element.fault(Fault::ValueRef(reference.to_owned()));
+        let fail = || element.fault(SchemaFault::ValueRef(reference.to_owned()));
         let (type_name, value_name) = reference.split_once('.').ok_or_else(fail)?;
         let declared = *self.declared.get(type_name).ok_or_else(fail)?;
         if declared.tag() != "enum" {
@@ -421,7 +423,7 @@ impl<'a> Types<'a> {
 fn constant(element: Element<'_>, name: &str, primitive: Primitive) -> Result<Constant, SchemaError> {
     let text = element.node.text().unwrap_or_default().trim();
     if text.is_empty() {
-        return Err(element.fault(Fault::NoConstant(name.to_owned())));
+        return Err(element.fault(SchemaFault::NoConstant(name.to_owned())));
     }
     let is_number = primitive != Primitive::Char && !primitive.is_float();
     Ok(Constant {
@@ -441,7 +443,7 @@ fn null_value(element: Element<'_>, primitive: Primitive) -> Result<Option<i128>
     }
 }
 
-/// `text` as a value of `primitive`: digits, or for characters also the character itself.
+/// Parses `text` as a value of `primitive`: digits, or for characters also the character itself.
 fn number(element: Element<'_>, name: &str, text: &str, primitive: Primitive) -> Result<i128, SchemaError> {
     let trimmed = text.trim();
     let parsed = match (primitive, trimmed.as_bytes()) {
@@ -450,7 +452,7 @@ fn number(element: Element<'_>, name: &str, text: &str, primitive: Primitive) ->
     };
     let (min, max) = primitive.range();
     parsed.filter(|value| (min..=max).contains(value)).ok_or_else(|| {
-        element.fault(Fault::DoesNotFit {
+        element.fault(SchemaFault::DoesNotFit {
             name: name.to_owned(),
             value: trimmed.to_owned(),
             primitive: primitive.name(),

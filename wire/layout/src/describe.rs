@@ -1,44 +1,44 @@
-//! Any message as JSON, as a row of CSV or as a line for people, by its layout alone.
+//! Prints any message as JSON, as a row of CSV or as a line for people, with its layout alone.
 //!
-//! | what | JSON | CSV | for people |
+//! | value | JSON | CSV | line for people |
 //! |---|---|---|---|
-//! | whole numbers, times | number (times: nanoseconds since the epoch) | the same | number; times in RFC 3339 |
-//! | prices and other decimals | string, no digit lost: `"5214.25"` | `5214.25` | `5214.25` |
+//! | whole numbers, times | number (times: nanoseconds since the epoch) | the same | number; times as in RFC 3339 |
+//! | prices and other decimals | string with every digit: `"5214.25"` | `5214.25` | `5214.25` |
 //! | enumerations | the value's name, or the number when the schema does not know it | the same | the same |
 //! | sets | array of names; bits the schema does not know as one number | names joined by a vertical bar | the same |
-//! | text | string; bytes that are no UTF-8 become U+FFFD | the same | the same, quoted when not one word |
-//! | bytes and data that are no text | string of hexadecimal digits | the same | the same |
-//! | null | `null` | nothing | left out, as is empty text |
-//! | bytes called `reserved` | left out | left out | left out |
+//! | text | string; bytes that are not UTF-8 become U+FFFD | the same | the same, quoted when not one word |
+//! | bytes and data that are not text | string of hexadecimal digits | the same | the same |
+//! | null | `null` | an empty cell | omitted, like empty text |
+//! | bytes called `reserved` | omitted | omitted | omitted |
 //! | groups | array of objects | that array in one cell | `name=[{…} {…}]` |
 
-use crate::reading::{ReadError, Reading, Value, Visitor};
-use crate::schema::{Data, Field, Group, Kind, Message, Set};
+use crate::reading::{MessageReader, ReadError, Value, Visitor};
+use crate::schema::{Data, Field, GroupLayout, Kind, MessageLayout, Set};
 use std::fmt::{self, Write};
 
 /// Writes the message as one JSON object, in wire order.
 ///
 /// # Errors
-/// Those of [`Reading::walk`]; what was written before an error is no JSON.
-pub fn json(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadError> {
+/// Those of [`MessageReader::walk`]. What was written before an error is not valid JSON.
+pub fn json(reading: &MessageReader<'_>, out: &mut impl Write) -> Result<(), ReadError> {
     out.write_char('{')?;
     json_members(reading, out)?;
     Ok(out.write_char('}')?)
 }
 
-/// Writes the inside of that object, for a caller that has members of its own to put beside it.
+/// Writes the members of that object without its braces, so that the caller can add members of its own.
 ///
 /// # Errors
 /// As [`json`].
-pub fn json_members(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadError> {
+pub fn json_members(reading: &MessageReader<'_>, out: &mut impl Write) -> Result<(), ReadError> {
     reading.walk(&mut Json { out, is_first: true })
 }
 
-/// Writes one line for people: the message's name and every field that is not null.
+/// Writes a line for people: the message's name and every field that is not null.
 ///
 /// # Errors
 /// As [`json`].
-pub fn line(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadError> {
+pub fn line(reading: &MessageReader<'_>, out: &mut impl Write) -> Result<(), ReadError> {
     out.write_str(&reading.message().name)?;
     reading.walk(&mut Line { out, wants_space: true })
 }
@@ -47,8 +47,8 @@ pub fn line(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadError
 /// `data`.
 ///
 /// # Errors
-/// The writer's.
-pub fn csv_columns(message: &Message, out: &mut impl Write) -> fmt::Result {
+/// Those of the writer.
+pub fn csv_columns(message: &MessageLayout, out: &mut impl Write) -> fmt::Result {
     let mut separator = "";
     let mut column =
         |path: fmt::Arguments<'_>| write!(out, "{}{path}", std::mem::replace(&mut separator, ","));
@@ -64,12 +64,12 @@ pub fn csv_columns(message: &Message, out: &mut impl Write) -> fmt::Result {
     message.block.data.iter().try_for_each(|data| column(format_args!("{}", data.name)))
 }
 
-/// Writes the message's values in the order of [`csv_columns`], as RFC 4180 has it; a composite inside a
-/// composite is a JSON object in one cell, as is a group an array.
+/// Writes the message's values in the order of [`csv_columns`], in the format of RFC 4180. A group is a JSON
+/// array in one cell, and a composite inside a composite is a JSON object in one cell.
 ///
 /// # Errors
 /// As [`json`].
-pub fn csv_row(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadError> {
+pub fn csv_row(reading: &MessageReader<'_>, out: &mut impl Write) -> Result<(), ReadError> {
     reading.walk(&mut Csv { out, wants_comma: false, depth: 0, is_first_inside: true })?;
     let version = reading.version();
     let block = &reading.message().block;
@@ -78,7 +78,7 @@ pub fn csv_row(reading: &Reading<'_>, out: &mut impl Write) -> Result<(), ReadEr
     Ok((0..absent).try_for_each(|_| out.write_char(','))?)
 }
 
-/// The members of a composite that is no decimal.
+/// The members of a composite that is not a decimal.
 fn members(field: &Field) -> Option<&[Field]> {
     match &field.kind {
         Kind::Composite(composite) if !composite.is_decimal() => Some(&composite.members),
@@ -130,7 +130,7 @@ impl<W: Write> Visitor for Json<'_, W> {
         self.close('}')
     }
 
-    fn begin_group(&mut self, group: &Group, _: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, _: u32) -> fmt::Result {
         self.key(&group.name)?;
         self.open('[')
     }
@@ -246,7 +246,7 @@ impl<W: Write> Visitor for Line<'_, W> {
         self.close('}')
     }
 
-    fn begin_group(&mut self, group: &Group, _: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, _: u32) -> fmt::Result {
         self.open(&group.name, "=[")
     }
 
@@ -277,7 +277,7 @@ fn word(out: &mut impl Write, text: &[u8]) -> fmt::Result {
     if is_word { each_char(text, |char| out.write_char(char)) } else { json_text(out, text) }
 }
 
-/// A value as CSV and people have it; times as numbers.
+/// Writes a value as in CSV and in the line for people; times as numbers.
 fn plain_value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
     match value {
         Value::Null => Ok(()),
@@ -303,7 +303,7 @@ fn plain_value(out: &mut impl Write, value: Value<'_>) -> fmt::Result {
 struct Csv<'w, W> {
     out: &'w mut W,
     wants_comma: bool,
-    /// How many groups and composites the walk is inside.
+    /// The number of groups and composites that enclose the current value.
     depth: u32,
     is_first_inside: bool,
 }
@@ -313,7 +313,7 @@ impl<W: Write> Csv<'_, W> {
         if std::mem::replace(&mut self.wants_comma, true) { self.out.write_char(',') } else { Ok(()) }
     }
 
-    /// Writes what is inside a cell as JSON.
+    /// Writes the content of a cell as JSON.
     fn inside(&mut self, write: impl FnOnce(&mut Json<'_, Quoted<'_, W>>) -> fmt::Result) -> fmt::Result {
         let mut json = Json { out: &mut Quoted(self.out), is_first: self.is_first_inside };
         let result = write(&mut json);
@@ -362,7 +362,7 @@ impl<W: Write> Visitor for Csv<'_, W> {
         }
     }
 
-    fn begin_group(&mut self, group: &Group, count: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, count: u32) -> fmt::Result {
         if self.depth > 0 {
             self.depth += 1;
             return self.inside(|json| json.begin_group(group, count));
@@ -399,9 +399,9 @@ impl<W: Write> Visitor for Csv<'_, W> {
     }
 }
 
-/// Depth of the cells of a composite's members.
+/// The depth at which a composite's members have cells of their own.
 const IN_COMPOSITE: u32 = 1;
-/// Depth of the JSON in a group's cell: as deep as that of a composite inside a composite.
+/// The depth of the JSON in a group's cell, which is that of a composite inside a composite.
 const IN_GROUP: u32 = 2;
 
 fn csv_text(out: &mut impl Write, text: &[u8]) -> fmt::Result {
@@ -413,7 +413,7 @@ fn csv_text(out: &mut impl Write, text: &[u8]) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Doubles quotation marks on their way into a quoted cell.
+/// Doubles the quotation marks of what it writes into a quoted cell.
 struct Quoted<'w, W>(&'w mut W);
 
 impl<W: Write> Write for Quoted<'_, W> {
@@ -480,7 +480,7 @@ fn separated<W: Write, T>(
     Ok(())
 }
 
-/// The characters of `bytes`; what is no UTF-8 becomes U+FFFD.
+/// Passes the characters of `bytes` to `write`; what is not UTF-8 becomes U+FFFD.
 fn each_char(bytes: &[u8], mut write: impl FnMut(char) -> fmt::Result) -> fmt::Result {
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().try_for_each(&mut write)?;

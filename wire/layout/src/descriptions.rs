@@ -1,9 +1,9 @@
-//! Taking the descriptions out of a schema: compiled tables do without them.
+//! Removes the descriptions of a schema; compiled tables do not have them.
 
-use crate::schema::{Block, Composite, Enum, Field, Kind, Schema, Set, Text};
+use crate::schema::{BlockLayout, Composite, Enum, Field, Kind, Schema, Set, Text};
 
 impl Schema {
-    /// The schema without its descriptions, as compiled tables hold it.
+    /// Returns the schema without its descriptions, as compiled tables have it.
     #[must_use]
     pub fn without_descriptions(mut self) -> Self {
         self.description = Text::default();
@@ -57,7 +57,7 @@ impl Field {
     }
 }
 
-impl Block {
+impl BlockLayout {
     fn strip(&mut self) {
         self.fields.to_mut().iter_mut().for_each(Field::strip);
         for group in self.groups.to_mut() {

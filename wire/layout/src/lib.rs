@@ -1,9 +1,9 @@
-//! What a schema says, as values: every message with its fields, groups and data, and where their bytes lie.
+//! An SBE schema as values: every message with its fields, groups and data, and the offsets of their bytes.
 //!
-//! One model serves three readers. `stele-codegen` parses a schema text into a [`Schema`] and prints Rust from
-//! it; `stele-wire` holds the same [`Schema`] as a `static`, so that one function prints any message; and an old
-//! trail is read with the [`Schema`] parsed from the text that stands on it. Nothing here allocates once a
-//! [`Schema`] exists, and no bytes make it panic.
+//! The same model has three uses. `stele-codegen` parses a schema's text into a [`Schema`] and generates Rust
+//! from it. `stele-wire` has the project's [`Schema`] as a `static`, with which one function prints any
+//! message. A trail that an older version wrote is read with the [`Schema`] of the text on that trail.
+//! Nothing here allocates once a [`Schema`] exists, and no bytes cause a panic.
 #![forbid(unsafe_code)]
 
 pub mod describe;
@@ -13,8 +13,8 @@ mod reading;
 mod schema;
 
 pub use numbers::{Decimal, Utc};
-pub use reading::{Array, ReadError, Reading, Value, Visitor};
+pub use reading::{Array, MessageReader, ReadError, Value, Visitor};
 pub use schema::{
-    Block, ByteOrder, Choice, Composite, Constant, Data, Enum, Field, Group, Header, Kind, List, Message,
-    Presence, Primitive, Schema, Set, Slot, Text, ValidValue,
+    BlockLayout, ByteOrder, Choice, Composite, Constant, Data, Enum, Field, GroupLayout, Header, Kind, List,
+    MessageLayout, Presence, Primitive, Schema, Set, Slot, Text, ValidValue,
 };

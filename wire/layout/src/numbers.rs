@@ -1,13 +1,13 @@
-//! Numbers as people write them: decimals without rounding, times in UTC.
+//! Prints numbers for people: decimals without rounding, times in UTC.
 
 use std::fmt;
 
-/// `mantissa` × 10^`exponent`, printed in full and without trailing zeros: `5214.25`.
+/// The number `mantissa` × 10^`exponent`. It prints every digit and no trailing zeros: `5214.25`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Decimal {
-    /// The digits.
+    /// The mantissa.
     pub mantissa: i64,
-    /// The power of ten.
+    /// The exponent of ten.
     pub exponent: i8,
 }
 
@@ -36,7 +36,8 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// Nanoseconds since the Unix epoch, printed as RFC 3339 in UTC: `2026-11-20T14:30:00.000000001Z`.
+/// A time in nanoseconds since the Unix epoch. It prints as in RFC 3339, in UTC:
+/// `2026-11-20T14:30:00.000000001Z`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Utc(pub u64);
 
@@ -50,8 +51,9 @@ impl fmt::Display for Utc {
     }
 }
 
-/// Year, month and day of the `days`th day after 1970-01-01 in the Gregorian calendar, counted in eras of 400
-/// years that begin on 1 March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
+/// Returns year, month and day of the `days`th day after 1970-01-01 in the Gregorian calendar, counted in
+/// eras of 400 years that begin on 1 March (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `civil_from_days`).
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

@@ -1,20 +1,22 @@
-//! Reading any message by its layout: one walk over its fields, groups and data, without generated code.
+//! Reads any message with its layout: one walk over its fields, groups and data, without generated code.
 //!
-//! The bytes decide nothing but what is shown: a length or a count that leads beyond the end stops the walk with
-//! [`ReadError::Truncated`], an unknown value is shown as the number it is, and a field that the message's
-//! version does not have yet is null.
+//! Invalid bytes are safe to read. A length or a count that exceeds the bytes stops the walk with
+//! [`ReadError::Truncated`], an unknown value of an enumeration is returned as its number, and a field that
+//! the message's version does not have yet is null.
 
 use crate::numbers::{Decimal, Utc};
 use crate::schema::{
-    Block, ByteOrder, Composite, Data, Enum, Field, Group, Kind, Message, Presence, Primitive, Schema, Set,
-    Slot,
+    BlockLayout, ByteOrder, Composite, Data, Enum, Field, GroupLayout, Kind, MessageLayout, Presence,
+    Primitive, Schema, Set, Slot,
 };
 use std::fmt;
 
-/// A message's bytes with the layout to read them by.
+/// Reads a message with its layout: the message's bytes and the [`MessageLayout`] that describes them.
+///
+/// [`Schema::read`] and [`Schema::read_with_header`] return it.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading<'a> {
-    message: &'a Message,
+pub struct MessageReader<'a> {
+    message: &'a MessageLayout,
     order: ByteOrder,
     version: u16,
     block: &'a [u8],
@@ -24,30 +26,30 @@ pub struct Reading<'a> {
 /// Why bytes could not be read as a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadError {
-    /// The schema has no message of that template id.
+    /// The schema does not have a message with that template id.
     UnknownTemplate(u16),
-    /// The header names another schema.
+    /// The message is of another schema.
     OtherSchema {
-        /// The schema's id.
+        /// The id of the schema.
         expected: u16,
-        /// The header's.
+        /// The schema id in the message's header.
         found: u16,
     },
-    /// A block, a group or data leads beyond the end of the bytes.
+    /// A block, a group or data exceeds the bytes.
     Truncated,
-    /// The writer that the message was printed to failed.
+    /// The writer or visitor of the message failed.
     Format,
 }
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownTemplate(id) => write!(f, "the schema has no message of template {id}"),
+            Self::UnknownTemplate(id) => write!(f, "the schema has no message with template id {id}"),
             Self::OtherSchema { expected, found } => {
-                write!(f, "the message is of schema {found}, this is schema {expected}")
+                write!(f, "the message is of schema {found}, not of schema {expected}")
             }
-            Self::Truncated => f.write_str("the message ends before the lengths inside it say"),
-            Self::Format => f.write_str("the message could not be written out"),
+            Self::Truncated => f.write_str("the message is shorter than the lengths in it require"),
+            Self::Format => f.write_str("the message could not be printed"),
         }
     }
 }
@@ -60,10 +62,10 @@ impl From<fmt::Error> for ReadError {
     }
 }
 
-/// What a field says.
+/// The value of a field.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Value<'a> {
-    /// Nothing: null, or brought by a later version than the message's.
+    /// No value: null, or a field of a later version than the message's.
     Null,
     /// A whole number.
     Integer(i128),
@@ -73,21 +75,21 @@ pub enum Value<'a> {
     Decimal(Decimal),
     /// A number of `semanticType` "Time" or "UTCTimestamp": nanoseconds since the epoch.
     Time(Utc),
-    /// Characters, without what fills them up.
+    /// Characters, without the zeros and blanks after them.
     Text(&'a [u8]),
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     Bytes(&'a [u8]),
     /// Several numbers.
     Array(Array<'a>),
-    /// A value of an enumeration, known to the schema or not.
+    /// A value of an enumeration; the schema may not know it.
     Enum(&'a Enum, i128),
-    /// Bits of a set, known to the schema or not.
+    /// The bits of a set; the schema may not know them.
     Set(&'a Set, u64),
-    /// The name of an enumeration's value, fixed by the schema.
+    /// The name of an enumeration's value that the schema fixes as a constant.
     Name(&'a str),
 }
 
-/// Several numbers in a row.
+/// An array of numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Array<'a> {
     primitive: Primitive,
@@ -96,7 +98,7 @@ pub struct Array<'a> {
 }
 
 impl<'a> Array<'a> {
-    /// Each number, as [`Value::Integer`] or [`Value::Float`].
+    /// Returns the numbers, each a [`Value::Integer`] or a [`Value::Float`].
     pub fn values(&self) -> impl Iterator<Item = Value<'a>> + use<'a> {
         let (primitive, order) = (self.primitive, self.order);
         self.bytes.chunks_exact(usize::from(primitive.size())).map(move |bytes| {
@@ -109,13 +111,14 @@ impl<'a> Array<'a> {
     }
 }
 
-/// What a walk over a message meets, in wire order. Every method does nothing unless defined.
+/// The receiver of the parts of a message in wire order, see [`MessageReader::walk`]. By default the methods
+/// do nothing.
 #[expect(unused_variables, reason = "the defaults do nothing")]
 pub trait Visitor {
-    /// A field that is no composite, or one that is null or a decimal.
+    /// A field. A composite is a field only where it is null or a decimal.
     ///
     /// # Errors
-    /// Any, which ends the walk; so with every method.
+    /// An error of any method ends the walk.
     fn field(&mut self, field: &Field, value: Value<'_>) -> fmt::Result {
         Ok(())
     }
@@ -128,7 +131,7 @@ pub trait Visitor {
         Ok(())
     }
     /// A group of `count` entries begins.
-    fn begin_group(&mut self, group: &Group, count: u32) -> fmt::Result {
+    fn begin_group(&mut self, group: &GroupLayout, count: u32) -> fmt::Result {
         Ok(())
     }
     /// An entry begins; its fields, groups and data follow.
@@ -150,8 +153,8 @@ pub trait Visitor {
 }
 
 impl Schema {
-    /// The message in `body`, as a header that says template, block length and version describes it. Bytes
-    /// behind the message do not matter.
+    /// Returns a reader of the message in `body`, with the template id, the block length and the version that
+    /// its header has. Bytes after the message are ignored.
     ///
     /// # Errors
     /// [`ReadError::UnknownTemplate`]; [`ReadError::Truncated`] when `body` is shorter than `block_length`.
@@ -161,17 +164,17 @@ impl Schema {
         block_length: u16,
         version: u16,
         body: &'a [u8],
-    ) -> Result<Reading<'a>, ReadError> {
+    ) -> Result<MessageReader<'a>, ReadError> {
         let message = self.message(template_id).ok_or(ReadError::UnknownTemplate(template_id))?;
         let (block, tail) = body.split_at_checked(usize::from(block_length)).ok_or(ReadError::Truncated)?;
-        Ok(Reading { message, order: self.byte_order, version, block, tail })
+        Ok(MessageReader { message, order: self.byte_order, version, block, tail })
     }
 
-    /// The message in `bytes`, which begin with the schema's own message header.
+    /// Returns a reader of the message in `bytes`, which begin with the schema's message header.
     ///
     /// # Errors
     /// Those of [`Schema::read`], and [`ReadError::OtherSchema`].
-    pub fn read_with_header<'a>(&'a self, bytes: &'a [u8]) -> Result<Reading<'a>, ReadError> {
+    pub fn read_with_header<'a>(&'a self, bytes: &'a [u8]) -> Result<MessageReader<'a>, ReadError> {
         let (header, body) =
             bytes.split_at_checked(usize::from(self.header.length)).ok_or(ReadError::Truncated)?;
         let number = |slot| unsigned(header, slot, self.byte_order).map(|number| number as u16);
@@ -184,19 +187,19 @@ impl Schema {
     }
 }
 
-impl<'a> Reading<'a> {
-    /// The layout that the message is read by.
-    pub fn message(&self) -> &'a Message {
+impl<'a> MessageReader<'a> {
+    /// Returns the layout of the message.
+    pub fn message(&self) -> &'a MessageLayout {
         self.message
     }
 
-    /// The schema version that the message was written in.
+    /// Returns the schema version of the message.
     pub fn version(&self) -> u16 {
         self.version
     }
 
-    /// The value of the field called `name` in the root block, or of `composite.member`; none when there is no
-    /// such field.
+    /// Returns the value of the field called `name` in the root block, or of `composite.member`; `None` when
+    /// there is no such field.
     pub fn value(&self, name: &str) -> Option<Value<'a>> {
         let (name, member) = name.split_once('.').map_or((name, None), |(name, rest)| (name, Some(rest)));
         let mut field = self.message.block.field(name)?;
@@ -209,11 +212,11 @@ impl<'a> Reading<'a> {
         Some(value(field, bytes, self.order, self.version))
     }
 
-    /// Shows the whole message to `visitor`.
+    /// Passes the fields, groups and data of the message to `visitor`, in wire order.
     ///
     /// # Errors
-    /// [`ReadError::Truncated`] when a group or data leads beyond the end, [`ReadError::Format`] when the
-    /// visitor fails. What was met before has been shown.
+    /// [`ReadError::Truncated`] when a group or data exceeds the bytes, [`ReadError::Format`] when the
+    /// visitor fails. The visitor has then received what precedes the error.
     pub fn walk(&self, visitor: &mut impl Visitor) -> Result<(), ReadError> {
         let mut walk = Walk { order: self.order, version: self.version, tail: self.tail, visitor };
         walk.block(&self.message.block, self.block)
@@ -228,7 +231,7 @@ struct Walk<'a, 'v, V> {
 }
 
 impl<'a, V: Visitor> Walk<'a, '_, V> {
-    fn block(&mut self, layout: &Block, bytes: &'a [u8]) -> Result<(), ReadError> {
+    fn block(&mut self, layout: &BlockLayout, bytes: &'a [u8]) -> Result<(), ReadError> {
         let version = self.version;
         self.fields(&layout.fields, bytes)?;
         for group in layout.groups.iter().filter(|group| group.since <= version) {
@@ -248,7 +251,7 @@ impl<'a, V: Visitor> Walk<'a, '_, V> {
             let here = value(field, bytes, self.order, self.version);
             match &field.kind {
                 Kind::Composite(composite)
-                    if !composite.is_decimal() && is_there(field, bytes, self.version) =>
+                    if !composite.is_decimal() && is_present(field, bytes, self.version) =>
                 {
                     self.visitor.begin_composite(field)?;
                     self.fields(
@@ -263,7 +266,7 @@ impl<'a, V: Visitor> Walk<'a, '_, V> {
         Ok(())
     }
 
-    fn group(&mut self, group: &Group) -> Result<(), ReadError> {
+    fn group(&mut self, group: &GroupLayout) -> Result<(), ReadError> {
         let block_length = unsigned(self.tail, group.block_length, self.order)?;
         let count = unsigned(self.tail, group.count, self.order)?;
         self.take(group.dimensions_length.into())?;
@@ -289,16 +292,16 @@ impl<'a, V: Visitor> Walk<'a, '_, V> {
     }
 }
 
-/// The fewest bytes that an entry's groups and data take: their sizes, were all of them empty. Together with the
-/// block length it bounds a count by the bytes that are there, so that no count makes a walk long.
-fn least_tail(layout: &Block, version: u16) -> u64 {
+/// The smallest length of an entry's groups and data in bytes: that of their dimensions and lengths. With the
+/// block length it limits a count by the number of bytes, so that no count makes a walk long.
+fn least_tail(layout: &BlockLayout, version: u16) -> u64 {
     let groups = layout.groups.iter().filter(|group| group.since <= version);
     let data = layout.data.iter().filter(|data| data.since <= version);
     groups.map(|group| u64::from(group.dimensions_length)).sum::<u64>()
         + data.map(|data| u64::from(data.offset)).sum::<u64>()
 }
 
-fn is_there(field: &Field, bytes: &[u8], version: u16) -> bool {
+fn is_present(field: &Field, bytes: &[u8], version: u16) -> bool {
     field.since <= version && usize::from(field.end()) <= bytes.len()
 }
 
@@ -306,7 +309,7 @@ fn value<'a>(field: &'a Field, bytes: &'a [u8], order: ByteOrder, version: u16) 
     if let Kind::Constant(constant) = &field.kind {
         return constant_value(constant);
     }
-    if !is_there(field, bytes, version) {
+    if !is_present(field, bytes, version) {
         return Value::Null;
     }
     let bytes = &bytes[usize::from(field.offset)..usize::from(field.end())];
@@ -342,7 +345,7 @@ fn value<'a>(field: &'a Field, bytes: &'a [u8], order: ByteOrder, version: u16) 
     }
 }
 
-/// Prices are whole numbers of 1e-9.
+/// Prices are in units of 1e-9.
 const PRICE_EXPONENT: i8 = -9;
 
 fn text(bytes: &[u8]) -> Value<'_> {
@@ -381,7 +384,7 @@ fn unsigned(bytes: &[u8], slot: Slot, order: ByteOrder) -> Result<u64, ReadError
     u64::try_from(integer(bytes, slot.primitive, order)).map_err(|_| ReadError::Truncated)
 }
 
-/// `bytes` as a whole number; of at most 8 bytes.
+/// Returns `bytes`, at most 8, as a whole number.
 fn integer(bytes: &[u8], primitive: Primitive, order: ByteOrder) -> i128 {
     let fold = |number: u64, &byte: &u8| number << 8 | u64::from(byte);
     let raw = match order {

@@ -1,39 +1,39 @@
-//! The model of an SBE schema, all names resolved, all offsets computed.
+//! The model of an SBE schema, with all names resolved and all offsets computed.
 
 use std::borrow::Cow;
 
-/// Text of a schema: borrowed in a compiled table, owned when parsed at run time.
+/// A text in a schema: borrowed in a compiled table, owned when parsed at run time.
 pub type Text = Cow<'static, str>;
 
-/// A list of a schema: borrowed in a compiled table, owned when parsed at run time.
+/// A list in a schema: borrowed in a compiled table, owned when parsed at run time.
 pub type List<T> = Cow<'static, [T]>;
 
-/// A whole schema.
+/// An SBE schema.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Schema {
-    /// The schema's package.
+    /// The package of the schema.
     pub package: Text,
-    /// The schema's id, as in every message header.
+    /// The id of the schema, as in every message header.
     pub id: u16,
-    /// The schema's version.
+    /// The version of the schema.
     pub version: u16,
-    /// What the schema says of itself; empty in compiled tables.
+    /// The description of the schema; empty in compiled tables.
     pub description: Text,
-    /// Order of the bytes in numbers.
+    /// The order of the bytes in numbers.
     pub byte_order: ByteOrder,
-    /// Where the message header's numbers lie.
+    /// The layout of the message header.
     pub header: Header,
-    /// Every enumeration, also those declared inside composites, in the schema's order.
+    /// Every enumeration in the schema's order, also those declared inside composites.
     pub enums: List<Enum>,
-    /// Every set, also those declared inside composites, in the schema's order.
+    /// Every set in the schema's order, also those declared inside composites.
     pub sets: List<Set>,
-    /// Every composite, also those declared inside composites, in the schema's order.
+    /// Every composite in the schema's order, also those declared inside composites.
     pub composites: List<Composite>,
     /// Every message, by ascending template id.
-    pub messages: List<Message>,
+    pub messages: List<MessageLayout>,
 }
 
-/// Order of the bytes in numbers.
+/// The order of the bytes in numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ByteOrder {
     /// Least significant byte first.
@@ -42,242 +42,242 @@ pub enum ByteOrder {
     Big,
 }
 
-/// A number at a place.
+/// The offset and type of an unsigned number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Slot {
-    /// Bytes from the start of what holds it.
+    /// The offset in bytes from the start of the enclosing composite.
     pub offset: u16,
-    /// What it is.
+    /// The type of the number.
     pub primitive: Primitive,
 }
 
-/// The SBE message header: which numbers it holds and where.
+/// The layout of the SBE message header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Header {
-    /// Bytes of the header.
+    /// The length of the header in bytes.
     pub length: u16,
-    /// The acting length of the root block.
+    /// The length of the root block, as the message was written.
     pub block_length: Slot,
-    /// Which message follows.
+    /// The template id.
     pub template_id: Slot,
-    /// Of which schema.
+    /// The schema id.
     pub schema_id: Slot,
-    /// Of which version of it.
+    /// The schema version.
     pub version: Slot,
 }
 
-/// One message.
+/// The layout of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Message {
-    /// Its name.
+pub struct MessageLayout {
+    /// The name.
     pub name: Text,
-    /// Its template id.
+    /// The template id.
     pub id: u16,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
     /// The schema version that deprecated it; 0 when none did.
     pub deprecated: u16,
-    /// The schema's `semanticType`; in Stele's schema the family of messages it belongs to.
+    /// The `semanticType` of the message.
     pub semantic: Text,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
-    /// Its fields, groups and data.
-    pub block: Block,
+    /// The fields, groups and data.
+    pub block: BlockLayout,
 }
 
-/// Fields at fixed offsets, then groups, then data: a message's or a group entry's.
+/// The layout of a message or of a group's entry: fields at fixed offsets, then groups, then data.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Block {
-    /// Bytes of the fixed part, closing padding included.
+pub struct BlockLayout {
+    /// The length of the fixed part in bytes, with the padding at its end.
     pub length: u16,
-    /// The fields, by ascending offset; constants, which have no bytes, stand among them.
+    /// The fields by ascending offset, with the constants, which have no bytes.
     pub fields: List<Field>,
-    /// The repeating groups behind the fixed part, in wire order.
-    pub groups: List<Group>,
-    /// The variable-length data behind the groups, in wire order.
+    /// The repeating groups after the fixed part, in wire order.
+    pub groups: List<GroupLayout>,
+    /// The variable-length data after the groups, in wire order.
     pub data: List<Data>,
 }
 
 /// A field of a block, or a member of a composite.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Field {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Its id; 0 in a composite.
+    /// The id; 0 in a composite.
     pub id: u16,
-    /// Bytes from the start of the block or composite.
+    /// The offset in bytes from the start of the block or composite.
     pub offset: u16,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
     /// The schema version that deprecated it; 0 when none did.
     pub deprecated: u16,
     /// Whether it may be null.
     pub presence: Presence,
-    /// The `semanticType` of the field or, failing that, of its type.
+    /// The `semanticType` of the field or, where it has none, of its type.
     pub semantic: Text,
-    /// What the schema says of it or, failing that, of its type; empty in compiled tables.
+    /// The description of the field or, where it has none, of its type; empty in compiled tables.
     pub description: Text,
-    /// What its bytes are.
+    /// The kind of value, which gives the number of bytes.
     pub kind: Kind,
 }
 
 /// Whether a field may be null.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Presence {
-    /// It always has a value.
+    /// The field always has a value.
     Required,
-    /// Its type's null value means that there is none.
+    /// The null value of its type means that there is no value.
     Optional,
-    /// Its value is in the schema, not on the wire.
+    /// The value is in the schema and not in the message.
     Constant,
 }
 
-/// What a field's bytes are.
+/// The kind of a field's value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// One number or character.
     Number {
-        /// Its encoding.
+        /// The encoding.
         primitive: Primitive,
-        /// The value that means "none"; not used for floating point, where it is NaN.
+        /// The null value; unused for floating point, whose null value is NaN.
         null: i128,
     },
     /// Several numbers, or text when they are characters.
     Array {
-        /// Encoding of each.
+        /// The encoding of each.
         primitive: Primitive,
-        /// How many.
+        /// The number of elements.
         length: u16,
     },
-    /// One value of an enumeration.
+    /// A value of an enumeration.
     Enum(Cow<'static, Enum>),
-    /// Any values of a set.
+    /// The bits of a set.
     Set(Cow<'static, Set>),
     /// Several fields under one name.
     Composite(Cow<'static, Composite>),
-    /// A value of the schema's.
+    /// A value that the schema fixes.
     Constant(Constant),
 }
 
-/// A value that the schema fixes and the wire does not carry.
+/// A value that the schema fixes and that is not in the message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Constant {
-    /// Its encoding, were it on the wire.
+    /// The encoding that the schema declares.
     pub primitive: Primitive,
     /// The text, the digits, or the name of the enumeration's value.
     pub text: Text,
-    /// The number, where it is a whole one.
+    /// The number, where the constant is a whole number; otherwise 0.
     pub value: i128,
-    /// The name of the enumeration it is of; empty when of none.
+    /// The name of its enumeration; empty where it has none.
     pub enumeration: Text,
 }
 
 /// An enumeration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Enum {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Encoding of its values.
+    /// The encoding of the values.
     pub primitive: Primitive,
-    /// The value that means "none".
+    /// The null value.
     pub null: i128,
-    /// Its values in the schema's order.
+    /// The values in the schema's order.
     pub values: List<ValidValue>,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
 }
 
-/// One value of an enumeration.
+/// A value of an enumeration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ValidValue {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// What stands on the wire.
+    /// The number in the message.
     pub value: i128,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
 }
 
 /// A set of bits.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Set {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Encoding of the bits.
+    /// The encoding of the bits.
     pub primitive: Primitive,
-    /// Its bits in the schema's order.
+    /// The bits in the schema's order.
     pub choices: List<Choice>,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
 }
 
-/// One bit of a set.
+/// A bit of a set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Choice {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Its place, 0 for the least significant.
+    /// The number of the bit, 0 for the least significant.
     pub bit: u8,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
 }
 
 /// Several fields under one name.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Composite {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Its bytes.
+    /// The length in bytes.
     pub length: u16,
-    /// Its members, by ascending offset.
+    /// The members by ascending offset.
     pub members: List<Field>,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
 }
 
-/// A repeating group.
+/// The layout of a repeating group.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Group {
-    /// Its name.
+pub struct GroupLayout {
+    /// The name.
     pub name: Text,
-    /// Its id.
+    /// The id.
     pub id: u16,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
-    /// The composite that precedes the entries.
+    /// The name of the composite that precedes the entries.
     pub dimensions: Text,
-    /// Bytes of that composite.
+    /// The length of that composite in bytes.
     pub dimensions_length: u16,
-    /// The acting length of each entry's block.
+    /// The length of each entry's block, as the message was written.
     pub block_length: Slot,
-    /// How many entries follow.
+    /// The number of entries.
     pub count: Slot,
-    /// What each entry is.
-    pub block: Block,
+    /// The layout of each entry.
+    pub block: BlockLayout,
 }
 
 /// Variable-length data: a length, then that many bytes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Data {
-    /// Its name.
+    /// The name.
     pub name: Text,
-    /// Its id.
+    /// The id.
     pub id: u16,
-    /// The schema version that brought it.
+    /// The schema version that added it.
     pub since: u16,
-    /// What the schema says of it; empty in compiled tables.
+    /// The description; empty in compiled tables.
     pub description: Text,
-    /// Where the length stands.
+    /// The length of the data.
     pub length: Slot,
-    /// Where the bytes begin.
+    /// The offset of the bytes from the start of the length's composite.
     pub offset: u16,
-    /// Whether the bytes are text (the schema names a character encoding, or they are characters).
+    /// Whether the bytes are text: whether the schema gives a character encoding, or they are characters.
     pub is_text: bool,
 }
 
@@ -314,7 +314,7 @@ impl Primitive {
         Self::Double,
     ];
 
-    /// SBE's name of it.
+    /// Returns SBE's name of the type.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Char => "char",
@@ -331,12 +331,12 @@ impl Primitive {
         }
     }
 
-    /// The primitive that SBE calls `name`.
+    /// Returns the type that SBE calls `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|primitive| primitive.name() == name)
     }
 
-    /// Its bytes.
+    /// Returns the size in bytes.
     pub const fn size(self) -> u16 {
         match self {
             Self::Char | Self::Int8 | Self::Uint8 => 1,
@@ -346,24 +346,24 @@ impl Primitive {
         }
     }
 
-    /// Whether it is floating point.
+    /// Whether the type is a floating-point number.
     pub const fn is_float(self) -> bool {
         matches!(self, Self::Float | Self::Double)
     }
 
-    /// Whether it is a whole number below zero or above.
+    /// Whether the type is a signed whole number.
     pub const fn is_signed(self) -> bool {
         matches!(self, Self::Int8 | Self::Int16 | Self::Int32 | Self::Int64)
     }
 
-    /// The smallest and the largest whole number that fit its bytes.
+    /// Returns the smallest and the largest whole number of the type's size.
     pub const fn range(self) -> (i128, i128) {
         let bits = self.size() as u32 * 8;
         if self.is_signed() { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
     }
 
-    /// SBE's null value where a schema gives none: 0 for characters, the smallest signed, the largest unsigned.
-    /// Floating point is null when it is NaN.
+    /// Returns SBE's default null value: 0 for characters, the smallest signed number, the largest unsigned
+    /// number. For floating point, whose null value is NaN, it is 0.
     pub const fn null(self) -> i128 {
         match self {
             Self::Char | Self::Float | Self::Double => 0,
@@ -374,7 +374,7 @@ impl Primitive {
 }
 
 impl Kind {
-    /// Its bytes in a block.
+    /// Returns the size in a block in bytes.
     pub fn size(&self) -> u16 {
         match self {
             Self::Number { primitive, .. } => primitive.size(),
@@ -386,15 +386,15 @@ impl Kind {
         }
     }
 
-    /// A number whose null value is SBE's for its type.
+    /// Returns a number with SBE's default null value.
     pub const fn number(primitive: Primitive) -> Self {
         Self::Number { primitive, null: primitive.null() }
     }
 }
 
 impl Field {
-    /// A field of a compiled table.
-    #[expect(clippy::too_many_arguments, reason = "a table has one line a field")]
+    /// Creates a field of a compiled table.
+    #[expect(clippy::too_many_arguments, reason = "a table has one line for each field")]
     pub const fn compiled(
         name: &'static str,
         id: u16,
@@ -409,7 +409,7 @@ impl Field {
         Self { name, id, offset, since, deprecated, presence, semantic, description, kind }
     }
 
-    /// Whether it only fills its place, as bytes called `reserved` do. They are zero.
+    /// Whether the field is reserved: whether it is bytes and its name begins with `reserved`. They are zero.
     pub fn is_reserved(&self) -> bool {
         let is_bytes = matches!(
             self.kind,
@@ -419,31 +419,31 @@ impl Field {
         is_bytes && self.name.starts_with("reserved")
     }
 
-    /// The first byte behind the field.
+    /// Returns the offset of the first byte after the field.
     pub fn end(&self) -> u16 {
         self.offset.saturating_add(self.kind.size())
     }
 }
 
-impl Block {
-    /// The field called `name`.
+impl BlockLayout {
+    /// Returns the field called `name`.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// The group called `name`.
-    pub fn group(&self, name: &str) -> Option<&Group> {
+    /// Returns the group called `name`.
+    pub fn group(&self, name: &str) -> Option<&GroupLayout> {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// The data called `name`.
+    /// Returns the data called `name`.
     pub fn data(&self, name: &str) -> Option<&Data> {
         self.data.iter().find(|data| data.name == name)
     }
 }
 
 impl Composite {
-    /// Mantissa and exponent, when the composite is a decimal number and nothing else.
+    /// Returns the mantissa and the exponent, when the composite is a decimal number.
     pub(crate) fn decimal_parts(&self) -> Option<(&Field, &Field)> {
         match &*self.members {
             [mantissa, exponent] if mantissa.name == "mantissa" && exponent.name == "exponent" => {
@@ -453,41 +453,41 @@ impl Composite {
         }
     }
 
-    /// Whether it is a mantissa and an exponent: a decimal number.
+    /// Whether the composite is a decimal number: a mantissa and an exponent.
     pub fn is_decimal(&self) -> bool {
         self.decimal_parts().is_some()
     }
 }
 
 impl ValidValue {
-    /// A value of a compiled table.
+    /// Creates a value of a compiled table.
     pub const fn compiled(name: &'static str, value: i128, since: u16) -> Self {
         Self { name: Cow::Borrowed(name), value, since, description: Cow::Borrowed("") }
     }
 }
 
 impl Choice {
-    /// A bit of a compiled table.
+    /// Creates a bit of a compiled table.
     pub const fn compiled(name: &'static str, bit: u8, since: u16) -> Self {
         Self { name: Cow::Borrowed(name), bit, since, description: Cow::Borrowed("") }
     }
 }
 
 impl Enum {
-    /// The name of `value`; none when the schema does not know it.
+    /// Returns the name of `value`; `None` when the schema does not know it.
     pub fn name_of(&self, value: i128) -> Option<&str> {
         self.values.iter().find(|valid| valid.value == value).map(|valid| &*valid.name)
     }
 }
 
 impl Schema {
-    /// The message of template `id`.
-    pub fn message(&self, id: u16) -> Option<&Message> {
+    /// Returns the message with template `id`.
+    pub fn message(&self, id: u16) -> Option<&MessageLayout> {
         self.messages.binary_search_by_key(&id, |message| message.id).ok().map(|index| &self.messages[index])
     }
 
-    /// The message called `name`.
-    pub fn message_named(&self, name: &str) -> Option<&Message> {
+    /// Returns the message called `name`.
+    pub fn message_named(&self, name: &str) -> Option<&MessageLayout> {
         self.messages.iter().find(|message| message.name == name)
     }
 }

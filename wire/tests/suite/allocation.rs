@@ -8,7 +8,7 @@ use stele_wire::messages::{BookAdd, BookSnapshot, BookSnapshotAsks, BookSnapshot
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{I64, U32, U64};
 
-/// Takes text and keeps how much it was.
+/// Counts the bytes that are written to it.
 struct Discard(usize);
 
 impl fmt::Write for Discard {
@@ -44,5 +44,5 @@ fn writing_reading_and_printing_allocate_nothing() {
     assert_eq!(after - before, 0);
     assert!(printed.0 > 500);
     drop(std::hint::black_box(Box::new(after)));
-    assert_eq!(allocations() - after, 1, "the count counts");
+    assert_eq!(allocations() - after, 1, "an allocation is counted");
 }

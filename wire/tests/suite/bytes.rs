@@ -1,13 +1,15 @@
-//! No bytes make a reader panic, and the two readers of a message, compiled and by layout, agree on every one.
+//! No bytes make a reader panic, and the two readers of a message, the compiled one and that of the layout,
+//! agree on all bytes.
 
 use crate::filled;
 use proptest::prelude::*;
 use stele_wire::codec::View;
 use stele_wire::describe;
-use stele_wire::layout::Message;
+use stele_wire::layout::MessageLayout;
 use stele_wire::messages::{self, SCHEMA};
 
-/// Whether the compiled reader finds all of message `id` in `bytes`; none when not even its block is there.
+/// Whether the compiled reader finds the whole message `id` in `bytes`; `None` when they are shorter than its
+/// block.
 fn is_whole(id: u16, block_length: u16, version: u16, bytes: &[u8]) -> Option<bool> {
     macro_rules! each {
         ($($message:ident,)*) => {
@@ -24,7 +26,7 @@ fn is_whole(id: u16, block_length: u16, version: u16, bytes: &[u8]) -> Option<bo
     stele_wire::for_each_stele_message!(each)
 }
 
-fn assert_readers_agree(message: &Message, block_length: u16, version: u16, bytes: &[u8]) {
+fn assert_readers_agree(message: &MessageLayout, block_length: u16, version: u16, bytes: &[u8]) {
     let compiled = is_whole(message.id, block_length, version, bytes);
     let reading = SCHEMA.read(message.id, block_length, version, bytes);
     assert_eq!(compiled.is_some(), reading.is_ok(), "{}", message.name);

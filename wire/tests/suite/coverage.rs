@@ -1,13 +1,14 @@
-//! `schema/COVERAGE.md` names a place for every field that RTS 24 and FINRA CAT ask for, and every place exists.
+//! `schema/COVERAGE.md` names a place for every field that RTS 24 and FINRA CAT require, and every place
+//! exists.
 
 use std::collections::BTreeMap;
 use stele_testkit::shared;
-use stele_wire::layout::{Block, Kind};
+use stele_wire::layout::{BlockLayout, Kind};
 use stele_wire::messages::SCHEMA;
 
 const PAGE: &str = include_str!("../../schema/COVERAGE.md");
 
-/// Fields of inclusion key R or C that the specification gives each event.
+/// The number of fields of each event with the inclusion key R or C in the specification.
 const CAT: [(&str, usize); 7] =
     [("MENO", 38), ("MEOR", 34), ("MEOM", 40), ("MEOC", 16), ("MEOA", 32), ("MEOT", 24), ("MECO", 23)];
 
@@ -18,7 +19,7 @@ struct Row {
     note: &'static str,
 }
 
-/// The rows of the table below the heading that begins with `heading`.
+/// The rows of the table after the heading that begins with `heading`.
 fn rows(heading: &str) -> Vec<Row> {
     let (_, below) = PAGE.split_once(&format!("\n{heading}")).unwrap_or_else(|| panic!("no {heading}"));
     let table = below.lines().skip_while(|line| !line.starts_with('|'));
@@ -34,8 +35,8 @@ fn names(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Whether `path` is a field, group or data of `block`, or a bit, member or entry's field below one.
-fn exists(block: &Block, path: &[&str]) -> bool {
+/// Whether `path` is a field, group or data of `block`, or a bit, a member or an entry's field in one.
+fn exists(block: &BlockLayout, path: &[&str]) -> bool {
     match *path {
         [name] => block.field(name).is_some() || block.group(name).is_some() || block.data(name).is_some(),
         [name, inner] => {
@@ -105,7 +106,7 @@ fn the_fields_of_cat_are_those_of_its_specification() {
 }
 
 #[test]
-fn a_name_that_does_not_exist_is_found_out() {
+fn a_name_that_does_not_exist_is_found() {
     let order = &SCHEMA.message_named("NewOrder").unwrap().block;
     assert!(exists(order, &["attributes", "manual"]) && exists(order, &["aggregatedOrders", "imid"]));
     for path in

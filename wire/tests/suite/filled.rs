@@ -1,10 +1,11 @@
 //! Bytes for any message, made from its layout.
 
-use stele_wire::layout::{Block, Field, Group, Kind, Message, Primitive};
+use stele_wire::layout::{BlockLayout, Field, GroupLayout, Kind, MessageLayout, Primitive};
 
-/// A body of `message` in which every field differs from null and from its neighbours, every group has two
-/// entries and every data some bytes. The same for ever: golden bytes are made of it.
-pub(crate) fn body(message: &Message) -> Vec<u8> {
+/// Returns a body of `message` in which every field differs from null and from its neighbours, every group
+/// has two entries and every data some bytes. It must never change, because the golden bytes are made from
+/// it.
+pub(crate) fn body(message: &MessageLayout) -> Vec<u8> {
     let mut filler = Filler { next: u64::from(message.id), out: Vec::new() };
     filler.block(&message.block);
     filler.out
@@ -25,7 +26,7 @@ impl Filler {
         word ^ (word >> 31)
     }
 
-    fn block(&mut self, block: &Block) {
+    fn block(&mut self, block: &BlockLayout) {
         let start = self.out.len();
         self.out.resize(start + usize::from(block.length), 0);
         for field in block.fields.iter() {
@@ -41,7 +42,7 @@ impl Filler {
         }
     }
 
-    fn group(&mut self, group: &Group) {
+    fn group(&mut self, group: &GroupLayout) {
         let start = self.out.len();
         self.out.resize(start + usize::from(group.dimensions_length), 0);
         for (slot, number) in [(group.block_length, group.block.length), (group.count, 2)] {

@@ -1,8 +1,8 @@
-//! The committed code is what the generator prints, and what it says agrees with the schema's text.
+//! The committed code is what the generator prints, and it agrees with the schema's text.
 
 use crate::car::{self, *};
 use std::path::Path;
-use stele_codegen::{Options, generate, parse};
+use stele_codegen::{CodegenOptions, generate, parse};
 use stele_testkit::shared;
 use stele_wire::SCHEMA_TEXT;
 use stele_wire::codec::{View, Writer, text};
@@ -18,7 +18,7 @@ fn assert_fresh(sources: &[(String, String)], folder: &Path, command: &str) {
 
 #[test]
 fn the_messages_are_what_the_generator_prints_from_the_schema() {
-    let sources = generate(&parse(SCHEMA_TEXT, |_| None).unwrap(), Options::OWN).unwrap();
+    let sources = generate(&parse(SCHEMA_TEXT, |_| None).unwrap(), CodegenOptions::OWN).unwrap();
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/messages"));
     assert_fresh(&sources, folder, "cargo run -p stele-codegen -- wire/schema/stele.xml wire/src/messages");
 }
@@ -44,7 +44,7 @@ fn every_message_is_as_long_as_its_block_and_known_by_its_template() {
     assert_eq!(messages::block_length(u16::MAX), None);
 }
 
-/// The example of the SBE standard, whose schema stays outside this repository: only the names and numbers in the
+/// The example of the SBE standard. Its schema is not in this repository; only the names and numbers in the
 /// generated code come from it.
 #[test]
 fn the_car_is_what_the_generator_prints_from_the_standards_example() {
@@ -53,7 +53,7 @@ fn the_car_is_what_the_generator_prints_from_the_standards_example() {
     let schema = parse(&text, |href| std::fs::read_to_string(folder.join(href)).ok()).unwrap();
     let schema = schema.without_descriptions();
     assert_eq!(schema, car::SCHEMA);
-    let sources = generate(&schema, Options::FOREIGN).unwrap();
+    let sources = generate(&schema, CodegenOptions::FOREIGN).unwrap();
     let committed = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/car"));
     assert_fresh(
         &sources,

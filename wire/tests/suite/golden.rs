@@ -1,16 +1,16 @@
-//! Golden bytes of every message, kept for ever in `golden/messages.txt`: a name, the schema version, the block
-//! length and the bytes, and below them what they say. Whoever changes the layout of a message that has stood on a
-//! trail fails here, and the messages of every version stay readable.
+//! The golden bytes of every message, which are kept in `golden/messages.txt` and never change: a name, the
+//! schema version, the block length and the bytes, and on the next line the message as JSON. A change of the
+//! layout of a message that may be on a trail fails here, so the messages of every version stay readable.
 //!
-//! A message or version that has no golden yet gets one by
-//! `STELE_GOLDEN=write cargo test -p stele-wire --test suite golden`, which adds lines and never changes one.
+//! `STELE_GOLDEN=write cargo test -p stele-wire --test suite golden` adds the lines of a message or version
+//! that is not in the file yet. It never changes a line.
 
 use crate::filled;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use stele_wire::codec::View;
 use stele_wire::describe;
-use stele_wire::layout::Message;
+use stele_wire::layout::MessageLayout;
 use stele_wire::messages::{
     BookAdd, Capacity, ClientKind, DeciderKind, MarketFlags, NewOrder, OrderAttributes, OrderFilled, SCHEMA,
     Side,
@@ -26,13 +26,13 @@ struct Golden {
     json: String,
 }
 
-/// Every golden, by message and version.
+/// The golden bytes by message and version.
 fn goldens() -> BTreeMap<(String, u16), Golden> {
     let text = std::fs::read_to_string(FILE).unwrap_or_default();
     let mut goldens = BTreeMap::new();
     let lines: Vec<&str> = text.lines().collect();
     for pair in lines.chunks(2) {
-        let [head, json] = pair else { panic!("{FILE}: a golden is two lines") };
+        let [head, json] = pair else { panic!("{FILE}: golden bytes have two lines") };
         let [name, version, block_length, bytes] = head.split(' ').collect::<Vec<_>>()[..] else {
             panic!("{FILE}: {head}")
         };
@@ -42,7 +42,7 @@ fn goldens() -> BTreeMap<(String, u16), Golden> {
             json: json.trim_start().to_owned(),
         };
         let before = goldens.insert((name.to_owned(), version.parse().unwrap()), golden);
-        assert!(before.is_none(), "{FILE}: {name} version {version} stands twice");
+        assert!(before.is_none(), "{FILE}: {name} version {version} is there twice");
     }
     goldens
 }
@@ -59,7 +59,7 @@ fn bytes(hex: &str) -> Vec<u8> {
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-fn json(message: &Message, block_length: u16, version: u16, body: &[u8]) -> String {
+fn json(message: &MessageLayout, block_length: u16, version: u16, body: &[u8]) -> String {
     let mut json = String::new();
     let reading = SCHEMA.read(message.id, block_length, version, body).unwrap();
     describe::json(&reading, &mut json).unwrap();
@@ -79,12 +79,14 @@ fn every_message_has_its_golden_bytes() {
             Some(golden) => {
                 assert_eq!(golden.block_length, length, "{} changed its length", message.name);
                 assert_eq!(golden.bytes, hex(&body), "{} changed its layout", message.name);
-                assert_eq!(golden.json, says, "{} reads otherwise", message.name);
+                assert_eq!(golden.json, says, "{} is read differently", message.name);
             }
             None if is_writing => {
                 writeln!(added, "{} {version} {length} {}\n    {says}", message.name, hex(&body)).unwrap();
             }
-            None => panic!("{} has no golden of version {version}: see the top of this file", message.name),
+            None => {
+                panic!("{} has no golden bytes of version {version}: see the top of this file", message.name)
+            }
         }
     }
     if !added.is_empty() {
@@ -94,9 +96,10 @@ fn every_message_has_its_golden_bytes() {
     }
 }
 
-/// What an older version wrote says the same for ever; what later versions brought is null in it.
+/// A message that an older version wrote is always read in the same way; the fields of later versions are
+/// null in it.
 #[test]
-fn the_goldens_of_every_version_say_what_they_said() {
+fn the_golden_bytes_of_every_version_are_read_as_before() {
     for ((name, version), golden) in goldens() {
         let message = SCHEMA.message_named(&name).unwrap_or_else(|| panic!("{name} is gone from the schema"));
         let mut now = json(message, golden.block_length, version, &bytes(&golden.bytes));

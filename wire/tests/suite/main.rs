@@ -1,4 +1,4 @@
-//! The messages: their bytes, their readers, their schema.
+//! Tests of the messages: their bytes, their readers, their schema.
 
 mod allocation;
 mod bytes;
@@ -12,4 +12,4 @@ mod rules;
 mod versions;
 
 #[global_allocator]
-static ALLOCATOR: stele_testkit::Counting = stele_testkit::Counting;
+static ALLOCATOR: stele_testkit::CountingAllocator = stele_testkit::CountingAllocator;

@@ -1,16 +1,16 @@
-//! What the project demands of its own schema beyond SBE.
+//! The project's rules for its own schema, beyond those of SBE.
 
 use stele_wire::bounds::HEADER_LENGTH;
 use stele_wire::frame::frame_length;
-use stele_wire::layout::{Kind, Message, Primitive};
+use stele_wire::layout::{Kind, MessageLayout, Primitive};
 use stele_wire::messages::{BookAdd, SCHEMA};
 use stele_wire::{SCHEMA_TEXT, bounds};
 
-fn market_data() -> impl Iterator<Item = &'static Message> {
+fn market_data() -> impl Iterator<Item = &'static MessageLayout> {
     SCHEMA.messages.iter().filter(|message| message.id < 200)
 }
 
-/// Name, offset and bytes. The sequencer writes `receivedDelta` where it stands here, whatever the message.
+/// Name, offset and length in bytes. The sequencer writes `receivedDelta` at this offset into every message.
 const PREFIX: [(&str, u16, u16); 7] = [
     ("venueTime", 0, 8),
     ("instrument", 8, 4),

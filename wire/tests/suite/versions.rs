@@ -1,4 +1,5 @@
-//! Older and newer messages, damaged ones, and frames: what the readers promise, on messages small enough to see.
+//! The promises of the readers for messages of older and newer versions, damaged messages, and frames, on
+//! small messages.
 
 use stele_wire::codec::{Message, Tail, View, WriteError, Writer, text, text_field};
 use stele_wire::frame::{FrameHeader, frame_length};
@@ -11,8 +12,8 @@ const SCHEMA_ID: u16 = 1;
 const SCHEMA_VERSION: u16 = 2;
 
 mod grown {
-    //! A message whose first version had `a` and two spare bytes, and whose second has `b` in their place, `c`
-    //! behind it and a group; as the generator prints it.
+    //! A message as the generator prints it. Its first version had `a` and two spare bytes; its second has
+    //! `b` in their place, then `c` and a group.
 
     use super::*;
 
@@ -49,9 +50,9 @@ fn a_block_of_an_older_version_is_null_where_it_ends() {
     assert_eq!((view.a.get(), view.b, view.c), (7, Grown::NULL.b, Grown::NULL.c));
 }
 
-/// The spare bytes of the older block are as long as the newer block: only the version tells.
+/// With its spare bytes the older block is as long as the newer one: only the version differs.
 #[test]
-fn what_stands_in_spare_bytes_of_an_older_version_is_no_value() {
+fn spare_bytes_of_an_older_version_are_read_as_null() {
     let view = View::<Grown>::read(8, 1, &[7, 0, 9, 9, 9, 9, 9, 9]).unwrap();
     assert_eq!((view.a.get(), view.b, view.c), (7, Grown::NULL.b, Grown::NULL.c));
     let view = View::<Grown>::read(8, 2, &[7, 0, 9, 0, 5, 0, 0, 0]).unwrap();
@@ -59,7 +60,7 @@ fn what_stands_in_spare_bytes_of_an_older_version_is_no_value() {
 }
 
 #[test]
-fn a_group_of_a_later_version_is_not_looked_for_in_an_older_message() {
+fn a_group_of_a_later_version_is_empty_in_an_older_message() {
     let mut bytes = vec![7, 0, 9, 9];
     bytes.extend([3, 0, b'x', b'y', b'z']);
     let view = View::<Grown>::read(4, 1, &bytes).unwrap();
@@ -79,7 +80,7 @@ fn a_block_of_a_newer_version_is_read_as_far_as_it_is_known() {
 }
 
 #[test]
-fn entries_of_a_newer_version_are_as_far_apart_as_their_group_says() {
+fn entries_of_a_newer_version_have_the_length_that_their_group_gives() {
     let mut bytes = BookSnapshot::NULL.as_bytes().to_vec();
     bytes.extend([32, 0, 2, 0]);
     for price in [11i64, 12] {
@@ -93,7 +94,7 @@ fn entries_of_a_newer_version_are_as_far_apart_as_their_group_says() {
 }
 
 #[test]
-fn a_count_beyond_the_end_reads_as_nothing_and_is_told() {
+fn a_count_beyond_the_end_is_read_as_empty_and_the_message_as_not_whole() {
     let mut bytes = BookSnapshot::NULL.as_bytes().to_vec();
     bytes.extend([24, 0, 0xff, 0xff, 0, 0, 0, 0]);
     let view = View::<BookSnapshot>::read(BookSnapshot::BLOCK_LENGTH, 1, &bytes).unwrap();
@@ -101,7 +102,7 @@ fn a_count_beyond_the_end_reads_as_nothing_and_is_told() {
     assert!(View::<BookSnapshot>::read(BookSnapshot::BLOCK_LENGTH, 1, &bytes[..39]).is_none());
 }
 
-/// The frame of `body` as the sequencer makes it, not sealed.
+/// Returns the frame of `body` as the sequencer writes it, without its CRC.
 fn frame(template_id: u16, schema_id: u16, block_length: u16, body: &[u8]) -> Vec<u8> {
     let length = frame_length(body.len());
     let mut header = FrameHeader::new_zeroed();
@@ -117,7 +118,7 @@ fn frame(template_id: u16, schema_id: u16, block_length: u16, body: &[u8]) -> Ve
 }
 
 #[test]
-fn a_frame_gives_its_message_to_who_asks_for_the_right_one() {
+fn a_frame_returns_its_message_only_as_the_right_type() {
     let news = News { instrument: U32::new(3), ..News::NULL };
     let mut buffer = [0; 256];
     let body = news.encode(&mut buffer, b"Dividend raised", b"X1").unwrap();
@@ -136,7 +137,7 @@ fn a_frame_gives_its_message_to_who_asks_for_the_right_one() {
 }
 
 #[test]
-fn writing_where_there_is_no_room_says_how_much_is_needed() {
+fn writing_into_a_short_buffer_fails_with_the_length_needed() {
     let mut buffer = [0; 20];
     let error = News::NULL.encode(&mut buffer, b"", b"").unwrap_err();
     assert_eq!(error, WriteError::BufferTooSmall { needed: usize::from(News::BLOCK_LENGTH), found: 20 });
@@ -169,7 +170,7 @@ fn text_is_trimmed_and_what_does_not_fit_is_refused() {
 fn print(
     message: u16,
     body: &[u8],
-    print: fn(&layout::Reading<'_>, &mut String) -> Result<(), layout::ReadError>,
+    print: fn(&layout::MessageReader<'_>, &mut String) -> Result<(), layout::ReadError>,
 ) -> String {
     let layout = stele_wire::messages::SCHEMA.message(message).unwrap();
     let reading = stele_wire::messages::SCHEMA.read(message, layout.block.length, 1, body).unwrap();

@@ -3,7 +3,7 @@
 use crate::readable::duration;
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use stele_replay::backtest::{Execution, Series, Traded};
+use stele_replay::backtest::{BacktestSeries, ExecutionSample, InstrumentSeries};
 use stele_strategies::Money;
 
 const SIZE: (u32, u32) = (960, 280);
@@ -20,10 +20,10 @@ pub(super) struct Plot {
 
 /// Returns the plots: equity and drawdown, price and position of each instrument, and latency if there were
 /// orders.
-pub(super) fn plots(series: &Series) -> Vec<Plot> {
+pub(super) fn plots(series: &BacktestSeries) -> Vec<Plot> {
     let samples = series.equity.points();
     let start = samples.first().map_or(0, |sample| sample.time);
-    let curve = |value: fn(&stele_replay::backtest::Sample) -> Money| {
+    let curve = |value: fn(&stele_replay::backtest::EquitySample) -> Money| {
         let point = |sample| (since(start, time_of(sample)), units(value(sample)));
         samples.iter().map(point).collect::<Vec<_>>()
     };
@@ -36,7 +36,7 @@ pub(super) fn plots(series: &Series) -> Vec<Plot> {
         }),
     ];
     for traded in &series.instruments {
-        let Traded { instrument, symbol, quotes, executions } = traded;
+        let InstrumentSeries { instrument, symbol, quotes, executions } = traded;
         let name = if symbol.is_empty() { format!("instrument {instrument}") } else { symbol.clone() };
         let prices = quotes.points().iter().map(|at| (since(start, at.time), at.price as f64 / 1e9));
         let prices = prices.collect::<Vec<_>>();
@@ -53,7 +53,7 @@ pub(super) fn plots(series: &Series) -> Vec<Plot> {
     plots
 }
 
-fn time_of(sample: &stele_replay::backtest::Sample) -> u64 {
+fn time_of(sample: &stele_replay::backtest::EquitySample) -> u64 {
     sample.time
 }
 
@@ -125,7 +125,7 @@ fn line(area: &Area<'_>, points: &[(f64, f64)], colour: RGBColor, is_filled: boo
     Ok(())
 }
 
-fn price(area: &Area<'_>, prices: &[(f64, f64)], executions: &[Execution], start: u64) -> Drawn {
+fn price(area: &Area<'_>, prices: &[(f64, f64)], executions: &[ExecutionSample], start: u64) -> Drawn {
     let done = executions.iter().map(|at| (since(start, at.time), at.price as f64 / 1e9, at.is_buy));
     let done = done.collect::<Vec<_>>();
     let x = span(prices.iter().map(|point| point.0).chain(done.iter().map(|point| point.0)));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_run_without_trades_still_has_its_plots() {
-        let plots = plots(&Series::default());
+        let plots = plots(&BacktestSeries::default());
         assert_eq!(plots.len(), 2);
         assert!(plots.iter().all(|plot| plot.svg.starts_with("<svg") && plot.svg.ends_with("</svg>\n")));
     }

@@ -6,7 +6,7 @@ use crate::readable::grouped;
 use std::fmt::Write as _;
 use std::path::Path;
 use stele_replay::BacktestOutcome;
-use stele_replay::backtest::Figures;
+use stele_replay::backtest::BacktestFigures;
 
 /// Returns the results as text, with the path of the HTML page if one was written.
 pub(super) fn table(report: &BacktestReport, page: Option<&Path>) -> String {
@@ -49,9 +49,9 @@ fn one(feed: &str, run: &BacktestRun, out: &mut String) {
 }
 
 /// Returns the name and the value of every figure.
-pub(super) fn rows(figures: &Figures) -> Vec<(&'static str, String)> {
-    let Figures { net, realised, unrealised, fees, drawdown_max, turnover, .. } = figures;
-    let Figures { orders, replacements, cancels, rejected, fills, maker_fills, .. } = figures;
+pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
+    let BacktestFigures { net, realised, unrealised, fees, drawdown_max, turnover, .. } = figures;
+    let BacktestFigures { orders, replacements, cancels, rejected, fills, maker_fills, .. } = figures;
     let latency = figures.order_to_report;
     let counts = format!(
         "{} sent, {} rejected, {} replaced, {} cancelled",
@@ -91,7 +91,7 @@ pub(super) const COLUMNS: [&str; 8] =
     ["net profit", "drawdown", "Sharpe", "Sortino", "executions", "fill ratio", "slippage", "adverse 1 s"];
 
 /// Returns the values of one run for [`COLUMNS`].
-pub(super) fn columns(figures: &Figures) -> [String; 8] {
+pub(super) fn columns(figures: &BacktestFigures) -> [String; 8] {
     [
         figures.net.to_string(),
         figures.drawdown_max.to_string(),

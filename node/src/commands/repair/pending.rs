@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use stele_journal::repair::{Diagnosis, Plan, Step};
+use stele_journal::repair::{Diagnosis, RepairPlan, RepairStep};
 use stele_journal::{CUT_FOLDER, Directory, Storage as _, TrailReader};
 use stele_wire::messages::RecoveryReport;
 
@@ -48,16 +48,16 @@ enum StoredStep {
 }
 
 impl PendingRepair {
-    pub(super) fn new(args: &RepairArgs, diagnosis: &Diagnosis, plan: &Plan) -> Self {
+    pub(super) fn new(args: &RepairArgs, diagnosis: &Diagnosis, plan: &RepairPlan) -> Self {
         let trail = args.act.trail.display();
         let command = match &args.restore {
             Some(copies) => format!("stele repair {trail} --restore {}", copies.display()),
             None => format!("stele repair {trail} --cut"),
         };
         let steps = plan.steps.iter().cloned().map(|step| match step {
-            Step::SetAside { from, to } => StoredStep::SetAside { from, to },
-            Step::CutOff { file, offset, to } => StoredStep::CutOff { file, offset, to },
-            Step::Place { from, to } => StoredStep::Place { from, to },
+            RepairStep::SetAside { from, to } => StoredStep::SetAside { from, to },
+            RepairStep::CutOff { file, offset, to } => StoredStep::CutOff { file, offset, to },
+            RepairStep::Place { from, to } => StoredStep::Place { from, to },
         });
         let set_aside = plan.aside.iter().map(|aside| SetAsideFile {
             segment: aside.segment,
@@ -111,11 +111,11 @@ impl PendingRepair {
             .map_err(|error| Failure::environment(format!("cannot remove {name}: {error}")))
     }
 
-    pub(super) fn steps(&self) -> Vec<Step> {
+    pub(super) fn steps(&self) -> Vec<RepairStep> {
         let steps = self.steps.iter().cloned().map(|step| match step {
-            StoredStep::SetAside { from, to } => Step::SetAside { from, to },
-            StoredStep::CutOff { file, offset, to } => Step::CutOff { file, offset, to },
-            StoredStep::Place { from, to } => Step::Place { from, to },
+            StoredStep::SetAside { from, to } => RepairStep::SetAside { from, to },
+            StoredStep::CutOff { file, offset, to } => RepairStep::CutOff { file, offset, to },
+            StoredStep::Place { from, to } => RepairStep::Place { from, to },
         });
         steps.collect()
     }

@@ -1,10 +1,10 @@
-//! A process is killed between the release of an order and its acknowledgement. The venue lives outside of it, in a
-//! file: what it was given it has. The next session asks it before anything new leaves; no order is sent twice and
-//! none is forgotten.
+//! A process is killed between the release of an order and its acknowledgement. The venue is outside the
+//! process, in a file, and keeps the orders that it received. The next session asks it before anything new
+//! leaves. No order is sent twice and none is lost.
 //!
 //! ```text
-//!  this test ── starts ──> itself, as the process that is killed: sequencer, journal, strategy, gateway ──> venue's file
-//!      └── SIGKILL, once the order has reached the venue, or is about to
+//! this test ── starts ──> itself, as the process to be killed: sequencer … gateway ──> venue
+//!     └── SIGKILL, once the order has reached the venue, or is about to
 //! ```
 
 use super::shard::{ACCOUNT, Shard, Venue, registry};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use stele_journal::TrailReader;
 use stele_replay::divergence::check;
 use stele_replay::recall::resume;
-use stele_venue::Answer;
+use stele_venue::Reconciliation;
 use stele_wire::codec::Message;
 use stele_wire::messages::{Check, NewOrder, OrderAccepted, OrderFilled, OrderRejected, OrderReleased};
 
@@ -25,20 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// When the process is killed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Moment {
-    /// The order is on its way: the venue never gets it.
+    /// The order is on its way; the venue never gets it.
     Before,
-    /// The venue has it, and has not answered.
-    Behind,
+    /// The venue has the order, and has not answered.
+    After,
 }
 
-/// Runs only where a test below starts it: lets two orders go and waits to be killed at the second.
+/// Runs only when a test below starts it: it releases two orders and waits at the second to be killed.
 #[test]
 fn the_process_that_is_killed() {
     let Ok(directory) = std::env::var(DIRECTORY) else { return };
     let directory = Path::new(&directory);
-    let moment = if std::env::var(MOMENT).unwrap() == "Before" { Moment::Before } else { Moment::Behind };
+    let moment = if std::env::var(MOMENT).unwrap() == "Before" { Moment::Before } else { Moment::After };
     let mut venue = Venue::open(directory);
-    venue.hang_at = Some((2, moment == Moment::Behind));
+    venue.hang_at = Some((2, moment == Moment::After));
     let mut shard = Shard::open(&directory.join("trail"), 1, None, venue);
     shard.begin(false);
     shard.trade(100);
@@ -59,7 +59,7 @@ fn start(directory: &Path, moment: Moment) -> Child {
         .unwrap()
 }
 
-/// Starts the process and kills it (SIGKILL) when its venue says that the moment has come.
+/// Starts the process and kills it (SIGKILL) when its venue signals that the moment has come.
 fn kill_at(directory: &Path, moment: Moment) {
     let mut child = start(directory, moment);
     let begin = Instant::now();
@@ -82,11 +82,11 @@ fn found<M: Message>(directory: &Path) -> Vec<(u64, M)> {
     all
 }
 
-/// The next session over the trail, after the venue did what `between` says; and one order more in it.
+/// Runs the next session over the trail, after the venue did what `between` does, and sends one more order.
 fn go_on(directory: &Path, between: impl FnOnce(&mut Venue)) {
     let resumed = resume(&directory.join("trail"), registry(), |_| ()).unwrap();
     let pending: Vec<u64> = resumed.open_orders.iter().map(|order| order.sequence).collect();
-    assert_eq!(pending.len(), 2, "the first works, of the second nobody here knows");
+    assert_eq!(pending.len(), 2, "the first works, the state of the second is unknown");
     let mut venue = Venue::open(directory);
     between(&mut venue);
     venue.is_away = true;
@@ -104,7 +104,7 @@ fn go_on(directory: &Path, between: impl FnOnce(&mut Venue)) {
     shard.end();
 }
 
-/// Every order of the trail and how often the venue was given it.
+/// Returns how often the venue received each order of the trail.
 fn given(directory: &Path) -> Vec<usize> {
     let book = Venue::open(directory).given();
     let orders = found::<NewOrder>(directory);
@@ -122,7 +122,7 @@ fn is_replayed_alike(directory: &Path) {
 #[test]
 fn an_order_that_the_venue_has_is_acknowledged_by_the_next_session_and_not_sent_again() {
     let folder = tempfile::tempdir().unwrap();
-    kill_at(folder.path(), Moment::Behind);
+    kill_at(folder.path(), Moment::After);
     go_on(folder.path(), |_| ());
     assert_eq!(given(folder.path()), [1, 1, 1], "each order reached the venue once");
     let orders = found::<NewOrder>(folder.path());
@@ -131,7 +131,7 @@ fn an_order_that_the_venue_has_is_acknowledged_by_the_next_session_and_not_sent_
     assert_eq!(
         answered,
         [orders[0].0, orders[0].0, orders[1].0, orders[2].0],
-        "the first was known, and told again"
+        "the first was known, and is reported again"
     );
     assert!(found::<OrderRejected>(folder.path()).is_empty());
     is_replayed_alike(folder.path());
@@ -140,7 +140,7 @@ fn an_order_that_the_venue_has_is_acknowledged_by_the_next_session_and_not_sent_
 #[test]
 fn an_order_that_the_venue_executed_meanwhile_is_a_fill_of_the_next_session() {
     let folder = tempfile::tempdir().unwrap();
-    kill_at(folder.path(), Moment::Behind);
+    kill_at(folder.path(), Moment::After);
     go_on(folder.path(), |venue| venue.execute_the_last());
     assert_eq!(given(folder.path()), [1, 1, 1]);
     let fills = found::<OrderFilled>(folder.path());
@@ -149,8 +149,8 @@ fn an_order_that_the_venue_executed_meanwhile_is_a_fill_of_the_next_session() {
     assert_eq!(fills[0].1.order_sequence.get(), orders[1].0);
     let resumed = resume(&folder.path().join("trail"), registry(), |_| ()).unwrap();
     let strategy = resumed.host.strategies().next().unwrap();
-    assert_eq!(strategy.record.account().position(1), 5, "its strategy learnt of it");
-    assert_eq!(resumed.risk.position(ACCOUNT, 1), 5, "and so did the checks");
+    assert_eq!(strategy.record.account().position(1), 5, "its strategy got the fill");
+    assert_eq!(resumed.risk.position(ACCOUNT, 1), 5, "and so did the risk checks");
     is_replayed_alike(folder.path());
 }
 
@@ -161,23 +161,23 @@ fn an_order_that_the_venue_never_got_is_refused_as_in_doubt_and_not_sent_again()
     go_on(folder.path(), |_| ());
     assert_eq!(given(folder.path()), [1, 0, 1]);
     let (orders, rejected) = (found::<NewOrder>(folder.path()), found::<OrderRejected>(folder.path()));
-    let [(told, rejected)] = &rejected[..] else { panic!("{rejected:?}") };
+    let [(rejected_at, rejected)] = &rejected[..] else { panic!("{rejected:?}") };
     assert_eq!((rejected.check, rejected.order_sequence.get()), (Check::IN_DOUBT, orders[1].0));
     let released = found::<OrderReleased>(folder.path());
-    let behind = released.iter().filter(|(at, _)| at > told).map(|(_, it)| it.through_sequence.get());
-    assert_eq!(behind.collect::<Vec<_>>(), [orders[2].0]);
+    let later = released.iter().filter(|(at, _)| at > rejected_at).map(|(_, it)| it.through_sequence.get());
+    assert_eq!(later.collect::<Vec<_>>(), [orders[2].0]);
     let resumed = resume(&folder.path().join("trail"), registry(), |_| ()).unwrap();
     let strategy = resumed.host.strategies().next().unwrap();
     let open: Vec<u64> = strategy.record.orders().iter().map(|order| order.client_order_id).collect();
     let expected = [&orders[0], &orders[2]].map(|(_, order)| order.client_order_id.get());
-    assert_eq!(open, expected, "its strategy learnt of it");
+    assert_eq!(open, expected, "its strategy got the rejection");
     is_replayed_alike(folder.path());
 }
 
 #[test]
-fn a_session_that_is_killed_before_the_venue_answered_leaves_the_doubt_to_the_next() {
+fn an_order_stays_in_doubt_when_the_session_is_killed_before_the_venue_answers() {
     let folder = tempfile::tempdir().unwrap();
-    kill_at(folder.path(), Moment::Behind);
+    kill_at(folder.path(), Moment::After);
     let trail = folder.path().join("trail");
     let resumed = resume(&trail, registry(), |_| ()).unwrap();
     let mut venue = Venue::open(folder.path());
@@ -191,7 +191,10 @@ fn a_session_that_is_killed_before_the_venue_answered_leaves_the_doubt_to_the_ne
     let mut shard = Shard::open(&trail, 3, Some(resumed), Venue::open(folder.path()));
     shard.begin(true);
     shard.settle();
-    assert_eq!((shard.gateway_in_doubt(), shard.venue().answers.clone()), (0, vec![Answer::Working; 2]));
+    assert_eq!(
+        (shard.gateway_in_doubt(), shard.venue().answers.clone()),
+        (0, vec![Reconciliation::Working; 2])
+    );
     shard.end();
     assert_eq!(given(folder.path()), [1, 1]);
 }

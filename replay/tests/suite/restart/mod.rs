@@ -1,5 +1,5 @@
-//! Sessions that are killed, and what the next one over the same trail makes of them: orders whose venue lives on, and
-//! timers.
+//! Sessions that are killed, and the next session over the same trail: orders whose venue outlives the
+//! process, and timers.
 
 mod in_doubt;
 mod shard;

@@ -9,15 +9,15 @@ use stele_bus::{
     Agent, AgentError, Clock, ControlPublisher, Event, LogRing, ManualClock, NOT_RECEIVED, Publisher,
     RingOptions, Sequencer, SessionBeginning, Timers, Watermark,
 };
-use stele_journal::{EngineChoice, Journal, Options};
-use stele_replay::{Resumed, Submission};
+use stele_journal::{EngineChoice, Journal, JournalOptions};
+use stele_replay::{ResumedSession, StrategySubmission};
 use stele_risk::{Risk, RiskLimits};
 use stele_strategies::registry::{Registry, StrategyKind};
 use stele_strategies::{
     AgentOptions, Context, Host, Order, ParameterError, Parameters, RestoreError, SnapshotReader, Strategy,
     StrategyAgent, TradePrint,
 };
-use stele_venue::{Answer, InDoubt, OpenOrder, OrderGateway, VenueBusy};
+use stele_venue::{OpenOrder, OrderGateway, OrderInDoubt, Reconciliation, VenueBusy};
 use stele_wire::codec::text_field;
 use stele_wire::messages::{
     Boolean, EndReason, InstrumentDefinition, InstrumentDefinitionLegs, MarketFlags, NewOrder, OrderAccepted,
@@ -81,16 +81,17 @@ pub(crate) fn registry() -> Registry {
     registry
 }
 
-/// The venue: a file of the orders that it was given, and of those that it executed. It is there whoever is killed.
+/// The venue: a file of the orders that it received and of those that it executed. It outlives every
+/// process.
 pub(crate) struct Venue {
     directory: PathBuf,
     publisher: Option<Publisher>,
-    /// The order at which it hangs for ever, and whether it has taken that one then.
+    /// The order at which it hangs for ever, and whether it takes that order first.
     pub(crate) hang_at: Option<(usize, bool)>,
-    /// It takes no questions.
+    /// Whether it answers no questions.
     pub(crate) is_away: bool,
     pub(crate) sent: usize,
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<Reconciliation>,
 }
 
 impl Venue {
@@ -111,12 +112,12 @@ impl Venue {
         file.sync_all().unwrap();
     }
 
-    /// The orders that it was given, by their clients' numbers.
+    /// Returns the client order ids of the orders that it received.
     pub(crate) fn given(&self) -> Vec<u64> {
         self.numbers("given")
     }
 
-    /// While nobody looks.
+    /// Executes the last order between two sessions.
     pub(crate) fn execute_the_last(&mut self) {
         self.note("executed", *self.given().last().unwrap());
     }
@@ -128,7 +129,7 @@ impl Venue {
         }
     }
 
-    fn accept(&mut self, order: &InDoubt) {
+    fn accept(&mut self, order: &OrderInDoubt) {
         let accepted = OrderAccepted {
             instrument: order.instrument.into(),
             side: order.side,
@@ -146,7 +147,7 @@ impl Venue {
         self.publisher.as_mut().unwrap().offer_message(&accepted, NOT_RECEIVED).unwrap();
     }
 
-    fn fill(&mut self, order: &InDoubt) {
+    fn fill(&mut self, order: &OrderInDoubt) {
         let fill = OrderFilled {
             instrument: order.instrument.into(),
             side: order.side,
@@ -177,7 +178,7 @@ impl stele_venue::Venue for Venue {
         if self.hang_at == Some((self.sent, true)) {
             self.hang();
         }
-        self.accept(&InDoubt {
+        self.accept(&OrderInDoubt {
             sequence: event.sequence(),
             strategy: order.strategy.get(),
             account: order.account.get(),
@@ -195,20 +196,20 @@ impl stele_venue::Venue for Venue {
         Ok(())
     }
 
-    fn reconcile(&mut self, order: &InDoubt, _now: Nanos) -> Result<Answer, VenueBusy> {
+    fn reconcile(&mut self, order: &OrderInDoubt, _now: Nanos) -> Result<Reconciliation, VenueBusy> {
         if self.is_away {
             return Err(VenueBusy);
         }
         let id = order.client_order_id;
         let answer = match (self.given().contains(&id), self.numbers("executed").contains(&id)) {
-            (false, _) => Answer::Unknown,
-            (true, false) => Answer::Working,
-            (true, true) => Answer::Done,
+            (false, _) => Reconciliation::Unknown,
+            (true, false) => Reconciliation::Working,
+            (true, true) => Reconciliation::Done,
         };
         match answer {
-            Answer::Working => self.accept(order),
-            Answer::Done => self.fill(order),
-            Answer::Unknown => {}
+            Reconciliation::Working => self.accept(order),
+            Reconciliation::Done => self.fill(order),
+            Reconciliation::Unknown => {}
         }
         self.answers.push(answer);
         Ok(answer)
@@ -232,16 +233,20 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<Resumed>, mut venue: Venue) -> Self {
+    pub(crate) fn open(path: &Path, epoch: u32, resumed: Option<ResumedSession>, mut venue: Venue) -> Self {
         let now = Nanos(1_700_000_000_000_000_000 + u64::from(epoch) * 60_000_000_000);
-        let options = Options { segment_length: 1 << 20, engine: EngineChoice::Plain, ..Options::default() };
+        let options = JournalOptions {
+            segment_length: 1 << 20,
+            engine: EngineChoice::Plain,
+            ..JournalOptions::default()
+        };
         let opened = Journal::open(path, &options, now).unwrap();
         let start = opened.start;
         let ring = RingOptions { capacity: 1 << 20, ..RingOptions::default() };
         let parts = LogRing::create(&ring, start.position).unwrap();
         let (clock, ring) = (ManualClock::at(now), parts.ring);
         let (host, risk, timers, doubts, numbers) = match resumed {
-            Some(Resumed { host, risk, timers, open_orders, known, .. }) => {
+            Some(ResumedSession { host, risk, timers, open_orders, known, .. }) => {
                 let doubts = open_orders.iter().map(OpenOrder::in_doubt).collect();
                 (host, risk.in_session(RiskLimits::default()), timers, doubts, known.numbers.last)
             }
@@ -264,7 +269,7 @@ impl Shard {
         let consumer = sequencer.gating_consumer("reader");
         let gateway =
             OrderGateway::new("gateway", consumer, releases, Watermark::Durable, venue, clock.clone())
-                .with_doubts(doubts);
+                .with_orders_in_doubt(doubts);
         let (journal, _) = opened.attach(parts.journal).unwrap();
         Self { clock, sequencer, control, feed, strategies, gateway, journal, ring, epoch }
     }
@@ -306,7 +311,7 @@ impl Shard {
     }
 
     /// Submits what an earlier session left unsent.
-    pub(crate) fn submit(&mut self, unsent: &[Submission]) {
+    pub(crate) fn submit(&mut self, unsent: &[StrategySubmission]) {
         for submission in unsent {
             self.control.sink().offer(submission.template_id, &submission.body, NOT_RECEIVED).unwrap();
         }
@@ -329,7 +334,7 @@ impl Shard {
         work
     }
 
-    /// Turns for so long by the shard's clock, and until everything is durable.
+    /// Turns for `time` by the shard's clock, and until everything is durable.
     pub(crate) fn run_for(&mut self, time: Nanos) {
         let end = Clock::now(&mut self.clock).0 + time.0;
         while Clock::now(&mut self.clock).0 < end {
@@ -342,7 +347,7 @@ impl Shard {
         }
     }
 
-    /// Turns until nothing happens any more and everything is durable.
+    /// Turns until nothing is left to do and everything is durable.
     pub(crate) fn settle(&mut self) {
         let (mut quiet, start) = (0, Instant::now());
         while start.elapsed() < PATIENCE {

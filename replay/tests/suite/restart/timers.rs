@@ -20,7 +20,7 @@ fn found<M: Message>(trail: &Path) -> Vec<(u64, Nanos, M)> {
 }
 
 #[test]
-fn a_strategy_that_lives_by_its_timers_goes_on_after_a_kill_and_is_replayed_alike() {
+fn a_strategy_driven_by_timers_continues_after_a_kill_and_replays_equally() {
     let folder = tempfile::tempdir().unwrap();
     let trail = folder.path().join("trail");
     let mut shard = Shard::open(&trail, 1, None, Venue::open(folder.path()));
@@ -39,9 +39,9 @@ fn a_strategy_that_lives_by_its_timers_goes_on_after_a_kill_and_is_replayed_alik
     shard.end();
 
     let fired = found::<TimerFired>(&trail);
-    assert!(fired.iter().all(|(_, time, it)| time.0 >= it.due.get()), "none before its time");
+    assert!(fired.iter().all(|(_, time, it)| time.0 >= it.due.get()), "none fires early");
     assert_eq!(fired[5].2.set_sequence.get(), pending, "the one of the session before fires in this one");
-    assert!(fired.len() >= 7, "and the strategy goes on: {}", fired.len());
+    assert!(fired.len() >= 7, "and the strategy continues: {}", fired.len());
     assert_eq!(found::<NewOrder>(&trail).len(), fired.len(), "one order each time it is woken");
     let checked = check(&trail, registry(), |_| ()).unwrap();
     assert_eq!(checked.difference, None);

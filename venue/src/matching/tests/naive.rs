@@ -1,13 +1,13 @@
-//! The same rules without any structure: one list, searched for everything.
+//! The same rules in the simplest form: one list that is searched for everything.
 
 use super::Said;
-use crate::matching::{Lapse, Order, Owner, Phase, Remainder, SelfTrade};
+use crate::matching::{CancelReason, MatchingOrder, OrderOwner, Phase, Remainder, SelfTrade};
 use stele_strategies::book::BookSide;
 
 #[derive(Clone, Default)]
 pub(super) struct Naive {
-    /// In no order; the second number is its place in line, the lower the earlier.
-    orders: Vec<(Order, u64)>,
+    /// In no order; the second number is the priority, the lower the earlier.
+    orders: Vec<(MatchingOrder, u64)>,
     next_place: u64,
     phase: Phase,
     last: Option<i64>,
@@ -20,12 +20,12 @@ impl Naive {
         self.next_place
     }
 
-    pub(super) fn submit(&mut self, order: Order) -> Vec<Said> {
+    pub(super) fn submit(&mut self, order: MatchingOrder) -> Vec<Said> {
         self.enter(order);
         std::mem::take(&mut self.said)
     }
 
-    fn enter(&mut self, order: Order) {
+    fn enter(&mut self, order: MatchingOrder) {
         if order.stop.is_some() {
             let place = self.place();
             self.orders.push((order, place));
@@ -35,11 +35,11 @@ impl Naive {
         self.trigger();
     }
 
-    pub(super) fn replace(&mut self, id: u64, new: Order) -> Vec<Said> {
+    pub(super) fn replace(&mut self, id: u64, new: MatchingOrder) -> Vec<Said> {
         let at = self.orders.iter().position(|(order, _)| order.client_order_id == id).unwrap();
         let old = self.orders[at].0;
         if old.limit == new.limit && old.stop == new.stop && new.leaves() <= old.leaves() {
-            self.orders[at].0 = Order { shown: old.shown.min(new.leaves()), ..new };
+            self.orders[at].0 = MatchingOrder { shown: old.shown.min(new.leaves()), ..new };
         } else {
             self.orders.remove(at);
             self.enter(new);
@@ -47,7 +47,7 @@ impl Naive {
         std::mem::take(&mut self.said)
     }
 
-    pub(super) fn cancel(&mut self, owner: Owner, id: u64, quantity: u64) -> Option<(u64, u64)> {
+    pub(super) fn cancel(&mut self, owner: OrderOwner, id: u64, quantity: u64) -> Option<(u64, u64)> {
         let at =
             self.orders.iter().position(|(order, _)| order.client_order_id == id && order.owner == owner)?;
         let order = &mut self.orders[at].0;
@@ -61,7 +61,7 @@ impl Naive {
         Some((leaves, quantity))
     }
 
-    /// Those that work on a side, best first.
+    /// Returns the orders that work on a side, best first.
     fn ranked(&self, side: BookSide) -> Vec<usize> {
         let mut ranked: Vec<usize> = (0..self.orders.len())
             .filter(|at| self.orders[*at].0.side == side && self.orders[*at].0.stop.is_none())
@@ -82,7 +82,7 @@ impl Naive {
         self.ranked(side).into_iter().map(|at| self.orders[at].0.client_order_id).collect()
     }
 
-    fn work(&mut self, order: Order) {
+    fn work(&mut self, order: MatchingOrder) {
         let mut order = order;
         if self.phase == Phase::Continuous {
             let is_met = order.remainder != Remainder::AllOrNothing || {
@@ -104,15 +104,15 @@ impl Naive {
             let place = self.place();
             self.orders.push((order, place));
         } else {
-            self.lapse(order.client_order_id, order.leaves(), 0, Lapse::Unfilled);
+            self.lapse(order.client_order_id, order.leaves(), 0, CancelReason::Unfilled);
         }
     }
 
-    fn lapse(&mut self, order: u64, quantity: u64, leaves: u64, why: Lapse) {
+    fn lapse(&mut self, order: u64, quantity: u64, leaves: u64, why: CancelReason) {
         self.said.push(Said::Lapsed { order, quantity, leaves, why });
     }
 
-    fn meet(&mut self, order: &mut Order) {
+    fn meet(&mut self, order: &mut MatchingOrder) {
         while order.leaves() > 0 {
             let Some(at) = self.ranked(order.side.opposite()).first().copied() else { return };
             let maker = self.orders[at].0;
@@ -147,7 +147,7 @@ impl Naive {
         }
     }
 
-    fn prevent(&mut self, order: &mut Order, at: usize) {
+    fn prevent(&mut self, order: &mut MatchingOrder, at: usize) {
         let (mine, theirs) = (order.leaves(), self.orders[at].0.leaves());
         let (mine, theirs) = match order.self_trade {
             SelfTrade::CancelNewest => (mine, 0),
@@ -163,11 +163,11 @@ impl Naive {
             if leaves == 0 {
                 self.orders.remove(at);
             }
-            self.lapse(id, theirs, leaves, Lapse::SelfTrade);
+            self.lapse(id, theirs, leaves, CancelReason::SelfTrade);
         }
         if mine > 0 {
             order.quantity -= mine;
-            self.lapse(order.client_order_id, mine, order.leaves(), Lapse::SelfTrade);
+            self.lapse(order.client_order_id, mine, order.leaves(), CancelReason::SelfTrade);
         }
     }
 
@@ -175,7 +175,7 @@ impl Naive {
         while self.phase == Phase::Continuous
             && let Some(last) = self.last
         {
-            let reached = |order: &Order| match (order.stop, order.side) {
+            let reached = |order: &MatchingOrder| match (order.stop, order.side) {
                 (Some(stop), BookSide::Bid) => last >= stop,
                 (Some(stop), BookSide::Ask) => last <= stop,
                 (None, _) => false,
@@ -206,8 +206,8 @@ impl Naive {
         std::mem::take(&mut self.said)
     }
 
-    fn drop_all(&mut self, wanted: impl Fn(&Order) -> bool, expires: bool) {
-        let mut gone: Vec<Order> =
+    fn drop_all(&mut self, wanted: impl Fn(&MatchingOrder) -> bool, expires: bool) {
+        let mut gone: Vec<MatchingOrder> =
             self.orders.iter().map(|(order, _)| *order).filter(|order| wanted(order)).collect();
         gone.sort_by_key(|order| order.venue_order_id);
         self.orders.retain(|(order, _)| !wanted(order));
@@ -216,12 +216,12 @@ impl Naive {
             if expires {
                 self.said.push(Said::Expired { order: id, quantity });
             } else {
-                self.lapse(id, quantity, 0, Lapse::Unfilled);
+                self.lapse(id, quantity, 0, CancelReason::Unfilled);
             }
         }
     }
 
-    /// Tries every price there can be, and gives each its share in turn.
+    /// Tries every possible price, and fills each order with its share in turn.
     fn uncross(&mut self) {
         let sum = |naive: &Self, side: BookSide, price: i64| -> u64 {
             let orders = naive.orders.iter().map(|(order, _)| order);
@@ -232,7 +232,7 @@ impl Naive {
                     (Some(limit), BookSide::Bid) => limit >= price,
                     (Some(limit), BookSide::Ask) => limit <= price,
                 })
-                .map(Order::leaves)
+                .map(MatchingOrder::leaves)
                 .sum()
         };
         let mut limits: Vec<i64> = self

@@ -21,7 +21,7 @@ fn a_stop_waits_for_a_trade_at_its_price_and_is_then_worked() {
         ..stop
     };
     assert_eq!(bench.order(&stop_limit), ["accepted 8 leaves 6"]);
-    assert_eq!(bench.market(&add(1, 4, Side::SELL, 101, 1)), [""; 0], "a quote is no trade");
+    assert_eq!(bench.market(&add(1, 4, Side::SELL, 101, 1)), [""; 0], "a quote is not a trade");
     assert_eq!(bench.exchange.open_orders(), 2);
     assert_eq!(
         bench.market(&execute(1, 2, 1)),
@@ -59,7 +59,7 @@ fn a_stop_can_be_cancelled_and_replaced_before_it_is_reached() {
 }
 
 #[test]
-fn an_iceberg_gives_a_tranche_at_a_time_and_each_queues_again() {
+fn an_iceberg_fills_a_tranche_at_a_time_and_each_joins_the_back_of_the_queue() {
     let mut bench = bench();
     let iceberg = NewOrder { displayed_quantity: U64::new(2), ..limit_order(1, 7, Side::BUY, 99, 5) };
     bench.order(&iceberg);
@@ -70,22 +70,18 @@ fn an_iceberg_gives_a_tranche_at_a_time_and_each_queues_again() {
         ["filled 7 2 @ 99 leaves 3 Maker", "restated 7 shows 2"],
         "no more than it shows"
     );
-    assert_eq!(
-        bench.market(&execute(1, 4, 1)),
-        [""; 0],
-        "three are displayed in front of the second tranche"
-    );
+    assert_eq!(bench.market(&execute(1, 4, 1)), [""; 0], "three are displayed ahead of the second tranche");
     bench.market(&add(1, 5, Side::BUY, 99, 9));
     assert_eq!(bench.market(&execute(1, 4, 2)), [""; 0]);
     assert_eq!(
         bench.market(&execute(1, 5, 1)),
         ["filled 7 1 @ 99 leaves 2 Maker"],
-        "what was in front is gone"
+        "what was ahead is executed"
     );
 }
 
 #[test]
-fn self_trade_prevention_counts_a_resting_order_of_the_account_as_met() {
+fn self_trade_prevention_covers_resting_orders_of_the_account() {
     let table = [
         (SelfTradePrevention::NONE, vec!["accepted 8 leaves 6", "filled 8 5 @ 101 leaves 1 Taker"]),
         (
@@ -118,16 +114,16 @@ fn self_trade_prevention_counts_a_resting_order_of_the_account_as_met() {
             ],
         ),
     ];
-    for (self_trade_prevention, told) in table {
+    for (self_trade_prevention, reports) in table {
         let mut bench = bench();
         bench.order(&limit_order(1, 7, Side::SELL, 101, 4));
         let order = NewOrder { self_trade_prevention, ..limit_order(1, 8, Side::BUY, 101, 6) };
-        assert_eq!(bench.order(&order), told);
+        assert_eq!(bench.order(&order), reports);
     }
 }
 
 #[test]
-fn a_queue_by_order_knows_which_cancels_stood_in_front() {
+fn the_queue_by_order_counts_only_cancels_that_were_ahead() {
     for (queue, filled) in [(QueueModel::Conservative, 0), (QueueModel::ByOrder, 1)] {
         let mut bench = Bench::with(PaperOptions { queue, ..PaperOptions::default() });
         bench.market(&add(1, 1, Side::BUY, 99, 10));
@@ -136,14 +132,14 @@ fn a_queue_by_order_knows_which_cancels_stood_in_front() {
         bench.market(&add(1, 3, Side::BUY, 99, 10));
         bench.market(&cancel(1, 1, 10));
         bench.market(&cancel(1, 3, 5));
-        assert_eq!(bench.market(&execute(1, 2, 10)), [""; 0], "ten were in front in either reading");
-        let told = bench.market(&execute(1, 3, 1));
-        assert_eq!(told.len(), filled, "{queue:?}: {told:?}");
+        assert_eq!(bench.market(&execute(1, 2, 10)), [""; 0], "ten were ahead in either model");
+        let reports = bench.market(&execute(1, 3, 1));
+        assert_eq!(reports.len(), filled, "{queue:?}: {reports:?}");
     }
 }
 
 #[test]
-fn orders_and_reports_take_their_time() {
+fn orders_and_reports_arrive_after_their_delays() {
     let delay = |base| Delay { base, jitter: 0 };
     let mut bench = Bench::with(PaperOptions {
         order_delay: delay(2_500),
@@ -153,7 +149,7 @@ fn orders_and_reports_take_their_time() {
     bench.market(&add(1, 2, Side::SELL, 101, 5));
     assert_eq!(bench.buy(7, 101, 5), [""; 0]);
     let left = bench.log.last().timestamp().0;
-    // One microsecond lies between two events: the offer is gone when the order arrives.
+    // One microsecond passes between two events: the offer is gone when the order arrives.
     bench.market(&cancel(1, 2, 5));
     assert_eq!(bench.exchange.open_orders(), 0, "it is on its way");
     bench.market(&add(1, 3, Side::BUY, 99, 5));

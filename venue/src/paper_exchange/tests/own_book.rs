@@ -14,7 +14,7 @@ fn theirs(id: u64, side: Side, price: i64, quantity: u64) -> NewOrder {
 }
 
 #[test]
-fn participants_trade_with_each_other_and_the_replayed_market_has_no_part_in_it() {
+fn participants_trade_with_each_other_and_not_with_the_replayed_market() {
     let mut bench = own_book(Vec::new());
     bench.market(&add(1, 2, Side::SELL, 100, 50));
     assert_eq!(bench.buy(7, 101, 5), ["accepted 7 leaves 5"]);
@@ -54,10 +54,10 @@ fn both_sides_of_a_trade_share_its_number_and_each_pays_its_fee() {
     let (mut fills, mut trades) = (Vec::new(), Vec::new());
     while let Some(report) = bench.exchange.pop_report() {
         match report {
-            Report::Filled(r) => {
+            PaperReport::Filled(r) => {
                 fills.push((r.execution_id.get(), r.match_id.get(), r.fee.get(), r.account.get()))
             }
-            Report::Traded(r) => trades.push((r.trade_id.get(), r.side, r.source.get())),
+            PaperReport::Traded(r) => trades.push((r.trade_id.get(), r.side, r.source.get())),
             _ => {}
         }
     }
@@ -90,25 +90,25 @@ fn an_auction_of_the_schedule_uncrosses_at_one_price() {
 }
 
 #[test]
-fn what_a_lost_exchange_had_in_its_own_book_is_cancelled_by_the_next() {
+fn orders_in_the_book_of_a_lost_exchange_are_cancelled_by_the_next() {
     let mut bench = own_book(Vec::new());
     bench.buy(7, 101, 5);
     bench.order(&theirs(7, Side::SELL, 101, 2));
     let mut open = OpenOrders::default();
     bench.log.frames().for_each(|event| open.on_event(&event));
     let numbers = open.numbers();
-    assert_eq!(numbers, Numbers { order: 2, execution: 2 });
+    assert_eq!(numbers, LastIds { order: 2, execution: 2 });
     let options = PaperOptions {
         report_delay: Delay { base: 1_000_000, jitter: 5 },
         counterparty: Counterparty::OwnBook,
         ..PaperOptions::default()
     };
     bench.exchange = PaperExchange::resume(options, &open.finish(), numbers);
-    assert_eq!(bench.reports(), ["cancelled 7 3 leaves 0 CancelledByMarket"], "and no delay holds it back");
+    assert_eq!(bench.reports(), ["cancelled 7 3 leaves 0 CancelledByMarket"], "without a delay");
 }
 
 #[test]
-fn a_mass_cancel_empties_the_own_book_of_what_it_names() {
+fn a_mass_cancel_removes_the_orders_it_names_from_the_book() {
     let mut bench = own_book(Vec::new());
     bench.buy(7, 99, 5);
     bench.order(&theirs(7, Side::SELL, 101, 2));

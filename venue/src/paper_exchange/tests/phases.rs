@@ -38,7 +38,7 @@ fn a_halted_instrument_collects_orders_and_fills_none() {
 #[test]
 fn an_auction_in_the_market_fills_what_is_better_than_its_price() {
     let mut bench = bench();
-    assert_eq!(bench.market(&cross(98, 50)), [""; 0], "no auction is on");
+    assert_eq!(bench.market(&cross(98, 50)), [""; 0], "there is no auction");
     bench.market(&status(1, TradingState::TRADING, TradingPhase::CLOSING_AUCTION));
     let market = NewOrder {
         order_type: OrderType::MARKET,
@@ -61,7 +61,7 @@ fn an_auction_in_the_market_fills_what_is_better_than_its_price() {
 }
 
 #[test]
-fn orders_without_a_limit_go_when_continuous_trading_begins() {
+fn orders_without_a_limit_are_cancelled_when_continuous_trading_begins() {
     let mut bench = bench();
     bench.market(&status(1, TradingState::PRE_OPEN, TradingPhase::UNKNOWN));
     let market = NewOrder {
@@ -98,7 +98,7 @@ fn a_halt_of_the_whole_market_ends_with_the_instruments_own_status() {
 }
 
 #[test]
-fn the_schedule_begins_its_phases_by_itself_and_says_so() {
+fn scheduled_phases_begin_on_time_and_are_reported() {
     let after = |after, phase| ScheduledPhase { after, phase };
     let schedule =
         vec![after(0, Phase::Halted), after(5_000, Phase::Continuous), after(9_000, Phase::Closed)];
@@ -118,7 +118,7 @@ fn the_schedule_begins_its_phases_by_itself_and_says_so() {
             "expired 7 3"
         ]
     );
-    // What the log says of the exchange's own status is no news to it.
+    // The exchange ignores its own status on the log.
     let own =
         TradingStatus { source: U16::new(9), ..status(0, TradingState::TRADING, TradingPhase::CONTINUOUS) };
     bench.market(&own);

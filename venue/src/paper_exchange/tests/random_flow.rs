@@ -1,10 +1,10 @@
-//! Random flows against the replayed market: what must hold of any.
+//! Random flows against the replayed market, and what must hold for all of them.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// What a random test does.
+/// An action of a random test.
 #[derive(Clone, Debug)]
 enum Act {
     Add(u64, bool, i64, u64),
@@ -13,7 +13,7 @@ enum Act {
     Level(bool, i64, u64),
     Trade(bool, i64, u64),
     Clear,
-    Order {
+    MatchingOrder {
         strategy: u16,
         is_buy: bool,
         price: i64,
@@ -31,7 +31,7 @@ fn act(by_order: bool) -> impl Strategy<Value = Act> {
     let market = if by_order {
         prop_oneof![
             6 => (1..60u64, any::<bool>(), price.clone(), quantity.clone()).prop_map(|(id, bid, price, quantity)| {
-                // Bids below 100 and offers above it, now and then crossed.
+                // Bids are below 100 and offers above it, and sometimes crossed.
                 let price = if bid { price.min(101) } else { price.max(99) };
                 Act::Add(id, bid, price, quantity)
             }),
@@ -51,7 +51,7 @@ fn act(by_order: bool) -> impl Strategy<Value = Act> {
     prop_oneof![
         12 => market,
         6 => (1..3u16, any::<bool>(), price.clone(), quantity.clone(), 0..4u8, any::<u8>(), any::<u8>()).prop_map(
-            |(strategy, is_buy, price, quantity, time_in_force, market, extra)| Act::Order {
+            |(strategy, is_buy, price, quantity, time_in_force, market, extra)| Act::MatchingOrder {
                 strategy, is_buy, price, quantity, time_in_force, is_market: market < 25, extra,
             }
         ),
@@ -60,7 +60,7 @@ fn act(by_order: bool) -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What the tests know of an order: nothing of it is the exchange's own bookkeeping.
+/// What the tests know about an order, independent of the exchange's own state.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     is_buy: bool,
@@ -78,7 +78,7 @@ struct Checker {
 }
 
 impl Checker {
-    fn run(acts: &[Act]) -> Vec<Report> {
+    fn run(acts: &[Act]) -> Vec<PaperReport> {
         let mut checker = Self { bench: Bench::new(FeeSchedule::FREE), known: BTreeMap::new(), next_id: 1 };
         let mut all = Vec::new();
         for act in acts {
@@ -90,9 +90,9 @@ impl Checker {
         all
     }
 
-    fn act(&mut self, act: &Act) -> Vec<Report> {
+    fn act(&mut self, act: &Act) -> Vec<PaperReport> {
         let side = |is_buy| if is_buy { Side::BUY } else { Side::SELL };
-        let is_order = matches!(act, Act::Order { .. } | Act::Replace(..) | Act::Withdraw(..));
+        let is_order = matches!(act, Act::MatchingOrder { .. } | Act::Replace(..) | Act::Withdraw(..));
         let log = &mut self.bench.log;
         match *act {
             Act::Add(id, bid, price, quantity) => log.push(&add(1, id, side(bid), price, quantity)),
@@ -101,7 +101,7 @@ impl Checker {
             Act::Level(bid, price, quantity) => log.push(&level(1, side(bid), price, quantity)),
             Act::Trade(buy, price, quantity) => log.push(&trade(1, side(buy), price, quantity)),
             Act::Clear => log.push(&clear(1)),
-            Act::Order { strategy, is_buy, price, quantity, time_in_force, is_market, extra } => {
+            Act::MatchingOrder { strategy, is_buy, price, quantity, time_in_force, is_market, extra } => {
                 let mut order = limit_order(1, self.next_id, side(is_buy), price, quantity);
                 order.strategy = U16::new(strategy);
                 order.time_in_force = [
@@ -157,14 +157,14 @@ impl Checker {
         } else {
             exchange.on_market(&self.bench.log.last());
         }
-        let reports: Vec<Report> = std::iter::from_fn(|| exchange.pop_report()).collect();
-        // An order changes nothing of the market, and a stop is worked behind the event that reached it.
+        let reports: Vec<PaperReport> = std::iter::from_fn(|| exchange.pop_report()).collect();
+        // An order does not change the market, and a stop is worked after the event that triggered it.
         let displayed = displayed_in_all(exchange);
         for owner in [1, 2] {
             let taken: u64 = reports
                 .iter()
                 .filter_map(|report| match report {
-                    Report::Filled(fill)
+                    PaperReport::Filled(fill)
                         if fill.liquidity == Liquidity::TAKER && fill.strategy.get() == owner =>
                     {
                         Some(fill.last_quantity.get())
@@ -177,14 +177,14 @@ impl Checker {
         reports
     }
 
-    fn check(&mut self, reports: &[Report]) {
+    fn check(&mut self, reports: &[PaperReport]) {
         for report in reports {
             match report {
-                Report::Accepted(r) => self.known(r.strategy, r.client_order_id).is_answered = true,
-                Report::Rejected(r, _) => {
+                PaperReport::Accepted(r) => self.known(r.strategy, r.client_order_id).is_answered = true,
+                PaperReport::Rejected(r, _) => {
                     self.known.remove(&(r.strategy.get(), r.client_order_id.get()));
                 }
-                Report::Replaced(r) => {
+                PaperReport::Replaced(r) => {
                     let old = *self.known(r.strategy, r.replaced_order_id);
                     let new = self.known(r.strategy, r.client_order_id);
                     assert_eq!(r.leaves_quantity.get(), new.quantity);
@@ -196,10 +196,10 @@ impl Checker {
                     };
                     self.known.remove(&(r.strategy.get(), r.replaced_order_id.get()));
                 }
-                Report::ReplaceRejected(r, _) => {
+                PaperReport::ReplaceRejected(r, _) => {
                     self.known.remove(&(r.strategy.get(), r.request_order_id.get()));
                 }
-                Report::Filled(r) => {
+                PaperReport::Filled(r) => {
                     let known = self.known(r.strategy, r.client_order_id);
                     known.filled += r.last_quantity.get();
                     assert!(known.is_answered, "filled before it was taken");
@@ -215,7 +215,7 @@ impl Checker {
                         (leaves, known.filled)
                     );
                 }
-                Report::Cancelled(r) => {
+                PaperReport::Cancelled(r) => {
                     let known = self.known(r.strategy, r.client_order_id);
                     known.cancelled += r.cancelled_quantity.get();
                     let leaves = known.quantity - known.filled - known.cancelled;
@@ -224,12 +224,12 @@ impl Checker {
                         (leaves, known.filled)
                     );
                 }
-                Report::CancelRejected(..) => {}
-                Report::Triggered(r) => {
+                PaperReport::CancelRejected(..) => {}
+                PaperReport::Triggered(r) => {
                     let known = *self.known(r.strategy, r.client_order_id);
                     assert_eq!(r.leaves_quantity.get(), known.quantity - known.filled - known.cancelled);
                 }
-                Report::Restated(r) => {
+                PaperReport::Restated(r) => {
                     assert!(r.displayed_quantity.get() > 0 && r.displayed_quantity <= r.leaves_quantity);
                 }
                 other => panic!("{other:?}"),
@@ -241,7 +241,8 @@ impl Checker {
         self.known.get_mut(&(strategy.get(), id.get())).expect("a report about an order that there is")
     }
 
-    /// Every order that is not done rests, with what the reports leave of it; a mass cancel lets all go.
+    /// Every order that is not done rests with the quantity that the reports leave open; a mass cancel
+    /// removes all.
     fn check_conserved(&mut self) {
         let open: u64 =
             self.known.values().map(|known| known.quantity - known.filled - known.cancelled).sum();
@@ -253,7 +254,7 @@ impl Checker {
         self.bench.exchange.on_order(&self.bench.log.last());
         let gone: u64 = std::iter::from_fn(|| self.bench.exchange.pop_report())
             .map(|report| match report {
-                Report::Cancelled(r) => r.cancelled_quantity.get(),
+                PaperReport::Cancelled(r) => r.cancelled_quantity.get(),
                 other => panic!("{other:?}"),
             })
             .sum();
@@ -262,7 +263,7 @@ impl Checker {
     }
 }
 
-/// Everything that both sides display.
+/// Returns the total quantity that both sides display.
 fn displayed_in_all(exchange: &PaperExchange) -> u64 {
     [BookSide::Bid, BookSide::Ask]
         .into_iter()
@@ -302,7 +303,7 @@ proptest! {
             bench.exchange.on_order(&bench.log.last());
             let mut now = 0;
             while let Some(report) = bench.exchange.pop_report() {
-                if let Report::Filled(fill) = report {
+                if let PaperReport::Filled(fill) = report {
                     now += fill.last_quantity.get();
                 }
             }

@@ -1,4 +1,5 @@
-//! Messages that other people's software wrote, read by the layouts of their schemas to the published values.
+//! Messages that other software wrote, read with the layouts of their schemas: they have the published
+//! values.
 
 use stele_codegen::parse;
 use stele_layout::{Schema, describe};

@@ -1,11 +1,12 @@
-//! Messages written by hand for a schema of two versions, read by its layout: what other people's files show, on bytes
-//! small enough to see.
+//! Messages written by hand for a schema of two versions and read with its layout. They are as short as
+//! possible.
 
 use crate::schemas;
 use stele_codegen::parse;
 use stele_layout::{ReadError, Schema, describe};
 
-/// The schema in its first version, or in its second, which has one more field in the block and one in the group.
+/// The schema in its first version, or in its second, which has one more field in the block and one more in
+/// the group.
 fn schema(version: u16) -> Schema {
     let [in_block, in_group] = match version {
         1 => ["", ""],

@@ -1,7 +1,7 @@
-//! Schemas: what is valid is read, what is not is refused by name, and no text makes the parser panic.
+//! Tests of the parser: it reads valid schemas, refuses invalid ones with the right fault, and never panics.
 
 use proptest::prelude::*;
-use stele_codegen::{Fault, Options, SchemaError, generate, parse};
+use stele_codegen::{CodegenOptions, SchemaError, SchemaFault, generate, parse};
 use stele_layout::{ByteOrder, Presence, Schema};
 use stele_testkit::shared;
 
@@ -28,7 +28,7 @@ pub(crate) fn schema(inside: &str) -> String {
     )
 }
 
-fn fault(inside: &str) -> Fault {
+fn fault(inside: &str) -> SchemaFault {
     parse(&schema(inside), |_| None).expect_err(inside).fault
 }
 
@@ -63,7 +63,8 @@ fn every_valid_foreign_schema_is_read_and_printed_as_rust() {
         let Some(result) = foreign(name) else { return };
         let schema = result.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(!schema.messages.is_empty(), "{name}");
-        let files = generate(&schema, Options::FOREIGN).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let files =
+            generate(&schema, CodegenOptions::FOREIGN).unwrap_or_else(|error| panic!("{name}: {error}"));
         let all: String = files.into_iter().map(|(_, source)| source).collect();
         for message in schema.messages.iter() {
             assert!(
@@ -80,7 +81,7 @@ fn every_invalid_foreign_schema_is_refused_where_it_is_wrong() {
     for (name, line, message) in [
         ("cyclic-refs-schema.xml", 15, "type \"selfReferencingComposite\" contains itself"),
         ("error-handler-types-schema.xml", 9, "value \"BOGUS\" of \"NullBoolean\" is its null value"),
-        ("issue567-invalid.xml", 16, "numInGroup of \"groupSizeEncoding\" counts beyond 2^31 - 1"),
+        ("issue567-invalid.xml", 16, "numInGroup of \"groupSizeEncoding\" can exceed 2^31 - 1"),
     ] {
         let Some(result) = foreign(&format!("edge-cases/{name}")) else { return };
         let error = result.expect_err(name);
@@ -95,12 +96,14 @@ fn every_invalid_foreign_schema_is_refused_where_it_is_wrong() {
 fn a_refusal_says_what_is_wrong_and_on_which_line() {
     let text = schema("</types>\n<message name='M' id='1'>\n<field name='f' id='1' type='Prize'/></message>");
     let error = parse(&text, |_| None).unwrap_err();
-    assert_eq!(error.fault, Fault::UnknownType("Prize".to_owned()));
+    assert_eq!(error.fault, SchemaFault::UnknownType("Prize".to_owned()));
     let line = text.lines().position(|line| line.contains("Prize")).unwrap() + 1;
     assert_eq!(error.line as usize, line);
     assert_eq!(
         error.to_string(),
-        format!("line {line}: no type is called \"Prize\": declare it under <types>, or mend the spelling")
+        format!(
+            "line {line}: no type is called \"Prize\": declare it under <types>, or correct the spelling"
+        )
     );
 }
 
@@ -108,58 +111,67 @@ fn a_refusal_says_what_is_wrong_and_on_which_line() {
 fn what_breaks_a_rule_of_sbe_is_refused_by_that_rule() {
     let message = |fields: &str| format!("</types><message name='M' id='1'>{fields}</message>");
     let type_of = |attributes: &str| format!("<type name='t' {attributes}/></types>");
-    assert!(matches!(fault(&message("<field name='1f' id='1' type='int8'/>")), Fault::Name(_)));
+    assert!(matches!(fault(&message("<field name='1f' id='1' type='int8'/>")), SchemaFault::Name(_)));
     assert!(matches!(
         fault(&message("<field name='f' type='int8'/><field name='f' type='int8'/>")),
-        Fault::Duplicate { .. }
+        SchemaFault::Duplicate { .. }
     ));
     assert!(matches!(
         fault(&message("<field name='a' type='int32'/><field name='b' offset='3' type='int8'/>")),
-        Fault::Overlap { end: 4, offset: 3, .. }
+        SchemaFault::Overlap { end: 4, offset: 3, .. }
     ));
     assert!(matches!(
         fault("</types><message name='M' id='1' blockLength='3'><field name='a' type='int32'/></message>"),
-        Fault::BlockLength { needed: 4, .. }
+        SchemaFault::BlockLength { needed: 4, .. }
     ));
     assert!(matches!(
         fault(&message("<data name='d' type='varData'/><field name='f' type='int8'/>")),
-        Fault::Order { .. }
+        SchemaFault::Order { .. }
     ));
-    assert!(matches!(fault(&message("<group name='g' dimensionType='nowhere'/>")), Fault::UnknownType(_)));
-    assert!(matches!(fault(&message("<field name='f' type='int8' sinceVersion='3'/>")), Fault::Since { .. }));
+    assert!(matches!(
+        fault(&message("<group name='g' dimensionType='nowhere'/>")),
+        SchemaFault::UnknownType(_)
+    ));
+    assert!(matches!(
+        fault(&message("<field name='f' type='int8' sinceVersion='3'/>")),
+        SchemaFault::Since { .. }
+    ));
     assert!(matches!(
         fault(&message("<field name='f' type='int8' presence='constant'/>")),
-        Fault::NoConstant(_)
+        SchemaFault::NoConstant(_)
     ));
     assert!(matches!(
         fault(&message("<field name='f' type='int8' presence='constant' valueRef='Side.Buy'/>")),
-        Fault::ValueRef(_)
+        SchemaFault::ValueRef(_)
     ));
-    assert!(matches!(fault(&type_of("primitiveType='int9'")), Fault::Attribute { .. }));
-    assert!(matches!(fault(&type_of("primitiveType='int8' nullValue='200'")), Fault::DoesNotFit { .. }));
-    assert!(matches!(fault(&type_of("primitiveType='int64' length='9000'")), Fault::TooLong(_)));
+    assert!(matches!(fault(&type_of("primitiveType='int9'")), SchemaFault::Attribute { .. }));
+    assert!(matches!(
+        fault(&type_of("primitiveType='int8' nullValue='200'")),
+        SchemaFault::DoesNotFit { .. }
+    ));
+    assert!(matches!(fault(&type_of("primitiveType='int64' length='9000'")), SchemaFault::TooLong(_)));
     assert!(matches!(
         fault("<set name='s' encodingType='uint8'><choice name='c'>8</choice></set></types>"),
-        Fault::DoesNotFit { .. }
+        SchemaFault::DoesNotFit { .. }
     ));
     assert!(matches!(
         fault("<enum name='e' encodingType='uint8'><validValue name='v'>256</validValue></enum></types>"),
-        Fault::DoesNotFit { .. }
+        SchemaFault::DoesNotFit { .. }
     ));
     let deep = "<group name='g'>".repeat(9) + &"</group>".repeat(9);
-    assert!(matches!(fault(&message(&deep)), Fault::TooDeep(8)));
-    assert!(matches!(parse("<orders/>", |_| None).unwrap_err().fault, Fault::NotASchema(_)));
-    assert!(matches!(parse("no xml", |_| None).unwrap_err().fault, Fault::Xml(_)));
+    assert!(matches!(fault(&message(&deep)), SchemaFault::TooDeep(8)));
+    assert!(matches!(parse("<orders/>", |_| None).unwrap_err().fault, SchemaFault::NotASchema(_)));
+    assert!(matches!(parse("no xml", |_| None).unwrap_err().fault, SchemaFault::Xml(_)));
 }
 
 #[test]
 fn files_that_include_one_another_are_refused() {
     let text = "<messageSchema><include href='again.xml'/></messageSchema>";
     let error = parse(text, |_| Some("<types><include href='again.xml'/></types>".to_owned())).unwrap_err();
-    assert!(matches!(error.fault, Fault::IncludeCircle(_)), "{error}");
+    assert!(matches!(error.fault, SchemaFault::IncludeCircle(_)), "{error}");
     assert_eq!(error.file.as_deref(), Some("again.xml"));
     let error = parse(text, |_| None).unwrap_err();
-    assert_eq!(error.fault, Fault::Include("again.xml".to_owned()));
+    assert_eq!(error.fault, SchemaFault::Include("again.xml".to_owned()));
 }
 
 #[test]
@@ -186,7 +198,8 @@ fn offsets_lengths_versions_and_presence_are_taken_from_the_text() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Cuts, doubles and swaps pieces of the project's own schema: most results are refused, none panics.
+    /// Cuts, doubles and swaps pieces of the project's own schema. Most results are refused, and none makes
+    /// the parser panic.
     #[test]
     fn no_text_makes_the_parser_panic(
         edits in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..3), 1..6),

@@ -4,9 +4,9 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const SESSION_START: Message = Message {
+pub(super) const SESSION_START: MessageLayout = MessageLayout {
     name: Borrowed("SessionStart"), id: 501, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 200, fields: Borrowed(&[
+    block: BlockLayout { length: 200, fields: Borrowed(&[
         Field::compiled("startTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("epoch", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("shard", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -27,9 +27,9 @@ pub(super) const SESSION_START: Message = Message {
     ]) },
 };
 
-pub(super) const SESSION_END: Message = Message {
+pub(super) const SESSION_END: MessageLayout = MessageLayout {
     name: Borrowed("SessionEnd"), id: 502, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 24, fields: Borrowed(&[
+    block: BlockLayout { length: 24, fields: Borrowed(&[
         Field::compiled("endTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("epoch", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("reason", 3, 12, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[38]))),
@@ -41,9 +41,9 @@ pub(super) const SESSION_END: Message = Message {
     ]) },
 };
 
-pub(super) const FEED_STATUS: Message = Message {
+pub(super) const FEED_STATUS: MessageLayout = MessageLayout {
     name: Borrowed("FeedStatus"), id: 503, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("source", 2, 8, 0, 0, Presence::Optional, "Source", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("state", 3, 10, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[8]))),
@@ -57,9 +57,9 @@ pub(super) const FEED_STATUS: Message = Message {
     ]) },
 };
 
-pub(super) const RISK_LIMIT: Message = Message {
+pub(super) const RISK_LIMIT: MessageLayout = MessageLayout {
     name: Borrowed("RiskLimit"), id: 504, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("effective", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("scopeId", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("instrument", 3, 12, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
@@ -76,9 +76,9 @@ pub(super) const RISK_LIMIT: Message = Message {
     ]) },
 };
 
-pub(super) const RISK_DECISION: Message = Message {
+pub(super) const RISK_DECISION: MessageLayout = MessageLayout {
     name: Borrowed("RiskDecision"), id: 505, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("orderSequence", 1, 0, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("account", 2, 8, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("instrument", 3, 12, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
@@ -96,9 +96,9 @@ pub(super) const RISK_DECISION: Message = Message {
     ]) },
 };
 
-pub(super) const KILL_SWITCH: Message = Message {
+pub(super) const KILL_SWITCH: MessageLayout = MessageLayout {
     name: Borrowed("KillSwitch"), id: 506, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 16, fields: Borrowed(&[
+    block: BlockLayout { length: 16, fields: Borrowed(&[
         Field::compiled("scopeId", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("party", 2, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("approvedBy", 3, 8, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
@@ -111,9 +111,9 @@ pub(super) const KILL_SWITCH: Message = Message {
     ]) },
 };
 
-pub(super) const TIMER_SET: Message = Message {
+pub(super) const TIMER_SET: MessageLayout = MessageLayout {
     name: Borrowed("TimerSet"), id: 507, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("timerId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("due", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("cause", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
@@ -126,9 +126,9 @@ pub(super) const TIMER_SET: Message = Message {
     ]) },
 };
 
-pub(super) const TIMER_FIRED: Message = Message {
+pub(super) const TIMER_FIRED: MessageLayout = MessageLayout {
     name: Borrowed("TimerFired"), id: 508, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("timerId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("due", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("setSequence", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
@@ -139,9 +139,9 @@ pub(super) const TIMER_FIRED: Message = Message {
     ]) },
 };
 
-pub(super) const CLOCK_STATUS: Message = Message {
+pub(super) const CLOCK_STATUS: MessageLayout = MessageLayout {
     name: Borrowed("ClockStatus"), id: 509, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("measured", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("offset", 2, 8, 0, 0, Presence::Optional, "Duration", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
         Field::compiled("step", 3, 16, 0, 0, Presence::Optional, "Duration", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
@@ -154,9 +154,9 @@ pub(super) const CLOCK_STATUS: Message = Message {
     ]) },
 };
 
-pub(super) const PUBLISHER_PROGRESS: Message = Message {
+pub(super) const PUBLISHER_PROGRESS: MessageLayout = MessageLayout {
     name: Borrowed("PublisherProgress"), id: 510, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("reserved", 3, 10, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 6 }),
@@ -166,9 +166,9 @@ pub(super) const PUBLISHER_PROGRESS: Message = Message {
     ]) },
 };
 
-pub(super) const COMMUNICATION: Message = Message {
+pub(super) const COMMUNICATION: MessageLayout = MessageLayout {
     name: Borrowed("Communication"), id: 511, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 72, fields: Borrowed(&[
+    block: BlockLayout { length: 72, fields: Borrowed(&[
         Field::compiled("time", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("person", 2, 8, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("counterpart", 3, 12, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
@@ -184,9 +184,9 @@ pub(super) const COMMUNICATION: Message = Message {
     ]) },
 };
 
-pub(super) const ALERT: Message = Message {
+pub(super) const ALERT: MessageLayout = MessageLayout {
     name: Borrowed("Alert"), id: 512, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 96, fields: Borrowed(&[
+    block: BlockLayout { length: 96, fields: Borrowed(&[
         Field::compiled("alertId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("eventTime", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("detectedTime", 3, 16, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -202,8 +202,8 @@ pub(super) const ALERT: Message = Message {
         Field::compiled("reserved", 13, 59, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 5 }),
         Field::compiled("parametersHash", 14, 64, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("evidence"), id: 15, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 8, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("evidence"), id: 15, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 8, fields: Borrowed(&[
                 Field::compiled("sequence", 16, 0, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
             ]), groups: Borrowed(&[
             ]), data: Borrowed(&[
@@ -215,9 +215,9 @@ pub(super) const ALERT: Message = Message {
     ]) },
 };
 
-pub(super) const ALERT_ACTION: Message = Message {
+pub(super) const ALERT_ACTION: MessageLayout = MessageLayout {
     name: Borrowed("AlertAction"), id: 513, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("alertId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("time", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("caseId", 3, 16, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
@@ -231,9 +231,9 @@ pub(super) const ALERT_ACTION: Message = Message {
     ]) },
 };
 
-pub(super) const LEGAL_HOLD: Message = Message {
+pub(super) const LEGAL_HOLD: MessageLayout = MessageLayout {
     name: Borrowed("LegalHold"), id: 514, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("holdId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("caseId", 2, 8, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("from", 3, 16, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -251,9 +251,9 @@ pub(super) const LEGAL_HOLD: Message = Message {
     ]) },
 };
 
-pub(super) const OPENING_POSITION: Message = Message {
+pub(super) const OPENING_POSITION: MessageLayout = MessageLayout {
     name: Borrowed("OpeningPosition"), id: 515, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("account", 1, 0, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("instrument", 2, 4, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("strategy", 3, 8, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -267,9 +267,9 @@ pub(super) const OPENING_POSITION: Message = Message {
     ]) },
 };
 
-pub(super) const SNAPSHOT_TAKEN: Message = Message {
+pub(super) const SNAPSHOT_TAKEN: MessageLayout = MessageLayout {
     name: Borrowed("SnapshotTaken"), id: 516, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 80, fields: Borrowed(&[
+    block: BlockLayout { length: 80, fields: Borrowed(&[
         Field::compiled("snapshotSequence", 1, 0, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("length", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("hash", 3, 16, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
@@ -279,9 +279,9 @@ pub(super) const SNAPSHOT_TAKEN: Message = Message {
     ]) },
 };
 
-pub(super) const ACCESS_RECORDED: Message = Message {
+pub(super) const ACCESS_RECORDED: MessageLayout = MessageLayout {
     name: Borrowed("AccessRecorded"), id: 517, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("time", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("fromSequence", 2, 8, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("toSequence", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
@@ -296,9 +296,9 @@ pub(super) const ACCESS_RECORDED: Message = Message {
     ]) },
 };
 
-pub(super) const RETENTION_ACT: Message = Message {
+pub(super) const RETENTION_ACT: MessageLayout = MessageLayout {
     name: Borrowed("RetentionAct"), id: 518, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 80, fields: Borrowed(&[
+    block: BlockLayout { length: 80, fields: Borrowed(&[
         Field::compiled("fromSegment", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("toSegment", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("fromSequence", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
@@ -314,9 +314,9 @@ pub(super) const RETENTION_ACT: Message = Message {
     ]) },
 };
 
-pub(super) const RECOVERY_REPORT: Message = Message {
+pub(super) const RECOVERY_REPORT: MessageLayout = MessageLayout {
     name: Borrowed("RecoveryReport"), id: 519, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 88, fields: Borrowed(&[
+    block: BlockLayout { length: 88, fields: Borrowed(&[
         Field::compiled("acknowledged", 1, 0, 0, 0, Presence::Optional, "Position", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("end", 2, 8, 0, 0, Presence::Optional, "Position", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("segment", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -333,9 +333,9 @@ pub(super) const RECOVERY_REPORT: Message = Message {
     ]) },
 };
 
-pub(super) const SUBMISSION_REFUSED: Message = Message {
+pub(super) const SUBMISSION_REFUSED: MessageLayout = MessageLayout {
     name: Borrowed("SubmissionRefused"), id: 520, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("count", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("firstPublisherSequence", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("lastPublisherSequence", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -349,9 +349,9 @@ pub(super) const SUBMISSION_REFUSED: Message = Message {
     ]) },
 };
 
-pub(super) const KEY_ROTATED: Message = Message {
+pub(super) const KEY_ROTATED: MessageLayout = MessageLayout {
     name: Borrowed("KeyRotated"), id: 521, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 144, fields: Borrowed(&[
         Field::compiled("effective", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("oldKey", 2, 8, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
         Field::compiled("newKey", 3, 40, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
@@ -363,9 +363,9 @@ pub(super) const KEY_ROTATED: Message = Message {
     ]) },
 };
 
-pub(super) const CREDIT_ALLOTMENT: Message = Message {
+pub(super) const CREDIT_ALLOTMENT: MessageLayout = MessageLayout {
     name: Borrowed("CreditAllotment"), id: 522, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("account", 1, 0, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("shard", 2, 4, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("amount", 3, 8, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
@@ -379,9 +379,9 @@ pub(super) const CREDIT_ALLOTMENT: Message = Message {
     ]) },
 };
 
-pub(super) const FORWARDED: Message = Message {
+pub(super) const FORWARDED: MessageLayout = MessageLayout {
     name: Borrowed("Forwarded"), id: 523, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("originSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("originTimestamp", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("originShard", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),

@@ -4,9 +4,9 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const BOOK_ADD: Message = Message {
+pub(super) const BOOK_ADD: MessageLayout = MessageLayout {
     name: Borrowed("BookAdd"), id: 101, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -22,9 +22,9 @@ pub(super) const BOOK_ADD: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_MODIFY: Message = Message {
+pub(super) const BOOK_MODIFY: MessageLayout = MessageLayout {
     name: Borrowed("BookModify"), id: 102, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -40,9 +40,9 @@ pub(super) const BOOK_MODIFY: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_REPLACE: Message = Message {
+pub(super) const BOOK_REPLACE: MessageLayout = MessageLayout {
     name: Borrowed("BookReplace"), id: 103, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -59,9 +59,9 @@ pub(super) const BOOK_REPLACE: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_CANCEL: Message = Message {
+pub(super) const BOOK_CANCEL: MessageLayout = MessageLayout {
     name: Borrowed("BookCancel"), id: 104, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -77,9 +77,9 @@ pub(super) const BOOK_CANCEL: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_EXECUTE: Message = Message {
+pub(super) const BOOK_EXECUTE: MessageLayout = MessageLayout {
     name: Borrowed("BookExecute"), id: 105, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -99,9 +99,9 @@ pub(super) const BOOK_EXECUTE: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_CLEAR: Message = Message {
+pub(super) const BOOK_CLEAR: MessageLayout = MessageLayout {
     name: Borrowed("BookClear"), id: 106, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -116,9 +116,9 @@ pub(super) const BOOK_CLEAR: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_LEVEL: Message = Message {
+pub(super) const BOOK_LEVEL: MessageLayout = MessageLayout {
     name: Borrowed("BookLevel"), id: 107, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -138,9 +138,9 @@ pub(super) const BOOK_LEVEL: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_SNAPSHOT: Message = Message {
+pub(super) const BOOK_SNAPSHOT: MessageLayout = MessageLayout {
     name: Borrowed("BookSnapshot"), id: 108, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -152,8 +152,8 @@ pub(super) const BOOK_SNAPSHOT: Message = Message {
         Field::compiled("depth", 9, 32, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("reserved", 10, 34, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 6 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("bids"), id: 11, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 24, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("bids"), id: 11, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 24, fields: Borrowed(&[
                 Field::compiled("price", 12, 0, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
                 Field::compiled("quantity", 13, 8, 0, 0, Presence::Optional, "Quantity", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
                 Field::compiled("orderCount", 14, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -162,8 +162,8 @@ pub(super) const BOOK_SNAPSHOT: Message = Message {
             ]), data: Borrowed(&[
             ]) },
         },
-        Group { name: Borrowed("asks"), id: 16, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 24, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("asks"), id: 16, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 24, fields: Borrowed(&[
                 Field::compiled("price", 17, 0, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
                 Field::compiled("quantity", 18, 8, 0, 0, Presence::Optional, "Quantity", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
                 Field::compiled("orderCount", 19, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -176,9 +176,9 @@ pub(super) const BOOK_SNAPSHOT: Message = Message {
     ]) },
 };
 
-pub(super) const TOP_OF_BOOK: Message = Message {
+pub(super) const TOP_OF_BOOK: MessageLayout = MessageLayout {
     name: Borrowed("TopOfBook"), id: 109, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 96, fields: Borrowed(&[
+    block: BlockLayout { length: 96, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -203,9 +203,9 @@ pub(super) const TOP_OF_BOOK: Message = Message {
     ]) },
 };
 
-pub(super) const BOOK_DEPTH: Message = Message {
+pub(super) const BOOK_DEPTH: MessageLayout = MessageLayout {
     name: Borrowed("BookDepth"), id: 110, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -220,8 +220,8 @@ pub(super) const BOOK_DEPTH: Message = Message {
         Field::compiled("depth", 12, 49, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint8, null: 255 }),
         Field::compiled("reserved", 13, 50, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 6 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("levels"), id: 14, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 40, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("levels"), id: 14, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 40, fields: Borrowed(&[
                 Field::compiled("bidPrice", 15, 0, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
                 Field::compiled("askPrice", 16, 8, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
                 Field::compiled("bidQuantity", 17, 16, 0, 0, Presence::Optional, "Quantity", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -236,9 +236,9 @@ pub(super) const BOOK_DEPTH: Message = Message {
     ]) },
 };
 
-pub(super) const TRADE: Message = Message {
+pub(super) const TRADE: MessageLayout = MessageLayout {
     name: Borrowed("Trade"), id: 111, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -259,9 +259,9 @@ pub(super) const TRADE: Message = Message {
     ]) },
 };
 
-pub(super) const TRADE_BREAK: Message = Message {
+pub(super) const TRADE_BREAK: MessageLayout = MessageLayout {
     name: Borrowed("TradeBreak"), id: 112, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -277,9 +277,9 @@ pub(super) const TRADE_BREAK: Message = Message {
     ]) },
 };
 
-pub(super) const TRADING_STATUS: Message = Message {
+pub(super) const TRADING_STATUS: MessageLayout = MessageLayout {
     name: Borrowed("TradingStatus"), id: 113, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -302,9 +302,9 @@ pub(super) const TRADING_STATUS: Message = Message {
     ]) },
 };
 
-pub(super) const AUCTION_IMBALANCE: Message = Message {
+pub(super) const AUCTION_IMBALANCE: MessageLayout = MessageLayout {
     name: Borrowed("AuctionImbalance"), id: 114, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -337,9 +337,9 @@ pub(super) const AUCTION_IMBALANCE: Message = Message {
     ]) },
 };
 
-pub(super) const PRICE_BANDS: Message = Message {
+pub(super) const PRICE_BANDS: MessageLayout = MessageLayout {
     name: Borrowed("PriceBands"), id: 115, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -359,9 +359,9 @@ pub(super) const PRICE_BANDS: Message = Message {
     ]) },
 };
 
-pub(super) const STATISTIC: Message = Message {
+pub(super) const STATISTIC: MessageLayout = MessageLayout {
     name: Borrowed("Statistic"), id: 116, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -381,9 +381,9 @@ pub(super) const STATISTIC: Message = Message {
     ]) },
 };
 
-pub(super) const BAR: Message = Message {
+pub(super) const BAR: MessageLayout = MessageLayout {
     name: Borrowed("Bar"), id: 117, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 88, fields: Borrowed(&[
+    block: BlockLayout { length: 88, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -404,9 +404,9 @@ pub(super) const BAR: Message = Message {
     ]) },
 };
 
-pub(super) const NEWS: Message = Message {
+pub(super) const NEWS: MessageLayout = MessageLayout {
     name: Borrowed("News"), id: 118, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 72, fields: Borrowed(&[
+    block: BlockLayout { length: 72, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -426,9 +426,9 @@ pub(super) const NEWS: Message = Message {
     ]) },
 };
 
-pub(super) const VENUE_NOTICE: Message = Message {
+pub(super) const VENUE_NOTICE: MessageLayout = MessageLayout {
     name: Borrowed("VenueNotice"), id: 119, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),

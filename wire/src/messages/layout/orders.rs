@@ -4,9 +4,9 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const NEW_ORDER: Message = Message {
+pub(super) const NEW_ORDER: MessageLayout = MessageLayout {
     name: Borrowed("NewOrder"), id: 301, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 272, fields: Borrowed(&[
+    block: BlockLayout { length: 272, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -67,8 +67,8 @@ pub(super) const NEW_ORDER: Message = Message {
         Field::compiled("manualOrderDate", 58, 260, 0, 0, Presence::Optional, "Date", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("manualOrderId", 59, 264, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("aggregatedOrders"), id: 60, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 32, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("aggregatedOrders"), id: 60, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 32, fields: Borrowed(&[
                 Field::compiled("orderId", 61, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
                 Field::compiled("quantity", 62, 8, 0, 0, Presence::Optional, "Quantity", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
                 Field::compiled("orderDate", 63, 16, 0, 0, Presence::Optional, "Date", Kind::Number { primitive: Uint32, null: 0 }),
@@ -84,9 +84,9 @@ pub(super) const NEW_ORDER: Message = Message {
     ]) },
 };
 
-pub(super) const REPLACE_ORDER: Message = Message {
+pub(super) const REPLACE_ORDER: MessageLayout = MessageLayout {
     name: Borrowed("ReplaceOrder"), id: 302, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 272, fields: Borrowed(&[
+    block: BlockLayout { length: 272, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -147,8 +147,8 @@ pub(super) const REPLACE_ORDER: Message = Message {
         Field::compiled("manualOrderDate", 58, 260, 0, 0, Presence::Optional, "Date", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("manualOrderId", 59, 264, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("aggregatedOrders"), id: 60, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 32, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("aggregatedOrders"), id: 60, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 32, fields: Borrowed(&[
                 Field::compiled("orderId", 61, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
                 Field::compiled("quantity", 62, 8, 0, 0, Presence::Optional, "Quantity", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
                 Field::compiled("orderDate", 63, 16, 0, 0, Presence::Optional, "Date", Kind::Number { primitive: Uint32, null: 0 }),
@@ -164,9 +164,9 @@ pub(super) const REPLACE_ORDER: Message = Message {
     ]) },
 };
 
-pub(super) const CANCEL_ORDER: Message = Message {
+pub(super) const CANCEL_ORDER: MessageLayout = MessageLayout {
     name: Borrowed("CancelOrder"), id: 303, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 120, fields: Borrowed(&[
+    block: BlockLayout { length: 120, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -200,9 +200,9 @@ pub(super) const CANCEL_ORDER: Message = Message {
     ]) },
 };
 
-pub(super) const MASS_CANCEL: Message = Message {
+pub(super) const MASS_CANCEL: MessageLayout = MessageLayout {
     name: Borrowed("MassCancel"), id: 304, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -225,9 +225,9 @@ pub(super) const MASS_CANCEL: Message = Message {
     ]) },
 };
 
-pub(super) const QUOTE: Message = Message {
+pub(super) const QUOTE: MessageLayout = MessageLayout {
     name: Borrowed("Quote"), id: 305, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 144, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
@@ -263,9 +263,9 @@ pub(super) const QUOTE: Message = Message {
     ]) },
 };
 
-pub(super) const QUOTE_CANCEL: Message = Message {
+pub(super) const QUOTE_CANCEL: MessageLayout = MessageLayout {
     name: Borrowed("QuoteCancel"), id: 306, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("strategy", 3, 10, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),

@@ -4,9 +4,9 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const INSTRUMENT_DEFINITION: Message = Message {
+pub(super) const INSTRUMENT_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("InstrumentDefinition"), id: 201, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 440, fields: Borrowed(&[
+    block: BlockLayout { length: 440, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("source", 3, 12, 0, 0, Presence::Optional, "Source", Kind::Number { primitive: Uint16, null: 0 }),
@@ -61,8 +61,8 @@ pub(super) const INSTRUMENT_DEFINITION: Message = Message {
         Field::compiled("venueSymbol", 52, 296, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 72 }),
         Field::compiled("underlyingSymbol", 53, 368, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 72 }),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("legs"), id: 54, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 112, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("legs"), id: 54, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 112, fields: Borrowed(&[
                 Field::compiled("instrument", 55, 0, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
                 Field::compiled("ratioNumerator", 56, 4, 0, 0, Presence::Required, "", Kind::Number { primitive: Int32, null: -2147483648 }),
                 Field::compiled("ratioDenominator", 57, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Int32, null: -2147483648 }),
@@ -81,9 +81,9 @@ pub(super) const INSTRUMENT_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const SOURCE_DEFINITION: Message = Message {
+pub(super) const SOURCE_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("SourceDefinition"), id: 202, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("source", 1, 0, 0, 0, Presence::Optional, "Source", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("publisher", 2, 2, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("vendorPublisher", 3, 4, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
@@ -99,9 +99,9 @@ pub(super) const SOURCE_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const ACCOUNT_DEFINITION: Message = Message {
+pub(super) const ACCOUNT_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("AccountDefinition"), id: 203, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 136, fields: Borrowed(&[
+    block: BlockLayout { length: 136, fields: Borrowed(&[
         Field::compiled("account", 1, 0, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("beneficialOwner", 2, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("effectiveFrom", 3, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -121,9 +121,9 @@ pub(super) const ACCOUNT_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const PARTY_DEFINITION: Message = Message {
+pub(super) const PARTY_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("PartyDefinition"), id: 204, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 120, fields: Borrowed(&[
+    block: BlockLayout { length: 120, fields: Borrowed(&[
         Field::compiled("party", 1, 0, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("kind", 2, 4, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[14]))),
         Field::compiled("country", 3, 5, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 2 }),
@@ -142,9 +142,9 @@ pub(super) const PARTY_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const ALGORITHM_DEFINITION: Message = Message {
+pub(super) const ALGORITHM_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("AlgorithmDefinition"), id: 205, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 144, fields: Borrowed(&[
         Field::compiled("algorithm", 1, 0, 0, 0, Presence::Optional, "Algorithm", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("owner", 2, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("desk", 3, 8, 0, 0, Presence::Optional, "Desk", Kind::Number { primitive: Uint32, null: 0 }),
@@ -159,9 +159,9 @@ pub(super) const ALGORITHM_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const DESK_DEFINITION: Message = Message {
+pub(super) const DESK_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("DeskDefinition"), id: 206, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("desk", 1, 0, 0, 0, Presence::Optional, "Desk", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("party", 2, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("deskType", 3, 8, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 2 }),
@@ -173,9 +173,9 @@ pub(super) const DESK_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const STRATEGY_DEFINITION: Message = Message {
+pub(super) const STRATEGY_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("StrategyDefinition"), id: 207, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 56, fields: Borrowed(&[
         Field::compiled("strategy", 1, 0, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("orderPublisher", 2, 2, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("account", 3, 4, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
@@ -190,9 +190,9 @@ pub(super) const STRATEGY_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const CODE_DEFINITION: Message = Message {
+pub(super) const CODE_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("CodeDefinition"), id: 208, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 72, fields: Borrowed(&[
+    block: BlockLayout { length: 72, fields: Borrowed(&[
         Field::compiled("code", 1, 0, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("domain", 2, 2, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[45]))),
         Field::compiled("reserved", 3, 3, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 5 }),
@@ -202,9 +202,9 @@ pub(super) const CODE_DEFINITION: Message = Message {
     ]) },
 };
 
-pub(super) const SCHEMA_TEXT: Message = Message {
+pub(super) const SCHEMA_TEXT: MessageLayout = MessageLayout {
     name: Borrowed("SchemaText"), id: 209, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 40, fields: Borrowed(&[
         Field::compiled("schemaId", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("schemaVersion", 2, 2, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("part", 3, 4, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),

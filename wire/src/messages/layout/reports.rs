@@ -4,9 +4,9 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const ORDER_ACCEPTED: Message = Message {
+pub(super) const ORDER_ACCEPTED: MessageLayout = MessageLayout {
     name: Borrowed("OrderAccepted"), id: 401, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -38,9 +38,9 @@ pub(super) const ORDER_ACCEPTED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_REJECTED: Message = Message {
+pub(super) const ORDER_REJECTED: MessageLayout = MessageLayout {
     name: Borrowed("OrderRejected"), id: 402, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 120, fields: Borrowed(&[
+    block: BlockLayout { length: 120, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -73,9 +73,9 @@ pub(super) const ORDER_REJECTED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_CANCELLED: Message = Message {
+pub(super) const ORDER_CANCELLED: MessageLayout = MessageLayout {
     name: Borrowed("OrderCancelled"), id: 403, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -108,9 +108,9 @@ pub(super) const ORDER_CANCELLED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_REPLACED: Message = Message {
+pub(super) const ORDER_REPLACED: MessageLayout = MessageLayout {
     name: Borrowed("OrderReplaced"), id: 404, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 160, fields: Borrowed(&[
+    block: BlockLayout { length: 160, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -147,9 +147,9 @@ pub(super) const ORDER_REPLACED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_TRIGGERED: Message = Message {
+pub(super) const ORDER_TRIGGERED: MessageLayout = MessageLayout {
     name: Borrowed("OrderTriggered"), id: 405, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -181,9 +181,9 @@ pub(super) const ORDER_TRIGGERED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_SUSPENDED: Message = Message {
+pub(super) const ORDER_SUSPENDED: MessageLayout = MessageLayout {
     name: Borrowed("OrderSuspended"), id: 406, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -215,9 +215,9 @@ pub(super) const ORDER_SUSPENDED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_RESTATED: Message = Message {
+pub(super) const ORDER_RESTATED: MessageLayout = MessageLayout {
     name: Borrowed("OrderRestated"), id: 407, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 128, fields: Borrowed(&[
+    block: BlockLayout { length: 128, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -249,9 +249,9 @@ pub(super) const ORDER_RESTATED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_FILLED: Message = Message {
+pub(super) const ORDER_FILLED: MessageLayout = MessageLayout {
     name: Borrowed("OrderFilled"), id: 408, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 256, fields: Borrowed(&[
+    block: BlockLayout { length: 256, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -296,9 +296,9 @@ pub(super) const ORDER_FILLED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_EXPIRED: Message = Message {
+pub(super) const ORDER_EXPIRED: MessageLayout = MessageLayout {
     name: Borrowed("OrderExpired"), id: 409, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 104, fields: Borrowed(&[
+    block: BlockLayout { length: 104, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -327,9 +327,9 @@ pub(super) const ORDER_EXPIRED: Message = Message {
     ]) },
 };
 
-pub(super) const TRADE_BUSTED: Message = Message {
+pub(super) const TRADE_BUSTED: MessageLayout = MessageLayout {
     name: Borrowed("TradeBusted"), id: 410, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 144, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -363,9 +363,9 @@ pub(super) const TRADE_BUSTED: Message = Message {
     ]) },
 };
 
-pub(super) const TRADE_CORRECTED: Message = Message {
+pub(super) const TRADE_CORRECTED: MessageLayout = MessageLayout {
     name: Borrowed("TradeCorrected"), id: 411, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 144, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -399,9 +399,9 @@ pub(super) const TRADE_CORRECTED: Message = Message {
     ]) },
 };
 
-pub(super) const CANCEL_REJECTED: Message = Message {
+pub(super) const CANCEL_REJECTED: MessageLayout = MessageLayout {
     name: Borrowed("CancelRejected"), id: 412, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 120, fields: Borrowed(&[
+    block: BlockLayout { length: 120, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -434,9 +434,9 @@ pub(super) const CANCEL_REJECTED: Message = Message {
     ]) },
 };
 
-pub(super) const REPLACE_REJECTED: Message = Message {
+pub(super) const REPLACE_REJECTED: MessageLayout = MessageLayout {
     name: Borrowed("ReplaceRejected"), id: 413, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 136, fields: Borrowed(&[
+    block: BlockLayout { length: 136, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -471,9 +471,9 @@ pub(super) const REPLACE_REJECTED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_RELEASED: Message = Message {
+pub(super) const ORDER_RELEASED: MessageLayout = MessageLayout {
     name: Borrowed("OrderReleased"), id: 414, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 32, fields: Borrowed(&[
+    block: BlockLayout { length: 32, fields: Borrowed(&[
         Field::compiled("throughSequence", 1, 0, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("watermark", 2, 8, 0, 0, Presence::Optional, "Position", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("releasedTime", 3, 16, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -486,9 +486,9 @@ pub(super) const ORDER_RELEASED: Message = Message {
     ]) },
 };
 
-pub(super) const ORDER_ROUTED: Message = Message {
+pub(super) const ORDER_ROUTED: MessageLayout = MessageLayout {
     name: Borrowed("OrderRouted"), id: 415, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 152, fields: Borrowed(&[
+    block: BlockLayout { length: 152, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -527,9 +527,9 @@ pub(super) const ORDER_ROUTED: Message = Message {
     ]) },
 };
 
-pub(super) const ROUTE_REJECTED: Message = Message {
+pub(super) const ROUTE_REJECTED: MessageLayout = MessageLayout {
     name: Borrowed("RouteRejected"), id: 416, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 112, fields: Borrowed(&[
+    block: BlockLayout { length: 112, fields: Borrowed(&[
         Field::compiled("venueTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("instrument", 2, 8, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("venueSequence", 3, 12, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
@@ -563,9 +563,9 @@ pub(super) const ROUTE_REJECTED: Message = Message {
     ]) },
 };
 
-pub(super) const VENUE_ORDER_CODE: Message = Message {
+pub(super) const VENUE_ORDER_CODE: MessageLayout = MessageLayout {
     name: Borrowed("VenueOrderCode"), id: 417, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 80, fields: Borrowed(&[
+    block: BlockLayout { length: 80, fields: Borrowed(&[
         Field::compiled("venueOrderId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("clientOrderId", 2, 8, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("instrument", 3, 16, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
@@ -578,9 +578,9 @@ pub(super) const VENUE_ORDER_CODE: Message = Message {
     ]) },
 };
 
-pub(super) const REFUSED_ORDER: Message = Message {
+pub(super) const REFUSED_ORDER: MessageLayout = MessageLayout {
     name: Borrowed("RefusedOrder"), id: 418, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 16, fields: Borrowed(&[
+    block: BlockLayout { length: 16, fields: Borrowed(&[
         Field::compiled("publisherSequence", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("templateId", 3, 10, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),

@@ -4,9 +4,9 @@ use stele_wire::layout::Primitive::*;
 use stele_wire::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const CARD_PAYMENT: Message = Message {
+pub(super) const CARD_PAYMENT: MessageLayout = MessageLayout {
     name: Borrowed("CardPayment"), id: 1, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("time", 1, 0, 0, 0, Presence::Required, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("payment", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("card", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),

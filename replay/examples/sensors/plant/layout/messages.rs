@@ -4,9 +4,9 @@ use stele_wire::layout::Primitive::*;
 use stele_wire::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const READING: Message = Message {
+pub(super) const READING: MessageLayout = MessageLayout {
     name: Borrowed("Reading"), id: 1, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 24, fields: Borrowed(&[
+    block: BlockLayout { length: 24, fields: Borrowed(&[
         Field::compiled("time", 1, 0, 0, 0, Presence::Required, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("value", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Int64, null: -9223372036854775808 }),
         Field::compiled("sensor", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),

@@ -4,9 +4,9 @@ use stele_wire::layout::Primitive::*;
 use stele_wire::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) const CAR: Message = Message {
+pub(super) const CAR: MessageLayout = MessageLayout {
     name: Borrowed("Car"), id: 1, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: Block { length: 45, fields: Borrowed(&[
+    block: BlockLayout { length: 45, fields: Borrowed(&[
         Field::compiled("serialNumber", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("modelYear", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
         Field::compiled("available", 3, 10, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[1]))),
@@ -17,8 +17,8 @@ pub(super) const CAR: Message = Message {
         Field::compiled("discountedModel", 8, 35, 0, 0, Presence::Constant, "", Kind::Constant(Constant { primitive: Char, text: Borrowed("C"), value: 67, enumeration: Borrowed("Model") })),
         Field::compiled("engine", 9, 35, 0, 0, Presence::Required, "", Kind::Composite(Borrowed(&COMPOSITES[1]))),
     ]), groups: Borrowed(&[
-        Group { name: Borrowed("fuelFigures"), id: 10, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 6, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("fuelFigures"), id: 10, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 6, fields: Borrowed(&[
                 Field::compiled("speed", 11, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
                 Field::compiled("mpg", 12, 2, 0, 0, Presence::Required, "", Kind::Number { primitive: Float, null: 0 }),
             ]), groups: Borrowed(&[
@@ -26,12 +26,12 @@ pub(super) const CAR: Message = Message {
                 Data { name: Borrowed("usageDescription"), id: 200, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint32 }, offset: 4, is_text: true },
             ]) },
         },
-        Group { name: Borrowed("performanceFigures"), id: 13, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-            block: Block { length: 1, fields: Borrowed(&[
+        GroupLayout { name: Borrowed("performanceFigures"), id: 13, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 1, fields: Borrowed(&[
                 Field::compiled("octaneRating", 14, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint8, null: 255 }),
             ]), groups: Borrowed(&[
-                Group { name: Borrowed("acceleration"), id: 15, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
-                    block: Block { length: 6, fields: Borrowed(&[
+                GroupLayout { name: Borrowed("acceleration"), id: 15, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+                    block: BlockLayout { length: 6, fields: Borrowed(&[
                         Field::compiled("mph", 16, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint16, null: 65535 }),
                         Field::compiled("seconds", 17, 2, 0, 0, Presence::Required, "", Kind::Number { primitive: Float, null: 0 }),
                     ]), groups: Borrowed(&[

@@ -1,14 +1,14 @@
-//! Writing what is known into a snapshot and reading it back.
+//! Snapshots of the definitions of a trail.
 
-use super::{Known, KnownInstrument, KnownOrigin, KnownSource};
+use super::{DefinedInstrument, DefinedSource, Definitions, OriginProgress};
 use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::SourceKind;
 
-impl Known {
-    /// Version of the layout that [`Known::snapshot`] writes.
+impl Definitions {
+    /// The version of the layout that [`Definitions::snapshot`] writes.
     pub const STATE_VERSION: u32 = 2;
 
-    /// Appends the whole state.
+    /// Appends the whole state to `out`.
     pub fn snapshot(&self, out: &mut Vec<u8>) {
         out.put_u64(self.instruments.len() as u64);
         for (id, known) in &self.instruments {
@@ -54,10 +54,10 @@ impl Known {
         }
     }
 
-    /// What [`Known::snapshot`] wrote.
+    /// Restores the state that [`Definitions::snapshot`] wrote.
     ///
     /// # Errors
-    /// [`RestoreError`] when the bytes are not of such a snapshot.
+    /// [`RestoreError`] when the bytes are not such a snapshot.
     pub fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
         let mut known = Self::default();
         for _ in 0..reader.count("instruments")? {
@@ -65,13 +65,13 @@ impl Known {
             let source = reader.at_most("source", u16::MAX.into())? as u16;
             let venue_instrument_id = reader.u64()?;
             let symbol = string(reader)?;
-            known.instruments.insert(id, KnownInstrument { source, venue_instrument_id, symbol });
+            known.instruments.insert(id, DefinedInstrument { source, venue_instrument_id, symbol });
         }
         for _ in 0..reader.count("sources")? {
             let id = reader.at_most("source", u16::MAX.into())? as u16;
             let publisher = reader.at_most("publisher", u16::MAX.into())? as u16;
             let kind = SourceKind(reader.at_most("kind of source", u8::MAX.into())? as u8);
-            known.sources.insert(id, KnownSource { publisher, kind, name: string(reader)? });
+            known.sources.insert(id, DefinedSource { publisher, kind, name: string(reader)? });
         }
         for _ in 0..reader.count("schemas")? {
             known.schemas.hashes.insert(hash(reader)?);
@@ -92,7 +92,7 @@ impl Known {
         }
         for _ in 0..reader.count("other shards")? {
             let shard = reader.at_most("shard", u32::MAX.into())? as u32;
-            let mut origin = KnownOrigin { last_sequence: reader.u64()?, ..KnownOrigin::default() };
+            let mut origin = OriginProgress { last_sequence: reader.u64()?, ..OriginProgress::default() };
             for _ in 0..reader.count("instruments of another shard")? {
                 let instrument = reader.at_most("instrument", u32::MAX.into())? as u32;
                 origin.instruments.insert(instrument, string(reader)?);
@@ -105,7 +105,7 @@ impl Known {
 
 fn string(reader: &mut SnapshotReader<'_>) -> Result<String, RestoreError> {
     let bytes = reader.bytes()?;
-    let wrong = RestoreError::Value { what: "length of a text that is none", found: bytes.len() as u64 };
+    let wrong = RestoreError::Value { what: "length of an invalid text", found: bytes.len() as u64 };
     str::from_utf8(bytes).map(str::to_owned).map_err(|_| wrong)
 }
 

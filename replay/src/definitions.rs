@@ -1,4 +1,5 @@
-//! What a trail has defined: instruments, sources, publishers and how far they got.
+//! The definitions on a trail: instruments, sources, schemas, and the progress of publishers and other
+//! shards.
 
 mod state;
 
@@ -10,55 +11,55 @@ use stele_wire::messages::{
     CancelScope, Forwarded, InstrumentDefinition, RiskLimit, SourceDefinition, SourceKind, UpdateAction,
 };
 
-/// An instrument that is defined.
+/// An instrument that is defined on the trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KnownInstrument {
+pub struct DefinedInstrument {
     /// The source that defined it.
     pub source: u16,
-    /// The venue's own number.
+    /// The venue's own id of the instrument.
     pub venue_instrument_id: u64,
     /// The venue's symbol.
     pub symbol: String,
 }
 
-/// A source that is defined.
+/// A source that is defined on the trail.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct KnownSource {
-    /// Its publisher on the bus.
+pub struct DefinedSource {
+    /// Its publisher's id on the bus.
     pub publisher: u16,
-    /// What it is.
+    /// What kind of source it is.
     pub kind: SourceKind,
     /// Its name.
     pub name: String,
 }
 
-/// What another shard has told this one.
+/// What another shard has forwarded to this one.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct KnownOrigin {
-    /// The last of its events that was forwarded, by the sequence that it has there.
+pub struct OriginProgress {
+    /// The sequence, on the other shard's log, of the last event that was forwarded.
     pub last_sequence: u64,
-    /// Symbols of its instruments that are defined, by the numbers that they have there.
+    /// The symbols of its defined instruments, by their ids on the other shard.
     pub instruments: BTreeMap<u32, String>,
 }
 
-/// Definitions by number. Pure; feed it every event in order.
+/// The definitions of a trail by id. Pure: feed it every event in order.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Known {
+pub struct Definitions {
     /// Instruments that are defined and not deleted.
-    pub instruments: BTreeMap<u32, KnownInstrument>,
+    pub instruments: BTreeMap<u32, DefinedInstrument>,
     /// Sources.
-    pub sources: BTreeMap<u16, KnownSource>,
-    /// Schemas of which the whole text is on the trail.
+    pub sources: BTreeMap<u16, DefinedSource>,
+    /// Schemas whose complete text is on the trail.
     pub schemas: RecordedSchemas,
-    /// How far the numbering of each publisher got.
+    /// The last publisher sequence of each publisher.
     pub numbers: RecordedNumbers,
-    /// The last limits over all that nobody changed by name: those of a configuration, by check.
+    /// The last limits of scope `ALL` that come from a configuration and not from a person, by check.
     pub configured: BTreeMap<u8, i64>,
-    /// Other shards.
-    pub origins: BTreeMap<u32, KnownOrigin>,
+    /// The progress of other shards, by shard.
+    pub origins: BTreeMap<u32, OriginProgress>,
 }
 
-impl Known {
+impl Definitions {
     /// Takes the next event.
     pub fn on_event(&mut self, event: &Frame<'_>) {
         if event.is_padding() {
@@ -66,7 +67,7 @@ impl Known {
         }
         self.schemas.on_event(event);
         self.numbers.on_event(event);
-        // 0 is no message of Stele's.
+        // No message of Stele's schema has template id 0.
         match if event.is_stele() { event.template_id() } else { 0 } {
             InstrumentDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<InstrumentDefinition>() {
@@ -76,7 +77,7 @@ impl Known {
             SourceDefinition::TEMPLATE_ID => {
                 if let Some(message) = event.message::<SourceDefinition>() {
                     let (publisher, kind) = (message.publisher.get(), message.kind);
-                    let known = KnownSource { publisher, kind, name: text(&message.name).to_owned() };
+                    let known = DefinedSource { publisher, kind, name: text(&message.name).to_owned() };
                     self.sources.insert(message.source.get(), known);
                 }
             }
@@ -117,7 +118,7 @@ impl Known {
             self.instruments.remove(&instrument);
             return;
         }
-        let known = KnownInstrument {
+        let known = DefinedInstrument {
             source: message.source.get(),
             venue_instrument_id: message.venue_instrument_id.get(),
             symbol: text(&message.venue_symbol).to_owned(),
