@@ -10,7 +10,7 @@ use stele_bus::session::{
 };
 use stele_bus::{ClockStatus, NOT_RECEIVED, SequencerStart};
 use stele_journal::RecoveryReport;
-use stele_journal::snapshot::{SnapshotOrigin, SnapshotDigest};
+use stele_journal::snapshot::{SnapshotDigest, SnapshotOrigin};
 use stele_replay::StrategySubmission;
 use stele_wire::Nanos;
 use stele_wire::messages::{
