@@ -1,4 +1,4 @@
-//! Says which commit the program is built from, as `STELE_REVISION`: figures without it cannot be compared.
+//! Sets `STELE_REVISION` to the commit that the program is built from, so that figures can be compared.
 
 use std::env;
 use std::fs;
@@ -12,8 +12,8 @@ fn main() {
     println!("cargo::rustc-env=STELE_REVISION={}", revision(root).unwrap_or(version));
 }
 
-/// The commit that is checked out in `root`, with `-dirty` where a file that git knows differs from it;
-/// none where `root` is not a repository's own folder, or there is no git.
+/// Returns the commit that is checked out in `root`, with `-dirty` if a tracked file differs from it; none if
+/// `root` is not the root of a repository, or git is missing.
 fn revision(root: &Path) -> Option<String> {
     let top = git(root, &["rev-parse", "--show-toplevel"])?;
     if fs::canonicalize(top).ok()? != fs::canonicalize(root).ok()? {
@@ -32,9 +32,9 @@ fn revision(root: &Path) -> Option<String> {
     Some(if is_dirty { commit + "-dirty" } else { commit })
 }
 
-/// What git says in `root`; none when it fails.
+/// Runs git in `root` and returns its output; none if it fails.
 fn git(root: &Path, arguments: &[&str]) -> Option<String> {
-    // Looking takes no lock: a commit may be under way.
+    // Do not take git's optional locks: a commit may be in progress.
     let output =
         Command::new("git").env("GIT_OPTIONAL_LOCKS", "0").current_dir(root).args(arguments).output();
     let output = output.ok().filter(|output| output.status.success())?;

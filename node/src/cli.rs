@@ -30,11 +30,11 @@ pub(crate) use strategies::{BacktestArgs, DemoArgs, GenerateArgs, NewStrategyArg
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// A trading event bus whose log is an audit trail that can be proved
+/// A trading event bus whose log is a verifiable audit trail
 #[derive(Parser, Debug)]
 #[command(name = "stele", version, max_term_width = 110, arg_required_else_help = true)]
-#[command(after_help = "`stele COMMAND --help` explains a command and shows examples.\n\
-    Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or I/O.")]
+#[command(after_help = "Run `stele COMMAND --help` for the options of a command and examples.\n\
+    Exit codes: 0 success, 1 a check failed, 2 usage error, 3 environment or I/O error.")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -42,95 +42,99 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Trade a generated market for ten seconds, nothing to configure
+    /// Trade a generated market for ten seconds, without any setup
     Demo(DemoArgs),
-    /// Write a crate with a strategy of your own and its tests
+    /// Create a crate for your own strategy, with tests
     NewStrategy(NewStrategyArgs),
-    /// Write a generated market to a file in an exchange's format
+    /// Generate a market-data file in an exchange's format
     Generate(GenerateArgs),
-    /// Run strategies on a feed and journal every event
+    /// Run strategies on a market-data feed and journal every event
     Run(RunArgs),
     /// Run a strategy over recorded data, or sweep its parameters
     ///
-    /// It runs in the market's own time, on the paper exchange.
+    /// The strategy runs in the market's own time, against the paper exchange.
     Backtest(BacktestArgs),
-    /// Replay a trail: do its strategies send the same orders?
+    /// Check that a trail's strategies still send the same orders
     ///
-    /// The recorded events are fed to the recorded strategies. Every order must be the same, byte for byte,
-    /// and have the same cause.
+    /// The recorded events are replayed to the recorded strategies. Every order must match the one on the
+    /// trail byte for byte and have the same cause.
     CheckStrategy(ReportArgs),
-    /// Play a recorded market again, to the terminal or into a run
+    /// Replay a recorded market to the terminal or into a new run
     Replay(ReplayArgs),
-    /// Print orders, fills, latencies and profit of a trail
+    /// Print the orders, fills, latencies and profit of a trail
     Summary(ReportArgs),
-    /// Print the configuration in force, with comments, for `run -c`
+    /// Print the effective configuration, with comments
     Config(RunArgs),
     /// Watch a running bus: rates, queues, latencies, consumers
     Top(TopArgs),
     /// Print the events of a running bus as they are published
     Attach(AttachArgs),
-    /// Stop trading in a scope and cancel its orders, or release it
+    /// Halt trading and cancel open orders, or release the halt
+    ///
+    /// The kill switch applies to one account, algorithm, instrument or strategy, or to everything (--all).
     KillSwitch(KillSwitchArgs),
-    /// Change a limit on orders
+    /// Change a pre-trade limit
     Limit(LimitArgs),
     /// Save the state at the end of a stopped trail
     ///
-    /// The snapshot is of the last closed segment. A start goes on from it, and what is before it may expire.
+    /// The snapshot holds the state after the last closed segment. The next run starts from it, and the
+    /// segments before it may expire.
     Snapshot(ActArgs),
     /// Compress the closed segments of a trail
     ///
-    /// Every command reads compressed segments as it reads others.
+    /// Every command reads compressed segments like any others.
     Archive(ArchiveArgs),
-    /// Show what is damaged on a trail, and repair it
+    /// Show the damage on a trail, or repair it
     ///
-    /// Nothing is destroyed: what a repair takes out of a trail is kept beside it.
+    /// Nothing is destroyed: what a repair removes is kept in the folder `cut` of the trail.
     Repair(RepairArgs),
-    /// Check every frame of a trail, what its events say, its seals
+    /// Verify a trail: its frames, its events and its seals
     ///
-    /// Frames: CRC, sequence, time, the chain of segments. Events: an order has a known account and
-    /// instrument, a fill has an order. Seals: with --key.
+    /// Frames: the CRC, sequence and time of each, and the chain of segments. Events: every order has a known
+    /// account and instrument, every fill has an order. Seals: only with --key.
     Verify(VerifyArgs),
     /// Print the events of a trail
     Dump(DumpArgs),
-    /// Place, release or list legal holds, which stop expiry
+    /// Place, release or list legal holds, which prevent expiry
     Hold(HoldArgs),
-    /// Remove records that the retention policy no longer keeps
+    /// Remove the segments that the retention policy no longer keeps
     ///
-    /// The trail says what is removed before it is. Records under a legal hold stay.
+    /// The removal is recorded on the trail before anything is removed. Records under a legal hold are kept.
     Expire(ExpireArgs),
-    /// Make, show or rotate the keys that sign checkpoints
+    /// Create, show or rotate the keys that sign checkpoints
     Key(KeyArgs),
-    /// Sign the root over a trail's events, up to its durable end
+    /// Seal a trail: sign a checkpoint over its durable events
     Seal(SealArgs),
-    /// Prove that an event is on a sealed trail
+    /// Write a proof that an event is on a sealed trail
     ///
-    /// Anyone who has the proof and the public key can check it without the trail.
+    /// Anyone with the proof and the public key can check it without the trail.
     Prove(ProveArgs),
-    /// Check such a proof and print its event
+    /// Check a proof and print its event
     CheckProof(CheckProofArgs),
-    /// Cosign other parties' checkpoints over HTTP
+    /// Run a witness that cosigns other parties' checkpoints
     ///
-    /// A checkpoint is cosigned after a proof that it extends the one before.
+    /// It listens on HTTP, and cosigns a checkpoint only with a proof that it extends the previous one.
     Witness(WitnessArgs),
-    /// Export a sealed trail as C2SP tlog-tiles, events included
+    /// Export a sealed trail as C2SP tlog-tiles, with its events
     ExportTiles(ExportTilesArgs),
-    /// Check this machine for what makes latencies unsteady
+    /// Check this machine for causes of unsteady latency
     ///
-    /// It prints the layout of threads on CPUs, the reason for it, and a remedy for each warning.
+    /// Prints how threads are placed on CPUs and why, and a remedy for each warning.
     Doctor(DoctorArgs),
-    /// Measure this machine and this program on it
+    /// Benchmark Stele on this machine
     ///
-    /// The measurements are a program of their own, `stele-perf`. Where it is beside this one or on PATH, it
-    /// is run with the same arguments, and `stele perf --help` lists all that it takes. `cargo build
-    /// --release -p stele-perf` builds it in a checkout of Stele.
+    /// The benchmarks are a separate program, `stele-perf`. If it is installed next to this program or on
+    /// PATH, it is run with the same arguments, and `stele perf --help` prints its help. To build it, run
+    /// `cargo build --release -p stele-perf` in a checkout of Stele.
     Perf(PerfArgs),
-    /// Print a completion script for a shell
+    /// Print a shell completion script
     Completions(CompletionsArgs),
     /// Write the manual pages
     Man(ManArgs),
 }
 
-/// Every command with its group, its examples, and negative numbers taken as values.
+/// Returns the command line: the commands in their groups, with examples, and negative numbers accepted as
+/// values.
 pub(crate) fn command() -> clap::Command {
     let command = Cli::command();
     let listed = groups::help_template(&command);
@@ -156,34 +160,34 @@ mod tests {
     }
 
     #[test]
-    fn the_definitions_fit_each_other() {
+    fn the_definitions_are_consistent() {
         command().debug_assert();
     }
 
     #[test]
-    fn the_flags_of_a_trails_reader_have_a_heading_and_no_others_are_under_it() {
+    fn the_access_record_flags_have_their_own_heading() {
         let mut command = command();
         let verify = command.find_subcommand_mut("verify").unwrap().render_help().to_string();
-        let (own, headed) = verify.split_once("Record of this access:").unwrap();
+        let (own, headed) = verify.split_once("Access record:").unwrap();
         assert!(["--key", "--quorum", "--json"].iter().all(|flag| own.contains(flag)), "{verify}");
         assert!(headed.contains("--unlogged") && !headed.contains("--key <"), "{verify}");
     }
 
     #[test]
-    fn a_negative_number_or_time_is_a_value_and_not_an_option() {
+    fn negative_numbers_and_times_are_values_not_options() {
         let Command::Dump(dump) = parse("stele dump trail --from -1h --to -30m").unwrap().command else {
-            panic!("it is a dump")
+            panic!("not a dump")
         };
         assert!(dump.from.is_some() && dump.to.is_some() && dump.types.is_empty());
         let Command::Limit(limit) = parse("stele limit set notional -5 --by 1").unwrap().command else {
-            panic!("it is a limit")
+            panic!("not a limit")
         };
         let LimitCommand::Set(set) = limit.command;
         assert_eq!(set.limit, "-5");
         assert!(parse("stele hold place trail --case 7 --reason x --by 1 --from -2d --to -1d").is_ok());
         assert!(parse("stele expire trail --dry-run --now -1h").is_ok());
         let Command::Replay(replay) = parse("stele replay trail --speed -1").unwrap().command else {
-            panic!("it is a replay")
+            panic!("not a replay")
         };
         assert_eq!(replay.speed, -1.0);
     }

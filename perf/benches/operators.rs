@@ -8,7 +8,7 @@
 //! thousand. Every pipeline processes all trades once to warm up and seven times for the measurement. The
 //! median and the fastest run are printed next to the cost of iterating over the trades and summing them
 //! without an operator.
-#![allow(clippy::disallowed_methods, reason = "it measures the machine")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -39,7 +39,7 @@ fn trades() -> Vec<(Nanos, TradePrint)> {
     (0..TRADES).map(trade).collect()
 }
 
-/// Runs the trades through a pipeline and prints nanoseconds a trade.
+/// Runs the trades through a pipeline and prints nanoseconds per trade.
 fn measure<O: Operator<TradePrint>>(name: &str, trades: &[(Nanos, TradePrint)], mut pipeline: O) {
     let span = trades[TRADES - 1].0.0 - trades[0].0.0 + 1;
     let mut given = 0u64;
@@ -67,7 +67,7 @@ fn main() {
     let volume = || Sum::default().of(|print: &TradePrint| print.quantity);
     println!("{:44} {:>11} {:>11} {:>10}", "", "median", "fastest", "results");
     measure(
-        "walk and sum, no window",
+        "iterate and sum, no window",
         &trades,
         stream::<TradePrint>().running(volume()).filter(|sum| *sum < 0),
     );

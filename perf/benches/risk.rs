@@ -1,12 +1,13 @@
-//! What an order costs in the risk engine, with every check active: the check before it is sequenced, and the
-//! update of the state afterwards.
+//! The cost of an order in the risk engine, with every check active: the check before it is sequenced, and
+//! the update of the state afterwards.
 //!
 //! ```text
 //! one thread:   check ─> on_event(order) ─> on_event(cancelled)      64 orders open, 64 instruments
 //! ```
-//! `cargo bench -p stele-perf --bench risk -- [orders] [check|order|market]` Under `valgrind
-//! --tool=callgrind`, the difference of two runs with `check` (an order is checked and nothing else) over
-//! the difference of their orders is what a check takes in instructions.
+//!
+//! Run it with `cargo bench -p stele-perf --bench risk -- [orders] [check|order|market]`. To get the
+//! instructions of a check, run it twice under `valgrind --tool=callgrind` with `check`, which only checks
+//! orders, and divide the difference of the instructions by the difference of the orders.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -21,12 +22,12 @@ use stele_wire::{Nanos, Sequence};
 
 const INSTRUMENTS: u64 = 64;
 const OPEN: u64 = 64;
-/// Different orders that are checked in turn where nothing but the check is measured.
+/// The number of different orders, which are checked in turn with `check`.
 const ORDERS: u64 = 1 << 10;
 const REFERENCE: i64 = 100_000_000_000;
-/// Between two orders, ns.
+/// The time between two orders, in ns.
 const INTERVAL: u64 = 1_000;
-/// Orders between two readings of the clock, which takes as long as a check itself.
+/// The number of orders between two readings of the clock, which takes as long as a check.
 const BATCH: u64 = 64;
 
 struct Log {
@@ -60,7 +61,8 @@ impl Log {
     }
 }
 
-/// Every check that has a limit is in force, over all and for the account and the strategy besides.
+/// Returns a risk state in which every check with a limit is in force, for all orders, the account and the
+/// strategy.
 fn log() -> Log {
     let mut log = Log { risk: Risk::new(RiskLimits::default()), sequence: 0, time: 1_000_000_000 };
     for instrument in 1..=INSTRUMENTS as u32 {
@@ -121,9 +123,9 @@ fn cancelled(number: u64) -> OrderCancelled {
 }
 
 fn main() {
-    // `cargo bench` adds an argument of its own.
+    // `cargo bench` adds the argument `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    let count: u64 = arguments.next().map_or(1_000_000, |count| count.parse().expect("a number of orders"));
+    let count: u64 = arguments.next().map_or(1_000_000, |count| count.parse().expect("orders is a number"));
     let what = arguments.next().unwrap_or_else(|| "order".into());
     let mut log = log();
     for number in 1..=OPEN {

@@ -1,11 +1,12 @@
-//! How many events a second go from a publisher through the sequencer to a gating consumer, all batches
-//! written at once by a journal that does no input or output.
+//! Events per second from a publisher through the sequencer to a gating consumer, with a journal that writes
+//! nothing.
 //!
 //! ```text
 //! one thread:   publisher ─> sequencer ─> consumer                  (instructions: run under callgrind)
 //! two threads:  publisher ─┊─> sequencer ─> consumer
 //! ```
-//! `cargo bench -p stele-perf --bench throughput -- [one|two] [events]`
+//!
+//! Run it with `cargo bench -p stele-perf --bench throughput -- [one|two] [events]`.
 
 use std::time::Instant;
 use stele_bus::{
@@ -20,10 +21,10 @@ use zerocopy::IntoBytes;
 const COMMIT: usize = 64;
 
 fn main() {
-    // `cargo bench` adds an argument of its own.
+    // `cargo bench` adds the argument `--bench`.
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let mode = arguments.next().unwrap_or_else(|| "two".into());
-    let events = arguments.next().map_or(20_000_000, |count| count.parse().expect("a number of events"));
+    let events = arguments.next().map_or(20_000_000, |count| count.parse().expect("events is a number"));
     let repeats = if mode == "one" { 1 } else { 5 };
     for _ in 0..repeats {
         let begin = Instant::now();

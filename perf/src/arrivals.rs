@@ -1,9 +1,9 @@
-//! When something arrives: an open loop. No arrival waits for what came before, so a stall is charged to
-//! everything that was due in it.
+//! Arrival times of an open loop. An arrival never waits for earlier ones, so a stall counts for every event
+//! that was due during it.
 
 use std::time::Duration;
 
-/// Arrivals at random, at a rate (a Poisson process): the same for the same seed.
+/// Random arrivals at a given rate (a Poisson process), determined by a seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
     state: u64,
@@ -12,26 +12,27 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// `rate` arrivals a second, the first one due after a random while.
+    /// `rate` arrivals per second; the first one is due after a random time.
     pub(crate) fn new(seed: u64, rate: f64) -> Self {
         let mut arrivals = Self { state: seed, mean_ns: 1e9 / rate, next_ns: 0.0 };
         arrivals.take();
         arrivals
     }
 
-    /// When the next one is due, from the start.
+    /// Returns when the next arrival is due, from the start.
     pub(crate) fn next_due(&self) -> Duration {
         Duration::from_nanos(self.next_ns as u64)
     }
 
-    /// Takes the next one.
+    /// Returns when the next arrival is due, and moves on to the one after it.
     pub(crate) fn take(&mut self) -> Duration {
         let due = self.next_due();
         self.next_ns -= self.mean_ns * (1.0 - self.uniform()).ln();
         due
     }
 
-    /// In [0, 1): splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014).
+    /// Returns a value in [0, 1), by splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number
+    /// generators", 2014).
     fn uniform(&mut self) -> f64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arrivals_come_at_the_rate_at_irregular_times_and_the_same_each_time() {
+    fn arrivals_are_irregular_at_the_given_rate_and_reproducible() {
         let take = |seed| {
             let mut arrivals = Arrivals::new(seed, 1_000.0);
             (0..20_000).map(|_| arrivals.take()).collect::<Vec<_>>()

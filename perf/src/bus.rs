@@ -1,19 +1,19 @@
-//! Scenario `bus`: from publisher to consumer, from tick to order, from order to release, beside what
-//! others do with the same messages on the same CPUs in the same run.
+//! Scenario `bus`: from publisher to consumer, from tick to order and from order to release, compared with
+//! other libraries that handle the same messages on the same CPUs in the same run.
 //!
 //! ```text
-//!  hop                  publisher ──> sequencer ──> consumer                        beside two rtrb rings
+//!  hop                  publisher ──> sequencer ──> consumer                        against two rtrb rings
 //!  hop_shared           publisher of another process ──> sequencer ──> reader of another
-//!  fan_out_1 … 3        publisher ══> sequencer ══> 1 … 3 consumers                 beside two disruptors
-//!  sequencer_throughput publisher ══> sequencer                                     beside one rtrb ring
+//!  fan_out_1 … 3        publisher ══> sequencer ══> 1 … 3 consumers                 against two disruptors
+//!  sequencer_throughput publisher ══> sequencer                                     against one rtrb ring
 //!  tick_to_sequenced    tick ──> sequencer ──> strategy ──> sequencer
 //!  tick_to_released     … ──> journal: written, durable ──> gateway ──> venue
 //!  risk_check           order ──> check
-//!  first_consumer_…     what the second and third consumer cost the first
+//!  first_consumer_…     the cost of a second and third consumer to the first
 //! ```
 //!
-//! Each part opens with its own diagram. The two sides of a comparison alternate. Latencies are those of an
-//! open loop: from when something was due, whatever kept its publisher from it.
+//! The documentation of each part starts with its diagram. The two sides of a comparison alternate. Latencies
+//! are those of an open loop: they start when an event was due, even if its publisher was late.
 
 mod checks;
 mod consumers;
@@ -25,13 +25,13 @@ mod seats;
 mod stream;
 mod tick;
 
-pub use consumers::{Worker, take_turns};
+pub use consumers::{CountingCommand, take_turns};
 
 use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
 use crate::journal::{self, ScenarioError};
 use crate::sheet::Sheet;
-use crate::{HiccupMeter, Mix, Report, Route};
+use crate::{HiccupMeter, MessageMix, PerfReport, Route};
 use fan_out::Work;
 use hop::Traffic;
 use load::parcels;
@@ -40,114 +40,115 @@ use std::time::Duration;
 use stele_bus::Watermark;
 use stele_bus::bounds::{RING_LENGTH_DEFAULT, RING_LENGTH_MIN};
 
-/// Events a second of a hop.
+/// Events per second of a hop.
 const HOP_RATE: f64 = 500_000.0;
-/// How long the machine's own stalls are watched on each of the first two CPUs before each repetition.
+/// How long the stalls of the machine are measured on each of the first two CPUs before each repetition.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// Where the bus is measured.
+/// The setup of the bus to measure.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// Where and how the journal underneath writes.
-    pub journal: journal::Place,
-    /// The CPUs that may be used: the sequencer's, then the journal's, then what else there is.
+pub struct BusSetup {
+    /// The setup of its journal.
+    pub journal: journal::JournalSetup,
+    /// The CPUs to use: that of the sequencer, that of the journal, then all others.
     pub cpus: Vec<usize>,
-    /// How this program counts what further consumers cost; without it that is left out.
-    pub worker: Option<Worker>,
+    /// How to count the cost of further consumers; without it, they are skipped.
+    pub worker: Option<CountingCommand>,
 }
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
-    /// Repetitions.
+pub struct BusWorkload {
+    /// The number of repetitions.
     pub repeats: u32,
-    /// How long events come in each latency run.
+    /// The length of each latency run.
     pub latency: Duration,
-    /// Events of each throughput run.
+    /// The number of events of each throughput run.
     pub stream: u64,
-    /// Orders that are checked.
+    /// The number of orders to check.
     pub checks: u64,
 }
 
-impl Extent {
-    /// What the figures are published from.
+impl BusWorkload {
+    /// The workload of published figures.
     pub fn full(repeats: u32, latency: Duration) -> Self {
         Self { repeats, latency, stream: 10_000_000, checks: 2_000_000 }
     }
 
-    /// A few seconds in all: whether everything runs, not how fast.
+    /// A workload of a few seconds, which only checks that everything runs.
     pub fn quick() -> Self {
         Self { repeats: 1, latency: Duration::from_millis(50), stream: 100_000, checks: 10_000 }
     }
 }
 
-/// Measures everything. `mixes` are recorded markets, measured beside the messages of 64 bytes. `on_stage`
-/// receives what is measured next.
+/// Runs the scenario, with messages of 64 bytes and with the recorded markets `mixes`. `on_stage` receives
+/// the name of each stage before it starts.
 ///
 /// # Errors
-/// [`ScenarioError`]; what was written may then stay in the directory.
+/// [`ScenarioError`]. Files may then remain in the directory.
 pub fn run(
-    place: &Place,
-    extent: &Extent,
-    mixes: &[Mix],
+    setup: &BusSetup,
+    workload: &BusWorkload,
+    mixes: &[MessageMix],
     mut on_stage: impl FnMut(&str),
-) -> Result<Report, ScenarioError> {
+) -> Result<PerfReport, ScenarioError> {
     let (mut meter, mut sheet) = (HiccupMeter::new(), Sheet::default());
-    let short = Mix::of_64_bytes();
-    for repeat in 1..=extent.repeats {
-        let mut tell = |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
+    let short = MessageMix::of_64_bytes();
+    for repeat in 1..=workload.repeats {
+        let mut stage =
+            |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", workload.repeats));
         let seed = u64::from(repeat);
-        tell("the machine's own stalls");
-        for cpu in place.cpus.iter().take(2) {
+        stage("stalls of the machine");
+        for cpu in setup.cpus.iter().take(2) {
             on_cpu(Some(*cpu), || meter.watch(WATCH));
         }
-        tell("hop");
-        hops(&mut sheet, place, extent, &short, seed)?;
+        stage("hop");
+        hops(&mut sheet, setup, workload, &short, seed)?;
         for mix in mixes {
-            hops(&mut sheet, place, extent, mix, seed)?;
+            hops(&mut sheet, setup, workload, mix, seed)?;
         }
-        tell("fan-out");
+        stage("fan-out");
         for consumers in 1..=3 {
-            fan_outs(&mut sheet, place, extent, &short, consumers)?;
+            fan_outs(&mut sheet, setup, workload, &short, consumers)?;
         }
         for mix in mixes {
-            fan_outs(&mut sheet, place, extent, mix, 1)?;
+            fan_outs(&mut sheet, setup, workload, mix, 1)?;
         }
-        tell("sequencer");
+        stage("sequencer");
         for mix in std::iter::once(&short).chain(mixes) {
-            sequencer(&mut sheet, place, extent, mix)?;
+            sequencer(&mut sheet, setup, workload, mix)?;
         }
-        tell("tick to order");
-        ticks(&mut sheet, place, extent, seed)?;
-        tell("risk checks");
-        risk_checks(&mut sheet, place, extent);
+        stage("tick to order");
+        ticks(&mut sheet, setup, workload, seed)?;
+        stage("risk checks");
+        risk_checks(&mut sheet, setup, workload);
     }
-    if let Some(worker) = &place.worker {
+    if let Some(worker) = &setup.worker {
         consumers::instructions(&mut sheet, worker, &mut on_stage)?;
-        consumers::times(&mut sheet, place, extent.stream / 4, &mut on_stage)?;
+        consumers::times(&mut sheet, setup, workload.stream / 4, &mut on_stage)?;
     }
-    Ok(Report::new("bus", meter.noise(), sheet.figures()))
+    Ok(PerfReport::new("bus", meter.noise(), sheet.figures()))
 }
 
-/// `name`, followed by the mix unless the messages are those of 64 bytes.
-fn named(name: &str, mix: &Mix) -> String {
+/// Returns `name` with the suffix of the mix; messages of 64 bytes have no suffix.
+fn named(name: &str, mix: &MessageMix) -> String {
     if mix.name == "64" { name.into() } else { format!("{name}_{}", mix.name) }
 }
 
 fn hops(
     sheet: &mut Sheet,
-    place: &Place,
-    extent: &Extent,
-    mix: &Mix,
+    setup: &BusSetup,
+    workload: &BusWorkload,
+    mix: &MessageMix,
     seed: u64,
 ) -> Result<(), ScenarioError> {
     let parcels = parcels(mix);
-    let apart = Sharing::none_if_possible(&place.cpus);
+    let apart = Sharing::none_if_possible(&setup.cpus);
     let sides =
         [("hop", "rtrb_hop", apart), ("hop_as_run", "rtrb_hop_as_run", Sharing::SequencerAndConsumer)];
     for (ours, rival, sharing) in sides {
         let (ours, rival) = (named(ours, mix), named(rival, mix));
-        let seats = Seats::of_one(&place.cpus, sharing);
+        let seats = Seats::of_one(&setup.cpus, sharing);
         let route = Route {
             from: "the event is due at its publisher",
             to: "the consumer's callback reads the clock",
@@ -155,7 +156,7 @@ fn hops(
             cores: seats.describe(),
             publisher_and_consumer_share_a_core: seats.shares_a_core(),
         };
-        let traffic = Traffic { arrivals: Arrivals::new(seed, HOP_RATE), length: extent.latency, seats };
+        let traffic = Traffic { arrivals: Arrivals::new(seed, HOP_RATE), length: workload.latency, seats };
         sheet.latency(&ours, hop::ours(&parcels, &traffic)?, &route);
         sheet.latency(&rival, hop::rival(&parcels, &traffic), &route);
         sheet.beside(&ours, &rival);
@@ -170,20 +171,20 @@ fn hops(
 
 fn fan_outs(
     sheet: &mut Sheet,
-    place: &Place,
-    extent: &Extent,
-    mix: &Mix,
+    setup: &BusSetup,
+    workload: &BusWorkload,
+    mix: &MessageMix,
     consumers: usize,
 ) -> Result<(), ScenarioError> {
-    let (parcels, seats) = (parcels(mix), Seats::of_many(&place.cpus, consumers));
+    let (parcels, seats) = (parcels(mix), Seats::of_many(&setup.cpus, consumers));
     let route = stream_route(&seats, 2, "the last consumer has seen the last event");
     for (ring, where_) in [(RING_LENGTH_DEFAULT, ""), (RING_LENGTH_MIN, "_in_cache")] {
         let name = |name: &str| named(&format!("{name}_{consumers}{where_}"), mix);
         let [ours, rival, sealed] = ["fan_out", "disruptor_fan_out", "disruptor_sealed_fan_out"].map(name);
-        let rate = fan_out::ours(&parcels, extent.stream, &seats, ring, consumers)?.rate;
+        let rate = fan_out::ours(&parcels, workload.stream, &seats, ring, consumers)?.rate;
         sheet.single(&ours, "events/s", rate, Some(&route));
         for (rival, work) in [(&rival, Work::Copy), (&sealed, Work::Seal)] {
-            let rate = fan_out::disruptor(&parcels, extent.stream, &seats, ring, consumers, work);
+            let rate = fan_out::disruptor(&parcels, workload.stream, &seats, ring, consumers, work);
             sheet.single(rival, "events/s", rate, Some(&route));
         }
         sheet.beside(&ours, &rival);
@@ -192,13 +193,18 @@ fn fan_outs(
     Ok(())
 }
 
-fn sequencer(sheet: &mut Sheet, place: &Place, extent: &Extent, mix: &Mix) -> Result<(), ScenarioError> {
-    let (parcels, seats) = (parcels(mix), Seats::of_many(&place.cpus, 0));
+fn sequencer(
+    sheet: &mut Sheet,
+    setup: &BusSetup,
+    workload: &BusWorkload,
+    mix: &MessageMix,
+) -> Result<(), ScenarioError> {
+    let (parcels, seats) = (parcels(mix), Seats::of_many(&setup.cpus, 0));
     let route = stream_route(&seats, 1, "the sequencer has published the last event");
     let (ours, rival) = (named("sequencer_throughput", mix), named("rtrb_throughput", mix));
-    let rate = fan_out::ours(&parcels, extent.stream, &seats, RING_LENGTH_DEFAULT, 0)?.rate;
+    let rate = fan_out::ours(&parcels, workload.stream, &seats, RING_LENGTH_DEFAULT, 0)?.rate;
     sheet.single(&ours, "events/s", rate, Some(&route));
-    sheet.single(&rival, "events/s", fan_out::rtrb(&parcels, extent.stream, &seats), Some(&route));
+    sheet.single(&rival, "events/s", fan_out::rtrb(&parcels, workload.stream, &seats), Some(&route));
     sheet.beside(&ours, &rival);
     Ok(())
 }
@@ -213,18 +219,23 @@ fn stream_route(seats: &Seats, hops: u32, to: &'static str) -> Route {
     }
 }
 
-fn ticks(sheet: &mut Sheet, place: &Place, extent: &Extent, seed: u64) -> Result<(), ScenarioError> {
+fn ticks(
+    sheet: &mut Sheet,
+    setup: &BusSetup,
+    workload: &BusWorkload,
+    seed: u64,
+) -> Result<(), ScenarioError> {
     let arrivals = || Arrivals::new(seed, tick::RATE);
     let route = |to, hops| Route {
         from: "the tick is due at its publisher",
         to,
         hops,
-        cores: tick::describe(place),
-        publisher_and_consumer_share_a_core: place.cpus.len() < 2,
+        cores: tick::describe(setup),
+        publisher_and_consumer_share_a_core: setup.cpus.len() < 2,
     };
     let sequenced = route("the sequencer's thread has published the order", 3);
     let released = route("the gateway hands the order to the venue", 4);
-    let seen = tick::without_disk(place, arrivals(), extent.latency)?;
+    let seen = tick::without_disk(setup, arrivals(), workload.latency)?;
     sheet.latency("tick_to_sequenced", seen.sequenced, &sequenced);
     let at = [
         (Watermark::Published, "tick_to_released_published"),
@@ -232,7 +243,7 @@ fn ticks(sheet: &mut Sheet, place: &Place, extent: &Extent, seed: u64) -> Result
         (Watermark::Durable, "tick_to_released"),
     ];
     for (release, name) in at {
-        let seen = tick::on_disk(place, release, arrivals(), extent.latency)?;
+        let seen = tick::on_disk(setup, release, arrivals(), workload.latency)?;
         sheet.latency(name, seen.released, &released);
         if release == Watermark::Durable {
             sheet.latency("tick_to_sequenced_beside_journal", seen.sequenced, &sequenced);
@@ -241,14 +252,14 @@ fn ticks(sheet: &mut Sheet, place: &Place, extent: &Extent, seed: u64) -> Result
     Ok(())
 }
 
-fn risk_checks(sheet: &mut Sheet, place: &Place, extent: &Extent) {
-    let cpu = place.cpus.first().copied();
+fn risk_checks(sheet: &mut Sheet, setup: &BusSetup, workload: &BusWorkload) {
+    let cpu = setup.cpus.first().copied();
     let route = Route {
         from: "a reading of the clock",
-        to: "the next one, 64 checks later, over 64",
+        to: "the next reading, 64 checks later, divided by 64",
         hops: 0,
         cores: cpu.map_or("any CPU".into(), |cpu| format!("CPU {cpu}")),
         publisher_and_consumer_share_a_core: true,
     };
-    sheet.latency("risk_check", on_cpu(cpu, || checks::measure(extent.checks)), &route);
+    sheet.latency("risk_check", on_cpu(cpu, || checks::measure(workload.checks)), &route);
 }

@@ -1,10 +1,10 @@
-//! Threads on given CPUs.
+//! Pins threads to CPUs.
 
-/// Runs `work` on a new thread on this CPU, or on any.
+/// Runs `work` on a new thread that is pinned to this CPU, or on any CPU.
 pub(crate) fn on_cpu<T: Send>(cpu: Option<usize>, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let pinned = scope.spawn(|| {
-            // A CPU that is not ours is named by the journal's core, which is pinned with checks.
+            // Errors are ignored: the journal's core reports a CPU that this process may not use.
             let _ = stele_bus::set_affinity(cpu.as_slice());
             work()
         });

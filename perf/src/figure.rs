@@ -1,38 +1,38 @@
-//! Figures and the report that carries them.
+//! Figures, and the report that contains them.
 
 use crate::{Machine, Noise};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::borrow::Cow;
 
-/// Samples above a percentile without which it is not given: of fewer it would say what a single stall
-/// happened to be.
+/// The minimum number of samples above a percentile. With fewer, the percentile would show a single stall.
 const SAMPLES_ABOVE_MIN: u64 = 10;
 
-/// The percentiles of one distribution, in its unit. Those that fewer than ten samples are above are not
-/// given.
+/// The percentiles of one distribution, in its unit. A percentile with fewer than ten samples above it is
+/// missing.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
 pub struct Percentiles {
-    /// Values recorded.
+    /// The number of values.
     pub count: u64,
-    /// Median; of 20 values or more.
+    /// The median; needs 20 values.
     pub p50: Option<u64>,
-    /// 90th percentile; of 100 values or more.
+    /// The 90th percentile; needs 100 values.
     pub p90: Option<u64>,
-    /// 99th percentile; of 1,000 values or more.
+    /// The 99th percentile; needs 1,000 values.
     pub p99: Option<u64>,
-    /// 99.9th percentile; of 10,000 values or more.
+    /// The 99.9th percentile; needs 10,000 values.
     pub p999: Option<u64>,
-    /// 99.99th percentile; of 100,000 values or more.
+    /// The 99.99th percentile; needs 100,000 values.
     pub p9999: Option<u64>,
     /// The largest value.
     pub max: u64,
 }
 
 impl Percentiles {
-    /// Of `count` values up to `max`, of which `[p50, p90, p99, p99.9, p99.99]` are the percentiles.
+    /// The percentiles `[p50, p90, p99, p99.9, p99.99]` of `count` values with the maximum `max`, without
+    /// those that have too few samples.
     pub fn new(count: u64, percentiles: [u64; 5], max: u64) -> Self {
-        // How many of 10,000 values each has above it.
+        // The number of values above each percentile, of 10,000.
         let above = [5_000, 1_000, 100, 10, 1];
         let is_given = |above: u64| count.saturating_mul(above) >= SAMPLES_ABOVE_MIN * 10_000;
         let given: [Option<u64>; 5] =
@@ -49,21 +49,21 @@ impl From<&Histogram<u64>> for Percentiles {
     }
 }
 
-/// From 1 ns to 10 s in two digits: small enough to stay in a cache.
+/// Returns a histogram from 1 ns to 10 s with two significant digits, which is small enough for a cache.
 pub(crate) fn latency_histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are a histogram's")
+    Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are valid")
 }
 
-/// Where a figure's time begins and ends, and where it is spent.
+/// Where a figure's time starts and ends, and on which CPUs it is spent.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Route {
-    /// The start stamp.
+    /// The event at which the time starts.
     pub from: &'static str,
-    /// The end stamp.
+    /// The event at which the time ends.
     pub to: &'static str,
-    /// Handovers from one role to the next on the way.
+    /// The number of handovers from one role to the next.
     pub hops: u32,
-    /// Which role was on which CPU.
+    /// The CPU of each role.
     pub cores: String,
     /// Whether publisher and consumer were on one CPU.
     pub publisher_and_consumer_share_a_core: bool,
@@ -72,52 +72,52 @@ pub struct Route {
 /// One figure: a distribution or a single value, over several repetitions.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Figure {
-    /// Stable name.
+    /// The stable name.
     pub name: String,
-    /// `ns`, `s`, `events`, `events/s`, `instructions/event`, `bytes` or `bytes/s`.
+    /// The unit: `ns`, `s`, `events`, `events/s`, `instructions/event`, `bytes` or `bytes/s`.
     pub unit: &'static str,
-    /// The repetition with the median p50.
+    /// The distribution of the repetition with the median p50, for latencies.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub percentiles: Option<Percentiles>,
-    /// The median of the repetitions.
+    /// The median of the repetitions, for single values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The raw limit, or the rival, that it is compared with: another figure, or another side of the same
+    /// The name of the figure that it is compared with: a raw limit, a rival, or another side of the same
     /// run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Cow<'static, str>>,
-    /// How it compares; nothing without a baseline.
+    /// The figure divided by its baseline; empty without one.
     #[serde(flatten)]
     pub ratios: Ratios,
-    /// Stamps, cores and hops, where the scenario records them.
+    /// Start, end, hops and CPUs, if the scenario records them.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub route: Option<Route>,
-    /// Repetitions.
+    /// The number of repetitions.
     pub repeats: usize,
-    /// (largest − smallest) / median over the repetitions: of the ratio where there is a baseline,
-    /// otherwise of the p50 or of the value.
+    /// (largest − smallest) / median over the repetitions: of the ratio if there is a baseline, otherwise of
+    /// the p50 or the value.
     pub spread: f64,
 }
 
-/// A figure over its baseline, each the median of the repetitions' own ratios.
+/// A figure divided by its baseline: the median of the ratios of the repetitions.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
 pub struct Ratios {
-    /// Of a single value.
+    /// The ratio of single values.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
-    /// Of the medians.
+    /// The ratio of the medians.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_p50: Option<f64>,
-    /// Of the 99th percentiles.
+    /// The ratio of the 99th percentiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_p99: Option<f64>,
-    /// Of the 99.99th percentiles.
+    /// The ratio of the 99.99th percentiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_p9999: Option<f64>,
 }
 
 impl Figure {
-    /// A latency, in ns, from one distribution a repetition. `None` when no repetition recorded anything.
+    /// Returns a latency figure in ns from one distribution per repetition. `None` if all are empty.
     pub fn latency(name: &str, repetitions: &[Percentiles]) -> Option<Self> {
         let mut seen: Vec<Percentiles> = repetitions.iter().copied().filter(|p| p.count > 0).collect();
         seen.sort_by_key(|percentiles| percentiles.p50);
@@ -138,12 +138,12 @@ impl Figure {
         })
     }
 
-    /// A rate, in events/s, one a repetition. `None` without repetitions.
+    /// Returns a figure in events/s from one rate per repetition. `None` without repetitions.
     pub fn rate(name: &str, repetitions: &[f64]) -> Option<Self> {
         Self::single(name, "events/s", repetitions)
     }
 
-    /// A single value in `unit`, one a repetition. `None` without repetitions.
+    /// Returns a figure in `unit` from one value per repetition. `None` without repetitions.
     pub fn single(name: &str, unit: &'static str, repetitions: &[f64]) -> Option<Self> {
         let (value, spread) = median(repetitions)?;
         Some(Self {
@@ -159,8 +159,8 @@ impl Figure {
         })
     }
 
-    /// The same beside the figure `name`, of which each repetition was measured beside the one of the same
-    /// number of this figure.
+    /// Returns this latency compared with the figure `name`. `own` and `baseline` hold the distributions of
+    /// both, in pairs from the same repetition.
     #[must_use]
     pub fn beside(
         mut self,
@@ -182,14 +182,14 @@ impl Figure {
         self
     }
 
-    /// The same with its stamps, cores and hops.
+    /// Returns this figure with its route.
     #[must_use]
     pub fn along(mut self, route: Route) -> Self {
         self.route = Some(route);
         self
     }
 
-    /// The same beside the value `name`; `ratios` has one ratio a repetition.
+    /// Returns this value compared with the figure `name`, with one ratio per repetition.
     #[must_use]
     pub fn over(mut self, name: impl Into<Cow<'static, str>>, ratios: &[f64]) -> Self {
         if let Some((ratio, spread)) = median(ratios) {
@@ -201,7 +201,7 @@ impl Figure {
     }
 }
 
-/// The value in the middle, and the spread around it.
+/// Returns the median and the spread.
 fn median(values: &[f64]) -> Option<(f64, f64)> {
     let mut seen = values.to_vec();
     seen.sort_by(f64::total_cmp);
@@ -213,24 +213,24 @@ fn spread(smallest: f64, median: f64, largest: f64) -> f64 {
     if median > 0.0 { (largest - smallest) / median } else { 0.0 }
 }
 
-/// Everything that one `stele perf` prints.
+/// The report of one run of `stele perf`.
 #[derive(Serialize, Clone, Debug, PartialEq)]
-pub struct Report {
-    /// What was measured.
+pub struct PerfReport {
+    /// The name of the scenario.
     pub scenario: &'static str,
-    /// The commit that the program was built from, with `-dirty` where files differed from it; its version
-    /// where it was built outside of the repository.
+    /// The commit that the program was built from, with `-dirty` if files differed from it; its version if it
+    /// was built outside the repository.
     pub revision: &'static str,
-    /// What it was measured on.
+    /// The machine.
     pub machine: Machine,
-    /// The machine's own stalls, seen in the same run.
+    /// The stalls of the machine itself during the run.
     pub noise: Noise,
     /// The figures.
     pub figures: Vec<Figure>,
 }
 
-impl Report {
-    /// Of what was measured on this machine by this program.
+impl PerfReport {
+    /// A report of figures measured on this machine by this program.
     pub fn new(scenario: &'static str, noise: Noise, figures: Vec<Figure>) -> Self {
         Self { scenario, revision: env!("STELE_REVISION"), machine: Machine::read(), noise, figures }
     }
@@ -240,13 +240,13 @@ impl Report {
 mod tests {
     use super::*;
 
-    /// Values whose percentiles are those of a distribution around `p50`.
+    /// The percentiles of a distribution around `p50`.
     fn repetition(p50: u64) -> Percentiles {
         Percentiles::new(100_000, [p50, p50, p50 * 2, p50 * 2, p50 * 4], p50 * 4)
     }
 
     #[test]
-    fn a_percentile_that_fewer_than_ten_samples_are_above_is_not_given() {
+    fn a_percentile_with_fewer_than_ten_samples_above_it_is_missing() {
         let given = |count| {
             let Percentiles { p50, p90, p99, p999, p9999, .. } = Percentiles::new(count, [1; 5], 1);
             [p50, p90, p99, p999, p9999].iter().flatten().count()
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_figure_is_the_repetition_in_the_middle_with_the_spread() {
+    fn a_latency_figure_is_the_median_repetition_with_the_spread() {
         let figure = Figure::latency("hop", &[repetition(300), repetition(100), repetition(200)]).unwrap();
         assert_eq!(figure.percentiles.unwrap().p99, Some(400));
         assert_eq!(figure.spread, 1.0);
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_figure_prints_its_percentiles_beside_its_name() {
+    fn a_figure_serializes_only_the_fields_that_it_has() {
         let figure = Figure::rate("throughput", &[2.0, 1.0, 3.0]).unwrap();
         let json = serde_json::to_string(&figure).unwrap();
         assert_eq!(json, r#"{"name":"throughput","unit":"events/s","value":2.0,"repeats":3,"spread":1.0}"#);

@@ -1,12 +1,12 @@
-//! Scenario `journal`: what the journal costs over the raw device, measured beside it in the same run.
+//! Scenario `journal`: the cost of the journal compared with the raw device, measured in the same run.
 //!
 //! ```text
-//!  load ─> publisher ─> sequencer ─> ring ─> journal ─> device    one core each, as in a running system
-//!                                    raw WriteFixed ──> device    on the journal's CPU, the other spins
+//!  load ─> publisher ─> sequencer ─> ring ─> journal ─> device    one core each, as in a run
+//!                                    raw WriteFixed ──> device    on the journal's CPU; the other CPU spins
 //! ```
 //!
-//! Ours and the raw side alternate, with the same block, flags, depth and arrival times. What each figure
-//! means is explained in the module that measures it.
+//! The two sides alternate, with the same block length, flags, depth and arrival times. The module that
+//! measures a figure explains it.
 
 mod latency;
 mod raw;
@@ -18,7 +18,7 @@ mod throughput;
 
 use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
-use crate::{Figure, HiccupMeter, Mix, Percentiles, Report};
+use crate::{Figure, HiccupMeter, MessageMix, Percentiles, PerfReport};
 use raw::{RawDevice, Style};
 use std::io;
 use std::path::PathBuf;
@@ -27,22 +27,21 @@ use std::time::Duration;
 use stele_journal::{FlushMethod, OpenError, TrailError};
 pub(crate) use throughput::write_trail;
 
-/// Orders a second of an idle journal: most find nothing on its way.
+/// Orders per second for an idle journal: most arrive while no write is in progress.
 const LOW_RATE: f64 = 1_000.0;
-/// Orders a second under load: more than one flushed write after the other could carry.
+/// Orders per second under load: more than flushed writes one after the other could handle.
 const LOAD_RATE: f64 = 30_000.0;
-/// How long the machine's own stalls are watched before each repetition.
+/// How long the stalls of the machine are measured before each repetition.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// Where and how the journal is measured: as it would run.
+/// The setup of the journal to measure.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// A directory that everything is written below, on the file system in question. It is there; what is
-    /// written is removed.
+pub struct JournalSetup {
+    /// An existing directory on the file system to measure. The files written there are removed.
     pub directory: PathBuf,
-    /// The journal's CPU, and the raw writer's.
+    /// The CPU of the journal and of the raw writer.
     pub journal_cpu: Option<usize>,
-    /// The sequencer's CPU.
+    /// The CPU of the sequencer.
     pub sequencer_cpu: Option<usize>,
     /// How a write becomes durable.
     pub flush: FlushMethod,
@@ -52,23 +51,23 @@ pub struct Place {
     pub segment_length: u64,
 }
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
-    /// Repetitions.
+pub struct JournalWorkload {
+    /// The number of repetitions.
     pub repeats: u32,
-    /// How long orders come in each latency run.
+    /// The length of each latency run.
     pub latency: Duration,
     /// Bytes of log of each throughput run.
     pub throughput_bytes: u64,
-    /// Bytes of the trail that is recovered.
+    /// Bytes of the trail to recover.
     pub recovery_bytes: u64,
-    /// Rolls in each run of the roll comparison.
+    /// The number of segment rolls in each run of the roll comparison.
     pub rolls: u32,
 }
 
-impl Extent {
-    /// What the figures are published from: `repeats` repetitions, recovery of a trail of `recovery_gib`.
+impl JournalWorkload {
+    /// The workload of published figures, which recovers a trail of `recovery_gib` GiB.
     pub fn full(repeats: u32, recovery_gib: u64) -> Self {
         Self {
             repeats,
@@ -79,7 +78,7 @@ impl Extent {
         }
     }
 
-    /// A few seconds in all: whether everything runs, not how fast.
+    /// A workload of a few seconds, which only checks that everything runs.
     pub fn quick() -> Self {
         Self {
             repeats: 1,
@@ -91,11 +90,11 @@ impl Extent {
     }
 }
 
-/// Why the scenario cannot go on.
+/// The error of a scenario.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The medium or the kernel refused.
-    #[error("cannot measure the journal: {0}")]
+    /// An I/O error.
+    #[error("the benchmark failed: {0}")]
     Io(#[from] io::Error),
     /// A trail could not be opened for writing.
     #[error(transparent)]
@@ -105,47 +104,48 @@ pub enum ScenarioError {
     Trail(#[from] TrailError),
 }
 
-/// Measures everything. `mixes` are recorded markets whose frames are journaled beside the 64-byte ones.
-/// `on_stage` receives what is measured next.
+/// Runs the scenario, with messages of 64 bytes and with the recorded markets `mixes`. `on_stage` receives
+/// the name of each stage before it starts.
 ///
 /// # Errors
-/// [`ScenarioError`]; what was written may then stay in the directory.
+/// [`ScenarioError`]. Files may then remain in the directory.
 pub fn run(
-    place: &Place,
-    extent: &Extent,
-    mixes: &[Mix],
+    setup: &JournalSetup,
+    workload: &JournalWorkload,
+    mixes: &[MessageMix],
     mut on_stage: impl FnMut(&str),
-) -> Result<Report, ScenarioError> {
+) -> Result<PerfReport, ScenarioError> {
     let mut meter = HiccupMeter::new();
     let mut latencies = Latencies::default();
     let mut streams = throughput::Streams::default();
     let mut scans = scan::Scans::default();
     let mut rolls = roll::Rolls::default();
     let mut recoveries = Vec::new();
-    for repeat in 1..=extent.repeats {
-        let mut tell = |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
-        tell("the machine's own stalls");
+    for repeat in 1..=workload.repeats {
+        let mut stage =
+            |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", workload.repeats));
+        stage("stalls of the machine");
         meter.watch(WATCH);
-        tell("latency");
-        latencies.measure(place, extent, u64::from(repeat))?;
-        tell("throughput");
-        streams.measure(place, extent, mixes)?;
-        tell("verified scan");
-        scans.measure(place, extent)?;
-        tell("rolls");
-        rolls.measure(place, extent)?;
-        tell("recovery");
-        recoveries.push(recovery::measure(place, extent)?);
+        stage("latency");
+        latencies.measure(setup, workload, u64::from(repeat))?;
+        stage("throughput");
+        streams.measure(setup, workload, mixes)?;
+        stage("verified scan");
+        scans.measure(setup, workload)?;
+        stage("rolls");
+        rolls.measure(setup, workload)?;
+        stage("recovery");
+        recoveries.push(recovery::measure(setup, workload)?);
     }
-    let mut figures = latencies.figures(place.flush == FlushMethod::FlushedWrites);
+    let mut figures = latencies.figures(setup.flush == FlushMethod::FlushedWrites);
     figures.extend(streams.figures());
     figures.extend(scans.figures());
-    figures.extend(recovery::figures(extent, &recoveries));
+    figures.extend(recovery::figures(workload, &recoveries));
     figures.extend(rolls.figures());
-    Ok(Report::new("journal", meter.noise(), figures))
+    Ok(PerfReport::new("journal", meter.noise(), figures))
 }
 
-/// Both sides of the latency comparison, one entry a repetition.
+/// Both sides of the latency comparison, with one entry per repetition.
 #[derive(Default)]
 struct Latencies {
     idle: Sides,
@@ -161,9 +161,14 @@ struct Sides {
 }
 
 impl Latencies {
-    fn measure(&mut self, place: &Place, extent: &Extent, seed: u64) -> Result<(), ScenarioError> {
-        self.idle.measure(place, extent, Arrivals::new(seed, LOW_RATE))?;
-        self.loaded.measure(place, extent, Arrivals::new(seed, LOAD_RATE))
+    fn measure(
+        &mut self,
+        setup: &JournalSetup,
+        workload: &JournalWorkload,
+        seed: u64,
+    ) -> Result<(), ScenarioError> {
+        self.idle.measure(setup, workload, Arrivals::new(seed, LOW_RATE))?;
+        self.loaded.measure(setup, workload, Arrivals::new(seed, LOAD_RATE))
     }
 
     fn figures(&self, is_flushed: bool) -> Vec<Figure> {
@@ -180,23 +185,28 @@ impl Latencies {
 }
 
 impl Sides {
-    fn measure(&mut self, place: &Place, extent: &Extent, arrivals: Arrivals) -> Result<(), ScenarioError> {
-        let seen = in_folder(place, |folder| {
-            latency::publish_latency(folder, place, arrivals.clone(), extent.latency)
+    fn measure(
+        &mut self,
+        setup: &JournalSetup,
+        workload: &JournalWorkload,
+        arrivals: Arrivals,
+    ) -> Result<(), ScenarioError> {
+        let seen = in_folder(setup, |folder| {
+            latency::publish_latency(folder, setup, arrivals.clone(), workload.latency)
         })?;
         self.written.push(seen.written);
         self.durable.push(seen.durable);
         for (flushed, side) in [(false, &mut self.raw_write), (true, &mut self.raw_flushed_write)] {
-            let style = Style { flushed, yields: place.yields };
-            side.push(raw_beside_spinning(place, place.segment_length, |device| {
-                device.latency(arrivals.clone(), seen.block, style, extent.latency)
+            let style = Style { flushed, yields: setup.yields };
+            side.push(raw_beside_spinning(setup, setup.segment_length, |device| {
+                device.latency(arrivals.clone(), seen.block, style, workload.latency)
             })?);
         }
         Ok(())
     }
 
-    /// `written` is compared with a raw write that does what the journal's write does: flushes, where each
-    /// write of the journal's method is flushed.
+    /// Compares `written` with a raw write that does the same: it flushes if the journal's method flushes
+    /// every write.
     fn figures(&self, is_flushed: bool, [written, durable, raw, flushed]: [&'static str; 4]) -> Vec<Figure> {
         let (name, side) =
             if is_flushed { (flushed, &self.raw_flushed_write) } else { (raw, &self.raw_write) };
@@ -214,26 +224,26 @@ impl Sides {
     }
 }
 
-/// Runs `work` on a raw device of `length` bytes, on the journal's CPU, while a thread spins on the
-/// sequencer's.
+/// Runs `work` on a raw device of `length` bytes, on the journal's CPU, while a thread spins on the CPU of
+/// the sequencer.
 fn raw_beside_spinning<T: Send>(
-    place: &Place,
+    setup: &JournalSetup,
     length: u64,
     work: impl FnOnce(&mut RawDevice) -> io::Result<T> + Send,
 ) -> Result<T, ScenarioError> {
-    let path = place.directory.join("raw");
+    let path = setup.directory.join("raw");
     let mut device = RawDevice::create(&path, length)?;
     let done = AtomicBool::new(false);
     let result = std::thread::scope(|scope| {
-        scope.spawn(|| on_cpu(place.sequencer_cpu, || spin_until(&done)));
+        scope.spawn(|| on_cpu(setup.sequencer_cpu, || spin_until(&done)));
         let _spinning = Spinning(&done);
-        on_cpu(place.journal_cpu, || work(&mut device))
+        on_cpu(setup.journal_cpu, || work(&mut device))
     });
     std::fs::remove_file(&path)?;
     Ok(result?)
 }
 
-/// The other thread spins until this is dropped, by a panic too.
+/// Stops the spinning thread when dropped, even by a panic.
 struct Spinning<'a>(&'a AtomicBool);
 
 impl Drop for Spinning<'_> {
@@ -248,12 +258,12 @@ fn spin_until(done: &AtomicBool) {
     }
 }
 
-/// Runs `work` in a new folder, which is gone afterwards.
+/// Runs `work` with a new folder, which is removed afterwards.
 pub(crate) fn in_folder<T>(
-    place: &Place,
+    setup: &JournalSetup,
     work: impl FnOnce(&std::path::Path) -> Result<T, ScenarioError>,
 ) -> Result<T, ScenarioError> {
-    let folder = place.directory.join("trail");
+    let folder = setup.directory.join("trail");
     let result = work(&folder)?;
     std::fs::remove_dir_all(&folder)?;
     Ok(result)

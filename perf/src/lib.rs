@@ -1,11 +1,10 @@
-//! Can we believe the numbers: what a measurement is made of, and the page it is printed on.
+//! The benchmarks of Stele: scenarios, and the reports of their results.
 //!
-//! A [`Report`] names the scenario, the machine, the [`Noise`] that the machine itself made during the run,
-//! and [`Figure`]s, each the median of several repetitions with their spread. The JSON names are stable
-//! once published. A scenario of parts ([`journal`], [`bus`], [`strategies`], [`seal`]) composes and drives
-//! them itself, and shows its threads in the diagram that it opens with; the program `stele-perf` runs
-//! them, and the whole pipeline as `stele` composes it. The [`noise::HiccupMeter`] runs on whichever thread
-//! calls it.
+//! A [`PerfReport`] contains the scenario, the machine, the [`Noise`] of the machine during the run, and
+//! [`Figure`]s, each the median of several repetitions with their spread. The JSON names are stable once
+//! published. The scenarios [`journal`], [`bus`], [`strategies`] and [`seal`] assemble parts of Stele
+//! themselves; the documentation of each module starts with a diagram of its threads. The program
+//! `stele-perf` runs them, and the whole pipeline as `stele` assembles it.
 #![deny(unsafe_code)]
 
 mod arrivals;
@@ -21,8 +20,8 @@ pub mod seal;
 mod sheet;
 pub mod strategies;
 
-pub use figure::{Figure, Percentiles, Ratios, Report, Route};
+pub use figure::{Figure, Percentiles, PerfReport, Ratios, Route};
 pub use machine::Machine;
-pub use mix::Mix;
+pub use mix::MessageMix;
 pub use noise::{HiccupMeter, Noise};
 pub use paired::PairedRatio;

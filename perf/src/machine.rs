@@ -1,23 +1,23 @@
-//! What the numbers were taken on.
+//! The machine that the figures were measured on.
 
 use serde::Serialize;
 use std::fs;
 
-/// The machine as far as it explains a figure.
+/// The properties of a machine that explain a figure.
 #[derive(Serialize, Clone, Debug, PartialEq)]
 pub struct Machine {
-    /// Processors that this process may use.
+    /// The number of CPUs that this process may use.
     pub cpus: usize,
-    /// Model name of the first processor.
+    /// The model name of the first CPU.
     pub model: String,
-    /// Operating-system name and release.
+    /// The name and release of the operating system.
     pub kernel: String,
-    /// Memory in MiB.
+    /// The memory in MiB.
     pub memory_mib: u64,
 }
 
 impl Machine {
-    /// Reads what this machine is from the operating system; what cannot be read is empty or 0.
+    /// Reads the properties of this machine from the operating system. What cannot be read is empty or 0.
     pub fn read() -> Self {
         let uname = rustix::system::uname();
         let kernel = format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy());
@@ -32,7 +32,7 @@ impl Machine {
     }
 }
 
-/// The value of the first `name : value` line of a /proc file.
+/// Returns the value of the first line `name : value` of a /proc file.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -1,4 +1,4 @@
-//! `stele-perf`: measures this machine, and Stele on it. `stele perf` runs it.
+//! `stele-perf`: benchmarks Stele on this machine. `stele perf` runs it.
 #![forbid(unsafe_code)]
 
 mod program;

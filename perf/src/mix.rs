@@ -1,4 +1,4 @@
-//! Messages to publish: all of one length, or those of a recorded market.
+//! Messages to publish: 64 bytes each, or those of a recorded market.
 
 use std::io;
 use stele_feed::{Batch, Feed, FeedStep};
@@ -6,10 +6,10 @@ use stele_wire::frame::frame_length;
 use stele_wire::messages::BookClear;
 use zerocopy::IntoBytes;
 
-/// A part of a market in memory, so that reading it costs nothing while it is published.
+/// Messages in memory, so that publishing them does not include the cost of reading them.
 #[derive(Clone, Debug)]
-pub struct Mix {
-    /// What it is in the names of figures: `itch`, `dbn`.
+pub struct MessageMix {
+    /// The suffix in the names of figures: `itch`, `dbn`.
     pub name: &'static str,
     pub(crate) messages: Vec<Message>,
 }
@@ -22,11 +22,11 @@ pub(crate) struct Message {
 
 const _: () = assert!(frame_length(size_of::<BookClear>()) == 64);
 
-impl Mix {
-    /// The first `count` events of `feed`.
+impl MessageMix {
+    /// Reads the first `count` events of `feed`.
     ///
     /// # Errors
-    /// When the feed cannot be read, or has none.
+    /// If the feed cannot be read, or has no events.
     pub fn read(name: &'static str, feed: &mut dyn Feed, count: usize) -> io::Result<Self> {
         let mut messages = Vec::with_capacity(count);
         let mut batch = Batch::new();
@@ -42,12 +42,12 @@ impl Mix {
         }
         messages.truncate(count);
         if messages.is_empty() {
-            return Err(io::Error::other(format!("the feed of the mix {name} has no event")));
+            return Err(io::Error::other(format!("the feed {name} has no events")));
         }
         Ok(Self { name, messages })
     }
 
-    /// One event of 64 bytes, the shortest of market data.
+    /// One event of 64 bytes, the shortest market-data event.
     pub(crate) fn of_64_bytes() -> Self {
         let body = BookClear::NULL.as_bytes().into();
         Self { name: "64", messages: vec![Message { template_id: BookClear::TEMPLATE_ID, body }] }

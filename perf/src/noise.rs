@@ -1,21 +1,21 @@
-//! The machine's own stalls, so that they are not taken for ours, nor ours for theirs.
+//! The stalls of the machine itself, to tell them from those of the software under test.
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
-/// Stalls of a thread that did nothing but look at the clock.
+/// The stalls of a thread that did nothing but read the clock.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Default)]
 pub struct Noise {
-    /// 99th percentile of the time between two looks, in ns.
+    /// The 99th percentile of the time between two readings, in ns.
     pub hiccup_p99_ns: u64,
-    /// The longest time between two looks, in ns.
+    /// The longest time between two readings, in ns.
     pub hiccup_max_ns: u64,
-    /// Gaps above 10 µs in each second.
+    /// The number of gaps above 10 µs per second.
     pub gaps_per_second: u64,
 }
 
-/// Reads the clock over and over and records the time between two readings.
+/// Reads the clock repeatedly and records the time between two readings.
 pub struct HiccupMeter {
     gaps: Histogram<u64>,
     above_10_us: u64,
@@ -23,13 +23,13 @@ pub struct HiccupMeter {
 }
 
 impl HiccupMeter {
-    /// A meter that has seen nothing.
+    /// A meter without readings.
     pub fn new() -> Self {
-        let gaps = Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are a histogram's");
+        let gaps = Histogram::new_with_bounds(1, 10_000_000_000, 2).expect("the bounds are valid");
         Self { gaps, above_10_us: 0, watched: Duration::ZERO }
     }
 
-    /// Spins on the calling thread for `length`.
+    /// Reads the clock on the calling thread for `length`.
     pub fn watch(&mut self, length: Duration) {
         let start = Instant::now();
         let mut last = start;
@@ -43,7 +43,7 @@ impl HiccupMeter {
         self.watched += last - start;
     }
 
-    /// What was seen so far.
+    /// Returns the stalls so far.
     pub fn noise(&self) -> Noise {
         let seconds = self.watched.as_secs_f64().max(f64::MIN_POSITIVE);
         Noise {
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_is_made_to_sleep_shows_as_a_hiccup() {
+    fn the_meter_records_gaps_for_the_whole_time() {
         let mut meter = HiccupMeter::new();
         meter.watch(Duration::from_millis(2));
         let quiet = meter.noise();

@@ -1,4 +1,4 @@
-//! The program: one scenario a run, its report on a page or as JSON. Exit codes are those of `stele`.
+//! The program: runs one scenario and prints its report as text or JSON. The exit codes are those of `stele`.
 
 mod bench;
 mod bus;
@@ -14,7 +14,7 @@ use cli::{Arguments, Scenario};
 use std::process::ExitCode;
 use stele_node::measuring::Failure;
 
-/// Measures what the arguments ask for. Prints why where it fails.
+/// Runs the scenario that the arguments choose, and prints errors to standard error.
 pub(crate) fn main() -> ExitCode {
     match measure(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,7 +27,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.repeats == 0 {
-        return Err(Failure::usage("no repetitions").help("give --repeats 1 or more"));
+        return Err(Failure::usage("--repeats must be at least 1"));
     }
     match arguments.scenario {
         Scenario::Pipeline => pipeline::pipeline(arguments),

@@ -1,106 +1,108 @@
-//! Scenario `seal`: what sealing, verifying and proving cost, with a leaf an event.
+//! Scenario `seal`: the cost of sealing, verifying and proving, with one leaf per event.
 //!
 //! ```text
-//!  seal            frames in memory ─> leaves ─> tree, tiles, checkpoints    beside SHA-256 of them
-//!  seal_all_cores  the same, a log of its own on each core
+//!  seal            frames in memory ─> leaves ─> tree, tiles, checkpoints    against SHA-256 of them
+//!  seal_all_cores  the same, with a separate log on each core
 //!  seal_trail      trail on disk ─> CRCs ─> leaves ─> tree ─> tiles and checkpoints on disk
 //!  verify          sealed trail ─> CRCs, links, leaves, tree, signatures; one core, and all
-//!  prove           sealed trail ─> the proof of an event by chance, checked
+//!  prove           sealed trail ─> the proof of a random event, checked
 //! ```
 //!
-//! SHA-256 works on blocks of 64 bytes. A leaf of a frame of 64 bytes takes two (a prefix and a length are
-//! hashed beside it), and a tree has one node a leaf, of two blocks: four blocks an event where its bytes
-//! alone are one. `sha256_same_blocks` is what hashing so many costs and nothing else; `sha256_same_bytes`
-//! what the frames would cost if no event had to be proved by itself.
+//! SHA-256 works on blocks of 64 bytes. A leaf of a frame of 64 bytes takes two blocks, because a prefix and
+//! a length are hashed, too. The tree has one node per leaf, also of two blocks. An event therefore takes
+//! four blocks, while its bytes alone take one. `sha256_same_blocks` is the cost of hashing that many blocks;
+//! `sha256_same_bytes` is the cost of hashing only the frames, if single events needed no proof.
 
 mod hashing;
 mod trail;
 
 use crate::cpu::on_cpu;
-use crate::journal::{Place, ScenarioError, in_folder};
+use crate::journal::{JournalSetup, ScenarioError, in_folder};
 use crate::sheet::Sheet;
-use crate::{HiccupMeter, Mix, Report, Route};
+use crate::{HiccupMeter, MessageMix, PerfReport, Route};
 use hashing::Frames;
 use std::time::Duration;
 use stele_compliance::seal::Signer;
 use stele_compliance::seal::note::KeyKind;
 
-/// How long the machine's own stalls are watched before each repetition.
+/// How long the stalls of the machine are measured before each repetition.
 const WATCH: Duration = Duration::from_millis(200);
 
-/// How much is measured.
+/// How much to measure.
 #[derive(Clone, Copy, Debug)]
-pub struct Extent {
-    /// Repetitions.
+pub struct SealWorkload {
+    /// The number of repetitions.
     pub repeats: u32,
-    /// Events of each run in memory.
+    /// The number of events of each run in memory.
     pub events: u64,
-    /// Events of the trail on disk.
+    /// The number of events of the trail on disk.
     pub trail_events: u64,
-    /// Proofs of each repetition.
+    /// The number of proofs of each repetition.
     pub proofs: u32,
 }
 
-impl Extent {
-    /// What the figures are published from: `repeats` repetitions, over a trail of `trail_events`.
+impl SealWorkload {
+    /// The workload of published figures, with a trail of `trail_events` events.
     pub fn full(repeats: u32, trail_events: u64) -> Self {
         Self { repeats, events: 5_000_000, trail_events, proofs: 1_000 }
     }
 
-    /// A few seconds in all: whether everything runs, not how fast.
+    /// A workload of a few seconds, which only checks that everything runs.
     pub fn quick() -> Self {
         Self { repeats: 1, events: 50_000, trail_events: 50_000, proofs: 20 }
     }
 }
 
-/// A key that signs what is thrown away.
+/// Returns the key for temporary trails.
 fn signer() -> Signer {
-    Signer::new("stele.internal/perf", KeyKind::Log, &[7; 32]).expect("the name is one of a key")
+    Signer::new("stele.internal/perf", KeyKind::Log, &[7; 32]).expect("the name is valid")
 }
 
-/// Measures everything on `cpus`, below the directory of `place`. `mixes` are recorded markets whose frames
-/// are sealed in memory beside those of 64 bytes. `on_stage` receives what is measured next.
+/// Runs the scenario on `cpus`, in the directory of `setup`. Sealing in memory is measured with frames of 64
+/// bytes and with those of the recorded markets `mixes`. `on_stage` receives the name of each stage before it
+/// starts.
 ///
 /// # Errors
-/// [`ScenarioError`]; what was written may then stay in the directory.
+/// [`ScenarioError`]. Files may then remain in the directory.
 pub fn run(
-    place: &Place,
+    setup: &JournalSetup,
     cpus: &[usize],
-    extent: &Extent,
-    mixes: &[Mix],
+    workload: &SealWorkload,
+    mixes: &[MessageMix],
     mut on_stage: impl FnMut(&str),
-) -> Result<Report, ScenarioError> {
+) -> Result<PerfReport, ScenarioError> {
     let (mut meter, mut sheet) = (HiccupMeter::new(), Sheet::default());
-    let short = Mix::of_64_bytes();
-    for repeat in 1..=extent.repeats {
-        let mut tell = |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
-        tell("the machine's own stalls");
+    let short = MessageMix::of_64_bytes();
+    for repeat in 1..=workload.repeats {
+        let mut stage =
+            |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", workload.repeats));
+        stage("stalls of the machine");
         meter.watch(WATCH);
-        tell("sealing in memory");
+        stage("sealing in memory");
         for mix in std::iter::once(&short).chain(mixes) {
-            in_memory(&mut sheet, cpus, extent.events, mix);
+            in_memory(&mut sheet, cpus, workload.events, mix);
         }
     }
-    in_folder(place, |folder| {
-        on_stage(&format!("a trail of {} events", extent.trail_events));
-        trail::write(folder, place, extent.trail_events)?;
-        for repeat in 1..=extent.repeats {
-            let mut tell =
-                |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", extent.repeats));
-            tell("sealing a trail");
+    in_folder(setup, |folder| {
+        on_stage(&format!("a trail of {} events", workload.trail_events));
+        trail::write(folder, setup, workload.trail_events)?;
+        for repeat in 1..=workload.repeats {
+            let mut stage =
+                |what: &str| on_stage(&format!("{what}, repetition {repeat} of {}", workload.repeats));
+            stage("sealing a trail");
             let (events, rate) = on_cpu(cpus.first().copied(), || trail::seal(folder))?;
             sheet.single("trail_events", "events", events as f64, None);
             sheet.single("seal_trail", "events/s", rate, None);
-            tell("verifying");
+            stage("verifying");
             sheet.single("verify", "events/s", trail::verify(folder, 1)?, None);
             sheet.single("verify_all_cores", "events/s", trail::verify(folder, cpus.len().max(1))?, None);
-            tell("proving");
-            let seen = trail::prove(folder, events, extent.proofs, u64::from(repeat))?;
+            stage("proving");
+            let seen = trail::prove(folder, events, workload.proofs, u64::from(repeat))?;
             sheet.latency("prove", seen, &proving());
         }
         Ok(())
     })?;
-    Ok(Report::new("seal", meter.noise(), sheet.figures()))
+    Ok(PerfReport::new("seal", meter.noise(), sheet.figures()))
 }
 
 fn proving() -> Route {
@@ -113,8 +115,8 @@ fn proving() -> Route {
     }
 }
 
-/// Ours and both limits, one after the other on the first CPU; then ours on all of them at once.
-fn in_memory(sheet: &mut Sheet, cpus: &[usize], events: u64, mix: &Mix) {
+/// Measures sealing and both limits, one after the other on the first CPU, then sealing on all CPUs at once.
+fn in_memory(sheet: &mut Sheet, cpus: &[usize], events: u64, mix: &MessageMix) {
     let name = |name: &str| if mix.name == "64" { name.into() } else { format!("{name}_{}", mix.name) };
     let frames = Frames::of(mix);
     let names = ["seal", "sha256_same_blocks", "sha256_same_bytes", "seal_all_cores"].map(name);

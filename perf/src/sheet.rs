@@ -1,9 +1,9 @@
-//! Figures as they come together, a repetition at a time.
+//! Collects the results of the repetitions and computes the figures from them.
 
 use crate::figure::Figure;
 use crate::{Percentiles, Route};
 
-/// Lines by their names, in the order in which they were first added.
+/// The results by name, in the order in which the names were first added.
 #[derive(Default)]
 pub(crate) struct Sheet {
     lines: Vec<Line>,
@@ -23,23 +23,23 @@ enum Seen {
 }
 
 impl Sheet {
-    /// A repetition's latencies.
+    /// Adds the latencies of one repetition.
     pub(crate) fn latency<'r>(&mut self, name: &str, seen: Percentiles, route: impl Into<Option<&'r Route>>) {
         let line = self.line(name, "ns", route.into(), || Seen::Latency(Vec::new()));
         let Seen::Latency(all) = &mut line.seen else { panic!("{name} is not a latency") };
         all.push(seen);
     }
 
-    /// A repetition's value.
+    /// Adds the value of one repetition.
     pub(crate) fn single(&mut self, name: &str, unit: &'static str, value: f64, route: Option<&Route>) {
         let line = self.line(name, unit, route, || Seen::Single(Vec::new()));
         let Seen::Single(all) = &mut line.seen else { panic!("{name} is a latency") };
         all.push(value);
     }
 
-    /// `name` is compared with `baseline`, each repetition with that of the same number.
+    /// Compares `name` with `baseline`, repetition by repetition.
     pub(crate) fn beside(&mut self, name: &str, baseline: &str) {
-        let line = self.lines.iter_mut().find(|line| line.name == name).expect("the line is there");
+        let line = self.lines.iter_mut().find(|line| line.name == name).expect("the line was added");
         line.baseline = Some(baseline.into());
     }
 
@@ -58,7 +58,7 @@ impl Sheet {
         &mut self.lines[at]
     }
 
-    /// The medians of the repetitions.
+    /// Returns the figures: the medians of the repetitions.
     pub(crate) fn figures(&self) -> Vec<Figure> {
         self.lines.iter().filter_map(|line| self.figure(line)).collect()
     }

@@ -1,7 +1,7 @@
-//! The bus's scenario, as short as it gets: whether it runs and what it prints, not how fast.
+//! Runs the scenario `bus` in its quick form and checks the report.
 
 use stele_journal::FlushMethod;
-use stele_perf::bus::{Extent, Place, run};
+use stele_perf::bus::{BusSetup, BusWorkload, run};
 use stele_perf::journal;
 
 const LATENCIES: [&str; 10] = [
@@ -18,11 +18,11 @@ const LATENCIES: [&str; 10] = [
 ];
 
 #[test]
-fn the_scenario_measures_every_figure_beside_its_rival_and_tells_where_its_time_is_spent() {
+fn the_scenario_reports_every_figure_with_its_baseline_and_its_route() {
     let folder = tempfile::tempdir().unwrap();
     let mut cpus = stele_bus::allowed_cpus();
     cpus.truncate(2);
-    let journal = journal::Place {
+    let journal = journal::JournalSetup {
         directory: folder.path().into(),
         journal_cpu: cpus.get(1).copied(),
         sequencer_cpu: cpus.first().copied(),
@@ -31,8 +31,8 @@ fn the_scenario_measures_every_figure_beside_its_rival_and_tells_where_its_time_
         segment_length: 4 << 20,
     };
     let mut stages = Vec::new();
-    let place = Place { journal, cpus, worker: None };
-    let report = run(&place, &Extent::quick(), &[], |stage| stages.push(stage.to_owned())).unwrap();
+    let setup = BusSetup { journal, cpus, worker: None };
+    let report = run(&setup, &BusWorkload::quick(), &[], |stage| stages.push(stage.to_owned())).unwrap();
     assert!(stages.len() >= 5 && stages[0].contains("repetition 1 of 1"), "{stages:?}");
     let report: serde_json::Value = serde_json::to_value(&report).unwrap();
     let figures = report["figures"].as_array().unwrap();

@@ -1,8 +1,8 @@
-//! The journal's scenario, as short as it gets: whether it runs and what it prints, not how fast.
+//! Runs the scenario `journal` in its quick form and checks the report.
 
 use stele_journal::FlushMethod;
-use stele_perf::Mix;
-use stele_perf::journal::{Extent, Place, run};
+use stele_perf::MessageMix;
+use stele_perf::journal::{JournalSetup, JournalWorkload, run};
 use stele_testkit::skip::skip;
 
 const LATENCIES: [&str; 8] = [
@@ -28,13 +28,13 @@ const VALUES: [&str; 9] = [
 ];
 
 #[test]
-fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
+fn the_scenario_reports_every_figure_with_its_baseline_and_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     if std::fs::metadata("/proc/sys/kernel/io_uring_disabled").is_err() {
         return skip("io_uring");
     }
     let cpus = stele_bus::allowed_cpus();
-    let place = Place {
+    let setup = JournalSetup {
         directory: folder.path().into(),
         journal_cpu: cpus.first().copied(),
         sequencer_cpu: cpus.last().copied(),
@@ -43,9 +43,10 @@ fn the_scenario_measures_every_figure_beside_its_baseline_and_cleans_up() {
         segment_length: 4 << 20,
     };
     let mut feed = TwoTrades::default();
-    let mix = Mix::read("mix", &mut feed, 1_000).unwrap();
+    let mix = MessageMix::read("mix", &mut feed, 1_000).unwrap();
     let mut stages = Vec::new();
-    let report = run(&place, &Extent::quick(), &[mix], |stage| stages.push(stage.to_owned())).unwrap();
+    let report =
+        run(&setup, &JournalWorkload::quick(), &[mix], |stage| stages.push(stage.to_owned())).unwrap();
     assert!(stages.len() >= 5 && stages[0].contains("repetition 1 of 1"), "{stages:?}");
     let report: serde_json::Value = serde_json::to_value(&report).unwrap();
     let figures = report["figures"].as_array().unwrap();
@@ -88,7 +89,7 @@ struct TwoTrades {
 
 impl stele_feed::Feed for TwoTrades {
     fn describe(&self) -> stele_feed::SourceDescription {
-        unreachable!("a mix asks for events alone")
+        unreachable!("a mix only reads events")
     }
 
     fn fill(&mut self, batch: &mut stele_feed::Batch) -> Result<stele_feed::FeedStep, stele_feed::FeedError> {
@@ -105,6 +106,6 @@ impl stele_feed::Feed for TwoTrades {
     }
 
     fn report(&self) -> stele_feed::FeedReport {
-        unreachable!("a mix asks for events alone")
+        unreachable!("a mix only reads events")
     }
 }

@@ -1,4 +1,4 @@
-//! The program, as short as it gets: whether it runs and prints what it should, not how fast.
+//! Runs the program with `--quick` and checks what it prints.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_stele-perf")).args(arguments).output().expect("the program was built")
 }
 
-/// Runs the program, which must succeed, with `--json`, and gives what it printed.
+/// Runs the program with `--json` and returns its output. Panics if it fails.
 fn run_json(arguments: &[&str]) -> serde_json::Value {
     let output = run(&[arguments, &["--json"]].concat());
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -20,7 +20,7 @@ fn text(path: &Path) -> &str {
 }
 
 #[test]
-fn a_report_says_which_commit_the_program_was_built_from_and_gives_no_percentile_of_few_samples() {
+fn a_report_contains_the_commit_and_no_percentile_with_too_few_samples() {
     let report = run_json(&["pipeline", "--quick"]);
     let revision = report["revision"].as_str().unwrap();
     let git =
@@ -43,16 +43,16 @@ fn a_report_says_which_commit_the_program_was_built_from_and_gives_no_percentile
 }
 
 #[test]
-fn what_cannot_be_measured_ends_as_the_main_program_does() {
+fn failures_have_the_exit_codes_of_stele() {
     for (arguments, code) in [(&["everything"][..], 2), (&["pipeline", "--repeats", "0"], 2)] {
         assert_eq!(run(arguments).status.code(), Some(code), "{arguments:?}");
     }
     assert_eq!(run(&["journal", "--quick", "--dir", "/proc/nowhere"]).status.code(), Some(3));
-    assert!(run(&["bus", "--consumers", "2"]).status.success(), "the call that it makes to itself");
+    assert!(run(&["bus", "--consumers", "2"]).status.success(), "the internal call for counting");
 }
 
 #[test]
-fn perf_strategies_prints_every_figure_beside_the_other_side() {
+fn perf_strategies_prints_every_figure_with_its_baseline() {
     let report = run_json(&["strategies", "--quick"]);
     assert_eq!(report["scenario"], "strategies");
     let figures = report["figures"].as_array().unwrap();
@@ -97,7 +97,7 @@ fn perf_journal_prints_every_figure_with_its_baseline_and_cleans_up() {
 }
 
 #[test]
-fn perf_seal_prints_sealing_beside_sha256_and_what_it_costs_the_bus() {
+fn perf_seal_compares_sealing_with_sha256_and_prints_its_cost_to_the_bus() {
     let folder = tempfile::tempdir().unwrap();
     let report = run_json(&["seal", "--quick", "--dir", text(folder.path())]);
     assert_eq!(report["scenario"], "seal");

@@ -1,8 +1,6 @@
-//! Command lines that show what each command is for: the end of its help, and the examples of
-//! `docs/commands.md`.
+//! The example command lines at the end of each command's help and in `docs/commands.md`.
 //!
-//! A test runs every one of them (`node/tests/program/command_lines.rs`, which says what the names in
-//! capitals stand for).
+//! A test runs all of them (`node/tests/program/command_lines.rs`, which documents the names in capitals).
 
 use clap::Command;
 use clap::builder::StyledStr;
@@ -18,7 +16,7 @@ const fn example(line: &'static str, does: &'static str) -> Example {
     Example { line, does }
 }
 
-/// The examples of each command.
+/// The examples of each command, by its path.
 pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "demo",
@@ -26,7 +24,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             example("stele demo", "Watch a market being sequenced, traded and journaled."),
             example(
                 "stele demo --seconds 5 --seed 7 --dir trail",
-                "Trade another market, with its trail in a directory of your choice.",
+                "Trade another market for five seconds, and write the trail to the directory trail.",
             ),
         ],
     ),
@@ -34,7 +32,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "new-strategy",
         &[example(
             "stele new-strategy mean-reversion my-strategy",
-            "Write the crate into the directory my-strategy; `cargo test` runs there.",
+            "Create the crate in the directory my-strategy.",
         )],
     ),
     (
@@ -46,7 +44,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "stele generate --format dbn --events 50000 flow.dbn",
-                "Write fewer, as Databento's DBN.",
+                "Write 50,000 events in Databento's DBN format.",
             ),
         ],
     ),
@@ -60,31 +58,31 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
             ),
             example(
                 "stele run --feed dbn:FILE.dbn.zst --strategy ma-cross --param fast=8 --dir trail",
-                "Trade a file of Databento's DBN, versions 1 to 3.",
+                "Trade a Databento DBN file, version 1 to 3.",
             ),
             example(
                 "stele run --feed itch:FILE.itch50,date=20260105 --strategy dip-buyer --dir trail",
-                "Trade a file of NASDAQ TotalView-ITCH 5.0; the file's name may give the date.",
+                "Trade a NASDAQ TotalView-ITCH 5.0 file; its name may contain the date instead.",
             ),
             example(
                 "stele run --feed databento-csv:FILE.csv --strategy ma-cross --dir trail",
-                "Trade Databento's CSV of single orders.",
+                "Trade a Databento CSV file with market-by-order data.",
             ),
             example(
                 "stele run --feed lobster:FILE.csv,symbol=AMZN,date=20120621 --strategy ma-cross --dir trail",
-                "Trade a LOBSTER file; the file's name may give symbol and date.",
+                "Trade a LOBSTER file; its name may contain the symbol and date instead.",
             ),
             example(
                 "stele run --feed binance:FILE.gz --strategy dip-buyer --dir trail",
-                "Trade JSON lines of Binance's spot websocket.",
+                "Trade messages recorded from Binance's spot WebSocket, one JSON object per line.",
             ),
             example(
                 "stele run -c stele.toml --strategy dip-buyer",
-                "Take everything else from a configuration file.",
+                "Read all other settings from a configuration file.",
             ),
             example(
                 "stele run -c examples/shards.toml --seconds 10",
-                "Run several sequencers, each with a trail of its own: DIR/shard-1, DIR/shard-2.",
+                "Run several sequencers, each with its own trail: DIR/shard-1, DIR/shard-2.",
             ),
         ],
     ),
@@ -93,11 +91,11 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele backtest --feed itch:FILE.itch50 --strategy ma-cross --param slow=64",
-                "Run a strategy over a file once.",
+                "Run a strategy once over a file.",
             ),
             example(
                 "stele backtest --feed trail:trail --strategy ma-cross --sweep fast=4..8 --html page.html",
-                "Run it over a trail once for each value, and draw the most profitable run.",
+                "Run it over a trail once for each value, and plot the most profitable run.",
             ),
         ],
     ),
@@ -105,7 +103,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "check-strategy",
         &[example(
             "stele check-strategy trail",
-            "Compare every order of the recorded strategies with what they send now.",
+            "Compare every recorded order with the one that the strategy sends now.",
         )],
     ),
     (
@@ -113,19 +111,19 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele replay trail --speed 10",
-                "Print the market's events ten times as fast as they came.",
+                "Print the market events at ten times the recorded speed.",
             ),
             example(
                 "stele replay trail --speed 0 --into trail2 --strategy dip-buyer",
-                "Play the market to another strategy, and journal that.",
+                "Replay the market to another strategy, and journal the new run.",
             ),
         ],
     ),
     (
         "summary",
         &[
-            example("stele summary trail", "Print what a run printed at its end, from its trail alone."),
-            example("stele summary trail --json", "Print the same for a program to read."),
+            example("stele summary trail", "Print the report of a finished run again, from its trail."),
+            example("stele summary trail --json", "Print the same as JSON."),
         ],
     ),
     (
@@ -133,28 +131,28 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele config > stele.toml",
-                "Write a configuration file with every key and its meaning.",
+                "Write a configuration file with every key, its default and its meaning.",
             ),
             example(
                 "stele config --feed generator:7 --strategy ma-cross --dir trail > run.toml",
-                "Write the flags of a run as a file.",
+                "Turn the flags of a run into a configuration file.",
             ),
         ],
     ),
     (
         "top",
         &[
-            example("stele top", "Watch the only bus that runs; `q` ends it."),
-            example("stele top BUS --once", "Print the figures of one of several buses once."),
+            example("stele top", "Watch the only running bus; press `q` to quit."),
+            example("stele top BUS --once", "Print the figures of the bus BUS once."),
         ],
     ),
     (
         "attach",
         &[
-            example("stele attach", "Print events of the only bus that runs, from now on."),
+            example("stele attach", "Print the events of the only running bus, from now on."),
             example(
                 "stele attach BUS --from 1 --json",
-                "Print all of its events as JSON, and go on with what is published.",
+                "Print all events of a bus so far as JSON, then new ones as they are published.",
             ),
         ],
     ),
@@ -163,12 +161,12 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele kill-switch --account 1 --by 12",
-                "Refuse every order of an account and cancel its open orders.",
+                "Reject every new order of an account and cancel its open orders.",
             ),
             example("stele kill-switch --account 1 --by 12 --release", "Let the account trade again."),
             example(
                 "stele kill-switch --all --by 12 --trail trail",
-                "Stop everything from the next start on, where the bus does not run.",
+                "Halt all trading from the next run on, when the bus is not running.",
             ),
         ],
     ),
@@ -177,15 +175,15 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele limit set notional 5000000000000 --by 12 --approved-by 7",
-                "Set the largest value of an order, from the next order on.",
+                "Set the maximum value of an order to 5,000 units of the currency.",
             ),
             example(
                 "stele limit set open-orders 100 --strategy 1 --by 12",
-                "Limit the open orders of one strategy.",
+                "Limit the number of open orders of one strategy.",
             ),
             example(
                 "stele limit set notional none --by 12 --trail trail",
-                "Take a limit away where the bus does not run.",
+                "Remove a limit from the next run on, when the bus is not running.",
             ),
         ],
     ),
@@ -193,7 +191,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "snapshot",
         &[example(
             "stele snapshot trail",
-            "Save the state after the last closed segment; the next start goes on from it.",
+            "Save the state after the last closed segment; the next run starts from it.",
         )],
     ),
     (
@@ -201,11 +199,11 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele archive trail",
-                "Compress every closed segment; each is checked before the original is removed.",
+                "Compress every closed segment; each is verified before the original is removed.",
             ),
             example(
                 "stele archive trail --keep-raw 2 --level 19",
-                "Compress harder, except for the two newest closed segments.",
+                "Compress more strongly, and leave the two newest closed segments uncompressed.",
             ),
         ],
     ),
@@ -214,7 +212,7 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele repair trail",
-                "Print what is damaged and what can be done about it; change nothing.",
+                "Print the damage and the ways to repair it, without changing anything.",
             ),
             example(
                 "stele repair trail --restore COPY",
@@ -225,34 +223,37 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "verify",
         &[
-            example("stele verify trail", "Check every frame, and what the events say of each other."),
-            example(
-                "stele verify trail --key VKEY",
-                "Check the seals too; VKEY is what `stele key show` prints.",
-            ),
+            example("stele verify trail", "Verify every frame, and that the events are consistent."),
+            example("stele verify trail --key VKEY", "Verify the seals too; `stele key show` prints VKEY."),
             example(
                 "stele verify trail --key VKEY --against CHECKPOINT",
-                "Check that the trail extends a checkpoint that was kept elsewhere.",
+                "Verify that the trail extends a checkpoint that was kept elsewhere.",
             ),
             example(
                 "stele verify trail --key VKEY --witness WVKEY --quorum 1",
-                "Report what a witness has cosigned, and when.",
+                "Report what a witness cosigned and when, and fail if it cosigned nothing.",
             ),
         ],
     ),
     (
         "dump",
         &[
-            example("stele dump trail --type NewOrder --json", "Print the orders, one JSON object a line."),
+            example(
+                "stele dump trail --type NewOrder --json",
+                "Print the orders as JSON, one object per line.",
+            ),
             example(
                 "stele dump trail --from -1m --to -30s --csv",
-                "Print half a minute, counted back from the last event, as comma-separated values.",
+                "Print 30 seconds of events as CSV, from a minute before the last event.",
             ),
             example(
                 "stele dump trail --from 2026-11-21T09:30:00Z --reason \"case 17\"",
-                "Print what came from a time on, and record why it was read.",
+                "Print the events since a time, and record the reason for reading them.",
             ),
-            example("stele dump trail --follow", "Print what is there and what comes, until interrupted."),
+            example(
+                "stele dump trail --follow",
+                "Print all events, and new ones as they are written, until interrupted.",
+            ),
         ],
     ),
     (
@@ -260,11 +261,11 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele hold place trail --case 7 --reason \"inquiry of 3 March\" --by 12",
-                "Keep every record of the trail until the hold is released.",
+                "Keep all records of the trail until the hold is released.",
             ),
             example(
                 "stele hold place trail --case 8 --from -90d --reason \"inquiry\" --by 12 --approved-by 7",
-                "Keep the records of the last ninety days.",
+                "Keep the records of the trail's last 90 days.",
             ),
         ],
     ),
@@ -272,21 +273,24 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         "hold release",
         &[example(
             "stele hold release trail --case 7 --reason \"closed\" --by 12",
-            "Release the holds of a case.",
+            "Release all holds of a case.",
         )],
     ),
-    ("hold list", &[example("stele hold list trail", "List the holds that are in force.")]),
+    ("hold list", &[example("stele hold list trail", "List the holds in force.")]),
     (
         "expire",
         &[
             example(
                 "stele expire trail --dry-run",
-                "Print what the policy would remove, and why each of the others stays.",
+                "Print which segments would be removed, and why the others are kept.",
             ),
-            example("stele expire trail --dry-run --now +7y", "Print what it would remove in seven years."),
+            example(
+                "stele expire trail --dry-run --now +7y",
+                "Print which segments would be removed in seven years.",
+            ),
             example(
                 "stele expire trail -c stele.toml --person 12 --reason \"yearly expiry\"",
-                "Remove it; person and reason go on the trail.",
+                "Remove them; the person and the reason are recorded on the trail.",
             ),
         ],
     ),
@@ -295,76 +299,79 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         &[
             example(
                 "stele key new seal.key --name bank.example/stele",
-                "Make a key for sealing and print its public part.",
+                "Create a key that seals trails, and print its public key.",
             ),
             example(
                 "stele key new w.key --name witness.example/stele --witness",
-                "Make a key for a witness.",
+                "Create a key for a witness.",
             ),
         ],
     ),
-    ("key show", &[example("stele key show seal.key", "Print the public part of a key.")]),
+    ("key show", &[example("stele key show seal.key", "Print the public key.")]),
     (
         "key rotate",
         &[example(
             "stele key rotate trail --key seal.key --new new.key --by 12 --approved-by 7",
-            "Hand over to a new key, which is made.",
+            "Create a new key and replace the old one with it.",
         )],
     ),
-    ("seal", &[example("stele seal trail --key seal.key", "Sign a root over every durable event.")]),
+    ("seal", &[example("stele seal trail --key seal.key", "Sign a checkpoint over all durable events.")]),
     (
         "prove",
         &[example(
             "stele prove trail --sequence 7 --key VKEY -o 7.tlog-proof",
-            "Write the proof of one event, for someone who does not have the trail.",
+            "Write a proof of event 7 for someone who does not have the trail.",
         )],
     ),
     (
         "check-proof",
-        &[example("stele check-proof 7.tlog-proof --key VKEY", "Check the proof and print the event.")],
+        &[example("stele check-proof 7.tlog-proof --key VKEY", "Check the proof and print its event.")],
     ),
     (
         "witness",
         &[example(
             "stele witness --key w.key --listen 0.0.0.0:7380 --state STATE --log VKEY",
-            "Cosign the checkpoints of a log, on another party's machine.",
+            "Cosign the checkpoints of a log, on a machine of another party.",
         )],
     ),
     (
         "export-tiles",
         &[example(
             "stele export-tiles trail tiles --key VKEY",
-            "Write the tree, its tiles and the events to a new directory.",
+            "Write the tiles, the events and the checkpoint to a new directory.",
         )],
     ),
     (
         "doctor",
-        &[example(
-            "stele doctor -c stele.toml",
-            "Check the machine for the run that a configuration describes.",
-        )],
+        &[example("stele doctor -c stele.toml", "Check the machine for a run with this configuration.")],
     ),
     (
         "perf",
         &[
-            example("stele perf pipeline", "Measure the whole program, from feed to trail."),
-            example("stele perf journal", "Measure the journal beside the raw device."),
-            example("stele perf bus", "Measure the bus beside rtrb and the disruptor."),
-            example("stele perf strategies", "Measure books, windows and backtests."),
-            example("stele perf seal", "Measure sealing, verifying and proving."),
+            example("stele perf pipeline", "Benchmark the whole program, from feed to trail."),
+            example("stele perf journal", "Compare the journal with the raw device."),
+            example("stele perf bus", "Compare the bus with the crates rtrb and disruptor."),
+            example("stele perf strategies", "Benchmark order books, windows and backtests."),
+            example("stele perf seal", "Benchmark sealing, verifying and proving."),
         ],
     ),
     (
         "completions",
-        &[example("stele completions bash > stele.bash", "Write the script; `source stele.bash` loads it.")],
+        &[example(
+            "stele completions bash > stele.bash",
+            "Write the script for bash; `source stele.bash` loads it.",
+        )],
     ),
     (
         "man",
-        &[example("stele man man1", "Write a page for each command; `man -l man1/stele-run.1` shows one.")],
+        &[example(
+            "stele man man1",
+            "Write a manual page for each command; `man -l man1/stele-run.1` shows one.",
+        )],
     ),
 ];
 
-/// The command with the examples of each of its subcommands at the end of their help.
+/// Adds the examples of each subcommand to the end of its help.
 pub(super) fn with_examples(command: Command) -> Command {
     EXAMPLES.iter().fold(command, |command, (path, examples)| {
         let names: Vec<&str> = path.split(' ').collect();
@@ -372,7 +379,7 @@ pub(super) fn with_examples(command: Command) -> Command {
     })
 }
 
-/// Changes the subcommand at the path `names` below `command`.
+/// Applies `change` to the subcommand of `command` with the path `names`.
 fn at(command: Command, names: &[&str], change: &dyn Fn(Command) -> Command) -> Command {
     match names {
         [] => change(command),
@@ -392,7 +399,7 @@ fn text(examples: &[Example]) -> StyledStr {
 mod tests {
     use super::*;
 
-    /// Commands without subcommands, by their paths.
+    /// Appends the paths of all commands without subcommands.
     fn leaves(command: &Command, path: &str, into: &mut Vec<String>) {
         for command in command.get_subcommands() {
             let path = format!("{path} {}", command.get_name());
@@ -405,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_of_itself_that_its_definition_takes() {
+    fn every_command_has_examples_of_its_own() {
         let mut paths = Vec::new();
         leaves(&crate::cli::command(), "", &mut paths);
         let listed: Vec<&str> = EXAMPLES.iter().map(|(path, _)| *path).collect();

@@ -1,20 +1,20 @@
-//! The commands by the person who uses them, as `stele --help` lists them.
+//! The commands of `stele --help`, grouped by the person who uses them.
 //!
-//! clap has no headings for subcommands. The list is therefore made here, from the names and descriptions of
-//! the definitions, and goes into the template of the help.
+//! clap has no headings for subcommands. The list is therefore built here, from the names and descriptions of
+//! the definitions, and becomes part of the help template.
 
 use clap::Command;
 use std::fmt::Write as _;
 
-/// Commands that one kind of person uses.
+/// The commands for one kind of user.
 pub(super) struct Group {
-    /// The person.
+    /// The heading.
     pub(super) title: &'static str,
     /// In the order of the help.
     pub(super) commands: &'static [&'static str],
 }
 
-/// Every command once.
+/// All groups; every command is in exactly one.
 pub(super) const GROUPS: &[Group] = &[
     Group {
         title: "For strategy developers",
@@ -30,7 +30,7 @@ pub(super) const GROUPS: &[Group] = &[
         ],
     },
     Group {
-        title: "For operators of a bus",
+        title: "For operators",
         commands: &["config", "top", "attach", "kill-switch", "limit", "snapshot", "archive", "repair"],
     },
     Group {
@@ -52,7 +52,7 @@ pub(super) const GROUPS: &[Group] = &[
     Group { title: "For your shell", commands: &["completions", "man"] },
 ];
 
-/// The template of the help of the program, with the commands of `command` in their groups.
+/// Returns the help template of the program, with the subcommands of `command` in their groups.
 pub(super) fn help_template(command: &Command) -> String {
     let styles = command.get_styles();
     let (header, literal) = (styles.get_header(), styles.get_literal());
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_lists_each_command_on_a_line_that_a_terminal_shows_whole() {
+    fn the_help_lists_each_command_on_one_line_of_at_most_80_columns() {
         let help = crate::cli::command().render_help().to_string();
         for Group { title, commands } in GROUPS {
             assert!(help.contains(&format!("{title}:\n  {}", commands[0])), "{help}");

@@ -1,4 +1,4 @@
-//! Commands that set up the shell and the manual.
+//! Arguments of the commands that install completions and manual pages.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
-    /// The shell
+    /// Shell to complete for
     pub(crate) shell: Shell,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct ManArgs {
-    /// Directory to write to, which is made where it does not exist; pages that exist are replaced
+    /// Directory to write to; created if it does not exist, and existing pages are replaced
     pub(crate) dir: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! Commands for latency engineers.
+//! Arguments of the commands for latency engineers.
 
 use super::flags::{ConfigArgs, OutputArgs};
 use clap::Args;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Directory of the trail
+    /// Directory of the trail; overrides the configuration
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     #[command(flatten)]
@@ -19,7 +19,7 @@ pub(crate) struct DoctorArgs {
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub(crate) struct PerfArgs {
-    /// What to measure, and how: pipeline, journal, bus, strategies or seal
+    /// Benchmark to run, with its options: pipeline, journal, bus, strategies or seal
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) arguments: Vec<OsString>,
 }

@@ -1,4 +1,4 @@
-//! Commands for operators of a bus.
+//! Arguments of the commands for operators.
 
 use super::flags::{AccessArgs, ActArgs, OutputArgs, PeopleArgs};
 use clap::{Args, Subcommand};
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 #[derive(Args, Debug)]
 pub(crate) struct TopArgs {
-    /// Name of the bus; without it, the only one that runs
+    /// Name of the bus; not needed if only one is running
     pub(crate) name: Option<String>,
-    /// Print the figures once as text, and end
+    /// Print the figures once as text and exit
     #[arg(long, conflicts_with = "json")]
     pub(crate) once: bool,
     #[command(flatten)]
@@ -17,17 +17,18 @@ pub(crate) struct TopArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AttachArgs {
-    /// Name of the bus, `[bus]` name of its configuration or its trail's; without it, the only one that runs
+    /// Name of the bus, set by `name` in [bus] or else by its trail's directory; not needed if only one is
+    /// running
     pub(crate) name: Option<String>,
-    /// Shard, where there are several
+    /// Shard, if the bus has several
     #[arg(long, value_name = "ID")]
     pub(crate) shard: Option<u32>,
-    /// First event, by its sequence; without it, what comes from now on
+    /// First event to print, by sequence; without it, the next one published
     #[arg(long, value_name = "SEQUENCE", conflicts_with = "lossy")]
     #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) from: Option<u64>,
-    /// Read the ring alone and report which events it overwrote before they were read; without it those are
-    /// read from the trail, and none is missing
+    /// Read only from the shared-memory ring, and report events that were overwritten before they could be
+    /// read; without it, those events are read from the trail
     #[arg(long)]
     pub(crate) lossy: bool,
     #[command(flatten)]
@@ -40,10 +41,10 @@ pub(crate) struct AttachArgs {
 pub(crate) struct KillSwitchArgs {
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
-    /// Stop everything
+    /// Apply to all trading
     #[arg(long)]
     pub(crate) all: bool,
-    /// Let trading go on again. What was cancelled stays cancelled
+    /// Release the kill switch; cancelled orders stay cancelled
     #[arg(long)]
     pub(crate) release: bool,
     #[command(flatten)]
@@ -58,17 +59,17 @@ pub(crate) struct LimitArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum LimitCommand {
-    /// Set a limit, or take one away, from the next order on
+    /// Set or remove a limit, from the next order on
     Set(LimitSetArgs),
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct LimitSetArgs {
-    /// Which: order-quantity, notional, price-collar, duplicate, message-rate, open-orders, position, credit,
-    /// restricted, self-match
+    /// Limit to set: order-quantity, notional, price-collar, duplicate, message-rate, open-orders, position,
+    /// credit, restricted or self-match
     pub(crate) check: String,
-    /// In the unit of the check: a mantissa, 1e-9 of the currency or of the price, nanoseconds, a count; 0
-    /// forbids; `none` takes the limit away
+    /// Value in the unit of the limit: the mantissa of a quantity, 1e-9 of the currency or price,
+    /// nanoseconds, or a count; 0 forbids, `none` removes the limit
     pub(crate) limit: String,
     #[command(flatten)]
     pub(crate) scope: ScopeArgs,
@@ -76,38 +77,38 @@ pub(crate) struct LimitSetArgs {
     pub(crate) change: ChangeArgs,
 }
 
-/// What a control is on.
+/// What a control applies to.
 #[derive(Args, Debug)]
 pub(crate) struct ScopeArgs {
-    /// One account
+    /// Apply to this account
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<u32>,
-    /// One algorithm
+    /// Apply to this algorithm
     #[arg(long, value_name = "ID")]
     pub(crate) algorithm: Option<u32>,
-    /// One instrument; of a limit also together with an account or a strategy
+    /// Apply to this instrument; for a limit, may be combined with an account, algorithm or strategy
     #[arg(long, value_name = "ID")]
     pub(crate) instrument: Option<u32>,
-    /// One strategy
+    /// Apply to this strategy
     #[arg(long, value_name = "ID")]
     pub(crate) strategy: Option<u32>,
 }
 
-/// Who changes a control, where, and why.
+/// Who changes a control, why, and on which bus or trail.
 #[derive(Args, Debug)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
     pub(crate) people: PeopleArgs,
-    /// Why; of a kill switch it goes on the trail
+    /// Reason; for a kill switch, recorded on the trail
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) reason: String,
-    /// The running bus, where there are several
+    /// Name of the running bus, if there are several
     #[arg(long, value_name = "NAME", conflicts_with = "trail")]
     pub(crate) bus: Option<String>,
-    /// One shard of the bus; all of them without it
+    /// Shard of the bus; without it, all of them
     #[arg(long, value_name = "NUMBER", conflicts_with = "trail")]
     pub(crate) shard: Option<u32>,
-    /// A stopped trail in place of a running bus: the change is in force from the next session on
+    /// Change a stopped trail instead of a running bus; takes effect in the next run
     #[arg(long, value_name = "DIR")]
     pub(crate) trail: Option<PathBuf>,
     #[command(flatten)]
@@ -118,10 +119,10 @@ pub(crate) struct ChangeArgs {
 pub(crate) struct ArchiveArgs {
     #[command(flatten)]
     pub(crate) act: ActArgs,
-    /// Closed segments that stay as they are, the newest ones
+    /// Number of the newest closed segments to leave uncompressed
     #[arg(long, default_value_t = 0, value_name = "SEGMENTS")]
     pub(crate) keep_raw: usize,
-    /// Level of compression, 1 to 22: higher is smaller and slower
+    /// Compression level, 1 to 22; higher is smaller and slower
     #[arg(long, default_value_t = stele_journal::archive::ARCHIVE_LEVEL_DEFAULT,
           value_parser = clap::value_parser!(i32).range(1..=22))]
     pub(crate) level: i32,
@@ -131,16 +132,16 @@ pub(crate) struct ArchiveArgs {
 pub(crate) struct RepairArgs {
     #[command(flatten)]
     pub(crate) act: ActArgs,
-    /// Replace damaged segments by intact copies, from a segment file or a directory of them
+    /// Replace damaged segments with intact copies from a segment file or a directory of them
     #[arg(long, value_name = "COPY", conflicts_with = "cut")]
     pub(crate) restore: Option<PathBuf>,
-    /// Set aside everything from the first damage on, and go on before it
+    /// Cut the log at the first damage and set aside everything after it
     #[arg(long, requires = "reason", requires = "by")]
     pub(crate) cut: bool,
-    /// Why; it goes on the trail
+    /// Reason, recorded on the trail
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// Who, by the number of the party; it goes on the trail
+    /// Who repairs the trail, by party number; recorded on the trail
     #[arg(long, value_name = "ID")]
     pub(crate) by: Option<u32>,
 }

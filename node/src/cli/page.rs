@@ -1,30 +1,31 @@
-//! `docs/commands.md`: the help of every command as a page, made from the definitions.
+//! `docs/commands.md`: the help of every command, generated from the definitions.
 
 use super::examples::{EXAMPLES, Example};
 use super::groups::{GROUPS, Group};
 use clap::{Arg, ArgAction, Command};
 use std::fmt::Write as _;
 
-/// Columns of the page.
+/// Width of the page in columns.
 const WIDTH: usize = 110;
 
 const OPENING: &str = "\
 # Commands
 
-Every command of `stele`, as `stele COMMAND --help` describes it. This page is made from the program's own
-help; `STELE_GOLDEN=write cargo test -p stele-node commands_page` writes it again.
+This page lists every command of `stele` with its options and examples. It is generated from the program's
+help, by `STELE_GOLDEN=write cargo test -p stele-node commands_page`.
 
-`stele` is `target/release/stele` after `cargo build --release`. A **trail** is the directory that `stele run
---dir` or `stele demo` wrote. Exit codes: 0 good, 1 the thing checked is not so, 2 usage, 3 environment or
-I/O.
+`cargo build --release` builds the program as `target/release/stele`. A **trail** is a directory written by
+`stele run` or `stele demo`. Exit codes: 0 success, 1 a check failed, 2 usage error, 3 environment or I/O
+error.
 
-Where a command takes a time, write a day (`2026-11-21`, which begins at midnight UTC), a moment
-(`2026-11-21T09:30:00Z`) or a span: `1h`, as well as `-1h`, is one hour before the trail's last event; in
-`stele expire --now` it is one hour ago. Spans are written as `90s`, `30m`, `1h 30m`, `2d`, `3mo` or `7y`.
+A time is a day (`2026-11-21`, from midnight UTC), a moment (`2026-11-21T09:30:00Z`) or a span such as `90s`,
+`30m`, `1h 30m`, `2d`, `3mo` or `7y`. A span counts back from the trail's last event, with or without a minus
+sign: `1h` and `-1h` mean the same. Only `stele expire --now` counts from the present: `1h` is an hour ago,
+`+7y` is in seven years.
 
 ";
 
-/// The whole page.
+/// Returns the page.
 pub(super) fn page() -> String {
     let mut program = super::command();
     program.build();
@@ -40,7 +41,7 @@ pub(super) fn page() -> String {
     page
 }
 
-/// A table with a row for each group.
+/// Appends the table of all commands.
 fn contents(program: &Command, page: &mut String) {
     page.push_str("| command | what it does |\n|---|---|\n");
     for Group { title, commands } in GROUPS {
@@ -58,7 +59,7 @@ fn section(command: &mut Command, path: &str, level: usize, page: &mut String) {
     let about = command.get_long_about().or(command.get_about()).map(ToString::to_string);
     for (index, paragraph) in about.unwrap_or_default().split("\n\n").enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
-        // The first is the line of the list, which ends without a full stop.
+        // The first paragraph is the line of the list, which has no full stop.
         let stop = if paragraph.ends_with(['.', '?']) { "" } else { "." };
         let _ = write!(page, "{gap}{}", wrapped(&format!("{paragraph}{stop}"), ""));
     }
@@ -80,12 +81,12 @@ fn section(command: &mut Command, path: &str, level: usize, page: &mut String) {
     }
 }
 
-/// A line for each argument and each option.
+/// Appends a list item for each argument and option.
 fn arguments(command: &Command, page: &mut String) {
     let shown = |arg: &&Arg| !arg.is_hide_set() && !["help", "version"].contains(&arg.get_id().as_str());
     let (positional, options): (Vec<&Arg>, Vec<&Arg>) =
         command.get_arguments().filter(shown).partition(|arg| arg.is_positional());
-    // Those that have a heading of their own come last.
+    // Options with their own heading come last.
     let (headed, plain): (Vec<&Arg>, Vec<&Arg>) =
         options.into_iter().partition(|arg| arg.get_help_heading().is_some());
     let lines: String = positional.into_iter().chain(plain).map(item).collect();
@@ -128,7 +129,7 @@ fn item(arg: &Arg) -> String {
         notes.push(format!("default `{}`", defaults.join(" ")));
     }
     if let Some(variable) = arg.get_env() {
-        notes.push(format!("or the variable `{}`", variable.to_string_lossy()));
+        notes.push(format!("environment variable `{}`", variable.to_string_lossy()));
     }
     if matches!(arg.get_action(), ArgAction::Append) && !text.contains("several") {
         notes.push("may be given several times".to_owned());
@@ -148,7 +149,7 @@ fn examples(path: &str, page: &mut String) {
     }
 }
 
-/// The text in lines of the page's width, with `indent` before each but the first.
+/// Wraps `text` to the width of the page, with `indent` before every line but the first.
 fn wrapped(text: &str, indent: &str) -> String {
     let (mut out, mut length) = (String::new(), 0);
     for word in text.split_whitespace() {
@@ -175,7 +176,7 @@ fn the_commands_page_shows_the_help_of_every_command() {
     let shown = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         shown == page(),
-        "docs/commands.md is not what the help says now: \
-         STELE_GOLDEN=write cargo test -p stele-node commands_page writes it again"
+        "docs/commands.md is out of date; to regenerate it, run \
+         STELE_GOLDEN=write cargo test -p stele-node commands_page"
     );
 }

@@ -1,4 +1,4 @@
-//! Commands for compliance officers: verifying, sealing and proving records.
+//! Arguments of the commands for compliance officers that verify, seal and prove records.
 
 use super::flags::{ActArgs, OutputArgs, PeopleArgs, PrivateKeyArgs, PublicKeyArgs, ReadArgs};
 use clap::{Args, Subcommand};
@@ -8,16 +8,16 @@ use std::path::PathBuf;
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
-    /// Check the seals too: public key that they must be signed with, name+id+base64
+    /// Verify the seals too, with this public key, as name+id+base64
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
-    /// Public key of a witness: report which checkpoints it cosigned; may be given several times
+    /// Report the checkpoints that this witness cosigned, by its public key; may be given several times
     #[arg(long = "witness", value_name = "VKEY", requires = "key")]
     pub(crate) witnesses: Vec<String>,
-    /// How many of them must have cosigned a checkpoint; all of them without it
+    /// Number of witnesses that must have cosigned a checkpoint; without it, all of them
     #[arg(long, value_name = "COUNT", requires = "witnesses")]
     pub(crate) quorum: Option<usize>,
-    /// A checkpoint that was kept elsewhere: the trail must extend it
+    /// File with a checkpoint that was kept elsewhere; the trail must extend it
     #[arg(long, value_name = "CHECKPOINT", requires = "key")]
     pub(crate) against: Option<PathBuf>,
     #[command(flatten)]
@@ -32,26 +32,26 @@ pub(crate) struct KeyArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum KeyAction {
-    /// Make a key in a new file for its owner only, and print its public part
+    /// Create a key file, readable only by its owner, and print the public key
     New {
-        /// File to write; one that exists is not overwritten
+        /// File to create; an existing file is not overwritten
         file: PathBuf,
         /// Name of the key, such as bank.example/stele
         #[arg(long)]
         name: String,
-        /// A witness's key: it signs a time with each checkpoint
+        /// Create a key for a witness, which signs a time with each checkpoint
         #[arg(long)]
         witness: bool,
-        /// Ask for a passphrase and encrypt the file with it
+        /// Prompt for a passphrase and encrypt the file with it
         #[arg(long)]
         passphrase: bool,
     },
-    /// Print the public part of a key
+    /// Print the public key of a key file
     Show {
-        /// File of the key
+        /// Key file
         file: PathBuf,
     },
-    /// Hand over from the key that a trail is sealed with to another one
+    /// Replace the key that seals a trail
     ///
     /// The old key seals the trail to its end and signs an event there that names the new key.
     Rotate(KeyRotateArgs),
@@ -63,10 +63,10 @@ pub(crate) struct KeyRotateArgs {
     pub(crate) act: ActArgs,
     #[command(flatten)]
     pub(crate) old: PrivateKeyArgs,
-    /// File of the key that takes over; where there is none, it is made
+    /// File with the new key; created if it does not exist
     #[arg(long, value_name = "FILE")]
     pub(crate) new: PathBuf,
-    /// Ask for a passphrase and encrypt the new file with it
+    /// Prompt for a passphrase and encrypt the new key file with it
     #[arg(long)]
     pub(crate) passphrase: bool,
     #[command(flatten)]
@@ -75,11 +75,11 @@ pub(crate) struct KeyRotateArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct SealArgs {
-    /// Directory of the trail, which may be that of a running bus
+    /// Directory of the trail; the bus may be running
     pub(crate) trail: PathBuf,
     #[command(flatten)]
     pub(crate) key: PrivateKeyArgs,
-    /// Time-stamp the newest checkpoint: where an authority answers by RFC 3161 over HTTP
+    /// Time-stamp the newest checkpoint at this RFC 3161 time-stamping authority
     #[arg(long, value_name = "URL")]
     pub(crate) timestamp: Option<String>,
     #[command(flatten)]
@@ -90,19 +90,19 @@ pub(crate) struct SealArgs {
 pub(crate) struct ProveArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
-    /// The event
+    /// Sequence of the event
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) sequence: u64,
     #[command(flatten)]
     pub(crate) key: PublicKeyArgs,
-    /// File to write, by custom ending in .tlog-proof; without it, the terminal
+    /// File to create, usually with the extension .tlog-proof; without it, print the proof
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckProofArgs {
-    /// File of the proof
+    /// Proof file
     pub(crate) proof: PathBuf,
     #[command(flatten)]
     pub(crate) key: PublicKeyArgs,
@@ -112,19 +112,19 @@ pub(crate) struct CheckProofArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct WitnessArgs {
-    /// File of the witness's private key, of `stele key new --witness`
+    /// File with the witness's private key, created by `stele key new --witness`
     #[arg(long, value_name = "FILE")]
     pub(crate) key: PathBuf,
-    /// Address and port to listen at
+    /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: String,
-    /// Directory that keeps what was cosigned
+    /// Directory to store the cosigned checkpoints in
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
-    /// Public key of a log, name+id+base64; may be given several times
+    /// Public key of a log to cosign, as name+id+base64; may be given several times
     #[arg(long = "log", value_name = "VKEY", required = true)]
     pub(crate) logs: Vec<String>,
-    /// What the origin of a log must begin with; may be given several times
+    /// Accept only logs whose origin has this prefix; may be given several times
     #[arg(long = "origin", value_name = "PREFIX", default_value = "stele.internal/")]
     pub(crate) origins: Vec<String>,
     #[command(flatten)]
@@ -135,7 +135,7 @@ pub(crate) struct WitnessArgs {
 pub(crate) struct ExportTilesArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
-    /// Directory to write to, which is made and must not exist yet
+    /// Directory to create; it must not exist
     pub(crate) to: PathBuf,
     #[command(flatten)]
     pub(crate) key: PublicKeyArgs,

@@ -1,4 +1,4 @@
-//! Commands for compliance officers: searching and keeping records.
+//! Arguments of the commands for compliance officers that search and retain records.
 
 use super::flags::{ActArgs, ConfigArgs, OutputArgs, PeopleArgs, ReadArgs, ReportArgs};
 use crate::moment::Moment;
@@ -9,23 +9,22 @@ use clap::{Args, Subcommand};
 pub(crate) struct DumpArgs {
     #[command(flatten)]
     pub(crate) read: ReadArgs,
-    /// First event: its sequence, a time such as 2026-11-21 or 2026-11-21T09:30:00Z, or a span: 1h, as well
-    /// as
-    /// -1h, is an hour before the trail's last event
+    /// First event to print: a sequence, a time such as 2026-11-21 or 2026-11-21T09:30:00Z, or a span before
+    /// the trail's last event, such as 1h or -1h (they mean the same)
     #[arg(long, value_name = "SEQUENCE|TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<PlaceArg>,
-    /// Last event: its sequence, a time, or a span before the trail's last event
+    /// Last event to print: a sequence, a time, or a span before the trail's last event
     #[arg(long, value_name = "SEQUENCE|TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<PlaceArg>,
-    /// Go on printing what is written, also by another process, until interrupted
+    /// Keep printing events as they are written, until interrupted
     #[arg(long)]
     pub(crate) follow: bool,
-    /// Only events of this type, e.g. NewOrder; may be given several times
+    /// Print only events of this type, such as NewOrder; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) types: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// Print comma-separated values, with a header line for each type of event
+    /// Print CSV, with a header line for each type of event
     #[arg(long, conflicts_with = "json")]
     pub(crate) csv: bool,
 }
@@ -38,21 +37,21 @@ pub(crate) struct HoldArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum HoldCommand {
-    /// Keep records of a time until the hold is released
+    /// Keep records until the hold is released
     Place(HoldPlaceArgs),
-    /// Release every hold of a case
+    /// Release all holds of a case
     Release(HoldReleaseArgs),
-    /// List the holds that are in force
+    /// List the holds in force
     List(ReportArgs),
 }
 
-/// A case, and why something is done in it.
+/// A case, and the reason for a change to its holds.
 #[derive(Args, Debug)]
 pub(crate) struct CaseArgs {
-    /// Number of the case
+    /// Case number
     #[arg(long, value_name = "ID")]
     pub(crate) case: u64,
-    /// Why; it goes on the trail
+    /// Reason, recorded on the trail
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
 }
@@ -63,17 +62,17 @@ pub(crate) struct HoldPlaceArgs {
     pub(crate) act: ActArgs,
     #[command(flatten)]
     pub(crate) case: CaseArgs,
-    /// Records from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or a span such as 90d before the trail's
-    /// last event
+    /// Keep records from this time on: 2026-11-21, 2026-11-21T09:30:00Z, or a span before the trail's last
+    /// event, such as 90d; without it, from the beginning
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) from: Option<Moment>,
-    /// Records up to this time
+    /// Keep records up to this time; without it, all later ones too
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) to: Option<Moment>,
-    /// Instrument that the case names; every segment of the time is kept all the same
+    /// Instrument of the case, for the record: the hold keeps every event of its time range
     #[arg(long, value_name = "ID")]
     pub(crate) instrument: Option<u32>,
-    /// Account that the case names; every segment of the time is kept all the same
+    /// Account of the case, for the record: the hold keeps every event of its time range
     #[arg(long, value_name = "ID")]
     pub(crate) account: Option<u32>,
     #[command(flatten)]
@@ -96,17 +95,17 @@ pub(crate) struct ExpireArgs {
     pub(crate) act: ActArgs,
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Print what would be removed, and why each of the others stays; change nothing
+    /// Print which segments would be removed and why the others are kept, without removing anything
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Decide as if it were this time: 2033-11-21, 2033-11-21T09:30:00Z, or a span from now: +7y is in seven
-    /// years, 1h was an hour ago
+    /// Decide as of this time: 2033-11-21, 2033-11-21T09:30:00Z, or a span from now, such as +7y (in seven
+    /// years) or 1h (an hour ago)
     #[arg(long, value_name = "TIME", requires = "dry_run", allow_hyphen_values = true)]
     pub(crate) now: Option<Moment>,
-    /// Who, by the number of the party
+    /// Who runs the expiry, by party number; recorded on the trail
     #[arg(long, value_name = "ID")]
     pub(crate) person: Option<u32>,
-    /// Why; it goes on the trail
+    /// Reason, recorded on the trail
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! `stele archive`: closed segments packed, proved, and only then in place of the raw ones.
+//! `stele archive`: compresses closed segments, verifies the result, and only then removes the originals.
 
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::ArchiveArgs;
@@ -16,20 +16,20 @@ use zerocopy::little_endian::U64;
 
 #[derive(Serialize, Default)]
 struct Report {
-    /// Segments that this run archived.
+    /// Segments archived by this command.
     segments: usize,
-    /// Segments that were archived before.
+    /// Segments archived earlier.
     archived_before: usize,
-    /// Closed segments that stay raw.
+    /// Closed segments left uncompressed.
     raw: usize,
     bytes_before: u64,
     bytes_after: u64,
     ratio: f64,
-    /// Sequences of the events that say so.
+    /// Sequences of the `RetentionAct` events that record it.
     acts: Vec<u64>,
 }
 
-/// Archives what `args` selects.
+/// Archives the segments that `args` selects, and prints a report.
 pub(crate) fn archive(args: &ArchiveArgs) -> Result<(), Failure> {
     let directory = Directory::new(&args.act.trail);
     let segments = segments_of(&args.act.trail)?;
@@ -42,7 +42,7 @@ pub(crate) fn archive(args: &ArchiveArgs) -> Result<(), Failure> {
     if args.act.output.json { super::print_json(&report) } else { super::print_page(&report.page()) }
 }
 
-/// Opens the trail as its writer, whose new epoch closes everything in front of it, and archives that.
+/// Opens the trail as its writer, which closes the last segment by starting a new epoch, and archives.
 fn archive_over(args: &ArchiveArgs, directory: &Directory) -> Result<Report, Failure> {
     let mut act = Act::begin(&args.act.trail, &Purpose { command: "stele archive", ..Purpose::default() })?;
     let segments = segments_of(&args.act.trail)?;
@@ -74,20 +74,20 @@ fn archive_over(args: &ArchiveArgs, directory: &Directory) -> Result<Report, Fai
     }
     for archived in &archived {
         release_raw(directory, archived.index).map_err(|error| {
-            Failure::environment(format!("cannot remove segment {}: {error}", archived.index))
+            Failure::environment(format!("cannot remove the original of segment {}: {error}", archived.index))
         })?;
     }
     act.end(EndReason::FINISHED, "")?;
     Ok(Report::over(directory, &segments[..count], &archived, acts))
 }
 
-/// Which of the closed segments are raw and are not to stay so.
+/// Returns the indexes in `closed` of the uncompressed segments to archive.
 fn wanted(directory: &Directory, closed: &[Segment], keep_raw: usize) -> Vec<usize> {
     let count = closed.len().saturating_sub(keep_raw);
     (0..count).filter(|&at| !is_archived(directory, closed[at].header.index)).collect()
 }
 
-/// Packs segments, one a CPU at a time; gives them in their order.
+/// Compresses segments, one per CPU at a time, and returns them in order.
 fn pack_all(
     directory: &Directory,
     segments: &[Segment],
@@ -145,15 +145,15 @@ impl Report {
         let Self { segments, archived_before, raw, ratio, .. } = self;
         if self.segments == 0 {
             return format!(
-                "nothing to archive: {archived_before} segments are archived, {raw} closed ones stay raw\n"
+                "nothing to archive: {archived_before} segments were archived earlier, {raw} closed segments stay uncompressed\n"
             );
         }
         let [before, after] = [self.bytes_before, self.bytes_after].map(grouped);
         let acts: Vec<String> = self.acts.iter().map(u64::to_string).collect();
         format!(
-            "{segments} segments archived, read back and compared: {before} bytes are {after} now, {ratio:.2} to 1\n\
-             {archived_before} were archived before, {raw} closed ones stay raw\n\
-             on the trail as RetentionAct, sequence {}\n",
+            "archived and verified {segments} segments: {before} bytes compressed to {after}, {ratio:.2} to 1\n\
+             {archived_before} segments were archived earlier, {raw} closed segments stay uncompressed\n\
+             recorded on the trail as RetentionAct, sequence {}\n",
             acts.join(", ")
         )
     }

@@ -1,4 +1,5 @@
-//! `stele attach`: the live log of a bus in another process, one event a line, losses and the writer's end included.
+//! `stele attach`: prints the live log of a bus in another process, one event per line, including lost events
+//! and the end of the writer.
 
 use crate::access::{Access, AccessRecord, Form, record};
 use crate::cli::AttachArgs;
@@ -15,14 +16,14 @@ use stele_journal::{CatchUp, TrailError};
 use stele_wire::Sequence;
 use stele_wire::messages::AccessKind;
 
-/// Prints until the writer ends, or until it is interrupted. A reader that closes the pipe has seen enough.
+/// Prints events until the writer ends, or until interrupted. A pipe closed by its reader is not an error.
 pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
     let stop = StopRequest::listen()?;
     let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
     let shard = shard(&bus, args.shard)?;
     let ring = ring(&shard, &stop)?;
     let head = record_access(&shard, args)?;
-    let mut source = Source::open(&shard, &ring, args)?;
+    let mut source = EventSource::open(&shard, &ring, args)?;
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     if let Err(error) = out.write_all(head.as_bytes()) {
         return super::ended_by_reader(Err(error));
@@ -34,7 +35,7 @@ pub(crate) fn attach(args: &AttachArgs) -> Result<(), Failure> {
     result
 }
 
-/// The shard of that number, or the only one.
+/// Returns the shard with this number, or the only one.
 fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure> {
     let mut shards = bus.shards().map_err(Failure::environment)?;
     let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
@@ -43,27 +44,27 @@ fn shard(bus: &FoundBus, number: Option<u32>) -> Result<ShardDirectory, Failure>
         None => (shards.len() == 1).then_some(0),
     };
     let choose = || {
-        let what = format!("bus {} has the shards {}", bus.name(), numbers.join(", "));
-        Failure::usage(what).help("choose one with --shard")
+        let what = format!("bus {} has several shards: {}", bus.name(), numbers.join(", "));
+        Failure::usage(what).help("choose one with --shard ID")
     };
     found.map(|index| shards.swap_remove(index)).ok_or_else(choose)
 }
 
-/// Records that the log is read; gives what the output begins with.
+/// Records the access, and returns the text that the output starts with.
 fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Failure> {
     let form = if args.output.json { Form::Json } else { Form::Text };
     if args.access.unlogged {
         return Ok(AccessRecord::none().stream_notice(form));
     }
     let trail = shard.trail().ok_or_else(|| {
-        Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
-            .help("end the run and start it anew with this program")
+        Failure::environment(format!("shard {} does not report the directory of its trail", shard.number()))
+            .help("stop the run and restart it with this version of the program")
     })?;
     let access = Access { trail: &trail, kind: AccessKind::DUMP, from: args.from.unwrap_or(0), to: 0 };
     let since = Instant::now();
     let reader = loop {
         match super::open_trail(&trail) {
-            // Its first segment is in the making.
+            // The bus is still creating its first segment.
             Err(_) if since.elapsed() < PATIENCE => std::thread::sleep(NAP),
             opened => break opened?,
         }
@@ -71,7 +72,7 @@ fn record_access(shard: &ShardDirectory, args: &AttachArgs) -> Result<String, Fa
     Ok(record(&args.access, &access, &reader)?.stream_notice(form))
 }
 
-/// Maps the ring; waits for one that is being made.
+/// Maps the ring, and waits for one that is still being created.
 fn ring(shard: &ShardDirectory, stop: &StopRequest) -> Result<RingView, Failure> {
     let since = Instant::now();
     loop {
@@ -82,38 +83,42 @@ fn ring(shard: &ShardDirectory, stop: &StopRequest) -> Result<RingView, Failure>
             attached => {
                 return attached.map_err(|error| {
                     Failure::environment(error)
-                        .help("a run that finds no room in /dev/shm says at its start that it shows no ring")
+                        .help("a run without enough space in /dev/shm shares no ring, and prints a notice about it when it starts")
                 });
             }
         }
     }
 }
 
-/// For this long a ring may be in the making: the trail is read before its first event.
+/// How long the creation of a ring may take: a run recovers its trail before it publishes.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks when there is nothing new.
+/// The pause between two polls that found nothing.
 const NAP: Duration = Duration::from_millis(2);
-/// How often the writer's process is looked for.
+/// How often the state of the writer's process is checked.
 const WRITER_INTERVAL: Duration = Duration::from_millis(100);
-/// Events in one look.
-const EVENTS_PER_LOOK: usize = 1_024;
-/// Looks without an event after which a writer that has ended has nothing more to show. One may only have changed
-/// from ring to journal, or back.
-const LAST_LOOKS: usize = 4;
+/// The maximum number of events of one poll.
+const EVENTS_PER_POLL: usize = 1_024;
+/// Empty polls after which nothing more can come from a writer that has ended. A single empty poll may only
+/// be a switch from ring to journal, or back.
+const LAST_POLLS: usize = 4;
 
-enum Source {
+/// Where the events come from.
+enum EventSource {
     Lossy(LossyConsumer),
     CatchUp(Box<CatchUp>),
 }
 
-impl Source {
+impl EventSource {
     fn open(shard: &ShardDirectory, ring: &RingView, args: &AttachArgs) -> Result<Self, Failure> {
         if args.lossy {
             return Ok(Self::Lossy(LossyConsumer::join(ring)));
         }
         let trail = shard.trail().ok_or_else(|| {
-            Failure::environment(format!("shard {} does not say where its trail is", shard.number()))
-                .help("--lossy reads the ring alone")
+            Failure::environment(format!(
+                "shard {} does not report the directory of its trail",
+                shard.number()
+            ))
+            .help("--lossy reads only the ring")
         })?;
         Ok(Self::CatchUp(Box::new(match args.from {
             Some(from) => CatchUp::from(ring, &trail, Sequence(from)),
@@ -123,22 +128,22 @@ impl Source {
 
     fn poll(&mut self, printer: &mut Printer<impl io::Write>) -> Result<usize, TrailError> {
         match self {
-            Self::Lossy(consumer) => Ok(consumer.poll(EVENTS_PER_LOOK, |observed| match observed {
+            Self::Lossy(consumer) => Ok(consumer.poll(EVENTS_PER_POLL, |observed| match observed {
                 Observed::Event(event) => printer.event(&event),
                 Observed::Lost { first, last } => printer.lost(first, last),
             })),
-            Self::CatchUp(consumer) => consumer.poll(EVENTS_PER_LOOK, |event| printer.event(&event)),
+            Self::CatchUp(consumer) => consumer.poll(EVENTS_PER_POLL, |event| printer.event(&event)),
         }
     }
 }
 
 fn follow(
     printer: &mut Printer<impl io::Write>,
-    source: &mut Source,
+    source: &mut EventSource,
     ring: &RingView,
     stop: &StopRequest,
 ) -> Result<(), Failure> {
-    let (mut looked, mut state, mut idle) = (Instant::now(), WriterState::Running, 0);
+    let (mut checked, mut state, mut idle) = (Instant::now(), WriterState::Running, 0);
     while !stop.is_asked() && printer.failed.is_none() {
         if source.poll(printer).map_err(Failure::not_so)? > 0 {
             idle = 0;
@@ -146,24 +151,24 @@ fn follow(
         }
         printer.flush();
         idle += 1;
-        if state != WriterState::Running && idle >= LAST_LOOKS {
+        if state != WriterState::Running && idle >= LAST_POLLS {
             printer.end(state);
             return ended(state, ring);
         }
-        if state == WriterState::Running && looked.elapsed() >= WRITER_INTERVAL {
-            (looked, state, idle) = (Instant::now(), ring.writer_state(), 0);
+        if state == WriterState::Running && checked.elapsed() >= WRITER_INTERVAL {
+            (checked, state, idle) = (Instant::now(), ring.writer_state(), 0);
         }
         std::thread::sleep(NAP);
     }
     Ok(())
 }
 
-/// What the writer's end means for whoever followed it.
+/// Returns the result of the command when the writer has ended.
 fn ended(state: WriterState, ring: &RingView) -> Result<(), Failure> {
-    let durable = "what is durable is on the trail: `stele verify` shows it";
+    let durable = "everything durable is on the trail; check it with `stele verify`";
     match state {
         WriterState::Running | WriterState::Stopped => {
-            eprintln!("the bus has stopped in order; everything it published is printed");
+            eprintln!("the bus has stopped normally; all its events have been printed");
             Ok(())
         }
         WriterState::Abandoned => {
@@ -171,7 +176,7 @@ fn ended(state: WriterState, ring: &RingView) -> Result<(), Failure> {
             Err(Failure::environment(format!("the bus failed{why}")).help(durable))
         }
         WriterState::Dead(process) => {
-            Err(Failure::environment(format!("the bus is gone: {process} is dead")).help(durable))
+            Err(Failure::environment(format!("the bus died: {process} no longer exists")).help(durable))
         }
     }
 }
@@ -180,7 +185,7 @@ struct Printer<W> {
     out: W,
     line: String,
     json: bool,
-    /// What became of standard output.
+    /// The first error on standard output.
     failed: Option<io::Error>,
 }
 
@@ -197,7 +202,10 @@ impl<W: io::Write> Printer<W> {
         let count = last.0 - first.0 + 1;
         let _ = match self.json {
             true => write!(self.line, "{{\"lost\":{{\"first\":{first},\"last\":{last},\"count\":{count}}}}}"),
-            false => write!(self.line, "lost {first} to {last}: {count} events, overrun on the ring"),
+            false => write!(
+                self.line,
+                "lost {count} events, {first} to {last}: overwritten in the ring before they were read"
+            ),
         };
         self.print();
     }

@@ -1,6 +1,6 @@
-//! `stele backtest`: a strategy over a market that was, once or through a sweep of its parameters.
+//! `stele backtest`: runs a strategy over recorded data, once or for each combination of a parameter sweep.
 //!
-//! The main thread shows how far it is; each run is on a thread of its own, as many at a time as there are CPUs.
+//! Runs are spread over as many threads as there are CPUs; the main thread shows the progress.
 
 mod page;
 mod plots;
@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::feeds;
 use crate::numbering::sources;
 use crate::progress::Progress;
-use report::{Report, Run};
+use report::{BacktestReport, BacktestRun};
 use std::iter;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -26,36 +26,36 @@ use stele_replay::{Backtest, BacktestError, BacktestOptions};
 use stele_strategies::Registry;
 use stele_wire::Nanos;
 
-/// How often the progress is shown.
-const SHOWN_EVERY: Duration = Duration::from_millis(10);
+/// How often the progress display is updated.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What every run has in common.
+/// The settings that all runs share.
 struct Plan<'a> {
     config: Config,
     spec: FeedSpec,
     strategies: &'a Registry,
-    /// The market's time that is played at most.
+    /// The market time after which a run ends.
     limit: Option<Nanos>,
 }
 
-/// How far the runs are, for the thread that shows it.
+/// The progress of all runs, shared by their threads.
 #[derive(Default)]
-struct Reached {
+struct RunProgress {
     next: AtomicUsize,
     records: AtomicU64,
     runs: AtomicU64,
     has_failed: AtomicBool,
 }
 
-/// Runs what `args` say and prints what it came to.
+/// Runs the backtest or sweep that `args` describes and prints the results.
 pub(crate) fn backtest(args: &BacktestArgs, strategies: &Registry) -> Result<(), Failure> {
     let plan = Plan::new(args, strategies)?;
     let grid = sweep::grid(&args.sweep)?;
-    // What is wrong with any run is said before the first one begins.
+    // Invalid parameters of any run are reported before the first run starts.
     let options = grid.iter().map(|swept| plan.options(swept)).collect::<Result<Vec<_>, _>>()?;
     let mut runs = run_all(&plan, &grid, &options)?;
     runs.sort_by_key(|run| std::cmp::Reverse(run.outcome.figures.net));
-    let report = Report { feed: plan.spec.to_string(), runs };
+    let report = BacktestReport { feed: plan.spec.to_string(), runs };
     if let Some(file) = &args.html {
         let written = std::fs::write(file, page::page(&report));
         written.map_err(|error| Failure::environment(format!("cannot write {}: {error}", file.display())))?;
@@ -87,25 +87,26 @@ impl<'a> Plan<'a> {
         }
         if config.strategy.len() != 1 {
             let names = strategies.kinds().iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ");
-            return Err(Failure::usage("a backtest is of one strategy")
-                .help(format!("name it: --strategy NAME; there are: {names}")));
+            return Err(Failure::usage("a backtest runs exactly one strategy")
+                .help(format!("choose one with --strategy NAME; available: {names}")));
         }
         config.apply_parameters(&args.market.param)?;
         let spec = feeds::spec(&config)?;
         if matches!(spec, FeedSpec::Generator { .. }) && config.feed.seconds.is_none() {
-            return Err(Failure::usage("the generator's market has no end")
-                .help("say how much of it is played: --seconds 60"));
+            return Err(Failure::usage("the generated market never ends")
+                .help("limit it, for example with --seconds 60"));
         }
         let limit = match config.feed.seconds {
             Some(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
-                return Err(Failure::usage(format!("{seconds} seconds")).help("give a number above 0"));
+                return Err(Failure::usage(format!("invalid duration: {seconds} seconds"))
+                    .help("give a number above 0"));
             }
             seconds => seconds.map(|seconds| Nanos((seconds * 1e9) as u64)),
         };
         Ok(Self { config, spec, strategies, limit })
     }
 
-    /// What one run is made of.
+    /// Returns the options of the run with these swept parameters.
     fn options(&self, swept: &[String]) -> Result<BacktestOptions, Failure> {
         let mut config = self.config.clone();
         config.apply_parameters(swept)?;
@@ -123,29 +124,34 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// One run, from the feed's first record to its last.
-    fn run(&self, swept: &[String], options: &BacktestOptions, reached: &Reached) -> Result<Run, Failure> {
+    /// Runs the backtest once, from the feed's first record to its last or to the time limit.
+    fn run(
+        &self,
+        swept: &[String],
+        options: &BacktestOptions,
+        progress: &RunProgress,
+    ) -> Result<BacktestRun, Failure> {
         let feed = feeds::open(&self.spec, &self.config, iter::empty())?;
         let began = Instant::now();
-        let mut backtest = Backtest::new(feed, self.strategies, options.clone()).map_err(said)?;
-        let mut told = 0;
-        while backtest.step() && !reached.has_failed.load(Ordering::Relaxed) {
+        let mut backtest = Backtest::new(feed, self.strategies, options.clone()).map_err(failure_of)?;
+        let mut reported = 0;
+        while backtest.step() && !progress.has_failed.load(Ordering::Relaxed) {
             let records = backtest.records();
-            reached.records.fetch_add(records - told, Ordering::Relaxed);
-            told = records;
+            progress.records.fetch_add(records - reported, Ordering::Relaxed);
+            reported = records;
             if self.limit.is_some_and(|limit| backtest.elapsed() >= limit) {
                 backtest.stop();
             }
         }
-        let outcome = backtest.finish().map_err(said)?;
+        let outcome = backtest.finish().map_err(failure_of)?;
         let seconds = began.elapsed().as_secs_f64();
         let events_per_second = outcome.market_events as f64 / seconds;
-        reached.runs.fetch_add(1, Ordering::Relaxed);
-        Ok(Run { swept: swept.to_vec(), outcome, seconds, events_per_second })
+        progress.runs.fetch_add(1, Ordering::Relaxed);
+        Ok(BacktestRun { swept: swept.to_vec(), outcome, seconds, events_per_second })
     }
 }
 
-fn said(error: BacktestError) -> Failure {
+fn failure_of(error: BacktestError) -> Failure {
     match error {
         BacktestError::Session(error) => Failure::environment(error),
         error @ BacktestError::Endless(_) => {
@@ -155,17 +161,21 @@ fn said(error: BacktestError) -> Failure {
     }
 }
 
-/// Runs them all, in the order of the grid, on as many threads as there are CPUs.
-fn run_all(plan: &Plan<'_>, grid: &[Vec<String>], options: &[BacktestOptions]) -> Result<Vec<Run>, Failure> {
-    let reached = Reached::default();
+/// Runs all runs of the grid on as many threads as there are CPUs, and returns them in the grid's order.
+fn run_all(
+    plan: &Plan<'_>,
+    grid: &[Vec<String>],
+    options: &[BacktestOptions],
+) -> Result<Vec<BacktestRun>, Failure> {
+    let progress = RunProgress::default();
     let done = Mutex::new(Vec::new());
     let work = || loop {
-        let at = reached.next.fetch_add(1, Ordering::Relaxed);
+        let at = progress.next.fetch_add(1, Ordering::Relaxed);
         let Some((swept, options)) = grid.get(at).zip(options.get(at)) else { break };
-        let run = plan.run(swept, options, &reached);
-        reached.has_failed.fetch_or(run.is_err(), Ordering::Relaxed);
+        let run = plan.run(swept, options, &progress);
+        progress.has_failed.fetch_or(run.is_err(), Ordering::Relaxed);
         done.lock().expect("no run panics while it holds the list").push((at, run));
-        if reached.has_failed.load(Ordering::Relaxed) {
+        if progress.has_failed.load(Ordering::Relaxed) {
             break;
         }
     };
@@ -178,10 +188,10 @@ fn run_all(plan: &Plan<'_>, grid: &[Vec<String>], options: &[BacktestOptions]) -
         };
         while running.iter().any(|thread| !thread.is_finished()) {
             shown.set(match grid.len() {
-                1 => reached.records.load(Ordering::Relaxed),
-                _ => reached.runs.load(Ordering::Relaxed),
+                1 => progress.records.load(Ordering::Relaxed),
+                _ => progress.runs.load(Ordering::Relaxed),
             });
-            thread::sleep(SHOWN_EVERY);
+            thread::sleep(PROGRESS_INTERVAL);
         }
     });
     let mut done = done.into_inner().expect("no run panicked while it held the list");

@@ -1,4 +1,4 @@
-//! `stele check-proof`: a proof, with nothing but the key.
+//! `stele check-proof`: checks the proof of an event with the public key alone, without the trail.
 
 use crate::cli::CheckProofArgs;
 use crate::event_text::push_line;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use stele_compliance::seal::Proof;
 
 #[derive(Serialize)]
-struct Proved<'a> {
+struct CheckedProof<'a> {
     sequence: u64,
     origin: &'a str,
     size: u64,
@@ -19,14 +19,14 @@ struct Proved<'a> {
 /// Checks the proof and prints the event that it proves.
 ///
 /// # Errors
-/// [`Failure`]: not so, with what does not hold.
+/// [`Failure`]: not so, with the reason why the proof does not hold.
 pub(crate) fn check_proof(args: &CheckProofArgs) -> Result<(), Failure> {
     let key = read_key(&args.key.key)?;
     let file = args.proof.display();
     let read = std::fs::read(&args.proof);
     let bytes = read.map_err(|error| Failure::environment(format!("{file}: {error}")))?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| Failure::not_so(format!("{file}: this is no proof: it is not UTF-8")))?;
+        .map_err(|_| Failure::not_so(format!("{file} is not a proof: it is not UTF-8")))?;
     let wrong = |error| Failure::not_so(format!("{file}: {error}"));
     let proof = Proof::parse(&text).map_err(wrong)?;
     let (frame, checkpoint) = proof.check(&key).map_err(wrong)?;
@@ -34,10 +34,10 @@ pub(crate) fn check_proof(args: &CheckProofArgs) -> Result<(), Failure> {
     push_line(&frame, None, &mut event);
     if args.output.json {
         let (origin, size, root) = (checkpoint.origin.as_str(), checkpoint.size, checkpoint.root.to_base64());
-        return super::print_json(&Proved { sequence: frame.sequence().0, origin, size, root, event });
+        return super::print_json(&CheckedProof { sequence: frame.sequence().0, origin, size, root, event });
     }
     super::print_page(&format!(
-        "event {} is on {}, under the checkpoint of {} events signed by {}\n{event}\n",
+        "event {} is on {}, in the checkpoint of {} events signed by {}\n{event}\n",
         frame.sequence(),
         checkpoint.origin,
         checkpoint.size,

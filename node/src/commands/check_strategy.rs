@@ -1,4 +1,5 @@
-//! `stele check-strategy`: do the recorded strategies, fed the recorded events, send the recorded orders?
+//! `stele check-strategy`: replays the recorded events to the recorded strategies and compares their orders
+//! with the recorded ones.
 
 use crate::access::{Access, WithAccess, record};
 use crate::cli::ReportArgs;
@@ -33,10 +34,10 @@ struct StrategyOutcome {
     in_flight: u64,
 }
 
-/// Prints the comparison, of each shard where there are several.
+/// Prints the comparison for the trail, or for the trail of each shard.
 ///
 /// # Errors
-/// [`Failure`]: not so when a strategy sends something else than the trail has.
+/// [`Failure`]: not so if a strategy's orders differ from those on the trail.
 pub(crate) fn check_strategy(args: &ReportArgs, strategies: &Registry) -> Result<(), Failure> {
     let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
@@ -77,7 +78,7 @@ fn check_one(args: &ReportArgs, trail: &Path, strategies: &Registry) -> Result<W
     let checked = check(trail, strategies.clone(), |sequence| progress.set(sequence));
     drop(progress);
     let checked = checked.inspect_err(|_| access.print()).map_err(|error| match error {
-        CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` says what is intact"),
+        CheckError::Trail(error) => Failure::not_so(error).help("`stele verify` shows what is intact"),
         CheckError::Strategies(error) => Failure::usage(error),
         CheckError::NoBeginning(error) => Failure::not_so(error),
     })?;
@@ -111,31 +112,32 @@ impl Outcome {
         match &self.difference {
             None => Ok(()),
             Some(difference) => Err(Failure::not_so(difference)
-                .help("the trail or the strategy was changed since: compare the binary hashes in `stele dump --type SessionStart`")),
+                .help("the trail or the strategy has changed since: compare the binary hashes that `stele dump --type SessionStart` \
+                       prints")),
         }
     }
 
     fn page(&self) -> String {
-        let mut page = format!("{} events fed to {} strategies\n", self.events, self.strategies.len());
+        let mut page = format!("replayed {} events to {} strategies\n", self.events, self.strategies.len());
         if self.from_sequence > 1 {
             page += &format!(
-                "  from sequence {} on: what was in front has expired, a snapshot stands for it\n",
+                "  from sequence {} on, starting from a snapshot: earlier events have expired\n",
                 self.from_sequence
             );
         }
         for strategy in &self.strategies {
             let StrategyOutcome { strategy: id, name, orders, timers, alerts, refused, in_flight } = strategy;
-            let compared = if self.equal { "all as recorded" } else { "compared" };
+            let compared = if self.equal { "all match" } else { "compared" };
             page += &format!(
                 "  {id} {name}: {orders} orders and cancels, {timers} timers, {alerts} alerts, {refused} refused: {compared}\n"
             );
             if *in_flight > 0 {
                 page +=
-                    &format!("    and {in_flight} more that were on their way when an epoch was cut short\n");
+                    &format!("    and {in_flight} more that were in flight when an epoch was cut short\n");
             }
         }
         if self.equal {
-            page += "equal: the strategies send what the trail has\n";
+            page += "equal: the strategies send the recorded orders\n";
         }
         page
     }

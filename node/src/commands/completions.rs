@@ -1,4 +1,4 @@
-//! `stele completions`: what a shell completes commands and flags by.
+//! `stele completions`: prints a shell completion script.
 
 use crate::cli::{CompletionsArgs, command};
 use crate::failure::Failure;
@@ -7,7 +7,7 @@ use crate::own_name::{name_command, program_name};
 /// Prints the script.
 ///
 /// # Errors
-/// [`Failure`]: standard output does not take it.
+/// [`Failure`]: writing to standard output failed.
 pub(crate) fn completions(args: &CompletionsArgs) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut name_command(command()), program_name(), &mut script);

@@ -1,8 +1,8 @@
-//! `stele kill-switch` and `stele limit set`: changes of the controls on orders, which are events and nothing else.
+//! `stele kill-switch` and `stele limit set`: changes to the controls on orders, recorded as events.
 //!
-//! On a running bus they go through a ring of their own in shared memory, and the log is read until it says what became
-//! of them: the event itself, durable, or the `RiskDecision` that refused it. On a trail that nobody writes they are an
-//! act of their own; the next session goes on with them.
+//! On a running bus, a change is submitted through its own ring in shared memory, and the log is read until
+//! the outcome is on it: the event itself, durable, or the `RiskDecision` that refused it. On a stopped
+//! trail, the command writes the event itself, and the next session applies it.
 
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
@@ -17,7 +17,7 @@ use stele_wire::codec::{Message, Writer};
 use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
 use zerocopy::little_endian::{I64, U16, U32};
 
-/// A change of a control as it is submitted.
+/// A change of a control, encoded for submission.
 struct Change {
     template_id: u16,
     body: Vec<u8>,
@@ -26,11 +26,11 @@ struct Change {
     check: Check,
 }
 
-/// What became of it on one shard.
+/// A change that took effect on one shard or trail.
 #[derive(Serialize)]
 struct Entered {
     shard: Option<u32>,
-    /// Where it stands; none where the log went by too fast to be read, although it was taken.
+    /// The sequence of its event; none if the event was accepted but overwritten before it could be read.
     sequence: Option<u64>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     different_people(change.people.by, change.people.approved_by)?;
     let (scope, id, _) = scope(&args.scope, false)?;
     if args.all != (scope == CancelScope::ALL) {
-        return Err(Failure::usage("a kill switch stops one thing, or everything")
-            .help("one of --all, --account, --algorithm, --instrument, --strategy"));
+        return Err(Failure::usage("a kill switch needs exactly one scope")
+            .help("give one of --all, --account, --algorithm, --instrument or --strategy"));
     }
     let switch = KillSwitch {
         scope_id: U32::new(id),
@@ -59,10 +59,10 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     let what = if args.release { "released" } else { "engaged" };
     let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
-    tell(&args.change, entered, what)
+    print_entered(&args.change, entered, what)
 }
 
-/// Sets a limit.
+/// Sets or removes a limit.
 pub(crate) fn limit(args: &LimitArgs) -> Result<(), Failure> {
     let LimitCommand::Set(args) = &args.command;
     set(args)
@@ -75,7 +75,8 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
     let limit = match args.limit.as_str() {
         "none" => RiskLimit::NULL.limit,
         number => I64::new(number.parse().ok().filter(|limit| *limit >= 0).ok_or_else(|| {
-            Failure::usage(format!("`{number}` is no limit")).help("a whole number from 0 on, or none")
+            Failure::usage(format!("`{number}` is not a limit"))
+                .help("give a whole number of at least 0, or `none`")
         })?),
     };
     let block = RiskLimit {
@@ -90,10 +91,10 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
     };
     let change = Change::new(&block, None, change, block.check)?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
-    tell(&args.change, entered, "set")
+    print_entered(&args.change, entered, "set")
 }
 
-/// Scope, its id, and the instrument beside it.
+/// Returns the scope, its id, and the instrument that a limit also depends on (0 for none).
 fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), Failure> {
     let ScopeArgs { account, algorithm, instrument, strategy } = args;
     let named = [
@@ -104,8 +105,9 @@ fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), 
     let mut named = named.into_iter().filter_map(|(scope, id)| Some((scope, (*id)?)));
     let (first, instrument) = (named.next(), *instrument);
     if named.next().is_some() || (!with_pairs && first.is_some() && instrument.is_some()) {
-        return Err(Failure::usage("a control has one scope")
-            .help("name one of them and change the others by themselves"));
+        return Err(
+            Failure::usage("a control has exactly one scope").help("change each scope with its own command")
+        );
     }
     Ok(match (first, instrument) {
         (Some((scope, id)), instrument) => (scope, id, instrument.unwrap_or(0)),
@@ -114,24 +116,24 @@ fn scope(args: &ScopeArgs, with_pairs: bool) -> Result<(CancelScope, u32, u32), 
     })
 }
 
-/// The check of this name, as the configuration would write it.
+/// Returns the check with this name in kebab case.
 fn check(name: &str) -> Result<Check, Failure> {
     let with_limits = (Check::ORDER_QUANTITY.0..=Check::SELF_MATCH.0).map(Check);
-    let written = |check: Check| {
-        let mut written = String::new();
+    let kebab = |check: Check| {
+        let mut name = String::new();
         for letter in check.name().unwrap_or_default().chars() {
-            if letter.is_ascii_uppercase() && !written.is_empty() {
-                written.push('-');
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push('-');
             }
-            written.push(letter.to_ascii_lowercase());
+            name.push(letter.to_ascii_lowercase());
         }
-        written
+        name
     };
-    let found = with_limits.clone().find(|check| written(*check) == name);
+    let found = with_limits.clone().find(|check| kebab(*check) == name);
     found.ok_or_else(|| {
-        let names: Vec<String> = with_limits.map(written).collect();
-        Failure::usage(format!("`{name}` is no check with a limit"))
-            .help(format!("one of {}", names.join(", ")))
+        let names: Vec<String> = with_limits.map(kebab).collect();
+        Failure::usage(format!("`{name}` is not the name of a limit"))
+            .help(format!("available: {}", names.join(", ")))
     })
 }
 
@@ -148,13 +150,13 @@ impl Change {
             Some(text) => writer.data::<U16>(text.as_bytes()),
             None => Ok(()),
         });
-        written.map_err(|error| Failure::usage(format!("the reason does not fit an event: {error}")))?;
+        written.map_err(|error| Failure::usage(format!("the reason is too long for an event: {error}")))?;
         let body = writer.finish().to_vec();
         let approved_by = args.people.approved_by.unwrap_or(0);
         Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.people.by, approved_by, check })
     }
 
-    /// Whether this decision is about it.
+    /// Whether this decision refuses the change.
     fn is_refused_by(&self, decision: &RiskDecision) -> bool {
         let people = (decision.verified_by.get(), decision.authorised_by.get());
         people == (self.by, self.approved_by) && [self.check, Check::MALFORMED].contains(&decision.check)
@@ -181,21 +183,20 @@ fn enter<M: Message>(
 
 fn enter_live(args: &ChangeArgs, change: &Change) -> Result<Vec<Entered>, Failure> {
     let bus = FoundBus::find(args.bus.as_deref()).map_err(|error| {
-        Failure::environment(error)
-            .help("name a trail that nobody writes with --trail to change it for the next session")
+        Failure::environment(error).help("to change a stopped trail instead, give --trail DIR")
     })?;
     let shards = bus.shards().map_err(Failure::environment)?;
     let chosen: Vec<&ShardDirectory> =
         shards.iter().filter(|shard| args.shard.is_none_or(|number| number == shard.number())).collect();
     if chosen.is_empty() {
         let numbers: Vec<String> = shards.iter().map(|shard| shard.number().to_string()).collect();
-        return Err(Failure::usage(format!("bus {} has no such shard", bus.name()))
-            .help(format!("it has {}", numbers.join(", "))));
+        return Err(Failure::usage(format!("bus {} has no shard with this number", bus.name()))
+            .help(format!("available: {}", numbers.join(", "))));
     }
     chosen.into_iter().map(|shard| submit(shard, change)).collect()
 }
 
-/// Submits the change to one shard and reads its log until that says what became of it.
+/// Submits the change to one shard and reads its log until the outcome is on it.
 fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
     let publisher = RemotePublisher::attach(shard, publishers::CONTROLS).map_err(Failure::environment)?;
     let (mut sequence, mut refused) = (None, None);
@@ -210,15 +211,15 @@ fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
     })?;
     match (sequence, refused) {
         (None, Some((asked, in_force))) => Err(Failure::not_so(format!(
-            "shard {} refused the change: {asked} was asked for, {in_force} is in force",
+            "shard {} refused the change: {asked} was requested, {in_force} is in force",
             shard.number()
         ))
-        .help("where four eyes are asked for, a change takes --by and --approved-by of two people")),
+        .help("if [risk] four_eyes is set, a change needs two different people: --by and --approved-by")),
         _ => Ok(Entered { shard: Some(shard.number()), sequence }),
     }
 }
 
-fn tell(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
     if args.output.json {
         return super::print_json(&EnteredReport { entered });
     }

@@ -1,4 +1,4 @@
-//! `stele demo`: a market sequenced, traded and journaled, with nothing to configure.
+//! `stele demo`: a generated market, sequenced, traded and journaled without any configuration.
 
 use crate::cli::DemoArgs;
 use crate::config::{Config, StrategyConfig};
@@ -6,10 +6,10 @@ use crate::failure::Failure;
 use std::path::PathBuf;
 use stele_strategies::Registry;
 
-/// Market events a second that two cores of an ordinary virtual machine sustain with room to spare.
+/// Market events per second; two cores of an ordinary virtual machine sustain more.
 pub(crate) const RATE: u64 = 200_000;
 
-/// Opens the market for some seconds, closes it, and says what happened.
+/// Runs the demo and prints the report of the run.
 pub(crate) fn demo(args: &DemoArgs, strategies: &Registry) -> Result<(), Failure> {
     let dir = match &args.dir {
         Some(dir) => dir.clone(),
@@ -21,7 +21,7 @@ pub(crate) fn demo(args: &DemoArgs, strategies: &Registry) -> Result<(), Failure
     super::run::run_session(&config, strategies, args.output.json)
 }
 
-/// The demo as a configuration: the generator, two strategies.
+/// Returns the configuration of the demo: the generator and two strategies.
 pub(crate) fn demo_config(seed: u64, rate: u64, unpaced: bool) -> Config {
     let strategy = |name: &str| StrategyConfig { name: name.into(), seed, ..StrategyConfig::default() };
     let mut config =
@@ -32,7 +32,7 @@ pub(crate) fn demo_config(seed: u64, rate: u64, unpaced: bool) -> Config {
     config
 }
 
-/// A directory that nobody has, where temporary things go on this machine.
+/// Returns the path of a new directory in the directory for temporary files.
 pub(crate) fn new_directory() -> Result<PathBuf, Failure> {
     let now = jiff::Timestamp::now().strftime("%Y%m%d-%H%M%S");
     let base = std::env::temp_dir();
@@ -43,7 +43,7 @@ pub(crate) fn new_directory() -> Result<PathBuf, Failure> {
         })
         .find(|path| !path.exists())
         .ok_or_else(|| {
-            Failure::environment(format!("no free name for a trail in {}", base.display()))
-                .help("give one with --dir")
+            Failure::environment(format!("cannot find an unused name for the trail in {}", base.display()))
+                .help("choose a directory with --dir DIR")
         })
 }

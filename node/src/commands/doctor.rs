@@ -1,5 +1,5 @@
-//! `stele doctor`: the layout of a run on this machine, the reason for it, and what stands in the way of steady
-//! latencies. Warnings are advice, so that it ends well whenever it could look.
+//! `stele doctor`: prints the layout of a run on this machine, the reason for it, and causes of unsteady
+//! latency. Warnings are advice: the command succeeds whenever it could examine the machine.
 
 use crate::cli::{DoctorArgs, RunArgs};
 use crate::config::Config;
@@ -11,18 +11,18 @@ use rustix::fs::{Mode, OFlags, major, minor, open, stat, statvfs};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
-/// Everything that was found.
+/// The result of the examination.
 #[derive(Serialize)]
 struct Report {
-    /// A sentence a core.
+    /// One sentence per core.
     layout: Vec<String>,
     reason: String,
-    /// Of the layout itself.
+    /// Warnings about the layout itself.
     warnings: Vec<String>,
     findings: Vec<Finding>,
 }
 
-/// Examines this machine for the run that the configuration describes.
+/// Examines this machine for a run with this configuration, and prints the result.
 pub(crate) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let run = RunArgs { config: args.config.clone(), dir: args.dir.clone(), ..RunArgs::default() };
     let config = Config::effective(&run)?;
@@ -63,24 +63,24 @@ impl Report {
     }
 }
 
-/// The trails of the run in `directory`.
+/// Returns the trails of the run in `directory`: one, or one per shard.
 fn trails_of(directory: &Path) -> Vec<PathBuf> {
     let shards = shard_trails(directory);
     let own = shards.is_empty().then(|| directory.to_owned());
     own.into_iter().chain(shards.into_iter().map(|shard| shard.path)).collect()
 }
 
-/// The directory, or the nearest above it that is there.
+/// Returns the directory, or its nearest ancestor that exists.
 fn existing(directory: &Path) -> PathBuf {
     let found = directory.ancestors().find(|folder| folder.is_dir());
     found.filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).into()
 }
 
-/// Why a file in `folder` cannot be written directly; tried on one without a name.
+/// Returns why direct I/O is refused in `folder`, tried on an unnamed temporary file; none if it works.
 fn direct_refusal(folder: &Path) -> Option<String> {
     let how = |direct| OFlags::TMPFILE | OFlags::RDWR | direct;
     let mode = Mode::RUSR | Mode::WUSR;
-    // Where there are no files without a name, nothing is known.
+    // A file system without unnamed files cannot be tested.
     open(folder, how(OFlags::empty()), mode).ok()?;
     open(folder, how(OFlags::DIRECT), mode).err().map(|error| error.to_string())
 }

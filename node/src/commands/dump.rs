@@ -1,4 +1,4 @@
-//! `stele dump`: the events of a trail, one a line.
+//! `stele dump`: prints the events of a trail, one per line.
 
 use crate::access::{Access, Form, record};
 use crate::cli::DumpArgs;
@@ -14,7 +14,7 @@ use stele_journal::{TrailEntry, TrailReader};
 use stele_wire::Epoch;
 use stele_wire::messages::{AccessKind, SCHEMA, SessionEnd};
 
-/// Prints what `args` selects to standard output. A reader that closes the pipe has seen enough.
+/// Prints the events that `args` selects. A pipe closed by its reader is not an error.
 pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
     let wanted = wanted_types(&args.types)?;
     let mut reader = super::open_trail(&args.read.trail)?;
@@ -42,20 +42,20 @@ pub(crate) fn dump(args: &DumpArgs) -> Result<(), Failure> {
         true => printer.follow(&mut reader, to, &wanted),
         false => printer.print_all(&mut reader, to, &wanted).map(|_| ()),
     };
-    let flushed = printer.out.flush().map_err(Stop::Pipe);
+    let flushed = printer.out.flush().map_err(PrintError::Pipe);
     match printed.and(flushed) {
-        Err(Stop::Trail(failure)) => Err(failure),
-        Err(Stop::Pipe(error)) => super::ended_by_reader(Err(error)),
+        Err(PrintError::Trail(failure)) => Err(failure),
+        Err(PrintError::Pipe(error)) => super::ended_by_reader(Err(error)),
         Ok(()) => Ok(()),
     }
 }
 
-/// The template ids of the named messages; all of them when none is named.
+/// Returns the template ids of the named messages; an empty set selects all events.
 fn wanted_types(names: &[String]) -> Result<BTreeSet<u16>, Failure> {
     let id = |name: &String| {
         SCHEMA.message_named(name).map(|message| message.id).ok_or_else(|| {
             let known = SCHEMA.messages.iter().map(|message| &*message.name);
-            Failure::usage(format!("no event is of type `{name}`")).help(nearest(name, known))
+            Failure::usage(format!("unknown event type `{name}`")).help(nearest(name, known))
         })
     };
     names.iter().map(id).collect()
@@ -69,7 +69,8 @@ fn form(args: &DumpArgs) -> Form {
     }
 }
 
-enum Stop {
+/// Why printing failed.
+enum PrintError {
     Pipe(io::Error),
     Trail(Failure),
 }
@@ -83,40 +84,40 @@ struct Printer<W> {
     schemas: ForeignSchemas,
 }
 
-/// How often a trail that is followed is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often a followed trail is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Why printing came to an end.
+/// Why printing ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The last event that was asked for is printed.
-    Asked,
-    /// There is nothing more for now. The epoch of the last event, when that ended it.
-    Nothing { ended: Option<Epoch> },
+    /// The last requested event has been printed.
+    Done,
+    /// There are no more events for now. `ended` is the epoch of the last event if that event ended it.
+    CaughtUp { ended: Option<Epoch> },
 }
 
 impl<W: io::Write> Printer<W> {
-    /// Prints what is there and what comes, until it is interrupted.
+    /// Prints all events and waits for new ones, until interrupted.
     fn follow(
         &mut self,
         reader: &mut TrailReader,
         to: Option<Place>,
         wanted: &BTreeSet<u16>,
-    ) -> Result<(), Stop> {
-        let stop = StopRequest::listen().map_err(Stop::Trail)?;
+    ) -> Result<(), PrintError> {
+        let stop = StopRequest::listen().map_err(PrintError::Trail)?;
         while !stop.is_asked() {
             match self.print_all(reader, to, wanted)? {
-                End::Asked => return Ok(()),
-                End::Nothing { ended } => {
-                    self.out.flush().map_err(Stop::Pipe)?;
+                End::Done => return Ok(()),
+                End::CaughtUp { ended } => {
+                    self.out.flush().map_err(PrintError::Pipe)?;
                     if let Some(epoch) = ended {
                         eprintln!(
-                            "epoch {epoch} was ended by its writer; waiting for the next (Ctrl-C ends this)"
+                            "the writer ended epoch {epoch}; waiting for the next one (press Ctrl-C to stop)"
                         );
                     }
                 }
             }
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
         Ok(())
     }
@@ -126,13 +127,13 @@ impl<W: io::Write> Printer<W> {
         reader: &mut TrailReader,
         to: Option<Place>,
         wanted: &BTreeSet<u16>,
-    ) -> Result<End, Stop> {
+    ) -> Result<End, PrintError> {
         let mut ended = None;
         loop {
-            let next = reader.read_next().map_err(|error| Stop::Trail(Failure::not_so(error)))?;
-            let Some(entry) = next else { return Ok(End::Nothing { ended }) };
+            let next = reader.read_next().map_err(|error| PrintError::Trail(Failure::not_so(error)))?;
+            let Some(entry) = next else { return Ok(End::CaughtUp { ended }) };
             if to.is_some_and(|to| to.is_passed_by(&entry.frame)) {
-                return Ok(End::Asked);
+                return Ok(End::Done);
             }
             let own_type = entry.frame.is_stele().then(|| entry.frame.template_id());
             ended = (own_type == Some(SessionEnd::TEMPLATE_ID)).then_some(entry.epoch);
@@ -140,10 +141,10 @@ impl<W: io::Write> Printer<W> {
                 self.line.clear();
                 self.describe(&entry);
                 self.line.push('\n');
-                self.out.write_all(self.line.as_bytes()).map_err(Stop::Pipe)?;
+                self.out.write_all(self.line.as_bytes()).map_err(PrintError::Pipe)?;
             }
             if to.is_some_and(|to| to.ends_with(&entry.frame)) {
-                return Ok(End::Asked);
+                return Ok(End::Done);
             }
         }
     }

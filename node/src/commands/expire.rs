@@ -1,4 +1,5 @@
-//! `stele expire`: what may go by the policy goes, oldest first, after the trail says so.
+//! `stele expire`: removes the segments that the retention policy no longer keeps, oldest first, after
+//! recording the removal on the trail.
 
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::ExpireArgs;
@@ -23,13 +24,13 @@ const DAY: u64 = 24 * 3600 * 1_000_000_000;
 #[derive(Serialize)]
 struct Report {
     dry_run: bool,
-    /// Segments that go, or would.
+    /// Segments that were removed, or would be in a dry run.
     expired: Vec<u64>,
     stays: Vec<Stay>,
-    /// Raw bytes of the segments that stay, and of how many the configuration would have at most.
+    /// Uncompressed bytes of the segments that stay, and the maximum of the configuration.
     bytes: u64,
     bytes_max: Option<u64>,
-    /// Sequences of the events that say so.
+    /// Sequences of the `RetentionAct` events that record it.
     acts: Vec<u64>,
 }
 
@@ -39,7 +40,7 @@ struct Stay {
     because: Vec<String>,
 }
 
-/// Decides, and does it unless asked not to.
+/// Decides which segments expire, removes them unless it is a dry run, and prints a report.
 pub(crate) fn expire(args: &ExpireArgs) -> Result<(), Failure> {
     let retention = Config::retention(args.config.config.as_deref())?;
     let clock = WallClock::read();
@@ -70,7 +71,7 @@ fn policy(retention: &RetentionConfig) -> RetentionPolicy {
     RetentionPolicy { ages: RecordClass::ALL.map(age).into_iter().collect::<BTreeMap<_, _>>() }
 }
 
-/// Enters the acts, durable, and only then removes what has expired, oldest first.
+/// Records the acts, makes them durable, and only then removes the expired segments, oldest first.
 fn carry_out(
     args: &ExpireArgs,
     directory: &Directory,
@@ -89,7 +90,7 @@ fn carry_out(
         Purpose { command: "stele expire", reason, repeat_schema: !expired.is_empty(), ..Purpose::default() };
     let mut act = Act::begin(&args.act.trail, &purpose)?;
     let segments = segments_of(&args.act.trail)?;
-    // What takes the place of the expired segments is on the trail before they go.
+    // The snapshot that replaces the expired segments must be recorded before they are removed.
     if let Some(Snapshot { origin, digest, .. }) = snapshot
         && !expired.is_empty()
         && !surveyed.snapshots.contains(&(digest.hash, digest.length))
@@ -97,7 +98,7 @@ fn carry_out(
         act.enter(&snapshot_taken(origin, digest), |_| Ok(()))?;
     }
     let mut acts = Vec::new();
-    // What an act has declared expired before, and a crash left there, goes without another one.
+    // Segments that an earlier act declared expired, but a crash left in place, need no second act.
     let new: Vec<u64> = expired.iter().copied().filter(|index| *index > surveyed.expired_to).collect();
     for (run, kind) in runs(&new, RetentionKind::EXPIRED).chain(runs(&held, RetentionKind::HELD_BACK)) {
         let block = retention_act(&segments, run, kind, args.person.unwrap_or_default());
@@ -113,7 +114,7 @@ fn expired(verdicts: &[RetentionVerdict]) -> Vec<u64> {
     verdicts.iter().filter(|verdict| verdict.keep.is_empty()).map(|verdict| verdict.index).collect()
 }
 
-/// Unbroken runs of indexes.
+/// Splits sorted indexes into runs of consecutive ones.
 fn runs(indexes: &[u64], kind: RetentionKind) -> impl Iterator<Item = (&[u64], RetentionKind)> {
     indexes.chunk_by(|one, next| one + 1 == *next).map(move |run| (run, kind))
 }
@@ -121,7 +122,7 @@ fn runs(indexes: &[u64], kind: RetentionKind) -> impl Iterator<Item = (&[u64], R
 fn retention_act(segments: &[Segment], run: &[u64], kind: RetentionKind, person: u32) -> RetentionAct {
     let at = |index: u64| {
         let at = segments.iter().position(|segment| segment.header.index == index);
-        at.expect("a segment that was judged is there")
+        at.expect("every segment with a verdict exists")
     };
     let (first, last) = (at(run[0]), at(run[run.len() - 1]));
     RetentionAct {
@@ -136,8 +137,8 @@ fn retention_act(segments: &[Segment], run: &[u64], kind: RetentionKind, person:
     }
 }
 
-/// Removes segments, oldest first, and what is of no use without them: their indexes, and the snapshots of all but the
-/// last of them, which the rest of the trail goes on from.
+/// Removes segments, oldest first, with their index files and snapshots. The snapshot of the last one stays:
+/// the rest of the trail starts from it.
 fn remove(directory: &Directory, expired: &[u64]) -> Result<(), Failure> {
     let names =
         directory.list().map_err(|error| Failure::environment(format!("cannot list the trail: {error}")))?;
@@ -186,26 +187,26 @@ impl Report {
 
     fn page(&self) -> String {
         let mut page = String::new();
-        let goes = if self.dry_run { "would go" } else { "is gone" };
+        let goes = if self.dry_run { "would be removed" } else { "removed" };
         for segment in &self.expired {
-            page += &format!("segment {segment} {goes}\n");
+            page += &format!("segment {segment}: {goes}\n");
         }
         for Stay { segment, because } in &self.stays {
-            page += &format!("segment {segment} stays: {}\n", because.join("; "));
+            page += &format!("segment {segment}: kept: {}\n", because.join("; "));
         }
         if self.expired.is_empty() {
-            page += "nothing expires\n";
+            page += "nothing to remove\n";
         }
         if let Some(most) = self.bytes_max.filter(|most| *most < self.bytes) {
             page += &format!(
-                "{} bytes stay, more than the {} that the configuration would have: the minimum ages go before it\n",
+                "{} bytes are kept, more than the configured maximum of {}: minimum ages take precedence\n",
                 grouped(self.bytes),
                 grouped(most)
             );
         }
         if !self.acts.is_empty() {
             let acts: Vec<String> = self.acts.iter().map(u64::to_string).collect();
-            page += &format!("on the trail as RetentionAct, sequence {}\n", acts.join(", "));
+            page += &format!("recorded on the trail as RetentionAct, sequence {}\n", acts.join(", "));
         }
         page
     }
@@ -219,7 +220,7 @@ mod tests {
     use stele_journal::TrailReader;
     use stele_wire::messages::{LegalHold, SchemaText, SwitchState};
 
-    /// A trail of several segments, and a snapshot after segment 2 that is not on it yet.
+    /// A trail of several segments, with a snapshot after segment 2 that is not recorded on it yet.
     fn trail(folder: &Path) {
         let mut config = Config::default();
         config.trail.dir = folder.to_owned();
@@ -274,33 +275,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_enough_goes_up_to_the_snapshot_after_the_trail_says_so() {
+    fn segments_that_are_old_enough_expire_up_to_the_snapshot_and_the_trail_records_it() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("trail");
         trail(&folder);
         let before = indexes(&folder);
         expire(&args(&folder, 2557)).unwrap();
-        assert_eq!((indexes(&folder), acts(&folder)), (before.clone(), vec![]), "all of it is young");
+        assert_eq!((indexes(&folder), acts(&folder)), (before.clone(), vec![]), "everything is too young");
         expire(&ExpireArgs { dry_run: true, ..args(&folder, 0) }).unwrap();
         assert_eq!(indexes(&folder), before);
         expire(&args(&folder, 0)).unwrap();
         let after = indexes(&folder);
-        assert_eq!((after[0], after.len()), (3, before.len() - 1), "two are gone, and one came with the act");
+        assert_eq!((after[0], after.len()), (3, before.len() - 1), "two were removed, and the act added one");
         assert_eq!(acts(&folder), [(RetentionKind::EXPIRED, 1, 2, 7)]);
-        assert!(folder.join(snapshot_name(2)).exists(), "the rest goes on from it");
+        assert!(folder.join(snapshot_name(2)).exists(), "the rest of the trail starts from it");
         let mut reader = TrailReader::open(&folder).unwrap();
         let mut texts = 0;
         while let Some(entry) = reader.read_next().unwrap() {
             texts += u32::from(entry.frame.template_id() == SchemaText::TEMPLATE_ID);
         }
-        assert!(texts > 0, "the schema's text is on the trail still");
-        // Nothing more may go: doing it again changes nothing.
+        assert!(texts > 0, "the schema text is still on the trail");
+        // Nothing more expires: a second run changes nothing.
         expire(&args(&folder, 0)).unwrap();
         assert_eq!(indexes(&folder), after);
     }
 
     #[test]
-    fn a_crash_between_the_act_and_the_removal_is_finished_without_another_act() {
+    fn a_removal_interrupted_by_a_crash_is_completed_without_another_act() {
         let folder = tempfile::tempdir().unwrap();
         let (copy, folder) = (folder.path().join("copy"), folder.path().join("trail"));
         trail(&folder);
@@ -320,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_holds_back_what_would_go_and_the_trail_says_so() {
+    fn a_hold_keeps_expired_segments_and_the_trail_records_it() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("trail");
         trail(&folder);
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_is_damaged_does_not_count() {
+    fn a_damaged_snapshot_does_not_allow_expiry() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("trail");
         trail(&folder);

@@ -1,4 +1,4 @@
-//! `stele export-tiles`: the whole sealed tree, events and all, for other people's tools.
+//! `stele export-tiles`: exports the sealed tree and its events as C2SP tlog-tiles, for other tools.
 
 use crate::access::{Access, WithAccess, record};
 use crate::cli::ExportTilesArgs;
@@ -16,10 +16,10 @@ use stele_compliance::seal::export::{ExportError, export};
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
 
-/// Writes the tree.
+/// Writes the tree to a new directory.
 ///
 /// # Errors
-/// [`Failure`]. What was written stays, without the file `checkpoint`.
+/// [`Failure`]. The files written so far stay; the file `checkpoint` is then missing.
 pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     let reader = super::open_trail(&args.read.trail)?;
     let key = read_key(&args.key.key)?;
@@ -27,7 +27,7 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     fs::create_dir(&args.to).map_err(|error| {
         let failure = Failure::environment(format!("{to}: {error}"));
         if error.kind() == io::ErrorKind::AlreadyExists {
-            failure.help("name a new directory")
+            failure.help("choose a new directory")
         } else {
             failure
         }
@@ -36,7 +36,7 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     let access = record(&args.read.access, &access, &reader)?;
     drop(reader);
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&args.read.trail));
-    let mut files = Files { to: &args.to, folders: BTreeSet::new() };
+    let mut files = ExportDirectory { to: &args.to, folders: BTreeSet::new() };
     let progress = Progress::new("exporting", "events", None);
     let show = |done, total| progress.set_of(done, total);
     let exported = export(&storage, &key, &mut |name, bytes| files.write(name, bytes), &show);
@@ -53,7 +53,7 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
         return super::print_json(&WithAccess { said: exported, access });
     }
     super::print_page(&format!(
-        "{} events of {} in {} files below {to}, root {}\n{access}\n",
+        "exported {} events of {} to {} files in {to}, root {}\n{access}\n",
         grouped(exported.size),
         exported.origin,
         grouped(exported.files),
@@ -61,13 +61,13 @@ pub(crate) fn export_tiles(args: &ExportTilesArgs) -> Result<(), Failure> {
     ))
 }
 
-/// Files below a directory, and the folders that were made for them.
-struct Files<'a> {
+/// The directory that is exported to, and the folders created in it so far.
+struct ExportDirectory<'a> {
     to: &'a Path,
     folders: BTreeSet<PathBuf>,
 }
 
-impl Files<'_> {
+impl ExportDirectory<'_> {
     fn write(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let path = self.to.join(name);
         let folder = path.parent().expect("it is below a directory");
@@ -78,7 +78,7 @@ impl Files<'_> {
         File::create_new(&path)?.write_all(bytes)
     }
 
-    /// Everything is on the disk when this returns, wherever that is.
+    /// Flushes the whole file system to its device.
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(self.to)?)?)
     }

@@ -1,4 +1,4 @@
-//! `stele generate`: the generator's flow as a market-data file.
+//! `stele generate`: writes generated order flow to a market-data file.
 
 use crate::cli::GenerateArgs;
 use crate::failure::Failure;
@@ -7,7 +7,7 @@ use crate::readable::grouped;
 use stele_connect::generate::{FileFormat, GenerateError, generate};
 use stele_connect::generator;
 
-/// Writes the file and says what is in it.
+/// Writes the file and prints what it contains.
 pub(crate) fn generate_file(args: &GenerateArgs) -> Result<(), Failure> {
     let flow = generator::GeneratorConfig {
         seed: args.seed,
@@ -29,7 +29,7 @@ pub(crate) fn generate_file(args: &GenerateArgs) -> Result<(), Failure> {
     let (records, messages) = (grouped(written.records), grouped(written.flow_messages));
     let (file, program) = (args.file.display(), program_name());
     super::print_page(&format!(
-        "{file}: {records} records from {messages} messages of the flow\n\
+        "wrote {records} records from {messages} generated messages to {file}\n\
          try next\n  {program} run --feed {kind}:{file} --strategy ma-cross --dir trail\n"
     ))
 }

@@ -1,4 +1,4 @@
-//! `stele hold`: legal holds, which are events on the trail and nothing else.
+//! `stele hold`: places, releases and lists legal holds, which exist only as events on the trail.
 
 use crate::access::{Access, WithAccess, record};
 use crate::act::{Act, Purpose};
@@ -13,7 +13,7 @@ use stele_wire::layout::Utc;
 use stele_wire::messages::{AccessKind, EndReason, LegalHold, SwitchState};
 use zerocopy::little_endian::{U16, U32, U64};
 
-/// A hold as it is reported.
+/// A hold in the output.
 #[derive(Serialize)]
 struct HoldReport {
     hold: u64,
@@ -33,7 +33,7 @@ struct HoldsReport {
     holds: Vec<HoldReport>,
 }
 
-/// Places, releases or lists.
+/// Places, releases or lists holds.
 pub(crate) fn hold(args: &HoldArgs) -> Result<(), Failure> {
     match &args.command {
         HoldCommand::Place(args) => place(args),
@@ -49,16 +49,20 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
     if let (Some(from), Some(to)) = (from, to)
         && from > to
     {
-        return Err(Failure::usage(format!("a hold from {} to {} covers nothing", Utc(from.0), Utc(to.0))));
+        return Err(Failure::usage(format!(
+            "the hold covers nothing: it starts at {} and ends at {}",
+            Utc(from.0),
+            Utc(to.0)
+        )));
     }
     if args.case.case == 0 {
-        return Err(Failure::usage("case 0 does not exist"));
+        return Err(Failure::usage("a case number must be at least 1"));
     }
     let surveyed = survey(&args.act.trail)?;
     let is_whole = surveyed.segments.first().is_some_and(|first| first.index == 1);
     let unknown = |what: &str, id: u32| {
-        Failure::usage(format!("the trail defines no {what} {id}"))
-            .help("`stele dump --type InstrumentDefinition --type AccountDefinition` lists what there is")
+        Failure::usage(format!("the trail does not define {what} {id}"))
+            .help("`stele dump --type InstrumentDefinition --type AccountDefinition` lists them")
     };
     if let Some(id) = args.instrument.filter(|id| is_whole && !surveyed.instruments.contains(id)) {
         return Err(unknown("instrument", id));
@@ -85,9 +89,9 @@ fn place(args: &HoldPlaceArgs) -> Result<(), Failure> {
     let sequence = act.enter(&block, |writer| writer.data::<U16>(args.case.reason.as_bytes()))?;
     act.end(EndReason::FINISHED, "")?;
     let placed = survey(&args.act.trail)?.holds.into_iter().find(|hold| hold.sequence == sequence);
-    let placed =
-        placed.ok_or_else(|| Failure::environment("the hold was entered and is not on the trail"))?;
-    tell(args.act.output.json, &[placed], "placed")
+    let placed = placed
+        .ok_or_else(|| Failure::environment("the hold was written but cannot be found on the trail"))?;
+    print_holds(args.act.output.json, &[placed], "placed")
 }
 
 fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
@@ -95,8 +99,8 @@ fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
     let in_force: Vec<ActiveHold> =
         survey(&args.act.trail)?.holds.into_iter().filter(|hold| hold.case == args.case.case).collect();
     if in_force.is_empty() {
-        return Err(Failure::usage(format!("no hold of case {} is in force", args.case.case))
-            .help(format!("`stele hold list {}` lists those that are", args.act.trail.display())));
+        return Err(Failure::usage(format!("case {} has no hold in force", args.case.case))
+            .help(format!("`stele hold list {}` lists the holds in force", args.act.trail.display())));
     }
     let purpose = Purpose { command: "stele hold release", reason: &args.case.reason, ..Purpose::default() };
     let mut act = Act::begin(&args.act.trail, &purpose)?;
@@ -117,7 +121,7 @@ fn release(args: &HoldReleaseArgs) -> Result<(), Failure> {
         act.enter(&block, |writer| writer.data::<U16>(args.case.reason.as_bytes()))?;
     }
     act.end(EndReason::FINISHED, "")?;
-    tell(args.act.output.json, &in_force, "released")
+    print_holds(args.act.output.json, &in_force, "released")
 }
 
 fn list(args: &ReportArgs) -> Result<(), Failure> {
@@ -130,12 +134,14 @@ fn list(args: &ReportArgs) -> Result<(), Failure> {
         return super::print_json(&WithAccess { said: HoldsReport::over(&holds), access });
     }
     match holds.as_slice() {
-        [] => super::print_page(&format!("no hold is in force\n{access}\n")),
-        holds => tell(false, holds, "in force").and_then(|()| super::print_page(&format!("{access}\n"))),
+        [] => super::print_page(&format!("no holds in force\n{access}\n")),
+        holds => {
+            print_holds(false, holds, "in force").and_then(|()| super::print_page(&format!("{access}\n")))
+        }
     }
 }
 
-fn tell(json: bool, holds: &[ActiveHold], what: &str) -> Result<(), Failure> {
+fn print_holds(json: bool, holds: &[ActiveHold], what: &str) -> Result<(), Failure> {
     let report = HoldsReport::over(holds);
     if json {
         return super::print_json(&report);
@@ -163,17 +169,17 @@ impl HoldsReport {
     }
 }
 
-fn line(report: &HoldReport, what: &str) -> String {
+fn line(report: &HoldReport, state: &str) -> String {
     let HoldReport { hold, case, placed_by, sequence, reason, .. } = report;
     let from = report.from.as_deref().unwrap_or("the beginning");
-    let to = report.to.as_deref().unwrap_or("further notice");
+    let to = report.to.as_deref().unwrap_or("the end");
     let about: String = [("instrument", report.instrument), ("account", report.account)]
         .iter()
         .filter_map(|(name, id)| Some(format!(", {name} {}", (*id)?)))
         .collect();
     let approved = report.approved_by.map_or(String::new(), |id| format!(", approved by {id}"));
     format!(
-        "hold {hold} of case {case} {what}: records from {from} to {to}{about}; placed by {placed_by}{approved} at \
+        "hold {hold} of case {case} {state}: records from {from} to {to}{about}; placed by {placed_by}{approved} at \
          sequence {sequence}: {reason}\n"
     )
 }

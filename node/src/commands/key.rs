@@ -1,4 +1,4 @@
-//! `stele key`: the keys that checkpoints are signed with.
+//! `stele key`: creates, shows and rotates the keys that sign checkpoints.
 
 mod rotate;
 
@@ -8,10 +8,7 @@ use crate::keys::{ask_twice, key_failed};
 use stele_compliance::seal::key::{generate, read_public, write};
 use stele_compliance::seal::note::KeyKind;
 
-/// Makes a key, shows the public part of one, or has one hand over to another.
-///
-/// # Errors
-/// [`Failure`].
+/// Creates a key, prints a public key, or rotates the key of a trail.
 pub(crate) fn key(args: &KeyArgs) -> Result<(), Failure> {
     match &args.action {
         KeyAction::New { file, name, witness, passphrase } => {

@@ -1,4 +1,5 @@
-//! One module a command. A command parses nothing and decides no exit code: it returns a [`Failure`] or not.
+//! The commands, one module each. A command receives parsed arguments and returns `Ok` or a [`Failure`],
+//! which holds the exit code.
 
 pub(crate) mod archive;
 pub(crate) mod attach;
@@ -39,38 +40,43 @@ use std::path::Path;
 use stele_journal::TrailReader;
 
 /// Opens a trail for reading.
+///
+/// # Errors
+/// Usage if the directory holds the trails of several shards; environment if there is no readable trail.
 fn open_trail(path: &Path) -> Result<TrailReader, Failure> {
     TrailReader::open(path).map_err(|error| match shard_trails(path).first() {
-        Some(first) => Failure::usage(format!("{} holds the trails of several shards", path.display()))
-            .help(format!("name one of them, such as {}", first.path.display())),
-        None => Failure::environment(error)
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"),
+        Some(first) => Failure::usage(format!("{} contains the trails of several shards", path.display()))
+            .help(format!("choose one of them, such as {}", first.path.display())),
+        None => {
+            Failure::environment(error).help("a trail is a directory written by `stele run` or `stele demo`")
+        }
     })
 }
 
 /// Prints one JSON document to standard output.
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Failure::environment(format!("cannot print: {error}")))?;
+        .map_err(|error| Failure::environment(format!("cannot write to standard output: {error}")))?;
     print(&(text + "\n"))
 }
 
-/// Prints a page for a person to standard output, in which commands are this program's.
+/// Prints text to standard output, with commands named after this program.
 fn print_page(page: &str) -> Result<(), Failure> {
     print(&in_own_name(page))
 }
 
-/// Prints to standard output. A reader that closes the pipe has seen enough.
+/// Prints to standard output. A pipe closed by its reader is not an error.
 fn print(page: &str) -> Result<(), Failure> {
     let mut out = stdout().lock();
     ended_by_reader(out.write_all(page.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// What became of writing to a reader who may leave at any time.
+/// Turns the result of a write to standard output into that of the command: a pipe closed by its reader is
+/// not an error.
 fn ended_by_reader(written: io::Result<()>) -> Result<(), Failure> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::environment(format!("cannot print: {error}")))
+            Err(Failure::environment(format!("cannot write to standard output: {error}")))
         }
         _ => Ok(()),
     }

@@ -1,7 +1,6 @@
-//! `stele new-strategy`: a crate with a strategy of its own, its tests and its program, to start from.
+//! `stele new-strategy`: creates a crate with a strategy, its tests and its program, to start from.
 //!
-//! What is written are the files of `examples/own-strategy`, which are built and tested as they are, with
-//! another name.
+//! The files are those of `examples/own-strategy`, which is itself built and tested, under a new name.
 
 mod name;
 mod templates;
@@ -17,18 +16,18 @@ use std::path::{Path, PathBuf};
 use stele_strategies::Registry;
 use templates::{EXAMPLE_NAMES, TEMPLATES, Template};
 
-/// The example's dependency on Stele.
+/// The line of the example's Cargo.toml that depends on Stele.
 const EXAMPLE_DEPENDENCY: &str = r#"stele = { path = "../../stele" }"#;
 
-/// Where the sources are that this program was built from.
+/// The checkout that this program was built from.
 const BUILT_FROM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// What a crate depends on Stele by.
+/// How the crate depends on Stele.
 #[derive(Debug)]
 enum Dependency {
-    /// The crate `stele`, in a directory.
+    /// On the crate `stele` in this directory.
     Path(PathBuf),
-    /// This version, wherever it is found: the person completes it.
+    /// On this version of Stele; the user has to complete the source.
     Version,
 }
 
@@ -37,18 +36,18 @@ struct Outcome {
     name: String,
     directory: String,
     files: Vec<&'static str>,
-    /// The line of Cargo.toml that names Stele.
+    /// The line of Cargo.toml that depends on Stele.
     dependency: String,
-    /// What is left to do before the crate builds.
+    /// What the user has to do before the crate builds.
     #[serde(skip_serializing_if = "Option::is_none")]
     notice: Option<String>,
 }
 
-/// Writes the crate and says what to do with it.
+/// Writes the crate and prints the next steps.
 ///
 /// # Errors
-/// [`Failure`]: usage when the name is not one for a crate or is taken, the directory is not empty, or
-/// `--stele` does not lead to Stele; environment when a file cannot be written.
+/// [`Failure`]: usage if the name is invalid or taken, the directory is not empty, or `--stele` is not a
+/// checkout of Stele; environment if a file cannot be written.
 pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Result<(), Failure> {
     name::check(&args.name, strategies)?;
     check_directory(&args.dir)?;
@@ -68,11 +67,10 @@ pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Res
     if args.output.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
 }
 
-/// Nothing is overwritten.
+/// Checks that the directory is new or empty, so that nothing is overwritten.
 fn check_directory(directory: &Path) -> Result<(), Failure> {
     let refused = |what: &str| {
-        Err(Failure::usage(format!("{} {what}", directory.display()))
-            .help("name a new or an empty directory"))
+        Err(Failure::usage(format!("{} {what}", directory.display())).help("choose a new or empty directory"))
     };
     match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
@@ -89,23 +87,23 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 impl Template {
-    /// The file in a crate of that name.
+    /// Returns the text of the file for a crate with this name.
     fn text_of(&self, name: &str, dependency: &Dependency) -> String {
         let [example, strategy] = EXAMPLE_NAMES;
-        // In one pass over each, so that a name which has one of the example's in it is not replaced again.
+        // Each name is replaced in one pass, so that a new name containing one of the example's stays intact.
         let text = self.text.replace(example, strategy).replace(strategy, name);
         text.replace(EXAMPLE_DEPENDENCY, &dependency.line())
     }
 }
 
 impl Dependency {
-    /// Stele in the sources that were named, or in those that this program was built from, where they still
-    /// are.
+    /// Returns the crate in the given checkout, or in the one that this program was built from if it still
+    /// exists.
     fn find(named: Option<&Path>) -> Result<Self, Failure> {
         match named {
             Some(sources) => crate_in(sources).map(Self::Path).ok_or_else(|| {
-                Failure::usage(format!("{} does not hold the sources of Stele", sources.display()))
-                    .help("give --stele the directory with Stele's README.md, which has the crate in stele/")
+                Failure::usage(format!("{} is not a checkout of Stele", sources.display()))
+                    .help("give --stele the root of the checkout, which contains the crate in stele/")
             }),
             None => Ok(crate_in(Path::new(BUILT_FROM)).map_or(Self::Version, Self::Path)),
         }
@@ -121,13 +119,13 @@ impl Dependency {
     }
 
     fn notice(&self) -> Option<String> {
-        let missing = "the sources that this program was built from are not on this machine: in Cargo.toml, name \
-                       those of Stele by `path` or `git`, or write the crate again with --stele PATH";
+        let missing = "the checkout that this program was built from is not on this machine: complete the dependency in \
+                       Cargo.toml with a `path` or `git` key, or create the crate again with --stele PATH";
         matches!(self, Self::Version).then(|| missing.into())
     }
 }
 
-/// The crate `stele` in the sources of Stele.
+/// Returns the directory of the crate `stele` in a checkout of Stele.
 fn crate_in(sources: &Path) -> Option<PathBuf> {
     let folder = sources.join("stele").canonicalize().ok()?;
     let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()?;
@@ -137,15 +135,15 @@ fn crate_in(sources: &Path) -> Option<PathBuf> {
 impl Outcome {
     fn page(&self) -> String {
         let Self { name, directory, files, dependency, notice } = self;
-        let mut page = format!("{name}: written to {directory}, depends on {dependency}\n");
+        let mut page = format!("created `{name}` in {directory}, which depends on {dependency}\n");
         files.iter().for_each(|file| page += &format!("  {file}\n"));
         if let Some(notice) = notice {
             page += &format!("{notice}\n");
         }
         let run = "cargo run --release -- run --feed generator --pace real-time --seconds 10";
         page += &format!(
-            "try next\n  cd {}\n  cargo test    # the strategy alone, then the program\n  {run} --strategy {name} --dir trail\n\
-             the strategy is src/strategy.rs; its program knows every command of {}\n",
+            "try next\n  cd {}\n  cargo test    # tests the strategy, then the program\n  {run} --strategy {name} --dir trail\n\
+             edit the strategy in src/strategy.rs; the program has every command of {}\n",
             quoted(directory),
             program_name()
         );
@@ -158,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crate_has_its_own_name_and_the_way_to_stele_in_place_of_the_examples() {
+    fn a_crate_gets_its_own_name_and_its_own_path_to_stele() {
         let dependency = Dependency::Path("/a \"b\"/stele".into());
         for template in TEMPLATES {
             let text = template.text_of("my-alpha", &dependency);
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_stele_on_the_machine_the_version_is_named_and_the_notice_says_what_to_do() {
+    fn without_a_checkout_the_crate_depends_on_the_version_and_a_notice_explains_what_to_do() {
         let dependency = Dependency::Version;
         assert_eq!(dependency.line(), format!("stele = \"{}\"", env!("CARGO_PKG_VERSION")));
         assert!(dependency.notice().unwrap().contains("--stele PATH"));

@@ -1,5 +1,5 @@
-//! `stele perf` hands over to `stele-perf`: the measurements are a program of their own, so that this one
-//! does not link the rivals that it is measured beside.
+//! `stele perf`: runs `stele-perf`, a separate program, so that this one does not link the libraries that the
+//! benchmarks compare it with.
 
 use crate::cli::{PerfArgs, command};
 use crate::failure::Failure;
@@ -11,10 +11,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Name of the program's file.
+/// The file name of the program.
 const PROGRAM: &str = "stele-perf";
 
-/// Becomes `stele-perf` with the same arguments; its exit code is this program's.
+/// Replaces this process with `stele-perf` and the same arguments.
 pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
     let own = env::current_exe().ok();
     let folders = own.as_deref().and_then(Path::parent).map(Path::to_path_buf);
@@ -26,7 +26,7 @@ pub(crate) fn perf(args: &PerfArgs) -> Result<(), Failure> {
     Err(Failure::environment(format!("cannot run {}: {error}", program.display())))
 }
 
-/// The first of these folders that has the program.
+/// Returns the path of the program in the first of these folders that contains it.
 fn find(folders: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let is_program =
         |path: &PathBuf| path.metadata().is_ok_and(|is| is.is_file() && is.permissions().mode() & 0o111 != 0);
@@ -40,10 +40,10 @@ fn not_installed(args: &PerfArgs) -> Result<(), Failure> {
         let own = cli.find_subcommand_mut("perf").expect("it is this command");
         return super::print_page(&format!("{}\n", own.render_long_help()));
     }
-    Err(Failure::environment(format!("{PROGRAM} is not installed: it is neither beside this program nor on PATH"))
+    Err(Failure::environment(format!("{PROGRAM} is not installed: it is neither next to this program nor on PATH"))
         .help(
-            "in a checkout of Stele, `cargo build --release -p stele-perf` puts it beside `stele`, and `cargo install \
-             --path perf` puts it on PATH",
+            "in a checkout of Stele, run `cargo build --release -p stele-perf` to build it next to `stele`, or `cargo \
+             install --path perf` to install it on PATH",
         ))
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use std::fs::{self, Permissions};
 
     #[test]
-    fn the_first_folder_with_an_executable_file_of_the_name_counts() {
+    fn the_first_folder_with_an_executable_file_of_that_name_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let folders =
             ["missing", "a-folder", "not-executable", "first", "second"].map(|name| folder.path().join(name));

@@ -1,4 +1,4 @@
-//! `stele prove`: an event with the path to a signed root, for somebody who has nothing but the key.
+//! `stele prove`: writes an event with its path to a signed root, which anyone with the public key can check.
 
 use crate::access::{Access, record};
 use crate::cli::ProveArgs;
@@ -13,10 +13,7 @@ use stele_journal::{Directory, Storage};
 use stele_wire::Sequence;
 use stele_wire::messages::AccessKind;
 
-/// Writes the proof.
-///
-/// # Errors
-/// [`Failure`].
+/// Writes the proof to a new file, or to standard output.
 pub(crate) fn prove(args: &ProveArgs) -> Result<(), Failure> {
     let reader = super::open_trail(&args.read.trail)?;
     let key = read_key(&args.key.key)?;

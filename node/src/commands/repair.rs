@@ -1,4 +1,4 @@
-//! `stele repair`: what is damaged on a trail, and, on request, what is done about it. Nothing is ever destroyed.
+//! `stele repair`: shows the damage on a trail and, on request, repairs it without destroying any bytes.
 
 mod pending;
 
@@ -7,7 +7,7 @@ use crate::cli::RepairArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::readable::grouped;
-use pending::Pending;
+use pending::PendingRepair;
 use serde::Serialize;
 use stele_bus::{Clock as _, UtcClock};
 use stele_journal::repair::{Damage, DamageKind, Diagnosis, RepairError, RepairPlan, diagnose, perform};
@@ -17,14 +17,14 @@ use stele_wire::messages::{EndReason, RecoveryReport, RepairKind};
 use zerocopy::little_endian::{U16, U32, U64};
 
 #[derive(Serialize)]
-struct Report {
-    /// Whether the trail was whole when it was looked at.
+struct RepairReport {
+    /// Whether the trail was undamaged when it was examined.
     whole: bool,
     first_segment: u64,
     last_segment: u64,
     damage: Vec<DamageReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    done: Option<Done>,
+    done: Option<PerformedRepair>,
 }
 
 #[derive(Serialize)]
@@ -38,24 +38,24 @@ struct DamageReport {
     intact_again_from: Option<u64>,
 }
 
-/// What was done, and is on the trail.
+/// A repair that was performed and recorded on the trail.
 #[derive(Serialize)]
-struct Done {
+struct PerformedRepair {
     restored: Vec<u64>,
-    set_aside: Vec<pending::Aside>,
-    /// Sequences of the events that say so.
+    set_aside: Vec<pending::SetAsideFile>,
+    /// Sequences of the `RecoveryReport` events that record it.
     acts: Vec<u64>,
 }
 
-/// Looks, or repairs.
+/// Prints the damage, or repairs it.
 pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
     let directory = Directory::new(&args.act.trail);
     let lock = lock(args)?;
     let is_asked = args.cut || args.restore.is_some();
-    if let Some(pending) = Pending::load(&directory)? {
+    if let Some(pending) = PendingRepair::load(&directory)? {
         if !is_asked {
-            let what = format!("a repair of {} was begun and not finished", args.act.trail.display());
-            return Err(Failure::not_so(what).help(format!("run `{}` again", pending.command)));
+            let what = format!("an earlier repair of {} was interrupted", args.act.trail.display());
+            return Err(Failure::not_so(what).help(format!("run `{}` again to complete it", pending.command)));
         }
         return finish(args, &directory, lock, &pending, None);
     }
@@ -67,12 +67,13 @@ pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
     });
     drop(progress);
     let diagnosis = diagnosis.map_err(|error| match error {
-        TrailError::NoTrail(_) => Failure::environment(error)
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote"),
+        TrailError::NoTrail(_) => {
+            Failure::environment(error).help("a trail is a directory written by `stele run` or `stele demo`")
+        }
         error => Failure::environment(error),
     })?;
     if !is_asked || diagnosis.damage.is_empty() {
-        return tell(args, &diagnosis);
+        return print_diagnosis(args, &diagnosis);
     }
     let plan = match &args.restore {
         Some(copies) => plan_restore(&directory, &diagnosis, copies),
@@ -82,32 +83,32 @@ pub(crate) fn repair(args: &RepairArgs) -> Result<(), Failure> {
         RepairError::Trail(_) => Failure::environment(error),
         error => Failure::not_so(error),
     })?;
-    let pending = Pending::new(args, &diagnosis, &plan);
+    let pending = PendingRepair::new(args, &diagnosis, &plan);
     pending.store(&directory)?;
     finish(args, &directory, lock, &pending, Some(&diagnosis))
 }
 
-/// The lock that keeps writers away. A trail on a medium that cannot be written can be looked at without.
+/// Takes the writer's lock. A trail on a read-only medium can be examined without it.
 fn lock(args: &RepairArgs) -> Result<Option<WriterLock>, Failure> {
     let path = args.act.trail.display();
     match WriterLock::take(&args.act.trail, UtcClock::new().now()) {
         Ok(lock) => Ok(Some(lock)),
         Err(LockError::Held(owner)) => {
             Err(Failure::environment(format!("{path} is being written by another process ({owner})"))
-                .help("stop that process first: what it has not written yet is no damage"))
+                .help("stop that process first: bytes that it has not written yet would look like damage"))
         }
         Err(LockError::Io(_)) if args.act.trail.is_dir() && !args.cut && args.restore.is_none() => Ok(None),
         Err(LockError::Io(error)) => Err(Failure::environment(format!("cannot lock {path}: {error}"))
-            .help("a trail is the directory that `stele run --dir` or `stele demo` wrote")),
+            .help("a trail is a directory written by `stele run` or `stele demo`")),
     }
 }
 
-/// Does what is written down, then says so on the trail.
+/// Performs the stored plan, then records the repair on the trail.
 fn finish(
     args: &RepairArgs,
     directory: &Directory,
     lock: Option<WriterLock>,
-    pending: &Pending,
+    pending: &PendingRepair,
     diagnosis: Option<&Diagnosis>,
 ) -> Result<(), Failure> {
     perform(directory, &pending.steps()).map_err(Failure::environment)?;
@@ -119,9 +120,9 @@ fn finish(
         ..Purpose::default()
     };
     let mut act = Act::begin(&args.act.trail, &purpose)?;
-    let told = pending.told(directory, act.epoch())?;
+    let recorded = pending.recorded(directory, act.epoch())?;
     let mut acts = Vec::new();
-    for aside in pending.set_aside.iter().filter(|aside| !told.contains(&aside.kept)) {
+    for aside in pending.set_aside.iter().filter(|aside| !recorded.contains(&aside.kept)) {
         let block = RecoveryReport {
             end: U64::new(pending.end.unwrap_or(act.recovery.end.0)),
             segment: U64::new(aside.segment),
@@ -147,24 +148,25 @@ fn finish(
         acts.push(act.enter(&block, |writer| writer.data::<U16>(b""))?.0);
     }
     act.end(EndReason::FINISHED, &pending.reason)?;
-    Pending::forget(directory)?;
-    let done = Done { restored: pending.restored.clone(), set_aside: pending.set_aside.clone(), acts };
+    PendingRepair::remove(directory)?;
+    let done =
+        PerformedRepair { restored: pending.restored.clone(), set_aside: pending.set_aside.clone(), acts };
     if args.act.output.json {
-        let report = diagnosis.map(|diagnosis| Report::new(diagnosis, None));
-        let report = report.unwrap_or(Report {
+        let report = diagnosis.map(|diagnosis| RepairReport::new(diagnosis, None));
+        let report = report.unwrap_or(RepairReport {
             whole: false,
             first_segment: 0,
             last_segment: 0,
             damage: Vec::new(),
             done: None,
         });
-        return super::print_json(&Report { done: Some(done), ..report });
+        return super::print_json(&RepairReport { done: Some(done), ..report });
     }
     super::print_page(&done.page())
 }
 
-fn tell(args: &RepairArgs, diagnosis: &Diagnosis) -> Result<(), Failure> {
-    let report = Report::new(diagnosis, None);
+fn print_diagnosis(args: &RepairArgs, diagnosis: &Diagnosis) -> Result<(), Failure> {
+    let report = RepairReport::new(diagnosis, None);
     if args.act.output.json {
         super::print_json(&report)?;
     } else {
@@ -180,8 +182,8 @@ fn tell(args: &RepairArgs, diagnosis: &Diagnosis) -> Result<(), Failure> {
 fn options(args: &RepairArgs) -> String {
     let trail = args.act.trail.display();
     format!(
-        "`stele repair {trail} --restore COPY` puts intact copies in place; \
-         `stele repair {trail} --cut --reason TEXT --by ID` goes on without what is damaged"
+        "`stele repair {trail} --restore COPY` replaces damaged segments with intact copies; \
+         `stele repair {trail} --cut --reason TEXT --by ID` sets aside the damage and everything after it"
     )
 }
 
@@ -189,7 +191,7 @@ fn page(args: &RepairArgs, diagnosis: &Diagnosis) -> String {
     let (first, last) = (diagnosis.first, diagnosis.last);
     let Some(front) = diagnosis.damage.first() else {
         return format!(
-            "nothing to repair: segments {first} to {last} of {} are whole, up to sequence {}\n",
+            "nothing to repair: segments {first} to {last} of {} are intact, up to sequence {}\n",
             args.act.trail.display(),
             diagnosis.last_sequence
         );
@@ -201,8 +203,8 @@ fn page(args: &RepairArgs, diagnosis: &Diagnosis) -> String {
     let needed: Vec<String> = diagnosis.damage.iter().map(|damage| damage.index.to_string()).collect();
     let lost = diagnosis.last_sequence.0.saturating_sub(front.after.0);
     page + &format!(
-        "what can be done\n  --restore  needs intact copies of segments {}; loses nothing\n  --cut      keeps the log up to \
-         sequence {}, and sets aside everything behind it: {} events that are on the trail now\n",
+        "options\n  --restore  needs intact copies of segments {}; loses nothing\n  --cut      keeps the log up to \
+         sequence {}, and sets aside everything after it: {} events\n",
         needed.join(", "),
         front.after,
         grouped(lost)
@@ -215,13 +217,13 @@ fn describe(damage: &Damage) -> String {
         (DamageKind::Content, Some(position)) => format!(", offset {offset} (position {position})"),
         _ => String::new(),
     };
-    let beyond =
-        beyond.map_or("nothing behind it".to_owned(), |beyond| format!("again from sequence {beyond}"));
+    let beyond = beyond
+        .map_or("nothing intact after it".to_owned(), |beyond| format!("and again from sequence {beyond}"));
     format!("  {file}{place}: {what}\n    intact up to sequence {after}, {beyond}\n")
 }
 
-impl Report {
-    fn new(diagnosis: &Diagnosis, done: Option<Done>) -> Self {
+impl RepairReport {
+    fn new(diagnosis: &Diagnosis, done: Option<PerformedRepair>) -> Self {
         let damage = diagnosis.damage.iter().map(|damage| DamageReport {
             segment: damage.index,
             file: damage.file.clone(),
@@ -241,16 +243,16 @@ impl Report {
     }
 }
 
-impl Done {
+impl PerformedRepair {
     fn page(&self) -> String {
         let mut page = String::new();
         for segment in &self.restored {
-            page += &format!("segment {segment} is restored from a copy that proved itself\n");
+            page += &format!("segment {segment}: restored from a verified copy\n");
         }
-        for pending::Aside { kept, bytes, sha256, .. } in &self.set_aside {
-            page += &format!("set aside in {kept}: {} bytes, SHA-256 {sha256}\n", grouped(*bytes));
+        for pending::SetAsideFile { kept, bytes, sha256, .. } in &self.set_aside {
+            page += &format!("set aside {} bytes in {kept}, SHA-256 {sha256}\n", grouped(*bytes));
         }
         let acts: Vec<String> = self.acts.iter().map(u64::to_string).collect();
-        page + &format!("on the trail as RecoveryReport, sequence {}\n", acts.join(", "))
+        page + &format!("recorded on the trail as RecoveryReport, sequence {}\n", acts.join(", "))
     }
 }

@@ -1,4 +1,4 @@
-//! `stele replay`: a recorded market again, to the terminal or into another run.
+//! `stele replay`: replays a recorded market to the terminal or into a new run.
 
 use crate::access::{Access, Form, record};
 use crate::cli::ReplayArgs;
@@ -13,11 +13,12 @@ use stele_replay::pacer::play;
 use stele_strategies::Registry;
 use stele_wire::messages::AccessKind;
 
-/// Plays the trail as `args` says.
+/// Replays the trail as `args` describe.
 pub(crate) fn replay(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     let is_speed = args.speed.is_finite() && args.speed >= 0.0;
     if !is_speed {
-        return Err(Failure::usage(format!("`{}` is no speed", args.speed)).help("0 is as fast as possible"));
+        return Err(Failure::usage(format!("invalid speed {}", args.speed))
+            .help("give a number of at least 0; 0 means as fast as possible"));
     }
     let reader = super::open_trail(&args.read.trail)?;
     let access = Access { trail: &args.read.trail, kind: AccessKind::REPLAY, from: 0, to: 0 };
@@ -42,7 +43,7 @@ fn into_run(args: &ReplayArgs, strategies: &Registry) -> Result<(), Failure> {
     };
     config.feed.spec = format!("trail:{}", args.read.trail.display());
     config.feed.pace = if args.speed == 0.0 { "fast".into() } else { format!("{}x", args.speed) };
-    config.trail.dir = args.into.clone().expect("`into` is what brought us here");
+    config.trail.dir = args.into.clone().expect("the caller checked `into`");
     config.apply_parameters(&args.param)?;
     super::run::run_session(&config, strategies, args.output.json)
 }
@@ -67,7 +68,7 @@ fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
                 push_line(event, None, &mut line)
             }
             line.push('\n');
-            // At a person's pace each line is shown as it comes; as fast as possible, whole buffers are.
+            // At a recorded pace each line is flushed; at full speed only whole buffers are.
             let written = out
                 .write_all(line.as_bytes())
                 .and_then(|()| if pace == Pace::Fast { Ok(()) } else { out.flush() });
@@ -82,7 +83,7 @@ fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
         },
     );
     super::ended_by_reader(broken.map_or_else(|| out.flush(), Err))?;
-    let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
-    eprintln!("{shown} market events");
+    let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` shows what is intact"))?;
+    eprintln!("replayed {shown} market events");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `stele run`: a feed, strategies, a trail.
+//! `stele run`: runs strategies on a feed and writes a trail.
 
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -11,10 +11,10 @@ use crate::signals::StopRequest;
 use std::time::Duration;
 use stele_strategies::Registry;
 
-/// Of how many market events the latency to the strategies is measured.
+/// One in this many market events is sampled for the latency to the strategies.
 const SAMPLE_EVERY: u32 = 16;
 
-/// Runs what the flags and the file say.
+/// Runs the configuration given by the flags and the file, or lists the strategies for `--strategy help`.
 pub(crate) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> {
     if args.strategy.iter().any(|name| name == "help") {
         return super::print_page(&describe(strategies));
@@ -22,8 +22,10 @@ pub(crate) fn run(args: &RunArgs, strategies: &Registry) -> Result<(), Failure> 
     run_session(&Config::effective(args)?, strategies, args.output.json)
 }
 
-/// Runs a session to its end and prints its report. A feed that failed makes the run fail, after everything that
-/// came before is durable.
+/// Runs a session to its end and prints its report.
+///
+/// # Errors
+/// [`Failure`]: among others, if the feed failed; everything before the failure is then durable.
 pub(crate) fn run_session(config: &Config, strategies: &Registry, json: bool) -> Result<(), Failure> {
     let report = session_report(config, strategies, SAMPLE_EVERY, !json)?;
     if json {
@@ -34,26 +36,26 @@ pub(crate) fn run_session(config: &Config, strategies: &Registry, json: bool) ->
     match report.feed_failure() {
         None => Ok(()),
         Some(failure) => {
-            Err(Failure::environment(failure).help("everything before it is on the trail, durable"))
+            Err(Failure::environment(failure).help("everything before it is durable on the trail"))
         }
     }
 }
 
-/// Runs a session to its end. `is_told`: with notices and a live line on standard error.
+/// Runs a session to its end and returns its report. With `is_verbose`, the layout, notices and a live status
+/// line go to standard error.
 pub(crate) fn session_report(
     config: &Config,
     strategies: &Registry,
     sample_every: u32,
-    is_told: bool,
+    is_verbose: bool,
 ) -> Result<RunReport, Failure> {
     let stop = StopRequest::listen()?;
     let seconds = config.feed.seconds;
-    let elapsed = seconds
-        .map(Duration::try_from_secs_f64)
-        .transpose()
-        .map_err(|error| Failure::usage(format!("{} seconds: {error}", seconds.unwrap_or_default())))?;
+    let elapsed = seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
+        Failure::usage(format!("invalid duration of {} seconds: {error}", seconds.unwrap_or_default()))
+    })?;
     let session = Session::open(config, strategies, sample_every)?;
-    if is_told {
+    if is_verbose {
         eprintln!("{}", session.layout.reason);
         session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
         eprintln!("  {}", session.flush.describe());
@@ -61,7 +63,7 @@ pub(crate) fn session_report(
     }
     let flush = session.flush.report();
     let mut warner = SpaceWarner::new(session.spaces());
-    let mut line = is_told.then(LiveLine::new);
+    let mut line = is_verbose.then(LiveLine::new);
     let ended = session.run(Until { elapsed }, &stop, |status| {
         warner.warn(line.as_ref());
         if let Some(line) = &mut line {

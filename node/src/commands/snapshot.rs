@@ -1,5 +1,5 @@
-//! `stele snapshot`: the state after a stopped trail's last closed segment, so that a start goes on from there and
-//! what is in front of it may expire.
+//! `stele snapshot`: saves the state after the last closed segment of a stopped trail. The next run starts
+//! from it, and the segments before it may expire.
 
 use crate::cli::ActArgs;
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use stele_journal::{LockError, WriterLock};
 use stele_replay::follower::{FollowError, NewestSnapshot, take_newest};
 use stele_strategies::Registry;
 
-/// Snapshots that stay, as a run keeps them by default.
+/// The number of snapshots to keep, the default of a run.
 const KEEP: usize = 2;
 
 #[derive(Serialize)]
@@ -27,18 +27,18 @@ struct Outcome {
     passed_over: Vec<String>,
 }
 
-/// Takes the snapshot, or says that it is there already.
+/// Takes the snapshot, unless it exists already, and prints what it holds.
 ///
 /// # Errors
-/// [`Failure`]: environment when somebody writes the trail or no segment is closed; not so when the trail's
-/// strategies do not do what it has.
+/// [`Failure`]: environment if a process is writing to the trail or no segment is closed; not so if the
+/// strategies do not reproduce the trail.
 pub(crate) fn snapshot(args: &ActArgs, strategies: &Registry) -> Result<(), Failure> {
     super::open_trail(&args.trail)?;
     let dir = &args.trail;
     let _lock = WriterLock::take(dir, UtcClock::new().now()).map_err(|error| match error {
         LockError::Held(owner) => {
             Failure::environment(format!("{} is being written by another process ({owner})", dir.display()))
-                .help("a run takes its snapshots by itself: see [snapshots] in `stele config`")
+                .help("a run takes snapshots itself; see [snapshots] in the output of `stele config`")
         }
         LockError::Io(error) => Failure::environment(format!("cannot lock {}: {error}", dir.display())),
     })?;
@@ -47,13 +47,13 @@ pub(crate) fn snapshot(args: &ActArgs, strategies: &Registry) -> Result<(), Fail
     drop(progress);
     let newest = newest.map_err(|error| match error {
         FollowError::Resume(error) => {
-            Failure::not_so(error).help("`stele verify` and `stele check-strategy` say more")
+            Failure::not_so(error).help("`stele verify` and `stele check-strategy` show details")
         }
         FollowError::Snapshot(error) => Failure::environment(error),
     })?;
     let newest = newest.ok_or_else(|| {
         Failure::environment(format!("{} has no closed segment yet", dir.display()))
-            .help("its only segment was cut short: `stele run` over it recovers and closes it")
+            .help("its only segment was cut short; `stele run` on this trail recovers and closes it")
     })?;
     let outcome = Outcome::new(args, newest);
     if args.output.json { super::print_json(&outcome) } else { super::print_page(&outcome.page()) }
@@ -76,20 +76,20 @@ impl Outcome {
 
     fn page(&self) -> String {
         let mut page = String::new();
-        self.passed_over.iter().for_each(|why| page += &format!("passed over: {why}\n"));
+        self.passed_over.iter().for_each(|why| page += &format!("skipped: {why}\n"));
         let how = if self.was_there {
-            "is there already, whole".into()
+            "already exists, intact".into()
         } else {
-            format!("taken, {} events replayed", grouped(self.replayed))
+            format!("saved after replaying {} events", grouped(self.replayed))
         };
         page += &format!("{}: {how}\n", self.file);
         page += &format!(
-            "  the state after sequence {}, {} bytes, SHA-256 {}\n",
+            "  state after sequence {}, {} bytes, SHA-256 {}\n",
             grouped(self.sequence),
             grouped(self.bytes),
             self.sha256
         );
-        page += &format!("  a start goes on from it; segments up to {} may expire\n", self.segment);
+        page += &format!("  the next run starts from it; segments up to {} may expire\n", self.segment);
         page
     }
 }

@@ -1,4 +1,4 @@
-//! `stele summary`: what happened, from the trail alone.
+//! `stele summary`: prints the report of a run, computed from its trail.
 
 use crate::access::{Access, WithAccess, record};
 use crate::cli::ReportArgs;
@@ -11,7 +11,7 @@ use std::path::Path;
 use stele_replay::summary::{Summary, summarise};
 use stele_wire::messages::AccessKind;
 
-/// Counts what is on the trail, or on that of each shard, with the total.
+/// Prints the summary of the trail, or of the trail of each shard with a total.
 pub(crate) fn summary(args: &ReportArgs) -> Result<(), Failure> {
     let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
@@ -21,11 +21,11 @@ pub(crate) fn summary(args: &ReportArgs) -> Result<(), Failure> {
         }
         return super::print_page(&page(&args.read.trail, &summary));
     }
-    let said = |ShardTrail { shard, path }: ShardTrail| {
+    let of_shard = |ShardTrail { shard, path }: ShardTrail| {
         let said = summarise_one(args, &path).map_err(|failure| failure.of(&format!("shard {shard}")))?;
         Ok((path, OfShard { shard, said }))
     };
-    let all = shards.into_iter().map(said).collect::<Result<Vec<_>, Failure>>()?;
+    let all = shards.into_iter().map(of_shard).collect::<Result<Vec<_>, Failure>>()?;
     let events = all.iter().map(|(_, shard)| shard.said.said.events).sum();
     if args.output.json {
         let shards = all.into_iter().map(|(_, shard)| shard).collect();
@@ -50,7 +50,7 @@ fn summarise_one(args: &ReportArgs, trail: &Path) -> Result<WithAccess<Summary>,
         record(&args.read.access, &Access { trail, kind: AccessKind::SEARCH, from: 0, to: 0 }, &reader)?;
     drop(reader);
     let summary = summarise(trail, None).inspect_err(|_| access.print());
-    let said = summary.map_err(|error| Failure::not_so(error).help("`stele verify` says what is intact"))?;
+    let said = summary.map_err(|error| Failure::not_so(error).help("`stele verify` shows what is intact"))?;
     Ok(WithAccess { said, access })
 }
 

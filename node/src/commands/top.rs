@@ -1,4 +1,4 @@
-//! `stele top`: a running bus, seen from outside through its counters.
+//! `stele top`: shows the counters of a running bus.
 
 use super::{print_json, print_page};
 use crate::bus_stats::{BusStats, CounterSample};
@@ -16,16 +16,16 @@ use std::time::Duration;
 use stele_bus::counters::{CounterReader, CounterWriterState};
 use stele_bus::{Clock as _, FoundBus, UtcClock};
 
-/// Between two looks.
+/// The time between two updates.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Shows the bus until it ends or `q` is pressed; with `--once` or `--json` one look.
+/// Shows the bus until it ends or `q` is pressed; with `--once` or `--json`, prints its figures once.
 pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
     let bus = FoundBus::find(args.name.as_deref()).map_err(Failure::environment)?;
     let path = bus.counters();
     let reader = CounterReader::open(&path).map_err(|error| {
         Failure::environment(format!("{}: {error}", path.display()))
-            .help("the bus has no counters of this version: use the `stele` that runs it")
+            .help("use the version of `stele` that runs the bus")
     })?;
     let mut watch = Watch { name: bus.name().into(), reader, clock: UtcClock::new(), last: None };
     if args.output.json || args.once {
@@ -35,9 +35,8 @@ pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
         return if args.output.json { print_json(&view) } else { print_page(&plain(&view)) };
     }
     if !stdout().is_terminal() {
-        return Err(
-            Failure::usage("standard output is no terminal").help("`stele top --once` prints one look")
-        );
+        return Err(Failure::usage("standard output is not a terminal")
+            .help("`stele top --once` prints the figures once"));
     }
     let mut terminal = ratatui::try_init()
         .map_err(|error| Failure::environment(format!("cannot draw on this terminal: {error}")))?;
@@ -48,7 +47,7 @@ pub(crate) fn top(args: &TopArgs) -> Result<(), Failure> {
     print_page(&plain(&last))
 }
 
-/// Looks and draws. Returns the last view.
+/// Reads the counters and draws them until the end. Returns the last view.
 fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<BusStats> {
     let mut scrolled = 0_u16;
     loop {
@@ -57,7 +56,7 @@ fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<Bu
         if watch.is_over() {
             return Ok(view);
         }
-        // Keys that came meanwhile are all taken before the next look.
+        // Handle all keys pressed since the last update.
         let mut patience = INTERVAL;
         while poll(patience)? {
             patience = Duration::ZERO;
@@ -78,22 +77,22 @@ fn show(terminal: &mut DefaultTerminal, watch: &mut Watch) -> std::io::Result<Bu
     }
 }
 
-/// The view from line `scrolled` on, which is kept within it, and the keys below.
+/// Draws the view from line `scrolled` on, which is limited to its length, with the keys below it.
 fn draw(frame: &mut Frame<'_>, view: &BusStats, scrolled: &mut u16) {
     let [body, foot]: [Rect; 2] =
         Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(frame.area());
     let lines = lines(view);
     *scrolled = (*scrolled).min((lines.len() as u16).saturating_sub(body.height));
     frame.render_widget(Paragraph::new(lines).scroll((*scrolled, 0)), body);
-    frame.render_widget(Line::raw("q quits   up and down scroll"), foot);
+    frame.render_widget(Line::raw("q: quit   up/down: scroll"), foot);
 }
 
-/// A view without colours.
+/// Returns the view as text without colours.
 fn plain(view: &BusStats) -> String {
     lines(view).iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A bus that is watched.
+/// A bus whose counters are read repeatedly.
 struct Watch {
     name: String,
     reader: CounterReader,
@@ -122,7 +121,7 @@ mod tests {
     use stele_bus::counters::{ConsumerContract, table};
     use stele_bus::{CounterLabels, Counters};
 
-    /// A bus of one shard with something of everything, at a standstill.
+    /// An idle bus of one shard with a value of every kind.
     fn watched() -> (Counters, Watch) {
         let counters = Counters::create().unwrap();
         let set = |definition, place: CounterLabels<'_>, value| {
@@ -175,7 +174,7 @@ mod tests {
             std::fs::write(&path, shown).unwrap();
         }
         let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(shown, expected, "STELE_GOLDEN=write writes {path} anew");
+        assert_eq!(shown, expected, "STELE_GOLDEN=write updates {path}");
     }
 
     #[test]
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_and_latencies_are_those_since_the_look_before() {
+    fn rates_and_latencies_cover_the_time_since_the_last_update() {
         let (counters, mut watch) = watched();
         let mut timers = counters.register(table::TIMERS, CounterLabels::shard(0)).unwrap();
         assert_eq!(watch.look().shards[0].latencies[0].count, 1_000);

@@ -1,4 +1,4 @@
-//! `stele verify`: every frame of a trail, what the events say of each other, and with a key the seals.
+//! `stele verify`: verifies the frames of a trail, the consistency of its events and, with a key, its seals.
 
 use crate::access::{Access, AccessRecord, record};
 use crate::cli::VerifyArgs;
@@ -22,18 +22,18 @@ use stele_journal::scan::ScanOptions;
 use stele_journal::{Directory, Storage};
 use stele_wire::messages::AccessKind;
 
-/// Checks the trail, or the trail of each shard, and prints what holds.
+/// Verifies the trail, or the trail of each shard, and prints the result.
 ///
 /// # Errors
-/// [`Failure`]: not so, with the first thing wrong and what is intact in front of it.
+/// [`Failure`]: not so, with the first error and what is intact before it.
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let key = args.key.as_deref().map(read_key).transpose()?;
     let witnesses = witnesses(args)?;
     let against = args.against.as_deref().map(read_checkpoint).transpose()?;
-    let asked = Asked { args, key: key.as_ref(), witnesses: &witnesses };
+    let checks = Checks { args, key: key.as_ref(), witnesses: &witnesses };
     let shards = shard_trails(&args.read.trail);
     if shards.is_empty() {
-        let (verified, broken) = verify_one(&asked, &args.read.trail, against.as_ref())?;
+        let (verified, broken) = verify_one(&checks, &args.read.trail, against.as_ref())?;
         if args.output.json {
             super::print_json(&verified)?;
         } else {
@@ -42,11 +42,12 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
         return broken.map_or(Ok(()), Err);
     }
     if against.is_some() {
-        return Err(Failure::usage("--against is of one trail").help("name the trail of one shard"));
+        return Err(Failure::usage("--against needs the trail of a single shard")
+            .help("choose the trail of one shard"));
     }
     let (mut all, mut failures) = (Vec::new(), Vec::new());
     for ShardTrail { shard, path } in shards {
-        match verify_one(&asked, &path, None) {
+        match verify_one(&checks, &path, None) {
             Ok((verified, broken)) => {
                 if !args.output.json {
                     super::print_page(&format!("shard {shard}: {}", verified.page()))?;
@@ -63,15 +64,15 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     first_failure(failures)
 }
 
-/// What to check beside the trail itself.
-struct Asked<'a> {
+/// What to check in addition to the trail itself.
+struct Checks<'a> {
     args: &'a VerifyArgs,
     key: Option<&'a VerifierKey>,
     witnesses: &'a [VerifierKey],
 }
 
 #[derive(Serialize)]
-struct Report {
+struct VerifyReport {
     #[serde(flatten)]
     verified: VerifiedTrail,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +82,7 @@ struct Report {
     access: AccessRecord,
 }
 
-impl Report {
+impl VerifyReport {
     fn page(&self) -> String {
         let Self { verified, witnesses, timestamps, access } = self;
         let witnesses = witnesses.as_ref().map_or_else(String::new, |report| format!("{report}\n"));
@@ -90,12 +91,12 @@ impl Report {
     }
 }
 
-/// What holds of one trail, and what is wrong with its seals.
+/// Verifies one trail. Returns the report, and the failure if its seals are wrong.
 fn verify_one(
-    Asked { args, key, witnesses }: &Asked<'_>,
+    Checks { args, key, witnesses }: &Checks<'_>,
     trail: &Path,
     against: Option<&(String, SignedCheckpoint)>,
-) -> Result<(Report, Option<Failure>), Failure> {
+) -> Result<(VerifyReport, Option<Failure>), Failure> {
     let reader = super::open_trail(trail)?;
     let access =
         record(&args.read.access, &Access { trail, kind: AccessKind::VERIFY, from: 0, to: 0 }, &reader)?;
@@ -129,28 +130,28 @@ fn verify_one(
             Err((file, why)) => broken = Some(Failure::not_so(format!("{file}: {why}"))),
         }
     }
-    Ok((Report { verified, witnesses: cosigned, timestamps: stamps, access }, broken))
+    Ok((VerifyReport { verified, witnesses: cosigned, timestamps: stamps, access }, broken))
 }
 
-/// The keys of the witnesses that were asked about.
+/// Parses the keys of `--witness`.
 fn witnesses(args: &VerifyArgs) -> Result<Vec<VerifierKey>, Failure> {
     let read = |text: &String| {
         let key =
             text.parse::<VerifierKey>().map_err(|error| Failure::usage(format!("--witness: {error}")))?;
         match key.kind() {
             KeyKind::Witness => Ok(key),
-            KeyKind::Log => Err(Failure::usage("--witness: that is a log's key")
+            KeyKind::Log => Err(Failure::usage("--witness: this is the key of a log")
                 .help("`stele witness` prints the key of a witness when it starts")),
         }
     };
     let keys = args.witnesses.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if (1..keys.len()).any(|at| keys[..at].contains(&keys[at])) {
-        return Err(Failure::usage("--witness: one witness is named twice"));
+        return Err(Failure::usage("--witness: the same witness is given twice"));
     }
     match args.quorum {
         Some(quorum) if quorum == 0 || quorum > keys.len() => {
-            Err(Failure::usage(format!("--quorum {quorum} of {} witnesses", keys.len()))
-                .help("1 up to the number of --witness"))
+            Err(Failure::usage(format!("--quorum {quorum} is out of range for {} witnesses", keys.len()))
+                .help("give a number from 1 to the number of --witness keys"))
         }
         _ => Ok(keys),
     }
@@ -163,7 +164,7 @@ fn check_witnesses(trail: &Path, keys: &[VerifierKey], quorum: usize) -> Result<
     })
 }
 
-/// A checkpoint kept elsewhere, with its file's name.
+/// Reads a checkpoint that was kept elsewhere. Returns the name of its file, too.
 fn read_checkpoint(file: &Path) -> Result<(String, SignedCheckpoint), Failure> {
     let name = file.display().to_string();
     let read = std::fs::read(file);

@@ -1,4 +1,4 @@
-//! `stele witness`: cosigns the checkpoints of other people's logs, on a machine that is not theirs.
+//! `stele witness`: cosigns the checkpoints of logs that other parties operate.
 
 use crate::cli::WitnessArgs;
 use crate::failure::Failure;
@@ -18,12 +18,12 @@ use stele_compliance::witness::{ADD_CHECKPOINT, SIZE_CONTENT_TYPE, Witness, Witn
 use stele_journal::{Directory, LockError, WriterLock};
 use tiny_http::{Header, Method, Response, Server};
 
-/// Requests that are read at the same time; each is judged alone.
+/// The number of requests read at the same time; they are judged one at a time.
 const READERS: usize = 4;
-/// How often it is looked whether to end.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How often the threads check whether to stop.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An answer, for the witness's owner.
+/// The answer to a request, as printed for the operator of the witness.
 #[derive(Serialize)]
 struct Answered {
     status: u16,
@@ -39,24 +39,20 @@ struct Listening<'a> {
     url: &'a str,
 }
 
-/// Serves until it is interrupted.
-///
-/// # Errors
-/// [`Failure`].
+/// Serves requests until interrupted.
 pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
     let stop = StopRequest::listen()?;
     let signer = read_signer(&args.key, None)?;
     if signer.public().kind() != KeyKind::Witness {
-        return Err(Failure::usage(format!("{} is no witness's key", args.key.display())).help(
-            "`stele key new FILE --name NAME --witness` makes one: it signs a time with each checkpoint",
-        ));
+        return Err(Failure::usage(format!("{} is not the key of a witness", args.key.display()))
+            .help("create one with `stele key new FILE --name NAME --witness`"));
     }
     let logs = args.logs.iter().map(|text| {
         let key = text.parse::<VerifierKey>().map_err(|error| Failure::usage(format!("--log: {error}")))?;
         if key.kind() == KeyKind::Log {
             Ok(key)
         } else {
-            Err(Failure::usage("--log: that is a witness's key"))
+            Err(Failure::usage("--log: this is the key of a witness"))
         }
     });
     let logs = logs.collect::<Result<Vec<_>, _>>()?;
@@ -64,23 +60,22 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
     let locked = state.create().map_err(LockError::Io);
     let locked = locked.and_then(|()| WriterLock::take(&args.state, WallClock::read()));
     let _lock = locked.map_err(|error| match error {
-        LockError::Held(owner) => Failure::environment(format!(
-            "{} is the state of a witness that runs ({owner})",
-            args.state.display()
-        )),
+        LockError::Held(owner) => {
+            Failure::environment(format!("{} is in use by a running witness ({owner})", args.state.display()))
+        }
         LockError::Io(error) => Failure::environment(format!("{}: {error}", args.state.display())),
     })?;
     let public = signer.public().to_string();
     let witness = Mutex::new(Witness::new(signer, logs, args.origins.clone(), Arc::new(state)));
     let server = Server::http(&args.listen).map_err(|error| {
-        Failure::environment(format!("cannot listen at {}: {error}", args.listen))
-            .help("--listen is an address of this machine and a port that nobody uses: 127.0.0.1:7380")
+        Failure::environment(format!("cannot listen on {}: {error}", args.listen))
+            .help("--listen needs an address of this machine and an unused port, such as 127.0.0.1:7380")
     })?;
     let url = server.server_addr().to_ip().map_or_else(String::new, |address| format!("http://{address}"));
     if args.output.json {
         print_line(&Listening { witness: &public, url: &url })?;
     } else {
-        super::print_page(&format!("witness {public} at {url}\n"))?;
+        super::print_page(&format!("witness {public} listening on {url}\n"))?;
     }
     debug_assert!(http::is_url(&url));
     let is_over = AtomicBool::new(false);
@@ -89,20 +84,22 @@ pub(crate) fn witness(args: &WitnessArgs) -> Result<(), Failure> {
             scope.spawn(|| serve(&server, &witness, &is_over, args.output.json));
         }
         while !stop.is_asked() {
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(POLL_INTERVAL);
         }
         is_over.store(true, Ordering::Release);
     });
     Ok(())
 }
 
-/// Answers requests until it is over. Whoever does not wait for the answer is no failure: it is kept.
+/// Answers requests until `is_over`. A client that does not wait for the answer is not an error: the
+/// cosignature is stored.
 fn serve(server: &Server, witness: &Mutex<Witness>, is_over: &AtomicBool, json: bool) {
     while !is_over.load(Ordering::Acquire) {
-        let Ok(Some(mut request)) = server.recv_timeout(LOOK_INTERVAL) else { continue };
+        let Ok(Some(mut request)) = server.recv_timeout(POLL_INTERVAL) else { continue };
         if (request.method(), request.url()) != (&Method::Post, ADD_CHECKPOINT) {
-            let said = Response::from_string(format!("the one call is POST {ADD_CHECKPOINT}\n"));
-            let _ = request.respond(said.with_status_code(404));
+            let response =
+                Response::from_string(format!("the only supported request is POST {ADD_CHECKPOINT}\n"));
+            let _ = request.respond(response.with_status_code(404));
             continue;
         }
         let mut body = Vec::new();
@@ -114,32 +111,38 @@ fn serve(server: &Server, witness: &Mutex<Witness>, is_over: &AtomicBool, json: 
                 let mut witness = witness.lock().unwrap_or_else(PoisonError::into_inner);
                 witness.add_checkpoint(text, WallClock::read().0 / 1_000_000_000)
             }
-            None => {
-                WitnessAnswer::Refused(400, format!("the body is not up to {BODY_LENGTH_MAX} bytes of UTF-8"))
-            }
+            None => WitnessAnswer::Refused(
+                400,
+                format!("the body must be UTF-8 of at most {BODY_LENGTH_MAX} bytes"),
+            ),
         };
-        // Who watches the witness's output may have gone: it serves on.
-        let _ = tell(text.as_deref(), &answer, json);
+        // A failure to print, such as a closed pipe, does not stop the witness.
+        let _ = print_answer(text.as_deref(), &answer, json);
         let kind = match answer {
             WitnessAnswer::Conflict { .. } => SIZE_CONTENT_TYPE,
             _ => "text/plain; charset=utf-8",
         };
         let kind = Header::from_bytes("Content-Type", kind).expect("the header is ASCII");
-        let said = Response::from_string(answer.body()).with_status_code(answer.status()).with_header(kind);
-        let _ = request.respond(said);
+        let response =
+            Response::from_string(answer.body()).with_status_code(answer.status()).with_header(kind);
+        let _ = request.respond(response);
     }
 }
 
-fn tell(body: Option<&str>, answer: &WitnessAnswer, json: bool) -> Result<(), Failure> {
+fn print_answer(body: Option<&str>, answer: &WitnessAnswer, json: bool) -> Result<(), Failure> {
     let asked = body.and_then(|body| WitnessRequest::parse(body).ok());
     let checkpoint = asked.as_ref().map(|asked| asked.checkpoint.unchecked());
-    // Whoever asks chose the origin: no control character of theirs reaches a terminal.
+    // The client chose the origin, so control characters are removed before it reaches a terminal.
     let origin = checkpoint.map(|it| it.origin.chars().filter(|letter| !letter.is_control()).collect());
     let size = checkpoint.map(|it| it.size);
     let why = match answer {
         WitnessAnswer::Cosigned(_) => None,
-        WitnessAnswer::Conflict { size, is_fork: false } => Some(format!("{size} events are cosigned")),
-        WitnessAnswer::Conflict { is_fork: true, .. } => Some("THE LOG FORKED; the proof is kept".into()),
+        WitnessAnswer::Conflict { size, is_fork: false } => {
+            Some(format!("already cosigned at {size} events"))
+        }
+        WitnessAnswer::Conflict { is_fork: true, .. } => {
+            Some("THE LOG HAS FORKED; the proof is stored".into())
+        }
         WitnessAnswer::Refused(_, why) => Some(why.clone()),
     };
     let answered = Answered { status: answer.status(), origin, size, why };

@@ -136,11 +136,11 @@ fn an_impossible_backtest_is_refused_with_a_remedy() {
         let said = stele_fails(&[&["backtest"], more].concat(), code);
         assert!(said.contains(what), "{said}");
     };
-    refused(&["--feed", feed], 2, "name it: --strategy NAME");
+    refused(&["--feed", feed], 2, "choose one with --strategy NAME");
     refused(&["--strategy", "ma-cross", "--feed", "generator:1"], 2, "--seconds");
     refused(&["--feed", feed, "--strategy", "ma-corss"], 2, "did you mean `ma-cross`?");
     refused(&["--feed", feed, "--strategy", "ma-cross", "--param", "fast=0"], 2, "`fast` is 0, but must be");
-    refused(&["--feed", feed, "--strategy", "ma-cross", "--sweep", "fast=9..4"], 2, "it goes up");
+    refused(&["--feed", feed, "--strategy", "ma-cross", "--sweep", "fast=9..4"], 2, "must ascend");
     refused(
         &["--feed", feed, "--strategy", "ma-cross", "--sweep", "fast=0..4"],
         2,

@@ -128,7 +128,7 @@ fn a_key_is_rotated_between_two_runs_and_a_run_with_the_old_key_is_refused() {
     assert_eq!(by_new["seals"], verified["seals"]);
     // A key that was replaced cannot be used again.
     let back = ["key", "rotate", text(&trail), "--key", text(&new), "--new", text(&old), "--by", "7"];
-    assert!(stele_fails(&back, 2).contains("has signed here before"));
+    assert!(stele_fails(&back, 2).contains("has already signed this trail"));
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn an_invalid_crate_name_and_sources_without_stele_are_refused_before_anything_i
         assert!(errors.contains(name) && errors.contains("help: "), "{errors}");
     }
     let errors = stele_fails(&["new-strategy", "alpha", text(&made), "--stele", text(folder.path())], 2);
-    assert!(errors.contains("does not hold the sources of Stele"), "{errors}");
+    assert!(errors.contains("is not a checkout of Stele"), "{errors}");
     assert!(!made.exists());
 }
 

@@ -222,5 +222,5 @@ fn the_whole_tree_is_exported_to_a_new_directory_and_only_under_the_right_key() 
     let first = u16::from_be_bytes(file("tile/entries/000")[..2].try_into().unwrap());
     assert!(first >= 32 && first % 8 == 0, "a frame's length: {first}");
     let said = stele_fails(&export, 3);
-    assert!(said.contains("name a new directory"), "{said}");
+    assert!(said.contains("choose a new directory"), "{said}");
 }

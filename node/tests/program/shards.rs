@@ -242,7 +242,7 @@ fn the_directory_of_several_shards_is_distinguished_from_a_trail() {
     let scene = Scene::new(TWO);
     scene.run(&["--feed", "generator:1", "--seconds", "0.2"]);
     let said = stele_fails(&["dump", text(&scene.trails())], 2);
-    assert!(said.contains("holds the trails of several shards") && said.contains("shard-1"), "{said}");
+    assert!(said.contains("contains the trails of several shards") && said.contains("shard-1"), "{said}");
     let page = stele_ok(&["summary", text(&scene.trails())]);
     assert!(
         page.contains("shard 1:") && page.contains("shard 2:") && page.contains("events in 2 shards"),

@@ -204,11 +204,11 @@ fn the_witness_answers_as_specified_and_survives_invalid_requests() {
     let arguments = ["witness", "--key", text(&firm), "--listen", "127.0.0.1:0", "--state"];
     let elsewhere = place.path("elsewhere");
     let said = stele_fails(&[&arguments[..], &[text(&elsewhere), "--log", &place.firm]].concat(), 2);
-    assert!(said.contains("no witness's key"), "{said}");
+    assert!(said.contains("is not the key of a witness"), "{said}");
     let arguments = ["witness", "--key", text(&witness), "--listen", "127.0.0.1:0", "--state"];
     let state = place.path("state");
     let said = stele_fails(&[&arguments[..], &[text(&state), "--log", &place.firm]].concat(), 3);
-    assert!(said.contains("a witness that runs"), "{said}");
+    assert!(said.contains("a running witness"), "{said}");
     stele_fails(&["seal", text(&place.path("trail")), "--key", text(&place.path("witness"))], 2);
 }
 

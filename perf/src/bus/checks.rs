@@ -1,11 +1,11 @@
-//! `risk_check`: what an order costs before it gets a sequence, every check that has a limit being in force.
+//! `risk_check`: the cost of the pre-trade checks of an order, with every check that has a limit in force.
 //!
 //! ```text
 //!  one thread:  64 orders ─> Risk::check, one after the other       64 orders open, 64 instruments
 //! ```
 //!
-//! From a reading of the clock to the next, with 64 checks between them, over 64: reading the clock takes
-//! as long as a check.
+//! The time between two readings of the clock with 64 checks between them, divided by 64, because reading the
+//! clock takes as long as one check.
 
 use crate::Percentiles;
 use crate::figure::latency_histogram;
@@ -21,17 +21,17 @@ use stele_wire::{Nanos, Sequence};
 
 const INSTRUMENTS: u64 = 64;
 const OPEN: u64 = 64;
-/// Different orders that are checked in turn.
+/// The number of different orders, which are checked in turn.
 const ORDERS: u64 = 1 << 10;
-/// What the market's prices are around, in units of 1e-9.
+/// The price that the market is around, in units of 1e-9.
 pub(crate) const REFERENCE: i64 = 100_000_000_000;
-/// Between two orders, ns.
+/// The time between two orders, in ns.
 const INTERVAL: u64 = 1_000;
-/// Checks between two readings of the clock.
+/// The number of checks between two readings of the clock.
 const BATCH: u64 = 64;
 
-/// A limit for every check that takes one, over all and for the account and the strategy 1, none of which an
-/// ordinary order reaches.
+/// Returns limits for every check that has one: for all orders, for account 1 and for strategy 1. Ordinary
+/// orders stay below all of them.
 pub(crate) fn limits() -> Vec<RiskLimit> {
     let limits = [
         (Check::ORDER_QUANTITY, 1_000),
@@ -63,7 +63,7 @@ pub(crate) fn limits() -> Vec<RiskLimit> {
     all
 }
 
-/// Checks `count` orders.
+/// Checks `count` orders and returns the time per check.
 pub(crate) fn measure(count: u64) -> Percentiles {
     let mut log = Log::new();
     let orders: Vec<NewOrder> = (1..=ORDERS).map(|number| order(OPEN + number)).collect();
@@ -90,7 +90,7 @@ struct Log {
 }
 
 impl Log {
-    /// Instruments with a price, limits, open orders.
+    /// A risk state with prices, limits and open orders.
     fn new() -> Self {
         let mut log = Self { risk: Risk::new(RiskLimits::default()), sequence: 0, time: 1_000_000_000 };
         for instrument in 1..=INSTRUMENTS as u32 {

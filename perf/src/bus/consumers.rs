@@ -1,23 +1,22 @@
-//! What the second and the third consumer cost the first one and the writer: nothing, if it is as it should
-//! be.
+//! The cost of a second and a third consumer to the first one and to the writer, which should be zero.
 //!
 //! ```text
-//!  publisher ──> sequencer ──> ring ──┬─> the first consumer   counted: this one, or the writer
+//!  publisher ──> sequencer ──> ring ──┬─> the first consumer   counted: this one or the writer
 //!                                     ├─> a second one
 //!                                     └─> a third one
 //! ```
 //!
-//! `first_consumer_instructions_1` … `3` and `writer_instructions_1` … `3` count with callgrind, in a
-//! process of its own in which all of them take turns on one thread: the same schedule each time, so the
-//! counts are exact. `first_consumer_time_ratio_2` and `_3` are times, where each has a CPU for itself: the
-//! first consumer's with two or three over its time alone, in pairs, the median; `…_upper` is the upper end
-//! of its 95 % interval.
+//! `first_consumer_instructions_1` … `3` and `writer_instructions_1` … `3` are counted with callgrind, in a
+//! separate process in which all roles take turns on one thread. The schedule is always the same, so the
+//! counts are exact. `first_consumer_time_ratio_2` and `_3` are measured where each role has its own CPU: the
+//! first consumer's time with two or three consumers divided by its time alone, the median of pairs.
+//! `…_upper` is the upper end of the 95 % confidence interval.
 
 use super::load::parcels;
 use super::rig::{self, Rig};
 use super::seats::Seats;
-use super::{Place, fan_out};
-use crate::Mix;
+use super::{BusSetup, fan_out};
+use crate::MessageMix;
 use crate::sheet::Sheet;
 use std::ffi::OsString;
 use std::hint::black_box;
@@ -26,32 +25,32 @@ use std::path::PathBuf;
 use std::process::Command;
 use stele_bus::bounds::{RING_LENGTH_DEFAULT, RING_LENGTH_MIN};
 
-/// Events of a counted run.
+/// The number of events of a counted run.
 const COUNTED: u64 = 100_000;
-/// Events that a counted role handles in one turn.
+/// The maximum number of events that a counted role handles in one turn.
 const BATCH: u64 = 64;
-/// Pairs of timed runs.
+/// The number of pairs of timed runs.
 const PAIRS: usize = 20;
 
-/// How this program is asked to call [`take_turns`] in a process of its own: what to run, and its arguments
-/// before the number of consumers.
+/// The command that calls [`take_turns`] in a separate process; the number of consumers follows its
+/// arguments.
 #[derive(Clone, Debug)]
-pub struct Worker {
-    /// The program.
+pub struct CountingCommand {
+    /// The path of the program.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: Vec<OsString>,
 }
 
-/// Passes events through publisher, sequencer and so many consumers, in turns on this thread: for callgrind
-/// to count.
+/// Passes events through a publisher, a sequencer and `consumers` consumers, which take turns on this thread,
+/// for callgrind to count.
 ///
 /// # Errors
-/// When there is no memory for the ring.
+/// If the ring cannot be allocated.
 pub fn take_turns(consumers: usize) -> io::Result<()> {
     let Rig { mut publisher, mut sequencer, mut consumers, mut journal, .. } =
         Rig::new(RING_LENGTH_MIN, consumers)?;
-    let parcels = parcels(&Mix::of_64_bytes());
+    let parcels = parcels(&MessageMix::of_64_bytes());
     let (mut next, mut seen) = (0, 0);
     while seen < COUNTED {
         let count = rig::publish(&mut publisher, &parcels, &mut next, BATCH.min(COUNTED - seen));
@@ -64,18 +63,18 @@ pub fn take_turns(consumers: usize) -> io::Result<()> {
             });
         });
         journal.turn();
-        assert!(count > 0 || seen == COUNTED, "a role stands still");
+        assert!(count > 0 || seen == COUNTED, "no role makes progress");
     }
     Ok(())
 }
 
-/// One duty cycle of the sequencer, by a name that callgrind finds.
+/// Runs one duty cycle of the sequencer. Callgrind finds it by this name.
 #[inline(never)]
 fn turn_of_the_writer(sequencer: &mut stele_bus::Sequencer<stele_bus::UtcClock>) -> u64 {
     rig::sequence(sequencer)
 }
 
-/// One poll of the first consumer, by a name that callgrind finds.
+/// Polls the first consumer once. Callgrind finds it by this name.
 #[inline(never)]
 fn turn_of_the_first(consumer: &mut stele_bus::GatingConsumer) -> u64 {
     rig::poll(consumer, usize::MAX, |word| {
@@ -83,10 +82,10 @@ fn turn_of_the_first(consumer: &mut stele_bus::GatingConsumer) -> u64 {
     })
 }
 
-/// Instructions an event, by callgrind. What it runs, and what keeps it from running, goes to `on_line`.
+/// Counts instructions per event with callgrind. `on_line` receives the commands, or why they cannot run.
 pub(crate) fn instructions(
     sheet: &mut Sheet,
-    worker: &Worker,
+    worker: &CountingCommand,
     mut on_line: impl FnMut(&str),
 ) -> io::Result<()> {
     for (name, function) in
@@ -101,7 +100,7 @@ pub(crate) fn instructions(
             let output = match command.output() {
                 Ok(output) => output,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    on_line("instructions are left out: there is no valgrind here");
+                    on_line("skipping instruction counts: valgrind is not installed");
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -110,7 +109,7 @@ pub(crate) fn instructions(
             let counted =
                 text.lines().find_map(|line| line.split_once("Collected : ")?.1.trim().parse::<u64>().ok());
             let Some(counted) = counted.filter(|count| output.status.success() && *count > 0) else {
-                return Err(io::Error::other(format!("callgrind counted nothing: {text}")));
+                return Err(io::Error::other(format!("callgrind reported no instructions: {text}")));
             };
             let name = |consumers| format!("{name}_{consumers}");
             let per_event = counted as f64 / COUNTED as f64;
@@ -123,23 +122,23 @@ pub(crate) fn instructions(
     Ok(())
 }
 
-/// The first consumer's time with others over its time alone, where there are CPUs enough.
+/// Measures the first consumer's time with others divided by its time alone, if there are enough CPUs.
 pub(crate) fn times(
     sheet: &mut Sheet,
-    place: &Place,
+    setup: &BusSetup,
     events: u64,
     mut on_line: impl FnMut(&str),
 ) -> io::Result<()> {
-    let parcels = parcels(&Mix::of_64_bytes());
+    let parcels = parcels(&MessageMix::of_64_bytes());
     for consumers in 2..=3 {
-        if place.cpus.len() < 2 + consumers {
+        if setup.cpus.len() < 2 + consumers {
             on_line(&format!(
-                "the time of {consumers} consumers is left out: {} CPUs, not enough for each role to have its own",
-                place.cpus.len()
+                "skipping the time of {consumers} consumers: {} CPUs are too few for each role to have its own",
+                setup.cpus.len()
             ));
             continue;
         }
-        let seats = Seats::of_many(&place.cpus, consumers);
+        let seats = Seats::of_many(&setup.cpus, consumers);
         let alone = Seats { consumers: seats.consumers[..1].to_vec(), ..seats.clone() };
         let mut ratios = Vec::with_capacity(PAIRS);
         for _ in 0..PAIRS {
@@ -155,9 +154,8 @@ pub(crate) fn times(
     Ok(())
 }
 
-/// The median, and the upper end of an interval that holds the true one with 95 % whatever the
-/// distribution: the order statistic that a binomial count of a half stays below (Conover, Practical
-/// Nonparametric Statistics, 3.2).
+/// Returns the median and the upper end of its distribution-free 95 % confidence interval: the order
+/// statistic from the binomial distribution (Conover, Practical Nonparametric Statistics, 3.2).
 fn median_and_upper_end(values: &mut [f64]) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let count = values.len();

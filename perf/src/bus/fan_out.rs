@@ -1,6 +1,6 @@
-//! `fan_out_1` … `fan_out_3`: events a second from a publisher through the sequencer to one, two or three
-//! consumers, and the `disruptor` crate in the same shape. `sequencer_throughput`: the same without a
-//! consumer, and a bare `rtrb` ring.
+//! `fan_out_1` … `fan_out_3`: events per second from a publisher through the sequencer to one, two or three
+//! consumers, compared with the crate `disruptor` in the same topology. `sequencer_throughput`: the same
+//! without a consumer, compared with a bare `rtrb` ring.
 //!
 //! ```text
 //!  ours:       publisher ──rtrb──────> sequencer: number, time, CRC ──log ring───┬─> consumer, in place
@@ -8,10 +8,10 @@
 //!  … sealed:   publisher ──disruptor─> relay: number, time, CRC     ──disruptor──┴─> consumer, in place
 //! ```
 //!
-//! All hand over 64 events at once, spin, and touch one word of each event at its consumer; the rings are
-//! as long in bytes as ours: 64 MiB, which no cache of one core holds, and 512 KiB (`_in_cache`).
-//! `disruptor` and the sealed one differ in what the relay does: the second does what the sequencer does
-//! (one reading of the clock for eight events, one CRC for each).
+//! All sides publish 64 events at once and spin, and their consumers read one word of each event. Their rings
+//! have the same length in bytes: 64 MiB, which exceeds the cache of a core, and 512 KiB (`_in_cache`). The
+//! relay of `disruptor` only copies. That of the sealed one does the work of the sequencer: one reading of
+//! the clock for eight events, and one CRC for each.
 
 use super::hop::touched;
 use super::load::{FRAME_WORDS_MAX, Parcel};
@@ -26,13 +26,13 @@ use stele_bus::{Clock, UtcClock};
 use stele_wire::frame::crc32c;
 use zerocopy::IntoBytes;
 
-/// Events that a consumer looks at in one turn.
+/// The maximum number of events that a consumer reads in one turn.
 const POLL_MAX: usize = 256;
-/// Slots of the disruptor between publisher and relay: half a mebibyte of 64 bytes, as a publisher's ring
-/// has.
+/// The number of slots of the disruptor between publisher and relay: with 64 bytes each, half a MiB, like the
+/// ring of a publisher.
 const FIRST_SLOTS: usize = 8 << 10;
 
-/// Our path.
+/// Measures the bus.
 pub(crate) fn ours(
     parcels: &[Parcel],
     count: u64,
@@ -58,7 +58,7 @@ pub(crate) fn ours(
         }),
         relay: Box::new(move || {
             let own = u64::from(sequencer.next_sequence().0 == 1);
-            // The first event says where the publisher's numbers begin.
+            // The first event is the sequencer's record of the publisher's numbering.
             let events = rig::sequence(&mut sequencer);
             events - own.min(events)
         }),
@@ -67,16 +67,16 @@ pub(crate) fn ours(
     Ok(stream(count, seats, roles))
 }
 
-/// What the relay of the disruptor does.
+/// The work of the disruptor's relay.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Work {
-    /// It copies.
+    /// Copies each event.
     Copy,
-    /// It numbers, stamps and checksums as well.
+    /// Also numbers, timestamps and checksums each event.
     Seal,
 }
 
-/// The disruptor in the same shape, its second ring `ring` bytes long.
+/// Measures the disruptor in the same topology, with a second ring of `ring` bytes.
 pub(crate) fn disruptor(
     parcels: &[Parcel],
     count: u64,
@@ -92,7 +92,7 @@ pub(crate) fn disruptor(
     }
 }
 
-/// A slot of `N` words: the words of the frame, then its content.
+/// A slot of `N` words: the length of the frame in words, then its content.
 type Slot<const N: usize> = [u64; N];
 
 fn disruptor_of<const N: usize>(
@@ -113,7 +113,7 @@ fn disruptor_of<const N: usize>(
         .collect();
     let (at_relay, first) = build_single_producer(FIRST_SLOTS, || [0; N], BusySpin).new_event_poller();
     let second = build_single_producer(ring / size_of::<Slot<N>>(), || [0_u64; N], BusySpin);
-    // A single consumer has a shorter barrier: that is the disruptor at its best.
+    // A single consumer uses the disruptor's shorter barrier, which is its fastest form.
     let (relay, pollers) = if consumers == 1 {
         let (poller, second) = second.new_event_poller();
         (relaying(at_relay, second.build(), work), vec![poller])
@@ -187,7 +187,7 @@ fn consuming<'a, const N: usize>(mut poller: Poller<N>) -> Turn<'a> {
     })
 }
 
-/// Where a slot's content begins: after the 32 bytes that our frame has for its header.
+/// The offset of a slot's content, after the 32 bytes of the frame's header.
 const STAMP: usize = 4;
 
 #[inline]
@@ -200,7 +200,7 @@ fn copy<const N: usize>(to: &mut Slot<N>, from: &Slot<N>) {
     }
 }
 
-/// Number, time and CRC, where our frame has them.
+/// Writes number, time and CRC where the frame of the bus has them.
 #[inline]
 fn seal<const N: usize>(slot: &mut Slot<N>, sequence: u64, time: u64) {
     let words = if N == 8 { 8 } else { slot[0] as usize };
@@ -209,7 +209,7 @@ fn seal<const N: usize>(slot: &mut Slot<N>, sequence: u64, time: u64) {
     slot[3] = u64::from(crc);
 }
 
-/// A bare `rtrb` ring with the same messages, handed over and taken 64 at once; gives events a second.
+/// Measures a bare `rtrb` ring with the same messages, 64 at once. Returns events per second.
 pub(crate) fn rtrb(parcels: &[Parcel], count: u64, seats: &Seats) -> f64 {
     let (mut to, mut from) = touched(PUBLISHER_WORDS_DEFAULT);
     let frames: Vec<Vec<u64>> = parcels

@@ -1,5 +1,5 @@
-//! `hop`: how long an event takes from its publisher through the sequencer to a consumer, and a bare `rtrb`
-//! path with the same number of hops.
+//! `hop`: the time of an event from its publisher through the sequencer to a consumer, compared with a bare
+//! `rtrb` path with the same number of hops.
 //!
 //! ```text
 //!  ours:  publisher ──rtrb──> sequencer: number, time, CRC ──log ring──> gating consumer, in place
@@ -7,13 +7,12 @@
 //!  rtrb:  publisher ──rtrb──> relay: copy                   ──rtrb─────> consumer, in place
 //! ```
 //!
-//! From when an event was due to when the consumer's callback reads the clock. The loop is open, with
-//! arrivals at random: how late the publisher came to an event is part of it. Both paths have their roles
-//! on the same CPUs, sharing threads in the same way; `hop` has both handovers between CPUs, `hop_as_run`
-//! has the consumer on the sequencer's thread, as the strategies of a running system are. `hop_shared` is
-//! the path of other processes: publisher and consumer map the files in /dev/shm by themselves. They are
-//! threads here, so that one clock reads both stamps; neither side of that path makes a system call, so
-//! that a process of its own adds nothing to it.
+//! The time starts when an event was due and ends when the consumer's callback reads the clock. The loop is
+//! open, with random arrivals, so a late publisher counts. Both paths have their roles on the same CPUs and
+//! threads. In `hop` both handovers go to another CPU; in `hop_as_run` the consumer is on the sequencer's
+//! thread, as the strategies of a run are. `hop_shared` is the path of other processes: publisher and
+//! consumer map the files in /dev/shm themselves. They are threads here, so that one clock takes both times;
+//! neither side of that path makes a system call, so separate processes would take the same time.
 
 use super::load::{Parcel, Stopwatch};
 use super::rig::{self, NoJournal, Rig, SharedRig};
@@ -33,14 +32,14 @@ use stele_bus::{
 };
 use stele_wire::Nanos;
 
-/// Everything begins so long after the threads are started.
+/// The delay between the start of the threads and the first arrival.
 const SETTLING: Duration = Duration::from_millis(5);
-/// Of the ring in /dev/shm, in bytes: memory that is often little in containers.
+/// The length of the ring in /dev/shm in bytes. Containers often have little shared memory.
 const SHARED_RING_LENGTH: usize = 8 << 20;
-/// Events that a consumer looks at in one turn.
+/// The maximum number of events that a consumer reads in one turn.
 const POLL_MAX: usize = 256;
 
-/// How events come, and on which CPUs they are handled.
+/// The arrivals, and the CPUs of the roles.
 #[derive(Clone)]
 pub(crate) struct Traffic {
     pub(crate) arrivals: Arrivals,
@@ -49,21 +48,21 @@ pub(crate) struct Traffic {
 }
 
 pub(crate) trait Source: Send {
-    /// Hands over the next message, due at `due`; says whether there was room.
+    /// Publishes the next message, which was due at `due`. Returns whether there was room.
     fn offer(&mut self, due: u64) -> bool;
 }
 
 pub(crate) trait Relay: Send {
-    /// Passes on what is there; gives how much.
+    /// Passes on the available messages. Returns a count of the work done.
     fn turn(&mut self) -> usize;
 }
 
 pub(crate) trait Sink: Send {
-    /// Shows when each message that is there was due.
+    /// Calls `on_due` for each available message with the time when it was due. Returns how many there were.
     fn turn(&mut self, on_due: impl FnMut(u64)) -> usize;
 }
 
-/// From due to seen, by our path.
+/// Measures the bus.
 pub(crate) fn ours(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percentiles> {
     let Rig { publisher, sequencer, mut consumers, journal, .. } = Rig::new(RING_LENGTH_DEFAULT, 1)?;
     let source = Publishing { publisher, parcels: parcels.to_vec(), next: 0 };
@@ -71,7 +70,7 @@ pub(crate) fn ours(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percenti
     Ok(measure(source, sequencer, sink, traffic))
 }
 
-/// From due to seen, from and to another process.
+/// Measures the bus in shared memory.
 pub(crate) fn shared(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percentiles> {
     let SharedRig { publisher, sequencer, reader, journal, directory } = SharedRig::new(SHARED_RING_LENGTH)?;
     let source = Publishing { publisher, parcels: parcels.to_vec(), next: 0 };
@@ -80,7 +79,7 @@ pub(crate) fn shared(parcels: &[Parcel], traffic: &Traffic) -> io::Result<Percen
     Ok(seen)
 }
 
-/// From due to seen, by two `rtrb` rings and a relay.
+/// Measures two `rtrb` rings and a relay.
 pub(crate) fn rival(parcels: &[Parcel], traffic: &Traffic) -> Percentiles {
     let (to_relay, at_relay) = touched(PUBLISHER_WORDS_DEFAULT);
     let (to_sink, at_sink) = touched(PUBLISHER_WORDS_DEFAULT);
@@ -93,7 +92,7 @@ pub(crate) fn rival(parcels: &[Parcel], traffic: &Traffic) -> Percentiles {
     measure(source, RtrbRelay { from: at_relay, to: to_sink }, RtrbSink { ring: at_sink }, traffic)
 }
 
-/// A ring of `capacity` words, each of which was touched.
+/// Creates a ring of `capacity` words and touches all its memory.
 pub(crate) fn touched(capacity: usize) -> (Producer<u64>, Consumer<u64>) {
     let (mut producer, mut consumer) = RingBuffer::new(capacity);
     producer.push_entire_slice(&vec![0; capacity]).expect("the ring is empty");
@@ -107,7 +106,7 @@ struct Publishing<P> {
     next: usize,
 }
 
-/// A publisher of this process or of another.
+/// A publisher of this process or of another one.
 trait Offers: Send {
     fn offer(&mut self, template_id: u16, body: &[u8]) -> Result<(), Refusal>;
 }
@@ -174,7 +173,7 @@ impl Sink for Observing {
 
 struct RtrbSource {
     ring: Producer<u64>,
-    /// Frames: words, due, anything.
+    /// Frames: length in words, time when due, filler.
     frames: Vec<Vec<u64>>,
     next: usize,
 }
@@ -204,10 +203,10 @@ impl Relay for RtrbRelay {
         if available == 0 || self.to.slots() < available {
             return 0;
         }
-        let chunk = self.from.read_chunk(available).expect("the words are there");
+        let chunk = self.from.read_chunk(available).expect("the words are available");
         let (first, second) = chunk.as_slices();
-        self.to.push_entire_slice(first).expect("the room is there");
-        self.to.push_entire_slice(second).expect("the room is there");
+        self.to.push_entire_slice(first).expect("there is room");
+        self.to.push_entire_slice(second).expect("there is room");
         chunk.commit_all();
         available
     }
@@ -224,11 +223,11 @@ impl Sink for RtrbSink {
         if available == 0 {
             return 0;
         }
-        let chunk = self.ring.read_chunk(available).expect("the words are there");
+        let chunk = self.ring.read_chunk(available).expect("the words are available");
         let (first, second) = chunk.as_slices();
         let word = |at: usize| first.get(at).copied().unwrap_or_else(|| second[at - first.len()]);
         let (mut at, mut count) = (0, 0);
-        // The relay may have handed over the front of a frame alone.
+        // The relay may have passed on only the front of a frame.
         while at + 1 < available && at + word(at) as usize <= available {
             on_due(word(at + 1));
             at += word(at) as usize;
@@ -239,7 +238,7 @@ impl Sink for RtrbSink {
     }
 }
 
-/// The publisher's role: hands over what is due.
+/// The role of the publisher: publishes the messages that are due.
 struct Sending<S> {
     source: S,
     arrivals: Arrivals,
@@ -269,7 +268,7 @@ impl<S: Source> Sending<S> {
     }
 }
 
-/// The consumer's role: notes how long each message took.
+/// The role of the consumer: records the latency of each message.
 struct Receiving<K> {
     sink: K,
     watch: Stopwatch,
@@ -337,7 +336,7 @@ fn measure<S: Source, R: Relay, K: Sink>(source: S, mut relay: R, sink: K, traff
     Percentiles::from(&receiving.seen)
 }
 
-/// The other threads end when this is dropped, by a panic too.
+/// Stops the other threads when dropped, even by a panic.
 struct Done<'a>(&'a AtomicBool);
 
 impl Drop for Done<'_> {
@@ -346,7 +345,7 @@ impl Drop for Done<'_> {
     }
 }
 
-/// Turns until it is to end.
+/// Calls `turn` until `is_done`.
 fn until(is_done: &AtomicBool, mut idle: Idler, mut turn: impl FnMut() -> usize) {
     while !is_done.load(Ordering::Relaxed) {
         idle.idle(turn());

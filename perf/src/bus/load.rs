@@ -1,20 +1,19 @@
-//! What is published, and the clock that every thread of a run reads.
+//! The messages of the load, and the clock that every thread of a run reads.
 
-use crate::Mix;
+use crate::MessageMix;
 use stele_bus::template;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::VenueNotice;
 use zerocopy::IntoBytes;
 
-/// Words of the longest frame that a slot of the rivals takes: what is longer is left out of a recorded
-/// market.
+/// The maximum length in words of a frame in a slot of the rivals. Longer messages of a recorded market are
+/// skipped.
 pub(crate) const FRAME_WORDS_MAX: usize = 32;
 
-/// Messages of the load are market data: the last of their template ids. What the sequencer says on its own
-/// account is above it.
+/// The highest template id of the load, which is market data. Events of the sequencer itself have higher ids.
 pub(crate) const LOAD_TEMPLATES_MAX: u16 = VenueNotice::TEMPLATE_ID;
 
-/// A message whose first word carries when it was due.
+/// A message whose first word holds the time when it was due.
 #[derive(Clone, Debug)]
 pub(crate) struct Parcel {
     pub(crate) template_id: u16,
@@ -23,27 +22,27 @@ pub(crate) struct Parcel {
 }
 
 impl Parcel {
-    /// Block, groups and data.
+    /// Returns the body: block, groups and data.
     #[inline]
     pub(crate) fn body(&self) -> &[u8] {
         &self.words.as_bytes()[..self.length]
     }
 
-    /// Writes when it was due in the place of the venue's time.
+    /// Replaces the venue's time with the time when the message was due.
     #[inline]
     pub(crate) fn stamp(&mut self, due: u64) {
         self.words[0] = due;
     }
 
-    /// Words of its frame: what the rivals carry as well.
+    /// Returns the length of its frame in words, which the rivals carry, too.
     pub(crate) fn frame_words(&self) -> usize {
         frame_length(self.length) / 8
     }
 }
 
-/// The messages of `mix` that begin with the venue's time and fit the rivals' slots: all but a few
-/// definitions.
-pub(crate) fn parcels(mix: &Mix) -> Vec<Parcel> {
+/// Returns the messages of `mix` that begin with the venue's time and fit the slots of the rivals: all except
+/// a few definitions.
+pub(crate) fn parcels(mix: &MessageMix) -> Vec<Parcel> {
     let is_stamped = |id| id <= LOAD_TEMPLATES_MAX && template(id).is_some_and(|template| template.stamped);
     let fits = |length| frame_length(length) <= FRAME_WORDS_MAX * 8;
     let chosen =
@@ -57,7 +56,7 @@ pub(crate) fn parcels(mix: &Mix) -> Vec<Parcel> {
         .collect()
 }
 
-/// Nanoseconds since it was started, the same on every CPU: the processor's counter.
+/// Reads the nanoseconds since its start from the processor's counter, which is the same on every CPU.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopwatch {
     counter: quanta::Clock,

@@ -1,4 +1,4 @@
-//! The real publisher, sequencer and consumers over the real ring, with a journal that writes nothing.
+//! The real publisher, sequencer, consumers and ring, with a journal that writes nothing.
 
 use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
@@ -12,7 +12,7 @@ use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
 use zerocopy::FromBytes;
 
-/// A bus with one publisher and so many gating consumers.
+/// A bus with one publisher and several gating consumers.
 pub(crate) struct Rig {
     pub(crate) ring: LogRing,
     pub(crate) publisher: Publisher,
@@ -22,7 +22,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// `capacity` is the ring's, in bytes.
+    /// Creates the bus. `capacity` is the length of the ring in bytes.
     pub(crate) fn new(capacity: usize, consumers: usize) -> io::Result<Self> {
         let options = RingOptions { capacity, ..RingOptions::default() };
         let (mut sequencer, journal) = on_ring(LogRing::create(&options, Position(0)))?;
@@ -32,22 +32,22 @@ impl Rig {
     }
 }
 
-/// A bus with a name in /dev/shm. Its publisher and its reader map its files by themselves, as another
-/// process does.
+/// A bus with a name in /dev/shm. Its publisher and its reader map its files themselves, as another process
+/// does.
 pub(crate) struct SharedRig {
     pub(crate) publisher: RemotePublisher,
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) reader: LossyConsumer,
     pub(crate) journal: NoJournal,
-    /// The name is removed with it.
+    /// Removes the name when dropped.
     pub(crate) directory: BusDirectory,
 }
 
-/// Of a publisher in another process.
+/// The id of a publisher in another process.
 const OUTSIDE_ID: u16 = 100;
 
 impl SharedRig {
-    /// `capacity` is the ring's, in bytes.
+    /// Creates the bus. `capacity` is the length of the ring in bytes.
     pub(crate) fn new(capacity: usize) -> io::Result<Self> {
         let directory =
             BusDirectory::create(&format!("perf-{}", std::process::id())).map_err(io::Error::other)?;
@@ -66,7 +66,7 @@ impl SharedRig {
     }
 }
 
-/// The sequencer and the journal of a ring.
+/// Creates the sequencer and the journal of a ring.
 fn on_ring(parts: Result<RingParts, RingError>) -> io::Result<(Sequencer<UtcClock>, NoJournal)> {
     let RingParts { writer, journal, .. } = parts.map_err(io::Error::other)?;
     let start = SequencerStart {
@@ -82,7 +82,7 @@ fn on_ring(parts: Result<RingParts, RingError>) -> io::Result<(Sequencer<UtcCloc
     Ok((sequencer, NoJournal(journal)))
 }
 
-/// Moves `written` and `durable` to the last closed batch at once, without a device.
+/// A journal without a device: moves `written` and `durable` to the last closed batch at once.
 pub(crate) struct NoJournal(pub(crate) JournalReader);
 
 impl NoJournal {
@@ -109,7 +109,8 @@ impl Agent for NoJournal {
     }
 }
 
-/// Shows the first word of up to `limit` events of the load; what the sequencer says itself is passed over.
+/// Calls `on_word` with the first word of up to `limit` events of the load, and skips the sequencer's own
+/// events. Returns how many there were.
 #[inline]
 pub(crate) fn poll(consumer: &mut GatingConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
     let mut count = 0;
@@ -122,10 +123,10 @@ pub(crate) fn poll(consumer: &mut GatingConsumer, limit: usize, mut on_word: imp
     count
 }
 
-/// As [`poll`], of a reader by copy.
+/// Like [`poll`], for a reader that copies.
 ///
 /// # Panics
-/// When it is overrun: what it lost would be missing in the figure.
+/// If the reader is overrun, because the lost events would be missing from the figure.
 #[inline]
 pub(crate) fn observe(reader: &mut LossyConsumer, limit: usize, mut on_word: impl FnMut(u64)) -> u64 {
     let mut count = 0;
@@ -136,7 +137,7 @@ pub(crate) fn observe(reader: &mut LossyConsumer, limit: usize, mut on_word: imp
                 count += 1;
             }
         }
-        Observed::Lost { first, last } => panic!("the reader was overrun: events {first} to {last} are lost"),
+        Observed::Lost { first, last } => panic!("the reader was overrun and lost events {first} to {last}"),
     });
     count
 }
@@ -147,7 +148,8 @@ fn first_word(event: &Event<'_>) -> Option<u64> {
     is_load.then(|| u64::read_from_prefix(event.body()).expect("a body begins with the venue's time").0)
 }
 
-/// Stages up to `count` of `parcels`, in turn, and hands over what the publisher's ring has room for.
+/// Publishes up to `count` of `parcels`, in turn, as far as the publisher's ring has room, and returns how
+/// many.
 #[inline]
 pub(crate) fn publish(publisher: &mut Publisher, parcels: &[Parcel], next: &mut usize, count: u64) -> u64 {
     for _ in 0..count {
@@ -160,10 +162,10 @@ pub(crate) fn publish(publisher: &mut Publisher, parcels: &[Parcel], next: &mut 
     publisher.commit()
 }
 
-/// One duty cycle; gives how many events were sequenced.
+/// Runs one duty cycle and returns how many events were sequenced.
 #[inline]
 pub(crate) fn sequence(sequencer: &mut Sequencer<UtcClock>) -> u64 {
     let before = sequencer.next_sequence().0;
-    sequencer.do_work().expect("nothing poisons a journal that writes nothing");
+    sequencer.do_work().expect("a journal that writes nothing cannot fail");
     sequencer.next_sequence().0 - before
 }

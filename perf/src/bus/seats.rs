@@ -1,11 +1,11 @@
-//! Who sits where: roles on CPUs.
+//! The assignment of roles to CPUs.
 
 use stele_bus::IdleStrategy;
 
 /// How publisher, sequencer and consumer share CPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sharing {
-    /// No CPU is shared: every handover goes from one CPU to another.
+    /// Every role has its own CPU: every handover goes to another CPU.
     Apart,
     /// Publisher and consumer take turns on one thread: every handover still goes to another CPU.
     PublisherAndConsumer,
@@ -15,18 +15,19 @@ pub(crate) enum Sharing {
 }
 
 impl Sharing {
-    /// All handovers from CPU to CPU, with so many CPUs.
+    /// Returns a way to share `cpus` in which every handover goes to another CPU.
     pub(crate) fn none_if_possible(cpus: &[usize]) -> Self {
         if cpus.len() >= 3 { Self::Apart } else { Self::PublisherAndConsumer }
     }
 }
 
-/// The CPUs of the roles. The sequencer has the first of those given, which is meant to be the calm one.
+/// The CPUs of the roles. The sequencer gets the first of the given CPUs, which should be the quietest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Seats {
     pub(crate) publisher: Option<usize>,
     pub(crate) sequencer: Option<usize>,
-    /// One thread for each; on the publisher's or the sequencer's own thread when empty.
+    /// One CPU and thread for each consumer. If empty, they run on the thread of the publisher or the
+    /// sequencer.
     pub(crate) consumers: Vec<usize>,
     pub(crate) sharing: Sharing,
     pub(crate) threads: usize,
@@ -34,7 +35,7 @@ pub(crate) struct Seats {
 }
 
 impl Seats {
-    /// For one consumer.
+    /// The assignment for one consumer.
     pub(crate) fn of_one(cpus: &[usize], sharing: Sharing) -> Self {
         let at = |index: usize| cpus.get(index).or(cpus.first()).copied();
         let consumers = if sharing == Sharing::Apart { at(2).into_iter().collect() } else { Vec::new() };
@@ -42,8 +43,8 @@ impl Seats {
         Self { publisher: at(1), sequencer: at(0), consumers, sharing, threads, cpus: cpus.len() }
     }
 
-    /// For so many consumers, each on a CPU of its own as far as there are; with two CPUs all of them
-    /// beside the publisher, in turn.
+    /// The assignment for `count` consumers, each on its own CPU as far as possible. With two CPUs, all of
+    /// them take turns on the publisher's thread.
     pub(crate) fn of_many(cpus: &[usize], count: usize) -> Self {
         let sharing = Sharing::none_if_possible(cpus);
         let consumers: Vec<usize> = cpus.iter().skip(2).take(count).copied().collect();
@@ -51,17 +52,17 @@ impl Seats {
         Self { consumers, threads, ..Self::of_one(cpus, sharing) }
     }
 
-    /// What a thread does that finds nothing to do: it spins where it has a CPU for itself.
+    /// Returns how idle threads wait: they spin if every thread has its own CPU.
     pub(crate) fn idle(&self) -> IdleStrategy {
         if self.threads <= self.cpus { IdleStrategy::Spin } else { IdleStrategy::SpinYield { spins: 0 } }
     }
 
-    /// Whether publisher and consumer are on one CPU.
+    /// Returns whether publisher and consumer share a CPU.
     pub(crate) fn shares_a_core(&self) -> bool {
         self.sharing == Sharing::PublisherAndConsumer || self.cpus < 2
     }
 
-    /// In words.
+    /// Describes the assignment in words.
     pub(crate) fn describe(&self) -> String {
         let cpu = |cpu: Option<usize>| cpu.map_or("any CPU".into(), |cpu| format!("CPU {cpu}"));
         let (publisher, sequencer) = (cpu(self.publisher), cpu(self.sequencer));
@@ -86,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_two_cpus_the_consumers_sit_beside_the_publisher_and_with_five_each_has_its_own() {
+    fn with_two_cpus_consumers_share_that_of_the_publisher_and_with_five_each_has_its_own() {
         let two = Seats::of_many(&[1, 0], 3);
         assert_eq!((two.sequencer, two.publisher, two.consumers.len()), (Some(1), Some(0), 0));
         assert!(two.shares_a_core() && two.idle() == IdleStrategy::Spin);

@@ -1,4 +1,4 @@
-//! A stream that goes as fast as it can, through any three roles.
+//! Passes a stream of events at full speed through a publisher, a relay and consumers.
 
 use super::load::Stopwatch;
 use super::seats::{Seats, Sharing};
@@ -6,32 +6,33 @@ use crate::cpu::on_cpu;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use stele_bus::Idler;
 
-/// One turn of a role; gives how many events it handled.
+/// One turn of a role. Returns how many events it handled.
 pub(crate) type Turn<'a> = Box<dyn FnMut() -> u64 + Send + 'a>;
 
 /// The roles of one stream.
 pub(crate) struct Roles<'a> {
-    /// Hands over at most so many events; called with 0 once all were.
+    /// Publishes up to the given number of events and returns how many; called with 0 once all are published.
     pub(crate) publish: Box<dyn FnMut(u64) -> u64 + Send + 'a>,
-    /// The one between publisher and consumers.
+    /// The role between publisher and consumers.
     pub(crate) relay: Turn<'a>,
     pub(crate) consumers: Vec<Turn<'a>>,
 }
 
-/// Events that are handed over at once.
+/// The number of events that are published at once.
 pub(crate) const BATCH: u64 = 64;
 
-/// How a stream went.
+/// The result of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Streamed {
-    /// Events a second, from the first publication until every consumer has seen the last event, or, where
-    /// there is none, until it has been relayed.
+    /// Events per second, from the first publication until every consumer has seen the last event or, without
+    /// consumers, until it has been relayed.
     pub(crate) rate: f64,
-    /// Until the consumers on the first one's thread have seen the last event; 0 where there is none.
+    /// Nanoseconds until the consumers on the first consumer's thread have seen the last event; 0 without
+    /// one.
     pub(crate) first_ns: u64,
 }
 
-/// Passes `count` events through.
+/// Passes `count` events through the roles.
 pub(crate) fn stream(count: u64, seats: &Seats, roles: Roles<'_>) -> Streamed {
     let Roles { mut publish, relay, consumers } = roles;
     let watch = Stopwatch::start();
@@ -105,7 +106,7 @@ pub(crate) fn stream(count: u64, seats: &Seats, roles: Roles<'_>) -> Streamed {
     Streamed { rate, first_ns: first.load(Ordering::Acquire) }
 }
 
-/// A role that knows how many events are still to come.
+/// A role with the number of events that are still to come.
 struct Last<'a> {
     turn: Turn<'a>,
     left: u64,
@@ -114,19 +115,19 @@ struct Last<'a> {
 impl Last<'_> {
     fn turn(&mut self) -> u64 {
         let seen = (self.turn)();
-        // The sequencer counts the few events of its own with the load's.
+        // The sequencer also counts the few events that it publishes itself.
         self.left = self.left.saturating_sub(seen);
         seen
     }
 }
 
-/// The consumers of each CPU.
+/// Groups the consumers by CPU.
 fn grouped<'a>(consumers: Vec<Turn<'a>>, seats: &Seats, count: u64) -> Vec<(Option<usize>, Vec<Last<'a>>)> {
     let cpus: Vec<Option<usize>> = match seats.sharing {
         Sharing::Apart => seats.consumers.iter().copied().map(Some).collect(),
         Sharing::PublisherAndConsumer => vec![seats.publisher],
         Sharing::SequencerAndConsumer => {
-            unreachable!("a stream's consumers are beside the publisher, or apart")
+            unreachable!("consumers of a stream are on the publisher's CPU or on their own")
         }
     };
     let mut groups: Vec<_> = cpus.into_iter().map(|cpu| (cpu, Vec::new())).collect();

@@ -1,5 +1,5 @@
-//! `tick_to_sequenced` and `tick_to_released`: how long from a tick to the order that a strategy sends for
-//! it, on the log, and out of the host.
+//! `tick_to_sequenced` and `tick_to_released`: the time from a tick until the order that a strategy sends for
+//! it is on the log, and until it leaves the host.
 //!
 //! ```text
 //!  ticks ──> sequencer ──> ring ──> strategy ──> sequencer: risk check ──> ring ──> gateway ──> venue
@@ -8,18 +8,18 @@
 //!  one CPU: sequencer, witness, strategy host         another: journal, gateway with the venue, ticks
 //! ```
 //!
-//! From when a tick was due (an open loop, arrivals at random) to when the sequencer's thread has published
-//! the order (the witness reads the clock in the same turn), and to when the gateway hands the order to the
-//! venue. Every hundredth tick makes the strategy send an order, which passes every risk check; the venue
-//! answers that it is done. `tick_to_sequenced` has a journal that writes nothing; everything else has the
-//! real one underneath, with the disk on the CPU of the ticks where there are only two, and the ticks that
-//! are due while that thread is in the kernel wait and are counted.
+//! The time starts when a tick was due (an open loop with random arrivals). It ends when the sequencer's
+//! thread has published the order (the witness reads the clock in the same turn), or when the gateway hands
+//! the order to the venue. The strategy sends an order for every hundredth tick. The order passes every risk
+//! check, and the venue reports it as done. `tick_to_sequenced` uses a journal that writes nothing,
+//! everything else the real one. With only two CPUs, the journal shares one with the ticks: a tick that is
+//! due while that thread is in the kernel waits, and the wait is counted.
 
 mod roles;
 
 use super::load::Stopwatch;
 use super::rig::Rig;
-use super::{Place, checks};
+use super::{BusSetup, checks};
 use crate::Percentiles;
 use crate::arrivals::Arrivals;
 use crate::journal::rig::{Pool, Rig as JournalRig};
@@ -40,19 +40,19 @@ use stele_venue::OrderGateway;
 use stele_wire::codec::text_field;
 use stele_wire::messages::{Boolean, StrategyDefinition, TopOfBook};
 
-/// Ticks a second.
+/// Ticks per second.
 pub(crate) const RATE: f64 = 500_000.0;
-/// How long the stop may take.
+/// The maximum duration of the stop.
 const STOP_MAX: Duration = Duration::from_secs(20);
 
-/// What one run saw.
+/// The latencies of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) sequenced: Percentiles,
     pub(crate) released: Percentiles,
 }
 
-/// A sequencer, its load's publisher and whatever moves `written` and `durable`.
+/// A sequencer, the publisher of the ticks, and the agent that moves `written` and `durable`.
 struct Bus {
     ring: LogRing,
     sequencer: Sequencer<UtcClock>,
@@ -60,43 +60,43 @@ struct Bus {
     journal: Box<dyn Agent>,
 }
 
-/// Without a disk; orders leave when published.
+/// Measures without a disk. Orders are released when published.
 pub(crate) fn without_disk(
-    place: &Place,
+    setup: &BusSetup,
     arrivals: Arrivals,
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
     let Rig { ring, publisher, sequencer, journal, .. } = Rig::new(RING_LENGTH_DEFAULT, 0)?;
     let bus = Bus { ring, sequencer, ticks: publisher, journal: Box::new(journal) };
-    run(bus, place, Watermark::Published, arrivals, length)
+    run(bus, setup, Watermark::Published, arrivals, length)
 }
 
-/// Over a new trail; orders leave at `release`.
+/// Measures with a new trail. Orders are released at the watermark `release`.
 pub(crate) fn on_disk(
-    place: &Place,
+    setup: &BusSetup,
     release: Watermark,
     arrivals: Arrivals,
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
-    in_folder(&place.journal, |folder| {
-        let bus = over_trail(folder, place, length)?;
-        run(bus, place, release, arrivals, length)
+    in_folder(&setup.journal, |folder| {
+        let bus = over_trail(folder, setup, length)?;
+        run(bus, setup, release, arrivals, length)
     })
 }
 
-fn over_trail(folder: &Path, place: &Place, length: Duration) -> Result<Bus, ScenarioError> {
-    // Some 200 bytes of log for each tick, all blocks that orders close included.
+fn over_trail(folder: &Path, setup: &BusSetup, length: Duration) -> Result<Bus, ScenarioError> {
+    // About 200 bytes of log per tick, including the blocks that orders close.
     let bytes = (length.as_secs_f64() * RATE) as u64 * 200;
-    let segments = bytes / place.journal.segment_length + 2;
+    let segments = bytes / setup.journal.segment_length + 2;
     let pool = Pool::Before(segments as usize);
     let JournalRig { sequencer, publisher, ring, journal, .. } =
-        JournalRig::open(folder, &place.journal, place.journal.segment_length, pool)?;
+        JournalRig::open(folder, &setup.journal, setup.journal.segment_length, pool)?;
     Ok(Bus { ring, sequencer, ticks: publisher, journal: Box::new(journal) })
 }
 
 fn run(
     mut bus: Bus,
-    place: &Place,
+    setup: &BusSetup,
     release: Watermark,
     arrivals: Arrivals,
     length: Duration,
@@ -121,40 +121,40 @@ fn run(
 
     let first: Vec<Box<dyn Agent>> = vec![Box::new(bus.sequencer), Box::new(witness), Box::new(strategies)];
     let (gateway, ticks): (Box<dyn Agent>, Box<dyn Agent>) = (Box::new(gateway), Box::new(ticks));
-    let mut cores = vec![spawn(place, 0, "sequencer", first)?];
-    if place.cpus.len() >= 3 {
-        cores.push(spawn(place, 1, "journal", vec![bus.journal])?);
-        cores.push(spawn(place, 2, "ticks", vec![gateway, ticks])?);
+    let mut cores = vec![spawn(setup, 0, "sequencer", first)?];
+    if setup.cpus.len() >= 3 {
+        cores.push(spawn(setup, 1, "journal", vec![bus.journal])?);
+        cores.push(spawn(setup, 2, "ticks", vec![gateway, ticks])?);
     } else {
-        cores.push(spawn(place, 1, "journal", vec![bus.journal, gateway, ticks])?);
+        cores.push(spawn(setup, 1, "journal", vec![bus.journal, gateway, ticks])?);
     }
     finish(&bus.ring, cores, &tally, length)?;
     tally.seen()
 }
 
-/// The publisher of the orders.
+/// The id of the orders' publisher.
 const ORDERS: u16 = 2;
 
-/// The roles of a run on so many CPUs, in words.
-pub(crate) fn describe(place: &Place) -> String {
-    let cpu = |index: usize| place.cpus.get(index).map_or("any CPU".into(), |cpu| format!("CPU {cpu}"));
+/// Describes which role runs on which CPU.
+pub(crate) fn describe(setup: &BusSetup) -> String {
+    let cpu = |index: usize| setup.cpus.get(index).map_or("any CPU".into(), |cpu| format!("CPU {cpu}"));
     let [first, second, third] = [0, 1, 2].map(cpu);
-    if place.cpus.len() >= 3 {
+    if setup.cpus.len() >= 3 {
         format!("sequencer and strategy on {first}, journal on {second}, gateway and ticks on {third}")
     } else {
         format!("sequencer and strategy on {first}, journal, gateway and ticks on {second}")
     }
 }
 
-fn spawn(place: &Place, index: usize, name: &str, agents: Vec<Box<dyn Agent>>) -> io::Result<Core> {
-    let idle = if place.cpus.len() >= 2 { IdleStrategy::Spin } else { IdleStrategy::SpinYield { spins: 0 } };
-    let cpu = place.cpus.get(index).copied();
+fn spawn(setup: &BusSetup, index: usize, name: &str, agents: Vec<Box<dyn Agent>>) -> io::Result<Core> {
+    let idle = if setup.cpus.len() >= 2 { IdleStrategy::Spin } else { IdleStrategy::SpinYield { spins: 0 } };
+    let cpu = setup.cpus.get(index).copied();
     Core::spawn(CoreOptions { name: name.into(), cpu, idle }, agents).map_err(io::Error::other)
 }
 
-/// Limits, a price and the strategy, before anything runs.
+/// Publishes limits, a price and the strategy before the threads start.
 fn prelude(control: &mut Publisher, release: Watermark) -> io::Result<()> {
-    let refused = |refusal| io::Error::other(format!("the bus refused what a run begins with: {refusal}"));
+    let refused = |refusal| io::Error::other(format!("the bus refused an initial event: {refusal}"));
     for limit in checks::limits() {
         control.offer_message(&limit, NOT_RECEIVED).map_err(refused)?;
     }
@@ -180,7 +180,7 @@ fn prelude(control: &mut Publisher, release: Watermark) -> io::Result<()> {
     control.offer(StrategyDefinition::TEMPLATE_ID, body, NOT_RECEIVED).map_err(refused)
 }
 
-/// Waits until every tick is through, and stops everything in order.
+/// Waits until all ticks and orders have passed, and stops all threads in order.
 fn finish(ring: &LogRing, cores: Vec<Core>, tally: &Tally, length: Duration) -> Result<(), ScenarioError> {
     let deadline = Instant::now() + length + STOP_MAX;
     let wait = |what: &str, is_so: &dyn Fn() -> bool| {
@@ -189,7 +189,7 @@ fn finish(ring: &LogRing, cores: Vec<Core>, tally: &Tally, length: Duration) -> 
                 return Err(io::Error::other(reason.to_owned()));
             }
             if cores.iter().any(Core::is_finished) || Instant::now() > deadline {
-                return Err(io::Error::other(format!("a core ended, or took too long: {what}")));
+                return Err(io::Error::other(format!("a core ended or timed out while waiting for: {what}")));
             }
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -1,4 +1,4 @@
-//! How long until an event is written, and until it is durable: orders at random times, idle and under load.
+//! The time until an event is written and until it is durable: orders at random times, idle and under load.
 //!
 //! ```text
 //!  load (sequencer's CPU)                                       journal's core
@@ -6,13 +6,13 @@
 //!                                          └ sees written, durable <── watermarks
 //! ```
 //!
-//! From the sequencer's Release store of `published` (the end of the duty cycle that it lies in, some 100
-//! ns later) to the moment at which the load's thread, on another CPU than the journal's, sees the
-//! watermark pass the order. The loop is open: how late the thread came to an order is added, so that a
-//! stall counts for every order that was due in it.
+//! The time starts with the sequencer's Release store of `published` (at the end of its duty cycle, about 100
+//! ns later) and ends when the thread of the load, on another CPU than the journal, sees the watermark pass
+//! the order. The loop is open: the lateness of the thread is added, so a stall counts for every order that
+//! was due during it.
 
 use super::rig::{Pool, Rig, Running};
-use super::{Place, ScenarioError};
+use super::{JournalSetup, ScenarioError};
 use crate::Percentiles;
 use crate::arrivals::Arrivals;
 use crate::cpu::on_cpu;
@@ -26,30 +26,30 @@ use stele_wire::frame::frame_length;
 use stele_wire::messages::NewOrder;
 use stele_wire::units::Position;
 
-/// What one run of orders saw.
+/// The latencies of one run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
     pub(crate) written: Percentiles,
     pub(crate) durable: Percentiles,
-    /// Bytes that one order takes on the device.
+    /// The bytes that one order takes on the device.
     pub(crate) block: usize,
 }
 
-/// Turns of the loop between two looks whether the journal is still there.
+/// The number of turns of the loop between two checks that the journal is still running.
 const CHECK_EVERY: u32 = 1 << 20;
 
-/// Publishes an order at each arrival for `length`.
+/// Publishes an order at each arrival for `length`, and measures its latencies.
 pub(crate) fn publish_latency(
     trail: &Path,
-    place: &Place,
+    setup: &JournalSetup,
     arrivals: Arrivals,
     length: Duration,
 ) -> Result<Seen, ScenarioError> {
-    let running = Rig::open(trail, place, place.segment_length, Pool::Meanwhile)?.start(place)?;
-    on_cpu(place.sequencer_cpu, move || measure(running, arrivals, length))
+    let running = Rig::open(trail, setup, setup.segment_length, Pool::Meanwhile)?.start(setup)?;
+    on_cpu(setup.sequencer_cpu, move || measure(running, arrivals, length))
 }
 
-/// An order that was published up to `end`, at `start` less its lateness.
+/// A published order: the end of its frame, and the time of its publication minus its lateness.
 struct Waiting {
     end: Position,
     start: Duration,
@@ -103,7 +103,8 @@ fn measure(mut running: Running, mut arrivals: Arrivals, length: Duration) -> Re
     Ok(Seen { written: (&written).into(), durable: (&durable).into(), block })
 }
 
-/// An order that passes every check. Its batch closes at once, because somebody waits for its release.
+/// Returns an order that passes every check. Its batch closes at once, because the order waits for its
+/// release.
 fn order() -> NewOrder {
     let mut order = NewOrder::NULL;
     order.quantity.set(1);

@@ -1,5 +1,5 @@
-//! The raw device: io_uring requests from registered memory on a zero-filled file, with no ring, no CRC and
-//! no journal. What the journal is compared with.
+//! The raw device that the journal is compared with: io_uring requests from registered memory on a
+//! zero-filled file, without a ring, CRC or journal.
 //!
 //! ```text
 //!  one thread on the journal's CPU: due arrivals ─> one WriteFixed for all of them ─> completion queue
@@ -22,10 +22,10 @@ use stele_journal::Pages;
 use stele_journal::bounds::{IN_FLIGHT_MAX, READ_LENGTH, WRITE_LENGTH_MAX};
 
 const RWF_DSYNC: i32 = 2;
-/// Bytes of memory that each request has for itself.
+/// The length of the buffer of each request.
 const PIECE: usize = READ_LENGTH;
 
-/// A file and a ring of its own to write and read it with.
+/// A file and an io_uring to write and read it with.
 pub(crate) struct RawDevice {
     // Before `memory` and `file`, which requests use: dropped first, and every method waits for its requests.
     uring: IoUring,
@@ -35,17 +35,17 @@ pub(crate) struct RawDevice {
     is_registered: bool,
 }
 
-/// Requests as the journal's engine makes them.
+/// The options of requests, as the journal's engine makes them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Style {
-    /// Whether each write carries RWF_DSYNC.
+    /// Whether each write has the flag RWF_DSYNC.
     pub(crate) flushed: bool,
     /// Whether the thread yields its CPU while a request is outstanding.
     pub(crate) yields: bool,
 }
 
 impl RawDevice {
-    /// A new file of `length` bytes, zero-filled and synced.
+    /// Creates a file of `length` bytes, zero-filled and synced.
     pub(crate) fn create(path: &Path, length: u64) -> io::Result<Self> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -61,7 +61,7 @@ impl RawDevice {
         Self::over(file, length)
     }
 
-    /// An existing file, to be read past the page cache where that is possible.
+    /// Opens a file for reading, past the page cache if possible.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
         let direct = rustix::fs::open(path, flags | OFlags::DIRECT, Mode::empty());
@@ -79,9 +79,9 @@ impl RawDevice {
         Ok(Self { uring, memory, file, length, is_registered })
     }
 
-    /// Writes `block` bytes for each arrival, all that are due in one request, at most as many requests at
-    /// once as the journal has, for `length`. What is recorded is the time from when an arrival was due to
-    /// its completion.
+    /// Writes `block` bytes for each arrival, for `length`. All arrivals that are due are in one request,
+    /// with at most as many requests at once as the journal has. Returns the times from when an arrival was
+    /// due to its completion.
     pub(crate) fn latency(
         &mut self,
         mut arrivals: Arrivals,
@@ -124,8 +124,8 @@ impl RawDevice {
         }
     }
 
-    /// Writes `total` bytes from the file's front on, over and over, `request` bytes at a time and `depth`
-    /// requests at once. Gives bytes a second.
+    /// Writes `total` bytes from the start of the file, starting over at its end, in requests of `request`
+    /// bytes, `depth` at once. Returns bytes per second.
     pub(crate) fn write_rate(
         &mut self,
         total: u64,
@@ -138,7 +138,7 @@ impl RawDevice {
         })
     }
 
-    /// Reads the file once, `depth` requests of [`READ_LENGTH`] at once. Gives bytes a second.
+    /// Reads the file once, `depth` requests of [`READ_LENGTH`] at once. Returns bytes per second.
     pub(crate) fn read_rate(&mut self, depth: usize) -> io::Result<f64> {
         let whole = self.length / PIECE as u64 * PIECE as u64;
         self.stream(whole, PIECE, depth, false, |device, piece, offset| device.read(piece, offset))
@@ -210,10 +210,11 @@ impl RawDevice {
         // SAFETY: the request uses one piece of `self.memory`, which no other request has and which nothing
         // here looks at, and `self.file`; each caller waits for its requests before it returns, but for an
         // error, after which dropping `self.uring` first makes the kernel cancel or finish them.
-        unsafe { self.uring.submission().push(&entry) }.map_err(|_| io::Error::other("the queue is full"))
+        unsafe { self.uring.submission().push(&entry) }
+            .map_err(|_| io::Error::other("the submission queue is full"))
     }
 
-    /// Takes in what has completed; says how many.
+    /// Handles the completed requests and returns how many there were.
     fn reap(&mut self, mut on_piece: impl FnMut(usize)) -> io::Result<usize> {
         let mut count = 0;
         while let Some(entry) = { self.uring.completion().next() } {
@@ -221,7 +222,9 @@ impl RawDevice {
             match entry.result() {
                 error if error < 0 => return Err(io::Error::from_raw_os_error(-error)),
                 done if done as u32 != bytes => {
-                    return Err(io::Error::other(format!("the device took {done} of {bytes} bytes")));
+                    return Err(io::Error::other(format!(
+                        "the device wrote or read {done} of {bytes} bytes"
+                    )));
                 }
                 _ => on_piece(piece),
             }

@@ -1,6 +1,6 @@
-//! The real sequencer and the real journal over a trail that is thrown away.
+//! The real sequencer and the real journal with a temporary trail.
 
-use super::{Place, ScenarioError};
+use super::{JournalSetup, ScenarioError};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
@@ -21,10 +21,10 @@ use stele_journal::{
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::units::{Nanos, TrailId};
 
-/// Words of the publisher's ring: the load is handed over in large pieces.
+/// The length of the publisher's ring in words; the load is published in large batches.
 const PUBLISHER_WORDS: usize = 256 << 10;
 
-/// Sequencer, one publisher and a journal that no thread drives yet.
+/// A sequencer, one publisher and a journal that no thread drives yet.
 pub(crate) struct Rig {
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) publisher: Publisher,
@@ -33,28 +33,28 @@ pub(crate) struct Rig {
     pub(crate) block_length: usize,
 }
 
-/// Where the journal's segments come from.
+/// How the journal's segments are prepared.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pool {
-    /// So many were prepared before; none is prepared meanwhile.
+    /// This many are prepared in advance, and none during the run.
     Before(usize),
-    /// The pool prepares them as they go, as a running system does.
+    /// The pool prepares them during the run, as in production.
     Meanwhile,
 }
 
 impl Rig {
-    /// A new trail in `trail`, which is not there yet.
+    /// Opens a new trail in `trail`, which must not exist.
     pub(crate) fn open(
         trail: &Path,
-        place: &Place,
+        setup: &JournalSetup,
         segment_length: u64,
         pool: Pool,
     ) -> Result<Self, ScenarioError> {
         let options = JournalOptions {
             segment_length,
-            method: place.flush,
-            yield_while_flushing: place.yields,
-            background_cpus: place.journal_cpu.into_iter().collect(),
+            method: setup.flush,
+            yield_while_flushing: setup.yields,
+            background_cpus: setup.journal_cpu.into_iter().collect(),
             ..JournalOptions::default()
         };
         let now = UtcClock::new().now();
@@ -74,20 +74,20 @@ impl Rig {
         Ok(Self { sequencer, publisher, ring: parts.ring, journal, block_length: start.block_length })
     }
 
-    /// Starts the journal on its core. The rest stays with the caller, who takes it to the sequencer's CPU:
-    /// from a thread that is pinned there already, the journal could not get to its own.
-    pub(crate) fn start(self, place: &Place) -> Result<Running, ScenarioError> {
+    /// Starts the journal on its core. The caller moves the rest to the sequencer's CPU afterwards, because a
+    /// pinned thread could not start the journal on another CPU.
+    pub(crate) fn start(self, setup: &JournalSetup) -> Result<Running, ScenarioError> {
         let Self { sequencer, publisher, ring, journal, block_length } = self;
         let statistics = Arc::new(OnceLock::new());
         let agent = Watched { journal, statistics: statistics.clone() };
         let idle = IdleStrategy::SpinYield { spins: 100 };
-        let options = CoreOptions { name: "journal".into(), cpu: place.journal_cpu, idle };
+        let options = CoreOptions { name: "journal".into(), cpu: setup.journal_cpu, idle };
         let core = Core::spawn(options, vec![Box::new(agent)]).map_err(io::Error::other)?;
         Ok(Running { sequencer, publisher, ring, core, statistics, block_length })
     }
 }
 
-/// A rig whose journal runs.
+/// A rig whose journal is running.
 pub(crate) struct Running {
     pub(crate) sequencer: Sequencer<UtcClock>,
     pub(crate) publisher: Publisher,
@@ -98,13 +98,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// One duty cycle of the sequencer.
+    /// Runs one duty cycle of the sequencer.
     #[inline]
     pub(crate) fn turn(&mut self) -> Result<usize, ScenarioError> {
         self.sequencer.do_work().map_err(|error| ScenarioError::from(io::Error::other(error)))
     }
 
-    /// Whether the journal still runs: a loop that waits for it asks from time to time.
+    /// Returns an error if the journal has stopped. Loops that wait for it call this regularly.
     pub(crate) fn check(&self) -> Result<(), ScenarioError> {
         match self.ring.poisoned() {
             Some(reason) => Err(io::Error::other(reason).into()),
@@ -113,7 +113,7 @@ impl Running {
         }
     }
 
-    /// Brings everything to an end: the trail is closed.
+    /// Stops everything and closes the trail.
     pub(crate) fn stop(mut self) -> Result<JournalStatistics, ScenarioError> {
         self.publisher.finish();
         self.ring.request_stop();
@@ -127,12 +127,12 @@ impl Running {
     }
 }
 
-/// Nothing when the submission may be offered again, else the refusal.
+/// Returns `Ok` if the submission can be retried, else the refusal as an error.
 pub(crate) fn wait_or_fail(refusal: Refusal) -> Result<(), ScenarioError> {
     if refusal.is_transient() { Ok(()) } else { Err(io::Error::other(refusal).into()) }
 }
 
-/// The journal, leaving its statistics to the caller.
+/// The journal as an agent that passes its statistics to the caller.
 struct Watched {
     journal: Journal,
     statistics: Arc<OnceLock<JournalStatistics>>,
@@ -154,7 +154,7 @@ impl Agent for Watched {
     }
 }
 
-/// A directory whose pool may be full before and prepare nothing more.
+/// A directory whose pool may be filled in advance.
 struct Bench {
     directory: Directory,
     pool: Pool,
@@ -210,7 +210,7 @@ impl TrailSite for Bench {
     }
 }
 
-/// Segments that were prepared before; nothing prepares more.
+/// Segments prepared in advance; no more are prepared.
 struct Stock {
     ready: VecDeque<SpareSegment<File>>,
     root: PathBuf,
@@ -221,7 +221,7 @@ impl SegmentPool<File> for Stock {
         Some(
             self.ready
                 .pop_front()
-                .ok_or_else(|| io::Error::other("more segments are used than were prepared")),
+                .ok_or_else(|| io::Error::other("the run needs more segments than were prepared")),
         )
     }
 

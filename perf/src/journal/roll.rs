@@ -1,29 +1,29 @@
-//! What a roll costs a publisher: the same stream of events, with rolls and without.
+//! The cost of a segment roll to a publisher: the same stream of events with and without rolls.
 //!
 //! ```text
 //!  load (sequencer's CPU): event due ─> publisher ─> sequencer ─> ring, published
 //!                                                                 └─> journal ─> segments of 4 MiB, or one
 //! ```
 //!
-//! From when an event was due to the sequencer's Release store of `published`; the loop is open. Where
-//! there are rolls the pool prepares the next segments meanwhile, as in a running system; where there are
-//! none it rests.
+//! The time starts when an event was due and ends with the sequencer's Release store of `published`; the loop
+//! is open. With rolls, the pool prepares the next segments during the run, as in production; without rolls,
+//! it is idle.
 
 use super::rig::{Pool, Rig, wait_or_fail};
-use super::{Extent, Place, ScenarioError, in_folder};
+use super::{JournalSetup, JournalWorkload, ScenarioError, in_folder};
 use crate::cpu::on_cpu;
 use crate::figure::latency_histogram;
-use crate::{Figure, HiccupMeter, Mix, Percentiles};
+use crate::{Figure, HiccupMeter, MessageMix, Percentiles};
 use std::time::{Duration, Instant};
 use stele_bus::NOT_RECEIVED;
 
-/// Data bytes of a segment where rolls are wanted.
+/// Data bytes of a segment in the runs with rolls.
 const SHORT: u64 = 4 << 20;
-/// Events a second, of 64 bytes.
+/// Events of 64 bytes per second.
 const RATE: u64 = 500_000;
 const WITHOUT: &str = "publish_without_rolls";
 
-/// Both sides, one entry a repetition.
+/// Both sides, with one entry per repetition.
 #[derive(Default)]
 pub(crate) struct Rolls {
     with: Vec<Percentiles>,
@@ -33,19 +33,23 @@ pub(crate) struct Rolls {
 }
 
 impl Rolls {
-    pub(crate) fn measure(&mut self, place: &Place, extent: &Extent) -> Result<(), ScenarioError> {
-        let bytes = u64::from(extent.rolls) * SHORT;
-        let (seen, _) = in_folder(place, |folder| {
-            measure(Rig::open(folder, place, 2 * bytes, Pool::Before(0))?, place, bytes)
+    pub(crate) fn measure(
+        &mut self,
+        setup: &JournalSetup,
+        workload: &JournalWorkload,
+    ) -> Result<(), ScenarioError> {
+        let bytes = u64::from(workload.rolls) * SHORT;
+        let (seen, _) = in_folder(setup, |folder| {
+            measure(Rig::open(folder, setup, 2 * bytes, Pool::Before(0))?, setup, bytes)
         })?;
         self.without.push(seen);
-        let (seen, rolls) = in_folder(place, |folder| {
-            measure(Rig::open(folder, place, SHORT, Pool::Meanwhile)?, place, bytes)
+        let (seen, rolls) = in_folder(setup, |folder| {
+            measure(Rig::open(folder, setup, SHORT, Pool::Meanwhile)?, setup, bytes)
         })?;
         self.with.push(seen);
         self.rolls.push(rolls as f64);
         let mut meter = HiccupMeter::new();
-        on_cpu(place.sequencer_cpu, || meter.watch(Duration::from_millis(200)));
+        on_cpu(setup.sequencer_cpu, || meter.watch(Duration::from_millis(200)));
         self.gaps.push(meter.noise().hiccup_max_ns as f64);
         Ok(())
     }
@@ -62,11 +66,11 @@ impl Rolls {
     }
 }
 
-/// Publishes `bytes` of log at [`RATE`]. Gives the latencies and how many rolls there were.
-fn measure(rig: Rig, place: &Place, bytes: u64) -> Result<(Percentiles, u64), ScenarioError> {
-    let mut running = rig.start(place)?;
-    on_cpu(place.sequencer_cpu, move || {
-        let (mix, mut seen) = (Mix::of_64_bytes(), latency_histogram());
+/// Publishes `bytes` of log at [`RATE`]. Returns the latencies and the number of rolls.
+fn measure(rig: Rig, setup: &JournalSetup, bytes: u64) -> Result<(Percentiles, u64), ScenarioError> {
+    let mut running = rig.start(setup)?;
+    on_cpu(setup.sequencer_cpu, move || {
+        let (mix, mut seen) = (MessageMix::of_64_bytes(), latency_histogram());
         let (message, base, ring) = (&mix.messages[0], running.ring.base(), running.ring.clone());
         let due = |event: u64| Duration::from_nanos(event * 1_000_000_000 / RATE);
         let (mut offered, mut published) = (0, 0);
@@ -82,7 +86,7 @@ fn measure(rig: Rig, place: &Place, bytes: u64) -> Result<(Percentiles, u64), Sc
                 }
             }
             running.turn()?;
-            // The sequencer's own note on the publisher's numbering is the first event.
+            // The first event is the sequencer's record of the publisher's numbering.
             let sequenced = (running.sequencer.next_sequence().0 - 1).saturating_sub(1);
             if sequenced > published {
                 let now = begin.elapsed();

@@ -1,15 +1,15 @@
-//! How fast a cold trail is verified: CRC, sequence and chain of every event, past the page cache, by each
-//! way to read a file, on one core and on two.
+//! The speed of verifying a cold trail: CRC, sequence and chain of every event, past the page cache, with
+//! each method to read a file, on one core and on two.
 //!
 //! ```text
 //!  device ─> read-ahead by direct I/O ─> one thread, or two: CRC and sequence of every frame
-//!  device ─> the same files in requests of 1 MiB, four at once, looked at by no one
+//!  device ─> the same files in requests of 1 MiB, four at once, without looking at the bytes
 //! ```
 
 use super::raw::RawDevice;
-use super::{Extent, Place, ScenarioError, in_folder, throughput};
+use super::{JournalSetup, JournalWorkload, ScenarioError, in_folder, throughput};
 use crate::sheet::Sheet;
-use crate::{Figure, Mix};
+use crate::{Figure, MessageMix};
 use std::path::Path;
 use std::time::Instant;
 use stele_glommio::Glommio;
@@ -17,13 +17,13 @@ use stele_journal::scan::ScanOptions;
 use stele_journal::verify::verify;
 use stele_journal::{Directory, ReadMethod, UringRead};
 
-/// Requests at once of the raw side.
+/// The number of simultaneous requests of the raw side.
 const DEPTH: usize = 4;
 const RAW_READ: &str = "raw_sequential_read";
-/// The program's way: glommio where the machine allows it, one core.
+/// The method of `stele verify` on one core: glommio if the machine allows it.
 const SCAN: &str = "verified_scan";
 
-/// A way to read, and what its figures have after [`SCAN`].
+/// A method to read, and the suffix of its figures after [`SCAN`].
 struct Way {
     method: Option<&'static dyn ReadMethod>,
     name: &'static str,
@@ -35,7 +35,7 @@ const WAYS: [Way; 3] = [
     Way { method: None, name: "_plain" },
 ];
 
-/// All ways, one entry a repetition.
+/// The results of all methods, with one entry per repetition.
 #[derive(Default)]
 pub(crate) struct Scans {
     sheet: Sheet,
@@ -43,13 +43,17 @@ pub(crate) struct Scans {
 }
 
 impl Scans {
-    pub(crate) fn measure(&mut self, place: &Place, extent: &Extent) -> Result<(), ScenarioError> {
-        in_folder(place, |folder| {
-            throughput::write_trail(folder, place, &Mix::of_64_bytes(), extent.throughput_bytes)?;
+    pub(crate) fn measure(
+        &mut self,
+        setup: &JournalSetup,
+        workload: &JournalWorkload,
+    ) -> Result<(), ScenarioError> {
+        in_folder(setup, |folder| {
+            throughput::write_trail(folder, setup, &MessageMix::of_64_bytes(), workload.throughput_bytes)?;
             let raw = raw_rate(folder)?;
             let repetition = self.ratios.len();
             for threads in [1, 2] {
-                // Each way is first in one repetition of three.
+                // Each method comes first in every third repetition.
                 for at in 0..WAYS.len() {
                     self.scan(folder, &WAYS[(at + repetition) % WAYS.len()], threads, raw)?;
                 }
@@ -66,7 +70,8 @@ impl Scans {
         let report = verify(&Directory::new(folder), &options)?;
         let seconds = start.elapsed().as_secs_f64();
         let is_the_programs = way.name.is_empty();
-        // A way that the machine refuses was another one; the program's own is whatever the machine allows.
+        // A method that the machine refuses has fallen back to another one and is skipped; the default method
+        // is whichever the machine allows.
         if !is_the_programs && !report.scan.refusals.is_empty() {
             return Ok(());
         }
@@ -91,7 +96,7 @@ impl Scans {
     }
 }
 
-/// Bytes a second over all segments, one file after the other.
+/// Reads all segments, one file after the other, and returns bytes per second.
 fn raw_rate(folder: &Path) -> Result<f64, ScenarioError> {
     let (mut bytes, mut seconds) = (0.0, 0.0);
     for entry in std::fs::read_dir(folder)? {

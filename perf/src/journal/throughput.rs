@@ -1,20 +1,20 @@
-//! How much the journal sustains: everything that the sequencer can publish, against the device's own
-//! bandwidth.
+//! The throughput of the journal with everything that the sequencer can publish, compared with the bandwidth
+//! of the device.
 //!
 //! ```text
 //!  load (sequencer's CPU): publisher ─> sequencer ─> ring ──> journal (its CPU) ─> device
-//!  raw (journal's CPU):    requests as long and as many as the journal's at full load ──> device
+//!  raw (journal's CPU):    requests as long and as many as those of the journal at full load ──> device
 //! ```
 //!
-//! From the first submission until the watermark (`written`, `durable`) has passed the last event.
-//! `journal_drain` is the journal alone: a ring that was filled before, emptied by its thread.
+//! The time starts with the first submission and ends when the watermark (`written`, `durable`) has passed
+//! the last event. `journal_drain` is the journal alone: its thread empties a ring that was filled before.
 
 use super::raw::Style;
 use super::rig::{Pool, Rig, Running, wait_or_fail};
-use super::{Extent, Place, ScenarioError, in_folder, raw_beside_spinning};
+use super::{JournalSetup, JournalWorkload, ScenarioError, in_folder, raw_beside_spinning};
 use crate::Figure;
 use crate::cpu::on_cpu;
-use crate::mix::{Message, Mix};
+use crate::mix::{Message, MessageMix};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::Agent as _;
@@ -23,10 +23,10 @@ use stele_bus::bounds::RING_LENGTH_DEFAULT;
 use stele_journal::bounds::{IN_FLIGHT_MAX, WRITE_LENGTH_MAX};
 use stele_wire::units::Position;
 
-/// Turns of a loop between two looks whether the journal is still there.
+/// The number of turns of a loop between two checks that the journal is still running.
 const CHECK_EVERY: u32 = 1 << 12;
 
-/// What one run sustained.
+/// The result of one run.
 #[derive(Clone, Copy, Debug)]
 struct Sustained {
     events: u64,
@@ -35,7 +35,8 @@ struct Sustained {
     durable: Duration,
 }
 
-/// One line of figures, one entry a repetition: events a second, and bytes a second over the raw device's.
+/// One figure, with one entry per repetition: events per second, and bytes per second divided by those of the
+/// raw device.
 #[derive(Default)]
 struct Rates {
     events: Vec<f64>,
@@ -54,7 +55,7 @@ impl Rates {
     }
 }
 
-/// Every throughput figure, one entry a repetition.
+/// All throughput figures, with one entry per repetition.
 #[derive(Default)]
 pub(crate) struct Streams {
     raw_write: Vec<f64>,
@@ -73,38 +74,38 @@ const RAW_FLUSHED: &str = "raw_flushed_sequential_write";
 impl Streams {
     pub(crate) fn measure(
         &mut self,
-        place: &Place,
-        extent: &Extent,
-        mixes: &[Mix],
+        setup: &JournalSetup,
+        workload: &JournalWorkload,
+        mixes: &[MessageMix],
     ) -> Result<(), ScenarioError> {
         let raw = |flushed| {
-            raw_beside_spinning(place, extent.throughput_bytes.min(4 * place.segment_length), |device| {
-                let style = Style { flushed, yields: place.yields };
+            raw_beside_spinning(setup, workload.throughput_bytes.min(4 * setup.segment_length), |device| {
+                let style = Style { flushed, yields: setup.yields };
                 let (request, depth) = (WRITE_LENGTH_MAX as usize, IN_FLIGHT_MAX);
-                device.write_rate(extent.throughput_bytes, request, depth, style)
+                device.write_rate(workload.throughput_bytes, request, depth, style)
             })
         };
         let (raw_write, raw_flushed) = (raw(false)?, raw(true)?);
         self.raw_write.push(raw_write);
         self.raw_flushed.push(raw_flushed);
-        let bytes = extent.throughput_bytes;
-        // The ring may be full of events beyond those asked for.
-        let segments = (bytes + RING_LENGTH_DEFAULT as u64) / place.segment_length;
+        let bytes = workload.throughput_bytes;
+        // The ring may hold events beyond the requested bytes.
+        let segments = (bytes + RING_LENGTH_DEFAULT as u64) / setup.segment_length;
         let stock = Pool::Before(segments as usize + 2);
-        let events = Mix::of_64_bytes();
-        let (seen, _) = in_folder(place, |folder| sustain(folder, place, &events, bytes, stock))?;
+        let events = MessageMix::of_64_bytes();
+        let (seen, _) = in_folder(setup, |folder| sustain(folder, setup, &events, bytes, stock))?;
         self.written.push(seen.events, seen.bytes, seen.written, raw_write);
         self.durable.push(seen.events, seen.bytes, seen.durable, raw_flushed);
         let (seen, waits) =
-            in_folder(place, |folder| sustain(folder, place, &events, bytes, Pool::Meanwhile))?;
+            in_folder(setup, |folder| sustain(folder, setup, &events, bytes, Pool::Meanwhile))?;
         self.while_zeroing.push(seen.events, seen.bytes, seen.written, raw_write);
         self.waits.push(waits as f64);
-        let (events, bytes, took) = in_folder(place, |folder| drain(folder, place, &events, bytes, stock))?;
+        let (events, bytes, took) = in_folder(setup, |folder| drain(folder, setup, &events, bytes, stock))?;
         self.drain.push(events, bytes, took, raw_write);
         self.mixes.resize_with(mixes.len(), Default::default);
         for (mix, (name, written, durable)) in mixes.iter().zip(&mut self.mixes) {
             let (seen, _) =
-                in_folder(place, |folder| sustain(folder, place, mix, extent.throughput_bytes, stock))?;
+                in_folder(setup, |folder| sustain(folder, setup, mix, workload.throughput_bytes, stock))?;
             *name = mix.name;
             written.push(seen.events, seen.bytes, seen.written, raw_write);
             durable.push(seen.events, seen.bytes, seen.durable, raw_flushed);
@@ -130,34 +131,44 @@ impl Streams {
     }
 }
 
-/// Journals the messages of `mix` over and over until `bytes` of log are published, and stops. With it, how
-/// often a segment was waited for.
+/// Journals the messages of `mix` repeatedly until `bytes` of log are published, and stops. Also returns how
+/// often the journal waited for a segment.
 fn sustain(
     trail: &Path,
-    place: &Place,
-    mix: &Mix,
+    setup: &JournalSetup,
+    mix: &MessageMix,
     bytes: u64,
     pool: Pool,
 ) -> Result<(Sustained, u64), ScenarioError> {
-    let mut running = Rig::open(trail, place, place.segment_length, pool)?.start(place)?;
-    on_cpu(place.sequencer_cpu, move || {
+    let mut running = Rig::open(trail, setup, setup.segment_length, pool)?.start(setup)?;
+    on_cpu(setup.sequencer_cpu, move || {
         let seen = feed(&mut running, mix, bytes)?;
         Ok((seen, running.stop()?.waits_for_segment))
     })
 }
 
-/// Writes a trail of the messages of `mix`, closed in order.
-pub(crate) fn write_trail(trail: &Path, place: &Place, mix: &Mix, bytes: u64) -> Result<(), ScenarioError> {
-    sustain(trail, place, mix, bytes, Pool::Meanwhile).map(|_| ())
+/// Writes a trail of the messages of `mix` and closes it.
+pub(crate) fn write_trail(
+    trail: &Path,
+    setup: &JournalSetup,
+    mix: &MessageMix,
+    bytes: u64,
+) -> Result<(), ScenarioError> {
+    sustain(trail, setup, mix, bytes, Pool::Meanwhile).map(|_| ())
 }
 
-/// Writes a trail and leaves it as a killed writer does.
-pub(crate) fn abandon_trail(trail: &Path, place: &Place, mix: &Mix, bytes: u64) -> Result<(), ScenarioError> {
-    let mut rig = Rig::open(trail, place, place.segment_length, Pool::Meanwhile)?;
-    on_cpu(place.journal_cpu, || fill_and_empty(&mut rig, mix, bytes)).map(|_| ())
+/// Writes a trail and leaves it as a killed writer would.
+pub(crate) fn abandon_trail(
+    trail: &Path,
+    setup: &JournalSetup,
+    mix: &MessageMix,
+    bytes: u64,
+) -> Result<(), ScenarioError> {
+    let mut rig = Rig::open(trail, setup, setup.segment_length, Pool::Meanwhile)?;
+    on_cpu(setup.journal_cpu, || fill_and_empty(&mut rig, mix, bytes)).map(|_| ())
 }
 
-fn feed(running: &mut Running, mix: &Mix, bytes: u64) -> Result<Sustained, ScenarioError> {
+fn feed(running: &mut Running, mix: &MessageMix, bytes: u64) -> Result<Sustained, ScenarioError> {
     let ring = running.ring.clone();
     let base = ring.base();
     let mut messages = mix.messages.iter().cycle().peekable();
@@ -181,7 +192,7 @@ fn feed(running: &mut Running, mix: &Mix, bytes: u64) -> Result<Sustained, Scena
         }
     }
     running.publisher.commit();
-    // What is open closes by itself, within a batch's age.
+    // The open batch closes by itself when it reaches its maximum age.
     while running.turn()? > 0 || ring.watermarks().batched() < ring.watermarks().published() {}
     let end = ring.watermarks().batched();
     let events = running.sequencer.next_sequence().0 - 1;
@@ -202,17 +213,17 @@ fn wait(
     Ok(start.elapsed())
 }
 
-/// Fills the ring, lets the journal empty it, on one thread on the journal's CPU, until `bytes` are
-/// through. Only the emptying is timed. Gives events, bytes and time.
+/// Fills the ring and lets the journal empty it, on one thread on the journal's CPU, until `bytes` are
+/// written. Only the emptying is timed. Returns events, bytes and time.
 fn drain(
     trail: &Path,
-    place: &Place,
-    mix: &Mix,
+    setup: &JournalSetup,
+    mix: &MessageMix,
     bytes: u64,
     pool: Pool,
 ) -> Result<(u64, u64, Duration), ScenarioError> {
-    let mut rig = Rig::open(trail, place, place.segment_length, pool)?;
-    on_cpu(place.journal_cpu, move || {
+    let mut rig = Rig::open(trail, setup, setup.segment_length, pool)?;
+    on_cpu(setup.journal_cpu, move || {
         let took = fill_and_empty(&mut rig, mix, bytes)?;
         let events = rig.sequencer.next_sequence().0 - 1;
         let bytes = rig.ring.watermarks().written().0 - rig.ring.base().0;
@@ -221,8 +232,8 @@ fn drain(
     })
 }
 
-/// The loop of [`drain`]; gives how long the emptying took.
-fn fill_and_empty(rig: &mut Rig, mix: &Mix, bytes: u64) -> Result<Duration, ScenarioError> {
+/// Runs the loop of [`drain`] and returns how long the emptying took.
+fn fill_and_empty(rig: &mut Rig, mix: &MessageMix, bytes: u64) -> Result<Duration, ScenarioError> {
     let (base, mut took) = (rig.ring.base(), Duration::ZERO);
     while rig.ring.watermarks().written().0 - base.0 < bytes {
         let batched = fill(rig, &mix.messages[0])?;
@@ -235,7 +246,7 @@ fn fill_and_empty(rig: &mut Rig, mix: &Mix, bytes: u64) -> Result<Duration, Scen
     Ok(took)
 }
 
-/// Publishes until the ring has no room, and closes the batch. Gives its end.
+/// Publishes until the ring is full, closes the batch, and returns its end.
 fn fill(rig: &mut Rig, message: &Message) -> Result<Position, ScenarioError> {
     loop {
         while rig.publisher.stage(message.template_id, &message.body, NOT_RECEIVED).is_ok() {}
@@ -245,7 +256,7 @@ fn fill(rig: &mut Rig, message: &Message) -> Result<Position, ScenarioError> {
         if rig.ring.watermarks().published() > before {
             continue;
         }
-        // What is open closes by itself, within a batch's age.
+        // The open batch closes by itself when it reaches its maximum age.
         while rig.ring.watermarks().batched() < rig.ring.watermarks().published() {
             rig.sequencer.do_work().map_err(std::io::Error::other)?;
         }

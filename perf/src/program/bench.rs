@@ -1,4 +1,4 @@
-//! Where and with what a scenario of parts is measured: as a run would have it.
+//! The setup that the scenarios share: the same CPUs, flush method and segments as a run.
 
 use super::cli::Arguments;
 use std::fs;
@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use stele_connect::spec::FeedSpec;
 use stele_node::measuring::{Failure, JournalPlan, open_feed};
-use stele_perf::Mix;
-use stele_perf::journal::Place;
+use stele_perf::MessageMix;
+use stele_perf::journal::JournalSetup;
 
-/// Events of a recorded market that are published over and over.
+/// The number of events of a recorded market, which are published repeatedly.
 const MIX_EVENTS: usize = 200_000;
-/// Recorded markets: the name in figures, the format, the file.
+/// The recorded markets: suffix in the names of figures, format, file.
 const RECORDED: [(&str, &str, &str); 2] = [
     ("itch", "itch", "itch/aapl-20200130-10000.itch50"),
     ("dbn", "dbn", "dbn/orderbooks_mbo_2024-05-08T00-00-00_2024-05-08T00-00-02.dbn.zst"),
 ];
-/// Data bytes of a segment where it is to be quick.
+/// Data bytes of a segment with `--quick`.
 const QUICK_SEGMENT: u64 = 4 << 20;
 
-/// What the arguments and this machine give.
+/// The setup for these arguments on this machine.
 pub(super) struct Bench {
     pub(super) plan: JournalPlan,
-    pub(super) place: Place,
-    /// How long each latency run is.
+    pub(super) setup: JournalSetup,
+    /// The length of each latency run.
     pub(super) latency: Duration,
-    /// Recorded markets; none where it is to be quick.
-    pub(super) mixes: Vec<Mix>,
+    /// The recorded markets; none with `--quick`.
+    pub(super) mixes: Vec<MessageMix>,
 }
 
 impl Bench {
-    /// Measures in a new directory, which is gone afterwards.
+    /// Runs `measure` with a new directory, which is removed afterwards.
     pub(super) fn measure<T>(
         arguments: &Arguments,
         measure: impl FnOnce(&Self) -> Result<T, Failure>,
@@ -50,7 +50,7 @@ impl Bench {
     fn new(arguments: &Arguments, directory: &Path) -> Result<Self, Failure> {
         let plan = JournalPlan::make(directory, &arguments.flush)?;
         plan.reasons.iter().for_each(|reason| eprintln!("{reason}"));
-        let place = Place {
+        let setup = JournalSetup {
             directory: directory.into(),
             journal_cpu: plan.journal_cpu,
             sequencer_cpu: plan.sequencer_cpu,
@@ -58,17 +58,18 @@ impl Bench {
             yields: plan.yields,
             segment_length: if arguments.quick { QUICK_SEGMENT } else { plan.segment_length },
         };
-        let latency = Duration::try_from_secs_f64(arguments.seconds)
-            .map_err(|error| Failure::usage(format!("{} seconds: {error}", arguments.seconds)))?;
+        let latency = Duration::try_from_secs_f64(arguments.seconds).map_err(|error| {
+            Failure::usage(format!("invalid duration of {} seconds: {error}", arguments.seconds))
+        })?;
         let mixes = if arguments.quick { Vec::new() } else { recorded_mixes()? };
-        Ok(Self { plan, place, latency, mixes })
+        Ok(Self { plan, setup, latency, mixes })
     }
 }
 
-/// The markets that were recorded, by the name in figures, where the shared data is.
+/// Returns the recorded markets below `STELE_SHARED`, with their suffixes in the names of figures.
 pub(super) fn recorded() -> Result<Vec<(&'static str, FeedSpec)>, Failure> {
     let Some(shared) = std::env::var_os("STELE_SHARED").map(PathBuf::from) else {
-        eprintln!("recorded markets are left out: STELE_SHARED does not say where they are");
+        eprintln!("skipping recorded markets: STELE_SHARED is not set to their directory");
         return Ok(Vec::new());
     };
     let spec = |(name, kind, file): (&'static str, &str, &str)| {
@@ -78,10 +79,10 @@ pub(super) fn recorded() -> Result<Vec<(&'static str, FeedSpec)>, Failure> {
     RECORDED.into_iter().map(spec).collect()
 }
 
-fn recorded_mixes() -> Result<Vec<Mix>, Failure> {
+fn recorded_mixes() -> Result<Vec<MessageMix>, Failure> {
     let read = |(name, spec): (&'static str, FeedSpec)| {
         let mut feed = open_feed(&spec)?;
-        Mix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
+        MessageMix::read(name, feed.as_mut(), MIX_EVENTS).map_err(Failure::environment)
     };
     recorded()?.into_iter().map(read).collect()
 }

@@ -3,58 +3,58 @@
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
-/// What can be measured.
+/// The scenarios.
 #[derive(Clone, Copy, ValueEnum, Debug)]
 pub(crate) enum Scenario {
-    /// Feed to trail, everything running: latency at the demo's pace, throughput without one
+    /// Whole program, from feed to trail: latency at the demo's pace, throughput at full speed
     Pipeline,
-    /// The journal beside the raw device: latency, throughput, rolls, verified scan, recovery
+    /// Journal against the raw device: latency, throughput, segment rolls, verified scan, recovery
     Journal,
-    /// The bus beside rtrb and the disruptor: hops, fan-out, tick to order, order to release, risk checks
+    /// Bus against rtrb and disruptor: hops, fan-out, tick to order, order to release, risk checks
     Bus,
-    /// Books beside a BTreeMap, windows beside a loop by hand, backtests beside their feeds
+    /// Order books against a BTreeMap, windows against a plain loop, backtests against reading the feed
     Strategies,
-    /// Sealing beside SHA-256 alone, verifying, proving, and what sealing costs a running bus
+    /// Sealing against SHA-256 alone, verifying, proving, and the cost of sealing to a running bus
     Seal,
 }
 
-/// Measure this machine, and Stele on it
+/// Benchmark Stele on this machine
 #[derive(Parser, Debug)]
 #[command(name = "stele perf", bin_name = "stele perf", version, max_term_width = 110)]
 #[command(arg_required_else_help = true)]
 #[command(
-    after_help = "A percentile that fewer than 10 samples are above is left out. What each figure means: docs/performance.md."
+    after_help = "A percentile with fewer than 10 samples above it is left out. docs/performance.md explains each figure."
 )]
 pub(crate) struct Arguments {
-    /// What to measure
+    /// Benchmark to run
     pub(crate) scenario: Scenario,
-    /// Repetitions; the median and the spread are printed
+    /// Number of repetitions; the report shows the median and the spread
     #[arg(long, default_value_t = 5)]
     pub(crate) repeats: u32,
-    /// Seconds of each repetition; of the journal's, of each of its latency runs
+    /// Length of each repetition; for journal and bus, of each latency run
     #[arg(long, default_value_t = 3.0)]
     pub(crate) seconds: f64,
-    /// A few seconds in all: whether it runs, not how fast
+    /// Only check within a few seconds that everything runs; the figures are meaningless
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Journal, bus, seal: where to write, on the file system to be measured; without it, where temporary
-    /// things go
+    /// Journal, bus, seal: directory to write to, on the file system to measure; without it, the directory
+    /// for temporary files
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
-    /// Journal: size of the trail that is recovered
+    /// Journal: size of the trail to recover, in GiB
     #[arg(long, default_value_t = 1, value_name = "GIB")]
     pub(crate) recovery_gib: u64,
-    /// Seal: events of the trail that is sealed, verified and proved from
+    /// Seal: number of events on the trail
     #[arg(long, default_value_t = 2_000_000, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) trail_events: u64,
-    /// Journal: how it flushes: measured, flushed-writes, linked-sync or sync-thread
+    /// Journal: flush method: measured, flushed-writes, linked-sync or sync-thread
     #[arg(long, default_value = "measured", value_name = "METHOD")]
     pub(crate) flush: String,
-    /// Bus: pass events to so many consumers on one thread, print nothing; the program asks this of itself
-    /// to count
+    /// Bus: pass events to this many consumers on one thread and print nothing; used internally to count
+    /// instructions
     #[arg(long, hide = true, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=3))]
     pub(crate) consumers: Option<u8>,
-    /// One JSON object and nothing else
+    /// Print JSON instead of text
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -1,30 +1,33 @@
-//! `stele perf journal`: the journal where and how a run would have it, beside the raw device.
+//! `stele perf journal`: compares the journal, set up as in a run, with the raw device.
 
 use super::bench::Bench;
 use super::cli::Arguments;
 use super::page::{page, print_json, print_page};
 use serde::Serialize;
 use stele_node::measuring::{Failure, FlushReport};
-use stele_perf::Report;
-use stele_perf::journal::{Extent, run};
+use stele_perf::PerfReport;
+use stele_perf::journal::{JournalWorkload, run};
 
-/// A report, and how the journal's flush method was found.
+/// The report, and how the flush method of the journal was chosen.
 #[derive(Serialize)]
 struct JournalReport {
     #[serde(flatten)]
-    report: Report,
+    report: PerfReport,
     flush_methods: FlushReport,
 }
 
-/// Measures and prints.
+/// Runs the scenario and prints its report.
 pub(crate) fn journal(arguments: &Arguments) -> Result<(), Failure> {
     let report = Bench::measure(arguments, |bench| {
-        let extent = if arguments.quick {
-            Extent::quick()
+        let workload = if arguments.quick {
+            JournalWorkload::quick()
         } else {
-            Extent { latency: bench.latency, ..Extent::full(arguments.repeats, arguments.recovery_gib) }
+            JournalWorkload {
+                latency: bench.latency,
+                ..JournalWorkload::full(arguments.repeats, arguments.recovery_gib)
+            }
         };
-        let report = run(&bench.place, &extent, &bench.mixes, |stage| eprintln!("{stage}"));
+        let report = run(&bench.setup, &workload, &bench.mixes, |stage| eprintln!("{stage}"));
         let report = report.map_err(Failure::environment)?;
         Ok(JournalReport { report, flush_methods: bench.plan.flush.clone() })
     })?;

@@ -1,18 +1,19 @@
-//! `stele perf pipeline`: everything running.
+//! `stele perf pipeline`: measures the whole program.
 
 use super::cli::Arguments;
 use super::page::print_report;
 use std::path::PathBuf;
 use std::time::Duration;
 use stele_node::measuring::{DEMO_RATE, Failure, PipelineRun, RunReport};
-use stele_perf::{Figure, HiccupMeter, Percentiles, Report};
+use stele_perf::{Figure, HiccupMeter, Percentiles, PerfReport};
 
-/// How long the machine's own stalls are watched before each repetition.
+/// How long the stalls of the machine are measured before each repetition.
 const WATCH: Duration = Duration::from_millis(300);
-/// Seconds of a repetition where it is to be quick.
+/// Seconds of a repetition with `--quick`.
 const QUICK_SECONDS: f64 = 0.5;
 
-/// Measures and prints: feed to trail, once at the demo's pace for the latencies, once as fast as it goes.
+/// Measures from feed to trail, at the demo's pace for the latencies and at full speed for the throughput,
+/// and prints the report.
 ///
 /// ```text
 ///  generator ─> sequencer ─> ring ─┬─> strategies ─> orders ─> sequencer
@@ -40,11 +41,11 @@ pub(crate) fn pipeline(arguments: &Arguments) -> Result<(), Failure> {
     let rated = [("paced_rate", &paced_rates), ("pipeline_throughput", &rates)];
     let figures =
         timed.chain(rated.into_iter().filter_map(|(name, seen)| Figure::rate(name, seen))).collect();
-    print_report(&Report::new("pipeline", meter.noise(), figures), arguments.json)
+    print_report(&PerfReport::new("pipeline", meter.noise(), figures), arguments.json)
 }
 
-/// One run over a trail that is thrown away, `rate` market events a second or as fast as it goes; sealed
-/// where `seal` names a key and the seconds between two checkpoints.
+/// Runs the pipeline with a temporary trail, at `rate` market events per second or at full speed. `seal` is
+/// the key file and the seconds between two checkpoints, if the trail is to be sealed.
 pub(crate) fn run(
     arguments: &Arguments,
     rate: Option<u64>,
@@ -59,7 +60,7 @@ pub(crate) fn run(
     run.run()
 }
 
-/// A run's percentiles as far as there are enough samples for them.
+/// Returns the percentiles of a run, without those that have too few samples.
 pub(crate) fn percentiles_of(seen: &stele_replay::LatencyPercentiles) -> Percentiles {
     let stele_replay::LatencyPercentiles { count, p50, p90, p99, p999, p9999, max } = *seen;
     Percentiles::new(count, [p50, p90, p99, p999, p9999], max)

@@ -1,4 +1,4 @@
-//! `stele perf seal`: what sealing, verifying and proving cost, and what sealing costs a running bus.
+//! `stele perf seal`: measures sealing, verifying and proving, and the cost of sealing to a running bus.
 
 use super::bench::Bench;
 use super::cli::Arguments;
@@ -10,48 +10,48 @@ use stele_bus::allowed_cpus;
 use stele_compliance::seal::key::{generate, write};
 use stele_compliance::seal::note::KeyKind;
 use stele_node::measuring::{DEMO_RATE, Failure, RunReport};
-use stele_perf::seal::{Extent, run};
-use stele_perf::{PairedRatio, Report};
+use stele_perf::seal::{SealWorkload, run};
+use stele_perf::{PairedRatio, PerfReport};
 
-/// Seconds between two checkpoints of the runs that seal: often enough that some come in each.
+/// Seconds between two checkpoints in the sealed runs, so that each run has several.
 const CHECKPOINT_SECONDS: f64 = 0.5;
 
-/// A report, and what sealing costs a bus.
+/// The report, and the cost of sealing to a running bus.
 #[derive(Serialize)]
 struct SealReport {
     #[serde(flatten)]
-    report: Report,
-    /// Latencies of runs that seal over those of runs that do not, in pairs. `cpus` says whether the sealer
-    /// could have one of its own.
+    report: PerfReport,
+    /// The latencies of sealed runs divided by those of unsealed runs, in pairs. The number of CPUs shows
+    /// whether the sealer could have its own.
     cost_to_the_bus: Vec<PairedRatio>,
 }
 
-/// Measures and prints.
+/// Runs the scenario and prints its report.
 pub(crate) fn seal(arguments: &Arguments) -> Result<(), Failure> {
     let report = Bench::measure(arguments, |bench| {
-        let extent = if arguments.quick {
-            Extent::quick()
+        let workload = if arguments.quick {
+            SealWorkload::quick()
         } else {
-            Extent::full(arguments.repeats, arguments.trail_events)
+            SealWorkload::full(arguments.repeats, arguments.trail_events)
         };
         let cpus = allowed_cpus();
-        let report = run(&bench.place, &cpus, &extent, &bench.mixes, |stage| eprintln!("{stage}"));
+        let report = run(&bench.setup, &cpus, &workload, &bench.mixes, |stage| eprintln!("{stage}"));
         let report = report.map_err(Failure::environment)?;
-        Ok(SealReport { report, cost_to_the_bus: cost_to_the_bus(arguments, &bench.place.directory)? })
+        Ok(SealReport { report, cost_to_the_bus: cost_to_the_bus(arguments, &bench.setup.directory)? })
     })?;
     if arguments.json {
         return print_json(&report);
     }
     let SealReport { report, cost_to_the_bus } = &report;
     let mut page = page(report);
-    page += "  with sealing over without, in pairs, and the interval of 95 %:\n";
+    page += "  latency of the bus with sealing divided by that without, and the 95 % confidence interval:\n";
     for PairedRatio { name, ratio, low, high, pairs } in cost_to_the_bus {
         page += &format!("  {name:<30} {ratio:>6.3}  ({low:.3} to {high:.3}, {pairs} pairs)\n");
     }
     print_page(&page)
 }
 
-/// Runs at the demo's pace, with sealing and without, each in turn first.
+/// Runs pairs with and without sealing at the demo's pace, alternating which comes first.
 fn cost_to_the_bus(arguments: &Arguments, folder: &Path) -> Result<Vec<PairedRatio>, Failure> {
     let key = folder.join("key");
     let signer = generate("stele.internal/perf", KeyKind::Log).map_err(Failure::environment)?;
@@ -62,7 +62,7 @@ fn cost_to_the_bus(arguments: &Arguments, folder: &Path) -> Result<Vec<PairedRat
     let pairs = if arguments.quick { 2 } else { arguments.repeats.max(2) };
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for pair in 1..=pairs {
-        eprintln!("the bus with sealing and without, pair {pair} of {pairs}");
+        eprintln!("bus with and without sealing, pair {pair} of {pairs}");
         for is_sealed in [pair % 2 == 1, pair % 2 == 0] {
             let seen = measure(is_sealed)?;
             if is_sealed { &mut with } else { &mut without }.push(seen);

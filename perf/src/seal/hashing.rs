@@ -1,7 +1,7 @@
 //! Sealing in memory, and SHA-256 alone.
 
 use super::signer;
-use crate::Mix;
+use crate::MessageMix;
 use crate::cpu::on_cpu;
 use sha2::{Digest as _, Sha256};
 use std::hint::black_box;
@@ -13,25 +13,25 @@ use stele_wire::frame::frame_length;
 use stele_wire::messages::{SCHEMA_ID, SCHEMA_VERSION};
 use stele_wire::{Frame, Nanos};
 
-/// Bytes of frames that are sealed over and over: they stay in a cache, as what was just written does.
+/// Bytes of the frames, which are sealed repeatedly. They fit a cache, like events that were just written.
 const BYTES: usize = 256 << 10;
-/// Bytes of a SHA-256 block, and of those that are hashed beside a message: prefix, closing bit, length.
+/// Bytes of a SHA-256 block, and of the prefix, closing bit and length that are hashed with a message.
 const BLOCK: usize = 64;
 const OVERHEAD: usize = 1 + 1 + 8;
-/// Blocks of a node: prefix, two hashes, and what is hashed beside a message.
+/// Blocks of a node: prefix, two hashes, closing bit and length.
 const NODE_BLOCKS: u64 = (1 + 64 + 9usize).div_ceil(BLOCK) as u64;
 
 /// Frames one after another.
 #[derive(Clone)]
 pub(super) struct Frames {
     bytes: Vec<u8>,
-    /// Where each begins, and its length.
+    /// The offset and the length of each frame.
     places: Vec<(usize, usize)>,
 }
 
 impl Frames {
-    /// The first ones of a mix.
-    pub(super) fn of(mix: &Mix) -> Self {
+    /// Creates frames from the first messages of a mix.
+    pub(super) fn of(mix: &MessageMix) -> Self {
         let (mut bytes, mut places) = (Vec::with_capacity(2 * BYTES), Vec::new());
         for message in mix.messages.iter().cycle() {
             let (begin, length) = (bytes.len(), frame_length(message.body.len()));
@@ -52,18 +52,18 @@ impl Frames {
         Self { bytes, places }
     }
 
-    /// Seals `events` of them, with a checkpoint whenever one is due by count and at the end. Events a
-    /// second.
+    /// Seals `events` frames, with a checkpoint whenever one is due by count, and one at the end. Returns
+    /// events per second.
     pub(super) fn seal(&self, events: u64) -> f64 {
         let mut frames = self.clone();
         let mut sealer = Sealer::new("stele.internal/perf".into(), signer(), SealPolicy::default());
         let start = Instant::now();
         let mut places = self.places.iter().cycle();
         for sequence in 1..=events {
-            let (begin, length) = *places.next().expect("they come over and over");
+            let (begin, length) = *places.next().expect("the iterator cycles");
             let frame = &mut frames.bytes[begin..begin + length];
             frame[8..16].copy_from_slice(&sequence.to_le_bytes());
-            sealer.on_event(&Frame::read(frame).expect("it was made as one"));
+            sealer.on_event(&Frame::read(frame).expect("the bytes are a frame"));
             if sealer.is_full() || sequence == events {
                 black_box(sealer.seal(Nanos(sequence)).expect("the tree only grows"));
             }
@@ -71,7 +71,7 @@ impl Frames {
         events as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// SHA-256 over the bytes of `events` of them, as one message. Events a second.
+    /// Hashes the bytes of `events` frames as one message. Returns events per second.
     pub(super) fn hash_bytes(&self, events: u64) -> f64 {
         let rounds = events.div_ceil(self.places.len() as u64);
         let start = Instant::now();
@@ -81,7 +81,7 @@ impl Frames {
         (rounds * self.places.len() as u64) as f64 / start.elapsed().as_secs_f64()
     }
 
-    /// SHA-256 over as many blocks as the tree of `events` of them takes, as one message. Events a second.
+    /// Hashes as many blocks as the tree of `events` frames takes, as one message. Returns events per second.
     pub(super) fn hash_blocks(&self, events: u64) -> f64 {
         let leaves: u64 =
             self.places.iter().map(|(_, length)| (length + OVERHEAD).div_ceil(BLOCK) as u64).sum();
@@ -101,7 +101,7 @@ impl Frames {
     }
 }
 
-/// A sealer of its own on each CPU, all at once: events a second of all together.
+/// Runs a separate sealer on each CPU at the same time. Returns the total of events per second.
 pub(super) fn seal_on_each(frames: &Frames, cpus: &[usize], events: u64) -> f64 {
     let begin = Barrier::new(cpus.len());
     let seconds = std::thread::scope(|scope| {
@@ -115,7 +115,7 @@ pub(super) fn seal_on_each(frames: &Frames, cpus: &[usize], events: u64) -> f64 
             })
         };
         let threads: Vec<_> = cpus.iter().map(|cpu| sealing(*cpu)).collect();
-        let seconds = threads.into_iter().map(|thread| thread.join().expect("it only seals"));
+        let seconds = threads.into_iter().map(|thread| thread.join().expect("sealing does not panic"));
         seconds.fold(0.0, f64::max)
     });
     cpus.len() as f64 * events as f64 / seconds

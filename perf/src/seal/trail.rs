@@ -1,9 +1,9 @@
-//! A trail on disk: sealed, verified, and proved from.
+//! Sealing, verifying and proving with a trail on disk.
 
 use super::signer;
-use crate::Mix;
+use crate::MessageMix;
 use crate::figure::{Percentiles, latency_histogram};
-use crate::journal::{Place, ScenarioError, write_trail};
+use crate::journal::{JournalSetup, ScenarioError, write_trail};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> ScenarioErro
     io::Error::other(error).into()
 }
 
-/// A trail of some `events` events of 64 bytes; what closes its batches takes the place of a few.
-pub(super) fn write(folder: &Path, place: &Place, events: u64) -> Result<(), ScenarioError> {
-    write_trail(folder, place, &Mix::of_64_bytes(), events * 64)?;
-    // With the indexes of its closed segments, which a run makes in the background.
+/// Writes a trail of about `events` events of 64 bytes. A few of them are the padding that closes batches.
+pub(super) fn write(folder: &Path, setup: &JournalSetup, events: u64) -> Result<(), ScenarioError> {
+    write_trail(folder, setup, &MessageMix::of_64_bytes(), events * 64)?;
+    // Also create the indexes of its closed segments, as a run does in the background.
     let directory = Directory::new(folder);
     let last = TrailReader::open(folder)?.segments().last().map_or(0, |segment| segment.header.index);
     let mut indexer = Indexer::for_trail(&directory, 1..last + 1);
@@ -35,7 +35,7 @@ pub(super) fn write(folder: &Path, place: &Place, events: u64) -> Result<(), Sce
     Ok(())
 }
 
-/// Seals it from its first event on. Events, and how many a second.
+/// Seals the trail from its first event on. Returns the number of events, and events per second.
 pub(super) fn seal(folder: &Path) -> Result<(u64, f64), ScenarioError> {
     let seals = folder.join(SEALS_FOLDER);
     if seals.exists() {
@@ -48,7 +48,7 @@ pub(super) fn seal(folder: &Path) -> Result<(u64, f64), ScenarioError> {
     Ok((sealing.sealed, sealing.sealed as f64 / start.elapsed().as_secs_f64()))
 }
 
-/// Holds it against its seals. Events a second.
+/// Verifies the trail and its seals. Returns events per second.
 pub(super) fn verify(folder: &Path, threads: usize) -> Result<f64, ScenarioError> {
     let start = Instant::now();
     let options = ScanOptions { threads, ..ScanOptions::default() };
@@ -56,7 +56,7 @@ pub(super) fn verify(folder: &Path, threads: usize) -> Result<f64, ScenarioError
     Ok(report.events as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Proves events by chance of the first `events`, each from a trail that is opened for it.
+/// Proves random events of the first `events`, and opens the trail for each. Returns the time of each proof.
 pub(super) fn prove(
     folder: &Path,
     events: u64,

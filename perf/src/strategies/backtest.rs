@@ -1,7 +1,7 @@
-//! `backtest_…`: market events that a backtest of `ma-cross` plays a second, on one core, from the feed's
-//! first byte to the figures. Beside `feed_…`: the same feed read to its end and nothing done with it.
+//! `backtest_…`: market events per second of a backtest of `ma-cross` on one core, from opening the feed to
+//! the figures, compared with `feed_…`: only reading the same feed.
 
-use super::Source;
+use super::MarketSource;
 use crate::sheet::Sheet;
 use std::hint::black_box;
 use std::io;
@@ -12,8 +12,8 @@ use stele_risk::RiskLimits;
 use stele_strategies::Registry;
 use stele_venue::paper_exchange::PaperOptions;
 
-/// Plays the source until so many events were played, then reads it as often.
-pub(super) fn measure(sheet: &mut Sheet, source: &Source<'_>, events: u64) -> io::Result<()> {
+/// Plays the source until the workload's number of events is reached, then reads as many without processing.
+pub(super) fn measure(sheet: &mut Sheet, source: &MarketSource<'_>, events: u64) -> io::Result<()> {
     let begin = Instant::now();
     let (mut played, mut rounds) = (0, 0);
     while played < events {
@@ -34,8 +34,8 @@ pub(super) fn measure(sheet: &mut Sheet, source: &Source<'_>, events: u64) -> io
     Ok(())
 }
 
-/// One run, of at least one batch and then until `most` records were read. Gives the events played.
-fn play(source: &Source<'_>, most: u64) -> io::Result<u64> {
+/// Runs one backtest, of at least one batch, until `most` records are read. Returns the number of events.
+fn play(source: &MarketSource<'_>, most: u64) -> io::Result<u64> {
     let options = BacktestOptions {
         strategy: "ma-cross".into(),
         parameters: String::new(),
@@ -54,8 +54,8 @@ fn play(source: &Source<'_>, most: u64) -> io::Result<u64> {
     Ok(black_box(outcome).market_events)
 }
 
-/// Reads the source to its end, or until `most` events were read. Gives how many.
-fn drain(source: &Source<'_>, most: u64) -> io::Result<u64> {
+/// Reads the source to its end, or until `most` events are read. Returns how many.
+fn drain(source: &MarketSource<'_>, most: u64) -> io::Result<u64> {
     let (mut feed, mut batch) = ((source.open)()?, Batch::new());
     let (mut read, mut step) = (0, FeedStep::More);
     while step == FeedStep::More && read < most {

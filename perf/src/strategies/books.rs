@@ -1,14 +1,15 @@
-//! `book_update_…`: one event of the market taken in, by [`Market::apply`]: the instrument found, the
-//! message read, the book changed. Beside `btree_book_…`: the same messages into the book that one writes
-//! first, a `BTreeMap` of levels a side and a `HashMap` of orders, without instruments, counts or queues.
+//! `book_update_…`: the time of [`Market::apply`] for one market event: find the instrument, read the
+//! message, and update the book. It is compared with `btree_book_…`: the same messages in a straightforward
+//! book, with a `BTreeMap` of levels per side and a `HashMap` of orders, without instruments, counts or
+//! queues.
 #![expect(
     clippy::disallowed_types,
-    reason = "it is the rival of the comparison, and its order reaches no output"
+    reason = "the map is part of the comparison, and its order does not reach any output"
 )]
 
 use super::timed;
 use crate::sheet::Sheet;
-use crate::{Mix, Percentiles};
+use crate::{MessageMix, Percentiles};
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
 use stele_bus::template;
@@ -21,8 +22,8 @@ use stele_wire::messages::{
 };
 use zerocopy::IntoBytes;
 
-/// Some events of the mix, from its beginning as often as it takes, into a market that begins with it.
-pub(super) fn measure(sheet: &mut Sheet, mix: &Mix, events: usize) {
+/// Applies the events of the mix to a new market, repeatedly until there are enough.
+pub(super) fn measure(sheet: &mut Sheet, mix: &MessageMix, events: usize) {
     let frames = frames(mix);
     let frames: Vec<Frame<'_>> =
         frames.iter().map(|words| Frame::read(words.as_bytes()).expect("made here")).collect();
@@ -44,14 +45,14 @@ pub(super) fn measure(sheet: &mut Sheet, mix: &Mix, events: usize) {
     sheet.beside(&ours, &other);
 }
 
-/// The pass in the middle, by its median.
+/// Returns the pass with the median p50.
 fn middle(mut passes: Vec<Percentiles>) -> Percentiles {
     passes.sort_by_key(|pass| pass.p50);
     passes[passes.len() / 2]
 }
 
-/// The mix as frames of a log.
-fn frames(mix: &Mix) -> Vec<Vec<u64>> {
+/// Returns the messages of the mix as frames of a log.
+fn frames(mix: &MessageMix) -> Vec<Vec<u64>> {
     let frame = |(number, message): (usize, &crate::mix::Message)| {
         let length = frame_length(message.body.len());
         let header = FrameHeader {
@@ -75,7 +76,7 @@ fn frames(mix: &Mix) -> Vec<Vec<u64>> {
     mix.messages.iter().enumerate().map(frame).collect()
 }
 
-/// A book without any thought of speed.
+/// A straightforward order book.
 #[derive(Default)]
 struct TreeBook {
     sides: [BTreeMap<i64, (u64, u32)>; 2],
@@ -83,7 +84,7 @@ struct TreeBook {
 }
 
 impl TreeBook {
-    /// Takes a message in and gives the touch.
+    /// Applies a message and returns the best bid and offer.
     fn apply(&mut self, frame: &Frame<'_>) -> (Option<i64>, Option<i64>) {
         match frame.template_id() {
             BookAdd::TEMPLATE_ID => {
@@ -127,7 +128,7 @@ impl TreeBook {
         *level = (level.0 + quantity, level.1 + 1);
     }
 
-    /// Takes so much off an order, all of it at most, and gives its side.
+    /// Reduces an order by a quantity, at most to zero, and returns its side.
     fn reduce(&mut self, id: u64, quantity: u64) -> Option<usize> {
         let order = self.orders.get_mut(&id)?;
         let (side, price, taken) = (order.0, order.1, quantity.min(order.2));
@@ -184,7 +185,7 @@ mod tests {
                 messages.push(message(cancel.as_bytes(), BookCancel::TEMPLATE_ID));
             }
         }
-        let frames = frames(&Mix { name: "test", messages });
+        let frames = frames(&MessageMix { name: "test", messages });
         let (mut market, mut tree) = (Market::default(), TreeBook::default());
         for words in &frames {
             let frame = Frame::read(words.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! `window_…`: one trade into one window, a millisecond after the last one on average, the windows a second
-//! long. Beside `…_by_hand`: the same aggregate in a loop that can do nothing else.
+//! `window_…`: the time of one trade in one window of a second, with a millisecond between trades on average.
+//! It is compared with `…_by_hand`: the same aggregate in a loop written for it.
 
 use super::timed;
 use crate::sheet::Sheet;
@@ -9,12 +9,12 @@ use stele_strategies::operators::{Aggregate as _, Mean, MovingMax, Operator, Sum
 use stele_strategies::{Random, TradePrint};
 use stele_wire::{Nanos, Price, Quantity};
 
-/// Trades that a sliding window holds at most; a second of them is half as many.
+/// The capacity of a sliding window in trades; a second has half as many.
 const CAPACITY: usize = 4_096;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// One repetition of every window.
+/// Measures one repetition of every window.
 pub(super) fn measure(sheet: &mut Sheet, trades: &[(Nanos, TradePrint)]) {
     let volume = |print: &TradePrint| print.quantity.0;
     let tumbling = stream::<TradePrint>().tumbling(
@@ -77,7 +77,7 @@ fn pair(
     sheet.beside(name, &baseline);
 }
 
-/// Random trades of one instrument, a millisecond apart on average.
+/// Returns random trades of one instrument, a millisecond apart on average.
 pub(super) fn trades(count: usize) -> Vec<(Nanos, TradePrint)> {
     let (mut random, mut time, mut price) = (Random::new(1), 1_700_000_000 * SECOND, 100_000_000_000_i64);
     let trade = |_| {

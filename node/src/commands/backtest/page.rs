@@ -1,7 +1,7 @@
-//! A backtest as one HTML file that needs nothing beside itself.
+//! The results of a backtest as a self-contained HTML file.
 
 use super::plots::plots;
-use super::report::{Report, Run};
+use super::report::{BacktestReport, BacktestRun};
 use super::table::{COLUMNS, columns, failures, rows};
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ h1{font-size:1.5rem}h2{font-size:1.1rem;margin:2rem 0 .3rem}table{border-collaps
 td,th{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}\
 svg{max-width:100%;height:auto}pre{background:#f6f6f6;padding:.7rem;overflow-x:auto}.note{color:#b22222}";
 
-/// The page: figures, the table of a sweep, and the plots of the most profitable run.
-pub(super) fn page(report: &Report) -> String {
+/// Returns the page: the table of a sweep, and the figures and plots of the most profitable run.
+pub(super) fn page(report: &BacktestReport) -> String {
     let mut out = String::from("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     let Some(best) = report.runs.first() else { return out };
     let title = format!("{} over {}", best.outcome.strategy, report.feed);
@@ -29,7 +29,7 @@ pub(super) fn page(report: &Report) -> String {
     out
 }
 
-fn sweep(runs: &[Run], out: &mut String) {
+fn sweep(runs: &[BacktestRun], out: &mut String) {
     let _ =
         write!(out, "<h2>{} runs, the most profitable first</h2><table><tr><th>parameters</th>", runs.len());
     COLUMNS.iter().for_each(|column| {
@@ -46,7 +46,7 @@ fn sweep(runs: &[Run], out: &mut String) {
     out.push_str("</table>");
 }
 
-fn one(run: &Run, out: &mut String) {
+fn one(run: &BacktestRun, out: &mut String) {
     out.push_str("<table>");
     for (name, value) in rows(&run.outcome.figures) {
         let _ = write!(out, "<tr><td>{name}</td><td>{}</td></tr>", escaped(&value));
@@ -57,7 +57,7 @@ fn one(run: &Run, out: &mut String) {
     }
 }
 
-/// Text that means only itself in HTML.
+/// Escapes text for HTML.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_is_called_is_no_markup() {
+    fn markup_in_a_file_name_is_escaped() {
         assert_eq!(escaped("a<b>&\"c\""), "a&lt;b&gt;&amp;&quot;c&quot;");
     }
 }

@@ -18,7 +18,8 @@ pub(super) struct Plot {
     pub(super) svg: String,
 }
 
-/// Every plot that the series are enough for.
+/// Returns the plots: equity and drawdown, price and position of each instrument, and latency if there were
+/// orders.
 pub(super) fn plots(series: &BacktestSeries) -> Vec<Plot> {
     let samples = series.equity.points();
     let start = samples.first().map_or(0, |sample| sample.time);
@@ -27,10 +28,10 @@ pub(super) fn plots(series: &BacktestSeries) -> Vec<Plot> {
         samples.iter().map(point).collect::<Vec<_>>()
     };
     let mut plots = vec![
-        plot("Equity, in units of the currency".into(), |area| {
+        plot("Equity (units of the currency)".into(), |area| {
             line(area, &curve(|sample| sample.equity), BLUE_LINE, false)
         }),
-        plot("Drawdown, in units of the currency".into(), |area| {
+        plot("Drawdown (units of the currency)".into(), |area| {
             line(area, &curve(|sample| sample.drawdown), RED_LINE, true)
         }),
     ];
@@ -39,16 +40,14 @@ pub(super) fn plots(series: &BacktestSeries) -> Vec<Plot> {
         let name = if symbol.is_empty() { format!("instrument {instrument}") } else { symbol.clone() };
         let prices = quotes.points().iter().map(|at| (since(start, at.time), at.price as f64 / 1e9));
         let prices = prices.collect::<Vec<_>>();
-        let title = format!("{name}: price, executions (bought ▲, sold ▼)");
+        let title = format!("{name}: price and executions (▲ bought, ▼ sold)");
         plots.push(plot(title, |area| price(area, &prices, executions.points(), start)));
         let held = quotes.points().iter().map(|at| (since(start, at.time), at.position as f64));
         let held = held.collect::<Vec<_>>();
-        plots.push(plot(format!("{name}: position, as a mantissa"), |area| {
-            line(area, &held, BLUE_LINE, true)
-        }));
+        plots.push(plot(format!("{name}: position (mantissa)"), |area| line(area, &held, BLUE_LINE, true)));
     }
     if !series.order_to_report.is_empty() {
-        let title = "From an order to its first report, in the market's time".into();
+        let title = "Time from an order to its first report (market time)".into();
         plots.push(plot(title, |area| histogram(area, &series.order_to_report)));
     }
     plots
@@ -58,7 +57,7 @@ fn time_of(sample: &stele_replay::backtest::EquitySample) -> u64 {
     sample.time
 }
 
-/// Seconds.
+/// Returns the seconds from `start` to `time`.
 fn since(start: u64, time: u64) -> f64 {
     time.saturating_sub(start) as f64 / 1e9
 }
@@ -74,12 +73,12 @@ fn plot(title: String, draw: impl FnOnce(&Area<'_>) -> Drawn) -> Plot {
     let mut svg = String::new();
     {
         let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        draw(&area).and_then(|()| Ok(area.present()?)).expect("an SVG in memory takes whatever is drawn");
+        draw(&area).and_then(|()| Ok(area.present()?)).expect("drawing to an SVG in memory cannot fail");
     }
     Plot { title, svg }
 }
 
-/// Smallest and largest, with a margin, and never the same.
+/// Returns the smallest and the largest value with a margin; the two always differ.
 fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
@@ -90,7 +89,7 @@ fn span(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - margin, high + margin)
 }
 
-/// Seconds since the start, as a person reads them.
+/// Formats seconds since the start.
 fn clock(seconds: &f64) -> String {
     let whole = seconds.max(0.0) as u64;
     match whole {
@@ -143,7 +142,7 @@ fn price(area: &Area<'_>, prices: &[(f64, f64)], executions: &[ExecutionSample],
     Ok(())
 }
 
-/// Bars of equal width on a logarithmic scale.
+/// Draws bars of equal width on a logarithmic scale.
 fn histogram(area: &Area<'_>, counted: &[(u64, u64)]) -> Drawn {
     const BARS_A_DECADE: f64 = 10.0;
     let place = |nanos: u64| ((nanos.max(1) as f64).log10() * BARS_A_DECADE).floor();
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn seconds_are_read_as_a_clock() {
+    fn seconds_are_formatted_as_minutes_and_hours() {
         assert_eq!([5.0, 125.0, 7_260.0].map(|seconds| clock(&seconds)), ["5 s", "2:05", "2:01 h"]);
     }
 }

@@ -1,12 +1,12 @@
-//! The runs of a backtest and what they came to.
+//! The results of a backtest.
 
 use serde::Serialize;
 use stele_replay::BacktestOutcome;
 
-/// One run and how long it took.
+/// The outcome of one run and how long it took.
 #[derive(Serialize)]
-pub(super) struct Run {
-    /// What the sweep set, as `key=value`.
+pub(super) struct BacktestRun {
+    /// The parameters that the sweep set, as `key=value`.
     pub(super) swept: Vec<String>,
     #[serde(flatten)]
     pub(super) outcome: BacktestOutcome,
@@ -14,9 +14,9 @@ pub(super) struct Run {
     pub(super) events_per_second: f64,
 }
 
-/// Every run over one feed, the most profitable first.
+/// All runs over one feed, the most profitable first.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct BacktestReport {
     pub(super) feed: String,
-    pub(super) runs: Vec<Run>,
+    pub(super) runs: Vec<BacktestRun>,
 }

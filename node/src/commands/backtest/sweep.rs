@@ -1,30 +1,32 @@
-//! Which parameters a sweep runs through.
+//! The parameter values of a sweep.
 
 use crate::failure::Failure;
 
-/// Runs of a sweep at most.
+/// The maximum number of runs of a sweep.
 const RUNS_MAX: usize = 10_000;
 
-/// Digits behind the point that a step keeps.
+/// Decimal places of a swept value.
 const DECIMALS: u32 = 9;
 
-/// One parameter and the values that it takes, as they are written on the command line.
+/// One parameter and its values, in the form of the command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Axis {
     key: String,
     values: Vec<String>,
 }
 
-/// Every combination of the values of every `--sweep`, each as `key=value` for `--param`; without one, a single run
-/// without any.
+/// Returns every combination of the values of all `--sweep` options, each as `key=value` for `--param`.
+/// Without a sweep it is one empty combination.
 pub(super) fn grid(sweeps: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     let axes = sweeps.iter().map(|sweep| axis(sweep)).collect::<Result<Vec<_>, _>>()?;
     let runs = axes.iter().try_fold(1_usize, |runs, axis| runs.checked_mul(axis.values.len()));
     if runs.is_none_or(|runs| runs > RUNS_MAX) {
         let counts = axes.iter().map(|axis| format!("{} of {}", axis.values.len(), axis.key));
         let counts = counts.collect::<Vec<_>>().join(" × ");
-        return Err(Failure::usage(format!("the sweep has more than {RUNS_MAX} runs: {counts}"))
-            .help("give larger steps: --sweep key=a..b:step"));
+        return Err(Failure::usage(format!(
+            "the sweep has more than the maximum of {RUNS_MAX} runs: {counts}"
+        ))
+        .help("use larger steps, as in --sweep key=a..b:step"));
     }
     let mut runs = vec![Vec::new()];
     for Axis { key, values } in &axes {
@@ -40,24 +42,24 @@ pub(super) fn grid(sweeps: &[String]) -> Result<Vec<Vec<String>>, Failure> {
     Ok(runs)
 }
 
-/// `key=a..b`, `key=a..b:step` or `key=a,b,c`.
+/// Parses `key=a..b`, `key=a..b:step` or `key=a,b,c`.
 fn axis(sweep: &str) -> Result<Axis, Failure> {
     let wrong = |what: String| {
         let what = Failure::usage(format!("--sweep {sweep}: {what}"));
-        what.help("write key=5..20, key=0.1..0.5:0.1, key=100ms..2s:100ms or key=a,b,c")
+        what.help("examples: key=5..20, key=0.1..0.5:0.1, key=100ms..2s:100ms, key=a,b,c")
     };
-    let (key, values) = sweep.split_once('=').ok_or_else(|| wrong("it has no values".into()))?;
+    let (key, values) = sweep.split_once('=').ok_or_else(|| wrong("missing `=` and values".into()))?;
     let values = match values.split_once("..") {
         Some((from, rest)) => range(from, rest).map_err(wrong)?,
         None => values.split(',').map(|value| value.trim().to_owned()).collect(),
     };
     if key.is_empty() || values.iter().any(String::is_empty) {
-        return Err(wrong("a name or a value is empty".into()));
+        return Err(wrong("the key or a value is empty".into()));
     }
     Ok(Axis { key: key.to_owned(), values })
 }
 
-/// The values from `from` to what `rest` names, both included; `rest` may end with `:step`.
+/// Returns the values of a range, both ends included. `rest` is the upper end, with `:step` after it or not.
 fn range(from: &str, rest: &str) -> Result<Vec<String>, String> {
     let (to, step) = rest.split_once(':').map_or((rest, None), |(to, step)| (to, Some(step)));
     let numbers = [Some(from), Some(to), step].map(|text| text.map(number).transpose());
@@ -68,7 +70,7 @@ fn range(from: &str, rest: &str) -> Result<Vec<String>, String> {
     let scale = |number: &Number<'_>| -> Result<i128, String> {
         let own = if number.unit.is_empty() { unit } else { number.unit };
         let nanos = |unit: &str| UNITS.iter().find(|(name, _)| *name == unit).map(|(_, nanos)| *nanos);
-        let nanos = nanos(own).ok_or_else(|| format!("`{own}` is no unit"))?;
+        let nanos = nanos(own).ok_or_else(|| format!("`{own}` is not a unit of time"))?;
         Ok(number.value * nanos)
     };
     let whole = 10_i128.pow(DECIMALS);
@@ -76,24 +78,24 @@ fn range(from: &str, rest: &str) -> Result<Vec<String>, String> {
     let step = match step? {
         Some(step) => scale(&step)?,
         None if unit.is_empty() && from % whole == 0 && to % whole == 0 => whole,
-        None => return Err("say in which steps".into()),
+        None => return Err("the step is missing".into()),
     };
     if step <= 0 || to < from {
-        return Err("it goes up, in steps above 0".into());
+        return Err("the range must ascend in steps above 0".into());
     }
     let count = (to - from) / step + 1;
     if count > RUNS_MAX as i128 {
-        return Err(format!("it has {count} values"));
+        return Err(format!("the range has {count} values, more than the maximum of {RUNS_MAX}"));
     }
-    Ok((0..count).map(|at| written(from + at * step, unit)).collect())
+    Ok((0..count).map(|at| formatted(from + at * step, unit)).collect())
 }
 
-/// Units of durations, as parameters are written, and none.
+/// Units of duration in nanoseconds, and the empty unit of plain numbers.
 const UNITS: [(&str, i128); 6] =
     [("", 1), ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000)];
 
 struct Number<'a> {
-    /// In units of 1e-9 of `unit`.
+    /// In 1e-9 of `unit`.
     value: i128,
     unit: &'a str,
 }
@@ -104,21 +106,21 @@ fn number(text: &str) -> Result<Number<'_>, String> {
     let (digits, unit) = text.split_at(end);
     let (sign, digits) = digits.strip_prefix('-').map_or((1, digits), |digits| (-1, digits));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let wrong = || format!("`{text}` is no number");
+    let wrong = || format!("`{text}` is not a number");
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() && fraction.is_empty() || !is_number(whole) || !is_number(fraction) {
         return Err(wrong());
     }
     if fraction.len() > DECIMALS as usize || whole.len() > 18 {
-        return Err(format!("`{text}` has more digits than a parameter takes"));
+        return Err(format!("`{text}` has too many digits"));
     }
     let padded = format!("{whole}{fraction:0<width$}", width = DECIMALS as usize);
     let value = padded.parse::<i128>().map_err(|_| wrong())?;
     Ok(Number { value: sign * value, unit })
 }
 
-/// A value as it is written for `--param`: a number, or a whole number of the largest unit that it is one of.
-fn written(value: i128, unit: &str) -> String {
+/// Formats a value for `--param`: as a plain number, or as a whole number of the largest unit that fits.
+fn formatted(value: i128, unit: &str) -> String {
     let whole = 10_i128.pow(DECIMALS);
     if !unit.is_empty() {
         let nanos = value / whole;
@@ -145,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_has_both_its_ends() {
+    fn a_range_includes_both_ends() {
         assert_eq!(values("fast=5..8"), ["5", "6", "7", "8"]);
         assert_eq!(values("fast=-2..2:2"), ["-2", "0", "2"]);
         assert_eq!(values("dip=0.1..0.35:0.1"), ["0.1", "0.2", "0.3"]);
@@ -163,22 +165,22 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_swept_is_refused_with_what_to_write() {
+    fn an_invalid_sweep_is_rejected_with_examples_of_valid_ones() {
         for (sweep, what) in [
-            ("fast", "it has no values"),
-            ("=1..2", "a name or a value is empty"),
-            ("a=1,,2", "a name or a value is empty"),
-            ("a=1..x", "`x` is no number"),
-            ("a=0.5..1", "say in which steps"),
-            ("a=1s..5s", "say in which steps"),
-            ("a=5..1", "it goes up"),
-            ("a=1..5:0", "it goes up"),
-            ("a=1h..5h:1h", "`h` is no unit"),
-            ("a=1..1.0000000001:1", "more digits"),
-            ("a=0..100000", "it has 100001 values"),
+            ("fast", "missing `=` and values"),
+            ("=1..2", "the key or a value is empty"),
+            ("a=1,,2", "the key or a value is empty"),
+            ("a=1..x", "`x` is not a number"),
+            ("a=0.5..1", "the step is missing"),
+            ("a=1s..5s", "the step is missing"),
+            ("a=5..1", "must ascend"),
+            ("a=1..5:0", "must ascend"),
+            ("a=1h..5h:1h", "`h` is not a unit"),
+            ("a=1..1.0000000001:1", "too many digits"),
+            ("a=0..100000", "the range has 100001 values"),
         ] {
             let failure = axis(sweep).unwrap_err().to_string();
-            assert!(failure.contains(what) && failure.contains("write key=5..20"), "{failure}");
+            assert!(failure.contains(what) && failure.contains("examples: key=5..20"), "{failure}");
         }
         let many = grid(&["a=1..200".into(), "b=1..200".into()]).unwrap_err().to_string();
         assert!(many.contains("200 of a × 200 of b"), "{many}");

@@ -1,6 +1,6 @@
-//! A backtest for a terminal.
+//! The results of a backtest as text.
 
-use super::report::{Report, Run};
+use super::report::{BacktestReport, BacktestRun};
 use crate::readable::duration;
 use crate::readable::grouped;
 use std::fmt::Write as _;
@@ -8,8 +8,8 @@ use std::path::Path;
 use stele_replay::BacktestOutcome;
 use stele_replay::backtest::BacktestFigures;
 
-/// The runs of `report`, and where its page is.
-pub(super) fn table(report: &Report, page: Option<&Path>) -> String {
+/// Returns the results as text, with the path of the HTML page if one was written.
+pub(super) fn table(report: &BacktestReport, page: Option<&Path>) -> String {
     let mut out = String::new();
     match report.runs.as_slice() {
         [run] => one(&report.feed, run, &mut out),
@@ -24,19 +24,19 @@ pub(super) fn table(report: &Report, page: Option<&Path>) -> String {
     out
 }
 
-/// What went wrong in any run.
-pub(super) fn failures(report: &Report) -> impl Iterator<Item = String> {
+/// Returns a sentence for each run whose strategy failed.
+pub(super) fn failures(report: &BacktestReport) -> impl Iterator<Item = String> {
     report.runs.iter().filter_map(|run| {
         let failure = run.outcome.strategy_failure.as_deref()?;
         Some(format!("{} {} was stopped: {failure}", run.outcome.strategy, run.swept.join(" ")))
     })
 }
 
-fn one(feed: &str, run: &Run, out: &mut String) {
+fn one(feed: &str, run: &BacktestRun, out: &mut String) {
     let BacktestOutcome { strategy, records, market_events, first_time, last_time, .. } = &run.outcome;
     let _ = writeln!(
         out,
-        "{strategy} over {feed}\n{} records, {} market events, {} of the market in {:.2} s ({} events a second)\n",
+        "{strategy} over {feed}\n{} records, {} market events, {} of market time in {:.2} s ({} events/s)\n",
         grouped(*records),
         grouped(*market_events),
         duration(last_time - first_time),
@@ -48,13 +48,13 @@ fn one(feed: &str, run: &Run, out: &mut String) {
     }
 }
 
-/// Every figure by its name, in words.
+/// Returns the name and the value of every figure.
 pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
     let BacktestFigures { net, realised, unrealised, fees, drawdown_max, turnover, .. } = figures;
     let BacktestFigures { orders, replacements, cancels, rejected, fills, maker_fills, .. } = figures;
     let latency = figures.order_to_report;
     let counts = format!(
-        "{} sent, {} rejected, {} replacements, {} cancels",
+        "{} sent, {} rejected, {} replaced, {} cancelled",
         grouped(*orders),
         grouped(*rejected),
         grouped(*replacements),
@@ -64,7 +64,7 @@ pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
         0 => "none".into(),
         _ => {
             let [p50, p99, max] = [latency.p50, latency.p99, latency.max].map(duration);
-            format!("p50 {p50}, p99 {p99}, at most {max}")
+            format!("p50 {p50}, p99 {p99}, max {max}")
         }
     };
     vec![
@@ -74,10 +74,10 @@ pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
         ("fees", fees.to_string()),
         ("maximum drawdown", drawdown_max.to_string()),
         ("turnover", turnover.to_string()),
-        ("Sharpe ratio, yearly", ratio(figures.sharpe)),
-        ("Sortino ratio, yearly", ratio(figures.sortino)),
+        ("Sharpe ratio, annual", ratio(figures.sharpe)),
+        ("Sortino ratio, annual", ratio(figures.sortino)),
         ("orders", counts),
-        ("executions", format!("{}, {} of them as maker", grouped(*fills), grouped(*maker_fills))),
+        ("executions", format!("{}, {} as maker", grouped(*fills), grouped(*maker_fills))),
         ("fill ratio", figures.fill_ratio.map_or("none".into(), |ratio| format!("{:.1} %", ratio * 100.0))),
         ("slippage against mid", basis_points(figures.slippage_bp)),
         ("adverse selection, 1 s", basis_points(figures.adverse_1s_bp)),
@@ -86,10 +86,11 @@ pub(super) fn rows(figures: &BacktestFigures) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Heads of the columns of a sweep, and one run's values under them.
+/// The column headings of a sweep's table.
 pub(super) const COLUMNS: [&str; 8] =
     ["net profit", "drawdown", "Sharpe", "Sortino", "executions", "fill ratio", "slippage", "adverse 1 s"];
 
+/// Returns the values of one run for [`COLUMNS`].
 pub(super) fn columns(figures: &BacktestFigures) -> [String; 8] {
     [
         figures.net.to_string(),
@@ -111,7 +112,7 @@ fn basis_points(value: Option<f64>) -> String {
     value.map_or("none".into(), |value| format!("{value:.3} bp"))
 }
 
-fn many(feed: &str, runs: &[Run], out: &mut String) {
+fn many(feed: &str, runs: &[BacktestRun], out: &mut String) {
     let Some(first) = runs.first() else { return };
     let seconds: f64 = runs.iter().map(|run| run.seconds).sum();
     let _ = writeln!(
@@ -121,7 +122,7 @@ fn many(feed: &str, runs: &[Run], out: &mut String) {
         grouped(runs.len() as u64),
         grouped(first.outcome.market_events),
     );
-    let name = |run: &Run| run.swept.join(" ");
+    let name = |run: &BacktestRun| run.swept.join(" ");
     let width = runs.iter().map(|run| name(run).len()).max().unwrap_or(0);
     let _ = write!(out, "  {:width$}", "");
     COLUMNS.iter().for_each(|column| {

@@ -1,12 +1,12 @@
-//! `stele key rotate`: the key that a trail is sealed with hands over to another one.
+//! `stele key rotate`: replaces the key that seals a trail.
 //!
 //! ```text
 //!  sealed to its end ─> KeyRotated, durable ─> sealed over it ─┐ from here the new key signs
 //!       by the old key     signed by the old key     by the old key
 //! ```
 //!
-//! Whatever it is interrupted by, the same command finishes it: an event that is there already is not told again, and a
-//! start with the new key goes on from either side of the last step.
+//! After an interruption at any point, the same command completes the rotation: an event that is already on
+//! the trail is not written again, and a run with the new key can start before or after the last step.
 
 use crate::act::{Act, Purpose, segments_of};
 use crate::cli::KeyRotateArgs;
@@ -41,17 +41,17 @@ struct Report {
     trails: Vec<Rotated>,
 }
 
-/// A trail on which the key has handed over.
+/// A trail whose key has been rotated.
 #[derive(Serialize)]
 struct Rotated {
     trail: PathBuf,
-    /// The event that says so.
+    /// The sequence of the `KeyRotated` event.
     sequence: u64,
-    /// Events under the last checkpoint of the old key.
+    /// Events in the last checkpoint of the old key.
     sealed: u64,
 }
 
-/// Hands over on each trail.
+/// Rotates the key of the trail, or of the trail of each shard.
 pub(super) fn rotate(args: &KeyRotateArgs) -> Result<(), Failure> {
     different_people(args.people.by, args.people.approved_by)?;
     let mut paths: Vec<PathBuf> = shard_trails(&args.act.trail).into_iter().map(|trail| trail.path).collect();
@@ -61,22 +61,22 @@ pub(super) fn rotate(args: &KeyRotateArgs) -> Result<(), Failure> {
     paths.iter().try_for_each(|path| crate::commands::open_trail(path).map(drop))?;
     let old = read_log_signer(&args.old.key, args.old.passphrase_file.as_deref())?;
     let new = successor(args, &old)?;
-    let trails = paths.into_iter().map(|path| hand_over(path, &old, &new, args));
+    let trails = paths.into_iter().map(|path| rotate_trail(path, &old, &new, args));
     let trails = trails.collect::<Result<Vec<_>, _>>()?;
     let report = Report { old: old.public().to_string(), new: new.to_string(), trails };
     if args.act.output.json { print_json(&report) } else { print_page(&page(&report, &args.new)) }
 }
 
 fn page(Report { old, new, trails }: &Report, file: &Path) -> String {
-    let mut page = format!("{old}\nhanded over to\n{new}\n");
+    let mut page = format!("{old}\nwas replaced by\n{new}\n");
     for Rotated { trail, sequence, sealed } in trails {
         let (trail, sealed) = (trail.display(), grouped(*sealed));
-        page += &format!("{trail}: by event {sequence}; {sealed} events are sealed with the old key\n");
+        page += &format!("{trail}: rotated by event {sequence}; the old key sealed {sealed} events\n");
     }
-    page + &format!("from here the new one signs: `key = \"{}\"` in [seal]\n", file.display())
+    page + &format!("to seal with the new key, set `key = \"{}\"` in [seal]\n", file.display())
 }
 
-/// The key that takes over: read where there is its file, and made otherwise.
+/// Returns the new public key: read from its file, or created if there is none.
 fn successor(args: &KeyRotateArgs, old: &Signer) -> Result<VerifierKey, Failure> {
     let name = old.public().name();
     let new = if args.new.exists() {
@@ -88,13 +88,13 @@ fn successor(args: &KeyRotateArgs, old: &Signer) -> Result<VerifierKey, Failure>
         signer.public().clone()
     };
     if new.name() != name || new == *old.public() || new.kind() != KeyKind::Log {
-        let what = format!("{name} cannot hand over to {new}");
-        return Err(Failure::usage(what).help("another key of the same name takes over"));
+        let what = format!("cannot rotate {name} to {new}");
+        return Err(Failure::usage(what).help("the new key must be a different log key with the same name"));
     }
     Ok(new)
 }
 
-fn hand_over(
+fn rotate_trail(
     path: PathBuf,
     old: &Signer,
     new: &VerifierKey,
@@ -104,18 +104,18 @@ fn hand_over(
     let storage: Arc<dyn Storage> = Arc::new(Directory::new(&path));
     let clock = || UtcClock::new().now();
     let sealed = || seal_trail(&storage, old, SealPolicy::default(), clock, &|_, _| {});
-    let told = |sealing: SealingReport| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
+    let rotated = |sealing: SealingReport| sealing.rotated.map(|sequence| (sequence, sealing.sealed));
     let before = match sealed() {
         Err(SealError::Rotated { sequence, sealed, .. }) => Some((sequence, sealed)),
-        sealing => told(sealing.map_err(seal_failed)?),
+        sealing => rotated(sealing.map_err(seal_failed)?),
     };
     if let Some((sequence, sealed)) = before {
-        check_told(&storage, sequence, new)?;
+        check_successor(&storage, sequence, new)?;
         return Ok(Rotated { trail: path, sequence, sealed });
     }
     if has_signed(storage.as_ref(), new).map_err(seal_failed)? {
-        let what = format!("{}: the key {new} has signed here before", path.display());
-        return Err(Failure::usage(what).help("a key that handed over does not come back: name a new file"));
+        let what = format!("{}: the key {new} has already signed this trail", path.display());
+        return Err(Failure::usage(what).help("a rotated key cannot be used again: choose a new file"));
     }
     let identity = segments_of(&path)?[0].header.identity;
     let origin = origin_of(identity.trail, identity.shard);
@@ -123,20 +123,20 @@ fn hand_over(
     let event = rotation(&origin, old, new, clock(), args.people.by, args.people.approved_by.unwrap_or(0));
     act.enter(&event, |_| Ok(()))?;
     act.end(EndReason::FINISHED, "")?;
-    let (sequence, sealed) = told(sealed().map_err(seal_failed)?)
-        .ok_or_else(|| Failure::environment("the rotation was entered and is not under a checkpoint"))?;
+    let (sequence, sealed) = rotated(sealed().map_err(seal_failed)?)
+        .ok_or_else(|| Failure::environment("the rotation was written but is not in a checkpoint"))?;
     Ok(Rotated { trail: path, sequence, sealed })
 }
 
-/// An earlier run of this command told it: it must have been of the same key.
-fn check_told(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> Result<(), Failure> {
+/// Checks that the rotation that is already on the trail names this new key.
+fn check_successor(storage: &Arc<dyn Storage>, sequence: u64, new: &VerifierKey) -> Result<(), Failure> {
     let mut reader = TrailReader::over(storage.clone()).map_err(Failure::environment)?;
     reader.seek(Sequence(sequence)).map_err(Failure::environment)?;
-    let told = reader.read_next().map_err(Failure::environment)?;
-    let told = told.and_then(|entry| KeyRotation::read(&entry.frame));
-    if told.is_some_and(|told| told.new == new.bytes()) {
+    let entry = reader.read_next().map_err(Failure::environment)?;
+    let rotation = entry.and_then(|entry| KeyRotation::read(&entry.frame));
+    if rotation.is_some_and(|rotation| rotation.new == new.bytes()) {
         return Ok(());
     }
-    Err(Failure::usage(format!("the key handed over to another one already, by event {sequence}"))
-        .help("`--key` is the key that the trail is sealed with now"))
+    Err(Failure::usage(format!("event {sequence} already rotated the key to another one"))
+        .help("give --key the key that seals the trail now"))
 }

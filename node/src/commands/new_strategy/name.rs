@@ -1,13 +1,13 @@
-//! Which names a new crate may have: it is that of a package, of a program and of a strategy at once.
+//! Checks the name of a new crate, which is also the name of its program and of its strategy.
 
 use super::templates::{EXAMPLE_NAMES, TEMPLATES};
 use crate::failure::Failure;
 use stele_strategies::Registry;
 
-/// Bytes of a strategy's name in an event.
+/// The maximum length of a strategy's name in an event, in bytes.
 const LENGTH_MAX: usize = 32;
 
-/// Words of the language, which cannot name a crate: The Rust Reference, section Keywords.
+/// The keywords of Rust, which cannot name a crate (The Rust Reference, section Keywords).
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
     "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop",
@@ -15,31 +15,35 @@ const KEYWORDS: &[&str] = &[
     "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual",
     "where", "while", "yield",
 ];
-/// Crates of the language, and folders that cargo makes in its target folder.
+/// The crates of the Rust distribution, and folders that cargo creates in its target directory.
 const TAKEN_BY_CARGO: &[&str] =
     &["alloc", "build", "core", "deps", "examples", "incremental", "proc-macro", "std", "test"];
 
-/// Whether a crate may be called that.
+/// Checks whether a crate may have this name.
 ///
 /// # Errors
-/// [`Failure`] of usage, which says what is allowed.
+/// [`Failure`]: usage, with the reason.
 pub(super) fn check(name: &str, strategies: &Registry) -> Result<(), Failure> {
-    let refused = |why: String| Failure::usage(format!("a crate cannot be called `{name}`: {why}"));
+    let refused = |why: String| Failure::usage(format!("invalid name `{name}` for a crate: {why}"));
     if !is_kebab(name) {
         let allowed = format!(
-            "lower-case letters, digits and single hyphens between them, a letter first, at most {LENGTH_MAX} bytes"
+            "use lower-case letters, digits and single hyphens, start with a letter, at most {LENGTH_MAX} bytes"
         );
-        return Err(refused("it is not of the form that is allowed".into()).help(allowed));
+        return Err(
+            refused("it contains characters that are not allowed, or is too long".into()).help(allowed)
+        );
     }
     if KEYWORDS.contains(&name) || TAKEN_BY_CARGO.contains(&name) {
-        return Err(refused("the word has a meaning in Rust or cargo".into()).help("choose another name"));
+        return Err(refused("it is reserved by Rust or cargo".into()).help("choose another name"));
     }
     if strategies.kinds().iter().any(|kind| kind.name == name) {
-        return Err(refused("a strategy of that name is there already".into()).help("choose another name"));
+        return Err(refused("a built-in strategy already has it".into()).help("choose another name"));
     }
     let locks = TEMPLATES.iter().any(|file| file.path == "Cargo.lock" && locks(file.text, name));
     if locks && !EXAMPLE_NAMES.contains(&name) {
-        return Err(refused("it would depend on a crate of that name".into()).help("choose another name"));
+        return Err(
+            refused("it would depend on a crate with the same name".into()).help("choose another name")
+        );
     }
     Ok(())
 }
@@ -53,7 +57,7 @@ fn is_kebab(name: &str) -> bool {
         && name.split('-').all(is_part)
 }
 
-/// Whether a lock file has a package of that name.
+/// Returns whether a lock file contains a package with this name.
 fn locks(lock: &str, name: &str) -> bool {
     lock.lines().any(|line| line.strip_prefix("name = ").is_some_and(|of| of.trim_matches('"') == name))
 }
@@ -67,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_crates_pass_and_every_other_is_refused_with_the_reason() {
+    fn valid_names_pass_and_others_are_rejected_with_the_reason() {
         for good in ["alpha", "own-strategy", "imbalance-2", "mean-reversion", "a1", "b-2-c", &"x".repeat(32)]
         {
             assert_eq!(why(good), None, "{good}");

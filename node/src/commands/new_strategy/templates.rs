@@ -1,12 +1,12 @@
-//! The files of the example that a new crate is made of.
+//! The files of the example crate, which are the templates of a new one.
 
-/// A file of the example, by its path in the crate.
+/// A file of the example crate.
 pub(super) struct Template {
     pub(super) path: &'static str,
     pub(super) text: &'static str,
 }
 
-/// The files of the example at these paths.
+/// Includes the files of the example at these paths.
 macro_rules! templates {
     ($($path:literal),* $(,)?) => {
         &[$(Template { path: $path, text: include_str!(concat!("../../../../examples/own-strategy/", $path)) }),*]
@@ -23,5 +23,5 @@ pub(super) const TEMPLATES: &[Template] = templates![
     "tests/program.rs",
 ];
 
-/// The example's name and that of its strategy: a new crate has one name for both.
+/// The names of the example crate and of its strategy; in a new crate both are the same.
 pub(super) const EXAMPLE_NAMES: [&str; 2] = ["own-strategy", "imbalance"];

@@ -1,4 +1,4 @@
-//! A repair that is written down before it begins, so that one which was cut short can be finished.
+//! The plan of a repair, stored before the repair begins so that an interrupted one can be completed.
 
 use crate::cli::RepairArgs;
 use crate::failure::Failure;
@@ -10,27 +10,27 @@ use stele_journal::repair::{Diagnosis, RepairPlan, RepairStep};
 use stele_journal::{CUT_FOLDER, Directory, Storage as _, TrailReader};
 use stele_wire::messages::RecoveryReport;
 
-/// Where it is written, within the trail.
+/// The file name of the plan, in the folder `cut` of the trail.
 const FILE: &str = "repair.toml";
 
-/// A repair, as far as it has to be known to finish it and to tell of it.
+/// Everything needed to complete a repair and to record it on the trail.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingRepair {
     pub(super) command: String,
     pub(super) reason: String,
     pub(super) person: u32,
-    /// Position where the log ends when it is cut.
+    /// The position at which the log ends after a cut.
     pub(super) end: Option<u64>,
-    /// The epoch that tells of it has a number beyond this.
+    /// The epoch that records the repair has a number greater than this.
     pub(super) later_than: u32,
     pub(super) restored: Vec<u64>,
-    pub(super) set_aside: Vec<Aside>,
-    steps: Vec<WrittenStep>,
+    pub(super) set_aside: Vec<SetAsideFile>,
+    steps: Vec<StoredStep>,
 }
 
-/// Something that is set aside.
+/// Bytes of a segment that the repair sets aside.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-pub(super) struct Aside {
+pub(super) struct SetAsideFile {
     pub(super) segment: u64,
     pub(super) offset: u64,
     pub(super) bytes: u64,
@@ -41,13 +41,13 @@ pub(super) struct Aside {
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(rename_all = "kebab-case", tag = "step")]
-enum WrittenStep {
+enum StoredStep {
     SetAside { from: String, to: String },
     CutOff { file: String, offset: u64, to: String },
     Place { from: String, to: String },
 }
 
-impl Pending {
+impl PendingRepair {
     pub(super) fn new(args: &RepairArgs, diagnosis: &Diagnosis, plan: &RepairPlan) -> Self {
         let trail = args.act.trail.display();
         let command = match &args.restore {
@@ -55,11 +55,11 @@ impl Pending {
             None => format!("stele repair {trail} --cut"),
         };
         let steps = plan.steps.iter().cloned().map(|step| match step {
-            RepairStep::SetAside { from, to } => WrittenStep::SetAside { from, to },
-            RepairStep::CutOff { file, offset, to } => WrittenStep::CutOff { file, offset, to },
-            RepairStep::Place { from, to } => WrittenStep::Place { from, to },
+            RepairStep::SetAside { from, to } => StoredStep::SetAside { from, to },
+            RepairStep::CutOff { file, offset, to } => StoredStep::CutOff { file, offset, to },
+            RepairStep::Place { from, to } => StoredStep::Place { from, to },
         });
-        let set_aside = plan.aside.iter().map(|aside| Aside {
+        let set_aside = plan.aside.iter().map(|aside| SetAsideFile {
             segment: aside.segment,
             offset: aside.offset,
             bytes: aside.bytes,
@@ -79,7 +79,7 @@ impl Pending {
         }
     }
 
-    /// What is left of a repair that was cut short.
+    /// Loads the plan of an interrupted repair, if there is one.
     pub(super) fn load(directory: &Directory) -> Result<Option<Self>, Failure> {
         let path = directory.root().join(CUT_FOLDER).join(FILE);
         let text = match fs::read_to_string(&path) {
@@ -103,8 +103,8 @@ impl Pending {
             .map_err(|error| failed(error.to_string()))
     }
 
-    /// It is done and told.
-    pub(super) fn forget(directory: &Directory) -> Result<(), Failure> {
+    /// Removes the plan, once the repair is performed and recorded.
+    pub(super) fn remove(directory: &Directory) -> Result<(), Failure> {
         let name = format!("{CUT_FOLDER}/{FILE}");
         directory
             .remove(&name)
@@ -113,49 +113,50 @@ impl Pending {
 
     pub(super) fn steps(&self) -> Vec<RepairStep> {
         let steps = self.steps.iter().cloned().map(|step| match step {
-            WrittenStep::SetAside { from, to } => RepairStep::SetAside { from, to },
-            WrittenStep::CutOff { file, offset, to } => RepairStep::CutOff { file, offset, to },
-            WrittenStep::Place { from, to } => RepairStep::Place { from, to },
+            StoredStep::SetAside { from, to } => RepairStep::SetAside { from, to },
+            StoredStep::CutOff { file, offset, to } => RepairStep::CutOff { file, offset, to },
+            StoredStep::Place { from, to } => RepairStep::Place { from, to },
         });
         steps.collect()
     }
 
-    /// Whether something of a segment that is restored is set aside.
+    /// Returns whether bytes of this restored segment are set aside.
     pub(super) fn keeps(&self, segment: u64) -> bool {
         self.set_aside.iter().any(|aside| aside.segment == segment)
     }
 
-    /// Files of this repair that the trail's last epochs tell of already: it was cut short after its events.
-    pub(super) fn told(&self, directory: &Directory, now: u32) -> Result<BTreeSet<String>, Failure> {
-        let mut told = BTreeSet::new();
+    /// Returns the set-aside files that the trail already records, if the repair was interrupted after its
+    /// events.
+    pub(super) fn recorded(&self, directory: &Directory, now: u32) -> Result<BTreeSet<String>, Failure> {
+        let mut recorded = BTreeSet::new();
         let mut reader = TrailReader::open(directory.root()).map_err(Failure::environment)?;
         let segments = reader.segments();
         let recent = segments.get(segments.len().wrapping_sub(2));
         let Some(recent) = recent.filter(|recent| recent.header.identity.epoch.0 < now) else {
-            return Ok(told);
+            return Ok(recorded);
         };
         reader.seek(recent.header.base_sequence).map_err(Failure::environment)?;
         while let Some(entry) = reader.read_next().map_err(Failure::environment)? {
             if let Some(report) = entry.frame.message::<RecoveryReport>()
                 && entry.frame.template_id() == RecoveryReport::TEMPLATE_ID
             {
-                told.insert(String::from_utf8_lossy(report.set_aside()).into_owned());
+                recorded.insert(String::from_utf8_lossy(report.set_aside()).into_owned());
             }
         }
-        Ok(told)
+        Ok(recorded)
     }
 }
 
-impl Aside {
+impl SetAsideFile {
     pub(super) fn hash(&self) -> Result<[u8; 32], Failure> {
         let bytes: Vec<u8> = (0..self.sha256.len() / 2)
             .filter_map(|at| u8::from_str_radix(self.sha256.get(2 * at..2 * at + 2)?, 16).ok())
             .collect();
-        bytes.try_into().map_err(|_| Failure::environment(format!("`{}` is no SHA-256", self.sha256)))
+        bytes.try_into().map_err(|_| Failure::environment(format!("`{}` is not a SHA-256 hash", self.sha256)))
     }
 }
 
-/// `bytes` as a person reads them.
+/// Formats bytes in hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

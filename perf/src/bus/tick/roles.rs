@@ -1,4 +1,4 @@
-//! The parts of a run that are the load's: ticks, a strategy, a witness on the sequencer's thread, a venue.
+//! The roles of the load: ticks, a strategy, a witness on the sequencer's thread, and a venue.
 
 use super::super::load::Stopwatch;
 use super::{RATE, Seen};
@@ -23,16 +23,16 @@ use stele_wire::messages::{
 };
 use stele_wire::{Frame, Nanos, Price, Quantity};
 
-/// Ticks for one order.
+/// The number of ticks per order.
 pub(super) const EVERY: u64 = 100;
-/// Everything begins so long after the threads are started.
+/// The delay between the start of the threads and the first arrival.
 const SETTLING: Duration = Duration::from_millis(20);
-/// Ticks that are handed over in one turn.
+/// The maximum number of ticks that are published in one turn.
 const BURST: usize = 64;
-/// Events that the witness looks at in one turn.
+/// The maximum number of events that the witness reads in one turn.
 const POLL_MAX: usize = 256;
 
-/// What the threads of a run report to the one that waits for it.
+/// The results that the threads of a run share with the thread that waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) ticks: AtomicU64,
@@ -44,22 +44,22 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// What was seen, once every thread has ended.
+    /// Returns the latencies, once every thread has ended.
     pub(super) fn seen(&self) -> Result<Seen, ScenarioError> {
         let refused = self.refused.load(Ordering::Relaxed);
         if refused > 0 {
             return Err(
-                io::Error::other(format!("{refused} orders or limits were refused by the checks")).into()
+                io::Error::other(format!("the risk checks refused {refused} orders or limits")).into()
             );
         }
         match (self.sequenced.get(), self.left.get()) {
             (Some(sequenced), Some(released)) => Ok(Seen { sequenced: *sequenced, released: *released }),
-            _ => Err(io::Error::other("a thread has left nothing behind").into()),
+            _ => Err(io::Error::other("a thread reported no results").into()),
         }
     }
 }
 
-/// Publishes ticks when they are due.
+/// Publishes the ticks that are due.
 pub(super) struct Ticks {
     publisher: Publisher,
     arrivals: Arrivals,
@@ -120,14 +120,14 @@ impl Agent for Ticks {
     }
 }
 
-/// A strategy that sends an order for every hundredth tick, and with it when the tick was due.
+/// A strategy that sends an order for every hundredth tick; the order carries the time when the tick was due.
 pub(super) const KIND: StrategyKind = StrategyKind {
     name: "every-hundredth-tick",
     about: "sends an order for every hundredth trade",
     parameters: &[Parameter::choice(
         "release",
         &["durable", "written", "published"],
-        "what its orders wait for",
+        "the watermark that its orders wait for",
     )],
     make: |parameters| Ok(Box::new(EveryHundredth::new(parameters))),
 };
@@ -136,7 +136,7 @@ struct EveryHundredth {
     release: ReleaseWatermark,
     ticks: u64,
     orders: u64,
-    /// Ticks whose orders had no room among the open ones: they are sent as soon as they have.
+    /// Ticks whose orders wait for an open order to end, because the maximum is reached.
     unsent: VecDeque<u64>,
 }
 
@@ -150,7 +150,7 @@ impl EveryHundredth {
         Self { release, ticks: 0, orders: 0, unsent: VecDeque::with_capacity(1 << 16) }
     }
 
-    /// No two orders within the duplicate check's window are alike.
+    /// Returns an order that differs from all others in the window of the duplicate check.
     fn order(&self, due: u64) -> Order {
         let number = self.orders as i64;
         let (quantity, price) =
@@ -185,7 +185,7 @@ impl Strategy for EveryHundredth {
     }
 }
 
-/// Reads the clock when orders are published on the log.
+/// Reads the clock when an order has been published on the log.
 pub(super) struct Witness {
     consumer: GatingConsumer,
     watch: Stopwatch,
@@ -228,7 +228,7 @@ impl Agent for Witness {
     }
 }
 
-/// A venue that answers each order with its end.
+/// A venue that reports the end of each order at once.
 pub(super) struct Exchange {
     publisher: Publisher,
     watch: Stopwatch,
@@ -245,7 +245,7 @@ impl Exchange {
 impl Venue for Exchange {
     fn submit(&mut self, order: Event<'_>, _: Nanos) -> Result<(), VenueBusy> {
         let frame = order.frame();
-        let sent = frame.message::<NewOrder>().expect("the strategy sends new orders alone");
+        let sent = frame.message::<NewOrder>().expect("the strategy sends only new orders");
         let end = OrderCancelled {
             instrument: sent.instrument,
             venue_sequence: 0.into(),
