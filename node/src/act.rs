@@ -15,7 +15,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{SchemaDocument, SessionBeginning};
-use stele_bus::{Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart};
+use stele_bus::{
+    Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart,
+};
 use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
     Directory, EngineChoice, Journal, JournalOptions, OpenError, RecoveryReport, Segment, read_segments,

@@ -116,7 +116,7 @@ impl SnapshotAgent {
         }
         let is_shared = self.place.is_shared && !is_closed;
         match follower.follow(durable, if is_shared { FRAMES_SHARED } else { FRAMES })? {
-            FollowProgress::TakenSnapshot(taken) => self.hand_over(Some(taken)),
+            FollowProgress::Snapshot(taken) => self.hand_over(Some(taken)),
             FollowProgress::Followed(count) if !is_shared => return Ok(count),
             FollowProgress::Followed(_) => {}
         }

@@ -36,7 +36,11 @@ pub(crate) struct Rules<'a> {
 impl Session {
     /// Begins a trail in the new folder `directory`, with `schema` for the messages of the feed, and starts
     /// the strategy.
-    pub(crate) fn begin(directory: &Path, schema: SchemaDocument<'static>, rules: Rules<'_>) -> Result<Self, Error> {
+    pub(crate) fn begin(
+        directory: &Path,
+        schema: SchemaDocument<'static>,
+        rules: Rules<'_>,
+    ) -> Result<Self, Error> {
         let options = BusOptions { schemas: vec![schema], ..BusOptions::default() };
         let mut bus = Bus::open(directory, options)?;
         let (feed, alerts) = (bus.publisher("feed")?, bus.publisher("strategies")?);
