@@ -70,8 +70,8 @@ pub struct Threads {
     pub sequencer_cpu: Option<usize>,
     /// The CPU to which the journal's thread is pinned; `None` leaves it to the kernel.
     pub journal_cpu: Option<usize>,
-    /// What the threads do without work. [`IdleStrategy::Spin`] has the lowest latency and uses a whole CPU for each
-    /// thread.
+    /// What the threads do without work. [`IdleStrategy::Spin`] has the lowest latency and uses a whole CPU
+    /// for each thread.
     pub idle: IdleStrategy,
 }
 

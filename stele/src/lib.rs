@@ -10,7 +10,7 @@
 //! | run it live, in a backtest, or checked against its trail | [`Program`] |
 //! | use the bus in your own program: publish, subscribe, stop in order | [`Bus`], [`BusOptions`], [`embed`] |
 //! | assemble the parts of the bus yourself | [`bus`], [`bus::LogRing`], [`bus::Sequencer`] |
-//! | keep your own state over the log, with snapshots | [`journal::Projection`], [`journal::Projected`] |
+//! | keep your own state over the log, with snapshots | [`journal::Projection`], [`journal::TrailProjection`] |
 //! | write a journal or read a trail | [`journal`], [`journal::Journal`], [`journal::TrailReader`] |
 //! | publish or subscribe from another process | [`bus::RemotePublisher`], [`bus::RingView`], [`journal::CatchUp`] |
 //! | open market data, or write a feed | [`connect`], [`feed::Feed`] |
