@@ -1,7 +1,7 @@
 //! The journal: segments on disk, recovery, readers, archives, retention and repair.
 //!
-//! [`Journal::open`] recovers a trail and begins an epoch; [`OpenedJournal::attach`] creates the [`Journal`] of
-//! the ring. A [`TrailReader`] reads a trail, also while it is being written; a [`CatchUp`] continues from
+//! [`Journal::open`] recovers a trail and begins an epoch; [`OpenedJournal::attach`] creates the [`Journal`]
+//! of the ring. A [`TrailReader`] reads a trail, also while it is being written; a [`CatchUp`] continues from
 //! there in the ring.
 
 pub use stele_journal::{
