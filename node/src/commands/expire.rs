@@ -226,7 +226,7 @@ mod tests {
         config.trail.dir = folder.to_owned();
         config.journal.segment_mib = 1;
         config.journal.engine = "plain".into();
-        config.feed.seconds = Some(0.6);
+        config.feed.seconds = Some(1.5);
         config.snapshots.every = "never".into();
         crate::commands::run::session_report(&config, &stele_strategies::Registry::built_in(), 1, false)
             .unwrap();
