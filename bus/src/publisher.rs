@@ -139,7 +139,7 @@ impl Publisher {
     }
 
     /// Submits one message. `body` is its root block, groups and data; `received` is when the host received
-    /// it, UTC, or [`NOT_RECEIVED`].
+    /// it, UTC, or [`NOT_RECEIVED`](crate::NOT_RECEIVED).
     ///
     /// # Errors
     /// [`Refusal`]: the message was not submitted, and its number is used for the next one.

@@ -20,7 +20,7 @@ use std::path::Path;
 const SLOT_LENGTH: usize = 512 << 10;
 const DEPTH: usize = 4;
 
-/// Direct reads through io_uring, [`DEPTH`] at once: the journal's own method to read whole segments.
+/// Direct reads through io_uring, `DEPTH` at once: the journal's own method to read whole segments.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct UringRead;
 
