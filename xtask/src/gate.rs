@@ -47,7 +47,7 @@ const STEPS: &[GateStep] = &[
     step("format", Phase::First, "cargo fmt --check", steps::format),
     step("lints", Phase::Builds, "clippy over every target, warnings as errors", steps::lints),
     step("documents", Phase::Builds, "cargo doc, warnings as errors", steps::documents),
-    step("release", Phase::Builds, "the program, without link-time optimisation", steps::build_release),
+    step("release", Phase::Builds, "the program of the README's first command", steps::build_release),
     step("test-build", Phase::Builds, "every test of the workspace, built", steps::build_tests),
     step("tools", Phase::Beside, "installs missing tools", steps::install_tools),
     step("words", Phase::Beside, "the words, and the width of lines", steps::words),

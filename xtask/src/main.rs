@@ -58,7 +58,7 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failed> {
         "test" => job.cargo(["test", "--workspace", "--locked"], rest),
         "gate" => gate::run(&root(), rest),
         "campaign" => campaigns::run(&job, rest),
-        "perf" => job.cargo(["run", "--release", "--locked", "--package", "stele-perf", "--"], rest),
+        "perf" => job.cargo(["run", "--profile", "dist", "--locked", "--package", "stele-perf", "--"], rest),
         "words" => job.run("tools/words", rest),
         "deb" => steps::package(&job),
         "image" => steps::image(&job),

@@ -87,12 +87,9 @@ pub(crate) fn documents(job: &Job) -> Result<Outcome, Failed> {
     done(job.finish(command))
 }
 
-/// Builds the program of the README's first command. Link-time optimisation would take as long as all steps
-/// before and finds no additional defects; `gate --full` uses it for the Debian package.
+/// Builds the program of the README's first command.
 pub(crate) fn build_release(job: &Job) -> Result<Outcome, Failed> {
-    let mut command = job.command("cargo", ["build", "--release", "--locked"]);
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    done(job.finish(command))
+    done(job.cargo(["build", "--release", "--locked"], &[]))
 }
 
 pub(crate) fn build_tests(job: &Job) -> Result<Outcome, Failed> {
@@ -172,20 +169,20 @@ pub(crate) fn container(job: &Job) -> Result<Outcome, Failed> {
 /// Builds the Debian package from the program as it is shipped, with the completions and manual pages that
 /// the program writes.
 pub(crate) fn package(job: &Job) -> Result<(), Failed> {
-    job.cargo(["build", "--release", "--locked"], &[])?;
+    job.cargo(["build", "--profile", "dist", "--locked"], &[])?;
     let extras = job.root().join("target/package");
     remove(&extras);
     std::fs::create_dir_all(extras.join("man"))
         .map_err(|error| Failed::Check(format!("{}: {error}", extras.display())))?;
     for shell in ["bash", "zsh", "fish"] {
         let text = job
-            .read("target/release/stele", ["completions", shell])
+            .read("target/dist/stele", ["completions", shell])
             .ok_or_else(|| Failed::Check(format!("`stele completions {shell}` failed")))?;
         std::fs::write(extras.join(format!("stele.{shell}")), text)
             .map_err(|error| Failed::Check(format!("{}: {error}", extras.display())))?;
     }
-    job.run("target/release/stele", ["man", &extras.join("man").to_string_lossy()])?;
-    job.run("cargo", ["deb", "--locked", "--no-build", "--package", "stele-node"])
+    job.run("target/dist/stele", ["man", &extras.join("man").to_string_lossy()])?;
+    job.run("cargo", ["deb", "--locked", "--no-build", "--profile", "dist", "--package", "stele-node"])
 }
 
 /// Builds the container image with the tag `stele`.
