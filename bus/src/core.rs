@@ -55,13 +55,21 @@ pub enum CoreError {
         /// The agent's error.
         source: AgentError,
     },
-    /// An agent panicked: an invariant is broken.
-    #[error("core {core}, agent {agent}: {message}; an invariant is broken, please report it")]
+    /// An agent panicked.
+    #[error("core {core}: agent {agent} panicked: {message}")]
     Panic {
         /// The core's name.
         core: String,
         /// The agent's name.
         agent: String,
+        /// The panic's message.
+        message: String,
+    },
+    /// The thread panicked outside the calls of its agents, such as when an agent was dropped.
+    #[error("core {core}: the thread panicked outside the calls of its agents: {message}")]
+    ThreadPanic {
+        /// The core's name.
+        core: String,
         /// The panic's message.
         message: String,
     },
@@ -158,8 +166,7 @@ impl Core {
     pub fn join(mut self) -> Result<(), CoreError> {
         let thread = self.thread.take().expect("`join` takes the core, so it comes once");
         thread.join().unwrap_or_else(|panic| {
-            let (core, agent) = (self.name.clone(), "none".into());
-            Err(CoreError::Panic { core, agent, message: panic_message(&*panic) })
+            Err(CoreError::ThreadPanic { core: self.name.clone(), message: panic_message(&*panic) })
         })
     }
 }
@@ -496,8 +503,7 @@ mod tests {
     fn a_panic_names_its_agent_and_is_not_lost() {
         let bad = Probe { name: "bad", panic_at: Some(2), ..Probe::default() };
         let error = Core::spawn(options(None), vec![Box::new(bad)]).unwrap().join().unwrap_err();
-        let CoreError::Panic { agent, message, .. } = error else { panic!("{error}") };
-        assert_eq!((agent.as_str(), message.as_str()), ("bad", "cycle 2 broke"));
+        assert_eq!(error.to_string(), "core probe: agent bad panicked: cycle 2 broke");
     }
 
     #[test]

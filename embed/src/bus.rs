@@ -349,7 +349,10 @@ impl Parts {
 
     fn take_publisher(&mut self, id: u16) -> Result<(), BusError> {
         if self.publishers.len() == PUBLISHERS_MAX {
-            return Err(BusError::Registration(format!("more than {PUBLISHERS_MAX} publishers")));
+            let most = PUBLISHERS_MAX - 1;
+            return Err(BusError::Registration(format!(
+                "more than {most} publishers besides the session's own"
+            )));
         }
         if id == 0 || !self.publishers.insert(id) {
             return Err(BusError::Registration(format!("publisher number {id} is taken: choose another")));

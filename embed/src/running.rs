@@ -3,6 +3,7 @@
 use crate::bus::Parts;
 use crate::error::BusError;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ConsumerProgress, ControlPublisher, Core, CoreOptions, Counters,
@@ -28,7 +29,8 @@ pub struct RunningBus {
     ring: LogRing,
     trail: PathBuf,
     cores: Vec<Core>,
-    control: Publisher,
+    /// Used with exclusive access only: the mutex, never locked, makes the bus `Sync`.
+    control: Mutex<Publisher>,
     closer: SessionCloser,
     consumers: Vec<ConsumerProgress>,
     timeout: Duration,
@@ -57,7 +59,7 @@ impl RunningBus {
             ring,
             trail,
             cores: vec![sequencer, journal],
-            control,
+            control: Mutex::new(control),
             closer,
             consumers,
             timeout: options.timeout,
@@ -86,7 +88,8 @@ impl RunningBus {
 
     /// Returns a publisher of control events while the bus runs. Each publication waits for room.
     pub fn control(&mut self) -> ControlPublisher<impl EventSink> {
-        let (control, timeout) = (&mut self.control, self.timeout);
+        let timeout = self.timeout;
+        let control = self.control.get_mut().unwrap_or_else(PoisonError::into_inner);
         ControlPublisher::new(move |template_id: u16, body: &[u8]| {
             let (since, mut idler) = (Instant::now(), Idler::new(IdleStrategy::BACK_OFF));
             loop {
@@ -121,6 +124,7 @@ impl RunningBus {
     /// # Errors
     /// As [`RunningBus::publish`].
     pub fn retry(&self, mut offer: impl FnMut() -> Result<(), Refusal>) -> Result<(), BusError> {
+        self.check_threads()?;
         self.wait("there is room for a submission", || match offer() {
             Ok(()) => Ok(true),
             Err(refusal) if refusal.is_transient() => Ok(false),
@@ -190,7 +194,7 @@ impl RunningBus {
             self.wait_quiet()?;
         }
         self.closer.set(reason, UtcClock::new().now(), text);
-        self.control.finish();
+        self.control.get_mut().unwrap_or_else(PoisonError::into_inner).finish();
         self.ring.request_stop();
         self.wait("the sequencer stops", || Ok(self.ring.is_stopped()))?;
         let marks = self.ring.watermarks();
@@ -216,6 +220,15 @@ impl RunningBus {
         })
     }
 
+    /// Returns an error where a thread has ended: an atomic read for each thread while all of them run.
+    fn check_threads(&self) -> Result<(), BusError> {
+        if !self.cores.iter().any(Core::is_finished) {
+            return Ok(());
+        }
+        let poisoned = self.ring.poisoned().map(|reason| BusError::Poisoned(reason.to_owned()));
+        Err(poisoned.unwrap_or(BusError::ThreadEnded))
+    }
+
     /// Waits until `is_so` returns true, or until the timeout.
     fn wait(
         &self,
@@ -232,9 +245,7 @@ impl RunningBus {
             if let Some(reason) = self.ring.poisoned() {
                 return Err(BusError::Poisoned(reason.to_owned()));
             }
-            if self.cores.iter().any(Core::is_finished) {
-                return Err(BusError::ThreadEnded);
-            }
+            self.check_threads()?;
             if checked_at.elapsed() > CHECK_INTERVAL {
                 checked_at = Instant::now();
                 let stalled = watch.check(checked_at).map(|stuck| stuck.to_string());

@@ -1,6 +1,8 @@
 //! Tests of the promises of an embedded bus.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use stele_bus::session::cut_text;
 use stele_bus::{
@@ -10,10 +12,10 @@ use stele_compliance::rules::EpochEnding;
 use stele_compliance::{VerifiedTrail, VerifyOptions, verify};
 use stele_embed::{Bus, BusError, BusOptions, RemoteAccess};
 use stele_journal::{JournalOptions, OpenError, TrailReader};
-use stele_wire::Sequence;
 use stele_wire::messages::{
     BookClear, EndReason, SchemaText, SessionEnd, SessionStart, SourceDefinition, Trade,
 };
+use stele_wire::{Position, Sequence};
 
 fn options() -> BusOptions {
     BusOptions {
@@ -191,6 +193,78 @@ fn an_agent_that_fails_is_named_and_what_was_durable_is_recovered() {
     assert!(error.contains("echo") && error.contains("enough"), "{error}");
     Bus::open(folder.path(), options()).unwrap().stop().unwrap();
     checked(folder.path());
+}
+
+/// Panics as soon as its fuse is blown.
+struct Mine(Arc<AtomicBool>);
+
+impl Agent for Mine {
+    fn name(&self) -> &str {
+        "mine"
+    }
+
+    fn do_work(&mut self) -> Result<usize, AgentError> {
+        assert!(!self.0.load(Ordering::Relaxed), "out of {}", "ideas");
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_bus_whose_agent_panicked_refuses_the_next_publication_and_names_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bus = Bus::open(folder.path(), options()).unwrap();
+    let mut notices = bus.publisher("notices").unwrap();
+    let panics = Arc::new(AtomicBool::new(false));
+    bus.add_agent(Mine(panics.clone()));
+    let bus = bus.start().unwrap();
+    bus.publish(&mut notices, &Trade::NULL).unwrap();
+    bus.wait_durable(&notices).unwrap();
+    panics.store(true, Ordering::Relaxed);
+    let ended = bus.wait_durable_to(Position(u64::MAX)).unwrap_err();
+    assert!(matches!(ended, BusError::ThreadEnded), "{ended}");
+    let refused = bus.publish(&mut notices, &Trade::NULL).unwrap_err();
+    assert!(matches!(refused, BusError::ThreadEnded), "{refused}");
+    let mut offers = 0;
+    let refused = bus.retry(|| {
+        offers += 1;
+        Ok(())
+    });
+    assert!(matches!(refused, Err(BusError::ThreadEnded)), "{refused:?}");
+    assert_eq!(offers, 0, "nothing was offered to a bus that cannot take it");
+    let error = bus.stop().unwrap_err().to_string();
+    assert_eq!(error, "core sequencer: agent mine panicked: out of ideas");
+}
+
+#[test]
+fn threads_publish_wait_and_read_through_one_shared_bus() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bus = Bus::open(folder.path(), options()).unwrap();
+    let publishers = ["one", "two"].map(|name| bus.publisher(name).unwrap());
+    let bus = bus.start().unwrap();
+    std::thread::scope(|scope| {
+        for mut publisher in publishers {
+            let bus = &bus;
+            scope.spawn(move || {
+                for number in 1..=200 {
+                    assert_eq!(bus.publish(&mut publisher, &Trade::NULL).unwrap(), number);
+                }
+                bus.wait_durable(&publisher).unwrap();
+                assert!(bus.ring().watermarks().durable() > Position(0));
+            });
+        }
+    });
+    bus.stop().unwrap();
+    assert_eq!(count::<Trade>(folder.path()), 400);
+}
+
+#[test]
+fn one_publisher_too_many_is_refused_with_the_number_that_a_bus_has_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bus = Bus::open(folder.path(), options()).unwrap();
+    let publishers: Vec<_> = (0..63).map(|number| bus.publisher(&format!("p{number}")).unwrap()).collect();
+    let refused = bus.publisher("one more").unwrap_err().to_string();
+    assert_eq!(refused, format!("more than {} publishers besides the session's own", publishers.len()));
+    bus.stop().unwrap();
 }
 
 #[test]

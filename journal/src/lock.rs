@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use stele_wire::layout::Utc;
 use stele_wire::units::Nanos;
 
 /// Name of the lock file.
@@ -48,7 +49,7 @@ impl WriterLock {
         }
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy().into_owned();
-        let text = format!("pid {}\nhost {host}\nsince {} ns after 1970 UTC\n", std::process::id(), now.0);
+        let text = format!("pid {}\nhost {host}\nsince {}\n", std::process::id(), Utc(now.0));
         file.set_len(0).and_then(|()| file.write_all(text.as_bytes())).map_err(LockError::Io)?;
         Ok(Self { _file: file })
     }
@@ -61,8 +62,8 @@ mod tests {
     #[test]
     fn the_lock_file_of_a_killed_writer_locks_no_later_writer_out() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(LOCK_NAME), "pid 1\nhost elsewhere\nsince 3 ns after 1970 UTC\n")
-            .unwrap();
+        let owner = "pid 1\nhost elsewhere\nsince 1970-01-01T00:00:00.000000003Z\n";
+        std::fs::write(folder.path().join(LOCK_NAME), owner).unwrap();
         let lock = WriterLock::take(folder.path(), Nanos(20)).unwrap();
         let owner = std::fs::read_to_string(folder.path().join(LOCK_NAME)).unwrap();
         assert!(owner.starts_with(&format!("pid {}\n", std::process::id())), "{owner}");
@@ -78,7 +79,7 @@ mod tests {
             panic!("two writers at once")
         };
         assert!(owner.contains(&format!("pid {}", std::process::id())), "{owner}");
-        assert!(owner.contains("since 17 ns"), "{owner}");
+        assert!(owner.contains("since 1970-01-01T00:00:00.000000017Z"), "{owner}");
         drop(first);
         WriterLock::take(folder.path(), Nanos(19)).unwrap();
     }

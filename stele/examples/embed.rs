@@ -1,5 +1,4 @@
-//! A bus in one process: it publishes trades, reads them in place on another thread, waits until they are
-//! durable, and stops in order.
+//! A bus in one process: it publishes trades, reads them in place on another thread, and stops in order.
 //!
 //! ```text
 //! main thread ──> publisher ──> SEQUENCER ──> ring ──┬──> gating consumer ──> the reader's thread
@@ -17,11 +16,17 @@ use stele::{Bus, BusOptions};
 const SOURCE: u16 = 1;
 const INSTRUMENT: u32 = 1;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
     let trades: u64 = arguments.next().map_or(Ok(1_000), |count| count.parse())?;
-
     // Opens the trail, which no other process can write at the same time, and begins a session on it.
     let mut bus = Bus::open(&trail, BusOptions::default())?;
     let mut feed = bus.publisher("feed")?;
@@ -42,22 +47,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     bus.control().publish(&instrument, |tail| tail.group::<InstrumentDefinitionLegs>([]))?;
     let bus = bus.start()?;
-
     let reading = std::thread::spawn(move || {
         let (mut count, mut quantity) = (0, 0);
         while !reader.is_at_end() {
-            let read = reader.poll(64, |event| {
+            reader.poll(64, |event| {
                 if let Some(trade) = event.message::<Trade>() {
                     (count, quantity) = (count + 1, quantity + trade.quantity.get());
                 }
             });
-            if read == 0 {
-                std::thread::yield_now();
-            }
+            std::thread::yield_now();
         }
         (count, quantity)
     });
-
     for number in 1..=trades {
         let trade = Trade {
             instrument: INSTRUMENT.into(),

@@ -49,7 +49,14 @@ impl Projection for Volumes {
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
     let snapshot = arguments.next().unwrap_or_else(|| "volumes.snapshot".to_owned());

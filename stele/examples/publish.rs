@@ -13,7 +13,14 @@
 use stele::bus::{FoundBus, NOT_RECEIVED, RemotePublisher};
 use stele::wire::messages::Trade;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let bus = FoundBus::find(arguments.next().as_deref())?;
     let id: u16 = arguments.next().map_or(Ok(100), |id| id.parse())?;

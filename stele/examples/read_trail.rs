@@ -13,7 +13,14 @@ use stele::journal::TrailReader;
 use stele::wire::messages::{SessionStart, Trade};
 use stele::wire::{Price, Sequence};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let trail = arguments.next().unwrap_or_else(|| "trail".to_owned());
     let mut reader = TrailReader::open(trail.as_ref())?;

@@ -12,7 +12,14 @@
 use stele::bus::{FoundBus, LossyConsumer, Observed, RingView, WriterState};
 use stele::wire::messages::message_name;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() {
+    run().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1)
+    });
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let bus = FoundBus::find(arguments.next().as_deref())?;
     let wanted = arguments.next().map_or(Ok(usize::MAX), |count| count.parse())?;
