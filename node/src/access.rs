@@ -14,6 +14,7 @@ use crate::act::{Act, Purpose};
 use crate::cli::AccessArgs;
 use crate::failure::Failure;
 use crate::keys::read_log_signer;
+use crate::notices::say;
 use crate::numbering::publishers;
 use crate::sealing::seal_waiting;
 use crate::submission::{NAP, PATIENCE, submit};
@@ -287,7 +288,7 @@ impl AccessRecord {
 
     /// Prints it on standard error, because standard output has the command's own format.
     pub(crate) fn print(&self) {
-        eprintln!("{self}");
+        say(self);
     }
 
     /// As [`Self::print`], except that text and JSON output begins with a line that says so where there is no

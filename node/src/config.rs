@@ -24,6 +24,7 @@ use page::Page;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use stele_connect::spec::FEEDS;
 
 /// The configuration of a whole run: feed, strategies, trail, and the use of the machine.
@@ -59,6 +60,22 @@ pub(crate) struct FeedConfig {
     pub(crate) events_per_second: u64,
     pub(crate) date: Option<String>,
     pub(crate) seconds: Option<f64>,
+}
+
+impl FeedConfig {
+    /// The duration after which a run stops, if there is one.
+    ///
+    /// # Errors
+    /// [`Failure`]: usage if it is not above 0, or is more than a clock can count.
+    pub(crate) fn duration(&self) -> Result<Option<Duration>, Failure> {
+        let checked = |seconds: f64| {
+            let duration = Duration::try_from_secs_f64(seconds).ok().filter(|duration| !duration.is_zero());
+            duration.ok_or_else(|| {
+                Failure::usage(format!("invalid duration: {seconds} seconds")).help("give a number above 0")
+            })
+        };
+        self.seconds.map(checked).transpose()
+    }
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]

@@ -40,6 +40,7 @@ mod live;
 pub mod measuring;
 mod metrics;
 mod moment;
+mod notices;
 mod numbering;
 mod own_name;
 mod people;

@@ -4,10 +4,11 @@
 use crate::cli::{Cli, Command, command};
 use crate::commands;
 use crate::failure::Failure;
+use crate::notices::say;
 use crate::own_name::{in_own_name, name_command};
 use clap::FromArgMatches as _;
 use std::process::ExitCode;
-use stele_strategies::{Registry, StrategyKind};
+use stele_strategies::{RegisterError, Registry, StrategyKind};
 
 /// A program with all commands of `stele` and the strategies that are registered with it.
 ///
@@ -24,6 +25,8 @@ use stele_strategies::{Registry, StrategyKind};
 /// ```
 pub struct Program {
     strategies: Registry,
+    /// Why the first strategy that could not be registered was refused.
+    refused: Option<RegisterError>,
 }
 
 impl Default for Program {
@@ -35,16 +38,16 @@ impl Default for Program {
 impl Program {
     /// Returns a program with the built-in strategies.
     pub fn new() -> Self {
-        Self { strategies: Registry::built_in() }
+        Self { strategies: Registry::built_in(), refused: None }
     }
 
-    /// Adds a strategy. It replaces a strategy of the same name.
-    ///
-    /// # Panics
-    /// If its name is empty, or longer than the 32 bytes that an event has for it.
+    /// Adds a strategy. Its name must be valid (see [`StrategyKind::name`]) and must not be taken by another
+    /// strategy, built-in ones included; otherwise [`Program::main`] prints why and returns exit code 2.
     #[must_use]
     pub fn strategy(mut self, kind: StrategyKind) -> Self {
-        self.strategies.register(kind);
+        if let Err(error) = self.strategies.register(kind) {
+            self.refused.get_or_insert(error);
+        }
         self
     }
 
@@ -55,12 +58,17 @@ impl Program {
     /// Help, version and a command line that does not parse end the process here, as in every program that
     /// uses clap.
     pub fn main(self) -> ExitCode {
+        if let Some(error) = self.refused {
+            let failure = Failure::usage(error);
+            say(&failure);
+            return failure.code();
+        }
         let matches = name_command(command()).get_matches();
         let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
         match self.run(&cli.command) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("{}", in_own_name(&failure.to_string()));
+                say(in_own_name(&failure.to_string()));
                 failure.code()
             }
         }

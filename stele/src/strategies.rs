@@ -8,8 +8,8 @@
 pub use stele_strategies::{
     Account, AgentOptions, Book, BookSide, ByInstrument, Context, Host, HostedStrategy, Instrument, Level,
     Market, Money, OPEN_ORDERS_MAX, OpenOrder, Order, OrderSink, OrderState, OrderTable, Parameter,
-    ParameterError, Parameters, Profit, Random, Registry, RestoreError, SnapshotReader, SnapshotWrite,
-    Strategy, StrategyAgent, StrategyKind, StrategyRecord, StrategyResults, StrategyResultsSlot,
-    StrategyTester, UnknownStrategy,
+    ParameterError, Parameters, Profit, Random, RegisterError, Registry, RestoreError, SnapshotReader,
+    SnapshotWrite, Strategy, StrategyAgent, StrategyKind, StrategyRecord, StrategyResults,
+    StrategyResultsSlot, StrategyTester, UnknownStrategy,
 };
 pub use stele_strategies::{contingent, execution, indicators, market, operators, report};

@@ -34,7 +34,7 @@ fn the_code_of_the_guide_is_that_of_the_example() {
 #[test]
 fn one_line_registers_it_and_the_error_of_a_parameter_out_of_range_names_the_range() {
     let mut registry = Registry::built_in();
-    registry.register(strategy::KIND);
+    registry.register(strategy::KIND).unwrap();
     assert!(StrategyTester::start_of(registry.clone(), "imbalance", "").is_ok());
     let error = StrategyTester::start_of(registry, "imbalance", "ratio = 1").err().unwrap();
     assert_eq!(error, "imbalance: parameter `ratio` is 1, but must be a whole number from 2 to 1000");

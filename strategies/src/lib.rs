@@ -60,7 +60,7 @@ pub use newest_touch::NewestTouch;
 pub use order::{OPEN_ORDERS_MAX, OpenOrder, Order, OrderState, OrderTable};
 pub use parameters::{Parameter, ParameterError, Parameters};
 pub use random::Random;
-pub use registry::{Registry, StrategyKind, UnknownStrategy};
+pub use registry::{RegisterError, Registry, StrategyKind, UnknownStrategy};
 pub use report::{OrderReport, ReportKind};
 pub use snapshot::{RestoreError, SnapshotReader, SnapshotWrite};
 pub use strategy::{Context, OrderSink, Profit, Strategy, StrategyRecord};

@@ -3,10 +3,16 @@
 use crate::parameters::{Parameter, ParameterError, Parameters, describe, nearest};
 use crate::strategy::Strategy;
 
+/// The maximum length of a strategy's name in bytes: the length of the name field of an event.
+const NAME_LENGTH_MAX: usize = 32;
+
+/// The name that the commands take as a request for the list of strategies.
+const HELP: &str = "help";
+
 /// A kind of strategy: its name, its parameters and how to make an instance.
 #[derive(Clone, Copy)]
 pub struct StrategyKind {
-    /// The name, in kebab case, 1 to 32 bytes.
+    /// The name: 1 to 32 lower-case letters, digits and hyphens, with a letter first. `help` is reserved.
     pub name: &'static str,
     /// What the strategy does, in one sentence.
     pub about: &'static str,
@@ -32,6 +38,34 @@ impl StrategyKind {
         let strategy = (self.make)(&parameters)?;
         Ok((parameters, strategy))
     }
+}
+
+/// A strategy cannot be registered under its name.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The name is empty, too long, or has a character that is not allowed.
+    #[error(
+        "invalid name {name:?} for a strategy: use 1 to {NAME_LENGTH_MAX} lower-case letters, digits and \
+         hyphens, and start with a letter"
+    )]
+    BadName {
+        /// The name that was given.
+        name: String,
+    },
+    /// The commands use the name for something else.
+    #[error(
+        "the name `{name}` is reserved, because `--strategy {name}` lists the strategies: choose another name"
+    )]
+    Reserved {
+        /// The name that was given.
+        name: String,
+    },
+    /// A registered strategy already has the name.
+    #[error("a strategy named `{name}` is already registered: choose another name")]
+    Taken {
+        /// The name that was given.
+        name: String,
+    },
 }
 
 /// No strategy has the given name.
@@ -88,14 +122,37 @@ impl Registry {
         Self { kinds }
     }
 
-    /// Adds a kind of strategy. It replaces a kind of the same name.
+    /// Adds a kind of strategy.
     ///
-    /// # Panics
-    /// When the name is empty or longer than 32 bytes, the length of the name field of an event.
-    pub fn register(&mut self, kind: StrategyKind) {
-        assert!((1..=32).contains(&kind.name.len()), "the name `{}` must have 1 to 32 bytes", kind.name);
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid, reserved or taken.
+    pub fn register(&mut self, kind: StrategyKind) -> Result<(), RegisterError> {
+        self.check_name(kind.name)?;
+        self.kinds.push(kind);
+        Ok(())
+    }
+
+    /// Adds a kind of strategy in place of the one with its name, if there is one.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid or reserved.
+    pub fn replace(&mut self, kind: StrategyKind) -> Result<(), RegisterError> {
+        check_form(kind.name)?;
         self.kinds.retain(|known| known.name != kind.name);
         self.kinds.push(kind);
+        Ok(())
+    }
+
+    /// Checks whether a kind of strategy could be registered under this name.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid, reserved or taken.
+    pub fn check_name(&self, name: &str) -> Result<(), RegisterError> {
+        check_form(name)?;
+        match self.kinds.iter().any(|kind| kind.name == name) {
+            true => Err(RegisterError::Taken { name: name.into() }),
+            false => Ok(()),
+        }
     }
 
     /// All kinds of strategies.
@@ -116,9 +173,51 @@ impl Registry {
     }
 }
 
+/// Checks that a name is valid and not reserved.
+fn check_form(name: &str) -> Result<(), RegisterError> {
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_valid = name.len() <= NAME_LENGTH_MAX
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(is_allowed);
+    match name {
+        _ if !is_valid => Err(RegisterError::BadName { name: name.into() }),
+        HELP => Err(RegisterError::Reserved { name: name.into() }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invalid_a_reserved_and_a_taken_name_are_refused() {
+        let mut registry = Registry::built_in();
+        let count = registry.kinds().len();
+        let named = |name| StrategyKind { name, ..crate::dip_buyer::KIND };
+        let long = "an-entirely-too-long-name-for-an-event";
+        for bad in ["", "1st", "-a", "my alpha", "Alpha", "a_b", "\u{e4}lpha", "a\nb", long] {
+            assert_eq!(registry.register(named(bad)), Err(RegisterError::BadName { name: bad.into() }));
+            assert!(registry.replace(named(bad)).is_err(), "{bad}");
+        }
+        let reserved = Err(RegisterError::Reserved { name: "help".into() });
+        assert_eq!(registry.register(named("help")), reserved);
+        assert_eq!(registry.replace(named("help")), reserved);
+        assert_eq!(registry.register(named("alpha-2")), Ok(()));
+        for taken in ["alpha-2", "ma-cross"] {
+            assert_eq!(registry.register(named(taken)), Err(RegisterError::Taken { name: taken.into() }));
+        }
+        assert_eq!(registry.kinds().len(), count + 1);
+    }
+
+    #[test]
+    fn a_kind_is_replaced_only_on_purpose() {
+        let mut registry = Registry::built_in();
+        let count = registry.kinds().len();
+        let mine = StrategyKind { about: "Mine.", ..crate::dip_buyer::KIND };
+        registry.replace(mine).unwrap();
+        assert_eq!((registry.kinds().len(), registry.find("dip-buyer").unwrap().about), (count, "Mine."));
+    }
 
     #[test]
     fn an_unknown_name_is_refused_with_the_most_similar_one() {

@@ -71,7 +71,7 @@ use stele_wire::messages::TradingStatus;
 /// };
 ///
 /// let mut registry = Registry::built_in();
-/// registry.register(BUY_ONCE);
+/// registry.register(BUY_ONCE).unwrap();
 /// let mut tester = StrategyTester::start_of(registry, "buy-once", "").unwrap();
 /// tester.quote(1, (100, 10), (102, 10)).quote(1, (100, 10), (103, 10));
 /// let orders = tester.take_orders();

@@ -72,13 +72,13 @@ impl StrategyTester {
         Self::start_of(Registry::built_in(), name, parameters)
     }
 
-    /// Starts a strategy that is not in a registry.
+    /// Starts a strategy that is not in a registry. It may have the name of a built-in strategy.
     ///
     /// # Errors
     /// The reason why the strategy could not be started.
     pub fn of(kind: StrategyKind, parameters: &str) -> Result<Self, String> {
         let mut registry = Registry::built_in();
-        registry.register(kind);
+        registry.replace(kind).map_err(|error| error.to_string())?;
         Self::start_of(registry, kind.name, parameters)
     }
 

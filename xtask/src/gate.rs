@@ -105,6 +105,9 @@ impl Selection {
 /// Runs `cargo xtask gate`.
 pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<(), Failed> {
     if arguments.iter().any(|argument| argument == "--list") {
+        if let Some(other) = arguments.iter().find(|argument| *argument != "--list") {
+            return Err(Failed::Usage(format!("`gate --list` does not take `{other}`")));
+        }
         STEPS
             .iter()
             .for_each(|step| println!("{:<13} {:<7} {}", step.name, format!("{:?}", step.phase), step.about));

@@ -60,14 +60,22 @@ fn run(command: &str, rest: &[String]) -> Result<(), Failed> {
         "campaign" => campaigns::run(&job, rest),
         "perf" => job.cargo(["run", "--profile", "dist", "--locked", "--package", "stele-perf", "--"], rest),
         "words" => job.run("tools/words", rest),
-        "deb" => steps::package(&job),
-        "image" => steps::image(&job),
-        "tools" => tools::install(&job),
+        "deb" => no_words(command, rest).and_then(|()| steps::package(&job)),
+        "image" => no_words(command, rest).and_then(|()| steps::image(&job)),
+        "tools" => no_words(command, rest).and_then(|()| tools::install(&job)),
         "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())
         }
         other => Err(Failed::Usage(format!("`{other}` is not a command"))),
+    }
+}
+
+/// Refuses words after a command that takes none.
+fn no_words(command: &str, rest: &[String]) -> Result<(), Failed> {
+    match rest.first() {
+        Some(word) => Err(Failed::Usage(format!("`{command}` does not take `{word}`"))),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use crate::access::{Access, AccessRecord, Form, record};
 use crate::cli::AttachArgs;
 use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
+use crate::notices::say;
 use crate::signals::StopRequest;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write as _};
@@ -168,7 +169,7 @@ fn ended(state: WriterState, ring: &RingView) -> Result<(), Failure> {
     let durable = "everything durable is on the trail; check it with `stele verify`";
     match state {
         WriterState::Running | WriterState::Stopped => {
-            eprintln!("the bus has stopped normally; all its events have been printed");
+            say("the bus has stopped normally; all its events have been printed");
             Ok(())
         }
         WriterState::Abandoned => {

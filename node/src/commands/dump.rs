@@ -5,6 +5,7 @@ use crate::cli::DumpArgs;
 use crate::event_text::{push_csv, push_json, push_line};
 use crate::failure::{Failure, nearest};
 use crate::foreign_schemas::ForeignSchemas;
+use crate::notices::say;
 use crate::place::{Place, PlaceArg};
 use crate::signals::StopRequest;
 use std::collections::BTreeSet;
@@ -111,9 +112,9 @@ impl<W: io::Write> Printer<W> {
                 End::CaughtUp { ended } => {
                     self.out.flush().map_err(PrintError::Pipe)?;
                     if let Some(epoch) = ended {
-                        eprintln!(
+                        say(format_args!(
                             "the writer ended epoch {epoch}; waiting for the next one (press Ctrl-C to stop)"
-                        );
+                        ));
                     }
                 }
             }

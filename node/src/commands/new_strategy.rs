@@ -52,10 +52,10 @@ pub(crate) fn new_strategy(args: &NewStrategyArgs, strategies: &Registry) -> Res
     name::check(&args.name, strategies)?;
     check_directory(&args.dir)?;
     let dependency = Dependency::find(args.stele.as_deref())?;
-    for template in TEMPLATES {
-        let (path, text) = (args.dir.join(template.path), template.text_of(&args.name, &dependency));
-        write(&path, &text)
-            .map_err(|error| Failure::environment(format!("cannot write {}: {error}", path.display())))?;
+    let existed = args.dir.exists();
+    if let Err(failure) = write_all(args, &dependency) {
+        remove_written(&args.dir, existed);
+        return Err(failure);
     }
     let outcome = Outcome {
         name: args.name.clone(),
@@ -75,9 +75,35 @@ fn check_directory(directory: &Path) -> Result<(), Failure> {
     match fs::read_dir(directory).map(|mut entries| entries.next().is_none()) {
         Ok(true) => Ok(()),
         Ok(false) => refused("is not empty"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match directory.is_symlink() {
+            true => refused("is a symbolic link to a directory that does not exist"),
+            false => Ok(()),
+        },
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => refused("is not a directory"),
         Err(error) => Err(Failure::environment(format!("cannot read {}: {error}", directory.display()))),
+    }
+}
+
+fn write_all(args: &NewStrategyArgs, dependency: &Dependency) -> Result<(), Failure> {
+    TEMPLATES.iter().try_for_each(|template| {
+        let (path, text) = (args.dir.join(template.path), template.text_of(&args.name, dependency));
+        write(&path, &text)
+            .map_err(|error| Failure::environment(format!("cannot write {}: {error}", path.display())))
+    })
+}
+
+/// Removes the files that were written, the folders that are then empty, and the crate's directory if it did
+/// not exist before. What cannot be removed stays: the error that is reported is that of the writing.
+fn remove_written(directory: &Path, existed: bool) {
+    for template in TEMPLATES {
+        let path = directory.join(template.path);
+        let _ = fs::remove_file(&path);
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != directory) {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+    if !existed {
+        let _ = fs::remove_dir(directory);
     }
 }
 
@@ -103,7 +129,7 @@ impl Dependency {
         match named {
             Some(sources) => crate_in(sources).map(Self::Path).ok_or_else(|| {
                 Failure::usage(format!("{} is not a checkout of Stele", sources.display()))
-                    .help("give --stele the root of the checkout, which contains the crate in stele/")
+                    .help("give --stele the root of the checkout, or the folder stele/ in it")
             }),
             None => Ok(crate_in(Path::new(BUILT_FROM)).map_or(Self::Version, Self::Path)),
         }
@@ -125,9 +151,14 @@ impl Dependency {
     }
 }
 
-/// Returns the directory of the crate `stele` in a checkout of Stele.
+/// Returns the directory of the crate `stele`, for the root of a checkout of Stele or that directory itself.
 fn crate_in(sources: &Path) -> Option<PathBuf> {
-    let folder = sources.join("stele").canonicalize().ok()?;
+    [sources.join("stele"), sources.into()].into_iter().find_map(|folder| checked_crate(&folder))
+}
+
+/// Returns the absolute path of this directory if it is the crate `stele`.
+fn checked_crate(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
     let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).ok()?.parse().ok()?;
     (manifest.get("package")?.get("name")?.as_str()? == "stele").then_some(folder)
 }

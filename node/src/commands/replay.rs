@@ -5,6 +5,7 @@ use crate::cli::ReplayArgs;
 use crate::config::{Config, StrategyConfig};
 use crate::event_text::{push_json_frame, push_line};
 use crate::failure::Failure;
+use crate::notices::say;
 use crate::signals::StopRequest;
 use std::io::{self, BufWriter, Write as _};
 use std::ops::ControlFlow;
@@ -84,6 +85,6 @@ fn to_terminal(args: &ReplayArgs, head: &str) -> Result<(), Failure> {
     );
     super::ended_by_reader(broken.map_or_else(|| out.flush(), Err))?;
     let shown = played.map_err(|error| Failure::not_so(error).help("`stele verify` shows what is intact"))?;
-    eprintln!("replayed {shown} market events");
+    say(format_args!("replayed {shown} market events"));
     Ok(())
 }

@@ -4,11 +4,11 @@ use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::failure::Failure;
 use crate::live::{LiveLine, SpaceWarner};
+use crate::notices::say;
 use crate::own_name::in_own_name;
 use crate::report::RunReport;
 use crate::session::{Session, Until};
 use crate::signals::StopRequest;
-use std::time::Duration;
 use stele_strategies::Registry;
 
 /// One in this many market events is sampled for the latency to the strategies.
@@ -50,16 +50,13 @@ pub(crate) fn session_report(
     is_verbose: bool,
 ) -> Result<RunReport, Failure> {
     let stop = StopRequest::listen()?;
-    let seconds = config.feed.seconds;
-    let elapsed = seconds.map(Duration::try_from_secs_f64).transpose().map_err(|error| {
-        Failure::usage(format!("invalid duration of {} seconds: {error}", seconds.unwrap_or_default()))
-    })?;
+    let elapsed = config.feed.duration()?;
     let session = Session::open(config, strategies, sample_every)?;
     if is_verbose {
-        eprintln!("{}", session.layout.reason);
-        session.layout.describe().iter().for_each(|line| eprintln!("  {line}"));
-        eprintln!("  {}", session.flush.describe());
-        session.notices.iter().for_each(|notice| eprintln!("notice: {}", in_own_name(notice)));
+        say(&session.layout.reason);
+        session.layout.describe().iter().for_each(|line| say(format_args!("  {line}")));
+        say(format_args!("  {}", session.flush.describe()));
+        session.notices.iter().for_each(|notice| say(format_args!("notice: {}", in_own_name(notice))));
     }
     let flush = session.flush.report();
     let mut warner = SpaceWarner::new(session.spaces());

@@ -110,7 +110,7 @@ fn run(
     control.finish();
 
     let mut registry = Registry::built_in();
-    registry.register(KIND);
+    registry.register(KIND).expect("the name is valid and free");
     let (watch, tally) = (Stopwatch::start(), Arc::new(Tally::default()));
     let witness = Witness::new(witnessed, watch.clone(), tally.clone());
     let options = AgentOptions { sample_every: 0, ..AgentOptions::default() };

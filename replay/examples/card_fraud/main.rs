@@ -37,7 +37,7 @@ pub(crate) struct Caught {
 
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    registry.register(rules::KIND);
+    registry.register(rules::KIND).expect("the name is valid and free");
     registry
 }
 

@@ -250,7 +250,7 @@ fn options(kind: &StrategyKind, order: u64, report: u64) -> BacktestOptions {
 
 fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    [IN_AND_OUT, PANICS, RESTLESS, RANDOM].into_iter().for_each(|kind| registry.register(kind));
+    [IN_AND_OUT, PANICS, RESTLESS, RANDOM].into_iter().for_each(|kind| registry.register(kind).unwrap());
     registry
 }
 

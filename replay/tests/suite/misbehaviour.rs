@@ -82,8 +82,8 @@ impl Strategy for Flooder {
 
 fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    registry.register(PANICKER);
-    registry.register(FLOODER);
+    registry.register(PANICKER).unwrap();
+    registry.register(FLOODER).unwrap();
     registry
 }
 

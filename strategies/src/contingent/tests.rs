@@ -77,7 +77,7 @@ impl Strategy for Sender {
 
 fn tester(what: &str) -> (StrategyTester, Vec<NewOrder>) {
     let mut registry = Registry::built_in();
-    registry.register(KIND);
+    registry.register(KIND).unwrap();
     let mut tester = StrategyTester::start_of(registry, "contingent", &format!("what = \"{what}\"")).unwrap();
     tester.define(1, "ONE").quote(1, (99, 10), (101, 10));
     let orders = tester.take_orders();
@@ -187,7 +187,7 @@ fn exits_on_the_wrong_sides_of_each_other_send_nothing() {
         }
     }
     let mut registry = Registry::built_in();
-    registry.register(REVERSED);
+    registry.register(REVERSED).unwrap();
     let mut tester = StrategyTester::start_of(registry, "reversed", "").unwrap();
     tester.quote(1, (99, 10), (101, 10));
     assert_eq!(tester.take_orders().len(), 1);
@@ -246,7 +246,7 @@ proptest! {
             tester.host_mut().snapshot(&mut state);
             let mut again = Vec::new();
             let mut registry = Registry::built_in();
-            registry.register(KIND);
+            registry.register(KIND).unwrap();
             let mut host = crate::host::Host::new(registry);
             host.restore(&state).unwrap();
             host.snapshot(&mut again);

@@ -90,7 +90,7 @@ impl Strategy for Puppet {
 
 fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    registry.register(PUPPET);
+    registry.register(PUPPET).unwrap();
     registry
 }
 

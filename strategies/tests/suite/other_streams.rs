@@ -90,7 +90,7 @@ impl Strategy for Watch {
 
 fn tester() -> StrategyTester {
     let mut registry = Registry::built_in();
-    registry.register(WATCH);
+    registry.register(WATCH).unwrap();
     StrategyTester::start_of(registry, "watch", "").unwrap()
 }
 

@@ -36,9 +36,7 @@ pub(super) fn check(name: &str, strategies: &Registry) -> Result<(), Failure> {
     if KEYWORDS.contains(&name) || TAKEN_BY_CARGO.contains(&name) {
         return Err(refused("it is reserved by Rust or cargo".into()).help("choose another name"));
     }
-    if strategies.kinds().iter().any(|kind| kind.name == name) {
-        return Err(refused("a built-in strategy already has it".into()).help("choose another name"));
-    }
+    strategies.check_name(name).map_err(|error| Failure::usage(error))?;
     let locks = TEMPLATES.iter().any(|file| file.path == "Cargo.lock" && locks(file.text, name));
     if locks && !EXAMPLE_NAMES.contains(&name) {
         return Err(
@@ -83,6 +81,7 @@ mod tests {
             ("fn", "Rust"),
             ("test", "cargo"),
             ("ma-cross", "strategy"),
+            ("help", "reserved"),
             ("stele", "depend"),
             ("toml", "depend"),
         ] {

@@ -76,8 +76,8 @@ impl Strategy for Waker {
 
 pub(crate) fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    registry.register(BUYER);
-    registry.register(WAKER);
+    registry.register(BUYER).unwrap();
+    registry.register(WAKER).unwrap();
     registry
 }
 

@@ -56,7 +56,7 @@ impl<O: Operator<TradePrint, Out = (u32, Price)> + Send> Strategy for Breakout<O
 
 fn registry() -> Registry {
     let mut registry = Registry::built_in();
-    registry.register(BREAKOUT);
+    registry.register(BREAKOUT).unwrap();
     registry
 }
 
