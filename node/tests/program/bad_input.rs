@@ -145,7 +145,7 @@ fn generate_does_not_overwrite_a_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), "mine").unwrap();
     let said = stele_fails(&["generate", "--format", "dbn", text(file.path())], 3);
-    assert!(said.contains("is there already"), "{said}");
+    assert!(said.contains("exists: give another name"), "{said}");
     assert_eq!(fs::read_to_string(file.path()).unwrap(), "mine");
 }
 
