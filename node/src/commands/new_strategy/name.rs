@@ -36,7 +36,7 @@ pub(super) fn check(name: &str, strategies: &Registry) -> Result<(), Failure> {
     if KEYWORDS.contains(&name) || TAKEN_BY_CARGO.contains(&name) {
         return Err(refused("it is reserved by Rust or cargo".into()).help("choose another name"));
     }
-    strategies.check_name(name).map_err(Failure::usage)?;
+    strategies.check_name(name).map_err(|error| Failure::usage(error).help("choose another name"))?;
     let locks = TEMPLATES.iter().any(|file| file.path == "Cargo.lock" && locks(file.text, name));
     if locks && !EXAMPLE_NAMES.contains(&name) {
         return Err(
