@@ -48,7 +48,7 @@ impl Place {
 
     fn run(&self) -> serde_json::Value {
         let (configuration, trail) = (self.path("run.toml"), self.trail());
-        stele_json(&["run", "-c", text(&configuration), "--seconds", "0.3", "--dir", text(&trail)])
+        stele_json(&["run", "-c", text(&configuration), "--seconds", "1", "--dir", text(&trail)])
     }
 
     fn start(&self) -> Running {

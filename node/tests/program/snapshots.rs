@@ -148,7 +148,7 @@ fn a_trail_without_its_beginning_and_without_a_snapshot_is_refused_with_a_remedy
     let arguments =
         ["run", "--feed", &spec, "--date", "2026-01-05", "--strategy", "ma-cross", "--dir", text(&trail)];
     let said = stele_fails(&arguments, 1);
-    assert!(said.contains("has expired") && said.contains("bring back a snapshot"), "{said}");
+    assert!(said.contains("have expired") && said.contains("restore a snapshot"), "{said}");
     let said = stele_fails(&["check-strategy", text(&trail)], 1);
     assert!(said.contains("no snapshot can be used"), "{said}");
 }
