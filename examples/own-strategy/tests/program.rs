@@ -26,7 +26,10 @@ fn the_strategy_trades_on_a_generated_market_and_its_trail_is_checked() {
     let live = ["run", "--strategy", "imbalance", "--dir", trail];
     printed(&[&live, &market[..]].concat());
     printed(&["verify", trail]);
-    assert!(printed(&["dump", trail, "--type", "NewOrder"]).lines().count() > 10, "the strategy sent 10 orders or fewer");
+    assert!(
+        printed(&["dump", trail, "--type", "NewOrder"]).lines().count() > 10,
+        "the strategy sent 10 orders or fewer"
+    );
     // It fails where the strategy sends anything other than the recorded orders.
     assert!(printed(&["check-strategy", trail]).contains("imbalance"));
     fs::remove_dir_all(&folder).unwrap();
