@@ -133,6 +133,8 @@ templates! {
     RouteRejected Report stamped flows,
     VenueOrderCode Report as_is flows,
     RefusedOrder Control as_is flows,
+    CancelReleased Report as_is flows,
+    OrderDropped Report as_is flows,
     SessionStart Control as_is waits,
     SessionEnd Control as_is waits,
     FeedStatus MarketData as_is flows,
@@ -156,6 +158,12 @@ templates! {
     KeyRotated Control as_is waits,
     CreditAllotment Control as_is waits,
     Forwarded MarketData as_is flows,
+    StrategyCommand Control as_is waits,
+    LimitProposed Control as_is waits,
+    OperatorCancel Control as_is waits,
+    PublisherGrant Control as_is flows,
+    PublisherReset Control as_is waits,
+    EmergencyCancel Control as_is waits,
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ pub fn rotation(
         person: U32::new(person),
         approved_by: U32::new(approved_by),
         signature: old.sign_bytes(text(origin, old.public(), new).as_bytes()),
+        ..KeyRotated::NULL
     }
 }
 

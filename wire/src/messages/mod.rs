@@ -22,7 +22,7 @@ pub use types::*;
 pub const SCHEMA_ID: u16 = 1;
 
 /// The version of the schema that this code writes.
-pub const SCHEMA_VERSION: u16 = 1;
+pub const SCHEMA_VERSION: u16 = 2;
 
 /// Returns the schema's name of the message with template `id`.
 pub const fn message_name(id: u16) -> Option<&'static str> {
@@ -79,6 +79,8 @@ pub const fn message_name(id: u16) -> Option<&'static str> {
         RouteRejected::TEMPLATE_ID => Some(RouteRejected::NAME),
         VenueOrderCode::TEMPLATE_ID => Some(VenueOrderCode::NAME),
         RefusedOrder::TEMPLATE_ID => Some(RefusedOrder::NAME),
+        CancelReleased::TEMPLATE_ID => Some(CancelReleased::NAME),
+        OrderDropped::TEMPLATE_ID => Some(OrderDropped::NAME),
         SessionStart::TEMPLATE_ID => Some(SessionStart::NAME),
         SessionEnd::TEMPLATE_ID => Some(SessionEnd::NAME),
         FeedStatus::TEMPLATE_ID => Some(FeedStatus::NAME),
@@ -102,6 +104,12 @@ pub const fn message_name(id: u16) -> Option<&'static str> {
         KeyRotated::TEMPLATE_ID => Some(KeyRotated::NAME),
         CreditAllotment::TEMPLATE_ID => Some(CreditAllotment::NAME),
         Forwarded::TEMPLATE_ID => Some(Forwarded::NAME),
+        StrategyCommand::TEMPLATE_ID => Some(StrategyCommand::NAME),
+        LimitProposed::TEMPLATE_ID => Some(LimitProposed::NAME),
+        OperatorCancel::TEMPLATE_ID => Some(OperatorCancel::NAME),
+        PublisherGrant::TEMPLATE_ID => Some(PublisherGrant::NAME),
+        PublisherReset::TEMPLATE_ID => Some(PublisherReset::NAME),
+        EmergencyCancel::TEMPLATE_ID => Some(EmergencyCancel::NAME),
         _ => None,
     }
 }
@@ -161,6 +169,8 @@ pub const fn block_length(id: u16) -> Option<u16> {
         RouteRejected::TEMPLATE_ID => Some(RouteRejected::BLOCK_LENGTH),
         VenueOrderCode::TEMPLATE_ID => Some(VenueOrderCode::BLOCK_LENGTH),
         RefusedOrder::TEMPLATE_ID => Some(RefusedOrder::BLOCK_LENGTH),
+        CancelReleased::TEMPLATE_ID => Some(CancelReleased::BLOCK_LENGTH),
+        OrderDropped::TEMPLATE_ID => Some(OrderDropped::BLOCK_LENGTH),
         SessionStart::TEMPLATE_ID => Some(SessionStart::BLOCK_LENGTH),
         SessionEnd::TEMPLATE_ID => Some(SessionEnd::BLOCK_LENGTH),
         FeedStatus::TEMPLATE_ID => Some(FeedStatus::BLOCK_LENGTH),
@@ -184,6 +194,12 @@ pub const fn block_length(id: u16) -> Option<u16> {
         KeyRotated::TEMPLATE_ID => Some(KeyRotated::BLOCK_LENGTH),
         CreditAllotment::TEMPLATE_ID => Some(CreditAllotment::BLOCK_LENGTH),
         Forwarded::TEMPLATE_ID => Some(Forwarded::BLOCK_LENGTH),
+        StrategyCommand::TEMPLATE_ID => Some(StrategyCommand::BLOCK_LENGTH),
+        LimitProposed::TEMPLATE_ID => Some(LimitProposed::BLOCK_LENGTH),
+        OperatorCancel::TEMPLATE_ID => Some(OperatorCancel::BLOCK_LENGTH),
+        PublisherGrant::TEMPLATE_ID => Some(PublisherGrant::BLOCK_LENGTH),
+        PublisherReset::TEMPLATE_ID => Some(PublisherReset::BLOCK_LENGTH),
+        EmergencyCancel::TEMPLATE_ID => Some(EmergencyCancel::BLOCK_LENGTH),
         _ => None,
     }
 }
@@ -245,6 +261,8 @@ macro_rules! for_each_stele_message {
             RouteRejected,
             VenueOrderCode,
             RefusedOrder,
+            CancelReleased,
+            OrderDropped,
             SessionStart,
             SessionEnd,
             FeedStatus,
@@ -268,6 +286,12 @@ macro_rules! for_each_stele_message {
             KeyRotated,
             CreditAllotment,
             Forwarded,
+            StrategyCommand,
+            LimitProposed,
+            OperatorCancel,
+            PublisherGrant,
+            PublisherReset,
+            EmergencyCancel,
         }
     };
 }

@@ -643,6 +643,20 @@ crate::enumeration! {
         RELEASE_HELD = 17, "ReleaseHeld";
         /// `InDoubt`.
         IN_DOUBT = 18, "InDoubt";
+        /// The account is not defined.
+        UNKNOWN_ACCOUNT = 19, "UnknownAccount";
+        /// The multiplier or the quantity exponent of the instrument is unknown, so the order cannot be
+        /// valued.
+        UNKNOWN_SCALE = 20, "UnknownScale";
+        /// The market is stale or doubtful: no quote for the configured time, a gap that is not healed, a
+        /// halt, a crossed book.
+        DOUBTFUL_MARKET = 21, "DoubtfulMarket";
+        /// A table of the risk checks has no room for the order, or its owner has used its share.
+        CAPACITY = 22, "Capacity";
+        /// The publisher has no grant for the strategy, account or venue.
+        NOT_GRANTED = 23, "NotGranted";
+        /// The strategy is paused.
+        PAUSED = 24, "Paused";
     }
 }
 
@@ -669,6 +683,10 @@ crate::enumeration! {
         STOPPED = 8, "Stopped";
         /// `Duplicate`.
         DUPLICATE = 9, "Duplicate";
+        /// The publisher has no grant for the message.
+        NOT_GRANTED = 10, "NotGranted";
+        /// The number is further ahead than the configuration allows.
+        NUMBER_JUMP = 11, "NumberJump";
     }
 }
 
@@ -707,6 +725,34 @@ crate::enumeration! {
         RELEASED = 0, "Released";
         /// `Engaged`.
         ENGAGED = 1, "Engaged";
+    }
+}
+
+crate::enumeration! {
+    /// Why an order will not leave the host.
+    DropReason(u8), null 255 {
+        /// `Unknown`.
+        UNKNOWN = 0, "Unknown";
+        /// A kill switch was engaged before the order left.
+        KILL_SWITCH = 1, "KillSwitch";
+        /// A cancel came before the order left.
+        CANCELLED = 2, "Cancelled";
+        /// The request names an order that never left.
+        NOTHING_TO_CANCEL = 3, "NothingToCancel";
+    }
+}
+
+crate::enumeration! {
+    /// What an operator does to a running strategy.
+    StrategyAct(u8), null 255 {
+        /// `None`.
+        NONE = 0, "None";
+        /// Its new orders are refused; its cancels pass.
+        PAUSE = 1, "Pause";
+        /// `Resume`.
+        RESUME = 2, "Resume";
+        /// It continues with other parameters.
+        SET_PARAMETERS = 3, "SetParameters";
     }
 }
 
@@ -861,6 +907,28 @@ crate::enumeration! {
         CASE_FILE = 10, "CaseFile";
         /// `InformationBarrier`.
         INFORMATION_BARRIER = 11, "InformationBarrier";
+    }
+}
+
+crate::set! {
+    /// Groups of messages that a publisher may submit.
+    GrantGroups(U16: u16) {
+        /// Market data, and messages of other schemas.
+        MARKET = 0, "market";
+        /// Definitions and schema texts.
+        DEFINITIONS = 1, "definitions";
+        /// Orders, replacements, quotes and cancels.
+        ORDERS = 2, "orders";
+        /// What belongs to a strategy itself, such as timers and alerts.
+        STRATEGY_OWN = 3, "strategyOwn";
+        /// Reports of a venue about orders.
+        REPORTS = 4, "reports";
+        /// That orders left the host, or will not.
+        RELEASE = 5, "release";
+        /// Controls of an operator: switches, limits, commands, access, holds.
+        OPERATOR = 6, "operator";
+        /// Begin and end of a session, clocks, recovery, retention.
+        SESSION = 7, "session";
     }
 }
 

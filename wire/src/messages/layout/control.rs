@@ -32,7 +32,7 @@ pub(super) const SESSION_END: MessageLayout = MessageLayout {
     block: BlockLayout { length: 24, fields: Borrowed(&[
         Field::compiled("endTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("epoch", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
-        Field::compiled("reason", 3, 12, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[38]))),
+        Field::compiled("reason", 3, 12, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[40]))),
         Field::compiled("reserved", 4, 13, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
         Field::compiled("events", 5, 16, 0, 0, Presence::Optional, "Count", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
     ]), groups: Borrowed(&[
@@ -59,7 +59,7 @@ pub(super) const FEED_STATUS: MessageLayout = MessageLayout {
 
 pub(super) const RISK_LIMIT: MessageLayout = MessageLayout {
     name: Borrowed("RiskLimit"), id: 504, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 48, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("effective", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("scopeId", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("instrument", 3, 12, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
@@ -71,6 +71,9 @@ pub(super) const RISK_LIMIT: MessageLayout = MessageLayout {
         Field::compiled("reserved", 9, 28, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 4 }),
         Field::compiled("limit", 10, 32, 0, 0, Presence::Optional, "", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
         Field::compiled("previous", 11, 40, 0, 0, Presence::Optional, "", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
+        Field::compiled("proposal", 12, 48, 2, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
+        Field::compiled("callerUser", 13, 56, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 14, 60, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
     ]) },
@@ -98,13 +101,15 @@ pub(super) const RISK_DECISION: MessageLayout = MessageLayout {
 
 pub(super) const KILL_SWITCH: MessageLayout = MessageLayout {
     name: Borrowed("KillSwitch"), id: 506, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 16, fields: Borrowed(&[
+    block: BlockLayout { length: 24, fields: Borrowed(&[
         Field::compiled("scopeId", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("party", 2, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("approvedBy", 3, 8, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("reason", 4, 12, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
         Field::compiled("scope", 5, 14, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[27]))),
         Field::compiled("state", 6, 15, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[37]))),
+        Field::compiled("callerUser", 8, 16, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 9, 20, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("text"), id: 7, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
@@ -147,7 +152,7 @@ pub(super) const CLOCK_STATUS: MessageLayout = MessageLayout {
         Field::compiled("step", 3, 16, 0, 0, Presence::Optional, "Duration", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
         Field::compiled("uncertainty", 4, 24, 0, 0, Presence::Optional, "Duration", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("tolerance", 5, 32, 0, 0, Presence::Optional, "Duration", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
-        Field::compiled("source", 6, 40, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[39]))),
+        Field::compiled("source", 6, 40, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[41]))),
         Field::compiled("reserved", 7, 41, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
@@ -176,7 +181,7 @@ pub(super) const COMMUNICATION: MessageLayout = MessageLayout {
         Field::compiled("account", 5, 20, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("orderSequence", 6, 24, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("contentHash", 7, 32, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
-        Field::compiled("medium", 8, 64, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[40]))),
+        Field::compiled("medium", 8, 64, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[42]))),
         Field::compiled("reserved", 9, 65, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 7 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
@@ -217,14 +222,16 @@ pub(super) const ALERT: MessageLayout = MessageLayout {
 
 pub(super) const ALERT_ACTION: MessageLayout = MessageLayout {
     name: Borrowed("AlertAction"), id: 513, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("alertId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("time", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("caseId", 3, 16, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("person", 4, 24, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("approvedBy", 5, 28, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
-        Field::compiled("step", 6, 32, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[41]))),
+        Field::compiled("step", 6, 32, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[43]))),
         Field::compiled("reserved", 7, 33, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 7 }),
+        Field::compiled("callerUser", 9, 40, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 10, 44, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("note"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
@@ -233,7 +240,7 @@ pub(super) const ALERT_ACTION: MessageLayout = MessageLayout {
 
 pub(super) const LEGAL_HOLD: MessageLayout = MessageLayout {
     name: Borrowed("LegalHold"), id: 514, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 56, fields: Borrowed(&[
+    block: BlockLayout { length: 64, fields: Borrowed(&[
         Field::compiled("holdId", 1, 0, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("caseId", 2, 8, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("from", 3, 16, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
@@ -245,6 +252,8 @@ pub(super) const LEGAL_HOLD: MessageLayout = MessageLayout {
         Field::compiled("approvedBy", 9, 48, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("state", 10, 52, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[37]))),
         Field::compiled("reserved", 11, 53, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
+        Field::compiled("callerUser", 13, 56, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 14, 60, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("reason"), id: 12, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
@@ -281,14 +290,16 @@ pub(super) const SNAPSHOT_TAKEN: MessageLayout = MessageLayout {
 
 pub(super) const ACCESS_RECORDED: MessageLayout = MessageLayout {
     name: Borrowed("AccessRecorded"), id: 517, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 64, fields: Borrowed(&[
+    block: BlockLayout { length: 72, fields: Borrowed(&[
         Field::compiled("time", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("fromSequence", 2, 8, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("toSequence", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
         Field::compiled("person", 4, 24, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
-        Field::compiled("kind", 5, 28, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[42]))),
+        Field::compiled("kind", 5, 28, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[44]))),
         Field::compiled("reserved", 6, 29, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
         Field::compiled("user", 7, 32, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 32 }),
+        Field::compiled("callerUser", 10, 64, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 11, 68, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("query"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
@@ -298,7 +309,7 @@ pub(super) const ACCESS_RECORDED: MessageLayout = MessageLayout {
 
 pub(super) const RETENTION_ACT: MessageLayout = MessageLayout {
     name: Borrowed("RetentionAct"), id: 518, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 80, fields: Borrowed(&[
+    block: BlockLayout { length: 88, fields: Borrowed(&[
         Field::compiled("fromSegment", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("toSegment", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("fromSequence", 3, 16, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
@@ -306,8 +317,10 @@ pub(super) const RETENTION_ACT: MessageLayout = MessageLayout {
         Field::compiled("contentHash", 5, 32, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
         Field::compiled("person", 6, 64, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("approvedBy", 7, 68, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
-        Field::compiled("kind", 8, 72, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[43]))),
+        Field::compiled("kind", 8, 72, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[45]))),
         Field::compiled("reserved", 9, 73, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 7 }),
+        Field::compiled("callerUser", 11, 80, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 12, 84, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("reason"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
@@ -325,7 +338,7 @@ pub(super) const RECOVERY_REPORT: MessageLayout = MessageLayout {
         Field::compiled("cutEvents", 6, 40, 0, 0, Presence::Optional, "Count", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("setAsideHash", 7, 48, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
         Field::compiled("person", 8, 80, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
-        Field::compiled("kind", 9, 84, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[44]))),
+        Field::compiled("kind", 9, 84, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[46]))),
         Field::compiled("reserved", 10, 85, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
@@ -351,13 +364,15 @@ pub(super) const SUBMISSION_REFUSED: MessageLayout = MessageLayout {
 
 pub(super) const KEY_ROTATED: MessageLayout = MessageLayout {
     name: Borrowed("KeyRotated"), id: 521, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 144, fields: Borrowed(&[
+    block: BlockLayout { length: 152, fields: Borrowed(&[
         Field::compiled("effective", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
         Field::compiled("oldKey", 2, 8, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
         Field::compiled("newKey", 3, 40, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 32 }),
         Field::compiled("person", 4, 72, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("approvedBy", 5, 76, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("signature", 6, 80, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 64 }),
+        Field::compiled("callerUser", 7, 144, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 8, 148, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
     ]) },
@@ -365,7 +380,7 @@ pub(super) const KEY_ROTATED: MessageLayout = MessageLayout {
 
 pub(super) const CREDIT_ALLOTMENT: MessageLayout = MessageLayout {
     name: Borrowed("CreditAllotment"), id: 522, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
-    block: BlockLayout { length: 40, fields: Borrowed(&[
+    block: BlockLayout { length: 48, fields: Borrowed(&[
         Field::compiled("account", 1, 0, 0, 0, Presence::Optional, "Account", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("shard", 2, 4, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
         Field::compiled("amount", 3, 8, 0, 0, Presence::Optional, "Price", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
@@ -374,6 +389,8 @@ pub(super) const CREDIT_ALLOTMENT: MessageLayout = MessageLayout {
         Field::compiled("approvedBy", 6, 28, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
         Field::compiled("currency", 7, 32, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 3 }),
         Field::compiled("reserved", 8, 35, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 5 }),
+        Field::compiled("callerUser", 9, 40, 2, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 10, 44, 2, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
     ]) },
@@ -393,5 +410,125 @@ pub(super) const FORWARDED: MessageLayout = MessageLayout {
     ]), groups: Borrowed(&[
     ]), data: Borrowed(&[
         Data { name: Borrowed("body"), id: 9, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: false },
+    ]) },
+};
+
+pub(super) const STRATEGY_COMMAND: MessageLayout = MessageLayout {
+    name: Borrowed("StrategyCommand"), id: 524, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 32, fields: Borrowed(&[
+        Field::compiled("strategy", 1, 0, 0, 0, Presence::Optional, "Strategy", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reason", 2, 2, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("party", 3, 4, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("approvedBy", 4, 8, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("callerUser", 5, 12, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 6, 16, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("act", 7, 20, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[39]))),
+        Field::compiled("reserved", 8, 21, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
+        Field::compiled("previous", 9, 24, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("parameters"), id: 10, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+        Data { name: Borrowed("text"), id: 11, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+    ]) },
+};
+
+pub(super) const LIMIT_PROPOSED: MessageLayout = MessageLayout {
+    name: Borrowed("LimitProposed"), id: 525, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 56, fields: Borrowed(&[
+        Field::compiled("limit", 1, 0, 0, 0, Presence::Optional, "", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
+        Field::compiled("previous", 2, 8, 0, 0, Presence::Optional, "", Kind::Number { primitive: Int64, null: 9223372036854775807 }),
+        Field::compiled("effective", 3, 16, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("scopeId", 4, 24, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("instrument", 5, 28, 0, 0, Presence::Optional, "Instrument", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("check", 6, 32, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[33]))),
+        Field::compiled("scope", 7, 33, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[27]))),
+        Field::compiled("reason", 8, 34, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("proposedBy", 9, 36, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("callerUser", 10, 40, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 11, 44, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("expires", 12, 48, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("text"), id: 14, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+    ]) },
+};
+
+pub(super) const OPERATOR_CANCEL: MessageLayout = MessageLayout {
+    name: Borrowed("OperatorCancel"), id: 526, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 32, fields: Borrowed(&[
+        Field::compiled("orderSequence", 1, 0, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
+        Field::compiled("party", 2, 8, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("approvedBy", 3, 12, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("callerUser", 4, 16, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 5, 20, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("reason", 6, 24, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reserved", 7, 26, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 6 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("text"), id: 8, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+    ]) },
+};
+
+pub(super) const PUBLISHER_GRANT: MessageLayout = MessageLayout {
+    name: Borrowed("PublisherGrant"), id: 527, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 64, fields: Borrowed(&[
+        Field::compiled("numberStepMax", 1, 0, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("publisher", 2, 8, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("groups", 3, 10, 0, 0, Presence::Required, "", Kind::Set(Borrowed(&SETS[0]))),
+        Field::compiled("isOutside", 4, 12, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[0]))),
+        Field::compiled("reserved", 5, 13, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
+        Field::compiled("callerUser", 6, 16, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 7, 20, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("lastNumber", 8, 24, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("name", 9, 32, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 32 }),
+    ]), groups: Borrowed(&[
+        GroupLayout { name: Borrowed("scopes"), id: 10, since: 0, description: Borrowed(""), dimensions: Borrowed("groupSizeEncoding"), dimensions_length: 4, block_length: Slot { offset: 0, primitive: Uint16 }, count: Slot { offset: 2, primitive: Uint16 },
+            block: BlockLayout { length: 8, fields: Borrowed(&[
+                Field::compiled("id", 11, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+                Field::compiled("kind", 12, 4, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[27]))),
+                Field::compiled("reserved", 13, 5, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 3 }),
+            ]), groups: Borrowed(&[
+            ]), data: Borrowed(&[
+            ]) },
+        },
+    ]), data: Borrowed(&[
+    ]) },
+};
+
+pub(super) const PUBLISHER_RESET: MessageLayout = MessageLayout {
+    name: Borrowed("PublisherReset"), id: 528, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 40, fields: Borrowed(&[
+        Field::compiled("lastNumber", 1, 0, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("newNumber", 2, 8, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("party", 3, 16, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("approvedBy", 4, 20, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("callerUser", 5, 24, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 6, 28, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("publisher", 7, 32, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reason", 8, 34, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reserved", 9, 36, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 4 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("text"), id: 11, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
+    ]) },
+};
+
+pub(super) const EMERGENCY_CANCEL: MessageLayout = MessageLayout {
+    name: Borrowed("EmergencyCancel"), id: 529, since: 2, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
+    block: BlockLayout { length: 48, fields: Borrowed(&[
+        Field::compiled("requestedTime", 1, 0, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("answeredTime", 2, 8, 0, 0, Presence::Optional, "Time", Kind::Number { primitive: Uint64, null: 18446744073709551615 }),
+        Field::compiled("epoch", 3, 16, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("party", 4, 20, 0, 0, Presence::Optional, "Party", Kind::Number { primitive: Uint32, null: 0 }),
+        Field::compiled("callerUser", 5, 24, 0, 0, Presence::Optional, "Id", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("callerProcess", 6, 28, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("orders", 7, 32, 0, 0, Presence::Optional, "", Kind::Number { primitive: Uint32, null: 4294967295 }),
+        Field::compiled("gateway", 8, 36, 0, 0, Presence::Optional, "Publisher", Kind::Number { primitive: Uint16, null: 0 }),
+        Field::compiled("reason", 9, 38, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[40]))),
+        Field::compiled("reserved", 10, 39, 0, 0, Presence::Required, "", Kind::Number { primitive: Uint8, null: 255 }),
+        Field::compiled("lastSequence", 11, 40, 0, 0, Presence::Optional, "Sequence", Kind::Number { primitive: Uint64, null: 0 }),
+    ]), groups: Borrowed(&[
+    ]), data: Borrowed(&[
+        Data { name: Borrowed("text"), id: 12, since: 0, description: Borrowed(""), length: Slot { offset: 0, primitive: Uint16 }, offset: 2, is_text: true },
     ]) },
 };

@@ -16,7 +16,7 @@ use std::borrow::Cow::Borrowed;
 pub static SCHEMA: Schema = Schema {
     package: Borrowed("stele"),
     id: 1,
-    version: 1,
+    version: 2,
     description: Borrowed(""),
     byte_order: ByteOrder::Little,
     header: Header { length: 8, block_length: Slot { offset: 0, primitive: Uint16 }, template_id: Slot { offset: 2, primitive: Uint16 }, schema_id: Slot { offset: 4, primitive: Uint16 }, version: Slot { offset: 6, primitive: Uint16 } },
@@ -26,7 +26,7 @@ pub static SCHEMA: Schema = Schema {
     messages: Borrowed(&MESSAGES),
 };
 
-static MESSAGES: [MessageLayout; 75] = [
+static MESSAGES: [MessageLayout; 83] = [
     market_data::BOOK_ADD,
     market_data::BOOK_MODIFY,
     market_data::BOOK_REPLACE,
@@ -79,6 +79,8 @@ static MESSAGES: [MessageLayout; 75] = [
     reports::ROUTE_REJECTED,
     reports::VENUE_ORDER_CODE,
     reports::REFUSED_ORDER,
+    reports::CANCEL_RELEASED,
+    reports::ORDER_DROPPED,
     control::SESSION_START,
     control::SESSION_END,
     control::FEED_STATUS,
@@ -102,4 +104,10 @@ static MESSAGES: [MessageLayout; 75] = [
     control::KEY_ROTATED,
     control::CREDIT_ALLOTMENT,
     control::FORWARDED,
+    control::STRATEGY_COMMAND,
+    control::LIMIT_PROPOSED,
+    control::OPERATOR_CANCEL,
+    control::PUBLISHER_GRANT,
+    control::PUBLISHER_RESET,
+    control::EMERGENCY_CANCEL,
 ];

@@ -194,7 +194,7 @@ pub(super) const CODE_DEFINITION: MessageLayout = MessageLayout {
     name: Borrowed("CodeDefinition"), id: 208, since: 0, deprecated: 0, semantic: Borrowed(""), description: Borrowed(""),
     block: BlockLayout { length: 72, fields: Borrowed(&[
         Field::compiled("code", 1, 0, 0, 0, Presence::Optional, "Code", Kind::Number { primitive: Uint16, null: 0 }),
-        Field::compiled("domain", 2, 2, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[45]))),
+        Field::compiled("domain", 2, 2, 0, 0, Presence::Required, "", Kind::Enum(Borrowed(&ENUMS[47]))),
         Field::compiled("reserved", 3, 3, 0, 0, Presence::Required, "", Kind::Array { primitive: Uint8, length: 5 }),
         Field::compiled("text", 4, 8, 0, 0, Presence::Required, "", Kind::Array { primitive: Char, length: 64 }),
     ]), groups: Borrowed(&[

@@ -3,7 +3,7 @@ use crate::layout::Primitive::*;
 use crate::layout::*;
 use std::borrow::Cow::Borrowed;
 
-pub(super) static ENUMS: [Enum; 46] = [
+pub(super) static ENUMS: [Enum; 48] = [
     Enum { name: Borrowed("Boolean"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("False", 0, 0),
         ValidValue::compiled("True", 1, 0),
@@ -290,6 +290,12 @@ pub(super) static ENUMS: [Enum; 46] = [
         ValidValue::compiled("UnknownOrder", 16, 0),
         ValidValue::compiled("ReleaseHeld", 17, 0),
         ValidValue::compiled("InDoubt", 18, 0),
+        ValidValue::compiled("UnknownAccount", 19, 2),
+        ValidValue::compiled("UnknownScale", 20, 2),
+        ValidValue::compiled("DoubtfulMarket", 21, 2),
+        ValidValue::compiled("Capacity", 22, 2),
+        ValidValue::compiled("NotGranted", 23, 2),
+        ValidValue::compiled("Paused", 24, 2),
     ]) },
     Enum { name: Borrowed("RefusalReason"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("None", 0, 0),
@@ -302,6 +308,8 @@ pub(super) static ENUMS: [Enum; 46] = [
         ValidValue::compiled("Malformed", 7, 0),
         ValidValue::compiled("Stopped", 8, 0),
         ValidValue::compiled("Duplicate", 9, 0),
+        ValidValue::compiled("NotGranted", 10, 2),
+        ValidValue::compiled("NumberJump", 11, 2),
     ]) },
     Enum { name: Borrowed("SubmissionClass"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("MarketData", 0, 0),
@@ -318,6 +326,18 @@ pub(super) static ENUMS: [Enum; 46] = [
     Enum { name: Borrowed("SwitchState"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("Released", 0, 0),
         ValidValue::compiled("Engaged", 1, 0),
+    ]) },
+    Enum { name: Borrowed("DropReason"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
+        ValidValue::compiled("Unknown", 0, 0),
+        ValidValue::compiled("KillSwitch", 1, 0),
+        ValidValue::compiled("Cancelled", 2, 0),
+        ValidValue::compiled("NothingToCancel", 3, 0),
+    ]) },
+    Enum { name: Borrowed("StrategyAct"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
+        ValidValue::compiled("None", 0, 0),
+        ValidValue::compiled("Pause", 1, 0),
+        ValidValue::compiled("Resume", 2, 0),
+        ValidValue::compiled("SetParameters", 3, 0),
     ]) },
     Enum { name: Borrowed("EndReason"), primitive: Uint8, null: 255, description: Borrowed(""), values: Borrowed(&[
         ValidValue::compiled("Unknown", 0, 0),
@@ -390,7 +410,17 @@ pub(super) static ENUMS: [Enum; 46] = [
     ]) },
 ];
 
-pub(super) static SETS: [Set; 5] = [
+pub(super) static SETS: [Set; 6] = [
+    Set { name: Borrowed("GrantGroups"), primitive: Uint16, description: Borrowed(""), choices: Borrowed(&[
+        Choice::compiled("market", 0, 0),
+        Choice::compiled("definitions", 1, 0),
+        Choice::compiled("orders", 2, 0),
+        Choice::compiled("strategyOwn", 3, 0),
+        Choice::compiled("reports", 4, 0),
+        Choice::compiled("release", 5, 0),
+        Choice::compiled("operator", 6, 0),
+        Choice::compiled("session", 7, 0),
+    ]) },
     Set { name: Borrowed("MarketFlags"), primitive: Uint8, description: Borrowed(""), choices: Borrowed(&[
         Choice::compiled("publisherSpecific", 1, 0),
         Choice::compiled("maybeBadBook", 2, 0),
