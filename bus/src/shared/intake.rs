@@ -100,8 +100,13 @@ pub(crate) struct RemoteIntake {
     memory: Mapped<LaneBoard>,
     /// The words taken. The sequencer relies on this count and not on the shared one.
     taken: u64,
-    /// The highest number of a submission that was taken.
+    /// The number after which the next process that attaches continues: the highest that was taken, as far
+    /// as the sequencer accepts it.
     last_sequence: u64,
+    /// How far ahead of the last number a submission may be.
+    number_step_max: u64,
+    /// The owner when submissions were last taken.
+    claimed_by: u64,
     /// Where whole submissions go.
     submissions: Producer<u64>,
     /// The submission that is being checked.
@@ -110,14 +115,14 @@ pub(crate) struct RemoteIntake {
 
 impl RemoteIntake {
     /// Creates the ring of publisher `id` in the file `path`, with `words` words, a power of two;
-    /// `submissions` has as many. The publisher continues after submission `last`.
+    /// `submissions` has as many. The publisher continues after submission `last`, by steps of at most
+    /// `number_step_max`.
     pub(crate) fn create(
         path: &Path,
-        id: u16,
-        name: &[u8; 32],
+        (id, name): (u16, &[u8; 32]),
         words: usize,
         submissions: Producer<u64>,
-        last: u64,
+        (last, number_step_max): (u64, u64),
     ) -> io::Result<Self> {
         assert!(words.is_power_of_two(), "a publisher's ring of {words} words: not a power of two");
         let unnamed = path.with_extension("new");
@@ -129,7 +134,7 @@ impl RemoteIntake {
         // The file gets its name once its header is complete.
         std::fs::rename(&unnamed, path)?;
         let copy = vec![0; SUBMISSION_WORDS_MAX].into();
-        Ok(Self { memory, taken: 0, last_sequence: last, submissions, copy })
+        Ok(Self { memory, taken: 0, last_sequence: last, number_step_max, claimed_by: 0, submissions, copy })
     }
 
     fn lane(&self) -> &Lane {
@@ -169,7 +174,11 @@ impl RemoteIntake {
                 return;
             }
             self.submissions.push_entire_slice(&self.copy[..words]).expect("there is room");
-            self.last_sequence = self.last_sequence.max(self.copy[2]);
+            if self.copy[2] > self.last_sequence
+                && self.copy[2] - self.last_sequence <= self.number_step_max
+            {
+                self.last_sequence = self.copy[2];
+            }
             self.taken = self.taken.wrapping_add(words as u64);
             self.lane().take(self.taken, self.last_sequence);
         }
@@ -214,9 +223,25 @@ impl RemoteIntake {
         self.lane().take(self.taken, self.last_sequence);
     }
 
-    /// Acknowledges to the publisher that its submissions up to `sequence` are on the log, before `position`.
+    /// Whether another process has claimed the ring since this was last asked.
     #[inline]
-    pub(crate) fn acknowledge(&self, sequence: u64, position: Position) {
+    pub(crate) fn is_claimed_anew(&mut self) -> bool {
+        let owner = self.lane().owner();
+        let is_new = owner != 0 && owner != self.claimed_by;
+        if is_new {
+            self.claimed_by = owner;
+        }
+        is_new
+    }
+
+    /// Acknowledges to the publisher that its submissions up to `sequence` are on the log, before `position`.
+    /// `is_drained`: that is everything that was taken, so the next process continues after `sequence`.
+    #[inline]
+    pub(crate) fn acknowledge(&mut self, sequence: u64, position: Position, is_drained: bool) {
         self.lane().set_sequenced(Sequenced { sequence, position: position.0 });
+        if is_drained && self.last_sequence != sequence {
+            self.last_sequence = sequence;
+            self.lane().take(self.taken, sequence);
+        }
     }
 }
