@@ -51,6 +51,12 @@ impl Grants {
         Self::from(GrantGroups::MARKET | GrantGroups::DEFINITIONS)
     }
 
+    /// What begins and ends a session, all definitions, and the controls of an operator: what the main thread
+    /// of a program needs.
+    pub fn session() -> Self {
+        Self::from(GrantGroups::SESSION | GrantGroups::DEFINITIONS | GrantGroups::OPERATOR)
+    }
+
     /// Every group: for a program with a single publisher, and for tests.
     pub fn all() -> Self {
         let groups = [
@@ -104,7 +110,10 @@ impl Grants {
 
     fn within(mut self, kind: CancelScope, ids: impl IntoIterator<Item = u32>) -> Self {
         self.scopes.extend(ids.into_iter().map(|id| (kind, id)));
-        assert!(self.scopes.len() <= GRANT_SCOPES_MAX, "more than {GRANT_SCOPES_MAX} scopes of one publisher");
+        assert!(
+            self.scopes.len() <= GRANT_SCOPES_MAX,
+            "more than {GRANT_SCOPES_MAX} scopes of one publisher"
+        );
         self
     }
 
@@ -229,7 +238,6 @@ mod tests {
     use crate::templates::template;
     use stele_wire::codec::Message;
     use stele_wire::messages::{BookAdd, MassCancel, NewOrder, OrderFilled, SessionEnd};
-    use zerocopy::IntoBytes;
 
     fn check<M: Message>(grants: &Grants, message: &M) -> Result<(), Ungranted> {
         grants.check(M::TEMPLATE_ID, &template(M::TEMPLATE_ID).unwrap(), message.as_bytes())
@@ -271,7 +279,8 @@ mod tests {
     #[test]
     fn a_strategy_host_stops_its_own_strategy_and_releases_none() {
         let host = Grants::from(GrantGroups::ORDERS | GrantGroups::STRATEGY_OWN).for_strategies([3]);
-        let switch = |scope, id: u32, state| KillSwitch { scope, scope_id: id.into(), state, ..KillSwitch::NULL };
+        let switch =
+            |scope, id: u32, state| KillSwitch { scope, scope_id: id.into(), state, ..KillSwitch::NULL };
         assert_eq!(check(&host, &switch(CancelScope::STRATEGY, 3, SwitchState::ENGAGED)), Ok(()));
         for refused in [
             switch(CancelScope::STRATEGY, 3, SwitchState::RELEASED),

@@ -99,7 +99,10 @@ pub(crate) fn publisher(
         acknowledgement: Arc::default(),
     };
     let (refused, acknowledgement) = (publisher.refusals.clone(), publisher.acknowledgement.clone());
-    (publisher, Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), grants, consumer) })
+    (
+        publisher,
+        Intake { refused, finished, acknowledgement, ..Intake::new(id, shown(name), grants, consumer) },
+    )
 }
 
 impl Publisher {

@@ -168,8 +168,7 @@ impl<C: Clock> Sequencer<C> {
         grants: impl Into<Grants>,
     ) -> Publisher {
         self.assert_free(id);
-        let (mut publisher, mut intake) =
-            publisher(self.desk.head.ring(), id, name, capacity, grants.into());
+        let (mut publisher, mut intake) = publisher(self.desk.head.ring(), id, name, capacity, grants.into());
         intake.last = self.known.get(&id).copied().unwrap_or(0);
         publisher.continue_after(intake.last);
         intake.acknowledgement.set(intake.last, self.desk.head.ring().base());
@@ -277,7 +276,7 @@ impl<C: Clock> Sequencer<C> {
             id: intake.id,
             granted: intake.grants.mask(),
             number_step_max: intake.grants.number_step_max(),
-            notes_length: notes_length(&intake.grants, intake.is_granted),
+            notes_length: notes_length(&intake.grants, intake.is_granted, intake.is_outside),
             name: &intake.name,
             grants: &intake.grants,
             is_granted: &mut intake.is_granted,

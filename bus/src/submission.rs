@@ -178,8 +178,7 @@ impl<'a> Submission<'a> {
             }),
         };
         let (template_id, body_length) = ((description >> 16) as u16, (description & 0xFFFF) as usize);
-        let template =
-            template(template_id).filter(|template| body_length >= template.block_length as usize);
+        let template = template(template_id).filter(|template| body_length >= template.block_length as usize);
         let start = at + SUBMISSION_HEADER_WORDS;
         let (first, second) = chunk;
         if let Some(Template { origin, .. }) = template

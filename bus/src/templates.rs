@@ -275,7 +275,8 @@ mod tests {
         for layout in messages::SCHEMA.messages.iter() {
             let known = template(layout.id).unwrap();
             let carries = layout.block.fields.iter().any(|field| {
-                field.name == "publisherSequence" || field.name == "gateway" && layout.name != "EmergencyCancel"
+                field.name == "publisherSequence"
+                    || field.name == "gateway" && layout.name != "EmergencyCancel"
             });
             let is_stamped = known.origin != OriginFields::None;
             assert_eq!(is_stamped, carries && !known.group.is_empty(), "{}", layout.name);

@@ -356,6 +356,7 @@ impl Rules {
         match plan.role {
             Role::SchemaText => schemas.on_text(frame),
             Role::Progress => origins.on_progress(frame, counts),
+            Role::Reset => origins.on_reset(frame, counts),
             Role::Allotment => credit.on_allotment(frame, counts),
             Role::Refused => refusals.on_refused(frame, counts),
             Role::Report => releases.on_report(plan, block, site, first, orders, counts),
@@ -373,7 +374,7 @@ impl Rules {
                 }
                 Ok(())
             }
-            Role::SessionStart | Role::Other | Role::Unknown => Ok(()),
+            Role::SessionStart | Role::Grant | Role::Other | Role::Unknown => Ok(()),
         }
     }
 

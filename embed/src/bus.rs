@@ -12,8 +12,8 @@ use stele_bus::bounds::{GATING_CONSUMERS_MAX, PUBLISHER_WORDS_DEFAULT, PUBLISHER
 use stele_bus::session::{ProgramIdentity, SchemaDocument};
 use stele_bus::{
     Agent, BusDirectory, Clock as _, ClockQuality, ConsumerProgress, ControlPublisher, Counters, EventSink,
-    GatingConsumer, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer, SequencerStart,
-    SessionBeginning, SessionCloser, UtcClock,
+    GatingConsumer, Grants, LogRing, LossyConsumer, NOT_RECEIVED, Publisher, Refusal, Sequencer,
+    SequencerStart, SessionBeginning, SessionCloser, UtcClock,
 };
 use stele_journal::{CatchUp, EngineNotice, Journal, RecoveryReport};
 use stele_risk::Risk;
@@ -91,7 +91,8 @@ impl Bus {
         let mut sequencer =
             sequencer.map_err(|source| BusError::Geometry { trail: trail.to_owned(), source })?;
         sequencer.continue_numbering(earlier.numbers.clone());
-        let control = sequencer.publisher(CONTROL_PUBLISHER, "session", PUBLISHER_WORDS_DEFAULT);
+        let control =
+            sequencer.publisher(CONTROL_PUBLISHER, "session", PUBLISHER_WORDS_DEFAULT, Grants::session());
         let (mut journal, notices) = opened.attach(ring.journal)?;
         let counters = match &directory {
             Some(directory) => Some(Counters::create_at(&directory.counters()).map_err(no_counters)?),
@@ -131,27 +132,32 @@ impl Bus {
         self.parts.as_mut().expect("only `start` and `stop` take the parts, and they consume the bus")
     }
 
-    /// Creates a publisher for this process. Its number is the lowest free one from 2 on, so publishers that
+    /// Creates a publisher for this process, which may submit what `grants` says. Its number is the lowest free one from 2 on, so publishers that
     /// are created in the same order have the same numbers in every session.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
-    pub fn publisher(&mut self, name: &str) -> Result<Publisher, BusError> {
+    pub fn publisher(&mut self, name: &str, grants: impl Into<Grants>) -> Result<Publisher, BusError> {
         let taken = &self.parts().publishers;
         let id = (CONTROL_PUBLISHER..)
             .find(|id| !taken.contains(id))
             .expect("there are more numbers than publishers");
-        self.publisher_with_id(id, name)
+        self.publisher_with_id(id, name, grants)
     }
 
-    /// Creates a publisher for this process with the number `id`, which must not be 0 or 1.
+    /// As [`Bus::publisher`], with the number `id`, which must not be 0 or 1.
     ///
     /// # Errors
     /// [`BusError::Registration`] where the number is taken, or where the bus has no place for another one.
-    pub fn publisher_with_id(&mut self, id: u16, name: &str) -> Result<Publisher, BusError> {
+    pub fn publisher_with_id(
+        &mut self,
+        id: u16,
+        name: &str,
+        grants: impl Into<Grants>,
+    ) -> Result<Publisher, BusError> {
         let parts = self.parts_mut();
         parts.take_publisher(id)?;
-        Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT))
+        Ok(parts.sequencer.publisher(id, name, PUBLISHER_WORDS_DEFAULT, grants))
     }
 
     /// Creates a consumer that reads in place. Before the first turn it consumes the whole session, from its
@@ -338,10 +344,10 @@ impl Parts {
         let Some(RemoteAccess { publishers, .. }) = self.options.remote.clone() else { return Ok(()) };
         let directory = self.directory.as_ref().expect("the directory exists where there is remote access");
         let shard = directory.shard(self.start.identity.shard.0)?;
-        for (id, name) in publishers {
+        for (id, name, grants) in publishers {
             self.take_publisher(id)?;
             let path = shard.publisher(id);
-            let made = self.sequencer.remote_publisher(&path, id, &name, PUBLISHER_WORDS_DEFAULT);
+            let made = self.sequencer.remote_publisher(&path, id, &name, PUBLISHER_WORDS_DEFAULT, grants);
             made.map_err(|source| BusError::RemotePublisher { path, source })?;
         }
         Ok(())

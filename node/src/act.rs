@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::session::{SchemaDocument, SessionBeginning};
 use stele_bus::{
-    Agent as _, ClockQuality, ControlPublisher, LogRing, RingOptions, Sequencer, SequencerStart,
+    Agent as _, ClockQuality, ControlPublisher, Grants, LogRing, RingOptions, Sequencer, SequencerStart,
 };
 use stele_journal::recovery::RecoveryRow;
 use stele_journal::{
@@ -105,7 +105,8 @@ impl Act {
         let risk = Risk::new(RiskLimits::default());
         let mut sequencer = Sequencer::new(&start, ring.writer, WallClock, risk)
             .map_err(|error| Failure::environment(format!("{}: {error}", path.display())))?;
-        let publisher = sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT);
+        let publisher =
+            sequencer.publisher(publishers::SESSION, "session", PUBLISHER_WORDS_DEFAULT, Grants::session());
         let (journal, _) = opened.attach(ring.journal).map_err(Failure::environment)?;
         let control = ControlPublisher::new(publisher);
         let mut act = Self { recovery, ring: ring.ring, sequencer, journal, control, start };

@@ -10,14 +10,20 @@ use crate::risk::Risk;
 use crate::sequenced::SequencedEvent;
 use stele_wire::Nanos;
 use stele_wire::messages::{
-    Check, CreditAllotment, Decision, KillSwitch, RiskDecision, RiskLimit, SwitchState,
+    Check, CreditAllotment, Decision, KillSwitch, PublisherReset, RiskDecision, RiskLimit, SwitchState,
 };
 use zerocopy::FromBytes;
 
 /// Returns whether [`Risk::check_control`] checks messages of this template.
 #[inline]
 pub fn is_checked_change(template_id: u16) -> bool {
-    matches!(template_id, RiskLimit::TEMPLATE_ID | KillSwitch::TEMPLATE_ID | CreditAllotment::TEMPLATE_ID)
+    matches!(
+        template_id,
+        RiskLimit::TEMPLATE_ID
+            | KillSwitch::TEMPLATE_ID
+            | CreditAllotment::TEMPLATE_ID
+            | PublisherReset::TEMPLATE_ID
+    )
 }
 
 /// Whether the change was made by two different people.
@@ -46,8 +52,30 @@ impl Risk {
             KillSwitch::TEMPLATE_ID => {
                 self.check_release_of(KillSwitch::ref_from_prefix(body).expect(LONG).0)
             }
+            PublisherReset::TEMPLATE_ID => {
+                self.check_reset(PublisherReset::ref_from_prefix(body).expect(LONG).0)
+            }
             _ => Ok(()),
         }
+    }
+
+    /// A reset lets submissions pass that were taken for duplicates, so it needs two people where four eyes
+    /// are required.
+    fn check_reset(&self, reset: &PublisherReset) -> Result<(), RiskDecision> {
+        if !self.four_eyes || are_two(reset.party.get(), reset.approved_by.get()) {
+            return Ok(());
+        }
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        Err(RiskDecision {
+            limit: number(reset.new_number.get()).into(),
+            value: number(reset.last_number.get()).into(),
+            authorised_by: reset.approved_by,
+            verified_by: reset.party,
+            check: Check::DUPLICATE,
+            decision: Decision::REFUSED,
+            reason: reset.reason,
+            ..RiskDecision::NULL
+        })
     }
 
     fn check_limit(&self, change: &RiskLimit) -> Result<(), RiskDecision> {

@@ -12,8 +12,8 @@ use stele_wire::messages::{
     AccountDefinition, BookClear, BookDepth, BookExecute, CancelOrder, CancelRejected, CreditAllotment,
     FeedStatus, InstrumentDefinition, KillSwitch, MassCancel, NewOrder, OpeningPosition, OrderAccepted,
     OrderCancelled, OrderExpired, OrderFilled, OrderRejected, OrderReplaced, OrderRestated, OrderSuspended,
-    OrderTriggered, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID, SessionStart,
-    StrategyDefinition, TopOfBook, Trade, TradeBreak, TradeBusted, TradeCorrected,
+    OrderTriggered, PublisherReset, Quote, QuoteCancel, ReplaceOrder, ReplaceRejected, RiskLimit, SCHEMA_ID,
+    SessionStart, StrategyDefinition, TopOfBook, Trade, TradeBreak, TradeBusted, TradeCorrected,
 };
 use stele_wire::{Frame, Price, Quantity, Sequence};
 
@@ -32,7 +32,7 @@ static FOLLOWED: [bool; TEMPLATE_IDS] = followed! {
     AccountDefinition BookClear BookDepth BookExecute CancelOrder CancelRejected CreditAllotment FeedStatus
     InstrumentDefinition KillSwitch MassCancel NewOrder OpeningPosition OrderAccepted OrderCancelled
     OrderExpired OrderFilled OrderRejected OrderReplaced OrderRestated OrderSuspended OrderTriggered
-    Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart
+    PublisherReset Quote QuoteCancel ReplaceOrder ReplaceRejected RiskLimit SessionStart
     StrategyDefinition TopOfBook Trade TradeBreak TradeBusted TradeCorrected
 };
 
@@ -217,6 +217,13 @@ impl Risk {
             OpeningPosition::TEMPLATE_ID => {
                 if let Some(opening) = event.message::<OpeningPosition>() {
                     self.on_opening(&opening);
+                }
+            }
+            PublisherReset::TEMPLATE_ID => {
+                if let Some(reset) = event.message::<PublisherReset>()
+                    && let Some(source) = self.publishers.entry(reset.publisher.get().into())
+                {
+                    source.newest = reset.new_number.get();
                 }
             }
             SessionStart::TEMPLATE_ID => {

@@ -12,8 +12,8 @@ use stele_journal::recovery::Continuation;
 use stele_journal::{RecoveryReport, TrailReader};
 use stele_wire::frame::Seed;
 use stele_wire::messages::{
-    CancelOrder, ClockStatus, OrderRejected, OrderReleased, PublisherProgress, QuoteCancel, RefusedOrder,
-    SubmissionRefused,
+    CancelOrder, ClockStatus, OrderRejected, OrderReleased, PublisherGrant, PublisherProgress, QuoteCancel,
+    RefusedOrder, SubmissionRefused,
 };
 use stele_wire::{Epoch, Nanos, Position, Sequence};
 
@@ -101,7 +101,7 @@ impl SubmissionChecker {
             return Ok(());
         }
         let frame = event.frame();
-        if frame.message::<PublisherProgress>().is_some() {
+        if [PublisherGrant::TEMPLATE_ID, PublisherProgress::TEMPLATE_ID].contains(&event.template_id()) {
             return Ok(());
         }
         if let Some(released) = frame.message::<OrderReleased>() {

@@ -113,8 +113,7 @@ impl<C: Clock> Desk<C> {
     /// Puts a submission, or its refusal, on the log. Leaves it where it is when there is no room.
     #[inline]
     pub(super) fn admit(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) -> Verdict {
-        if submission.sequence <= *origin.last
-            || submission.sequence - *origin.last > origin.number_step_max
+        if submission.sequence <= *origin.last || submission.sequence - *origin.last > origin.number_step_max
         {
             return self.refuse_number(submission, origin);
         }

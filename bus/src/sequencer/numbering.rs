@@ -12,13 +12,13 @@ use crate::submission::Submission;
 use crate::templates::{MessageClass, Template, template};
 use std::mem::offset_of;
 use stele_risk::{Breach, SequencedEvent};
+use stele_wire::Nanos;
 use stele_wire::codec::View;
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
     Boolean, Check, Decision, GroupSizeEncoding, PublisherGrant, PublisherGrantScopes, PublisherProgress,
     PublisherReset, RefusalReason, RiskDecision, SCHEMA_VERSION, SubmissionRefused,
 };
-use stele_wire::Nanos;
 use zerocopy::IntoBytes;
 
 /// The bytes of a `PublisherGrant` with so many scopes.
@@ -26,12 +26,13 @@ const fn grant_length(scopes: usize) -> usize {
     size_of::<PublisherGrant>() + size_of::<GroupSizeEncoding>() + scopes * size_of::<PublisherGrantScopes>()
 }
 
-/// The bytes of the frames that may precede an event of a publisher: its numbering, and its grants before the
-/// first.
+/// The bytes of the frames that may precede an event of a publisher: its numbering, its grants before the
+/// first, and numbers that were used up before it.
 #[inline]
-pub(super) fn notes_length(grants: &Grants, is_granted: bool) -> usize {
+pub(super) fn notes_length(grants: &Grants, is_granted: bool, is_outside: bool) -> usize {
     let grant = if is_granted { 0 } else { frame_length(grant_length(grants.scopes().len())) };
-    OWN_FRAME_LENGTH_MAX + grant
+    let used_up = if is_outside { USED_UP.len() * OWN_FRAME_LENGTH_MAX } else { 0 };
+    OWN_FRAME_LENGTH_MAX + grant + used_up
 }
 
 /// A reset of a publisher's numbering that was admitted and not applied. Its body is in the desk's scratch.
@@ -55,6 +56,9 @@ impl<C: Clock> Desk<C> {
 
     #[cold]
     fn note_number(&mut self, submission: &Submission<'_>, origin: &mut Origin<'_>) {
+        if origin.is_outside && origin.unreported.has_used_up() {
+            self.report_used_up(origin);
+        }
         if !*origin.is_granted {
             self.append_grant(origin);
         }

@@ -18,9 +18,8 @@ use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, View};
 use stele_wire::frame::frame_length;
 use stele_wire::messages::{
-    ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator,
-    RefusalReason, RefusedOrder, SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass,
-    SubmissionRefused,
+    ClockStatus, KillSwitch, OrderEvent, OrderRejected, OrderStatus, Originator, RefusalReason, RefusedOrder,
+    SCHEMA_VERSION, SessionEnd, SessionStart, SubmissionClass, SubmissionRefused,
 };
 use stele_wire::{Nanos, Sequence};
 use zerocopy::IntoBytes;

@@ -174,8 +174,7 @@ impl RemoteIntake {
                 return;
             }
             self.submissions.push_entire_slice(&self.copy[..words]).expect("there is room");
-            if self.copy[2] > self.last_sequence
-                && self.copy[2] - self.last_sequence <= self.number_step_max
+            if self.copy[2] > self.last_sequence && self.copy[2] - self.last_sequence <= self.number_step_max
             {
                 self.last_sequence = self.copy[2];
             }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use stele_bus::{LossyConsumer, Observed, Refusal, RemotePublisher, RingView, WriterState};
+use stele_bus::{Grants, LossyConsumer, Observed, Refusal, RemotePublisher, RingView, WriterState};
 use stele_wire::Sequence;
 use stele_wire::messages::VenueNotice;
 
@@ -99,8 +99,10 @@ fn kill(mut child: Child) {
 fn publishers_and_readers_killed_a_hundred_times_do_not_harm_the_bus() {
     let place = Shard::new("kills");
     let mut rig = place.rig();
-    rig.sequencer.remote_publisher(&place.shard.publisher(ID), ID, "outside", 8 << 10).unwrap();
-    let mut own = rig.sequencer.publisher(1, "inside", 4096);
+    rig.sequencer
+        .remote_publisher(&place.shard.publisher(ID), ID, "outside", 8 << 10, Grants::all())
+        .unwrap();
+    let mut own = rig.sequencer.publisher(1, "inside", 4096, Grants::all());
     let done = AtomicBool::new(false);
     File::create(said(place.root())).unwrap();
     let own_accepted = std::thread::scope(|scope| {

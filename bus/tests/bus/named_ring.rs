@@ -5,7 +5,8 @@ use crate::rig::{BLOCK, Folder, Rig, START, notice, start};
 use std::os::unix::fs::PermissionsExt as _;
 use stele_bus::bounds::{POISON_REASON_MAX, RING_LENGTH_MAX, RING_LENGTH_MIN};
 use stele_bus::{
-    AttachError, LogRing, LossyConsumer, Observed, Process, RingError, RingOptions, RingView, WriterState,
+    AttachError, Grants, LogRing, LossyConsumer, Observed, Process, RingError, RingOptions, RingView,
+    WriterState,
 };
 use stele_testkit::skip::skip;
 use stele_wire::messages::VenueNotice;
@@ -26,7 +27,7 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
     assert_eq!((view.first_sequence(), view.base()), (Some(Sequence(1_001)), rig.start.position));
     assert_eq!((view.capacity(), view.writer()), (RING_LENGTH_MIN, Process::current()));
     let mut consumer = LossyConsumer::join(&view);
-    let mut publisher = rig.sequencer.publisher(1, "feed", 4096);
+    let mut publisher = rig.sequencer.publisher(1, "feed", 4096, Grants::all());
     let mut seen = Vec::new();
     for tag in 0..2_000 {
         publisher.offer(VenueNotice::TEMPLATE_ID, &notice(tag, 968), START).unwrap();

@@ -4,7 +4,8 @@ use crate::rig::{Expected, Rig, START, Shard, accepted, cancel, notice, order, o
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use stele_bus::{
-    Conflation, Event, Fold, GatingConsumer, LossyConsumer, Observed, Publisher, RemotePublisher, RingView,
+    Conflation, Event, Fold, GatingConsumer, Grants, LossyConsumer, Observed, Publisher, RemotePublisher,
+    RingView,
 };
 use stele_wire::messages::{CancelOrder, NewOrder, OrderAccepted, OrderRejected, VenueNotice};
 use stele_wire::{Nanos, Sequence};
@@ -94,9 +95,10 @@ impl Model {
         let place = Shard::new("schedules");
         let mut rig = place.rig();
         let path = place.shard.publisher(OUTSIDE.0);
-        rig.sequencer.remote_publisher(&path, OUTSIDE.0, "outside", 16 << 10).unwrap();
-        let publishers =
-            [(1, "a"), (2, "b")].map(|(id, name)| rig.sequencer.publisher(id, name, 20_000)).into();
+        rig.sequencer.remote_publisher(&path, OUTSIDE.0, "outside", 16 << 10, Grants::all()).unwrap();
+        let publishers = [(1, "a"), (2, "b")]
+            .map(|(id, name)| rig.sequencer.publisher(id, name, 20_000, Grants::all()))
+            .into();
         let gating = (0..2).map(|_| rig.sequencer.gating_consumer("reader")).collect();
         // Through another mapping, as in another process.
         let lossy = LossyConsumer::join(&RingView::attach(&place.shard.ring()).unwrap());

@@ -4,7 +4,7 @@ use crate::rig::{Rig, START, Shard, notice, order, order_body};
 use proptest::prelude::*;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
-use stele_bus::{JoinError, Process, Refusal, RemotePublisher};
+use stele_bus::{Grants, JoinError, Process, Refusal, RemotePublisher};
 use stele_wire::Nanos;
 use stele_wire::messages::{NewOrder, RefusalReason, SubmissionRefused, VenueNotice};
 
@@ -15,7 +15,7 @@ const ID: u16 = 7;
 fn place(test: &str) -> (Shard, Rig) {
     let shard = Shard::new(test);
     let mut rig = shard.rig();
-    rig.sequencer.remote_publisher(&shard.shard.publisher(ID), ID, "outside", WORDS).unwrap();
+    rig.sequencer.remote_publisher(&shard.shard.publisher(ID), ID, "outside", WORDS, Grants::all()).unwrap();
     (shard, rig)
 }
 

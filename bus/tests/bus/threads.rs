@@ -4,7 +4,7 @@ use crate::rig::{Rig, notice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use stele_bus::{Agent, LossyConsumer, NOT_RECEIVED, Observed};
+use stele_bus::{Agent, Grants, LossyConsumer, NOT_RECEIVED, Observed};
 use stele_wire::messages::{SubmissionRefused, VenueNotice};
 
 const EVENTS: u32 = 40_000;
@@ -14,7 +14,7 @@ fn racing_threads_lose_and_tear_no_event() {
     let mut rig = Rig::new();
     let seed = rig.start.identity.seed();
     let first = rig.start.next_sequence;
-    let publishers = [1, 2].map(|id| rig.sequencer.publisher(id, "feed", 8_192));
+    let publishers = [1, 2].map(|id| rig.sequencer.publisher(id, "feed", 8_192, Grants::all()));
     let mut consumer = rig.sequencer.gating_consumer("reader");
     let mut lossy = LossyConsumer::join(&rig.ring);
     let (ring, mut journal, mut sequencer) = (rig.ring.clone(), rig.journal, rig.sequencer);

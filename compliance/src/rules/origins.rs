@@ -4,7 +4,7 @@ use super::{CheckCounts, Rule, Verdict, breach};
 use std::collections::BTreeMap;
 use stele_risk::OrderTerms;
 use stele_wire::Frame;
-use stele_wire::messages::PublisherProgress;
+use stele_wire::messages::{PublisherProgress, PublisherReset};
 
 #[derive(Debug, Default)]
 pub(super) struct Origins {
@@ -34,6 +34,19 @@ impl Origins {
             return breach(Rule::OriginNumbering, expected, format!("number {number} again"));
         }
         *last = number;
+        Ok(())
+    }
+
+    /// A person set the number after which a publisher continues.
+    pub(super) fn on_reset(&mut self, frame: &Frame<'_>, counts: &mut CheckCounts) -> Verdict {
+        counts.add(Rule::OriginNumbering);
+        let Some(reset) = frame.message::<PublisherReset>() else {
+            let expected = "a PublisherReset that decodes";
+            return breach(Rule::OriginNumbering, expected, "one that does not decode");
+        };
+        let (publisher, number) = (reset.publisher.get(), reset.new_number.get());
+        self.reached.insert(publisher, number);
+        self.orders.insert(publisher, number);
         Ok(())
     }
 

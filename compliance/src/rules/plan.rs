@@ -5,8 +5,9 @@ use stele_wire::Frame;
 use stele_wire::codec::Message;
 use stele_wire::layout;
 use stele_wire::messages::{
-    self, AccessRecorded, CancelRejected, CreditAllotment, OrderRejected, OrderReleased, PublisherProgress,
-    RefusedOrder, ReplaceRejected, RetentionAct, RouteRejected, SCHEMA, SchemaText, SessionEnd, SessionStart,
+    self, AccessRecorded, CancelRejected, CreditAllotment, OrderRejected, OrderReleased, PublisherGrant,
+    PublisherProgress, PublisherReset, RefusedOrder, ReplaceRejected, RetentionAct, RouteRejected, SCHEMA,
+    SchemaText, SessionEnd, SessionStart,
 };
 
 /// The role of a message in the rules.
@@ -18,6 +19,8 @@ pub(super) enum Role {
     SessionEnd,
     SchemaText,
     Progress,
+    Grant,
+    Reset,
     Refused,
     Allotment,
     Request,
@@ -134,6 +137,8 @@ fn role(id: u16) -> Role {
         SessionEnd::TEMPLATE_ID => Role::SessionEnd,
         SchemaText::TEMPLATE_ID => Role::SchemaText,
         PublisherProgress::TEMPLATE_ID => Role::Progress,
+        PublisherGrant::TEMPLATE_ID => Role::Grant,
+        PublisherReset::TEMPLATE_ID => Role::Reset,
         RefusedOrder::TEMPLATE_ID => Role::Refused,
         CreditAllotment::TEMPLATE_ID => Role::Allotment,
         OrderReleased::TEMPLATE_ID => Role::Released,

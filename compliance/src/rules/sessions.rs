@@ -107,7 +107,7 @@ impl Sessions {
                 counts.add(Rule::SessionBegins);
                 breach(Rule::SessionBegins, "one SessionStart in an epoch", "another one")
             }
-            (State::Begun, _) | (State::New | State::Joined, Role::Progress) => Ok(()),
+            (State::Begun, _) | (State::New | State::Joined, Role::Progress | Role::Grant) => Ok(()),
             (State::New | State::Joined, Role::SessionStart) => self.begin(frame, segment, counts),
             (State::Joined, _) => {
                 (self.state, self.is_partial) = (State::Begun, true);

@@ -4,9 +4,9 @@ use super::load::{LOAD_TEMPLATES_MAX, Parcel};
 use std::io;
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
 use stele_bus::{
-    Agent, AgentError, BusDirectory, Event, GatingConsumer, JournalReader, LogRing, LossyConsumer, Observed,
-    Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer, SequencerStart,
-    UtcClock,
+    Agent, AgentError, BusDirectory, Event, GatingConsumer, Grants, JournalReader, LogRing, LossyConsumer,
+    Observed, Publisher, RemotePublisher, RingError, RingOptions, RingParts, RingView, Sequencer,
+    SequencerStart, UtcClock,
 };
 use stele_risk::{Risk, RiskLimits};
 use stele_wire::{Identity, Nanos, Position, Sequence};
@@ -26,7 +26,7 @@ impl Rig {
     pub(crate) fn new(capacity: usize, consumers: usize) -> io::Result<Self> {
         let options = RingOptions { capacity, ..RingOptions::default() };
         let (mut sequencer, journal) = on_ring(LogRing::create(&options, Position(0)))?;
-        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT);
+        let publisher = sequencer.publisher(1, "load", PUBLISHER_WORDS_DEFAULT, Grants::all());
         let consumers = (0..consumers).map(|_| sequencer.gating_consumer("reader")).collect();
         Ok(Self { ring: sequencer.ring().clone(), publisher, sequencer, consumers, journal })
     }
@@ -59,6 +59,7 @@ impl SharedRig {
             OUTSIDE_ID,
             "load",
             PUBLISHER_WORDS_DEFAULT,
+            Grants::all(),
         )?;
         let publisher = RemotePublisher::attach(&shard, OUTSIDE_ID).map_err(io::Error::other)?;
         let reader = LossyConsumer::join(&RingView::attach(&shard.ring()).map_err(io::Error::other)?);
