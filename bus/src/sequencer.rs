@@ -9,6 +9,8 @@
 mod desk;
 mod numbering;
 mod own;
+#[cfg(test)]
+mod schedules;
 pub(crate) mod statistics;
 
 use crate::agent::{Agent, AgentError};

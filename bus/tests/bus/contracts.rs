@@ -6,7 +6,8 @@ use stele_bus::counters::table;
 use stele_bus::{Backpressure, Counters, Grants, LossyConsumer, NOT_RECEIVED, Observed, Refusal};
 use stele_risk::RiskLimits;
 use stele_wire::messages::{
-    CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherProgress, SwitchState, VenueNotice,
+    CancelScope, Check, KillSwitch, NewOrder, OrderRejected, PublisherGrant, PublisherProgress, SwitchState,
+    VenueNotice,
 };
 use stele_wire::{Nanos, Quantity, Sequence};
 
@@ -26,9 +27,10 @@ fn an_event_is_published_as_submitted_with_its_sequence_times_and_checksum() {
         event.frame().verify(rig.start.identity.seed()).unwrap();
         seen.push((event.sequence(), event.timestamp(), event.template_id(), event.body().to_vec()));
     });
-    let [progress, notice] = &seen[..] else { panic!("{seen:?}") };
-    assert_eq!((progress.0, progress.2), (Sequence(1_001), PublisherProgress::TEMPLATE_ID));
-    assert_eq!((notice.0, notice.1, notice.2), (Sequence(1_002), Nanos(START.0 + 700), NOTICE));
+    let [grant, progress, notice] = &seen[..] else { panic!("{seen:?}") };
+    assert_eq!((grant.0, grant.2), (Sequence(1_001), PublisherGrant::TEMPLATE_ID));
+    assert_eq!((progress.0, progress.2), (Sequence(1_002), PublisherProgress::TEMPLATE_ID));
+    assert_eq!((notice.0, notice.1, notice.2), (Sequence(1_003), Nanos(START.0 + 700), NOTICE));
     assert_eq!(notice.3[16..20], 1_000_u32.to_le_bytes(), "received 1,000 ns before it was sequenced");
     assert_eq!((&notice.3[..16], &notice.3[20..45]), (&body[..16], &body[20..]));
     assert_eq!(notice.3[45..], [0; 3], "zeros close the frame");
@@ -48,7 +50,7 @@ fn time_never_goes_back_even_across_a_restart() {
     let trail = rig.verified_trail();
     let events = trail.iter().filter(|(_, frame)| !frame.is_padding());
     let times: Vec<u64> = events.map(|(_, frame)| frame.timestamp().0).collect();
-    assert_eq!(times, [START.0 - 5, START.0 - 5, START.0, START.0, START.0 + 1]);
+    assert_eq!(times, [START.0 - 5, START.0 - 5, START.0 - 5, START.0, START.0, START.0 + 1]);
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn a_skip_in_a_publishers_numbering_is_logged_before_the_event() {
         let progress = event.frame().message::<PublisherProgress>();
         seen.push(progress.map(|note| (note.publisher.get(), note.publisher_sequence.get())));
     });
-    assert_eq!(seen, [Some((4, 0)), None, None, Some((4, 50)), None]);
+    assert_eq!(seen, [None, Some((4, 0)), None, None, Some((4, 50)), None], "grants, then the numbering");
 }
 
 #[test]
@@ -298,8 +300,8 @@ fn an_event_on_which_a_consumer_fails_is_passed_again() {
         if seen.len() == 2 { Err("busy") } else { Ok(()) }
     });
     assert_eq!(result, Err("busy"));
-    assert_eq!(consumer.poll(10, |event| seen.push(event.sequence().0)), 3);
-    assert_eq!(seen, [1_001, 1_002, 1_002, 1_003, 1_004]);
+    assert_eq!(consumer.poll(10, |event| seen.push(event.sequence().0)), 4);
+    assert_eq!(seen, [1_001, 1_002, 1_002, 1_003, 1_004, 1_005]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod allocation;
 mod contracts;
 mod controls;
 mod foreign;
+mod grants;
 mod kills;
 mod named_ring;
 mod own_events;

@@ -42,7 +42,7 @@ fn an_attached_view_sees_the_log_its_watermarks_and_its_end() {
         });
     }
     assert_eq!(seen.len() as u64, rig.sequencer.next_sequence().0 - 1_001);
-    assert_eq!(seen[1].1[32..], notice(0, 968)[32..]);
+    assert_eq!(seen[2].1[32..], notice(0, 968)[32..]);
     assert_eq!(view.watermarks().durable(), rig.ring.watermarks().durable());
     assert_eq!(view.writer_state(), WriterState::Running);
     publisher.finish();

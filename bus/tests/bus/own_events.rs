@@ -69,7 +69,7 @@ fn a_timer_fires_when_the_logs_time_has_reached_it_and_never_before() {
         .iter()
         .map(|(fired, time)| (fired.timer_id.get(), fired.due.get() <= time.0, fired.set_sequence.get()))
         .collect();
-    assert_eq!(fired, [(8, true, 1_004), (7, true, 1_003)]);
+    assert_eq!(fired, [(8, true, 1_005), (7, true, 1_004)]);
 }
 
 #[test]

@@ -113,8 +113,8 @@ fn racing_threads_lose_and_tear_no_event() {
         assert_eq!(tags, [EVENTS; 2]);
         assert_eq!(
             last - (first.0 - 1),
-            u64::from(2 * EVENTS) + 2 + refusals,
-            "besides the events, two records of numbering and the reports of backpressure"
+            u64::from(2 * EVENTS) + 4 + refusals,
+            "besides the events, two records each of grants and numbering and the reports of backpressure"
         );
         done.store(true, Ordering::Release);
     });
