@@ -24,7 +24,10 @@ use stele_wire::messages::{
 use stele_wire::{Frame, Identity, Nanos, Position, Sequence};
 use zerocopy::IntoBytes;
 
-const SCHEDULES: u64 = 2_000;
+/// Sessions of one log, each a schedule with other grants.
+const SESSIONS: usize = 25;
+const LOGS: u64 = 80;
+const _: () = assert!(LOGS as usize * SESSIONS == 2_000);
 /// The publishers: two in other processes, a strategy's and an operator's.
 const IDS: [u16; 4] = [101, 102, 3, 6];
 const OPERATOR: usize = 3;
@@ -301,7 +304,8 @@ fn entry(frame: &Frame<'_>) -> Option<Entry> {
 
 struct World {
     random: Random,
-    sequencer: Sequencer<ManualClock>,
+    /// None only while the process restarts.
+    running: Option<Sequencer<ManualClock>>,
     publishers: Vec<Publisher>,
     consumer: GatingConsumer,
     /// The frames of the log, of all sessions.
@@ -319,15 +323,15 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut random = Random(seed);
         let four_eyes = random.below(2) == 0;
-        let peers = (0..IDS.len()).map(|index| peer(&mut random, index)).collect();
-        let (frames, peers): (Vec<Vec<u8>>, Vec<Peer>) = (Vec::new(), peers);
-        let (sequencer, publishers, consumer) = open(&frames, &peers, four_eyes);
+        let peers: Vec<Peer> = (0..IDS.len()).map(|index| peer(&mut random, index)).collect();
+        let risk = Risk::new(RiskLimits { four_eyes, ..RiskLimits::default() });
+        let (sequencer, publishers, consumer) = open(&[], &peers, risk);
         let mut world = Self {
             random,
-            sequencer,
+            running: Some(sequencer),
             publishers,
             consumer,
-            frames,
+            frames: Vec::new(),
             kept: (0, 0),
             entries: Vec::new(),
             peers,
@@ -337,6 +341,10 @@ impl World {
         };
         world.read();
         world
+    }
+
+    fn sequencer(&mut self) -> &mut Sequencer<ManualClock> {
+        self.running.as_mut().expect("it runs")
     }
 
     /// A publisher sends some submissions, which are sequenced together.
@@ -349,7 +357,9 @@ impl World {
             let (template_id, body) = kind.message(self.tag);
             self.publishers[at].continue_after(number - 1);
             self.publishers[at].offer(template_id, &body, NOT_RECEIVED).unwrap();
-            self.peers[at].sent = self.peers[at].sent.max(number);
+            if number < 1 << 62 {
+                self.peers[at].sent = self.peers[at].sent.max(number);
+            }
             let (after, tag) = (self.entries.len(), self.tag);
             self.predict(at, number, kind, tag);
             // A reset ends the chunk.
@@ -361,20 +371,20 @@ impl World {
             }
         }
         self.report_used_up(at);
-        while self.sequencer.do_work().unwrap() > 0 {}
+        while self.sequencer().do_work().unwrap() > 0 {}
         self.read();
-        for (index, peer) in self.peers.iter().enumerate() {
-            assert_eq!(self.sequencer.intakes[index].last, peer.last, "publisher {}", IDS[index]);
+        let intakes = &self.running.as_ref().expect("it runs").intakes;
+        for (intake, peer) in intakes.iter().zip(&self.peers) {
+            assert_eq!(intake.last, peer.last, "publisher {}", intake.id);
         }
     }
 
     /// The next number, a retry, a skip, or one that is far ahead.
     fn number(&mut self, at: usize) -> u64 {
-        let peer = &self.peers[at];
-        let (next, step) = (peer.last + 1, peer.step);
+        let (next, step) = (self.peers[at].last + 1, self.peers[at].step);
         match self.random.below(8) {
             0..5 => next,
-            5 => next.saturating_sub(self.random.below(4)).max(1),
+            5 => 1 + self.random.below(self.peers[at].sent.max(1)),
             6 => next + self.random.below(step + 2),
             _ => u64::MAX - 1 - self.random.below(3),
         }
@@ -493,39 +503,49 @@ impl World {
         assert_eq!(found, self.entries[self.kept.1..]);
     }
 
-    /// The process dies: the log ends after any event of the session. Numbers continue from what is left.
+    /// The process dies and starts again with other grants. The log ends after any event of the session, or
+    /// after its last. Numbers continue from what is left.
     fn crash(&mut self) {
         self.compare_counts();
-        let session = self.frames.len() - self.kept.0;
-        self.frames.truncate(self.kept.0 + self.random.below(session as u64 + 1) as usize);
-        let is_kept = |bytes: &Vec<u8>| {
-            let entry = entry(&Frame::read(bytes).unwrap());
-            entry.is_some_and(|entry| !is_of_setup(&entry))
-        };
-        let entries = self.frames[self.kept.0..].iter().filter(|bytes| is_kept(bytes)).count();
-        self.entries.truncate(self.kept.1 + entries);
+        let old = self.running.take().expect("it runs");
+        let risk = if self.random.below(10) == 0 { self.lose_tail() } else { old.desk.risk };
         self.kept = (self.frames.len(), self.entries.len());
         let lasts = last_numbers(&self.entries);
-        let (sequencer, publishers, consumer) = open(&self.frames, &self.peers, self.four_eyes);
-        (self.sequencer, self.publishers, self.consumer) = (sequencer, publishers, consumer);
-        for (index, peer) in self.peers.iter_mut().enumerate() {
-            let recorded = self.sequencer.intakes[index].last;
-            if peer.is_outside {
-                assert_eq!(
-                    recorded,
-                    lasts.get(&IDS[index]).copied().unwrap_or(0),
-                    "publisher {}",
-                    IDS[index]
-                );
-            }
-            (peer.last, peer.expected, peer.is_granted, peer.used_up) = (recorded, None, false, None);
+        for index in 0..IDS.len() {
+            let (last, sent) = (self.peers[index].last, self.peers[index].sent);
+            self.peers[index] = Peer { last, sent, ..peer(&mut self.random, index) };
         }
+        let (sequencer, publishers, consumer) = open(&self.frames, &self.peers, risk);
+        (self.publishers, self.consumer) = (publishers, consumer);
+        for (intake, peer) in sequencer.intakes.iter().zip(&mut self.peers) {
+            if peer.is_outside {
+                let expected = lasts.get(&intake.id).copied().unwrap_or(0);
+                assert_eq!(intake.last, expected, "publisher {}", intake.id);
+            }
+            peer.last = intake.last;
+        }
+        self.running = Some(sequencer);
         self.counts = Counts::default();
         self.read();
     }
 
+    /// Cuts the session's log after any event, and gives the state of the risk checks there.
+    fn lose_tail(&mut self) -> Risk {
+        let session = self.frames.len() - self.kept.0;
+        self.frames.truncate(self.kept.0 + self.random.below(session as u64 + 1) as usize);
+        let is_kept = |bytes: &&Vec<u8>| {
+            let entry = entry(&Frame::read(bytes).unwrap());
+            entry.is_some_and(|entry| !is_of_setup(&entry))
+        };
+        let entries = self.frames[self.kept.0..].iter().filter(is_kept).count();
+        self.entries.truncate(self.kept.1 + entries);
+        let mut risk = Risk::new(RiskLimits { four_eyes: self.four_eyes, ..RiskLimits::default() });
+        self.frames.iter().for_each(|bytes| risk.on_event(&Frame::read(bytes).unwrap()));
+        risk
+    }
+
     fn compare_counts(&self) {
-        let refused = self.sequencer.statistics().refused;
+        let refused = self.running.as_ref().expect("it runs").statistics().refused;
         let found = Counts {
             duplicates: refused.of(RefusalReason::DUPLICATE),
             jumps: refused.of(RefusalReason::NUMBER_JUMP),
@@ -641,7 +661,7 @@ fn last_numbers(entries: &[Entry]) -> BTreeMap<u16, u64> {
 fn open(
     frames: &[Vec<u8>],
     peers: &[Peer],
-    four_eyes: bool,
+    risk: Risk,
 ) -> (Sequencer<ManualClock>, Vec<Publisher>, GatingConsumer) {
     let start = SequencerStart {
         identity: Identity::default(),
@@ -653,13 +673,8 @@ fn open(
     };
     let options = RingOptions { capacity: RING_LENGTH_MIN, huge_pages: false };
     let parts = LogRing::create(&options, start.position).unwrap();
-    let mut risk = Risk::new(RiskLimits { four_eyes, ..RiskLimits::default() });
     let mut numbers = RecordedNumbers::default();
-    for bytes in frames {
-        let frame = Frame::read(bytes).unwrap();
-        risk.on_event(&frame);
-        numbers.on_event(&frame);
-    }
+    frames.iter().for_each(|bytes| numbers.on_event(&Frame::read(bytes).unwrap()));
     let clock = ManualClock::at(Nanos(1_000));
     let mut sequencer = Sequencer::new(&start, parts.writer, clock, risk).unwrap();
     sequencer.continue_numbering(numbers.last);
@@ -685,11 +700,16 @@ fn open(
 
 #[test]
 fn two_thousand_schedules_of_publishers_with_grants_give_the_log_of_a_naive_model() {
-    for seed in 0..SCHEDULES {
+    for seed in 0..LOGS {
         let run = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
-            for _ in 0..12 {
-                if world.random.below(5) == 0 { world.crash() } else { world.send() }
+            for session in 0..SESSIONS {
+                if session > 0 {
+                    world.crash();
+                }
+                for _ in 0..4 + world.random.below(12) {
+                    world.send();
+                }
             }
             world.compare_counts();
         });
