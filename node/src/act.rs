@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::numbering::publishers;
 use crate::prelude::{self, EpochStart};
 use crate::wall::WallClock;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use stele_bus::bounds::PUBLISHER_WORDS_DEFAULT;
@@ -139,6 +140,11 @@ impl Act {
         self.control.publish(block, tail)?;
         self.settle()?;
         Ok(Sequence(self.sequencer.next_sequence().0 - 1))
+    }
+
+    /// Sets the last numbers of publishers of earlier epochs, which a reset refers to.
+    pub(crate) fn continue_numbering(&mut self, numbers: BTreeMap<u16, u64>) {
+        self.sequencer.continue_numbering(numbers);
     }
 
     /// The sequence of the next event.

@@ -18,8 +18,8 @@ pub(crate) use flags::{ConfigArgs, OutputArgs};
 pub(crate) use installation::{CompletionsArgs, ManArgs};
 pub(crate) use latency::{DoctorArgs, PerfArgs};
 pub(crate) use operation::{
-    ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, RepairArgs,
-    ScopeArgs, TopArgs,
+    ArchiveArgs, AttachArgs, ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs,
+    PublisherArgs, PublisherCommand, PublisherResetArgs, RepairArgs, ScopeArgs, TopArgs,
 };
 pub(crate) use proof::{
     CheckProofArgs, ExportTilesArgs, KeyAction, KeyArgs, KeyRotateArgs, ProveArgs, SealArgs, VerifyArgs,
@@ -75,6 +75,8 @@ pub(crate) enum Command {
     KillSwitch(KillSwitchArgs),
     /// Change a pre-trade limit
     Limit(LimitArgs),
+    /// Reset the numbering of a publisher
+    Publisher(PublisherArgs),
     /// Save the state at the end of a stopped trail
     ///
     /// The snapshot holds the state after the last closed segment. The next run starts from it, and the

@@ -95,6 +95,7 @@ impl Program {
             Command::Repair(args) => commands::repair::repair(args),
             Command::KillSwitch(args) => commands::controls::kill_switch(args),
             Command::Limit(args) => commands::controls::limit(args),
+            Command::Publisher(args) => commands::publisher::publisher(args),
             Command::Hold(args) => commands::hold::hold(args),
             Command::Expire(args) => commands::expire::expire(args),
             Command::Key(args) => commands::key::key(args),

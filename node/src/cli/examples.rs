@@ -188,6 +188,19 @@ pub(super) const EXAMPLES: &[(&str, &[Example])] = &[
         ],
     ),
     (
+        "publisher reset",
+        &[
+            example(
+                "stele publisher reset desk --to 0 --by 12 --approved-by 7 --reason 'counter lost'",
+                "Let a publisher that has lost its count number its submissions from 1 again.",
+            ),
+            example(
+                "stele publisher reset 100 --to 5000 --by 12 --reason 'jumped' --trail trail",
+                "Set the numbering when the bus is not running.",
+            ),
+        ],
+    ),
+    (
         "snapshot",
         &[example(
             "stele snapshot trail",

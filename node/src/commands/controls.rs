@@ -11,14 +11,17 @@ use crate::numbering::publishers;
 use crate::people::different_people;
 use crate::submission;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, Writer};
-use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
+use stele_wire::messages::{
+    CancelScope, Check, EndReason, KillSwitch, PublisherReset, RiskDecision, RiskLimit, SwitchState,
+};
 use zerocopy::little_endian::{I64, U16, U32};
 
 /// A change of a control, encoded for submission.
-struct Change {
+pub(super) struct Change {
     template_id: u16,
     body: Vec<u8>,
     by: u32,
@@ -28,7 +31,7 @@ struct Change {
 
 /// A change that took effect on one shard or trail.
 #[derive(Serialize)]
-struct Entered {
+pub(super) struct Entered {
     shard: Option<u32>,
     /// The sequence of its event; none if the event was accepted but overwritten before it could be read.
     sequence: Option<u64>,
@@ -58,7 +61,7 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     };
     let what = if args.release { "released" } else { "engaged" };
     let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
-    let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
+    let entered = enter(&args.change, &change, &switch, "stele kill-switch", BTreeMap::new())?;
     print_entered(&args.change, entered, what)
 }
 
@@ -90,7 +93,7 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
         ..RiskLimit::NULL
     };
     let change = Change::new(&block, None, change, block.check)?;
-    let entered = enter(&args.change, &change, &block, "stele limit set")?;
+    let entered = enter(&args.change, &change, &block, "stele limit set", BTreeMap::new())?;
     print_entered(&args.change, entered, "set")
 }
 
@@ -138,7 +141,7 @@ fn check(name: &str) -> Result<Check, Failure> {
 }
 
 impl Change {
-    fn new<M: Message>(
+    pub(super) fn new<M: Message>(
         block: &M,
         text: Option<&str>,
         args: &ChangeArgs,
@@ -156,6 +159,15 @@ impl Change {
         Ok(Self { template_id: M::TEMPLATE_ID, body, by: args.people.by, approved_by, check })
     }
 
+    /// Whether this is the event of the change. The sequencer writes the number before a reset into it.
+    fn is_event(&self, template_id: u16, body: &[u8]) -> bool {
+        let filled_in = match self.template_id {
+            PublisherReset::TEMPLATE_ID => size_of::<u64>(),
+            _ => 0,
+        };
+        template_id == self.template_id && body[filled_in..].starts_with(&self.body[filled_in..])
+    }
+
     /// Whether this decision refuses the change.
     fn is_refused_by(&self, decision: &RiskDecision) -> bool {
         let people = (decision.verified_by.get(), decision.authorised_by.get());
@@ -163,16 +175,20 @@ impl Change {
     }
 }
 
-fn enter<M: Message>(
+/// Submits the change to a running bus, or writes it to a stopped trail. `numbers` are the last numbers of
+/// publishers that it may refer to.
+pub(super) fn enter<M: Message>(
     args: &ChangeArgs,
     change: &Change,
     block: &M,
     command: &str,
+    numbers: BTreeMap<u16, u64>,
 ) -> Result<Vec<Entered>, Failure> {
     let Some(trail) = &args.trail else { return enter_live(args, change) };
     let purpose = Purpose { command, reason: &args.reason, ..Purpose::default() };
     let mut act = Act::begin(trail, &purpose)?;
-    let with_text = M::TEMPLATE_ID == KillSwitch::TEMPLATE_ID;
+    act.continue_numbering(numbers);
+    let with_text = M::TEMPLATE_ID != RiskLimit::TEMPLATE_ID;
     let sequence = act.enter(block, |writer| match with_text {
         true => writer.data::<U16>(args.reason.as_bytes()),
         false => Ok(()),
@@ -202,7 +218,7 @@ fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
     let (mut sequence, mut refused) = (None, None);
     submission::submit(publisher, shard.number(), change.template_id, &change.body, |event| {
         let frame = event.frame();
-        if frame.template_id() == change.template_id && event.body().starts_with(&change.body) {
+        if change.is_event(frame.template_id(), event.body()) {
             sequence = Some(event.sequence().0);
         }
         if let Some(decision) = frame.message::<RiskDecision>().filter(|it| change.is_refused_by(it)) {
@@ -219,7 +235,7 @@ fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
     }
 }
 
-fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+pub(super) fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
     if args.output.json {
         return super::print_json(&EnteredReport { entered });
     }

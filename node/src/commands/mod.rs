@@ -21,6 +21,7 @@ pub(crate) mod man;
 pub(crate) mod new_strategy;
 pub(crate) mod perf;
 pub(crate) mod prove;
+pub(crate) mod publisher;
 pub(crate) mod repair;
 pub(crate) mod replay;
 pub(crate) mod run;
