@@ -11,6 +11,7 @@
 //! | `gateway` | [`OrderGateway`], the agent that submits orders when their release watermark has passed; [`Venue`], the trait that takes them |
 //! | `doubt` | [`OrderInDoubt`], an order that an earlier session left open, and the venue's answer about it |
 //! | `open_orders` | [`OpenOrders`], the orders that a log leaves open |
+//! | `releases` | [`Releases`], what has left the host and what never will |
 //! | [`paper_exchange`] | an exchange on paper: orders trade against the replayed market or with one another |
 //! | [`matching`] | the matching engine of one instrument |
 //! | `paper_venue` | [`PaperVenue`], the paper exchange as a [`Venue`] |
@@ -32,8 +33,10 @@ pub mod matching;
 mod open_orders;
 pub mod paper_exchange;
 mod paper_venue;
+mod releases;
 
 pub use doubt::{OrderInDoubt, Reconciliation};
 pub use gateway::{OrderGateway, ReleaseQueue, Venue, VenueBusy};
 pub use open_orders::{LastIds, OpenOrder, OpenOrders, OpenState};
 pub use paper_venue::PaperVenue;
+pub use releases::{Departure, Releases};

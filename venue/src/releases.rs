@@ -1,0 +1,231 @@
+//! What has left the host, as far as a log says.
+//!
+//! Four readers need the answer (open orders, verification, the summary, a kill switch that waits), and this
+//! is the one place that knows how it is written down:
+//!
+//! | event | says |
+//! |---|---|
+//! | `OrderReleased` | every order and cancel of the gateway up to `throughSequence` has left, except those that an earlier `OrderDropped` names |
+//! | `CancelReleased` | this cancel has left before orders that precede it; a later `OrderReleased` covers it again |
+//! | `OrderDropped` | this order or cancel has not left and never will |
+//! | `SessionStart` | the log cannot say any more whether an order before it has left, unless it said so before |
+//!
+//! An order leaves before its release is logged, so one without a release may have left all the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use stele_wire::messages::{CancelReleased, DropReason, OrderDropped, OrderReleased, SessionStart};
+use stele_wire::{Frame, Sequence};
+
+/// What the log says about the way of an order or a cancel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// It has left the host.
+    Left,
+    /// It never leaves.
+    Dropped {
+        /// The cancel or the kill switch that caused it.
+        cause: Sequence,
+        /// Why.
+        reason: DropReason,
+    },
+}
+
+/// Answers what has left the host. Pure: feed it every event in order. The events of all gateways of a log go
+/// to one instance.
+///
+/// A log does not say which gateway an order goes to before it has left. Where a log has several gateways,
+/// an order counts as left as soon as any of them has passed it; [`Releases::through`] has each gateway's own
+/// prefix.
+///
+/// Bounded by the cancels that overtook an order which still waits, the dropped orders that were not
+/// [forgotten](Releases::forget), and the epochs that ended with orders whose release is not on the log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Releases {
+    /// The prefix of each gateway: its id and `throughSequence`.
+    pub(crate) gateways: BTreeMap<u16, Sequence>,
+    /// Cancels that left early and that no prefix covers yet: the cancel and its gateway.
+    pub(crate) early: BTreeMap<Sequence, u16>,
+    pub(crate) dropped: BTreeMap<Sequence, (Sequence, DropReason)>,
+    /// The ends of earlier epochs that no release covers: the first and the last sequence of each.
+    pub(crate) unknown: BTreeSet<(Sequence, Sequence)>,
+}
+
+impl Releases {
+    /// Takes the next event of the log.
+    pub fn on_event(&mut self, event: &Frame<'_>) {
+        match event.template_id() {
+            OrderReleased::TEMPLATE_ID => {
+                let Some(released) = event.message::<OrderReleased>() else { return };
+                self.on_released(released.gateway.get(), Sequence(released.through_sequence.get()));
+            }
+            CancelReleased::TEMPLATE_ID => {
+                let Some(released) = event.message::<CancelReleased>() else { return };
+                self.early.insert(Sequence(released.cancel_sequence.get()), released.gateway.get());
+            }
+            OrderDropped::TEMPLATE_ID => {
+                let Some(dropped) = event.message::<OrderDropped>() else { return };
+                let order = Sequence(dropped.order_sequence.get());
+                self.dropped.insert(order, (Sequence(dropped.cause.get()), dropped.reason));
+            }
+            SessionStart::TEMPLATE_ID => self.on_epoch(event.sequence()),
+            _ => {}
+        }
+    }
+
+    fn on_released(&mut self, gateway: u16, through: Sequence) {
+        let known = self.gateways.entry(gateway).or_insert(through);
+        *known = (*known).max(through);
+        let covered = *known;
+        self.early.retain(|cancel, by| *by != gateway || *cancel > covered);
+    }
+
+    /// The releases of the new epoch, which begins with the event `first`, say nothing about the orders
+    /// before it.
+    fn on_epoch(&mut self, first: Sequence) {
+        let known = self.unknown.last().map_or(0, |(_, last)| last.0);
+        let from = self.greatest().0.max(known) + 1;
+        if from < first.0 {
+            self.unknown.insert((Sequence(from), Sequence(first.0 - 1)));
+        }
+    }
+
+    fn greatest(&self) -> Sequence {
+        self.gateways.values().copied().max().unwrap_or(Sequence(0))
+    }
+
+    /// What the log says about the order or cancel with this sequence. None: nothing. It waits, or it has
+    /// left and that is not logged yet, or it is of an earlier epoch that ended before it was.
+    pub fn departure(&self, order: Sequence) -> Option<Departure> {
+        if let Some(&(cause, reason)) = self.dropped.get(&order) {
+            return Some(Departure::Dropped { cause, reason });
+        }
+        if self.early.contains_key(&order) {
+            return Some(Departure::Left);
+        }
+        let span = self.unknown.range(..=(order, Sequence(u64::MAX))).next_back();
+        let is_unknown = span.is_some_and(|(_, last)| order <= *last);
+        (order <= self.greatest() && !is_unknown).then_some(Departure::Left)
+    }
+
+    /// Whether the order or cancel with this sequence has left: `Some(false)` when it never will, none when
+    /// the log does not say.
+    pub fn has_left(&self, order: Sequence) -> Option<bool> {
+        self.departure(order).map(|departure| departure == Departure::Left)
+    }
+
+    /// The last order or cancel of this gateway up to which everything has left or was dropped; 0 before the
+    /// first.
+    pub fn through(&self, gateway: u16) -> Sequence {
+        self.gateways.get(&gateway).copied().unwrap_or(Sequence(0))
+    }
+
+    /// Forgets that this order was dropped. Call it once its end is on the log and it is not asked about any
+    /// more.
+    pub fn forget(&mut self, order: Sequence) {
+        self.dropped.remove(&order);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Log;
+
+    /// A log and what it says.
+    #[derive(Default)]
+    struct Told {
+        log: Log,
+        releases: Releases,
+    }
+
+    impl Told {
+        fn push<M: stele_wire::codec::Message>(&mut self, message: &M) {
+            self.log.push(message);
+            self.releases.on_event(&self.log.last());
+        }
+
+        fn released(&mut self, gateway: u16, through: u64) {
+            let through_sequence = through.into();
+            self.push(&OrderReleased { gateway: gateway.into(), through_sequence, ..OrderReleased::NULL });
+        }
+
+        fn cancel_released(&mut self, gateway: u16, cancel: u64) {
+            let cancel_sequence = cancel.into();
+            self.push(&CancelReleased { gateway: gateway.into(), cancel_sequence, ..CancelReleased::NULL });
+        }
+
+        fn dropped(&mut self, order: u64, cause: u64) {
+            self.push(&OrderDropped {
+                order_sequence: order.into(),
+                cause: cause.into(),
+                reason: DropReason::CANCELLED,
+                ..OrderDropped::NULL
+            });
+        }
+
+        fn left(&self, orders: &[u64]) -> Vec<Option<bool>> {
+            orders.iter().map(|order| self.releases.has_left(Sequence(*order))).collect()
+        }
+    }
+
+    #[test]
+    fn a_release_covers_everything_before_it_except_what_was_dropped() {
+        let mut told = Told::default();
+        told.dropped(102, 104);
+        told.released(4, 103);
+        assert_eq!(told.left(&[101, 102, 103, 104]), [Some(true), Some(false), Some(true), None]);
+        let cause = Sequence(104);
+        let dropped = Departure::Dropped { cause, reason: DropReason::CANCELLED };
+        assert_eq!(told.releases.departure(Sequence(102)), Some(dropped));
+    }
+
+    #[test]
+    fn a_cancel_that_overtook_has_left_and_the_orders_before_it_have_not() {
+        let mut told = Told::default();
+        told.released(4, 100);
+        told.cancel_released(4, 103);
+        assert_eq!(told.left(&[100, 101, 102, 103, 104]), [Some(true), None, None, Some(true), None]);
+        told.released(4, 104);
+        assert_eq!(told.left(&[101, 103, 104]), [Some(true); 3]);
+        assert!(told.releases.early.is_empty(), "the prefix covers it");
+    }
+
+    #[test]
+    fn each_gateway_has_its_own_prefix() {
+        let mut told = Told::default();
+        told.cancel_released(5, 90);
+        told.released(4, 100);
+        assert_eq!(told.releases.early.len(), 1, "gateway 5 has not passed it");
+        told.released(5, 95);
+        assert_eq!((told.releases.through(4), told.releases.through(5)), (Sequence(100), Sequence(95)));
+        assert_eq!(told.releases.through(6), Sequence(0));
+        assert!(told.releases.early.is_empty());
+    }
+
+    #[test]
+    fn a_release_of_a_later_epoch_says_nothing_about_the_orders_that_an_earlier_one_left_open() {
+        let mut told = Told::default();
+        let start = |told: &mut Told| told.push(&SessionStart::NULL);
+        for _ in 1..=9 {
+            told.log.push(&stele_wire::messages::NewOrder::NULL);
+        }
+        told.released(4, 3);
+        told.dropped(5, 8);
+        start(&mut told);
+        told.released(4, 12);
+        assert_eq!(told.left(&[3, 4, 5, 6, 11, 12]), [Some(true), None, Some(false), None, None, Some(true)]);
+        start(&mut told);
+        start(&mut told);
+        told.released(4, 20);
+        let order = told.log.frames().count() as u64;
+        assert_eq!(told.left(&[12, 13, 14, order]), [Some(true), None, None, Some(true)]);
+    }
+
+    #[test]
+    fn what_was_dropped_is_kept_until_it_is_forgotten() {
+        let mut told = Told::default();
+        told.dropped(102, 104);
+        told.releases.forget(Sequence(102));
+        assert_eq!(told.releases, Releases::default());
+    }
+}
