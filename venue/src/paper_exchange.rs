@@ -66,7 +66,7 @@ mod shadow;
 
 pub use delay::Delay;
 pub use fees::{FeeRate, FeeSchedule};
-pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase};
+pub use options::{Counterparty, OPEN_ORDERS_MAX, PaperOptions, QueueModel, ScheduledPhase, VenueFaults};
 pub use report::{PaperReport, REPORT_LENGTH_MAX};
 pub use request::PaperRefusal;
 
@@ -106,6 +106,17 @@ pub struct PaperExchange {
     /// The phase of each source's whole market, by its last status.
     wide: Vec<(u16, Phase)>,
     ids: Vec<u32>,
+    emergency: Emergency,
+}
+
+/// An emergency mass cancel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Emergency {
+    No,
+    /// It is on its way to the exchange.
+    Asked,
+    /// It has cancelled so many orders.
+    Done(u32),
 }
 
 /// What an order gateway submits, reduced to what the exchange uses.
@@ -116,6 +127,7 @@ enum Entry {
     Cancel(CancelOrder, u64),
     MassCancel(MassCancel, u64),
     Quote(Subject),
+    Emergency,
 }
 
 impl Entry {
@@ -158,6 +170,7 @@ impl PaperExchange {
             scheduled: Phase::Continuous,
             wide: Vec::new(),
             ids: Vec::with_capacity(64),
+            emergency: Emergency::No,
         }
     }
 
@@ -214,11 +227,17 @@ impl PaperExchange {
         [self.next_arrival(), self.next_phase_due().map(Nanos)].into_iter().flatten().min()
     }
 
+    /// Returns when the next request arrives at the exchange; a silent exchange looks at none.
+    #[inline]
+    fn next_entry(&self) -> Option<u64> {
+        if self.options.faults.is_silent { None } else { self.entries.due() }
+    }
+
     /// Returns when the next message in flight arrives: an order at the exchange, or a report at the
     /// sequencer.
     #[inline]
     pub fn next_arrival(&self) -> Option<Nanos> {
-        [self.entries.due(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
+        [self.next_entry(), self.reporter.line.due()].into_iter().flatten().min().map(Nanos)
     }
 
     /// The number of orders that rest or wait for a stop price.
@@ -226,11 +245,48 @@ impl PaperExchange {
         self.open
     }
 
+    /// Sets how the exchange misbehaves from now on.
+    pub fn set_faults(&mut self, faults: VenueFaults) {
+        self.options.faults = faults;
+    }
+
+    /// Whether it takes no request now.
+    pub fn is_busy(&self) -> bool {
+        self.options.faults.is_busy
+    }
+
+    /// Asks for the cancel of every order, an emergency that needs no log. Like any other request it takes
+    /// [`PaperOptions::order_delay`] to the exchange. Returns how many orders worked, once none does; call it
+    /// again until then. A busy exchange does not take it.
+    pub fn cancel_everything(&mut self, now: Nanos) -> Option<usize> {
+        if self.emergency == Emergency::No && !self.is_busy() {
+            self.advance(now);
+            self.entries.push(Entry::Emergency);
+            self.emergency = Emergency::Asked;
+        }
+        self.advance(now);
+        match self.emergency {
+            Emergency::Done(orders) => Some(orders as usize),
+            Emergency::No | Emergency::Asked => None,
+        }
+    }
+
+    /// The connection to the gateway is lost at `now`. Requests in flight are lost with it. With
+    /// [`PaperOptions::cancel_on_disconnect`] every order is cancelled by the market.
+    pub fn on_disconnect(&mut self, now: Nanos) {
+        self.advance(now);
+        self.entries.clear();
+        if self.options.cancel_on_disconnect {
+            self.reporter.venue_time = self.now;
+            self.cancel_where(|_| true, CancelCause::Market);
+        }
+    }
+
     /// Advances the time to `now`, and does what is due until then. An earlier `now` changes nothing.
     pub fn advance(&mut self, now: Nanos) {
         let now = now.0.max(self.now);
         loop {
-            let (entry, phase) = (self.entries.due(), self.next_phase_due());
+            let (entry, phase) = (self.next_entry(), self.next_phase_due());
             match (entry, phase) {
                 (_, Some(phase)) if phase <= now && entry.is_none_or(|entry| phase <= entry) => {
                     self.stand_at(phase);
@@ -272,6 +328,11 @@ impl PaperExchange {
             Entry::Cancel(message, sequence) => self.cancel(&message, sequence),
             Entry::MassCancel(message, sequence) => self.cancel_all(&message, sequence),
             Entry::Quote(subject) => self.reporter.rejected(subject, PaperRefusal::OrderType),
+            Entry::Emergency => {
+                let orders = u32::try_from(self.open).unwrap_or(u32::MAX - 1);
+                self.cancel_where(|_| true, CancelCause::Market);
+                self.emergency = Emergency::Done(orders);
+            }
         }
     }
 
@@ -412,6 +473,14 @@ impl PaperExchange {
     fn cancel(&mut self, request: &CancelOrder, sequence: u64) {
         let owner = OrderOwner { strategy: request.strategy.get(), account: request.account.get() };
         let (id, wanted) = (request.cancelled_order_id.get(), request.quantity.get());
+        if self.options.faults.cancels_refused > 0
+            && let Some(order) = self.venues.get(request.instrument.get()).and_then(|it| it.find(owner, id))
+        {
+            let subject = Subject::from(order);
+            self.options.faults.cancels_refused -= 1;
+            let (id, refusal) = (request.client_order_id.get(), PaperRefusal::CancelsRefused);
+            return self.reporter.cancel_rejected(subject, sequence, id, refusal);
+        }
         let Self { venues, open, .. } = self;
         let taken = venues.get_mut(request.instrument.get()).and_then(|venue| {
             let venue_time = venue.venue_time;
@@ -454,7 +523,10 @@ impl PaperExchange {
                     _ => false,
                 }
         };
-        let cause = CancelCause::Requested { sequence, initiator: request.initiator };
+        self.cancel_where(wanted, CancelCause::Requested { sequence, initiator: request.initiator });
+    }
+
+    fn cancel_where(&mut self, wanted: impl Fn(&MatchingOrder) -> bool, cause: CancelCause) {
         let mut ids = std::mem::take(&mut self.ids);
         ids.clear();
         ids.extend(self.venues.iter().map(|(id, _)| id));
@@ -463,12 +535,12 @@ impl PaperExchange {
             self.reporter.venue_time = venue.venue_time.unwrap_or(self.reporter.venue_time);
             if venue.book.is_some() {
                 self.with_book(*id, |book, listener| {
-                    book.cancel_where(wanted, |order, left| {
+                    book.cancel_where(&wanted, |order, left| {
                         listener.reporter.cancelled(order.into(), left, cause);
                     });
                 });
             } else {
-                self.drop_orders(*id, wanted, |reporter, order, left| {
+                self.drop_orders(*id, &wanted, |reporter, order, left| {
                     reporter.cancelled(order.into(), left, cause);
                 });
             }

@@ -13,6 +13,7 @@
 //! An order leaves before its release is logged, so one without a release may have left all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
+use stele_strategies::{RestoreError, SnapshotReader, SnapshotWrite};
 use stele_wire::messages::{CancelReleased, DropReason, OrderDropped, OrderReleased, SessionStart};
 use stele_wire::{Frame, Sequence};
 
@@ -42,12 +43,12 @@ pub enum Departure {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Releases {
     /// The prefix of each gateway: its id and `throughSequence`.
-    pub(crate) gateways: BTreeMap<u16, Sequence>,
+    gateways: BTreeMap<u16, Sequence>,
     /// Cancels that left early and that no prefix covers yet: the cancel and its gateway.
-    pub(crate) early: BTreeMap<Sequence, u16>,
-    pub(crate) dropped: BTreeMap<Sequence, (Sequence, DropReason)>,
+    early: BTreeMap<Sequence, u16>,
+    dropped: BTreeMap<Sequence, (Sequence, DropReason)>,
     /// The ends of earlier epochs that no release covers: the first and the last sequence of each.
-    pub(crate) unknown: BTreeSet<(Sequence, Sequence)>,
+    unknown: BTreeSet<(Sequence, Sequence)>,
 }
 
 impl Releases {
@@ -123,6 +124,50 @@ impl Releases {
     /// more.
     pub fn forget(&mut self, order: Sequence) {
         self.dropped.remove(&order);
+    }
+}
+
+impl Releases {
+    /// Appends the whole state to `out`.
+    pub(crate) fn snapshot(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.gateways.len() as u64);
+        for (gateway, through) in &self.gateways {
+            [u64::from(*gateway), through.0].into_iter().for_each(|value| out.put_u64(value));
+        }
+        out.put_u64(self.early.len() as u64);
+        for (cancel, gateway) in &self.early {
+            [cancel.0, u64::from(*gateway)].into_iter().for_each(|value| out.put_u64(value));
+        }
+        out.put_u64(self.dropped.len() as u64);
+        for (order, (cause, reason)) in &self.dropped {
+            [order.0, cause.0, u64::from(reason.0)].into_iter().for_each(|value| out.put_u64(value));
+        }
+        out.put_u64(self.unknown.len() as u64);
+        for (first, last) in &self.unknown {
+            [first.0, last.0].into_iter().for_each(|value| out.put_u64(value));
+        }
+    }
+
+    /// Restores the state that [`Releases::snapshot`] wrote.
+    pub(crate) fn restore(reader: &mut SnapshotReader<'_>) -> Result<Self, RestoreError> {
+        let mut releases = Self::default();
+        for _ in 0..reader.count("gateways")? {
+            let gateway = reader.at_most("gateway", u16::MAX.into())? as u16;
+            releases.gateways.insert(gateway, Sequence(reader.u64()?));
+        }
+        for _ in 0..reader.count("early cancels")? {
+            let cancel = Sequence(reader.u64()?);
+            releases.early.insert(cancel, reader.at_most("gateway", u16::MAX.into())? as u16);
+        }
+        for _ in 0..reader.count("dropped orders")? {
+            let (order, cause) = (Sequence(reader.u64()?), Sequence(reader.u64()?));
+            let reason = DropReason(reader.at_most("reason", u8::MAX.into())? as u8);
+            releases.dropped.insert(order, (cause, reason));
+        }
+        for _ in 0..reader.count("epochs")? {
+            releases.unknown.insert((Sequence(reader.u64()?), Sequence(reader.u64()?)));
+        }
+        Ok(releases)
     }
 }
 
