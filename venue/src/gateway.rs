@@ -4,8 +4,8 @@
 //! [queue](ReleaseQueue): however long the venue takes nothing, the gateway never holds the ring. After a
 //! restart nothing leaves before the venue was asked about every order [in doubt](OrderInDoubt).
 //!
-//! When the journal is poisoned, or when the gateway is stopped before the bus has ended in order, it asks
-//! the venue to [cancel everything](Venue::cancel_all).
+//! When the journal is poisoned, or when the gateway is stopped although the end of the bus was not requested,
+//! it asks the venue to [cancel everything](Venue::cancel_all).
 
 use crate::bounds::{EARLY_CANCELS_MAX, EMERGENCY_TRIES_MAX, GATEWAY_SCAN_MAX};
 use crate::counters::GatewayCounters;
@@ -401,11 +401,11 @@ impl<V: Venue, C: Clock> Agent for OrderGateway<V, C> {
         Ok(seen + settled + left + unreported + self.venue.do_work(now)?)
     }
 
-    /// Ends in order when the bus has. Otherwise the run failed, and everything is cancelled at the venue.
+    /// Ends in order when the end of the bus was requested. Otherwise the run failed, and everything is
+    /// cancelled at the venue.
     fn on_stop(&mut self) -> Result<(), AgentError> {
         self.publisher.finish();
-        let has_ended = self.consumer.ring().is_stopped();
-        let failed = (!has_ended).then_some(EndReason::AGENT_FAILED);
+        let failed = (!self.consumer.ring().is_stopping()).then_some(EndReason::AGENT_FAILED);
         let Some(reason) = self.emergency_reason().or(failed) else { return Ok(()) };
         for _ in 0..EMERGENCY_TRIES_MAX {
             if self.cancel_all(reason) {

@@ -72,6 +72,7 @@ pub use request::PaperRefusal;
 
 use crate::matching::{Matching, MatchingOrder, OrderOwner, Phase};
 use crate::open_orders::{LastIds, OpenOrder, OpenState};
+use crate::releases::Departure;
 use delay::Line;
 use market::Venue;
 use own_book::BookReporter;
@@ -184,10 +185,12 @@ impl PaperExchange {
     /// that were open when it was lost ([`crate::OpenOrders`]), `numbers` the last ids on the trail. The
     /// exchange cancels on disconnect: working orders are cancelled by the market. An order that was
     /// sequenced and never answered is refused as in doubt. An unanswered replacement is refused as in
-    /// doubt too, and the order that it was to replace is cancelled. These reports have no delay.
+    /// doubt too, and the order that it was to replace is cancelled. An order that was dropped before it left
+    /// is not the exchange's. These reports have no delay.
     pub fn resume(options: PaperOptions, open: &[OpenOrder], numbers: LastIds) -> Self {
         let mut exchange = Self::prompt(options, numbers);
-        for order in open {
+        let may_have_left = |order: &&OpenOrder| !matches!(order.departure, Some(Departure::Dropped { .. }));
+        for order in open.iter().filter(may_have_left) {
             let gone = Subject { leaves: 0, ..Subject::from(order) };
             match order.state {
                 OpenState::Working => {
