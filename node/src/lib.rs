@@ -25,6 +25,7 @@ mod cli;
 mod commands;
 mod config;
 mod doctor;
+mod emergency;
 mod event_text;
 mod failure;
 mod feeds;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stele_bus::{Event, MessageClass, template};
 use stele_venue::Releases;
 use stele_wire::Sequence;
-use stele_wire::messages::{CancelReleased, OrderDropped, OrderReleased};
+use stele_wire::messages::{CancelReleased, OrderDropped, OrderReleased, SessionStart};
 
 /// Checks the departures of one epoch.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,10 @@ impl DepartureChecker {
             self.open.insert(event.sequence(), class == Some(MessageClass::OrderCancel));
             return Ok(());
         }
-        self.releases.on_event(&event.frame());
+        // The traffic contains beginnings of sessions where none begins; this checker is of one epoch.
+        if event.template_id() != SessionStart::TEMPLATE_ID {
+            self.releases.on_event(&event.frame());
+        }
         if let Some(released) = event.message::<OrderReleased>() {
             return self.on_released(Sequence(released.through_sequence.get()));
         }

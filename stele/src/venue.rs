@@ -2,8 +2,8 @@
 //! exchange.
 
 pub use stele_venue::{
-    Departure, EmergencyAnswer, EmergencyControl, EmergencyOutcome, LastIds, LeftOrder, OpenOrder, OpenOrders,
-    OpenState, OrderGateway, OrderInDoubt, PaperVenue, QueueFull, Reconciliation, ReleaseLane, ReleaseQueue,
-    Releases, Venue, VenueBusy,
+    Departure, EmergencyAnswer, EmergencyControl, EmergencyOutcome, KilledOrder, KilledOrders, LastIds,
+    LeftOrder, OpenOrder, OpenOrders, OpenState, OrderEnd, OrderGateway, OrderInDoubt, PaperVenue, QueueFull,
+    Reconciliation, ReleaseLane, ReleaseQueue, Releases, Venue, VenueBusy,
 };
 pub use stele_venue::{matching, paper_exchange};

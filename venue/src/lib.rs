@@ -15,6 +15,7 @@
 //! | `emergency` | the mass cancel that needs no log |
 //! | `doubt` | [`OrderInDoubt`], an order that an earlier session left open, and the venue's answer about it |
 //! | `open_orders` | [`OpenOrders`], the orders that a log leaves open |
+//! | `killed` | [`KilledOrders`], what became of the orders in the scope of a kill switch |
 //! | `releases` | [`Releases`], what has left the host and what never will |
 //! | [`paper_exchange`] | an exchange on paper: orders trade against the replayed market or with one another |
 //! | [`matching`] | the matching engine of one instrument |
@@ -35,6 +36,7 @@ mod emergency;
 #[cfg(test)]
 mod fixture;
 mod gateway;
+mod killed;
 mod lane;
 pub mod matching;
 mod open_orders;
@@ -46,6 +48,7 @@ mod releases;
 pub use doubt::{OrderInDoubt, Reconciliation};
 pub use emergency::{EmergencyAnswer, EmergencyControl, EmergencyOutcome};
 pub use gateway::{OrderGateway, Venue, VenueBusy};
+pub use killed::{KilledOrder, KilledOrders, OrderEnd};
 pub use open_orders::{LastIds, OpenOrder, OpenOrders, OpenState};
 pub use paper_venue::PaperVenue;
 pub use release_queue::{LeftOrder, QueueFull, ReleaseLane, ReleaseQueue};

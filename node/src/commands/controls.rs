@@ -4,14 +4,17 @@
 //! the outcome is on it: the event itself, durable, or the `RiskDecision` that refused it. On a stopped
 //! trail, the command writes the event itself, and the next session applies it.
 
+use super::kill_switch_wait::{self, Engaged, KilledReport};
 use crate::act::{Act, Purpose};
 use crate::cli::{ChangeArgs, KillSwitchArgs, LimitArgs, LimitCommand, LimitSetArgs, ScopeArgs};
 use crate::failure::Failure;
 use crate::numbering::publishers;
 use crate::people::different_people;
+use crate::signals::StopRequest;
 use crate::submission;
 use serde::Serialize;
 use stele_bus::{FoundBus, RemotePublisher, ShardDirectory};
+use stele_wire::Sequence;
 use stele_wire::bounds::BODY_LENGTH_MAX;
 use stele_wire::codec::{Message, Writer};
 use stele_wire::messages::{CancelScope, Check, EndReason, KillSwitch, RiskDecision, RiskLimit, SwitchState};
@@ -37,6 +40,9 @@ struct Entered {
 #[derive(Serialize)]
 struct EnteredReport {
     entered: Vec<Entered>,
+    /// What became of the orders in the scope of a kill switch, by shard, where it was waited for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    killed: Vec<KilledReport>,
 }
 
 /// Engages or releases a kill switch.
@@ -58,8 +64,24 @@ pub(crate) fn kill_switch(args: &KillSwitchArgs) -> Result<(), Failure> {
     };
     let what = if args.release { "released" } else { "engaged" };
     let change = Change::new(&switch, Some(&change.reason), change, Check::KILL_SWITCH)?;
+    // Before the switch is submitted: a signal from then on ends the wait, not the command.
+    let stop = args.wait.then(StopRequest::listen).transpose()?;
     let entered = enter(&args.change, &change, &switch, "stele kill-switch")?;
-    print_entered(&args.change, entered, what)
+    let Some(stop) = stop else { return print_entered(&args.change, entered, Vec::new(), what) };
+    let killed = entered.iter().map(|entered| {
+        let (Some(shard), Some(sequence)) = (entered.shard, entered.sequence) else {
+            return Err(Failure::environment(
+                "the switch is engaged, but its event was overwritten on the ring before it was read",
+            )
+            .help("give the same command again"));
+        };
+        let engaged = Engaged { scope, id, sequence: Sequence(sequence) };
+        kill_switch_wait::wait(args.change.bus.as_deref(), shard, &engaged, &stop)
+    });
+    let killed = killed.collect::<Result<Vec<_>, _>>()?;
+    let is_done = killed.iter().all(KilledReport::is_done);
+    print_entered(&args.change, entered, killed, what)?;
+    if is_done { Ok(()) } else { Err(Failure::not_so("orders in the scope of the switch may still work")) }
 }
 
 /// Sets or removes a limit.
@@ -91,7 +113,7 @@ fn set(args: &LimitSetArgs) -> Result<(), Failure> {
     };
     let change = Change::new(&block, None, change, block.check)?;
     let entered = enter(&args.change, &change, &block, "stele limit set")?;
-    print_entered(&args.change, entered, "set")
+    print_entered(&args.change, entered, Vec::new(), "set")
 }
 
 /// Returns the scope, its id, and the instrument that a limit also depends on (0 for none).
@@ -219,9 +241,14 @@ fn submit(shard: &ShardDirectory, change: &Change) -> Result<Entered, Failure> {
     }
 }
 
-fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result<(), Failure> {
+fn print_entered(
+    args: &ChangeArgs,
+    entered: Vec<Entered>,
+    killed: Vec<KilledReport>,
+    what: &str,
+) -> Result<(), Failure> {
     if args.output.json {
-        return super::print_json(&EnteredReport { entered });
+        return super::print_json(&EnteredReport { entered, killed });
     }
     let line = |entered: &Entered| {
         let shard = entered.shard.map_or(String::new(), |shard| format!(" on shard {shard}"));
@@ -229,5 +256,7 @@ fn print_entered(args: &ChangeArgs, entered: Vec<Entered>, what: &str) -> Result
             entered.sequence.map_or("durable".into(), |sequence| format!("durable at sequence {sequence}"));
         format!("{what}{shard}: {place}\n")
     };
-    super::print_page(&entered.iter().map(line).collect::<String>())
+    let entered: String = entered.iter().map(line).collect();
+    let killed: String = killed.iter().map(KilledReport::to_string).collect();
+    super::print_page(&format!("{entered}{killed}"))
 }
