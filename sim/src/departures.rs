@@ -13,8 +13,8 @@ use stele_wire::messages::{CancelReleased, OrderDropped, OrderReleased, SessionS
 pub struct DepartureChecker {
     /// Orders and cancels on the log of which it does not say what became of them: whether each is a cancel.
     open: BTreeMap<Sequence, bool>,
-    /// What the venue got.
-    arrived: BTreeSet<Sequence>,
+    /// What the venue got: the how many-th each was.
+    arrived: BTreeMap<Sequence, usize>,
     dropped: BTreeSet<Sequence>,
     /// The last order and the last cancel that left.
     last: [Sequence; 2],
@@ -39,7 +39,7 @@ impl DepartureChecker {
         if self.dropped.contains(&sequence) {
             return Err(violated(RULE, format!("{sequence} left and had been dropped")));
         }
-        self.arrived.insert(sequence);
+        self.arrived.insert(sequence, self.arrived.len());
         Ok(())
     }
 
@@ -68,7 +68,7 @@ impl DepartureChecker {
         if let Some(dropped) = event.message::<OrderDropped>() {
             let order = Sequence(dropped.order_sequence.get());
             let is_new = self.open.contains_key(&order) && self.dropped.insert(order);
-            if !is_new || self.arrived.contains(&order) {
+            if !is_new || self.arrived.contains_key(&order) {
                 return Err(violated(RULE, format!("{order} was dropped and had left, or is not waiting")));
             }
         }
@@ -78,7 +78,7 @@ impl DepartureChecker {
     fn on_released(&mut self, through: Sequence) -> Checked {
         let covered: Vec<Sequence> = self.open.range(..=through).map(|(order, _)| *order).collect();
         for order in covered {
-            let has_left = self.arrived.contains(&order);
+            let has_left = self.arrived.contains_key(&order);
             if self.releases.has_left(order) != Some(has_left) {
                 return Err(violated(RULE, format!("{order}, up to {through}: it left: {has_left}")));
             }
@@ -88,9 +88,10 @@ impl DepartureChecker {
     }
 
     fn on_early(&mut self, cancel: Sequence) -> Checked {
-        let is_overtaking =
-            self.open.range(..cancel).any(|(order, is_cancel)| !is_cancel && !self.arrived.contains(order));
-        if self.open.get(&cancel) != Some(&true) || !self.arrived.contains(&cancel) || !is_overtaking {
+        let place = self.arrived.get(&cancel).copied();
+        let is_later = |order: &Sequence| self.arrived.get(order).is_none_or(|at| Some(*at) > place);
+        let is_overtaking = self.open.range(..cancel).any(|(order, is_cancel)| !is_cancel && is_later(order));
+        if self.open.get(&cancel) != Some(&true) || place.is_none() || !is_overtaking {
             return Err(violated(RULE, format!("cancel {cancel} did not leave, or overtook nothing")));
         }
         Ok(())
